@@ -1,0 +1,118 @@
+"""Every exception that crosses a package border: a stable code, a message that says what to do, details.
+
+Raised everywhere; turned into MCP results in one place only (`callmux.rings.failing`), and into exit
+codes in `callmux.cli.main`. Imports nothing of the project.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class CallmuxError(Exception):
+    """A failure with a stable code.
+
+    Args:
+        message: What went wrong and what to do about it. Never a secret.
+        details: JSON values by name, in the order they are shown; `None` means absent.
+    """
+
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(self, message: str, /, **details: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details: Mapping[str, object] = {k: v for k, v in details.items() if v is not None}
+
+
+class InvalidArguments(CallmuxError):
+    """Input of a meta-tool that cannot be used; `details.field` names the place."""
+
+    code = "invalid_arguments"
+
+
+class ToolNotFound(CallmuxError):
+    """A tool name that leads nowhere."""
+
+    code = "tool_not_found"
+
+
+class ToolResolutionFailed(CallmuxError):
+    """A tool name that is ambiguous, hidden, or comes with an unknown server."""
+
+    code = "tool_resolution_failed"
+
+
+class ToolRemoved(CallmuxError):
+    """A tool that its server had before it reconnected or changed its list, and has no more."""
+
+    code = "tool_removed_after_reconnect"
+
+
+class ServerNotFound(CallmuxError):
+    """A `server` argument that names no server."""
+
+    code = "server_not_found"
+
+
+class ServerDisabled(CallmuxError):
+    """A call to a server that the configuration disables."""
+
+    code = "server_disabled"
+
+
+class UpstreamUnavailable(CallmuxError):
+    """The server is down: nothing was sent to it."""
+
+    code = "downstream_unavailable"
+
+
+class ToolCallFailed(CallmuxError):
+    """The server, or the way to it, failed the call."""
+
+    code = "tool_call_failed"
+
+
+class ToolCallAborted(CallmuxError):
+    """The caller gave the call up."""
+
+    code = "tool_call_aborted"
+
+
+class NotImplementedYet(CallmuxError):
+    """A meta-tool that this version lists and cannot run yet."""
+
+    code = "not_implemented"
+
+
+class ConfigError(CallmuxError):
+    """A configuration that cannot be used.
+
+    Args:
+        problems: One sentence a problem, each starting with the key path it is about.
+    """
+
+    code = "invalid_config"
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems), issues=problems)
+        self.problems = problems
+
+
+class ConfigMissing(CallmuxError):
+    """A configuration file that is not there."""
+
+    code = "config_missing"
+
+
+class UsageError(CallmuxError):
+    """A command line that cannot be understood."""
+
+    code = "usage"
+
+
+class SecretError(CallmuxError):
+    """An `env:` or `file:` reference that gives no value. The message never holds a value."""
+
+    code = "secret_unresolved"

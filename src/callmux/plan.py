@@ -1,0 +1,90 @@
+"""What a request will do: the calls in it, parsed once and read by everybody after. Pure.
+
+Made by the router (direct calls) and by the parsers of `callmux.metatools`; read by permission, time
+budgets, logging and execution, none of which looks at raw JSON again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from callmux.protocol.shapes import Tool
+
+
+class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
+    """One tool call as the caller wrote it, its name not yet looked up.
+
+    Attributes:
+        tool: The name as the caller spelled it.
+        server: The server the caller named beside it.
+        arguments: The JSON object to send, or None for none.
+        timeout_ms: The caller's own limit.
+        cwd: An absolute directory.
+        force_reconnect: Connect to a server that is down at once, whatever its backoff says.
+        opaque: Keys of `arguments` whose values are data of a server: never scanned for references.
+        extra: Other members of a direct request's params (`_meta` and what we do not know), passed on.
+    """
+
+    tool: str
+    server: str | None = None
+    arguments: Raw | None = None
+    timeout_ms: int | None = None
+    cwd: str | None = None
+    force_reconnect: bool = False
+    opaque: frozenset[str] = frozenset()
+    extra: Mapping[str, Raw] = {}
+
+    def echo(self) -> dict[str, Any]:
+        """The call as `callmux_parallel` shows it beside its result."""
+        shown: dict[str, Any] = {"tool": self.tool}
+        if self.server is not None:
+            shown["server"] = self.server
+        if self.arguments is not None:
+            shown["arguments"] = self.arguments
+        if self.timeout_ms is not None:
+            shown["timeoutMs"] = self.timeout_ms
+        if self.cwd is not None:
+            shown["cwd"] = self.cwd
+        return shown
+
+
+class PlannedCall(msgspec.Struct, frozen=True, kw_only=True):
+    """One request to one upstream, its target looked up: what the call ring carries.
+
+    Attributes:
+        server: The server's key in the configuration.
+        method: The MCP method, such as `tools/call`.
+        target: The bare tool name (later also a URI or a prompt's name).
+        asked: The call as the caller wrote it.
+        arguments: What is sent: `asked.arguments`, unless a stage changed them.
+        tool: What the catalogue knows of the tool; None for a server that has not listed yet.
+    """
+
+    server: str
+    method: str
+    target: str
+    asked: ToolCall
+    arguments: Raw | None = None
+    tool: Tool | None = None
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A parsed request.
+
+    Attributes:
+        name: The meta-tool, or the tool of a direct call as spelled.
+        calls: The tool calls it will make, in order; empty where it calls nothing.
+        output_format: The `outputFormat` argument, if given.
+        options: Everything else the meta-tool's own `run` needs, typed by that meta-tool.
+        warnings: What was repaired on the way, each `{code, message, recommendation}`.
+    """
+
+    name: str
+    calls: Sequence[ToolCall] = ()
+    output_format: str | None = None
+    options: Any = None
+    warnings: Sequence[Mapping[str, str]] = ()

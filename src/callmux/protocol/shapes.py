@@ -1,0 +1,147 @@
+"""The shapes of MCP that we look into: results and tools. Pure.
+
+Both keep what the server sent, unknown members included, as raw JSON beside the few members we read. Called
+by the rings, the meta-tools and the catalogue.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+_MEMBERS = msgspec.json.Decoder(dict[str, Raw])
+
+
+class ResultHead(msgspec.Struct, rename="camel"):
+    """The members of a result that a stage may ask for (`CallToolResult`, MCP 2025-11-25, server/tools)."""
+
+    content: list[Raw] | UnsetType = UNSET
+    structured_content: Raw | UnsetType = UNSET
+    is_error: bool | UnsetType = UNSET
+    meta: Raw | UnsetType = msgspec.field(default=UNSET, name="_meta")
+
+
+_HEAD = msgspec.json.Decoder(ResultHead)
+
+
+class Result:
+    """One result as the bytes that came, decoded only as far as somebody asks.
+
+    Args:
+        raw: A JSON object. It is kept, so it must not be a view into a larger buffer.
+    """
+
+    __slots__ = ("_head", "raw")
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+        self._head: ResultHead | None = None
+
+    def __repr__(self) -> str:
+        return f"Result({self.raw[:80]!r}{'…' if len(self.raw) > 80 else ''})"
+
+    @property
+    def head(self) -> ResultHead:
+        """The members we read. A result that is not shaped like a tool's has none of them set."""
+        if self._head is None:
+            try:
+                self._head = _HEAD.decode(self.raw)
+            except (msgspec.MsgspecError, RecursionError):
+                self._head = ResultHead()
+        return self._head
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the tool reported a failure (`isError`)."""
+        # Most results are no errors; the search is far cheaper than a decode of a large one.
+        return b'"isError"' in self.raw and self.head.is_error is True
+
+    def members(self) -> dict[str, Raw]:
+        """All members of the result, in order."""
+        return _MEMBERS.decode(self.raw)
+
+
+class Annotations(msgspec.Struct, rename="camel"):
+    """What a tool says of itself (`ToolAnnotations`); a hint counts only when it is exactly true."""
+
+    read_only_hint: Any = None
+    destructive_hint: Any = None
+    idempotent_hint: Any = None
+
+
+class _ToolHead(msgspec.Struct, rename="camel"):
+    name: str
+    description: Any = None
+    title: Any = None
+    annotations: Raw | UnsetType = UNSET
+    input_schema: Raw | UnsetType = UNSET
+    output_schema: Raw | UnsetType = UNSET
+
+
+_TOOL = msgspec.json.Decoder(_ToolHead)
+
+
+class Tool:
+    """One tool as its server lists it.
+
+    Attributes:
+        name: The bare name.
+        members: Every member of the definition, raw, in the server's order.
+        description: Its description, or None.
+        title: Its title, or None.
+        read_only: `annotations.readOnlyHint` is true.
+        idempotent: `annotations.idempotentHint` is true.
+        has_output_schema: It declares an `outputSchema`.
+    """
+
+    __slots__ = (
+        "_schema",
+        "description",
+        "has_output_schema",
+        "idempotent",
+        "members",
+        "name",
+        "raw",
+        "read_only",
+        "title",
+    )
+
+    def __init__(self, raw: bytes) -> None:
+        """Reads a definition.
+
+        Raises:
+            msgspec.MsgspecError: It is no object with a string `name`.
+        """
+        head = _TOOL.decode(raw)
+        self.raw = raw
+        self.members = _MEMBERS.decode(raw)
+        self.name = head.name
+        self.description = head.description if isinstance(head.description, str) else None
+        self.title = head.title if isinstance(head.title, str) else None
+        self.has_output_schema = head.output_schema is not UNSET
+        hints = Annotations()
+        if head.annotations is not UNSET:
+            try:
+                hints = msgspec.json.decode(head.annotations, type=Annotations)
+            except msgspec.MsgspecError:
+                hints = Annotations()
+        self.read_only = hints.read_only_hint is True
+        self.idempotent = hints.idempotent_hint is True
+        self._schema: dict[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        return f"Tool({self.name!r})"
+
+    @property
+    def input_schema(self) -> dict[str, Any]:
+        """The input schema decoded; an empty one where the tool has none or it is no object."""
+        if self._schema is None:
+            raw = self.members.get("inputSchema")
+            try:
+                value = msgspec.json.decode(raw) if raw is not None else {}
+            except (msgspec.MsgspecError, RecursionError):
+                value = {}
+            self._schema = value if isinstance(value, dict) else {}
+        return self._schema

@@ -1,0 +1,57 @@
+"""The only place that starts a task. Every task has an owner that ends it.
+
+A `TaskSet` belongs to one object (a session, a server, a runtime). Exceptions that reach a task's root are
+a defect: they are logged with the owner's name and never lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+
+class TaskSet:
+    """The tasks of one owner.
+
+    Args:
+        owner: A name for log lines, such as `server "github"`.
+    """
+
+    def __init__(self, owner: str) -> None:
+        self._owner = owner
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Starts `work` and keeps it until it is done."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s: a task failed: %r", self._owner, error, exc_info=error)
+
+    async def cancel(self, seconds: float = 2.0) -> None:
+        """Cancels all tasks but the caller's and waits for them, at most `seconds`."""
+        mine = asyncio.current_task()
+        waiting = [task for task in self._tasks if task is not mine]
+        for task in waiting:
+            task.cancel()
+        if waiting:
+            _, late = await asyncio.wait(waiting, timeout=seconds)
+            if late:
+                log.warning("%s: %d tasks did not end in %.1f s", self._owner, len(late), seconds)
+
+
+def at_once(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """Starts `work` for a caller that awaits the task itself and cancels it when it is cancelled."""
+    return asyncio.get_running_loop().create_task(work)

@@ -1,0 +1,1 @@
+"""The MCP servers we call: their connections, their states, and one catalogue of all their tools."""

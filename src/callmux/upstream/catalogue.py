@@ -1,0 +1,245 @@
+"""One index of all servers' tools: what clients see, and from a name back to server and tool. Pure.
+
+A catalogue is built anew whenever a server's list changes and never edited. Called by the router, the
+meta-tools and permission rules; built by the pool. Look-up rules: docs/tools.md, "Names".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from callmux import names
+from callmux.errors import ServerDisabled, ToolNotFound, ToolRemoved, ToolResolutionFailed
+from callmux.protocol.shapes import Tool
+
+
+class RemovedTool(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool its server no longer has.
+
+    Attributes:
+        last_seen_at: ISO time of the last listing that had it.
+        removed_at: ISO time of the first listing that had not.
+    """
+
+    last_seen_at: str
+    removed_at: str
+
+
+class ServerTools(msgspec.Struct, frozen=True, kw_only=True):
+    """What one server contributes.
+
+    Attributes:
+        server: Its key.
+        prefix: Its configured prefix; None means its key.
+        tools: What it listed, in its order; empty before the first listing.
+        whitelist: Bare names that are exposed; None means all.
+        always_load: Bare names marked for clients that load tools lazily.
+        removed: Bare names it had once.
+        listed: It has listed its tools at least once.
+        disabled: The configuration disables it.
+    """
+
+    server: str
+    prefix: str | None = None
+    tools: Sequence[Tool] = ()
+    whitelist: frozenset[str] | None = None
+    always_load: frozenset[str] = frozenset()
+    removed: Mapping[str, RemovedTool] = {}
+    listed: bool = False
+    disabled: bool = False
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One exposed tool under its emitted name."""
+
+    emitted: str
+    server: str
+    tool: Tool
+    always_load: bool = False
+
+    @property
+    def qualified(self) -> str:
+        return names.join(self.server, self.tool.name)
+
+
+class Found(msgspec.Struct, frozen=True):
+    """Where a name leads. `tool` is None for a server that never listed its tools."""
+
+    server: str
+    bare: str
+    tool: Tool | None
+
+
+class Catalogue:
+    """The index.
+
+    Args:
+        servers: All configured servers, in configuration order.
+        name_limit: Characters of an emitted name (see `names.presentable`).
+        reserved: Names that belong to callmux itself (the meta-tools).
+
+    Attributes:
+        entries: Exposed tools in listing order.
+        multiple: More than one server is configured, so names carry a prefix.
+        warnings: Sentences about names that had to be changed.
+    """
+
+    def __init__(
+        self,
+        servers: Sequence[ServerTools],
+        *,
+        name_limit: int = names.DEFAULT_LIMIT,
+        reserved: frozenset[str] = frozenset(),
+    ) -> None:
+        self.servers = {s.server: s for s in servers}
+        self.multiple = len(servers) > 1
+        self.entries: list[Entry] = []
+        self.warnings: list[str] = []
+        self._by_emitted: dict[str, Entry] = {}
+        self._by_bare: dict[str, list[Entry]] = {}
+        self._by_server: dict[str, dict[str, Entry]] = {s.server: {} for s in servers}
+        self._prefixes: dict[str, str] = {}
+        for s in servers:
+            if s.prefix and self.multiple:
+                self._prefixes.setdefault(s.prefix, s.server)
+        for s in servers:
+            self._prefixes[s.server] = s.server
+        self._fill(servers, name_limit, reserved)
+
+    def _fill(self, servers: Sequence[ServerTools], limit: int, reserved: frozenset[str]) -> None:
+        exposed = [
+            (s, tool)
+            for s in servers
+            if not s.disabled
+            for tool in s.tools
+            if s.whitelist is None or tool.name in s.whitelist
+        ]
+        wanted: dict[str, int] = {}
+        for s, tool in exposed:
+            desired = self._desired(s, tool.name)
+            wanted[desired] = wanted.get(desired, 0) + 1
+        for s, tool in exposed:
+            name = self._desired(s, tool.name)
+            qualified = names.join(s.server, tool.name)
+            if (wanted[name] > 1 or name in reserved) and name != qualified:
+                self.warnings.append(f'the name "{name}" is taken: "{s.server}" lists it as "{qualified}"')
+                name = qualified
+            emitted = names.presentable(name, limit)
+            if emitted in self._by_emitted:
+                # Only possible with "__" inside server keys or tool names: still listed, under a stable name.
+                emitted = names.presentable(f"{s.server}/{tool.name}", limit or 128)
+                self.warnings.append(f'the name "{name}" is taken twice: "{s.server}" lists it as "{emitted}"')
+            if emitted in self._by_emitted:
+                self.warnings.append(f'"{s.server}" lists the tool "{tool.name}" twice: the first one counts')
+                continue
+            entry = Entry(emitted, s.server, tool, tool.name in s.always_load)
+            self.entries.append(entry)
+            self._by_emitted[emitted] = entry
+            self._by_bare.setdefault(tool.name, []).append(entry)
+            self._by_server[s.server][tool.name] = entry
+
+    def _desired(self, server: ServerTools, bare: str) -> str:
+        if not self.multiple:
+            return bare
+        return names.join(server.server if server.prefix is None else server.prefix, bare)
+
+    def of_server(self, server: str) -> list[Entry]:
+        """The exposed tools of one server, in its order."""
+        return list(self._by_server.get(server, {}).values())
+
+    def find(self, tool: str, server: str | None = None) -> Found:
+        """The server and bare name that `tool` stands for.
+
+        Args:
+            tool: An emitted, qualified or bare name.
+            server: A server key that the caller named beside it.
+
+        Raises:
+            ToolNotFound: Nothing of that name.
+            ToolResolutionFailed: Ambiguous, not exposed, or an unknown server.
+            ToolRemoved: The server had it once.
+            ServerDisabled: The configuration disables the server.
+        """
+        if server is not None:
+            return self._find_on(server, tool)
+        if (entry := self._by_emitted.get(tool)) is not None:
+            return Found(entry.server, entry.tool.name, entry.tool)
+        for prefix in names.possible_prefixes(tool):
+            if (key := self._prefixes.get(prefix)) is not None:
+                return self._find_on(key, tool)
+        owners = self._by_bare.get(tool, [])
+        if len(owners) == 1:
+            return Found(owners[0].server, tool, owners[0].tool)
+        if owners:
+            options = ", ".join(sorted(e.emitted for e in owners))
+            raise ToolResolutionFailed(f'tool "{tool}" is ambiguous: name its server, or use one of {options}')
+        gone = [s for s in self.servers.values() if tool in s.removed]
+        if len(gone) == 1:
+            raise self._removed(gone[0], tool)
+        raise ToolNotFound(self._not_found(tool), tool=tool)
+
+    def _find_on(self, key: str, tool: str) -> Found:
+        server = self.servers.get(key)
+        if server is None:
+            raise ToolResolutionFailed(
+                f'server "{key}" was not found in this callmux instance; it has {self._keys()}',
+                server=key,
+                availableServers=sorted(self.servers),
+            )
+        bare = names.strip_prefix(key, tool)
+        if bare is None and server.prefix:
+            bare = names.strip_prefix(server.prefix, tool)
+        if bare is None:
+            # A shortened name leads back to the tool it was made from.
+            entry = self._by_emitted.get(tool)
+            bare = entry.tool.name if entry is not None and entry.server == key else tool
+        if server.disabled:
+            raise ServerDisabled(
+                f'server "{key}" is disabled in the configuration: remove "disabled" to use it',
+                server=key,
+                tool=bare,
+            )
+        if (entry := self._by_server[key].get(bare) or self._by_server[key].get(tool)) is not None:
+            return Found(key, entry.tool.name, entry.tool)
+        if bare in server.removed:
+            raise self._removed(server, bare)
+        if server.listed or (server.whitelist is not None and bare not in server.whitelist):
+            raise ToolResolutionFailed(
+                f'tool "{bare}" is not exposed on server "{key}"{self._hint(bare, key)}'
+            )
+        return Found(key, bare, None)
+
+    def _removed(self, server: ServerTools, bare: str) -> ToolRemoved:
+        gone = server.removed[bare]
+        return ToolRemoved(
+            f'server "{server.server}" no longer has the tool "{bare}"; see details.currentTools',
+            server=server.server,
+            tool=bare,
+            lastSeenAt=gone.last_seen_at,
+            removedAt=gone.removed_at,
+            currentTools=sorted(self._by_server[server.server]),
+        )
+
+    def _keys(self) -> str:
+        return ", ".join(f'"{k}"' for k in sorted(self.servers)) or "no servers"
+
+    def _not_found(self, tool: str) -> str:
+        return f'tool "{tool}" was not found{self._hint(tool, None)}'
+
+    def _hint(self, tool: str, server: str | None) -> str:
+        near = self.suggest(tool, server)
+        return f": did you mean {' or '.join(near)}?" if near else ""
+
+    def suggest(self, tool: str, server: str | None = None, count: int = 3) -> list[str]:
+        """Emitted names near to a wrong one, best first."""
+        import difflib
+
+        pool = self.entries if server is None else self.of_server(server)
+        by_name: dict[str, str] = {}
+        for entry in pool:
+            by_name.setdefault(entry.tool.name.lower(), entry.emitted)
+            by_name.setdefault(entry.emitted.lower(), entry.emitted)
+        close = difflib.get_close_matches(tool.lower(), by_name, n=count * 2, cutoff=0.6)
+        return list(dict.fromkeys(by_name[name] for name in close))[:count]
