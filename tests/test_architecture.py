@@ -1,0 +1,220 @@
+"""The rules of docs/design.md that a parser can check: who imports whom, what is pure, what is small."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+SOURCE = TESTS.parent / "src" / "callmux"
+
+LAYERS = [
+    {"__main__"},
+    {"cli"},
+    {"demo", "doctor", "daemon", "clients"},
+    {"runtime"},
+    {"admin", "bridge", "observe"},
+    {"transport"},
+    {"session"},
+    {"router"},
+    {"metatools"},
+    {"rings"},
+    {"upstream"},
+    {"guard", "config", "observe.events", "observe.bus"},
+    {"plan"},
+    {"protocol"},
+]
+"""Outermost first. A module imports its own package and what stands further down; the files named nowhere
+here are the single files at the bottom."""
+LEAVES = LAYERS[-3]
+
+PURE = {"protocol", "config", "errors", "names", "fields", "plan", "context", "upstream.catalogue"}
+"""Modules and packages that decide and touch nothing."""
+IMPURE_INSIDE = {"config.load", "config.secrets"}
+IO_MODULES = re.compile(
+    r"(asyncio|socket|subprocess|os|pathlib|time|threading|ssl|selectors|signal|select|shutil|tempfile|io"
+    r"|multiprocessing|concurrent|http|urllib\.request|sqlite3|uvloop|aiohttp|uvicorn|starlette|httptools)(\.|$)"
+)
+
+MAX_LINES = 400
+LONGER: dict[str, tuple[int, str]] = {}
+"""Module -> (its own limit, why it is one concept)."""
+
+TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {}
+"""Module -> (the test file that covers it, why there)."""
+
+STARTS_TASKS = {"tasks"}
+PRINTS = {"cli", "demo.servers"}
+CATCHES_ALL: dict[str, str] = {}
+"""Module -> why every exception ends there."""
+
+
+def modules() -> dict[str, Path]:
+    """Every module by its name below `callmux`; the package itself is `__init__`."""
+    return {
+        ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in sorted(SOURCE.rglob("*.py"))
+    }
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"), str(path))
+
+
+def within(module: str, places: set[str] | dict[str, str]) -> str | None:
+    """The longest of `places` that is `module` or a package around it."""
+    parts = module.split(".")
+    return next((p for n in range(len(parts), 0, -1) if (p := ".".join(parts[:n])) in places), None)
+
+
+def layer(module: str) -> tuple[int, str]:
+    """Depth (0 is outermost) and the unit of that layer the module belongs to."""
+    owner = within(module, {unit for units in LAYERS for unit in units})
+    if owner is None:
+        return len(LAYERS), "the single files"
+    return next(depth for depth, units in enumerate(LAYERS) if owner in units), owner
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and full name of everything imported, in functions and under TYPE_CHECKING too."""
+    known = modules()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            for alias in node.names:
+                name = f"{base}.{alias.name}"
+                is_module = name.removeprefix("callmux.") in known or name == "os.path"
+                yield node.lineno, name if is_module else base
+
+
+def project_imports(path: Path) -> Iterator[tuple[int, str]]:
+    for line, name in imports(path):
+        if name.startswith("callmux."):
+            yield line, name.removeprefix("callmux.")
+
+
+def test_imports_point_down() -> None:
+    """A layer never imports one above or beside it; guard, config and the event bus are open to all."""
+    wrong = []
+    for module, path in modules().items():
+        if module == "__init__":
+            continue
+        depth, unit = layer(module)
+        for line, target in project_imports(path):
+            target_depth, target_unit = layer(target)
+            open_to_all = target_unit in LEAVES and depth < len(LAYERS)
+            if not (target_unit == unit or target_depth > depth or open_to_all):
+                wrong.append(f"{module}:{line} imports {target}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_imports_are_absolute_and_name_real_modules() -> None:
+    """`from . import x` would hide a direction from the test above."""
+    wrong = [
+        f"{module}:{line} {name}"
+        for module, path in modules().items()
+        for line, name in imports(path)
+        if name.startswith(".") or (name.startswith("callmux.") and name[8:] not in modules())
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_pure_modules_touch_nothing() -> None:
+    """No event loop, socket, file, clock or process, and no project module that has one."""
+    wrong = []
+    pure = {m for m in modules() if within(m, PURE) and m not in IMPURE_INSIDE}
+    for module in sorted(pure):
+        path = modules()[module]
+        for line, name in imports(path):
+            if name == "os.path" or (name.startswith("callmux.") and name[8:] in pure):
+                continue
+            if name.startswith("callmux.") or IO_MODULES.match(name):
+                wrong.append(f"{module}:{line} imports {name}")
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "os":
+                if node.attr != "path":
+                    wrong.append(f"{module}:{node.lineno} uses os.{node.attr}")
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "open":
+                wrong.append(f"{module}:{node.lineno} opens a file")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_modules_are_short() -> None:
+    """Longer than 400 lines is two concepts, or an exception with a reason."""
+    lengths = {module: len(path.read_text("utf-8").splitlines()) for module, path in modules().items()}
+    limits = {module: LONGER.get(module, (MAX_LINES, ""))[0] for module in lengths}
+    assert not {m: n for m, n in lengths.items() if n > limits[m]}
+    assert not {m for m in LONGER if lengths.get(m, 0) <= MAX_LINES}, "exceptions no longer needed"
+
+
+def test_every_module_says_what_it_is() -> None:
+    """A docstring each."""
+    assert not [m for m, path in modules().items() if not ast.get_docstring(tree(path))]
+
+
+def test_every_module_has_a_test_file_of_its_name() -> None:
+    """`upstream/lanes.py` is tested in `tests/upstream/test_lanes.py`."""
+    missing = []
+    for module, path in modules().items():
+        if path.name in ("__init__.py", "__main__.py"):
+            continue
+        own = Path(*module.split(".")[:-1], f"test_{path.name}")
+        expected = Path(TESTED_ELSEWHERE[module][0]) if module in TESTED_ELSEWHERE else own
+        if not (TESTS / expected).is_file():
+            missing.append(f"tests/{expected}")
+        if module in TESTED_ELSEWHERE and (TESTS / own).is_file():
+            missing.append(f"{module} has a test file of its own now: drop the exception")
+    assert not missing, "\n".join(missing)
+
+
+def _calls(name: str) -> Iterator[str]:
+    """Where something called `name`, or `x.name`, is called."""
+    for module, path in modules().items():
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Call):
+                function = node.func
+                called = getattr(function, "attr", None) or getattr(function, "id", None)
+                if called == name:
+                    yield f"{module}:{node.lineno}"
+
+
+@pytest.mark.parametrize("name", ["create_task", "ensure_future", "run_coroutine_threadsafe"])
+def test_tasks_start_in_one_place(name: str) -> None:
+    """Everything else uses `callmux.tasks`, so that each task has an owner."""
+    assert not [place for place in _calls(name) if place.split(":")[0] not in STARTS_TASKS]
+
+
+def test_only_the_command_line_prints() -> None:
+    """In stdio mode standard output is the wire."""
+    assert not [place for place in _calls("print") if not within(place.split(":")[0], PRINTS)]
+
+
+def test_only_named_places_catch_everything() -> None:
+    """`except Exception` belongs to the outermost stage and to the roots of tasks."""
+    found: dict[str, int] = {}
+    for module, path in modules().items():
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ExceptHandler):
+                kinds = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+                if any(
+                    kind is None or getattr(kind, "id", "") in ("Exception", "BaseException")
+                    for kind in kinds
+                ):
+                    found[module] = node.lineno
+    assert not {m: line for m, line in found.items() if m not in CATCHES_ALL}
+    assert not CATCHES_ALL.keys() - found.keys(), "exceptions no longer needed"
+
+
+@pytest.mark.parametrize("table", [PURE, IMPURE_INSIDE, set(LONGER), set(TESTED_ELSEWHERE)])
+def test_tables_name_modules_that_exist(table: set[str]) -> None:
+    """A table entry for a module that is gone would hide the next one of that name."""
+    known = modules()
+    assert not [m for m in table if m not in known and not (SOURCE / m.replace(".", "/")).is_dir()]
