@@ -1,0 +1,237 @@
+"""Checks a whole document against the model and reports every problem, not only the first. Pure.
+
+`check_document` is called by `callmux.config.load`, `check_server` by whoever gets a single server entry (the
+management interface, the overlay). Both walk over the classes of the model and their annotations.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from callmux.config.kinds import Ignored, Kind, Refused
+from callmux.config.model import Config
+from callmux.config.section import Choice, Internal, Items, Section
+from callmux.config.servers import TRANSPORTS, HttpServer, Server, StdioServer
+
+Format = Literal["native", "mcpCompatible"]
+
+_BAD = object()
+"""Stands for a value whose problem has been reported."""
+
+
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a document says.
+
+    Attributes:
+        config: The configuration; meaningless where there are errors.
+        format: Whether its servers stand under `servers` or `mcpServers`.
+        errors: One sentence a problem, each starting with the key's path.
+        warnings: The same for what works but is probably not meant.
+    """
+
+    config: Config
+    format: Format
+    errors: list[str]
+    warnings: list[str]
+
+
+def check_document(document: object) -> Checked:
+    """Reads a parsed configuration file. References and `${VAR}` stay as written."""
+    walk = _Walk()
+    if not isinstance(document, dict):
+        walk.error("", "Invalid config: the file must hold one JSON object")
+        return Checked(config=Config(), format="native", errors=walk.errors, warnings=[])
+    native, compatible = (isinstance(document.get(key), dict | list) for key in ("servers", "mcpServers"))
+    key = "mcpServers" if compatible and not native else "servers"
+    if native and compatible:
+        walk.error("", 'Invalid config: specify either "servers" or "mcpServers", not both')
+    elif not native and not compatible:
+        walk.error("", "Invalid config: expected { servers: {...} } or { mcpServers: {...} }")
+    rest = {k: v for k, v in document.items() if k not in ("servers", "mcpServers")}
+    config = walk.section(Config, rest, "")
+    servers = walk.value(dict[str, Server], document.get(key, {}), key) if native or compatible else {}
+    if walk.errors or not isinstance(config, Config):
+        config = Config()
+    else:
+        config = _settle(msgspec.structs.replace(config, servers=servers))
+    kind: Format = "native" if key == "servers" else "mcpCompatible"
+    return Checked(config=config, format=kind, errors=walk.errors, warnings=walk.warnings)
+
+
+def check_server(raw: object, path: str) -> tuple[StdioServer | HttpServer | None, list[str], list[str]]:
+    """Reads one server entry.
+
+    Returns:
+        The server, or None where there are errors; the errors; the warnings.
+    """
+    walk = _Walk()
+    server = walk.value(Server, raw, path)
+    if walk.errors:
+        return None, walk.errors, walk.warnings
+    return _settle_server(server), [], walk.warnings
+
+
+def _settle(config: Config) -> Config:
+    policy = config.reconnect_policy
+    longest = max(policy.max_delay_ms, policy.initial_delay_ms)
+    return msgspec.structs.replace(
+        config,
+        servers={name: _settle_server(server) for name, server in config.servers.items()},
+        reconnect_policy=msgspec.structs.replace(policy, max_delay_ms=longest),
+    )
+
+
+def _settle_server(server: StdioServer | HttpServer) -> StdioServer | HttpServer:
+    if isinstance(server, HttpServer) and server.type is not None and server.transport is None:
+        return msgspec.structs.replace(server, transport=TRANSPORTS[server.type])
+    return server
+
+
+class Key(NamedTuple):
+    """A key of a section: its attribute, whether it must be there, and the type it has when it is."""
+
+    attribute: str
+    required: bool
+    type: Any
+
+
+@cache
+def keys(section: type[Section]) -> Mapping[str, Key]:
+    """The keys of a section by their names in the file."""
+    return {
+        field.encode_name: Key(field.name, field.required, given(field.type))
+        for field in msgspec.structs.fields(section)
+        if not any(isinstance(mark, Internal) for mark in marks(field.type))
+    }
+
+
+def marks(hint: Any) -> tuple[object, ...]:
+    """What a type is annotated with."""
+    return getattr(hint, "__metadata__", ())
+
+
+def given(hint: Any) -> Any:
+    """`X` for `X | None`: in the model None means that the key is absent, and no file can say it."""
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        options = [option for option in typing.get_args(hint) if option is not type(None)]
+        if len(options) == 1:
+            return options[0]
+    return hint
+
+
+class _Walk:
+    """Collects what is wrong on the way through a document."""
+
+    def __init__(self) -> None:
+        self.errors: list[str] = []
+        self.warnings: list[str] = []
+
+    def error(self, path: str, text: str) -> object:
+        self.errors.append(f"{path} {text}".strip())
+        return _BAD
+
+    def value(self, hint: Any, raw: object, path: str) -> Any:
+        """What `raw` is as a `hint`, or `_BAD`."""
+        for mark in marks(hint):
+            match mark:
+                case Kind():
+                    return self._leaf(mark, raw, path)
+                case Choice():
+                    return self._choice(mark, raw, path)
+                case Items():
+                    return self._list(typing.get_args(typing.get_args(hint)[0])[0], mark, raw, path)
+        origin = typing.get_origin(hint)
+        if origin is tuple:
+            return self._list(typing.get_args(hint)[0], Items(), raw, path)
+        if origin is dict:
+            return self._map(typing.get_args(hint)[1], raw, path)
+        return self.section(hint, raw, path)
+
+    def _leaf(self, kind: Kind, raw: object, path: str) -> object:
+        try:
+            return kind.read(raw)
+        except Refused as problem:
+            return self.error(path, str(problem))
+
+    def _choice(self, choice: Choice, raw: object, path: str) -> object:
+        if not isinstance(raw, dict):
+            return self.error(path, "must be an object")
+        chosen = choice.choose(raw)
+        if isinstance(chosen, tuple):
+            return self.error(_join(path, chosen[0]), chosen[1])
+        others = {key for other in choice.options if other is not chosen for key in keys(other)}
+        return self.section(chosen, raw, path, others)
+
+    def _list(self, item: Any, rules: Items, raw: object, path: str) -> object:
+        texts = any(isinstance(mark, Kind) for mark in marks(item))
+        if not isinstance(raw, list):
+            return self.error(path, "must be an array of strings" if texts else "must be an array")
+        if not raw and rules.at_least_one:
+            return self.error(path, rules.at_least_one)
+        values = [self.value(item, element, f"{path}[{n}]") for n, element in enumerate(raw)]
+        if any(value is _BAD for value in values):
+            return _BAD
+        return tuple(dict.fromkeys(values) if rules.unique else values)
+
+    def _map(self, item: Any, raw: object, path: str) -> object:
+        texts = any(isinstance(mark, Kind) for mark in marks(item))
+        if not isinstance(raw, dict):
+            return self.error(path, "must be an object of string values" if texts else "must be an object")
+        values = {name: self.value(item, element, f"{path}.{name}") for name, element in raw.items()}
+        return _BAD if any(value is _BAD for value in values.values()) else values
+
+    def section(
+        self, section: type[Section], raw: object, path: str, elsewhere: set[str] | None = None
+    ) -> object:
+        """One object of the file.
+
+        Args:
+            section: Its class.
+            raw: What the file has.
+            path: Where.
+            elsewhere: Keys that belong to another kind of this object.
+        """
+        if not isinstance(raw, dict):
+            return self.error(path, "must be an object")
+        before = len(self.errors)
+        known = keys(section)
+        values: dict[str, Any] = {}
+        for name, key in known.items():
+            if name in raw:
+                try:
+                    value = self.value(key.type, raw[name], _join(path, name))
+                except Ignored as remark:
+                    self.warnings.append(f'{_join(path, name)} {remark} (it is "{raw[name]}")')
+                    continue
+                values[key.attribute] = value
+            elif key.required:
+                self.value(key.type, None, _join(path, name))
+        refused = set(self.errors[before:])
+        for name, text in section.conflicts(raw):
+            self.error(_join(path, name), text)
+        for name in raw:
+            if name not in known and not name.startswith(("$", "_", "//")):
+                self._unknown(name, path, known, elsewhere or set())
+        return _BAD if refused or len(self.errors) > before else section(**values)
+
+    def _unknown(self, name: str, path: str, known: Mapping[str, Key], elsewhere: set[str]) -> None:
+        where = _join(path, name)
+        if name in elsewhere:
+            self.warnings.append(f"{where} is ignored: it has no meaning for this kind of entry")
+            return
+        from difflib import get_close_matches
+
+        folded = {key.lower(): key for key in known}
+        near = get_close_matches(name.lower(), folded, n=1)
+        hint = f': did you mean "{folded[near[0]]}"?' if near else ""
+        self.warnings.append(f"{where} is not known and ignored{hint}")
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path and key else path or key

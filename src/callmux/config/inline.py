@@ -1,0 +1,142 @@
+"""A configuration out of command line flags: one server, named `default`. Pure.
+
+Called by `callmux.cli.serve` where a `--` or `--url` stands in the arguments. The same keys and limits as in a
+file hold, because the flags are turned into such a document and checked like one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from callmux.config.check import check_document
+from callmux.config.model import Config
+from callmux.errors import UsageError
+
+_SWITCHES = {
+    "--allow-request-body-override": "allowRequestBodyMaxOverride",
+    "--allow-insecure-remote-listener": "allowInsecureRemoteListener",
+    "--strict-startup": "strictStartup",
+    "--meta-only": "metaOnly",
+}
+_NUMBERS = {
+    "--cache": ("cacheTtlSeconds", 0),
+    "--request-body-max-bytes": ("requestBodyMaxBytes", 0),
+    "--cache-max-entries": ("maxCacheEntries", 1),
+    "--concurrency": ("maxConcurrency", 1),
+    "--connect-timeout": ("connectTimeoutMs", 1),
+    "--call-timeout": ("callTimeoutMs", 1),
+    "--description-max-length": ("descriptionMaxLength", 1),
+}
+_LISTS = ("--tools", "--cache-allow", "--cache-deny")
+_WORDS = ("--env", "--url", "--header", "--transport", "--output-format")
+_VALUED = (*_NUMBERS, *_LISTS, *_WORDS)
+_STDIO_ONLY, _HTTP_ONLY = ("--env",), ("--header", "--transport")
+
+
+def inline_config(args: Sequence[str]) -> Config:
+    """The configuration that flags describe, such as `--cache 60 -- npx -y some-server`.
+
+    Args:
+        args: The arguments less `--config`, `--listen` and `--host`.
+
+    Raises:
+        UsageError: They cannot be understood; an unknown flag comes with the nearest known one.
+    """
+    words = list(args)
+    end = words.index("--") if "--" in words else len(words)
+    flags = _Flags()
+    flags.read(words[:end], followed="--" if "--" in words else None)
+    command = words[end + 1 :]
+    if flags.server.get("url") and "--" in words:
+        raise UsageError("Cannot use both --url and -- command: name one server")
+    if flags.server.get("url"):
+        flags.refuse(_STDIO_ONLY, "--url")
+    elif command:
+        flags.refuse(_HTTP_ONLY, "-- command")
+        flags.server = {
+            "command": command[0],
+            **({"args": command[1:]} if command[1:] else {}),
+            **flags.server,
+        }
+    else:
+        raise UsageError("No command: put the server's command after --, or name its --url")
+    checked = check_document({"servers": {"default": flags.server}, **flags.settings})
+    if checked.errors:
+        raise UsageError("; ".join(checked.errors))
+    return checked.config
+
+
+class _Flags:
+    """The document that flags add up to."""
+
+    def __init__(self) -> None:
+        self.settings: dict[str, Any] = {"cacheTtlSeconds": 0, "maxConcurrency": 20}
+        self.server: dict[str, Any] = {}
+        self._seen: list[str] = []
+
+    def read(self, words: list[str], followed: str | None) -> None:
+        at = 0
+        while at < len(words):
+            flag = words[at]
+            at += 1
+            if flag in _SWITCHES:
+                self.settings[_SWITCHES[flag]] = True
+            elif flag in _VALUED:
+                if at == len(words):
+                    raise UsageError(
+                        f"Missing value for {flag}" + (f" before {followed}" if followed else "")
+                    )
+                self._seen.append(flag)
+                self._value(flag, words[at])
+                at += 1
+            else:
+                raise UsageError(f'Unknown option "{flag}"{nearest(flag, (*_SWITCHES, *_VALUED))}')
+
+    def refuse(self, flags: Sequence[str], beside: str) -> None:
+        for flag in flags:
+            if flag in self._seen:
+                raise UsageError(f"{flag} has no meaning with {beside}")
+
+    def _value(self, flag: str, text: str) -> None:
+        if flag in _NUMBERS:
+            key, minimum = _NUMBERS[flag]
+            if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) < minimum:
+                raise UsageError(f"{flag} must be a {'positive' if minimum else 'non-negative'} integer")
+            self.settings[key] = int(text)
+        elif flag in _LISTS:
+            names = [name.strip() for name in text.split(",") if name.strip()]
+            if flag == "--tools":
+                self.server["tools"] = names
+            else:
+                policy = self.server.setdefault("cachePolicy", {})
+                policy["allowTools" if flag == "--cache-allow" else "denyTools"] = names
+        elif flag == "--env":
+            name, sign, value = text.partition("=")
+            if not sign or not name:
+                raise UsageError("--env must be KEY=VALUE")
+            self.server.setdefault("env", {})[name] = value
+        elif flag == "--header":
+            name, sign, value = text.partition(":")
+            if not sign or not name.strip():
+                raise UsageError("--header must use Name:Value format")
+            self.server.setdefault("headers", {})[name.strip()] = value.strip()
+        elif flag == "--output-format":
+            if text not in ("json", "toon", "auto"):
+                raise UsageError('--output-format must be "json", "toon", or "auto"')
+            self.settings["outputFormat"] = text
+        elif flag == "--transport":
+            if text not in ("streamable-http", "sse"):
+                raise UsageError('--transport must be "streamable-http" or "sse"')
+            self.server["transport"] = text
+        else:
+            self.server["url"] = text
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """`: did you mean "..."?`, or nothing where no known word is near."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, known, n=1)
+    return f': did you mean "{near[0]}"?' if near else ""

@@ -1,0 +1,204 @@
+"""Finds and reads the configuration file.
+
+Called by the commands of `callmux.cli` and by `callmux.runtime` for a reload; checks with
+`callmux.config.check`, then fills in variables, follows references of `auth` and makes paths absolute.
+"""
+
+from __future__ import annotations
+
+import os.path
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from callmux.config.check import Format, check_document
+from callmux.config.kinds import Refused, scrypt_hash
+from callmux.config.model import Config
+from callmux.config.secrets import hash_token, resolve_secret
+from callmux.config.security import BearerAuth, BearerToken
+from callmux.config.variables import expand_server
+from callmux.errors import ConfigError, ConfigMissing, SecretError
+
+VARIABLE = "CALLMUX_CONFIG"
+EVENT_FILE = "callmux-events.sqlite"
+
+
+class LoadedConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """A configuration and where it came from.
+
+    Attributes:
+        config: What it says, ready for use.
+        path: The file, as it was named.
+        format: Whether the servers stand under `servers` or `mcpServers`.
+        warnings: What works but is probably not meant, one sentence each.
+        document: The file's own JSON, for commands that edit or show it.
+    """
+
+    config: Config
+    path: Path
+    format: Format
+    warnings: list[str]
+    document: dict[str, Any]
+
+    @property
+    def base_dir(self) -> Path:
+        """What relative paths in the file start from."""
+        return _base_dir(self.path)
+
+
+def default_config(home: Path) -> Path:
+    """Where the configuration is unless something else is said."""
+    return home / ".config" / "callmux" / "config.json"
+
+
+def find_config(explicit: str | None, env: Mapping[str, str], home: Path) -> Path | None:
+    """The configuration file to read: `--config`, else `CALLMUX_CONFIG`, else the default if it exists.
+
+    Returns:
+        Its path, or None where nothing is named and there is no default file.
+
+    Raises:
+        ConfigMissing: `CALLMUX_CONFIG` names a file that does not exist. Another file must not be used in
+            its place.
+    """
+    path = target_config(explicit, env, home)
+    if path.exists() or explicit is not None:
+        return path
+    if env.get(VARIABLE):
+        raise ConfigMissing(
+            f'{VARIABLE} names "{path}", which does not exist: correct it, unset it, or run "callmux init"'
+        )
+    return None
+
+
+def target_config(explicit: str | None, env: Mapping[str, str], home: Path) -> Path:
+    """The configuration file that commands write, whether it exists or not."""
+    return Path(explicit or env.get(VARIABLE) or default_config(home))
+
+
+def load_config(path: Path, env: Mapping[str, str], *, resolve: bool = True) -> LoadedConfig:
+    """Reads a configuration file.
+
+    Args:
+        path: The file.
+        env: The variables there are, for references and `${VAR}`.
+        resolve: Whether to fill in variables and follow references; False is for commands that show or edit
+            what is written.
+
+    Raises:
+        ConfigMissing: The file is not there.
+        ConfigError: It cannot be read or says something that cannot be; names every problem.
+    """
+    document = read_document(path)
+    checked = check_document(document)
+    problems = list(checked.errors)
+    config = checked.config
+    if resolve:
+        base = _base_dir(path)
+        if not problems:
+            config = _absolute(config, path)
+            config, problems = _resolve(
+                config, base, env, "servers" if checked.format == "native" else "mcpServers"
+            )
+    if problems or not isinstance(document, dict):
+        raise ConfigError(problems)
+    return LoadedConfig(
+        config=config, path=path, format=checked.format, warnings=checked.warnings, document=document
+    )
+
+
+def read_document(path: Path) -> object:
+    """The JSON of a file.
+
+    Raises:
+        ConfigMissing: The file is not there.
+        ConfigError: It cannot be read or is not JSON; names file, line and column.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise ConfigMissing(f'no configuration file "{path}": create one with "callmux init"') from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigError([f'cannot read "{path}": {reason}']) from None
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    if not data.strip():
+        raise ConfigError([f"{path}: the file is empty, expected one JSON object"])
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ConfigError([_syntax_problem(path, data, error)]) from None
+    except RecursionError:
+        raise ConfigError([f"{path}: the JSON is nested too deeply"]) from None
+
+
+def _syntax_problem(path: Path, data: bytes, error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        at, reason = error.start, "not UTF-8 text"
+    else:
+        found = re.search(r"^(?:JSON is malformed: )?(.*) \(byte (\d+)\)$", str(error))
+        reason, at = (found[1], int(found[2])) if found else ("unexpected end of file", len(data.rstrip()))
+    before = data[:at].decode("utf-8", "replace")
+    line, column = before.count("\n") + 1, at - (data[:at].rfind(b"\n") + 1)
+    column = len(data[at - column : at].decode("utf-8", "replace")) + 1
+    here = data[at : at + 1]
+    if here in (b"}", b"]") and before.rstrip().endswith(","):
+        reason += " (remove the comma before it)"
+    elif here == b"/" or here == b"#":
+        reason += " (JSON has no comments)"
+    return f"{path}:{line}:{column}: invalid JSON: {reason}"
+
+
+def _base_dir(path: Path) -> Path:
+    return Path(os.path.abspath(path)).parent
+
+
+def _absolute(config: Config, path: Path) -> Config:
+    base = _base_dir(path)
+
+    def place(name: str) -> str:
+        return os.path.normpath(base / name)
+
+    roots, events, management = config.file_reference_roots, config.event_store, config.management
+    return msgspec.structs.replace(
+        config,
+        file_reference_roots=None if roots is None else tuple(dict.fromkeys(map(place, roots))),
+        event_store=msgspec.structs.replace(events, path=place(events.path or EVENT_FILE)),
+        management=msgspec.structs.replace(
+            management, state_path=place(management.state_path or f"{path.name}.management.json")
+        ),
+    )
+
+
+def _resolve(config: Config, base: Path, env: Mapping[str, str], key: str) -> tuple[Config, list[str]]:
+    problems: list[str] = []
+    auth, management = config.auth, config.management
+    if isinstance(auth, BearerAuth):
+        auth = _hashed(auth, "auth", base, env, problems)
+    if management.auth is not None:
+        own = _hashed(management.auth, "management.auth", base, env, problems)
+        management = msgspec.structs.replace(management, auth=own)
+    servers = {name: expand_server(server, f"{key}.{name}", env) for name, server in config.servers.items()}
+    return msgspec.structs.replace(config, servers=servers, auth=auth, management=management), problems
+
+
+def _hashed(
+    auth: BearerAuth, path: str, base: Path, env: Mapping[str, str], problems: list[str]
+) -> BearerAuth:
+    tokens: list[BearerToken] = []
+    for n, token in enumerate(auth.tokens):
+        where = f"{path}.tokens[{n}].{'hashRef' if token.hash_ref else 'tokenRef'}"
+        try:
+            if token.hash_ref:
+                found = scrypt_hash(resolve_secret(token.hash_ref, base, env))
+                token = msgspec.structs.replace(token, hash=found)
+            elif token.token_ref:
+                found = hash_token(resolve_secret(token.token_ref, base, env))
+                token = msgspec.structs.replace(token, hash=found)
+        except (SecretError, Refused) as problem:
+            problems.append(f"{where} {problem}")
+        tokens.append(token)
+    return msgspec.structs.replace(auth, tokens=tuple(tokens))

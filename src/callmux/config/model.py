@@ -1,0 +1,130 @@
+"""The root of the configuration, with the defaults of every global key. Pure.
+
+Made by `callmux.config.load` (a file) and `callmux.config.inline` (the command line); read by
+`callmux.runtime` and by everything that is wired there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+from msgspec import field
+
+from callmux.config import kinds
+from callmux.config.observing import AuditLog, Dashboard, EventStore, Metrics
+from callmux.config.recipes import Recipe
+from callmux.config.results import CachePolicy, ResponseShield, SchemaCompression
+from callmux.config.section import Items, Problem, Section
+from callmux.config.security import Auth, Authorization, Management
+from callmux.config.servers import HttpServer, Server, StdioServer
+from callmux.config.traffic import AbuseControls, ReconnectPolicy
+from callmux.names import DEFAULT_LIMIT
+
+__all__ = ["SCHEMA_URL", "Config", "HttpServer", "StdioServer"]
+
+SCHEMA_URL = "https://raw.githubusercontent.com/edimuj/callmux/main/schema.json"
+"""What `$schema` says in files that we write; the format is shared with callmux (npm)."""
+
+
+class Config(Section, frozen=True, kw_only=True):
+    """Everything a configuration file can say.
+
+    Attributes:
+        servers: The MCP servers by name. `mcpServers` is the same in the style of MCP clients; a file has
+            exactly one of the two.
+        cache_ttl_seconds: How long results of reading tools are kept; 0 for no cache.
+        cache_policy: Which tools may be cached.
+        max_cache_entries: How many results are cached.
+        max_cache_entry_bytes: The largest result that is cached.
+        max_cache_bytes: What all cached results may take together.
+        max_concurrency: Calls at a time, to all servers together; also how many servers start at a time.
+        connect_timeout_ms: Time to connect to a server and list its tools.
+        call_timeout_ms: Time for one call.
+        reload_drain_timeout_ms: How long calls may still run after a reload; the longest call time-out plus
+            a second where absent.
+        reconnect_policy: How a lost server is connected again.
+        session_cwd_idle_ttl_seconds: How long a server process of one directory stays without calls; 0 ends
+            it after each call.
+        listener_session_inactivity_ttl_seconds: How long a client's session stays without requests; 0 for
+            ever.
+        listener_max_sessions: Sessions at a time.
+        max_scoped_clients: Connections for single directories or credentials, all servers together.
+        max_scoped_clients_per_server: The same for each server.
+        file_reference_roots: Directories whose files arguments may name, relative to the configuration file;
+            where absent, clients of a listener cannot name files.
+        strict_startup: Do not start if any server fails.
+        meta_only: List only the `callmux_*` tools.
+        expose_meta_tools: List the `callmux_*` tools.
+        description_max_length: Where descriptions in `callmux_status` are cut; nowhere where absent.
+        output_format: Text of results: `json`, `toon`, or `auto` for the shorter one.
+        tool_name_limit: Characters of a tool's name; longer names, and names with characters that clients
+            refuse, are shortened. 0 leaves all names alone.
+        response_shield: Limits for large results.
+        schema_compression: Shortening of tool definitions.
+        request_body_max_bytes: Largest HTTP request; 0 for any.
+        allow_request_body_max_override: Let clients raise it with `x-callmux-max-body-bytes`.
+        allow_insecure_remote_listener: Listen on other addresses than loopback without `auth`.
+        auth: Who may use the listener.
+        authorization: Who may call which tool.
+        abuse_controls: Limits for clients.
+        audit_log: A line for each request.
+        metrics: Counters for Prometheus.
+        dashboard: A page for people.
+        event_store: A database of past calls.
+        management: An HTTP interface to change servers.
+        recipes: Named workflows.
+    """
+
+    servers: dict[str, Server] = field(default_factory=dict)
+    cache_ttl_seconds: kinds.NonNegative = 0
+    cache_policy: CachePolicy = CachePolicy()
+    max_cache_entries: kinds.Positive = 1000
+    max_cache_entry_bytes: kinds.Positive = 8388608
+    max_cache_bytes: kinds.Positive = 134217728
+    max_concurrency: kinds.Positive = 20
+    connect_timeout_ms: kinds.Milliseconds = 30000
+    call_timeout_ms: kinds.Milliseconds = 180000
+    reload_drain_timeout_ms: kinds.Milliseconds | None = None
+    reconnect_policy: ReconnectPolicy = ReconnectPolicy()
+    session_cwd_idle_ttl_seconds: kinds.NonNegative = 600
+    listener_session_inactivity_ttl_seconds: kinds.NonNegative = 1800
+    listener_max_sessions: kinds.Positive = 1000
+    max_scoped_clients: kinds.Positive = 64
+    max_scoped_clients_per_server: kinds.Positive = 16
+    file_reference_roots: Annotated[tuple[kinds.Directory, ...], Items(unique=True)] | None = None
+    strict_startup: kinds.Flag = False
+    meta_only: kinds.Flag = False
+    expose_meta_tools: kinds.Flag = True
+    description_max_length: kinds.Positive | None = None
+    output_format: kinds.OutputFormat = "json"
+    tool_name_limit: kinds.NonNegative = DEFAULT_LIMIT
+    response_shield: ResponseShield = ResponseShield()
+    schema_compression: SchemaCompression = SchemaCompression()
+    request_body_max_bytes: kinds.NonNegative = 1048576
+    allow_request_body_max_override: kinds.Flag = False
+    allow_insecure_remote_listener: kinds.Flag = False
+    auth: Auth | None = None
+    authorization: Authorization | None = None
+    abuse_controls: AbuseControls = AbuseControls()
+    audit_log: AuditLog = AuditLog()
+    metrics: Metrics = Metrics()
+    dashboard: Dashboard = Dashboard()
+    event_store: EventStore = EventStore()
+    management: Management = Management()
+    recipes: dict[str, Recipe] = field(default_factory=dict)
+
+    @staticmethod
+    def conflicts(raw: Mapping[str, Any]) -> Iterable[Problem]:
+        if raw.get("metaOnly") is True and raw.get("exposeMetaTools") is False:
+            yield "", "metaOnly and exposeMetaTools: false are mutually exclusive: no tool would be listed"
+        recipes = raw.get("recipes")
+        if isinstance(recipes, dict) and any(not name.strip() for name in recipes):
+            yield "recipes", "recipe names must be non-empty strings"
+
+    def drain_timeout_ms(self) -> int:
+        """How long calls may still run after a reload."""
+        if self.reload_drain_timeout_ms is not None:
+            return self.reload_drain_timeout_ms
+        own = [server.call_timeout_ms or 0 for server in self.servers.values()]
+        return max(self.call_timeout_ms, *own, 0) + 1000

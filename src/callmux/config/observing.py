@@ -1,0 +1,72 @@
+"""What a listener shows and records of itself. Pure.
+
+Read through `callmux.config.model`; used by `callmux.observe` and `callmux.admin`.
+"""
+
+from __future__ import annotations
+
+from callmux.config import kinds
+from callmux.config.section import Section
+
+
+class AuditLog(Section, frozen=True, kw_only=True):
+    """One JSON line for each request.
+
+    Attributes:
+        enabled: Write the log.
+        include_request_body: Include the (redacted) arguments.
+        max_payload_chars: Where the arguments are cut; 0 leaves them out.
+        redact_keys: Further keys whose values are hidden.
+    """
+
+    enabled: kinds.Flag = False
+    include_request_body: kinds.Flag = False
+    max_payload_chars: kinds.NonNegative = 4096
+    redact_keys: tuple[kinds.Text, ...] = ()
+
+
+class Metrics(Section, frozen=True, kw_only=True):
+    """Counters for Prometheus.
+
+    Attributes:
+        enabled: Serve them.
+        path: Where.
+        allow_unauthenticated: Without a credential, even if `auth` is set.
+    """
+
+    enabled: kinds.Flag = True
+    path: kinds.UrlPath = "/metrics"
+    allow_unauthenticated: kinds.Flag = False
+
+
+class Dashboard(Section, frozen=True, kw_only=True):
+    """A page for people.
+
+    Attributes:
+        enabled: Serve it.
+        path: Where.
+        max_events: How many of the latest events it shows.
+    """
+
+    enabled: kinds.Flag = False
+    path: kinds.MountPath = "/dashboard"
+    max_events: kinds.Positive = 500
+
+
+class EventStore(Section, frozen=True, kw_only=True):
+    """A database of past calls.
+
+    Attributes:
+        enabled: Keep it.
+        path: The SQLite file, relative to the configuration file; `callmux-events.sqlite` beside it where
+            absent.
+        max_rows: How many calls are kept; 0 for no limit.
+        retention_days: For how many days; 0 for no limit.
+        prune_every: After how many new calls old ones are dropped.
+    """
+
+    enabled: kinds.Flag = False
+    path: kinds.NonBlank | None = None
+    max_rows: kinds.NonNegative = 100000
+    retention_days: kinds.NonNegative = 14
+    prune_every: kinds.Positive = 100

@@ -1,0 +1,84 @@
+"""Values that stand elsewhere: `env:NAME` and `file:PATH`. Reads the environment it is given, and files.
+
+`resolve_reference` is called where a server's process starts (`envRefs`), `resolve_secret` and `hash_token` by
+`callmux.config.load`. No message ever holds a value.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from callmux.errors import SecretError
+
+MAX_BYTES = 64 * 1024
+
+
+def resolve_reference(reference: str, base_dir: Path, env: Mapping[str, str]) -> str:
+    """The value behind a reference, less one final line end.
+
+    Args:
+        reference: `env:NAME` or `file:PATH`.
+        base_dir: What a relative PATH starts from: the directory of the configuration file.
+        env: The variables there are.
+
+    Raises:
+        SecretError: There is no value, or it is empty.
+    """
+    scheme, _, rest = reference.strip().partition(":")
+    if scheme == "env" and rest:
+        value = env.get(rest, "")
+        if not value:
+            raise SecretError(f'references missing or empty environment variable "{rest}"')
+        return value
+    if scheme == "file" and rest.strip():
+        value = _read(base_dir / rest.strip())
+        value = value.removesuffix("\n").removesuffix("\r") if value.endswith("\n") else value
+        if not value:
+            raise SecretError(f'references the empty file "{base_dir / rest.strip()}"')
+        return value
+    raise SecretError("must use supported secret refs: env:<NAME> or file:<PATH>")
+
+
+def resolve_secret(reference: str, base_dir: Path, env: Mapping[str, str]) -> str:
+    """The value behind a reference of `auth`, less blanks on both ends; otherwise as `resolve_reference`."""
+    value = resolve_reference(reference, base_dir, env).strip()
+    if not value:
+        raise SecretError("must resolve to a non-empty string")
+    return value
+
+
+def _read(path: Path) -> str:
+    try:
+        # Without O_NONBLOCK, opening a named pipe would wait for a writer.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+        with open(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise SecretError(f'could not read secret file "{path}": it is not a regular file')
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "the path cannot be used"
+        raise SecretError(f'could not read secret file "{path}": {reason}') from None
+    if len(data) > MAX_BYTES:
+        raise SecretError(f'could not read secret file "{path}": it is larger than {MAX_BYTES} bytes')
+    try:
+        value = data.decode()
+    except UnicodeDecodeError:
+        raise SecretError(f'could not read secret file "{path}": it is not UTF-8 text') from None
+    if "\0" in value:
+        raise SecretError(f'could not read secret file "{path}": it holds a zero byte')
+    return value
+
+
+def hash_token(token: str) -> str:
+    """A fresh scrypt hash of a token, as configurations hold it."""
+    import hashlib
+    from base64 import urlsafe_b64encode
+
+    cost, block, parallel = 16384, 8, 1
+    salt = os.urandom(16)
+    key = hashlib.scrypt(token.encode(), salt=salt, n=cost, r=block, p=parallel, maxmem=64 * 2**20, dklen=32)
+    encoded = "$".join(urlsafe_b64encode(part).rstrip(b"=").decode() for part in (salt, key))
+    return f"scrypt${cost}${block}${parallel}${encoded}"

@@ -1,0 +1,124 @@
+"""The MCP servers behind callmux: one entry each under `servers` (or `mcpServers`). Pure.
+
+Read through `callmux.config.model`; used by `callmux.upstream` to connect and by the policies of each server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, TypeAlias
+
+from msgspec import field
+
+from callmux.config import kinds
+from callmux.config.results import CachePolicy, ServerCompression, ServerShield
+from callmux.config.section import Choice, Internal, Items, Problem, Section
+
+
+class CommonServer(Section, frozen=True, kw_only=True):
+    """What both kinds of server have.
+
+    Attributes:
+        type: The kind of server, as other programs' files name it: `stdio` for a command, `http` (or
+            `streamable-http`) and `sse` for a URL. Needed by nobody; it must fit the rest of the entry.
+        tools: The tools that exist for clients, by the names the server gives them; all where absent, none
+            where empty.
+        always_load: Tools that clients with deferred tools should load at once.
+        prefix: What stands before `__` in the names of its tools; the server's key where absent, nothing
+            where empty.
+        cache_policy: Which tools may be cached, on top of the global policy.
+        response_shield: Limits for large results, in place of the global ones.
+        schema_compression: Shortening of tool definitions, in place of the global setting.
+        max_concurrency: Calls to this server at a time; only the global limit where absent.
+        max_scoped_clients: Connections for single directories or credentials; `maxScopedClientsPerServer`
+            where absent.
+        call_timeout_ms: Time for one call; the global one where absent.
+        request_body_max_bytes: Largest HTTP request that targets it, 0 for any; the global one where absent.
+        disabled: Do not connect and do not list its tools.
+        problem: Why this server cannot be started, found while reading the configuration.
+    """
+
+    type: kinds.ServerType | None = None
+    tools: tuple[kinds.Text, ...] | None = None
+    always_load: tuple[kinds.Text, ...] = ()
+    prefix: kinds.Prefix | None = None
+    cache_policy: CachePolicy = CachePolicy()
+    response_shield: ServerShield = ServerShield()
+    schema_compression: ServerCompression = ServerCompression()
+    max_concurrency: kinds.Positive | None = None
+    max_scoped_clients: kinds.Positive | None = None
+    call_timeout_ms: kinds.Milliseconds | None = None
+    request_body_max_bytes: kinds.NonNegative | None = None
+    disabled: kinds.Flag = False
+    problem: Annotated[str | None, Internal()] = None
+
+
+class StdioServer(CommonServer, frozen=True, kw_only=True):
+    """A server that callmux starts as a child process.
+
+    Attributes:
+        command: The program: a path, or a name on `PATH`.
+        args: Its arguments.
+        env: Variables for it, on top of the inherited environment.
+        env_refs: Variables whose value is looked up when the process starts, as `env:NAME` or `file:PATH`
+            (relative to the configuration file); stronger than `env`.
+        cwd: Its working directory; a relative one counts from where callmux was started.
+        cwd_mode: `session` for one process per client directory, `global` for one process; in the listener
+            `session` where the client's directory is known, else `global`.
+        require_session_cwd: Refuse calls of clients whose directory is not known.
+    """
+
+    command: kinds.Text
+    args: tuple[kinds.Text, ...] = ()
+    env: dict[str, kinds.Text] = field(default_factory=dict)
+    env_refs: dict[str, kinds.EnvironmentReference] = field(default_factory=dict)
+    cwd: kinds.Text | None = None
+    cwd_mode: kinds.CwdMode | None = None
+    require_session_cwd: kinds.Flag = False
+
+    @staticmethod
+    def conflicts(raw: Mapping[str, Any]) -> Iterable[Problem]:
+        if raw.get("type") in ("http", "streamable-http", "sse"):
+            yield "type", f'is "{raw["type"]}", but the server has a command: use "stdio", or "url" instead'
+
+
+class HttpServer(CommonServer, frozen=True, kw_only=True):
+    """A server that callmux reaches at a URL.
+
+    Attributes:
+        url: Its endpoint.
+        transport: `streamable-http` or `sse`; where absent, the first is tried before the second.
+        headers: HTTP headers sent with every request.
+        forward_headers: Headers of the client's request that are passed on (lower case).
+    """
+
+    url: kinds.Text
+    transport: kinds.Transport | None = None
+    headers: dict[str, kinds.Text] = field(default_factory=dict)
+    forward_headers: Annotated[tuple[kinds.HeaderName, ...], Items(unique=True)] = ()
+
+    @staticmethod
+    def conflicts(raw: Mapping[str, Any]) -> Iterable[Problem]:
+        kind, transport = raw.get("type"), raw.get("transport")
+        if kind == "stdio":
+            yield "type", 'is "stdio", but the server has a URL: use "http" or "sse", or "command" instead'
+        elif kind in TRANSPORTS and transport in TRANSPORTS.values() and TRANSPORTS[kind] != transport:
+            yield "type", f'is "{kind}", but transport is "{transport}": remove one of them'
+
+
+TRANSPORTS = {"http": "streamable-http", "streamable-http": "streamable-http", "sse": "sse"}
+"""What `type` says about `transport`."""
+
+
+def _choose(raw: Mapping[str, Any]) -> type[Section] | Problem:
+    command, url = (isinstance(raw.get(key), str) and raw[key] != "" for key in ("command", "url"))
+    if command and url:
+        return "", 'cannot have both "command" and "url"'
+    if command or url:
+        return StdioServer if command else HttpServer
+    return "", 'must have either "command" (stdio) or "url" (http/sse)'
+
+
+Server: TypeAlias = Annotated[
+    StdioServer | HttpServer, Choice(choose=_choose, options=[StdioServer, HttpServer])
+]

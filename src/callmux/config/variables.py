@@ -1,0 +1,92 @@
+"""Fills in `${VAR}` and `${VAR:-default}` in server entries, as files for MCP clients use them. Pure.
+
+Called by `callmux.config.load` with the environment. Filled in are `command`, `args`, the values of `env`,
+`url` and the values of `headers`. A variable that is not set is the problem of that server alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from callmux.config.servers import HttpServer, StdioServer
+
+_VARIABLE = re.compile(r"(\$?)\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_SHELL = re.compile(r"(?:^|[/\\])(?:sh|bash|dash|zsh|ksh|ash|busybox)(?:\.exe)?$")
+
+
+def expand_server(
+    server: StdioServer | HttpServer, path: str, env: Mapping[str, str]
+) -> StdioServer | HttpServer:
+    """The server with its variables filled in, or as it was, with `problem` set.
+
+    Args:
+        server: The entry as written.
+        path: Where it stands, such as `mcpServers.github`.
+        env: The variables there are.
+    """
+    filler = _Filler(env)
+    if isinstance(server, StdioServer):
+        changed: StdioServer | HttpServer = msgspec.structs.replace(
+            server,
+            command=filler.fill(server.command, f"{path}.command"),
+            args=_arguments(server, path, filler),
+            env={name: filler.fill(text, f"{path}.env.{name}") for name, text in server.env.items()},
+        )
+        essential = "command", changed.command if isinstance(changed, StdioServer) else ""
+    else:
+        changed = msgspec.structs.replace(
+            server,
+            url=filler.fill(server.url, f"{path}.url"),
+            headers={
+                name: filler.fill(text, f"{path}.headers.{name}") for name, text in server.headers.items()
+            },
+        )
+        essential = "url", changed.url if isinstance(changed, HttpServer) else ""
+    if not filler.problems and not essential[1].strip():
+        filler.problems.append(f"{path}.{essential[0]} is empty once its variables are filled in")
+    if filler.problems:
+        return msgspec.structs.replace(server, problem="; ".join(filler.problems))
+    return changed
+
+
+def _arguments(server: StdioServer, path: str, filler: _Filler) -> tuple[str, ...]:
+    """The arguments, but for a shell's script: the shell knows `${VAR}` itself and quotes it rightly."""
+    script = None
+    if _SHELL.search(server.command):
+        script = next((n + 1 for n, word in enumerate(server.args) if re.fullmatch(r"-[a-z]*c", word)), None)
+    return tuple(
+        word if n == script else filler.fill(word, f"{path}.args[{n}]") for n, word in enumerate(server.args)
+    )
+
+
+class _Filler:
+    """Replaces variables and collects those that are not there."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+        self.problems: list[str] = []
+
+    def fill(self, text: str, path: str) -> str:
+        if "${" not in text:
+            return text
+
+        def value(match: re.Match[str]) -> str:
+            escaped, name, default = match.groups()
+            if escaped:
+                return match[0][1:]
+            # As in a shell, ":-" also stands in for a variable that is set and empty.
+            found = self._env.get(name)
+            if default is not None:
+                return found or default
+            if found is None:
+                self.problems.append(
+                    f"{path} uses ${{{name}}}, but the environment variable {name} is not set"
+                    f" (set it, write ${{{name}:-default}}, or $${{{name}}} for the text itself)"
+                )
+                return ""
+            return found
+
+        return _VARIABLE.sub(value, text)
