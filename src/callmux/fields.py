@@ -20,7 +20,7 @@ MAX_TIMEOUT_MS = 2**31 - 1
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _ARRAY = msgspec.json.Decoder(list[Raw])
 _STRING = msgspec.json.Decoder(str)
-_INTEGER = msgspec.json.Decoder(int)
+_NUMBER = msgspec.json.Decoder(int | float)
 _BOOLEAN = msgspec.json.Decoder(bool)
 
 
@@ -105,9 +105,13 @@ class Fields:
         if raw is None:
             return None
         try:
-            value = _INTEGER.decode(raw)
-        except msgspec.MsgspecError:
+            number = _NUMBER.decode(raw)
+        except (msgspec.MsgspecError, ValueError):
             raise self.fail(key, "must be a whole number") from None
+        # 5.0 is a whole number too: JSON has one kind of number.
+        value = int(number)
+        if value != number:
+            raise self.fail(key, "must be a whole number")
         if maximum is not None and value > maximum:
             raise self.fail(key, f"must be at most {maximum}", max=maximum)
         if value < minimum:

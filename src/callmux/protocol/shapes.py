@@ -6,12 +6,35 @@ by the rings, the meta-tools and the catalogue.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
+_LARGE_EXPONENT = re.compile(rb"[0-9][eE]\+?[0-9]{3}")
+_HEADROOM = 100
+
+
+def json_in(text: str) -> Raw | None:
+    """The JSON value that `text` holds, on one line and with its digits as they stand.
+
+    None where `text` is no JSON, or JSON that cannot travel inside an answer: `NaN`, half a surrogate pair, a
+    number beyond a double's range, or nesting that leaves no room for the levels around it.
+    """
+    if text.lstrip(" \t\r\n")[:1] not in '{["-0123456789tfn':
+        return None
+    try:
+        data = text.encode()
+        if _LARGE_EXPONENT.search(data):
+            msgspec.json.decode(data)
+        value = msgspec.json.format(data, indent=-1)
+        if value.count(b"[") + value.count(b"{") > _HEADROOM:
+            msgspec.json.format(b"[" * _HEADROOM + value + b"]" * _HEADROOM, indent=-1)
+        return Raw(value)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
 
 
 class ResultHead(msgspec.Struct, rename="camel"):

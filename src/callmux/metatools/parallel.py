@@ -1,0 +1,51 @@
+"""`callmux_parallel`: several independent calls at once.
+
+Called through `callmux.metatools.table`; its calls run in `callmux.metatools.children`.
+"""
+
+from __future__ import annotations
+
+from callmux.context import CallContext
+from callmux.fields import Fields
+from callmux.metatools.children import milliseconds, run_all, tally
+from callmux.metatools.definitions import CALL, OUTPUT_FORMAT, closed, definition, listed
+from callmux.metatools.engine import Engine
+from callmux.metatools.entries import Repairs, output_format, read_call
+from callmux.plan import Plan
+from callmux.protocol.shapes import Result
+from callmux.rings.envelope import success
+
+NAME = "callmux_parallel"
+
+DEFINITION = definition(
+    NAME,
+    "Run independent tool calls at once, one answer for all. Prefer it to single calls whenever none needs "
+    "another's result. A failed call does not stop the others: see failedIndexes.",
+    closed({"calls": listed(CALL), "outputFormat": OUTPUT_FORMAT}, "calls"),
+)
+
+
+def parse(fields: Fields) -> Plan:
+    """Reads the request.
+
+    Raises:
+        InvalidArguments: It is malformed; nothing may run then.
+    """
+    repairs = Repairs("calls", '{"tool": "…", "arguments": {…}}')
+    calls = [read_call(entry, repairs) for entry in fields.objects("calls")]
+    shown_as = output_format(fields)
+    repairs.ignore(key for key in fields.members if key not in ("calls", "outputFormat"))
+    return Plan(name=NAME, calls=calls, output_format=shown_as, warnings=repairs.warnings())
+
+
+async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
+    """Makes the calls and shows each beside its result."""
+    started = engine.clock.monotonic()
+    outcomes = await run_all(plan.calls, engine, context)
+    entries = [
+        {"call": call.echo()} | outcome.shown() for call, outcome in zip(plan.calls, outcomes, strict=True)
+    ]
+    payload = tally(outcomes, entries, milliseconds(engine.clock.monotonic() - started))
+    if plan.warnings:
+        payload["warnings"] = plan.warnings
+    return success(payload)

@@ -1,0 +1,178 @@
+"""`callmux_search_tools`: the tools that fit a task.
+
+Called through `callmux.metatools.table`; ranks the catalogue with `callmux.metatools.scoring`, with one index
+for each catalogue, built when it is first searched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import msgspec
+
+from callmux.context import CallContext
+from callmux.errors import ServerNotFound
+from callmux.fields import Fields
+from callmux.metatools.definitions import (
+    DESCRIPTION_LENGTH,
+    OUTPUT_FORMAT,
+    READ_ONLY,
+    TEXT,
+    closed,
+    definition,
+)
+from callmux.metatools.engine import Engine
+from callmux.metatools.entries import output_format
+from callmux.metatools.scoring import Document, Index
+from callmux.plan import Plan
+from callmux.protocol.shapes import Result
+from callmux.rings.envelope import success
+from callmux.upstream.catalogue import Catalogue, Entry
+
+NAME = "callmux_search_tools"
+DEFAULT_LIMIT = 10
+MAX_LIMIT = 50
+
+DEFINITION = definition(
+    NAME,
+    "Find tools of the connected servers by words of the task. Start here when the tool you need is not "
+    "listed, then use callmux_call.",
+    closed(
+        {
+            "query": {"type": "string", "description": "Words of the task or the tool; empty lists tools"},
+            "server": TEXT,
+            "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "description": "Default 10"},
+            "descriptionMaxLength": DESCRIPTION_LENGTH,
+            "outputFormat": OUTPUT_FORMAT,
+        }
+    ),
+    READ_ONLY,
+)
+
+
+class Search(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked for.
+
+    Attributes:
+        description_length: Characters of a description; 0 means all, None what the configuration says.
+    """
+
+    query: str
+    server: str | None
+    limit: int
+    description_length: int | None
+
+
+def parse(fields: Fields) -> Plan:
+    """Reads the request.
+
+    Raises:
+        InvalidArguments: It is malformed.
+    """
+    query = fields.any_text("query")
+    server = fields.optional_text("server")
+    limit = fields.integer("limit", 1, MAX_LIMIT)
+    search = Search(
+        query=query or "",
+        server=server,
+        limit=DEFAULT_LIMIT if limit is None else limit,
+        description_length=fields.integer("descriptionMaxLength", 0),
+    )
+    return Plan(name=NAME, output_format=output_format(fields), options=search)
+
+
+async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
+    """Searches.
+
+    Raises:
+        ServerNotFound: The server is unknown, or has not listed its tools yet.
+    """
+    search: Search = plan.options
+    catalogue = engine.catalogue()
+    connected = sorted(key for key, s in catalogue.servers.items() if s.listed and not s.disabled)
+    if search.server is not None and search.server not in connected:
+        raise ServerNotFound(
+            f'server "{search.server}" has no tools to search; there is {", ".join(connected) or "none"}',
+            server=search.server,
+            availableServers=connected,
+        )
+    matches, scope = rank(catalogue, search.query, search.server)
+    length = cut_length(search.description_length, engine)
+    payload: dict[str, Any] = {"query": search.query}
+    if search.server is not None:
+        payload["server"] = search.server
+    payload |= {
+        "totalTools": scope,
+        "found": len(matches),
+        "limit": search.limit,
+        "results": [_shown(entry, score, length) for score, entry in matches[: search.limit]],
+    }
+    return success(payload)
+
+
+_indexes: WeakKeyDictionary[Catalogue, Index] = WeakKeyDictionary()
+
+
+def rank(
+    catalogue: Catalogue, query: str, server: str | None = None
+) -> tuple[list[tuple[float, Entry]], int]:
+    """The matching tools with their scores, best first, and how many tools were looked at.
+
+    A query without a usable word matches every tool with a score of 0.
+    """
+    entries = catalogue.entries
+    index = _indexes.get(catalogue)
+    if index is None:
+        index = _indexes[catalogue] = Index([_document(entry) for entry in entries])
+    scores = index.scores(query)
+    found: Iterable[tuple[float, Entry]]
+    if scores or any(character.isalnum() for character in query):
+        found = ((round(score, 3), entries[position]) for position, score in scores.items())
+    else:
+        found = ((0, entry) for entry in entries)
+    matches = [match for match in found if server is None or match[1].server == server]
+    matches.sort(key=lambda match: (-match[0], match[1].server, match[1].tool.name))
+    return matches, len(entries) if server is None else len(catalogue.of_server(server))
+
+
+def _document(entry: Entry) -> Document:
+    tool = entry.tool
+    return {
+        "name": tool.name,
+        "title": tool.title or "",
+        "server": f"{entry.server} {entry.emitted.removesuffix(tool.name)}",
+        "description": tool.description or "",
+        "parameters": " ".join(input_fields(entry)),
+    }
+
+
+def input_fields(entry: Entry) -> list[str]:
+    """The names of the arguments a tool declares, sorted."""
+    properties = entry.tool.input_schema.get("properties")
+    return sorted(properties) if isinstance(properties, dict) else []
+
+
+def cut_length(asked: int | None, engine: Engine) -> int | None:
+    """Characters a description may have: what the call asks for (0 means all), else the configuration."""
+    return engine.description_limit if asked is None else asked or None
+
+
+def shortened(text: str, length: int | None) -> str:
+    """`text`, cut to `length` characters and "..." where it is longer."""
+    return text if length is None or len(text) <= length else text[:length] + "..."
+
+
+def _shown(entry: Entry, score: float, length: int | None) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "tool": entry.emitted,
+        "name": entry.tool.name,
+        "server": entry.server,
+        "score": score,
+    }
+    if entry.tool.description:
+        shown["description"] = shortened(entry.tool.description, length)
+    if names := input_fields(entry):
+        shown["inputFields"] = names
+    return shown

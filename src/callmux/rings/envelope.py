@@ -1,0 +1,57 @@
+"""The two forms in which callmux itself answers a `tools/call`: a payload, or an error. Pure.
+
+Called by the meta-tools and by the stage that turns exceptions into results. Text and structured content are
+the same compact JSON: the text is what a model pays for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from callmux.errors import CallmuxError
+from callmux.protocol.shapes import Result
+
+_encode = msgspec.json.Encoder().encode
+
+
+def success(payload: Mapping[str, object]) -> Result:
+    """A result that carries `payload` as text and as structured content.
+
+    Args:
+        payload: JSON values by name, in the order they are shown. A `msgspec.Raw` goes out as it stands, so
+            it must be JSON on a single line.
+    """
+    return Result(_around(encode(payload), b"}"))
+
+
+def failure(error: CallmuxError) -> Result:
+    """An error result: `{"error": {code, message, details?}}` as text and as structured content."""
+    described: dict[str, object] = {"code": error.code, "message": error.message}
+    if error.details:
+        described["details"] = error.details
+    return Result(_around(encode({"error": described}), b',"isError":true}'))
+
+
+def encode(value: object) -> bytes:
+    """`value` as compact JSON; half surrogate pairs in its strings, which JSON cannot carry, become `?`."""
+    try:
+        return _encode(value)
+    except UnicodeEncodeError:
+        return _encode(_speakable(value))
+
+
+def _around(body: bytes, end: bytes) -> bytes:
+    text = _encode(body.decode())
+    return b"".join((b'{"content":[{"type":"text","text":', text, b'}],"structuredContent":', body, end))
+
+
+def _speakable(value: object) -> object:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, Mapping):
+        return {str(_speakable(key)): _speakable(member) for key, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_speakable(member) for member in value]
+    return value
