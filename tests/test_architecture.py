@@ -33,7 +33,18 @@ LAYERS = [
 here are the single files at the bottom."""
 LEAVES = LAYERS[-3]
 
-PURE = {"protocol", "config", "errors", "names", "fields", "plan", "context", "upstream.catalogue"}
+PURE = {
+    "protocol",
+    "config",
+    "errors",
+    "names",
+    "fields",
+    "plan",
+    "context",
+    "upstream.catalogue",
+    "demo.trace",
+    "demo.report",
+}
 """Modules and packages that decide and touch nothing."""
 IMPURE_INSIDE = {"config.load", "config.secrets"}
 IO_MODULES = re.compile(

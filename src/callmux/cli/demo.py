@@ -1,0 +1,164 @@
+"""`callmux demo`: runs the demonstration, prints its table or its trace. Called by `callmux.cli.main`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shlex
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+
+from callmux.demo import report, task, trace
+from callmux.demo.agent import Agent, DemoFailed
+from callmux.errors import UsageError
+
+USAGE = """\
+usage: callmux demo [--calls N] [--delay MS] [--json] [--callmux COMMAND]
+
+Starts a callmux in front of two example servers, does one task call by call and then with
+callmux_parallel, callmux_batch and callmux_pipeline, and prints what each way cost the agent.
+
+  --calls N          issues to read and to comment on, 1 to 200 (12)
+  --delay MS         what a call takes in the example servers, 0 to 10000 (150)
+  --json             the trace of all messages, and the table computed from it
+  --callmux COMMAND  another callmux to run it with, as one string"""
+
+MAX_CALLS = 200
+MAX_DELAY_MS = 10_000
+
+
+class _Options(msgspec.Struct):
+    calls: int = 12
+    delay_ms: int = 150
+    as_json: bool = False
+    callmux: str | None = None
+
+
+def run(args: list[str], config_option: str | None) -> int:
+    """Runs the command.
+
+    Args:
+        args: What follows `demo` on the command line.
+        config_option: The value of a global `--config`.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        UsageError: The arguments cannot be understood.
+    """
+    if "--help" in args or "-h" in args:
+        print(USAGE)
+        return 0
+    if config_option is not None:
+        raise UsageError("demo brings its own configuration: leave --config out")
+    options = _parse(args)
+    try:
+        with _ended_by_signals(), tempfile.TemporaryDirectory(prefix="callmux-demo-") as folder:
+            _demonstrate(options, Path(folder))
+    except DemoFailed as failure:
+        print(f"callmux demo: {failure.message}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("callmux demo: interrupted; what it started has been ended", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parse(args: list[str]) -> _Options:
+    options = _Options()
+    rest = iter(args)
+    for flag in rest:
+        name, given, value = flag.partition("=")
+        if name == "--json" and not given:
+            options.as_json = True
+        elif name in ("--calls", "--delay", "--callmux"):
+            if not given and (following := next(rest, None)) is not None:
+                given, value = "=", following
+            if not given or not value.strip():
+                raise UsageError(f"{name} needs a value; see callmux demo --help")
+            if name == "--calls":
+                options.calls = _number(name, value, 1, MAX_CALLS)
+            elif name == "--delay":
+                options.delay_ms = _number(name, value, 0, MAX_DELAY_MS)
+            else:
+                options.callmux = value
+        else:
+            raise UsageError(f"demo does not know {flag}; see callmux demo --help")
+    return options
+
+
+def _number(name: str, text: str, least: int, most: int) -> int:
+    if not (text.isascii() and text.isdecimal()) or not least <= int(text) <= most:
+        raise UsageError(f"{name} must be a whole number from {least} to {most}, not {text}")
+    return int(text)
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM ends the demonstration as Ctrl-C does, so that nothing it started is left behind."""
+
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _demonstrate(options: _Options, folder: Path) -> None:
+    config_file = folder / "config.json"
+    config = task.configuration(sys.executable, folder, options.delay_ms, issues=options.calls * 2)
+    # Both ways are to deliver everything: a shortened result would make callmux look better than it is here.
+    config["responseShield"] = {"enabled": False}
+    config_file.write_text(json.dumps(config), "utf-8")
+    callmux = shlex.split(options.callmux) if options.callmux else [sys.executable, "-m", "callmux"]
+    if not options.as_json:
+        network = f"each call takes {options.delay_ms} ms in its server"
+        print(f"callmux in front of two servers, tracker and notes; {network}. Working ...\n", flush=True)
+    # At worst the calls run one after the other.
+    call_seconds = 30 + options.calls * options.delay_ms / 1000
+    with Agent([*callmux, "--config", str(config_file)], call_seconds) as agent:
+        equal = task.perform(agent, options.calls, folder)
+    titled = report.entries(
+        _installed_command(),
+        "~/.config/callmux/config.json",
+        task.configuration(sys.executable, None, 0, issues=200),
+    )
+    if options.as_json:
+        _print_json(options, agent.trace, equal, titled)
+    else:
+        print(report.table(agent.trace))
+        print("\nChecked, both ways did the same:")
+        print("".join(f"  {sentence}\n" for sentence in equal))
+        print(report.entries_text(titled))
+
+
+def _installed_command() -> list[str]:
+    """How a client starts this installation: by the absolute path of its command where there is one."""
+    beside = Path(sys.executable).with_name("callmux")
+    return [str(beside)] if beside.is_file() else [sys.executable, "-m", "callmux"]
+
+
+def _print_json(
+    options: _Options, messages: list[trace.Message], equal: list[str], titled: dict[str, str]
+) -> None:
+    shown = {
+        "calls": options.calls,
+        "delayMs": options.delay_ms,
+        "bytesPerToken": trace.BYTES_PER_TOKEN,
+        "table": trace.rows(messages),
+        "tokensRead": {way: trace.tokens_read(messages, way) for way in (trace.ONE_BY_ONE, trace.CALLMUX)},
+        "checked": equal,
+        "entries": titled,
+        "trace": messages,
+    }
+    print(msgspec.json.format(msgspec.json.encode(shown), indent=2).decode())

@@ -1,0 +1,93 @@
+"""The tiny client, against scripted processes in place of a callmux."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+
+import pytest
+
+from callmux.demo import agent as module
+from callmux.demo.agent import Agent, DemoFailed
+
+PRELUDE = """
+import json, sys, time
+def send(**m): print(json.dumps({"jsonrpc": "2.0", **m}), flush=True)
+def read(): return json.loads(sys.stdin.readline())
+"""
+
+
+def scripted(body: str, seconds: float = 10) -> Agent:
+    return Agent([sys.executable, "-c", PRELUDE + textwrap.dedent(body)], seconds)
+
+
+def test_a_call_is_traced_with_what_the_model_sees() -> None:
+    with scripted(
+        """
+        m = read()
+        text = {"type": "text", "text": '{"ü": 1}'}
+        send(id=m["id"], result={"content": [text], "structuredContent": {"ü": 1}})
+        sys.stdin.read()
+        """
+    ) as agent:
+        assert agent.call("look", {"at": [1, 2]}, "part", "way") == {"ü": 1}
+    sent, received = agent.trace
+    assert (sent.kind, sent.tool, sent.part, sent.way) == ("sent", "look", "part", "way")
+    assert sent.context_bytes == len('look{"at":[1,2]}')
+    assert received.context_bytes == len('{"ü": 1}'.encode()) < received.bytes
+    assert received.ms >= sent.ms
+
+
+def test_requests_of_the_other_side_and_notifications_do_not_disturb_a_call() -> None:
+    with scripted(
+        """
+        m = read()
+        send(method="notifications/message", params={})
+        send(id=m["id"], method="ping")
+        assert read() == {"jsonrpc": "2.0", "id": m["id"], "result": {}}
+        send(id=m["id"], result={"content": [{"type": "text", "text": "1"}]})
+        sys.stdin.read()
+        """
+    ) as agent:
+        assert agent.call("t", {}) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("read(); sys.exit('boom')", "(?s)callmux ended.*boom"),
+        ("read(); time.sleep(60)", "no answer within 0.5 s"),
+        ("read(); print('hello', flush=True); sys.stdin.read()", "not JSON"),
+        ("send(id=read()['id'], error={'code': 1, 'message': 'no'}); sys.stdin.read()", "refused.*no"),
+        (
+            "send(id=read()['id'], result={'isError': True, 'content': [{'type': 'text', 'text': 'bad'}]});"
+            "sys.stdin.read()",
+            "failed: bad",
+        ),
+    ],
+)
+def test_what_goes_wrong_is_a_sentence(monkeypatch: pytest.MonkeyPatch, body: str, message: str) -> None:
+    monkeypatch.setattr(module, "END_SECONDS", 0.2)
+    with scripted(body, 0.5 if "sleep" in body else 10) as agent, pytest.raises(DemoFailed, match=message):
+        agent.call("t", {})
+
+
+def test_a_callmux_that_ignores_everything_is_ended_by_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "END_SECONDS", 0.2)
+    agent = scripted(
+        """
+        import signal
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        m = read()
+        send(id=m["id"], result={"content": [{"type": "text", "text": "1"}]})
+        while True: time.sleep(60)
+        """
+    )
+    agent.call("t", {})
+    agent.close()
+    assert agent._process.returncode == -9
+
+
+def test_a_command_that_is_not_there_is_a_sentence() -> None:
+    with pytest.raises(DemoFailed, match="could not be started"):
+        Agent(["/nowhere/callmux"], 1)
