@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from typing import Any
 
 import pytest
@@ -67,11 +66,10 @@ def test_notifications_and_answers_are_not_answered() -> None:
 
 
 def test_calls_in_flight_wait_together() -> None:
-    """Twenty calls of 200 ms take far less than twenty times 200 ms."""
-    began = time.monotonic()
-    answers = exchange(*(call(n, "get_issue", number=101 + n) for n in range(20)), args=("--delay-ms", "200"))
-    assert [a["id"] for a in answers] == list(range(20))
-    assert time.monotonic() - began < 20 * 0.2
+    """What needs no delay overtakes them, and they are answered in their order."""
+    calls = [call(n, "get_issue", number=101 + n) for n in range(20)]
+    answers = exchange(*calls, request("ping", "ping"), args=("--delay-ms", "200"))
+    assert [a["id"] for a in answers] == ["ping", *range(20)]
 
 
 def test_a_cancelled_call_is_never_answered() -> None:
