@@ -1,0 +1,212 @@
+"""Arguments brought into the shape a tool declares: repairs for what clients and models get wrong. Pure.
+
+Called by the preparing stage and by dry runs, with one `Shaper` per tool, made once. Only strings change, and
+only where the schema allows no string: numbers, booleans, lists and objects that arrived as text become what
+they say. Arguments that need no change come back as the very same object, and what is not touched keeps its
+digits. `callmux.rings.schemas` reads the schema.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from callmux.protocol.shapes import json_in
+from callmux.rings.envelope import encode
+from callmux.rings.schemas import Node, compile_schema, fits, kind_of
+
+ENVELOPES = (frozenset({"params"}), frozenset({"method", "params"}))
+"""The keys of arguments that somebody wrapped into a request of their own."""
+PLURAL = "issues"
+SINGULARS = ("issue", "issue_number", "number")
+
+_OBJECT = msgspec.json.Decoder(dict[str, Raw])
+_ARRAY = msgspec.json.Decoder(list[Raw])
+_STRING = msgspec.json.Decoder(str)
+
+_JS_BLANK = "\t\n\v\f\r \u00a0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff" + "".join(
+    map(chr, range(0x2000, 0x200B))
+)
+_DIGITS = re.compile(r"[+-]?[0-9]+")
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_RADIX = re.compile(r"0(?:[xX][0-9a-fA-F]+|[oO][0-7]+|[bB][01]+)")
+_JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_LARGEST_PRINTED = 1e21
+"""From here on whole numbers are written with an exponent."""
+
+
+class Shaper:
+    """Shapes the arguments of one tool.
+
+    Args:
+        root: Its compiled schema.
+        unwraps: Arguments inside a `params` envelope are taken out of it.
+        renames: A single issue is put into the list that the tool wants.
+    """
+
+    def __init__(self, root: Node, *, unwraps: bool, renames: bool) -> None:
+        self._root = root
+        self._unwraps = unwraps
+        self._renames = renames
+        self._walks = root.active
+
+    def __call__(self, arguments: bytes) -> bytes:
+        """The arguments, shaped; the same object where nothing had to change."""
+        if not (self._walks or self._renames or (self._unwraps and b'"params"' in arguments)):
+            return arguments
+        try:
+            members = _OBJECT.decode(arguments)
+            repaired = self._repair(members)
+            if not self._walks:
+                return arguments if repaired is members else encode(repaired)
+            if not self._root.composed:
+                shaped = _shape_members(repaired, self._root)
+                return arguments if shaped is members else encode(shaped)
+            before = Raw(arguments if repaired is members else encode(repaired))
+            after = _shape(before, self._root)
+            return arguments if after is before and repaired is members else bytes(after)
+        except (msgspec.MsgspecError, RecursionError, UnicodeError):
+            return arguments
+
+    def _repair(self, members: dict[str, Raw]) -> dict[str, Raw]:
+        if self._unwraps and "params" in members and members.keys() in ENVELOPES:
+            inner = members["params"]
+            if kind_of(inner) == "object":
+                members = _OBJECT.decode(inner)
+        if self._renames and PLURAL not in members:
+            for single in SINGULARS:
+                if single in members and single not in self._root.properties:
+                    return {
+                        PLURAL if key == single else key: _as_list(raw) if key == single else raw
+                        for key, raw in members.items()
+                    }
+        return members
+
+
+def compile_shaping(schema: dict[str, Any]) -> Shaper | None:
+    """The shaper for a tool with this input schema; None where it could never change anything."""
+    root = compile_schema(schema)
+    unwraps = (
+        "params" not in root.properties
+        and root.rest is None
+        and schema.get("additionalProperties") is not True
+    )
+    plural = root.properties.get(PLURAL)
+    renames = plural is not None and "array" in plural.kinds
+    if not (root.active or unwraps or renames):
+        return None
+    return Shaper(root, unwraps=unwraps, renames=renames)
+
+
+def _as_list(raw: Raw) -> Raw:
+    return raw if kind_of(raw) == "array" else Raw(b"[" + bytes(raw) + b"]")
+
+
+def _shape(raw: Raw, node: Node) -> Raw:
+    """The value, shaped; the same object where nothing had to change."""
+    if not node.active:
+        return raw
+    kind = kind_of(raw)
+    if kind == "string":
+        if node.text or not node.convertible:
+            return raw
+        value = convert(_STRING.decode(raw), node.kinds)
+        return (
+            raw if value is None else _shape(value, node) if kind_of(value) in ("array", "object") else value
+        )
+    if kind == "object":
+        raw = _shape_object(raw, node)
+    elif kind == "array":
+        raw = _shape_array(raw, node)
+    else:
+        return raw
+    for part in node.parts:
+        raw = _shape(raw, part)
+    for choices in node.choices:
+        raw = _shape_by_choice(raw, choices)
+    return raw
+
+
+def _shape_object(raw: Raw, node: Node) -> Raw:
+    if not (node.properties or node.rest):
+        return raw
+    members = _OBJECT.decode(raw)
+    shaped = _shape_members(members, node)
+    return raw if shaped is members else Raw(encode(shaped))
+
+
+def _shape_members(members: dict[str, Raw], node: Node) -> dict[str, Raw]:
+    changed: dict[str, Raw] = {}
+    for key, raw in members.items():
+        inner = node.properties.get(key, node.rest)
+        if inner is not None and inner.active:
+            shaped = _shape(raw, inner)
+            if shaped is not raw:
+                changed[key] = shaped
+    return members | changed if changed else members
+
+
+def _shape_array(raw: Raw, node: Node) -> Raw:
+    if node.items is None or not node.items.active:
+        return raw
+    items = _ARRAY.decode(raw)
+    shaped = [_shape(item, node.items) for item in items]
+    return raw if all(new is old for new, old in zip(shaped, items, strict=True)) else Raw(encode(shaped))
+
+
+def _shape_by_choice(raw: Raw, choices: tuple[Node, ...]) -> Raw:
+    """`anyOf`, `oneOf`: a value that fits a branch stays; else the first branch it can be made to fit."""
+    if any(fits(raw, choice) for choice in choices):
+        return raw
+    tries = [shaped for choice in choices if (shaped := _shape(raw, choice)) is not raw]
+    fitting = (shaped for shaped in tries if any(fits(shaped, choice) for choice in choices))
+    return next(fitting, tries[0] if tries else raw)
+
+
+def convert(text: str, kinds: frozenset[str]) -> Raw | None:
+    """What `text` says, where that is of one of `kinds`; None where it is not."""
+    if "boolean" in kinds and text in ("true", "false"):
+        return Raw(text.encode())
+    if "number" in kinds or "integer" in kinds:
+        value = number_in(text, whole="number" not in kinds)
+        if value is not None:
+            return Raw(value.encode())
+    start = text.lstrip()[:1]
+    if (start == "[" and "array" in kinds) or (start == "{" and "object" in kinds):
+        return json_in(text)
+    return None
+
+
+def number_in(text: str, *, whole: bool = False) -> str | None:
+    """The JSON number that `text` says by the grammar of JavaScript's `Number`; None where it says none.
+
+    Whole numbers are exact, whatever their size; a number beyond a double's range is none.
+
+    Args:
+        text: The text.
+        whole: Only a whole number will do.
+    """
+    text = text.strip(_JS_BLANK)
+    if _RADIX.fullmatch(text):
+        value = int(text, 0)
+        return str(value) if value < 1 << 1023 else None
+    if not _DECIMAL.fullmatch(text):
+        return None
+    value_seen = float(text)
+    if not math.isfinite(value_seen):
+        return None
+    if _DIGITS.fullmatch(text):
+        # More digits than Python converts are mostly zeros in front: the value is finite.
+        sign = "-" if text[0] == "-" else ""
+        digits = text.lstrip("+-").lstrip("0")
+        return sign + digits if digits else "0"
+    if value_seen.is_integer():
+        if abs(value_seen) < _LARGEST_PRINTED:
+            return str(int(value_seen))
+    elif whole:
+        return None
+    return text if _JSON_NUMBER.fullmatch(text) else repr(value_seen)
