@@ -1,7 +1,7 @@
 """A configuration out of command line flags: one server, named `default`. Pure.
 
-Called by `callmux.cli.serve` where a `--` or `--url` stands in the arguments. The same keys and limits as in a
-file hold, because the flags are turned into such a document and checked like one.
+Called by `callmux.cli.serve` where a `--` or `--url` stands in the arguments. The same keys and limits as in
+a file hold, because the flags are turned into such a document and checked like one.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def inline_config(args: Sequence[str]) -> Config:
     words = list(args)
     end = words.index("--") if "--" in words else len(words)
     flags = _Flags()
-    flags.read(words[:end], followed="--" if "--" in words else None)
+    flags.read(words[:end], followed="--" in words)
     command = words[end + 1 :]
     if flags.server.get("url") and "--" in words:
         raise UsageError("Cannot use both --url and -- command: name one server")
@@ -55,11 +55,7 @@ def inline_config(args: Sequence[str]) -> Config:
         flags.refuse(_STDIO_ONLY, "--url")
     elif command:
         flags.refuse(_HTTP_ONLY, "-- command")
-        flags.server = {
-            "command": command[0],
-            **({"args": command[1:]} if command[1:] else {}),
-            **flags.server,
-        }
+        flags.server.update({"command": command[0], "args": command[1:]})
     else:
         raise UsageError("No command: put the server's command after --, or name its --url")
     checked = check_document({"servers": {"default": flags.server}, **flags.settings})
@@ -76,7 +72,7 @@ class _Flags:
         self.server: dict[str, Any] = {}
         self._seen: list[str] = []
 
-    def read(self, words: list[str], followed: str | None) -> None:
+    def read(self, words: list[str], followed: bool) -> None:
         at = 0
         while at < len(words):
             flag = words[at]
@@ -85,9 +81,7 @@ class _Flags:
                 self.settings[_SWITCHES[flag]] = True
             elif flag in _VALUED:
                 if at == len(words):
-                    raise UsageError(
-                        f"Missing value for {flag}" + (f" before {followed}" if followed else "")
-                    )
+                    raise UsageError(f"Missing value for {flag}{' before --' if followed else ''}")
                 self._seen.append(flag)
                 self._value(flag, words[at])
                 at += 1

@@ -96,13 +96,9 @@ def load_config(path: Path, env: Mapping[str, str], *, resolve: bool = True) -> 
     checked = check_document(document)
     problems = list(checked.errors)
     config = checked.config
-    if resolve:
-        base = _base_dir(path)
-        if not problems:
-            config = _absolute(config, path)
-            config, problems = _resolve(
-                config, base, env, "servers" if checked.format == "native" else "mcpServers"
-            )
+    if resolve and not problems:
+        key = "servers" if checked.format == "native" else "mcpServers"
+        config, problems = _resolve(_absolute(config, path), _base_dir(path), env, key)
     if problems or not isinstance(document, dict):
         raise ConfigError(problems)
     return LoadedConfig(

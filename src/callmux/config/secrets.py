@@ -1,7 +1,7 @@
 """Values that stand elsewhere: `env:NAME` and `file:PATH`. Reads the environment it is given, and files.
 
-`resolve_reference` is called where a server's process starts (`envRefs`), `resolve_secret` and `hash_token` by
-`callmux.config.load`. No message ever holds a value.
+`resolve_reference` is called where a server's process starts (`envRefs`), `resolve_secret` and `hash_token`
+by `callmux.config.load`. No message ever holds a value.
 """
 
 from __future__ import annotations
@@ -54,10 +54,12 @@ def _read(path: Path) -> str:
     try:
         # Without O_NONBLOCK, opening a named pipe would wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
-        with open(descriptor, "rb") as file:
+        try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise SecretError(f'could not read secret file "{path}": it is not a regular file')
-            data = file.read(MAX_BYTES + 1)
+            data = _read_up_to(descriptor, MAX_BYTES + 1)
+        finally:
+            os.close(descriptor)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "the path cannot be used"
         raise SecretError(f'could not read secret file "{path}": {reason}') from None
@@ -70,6 +72,13 @@ def _read(path: Path) -> str:
     if "\0" in value:
         raise SecretError(f'could not read secret file "{path}": it holds a zero byte')
     return value
+
+
+def _read_up_to(descriptor: int, size: int) -> bytes:
+    data = b""
+    while len(data) < size and (more := os.read(descriptor, size - len(data))):
+        data += more
+    return data
 
 
 def hash_token(token: str) -> str:

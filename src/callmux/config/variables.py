@@ -28,25 +28,21 @@ def expand_server(
         env: The variables there are.
     """
     filler = _Filler(env)
+    changed: StdioServer | HttpServer
     if isinstance(server, StdioServer):
-        changed: StdioServer | HttpServer = msgspec.structs.replace(
-            server,
-            command=filler.fill(server.command, f"{path}.command"),
-            args=_arguments(server, path, filler),
-            env={name: filler.fill(text, f"{path}.env.{name}") for name, text in server.env.items()},
-        )
-        essential = "command", changed.command if isinstance(changed, StdioServer) else ""
-    else:
+        key, target = "command", filler.fill(server.command, f"{path}.command")
         changed = msgspec.structs.replace(
             server,
-            url=filler.fill(server.url, f"{path}.url"),
-            headers={
-                name: filler.fill(text, f"{path}.headers.{name}") for name, text in server.headers.items()
-            },
+            command=target,
+            args=_arguments(server, path, filler),
+            env=filler.fill_all(server.env, f"{path}.env"),
         )
-        essential = "url", changed.url if isinstance(changed, HttpServer) else ""
-    if not filler.problems and not essential[1].strip():
-        filler.problems.append(f"{path}.{essential[0]} is empty once its variables are filled in")
+    else:
+        key, target = "url", filler.fill(server.url, f"{path}.url")
+        headers = filler.fill_all(server.headers, f"{path}.headers")
+        changed = msgspec.structs.replace(server, url=target, headers=headers)
+    if not filler.problems and target != getattr(server, key) and not target.strip():
+        filler.problems.append(f"{path}.{key} is empty once its variables are filled in")
     if filler.problems:
         return msgspec.structs.replace(server, problem="; ".join(filler.problems))
     return changed
@@ -68,6 +64,9 @@ class _Filler:
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = env
         self.problems: list[str] = []
+
+    def fill_all(self, texts: Mapping[str, str], path: str) -> dict[str, str]:
+        return {name: self.fill(text, f"{path}.{name}") for name, text in texts.items()}
 
     def fill(self, text: str, path: str) -> str:
         if "${" not in text:
