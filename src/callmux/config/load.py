@@ -137,6 +137,9 @@ def _syntax_problem(path: Path, data: bytes, error: Exception) -> str:
     else:
         found = re.search(r"^(?:JSON is malformed: )?(.*) \(byte (\d+)\)$", str(error))
         reason, at = (found[1], int(found[2])) if found else ("unexpected end of file", len(data.rstrip()))
+        # A wrong word such as `nope` is noticed up to where `null` would end; its start says more.
+        word = re.search(rb"(?<=[\s:,\[])[ntf][a-z]{0,4}$", data[:at])
+        at = word.start() if word else at
     before = data[:at].decode("utf-8", "replace")
     line, column = before.count("\n") + 1, at - (data[:at].rfind(b"\n") + 1)
     column = len(data[at - column : at].decode("utf-8", "replace")) + 1

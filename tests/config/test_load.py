@@ -1,0 +1,202 @@
+"""Finding, reading and resolving a configuration file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callmux.config.load import find_config, load_config, target_config
+from callmux.config.security import BearerAuth
+from callmux.errors import ConfigError, ConfigMissing
+
+HASH = "scrypt$1024$8$1$b3BzLXNlY3JldDAxMjM0NQ$jJ9urypeY6jgTGudkge2CCfOyAiQJTw1Mi7glxNEAn0"
+
+
+def write(path: Path, document: Any) -> Path:
+    path.write_text(document if isinstance(document, str) else json.dumps(document), "utf-8")
+    return path
+
+
+def test_a_file_is_loaded(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.json", {"mcpServers": {"a": {"command": "x"}}, "nope": 1})
+    loaded = load_config(path, {})
+    assert (loaded.format, loaded.path, loaded.base_dir) == ("mcpCompatible", path, tmp_path)
+    assert loaded.warnings == ["nope is not known and ignored"]
+    assert loaded.document["nope"] == 1
+    assert list(loaded.config.servers) == ["a"]
+
+
+def test_a_missing_file_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigMissing, match="callmux init"):
+        load_config(tmp_path / "none.json", {})
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "reason"),
+    [
+        ('{\n  "servers": {},\n}', "3:1", "remove the comma before it"),
+        ('{\n  // hi\n  "servers": {}}', "2:3", "JSON has no comments"),
+        ('{"é": nope}', "1:7", "invalid"),
+        ('{"servers": {', "1:14", "end of file"),
+    ],
+)
+def test_bad_json_names_file_line_and_column(tmp_path: Path, text: str, where: str, reason: str) -> None:
+    path = write(tmp_path / "c.json", text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, {})
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"{path}:{where}: invalid JSON: ")
+    assert reason in problem
+
+
+def test_unreadable_files_are_configuration_errors(tmp_path: Path) -> None:
+    """A directory, nothing at all, bytes that are no text, and too deep a nesting."""
+    empty, binary = write(tmp_path / "e.json", " \n"), tmp_path / "b.json"
+    binary.write_bytes(b'{"servers": {"\xff": 1}}')
+    deep = write(tmp_path / "d.json", "[" * 100000)
+    for path, reason in ((tmp_path, "cannot read"), (empty, "is empty"), (binary, ":1:"), (deep, "json")):
+        with pytest.raises(ConfigError, match=reason):
+            load_config(path, {})
+
+
+def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    path.write_bytes(b'\xef\xbb\xbf{"servers": {}}')
+    assert load_config(path, {}).config.servers == {}
+
+
+def test_every_problem_is_in_the_error(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.json", {"servers": {"a": {}}, "metaOnly": 1})
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, {})
+    assert len(caught.value.problems) == 2
+
+
+def test_paths_start_from_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever callmux was started; the original takes `eventStore.path` from there."""
+    (tmp_path / "conf").mkdir()
+    write(
+        tmp_path / "conf" / "c.json",
+        {
+            "servers": {"a": {"command": "x", "cwd": "rel"}},
+            "fileReferenceRoots": [" docs ", "./docs/", "/abs"],
+            "eventStore": {"path": "events.db"},
+            "management": {"statePath": "../state.json"},
+        },
+    )
+    monkeypatch.chdir(tmp_path)
+    config = load_config(Path("conf/c.json"), {}).config
+    base = tmp_path / "conf"
+    assert config.file_reference_roots == (str(base / "docs"), "/abs")
+    assert config.event_store.path == str(base / "events.db")
+    assert config.management.state_path == str(tmp_path / "state.json")
+    assert getattr(config.servers["a"], "cwd", None) == "rel"
+
+
+def test_paths_that_are_not_given_stand_beside_the_file(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path / "c.json", {"servers": {}}), {}).config
+    assert config.event_store.path == str(tmp_path / "callmux-events.sqlite")
+    assert config.management.state_path == str(tmp_path / "c.json.management.json")
+    assert config.file_reference_roots is None
+
+
+def tokens(loaded: Any) -> list[Any]:
+    auth = loaded.config.auth
+    assert isinstance(auth, BearerAuth)
+    return list(auth.tokens)
+
+
+def test_secrets_of_auth_are_resolved(tmp_path: Path) -> None:
+    """A hash stays, a reference to one is followed, a token is hashed and never kept."""
+    write(tmp_path / "t", " the-token \n")
+    path = write(
+        tmp_path / "c.json",
+        {
+            "servers": {},
+            "auth": {
+                "mode": "bearer",
+                "tokens": [
+                    {"id": "a", "hash": HASH},
+                    {"id": "b", "hashRef": "env:H"},
+                    {"id": "c", "tokenRef": "file:./t"},
+                    {"id": "d", "token": "plain"},
+                ],
+            },
+            "management": {"auth": {"mode": "bearer", "tokens": [{"id": "m", "hashRef": "env:H"}]}},
+        },
+    )
+    loaded = load_config(path, {"H": f" {HASH}\n"})
+    a, b, c, d = tokens(loaded)
+    assert a.hash == b.hash == HASH
+    assert c.hash.startswith("scrypt$16384$8$1$")
+    assert "the-token" not in repr(loaded.config)
+    assert (d.token, d.hash) == ("plain", None)
+    assert loaded.config.management.auth is not None
+    assert loaded.config.management.auth.tokens[0].hash == HASH
+
+
+def test_secrets_that_are_not_there_are_all_named(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "c.json",
+        {
+            "servers": {},
+            "auth": {
+                "mode": "bearer",
+                "tokens": [
+                    {"id": "a", "tokenRef": "env:NOT_THERE"},
+                    {"id": "b", "tokenRef": "file:./none"},
+                    {"id": "c", "hashRef": "env:BAD"},
+                ],
+            },
+        },
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, {"BAD": "no-hash-but-a-secret"})
+    first, second, third = caught.value.problems
+    assert first == ('auth.tokens[0].tokenRef references missing or empty environment variable "NOT_THERE"')
+    assert "auth.tokens[1].tokenRef could not read secret file" in second
+    assert third.startswith("auth.tokens[2].hashRef must be a valid scrypt hash")
+    assert "no-hash-but-a-secret" not in str(caught.value)
+
+
+def test_what_is_written_can_be_read_without_its_secrets(tmp_path: Path) -> None:
+    """Listing servers must not need a variable that only the listener has."""
+    path = write(
+        tmp_path / "c.json",
+        {
+            "servers": {"a": {"command": "${NOT_THERE}"}},
+            "auth": {"mode": "bearer", "tokens": [{"id": "a", "tokenRef": "env:NOT_THERE"}]},
+        },
+    )
+    loaded = load_config(path, {}, resolve=False)
+    assert tokens(loaded)[0].hash is None
+    assert loaded.config.servers["a"].problem is None
+
+
+def test_a_variable_that_is_not_set_fails_only_its_server(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.json", {"mcpServers": {"a": {"command": "${NO}"}, "b": {"command": "${YES}"}}})
+    servers = load_config(path, {"YES": "/bin/true"}).config.servers
+    assert "mcpServers.a.command uses ${NO}" in (servers["a"].problem or "")
+    assert (servers["b"].problem, getattr(servers["b"], "command", "")) == (None, "/bin/true")
+
+
+def test_a_named_file_wins_over_the_variable_and_that_over_the_default(tmp_path: Path) -> None:
+    default = tmp_path / ".config" / "callmux" / "config.json"
+    default.parent.mkdir(parents=True)
+    assert find_config(None, {}, tmp_path) is None
+    assert target_config(None, {}, tmp_path) == default
+    write(default, "{}")
+    assert find_config(None, {}, tmp_path) == default
+    other = write(tmp_path / "o.json", "{}")
+    assert find_config(None, {"CALLMUX_CONFIG": str(other)}, tmp_path) == other
+    assert find_config("x.json", {"CALLMUX_CONFIG": str(other)}, tmp_path) == Path("x.json")
+    assert find_config(None, {"CALLMUX_CONFIG": ""}, tmp_path) == default
+
+
+def test_a_variable_that_names_no_file_is_an_error(tmp_path: Path) -> None:
+    """The original falls back to another file without a word."""
+    with pytest.raises(ConfigMissing, match=r"CALLMUX_CONFIG names .*none\.json"):
+        find_config(None, {"CALLMUX_CONFIG": str(tmp_path / "none.json")}, tmp_path)

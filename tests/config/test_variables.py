@@ -1,0 +1,70 @@
+"""`${VAR}` in server entries."""
+
+from __future__ import annotations
+
+import pytest
+
+from callmux.config.servers import HttpServer, StdioServer
+from callmux.config.variables import expand_server
+
+ENV = {"HOME": "/home/al", "EMPTY": "", "TOKEN": "t$1"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain", "plain"),
+        ("${HOME}/x", "/home/al/x"),
+        ("a${HOME}${TOKEN}", "a/home/alt$1"),
+        ("${NO:-default}", "default"),
+        ("${NO:-}", ""),
+        ("${EMPTY}", ""),
+        ("${EMPTY:-d}", "d"),
+        ("${HOME:-d}", "/home/al"),
+        ("$${HOME}", "${HOME}"),
+        ("$HOME ${1} ${A-b} ${A:+b} ${", "$HOME ${1} ${A-b} ${A:+b} ${"),
+    ],
+)
+def test_fills_in(text: str, expected: str) -> None:
+    """Only the two forms of `.mcp.json`; everything else stays as it is."""
+    server = expand_server(StdioServer(command="c", args=(text,), env={"K": text}), "servers.a", ENV)
+    assert isinstance(server, StdioServer)
+    assert (server.args, server.env, server.problem) == ((expected,), {"K": expected}, None)
+
+
+def test_remote_servers_too() -> None:
+    server = expand_server(
+        HttpServer(url="https://${HOST:-h}/mcp", headers={"A": "Bearer ${TOKEN}"}), "servers.a", ENV
+    )
+    assert isinstance(server, HttpServer)
+    assert (server.url, server.headers) == ("https://h/mcp", {"A": "Bearer t$1"})
+
+
+def test_every_missing_variable_is_named_with_its_key() -> None:
+    """The entry stays as written, so that nothing half filled in is ever started."""
+    written = StdioServer(command="${C}", args=("x", "${A}"), env={"K": "${E}"})
+    server = expand_server(written, "mcpServers.a", ENV)
+    assert isinstance(server, StdioServer)
+    problem = server.problem or ""
+    assert "mcpServers.a.command uses ${C}, but the environment variable C is not set" in problem
+    assert "mcpServers.a.args[1] uses ${A}" in problem
+    assert "mcpServers.a.env.K uses ${E}" in problem
+    assert server.command == "${C}"
+
+
+def test_the_script_of_a_shell_is_left_to_the_shell() -> None:
+    """It has the server's own variables, and a value with blanks or quotes must not become code."""
+    written = StdioServer(command="/bin/sh", args=("-ec", "run ${TOKEN} ${NO}", "${HOME}"))
+    server = expand_server(written, "servers.a", ENV)
+    assert isinstance(server, StdioServer)
+    assert server.args == ("-ec", "run ${TOKEN} ${NO}", "/home/al")
+
+
+def test_a_command_or_url_that_ends_up_empty_is_a_problem() -> None:
+    """It concerns this server only: the file itself is right."""
+    assert "servers.a.command is empty" in (
+        expand_server(StdioServer(command="${EMPTY}"), "servers.a", ENV).problem or ""
+    )
+    assert "servers.a.url is empty" in (
+        expand_server(HttpServer(url="${NO:-}"), "servers.a", ENV).problem or ""
+    )
