@@ -12,7 +12,7 @@ import re
 
 SEPARATOR = "__"
 DEFAULT_LIMIT = 50
-"""Characters of an emitted name: 64, which most clients allow, less the `mcp__callmux__` they put in front."""
+"""Characters of an emitted name: the 64 most clients allow, less the `mcp__callmux__` they put in front."""
 
 _ILLEGAL = re.compile(r"[^A-Za-z0-9_-]")
 

@@ -62,6 +62,9 @@ class PlannedCall(msgspec.Struct, frozen=True, kw_only=True):
         asked: The call as the caller wrote it.
         arguments: What is sent: `asked.arguments`, unless a stage changed them.
         tool: What the catalogue knows of the tool; None for a server that has not listed yet.
+        seconds: How long one attempt may take.
+        deadline: When the first attempt must be over, by the loop's clock; waiting for a turn counts.
+        safe: Repeating it does no harm: the tool says so, or the operator does.
     """
 
     server: str
@@ -70,6 +73,13 @@ class PlannedCall(msgspec.Struct, frozen=True, kw_only=True):
     asked: ToolCall
     arguments: Raw | None = None
     tool: Tool | None = None
+    seconds: float
+    deadline: float
+    safe: bool = False
+
+    def with_arguments(self, arguments: Raw) -> PlannedCall:
+        """The same call with other arguments."""
+        return msgspec.structs.replace(self, arguments=arguments)
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

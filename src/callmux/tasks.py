@@ -55,3 +55,13 @@ class TaskSet:
 def at_once(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     """Starts `work` for a caller that awaits the task itself and cancels it when it is cancelled."""
     return asyncio.get_running_loop().create_task(work)
+
+
+async def first_of(*events: asyncio.Event, seconds: float | None = None) -> None:
+    """Waits until one of `events` is set, or `seconds` have passed."""
+    waits = [at_once(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()

@@ -102,6 +102,8 @@ def compile_schema(schema: dict[str, Any]) -> Node:
     reader = _Reader(schema)
     root = reader.read(schema, 0)
     _settle(list(reader.nodes.values()))
+    # Arguments are an object already, never a string.
+    root.active = any(inner.active for inner in root.inner())
     return root
 
 

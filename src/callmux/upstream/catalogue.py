@@ -14,6 +14,11 @@ from callmux import names
 from callmux.errors import ServerDisabled, ToolNotFound, ToolRemoved, ToolResolutionFailed
 from callmux.protocol.shapes import Tool
 
+REMEMBERED = 1000
+"""Wrong names whose nearest right ones are kept."""
+LONGEST = 100
+"""Characters of a wrong name that are compared."""
+
 
 class RemovedTool(msgspec.Struct, frozen=True, kw_only=True):
     """A tool its server no longer has.
@@ -79,6 +84,8 @@ class Catalogue:
         servers: All configured servers, in configuration order.
         name_limit: Characters of an emitted name (see `names.presentable`).
         reserved: Names that belong to callmux itself (the meta-tools).
+        identity: Which callmux this is (`namespace`, `instanceId`), shown to whoever names a server that is
+            not in it.
 
     Attributes:
         entries: Exposed tools in listing order.
@@ -92,7 +99,10 @@ class Catalogue:
         *,
         name_limit: int = names.DEFAULT_LIMIT,
         reserved: frozenset[str] = frozenset(),
+        identity: Mapping[str, str] = {},
     ) -> None:
+        self._identity = identity
+        self._near: dict[tuple[str, str | None], list[str]] = {}
         self.servers = {s.server: s for s in servers}
         self.multiple = len(servers) > 1
         self.entries: list[Entry] = []
@@ -102,20 +112,26 @@ class Catalogue:
         self._by_server: dict[str, dict[str, Entry]] = {s.server: {} for s in servers}
         self._prefixes: dict[str, str] = {}
         for s in servers:
-            if s.prefix and self.multiple:
+            if s.prefix:
                 self._prefixes.setdefault(s.prefix, s.server)
         for s in servers:
             self._prefixes[s.server] = s.server
         self._fill(servers, name_limit, reserved)
 
     def _fill(self, servers: Sequence[ServerTools], limit: int, reserved: frozenset[str]) -> None:
-        exposed = [
-            (s, tool)
-            for s in servers
-            if not s.disabled
-            for tool in s.tools
-            if s.whitelist is None or tool.name in s.whitelist
-        ]
+        exposed: list[tuple[ServerTools, Tool]] = []
+        for s in servers:
+            seen: set[str] = set()
+            for tool in () if s.disabled else s.tools:
+                if s.whitelist is not None and tool.name not in s.whitelist:
+                    continue
+                if tool.name in seen:
+                    self.warnings.append(
+                        f'"{s.server}" lists the tool "{tool.name}" twice: the first one counts'
+                    )
+                    continue
+                seen.add(tool.name)
+                exposed.append((s, tool))
         wanted: dict[str, int] = {}
         for s, tool in exposed:
             desired = self._desired(s, tool.name)
@@ -130,10 +146,9 @@ class Catalogue:
             if emitted in self._by_emitted:
                 # Only possible with "__" inside server keys or tool names: still listed, under a stable name.
                 emitted = names.presentable(f"{s.server}/{tool.name}", limit or 128)
-                self.warnings.append(f'the name "{name}" is taken twice: "{s.server}" lists it as "{emitted}"')
-            if emitted in self._by_emitted:
-                self.warnings.append(f'"{s.server}" lists the tool "{tool.name}" twice: the first one counts')
-                continue
+                self.warnings.append(
+                    f'the name "{name}" is taken twice: "{s.server}" lists it as "{emitted}"'
+                )
             entry = Entry(emitted, s.server, tool, tool.name in s.always_load)
             self.entries.append(entry)
             self._by_emitted[emitted] = entry
@@ -174,7 +189,9 @@ class Catalogue:
             return Found(owners[0].server, tool, owners[0].tool)
         if owners:
             options = ", ".join(sorted(e.emitted for e in owners))
-            raise ToolResolutionFailed(f'tool "{tool}" is ambiguous: name its server, or use one of {options}')
+            raise ToolResolutionFailed(
+                f'tool "{tool}" is ambiguous: name its server, or use one of {options}'
+            )
         gone = [s for s in self.servers.values() if tool in s.removed]
         if len(gone) == 1:
             raise self._removed(gone[0], tool)
@@ -187,6 +204,7 @@ class Catalogue:
                 f'server "{key}" was not found in this callmux instance; it has {self._keys()}',
                 server=key,
                 availableServers=sorted(self.servers),
+                **self._identity,
             )
         bare = names.strip_prefix(key, tool)
         if bare is None and server.prefix:
@@ -234,12 +252,20 @@ class Catalogue:
 
     def suggest(self, tool: str, server: str | None = None, count: int = 3) -> list[str]:
         """Emitted names near to a wrong one, best first."""
+        asked = (tool, server)
+        if asked not in self._near:
+            # One wrong name may come thousands of times, as the tool of a batch.
+            if len(self._near) >= REMEMBERED:
+                self._near.clear()
+            self._near[asked] = self._search(tool, self.entries if server is None else self.of_server(server))
+        return self._near[asked][:count]
+
+    def _search(self, tool: str, pool: list[Entry]) -> list[str]:
         import difflib
 
-        pool = self.entries if server is None else self.of_server(server)
         by_name: dict[str, str] = {}
         for entry in pool:
             by_name.setdefault(entry.tool.name.lower(), entry.emitted)
             by_name.setdefault(entry.emitted.lower(), entry.emitted)
-        close = difflib.get_close_matches(tool.lower(), by_name, n=count * 2, cutoff=0.6)
-        return list(dict.fromkeys(by_name[name] for name in close))[:count]
+        close = difflib.get_close_matches(tool[:LONGEST].lower(), by_name, n=6, cutoff=0.6)
+        return list(dict.fromkeys(by_name[name] for name in close))

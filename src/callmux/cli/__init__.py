@@ -1,0 +1,1 @@
+"""Commands. `main` parses and dispatches; one module per command, imported when it is chosen."""

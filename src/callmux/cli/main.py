@@ -1,0 +1,98 @@
+"""The `callmux` command: takes `--config` out, picks the command, turns errors into exit codes.
+
+Imports a command only when it is chosen, and nothing heavy before: every agent session starts one of these
+processes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from callmux import __version__
+from callmux.errors import CallmuxError, UsageError
+
+COMMANDS = {
+    "config": "print the JSON Schema of the configuration, or check a file",
+    "demo": "see what callmux does, with two small servers that come with it",
+    "doctor": "check the configuration and probe every server",
+    "init": "write an empty configuration",
+    "server": "list the configured servers",
+}
+"""Every command with a line of help; each is a module of this package."""
+
+LATER = (
+    "bridge",
+    "call",
+    "parallel",
+    "batch",
+    "pipeline",
+    "tools",
+    "setup",
+    "client",
+    "daemon",
+    "instructions",
+)
+"""Commands of callmux (npm) that this version does not have yet: refused, never taken for a server."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command line. Gives the exit code."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(args)
+    except CallmuxError as error:
+        print(f"[callmux] Fatal: {error.message}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(args: list[str]) -> int:
+    args, config = take_config(args)
+    own = args[: args.index("--")] if "--" in args else args
+    if "--help" in own or "-h" in own:
+        from callmux.cli.help import TEXT
+
+        print(TEXT)
+        return 0
+    if "--version" in own or "-v" in own:
+        print(__version__)
+        return 0
+    if not args or args[0].startswith("-"):
+        from callmux.cli import serve
+
+        return serve.run(args, config)
+    return _command(args[0], args[1:], config)
+
+
+def _command(name: str, args: list[str], config: str | None) -> int:
+    if name in COMMANDS:
+        code: int = import_module(f"callmux.cli.{name}").run(args, config)
+        return code
+    if name in LATER:
+        raise UsageError(f'"callmux {name}" is not in this version yet')
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, [*COMMANDS, *LATER], n=1)
+    hint = f', did you mean "{near[0]}"?' if near else "; see callmux --help"
+    raise UsageError(f'unknown command "{name}"{hint} (a server\'s command goes after --)')
+
+
+def take_config(args: list[str]) -> tuple[list[str], str | None]:
+    """Takes every `--config PATH` before a `--` out of `args`; the last one counts.
+
+    Raises:
+        UsageError: It has no value.
+    """
+    end = args.index("--") if "--" in args else len(args)
+    own, rest = args[:end], args[end:]
+    config = None
+    while "--config" in own:
+        at = own.index("--config")
+        if at + 1 >= len(own):
+            raise UsageError("Missing value for --config")
+        config = own[at + 1]
+        del own[at : at + 2]
+    return own + rest, config

@@ -1,0 +1,136 @@
+"""Run mode: callmux in front of its servers, for one client on stdio.
+
+Called by `callmux.cli.main`. Chooses the configuration, wires host and transport, and ends when the client
+closes its end or a signal comes. Everything but MCP goes to stderr.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from callmux.config.inline import inline_config
+from callmux.config.load import default_config, find_config, load_config
+from callmux.config.model import Config
+from callmux.errors import CallmuxError, UsageError
+from callmux.host import Host
+from callmux.session.session import Session
+from callmux.tasks import at_once, first_of
+from callmux.transport.stdio import StdioTransport
+
+log = logging.getLogger("callmux")
+
+LAST_ANSWERS_SECONDS = 5.0
+"""How long requests in flight may go on once the client has closed its end but still reads."""
+
+
+def run(args: list[str], config_option: str | None) -> int:
+    """Serves until the client leaves. Gives the exit code."""
+    _log_to_stderr()
+    env = dict(os.environ)
+    config, path = choose(args, config_option, env)
+    return run_loop(_serve(config, path, env))
+
+
+def choose(args: list[str], config_option: str | None, env: dict[str, str]) -> tuple[Config, Path | None]:
+    """The configuration to run, and its file if it has one.
+
+    Raises:
+        CallmuxError: There is none, or it cannot be used.
+    """
+    if config_option is not None and "--" in args:
+        raise UsageError("--config names the servers already: leave the command after -- out, or --config")
+    if "--" in args or "--url" in args:
+        return inline_config(args), None
+    path = find_config(config_option, env, Path.home())
+    if path is None:
+        raise UsageError(
+            "nothing to run. Name a configuration with --config PATH,\n"
+            "put the command of a single server after --, as in: callmux -- npx -y some-mcp-server,\n"
+            f"or write {default_config(Path.home())} (callmux init does)"
+        )
+    if args:
+        raise UsageError(f'Unknown option "{args[0]}": with a configuration file, set it there')
+    loaded = load_config(path, env)
+    for warning in loaded.warnings:
+        log.warning("%s: %s", path, warning)
+    return loaded.config, path
+
+
+def run_loop(work: Coroutine[Any, Any, int]) -> int:
+    """Runs `work` on the fastest event loop there is."""
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        return asyncio.run(work)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(work)
+
+
+async def _serve(config: Config, path: Path | None, env: dict[str, str]) -> int:
+    host = Host(config, path.parent if path else Path.cwd(), env, _show)
+    stopped = _stop_signals()
+    try:
+        if config.strict_startup:
+            host.start()
+            await host.runtime.settled()
+            if failed := host.runtime.failed():
+                reasons = "; ".join(f"{server.name}: {server.error}" for server in failed)
+                raise CallmuxError(f"downstream startup failed: {reasons}")
+        transport = StdioTransport(lambda message: session.receive(message))
+        session = Session(host.dispatch, transport.send)
+        host.add(session)
+        await transport.open()
+        watching = None
+        if path is not None:
+            from callmux.watch import watch_config
+
+            watching = at_once(watch_config(path, host, env))
+        # What exists by now lives as long as the process: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        await first_of(transport.ended, transport.gone, stopped)
+        if watching is not None:
+            watching.cancel()
+        if transport.ended.is_set() and not stopped.is_set():
+            await first_of(session.quiet, transport.gone, stopped, seconds=LAST_ANSWERS_SECONDS)
+        await session.close()
+        await transport.flush(1.0)
+        return 0
+    finally:
+        await host.close()
+
+
+def _stop_signals() -> asyncio.Event:
+    """Set by SIGINT or SIGTERM; a second one ends the process at once."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if stopped.is_set():
+            os._exit(1)
+        stopped.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    return stopped
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("[callmux] %(message)s"))
+    root = logging.getLogger("callmux")
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    root.propagate = False
+
+
+def _show(server: str, line: str) -> None:
+    print(f"[{server}] {line}", file=sys.stderr, flush=True)

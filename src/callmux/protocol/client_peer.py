@@ -1,0 +1,231 @@
+"""The protocol towards a client: what arrives, what may be answered, without I/O. Pure.
+
+Called by `callmux.session.session`, which feeds messages and sends what `outbox` holds. What is legal is the
+table `TRANSITIONS`: for each state and kind of message the next state and the action; nothing else decides.
+It is lenient towards clients that skip the handshake, as older servers are: requests are served in any
+state but CLOSED.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TypeAlias
+
+import msgspec
+from msgspec import Raw
+
+from callmux.protocol import jsonrpc
+from callmux.protocol.jsonrpc import Failure, Id, Malformed, Notification, Request, Response, Single
+
+
+class State(Enum):
+    NEW = "new"
+    OPENING = "opening"
+    READY = "ready"
+    CLOSED = "closed"
+
+
+class Kind(Enum):
+    INITIALIZE = "initialize"
+    INITIALIZED = "notifications/initialized"
+    PING = "ping"
+    REQUEST = "request"
+    CANCELLED = "notifications/cancelled"
+    NOTIFICATION = "notification"
+    REPLY = "reply"
+    MALFORMED = "malformed"
+
+
+class Action(Enum):
+    OPEN = "tell the session to open"
+    CONFIRM = "tell the session it is confirmed"
+    PONG = "answer at once"
+    SERVE = "hand the request over"
+    CANCEL = "give the request up"
+    TELL = "hand the notification over"
+    DELIVER = "hand the reply to whoever asked"
+    REFUSE = "answer with an error"
+    DROP = "ignore"
+
+
+_S, _K, _A = State, Kind, Action
+_ALWAYS = {
+    _K.PING: _A.PONG,
+    _K.REQUEST: _A.SERVE,
+    _K.CANCELLED: _A.CANCEL,
+    _K.NOTIFICATION: _A.TELL,
+    _K.REPLY: _A.DELIVER,
+    _K.MALFORMED: _A.REFUSE,
+}
+TRANSITIONS: dict[tuple[State, Kind], tuple[State, Action]] = {
+    # A client may greet again on the same link: it restarted behind a wrapper that kept the pipe.
+    **{(s, _K.INITIALIZE): (_S.OPENING, _A.OPEN) for s in (_S.NEW, _S.OPENING, _S.READY)},
+    (_S.NEW, _K.INITIALIZED): (_S.NEW, _A.DROP),
+    (_S.OPENING, _K.INITIALIZED): (_S.READY, _A.CONFIRM),
+    (_S.READY, _K.INITIALIZED): (_S.READY, _A.DROP),
+    **{(s, k): (s, a) for s in (_S.NEW, _S.OPENING, _S.READY) for k, a in _ALWAYS.items()},
+    **{(_S.CLOSED, k): (_S.CLOSED, _A.DROP) for k in _K},
+}
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """The client greeted; the session owes an answer to `id`."""
+
+    id: Id
+    params: Raw | None
+
+
+class Confirmed(msgspec.Struct, frozen=True):
+    """The handshake is done."""
+
+
+class Called(msgspec.Struct, frozen=True):
+    """The client asks; the session owes an answer to `id` unless it is cancelled."""
+
+    id: Id
+    method: str
+    params: Raw | None
+
+
+class Cancelled(msgspec.Struct, frozen=True):
+    """The client gave the request `id` up; it gets no answer."""
+
+    id: Id
+
+
+class Told(msgspec.Struct, frozen=True):
+    """The client tells us something."""
+
+    method: str
+    params: Raw | None
+
+
+class Replied(msgspec.Struct, frozen=True):
+    """The client answered our request `id`."""
+
+    id: int
+    answer: Response | Failure
+
+
+Event: TypeAlias = Opened | Confirmed | Called | Cancelled | Told | Replied
+
+_KINDS = {k.value: k for k in (Kind.INITIALIZE, Kind.INITIALIZED, Kind.PING, Kind.CANCELLED)}
+
+
+class _CancelParams(msgspec.Struct, rename="camel"):
+    request_id: int | str
+
+
+_CANCEL = msgspec.json.Decoder(_CancelParams)
+
+
+class ClientPeer:
+    """One client's end of the conversation.
+
+    Attributes:
+        state: Where the conversation stands.
+        outbox: Lines to send at once; the shell empties it after each `receive`.
+        in_flight: Ids of the client's requests that still wait for their answer.
+    """
+
+    def __init__(self) -> None:
+        self.state = State.NEW
+        self.outbox: list[bytes] = []
+        self.in_flight: set[Id] = set()
+        self._asked: set[int] = set()
+        self._next = 0
+
+    def __repr__(self) -> str:
+        return f"ClientPeer({self.state.value}, {len(self.in_flight)} in flight, {len(self._asked)} asked)"
+
+    def receive(self, message: Single) -> Event | None:
+        """What `message` means for the session; None where nothing is left to do."""
+        match message:
+            case Request():
+                kind = _KINDS.get(message.method, Kind.REQUEST)
+            case Notification():
+                kind = _KINDS.get(message.method, Kind.NOTIFICATION)
+            case Response() | Failure():
+                kind = Kind.REPLY
+            case Malformed():
+                kind = Kind.MALFORMED
+        if isinstance(message, Request) and kind in (Kind.INITIALIZED, Kind.CANCELLED):
+            kind = Kind.REQUEST
+        elif isinstance(message, Notification) and kind in (Kind.INITIALIZE, Kind.PING):
+            kind = Kind.NOTIFICATION
+        self.state, action = TRANSITIONS[self.state, kind]
+        return self._act(action, message)
+
+    def _act(self, action: Action, message: Single) -> Event | None:
+        if isinstance(message, Request):
+            if action is Action.PONG:
+                self.outbox.append(jsonrpc.response(message.id, b"{}"))
+                return None
+            if action in (Action.SERVE, Action.OPEN):
+                if message.id in self.in_flight:
+                    # Two requests, one id: the answer to the first is the only one that id may get.
+                    return None
+                self.in_flight.add(message.id)
+                if action is Action.OPEN:
+                    return Opened(message.id, message.params)
+                return Called(message.id, message.method, message.params)
+        elif isinstance(message, Notification):
+            if action is Action.CONFIRM:
+                return Confirmed()
+            if action is Action.CANCEL:
+                return self._cancel(message.params)
+            if action is Action.TELL:
+                return Told(message.method, message.params)
+        elif isinstance(message, Malformed):
+            if action is Action.REFUSE and not (message.is_response and message.id is not None):
+                self.outbox.append(jsonrpc.failure(message.id, message.code, message.message))
+            elif action is Action.REFUSE and message.id in self._asked:
+                assert isinstance(message.id, int)
+                self._asked.discard(message.id)
+                raw = Raw(msgspec.json.encode({"code": message.code, "message": message.message}))
+                return Replied(message.id, Failure(message.id, raw))
+        elif action is Action.DELIVER and message.id in self._asked:
+            assert isinstance(message.id, int)
+            self._asked.discard(message.id)
+            return Replied(message.id, message)
+        return None
+
+    def _cancel(self, params: Raw | None) -> Event | None:
+        try:
+            given = _CANCEL.decode(params if params is not None else b"{}").request_id
+        except msgspec.MsgspecError:
+            return None
+        if given not in self.in_flight:
+            return None
+        self.in_flight.discard(given)
+        return Cancelled(given)
+
+    def answer(self, id: Id, result: bytes | Raw) -> bytes | None:
+        """The line that answers request `id`; None if it was cancelled meanwhile."""
+        if id not in self.in_flight:
+            return None
+        self.in_flight.discard(id)
+        return jsonrpc.response(id, result)
+
+    def refuse(self, id: Id, error: bytes | Raw) -> bytes | None:
+        """The line that refuses request `id` with this `error` member; None if it was cancelled meanwhile."""
+        if id not in self.in_flight:
+            return None
+        self.in_flight.discard(id)
+        return jsonrpc.failure_raw(id, error)
+
+    def ask(self, method: str, params: bytes | Raw | None) -> tuple[int, bytes]:
+        """A request of ours: its id and its line. The answer comes as `Replied`."""
+        self._next += 1
+        self._asked.add(self._next)
+        return self._next, jsonrpc.request(self._next, method, params)
+
+    def forget(self, id: int) -> None:
+        """Nobody waits for the answer to our request `id` any more."""
+        self._asked.discard(id)
+
+    def close(self) -> None:
+        """The link is gone: nothing is answered from here on."""
+        self.state = State.CLOSED
+        self.in_flight.clear()
+        self._asked.clear()

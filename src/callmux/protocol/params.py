@@ -1,0 +1,49 @@
+"""Changes to the params of a request that is passed on: everything else in them stays as it came. Pure.
+
+Called by `callmux.upstream.connection` and the router.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw
+
+_MEMBERS = msgspec.json.Decoder(dict[str, Raw])
+_ENCODER = msgspec.json.Encoder()
+
+
+def members(params: bytes | Raw | None) -> dict[str, Raw]:
+    """The members of `params`, in order; none where they are absent or no object."""
+    if params is None:
+        return {}
+    try:
+        return _MEMBERS.decode(params)
+    except msgspec.MsgspecError:
+        return {}
+
+
+def progress_token(meta: Raw | None) -> Raw | None:
+    """The `progressToken` of a `_meta` member, where there is a usable one (a string or an integer)."""
+    token = members(meta).get("progressToken")
+    if token is None:
+        return None
+    try:
+        msgspec.json.decode(token, type=int | str)
+    except msgspec.MsgspecError:
+        return None
+    return token
+
+
+def with_progress_token(params: bytes | Raw | None, token: int | None) -> bytes:
+    """`params` with this `_meta.progressToken`, or, for None, without any."""
+    changed = members(params)
+    meta = members(changed.get("_meta"))
+    if token is None:
+        meta.pop("progressToken", None)
+    else:
+        meta["progressToken"] = Raw(b"%d" % token)
+    if meta:
+        changed["_meta"] = Raw(_ENCODER.encode(meta))
+    else:
+        changed.pop("_meta", None)
+    return _ENCODER.encode(changed)

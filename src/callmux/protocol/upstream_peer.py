@@ -1,0 +1,313 @@
+"""The protocol towards a server: requests out, answers and questions in, without I/O. Pure.
+
+Called by `callmux.upstream.connection`, which feeds messages and sends what `outbox` holds. Ids are ours, one
+count a link; a client's id never reaches a server. The request id also serves as the progress token, so
+that progress finds its call. `TRANSITIONS` is the whole of what is legal.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TypeAlias
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from callmux.protocol import jsonrpc, versions
+from callmux.protocol.jsonrpc import Failure, Id, Malformed, Notification, Request, Response, Single
+
+
+class State(Enum):
+    NEW = "new"
+    OPENING = "opening"
+    READY = "ready"
+    CLOSED = "closed"
+
+
+class Kind(Enum):
+    PING = "ping"
+    REQUEST = "request"
+    PROGRESS = "notifications/progress"
+    CANCELLED = "notifications/cancelled"
+    NOTIFICATION = "notification"
+    REPLY = "reply"
+    MALFORMED = "malformed"
+
+
+class Action(Enum):
+    PONG = "answer at once"
+    ASK = "hand the question over"
+    PROGRESS = "hand the progress to its call"
+    WITHDRAW = "take the question back"
+    TELL = "hand the notification over"
+    SETTLE = "hand the answer to its call"
+    COUNT = "count the noise"
+    DROP = "ignore"
+
+
+_S, _K, _A = State, Kind, Action
+_ALWAYS = {
+    _K.PING: _A.PONG,
+    _K.REQUEST: _A.ASK,
+    _K.PROGRESS: _A.PROGRESS,
+    _K.CANCELLED: _A.WITHDRAW,
+    _K.NOTIFICATION: _A.TELL,
+    _K.REPLY: _A.SETTLE,
+    _K.MALFORMED: _A.COUNT,
+}
+TRANSITIONS: dict[tuple[State, Kind], Action] = {
+    # Before we greeted, a server may only talk to itself: banners on stdout, early log messages.
+    **{(_S.NEW, k): _A.DROP for k in _K},
+    (_S.NEW, _K.MALFORMED): _A.COUNT,
+    **{(s, k): a for s in (_S.OPENING, _S.READY) for k, a in _ALWAYS.items()},
+    **{(_S.CLOSED, k): _A.DROP for k in _K},
+}
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """The server answered our request `id`."""
+
+    id: int
+    result: Raw
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """The server refused our request `id`; `error` is the raw member."""
+
+    id: int
+    error: Raw
+
+
+class Broken(msgspec.Struct, frozen=True):
+    """The server's answer to our request `id` cannot be read."""
+
+    id: int
+    message: str
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """The server asks its client something; it waits for an answer to `id`."""
+
+    id: Id
+    method: str
+    params: Raw | None
+
+
+class Withdrawn(msgspec.Struct, frozen=True):
+    """The server no longer wants an answer to its question `id`."""
+
+    id: Id
+
+
+class Progressed(msgspec.Struct, frozen=True):
+    """Progress of our request `id`; `params` as the server sent them."""
+
+    id: int
+    params: Raw
+
+
+class Told(msgspec.Struct, frozen=True):
+    """The server tells us something."""
+
+    method: str
+    params: Raw | None
+
+
+class Noise(msgspec.Struct, frozen=True):
+    """Bytes that are no message and answer nothing, such as a log line on stdout."""
+
+    message: str
+
+
+Event: TypeAlias = Answered | Refused | Broken | Asked | Withdrawn | Progressed | Told | Noise
+
+_KINDS = {k.value: k for k in (Kind.PING, Kind.PROGRESS, Kind.CANCELLED)}
+
+
+class _ProgressParams(msgspec.Struct, rename="camel"):
+    progress_token: int | str
+
+
+class _CancelParams(msgspec.Struct, rename="camel"):
+    request_id: int | str
+
+
+class InitializeResult(msgspec.Struct, rename="camel"):
+    """What a server says of itself, as far as we read it (MCP 2025-11-25, basic/lifecycle)."""
+
+    protocol_version: str
+    capabilities: dict[str, Raw] = {}
+    server_info: Raw | UnsetType = UNSET
+    instructions: str | None = None
+
+
+_PROGRESS = msgspec.json.Decoder(_ProgressParams)
+_CANCEL = msgspec.json.Decoder(_CancelParams)
+_INITIALIZE = msgspec.json.Decoder(InitializeResult)
+
+
+class UpstreamPeer:
+    """Our end of the conversation with one server.
+
+    Attributes:
+        state: Where the conversation stands.
+        outbox: Lines to send at once; the shell empties it after each `receive`.
+        protocol_version: The revision agreed on; None before.
+        questions: Ids of the server's questions that still wait for our answer.
+    """
+
+    def __init__(self) -> None:
+        self.state = State.NEW
+        self.outbox: list[bytes] = []
+        self.protocol_version: str | None = None
+        self.questions: set[Id] = set()
+        self._waiting: set[int] = set()
+        self._next = 0
+
+    def __repr__(self) -> str:
+        return f"UpstreamPeer({self.state.value}, {len(self._waiting)} waiting)"
+
+    @property
+    def waiting(self) -> int:
+        """How many of our requests wait for their answer."""
+        return len(self._waiting)
+
+    def open(self, client_info: bytes, capabilities: bytes = b"{}") -> tuple[int, bytes]:
+        """Our `initialize` request: its id and its line. The answer goes to `opened`."""
+        self.state = State.OPENING
+        return self.request(
+            "initialize",
+            b'{"protocolVersion":"%b","capabilities":%b,"clientInfo":%b}'
+            % (versions.LATEST_LEGACY.encode(), capabilities, client_info),
+        )
+
+    def opened(self, result: bytes | Raw) -> tuple[InitializeResult, bytes]:
+        """Reads the answer to `initialize`; gives it with the line that ends the handshake.
+
+        Raises:
+            ValueError: The answer is no such result, or offers a revision we do not speak.
+        """
+        try:
+            read = _INITIALIZE.decode(result)
+        except msgspec.MsgspecError as error:
+            raise ValueError(f"the answer to initialize cannot be read: {error}") from None
+        if not versions.is_supported(read.protocol_version):
+            raise ValueError(f"it speaks the MCP revision {read.protocol_version!r}, which callmux does not")
+        self.protocol_version = read.protocol_version
+        self.state = State.READY
+        return read, jsonrpc.notification("notifications/initialized", None)
+
+    def next_id(self) -> int:
+        """The id the next request will have: also its progress token, which stands in its params."""
+        return self._next + 1
+
+    def request(self, method: str, params: bytes | Raw | None) -> tuple[int, bytes]:
+        """A request of ours: its id and its line."""
+        self._next += 1
+        self._waiting.add(self._next)
+        return self._next, jsonrpc.request(self._next, method, params)
+
+    def cancel(self, id: int, reason: str) -> bytes | None:
+        """The line that gives request `id` up (MCP 2025-11-25, basic/utilities/cancellation); None if it is
+        answered already. A late answer is dropped. `initialize` must not be cancelled and is only forgotten.
+        """
+        if id not in self._waiting:
+            return None
+        self._waiting.discard(id)
+        if self.state is State.OPENING:
+            return None
+        params = msgspec.json.encode({"requestId": id, "reason": reason})
+        return jsonrpc.notification("notifications/cancelled", params)
+
+    def answer(self, id: Id, result: bytes | Raw) -> bytes | None:
+        """The line that answers the server's question `id`; None if it was withdrawn."""
+        if id not in self.questions:
+            return None
+        self.questions.discard(id)
+        return jsonrpc.response(id, result)
+
+    def refuse(self, id: Id, error: bytes | Raw) -> bytes | None:
+        """The line that refuses the server's question `id`; None if it was withdrawn."""
+        if id not in self.questions:
+            return None
+        self.questions.discard(id)
+        return jsonrpc.failure_raw(id, error)
+
+    def close(self) -> list[int]:
+        """The link is gone. Gives the ids of our requests that will never be answered."""
+        self.state = State.CLOSED
+        lost = sorted(self._waiting)
+        self._waiting.clear()
+        self.questions.clear()
+        return lost
+
+    def receive(self, message: Single) -> Event | None:
+        """What `message` means; None where nothing is left to do."""
+        match message:
+            case Response() | Failure():
+                kind = Kind.REPLY
+            case Notification():
+                kind = _KINDS.get(message.method, Kind.NOTIFICATION)
+            case Request():
+                kind = _KINDS.get(message.method, Kind.REQUEST)
+            case Malformed():
+                kind = Kind.MALFORMED
+        if isinstance(message, Request) and kind in (Kind.PROGRESS, Kind.CANCELLED):
+            kind = Kind.REQUEST
+        elif isinstance(message, Notification) and kind is Kind.PING:
+            kind = Kind.NOTIFICATION
+        return self._act(TRANSITIONS[self.state, kind], message)
+
+    def _act(self, action: Action, message: Single) -> Event | None:
+        if isinstance(message, Response | Failure):
+            # An answer to nothing, a second answer, or a late one to a cancelled request: nobody wants it.
+            if action is not Action.SETTLE or message.id not in self._waiting:
+                return None
+            assert isinstance(message.id, int)
+            self._waiting.discard(message.id)
+            if isinstance(message, Response):
+                return Answered(message.id, message.result)
+            return Refused(message.id, message.error)
+        if isinstance(message, Malformed):
+            if action is not Action.COUNT:
+                return None
+            if message.is_response and message.id in self._waiting:
+                assert isinstance(message.id, int)
+                self._waiting.discard(message.id)
+                return Broken(message.id, message.message)
+            if not message.is_response and message.id is not None:
+                self.outbox.append(jsonrpc.failure(message.id, message.code, message.message))
+            return Noise(message.message)
+        if isinstance(message, Request):
+            if action is Action.PONG:
+                self.outbox.append(jsonrpc.response(message.id, b"{}"))
+            elif action is Action.ASK and message.id not in self.questions:
+                self.questions.add(message.id)
+                return Asked(message.id, message.method, message.params)
+            return None
+        if action is Action.PROGRESS:
+            return self._progress(message)
+        if action is Action.WITHDRAW:
+            return self._withdraw(message)
+        return Told(message.method, message.params) if action is Action.TELL else None
+
+    def _progress(self, message: Notification) -> Event | None:
+        if message.params is None:
+            return None
+        try:
+            token = _PROGRESS.decode(message.params).progress_token
+        except msgspec.MsgspecError:
+            return None
+        if isinstance(token, int) and token in self._waiting:
+            return Progressed(token, message.params)
+        return None
+
+    def _withdraw(self, message: Notification) -> Event | None:
+        try:
+            given = _CANCEL.decode(message.params if message.params is not None else b"{}").request_id
+        except msgspec.MsgspecError:
+            return None
+        if given not in self.questions:
+            return None
+        self.questions.discard(given)
+        return Withdrawn(given)

@@ -1,0 +1,21 @@
+"""The MCP revisions we speak and how one is agreed on. Pure.
+
+Called by both peers. "Legacy" means every revision with an `initialize` handshake. Lifecycle rules:
+MCP 2025-11-25, basic/lifecycle, "Version Negotiation".
+"""
+
+from __future__ import annotations
+
+LATEST_LEGACY = "2025-11-25"
+LEGACY = (LATEST_LEGACY, "2025-06-18", "2025-03-26", "2024-11-05", "2024-10-07")
+"""Newest first. 2024-10-07 was never released; old clients ask for it, and callmux (npm) accepts it."""
+
+
+def agree(requested: object) -> str:
+    """The revision to answer a client's `initialize` with: the requested one, else our newest."""
+    return requested if isinstance(requested, str) and requested in LEGACY else LATEST_LEGACY
+
+
+def is_supported(offered: object) -> bool:
+    """Whether we can go on with the revision a server answered with."""
+    return isinstance(offered, str) and offered in LEGACY

@@ -1,0 +1,108 @@
+"""How many calls run at a time: in all, and on each server. First come, first served among those that may.
+
+`Slots` is the count and the queue; `Limiting` the call stage. The wait counts towards the call's time-out,
+and a server that must be connected first is connected before a slot is taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+
+from callmux.context import CallContext
+from callmux.plan import PlannedCall
+from callmux.protocol.shapes import Result
+from callmux.rings.stage import Proceed
+from callmux.upstream import failures
+from callmux.upstream.failures import CallFailure, to_error
+from callmux.upstream.server import Server
+
+
+class Slots:
+    """Counts what runs and holds back the rest.
+
+    Args:
+        limit: Calls at a time, over all servers.
+        server_limits: Calls at a time on one server, by its name; no further limit for the others.
+    """
+
+    def __init__(self, limit: int, server_limits: Mapping[str, int]) -> None:
+        self._limit = limit
+        self._server_limits = server_limits
+        self._running = 0
+        self._on_server: dict[str, int] = {}
+        self._queues: dict[str, deque[tuple[int, asyncio.Future[None]]]] = {}
+        self._ticket = 0
+
+    def __repr__(self) -> str:
+        queued = sum(len(q) for q in self._queues.values())
+        return f"Slots({self._running}/{self._limit} running, {queued} queued)"
+
+    def _free(self, server: str) -> bool:
+        limit = self._server_limits.get(server)
+        return limit is None or self._on_server.get(server, 0) < limit
+
+    def _take(self, server: str) -> None:
+        self._running += 1
+        self._on_server[server] = self._on_server.get(server, 0) + 1
+
+    async def acquire(self, server: str) -> None:
+        """Waits for a turn."""
+        # Whoever waits while there is room waits for its own server, so nobody is overtaken.
+        if self._running < self._limit and self._free(server):
+            self._take(server)
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._ticket += 1
+        place = (self._ticket, turn)
+        self._queues.setdefault(server, deque()).append(place)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.release(server)
+            else:
+                self._queues[server].remove(place)
+            raise
+
+    def release(self, server: str) -> None:
+        """Gives a slot back and lets in whoever is next."""
+        self._running -= 1
+        self._on_server[server] -= 1
+        while self._running < self._limit:
+            ready = [(q[0][0], name) for name, q in self._queues.items() if q and self._free(name)]
+            if not ready:
+                return
+            name = min(ready)[1]
+            _, turn = self._queues[name].popleft()
+            if not turn.done():
+                self._take(name)
+                turn.set_result(None)
+
+
+class Limiting:
+    """Call stage: a call waits for its turn."""
+
+    def __init__(self, slots: Slots, servers: Mapping[str, Server]) -> None:
+        self._slots = slots
+        self._servers = servers
+
+    async def __call__(self, call: PlannedCall, context: CallContext, proceed: Proceed) -> Result:
+        server = self._servers[call.server]
+        if server.connection is None:
+            await server.acquire(call.target, call.asked.force_reconnect)
+        try:
+            async with asyncio.timeout_at(call.deadline):
+                await self._slots.acquire(call.server)
+        except TimeoutError:
+            raise to_error(self._late(call), call.asked.tool, call.server, safe=True, retried=False) from None
+        try:
+            return await proceed(call, context)
+        finally:
+            self._slots.release(call.server)
+
+    def _late(self, call: PlannedCall) -> CallFailure:
+        return failures.timed_out(
+            f'waiting for a turn on "{call.server}"', call.seconds * 1000, started=False
+        )

@@ -1,0 +1,98 @@
+"""One attempt, and a second where it cannot do harm. The innermost call stage: it sends.
+
+A failed call is repeated once if the failure is of a kind that may pass (`CallFailure.retryable`) and either
+nothing reached the server or the call is safe to repeat. Only the category decides, never words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import msgspec
+from msgspec import Raw
+
+from callmux.context import CallContext
+from callmux.errors import UpstreamUnavailable
+from callmux.plan import PlannedCall
+from callmux.protocol.params import members
+from callmux.protocol.shapes import Result
+from callmux.rings.stage import Proceed
+from callmux.upstream import failures
+from callmux.upstream.connection import Connection
+from callmux.upstream.failures import CallFailure, Category, to_error
+from callmux.upstream.server import Server
+
+_ENCODER = msgspec.json.Encoder()
+
+
+class Retrying:
+    """Call stage: sends the call, twice at most.
+
+    Args:
+        servers: All servers by name.
+    """
+
+    def __init__(self, servers: Mapping[str, Server]) -> None:
+        self._servers = servers
+
+    async def __call__(self, call: PlannedCall, context: CallContext, proceed: Proceed) -> Result:
+        server = self._servers[call.server]
+        connection = server.connection
+        if connection is None:
+            connection = await server.acquire(call.target, call.asked.force_reconnect)
+        try:
+            return await send(connection, call, context, call.deadline)
+        except CallFailure as failure:
+            first = failure
+        again = first.retryable and (call.safe or not first.started)
+        if first.category is Category.TIMEOUT:
+            server.examine_soon(connection) if not again else await server.examine(connection)
+        if not again:
+            raise to_error(first, call.asked.tool, call.server, safe=call.safe, retried=False) from first
+        try:
+            connection = await server.acquire(call.target)
+            end = asyncio.get_running_loop().time() + call.seconds
+            return await send(connection, call, context, end)
+        except UpstreamUnavailable:
+            raise to_error(first, call.asked.tool, call.server, safe=call.safe, retried=False) from first
+        except CallFailure as second:
+            if second.category is Category.TIMEOUT:
+                server.examine_soon(connection)
+            shown = second if first.started == second.started else _unsure(second)
+            raise to_error(shown, call.asked.tool, call.server, safe=call.safe, retried=True) from second
+
+
+def _unsure(failure: CallFailure) -> CallFailure:
+    """`failure`, said to have begun: one of two attempts may have."""
+    return CallFailure(failure.category, failure.cause, started=True, rpc=failure.rpc)
+
+
+async def send(connection: Connection, call: PlannedCall, context: CallContext, end: float) -> Result:
+    """Sends `call` and gives its result.
+
+    Args:
+        end: When the answer must be here, by the loop's clock.
+    """
+    params: dict[str, Raw | str] = {"name": call.target}
+    if call.arguments is not None:
+        params["arguments"] = call.arguments
+    if call.asked.extra:
+        params.update(call.asked.extra)
+    seconds = end - asyncio.get_running_loop().time()
+    if seconds <= 0:
+        raise failures.timed_out(f'{call.method} on "{call.server}"', call.seconds * 1000, started=False)
+    progress = _progress(context) if context.progress_token is not None else None
+    return Result(await connection.request(call.method, _ENCODER.encode(params), seconds, progress))
+
+
+def _progress(context: CallContext) -> Callable[[Raw], None]:
+    """Passes progress on under the client's own token."""
+
+    def passed_on(params: Raw) -> None:
+        changed = members(params)
+        if context.progress_token is not None:
+            changed["progressToken"] = context.progress_token
+        context.client.notify("notifications/progress", _ENCODER.encode(changed))
+
+    return passed_on

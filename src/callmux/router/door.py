@@ -1,0 +1,91 @@
+"""The one door for calls: a name is looked up, the call is planned, and the call ring runs it.
+
+Called by the router for direct calls and, through `Engine.call`, by the meta-tools for each of theirs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from callmux import names
+from callmux.context import CallContext
+from callmux.plan import PlannedCall, ToolCall
+from callmux.protocol.shapes import Result
+from callmux.rings.converting import as_result
+from callmux.rings.stage import Proceed
+from callmux.router.budget import Budgets
+from callmux.upstream.catalogue import Catalogue, Found
+from callmux.upstream.server import Server
+
+
+class Door:
+    """Turns what a caller asks for into a planned call and runs it.
+
+    Args:
+        servers: All servers that are not disabled, by name.
+        catalogue: Gives the catalogue as it is now.
+        budgets: How long a call may take, and whether it may be repeated.
+        ring: The call ring.
+    """
+
+    def __init__(
+        self,
+        servers: Mapping[str, Server],
+        catalogue: Callable[[], Catalogue],
+        budgets: Budgets,
+        ring: Proceed,
+    ) -> None:
+        self._servers = servers
+        self._catalogue = catalogue
+        self._budgets = budgets
+        self._ring = ring
+        self._all_settled = False
+
+    async def call(self, asked: ToolCall, context: CallContext) -> Result:
+        """Makes the call.
+
+        Raises:
+            CallmuxError: The name leads nowhere, or the call failed.
+        """
+        found = await self._find(asked.tool, asked.server)
+        seconds = self._budgets.seconds(found.server, asked.timeout_ms)
+        planned = PlannedCall(
+            server=found.server,
+            method="tools/call",
+            target=found.bare,
+            asked=asked,
+            arguments=asked.arguments,
+            tool=found.tool,
+            seconds=seconds,
+            deadline=asyncio.get_running_loop().time() + seconds,
+            safe=self._budgets.is_safe(found),
+        )
+        return await self._ring(planned, context)
+
+    async def call_safely(self, asked: ToolCall, context: CallContext) -> Result:
+        """Makes the call; a failure comes back as an error result."""
+        try:
+            return await self.call(asked, context)
+        except Exception as error:  # noqa: BLE001 - the root of one child of a fan-out
+            return as_result(error)
+
+    async def settled(self) -> None:
+        """Waits until every server is up or has failed once. Each wait is bounded by its own time-outs."""
+        if not self._all_settled:
+            await asyncio.gather(*(server.settled() for server in self._servers.values()))
+            self._all_settled = True
+
+    async def _find(self, tool: str, hint: str | None) -> Found:
+        if not self._all_settled:
+            await self._wait_for(tool, hint)
+        return self._catalogue().find(tool, hint)
+
+    async def _wait_for(self, tool: str, hint: str | None) -> None:
+        """A call to a server that is up waits for no other; a name that may mean any waits for all."""
+        keys = [hint] if hint is not None else names.possible_prefixes(tool)
+        key = next((k for k in keys if k in self._servers), None)
+        if key is not None:
+            await self._servers[key].settled()
+        else:
+            await self.settled()

@@ -1,0 +1,52 @@
+"""The tools a client sees: the bytes of a `tools/list` result. Pure.
+
+Called by the router. A definition goes out as its server sent it, but for its name and what the
+configuration adds; tools we do not change in any way go out byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from callmux.upstream.catalogue import Catalogue, Entry
+
+ALWAYS_LOAD = "anthropic/alwaysLoad"
+"""The `_meta` key that asks a client not to defer a tool."""
+
+_ENCODER = msgspec.json.Encoder()
+
+
+def render(catalogue: Catalogue, meta_tools: Sequence[dict[str, Any]], *, proxied: bool) -> bytes:
+    """The result of `tools/list`: proxied tools in catalogue order, then the meta-tools.
+
+    Args:
+        proxied: Show the servers' tools at all.
+    """
+    shown = [definition(entry) for entry in catalogue.entries] if proxied else []
+    shown.extend(_ENCODER.encode(tool) for tool in meta_tools)
+    return b'{"tools":[' + b",".join(shown) + b"]}"
+
+
+def definition(entry: Entry) -> bytes:
+    """One tool as clients see it."""
+    tool = entry.tool
+    if entry.emitted == tool.name and not entry.always_load:
+        return tool.raw
+    members: dict[str, Any] = dict(tool.members)
+    members["name"] = entry.emitted
+    if entry.always_load:
+        members["_meta"] = {**_meta(tool.members.get("_meta")), ALWAYS_LOAD: True}
+    return _ENCODER.encode(members)
+
+
+def _meta(raw: Raw | None) -> dict[str, Raw]:
+    if raw is None:
+        return {}
+    try:
+        return msgspec.json.decode(raw, type=dict[str, Raw])
+    except msgspec.MsgspecError:
+        return {}

@@ -1,0 +1,119 @@
+"""What a request of a client becomes: a listing, a direct call, or the run of a meta-tool.
+
+Called by `callmux.session.dispatch`. Calls the meta-tools' parsers, the request ring around every plan, and
+the door for calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from callmux.context import CallContext
+from callmux.errors import CallmuxError
+from callmux.metatools.engine import Engine
+from callmux.metatools.table import META_TOOLS, MetaTool
+from callmux.plan import Plan, ToolCall
+from callmux.protocol import jsonrpc
+from callmux.protocol.jsonrpc import RpcError
+from callmux.protocol.params import progress_token
+from callmux.protocol.shapes import Result
+from callmux.rings.converting import as_result
+from callmux.rings.stage import RequestStage, compose_requests
+from callmux.router import listing
+from callmux.router.door import Door
+from callmux.upstream.catalogue import Catalogue
+
+
+class _CallParams(msgspec.Struct):
+    name: str
+    arguments: Raw | UnsetType = UNSET
+
+
+_MEMBERS = msgspec.json.Decoder(dict[str, Raw])
+_CALL = msgspec.json.Decoder(_CallParams)
+_KNOWN = frozenset({"name", "arguments"})
+
+
+class Router:
+    """The requests of clients, for one configuration.
+
+    Args:
+        door: The door for calls.
+        catalogue: Gives the catalogue as it is now.
+        engine: What meta-tools may use.
+        stages: The request ring, outermost first.
+        meta_definitions: The meta-tools that are listed.
+        proxied: The servers' tools are listed.
+    """
+
+    def __init__(
+        self,
+        door: Door,
+        catalogue: Callable[[], Catalogue],
+        engine: Engine,
+        stages: Sequence[RequestStage],
+        meta_definitions: Sequence[dict[str, Any]],
+        proxied: bool,
+    ) -> None:
+        self._door = door
+        self._catalogue = catalogue
+        self._engine = engine
+        self._ring = compose_requests(stages, self._run)
+        self._meta_definitions = meta_definitions
+        self._proxied = proxied
+        self._listing: tuple[Catalogue, bytes] | None = None
+
+    async def list_tools(self) -> bytes:
+        """The result of `tools/list`, once every server is up or has failed."""
+        await self._door.settled()
+        return self.current_listing()
+
+    def current_listing(self) -> bytes:
+        """The result of `tools/list` as it would be now."""
+        catalogue = self._catalogue()
+        if self._listing is None or self._listing[0] is not catalogue:
+            shown = listing.render(catalogue, self._meta_definitions, proxied=self._proxied)
+            self._listing = catalogue, shown
+        return self._listing[1]
+
+    async def call_tool(self, params: Raw | None, context: CallContext) -> Result:
+        """The result of `tools/call`.
+
+        Raises:
+            RpcError: The params are no such request at all.
+        """
+        try:
+            head = _CALL.decode(params if params is not None else b"null")
+            members = _MEMBERS.decode(params if params is not None else b"{}")
+        except msgspec.MsgspecError as error:
+            raise RpcError(jsonrpc.INVALID_PARAMS, f"tools/call: {error}") from None
+        # Some clients write null for "no arguments".
+        arguments = None if head.arguments is UNSET or bytes(head.arguments) == b"null" else head.arguments
+        token = progress_token(members.get("_meta"))
+        if token is not None:
+            context = msgspec.structs.replace(context, progress_token=token)
+        if (meta_tool := META_TOOLS.get(head.name)) is not None:
+            try:
+                plan = meta_tool.read(arguments)
+            except CallmuxError as error:
+                return as_result(error)
+        else:
+            extra = {k: v for k, v in members.items() if k not in _KNOWN} if len(members) > 2 else {}
+            asked = ToolCall(tool=head.name, arguments=arguments, extra=extra)
+            plan = Plan(name=head.name, calls=(asked,))
+        return await self._ring(plan, context)
+
+    async def _run(self, plan: Plan, context: CallContext) -> Result:
+        meta_tool = META_TOOLS.get(plan.name)
+        if meta_tool is None:
+            return await self._door.call(plan.calls[0], context)
+        return await self._run_meta(meta_tool, plan, context)
+
+    async def _run_meta(self, meta_tool: MetaTool, plan: Plan, context: CallContext) -> Result:
+        if not plan.calls:
+            await self._door.settled()
+        return await meta_tool.run(plan, self._engine, context)

@@ -1,0 +1,146 @@
+"""stdin and stdout around one session.
+
+Called by `callmux.cli.serve` and, later, the bridge. stdout is the wire: nothing else may write to it. A
+stdin that is no pipe is read in a thread (the event loop cannot watch files), and a stdout that is none is
+written directly. When the client stops reading, we stop reading from it, so nothing piles up without bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import threading
+from collections.abc import Callable
+
+from callmux.protocol import jsonrpc
+from callmux.protocol.jsonrpc import Message
+from callmux.protocol.lines import LineBuffer, Oversized
+
+CHUNK = 256 * 1024
+
+
+def _is_stream(fd: int) -> bool:
+    mode = os.fstat(fd).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+class StdioTransport:
+    """The client on our stdin and stdout.
+
+    Args:
+        received: Takes each message of the client.
+
+    Attributes:
+        ended: Set once the client has closed its end: nothing more will be received.
+        gone: Set once nothing more can be sent.
+    """
+
+    def __init__(self, received: Callable[[Message], None]) -> None:
+        self._received = received
+        self._lines = LineBuffer()
+        self._reader: asyncio.ReadTransport | None = None
+        self._writer: asyncio.WriteTransport | None = None
+        self._paused = False
+        self.ended = asyncio.Event()
+        self.gone = asyncio.Event()
+
+    async def open(self, stdin: int = 0, stdout: int = 1) -> None:
+        """Begins to read."""
+        loop = asyncio.get_running_loop()
+        if _is_stream(stdout):
+            pipe = os.fdopen(os.dup(stdout), "wb", buffering=0)
+            writer, _ = await loop.connect_write_pipe(lambda: _Outgoing(self), pipe)
+            self._writer = writer
+        if _is_stream(stdin):
+            source = os.fdopen(os.dup(stdin), "rb", buffering=0)
+            reader, _ = await loop.connect_read_pipe(lambda: _Incoming(self), source)
+            self._reader = reader
+            if self._paused:
+                self._reader.pause_reading()
+        else:
+            threading.Thread(target=self._read_file, args=(loop, stdin), daemon=True).start()
+
+    def send(self, line: bytes) -> None:
+        """Sends one line."""
+        if self._writer is not None:
+            if not self._writer.is_closing():
+                self._writer.write(line)
+            return
+        view = memoryview(line)
+        while view and not self.gone.is_set():
+            try:
+                view = view[os.write(1, view) :]
+            except OSError:
+                self.gone.set()
+
+    async def flush(self, seconds: float) -> None:
+        """Waits until everything is sent, at most `seconds`, and closes our end."""
+        if self._writer is not None:
+            self._writer.close()
+            try:
+                async with asyncio.timeout(seconds):
+                    await self.gone.wait()
+            except TimeoutError:
+                self._writer.abort()
+
+    def feed(self, data: bytes) -> None:
+        for line in self._lines.feed(data):
+            if isinstance(line, Oversized):
+                self._received(jsonrpc.oversized(line.head, self._lines.limit))
+            else:
+                self._received(jsonrpc.parse(line))
+
+    def pause(self) -> None:
+        """The client does not read: neither do we."""
+        self._paused = True
+        if self._reader is not None and not self.ended.is_set():
+            self._reader.pause_reading()
+
+    def resume(self) -> None:
+        self._paused = False
+        if self._reader is not None and not self.ended.is_set():
+            self._reader.resume_reading()
+
+    def _read_file(self, loop: asyncio.AbstractEventLoop, fd: int) -> None:
+        while True:
+            try:
+                data = os.read(fd, CHUNK)
+            except OSError:
+                data = b""
+            try:
+                loop.call_soon_threadsafe(self.feed if data else self._end, *((data,) if data else ()))
+            except RuntimeError:
+                return
+            if not data:
+                return
+
+    def _end(self) -> None:
+        # A last line without its newline still counts.
+        self.feed(b"\n")
+        self.ended.set()
+
+
+class _Incoming(asyncio.Protocol):
+    def __init__(self, transport: StdioTransport) -> None:
+        self._to = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._to.feed(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._to._end()
+
+
+class _Outgoing(asyncio.Protocol):
+    def __init__(self, transport: StdioTransport) -> None:
+        self._to = transport
+
+    def pause_writing(self) -> None:
+        self._to.pause()
+
+    def resume_writing(self) -> None:
+        self._to.resume()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._to.gone.set()

@@ -1,0 +1,290 @@
+"""One live link to one server: the shell around `callmux.protocol.upstream_peer`.
+
+Called by `callmux.upstream.server`, which opens, replaces and closes connections, and by the retrying stage,
+which sends calls. It owns the futures of requests that wait; every one of them ends: with the answer, at
+its own time-out, by cancellation, or when the link is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from callmux.protocol import jsonrpc
+from callmux.protocol.jsonrpc import Batch, Message
+from callmux.protocol.params import with_progress_token
+from callmux.protocol.upstream_peer import (
+    Answered,
+    Asked,
+    Broken,
+    InitializeResult,
+    Noise,
+    Progressed,
+    Refused,
+    Told,
+    UpstreamPeer,
+    Withdrawn,
+)
+from callmux.upstream import failures
+from callmux.upstream.failures import CallFailure, Category
+from callmux.upstream.links.link import Link, Listener
+
+MAX_PAGES = 1000
+"""Pages of one listing that are followed: a server that never ends its list is broken."""
+
+
+class Hooks(msgspec.Struct, frozen=True):
+    """Who hears what a server does by itself. Each takes the connection first.
+
+    Attributes:
+        told: A notification: its method and params.
+        lost: The link ended by itself: the reason.
+        noise: Bytes that are no message: what was wrong with them.
+    """
+
+    told: Callable[[Connection, str, Raw | None], None]
+    lost: Callable[[Connection, str], None]
+    noise: Callable[[Connection, str], None]
+
+
+class _Page(msgspec.Struct, rename="camel"):
+    tools: list[Raw] = []
+    next_cursor: str | None = None
+
+
+_PAGE = msgspec.json.Decoder(_Page)
+
+
+class Connection:
+    """One conversation with one server.
+
+    Args:
+        name: The server's name, for errors.
+        link: The way to it, not yet open.
+        hooks: Who hears what it does by itself.
+
+    Attributes:
+        live: Requests may be sent.
+        init: What the server said of itself; None before `open` is done.
+    """
+
+    def __init__(self, name: str, link: Link, hooks: Hooks) -> None:
+        self.name = name
+        self.link = link
+        self.live = False
+        self.init: InitializeResult | None = None
+        self._hooks = hooks
+        self._peer = UpstreamPeer()
+        self._waiting: dict[int, asyncio.Future[bytes]] = {}
+        self._progress: dict[int, Callable[[Raw], None]] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._reason = "the connection is not open"
+        self._probe: asyncio.Future[bool] | None = None
+
+    def __repr__(self) -> str:
+        return f"Connection({self.name!r}, {'live' if self.live else 'ended'}, {self._peer!r})"
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that wait for their answer."""
+        return len(self._waiting)
+
+    async def open(self, client_info: bytes, capabilities: bytes, seconds: float) -> InitializeResult:
+        """Opens the link and does the handshake.
+
+        Raises:
+            CallFailure: It cannot be reached, refuses, or takes longer than `seconds`.
+        """
+        limit = failures.timed_out(f'"{self.name}" connect', seconds * 1000, started=False)
+        try:
+            async with asyncio.timeout(seconds):
+                await self.link.open(Listener(self._received, self._lost))
+                self.live = True
+                result = await self._exchange(*self._peer.open(client_info, capabilities))
+        except TimeoutError:
+            raise limit from None
+        try:
+            self.init, line = self._peer.opened(result)
+        except ValueError as error:
+            raise CallFailure(Category.PROTOCOL, str(error), started=False) from None
+        self.link.send(line)
+        return self.init
+
+    async def list_tools(self, seconds: float) -> list[bytes]:
+        """Every page of `tools/list`: the raw definitions in order.
+
+        Raises:
+            CallFailure: It refuses, or all pages together take longer than `seconds`.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        tools: list[bytes] = []
+        cursor: str | None = None
+        seen: set[str] = set()
+        for _ in range(MAX_PAGES):
+            params = msgspec.json.encode({"cursor": cursor}) if cursor is not None else None
+            left = max(end - loop.time(), 0.001)
+            try:
+                page = _PAGE.decode(await self.request("tools/list", params, left))
+            except msgspec.MsgspecError as error:
+                raise CallFailure(Category.PROTOCOL, f"its tools/list cannot be read: {error}") from None
+            tools.extend(bytes(raw) for raw in page.tools)
+            cursor = page.next_cursor
+            if cursor is None:
+                return tools
+            if cursor in seen:
+                raise CallFailure(Category.PROTOCOL, "its tools/list gives the same cursor twice")
+            seen.add(cursor)
+        raise CallFailure(Category.PROTOCOL, f"its tools/list has more than {MAX_PAGES} pages")
+
+    async def request(
+        self,
+        method: str,
+        params: bytes | Raw | None,
+        seconds: float,
+        progress: Callable[[Raw], None] | None = None,
+    ) -> bytes:
+        """Sends a request and gives its raw result.
+
+        Args:
+            params: A JSON object, passed on as it is.
+            seconds: How long the answer may take; then the server is told that it is cancelled.
+            progress: Takes the params of each progress notification for this request.
+
+        Raises:
+            CallFailure: A refusal, a time-out, or the end of the link.
+        """
+        if not self.live:
+            raise failures.lost(self._reason, started=False)
+        if progress is not None:
+            token = self._peer.next_id()
+            params = with_progress_token(params, token)
+            self._progress[token] = progress
+        id, line = self._peer.request(method, params)
+        timer = asyncio.get_running_loop().call_later(seconds, self._expire, id, method, seconds)
+        try:
+            return await self._exchange(id, line)
+        finally:
+            timer.cancel()
+            if progress is not None:
+                self._progress.pop(id, None)
+
+    async def _exchange(self, id: int, line: bytes) -> bytes:
+        waiter: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._waiting[id] = waiter
+        self._idle.clear()
+        self.link.send(line)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            self._give_up(id, "the caller no longer wants it")
+            raise
+        finally:
+            self._waiting.pop(id, None)
+            if not self._waiting:
+                self._idle.set()
+
+    def notify(self, method: str, params: bytes | Raw | None) -> None:
+        """Sends a notification; dropped where the link has ended."""
+        if self.live:
+            self.link.send(jsonrpc.notification(method, params))
+
+    async def answers(self, seconds: float) -> bool:
+        """Whether the server answers a `ping` within `seconds`. Callers at the same time share one."""
+        if self._probe is None:
+            self._probe = asyncio.get_running_loop().create_future()
+            try:
+                await self.request("ping", None, seconds)
+                alive = True
+            except CallFailure as failure:
+                # A refusal is an answer, too.
+                alive = failure.rpc is not None
+            except asyncio.CancelledError:
+                self._probe.set_result(True)
+                self._probe = None
+                raise
+            self._probe.set_result(alive)
+            self._probe = None
+            return alive
+        return await asyncio.shield(self._probe)
+
+    async def drained(self) -> None:
+        """Waits until no request waits for its answer. Each has its own time-out, so this ends."""
+        await self._idle.wait()
+
+    async def close(self) -> None:
+        """Ends the link; whatever still waits fails."""
+        self._end("the connection was closed")
+        await self.link.close()
+
+    def _give_up(self, id: int, reason: str) -> None:
+        if (line := self._peer.cancel(id, reason)) is not None:
+            self.link.send(line)
+
+    def _expire(self, id: int, method: str, seconds: float) -> None:
+        waiter = self._waiting.get(id)
+        if waiter is not None and not waiter.done():
+            self._give_up(id, "timed out")
+            waiter.set_exception(failures.timed_out(f'{method} on "{self.name}"', seconds * 1000))
+
+    def _lost(self, reason: str) -> None:
+        if self.live:
+            self._end(reason)
+            self._hooks.lost(self, reason)
+
+    def _end(self, reason: str) -> None:
+        self.live = False
+        self._reason = reason
+        for id in self._peer.close():
+            waiter = self._waiting.get(id)
+            if waiter is not None and not waiter.done():
+                waiter.set_exception(failures.lost(reason, started=True))
+
+    def _received(self, message: Message) -> None:
+        if isinstance(message, Batch):
+            for part in message.messages:
+                self._received(part)
+            return
+        event = self._peer.receive(message)
+        if self._peer.outbox:
+            for line in self._peer.outbox:
+                self.link.send(line)
+            self._peer.outbox.clear()
+        if event is not None:
+            self._handle(event)
+
+    def _handle(self, event: Any) -> None:
+        match event:
+            case Answered(id, result):
+                self._settle(id, bytes(result), None)
+            case Refused(id, error):
+                self._settle(id, b"", failures.refused(jsonrpc.read_error(error)))
+            case Broken(id, message):
+                self._settle(id, b"", CallFailure(Category.PROTOCOL, f"its answer cannot be read: {message}"))
+            case Progressed(id, params):
+                if (progress := self._progress.get(id)) is not None:
+                    progress(params)
+            case Told(method, params):
+                self._hooks.told(self, method, params)
+            case Asked(id, method, _):
+                refusal = {"code": jsonrpc.METHOD_NOT_FOUND, "message": f"method not found: {method}"}
+                if (line := self._peer.refuse(id, msgspec.json.encode(refusal))) is not None:
+                    self.link.send(line)
+            case Noise(message):
+                self._hooks.noise(self, message)
+            case Withdrawn():
+                pass
+
+    def _settle(self, id: int, result: bytes, failure: CallFailure | None) -> None:
+        waiter = self._waiting.get(id)
+        if waiter is None or waiter.done():
+            return
+        if failure is not None:
+            waiter.set_exception(failure)
+        else:
+            waiter.set_result(result)

@@ -1,0 +1,110 @@
+"""How calls fail, by type, code and status: never by words in a message. Pure.
+
+Raised by links and connections as `CallFailure`; read by the retrying stage, which decides from `retryable`
+and `state` alone, and by `to_error`, which says it to the caller.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+from msgspec import UnsetType
+
+from callmux.errors import ToolCallFailed
+from callmux.protocol.jsonrpc import ErrorObject
+
+
+class Category(Enum):
+    """What kind of failure it was: the `category` of `tool_call_failed`."""
+
+    TIMEOUT = "timeout"
+    PROTOCOL = "protocol"
+    SESSION = "session"
+    AUTHORIZATION = "authorization"
+    TRANSPORT = "transport"
+    UNKNOWN = "unknown"
+
+
+_RETRYABLE = frozenset({Category.TIMEOUT, Category.PROTOCOL, Category.SESSION, Category.TRANSPORT})
+_PHRASES = {
+    Category.PROTOCOL: "downstream protocol error: ",
+    Category.SESSION: "downstream session error: ",
+    Category.AUTHORIZATION: "downstream authorization error: ",
+    Category.TRANSPORT: "downstream transport error: ",
+}
+
+
+class CallFailure(Exception):
+    """A call that brought no result.
+
+    Args:
+        category: What kind of failure.
+        cause: The innermost reason in words.
+        started: The server may have begun to work; False only where nothing reached it.
+        rpc: The JSON-RPC error, where the server answered with one.
+    """
+
+    def __init__(
+        self, category: Category, cause: str, *, started: bool = True, rpc: ErrorObject | None = None
+    ) -> None:
+        super().__init__(cause)
+        self.category = category
+        self.cause = cause
+        self.started = started
+        self.rpc = rpc
+
+    @property
+    def retryable(self) -> bool:
+        """Whether a second attempt could go better. A server's own refusal never does."""
+        return self.category in _RETRYABLE
+
+    @property
+    def execution_state(self) -> str:
+        return "unknown" if self.started else "not_started"
+
+
+def timed_out(what: str, milliseconds: float, *, started: bool = True) -> CallFailure:
+    """A request that took longer than it may."""
+    return CallFailure(Category.TIMEOUT, f"{what} timed out after {milliseconds:.0f} ms", started=started)
+
+
+def lost(reason: str, *, started: bool) -> CallFailure:
+    """A link that ended under a request."""
+    return CallFailure(Category.TRANSPORT, reason, started=started)
+
+
+def refused(error: ErrorObject) -> CallFailure:
+    """A server's own JSON-RPC error: it is up and said no."""
+    return CallFailure(Category.UNKNOWN, error.message or f"JSON-RPC error {error.code}", rpc=error)
+
+
+def to_error(failure: CallFailure, tool: str, server: str, *, safe: bool, retried: bool) -> ToolCallFailed:
+    """The failure as a caller sees it.
+
+    Args:
+        tool: The name as the caller spelled it.
+        server: The server's key.
+        safe: The call may be repeated without harm.
+        retried: It was repeated already.
+    """
+    details: dict[str, Any] = {
+        "tool": tool,
+        "server": server,
+        "category": failure.category.value,
+        "rootCause": failure.cause,
+        "retryable": failure.retryable,
+        "safeToRetry": safe or not failure.started,
+        "executionState": failure.execution_state,
+    }
+    if retried:
+        details["retryAttempted"] = True
+    if failure.rpc is not None:
+        details["jsonRpcCode"] = failure.rpc.code
+        if not isinstance(failure.rpc.data, UnsetType):
+            details["jsonRpcData"] = failure.rpc.data
+    if failure.category is Category.SESSION:
+        details["hint"] = "the server dropped its session; if it stays so, re-authentication may be needed"
+    if failure.category is Category.AUTHORIZATION:
+        details["hint"] = "check the credentials of this server: its headers, env or envRefs"
+    return ToolCallFailed(_PHRASES.get(failure.category, "") + failure.cause, **details)

@@ -1,0 +1,83 @@
+"""A process that outlives us by a moment and ends our children when we die, however we die.
+
+One `/bin/sh` in a session of its own reads from a pipe which process groups are ours. When the pipe closes,
+because we ended or were killed, it ends every group still on its list: parent-death signals would leave the
+grandchildren of `npx` behind. Called by `callmux.upstream.links.child`, owned by the runtime's process state.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+_SCRIPT = r"""
+trap '' INT TERM HUP QUIT PIPE
+groups=' '
+while read -r what group; do
+  case "$what" in
+    +) groups="$groups$group " ;;
+    -) case "$groups" in *" $group "*) groups="${groups%% "$group" *} ${groups#* "$group" }" ;; esac ;;
+  esac
+done
+[ "$groups" = ' ' ] && exit 0
+for group in $groups; do kill -TERM "-$group" 2>/dev/null; kill -CONT "-$group" 2>/dev/null; done
+sleep 0.3
+for group in $groups; do kill -KILL "-$group" 2>/dev/null; done
+"""
+
+
+class Guardian:
+    """Keeps the list of our children's process groups where it survives us.
+
+    The helper process starts with the first child, and not at all where there is no `/bin/sh`.
+    """
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __repr__(self) -> str:
+        return f"Guardian(pid={self._process.pid if self._process else None})"
+
+    @property
+    def pid(self) -> int | None:
+        """The helper's process id; None before the first child."""
+        return self._process.pid if self._process else None
+
+    def watch(self, group: int) -> None:
+        """Adds a process group."""
+        if self._process is None and sys.platform != "win32" and os.path.exists("/bin/sh"):
+            self._process = subprocess.Popen(
+                ["/bin/sh", "-c", _SCRIPT],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                cwd="/",
+                env={"PATH": "/usr/bin:/bin"},
+            )
+        self._tell(b"+ %d\n" % group)
+
+    def release(self, group: int) -> None:
+        """Removes a process group that has ended."""
+        self._tell(b"- %d\n" % group)
+
+    def _tell(self, line: bytes) -> None:
+        if self._process is None or self._process.stdin is None:
+            return
+        try:
+            os.write(self._process.stdin.fileno(), line)
+        except OSError:
+            # Somebody killed the helper: start another for the next child rather than fail this one.
+            self._process = None
+
+    def close(self) -> None:
+        """Ends the helper, which ends whatever is still on its list."""
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+            try:
+                self._process.wait(2)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(2)
+            self._process = None

@@ -1,0 +1,229 @@
+"""A server as a child process that speaks JSON-RPC lines on its stdin and stdout.
+
+Called by `callmux.upstream.connection`. The child leads a process group of its own, so that ending it ends
+what it started; `callmux.upstream.guardian` knows the group in case we are killed. Its stderr is passed on
+line by line with the server's name, and its last lines are kept to explain a failed start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+import msgspec
+
+from callmux.protocol import jsonrpc
+from callmux.protocol.lines import LineBuffer, Oversized
+from callmux.upstream.failures import CallFailure, Category
+from callmux.upstream.guardian import Guardian
+from callmux.upstream.links.link import Listener
+
+EOF_SECONDS = 0.5
+"""How long a child may take to end by itself once its stdin is closed (MCP: basic/lifecycle, "Shutdown")."""
+TERM_SECONDS = 0.5
+KEPT_LINES = 20
+LONGEST_SHOWN = 2000
+
+
+class Launch(msgspec.Struct, frozen=True):
+    """What to start.
+
+    Attributes:
+        command: A program, looked up on the PATH of `env`.
+        args: Its arguments.
+        env: Its whole environment.
+        cwd: Its directory; None means ours.
+        secrets: Values that must not be shown if it prints them.
+    """
+
+    command: str
+    args: Sequence[str]
+    env: Mapping[str, str]
+    cwd: str | None = None
+    secrets: frozenset[str] = frozenset()
+
+
+class ChildLink:
+    """One child process.
+
+    Args:
+        name: The server's name, for its stderr lines.
+        launch: What to start.
+        guardian: Where its process group is noted.
+        show: Takes each line the child writes to stderr, without its end.
+    """
+
+    transport = "stdio"
+
+    def __init__(self, name: str, launch: Launch, guardian: Guardian, show: Callable[[str], None]) -> None:
+        self._name = name
+        self._launch = launch
+        self._guardian = guardian
+        self._show = show
+        self._protocol: _ChildProtocol | None = None
+        self._transport: asyncio.SubprocessTransport | None = None
+        self._stdin: asyncio.WriteTransport | None = None
+        self._group: int | None = None
+
+    def __repr__(self) -> str:
+        return f"ChildLink({self._name!r}, pid={self.pid})"
+
+    @property
+    def pid(self) -> int | None:
+        return self._transport.get_pid() if self._transport else None
+
+    async def open(self, listener: Listener) -> None:
+        """Starts the process.
+
+        Raises:
+            CallFailure: The program or its directory is not there, or may not be run.
+        """
+        launch = self._launch
+        if launch.cwd is not None and not os.path.isdir(launch.cwd):  # noqa: ASYNC240 - one stat
+            raise _unstartable(f'its directory "{launch.cwd}" is not there')
+        path = shutil.which(launch.command, path=launch.env.get("PATH", os.defpath))
+        if path is None:
+            where = "not there or not executable" if os.sep in launch.command else "not on the PATH"
+            raise _unstartable(f'its command "{launch.command}" is {where}')
+        loop = asyncio.get_running_loop()
+        try:
+            transport, protocol = await loop.subprocess_exec(
+                lambda: _ChildProtocol(listener, self._show, launch.secrets),
+                path,
+                *launch.args,
+                env=launch.env,
+                cwd=launch.cwd,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            raise _unstartable(f'"{launch.command}" cannot be started: {error}') from error
+        self._transport, self._protocol = transport, protocol
+        self._stdin = cast(asyncio.WriteTransport, transport.get_pipe_transport(0))
+        self._group = transport.get_pid()
+        if self._group is not None:
+            self._guardian.watch(self._group)
+
+    def send(self, line: bytes) -> None:
+        if self._stdin is not None and not self._stdin.is_closing():
+            self._stdin.write(line)
+
+    def last_words(self) -> str:
+        """The last lines the child wrote to stderr, joined; empty if it wrote none."""
+        return " | ".join(self._protocol.stderr) if self._protocol else ""
+
+    async def close(self) -> None:
+        """Closes stdin, then asks the whole group to end, then makes it: at most a second and a half."""
+        protocol, transport, group = self._protocol, self._transport, self._group
+        if protocol is None or transport is None:
+            return
+        protocol.listener = None
+        self._protocol = None
+        try:
+            if self._stdin is not None:
+                self._stdin.close()
+            if not await protocol.ended(EOF_SECONDS):
+                _signal(group, signal.SIGTERM)
+                _signal(group, signal.SIGCONT)
+                await protocol.ended(TERM_SECONDS)
+        finally:
+            # The leader may be gone while what it started lives on: the group is ended in any case.
+            _signal(group, signal.SIGKILL)
+            if group is not None:
+                self._guardian.release(group)
+            self._group = None
+            await protocol.ended(EOF_SECONDS)
+            transport.close()
+
+
+def _unstartable(reason: str) -> CallFailure:
+    return CallFailure(Category.TRANSPORT, reason, started=False)
+
+
+def _signal(group: int | None, number: signal.Signals) -> None:
+    if group is not None:
+        try:
+            os.killpg(group, number)
+        except (ProcessLookupError, PermissionError):
+            return
+
+
+class _ChildProtocol(asyncio.SubprocessProtocol):
+    def __init__(self, listener: Listener, show: Callable[[str], None], secrets: frozenset[str]) -> None:
+        self.listener: Listener | None = listener
+        self._secrets = secrets
+        self.stderr: deque[str] = deque(maxlen=KEPT_LINES)
+        self._show = show
+        self._lines = LineBuffer()
+        self._errors = LineBuffer(LONGEST_SHOWN)
+        self._transport: asyncio.SubprocessTransport | None = None
+        self._exited = asyncio.Event()
+        self._stdout_open = True
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.SubprocessTransport, transport)
+
+    async def ended(self, seconds: float) -> bool:
+        """Waits for the process to end, at most `seconds`."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._exited.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def pipe_data_received(self, fd: int, data: bytes | str) -> None:
+        assert isinstance(data, bytes)
+        if fd == 2:
+            self._hear(data)
+            return
+        for line in self._lines.feed(data):
+            if self.listener is None:
+                return
+            if isinstance(line, Oversized):
+                message: Any = jsonrpc.oversized(line.head, self._lines.limit)
+            else:
+                message = jsonrpc.parse(line)
+            self.listener.received(message)
+
+    def _hear(self, data: bytes) -> None:
+        for line in self._errors.feed(data):
+            raw = line.head if isinstance(line, Oversized) else line
+            text = raw[:LONGEST_SHOWN].decode("utf-8", "replace").rstrip()
+            for secret in self._secrets:
+                text = text.replace(secret, "[redacted]")
+            self.stderr.append(text)
+            self._show(text)
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        if fd == 1:
+            self._stdout_open = False
+            self._settle()
+
+    def process_exited(self) -> None:
+        self._exited.set()
+        # What it wrote before may still be in the pipe; a grandchild may hold the pipe open for good.
+        asyncio.get_running_loop().call_later(0.1, self._lose)
+
+    def _settle(self) -> None:
+        if self._exited.is_set():
+            self._lose()
+        else:
+            # stdout is closed but the process lives: it cannot answer any more.
+            asyncio.get_running_loop().call_later(0.1, self._lose)
+
+    def _lose(self) -> None:
+        listener, self.listener = self.listener, None
+        if listener is None:
+            return
+        code = self._transport.get_returncode() if self._transport else None
+        if code is None:
+            listener.lost("the server closed its output")
+        elif code < 0:
+            listener.lost(f"the server was ended by signal {-code}")
+        else:
+            listener.lost(f"the server ended with exit code {code}")

@@ -1,0 +1,80 @@
+"""From a server's configuration to a link: environment, secrets, and which kind of link it takes.
+
+Called by `callmux.upstream.pool` at each attempt to connect, so that a changed secret is seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from callmux.config.secrets import resolve_reference
+from callmux.config.servers import HttpServer, StdioServer
+from callmux.errors import SecretError
+from callmux.upstream.failures import CallFailure, Category
+from callmux.upstream.guardian import Guardian
+from callmux.upstream.links.child import ChildLink, Launch
+from callmux.upstream.links.link import Link
+
+OWN_SECRETS = frozenset({"CALLMUX_TOKEN"})
+"""Variables of ours that no server inherits."""
+
+SHORTEST_SECRET = 4
+"""Characters below which a value is not hidden in a server's stderr: it would garble everything."""
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """What links need of the process they run in.
+
+    Attributes:
+        env: The environment that servers inherit.
+        base_dir: Where relative `file:` references start.
+        guardian: Where process groups are noted.
+        show: Takes a server's name and a line it wrote to stderr.
+    """
+
+    env: Mapping[str, str]
+    base_dir: Path
+    guardian: Guardian
+    show: Callable[[str, str], None]
+
+
+def transport_of(config: StdioServer | HttpServer) -> str:
+    """The transport as status shows it before the first connection."""
+    return "stdio" if isinstance(config, StdioServer) else config.transport or "streamable-http"
+
+
+def open_link(name: str, config: StdioServer | HttpServer, around: Surroundings) -> Link:
+    """A new link, not yet open.
+
+    Raises:
+        CallFailure: The configuration gives none: a secret is missing, or the kind is not supported.
+    """
+    if config.problem is not None:
+        raise CallFailure(Category.TRANSPORT, config.problem, started=False)
+    if isinstance(config, HttpServer):
+        raise CallFailure(
+            Category.TRANSPORT, "remote servers are not supported by this version yet", started=False
+        )
+    env = {k: v for k, v in around.env.items() if k not in OWN_SECRETS}
+    env.update(config.env)
+    secrets = set()
+    for variable, reference in config.env_refs.items():
+        try:
+            env[variable] = resolve_reference(reference, around.base_dir, around.env)
+        except SecretError as error:
+            raise CallFailure(
+                Category.TRANSPORT, f"envRefs.{variable}: {error.message}", started=False
+            ) from None
+        secrets.add(env[variable])
+    secrets.update(config.env.values())
+    launch = Launch(
+        command=config.command,
+        args=config.args,
+        env=env,
+        cwd=config.cwd,
+        secrets=frozenset(s for s in secrets if len(s) >= SHORTEST_SECRET),
+    )
+    return ChildLink(name, launch, around.guardian, lambda line: around.show(name, line))

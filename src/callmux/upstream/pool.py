@@ -1,0 +1,115 @@
+"""All servers of this process, by name and by what they are connected to. Lives as long as the process.
+
+Called by `callmux.runtime`, which leases the servers its configuration names: one whose connection settings
+are unchanged is the same `Server`, with its process and its state, before and after a reload.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from callmux.clock import Clock
+from callmux.config.servers import HttpServer, StdioServer
+from callmux.tasks import TaskSet
+from callmux.upstream.links.opening import Surroundings, open_link, transport_of
+from callmux.upstream.server import Server, Timing
+
+ServerConfig = StdioServer | HttpServer
+
+
+def fingerprint(config: ServerConfig) -> tuple[Any, ...]:
+    """What decides whether a connection can go on being used."""
+    if isinstance(config, StdioServer):
+        env, refs = sorted(config.env.items()), sorted(config.env_refs.items())
+        return "stdio", config.command, config.args, tuple(env), tuple(refs), config.cwd, config.problem
+    return "http", config.url, config.transport, tuple(sorted(config.headers.items())), config.problem
+
+
+class Pool:
+    """The servers.
+
+    Args:
+        surroundings: What links need of the process.
+        client_info: The `clientInfo` of our handshakes.
+        clock: Time.
+
+    Attributes:
+        changed: Called whenever what a server lists has changed.
+        generation: Rises by one with every change of a server's tool names.
+        changed_at: ISO time of the last such change.
+    """
+
+    def __init__(self, surroundings: Surroundings, client_info: dict[str, str], clock: Clock) -> None:
+        self._surroundings = surroundings
+        self._client_info = msgspec.json.encode(client_info)
+        self._clock = clock
+        self._servers: dict[tuple[str, tuple[Any, ...]], Server] = {}
+        self._tasks = TaskSet("pool")
+        self._generations: dict[Server, int] = {}
+        self.changed: Callable[[Server], None] = lambda server: None
+        self.generation = 0
+        self.changed_at: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Pool({list(self._servers.values())!r})"
+
+    def lease(self, name: str, config: ServerConfig, timing: Timing) -> Server:
+        """The server for this configuration: the one there is, or a new one that is not started yet."""
+        key = name, fingerprint(config)
+        server = self._servers.get(key)
+        if server is None:
+            server = self._servers[key] = Server(
+                name,
+                transport_of(config),
+                lambda: open_link(name, config, self._surroundings),
+                timing,
+                self._client_info,
+                self._clock,
+                self._changed,
+                self._told,
+            )
+        server.timing = timing
+        return server
+
+    def retain(self, kept: Iterable[Server], drain_seconds: float) -> None:
+        """Ends every other server once its calls in flight are done, at most `drain_seconds` from now."""
+        keep = set(kept)
+        for key, server in list(self._servers.items()):
+            if server not in keep:
+                del self._servers[key]
+                self._generations.pop(server, None)
+                self._tasks.spawn(_drain(server, drain_seconds))
+
+    async def close(self) -> None:
+        """Ends all servers at the same time."""
+        servers, self._servers = list(self._servers.values()), {}
+        await asyncio.gather(*(server.close() for server in servers))
+        await self._tasks.cancel()
+        self._surroundings.guardian.close()
+
+    def _changed(self, server: Server) -> None:
+        if self._generations.get(server) != server.suite.generation:
+            self._generations[server] = server.suite.generation
+            self.generation += 1
+            self.changed_at = server.suite.changed_at
+        self.changed(server)
+
+    def _told(self, server: Server, method: str, params: Raw | None) -> None:
+        """Server notifications other than list changes have no receiver yet."""
+
+
+async def _drain(server: Server, seconds: float) -> None:
+    connection = server.connection
+    try:
+        if connection is not None:
+            async with asyncio.timeout(seconds):
+                await connection.drained()
+    except TimeoutError:
+        pass
+    finally:
+        await server.close()

@@ -1,0 +1,25 @@
+"""How long to wait before each attempt to connect again, and when to give up. Pure.
+
+Called by `callmux.upstream.server`; the caller sleeps. Policy keys: docs/configuration.md, `reconnectPolicy`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from callmux.config.traffic import ReconnectPolicy
+
+
+def delay_seconds(
+    policy: ReconnectPolicy, attempts: int, chance: Callable[[], float] = random.random
+) -> float | None:
+    """Seconds before the next attempt, after `attempts` in a row; None once the policy gives up.
+
+    The delay doubles from `initialDelayMs` up to `maxDelayMs` and is spread by plus or minus `jitterRatio`.
+    """
+    if policy.max_attempts is not None and attempts >= policy.max_attempts:
+        return None
+    longest = max(policy.max_delay_ms, policy.initial_delay_ms)
+    delay = min(float(longest), policy.initial_delay_ms * 2.0 ** min(attempts, 30))
+    return delay * (1 + policy.jitter_ratio * (2 * chance() - 1)) / 1000
