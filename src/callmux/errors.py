@@ -106,6 +106,12 @@ class ConfigMissing(CallmuxError):
     code = "config_missing"
 
 
+class StartupFailed(CallmuxError):
+    """With `strictStartup`, a server that could not be started."""
+
+    code = "startup_failed"
+
+
 class UsageError(CallmuxError):
     """A command line that cannot be understood."""
 

@@ -7,11 +7,13 @@ old one's servers drain; sessions never notice but for list changes.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from callmux import __version__
 from callmux.clock import Clock
 from callmux.config.model import Config
+from callmux.errors import StartupFailed
 from callmux.router.router import Router
 from callmux.runtime import Runtime
 from callmux.session.dispatch import Dispatch
@@ -22,6 +24,12 @@ from callmux.upstream.pool import Pool
 from callmux.upstream.server import Server
 
 log = logging.getLogger(__name__)
+
+
+def startup_failed(servers: list[Server]) -> StartupFailed:
+    """What `strictStartup` makes of servers that are not connected."""
+    reasons = "; ".join(f"{server.name}: {server.error}" for server in servers)
+    return StartupFailed(f"downstream startup failed: {reasons}")
 
 
 class Host:
@@ -39,12 +47,12 @@ class Host:
         config: Config,
         base_dir: Path,
         env: dict[str, str],
-        show: object,
+        show: Callable[[str, str], None],
         clock: Clock | None = None,
     ) -> None:
         self._clock = clock or Clock()
         self._namespace = env.get("CALLMUX_NAMESPACE") or None
-        around = Surroundings(env=env, base_dir=base_dir, guardian=Guardian(), show=show)  # type: ignore[arg-type]
+        around = Surroundings(env=env, base_dir=base_dir, guardian=Guardian(), show=show)
         self._pool = Pool(around, {"name": "callmux", "version": __version__}, self._clock)
         self._pool.changed = self._changed
         self._sessions: set[Session] = set()
@@ -72,14 +80,17 @@ class Host:
         """Swaps to `config`. Servers whose connection settings are unchanged stay connected.
 
         Raises:
-            ConfigError: Nothing changed, and the old configuration goes on: with `strictStartup`, a server
-                of the new one could not be started.
+            StartupFailed: With `strictStartup`, a server of the new configuration could not be started. Nothing
+                changed: the old one goes on.
         """
         old = self.runtime
         new = Runtime(config, self._pool, self._namespace, self._clock)
         if self._started:
             new.start()
             await new.settled()
+            if config.strict_startup and (failed := new.failed()):
+                self._pool.retain(old.servers.values(), 0)
+                raise startup_failed(failed)
         self.runtime = new
         self._pool.retain(new.servers.values(), old.drain_seconds())
         self._tell_changes()

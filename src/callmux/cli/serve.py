@@ -19,8 +19,8 @@ from typing import Any
 from callmux.config.inline import inline_config
 from callmux.config.load import default_config, find_config, load_config
 from callmux.config.model import Config
-from callmux.errors import CallmuxError, UsageError
-from callmux.host import Host
+from callmux.errors import UsageError
+from callmux.host import Host, startup_failed
 from callmux.session.session import Session
 from callmux.tasks import at_once, first_of
 from callmux.transport.stdio import StdioTransport
@@ -82,8 +82,7 @@ async def _serve(config: Config, path: Path | None, env: dict[str, str]) -> int:
             host.start()
             await host.runtime.settled()
             if failed := host.runtime.failed():
-                reasons = "; ".join(f"{server.name}: {server.error}" for server in failed)
-                raise CallmuxError(f"downstream startup failed: {reasons}")
+                raise startup_failed(failed)
         transport = StdioTransport(lambda message: session.receive(message))
         session = Session(host.dispatch, transport.send)
         host.add(session)

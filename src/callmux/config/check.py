@@ -47,7 +47,7 @@ def check_document(document: object) -> Checked:
     if not isinstance(document, dict):
         walk.error("", "Invalid config: the file must hold one JSON object")
         return Checked(config=Config(), format="native", errors=walk.errors, warnings=[])
-    native, compatible = (isinstance(document.get(key), dict | list) for key in ("servers", "mcpServers"))
+    native, compatible = (document.get(key) is not None for key in ("servers", "mcpServers"))
     key = "mcpServers" if compatible and not native else "servers"
     if native and compatible:
         walk.error("", 'Invalid config: specify either "servers" or "mcpServers", not both')
@@ -172,6 +172,8 @@ class _Walk:
         texts = any(isinstance(mark, Kind) for mark in marks(item))
         if not isinstance(raw, list):
             return self.error(path, "must be an array of strings" if texts else "must be an array")
+        if not raw and rules.empty_is_absent:
+            raise Ignored("is empty and ignored")
         if not raw and rules.at_least_one:
             return self.error(path, rules.at_least_one)
         values = [self.value(item, element, f"{path}[{n}]") for n, element in enumerate(raw)]
@@ -207,7 +209,7 @@ class _Walk:
                 try:
                     value = self.value(key.type, raw[name], _join(path, name))
                 except Ignored as remark:
-                    self.warnings.append(f'{_join(path, name)} {remark} (it is "{raw[name]}")')
+                    self.warnings.append(f"{_join(path, name)} {remark}")
                     continue
                 values[key.attribute] = value
             elif key.required:

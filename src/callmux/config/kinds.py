@@ -214,7 +214,7 @@ SERVER_TYPES = ("stdio", "http", "streamable-http", "sse")
 
 def _server_type(value: object) -> str:
     if value not in SERVER_TYPES:
-        raise Ignored(f"is ignored: callmux knows {', '.join(SERVER_TYPES)}")
+        raise Ignored(f'is ignored: callmux knows {", ".join(SERVER_TYPES)} (it is "{value}")')
     return text(value)
 
 

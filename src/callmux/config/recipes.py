@@ -141,6 +141,8 @@ def request(recipe: Recipe) -> tuple[str, dict[str, Any]]:
     arguments: dict[str, Any] = msgspec.to_builtins(recipe, str_keys=True)
     del arguments["mode"]
     arguments.pop("description", None)
+    if isinstance(recipe, BatchRecipe):
+        arguments["items"] = list(arguments["items"])
     if isinstance(recipe, ParallelRecipe | PipelineRecipe):
         inherited = {key: arguments.pop(key) for key in ("timeoutMs", "cwd") if key in arguments}
         children = "calls" if isinstance(recipe, ParallelRecipe) else "steps"

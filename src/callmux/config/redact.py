@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from urllib.parse import urlsplit, urlunsplit
 
 MASK = "[redacted]"
 _URL_MASK = "%5Bredacted%5D"
 
 _SECRET_WORDS = frozenset(
-    ["auth", "authorization", "bearer", "cookie", "credential", "jwt", "pass", "passphrase", "passwd", "password", "pat", "pwd", "secret", "token"]
+    ("auth", "authorization", "bearer", "cookie", "credential", "jwt", "pass", "passphrase", "passwd")
+    + ("password", "pat", "pwd", "secret", "token")
 )
 _SECRET_PAIRS = frozenset({("api", "key"), ("access", "key"), ("private", "key"), ("secret", "key")})
 _HARMLESS = frozenset({"file", "path", "dir", "url", "uri", "type", "mode", "name", "env", "ref", "id"})
@@ -29,7 +31,7 @@ _HEADER = re.compile(r"([A-Za-z0-9-]+):(?!//)(\s*)(.+)", re.DOTALL)
 _SCHEME = re.compile(r"\b(Bearer|Basic|Token)(\s+)[^\s\"']+", re.IGNORECASE)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+")
 _KNOWN = re.compile(
-    r"\b(?:gh[opsur]_|github_pat_|glpat-|sk-|xox[abposr]-|AKIA|AIza|eyJ)[A-Za-z0-9_.-]{8,}|\bnpm_[A-Za-z0-9]{20,}"
+    r"\b(?:gh[opsur]_|github_pat_|glpat-|sk-|xox[abposr]-|AKIA|AIza|eyJ)[A-Za-z0-9_.-]{16,}|\bnpm_[A-Za-z0-9]{20,}"
 )
 """Tokens that give themselves away: GitHub, GitLab, OpenAI and Anthropic, Slack, AWS, Google, JWT, npm."""
 
@@ -43,9 +45,13 @@ def is_secret_key(key: str) -> bool:
     if words and words[-1] in _HARMLESS:
         return False
     singular = [word[:-1] if word.endswith("s") and word[:-1] else word for word in words]
-    pairs = set(zip(singular, singular[1:], strict=False))
+    pairs = set(pairwise(singular))
     found = {*words, *singular}
-    return bool(found & _SECRET_WORDS or pairs & _SECRET_PAIRS or found & {"apikey", "accesskey"})
+    return bool(
+        found & _SECRET_WORDS
+        or pairs & _SECRET_PAIRS
+        or any(w.endswith(("password", "apikey")) for w in found)
+    )
 
 
 def mask_command(words: Sequence[str]) -> list[str]:
@@ -58,7 +64,7 @@ def mask_command(words: Sequence[str]) -> list[str]:
     shown: list[str] = []
     before = ""
     for word in words:
-        if (before.startswith("-") and not word.startswith("-") and _is_secret_value(before, word)) or (before in _SECRET_FLAGS and not word.startswith("-") and _may_be_secret(word)):
+        if _is_secret_value(before, word):
             shown.append(MASK)
         elif before in ("-u", "--user") and ":" in word:
             shown.append(f"{word.partition(':')[0]}:{MASK}")
@@ -94,12 +100,12 @@ def _mask_query(query: str) -> str:
 
 
 def _is_secret_value(flag: str, word: str) -> bool:
-    return "=" not in flag and flag not in _HEADER_FLAGS and is_secret_key(flag) and word != ""
-
-
-def _may_be_secret(word: str) -> bool:
-    """Whether the value of a short flag looks like no port, path, package or address."""
-    return not (re.fullmatch(r"[0-9]{1,6}", word) or re.search(r"[/:@]", word) or word in (".", ".."))
+    if not flag.startswith("-") or word.startswith("-") or not word:
+        return False
+    if flag in _SECRET_FLAGS:
+        # A port, a path, a package or an address is not hidden after a short flag.
+        return not (re.fullmatch(r"[0-9]{1,6}", word) or re.search(r"[/:@]", word) or word in (".", ".."))
+    return "=" not in flag and flag not in _HEADER_FLAGS and is_secret_key(flag)
 
 
 def _mask_word(word: str) -> str:

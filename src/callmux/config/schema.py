@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import types
 import typing
 from typing import Any
 
@@ -16,7 +15,7 @@ import msgspec
 
 from callmux.config.check import keys, marks
 from callmux.config.kinds import Kind
-from callmux.config.model import SCHEMA_URL, Config
+from callmux.config.model import Config
 from callmux.config.section import Choice, Items, Section
 
 _ATTRIBUTE = re.compile(r"^    (\w+): ((?:.|\n        )*)", re.MULTILINE)
@@ -26,10 +25,10 @@ def config_schema() -> dict[str, Any]:
     """JSON Schema, draft 2020-12."""
     definitions: dict[str, Any] = {}
     root = _section(Config, definitions)
-    servers = root["properties"]["servers"]
+    # Null counts as absent here, and nowhere else.
+    servers = {**root["properties"]["servers"], "type": ["object", "null"]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": SCHEMA_URL,
         "title": "callmux configuration",
         **root,
         "properties": {
@@ -38,7 +37,9 @@ def config_schema() -> dict[str, Any]:
             "mcpServers": {**servers, "description": "The same as `servers`, as MCP clients name it."},
             **{key: value for key, value in root["properties"].items() if key != "servers"},
         },
-        "oneOf": [{"required": ["servers"]}, {"required": ["mcpServers"]}],
+        "oneOf": [
+            {"required": [key], "properties": {key: {"type": "object"}}} for key in ("servers", "mcpServers")
+        ],
         "not": {
             "properties": {"metaOnly": {"const": True}, "exposeMetaTools": {"const": False}},
             "required": ["metaOnly", "exposeMetaTools"],
@@ -93,7 +94,7 @@ def _type(hint: Any, definitions: dict[str, Any]) -> dict[str, Any]:
             case Kind():
                 return mark.schema
             case Choice():
-                return {"anyOf": [_option(option, definitions) for option in mark.options]}
+                return {"anyOf": [_reference(option, definitions) for option in mark.options]}
             case Items():
                 rules, hint = mark, typing.get_args(hint)[0]
     origin = typing.get_origin(hint)
@@ -102,9 +103,4 @@ def _type(hint: Any, definitions: dict[str, Any]) -> dict[str, Any]:
         return {"type": "array", "items": _type(typing.get_args(hint)[0], definitions), **least}
     if origin is dict:
         return {"type": "object", "additionalProperties": _type(typing.get_args(hint)[1], definitions)}
-    assert not isinstance(hint, types.UnionType)
     return _reference(hint, definitions)
-
-
-def _option(section: type[Section], definitions: dict[str, Any]) -> dict[str, Any]:
-    return _reference(section, definitions)

@@ -76,7 +76,7 @@ class OidcAuth(Section, frozen=True, kw_only=True):
     issuer: kinds.NonBlank
     audience: kinds.Audience
     jwks_uri: kinds.Url
-    algorithms: tuple[kinds.Algorithm, ...] = ("RS256",)
+    algorithms: Annotated[tuple[kinds.Algorithm, ...], Items(empty_is_absent=True)] = ("RS256",)
     clock_skew_seconds: kinds.NonNegative = 30
     jwks_cache_ttl_seconds: kinds.NonNegative = 300
     jwks_fetch_timeout_ms: kinds.Milliseconds = 5000

@@ -78,8 +78,9 @@ class StdioServer(CommonServer, frozen=True, kw_only=True):
 
     @staticmethod
     def conflicts(raw: Mapping[str, Any]) -> Iterable[Problem]:
-        if raw.get("type") in ("http", "streamable-http", "sse"):
-            yield "type", f'is "{raw["type"]}", but the server has a command: use "stdio", or "url" instead'
+        kind = str(raw.get("type"))
+        if kind in TRANSPORTS:
+            yield "type", f'is "{kind}", but the server has a command: use "stdio", or "url" instead'
 
 
 class HttpServer(CommonServer, frozen=True, kw_only=True):
@@ -99,7 +100,7 @@ class HttpServer(CommonServer, frozen=True, kw_only=True):
 
     @staticmethod
     def conflicts(raw: Mapping[str, Any]) -> Iterable[Problem]:
-        kind, transport = raw.get("type"), raw.get("transport")
+        kind, transport = str(raw.get("type")), str(raw.get("transport"))
         if kind == "stdio":
             yield "type", 'is "stdio", but the server has a URL: use "http" or "sse", or "command" instead'
         elif kind in TRANSPORTS and transport in TRANSPORTS.values() and TRANSPORTS[kind] != transport:

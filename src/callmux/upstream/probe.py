@@ -1,0 +1,62 @@
+"""One look at one server: connect, list its tools, leave. Called by `callmux.doctor`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import msgspec
+
+from callmux import __version__
+from callmux.config.servers import HttpServer, StdioServer
+from callmux.protocol.shapes import Tool
+from callmux.upstream.connection import Connection, Hooks
+from callmux.upstream.failures import CallFailure
+from callmux.upstream.guardian import Guardian
+from callmux.upstream.links.opening import Surroundings, open_link
+
+
+class ProbeResult(msgspec.Struct, frozen=True):
+    """What a server showed.
+
+    Attributes:
+        tools: Bare names as listed, no whitelist applied.
+        error: Why it could not be asked; None where it could.
+    """
+
+    tools: list[str]
+    error: str | None
+
+
+async def probe(
+    name: str, server: StdioServer | HttpServer, *, timeout_seconds: float, base_dir: Path
+) -> ProbeResult:
+    """Connects to `server`, lists its tools and ends it again.
+
+    Args:
+        timeout_seconds: For the handshake, and again for the listing.
+    """
+    guardian = Guardian()
+    said: list[str] = []
+    around = Surroundings(
+        env=dict(os.environ), base_dir=base_dir, guardian=guardian, show=lambda _, line: said.append(line)
+    )
+    hooks = Hooks(told=lambda *_: None, lost=lambda *_: None, noise=lambda *_: None)
+    connection: Connection | None = None
+    try:
+        connection = Connection(name, open_link(name, server, around), hooks)
+        client_info = msgspec.json.encode({"name": "callmux-doctor", "version": __version__})
+        init = await connection.open(client_info, b"{}", timeout_seconds)
+        if init.capabilities and "tools" not in init.capabilities:
+            return ProbeResult([], None)
+        listed = await connection.list_tools(timeout_seconds)
+        return ProbeResult([Tool(raw).name for raw in listed], None)
+    except CallFailure as failure:
+        return ProbeResult([], failure.cause + (f" (it said: {said[-1]})" if said else ""))
+    except msgspec.MsgspecError as error:
+        return ProbeResult([], f"it lists a tool that cannot be read: {error}")
+    finally:
+        if connection is not None:
+            await connection.close()
+        await asyncio.to_thread(guardian.close)
