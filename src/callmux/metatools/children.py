@@ -78,8 +78,10 @@ async def run_all(calls: Sequence[ToolCall], engine: Engine, context: CallContex
     try:
         return list(await asyncio.gather(*tasks))
     finally:
-        for task in tasks:
-            task.cancel()
+        if late := [task for task in tasks if not task.done()]:
+            for task in late:
+                task.cancel()
+            await asyncio.wait(late)
 
 
 def without_progress(context: CallContext) -> CallContext:

@@ -1,0 +1,139 @@
+"""A bench for meta-tools: an engine whose one door is a script, and requests as a client writes them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import Raw
+
+from callmux.clock import Clock
+from callmux.context import CallContext
+from callmux.errors import CallmuxError, InvalidArguments
+from callmux.metatools.engine import Engine
+from callmux.metatools.table import META_TOOLS
+from callmux.plan import Plan, ToolCall
+from callmux.protocol.shapes import Result, Tool
+from callmux.rings.envelope import failure
+from callmux.upstream.catalogue import Catalogue, ServerTools
+
+Answer = Callable[[ToolCall], Any]
+
+
+class Client:
+    """A client that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[tuple[str, Any]] = []
+
+    def notify(self, method: str, params: bytes | None) -> None:
+        self.notes.append((method, params and json.loads(params)))
+
+
+def text(value: str, **more: Any) -> dict[str, Any]:
+    """A result of one text."""
+    return {"content": [{"type": "text", "text": value}], **more}
+
+
+def echo(call: ToolCall) -> dict[str, Any]:
+    """What the scripted server answers where a test says nothing else."""
+    seen = {"tool": call.tool, "args": None if call.arguments is None else call.arguments}
+    return text(msgspec.json.encode(seen).decode())
+
+
+class Bench:
+    """Runs requests against scripted tools.
+
+    Attributes:
+        answers: Answer by tool name: a result, raw bytes, an exception, or a function of the call.
+        calls: The calls that came through the door.
+        facts: What the status source says.
+    """
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = {}
+        self.calls: list[ToolCall] = []
+        self.contexts: list[CallContext] = []
+        self.facts: dict[str, Any] = {"servers": [], "failedServers": [], "wrappedServers": []}
+        self.catalogue = Catalogue([])
+        self.client = Client()
+        self.context = CallContext(client=self.client)
+        self.description_limit: int | None = None
+        self.now = 0.0
+
+    def serve(self, **servers: list[dict[str, Any] | str]) -> None:
+        """Fills the catalogue."""
+        self.catalogue = Catalogue(
+            [
+                ServerTools(
+                    server=key,
+                    tools=[
+                        Tool(json.dumps({"name": t} if isinstance(t, str) else t).encode()) for t in tools
+                    ],
+                    listed=True,
+                )
+                for key, tools in servers.items()
+            ]
+        )
+
+    @property
+    def engine(self) -> Engine:
+        return Engine(
+            call=self._call,
+            catalogue=lambda: self.catalogue,
+            status=lambda: self.facts,
+            description_limit=self.description_limit,
+            clock=Clock(monotonic=lambda: self.now, wall=lambda: 0.0),
+        )
+
+    async def _call(self, call: ToolCall, context: CallContext) -> Result:
+        self.calls.append(call)
+        self.contexts.append(context)
+        answer = self.answers.get(call.tool, echo)
+        if callable(answer):
+            answer = answer(call)
+        if asyncio.iscoroutine(answer):
+            answer = await answer
+        if isinstance(answer, CallmuxError):
+            return failure(answer)
+        return Result(answer if isinstance(answer, bytes) else msgspec.json.encode(answer))
+
+    def parse(self, name: str, arguments: Any) -> Plan:
+        raw = arguments if isinstance(arguments, bytes) else json.dumps(arguments).encode()
+        return META_TOOLS[name].read(Raw(raw))
+
+    async def arun(self, name: str, arguments: Any) -> Result:
+        plan = self.parse(name, arguments)
+        return await META_TOOLS[plan.name].run(plan, self.engine, self.context)
+
+    def run(self, name: str, arguments: Any) -> dict[str, Any]:
+        """The whole result of a request."""
+        value: dict[str, Any] = json.loads(asyncio.run(self.arun(name, arguments)).raw)
+        return value
+
+    def payload(self, name: str, arguments: Any) -> dict[str, Any]:
+        """The payload of a request; its text says the same."""
+        result = self.run(name, arguments)
+        payload: dict[str, Any] = result["structuredContent"]
+        assert "isError" not in result
+        assert json.loads(result["content"][0]["text"]) == payload
+        return payload
+
+    def refused(self, name: str, arguments: Any) -> str:
+        """The field that a refused request is told about; nothing ran."""
+        before = len(self.calls)
+        with pytest.raises(InvalidArguments) as caught:
+            self.run(name, arguments)
+        assert len(self.calls) == before
+        field = caught.value.details["field"]
+        assert isinstance(field, str)
+        return field
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()

@@ -1,0 +1,132 @@
+"""Children of a fan-out run at once and die with their parent."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import pytest
+from msgspec import Raw
+
+from callmux.metatools.children import milliseconds, run_all, run_one, tally
+from callmux.plan import ToolCall
+from metatools.conftest import Bench, text
+
+
+def calls(count: int, tool: str = "x") -> list[ToolCall]:
+    return [ToolCall(tool=tool, arguments=Raw(b'{"n":%d}' % n)) for n in range(count)]
+
+
+def test_all_start_before_any_ends(bench: Bench) -> None:
+    async def scenario() -> None:
+        gate = asyncio.Event()
+
+        async def wait() -> dict[str, object]:
+            if len(bench.calls) == 50:
+                gate.set()
+            await gate.wait()
+            return text("done")
+
+        bench.answers["x"] = lambda call: wait()
+        async with asyncio.timeout(5):
+            outcomes = await run_all(calls(50), bench.engine, bench.context)
+        assert len(outcomes) == 50
+
+    asyncio.run(scenario())
+
+
+def test_order_is_that_of_the_calls_whatever_ends_first(bench: Bench) -> None:
+    async def scenario() -> None:
+        gates = [asyncio.Event() for _ in range(3)]
+
+        async def answer(call: ToolCall) -> dict[str, object]:
+            n = msgspec.json.decode(call.arguments or b"")["n"]
+            if n:
+                await gates[n].wait()
+            gates[n - 1].set()
+            return text(str(n))
+
+        bench.answers["x"] = answer
+        async with asyncio.timeout(5):
+            outcomes = await run_all(calls(3), bench.engine, bench.context)
+        assert [bytes(o.value) for o in outcomes] == [b"0", b"1", b"2"]
+
+    asyncio.run(scenario())
+
+
+def test_cancelling_the_parent_cancels_every_child(bench: Bench) -> None:
+    async def scenario() -> None:
+        cancelled = 0
+        running = asyncio.Event()
+
+        async def hang(call: ToolCall) -> None:
+            nonlocal cancelled
+            if len(bench.calls) == 5:
+                running.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled += 1
+                raise
+
+        bench.answers["x"] = hang
+        parent = asyncio.ensure_future(run_all(calls(5), bench.engine, bench.context))
+        async with asyncio.timeout(5):
+            await running.wait()
+            parent.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await parent
+        assert cancelled == 5
+        assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_child_that_breaks_takes_the_others_along(bench: Bench) -> None:
+    """The door never raises; if it does, nothing is left behind."""
+
+    async def scenario() -> None:
+        async def answer(call: ToolCall) -> None:
+            if len(bench.calls) == 3:
+                raise RuntimeError("defect")
+            await asyncio.Event().wait()
+
+        bench.answers["x"] = answer
+        with pytest.raises(RuntimeError, match="defect"):
+            await run_all(calls(3), bench.engine, bench.context)
+        assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(scenario())
+
+
+def test_ten_thousand_children_are_fine(bench: Bench) -> None:
+    bench.answers["x"] = text("1")
+    outcomes = asyncio.run(run_all(calls(10_000), bench.engine, bench.context))
+    assert tally(outcomes, [], 0)["succeeded"] == 10_000
+
+
+def test_durations_are_whole_milliseconds(bench: Bench) -> None:
+    def answer(call: ToolCall) -> object:
+        bench.now += 0.0296
+        return text("1")
+
+    bench.answers["x"] = answer
+    assert asyncio.run(run_one(calls(1)[0], bench.engine, bench.context)).duration_ms == 30
+    assert milliseconds(-1.0) == 0
+
+
+def test_progress_counts_children_and_theirs_stays_away(bench: Bench) -> None:
+    """Progress of several calls under one token would go back and forth."""
+    bench.context = msgspec.structs.replace(bench.context, progress_token=Raw(b'"t"'))
+    asyncio.run(run_all(calls(3), bench.engine, bench.context))
+    assert [c.progress_token for c in bench.contexts] == [None] * 3
+    assert bench.client.notes == [
+        ("notifications/progress", {"progressToken": "t", "progress": n, "total": 3}) for n in (1, 2, 3)
+    ]
+
+
+def test_progress_of_many_is_told_in_steps(bench: Bench) -> None:
+    bench.context = msgspec.structs.replace(bench.context, progress_token=Raw(b"1"))
+    asyncio.run(run_all(calls(1_050), bench.engine, bench.context))
+    assert len(bench.client.notes) < 110
+    assert bench.client.notes[-1][1]["progress"] == 1_050

@@ -1,0 +1,76 @@
+"""What a child's result becomes inside an answer (7.2)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from callmux.metatools.values import joined_text, structured, unwrap
+from callmux.protocol.shapes import Result
+from metatools.conftest import text
+
+
+def shown(result: Any) -> Any:
+    return json.loads(bytes(unwrap(Result(json.dumps(result).encode()))))
+
+
+@pytest.mark.parametrize(
+    ("said", "value"),
+    [
+        ('{"a": 1}', {"a": 1}),
+        (" [1, 2]\n", [1, 2]),
+        ("42", 42),
+        ("true", True),
+        ("null", None),
+        ('"quoted"', "quoted"),
+        ("plain words", "plain words"),
+        ("", ""),
+        ("007", "007"),
+        ("NaN", "NaN"),
+        ('{"a": 1} trailing', '{"a": 1} trailing'),
+        ('["\\ud800 half a pair"]', '["\\ud800 half a pair"]'),
+        ("1e999", "1e999"),
+        ("[" * 950 + "]" * 950, "[" * 950 + "]" * 950),
+    ],
+)
+def test_one_plain_text_becomes_its_value(said: str, value: Any) -> None:
+    assert shown(text(said)) == value
+
+
+def test_an_error_of_one_text_becomes_an_error_object() -> None:
+    assert shown(text('{"a": 1}', isError=True)) == {"error": '{"a": 1}', "isError": True}
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        text("1", structuredContent={"n": 1}),
+        text("1", _meta={}),
+        {"content": [{"type": "text", "text": "1", "annotations": {}}]},
+        {"content": [{"type": "text", "text": "1", "_meta": {}}]},
+        {"content": [{"type": "text", "text": "1"}, {"type": "text", "text": "2"}]},
+        {"content": [{"type": "image", "data": "aGk="}]},
+        {"content": []},
+        {"content": "odd"},
+        {"content": [7]},
+        {"content": [{"type": "text", "text": 7}]},
+        {},
+        {"content": [], "isError": True},
+    ],
+)
+def test_anything_richer_stays_whole(result: Any) -> None:
+    assert shown(result) == result
+
+
+def test_success_that_is_said_out_loud_is_no_error() -> None:
+    assert shown(text("1", isError=False)) == 1
+
+
+def test_texts_and_structured_content_are_found() -> None:
+    result = Result(json.dumps({**text("a"), "structuredContent": {"n": 1}}).encode())
+    assert joined_text(result) == "a"
+    assert json.loads(bytes(structured(result) or b"")) == {"n": 1}
+    assert structured(Result(b'{"structuredContent":null}')) is None
+    assert joined_text(Result(b"{}")) is None
