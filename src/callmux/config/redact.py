@@ -15,8 +15,8 @@ MASK = "[redacted]"
 _URL_MASK = "%5Bredacted%5D"
 
 _SECRET_WORDS = frozenset(
-    ("auth", "authorization", "bearer", "cookie", "credential", "jwt", "pass", "passphrase", "passwd")
-    + ("password", "pat", "pwd", "secret", "token")
+    {"auth", "authorization", "bearer", "cookie", "credential", "jwt", "pass", "passphrase", "passwd"}
+    | {"password", "pat", "pwd", "secret", "token"}
 )
 _SECRET_PAIRS = frozenset({("api", "key"), ("access", "key"), ("private", "key"), ("secret", "key")})
 _HARMLESS = frozenset({"file", "path", "dir", "url", "uri", "type", "mode", "name", "env", "ref", "id"})
@@ -84,18 +84,15 @@ def mask_url(url: str) -> str:
     if "@" in netloc:
         user, _, host = netloc.rpartition("@")
         netloc = (f"{_URL_MASK}:{_URL_MASK}" if ":" in user else _URL_MASK) + f"@{host}"
-    return urlunsplit(
-        parts._replace(netloc=netloc, query=_mask_query(parts.query), fragment=_mask_query(parts.fragment))
-    )
+    query, fragment = _mask_query(parts.query), _mask_query(parts.fragment)
+    return _mask_known(urlunsplit(parts._replace(netloc=netloc, query=query, fragment=fragment)))
 
 
 def _mask_query(query: str) -> str:
     pairs = [pair.partition("=") for pair in query.split("&")]
-    return _mask_known(
-        "&".join(
-            f"{key}={_URL_MASK}" if sign and is_secret_key(key) else key + sign + value
-            for key, sign, value in pairs
-        )
+    return "&".join(
+        f"{key}={_URL_MASK}" if sign and is_secret_key(key) else key + sign + value
+        for key, sign, value in pairs
     )
 
 

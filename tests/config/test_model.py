@@ -1,0 +1,60 @@
+"""The root."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from callmux.config.check import keys
+from callmux.config.model import Config
+from callmux.config.section import Section
+from callmux.config.servers import StdioServer
+
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "configuration.md"
+
+
+def test_reference_defaults() -> None:
+    """The figures a user of callmux (npm) relies on."""
+    config = Config()
+    assert (config.cache_ttl_seconds, config.max_concurrency) == (0, 20)
+    assert (config.connect_timeout_ms, config.call_timeout_ms) == (30000, 180000)
+    assert (config.max_cache_entries, config.max_cache_entry_bytes, config.max_cache_bytes) == (
+        1000,
+        8 * 2**20,
+        128 * 2**20,
+    )
+    assert (config.max_scoped_clients, config.max_scoped_clients_per_server) == (64, 16)
+    assert (config.session_cwd_idle_ttl_seconds, config.listener_session_inactivity_ttl_seconds) == (
+        600,
+        1800,
+    )
+    assert (config.request_body_max_bytes, config.listener_max_sessions) == (2**20, 1000)
+    assert (config.metrics.enabled, config.dashboard.enabled, config.event_store.enabled) == (
+        True,
+        False,
+        False,
+    )
+
+
+def test_the_drain_time_follows_the_longest_call() -> None:
+    assert Config().drain_timeout_ms() == 181000
+    assert (
+        Config(servers={"a": StdioServer(command="x", call_timeout_ms=500000)}).drain_timeout_ms() == 501000
+    )
+    assert Config(reload_drain_timeout_ms=5).drain_timeout_ms() == 5
+
+
+def sections(base: type[Section] = Section) -> list[type[Section]]:
+    return [sub for child in base.__subclasses__() for sub in (child, *sections(child))]
+
+
+@pytest.mark.parametrize(
+    "section",
+    [section for section in sections() if section.__module__.startswith("callmux.")],
+    ids=lambda section: section.__name__,
+)
+def test_every_key_is_documented(section: type[Section]) -> None:
+    """docs/configuration.md has a row for each."""
+    text = DOCUMENTATION.read_text("utf-8")
+    assert [key for key in keys(section) if f"| `{key}` |" not in text] == []

@@ -1,0 +1,83 @@
+"""Hiding secrets in what is shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from callmux.config.redact import is_secret_key, mask_command, mask_url
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *["token", "MY_TOKEN", "authToken", "apiKey", "api-key", "API_KEY", "apikey", "my-token", "tokens"],
+        *["--secrets", "Authorization", "x-api-key", "cookie", "credentials", "bearer", "private-key"],
+        *["AWS_SECRET_ACCESS_KEY", "PGPASSWORD", "GITHUB_PAT", "passwd"],
+    ],
+)
+def test_keys_of_secrets(key: str) -> None:
+    assert is_secret_key(key)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["mytoken", "author", "key", "path", "safe", "token-file", "TOKEN_PATH", "authMode", "auth-url", "keys"],
+)
+def test_other_keys(key: str) -> None:
+    """Where the value of `--token-file` is a path, seeing it helps."""
+    assert not is_secret_key(key)
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (
+            ["server", "--token", "hunter2", "--api-key=x", "--safe", "visible"],
+            ["server", "--token", "[redacted]", "--api-key=[redacted]", "--safe", "visible"],
+        ),
+        (["--cookie", "x", "y"], ["--cookie", "[redacted]", "y"]),
+        (["--tokens", "a,b"], ["--tokens", "[redacted]"]),
+        (["-t", "hunter2"], ["-t", "[redacted]"]),
+        (
+            ["-p", "8080", "-p", "@scope/pkg", "-p", "hunter2"],
+            ["-p", "8080", "-p", "@scope/pkg", "-p", "[redacted]"],
+        ),
+        (["-u", "al:pw"], ["-u", "al:[redacted]"]),
+        (["--header", "Authorization: Bearer x"], ["--header", "Authorization: [redacted]"]),
+        (["-H", "X-Api-Key:abc", "-H", "Accept: a"], ["-H", "X-Api-Key:[redacted]", "-H", "Accept: a"]),
+        (["--header=Authorization: Bearer x"], ["--header=Authorization: [redacted]"]),
+        (["-e", "API_TOKEN=x", "TOKEN=y"], ["-e", "API_TOKEN=[redacted]", "TOKEN=[redacted]"]),
+        (["--env=TOKEN=x"], ["--env=TOKEN=[redacted]"]),
+        (["--token", "--verbose"], ["--token", "--verbose"]),
+        (["Bearer abc"], ["Bearer [redacted]"]),
+        (
+            ["postgres://al:pw@h/db?sslmode=on"],
+            ["postgres://%5Bredacted%5D:%5Bredacted%5D@h/db?sslmode=on"],
+        ),
+        (["--dsn=https://h/?token=a&x=1"], ["--dsn=https://h/?token=%5Bredacted%5D&x=1"]),
+        (["ghp_abcdefghijklmnop0123"], ["[redacted]"]),
+        (
+            ["npx", "-y", "@scope/server-thing", "/srv/data"],
+            ["npx", "-y", "@scope/server-thing", "/srv/data"],
+        ),
+        ([], []),
+    ],
+)
+def test_command_lines(words: list[str], shown: list[str]) -> None:
+    """Neighbours stay."""
+    assert mask_command(words) == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://h:1/p?a=b#c", "https://h:1/p?a=b#c"),
+        ("https://al@h/", "https://%5Bredacted%5D@h/"),
+        ("https://h/?api_key=x&b=2", "https://h/?api_key=%5Bredacted%5D&b=2"),
+        ("https://h/#access_token=x", "https://h/#access_token=%5Bredacted%5D"),
+        ("https://h/sk-abcdefgh1234567890/mcp", "https://h/[redacted]/mcp"),
+        ("http://[", "[redacted]"),
+    ],
+)
+def test_urls(url: str, shown: str) -> None:
+    assert mask_url(url) == shown

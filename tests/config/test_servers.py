@@ -1,0 +1,39 @@
+"""Server entries."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from callmux.config.check import check_server
+from callmux.config.servers import TRANSPORTS, HttpServer, StdioServer
+
+
+def test_an_entry_becomes_the_server_its_keys_describe() -> None:
+    local, _, _ = check_server({"command": "npx", "args": ["-y"], "alwaysLoad": ["t"]}, "servers.a")
+    remote, _, _ = check_server({"url": "http://h", "headers": {"A": "b"}}, "servers.a")
+    assert local == StdioServer(command="npx", args=("-y",), always_load=("t",))
+    assert remote == HttpServer(url="http://h", headers={"A": "b"})
+
+
+def test_absent_and_empty_tool_lists_differ() -> None:
+    """All tools, and none."""
+    assert StdioServer(command="x").tools is None
+    server, _, _ = check_server({"command": "x", "tools": []}, "servers.a")
+    assert server is not None
+    assert server.tools == ()
+
+
+def test_entries_are_written_as_they_were_read() -> None:
+    entry = {"command": "x", "callTimeoutMs": 5, "cachePolicy": {"denyTools": ["y"]}}
+    server, _, _ = check_server(entry, "servers.a")
+    assert msgspec.json.decode(msgspec.json.encode(server)) == entry
+
+
+@pytest.mark.parametrize("kind", sorted(TRANSPORTS))
+def test_a_command_is_no_remote_server(kind: str) -> None:
+    _, problems, _ = check_server({"command": "x", "type": kind}, "servers.a")
+    assert problems == [
+        f'servers.a.type is "{kind}", but the server has a command: use "stdio", or "url" instead'
+    ]
+    assert check_server({"command": "x", "type": "stdio"}, "servers.a")[1:] == ([], [])
