@@ -47,8 +47,8 @@ FIELDS: Mapping[str, Field] = {
     "name": Field(4.0, 0.4),
     "title": Field(2.0, 0.4),
     "server": Field(1.5, 0.3),
-    "description": Field(1.6, 0.6),
-    "parameters": Field(0.8, 0.7),
+    "description": Field(1.0, 0.6),
+    "parameters": Field(0.6, 0.7),
 }
 
 Document = Mapping[str, str]

@@ -1,0 +1,53 @@
+"""Reading calls, and the warnings about what had to be repaired."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from msgspec import Raw
+
+from callmux.fields import Fields, as_object
+from callmux.metatools.entries import CALL_KEYS, Repairs, read_call
+
+
+def fields(value: Any, path: str = "calls[0]") -> Fields:
+    return Fields(as_object(json.dumps(value).encode(), path), path)
+
+
+def test_a_well_formed_call_needs_no_warning() -> None:
+    repairs = Repairs("calls", "{}")
+    call = read_call(fields({"tool": "x", "arguments": {"a": 1}}), repairs)
+    assert call.arguments == Raw(b'{"a": 1}')
+    assert repairs.warnings() == []
+
+
+def test_arguments_do_not_hold_on_to_the_request() -> None:
+    """A view would keep the whole request in memory."""
+    request = b'{"tool":"x","arguments":{"a":1}}' + b" " * 10_000
+    call = read_call(Fields(as_object(request, "")), Repairs("calls", "{}"))
+    assert call.arguments is not None
+    assert isinstance(memoryview(call.arguments).obj, bytes)
+    assert len(memoryview(call.arguments).obj) < 100
+
+
+def test_many_stray_keys_are_counted() -> None:
+    repairs = Repairs("calls", "{}")
+    repairs.arguments(fields({"arguments": {}} | {f"k{n}": n for n in range(8)}), CALL_KEYS)
+    (warning,) = repairs.warnings()
+    assert "calls[0].k4" in warning["message"]
+    assert "calls[0].k5" not in warning["message"]
+    assert "3 more" in warning["message"]
+
+
+def test_own_warnings_come_last() -> None:
+    repairs = Repairs("steps", "{}")
+    repairs.add("own", "m", "r")
+    repairs.ignore(["x"])
+    repairs.arguments(fields({"q": 1}), CALL_KEYS)
+    assert [w["code"] for w in repairs.warnings()] == [
+        "auto_wrapped_flat_steps",
+        "unexpected_keys_ignored",
+        "own",
+    ]
+    assert all(w.keys() == {"code", "message", "recommendation"} for w in repairs.warnings())

@@ -1,0 +1,149 @@
+"""`callmux_search_tools` finds tools by words of the task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from callmux.errors import InvalidArguments, ServerNotFound
+from callmux.metatools.search_tools import rank
+from callmux.upstream.catalogue import Catalogue, ServerTools
+from metatools.conftest import Bench
+
+SEARCH = "callmux_search_tools"
+
+
+def tool(name: str, description: str, *properties: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "description": description,
+        "inputSchema": {"type": "object", "properties": {p: {} for p in properties}},
+    }
+
+
+@pytest.fixture(autouse=True)
+def _tools(bench: Bench) -> None:
+    bench.serve(
+        gh=[
+            tool("create_issue", "Create a new issue in a repository.", "title", "labels"),
+            tool("search_issues", "Search issues and pull requests.", "query"),
+            tool("get_file", "Read a file from a repository.", "path"),
+        ],
+        lin=["list_teams", tool("create_ticket", "Create an issue ticket.", "teamId")],
+    )
+
+
+def test_the_best_match_comes_first_with_all_its_fields(bench: Bench) -> None:
+    payload = bench.payload(SEARCH, {"query": "create issue"})
+    assert list(payload) == ["query", "totalTools", "found", "limit", "results"]
+    assert (payload["query"], payload["totalTools"], payload["limit"]) == ("create issue", 5, 10)
+    best = payload["results"][0]
+    score = best.pop("score")
+    assert score > payload["results"][1]["score"] > 0
+    assert best == {
+        "tool": "gh__create_issue",
+        "name": "create_issue",
+        "server": "gh",
+        "description": "Create a new issue in a repository.",
+        "inputFields": ["labels", "title"],
+    }
+
+
+@pytest.mark.parametrize("arguments", [{}, {"query": ""}, {"query": "!!!"}])
+def test_without_words_everything_is_listed(bench: Bench, arguments: dict[str, Any]) -> None:
+    payload = bench.payload(SEARCH, arguments)
+    assert payload["found"] == 5
+    assert [(r["server"], r["name"], r["score"]) for r in payload["results"]] == [
+        ("gh", "create_issue", 0),
+        ("gh", "get_file", 0),
+        ("gh", "search_issues", 0),
+        ("lin", "create_ticket", 0),
+        ("lin", "list_teams", 0),
+    ]
+
+
+def test_a_tool_without_words_shows_none(bench: Bench) -> None:
+    (found,) = bench.payload(SEARCH, {"query": "teams"})["results"]
+    assert found.keys() == {"tool", "name", "server", "score"}
+
+
+def test_the_server_narrows(bench: Bench) -> None:
+    payload = bench.payload(SEARCH, {"query": "issue", "server": "lin"})
+    assert (payload["server"], payload["totalTools"], payload["found"]) == ("lin", 2, 1)
+    assert [r["name"] for r in payload["results"]] == ["create_ticket"]
+
+
+def test_words_of_the_server_and_of_parameters_count(bench: Bench) -> None:
+    assert bench.payload(SEARCH, {"query": "gh"})["found"] == 3
+    assert bench.payload(SEARCH, {"query": "labels"})["results"][0]["name"] == "create_issue"
+
+
+def test_plural_and_singular_are_one(bench: Bench) -> None:
+    """W27."""
+    assert bench.payload(SEARCH, {"query": "files"})["results"][0]["name"] == "get_file"
+
+
+def test_a_letter_matches_no_words(bench: Bench) -> None:
+    """W27: `e` matched 23 of 24 tools."""
+    assert bench.payload(SEARCH, {"query": "e"})["found"] == 0
+
+
+def test_an_unknown_or_unlisted_server_is_an_error(bench: Bench) -> None:
+    bench.catalogue = Catalogue([ServerTools(server="up", listed=True), ServerTools(server="down")])
+    for server in ("down", "zz"):
+        with pytest.raises(ServerNotFound) as caught:
+            bench.run(SEARCH, {"server": server})
+        assert caught.value.details == {"server": server, "availableServers": ["up"]}
+
+
+def test_the_limit_bounds_results_not_the_count(bench: Bench) -> None:
+    payload = bench.payload(SEARCH, {"limit": 2})
+    assert (payload["found"], len(payload["results"]), payload["limit"]) == (5, 2, 2)
+
+
+def test_descriptions_are_cut_as_asked_or_configured(bench: Bench) -> None:
+    def description(**arguments: Any) -> Any:
+        return bench.payload(SEARCH, {"query": "get_file", **arguments})["results"][0]["description"]
+
+    assert description(descriptionMaxLength=10) == "Read a fil..."
+    bench.description_limit = 5
+    assert description() == "Read ..."
+    assert description(descriptionMaxLength=0) == "Read a file from a repository."
+    assert description(descriptionMaxLength=30) == "Read a file from a repository."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        ({"limit": 51}, "limit"),
+        ({"limit": 0}, "limit"),
+        ({"limit": "5"}, "limit"),
+        ({"query": 5}, "query"),
+        ({"query": None}, "query"),
+        ({"descriptionMaxLength": -1}, "descriptionMaxLength"),
+        ({"server": ""}, "server"),
+        ({"outputFormat": "x"}, "outputFormat"),
+    ],
+)
+def test_a_wrong_field_is_named(bench: Bench, arguments: Any, field: str) -> None:
+    assert bench.refused(SEARCH, arguments) == field
+
+
+def test_the_highest_limit_is_told(bench: Bench) -> None:
+    with pytest.raises(InvalidArguments) as caught:
+        bench.parse(SEARCH, {"limit": 51})
+    assert caught.value.details["max"] == 50
+
+
+def test_one_index_serves_a_catalogue_until_it_is_gone(bench: Bench) -> None:
+    from callmux.metatools import search_tools
+
+    first, _ = rank(bench.catalogue, "issue")
+    index = search_tools._indexes[bench.catalogue]
+    assert rank(bench.catalogue, "issue")[0] == first
+    assert search_tools._indexes[bench.catalogue] is index
+    before = len(search_tools._indexes)
+    del first
+    bench.serve(a=["x"])
+    assert len(search_tools._indexes) < before

@@ -1,0 +1,119 @@
+"""All meta-tools, in order, and cheap to list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import Raw
+
+from callmux.errors import InvalidArguments
+from callmux.metatools.table import DEFINITIONS, META_TOOLS, NAMES
+from metatools.conftest import Bench
+
+ORDER = [
+    "callmux_parallel",
+    "callmux_batch",
+    "callmux_pipeline",
+    "callmux_search_tools",
+    "callmux_get_result",
+    "callmux_call",
+    "callmux_dry_run",
+    "callmux_recipe_run",
+    "callmux_recipe_dry_run",
+    "callmux_cache_clear",
+    "callmux_status",
+]
+
+PROPERTIES = {
+    "callmux_parallel": {"calls", "outputFormat"},
+    "callmux_batch": {"tool", "items", "server", "timeoutMs", "cwd", "outputFormat"},
+    "callmux_pipeline": {"steps", "outputFormat"},
+    "callmux_search_tools": {"query", "server", "limit", "descriptionMaxLength", "outputFormat"},
+    "callmux_get_result": {"ref", "path", "offset", "limit", "fields", "search", "outputFormat"},
+    "callmux_call": {"tool", "server", "arguments", "timeoutMs", "cwd", "forceReconnect", "outputFormat"},
+    "callmux_dry_run": {
+        *("mode", "tool", "server", "arguments", "timeoutMs", "cwd", "calls", "items", "steps"),
+        "outputFormat",
+    },
+    "callmux_recipe_run": {"recipe", "arguments", "outputFormat"},
+    "callmux_recipe_dry_run": {"recipe", "arguments", "outputFormat"},
+    "callmux_cache_clear": {"tool", "server"},
+    "callmux_status": {
+        *("server", "descriptions", "descriptionMaxLength", "recommendations", "sessions"),
+        "outputFormat",
+    },
+}
+REQUIRED = {
+    "callmux_parallel": ["calls"],
+    "callmux_batch": ["tool", "items"],
+    "callmux_pipeline": ["steps"],
+    "callmux_get_result": ["ref"],
+    "callmux_call": ["tool"],
+    "callmux_recipe_run": ["recipe"],
+    "callmux_recipe_dry_run": ["recipe"],
+}
+READ_ONLY = {
+    *("callmux_search_tools", "callmux_status", "callmux_get_result", "callmux_dry_run"),
+    "callmux_recipe_dry_run",
+}
+
+
+def test_eleven_in_the_fixed_order() -> None:
+    assert list(META_TOOLS) == ORDER
+    assert [d["name"] for d in DEFINITIONS] == ORDER
+    assert set(ORDER) == NAMES
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_schemas_have_the_known_properties(name: str) -> None:
+    schema = META_TOOLS[name].definition["inputSchema"]
+    assert set(schema["properties"]) == PROPERTIES[name]
+    assert schema.get("required", []) == REQUIRED.get(name, [])
+    assert schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_annotations_tell_what_changes_nothing(name: str) -> None:
+    """W29."""
+    annotations = META_TOOLS[name].definition.get("annotations", {})
+    assert (annotations.get("readOnlyHint") is True) == (name in READ_ONLY)
+
+
+def test_the_definitions_are_cheap() -> None:
+    """W29: every session pays for them; they were 12.8 kB."""
+    assert len(msgspec.json.encode(DEFINITIONS)) < 8_192
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_a_description_leads_with_the_essentials(name: str) -> None:
+    first_sentence = META_TOOLS[name].definition["description"].split(". ")[0]
+    assert len(first_sentence) <= 160
+
+
+@pytest.mark.parametrize("name", ORDER)
+@pytest.mark.parametrize("arguments", [b"[1]", b'"x"', b"null", b"7"])
+def test_arguments_that_are_no_object_are_refused(name: str, arguments: bytes) -> None:
+    """W1."""
+    with pytest.raises(InvalidArguments) as caught:
+        META_TOOLS[name].read(Raw(arguments))
+    assert caught.value.details["field"] == REQUIRED.get(name, ["arguments"])[0]
+
+
+@pytest.mark.parametrize("name", [n for n in ORDER if n not in REQUIRED])
+def test_no_arguments_are_an_empty_object(name: str) -> None:
+    assert META_TOOLS[name].read(None).name == name
+
+
+@pytest.mark.parametrize("name", [n for n in ORDER if n != "callmux_cache_clear"])
+@pytest.mark.parametrize("value", ["yaml", 1, None])
+def test_every_format_is_checked(bench: Bench, name: str, value: Any) -> None:
+    filled = {"calls": [], "tool": "x", "items": [], "steps": [{"tool": "x"}], "ref": "r", "recipe": "r"}
+    needed = {key: filled[key] for key in REQUIRED.get(name, [])}
+    assert bench.refused(name, needed | {"outputFormat": value}) == "outputFormat"
+
+
+@pytest.mark.parametrize("shown_as", ["json", "toon", "auto"])
+def test_a_format_is_kept_in_the_plan(bench: Bench, shown_as: str) -> None:
+    assert bench.parse("callmux_status", {"outputFormat": shown_as}).output_format == shown_as
