@@ -33,12 +33,9 @@ def test_endings_do_not_matter(family: str) -> None:
     assert len({stem(word) for word in family.split()}) == 1
 
 
-@pytest.mark.parametrize(
-    "pair", ["status state", "get gets", "new news", "sort sorting", "class clash", "ping pin"]
-)
-def test_stems_do_not_swallow_words(pair: str) -> None:
-    one, other = pair.split()
-    assert stem(one) != stem(other) or pair in ("get gets", "sort sorting", "new news")
+@pytest.mark.parametrize("pair", ["status state", "class clash", "port post", "thing think", "use us"])
+def test_stems_keep_words_apart(pair: str) -> None:
+    assert len({stem(word) for word in pair.split()}) == 2
 
 
 @pytest.mark.parametrize(
@@ -112,9 +109,9 @@ def test_it_finds_what_people_describe() -> None:
     )
     recall = mrr = 0.0
     for query in queries:
-        wanted = {label["tool_id"] for label in query["labels"]}
+        wanted = {label["tool_id"] for label in query["labels"] if label["relevance"] > 0}
         ranked = [tools[position]["tool_id"] for position in order(index, query["query"])]
         recall += len(wanted & set(ranked[:5])) / len(wanted)
         mrr += next((1 / place for place, tool in enumerate(ranked, 1) if tool in wanted), 0.0)
-    assert recall / len(queries) > 0.72
-    assert mrr / len(queries) > 0.61
+    assert recall / len(queries) > 0.75
+    assert mrr / len(queries) > 0.64

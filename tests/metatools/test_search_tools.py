@@ -64,7 +64,7 @@ def test_without_words_everything_is_listed(bench: Bench, arguments: dict[str, A
 
 
 def test_a_tool_without_words_shows_none(bench: Bench) -> None:
-    (found,) = bench.payload(SEARCH, {"query": "teams"})["results"]
+    found = bench.payload(SEARCH, {"query": "list teams"})["results"][0]
     assert found.keys() == {"tool", "name", "server", "score"}
 
 
