@@ -1,0 +1,1 @@
+"""callmux as a real process, in front of real server processes."""
