@@ -72,8 +72,21 @@ class Result:
             try:
                 self._head = _HEAD.decode(self.raw)
             except (msgspec.MsgspecError, RecursionError):
-                self._head = ResultHead()
+                self._head = self._lenient_head()
         return self._head
+
+    def _lenient_head(self) -> ResultHead:
+        """The head of a result with malformed content: a failure stays a failure."""
+        try:
+            members = _MEMBERS.decode(self.raw)
+        except (msgspec.MsgspecError, RecursionError):
+            return ResultHead()
+        failed = members.get("isError")
+        return ResultHead(
+            structured_content=members.get("structuredContent", UNSET),
+            is_error=UNSET if failed is None else bytes(failed) == b"true",
+            meta=members.get("_meta", UNSET),
+        )
 
     @property
     def is_error(self) -> bool:

@@ -210,16 +210,15 @@ class Catalogue:
         if bare is None and server.prefix:
             bare = names.strip_prefix(server.prefix, tool)
         if bare is None:
-            # A shortened name leads back to the tool it was made from.
-            entry = self._by_emitted.get(tool)
-            bare = entry.tool.name if entry is not None and entry.server == key else tool
+            bare = tool
         if server.disabled:
             raise ServerDisabled(
                 f'server "{key}" is disabled in the configuration: remove "disabled" to use it',
                 server=key,
                 tool=bare,
             )
-        if (entry := self._by_server[key].get(bare) or self._by_server[key].get(tool)) is not None:
+        own = self._by_server[key]
+        if (entry := own.get(bare) or own.get(tool) or self._by_emitted.get(tool)) and entry.server == key:
             return Found(key, entry.tool.name, entry.tool)
         if bare in server.removed:
             raise self._removed(server, bare)

@@ -1,0 +1,128 @@
+"""Results and tools: raw as they came, read only where asked."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import UNSET
+
+from callmux.protocol.shapes import Result, Tool, json_in
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (' {"a" : 1,\n "b": [ ] }', b'{"a":1,"b":[]}'),
+        ("12345678901234567890", b"12345678901234567890"),
+        ("1.0", b"1.0"),
+        ("1e2", b"1e2"),
+        ("1e100", b"1e100"),
+        ("null", b"null"),
+        ('"e999"', b'"e999"'),
+        ("[" * 800 + "]" * 800, b"[" * 800 + b"]" * 800),
+    ],
+)
+def test_json_in_text_is_minified_and_keeps_its_digits(text: str, value: bytes) -> None:
+    found = json_in(text)
+    assert found is not None
+    assert bytes(found) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", " ", "words", "NaN", "-Infinity", "007", "{", "[1] x", "{'a': 1}", "\ufeff1", "undefined"),
+        *("1e999", "[-1E+400]", '"\\ud800"', '["\\udc00 abcdefgh"]', '"\ud800"'),
+        "[" * 950 + "]" * 950,
+        "1],[" * 200 + "2",
+        "]" + "[" * 150 + "]" * 150 + "[",
+    ],
+)
+def test_what_cannot_travel_in_an_answer_is_text(text: str) -> None:
+    assert json_in(text) is None
+
+
+@given(st.text() | st.text(alphabet='{}[]",:0123456789eE.-+tfn\\u \n'))
+def test_it_agrees_with_another_parser(text: str) -> None:
+    found = json_in(text)
+    if found is not None:
+        assert json.loads(bytes(found)) == json.loads(text)
+        assert b"\n" not in bytes(found)
+
+
+def test_a_result_is_kept_as_it_came() -> None:
+    raw = b'{"content":[ ],"unknown":1.0,"structuredContent":{"n":1},"_meta":{},"isError":false}'
+    result = Result(raw)
+    assert result.raw is raw
+    assert result.head.content == []
+    assert result.head.structured_content is not UNSET
+    assert result.head.meta is not UNSET
+    assert not result.is_error
+    assert list(result.members()) == ["content", "unknown", "structuredContent", "_meta", "isError"]
+
+
+@pytest.mark.parametrize(
+    "raw", [b'{"isError":true}', b'{"content":[], "isError" : true }', b'{"content":7,"isError":true}']
+)
+def test_a_reported_failure_is_seen(raw: bytes) -> None:
+    assert Result(raw).is_error
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"{}",
+        b'{"isError":false}',
+        b'{"isError":"true"}',
+        b'{"content":[{"type":"text","text":"\\"isError\\": true"}]}',
+        b'{"structuredContent":{"isError":true}}',
+        b'{"content":7}',
+        b"[]",
+    ],
+)
+def test_what_a_payload_says_of_itself_is_no_failure(raw: bytes) -> None:
+    """W19."""
+    assert not Result(raw).is_error
+
+
+def test_a_result_shows_itself_shortly() -> None:
+    assert repr(Result(b"{}")) == "Result(b'{}')"
+    assert len(repr(Result(b'{"a":"' + b"x" * 1000 + b'"}'))) < 200
+
+
+def test_a_tool_is_read_and_kept() -> None:
+    raw = (
+        b'{"name":"x","title":"X","description":"d","inputSchema":{"type":"object"},"outputSchema":{},'
+        b'"annotations":{"readOnlyHint":true,"idempotentHint":"yes"},"odd":1.0}'
+    )
+    tool = Tool(raw)
+    assert (tool.name, tool.title, tool.description) == ("x", "X", "d")
+    assert (tool.read_only, tool.idempotent, tool.has_output_schema) == (True, False, True)
+    assert tool.input_schema == {"type": "object"}
+    assert tool.input_schema is tool.input_schema
+    assert bytes(tool.members["odd"]) == b"1.0"
+    assert repr(tool) == "Tool('x')"
+
+
+@pytest.mark.parametrize("raw", [b"{}", b'{"name":7}', b"[]", b"x"])
+def test_a_definition_without_a_name_is_refused(raw: bytes) -> None:
+    with pytest.raises(msgspec.MsgspecError):
+        Tool(raw)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"name":"x","description":7,"title":[],"annotations":"odd","inputSchema":"odd"}',
+        b'{"name":"x","annotations":{"readOnlyHint":1,"idempotentHint":null},"inputSchema":[]}',
+        b'{"name":"x"}',
+    ],
+)
+def test_odd_members_count_as_absent(raw: bytes) -> None:
+    tool = Tool(raw)
+    assert (tool.title, tool.description, tool.read_only, tool.idempotent) == (None, None, False, False)
+    assert tool.input_schema == {}

@@ -1,0 +1,348 @@
+"""Arguments brought into shape (4.3 and 4.4)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callmux.rings.coercion import Shaper, compile_shaping, convert, number_in
+
+INTEGER = {"type": "integer"}
+NUMBER = {"type": "number"}
+BOOLEAN = {"type": "boolean"}
+STRING = {"type": "string"}
+INTEGERS = {"type": "array", "items": INTEGER}
+
+
+def shaped(schema: dict[str, Any], arguments: Any) -> Any:
+    """The arguments after shaping; the very same object if they did not change."""
+    raw = json.dumps(arguments, separators=(",", ":")).encode()
+    shaper = compile_shaping(schema)
+    after = raw if shaper is None else shaper(raw)
+    value = json.loads(after)
+    assert (after is raw) == (value == arguments and type(value) is type(arguments)) or value != arguments
+    return value
+
+
+def one(schema: Any, value: Any) -> Any:
+    """A single argument after shaping."""
+    return shaped({"type": "object", "properties": {"x": schema}}, {"x": value})["x"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "value"),
+    [
+        (BOOLEAN, "true", True),
+        (BOOLEAN, "false", False),
+        (BOOLEAN, "True", "True"),
+        (BOOLEAN, " true", " true"),
+        (BOOLEAN, "yes", "yes"),
+        (NUMBER, "4.5", 4.5),
+        (NUMBER, " 5 ", 5),
+        (NUMBER, "1e3", 1000),
+        (NUMBER, "0x10", 16),
+        (NUMBER, "-0", 0),
+        (NUMBER, "+5", 5),
+        (NUMBER, ".5", 0.5),
+        (NUMBER, "5.", 5),
+        (NUMBER, " ", " "),
+        (NUMBER, "", ""),
+        (NUMBER, "Infinity", "Infinity"),
+        (NUMBER, "1e999", "1e999"),
+        (NUMBER, "1_000", "1_000"),
+        (NUMBER, "٣", "٣"),
+        (NUMBER, "5px", "5px"),
+        (INTEGER, "5", 5),
+        (INTEGER, "-12", -12),
+        (INTEGER, "1.0", 1),
+        (INTEGER, "1e3", 1000),
+        (INTEGER, "007", 7),
+        (INTEGER, "1.5", "1.5"),
+        ({"type": ["integer", "null"]}, "2", 2),
+        ({"type": ["integer", "null"]}, "null", "null"),
+        (STRING, "5", "5"),
+        (STRING, "true", "true"),
+        ({}, "5", "5"),
+        (True, "5", "5"),
+        ({"description": "anything"}, "[1]", "[1]"),
+    ],
+)
+def test_text_becomes_what_the_schema_wants(schema: Any, text: str, value: Any) -> None:
+    found = one(schema, text)
+    assert found == value
+    assert type(found) is not float or isinstance(value, float)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": ["string", "number"]},
+        {"type": ["string", "boolean", "array", "object"]},
+        {"anyOf": [STRING, NUMBER]},
+        {"anyOf": [NUMBER, {"anyOf": [BOOLEAN, STRING]}]},
+        {"oneOf": [INTEGERS, STRING]},
+        {"anyOf": [NUMBER, {}]},
+        {"anyOf": [NUMBER, {"$ref": "https://elsewhere.example/schema"}]},
+        {"anyOf": [INTEGER, {"enum": ["auto", "5"]}]},
+        {"allOf": [{"type": ["string", "number"]}, {"description": "x"}]},
+    ],
+)
+@pytest.mark.parametrize("text", ["007", "5", "0x10", "true", "[1, 2]", "{}"])
+def test_a_string_that_is_allowed_stays(schema: Any, text: str) -> None:
+    """W13: `"007"` became 7 where both were allowed."""
+    assert one(schema, text) == text
+
+
+def test_a_number_that_is_only_allowed_as_a_number_is_read() -> None:
+    assert one({"anyOf": [NUMBER, {"enum": [1, 2]}]}, "2") == 2
+    assert one({"type": "number", "anyOf": [{}, STRING]}, "2") == 2
+    assert one({"allOf": [{"type": ["string", "number"]}, NUMBER]}, "2") == 2
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "value"),
+    [
+        (INTEGERS, "[1,2]", [1, 2]),
+        (INTEGERS, ' ["1", "x"]\n', [1, "x"]),
+        (INTEGERS, '{"a": 1}', '{"a": 1}'),
+        (INTEGERS, "[1", "[1"),
+        (INTEGERS, "[NaN]", "[NaN]"),
+        (INTEGERS, "1", "1"),
+        ({"type": "object"}, '{"k": "1"}', {"k": "1"}),
+        ({"type": "object", "properties": {"k": INTEGER}}, '{"k": "1"}', {"k": 1}),
+        ({"type": "object"}, "not json {", "not json {"),
+        ({"anyOf": [NUMBER, INTEGERS]}, "[113, 114]", [113, 114]),
+        ({"anyOf": [NUMBER, INTEGERS]}, "114", 114),
+        ({"anyOf": [INTEGERS, {"type": "null"}]}, '["5"]', [5]),
+        ({"anyOf": [STRING, {"type": "array"}]}, "[1, 2]", "[1, 2]"),
+    ],
+)
+def test_structures_that_came_as_text_are_read(schema: Any, text: str, value: Any) -> None:
+    assert one(schema, text) == value
+
+
+def test_it_reaches_everywhere() -> None:
+    schema = {
+        "properties": {"o": {"type": "object", "properties": {"l": {"type": "array", "items": BOOLEAN}}}},
+        "additionalProperties": {"type": "object", "additionalProperties": INTEGER},
+        "allOf": [{"properties": {"a": INTEGER}}, {"properties": {"b": INTEGER}}],
+    }
+    before = {"o": {"l": ["true", "no", 1]}, "more": {"k": "5"}, "a": "1", "b": "2"}
+    after = {"o": {"l": [True, "no", 1]}, "more": {"k": 5}, "a": 1, "b": 2}
+    assert shaped(schema, before | {"c": {"x": "1"}}) == after | {"c": {"x": 1}}
+
+
+def test_undeclared_members_stay() -> None:
+    assert shaped({"properties": {"n": INTEGER}}, {"m": "5", "n": "5"}) == {"m": "5", "n": 5}
+
+
+def test_local_references_are_followed() -> None:
+    """Deliberate: models of Pydantic servers stand behind them, and clients send those as text."""
+    schema = {
+        "$defs": {
+            "Node": {"type": "object", "properties": {"id": INTEGER, "next": {"$ref": "#/$defs/Node"}}}
+        },
+        "properties": {"n": {"$ref": "#/$defs/Node"}},
+    }
+    assert shaped(schema, {"n": '{"id": "1", "next": {"id": "2"}}'}) == {"n": {"id": 1, "next": {"id": 2}}}
+
+
+def test_a_union_is_judged_by_the_branch_that_fits() -> None:
+    """W13, one level down: the branch that owns the value keeps its string."""
+
+    def branch(kind: str, schema: Any) -> dict[str, Any]:
+        return {"properties": {"kind": {"const": kind}, "v": schema}, "required": ["kind", "v"]}
+
+    union = {"anyOf": [branch("a", INTEGER), branch("b", STRING)]}
+    assert one(union, {"kind": "b", "v": "5"}) == {"kind": "b", "v": "5"}
+    assert one(union, {"kind": "a", "v": "5"}) == {"kind": "a", "v": 5}
+
+
+def test_a_union_nobody_fits_takes_the_first_that_changes() -> None:
+    union = {
+        "anyOf": [{"type": "object", "properties": {"a": INTEGER}, "required": ["z"]}, {"type": "array"}]
+    }
+    assert one(union, {"a": "5"}) == {"a": 5}
+
+
+@pytest.mark.parametrize(
+    ("schema", "arguments", "after"),
+    [
+        ({"n": INTEGER}, {"method": "x", "params": {"n": "1"}}, {"n": 1}),
+        ({"n": INTEGER}, {"params": {"n": 1}}, {"n": 1}),
+        ({"n": INTEGER}, {"params": {}}, {}),
+        ({}, {"params": {"n": 1}}, {"n": 1}),
+        ({"n": INTEGER}, {"params": [1]}, {"params": [1]}),
+        ({"n": INTEGER}, {"params": {"n": 1}, "id": 1}, {"params": {"n": 1}, "id": 1}),
+        ({"n": INTEGER}, {"method": "x"}, {"method": "x"}),
+        ({"params": {"type": "object"}}, {"params": {"q": 1}}, {"params": {"q": 1}}),
+        ({"issues": INTEGERS}, {"issue": 481}, {"issues": [481]}),
+        ({"issues": INTEGERS}, {"issue_number": "481", "x": 1}, {"issues": [481], "x": 1}),
+        ({"issues": INTEGERS}, {"number": [1, 2]}, {"issues": [1, 2]}),
+        ({"issues": INTEGERS}, {"issues": [9], "issue": 1}, {"issues": [9], "issue": 1}),
+        ({"issues": INTEGERS}, {"number": 3, "issue": 1}, {"number": 3, "issues": [1]}),
+        ({"issues": INTEGERS, "issue": INTEGER}, {"issue": 1, "number": 2}, {"issue": 1, "issues": [2]}),
+        ({"issues": STRING}, {"issue": 1}, {"issue": 1}),
+        ({"issues": INTEGERS}, {"params": {"issue": "1"}}, {"issues": [1]}),
+    ],
+)
+def test_envelopes_and_aliases_are_repaired(schema: Any, arguments: Any, after: Any) -> None:
+    assert shaped({"type": "object", "properties": schema}, arguments) == after
+
+
+@pytest.mark.parametrize("rest", [True, {"type": "string"}])
+def test_a_tool_that_takes_any_member_keeps_params(rest: Any) -> None:
+    assert shaped({"additionalProperties": rest}, {"params": {"n": 1}}) == {"params": {"n": 1}}
+
+
+def test_tools_that_can_never_change_cost_nothing() -> None:
+    assert compile_shaping({"properties": {"params": STRING, "s": STRING}}) is None
+
+
+def test_untouched_values_keep_their_digits() -> None:
+    """W12."""
+    shaper = compile_shaping({"properties": {"n": INTEGER, "x": NUMBER}})
+    assert shaper is not None
+    raw = b'{"big":12345678901234567890123,"f":1.0,"x":1.50,"n":"98765432109876543210"}'
+    assert shaper(raw) == b'{"big":12345678901234567890123,"f":1.0,"x":1.50,"n":98765432109876543210}'
+    unchanged = b'{"n": 5,"x" :1.50, "big":12345678901234567890123}'
+    assert shaper(unchanged) is unchanged
+
+
+@pytest.mark.parametrize("raw", [b"[1]", b"", b"{", b'"x"', b"null", b'{"params":{"a"}}', b'{"n":"\xff"}'])
+def test_what_is_no_object_passes(raw: bytes) -> None:
+    shaper = compile_shaping({"properties": {"n": INTEGER}})
+    assert shaper is not None
+    assert shaper(raw) is raw
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("00012", "12"),
+        ("-00012", "-12"),
+        ("-0", "0"),
+        ("+0", "0"),
+        ("1" * 300, "1" * 300),
+        ("0" * 5000 + "7", "7"),
+        ("0b101", "5"),
+        ("0o17", "15"),
+        ("0xff", "255"),
+        ("-0xff", None),
+        ("1e21", "1e21"),
+        ("1.5e-7", "1.5e-7"),
+        ("1.E2", "100"),
+        ("01.5", "1.5"),
+        ("\ufeff7\u00a0", "7"),
+        ("1" * 400, None),
+        ("0x" + "f" * 400, None),
+        ("1 2", None),
+        ("--1", None),
+        ("e5", None),
+        (".", None),
+    ],
+)
+def test_numbers_are_read_as_javascript_reads_them(text: str, number: str | None) -> None:
+    assert number_in(text) == number
+
+
+KEYS = st.sampled_from("abcx")
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+TEXTS = st.text(max_size=8) | st.sampled_from(["5", "true", "[1]", '{"a": "1"}', "007", "1.5"])
+JSON_VALUES = st.recursive(
+    SCALARS | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=12,
+)
+TYPES = st.sampled_from(["string", "number", "integer", "boolean", "array", "object", "null"])
+
+
+def _objects(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    members = st.dictionaries(KEYS, inner, max_size=3)
+    return st.fixed_dictionaries(
+        {},
+        optional={"type": TYPES, "properties": members, "items": inner, "additionalProperties": inner},
+    )
+
+
+PLAIN_SCHEMAS = st.recursive(
+    st.fixed_dictionaries(
+        {}, optional={"type": TYPES | st.lists(TYPES, min_size=1, max_size=3, unique=True)}
+    ),
+    _objects,
+    max_leaves=8,
+)
+ANY_SCHEMAS = st.recursive(
+    PLAIN_SCHEMAS | st.booleans() | st.just({"$ref": "#"}) | st.just({"enum": [1, "5"]}),
+    lambda inner: st.fixed_dictionaries(
+        {},
+        optional={
+            "anyOf": st.lists(inner, max_size=3),
+            "oneOf": st.lists(inner, max_size=2),
+            "allOf": st.lists(inner, max_size=2),
+            "properties": st.dictionaries(KEYS, inner, max_size=3),
+            "$ref": st.sampled_from(["#", "#/properties/a", "#/anyOf/0", "#/nowhere", "elsewhere"]),
+            "required": st.lists(st.sampled_from("abcx"), max_size=2),
+        },
+    ),
+    max_leaves=8,
+)
+ARGUMENTS = st.dictionaries(KEYS, JSON_VALUES, max_size=4)
+
+
+def shape_bytes(shaper: Shaper | None, raw: bytes) -> bytes:
+    return raw if shaper is None else shaper(raw)
+
+
+def only_strings_changed(before: Any, after: Any) -> bool:
+    """Every place that differs held a string."""
+    if isinstance(before, str):
+        return True
+    if isinstance(before, dict):
+        return (
+            isinstance(after, dict)
+            and list(before) == list(after)
+            and all(only_strings_changed(before[key], after[key]) for key in before)
+        )
+    if isinstance(before, list):
+        return (
+            isinstance(after, list)
+            and len(before) == len(after)
+            and all(map(only_strings_changed, before, after))
+        )
+    return type(before) is type(after) and before == after
+
+
+@given(st.fixed_dictionaries({"properties": st.dictionaries(KEYS, ANY_SCHEMAS)}), ARGUMENTS)
+def test_only_strings_ever_change(schema: dict[str, Any], arguments: dict[str, Any]) -> None:
+    raw = msgspec.json.encode(arguments)
+    after = shape_bytes(compile_shaping(schema), raw)
+    assert only_strings_changed(json.loads(raw), json.loads(after))
+    assert after is raw or json.loads(after) != json.loads(raw)
+
+
+@given(st.fixed_dictionaries({"properties": st.dictionaries(KEYS, PLAIN_SCHEMAS)}), ARGUMENTS)
+def test_shaping_twice_is_shaping_once(schema: dict[str, Any], arguments: dict[str, Any]) -> None:
+    """Without unions: there, what a first pass mended may fit another branch."""
+    shaper = compile_shaping(schema)
+    once = shape_bytes(shaper, msgspec.json.encode(arguments))
+    assert shape_bytes(shaper, once) is once
+
+
+@given(
+    ANY_SCHEMAS.filter(lambda s: isinstance(s, dict)) | st.dictionaries(st.text(max_size=5), JSON_VALUES),
+    ARGUMENTS,
+)
+def test_no_schema_breaks_it(schema: dict[str, Any], arguments: dict[str, Any]) -> None:
+    json.loads(shape_bytes(compile_shaping(schema), msgspec.json.encode(arguments)))
+
+
+@given(st.text(max_size=20), st.frozensets(TYPES))
+def test_conversion_gives_valid_json(text: str, kinds: frozenset[str]) -> None:
+    value = convert(text, kinds)
+    assert value is None or json.loads(bytes(value)) is not ...

@@ -1,0 +1,77 @@
+"""Joining, splitting and shortening names."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callmux.names import DEFAULT_LIMIT, join, possible_prefixes, presentable, strip_prefix
+
+
+@pytest.mark.parametrize(("prefix", "name"), [("gh", "gh__x"), ("", "x"), ("a__b", "a__b__x")])
+def test_joining(prefix: str, name: str) -> None:
+    assert join(prefix, "x") == name
+
+
+@pytest.mark.parametrize(
+    ("prefix", "name", "rest"),
+    [
+        ("gh", "gh__x", "x"),
+        ("gh", "gh__a__b", "a__b"),
+        ("gh", "gh__", None),
+        ("gh", "ghx", None),
+        ("gh", "other__x", None),
+        ("", "__x", None),
+        ("a_", "a___x", "x"),
+    ],
+)
+def test_stripping(prefix: str, name: str, rest: str | None) -> None:
+    assert strip_prefix(prefix, name) == rest
+
+
+@pytest.mark.parametrize(
+    ("name", "prefixes"),
+    [
+        ("a__b__c", ["a__b", "a"]),
+        ("plain", []),
+        ("__x", []),
+        ("a___b", ["a_", "a"]),
+        ("a__", ["a"]),
+        ("", []),
+    ],
+)
+def test_every_prefix_is_tried_longest_first(name: str, prefixes: list[str]) -> None:
+    assert possible_prefixes(name) == prefixes
+
+
+def test_a_name_that_fits_stays() -> None:
+    assert presentable("gh__get-Issue_2") == "gh__get-Issue_2"
+    assert presentable("x" * DEFAULT_LIMIT) == "x" * DEFAULT_LIMIT
+
+
+def test_a_limit_of_nothing_leaves_every_name_alone() -> None:
+    assert presentable("a.b/" * 100, 0) == "a.b/" * 100
+
+
+def test_names_that_differ_late_stay_apart() -> None:
+    one, other = presentable("x" * 60 + "1"), presentable("x" * 60 + "2")
+    assert one != other
+    assert len(one) == DEFAULT_LIMIT
+
+
+@given(st.text(max_size=120), st.integers(10, 128))
+def test_any_name_becomes_presentable_and_stays_so(name: str, limit: int) -> None:
+    shown = presentable(name, limit)
+    assert len(shown) <= limit
+    assert re.fullmatch(r"[A-Za-z0-9_-]*", shown)
+    assert presentable(name, limit) == shown
+    assert presentable(shown, limit) == shown
+
+
+@given(st.text(min_size=1, alphabet="ab_"), st.text(min_size=1, alphabet="ab_"))
+def test_what_was_joined_can_be_stripped(prefix: str, bare: str) -> None:
+    assert strip_prefix(prefix, join(prefix, bare)) == bare
+    assert prefix in possible_prefixes(join(prefix, bare))
