@@ -158,13 +158,13 @@ class ClientPeer:
 
     def _act(self, action: Action, message: Single) -> Event | None:
         if isinstance(message, Request):
+            # Two requests, one id: the answer to the first is the only one that id may get.
+            if message.id in self.in_flight:
+                return None
             if action is Action.PONG:
                 self.outbox.append(jsonrpc.response(message.id, b"{}"))
                 return None
             if action in (Action.SERVE, Action.OPEN):
-                if message.id in self.in_flight:
-                    # Two requests, one id: the answer to the first is the only one that id may get.
-                    return None
                 self.in_flight.add(message.id)
                 if action is Action.OPEN:
                     return Opened(message.id, message.params)
@@ -177,9 +177,12 @@ class ClientPeer:
             if action is Action.TELL:
                 return Told(message.method, message.params)
         elif isinstance(message, Malformed):
-            if action is Action.REFUSE and not (message.is_response and message.id is not None):
-                self.outbox.append(jsonrpc.failure(message.id, message.code, message.message))
-            elif action is Action.REFUSE and message.id in self._asked:
+            if action is not Action.REFUSE:
+                return None
+            if message.id is None or not message.is_response:
+                if message.id not in self.in_flight:
+                    self.outbox.append(jsonrpc.failure(message.id, message.code, message.message))
+            elif message.id in self._asked:
                 assert isinstance(message.id, int)
                 self._asked.discard(message.id)
                 raw = Raw(msgspec.json.encode({"code": message.code, "message": message.message}))

@@ -116,6 +116,17 @@ def parse(line: bytes) -> Message:
     return _classify(envelope)
 
 
+def on_one_line(body: bytes) -> bytes:
+    """`body` without line ends between its tokens, so that it can go onto a line or into an event."""
+    if b"\n" not in body and b"\r" not in body:
+        return body
+    try:
+        return msgspec.json.format(body, indent=-1)
+    except (msgspec.MsgspecError, RecursionError):
+        # Not JSON for msgspec: `parse` says what it is, and its slow path writes it anew on one line.
+        return body
+
+
 def _classify(e: _Envelope) -> Single:
     if e.method is not UNSET:
         params = None if e.params is UNSET else e.params
@@ -131,8 +142,9 @@ def _classify(e: _Envelope) -> Single:
             return Response(e.id, e.result)
     elif e.error is not UNSET:
         return Failure(None, e.error)
+    # Without a method it asks nothing: an answer whose result the other side left out.
     given = None if e.id is UNSET else e.id
-    return Malformed(given, False, INVALID_REQUEST, "a message needs a method, a result or an error")
+    return Malformed(given, True, INVALID_REQUEST, "a message needs a method, a result or an error")
 
 
 def _slow(line: bytes) -> Message:
@@ -162,16 +174,28 @@ def _batch(line: bytes, values: list[Any]) -> Message:
     if not values:
         return Malformed(None, False, INVALID_REQUEST, "a batch must not be empty")
     try:
-        parts = [bytes(raw) for raw in _ARRAY.decode(line)]
+        parts: list[Raw | None] = list(_ARRAY.decode(line))
     except (msgspec.MsgspecError, RecursionError):
-        parts = [_ENCODER.encode(_clean(v)) for v in values]
-    messages: list[Message] = []
-    for part in parts:
-        message = parse(part)
-        if isinstance(message, Batch):
-            message = Malformed(None, False, INVALID_REQUEST, "a batch must not hold a batch")
-        messages.append(message)
-    return Batch(messages)
+        parts = [None] * len(values)
+    return Batch([_part(value, raw) for value, raw in zip(values, parts, strict=True)])
+
+
+def _part(value: Any, raw: Raw | None) -> Message:
+    """The message in one value of a batch; `raw` is its text, where msgspec took the batch."""
+    if isinstance(value, list):
+        return Malformed(None, False, INVALID_REQUEST, "a batch must not hold a batch")
+    try:
+        return parse(bytes(raw) if raw is not None else _ENCODER.encode(_clean(value)))
+    except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError):
+        members = value if isinstance(value, dict) else {}
+        given = members.get("id")
+        usable = isinstance(given, int | str) and not isinstance(given, bool)
+        return Malformed(
+            given if usable else None,
+            "method" not in members,
+            INVALID_REQUEST,
+            "the message cannot be relayed",
+        )
 
 
 def _clean(value: Any) -> Any:
@@ -191,7 +215,11 @@ def _clean(value: Any) -> Any:
     return value
 
 
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}:,]|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|[a-z]+', re.DOTALL)
+# Possessive, and with an end for a string that is cut off: one pass over any line, without a stack.
+_TOKEN = re.compile(
+    rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}:,]|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|[a-z]+',
+    re.DOTALL,
+)
 
 
 def _unreadable(line: bytes, code: int, message: str) -> Malformed:
@@ -212,7 +240,8 @@ def _unreadable(line: bytes, code: int, message: str) -> Malformed:
             elif token == b",":
                 expecting = False
             elif expecting and key == b'"id"':
-                given = _read_id(token)
+                # A number at the very end may be the beginning of a longer one: somebody else's id.
+                given = _read_id(token) if match.end() < len(line) else None
             elif not expecting:
                 key = token
                 is_response = is_response and token != b'"method"'

@@ -51,7 +51,11 @@ class LineBuffer:
         lines.extend(rest)
         if tail:
             self._keep(tail)
-        return [line for line in lines if isinstance(line, Oversized) or (line and not line.isspace())]
+        return [
+            Oversized(line[:HEAD]) if isinstance(line, bytes) and len(line) > self.limit else line
+            for line in lines
+            if isinstance(line, Oversized) or (line and not line.isspace())
+        ]
 
     def _keep(self, data: bytes) -> None:
         if not data:

@@ -219,6 +219,13 @@ class UpstreamPeer:
         params = msgspec.json.encode({"requestId": id, "reason": reason})
         return jsonrpc.notification("notifications/cancelled", params)
 
+    def forget(self, id: int) -> bool:
+        """The request `id` failed on its way; whether it was still waiting."""
+        if id not in self._waiting:
+            return False
+        self._waiting.discard(id)
+        return True
+
     def answer(self, id: Id, result: bytes | Raw) -> bytes | None:
         """The line that answers the server's question `id`; None if it was withdrawn."""
         if id not in self.questions:
@@ -275,13 +282,16 @@ class UpstreamPeer:
                 assert isinstance(message.id, int)
                 self._waiting.discard(message.id)
                 return Broken(message.id, message.message)
-            if not message.is_response and message.id is not None:
+            if not message.is_response and message.id is not None and message.id not in self.questions:
                 self.outbox.append(jsonrpc.failure(message.id, message.code, message.message))
             return Noise(message.message)
         if isinstance(message, Request):
+            # Two questions, one id: the answer to the first is the only one that id may get.
+            if message.id in self.questions:
+                return None
             if action is Action.PONG:
                 self.outbox.append(jsonrpc.response(message.id, b"{}"))
-            elif action is Action.ASK and message.id not in self.questions:
+            elif action is Action.ASK:
                 self.questions.add(message.id)
                 return Asked(message.id, message.method, message.params)
             return None

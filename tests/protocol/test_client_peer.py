@@ -1,0 +1,293 @@
+"""The conversation with a client, as transcripts: this arrives, that must happen."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from callmux.protocol.client_peer import (
+    TRANSITIONS,
+    Action,
+    Called,
+    Cancelled,
+    ClientPeer,
+    Confirmed,
+    Event,
+    Kind,
+    Opened,
+    Replied,
+    State,
+    Told,
+)
+from callmux.protocol.jsonrpc import Batch, Malformed, Response, parse
+
+
+def plain(event: Event | None) -> Any:
+    """An event as plain values."""
+    match event:
+        case Opened(id, params):
+            return "opened", id, params and json.loads(bytes(params))
+        case Confirmed():
+            return ("confirmed",)
+        case Called(id, method, params):
+            return "called", id, method, params and json.loads(bytes(params))
+        case Cancelled(id):
+            return "cancelled", id
+        case Told(method, params):
+            return "told", method, params and json.loads(bytes(params))
+        case Replied(id, Response(_, result)):
+            return "answered", id, json.loads(bytes(result))
+        case Replied(id, failure):
+            return "refused", id, json.loads(bytes(failure.error))
+    return None
+
+
+class Talk:
+    """A conversation: `hears` feeds a message, the rest says what came of it."""
+
+    def __init__(self, state: State = State.NEW) -> None:
+        self.peer = ClientPeer()
+        self.event: Any = None
+        if state in (State.OPENING, State.READY):
+            self.hears(INITIALIZE)
+            self.peer.answer(0, b"{}")
+        if state is State.READY:
+            self.hears(INITIALIZED)
+        if state is State.CLOSED:
+            self.peer.close()
+        assert self.peer.state is state
+
+    def hears(self, message: Any) -> Talk:
+        parsed = parse(message if isinstance(message, bytes) else json.dumps(message).encode())
+        assert not isinstance(parsed, Batch)
+        self.event = plain(self.peer.receive(parsed))
+        return self
+
+    def tells(self, *event: Any) -> Talk:
+        assert self.event == event
+        assert self.peer.outbox == []
+        return self
+
+    def sends(self, **message: Any) -> Talk:
+        assert self.event is None
+        assert [json.loads(line) for line in self.peer.outbox] == [{"jsonrpc": "2.0", **message}]
+        self.peer.outbox.clear()
+        return self
+
+    def does_nothing(self) -> Talk:
+        assert self.event is None
+        assert self.peer.outbox == []
+        return self
+
+
+INITIALIZE = {"id": 0, "method": "initialize", "params": {"protocolVersion": "2025-11-25"}}
+INITIALIZED = {"method": "notifications/initialized"}
+LIVING = [State.NEW, State.OPENING, State.READY]
+LINES = {
+    Kind.INITIALIZE: {**INITIALIZE, "id": 9},
+    Kind.INITIALIZED: INITIALIZED,
+    Kind.PING: {"id": 9, "method": "ping"},
+    Kind.REQUEST: {"id": 9, "method": "tools/list"},
+    Kind.CANCELLED: {"method": "notifications/cancelled", "params": {"requestId": 8}},
+    Kind.NOTIFICATION: {"method": "notifications/roots/list_changed"},
+    Kind.REPLY: {"id": 1, "result": {}},
+    Kind.MALFORMED: {"id": 9, "method": 5},
+}
+OUTCOMES: dict[Action, Any] = {
+    Action.OPEN: ("opened", 9, {"protocolVersion": "2025-11-25"}),
+    Action.CONFIRM: ("confirmed",),
+    Action.SERVE: ("called", 9, "tools/list", None),
+    Action.CANCEL: ("cancelled", 8),
+    Action.TELL: ("told", "notifications/roots/list_changed", None),
+    Action.DELIVER: ("answered", 1, {}),
+}
+SENT = {
+    Action.PONG: {"id": 9, "result": {}},
+    Action.REFUSE: {"id": 9, "error": {"code": -32600, "message": "the message cannot be relayed"}},
+}
+
+
+def test_the_table_has_every_cell() -> None:
+    assert TRANSITIONS.keys() == set(itertools.product(State, Kind))
+
+
+@pytest.mark.parametrize("cell", TRANSITIONS, ids=lambda cell: f"{cell[0].value}-{cell[1].value}")
+def test_every_cell_does_what_it_says(cell: tuple[State, Kind]) -> None:
+    """With request 8 in flight and our own request 1 asked, where that is possible."""
+    state, kind = cell
+    after, action = TRANSITIONS[cell]
+    talk = Talk(state)
+    if state is not State.CLOSED:
+        talk.hears({"id": 8, "method": "slow"}).tells("called", 8, "slow", None)
+        talk.peer.ask("roots/list", None)
+    talk.hears(LINES[kind])
+    assert talk.peer.state is after
+    if action in OUTCOMES:
+        talk.tells(*OUTCOMES[action])
+    elif action in SENT:
+        talk.sends(**SENT[action])
+    else:
+        assert action is Action.DROP
+        talk.does_nothing()
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ((State.NEW, Kind.INITIALIZE), (State.OPENING, Action.OPEN)),
+        ((State.READY, Kind.INITIALIZE), (State.OPENING, Action.OPEN)),
+        ((State.OPENING, Kind.INITIALIZED), (State.READY, Action.CONFIRM)),
+        ((State.NEW, Kind.INITIALIZED), (State.NEW, Action.DROP)),
+        ((State.NEW, Kind.REQUEST), (State.NEW, Action.SERVE)),
+        ((State.CLOSED, Kind.REQUEST), (State.CLOSED, Action.DROP)),
+    ],
+)
+def test_cells_that_matter_say_this(cell: tuple[State, Kind], expected: tuple[State, Action]) -> None:
+    """Written out, so that the table is not only compared with itself."""
+    assert TRANSITIONS[cell] == expected
+
+
+def test_a_request_is_answered_once() -> None:
+    talk = (
+        Talk(State.READY)
+        .hears({"id": 7, "method": "m", "params": {"a": 1}})
+        .tells("called", 7, "m", {"a": 1})
+    )
+    assert talk.peer.answer(7, b'{"ok":1}') == b'{"jsonrpc":"2.0","id":7,"result":{"ok":1}}\n'
+    assert talk.peer.answer(7, b"{}") is None
+    assert talk.peer.refuse(7, b"{}") is None
+
+
+def test_a_refused_request_is_answered_once() -> None:
+    talk = Talk(State.READY).hears({"id": "s", "method": "m"}).tells("called", "s", "m", None)
+    assert talk.peer.refuse("s", b'{"code":1}') == b'{"jsonrpc":"2.0","id":"s","error":{"code":1}}\n'
+    assert talk.peer.refuse("s", b"{}") is None
+
+
+def test_a_cancelled_request_is_never_answered() -> None:
+    talk = Talk(State.READY).hears({"id": 7, "method": "m"}).tells("called", 7, "m", None)
+    cancel = {"method": "notifications/cancelled", "params": {"requestId": 7, "reason": "no time"}}
+    talk.hears(cancel).tells("cancelled", 7)
+    assert talk.peer.answer(7, b"{}") is None
+    talk.hears(cancel).does_nothing()
+
+
+@pytest.mark.parametrize("params", [None, {}, {"requestId": None}, {"requestId": "7"}, {"requestId": 8}, [7]])
+def test_a_cancellation_of_nothing_changes_nothing(params: Any) -> None:
+    """The text "7" is another id than the number 7."""
+    talk = Talk(State.READY).hears({"id": 7, "method": "m"})
+    talk.hears({"method": "notifications/cancelled", "params": params}).does_nothing()
+    assert talk.peer.answer(7, b"{}") is not None
+
+
+@pytest.mark.parametrize(
+    "second", [{"method": "m"}, {"method": "ping"}, {"method": "initialize"}, {"method": 5}]
+)
+def test_two_requests_with_one_id_get_one_answer(second: dict[str, Any]) -> None:
+    """The first one's."""
+    talk = Talk(State.READY).hears({"id": 7, "method": "m"}).tells("called", 7, "m", None)
+    talk.hears({"id": 7, **second}).does_nothing()
+    assert talk.peer.answer(7, b"{}") is not None
+    assert talk.peer.in_flight == set()
+
+
+def test_an_id_may_be_used_again_once_it_is_answered() -> None:
+    talk = Talk(State.READY).hears({"id": 7, "method": "m"})
+    talk.peer.answer(7, b"{}")
+    talk.hears({"id": 7, "method": "n"}).tells("called", 7, "n", None)
+
+
+@pytest.mark.parametrize("method", ["notifications/initialized", "notifications/cancelled"])
+def test_a_request_with_the_name_of_a_notification_is_a_request(method: str) -> None:
+    """It waits for an answer, so it gets one."""
+    Talk(State.OPENING).hears({"id": 7, "method": method}).tells("called", 7, method, None)
+
+
+@pytest.mark.parametrize("method", ["initialize", "ping"])
+def test_a_notification_with_the_name_of_a_request_is_a_notification(method: str) -> None:
+    Talk(State.READY).hears({"method": method}).tells("told", method, None)
+
+
+def test_a_client_that_skips_the_handshake_is_served() -> None:
+    Talk().hears({"id": 1, "method": "tools/list"}).tells("called", 1, "tools/list", None)
+
+
+def test_a_client_may_greet_again_on_the_same_link() -> None:
+    """It restarted behind a wrapper that kept the pipe."""
+    talk = Talk(State.READY).hears(INITIALIZE).tells("opened", 0, {"protocolVersion": "2025-11-25"})
+    talk.peer.answer(0, b"{}")
+    talk.hears(INITIALIZED).tells("confirmed")
+
+
+def test_our_question_gets_its_answer_once() -> None:
+    talk = Talk(State.READY)
+    assert talk.peer.ask("roots/list", None) == (1, b'{"jsonrpc":"2.0","id":1,"method":"roots/list"}\n')
+    assert talk.peer.ask("sampling/createMessage", b"{}")[0] == 2
+    talk.hears({"id": 2, "error": {"code": -1}}).tells("refused", 2, {"code": -1})
+    talk.hears({"id": 1, "result": {"roots": []}}).tells("answered", 1, {"roots": []})
+    talk.hears({"id": 1, "result": {}}).does_nothing()
+
+
+@pytest.mark.parametrize(
+    "reply", [{"id": 5, "result": {}}, {"id": "1", "result": {}}, {"id": None, "error": {}}, {"id": 5}]
+)
+def test_an_answer_to_nothing_is_dropped(reply: dict[str, Any]) -> None:
+    talk = Talk(State.READY)
+    talk.peer.ask("roots/list", None)
+    talk.hears(reply).does_nothing()
+
+
+def test_an_answer_nobody_waits_for_any_more_is_dropped() -> None:
+    talk = Talk(State.READY)
+    id, _ = talk.peer.ask("roots/list", None)
+    talk.peer.forget(id)
+    talk.hears({"id": id, "result": {}}).does_nothing()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b'{"id":1}', "a message needs a method, a result or an error"),
+        (b'{"id":1,"result":}', "the message is not valid JSON"),
+    ],
+)
+def test_an_unreadable_answer_fails_our_question(line: bytes, message: str) -> None:
+    """Even while a request of the client's has the same number."""
+    talk = Talk(State.READY).hears({"id": 1, "method": "m"})
+    talk.peer.ask("roots/list", None)
+    talk.hears(line)
+    assert talk.event[:2] == ("refused", 1)
+    assert talk.event[2]["message"] == message
+    talk.hears(line).does_nothing()
+    assert talk.peer.answer(1, b"{}") is not None
+
+
+def test_noise_is_answered_with_an_error_without_an_id() -> None:
+    error = {"code": -32700, "message": "the message is not valid JSON"}
+    Talk(State.READY).hears(b"hello").sends(id=None, error=error)
+
+
+def test_after_the_end_nothing_is_answered() -> None:
+    talk = Talk(State.READY).hears({"id": 7, "method": "m"})
+    talk.peer.ask("roots/list", None)
+    talk.peer.close()
+    assert talk.peer.answer(7, b"{}") is None
+    talk.hears({"id": 1, "result": {}}).does_nothing()
+    talk.hears(b"hello").does_nothing()
+    assert repr(talk.peer) == "ClientPeer(closed, 0 in flight, 0 asked)"
+
+
+def test_a_malformed_record_is_taken_as_it_is() -> None:
+    """A line that was too long for the buffer."""
+    peer = ClientPeer()
+    assert peer.receive(Malformed(4, False, -32600, "too long")) is None
+    assert json.loads(peer.outbox[0])["id"] == 4
+
+
+def test_params_are_handed_over_raw() -> None:
+    event = ClientPeer().receive(parse(b'{"id":1,"method":"m","params":{"a":1.50}}'))
+    assert event == Called(1, "m", Raw(b'{"a":1.50}'))

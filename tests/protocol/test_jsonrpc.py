@@ -1,0 +1,251 @@
+"""Bytes become messages and messages bytes, whatever the bytes are."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import Raw
+
+from callmux.protocol import jsonrpc
+from callmux.protocol.jsonrpc import (
+    INVALID_REQUEST,
+    PARSE_ERROR,
+    Batch,
+    Failure,
+    Malformed,
+    Message,
+    Notification,
+    Request,
+    Response,
+    RpcError,
+    parse,
+)
+
+
+def shown(message: Message) -> Any:
+    """A message as plain values."""
+    match message:
+        case Request(id, method, params):
+            return "request", id, method, params and bytes(params)
+        case Notification(method, params):
+            return "notification", method, params and bytes(params)
+        case Response(id, result):
+            return "response", id, bytes(result)
+        case Failure(id, error):
+            return "failure", id, bytes(error)
+        case Malformed(id, is_response, code):
+            return "malformed", id, is_response, code
+        case Batch(messages):
+            return [shown(m) for m in messages]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b'{"jsonrpc":"2.0","id":1,"method":"m"}', ("request", 1, "m", None)),
+        (
+            b'{"jsonrpc":"2.0","id":"a","method":"m","params":{"x": 1.50}}',
+            ("request", "a", "m", b'{"x": 1.50}'),
+        ),
+        (b'{"id":1,"method":"m"}', ("request", 1, "m", None)),
+        (b'{"id":1,"method":"m","params":null}', ("request", 1, "m", b"null")),
+        (b'{"method":"m","id":1,"result":2,"x":3}', ("request", 1, "m", None)),
+        (b'{"method":"m"}', ("notification", "m", None)),
+        (b'{"method":"m","params":[1]}', ("notification", "m", b"[1]")),
+        (b'{"id":1,"result":{"a":"\xc3\xa4"}}', ("response", 1, b'{"a":"\xc3\xa4"}')),
+        (b'{"id":1,"result":null}', ("response", 1, b"null")),
+        (b'{"id":1,"error":{"code":1}}', ("failure", 1, b'{"code":1}')),
+        (b'{"id":1,"result":1,"error":{}}', ("failure", 1, b"{}")),
+        (b'{"id":null,"error":{}}', ("failure", None, b"{}")),
+        (b'{"error":{}}', ("failure", None, b"{}")),
+        (b' \t{"id" : 1 , "method" : "m"}\r', ("request", 1, "m", None)),
+    ],
+)
+def test_a_good_line_is_read(line: bytes, expected: Any) -> None:
+    """Bodies stay the bytes that came."""
+    assert shown(parse(line)) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b'{"id":5.0,"method":"m"}', ("request", 5, "m", None)),
+        (b'{"id":5e1,"method":"m","params":[NaN]}', ("request", 50, "m", b"[null]")),
+        (b'{"id":5.0,"method":"m","params":[NaN]}', ("request", 5, "m", b"[null]")),
+        (
+            b'{"id":123456789012345678901234567890,"method":"m"}',
+            ("request", 123456789012345678901234567890, "m", None),
+        ),
+        (b'{"id":1,"result":[NaN,Infinity,-Infinity,1.5]}', ("response", 1, b"[null,null,null,1.5]")),
+        (b'{"id":1,"result":{"\\ud83d":["\\udc00x"]}}', None),
+        (b'{"id":1,"result":"a\xffb"}', ("response", 1, '"a\ufffdb"'.encode())),
+        (b'{"method":"m","params":{"a":"\xed\xa0\x80"}}', None),
+    ],
+)
+def test_a_line_that_only_lenient_readers_take_is_relayed(line: bytes, expected: Any) -> None:
+    """Half a surrogate pair, NaN and bytes that are no UTF-8 are replaced; nothing else changes."""
+    message = parse(line)
+    assert not isinstance(message, Malformed | Batch)
+    if expected is not None:
+        assert shown(message) == expected
+    else:
+        body = message.result if isinstance(message, Response) else message.params
+        assert body is not None
+        assert "\ufffd" in bytes(body).decode()
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b"Server listens on port 3000", (None, True, PARSE_ERROR)),
+        (b"\xff\xfe", (None, True, PARSE_ERROR)),
+        (b'{"id":7,"method":"m"', (7, False, PARSE_ERROR)),
+        (b'{"id":"x","method":"m",}', ("x", False, PARSE_ERROR)),
+        (b'{"params":{"id":3,"method":"deep"},"id":7,"result":}', (7, True, PARSE_ERROR)),
+        (b'{"a":"id","id":7,"b":\'}', (7, True, PARSE_ERROR)),
+        (b'{"id":[7],}', (None, True, PARSE_ERROR)),
+        (b'{"id":-1.5,}', (None, True, PARSE_ERROR)),
+        (b'{"id":"\xff",}', (None, True, PARSE_ERROR)),
+        (b'{"id":nope,}', (None, True, PARSE_ERROR)),
+        (b'{"id":1,"method":"m","params":' + b"9" * 5000 + b"}x", (1, False, PARSE_ERROR)),
+        (b"5", (None, False, INVALID_REQUEST)),
+        (b'"x"', (None, False, INVALID_REQUEST)),
+        (b"null", (None, False, INVALID_REQUEST)),
+        (b"[]", (None, False, INVALID_REQUEST)),
+        (b"{}", (None, True, INVALID_REQUEST)),
+        (b'{"id":4}', (4, True, INVALID_REQUEST)),
+        (b'{"id":null,"result":1}', (None, True, INVALID_REQUEST)),
+        (b'{"id":null,"method":"m"}', (None, False, INVALID_REQUEST)),
+        (b'{"id":4,"method":5}', (4, False, INVALID_REQUEST)),
+        (b'{"id":4.5,"method":"m"}', (None, False, INVALID_REQUEST)),
+        (b'{"id":true,"method":"m"}', (None, False, INVALID_REQUEST)),
+        (b'{"id":{"a":1},"result":1}', (None, True, INVALID_REQUEST)),
+        (b'{"id":Infinity,"method":"m"}', (None, False, INVALID_REQUEST)),
+        (b'{"id":4,"method":"m","params":' + b"[" * 9999 + b"]" * 9999 + b"}", (4, False, INVALID_REQUEST)),
+        (b'{"id":4,"result":[NaN,' + b"[" * 700 + b"]" * 700 + b"]}", (4, True, INVALID_REQUEST)),
+    ],
+)
+def test_a_line_that_cannot_be_relayed_keeps_its_id_and_kind(line: bytes, expected: Any) -> None:
+    """So that whoever waits for that id is told, and nobody else."""
+    message = parse(line)
+    assert shown(message) == ("malformed", *expected)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b'[{"method":"m"},{"id":1,"method":"n"}]', [("notification", "m", None), ("request", 1, "n", None)]),
+        (b'[{"id":1,"result":NaN},{"method":"m"}]', [("response", 1, b"null"), ("notification", "m", None)]),
+        (b"[1]", [("malformed", None, False, INVALID_REQUEST)]),
+        (b"[[]]", [("malformed", None, False, INVALID_REQUEST)]),
+        (b"[" * 300 + b"]" * 300, [("malformed", None, False, INVALID_REQUEST)]),
+        (
+            b'[{"id":3,"method":"m","params":{"a":NaN,"b":' + b"[" * 700 + b"]" * 700 + b"}}]",
+            [("malformed", 3, False, INVALID_REQUEST)],
+        ),
+        (
+            b'[{"id":true,"result":{"a":NaN,"b":' + b"[" * 700 + b"]" * 700 + b"}}]",
+            [("malformed", None, True, INVALID_REQUEST)],
+        ),
+    ],
+)
+def test_a_batch_is_read_part_by_part(line: bytes, expected: Any) -> None:
+    """A part that is none does not spoil the others."""
+    assert shown(parse(line)) == expected
+
+
+@pytest.mark.parametrize("filler", [b'\\"', b"a", b'"a",', b"\\", b'{"a":'])
+def test_a_broken_line_costs_time_in_proportion_to_its_length(filler: bytes) -> None:
+    """One megabyte of quotes in a string that never ends must not hold the loop up."""
+    line = b'{"id":1,"result":"' + filler * (1_000_000 // len(filler))
+    began = time.process_time()
+    message = parse(line)
+    assert time.process_time() - began < 5
+    assert isinstance(message, Malformed)
+    assert message.id == 1
+
+
+@pytest.mark.parametrize(
+    ("head", "id"),
+    [
+        (b'{"jsonrpc":"2.0","id":12,"result":{"text":"a \\"id\\": 9, }} , \\"id\\":9', 12),
+        (b'{"id":12,"result":"abc\\', 12),
+        (b'{"result":{"id":4},"id":12', None),
+        (b'{"result":{"id":4},"id":"12', None),
+        (b'{"result":{"id":4},"i', None),
+    ],
+)
+def test_an_oversized_line_is_known_by_its_head(head: bytes, id: object) -> None:
+    """An id that is cut off may be somebody else's: then there is none."""
+    message = jsonrpc.oversized(head, 100)
+    assert message == Malformed(id, True, INVALID_REQUEST, "the message is larger than 100 bytes")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (b'{"code":-1,"message":"no"}', -1, "no"),
+        (b'{"message":"no"}', -32603, "no"),
+        (b"{}", -32603, ""),
+        (b'"boom"', -32603, 'an error of unknown shape: "boom"'),
+        (b'{"code":"x"}', -32603, 'an error of unknown shape: {"code":"x"}'),
+        (b"null", -32603, "an error of unknown shape: null"),
+    ],
+)
+def test_an_error_of_any_shape_is_read(error: bytes, code: int, message: str) -> None:
+    read = jsonrpc.read_error(Raw(error))
+    assert (read.code, read.message) == (code, message)
+
+
+def test_data_of_an_error_stays_raw() -> None:
+    read = jsonrpc.read_error(Raw(b'{"code":1,"message":"m","data":{"n": 1.50}}'))
+    assert bytes(read.data) == b'{"n": 1.50}'
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (jsonrpc.request(1, "m", None), {"jsonrpc": "2.0", "id": 1, "method": "m"}),
+        (jsonrpc.request("ä", 'a"b', b"{}"), {"jsonrpc": "2.0", "id": "ä", "method": 'a"b', "params": {}}),
+        (
+            jsonrpc.request(10**30, "m", Raw(b"[1]")),
+            {"jsonrpc": "2.0", "id": 10**30, "method": "m", "params": [1]},
+        ),
+        (jsonrpc.notification("m", None), {"jsonrpc": "2.0", "method": "m"}),
+        (jsonrpc.notification("m", b'{"a":1}'), {"jsonrpc": "2.0", "method": "m", "params": {"a": 1}}),
+        (jsonrpc.response(3, Raw(b"7")), {"jsonrpc": "2.0", "id": 3, "result": 7}),
+        (
+            jsonrpc.failure(None, -1, "m"),
+            {"jsonrpc": "2.0", "id": None, "error": {"code": -1, "message": "m"}},
+        ),
+        (
+            jsonrpc.failure("x", -1, "m", None),
+            {"jsonrpc": "2.0", "id": "x", "error": {"code": -1, "message": "m", "data": None}},
+        ),
+        (jsonrpc.failure_raw(1, Raw(b'"e"')), {"jsonrpc": "2.0", "id": 1, "error": "e"}),
+    ],
+)
+def test_what_we_send_is_one_line_of_json(line: bytes, expected: Any) -> None:
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    assert json.loads(line) == expected
+
+
+def test_a_body_leaves_as_the_bytes_that_came() -> None:
+    """Digits survive: 1.50 is not 1.5."""
+    message = parse(b'{"id":1,"result":{"a":1.50,"b":1e400,"c":12345678901234567890}}')
+    assert isinstance(message, Response)
+    assert jsonrpc.response(2, message.result) == (
+        b'{"jsonrpc":"2.0","id":2,"result":{"a":1.50,"b":1e400,"c":12345678901234567890}}\n'
+    )
+
+
+def test_an_rpc_error_says_what_the_wire_says() -> None:
+    assert msgspec.json.decode(RpcError(-1, "no").encoded()) == {"code": -1, "message": "no"}
+    error = RpcError(-1, "no", {"a": 1})
+    assert msgspec.json.decode(error.encoded()) == {"code": -1, "message": "no", "data": {"a": 1}}
+    assert str(error) == "no"

@@ -1,0 +1,60 @@
+"""Params are changed in the one place they must be; the rest stays as it came."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec import Raw
+
+from callmux.protocol.params import members, progress_token, with_progress_token
+
+
+def test_members_stay_raw_and_in_order() -> None:
+    read = members(b'{"z": 1.50, "a": {"x" : 1}}')
+    assert [(k, bytes(v)) for k, v in read.items()] == [("z", b"1.50"), ("a", b'{"x" : 1}')]
+
+
+@pytest.mark.parametrize("params", [None, b"null", b"[1]", b'"x"', b"5", b"{broken", b""])
+def test_what_is_no_object_has_no_members(params: bytes | None) -> None:
+    assert members(params) == {}
+
+
+@pytest.mark.parametrize(
+    ("meta", "token"),
+    [
+        (b'{"progressToken":"a"}', b'"a"'),
+        (b'{"progressToken":0}', b"0"),
+        (b'{"progressToken": 12345678901234567890123 }', b"12345678901234567890123"),
+        (b'{"progressToken":null}', None),
+        (b'{"progressToken":1.5}', None),
+        (b'{"progressToken":true}', None),
+        (b'{"progressToken":["a"]}', None),
+        (b"{}", None),
+        (b"null", None),
+    ],
+)
+def test_a_token_is_a_string_or_an_integer(meta: bytes, token: bytes | None) -> None:
+    read = progress_token(Raw(meta))
+    assert (read and bytes(read)) == token
+    assert progress_token(None) is None
+
+
+@pytest.mark.parametrize(
+    ("params", "token", "expected"),
+    [
+        (None, 7, b'{"_meta":{"progressToken":7}}'),
+        (b'{"a":1.50}', 7, b'{"a":1.50,"_meta":{"progressToken":7}}'),
+        (
+            b'{"_meta":{"progressToken":"c","k":[ 1]},"a":1}',
+            7,
+            b'{"_meta":{"progressToken":7,"k":[ 1]},"a":1}',
+        ),
+        (b'{"_meta":null,"a":1}', 7, b'{"_meta":{"progressToken":7},"a":1}'),
+        (b'{"_meta":{"progressToken":"c","k":2},"a":1}', None, b'{"_meta":{"k":2},"a":1}'),
+        (b'{"_meta":{"progressToken":"c"},"a":1}', None, b'{"a":1}'),
+        (b'{"a":1}', None, b'{"a":1}'),
+        (None, None, b"{}"),
+    ],
+)
+def test_the_token_is_set_or_taken_away(params: bytes | None, token: int | None, expected: bytes) -> None:
+    """A client's own token never reaches a server."""
+    assert with_progress_token(params, token) == expected

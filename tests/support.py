@@ -1,0 +1,138 @@
+"""What many tests share: bounded runs of coroutines, a loop whose time is a number, and a fake client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import selectors
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from callmux.clock import Clock
+from callmux.context import CallContext
+
+T = TypeVar("T")
+
+SECONDS = 20.0
+"""Real seconds after which a test has failed."""
+
+
+def run(work: Coroutine[Any, Any, T], seconds: float = SECONDS) -> T:
+    """The result of `work` on a real event loop; fails when it takes longer than `seconds`."""
+
+    async def bounded() -> T:
+        async with asyncio.timeout(seconds):
+            return await work
+
+    return asyncio.run(bounded())
+
+
+def play(work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work` on a loop whose time jumps to the next timer: an hour's wait costs nothing.
+
+    Fails where everything waits and no timer is left. For work in memory only: no threads, no processes.
+    """
+    with asyncio.Runner(loop_factory=PlayedLoop) as runner:
+        return runner.run(work)
+
+
+class _Jumping(selectors.DefaultSelector):
+    """A selector that moves the clock instead of waiting."""
+
+    loop: PlayedLoop
+
+    def select(self, timeout: float | None = None) -> Any:
+        ready = super().select(0)
+        if ready or timeout == 0:
+            return ready
+        if timeout is None:
+            raise AssertionError("everything waits, and nothing will ever happen")
+        self.loop.now += max(timeout, 1e-6)
+        return ready
+
+
+class PlayedLoop(asyncio.SelectorEventLoop):
+    """A loop that begins at 1000 s and whose time passes only by waiting."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        selector = _Jumping()
+        selector.loop = self
+        super().__init__(selector)
+
+    def time(self) -> float:
+        return self.now
+
+
+async def settle(turns: int = 20) -> None:
+    """Lets everything run that can run now."""
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+
+async def until(done: Callable[[], Any], what: str = "it", seconds: float = SECONDS) -> None:
+    """Waits for something that another process or thread does."""
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, f"waited {seconds} s for {what} in vain"
+        await asyncio.sleep(0.005)
+
+
+def eventually(done: Callable[[], Any], what: str = "it", seconds: float = SECONDS) -> None:
+    """`until`, without a loop."""
+    pause = threading.Event()
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, f"waited {seconds} s for {what} in vain"
+        pause.wait(0.005)
+
+
+class FakeClock:
+    """A clock that stands still until a test moves it. `clock` is what the code under test gets."""
+
+    def __init__(self, now: float = 1_700_000_000.0) -> None:
+        self.now = now
+        self.clock = Clock(monotonic=lambda: self.now, wall=lambda: self.now)
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def loop_clock() -> Clock:
+    """A clock that shows the time of the loop it is read in."""
+    return Clock(
+        monotonic=lambda: asyncio.get_running_loop().time(),
+        wall=lambda: 1_700_000_000.0 + asyncio.get_running_loop().time(),
+    )
+
+
+class FakeClient:
+    """A client that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[tuple[str, Any]] = []
+
+    def notify(self, method: str, params: bytes | None) -> None:
+        self.notes.append((method, params and json.loads(params)))
+
+
+def context(**more: Any) -> CallContext:
+    """The circumstances of a request of nobody in particular."""
+    more.setdefault("client", FakeClient())
+    return CallContext(**more)
+
+
+def python(*arguments: str | Path, **more: Any) -> subprocess.Popen[bytes]:
+    """A Python process of our interpreter with pipes on all sides, unless `more` says otherwise."""
+    options: dict[str, Any] = {
+        "stdin": subprocess.PIPE,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        **more,
+    }
+    return subprocess.Popen([sys.executable, *map(str, arguments)], **options)
