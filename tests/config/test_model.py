@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 
-from callmux.config.check import keys
+from callmux.config.check import check_document, keys
 from callmux.config.model import Config
 from callmux.config.section import Section
 from callmux.config.servers import StdioServer
@@ -58,3 +60,12 @@ def test_every_key_is_documented(section: type[Section]) -> None:
     """docs/configuration.md has a row for each."""
     text = DOCUMENTATION.read_text("utf-8")
     assert [key for key in keys(section) if f"| `{key}` |" not in text] == []
+
+
+def test_the_examples_of_the_documentation_load() -> None:
+    """Each JSON block is a whole file."""
+    blocks = re.findall(r"```json\n(.*?)```", DOCUMENTATION.read_text("utf-8"), re.DOTALL)
+    assert len(blocks) >= 5
+    for block in blocks:
+        checked = check_document(json.loads(block))
+        assert checked.errors == checked.warnings == []

@@ -27,7 +27,7 @@ def test_defaults() -> None:
 @pytest.mark.parametrize("key", GLOBAL_SHIELD_KEYS)
 def test_the_store_cannot_be_set_for_one_server(key: str) -> None:
     """Whatever the value."""
-    _, problems, warnings = check_server({"command": "x", "responseShield": {key: None}}, "servers.a")
+    _, problems, _ = check_server({"command": "x", "responseShield": {key: None}}, "servers.a")
     assert problems == [f"servers.a.responseShield.{key} is only supported in global responseShield"]
 
 

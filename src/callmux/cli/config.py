@@ -1,0 +1,57 @@
+"""`callmux config schema` and `callmux config check`: the format, and whether a file keeps to it.
+
+Called by `callmux.cli.main`. Both start nothing; `callmux doctor` also asks the servers.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from callmux.cli.console import nearest, print_json, read_switches
+from callmux.config.load import default_config, find_config, load_config
+from callmux.errors import ConfigError, ConfigMissing, UsageError
+
+USAGE = "callmux config schema | callmux config check [--json] [--config PATH]"
+
+
+def run(args: list[str], config_option: str | None) -> int:
+    """Gives the exit code: 1 where `check` finds an error."""
+    action = args[0] if args else ""
+    if action == "schema":
+        read_switches(args[1:], [], USAGE)
+        from callmux.config.schema import config_schema
+
+        print_json(config_schema())
+        return 0
+    if action == "check":
+        return _check("--json" in read_switches(args[1:], ["--json"], USAGE), config_option)
+    if not action:
+        raise UsageError(f"Usage: {USAGE}")
+    raise UsageError(
+        f'Unknown config command "{action}"{nearest(action, ["schema", "check"])}. Usage: {USAGE}'
+    )
+
+
+def _check(as_json: bool, config_option: str | None) -> int:
+    path = find_config(config_option, os.environ, Path.home()) or default_config(Path.home())
+    problems: list[str] = []
+    warnings: list[str] = []
+    try:
+        loaded = load_config(path, os.environ)
+    except ConfigMissing as error:
+        problems = [error.message]
+    except ConfigError as error:
+        problems = error.problems
+    else:
+        warnings = loaded.warnings
+        problems = [server.problem for server in loaded.config.servers.values() if server.problem]
+    if as_json:
+        print_json({"ok": not problems, "configPath": str(path), "issues": problems, "warnings": warnings})
+    else:
+        for problem in problems:
+            print(f"Issue: {problem}")
+        for warning in warnings:
+            print(f"Warning: {warning}")
+        print(f"{path}: {'issues found' if problems else 'ok'}")
+    return 1 if problems else 0

@@ -1,0 +1,62 @@
+"""What the commands share: reading simple options, printing text and JSON.
+
+Called by the other modules of `callmux.cli`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from callmux.errors import UsageError
+
+
+def pretty_json(value: object) -> str:
+    """JSON with two blanks of indentation, as everything we print or write."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+def print_json(value: object) -> None:
+    print(pretty_json(value))
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line)
+
+
+def read_switches(args: Sequence[str], allowed: Sequence[str], usage: str) -> set[str]:
+    """The switches given; a command without other arguments uses this.
+
+    Args:
+        args: What follows the command.
+        allowed: The switches it has.
+        usage: A line such as `callmux init [--force]`.
+
+    Raises:
+        UsageError: Something else is there; names the nearest switch.
+    """
+    for word in args:
+        if word not in allowed:
+            kind = "option" if word.startswith("-") else "argument"
+            raise UsageError(f'Unknown {kind} "{word}"{nearest(word, allowed)}. Usage: {usage}')
+    return set(args)
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """`: did you mean "..."?` without its end, or nothing where no known word is near."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, known, n=1)
+    return f' (did you mean "{near[0]}"?)' if near else ""
+
+
+def labelled(pairs: Mapping[str, Any], indent: str = "  ") -> list[str]:
+    """`key: value` lines; what is None is left out, lists are joined."""
+    return [
+        f"{indent}{key}: {', '.join(value) or '(none)' if isinstance(value, list | tuple) else value}"
+        for key, value in pairs.items()
+        if value is not None
+    ]

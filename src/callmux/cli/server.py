@@ -1,0 +1,129 @@
+"""`callmux server list`: the configured servers, without their secrets.
+
+Called by `callmux.cli.main`. Shows what is written: nothing is started, no reference followed, no variable
+filled in.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from callmux.cli.console import labelled, nearest, print_json, read_switches
+from callmux.config.load import find_config, load_config
+from callmux.config.model import Config
+from callmux.config.redact import mask_command, mask_url
+from callmux.config.servers import HttpServer, StdioServer
+from callmux.errors import ConfigMissing, UsageError
+
+
+def run(args: list[str], config_option: str | None) -> int:
+    """Gives the exit code."""
+    if not args:
+        raise UsageError(f"Usage: callmux server <{'|'.join(ACTIONS)}> ...")
+    if args[0] not in ACTIONS:
+        known = ", ".join(ACTIONS)
+        raise UsageError(
+            f'Unknown server command "{args[0]}"{nearest(args[0], list(ACTIONS))}. There are: {known}'
+        )
+    action = ACTIONS[args[0]]
+    if action is None:
+        raise UsageError(
+            f'"callmux server {args[0]}" is not available yet in this version:'
+            ' edit the configuration file, then run "callmux doctor"'
+        )
+    return action(args[1:], config_option)
+
+
+def _list(args: list[str], config_option: str | None) -> int:
+    as_json = "--json" in read_switches(args, ["--json"], "callmux server list [--json] [--config PATH]")
+    config = Config()
+    path = find_config(config_option, os.environ, Path.home())
+    if path is not None:
+        # A configuration yet to be written has no servers.
+        with suppress(ConfigMissing):
+            config = load_config(path, os.environ, resolve=False).config
+    if as_json:
+        print_json({"servers": [entry(name, server) for name, server in config.servers.items()]})
+    elif not config.servers:
+        print("No downstream servers configured.")
+    else:
+        blocks = ["\n".join([name, *_lines(server)]) for name, server in config.servers.items()]
+        print("\n\n".join(blocks))
+    return 0
+
+
+def entry(name: str, server: StdioServer | HttpServer) -> dict[str, Any]:
+    """A server as `--json` shows it: values of `env` and `headers` never appear."""
+    policy = msgspec.to_builtins(server.cache_policy)
+    common = {
+        "tools": server.tools,
+        "cachePolicy": policy or None,
+        "callTimeoutMs": server.call_timeout_ms,
+        "requestBodyMaxBytes": server.request_body_max_bytes,
+        "disabled": server.disabled or None,
+    }
+    shown: dict[str, Any]
+    if isinstance(server, StdioServer):
+        command, *args = mask_command([server.command, *server.args])
+        shown = {
+            "command": command,
+            "args": args or None,
+            "cwd": server.cwd,
+            "cwdMode": server.cwd_mode,
+            "tools": common.pop("tools"),
+            "envKeys": sorted({*server.env, *server.env_refs}) or None,
+        }
+    else:
+        shown = {
+            "url": mask_url(server.url),
+            "transport": server.transport,
+            "tools": common.pop("tools"),
+            "forwardHeaders": server.forward_headers or None,
+        }
+    return {"name": name, **{key: value for key, value in {**shown, **common}.items() if value is not None}}
+
+
+def _lines(server: StdioServer | HttpServer) -> list[str]:
+    shown: dict[str, Any]
+    if isinstance(server, StdioServer):
+        shown = {
+            "command": " ".join(mask_command([server.command, *server.args])),
+            "cwd": server.cwd,
+            "cwd mode": server.cwd_mode,
+            "env keys": sorted({*server.env, *server.env_refs}) or None,
+        }
+    else:
+        shown = {
+            "url": mask_url(server.url),
+            "transport": server.transport,
+            "forward headers": server.forward_headers or None,
+        }
+    limit = server.request_body_max_bytes
+    return labelled(
+        {
+            **shown,
+            "tools": server.tools,
+            "cache allow": server.cache_policy.allow_tools or None,
+            "cache deny": server.cache_policy.deny_tools or None,
+            "call timeout ms": server.call_timeout_ms,
+            "request body max bytes": "unlimited" if limit == 0 else limit,
+            "disabled": "true" if server.disabled else None,
+        }
+    )
+
+
+ACTIONS: dict[str, Callable[[list[str], str | None], int] | None] = {
+    "list": _list,
+    "add": None,
+    "set": None,
+    "edit": None,
+    "test": None,
+    "remove": None,
+}
+"""Every sub-command; None for those that come with a later version."""

@@ -1,0 +1,187 @@
+"""Finds what is wrong with a configuration and its servers.
+
+Called by `callmux.cli.doctor` with a function that asks a server (`callmux.upstream.probe`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
+
+from msgspec import UNSET
+
+from callmux.config.check import check_document
+from callmux.config.load import LoadedConfig
+from callmux.config.model import Config
+from callmux.config.redact import mask_command, mask_url
+from callmux.config.security import LOOPBACK, BearerAuth, OidcAuth
+from callmux.config.servers import HttpServer, StdioServer
+from callmux.doctor.report import Report, ServerReport
+from callmux.errors import CallmuxError
+
+if TYPE_CHECKING:
+    from callmux.upstream.probe import ProbeResult
+
+
+class Probe(Protocol):
+    """Asks one server for its tools."""
+
+    async def __call__(
+        self, name: str, server: StdioServer | HttpServer, *, timeout_seconds: float, base_dir: Path
+    ) -> ProbeResult: ...
+
+
+async def examine(loaded: LoadedConfig, probe: Probe, env: Mapping[str, str]) -> Report:
+    """Checks the configuration and asks all its servers, at most `maxConcurrency` at a time.
+
+    Each server has `connectTimeoutMs` to connect and list its tools.
+    """
+    config = loaded.config
+    # Shown as written: what stands behind a ${VAR} may be a secret.
+    written = check_document(loaded.document).config.servers
+    slots = asyncio.Semaphore(config.max_concurrency)
+
+    async def ask(name: str, server: StdioServer | HttpServer) -> ServerReport:
+        async with slots:
+            return await _examine_server(name, server, written[name], probe, env, loaded)
+
+    servers = list(await asyncio.gather(*(ask(name, server) for name, server in config.servers.items())))
+    issues = [
+        *config_findings(config),
+        *(f"{server.name}: {issue}" for server in servers for issue in server.issues),
+    ]
+    return Report(
+        ok=not issues,
+        config_path=str(loaded.path),
+        format=loaded.format,
+        server_count=len(servers),
+        cache_ttl_seconds=config.cache_ttl_seconds,
+        max_concurrency=config.max_concurrency,
+        issues=issues,
+        warnings=loaded.warnings,
+        servers=servers,
+    )
+
+
+def config_findings(config: Config) -> list[str]:
+    """What is dangerous or cannot work, apart from the servers."""
+    found: list[str] = []
+    if config.allow_insecure_remote_listener:
+        found.append(
+            "allowInsecureRemoteListener is enabled: a listener on any address may start without auth"
+        )
+    if config.authorization is not None and config.auth is None:
+        found.append("authorization is configured without auth: every tool call will be denied")
+    if isinstance(config.auth, BearerAuth):
+        found += _token_findings(config.auth, "auth")
+    elif isinstance(config.auth, OidcAuth):
+        if urlsplit(config.auth.issuer).scheme != "https":
+            found.append(f'auth.issuer should use https:// in production ("{config.auth.issuer}")')
+        uri = urlsplit(config.auth.jwks_uri)
+        if uri.scheme != "https" and uri.hostname not in (*LOOPBACK, "::1"):
+            found.append(
+                f'auth.jwksUri should use https:// in production ("{mask_url(config.auth.jwks_uri)}")'
+            )
+    if config.management.auth is not None:
+        found += _token_findings(config.management.auth, "management.auth")
+    found += [
+        f'fileReferenceRoots: "{root}" is not a directory'
+        for root in config.file_reference_roots or ()
+        if not os.path.isdir(root)
+    ]
+    return found
+
+
+def _token_findings(auth: BearerAuth, path: str) -> list[str]:
+    found = [
+        f'{path}.tokens["{token.id}"] uses a plaintext token: migrate to hash or tokenRef'
+        for token in auth.tokens
+        if token.token is not None
+    ]
+    ids = [token.id for token in auth.tokens]
+    twice = dict.fromkeys(name for name in ids if ids.count(name) > 1)
+    return found + [f'{path}.tokens contains duplicate token id "{name}"' for name in twice]
+
+
+def find_command(server: StdioServer, env: Mapping[str, str]) -> str | None:
+    """The program a server's command means, or None where there is none that can be run."""
+    if os.sep in server.command or (os.altsep and os.altsep in server.command):
+        path = Path(server.cwd or ".") / server.command
+        return str(path) if path.is_file() and os.access(path, os.X_OK) else None
+    return shutil.which(server.command, path=server.env.get("PATH") or env.get("PATH"))
+
+
+async def _examine_server(
+    name: str,
+    server: StdioServer | HttpServer,
+    written: StdioServer | HttpServer,
+    probe: Probe,
+    env: Mapping[str, str],
+    loaded: LoadedConfig,
+) -> ServerReport:
+    if isinstance(written, StdioServer):
+        shown = " ".join(mask_command([written.command, *written.args]))
+    else:
+        shown = mask_url(written.url)
+    executable = find_command(server, env) if isinstance(server, StdioServer) else None
+    if server.disabled:
+        return ServerReport(name=name, command=shown, status="disabled", executable_path=executable or UNSET)
+    issues = _before_asking(server, executable)
+    tools: list[str] = []
+    if not issues:
+        tools, issues = await _ask(name, server, probe, loaded)
+    return ServerReport(
+        name=name,
+        command=shown,
+        status="error" if issues else "ok",
+        executable_path=executable or UNSET,
+        tool_count=len(tools if server.tools is None else set(tools) & set(server.tools)),
+        issues=issues,
+    )
+
+
+def _before_asking(server: StdioServer | HttpServer, executable: str | None) -> list[str]:
+    if server.problem is not None:
+        return [server.problem]
+    if isinstance(server, StdioServer):
+        if server.cwd is not None and not os.path.isdir(server.cwd):
+            return [f'cwd "{server.cwd}" is not a directory']
+        if executable is None:
+            return [f'command "{server.command}" was not found on PATH']
+    return []
+
+
+async def _ask(
+    name: str, server: StdioServer | HttpServer, probe: Probe, loaded: LoadedConfig
+) -> tuple[list[str], list[str]]:
+    """The tools of a server, and what is wrong with it."""
+    seconds = loaded.config.connect_timeout_ms / 1000
+    try:
+        async with asyncio.timeout(seconds):
+            result = await probe(name, server, timeout_seconds=seconds, base_dir=loaded.base_dir)
+    except TimeoutError:
+        return [], [f"connect/list-tools failed: no answer within {seconds:g} s (connectTimeoutMs)"]
+    except (OSError, CallmuxError) as error:
+        return [], [f"connect/list-tools failed: {error}"]
+    if result.error is not None:
+        return [], [f"connect/list-tools failed: {result.error}"]
+    return result.tools, _unmatched("tools", server.tools or (), result.tools) + _unmatched(
+        "alwaysLoad", server.always_load, result.tools
+    )
+
+
+def _unmatched(key: str, wanted: tuple[str, ...], tools: list[str]) -> list[str]:
+    from difflib import get_close_matches
+
+    found = []
+    for tool in wanted:
+        if tool not in tools:
+            near = get_close_matches(tool, tools, n=1)
+            hint = f': did you mean "{near[0]}"?' if near else ""
+            found.append(f'{key} names "{tool}", which the server does not have{hint}')
+    return found

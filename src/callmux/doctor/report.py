@@ -1,0 +1,84 @@
+"""What `callmux doctor` found, as text and as JSON. Pure.
+
+Made by `callmux.doctor.checks`, printed by `callmux.cli.doctor`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+
+class ServerReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What one server showed.
+
+    Attributes:
+        name: Its key.
+        command: Its command line or URL, secrets hidden.
+        status: Whether it works; a disabled server is not asked.
+        executable_path: Where its command was found.
+        tool_count: Tools that clients see, after the whitelist.
+        issues: What is wrong.
+    """
+
+    name: str
+    command: str
+    status: Literal["ok", "error", "disabled"]
+    executable_path: str | UnsetType = UNSET
+    tool_count: int = 0
+    issues: list[str] = []
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What was found altogether.
+
+    Attributes:
+        ok: Whether there is no issue.
+        config_path: The file, as it was named.
+        format: `native`, `mcpCompatible`, `missing` or `invalid`.
+        issues: Every issue; those of a server start with its name.
+        warnings: What works but is probably not meant.
+        servers: The servers in the order of the file.
+    """
+
+    ok: bool
+    config_path: str
+    format: Literal["native", "mcpCompatible", "missing", "invalid"]
+    server_count: int = 0
+    cache_ttl_seconds: int = 0
+    max_concurrency: int = 0
+    issues: list[str] = []
+    warnings: list[str] = []
+    servers: list[ServerReport] = []
+
+
+def failure(config_path: str, kind: Literal["missing", "invalid"], issues: list[str]) -> Report:
+    """The report on a file that cannot be used."""
+    return Report(ok=False, config_path=config_path, format=kind, issues=issues)
+
+
+def text_lines(report: Report) -> list[str]:
+    """The report for people: everything that JSON says."""
+    lines = [
+        f"Status: {'ok' if report.ok else 'issues found'}",
+        f"Config: {report.config_path}",
+        f"Format: {report.format}",
+        f"Servers: {report.server_count}",
+        f"Cache TTL: {report.cache_ttl_seconds}s",
+        f"Max concurrency: {report.max_concurrency}",
+    ]
+    shown = {f"{server.name}: {issue}" for server in report.servers for issue in server.issues}
+    general = [f"Issue: {issue}" for issue in report.issues if issue not in shown]
+    general += [f"Warning: {warning}" for warning in report.warnings]
+    if general:
+        lines += ["", *general]
+    for server in report.servers:
+        lines += ["", f"[{server.status}] {server.name}", f"  command: {server.command}"]
+        if server.executable_path is not UNSET:
+            lines.append(f"  executable: {server.executable_path}")
+        if server.status != "disabled":
+            lines.append(f"  tools: {server.tool_count}")
+        lines += [f"  issue: {issue}" for issue in server.issues]
+    return lines

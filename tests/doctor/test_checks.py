@@ -1,0 +1,188 @@
+"""What is found in a configuration and its servers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callmux.config.check import check_document
+from callmux.config.load import load_config
+from callmux.config.servers import StdioServer
+from callmux.doctor.checks import Probe, config_findings, examine, find_command
+from callmux.doctor.report import Report
+from callmux.upstream.probe import ProbeResult
+
+SH = {"command": "/bin/sh"}
+
+
+def answering(*tools: str, error: str | None = None) -> Probe:
+    async def probe(name: str, server: object, *, timeout_seconds: float, base_dir: Path) -> ProbeResult:
+        return ProbeResult(list(tools), error)
+
+    return probe
+
+
+async def failing(name: str, server: object, *, timeout_seconds: float, base_dir: Path) -> ProbeResult:
+    raise ConnectionRefusedError(111, "refused")
+
+
+async def silent(name: str, server: object, *, timeout_seconds: float, base_dir: Path) -> ProbeResult:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def never_asked(name: str, server: object, *, timeout_seconds: float, base_dir: Path) -> ProbeResult:
+    raise AssertionError(f"{name} was asked")
+
+
+def report_on(tmp_path: Path, servers: dict[str, Any], probe: Probe, **rest: Any) -> Report:
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps({"servers": servers, **rest}))
+    loaded = load_config(path, {"PATH": "/bin:/usr/bin"})
+    return asyncio.run(examine(loaded, probe, {"PATH": "/bin:/usr/bin"}))
+
+
+def test_a_server_that_answers_is_fine(tmp_path: Path) -> None:
+    """Tools are counted as clients see them."""
+    servers = {"a": {"command": "sh"}, "b": {"url": "http://h/?token=x", "tools": ["t"]}}
+    report = report_on(tmp_path, servers, answering("t", "u"))
+    a, b = report.servers
+    assert report.ok
+    assert (a.status, a.tool_count, a.executable_path) == ("ok", 2, "/bin/sh")
+    assert (b.status, b.tool_count, b.command) == ("ok", 1, "http://h/?token=%5Bredacted%5D")
+
+
+@pytest.mark.parametrize(
+    ("probe", "issue"),
+    [
+        (answering(error="it crashed"), "connect/list-tools failed: it crashed"),
+        (failing, "connect/list-tools failed: [Errno 111] refused"),
+        (silent, "connect/list-tools failed: no answer within 0.05 s (connectTimeoutMs)"),
+    ],
+)
+def test_a_server_that_does_not_answer_is_an_error(tmp_path: Path, probe: Probe, issue: str) -> None:
+    """The original calls it ok, or never comes back."""
+    report = report_on(tmp_path, {"a": SH, "b": SH}, probe, connectTimeoutMs=50)
+    assert not report.ok
+    assert [server.status for server in report.servers] == ["error", "error"]
+    assert report.issues == [f"a: {issue}", f"b: {issue}"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "issue"),
+    [
+        ({"command": "/no/such/program"}, 'command "/no/such/program" was not found on PATH'),
+        ({"command": "no-such-program"}, 'command "no-such-program" was not found on PATH'),
+        ({"command": "/"}, 'command "/" was not found on PATH'),
+        ({**SH, "cwd": "/no/such/place"}, 'cwd "/no/such/place" is not a directory'),
+        ({"command": "${NOT_THERE}"}, "servers.a.command uses ${NOT_THERE}"),
+    ],
+)
+def test_what_cannot_start_is_not_asked(tmp_path: Path, entry: dict[str, Any], issue: str) -> None:
+    report = report_on(tmp_path, {"a": entry}, never_asked)
+    assert report.servers[0].status == "error"
+    assert report.servers[0].issues[0].startswith(issue)
+
+
+def test_a_disabled_server_is_no_error(tmp_path: Path) -> None:
+    servers = {"a": {"command": "/no/such/program", "disabled": True}}
+    report = report_on(tmp_path, servers, never_asked)
+    assert (report.ok, report.servers[0].status) == (True, "disabled")
+
+
+def test_whitelisted_tools_that_are_not_there_are_named(tmp_path: Path) -> None:
+    servers = {"a": {**SH, "tools": ["get_item", "get_itm"], "alwaysLoad": ["zzz"]}}
+    report = report_on(tmp_path, servers, answering("get_item", "create_item"))
+    assert report.issues == [
+        'a: tools names "get_itm", which the server does not have: did you mean "get_item"?',
+        'a: alwaysLoad names "zzz", which the server does not have',
+    ]
+    assert report.servers[0].tool_count == 1
+
+
+def test_values_of_variables_are_not_shown(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps({"servers": {"a": {"command": "/bin/sh", "args": ["${WORD}"]}}}))
+    loaded = load_config(path, {"WORD": "hunter2"})
+    report = asyncio.run(examine(loaded, answering(), {}))
+    assert report.servers[0].command == "/bin/sh ${WORD}"
+
+
+def test_servers_are_asked_a_few_at_a_time(tmp_path: Path) -> None:
+    now, most = 0, 0
+
+    async def probe(name: str, server: object, *, timeout_seconds: float, base_dir: Path) -> ProbeResult:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0)
+        now -= 1
+        return ProbeResult([], None)
+
+    report = report_on(tmp_path, dict.fromkeys("abcdef", SH), probe, maxConcurrency=2)
+    assert [server.name for server in report.servers] == list("abcdef")
+    assert most == 2
+
+
+def findings(**document: Any) -> list[str]:
+    checked = check_document({"servers": {}, **document})
+    assert checked.errors == []
+    return config_findings(checked.config)
+
+
+def oidc(issuer: str, uri: str) -> list[str]:
+    auth = {
+        "mode": "oidc_jwt",
+        "issuer": issuer,
+        "audience": "a",
+        "jwksUri": uri,
+        "allowInsecureJwksUri": True,
+    }
+    return findings(auth=auth)
+
+
+def test_a_configuration_without_dangers() -> None:
+    assert findings() == []
+    assert oidc("https://i", "https://i/j") == oidc("https://i", "http://[::1]/j") == []
+
+
+def test_dangers_are_found() -> None:
+    assert "allowInsecureRemoteListener is enabled" in findings(allowInsecureRemoteListener=True)[0]
+    assert "without auth" in findings(authorization={"rules": [{"effect": "allow"}]})[0]
+    assert "auth.issuer should use https://" in oidc("http://i", "https://i/j")[0]
+    assert "auth.jwksUri should use https://" in oidc("https://i", "http://i/j")[0]
+    assert findings(fileReferenceRoots=["/no/such/place"]) == [
+        'fileReferenceRoots: "/no/such/place" is not a directory'
+    ]
+
+
+def test_tokens_are_looked_at() -> None:
+    tokens = [{"id": "a", "token": "x"}, {"id": "a", "tokenRef": "env:X"}]
+    auth = {"mode": "bearer", "tokens": tokens}
+    assert findings(auth=auth) == [
+        'auth.tokens["a"] uses a plaintext token: migrate to hash or tokenRef',
+        'auth.tokens contains duplicate token id "a"',
+    ]
+    assert findings(management={"auth": auth})[0].startswith("management.auth.tokens")
+
+
+def test_a_command_with_a_separator_counts_from_its_directory(tmp_path: Path) -> None:
+    """There the process starts."""
+    program = tmp_path / "run"
+    program.write_text("#!/bin/sh\n")
+    server = StdioServer(command="./run", cwd=str(tmp_path))
+    assert find_command(server, {}) is None
+    program.chmod(0o755)
+    assert find_command(server, {}) == str(program)
+
+
+def test_the_servers_own_path_wins(tmp_path: Path) -> None:
+    program = tmp_path / "run"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    server = StdioServer(command="run", env={"PATH": str(tmp_path)})
+    assert find_command(server, {"PATH": "/bin"}) == str(program)
