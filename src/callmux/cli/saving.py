@@ -51,6 +51,6 @@ def _replace(target: Path, data: bytes) -> None:
             file.flush()
             os.fsync(descriptor)
         os.replace(temporary, target)
-    except BaseException:
+    finally:
+        # Gone already, unless something went wrong.
         temporary.unlink(missing_ok=True)
-        raise
