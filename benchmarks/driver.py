@@ -11,6 +11,12 @@ import orjson
 import psutil
 
 START_SECONDS = 30
+ANSWER_SECONDS = 60
+
+
+def _give_up(waiter: asyncio.Future[dict[str, Any]], method: str) -> None:
+    if not waiter.done():
+        waiter.set_exception(RuntimeError(f"{method}: no answer within {ANSWER_SECONDS} s"))
 
 
 class _Pipes(asyncio.SubprocessProtocol):
@@ -68,7 +74,8 @@ class Driver:
 
     async def __aenter__(self) -> Self:
         began = time.perf_counter()
-        transport, self._pipes = await asyncio.get_running_loop().subprocess_exec(
+        self._loop = asyncio.get_running_loop()
+        transport, self._pipes = await self._loop.subprocess_exec(
             _Pipes, *self._command, stderr=asyncio.subprocess.DEVNULL
         )
         self._transport = transport
@@ -106,10 +113,12 @@ class Driver:
 
     async def request(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         self._requests += 1
-        waiter = self._pipes.waiting[self._requests] = asyncio.get_running_loop().create_future()
+        waiter = self._pipes.waiting[self._requests] = self._loop.create_future()
         message = {"jsonrpc": "2.0", "id": self._requests, "method": method, "params": params}
         self._stdin.write(orjson.dumps(message) + b"\n")
+        watch = self._loop.call_later(ANSWER_SECONDS, _give_up, waiter, method)
         answer = await waiter
+        watch.cancel()
         if "result" not in answer or answer["result"].get("isError"):
             raise RuntimeError(f"{method} failed: {str(answer)[:300]}")
         result: dict[str, Any] = answer["result"]

@@ -36,7 +36,7 @@ here are the single files at the bottom."""
 LEAVES = LAYERS[-3]
 
 PURE = {"protocol", "config", "errors", "names", "fields", "plan", "context", "upstream.catalogue"}
-"""What decides and touches nothing, and must. Every other module whose docstring says "Pure." is held to it."""
+"""What decides and touches nothing. Every other module whose docstring says "Pure." is held to it too."""
 IMPURE_INSIDE = {"config.load", "config.secrets"}
 IO_MODULES = re.compile(
     r"(asyncio|socket|subprocess|os|pathlib|time|threading|ssl|selectors|signal|select|shutil|tempfile|io"
