@@ -5,6 +5,7 @@ Made by a session for each request and passed, unchanged, through both rings.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -14,8 +15,33 @@ from msgspec import Raw
 class ClientPort(Protocol):
     """The way from an upstream's call back to the one client that caused it."""
 
-    def notify(self, method: str, params: bytes | None) -> None:
+    capabilities: bytes
+    """What the client declared, as canonical JSON; `{}` before it greeted."""
+
+    log_level: str | None
+    """The level it set with `logging/setLevel`, or None."""
+
+    @property
+    def own_lanes(self) -> bool:
+        """It needs connections of its own: it set a log level, and logs name no request."""
+
+    def notify(self, method: str, params: bytes | Raw | None) -> None:
         """Sends a notification, such as progress of the call; dropped once the client is gone."""
+
+    async def ask(
+        self,
+        method: str,
+        params: bytes | Raw | None,
+        progress: Callable[[bytes], None] | None = None,
+    ) -> bytes | Raw:
+        """Asks the client something a server wants to know.
+
+        Args:
+            progress: Takes the params of the client's progress, under the server's own token.
+
+        Raises:
+            RpcError: It refuses, or is gone.
+        """
 
 
 class CallContext(msgspec.Struct, frozen=True, kw_only=True):

@@ -69,9 +69,14 @@ class UpstreamUnavailable(CallmuxError):
 
 
 class ToolCallFailed(CallmuxError):
-    """The server, or the way to it, failed the call."""
+    """The server, or the way to it, failed the call.
+
+    Attributes:
+        rpc: The raw `error` member, where the server itself answered with a JSON-RPC error.
+    """
 
     code = "tool_call_failed"
+    rpc: bytes | None = None
 
 
 class ToolCallAborted(CallmuxError):

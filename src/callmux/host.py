@@ -1,34 +1,57 @@
 """What lives as long as the process: the pool, the sessions, and the current runtime.
 
-Called by the run modes of `callmux.cli`. A reload builds a whole new runtime, swaps it in, and lets the
-old one's servers drain; sessions never notice but for list changes.
+Called by the run modes of `callmux.cli`. A reload builds a whole new runtime, swaps it in, and lets the old
+one's servers drain; sessions never notice but for list changes.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+from msgspec import Raw
+
 from callmux import __version__
 from callmux.clock import Clock
 from callmux.config.model import Config
+from callmux.context import ClientPort
 from callmux.errors import StartupFailed
+from callmux.protocol.jsonrpc import INTERNAL_ERROR, RpcError
+from callmux.protocol.params import members
+from callmux.router.greeting import greeting, transparent_greeting
+from callmux.router.offers import Offers
 from callmux.router.router import Router
 from callmux.runtime import Runtime
-from callmux.session.dispatch import Dispatch
+from callmux.session.dispatch import LEVELS, Dispatch
 from callmux.session.session import Session
+from callmux.session.subscriptions import Subscriptions
+from callmux.tasks import TaskSet
+from callmux.upstream.failures import CallFailure
 from callmux.upstream.guardian import Guardian
 from callmux.upstream.links.opening import Surroundings
 from callmux.upstream.pool import Pool
+from callmux.upstream.resources import Place
 from callmux.upstream.server import Server
 
 log = logging.getLogger(__name__)
 
+GREETING_SECONDS = 0.5
+"""How long `initialize` waits for servers that are still starting, so that it can pass on their instructions."""
+
+_CHANGES = {
+    "tools": "notifications/tools/list_changed",
+    "prompts": "notifications/prompts/list_changed",
+    "resources": "notifications/resources/list_changed",
+    "resourceTemplates": "notifications/resources/list_changed",
+}
+
 
 def startup_failed(servers: list[Server]) -> StartupFailed:
     """What `strictStartup` makes of servers that are not connected."""
-    reasons = "; ".join(f"{server.name}: {server.error}" for server in servers)
+    reasons = "; ".join(f"{server.name}: {server.health.error}" for server in servers)
     return StartupFailed(f"downstream startup failed: {reasons}")
 
 
@@ -40,6 +63,12 @@ class Host:
         base_dir: Where relative `file:` references start.
         env: The environment.
         show: Takes a server's name and a line it wrote to stderr.
+        single: There will only ever be one session (stdio), so nothing needs connections of its own.
+
+    Attributes:
+        runtime: The current runtime.
+        dispatch: The handler of every session.
+        strict_failure: Set once `strictStartup` has found servers that cannot be started.
     """
 
     def __init__(
@@ -48,45 +77,122 @@ class Host:
         base_dir: Path,
         env: dict[str, str],
         show: Callable[[str, str], None],
+        *,
+        single: bool,
         clock: Clock | None = None,
     ) -> None:
         self._clock = clock or Clock()
         self._namespace = env.get("CALLMUX_NAMESPACE") or None
+        self._single = single
         around = Surroundings(env=env, base_dir=base_dir, guardian=Guardian(), show=show)
         self._pool = Pool(around, {"name": "callmux", "version": __version__}, self._clock)
         self._pool.changed = self._changed
+        self._pool.told = self._told
+        self._tasks = TaskSet("host")
         self._sessions: set[Session] = set()
         self._started = False
+        self._first: Session | None = None
+        self.subscriptions = Subscriptions(self._keep)
+        self.strict_failure: asyncio.Future[StartupFailed] = asyncio.get_running_loop().create_future()
         self.runtime = Runtime(config, self._pool, self._namespace, self._clock)
-        self.dispatch = Dispatch(self._router, self.start)
+        self.dispatch = Dispatch(self)
 
-    def _router(self) -> Router:
+    @property
+    def router(self) -> Router:
+        self.start(None)
         return self.runtime.router
 
-    def start(self) -> None:
-        """Begins to connect all servers; again without effect."""
+    @property
+    def offers(self) -> Offers:
+        self.start(None)
+        return self.runtime.offers
+
+    def start(self, session: Session | None) -> None:
+        """Begins to connect all servers, on behalf of the first client; again without effect."""
         if not self._started:
             self._started = True
-            self.runtime.start()
+            if session is None and self._single and len(self._sessions) == 1:
+                session = next(iter(self._sessions))
+            self._first = session
+            self._start(self.runtime)
+            if self.runtime.config.strict_startup:
+                self._tasks.spawn(self._check_start())
+
+    def _start(self, runtime: Runtime) -> None:
+        first = self._first
+        capabilities = first.capabilities if first is not None else b"{}"
+        runtime.start(capabilities, first if self._single else None)
+
+    async def _check_start(self) -> None:
+        await self.runtime.settled()
+        if (failed := self.runtime.failed()) and not self.strict_failure.done():
+            self.strict_failure.set_result(startup_failed(failed))
 
     def add(self, session: Session) -> None:
         """This session is told of list changes from now on."""
         self._sessions.add(session)
 
-    def remove(self, session: Session) -> None:
+    async def remove(self, session: Session) -> None:
+        """The session is over: what it held is given up."""
         self._sessions.discard(session)
+        await session.close()
+        self.dispatch.closed(session)
+        await self.subscriptions.forget(session, self.runtime.offers)
+        self._pool.forget(session)
+
+    async def greet(self, session: Session, version: str) -> bytes:
+        """The result of `initialize`: at once, or almost (`GREETING_SECONDS`); in the transparent mode, as soon
+        as the server itself has said what it is."""
+        self.start(session)
+        runtime = self.runtime
+        strict = runtime.config.strict_startup
+        limit = None if runtime.is_transparent or strict else GREETING_SECONDS
+        try:
+            async with asyncio.timeout(limit):
+                await runtime.settled()
+            complete = True
+        except TimeoutError:
+            complete = False
+        if strict and (failed := runtime.failed()):
+            raise RpcError(INTERNAL_ERROR, startup_failed(failed).message)
+        up = {name: server.offer for name, server in runtime.servers.items() if server.suite.listed}
+        if runtime.is_transparent and up:
+            return transparent_greeting(version, next(iter(up.values())))
+        complete = complete and not runtime.failed()
+        return greeting(version, up, complete=complete, own=runtime.config.expose_meta_tools)
+
+    async def set_level(self, session: Session) -> None:
+        """Tells every server that knows of logging; one that does not take it keeps its own level."""
+
+        async def tell(server: Server) -> None:
+            connection = server.ready(session)
+            if connection is not None:
+                try:
+                    await server.apply_log_level(connection, session)
+                except CallFailure as failure:
+                    log.warning('"%s" does not take the log level: %s', server.name, failure.cause)
+
+        await self.runtime.settled()
+        await asyncio.gather(*(tell(server) for server in self.runtime.servers.values()))
+
+    def pass_on(self, session: Session, method: str, params: Raw | None) -> None:
+        """Hands a client's notification to every server that it has a connection to."""
+        for server in self.runtime.servers.values():
+            connection = server.ready(session)
+            if connection is not None and (self._single or session in connection.attached):
+                connection.notify(method, params)
 
     async def reload(self, config: Config) -> None:
         """Swaps to `config`. Servers whose connection settings are unchanged stay connected.
 
         Raises:
-            StartupFailed: With `strictStartup`, a server of the new configuration could not be started. Nothing
-                changed: the old one goes on.
+            StartupFailed: With `strictStartup`, a server of the new configuration could not be started.
+                Nothing changed: the old one goes on.
         """
         old = self.runtime
         new = Runtime(config, self._pool, self._namespace, self._clock)
         if self._started:
-            new.start()
+            self._start(new)
             await new.settled()
             if config.strict_startup and (failed := new.failed()):
                 self._pool.retain(old.servers.values(), 0)
@@ -99,19 +205,53 @@ class Host:
         """Ends sessions and servers."""
         for session in list(self._sessions):
             await session.close()
+        await self._tasks.cancel()
         await self._pool.close()
 
+    def _keep(self, place: Place, wanted: bool) -> None:
+        if (server := self.runtime.servers.get(place.server)) is not None:
+            if wanted:
+                server.subscriptions.add(place.uri)
+            else:
+                server.subscriptions.discard(place.uri)
+
+    def _told(self, server: Server, method: str, params: Raw | None, client: ClientPort | None) -> None:
+        if method == "notifications/resources/updated":
+            self.subscriptions.updated(server.name, params)
+        elif client is None:
+            log.info('"%s" sent %s, and nothing tells which client it is for', server.name, method)
+        elif method != "notifications/message" or _is_wanted(params, client):
+            client.notify(method, params)
+
     def _changed(self, server: Server) -> None:
-        runtime = self.runtime
-        runtime.forget_catalogue()
+        self.runtime.forget_lists()
         self._tell_changes()
 
     def _tell_changes(self) -> None:
-        """Tells every session whose view of the tools is no longer true, once for each change."""
-        shown: bytes | None = None
+        """Tells every session whose view is no longer true, once for each change and kind."""
+        views: dict[str, bytes] = {}
         for session in self._sessions:
-            if session.tools_seen is not None and session.is_ready:
-                shown = shown or self.runtime.router.current_listing()
-                if shown != session.tools_seen:
-                    session.tools_seen = shown
-                    session.notify("notifications/tools/list_changed", None)
+            if not session.is_ready:
+                continue
+            changed = set()
+            for kind, seen in session.seen.items():
+                if kind not in views:
+                    tools = kind == "tools"
+                    runtime = self.runtime
+                    views[kind] = runtime.router.current_listing() if tools else runtime.offers.current(kind)
+                if seen != views[kind]:
+                    session.seen[kind] = views[kind]
+                    changed.add(_CHANGES[kind])
+            for method in sorted(changed):
+                session.notify(method, None)
+
+
+def _is_wanted(params: Raw | None, client: ClientPort) -> bool:
+    """Whether a log message is at least of the level the client asked for."""
+    if client.log_level is None:
+        return True
+    try:
+        level = msgspec.json.decode(members(params).get("level", b"null"), type=str)
+        return LEVELS.index(level) >= LEVELS.index(client.log_level)
+    except (msgspec.MsgspecError, ValueError):
+        return True

@@ -58,7 +58,8 @@ class PlannedCall(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         server: The server's key in the configuration.
         method: The MCP method, such as `tools/call`.
-        target: The bare tool name (later also a URI or a prompt's name).
+        target: The bare tool name, a prompt's name or a URI.
+        key: The member of the params that the target stands in; None where it stands deeper or nowhere.
         asked: The call as the caller wrote it.
         arguments: What is sent: `asked.arguments`, unless a stage changed them.
         tool: What the catalogue knows of the tool; None for a server that has not listed yet.
@@ -70,6 +71,7 @@ class PlannedCall(msgspec.Struct, frozen=True, kw_only=True):
     server: str
     method: str
     target: str
+    key: str | None = "name"
     asked: ToolCall
     arguments: Raw | None = None
     tool: Tool | None = None

@@ -6,21 +6,27 @@ leases its servers from the pool; it owns what is derived from the configuration
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from callmux.clock import Clock
 from callmux.config.model import Config
+from callmux.context import ClientPort
 from callmux.metatools.engine import Engine
 from callmux.metatools.table import DEFINITIONS, NAMES
+from callmux.protocol.shapes import Tool
 from callmux.rings.limiting import Slots
 from callmux.rings.order import call_stages, request_stages
 from callmux.rings.stage import compose
 from callmux.router.budget import Budgets
 from callmux.router.door import Door
+from callmux.router.offers import Offers
 from callmux.router.router import Router
-from callmux.status import snapshot
+from callmux.status import instance_id, snapshot
 from callmux.upstream.catalogue import Catalogue, ServerTools
+from callmux.upstream.offer import PROMPTS, RESOURCES, TEMPLATES
 from callmux.upstream.pool import Pool
+from callmux.upstream.resources import ResourceIndex, ServerResources
 from callmux.upstream.server import Server, Timing
 
 
@@ -35,13 +41,17 @@ class Runtime:
 
     Attributes:
         servers: Its servers by name, disabled ones left out.
-        router: What its requests lead to.
+        router: What its tool requests lead to.
+        offers: What all its other requests lead to.
     """
 
     def __init__(self, config: Config, pool: Pool, namespace: str | None, clock: Clock) -> None:
         self.config = config
         self._pool = pool
         self._namespace = namespace
+        self._identity = {"instanceId": instance_id(config, os.getcwd())}
+        if namespace:
+            self._identity = {"namespace": namespace, **self._identity}
         timing = Timing(config.connect_timeout_ms / 1000, config.reconnect_policy)
         self.servers: dict[str, Server] = {
             name: pool.lease(name, server, timing)
@@ -49,6 +59,8 @@ class Runtime:
             if not server.disabled
         }
         self._catalogue: Catalogue | None = None
+        self._prompts: Catalogue | None = None
+        self._resources: ResourceIndex | None = None
         limits = {n: s.max_concurrency for n, s in config.servers.items() if s.max_concurrency is not None}
         slots = Slots(config.max_concurrency, limits)
         ring = compose(call_stages(self.servers, slots), send_nothing)
@@ -64,15 +76,34 @@ class Runtime:
             self._door,
             self.catalogue,
             engine,
-            request_stages(),
+            request_stages(plain=self.is_transparent),
             DEFINITIONS if config.expose_meta_tools else [],
             proxied=not config.meta_only,
         )
 
-    def start(self) -> None:
-        """Begins to connect every server, all at once; those that are up already stay as they are."""
+        self.offers = Offers(self._door, self.prompts, self.resources, list(self.servers))
+
+    @property
+    def is_transparent(self) -> bool:
+        """One server, no meta-tools, names left alone: nothing is added to any message."""
+        config = self.config
+        return (
+            len(config.servers) == 1
+            and not config.expose_meta_tools
+            and config.tool_name_limit == 0
+            and not config.response_shield.enabled
+            and not config.schema_compression.enabled
+        )
+
+    def start(self, capabilities: bytes = b"{}", only: ClientPort | None = None) -> None:
+        """Begins to connect every server, all at once; those that are up already stay as they are.
+
+        Args:
+            capabilities: What connections declare: those of the first client.
+            only: The only client this process will ever have, where that is so.
+        """
         for server in self.servers.values():
-            server.start()
+            server.start(capabilities, only)
 
     async def settled(self) -> None:
         """Waits until every server is up or has failed."""
@@ -89,12 +120,51 @@ class Runtime:
                 [self._contribution(name) for name in self.config.servers],
                 name_limit=self.config.tool_name_limit,
                 reserved=NAMES,
+                identity=self._identity,
             )
         return self._catalogue
 
-    def forget_catalogue(self) -> None:
-        """A server lists other tools than before: the catalogue is built anew when it is needed next."""
+    def prompts(self) -> Catalogue:
+        """All prompts as they are now, named by the rules of tools."""
+        if self._prompts is None:
+            contributions = [self._prompts_of(name) for name in self.config.servers]
+            self._prompts = Catalogue(contributions, name_limit=self.config.tool_name_limit, noun="prompt")
+        return self._prompts
+
+    def resources(self) -> ResourceIndex:
+        """All resources as they are now."""
+        if self._resources is None:
+            self._resources = ResourceIndex([self._resources_of(name) for name in self.servers])
+        return self._resources
+
+    def forget_lists(self) -> None:
+        """A server lists something else than before: the indexes are built anew when they are needed next."""
         self._catalogue = None
+        self._prompts = None
+        self._resources = None
+
+    def _prompts_of(self, name: str) -> ServerTools:
+        config = self.config.servers[name]
+        server = self.servers.get(name)
+        items = server.offer.items.get(PROMPTS, ()) if server is not None else ()
+        return ServerTools(
+            server=name,
+            prefix=config.prefix,
+            tools=[Tool(item.raw) for item in items],
+            whitelist=frozenset(config.prompts) if config.prompts is not None else None,
+            listed=server.suite.listed if server is not None else False,
+            disabled=config.disabled,
+        )
+
+    def _resources_of(self, name: str) -> ServerResources:
+        offer = self.servers[name].offer
+        return ServerResources(
+            server=name,
+            resources=offer.items.get(RESOURCES, ()),
+            templates=offer.items.get(TEMPLATES, ()),
+            allowed=self.config.servers[name].resources,
+            serves=offer.has("resources"),
+        )
 
     def _contribution(self, name: str) -> ServerTools:
         config = self.config.servers[name]

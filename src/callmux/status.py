@@ -14,8 +14,9 @@ import msgspec
 
 from callmux.config.model import Config
 from callmux.config.servers import HttpServer, StdioServer
+from callmux.upstream.health import State
 from callmux.upstream.pool import Pool
-from callmux.upstream.server import Server, State
+from callmux.upstream.server import Server
 
 
 def instance_id(config: Config, cwd: str) -> str:
@@ -64,7 +65,7 @@ def snapshot(
 
 def _is_up(server: Server) -> bool:
     """A server that was connected once stays among the servers, whatever its state; its tools stay listed."""
-    return server.state is State.CONNECTED or server.suite.listed
+    return server.health.state is State.CONNECTED or server.suite.listed
 
 
 def _server(name: str, config: Config, server: Server) -> dict[str, Any]:

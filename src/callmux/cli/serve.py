@@ -75,14 +75,11 @@ def run_loop(work: Coroutine[Any, Any, int]) -> int:
 
 
 async def _serve(config: Config, path: Path | None, env: dict[str, str]) -> int:
-    host = Host(config, path.parent if path else Path.cwd(), env, _show)
+    host = Host(config, path.parent if path else Path.cwd(), env, _show, single=True)
     stopped = _stop_signals()
+    failed = asyncio.Event()
+    host.strict_failure.add_done_callback(lambda _: failed.set())
     try:
-        if config.strict_startup:
-            host.start()
-            await host.runtime.settled()
-            if failed := host.runtime.failed():
-                raise startup_failed(failed)
         transport = StdioTransport(lambda message: session.receive(message))
         session = Session(host.dispatch, transport.send)
         host.add(session)
@@ -95,15 +92,22 @@ async def _serve(config: Config, path: Path | None, env: dict[str, str]) -> int:
         # What exists by now lives as long as the process: the collector need not look at it again.
         gc.collect()
         gc.freeze()
-        await first_of(transport.ended, transport.gone, stopped)
+        await first_of(transport.ended, transport.gone, stopped, failed)
         if watching is not None:
             watching.cancel()
+        if config.strict_startup and not stopped.is_set():
+            # Whoever only tries whether everything starts closes stdin at once.
+            host.start(session)
+            await host.runtime.settled()
+            if down := host.runtime.failed():
+                raise startup_failed(down)
         if transport.ended.is_set() and not stopped.is_set():
             await first_of(session.quiet, transport.gone, stopped, seconds=LAST_ANSWERS_SECONDS)
         await session.close()
         await transport.flush(1.0)
         return 0
     finally:
+        host.strict_failure.cancel()
         await host.close()
 
 

@@ -23,6 +23,8 @@ class CommonServer(Section, frozen=True, kw_only=True):
             `streamable-http`) and `sse` for a URL. Needed by nobody; it must fit the rest of the entry.
         tools: The tools that exist for clients, by the names the server gives them; all where absent, none
             where empty.
+        prompts: The prompts that exist for clients, by the names the server gives them; all where absent.
+        resources: The resources that exist for clients: URIs or patterns with `*`; all where absent.
         always_load: Tools that clients with deferred tools should load at once.
         prefix: What stands before `__` in the names of its tools; the server's key where absent, nothing
             where empty.
@@ -40,6 +42,8 @@ class CommonServer(Section, frozen=True, kw_only=True):
 
     type: kinds.ServerType | None = None
     tools: tuple[kinds.Text, ...] | None = None
+    prompts: tuple[kinds.Text, ...] | None = None
+    resources: tuple[kinds.Text, ...] | None = None
     always_load: tuple[kinds.Text, ...] = ()
     prefix: kinds.Prefix | None = None
     cache_policy: CachePolicy = CachePolicy()

@@ -217,6 +217,10 @@ class ClientPeer:
         self.in_flight.discard(id)
         return jsonrpc.failure_raw(id, error)
 
+    def next_id(self) -> int:
+        """The id our next request will have: also its progress token, which stands in its params."""
+        return self._next + 1
+
     def ask(self, method: str, params: bytes | Raw | None) -> tuple[int, bytes]:
         """A request of ours: its id and its line. The answer comes as `Replied`."""
         self._next += 1

@@ -37,6 +37,16 @@ def json_in(text: str) -> Raw | None:
         return None
 
 
+_ENCODER = msgspec.json.Encoder()
+
+
+def with_member(raw: bytes, key: str, value: object) -> bytes:
+    """The JSON object `raw` with one member set; the others stay as they are, in their order."""
+    members: dict[str, Any] = dict(_MEMBERS.decode(raw))
+    members[key] = value
+    return _ENCODER.encode(members)
+
+
 class ResultHead(msgspec.Struct, rename="camel"):
     """The members of a result that a stage may ask for (`CallToolResult`, MCP 2025-11-25, server/tools)."""
 

@@ -1,20 +1,28 @@
-"""Exceptions become MCP results: the only place where they do.
+"""Exceptions become MCP results or JSON-RPC errors: the only place where they do.
 
-Used twice: as the outermost request stage, and by `callmux.router.door` around each child of a fan-out.
+Used by the outermost request stage, around each child of a fan-out (`callmux.router.door`), and for the methods
+whose failures MCP reports as JSON-RPC errors (`callmux.router.offers`).
 """
 
 from __future__ import annotations
 
 import logging
 
+import msgspec
+
 from callmux.context import CallContext
-from callmux.errors import CallmuxError
+from callmux.errors import CallmuxError, InvalidArguments, ToolCallFailed
 from callmux.plan import Plan
+from callmux.protocol.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, RpcError, read_error
 from callmux.protocol.shapes import Result
 from callmux.rings.envelope import failure
 from callmux.rings.stage import ProceedPlan
 
 log = logging.getLogger(__name__)
+
+URL_ELICITATION_REQUIRED = -32042
+"""The one JSON-RPC error of a tool that a client must see as such: it says what to do before calling again
+(MCP 2025-11-25, client/elicitation, "URL Elicitation Required Error")."""
 
 
 def as_result(error: Exception) -> Result:
@@ -25,11 +33,35 @@ def as_result(error: Exception) -> Result:
     return failure(CallmuxError("callmux failed internally; its log on stderr says more"))
 
 
+def as_rpc_error(error: CallmuxError) -> RpcError:
+    """The JSON-RPC error for `error`: the server's own where it gave one."""
+    if isinstance(error, ToolCallFailed) and error.rpc is not None:
+        own = read_error(msgspec.Raw(error.rpc))
+        return RpcError(own.code, own.message, own.data)
+    code = INVALID_PARAMS if isinstance(error, InvalidArguments) else INTERNAL_ERROR
+    return RpcError(code, error.message, {"code": error.code, **error.details})
+
+
 class Converting:
-    """Request stage: a failed request is an error result, never a broken session."""
+    """Request stage: a failed request is an error result, never a broken session.
+
+    Args:
+        plain: A direct call's JSON-RPC error is passed on as it came (the transparent mode).
+    """
+
+    def __init__(self, plain: bool = False) -> None:
+        self._plain = plain
 
     async def __call__(self, plan: Plan, context: CallContext, proceed: ProceedPlan) -> Result:
         try:
             return await proceed(plan, context)
+        except ToolCallFailed as error:
+            if error.rpc is not None:
+                own = as_rpc_error(error)
+                if self._plain or own.code == URL_ELICITATION_REQUIRED:
+                    raise own from None
+            return as_result(error)
+        except RpcError:
+            raise
         except Exception as error:  # noqa: BLE001 - the outermost stage
             return as_result(error)

@@ -62,7 +62,8 @@ class Slots:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self.release(server)
-            else:
+            elif place in self._queues[server]:
+                # Not there any more where a slot was given back just before: then its turn was skipped.
                 self._queues[server].remove(place)
             raise
 
@@ -90,8 +91,8 @@ class Limiting:
 
     async def __call__(self, call: PlannedCall, context: CallContext, proceed: Proceed) -> Result:
         server = self._servers[call.server]
-        if server.connection is None:
-            await server.acquire(call.target, call.asked.force_reconnect)
+        if server.ready(context.client) is None:
+            await server.acquire(call.target, context.client, call.asked.force_reconnect)
         try:
             async with asyncio.timeout_at(call.deadline):
                 await self._slots.acquire(call.server)

@@ -15,9 +15,13 @@ from callmux.rings.stage import RequestStage, Stage
 from callmux.upstream.server import Server
 
 
-def request_stages() -> Sequence[RequestStage]:
-    """Around each request. Later: tracking, authorizing, formatting, shielding."""
-    return [Converting()]
+def request_stages(*, plain: bool) -> Sequence[RequestStage]:
+    """Around each request. Later: tracking, authorizing, formatting, shielding.
+
+    Args:
+        plain: The transparent mode.
+    """
+    return [Converting(plain)]
 
 
 def call_stages(servers: Mapping[str, Server], slots: Slots) -> Sequence[Stage]:

@@ -38,9 +38,7 @@ class Retrying:
 
     async def __call__(self, call: PlannedCall, context: CallContext, proceed: Proceed) -> Result:
         server = self._servers[call.server]
-        connection = server.connection
-        if connection is None:
-            connection = await server.acquire(call.target, call.asked.force_reconnect)
+        connection = await server.acquire(call.target, context.client, call.asked.force_reconnect)
         try:
             return await send(connection, call, context, call.deadline)
         except CallFailure as failure:
@@ -51,7 +49,7 @@ class Retrying:
         if not again:
             raise to_error(first, call.asked.tool, call.server, safe=call.safe, retried=False) from first
         try:
-            connection = await server.acquire(call.target)
+            connection = await server.acquire(call.target, context.client)
             end = asyncio.get_running_loop().time() + call.seconds
             return await send(connection, call, context, end)
         except UpstreamUnavailable:
@@ -65,7 +63,7 @@ class Retrying:
 
 def _unsure(failure: CallFailure) -> CallFailure:
     """`failure`, said to have begun: one of two attempts may have."""
-    return CallFailure(failure.category, failure.cause, started=True, rpc=failure.rpc)
+    return CallFailure(failure.category, failure.cause, started=True, rpc=failure.rpc, raw=failure.raw)
 
 
 async def send(connection: Connection, call: PlannedCall, context: CallContext, end: float) -> Result:
@@ -74,7 +72,7 @@ async def send(connection: Connection, call: PlannedCall, context: CallContext, 
     Args:
         end: When the answer must be here, by the loop's clock.
     """
-    params: dict[str, Raw | str] = {"name": call.target}
+    params: dict[str, Raw | str] = {} if call.key is None else {call.key: call.target}
     if call.arguments is not None:
         params["arguments"] = call.arguments
     if call.asked.extra:
@@ -83,7 +81,8 @@ async def send(connection: Connection, call: PlannedCall, context: CallContext, 
     if seconds <= 0:
         raise failures.timed_out(f'{call.method} on "{call.server}"', call.seconds * 1000, started=False)
     progress = _progress(context) if context.progress_token is not None else None
-    return Result(await connection.request(call.method, _ENCODER.encode(params), seconds, progress))
+    body = _ENCODER.encode(params)
+    return Result(await connection.request(call.method, body, seconds, context.client, progress))
 
 
 def _progress(context: CallContext) -> Callable[[Raw], None]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
+from msgspec import Raw
+
 from callmux import names
 from callmux.context import CallContext
 from callmux.plan import PlannedCall, ToolCall
@@ -69,6 +71,39 @@ class Door:
             return await self.call(asked, context)
         except Exception as error:  # noqa: BLE001 - the root of one child of a fan-out
             return as_result(error)
+
+    async def send(
+        self,
+        server: str,
+        method: str,
+        target: str,
+        key: str | None,
+        given: Mapping[str, Raw],
+        context: CallContext,
+        safe: bool,
+    ) -> Result:
+        """Makes any other request to a server whose name is known.
+
+        Args:
+            target: What stands in the params under `key`.
+            given: The caller's params; all but `key` pass as they are.
+            safe: Repeating it does no harm.
+
+        Raises:
+            CallmuxError: It failed.
+        """
+        seconds = self._budgets.seconds(server, None)
+        planned = PlannedCall(
+            server=server,
+            method=method,
+            target=target,
+            key=key,
+            asked=ToolCall(tool=target, extra={k: v for k, v in given.items() if k != key}),
+            seconds=seconds,
+            deadline=asyncio.get_running_loop().time() + seconds,
+            safe=safe,
+        )
+        return await self._ring(planned, context)
 
     async def settled(self) -> None:
         """Waits until every server is up or has failed once. Each wait is bounded by its own time-outs."""

@@ -80,8 +80,8 @@ class Router:
             self._listing = catalogue, shown
         return self._listing[1]
 
-    async def call_tool(self, params: Raw | None, context: CallContext) -> Result:
-        """The result of `tools/call`.
+    async def call_tool(self, params: Raw | None, context: CallContext) -> tuple[Result, str | None]:
+        """The result of `tools/call`, and the server that a task-augmented call went to.
 
         Raises:
             RpcError: The params are no such request at all.
@@ -100,12 +100,15 @@ class Router:
             try:
                 plan = meta_tool.read(arguments)
             except CallmuxError as error:
-                return as_result(error)
+                return as_result(error), None
         else:
             extra = {k: v for k, v in members.items() if k not in _KNOWN} if len(members) > 2 else {}
             asked = ToolCall(tool=head.name, arguments=arguments, extra=extra)
             plan = Plan(name=head.name, calls=(asked,))
-        return await self._ring(plan, context)
+        result = await self._ring(plan, context)
+        if "task" in members and not result.is_error:
+            return result, self._catalogue().find(plan.calls[0].tool, plan.calls[0].server).server
+        return result, None
 
     async def _run(self, plan: Plan, context: CallContext) -> Result:
         meta_tool = META_TOOLS.get(plan.name)

@@ -1,75 +1,149 @@
 """Method -> handler, for clients that talk MCP to the servers behind callmux.
 
-Called by sessions; calls the router of whichever runtime is current, so that a reload is not noticed.
+Called by sessions; calls the router and the offers of whichever runtime is current, so that a reload is not
+noticed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import msgspec
 from msgspec import Raw
 
-from callmux import __version__
 from callmux.context import CallContext
 from callmux.protocol import jsonrpc, versions
 from callmux.protocol.jsonrpc import RpcError
+from callmux.protocol.params import members
+from callmux.router.offers import Offers
 from callmux.router.router import Router
 from callmux.session.session import Session
+from callmux.session.subscriptions import Subscriptions
+from callmux.session.tasks import RemoteTasks
+
+LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
+
+
+class Current(Protocol):
+    """The process as a dispatcher needs it: implemented by `callmux.host.Host`."""
+
+    @property
+    def router(self) -> Router: ...
+
+    @property
+    def offers(self) -> Offers: ...
+
+    subscriptions: Subscriptions
+
+    async def greet(self, session: Session, version: str) -> bytes:
+        """Starts what must be started for this client; gives the result of `initialize`."""
+
+    async def set_level(self, session: Session) -> None:
+        """Tells the servers the session's log level."""
+
+    def pass_on(self, session: Session, method: str, params: Raw | None) -> None:
+        """Hands a client's notification to its servers."""
 
 
 class _InitializeParams(msgspec.Struct, rename="camel"):
     protocol_version: str | None = None
+    capabilities: dict[str, Raw] = {}
 
 
-SERVER_INFO = {"name": "callmux", "title": "callmux", "version": __version__}
+_INITIALIZE = msgspec.json.Decoder(_InitializeParams)
+_EMPTY = b"{}"
 
 
 class Dispatch:
     """The methods of MCP.
 
     Args:
-        router: Gives the router of the current configuration.
-        opened: Called when a client greets, before it is answered.
+        current: The process.
     """
 
-    def __init__(self, router: Callable[[], Router], opened: Callable[[], None]) -> None:
-        self._router = router
-        self._opened = opened
+    def __init__(self, current: Current) -> None:
+        self._current = current
+        self._tasks = RemoteTasks()
         self._methods: dict[str, Callable[[Session, Raw | None], Awaitable[bytes]]] = {
             "tools/list": self._list_tools,
             "tools/call": self._call_tool,
+            "prompts/list": lambda s, p: self._list(s, "prompts"),
+            "prompts/get": lambda s, p: self._current.offers.get_prompt(p, CallContext(client=s)),
+            "resources/list": lambda s, p: self._list(s, "resources"),
+            "resources/templates/list": lambda s, p: self._list(s, "resourceTemplates"),
+            "resources/read": lambda s, p: self._current.offers.read_resource(p, CallContext(client=s)),
+            "resources/subscribe": lambda s, p: self._subscribe(s, p, on=True),
+            "resources/unsubscribe": lambda s, p: self._subscribe(s, p, on=False),
+            "completion/complete": lambda s, p: self._current.offers.complete(p, CallContext(client=s)),
+            "logging/setLevel": self._set_level,
         }
 
     async def open(self, session: Session, params: Raw | None) -> bytes:
-        """The result of `initialize`: answered at once, whatever the servers do."""
-        self._opened()
+        """The result of `initialize`."""
         try:
-            asked = msgspec.json.decode(params if params is not None else b"{}", type=_InitializeParams)
+            asked = _INITIALIZE.decode(params if params is not None else _EMPTY)
         except msgspec.MsgspecError as error:
             raise RpcError(jsonrpc.INVALID_PARAMS, f"initialize: {error}") from None
-        return msgspec.json.encode(
-            {
-                "protocolVersion": versions.agree(asked.protocol_version),
-                "capabilities": {"tools": {"listChanged": True}},
-                "serverInfo": SERVER_INFO,
-            }
-        )
+        session.capabilities = canonical(asked.capabilities)
+        session.version = versions.agree(asked.protocol_version)
+        return await self._current.greet(session, session.version)
 
     async def handle(self, session: Session, method: str, params: Raw | None) -> bytes:
-        self._opened()
         run = self._methods.get(method)
-        if run is None:
-            raise RpcError(jsonrpc.METHOD_NOT_FOUND, f"method not found: {method}")
-        return await run(session, params)
+        if run is not None:
+            return await run(session, params)
+        server = self._tasks.server_of(session, method, params)
+        return await self._current.offers.other(method, params, CallContext(client=session), server)
 
     def told(self, session: Session, method: str, params: Raw | None) -> None:
-        """Nothing a client tells is of use to more than one server yet; see docs/design.md, "What passes"."""
+        self._current.pass_on(session, method, params)
+
+    def closed(self, session: Session) -> None:
+        """The session is over."""
+        self._tasks.forget(session)
 
     async def _list_tools(self, session: Session, params: Raw | None) -> bytes:
-        shown = await self._router().list_tools()
-        session.tools_seen = shown
+        shown = await self._current.router.list_tools()
+        session.seen["tools"] = shown
+        return shown
+
+    async def _list(self, session: Session, kind: str) -> bytes:
+        shown = await self._current.offers.list(kind)
+        session.seen[kind] = shown
         return shown
 
     async def _call_tool(self, session: Session, params: Raw | None) -> bytes:
-        return (await self._router().call_tool(params, CallContext(client=session))).raw
+        result, server = await self._current.router.call_tool(params, CallContext(client=session))
+        if server is not None:
+            self._tasks.note(session, server, result)
+        return result.raw
+
+    async def _set_level(self, session: Session, params: Raw | None) -> bytes:
+        try:
+            level = msgspec.json.decode(members(params).get("level", b"null"), type=str)
+        except msgspec.MsgspecError:
+            level = ""
+        if level not in LEVELS:
+            raise RpcError(jsonrpc.INVALID_PARAMS, f"level must be one of {', '.join(LEVELS)}")
+        session.log_level = level
+        await self._current.set_level(session)
+        return _EMPTY
+
+    async def _subscribe(self, session: Session, params: Raw | None, *, on: bool) -> bytes:
+        try:
+            uri = msgspec.json.decode(members(params).get("uri", b"null"), type=str)
+        except msgspec.MsgspecError:
+            raise RpcError(jsonrpc.INVALID_PARAMS, "uri is required and must be a string") from None
+        subscriptions = self._current.subscriptions
+        if on:
+            await subscriptions.add(session, uri, self._current.offers)
+        else:
+            await subscriptions.remove(session, uri, self._current.offers)
+        return _EMPTY
+
+
+def canonical(capabilities: dict[str, Raw]) -> bytes:
+    """What a client declared, in one spelling: keys sorted at every level."""
+    plain = {key: msgspec.json.decode(value) for key, value in capabilities.items()}
+    return msgspec.json.encode(plain, order="deterministic")

@@ -1,7 +1,8 @@
 """One client's session: the shell around `callmux.protocol.client_peer`.
 
 Called by a transport, which feeds messages and takes lines. Each request runs in a task of the session, so
-that it ends with the session and not with whatever carried it here.
+that it ends with the session and not with whatever carried it here. Servers reach the client through
+`notify` and `ask`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
 from msgspec import Raw
 
 from callmux.protocol import jsonrpc
@@ -24,7 +26,8 @@ from callmux.protocol.client_peer import (
     State,
     Told,
 )
-from callmux.protocol.jsonrpc import Batch, Id, Message, RpcError
+from callmux.protocol.jsonrpc import Batch, Failure, Id, Message, Response, RpcError
+from callmux.protocol.params import members, progress_token, with_progress_token
 from callmux.tasks import TaskSet
 
 log = logging.getLogger(__name__)
@@ -55,7 +58,10 @@ class Session:
         send: Takes each line for the client.
 
     Attributes:
-        tools_seen: The tool listing the client was given last, or None.
+        capabilities: What the client declared, as canonical JSON.
+        version: The MCP revision agreed on.
+        log_level: What it set with `logging/setLevel`, or None.
+        seen: What the client was given last, by kind of list.
         quiet: Set while no request is in flight.
     """
 
@@ -65,9 +71,14 @@ class Session:
         self._peer = ClientPeer()
         self._tasks = TaskSet("session")
         self._requests: dict[Id, asyncio.Task[None]] = {}
+        self._answers: dict[int, asyncio.Future[bytes]] = {}
+        self._progress: dict[int, tuple[Raw, Callable[[bytes], None]]] = {}
+        self.capabilities = b"{}"
+        self.version: str | None = None
+        self.log_level: str | None = None
+        self.seen: dict[str, bytes] = {}
         self.quiet = asyncio.Event()
         self.quiet.set()
-        self.tools_seen: bytes | None = None
 
     def __repr__(self) -> str:
         return f"Session({self._peer!r})"
@@ -76,6 +87,11 @@ class Session:
     def is_ready(self) -> bool:
         """The handshake is done."""
         return self._peer.state is State.READY
+
+    @property
+    def own_lanes(self) -> bool:
+        """It needs connections of its own; see `callmux.context.ClientPort`."""
+        return self.log_level is not None
 
     def receive(self, message: Message) -> None:
         """Takes one message of the client."""
@@ -96,16 +112,19 @@ class Session:
             case Cancelled(id):
                 if (task := self._requests.get(id)) is not None:
                     task.cancel()
+            case Told("notifications/progress", params):
+                self._progressed(params)
             case Told(method, params):
                 self._handler.told(self, method, params)
-            case Confirmed() | Replied() | None:
+            case Replied(id, answer):
+                self._settle(id, answer)
+            case Confirmed() | None:
                 pass
 
     def _serve(self, id: Id, method: str, params: Raw | None) -> None:
         # A raw body is a view into the transport's buffer, which must not be kept as long as a call may last.
         kept = None if params is None else params.copy()
-        task = self._tasks.spawn(self._run(id, method, kept))
-        self._requests[id] = task
+        self._requests[id] = self._tasks.spawn(self._run(id, method, kept))
         self.quiet.clear()
 
     async def _run(self, id: Id, method: str, params: Raw | None) -> None:
@@ -118,9 +137,7 @@ class Session:
             line = self._peer.refuse(id, error.encoded())
         except Exception as error:
             log.error("%s failed in callmux itself: %r", method, error, exc_info=error)
-            broken = RpcError(
-                jsonrpc.INTERNAL_ERROR, "callmux failed internally; its log on stderr says more"
-            )
+            broken = RpcError(jsonrpc.INTERNAL_ERROR, "callmux failed internally; see its log on stderr")
             line = self._peer.refuse(id, broken.encoded())
         finally:
             if self._requests.get(id) is asyncio.current_task():
@@ -130,12 +147,72 @@ class Session:
         if line is not None:
             self._send(line)
 
-    def notify(self, method: str, params: bytes | None) -> None:
+    def _settle(self, id: int, answer: Response | Failure) -> None:
+        waiter = self._answers.get(id)
+        if waiter is None or waiter.done():
+            return
+        if isinstance(answer, Response):
+            waiter.set_result(bytes(answer.result))
+        else:
+            error = jsonrpc.read_error(answer.error)
+            waiter.set_exception(RpcError(error.code, error.message, error.data))
+
+    def notify(self, method: str, params: bytes | Raw | None) -> None:
         """Sends a notification; dropped once the session is closed."""
         if self._peer.state is not State.CLOSED:
             self._send(jsonrpc.notification(method, params))
 
+    async def ask(
+        self,
+        method: str,
+        params: bytes | Raw | None,
+        progress: Callable[[bytes], None] | None = None,
+    ) -> bytes:
+        """Asks the client something a server wants to know; a cancelled question is withdrawn.
+
+        Args:
+            progress: Takes the params of the client's progress, where the question wants any.
+
+        Raises:
+            RpcError: It refuses, or its session is closed.
+        """
+        if self._peer.state is State.CLOSED:
+            raise RpcError(jsonrpc.INTERNAL_ERROR, "the client has left")
+        waiter: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        token = progress_token(members(params).get("_meta")) if progress is not None else None
+        if token is not None:
+            # Several servers may use the same token: towards the client it is the question's own id.
+            params = with_progress_token(params, self._peer.next_id())
+        id, line = self._peer.ask(method, params)
+        self._answers[id] = waiter
+        if token is not None and progress is not None:
+            self._progress[id] = token, progress
+        self._send(line)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            reason = {"requestId": id, "reason": "the server no longer asks"}
+            self.notify("notifications/cancelled", msgspec.json.encode(reason))
+            raise
+        finally:
+            self._peer.forget(id)
+            self._progress.pop(id, None)
+            del self._answers[id]
+
+    def _progressed(self, params: Raw | None) -> None:
+        given = members(params)
+        try:
+            id = msgspec.json.decode(given.get("progressToken", b"null"), type=int)
+        except msgspec.MsgspecError:
+            return
+        if id in self._progress:
+            given["progressToken"], progress = self._progress[id]
+            progress(msgspec.json.encode(given))
+
     async def close(self) -> None:
         """Gives up every request in flight; nothing is answered any more."""
         self._peer.close()
+        for waiter in self._answers.values():
+            if not waiter.done():
+                waiter.set_exception(RpcError(jsonrpc.INTERNAL_ERROR, "the client has left"))
         await self._tasks.cancel()

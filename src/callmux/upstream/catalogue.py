@@ -86,6 +86,7 @@ class Catalogue:
         reserved: Names that belong to callmux itself (the meta-tools).
         identity: Which callmux this is (`namespace`, `instanceId`), shown to whoever names a server that is
             not in it.
+        noun: What the entries are, for messages.
 
     Attributes:
         entries: Exposed tools in listing order.
@@ -100,7 +101,9 @@ class Catalogue:
         name_limit: int = names.DEFAULT_LIMIT,
         reserved: frozenset[str] = frozenset(),
         identity: Mapping[str, str] = {},
+        noun: str = "tool",
     ) -> None:
+        self._noun = noun
         self._identity = identity
         self._near: dict[tuple[str, str | None], list[str]] = {}
         self.servers = {s.server: s for s in servers}
@@ -127,7 +130,7 @@ class Catalogue:
                     continue
                 if tool.name in seen:
                     self.warnings.append(
-                        f'"{s.server}" lists the tool "{tool.name}" twice: the first one counts'
+                        f'"{s.server}" lists the {self._noun} "{tool.name}" twice: the first one counts'
                     )
                     continue
                 seen.add(tool.name)
@@ -190,7 +193,7 @@ class Catalogue:
         if owners:
             options = ", ".join(sorted(e.emitted for e in owners))
             raise ToolResolutionFailed(
-                f'tool "{tool}" is ambiguous: name its server, or use one of {options}'
+                f'{self._noun} "{tool}" is ambiguous: name its server, or use one of {options}'
             )
         gone = [s for s in self.servers.values() if tool in s.removed]
         if len(gone) == 1:
@@ -224,14 +227,14 @@ class Catalogue:
             raise self._removed(server, bare)
         if server.listed or (server.whitelist is not None and bare not in server.whitelist):
             raise ToolResolutionFailed(
-                f'tool "{bare}" is not exposed on server "{key}"{self._hint(bare, key)}'
+                f'{self._noun} "{bare}" is not exposed on server "{key}"{self._hint(bare, key)}'
             )
         return Found(key, bare, None)
 
     def _removed(self, server: ServerTools, bare: str) -> ToolRemoved:
         gone = server.removed[bare]
         return ToolRemoved(
-            f'server "{server.server}" no longer has the tool "{bare}"; see details.currentTools',
+            f'server "{server.server}" no longer has the {self._noun} "{bare}"; see details.currentTools',
             server=server.server,
             tool=bare,
             lastSeenAt=gone.last_seen_at,
@@ -243,7 +246,7 @@ class Catalogue:
         return ", ".join(f'"{k}"' for k in sorted(self.servers)) or "no servers"
 
     def _not_found(self, tool: str) -> str:
-        return f'tool "{tool}" was not found{self._hint(tool, None)}'
+        return f'{self._noun} "{tool}" was not found{self._hint(tool, None)}'
 
     def _hint(self, tool: str, server: str | None) -> str:
         near = self.suggest(tool, server)

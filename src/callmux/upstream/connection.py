@@ -8,14 +8,15 @@ its own time-out, by cancellation, or when the link is lost.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
+from callmux.context import ClientPort
 from callmux.protocol import jsonrpc
-from callmux.protocol.jsonrpc import Batch, Message
+from callmux.protocol.jsonrpc import Batch, Id, Message, RpcError
 from callmux.protocol.params import with_progress_token
 from callmux.protocol.upstream_peer import (
     Answered,
@@ -29,6 +30,7 @@ from callmux.protocol.upstream_peer import (
     UpstreamPeer,
     Withdrawn,
 )
+from callmux.tasks import TaskSet
 from callmux.upstream import failures
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.links.link import Link, Listener
@@ -41,22 +43,22 @@ class Hooks(msgspec.Struct, frozen=True):
     """Who hears what a server does by itself. Each takes the connection first.
 
     Attributes:
-        told: A notification: its method and params.
+        told: A notification: its method, its params, and the client whose call it belongs to, where that can
+            be told.
+        asked: A question for a client: the same, and the awaitable's result goes back to the server.
         lost: The link ended by itself: the reason.
         noise: Bytes that are no message: what was wrong with them.
     """
 
-    told: Callable[[Connection, str, Raw | None], None]
+    told: Callable[[Connection, str, Raw | None, ClientPort | None], None]
+    asked: Callable[[Connection, str, Raw | None, ClientPort | None], Awaitable[bytes | Raw]]
     lost: Callable[[Connection, str], None]
     noise: Callable[[Connection, str], None]
 
 
-class _Page(msgspec.Struct, rename="camel"):
-    tools: list[Raw] = []
-    next_cursor: str | None = None
-
-
-_PAGE = msgspec.json.Decoder(_Page)
+_PAGE = msgspec.json.Decoder(dict[str, Raw])
+_ITEMS = msgspec.json.Decoder(list[Raw])
+_CURSOR = msgspec.json.Decoder(str | None)
 
 
 class Connection:
@@ -69,6 +71,8 @@ class Connection:
 
     Attributes:
         live: Requests may be sent.
+        owner: The only client it serves, if it has only one for good.
+        attached: The clients whose calls it has carried.
         init: What the server said of itself; None before `open` is done.
     """
 
@@ -76,10 +80,15 @@ class Connection:
         self.name = name
         self.link = link
         self.live = False
+        self.owner: ClientPort | None = None
+        self.attached: set[ClientPort] = set()
         self.init: InitializeResult | None = None
         self._hooks = hooks
         self._peer = UpstreamPeer()
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
+        self._clients: dict[int, ClientPort] = {}
+        self._questions: dict[Id, asyncio.Task[None]] = {}
+        self._tasks = TaskSet(f'connection to "{name}"')
         self._progress: dict[int, Callable[[Raw], None]] = {}
         self._idle = asyncio.Event()
         self._idle.set()
@@ -103,9 +112,9 @@ class Connection:
         limit = failures.timed_out(f'"{self.name}" connect', seconds * 1000, started=False)
         try:
             async with asyncio.timeout(seconds):
-                await self.link.open(Listener(self._received, self._lost))
+                await self.link.open(Listener(self._received, self._failed, self._lost))
                 self.live = True
-                result = await self._exchange(*self._peer.open(client_info, capabilities))
+                result = await self._exchange(*self._peer.open(client_info, capabilities), None)
         except TimeoutError:
             raise limit from None
         try:
@@ -113,40 +122,46 @@ class Connection:
         except ValueError as error:
             raise CallFailure(Category.PROTOCOL, str(error), started=False) from None
         self.link.send(line)
+        self.link.agreed(self.init.protocol_version)
         return self.init
 
-    async def list_tools(self, seconds: float) -> list[bytes]:
-        """Every page of `tools/list`: the raw definitions in order.
+    async def list_all(self, method: str, member: str, seconds: float) -> list[bytes]:
+        """Every page of a listing: the raw definitions in order.
+
+        Args:
+            method: Such as `tools/list`.
+            member: Where the definitions stand in the result, such as `tools`.
 
         Raises:
             CallFailure: It refuses, or all pages together take longer than `seconds`.
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
-        tools: list[bytes] = []
+        found: list[bytes] = []
         cursor: str | None = None
         seen: set[str] = set()
         for _ in range(MAX_PAGES):
             params = msgspec.json.encode({"cursor": cursor}) if cursor is not None else None
             left = max(end - loop.time(), 0.001)
             try:
-                page = _PAGE.decode(await self.request("tools/list", params, left))
+                page = _PAGE.decode(await self.request(method, params, left))
+                found.extend(bytes(raw) for raw in _ITEMS.decode(page.get(member, b"[]")))
+                cursor = _CURSOR.decode(page.get("nextCursor", b"null"))
             except msgspec.MsgspecError as error:
-                raise CallFailure(Category.PROTOCOL, f"its tools/list cannot be read: {error}") from None
-            tools.extend(bytes(raw) for raw in page.tools)
-            cursor = page.next_cursor
+                raise CallFailure(Category.PROTOCOL, f"its {method} cannot be read: {error}") from None
             if cursor is None:
-                return tools
+                return found
             if cursor in seen:
-                raise CallFailure(Category.PROTOCOL, "its tools/list gives the same cursor twice")
+                raise CallFailure(Category.PROTOCOL, f"its {method} gives the same cursor twice")
             seen.add(cursor)
-        raise CallFailure(Category.PROTOCOL, f"its tools/list has more than {MAX_PAGES} pages")
+        raise CallFailure(Category.PROTOCOL, f"its {method} has more than {MAX_PAGES} pages")
 
     async def request(
         self,
         method: str,
         params: bytes | Raw | None,
         seconds: float,
+        client: ClientPort | None = None,
         progress: Callable[[Raw], None] | None = None,
     ) -> bytes:
         """Sends a request and gives its raw result.
@@ -154,6 +169,7 @@ class Connection:
         Args:
             params: A JSON object, passed on as it is.
             seconds: How long the answer may take; then the server is told that it is cancelled.
+            client: The client that causes the request: what the server asks meanwhile is asked there.
             progress: Takes the params of each progress notification for this request.
 
         Raises:
@@ -168,17 +184,19 @@ class Connection:
         id, line = self._peer.request(method, params)
         timer = asyncio.get_running_loop().call_later(seconds, self._expire, id, method, seconds)
         try:
-            return await self._exchange(id, line)
+            return await self._exchange(id, line, client)
         finally:
             timer.cancel()
             if progress is not None:
                 self._progress.pop(id, None)
 
-    async def _exchange(self, id: int, line: bytes) -> bytes:
+    async def _exchange(self, id: int, line: bytes, client: ClientPort | None) -> bytes:
         waiter: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._waiting[id] = waiter
+        if client is not None:
+            self._clients[id] = client
         self._idle.clear()
-        self.link.send(line)
+        self.link.send(line, id)
         try:
             return await waiter
         except asyncio.CancelledError:
@@ -186,6 +204,7 @@ class Connection:
             raise
         finally:
             self._waiting.pop(id, None)
+            self._clients.pop(id, None)
             if not self._waiting:
                 self._idle.set()
 
@@ -219,12 +238,14 @@ class Connection:
 
     async def close(self) -> None:
         """Ends the link; whatever still waits fails."""
-        self._end("the connection was closed")
+        self._end(failures.lost("the connection was closed", started=True))
+        await self._tasks.cancel()
         await self.link.close()
 
     def _give_up(self, id: int, reason: str) -> None:
         if (line := self._peer.cancel(id, reason)) is not None:
             self.link.send(line)
+            self.link.abandon(id)
 
     def _expire(self, id: int, method: str, seconds: float) -> None:
         waiter = self._waiting.get(id)
@@ -232,23 +253,35 @@ class Connection:
             self._give_up(id, "timed out")
             waiter.set_exception(failures.timed_out(f'{method} on "{self.name}"', seconds * 1000))
 
-    def _lost(self, reason: str) -> None:
+    def _failed(self, id: int, failure: CallFailure) -> None:
+        if self._peer.forget(id):
+            self._settle(id, b"", failure)
+
+    def _lost(self, failure: CallFailure) -> None:
         if self.live:
-            self._end(reason)
-            self._hooks.lost(self, reason)
+            self._end(failure)
+            self._hooks.lost(self, failure.cause)
 
-    def _end(self, reason: str) -> None:
+    def _end(self, failure: CallFailure) -> None:
         self.live = False
-        self._reason = reason
+        self._reason = failure.cause
+        for task in self._questions.values():
+            task.cancel()
         for id in self._peer.close():
-            waiter = self._waiting.get(id)
-            if waiter is not None and not waiter.done():
-                waiter.set_exception(failures.lost(reason, started=True))
+            # What was under way may have begun, whatever ended the link afterwards.
+            self._settle(id, b"", CallFailure(failure.category, failure.cause, started=True))
 
-    def _received(self, message: Message) -> None:
+    def _client_of(self, about: int | None) -> ClientPort | None:
+        """The client that caused what the server says: by the stream it came on, else if only one can be."""
+        if about is not None and about in self._clients:
+            return self._clients[about]
+        clients = set(self._clients.values())
+        return clients.pop() if len(clients) == 1 else None
+
+    def _received(self, message: Message, about: int | None) -> None:
         if isinstance(message, Batch):
             for part in message.messages:
-                self._received(part)
+                self._received(part, about)
             return
         event = self._peer.receive(message)
         if self._peer.outbox:
@@ -256,29 +289,39 @@ class Connection:
                 self.link.send(line)
             self._peer.outbox.clear()
         if event is not None:
-            self._handle(event)
+            self._handle(event, about)
 
-    def _handle(self, event: Any) -> None:
+    def _handle(self, event: Any, about: int | None) -> None:
         match event:
             case Answered(id, result):
                 self._settle(id, bytes(result), None)
             case Refused(id, error):
-                self._settle(id, b"", failures.refused(jsonrpc.read_error(error)))
+                self._settle(id, b"", failures.refused(error))
             case Broken(id, message):
                 self._settle(id, b"", CallFailure(Category.PROTOCOL, f"its answer cannot be read: {message}"))
             case Progressed(id, params):
                 if (progress := self._progress.get(id)) is not None:
                     progress(params)
             case Told(method, params):
-                self._hooks.told(self, method, params)
-            case Asked(id, method, _):
-                refusal = {"code": jsonrpc.METHOD_NOT_FOUND, "message": f"method not found: {method}"}
-                if (line := self._peer.refuse(id, msgspec.json.encode(refusal))) is not None:
-                    self.link.send(line)
+                self._hooks.told(self, method, params, self._client_of(about))
+            case Asked(id, method, params):
+                kept = None if params is None else params.copy()
+                self._questions[id] = self._tasks.spawn(self._ask(id, method, kept, self._client_of(about)))
             case Noise(message):
                 self._hooks.noise(self, message)
-            case Withdrawn():
-                pass
+            case Withdrawn(id):
+                if (task := self._questions.get(id)) is not None:
+                    task.cancel()
+
+    async def _ask(self, id: Id, method: str, params: Raw | None, client: ClientPort | None) -> None:
+        try:
+            line = self._peer.answer(id, await self._hooks.asked(self, method, params, client))
+        except RpcError as error:
+            line = self._peer.refuse(id, error.encoded())
+        finally:
+            self._questions.pop(id, None)
+        if line is not None:
+            self.link.send(line)
 
     def _settle(self, id: int, result: bytes, failure: CallFailure | None) -> None:
         waiter = self._waiting.get(id)

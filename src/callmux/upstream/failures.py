@@ -9,10 +9,10 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
-from msgspec import UnsetType
+from msgspec import Raw, UnsetType
 
 from callmux.errors import ToolCallFailed
-from callmux.protocol.jsonrpc import ErrorObject
+from callmux.protocol.jsonrpc import ErrorObject, read_error
 
 
 class Category(Enum):
@@ -43,16 +43,24 @@ class CallFailure(Exception):
         cause: The innermost reason in words.
         started: The server may have begun to work; False only where nothing reached it.
         rpc: The JSON-RPC error, where the server answered with one.
+        raw: That error as it came.
     """
 
     def __init__(
-        self, category: Category, cause: str, *, started: bool = True, rpc: ErrorObject | None = None
+        self,
+        category: Category,
+        cause: str,
+        *,
+        started: bool = True,
+        rpc: ErrorObject | None = None,
+        raw: bytes | None = None,
     ) -> None:
         super().__init__(cause)
         self.category = category
         self.cause = cause
         self.started = started
         self.rpc = rpc
+        self.raw = raw
 
     @property
     def retryable(self) -> bool:
@@ -74,9 +82,11 @@ def lost(reason: str, *, started: bool) -> CallFailure:
     return CallFailure(Category.TRANSPORT, reason, started=started)
 
 
-def refused(error: ErrorObject) -> CallFailure:
+def refused(raw: Raw) -> CallFailure:
     """A server's own JSON-RPC error: it is up and said no."""
-    return CallFailure(Category.UNKNOWN, error.message or f"JSON-RPC error {error.code}", rpc=error)
+    error = read_error(raw)
+    cause = error.message or f"JSON-RPC error {error.code}"
+    return CallFailure(Category.UNKNOWN, cause, rpc=error, raw=bytes(raw))
 
 
 def to_error(failure: CallFailure, tool: str, server: str, *, safe: bool, retried: bool) -> ToolCallFailed:
@@ -107,4 +117,6 @@ def to_error(failure: CallFailure, tool: str, server: str, *, safe: bool, retrie
         details["hint"] = "the server dropped its session; if it stays so, re-authentication may be needed"
     if failure.category is Category.AUTHORIZATION:
         details["hint"] = "check the credentials of this server: its headers, env or envRefs"
-    return ToolCallFailed(_PHRASES.get(failure.category, "") + failure.cause, **details)
+    error = ToolCallFailed(_PHRASES.get(failure.category, "") + failure.cause, **details)
+    error.rpc = failure.raw
+    return error

@@ -35,6 +35,7 @@ class Guardian:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._groups: set[int] = set()
 
     def __repr__(self) -> str:
         return f"Guardian(pid={self._process.pid if self._process else None})"
@@ -46,7 +47,10 @@ class Guardian:
 
     def watch(self, group: int) -> None:
         """Adds a process group."""
-        if self._process is None and sys.platform != "win32" and os.path.exists("/bin/sh"):
+        self._groups.add(group)
+        if self._process is not None and self._tell(b"+ %d\n" % group):
+            return
+        if sys.platform != "win32" and os.path.exists("/bin/sh"):
             self._process = subprocess.Popen(
                 ["/bin/sh", "-c", _SCRIPT],
                 stdin=subprocess.PIPE,
@@ -56,20 +60,26 @@ class Guardian:
                 cwd="/",
                 env={"PATH": "/usr/bin:/bin"},
             )
-        self._tell(b"+ %d\n" % group)
+            # Whatever an earlier helper watched is on the list of this one.
+            self._tell(b"".join(b"+ %d\n" % each for each in sorted(self._groups)))
 
     def release(self, group: int) -> None:
         """Removes a process group that has ended."""
+        self._groups.discard(group)
         self._tell(b"- %d\n" % group)
 
-    def _tell(self, line: bytes) -> None:
+    def _tell(self, lines: bytes) -> bool:
+        """Writes to the helper; False where there is none, or somebody killed it."""
         if self._process is None or self._process.stdin is None:
-            return
+            return False
         try:
-            os.write(self._process.stdin.fileno(), line)
+            os.write(self._process.stdin.fileno(), lines)
         except OSError:
-            # Somebody killed the helper: start another for the next child rather than fail this one.
+            self._process.stdin.close()
+            self._process.wait()
             self._process = None
+            return False
+        return True
 
     def close(self) -> None:
         """Ends the helper, which ends whatever is still on its list."""

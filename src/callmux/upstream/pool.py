@@ -15,9 +15,10 @@ from msgspec import Raw
 
 from callmux.clock import Clock
 from callmux.config.servers import HttpServer, StdioServer
+from callmux.context import ClientPort
 from callmux.tasks import TaskSet
 from callmux.upstream.links.opening import Surroundings, open_link, transport_of
-from callmux.upstream.server import Server, Timing
+from callmux.upstream.server import Events, Server, Timing
 
 ServerConfig = StdioServer | HttpServer
 
@@ -40,6 +41,7 @@ class Pool:
 
     Attributes:
         changed: Called whenever what a server lists has changed.
+        told: Takes what servers tell by themselves, and the client it is for where that is known.
         generation: Rises by one with every change of a server's tool names.
         changed_at: ISO time of the last such change.
     """
@@ -52,6 +54,7 @@ class Pool:
         self._tasks = TaskSet("pool")
         self._generations: dict[Server, int] = {}
         self.changed: Callable[[Server], None] = lambda server: None
+        self.told: Callable[[Server, str, Raw | None, ClientPort | None], None] = lambda *_: None
         self.generation = 0
         self.changed_at: str | None = None
 
@@ -70,8 +73,7 @@ class Pool:
                 timing,
                 self._client_info,
                 self._clock,
-                self._changed,
-                self._told,
+                Events(changed=self._changed, told=self._told),
             )
         server.timing = timing
         return server
@@ -99,8 +101,13 @@ class Pool:
             self.changed_at = server.suite.changed_at
         self.changed(server)
 
-    def _told(self, server: Server, method: str, params: Raw | None) -> None:
-        """Server notifications other than list changes have no receiver yet."""
+    def _told(self, server: Server, method: str, params: Raw | None, client: ClientPort | None) -> None:
+        self.told(server, method, params, client)
+
+    def forget(self, client: ClientPort) -> None:
+        """The client is gone."""
+        for server in self._servers.values():
+            server.forget(client)
 
 
 async def _drain(server: Server, seconds: float) -> None:

@@ -10,6 +10,7 @@ import msgspec
 
 from callmux import __version__
 from callmux.config.servers import HttpServer, StdioServer
+from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, RpcError
 from callmux.protocol.shapes import Tool
 from callmux.upstream.connection import Connection, Hooks
 from callmux.upstream.failures import CallFailure
@@ -29,6 +30,10 @@ class ProbeResult(msgspec.Struct, frozen=True):
     error: str | None
 
 
+async def _refuse(_: Connection, method: str, *__: object) -> bytes:
+    raise RpcError(METHOD_NOT_FOUND, f"method not found: {method}")
+
+
 async def probe(
     name: str, server: StdioServer | HttpServer, *, timeout_seconds: float, base_dir: Path
 ) -> ProbeResult:
@@ -42,7 +47,7 @@ async def probe(
     around = Surroundings(
         env=dict(os.environ), base_dir=base_dir, guardian=guardian, show=lambda _, line: said.append(line)
     )
-    hooks = Hooks(told=lambda *_: None, lost=lambda *_: None, noise=lambda *_: None)
+    hooks = Hooks(told=lambda *_: None, asked=_refuse, lost=lambda *_: None, noise=lambda *_: None)
     connection: Connection | None = None
     try:
         connection = Connection(name, open_link(name, server, around), hooks)
@@ -50,7 +55,7 @@ async def probe(
         init = await connection.open(client_info, b"{}", timeout_seconds)
         if init.capabilities and "tools" not in init.capabilities:
             return ProbeResult([], None)
-        listed = await connection.list_tools(timeout_seconds)
+        listed = await connection.list_all("tools/list", "tools", timeout_seconds)
         return ProbeResult([Tool(raw).name for raw in listed], None)
     except CallFailure as failure:
         return ProbeResult([], failure.cause + (f" (it said: {said[-1]})" if said else ""))

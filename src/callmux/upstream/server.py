@@ -1,16 +1,16 @@
-"""One server: its state, its connection, and how it comes back.
+"""One server: its state, its connections, and how it comes back.
 
-Called by `callmux.upstream.pool` (start, close) and by the retrying stage (`acquire`, `examine`). A lost
-server is connected again in the background by the policy of `callmux.upstream.reconnect`; concurrent
-callers share one attempt. What it lists is kept over losses, so a server that is down stays listed.
+Called by `callmux.upstream.pool` (start, close) and by the retrying stage (`acquire`, `examine`). The main
+connection, which also lists, is connected again in the background by the policy of
+`callmux.upstream.reconnect`; concurrent callers share one attempt. What the server lists is kept over losses,
+so a server that is down stays listed. Clients that cannot share it get side lanes (`callmux.upstream.lanes`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from enum import Enum
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -18,30 +18,30 @@ from msgspec import Raw
 
 from callmux.clock import Clock, iso
 from callmux.config.traffic import ReconnectPolicy
+from callmux.context import ClientPort
 from callmux.errors import UpstreamUnavailable
+from callmux.protocol.jsonrpc import INTERNAL_ERROR, RpcError
 from callmux.protocol.shapes import Tool
 from callmux.tasks import TaskSet
-from callmux.upstream.catalogue import RemovedTool
 from callmux.upstream.connection import Connection, Hooks
 from callmux.upstream.failures import CallFailure, Category
+from callmux.upstream.health import Health, State
+from callmux.upstream.lanes import LaneKey, choose_lane
 from callmux.upstream.links.link import Link
+from callmux.upstream.offer import KINDS, Offer, Suite
+from callmux.upstream.reading import read_all, read_kind, read_tools
 from callmux.upstream.reconnect import delay_seconds
+from callmux.upstream.side_lanes import SideLanes
 
 log = logging.getLogger(__name__)
+
+TOOLS_CHANGED = "notifications/tools/list_changed"
+_LISTS = frozenset({TOOLS_CHANGED, *(kind.changed for kind in KINDS)})
 
 RECONNECT_WAIT_SECONDS = 10.0
 """How long a call waits for a server that was up and is being connected again."""
 PROBE_SECONDS = 2.0
 """How long a server may take to answer a ping after one of its calls timed out."""
-
-
-class State(Enum):
-    STARTING = "starting"
-    CONNECTED = "connected"
-    DISCONNECTED = "disconnected"
-    RECONNECTING = "reconnecting"
-    FAILED = "failed"
-    DISABLED = "disabled"
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -56,42 +56,16 @@ class Timing(msgspec.Struct, frozen=True):
     policy: ReconnectPolicy
 
 
-class Suite(msgspec.Struct, frozen=True, kw_only=True):
-    """The tools a server has, and how they changed last.
+class Events(msgspec.Struct, frozen=True, kw_only=True):
+    """Who hears what a server does by itself. Each takes the server first.
 
     Attributes:
-        generation: Rises by one with every listing that has other names than the one before.
-        changed_at: ISO time of the last such listing.
-        added, removed: Names that the last connect or change brought or took.
-        gone: Every name it had once and has no more.
+        changed: What it lists has changed: tools, or a kind of `callmux.upstream.offer`.
+        told: A notification that is no list change: method, params, and the client it is for, where one is.
     """
 
-    tools: tuple[Tool, ...] = ()
-    listed: bool = False
-    generation: int = 0
-    changed_at: str | None = None
-    added: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-    gone: Mapping[str, RemovedTool] = {}
-
-    def after(self, tools: tuple[Tool, ...], now: str, last_seen: str) -> Suite:
-        """The suite once the server lists `tools`."""
-        before = {t.name for t in self.tools}
-        names = {t.name for t in tools}
-        if self.listed and before == names:
-            return msgspec.structs.replace(self, tools=tools, added=(), removed=())
-        gone = {k: v for k, v in self.gone.items() if k not in names}
-        for name in before - names:
-            gone[name] = RemovedTool(last_seen_at=last_seen, removed_at=now)
-        return Suite(
-            tools=tools,
-            listed=True,
-            generation=self.generation + 1,
-            changed_at=now,
-            added=tuple(sorted(names - before)),
-            removed=tuple(sorted(before - names)),
-            gone=gone,
-        )
+    changed: Callable[[Server], None]
+    told: Callable[[Server, str, Raw | None, ClientPort | None], None]
 
 
 class Server:
@@ -104,12 +78,13 @@ class Server:
         timing: How long things may take.
         client_info: The `clientInfo` of our handshake, as JSON.
         clock: Time.
-        changed: Called whenever what it lists has changed.
-        told: Takes its notifications, other than list changes.
+        events: Who hears what it does by itself.
 
     Attributes:
-        state: Where it stands.
-        suite: What it lists.
+        health: How it has been doing.
+        suite: Its tools.
+        offer: What else it offers.
+        subscriptions: URIs that clients want to hear about; asked for again after each reconnect.
     """
 
     def __init__(
@@ -120,19 +95,23 @@ class Server:
         timing: Timing,
         client_info: bytes,
         clock: Clock,
-        changed: Callable[[Server], None],
-        told: Callable[[Server, str, Raw | None], None],
+        events: Events,
     ) -> None:
         self.name = name
         self.transport = transport
         self.timing = timing
-        self.state = State.STARTING
+        self.health = Health()
         self.suite = Suite()
         self._make_link = make_link
         self._client_info = client_info
         self._clock = clock
-        self._changed = changed
-        self._told = told
+        self._events = events
+        self.offer = Offer()
+        self.subscriptions: set[str] = set()
+        self._capabilities = b"{}"
+        self._exclusive: ClientPort | None = None
+        self._asking = False
+        self._lanes = SideLanes(name, self._open_lane)
         self._tasks = TaskSet(f'server "{name}"')
         self._connection: Connection | None = None
         self._attempt: asyncio.Task[None] | None = None
@@ -140,27 +119,25 @@ class Server:
         self._settled = asyncio.Event()
         self._closed = False
         self._refreshing = False
-        self._stale = False
-        self._failed_attempt = False
-        self._step = 0
-        self._connected_since = 0.0
-        self._record: dict[str, Any] = {}
-        self._next_retry: float | None = None
-        self.connect_ms = 0
-        self.error: str | None = None
-        self.failures = 0
-        self.attempts = 0
+        self._stale: set[str] = set()
 
     def __repr__(self) -> str:
-        return f"Server({self.name!r}, {self.state.value}, {len(self.suite.tools)} tools)"
+        return f"Server({self.name!r}, {self.health.state.value}, {len(self.suite.tools)} tools)"
 
     @property
     def connection(self) -> Connection | None:
         """The live connection, or None."""
         return self._connection
 
-    def start(self) -> None:
-        """Begins the first attempt, if none was made yet."""
+    def start(self, capabilities: bytes = b"{}", only: ClientPort | None = None) -> None:
+        """Begins the first attempt, if none was made yet.
+
+        Args:
+            capabilities: What the main connection declares: those of the first client.
+            only: The only client this process will ever have, where that is so.
+        """
+        if self._attempt is None and self._connection is None and not self._settled.is_set():
+            self._capabilities, self._exclusive = capabilities, only
         if self._attempt is None and self._connection is None and not self._settled.is_set():
             self._begin()
 
@@ -169,8 +146,13 @@ class Server:
         self.start()
         await self._settled.wait()
 
-    async def acquire(self, tool: str, force: bool = False) -> Connection:
-        """A live connection; connects first where that is due.
+    def ready(self, client: ClientPort) -> Connection | None:
+        """The connection this client's calls take, where it is open."""
+        key = self._lane(client)
+        return self._connection if key is None else self._lanes.get(key)
+
+    async def acquire(self, tool: str, client: ClientPort, force: bool = False) -> Connection:
+        """A live connection for this client's calls; connects first where that is due.
 
         Args:
             tool: The bare tool name, for the error.
@@ -179,11 +161,47 @@ class Server:
         Raises:
             UpstreamUnavailable: It is down. Nothing was sent.
         """
-        if self._connection is not None:
-            return self._connection
+        key = self._lane(client)
+        if key is None:
+            connection = self._connection or await self._acquire_main(tool, force)
+        else:
+            try:
+                connection = await self._lanes.acquire(key)
+            except CallFailure as failure:
+                raise self.unavailable(tool, failure.cause) from None
+        connection.attached.add(client)
+        return connection
+
+    def _lane(self, client: ClientPort) -> LaneKey | None:
+        if self._exclusive is client:
+            return None
+        owner = self._connection.owner if self._connection is not None else None
+        return choose_lane(client, self._capabilities, owner, asking=self._asking)
+
+    async def _open_lane(self, key: LaneKey) -> Connection:
+        connection = Connection(self.name, self._make_link(), self._hooks())
+        connection.owner = key.client
+        if key.client is not None:
+            connection.attached.add(key.client)
+        try:
+            await connection.open(self._client_info, key.capabilities, self.timing.connect_seconds)
+            if key.client is not None:
+                await self.apply_log_level(connection, key.client)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
+    async def apply_log_level(self, connection: Connection, client: ClientPort) -> None:
+        """Tells the server the level this client wants, where both know of logging."""
+        if client.log_level is not None and connection.init and "logging" in connection.init.capabilities:
+            params = msgspec.json.encode({"level": client.log_level})
+            await connection.request("logging/setLevel", params, self.timing.connect_seconds, client)
+
+    async def _acquire_main(self, tool: str, force: bool) -> Connection:
         if self._attempt is None:
             waiting = self._timer is not None and self.timing.policy.fast_fail_during_backoff
-            if self._closed or (waiting and self._failed_attempt and not force):
+            if self._closed or (waiting and self.health.failed_attempt and not force):
                 raise self.unavailable(tool)
             self._begin()
         assert self._attempt is not None
@@ -193,12 +211,12 @@ class Server:
             raise self.unavailable(tool)
         return self._connection
 
-    def unavailable(self, tool: str) -> UpstreamUnavailable:
+    def unavailable(self, tool: str, why: str | None = None) -> UpstreamUnavailable:
         """The error for a call that cannot be sent."""
         facts = self.record()
         shown = ("state", "lastError", "lastFailureAt", "lastConnectedAt", "consecutiveFailures")
         more = ("reconnectAttempts", "nextRetryAt")
-        reason = f": {self.error}" if self.error else ""
+        reason = f": {why or self.health.error}" if why or self.health.error else ""
         return UpstreamUnavailable(
             f'server "{self.name}" is not connected{reason}',
             server=self.name,
@@ -214,7 +232,7 @@ class Server:
 
         Calls in flight on the old connection go on until they end by themselves.
         """
-        if connection is self._connection and not await connection.answers(PROBE_SECONDS):
+        if connection.live and not await connection.answers(PROBE_SECONDS):
             self.retire(connection, "the server does not answer")
 
     def examine_soon(self, connection: Connection) -> None:
@@ -224,6 +242,7 @@ class Server:
     def retire(self, connection: Connection, reason: str) -> None:
         """Takes no more calls on `connection`, connects anew, and ends the old one once it is drained."""
         if connection is not self._connection:
+            self._lanes.drop(connection)
             return
         self._disconnected(reason)
         self._tasks.spawn(self._drain(connection))
@@ -232,14 +251,23 @@ class Server:
         await connection.drained()
         await connection.close()
 
+    def forget(self, client: ClientPort) -> None:
+        """The client is gone: its own lanes end. A main connection that served it alone is opened anew,
+        because the server may hold what it learned from that client."""
+        self._lanes.release(client)
+        connection = self._connection
+        if connection is not None:
+            connection.attached.discard(client)
+            if connection.owner is client and self._exclusive is not client:
+                self.retire(connection, "the client it served has left")
+
     async def close(self) -> None:
-        """Ends the connection and everything that works for it."""
+        """Ends the connections and everything that works for them."""
         self._closed = True
         self._cancel_timer()
         connection, self._connection = self._connection, None
         try:
-            if connection is not None:
-                await connection.close()
+            await asyncio.gather(self._lanes.close(), *([connection.close()] if connection else []))
         finally:
             await self._tasks.cancel()
             self._settled.set()
@@ -247,21 +275,7 @@ class Server:
     def record(self) -> dict[str, Any]:
         """The state as status shows it: see docs/tools.md, `callmux_status`."""
         suite = self.suite
-        facts: dict[str, Any] = {
-            "name": self.name,
-            "transport": self.transport,
-            "state": self.state.value,
-            "connectDurationMs": self.connect_ms,
-        }
-        if self.error is not None:
-            facts["error"] = facts["lastError"] = self.error
-        facts.update(self._record)
-        if self.failures:
-            facts["consecutiveFailures"] = self.failures
-        if self.attempts:
-            facts["reconnectAttempts"] = self.attempts
-        if self._next_retry is not None:
-            facts["nextRetryAt"] = iso(self._next_retry)
+        facts: dict[str, Any] = {"name": self.name, "transport": self.transport, **self.health.record()}
         if suite.listed:
             facts["toolSuiteGeneration"] = suite.generation
         if suite.changed_at is not None:
@@ -275,16 +289,18 @@ class Server:
     def _begin(self) -> None:
         self._cancel_timer()
         if self.suite.listed or self._settled.is_set():
-            self.state = State.RECONNECTING
+            self.health.state = State.RECONNECTING
         self._attempt = self._tasks.spawn(self._connect())
 
     async def _connect(self) -> None:
         started = self._clock.monotonic()
         connection: Connection | None = None
         try:
-            connection = Connection(self.name, self._make_link(), Hooks(self._heard, self._lost, self._noise))
-            init = await connection.open(self._client_info, b"{}", self.timing.connect_seconds)
-            tools = await self._list(connection, init.capabilities)
+            connection = Connection(self.name, self._make_link(), self._hooks())
+            if self._exclusive is not None:
+                connection.attached.add(self._exclusive)
+            init = await connection.open(self._client_info, self._capabilities, self.timing.connect_seconds)
+            tools, offer = await read_all(connection, init, self.timing.connect_seconds)
             if not connection.live:
                 raise CallFailure(Category.TRANSPORT, "the server ended while it was being connected")
         except CallFailure as failure:
@@ -298,82 +314,73 @@ class Server:
                 await connection.close()
             raise
         finally:
-            self.connect_ms = round((self._clock.monotonic() - started) * 1000)
+            self.health.connect_ms = round((self._clock.monotonic() - started) * 1000)
             self._attempt = None
-        self._attempt_succeeded(connection, tools)
+        self._attempt_succeeded(connection, tools, offer)
 
-    async def _list(self, connection: Connection, capabilities: Mapping[str, Raw]) -> tuple[Tool, ...]:
-        if capabilities and "tools" not in capabilities:
-            return ()
-        tools = []
-        for raw in await connection.list_tools(self.timing.connect_seconds):
-            try:
-                tools.append(Tool(raw))
-            except msgspec.MsgspecError as error:
-                log.warning('"%s" lists a tool that cannot be read: %s', self.name, error)
-        return tuple(tools)
+    def _hooks(self) -> Hooks:
+        return Hooks(told=self._heard, asked=self._asked, lost=self._lost, noise=self._noise)
 
-    def _attempt_succeeded(self, connection: Connection, tools: tuple[Tool, ...]) -> None:
+    def _attempt_succeeded(self, connection: Connection, tools: tuple[Tool, ...], offer: Offer) -> None:
         now = self._clock.wall()
         self._connection = connection
         self.transport = connection.link.transport
-        self.state = State.CONNECTED
-        self.error = None
-        self.failures = self.attempts = 0
-        self._failed_attempt = False
-        self._connected_since = self._clock.monotonic()
-        last_seen = self._record.get("lastConnectedAt", iso(now))
-        self._record["lastConnectedAt"] = iso(now)
-        log.info('Connected to "%s": %d tools (%d ms)', self.name, len(tools), self.connect_ms)
-        self._take(tools, last_seen)
+        last_seen = self.health.last_seen(now)
+        self.health.connected(now)
+        log.info('Connected to "%s": %d tools (%d ms)', self.name, len(tools), self.health.connect_ms)
+        self._take(tools, offer, last_seen)
+        if self._exclusive is not None and self._exclusive.log_level is not None:
+            self._tasks.spawn(self._restore_level(connection, self._exclusive))
+        for uri in self.subscriptions:
+            self._tasks.spawn(self._resubscribe(connection, uri))
         self._settled.set()
 
-    def _take(self, tools: tuple[Tool, ...], last_seen: str) -> None:
-        before = self.suite
+    def _take(self, tools: tuple[Tool, ...], offer: Offer, last_seen: str) -> None:
+        before, offered = self.suite, self.offer
         self.suite = before.after(tools, iso(self._clock.wall()), last_seen)
-        if not before.listed or [t.raw for t in before.tools] != [t.raw for t in tools]:
-            self._changed(self)
+        self.offer = offer
+        same = [t.raw for t in before.tools] == [t.raw for t in tools] and offered.items == offer.items
+        if not before.listed or not same:
+            self._events.changed(self)
+
+    async def _restore_level(self, connection: Connection, client: ClientPort) -> None:
+        try:
+            await self.apply_log_level(connection, client)
+        except CallFailure as failure:
+            log.warning('"%s" does not take the log level: %s', self.name, failure.cause)
+
+    async def _resubscribe(self, connection: Connection, uri: str) -> None:
+        try:
+            params = msgspec.json.encode({"uri": uri})
+            await connection.request("resources/subscribe", params, self.timing.connect_seconds)
+        except CallFailure as failure:
+            log.warning('"%s" does not take the subscription to %s again: %s', self.name, uri, failure.cause)
 
     def _attempt_failed(self, reason: str) -> None:
         log.warning('Warning: failed to connect "%s": %s', self.name, reason)
-        self._failed_attempt = True
-        self.attempts += 1
-        self._step += 1
-        self._note_failure(reason)
+        self.health.attempt_failed(reason, self._clock.wall())
         self._schedule()
         self._settled.set()
-
-    def _note_failure(self, reason: str) -> None:
-        self.error = reason
-        self.failures += 1
-        self._record["lastFailureAt"] = iso(self._clock.wall())
 
     def _schedule(self) -> None:
         if self._closed:
             return
-        delay = delay_seconds(self.timing.policy, self._step)
+        delay = delay_seconds(self.timing.policy, self.health.step)
         if delay is None:
-            self.state = State.FAILED
-            # A later call tries again, and with it the policy starts over.
-            self._step, self._failed_attempt = 1, False
+            self.health.gave_up()
             return
-        self.state = State.RECONNECTING
-        self._next_retry = self._clock.wall() + delay
+        self.health.retries_at(self._clock.wall() + delay)
         self._timer = asyncio.get_running_loop().call_later(delay, self._begin)
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._next_retry = None
+        self.health.retries_at(None)
 
     def _disconnected(self, reason: str) -> None:
         self._connection = None
-        self.state = State.DISCONNECTED
-        # A server that lived for a while starts with short delays again; one that dies at once does not.
-        lived = self._clock.monotonic() - self._connected_since
-        self._step = 0 if lived * 1000 >= self.timing.policy.max_delay_ms else self._step + 1
-        self._note_failure(reason)
+        self.health.disconnected(reason, self._clock.wall(), self.timing.policy.max_delay_ms / 1000)
         log.warning('Server "%s" disconnected: %s', self.name, reason)
         self._schedule()
 
@@ -381,31 +388,67 @@ class Server:
         if connection is self._connection:
             self._disconnected(reason)
             self._tasks.spawn(connection.close())
+        else:
+            self._lanes.drop(connection)
 
     def _noise(self, connection: Connection, what: str) -> None:
         log.warning('"%s" wrote something to its output that is no message (%s)', self.name, what)
 
-    def _heard(self, connection: Connection, method: str, params: Raw | None) -> None:
-        if method == "notifications/tools/list_changed":
-            self._stale = True
-            if not self._refreshing:
-                self._refreshing = True
-                self._tasks.spawn(self._refresh())
-        else:
-            self._told(self, method, params)
+    def _for(self, connection: Connection, client: ClientPort | None) -> ClientPort | None:
+        """The client that what this connection says is for; None where that cannot be told for sure."""
+        if connection.owner is not None:
+            return connection.owner
+        if client is None and len(connection.attached) == 1:
+            return next(iter(connection.attached))
+        return client
 
-    async def _refresh(self) -> None:
+    def _heard(
+        self, connection: Connection, method: str, params: Raw | None, client: ClientPort | None
+    ) -> None:
+        if method in _LISTS:
+            if connection is self._connection:
+                self._stale.add(method)
+                if not self._refreshing:
+                    self._refreshing = True
+                    self._tasks.spawn(self._refresh(connection))
+        else:
+            self._events.told(self, method, params, self._for(connection, client))
+
+    async def _asked(
+        self, connection: Connection, method: str, params: Raw | None, client: ClientPort | None
+    ) -> bytes | Raw:
+        asked = self._for(connection, client)
+        if asked is not self._exclusive:
+            # From now on every client has a connection of its own here; this one belongs to who is asked.
+            self._asking = True
+            if asked is not None and connection.attached <= {asked}:
+                connection.owner = asked
+        if asked is None:
+            raise RpcError(INTERNAL_ERROR, "callmux cannot tell which of its clients this is for; call again")
+
+        def progress(params: bytes) -> None:
+            connection.notify("notifications/progress", params)
+
+        return await asked.ask(method, params, progress)
+
+    async def _refresh(self, connection: Connection) -> None:
         try:
-            while self._stale and (connection := self._connection) is not None:
-                self._stale = False
+            while self._stale and connection is self._connection:
+                stale, self._stale = self._stale, set()
                 last_seen = iso(self._clock.wall())
+                tools, offer = self.suite.tools, self.offer
                 try:
-                    tools = await self._list(connection, {})
+                    if TOOLS_CHANGED in stale:
+                        tools = await read_tools(connection, Offer(), self.timing.connect_seconds)
                 except CallFailure as failure:
                     log.warning('"%s" changed its tools but does not list them: %s', self.name, failure.cause)
-                    return
+                for kind in KINDS:
+                    if kind.changed in stale:
+                        offer = offer.with_items(
+                            kind, await read_kind(connection, kind, self.timing.connect_seconds)
+                        )
                 if connection is self._connection:
-                    self._take(tools, last_seen)
+                    self._take(tools, offer, last_seen)
         finally:
             self._refreshing = False
 

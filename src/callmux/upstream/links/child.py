@@ -19,6 +19,7 @@ import msgspec
 
 from callmux.protocol import jsonrpc
 from callmux.protocol.lines import LineBuffer, Oversized
+from callmux.upstream import failures
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.guardian import Guardian
 from callmux.upstream.links.link import Listener
@@ -108,9 +109,15 @@ class ChildLink:
         if self._group is not None:
             self._guardian.watch(self._group)
 
-    def send(self, line: bytes) -> None:
+    def send(self, line: bytes, id: int | None = None) -> None:
         if self._stdin is not None and not self._stdin.is_closing():
             self._stdin.write(line)
+
+    def agreed(self, protocol_version: str) -> None:
+        """A pipe is the same in every revision."""
+
+    def abandon(self, id: int) -> None:
+        """A pipe holds nothing for a single request."""
 
     def last_words(self) -> str:
         """The last lines the child wrote to stderr, joined; empty if it wrote none."""
@@ -188,7 +195,7 @@ class _ChildProtocol(asyncio.SubprocessProtocol):
                 message: Any = jsonrpc.oversized(line.head, self._lines.limit)
             else:
                 message = jsonrpc.parse(line)
-            self.listener.received(message)
+            self.listener.received(message, None)
 
     def _hear(self, data: bytes) -> None:
         for line in self._errors.feed(data):
@@ -222,8 +229,9 @@ class _ChildProtocol(asyncio.SubprocessProtocol):
             return
         code = self._transport.get_returncode() if self._transport else None
         if code is None:
-            listener.lost("the server closed its output")
+            reason = "the server closed its output"
         elif code < 0:
-            listener.lost(f"the server was ended by signal {-code}")
+            reason = f"the server was ended by signal {-code}"
         else:
-            listener.lost(f"the server ended with exit code {code}")
+            reason = f"the server ended with exit code {code}"
+        listener.lost(failures.lost(reason, started=True))

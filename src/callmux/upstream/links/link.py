@@ -1,6 +1,7 @@
 """What a connection needs of its link, whatever carries the bytes. Pure.
 
-Implemented by `child.ChildLink` (a process) and by test doubles; used by `callmux.upstream.connection`.
+Implemented by `child.ChildLink` (a process), `http.HttpLink`, `sse.SseLink`, `fallback.FallbackLink` and test
+doubles; used by `callmux.upstream.connection`.
 """
 
 from __future__ import annotations
@@ -11,25 +12,30 @@ from typing import Protocol
 import msgspec
 
 from callmux.protocol.jsonrpc import Message
+from callmux.upstream.failures import CallFailure
 
 
 class Listener(msgspec.Struct, frozen=True):
     """Who hears what a link brings.
 
     Attributes:
-        received: Called with each message, in order.
-        lost: Called once when the link ends, with the reason in words; nothing is received after it.
+        received: Called with each message, in order, and with the id of our request on whose own stream it
+            came, where the link knows (a process has one stream for all: None).
+        failed: Called where one request failed and the link goes on: its id and why.
+        lost: Called once when the link ends, with the reason; nothing is received after it.
     """
 
-    received: Callable[[Message], None]
-    lost: Callable[[str], None]
+    received: Callable[[Message, int | None], None]
+    failed: Callable[[int, CallFailure], None]
+    lost: Callable[[CallFailure], None]
 
 
 class Link(Protocol):
     """One way to one server."""
 
-    transport: str
-    """`stdio`, `streamable-http` or `sse`."""
+    @property
+    def transport(self) -> str:
+        """`stdio`, `streamable-http` or `sse`."""
 
     async def open(self, listener: Listener) -> None:
         """Starts the process or connects.
@@ -38,8 +44,18 @@ class Link(Protocol):
             CallFailure: It cannot be started or reached.
         """
 
-    def send(self, line: bytes) -> None:
-        """Sends one message, in order. Dropped where the link has ended; `lost` has told so."""
+    def send(self, line: bytes, id: int | None = None) -> None:
+        """Sends one message, in order. Dropped where the link has ended; `lost` has told so.
+
+        Args:
+            id: Our request's id, where it is a request.
+        """
+
+    def agreed(self, protocol_version: str) -> None:
+        """The handshake is done with this revision."""
+
+    def abandon(self, id: int) -> None:
+        """Nobody waits for the answer to our request `id` any more."""
 
     async def close(self) -> None:
         """Ends the link within a bound; safe to call twice. `lost` is not called for it."""

@@ -55,9 +55,7 @@ def open_link(name: str, config: StdioServer | HttpServer, around: Surroundings)
     if config.problem is not None:
         raise CallFailure(Category.TRANSPORT, config.problem, started=False)
     if isinstance(config, HttpServer):
-        raise CallFailure(
-            Category.TRANSPORT, "remote servers are not supported by this version yet", started=False
-        )
+        return _open_remote(name, config)
     env = {k: v for k, v in around.env.items() if k not in OWN_SECRETS}
     env.update(config.env)
     secrets = set()
@@ -78,3 +76,20 @@ def open_link(name: str, config: StdioServer | HttpServer, around: Surroundings)
         secrets=frozenset(s for s in secrets if len(s) >= SHORTEST_SECRET),
     )
     return ChildLink(name, launch, around.guardian, lambda line: around.show(name, line))
+
+
+def _open_remote(name: str, config: HttpServer) -> Link:
+    # aiohttp takes longer to import than a whole bridge to start: only who has remote servers pays for it.
+    from callmux.upstream.links.fallback import FallbackLink
+    from callmux.upstream.links.http import HttpLink
+    from callmux.upstream.links.sse import SseLink
+
+    if not config.url.startswith(("http://", "https://")):
+        cause = f'its url "{config.url}" must start with http:// or https://'
+        raise CallFailure(Category.TRANSPORT, cause, started=False)
+    if config.transport == "sse":
+        return SseLink(name, config.url, config.headers)
+    first = HttpLink(name, config.url, config.headers)
+    if config.transport is not None:
+        return first
+    return FallbackLink(name, first, lambda: SseLink(name, config.url, config.headers))

@@ -1,0 +1,85 @@
+"""What callmux says of itself in the answer to `initialize`: capabilities, instructions, identity. Pure.
+
+Called by `callmux.session.dispatch`. The servers' capabilities are joined and their instructions merged. While
+some servers are still starting, everything is declared that any of them may turn out to have: a list that
+stays empty harms nobody, a capability that was not declared is lost for the session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from callmux import __version__
+from callmux.upstream.offer import Offer
+
+SERVER_INFO = {"name": "callmux", "title": "callmux", "version": __version__}
+
+OWN_INSTRUCTIONS = (
+    "callmux puts several MCP servers behind one. Several independent calls: callmux_parallel. One tool, many "
+    "arguments: callmux_batch. Calls that feed each other: callmux_pipeline. Tools by task: "
+    "callmux_search_tools."
+)
+
+_EVERYTHING: dict[str, Any] = {
+    "tools": {"listChanged": True},
+    "resources": {"subscribe": True, "listChanged": True},
+    "prompts": {"listChanged": True},
+    "completions": {},
+    "logging": {},
+}
+_OURS = frozenset(_EVERYTHING)
+
+
+def greeting(version: str, offers: Mapping[str, Offer], *, complete: bool, own: bool) -> bytes:
+    """The result of `initialize`.
+
+    Args:
+        version: The MCP revision.
+        offers: What the servers that are up offer, by name.
+        complete: No server is still starting.
+        own: The meta-tools are listed, so they are worth a word.
+    """
+    capabilities = _joined(offers) if complete else dict(_EVERYTHING)
+    answer: dict[str, Any] = {
+        "protocolVersion": version,
+        "capabilities": capabilities,
+        "serverInfo": SERVER_INFO,
+    }
+    if text := _instructions(offers, own):
+        answer["instructions"] = text
+    return msgspec.json.encode(answer)
+
+
+def transparent_greeting(version: str, offer: Offer) -> bytes:
+    """The result of `initialize` as the only server gives it, but for the revision."""
+    answer: dict[str, Any] = {"protocolVersion": version, "capabilities": offer.capabilities}
+    answer["serverInfo"] = Raw(offer.server_info) if offer.server_info is not None else SERVER_INFO
+    if offer.instructions is not None:
+        answer["instructions"] = offer.instructions
+    return msgspec.json.encode(answer)
+
+
+def _joined(offers: Mapping[str, Offer]) -> dict[str, Any]:
+    joined: dict[str, Any] = {"tools": {"listChanged": True}}
+    for offer in offers.values():
+        for name, raw in offer.capabilities.items():
+            if name in _OURS:
+                # Lists can change at any time: a server may be added or come back different.
+                joined[name] = _EVERYTHING[name]
+            elif name not in joined:
+                joined[name] = raw
+    return joined
+
+
+def _instructions(offers: Mapping[str, Offer], own: bool) -> str:
+    told = [(name, offer.instructions) for name, offer in offers.items() if offer.instructions]
+    parts = [OWN_INSTRUCTIONS] if own else []
+    if len(offers) == 1:
+        parts.extend(text for _, text in told)
+    else:
+        parts.extend(f"## {name}\n{text}" for name, text in told)
+    return "\n\n".join(parts)

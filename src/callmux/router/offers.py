@@ -1,0 +1,184 @@
+"""Everything of MCP beside tools: prompts, resources, completion, tasks, and methods we do not know.
+
+Called by `callmux.session.dispatch`. Each request goes to the server it belongs to through the same call ring
+as tool calls; its params and its result pass as they are, but for the name or URI of the target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+from msgspec import Raw
+
+from callmux.context import CallContext
+from callmux.errors import CallmuxError
+from callmux.protocol.jsonrpc import INVALID_PARAMS, METHOD_NOT_FOUND, RpcError
+from callmux.protocol.params import members, progress_token
+from callmux.rings.converting import as_rpc_error
+from callmux.router import listing
+from callmux.router.door import Door
+from callmux.upstream.catalogue import Catalogue
+from callmux.upstream.resources import Place, ResourceIndex
+
+RESOURCE_NOT_FOUND = -32002
+
+_STRING = msgspec.json.Decoder(str)
+_MEMBERS = msgspec.json.Decoder(dict[str, Raw])
+_ENCODER = msgspec.json.Encoder()
+
+
+class Offers:
+    """The requests beside tools, for one configuration.
+
+    Args:
+        door: The way to the servers.
+        prompts: Gives the catalogue of prompts as it is now.
+        resources: Gives the index of resources as it is now.
+        servers: Names of all servers that are not disabled.
+    """
+
+    def __init__(
+        self,
+        door: Door,
+        prompts: Callable[[], Catalogue],
+        resources: Callable[[], ResourceIndex],
+        servers: Sequence[str],
+    ) -> None:
+        self._door = door
+        self._prompts = prompts
+        self._resources = resources
+        self._servers = servers
+
+    async def list(self, kind: str) -> bytes:
+        """The result of a listing: `prompts`, `resources` or `resourceTemplates`."""
+        await self._door.settled()
+        return self.current(kind)
+
+    def current(self, kind: str) -> bytes:
+        """The result of a listing as it would be now."""
+        if kind == "prompts":
+            shown = [listing.definition(entry) for entry in self._prompts().entries]
+        elif kind == "resources":
+            shown = self._resources().resources
+        else:
+            shown = self._resources().templates
+        return b'{"%b":[%b]}' % (kind.encode(), b",".join(shown))
+
+    async def get_prompt(self, params: Raw | None, context: CallContext) -> bytes:
+        """The result of `prompts/get`."""
+        given = members(params)
+        place = await self._find_prompt(_text(given, "name"))
+        return await self._send(place, "prompts/get", "name", given, context, safe=True)
+
+    async def read_resource(self, params: Raw | None, context: CallContext) -> bytes:
+        """The result of `resources/read`. A URI that nobody lists is tried where it may be known."""
+        given = members(params)
+        uri = _text(given, "uri")
+        places = await self._find_resource(uri)
+        for n, place in enumerate(places):
+            try:
+                result = await self._send(place, "resources/read", "uri", given, context, safe=True)
+            except RpcError as error:
+                if n + 1 == len(places) or error.code not in (RESOURCE_NOT_FOUND, INVALID_PARAMS):
+                    raise
+            else:
+                return self._shown(result, place, uri)
+        raise RpcError(RESOURCE_NOT_FOUND, f"resource not found: {uri}", {"uri": uri})
+
+    def _shown(self, result: bytes, place: Place, uri: str) -> bytes:
+        """The contents under the URI that was asked for, where it is not the server's own."""
+        if place.uri == uri:
+            return result
+        read = _MEMBERS.decode(result)
+        contents = msgspec.json.decode(read.get("contents", b"[]"), type=list[dict[str, Raw]])
+        for content in contents:
+            if "uri" in content and _STRING.decode(content["uri"]) == place.uri:
+                content["uri"] = Raw(_ENCODER.encode(uri))
+        read["contents"] = Raw(_ENCODER.encode(contents))
+        return _ENCODER.encode(read)
+
+    async def resource_place(self, uri: str) -> Place:
+        """The server of a URI, for subscriptions.
+
+        Raises:
+            RpcError: No server can know it.
+        """
+        return (await self._find_resource(uri))[0]
+
+    async def subscribe(self, place: Place, context: CallContext, *, on: bool) -> bytes:
+        """Tells a server that somebody, or nobody, wants to hear of a resource."""
+        method = "resources/subscribe" if on else "resources/unsubscribe"
+        return await self._send(place, method, "uri", {}, context, safe=True)
+
+    async def complete(self, params: Raw | None, context: CallContext) -> bytes:
+        """The result of `completion/complete`: the server of the prompt or template in `ref` knows."""
+        given = members(params)
+        ref = members(given.get("ref"))
+        if "name" in ref:
+            place = await self._find_prompt(_text(ref, "name"))
+            ref["name"] = Raw(_ENCODER.encode(place.uri))
+        else:
+            await self._door.settled()
+            found = self._resources().find_template(_text(ref, "uri"))
+            if found is None:
+                raise RpcError(INVALID_PARAMS, "completion/complete: ref.uri is no template of any server")
+            place = found
+            ref["uri"] = Raw(_ENCODER.encode(place.uri))
+        given["ref"] = Raw(_ENCODER.encode(ref))
+        return await self._send(place, "completion/complete", None, given, context, safe=True)
+
+    async def other(self, method: str, params: Raw | None, context: CallContext, server: str | None) -> bytes:
+        """A method we do not know: for the one server there is, or for the one it is known to be for.
+
+        Raises:
+            RpcError: There are several servers and nothing says which.
+        """
+        if server is None:
+            if len(self._servers) != 1:
+                raise RpcError(METHOD_NOT_FOUND, f"method not found: {method}")
+            server = self._servers[0]
+        place = Place(server, method)
+        return await self._send(place, method, None, members(params), context, safe=False)
+
+    async def _find_prompt(self, name: str) -> Place:
+        await self._door.settled()
+        try:
+            found = self._prompts().find(name)
+        except CallmuxError as error:
+            raise RpcError(INVALID_PARAMS, f'prompt "{name}" cannot be used: {error.message}') from None
+        if found.tool is None:
+            raise RpcError(INVALID_PARAMS, f'prompt "{name}" was not found')
+        return Place(found.server, found.bare)
+
+    async def _find_resource(self, uri: str) -> Sequence[Place]:
+        await self._door.settled()
+        places = self._resources().find(uri)
+        if not places:
+            raise RpcError(RESOURCE_NOT_FOUND, f"resource not found: {uri}", {"uri": uri})
+        return places
+
+    async def _send(
+        self,
+        place: Place,
+        method: str,
+        key: str | None,
+        given: dict[str, Raw],
+        context: CallContext,
+        *,
+        safe: bool,
+    ) -> bytes:
+        token = progress_token(given.get("_meta"))
+        if token is not None:
+            context = msgspec.structs.replace(context, progress_token=token)
+        try:
+            return (await self._door.send(place.server, method, place.uri, key, given, context, safe)).raw
+        except CallmuxError as error:
+            raise as_rpc_error(error) from None
+
+
+def _text(given: dict[str, Raw], key: str) -> str:
+    try:
+        return _STRING.decode(given[key])
+    except (KeyError, msgspec.MsgspecError):
+        raise RpcError(INVALID_PARAMS, f"{key} is required and must be a string") from None

@@ -1,0 +1,105 @@
+"""How a server has been doing: the record that status shows, and how often in a row it failed. Pure.
+
+Kept by `callmux.upstream.server`, which alone changes it.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+from callmux.clock import iso
+
+
+class State(Enum):
+    """Where a server stands."""
+
+    STARTING = "starting"
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"
+    RECONNECTING = "reconnecting"
+    FAILED = "failed"
+
+
+class Health:
+    """One server's record. Times are seconds since 1970.
+
+    Attributes:
+        state: Where it stands.
+        error: Its last failure in words; None since it is connected.
+        connect_ms: How long the last attempt took.
+        failed_attempt: The last thing that happened was an attempt that failed.
+        step: How far the delays between attempts have grown.
+    """
+
+    def __init__(self) -> None:
+        self.state = State.STARTING
+        self.error: str | None = None
+        self.connect_ms = 0
+        self.failed_attempt = False
+        self.step = 0
+        self._failures = 0
+        self._attempts = 0
+        self._connected_at: float | None = None
+        self._failed_at: float | None = None
+        self._next_retry: float | None = None
+
+    def last_seen(self, now: float) -> str:
+        """ISO time of the last connect before now; now where there was none."""
+        return iso(self._connected_at if self._connected_at is not None else now)
+
+    def connected(self, now: float) -> None:
+        """An attempt succeeded."""
+        self.state = State.CONNECTED
+        self.error = None
+        self._failures = self._attempts = 0
+        self.failed_attempt = False
+        self._connected_at = now
+
+    def attempt_failed(self, reason: str, now: float) -> None:
+        """An attempt failed."""
+        self.failed_attempt = True
+        self._attempts += 1
+        self.step += 1
+        self._note(reason, now)
+
+    def disconnected(self, reason: str, now: float, short_lived_seconds: float) -> None:
+        """The connection was lost. One that lived for a while starts with short delays again; one that dies
+        sooner than `short_lived_seconds` does not."""
+        self.state = State.DISCONNECTED
+        lived = now - (self._connected_at if self._connected_at is not None else now)
+        self.step = 0 if lived >= short_lived_seconds else self.step + 1
+        self._note(reason, now)
+
+    def gave_up(self) -> None:
+        """No further attempt is due. A later call tries again, and with it the policy starts over."""
+        self.state = State.FAILED
+        self.step, self.failed_attempt = 1, False
+
+    def retries_at(self, when: float | None) -> None:
+        """The next attempt is due then; None while none is."""
+        if when is not None:
+            self.state = State.RECONNECTING
+        self._next_retry = when
+
+    def _note(self, reason: str, now: float) -> None:
+        self.error = reason
+        self._failures += 1
+        self._failed_at = now
+
+    def record(self) -> dict[str, Any]:
+        """The facts as status shows them; see docs/tools.md, `callmux_status`."""
+        facts: dict[str, Any] = {"state": self.state.value, "connectDurationMs": self.connect_ms}
+        if self.error is not None:
+            facts["error"] = facts["lastError"] = self.error
+        if self._connected_at is not None:
+            facts["lastConnectedAt"] = iso(self._connected_at)
+        if self._failed_at is not None:
+            facts["lastFailureAt"] = iso(self._failed_at)
+        if self._failures:
+            facts["consecutiveFailures"] = self._failures
+        if self._attempts:
+            facts["reconnectAttempts"] = self._attempts
+        if self._next_retry is not None:
+            facts["nextRetryAt"] = iso(self._next_retry)
+        return facts

@@ -1,0 +1,97 @@
+"""A remote server whose transport is not configured: Streamable HTTP first, then the older HTTP+SSE.
+
+Called by `callmux.upstream.links.opening`. The rule is that of MCP 2025-11-25, basic/transports, "Backwards
+Compatibility": POST the initialize request; if that is refused with a 4xx status, GET the stream. A server
+that asks for credentials, or cannot be reached at all, is not tried a second time: the first answer is the
+true one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from callmux.protocol.jsonrpc import Message
+from callmux.tasks import TaskSet
+from callmux.upstream.failures import CallFailure, Category
+from callmux.upstream.links.link import Link, Listener
+
+
+class FallbackLink:
+    """One of two links, found out by the first request.
+
+    Args:
+        name: The server's name.
+        first: Streamable HTTP.
+        second: Gives the older transport.
+    """
+
+    def __init__(self, name: str, first: Link, second: Callable[[], Link]) -> None:
+        self._link = first
+        self._second: Callable[[], Link] | None = second
+        self._listener: Listener | None = None
+        self._first_line: tuple[bytes, int] | None = None
+        self._tasks = TaskSet(f'link to "{name}"')
+
+    def __repr__(self) -> str:
+        return f"FallbackLink({self._link!r})"
+
+    @property
+    def transport(self) -> str:
+        return self._link.transport
+
+    async def open(self, listener: Listener) -> None:
+        self._listener = listener
+        await self._link.open(Listener(self._received, self._failed, self._lost))
+
+    def send(self, line: bytes, id: int | None = None) -> None:
+        if id is not None and self._first_line is None:
+            self._first_line = line, id
+        self._link.send(line, id)
+
+    def agreed(self, protocol_version: str) -> None:
+        self._link.agreed(protocol_version)
+
+    def abandon(self, id: int) -> None:
+        self._link.abandon(id)
+
+    async def close(self) -> None:
+        self._listener = None
+        await self._tasks.cancel()
+        await self._link.close()
+
+    def _received(self, message: Message, id: int | None) -> None:
+        self._second = None
+        if self._listener is not None:
+            self._listener.received(message, id)
+
+    def _failed(self, id: int, failure: CallFailure) -> None:
+        if self._may_fall_back(failure):
+            self._tasks.spawn(self._fall_back(failure))
+        elif self._listener is not None:
+            self._listener.failed(id, failure)
+
+    def _lost(self, failure: CallFailure) -> None:
+        if not self._may_fall_back(failure) and len(self._tasks) == 0 and self._listener is not None:
+            self._listener.lost(failure)
+
+    def _may_fall_back(self, failure: CallFailure) -> bool:
+        refused = failure.category in (Category.PROTOCOL, Category.SESSION) or failure.rpc is not None
+        return self._second is not None and refused
+
+    async def _fall_back(self, failure: CallFailure) -> None:
+        second, listener, first_line = self._second, self._listener, self._first_line
+        if second is None or listener is None or first_line is None:
+            return
+        self._second = None
+        await self._link.close()
+        link = second()
+        try:
+            await link.open(listener)
+        except CallFailure as error:
+            await link.close()
+            cause = f"streamable HTTP: {failure.cause}; HTTP+SSE: {error.cause}"
+            category = error.category if error.category is Category.AUTHORIZATION else failure.category
+            listener.failed(first_line[1], CallFailure(category, cause, started=False))
+            return
+        self._link = link
+        link.send(*first_line)

@@ -1,0 +1,131 @@
+"""What one server offers: its tools and how they changed, resources, templates, prompts, instructions. Pure.
+
+Kept by `callmux.upstream.server` over losses of the connection; read by the catalogue and the indexes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from msgspec import Raw
+
+from callmux.protocol.shapes import Tool
+from callmux.upstream.catalogue import RemovedTool
+
+
+class Suite(msgspec.Struct, frozen=True, kw_only=True):
+    """The tools a server has, and how they changed last.
+
+    Attributes:
+        generation: Rises by one with every listing that has other names than the one before.
+        changed_at: ISO time of the last such listing.
+        added, removed: Names that the last connect or change brought or took.
+        gone: Every name it had once and has no more.
+    """
+
+    tools: tuple[Tool, ...] = ()
+    listed: bool = False
+    generation: int = 0
+    changed_at: str | None = None
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    gone: Mapping[str, RemovedTool] = {}
+
+    def after(self, tools: tuple[Tool, ...], now: str, last_seen: str) -> Suite:
+        """The suite once the server lists `tools`."""
+        before = {t.name for t in self.tools}
+        names = {t.name for t in tools}
+        if self.listed and before == names:
+            return msgspec.structs.replace(self, tools=tools, added=(), removed=())
+        gone = {k: v for k, v in self.gone.items() if k not in names}
+        for name in before - names:
+            gone[name] = RemovedTool(last_seen_at=last_seen, removed_at=now)
+        return Suite(
+            tools=tools,
+            listed=True,
+            generation=self.generation + 1,
+            changed_at=now,
+            added=tuple(sorted(names - before)),
+            removed=tuple(sorted(before - names)),
+            gone=gone,
+        )
+
+
+class Item(msgspec.Struct, frozen=True):
+    """A prompt, a resource or a resource template as its server lists it.
+
+    Attributes:
+        key: What it is asked for by: the prompt's `name`, the resource's `uri`, or the `uriTemplate`.
+        raw: The whole definition.
+    """
+
+    key: str
+    raw: bytes
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """One kind of list beside tools.
+
+    Attributes:
+        method: How it is asked for.
+        member: Where the items stand in the result.
+        key: The member of an item that names it.
+        capability: What a server must declare to have it.
+        changed: The notification that it is out of date.
+    """
+
+    method: str
+    member: str
+    key: str
+    capability: str
+    changed: str
+
+
+PROMPTS = Kind("prompts/list", "prompts", "name", "prompts", "notifications/prompts/list_changed")
+RESOURCES = Kind("resources/list", "resources", "uri", "resources", "notifications/resources/list_changed")
+TEMPLATES = Kind(
+    "resources/templates/list",
+    "resourceTemplates",
+    "uriTemplate",
+    "resources",
+    "notifications/resources/list_changed",
+)
+KINDS = (PROMPTS, RESOURCES, TEMPLATES)
+
+_MEMBERS = msgspec.json.Decoder(dict[str, Raw])
+_STRING = msgspec.json.Decoder(str)
+
+
+def read_items(kind: Kind, raws: Sequence[bytes]) -> tuple[Item, ...]:
+    """The items of a listing; those without a usable key are left out."""
+    items = []
+    for raw in raws:
+        try:
+            items.append(Item(_STRING.decode(_MEMBERS.decode(raw)[kind.key]), raw))
+        except (msgspec.MsgspecError, KeyError):
+            continue
+    return tuple(items)
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a server offers beside its tools.
+
+    Attributes:
+        capabilities: As it declared them.
+        instructions: For the model, or None.
+        server_info: Its `serverInfo`, raw, or None.
+        items: Prompts, resources and templates, by kind.
+    """
+
+    capabilities: Mapping[str, Raw] = {}
+    instructions: str | None = None
+    server_info: bytes | None = None
+    items: Mapping[Kind, tuple[Item, ...]] = {}
+
+    def has(self, capability: str) -> bool:
+        return capability in self.capabilities
+
+    def with_items(self, kind: Kind, items: tuple[Item, ...]) -> Offer:
+        """The offer with another list of one kind."""
+        return msgspec.structs.replace(self, items={**self.items, kind: items})

@@ -1,0 +1,73 @@
+"""Reads what a server offers from an open connection: every list, every page.
+
+Called by `callmux.upstream.server` after each connect and each list change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import msgspec
+from msgspec import UNSET
+
+from callmux.protocol.jsonrpc import METHOD_NOT_FOUND
+from callmux.protocol.shapes import Tool
+from callmux.protocol.upstream_peer import InitializeResult
+from callmux.upstream.connection import Connection
+from callmux.upstream.failures import CallFailure
+from callmux.upstream.offer import KINDS, Item, Kind, Offer, read_items
+
+log = logging.getLogger(__name__)
+
+
+async def read_all(
+    connection: Connection, init: InitializeResult, seconds: float
+) -> tuple[tuple[Tool, ...], Offer]:
+    """Everything the server offers.
+
+    Args:
+        seconds: For each list.
+
+    Raises:
+        CallFailure: It does not list its tools.
+    """
+    offer = Offer(
+        capabilities={k: v.copy() for k, v in init.capabilities.items()},
+        instructions=init.instructions,
+        server_info=None if init.server_info is UNSET else bytes(init.server_info),
+    )
+    kinds = [kind for kind in KINDS if offer.has(kind.capability)]
+    tools, lists = await asyncio.gather(
+        read_tools(connection, offer, seconds),
+        asyncio.gather(*(read_kind(connection, kind, seconds) for kind in kinds)),
+    )
+    return tools, msgspec.structs.replace(offer, items=dict(zip(kinds, lists, strict=True)))
+
+
+async def read_tools(connection: Connection, offer: Offer, seconds: float) -> tuple[Tool, ...]:
+    """Its tools; none where it declares other capabilities but not this one.
+
+    Raises:
+        CallFailure: It does not list them.
+    """
+    if offer.capabilities and not offer.has("tools"):
+        return ()
+    tools = []
+    for raw in await connection.list_all("tools/list", "tools", seconds):
+        try:
+            tools.append(Tool(raw))
+        except msgspec.MsgspecError as error:
+            log.warning('"%s" lists a tool that cannot be read: %s', connection.name, error)
+    return tuple(tools)
+
+
+async def read_kind(connection: Connection, kind: Kind, seconds: float) -> tuple[Item, ...]:
+    """One other list; a server that declares it and cannot give it does without, and its tools go on."""
+    try:
+        raws = await connection.list_all(kind.method, kind.member, seconds)
+    except CallFailure as failure:
+        if failure.rpc is None or failure.rpc.code != METHOD_NOT_FOUND:
+            log.warning('"%s" does not answer %s: %s', connection.name, kind.method, failure.cause)
+        return ()
+    return read_items(kind, raws)
