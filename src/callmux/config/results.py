@@ -58,8 +58,8 @@ class ServerShield(Section, frozen=True, kw_only=True):
         max_result_bytes: A result above this is shortened and stored.
         max_string_chars: A string above this is shortened.
         max_array_items: A list above this is shortened.
-        allow_tools: If given, only these tools are shielded, by exact names or with `*`.
-        deny_tools: These tools are never shielded; stronger than `allowTools`.
+        allow_tools: Added to the global `allowTools`.
+        deny_tools: Added to the global `denyTools`.
     """
 
     enabled: kinds.Flag | None = None
