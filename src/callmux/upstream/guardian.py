@@ -91,3 +91,4 @@ class Guardian:
                 self._process.kill()
                 self._process.wait(2)
             self._process = None
+        self._groups.clear()

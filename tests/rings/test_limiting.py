@@ -1,0 +1,264 @@
+"""Calls wait for their turn: fairly, within the limits, and giving up leaves no trace."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from callmux.errors import ToolCallFailed, UpstreamUnavailable
+from callmux.plan import PlannedCall, ToolCall
+from callmux.protocol.shapes import Result
+from callmux.rings.limiting import Limiting, Slots
+from tests.support import context, play, settle
+
+RESULT = Result(b"{}")
+
+
+class Crowd:
+    """Callers that hold a slot until they are let go."""
+
+    def __init__(self, slots: Slots) -> None:
+        self.slots = slots
+        self.order: list[str] = []
+        self.leave: dict[str, asyncio.Event] = {}
+        self.tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def comes(self, who: str, server: str = "s") -> None:
+        self.leave[who] = asyncio.Event()
+        self.tasks[who] = asyncio.create_task(self._call(who, server))
+        await settle()
+
+    async def _call(self, who: str, server: str) -> None:
+        await self.slots.acquire(server)
+        self.order.append(who)
+        try:
+            await self.leave[who].wait()
+        finally:
+            self.slots.release(server)
+
+    async def goes(self, who: str) -> None:
+        self.leave[who].set()
+        await self.tasks[who]
+        await settle()
+
+    async def gives_up(self, *who: str) -> None:
+        for name in who:
+            self.tasks[name].cancel()
+        await asyncio.gather(*(self.tasks[name] for name in who), return_exceptions=True)
+        assert all(self.tasks[name].cancelled() for name in who)
+        await settle()
+
+    async def all_go(self) -> None:
+        for who in list(self.tasks):
+            if not self.tasks[who].done():
+                self.leave[who].set()
+        await asyncio.gather(*self.tasks.values(), return_exceptions=True)
+
+
+def test_first_come_first_served() -> None:
+    async def scene() -> None:
+        crowd = Crowd(Slots(2, {}))
+        for who in "abcde":
+            await crowd.comes(who)
+        assert crowd.order == ["a", "b"]
+        assert repr(crowd.slots) == "Slots(2/2 running, 3 queued)"
+        await crowd.goes("b")
+        await crowd.goes("a")
+        assert crowd.order == ["a", "b", "c", "d"]
+        await crowd.all_go()
+        assert crowd.order == ["a", "b", "c", "d", "e"]
+        assert repr(crowd.slots) == "Slots(0/2 running, 0 queued)"
+
+    play(scene())
+
+
+def test_a_crowded_server_does_not_hold_up_the_others() -> None:
+    """Nobody overtakes whoever could run."""
+
+    async def scene() -> None:
+        crowd = Crowd(Slots(3, {"slow": 1}))
+        for who in ("slow1", "slow2", "slow3"):
+            await crowd.comes(who, "slow")
+        await crowd.comes("fast1", "fast")
+        await crowd.comes("fast2", "fast")
+        await crowd.comes("fast3", "fast")
+        assert crowd.order == ["slow1", "fast1", "fast2"]
+        await crowd.goes("fast1")
+        assert crowd.order[3:] == ["fast3"]
+        await crowd.goes("slow1")
+        assert crowd.order[4:] == ["slow2"]
+        await crowd.all_go()
+        assert crowd.order[5:] == ["slow3"]
+        assert repr(crowd.slots) == "Slots(0/3 running, 0 queued)"
+
+    play(scene())
+
+
+def test_the_oldest_of_all_queues_is_next() -> None:
+    async def scene() -> None:
+        crowd = Crowd(Slots(1, {}))
+        for who, server in (("a", "x"), ("b", "y"), ("c", "x"), ("d", "z")):
+            await crowd.comes(who, server)
+        for who in "abcd":
+            await crowd.goes(who)
+        assert crowd.order == ["a", "b", "c", "d"]
+
+    play(scene())
+
+
+def test_giving_up_in_the_queue_leaves_no_trace() -> None:
+    async def scene() -> None:
+        crowd = Crowd(Slots(1, {}))
+        for who in "abcd":
+            await crowd.comes(who)
+        await crowd.gives_up("b", "d")
+        assert repr(crowd.slots) == "Slots(1/1 running, 1 queued)"
+        await crowd.goes("a")
+        assert crowd.order == ["a", "c"]
+        await crowd.goes("c")
+        assert repr(crowd.slots) == "Slots(0/1 running, 0 queued)"
+
+    play(scene())
+
+
+def test_giving_up_just_as_the_turn_comes_passes_the_turn_on() -> None:
+    async def scene() -> None:
+        crowd = Crowd(Slots(1, {}))
+        for who in "abc":
+            await crowd.comes(who)
+        crowd.slots.release("s")
+        await crowd.gives_up("b")
+        assert crowd.order == ["a", "c"]
+        crowd.slots._take("s")
+        await crowd.all_go()
+        assert repr(crowd.slots) == "Slots(0/1 running, 0 queued)"
+
+    play(scene())
+
+
+def test_a_slot_that_comes_back_just_after_giving_up_goes_to_the_next() -> None:
+    """The one that gave up is still in the queue at that moment."""
+
+    async def scene() -> None:
+        crowd = Crowd(Slots(1, {}))
+        for who in "abc":
+            await crowd.comes(who)
+        crowd.tasks["b"].cancel()
+        crowd.leave["a"].set()
+        crowd.slots.release("s")
+        await settle()
+        assert crowd.tasks["b"].cancelled()
+        assert crowd.order == ["a", "c"]
+        crowd.slots._take("s")
+        await crowd.all_go()
+        assert repr(crowd.slots) == "Slots(0/1 running, 0 queued)"
+
+    play(scene())
+
+
+class FakeServer:
+    """A server that is up, or comes up when asked, or never."""
+
+    def __init__(self, state: str = "up") -> None:
+        self.state = state
+        self.asked: list[Any] = []
+
+    def ready(self, client: Any) -> Any:
+        return self if self.state == "up" else None
+
+    async def acquire(self, *args: Any) -> Any:
+        self.asked.append(args)
+        if self.state == "down":
+            raise UpstreamUnavailable("down")
+        self.state = "up"
+        return self
+
+
+def call(deadline: float = 1e9, **asked: Any) -> PlannedCall:
+    return PlannedCall(
+        server="s",
+        method="tools/call",
+        target="bare",
+        asked=ToolCall(tool="s__bare", arguments=Raw(b"{}"), **asked),
+        seconds=30,
+        deadline=deadline,
+    )
+
+
+def test_a_call_holds_its_slot_until_it_is_over() -> None:
+    async def scene() -> None:
+        slots = Slots(1, {})
+        limiting = Limiting(slots, {"s": FakeServer()})
+        seen: list[str] = []
+
+        async def proceed(planned: PlannedCall, around: Any) -> Result:
+            seen.append(repr(slots))
+            if len(seen) == 2:
+                raise ValueError("boom")
+            return RESULT
+
+        assert await limiting(call(), context(), proceed) is RESULT
+        with pytest.raises(ValueError, match="boom"):
+            await limiting(call(), context(), proceed)
+        assert seen == ["Slots(1/1 running, 0 queued)"] * 2
+        assert repr(slots) == "Slots(0/1 running, 0 queued)"
+
+    play(scene())
+
+
+def test_waiting_for_a_turn_counts_towards_the_time_out() -> None:
+    """The server never saw the call, so it may be sent again."""
+
+    async def scene() -> None:
+        loop = asyncio.get_running_loop()
+        slots = Slots(1, {})
+        await slots.acquire("other")
+        began = loop.time()
+        with pytest.raises(ToolCallFailed) as caught:
+            await Limiting(slots, {"s": FakeServer()})(call(deadline=began + 30), context(), unreachable)
+        assert loop.time() - began == pytest.approx(30, abs=0.01)
+        assert caught.value.message == 'waiting for a turn on "s" timed out after 30000 ms'
+        assert caught.value.details["executionState"] == "not_started"
+        assert caught.value.details["safeToRetry"] is True
+        assert caught.value.details["tool"] == "s__bare"
+        assert repr(slots) == "Slots(1/1 running, 0 queued)"
+
+    play(scene())
+
+
+async def unreachable(planned: PlannedCall, around: Any) -> Result:
+    raise AssertionError("nothing must be sent")
+
+
+def test_a_server_is_connected_before_a_slot_is_taken() -> None:
+    """A server that takes its time to start holds no slot."""
+
+    async def scene() -> None:
+        slots = Slots(1, {})
+        server = FakeServer("coming")
+
+        async def proceed(planned: PlannedCall, around: Any) -> Result:
+            return RESULT
+
+        around = context()
+        limiting = Limiting(slots, {"s": server})
+        await limiting(call(force_reconnect=True), around, proceed)
+        await limiting(call(), around, proceed)
+        assert len(server.asked) == 1
+        assert server.asked[0][0] == "bare"
+        assert server.asked[0][-1] is True
+
+    play(scene())
+
+
+def test_a_server_that_is_down_fails_the_call_without_a_slot() -> None:
+    async def scene() -> None:
+        slots = Slots(1, {})
+        with pytest.raises(UpstreamUnavailable):
+            await Limiting(slots, {"s": FakeServer("down")})(call(), context(), unreachable)
+        assert repr(slots) == "Slots(0/1 running, 0 queued)"
+
+    play(scene())

@@ -1,0 +1,86 @@
+"""Arguments reach a tool in the shape its schema asks for, or as the bytes that came."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from callmux.plan import PlannedCall, ToolCall
+from callmux.protocol.shapes import Result, Tool
+from callmux.rings import preparing
+from callmux.rings.preparing import Preparing
+from tests.support import context, play
+
+COUNTING = Tool(
+    b'{"name":"t","inputSchema":{"type":"object","properties":{"n":{"type":"integer"},"s":{"type":"string"}}}}'
+)
+
+
+def sent(stage: Preparing, arguments: bytes | None, tool: Tool | None) -> PlannedCall:
+    """The call as the next stage sees it."""
+    seen: list[PlannedCall] = []
+
+    async def proceed(call: PlannedCall, around: Any) -> Result:
+        seen.append(call)
+        return Result(b"{}")
+
+    raw = None if arguments is None else Raw(arguments)
+    call = PlannedCall(
+        server="s",
+        method="tools/call",
+        target="t",
+        asked=ToolCall(tool="t", arguments=raw),
+        arguments=raw,
+        tool=tool,
+        seconds=1,
+        deadline=1,
+    )
+    play(stage(call, context(), proceed))
+    return seen[0]
+
+
+def test_arguments_are_shaped_to_the_schema() -> None:
+    """What the caller wrote stays beside it."""
+    call = sent(Preparing(), b'{"n":"5"}', COUNTING)
+    assert call.arguments is not None
+    assert json.loads(bytes(call.arguments)) == {"n": 5}
+    assert bytes(call.asked.arguments) == b'{"n":"5"}'
+
+
+@pytest.mark.parametrize(
+    ("arguments", "tool"),
+    [
+        (b'{ "n" : 5 }', COUNTING),
+        (b'{ "n" : "5" }', None),
+        (None, COUNTING),
+        (b'{ "n" : "5" }', Tool(b'{"name":"t"}')),
+        (b'{ "n" : "5" }', Tool(b'{"name":"t","inputSchema":{"type":"object"}}')),
+    ],
+)
+def test_arguments_that_fit_leave_as_they_came(arguments: bytes | None, tool: Tool | None) -> None:
+    """As do those of a tool nobody knows."""
+    call = sent(Preparing(), arguments, tool)
+    assert (call.arguments and bytes(call.arguments)) == arguments
+
+
+def test_a_schema_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[Any] = []
+    original = preparing.compile_shaping
+    monkeypatch.setattr(preparing, "compile_shaping", lambda s: compiled.append(s) or original(s))
+    stage = Preparing()
+    for _ in range(3):
+        sent(stage, b'{"n":"5"}', COUNTING)
+    assert len(compiled) == 1
+
+
+def test_compiled_schemas_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers may change their lists all day."""
+    monkeypatch.setattr(preparing, "MOST_SHAPERS", 3)
+    stage = Preparing()
+    for _ in range(10):
+        call = sent(stage, b'{"n":"5"}', Tool(COUNTING.raw))
+        assert bytes(call.arguments) == b'{"n":5}'
+        assert len(stage._shapers) <= 3

@@ -1,0 +1,88 @@
+"""A failure is told by its kind, never by its words."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec import Raw
+
+from callmux.upstream.failures import CallFailure, Category, lost, refused, timed_out, to_error
+
+
+@pytest.mark.parametrize(
+    ("category", "retryable", "phrase"),
+    [
+        (Category.TIMEOUT, True, ""),
+        (Category.PROTOCOL, True, "downstream protocol error: "),
+        (Category.SESSION, True, "downstream session error: "),
+        (Category.AUTHORIZATION, False, "downstream authorization error: "),
+        (Category.TRANSPORT, True, "downstream transport error: "),
+        (Category.UNKNOWN, False, ""),
+    ],
+)
+def test_each_category_has_its_phrase_and_may_pass_or_not(
+    category: Category, retryable: bool, phrase: str
+) -> None:
+    failure = CallFailure(category, "timeout session unauthorized")
+    error = to_error(failure, "s__t", "s", safe=False, retried=False)
+    assert failure.retryable is retryable
+    assert error.message == phrase + "timeout session unauthorized"
+    assert error.details["category"] == category.value
+    assert error.details["retryable"] is retryable
+
+
+def test_the_caller_sees_what_it_needs_to_decide() -> None:
+    error = to_error(lost("it ended", started=True), "s__t", "s", safe=False, retried=False)
+    assert error.code == "tool_call_failed"
+    assert error.details == {
+        "tool": "s__t",
+        "server": "s",
+        "category": "transport",
+        "rootCause": "it ended",
+        "retryable": True,
+        "safeToRetry": False,
+        "executionState": "unknown",
+    }
+
+
+@pytest.mark.parametrize(
+    ("started", "safe", "state", "may_repeat"),
+    [
+        (True, True, "unknown", True),
+        (True, False, "unknown", False),
+        (False, True, "not_started", True),
+        (False, False, "not_started", True),
+    ],
+)
+def test_what_never_began_may_be_repeated(started: bool, safe: bool, state: str, may_repeat: bool) -> None:
+    error = to_error(timed_out("it", 1500.4, started=started), "t", "s", safe=safe, retried=True)
+    assert error.message == "it timed out after 1500 ms"
+    assert error.details["executionState"] == state
+    assert error.details["safeToRetry"] is may_repeat
+    assert error.details["retryAttempted"] is True
+
+
+def test_a_refusal_keeps_its_code_and_data() -> None:
+    failure = refused(Raw(b'{"code":-32602,"message":"no such thing","data":{"n":1.50},"extra":1}'))
+    error = to_error(failure, "t", "s", safe=True, retried=False)
+    assert failure.started
+    assert error.message == "no such thing"
+    assert error.details["jsonRpcCode"] == -32602
+    assert bytes(error.details["jsonRpcData"]) == b'{"n":1.50}'
+
+
+def test_a_refusal_without_words_or_data_says_its_code() -> None:
+    error = to_error(refused(Raw(b'{"code":-5}')), "t", "s", safe=True, retried=False)
+    assert error.message == "JSON-RPC error -5"
+    assert "jsonRpcData" not in error.details
+
+
+@pytest.mark.parametrize(
+    ("category", "word"), [(Category.SESSION, "session"), (Category.AUTHORIZATION, "credentials")]
+)
+def test_some_failures_come_with_advice(category: Category, word: str) -> None:
+    error = to_error(CallFailure(category, "x"), "t", "s", safe=True, retried=False)
+    assert word in str(error.details["hint"])
+
+
+def test_the_reason_is_the_text_of_the_exception() -> None:
+    assert str(lost("it ended", started=False)) == "it ended"

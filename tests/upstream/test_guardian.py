@@ -1,0 +1,203 @@
+"""When we die, however we die, our children die with us, and theirs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from callmux.upstream.guardian import Guardian
+from tests.support import eventually, python
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
+
+OWNER = """
+import subprocess, sys
+from callmux.upstream.guardian import Guardian
+guardian = Guardian()
+family = sys.argv[1]
+for _ in range(2):
+    child = subprocess.Popen([sys.executable, "-c", family], start_new_session=True, stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, text=True)
+    guardian.watch(child.pid)
+    print(child.pid, child.stdout.readline().strip(), flush=True)
+print(guardian.pid, flush=True)
+sys.stdin.read()
+"""
+"""Two children, each with a grandchild, all deaf to SIGTERM."""
+
+FAMILY = """
+import signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); time.sleep(300)"
+grandchild = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE)
+grandchild.stdout.readline()
+print(grandchild.pid, flush=True)
+time.sleep(300)
+"""
+
+
+def gone(pid: int) -> bool:
+    """It has ended; a zombie that nobody collects counts."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+@pytest.fixture
+def children() -> Iterator[list[subprocess.Popen[bytes]]]:
+    started: list[subprocess.Popen[bytes]] = []
+    yield started
+    for child in started:
+        if child.poll() is None:
+            child.kill()
+        child.wait()
+
+
+def sleeper(children: list[subprocess.Popen[bytes]]) -> int:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"], start_new_session=True)
+    children.append(child)
+    return child.pid
+
+
+def ended(children: list[subprocess.Popen[bytes]], pid: int) -> bool:
+    return next(child for child in children if child.pid == pid).poll() is not None
+
+
+def test_nothing_survives_a_killed_owner() -> None:
+    """Grandchildren that ignore SIGTERM included, and the guardian itself."""
+    owner = python("-c", OWNER, FAMILY, stderr=None)
+    assert owner.stdin is not None
+    assert owner.stdout is not None
+    pids = [int(pid) for _ in range(3) for pid in owner.stdout.readline().split()]
+    try:
+        assert len(pids) == 5
+        assert not any(gone(pid) for pid in pids)
+        owner.send_signal(signal.SIGKILL)
+        owner.wait(10)
+        eventually(lambda: all(gone(pid) for pid in pids), "the family's end", 10)
+    finally:
+        for pid in pids:
+            if not gone(pid):
+                os.kill(pid, signal.SIGKILL)
+        owner.kill()
+        owner.wait()
+        owner.stdin.close()
+        owner.stdout.close()
+
+
+def test_closing_ends_what_is_still_on_the_list(children: list[subprocess.Popen[bytes]]) -> None:
+    guardian = Guardian()
+    kept, released, other = sleeper(children), sleeper(children), sleeper(children)
+    for pid in (released, kept, other):
+        guardian.watch(pid)
+    guardian.release(released)
+    helper = guardian.pid
+    assert helper is not None
+    guardian.close()
+    eventually(lambda: ended(children, kept) and ended(children, other), "the watched ones' end")
+    assert not ended(children, released)
+    assert gone(helper)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
+def test_a_group_leaves_the_list_wherever_it_stands(
+    children: list[subprocess.Popen[bytes]], order: tuple[int, ...]
+) -> None:
+    guardian = Guardian()
+    pids = [sleeper(children) for _ in range(3)]
+    for pid in pids:
+        guardian.watch(pid)
+    for place in order:
+        guardian.release(pids[place])
+    guardian.close()
+    assert not any(ended(children, pid) for pid in pids)
+
+
+def test_a_stopped_child_ends_too(children: list[subprocess.Popen[bytes]]) -> None:
+    guardian = Guardian()
+    pid = sleeper(children)
+    guardian.watch(pid)
+    os.kill(pid, signal.SIGSTOP)
+    guardian.close()
+    eventually(lambda: ended(children, pid), "the stopped one's end")
+
+
+def test_a_guardian_without_children_starts_nothing() -> None:
+    guardian = Guardian()
+    guardian.release(12345)
+    assert guardian.pid is None
+    assert repr(guardian) == "Guardian(pid=None)"
+    guardian.close()
+
+
+def test_it_stands_apart_from_our_terminal(children: list[subprocess.Popen[bytes]]) -> None:
+    """Control-C reaches our process group and must not reach it."""
+    guardian = Guardian()
+    guardian.watch(sleeper(children))
+    assert guardian.pid is not None
+    assert os.getsid(guardian.pid) == guardian.pid
+    assert Path("/") == Path(psutil.Process(guardian.pid).cwd())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(guardian.pid, number)
+    guardian.watch(sleeper(children))
+    assert not gone(guardian.pid)
+    guardian.close()
+    guardian.close()
+
+
+def test_a_killed_guardian_is_replaced_with_its_list(children: list[subprocess.Popen[bytes]]) -> None:
+    """With the next child; the earlier children are on the new one's list as well."""
+    guardian = Guardian()
+    first, second = sleeper(children), sleeper(children)
+    guardian.watch(first)
+    before = guardian.pid
+    assert before is not None
+    os.kill(before, signal.SIGKILL)
+    eventually(lambda: gone(before), "the guardian's end")
+    guardian.watch(second)
+    assert guardian.pid not in (None, before)
+    guardian.close()
+    eventually(lambda: ended(children, first) and ended(children, second), "both ends")
+
+
+def test_a_killed_guardian_fails_nobody(children: list[subprocess.Popen[bytes]]) -> None:
+    guardian = Guardian()
+    pid = sleeper(children)
+    guardian.watch(pid)
+    assert guardian.pid is not None
+    os.kill(guardian.pid, signal.SIGKILL)
+    eventually(lambda: guardian.pid is None or gone(guardian.pid), "the guardian's end")
+    guardian.release(pid)
+    guardian.close()
+    assert guardian.pid is None
+
+
+def test_without_a_shell_there_is_no_guardian(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os.path, "exists", lambda path: False)
+    guardian = Guardian()
+    guardian.watch(12345)
+    assert guardian.pid is None
+    guardian.close()
+
+
+def test_a_guardian_that_hangs_is_killed(
+    children: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closing is bounded, whatever happens to it."""
+    guardian = Guardian()
+    guardian.watch(sleeper(children))
+    helper = guardian._process
+    assert helper is not None
+    os.kill(helper.pid, signal.SIGSTOP)
+    original = helper.wait
+    monkeypatch.setattr(helper, "wait", lambda seconds=None: original(seconds and min(seconds, 0.2)))
+    guardian.close()
+    assert helper.returncode == -signal.SIGKILL
