@@ -39,7 +39,7 @@ from callmux.upstream.server import Server
 log = logging.getLogger(__name__)
 
 GREETING_SECONDS = 0.5
-"""How long `initialize` waits for servers that are still starting, so that it can pass on their instructions."""
+"""How long `initialize` waits for servers that are still starting, to pass on their instructions."""
 
 _CHANGES = {
     "tools": "notifications/tools/list_changed",
@@ -141,8 +141,8 @@ class Host:
         self._pool.forget(session)
 
     async def greet(self, session: Session, version: str) -> bytes:
-        """The result of `initialize`: at once, or almost (`GREETING_SECONDS`); in the transparent mode, as soon
-        as the server itself has said what it is."""
+        """The result of `initialize`: at once, or almost (`GREETING_SECONDS`); in the transparent mode, as
+        soon as the server itself has said what it is."""
         self.start(session)
         runtime = self.runtime
         strict = runtime.config.strict_startup

@@ -1,7 +1,7 @@
 """Exceptions become MCP results or JSON-RPC errors: the only place where they do.
 
-Used by the outermost request stage, around each child of a fan-out (`callmux.router.door`), and for the methods
-whose failures MCP reports as JSON-RPC errors (`callmux.router.offers`).
+Used by the outermost request stage, around each child of a fan-out (`callmux.router.door`), and for the
+methods whose failures MCP reports as JSON-RPC errors (`callmux.router.offers`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What callmux says of itself in the answer to `initialize`: capabilities, instructions, identity. Pure.
 
-Called by `callmux.session.dispatch`. The servers' capabilities are joined and their instructions merged. While
-some servers are still starting, everything is declared that any of them may turn out to have: a list that
-stays empty harms nobody, a capability that was not declared is lost for the session.
+Called by `callmux.host`. The servers' capabilities are joined and their instructions merged. While some are
+still starting, everything is declared that any of them may turn out to have: a list that stays empty
+harms nobody, a capability that was not declared is lost for the session.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from callmux.upstream.offer import Offer
 SERVER_INFO = {"name": "callmux", "title": "callmux", "version": __version__}
 
 OWN_INSTRUCTIONS = (
-    "callmux puts several MCP servers behind one. Several independent calls: callmux_parallel. One tool, many "
-    "arguments: callmux_batch. Calls that feed each other: callmux_pipeline. Tools by task: "
+    "callmux puts several MCP servers behind one. Several independent calls: callmux_parallel. One tool, "
+    "many arguments: callmux_batch. Calls that feed each other: callmux_pipeline. Tools by task: "
     "callmux_search_tools."
 )
 

@@ -59,7 +59,7 @@ class Subscriptions:
 
     async def forget(self, session: Session, offers: Offers) -> None:
         """The session is over."""
-        for place, sessions in list(self._wanted.items()):
+        for sessions in list(self._wanted.values()):
             if session in sessions:
                 # The server may be down: then there is nothing to end.
                 with contextlib.suppress(RpcError):

@@ -1,7 +1,7 @@
 """Which server a task of MCP 2025-11-25 (basic/utilities/tasks, experimental) lives on. Pure.
 
-Called by `callmux.session.dispatch`: the answer to a task-augmented call names a task, and later requests name
-it again. A session can only reach tasks it was told of itself.
+Called by `callmux.session.dispatch`: the answer to a task-augmented call names a task, and later requests
+name it again. A session can only reach tasks it was told of itself.
 """
 
 from __future__ import annotations

@@ -93,6 +93,7 @@ class Connection:
         self._idle = asyncio.Event()
         self._idle.set()
         self._reason = "the connection is not open"
+        self._lost_early: CallFailure | None = None
         self._probe: asyncio.Future[bool] | None = None
 
     def __repr__(self) -> str:
@@ -113,6 +114,8 @@ class Connection:
         try:
             async with asyncio.timeout(seconds):
                 await self.link.open(Listener(self._received, self._failed, self._lost))
+                if self._lost_early is not None:
+                    raise self._lost_early
                 self.live = True
                 result = await self._exchange(*self._peer.open(client_info, capabilities), None)
         except TimeoutError:
@@ -232,6 +235,18 @@ class Connection:
             return alive
         return await asyncio.shield(self._probe)
 
+    def recipient(self, client: ClientPort | None) -> ClientPort | None:
+        """The client that something the server says is for; None where that cannot be told for sure.
+
+        Args:
+            client: The client whose call it belongs to, where that is known.
+        """
+        if self.owner is not None:
+            return self.owner
+        if client is None and len(self.attached) == 1:
+            return next(iter(self.attached))
+        return client
+
     async def drained(self) -> None:
         """Waits until no request waits for its answer. Each has its own time-out, so this ends."""
         await self._idle.wait()
@@ -261,6 +276,9 @@ class Connection:
         if self.live:
             self._end(failure)
             self._hooks.lost(self, failure.cause)
+        elif self.init is None:
+            # It ended while it was still being opened: whoever opens it must not wait for an answer.
+            self._lost_early = failure
 
     def _end(self, failure: CallFailure) -> None:
         self.live = False

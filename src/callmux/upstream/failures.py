@@ -6,12 +6,13 @@ and `state` alone, and by `to_error`, which says it to the caller.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
 from msgspec import Raw, UnsetType
 
-from callmux.errors import ToolCallFailed
+from callmux.errors import ToolCallFailed, UpstreamUnavailable
 from callmux.protocol.jsonrpc import ErrorObject, read_error
 
 
@@ -27,6 +28,15 @@ class Category(Enum):
 
 
 _RETRYABLE = frozenset({Category.TIMEOUT, Category.PROTOCOL, Category.SESSION, Category.TRANSPORT})
+_SHOWN = (
+    "state",
+    "lastError",
+    "lastFailureAt",
+    "lastConnectedAt",
+    "consecutiveFailures",
+    "reconnectAttempts",
+    "nextRetryAt",
+)
 _PHRASES = {
     Category.PROTOCOL: "downstream protocol error: ",
     Category.SESSION: "downstream session error: ",
@@ -120,3 +130,25 @@ def to_error(failure: CallFailure, tool: str, server: str, *, safe: bool, retrie
     error = ToolCallFailed(_PHRASES.get(failure.category, "") + failure.cause, **details)
     error.rpc = failure.raw
     return error
+
+
+def unavailable(
+    server: str, tool: str, facts: Mapping[str, Any], why: str | None = None
+) -> UpstreamUnavailable:
+    """The error for a call to a server that is down: nothing was sent.
+
+    Args:
+        tool: The bare tool name.
+        facts: The server's record.
+        why: The reason, where it is another than the server's last failure.
+    """
+    reason = why or facts.get("lastError")
+    return UpstreamUnavailable(
+        f'server "{server}" is not connected{f": {reason}" if reason else ""}',
+        server=server,
+        tool=tool,
+        retryable=True,
+        safeToRetry=True,
+        executionState="not_started",
+        **{k: facts[k] for k in _SHOWN if k in facts},
+    )

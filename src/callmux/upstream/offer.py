@@ -91,6 +91,7 @@ TEMPLATES = Kind(
     "resources",
     "notifications/resources/list_changed",
 )
+TOOLS_CHANGED = "notifications/tools/list_changed"
 KINDS = (PROMPTS, RESOURCES, TEMPLATES)
 
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])

@@ -16,7 +16,7 @@ from callmux.protocol.shapes import Tool
 from callmux.protocol.upstream_peer import InitializeResult
 from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure
-from callmux.upstream.offer import KINDS, Item, Kind, Offer, read_items
+from callmux.upstream.offer import KINDS, TOOLS_CHANGED, Item, Kind, Offer, read_items
 
 log = logging.getLogger(__name__)
 
@@ -71,3 +71,23 @@ async def read_kind(connection: Connection, kind: Kind, seconds: float) -> tuple
             log.warning('"%s" does not answer %s: %s', connection.name, kind.method, failure.cause)
         return ()
     return read_items(kind, raws)
+
+
+async def reread(
+    connection: Connection, stale: set[str], tools: tuple[Tool, ...], offer: Offer, seconds: float
+) -> tuple[tuple[Tool, ...], Offer]:
+    """What the server offers now, after list changes; what cannot be read stays as it was.
+
+    Args:
+        stale: The notifications that said so.
+        tools, offer: What it offered before.
+    """
+    if TOOLS_CHANGED in stale:
+        try:
+            tools = await read_tools(connection, Offer(), seconds)
+        except CallFailure as failure:
+            log.warning('"%s" changed its tools but does not list them: %s', connection.name, failure.cause)
+    for kind in KINDS:
+        if kind.changed in stale:
+            offer = offer.with_items(kind, await read_kind(connection, kind, seconds))
+    return tools, offer

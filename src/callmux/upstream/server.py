@@ -23,19 +23,19 @@ from callmux.errors import UpstreamUnavailable
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, RpcError
 from callmux.protocol.shapes import Tool
 from callmux.tasks import TaskSet
+from callmux.upstream import failures, wishes
 from callmux.upstream.connection import Connection, Hooks
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.health import Health, State
 from callmux.upstream.lanes import LaneKey, choose_lane
 from callmux.upstream.links.link import Link
-from callmux.upstream.offer import KINDS, Offer, Suite
-from callmux.upstream.reading import read_all, read_kind, read_tools
+from callmux.upstream.offer import KINDS, TOOLS_CHANGED, Offer, Suite
+from callmux.upstream.reading import read_all, reread
 from callmux.upstream.reconnect import delay_seconds
 from callmux.upstream.side_lanes import SideLanes
 
 log = logging.getLogger(__name__)
 
-TOOLS_CHANGED = "notifications/tools/list_changed"
 _LISTS = frozenset({TOOLS_CHANGED, *(kind.changed for kind in KINDS)})
 
 RECONNECT_WAIT_SECONDS = 10.0
@@ -187,16 +187,14 @@ class Server:
             await connection.open(self._client_info, key.capabilities, self.timing.connect_seconds)
             if key.client is not None:
                 await self.apply_log_level(connection, key.client)
-        except BaseException:
+        except (CallFailure, asyncio.CancelledError):
             await connection.close()
             raise
         return connection
 
     async def apply_log_level(self, connection: Connection, client: ClientPort) -> None:
-        """Tells the server the level this client wants, where both know of logging."""
-        if client.log_level is not None and connection.init and "logging" in connection.init.capabilities:
-            params = msgspec.json.encode({"level": client.log_level})
-            await connection.request("logging/setLevel", params, self.timing.connect_seconds, client)
+        """Tells the server the level this client wants."""
+        await wishes.set_level(connection, client, self.timing.connect_seconds)
 
     async def _acquire_main(self, tool: str, force: bool) -> Connection:
         if self._attempt is None:
@@ -213,19 +211,7 @@ class Server:
 
     def unavailable(self, tool: str, why: str | None = None) -> UpstreamUnavailable:
         """The error for a call that cannot be sent."""
-        facts = self.record()
-        shown = ("state", "lastError", "lastFailureAt", "lastConnectedAt", "consecutiveFailures")
-        more = ("reconnectAttempts", "nextRetryAt")
-        reason = f": {why or self.health.error}" if why or self.health.error else ""
-        return UpstreamUnavailable(
-            f'server "{self.name}" is not connected{reason}',
-            server=self.name,
-            tool=tool,
-            retryable=True,
-            safeToRetry=True,
-            executionState="not_started",
-            **{k: facts[k] for k in shown + more if k in facts},
-        )
+        return failures.unavailable(self.name, tool, self.record(), why)
 
     async def examine(self, connection: Connection) -> None:
         """After a call timed out: replaces the connection if the server does not even answer a ping.
@@ -329,10 +315,8 @@ class Server:
         self.health.connected(now)
         log.info('Connected to "%s": %d tools (%d ms)', self.name, len(tools), self.health.connect_ms)
         self._take(tools, offer, last_seen)
-        if self._exclusive is not None and self._exclusive.log_level is not None:
-            self._tasks.spawn(self._restore_level(connection, self._exclusive))
-        for uri in self.subscriptions:
-            self._tasks.spawn(self._resubscribe(connection, uri))
+        seconds = self.timing.connect_seconds
+        self._tasks.spawn(wishes.restore(connection, self._exclusive, self.subscriptions, seconds))
         self._settled.set()
 
     def _take(self, tools: tuple[Tool, ...], offer: Offer, last_seen: str) -> None:
@@ -342,19 +326,6 @@ class Server:
         same = [t.raw for t in before.tools] == [t.raw for t in tools] and offered.items == offer.items
         if not before.listed or not same:
             self._events.changed(self)
-
-    async def _restore_level(self, connection: Connection, client: ClientPort) -> None:
-        try:
-            await self.apply_log_level(connection, client)
-        except CallFailure as failure:
-            log.warning('"%s" does not take the log level: %s', self.name, failure.cause)
-
-    async def _resubscribe(self, connection: Connection, uri: str) -> None:
-        try:
-            params = msgspec.json.encode({"uri": uri})
-            await connection.request("resources/subscribe", params, self.timing.connect_seconds)
-        except CallFailure as failure:
-            log.warning('"%s" does not take the subscription to %s again: %s', self.name, uri, failure.cause)
 
     def _attempt_failed(self, reason: str) -> None:
         log.warning('Warning: failed to connect "%s": %s', self.name, reason)
@@ -394,14 +365,6 @@ class Server:
     def _noise(self, connection: Connection, what: str) -> None:
         log.warning('"%s" wrote something to its output that is no message (%s)', self.name, what)
 
-    def _for(self, connection: Connection, client: ClientPort | None) -> ClientPort | None:
-        """The client that what this connection says is for; None where that cannot be told for sure."""
-        if connection.owner is not None:
-            return connection.owner
-        if client is None and len(connection.attached) == 1:
-            return next(iter(connection.attached))
-        return client
-
     def _heard(
         self, connection: Connection, method: str, params: Raw | None, client: ClientPort | None
     ) -> None:
@@ -412,12 +375,12 @@ class Server:
                     self._refreshing = True
                     self._tasks.spawn(self._refresh(connection))
         else:
-            self._events.told(self, method, params, self._for(connection, client))
+            self._events.told(self, method, params, connection.recipient(client))
 
     async def _asked(
         self, connection: Connection, method: str, params: Raw | None, client: ClientPort | None
     ) -> bytes | Raw:
-        asked = self._for(connection, client)
+        asked = connection.recipient(client)
         if asked is not self._exclusive:
             # From now on every client has a connection of its own here; this one belongs to who is asked.
             self._asking = True
@@ -436,17 +399,8 @@ class Server:
             while self._stale and connection is self._connection:
                 stale, self._stale = self._stale, set()
                 last_seen = iso(self._clock.wall())
-                tools, offer = self.suite.tools, self.offer
-                try:
-                    if TOOLS_CHANGED in stale:
-                        tools = await read_tools(connection, Offer(), self.timing.connect_seconds)
-                except CallFailure as failure:
-                    log.warning('"%s" changed its tools but does not list them: %s', self.name, failure.cause)
-                for kind in KINDS:
-                    if kind.changed in stale:
-                        offer = offer.with_items(
-                            kind, await read_kind(connection, kind, self.timing.connect_seconds)
-                        )
+                seconds = self.timing.connect_seconds
+                tools, offer = await reread(connection, stale, self.suite.tools, self.offer, seconds)
                 if connection is self._connection:
                     self._take(tools, offer, last_seen)
         finally:

@@ -91,6 +91,9 @@ class ChildLink:
         if path is None:
             where = "not there or not executable" if os.sep in launch.command else "not on the PATH"
             raise _unstartable(f'its command "{launch.command}" is {where}')
+        if any("\0" in text for text in (*launch.args, *launch.env, *launch.env.values())):
+            # uvloop would cut it off there without a word.
+            raise _unstartable("one of its arguments or variables holds a NUL character")
         loop = asyncio.get_running_loop()
         try:
             transport, protocol = await loop.subprocess_exec(
@@ -162,7 +165,7 @@ def _signal(group: int | None, number: signal.Signals) -> None:
 class _ChildProtocol(asyncio.SubprocessProtocol):
     def __init__(self, listener: Listener, show: Callable[[str], None], secrets: frozenset[str]) -> None:
         self.listener: Listener | None = listener
-        self._secrets = secrets
+        self._secrets = sorted(secrets, key=len, reverse=True)
         self.stderr: deque[str] = deque(maxlen=KEPT_LINES)
         self._show = show
         self._lines = LineBuffer()
@@ -200,13 +203,18 @@ class _ChildProtocol(asyncio.SubprocessProtocol):
     def _hear(self, data: bytes) -> None:
         for line in self._errors.feed(data):
             raw = line.head if isinstance(line, Oversized) else line
-            text = raw[:LONGEST_SHOWN].decode("utf-8", "replace").rstrip()
+            text = raw.decode("utf-8", "replace").rstrip()
+            # Before the line is cut, and longest first: half a secret is one, too.
             for secret in self._secrets:
                 text = text.replace(secret, "[redacted]")
+            text = text[:LONGEST_SHOWN]
             self.stderr.append(text)
             self._show(text)
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        if fd == 2:
+            # A last line without its newline still counts.
+            self._hear(b"\n")
         if fd == 1:
             self._stdout_open = False
             self._settle()

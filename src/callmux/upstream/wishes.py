@@ -1,0 +1,52 @@
+"""What clients have asked of a server beyond single calls: told again to each new connection.
+
+Called by `callmux.upstream.server` after a connect, and when a client sets a level.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+
+import msgspec
+
+from callmux.context import ClientPort
+from callmux.upstream.connection import Connection
+from callmux.upstream.failures import CallFailure
+
+log = logging.getLogger(__name__)
+
+
+async def set_level(connection: Connection, client: ClientPort, seconds: float) -> None:
+    """Tells the server the log level this client wants, where both know of logging.
+
+    Raises:
+        CallFailure: It does not take it.
+    """
+    if client.log_level is not None and connection.init and "logging" in connection.init.capabilities:
+        params = msgspec.json.encode({"level": client.log_level})
+        await connection.request("logging/setLevel", params, seconds, client)
+
+
+async def restore(
+    connection: Connection, client: ClientPort | None, subscriptions: Iterable[str], seconds: float
+) -> None:
+    """Tells a new connection what the one before had been told.
+
+    Args:
+        client: The only client it serves, if it has only one.
+        subscriptions: URIs that somebody wants to hear of.
+    """
+    wishes = [_subscribe(connection, uri, seconds) for uri in subscriptions]
+    if client is not None:
+        wishes.append(set_level(connection, client, seconds))
+    for outcome in await asyncio.gather(*wishes, return_exceptions=True):
+        if isinstance(outcome, CallFailure):
+            log.warning('"%s" does not take a wish again: %s', connection.name, outcome.cause)
+        elif isinstance(outcome, BaseException):
+            raise outcome
+
+
+async def _subscribe(connection: Connection, uri: str, seconds: float) -> None:
+    await connection.request("resources/subscribe", msgspec.json.encode({"uri": uri}), seconds)
