@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,9 @@ from callmux.clock import Clock
 from callmux.context import CallContext
 
 T = TypeVar("T")
+
+loop_factory: ContextVar[Callable[[], asyncio.AbstractEventLoop] | None] = ContextVar("loop", default=None)
+"""Makes the loop that `run` uses; the standard library's by default."""
 
 SECONDS = 20.0
 """Real seconds after which a test has failed."""
@@ -29,7 +33,8 @@ def run(work: Coroutine[Any, Any, T], seconds: float = SECONDS) -> T:
         async with asyncio.timeout(seconds):
             return await work
 
-    return asyncio.run(bounded())
+    with asyncio.Runner(loop_factory=loop_factory.get()) as runner:
+        return runner.run(bounded())
 
 
 def play(work: Coroutine[Any, Any, T]) -> T:

@@ -1,0 +1,438 @@
+"""A real child process: what it says, how it ends, and that it does end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from callmux.protocol.jsonrpc import Malformed, Message, Notification
+from callmux.upstream.failures import CallFailure, Category
+from callmux.upstream.guardian import Guardian
+from callmux.upstream.links import child as child_module
+from callmux.upstream.links.child import ChildLink, Launch
+from callmux.upstream.links.link import Listener
+from tests.support import loop_factory, run, until
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
+
+
+@pytest.fixture(autouse=True, params=["asyncio", "uvloop"])
+def loop(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Both loops: the standard library's and the one that is used where it is installed."""
+    factory = None if request.param == "asyncio" else pytest.importorskip("uvloop").new_event_loop
+    token = loop_factory.set(factory)
+    yield request.param
+    loop_factory.reset(token)
+
+
+ENV = {"PATH": os.environ.get("PATH", os.defpath)}
+SAY = "import json, sys, time\ndef say(m): print(json.dumps({'method': m}), flush=True)\n"
+WAIT = "time.sleep(300)\n"
+
+
+class Watched:
+    """A link with everything it told."""
+
+    def __init__(self, link: ChildLink, shown: list[str]) -> None:
+        self.link = link
+        self.shown = shown
+        self.messages: list[Message] = []
+        self.lost: list[str] = []
+
+    def listener(self) -> Listener:
+        return Listener(
+            received=lambda message, id: self.messages.append(message),
+            failed=lambda id, failure: None,
+            lost=lambda failure: self.lost.append(failure.cause),
+        )
+
+    @property
+    def methods(self) -> list[str]:
+        return [m.method for m in self.messages if isinstance(m, Notification)]
+
+    async def hears(self, method: str) -> None:
+        await until(lambda: method in self.methods, f"{method!r}; so far {self.messages!r}, {self.shown!r}")
+
+
+@asynccontextmanager
+async def child(script: str, *args: str, **launch: Any) -> AsyncIterator[Watched]:
+    """A Python child that runs `script`; ended with its guardian afterwards."""
+    guardian = Guardian()
+    shown: list[str] = []
+    given: dict[str, Any] = {"command": sys.executable, "args": ["-c", script, *args], "env": ENV, **launch}
+    watched = Watched(ChildLink("s", Launch(**given), guardian, shown.append), shown)
+    await watched.link.open(watched.listener())
+    try:
+        yield watched
+    finally:
+        await watched.link.close()
+        guardian.close()
+
+
+def alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_lines_travel_both_ways_in_order() -> None:
+    async def scene() -> None:
+        echo = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"
+        async with child(echo) as watched:
+            for n in range(100):
+                watched.link.send(b'{"method":"%d"}\n' % n)
+            await watched.hears("99")
+            assert watched.methods == [str(n) for n in range(100)]
+            assert watched.lost == []
+
+    run(scene())
+
+
+def test_big_lines_pass_whole() -> None:
+    """Many times what a pipe holds, both ways at once."""
+
+    async def scene() -> None:
+        echo = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"
+        async with child(echo) as watched:
+            body = json.dumps({"method": "big", "params": "x" * 8_000_000}).encode() + b"\n"
+            watched.link.send(body)
+            watched.link.send(b'{"method":"small"}\n')
+            await watched.hears("small")
+            assert watched.methods == ["big", "small"]
+            big = watched.messages[0]
+            assert isinstance(big, Notification)
+            assert big.params is not None
+            assert len(bytes(big.params)) == 8_000_002
+
+    run(scene())
+
+
+def test_a_line_beyond_the_limit_is_told_by_its_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for that id is told; the next line is whole."""
+    original = child_module.LineBuffer
+    monkeypatch.setattr(child_module, "LineBuffer", lambda *limit: original(*(limit or (1000,))))
+
+    async def scene() -> None:
+        script = SAY + 'print(\'{"id":7,"result":"\' + "x" * 5000 + \'"}\')\nsay("next")\n' + WAIT
+        async with child(script) as watched:
+            await watched.hears("next")
+            first = watched.messages[0]
+            assert isinstance(first, Malformed)
+            assert (first.id, first.is_response) == (7, True)
+            assert first.message == "the message is larger than 1000 bytes"
+
+    run(scene())
+
+
+def test_stderr_is_shown_line_by_line_and_the_last_lines_are_kept() -> None:
+    async def scene() -> None:
+        script = SAY + 'for n in range(30): print("line", n, file=sys.stderr)\nsay("done")\n' + WAIT
+        async with child(script) as watched:
+            await until(lambda: len(watched.shown) == 30, "the lines")
+            assert watched.shown == [f"line {n}" for n in range(30)]
+            words = watched.link.last_words()
+            assert words == " | ".join(f"line {n}" for n in range(10, 30))
+            assert watched.methods in ([], ["done"])
+
+    run(scene())
+
+
+def test_a_last_line_on_stderr_counts_without_its_newline() -> None:
+    """Most often it says why the server ended."""
+
+    async def scene() -> None:
+        async with child('import sys; sys.stderr.write("no token given"); sys.exit(3)') as watched:
+            await until(lambda: watched.lost, "the end")
+            assert watched.lost == ["the server ended with exit code 3"]
+            assert watched.shown == ["no token given"]
+            assert watched.link.last_words() == "no token given"
+
+    run(scene())
+
+
+def test_a_long_line_on_stderr_is_cut() -> None:
+    async def scene() -> None:
+        script = 'import sys; print("x" * 500_000, file=sys.stderr); print("next", file=sys.stderr)'
+        async with child(script) as watched:
+            await until(lambda: "next" in watched.shown, "the next line")
+            assert watched.shown == ["x" * 2000, "next"]
+
+    run(scene())
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("token=hunter22!", "token=[redacted]!"),
+        ("hunter22hunter22", "[redacted][redacted]"),
+        ("a hunter22-and-more b", "a [redacted] b"),
+        ("x" * 1995 + "hunter22", "x" * 1995 + "[reda"),
+        ("nothing of ours", "nothing of ours"),
+    ],
+)
+def test_secrets_are_not_shown(written: str, shown: str) -> None:
+    """Neither is half of one at the end of a long line, nor the rest of a longer one."""
+
+    async def scene() -> None:
+        script = "import sys; print(sys.argv[1], file=sys.stderr)"
+        secrets = frozenset({"hunter22", "hunter22-and-more"})
+        async with child(script, written, secrets=secrets) as watched:
+            await until(lambda: watched.shown, "the line")
+            assert watched.shown == [shown]
+            assert watched.link.last_words() == shown
+
+    run(scene())
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("", "the server ended with exit code 0"),
+        ("import sys; sys.exit(7)", "the server ended with exit code 7"),
+        ("import os; os.kill(os.getpid(), 9)", "the server was ended by signal 9"),
+        ("import os, time; os.close(1); time.sleep(300)", "the server closed its output"),
+    ],
+)
+def test_how_it_ended_is_told_once(script: str, reason: str, loop: str) -> None:
+    if loop == "uvloop" and "closed its output" in reason:
+        pytest.skip("uvloop's children hold their output twice, so its end is not seen before theirs")
+
+    async def scene() -> None:
+        async with child(script) as watched:
+            await until(lambda: watched.lost, "the end")
+            watched.link.send(b'{"method":"too late"}\n')
+            await watched.link.close()
+            assert watched.lost == [reason]
+
+    run(scene())
+
+
+def test_what_it_wrote_before_it_ended_is_received_first() -> None:
+    async def scene() -> None:
+        async with child(SAY + 'say("last words")') as watched:
+            await until(lambda: watched.lost, "the end")
+            assert watched.methods == ["last words"]
+
+    run(scene())
+
+
+def test_a_grandchild_that_holds_the_pipe_does_not_hide_the_end() -> None:
+    async def scene() -> None:
+        script = (
+            "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)'])"
+        )
+        async with child(script) as watched:
+            await until(lambda: watched.lost, "the end")
+            assert watched.lost == ["the server ended with exit code 0"]
+
+    run(scene())
+
+
+@pytest.mark.parametrize(
+    ("launch", "reason"),
+    [
+        ({"command": "no-such-command"}, 'its command "no-such-command" is not on the PATH'),
+        ({"command": "/no/such/file"}, 'its command "/no/such/file" is not there or not executable'),
+        ({"command": "/"}, 'its command "/" is not there or not executable'),
+        ({"command": sys.executable, "cwd": "/no/such/dir"}, 'its directory "/no/such/dir" is not there'),
+        ({"command": sys.executable, "args": ["-c", "a\0b"]}, "arguments or variables holds a NUL character"),
+        ({"command": sys.executable, "env": {**ENV, "A": "a\0b"}}, "holds a NUL character"),
+        ({"command": "python", "env": {"PATH": "/nowhere"}}, 'its command "python" is not on the PATH'),
+    ],
+)
+def test_what_cannot_be_started_is_said(launch: dict[str, Any], reason: str) -> None:
+    """Nothing was sent, so whoever called may try again."""
+
+    async def scene() -> None:
+        with pytest.raises(CallFailure) as caught:
+            async with child("", **launch):
+                raise AssertionError("it must not start")
+        assert reason in caught.value.cause
+        assert caught.value.category is Category.TRANSPORT
+        assert not caught.value.started
+
+    run(scene())
+
+
+def test_a_file_that_is_no_program_is_said(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_bytes(b"\x00\x01 no program")
+    program.chmod(0o755)
+
+    async def scene() -> str:
+        try:
+            async with child("", command=str(program)) as watched:
+                # uvloop leaves it to the shell, as a terminal does.
+                await until(lambda: watched.lost, "the end")
+                return watched.lost[0]
+        except CallFailure as failure:
+            return failure.cause
+
+    said = run(scene())
+    assert "cannot be started" in said or "the server ended with exit code" in said
+
+
+def test_it_gets_its_own_environment_and_directory(tmp_path: Path) -> None:
+    directory = str(tmp_path.resolve())
+
+    async def scene() -> None:
+        script = (
+            SAY
+            + "import os; say(os.getcwd()); say(repr(os.environ.get('A'))); say(repr(os.environ.get('HOME')))"
+        )
+        env: Mapping[str, str] = {**ENV, "A": "ä"}
+        async with child(script, cwd=str(tmp_path), env=env) as watched:
+            await watched.hears("None")
+            assert watched.methods == [directory, "'ä'", "None"]
+
+    run(scene())
+
+
+def test_closing_lets_it_end_by_itself() -> None:
+    """Its stdin is closed first: a server that listens to that may clean up."""
+
+    async def scene() -> None:
+        script = SAY + 'say("up"); sys.stdin.read(); print("cleaned up", file=sys.stderr)'
+        async with child(script) as watched:
+            await watched.hears("up")
+            pid = watched.link.pid
+            assert pid is not None
+            assert repr(watched.link) == f"ChildLink('s', pid={pid})"
+            await watched.link.close()
+            assert watched.shown == ["cleaned up"]
+            assert watched.lost == []
+            assert not alive(pid)
+
+    run(scene())
+
+
+DEAF = "import signal, subprocess; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+STOPPED = "import os, signal; say('up'); os.kill(os.getpid(), signal.SIGSTOP)\n"
+
+
+@pytest.mark.parametrize("script", [
+    pytest.param(SAY + "say('up')\n" + WAIT, id="deaf to the end of stdin"),
+    pytest.param(SAY + DEAF + "say('up')\n" + WAIT, id="deaf to SIGTERM"),
+    pytest.param(SAY + STOPPED + WAIT, id="stopped"),
+    pytest.param(SAY + DEAF + STOPPED + WAIT, id="stopped and deaf"),
+])  # fmt: skip
+def test_closing_is_bounded_whatever_it_does(script: str) -> None:
+    async def scene() -> None:
+        async with child(script) as watched:
+            await watched.hears("up")
+            pid = watched.link.pid
+            assert pid is not None
+            began = time.monotonic()
+            await asyncio.gather(watched.link.close(), watched.link.close())
+            assert time.monotonic() - began < 3
+            assert not alive(pid)
+            assert watched.lost == []
+            await watched.link.close()
+
+    run(scene())
+
+
+def test_closing_ends_what_it_started() -> None:
+    """Also where it has ended itself before."""
+
+    async def scene() -> None:
+        script = SAY + DEAF + (
+            "deaf = 'import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); "
+            "time.sleep(300)'\n"
+            "c = subprocess.Popen([sys.executable, '-c', deaf], stdout=subprocess.PIPE)\n"
+            "c.stdout.readline(); say(str(c.pid))"
+        )  # fmt: skip
+        async with child(script) as watched:
+            await until(lambda: watched.lost, "the end")
+            grandchild = int(watched.methods[0])
+            assert alive(grandchild)
+            await watched.link.close()
+            await until(lambda: not alive(grandchild), "the grandchild's end")
+
+    run(scene())
+
+
+def test_closing_may_be_cancelled_and_still_ends_it() -> None:
+    async def scene() -> None:
+        async with child(SAY + DEAF + "say('up')\n" + WAIT) as watched:
+            await watched.hears("up")
+            pid = watched.link.pid
+            assert pid is not None
+            closing = asyncio.create_task(watched.link.close())
+            await asyncio.sleep(0)
+            closing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await closing
+            await until(lambda: not alive(pid), "the child's end")
+
+    run(scene())
+
+
+def test_nothing_is_received_after_closing() -> None:
+    async def scene() -> None:
+        script = (
+            SAY + "say('up')\nsys.stdin.read()\nsay('late')\nprint(1, file=sys.stderr, flush=True)\n" + WAIT
+        )
+        async with child(script) as watched:
+            await watched.hears("up")
+            await watched.link.close()
+            assert watched.methods == ["up"]
+            watched.link.send(b"{}\n")
+
+    run(scene())
+
+
+def test_a_link_that_was_never_opened_can_be_closed() -> None:
+    async def scene() -> None:
+        link = ChildLink("s", Launch(command="x", args=[], env={}), Guardian(), print)
+        link.send(b"{}\n")
+        assert (link.pid, link.last_words()) == (None, "")
+        await link.close()
+
+    run(scene())
+
+
+def test_its_group_is_noted_and_released() -> None:
+    """The guardian ends it if we are killed, and leaves it alone once it has ended."""
+
+    class Noting(Guardian):
+        def __init__(self) -> None:
+            super().__init__()
+            self.notes: list[Any] = []
+
+        def watch(self, group: int) -> None:
+            self.notes.append(("watch", group))
+
+        def release(self, group: int) -> None:
+            self.notes.append(("release", group))
+
+    async def scene() -> None:
+        guardian = Noting()
+        watched = Watched(
+            ChildLink("s", Launch(command=sys.executable, args=["-c", WAIT], env=ENV), guardian, print), []
+        )
+        await watched.link.open(watched.listener())
+        pid = watched.link.pid
+        assert pid is not None
+        assert os.getpgid(pid) == pid != os.getpgrp()
+        await watched.link.close()
+        assert guardian.notes == [("watch", pid), ("release", pid)]
+
+    run(scene())
+
+
+def test_the_signal_of_a_group_that_is_gone_is_no_failure() -> None:
+    child_module._signal(None, signal.SIGTERM)
+    child_module._signal(2**22 + 1, signal.SIGTERM)
