@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -19,8 +18,3 @@ class Clock(msgspec.Struct, frozen=True):
 
     monotonic: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
-
-
-def iso(seconds: float) -> str:
-    """`seconds` since 1970 as ISO 8601 in UTC with milliseconds, as every timestamp of ours is written."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

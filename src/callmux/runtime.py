@@ -26,8 +26,9 @@ from callmux.status import instance_id, snapshot
 from callmux.upstream.catalogue import Catalogue, ServerTools
 from callmux.upstream.offer import PROMPTS, RESOURCES, TEMPLATES
 from callmux.upstream.pool import Pool
+from callmux.upstream.reconnect import Timing
 from callmux.upstream.resources import ResourceIndex, ServerResources
-from callmux.upstream.server import Server, Timing
+from callmux.upstream.server import Server
 
 
 class Runtime:

@@ -1,4 +1,4 @@
-"""Which server a task of MCP 2025-11-25 (basic/utilities/tasks, experimental) lives on. Pure.
+"""Which server a task of MCP 2025-11-25 (basic/utilities/tasks, experimental) lives on.
 
 Called by `callmux.session.dispatch`: the answer to a task-augmented call names a task, and later requests
 name it again. A session can only reach tasks it was told of itself.

@@ -251,6 +251,11 @@ class Connection:
         """Waits until no request waits for its answer. Each has its own time-out, so this ends."""
         await self._idle.wait()
 
+    async def close_when_drained(self) -> None:
+        """Ends the link once nothing waits any more."""
+        await self.drained()
+        await self.close()
+
     async def close(self) -> None:
         """Ends the link; whatever still waits fails."""
         self._end(failures.lost("the connection was closed", started=True))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
-from callmux.clock import iso
+from callmux.timestamps import iso
 
 
 class State(Enum):

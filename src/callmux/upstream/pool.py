@@ -18,7 +18,8 @@ from callmux.config.servers import HttpServer, StdioServer
 from callmux.context import ClientPort
 from callmux.tasks import TaskSet
 from callmux.upstream.links.opening import Surroundings, open_link, transport_of
-from callmux.upstream.server import Events, Server, Timing
+from callmux.upstream.reconnect import Timing
+from callmux.upstream.server import Events, Server
 
 ServerConfig = StdioServer | HttpServer
 

@@ -8,7 +8,21 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+import msgspec
+
 from callmux.config.traffic import ReconnectPolicy
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """How long things may take with one server.
+
+    Attributes:
+        connect_seconds: For the handshake, and again for each list.
+        policy: When to connect again.
+    """
+
+    connect_seconds: float
+    policy: ReconnectPolicy
 
 
 def delay_seconds(

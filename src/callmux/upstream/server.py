@@ -16,13 +16,13 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from callmux.clock import Clock, iso
-from callmux.config.traffic import ReconnectPolicy
+from callmux.clock import Clock
 from callmux.context import ClientPort
 from callmux.errors import UpstreamUnavailable
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, RpcError
 from callmux.protocol.shapes import Tool
 from callmux.tasks import TaskSet
+from callmux.timestamps import iso
 from callmux.upstream import failures, wishes
 from callmux.upstream.connection import Connection, Hooks
 from callmux.upstream.failures import CallFailure, Category
@@ -31,7 +31,7 @@ from callmux.upstream.lanes import LaneKey, choose_lane
 from callmux.upstream.links.link import Link
 from callmux.upstream.offer import KINDS, TOOLS_CHANGED, Offer, Suite
 from callmux.upstream.reading import read_all, reread
-from callmux.upstream.reconnect import delay_seconds
+from callmux.upstream.reconnect import Timing, delay_seconds
 from callmux.upstream.side_lanes import SideLanes
 
 log = logging.getLogger(__name__)
@@ -42,18 +42,6 @@ RECONNECT_WAIT_SECONDS = 10.0
 """How long a call waits for a server that was up and is being connected again."""
 PROBE_SECONDS = 2.0
 """How long a server may take to answer a ping after one of its calls timed out."""
-
-
-class Timing(msgspec.Struct, frozen=True):
-    """How long things may take.
-
-    Attributes:
-        connect_seconds: For the handshake, and again for listing the tools.
-        policy: When to connect again.
-    """
-
-    connect_seconds: float
-    policy: ReconnectPolicy
 
 
 class Events(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,7 +126,6 @@ class Server:
         """
         if self._attempt is None and self._connection is None and not self._settled.is_set():
             self._capabilities, self._exclusive = capabilities, only
-        if self._attempt is None and self._connection is None and not self._settled.is_set():
             self._begin()
 
     async def settled(self) -> None:
@@ -231,11 +218,7 @@ class Server:
             self._lanes.drop(connection)
             return
         self._disconnected(reason)
-        self._tasks.spawn(self._drain(connection))
-
-    async def _drain(self, connection: Connection) -> None:
-        await connection.drained()
-        await connection.close()
+        self._tasks.spawn(connection.close_when_drained())
 
     def forget(self, client: ClientPort) -> None:
         """The client is gone: its own lanes end. A main connection that served it alone is opened anew,

@@ -66,7 +66,7 @@ class SideLanes:
         for key, known in self._lanes.items():
             if known is connection:
                 del self._lanes[key]
-                self._tasks.spawn(_end(connection))
+                self._tasks.spawn(connection.close_when_drained())
                 return True
         return False
 
@@ -79,8 +79,3 @@ class SideLanes:
         lanes, self._lanes = list(self._lanes.values()), {}
         await self._tasks.cancel()
         await asyncio.gather(*(lane.close() for lane in lanes))
-
-
-async def _end(connection: Connection) -> None:
-    await connection.drained()
-    await connection.close()
