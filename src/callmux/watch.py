@@ -13,10 +13,11 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from callmux.config.load import load_config
+from callmux.config.model import Config
 from callmux.errors import CallmuxError
 
 if TYPE_CHECKING:
@@ -36,8 +37,12 @@ def signature(path: Path) -> tuple[int, int, int] | None:
     return facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
-async def watch_config(path: Path, host: Host, env: dict[str, str]) -> None:
-    """Reloads whenever `path` changes, or on SIGHUP, until it is cancelled."""
+async def watch_config(path: Path, host: Host, load: Callable[[], Config]) -> None:
+    """Reloads whenever `path` changes, or on SIGHUP, until it is cancelled.
+
+    Args:
+        load: Reads the configuration anew; raises `CallmuxError` where it cannot be used.
+    """
     hangup = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup.set)
     applied = last = signature(path)
@@ -49,7 +54,7 @@ async def watch_config(path: Path, host: Host, env: dict[str, str]) -> None:
             last = now
             continue
         applied = last = now
-        await reload(path, host, env, trigger)
+        await reload(path, host, load, trigger)
 
 
 async def _wait(hangup: asyncio.Event) -> str:
@@ -62,14 +67,11 @@ async def _wait(hangup: asyncio.Event) -> str:
     return "SIGHUP"
 
 
-async def reload(path: Path, host: Host, env: dict[str, str], trigger: str) -> None:
+async def reload(path: Path, host: Host, load: Callable[[], Config], trigger: str) -> None:
     """Loads the file and swaps; on any failure the old configuration goes on and the reason is logged."""
     try:
-        loaded = load_config(path, env)
-        await host.reload(loaded.config)
+        await host.reload(load())
     except CallmuxError as error:
         log.error("Config reload failed (%s, %s): %s", path, trigger, error.message)
         return
-    for warning in loaded.warnings:
-        log.warning("%s: %s", path, warning)
     log.info("Reloaded config from %s (%s)", path, trigger)

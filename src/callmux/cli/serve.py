@@ -12,11 +12,11 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from callmux.config.inline import inline_config
+from callmux.config.inline import inline_config, override
 from callmux.config.load import default_config, find_config, load_config
 from callmux.config.model import Config
 from callmux.errors import UsageError
@@ -35,20 +35,34 @@ def run(args: list[str], config_option: str | None) -> int:
     """Serves until the client leaves. Gives the exit code."""
     _log_to_stderr()
     env = dict(os.environ)
-    config, path = choose(args, config_option, env)
-    return run_loop(_serve(config, path, env))
+    path = choose(args, config_option, env)
+    return run_loop(_serve(path, lambda: load(args, path, env), env))
 
 
-def choose(args: list[str], config_option: str | None, env: dict[str, str]) -> tuple[Config, Path | None]:
-    """The configuration to run, and its file if it has one.
+def load(args: list[str], path: Path | None, env: dict[str, str]) -> Config:
+    """The configuration of `path`, or of the command line where there is no file.
 
     Raises:
-        CallmuxError: There is none, or it cannot be used.
+        CallmuxError: It cannot be used.
+    """
+    if path is None:
+        return inline_config(args)
+    loaded = load_config(path, env)
+    for warning in loaded.warnings:
+        log.warning("%s: %s", path, warning)
+    return override(loaded.config, args)
+
+
+def choose(args: list[str], config_option: str | None, env: dict[str, str]) -> Path | None:
+    """The configuration file to run; None for a server on the command line.
+
+    Raises:
+        CallmuxError: There is nothing to run.
     """
     if config_option is not None and "--" in args:
         raise UsageError("--config names the servers already: leave the command after -- out, or --config")
     if "--" in args or "--url" in args:
-        return inline_config(args), None
+        return None
     path = find_config(config_option, env, Path.home())
     if path is None:
         raise UsageError(
@@ -56,12 +70,7 @@ def choose(args: list[str], config_option: str | None, env: dict[str, str]) -> t
             "put the command of a single server after --, as in: callmux -- npx -y some-mcp-server,\n"
             f"or write {default_config(Path.home())} (callmux init does)"
         )
-    if args:
-        raise UsageError(f'Unknown option "{args[0]}": with a configuration file, set it there')
-    loaded = load_config(path, env)
-    for warning in loaded.warnings:
-        log.warning("%s: %s", path, warning)
-    return loaded.config, path
+    return path
 
 
 def run_loop(work: Coroutine[Any, Any, int]) -> int:
@@ -74,7 +83,8 @@ def run_loop(work: Coroutine[Any, Any, int]) -> int:
         return runner.run(work)
 
 
-async def _serve(config: Config, path: Path | None, env: dict[str, str]) -> int:
+async def _serve(path: Path | None, load: Callable[[], Config], env: dict[str, str]) -> int:
+    config = load()
     host = Host(config, path.parent if path else Path.cwd(), env, _show, single=True)
     stopped = _stop_signals()
     failed = asyncio.Event()
@@ -88,7 +98,7 @@ async def _serve(config: Config, path: Path | None, env: dict[str, str]) -> int:
         if path is not None:
             from callmux.watch import watch_config
 
-            watching = at_once(watch_config(path, host, env))
+            watching = at_once(watch_config(path, host, load))
         # What exists by now lives as long as the process: the collector need not look at it again.
         gc.collect()
         gc.freeze()

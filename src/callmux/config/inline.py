@@ -10,6 +10,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from callmux.config.check import check_document
 from callmux.config.model import Config
 from callmux.errors import UsageError
@@ -64,13 +66,36 @@ def inline_config(args: Sequence[str]) -> Config:
     return checked.config
 
 
+def override(config: Config, args: Sequence[str]) -> Config:
+    """A file's configuration with the global flags of a command line on top, such as `--meta-only`.
+
+    Raises:
+        UsageError: A flag is unknown, or is about a single server, of which a file may have many.
+    """
+    flags = _Flags()
+    flags.settings = {}
+    flags.read(list(args), followed=False)
+    if flags.server:
+        raise UsageError(
+            f"{flags.seen[0]} is about one server: set it in the configuration file, "
+            "or name the server with -- COMMAND instead of a file"
+        )
+    by_key = {field.encode_name: field.name for field in msgspec.structs.fields(Config)}
+    changed = msgspec.structs.replace(config, **{by_key[k]: v for k, v in flags.settings.items()})
+    if changed.meta_only and not changed.expose_meta_tools:
+        raise UsageError(
+            "--meta-only and exposeMetaTools: false are mutually exclusive: nothing would be listed"
+        )
+    return changed
+
+
 class _Flags:
     """The document that flags add up to."""
 
     def __init__(self) -> None:
         self.settings: dict[str, Any] = {"cacheTtlSeconds": 0, "maxConcurrency": 20}
         self.server: dict[str, Any] = {}
-        self._seen: list[str] = []
+        self.seen: list[str] = []
 
     def read(self, words: list[str], followed: bool) -> None:
         at = 0
@@ -82,7 +107,7 @@ class _Flags:
             elif flag in _VALUED:
                 if at == len(words):
                     raise UsageError(f"Missing value for {flag}{' before --' if followed else ''}")
-                self._seen.append(flag)
+                self.seen.append(flag)
                 self._value(flag, words[at])
                 at += 1
             else:
@@ -90,7 +115,7 @@ class _Flags:
 
     def refuse(self, flags: Sequence[str], beside: str) -> None:
         for flag in flags:
-            if flag in self._seen:
+            if flag in self.seen:
                 raise UsageError(f"{flag} has no meaning with {beside}")
 
     def _value(self, flag: str, text: str) -> None:

@@ -106,7 +106,7 @@ class Router:
             asked = ToolCall(tool=head.name, arguments=arguments, extra=extra)
             plan = Plan(name=head.name, calls=(asked,))
         result = await self._ring(plan, context)
-        if "task" in members and not result.is_error:
+        if meta_tool is None and "task" in members and not result.is_error:
             return result, self._catalogue().find(plan.calls[0].tool, plan.calls[0].server).server
         return result, None
 

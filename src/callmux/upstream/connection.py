@@ -253,8 +253,10 @@ class Connection:
 
     async def close_when_drained(self) -> None:
         """Ends the link once nothing waits any more."""
-        await self.drained()
-        await self.close()
+        try:
+            await self.drained()
+        finally:
+            await self.close()
 
     async def close(self) -> None:
         """Ends the link; whatever still waits fails."""

@@ -284,7 +284,9 @@ class Server:
             raise
         finally:
             self.health.connect_ms = round((self._clock.monotonic() - started) * 1000)
-            self._attempt = None
+            # While a failed attempt was closing, the next one may have begun.
+            if self._attempt is asyncio.current_task():
+                self._attempt = None
         self._attempt_succeeded(connection, tools, offer)
 
     def _hooks(self) -> Hooks:
