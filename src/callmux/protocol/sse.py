@@ -13,6 +13,11 @@ import msgspec
 MAX_EVENT = 256 * 1024 * 1024
 """Bytes of the longest event that is kept."""
 
+LONGEST_RETRY_MS = 24 * 3600 * 1000
+MOST_DIGITS = 12
+"""Digits of a reconnection time that are read: more of them mean a very long time all the same."""
+
+_MARK = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
@@ -36,17 +41,23 @@ class EventBuffer:
     """Cuts a stream into events.
 
     Attributes:
-        last_id: The last event id seen.
+        last_id: The id of the last event that came whole: where a broken stream is to go on.
         retry_ms: The last reconnection time seen, or None.
     """
 
     def __init__(self) -> None:
         self.last_id = ""
         self.retry_ms: int | None = None
+        self.restart()
+
+    def restart(self) -> None:
+        """A new stream begins: what the one before left unfinished is void, what it taught is kept."""
         self._parts: list[bytes] = []
         self._size = 0
-        self._started = False
+        self._start: bytes | None = b""
+        self._after_cr = False
         self._name = ""
+        self._id = self.last_id
         self._data: list[bytes] = []
         self._data_size = 0
 
@@ -56,18 +67,25 @@ class EventBuffer:
         Raises:
             ValueError: A line or an event is longer than `MAX_EVENT`.
         """
-        if not self._started and data:
-            self._started = True
-            data = data.removeprefix(b"\xef\xbb\xbf")
+        if self._start is not None:
+            data = self._start + data
+            if len(data) < len(_MARK) and _MARK.startswith(data):
+                self._start = data
+                return []
+            self._start = None
+            data = data.removeprefix(_MARK)
+        if self._after_cr and data:
+            # The line has ended with its CR already: an LF right after it is the other half.
+            self._after_cr = False
+            data = data.removeprefix(b"\n")
         if b"\n" not in data and b"\r" not in data:
             self._keep(data)
             return []
+        self._after_cr = data.endswith(b"\r")
         whole = b"".join([*self._parts, data]) if self._parts else data
         self._parts, self._size = [], 0
-        # A CR at the very end may be half of a CR LF: it waits for what follows.
-        held = whole.endswith(b"\r")
-        *lines, tail = _LINE_END.split(whole[:-1] if held else whole)
-        self._keep(tail + b"\r" if held else tail)
+        *lines, tail = _LINE_END.split(whole)
+        self._keep(tail)
         events = []
         for line in lines:
             event = self._line(line)
@@ -98,12 +116,14 @@ class EventBuffer:
         elif field == b"event":
             self._name = value.decode("utf-8", "replace")
         elif field == b"id" and b"\0" not in value:
-            self.last_id = value.decode("utf-8", "replace")
+            self._id = value.decode("utf-8", "replace")
         elif field == b"retry" and value.isdigit():
-            self.retry_ms = int(value)
+            self.retry_ms = min(int(value[:MOST_DIGITS]), LONGEST_RETRY_MS)
         return None
 
     def _dispatch(self) -> Event | None:
+        # Only now: an event that breaks off half-way is to be sent again.
+        self.last_id = self._id
         name, data = self._name, self._data
         self._name, self._data, self._data_size = "", [], 0
         if not data:

@@ -217,6 +217,7 @@ class HttpLink:
         client = self._client
         if client is None:
             return
+        buffer.restart()
         headers = self._own({"Accept": "text/event-stream"})
         if buffer.last_id:
             headers["Last-Event-ID"] = buffer.last_id
