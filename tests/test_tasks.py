@@ -1,0 +1,126 @@
+"""Every task has an owner that ends it, and none fails unheard."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from callmux.tasks import TaskSet, at_once, first_of
+from tests.support import play, settle
+
+
+def test_a_task_is_kept_until_it_is_done() -> None:
+    async def scene() -> None:
+        tasks = TaskSet("x")
+        go = asyncio.Event()
+        task = tasks.spawn(go.wait())
+        assert len(tasks) == 1
+        go.set()
+        assert await task is True
+        await settle()
+        assert len(tasks) == 0
+
+    play(scene())
+
+
+def test_a_failure_is_logged_with_its_owner(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene() -> None:
+        tasks = TaskSet('server "github"')
+
+        async def fail() -> None:
+            raise ValueError("boom")
+
+        tasks.spawn(fail())
+        await settle()
+        assert len(tasks) == 0
+
+    with caplog.at_level(logging.ERROR):
+        play(scene())
+    assert "server \"github\": a task failed: ValueError('boom')" in caplog.text
+    assert "Traceback" in caplog.text
+
+
+def test_cancelling_ends_all_and_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene() -> None:
+        tasks = TaskSet("x")
+        spawned = [tasks.spawn(asyncio.Event().wait()) for _ in range(3)]
+        await settle()
+        await tasks.cancel()
+        assert all(task.cancelled() for task in spawned)
+        assert len(tasks) == 0
+        await tasks.cancel()
+
+    play(scene())
+    assert caplog.text == ""
+
+
+def test_a_task_may_end_its_own_set() -> None:
+    """It cancels the others and goes on itself."""
+
+    async def scene() -> None:
+        tasks = TaskSet("x")
+        other = tasks.spawn(asyncio.Event().wait())
+
+        async def end() -> str:
+            await settle()
+            await tasks.cancel()
+            return "done"
+
+        assert await tasks.spawn(end()) == "done"
+        assert other.cancelled()
+
+    play(scene())
+
+
+def test_the_wait_for_a_stubborn_task_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene() -> None:
+        loop = asyncio.get_running_loop()
+        tasks = TaskSet("x")
+        release = asyncio.Event()
+
+        async def stubborn() -> None:
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                await release.wait()
+
+        task = tasks.spawn(stubborn())
+        await settle()
+        began = loop.time()
+        await tasks.cancel(seconds=5)
+        assert loop.time() - began == pytest.approx(5, abs=0.01)
+        release.set()
+        await task
+
+    play(scene())
+    assert "x: 1 tasks did not end in 5.0 s" in caplog.text
+
+
+def test_a_task_for_whoever_awaits_it() -> None:
+    async def scene() -> None:
+        async def work() -> int:
+            return 7
+
+        assert await at_once(work()) == 7
+
+    play(scene())
+
+
+def test_the_first_of_several_events_counts() -> None:
+    async def scene() -> None:
+        loop = asyncio.get_running_loop()
+        first, second = asyncio.Event(), asyncio.Event()
+        loop.call_later(5, second.set)
+        began = loop.time()
+        await first_of(first, second)
+        assert loop.time() - began == pytest.approx(5, abs=0.01)
+        await first_of(first, second)
+        assert loop.time() - began == pytest.approx(5, abs=0.01)
+        await first_of(first, seconds=3)
+        assert loop.time() - began == pytest.approx(8, abs=0.01)
+        await settle()
+        assert len(asyncio.all_tasks()) == 1
+
+    play(scene())
