@@ -119,6 +119,8 @@ def loop_clock() -> Clock:
 class FakeClient:
     """A client that keeps what it is told."""
 
+    reading = True
+
     def __init__(self) -> None:
         self.notes: list[tuple[str, Any]] = []
 

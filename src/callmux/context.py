@@ -25,6 +25,13 @@ class ClientPort(Protocol):
     def own_lanes(self) -> bool:
         """It needs connections of its own: it set a log level, and logs name no request."""
 
+    @property
+    def reading(self) -> bool:
+        """It takes what it is sent; while it does not, no call begins that would bring it more."""
+
+    async def until_reading(self) -> None:
+        """Waits until `reading`."""
+
     def notify(self, method: str, params: bytes | Raw | None) -> None:
         """Sends a notification, such as progress of the call; dropped once the client is gone."""
 

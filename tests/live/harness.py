@@ -147,6 +147,8 @@ class Client:
             for waiter in self._waiting.values():
                 if not waiter.done():
                     waiter.set_exception(AssertionError("callmux ended before it answered"))
+                    # Nobody need wait for it: most tests end with a request or two in flight.
+                    waiter.exception()
 
     def write(self, message: Json | bytes) -> None:
         """Writes one line."""
@@ -219,15 +221,19 @@ class Client:
             return await self.process.wait()
 
     async def _end(self) -> None:
+        self.may_read.set()
         if self.process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self.process.kill()
-            await self.process.wait()
-        self.may_read.set()
+        # The process counts as ended once its pipes are: what is still in them is read, then they close.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(10):
+                await self.process.wait()
         self._reader.cancel()
         await asyncio.gather(self._reader, return_exceptions=True)
-        # No ResourceWarning for a pipe that a test closed in no particular way.
         self.process._transport.close()  # type: ignore[attr-defined]
+        for _ in range(3):
+            await asyncio.sleep(0)
 
 
 @contextlib.asynccontextmanager

@@ -90,7 +90,7 @@ async def _serve(path: Path | None, load: Callable[[], Config], env: dict[str, s
     failed = asyncio.Event()
     host.strict_failure.add_done_callback(lambda _: failed.set())
     try:
-        transport = StdioTransport(lambda message: session.receive(message))
+        transport = StdioTransport(lambda message: session.receive(message), lambda on: session.flow(on))
         session = Session(host.dispatch, transport.send)
         host.add(session)
         await transport.open()

@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping
 
-from callmux.context import CallContext
+from callmux.context import CallContext, ClientPort
 from callmux.plan import PlannedCall
 from callmux.protocol.shapes import Result
 from callmux.rings.stage import Proceed
@@ -95,13 +95,23 @@ class Limiting:
             await server.acquire(call.target, context.client, call.asked.force_reconnect)
         try:
             async with asyncio.timeout_at(call.deadline):
-                await self._slots.acquire(call.server)
+                await self._turn(call.server, context.client)
         except TimeoutError:
             raise to_error(self._late(call), call.asked.tool, call.server, safe=True, retried=False) from None
         try:
             return await proceed(call, context)
         finally:
             self._slots.release(call.server)
+
+    async def _turn(self, server: str, client: ClientPort) -> None:
+        """Waits for a slot and for a client that reads: what it does not take would pile up here."""
+        while True:
+            if not client.reading:
+                await client.until_reading()
+            await self._slots.acquire(server)
+            if client.reading:
+                return
+            self._slots.release(server)
 
     def _late(self, call: PlannedCall) -> CallFailure:
         return failures.timed_out(

@@ -79,6 +79,8 @@ class Session:
         self.seen: dict[str, bytes] = {}
         self.quiet = asyncio.Event()
         self.quiet.set()
+        self._reading = asyncio.Event()
+        self._reading.set()
 
     def __repr__(self) -> str:
         return f"Session({self._peer!r})"
@@ -92,6 +94,21 @@ class Session:
     def own_lanes(self) -> bool:
         """It needs connections of its own; see `callmux.context.ClientPort`."""
         return self.log_level is not None
+
+    @property
+    def reading(self) -> bool:
+        """It takes what it is sent; see `callmux.context.ClientPort`."""
+        return self._reading.is_set()
+
+    async def until_reading(self) -> None:
+        await self._reading.wait()
+
+    def flow(self, reading: bool) -> None:
+        """Told by the transport when the client stops and begins to read."""
+        if reading:
+            self._reading.set()
+        else:
+            self._reading.clear()
 
     def receive(self, message: Message) -> None:
         """Takes one message of the client."""

@@ -11,8 +11,9 @@ import asyncio
 import os
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from callmux.batch_writer import BatchWriter
 from callmux.protocol import jsonrpc
 from callmux.protocol.jsonrpc import Message
 from callmux.protocol.lines import LineBuffer, Oversized
@@ -30,24 +31,31 @@ class StdioTransport:
 
     Args:
         received: Takes each message of the client.
+        flows: Told False when the client stops to read, True when it goes on.
 
     Attributes:
         ended: Set once the client has closed its end: nothing more will be received.
         gone: Set once nothing more can be sent.
     """
 
-    def __init__(self, received: Callable[[Message], None]) -> None:
+    def __init__(
+        self, received: Callable[[Message], None], flows: Callable[[bool], None] = lambda reading: None
+    ) -> None:
         self._received = received
+        self._flows = flows
         self._lines = LineBuffer()
         self._reader: asyncio.ReadTransport | None = None
         self._writer: asyncio.WriteTransport | None = None
+        self._stdout = 1
         self._paused = False
+        self._batch = BatchWriter(self._write)
         self.ended = asyncio.Event()
         self.gone = asyncio.Event()
 
     async def open(self, stdin: int = 0, stdout: int = 1) -> None:
         """Begins to read."""
         loop = asyncio.get_running_loop()
+        self._stdout = stdout
         if _is_stream(stdout):
             pipe = os.fdopen(os.dup(stdout), "wb", buffering=0)
             writer, _ = await loop.connect_write_pipe(lambda: _Outgoing(self), pipe)
@@ -64,19 +72,23 @@ class StdioTransport:
     def send(self, line: bytes) -> None:
         """Sends one line."""
         if self._writer is not None:
-            if not self._writer.is_closing():
-                self._writer.write(line)
+            self._batch.send(line)
             return
         view = memoryview(line)
         while view and not self.gone.is_set():
             try:
-                view = view[os.write(1, view) :]
+                view = view[os.write(self._stdout, view) :]
             except OSError:
                 self.gone.set()
+
+    def _write(self, lines: Sequence[bytes]) -> None:
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.writelines(lines)
 
     async def flush(self, seconds: float) -> None:
         """Waits until everything is sent, at most `seconds`, and closes our end."""
         if self._writer is not None:
+            self._batch.flush()
             self._writer.close()
             try:
                 async with asyncio.timeout(seconds):
@@ -94,11 +106,13 @@ class StdioTransport:
     def pause(self) -> None:
         """The client does not read: neither do we."""
         self._paused = True
+        self._flows(False)
         if self._reader is not None and not self.ended.is_set():
             self._reader.pause_reading()
 
     def resume(self) -> None:
         self._paused = False
+        self._flows(True)
         if self._reader is not None and not self.ended.is_set():
             self._reader.resume_reading()
 
