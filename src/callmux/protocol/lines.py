@@ -35,6 +35,9 @@ class LineBuffer:
 
     def feed(self, data: bytes) -> list[bytes | Oversized]:
         """The lines that `data` completes, without their ends; blank ones are left out."""
+        if not self._parts and len(data) <= self.limit and data.endswith(b"\n"):
+            # Nearly always: whole lines, none begun before.
+            return [line for line in data[:-1].split(b"\n") if len(line) > 1 or line.strip()]
         if b"\n" not in data:
             self._keep(data)
             return []

@@ -18,6 +18,8 @@ from callmux.protocol.jsonrpc import Failure, Id, Malformed, Notification, Reque
 
 
 class State(Enum):
+    __hash__ = object.__hash__  # looked up for every message; Enum's own hash runs in Python
+
     NEW = "new"
     OPENING = "opening"
     READY = "ready"
@@ -25,6 +27,8 @@ class State(Enum):
 
 
 class Kind(Enum):
+    __hash__ = object.__hash__
+
     PING = "ping"
     REQUEST = "request"
     PROGRESS = "notifications/progress"

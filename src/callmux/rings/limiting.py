@@ -47,11 +47,17 @@ class Slots:
         self._running += 1
         self._on_server[server] = self._on_server.get(server, 0) + 1
 
-    async def acquire(self, server: str) -> None:
-        """Waits for a turn."""
-        # Whoever waits while there is room waits for its own server, so nobody is overtaken.
+    def try_acquire(self, server: str) -> bool:
+        """Takes a slot if there is one. Whoever waits while there is room waits for its own server, so nobody
+        is overtaken."""
         if self._running < self._limit and self._free(server):
             self._take(server)
+            return True
+        return False
+
+    async def acquire(self, server: str) -> None:
+        """Waits for a turn."""
+        if self.try_acquire(server):
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ticket += 1
@@ -93,15 +99,19 @@ class Limiting:
         server = self._servers[call.server]
         if server.ready(context.client) is None:
             await server.acquire(call.target, context.client, call.asked.force_reconnect)
+        if not (context.client.reading and self._slots.try_acquire(call.server)):
+            await self._wait(call, context)
+        try:
+            return await proceed(call, context)
+        finally:
+            self._slots.release(call.server)
+
+    async def _wait(self, call: PlannedCall, context: CallContext) -> None:
         try:
             async with asyncio.timeout_at(call.deadline):
                 await self._turn(call.server, context.client)
         except TimeoutError:
             raise to_error(self._late(call), call.asked.tool, call.server, safe=True, retried=False) from None
-        try:
-            return await proceed(call, context)
-        finally:
-            self._slots.release(call.server)
 
     async def _turn(self, server: str, client: ClientPort) -> None:
         """Waits for a slot and for a client that reads: what it does not take would pile up here."""

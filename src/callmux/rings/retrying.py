@@ -38,7 +38,9 @@ class Retrying:
 
     async def __call__(self, call: PlannedCall, context: CallContext, proceed: Proceed) -> Result:
         server = self._servers[call.server]
-        connection = await server.acquire(call.target, context.client, call.asked.force_reconnect)
+        connection = server.ready(context.client)
+        if connection is None:
+            connection = await server.acquire(call.target, context.client, call.asked.force_reconnect)
         try:
             return await send(connection, call, context, call.deadline)
         except CallFailure as failure:

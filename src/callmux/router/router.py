@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import Raw
 
 from callmux.context import CallContext
 from callmux.errors import CallmuxError
@@ -27,14 +27,8 @@ from callmux.router import listing
 from callmux.router.door import Door
 from callmux.upstream.catalogue import Catalogue
 
-
-class _CallParams(msgspec.Struct):
-    name: str
-    arguments: Raw | UnsetType = UNSET
-
-
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
-_CALL = msgspec.json.Decoder(_CallParams)
+_STRING = msgspec.json.Decoder(str)
 _KNOWN = frozenset({"name", "arguments"})
 
 
@@ -87,24 +81,26 @@ class Router:
             RpcError: The params are no such request at all.
         """
         try:
-            head = _CALL.decode(params if params is not None else b"null")
             members = _MEMBERS.decode(params if params is not None else b"{}")
+            name = _STRING.decode(members.get("name", b"null"))
         except msgspec.MsgspecError as error:
-            raise RpcError(jsonrpc.INVALID_PARAMS, f"tools/call: {error}") from None
-        # Some clients write null for "no arguments".
-        arguments = None if head.arguments is UNSET or bytes(head.arguments) == b"null" else head.arguments
+            raise RpcError(jsonrpc.INVALID_PARAMS, f"tools/call needs a name: {error}") from None
+        arguments = members.get("arguments")
+        if arguments is not None and bytes(arguments) == b"null":
+            # Some clients write null for "no arguments".
+            arguments = None
         token = progress_token(members.get("_meta"))
         if token is not None:
             context = msgspec.structs.replace(context, progress_token=token)
-        if (meta_tool := META_TOOLS.get(head.name)) is not None:
+        if (meta_tool := META_TOOLS.get(name)) is not None:
             try:
                 plan = meta_tool.read(arguments)
             except CallmuxError as error:
                 return as_result(error), None
         else:
             extra = {k: v for k, v in members.items() if k not in _KNOWN} if len(members) > 2 else {}
-            asked = ToolCall(tool=head.name, arguments=arguments, extra=extra)
-            plan = Plan(name=head.name, calls=(asked,))
+            asked = ToolCall(tool=name, arguments=arguments, extra=extra)
+            plan = Plan(name=name, calls=(asked,))
         result = await self._ring(plan, context)
         if meta_tool is None and "task" in members and not result.is_error:
             return result, self._catalogue().find(plan.calls[0].tool, plan.calls[0].server).server

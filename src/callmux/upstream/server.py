@@ -135,8 +135,13 @@ class Server:
 
     def ready(self, client: ClientPort) -> Connection | None:
         """The connection this client's calls take, where it is open."""
+        if client is self._exclusive:
+            return self._connection
         key = self._lane(client)
-        return self._connection if key is None else self._lanes.get(key)
+        connection = self._connection if key is None else self._lanes.get(key)
+        if connection is not None:
+            connection.attached.add(client)
+        return connection
 
     async def acquire(self, tool: str, client: ClientPort, force: bool = False) -> Connection:
         """A live connection for this client's calls; connects first where that is due.

@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import msgspec
 
+from callmux.batch_writer import BatchWriter
 from callmux.protocol import jsonrpc
 from callmux.protocol.lines import LineBuffer, Oversized
 from callmux.upstream import failures
@@ -70,6 +71,7 @@ class ChildLink:
         self._transport: asyncio.SubprocessTransport | None = None
         self._stdin: asyncio.WriteTransport | None = None
         self._group: int | None = None
+        self._writer = BatchWriter(self._write)
 
     def __repr__(self) -> str:
         return f"ChildLink({self._name!r}, pid={self.pid})"
@@ -113,8 +115,11 @@ class ChildLink:
             self._guardian.watch(self._group)
 
     def send(self, line: bytes, id: int | None = None) -> None:
+        self._writer.send(line)
+
+    def _write(self, lines: Sequence[bytes]) -> None:
         if self._stdin is not None and not self._stdin.is_closing():
-            self._stdin.write(line)
+            self._stdin.writelines(lines)
 
     def agreed(self, protocol_version: str) -> None:
         """A pipe is the same in every revision."""
@@ -135,6 +140,7 @@ class ChildLink:
         self._protocol = None
         try:
             if self._stdin is not None:
+                self._writer.flush()
                 self._stdin.close()
             if not await protocol.ended(EOF_SECONDS):
                 _signal(group, signal.SIGTERM)
