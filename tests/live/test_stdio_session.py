@@ -637,6 +637,7 @@ def test_a_client_that_does_not_read_costs_no_memory_without_bound(one: Scripted
                 client.send("tools/call", {"name": "a", "arguments": {"size": megabyte}}) for _ in range(400)
             ]
             highest = await self_limiting(client, one)
+            print(f"{(highest - before) / megabyte:.0f} MB more while nothing is read")
             assert highest - before < 150 * megabyte
             client.may_read.set()
             answers = await asyncio.gather(*asked)

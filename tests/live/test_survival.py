@@ -266,7 +266,7 @@ def test_no_task_is_left_of_servers_that_crash_and_hang(tmp_path: Path) -> None:
 
     async def story() -> None:
         env = environment(tmp_path, "")
-        host = Host(load_config(config, env).config, tmp_path, env, lambda server, line: None)
+        host = Host(load_config(config, env).config, tmp_path, env, lambda server, line: None, single=False)
         sent = Quiet()
         session = Session(host.dispatch, sent)
         host.add(session)
