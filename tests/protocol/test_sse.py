@@ -132,16 +132,16 @@ class TestSize:
     def test_a_line_without_end_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sse, "MAX_EVENT", 100)
         buffer = EventBuffer()
+        buffer.feed(b"x" * 60)
         with pytest.raises(ValueError, match="larger than 100 bytes"):
-            for _ in range(11):
-                buffer.feed(b"x" * 10)
+            buffer.feed(b"x" * 60)
 
     def test_an_event_without_end_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sse, "MAX_EVENT", 100)
         buffer = EventBuffer()
+        buffer.feed(b"data: 1234567890\n" * 10)
         with pytest.raises(ValueError, match="larger than 100 bytes"):
-            for _ in range(11):
-                buffer.feed(b"data: 1234567890\n")
+            buffer.feed(b"data: 1\n")
 
     def test_a_large_event_in_small_pieces_takes_time_in_proportion(self) -> None:
         text = b"data: " + b"x" * 2_000_000 + b"\n\n"
@@ -172,7 +172,7 @@ class TestFuzz:
         assert (one.last_id, one.retry_ms) == (many.last_id, many.retry_ms)
 
     @given(streams, stream)
-    def test_after_anything_a_new_stream_is_read_as_by_a_new_reader(self, before: bytes, after: bytes) -> None:
+    def test_a_new_stream_is_read_as_by_a_new_reader(self, before: bytes, after: bytes) -> None:
         used, fresh = EventBuffer(), EventBuffer()
         used.feed(before)
         used.restart()
