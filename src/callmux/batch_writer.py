@@ -20,12 +20,16 @@ class BatchWriter:
     def __init__(self, write: Callable[[Sequence[bytes]], None]) -> None:
         self._write = write
         self._lines: list[bytes] = []
+        # Kept: on Python 3.11 asking for the running loop is a system call.
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def send(self, line: bytes) -> None:
         """Adds a line."""
         self._lines.append(line)
         if len(self._lines) == 1:
-            asyncio.get_running_loop().call_soon(self.flush)
+            if self._loop is None:
+                self._loop = asyncio.get_running_loop()
+            self._loop.call_soon(self.flush)
 
     def flush(self) -> None:
         """Writes what was collected."""

@@ -64,8 +64,8 @@ class Runtime:
         self._resources: ResourceIndex | None = None
         limits = {n: s.max_concurrency for n, s in config.servers.items() if s.max_concurrency is not None}
         slots = Slots(config.max_concurrency, limits)
-        ring = compose(call_stages(self.servers, slots), send_nothing)
-        self._door = Door(self.servers, self.catalogue, Budgets(config), ring)
+        ring = compose(call_stages(self.servers, slots, clock), send_nothing)
+        self._door = Door(self.servers, self.catalogue, Budgets(config), ring, clock)
         engine = Engine(
             call=self._door.call_safely,
             catalogue=self.catalogue,

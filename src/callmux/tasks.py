@@ -23,6 +23,8 @@ class TaskSet:
 
     def __init__(self, owner: str) -> None:
         self._owner = owner
+        # Kept: on Python 3.11 asking for the running loop is a system call, and every request starts a task.
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def __len__(self) -> int:
@@ -30,7 +32,10 @@ class TaskSet:
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Starts `work` and keeps it until it is done."""
-        task = asyncio.get_running_loop().create_task(work)
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
+        task = loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
         return task

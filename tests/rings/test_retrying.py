@@ -16,7 +16,7 @@ from callmux.protocol.jsonrpc import ErrorObject
 from callmux.protocol.shapes import Result
 from callmux.rings.retrying import Retrying
 from callmux.upstream.failures import CallFailure, Category
-from tests.support import FakeClient, context, play
+from tests.support import FakeClient, context, loop_clock, play
 
 Answer = bytes | BaseException
 
@@ -45,7 +45,11 @@ class FakeServer:
         self.connection = FakeConnection(list(answers))
         self.acquired: list[tuple[Any, ...]] = []
         self.down_after = down_after
+        self.is_ready = False
         self.examined: list[str] = []
+
+    def ready(self, client: Any) -> FakeConnection | None:
+        return self.connection if self.is_ready else None
 
     async def acquire(self, *args: Any) -> FakeConnection:
         if len(self.acquired) >= self.down_after:
@@ -81,7 +85,7 @@ def attempt(server: FakeServer, *, safe: bool = False, left: float = 30, **more:
             deadline=asyncio.get_running_loop().time() + left,
             safe=safe,
         )
-        return await Retrying({"s": server})(call, around, unreachable)
+        return await Retrying({"s": server}, loop_clock())(call, around, unreachable)
 
     return play(scene())
 
@@ -243,3 +247,10 @@ def test_cancellation_is_not_retried() -> None:
     with pytest.raises(asyncio.CancelledError):
         attempt(server, safe=True)
     assert len(server.connection.sent) == 1
+
+
+def test_a_connection_that_is_open_is_taken_at_once() -> None:
+    server = FakeServer(b"{}")
+    server.is_ready = True
+    attempt(server)
+    assert server.acquired == []

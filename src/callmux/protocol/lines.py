@@ -37,7 +37,7 @@ class LineBuffer:
         """The lines that `data` completes, without their ends; blank ones are left out."""
         if not self._parts and len(data) <= self.limit and data.endswith(b"\n"):
             # Nearly always: whole lines, none begun before.
-            return [line for line in data[:-1].split(b"\n") if len(line) > 1 or line.strip()]
+            return [line for line in data[:-1].split(b"\n") if line and (line[0] > 32 or line.strip())]
         if b"\n" not in data:
             self._keep(data)
             return []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from callmux.clock import Clock
 from callmux.rings.converting import Converting
 from callmux.rings.limiting import Limiting, Slots
 from callmux.rings.preparing import Preparing
@@ -24,6 +25,6 @@ def request_stages(*, plain: bool) -> Sequence[RequestStage]:
     return [Converting(plain)]
 
 
-def call_stages(servers: Mapping[str, Server], slots: Slots) -> Sequence[Stage]:
+def call_stages(servers: Mapping[str, Server], slots: Slots, clock: Clock) -> Sequence[Stage]:
     """Around each call. Later, between preparing and limiting: cache and coalescing."""
-    return [Preparing(), Limiting(slots, servers), Retrying(servers)]
+    return [Preparing(), Limiting(slots, servers), Retrying(servers, clock)]

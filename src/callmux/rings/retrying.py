@@ -6,12 +6,12 @@ nothing reached the server or the call is safe to repeat. Only the category deci
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 
 import msgspec
 from msgspec import Raw
 
+from callmux.clock import Clock
 from callmux.context import CallContext
 from callmux.errors import UpstreamUnavailable
 from callmux.plan import PlannedCall
@@ -31,10 +31,12 @@ class Retrying:
 
     Args:
         servers: All servers by name.
+        clock: Time.
     """
 
-    def __init__(self, servers: Mapping[str, Server]) -> None:
+    def __init__(self, servers: Mapping[str, Server], clock: Clock) -> None:
         self._servers = servers
+        self._clock = clock
 
     async def __call__(self, call: PlannedCall, context: CallContext, proceed: Proceed) -> Result:
         server = self._servers[call.server]
@@ -42,7 +44,8 @@ class Retrying:
         if connection is None:
             connection = await server.acquire(call.target, context.client, call.asked.force_reconnect)
         try:
-            return await send(connection, call, context, call.deadline)
+            left = call.deadline - self._clock.monotonic()
+            return await send(connection, call, context, left)
         except CallFailure as failure:
             first = failure
         again = first.retryable and (call.safe or not first.started)
@@ -52,8 +55,7 @@ class Retrying:
             raise to_error(first, call.asked.tool, call.server, safe=call.safe, retried=False) from first
         try:
             connection = await server.acquire(call.target, context.client)
-            end = asyncio.get_running_loop().time() + call.seconds
-            return await send(connection, call, context, end)
+            return await send(connection, call, context, call.seconds)
         except UpstreamUnavailable:
             raise to_error(first, call.asked.tool, call.server, safe=call.safe, retried=False) from first
         except CallFailure as second:
@@ -68,18 +70,17 @@ def _unsure(failure: CallFailure) -> CallFailure:
     return CallFailure(failure.category, failure.cause, started=True, rpc=failure.rpc, raw=failure.raw)
 
 
-async def send(connection: Connection, call: PlannedCall, context: CallContext, end: float) -> Result:
+async def send(connection: Connection, call: PlannedCall, context: CallContext, seconds: float) -> Result:
     """Sends `call` and gives its result.
 
     Args:
-        end: When the answer must be here, by the loop's clock.
+        seconds: How long the answer may take.
     """
     params: dict[str, Raw | str] = {} if call.key is None else {call.key: call.target}
     if call.arguments is not None:
         params["arguments"] = call.arguments
     if call.asked.extra:
         params.update(call.asked.extra)
-    seconds = end - asyncio.get_running_loop().time()
     if seconds <= 0:
         raise failures.timed_out(f'{call.method} on "{call.server}"', call.seconds * 1000, started=False)
     progress = _progress(context) if context.progress_token is not None else None

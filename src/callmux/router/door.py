@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from msgspec import Raw
 
 from callmux import names
+from callmux.clock import Clock
 from callmux.context import CallContext
 from callmux.plan import PlannedCall, ToolCall
 from callmux.protocol.shapes import Result
@@ -29,6 +30,7 @@ class Door:
         catalogue: Gives the catalogue as it is now.
         budgets: How long a call may take, and whether it may be repeated.
         ring: The call ring.
+        clock: Time; its monotonic reading is that of the event loop.
     """
 
     def __init__(
@@ -37,11 +39,13 @@ class Door:
         catalogue: Callable[[], Catalogue],
         budgets: Budgets,
         ring: Proceed,
+        clock: Clock,
     ) -> None:
         self._servers = servers
         self._catalogue = catalogue
         self._budgets = budgets
         self._ring = ring
+        self._clock = clock
         self._all_settled = False
 
     async def call(self, asked: ToolCall, context: CallContext) -> Result:
@@ -60,7 +64,7 @@ class Door:
             arguments=asked.arguments,
             tool=found.tool,
             seconds=seconds,
-            deadline=asyncio.get_running_loop().time() + seconds,
+            deadline=self._clock.monotonic() + seconds,
             safe=self._budgets.is_safe(found),
         )
         return await self._ring(planned, context)
@@ -100,7 +104,7 @@ class Door:
             key=key,
             asked=ToolCall(tool=target, extra={k: v for k, v in given.items() if k != key}),
             seconds=seconds,
-            deadline=asyncio.get_running_loop().time() + seconds,
+            deadline=self._clock.monotonic() + seconds,
             safe=safe,
         )
         return await self._ring(planned, context)

@@ -70,7 +70,8 @@ class Session:
         self._send = send
         self._peer = ClientPeer()
         self._tasks = TaskSet("session")
-        self._requests: dict[Id, asyncio.Task[None]] = {}
+        self._requests: dict[Id, tuple[int, asyncio.Task[None]]] = {}
+        self._count = 0
         self._answers: dict[int, asyncio.Future[bytes]] = {}
         self._progress: dict[int, tuple[Raw, Callable[[bytes], None]]] = {}
         self.capabilities = b"{}"
@@ -127,8 +128,8 @@ class Session:
             case Opened(id, params):
                 self._serve(id, "initialize", params)
             case Cancelled(id):
-                if (task := self._requests.get(id)) is not None:
-                    task.cancel()
+                if (running := self._requests.get(id)) is not None:
+                    running[1].cancel()
             case Told("notifications/progress", params):
                 self._progressed(params)
             case Told(method, params):
@@ -141,10 +142,11 @@ class Session:
     def _serve(self, id: Id, method: str, params: Raw | None) -> None:
         # A raw body is a view into the transport's buffer, which must not be kept as long as a call may last.
         kept = None if params is None else params.copy()
-        self._requests[id] = self._tasks.spawn(self._run(id, method, kept))
+        self._count += 1
+        self._requests[id] = self._count, self._tasks.spawn(self._run(self._count, id, method, kept))
         self.quiet.clear()
 
-    async def _run(self, id: Id, method: str, params: Raw | None) -> None:
+    async def _run(self, number: int, id: Id, method: str, params: Raw | None) -> None:
         try:
             if method == "initialize":
                 line = self._peer.answer(id, await self._handler.open(self, params))
@@ -157,7 +159,8 @@ class Session:
             broken = RpcError(jsonrpc.INTERNAL_ERROR, "callmux failed internally; see its log on stderr")
             line = self._peer.refuse(id, broken.encoded())
         finally:
-            if self._requests.get(id) is asyncio.current_task():
+            # A client may use the id of a cancelled request again before that one has ended.
+            if self._requests[id][0] == number:
                 del self._requests[id]
                 if not self._requests:
                     self.quiet.set()

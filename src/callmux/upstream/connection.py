@@ -93,6 +93,8 @@ class Connection:
         self._idle = asyncio.Event()
         self._idle.set()
         self._reason = "the connection is not open"
+        # Kept: on Python 3.11 asking for the running loop is a system call.
+        self._loop = asyncio.get_running_loop()
         self._lost_early: CallFailure | None = None
         self._probe: asyncio.Future[bool] | None = None
 
@@ -138,14 +140,13 @@ class Connection:
         Raises:
             CallFailure: It refuses, or all pages together take longer than `seconds`.
         """
-        loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
+        end = self._loop.time() + seconds
         found: list[bytes] = []
         cursor: str | None = None
         seen: set[str] = set()
         for _ in range(MAX_PAGES):
             params = msgspec.json.encode({"cursor": cursor}) if cursor is not None else None
-            left = max(end - loop.time(), 0.001)
+            left = max(end - self._loop.time(), 0.001)
             try:
                 page = _PAGE.decode(await self.request(method, params, left))
                 found.extend(bytes(raw) for raw in _ITEMS.decode(page.get(member, b"[]")))
@@ -185,7 +186,7 @@ class Connection:
             params = with_progress_token(params, token)
             self._progress[token] = progress
         id, line = self._peer.request(method, params)
-        timer = asyncio.get_running_loop().call_later(seconds, self._expire, id, method, seconds)
+        timer = self._loop.call_later(seconds, self._expire, id, method, seconds)
         try:
             return await self._exchange(id, line, client)
         finally:
@@ -194,7 +195,7 @@ class Connection:
                 self._progress.pop(id, None)
 
     async def _exchange(self, id: int, line: bytes, client: ClientPort | None) -> bytes:
-        waiter: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[bytes] = self._loop.create_future()
         self._waiting[id] = waiter
         if client is not None:
             self._clients[id] = client
@@ -219,7 +220,7 @@ class Connection:
     async def answers(self, seconds: float) -> bool:
         """Whether the server answers a `ping` within `seconds`. Callers at the same time share one."""
         if self._probe is None:
-            self._probe = asyncio.get_running_loop().create_future()
+            self._probe = self._loop.create_future()
             try:
                 await self.request("ping", None, seconds)
                 alive = True

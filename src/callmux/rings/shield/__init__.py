@@ -1,0 +1,1 @@
+"""Results too large to send whole: a preview goes out, the rest is kept and read in pages."""

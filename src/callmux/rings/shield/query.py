@@ -1,0 +1,189 @@
+"""Pages of a stored result: a path into it, a search, a projection, and a bound in bytes. Pure.
+
+Called by `callmux.rings.shield.shelf`, or by the helper process for large results.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from callmux.rings.shield import paths
+from callmux.rings.shield.compact import TRUNCATED, Limits, cut, fitting
+from callmux.rings.shield.reading import read
+from callmux.rings.shield.shape import CHARS_PER_ITEM, DEFAULT_LIMIT, type_of
+
+_ITEMS = msgspec.json.Decoder(list[Raw])
+_MEMBERS = msgspec.json.Decoder(dict[str, Raw])
+_STRING = msgspec.json.Decoder(str)
+_encode = msgspec.json.Encoder().encode
+
+
+class PathMissing(Exception):
+    """The path leads to nothing."""
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked for.
+
+    Attributes:
+        path: Where in the data; empty for all of it.
+        offset: Items, or characters, to leave out.
+        limit: Items; a text has 200 characters for each.
+        fields: Keys to keep of each item; empty for all.
+        search: Only items, lines or members that contain this, whatever its case.
+    """
+
+    path: str = ""
+    offset: int = 0
+    limit: int = DEFAULT_LIMIT
+    fields: tuple[str, ...] = ()
+    search: str = ""
+
+
+class Document:
+    """A stored result, opened for queries. What the last one looked up is kept for the next.
+
+    Args:
+        raw: The whole result.
+    """
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        result = read(raw)
+        self._data = raw if result is None else result.data()
+        self._last: tuple[str, bytes] | None = None
+        self._items: list[Raw] | None = None
+
+    def page(self, query: Query, budget: int) -> dict[str, Any]:
+        """The page: `type, total, offset, count, hasMore, data`, and `nextOffset` where there is more.
+
+        Args:
+            query: What is asked for.
+            budget: Bytes that `data` may take.
+
+        Raises:
+            PathMissing: The path leads to nothing.
+        """
+        value = self._at(query.path)
+        kind = type_of(value)
+        if kind == "array":
+            return self._array_page(value, query, budget)
+        if kind == "string":
+            return _text_page(_STRING.decode(value), query, budget)
+        return _value_page(value, kind, query, budget)
+
+    def _at(self, path: str) -> bytes:
+        if self._last is None or self._last[0] != path:
+            keys = paths.split(path)
+            value = follow(self._data, keys)
+            if value is None:
+                # Parts that are not the data, such as a text beside structured content.
+                value = follow(self._raw, keys)
+            if value is None:
+                raise PathMissing(path)
+            self._last, self._items = (path, value), None
+        return self._last[1]
+
+    def _array_page(self, value: bytes, query: Query, budget: int) -> dict[str, Any]:
+        if self._items is None:
+            self._items = _ITEMS.decode(value)
+        items = self._items
+        if query.search:
+            wanted = query.search.lower()
+            items = [item for item in items if wanted in _searchable(item)]
+        shown: list[Raw] = []
+        left = budget
+        clipped = False
+        for item in items[query.offset : query.offset + query.limit]:
+            raw = _projected(bytes(item), query.fields)
+            if len(raw) > left:
+                if shown:
+                    break
+                raw, clipped = _clipped(raw, left), True
+            shown.append(Raw(raw))
+            left -= len(raw) + 1
+        page = _page("array", len(items), query.offset, len(shown), shown)
+        return page | _advice(clipped)
+
+
+def follow(raw: bytes, keys: list[str]) -> bytes | None:
+    """The value that `keys` lead to; None where they lead to nothing."""
+    for n, key in enumerate(keys):
+        kind = raw[:1]
+        if kind == b"{":
+            member = _MEMBERS.decode(raw).get(key)
+            if member is None:
+                return None
+            raw = bytes(member)
+        elif kind == b"[":
+            items = _ITEMS.decode(raw)
+            if key == "length":
+                raw = str(len(items)).encode()
+            elif key.isascii() and key.isdigit() and len(key) < 10 and int(key) < len(items):
+                raw = bytes(items[int(key)])
+            else:
+                return None
+        elif kind == b'"' and key == "length" and n == len(keys) - 1:
+            raw = str(len(_STRING.decode(raw))).encode()
+        else:
+            return None
+    return raw.strip()
+
+
+def _page(kind: str, total: int, offset: int, count: int, data: Any) -> dict[str, Any]:
+    more = offset + count < total
+    page = {"type": kind, "total": total, "offset": offset, "count": count, "hasMore": more}
+    if more and count:
+        page["nextOffset"] = offset + count
+    return page | {"data": data}
+
+
+def _advice(clipped: bool) -> dict[str, Any]:
+    return {"hint": f"clipped where {TRUNCATED} or TRUNCATED stands: use path or fields"} if clipped else {}
+
+
+def _clipped(raw: bytes, budget: int) -> bytes:
+    """One value that alone is more than a page: each of its parts gets its share."""
+    return cut(raw, Limits(budget, budget, budget), budget)
+
+
+def _searchable(item: Raw) -> str:
+    raw = msgspec.json.format(bytes(item), indent=-1)
+    if b"\\" in raw:
+        # An escaped letter is that letter; a quote stays escaped, as in JSON text.
+        raw = msgspec.json.encode(msgspec.json.decode(raw))
+    return raw.decode().lower()
+
+
+def _projected(raw: bytes, fields: tuple[str, ...]) -> bytes:
+    if not fields or raw[:1] != b"{":
+        return raw
+    members = _MEMBERS.decode(raw)
+    return _encode({key: members[key] for key in fields if key in members})
+
+
+def _text_page(text: str, query: Query, budget: int) -> dict[str, Any]:
+    if query.search:
+        wanted = query.search.lower()
+        text = "\n".join(line for line in text.splitlines() if wanted in line.lower())
+    chunk = text[query.offset : query.offset + query.limit * CHARS_PER_ITEM]
+    if len(chunk) * 6 + 2 > budget:
+        chunk = chunk[: fitting(chunk, budget)]
+    return _page("string", len(text), query.offset, len(chunk), chunk)
+
+
+def _value_page(value: bytes, kind: str, query: Query, budget: int) -> dict[str, Any]:
+    value = _projected(value, query.fields)
+    if query.search and value[:1] == b"{":
+        wanted = query.search.lower()
+        members = _MEMBERS.decode(value)
+        value = _encode(
+            {k: v for k, v in members.items() if wanted in k.lower() or wanted in _searchable(v)}
+        )
+    clipped = len(value) > budget
+    if clipped:
+        value = _clipped(value, budget)
+    return _page(kind, 1, 0, 1, Raw(value)) | _advice(clipped)

@@ -1,0 +1,207 @@
+"""Makes the short reply to a result that is over a limit. Pure.
+
+Called by `callmux.rings.shield.shelf`, or by the helper process for large results. The preview is sent once;
+a reply that would not be clearly smaller than the result is not made.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from callmux.rings.shield.compact import Limits, clip_text, cut, fitting, is_over
+from callmux.rings.shield.conforming import NOTE, conform
+from callmux.rings.shield.reading import Reading, read, text_data
+from callmux.rings.shield.shape import DEFAULT_LIMIT, describe
+
+META_KEY = "callmux/shield"
+"""The `_meta` member that carries `_callmux` where the content has no room for it."""
+TOOL = "callmux_get_result"
+ENOUGH = 0.75
+"""A reply is worth it if it takes at most this part of the result."""
+LEAST_PREVIEW = 200
+OVERHEAD = 900
+"""About what a reply takes beside its preview."""
+
+_SUPPORTS = {
+    "path": "part of it, as a.b[0]",
+    "offset": "items or characters to skip",
+    "limit": "items, at most 100",
+    "fields": "projection: keys of each item",
+    "search": "filter: text in an item or line",
+}
+
+_MEMBERS = msgspec.json.Decoder(dict[str, Raw])
+_encode = msgspec.json.Encoder().encode
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """How a result is to be shortened.
+
+    Attributes:
+        limits: What may pass.
+        tool: The tool it is from.
+        server: The tool's server; None for an answer of callmux itself.
+        ref: Under which the result is kept; empty where it is too large to keep.
+        output_schema: The output schema that the client holds the tool to.
+    """
+
+    limits: Limits
+    tool: str
+    server: str | None
+    ref: str
+    output_schema: bytes | None = None
+
+
+def shorten(raw: bytes, order: Order) -> bytes | None:
+    """The reply for the result `raw`; None where `raw` should go out as it is."""
+    result = read(raw)
+    if result is None or not _is_over(result, order.limits):
+        return None
+    data = result.data()
+    own = len(raw) - result.media_bytes
+    budget = min(order.limits.result_bytes, max(order.limits.string_chars, 2 * LEAST_PREVIEW))
+    for room in (budget, min(budget, own // 2 - OVERHEAD)):
+        if room < LEAST_PREVIEW:
+            break
+        reply = _Reply(result, order, data, room).build()
+        if len(reply) - result.media_bytes <= own * ENOUGH:
+            return reply
+    return None
+
+
+def _is_over(result: Reading, limits: Limits) -> bool:
+    if len(result.raw) - result.media_bytes > limits.result_bytes:
+        return True
+    if result.structured is not None and is_over(result.structured, limits):
+        return True
+    if any(len(text) > limits.string_chars for text in result.texts + result.long_texts):
+        return True
+    return any(is_over(text_data(text), limits) for text in result.texts if text.count(",") > 1)
+
+
+class _Reply:
+    """One reply in the making.
+
+    Args:
+        data: What can be queried.
+        room: Bytes for the preview.
+    """
+
+    def __init__(self, result: Reading, order: Order, data: bytes, room: int) -> None:
+        self._result = result
+        self._order = order
+        self._data = data
+        self._room = room
+
+    def build(self) -> bytes:
+        """The reply in the form that suits the result."""
+        result = self._result
+        if result.is_error:
+            return self._failure()
+        preview = self._preview()
+        note = self._note(len(preview))
+        text = _encode({NOTE: note, "preview": Raw(preview)})
+        structured = None
+        if self._order.output_schema is not None and result.structured is not None:
+            brief = {"truncated": True, "ref": self._order.ref or None, "tool": TOOL}
+            brief = {key: value for key, value in brief.items() if value is not None}
+            limits = self._order.limits
+            structured = conform(result.structured, self._order.output_schema, limits, brief)
+            structured = structured or result.structured
+        return self._result_of([_text_item(text)], structured, None)
+
+    def _preview(self) -> bytes:
+        limits = self._order.limits
+        result = self._result
+        if self._data is not result.raw:
+            if self._data[:1] == b'"':
+                return self._text_preview(msgspec.json.decode(self._data, type=str))
+            return cut(self._data, limits, self._room)
+        # Several texts, or none: what they say, one by one; other items are sent as they are.
+        items = [{"type": "text", "text": text} for text in result.texts]
+        return cut(_encode({"content": items}), limits, self._room)
+
+    def _text_preview(self, text: str) -> bytes:
+        return _encode(self._clipped(text, "more chars"))
+
+    def _clipped(self, text: str, more: str) -> str:
+        limits = self._order.limits
+        shown = min(len(text), limits.string_chars)
+        whole_room = self._room >= limits.string_chars
+        shown = fitting(text[:shown], limits.result_bytes if whole_room else self._room)
+        return text if shown == len(text) else clip_text(text, shown, more)
+
+    def _failure(self) -> bytes:
+        """A failure stays one, its own words first."""
+        ref = self._order.ref
+        more = f"more chars: {TOOL} ref {ref}" if ref else "more chars"
+        result = self._result
+        if self._data[:1] == b"{" and self._data is not result.raw:
+            body = cut(self._data, self._order.limits, self._room)
+            members: dict[str, Any] = dict(_MEMBERS.decode(body))
+            text = _encode({**members, NOTE: self._note(len(body))})
+            return self._result_of([_text_item(text)], None, None)
+        each = max(self._room // max(len(result.texts), 1), LEAST_PREVIEW)
+        items = []
+        for text_in in result.texts:
+            long = len(result.texts) == 1 or len(text_in) > each
+            items.append(_text_item((self._clipped(text_in[:], more) if long else text_in).encode()))
+        return self._result_of(items, None, self._note(sum(map(len, items))))
+
+    def _note(self, preview_bytes: int) -> dict[str, Any]:
+        """`_callmux`: what was shortened, and how to get the rest."""
+        order = self._order
+        shape = describe(self._data)
+        note: dict[str, Any] = {"truncated": True}
+        if order.ref:
+            note["ref"] = order.ref
+        else:
+            note["retained"] = False
+        note["tool"] = order.tool
+        if order.server is not None:
+            note["server"] = order.server
+        note |= {"originalBytes": len(self._result.raw), "previewBytes": preview_bytes, "shape": shape}
+        if not order.ref:
+            note["message"] = "Shortened, and too large to keep: ask the tool for less."
+            return note
+        arguments: dict[str, Any] = {"ref": order.ref, "offset": 0, "limit": DEFAULT_LIMIT}
+        if "suggestedPath" in shape:
+            arguments["path"] = shape["suggestedPath"]
+        via = {"tool": TOOL, "arguments": arguments}
+        note["retrieval"] = {
+            "tool": TOOL,
+            "arguments": arguments,
+            "viaCallmuxCall": {"tool": "callmux_call", "arguments": via},
+            "supports": _SUPPORTS,
+        }
+        note["message"] = f"Shortened. The rest: {TOOL} with {order.ref}, or viaCallmuxCall."
+        return note
+
+    def _result_of(
+        self, items: list[bytes], structured: bytes | None, note: dict[str, Any] | None
+    ) -> bytes:
+        """The result object; pictures, sounds, links and blobs in it are the tool's own."""
+        result = self._result
+        limits = self._order.limits
+        for other in result.others:
+            items.append(cut(other, limits, len(other)) if result.long_texts and b'"text"' in other else other)
+        shown: dict[str, Any] = {"content": [Raw(item) for item in items]}
+        if structured is not None:
+            shown["structuredContent"] = Raw(structured)
+        if result.is_error:
+            shown["isError"] = True
+        meta: dict[str, Any] = {}
+        if result.meta is not None and result.meta[:1] == b"{":
+            meta = dict(_MEMBERS.decode(result.meta))
+        if note is not None:
+            meta[META_KEY] = note
+        if meta:
+            shown["_meta"] = meta
+        return _encode(shown)
+
+
+def _text_item(text: bytes) -> bytes:
+    return _encode({"type": "text", "text": text.decode()})
