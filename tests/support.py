@@ -117,15 +117,42 @@ def loop_clock() -> Clock:
 
 
 class FakeClient:
-    """A client that keeps what it is told."""
+    """A client that keeps what it is told, answers questions from `answers`, and reads while `reading`."""
 
-    reading = True
-
-    def __init__(self) -> None:
+    def __init__(self, capabilities: bytes = b"{}") -> None:
+        self.capabilities = capabilities
+        self.log_level: str | None = None
+        self.own_lanes = False
         self.notes: list[tuple[str, Any]] = []
+        self.asked: list[tuple[str, Any]] = []
+        self.answers: list[Any] = []
+        self._reads = asyncio.Event()
+        self._reads.set()
 
-    def notify(self, method: str, params: bytes | None) -> None:
-        self.notes.append((method, params and json.loads(params)))
+    @property
+    def reading(self) -> bool:
+        return self._reads.is_set()
+
+    def stops_reading(self) -> None:
+        self._reads.clear()
+
+    def reads_again(self) -> None:
+        self._reads.set()
+
+    async def until_reading(self) -> None:
+        await self._reads.wait()
+
+    def notify(self, method: str, params: Any) -> None:
+        self.notes.append((method, params and json.loads(bytes(params))))
+
+    async def ask(self, method: str, params: Any, progress: Any = None) -> bytes:
+        self.asked.append((method, params and json.loads(bytes(params))))
+        answer = self.answers.pop(0)
+        if asyncio.iscoroutine(answer):
+            answer = await answer
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
 
 
 def context(**more: Any) -> CallContext:

@@ -9,20 +9,21 @@ from typing import Any
 
 import pytest
 
-from callmux.errors import ToolCallFailed
+from callmux.errors import CallmuxError, InvalidArguments, ToolCallFailed
 from callmux.plan import Plan
+from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.shapes import Result
-from callmux.rings.converting import Converting, as_result
+from callmux.rings.converting import Converting, as_result, as_rpc_error
 from tests.support import context, play
 
 
-def converted(outcome: Any) -> Result:
+def converted(outcome: Any, plain: bool = False) -> Result:
     async def proceed(plan: Plan, around: Any) -> Result:
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
 
-    return play(Converting()(Plan(name="x"), context(), proceed))
+    return play(Converting(plain)(Plan(name="x"), context(), proceed))
 
 
 def test_a_result_passes_untouched() -> None:
@@ -54,3 +55,39 @@ def test_cancellation_is_no_failure() -> None:
 
 def test_a_child_of_a_fan_out_is_converted_the_same_way() -> None:
     assert as_result(ToolCallFailed("it broke")).raw == converted(ToolCallFailed("it broke")).raw
+
+
+def refused(rpc: bytes) -> ToolCallFailed:
+    """A failure that is the server's own refusal."""
+    error = ToolCallFailed("the server said no", server="s")
+    error.rpc = rpc
+    return error
+
+
+def test_a_refusal_is_an_error_result_unless_nothing_may_be_added() -> None:
+    """In transparent mode the server's own error passes as it came."""
+    error = refused(b'{"code":-7,"message":"no","data":{"n": 1.50}}')
+    assert converted(error).is_error
+    with pytest.raises(RpcError) as caught:
+        converted(error, plain=True)
+    assert json.loads(caught.value.encoded()) == {"code": -7, "message": "no", "data": {"n": 1.5}}
+    assert converted(ToolCallFailed("lost"), plain=True).is_error
+
+
+def test_a_client_that_must_visit_a_page_is_told_so() -> None:
+    """Only as an error of JSON-RPC does a client know what to do with it."""
+    with pytest.raises(RpcError) as caught:
+        converted(refused(b'{"code":-32042,"message":"visit","data":{"elicitations":[]}}'))
+    assert caught.value.code == -32042
+
+
+def test_an_error_of_json_rpc_passes() -> None:
+    with pytest.raises(RpcError):
+        converted(RpcError(-1, "no"))
+
+
+def test_a_failure_outside_of_tools_is_an_error_of_json_rpc() -> None:
+    assert as_rpc_error(refused(b'{"code":-7,"message":"no"}')).code == -7
+    error = as_rpc_error(InvalidArguments("wrong", field="uri"))
+    assert (error.code, error.data) == (-32602, {"code": "invalid_arguments", "field": "uri"})
+    assert as_rpc_error(CallmuxError("x")).code == -32603

@@ -12,7 +12,7 @@ from callmux.errors import ToolCallFailed, UpstreamUnavailable
 from callmux.plan import PlannedCall, ToolCall
 from callmux.protocol.shapes import Result
 from callmux.rings.limiting import Limiting, Slots
-from tests.support import context, play, settle
+from tests.support import FakeClient, context, play, settle
 
 RESULT = Result(b"{}")
 
@@ -259,6 +259,61 @@ def test_a_server_that_is_down_fails_the_call_without_a_slot() -> None:
         slots = Slots(1, {})
         with pytest.raises(UpstreamUnavailable):
             await Limiting(slots, {"s": FakeServer("down")})(call(), context(), unreachable)
+        assert repr(slots) == "Slots(0/1 running, 0 queued)"
+
+    play(scene())
+
+
+def test_a_client_that_does_not_read_holds_its_calls_back() -> None:
+    """What it does not take would pile up here; calls of others go on."""
+
+    async def scene() -> None:
+        slots = Slots(1, {})
+        limiting = Limiting(slots, {"s": FakeServer()})
+        client = FakeClient()
+        started: list[str] = []
+
+        async def proceed(planned: PlannedCall, around: Any) -> Result:
+            started.append("it" if around.client is client else "other")
+            return RESULT
+
+        client.stops_reading()
+        held = asyncio.create_task(limiting(call(), context(client=client), proceed))
+        await settle()
+        assert repr(slots) == "Slots(0/1 running, 0 queued)"
+        await limiting(call(), context(), proceed)
+        assert started == ["other"]
+        client.reads_again()
+        await held
+        assert started == ["other", "it"]
+        assert repr(slots) == "Slots(0/1 running, 0 queued)"
+
+    play(scene())
+
+
+def test_a_client_that_stops_reading_in_the_queue_passes_its_turn_on() -> None:
+    async def scene() -> None:
+        slots = Slots(1, {})
+        limiting = Limiting(slots, {"s": FakeServer()})
+        client = FakeClient()
+        started: list[str] = []
+
+        async def proceed(planned: PlannedCall, around: Any) -> Result:
+            started.append("it" if around.client is client else "other")
+            return RESULT
+
+        await slots.acquire("s")
+        held = asyncio.create_task(limiting(call(), context(client=client), proceed))
+        await settle()
+        other = asyncio.create_task(limiting(call(), context(), proceed))
+        await settle()
+        client.stops_reading()
+        slots.release("s")
+        await other
+        assert started == ["other"]
+        client.reads_again()
+        await held
+        assert started == ["other", "it"]
         assert repr(slots) == "Slots(0/1 running, 0 queued)"
 
     play(scene())

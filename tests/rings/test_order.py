@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from callmux.clock import Clock
 from callmux.rings.converting import Converting
 from callmux.rings.limiting import Limiting, Slots
 from callmux.rings.order import call_stages, request_stages
@@ -11,9 +12,14 @@ from callmux.rings.retrying import Retrying
 
 def test_around_each_request() -> None:
     """Converting is outermost: nothing that fails gets past it."""
-    assert [type(stage) for stage in request_stages()] == [Converting]
+    assert [type(stage) for stage in request_stages(plain=False)] == [Converting]
+    assert [type(stage) for stage in request_stages(plain=True)] == [Converting]
 
 
 def test_around_each_call() -> None:
     """Arguments are shaped before a slot is held, and both attempts share one slot."""
-    assert [type(stage) for stage in call_stages({}, Slots(1, {}))] == [Preparing, Limiting, Retrying]
+    assert [type(stage) for stage in call_stages({}, Slots(1, {}), Clock())] == [
+        Preparing,
+        Limiting,
+        Retrying,
+    ]

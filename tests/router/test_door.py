@@ -1,0 +1,167 @@
+"""Every call is looked up, planned and run in one place, and waits for no server but its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from callmux.config.check import check_document
+from callmux.errors import CallmuxError, ToolNotFound
+from callmux.plan import PlannedCall, ToolCall
+from callmux.protocol.shapes import Result, Tool
+from callmux.router.budget import Budgets
+from callmux.router.door import Door
+from callmux.upstream.catalogue import Catalogue, ServerTools
+from tests.support import context, loop_clock, play, settle
+
+
+class FakeServer:
+    """A server that settles when a test says so."""
+
+    def __init__(self) -> None:
+        self.up = asyncio.Event()
+
+    async def settled(self) -> None:
+        await self.up.wait()
+
+
+class House:
+    """A door to the servers `a` and `b`, each with the tools `t` and its own name."""
+
+    def __init__(self) -> None:
+        self.servers = {"a": FakeServer(), "b": FakeServer()}
+        self.planned: list[PlannedCall] = []
+        self.outcome: Any = Result(b"{}")
+        self.around = context()
+        config = check_document(
+            {"servers": {"a": {"command": "x", "callTimeoutMs": 2000}, "b": {"command": "x"}}}
+        ).config
+        self.door = Door(self.servers, self.catalogue, Budgets(config), self.ring, loop_clock())
+
+    def catalogue(self) -> Catalogue:
+        """Only what has settled is known."""
+        servers = []
+        for name, server in self.servers.items():
+            own = b'{"name":"%b","annotations":{"readOnlyHint":true}}' % name.encode()
+            tools = [Tool(b'{"name":"t"}'), Tool(own)] if server.up.is_set() else []
+            servers.append(ServerTools(server=name, tools=tools, listed=server.up.is_set()))
+        return Catalogue(servers)
+
+    async def ring(self, call: PlannedCall, around: Any) -> Result:
+        assert around is self.around
+        self.planned.append(call)
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+    def all_up(self) -> House:
+        for server in self.servers.values():
+            server.up.set()
+        return self
+
+    async def call(self, **asked: Any) -> PlannedCall:
+        await self.door.call(ToolCall(**asked), self.around)
+        return self.planned[-1]
+
+
+def test_a_call_is_planned_whole() -> None:
+    async def scene() -> None:
+        house = House().all_up()
+        now = asyncio.get_running_loop().time()
+        call = await house.call(tool="a__t", arguments=Raw(b'{"x":1}'))
+        assert (call.server, call.method, call.target, call.seconds) == ("a", "tools/call", "t", 2)
+        assert call.deadline == pytest.approx(now + 2)
+        assert call.arguments is call.asked.arguments
+        assert call.tool is not None
+        assert call.safe is False
+        call = await house.call(tool="b__b", timeout_ms=50)
+        assert (call.server, call.target, call.seconds, call.safe) == ("b", "b", 0.05, True)
+        call = await house.call(tool="t", server="b")
+        assert (call.server, call.target) == ("b", "t")
+
+    play(scene())
+
+
+def test_another_request_is_planned_with_its_params() -> None:
+    """Its target stands under its own key; everything else passes."""
+
+    async def scene() -> None:
+        house = House()
+        given = {"uri": Raw(b'"x"'), "_meta": Raw(b'{"k":1}')}
+        await house.door.send("a", "resources/read", "u://1", "uri", given, house.around, True)
+        call = house.planned[-1]
+        assert (call.server, call.method, call.target, call.key) == ("a", "resources/read", "u://1", "uri")
+        assert {k: bytes(v) for k, v in call.asked.extra.items()} == {"_meta": b'{"k":1}'}
+        assert (call.seconds, call.safe, call.tool, call.arguments) == (2, True, None, None)
+
+    play(scene())
+
+
+@pytest.mark.parametrize("asked", [{"tool": "a__t"}, {"tool": "t", "server": "a"}])
+def test_a_call_waits_for_its_own_server_only(asked: dict[str, str]) -> None:
+    async def scene() -> None:
+        house = House()
+        call = asyncio.create_task(house.call(**asked))
+        await settle()
+        assert not call.done()
+        house.servers["a"].up.set()
+        assert (await call).server == "a"
+
+    play(scene())
+
+
+@pytest.mark.parametrize("asked", [{"tool": "a"}, {"tool": "x__a"}])
+def test_a_name_that_may_be_anybodys_waits_for_all(asked: dict[str, str]) -> None:
+    async def scene() -> None:
+        house = House()
+        call = asyncio.create_task(house.door.call_safely(ToolCall(**asked), house.around))
+        await settle()
+        house.servers["a"].up.set()
+        await settle()
+        assert not call.done()
+        house.servers["b"].up.set()
+        await call
+
+    play(scene())
+
+
+def test_once_all_have_settled_nobody_is_asked_again() -> None:
+    async def scene() -> None:
+        house = House().all_up()
+        await house.door.settled()
+        for server in house.servers.values():
+            server.up = None
+        await house.door.settled()
+
+    play(scene())
+
+
+def test_a_name_that_leads_nowhere_is_refused() -> None:
+    async def scene() -> None:
+        house = House().all_up()
+        with pytest.raises(ToolNotFound):
+            await house.call(tool="nothing")
+        assert house.planned == []
+
+    play(scene())
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"), [(CallmuxError("x"), "internal_error"), (KeyError("x"), "internal_error")]
+)
+def test_a_child_of_a_fan_out_fails_as_a_result(
+    outcome: Exception, code: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene() -> None:
+        house = House().all_up()
+        house.outcome = outcome
+        with pytest.raises(type(outcome)):
+            await house.call(tool="a__t")
+        result = await house.door.call_safely(ToolCall(tool="a__t"), house.around)
+        assert json.loads(result.raw)["structuredContent"]["error"]["code"] == code
+
+    play(scene())

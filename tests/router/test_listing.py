@@ -1,0 +1,56 @@
+"""What a client sees in `tools/list`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from callmux.protocol.shapes import Tool
+from callmux.router.listing import definition, render
+from callmux.upstream.catalogue import Catalogue, Entry, ServerTools
+
+TOOL = b'{"name": "t",  "inputSchema":{"n": 1.50}, "later": [1 ]}'
+
+
+def catalogue(*names: str, tools: bytes = TOOL) -> Catalogue:
+    return Catalogue([ServerTools(server=name, tools=[Tool(tools)], listed=True) for name in names])
+
+
+def test_a_tool_that_is_not_changed_leaves_as_the_bytes_that_came() -> None:
+    assert definition(Entry("t", "s", Tool(TOOL))) == TOOL
+
+
+def test_a_name_changes_nothing_else() -> None:
+    """Members stay in order, unknown ones and digits included."""
+    shown = definition(Entry("s__t", "s", Tool(TOOL)))
+    assert shown == b'{"name":"s__t","inputSchema":{"n": 1.50},"later":[1 ]}'
+
+
+@pytest.mark.parametrize(
+    ("meta", "expected"),
+    [
+        (b"", {"anthropic/alwaysLoad": True}),
+        (b',"_meta":{"k":1}', {"k": 1, "anthropic/alwaysLoad": True}),
+        (b',"_meta":{"anthropic/alwaysLoad":false}', {"anthropic/alwaysLoad": True}),
+        (b',"_meta":null', {"anthropic/alwaysLoad": True}),
+        (b',"_meta":[1]', {"anthropic/alwaysLoad": True}),
+    ],
+)
+def test_a_tool_may_be_marked_for_loading_at_once(meta: bytes, expected: Any) -> None:
+    entry = Entry("t", "s", Tool(b'{"name":"t"' + meta + b"}"), always_load=True)
+    assert json.loads(definition(entry))["_meta"] == expected
+
+
+def test_tools_of_servers_come_first_in_order_then_meta_tools() -> None:
+    shown = json.loads(render(catalogue("b", "a"), [{"name": "callmux_x"}], proxied=True))
+    assert [tool["name"] for tool in shown["tools"]] == ["b__t", "a__t", "callmux_x"]
+
+
+def test_one_server_keeps_its_names() -> None:
+    assert render(catalogue("a"), [], proxied=True) == b'{"tools":[' + TOOL + b"]}"
+
+
+def test_tools_of_servers_may_be_hidden() -> None:
+    assert render(catalogue("a", "b"), [], proxied=False) == b'{"tools":[]}'

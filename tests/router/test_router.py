@@ -1,0 +1,156 @@
+"""A request becomes a listing, a direct call, or the run of a meta-tool."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from callmux.clock import Clock
+from callmux.config.check import check_document
+from callmux.context import CallContext
+from callmux.errors import ToolCallFailed
+from callmux.metatools.engine import Engine
+from callmux.plan import PlannedCall
+from callmux.protocol.jsonrpc import RpcError
+from callmux.protocol.shapes import Result, Tool
+from callmux.rings.converting import Converting
+from callmux.router.budget import Budgets
+from callmux.router.door import Door
+from callmux.router.router import Router
+from callmux.upstream.catalogue import Catalogue, ServerTools
+from tests.support import context, loop_clock, play
+
+
+class Desk:
+    """A router over the tools `t` of the servers `a` and `b`, with a script behind the door."""
+
+    def __init__(self, *, proxied: bool = True) -> None:
+        self.planned: list[PlannedCall] = []
+        self.contexts: list[CallContext] = []
+        self.stages: list[str] = []
+        self.outcome: Any = Result(b'{"content":[]}')
+        self.tools = ["t"]
+        self.index = self.rebuilt()
+        config = check_document({"servers": {"a": {"command": "x"}, "b": {"command": "x"}}}).config
+        door = Door({}, lambda: self.index, Budgets(config), self.ring, loop_clock())
+        engine = Engine(
+            call=door.call_safely,
+            catalogue=lambda: self.index,
+            status=lambda: {"servers": [], "failedServers": [], "wrappedServers": []},
+            description_limit=None,
+            clock=Clock(),
+        )
+        meta = [{"name": "callmux_status"}]
+        self.router = Router(door, lambda: self.index, engine, [Converting(False), self.stage], meta, proxied)
+
+    def rebuilt(self) -> Catalogue:
+        tools = [Tool(b'{"name":"%b"}' % name.encode()) for name in self.tools]
+        return Catalogue([ServerTools(server=s, tools=tools, listed=True) for s in ("a", "b")])
+
+    async def stage(self, plan: Any, around: Any, proceed: Any) -> Result:
+        self.stages.append(plan.name)
+        return await proceed(plan, around)
+
+    async def ring(self, call: PlannedCall, around: CallContext) -> Result:
+        self.planned.append(call)
+        self.contexts.append(around)
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+    def call(self, params: bytes | None) -> tuple[Any, str | None]:
+        raw = None if params is None else Raw(params)
+        result, server = play(self.router.call_tool(raw, context()))
+        return json.loads(result.raw), server
+
+    def listed(self) -> list[str]:
+        return [tool["name"] for tool in json.loads(play(self.router.list_tools()))["tools"]]
+
+
+def test_a_direct_call_goes_through_both_rings() -> None:
+    desk = Desk()
+    assert desk.call(b'{"name":"a__t","arguments":{"n": 1.50}}') == ({"content": []}, None)
+    assert desk.stages == ["a__t"]
+    assert (desk.planned[0].server, desk.planned[0].target) == ("a", "t")
+    assert bytes(desk.planned[0].arguments) == b'{"n": 1.50}'
+    assert desk.planned[0].asked.extra == {}
+
+
+@pytest.mark.parametrize("params", [b'{"name":"a__t"}', b'{"name":"a__t","arguments":null}'])
+def test_no_arguments_are_none(params: bytes) -> None:
+    """Some clients write null for them."""
+    desk = Desk()
+    desk.call(params)
+    assert desk.planned[0].arguments is None
+
+
+def test_other_members_travel_along_and_the_token_is_known() -> None:
+    desk = Desk()
+    desk.call(b'{"name":"a__t","_meta":{"progressToken":"p","k":1},"later":[1]}')
+    assert desk.planned[0].asked.extra.keys() == {"_meta", "later"}
+    assert bytes(desk.contexts[0].progress_token) == b'"p"'
+
+
+@pytest.mark.parametrize(
+    "params", [None, b"null", b"[]", b"{}", b'{"name":5}', b'{"name":null}', b'{"arguments":{}}', b'"a__t"']
+)
+def test_what_is_no_tool_call_is_refused(params: bytes | None) -> None:
+    with pytest.raises(RpcError) as caught:
+        Desk().call(params)
+    assert caught.value.code == -32602
+    assert caught.value.message.startswith("tools/call")
+
+
+def test_a_failure_is_an_error_result() -> None:
+    desk = Desk()
+    desk.outcome = ToolCallFailed("it broke")
+    shown, _ = desk.call(b'{"name":"a__t"}')
+    assert shown["isError"] is True
+    shown, _ = desk.call(b'{"name":"nothing"}')
+    assert shown["structuredContent"]["error"]["code"] == "tool_not_found"
+
+
+def test_a_meta_tool_runs_with_the_door_behind_it() -> None:
+    desk = Desk()
+    shown, _ = desk.call(
+        b'{"name":"callmux_parallel","arguments":{"calls":[{"tool":"a__t"},{"tool":"b__t"}]}}'
+    )
+    assert len(shown["structuredContent"]["results"]) == 2
+    assert desk.stages == ["callmux_parallel"]
+    assert sorted(call.server for call in desk.planned) == ["a", "b"]
+
+
+def test_a_meta_tool_that_cannot_be_understood_runs_nothing() -> None:
+    desk = Desk()
+    shown, _ = desk.call(b'{"name":"callmux_parallel","arguments":{"calls":5}}')
+    assert shown["structuredContent"]["error"]["code"] == "invalid_arguments"
+    assert desk.stages == []
+
+
+def test_a_task_is_noted_with_its_server() -> None:
+    """A direct call only: a meta-tool answers at once."""
+    desk = Desk()
+    assert desk.call(b'{"name":"b__t","task":{"ttl":1}}')[1] == "b"
+    assert desk.call(b'{"name":"callmux_status","task":{}}')[1] is None
+    assert desk.call(b'{"name":"callmux_call","arguments":{"tool":"b__t"},"task":{}}')[1] is None
+    desk.outcome = Result(b'{"isError":true}')
+    assert desk.call(b'{"name":"b__t","task":{"ttl":1}}')[1] is None
+
+
+def test_the_listing_follows_the_catalogue() -> None:
+    """The same bytes as long as nothing changes."""
+    desk = Desk()
+    assert desk.listed() == ["a__t", "b__t", "callmux_status"]
+    assert desk.router.current_listing() is desk.router.current_listing()
+    desk.tools.append("new")
+    desk.index = desk.rebuilt()
+    assert desk.listed() == ["a__t", "a__new", "b__t", "b__new", "callmux_status"]
+
+
+def test_tools_of_servers_may_be_hidden_and_called() -> None:
+    desk = Desk(proxied=False)
+    assert desk.listed() == ["callmux_status"]
+    assert desk.call(b'{"name":"a__t"}')[0] == {"content": []}
