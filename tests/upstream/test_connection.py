@@ -1,0 +1,483 @@
+"""Every request that waits on a connection ends, and each answer finds its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from callmux.protocol.jsonrpc import RpcError
+from callmux.upstream.connection import Connection, Hooks
+from callmux.upstream.failures import CallFailure, Category, lost
+from tests.support import FakeClient, play, settle
+from tests.upstream.fake_link import SILENCE, FakeLink
+
+
+class Ears:
+    """Everything a connection tells."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+        self.lost: list[str] = []
+        self.noise: list[str] = []
+        self.asked: list[Any] = []
+        self.answer: Any = b"{}"
+
+    def hooks(self) -> Hooks:
+        return Hooks(told=self._told, asked=self._ask, lost=self._lost, noise=self._noise)
+
+    def _told(self, connection: Connection, method: str, params: Any, client: Any) -> None:
+        self.told.append((method, params and json.loads(bytes(params)), client))
+
+    def _lost(self, connection: Connection, reason: str) -> None:
+        self.lost.append(reason)
+
+    def _noise(self, connection: Connection, what: str) -> None:
+        self.noise.append(what)
+
+    async def _ask(self, connection: Connection, method: str, params: Any, client: Any) -> bytes:
+        self.asked.append((method, params and json.loads(bytes(params)), client))
+        answer = self.answer
+        if isinstance(answer, asyncio.Future):
+            answer = await answer
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+async def opened(**script: Any) -> tuple[Connection, FakeLink, Ears]:
+    link, ears = FakeLink(**script), Ears()
+    connection = Connection("s", link, ears.hooks())
+    await connection.open(b'{"name":"callmux"}', b"{}", 5)
+    return connection, link, ears
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def test_the_handshake() -> None:
+    async def scene() -> None:
+        connection, link, _ = await opened()
+        assert link.methods() == ["initialize", "notifications/initialized"]
+        assert link.versions == ["2025-11-25"]
+        assert connection.init is not None
+        assert list(connection.init.capabilities) == ["tools"]
+        assert repr(connection) == "Connection('s', live, UpstreamPeer(ready, 0 waiting))"
+
+    play(scene())
+
+
+@pytest.mark.parametrize(
+    ("answer", "category", "cause"),
+    [
+        (SILENCE, Category.TIMEOUT, '"s" connect timed out after 5000 ms'),
+        (ValueError("not now"), Category.UNKNOWN, "not now"),
+        ({"protocolVersion": "1999-01-01"}, Category.PROTOCOL, "1999-01-01"),
+        ({}, Category.PROTOCOL, "cannot be read"),
+    ],
+)
+def test_a_handshake_that_fails(answer: Any, category: Category, cause: str) -> None:
+    async def scene() -> None:
+        with pytest.raises(CallFailure) as caught:
+            await opened(initialize=answer)
+        assert caught.value.category is category
+        assert cause in caught.value.cause
+
+    play(scene())
+
+
+def test_opening_is_bounded_as_a_whole() -> None:
+    async def scene() -> None:
+        link = FakeLink()
+        link.opening = asyncio.Event().wait()
+        began = now()
+        with pytest.raises(CallFailure, match="timed out after 5000 ms") as caught:
+            await Connection("s", link, Ears().hooks()).open(b"{}", b"{}", 5)
+        assert not caught.value.started
+        assert now() - began == pytest.approx(5, abs=0.01)
+
+    play(scene())
+
+
+def test_a_link_that_cannot_be_opened_says_why() -> None:
+    async def scene() -> None:
+        link = FakeLink()
+        link.opening = lost("no such command", started=False)
+        with pytest.raises(CallFailure, match="no such command"):
+            await Connection("s", link, Ears().hooks()).open(b"{}", b"{}", 5)
+
+    play(scene())
+
+
+def test_a_server_that_ends_during_the_handshake_is_not_waited_for() -> None:
+    async def scene() -> None:
+        link, ears = FakeLink(initialize=SILENCE), Ears()
+        opening = asyncio.create_task(Connection("s", link, ears.hooks()).open(b"{}", b"{}", 5))
+        await settle()
+        link.dies("exit code 3")
+        began = now()
+        with pytest.raises(CallFailure, match="exit code 3"):
+            await opening
+        assert now() == began
+
+    play(scene())
+
+
+def test_a_server_that_ends_while_the_link_opens_is_not_waited_for() -> None:
+    async def scene() -> None:
+        link = FakeLink()
+
+        async def open(listener: Any) -> None:
+            listener.lost(lost("exit code 3", started=False))
+
+        link.open = open
+        with pytest.raises(CallFailure, match="exit code 3"):
+            await Connection("s", link, Ears().hooks()).open(b"{}", b"{}", 5)
+
+    play(scene())
+
+
+def test_answers_find_their_requests_in_any_order() -> None:
+    async def scene() -> None:
+        connection, link, _ = await opened(a=SILENCE, b=SILENCE)
+        first = asyncio.create_task(connection.request("a", b'{"x":1}', 5))
+        second = asyncio.create_task(connection.request("b", None, 5))
+        await settle()
+        assert connection.in_flight == 2
+        link.answers("b", {"is": "b"})
+        assert json.loads(await second) == {"is": "b"}
+        link.answers("a", {"is": "a"})
+        assert json.loads(await first) == {"is": "a"}
+        assert link.heard[2:] == [("a", {"x": 1}), ("b", None)]
+        assert connection.in_flight == 0
+        await connection.drained()
+
+    play(scene())
+
+
+def test_a_refusal_fails_its_request_only() -> None:
+    async def scene() -> None:
+        connection, _, _ = await opened()
+        with pytest.raises(CallFailure, match="unknown: x") as caught:
+            await connection.request("x", None, 5)
+        assert caught.value.rpc is not None
+        assert caught.value.rpc.code == -32601
+        assert await connection.request("ping", None, 5) == b"{}"
+
+    play(scene())
+
+
+def test_an_unreadable_answer_fails_its_request() -> None:
+    async def scene() -> None:
+        connection, link, _ = await opened(x=SILENCE)
+        waiting = asyncio.create_task(connection.request("x", None, 5))
+        await settle()
+        link.says(b'{"id":%d,"result":{,}}' % link.ids["x"])
+        with pytest.raises(CallFailure, match="cannot be read") as caught:
+            await waiting
+        assert caught.value.category is Category.PROTOCOL
+
+    play(scene())
+
+
+def test_a_request_times_out_and_the_server_is_told() -> None:
+    """The late answer is dropped."""
+
+    async def scene() -> None:
+        connection, link, _ = await opened(x=SILENCE)
+        began = now()
+        with pytest.raises(CallFailure, match='x on "s" timed out after 7000 ms') as caught:
+            await connection.request("x", None, 7)
+        assert now() - began == pytest.approx(7, abs=0.01)
+        assert caught.value.started
+        cancel = {"requestId": link.ids["x"], "reason": "timed out"}
+        assert link.heard[-1] == ("notifications/cancelled", cancel)
+        assert link.abandoned == [link.ids["x"]]
+        link.answers("x", {})
+        assert connection.live
+
+    play(scene())
+
+
+def test_a_cancelled_request_tells_the_server() -> None:
+    async def scene() -> None:
+        connection, link, _ = await opened(x=SILENCE)
+        waiting = asyncio.create_task(connection.request("x", None, 7))
+        await settle()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert link.methods()[-1] == "notifications/cancelled"
+        assert connection.in_flight == 0
+
+    play(scene())
+
+
+def test_when_the_link_ends_every_request_ends() -> None:
+    async def scene() -> None:
+        connection, link, ears = await opened(x=SILENCE)
+        waiting = [asyncio.create_task(connection.request("x", None, 5)) for _ in range(3)]
+        await settle()
+        link.dies("exit code 3")
+        for task in waiting:
+            with pytest.raises(CallFailure, match="exit code 3") as caught:
+                await task
+            assert caught.value.started
+        with pytest.raises(CallFailure, match="exit code 3") as caught:
+            await connection.request("x", None, 5)
+        assert not caught.value.started
+        assert ears.lost == ["exit code 3"]
+        connection.notify("late", None)
+        assert link.methods()[-1] == "x"
+
+    play(scene())
+
+
+def test_closing_ends_every_request_and_is_not_a_loss() -> None:
+    async def scene() -> None:
+        connection, link, ears = await opened(x=SILENCE)
+        waiting = asyncio.create_task(connection.request("x", None, 5))
+        await settle()
+        await connection.close()
+        with pytest.raises(CallFailure, match="the connection was closed"):
+            await waiting
+        assert (link.closed, ears.lost) == (1, [])
+
+    play(scene())
+
+
+def test_a_request_may_fail_on_its_way() -> None:
+    """Over HTTP each request has an exchange of its own."""
+
+    async def scene() -> None:
+        connection, link, _ = await opened(x=SILENCE)
+        waiting = asyncio.create_task(connection.request("x", None, 5))
+        await settle()
+        link.fails(link.ids["x"], CallFailure(Category.SESSION, "404"))
+        link.fails(99, CallFailure(Category.SESSION, "404"))
+        with pytest.raises(CallFailure, match="404"):
+            await waiting
+        assert connection.live
+
+    play(scene())
+
+
+def test_progress_reaches_its_request_under_our_token() -> None:
+    async def scene() -> None:
+        connection, link, _ = await opened(x=SILENCE)
+        seen: list[Any] = []
+        body = b'{"_meta":{"progressToken":"theirs","k":1}}'
+        note = lambda params: seen.append(json.loads(bytes(params)))  # noqa: E731
+        waiting = asyncio.create_task(connection.request("x", body, 5, None, note))
+        await settle()
+        id = link.ids["x"]
+        assert link.heard[-1] == ("x", {"_meta": {"progressToken": id, "k": 1}})
+        for token in (id, id + 1, "theirs"):
+            params = {"progressToken": token, "progress": 1}
+            link.says({"method": "notifications/progress", "params": params})
+        link.answers("x", {})
+        await waiting
+        link.says({"method": "notifications/progress", "params": {"progressToken": id, "progress": 2}})
+        assert seen == [{"progressToken": id, "progress": 1}]
+
+    play(scene())
+
+
+def test_pages_are_followed_to_the_end() -> None:
+    def page(params: Any) -> Any:
+        n = int(params["cursor"]) if params else 0
+        return {"tools": [{"name": f"t{n}"}], **({"nextCursor": str(n + 1)} if n < 3 else {})}
+
+    async def scene() -> None:
+        connection, _, _ = await opened(tools__list=page)
+        found = await connection.list_all("tools/list", "tools", 5)
+        assert [json.loads(raw)["name"] for raw in found] == ["t0", "t1", "t2", "t3"]
+
+    play(scene())
+
+
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [
+        ({"tools": 5}, "cannot be read"),
+        ([], "cannot be read"),
+        ({"tools": [], "nextCursor": 5}, "cannot be read"),
+        ({"tools": [], "nextCursor": "same"}, "gives the same cursor twice"),
+        (
+            lambda params: {"tools": [], "nextCursor": str(params)[-900:] + "x"},
+            "gives the same cursor twice|more than",
+        ),
+        (SILENCE, "timed out"),
+    ],
+)
+def test_a_listing_that_never_ends_ends(answer: Any, cause: str) -> None:
+    async def scene() -> None:
+        connection, _, _ = await opened(tools__list=answer)
+        with pytest.raises(CallFailure, match=cause):
+            await connection.list_all("tools/list", "tools", 5)
+
+    play(scene())
+
+
+def test_a_listing_without_its_member_is_empty() -> None:
+    async def scene() -> None:
+        connection, _, _ = await opened(tools__list={})
+        assert await connection.list_all("tools/list", "tools", 5) == []
+
+    play(scene())
+
+
+@pytest.mark.parametrize(("answer", "alive"), [({}, True), (ValueError("no"), True), (SILENCE, False)])
+def test_whether_it_still_answers(answer: Any, alive: bool) -> None:
+    """A refusal is an answer. Callers at the same time share one ping."""
+
+    async def scene() -> None:
+        connection, link, _ = await opened(ping=answer)
+        assert await asyncio.gather(*(connection.answers(2) for _ in range(3))) == [alive] * 3
+        assert link.methods().count("ping") == 1
+        assert await connection.answers(2) is alive
+        assert link.methods().count("ping") == 2
+
+    play(scene())
+
+
+def test_giving_up_a_shared_ping_condemns_nobody() -> None:
+    async def scene() -> None:
+        connection, _, _ = await opened(ping=SILENCE)
+        first = asyncio.create_task(connection.answers(2))
+        await settle()
+        second = asyncio.create_task(connection.answers(2))
+        await settle()
+        first.cancel()
+        assert await second is True
+
+    play(scene())
+
+
+def test_questions_are_answered_or_refused() -> None:
+    async def scene() -> None:
+        _, link, ears = await opened()
+        link.says({"id": "q1", "method": "roots/list", "params": {"a": 1}})
+        await settle()
+        assert ears.asked == [("roots/list", {"a": 1}, None)]
+        assert link.heard[-1] == ("answer", {"jsonrpc": "2.0", "id": "q1", "result": {}})
+        ears.answer = RpcError(-5, "no")
+        link.says({"id": "q2", "method": "roots/list"})
+        await settle()
+        assert link.heard[-1][1]["error"] == {"code": -5, "message": "no"}
+        link.says({"id": "q3", "method": "ping"})
+        assert link.heard[-1][1] == {"jsonrpc": "2.0", "id": "q3", "result": {}}
+
+    play(scene())
+
+
+@pytest.mark.parametrize("end", ["withdrawn", "lost"])
+def test_a_question_nobody_waits_for_is_given_up(end: str) -> None:
+    async def scene() -> None:
+        _, link, ears = await opened()
+        ears.answer = asyncio.get_running_loop().create_future()
+        link.says({"id": "q", "method": "roots/list"})
+        await settle()
+        if end == "withdrawn":
+            link.says({"method": "notifications/cancelled", "params": {"requestId": "q"}})
+        else:
+            link.dies()
+        await settle()
+        assert ears.answer.cancelled()
+        assert "answer" not in link.methods()
+
+    play(scene())
+
+
+def test_what_it_says_during_one_clients_call_is_for_that_client() -> None:
+    """With calls of two clients on one stream nobody can tell."""
+
+    async def scene() -> None:
+        connection, link, ears = await opened(x=SILENCE, y=SILENCE)
+        a, b = FakeClient(), FakeClient()
+        note = {"method": "notifications/message"}
+        link.says(note)
+        calls = [asyncio.create_task(connection.request("x", None, 5, a))]
+        await settle()
+        link.says(note)
+        calls.append(asyncio.create_task(connection.request("y", None, 5, b)))
+        await settle()
+        link.says(note)
+        link.says(note, about=link.ids["y"])
+        assert [client for _, _, client in ears.told] == [None, a, None, b]
+        await connection.close()
+        await asyncio.gather(*calls, return_exceptions=True)
+
+    play(scene())
+
+
+def test_whom_it_speaks_to() -> None:
+    async def scene() -> None:
+        connection, _, _ = await opened()
+        a, b = FakeClient(), FakeClient()
+        assert connection.recipient(None) is None
+        assert connection.recipient(a) is a
+        connection.attached.add(a)
+        assert connection.recipient(None) is a
+        connection.attached.add(b)
+        assert connection.recipient(None) is None
+        connection.owner = b
+        assert connection.recipient(a) is b
+
+    play(scene())
+
+
+def test_a_batch_is_taken_apart_and_noise_is_told() -> None:
+    async def scene() -> None:
+        _, link, ears = await opened()
+        link.says([{"method": "a"}, {"method": "b"}])
+        link.says(b"listening on 3000")
+        assert [method for method, _, _ in ears.told] == ["a", "b"]
+        assert ears.noise == ["the message is not valid JSON"]
+
+    play(scene())
+
+
+def test_draining_waits_for_what_is_under_way() -> None:
+    async def scene() -> None:
+        connection, link, _ = await opened(x=SILENCE)
+        waiting = asyncio.create_task(connection.request("x", None, 50))
+        await settle()
+        closing = asyncio.create_task(connection.close_when_drained())
+        await settle()
+        assert link.closed == 0
+        link.answers("x", {})
+        await waiting
+        await closing
+        assert link.closed == 1
+
+    play(scene())
+
+
+def test_draining_that_is_given_up_still_ends_the_link() -> None:
+    """Or its process would be left behind."""
+
+    async def scene() -> None:
+        connection, link, _ = await opened(x=SILENCE)
+        waiting = asyncio.create_task(connection.request("x", None, 50))
+        await settle()
+        closing = asyncio.create_task(connection.close_when_drained())
+        await settle()
+        closing.cancel()
+        await asyncio.gather(closing, waiting, return_exceptions=True)
+        assert link.closed == 1
+
+    play(scene())
+
+
+def test_notifications_pass_as_they_are() -> None:
+    async def scene() -> None:
+        connection, link, _ = await opened()
+        connection.notify("notifications/x", Raw(b'{"a":1}'))
+        assert link.heard[-1] == ("notifications/x", {"a": 1})
+
+    play(scene())
