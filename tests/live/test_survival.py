@@ -266,7 +266,7 @@ def test_no_task_is_left_of_servers_that_crash_and_hang(tmp_path: Path) -> None:
 
     async def story() -> None:
         env = environment(tmp_path, "")
-        host = Host(load_config(config, env).config, tmp_path, env, lambda server, line: None, single=False)
+        host = Host(load_config(config, env).config, tmp_path, env, lambda server, line: None, single=True)
         sent = Quiet()
         session = Session(host.dispatch, sent)
         host.add(session)
@@ -325,6 +325,25 @@ def test_nothing_is_left_when_callmux_is_killed(kind: str, fault: str, tmp_path:
             client.process.kill()
             await until("all processes ended", lambda: not any(map(alive, family)), 10)
             assert marked(client.mark) == []
+
+    run(story(), 60)
+
+
+def test_nothing_is_left_when_callmux_is_killed_while_it_starts_its_servers(tmp_path: Path) -> None:
+    """Each server kills callmux as the first thing it does: no moment is too early for the guardian."""
+    command = python_server("ledger_server.py", tmp_path / "ledger", "--deaf", "--grandchild")
+    quoted = " ".join(f"'{part}'" for part in command)
+    entry = stdio(["/bin/sh", "-c", f"kill -9 $PPID; exec {quoted}"])
+    config = write_config(tmp_path / "callmux.json", {f"s{n}": entry for n in range(6)})
+
+    async def story() -> None:
+        for _ in range(5):
+            async with callmux(tmp_path, "--config", config) as client:
+                hello = client.send("initialize", {"protocolVersion": "2025-11-25", "capabilities": {}})
+                async with asyncio.timeout(20):
+                    assert await client.process.wait() == -signal.SIGKILL
+                await until("all processes ended", lambda: not marked(client.mark), 5)
+                hello.cancel()
 
     run(story(), 60)
 

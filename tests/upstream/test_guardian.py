@@ -201,3 +201,59 @@ def test_a_guardian_that_hangs_is_killed(
     monkeypatch.setattr(helper, "wait", lambda seconds=None: original(seconds and min(seconds, 0.2)))
     guardian.close()
     assert helper.returncode == -signal.SIGKILL
+
+
+def test_a_child_puts_itself_on_the_list(children: list[subprocess.Popen[bytes]]) -> None:
+    """Before its program runs: we may be killed before we know its process id."""
+    guardian = Guardian()
+    enrolment = guardian.enrolment()
+    assert enrolment.group == 0
+    child = subprocess.Popen(["sleep", "300"], start_new_session=True, preexec_fn=enrolment)
+    children.append(child)
+    assert enrolment.group == child.pid
+    # Told again, it still leaves the list as a whole.
+    guardian.watch(child.pid)
+    guardian.close()
+    eventually(lambda: ended(children, child.pid), "its end")
+
+
+def test_a_child_that_was_told_of_twice_is_released_at_once(children: list[subprocess.Popen[bytes]]) -> None:
+    guardian = Guardian()
+    child = subprocess.Popen(["sleep", "300"], start_new_session=True, preexec_fn=guardian.enrolment())
+    children.append(child)
+    guardian.watch(child.pid)
+    guardian.release(child.pid)
+    guardian.close()
+    assert child.poll() is None
+
+
+def test_a_child_whose_program_cannot_be_run_can_be_released() -> None:
+    guardian = Guardian()
+    enrolment = guardian.enrolment()
+    with pytest.raises(OSError, match="no-such-program"):
+        subprocess.Popen(["/no-such-program"], start_new_session=True, preexec_fn=enrolment)
+    assert enrolment.group > 0
+    guardian.release(enrolment.group)
+    guardian.close()
+
+
+def test_a_killed_guardian_is_replaced_before_a_child_enrols(children: list[subprocess.Popen[bytes]]) -> None:
+    guardian = Guardian()
+    guardian.watch(sleeper(children))
+    before = guardian.pid
+    assert before is not None
+    os.kill(before, signal.SIGKILL)
+    eventually(lambda: gone(before), "the guardian's end")
+    guardian.enrolment()
+    assert guardian.pid not in (None, before)
+    guardian.close()
+    eventually(lambda: ended(children, children[0].pid), "the first child's end")
+
+
+def test_without_a_guardian_a_child_starts_all_the_same(
+    children: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os.path, "exists", lambda path: False)
+    enrolment = Guardian().enrolment()
+    children.append(subprocess.Popen(["sleep", "300"], start_new_session=True, preexec_fn=enrolment))
+    assert enrolment.group == 0

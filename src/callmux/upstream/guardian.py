@@ -7,6 +7,8 @@ grandchildren of `npx` behind. Called by `callmux.upstream.links.child`, owned b
 
 from __future__ import annotations
 
+import contextlib
+import mmap
 import os
 import subprocess
 import sys
@@ -16,7 +18,7 @@ trap '' INT TERM HUP QUIT PIPE
 groups=' '
 while read -r what group; do
   case "$what" in
-    +) groups="$groups$group " ;;
+    +) case "$groups" in *" $group "*) ;; *) groups="$groups$group " ;; esac ;;
     -) case "$groups" in *" $group "*) groups="${groups%% "$group" *} ${groups#* "$group" }" ;; esac ;;
   esac
 done
@@ -25,6 +27,29 @@ for group in $groups; do kill -TERM "-$group" 2>/dev/null; kill -CONT "-$group" 
 sleep 0.3
 for group in $groups; do kill -KILL "-$group" 2>/dev/null; done
 """
+
+
+class Enrolment:
+    """What a new child runs before its program, to put itself on the list before it can do anything else.
+
+    Attributes:
+        group: The child's process group; 0 while it has not run.
+    """
+
+    def __init__(self, pipe: int | None) -> None:
+        self._pipe = pipe
+        # Shared with the child: where its program cannot be run, nobody else tells its process id.
+        self._note = mmap.mmap(-1, 8)
+
+    @property
+    def group(self) -> int:
+        return int.from_bytes(self._note[:8], "little")
+
+    def __call__(self) -> None:
+        if self._pipe is not None:
+            self._note[:8] = os.getpid().to_bytes(8, "little")
+            with contextlib.suppress(OSError):
+                os.write(self._pipe, b"+ %d\n" % os.getpid())
 
 
 class Guardian:
@@ -45,11 +70,22 @@ class Guardian:
         """The helper's process id; None before the first child."""
         return self._process.pid if self._process else None
 
+    def enrolment(self) -> Enrolment:
+        """For the next child, once."""
+        if self._process is not None and self._process.poll() is not None:
+            self._drop()
+        if self._process is None:
+            self._start()
+        pipe = self._process.stdin if self._process is not None else None
+        return Enrolment(pipe.fileno() if pipe is not None else None)
+
     def watch(self, group: int) -> None:
-        """Adds a process group."""
+        """Adds a process group, where it did not do so itself."""
         self._groups.add(group)
-        if self._process is not None and self._tell(b"+ %d\n" % group):
-            return
+        if not self._tell(b"+ %d\n" % group):
+            self._start()
+
+    def _start(self) -> None:
         if sys.platform != "win32" and os.path.exists("/bin/sh"):
             self._process = subprocess.Popen(
                 ["/bin/sh", "-c", _SCRIPT],
@@ -75,11 +111,16 @@ class Guardian:
         try:
             os.write(self._process.stdin.fileno(), lines)
         except OSError:
-            self._process.stdin.close()
-            self._process.wait()
-            self._process = None
+            self._drop()
             return False
         return True
+
+    def _drop(self) -> None:
+        """Forgets a helper that somebody killed."""
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+            self._process.wait()
+        self._process = None
 
     def close(self) -> None:
         """Ends the helper, which ends whatever is still on its list."""

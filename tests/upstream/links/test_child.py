@@ -72,8 +72,8 @@ async def child(script: str, *args: str, **launch: Any) -> AsyncIterator[Watched
     shown: list[str] = []
     given: dict[str, Any] = {"command": sys.executable, "args": ["-c", script, *args], "env": ENV, **launch}
     watched = Watched(ChildLink("s", Launch(**given), guardian, shown.append), shown)
-    await watched.link.open(watched.listener())
     try:
+        await watched.link.open(watched.listener())
         yield watched
     finally:
         await watched.link.close()
@@ -429,6 +429,7 @@ def test_its_group_is_noted_and_released() -> None:
         assert os.getpgid(pid) == pid != os.getpgrp()
         await watched.link.close()
         assert guardian.notes == [("watch", pid), ("release", pid)]
+        guardian.close()
 
     run(scene())
 

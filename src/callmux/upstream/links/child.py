@@ -11,6 +11,7 @@ import asyncio
 import os
 import shutil
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
@@ -97,6 +98,7 @@ class ChildLink:
             # uvloop would cut it off there without a word.
             raise _unstartable("one of its arguments or variables holds a NUL character")
         loop = asyncio.get_running_loop()
+        enrolment = self._guardian.enrolment()
         try:
             transport, protocol = await loop.subprocess_exec(
                 lambda: _ChildProtocol(listener, self._show, launch.secrets),
@@ -105,8 +107,10 @@ class ChildLink:
                 env=launch.env,
                 cwd=launch.cwd,
                 start_new_session=True,
+                preexec_fn=enrolment if sys.platform != "win32" else None,
             )
         except (OSError, ValueError) as error:
+            self._guardian.release(enrolment.group)
             raise _unstartable(f'"{launch.command}" cannot be started: {error}') from error
         self._transport, self._protocol = transport, protocol
         self._stdin = cast(asyncio.WriteTransport, transport.get_pipe_transport(0))
