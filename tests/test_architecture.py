@@ -20,7 +20,7 @@ LAYERS = [
     {"watch"},
     {"host"},
     {"runtime"},
-    {"status", "admin", "bridge", "observe"},
+    {"status", "stores", "admin", "bridge", "observe"},
     {"transport"},
     {"session"},
     {"router"},

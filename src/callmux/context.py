@@ -15,11 +15,18 @@ from msgspec import Raw
 class ClientPort(Protocol):
     """The way from an upstream's call back to the one client that caused it."""
 
-    capabilities: bytes
-    """What the client declared, as canonical JSON; `{}` before it greeted."""
+    @property
+    def session(self) -> ClientPort:
+        """The client itself, where this is the port of one of its requests: two ports of one client differ,
+        their sessions do not."""
 
-    log_level: str | None
-    """The level it set with `logging/setLevel`, or None."""
+    @property
+    def capabilities(self) -> bytes:
+        """What the client declared, as canonical JSON; `{}` before it greeted."""
+
+    @property
+    def log_level(self) -> str | None:
+        """The level it set with `logging/setLevel`, or None."""
 
     @property
     def own_lanes(self) -> bool:
@@ -58,8 +65,11 @@ class CallContext(msgspec.Struct, frozen=True, kw_only=True):
         client: The way back to the client.
         progress_token: The client's `_meta.progressToken`, raw, or None.
         session_cwd: The directory of the client's session, where one is known.
+        owner: Whom kept results belong to: the principal and credentials of the client; empty where there is
+            only one user, who may read everything.
     """
 
     client: ClientPort
     progress_token: Raw | None = None
     session_cwd: str | None = None
+    owner: str = ""

@@ -85,6 +85,18 @@ class ToolCallAborted(CallmuxError):
     code = "tool_call_aborted"
 
 
+class ResultNotFound(CallmuxError):
+    """A kept result that is not there, or is somebody else's: the two look the same."""
+
+    code = "result_not_found"
+
+
+class ResultPathNotFound(CallmuxError):
+    """A path that leads to nothing in a kept result."""
+
+    code = "result_path_not_found"
+
+
 class NotImplementedYet(CallmuxError):
     """A meta-tool that this version lists and cannot run yet."""
 

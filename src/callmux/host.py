@@ -28,6 +28,7 @@ from callmux.runtime import Runtime
 from callmux.session.dispatch import LEVELS, Dispatch
 from callmux.session.session import Session
 from callmux.session.subscriptions import Subscriptions
+from callmux.stores import Stores
 from callmux.tasks import TaskSet
 from callmux.upstream.failures import CallFailure
 from callmux.upstream.guardian import Guardian
@@ -94,7 +95,9 @@ class Host:
         self._first: Session | None = None
         self.subscriptions = Subscriptions(self._keep)
         self.strict_failure: asyncio.Future[StartupFailed] = asyncio.get_running_loop().create_future()
-        self.runtime = Runtime(config, self._pool, self._namespace, self._clock)
+        self._stores = Stores()
+        self.runtime = Runtime(config, self._pool, self._stores, self._namespace, self._clock)
+        self._stores.configure(config)
         self.dispatch = Dispatch(self)
 
     @property
@@ -190,7 +193,7 @@ class Host:
                 Nothing changed: the old one goes on.
         """
         old = self.runtime
-        new = Runtime(config, self._pool, self._namespace, self._clock)
+        new = Runtime(config, self._pool, self._stores, self._namespace, self._clock)
         if self._started:
             self._start(new)
             await new.settled()
@@ -198,6 +201,7 @@ class Host:
                 self._pool.retain(old.servers.values(), 0)
                 raise startup_failed(failed)
         self.runtime = new
+        self._stores.configure(config)
         self._pool.retain(new.servers.values(), old.drain_seconds())
         self._tell_changes()
 
@@ -206,6 +210,7 @@ class Host:
         for session in list(self._sessions):
             await session.close()
         await self._tasks.cancel()
+        await self._stores.close()
         await self._pool.close()
 
     def _keep(self, place: Place, wanted: bool) -> None:

@@ -17,12 +17,16 @@ from callmux.metatools.table import DEFINITIONS, NAMES
 from callmux.protocol.shapes import Tool
 from callmux.rings.limiting import Slots
 from callmux.rings.order import call_stages, request_stages
+from callmux.rings.shield.policy import Policies
+from callmux.rings.shield.stage import Shielding
 from callmux.rings.stage import compose
 from callmux.router.budget import Budgets
+from callmux.router.compress import Compression
 from callmux.router.door import Door
 from callmux.router.offers import Offers
 from callmux.router.router import Router
 from callmux.status import instance_id, snapshot
+from callmux.stores import Stores
 from callmux.upstream.catalogue import Catalogue, ServerTools
 from callmux.upstream.offer import PROMPTS, RESOURCES, TEMPLATES
 from callmux.upstream.pool import Pool
@@ -37,6 +41,7 @@ class Runtime:
     Args:
         config: The configuration.
         pool: Where servers are leased.
+        stores: What is kept as long as the process lives.
         namespace: The label of `CALLMUX_NAMESPACE`, or None.
         clock: Time.
 
@@ -46,9 +51,12 @@ class Runtime:
         offers: What all its other requests lead to.
     """
 
-    def __init__(self, config: Config, pool: Pool, namespace: str | None, clock: Clock) -> None:
+    def __init__(
+        self, config: Config, pool: Pool, stores: Stores, namespace: str | None, clock: Clock
+    ) -> None:
         self.config = config
         self._pool = pool
+        self._stores = stores
         self._namespace = namespace
         self._identity = {"instanceId": instance_id(config, os.getcwd())}
         if namespace:
@@ -72,17 +80,27 @@ class Runtime:
             status=self.status,
             description_limit=config.description_max_length,
             clock=clock,
+            results=stores.results,
+        )
+        shield = Shielding(self._shield_policies(), stores.results, self.catalogue, NAMES)
+        self._compression = Compression(
+            config.schema_compression, {n: s.schema_compression for n, s in config.servers.items()}
         )
         self.router = Router(
             self._door,
             self.catalogue,
             engine,
-            request_stages(plain=self.is_transparent),
+            request_stages(shield, plain=self.is_transparent),
             DEFINITIONS if config.expose_meta_tools else [],
             proxied=not config.meta_only,
+            compression=self._compression,
         )
 
         self.offers = Offers(self._door, self.prompts, self.resources, list(self.servers))
+
+    def _shield_policies(self) -> Policies:
+        servers = {name: server.response_shield for name, server in self.config.servers.items()}
+        return Policies(self.config.response_shield, servers)
 
     @property
     def is_transparent(self) -> bool:
@@ -190,7 +208,11 @@ class Runtime:
 
     def status(self) -> dict[str, Any]:
         """The status payload, before a meta-tool adds the tools."""
-        return snapshot(self.config, self.servers, self._pool, self._namespace)
+        blocks = {
+            "schemaCompression": self._compression.facts(self.catalogue(), DEFINITIONS),
+            "responseStore": self._stores.results.store.facts(),
+        }
+        return snapshot(self.config, self.servers, self._pool, self._namespace, blocks)
 
 
 async def send_nothing(*args: object) -> Any:

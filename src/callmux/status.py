@@ -32,12 +32,17 @@ def instance_id(config: Config, cwd: str) -> str:
 
 
 def snapshot(
-    config: Config, servers: Mapping[str, Server], pool: Pool, namespace: str | None
+    config: Config,
+    servers: Mapping[str, Server],
+    pool: Pool,
+    namespace: str | None,
+    blocks: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The payload without tools; see docs/tools.md, `callmux_status`.
 
     Args:
         servers: The servers that are not disabled.
+        blocks: What other parts say of themselves, in the order shown.
     """
     facts: dict[str, Any] = {"mode": "meta-only" if config.meta_only else "standard"}
     if namespace:
@@ -51,8 +56,7 @@ def snapshot(
     if pool.changed_at is not None:
         facts["lastToolSuiteChangeAt"] = pool.changed_at
     facts["cache"] = _cache(config)
-    facts["schemaCompression"] = {"enabled": False, "mode": "off"}
-    facts["responseStore"] = {"entries": 0, "storedBytes": 0, "totalStored": 0, "rejectedOversize": 0}
+    facts.update(blocks)
     facts["maxConcurrency"] = config.max_concurrency
     if config.recipes:
         facts["recipes"] = [

@@ -19,6 +19,7 @@ from callmux.metatools.table import META_TOOLS
 from callmux.plan import Plan, ToolCall
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings.envelope import failure
+from callmux.rings.shield.shelf import Shelf
 from callmux.upstream.catalogue import Catalogue, ServerTools
 
 Answer = Callable[[ToolCall], Any]
@@ -63,6 +64,7 @@ class Bench:
         self.client = Client()
         self.context = CallContext(client=self.client)
         self.description_limit: int | None = None
+        self.results = Shelf()
         self.now = 0.0
 
     def serve(self, **servers: list[dict[str, Any] | str]) -> None:
@@ -88,6 +90,7 @@ class Bench:
             status=lambda: self.facts,
             description_limit=self.description_limit,
             clock=Clock(monotonic=lambda: self.now, wall=lambda: 0.0),
+            results=self.results,
         )
 
     async def _call(self, call: ToolCall, context: CallContext) -> Result:

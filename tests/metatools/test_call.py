@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from callmux.errors import InvalidArguments, NotImplementedYet, ToolNotFound, ToolResolutionFailed
+from callmux.errors import InvalidArguments, ResultNotFound, ToolNotFound, ToolResolutionFailed
 from metatools.conftest import Bench, text
 
 CALL = "callmux_call"
@@ -163,5 +163,5 @@ def test_paging_runs_whichever_way_the_plan_is_taken(bench: Bench) -> None:
     from callmux.metatools import call
 
     plan = bench.parse(CALL, {"tool": "callmux_get_result", "ref": "r_1"})
-    with pytest.raises(NotImplementedYet):
+    with pytest.raises(ResultNotFound):
         asyncio.run(call.run(plan, bench.engine, bench.context))

@@ -17,6 +17,7 @@ from callmux.plan import PlannedCall
 from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings.converting import Converting
+from callmux.rings.shield.shelf import Shelf
 from callmux.router.budget import Budgets
 from callmux.router.door import Door
 from callmux.router.router import Router
@@ -42,6 +43,7 @@ class Desk:
             status=lambda: {"servers": [], "failedServers": [], "wrappedServers": []},
             description_limit=None,
             clock=Clock(),
+            results=Shelf(),
         )
         meta = [{"name": "callmux_status"}]
         self.router = Router(door, lambda: self.index, engine, [Converting(False), self.stage], meta, proxied)

@@ -11,6 +11,7 @@ from callmux.clock import Clock
 from callmux.context import CallContext
 from callmux.plan import ToolCall
 from callmux.protocol.shapes import Result
+from callmux.rings.shield.shelf import Shelf
 from callmux.upstream.catalogue import Catalogue
 
 
@@ -24,6 +25,7 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
         status: The status payload for a server filter (or None for all).
         description_limit: Characters of a description in search and status results; None means uncut.
         clock: Time, for durations.
+        results: The results that went out shortened.
     """
 
     call: Callable[[ToolCall, CallContext], Awaitable[Result]]
@@ -31,3 +33,4 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     status: Callable[[], dict[str, Any]]
     description_limit: int | None
     clock: Clock
+    results: Shelf

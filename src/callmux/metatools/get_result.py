@@ -1,18 +1,22 @@
 """`callmux_get_result`: page through a result that was too large to send.
 
-Called through `callmux.metatools.table`.
+Called through `callmux.metatools.table`, and by `callmux_call` for clients that see no other meta-tool; asks
+the process's shelf of results.
 """
 
 from __future__ import annotations
 
 from callmux.context import CallContext
-from callmux.errors import NotImplementedYet
+from callmux.errors import InvalidArguments
 from callmux.fields import Fields
 from callmux.metatools.definitions import OUTPUT_FORMAT, READ_ONLY, TEXT, closed, definition, listed
 from callmux.metatools.engine import Engine
 from callmux.metatools.entries import output_format
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
+from callmux.rings.envelope import success
+from callmux.rings.shield.query import Query
+from callmux.rings.shield.shape import DEFAULT_LIMIT, MAX_LIMIT
 
 NAME = "callmux_get_result"
 
@@ -23,8 +27,8 @@ DEFINITION = definition(
     closed(
         {
             "ref": TEXT,
-            "path": {"type": "string", "description": "Dotted path inside the result, e.g. data.items"},
-            "offset": {"type": "integer", "minimum": 0},
+            "path": {"type": "string", "description": 'As data.items[0] or labels["a.b"]'},
+            "offset": {"type": "integer", "minimum": 0, "description": "The nextOffset of the page before"},
             "limit": {"type": "integer", "minimum": 0, "maximum": 100, "description": "Default 50"},
             "fields": listed(TEXT, "Keys to keep of each item"),
             "search": TEXT,
@@ -36,22 +40,45 @@ DEFINITION = definition(
 )
 
 
+class PageQuestion(Query, frozen=True, kw_only=True):
+    """What is asked for, and of which result."""
+
+    ref: str
+
+
 def parse(fields: Fields) -> Plan:
-    """Reads the request, as far as this version can.
+    """Reads the request.
 
     Raises:
         InvalidArguments: It is malformed.
     """
-    fields.text("ref")
-    return Plan(name=NAME, output_format=output_format(fields))
+    limit = fields.integer("limit", 0, MAX_LIMIT)
+    question = PageQuestion(
+        ref=fields.text("ref"),
+        path=fields.any_text("path") or "",
+        offset=fields.integer("offset", 0) or 0,
+        limit=DEFAULT_LIMIT if limit is None else limit,
+        fields=_names(fields),
+        search=fields.any_text("search") or "",
+    )
+    return Plan(name=NAME, output_format=output_format(fields), options=question)
+
+
+def _names(fields: Fields) -> tuple[str, ...]:
+    if not fields.has("fields"):
+        return ()
+    try:
+        return tuple(Fields({"name": raw}).text("name") for raw in fields.array("fields"))
+    except InvalidArguments:
+        raise fields.fail("fields", "must be an array of names") from None
 
 
 async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
-    """Says that it cannot run yet.
+    """Gives the page.
 
     Raises:
-        NotImplementedYet: Always.
+        ResultNotFound: There is no such result, or it is somebody else's.
+        ResultPathNotFound: The path leads to nothing in it.
     """
-    raise NotImplementedYet(
-        "callmux 0.1 keeps no shortened results yet, so there is nothing to page: every result is sent whole"
-    )
+    question: PageQuestion = plan.options
+    return success(await engine.results.page(question.ref, question, context.owner))

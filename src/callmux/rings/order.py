@@ -12,17 +12,19 @@ from callmux.rings.converting import Converting
 from callmux.rings.limiting import Limiting, Slots
 from callmux.rings.preparing import Preparing
 from callmux.rings.retrying import Retrying
+from callmux.rings.shield.stage import Shielding
 from callmux.rings.stage import RequestStage, Stage
 from callmux.upstream.server import Server
 
 
-def request_stages(*, plain: bool) -> Sequence[RequestStage]:
-    """Around each request. Later: tracking, authorizing, formatting, shielding.
+def request_stages(shield: Shielding, *, plain: bool) -> Sequence[RequestStage]:
+    """Around each request. Later, between the two: tracking, authorizing, formatting.
 
     Args:
-        plain: The transparent mode.
+        shield: Shortens large results.
+        plain: The transparent mode: nothing is changed.
     """
-    return [Converting(plain)]
+    return [Converting(plain)] if plain else [Converting(), shield]
 
 
 def call_stages(servers: Mapping[str, Server], slots: Slots, clock: Clock) -> Sequence[Stage]:

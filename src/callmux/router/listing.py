@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from callmux.router.compress import Compression
 from callmux.upstream.catalogue import Catalogue, Entry
 
 ALWAYS_LOAD = "anthropic/alwaysLoad"
@@ -20,23 +21,32 @@ ALWAYS_LOAD = "anthropic/alwaysLoad"
 _ENCODER = msgspec.json.Encoder()
 
 
-def render(catalogue: Catalogue, meta_tools: Sequence[dict[str, Any]], *, proxied: bool) -> bytes:
+def render(
+    catalogue: Catalogue,
+    meta_tools: Sequence[dict[str, Any]],
+    *,
+    proxied: bool,
+    compression: Compression | None = None,
+) -> bytes:
     """The result of `tools/list`: proxied tools in catalogue order, then the meta-tools.
 
     Args:
         proxied: Show the servers' tools at all.
+        compression: Shortens the servers' definitions; ours are written short.
     """
-    shown = [definition(entry) for entry in catalogue.entries] if proxied else []
+    shown = [definition(entry, compression) for entry in catalogue.entries] if proxied else []
     shown.extend(_ENCODER.encode(tool) for tool in meta_tools)
     return b'{"tools":[' + b",".join(shown) + b"]}"
 
 
-def definition(entry: Entry) -> bytes:
+def definition(entry: Entry, compression: Compression | None = None) -> bytes:
     """One tool as clients see it."""
     tool = entry.tool
-    if entry.emitted == tool.name and not entry.always_load:
-        return tool.raw
     members: dict[str, Any] = dict(tool.members)
+    if compression is not None:
+        members = compression.tool(entry.server, tool.name, members)
+    if entry.emitted == tool.name and not entry.always_load and members == tool.members:
+        return tool.raw
     members["name"] = entry.emitted
     if entry.always_load:
         members["_meta"] = {**_meta(tool.members.get("_meta")), ALWAYS_LOAD: True}

@@ -24,6 +24,7 @@ from callmux.protocol.shapes import Result
 from callmux.rings.converting import as_result
 from callmux.rings.stage import RequestStage, compose_requests
 from callmux.router import listing
+from callmux.router.compress import Compression
 from callmux.router.door import Door
 from callmux.upstream.catalogue import Catalogue
 
@@ -42,6 +43,7 @@ class Router:
         stages: The request ring, outermost first.
         meta_definitions: The meta-tools that are listed.
         proxied: The servers' tools are listed.
+        compression: Shortens what is listed.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Router:
         stages: Sequence[RequestStage],
         meta_definitions: Sequence[dict[str, Any]],
         proxied: bool,
+        compression: Compression | None = None,
     ) -> None:
         self._door = door
         self._catalogue = catalogue
@@ -59,6 +62,7 @@ class Router:
         self._ring = compose_requests(stages, self._run)
         self._meta_definitions = meta_definitions
         self._proxied = proxied
+        self._compression = compression
         self._listing: tuple[Catalogue, bytes] | None = None
 
     async def list_tools(self) -> bytes:
@@ -70,7 +74,9 @@ class Router:
         """The result of `tools/list` as it would be now."""
         catalogue = self._catalogue()
         if self._listing is None or self._listing[0] is not catalogue:
-            shown = listing.render(catalogue, self._meta_definitions, proxied=self._proxied)
+            shown = listing.render(
+                catalogue, self._meta_definitions, proxied=self._proxied, compression=self._compression
+            )
             self._listing = catalogue, shown
         return self._listing[1]
 

@@ -158,7 +158,7 @@ def _cut_object(members: dict[str, Raw], limits: Limits, budget: int, depth: int
 
 def _media_note(members: dict[str, Raw], key: str, raw: bytes, limits: Limits) -> bytes | None:
     """Half a picture is no picture: base64 is left out as a whole or not at all."""
-    if key in ("data", "blob") and "mimeType" in members and raw[:1] == b'"':
-        if len(raw) > limits.string_chars:
-            return _encode(f"[...TRUNCATED: {len(raw) - 2} chars of base64]")
-    return None
+    is_media = key in ("data", "blob") and "mimeType" in members and raw[:1] == b'"'
+    if not is_media or len(raw) <= limits.string_chars:
+        return None
+    return _encode(f"[...TRUNCATED: {len(raw) - 2} chars of base64]")

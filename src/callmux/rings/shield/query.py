@@ -180,9 +180,7 @@ def _value_page(value: bytes, kind: str, query: Query, budget: int) -> dict[str,
     if query.search and value[:1] == b"{":
         wanted = query.search.lower()
         members = _MEMBERS.decode(value)
-        value = _encode(
-            {k: v for k, v in members.items() if wanted in k.lower() or wanted in _searchable(v)}
-        )
+        value = _encode({k: v for k, v in members.items() if wanted in k.lower() or wanted in _searchable(v)})
     clipped = len(value) > budget
     if clipped:
         value = _clipped(value, budget)

@@ -180,14 +180,14 @@ class _Reply:
         note["message"] = f"Shortened. The rest: {TOOL} with {order.ref}, or viaCallmuxCall."
         return note
 
-    def _result_of(
-        self, items: list[bytes], structured: bytes | None, note: dict[str, Any] | None
-    ) -> bytes:
+    def _result_of(self, items: list[bytes], structured: bytes | None, note: dict[str, Any] | None) -> bytes:
         """The result object; pictures, sounds, links and blobs in it are the tool's own."""
         result = self._result
         limits = self._order.limits
         for other in result.others:
-            items.append(cut(other, limits, len(other)) if result.long_texts and b'"text"' in other else other)
+            items.append(
+                cut(other, limits, len(other)) if result.long_texts and b'"text"' in other else other
+            )
         shown: dict[str, Any] = {"content": [Raw(item) for item in items]}
         if structured is not None:
             shown["structuredContent"] = Raw(structured)

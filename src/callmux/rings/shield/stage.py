@@ -1,0 +1,91 @@
+"""Keeps large results out of the client's context. The innermost request stage: it sees whole answers.
+
+Calls `callmux.rings.shield.shelf` for the few results that may be over a limit; the others cost a comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Set
+
+from callmux.context import CallContext
+from callmux.errors import CallmuxError
+from callmux.plan import Plan
+from callmux.protocol.shapes import Result
+from callmux.rings.shield.compact import is_quiet
+from callmux.rings.shield.policy import Policies
+from callmux.rings.shield.reply import Order
+from callmux.rings.shield.shelf import Shelf
+from callmux.rings.stage import ProceedPlan
+from callmux.upstream.catalogue import Catalogue, Found
+
+CALL = "callmux_call"
+UNSHIELDED = frozenset(
+    {
+        "callmux_search_tools",
+        "callmux_get_result",
+        "callmux_dry_run",
+        "callmux_recipe_dry_run",
+        "callmux_cache_clear",
+        "callmux_status",
+    }
+)
+"""Answers that are asked for in this size, or bounded by themselves."""
+SMALLEST = 500
+"""Bytes of a result that no reply could be clearly smaller than."""
+
+
+class Shielding:
+    """Request stage: shortens results that are over a limit.
+
+    Args:
+        policies: Whose results, and the limits.
+        shelf: Where the whole results are kept.
+        catalogue: Gives the catalogue as it is now.
+        own: The names of the meta-tools.
+    """
+
+    def __init__(
+        self, policies: Policies, shelf: Shelf, catalogue: Callable[[], Catalogue], own: Set[str]
+    ) -> None:
+        self._policies = policies
+        self._shelf = shelf
+        self._catalogue = catalogue
+        self._own = own
+        self._lowest = policies.lowest
+
+    async def __call__(self, plan: Plan, context: CallContext, proceed: ProceedPlan) -> Result:
+        result = await proceed(plan, context)
+        raw = result.raw
+        if len(raw) <= SMALLEST or self._lowest is None or is_quiet(raw, self._lowest):
+            return result
+        if plan.name in UNSHIELDED and plan.name in self._own:
+            return result
+        order = self._order(plan)
+        if order is None or is_quiet(raw, order.limits):
+            return result
+        return await self._shelf.shorten(result, order, context.owner)
+
+    def _order(self, plan: Plan) -> Order | None:
+        """How to shorten what this plan gave; None where it is not shielded."""
+        own = plan.name in self._own
+        if own and plan.name != CALL:
+            limits = self._policies.limits(None, plan.name, plan.name)
+            return None if limits is None else Order(limits=limits, tool=plan.name, server=None, ref="")
+        asked = plan.calls[0]
+        try:
+            found = self._catalogue().find(asked.tool, asked.server)
+        except CallmuxError:
+            # An answer about a name that leads nowhere.
+            found = Found("", asked.tool, None)
+        limits = self._policies.limits(found.server or None, found.bare, asked.tool)
+        if limits is None:
+            return None
+        # Behind callmux_call no client knows of the tool's schema.
+        schema = None if own or found.tool is None else found.tool.members.get("outputSchema")
+        return Order(
+            limits=limits,
+            tool=found.bare,
+            server=found.server or None,
+            ref="",
+            output_schema=None if schema is None else bytes(schema),
+        )

@@ -1,0 +1,167 @@
+"""Pages of a stored result."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from callmux.rings.shield.query import Document, PathMissing, Query
+
+ROWS = [{"id": n, "name": f"Row {n}", "text": "x" * 20} for n in range(120)]
+
+
+def text_result(text: str) -> bytes:
+    return json.dumps({"content": [{"type": "text", "text": text}]}).encode()
+
+
+def page(value: Any, budget: int = 32768, **query: Any) -> dict[str, Any]:
+    """A page of `value`, which a tool sent as the JSON in its only text, or as a text."""
+    raw = text_result(value if isinstance(value, str) else json.dumps(value))
+    found: dict[str, Any] = json.loads(msgspec.json.encode(Document(raw).page(Query(**query), budget)))
+    return found
+
+
+def test_the_first_page() -> None:
+    found = page(ROWS)
+    assert {k: v for k, v in found.items() if k != "data"} == {
+        "type": "array",
+        "total": 120,
+        "offset": 0,
+        "count": 50,
+        "hasMore": True,
+        "nextOffset": 50,
+    }
+    assert found["data"] == ROWS[:50]
+
+
+def test_fields_are_a_projection() -> None:
+    found = page(ROWS, limit=3, fields=("id", "nope"))
+    assert found["data"] == [{"id": 0}, {"id": 1}, {"id": 2}]
+    assert (found["total"], found["hasMore"]) == (120, True)
+
+
+def test_search_filters_before_paging_whatever_the_case() -> None:
+    found = page(ROWS, search="ROW 11", limit=4)
+    assert (found["total"], found["count"]) == (11, 4)
+    assert found["data"][0]["id"] == 11
+
+
+def test_search_finds_letters_that_were_escaped() -> None:
+    assert page([{"n": "Zoë"}, {"n": 'a"b'}], search="zoë")["total"] == 1
+    assert page([{"n": "Zoë", "m": 1}], search='"m":1')["total"] == 1
+
+
+def test_past_the_end_is_an_empty_page() -> None:
+    found = page(ROWS, offset=500)
+    assert (found["data"], found["count"], found["hasMore"]) == ([], 0, False)
+
+
+def test_limit_zero_gives_nothing() -> None:
+    assert page(ROWS, limit=0)["data"] == []
+
+
+def test_text_is_paged_by_characters() -> None:
+    found = page("ü" * 20_000)
+    assert (found["type"], found["total"], found["count"], found["hasMore"]) == (
+        "string",
+        20_000,
+        10_000,
+        True,
+    )
+    assert page("ü" * 20_000, offset=19_990)["data"] == "ü" * 10
+
+
+def test_search_in_text_keeps_lines() -> None:
+    assert page("one\nTwo\nthree\ntwo!", search="two")["data"] == "Two\ntwo!"
+
+
+def test_w20_pages_of_large_rows_are_bounded() -> None:
+    """Three rows of 300 kB made a page of 1.8 MB."""
+    rows = [{"id": n, "text": "x" * 300_000} for n in range(3)]
+    found = page(rows)
+    assert found["count"] == 1
+    assert found["nextOffset"] == 1
+    assert found["data"][0]["id"] == 0
+    assert "TRUNCATED" in found["data"][0]["text"]
+    assert len(json.dumps(found)) < 34_000
+    assert "path" in found["hint"]
+
+
+def test_w20_a_page_ends_before_the_item_that_does_not_fit() -> None:
+    found = page([{"t": "x" * 900}] * 10, budget=2000)
+    assert (found["count"], found["nextOffset"]) == (2, 2)
+    assert "hint" not in found
+
+
+def test_w20_a_text_of_escapes_is_bounded_too() -> None:
+    found = page("\x01" * 20_000, budget=1200)
+    assert 100 < found["count"] < 250
+    assert found["nextOffset"] == found["count"]
+
+
+def test_w20_a_large_object_is_clipped_and_searched() -> None:
+    value = {f"k{n}": "x" * 1000 for n in range(100)} | {"needle": "here"}
+    found = page(value, budget=4000)
+    assert (found["type"], found["total"], found["count"]) == ("object", 1, 1)
+    assert len(json.dumps(found)) < 5000
+    assert page(value, search="NEEDLE")["data"] == {"needle": "here"}
+    assert page(value, fields=("needle",))["data"] == {"needle": "here"}
+
+
+@pytest.mark.parametrize(
+    ("path", "data"),
+    [
+        ("meta.k", 1),
+        ("items.1.id", 1),
+        ("items[1].id", 1),
+        ("items.length", 2),
+        ('labels["a.b"]', "dotted"),
+        ("labels.a\\.b", "dotted"),
+        ("none", None),
+        ("ok", True),
+        ("", {"meta": {"k": 1}}),
+    ],
+)
+def test_paths(path: str, data: Any) -> None:
+    value = {"meta": {"k": 1}, "items": [{"id": 0}, {"id": 1}], "labels": {"a.b": "dotted"}, "none": None}
+    value["ok"] = True
+    found = page(value if path else {"meta": {"k": 1}}, path=path)
+    assert found["data"] == data
+
+
+@pytest.mark.parametrize("path", ["a.b", "0.x", "5", "-1", "constructor", "0.id.x", "x.length"])
+def test_a_path_that_misses(path: str) -> None:
+    with pytest.raises(PathMissing):
+        page([{"id": 0}], path=path)
+
+
+def test_null_reports_an_object_as_clients_know_it() -> None:
+    assert page([None], path="0")["type"] == "object"
+
+
+def test_what_is_not_the_data_can_be_reached_too() -> None:
+    """W6: a second text or a picture beside the data was lost."""
+    picture = {"type": "image", "mimeType": "image/png", "data": "AAAA"}
+    raw = json.dumps(
+        {"content": [{"type": "text", "text": "summary"}, picture], "structuredContent": {"rows": [1]}}
+    ).encode()
+    document = Document(raw)
+    assert document.page(Query(path="rows"), 1000)["total"] == 1
+    assert document.page(Query(path="content.0.text"), 1000)["data"] == "summary"
+    assert document.page(Query(path="content[1].data"), 1000)["data"] == "AAAA"
+
+
+def test_digits_survive() -> None:
+    found = Document(text_result('[{"n":12345678901234567890123}]')).page(Query(), 1000)
+    assert msgspec.json.encode(found["data"]) == b'[{"n":12345678901234567890123}]'
+
+
+def test_an_array_is_opened_once_for_many_pages() -> None:
+    document = Document(text_result(json.dumps(ROWS)))
+    first = document.page(Query(), 32768)
+    second = document.page(Query(offset=50), 32768)
+    assert document.page(Query(path="3.id"), 32768)["data"] == msgspec.Raw(b"3")
+    assert first["nextOffset"] == second["offset"]

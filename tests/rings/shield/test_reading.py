@@ -1,0 +1,55 @@
+"""What a result says is found whatever its form."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from callmux.rings.shield.reading import read
+
+
+def result(**members: Any) -> bytes:
+    return json.dumps(members).encode()
+
+
+def test_structured_content_is_the_data() -> None:
+    found = read(result(content=[{"type": "text", "text": "x"}], structuredContent={"a": 1}))
+    assert found is not None
+    assert json.loads(found.data()) == {"a": 1}
+
+
+def test_the_json_in_the_only_text_is_the_data() -> None:
+    found = read(b'{"content":[{"type":"text","text":"[ 12345678901234567890123 ]"}]}')
+    assert found is not None
+    assert found.data() == b"[12345678901234567890123]"
+
+
+def test_the_only_text_is_the_data() -> None:
+    found = read(result(content=[{"type": "text", "text": "not json {"}]))
+    assert found is not None
+    assert found.data() == b'"not json {"'
+
+
+def test_several_texts_are_the_whole_result() -> None:
+    raw = result(
+        content=[{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], structuredContent=None
+    )
+    found = read(raw)
+    assert found is not None
+    assert found.data() is raw
+
+
+def test_media_are_counted_apart() -> None:
+    picture = {"type": "image", "mimeType": "image/png", "data": "A" * 1000}
+    page = {"type": "resource", "resource": {"uri": "a://b", "text": "words"}}
+    found = read(result(content=[picture, page, {"type": 7}], isError=True, _meta={"k": 1}))
+    assert found is not None
+    assert found.media_bytes > 1000
+    assert found.long_texts == ["words"]
+    assert len(found.others) == 3
+    assert found.is_error
+    assert found.meta == b'{"k": 1}'
+
+
+def test_what_is_no_result_of_a_tool_is_left_alone() -> None:
+    assert read(b'{"task":{"taskId":"1"}}') is None
