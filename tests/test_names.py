@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callmux.names import DEFAULT_LIMIT, join, possible_prefixes, presentable, strip_prefix
+from callmux.names import (
+    DEFAULT_LIMIT,
+    join,
+    pattern,
+    possible_prefixes,
+    presentable,
+    spellings,
+    strip_prefix,
+)
 
 
 @pytest.mark.parametrize(("prefix", "name"), [("gh", "gh__x"), ("", "x"), ("a__b", "a__b__x")])
@@ -75,3 +83,40 @@ def test_any_name_becomes_presentable_and_stays_so(name: str, limit: int) -> Non
 def test_what_was_joined_can_be_stripped(prefix: str, bare: str) -> None:
     assert strip_prefix(prefix, join(prefix, bare)) == bare
     assert prefix in possible_prefixes(join(prefix, bare))
+
+
+def _means(globs: list[str], server: str, bare: str) -> bool:
+    compiled = pattern(globs)
+    return compiled is not None and any(map(compiled.fullmatch, spellings(server, bare)))
+
+
+@pytest.mark.parametrize(
+    ("glob", "matches"),
+    [
+        ("t.x", True),
+        ("s__t.x", True),
+        ("*", True),
+        ("t*", True),
+        ("*x", True),
+        ("s__*", True),
+        ("*__t*x", True),
+        ("t", False),
+        ("tax", False),
+        ("t.?", False),
+        ("", False),
+        ("o__t.x", False),
+    ],
+)
+def test_a_pattern_names_bare_or_qualified_tools(glob: str, matches: bool) -> None:
+    """Only the star is special."""
+    assert _means([glob], "s", "t.x") is matches
+
+
+def test_a_star_stands_for_line_breaks_too() -> None:
+    assert _means(["a*b"], "s", "a\nb")
+    assert pattern([]) is None
+
+
+def test_a_tool_is_meant_by_its_bare_its_qualified_and_its_prefixed_name() -> None:
+    assert spellings("s", "t") == spellings("s", "t", "") == spellings("s", "t", "s") == ["t", "s__t"]
+    assert spellings("s", "t", "p") == ["t", "s__t", "p__t"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 
 SEPARATOR = "__"
 DEFAULT_LIMIT = 50
@@ -49,3 +50,14 @@ def presentable(name: str, limit: int = DEFAULT_LIMIT) -> str:
         return name
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{_ILLEGAL.sub('_', name)[: max(limit - 9, 1)]}_{digest}"
+
+
+def pattern(globs: Iterable[str]) -> re.Pattern[str] | None:
+    """One pattern for whole names, in which `*` stands for any run of characters; None for no names at all."""
+    parts = [".*".join(map(re.escape, glob.split("*"))) for glob in globs]
+    return re.compile("|".join(f"(?:{part})" for part in parts), re.DOTALL) if parts else None
+
+
+def spellings(server: str, bare: str, prefix: str | None = None) -> list[str]:
+    """The names a pattern may mean a tool by: bare, qualified, and under its server's `prefix` if it has one."""
+    return list(dict.fromkeys((bare, join(server, bare), *([join(prefix, bare)] if prefix else []))))

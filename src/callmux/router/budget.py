@@ -6,10 +6,6 @@ if the operator lists it in an `allowTools` of a cache policy; names are no sign
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from functools import lru_cache
-
 from callmux import names
 from callmux.config.model import Config
 from callmux.upstream.catalogue import Found
@@ -25,9 +21,11 @@ class Budgets:
             for name, server in config.servers.items()
             if server.call_timeout_ms is not None
         }
+        self._prefixes = {name: server.prefix for name, server in config.servers.items()}
         everywhere = config.cache_policy.allow_tools
         self._allowed = {
-            name: (*everywhere, *server.cache_policy.allow_tools) for name, server in config.servers.items()
+            name: names.pattern((*everywhere, *server.cache_policy.allow_tools))
+            for name, server in config.servers.items()
         }
 
     def seconds(self, server: str, timeout_ms: int | None) -> float:
@@ -41,16 +39,7 @@ class Budgets:
         tool = found.tool
         if tool is not None and (tool.read_only or tool.idempotent):
             return True
-        patterns = self._allowed.get(found.server, ())
-        return bool(patterns) and matches_any(patterns, found.server, found.bare)
-
-
-def matches_any(patterns: Iterable[str], server: str, bare: str) -> bool:
-    """Whether a pattern names the tool, bare or qualified; `*` stands for any run of characters."""
-    qualified = names.join(server, bare)
-    return any(_matcher(p).fullmatch(bare) or _matcher(p).fullmatch(qualified) for p in patterns)
-
-
-@lru_cache(maxsize=1024)
-def _matcher(pattern: str) -> re.Pattern[str]:
-    return re.compile(".*".join(re.escape(part) for part in pattern.split("*")), re.DOTALL)
+        allowed = self._allowed.get(found.server)
+        return allowed is not None and any(
+            map(allowed.fullmatch, names.spellings(found.server, found.bare, self._prefixes[found.server]))
+        )
