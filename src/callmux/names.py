@@ -53,11 +53,11 @@ def presentable(name: str, limit: int = DEFAULT_LIMIT) -> str:
 
 
 def pattern(globs: Iterable[str]) -> re.Pattern[str] | None:
-    """One pattern for whole names, in which `*` stands for any run of characters; None for no names at all."""
+    """One pattern for whole names; `*` stands for any run of characters; None for no names at all."""
     parts = [".*".join(map(re.escape, glob.split("*"))) for glob in globs]
     return re.compile("|".join(f"(?:{part})" for part in parts), re.DOTALL) if parts else None
 
 
 def spellings(server: str, bare: str, prefix: str | None = None) -> list[str]:
-    """The names a pattern may mean a tool by: bare, qualified, and under its server's `prefix` if it has one."""
+    """The names a pattern may mean a tool by: bare, qualified, and with its server's `prefix`."""
     return list(dict.fromkeys((bare, join(server, bare), *([join(prefix, bare)] if prefix else []))))
