@@ -1,0 +1,274 @@
+"""One client's session: each request is answered once, and nothing outlives the client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from callmux.protocol.jsonrpc import RpcError, parse
+from callmux.session.session import Session
+from tests.support import play, settle
+
+
+class Desk:
+    """A session with a scripted handler behind it."""
+
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+        self.told_of: list[tuple[str, Any]] = []
+        self.handled: list[str] = []
+        self.answers: dict[str, Any] = {}
+        self.session = Session(self, lambda line: self.sent.append(json.loads(line)))
+
+    async def open(self, session: Session, params: Raw | None) -> bytes:
+        assert session is self.session
+        return b'{"hello":1}'
+
+    async def handle(self, session: Session, method: str, params: Raw | None, *port: Any) -> bytes:
+        self.handled.append(method)
+        answer = self.answers.get(method, b"{}")
+        if isinstance(answer, asyncio.Event):
+            await answer.wait()
+            return b'{"late":1}'
+        if isinstance(answer, Exception):
+            raise answer
+        return await answer() if callable(answer) else answer
+
+    def told(self, session: Session, method: str, params: Raw | None) -> None:
+        self.told_of.append((method, params and json.loads(bytes(params))))
+
+    async def hears(self, *messages: Any) -> None:
+        for message in messages:
+            line = message if isinstance(message, bytes) else json.dumps(message).encode()
+            self.session.receive(parse(line))
+        await settle()
+
+
+def test_a_conversation() -> None:
+    async def scene() -> None:
+        desk = Desk()
+        await desk.hears({"id": 0, "method": "initialize", "params": {}})
+        assert not desk.session.is_ready
+        await desk.hears({"method": "notifications/initialized"})
+        assert desk.session.is_ready
+        await desk.hears({"id": 1, "method": "x"}, {"method": "notifications/y", "params": {"a": 1}})
+        assert desk.sent == [
+            {"jsonrpc": "2.0", "id": 0, "result": {"hello": 1}},
+            {"jsonrpc": "2.0", "id": 1, "result": {}},
+        ]
+        assert desk.told_of == [("notifications/y", {"a": 1})]
+        assert repr(desk.session) == "Session(ClientPeer(ready, 0 in flight, 0 asked))"
+
+    play(scene())
+
+
+def test_a_slow_request_holds_up_no_other() -> None:
+    async def scene() -> None:
+        desk = Desk()
+        slow = desk.answers["slow"] = asyncio.Event()
+        await desk.hears(
+            {"id": 1, "method": "slow"}, {"id": 2, "method": "fast"}, {"id": 3, "method": "ping"}
+        )
+        assert sorted(m["id"] for m in desk.sent) == [2, 3]
+        assert not desk.session.quiet.is_set()
+        slow.set()
+        await desk.session.quiet.wait()
+        assert desk.sent[-1] == {"jsonrpc": "2.0", "id": 1, "result": {"late": 1}}
+
+    play(scene())
+
+
+@pytest.mark.parametrize(
+    ("failure", "error"),
+    [
+        (RpcError(-5, "no", {"a": 1}), {"code": -5, "message": "no", "data": {"a": 1}}),
+        (
+            KeyError("the secret"),
+            {"code": -32603, "message": "callmux failed internally; see its log on stderr"},
+        ),
+    ],
+)
+def test_a_request_that_fails_is_refused(failure: Exception, error: Any) -> None:
+    """One that nobody foresaw without its text."""
+
+    async def scene() -> None:
+        desk = Desk()
+        desk.answers["x"] = failure
+        await desk.hears({"id": 1, "method": "x"})
+        assert desk.sent == [{"jsonrpc": "2.0", "id": 1, "error": error}]
+
+    play(scene())
+
+
+def test_a_cancelled_request_is_never_answered() -> None:
+    async def scene() -> None:
+        desk = Desk()
+        desk.answers["slow"] = asyncio.Event()
+        await desk.hears({"id": 1, "method": "slow"})
+        await desk.hears({"method": "notifications/cancelled", "params": {"requestId": 1}})
+        assert desk.session.quiet.is_set()
+        desk.answers["slow"].set()
+        await settle()
+        assert desk.sent == []
+        await desk.hears({"id": 1, "method": "fast"})
+        assert [m["id"] for m in desk.sent] == [1]
+
+    play(scene())
+
+
+def test_an_id_may_be_used_again_before_the_cancelled_request_has_ended(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The second one is answered, and the end of the first one, however late, changes nothing."""
+
+    async def scene() -> None:
+        desk = Desk()
+        ending = asyncio.Event()
+
+        async def stubborn() -> bytes:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await ending.wait()
+            return b"{}"
+
+        desk.answers["slow"] = stubborn
+        await desk.hears({"id": 1, "method": "slow"})
+        await desk.hears({"method": "notifications/cancelled", "params": {"requestId": 1}})
+        await desk.hears({"id": 1, "method": "fast"})
+        assert [m["id"] for m in desk.sent] == [1]
+        ending.set()
+        await settle()
+        assert desk.session.quiet.is_set()
+        assert len(desk.sent) == 1
+
+    play(scene())
+    assert caplog.text == ""
+
+
+def test_a_batch_is_taken_apart() -> None:
+    async def scene() -> None:
+        desk = Desk()
+        await desk.hears([{"id": 1, "method": "x"}, {"id": 2, "method": "ping"}])
+        assert sorted(m["id"] for m in desk.sent) == [1, 2]
+
+    play(scene())
+
+
+def test_garbage_is_refused() -> None:
+    async def scene() -> None:
+        desk = Desk()
+        await desk.hears(b"hello")
+        assert desk.sent[0]["error"]["code"] == -32700
+
+    play(scene())
+
+
+def test_our_question_is_answered() -> None:
+    async def scene() -> None:
+        desk = Desk()
+        asking = asyncio.create_task(desk.session.ask("roots/list", b'{"a":1}'))
+        await settle()
+        assert desk.sent == [{"jsonrpc": "2.0", "id": 1, "method": "roots/list", "params": {"a": 1}}]
+        await desk.hears({"id": 1, "result": {"roots": []}})
+        assert json.loads(await asking) == {"roots": []}
+
+    play(scene())
+
+
+def test_our_question_is_refused() -> None:
+    async def scene() -> None:
+        desk = Desk()
+        asking = asyncio.create_task(desk.session.ask("roots/list", None))
+        await settle()
+        await desk.hears({"id": 1, "error": {"code": -7, "message": "never"}})
+        with pytest.raises(RpcError, match="never"):
+            await asking
+
+    play(scene())
+
+
+def test_a_question_that_is_given_up_is_withdrawn() -> None:
+    async def scene() -> None:
+        desk = Desk()
+        asking = asyncio.create_task(desk.session.ask("roots/list", None))
+        await settle()
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert desk.sent[-1]["method"] == "notifications/cancelled"
+        assert desk.sent[-1]["params"]["requestId"] == 1
+        await desk.hears({"id": 1, "result": {}})
+
+    play(scene())
+
+
+def test_progress_of_a_question_keeps_the_servers_token() -> None:
+    """Towards the client it is the question's own id, because several servers may use the same."""
+
+    async def scene() -> None:
+        desk = Desk()
+        seen: list[Any] = []
+        params = b'{"_meta":{"progressToken":"theirs"}}'
+        note = lambda raw: seen.append(json.loads(raw))  # noqa: E731
+        asking = asyncio.create_task(desk.session.ask("sampling/createMessage", params, note))
+        await settle()
+        assert desk.sent[0]["params"]["_meta"]["progressToken"] == 1
+        for token in (1, 2, "theirs", None):
+            params = {"progressToken": token, "progress": 1}
+            await desk.hears({"method": "notifications/progress", "params": params})
+        assert seen == [{"progressToken": "theirs", "progress": 1}]
+        await desk.hears({"id": 1, "result": {}})
+        await asking
+
+    play(scene())
+
+
+def test_closing_ends_everything() -> None:
+    async def scene() -> None:
+        desk = Desk()
+        desk.answers["slow"] = asyncio.Event()
+        await desk.hears({"id": 1, "method": "slow"})
+        asking = asyncio.create_task(desk.session.ask("roots/list", None))
+        await settle()
+        before = len(desk.sent)
+        await desk.session.close()
+        with pytest.raises(RpcError, match="the client has left"):
+            await asking
+        with pytest.raises(RpcError, match="the client has left"):
+            await desk.session.ask("roots/list", None)
+        desk.session.notify("notifications/x", None)
+        await desk.hears({"id": 2, "method": "x"}, {"id": 3, "method": "ping"})
+        assert len(desk.sent) == before
+        assert desk.handled == ["slow"]
+
+    play(scene())
+
+
+def test_who_does_not_read_is_known() -> None:
+    async def scene() -> None:
+        session = Desk().session
+        assert session.reading
+        session.flow(False)
+        assert not session.reading
+        waiting = asyncio.create_task(session.until_reading())
+        await settle()
+        assert not waiting.done()
+        session.flow(True)
+        await waiting
+
+    play(scene())
+
+
+def test_a_log_level_needs_connections_of_its_own() -> None:
+    async def scene() -> None:
+        session = Desk().session
+        assert not session.own_lanes
+        session.log_level = "debug"
+        assert session.own_lanes
+
+    play(scene())

@@ -1,0 +1,139 @@
+"""The configuration file is reloaded once it has changed and is still, and on SIGHUP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callmux import watch
+from callmux.config.load import load_config
+from callmux.errors import StartupFailed
+from callmux.watch import reload, signature, watch_config
+from tests.support import run, until
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGHUP is POSIX")
+
+
+class FakeHost:
+    """A host that keeps the configurations it was given."""
+
+    def __init__(self) -> None:
+        self.seen: list[list[str]] = []
+        self.refusal: Exception | None = None
+
+    async def reload(self, config: Any) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.seen.append(list(config.servers))
+
+
+def write(path: Path, *servers: str) -> None:
+    path.write_text(json.dumps({"servers": {name: {"command": "x"} for name in servers}}))
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(watch, "INTERVAL_SECONDS", 0.01)
+    path = tmp_path / "config.json"
+    write(path, "a")
+    return path
+
+
+@asynccontextmanager
+async def watched(path: Path) -> AsyncIterator[FakeHost]:
+    host = FakeHost()
+    loop = asyncio.get_running_loop()
+    task = asyncio.create_task(watch_config(path, host, lambda: load_config(path, {}).config))
+    await asyncio.sleep(0)
+    try:
+        yield host
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        loop.remove_signal_handler(signal.SIGHUP)
+
+
+def test_a_changed_file_is_reloaded_once(path: Path) -> None:
+    async def scene() -> None:
+        async with watched(path) as host:
+            write(path, "a", "b")
+            await until(lambda: host.seen, "the reload")
+            write(path, "c")
+            await until(lambda: len(host.seen) >= 2, "the second reload")
+            assert host.seen == [["a", "b"], ["c"]]
+
+    run(scene())
+
+
+def test_a_replaced_file_and_a_turned_link_are_seen(path: Path) -> None:
+    async def scene() -> None:
+        link = path.with_name("link.json")
+        link.symlink_to(path)
+        async with watched(link) as host:
+            other = path.with_name("other.json")
+            write(other, "b")
+            os.replace(other, path)
+            await until(lambda: host.seen == [["b"]], "the replaced file")
+            third = path.with_name("third.json")
+            write(third, "c")
+            turned = path.with_name("turned.json")
+            turned.symlink_to(third)
+            os.replace(turned, link)
+            await until(lambda: host.seen == [["b"], ["c"]], "the turned link")
+
+    run(scene())
+
+
+def test_a_broken_or_missing_file_leaves_everything_as_it_was(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene() -> None:
+        async with watched(path) as host:
+            path.write_text("{broken")  # noqa: ASYNC240
+            await until(lambda: "Config reload failed" in caplog.text, "the complaint")
+            caplog.clear()
+            path.unlink()  # noqa: ASYNC240
+            await until(lambda: "Config reload failed" in caplog.text, "the second complaint")
+            assert host.seen == []
+            write(path, "b")
+            await until(lambda: host.seen == [["b"]], "the file that is back")
+
+    run(scene())
+
+
+def test_sighup_reloads_without_a_change(path: Path) -> None:
+    async def scene() -> None:
+        async with watched(path) as host:
+            os.kill(os.getpid(), signal.SIGHUP)
+            await until(lambda: host.seen == [["a"]], "the reload")
+            os.kill(os.getpid(), signal.SIGHUP)
+            await until(lambda: host.seen == [["a"], ["a"]], "the second reload")
+
+    run(scene())
+
+
+def test_a_refused_configuration_is_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def scene() -> None:
+        host = FakeHost()
+        host.refusal = StartupFailed("a: no such command")
+        await reload(path, host, lambda: load_config(path, {}).config, "SIGHUP")
+        assert "a: no such command" in caplog.text
+
+    run(scene())
+
+
+def test_a_file_is_known_by_its_identity_size_and_time(path: Path) -> None:
+    before = signature(path)
+    assert before == signature(path)
+    os.utime(path, ns=(1, 1))
+    assert signature(path) != before
+    assert signature(path.with_name("missing")) is None

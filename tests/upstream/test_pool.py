@@ -1,0 +1,154 @@
+"""Servers live as long as their connection settings stay the same."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callmux.config.servers import HttpServer, StdioServer
+from callmux.config.traffic import ReconnectPolicy
+from callmux.upstream import pool as pool_module
+from callmux.upstream.guardian import Guardian
+from callmux.upstream.links.opening import Surroundings
+from callmux.upstream.pool import Pool, fingerprint
+from callmux.upstream.reconnect import Timing
+from tests.support import FakeClient, loop_clock, play, settle
+from tests.upstream.fake_link import SILENCE, FakeLink
+
+TIMING = Timing(5, ReconnectPolicy())
+
+
+@pytest.fixture
+def links(monkeypatch: pytest.MonkeyPatch) -> list[FakeLink]:
+    """The links that servers open, in order; the answer to `x` is silence."""
+    made: list[FakeLink] = []
+
+    def open_link(name: str, config: Any, around: Any) -> FakeLink:
+        made.append(FakeLink(x=SILENCE))
+        return made[-1]
+
+    monkeypatch.setattr(pool_module, "open_link", open_link)
+    return made
+
+
+def pool() -> Pool:
+    around = Surroundings(env={}, base_dir=Path("/"), guardian=Guardian(), show=lambda name, line: None)
+    return Pool(around, {"name": "callmux", "version": "0"}, loop_clock())
+
+
+def stdio(**more: Any) -> StdioServer:
+    return StdioServer(command="x", **more)
+
+
+def test_unchanged_settings_lease_the_same_server(links: list[FakeLink]) -> None:
+    """What is no matter of the connection may change, its timing included."""
+
+    async def scene() -> None:
+        servers = pool()
+        first = servers.lease("a", stdio(), TIMING)
+        later = Timing(9, ReconnectPolicy())
+        assert servers.lease("a", stdio(tools=("t",), call_timeout_ms=5), later) is first
+        assert first.timing is later
+        assert servers.lease("b", stdio(), TIMING) is not first
+        assert servers.lease("a", stdio(env={"A": "1"}), TIMING) is not first
+        assert repr(servers).count("Server(") == 3
+
+    play(scene())
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        stdio(args=("y",)),
+        stdio(env={"A": "1"}),
+        stdio(env_refs={"A": "env:B"}),
+        stdio(cwd="/tmp"),
+        StdioServer(command="y"),
+        HttpServer(url="http://x"),
+    ],
+)
+def test_what_makes_another_connection(other: Any) -> None:
+    assert fingerprint(other) != fingerprint(stdio())
+
+
+def test_what_makes_another_connection_over_http() -> None:
+    plain = fingerprint(HttpServer(url="http://x"))
+    assert fingerprint(HttpServer(url="http://y")) != plain
+    assert fingerprint(HttpServer(url="http://x", headers={"A": "1"})) != plain
+    assert fingerprint(HttpServer(url="http://x", transport="sse")) != plain
+
+
+def test_a_server_that_is_not_kept_ends_once_its_calls_are_done(links: list[FakeLink]) -> None:
+    async def scene() -> None:
+        servers = pool()
+        kept, leaving = servers.lease("a", stdio(), TIMING), servers.lease("b", stdio(), TIMING)
+        await asyncio.gather(kept.settled(), leaving.settled())
+        connection = await leaving.acquire("t", FakeClient())
+        call = asyncio.create_task(connection.request("x", None, 60))
+        await settle()
+        servers.retain([kept], 30)
+        await settle()
+        assert [link.closed for link in links] == [0, 0]
+        links[1].answers("x", {})
+        await call
+        await settle()
+        assert [link.closed for link in links] == [0, 1]
+        await servers.close()
+        assert [link.closed for link in links] == [1, 1]
+
+    play(scene())
+
+
+def test_calls_may_not_keep_a_server_for_ever(links: list[FakeLink]) -> None:
+    async def scene() -> None:
+        servers = pool()
+        leaving = servers.lease("b", stdio(), TIMING)
+        connection = await leaving.acquire("t", FakeClient())
+        call = asyncio.create_task(connection.request("x", None, 600))
+        await settle()
+        servers.retain([], 30)
+        await asyncio.sleep(29)
+        assert links[0].closed == 0
+        await asyncio.sleep(2)
+        assert links[0].closed == 1
+        await asyncio.gather(call, return_exceptions=True)
+        await servers.close()
+
+    play(scene())
+
+
+def test_the_generation_rises_with_each_change_of_names(links: list[FakeLink]) -> None:
+    async def scene() -> None:
+        servers = pool()
+        changed: list[str] = []
+        servers.changed = lambda server: changed.append(server.name)
+        a, b = servers.lease("a", stdio(), TIMING), servers.lease("b", stdio(), TIMING)
+        assert (servers.generation, servers.changed_at) == (0, None)
+        await asyncio.gather(a.settled(), b.settled())
+        assert servers.generation == 2
+        assert servers.changed_at is not None
+        links[0].script["tools/list"] = {"tools": [{"name": "t", "description": "new words"}]}
+        links[0].says({"method": "notifications/tools/list_changed"})
+        await settle(60)
+        assert servers.generation == 2
+        assert sorted(changed) == ["a", "a", "b"]
+        await servers.close()
+
+    play(scene())
+
+
+def test_notices_pass_to_whoever_listens(links: list[FakeLink]) -> None:
+    async def scene() -> None:
+        servers = pool()
+        told: list[Any] = []
+        servers.told = lambda server, method, params, client: told.append((server.name, method))
+        await servers.lease("a", stdio(), TIMING).settled()
+        links[0].says({"method": "notifications/message"})
+        assert told == [("a", "notifications/message")]
+        servers.forget(FakeClient())
+        await servers.close()
+
+    play(scene())
