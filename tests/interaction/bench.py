@@ -127,7 +127,9 @@ class Client:
     def reply(self, id: Any, **member: Answer) -> None:
         """Answers a question: `result=` or `error=`."""
         ((name, body),) = member.items()
-        self.write(b'{"jsonrpc":"2.0","id":%b,"%b":%b}' % (json.dumps(id).encode(), name.encode(), dump(body)))
+        self.write(
+            b'{"jsonrpc":"2.0","id":%b,"%b":%b}' % (json.dumps(id).encode(), name.encode(), dump(body))
+        )
 
     def send(self, method: str, params: Answer | None = None, id: Any = None) -> asyncio.Future[Json]:
         """Sends a request; the future gives the whole answer."""
@@ -136,7 +138,10 @@ class Client:
             id = f"c{self._last}"
         waiter = self._waiting[id] = asyncio.get_running_loop().create_future()
         body = b"" if params is None else b',"params":' + dump(params)
-        head = b'{"jsonrpc":"2.0","id":%b,"method":%b' % (json.dumps(id).encode(), json.dumps(method).encode())
+        head = b'{"jsonrpc":"2.0","id":%b,"method":%b' % (
+            json.dumps(id).encode(),
+            json.dumps(method).encode(),
+        )
         self.write(head + body + b"}")
         return waiter
 
@@ -274,7 +279,9 @@ async def bench(
         document = {"servers": all, "reconnectPolicy": {"initialDelayMs": 10, "jitterRatio": 0}, **config}
         checked = check_document(document)
         assert not checked.errors, checked.errors
-        host = Host(checked.config, tmp_path or Path(), {"PATH": "/usr/bin:/bin"}, lambda *_: None, single=single)
+        host = Host(
+            checked.config, tmp_path or Path(), {"PATH": "/usr/bin:/bin"}, lambda *_: None, single=single
+        )
         stack.push_async_callback(host.close)
         try:
             yield Bench(host, all)

@@ -273,7 +273,7 @@ class SseDoor:
 @contextlib.asynccontextmanager
 async def listening(handler: Callable[[web.Request], Any]) -> AsyncIterator[str]:
     """An HTTP server on loopback, every request to `handler`; gives its origin."""
-    runner = web.ServerRunner(web.Server(handler, access_log=None), shutdown_timeout=0.2)
+    runner = web.ServerRunner(web.Server(handler, access_log=None), shutdown_timeout=0.05)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -293,9 +293,12 @@ async def carried(server: RawServer, carrier: str, tmp_path: Path) -> AsyncItera
         async with stdio(server, tmp_path) as entry:
             yield entry
     elif carrier == "sse":
-        async with listening(SseDoor(server).handle) as origin:
+        older = SseDoor(server)
+        async with listening(older.handle) as origin:
             yield {"url": f"{origin}/sse", "transport": "sse"}
+            older.end()
     else:
         door = HttpDoor(server, plain=carrier == "http-json")
         async with listening(door.handle) as origin:
             yield {"url": f"{origin}/mcp", "transport": "streamable-http"}
+            door.end()

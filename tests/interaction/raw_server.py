@@ -110,7 +110,10 @@ class Peer:
             id = f"q{self._last}"
         waiter = self._waiting[id] = asyncio.get_running_loop().create_future()
         body = b"" if params is None else b',"params":' + dump(params)
-        head = b'{"jsonrpc":"2.0","id":%b,"method":%b' % (json.dumps(id).encode(), json.dumps(method).encode())
+        head = b'{"jsonrpc":"2.0","id":%b,"method":%b' % (
+            json.dumps(id).encode(),
+            json.dumps(method).encode(),
+        )
         self.write(head + body + b"}", about)
         return await waiter
 
@@ -178,7 +181,9 @@ class Peer:
             if inspect.isawaitable(result):
                 result = await result
             if result is not None:
-                self.write(b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (dump(json.dumps(call.id)), dump(result)), call)
+                self.write(
+                    b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (dump(json.dumps(call.id)), dump(result)), call
+                )
         except Refusal as refusal:
             error = dump(refusal.error)
             self.write(b'{"jsonrpc":"2.0","id":%b,"error":%b}' % (dump(json.dumps(call.id)), error), call)
@@ -259,7 +264,9 @@ class RawServer:
         """Tools by name: what a call answers."""
         for name, body in tools.items():
             self.tools[name] = body if callable(body) else lambda call, body=body: body
-        return self.lists("tools", *({"name": name, "inputSchema": {"type": "object"}} for name in self.tools))
+        return self.lists(
+            "tools", *({"name": name, "inputSchema": {"type": "object"}} for name in self.tools)
+        )
 
     def _greet(self, call: Call) -> Json:
         asked = call.params["protocolVersion"]

@@ -16,7 +16,7 @@ from .requirements import METHODS, REQUIREMENTS, requirement
 HERE = Path(__file__).parent
 
 
-def tests() -> Iterator[tuple[str, Any]]:
+def all_tests() -> Iterator[tuple[str, Any]]:
     """Every test of this directory but these."""
     for path in sorted(HERE.glob("test_*.py")):
         if path.stem == Path(__file__).stem:
@@ -32,12 +32,12 @@ def tests() -> Iterator[tuple[str, Any]]:
 
 
 def shown() -> set[str]:
-    return {id for _, test in tests() for id in getattr(test, "requirements", ())}
+    return {id for _, test in all_tests() for id in getattr(test, "requirements", ())}
 
 
 def test_every_test_has_a_requirement() -> None:
     """A test that shows nothing in particular shows nothing."""
-    assert not [name for name, test in tests() if not getattr(test, "requirements", ())]
+    assert not [name for name, test in all_tests() if not getattr(test, "requirements", ())]
 
 
 def test_every_requirement_has_a_test() -> None:

@@ -162,4 +162,3 @@ async def test_a_servers_ping_is_answered(carrier: str, tmp_path: Path) -> None:
         client = await b.greeted()
         assert await client.call("a") == text("ok")
         assert client.asked == []
-

@@ -6,7 +6,7 @@ as tool calls; its params and its result pass as they are, but for the name or U
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 from msgspec import Raw
@@ -75,16 +75,21 @@ class Offers:
         """The result of `resources/read`. A URI that nobody lists is tried where it may be known."""
         given = members(params)
         uri = _text(given, "uri")
-        places = await self._find_resource(uri)
-        for n, place in enumerate(places):
+        places = await self.resource_places(uri)
+        result, place = await self._first(places, "resources/read", given, context)
+        return self._shown(result, place, uri)
+
+    async def _first(
+        self, places: Sequence[Place], method: str, given: Mapping[str, Raw], context: CallContext
+    ) -> tuple[bytes, Place]:
+        """The answer of the first of `places` that knows its URI, and which it was."""
+        for place in places[:-1]:
             try:
-                result = await self._send(place, "resources/read", "uri", given, context, safe=True)
+                return await self._send(place, method, "uri", given, context, safe=True), place
             except RpcError as error:
-                if n + 1 == len(places) or error.code not in (RESOURCE_NOT_FOUND, INVALID_PARAMS):
+                if error.code not in (RESOURCE_NOT_FOUND, INVALID_PARAMS, METHOD_NOT_FOUND):
                     raise
-            else:
-                return self._shown(result, place, uri)
-        raise RpcError(RESOURCE_NOT_FOUND, f"resource not found: {uri}", {"uri": uri})
+        return await self._send(places[-1], method, "uri", given, context, safe=True), places[-1]
 
     def _shown(self, result: bytes, place: Place, uri: str) -> bytes:
         """The contents under the URI that was asked for, where it is not the server's own."""
@@ -98,18 +103,27 @@ class Offers:
         read["contents"] = Raw(_ENCODER.encode(contents))
         return _ENCODER.encode(read)
 
-    async def resource_place(self, uri: str) -> Place:
-        """The server of a URI, for subscriptions.
+    async def resource_places(self, uri: str) -> Sequence[Place]:
+        """Where a URI may lead, likeliest first.
 
         Raises:
             RpcError: No server can know it.
         """
-        return (await self._find_resource(uri))[0]
+        await self._door.settled()
+        places = self._resources().find(uri)
+        if not places:
+            raise RpcError(RESOURCE_NOT_FOUND, f"resource not found: {uri}", {"uri": uri})
+        return places
 
-    async def subscribe(self, place: Place, context: CallContext, *, on: bool) -> bytes:
-        """Tells a server that somebody, or nobody, wants to hear of a resource."""
-        method = "resources/subscribe" if on else "resources/unsubscribe"
-        return await self._send(place, method, "uri", {}, context, safe=True)
+    async def subscribe(
+        self, places: Sequence[Place], given: Mapping[str, Raw], context: CallContext
+    ) -> Place:
+        """Asks the first of `places` that knows its URI to tell of it; gives that place."""
+        return (await self._first(places, "resources/subscribe", given, context))[1]
+
+    async def unsubscribe(self, place: Place, given: Mapping[str, Raw], context: CallContext) -> None:
+        """Tells a server that nobody wants to hear of a resource any more."""
+        await self._send(place, "resources/unsubscribe", "uri", given, context, safe=True)
 
     async def complete(self, params: Raw | None, context: CallContext) -> bytes:
         """The result of `completion/complete`: the server of the prompt or template in `ref` knows."""
@@ -163,7 +177,7 @@ class Offers:
         place: Place,
         method: str,
         key: str | None,
-        given: dict[str, Raw],
+        given: Mapping[str, Raw],
         context: CallContext,
         *,
         safe: bool,

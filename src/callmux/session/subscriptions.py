@@ -6,7 +6,7 @@ Called by `callmux.session.dispatch` (add, remove) and `callmux.host` (updates, 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 from msgspec import Raw
@@ -31,31 +31,43 @@ class Subscriptions:
         self._keep = keep
         self._wanted: dict[Place, dict[Session, str]] = {}
 
-    async def add(self, session: Session, uri: str, offers: Offers) -> None:
+    async def add(
+        self, session: Session, uri: str, offers: Offers, given: Mapping[str, Raw] | None = None
+    ) -> None:
         """Subscribes a session.
+
+        Args:
+            given: The client's params, passed on where the server is asked.
 
         Raises:
             RpcError: No server knows the URI, or it refuses.
         """
-        place = await offers.resource_place(uri)
-        if not self._wanted.get(place):
-            await offers.subscribe(place, CallContext(client=session), on=True)
+        places = await offers.resource_places(uri)
+        place = next((p for p in places if self._wanted.get(p)), None)
+        if place is None:
+            place = await offers.subscribe(places, given or {}, CallContext(client=session))
         self._wanted.setdefault(place, {})[session] = uri
         self._keep(place, True)
 
-    async def remove(self, session: Session, uri: str, offers: Offers) -> None:
+    async def remove(
+        self, session: Session, uri: str, offers: Offers, given: Mapping[str, Raw] | None = None
+    ) -> None:
         """Ends a session's subscription; the last one ends the server's.
+
+        Args:
+            given: The client's params, passed on where the server is asked.
 
         Raises:
             RpcError: No server knows the URI, or it refuses.
         """
-        place = await offers.resource_place(uri)
+        own = (place for place, sessions in self._wanted.items() if sessions.get(session) == uri)
+        place = next(own, None) or (await offers.resource_places(uri))[0]
         sessions = self._wanted.get(place, {})
         sessions.pop(session, None)
         if not sessions:
             self._wanted.pop(place, None)
             self._keep(place, False)
-            await offers.subscribe(place, CallContext(client=session), on=False)
+            await offers.unsubscribe(place, given or {}, CallContext(client=session))
 
     async def forget(self, session: Session, offers: Offers) -> None:
         """The session is over."""
@@ -72,6 +84,23 @@ class Subscriptions:
             uri = msgspec.json.decode(given.get("uri", b"null"), type=str)
         except msgspec.MsgspecError:
             return
-        for session, known in self._wanted.get(Place(server, uri), {}).items():
+        for session, known in self._hearers(server, uri).items():
             given["uri"] = Raw(msgspec.json.encode(known))
             session.notify("notifications/resources/updated", msgspec.json.encode(given))
+
+    def _hearers(self, server: str, uri: str) -> dict[Session, str]:
+        """Who is told of this URI, and as which: an update may name a sub-resource of what was subscribed to
+        (MCP 2025-11-25, schema, ResourceUpdatedNotification)."""
+        exact = self._wanted.get(Place(server, uri))
+        if exact:
+            return exact
+        return {
+            session: known + uri[len(place.uri) :]
+            for place, sessions in self._wanted.items()
+            if place.server == server and _is_below(uri, place.uri)
+            for session, known in sessions.items()
+        }
+
+
+def _is_below(uri: str, above: str) -> bool:
+    return uri.startswith(above) and (above.endswith("/") or uri[len(above)] in "/?#")
