@@ -130,6 +130,10 @@ class FakeClient:
         self._reads.set()
 
     @property
+    def session(self) -> FakeClient:
+        return self
+
+    @property
     def reading(self) -> bool:
         return self._reads.is_set()
 

@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 from msgspec import Raw
 
-from callmux.context import CallContext
+from callmux.context import CallContext, ClientPort
 from callmux.protocol import jsonrpc, versions
 from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.params import members
@@ -65,17 +65,17 @@ class Dispatch:
     def __init__(self, current: Current) -> None:
         self._current = current
         self._tasks = RemoteTasks()
-        self._methods: dict[str, Callable[[Session, Raw | None], Awaitable[bytes]]] = {
+        self._methods: dict[str, Callable[[Session, Raw | None, CallContext], Awaitable[bytes]]] = {
             "tools/list": self._list_tools,
             "tools/call": self._call_tool,
-            "prompts/list": lambda s, p: self._list(s, "prompts"),
-            "prompts/get": lambda s, p: self._current.offers.get_prompt(p, CallContext(client=s)),
-            "resources/list": lambda s, p: self._list(s, "resources"),
-            "resources/templates/list": lambda s, p: self._list(s, "resourceTemplates"),
-            "resources/read": lambda s, p: self._current.offers.read_resource(p, CallContext(client=s)),
-            "resources/subscribe": lambda s, p: self._subscribe(s, p, on=True),
-            "resources/unsubscribe": lambda s, p: self._subscribe(s, p, on=False),
-            "completion/complete": lambda s, p: self._current.offers.complete(p, CallContext(client=s)),
+            "prompts/list": lambda s, p, c: self._list(s, p, "prompts"),
+            "prompts/get": lambda s, p, c: self._current.offers.get_prompt(p, c),
+            "resources/list": lambda s, p, c: self._list(s, p, "resources"),
+            "resources/templates/list": lambda s, p, c: self._list(s, p, "resourceTemplates"),
+            "resources/read": lambda s, p, c: self._current.offers.read_resource(p, c),
+            "resources/subscribe": lambda s, p, c: self._subscribe(s, p, on=True),
+            "resources/unsubscribe": lambda s, p, c: self._subscribe(s, p, on=False),
+            "completion/complete": lambda s, p, c: self._current.offers.complete(p, c),
             "logging/setLevel": self._set_level,
         }
 
@@ -89,12 +89,13 @@ class Dispatch:
         session.version = versions.agree(asked.protocol_version)
         return await self._current.greet(session, session.version)
 
-    async def handle(self, session: Session, method: str, params: Raw | None) -> bytes:
+    async def handle(self, session: Session, method: str, params: Raw | None, port: ClientPort) -> bytes:
+        context = CallContext(client=port)
         run = self._methods.get(method)
         if run is not None:
-            return await run(session, params)
+            return await run(session, params, context)
         server = self._tasks.server_of(session, method, params)
-        return await self._current.offers.other(method, params, CallContext(client=session), server)
+        return await self._current.offers.other(method, params, context, server)
 
     def told(self, session: Session, method: str, params: Raw | None) -> None:
         self._current.pass_on(session, method, params)
@@ -103,23 +104,25 @@ class Dispatch:
         """The session is over."""
         self._tasks.forget(session)
 
-    async def _list_tools(self, session: Session, params: Raw | None) -> bytes:
+    async def _list_tools(self, session: Session, params: Raw | None, context: CallContext) -> bytes:
+        _check_cursor(params)
         shown = await self._current.router.list_tools()
         session.seen["tools"] = shown
         return shown
 
-    async def _list(self, session: Session, kind: str) -> bytes:
+    async def _list(self, session: Session, params: Raw | None, kind: str) -> bytes:
+        _check_cursor(params)
         shown = await self._current.offers.list(kind)
         session.seen[kind] = shown
         return shown
 
-    async def _call_tool(self, session: Session, params: Raw | None) -> bytes:
-        result, server = await self._current.router.call_tool(params, CallContext(client=session))
+    async def _call_tool(self, session: Session, params: Raw | None, context: CallContext) -> bytes:
+        result, server = await self._current.router.call_tool(params, context)
         if server is not None:
             self._tasks.note(session, server, result)
         return result.raw
 
-    async def _set_level(self, session: Session, params: Raw | None) -> bytes:
+    async def _set_level(self, session: Session, params: Raw | None, context: CallContext) -> bytes:
         try:
             level = msgspec.json.decode(members(params).get("level", b"null"), type=str)
         except msgspec.MsgspecError:
@@ -131,16 +134,27 @@ class Dispatch:
         return _EMPTY
 
     async def _subscribe(self, session: Session, params: Raw | None, *, on: bool) -> bytes:
+        given = members(params)
         try:
-            uri = msgspec.json.decode(members(params).get("uri", b"null"), type=str)
+            uri = msgspec.json.decode(given.get("uri", b"null"), type=str)
         except msgspec.MsgspecError:
             raise RpcError(jsonrpc.INVALID_PARAMS, "uri is required and must be a string") from None
         subscriptions = self._current.subscriptions
         if on:
-            await subscriptions.add(session, uri, self._current.offers)
+            await subscriptions.add(session, uri, self._current.offers, given)
         else:
-            await subscriptions.remove(session, uri, self._current.offers)
+            await subscriptions.remove(session, uri, self._current.offers, given)
         return _EMPTY
+
+
+def _check_cursor(params: Raw | None) -> None:
+    """Lists are given whole, so any cursor is one we never gave (MCP 2025-11-25, server/utilities/pagination).
+
+    Raises:
+        RpcError: There is one.
+    """
+    if params is not None and "cursor" in (given := members(params)) and bytes(given["cursor"]) != b"null":
+        raise RpcError(jsonrpc.INVALID_PARAMS, "the cursor is not one that callmux gave: list without it")
 
 
 def canonical(capabilities: dict[str, Raw]) -> bytes:

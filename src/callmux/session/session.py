@@ -15,6 +15,7 @@ from typing import Protocol
 import msgspec
 from msgspec import Raw
 
+from callmux.context import ClientPort
 from callmux.protocol import jsonrpc
 from callmux.protocol.client_peer import (
     Called,
@@ -26,8 +27,9 @@ from callmux.protocol.client_peer import (
     State,
     Told,
 )
-from callmux.protocol.jsonrpc import Batch, Failure, Id, Message, Response, RpcError
+from callmux.protocol.jsonrpc import Batch, Failure, Id, Malformed, Message, Request, Response, RpcError
 from callmux.protocol.params import members, progress_token, with_progress_token
+from callmux.session.request_port import RequestPort
 from callmux.tasks import TaskSet
 
 log = logging.getLogger(__name__)
@@ -39,8 +41,13 @@ class Handler(Protocol):
     async def open(self, session: Session, params: Raw | None) -> bytes:
         """The result of `initialize`."""
 
-    async def handle(self, session: Session, method: str, params: Raw | None) -> bytes | Raw:
+    async def handle(
+        self, session: Session, method: str, params: Raw | None, port: ClientPort
+    ) -> bytes | Raw:
         """The result of any other request.
+
+        Args:
+            port: The way back to the client for what belongs to this request.
 
         Raises:
             RpcError: It is refused.
@@ -56,6 +63,8 @@ class Session:
     Args:
         handler: What its requests lead to.
         send: Takes each line for the client.
+        route: Takes each line for the client and the id of the client's request it belongs to, in place of
+            `send`, where the transport has a stream per request.
 
     Attributes:
         capabilities: What the client declared, as canonical JSON.
@@ -65,9 +74,15 @@ class Session:
         quiet: Set while no request is in flight.
     """
 
-    def __init__(self, handler: Handler, send: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        send: Callable[[bytes], None],
+        route: Callable[[bytes, Id | None], None] | None = None,
+    ) -> None:
         self._handler = handler
         self._send = send
+        self._route = route
         self._peer = ClientPeer()
         self._tasks = TaskSet("session")
         self._requests: dict[Id, tuple[int, asyncio.Task[None]]] = {}
@@ -85,6 +100,11 @@ class Session:
 
     def __repr__(self) -> str:
         return f"Session({self._peer!r})"
+
+    @property
+    def session(self) -> Session:
+        """Itself; see `callmux.context.ClientPort`."""
+        return self
 
     @property
     def is_ready(self) -> bool:
@@ -120,7 +140,7 @@ class Session:
         event = self._peer.receive(message)
         if self._peer.outbox:
             for line in self._peer.outbox:
-                self._send(line)
+                self._emit(line, message.id if isinstance(message, Request | Malformed) else None)
             self._peer.outbox.clear()
         match event:
             case Called(id, method, params):
@@ -128,8 +148,11 @@ class Session:
             case Opened(id, params):
                 self._serve(id, "initialize", params)
             case Cancelled(id):
-                if (running := self._requests.get(id)) is not None:
+                # Cancelled before its first step, a task cannot clean up after itself.
+                if (running := self._requests.pop(id, None)) is not None:
                     running[1].cancel()
+                    if not self._requests:
+                        self.quiet.set()
             case Told("notifications/progress", params):
                 self._progressed(params)
             case Told(method, params):
@@ -151,7 +174,8 @@ class Session:
             if method == "initialize":
                 line = self._peer.answer(id, await self._handler.open(self, params))
             else:
-                line = self._peer.answer(id, await self._handler.handle(self, method, params))
+                port = self if self._route is None else RequestPort(self, id)
+                line = self._peer.answer(id, await self._handler.handle(self, method, params, port))
         except RpcError as error:
             line = self._peer.refuse(id, error.encoded())
         except Exception as error:
@@ -160,11 +184,17 @@ class Session:
             line = self._peer.refuse(id, broken.encoded())
         finally:
             # A client may use the id of a cancelled request again before that one has ended.
-            if self._requests[id][0] == number:
+            if self._requests.get(id, (0,))[0] == number:
                 del self._requests[id]
                 if not self._requests:
                     self.quiet.set()
         if line is not None:
+            self._emit(line, id)
+
+    def _emit(self, line: bytes, about: Id | None) -> None:
+        if self._route is not None:
+            self._route(line, about)
+        else:
             self._send(line)
 
     def _settle(self, id: int, answer: Response | Failure) -> None:
@@ -177,21 +207,27 @@ class Session:
             error = jsonrpc.read_error(answer.error)
             waiter.set_exception(RpcError(error.code, error.message, error.data))
 
-    def notify(self, method: str, params: bytes | Raw | None) -> None:
-        """Sends a notification; dropped once the session is closed."""
+    def notify(self, method: str, params: bytes | Raw | None, about: Id | None = None) -> None:
+        """Sends a notification; dropped once the session is closed.
+
+        Args:
+            about: The client's request it belongs to.
+        """
         if self._peer.state is not State.CLOSED:
-            self._send(jsonrpc.notification(method, params))
+            self._emit(jsonrpc.notification(method, params), about)
 
     async def ask(
         self,
         method: str,
         params: bytes | Raw | None,
         progress: Callable[[bytes], None] | None = None,
+        about: Id | None = None,
     ) -> bytes:
         """Asks the client something a server wants to know; a cancelled question is withdrawn.
 
         Args:
             progress: Takes the params of the client's progress, where the question wants any.
+            about: The client's request it belongs to.
 
         Raises:
             RpcError: It refuses, or its session is closed.
@@ -207,12 +243,12 @@ class Session:
         self._answers[id] = waiter
         if token is not None and progress is not None:
             self._progress[id] = token, progress
-        self._send(line)
+        self._emit(line, about)
         try:
             return await waiter
         except asyncio.CancelledError:
             reason = {"requestId": id, "reason": "the server no longer asks"}
-            self.notify("notifications/cancelled", msgspec.json.encode(reason))
+            self.notify("notifications/cancelled", msgspec.json.encode(reason), about)
             raise
         finally:
             self._peer.forget(id)

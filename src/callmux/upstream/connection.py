@@ -243,7 +243,7 @@ class Connection:
             client: The client whose call it belongs to, where that is known.
         """
         if self.owner is not None:
-            return self.owner
+            return client if client is not None and client.session is self.owner else self.owner
         if client is None and len(self.attached) == 1:
             return next(iter(self.attached))
         return client
@@ -301,8 +301,9 @@ class Connection:
         """The client that caused what the server says: by the stream it came on, else if only one can be."""
         if about is not None and about in self._clients:
             return self._clients[about]
-        clients = set(self._clients.values())
-        return clients.pop() if len(clients) == 1 else None
+        sessions = {client.session for client in self._clients.values()}
+        # Of several requests of the one client there is, the latest: never that of a stranger.
+        return next(reversed(self._clients.values())) if len(sessions) == 1 else None
 
     def _received(self, message: Message, about: int | None) -> None:
         if isinstance(message, Batch):
@@ -336,7 +337,8 @@ class Connection:
             case Noise(message):
                 self._hooks.noise(self, message)
             case Withdrawn(id):
-                if (task := self._questions.get(id)) is not None:
+                # Cancelled before its first step, a task cannot clean up after itself.
+                if (task := self._questions.pop(id, None)) is not None:
                     task.cancel()
 
     async def _ask(self, id: Id, method: str, params: Raw | None, client: ClientPort | None) -> None:
@@ -345,7 +347,9 @@ class Connection:
         except RpcError as error:
             line = self._peer.refuse(id, error.encoded())
         finally:
-            self._questions.pop(id, None)
+            # The server may use the id of a withdrawn question again before that one has ended.
+            if self._questions.get(id) is asyncio.current_task():
+                del self._questions[id]
         if line is not None:
             self.link.send(line)
 

@@ -137,6 +137,7 @@ class Server:
         """The connection this client's calls take, where it is open."""
         if client is self._exclusive:
             return self._connection
+        client = client.session
         key = self._lane(client)
         connection = self._connection if key is None else self._lanes.get(key)
         if connection is not None:
@@ -153,6 +154,7 @@ class Server:
         Raises:
             UpstreamUnavailable: It is down. Nothing was sent.
         """
+        client = client.session
         key = self._lane(client)
         if key is None:
             connection = self._connection or await self._acquire_main(tool, force)
@@ -371,11 +373,12 @@ class Server:
         self, connection: Connection, method: str, params: Raw | None, client: ClientPort | None
     ) -> bytes | Raw:
         asked = connection.recipient(client)
-        if asked is not self._exclusive:
+        session = asked.session if asked is not None else None
+        if session is not self._exclusive:
             # From now on every client has a connection of its own here; this one belongs to who is asked.
             self._asking = True
-            if asked is not None and connection.attached <= {asked}:
-                connection.owner = asked
+            if session is not None and connection.attached <= {session}:
+                connection.owner = session
         if asked is None:
             raise RpcError(INTERNAL_ERROR, "callmux cannot tell which of its clients this is for; call again")
 
