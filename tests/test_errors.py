@@ -19,6 +19,8 @@ CODES = {
     "ToolCallFailed": "tool_call_failed",
     "ToolCallAborted": "tool_call_aborted",
     "NotImplementedYet": "not_implemented",
+    "ResultNotFound": "result_not_found",
+    "ResultPathNotFound": "result_path_not_found",
     "ConfigError": "invalid_config",
     "ConfigMissing": "config_missing",
     "StartupFailed": "startup_failed",

@@ -1,0 +1,79 @@
+"""One configuration at work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from callmux.runtime import send_nothing
+from tests.support import play
+from tests.test_host import House, config
+
+OFF = {"responseShield": {"enabled": False}, "schemaCompression": {"enabled": False}}
+
+
+def facts(monkeypatch: pytest.MonkeyPatch, *servers: str, **more: Any) -> Any:
+    async def scene() -> Any:
+        house = await House(monkeypatch, config(*servers, **more)).greets()
+        listed = await house.tools()
+        runtime = house.host.runtime
+        shown = {
+            "listed": listed,
+            "servers": sorted(runtime.servers),
+            "failed": [server.name for server in runtime.failed()],
+            "transparent": runtime.is_transparent,
+            "drain": runtime.drain_seconds(),
+            "same catalogue": runtime.catalogue() is runtime.catalogue(),
+        }
+        await house.host.close()
+        return shown
+
+    return play(scene())
+
+
+def test_it_wires_the_servers_that_are_not_disabled(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = facts(monkeypatch, servers={n: {"command": n, "disabled": n == "b"} for n in ("a", "b", "bad")})
+    assert shown["servers"] == ["a", "bad"]
+    assert shown["failed"] == ["bad"]
+    assert shown["listed"] == ["a__t"]
+    assert shown["same catalogue"]
+
+
+@pytest.mark.parametrize(
+    ("more", "transparent"),
+    [
+        ({}, False),
+        ({"exposeMetaTools": False, "toolNameLimit": 0, **OFF}, True),
+        ({"exposeMetaTools": True, "toolNameLimit": 0, **OFF}, False),
+    ],
+)
+def test_one_server_without_anything_of_ours_is_transparent(
+    monkeypatch: pytest.MonkeyPatch, more: dict[str, Any], transparent: bool
+) -> None:
+    assert facts(monkeypatch, "a", **more)["transparent"] is transparent
+
+
+def test_two_servers_are_never_transparent(monkeypatch: pytest.MonkeyPatch) -> None:
+    more = {"exposeMetaTools": False, "toolNameLimit": 0, **OFF}
+    assert facts(monkeypatch, "a", "b", **more)["transparent"] is False
+
+
+@pytest.mark.parametrize(
+    ("more", "seconds"),
+    [
+        ({"callTimeoutMs": 5000}, 6),
+        ({"callTimeoutMs": 5000, "reloadDrainTimeoutMs": 100}, 0.1),
+        ({"callTimeoutMs": 5000, "servers": {"a": {"command": "a", "callTimeoutMs": 9000}}}, 10),
+    ],
+)
+def test_replaced_servers_may_finish_their_longest_call(
+    monkeypatch: pytest.MonkeyPatch, more: dict[str, Any], seconds: float
+) -> None:
+    names = () if "servers" in more else ("a",)
+    assert facts(monkeypatch, *names, **more)["drain"] == seconds
+
+
+def test_nothing_lies_behind_the_innermost_stage() -> None:
+    with pytest.raises(AssertionError):
+        play(send_nothing())
