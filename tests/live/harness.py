@@ -79,8 +79,13 @@ def marked(mark: str) -> list[psutil.Process]:
 
 def alive(process: psutil.Process) -> bool:
     """Whether this very process still runs; a zombie does not."""
+    return not is_zombie(process) and process.is_running()
+
+
+def is_zombie(process: psutil.Process) -> bool:
+    """Whether it has ended and nobody has asked how; False once somebody has."""
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 

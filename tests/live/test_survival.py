@@ -28,6 +28,7 @@ from .harness import (
     callmux,
     environment,
     error_of,
+    is_zombie,
     marked,
     python_server,
     run,
@@ -175,7 +176,7 @@ def footprint(process: psutil.Process) -> dict[str, int]:
         "descriptors": process.num_fds(),
         "children": len(process.children()),
         "family": len(family),
-        "zombies": sum(p.status() == psutil.STATUS_ZOMBIE for p in family),
+        "zombies": sum(map(is_zombie, family)),
         "threads": process.num_threads(),
     }
 
