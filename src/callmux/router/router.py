@@ -104,7 +104,7 @@ class Router:
             except CallmuxError as error:
                 return as_result(error), None
         else:
-            extra = {k: v for k, v in members.items() if k not in _KNOWN} if len(members) > 2 else {}
+            extra = {k: v for k, v in members.items() if k not in _KNOWN} if len(members) > 1 else {}
             asked = ToolCall(tool=name, arguments=arguments, extra=extra)
             plan = Plan(name=name, calls=(asked,))
         result = await self._ring(plan, context)
