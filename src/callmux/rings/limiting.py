@@ -107,11 +107,17 @@ class Limiting:
             self._slots.release(call.server)
 
     async def _wait(self, call: PlannedCall, context: CallContext) -> None:
+        patience = call.patience
         try:
-            async with asyncio.timeout_at(call.deadline):
+            async with asyncio.timeout_at(call.deadline if patience is None else patience.deadline) as limit:
+                if patience is not None:
+                    patience.moved = limit.reschedule
                 await self._turn(call.server, context.client)
         except TimeoutError:
             raise to_error(self._late(call), call.asked.tool, call.server, safe=True, retried=False) from None
+        finally:
+            if patience is not None:
+                patience.moved = None
 
     async def _turn(self, server: str, client: ClientPort) -> None:
         """Waits for a slot and for a client that reads: what it does not take would pile up here."""

@@ -44,7 +44,8 @@ class Retrying:
         if connection is None:
             connection = await server.acquire(call.target, context.client, call.asked.force_reconnect)
         try:
-            left = call.deadline - self._clock.monotonic()
+            deadline = call.deadline if call.patience is None else call.patience.deadline
+            left = deadline - self._clock.monotonic()
             return await send(connection, call, context, left)
         except CallFailure as failure:
             first = failure
@@ -55,7 +56,8 @@ class Retrying:
             raise to_error(first, call.asked.tool, call.server, safe=call.safe, retried=False) from first
         try:
             connection = await server.acquire(call.target, context.client)
-            return await send(connection, call, context, call.seconds)
+            seconds = call.seconds if call.patience is None else call.patience.seconds
+            return await send(connection, call, context, seconds)
         except UpstreamUnavailable:
             raise to_error(first, call.asked.tool, call.server, safe=call.safe, retried=False) from first
         except CallFailure as second:
@@ -83,12 +85,15 @@ async def send(connection: Connection, call: PlannedCall, context: CallContext, 
         params.update(call.asked.extra)
     if seconds <= 0:
         raise failures.timed_out(f'{call.method} on "{call.server}"', call.seconds * 1000, started=False)
-    progress = _progress(context) if context.progress_token is not None else None
+    progress = context.progress
+    if progress is None and context.progress_token is not None:
+        progress = progress_to(context)
     body = _ENCODER.encode(params)
-    return Result(await connection.request(call.method, body, seconds, context.client, progress))
+    client = context.client
+    return Result(await connection.request(call.method, body, seconds, client, progress, call.patience))
 
 
-def _progress(context: CallContext) -> Callable[[Raw], None]:
+def progress_to(context: CallContext) -> Callable[[Raw], None]:
     """Passes progress on under the client's own token."""
 
     def passed_on(params: Raw) -> None:

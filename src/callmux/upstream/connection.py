@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Raw
 
 from callmux.context import ClientPort
+from callmux.plan import Patience
 from callmux.protocol import jsonrpc
 from callmux.protocol.jsonrpc import Batch, Id, Message, RpcError
 from callmux.protocol.params import with_progress_token
@@ -167,6 +168,7 @@ class Connection:
         seconds: float,
         client: ClientPort | None = None,
         progress: Callable[[Raw], None] | None = None,
+        patience: Patience | None = None,
     ) -> bytes:
         """Sends a request and gives its raw result.
 
@@ -175,6 +177,7 @@ class Connection:
             seconds: How long the answer may take; then the server is told that it is cancelled.
             client: The client that causes the request: what the server asks meanwhile is asked there.
             progress: Takes the params of each progress notification for this request.
+            patience: May give more time while the answer is awaited.
 
         Raises:
             CallFailure: A refusal, a time-out, or the end of the link.
@@ -186,7 +189,7 @@ class Connection:
             params = with_progress_token(params, token)
             self._progress[token] = progress
         id, line = self._peer.request(method, params)
-        timer = self._loop.call_later(seconds, self._expire, id, method, seconds)
+        timer = self._loop.call_later(seconds, self._expire, id, method, seconds, patience)
         try:
             return await self._exchange(id, line, client)
         finally:
@@ -270,9 +273,13 @@ class Connection:
             self.link.send(line)
             self.link.abandon(id)
 
-    def _expire(self, id: int, method: str, seconds: float) -> None:
+    def _expire(self, id: int, method: str, seconds: float, patience: Patience | None) -> None:
         waiter = self._waiting.get(id)
         if waiter is not None and not waiter.done():
+            if patience is not None and patience.deadline > self._loop.time():
+                # Should the answer come first, then there is nothing left to expire.
+                self._loop.call_at(patience.deadline, self._expire, id, method, seconds, patience)
+                return
             self._give_up(id, "timed out")
             waiter.set_exception(failures.timed_out(f'{method} on "{self.name}"', seconds * 1000))
 

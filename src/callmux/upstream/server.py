@@ -19,7 +19,6 @@ from msgspec import Raw
 from callmux.clock import Clock
 from callmux.context import ClientPort
 from callmux.errors import UpstreamUnavailable
-from callmux.protocol.jsonrpc import INTERNAL_ERROR, RpcError
 from callmux.protocol.shapes import Tool
 from callmux.tasks import TaskSet
 from callmux.timestamps import iso
@@ -30,6 +29,7 @@ from callmux.upstream.health import Health, State
 from callmux.upstream.lanes import LaneKey, choose_lane
 from callmux.upstream.links.link import Link
 from callmux.upstream.offer import KINDS, TOOLS_CHANGED, Offer, Suite
+from callmux.upstream.questions import Questions
 from callmux.upstream.reading import read_all, reread
 from callmux.upstream.reconnect import Timing, delay_seconds
 from callmux.upstream.side_lanes import SideLanes
@@ -73,6 +73,7 @@ class Server:
         suite: Its tools.
         offer: What else it offers.
         subscriptions: URIs that clients want to hear about; asked for again after each reconnect.
+        questions: What it asks its clients.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class Server:
         self.subscriptions: set[str] = set()
         self._capabilities = b"{}"
         self._exclusive: ClientPort | None = None
-        self._asking = False
+        self.questions = Questions()
         self._lanes = SideLanes(name, self._open_lane)
         self._tasks = TaskSet(f'server "{name}"')
         self._connection: Connection | None = None
@@ -170,7 +171,7 @@ class Server:
         if self._exclusive is client:
             return None
         owner = self._connection.owner if self._connection is not None else None
-        return choose_lane(client, self._capabilities, owner, asking=self._asking)
+        return choose_lane(client, self._capabilities, owner, asking=self.questions.apart)
 
     async def _open_lane(self, key: LaneKey) -> Connection:
         connection = Connection(self.name, self._make_link(), self._hooks())
@@ -372,20 +373,7 @@ class Server:
     async def _asked(
         self, connection: Connection, method: str, params: Raw | None, client: ClientPort | None
     ) -> bytes | Raw:
-        asked = connection.recipient(client)
-        session = asked.session if asked is not None else None
-        if session is not self._exclusive:
-            # From now on every client has a connection of its own here; this one belongs to who is asked.
-            self._asking = True
-            if session is not None and connection.attached <= {session}:
-                connection.owner = session
-        if asked is None:
-            raise RpcError(INTERNAL_ERROR, "callmux cannot tell which of its clients this is for; call again")
-
-        def progress(params: bytes) -> None:
-            connection.notify("notifications/progress", params)
-
-        return await asked.ask(method, params, progress)
+        return await self.questions.ask(connection, method, params, client, self._exclusive)
 
     async def _refresh(self, connection: Connection) -> None:
         try:

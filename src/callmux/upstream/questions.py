@@ -1,0 +1,75 @@
+"""What one server asks its clients: passed to the right one, and told to whoever must know.
+
+Kept by `callmux.upstream.server`, which hands it every question. The cache and coalescing stages listen: an
+answer that a client had a say in belongs to that client alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import Raw
+
+from callmux.context import ClientPort
+from callmux.protocol.jsonrpc import INTERNAL_ERROR, RpcError
+from callmux.upstream.connection import Connection
+
+Heard = Callable[[ClientPort | None], None]
+
+
+class Questions:
+    """The questions of one server.
+
+    Attributes:
+        apart: It asks its clients, so each has a connection of its own, and what it tells one is not for the
+            others.
+    """
+
+    def __init__(self) -> None:
+        self.apart = False
+        self._heard: set[Heard] = set()
+
+    def __repr__(self) -> str:
+        return f"Questions({'apart' if self.apart else 'shared'}, {len(self._heard)} listeners)"
+
+    def watch(self, heard: Heard) -> None:
+        """Calls `heard` with the session of each client that is asked, or with None where nobody can tell."""
+        self._heard.add(heard)
+
+    def unwatch(self, heard: Heard) -> None:
+        """`heard` is no longer called."""
+        self._heard.discard(heard)
+
+    async def ask(
+        self,
+        connection: Connection,
+        method: str,
+        params: Raw | None,
+        client: ClientPort | None,
+        only: ClientPort | None,
+    ) -> bytes | Raw:
+        """The client's answer to a question that came on `connection`.
+
+        Args:
+            client: The client whose call it belongs to, where that is known.
+            only: The only client this process will ever have, where that is so.
+
+        Raises:
+            RpcError: The client refuses, or nobody can tell which one is meant.
+        """
+        asked = connection.recipient(client)
+        session = asked.session if asked is not None else None
+        for heard in tuple(self._heard):
+            heard(session)
+        if only is None or session is not only:
+            # From now on every client has a connection of its own here; this one belongs to who is asked.
+            self.apart = True
+            if session is not None and connection.attached <= {session}:
+                connection.owner = session
+        if asked is None:
+            raise RpcError(INTERNAL_ERROR, "callmux cannot tell which of its clients this is for; call again")
+
+        def progress(params: bytes) -> None:
+            connection.notify("notifications/progress", params)
+
+        return await asked.ask(method, params, progress)

@@ -1,0 +1,80 @@
+"""A question reaches the client it is for, and whoever listens knows that it was asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from callmux.protocol.jsonrpc import RpcError
+from callmux.upstream.questions import Questions
+from tests.support import FakeClient, play
+
+
+class FakeConnection:
+    """A connection whose recipient is whoever the question names."""
+
+    def __init__(self, *attached: FakeClient) -> None:
+        self.attached = set(attached)
+        self.owner: FakeClient | None = None
+
+    def recipient(self, client: Any) -> Any:
+        return client
+
+    def notify(self, *note: Any) -> None:
+        raise AssertionError("nobody told of progress")
+
+
+def ask(questions: Questions, connection: FakeConnection, client: Any, only: Any = None) -> Any:
+    return play(questions.ask(connection, "elicitation/create", Raw(b'{"q":1}'), client, only))
+
+
+def test_the_client_of_the_call_is_asked_and_keeps_the_connection() -> None:
+    client, questions = FakeClient(), Questions()
+    client.answers.append(b'{"action":"accept"}')
+    connection = FakeConnection(client)
+    assert ask(questions, connection, client) == b'{"action":"accept"}'
+    assert client.asked == [("elicitation/create", {"q": 1})]
+    assert questions.apart
+    assert connection.owner is client
+
+
+def test_a_shared_connection_stays_shared() -> None:
+    """What others have told the server is on it, too."""
+    client, questions = FakeClient(), Questions()
+    client.answers.append(b"{}")
+    connection = FakeConnection(client, FakeClient())
+    ask(questions, connection, client)
+    assert questions.apart
+    assert connection.owner is None
+
+
+def test_the_only_client_there_is_needs_nothing_of_its_own() -> None:
+    client, questions = FakeClient(), Questions()
+    client.answers.append(b"{}")
+    ask(questions, FakeConnection(client), client, client)
+    assert not questions.apart
+
+
+def test_a_question_for_nobody_is_refused() -> None:
+    questions = Questions()
+    with pytest.raises(RpcError, match="cannot tell"):
+        ask(questions, FakeConnection(), None)
+    assert questions.apart
+
+
+def test_listeners_hear_who_is_asked_until_they_leave() -> None:
+    client, questions = FakeClient(), Questions()
+    client.answers.extend([b"{}", b"{}"])
+    heard: list[Any] = []
+
+    def listener(session: Any) -> None:
+        heard.append(session)
+
+    questions.watch(listener)
+    assert repr(questions) == "Questions(shared, 1 listeners)"
+    ask(questions, FakeConnection(client), client)
+    questions.unwatch(listener)
+    ask(questions, FakeConnection(client), client)
+    assert heard == [client]
