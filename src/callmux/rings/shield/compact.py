@@ -14,6 +14,9 @@ DEEPEST = 60
 LEAST = 160
 """Bytes that a cut array item or member may take, however small its share is."""
 MARK_ROOM = 48
+"""Bytes kept free for the mark at the end of a string."""
+MARKER_ROOM = 100
+"""Bytes kept free for the marker of an array or object."""
 SHORTEST_STRING = 24
 
 TRUNCATED = "_callmuxTruncated"
@@ -114,7 +117,7 @@ def _cut_string(text: str, limits: Limits, budget: int) -> bytes:
 
 def _cut_array(items: list[Raw], limits: Limits, budget: int, depth: int) -> bytes:
     most = min(len(items), limits.array_items)
-    left = budget - 2
+    left = budget - 2 - MARKER_ROOM
     shown: list[bytes] = []
     for n in range(most):
         item = cut(bytes(items[n]), limits, max(left // (most - n), LEAST), depth + 1)
@@ -137,7 +140,7 @@ def _cut_array(items: list[Raw], limits: Limits, budget: int, depth: int) -> byt
 
 
 def _cut_object(members: dict[str, Raw], limits: Limits, budget: int, depth: int) -> bytes:
-    left = budget - 2
+    left = budget - 2 - MARKER_ROOM
     keys = {key: _encode(key) + b":" for key in members}
     shown: dict[str, bytes] = {}
     sizes = {key: memoryview(member).nbytes for key, member in members.items()}

@@ -1,0 +1,101 @@
+"""Structured content is shortened only where its schema plainly allows it, and never in silence."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from callmux.rings.shield.compact import Limits
+from callmux.rings.shield.conforming import conform
+
+LIMITS = Limits(65536, 100, 5)
+NOTE = {"truncated": True, "ref": "r_1"}
+ROWS = {"type": "array", "items": {"type": "object", "properties": {"t": {"type": "string"}}}}
+
+
+def run(value: Any, schema: Any) -> Any:
+    found = conform(json.dumps(value).encode(), json.dumps(schema).encode(), LIMITS, NOTE)
+    return None if found is None else json.loads(found)
+
+
+def obj(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def test_a_plain_schema_is_shortened_with_a_note() -> None:
+    found = run({"rows": [{"t": "x" * 200}] * 9, "n": 9}, obj(rows=ROWS, n={"type": "integer"}))
+    assert len(found["rows"]) == 5
+    assert found["rows"][0]["t"].startswith("x" * 100 + "\n[...TRUNCATED")
+    assert (found["n"], found["_callmux"]) == (9, NOTE)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {**obj(rows=ROWS), "additionalProperties": False},
+        {**obj(rows=ROWS), "additionalProperties": {"type": "string"}},
+        {**obj(rows=ROWS), "maxProperties": 3},
+        {**obj(rows=ROWS), "patternProperties": {}},
+        {"allOf": [obj(rows=ROWS)]},
+        {"oneOf": [obj(rows=ROWS)]},
+        {"type": "object", "properties": {"_callmux": {}}},
+        {"$ref": "https://elsewhere"},
+        {"$ref": "#/$defs/nothing"},
+        True,
+    ],
+)
+def test_without_room_for_the_note_nothing_is_cut(schema: Any) -> None:
+    assert run({"rows": list(range(9))}, schema) is None
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        {"type": "array", "minItems": 9},
+        {"type": "array", "contains": {"const": 8}},
+        {"type": "array", "prefixItems": [{}]},
+        {"enum": [list(range(9))]},
+        {"const": list(range(9))},
+        {"type": "string"},
+        {"anyOf": [{"type": "array"}, {"type": ["array", "null"]}]},
+        {"not": {"maxItems": 5}},
+        False,
+    ],
+)
+def test_an_array_stays_whole_where_a_shorter_one_may_be_wrong(inner: Any) -> None:
+    assert run({"rows": list(range(9))}, obj(rows=inner))["rows"] == list(range(9))
+
+
+@pytest.mark.parametrize(
+    ("inner", "is_cut"),
+    [
+        ({"type": "string"}, True),
+        ({"type": ["string", "null"]}, True),
+        ({"anyOf": [{"type": "string"}, {"type": "null"}]}, True),
+        ({"type": "string", "maxLength": 5000}, True),
+        ({"type": "string", "maxLength": 110}, False),
+        ({"type": "string", "minLength": 150}, False),
+        ({"type": "string", "pattern": "x+"}, False),
+        ({"type": "string", "format": "byte"}, False),
+        ({}, True),
+        ({"$ref": "#/$defs/text"}, True),
+    ],
+)
+def test_strings(inner: Any, is_cut: bool) -> None:
+    schema = obj(t=inner) | {"$defs": {"text": {"type": "string"}}}
+    found = run({"t": "x" * 200}, schema)
+    assert ("TRUNCATED" in found["t"]) is is_cut
+
+
+def test_items_that_must_differ_are_not_cut_themselves() -> None:
+    inner = {"type": "array", "uniqueItems": True, "items": {"type": "string"}}
+    found = run({"rows": ["x" * 200 + str(n) for n in range(9)]}, obj(rows=inner))
+    assert len(found["rows"]) == 5
+    assert found["rows"][4] == "x" * 200 + "4"
+
+
+def test_what_is_no_json_object_or_schema_stays() -> None:
+    assert run([1], obj()) is None
+    assert conform(b"{}", b"{", LIMITS, NOTE) is None

@@ -1,0 +1,87 @@
+"""The helper process starts when it is needed, survives nothing and is replaced."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+import pytest
+
+from callmux.rings.shield.helper import PIECE, Helper, HelperLost
+from callmux.rings.shield.query import Query
+from callmux.rings.shield.worker import Job
+from tests.rings.shield.test_worker import LARGE, order
+from tests.support import run
+
+
+def test_it_starts_when_it_is_needed_and_ends_with_us() -> None:
+    async def scenario() -> None:
+        helper = Helper()
+        assert helper.pid is None
+        answer, reply = await helper.do(Job(order=order("r_1"), size=len(LARGE)), LARGE)
+        pid = helper.pid
+        assert answer.done
+        assert b"r_1" in reply
+        _, page = await helper.do(Job(ref="r_1", query=Query(limit=1), budget=1000))
+        assert b'"data":[0]' in page
+        assert helper.pid == pid
+        await helper.close()
+        assert pid is not None
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+        with pytest.raises(HelperLost):
+            await helper.do(Job(ref="r_1"))
+
+    run(scenario())
+
+
+def test_it_takes_large_results_in_pieces_between_which_others_run() -> None:
+    """No time is asserted: turns of the loop are counted."""
+
+    async def scenario() -> None:
+        helper = Helper()
+        body = LARGE + b" " * (20 * PIECE)
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                await asyncio.sleep(0)
+                turns += 1
+
+        task = asyncio.get_running_loop().create_task(others())
+        await helper.do(Job(order=order("r_1"), size=len(body)), body)
+        task.cancel()
+        assert turns > 20
+        await helper.close()
+
+    run(scenario())
+
+
+def test_one_that_dies_is_replaced() -> None:
+    async def scenario() -> None:
+        helper = Helper()
+        await helper.do(Job(ref="none"))
+        first = helper.pid
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        with pytest.raises(HelperLost):
+            await helper.do(Job(ref="none"))
+        await helper.do(Job(ref="none"))
+        assert helper.pid != first
+        await helper.close()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("command", [["/nonexistent/python"], [sys.executable, "-c", "print('what')"]])
+def test_one_that_cannot_work_is_lost(command: list[str]) -> None:
+    async def scenario() -> None:
+        helper = Helper(command)
+        with pytest.raises(HelperLost):
+            await helper.do(Job(ref="none"))
+        await helper.close()
+
+    run(scenario())

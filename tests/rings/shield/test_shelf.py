@@ -1,0 +1,170 @@
+"""Small results are handled here, large ones in the helper process; both look the same."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from typing import Any
+
+import msgspec
+import pytest
+
+from callmux.errors import ResultNotFound
+from callmux.protocol.shapes import Result
+from callmux.rings.shield import shelf as module
+from callmux.rings.shield.compact import Limits
+from callmux.rings.shield.helper import Helper
+from callmux.rings.shield.query import Query
+from callmux.rings.shield.reply import Order
+from callmux.rings.shield.shelf import Shelf
+from callmux.rings.shield.store import StoreLimits
+from tests.support import run
+
+ORDER = Order(limits=Limits(65536, 8192, 50), tool="rows", server="db", ref="")
+
+
+def result(count: int) -> Result:
+    rows = [{"id": n, "text": "lorem ipsum dolor sit amet"} for n in range(count)]
+    text = json.dumps(rows)
+    return Result(msgspec.json.encode({"content": [{"type": "text", "text": text}]}))
+
+
+def ref_of(reply: Result) -> str:
+    note = json.loads(json.loads(reply.raw)["content"][0]["text"])["_callmux"]
+    found: str = note["ref"]
+    return found
+
+
+@pytest.fixture(params=["here", "in the helper"])
+def place(request: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param != "here":
+        monkeypatch.setattr(module, "LARGE", 1000)
+    return str(request.param)
+
+
+def test_a_result_is_shortened_kept_and_paged(place: str) -> None:
+    async def scenario() -> None:
+        helper = Helper()
+        shelf = Shelf(helper)
+        reply = await shelf.shorten(result(200), ORDER, "")
+        ref = ref_of(reply)
+        page = json.loads(msgspec.json.encode(await shelf.page(ref, Query(offset=150), "")))
+        assert (page["ref"], page["tool"], page["total"], page["data"][0]["id"]) == (ref, "rows", 200, 150)
+        with pytest.raises(Exception, match="nothing") as caught:
+            await shelf.page(ref, Query(path="a.b"), "")
+        assert type(caught.value).__name__ == "ResultPathNotFound"
+        assert (helper.pid is None) is (place == "here")
+        facts = shelf.store.facts()
+        assert (facts["entries"], facts["totalStored"]) == (1, 1)
+        assert facts["storedBytes"] == len(result(200).raw)
+        await shelf.close()
+
+    run(scenario())
+
+
+def test_refs_cannot_be_guessed_and_belong_to_their_owner(place: str) -> None:
+    async def scenario() -> None:
+        shelf = Shelf()
+        first = ref_of(await shelf.shorten(result(200), ORDER, "alice"))
+        second = ref_of(await shelf.shorten(result(200), ORDER, "alice"))
+        assert first != second
+        assert len(first) == 38
+        assert (await shelf.page(first, Query(), "alice"))["total"] is not None
+        for owner in ("", "bob"):
+            with pytest.raises(ResultNotFound):
+                await shelf.page(first, Query(), owner)
+        await shelf.close()
+
+    run(scenario())
+
+
+def test_what_is_within_the_limits_stays_the_same_object(place: str) -> None:
+    async def scenario() -> None:
+        shelf = Shelf()
+        whole = result(49)
+        assert await shelf.shorten(whole, ORDER, "") is whole
+        assert len(shelf.store) == 0
+        await shelf.close()
+
+    run(scenario())
+
+
+def test_the_oldest_makes_room(place: str) -> None:
+    async def scenario() -> None:
+        shelf = Shelf()
+        shelf.configure(StoreLimits(results=1), 65536)
+        first = ref_of(await shelf.shorten(result(200), ORDER, ""))
+        second = ref_of(await shelf.shorten(result(200), ORDER, ""))
+        with pytest.raises(ResultNotFound):
+            await shelf.page(first, Query(), "")
+        await shelf.page(second, Query(), "")
+        shelf.configure(StoreLimits(total_bytes=10), 65536)
+        with pytest.raises(ResultNotFound):
+            await shelf.page(second, Query(), "")
+        await shelf.close()
+
+    run(scenario())
+
+
+def test_what_is_too_large_to_keep_is_shortened_all_the_same(place: str) -> None:
+    async def scenario() -> None:
+        shelf = Shelf()
+        shelf.configure(StoreLimits(result_bytes=2000), 65536)
+        reply = json.loads((await shelf.shorten(result(200), ORDER, "")).raw)
+        assert json.loads(reply["content"][0]["text"])["_callmux"]["retained"] is False
+        assert shelf.store.facts()["rejectedOversize"] == 1
+        await shelf.close()
+
+    run(scenario())
+
+
+def test_without_the_helper_a_large_result_goes_out_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LARGE", 1000)
+
+    async def scenario() -> None:
+        shelf = Shelf(Helper(["/nonexistent/python"]))
+        whole = result(200)
+        assert await shelf.shorten(whole, ORDER, "") is whole
+        await shelf.close()
+
+    run(scenario())
+
+
+def test_a_helper_that_dies_takes_its_results_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        helper = Helper()
+        shelf = Shelf(helper)
+        small = ref_of(await shelf.shorten(result(200), ORDER, ""))
+        monkeypatch.setattr(module, "LARGE", 1000)
+        large = ref_of(await shelf.shorten(result(200), ORDER, ""))
+        assert helper.pid is not None
+        os.kill(helper.pid, signal.SIGKILL)
+        with pytest.raises(ResultNotFound):
+            await shelf.page(large, Query(), "")
+        assert len(shelf.store) == 1
+        assert ref_of(await shelf.shorten(result(200), ORDER, ""))
+        await shelf.page(small, Query(), "")
+        await shelf.close()
+
+    run(scenario())
+
+
+def test_a_caller_that_gives_up_leaves_the_helper_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LARGE", 1000)
+
+    async def scenario() -> None:
+        shelf = Shelf()
+        task = asyncio.get_running_loop().create_task(shelf.shorten(result(20_000), ORDER, ""))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        ref = ref_of(await shelf.shorten(result(200), ORDER, ""))
+        assert (await shelf.page(ref, Query(limit=1), ""))["count"] == msgspec.Raw(b"1")
+        assert len(shelf.store) == 2
+        await shelf.close()
+
+    run(scenario())

@@ -1,0 +1,121 @@
+"""Which results are looked at, and under whose policy."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from callmux.config.results import ResponseShield, ServerShield
+from callmux.context import CallContext
+from callmux.metatools.table import NAMES
+from callmux.plan import Plan, ToolCall
+from callmux.protocol.shapes import Result, Tool
+from callmux.rings.shield import stage as module
+from callmux.rings.shield.policy import Policies
+from callmux.rings.shield.shelf import Shelf
+from callmux.rings.shield.stage import UNSHIELDED, Shielding
+from callmux.upstream.catalogue import Catalogue, ServerTools
+from tests.support import run
+
+ROWS = [{"id": n, "text": "lorem ipsum dolor sit amet"} for n in range(200)]
+LARGE = Result(msgspec.json.encode({"content": [{"type": "text", "text": json.dumps(ROWS)}]}))
+TOOL = {"name": "rows", "outputSchema": {"type": "object"}}
+
+
+def catalogue(server: str = "my__srv", prefix: str | None = "bb") -> Catalogue:
+    tools = [Tool(json.dumps(TOOL).encode())]
+    return Catalogue(
+        [
+            ServerTools(server=server, prefix=prefix, tools=tools, listed=True),
+            ServerTools(server="other", tools=[Tool(b'{"name":"x"}')], listed=True),
+        ]
+    )
+
+
+def shield(
+    name: str,
+    call: ToolCall | None = None,
+    result: Result = LARGE,
+    general: ResponseShield | None = None,
+    **servers: ServerShield,
+) -> Result:
+    """What a client gets for `result`."""
+
+    async def proceed(plan: Plan, context: CallContext) -> Result:
+        return result
+
+    async def scenario() -> Result:
+        shelf = Shelf()
+        stage = Shielding(Policies(general or ResponseShield(), servers), shelf, catalogue, NAMES)
+        plan = Plan(name=name, calls=() if call is None else (call,))
+        found = await stage(plan, CallContext(client=None), proceed)  # type: ignore[arg-type]
+        await shelf.close()
+        return found
+
+    return run(scenario())
+
+
+def note(result: Result) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(json.loads(result.raw)["content"][0]["text"])["_callmux"]
+    return found
+
+
+@pytest.mark.parametrize("spelled", ["bb__rows", "my__srv__rows", "rows"])
+def test_w16_a_direct_call_counts_by_the_server_it_reached(spelled: str) -> None:
+    found = note(shield(spelled, ToolCall(tool=spelled)))
+    assert (found["tool"], found["server"]) == ("rows", "my__srv")
+    off = ServerShield(enabled=False)
+    assert shield(spelled, ToolCall(tool=spelled), my__srv=off) is LARGE
+
+
+def test_callmux_call_counts_as_the_tool_it_calls() -> None:
+    call = ToolCall(tool="rows", server="my__srv")
+    found = note(shield("callmux_call", call))
+    assert (found["tool"], found["server"]) == ("rows", "my__srv")
+    assert shield("callmux_call", call, general=ResponseShield(deny_tools=("my__srv__r*",))) is LARGE
+
+
+@pytest.mark.parametrize(
+    "name", ["callmux_parallel", "callmux_batch", "callmux_pipeline", "callmux_recipe_run"]
+)
+def test_a_fan_out_counts_under_its_own_name(name: str) -> None:
+    found = note(shield(name))
+    assert found["tool"] == name
+    assert "server" not in found
+    assert shield(name, general=ResponseShield(deny_tools=(name,))) is LARGE
+
+
+@pytest.mark.parametrize("name", sorted(UNSHIELDED))
+def test_answers_that_were_asked_for_in_their_size_pass(name: str) -> None:
+    assert name in NAMES
+    assert shield(name) is LARGE
+
+
+def test_w5_the_output_schema_counts_only_for_who_knows_it() -> None:
+    value = {"rows": ROWS}
+    result = Result(msgspec.json.encode({"content": [], "structuredContent": value}))
+    direct = json.loads(shield("bb__rows", ToolCall(tool="bb__rows"), result).raw)
+    assert direct["structuredContent"]["_callmux"]["truncated"] is True
+    through = json.loads(shield("callmux_call", ToolCall(tool="bb__rows"), result).raw)
+    assert "structuredContent" not in through
+
+
+def test_an_answer_about_an_unknown_name_is_bounded_too() -> None:
+    assert "server" not in note(shield("nothing", ToolCall(tool="nothing")))
+
+
+def test_a_small_result_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = Result(msgspec.json.encode({"content": [{"type": "text", "text": "x" * 1000}]}))
+
+    def look(*_: Any) -> Any:
+        raise AssertionError("it was looked at")
+
+    monkeypatch.setattr(module.Shielding, "_order", look)
+    assert shield("bb__rows", ToolCall(tool="bb__rows"), small) is small
+
+
+def test_switched_off_nothing_is_looked_at() -> None:
+    assert shield("bb__rows", ToolCall(tool="bb__rows"), general=ResponseShield(enabled=False)) is LARGE
