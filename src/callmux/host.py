@@ -67,6 +67,7 @@ class Host:
         single: There will only ever be one session (stdio), so nothing needs connections of its own.
 
     Attributes:
+        single: There will only ever be one session.
         runtime: The current runtime.
         dispatch: The handler of every session.
         strict_failure: Set once `strictStartup` has found servers that cannot be started.
@@ -84,7 +85,7 @@ class Host:
     ) -> None:
         self._clock = clock or Clock()
         self._namespace = env.get("CALLMUX_NAMESPACE") or None
-        self._single = single
+        self.single = single
         around = Surroundings(env=env, base_dir=base_dir, guardian=Guardian(), show=show)
         self._pool = Pool(around, {"name": "callmux", "version": __version__}, self._clock)
         self._pool.changed = self._changed
@@ -114,7 +115,7 @@ class Host:
         """Begins to connect all servers, on behalf of the first client; again without effect."""
         if not self._started:
             self._started = True
-            if session is None and self._single and len(self._sessions) == 1:
+            if session is None and self.single and len(self._sessions) == 1:
                 session = next(iter(self._sessions))
             self._first = session
             self._start(self.runtime)
@@ -124,7 +125,7 @@ class Host:
     def _start(self, runtime: Runtime) -> None:
         first = self._first
         capabilities = first.capabilities if first is not None else b"{}"
-        runtime.start(capabilities, first if self._single else None)
+        runtime.start(capabilities, first if self.single else None)
 
     async def _check_start(self) -> None:
         await self.runtime.settled()
@@ -182,7 +183,7 @@ class Host:
         """Hands a client's notification to every server that it has a connection to."""
         for server in self.runtime.servers.values():
             connection = server.ready(session)
-            if connection is not None and (self._single or session in connection.attached):
+            if connection is not None and (self.single or session in connection.attached):
                 connection.notify(method, params)
 
     async def reload(self, config: Config) -> None:
@@ -223,7 +224,7 @@ class Host:
     def _told(self, server: Server, method: str, params: Raw | None, client: ClientPort | None) -> None:
         if method == "notifications/resources/updated":
             self.subscriptions.updated(server.name, params)
-        elif client is None:
+        elif client is None and (client := self.dispatch.owner_of(server.name, method, params)) is None:
             log.info('"%s" sent %s, and nothing tells which client it is for', server.name, method)
         elif method != "notifications/message" or _is_wanted(params, client):
             client.notify(method, params)

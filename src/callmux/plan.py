@@ -93,6 +93,7 @@ class PlannedCall(msgspec.Struct, frozen=True, kw_only=True):
         seconds: How long one attempt may take.
         deadline: When the first attempt must be over, by the loop's clock; waiting for a turn counts.
         safe: Repeating it does no harm: the tool says so, or the operator does.
+        bare: The request has no params at all.
         patience: Goes before `deadline` and `seconds` where other callers may come to share the call.
     """
 
@@ -106,6 +107,7 @@ class PlannedCall(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     deadline: float
     safe: bool = False
+    bare: bool = False
     patience: Patience | None = None
 
     def with_arguments(self, arguments: Raw) -> PlannedCall:

@@ -88,7 +88,7 @@ async def send(connection: Connection, call: PlannedCall, context: CallContext, 
     progress = context.progress
     if progress is None and context.progress_token is not None:
         progress = progress_to(context)
-    body = _ENCODER.encode(params)
+    body = None if call.bare else _ENCODER.encode(params)
     client = context.client
     return Result(await connection.request(call.method, body, seconds, client, progress, call.patience))
 

@@ -14,6 +14,7 @@ from callmux import names
 from callmux.clock import Clock
 from callmux.context import CallContext
 from callmux.plan import PlannedCall, ToolCall
+from callmux.protocol.params import members
 from callmux.protocol.shapes import Result
 from callmux.rings.converting import as_result
 from callmux.rings.stage import Proceed
@@ -82,7 +83,7 @@ class Door:
         method: str,
         target: str,
         key: str | None,
-        given: Mapping[str, Raw],
+        given: Mapping[str, Raw] | None,
         context: CallContext,
         safe: bool,
     ) -> Result:
@@ -90,7 +91,7 @@ class Door:
 
         Args:
             target: What stands in the params under `key`.
-            given: The caller's params; all but `key` pass as they are.
+            given: The caller's params, where there are any; all but `key` pass as they are.
             safe: Repeating it does no harm.
 
         Raises:
@@ -102,12 +103,21 @@ class Door:
             method=method,
             target=target,
             key=key,
-            asked=ToolCall(tool=target, extra={k: v for k, v in given.items() if k != key}),
+            asked=ToolCall(tool=target, extra={k: v for k, v in (given or {}).items() if k != key}),
+            bare=given is None and key is None,
             seconds=seconds,
             deadline=self._clock.monotonic() + seconds,
             safe=safe,
         )
         return await self._ring(planned, context)
+
+    def declaring(self, capability: str, part: str) -> list[str]:
+        """The servers that declare this part of a capability."""
+        return [
+            name
+            for name, server in self._servers.items()
+            if part in members(server.offer.capabilities.get(capability))
+        ]
 
     async def settled(self) -> None:
         """Waits until every server is up or has failed once. Each wait is bounded by its own time-outs."""

@@ -6,25 +6,27 @@ as tool calls; its params and its result pass as they are, but for the name or U
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableSequence, Sequence
 
 import msgspec
 from msgspec import Raw
 
 from callmux.context import CallContext
 from callmux.errors import CallmuxError
-from callmux.protocol.jsonrpc import INVALID_PARAMS, METHOD_NOT_FOUND, RpcError
+from callmux.protocol.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, RpcError
 from callmux.protocol.params import members, progress_token
 from callmux.rings.converting import as_rpc_error
 from callmux.router import listing
 from callmux.router.door import Door
 from callmux.upstream.catalogue import Catalogue
+from callmux.upstream.connection import MAX_PAGES
 from callmux.upstream.resources import Place, ResourceIndex
 
 RESOURCE_NOT_FOUND = -32002
 
 _STRING = msgspec.json.Decoder(str)
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
+_ITEMS = msgspec.json.Decoder(list[Raw])
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -142,6 +144,45 @@ class Offers:
         given["ref"] = Raw(_ENCODER.encode(ref))
         return await self._send(place, "completion/complete", None, given, context, safe=True)
 
+    @property
+    def sole(self) -> str | None:
+        """The only server there is."""
+        return self._servers[0] if len(self._servers) == 1 else None
+
+    async def list_tasks(
+        self, params: Raw | None, context: CallContext
+    ) -> Sequence[tuple[str, bytes]] | None:
+        """The tasks of all servers that list theirs, each with its server; None where no server does.
+
+        Raises:
+            RpcError: The only such server refuses.
+        """
+        await self._door.settled()
+        servers = self._door.declaring("tasks", "list")
+        found: MutableSequence[tuple[str, bytes]] = []
+        for server in servers:
+            try:
+                found.extend([(server, task) for task in await self._tasks_of(server, params, context)])
+            except RpcError:
+                if len(servers) == 1:
+                    raise
+        return found if servers else None
+
+    async def _tasks_of(self, server: str, params: Raw | None, context: CallContext) -> Sequence[bytes]:
+        place, given = Place(server, "tasks/list"), members(params)
+        found: MutableSequence[bytes] = []
+        for _ in range(MAX_PAGES):
+            page = members(await self._send(place, "tasks/list", None, given or None, context, safe=True))
+            try:
+                found.extend(bytes(raw) for raw in _ITEMS.decode(page.get("tasks", b"[]")))
+            except msgspec.MsgspecError:
+                raise RpcError(INTERNAL_ERROR, f'the tasks of "{server}" cannot be read') from None
+            before, after = given.get("cursor"), page.get("nextCursor")
+            if after is None or bytes(after) == b"null" or after == before:
+                break
+            given["cursor"] = after
+        return found
+
     async def other(self, method: str, params: Raw | None, context: CallContext, server: str | None) -> bytes:
         """A method we do not know: for the one server there is, or for the one it is known to be for.
 
@@ -149,11 +190,11 @@ class Offers:
             RpcError: There are several servers and nothing says which.
         """
         if server is None:
-            if len(self._servers) != 1:
-                raise RpcError(METHOD_NOT_FOUND, f"method not found: {method}")
-            server = self._servers[0]
-        place = Place(server, method)
-        return await self._send(place, method, None, members(params), context, safe=False)
+            server = self.sole
+        if server is None:
+            raise RpcError(METHOD_NOT_FOUND, f"method not found: {method}")
+        given = None if params is None else members(params)
+        return await self._send(Place(server, method), method, None, given, context, safe=False)
 
     async def _find_prompt(self, name: str) -> Place:
         await self._door.settled()
@@ -177,12 +218,12 @@ class Offers:
         place: Place,
         method: str,
         key: str | None,
-        given: Mapping[str, Raw],
+        given: Mapping[str, Raw] | None,
         context: CallContext,
         *,
         safe: bool,
     ) -> bytes:
-        token = progress_token(given.get("_meta"))
+        token = progress_token(given.get("_meta")) if given else None
         if token is not None:
             context = msgspec.structs.replace(context, progress_token=token)
         try:

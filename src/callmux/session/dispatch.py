@@ -35,6 +35,7 @@ class Current(Protocol):
     def offers(self) -> Offers: ...
 
     subscriptions: Subscriptions
+    single: bool
 
     async def greet(self, session: Session, version: str) -> bytes:
         """Starts what must be started for this client; gives the result of `initialize`."""
@@ -53,6 +54,7 @@ class _InitializeParams(msgspec.Struct, rename="camel"):
 
 _INITIALIZE = msgspec.json.Decoder(_InitializeParams)
 _EMPTY = b"{}"
+_OF_ONE_TASK = frozenset({"tasks/get", "tasks/result", "tasks/cancel"})
 
 
 class Dispatch:
@@ -77,6 +79,7 @@ class Dispatch:
             "resources/unsubscribe": lambda s, p, c: self._subscribe(s, p, on=False),
             "completion/complete": lambda s, p, c: self._current.offers.complete(p, c),
             "logging/setLevel": self._set_level,
+            "tasks/list": self._list_tasks,
         }
 
     async def open(self, session: Session, params: Raw | None) -> bytes:
@@ -94,11 +97,20 @@ class Dispatch:
         run = self._methods.get(method)
         if run is not None:
             return await run(session, params, context)
-        server = self._tasks.server_of(session, method, params)
-        return await self._current.offers.other(method, params, context, server)
+        offers = self._current.offers
+        if method not in _OF_ONE_TASK:
+            return await offers.other(method, params, context, None)
+        server = self._tasks.server_of(session, params)
+        if server is None and (offers.sole is None or not self._current.single):
+            raise RpcError(jsonrpc.INVALID_PARAMS, f"{method}: the client knows of no such task")
+        return await offers.other(method, params, context, server)
 
     def told(self, session: Session, method: str, params: Raw | None) -> None:
         self._current.pass_on(session, method, params)
+
+    def owner_of(self, server: str, method: str, params: Raw | None) -> Session | None:
+        """The session that a notification of a server is for, where its params say so."""
+        return self._tasks.owner_of(server, params) if method == "notifications/tasks/status" else None
 
     def closed(self, session: Session) -> None:
         """The session is over."""
@@ -121,6 +133,17 @@ class Dispatch:
         if server is not None:
             self._tasks.note(session, server, result)
         return result.raw
+
+    async def _list_tasks(self, session: Session, params: Raw | None, context: CallContext) -> bytes:
+        _check_cursor(params)
+        only, offers = self._current.single, self._current.offers
+        tasks = await offers.list_tasks(params, context)
+        if tasks is None:
+            # Nobody declares it: where there is only one to ask, let it speak for itself.
+            if not only:
+                raise RpcError(jsonrpc.METHOD_NOT_FOUND, "method not found: tasks/list")
+            return await offers.other("tasks/list", params, context, None)
+        return b'{"tasks":[%b]}' % b",".join(self._tasks.listed(session, tasks, only=only))
 
     async def _set_level(self, session: Session, params: Raw | None, context: CallContext) -> bytes:
         try:
@@ -148,7 +171,7 @@ class Dispatch:
 
 
 def _check_cursor(params: Raw | None) -> None:
-    """Lists are given whole, so any cursor is one we never gave (MCP 2025-11-25, server/utilities/pagination).
+    """Lists are given whole, so any cursor is one we never gave (MCP 2025-11-25, pagination).
 
     Raises:
         RpcError: There is one.

@@ -6,10 +6,11 @@ name it again. A session can only reach tasks it was told of itself.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from msgspec import Raw
 
-from callmux.protocol.params import members
 from callmux.protocol.shapes import Result
 from callmux.session.session import Session
 
@@ -22,6 +23,7 @@ class _Created(msgspec.Struct):
     task: _Task
 
 
+_TASK = msgspec.json.Decoder(_Task)
 _CREATED = msgspec.json.Decoder(_Created)
 
 
@@ -30,6 +32,7 @@ class RemoteTasks:
 
     def __init__(self) -> None:
         self._servers: dict[tuple[Session, str], str] = {}
+        self._owners: dict[tuple[str, str], Session] = {}
 
     def note(self, session: Session, server: str, result: Result) -> None:
         """Remembers the task that `result` may name."""
@@ -37,19 +40,47 @@ class RemoteTasks:
             created = _CREATED.decode(result.raw)
         except msgspec.MsgspecError:
             return
-        self._servers[session, created.task.task_id] = server
+        self._note(session, server, created.task.task_id)
 
-    def server_of(self, session: Session, method: str, params: Raw | None) -> str | None:
-        """The server of the task that a `tasks/*` request names; None where there is none to tell."""
-        if not method.startswith("tasks/"):
-            return None
+    def _note(self, session: Session, server: str, id: str) -> None:
+        self._servers[session, id] = server
+        self._owners[server, id] = session
+
+    def listed(self, session: Session, tasks: Sequence[tuple[str, bytes]], *, only: bool) -> list[bytes]:
+        """Those of `tasks`, each with its server, that are the session's own.
+
+        Args:
+            only: There is no other session, so all are, and the session knows of them from now on.
+        """
+        shown = []
+        for server, raw in tasks:
+            try:
+                id = _TASK.decode(raw).task_id
+            except msgspec.MsgspecError:
+                continue
+            if only:
+                self._note(session, server, id)
+            if self._servers.get((session, id)) == server:
+                shown.append(raw)
+        return shown
+
+    def server_of(self, session: Session, params: Raw | None) -> str | None:
+        """The server of the task that `params` name; None where the session knows of no such task."""
         try:
-            id = msgspec.json.decode(members(params).get("taskId", b"null"), type=str)
+            return self._servers.get((session, _TASK.decode(params if params is not None else b"").task_id))
         except msgspec.MsgspecError:
             return None
-        return self._servers.get((session, id))
+
+    def owner_of(self, server: str, params: Raw | None) -> Session | None:
+        """The session that was told of the task that `params` of this server name."""
+        try:
+            return self._owners.get((server, _TASK.decode(params if params is not None else b"").task_id))
+        except msgspec.MsgspecError:
+            return None
 
     def forget(self, session: Session) -> None:
         """The session is over."""
         for key in [k for k in self._servers if k[0] is session]:
             del self._servers[key]
+        for owned in [k for k, owner in self._owners.items() if owner is session]:
+            del self._owners[owned]

@@ -113,10 +113,11 @@ class ResourceIndex:
         """The server and template that a listed template stands for."""
         if template.startswith(SCHEME):
             key, _, rest = template.removeprefix(SCHEME).partition("/")
-            if unquote(key) in self._servers:
-                return Place(unquote(key), rest)
+            server = unquote(key)
+            if server in self._servers:
+                return Place(server, rest) if self.allows(server, rest) else None
         for s in self._servers.values():
-            if any(item.key == template for item in s.templates):
+            if any(item.key == template for item in s.templates) and self.allows(s.server, template):
                 return Place(s.server, template)
         places = self.find(template)
         return places[0] if places else None

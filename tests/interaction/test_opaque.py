@@ -1,0 +1,145 @@
+"""What callmux does not understand, and the mode in which it adds nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .bench import TRANSPARENT, bench, interaction, over_carriers, over_revisions
+from .raw_server import Call, Json, RawServer, Refusal
+
+ODD = b'{"a":1.0,"b":[1e2,12345678901234567890,-0.0],"c":"\\u00e4\xc3\xa4\\/","d":{"":null},"e":{"k":1,"k2":[[[]]]}}'
+
+
+@over_carriers
+@over_revisions
+@interaction("unknown.client-request", "unknown.members")
+async def test_an_unknown_request_passes_byte_for_byte(carrier: str, revision: str, tmp_path: Path) -> None:
+    server = RawServer(version=revision).answers("x-vendor/do", b"[" + ODD + b',1.0,"not an object"]')
+    async with bench(server, carrier=carrier, tmp_path=tmp_path) as b:
+        client = await b.greeted(revision)
+        assert await client.result("x-vendor/do", ODD) == b"[" + ODD + b',1.0,"not an object"]'
+        assert server.peer.calls["x-vendor/do"][0].line.strip().endswith(b'"params":' + ODD + b"}")
+
+
+@interaction("unknown.client-request")
+async def test_an_unknown_request_without_params_has_none_at_the_server() -> None:
+    server = RawServer().answers("x/y", {})
+    async with bench(server) as b:
+        client = await b.greeted()
+        await client.request("x/y")
+        await client.request("x/y", {})
+        first, second = server.peer.calls["x/y"]
+        assert b'"params"' not in first.line
+        assert b'"params":{}' in second.line
+
+
+@interaction("unknown.client-request")
+async def test_with_several_servers_an_unknown_request_is_nobodys() -> None:
+    one, two = RawServer("one"), RawServer("two")
+    async with bench(one, two) as b:
+        client = await b.greeted()
+        assert (await client.refused("x-vendor/do", {"a": 1}))["code"] == -32601
+        assert "x-vendor/do" not in {**one.peer.calls, **two.peer.calls}
+
+
+@over_carriers
+@interaction("errors.pass", "unknown.members")
+async def test_an_error_passes_with_code_message_and_data(carrier: str, tmp_path: Path) -> None:
+    def refuse(call: Call) -> Json:
+        raise Refusal(b'{"code":-31999,"message":"\\u00e4","data":' + ODD + b"}")
+
+    server = RawServer().answers("x-vendor/do", refuse)
+    async with bench(server, carrier=carrier, tmp_path=tmp_path) as b:
+        client = await b.greeted()
+        error = await client.refused("x-vendor/do")
+        assert (error["code"], error["message"]) == (-31999, "ä")
+        assert b'"data":' + ODD in client.lines[-1]
+
+
+@over_carriers
+@over_revisions
+@interaction("unknown.client-notification", "unknown.server-notification")
+async def test_unknown_notifications_pass_both_ways(carrier: str, revision: str, tmp_path: Path) -> None:
+    one, two = RawServer("one", version=revision), RawServer("two", version=revision)
+    async with bench(one, two, carrier=carrier, tmp_path=tmp_path) as b:
+        client = await b.greeted(revision)
+        client.notify("notifications/x-vendor/up", ODD)
+        client.notify("odd")
+        for server in (one, two):
+            await server.peer.told("notifications/x-vendor/up")
+            await server.peer.told("odd")
+            (line,) = [line for line in server.peer.lines if b"x-vendor/up" in line]
+            assert line.strip() == b'{"jsonrpc":"2.0","method":"notifications/x-vendor/up","params":' + ODD + b"}"
+            assert b'{"jsonrpc":"2.0","method":"odd"}' in [line.strip() for line in server.peer.lines]
+        two.peer.tell("notifications/x-vendor/down", ODD)
+        await client.told("notifications/x-vendor/down")
+        line = client.lines[-1]
+        assert line == b'{"jsonrpc":"2.0","method":"notifications/x-vendor/down","params":' + ODD + b"}\n"
+        one.peer.tell("odd")
+        assert await client.told("odd") is None
+
+
+@over_carriers
+@over_revisions
+@interaction("transparent.nothing-added", "unknown.members")
+async def test_the_transparent_mode_adds_nothing(carrier: str, revision: str, tmp_path: Path) -> None:
+    """Each request reaches the server with the params it had, each result the client as it was written."""
+    definition = b'{"name":"a","inputSchema":{"type":"object"},"description":"' + b"long " * 2000 + b'"}'
+    long = b'{"content":[{"type":"text","text":"' + b"x" * 200_000 + b'"}]}'
+    server = RawServer(
+        version=revision,
+        capabilities={"tools": {}, "prompts": {}, "resources": {"subscribe": True}, "completions": {}, "logging": {}},
+    )
+    server.has(a=long).lists("tools", definition).lists("prompts", b'{"name":"p"}')
+    server.lists("resources", b'{"uri":"x:1","name":"x"}').lists("resourceTemplates", b'{"uriTemplate":"t:{x}"}')
+    for method in ("prompts/get", "resources/read", "completion/complete", "x/y"):
+        server.answers(method, ODD)
+    server.answers("resources/subscribe", {}).answers("resources/unsubscribe", {})
+    async with bench(server, carrier=carrier, tmp_path=tmp_path, **TRANSPARENT) as b:
+        client = await b.greeted(revision)
+        assert await client.result("tools/list", {}) == b'{"tools":[' + definition + b"]}"
+        assert await client.result("prompts/list", {}) == b'{"prompts":[{"name":"p"}]}'
+        assert await client.result("resources/list", {}) == b'{"resources":[{"uri":"x:1","name":"x"}]}'
+        templates = b'{"resourceTemplates":[{"uriTemplate":"t:{x}"}]}'
+        assert await client.result("resources/templates/list", {}) == templates
+        for method, params, result in [
+            ("tools/call", b'{"name":"a","arguments":' + ODD + b',"z":1.0}', long),
+            ("prompts/get", b'{"name":"p","arguments":{"x":"\\u0041"},"z":1.0}', ODD),
+            ("resources/read", b'{"uri":"x:1","z":1.0}', ODD),
+            ("resources/subscribe", b'{"uri":"x:1","z":1.0}', b"{}"),
+            ("resources/unsubscribe", b'{"uri":"x:1","z":1.0}', b"{}"),
+            ("completion/complete", b'{"ref":{"type":"ref/prompt","name":"p"},"argument":{"z":1.0}}', ODD),
+            ("logging/setLevel", b'{"level":"info"}', b"{}"),
+            ("x/y", ODD, ODD),
+        ]:
+            assert await client.result(method, params) == result, method
+            line = server.peer.calls[method][-1].line.strip()
+            assert line.partition(b',"params":')[2] == params + b"}", method
+            assert line.startswith(b'{"jsonrpc":"2.0","id":')
+        assert client.notes == []
+
+
+@interaction("transparent.nothing-added")
+async def test_members_beside_a_list_pass_in_the_transparent_mode() -> None:
+    server = RawServer().answers("tools/list", b'{"tools":[],"_meta":{"n":1.50},"unknown":1.0}')
+    async with bench(server, **TRANSPARENT) as b:
+        client = await b.greeted()
+        assert await client.result("tools/list") in (
+            b'{"tools":[],"_meta":{"n":1.50},"unknown":1.0}',
+            # Lists are merged out of all their pages: what stands beside the items belongs to one page.
+            b'{"tools":[]}',
+        )
+
+
+@over_carriers
+@interaction("transparent.errors")
+async def test_in_the_transparent_mode_an_error_of_a_call_stays_one(carrier: str, tmp_path: Path) -> None:
+    def refuse(call: Call) -> Json:
+        raise Refusal(b'{"code":-32602,"message":"bad","data":' + ODD + b"}")
+
+    server = RawServer().has(a=refuse)
+    async with bench(server, carrier=carrier, tmp_path=tmp_path, **TRANSPARENT) as b:
+        client = await b.greeted()
+        error = await client.refused("tools/call", {"name": "a"})
+        assert (error["code"], error["message"]) == (-32602, "bad")
+        assert b'"data":' + ODD in client.lines[-1]
