@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from callmux.config.results import SchemaCompression
+from callmux.metatools.table import DEFINITIONS
 from callmux.protocol.shapes import Tool
+from callmux.router.compress import Compression
 from callmux.router.listing import definition, render
 from callmux.upstream.catalogue import Catalogue, Entry, ServerTools
 
@@ -54,3 +57,22 @@ def test_one_server_keeps_its_names() -> None:
 
 def test_tools_of_servers_may_be_hidden() -> None:
     assert render(catalogue("a", "b"), [], proxied=False) == b'{"tools":[]}'
+
+
+def test_definitions_are_shortened_and_the_rest_leaves_as_it_came() -> None:
+    long = b'{"name":"list_x","description":"List x","inputSchema":{"n": 1.50}}'
+    compression = Compression(SchemaCompression(), {})
+    shown = render(catalogue("a", tools=long), [{"name": "callmux_x"}], proxied=True, compression=compression)
+    assert shown == b'{"tools":[{"name":"list_x","inputSchema":{"n": 1.50}},{"name":"callmux_x"}]}'
+    assert definition(Entry("t", "s", Tool(TOOL)), compression) == TOOL
+
+
+def test_the_listing_is_the_same_after_a_restart() -> None:
+    tools = b'{"name":"t","description":"T is %b","inputSchema":{"properties":{"b":{},"a":{}}}}' % (
+        b"long " * 99
+    )
+    first, second = (
+        render(catalogue("b", "a", tools=tools), DEFINITIONS, proxied=True, compression=compression)
+        for compression in (Compression(SchemaCompression(), {}), Compression(SchemaCompression(), {}))
+    )
+    assert first == second

@@ -192,10 +192,13 @@ def compress_tool(members: Mapping[str, Any], name: str, how: Settings) -> dict[
             after["description"] = Raw(short)
     schema = after.get("inputSchema")
     if isinstance(schema, Raw):
+        before = bytes(schema)
         try:
-            after["inputSchema"] = Raw(compress_schema(bytes(schema), how))
+            shorter = compress_schema(before, how)
         except (msgspec.MsgspecError, RecursionError):
-            after["inputSchema"] = schema
+            shorter = before
+        if shorter != before:
+            after["inputSchema"] = Raw(shorter)
     return after
 
 
@@ -218,11 +221,19 @@ class Compression:
         """The members of a server's tool as they are listed."""
         return compress_tool(members, name, self._servers.get(server, self._general))
 
+    def own(self, definition: dict[str, Any]) -> bytes:
+        """A meta-tool as it is listed. What it is for stays, word for word; only `aggressive` takes the
+        descriptions of its properties."""
+        if self._general.mode == "aggressive":
+            schema = compress_schema(_encode(definition["inputSchema"]), self._general)
+            definition = definition | {"inputSchema": Raw(schema)}
+        return _encode(definition)
+
     def facts(self, catalogue: Catalogue, own: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """The block `schemaCompression` of `callmux_status`, for all tools whether they are listed or not.
 
         Args:
-            own: The meta-tools' definitions, which are never shortened.
+            own: The meta-tools' definitions.
         """
         if self._measured is None or self._measured[0] is not catalogue:
             self._measured = catalogue, self._measure(catalogue, own)
@@ -237,8 +248,7 @@ class Compression:
             servers.setdefault(entry.server, _Count()).add(before, after)
             total.add(before, after)
         for definition in own:
-            size = len(_encode(definition))
-            total.add(size, size)
+            total.add(len(_encode(definition)), len(self.own(definition)))
         facts = _described(self._general, self._enabled and self._mode != "off", self._mode, total)
         if servers:
             facts["servers"] = {

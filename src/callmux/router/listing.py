@@ -35,7 +35,9 @@ def render(
         compression: Shortens the servers' definitions; ours are written short.
     """
     shown = [definition(entry, compression) for entry in catalogue.entries] if proxied else []
-    shown.extend(_ENCODER.encode(tool) for tool in meta_tools)
+    shown.extend(
+        _ENCODER.encode(tool) if compression is None else compression.own(tool) for tool in meta_tools
+    )
     return b'{"tools":[' + b",".join(shown) + b"]}"
 
 

@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from callmux.rings.shield.compact import Limits, clip_text, cut, fitting, is_over
 from callmux.rings.shield.conforming import NOTE, conform
-from callmux.rings.shield.reading import Reading, read, text_data
+from callmux.rings.shield.reading import Reading, read
 from callmux.rings.shield.shape import DEFAULT_LIMIT, describe
 
 META_KEY = "callmux/shield"
@@ -79,7 +79,17 @@ def _is_over(result: Reading, limits: Limits) -> bool:
         return True
     if any(len(text) > limits.string_chars for text in result.texts + result.long_texts):
         return True
-    return any(is_over(text_data(text), limits) for text in result.texts if text.count(",") > 1)
+    return any(_holds_too_much(text, limits) for text in result.texts)
+
+
+def _holds_too_much(text: str, limits: Limits) -> bool:
+    """JSON in a text counts as JSON."""
+    if text.count(",") < limits.array_items or text.lstrip()[:1] not in ("[", "{"):
+        return False
+    try:
+        return is_over(text.strip().encode(), limits)
+    except (msgspec.MsgspecError, ValueError):
+        return False
 
 
 class _Reply:

@@ -30,8 +30,8 @@ UNSHIELDED = frozenset(
     }
 )
 """Answers that are asked for in this size, or bounded by themselves."""
-SMALLEST = 500
-"""Bytes of a result that no reply could be clearly smaller than."""
+SMALLEST = 2000
+"""Bytes of a result that is never shortened: the reply takes half of that, and another call costs more."""
 
 
 class Shielding:
