@@ -19,6 +19,7 @@ class CallmuxError(Exception):
     """
 
     code: ClassVar[str] = "internal_error"
+    exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, /, **details: object) -> None:
         super().__init__(message)
@@ -42,6 +43,18 @@ class ToolResolutionFailed(CallmuxError):
     """A tool name that is ambiguous, hidden, or comes with an unknown server."""
 
     code = "tool_resolution_failed"
+
+
+class ArgumentResolutionFailed(CallmuxError):
+    """A file or text reference in the arguments that does not work; nothing was sent."""
+
+    code = "argument_resolution_failed"
+
+
+class RecipeNotFound(CallmuxError):
+    """A recipe that the configuration does not have."""
+
+    code = "recipe_not_found"
 
 
 class ToolRemoved(CallmuxError):

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -19,8 +20,9 @@ from callmux.clock import Clock
 from callmux.config.model import Config
 from callmux.context import ClientPort
 from callmux.errors import StartupFailed
-from callmux.protocol.jsonrpc import INTERNAL_ERROR, RpcError
+from callmux.protocol.jsonrpc import INTERNAL_ERROR, Request, RpcError, parse
 from callmux.protocol.params import members
+from callmux.reloads import Reloads
 from callmux.router.greeting import greeting, transparent_greeting
 from callmux.router.offers import Offers
 from callmux.router.router import Router
@@ -70,6 +72,9 @@ class Host:
         single: There will only ever be one session.
         runtime: The current runtime.
         dispatch: The handler of every session.
+        configured: Called with each configuration that takes effect after the first.
+        diagnostics: Gives what status shows of a listener; empty without one.
+        reloads: How reloading has gone.
         strict_failure: Set once `strictStartup` has found servers that cannot be started.
     """
 
@@ -97,8 +102,13 @@ class Host:
         self.subscriptions = Subscriptions(self._keep)
         self.strict_failure: asyncio.Future[StartupFailed] = asyncio.get_running_loop().create_future()
         self._stores = Stores()
-        self.runtime = Runtime(config, self._pool, self._stores, self._namespace, self._clock)
-        self._stores.configure(config)
+        self.configured: Callable[[Config], None] = lambda config: None
+        self.diagnostics: Callable[[], dict[str, Any]] = dict
+        self.reloads = Reloads(self._clock)
+        self.runtime = Runtime(
+            config, self._pool, self._stores, self._namespace, self._clock, self._listener_facts
+        )
+        self._stores.configure(config, self.runtime.servers, self._clock.monotonic())
         self.dispatch = Dispatch(self)
 
     @property
@@ -194,7 +204,7 @@ class Host:
                 Nothing changed: the old one goes on.
         """
         old = self.runtime
-        new = Runtime(config, self._pool, self._stores, self._namespace, self._clock)
+        new = Runtime(config, self._pool, self._stores, self._namespace, self._clock, self._listener_facts)
         if self._started:
             self._start(new)
             await new.settled()
@@ -202,9 +212,25 @@ class Host:
                 self._pool.retain(old.servers.values(), 0)
                 raise startup_failed(failed)
         self.runtime = new
-        self._stores.configure(config)
+        self._stores.configure(config, new.servers, self._clock.monotonic())
+        self.configured(config)
         self._pool.retain(new.servers.values(), old.drain_seconds())
         self._tell_changes()
+
+    def targets_of(self, body: bytes) -> list[str]:
+        """The servers that a request of a client goes to; none where it is no tool call."""
+        message = parse(body)
+        if isinstance(message, Request) and message.method == "tools/call":
+            return self.runtime.router.targets(message.params)
+        return []
+
+    def full_status(self) -> dict[str, Any]:
+        """What `callmux_status` shows, sessions included."""
+        return self.runtime.full_status()
+
+    def _listener_facts(self) -> dict[str, Any]:
+        facts = self.diagnostics()
+        return {**self.reloads.facts(), **facts} if facts else {}
 
     async def close(self) -> None:
         """Ends sessions and servers."""
@@ -230,6 +256,7 @@ class Host:
             client.notify(method, params)
 
     def _changed(self, server: Server) -> None:
+        self._stores.cache.wrote(server.name)
         self.runtime.forget_lists()
         self._tell_changes()
 

@@ -7,16 +7,27 @@ leases its servers from the pool; it owns what is derived from the configuration
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
+
+from msgspec import Raw
 
 from callmux.clock import Clock
 from callmux.config.model import Config
 from callmux.context import ClientPort
+from callmux.fields import Fields
+from callmux.metatools import status
 from callmux.metatools.engine import Engine
 from callmux.metatools.table import DEFINITIONS, NAMES
 from callmux.protocol.shapes import Tool
+from callmux.rings.cache.keys import Keys
+from callmux.rings.cache.policy import Policy
+from callmux.rings.cache.stage import Caching
+from callmux.rings.coalescing import Coalescing
 from callmux.rings.limiting import Slots
 from callmux.rings.order import call_stages, request_stages
+from callmux.rings.preparing import Preparing
+from callmux.rings.references.resolving import References
 from callmux.rings.shield.policy import Policies
 from callmux.rings.shield.stage import Shielding
 from callmux.rings.stage import compose
@@ -44,6 +55,7 @@ class Runtime:
         stores: What is kept as long as the process lives.
         namespace: The label of `CALLMUX_NAMESPACE`, or None.
         clock: Time.
+        listener: Gives what status shows of a listener; empty without one.
 
     Attributes:
         servers: Its servers by name, disabled ones left out.
@@ -52,12 +64,20 @@ class Runtime:
     """
 
     def __init__(
-        self, config: Config, pool: Pool, stores: Stores, namespace: str | None, clock: Clock
+        self,
+        config: Config,
+        pool: Pool,
+        stores: Stores,
+        namespace: str | None,
+        clock: Clock,
+        listener: Callable[[], dict[str, Any]] = dict,
     ) -> None:
+        self._listener = listener
         self.config = config
         self._pool = pool
         self._stores = stores
         self._namespace = namespace
+        self._clock = clock
         self._identity = {"instanceId": instance_id(config, os.getcwd())}
         if namespace:
             self._identity = {"namespace": namespace, **self._identity}
@@ -72,15 +92,25 @@ class Runtime:
         self._resources: ResourceIndex | None = None
         limits = {n: s.max_concurrency for n, s in config.servers.items() if s.max_concurrency is not None}
         slots = Slots(config.max_concurrency, limits)
-        ring = compose(call_stages(self.servers, slots, clock), send_nothing)
-        self._door = Door(self.servers, self.catalogue, Budgets(config), ring, clock)
-        engine = Engine(
+        preparing = Preparing(References(config.file_reference_roots))
+        rules = Policy(config)
+        keys = Keys(rules, stores.cache, self.servers)
+        caching = Caching(rules, keys, stores.cache, self.servers, clock)
+        coalescing = Coalescing(rules, keys, stores.cache, self.servers)
+        around = caching if rules.caches else None
+        ring = compose(call_stages(preparing, around, coalescing, self.servers, slots, clock), send_nothing)
+        self._door = Door(self.servers, self.catalogue, Budgets(config), preparing, ring, clock)
+        engine = self._engine = Engine(
             call=self._door.call_safely,
+            prepare=self._door.prepare,
+            is_cached=caching.would_hit,
             catalogue=self.catalogue,
             status=self.status,
             description_limit=config.description_max_length,
             clock=clock,
+            cache=stores.cache,
             results=stores.results,
+            recipes=config.recipes,
         )
         shield = Shielding(self._shield_policies(), stores.results, self.catalogue, NAMES)
         self._compression = Compression(
@@ -209,10 +239,19 @@ class Runtime:
     def status(self) -> dict[str, Any]:
         """The status payload, before a meta-tool adds the tools."""
         blocks = {
+            "cache": self._stores.cache.facts(self._clock.monotonic()),
             "schemaCompression": self._compression.facts(self.catalogue(), DEFINITIONS),
             "responseStore": self._stores.results.store.facts(),
         }
-        return snapshot(self.config, self.servers, self._pool, self._namespace, blocks)
+        facts = snapshot(self.config, self.servers, self._pool, self._namespace, blocks)
+        if listener := self._listener():
+            facts["listener"] = listener
+        return facts
+
+    def full_status(self) -> dict[str, Any]:
+        """What `callmux_status` shows, sessions included."""
+        question = status.parse(Fields({"sessions": Raw(b"true"), "recommendations": Raw(b"false")})).options
+        return status.payload(question, self._engine)
 
 
 async def send_nothing(*args: object) -> Any:

@@ -55,7 +55,6 @@ def snapshot(
     facts["toolSuiteGeneration"] = pool.generation
     if pool.changed_at is not None:
         facts["lastToolSuiteChangeAt"] = pool.changed_at
-    facts["cache"] = _cache(config)
     facts.update(blocks)
     facts["maxConcurrency"] = config.max_concurrency
     if config.recipes:
@@ -87,8 +86,3 @@ def _failed(server: Server) -> dict[str, Any]:
     facts = server.record()
     facts.setdefault("error", "it has not been connected yet")
     return facts
-
-
-def _cache(config: Config) -> dict[str, Any]:
-    """This version has no result cache yet, so it is off whatever the configuration says."""
-    return {"enabled": False, "ttlSeconds": config.cache_ttl_seconds, "entries": 0, "hits": 0, "misses": 0}

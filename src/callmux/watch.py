@@ -72,6 +72,8 @@ async def reload(path: Path, host: Host, load: Callable[[], Config], trigger: st
     try:
         await host.reload(load())
     except CallmuxError as error:
+        host.reloads.note(error.message)
         log.error("Config reload failed (%s, %s): %s", path, trigger, error.message)
         return
+    host.reloads.note(None)
     log.info("Reloaded config from %s (%s)", path, trigger)

@@ -43,6 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(args)
     except CallmuxError as error:
+        if error.exit_code == 2:
+            print(error.message, file=sys.stderr)
+            return 2
         print(f"[callmux] Fatal: {error.message}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

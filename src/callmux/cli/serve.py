@@ -10,12 +10,12 @@ import asyncio
 import gc
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from callmux.cli.signals import stop_signals
 from callmux.config.inline import inline_config, override
 from callmux.config.load import default_config, find_config, load_config
 from callmux.config.model import Config
@@ -35,6 +35,13 @@ def run(args: list[str], config_option: str | None) -> int:
     """Serves until the client leaves. Gives the exit code."""
     _log_to_stderr()
     env = dict(os.environ)
+    if "--listen" in args:
+        from callmux.cli.listen import listen, take_options
+
+        args, options = take_options(args)
+        if options is not None:
+            path = choose(args, config_option, env)
+            return run_loop(listen(options, path, lambda: load(args, path, env), env, _show))
     path = choose(args, config_option, env)
     return run_loop(_serve(path, lambda: load(args, path, env), env))
 
@@ -86,7 +93,7 @@ def run_loop(work: Coroutine[Any, Any, int]) -> int:
 async def _serve(path: Path | None, load: Callable[[], Config], env: dict[str, str]) -> int:
     config = load()
     host = Host(config, path.parent if path else Path.cwd(), env, _show, single=True)
-    stopped = _stop_signals()
+    stopped = stop_signals()
     failed = asyncio.Event()
     host.strict_failure.add_done_callback(lambda _: failed.set())
     try:
@@ -119,21 +126,6 @@ async def _serve(path: Path | None, load: Callable[[], Config], env: dict[str, s
     finally:
         host.strict_failure.cancel()
         await host.close()
-
-
-def _stop_signals() -> asyncio.Event:
-    """Set by SIGINT or SIGTERM; a second one ends the process at once."""
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        if stopped.is_set():
-            os._exit(1)
-        stopped.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
-    return stopped
 
 
 def _log_to_stderr() -> None:

@@ -17,6 +17,7 @@ from callmux.plan import PlannedCall, ToolCall
 from callmux.protocol.params import members
 from callmux.protocol.shapes import Result
 from callmux.rings.converting import as_result
+from callmux.rings.preparing import Preparing
 from callmux.rings.stage import Proceed
 from callmux.router.budget import Budgets
 from callmux.upstream.catalogue import Catalogue, Found
@@ -30,6 +31,7 @@ class Door:
         servers: All servers that are not disabled, by name.
         catalogue: Gives the catalogue as it is now.
         budgets: How long a call may take, and whether it may be repeated.
+        preparing: The stage of the ring that makes arguments ready, for previews.
         ring: The call ring.
         clock: Time; its monotonic reading is that of the event loop.
     """
@@ -39,12 +41,14 @@ class Door:
         servers: Mapping[str, Server],
         catalogue: Callable[[], Catalogue],
         budgets: Budgets,
+        preparing: Preparing,
         ring: Proceed,
         clock: Clock,
     ) -> None:
         self._servers = servers
         self._catalogue = catalogue
         self._budgets = budgets
+        self._preparing = preparing
         self._ring = ring
         self._clock = clock
         self._all_settled = False
@@ -55,9 +59,20 @@ class Door:
         Raises:
             CallmuxError: The name leads nowhere, or the call failed.
         """
+        return await self._ring(await self._plan(asked), context)
+
+    async def prepare(self, asked: ToolCall, context: CallContext) -> PlannedCall:
+        """The call as it would be sent. Nothing is sent.
+
+        Raises:
+            CallmuxError: It could not be: the name leads nowhere, or a reference in its arguments does.
+        """
+        return await self._preparing.prepare(await self._plan(asked), context)
+
+    async def _plan(self, asked: ToolCall) -> PlannedCall:
         found = await self._find(asked.tool, asked.server)
         seconds = self._budgets.seconds(found.server, asked.timeout_ms)
-        planned = PlannedCall(
+        return PlannedCall(
             server=found.server,
             method="tools/call",
             target=found.bare,
@@ -68,7 +83,6 @@ class Door:
             deadline=self._clock.monotonic() + seconds,
             safe=self._budgets.is_safe(found),
         )
-        return await self._ring(planned, context)
 
     async def call_safely(self, asked: ToolCall, context: CallContext) -> Result:
         """Makes the call; a failure comes back as an error result."""

@@ -6,6 +6,7 @@ the door for calls.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -111,6 +112,21 @@ class Router:
         if meta_tool is None and "task" in members and not result.is_error:
             return result, self._catalogue().find(plan.calls[0].tool, plan.calls[0].server).server
         return result, None
+
+    def targets(self, params: Raw | None) -> list[str]:
+        """The servers that a `tools/call` with these params goes to, as far as that can be told."""
+        try:
+            members = _MEMBERS.decode(params if params is not None else b"{}")
+            name = _STRING.decode(members.get("name", b"null"))
+            meta_tool = META_TOOLS.get(name)
+            calls = meta_tool.read(members.get("arguments")).calls if meta_tool else [ToolCall(tool=name)]
+        except (msgspec.MsgspecError, CallmuxError):
+            return []
+        found = []
+        for call in calls:
+            with contextlib.suppress(CallmuxError):
+                found.append(self._catalogue().find(call.tool, call.server).server)
+        return found
 
     async def _run(self, plan: Plan, context: CallContext) -> Result:
         meta_tool = META_TOOLS.get(plan.name)

@@ -18,6 +18,7 @@ from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.params import members
 from callmux.router.offers import Offers
 from callmux.router.router import Router
+from callmux.session.facts import canonical
 from callmux.session.session import Session
 from callmux.session.subscriptions import Subscriptions
 from callmux.session.tasks import RemoteTasks
@@ -47,9 +48,14 @@ class Current(Protocol):
         """Hands a client's notification to its servers."""
 
 
+class _ClientInfo(msgspec.Struct):
+    name: str = ""
+
+
 class _InitializeParams(msgspec.Struct, rename="camel"):
     protocol_version: str | None = None
     capabilities: dict[str, Raw] = {}
+    client_info: _ClientInfo | None = None
 
 
 _INITIALIZE = msgspec.json.Decoder(_InitializeParams)
@@ -90,6 +96,7 @@ class Dispatch:
             raise RpcError(jsonrpc.INVALID_PARAMS, f"initialize: {error}") from None
         session.capabilities = canonical(asked.capabilities)
         session.version = versions.agree(asked.protocol_version)
+        session.facts.client_name = asked.client_info.name if asked.client_info else None
         return await self._current.greet(session, session.version)
 
     async def handle(self, session: Session, method: str, params: Raw | None, port: ClientPort) -> bytes:
@@ -178,9 +185,3 @@ def _check_cursor(params: Raw | None) -> None:
     """
     if params is not None and "cursor" in (given := members(params)) and bytes(given["cursor"]) != b"null":
         raise RpcError(jsonrpc.INVALID_PARAMS, "the cursor is not one that callmux gave: list without it")
-
-
-def canonical(capabilities: dict[str, Raw]) -> bytes:
-    """What a client declared, in one spelling: keys sorted at every level."""
-    plain = {key: msgspec.json.decode(value) for key, value in capabilities.items()}
-    return msgspec.json.encode(plain, order="deterministic")

@@ -29,6 +29,7 @@ from callmux.protocol.client_peer import (
 )
 from callmux.protocol.jsonrpc import Batch, Failure, Id, Malformed, Message, Request, Response, RpcError
 from callmux.protocol.params import members, progress_token, with_progress_token
+from callmux.session.facts import Facts
 from callmux.session.request_port import RequestPort
 from callmux.tasks import TaskSet
 
@@ -63,14 +64,17 @@ class Session:
     Args:
         handler: What its requests lead to.
         send: Takes each line for the client.
-        route: Takes each line for the client and the id of the client's request it belongs to, in place of
-            `send`, where the transport has a stream per request.
+        route: Where the transport has a stream per request, takes each line in place of `send`, with the id
+        of
+            the client's request it belongs to, and whether it is the last of that request: its answer, or
+            nothing at all for one that was cancelled.
 
     Attributes:
         capabilities: What the client declared, as canonical JSON.
         version: The MCP revision agreed on.
         log_level: What it set with `logging/setLevel`, or None.
         seen: What the client was given last, by kind of list.
+        facts: What else is known of it.
         quiet: Set while no request is in flight.
     """
 
@@ -78,7 +82,7 @@ class Session:
         self,
         handler: Handler,
         send: Callable[[bytes], None],
-        route: Callable[[bytes, Id | None], None] | None = None,
+        route: Callable[[bytes, Id | None, bool], None] | None = None,
     ) -> None:
         self._handler = handler
         self._send = send
@@ -93,6 +97,7 @@ class Session:
         self.version: str | None = None
         self.log_level: str | None = None
         self.seen: dict[str, bytes] = {}
+        self.facts = Facts()
         self.quiet = asyncio.Event()
         self.quiet.set()
         self._reading = asyncio.Event()
@@ -140,7 +145,7 @@ class Session:
         event = self._peer.receive(message)
         if self._peer.outbox:
             for line in self._peer.outbox:
-                self._emit(line, message.id if isinstance(message, Request | Malformed) else None)
+                self._emit(line, message.id if isinstance(message, Request | Malformed) else None, final=True)
             self._peer.outbox.clear()
         match event:
             case Called(id, method, params):
@@ -182,18 +187,22 @@ class Session:
             log.error("%s failed in callmux itself: %r", method, error, exc_info=error)
             broken = RpcError(jsonrpc.INTERNAL_ERROR, "callmux failed internally; see its log on stderr")
             line = self._peer.refuse(id, broken.encoded())
+        except asyncio.CancelledError:
+            if self._route is not None:
+                self._route(b"", id, True)
+            raise
         finally:
             # A client may use the id of a cancelled request again before that one has ended.
             if self._requests.get(id, (0,))[0] == number:
                 del self._requests[id]
                 if not self._requests:
                     self.quiet.set()
-        if line is not None:
-            self._emit(line, id)
+        if line is not None or self._route is not None:
+            self._emit(line or b"", id, final=True)
 
-    def _emit(self, line: bytes, about: Id | None) -> None:
+    def _emit(self, line: bytes, about: Id | None, final: bool = False) -> None:
         if self._route is not None:
-            self._route(line, about)
+            self._route(line, about, final)
         else:
             self._send(line)
 
@@ -264,6 +273,12 @@ class Session:
         if id in self._progress:
             given["progressToken"], progress = self._progress[id]
             progress(msgspec.json.encode(given))
+
+    def revive(self, capabilities: bytes, version: str) -> None:
+        """Goes on as a session whose handshake another process has done."""
+        self.capabilities = capabilities
+        self.version = version
+        self._peer.state = State.READY
 
     async def close(self) -> None:
         """Gives up every request in flight; nothing is answered any more."""

@@ -1,0 +1,246 @@
+"""Listener mode: one callmux for many clients over HTTP.
+
+Called by `callmux.cli.serve` where `--listen` stands in the arguments. Checks that it is safe to listen
+before anything is started, opens the port at once, and connects the servers meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from callmux.admin.probes import probe_routes
+from callmux.cli.signals import stop_signals
+from callmux.clock import Clock
+from callmux.config.model import Config
+from callmux.errors import CallmuxError, UsageError
+from callmux.host import Host, startup_failed
+from callmux.session.keyfile import session_key, state_dir
+from callmux.tasks import TaskSet, first_of
+from callmux.transport.http.app import App
+from callmux.transport.http.intake import BodyLimits, is_loopback
+from callmux.transport.http.listener import Listener
+from callmux.transport.http.serve import HttpServer, bind
+from callmux.transport.http.web_session import WebSession
+from callmux.watch import watch_config
+
+log = logging.getLogger("callmux")
+
+DRAIN_SECONDS = 10.0
+"""How long requests in flight may go on once we are told to stop."""
+
+
+class Options(msgspec.Struct, frozen=True):
+    """Where to listen.
+
+    Attributes:
+        port: 1 to 65535.
+        host: An address or name of this machine.
+        idle_exit_seconds: End after so long without a session; None for never.
+    """
+
+    port: int
+    host: str = "127.0.0.1"
+    idle_exit_seconds: int | None = None
+
+
+class BadPort(UsageError):
+    """A `--listen` that names no port: exit code 2, as scripts expect."""
+
+    exit_code = 2
+
+
+def take_options(args: list[str]) -> tuple[list[str], Options | None]:
+    """Takes `--listen`, `--host` and `--idle-exit` out of `args`.
+
+    Raises:
+        UsageError: They are no port, no host, or no number of seconds.
+    """
+    end = args.index("--") if "--" in args else len(args)
+    own, rest = list(args[:end]), args[end:]
+    if "--listen" not in own:
+        return args, None
+    port = _take(own, "--listen") or ""
+    if not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
+        raise BadPort("Error: --listen requires a valid port (1 to 65535)")
+    host = _take(own, "--host")
+    idle = _take(own, "--idle-exit")
+    if idle is not None and not re.fullmatch(r"[0-9]{1,9}", idle):
+        raise UsageError("--idle-exit must be a number of seconds")
+    return own + rest, Options(int(port), host or "127.0.0.1", int(idle) if idle is not None else None)
+
+
+def _take(words: list[str], flag: str) -> str | None:
+    if flag not in words:
+        return None
+    at = words.index(flag)
+    value = words[at + 1] if at + 1 < len(words) else None
+    del words[at : at + 2]
+    if value is None and flag != "--listen":
+        raise UsageError(f"Missing value for {flag}")
+    return value
+
+
+def check_posture(config: Config, host: str) -> None:
+    """Refuses to listen where that would not be safe, or where the configuration asks for a protection that
+    this version does not have.
+
+    Raises:
+        CallmuxError: It would not.
+    """
+    missing = [
+        name
+        for name, wanted in (
+            ("auth", config.auth is not None),
+            ("authorization", config.authorization is not None),
+            ("abuseControls", config.abuse_controls != type(config.abuse_controls)()),
+            ("auditLog", config.audit_log.enabled),
+            ("management", config.management.enabled),
+        )
+        if wanted
+    ]
+    if missing:
+        raise CallmuxError(
+            f"this version cannot enforce {', '.join(missing)} yet, so it does not listen with a "
+            "configuration that relies on it: remove it to listen on this machine only"
+        )
+    if is_loopback(host):
+        return
+    if not config.allow_insecure_remote_listener:
+        raise CallmuxError(
+            f'Refusing insecure remote listener on "{host}": everybody who reaches it could call every tool. '
+            "Listen on 127.0.0.1, or set allowInsecureRemoteListener if something else protects it"
+        )
+    log.warning('Warning: listening on "%s" without auth (allowInsecureRemoteListener)', host)
+
+
+async def listen(
+    options: Options,
+    path: Path | None,
+    load: Callable[[], Config],
+    env: dict[str, str],
+    show: Callable[[str, str], None],
+) -> int:
+    """Serves until it is told to stop. Gives the exit code."""
+    config = load()
+    check_posture(config, options.host)
+    try:
+        listening = bind(options.host, options.port)
+    except OSError as error:
+        raise CallmuxError(f"cannot listen on {options.host}:{options.port}: {error}") from None
+    host = Host(config, path.parent if path else Path.cwd(), env, show, single=False)
+    tasks = TaskSet("listener")
+    listener: Listener | None = None
+    try:
+        host.start(None)
+        if config.strict_startup:
+            await host.runtime.settled()
+            if down := host.runtime.failed():
+                raise startup_failed(down)
+        stopped = stop_signals()
+        listener = _listener(host, config, env)
+        server = HttpServer(App(listener, probe_routes(host, listener), is_loopback(options.host)), listening)
+        await server.start()
+        _banner(options)
+        if path is not None:
+            tasks.spawn(watch_config(path, host, lambda: _checked(load, options.host)))
+        tasks.spawn(listener.keep_sweeping())
+        idle = asyncio.Event()
+        if options.idle_exit_seconds is not None:
+            tasks.spawn(_watch_idle(listener, options.idle_exit_seconds, idle))
+        gc.collect()
+        gc.freeze()
+        await first_of(stopped, idle)
+        log.info("Stopping")
+        await server.stop_accepting()
+        await listener.drain(DRAIN_SECONDS)
+        await server.stop()
+        return 0
+    finally:
+        await tasks.cancel()
+        host.strict_failure.cancel()
+        listening.close()
+        await host.close()
+
+
+def _checked(load: Callable[[], Config], host: str) -> Config:
+    config = load()
+    check_posture(config, host)
+    return config
+
+
+def _listener(host: Host, config: Config, env: dict[str, str]) -> Listener:
+    listener = Listener(
+        config,
+        BodyLimits(config, host.targets_of),
+        host.dispatch,
+        _Sessions(host),
+        session_key(state_dir(env)),
+        Clock(),
+    )
+    host.configured = lambda new: listener.configure(new, BodyLimits(new, host.targets_of))
+    host.diagnostics = lambda: _diagnostics(listener)
+    return listener
+
+
+def _diagnostics(listener: Listener) -> dict[str, Any]:
+    sessions = []
+    for seat in sorted(listener.table, key=lambda seat: seat.id):
+        facts = seat.session.facts
+        shown: dict[str, Any] = {"id": seat.id[:24], "transport": seat.kind}
+        told = {
+            "cwd": facts.cwd,
+            "cwdSource": facts.cwd_source,
+            "clientKind": facts.client_kind,
+            "client": facts.client_name,
+        }
+        shown.update({key: value for key, value in told.items() if value is not None})
+        shown["clientRoots"] = b'"roots"' in seat.session.capabilities
+        shown["rootsAttempted"] = facts.roots_asked
+        sessions.append(shown)
+    return {"activeSessions": len(sessions), "sessions": sessions}
+
+
+class _Sessions:
+    """What the host hears of sessions."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def begun(self, seat: WebSession) -> None:
+        self._host.add(seat.session)
+
+    async def ended(self, seat: WebSession) -> None:
+        await self._host.remove(seat.session)
+
+
+async def _watch_idle(listener: Listener, seconds: int, idle: asyncio.Event) -> None:
+    quiet_since = listener.now()
+    while listener.now() - quiet_since < seconds:
+        await asyncio.sleep(max(min(seconds / 4, 5.0), 0.1))
+        if any(True for _ in listener.table):
+            quiet_since = listener.now()
+    log.info("No session for %d s", seconds)
+    idle.set()
+
+
+def _banner(options: Options) -> None:
+    where = f"[{options.host}]" if ":" in options.host else options.host
+    base = f"http://{where}:{options.port}"
+    lines: Sequence[str] = (
+        f"Listening on {base}",
+        f"  Streamable HTTP: {base}/mcp",
+        f"  HTTP+SSE:        {base}/sse",
+        f"  Health:          {base}/health, {base}/ready",
+    )
+    for line in lines:
+        log.info("%s", line)
+    sys.stderr.flush()

@@ -1,0 +1,65 @@
+"""Session ids that outlive the process that gave them: they carry what a new one needs to go on. Pure.
+
+Called by `callmux.session.table`. An id is a payload (what the client declared, and when) and a MAC over it,
+so that nobody can invent one; it holds no secret. The key comes from `callmux.session.keyfile`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import zlib
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+
+import msgspec
+
+MAX_LENGTH = 6000
+"""Characters of the longest id: some servers and proxies refuse headers above 8 KB."""
+MAX_AGE_SECONDS = 7 * 24 * 3600.0
+_MAC_BYTES = 16
+
+
+class Ticket(msgspec.Struct, frozen=True, array_like=True):
+    """What a session is, apart from what it does.
+
+    Attributes:
+        nonce: Tells two sessions of the same client apart.
+        issued: Seconds since 1970.
+        version: The MCP revision agreed on.
+        capabilities: What the client declared, as JSON.
+    """
+
+    nonce: str
+    issued: float
+    version: str
+    capabilities: str
+
+
+def seal(ticket: Ticket, key: bytes) -> str:
+    """The session id for a ticket; only its nonce where it would be too long to carry."""
+    body = zlib.compress(msgspec.json.encode(ticket))
+    text = _encode(body + _mac(body, key))
+    return text if len(text) <= MAX_LENGTH else ticket.nonce
+
+
+def unseal(id: str, key: bytes, now: float) -> Ticket | None:
+    """The ticket in a session id; None where it is none of ours, or too old."""
+    if len(id) > MAX_LENGTH:
+        return None
+    try:
+        raw = urlsafe_b64decode(id + "=" * (-len(id) % 4))
+        body, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
+        if not hmac.compare_digest(mac, _mac(body, key)):
+            return None
+        ticket = msgspec.json.decode(zlib.decompress(body), type=Ticket)
+    except (ValueError, zlib.error, msgspec.MsgspecError):
+        return None
+    return ticket if now - ticket.issued <= MAX_AGE_SECONDS else None
+
+
+def _mac(body: bytes, key: bytes) -> bytes:
+    return hmac.new(key, body, hashlib.sha256).digest()[:_MAC_BYTES]
+
+
+def _encode(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -1,0 +1,1 @@
+"""Clients over HTTP: Streamable HTTP at /mcp, the older HTTP+SSE at /sse and /messages."""

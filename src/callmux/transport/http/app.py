@@ -1,0 +1,68 @@
+"""The ASGI application: a request id, the guards, then the route.
+
+Called by uvicorn, which `callmux.transport.http.serve` runs. Whatever goes wrong with a request is answered
+to that request and ends nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from callmux.protocol.jsonrpc import INTERNAL_ERROR
+from callmux.transport.http.exchange import Exchange, Receive, Refusal, Route, Scope, Send
+from callmux.transport.http.intake import ClientLeft, check_origin, request_id
+from callmux.transport.http.listener import Listener
+from callmux.transport.http.mcp import serve_mcp
+from callmux.transport.http.sse import serve_message, serve_stream
+
+log = logging.getLogger(__name__)
+
+
+class App:
+    """The application.
+
+    Args:
+        listener: Sessions and limits.
+        routes: Further answers to GET requests, by path.
+        loopback: We listen on this machine only.
+    """
+
+    def __init__(self, listener: Listener, routes: Mapping[str, Route], loopback: bool) -> None:
+        self._listener = listener
+        self._routes = routes
+        self._loopback = loopback
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        given = next((v for k, v in scope["headers"] if k == b"x-request-id"), None)
+        id = request_id(given.decode("latin-1") if given is not None else None)
+        exchange = Exchange(scope, receive, send, id)
+        try:
+            check_origin(exchange, self._loopback)
+            await self._route(exchange)
+        except Refusal as refusal:
+            if not exchange.started:
+                await exchange.refuse(refusal)
+        except ClientLeft:
+            return
+        except Exception as error:
+            log.error(
+                "%s %s failed in callmux itself: %r", exchange.method, exchange.path, error, exc_info=error
+            )
+            if not exchange.started:
+                await exchange.refuse(Refusal(500, "Internal server error", INTERNAL_ERROR))
+
+    async def _route(self, exchange: Exchange) -> None:
+        path, method = exchange.path, exchange.method
+        if path == "/mcp":
+            await serve_mcp(exchange, self._listener)
+        elif path == "/sse" and method == "GET":
+            await serve_stream(exchange, self._listener)
+        elif path == "/messages" and method == "POST":
+            await serve_message(exchange, self._listener)
+        elif method == "GET" and (route := self._routes.get(path)) is not None:
+            await route(exchange)
+        else:
+            raise Refusal(404, "Not found")

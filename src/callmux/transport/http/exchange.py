@@ -1,0 +1,121 @@
+"""One HTTP request and its answer, over raw ASGI: headers by name, answers in one piece, refusals in one
+form.
+
+Called by everything in `callmux.transport.http` and by the routes of `callmux.admin`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, TypeAlias
+from urllib.parse import parse_qs
+
+import msgspec
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Route: TypeAlias = Callable[["Exchange"], Awaitable[None]]
+
+EVENT_STREAM = "text/event-stream"
+JSON = "application/json"
+
+
+class Exchange:
+    """One request.
+
+    Args:
+        scope, receive, send: As ASGI gives them.
+        request_id: Goes into every answer as `x-request-id`.
+
+    Attributes:
+        method: The HTTP method.
+        path: The path, percent-decoded.
+        headers: The request's headers by lower-case name; of several of one name the last.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.request_id = request_id
+        self.headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        self.receive = receive
+        self._query: bytes = scope.get("query_string", b"")
+        self._send = send
+        self.started = False
+
+    def query(self, name: str) -> str | None:
+        """The first value of a query parameter."""
+        values = parse_qs(self._query.decode("latin-1")).get(name)
+        return values[0] if values else None
+
+    def accepts(self, kind: str) -> bool:
+        """Whether the `Accept` header takes answers of this media type."""
+        accept = self.headers.get("accept", "")
+        family = kind.partition("/")[0] + "/*"
+        return any(part.partition(";")[0].strip() in (kind, family, "*/*") for part in accept.split(","))
+
+    async def start(self, status: int, headers: Mapping[str, str]) -> None:
+        """Sends the head."""
+        self.started = True
+        pairs = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()]
+        pairs.append((b"x-request-id", self.request_id.encode("latin-1")))
+        await self._send({"type": "http.response.start", "status": status, "headers": pairs})
+
+    async def write(self, body: bytes, *, more: bool) -> None:
+        """Sends a part of the body."""
+        await self._send({"type": "http.response.body", "body": body, "more_body": more})
+
+    async def answer(
+        self, status: int, body: bytes = b"", kind: str = JSON, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Sends a whole answer."""
+        head = {"content-length": str(len(body)), **(headers or {})}
+        if body:
+            head["content-type"] = kind
+        await self.start(status, head)
+        await self.write(body, more=False)
+
+    async def answer_json(self, status: int, value: object, headers: Mapping[str, str] | None = None) -> None:
+        """Sends a JSON value."""
+        await self.answer(status, msgspec.json.encode(value), headers=headers)
+
+    async def refuse(self, refusal: Refusal) -> None:
+        """Sends what a refusal says."""
+        if refusal.rpc_code is None:
+            body: dict[str, Any] = {"error": refusal.message, "requestId": self.request_id}
+        else:
+            error = {
+                "code": refusal.rpc_code,
+                "message": refusal.message,
+                "data": {"requestId": self.request_id},
+            }
+            body = {"jsonrpc": "2.0", "error": error, "id": refusal.rpc_id}
+        await self.answer_json(refusal.status, body, refusal.headers)
+
+
+class Refusal(Exception):
+    """A request that is answered with an HTTP error.
+
+    Args:
+        status: The HTTP status.
+        message: What is wrong and what to do.
+        rpc_code: The JSON-RPC error code, where the body is a JSON-RPC error.
+        rpc_id: The id of the message it answers.
+        headers: Further headers.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        rpc_code: int | None = None,
+        rpc_id: int | str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.rpc_code = rpc_code
+        self.rpc_id = rpc_id
+        self.headers = headers

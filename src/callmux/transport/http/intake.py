@@ -1,0 +1,154 @@
+"""What may come in at all: whose page is asking, and how large a body is read.
+
+Called by `callmux.transport.http.app` and its endpoints, before anything is parsed. Limits:
+docs/configuration.md, `requestBodyMaxBytes`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import uuid
+from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
+
+from callmux.config.model import Config
+from callmux.transport.http.exchange import Exchange, Refusal
+
+OVERRIDE = "x-callmux-max-body-bytes"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+def request_id(given: str | None) -> str:
+    """The caller's id where it is a sane one, else a new one."""
+    return given if given is not None and _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address means this machine."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def check_origin(exchange: Exchange, loopback: bool) -> None:
+    """Refuses what a web page may have sent (MCP 2025-11-25, basic/transports, "Security Warning").
+
+    Args:
+        loopback: We listen on this machine only, so every honest caller says so in its `Host`.
+
+    Raises:
+        Refusal: 403.
+    """
+    host = _host_of(exchange.headers.get("host", ""))
+    if loopback and (host is None or not is_loopback(host)):
+        raise Refusal(403, "the Host header must name this machine: localhost or 127.0.0.1")
+    origin = exchange.headers.get("origin")
+    if origin is None:
+        return
+    from_page = _host_of(urlsplit(origin).netloc) if "://" in origin else None
+    if from_page is None or (from_page != host and not (is_loopback(from_page) and loopback)):
+        raise Refusal(403, "requests of web pages of another origin are refused")
+
+
+def _host_of(netloc: str) -> str | None:
+    """The host in `host:port`; None where there is none, or where it is nonsense."""
+    try:
+        return urlsplit(f"//{netloc}").hostname
+    except ValueError:
+        return None
+
+
+class BodyLimits:
+    """How large bodies may be, for one configuration. 0 means any size.
+
+    Args:
+        config: The configuration.
+        targets: Gives the servers that a parsed `tools/call` goes to.
+    """
+
+    def __init__(self, config: Config, targets: Callable[[bytes], Sequence[str]]) -> None:
+        self._global = config.request_body_max_bytes
+        self._allow_override = config.allow_request_body_max_override
+        self._servers = {
+            name: server.request_body_max_bytes
+            for name, server in config.servers.items()
+            if server.request_body_max_bytes is not None
+        }
+        self._targets = targets
+        limits = [self._global, *self._servers.values()]
+        self._most = 0 if 0 in limits else max(limits)
+
+    async def read(self, exchange: Exchange) -> bytes:
+        """The body.
+
+        Raises:
+            Refusal: It is too large, or its limit is none.
+            ClientLeft: The client left before it was complete.
+        """
+        override = self._override(exchange)
+        most = self._most if override is None else override
+        body = await read_body(exchange, most)
+        if override is None and self._servers and len(body) > min(self._finite(), default=0):
+            limit = self._limit_of(body)
+            if limit and len(body) > limit:
+                raise too_large(limit)
+        elif override is None and self._global and len(body) > self._global:
+            raise too_large(self._global)
+        return body
+
+    def _finite(self) -> list[int]:
+        return [limit for limit in (self._global, *self._servers.values()) if limit]
+
+    def _limit_of(self, body: bytes) -> int:
+        """The smallest limit among the servers the request goes to; the global one where it goes to none."""
+        named = [self._servers.get(server, self._global) for server in self._targets(body)]
+        finite = [limit for limit in named if limit]
+        return min(finite) if finite else (0 if named else self._global)
+
+    def _override(self, exchange: Exchange) -> int | None:
+        text = exchange.headers.get(OVERRIDE)
+        if text is None:
+            return None
+        if not self._allow_override:
+            raise Refusal(400, f"{OVERRIDE} is not allowed by configuration (allowRequestBodyMaxOverride)")
+        if not re.fullmatch(r"[0-9]{1,15}", text.strip()):
+            raise Refusal(400, f"{OVERRIDE} must be a non-negative integer")
+        return int(text)
+
+
+class ClientLeft(Exception):
+    """The client closed the connection before its request was complete."""
+
+
+def too_large(limit: int) -> Refusal:
+    return Refusal(413, f"Payload too large: at most {limit} bytes")
+
+
+async def read_body(exchange: Exchange, most: int) -> bytes:
+    """The whole body, of at most `most` bytes (0: any).
+
+    Raises:
+        Refusal: It is larger.
+        ClientLeft: The client left before it was complete.
+    """
+    length = exchange.headers.get("content-length", "")
+    if most and length.isdigit() and int(length) > most:
+        raise too_large(most)
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        event = await exchange.receive()
+        if event["type"] == "http.disconnect":
+            raise ClientLeft
+        part: bytes = event.get("body", b"")
+        if part:
+            parts.append(part)
+            size += len(part)
+            if most and size > most:
+                raise too_large(most)
+        if not event.get("more_body", False):
+            return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -1,0 +1,168 @@
+"""What the endpoints share: the sessions, the limits, and how a client gets a session.
+
+Made by `callmux.cli.listen`; used by `/mcp` and the older transport. The limits belong to the configuration
+and are replaced with it; the sessions stay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os.path
+from typing import Protocol
+
+import msgspec
+from msgspec import Raw
+
+from callmux.clock import Clock
+from callmux.config.model import Config
+from callmux.protocol import versions
+from callmux.session.facts import canonical
+from callmux.session.session import Handler
+from callmux.session.table import SessionTable
+from callmux.transport.http.exchange import Exchange, Refusal
+from callmux.transport.http.intake import BodyLimits
+from callmux.transport.http.web_session import WebSession
+
+CWD_HEADER = "x-callmux-cwd"
+KIND_HEADER = "x-callmux-client"
+KINDS = ("stdio-bridge", "cli")
+
+
+class Sessions(Protocol):
+    """Hears of sessions. Implemented by `callmux.cli.listen` over the host."""
+
+    def begun(self, seat: WebSession) -> None:
+        """A session begins."""
+
+    async def ended(self, seat: WebSession) -> None:
+        """A session is over."""
+
+
+class _Greeting(msgspec.Struct, rename="camel"):
+    protocol_version: str | None = None
+    capabilities: dict[str, Raw] = {}
+
+
+class Listener:
+    """The shared state of one listener.
+
+    Args:
+        config: The configuration; replaced by `configure`.
+        limits: Its body limits.
+        handler: What sessions' requests lead to.
+        sessions: Hears of sessions that begin and end.
+        key: Seals session ids.
+        clock: Time.
+
+    Attributes:
+        table: The sessions.
+        limits: The body limits in force.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        limits: BodyLimits,
+        handler: Handler,
+        sessions: Sessions,
+        key: bytes,
+        clock: Clock,
+    ) -> None:
+        self._handler = handler
+        self._sessions = sessions
+        self._clock = clock
+        self.table: SessionTable[WebSession] = SessionTable(clock, key, self._end)
+        self.configure(config, limits)
+
+    def configure(self, config: Config, limits: BodyLimits) -> None:
+        """A configuration takes effect."""
+        self._config = config
+        self.limits = limits
+        names = {h for s in config.servers.values() for h in getattr(s, "forward_headers", ())}
+        self._forwarded = frozenset(names)
+
+    def now(self) -> float:
+        """The monotonic clock."""
+        return self._clock.monotonic()
+
+    async def admit(self, exchange: Exchange, params: Raw | None) -> WebSession:
+        """A new session for a client that greets.
+
+        Raises:
+            Refusal: There is no room.
+        """
+        try:
+            asked = msgspec.json.decode(params if params is not None else b"{}", type=_Greeting)
+        except msgspec.MsgspecError as error:
+            raise Refusal(400, f"initialize: {error}", -32602) from None
+        capabilities = canonical(asked.capabilities)
+        id = self.table.new_id(versions.agree(asked.protocol_version), capabilities)
+        return await self.begin(id, "streamable-http")
+
+    async def begin(self, id: str, kind: str) -> WebSession:
+        """A new session of this id.
+
+        Raises:
+            Refusal: There is no room.
+        """
+        await self.sweep()
+        if not await self.table.make_room(self._config.listener_max_sessions):
+            message = "Listener session capacity reached; retry after a session has ended"
+            raise Refusal(503, message, None if kind == "sse" else -32002, headers={"Retry-After": "1"})
+        seat = WebSession(id, self._handler, kind, self.now())
+        self.table.add(seat)
+        self._sessions.begun(seat)
+        return seat
+
+    def seat(self, id: str) -> WebSession | None:
+        """The session of that id: one of ours, or one that the process before us began."""
+        seat = self.table.get(id)
+        if seat is None and (ticket := self.table.recall(id)) is not None:
+            seat = WebSession(id, self._handler, "streamable-http", self.now())
+            seat.session.revive(ticket.capabilities.encode(), ticket.version)
+            self.table.add(seat)
+            self._sessions.begun(seat)
+        return seat
+
+    def note(self, seat: WebSession, exchange: Exchange) -> None:
+        """Takes what a request's headers say of its session."""
+        seat.seen_at = self.now()
+        facts = seat.session.facts
+        cwd = exchange.headers.get(CWD_HEADER, "").strip()
+        if cwd and os.path.isabs(cwd):
+            facts.cwd, facts.cwd_source = cwd, "header"
+        kind = exchange.headers.get(KIND_HEADER)
+        if kind in KINDS:
+            facts.client_kind = kind
+        if self._forwarded:
+            # Those of this request and no other: a later request without the credential must not use it.
+            facts.headers = {k: v for k, v in exchange.headers.items() if k in self._forwarded}
+
+    async def sweep(self) -> None:
+        """Ends sessions that have been idle for too long."""
+        await self.table.sweep(self._config.listener_session_inactivity_ttl_seconds)
+
+    async def keep_sweeping(self) -> None:
+        """Sweeps for as long as it runs."""
+        while True:
+            ttl = self._config.listener_session_inactivity_ttl_seconds
+            await asyncio.sleep(min(max(ttl / 2, 1.0), 60.0))
+            await self.sweep()
+
+    async def drain(self, seconds: float) -> None:
+        """Lets every request in flight finish, at most `seconds`; then ends every stream. The sessions are
+        not
+        over: another process can take them up."""
+        for seat in self.table:
+            seat.own.finish()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                for seat in self.table:
+                    await seat.session.quiet.wait()
+        for seat in self.table:
+            seat.end()
+
+    async def _end(self, seat: WebSession) -> None:
+        seat.end()
+        await self._sessions.ended(seat)

@@ -1,0 +1,190 @@
+"""The `/mcp` endpoint: Streamable HTTP (MCP 2025-11-25, basic/transports).
+
+Called by `callmux.transport.http.app`. A request is answered as JSON where its answer is all there is and
+comes soon; where something comes before it, or it takes longer, as an event stream that can be resumed. A
+client that loses its connection loses nothing: the request goes on, and what it brings is kept for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from callmux.protocol import jsonrpc, versions
+from callmux.protocol.jsonrpc import Batch, Malformed, Message, Request
+from callmux.protocol.sse import event
+from callmux.tasks import at_once
+from callmux.transport.http.exchange import EVENT_STREAM, JSON, Exchange, Refusal
+from callmux.transport.http.listener import Listener
+from callmux.transport.http.streams import Stream
+from callmux.transport.http.web_session import WebSession
+
+SESSION = "mcp-session-id"
+VERSION = "mcp-protocol-version"
+
+PATIENCE_SECONDS = 2.0
+"""How long an answer may take before the client gets an event stream it can resume."""
+KEEPALIVE_SECONDS = 15.0
+PRIMED_SINCE = "2025-11-25"
+"""Older clients may fail on an event without data."""
+
+_STREAM_HEAD = {
+    "content-type": EVENT_STREAM,
+    "cache-control": "no-cache, no-transform",
+    "x-accel-buffering": "no",
+}
+_NOT_FOUND = "Unknown session: it has ended. Re-initialize to begin a new one"
+
+
+async def serve_mcp(exchange: Exchange, listener: Listener) -> None:
+    """Answers one request.
+
+    Raises:
+        Refusal: It is refused.
+    """
+    if exchange.method == "POST":
+        await _post(exchange, listener)
+    elif exchange.method == "GET":
+        await _get(exchange, listener)
+    elif exchange.method == "DELETE":
+        await _delete(exchange, listener)
+    else:
+        _seat(exchange, listener, None)
+        raise Refusal(405, "Method not allowed", -32000, headers={"Allow": "GET, POST, DELETE"})
+
+
+async def _post(exchange: Exchange, listener: Listener) -> None:
+    body = await listener.limits.read(exchange)
+    if exchange.headers.get("content-type", "").partition(";")[0].strip() != JSON:
+        raise Refusal(415, "Content-Type must be application/json", -32000)
+    if not (exchange.accepts(JSON) or exchange.accepts(EVENT_STREAM)):
+        raise Refusal(406, "Accept must include application/json or text/event-stream", -32000)
+    message = jsonrpc.parse(body)
+    if isinstance(message, Malformed) and message.code == jsonrpc.PARSE_ERROR:
+        raise Refusal(400, f"Parse error: {message.message}", jsonrpc.PARSE_ERROR)
+    id = message.id if isinstance(message, Request) else None
+    if isinstance(message, Request) and message.method == "initialize" and SESSION not in exchange.headers:
+        seat = await listener.admit(exchange, message.params)
+    else:
+        seat = _seat(exchange, listener, id)
+        if isinstance(message, Request) and message.method == "initialize":
+            raise Refusal(400, "Invalid request: the session is initialized already", -32600, id)
+    listener.note(seat, exchange)
+    seat.active += 1
+    try:
+        await _answer(exchange, seat, message)
+    finally:
+        seat.active -= 1
+        seat.seen_at = listener.now()
+
+
+async def _answer(exchange: Exchange, seat: WebSession, message: Message) -> None:
+    requests = _requests(message)
+    if not requests:
+        if isinstance(message, Malformed):
+            raise Refusal(400, message.message, jsonrpc.PARSE_ERROR, message.id)
+        seat.session.receive(message)
+        await exchange.answer(202)
+        return
+    stream = seat.open_stream(requests[0].id)
+    for other in requests[1:]:
+        seat.share_stream(other.id, stream)
+    seat.session.receive(message)
+    if not exchange.accepts(EVENT_STREAM):
+        # It takes nothing but the answer: what belongs to the request besides has no way to it.
+        answer = await stream.answer()
+        await exchange.answer(202 if answer is None else 200, answer or b"", headers={SESSION: seat.id})
+        return
+    if len(requests) == 1 and exchange.accepts(JSON):
+        await stream.wait(PATIENCE_SECONDS)
+        if (only := stream.only()) is not None:
+            await exchange.answer(200, only, headers={SESSION: seat.id})
+            return
+    await _stream(exchange, seat, stream, 0, primed=(seat.session.version or "") >= PRIMED_SINCE)
+
+
+def _requests(message: Message) -> list[Request]:
+    parts = message.messages if isinstance(message, Batch) else [message]
+    return [part for part in parts if isinstance(part, Request)]
+
+
+async def _get(exchange: Exchange, listener: Listener) -> None:
+    seat = _seat(exchange, listener, None)
+    if not exchange.accepts(EVENT_STREAM):
+        raise Refusal(406, "Accept must include text/event-stream", -32000)
+    listener.note(seat, exchange)
+    found = seat.find(exchange.headers["last-event-id"]) if "last-event-id" in exchange.headers else None
+    stream, number = found if found is not None else (seat.own, seat.own_read)
+    seat.active += 1
+    try:
+        await _stream(exchange, seat, stream, number, primed=False)
+    finally:
+        seat.active -= 1
+        seat.seen_at = listener.now()
+
+
+async def _delete(exchange: Exchange, listener: Listener) -> None:
+    seat = _seat(exchange, listener, None)
+    await listener.table.remove(seat.id)
+    await exchange.answer(200)
+
+
+def _seat(exchange: Exchange, listener: Listener, id: int | str | None) -> WebSession:
+    """The session that the request names.
+
+    Raises:
+        Refusal: It names none, or one that is over.
+    """
+    given = exchange.headers.get(SESSION)
+    if given is None:
+        raise Refusal(400, "No valid session: initialize first, then send its Mcp-Session-Id", -32000, id)
+    seat = listener.seat(given)
+    if seat is None:
+        raise Refusal(404, _NOT_FOUND, -32001, id)
+    if seat.kind != "streamable-http":
+        raise Refusal(400, "Session uses different transport", -32000, id)
+    version = exchange.headers.get(VERSION)
+    if version is not None and not versions.is_supported(version):
+        supported = ", ".join(versions.LEGACY)
+        raise Refusal(400, f"Unsupported protocol version {version}: use one of {supported}", -32000, id)
+    return seat
+
+
+async def _stream(exchange: Exchange, seat: WebSession, stream: Stream, number: int, *, primed: bool) -> None:
+    """Sends the events of `stream` after `number` until it ends, the client leaves, or another takes over."""
+    reader = stream.take_over()
+    seat.keep(stream)
+    await exchange.start(200, {**_STREAM_HEAD, SESSION: seat.id})
+    # Headers go out with the first part of the body: an empty comment opens the stream at once.
+    opening = b"id: %b\ndata: \n\n" % stream.event_id(0).encode() if primed else b": open\n\n"
+    await exchange.write(opening, more=True)
+    gone = at_once(_departure(exchange))
+    try:
+        while not gone.done():
+            news = at_once(stream.after(number, reader, KEEPALIVE_SECONDS))
+            await asyncio.wait({gone, news}, return_when=asyncio.FIRST_COMPLETED)
+            if not news.done():
+                news.cancel()
+                return
+            events = news.result()
+            if events is None:
+                break
+            if not events:
+                await exchange.write(b": alive\n\n", more=True)
+                continue
+            parts = [event(data, id=stream.event_id(n)) for n, data in events]
+            number = events[-1][0]
+            await exchange.write(b"".join(parts), more=True)
+            if stream is seat.own:
+                seat.own_read = number
+        await exchange.write(b"", more=False)
+    finally:
+        gone.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await gone
+
+
+async def _departure(exchange: Exchange) -> None:
+    """Ends when the client has closed the connection."""
+    while (await exchange.receive())["type"] != "http.disconnect":
+        continue

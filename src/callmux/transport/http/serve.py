@@ -1,0 +1,129 @@
+"""Runs the HTTP application: binds, serves, stops without losing a request.
+
+Called by `callmux.cli.listen`. The server is uvicorn; its protocol is narrowed here so that a client can
+neither send endless headers nor take forever to send them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from callmux.tasks import at_once
+from callmux.transport.http.app import App
+
+MAX_HEADER_BYTES = 64 * 1024
+HEADER_SECONDS = 20.0
+KEEP_ALIVE_SECONDS = 75
+BACKLOG = 2048
+
+
+class NarrowProtocol(HttpToolsProtocol):
+    """HTTP/1.1 with bounds on what stands before a body."""
+
+    _header_bytes = 0
+    _header_timer: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        # Counted from the first byte of a request to the end of its headers.
+        if self._header_timer is None and self._header_bytes == 0:
+            self._header_timer = self.loop.call_later(HEADER_SECONDS, self._too_slow)
+        self._header_bytes += len(data)
+        super().data_received(data)
+        if self._header_bytes > MAX_HEADER_BYTES and self._header_timer is not None:
+            self._refuse(b"431 Request Header Fields Too Large")
+
+    def on_headers_complete(self) -> None:
+        self._settle()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._header_bytes = 0
+        super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._settle()
+        super().connection_lost(exc)
+
+    def _settle(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
+
+    def _too_slow(self) -> None:
+        self._refuse(b"408 Request Timeout")
+
+    def _refuse(self, status: bytes) -> None:
+        self._settle()
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 %b\r\nconnection: close\r\ncontent-length: 0\r\n\r\n" % status)
+            self.transport.close()
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        OSError: The address is not ours, or taken.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(BACKLOG)
+        listening.setblocking(False)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+class HttpServer:
+    """One listening socket and who answers on it.
+
+    Args:
+        app: The application.
+        listening: The socket.
+    """
+
+    def __init__(self, app: App, listening: socket.socket) -> None:
+        config = uvicorn.Config(
+            app,
+            http=NarrowProtocol,
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            access_log=False,
+            log_config=None,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=1,
+        )
+        config.load()
+        self._server = uvicorn.Server(config)
+        self._server.lifespan = config.lifespan_class(config)
+        self._listening = listening
+        self._loop_task: asyncio.Task[Any] | None = None
+
+    async def start(self) -> None:
+        """Begins to serve."""
+        await self._server.startup(sockets=[self._listening])
+        self._loop_task = at_once(self._server.main_loop())
+
+    async def stop_accepting(self) -> None:
+        """New connections go to whoever else holds the socket, or nowhere; old ones go on."""
+        for server in self._server.servers:
+            server.close()
+
+    async def stop(self) -> None:
+        """Ends what is left, within a second or two."""
+        self._server.should_exit = True
+        if self._loop_task is not None:
+            await self._loop_task
+        await self._server.shutdown(sockets=[self._listening])

@@ -1,0 +1,82 @@
+"""The older transport, HTTP+SSE (MCP 2024-11-05): a stream at `/sse`, POSTs to `/messages`.
+
+Called by `callmux.transport.http.app`. The session lives as long as its stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+
+from callmux.protocol import jsonrpc
+from callmux.protocol.jsonrpc import Malformed
+from callmux.protocol.sse import event
+from callmux.tasks import at_once
+from callmux.transport.http.exchange import EVENT_STREAM, Exchange, Refusal
+from callmux.transport.http.listener import Listener
+
+KEEPALIVE_SECONDS = 15.0
+
+
+async def serve_stream(exchange: Exchange, listener: Listener) -> None:
+    """Answers `GET /sse`.
+
+    Raises:
+        Refusal: There is no room.
+    """
+    seat = await listener.begin(str(uuid.uuid4()), "sse")
+    listener.note(seat, exchange)
+    seat.active += 1
+    gone = at_once(_departure(exchange))
+    try:
+        head = {"content-type": EVENT_STREAM, "cache-control": "no-cache, no-transform"}
+        await exchange.start(200, head)
+        address = f"/messages?sessionId={seat.id}"
+        await exchange.write(event(address.encode(), name="endpoint"), more=True)
+        reader, number = seat.own.take_over(), 0
+        while not gone.done():
+            news = at_once(seat.own.after(number, reader, KEEPALIVE_SECONDS))
+            await asyncio.wait({gone, news}, return_when=asyncio.FIRST_COMPLETED)
+            if not news.done():
+                news.cancel()
+                break
+            events = news.result()
+            if events is None:
+                break
+            number = events[-1][0] if events else number
+            part = b"".join(event(data) for _, data in events) if events else b": alive\n\n"
+            await exchange.write(part, more=True)
+        await exchange.write(b"", more=False)
+    finally:
+        gone.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await gone
+        await listener.table.remove(seat.id)
+
+
+async def serve_message(exchange: Exchange, listener: Listener) -> None:
+    """Answers `POST /messages`.
+
+    Raises:
+        Refusal: It names no session, or is no message.
+    """
+    body = await listener.limits.read(exchange)
+    id = exchange.query("sessionId")
+    if id is None:
+        raise Refusal(400, "Missing sessionId")
+    seat = listener.table.get(id)
+    if seat is None or seat.kind != "sse":
+        raise Refusal(400, "Invalid session")
+    message = jsonrpc.parse(body)
+    if isinstance(message, Malformed):
+        raise Refusal(400, f"Invalid JSON body: {message.message}")
+    listener.note(seat, exchange)
+    await exchange.answer(202, b"Accepted", kind="text/plain")
+    seat.session.receive(message)
+
+
+async def _departure(exchange: Exchange) -> None:
+    """Ends when the client has closed the connection."""
+    while (await exchange.receive())["type"] != "http.disconnect":
+        continue
