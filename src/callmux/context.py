@@ -67,14 +67,17 @@ class CallContext(msgspec.Struct, frozen=True, kw_only=True):
         session_cwd: The directory of the client's session, where one is known.
         owner: Whom kept results belong to: the principal and credentials of the client; empty where there is
             only one user, who may read everything.
-        credentials: Names the credentials that go to the servers with its calls; empty for callmux's own. Only
-            calls of one such scope share results.
+        credentials: Names the credentials that go to the servers with its calls; empty for callmux's own.
+            Only calls of one such scope share results.
         progress: Takes the call's progress in place of the client, where several callers share the call.
+        remote: The caller may be somebody else than the user of this machine (a client of a listener): files
+            are read for it only inside the configured roots.
     """
 
     client: ClientPort
     progress_token: Raw | None = None
     session_cwd: str | None = None
+    remote: bool = False
     owner: str = ""
     credentials: str = ""
     progress: Callable[[Raw], None] | None = None

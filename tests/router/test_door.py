@@ -13,6 +13,7 @@ from callmux.config.check import check_document
 from callmux.errors import CallmuxError, ToolNotFound
 from callmux.plan import PlannedCall, ToolCall
 from callmux.protocol.shapes import Result, Tool
+from callmux.rings.preparing import Preparing
 from callmux.router.budget import Budgets
 from callmux.router.door import Door
 from callmux.upstream.catalogue import Catalogue, ServerTools
@@ -40,7 +41,7 @@ class House:
         config = check_document(
             {"servers": {"a": {"command": "x", "callTimeoutMs": 2000}, "b": {"command": "x"}}}
         ).config
-        self.door = Door(self.servers, self.catalogue, Budgets(config), self.ring, loop_clock())
+        self.door = Door(self.servers, self.catalogue, Budgets(config), Preparing(), self.ring, loop_clock())
 
     def catalogue(self) -> Catalogue:
         """Only what has settled is known."""

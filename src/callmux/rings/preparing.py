@@ -1,6 +1,7 @@
-"""The arguments a tool gets: what the caller wrote, shaped to the tool's input schema. A call stage.
+"""The arguments a tool gets: references resolved, then shaped to the tool's input schema. A call stage.
 
-Calls `callmux.rings.coercion`. The bytes go on as they came unless something had to be changed.
+Calls `callmux.rings.references` and `callmux.rings.coercion`. The bytes go on as they came unless something
+had to be changed. `prepare` is the whole of it, for the ring and for previews alike.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from callmux.context import CallContext
 from callmux.plan import PlannedCall
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings.coercion import Shaper, compile_shaping
+from callmux.rings.references.recognition import may_refer
+from callmux.rings.references.resolving import References
 from callmux.rings.stage import Proceed
 
 MOST_SHAPERS = 20_000
@@ -18,20 +21,37 @@ MOST_SHAPERS = 20_000
 
 
 class Preparing:
-    """Call stage: shapes the arguments."""
+    """Call stage: resolves references and shapes the arguments.
 
-    def __init__(self) -> None:
+    Args:
+        references: Resolves references.
+    """
+
+    def __init__(self, references: References | None = None) -> None:
+        self._references = references or References()
         self._shapers: dict[Tool, Shaper | None] = {}
 
     async def __call__(self, call: PlannedCall, context: CallContext, proceed: Proceed) -> Result:
-        if call.tool is not None and call.arguments is not None:
+        if call.arguments is not None:
+            call = await self.prepare(call, context)
+        return await proceed(call, context)
+
+    async def prepare(self, call: PlannedCall, context: CallContext) -> PlannedCall:
+        """The call as it would be sent; the same object where nothing had to change.
+
+        Raises:
+            ArgumentResolutionFailed: A reference does not work.
+        """
+        if call.arguments is None:
+            return call
+        before = arguments = bytes(call.arguments)
+        if may_refer(arguments):
+            arguments = await self._references.resolve(call, arguments, context)
+        if call.tool is not None:
             shaper = self._shaper(call.tool)
             if shaper is not None:
-                before = bytes(call.arguments)
-                after = shaper(before)
-                if after is not before:
-                    call = call.with_arguments(Raw(after))
-        return await proceed(call, context)
+                arguments = shaper(arguments)
+        return call if arguments is before else call.with_arguments(Raw(arguments))
 
     def _shaper(self, tool: Tool) -> Shaper | None:
         try:
