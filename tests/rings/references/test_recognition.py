@@ -256,8 +256,7 @@ def test_any_arguments_give_a_template_or_a_reason(arguments: dict[str, Any], es
     raw = json.dumps(arguments, ensure_ascii=escaped).encode()
     try:
         found = seen(raw)
-    except Malformed as problem:
-        assert str(problem).startswith("arguments")
+    except Malformed:
         return
     wanted = expected(arguments)
     assert found == (None if wanted == arguments and found is None else wanted)

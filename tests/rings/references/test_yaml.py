@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -217,10 +218,8 @@ def test_any_scalar_becomes_json(text: str, tag: str | None) -> None:
 
 @given(st.text(alphabet="ab1:-[]{},&*!|>'\"#%?@ \n\t\\~é\x07", max_size=60))
 def test_any_text_becomes_json_or_a_reason(text: str) -> None:
-    try:
+    with contextlib.suppress(YamlProblem):
         json.loads(to_json(text, LIMIT))
-    except YamlProblem as found:
-        assert str(found)
 
 
 JSON = st.recursive(

@@ -1,7 +1,7 @@
 """Finds and reads the files that references name, and says what each becomes in JSON.
 
-Called by `callmux.rings.references.resolving`, in threads: everything here may block. With roots, only what really lies inside one is opened, and
-what is missing elsewhere looks like what is forbidden.
+Called by `callmux.rings.references.resolving`, in threads: everything here may block. With roots, only what
+really lies inside one is opened, and what is missing elsewhere looks like what is forbidden.
 """
 
 from __future__ import annotations
