@@ -57,7 +57,7 @@ class SessionTable(Generic[S]):
 
     def new_id(self, version: str, capabilities: bytes) -> str:
         """An id for a session that begins now."""
-        ticket = Ticket(secrets.token_urlsafe(16), self._clock.wall(), version, capabilities.decode())
+        ticket = Ticket(secrets.token_hex(16), self._clock.wall(), version, capabilities.decode())
         return seal(ticket, self._key)
 
     def recall(self, id: str) -> Ticket | None:

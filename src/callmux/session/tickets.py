@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import zlib
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b32decode, b32encode
 
 import msgspec
 
@@ -47,7 +47,7 @@ def unseal(id: str, key: bytes, now: float) -> Ticket | None:
     if len(id) > MAX_LENGTH:
         return None
     try:
-        raw = urlsafe_b64decode(id + "=" * (-len(id) % 4))
+        raw = b32decode(id.upper() + "=" * (-len(id) % 8))
         body, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
         if not hmac.compare_digest(mac, _mac(body, key)):
             return None
@@ -62,4 +62,5 @@ def _mac(body: bytes, key: bytes) -> bytes:
 
 
 def _encode(raw: bytes) -> str:
-    return urlsafe_b64encode(raw).rstrip(b"=").decode()
+    # Letters of one case: some clients and proxies do not keep the case of header values.
+    return b32encode(raw).rstrip(b"=").decode().lower()
