@@ -91,6 +91,7 @@ async def stdio(server: RawServer, tmp_path: Path) -> AsyncIterator[Json]:
         assert task is not None
         serving.add(task)
         peer = server.connect(lambda line, about: writer.write(line + b"\n"))
+        peer.hang_up = writer.close
         try:
             while line := await reader.readline():
                 peer.receive(line)
@@ -273,7 +274,9 @@ class SseDoor:
 @contextlib.asynccontextmanager
 async def listening(handler: Callable[[web.Request], Any]) -> AsyncIterator[str]:
     """An HTTP server on loopback, every request to `handler`; gives its origin."""
-    runner = web.ServerRunner(web.Server(handler, access_log=None), shutdown_timeout=0.05)
+    runner = web.ServerRunner(
+        web.Server(handler, handler_cancellation=True, access_log=None), shutdown_timeout=0.05
+    )
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

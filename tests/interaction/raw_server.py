@@ -74,6 +74,7 @@ class Peer:
         calls: Every request that came, by method.
         notes: Every notification that came: method, params.
         answers: The raw line of each answer to our questions, by id.
+        hang_up: Ends the connection, where the carrier can.
     """
 
     def __init__(self, server: RawServer, write: Callable[[bytes, Call | None], None]) -> None:
@@ -83,6 +84,7 @@ class Peer:
         self.notes: list[tuple[str, Any]] = []
         self.answers: dict[Any, bytes] = {}
         self.open = True
+        self.hang_up: Callable[[], None] = lambda: None
         self._write = write
         self._waiting: dict[Any, asyncio.Future[Json]] = {}
         self._running: dict[Any, tuple[Call, asyncio.Task[None]]] = {}
@@ -193,6 +195,8 @@ class Peer:
     async def close(self) -> None:
         """Gives up what still runs."""
         self.open = False
+        for heard in self._heard:
+            heard.set()
         tasks = [task for _, task in self._running.values()]
         for task in tasks:
             task.cancel()

@@ -16,10 +16,16 @@ def server(name: str) -> RawServer:
     made = RawServer(name, capabilities=ALL).has(**{"do": text(name), f"only_{name}": text(name)})
     made.lists("prompts", {"name": "p"}, {"name": f"{name}-p"})
     made.lists("resources", {"uri": "x:same", "name": name}, {"uri": f"{name}:own", "name": name})
-    made.lists("resourceTemplates", {"uriTemplate": "t:{same}", "name": name}, {"uriTemplate": f"{name}:{{x}}", "name": "x"})
+    made.lists(
+        "resourceTemplates",
+        {"uriTemplate": "t:{same}", "name": name},
+        {"uriTemplate": f"{name}:{{x}}", "name": "x"},
+    )
     made.answers("prompts/get", lambda call: {"messages": [], "by": name, "name": call.params["name"]})
     made.answers("resources/read", lambda call: {"contents": [{"uri": call.params["uri"], "text": name}]})
-    made.answers("completion/complete", lambda call: {"completion": {"values": [name]}, "ref": call.params["ref"]})
+    made.answers(
+        "completion/complete", lambda call: {"completion": {"values": [name]}, "ref": call.params["ref"]}
+    )
     return made.answers("resources/subscribe", {}).answers("resources/unsubscribe", {})
 
 
@@ -40,7 +46,10 @@ async def test_every_name_leads_back(carrier: str, tmp_path: Path) -> None:
             result = await client.request("prompts/get", {"name": prompt})
             assert (result["by"], result["name"]) == (owner, bare)
         for raw in (one, two):
-            assert {call.params["name"] for call in raw.peer.calls["tools/call"]} == {"do", f"only_{raw.name}"}
+            assert {call.params["name"] for call in raw.peer.calls["tools/call"]} == {
+                "do",
+                f"only_{raw.name}",
+            }
             assert len(raw.peer.calls["prompts/get"]) == 2
 
 
@@ -158,7 +167,13 @@ async def test_what_a_whitelist_leaves_out_does_not_exist() -> None:
         for ref in ({"name": "one-p"}, {"uri": "one:{x}"}, {"uri": "callmux://one/one:{x}"}):
             params = {"ref": {"type": "ref/x", **ref}, "argument": {"name": "n", "value": ""}}
             assert (await client.refused("completion/complete", params))["code"] == -32602
-        for method in ("tools/call", "prompts/get", "resources/read", "resources/subscribe", "completion/complete"):
+        for method in (
+            "tools/call",
+            "prompts/get",
+            "resources/read",
+            "resources/subscribe",
+            "completion/complete",
+        ):
             assert method not in one.peer.calls
         assert await client.call("do") == text("one")
         assert (await client.request("resources/read", {"uri": "x:same"}))["contents"][0]["text"] == "one"

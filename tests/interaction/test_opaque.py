@@ -69,7 +69,10 @@ async def test_unknown_notifications_pass_both_ways(carrier: str, revision: str,
             await server.peer.told("notifications/x-vendor/up")
             await server.peer.told("odd")
             (line,) = [line for line in server.peer.lines if b"x-vendor/up" in line]
-            assert line.strip() == b'{"jsonrpc":"2.0","method":"notifications/x-vendor/up","params":' + ODD + b"}"
+            assert (
+                line.strip()
+                == b'{"jsonrpc":"2.0","method":"notifications/x-vendor/up","params":' + ODD + b"}"
+            )
             assert b'{"jsonrpc":"2.0","method":"odd"}' in [line.strip() for line in server.peer.lines]
         two.peer.tell("notifications/x-vendor/down", ODD)
         await client.told("notifications/x-vendor/down")
@@ -88,10 +91,18 @@ async def test_the_transparent_mode_adds_nothing(carrier: str, revision: str, tm
     long = b'{"content":[{"type":"text","text":"' + b"x" * 200_000 + b'"}]}'
     server = RawServer(
         version=revision,
-        capabilities={"tools": {}, "prompts": {}, "resources": {"subscribe": True}, "completions": {}, "logging": {}},
+        capabilities={
+            "tools": {},
+            "prompts": {},
+            "resources": {"subscribe": True},
+            "completions": {},
+            "logging": {},
+        },
     )
     server.has(a=long).lists("tools", definition).lists("prompts", b'{"name":"p"}')
-    server.lists("resources", b'{"uri":"x:1","name":"x"}').lists("resourceTemplates", b'{"uriTemplate":"t:{x}"}')
+    server.lists("resources", b'{"uri":"x:1","name":"x"}').lists(
+        "resourceTemplates", b'{"uriTemplate":"t:{x}"}'
+    )
     for method in ("prompts/get", "resources/read", "completion/complete", "x/y"):
         server.answers(method, ODD)
     server.answers("resources/subscribe", {}).answers("resources/unsubscribe", {})

@@ -27,7 +27,11 @@ def task(id: str, status: str = "working") -> bytes:
 def server(name: str = "raw", prefix: str = "") -> RawServer:
     """A server whose tool is always a task."""
     made = RawServer(name, capabilities=TASKS, version="2025-11-25")
-    made.has(a=lambda call: b'{"task":' + task(f"{prefix}t{len(call.peer.calls['tools/call'])}") + b',"_meta":{"n":1.0}}')
+    made.has(
+        a=lambda call: (
+            b'{"task":' + task(f"{prefix}t{len(call.peer.calls['tools/call'])}") + b',"_meta":{"n":1.0}}'
+        )
+    )
     made.answers("tasks/get", lambda call: task(call.params["taskId"], "completed"))
     made.answers(
         "tasks/result",
@@ -45,7 +49,9 @@ async def test_a_task_is_made_and_followed(carrier: str, tmp_path: Path) -> None
     async with bench(raw, carrier=carrier, tmp_path=tmp_path) as b:
         client = b.client()
         assert (await client.greet())["capabilities"]["tasks"] == TASKS["tasks"]
-        created = await client.result("tools/call", {"name": "a", "arguments": {}, "task": {"ttl": 60000, "x": 1}})
+        created = await client.result(
+            "tools/call", {"name": "a", "arguments": {}, "task": {"ttl": 60000, "x": 1}}
+        )
         assert created == b'{"task":' + task("t1") + b',"_meta":{"n":1.0}}'
         assert raw.peer.calls["tools/call"][0].params["task"] == {"ttl": 60000, "x": 1}
         params = {"taskId": "t1", "_meta": {"m": 1}, "unknown": 2}
@@ -143,7 +149,9 @@ async def test_a_server_follows_a_task_at_the_client(carrier: str, tmp_path: Pat
     }
 
     async def ask(call: Call) -> Json:
-        await call.ask("sampling/createMessage", {"maxTokens": 1, "task": {"ttl": 1}}, id="sampling/createMessage")
+        await call.ask(
+            "sampling/createMessage", {"maxTokens": 1, "task": {"ttl": 1}}, id="sampling/createMessage"
+        )
         for method in list(answers)[1:]:
             await call.ask(method, {"taskId": "c1"}, id=method)
         return text("done")

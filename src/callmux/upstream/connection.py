@@ -116,7 +116,7 @@ class Connection:
         limit = failures.timed_out(f'"{self.name}" connect', seconds * 1000, started=False)
         try:
             async with asyncio.timeout(seconds):
-                await self.link.open(Listener(self._received, self._failed, self._lost))
+                await self.link.open(Listener(self._received, self._failed, self._lost, self._expired))
                 if self._lost_early is not None:
                     raise self._lost_early
                 self.live = True
@@ -294,6 +294,15 @@ class Connection:
         elif self.init is None:
             # It ended while it was still being opened: whoever opens it must not wait for an answer.
             self._lost_early = failure
+
+    def _expired(self, failure: CallFailure) -> None:
+        if self.init is None:
+            self._lost(failure)
+        elif self.live:
+            # No further request; those under way end by themselves, each in its own way.
+            self.live = False
+            self._reason = failure.cause
+            self._hooks.lost(self, failure.cause)
 
     def _end(self, failure: CallFailure) -> None:
         self.live = False

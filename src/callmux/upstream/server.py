@@ -351,7 +351,7 @@ class Server:
     def _lost(self, connection: Connection, reason: str) -> None:
         if connection is self._connection:
             self._disconnected(reason)
-            self._tasks.spawn(connection.close())
+            self._tasks.spawn(connection.close_when_drained())
         else:
             self._lanes.drop(connection)
 

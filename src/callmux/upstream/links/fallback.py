@@ -41,7 +41,7 @@ class FallbackLink:
 
     async def open(self, listener: Listener) -> None:
         self._listener = listener
-        await self._link.open(Listener(self._received, self._failed, self._lost))
+        await self._link.open(Listener(self._received, self._failed, self._lost, listener.expired))
 
     def send(self, line: bytes, id: int | None = None) -> None:
         if id is not None and self._first_line is None:

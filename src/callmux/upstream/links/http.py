@@ -60,6 +60,7 @@ class HttpLink:
         self._version: str | None = None
         self._before: asyncio.Task[None] | None = None
         self._heard = 0.0
+        self._over = False
 
     def __repr__(self) -> str:
         return f"HttpLink({self._name!r}, {len(self._posts)} waiting)"
@@ -133,8 +134,15 @@ class HttpLink:
             self._lose(failure)
 
     def _lose(self, failure: CallFailure) -> None:
-        listener, self._listener = self._listener, None
-        if listener is not None:
+        listener = self._listener
+        if listener is None or self._over:
+            return
+        self._over = True
+        if failure.category is Category.SESSION and listener.expired is not None:
+            # The other requests are POSTs of their own: the server answers each, and so do we.
+            listener.expired(failure)
+        else:
+            self._listener = None
             listener.lost(failure)
 
     async def _exchange(self, body: bytes, id: int | None) -> None:
@@ -230,7 +238,7 @@ class HttpLink:
         """Keeps the server's own stream open; without one, pings."""
         buffer = EventBuffer()
         tries = 0
-        while self._listener is not None:
+        while self._listener is not None and not self._over:
             seen = buffer.last_id
             try:
                 await self._get(buffer, None)
@@ -257,7 +265,7 @@ class HttpLink:
         """Asks a silent server whether it is there, so that its end is noticed before a call fails."""
         loop = asyncio.get_running_loop()
         count = 0
-        while self._listener is not None:
+        while self._listener is not None and not self._over:
             await asyncio.sleep(PING_SECONDS)
             if self._posts or loop.time() - self._heard < PING_SECONDS:
                 continue

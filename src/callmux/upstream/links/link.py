@@ -23,11 +23,14 @@ class Listener(msgspec.Struct, frozen=True):
             came, where the link knows (a process has one stream for all: None).
         failed: Called where one request failed and the link goes on: its id and why.
         lost: Called once when the link ends, with the reason; nothing is received after it.
+        expired: Called once, in place of `lost`, when the link takes no further request but those under way
+            still end by themselves.
     """
 
     received: Callable[[Message, int | None], None]
     failed: Callable[[int, CallFailure], None]
     lost: Callable[[CallFailure], None]
+    expired: Callable[[CallFailure], None] | None = None
 
 
 class Link(Protocol):
