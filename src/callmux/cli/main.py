@@ -14,6 +14,7 @@ from callmux import __version__
 from callmux.errors import CallmuxError, UsageError
 
 COMMANDS = {
+    "bridge": "speak MCP on stdio for a client, with a listener behind it that may come and go",
     "config": "print the JSON Schema of the configuration, or check a file",
     "demo": "see what callmux does, with two small servers that come with it",
     "doctor": "check the configuration and probe every server",
@@ -23,7 +24,6 @@ COMMANDS = {
 """Every command with a line of help; each is a module of this package."""
 
 LATER = (
-    "bridge",
     "call",
     "parallel",
     "batch",

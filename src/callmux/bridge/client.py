@@ -1,0 +1,272 @@
+"""A small HTTP/1.1 client: connections that are kept, one write a request, answers handed over as they come.
+
+Called by `callmux.bridge.link` and `.autostart`. It does what a bridge needs and no more: no redirects, no
+proxies, no compression. Importing a full client alone would cost more than the bridge's whole budget.
+
+What it is careful about is the difference between "not sent" and "sent, outcome unknown": a kept connection
+is asked whether its other end has closed right before it is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import select
+import socket
+from typing import TYPE_CHECKING, Protocol, cast
+
+import httptools
+
+from callmux.bridge.endpoint import Endpoint
+from callmux.bridge.failures import LinkFailure, Reason
+
+if TYPE_CHECKING:
+    import ssl
+
+CONNECT_SECONDS = 10.0
+IDLE_SECONDS = 4.0
+"""How long a connection is kept for the next request; common servers close theirs after five."""
+MAX_IDLE = 32
+
+# A peer that vanished without a word: unanswered data, or 30 s of silence.
+_OPTIONS = [
+    (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
+    (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
+    (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 15),
+    (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 5),
+    (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),
+    (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", 20_000),
+]
+
+
+class Reply(Protocol):
+    """Takes one answer."""
+
+    def head(self, status: int, headers: dict[bytes, bytes]) -> None:
+        """It has begun; names of headers are in lower case."""
+
+    def body(self, data: bytes) -> None:
+        """A piece of it."""
+
+    def done(self) -> None:
+        """It is whole."""
+
+    def broke(self, message: str) -> None:
+        """The connection ended before it was whole."""
+
+
+class Connection(asyncio.Protocol):
+    """One connection: one request at a time.
+
+    Args:
+        client: Whose connection it is.
+
+    Attributes:
+        idle_since: When its last answer was whole, by the loop's clock.
+        keep_seconds: How long it may then be kept.
+    """
+
+    def __init__(self, client: HttpClient) -> None:
+        self._client = client
+        self._parser = httptools.HttpResponseParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._poll: select.poll | None = None
+        self._reply: Reply | None = None
+        self._headers: dict[bytes, bytes] = {}
+        self._until_end = False
+        self.idle_since = 0.0
+        self.keep_seconds = IDLE_SECONDS
+
+    def __repr__(self) -> str:
+        return f"Connection({'busy' if self._reply is not None else 'idle'})"
+
+    @property
+    def is_open(self) -> bool:
+        """Nothing has come from the other end that should not: above all, not its end."""
+        if self._transport is None or self._transport.is_closing():
+            return False
+        return self._poll is None or not self._poll.poll(0)
+
+    def start(self, request: bytes, reply: Reply) -> None:
+        """Sends a request; `reply` takes the answer."""
+        assert self._transport is not None
+        self._reply = reply
+        self._headers = {}
+        self._until_end = False
+        self._transport.write(request)
+
+    def close(self) -> None:
+        """Gives it up, whatever is still to come."""
+        self._reply = None
+        if self._transport is not None:
+            self._transport.abort()
+
+    def flow(self, reading: bool) -> None:
+        """Stops and begins to read."""
+        if self._transport is not None and not self._transport.is_closing():
+            if reading:
+                self._transport.resume_reading()
+            else:
+                self._transport.pause_reading()
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        sock = transport.get_extra_info("socket")
+        for level, name, value in _OPTIONS:
+            if hasattr(socket, name):
+                with contextlib.suppress(OSError):
+                    sock.setsockopt(level, getattr(socket, name), value)
+        if hasattr(select, "poll"):
+            self._poll = select.poll()
+            self._poll.register(sock.fileno(), select.POLLIN | getattr(select, "POLLRDHUP", 0))
+
+    def data_received(self, data: bytes) -> None:
+        if self._reply is None:
+            # Nothing was asked: the other end says good-bye, or is confused.
+            self.close()
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._break(f"the answer cannot be read: {error.__context__ or error}")
+            self.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._client.forget(self)
+        self._transport = None
+        if self._until_end and exc is None and self._reply is not None:
+            reply, self._reply = self._reply, None
+            reply.done()
+        else:
+            self._break(f"the connection to the listener broke{f' ({exc})' if exc else ''}")
+
+    def _break(self, message: str) -> None:
+        reply, self._reply = self._reply, None
+        if reply is not None:
+            reply.broke(message)
+
+    # What the parser calls.
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status >= 200 and self._reply is not None:
+            has_length = b"content-length" in self._headers or b"transfer-encoding" in self._headers
+            self._until_end = not has_length and status not in (204, 304)
+            self._reply.head(status, self._headers)
+
+    def on_body(self, data: bytes) -> None:
+        if self._reply is not None:
+            self._reply.body(data)
+
+    def on_message_complete(self) -> None:
+        if self._parser.get_status_code() < 200:
+            self._headers = {}
+            return
+        reply, self._reply = self._reply, None
+        if self._parser.should_keep_alive():
+            self._client.keep(self, self._headers.get(b"keep-alive", b""))
+        elif self._transport is not None:
+            self._transport.close()
+        if reply is not None:
+            reply.done()
+
+
+class HttpClient:
+    """The connections to one listener."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._idle: list[Connection] = []
+        self._all: set[Connection] = set()
+        self._reading = True
+        self._loop = asyncio.get_running_loop()
+        self._tls: ssl.SSLContext | None = None
+
+    def __repr__(self) -> str:
+        return f"HttpClient({len(self._all)} connections, {len(self._idle)} idle)"
+
+    def take(self) -> Connection | None:
+        """A kept connection that can be used now."""
+        now = self._loop.time()
+        while self._idle:
+            connection = self._idle.pop()
+            if now - connection.idle_since < connection.keep_seconds and connection.is_open:
+                return connection
+            connection.close()
+        return None
+
+    async def connect(self) -> Connection:
+        """A new connection.
+
+        Raises:
+            LinkFailure: There is none; nothing was sent.
+        """
+        to = self._endpoint
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                _, connection = await self._loop.create_connection(
+                    lambda: Connection(self), to.host, to.port, ssl=self._context()
+                )
+        except TimeoutError:
+            message = f"the listener did not accept a connection in {CONNECT_SECONDS:.0f} s"
+            raise LinkFailure(Reason.UNREACHABLE, message) from None
+        except (OSError, UnicodeError) as error:
+            message = f"the listener cannot be reached: {error}"
+            raise LinkFailure(Reason.UNREACHABLE, message) from None
+        self._all.add(connection)
+        if not self._reading:
+            connection.flow(False)
+        return connection
+
+    def _context(self) -> ssl.SSLContext | None:
+        if not self._endpoint.tls:
+            return None
+        if self._tls is None:
+            import ssl
+
+            self._tls = ssl.create_default_context()
+        return self._tls
+
+    def keep(self, connection: Connection, hint: bytes) -> None:
+        """A connection whose answer is whole may be used again.
+
+        Args:
+            hint: Its `Keep-Alive` header.
+        """
+        if len(self._idle) >= MAX_IDLE:
+            connection.close()
+            return
+        if hint:
+            connection.keep_seconds = _kept(hint)
+        connection.idle_since = self._loop.time()
+        self._idle.append(connection)
+
+    def forget(self, connection: Connection) -> None:
+        """A connection has ended."""
+        self._all.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def flow(self, reading: bool) -> None:
+        """Stops and begins to read from the listener."""
+        self._reading = reading
+        for connection in self._all:
+            connection.flow(reading)
+
+    def close(self) -> None:
+        for connection in list(self._all):
+            connection.close()
+
+
+def _kept(hint: bytes) -> float:
+    """The time in `timeout=5, max=100`, less a second for the way."""
+    for part in hint.split(b","):
+        name, _, value = part.strip().partition(b"=")
+        if name.lower() == b"timeout" and value.isdigit():
+            return max(0.0, float(value[:6]) - 1.0)
+    return IDLE_SECONDS

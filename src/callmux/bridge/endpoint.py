@@ -1,0 +1,83 @@
+"""The URL of a listener, taken apart. Pure.
+
+Called by `callmux.cli.bridge`; read by the client, the credentials and the autostart.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+import msgspec
+
+from callmux.errors import UsageError
+
+_PORTS = {"http": 80, "https": 443}
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a listener is.
+
+    Attributes:
+        url: As it was given.
+        tls: It is `https`.
+        host: For connecting: without brackets.
+        port: The port.
+        target: Path and query, as the request line has them.
+        authority: Host and port, as the `Host` header has them.
+        is_loopback: It is this machine.
+    """
+
+    url: str
+    tls: bool
+    host: str
+    port: int
+    target: str
+    authority: str
+    is_loopback: bool
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port: what a kept token belongs to."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+
+
+def read_endpoint(url: str) -> Endpoint:
+    """Takes a URL apart; it is used as it is, `/mcp` included.
+
+    Raises:
+        UsageError: It is no URL of a listener.
+    """
+    example = "for example http://127.0.0.1:4860/mcp"
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise UsageError(f"--url must be a plain URL, {example}")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise UsageError(f"--url {url} is no URL ({error}), {example}") from None
+    if parts.scheme not in _PORTS or not host:
+        raise UsageError(f'--url must begin with http:// or https:// and name a host, not "{url}", {example}')
+    if parts.username is not None or parts.password is not None:
+        raise UsageError('--url must hold no password: give it as --header "Authorization: ..."')
+    if port == 0:
+        raise UsageError(f"--url {url} names no port that can be connected to")
+    return Endpoint(
+        url=url,
+        tls=parts.scheme == "https",
+        host=host,
+        port=port or _PORTS[parts.scheme],
+        target=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
+        authority=parts.netloc,
+        is_loopback=_is_loopback(host),
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,400 @@
+"""Serves one stdio client from a remote listener, and outlives it.
+
+The `Handler` of the client's session (`callmux.session`); made by `callmux.cli.bridge`. Requests go out as
+they came, through the link that `keeper` keeps. What fails on the way is sent again where that can do no
+harm: always where the listener has seen nothing of it, else only what is safe to repeat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+from msgspec import Raw
+
+from callmux import __version__
+from callmux.bridge.budget import Budget, budget
+from callmux.bridge.client import HttpClient
+from callmux.bridge.endpoint import Endpoint
+from callmux.bridge.failures import GivenUp, LinkFailure, Reason
+from callmux.bridge.keeper import Keeper, Patience, Revive
+from callmux.bridge.link import Link
+from callmux.bridge.listings import LISTS, SAFE_METHODS, Listings, next_cursor
+from callmux.bridge.questions import Questions
+from callmux.context import ClientPort
+from callmux.errors import CallmuxError
+from callmux.plan import Plan
+from callmux.protocol import jsonrpc, versions
+from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, Failure, Notification, Request, Response, RpcError
+from callmux.session.session import Session
+from callmux.tasks import TaskSet
+
+GREETING_SECONDS = 0.25
+"""How long `initialize` waits for the listener's instructions; not at all where nobody listens."""
+LIST_SECONDS = 2.0
+"""How long a list waits for a listener that is away before the last known one is given."""
+RESTORE_SECONDS = 5.0
+REPLAYS = 8
+"""How often a safe request that broke half-way is sent again; it may be what breaks the listener."""
+REPLAY_SECONDS = 0.02
+
+META = "callmux_"
+IDENTITY = {"name": "callmux-bridge", "version": __version__}
+CAPABILITIES = {
+    "tools": {"listChanged": True},
+    "resources": {"subscribe": True, "listChanged": True},
+    "prompts": {"listChanged": True},
+    "completions": {},
+    "logging": {},
+}
+
+
+class _Greeting(msgspec.Struct, rename="camel"):
+    protocol_version: object = None
+    capabilities: Raw = Raw(b"{}")
+
+
+class _ToolCall(msgspec.Struct):
+    name: str
+    arguments: Raw | None = None
+
+
+class _Subscription(msgspec.Struct):
+    uri: str = ""
+
+
+_GREETING = msgspec.json.Decoder(_Greeting)
+_TOOL_CALL = msgspec.json.Decoder(_ToolCall)
+_SUBSCRIPTION = msgspec.json.Decoder(_Subscription)
+
+
+class Relay:
+    """One client, one listener.
+
+    Args:
+        endpoint: Where the listener is.
+        headers: Sent with every request.
+        own_ms: `--call-timeout`, or None.
+        patience: How long requests wait for a listener that is away.
+        revive: Starts the listener where it does not run.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        headers: Mapping[str, str],
+        own_ms: int | None = None,
+        patience: Patience = Patience(),  # noqa: B008 (frozen)
+        revive: Revive | None = None,
+    ) -> None:
+        self._endpoint = endpoint
+        self._headers = headers
+        self._own_ms = own_ms
+        self._plain = budget(None, own_ms)
+        self._loop = asyncio.get_running_loop()
+        self._http = HttpClient(endpoint)
+        self._session: Session | None = None
+        self._listings = Listings()
+        self._comparing: set[str] = set()
+        self._level: bytes | None = None
+        self._subscriptions: dict[str, bytes] = {}
+        self._questions = Questions(lambda: self._session)
+        self._tasks = TaskSet("relay")
+        self._telling = asyncio.Lock()
+        self._keeper = Keeper(self._dial, self, patience, revive)
+
+    def __repr__(self) -> str:
+        return f"Relay({self._endpoint.url!r}, {self._keeper!r})"
+
+    def _dial(self, ended: Callable[[Link], None]) -> Link:
+        return Link(self._endpoint, self._http, self._headers, self._received, ended)
+
+    # What the session calls.
+
+    async def open(self, session: Session, params: Raw | None) -> bytes:
+        """Answers for the listener, whether or not it is there; declares all that may pass."""
+        self._session = session
+        try:
+            given = _GREETING.decode(params if params is not None else b"{}")
+        except msgspec.MsgspecError:
+            given = _Greeting()
+        session.version = versions.agree(given.protocol_version)
+        session.capabilities = bytes(given.capabilities)
+        greeting = {
+            "protocolVersion": session.version,
+            "capabilities": given.capabilities,
+            "clientInfo": IDENTITY,
+        }
+        self._listings = Listings()
+        self._keeper.start(msgspec.json.encode(greeting))
+        answer: dict[str, object] = {
+            "protocolVersion": session.version,
+            "capabilities": CAPABILITIES,
+            "serverInfo": IDENTITY,
+        }
+        with contextlib.suppress(LinkFailure):
+            link = await self._keeper.get(self._loop.time() + GREETING_SECONDS, hasty=True)
+            if link.offer is not None:
+                answer["capabilities"] = {**link.offer.capabilities, **CAPABILITIES}
+                if link.offer.instructions:
+                    answer["instructions"] = link.offer.instructions
+        return msgspec.json.encode(answer)
+
+    async def handle(
+        self, session: Session, method: str, params: Raw | None, port: ClientPort
+    ) -> bytes | Raw:
+        self._session = session
+        if method == "tools/call":
+            return await self._call(params)
+        try:
+            answer = await self._carry(method, params, self._plain, self._safe_method(method))
+        except GivenUp as given_up:
+            if method in LISTS:
+                page = self._listings.last(method, params)
+                self._listings.saw(method, params, page)
+                return page
+            if method == "logging/setLevel" and params is not None:
+                # The next session is brought there.
+                self._level = bytes(params)
+                return b"{}"
+            raise given_up.as_rpc(self._endpoint.url) from None
+        if isinstance(answer, Failure):
+            return self._refused(method, answer)
+        self._noted(method, params, answer.result)
+        return answer.result
+
+    def told(self, session: Session, method: str, params: Raw | None) -> None:
+        if self._keeper.link is not None:
+            self._tasks.spawn(self._tell(jsonrpc.notification(method, params)))
+
+    # Requests.
+
+    async def _call(self, params: Raw | None) -> bytes | Raw:
+        try:
+            call = _TOOL_CALL.decode(params if params is not None else b"{}")
+        except msgspec.MsgspecError:
+            call = _ToolCall("")
+        plan = _plan(call) if call.name.startswith(META) else None
+        time = self._plain if plan is None else budget(plan, self._own_ms)
+
+        async def safe() -> bool:
+            if not self._listings.knows_tools():
+                await self._learn_tools()
+            return self._listings.is_safe(call.name, plan)
+
+        try:
+            answer = await self._carry("tools/call", params, time, safe)
+        except GivenUp as given_up:
+            return given_up.as_result(self._endpoint.url, call.name).raw
+        if isinstance(answer, Failure):
+            raise _as_error(answer)
+        return answer.result
+
+    def _safe_method(self, method: str) -> Callable[[], Awaitable[bool]]:
+        async def safe() -> bool:
+            return method in SAFE_METHODS
+
+        return safe
+
+    async def _carry(
+        self, method: str, params: Raw | None, time: Budget, is_safe: Callable[[], Awaitable[bool]]
+    ) -> Response | Failure:
+        """Sends a request until it is answered, or until that could do harm or is in vain.
+
+        Raises:
+            GivenUp: It was not answered.
+        """
+        deadline = self._loop.time() + time.seconds
+        attempts = replays = expired = 0
+        started = safe = False
+        while True:
+            try:
+                patience = (
+                    deadline if method not in LISTS else min(deadline, self._loop.time() + LIST_SECONDS)
+                )
+                link = await self._keeper.get(patience)
+            except LinkFailure as failure:
+                raise GivenUp(failure, started=started, attempts=attempts, safe=safe) from None
+            attempts += 1
+            try:
+                return await link.request(method, params, deadline - self._loop.time(), time.hard)
+            except LinkFailure as failure:
+                started = started or failure.started
+                again = False
+                match failure.reason:
+                    case Reason.UNREACHABLE:
+                        self._keeper.doubt(link)
+                        again = True
+                    case Reason.SESSION:
+                        self._keeper.expire(link)
+                        expired += 1
+                        again = expired < 3
+                    case Reason.BUSY:
+                        pause = failure.wait if failure.wait is not None else min(0.05 * 2.0**attempts, 2.0)
+                        again = await self._pause(pause, deadline)
+                    case Reason.BROKEN:
+                        replays += 1
+                        safe = await is_safe()
+                        pause = REPLAY_SECONDS * 2.0 ** (replays - 1)
+                        again = safe and replays <= REPLAYS and await self._pause(pause, deadline)
+                    case Reason.LATE:
+                        safe = await is_safe()
+                    case Reason.REFUSED:
+                        pass
+                if not again or self._loop.time() >= deadline:
+                    raise GivenUp(failure, started=started, attempts=attempts, safe=safe) from None
+
+    async def _pause(self, seconds: float, deadline: float) -> bool:
+        """Waits, where there is time for it; whether there was."""
+        if self._loop.time() + seconds >= deadline:
+            return False
+        await asyncio.sleep(seconds)
+        return True
+
+    def _refused(self, method: str, answer: Failure) -> bytes:
+        error = _as_error(answer)
+        if method in LISTS and error.code == METHOD_NOT_FOUND:
+            # We declared it for every listener; this one has none.
+            return b'{"%b":[]}' % LISTS[method][0].encode()
+        raise error
+
+    def _noted(self, method: str, params: Raw | None, result: Raw) -> None:
+        """Keeps what the next session with the listener must know."""
+        if method in LISTS:
+            self._listings.saw(method, params, bytes(result))
+        elif method == "logging/setLevel" and params is not None:
+            self._level = bytes(params)
+        elif method in ("resources/subscribe", "resources/unsubscribe") and params is not None:
+            uri = _uri(params)
+            if method == "resources/subscribe":
+                self._subscriptions[uri] = bytes(params)
+            else:
+                self._subscriptions.pop(uri, None)
+
+    async def _tell(self, line: bytes) -> None:
+        async with self._telling:
+            if (link := self._keeper.link) is not None:
+                with contextlib.suppress(LinkFailure):
+                    await link.tell(line)
+
+    # What the link brings.
+
+    def _received(self, link: Link, message: Request | Notification) -> None:
+        if isinstance(message, Request):
+            self._questions.asked(link, message)
+            return
+        if message.method == "notifications/cancelled":
+            self._questions.withdrawn(link, message.params)
+            return
+        lists = [method for method, (_, note) in LISTS.items() if note == message.method]
+        known = [method for method in lists if method in self._listings.listed()]
+        if known:
+            for method in known:
+                self._compare(method)
+        elif self._session is not None:
+            self._session.notify(message.method, message.params)
+
+    # What the keeper tells.
+
+    async def restore(self, link: Link) -> None:
+        wishes = [("resources/subscribe", params) for params in self._subscriptions.values()]
+        if self._level is not None:
+            wishes.append(("logging/setLevel", self._level))
+        for method, params in wishes:
+            await link.request(method, params, RESTORE_SECONDS)
+
+    def returned(self, fresh: bool) -> None:
+        for method in self._listings.listed():
+            self._compare(method)
+
+    def gone(self, link: Link) -> None:
+        self._questions.drop(link)
+
+    # Lists.
+
+    def _compare(self, method: str) -> None:
+        """Tells the client of a list that is no longer what it has."""
+        if method not in self._comparing:
+            self._comparing.add(method)
+            self._tasks.spawn(self._compared(method)).add_done_callback(
+                lambda _: self._comparing.discard(method)
+            )
+
+    async def _compared(self, method: str) -> None:
+        pages = await self._pages(method, self._listings.pages(method))
+        if pages and self._session is not None and self._listings.changed(method, pages):
+            self._session.notify(LISTS[method][1], None)
+
+    async def _pages(self, method: str, count: int) -> list[bytes]:
+        """The first `count` pages of a list; none where they cannot be had."""
+        pages: list[bytes] = []
+        cursor: str | None = None
+        while len(pages) < count:
+            link = self._keeper.link
+            if link is None:
+                return []
+            params = None if cursor is None else msgspec.json.encode({"cursor": cursor})
+            try:
+                answer = await link.request(method, params, self._plain.seconds)
+            except LinkFailure:
+                return []
+            if isinstance(answer, Failure):
+                return []
+            pages.append(bytes(answer.result))
+            cursor = next_cursor(pages[-1])
+            if cursor is None:
+                break
+        return pages
+
+    async def _learn_tools(self) -> None:
+        """For a client that calls tools without having listed any."""
+        with contextlib.suppress(LinkFailure):
+            await self._keeper.get(self._loop.time() + LIST_SECONDS)
+        for page in await self._pages("tools/list", 100):
+            self._listings.learn(page)
+
+    # The rest.
+
+    def flow(self, reading: bool) -> None:
+        """Told by the transport when the client stops and begins to read: so do we, from the listener."""
+        self._http.flow(reading)
+
+    def leaving(self) -> None:
+        """The client has left: nothing is withdrawn one by one, the session ends as a whole."""
+        if (link := self._keeper.link) is not None:
+            link.abandon()
+
+    async def close(self) -> None:
+        """Ends the session with the listener, within a bound."""
+        self._http.flow(True)
+        await self._tasks.cancel()
+        await self._questions.close()
+        await self._keeper.close()
+        self._http.close()
+
+
+def _plan(call: _ToolCall) -> Plan | None:
+    """What a meta-tool will call; None where it is none, or its arguments are for the listener to refuse."""
+    from callmux.metatools.table import META_TOOLS
+
+    tool = META_TOOLS.get(call.name)
+    if tool is None:
+        return None
+    try:
+        return tool.read(call.arguments)
+    except CallmuxError:
+        return None
+
+
+def _as_error(answer: Failure) -> RpcError:
+    error = jsonrpc.read_error(answer.error)
+    return RpcError(error.code, error.message, error.data)
+
+
+def _uri(params: Raw) -> str:
+    try:
+        return _SUBSCRIPTION.decode(params).uri
+    except msgspec.MsgspecError:
+        return ""

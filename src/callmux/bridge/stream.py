@@ -1,0 +1,222 @@
+"""One HTTP answer of the listener: messages as JSON or as events.
+
+Made by `callmux.bridge.link`, fed by `callmux.bridge.client`; hands messages back to the link.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+from callmux.bridge.client import Connection
+from callmux.bridge.failures import LinkFailure, Reason, of_status
+from callmux.protocol import jsonrpc
+from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, Failure, Response
+from callmux.protocol.sse import EventBuffer
+
+Waiter: TypeAlias = asyncio.Future[Response | Failure]
+
+REFUSAL_SECONDS = 2.0
+
+
+class Owner(Protocol):
+    """The link, as far as its streams know it."""
+
+    @property
+    def named(self) -> bool:
+        """The listener gave the session a name."""
+
+    def begun(self, session_id: bytes) -> None:
+        """The listener names the session."""
+
+    def take(self, data: bytes) -> None:
+        """A message has come."""
+
+    def resume(self, events: EventBuffer, waiter: Waiter, why: str) -> None:
+        """An answer's stream broke and can be resumed."""
+
+
+class Stream:
+    """Takes one answer.
+
+    Args:
+        link: Whose answer it is.
+        connection: What carries it.
+        waiter: The request it answers; None for the listener's own stream and for what needs no answer.
+        events: Where a resumed stream, or the listener's own, goes on.
+
+    Attributes:
+        status: The HTTP status; 0 before the head.
+        heard: When the last byte came, by the loop's clock; kept up to date for event streams only.
+        finished: Nothing more will come.
+    """
+
+    def __init__(
+        self, link: Owner, connection: Connection, waiter: Waiter | None, events: EventBuffer | None = None
+    ) -> None:
+        self._link = link
+        self._connection = connection
+        self._waiter = waiter
+        self._resumed = events is not None
+        self._events = events
+        self._parts: list[bytes] = []
+        self._is_events = False
+        self._opened: asyncio.Future[None] | None = None
+        self._when_ended: list[Callable[[], None]] = []
+        self._retry_after: bytes | None = None
+        self._broken: str | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.status = 0
+        self.finished = False
+
+    def __repr__(self) -> str:
+        return f"Stream({self.status or 'waiting'}{', finished' if self.finished else ''})"
+
+    # What the client calls.
+
+    def head(self, status: int, headers: dict[bytes, bytes]) -> None:
+        self.status = status
+        if status == 200 and headers.get(b"content-type", b"").startswith(b"text/event-stream"):
+            self._is_events = True
+            if self._events is None:
+                self._events = EventBuffer()
+        elif status >= 300:
+            self._retry_after = headers.get(b"retry-after")
+        session_id = headers.get(b"mcp-session-id")
+        if session_id is not None:
+            self._link.begun(session_id)
+        if self._opened is not None and not self._opened.done():
+            self._opened.set_result(None)
+
+    def body(self, data: bytes) -> None:
+        if self._is_events:
+            assert self._events is not None
+            for event in self._events.feed(data):
+                # An empty one only says where to go on.
+                if event.data:
+                    self._link.take(event.data)
+        else:
+            self._parts.append(data)
+
+    def done(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done() and not self._is_events:
+            body = b"".join(self._parts)
+            if self._is_answer(body):
+                self._link.take(body)
+            elif self.status >= 300:
+                waiter.set_exception(self._refusal())
+        self._finish("the listener ended the answer before the result")
+
+    def broke(self, message: str) -> None:
+        self._broken = message
+        self._finish(message)
+
+    def _finish(self, why: str) -> None:
+        self.finished = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._opened is not None and not self._opened.done():
+            self._opened.set_exception(LinkFailure(Reason.BROKEN, why))
+        waiter = self._waiter
+        if waiter is not None and not waiter.done() and not self._resumed:
+            if self._events is not None and self._events.last_id:
+                self._link.resume(self._events, waiter, why)
+            else:
+                waiter.set_exception(LinkFailure(Reason.BROKEN, why))
+        for tell in self._when_ended:
+            tell()
+
+    def _is_answer(self, body: bytes) -> bool:
+        """It holds the answer to the request: also a refusal may, unless it is about the session."""
+        if self.status not in (400, 404):
+            return self.status == 200 and bool(body.strip())
+        message = jsonrpc.parse(jsonrpc.on_one_line(body)) if body[:1] == b"{" else None
+        if not isinstance(message, Failure) or message.id is None:
+            return False
+        return self.status == 400 or jsonrpc.read_error(message.error).code == METHOD_NOT_FOUND
+
+    def _refusal(self) -> LinkFailure:
+        return of_status(
+            self.status, b"".join(self._parts)[:4096], self._retry_after, session=self._link.named
+        )
+
+    # What the link calls.
+
+    async def opened(self) -> None:
+        """Waits for the head.
+
+        Raises:
+            LinkFailure: The connection broke before.
+        """
+        if self.status:
+            return
+        if self._broken is not None:
+            raise LinkFailure(Reason.BROKEN, self._broken)
+        self._opened = asyncio.get_running_loop().create_future()
+        await self._opened
+
+    async def ended(self) -> None:
+        """Waits for the end."""
+        end = asyncio.Event()
+        self.when_ended(end.set)
+        await end.wait()
+
+    async def refusal(self) -> LinkFailure:
+        """What the answer means, where it is no success."""
+        try:
+            async with asyncio.timeout(REFUSAL_SECONDS):
+                await self.ended()
+        except TimeoutError:
+            self.close()
+        return self._refusal()
+
+    def when_ended(self, tell: Callable[[], None]) -> None:
+        """Has `tell` called at the end; at once where it has ended."""
+        if self.finished:
+            tell()
+        else:
+            self._when_ended.append(tell)
+
+    def drop(self, seconds: float) -> None:
+        """Nobody wants the rest: it may take `seconds` to end by itself, which saves its connection."""
+        if not self.finished:
+            self._timer = asyncio.get_running_loop().call_later(seconds, self.close)
+
+    def close(self) -> None:
+        """Ends it, with its connection."""
+        if not self.finished:
+            self._connection.close()
+            self._waiter = None
+            self._finish("the bridge closed the stream")
+
+
+class Collected:
+    """Takes one answer that is no conversation: its body, whole."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._whole: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    def head(self, status: int, headers: dict[bytes, bytes]) -> None:
+        pass
+
+    def body(self, data: bytes) -> None:
+        self._parts.append(data)
+
+    def done(self) -> None:
+        if not self._whole.done():
+            self._whole.set_result(b"".join(self._parts))
+
+    def broke(self, message: str) -> None:
+        if not self._whole.done():
+            self._whole.set_exception(LinkFailure(Reason.BROKEN, message))
+
+    async def body_whole(self) -> bytes:
+        """Waits for the body.
+
+        Raises:
+            LinkFailure: The connection broke before.
+        """
+        return await self._whole
