@@ -20,6 +20,7 @@ from callmux.bridge.failures import LinkFailure, Reason
 from callmux.bridge.stream import Stream, Waiter
 from callmux.protocol import jsonrpc
 from callmux.protocol.jsonrpc import Batch, Failure, Malformed, Message, Notification, Request, Response
+from callmux.protocol.params import members
 from callmux.protocol.sse import EventBuffer
 from callmux.protocol.upstream_peer import InitializeResult
 from callmux.protocol.versions import is_supported
@@ -37,10 +38,15 @@ RESUMPTIONS = 5
 """How often a stream is resumed without anything new having come."""
 OUTAGE_SECONDS = 30.0
 """How long a broken stream waits for the listener to come back."""
+AFTER_OUTAGE_SECONDS = 2.0
+"""How long a stream may take to bring anything after the listener was away: it may have forgotten it."""
 GRACE_SECONDS = 5.0
 """How long a stream may stay open after its answer."""
 MORE_SECONDS = 30.0
 """What a request gets after its time, each time the listener shows that it is there."""
+STREAM_NAMES = "callmux/requestStreams"
+"""An experimental capability of our listener: `r5_0` is the event id before the first event of the answer to
+request 5, so that an answer can be fetched even if its connection broke before a byte of it came."""
 
 _INITIALIZE = msgspec.json.Decoder(InitializeResult)
 _STREAMS = b"Accept: application/json, text/event-stream\r\nContent-Type: application/json\r\n"
@@ -84,6 +90,7 @@ class Link:
         self._version: str | None = None
         self._post = self._head(b"POST", _STREAMS)
         self._closed = False
+        self._names_streams = False
         self.offer: InitializeResult | None = None
         self.has_stream = True
 
@@ -124,6 +131,7 @@ class Link:
             )
             raise LinkFailure(Reason.REFUSED, message)
         self._version = offer.protocol_version
+        self._names_streams = STREAM_NAMES in members(offer.capabilities.get("experimental"))
         self._post = self._head(b"POST", _STREAMS)
         await self.tell(jsonrpc.notification("notifications/initialized", None))
         self.offer = offer
@@ -160,6 +168,8 @@ class Link:
         self._waiting[id] = waiter
         timer = self._loop.call_later(seconds, self._due, waiter, hard)
         stream = Stream(self, connection, waiter)
+        if self._names_streams:
+            stream.starts_at = f"r{id}_0"
         connection.start(b"%bContent-Length: %d\r\n\r\n%b" % (self._post, len(line), line), stream)
         try:
             return await waiter
@@ -311,6 +321,7 @@ class Link:
         self._tasks.spawn(self._resume(events, waiter, why))
 
     async def _resume(self, events: EventBuffer, waiter: Waiter, why: str) -> None:
+        was_away = False
         tries, delay = 0, min((events.retry_ms or 0) / 1000, 30.0)
         until = self._loop.time() + OUTAGE_SECONDS
         while not waiter.done():
@@ -324,9 +335,12 @@ class Link:
                 if self._closed or not waits or self._loop.time() > until:
                     why = f"{why}; it could not be resumed: {failure.message}"
                     break
+                was_away = was_away or failure.reason is Reason.UNREACHABLE
                 delay = min(0.25, delay * 2 or 0.02)
                 continue
-            await self._read(stream, waiter)
+            await self._read(stream, waiter, AFTER_OUTAGE_SECONDS if was_away else None)
+            if was_away and not stream.finished and events.last_id == seen:
+                break
             until = self._loop.time() + OUTAGE_SECONDS
             tries = tries + 1 if events.last_id == seen else 0
             if tries >= RESUMPTIONS:
@@ -335,13 +349,15 @@ class Link:
         if not waiter.done():
             waiter.set_exception(LinkFailure(Reason.BROKEN, why))
 
-    async def _read(self, stream: Stream, waiter: Waiter) -> None:
-        """Waits until `waiter` has its answer or the stream has ended."""
+    async def _read(self, stream: Stream, waiter: Waiter, seconds: float | None) -> None:
+        """Waits until `waiter` has its answer or the stream has ended, at most `seconds`."""
         end = asyncio.Event()
         stream.when_ended(end.set)
         waiter.add_done_callback(lambda _: end.set())
-        await end.wait()
-        if not stream.finished:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await end.wait()
+        if waiter.done() and not stream.finished:
             stream.drop(GRACE_SECONDS)
 
     async def close(self) -> None:

@@ -47,8 +47,8 @@ class Stream:
         events: Where a resumed stream, or the listener's own, goes on.
 
     Attributes:
+        starts_at: The event id that stands for the beginning of the answer, where the listener has one.
         status: The HTTP status; 0 before the head.
-        heard: When the last byte came, by the loop's clock; kept up to date for event streams only.
         finished: Nothing more will come.
     """
 
@@ -67,6 +67,7 @@ class Stream:
         self._retry_after: bytes | None = None
         self._broken: str | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self.starts_at = ""
         self.status = 0
         self.finished = False
 
@@ -121,8 +122,10 @@ class Stream:
             self._opened.set_exception(LinkFailure(Reason.BROKEN, why))
         waiter = self._waiter
         if waiter is not None and not waiter.done() and not self._resumed:
-            if self._events is not None and self._events.last_id:
-                self._link.resume(self._events, waiter, why)
+            events = self._events or EventBuffer()
+            events.last_id = events.last_id or self.starts_at
+            if events.last_id:
+                self._link.resume(events, waiter, why)
             else:
                 waiter.set_exception(LinkFailure(Reason.BROKEN, why))
         for tell in self._when_ended:
