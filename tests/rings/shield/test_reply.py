@@ -237,3 +237,17 @@ def test_digits_survive() -> None:
 
 def test_what_is_no_result_of_a_tool_is_left_alone() -> None:
     assert reply({"task": {"taskId": "x" * 100_000}}) is None
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"content":[{"type":"text","text":"' + b"\\ud800" * 20_000 + b'"}]}',
+        b'{"content":[],"structuredContent":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"content":[],"structuredContent":{"a":"\xff' + b"x" * 100_000 + b'"}}',
+        b'{"content":"' + b"x" * 100_000 + b'"}',
+        b"[]",
+    ],
+)
+def test_a_result_that_cannot_be_read_goes_out_as_it_is(raw: bytes) -> None:
+    shorten(raw, order())

@@ -41,11 +41,12 @@ def test_it_shortens_keeps_pages_and_forgets() -> None:
         (Job(ref="r_1", query=Query(path="a.b"), budget=1000), b""),
         (Job(ref="r_1"), b""),
         (Job(ref="r_never"), b""),
+        (Job(ref="r_never", query=Query(), budget=1000), b""),
     )
     assert "r_1" in found[0][1]["content"][0]["text"]
     assert found[1][1]["data"] == [100, 101]
-    assert [answer.missing for answer, _ in found] == [False, False, True, False, False]
-    assert [answer.done for answer, _ in found] == [True, True, False, False, False]
+    assert [answer.missing for answer, _ in found] == [False, False, True, False, False, False]
+    assert [answer.done for answer, _ in found] == [True, True, False, False, False, False]
 
 
 def test_what_needs_no_shortening_is_not_kept() -> None:

@@ -57,6 +57,14 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 def shorten(raw: bytes, order: Order) -> bytes | None:
     """The reply for the result `raw`; None where `raw` should go out as it is."""
+    try:
+        return _shorten(raw, order)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        # Not quite JSON somewhere in it: half a surrogate pair, or nesting without end.
+        return None
+
+
+def _shorten(raw: bytes, order: Order) -> bytes | None:
     result = read(raw)
     if result is None or not _is_over(result, order.limits):
         return None

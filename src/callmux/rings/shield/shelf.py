@@ -122,6 +122,8 @@ class Shelf:
             raise _missing(ref) from None
         if answer.missing:
             raise PathMissing(query.path)
+        if not answer.done:
+            raise _missing(ref)
         return dict(_MEMBERS.decode(page))
 
     def _keep(self, order: Order, owner: str, size: int, raw: bytes | None) -> None:

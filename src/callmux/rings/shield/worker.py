@@ -39,7 +39,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What came of it.
 
     Attributes:
-        done: There are bytes: a reply or a page. Otherwise the result needs no shortening.
+        done: There are bytes: a reply or a page. Otherwise the result needs no shortening, or is not here.
         missing: The path of the query leads to nothing.
         size: Bytes that follow.
     """
@@ -77,6 +77,8 @@ class Worker:
         return Answer(), b""
 
     def _page(self, ref: str, query: Query, budget: int) -> tuple[Answer, bytes]:
+        if ref not in self._kept:
+            return Answer(), b""
         if self._recent is None or self._recent[0] != ref:
             # Opened, a result takes several times its size: one at a time.
             self._recent = None
