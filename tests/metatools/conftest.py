@@ -12,13 +12,17 @@ import pytest
 from msgspec import Raw
 
 from callmux.clock import Clock
+from callmux.config.check import check_document
+from callmux.config.recipes import Recipe
 from callmux.context import CallContext
 from callmux.errors import CallmuxError, InvalidArguments
 from callmux.metatools.engine import Engine
 from callmux.metatools.table import META_TOOLS
-from callmux.plan import Plan, ToolCall
+from callmux.plan import Plan, PlannedCall, ToolCall
 from callmux.protocol.shapes import Result, Tool
+from callmux.rings.cache.store import CacheStore
 from callmux.rings.envelope import failure
+from callmux.rings.preparing import Preparing
 from callmux.rings.shield.shelf import Shelf
 from callmux.upstream.catalogue import Catalogue, ServerTools
 
@@ -53,6 +57,9 @@ class Bench:
         answers: Answer by tool name: a result, raw bytes, an exception, or a function of the call.
         calls: The calls that came through the door.
         facts: What the status source says.
+        preparing: What makes arguments ready.
+        cached: Bare names of tools whose results are in the cache.
+        recipes: The workflows of the configuration.
     """
 
     def __init__(self) -> None:
@@ -64,7 +71,11 @@ class Bench:
         self.client = Client()
         self.context = CallContext(client=self.client)
         self.description_limit: int | None = None
+        self.cache = CacheStore()
         self.results = Shelf()
+        self.preparing = Preparing()
+        self.cached: set[str] = set()
+        self.recipes: dict[str, Recipe] = {}
         self.now = 0.0
 
     def serve(self, **servers: list[dict[str, Any] | str]) -> None:
@@ -86,12 +97,36 @@ class Bench:
     def engine(self) -> Engine:
         return Engine(
             call=self._call,
+            prepare=self._prepare,
+            is_cached=lambda call, context: call.target in self.cached,
             catalogue=lambda: self.catalogue,
             status=lambda: self.facts,
             description_limit=self.description_limit,
             clock=Clock(monotonic=lambda: self.now, wall=lambda: 0.0),
+            cache=self.cache,
             results=self.results,
+            recipes=self.recipes,
         )
+
+    def configure(self, **recipes: Any) -> None:
+        """Sets the recipes of the configuration."""
+        checked = check_document({"servers": {}, "recipes": recipes})
+        assert checked.errors == []
+        self.recipes = checked.config.recipes
+
+    async def _prepare(self, call: ToolCall, context: CallContext) -> PlannedCall:
+        found = self.catalogue.find(call.tool, call.server)
+        planned = PlannedCall(
+            server=found.server,
+            method="tools/call",
+            target=found.bare,
+            asked=call,
+            arguments=call.arguments,
+            tool=found.tool,
+            seconds=5,
+            deadline=asyncio.get_running_loop().time() + 5,
+        )
+        return await self.preparing.prepare(planned, context)
 
     async def _call(self, call: ToolCall, context: CallContext) -> Result:
         self.calls.append(call)

@@ -217,6 +217,8 @@ class _Walk:
         refused = set(self.errors[before:])
         for name, text in section.conflicts(raw):
             self.error(_join(path, name), text)
+        for name, text in section.remarks(raw):
+            self.warnings.append(f"{_join(path, name)} {text}")
         for name in raw:
             if name not in known and not name.startswith(("$", "_", "//")):
                 self._unknown(name, path, known, elsewhere or set())

@@ -22,6 +22,11 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
         """What is wrong between the keys of this object, given as in the file and not checked yet."""
         return ()
 
+    @staticmethod
+    def remarks(raw: Mapping[str, Any]) -> Iterable[Problem]:
+        """What works and is probably not meant, in an object given as in the file."""
+        return ()
+
 
 class Items(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """A mark on a list.

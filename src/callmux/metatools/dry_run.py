@@ -1,12 +1,15 @@
 """`callmux_dry_run`: what a request would do, without doing it.
 
-Called through `callmux.metatools.table`.
+Called through `callmux.metatools.table`. The request is read by the parser of the tool it is about; what it
+would do is shown by `callmux.metatools.preview`.
 """
 
 from __future__ import annotations
 
+import msgspec
+
 from callmux.context import CallContext
-from callmux.errors import NotImplementedYet
+from callmux.errors import InvalidArguments
 from callmux.fields import Fields
 from callmux.metatools.definitions import (
     CALL,
@@ -22,9 +25,12 @@ from callmux.metatools.definitions import (
     step,
 )
 from callmux.metatools.engine import Engine
-from callmux.metatools.entries import output_format
+from callmux.metatools.modes import MODES, Mode
+from callmux.metatools.preview import preview
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
+from callmux.rings.envelope import success
+from callmux.rings.schemas import kind_of
 
 NAME = "callmux_dry_run"
 
@@ -53,21 +59,51 @@ DEFINITION = definition(
 )
 
 
+_SIGNS = (
+    ("calls", "array", "parallel"),
+    ("items", "array", "batch"),
+    ("steps", "array", "pipeline"),
+    ("tool", "string", "call"),
+)
+"""What tells the mode where it is not named: the first of these members that is there."""
+
+
+class Previewed(msgspec.Struct, frozen=True):
+    """What is previewed: the plan of another meta-tool."""
+
+    mode: Mode
+    plan: Plan
+
+
 def parse(fields: Fields) -> Plan:
-    """Reads the request, as far as this version can.
+    """Reads the request.
 
     Raises:
-        InvalidArguments: It is malformed.
+        InvalidArguments: It is malformed, or nothing tells its mode.
     """
-    return Plan(name=NAME, output_format=output_format(fields))
+    mode = _mode(fields)
+    plan = mode.parse(Fields({key: raw for key, raw in fields.members.items() if key != "mode"}))
+    return Plan(
+        name=NAME,
+        calls=plan.calls,
+        output_format=plan.output_format,
+        options=Previewed(mode, plan),
+        warnings=plan.warnings,
+    )
+
+
+def _mode(fields: Fields) -> Mode:
+    if (name := fields.choice("mode", tuple(MODES))) is not None:
+        return MODES[name]
+    for key, kind, mode in _SIGNS:
+        if fields.has(key) and kind_of(fields.members[key]) == kind:
+            return MODES[mode]
+    raise InvalidArguments(
+        "mode must be given where neither calls, items, steps nor tool tells it", field="mode"
+    )
 
 
 async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
-    """Says that it cannot run yet.
-
-    Raises:
-        NotImplementedYet: Always.
-    """
-    raise NotImplementedYet(
-        "callmux 0.1 cannot preview yet: make the call itself, or look the tool up with callmux_search_tools"
-    )
+    """Shows every call as it would be sent."""
+    previewed: Previewed = plan.options
+    return success(await preview(previewed.mode, previewed.plan, engine, context))

@@ -1,18 +1,20 @@
 """`callmux_recipe_dry_run`: what a workflow of the configuration would do.
 
-Called through `callmux.metatools.table`.
+Called through `callmux.metatools.table`. Fills the recipe in as `callmux.metatools.recipe_run` does and shows
+it as `callmux.metatools.dry_run` would.
 """
 
 from __future__ import annotations
 
 from callmux.context import CallContext
-from callmux.errors import NotImplementedYet
 from callmux.fields import Fields
+from callmux.metatools import recipes
 from callmux.metatools.definitions import OBJECT, OUTPUT_FORMAT, READ_ONLY, TEXT, closed, definition
 from callmux.metatools.engine import Engine
-from callmux.metatools.entries import output_format
+from callmux.metatools.preview import preview
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
+from callmux.rings.envelope import success
 
 NAME = "callmux_recipe_dry_run"
 
@@ -25,20 +27,25 @@ DEFINITION = definition(
 
 
 def parse(fields: Fields) -> Plan:
-    """Reads the request, as far as this version can.
+    """Reads the request.
 
     Raises:
         InvalidArguments: It is malformed.
     """
-    fields.text("recipe")
-    fields.optional_object("arguments")
-    return Plan(name=NAME, output_format=output_format(fields))
+    return recipes.parse(NAME, fields)
+
+
+def expand(plan: Plan, engine: Engine) -> Plan:
+    """The request with the calls of its recipe.
+
+    Raises:
+        CallmuxError: There is no such recipe, or its parameters are not right.
+    """
+    return recipes.fill(plan, engine.recipes)
 
 
 async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
-    """Says that it cannot run yet.
-
-    Raises:
-        NotImplementedYet: Always.
-    """
-    raise NotImplementedYet("callmux 0.1 cannot run recipes yet, and so cannot preview them either")
+    """Previews the calls of the recipe."""
+    filled: recipes.Filled = plan.options
+    shown = await preview(filled.mode, filled.plan, engine, context)
+    return success({"recipe": filled.recipe} | shown)

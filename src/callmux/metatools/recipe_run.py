@@ -1,16 +1,16 @@
 """`callmux_recipe_run`: run a workflow of the configuration.
 
-Called through `callmux.metatools.table`.
+Called through `callmux.metatools.table`; `callmux.metatools.recipes` fills the recipe in before any stage
+sees the plan.
 """
 
 from __future__ import annotations
 
 from callmux.context import CallContext
-from callmux.errors import NotImplementedYet
 from callmux.fields import Fields
+from callmux.metatools import recipes
 from callmux.metatools.definitions import OBJECT, OUTPUT_FORMAT, TEXT, closed, definition
 from callmux.metatools.engine import Engine
-from callmux.metatools.entries import output_format
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
 
@@ -24,22 +24,24 @@ DEFINITION = definition(
 
 
 def parse(fields: Fields) -> Plan:
-    """Reads the request, as far as this version can.
+    """Reads the request.
 
     Raises:
         InvalidArguments: It is malformed.
     """
-    fields.text("recipe")
-    fields.optional_object("arguments")
-    return Plan(name=NAME, output_format=output_format(fields))
+    return recipes.parse(NAME, fields)
+
+
+def expand(plan: Plan, engine: Engine) -> Plan:
+    """The request with the calls of its recipe.
+
+    Raises:
+        CallmuxError: There is no such recipe, or its parameters are not right.
+    """
+    return recipes.fill(plan, engine.recipes)
 
 
 async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
-    """Says that it cannot run yet.
-
-    Raises:
-        NotImplementedYet: Always.
-    """
-    raise NotImplementedYet(
-        "callmux 0.1 cannot run recipes yet: make the calls with callmux_parallel, _batch or _pipeline"
-    )
+    """Makes the calls of the recipe; the answer is that of the meta-tool it configures."""
+    filled: recipes.Filled = plan.options
+    return await filled.mode.run(filled.plan, engine, context)

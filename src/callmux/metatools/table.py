@@ -43,12 +43,14 @@ class MetaTool(msgspec.Struct, frozen=True, kw_only=True):
         parse: Reads the members of the request's arguments. Pure.
         run: Does what the plan says. A plan runs under *its own* name, which need not be the tool's: a page
             of a stored result may be asked for through `callmux_call`.
+        expand: Adds to a plan what the configuration says, before any stage sees it; None where nothing.
     """
 
     name: str
     definition: dict[str, Any]
     parse: Callable[[Fields], Plan]
     run: Callable[[Plan, Engine, CallContext], Awaitable[Result]]
+    expand: Callable[[Plan, Engine], Plan] | None = None
 
     def read(self, arguments: Raw | None) -> Plan:
         """The plan of a request with these arguments; None means none were given.
@@ -66,7 +68,13 @@ class MetaTool(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _row(module: ModuleType) -> MetaTool:
-    return MetaTool(name=module.NAME, definition=module.DEFINITION, parse=module.parse, run=module.run)
+    return MetaTool(
+        name=module.NAME,
+        definition=module.DEFINITION,
+        parse=module.parse,
+        run=module.run,
+        expand=getattr(module, "expand", None),
+    )
 
 
 _ORDER = (

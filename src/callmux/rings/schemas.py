@@ -1,7 +1,8 @@
 """What a JSON Schema says about strings that should have been something else. Pure.
 
-Called by `callmux.rings.coercion`. This is no validator: it keeps types, properties, items, combinations and
-local references, and treats everything else as allowed.
+Called by `callmux.rings.coercion` and, for what previews warn about, `callmux.metatools.advice`. This is no
+validator: it keeps types, properties, items, combinations and local references, and treats everything else as
+allowed.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Node:
         values: The values of `enum` or `const`; None where any will do.
         properties: Schemas of members by name.
         required: Names of members that must be there.
+        closed: Members without a schema of their own are not allowed.
         rest: The schema of members without one of their own.
         items: The schema of items.
         parts: Schemas that all apply (`allOf`, and what `$ref` leads to).
@@ -51,6 +53,7 @@ class Node:
     __slots__ = (
         "active",
         "choices",
+        "closed",
         "convertible",
         "items",
         "kinds",
@@ -68,6 +71,7 @@ class Node:
         self.values: list[Any] | None = None
         self.properties: dict[str, Node] = {}
         self.required: frozenset[str] = frozenset()
+        self.closed = False
         self.rest: Node | None = None
         self.items: Node | None = None
         self.parts: tuple[Node, ...] = ()
@@ -129,6 +133,7 @@ class _Reader:
         if isinstance(properties, dict):
             node.properties = {name: self.read(inner, depth) for name, inner in properties.items()}
         rest = schema.get("additionalProperties")
+        node.closed = rest is False and "patternProperties" not in schema
         if isinstance(rest, dict) and "patternProperties" not in schema:
             node.rest = self.read(rest, depth)
         if isinstance(schema.get("items"), dict) and "prefixItems" not in schema:

@@ -102,6 +102,8 @@ class Router:
         if (meta_tool := META_TOOLS.get(name)) is not None:
             try:
                 plan = meta_tool.read(arguments)
+                if meta_tool.expand is not None:
+                    plan = meta_tool.expand(plan, self._engine)
             except CallmuxError as error:
                 return as_result(error), None
         else:

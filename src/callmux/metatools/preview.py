@@ -1,0 +1,181 @@
+"""What a plan would do, call by call, without doing it.
+
+Called by `callmux.metatools.dry_run` and `.recipe_dry_run`. Each call is prepared exactly as it is when it is
+made (`Engine.prepare`), and nothing is sent; `callmux.metatools.advice` looks at the outcome.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from callmux import names
+from callmux.context import CallContext
+from callmux.errors import CallmuxError
+from callmux.metatools import advice, get_result
+from callmux.metatools.engine import Engine
+from callmux.metatools.modes import CALL, PIPELINE, Mode
+from callmux.metatools.pipeline import Step
+from callmux.plan import Plan, PlannedCall, ToolCall
+from callmux.rings.schemas import Node, compile_schema
+
+SELF = "callmux"
+TURN = 50
+"""Calls that are prepared before others get a turn."""
+
+
+async def preview(mode: Mode, plan: Plan, engine: Engine, context: CallContext) -> dict[str, Any]:
+    """The payload: every call of `plan`, which was parsed for `mode`, and a summary."""
+    items: list[dict[str, Any]] = []
+    hits = size = warnings = 0
+    for n, call in enumerate(plan.calls):
+        if n % TURN == TURN - 1:
+            await asyncio.sleep(0)
+        step: Step | None = plan.options[n] if mode is PIPELINE else None
+        head = {"source": _source(mode, n, step), "tool": call.tool}
+        try:
+            item = head | await _prepared(call, step, n, engine, context)
+        except CallmuxError as error:
+            item = head | _refused(call, error)
+        items.append(item)
+        hits += item.get("cacheHitCandidate", False)
+        size += item.get("resolvedArgumentBytes", 0)
+        warnings += len(item.get("warnings", ()))
+    if plan.name == get_result.NAME:
+        items.append(_page(mode))
+    valid = sum("error" not in item for item in items)
+    payload: dict[str, Any] = {
+        "mode": mode.name,
+        "valid": valid == len(items),
+        "items": items,
+        "summary": {
+            "totalCalls": len(items),
+            "validCalls": valid,
+            "invalidCalls": len(items) - valid,
+            "cacheHitCandidates": hits,
+            "estimatedResolvedArgumentBytes": size,
+            "warningCount": warnings + len(plan.warnings),
+        },
+    }
+    if plan.warnings:
+        payload["warnings"] = plan.warnings
+    return payload
+
+
+def _source(mode: Mode, index: int, step: Step | None) -> dict[str, Any]:
+    if mode is CALL:
+        return {"mode": mode.name}
+    if step is None:
+        return {"mode": mode.name, "index": index}
+    return {
+        "mode": mode.name,
+        "step": index,
+        "hasInputMapping": bool(step.mappings),
+        "onMappingMissing": "fail" if step.must_map else "continue",
+    }
+
+
+def _page(mode: Mode) -> dict[str, Any]:
+    """A page of a kept result, which callmux itself would give."""
+    resolved = {"server": SELF, "actualTool": get_result.NAME, "qualifiedTool": get_result.NAME}
+    return {"source": _source(mode, 0, None), "tool": get_result.NAME, "resolved": resolved}
+
+
+def _refused(call: ToolCall, error: CallmuxError) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    if call.server is not None:
+        # Callers read the one here and the other on valid items: both have both.
+        shown = {"server": call.server, "serverHint": call.server}
+    described: dict[str, Any] = {"code": error.code, "message": error.message}
+    if error.details:
+        described["details"] = error.details
+    return shown | {"error": described}
+
+
+async def _prepared(
+    call: ToolCall, step: Step | None, index: int, engine: Engine, context: CallContext
+) -> dict[str, Any]:
+    """An item that could be sent."""
+    sent = await engine.prepare(call, context)
+    node = None if sent.tool is None else compile_schema(sent.tool.input_schema)
+    shown, paths = await _as_a_client_sends_it(call, sent, node, engine, context)
+    warnings: list[dict[str, str]] = []
+    note = None
+    if step is not None and step.mappings:
+        mapping, note = _about_mapping(step, index)
+        warnings.append(mapping)
+    warnings += _advice(shown, paths, node, frozenset(step.mappings) if step is not None else frozenset())
+    item: dict[str, Any] = {}
+    if call.server is not None:
+        item |= {"serverHint": call.server, "server": call.server}
+    if call.timeout_ms is not None:
+        item["timeoutMs"] = call.timeout_ms
+    if call.cwd is not None:
+        item["cwd"] = call.cwd
+    item["resolved"] = {
+        "server": sent.server,
+        "actualTool": sent.target,
+        "qualifiedTool": names.join(sent.server, sent.target),
+    }
+    if shown is not None:
+        item["resolvedArguments"] = shown
+    if paths:
+        item["sentArguments"] = sent.arguments
+    if warnings:
+        item["warnings"] = warnings
+    item["resolvedArgumentBytes"] = 0 if shown is None else advice.size_of(shown)
+    item["cacheHitCandidate"] = engine.is_cached(sent, context)
+    return item if note is None else item | {"note": note}
+
+
+async def _as_a_client_sends_it(
+    call: ToolCall, sent: PlannedCall, node: Node | None, engine: Engine, context: CallContext
+) -> tuple[Raw | None, Sequence[str]]:
+    """The arguments as they would arrive through a client that writes structures as text where a field takes
+    only text, and the paths where that makes a difference. callmux itself does no such thing."""
+    if node is None or call.arguments is None or sent.arguments is None:
+        return sent.arguments, ()
+    try:
+        text, paths = advice.as_strings(call.arguments, node)
+    except (msgspec.MsgspecError, RecursionError):
+        return sent.arguments, ()
+    if not paths:
+        return sent.arguments, ()
+    arrived = await engine.prepare(msgspec.structs.replace(call, arguments=text), context)
+    if arrived.arguments is None or bytes(arrived.arguments) == bytes(sent.arguments):
+        return sent.arguments, ()
+    return arrived.arguments, paths
+
+
+def _advice(
+    shown: Raw | None, paths: Sequence[str], node: Node | None, mapped: frozenset[str]
+) -> list[dict[str, str]]:
+    found = advice.about_text(paths)
+    try:
+        if shown is not None:
+            found += advice.about_values(shown)
+        if node is not None:
+            found += advice.about_schema(shown, node, mapped)
+    except (msgspec.MsgspecError, RecursionError):
+        # Nested too deeply to be looked at; it would be sent all the same.
+        pass
+    return found
+
+
+def _about_mapping(step: Step, index: int) -> tuple[dict[str, str], str]:
+    argument = ", ".join(step.mappings)
+    if step.must_map:
+        advice_given = "If a value is not there, the step fails and its tool is not called"
+    else:
+        advice_given = 'If a value is not there, it is left out; "onMappingMissing": "fail" stops instead'
+    warning = {
+        "code": "pipeline_mapping_not_evaluated_in_dry_run",
+        "path": f"steps[{index}].inputMapping",
+        "message": f"the values of {argument} come from earlier results, which there are none of",
+        "recommendation": advice_given,
+    }
+    return warning, f"Without the mapped arguments: {argument}"
