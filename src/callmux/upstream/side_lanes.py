@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from callmux.context import ClientPort
 from callmux.tasks import TaskSet
 from callmux.upstream.connection import Connection
+from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.lanes import LaneKey
 
 
@@ -28,6 +29,7 @@ class SideLanes:
         self._tasks = TaskSet(f'lanes of "{owner}"')
         self._lanes: dict[LaneKey, Connection] = {}
         self._opening: dict[LaneKey, asyncio.Task[Connection]] = {}
+        self._left: set[LaneKey] = set()
 
     def __len__(self) -> int:
         return len(self._lanes)
@@ -56,10 +58,14 @@ class SideLanes:
     async def _open(self, key: LaneKey) -> Connection:
         try:
             connection = await self._connect(key)
+            if key in self._left:
+                await connection.close()
+                raise CallFailure(Category.TRANSPORT, "the client has left", started=False)
             self._lanes[key] = connection
             return connection
         finally:
             self._opening.pop(key, None)
+            self._left.discard(key)
 
     def drop(self, connection: Connection) -> bool:
         """Takes no more calls on `connection` and ends it once it is drained; whether it was one of these."""
@@ -72,6 +78,7 @@ class SideLanes:
 
     def release(self, client: ClientPort) -> None:
         """The client is gone: so are the lanes that were its own."""
+        self._left.update(k for k in self._opening if k.client is client)
         for key in [k for k in self._lanes if k.client is client]:
             self._tasks.spawn(self._lanes.pop(key).close())
 

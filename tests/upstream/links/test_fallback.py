@@ -1,0 +1,173 @@
+"""One transport, then the other: only where the first was refused as such."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from callmux.protocol.jsonrpc import Response, parse
+from callmux.upstream.failures import CallFailure, Category, lost, refused
+from callmux.upstream.links.fallback import FallbackLink
+from callmux.upstream.links.link import Listener
+from tests.support import play, settle
+
+
+class OneLink:
+    def __init__(self, transport: str) -> None:
+        self.transport = transport
+        self.sent: list[tuple[bytes, int | None]] = []
+        self.listener: Listener
+        self.failure: CallFailure | None = None
+        self.calls: list[Any] = []
+
+    async def open(self, listener: Listener) -> None:
+        self.listener = listener
+        if self.failure is not None:
+            raise self.failure
+
+    def send(self, line: bytes, id: int | None = None) -> None:
+        self.sent.append((line, id))
+
+    def agreed(self, protocol_version: str) -> None:
+        self.calls.append(protocol_version)
+
+    def abandon(self, id: int) -> None:
+        self.calls.append(id)
+
+    async def close(self) -> None:
+        self.calls.append("close")
+
+
+class Desk:
+    """A link that has sent its first request."""
+
+    def __init__(self) -> None:
+        self.first, self.second = OneLink("streamable-http"), OneLink("sse")
+        self.received: list[Any] = []
+        self.failed: list[CallFailure] = []
+        self.lost: list[CallFailure] = []
+        self.link = FallbackLink("s", self.first, lambda: self.second)
+
+    async def __aenter__(self) -> Desk:
+        await self.link.open(
+            Listener(
+                lambda message, id: self.received.append(message),
+                lambda id, failure: self.failed.append(failure),
+                self.lost.append,
+            )
+        )
+        self.link.send(b"first\n", 1)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.link.close()
+
+
+REFUSED = CallFailure(Category.PROTOCOL, "the server refuses the request (HTTP 405)", started=False)
+
+
+def test_a_refused_first_request_is_sent_again_over_the_older_transport() -> None:
+    async def scene() -> None:
+        async with Desk() as desk:
+            desk.first.listener.failed(1, REFUSED)
+            await settle()
+            assert desk.second.sent == [(b"first\n", 1)]
+            assert desk.first.calls == ["close"]
+            assert desk.link.transport == "sse"
+            assert (desk.failed, desk.lost) == ([], [])
+            desk.second.listener.received(parse(b'{"id":1,"result":{}}'), None)
+            assert isinstance(desk.received[0], Response)
+            desk.link.agreed("v")
+            desk.link.abandon(1)
+            assert desk.second.calls == ["v", 1]
+
+    play(scene())
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        CallFailure(Category.AUTHORIZATION, "HTTP 401", started=False),
+        lost("cannot be reached", started=False),
+        CallFailure(Category.UNKNOWN, "HTTP 500"),
+        CallFailure(Category.TIMEOUT, "late"),
+    ],
+)
+def test_any_other_failure_is_the_true_one(failure: CallFailure) -> None:
+    async def scene() -> None:
+        async with Desk() as desk:
+            desk.first.listener.failed(1, failure)
+            await settle()
+            assert desk.failed == [failure]
+            assert desk.second.sent == []
+
+    play(scene())
+
+
+def test_a_json_rpc_error_with_a_4xx_is_a_refusal_too() -> None:
+    """Some servers of the older transport answer a POST that way."""
+
+    async def scene() -> None:
+        async with Desk() as desk:
+            desk.first.listener.failed(1, refused(Raw(b'{"code":-32000,"message":"no session"}')))
+            await settle()
+            assert desk.link.transport == "sse"
+
+    play(scene())
+
+
+def test_where_neither_works_both_reasons_are_told() -> None:
+    async def scene() -> None:
+        async with Desk() as desk:
+            desk.second.failure = CallFailure(Category.PROTOCOL, "HTTP 404", started=False)
+            desk.first.listener.failed(1, REFUSED)
+            await settle()
+            (failure,) = desk.failed
+            assert (
+                "streamable HTTP: the server refuses the request (HTTP 405); HTTP+SSE: HTTP 404"
+                == failure.cause
+            )
+            assert desk.second.calls == ["close"]
+
+    play(scene())
+
+
+def test_once_it_has_answered_the_first_transport_stays() -> None:
+    async def scene() -> None:
+        async with Desk() as desk:
+            desk.first.listener.received(parse(b'{"id":1,"result":{}}'), 1)
+            desk.first.listener.failed(2, REFUSED)
+            desk.first.listener.lost(REFUSED)
+            await settle()
+            assert (desk.failed, desk.lost) == ([REFUSED], [REFUSED])
+            assert desk.link.transport == "streamable-http"
+
+    play(scene())
+
+
+def test_a_link_that_ends_at_the_first_request_has_only_changed() -> None:
+    async def scene() -> None:
+        async with Desk() as desk:
+            desk.first.listener.failed(1, REFUSED)
+            desk.first.listener.lost(REFUSED)
+            await settle()
+            assert desk.lost == []
+            assert desk.link.transport == "sse"
+
+    play(scene())
+
+
+def test_a_closed_link_says_nothing_more() -> None:
+    async def scene() -> None:
+        desk = Desk()
+        async with desk:
+            desk.first.listener.failed(1, REFUSED)
+        desk.first.listener.failed(1, REFUSED)
+        desk.first.listener.received(parse(b"{}"), None)
+        await asyncio.sleep(1)
+        assert (desk.received, desk.failed, desk.lost) == ([], [], [])
+
+    play(scene())

@@ -1,0 +1,87 @@
+"""From configuration to link: which kind, with which environment, and what is kept secret."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callmux.config.servers import HttpServer, StdioServer
+from callmux.upstream.failures import CallFailure
+from callmux.upstream.links.child import ChildLink
+from callmux.upstream.links.fallback import FallbackLink
+from callmux.upstream.links.http import HttpLink
+from callmux.upstream.links.opening import Surroundings, open_link, transport_of
+from callmux.upstream.links.sse import SseLink
+
+
+def around(tmp_path: Path, **env: str) -> Surroundings:
+    guardian: Any = None
+    return Surroundings(env=env, base_dir=tmp_path, guardian=guardian, show=lambda *_: None)
+
+
+def launch(link: Any) -> Any:
+    assert isinstance(link, ChildLink)
+    return link._launch
+
+
+def test_a_command_becomes_a_child_with_our_environment_less_our_secrets(tmp_path: Path) -> None:
+    config = StdioServer(command="server", args=("-x",), env={"OWN": "1"}, cwd="/tmp")
+    it = launch(open_link("s", config, around(tmp_path, PATH="/bin", CALLMUX_TOKEN="secret", OWN="0")))
+    assert (it.command, it.args, it.cwd) == ("server", ("-x",), "/tmp")
+    assert it.env == {"PATH": "/bin", "OWN": "1"}
+
+
+def test_references_are_looked_up_at_each_attempt(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("one\n")
+    config = StdioServer(command="server", env={"A": "plain"}, env_refs={"A": "file:key", "B": "env:OUTER"})
+    assert launch(open_link("s", config, around(tmp_path, OUTER="two"))).env["A"] == "one"
+    (tmp_path / "key").write_text("three")
+    it = launch(open_link("s", config, around(tmp_path, OUTER="two")))
+    assert (it.env["A"], it.env["B"]) == ("three", "two")
+
+
+def test_what_the_configuration_sets_is_hidden_unless_it_is_tiny(tmp_path: Path) -> None:
+    config = StdioServer(command="server", env={"A": "long enough", "B": "1"}, env_refs={"C": "env:OUTER"})
+    it = launch(open_link("s", config, around(tmp_path, OUTER="very secret", PATH="/bin/long/path")))
+    assert it.secrets == {"long enough", "very secret"}
+
+
+def test_a_missing_secret_names_the_variable_and_not_more(tmp_path: Path) -> None:
+    config = StdioServer(command="server", env_refs={"KEY": "env:NOWHERE"})
+    with pytest.raises(CallFailure, match=r"envRefs\.KEY") as caught:
+        open_link("s", config, around(tmp_path))
+    assert caught.value.started is False
+
+
+def test_a_problem_of_the_configuration_is_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(CallFailure, match="wrong"):
+        open_link("s", StdioServer(command="x", problem="wrong"), around(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("transport", "kind", "shown"),
+    [
+        (None, FallbackLink, "streamable-http"),
+        ("streamable-http", HttpLink, "streamable-http"),
+        ("sse", SseLink, "sse"),
+    ],
+)
+def test_a_url_becomes_the_link_of_its_transport(
+    transport: Any, kind: type, shown: str, tmp_path: Path
+) -> None:
+    config = HttpServer(url="http://x.example/mcp", transport=transport, headers={"A": "b"})
+    link = open_link("s", config, around(tmp_path))
+    assert isinstance(link, kind)
+    assert link.transport == shown == transport_of(config)
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "x.example/mcp", "file:///etc/passwd", "HTTP//x"])
+def test_an_address_of_another_kind_is_refused(url: str, tmp_path: Path) -> None:
+    with pytest.raises(CallFailure, match="http:// or https://"):
+        open_link("s", HttpServer(url=url), around(tmp_path))
+
+
+def test_what_status_shows_before_the_first_connection() -> None:
+    assert transport_of(StdioServer(command="x")) == "stdio"

@@ -1,0 +1,65 @@
+"""The record of a server, as status shows it."""
+
+from __future__ import annotations
+
+from callmux.timestamps import iso
+from callmux.upstream.health import Health, State
+
+LATER = 100.0
+
+
+def test_a_server_begins_by_starting() -> None:
+    health = Health()
+    assert health.record() == {"state": "starting", "connectDurationMs": 0}
+    assert health.last_seen(5.0) == iso(5.0)
+
+
+def test_a_success_wipes_the_failures_but_not_the_time_of_the_last() -> None:
+    health = Health()
+    health.attempt_failed("no", 1.0)
+    health.attempt_failed("still no", 2.0)
+    failed = health.record()
+    assert (failed["error"], failed["consecutiveFailures"], failed["reconnectAttempts"]) == ("still no", 2, 2)
+    assert health.failed_attempt
+    health.connected(3.0)
+    assert health.record() == {
+        "state": "connected",
+        "connectDurationMs": 0,
+        "lastConnectedAt": iso(3.0),
+        "lastFailureAt": iso(2.0),
+    }
+    assert not health.failed_attempt
+    assert health.last_seen(9.0) == iso(3.0)
+
+
+def test_a_connection_that_lived_starts_with_short_delays_again() -> None:
+    health = Health()
+    health.attempt_failed("no", 1.0)
+    health.connected(2.0)
+    health.disconnected("gone", 2.0 + LATER, LATER)
+    assert (health.state, health.step) == (State.DISCONNECTED, 0)
+
+
+def test_a_connection_that_died_at_once_does_not() -> None:
+    health = Health()
+    for n in range(3):
+        health.connected(float(n))
+        health.disconnected("gone", n + 0.5, LATER)
+    assert health.step == 3
+
+
+def test_the_next_attempt_is_shown_while_one_is_due() -> None:
+    health = Health()
+    health.attempt_failed("no", 1.0)
+    health.retries_at(7.0)
+    assert (health.state, health.record()["nextRetryAt"]) == (State.RECONNECTING, iso(7.0))
+    health.retries_at(None)
+    assert "nextRetryAt" not in health.record()
+
+
+def test_once_given_up_a_later_call_begins_anew() -> None:
+    health = Health()
+    for n in range(5):
+        health.attempt_failed("no", float(n))
+    health.gave_up()
+    assert (health.state, health.step, health.failed_attempt) == (State.FAILED, 1, False)

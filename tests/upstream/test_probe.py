@@ -1,0 +1,58 @@
+"""One look at one server: what it lists, or why it cannot be asked."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from callmux.config.servers import HttpServer, StdioServer
+from callmux.upstream.probe import ProbeResult, probe
+from tests.support import run
+
+SERVER = """
+import json, sys
+for line in sys.stdin:
+    m = json.loads(line)
+    if "id" in m:
+        result = {"initialize": {"protocolVersion": "2025-11-25", "capabilities": %s}, "tools/list": %s}[m["method"]]
+        print(json.dumps({"jsonrpc": "2.0", "id": m["id"], "result": result}), flush=True)
+"""
+
+
+def look(script: str, seconds: float = 10.0) -> ProbeResult:
+    server = StdioServer(command=sys.executable, args=("-I", "-S", "-c", script))
+    return run(probe("s", server, timeout_seconds=seconds, base_dir=Path()))
+
+
+def test_its_tools_are_listed_as_it_names_them() -> None:
+    found = look(SERVER % ({"tools": {}}, {"tools": [{"name": "b"}, {"name": "a"}]}))
+    assert found == ProbeResult(["b", "a"], None)
+
+
+def test_a_server_of_other_things_has_no_tools() -> None:
+    assert look(SERVER % ({"prompts": {}}, None)) == ProbeResult([], None)
+
+
+def test_a_server_that_ends_says_what_it_said() -> None:
+    found = look("import sys; print('no licence', file=sys.stderr)")
+    assert found.tools == []
+    assert "no licence" in str(found.error)
+
+
+def test_a_server_that_does_not_answer_is_not_waited_for() -> None:
+    found = look("import sys; sys.stdin.read()", seconds=0.2)
+    assert "timed out after 200 ms" in str(found.error)
+
+
+def test_a_tool_that_cannot_be_read_is_told() -> None:
+    found = look(SERVER % ({"tools": {}}, {"tools": [{"name": 7}]}))
+    assert "cannot be read" in str(found.error)
+
+
+def test_a_server_that_is_not_there_is_told() -> None:
+    nowhere = StdioServer(command="/nonexistent/server")
+    found = run(probe("s", nowhere, timeout_seconds=5, base_dir=Path()))
+    assert "/nonexistent/server" in str(found.error)
+    remote = HttpServer(url="http://127.0.0.1:9/mcp")
+    found = run(probe("s", remote, timeout_seconds=5, base_dir=Path()))
+    assert "cannot be reached" in str(found.error)

@@ -1,0 +1,135 @@
+"""From URIs to servers and back: reversible whatever the servers call things."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callmux.upstream.offer import Item
+from callmux.upstream.resources import Place, ResourceIndex, ServerResources, qualified
+
+
+def items(member: str, *keys: str) -> list[Item]:
+    return [Item(key, json.dumps({member: key, "n": 1.5}).encode()) for key in keys]
+
+
+def server(
+    name: str,
+    *uris: str,
+    templates: tuple[str, ...] = (),
+    allowed: list[str] | None = None,
+    serves: bool = True,
+) -> ServerResources:
+    return ServerResources(
+        server=name,
+        resources=items("uri", *uris),
+        templates=items("uriTemplate", *templates),
+        allowed=allowed,
+        serves=serves,
+    )
+
+
+def shown(index: ResourceIndex) -> list[str]:
+    return [json.loads(raw)["uri"] for raw in index.resources]
+
+
+def test_uris_that_differ_stay_as_they_are_byte_for_byte() -> None:
+    one = server("a", "x:1")
+    index = ResourceIndex([one, server("b", "x:2")])
+    assert shown(index) == ["x:1", "x:2"]
+    assert index.resources[0] == one.resources[0].raw
+
+
+def test_uris_that_are_the_same_name_their_server() -> None:
+    index = ResourceIndex([server("a", "x:1", "x:2"), server("b", "x:1")])
+    assert shown(index) == ["callmux://a/x:1", "x:2", "callmux://b/x:1"]
+    assert index.find("callmux://b/x:1") == [Place("b", "x:1")]
+    assert index.shown("b", "x:1") == "callmux://b/x:1"
+    assert index.shown("a", "x:2") == "x:2"
+
+
+def test_a_server_that_lists_a_uri_twice_does_not_clash_with_itself() -> None:
+    assert shown(ResourceIndex([server("a", "x:1", "x:1")])) == ["x:1", "x:1"]
+
+
+def test_a_hidden_uri_does_not_clash() -> None:
+    index = ResourceIndex([server("a", "x:1", allowed=["y:*"]), server("b", "x:1")])
+    assert shown(index) == ["x:1"]
+    assert index.find("x:1") == [Place("b", "x:1")]
+    assert index.find("callmux://a/x:1") == []
+
+
+def test_a_uri_of_a_template_is_looked_for_there_first() -> None:
+    index = ResourceIndex([server("a"), server("b", templates=("db://{table}/rows{?from}",))])
+    assert index.find("db://users/rows?from=1") == [
+        Place("b", "db://users/rows?from=1"),
+        Place("a", "db://users/rows?from=1"),
+    ]
+
+
+def test_servers_without_resources_are_never_asked() -> None:
+    index = ResourceIndex([server("a", serves=False), server("b")])
+    assert index.find("x:1") == [Place("b", "x:1")]
+    assert ResourceIndex([server("a", serves=False)]).find("x:1") == []
+
+
+@pytest.mark.parametrize(
+    ("template", "uri", "fits"),
+    [
+        ("x://{a}", "x://1", True),
+        ("x://{a}", "x://1/2", False),
+        ("x://{+a}", "x://1/2", True),
+        ("x://{a}{?b,c}", "x://1?b=2", True),
+        ("x://{a}{#b}", "x://1#b", True),
+        ("x://{a}/y", "x://1/z", False),
+        ("x://(.*){a}", "x://(.*)1", True),
+        ("x://(.*){a}", "x://abc1", False),
+        ("x://{", "x://{", True),
+        ("x:{a}", "x:line\nend", True),
+    ],
+)
+def test_what_a_template_can_give(template: str, uri: str, fits: bool) -> None:
+    index = ResourceIndex([server("a", templates=(template,), serves=False)])
+    assert index.find(uri) == ([Place("a", uri)] if fits else [])
+
+
+def test_templates_lead_back_as_uris_do() -> None:
+    index = ResourceIndex([server("a", templates=("x:{n}", "a:{n}")), server("b", templates=("x:{n}",))])
+    uris = [json.loads(raw)["uriTemplate"] for raw in index.templates]
+    assert uris == ["callmux://a/x:{n}", "a:{n}", "callmux://b/x:{n}"]
+    places = [index.find_template(uri) for uri in uris]
+    assert places == [Place("a", "x:{n}"), Place("a", "a:{n}"), Place("b", "x:{n}")]
+
+
+def test_a_hidden_template_is_not_found() -> None:
+    index = ResourceIndex([server("a", templates=("x:{n}",), allowed=["y:*"])])
+    assert index.templates == []
+    assert index.find_template("x:{n}") is None
+    assert index.find_template("callmux://a/x:{n}") is None
+
+
+@pytest.mark.parametrize(
+    "uri", ["callmux://", "callmux://a", "callmux://a/", "callmux:///x:1", "callmux://zz/x:1"]
+)
+def test_a_qualified_uri_without_a_server_or_a_uri_is_like_any_other(uri: str) -> None:
+    assert ResourceIndex([server("a", "x:1", serves=False)]).find(uri) == []
+
+
+@given(
+    st.lists(st.text(min_size=1, max_size=6), min_size=2, max_size=3, unique=True),
+    st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=4, unique=True),
+)
+def test_every_shown_uri_leads_back(names: list[str], uris: list[str]) -> None:
+    index = ResourceIndex([server(name, *uris, serves=False) for name in names])
+    expected = [Place(name, uri) for name in names for uri in uris]
+    assert [index.find(uri) for uri in shown(index)] == [[place] for place in expected]
+    assert [index.shown(place.server, place.uri) for place in expected] == shown(index)
+
+
+@given(st.text(min_size=1, max_size=8), st.text(min_size=1, max_size=20))
+def test_a_qualified_uri_is_understood_whatever_it_holds(name: str, uri: str) -> None:
+    index = ResourceIndex([server(name), server("other" + name)])
+    assert index.find(qualified(name, uri)) == [Place(name, uri)]
