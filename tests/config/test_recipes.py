@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from callmux.config.check import check_document
 from callmux.config.recipes import request
 
@@ -58,3 +60,76 @@ def test_a_batch_keeps_its_limits_beside_the_items() -> None:
         {"tool": "x", "timeoutMs": 5, "items": [{"arguments": {"a": 1}}]},
     )
     assert asked(mode="parallel", calls=[]) == ("callmux_parallel", {"calls": []})
+
+
+def checked(**recipe: Any) -> tuple[list[str], list[str]]:
+    """Errors and warnings."""
+    found = check_document({"servers": {}, "recipes": {"r": recipe}})
+    return found.errors, found.warnings
+
+
+STEP = {"tool": "x", "arguments": {"a": [{"$param": 5}]}}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "path"),
+    [
+        ({"mode": "call", **STEP}, "arguments.a[0]"),
+        ({"mode": "parallel", "calls": [{"tool": "x"}, STEP]}, "calls[1].arguments.a[0]"),
+        ({"mode": "batch", "tool": "x", "items": [STEP]}, "items[0].arguments.a[0]"),
+        ({"mode": "pipeline", "steps": [{"tool": "x"}, STEP]}, "steps[1].arguments.a[0]"),
+    ],
+)
+def test_a_bad_placeholder_names_recipe_and_step(recipe: dict[str, Any], path: str) -> None:
+    errors, _ = checked(**recipe)
+    assert errors == [f"recipes.r.{path}.$param must be a non-empty string, the name of a parameter"]
+
+
+def test_w34_a_placeholder_with_companions_is_warned_about() -> None:
+    """It goes out literally, and nobody was told."""
+    errors, warnings = checked(
+        mode="call", tool="x", arguments={"a": {"$param": "p", "extra": {"$param": "q"}}}
+    )
+    assert errors == []
+    assert warnings == ['recipes.r.arguments.a has other keys beside "$param", so it is sent as it stands']
+
+
+def test_w34_keys_that_are_dropped_are_warned_about() -> None:
+    """`server` of a parallel recipe, and arguments beside `arguments`."""
+    errors, warnings = checked(mode="parallel", server="s", calls=[{"tool": "x", "id": 5}])
+    assert errors == []
+    assert len(warnings) == 2
+    assert warnings[0].startswith("recipes.r.calls[0].id is not known")
+    assert warnings[1].startswith("recipes.r.server is ignored")
+
+
+def test_w34_parameters_are_declared_and_checked_at_load() -> None:
+    arguments = {"a": {"$param": "p"}}
+    whole = {"p": {"type": "integer", "default": 5.0, "description": "d"}}
+    assert checked(mode="call", tool="x", arguments=arguments, parameters=whole) == ([], [])
+    assert asked(mode="call", tool="x", arguments=arguments, parameters=whole)[1] == {
+        "tool": "x",
+        "arguments": arguments,
+    }
+    for declared, problem in [
+        ({"type": "text"}, "recipes.r.parameters.p.type must be "),
+        ({"type": "integer", "default": "5"}, "recipes.r.parameters.p.default must be of the declared type"),
+        ({"type": "boolean", "default": 1}, "recipes.r.parameters.p.default must be of the declared type"),
+        ({"default": 1, "required": True}, "recipes.r.parameters.p.default has no meaning"),
+        ({"required": "no"}, "recipes.r.parameters.p.required must be a boolean"),
+        (5, "recipes.r.parameters.p must be an object"),
+    ]:
+        (error,) = checked(mode="call", tool="x", arguments=arguments, parameters={"p": declared})[0]
+        assert error.startswith(problem)
+    assert checked(mode="call", tool="x", parameters={" ": {}})[0] == [
+        "recipes.r.parameters names must be non-empty strings"
+    ]
+
+
+def test_a_parameter_nobody_uses_is_warned_about() -> None:
+    used = {"n": {"$param": "p"}}
+    steps = [{"tool": "x", "arguments": used}]
+    assert checked(mode="pipeline", steps=steps, parameters={"p": {}, "q": {}}) == (
+        [],
+        ["recipes.r.parameters.q is not used"],
+    )

@@ -101,7 +101,7 @@ def test_arguments_that_are_no_object_are_refused(name: str, arguments: bytes) -
     assert caught.value.details["field"] == REQUIRED.get(name, ["arguments"])[0]
 
 
-@pytest.mark.parametrize("name", [n for n in ORDER if n not in REQUIRED])
+@pytest.mark.parametrize("name", [n for n in ORDER if n not in REQUIRED and n != "callmux_dry_run"])
 def test_no_arguments_are_an_empty_object(name: str) -> None:
     assert META_TOOLS[name].read(None).name == name
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
+from callmux.errors import ArgumentResolutionFailed
 from callmux.plan import PlannedCall, ToolCall
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings import preparing
@@ -84,3 +85,23 @@ def test_compiled_schemas_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> Non
         call = sent(stage, b'{"n":"5"}', Tool(COUNTING.raw))
         assert bytes(call.arguments) == b'{"n":5}'
         assert len(stage._shapers) <= 3
+
+
+def test_references_are_resolved_before_anything_else() -> None:
+    """What is in an envelope, and what the schema wants converted, may come from a reference."""
+    call = sent(Preparing(), b'{"params":{"n":{"$text":"5"},"s":{"$text":{"lines":["a","b"]}}}}', COUNTING)
+    assert json.loads(bytes(call.arguments)) == {"n": 5, "s": "a\nb"}
+
+
+def test_a_reference_that_does_not_work_sends_nothing() -> None:
+    with pytest.raises(ArgumentResolutionFailed):
+        sent(Preparing(), b'{"n":{"$text":5}}', None)
+
+
+def test_a_preview_prepares_without_sending() -> None:
+    call = PlannedCall(
+        server="s", method="tools/call", target="t", asked=ToolCall(tool="t"), seconds=1, deadline=1
+    )
+    assert play(Preparing().prepare(call, context())) is call
+    given = call.with_arguments(Raw(b'{"s":{"$text":"x"}}'))
+    assert bytes(play(Preparing().prepare(given, context())).arguments) == b'{"s":"x"}'

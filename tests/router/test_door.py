@@ -166,3 +166,19 @@ def test_a_child_of_a_fan_out_fails_as_a_result(
         assert json.loads(result.raw)["structuredContent"]["error"]["code"] == code
 
     play(scene())
+
+
+def test_a_call_can_be_prepared_without_being_made() -> None:
+    """As previews do: the same look-up, the same arguments, and nothing is sent."""
+
+    async def work() -> None:
+        house = House()
+        house.servers["a"].up.set()
+        asked = ToolCall(tool="a__t", arguments=Raw(b'{"x":{"$text":"y"}}'))
+        planned = await house.door.prepare(asked, house.around)
+        assert (planned.server, planned.target, bytes(planned.arguments)) == ("a", "t", b'{"x":"y"}')
+        assert house.planned == []
+        with pytest.raises(CallmuxError):
+            await house.door.prepare(ToolCall(tool="a__none"), house.around)
+
+    play(work())

@@ -241,7 +241,13 @@ Attempts: TypeAlias = Annotated[
 Ratio: TypeAlias = Annotated[float, Kind(read=_ratio, schema={"type": "number", "minimum": 0, "maximum": 1})]
 Text: TypeAlias = Annotated[str, Kind(read=text, schema=_STRING)]
 NonBlank: TypeAlias = Annotated[str, Kind(read=non_blank, schema=_FILLED)]
-Json: TypeAlias = Annotated[Any, Kind(read=lambda value: value, schema={})]
+Json: TypeAlias = Annotated[
+    Any,
+    Kind(
+        read=lambda value: value,
+        schema={"type": ["string", "number", "boolean", "object", "array", "null"]},
+    ),
+]
 JsonObject: TypeAlias = Annotated[dict[str, Any], Kind(read=_object, schema={"type": "object"})]
 Directory: TypeAlias = Annotated[str, Kind(read=_directory, schema=_FILLED)]
 AbsolutePath: TypeAlias = Annotated[str, Kind(read=_absolute, schema=_FILLED)]

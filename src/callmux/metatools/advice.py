@@ -59,7 +59,7 @@ def about_values(arguments: Raw) -> list[Warning]:
                     "structured_text_field",
                     path,
                     f"an {kind} stands in a field that usually takes text",
-                    "Send a string if the tool wants text",
+                    "$file and $text give text; $jsonFile and $yamlFile are for structures",
                     "structured_value_for_likely_text_field",
                 )
             )

@@ -25,6 +25,7 @@ from callmux.metatools.definitions import (
     step,
 )
 from callmux.metatools.engine import Engine
+from callmux.metatools.entries import output_format
 from callmux.metatools.modes import MODES, Mode
 from callmux.metatools.preview import preview
 from callmux.plan import Plan
@@ -81,6 +82,7 @@ def parse(fields: Fields) -> Plan:
     Raises:
         InvalidArguments: It is malformed, or nothing tells its mode.
     """
+    output_format(fields)
     mode = _mode(fields)
     plan = mode.parse(Fields({key: raw for key, raw in fields.members.items() if key != "mode"}))
     return Plan(

@@ -14,8 +14,9 @@ from msgspec import Raw
 
 from callmux.errors import ArgumentResolutionFailed
 from callmux.plan import PlannedCall, ToolCall
-from callmux.rings.references import resolving
-from callmux.rings.references.resolving import References
+from callmux.rings.references import recognition, resolving
+from callmux.rings.references.files import MOST_BYTES
+from callmux.rings.references.resolving import READS, References
 from tests.support import context, run, until
 
 
@@ -234,3 +235,21 @@ def test_one_bad_file_fails_the_call_and_ends_the_others(
     (tmp_path / "good").write_text("{}")
     arguments = {"a": {"$jsonFile": str(tmp_path / "good")}, "b": {"$jsonFile": str(tmp_path / "bad")}}
     assert refused(arguments).message.startswith("arguments.b")
+
+
+def test_the_example_of_the_documentation(tmp_path: Path) -> None:
+    """docs/file-references.md: the first JSON block becomes the second."""
+    text = (Path(__file__).parents[3] / "docs" / "file-references.md").read_text("utf-8")
+    written, arrives = (json.loads(block.split("```")[0]) for block in text.split("```json\n")[1:3])
+    (tmp_path / "notes.md").write_text("two\nlines\n")
+    (tmp_path / "data.json").write_text('{"id": 7}')
+    (tmp_path / "data.yaml").write_text("on: yes\n")
+    assert resolve(written, cwd=str(tmp_path)) == arrives
+
+
+def test_the_limits_of_the_documentation() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "file-references.md").read_text("utf-8")
+    for limit in (recognition.MOST_FILES, recognition.DEFAULT_BYTES, recognition.LARGEST_FILE, MOST_BYTES):
+        assert f"{limit:,}" in text
+    assert f"| {READS} |" in text
+    assert f"| {recognition.DEEPEST} |" in text
