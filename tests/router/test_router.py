@@ -16,7 +16,9 @@ from callmux.metatools.engine import Engine
 from callmux.plan import PlannedCall
 from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.shapes import Result, Tool
+from callmux.rings.cache.store import CacheStore
 from callmux.rings.converting import Converting
+from callmux.rings.preparing import Preparing
 from callmux.rings.shield.shelf import Shelf
 from callmux.router.budget import Budgets
 from callmux.router.door import Door
@@ -36,14 +38,18 @@ class Desk:
         self.tools = ["t"]
         self.index = self.rebuilt()
         config = check_document({"servers": {"a": {"command": "x"}, "b": {"command": "x"}}}).config
-        door = Door({}, lambda: self.index, Budgets(config), self.ring, loop_clock())
+        door = Door({}, lambda: self.index, Budgets(config), Preparing(), self.ring, loop_clock())
         engine = Engine(
             call=door.call_safely,
+            prepare=door.prepare,
+            is_cached=lambda call, around: False,
             catalogue=lambda: self.index,
             status=lambda: {"servers": [], "failedServers": [], "wrappedServers": []},
             description_limit=None,
             clock=Clock(),
             results=Shelf(),
+            recipes={},
+            cache=CacheStore(),
         )
         meta = [{"name": "callmux_status"}]
         self.router = Router(door, lambda: self.index, engine, [Converting(False), self.stage], meta, proxied)

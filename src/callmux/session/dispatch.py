@@ -100,7 +100,8 @@ class Dispatch:
         return await self._current.greet(session, session.version)
 
     async def handle(self, session: Session, method: str, params: Raw | None, port: ClientPort) -> bytes:
-        context = CallContext(client=port)
+        # Whoever comes over the network need not be the user of this machine.
+        context = CallContext(client=port, remote=not self._current.single)
         run = self._methods.get(method)
         if run is not None:
             return await run(session, params, context)
