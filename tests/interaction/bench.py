@@ -1,6 +1,6 @@
 """callmux in this process between raw servers and raw clients: what leaves one must reach the other.
 
-`Bench` wires a real `Host` and real `Session`s; a `Client` writes and reads lines in memory and hides nothing.
+`Bench` wires a real `Host` and real `Session`s; a `Client` writes and reads lines in memory, hiding nothing.
 `interaction` turns a coroutine into a bounded test that names its requirements.
 """
 

@@ -1,8 +1,8 @@
 """A server whose every message a test writes itself, byte for byte, whatever carries it.
 
-A `RawServer` knows no transport: `tests.interaction.carriers` gives each connection to it a `Peer`, which takes
-lines and writes lines. A handler answers one method; what it says meanwhile belongs to that request, so that
-a carrier with a stream for each request can send it there.
+A `RawServer` knows no transport: `tests.interaction.carriers` gives each connection to it a `Peer`, which
+takes lines and writes lines. A handler answers one method; what it says meanwhile belongs to that request, so
+that a carrier with a stream for each request can send it there.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Several servers: names and URIs lead back to what they stand for, and a server sees only what is its own."""
+"""Several servers: names and URIs lead back to what they stand for; a server sees only what is its own."""
 
 from __future__ import annotations
 

@@ -7,7 +7,10 @@ from pathlib import Path
 from .bench import TRANSPARENT, bench, interaction, over_carriers, over_revisions
 from .raw_server import Call, Json, RawServer, Refusal
 
-ODD = b'{"a":1.0,"b":[1e2,12345678901234567890,-0.0],"c":"\\u00e4\xc3\xa4\\/","d":{"":null},"e":{"k":1,"k2":[[[]]]}}'
+ODD = (
+    b'{"a":1.0,"b":[1e2,12345678901234567890,-0.0],"c":"\\u00e4\xc3\xa4\\/","d":{"":null},'
+    b'"e":{"k":1,"k2":[[[]]]}}'
+)
 
 
 @over_carriers
@@ -128,18 +131,6 @@ async def test_the_transparent_mode_adds_nothing(carrier: str, revision: str, tm
             assert line.partition(b',"params":')[2] == params + b"}", method
             assert line.startswith(b'{"jsonrpc":"2.0","id":')
         assert client.notes == []
-
-
-@interaction("transparent.nothing-added")
-async def test_members_beside_a_list_pass_in_the_transparent_mode() -> None:
-    server = RawServer().answers("tools/list", b'{"tools":[],"_meta":{"n":1.50},"unknown":1.0}')
-    async with bench(server, **TRANSPARENT) as b:
-        client = await b.greeted()
-        assert await client.result("tools/list") in (
-            b'{"tools":[],"_meta":{"n":1.50},"unknown":1.0}',
-            # Lists are merged out of all their pages: what stands beside the items belongs to one page.
-            b'{"tools":[]}',
-        )
 
 
 @over_carriers

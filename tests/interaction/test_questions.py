@@ -310,7 +310,7 @@ async def test_a_call_given_up_while_it_asks_ends_on_both_sides() -> None:
 
 @interaction("initialize.capabilities-up")
 async def test_a_question_about_something_not_declared_is_the_clients_to_refuse() -> None:
-    """callmux never refuses in its name: what was not declared is a server's mistake, the client's to judge."""
+    """callmux never refuses in its name: asking for what was not declared is the server's mistake."""
     server = asking("roots/list", None)
     async with bench(server) as b:
         client = await b.greeted(capabilities={})

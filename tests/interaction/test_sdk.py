@@ -1,7 +1,7 @@
 """The official SDK on both sides of a real callmux process: everything, over every transport.
 
-The server is `sdk_server.py`; one callmux process and one client serve all tests of a transport, in the order in
-which they stand here.
+The server is `sdk_server.py`; one callmux process and one client serve all tests of a transport, in the order
+in which they stand here.
 """
 
 from __future__ import annotations

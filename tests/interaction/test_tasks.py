@@ -143,7 +143,7 @@ async def test_a_server_follows_a_task_at_the_client(carrier: str, tmp_path: Pat
     answers = {
         "sampling/createMessage": b'{"task":' + task("c1") + b"}",
         "tasks/get": task("c1", "completed"),
-        "tasks/result": b'{"role":"assistant","content":{"type":"text","text":"\\u0041"},"model":"m","n":1.0}',
+        "tasks/result": b'{"role":"assistant","content":{"type":"text","text":"\\u0041"},"n":1.0}',
         "tasks/list": b'{"tasks":[]}',
         "tasks/cancel": task("c1", "cancelled"),
     }

@@ -12,8 +12,8 @@ from .bench import bench, interaction, over_carriers, over_revisions
 from .raw_server import Call, Json, RawServer, Refusal, text
 
 DEFINITION = (
-    b'{"name":"a","title":"A \\u00e4 \xc3\xa4","description":"does","icons":[{"src":"data:,","sizes":["48x48"],'
-    b'"theme":"dark","x":1e2}],"inputSchema":{"$schema":"https://json-schema.org/draft/2020-12/schema",'
+    b'{"name":"a","title":"A \\u00e4 \xc3\xa4","description":"does","icons":[{"src":"data:,",'
+    b'"sizes":["48x48"],"theme":"dark","x":1e2}],"inputSchema":{"$schema":"https://json-schema.org/draft/2020-12/schema",'
     b'"type":"object","properties":{"n":{"type":"number","maximum":1.10}}},"outputSchema":{"type":"object"},'
     b'"annotations":{"readOnlyHint":true,"x-own":[]},"execution":{"taskSupport":"optional"},'
     b'"_meta":{"com.example/x":{"deep":[0.10]}},"unknown":null}'

@@ -14,7 +14,8 @@ import json, sys
 for line in sys.stdin:
     m = json.loads(line)
     if "id" in m:
-        result = {"initialize": {"protocolVersion": "2025-11-25", "capabilities": %s}, "tools/list": %s}[m["method"]]
+        greeting = {"protocolVersion": "2025-11-25", "capabilities": %s}
+        result = {"initialize": greeting, "tools/list": %s}[m["method"]]
         print(json.dumps({"jsonrpc": "2.0", "id": m["id"], "result": result}), flush=True)
 """
 

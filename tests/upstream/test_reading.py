@@ -42,7 +42,7 @@ def keys(offer: Offer) -> dict[str, list[str]]:
 
 
 def test_every_list_that_is_declared_is_read() -> None:
-    names, offer, link = read(
+    names, offer, _ = read(
         {"tools": {}, "prompts": {}, "resources": {}},
         prompts__list={"prompts": [{"name": "p"}]},
         resources__list={"resources": [{"uri": "x:1"}]},
@@ -62,7 +62,7 @@ def test_what_is_not_declared_is_not_asked_for() -> None:
 
 def test_a_server_that_declares_nothing_is_asked_for_tools() -> None:
     """Old servers declare nothing and have them all the same."""
-    names, _, link = read({})
+    names, _, _ = read({})
     assert names == ["t"]
 
 

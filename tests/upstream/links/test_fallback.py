@@ -127,8 +127,8 @@ def test_where_neither_works_both_reasons_are_told() -> None:
             await settle()
             (failure,) = desk.failed
             assert (
-                "streamable HTTP: the server refuses the request (HTTP 405); HTTP+SSE: HTTP 404"
-                == failure.cause
+                failure.cause
+                == "streamable HTTP: the server refuses the request (HTTP 405); HTTP+SSE: HTTP 404"
             )
             assert desk.second.calls == ["close"]
 

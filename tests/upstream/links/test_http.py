@@ -1,5 +1,7 @@
-"""Streamable HTTP by itself: what is sent when, and what each ending means. Whole conversations over it are in
-`tests/interaction/test_remote.py`."""
+"""Streamable HTTP by itself: what is sent when, and what each ending means.
+
+Whole conversations over it are in `tests/interaction/test_remote.py`.
+"""
 
 from __future__ import annotations
 
