@@ -1,45 +1,88 @@
 """`callmux_cache_clear`: forget stored results.
 
-Called through `callmux.metatools.table`.
+Called through `callmux.metatools.table`. Calls the cache's store; what a name means, the catalogue knows.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
+
+from callmux import names
 from callmux.context import CallContext
-from callmux.errors import NotImplementedYet
+from callmux.errors import CallmuxError
 from callmux.fields import Fields
 from callmux.metatools.definitions import TEXT, closed, definition
 from callmux.metatools.engine import Engine
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
+from callmux.rings.envelope import success
+from callmux.upstream.catalogue import Catalogue
 
 NAME = "callmux_cache_clear"
 
 DEFINITION = definition(
     NAME,
-    "Forget cached results: all of them, or those of a tool, a server, or both.",
+    "Forget cached results: all of them, or those of a tool (or a pattern with *), a server, or both.",
     closed({"tool": TEXT, "server": TEXT}),
     {"readOnlyHint": False, "destructiveHint": False, "idempotentHint": True, "openWorldHint": False},
 )
 
 
+class Chosen(msgspec.Struct, frozen=True):
+    """Which results; None for any."""
+
+    tool: str | None
+    server: str | None
+
+
 def parse(fields: Fields) -> Plan:
-    """Reads the request, as far as this version can.
+    """Reads the request.
 
     Raises:
         InvalidArguments: It is malformed.
     """
-    fields.optional_text("tool")
-    fields.optional_text("server")
-    return Plan(name=NAME)
+    return Plan(name=NAME, options=Chosen(fields.optional_text("tool"), fields.optional_text("server")))
 
 
 async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
-    """Says that it cannot run yet.
+    """Forgets them and says how many they were."""
+    chosen: Chosen = plan.options
+    now = engine.clock.monotonic()
+    if chosen.tool is None and chosen.server is None:
+        count = engine.cache.clear(None, now)
+        return success({"cleared": count, "scope": "all", "previousSize": count})
+    matcher = _Matcher(chosen, engine.catalogue())
+    payload: dict[str, Any] = {"cleared": engine.cache.clear(matcher.matches, now)}
+    if chosen.tool is not None:
+        payload["tool"] = chosen.tool
+    if chosen.server is not None:
+        payload["server"] = chosen.server
+    scope = "tool" if chosen.server is None else "server" if chosen.tool is None else "tool-server"
+    return success(payload | {"scope": scope})
 
-    Raises:
-        NotImplementedYet: Always.
-    """
-    raise NotImplementedYet(
-        "callmux 0.1 keeps no cache yet, so there is nothing to clear: every call reaches its server"
-    )
+
+class _Matcher:
+    """Says whether a server's key and a bare name are meant, however the caller spelled them."""
+
+    def __init__(self, chosen: Chosen, catalogue: Catalogue) -> None:
+        self._server = chosen.server
+        self._pattern = None if chosen.tool is None else names.pattern([chosen.tool])
+        self._exact: tuple[str, str] | None = None
+        self._emitted = {(e.server, e.tool.name): e.emitted for e in catalogue.entries}
+        if chosen.tool is not None:
+            try:
+                found = catalogue.find(chosen.tool, chosen.server)
+                self._exact = found.server, found.bare
+            except CallmuxError:
+                # A name that leads nowhere, or to several tools, still means whatever was stored under it.
+                self._exact = None
+
+    def matches(self, server: str, bare: str) -> bool:
+        if self._server is not None and server != self._server:
+            return False
+        if self._pattern is None or self._exact == (server, bare):
+            return True
+        spelled = [*names.spellings(server, bare), self._emitted.get((server, bare), bare)]
+        return any(map(self._pattern.fullmatch, spelled))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from callmux.clock import Clock
+from callmux.config.recipes import Recipe
 from callmux.context import CallContext
-from callmux.plan import ToolCall
+from callmux.plan import PlannedCall, ToolCall
 from callmux.protocol.shapes import Result
+from callmux.rings.cache.store import CacheStore
 from callmux.rings.shield.shelf import Shelf
 from callmux.upstream.catalogue import Catalogue
 
@@ -21,16 +23,25 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         call: The one door for calls. Never raises but for cancellation: a failure comes back as an error
             result.
+        prepare: The call as it would be sent, for previews: nothing is sent. Raises `CallmuxError` where it
+            could not be.
+        is_cached: Whether a prepared call would be answered from the cache; asking leaves no trace there.
         catalogue: The tools there are now.
         status: The status payload for a server filter (or None for all).
         description_limit: Characters of a description in search and status results; None means uncut.
         clock: Time, for durations.
+        cache: The cached results.
         results: The results that went out shortened.
+        recipes: The workflows of the configuration, by name.
     """
 
     call: Callable[[ToolCall, CallContext], Awaitable[Result]]
+    prepare: Callable[[ToolCall, CallContext], Awaitable[PlannedCall]]
+    is_cached: Callable[[PlannedCall, CallContext], bool]
     catalogue: Callable[[], Catalogue]
     status: Callable[[], dict[str, Any]]
     description_limit: int | None
     clock: Clock
+    cache: CacheStore
     results: Shelf
+    recipes: Mapping[str, Recipe]

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from callmux.clock import Clock
+from callmux.rings.cache.stage import Caching
+from callmux.rings.coalescing import Coalescing
 from callmux.rings.converting import Converting
 from callmux.rings.limiting import Limiting, Slots
 from callmux.rings.preparing import Preparing
@@ -27,6 +29,18 @@ def request_stages(shield: Shielding, *, plain: bool) -> Sequence[RequestStage]:
     return [Converting(plain)] if plain else [Converting(), shield]
 
 
-def call_stages(servers: Mapping[str, Server], slots: Slots, clock: Clock) -> Sequence[Stage]:
-    """Around each call. Later, between preparing and limiting: cache and coalescing."""
-    return [Preparing(), Limiting(slots, servers), Retrying(servers, clock)]
+def call_stages(
+    preparing: Preparing,
+    caching: Caching | None,
+    coalescing: Coalescing,
+    servers: Mapping[str, Server],
+    slots: Slots,
+    clock: Clock,
+) -> Sequence[Stage]:
+    """Around each call.
+
+    Args:
+        caching: None where nothing is cached.
+    """
+    around: list[Stage] = [preparing] if caching is None else [preparing, caching]
+    return [*around, coalescing, Limiting(slots, servers), Retrying(servers, clock)]

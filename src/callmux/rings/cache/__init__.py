@@ -1,0 +1,1 @@
+"""Results of reads that are kept for a while: which, under which key, and for how long."""

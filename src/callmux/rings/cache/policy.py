@@ -1,0 +1,140 @@
+"""Which calls only read, which of them may be cached, and under which key. Pure.
+
+Called by the cache stage and the coalescing stage. A tool reads if it says so (`readOnlyHint`) or if the
+operator lists it in an `allowTools`; names are no signal. Rules: docs/caching.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Raw
+
+from callmux import names
+from callmux.config.model import Config
+from callmux.config.servers import StdioServer
+from callmux.context import CallContext
+from callmux.plan import PlannedCall
+from callmux.protocol.shapes import Result, Tool
+from callmux.rings.cache.store import Key
+
+MOST_TOOLS = 20_000
+"""Verdicts that are kept; lists that change all day must not fill the memory."""
+LARGEST_ARGUMENTS = 256 * 1024
+"""Bytes of arguments that are compared at all: making them comparable takes about a millisecond there."""
+LONGEST_KEPT = 256
+"""Bytes of canonical arguments that stand in a key as they are; longer ones by their digest."""
+
+_DECODE = msgspec.json.Decoder(float_hook=lambda digits: Raw(digits.encode())).decode
+_ENCODE = msgspec.json.Encoder(order="deterministic").encode
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What the rules say of one tool.
+
+    Attributes:
+        reads: Calling it changes nothing.
+        shared: Equal calls at the same time may be one: it reads, and no `denyTools` names it.
+        cached: Its results may be kept.
+    """
+
+    reads: bool
+    shared: bool
+    cached: bool
+
+
+WRITES = Verdict(False, False, False)
+ONLY_READS = Verdict(True, False, False)
+
+
+class _Server(msgspec.Struct, frozen=True):
+    prefix: str | None
+    by_directory: bool
+    allow: re.Pattern[str] | None
+    deny: re.Pattern[str] | None
+
+
+def canonical(arguments: Raw) -> bytes | None:
+    """Arguments in one spelling: keys sorted, no spaces, numbers digit for digit. None where they cannot be
+    read or are too large to be worth it."""
+    if len(memoryview(arguments)) > LARGEST_ARGUMENTS:
+        return None
+    try:
+        spelled = _ENCODE(_DECODE(arguments))
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    return (
+        spelled if len(spelled) <= LONGEST_KEPT else b"#" + hashlib.blake2b(spelled, digest_size=32).digest()
+    )
+
+
+def is_whole(result: Result) -> bool:
+    """Whether a result is the answer itself: not an error, and not the promise of a later answer."""
+    if result.is_error:
+        return False
+    if b'"resultType"' not in result.raw:
+        return True
+    kind = result.members().get("resultType")
+    return kind is None or bytes(kind) == b'"complete"'
+
+
+class Policy:
+    """The rules of one configuration."""
+
+    def __init__(self, config: Config) -> None:
+        general = config.cache_policy
+        self.caches = config.cache_ttl_seconds > 0
+        self._servers: Mapping[str, _Server] = {
+            name: _Server(
+                server.prefix,
+                isinstance(server, StdioServer) and server.cwd_mode != "global",
+                names.pattern((*general.allow_tools, *server.cache_policy.allow_tools)),
+                names.pattern((*general.deny_tools, *server.cache_policy.deny_tools)),
+            )
+            for name, server in config.servers.items()
+        }
+        self._verdicts: dict[tuple[Tool, str], Verdict] = {}
+
+    def verdict(self, call: PlannedCall) -> Verdict:
+        """What holds for a call. Other requests than tool calls are neither shared nor cached."""
+        tool = call.tool
+        if tool is None:
+            return ONLY_READS if call.safe and call.method != "tools/call" else WRITES
+        known = self._verdicts.get((tool, call.asked.tool))
+        if known is None:
+            if len(self._verdicts) >= MOST_TOOLS:
+                self._verdicts.clear()
+            known = self._verdicts[tool, call.asked.tool] = self._judge(call, tool)
+        return known
+
+    def _judge(self, call: PlannedCall, tool: Tool) -> Verdict:
+        server = self._servers[call.server]
+        spelled = {call.asked.tool, *names.spellings(call.server, call.target, server.prefix)}
+        allowed = server.allow is not None and any(map(server.allow.fullmatch, spelled))
+        denied = server.deny is not None and any(map(server.deny.fullmatch, spelled))
+        reads = tool.read_only or allowed
+        cached = allowed if server.allow is not None else tool.read_only
+        if not reads:
+            return WRITES
+        return Verdict(True, not denied, cached and not denied)
+
+    def key(self, call: PlannedCall, context: CallContext, client: int) -> Key | None:
+        """What an equal call has in common with this one; None for a call like no other.
+
+        Args:
+            client: The number of the session where the server keeps its clients apart, else 0.
+        """
+        asked = call.asked
+        # Members that we do not know (a task, an answer to a question) may make it another kind of call.
+        if asked.force_reconnect or (asked.extra and asked.extra.keys() != {"_meta"}):
+            return None
+        arguments = None
+        if call.arguments is not None and (arguments := canonical(call.arguments)) is None:
+            return None
+        directory = ""
+        if self._servers[call.server].by_directory:
+            directory = asked.cwd or context.session_cwd or ""
+        return Key(call.server, call.target, arguments, directory, context.credentials, client)
