@@ -1,4 +1,4 @@
-"""What a client says reaches the listener as it was said, and comes back; whatever happens to the listener."""
+"""What a client says reaches the listener as it was said, and comes back, whatever happens there."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_a_cancelled_request_is_cancelled_at_the_listener() -> None:
 
 
 def test_starts_while_the_listener_is_down() -> None:
-    """It greets at once, lists nothing, and refuses calls soon; when the listener comes, the client is told."""
+    """It greets at once, lists nothing, refuses calls soon; when the listener comes, the client is told."""
 
     async def scene() -> None:
         listener = FakeListener()

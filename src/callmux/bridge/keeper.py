@@ -28,6 +28,8 @@ OUTAGE_SECONDS = 30.0
 """How long requests wait for a listener that was there."""
 NEVER_SECONDS = 1.0
 """How long they wait for one that never was."""
+INSTANT = 0.001
+"""Shorter waits are none: a timer may end a little before its time."""
 HANDSHAKE_SECONDS = 10.0
 """How long they wait for one that has taken the connection and has not answered yet."""
 
@@ -59,11 +61,9 @@ class Events(Protocol):
         """A session has ended."""
 
 
-def delay_seconds(tries: int, wanted: bool) -> float:
-    """Seconds before the next attempt, after `tries` in a row that failed."""
-    if wanted:
-        return 0.0 if tries == 0 else QUICK_SECONDS
-    return min(LONGEST_SECONDS, FIRST_SECONDS * 2.0 ** min(tries, 30)) if tries else 0.0
+def delay_seconds(pauses: int, wanted: bool) -> float:
+    """Seconds before the next attempt, after so many pauses in which nobody waited."""
+    return QUICK_SECONDS if wanted else min(LONGEST_SECONDS, FIRST_SECONDS * 2.0 ** min(pauses, 30))
 
 
 class Keeper:
@@ -149,7 +149,7 @@ class Keeper:
                 if self._opening_since is not None:
                     end = max(end, self._opening_since + HANDSHAKE_SECONDS)
                 left = min(end, deadline) - self._loop.time()
-                if left <= 0:
+                if left < INSTANT:
                     raise self._failure or LinkFailure(Reason.UNREACHABLE, "the listener does not answer")
                 # Never longer than the patience at a time: whether it is longer is known only then.
                 await asyncio.wait([waiter], timeout=min(left, max(patience - self._loop.time(), 0.1)))
@@ -179,7 +179,7 @@ class Keeper:
         self._events.gone(link)
 
     async def _keep(self) -> None:
-        tries = 0
+        tries = pauses = 0
         while True:
             self._trouble.clear()
             began = self._loop.time()
@@ -193,8 +193,10 @@ class Keeper:
             else:
                 await self._trouble.wait()
                 # A stream that ends at once, time and again, is no reason to hurry.
-                tries = 0 if self._loop.time() - began > 1.0 else tries + 1
-            await self._pause(tries)
+                steady = self._loop.time() - began > 1.0
+                tries, pauses = (0, 0) if steady else (tries + 1, pauses)
+            if await self._pause(tries, pauses):
+                pauses += 1
 
     async def _connect(self, *, first: bool) -> None:
         """Opens a session, or takes the old one up again.
@@ -254,15 +256,17 @@ class Keeper:
             if not waiter.done() and (hasty or failure.reason is Reason.REFUSED):
                 waiter.set_exception(failure)
 
-    async def _pause(self, tries: int) -> None:
+    async def _pause(self, tries: int, pauses: int) -> bool:
+        """Waits before the next attempt; whether nobody waited with it."""
         link = self._link
         least = link.pause_seconds if link is not None and self._usable else 0.0
         began = self._loop.time()
         while True:
             wanted = not self._usable and bool(self._waiters)
-            left = max(least, delay_seconds(tries, wanted)) - (self._loop.time() - began)
-            if left <= 0:
-                return
+            delay = delay_seconds(pauses, wanted) if tries else 0.0
+            left = max(least, delay) - (self._loop.time() - began)
+            if left < INSTANT:
+                return tries > 0 and not wanted
             self._wanted.clear()
             await first_of(self._wanted, seconds=left)
 

@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from callmux import __version__
 from callmux.bridge.budget import Budget, budget
@@ -58,7 +58,7 @@ class _Greeting(msgspec.Struct, rename="camel"):
 
 class _ToolCall(msgspec.Struct):
     name: str
-    arguments: Raw | None = None
+    arguments: Raw | UnsetType = UNSET
 
 
 class _Subscription(msgspec.Struct):
@@ -383,7 +383,7 @@ def _plan(call: _ToolCall) -> Plan | None:
     if tool is None:
         return None
     try:
-        return tool.read(call.arguments)
+        return tool.read(None if call.arguments is UNSET else call.arguments)
     except CallmuxError:
         return None
 
