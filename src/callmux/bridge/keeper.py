@@ -213,12 +213,11 @@ class Keeper:
             try:
                 await link.open(self._greeting)
                 await self._events.restore(link)
-            except BaseException:
-                link.abandon()
-                raise
+                self._link = link
             finally:
                 self._opening_since = None
-            self._link = link
+                if self._link is not link:
+                    link.abandon()
             self._publish(link)
         await link.listen()
         self._publish(link)

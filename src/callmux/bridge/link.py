@@ -257,7 +257,7 @@ class Link:
                 await stream.opened()
         except TimeoutError:
             return stream
-        except BaseException:
+        except asyncio.CancelledError:
             stream.close()
             raise
         if stream.status != 200:

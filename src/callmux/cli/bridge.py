@@ -11,7 +11,6 @@ import gc
 import logging
 import os
 import re
-import signal
 import sys
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
@@ -23,6 +22,7 @@ from callmux.bridge.credentials import find_token
 from callmux.bridge.endpoint import Endpoint, read_endpoint
 from callmux.bridge.keeper import Patience, Revive
 from callmux.bridge.relay import Relay
+from callmux.cli.signals import stop_signals
 from callmux.errors import UsageError
 from callmux.session.session import Session
 from callmux.tasks import first_of
@@ -177,7 +177,7 @@ def _headers(options: Options, env: Mapping[str, str], home: Path) -> dict[str, 
 
 
 async def _serve(options: Options, headers: Mapping[str, str], revive: Revive | None) -> int:
-    stopped = _stop_signals()
+    stopped = stop_signals()
     patience = AUTOSTART_PATIENCE if options.autostart else Patience()
     relay = Relay(options.endpoint, headers, options.call_timeout_ms, patience, revive)
 
@@ -209,21 +209,6 @@ def _run_loop(work: Coroutine[Any, Any, int]) -> int:
         return asyncio.run(work)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(work)
-
-
-def _stop_signals() -> asyncio.Event:
-    """Set by SIGINT or SIGTERM; a second one ends the process at once."""
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        if stopped.is_set():
-            os._exit(1)
-        stopped.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
-    return stopped
 
 
 def _log_to_stderr() -> None:
