@@ -24,6 +24,7 @@ from callmux.rings.cache.keys import Keys
 from callmux.rings.cache.policy import Policy
 from callmux.rings.cache.stage import Caching
 from callmux.rings.coalescing import Coalescing
+from callmux.rings.formatting import Formatting
 from callmux.rings.limiting import Slots
 from callmux.rings.order import call_stages, request_stages
 from callmux.rings.preparing import Preparing
@@ -112,6 +113,7 @@ class Runtime:
             results=stores.results,
             recipes=config.recipes,
         )
+        formatting = Formatting(config.output_format, self.catalogue, NAMES)
         shield = Shielding(self._shield_policies(), stores.results, self.catalogue, NAMES)
         self._compression = Compression(
             config.schema_compression, {n: s.schema_compression for n, s in config.servers.items()}
@@ -120,7 +122,7 @@ class Runtime:
             self._door,
             self.catalogue,
             engine,
-            request_stages(shield, plain=self.is_transparent),
+            request_stages(formatting, shield, plain=self.is_transparent),
             DEFINITIONS if config.expose_meta_tools else [],
             proxied=not config.meta_only,
             compression=self._compression,

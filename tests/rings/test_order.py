@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
+
 from callmux.clock import Clock
+from callmux.config.model import Config
 from callmux.config.results import ResponseShield
 from callmux.metatools.table import NAMES
+from callmux.rings.cache.keys import Keys
+from callmux.rings.cache.policy import Policy
+from callmux.rings.cache.stage import Caching
+from callmux.rings.cache.store import CacheStore
+from callmux.rings.coalescing import Coalescing
 from callmux.rings.converting import Converting
+from callmux.rings.formatting import Formatting
 from callmux.rings.limiting import Limiting, Slots
 from callmux.rings.order import call_stages, request_stages
 from callmux.rings.preparing import Preparing
@@ -17,16 +26,23 @@ from callmux.upstream.catalogue import Catalogue
 
 
 def test_around_each_request() -> None:
-    """Converting is outermost: nothing that fails gets past it; shielding sees whole answers."""
+    """Converting is outermost: nothing that fails gets past it. Shielding sees whole answers, and what it
+    shortened is rendered afterwards."""
+    formatting = Formatting("json", lambda: Catalogue([]), NAMES)
     shield = Shielding(Policies(ResponseShield(), {}), Shelf(), lambda: Catalogue([]), NAMES)
-    assert [type(stage) for stage in request_stages(shield, plain=False)] == [Converting, Shielding]
-    assert [type(stage) for stage in request_stages(shield, plain=True)] == [Converting]
+    shown = request_stages(formatting, shield, plain=False)
+    assert [type(stage) for stage in shown] == [Converting, Formatting, Shielding]
+    assert [type(stage) for stage in request_stages(formatting, shield, plain=True)] == [Converting]
 
 
-def test_around_each_call() -> None:
-    """Arguments are shaped before a slot is held, and both attempts share one slot."""
-    assert [type(stage) for stage in call_stages({}, Slots(1, {}), Clock())] == [
-        Preparing,
-        Limiting,
-        Retrying,
-    ]
+@pytest.mark.parametrize("caches", [True, False])
+def test_around_each_call(caches: bool) -> None:
+    """Keys are made of shaped arguments; neither a hit nor a shared call needs a slot; both attempts share
+    one."""
+    policy, store, clock = Policy(Config()), CacheStore(), Clock()
+    keys = Keys(policy, store, {})
+    caching = Caching(policy, keys, store, {}, clock) if caches else None
+    coalescing = Coalescing(policy, keys, store, {})
+    stages = call_stages(Preparing(), caching, coalescing, {}, Slots(1, {}), clock)
+    expected = [Preparing, Caching, Coalescing, Limiting, Retrying]
+    assert [type(stage) for stage in stages] == [kind for kind in expected if caches or kind is not Caching]

@@ -31,7 +31,7 @@ class FakeConnection:
 
     async def request(self, method: str, params: bytes, seconds: float, *rest: Any) -> bytes:
         self.sent.append((method, json.loads(params), seconds))
-        self.progress.append(rest[-1] if rest else None)
+        self.progress.append(rest[1])
         answer = self.answers.pop(0)
         if isinstance(answer, BaseException):
             raise answer

@@ -11,6 +11,7 @@ from callmux.clock import Clock
 from callmux.rings.cache.stage import Caching
 from callmux.rings.coalescing import Coalescing
 from callmux.rings.converting import Converting
+from callmux.rings.formatting import Formatting
 from callmux.rings.limiting import Limiting, Slots
 from callmux.rings.preparing import Preparing
 from callmux.rings.retrying import Retrying
@@ -19,14 +20,15 @@ from callmux.rings.stage import RequestStage, Stage
 from callmux.upstream.server import Server
 
 
-def request_stages(shield: Shielding, *, plain: bool) -> Sequence[RequestStage]:
-    """Around each request. Later, between the two: tracking, authorizing, formatting.
+def request_stages(formatting: Formatting, shield: Shielding, *, plain: bool) -> Sequence[RequestStage]:
+    """Around each request. Later, after converting: tracking, authorizing.
 
     Args:
+        formatting: Renders what callmux itself answers.
         shield: Shortens large results.
         plain: The transparent mode: nothing is changed.
     """
-    return [Converting(plain)] if plain else [Converting(), shield]
+    return [Converting(plain)] if plain else [Converting(), formatting, shield]
 
 
 def call_stages(

@@ -1,0 +1,145 @@
+"""The text of callmux's own answers: JSON, or TOON where that is asked for. A request stage.
+
+Calls `callmux.rings.toon`. It sees only what the meta-tools answer, `callmux_call` included; a direct call's
+result goes out as its server sent it. Rules: docs/configuration.md, `outputFormat`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Set
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from callmux.context import CallContext
+from callmux.errors import CallmuxError
+from callmux.plan import Plan
+from callmux.protocol.shapes import Result, json_in
+from callmux.rings import toon
+from callmux.rings.envelope import encode
+from callmux.rings.stage import ProceedPlan
+from callmux.upstream.catalogue import Catalogue
+
+RELAYING = frozenset({"callmux_call", "callmux_recipe_run"})
+"""Meta-tools whose answer may be a server's own result."""
+ALWAYS_JSON = frozenset({"callmux_cache_clear"})
+"""Meta-tools that take no format."""
+
+
+class _Item(msgspec.Struct):
+    type: str | UnsetType = UNSET
+    text: str | UnsetType = UNSET
+
+
+_ITEM = msgspec.json.Decoder(_Item)
+_MEMBERS = msgspec.json.Decoder(dict[str, Raw])
+_DECODE = msgspec.json.Decoder().decode
+
+Render = Callable[[Raw], str | None]
+
+
+class Formatting:
+    """Request stage: renders answers.
+
+    Args:
+        default: The format of requests that name none: `json`, `toon` or `auto`.
+        catalogue: Gives the catalogue as it is now.
+        own: The names of the meta-tools.
+    """
+
+    def __init__(self, default: str, catalogue: Callable[[], Catalogue], own: Set[str]) -> None:
+        self._default = default
+        self._catalogue = catalogue
+        self._own = own - ALWAYS_JSON
+
+    async def __call__(self, plan: Plan, context: CallContext, proceed: ProceedPlan) -> Result:
+        result = await proceed(plan, context)
+        wanted = plan.output_format or self._default
+        if wanted == "json" or plan.name not in self._own or result.is_error:
+            return result
+        render: Render = toon.render if wanted == "toon" else toon.render_if_shorter
+        return formatted(result, render, keep_structured=self._is_bound(plan))
+
+    def _is_bound(self, plan: Plan) -> bool:
+        """Whether the answer is a result that has to keep to the output schema of its tool."""
+        if plan.name not in RELAYING or len(plan.calls) != 1:
+            return False
+        try:
+            tool = self._catalogue().find(plan.calls[0].tool, plan.calls[0].server).tool
+        except CallmuxError:
+            return False
+        return tool is not None and tool.has_output_schema
+
+
+def formatted(result: Result, render: Render, *, keep_structured: bool) -> Result:
+    """`result` with TOON in place of JSON texts; the same object where there is nothing to render.
+
+    Structured content is left out where its rendering takes its place: a client that gets both shows the
+    structured one. Images, prose and whatever else there is stays as it is.
+
+    Args:
+        keep_structured: The tool promises structured content.
+    """
+    head = result.head
+    items = [] if head.content is UNSET else list(head.content)
+    structured = head.structured_content
+    if structured is UNSET or bytes(structured) == b"null":
+        rendered = [_rendered(item, render) for item in items]
+        if not any(rendered):
+            return result
+        return _rebuilt(result, [new or old for new, old in zip(rendered, items, strict=True)], structured)
+    text = render(structured)
+    if text is None:
+        return result
+    copy = next((n for n, item in enumerate(items) if _says(item, structured)), None)
+    if copy is not None:
+        items[copy] = _with_text(items[copy], text)
+    elif keep_structured:
+        return result
+    else:
+        items.insert(0, Raw(encode({"type": "text", "text": text})))
+    return _rebuilt(result, items, structured if keep_structured else UNSET)
+
+
+def _rebuilt(result: Result, items: list[Raw], structured: Raw | UnsetType) -> Result:
+    members: dict[str, Any] = dict(result.members())
+    members["content"] = items
+    if structured is UNSET:
+        members.pop("structuredContent", None)
+    return Result(encode(members))
+
+
+def _text(item: Raw) -> str | None:
+    """The text of a text item."""
+    try:
+        read = _ITEM.decode(item)
+    except msgspec.MsgspecError:
+        return None
+    return read.text if read.type == "text" and isinstance(read.text, str) else None
+
+
+def _json_of(item: Raw) -> Raw | None:
+    """The object or list that a text item says as JSON."""
+    text = _text(item)
+    return json_in(text) if text is not None and text.lstrip()[:1] in ("{", "[") else None
+
+
+def _rendered(item: Raw, render: Render) -> Raw | None:
+    value = _json_of(item)
+    text = None if value is None else render(value)
+    return None if text is None else _with_text(item, text)
+
+
+def _says(item: Raw, structured: Raw) -> bool:
+    """Whether a text item says the same as the structured content."""
+    value = _json_of(item)
+    if value is None:
+        return False
+    return bytes(value) == bytes(structured) or bool(_DECODE(value) == _DECODE(structured))
+
+
+def _with_text(item: Raw, text: str) -> Raw:
+    members: dict[str, Any] = dict(_MEMBERS.decode(item))
+    members["text"] = text
+    return Raw(encode(members))
