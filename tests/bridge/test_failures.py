@@ -21,7 +21,8 @@ from callmux.bridge.failures import GivenUp, LinkFailure, Reason, of_status
         (401, True, Reason.REFUSED, False),
         (302, True, Reason.REFUSED, False),
         (413, True, Reason.REFUSED, False),
-        (500, True, Reason.REFUSED, True),
+        (500, True, Reason.BROKEN, True),
+        (501, True, Reason.REFUSED, True),
     ],
 )
 def test_what_a_status_means(status: int, session: bool, reason: Reason, started: bool) -> None:

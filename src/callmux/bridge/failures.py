@@ -76,8 +76,9 @@ def of_status(status: int, body: bytes, retry_after: bytes | None, *, session: b
         return LinkFailure(
             Reason.BUSY, f"the listener is busy (HTTP {status}){said}", status=status, wait=wait
         )
-    if status in (502, 504):
-        message = f"something before the listener lost it (HTTP {status}){said}"
+    if status in (500, 502, 504):
+        # A listener that is being stopped, or something before it, gave up half-way.
+        message = f"the listener lost the request (HTTP {status}){said}"
         return LinkFailure(Reason.BROKEN, message, status=status)
     advice = ""
     if status in (401, 403):
