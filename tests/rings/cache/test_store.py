@@ -1,0 +1,229 @@
+"""What is kept, for how long, what must go first, and what a write ends."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callmux.rings.cache.store import CacheLimits, CacheStore, Key
+
+
+def key(arguments: bytes | None = b"{}", server: str = "a", tool: str = "t", **more: object) -> Key:
+    return Key(server, tool, arguments, **more)  # type: ignore[arg-type]
+
+
+def store(**limits: int) -> CacheStore:
+    made = CacheStore()
+    made.configure(CacheLimits(**{"ttl_seconds": 60, **limits}), {"a": made, "b": made}, 0)
+    return made
+
+
+def put(kept: CacheStore, which: Key, raw: bytes = b"{}", now: float = 0) -> bool:
+    return kept.put(which, raw, now, kept.epoch(which.server))
+
+
+def test_what_was_stored_is_found_until_its_time_is_up() -> None:
+    kept = store(ttl_seconds=10)
+    assert kept.get(key(), 0) is None
+    assert put(kept, key(), b'{"n":1}', 5)
+    assert kept.get(key(), 14.9) == b'{"n":1}'
+    assert kept.get(key(), 15) is None
+    assert (kept.hits, kept.misses, len(kept)) == (1, 2, 0)
+
+
+def test_a_hit_does_not_make_it_live_longer() -> None:
+    kept = store(ttl_seconds=10)
+    put(kept, key())
+    assert kept.get(key(), 9)
+    assert kept.get(key(), 11) is None
+
+
+def test_expired_entries_leave_the_counts_without_being_asked_for() -> None:
+    kept = store(ttl_seconds=10)
+    put(kept, key(b"1"), b"x" * 100)
+    put(kept, key(b"2"), b"x" * 100, 5)
+    assert kept.facts(9)["entries"] == 2
+    facts = kept.facts(12)
+    assert (facts["entries"], facts["storedBytes"]) == (1, 101)
+
+
+def test_the_least_recently_used_goes_first() -> None:
+    kept = store(entries=2)
+    put(kept, key(b"1"))
+    put(kept, key(b"2"))
+    assert kept.get(key(b"1"), 1)
+    put(kept, key(b"3"))
+    assert [kept.has(key(n), 1) for n in (b"1", b"2", b"3")] == [True, False, True]
+
+
+def test_bytes_are_bounded_for_each_and_for_all() -> None:
+    kept = store(entry_bytes=10, total_bytes=25)
+    assert put(kept, key(b"1"), b"x" * 10)
+    assert not put(kept, key(b"2"), b"x" * 11)
+    put(kept, key(b"3"), b"x" * 10)
+    assert kept.facts(0)["storedBytes"] == 22
+    put(kept, key(b"4"), b"x" * 5)
+    assert not kept.has(key(b"1"), 0)
+    assert kept.facts(0)["storedBytes"] == 17
+
+
+def test_a_result_that_is_too_large_takes_the_old_one_with_it() -> None:
+    """The old one is known to be no longer true."""
+    kept = store(entry_bytes=10)
+    put(kept, key(), b"old")
+    assert not put(kept, key(), b"x" * 11)
+    assert not kept.has(key(), 0)
+
+
+def test_looking_on_leaves_no_trace() -> None:
+    kept = store(entries=2)
+    put(kept, key(b"1"))
+    put(kept, key(b"2"))
+    assert kept.has(key(b"1"), 0)
+    assert not kept.has(key(b"1"), 60)
+    assert (kept.hits, kept.misses) == (0, 0)
+    put(kept, key(b"3"))
+    assert not kept.has(key(b"1"), 0)
+
+
+def test_w17_a_write_ends_the_life_of_reads_of_its_server() -> None:
+    kept = store()
+    put(kept, key(server="a"))
+    put(kept, key(server="b"))
+    kept.wrote("a")
+    assert not kept.has(key(server="a"), 0)
+    assert kept.has(key(server="b"), 0)
+
+
+def test_w17_a_read_that_began_before_a_write_had_finished_is_not_kept() -> None:
+    kept = store()
+    began = kept.epoch("a")
+    kept.wrote("a")
+    assert not kept.put(key(), b"{}", 0, began)
+    assert kept.put(key(), b"{}", 0, kept.epoch("a"))
+
+
+def test_clearing_says_how_many_there_were() -> None:
+    kept = store(ttl_seconds=10)
+    put(kept, key(b"1"))
+    put(kept, key(b"2"), now=5)
+    assert kept.clear(None, 12) == 1
+    assert len(kept) == 0
+    assert kept.facts(12)["storedBytes"] == 0
+
+
+def test_clearing_takes_what_is_chosen() -> None:
+    kept = store()
+    put(kept, key(tool="x"))
+    put(kept, key(tool="y"))
+    put(kept, key(tool="x", server="b"))
+    assert kept.clear(lambda server, tool: (server, tool) == ("a", "x"), 0) == 1
+    assert not kept.has(key(tool="x"), 0)
+    assert len(kept) == 2
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_is_being_read_while_it_is_cleared_is_not_kept(whole: bool) -> None:
+    kept = store()
+    began = kept.epoch("a")
+    kept.clear(None if whole else lambda server, tool: True, 0)
+    assert not kept.put(key(), b"{}", 0, began)
+
+
+def test_new_bounds_hold_for_what_is_kept_already() -> None:
+    kept = store()
+    for n in range(4):
+        put(kept, key(b"%d" % n), b"x" * (n + 1), now=n)
+    same = {"a": kept, "b": kept}
+    kept.configure(CacheLimits(ttl_seconds=60, entries=2), same, 4)
+    assert [kept.has(key(b"%d" % n), 4) for n in range(4)] == [False, False, True, True]
+    kept.configure(CacheLimits(ttl_seconds=60, entry_bytes=3), same, 4)
+    assert [kept.has(key(b"%d" % n), 4) for n in range(4)] == [False, False, True, False]
+    kept.configure(CacheLimits(ttl_seconds=0), same, 4)
+    assert len(kept) == 0
+    assert not put(kept, key())
+
+
+def test_a_longer_time_does_not_bring_back_what_was_over() -> None:
+    kept = store(ttl_seconds=10)
+    put(kept, key())
+    kept.configure(CacheLimits(ttl_seconds=60), {"a": kept, "b": kept}, 20)
+    assert len(kept) == 0
+
+
+def test_results_of_a_server_that_is_another_now_are_forgotten() -> None:
+    """The same name may stand for another command after a reload."""
+    kept = store()
+    put(kept, key(server="a"))
+    put(kept, key(server="b"))
+    began = kept.epoch("a")
+    kept.configure(kept.limits, {"a": object(), "b": kept}, 0)
+    assert not kept.has(key(server="a"), 0)
+    assert kept.has(key(server="b"), 0)
+    assert not kept.put(key(), b"{}", 0, began)
+    kept.configure(kept.limits, {}, 0)
+    assert len(kept) == 0
+
+
+def test_every_client_has_a_number_of_its_own_and_none_is_kept_alive() -> None:
+    class Client:
+        pass
+
+    kept = store()
+    one, other = Client(), Client()
+    numbers = [kept.number(one), kept.number(other), kept.number(one)]
+    assert numbers == [1, 2, 1]
+    del one
+    gc.collect()
+    assert kept.number(Client()) == 3
+
+
+def test_the_record_has_every_field_that_clients_know() -> None:
+    kept = store(ttl_seconds=60)
+    assert kept.facts(0) == {
+        "entries": 0,
+        "ttlSeconds": 60,
+        "enabled": True,
+        "maxEntries": 1000,
+        "maxEntryBytes": 8 * 1024 * 1024,
+        "maxTotalBytes": 128 * 1024 * 1024,
+        "storedBytes": 0,
+        "inFlight": 0,
+        "coalesced": 0,
+        "hits": 0,
+        "misses": 0,
+        "hitRate": 0,
+    }
+    kept.get(key(), 0)
+    put(kept, key())
+    kept.get(key(), 0)
+    kept.get(key(b"2"), 0)
+    assert kept.facts(0)["hitRate"] == pytest.approx(1 / 3)
+    assert not CacheStore().facts(0)["enabled"]
+    assert repr(kept) == "CacheStore(1 entries, 4 bytes)"
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["put", "get", "wrote", "clear"]), st.integers(0, 9), st.integers(0, 40))
+    )
+)
+def test_the_books_always_balance(acts: list[tuple[str, int, int]]) -> None:
+    """Whatever happens, the bounds hold and the bytes are those of the entries."""
+    kept = store(entries=5, total_bytes=100, entry_bytes=30, ttl_seconds=20)
+    for now, (act, n, size) in enumerate(acts):
+        which = key(b"%d" % n, server="ab"[n % 2])
+        if act == "put":
+            put(kept, which, b"x" * size, now)
+        elif act == "get":
+            kept.get(which, now)
+        elif act == "wrote":
+            kept.wrote(which.server)
+        else:
+            kept.clear(lambda server, tool: server == "a", now)
+        assert len(kept) <= 5
+        assert kept._bytes == sum(e.size for e in kept._entries.values()) <= 100
+        assert {k for keys in kept._by_server.values() for k in keys} == kept._entries.keys()
