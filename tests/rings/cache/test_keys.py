@@ -1,0 +1,82 @@
+"""A server that keeps its clients apart has a key for each of them; all others have one for all."""
+
+from __future__ import annotations
+
+from callmux.config.check import check_document
+from callmux.plan import PlannedCall, ToolCall
+from callmux.protocol.shapes import Tool
+from callmux.rings.cache.keys import Keys
+from callmux.rings.cache.policy import Policy
+from callmux.rings.cache.store import CacheStore, Key
+from callmux.upstream.questions import Questions
+from tests.support import FakeClient, context
+
+
+class FakeServer:
+    def __init__(self) -> None:
+        self.questions = Questions()
+
+
+CALL = PlannedCall(
+    server="a",
+    method="tools/call",
+    target="t",
+    asked=ToolCall(tool="t"),
+    tool=Tool(b'{"name":"t"}'),
+    seconds=1,
+    deadline=1,
+)
+
+
+class CountingPolicy(Policy):
+    """Counts what it is asked."""
+
+    asked = 0
+
+    def key(self, *args: object) -> Key | None:
+        self.asked += 1
+        return super().key(*args)  # type: ignore[arg-type]
+
+
+def keys(server: FakeServer) -> tuple[Keys, CountingPolicy]:
+    config = check_document({"servers": {"a": {"command": "x"}}}).config
+    policy = CountingPolicy(config)
+    return Keys(policy, CacheStore(), {"a": server}), policy  # type: ignore[dict-item]
+
+
+def test_clients_share_unless_their_server_asks_them_things() -> None:
+    server = FakeServer()
+    made, _ = keys(server)
+    one, other = context(), context()
+    assert made.of(CALL, one) == made.of(CALL, other) == Key("a", "t", None)
+    server.questions.apart = True
+    assert made.of(CALL, one) != made.of(CALL, other)
+    assert made.of(CALL, one) == made.of(CALL, context(client=one.client))
+
+
+def test_it_is_the_session_that_counts_not_the_request() -> None:
+    class Port(FakeClient):
+        def __init__(self, session: FakeClient) -> None:
+            super().__init__()
+            self._session = session
+
+        @property
+        def session(self) -> FakeClient:
+            return self._session
+
+    server, client = FakeServer(), FakeClient()
+    server.questions.apart = True
+    made, _ = keys(server)
+    assert made.of(CALL, context(client=Port(client))) == made.of(CALL, context(client=Port(client)))
+
+
+def test_a_key_that_two_stages_need_is_made_once() -> None:
+    made, policy = keys(FakeServer())
+    around = context()
+    first = made.of(CALL, around, again=True)
+    assert made.of(CALL, around) is first
+    assert policy.asked == 1
+    assert made.of(CALL, around) == first
+    assert policy.asked == 2
+    made.of(CALL, around, again=True)
+    assert made.of(CALL, context(session_cwd="/x")) != first

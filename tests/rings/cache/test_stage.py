@@ -1,0 +1,161 @@
+"""A read that was made before is answered without its server; nothing else is."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from callmux.config.check import check_document
+from callmux.errors import ToolCallFailed
+from callmux.plan import PlannedCall, ToolCall
+from callmux.protocol.shapes import Result, Tool
+from callmux.rings.cache.keys import Keys
+from callmux.rings.cache.policy import Policy
+from callmux.rings.cache.stage import Caching
+from callmux.rings.cache.store import CacheLimits, CacheStore
+from callmux.upstream.questions import Questions
+from tests.support import FakeClient, FakeClock, context, play
+
+READER = Tool(b'{"name":"get","annotations":{"readOnlyHint":true}}')
+WRITER = Tool(b'{"name":"set"}')
+
+
+class FakeServer:
+    def __init__(self) -> None:
+        self.questions = Questions()
+
+
+class Bench:
+    """A cache in front of a server that numbers its answers."""
+
+    def __init__(self) -> None:
+        config = check_document({"cacheTtlSeconds": 60, "servers": {"a": {"command": "x"}}}).config
+        self.server = FakeServer()
+        self.store = CacheStore()
+        self.store.configure(CacheLimits(ttl_seconds=60), {"a": self.server}, 0)
+        servers: Any = {"a": self.server}
+        policy = Policy(config)
+        self.clock = FakeClock()
+        keys = Keys(policy, self.store, servers)
+        self.stage = Caching(policy, keys, self.store, servers, self.clock.clock)
+        self.sent = 0
+        self.answer: Any = None
+
+    async def proceed(self, call: PlannedCall, around: Any) -> Result:
+        self.sent += 1
+        if callable(self.answer):
+            self.answer()
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        if isinstance(self.answer, bytes):
+            return Result(self.answer)
+        return Result(b'{"content":[],"n":%d}' % self.sent)
+
+    def call(self, arguments: Any = None, tool: Tool = READER, **around: Any) -> int:
+        """The number of the answer to a call."""
+        planned = self.planned(arguments, tool)
+        result = play(self.stage(planned, around.pop("context", None) or context(**around), self.proceed))
+        return int(json.loads(result.raw).get("n", 0))
+
+    def planned(self, arguments: Any = None, tool: Tool = READER) -> PlannedCall:
+        raw = None if arguments is None else Raw(json.dumps(arguments).encode())
+        asked = ToolCall(tool=tool.name, arguments=raw)
+        return PlannedCall(
+            server="a",
+            method="tools/call",
+            target=tool.name,
+            asked=asked,
+            arguments=raw,
+            tool=tool,
+            seconds=1,
+            deadline=1,
+        )
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_the_second_equal_read_is_answered_from_the_cache(bench: Bench) -> None:
+    assert [bench.call({"id": 1}), bench.call({"id": 1}), bench.call({"id": 2}), bench.call()] == [1, 1, 2, 3]
+    assert (bench.store.hits, bench.store.misses, len(bench.store)) == (1, 3, 3)
+
+
+def test_after_its_time_it_is_asked_again(bench: Bench) -> None:
+    bench.call()
+    bench.clock.advance(59)
+    assert bench.call() == 1
+    bench.clock.advance(1)
+    assert bench.call() == 2
+
+
+def test_a_write_goes_through(bench: Bench) -> None:
+    assert [bench.call(tool=WRITER), bench.call(tool=WRITER)] == [1, 2]
+    assert (bench.store.hits, bench.store.misses) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b'{"content":[],"isError":true}', b'{"resultType":"input_required"}', ToolCallFailed("no")],
+    ids=["error", "question", "failure"],
+)
+def test_what_is_no_answer_is_not_kept(bench: Bench, answer: Any) -> None:
+    bench.answer = answer
+    for _ in range(2):
+        try:
+            bench.call()
+        except ToolCallFailed:
+            continue
+    assert bench.sent == 2
+    assert len(bench.store) == 0
+
+
+def test_w17_credentials_and_directories_do_not_share(bench: Bench) -> None:
+    assert bench.call(credentials="alice") == 1
+    assert bench.call(credentials="bob") == 2
+    assert bench.call(credentials="alice", session_cwd="/x") == 3
+    assert bench.call(credentials="alice") == 1
+
+
+def test_w17_a_write_during_a_read_leaves_nothing_behind(bench: Bench) -> None:
+    bench.answer = lambda: bench.store.wrote("a")
+    assert [bench.call(), bench.call()] == [1, 2]
+
+
+def test_what_a_client_was_asked_for_is_true_for_that_call_alone(bench: Bench) -> None:
+    client = FakeClient()
+
+    def asks() -> None:
+        client.answers.append(b"{}")
+        for heard in tuple(bench.server.questions._heard):
+            heard(client)
+
+    bench.answer = asks
+    assert [bench.call(client=client), bench.call(client=client)] == [1, 2]
+    assert bench.call(context=context()) == 3
+    assert bench.call(context=context()) == 3
+
+
+def test_a_question_of_which_nobody_knows_whose_it_is_spoils_every_read(bench: Bench) -> None:
+    def asks() -> None:
+        for heard in tuple(bench.server.questions._heard):
+            heard(None)
+
+    bench.answer = asks
+    assert [bench.call(), bench.call()] == [1, 2]
+    assert repr(bench.server.questions) == "Questions(shared, 0 listeners)"
+
+
+def test_a_preview_says_what_would_be_found_and_leaves_no_trace(bench: Bench) -> None:
+    around = context()
+    assert not bench.stage.would_hit(bench.planned(), around)
+    bench.call()
+    before = bench.store.facts(bench.clock.now)
+    assert bench.stage.would_hit(bench.planned(), around)
+    assert not bench.stage.would_hit(bench.planned({"id": 1}), around)
+    assert not bench.stage.would_hit(bench.planned(tool=WRITER), around)
+    assert bench.store.facts(bench.clock.now) == before
