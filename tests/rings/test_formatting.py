@@ -1,0 +1,185 @@
+"""What callmux itself answers is rendered as asked for; nothing of a server's result is lost by it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import toons
+
+from callmux.errors import InvalidArguments
+from callmux.plan import Plan, ToolCall
+from callmux.protocol.shapes import Result, Tool
+from callmux.rings.envelope import failure, success
+from callmux.rings.formatting import Formatting
+from callmux.upstream.catalogue import Catalogue, ServerTools
+from tests.support import context, play
+
+OWN = frozenset({"callmux_call", "callmux_parallel", "callmux_status", "callmux_cache_clear"})
+ROWS = [{"id": n, "name": f"row {n}", "state": "open"} for n in range(40)]
+IMAGE = {"type": "image", "data": "AAAA", "mimeType": "image/png"}
+
+
+def compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def text(value: Any, **more: Any) -> dict[str, Any]:
+    return {"type": "text", "text": value if isinstance(value, str) else compact(value), **more}
+
+
+def catalogue() -> Catalogue:
+    tools = [Tool(b'{"name":"plain"}'), Tool(b'{"name":"bound","outputSchema":{"type":"object"}}')]
+    return Catalogue([ServerTools(server="a", tools=tools, listed=True)])
+
+
+def shown(
+    result: Result | dict[str, Any],
+    wanted: str | None = None,
+    *,
+    name: str = "callmux_call",
+    tool: str = "plain",
+    default: str = "json",
+) -> dict[str, Any]:
+    """The result as it goes out."""
+    given = result if isinstance(result, Result) else Result(compact(result).encode())
+
+    async def proceed(plan: Plan, around: Any) -> Result:
+        return given
+
+    stage = Formatting(default, catalogue, OWN)
+    plan = Plan(name=name, calls=(ToolCall(tool=tool),), output_format=wanted)
+    value: dict[str, Any] = json.loads(play(stage(plan, context(), proceed)).raw)
+    return value
+
+
+def untouched(result: dict[str, Any], wanted: str, **more: Any) -> bool:
+    return shown(result, wanted, **more) == result
+
+
+def test_json_is_the_default_and_changes_nothing() -> None:
+    result = success({"rows": ROWS})
+    assert shown(result, name="callmux_parallel") == json.loads(result.raw)
+    assert shown(result, "json", name="callmux_parallel", default="toon") == json.loads(result.raw)
+
+
+@pytest.mark.parametrize(
+    "how", [{"wanted": "toon"}, {"default": "toon"}, {"wanted": "toon", "default": "auto"}]
+)
+def test_toon_is_text_alone(how: dict[str, Any]) -> None:
+    """A client that gets both shows the structured one, and nothing would be gained."""
+    payload = {"status": "completed", "rows": ROWS[:3]}
+    result = shown(success(payload), name="callmux_parallel", **how)
+    assert result.keys() == {"content"}
+    assert toons.loads(result["content"][0]["text"]) == payload
+
+
+def test_auto_decides_by_size() -> None:
+    assert shown(success({"rows": ROWS}), "auto", name="callmux_parallel").keys() == {"content"}
+    small = success({"rows": ROWS[:2]})
+    assert shown(small, "auto", name="callmux_parallel") == json.loads(small.raw)
+
+
+def test_errors_stay_json() -> None:
+    error = failure(InvalidArguments("no", field="x"))
+    assert shown(error, "toon") == json.loads(error.raw)
+    assert untouched({"content": [text({"a": 1})], "isError": True}, "toon")
+
+
+def test_what_takes_no_format_has_none() -> None:
+    result = success({"cleared": 1})
+    assert shown(result, "toon", name="callmux_cache_clear") == json.loads(result.raw)
+    assert shown(result, default="toon", name="callmux_cache_clear") == json.loads(result.raw)
+
+
+@pytest.mark.parametrize("wanted", ["toon", "auto"])
+def test_w5_a_direct_tool_is_never_touched(wanted: str) -> None:
+    """Not its text, and not the structured content that its schema promises."""
+    assert untouched({"content": [text(ROWS)], "structuredContent": {"rows": ROWS}}, wanted, name="plain")
+    assert untouched({"content": [text("words")], "structuredContent": {}}, wanted, name="a__plain")
+
+
+def test_the_json_text_of_a_server_is_rendered() -> None:
+    result = shown({"content": [text(ROWS[:2])]}, "toon")
+    assert result == {"content": [text("[2]{id,name,state}:\n  0,row 0,open\n  1,row 1,open")]}
+
+
+@pytest.mark.parametrize("words", ["words", "42", '"quoted"', "null", "{broken", "", "[1, 2", "{ } and more"])
+def test_a_text_that_is_no_object_or_list_stays(words: str) -> None:
+    assert untouched({"content": [text(words)]}, "toon")
+
+
+@pytest.mark.parametrize("wanted", ["toon", "auto"])
+def test_w33_other_items_and_members_stay_where_they_are(wanted: str) -> None:
+    marked = text(ROWS, annotations={"audience": ["user"]}, _meta={"k": 1})
+    given = {"_meta": {"m": 1}, "content": [text("before"), IMAGE, marked, text("after")], "odd": 7}
+    result = shown(given, wanted)
+    assert result["content"][0] == text("before")
+    assert result["content"][1] == IMAGE
+    assert result["content"][3] == text("after")
+    assert result["content"][2] | {"text": ""} == marked | {"text": ""}
+    assert toons.loads(result["content"][2]["text"]) == ROWS
+    assert (result["_meta"], result["odd"]) == ({"m": 1}, 7)
+
+
+def test_w33_auto_that_decides_against_it_changes_nothing() -> None:
+    pretty = json.dumps({"a": [1, 2, 3], "b": "x" * 600}, indent=2)
+    assert untouched({"content": [text(pretty), IMAGE]}, "auto")
+
+
+def test_structured_content_is_rendered_in_place_of_its_copy() -> None:
+    payload = {"rows": ROWS}
+    spelled = json.dumps(payload, indent=2)
+    given = {"content": [IMAGE, text(spelled), text("prose")], "structuredContent": payload}
+    result = shown(given, "toon")
+    assert result.keys() == {"content"}
+    assert result["content"][::2] == [IMAGE, text("prose")]
+    assert toons.loads(result["content"][1]["text"]) == payload
+
+
+def test_structured_content_without_a_copy_comes_first_and_prose_stays() -> None:
+    given = {"content": [text("Found 40 rows."), text({"other": 1})], "structuredContent": {"rows": ROWS}}
+    result = shown(given, "toon")
+    assert result.keys() == {"content"}
+    assert toons.loads(result["content"][0]["text"]) == {"rows": ROWS}
+    assert result["content"][1:] == given["content"]
+
+
+def test_w5_a_declared_output_schema_is_never_broken() -> None:
+    payload = {"rows": ROWS}
+    result = shown({"content": [text(payload)], "structuredContent": payload}, "toon", tool="a__bound")
+    assert result["structuredContent"] == payload
+    assert toons.loads(result["content"][0]["text"]) == payload
+    assert untouched({"content": [text("prose")], "structuredContent": payload}, "toon", tool="bound")
+
+
+def test_an_answer_about_several_calls_is_callmuxs_own() -> None:
+    result = shown(success({"rows": ROWS}), "toon", name="callmux_parallel", tool="bound")
+    assert "structuredContent" not in result
+
+
+def test_what_toon_cannot_say_stays_json() -> None:
+    raw = b'{"content":[{"type":"text","text":"x"}],"structuredContent":{"n":0.12345678901234567890}}'
+    assert shown(Result(raw), "toon") == json.loads(raw)
+    assert untouched({"content": [text('{"n":0.12345678901234567890}')]}, "toon")
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"content": []},
+        {"content": "odd"},
+        {"content": [7, {"type": "text"}, {"type": "text", "text": 7}, {"text": "{}"}]},
+        {"content": [{"type": "text", "text": "x"}], "structuredContent": None},
+        {},
+    ],
+)
+def test_odd_results_pass(result: dict[str, Any]) -> None:
+    assert untouched(result, "toon")
+    assert untouched(result, "auto")
+
+
+def test_a_tool_that_has_gone_meanwhile_promises_nothing() -> None:
+    result = shown({"content": [], "structuredContent": {"a": 1}}, "toon", tool="gone")
+    assert result == {"content": [text("a: 1")]}
