@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from callmux.config.check import check_document
+from callmux.rings.cache.store import Key
 from callmux.rings.shield.store import Stored
 from callmux.stores import Stores
 from tests.support import run
@@ -27,6 +28,31 @@ def test_bounds_apply_to_what_is_kept_already() -> None:
         # A page stands twice in an answer: as text and as structured content.
         assert stores.results.page_bytes == 4500
         assert stores.results.store.get("r_2", "") is not None
+        await stores.close()
+
+    run(scenario())
+
+
+def test_the_cache_keeps_what_the_new_bounds_allow_of_servers_that_are_still_the_same() -> None:
+    async def scenario() -> None:
+        stores = Stores()
+        servers = {"a": object(), "b": object()}
+
+        def configure(now: float, **keys: int) -> None:
+            document = {"servers": {"a": {"command": "x"}}, "cacheTtlSeconds": 60, **keys}
+            stores.configure(check_document(document).config, servers, now)
+
+        configure(0)
+        for n, server in enumerate("aab"):
+            stores.cache.put(Key(server, f"t{n}", None), b"x" * 10, n, stores.cache.epoch(server))
+        servers["b"] = object()
+        configure(3, maxCacheEntries=9, maxCacheEntryBytes=99, maxCacheBytes=15)
+        facts = stores.cache.facts(3)
+        assert (facts["entries"], facts["storedBytes"]) == (1, 10)
+        assert [facts[key] for key in ("maxEntries", "maxEntryBytes", "maxTotalBytes")] == [9, 99, 15]
+        assert stores.cache.get(Key("a", "t1", None), 3) is not None
+        configure(4, cacheTtlSeconds=0)
+        assert stores.cache.facts(4)["entries"] == 0
         await stores.close()
 
     run(scenario())

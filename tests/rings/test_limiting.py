@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import Raw
 
 from callmux.errors import ToolCallFailed, UpstreamUnavailable
-from callmux.plan import PlannedCall, ToolCall
+from callmux.plan import Patience, PlannedCall, ToolCall
 from callmux.protocol.shapes import Result
 from callmux.rings.limiting import Limiting, Slots
 from tests.support import FakeClient, context, play, settle
@@ -224,6 +225,26 @@ def test_waiting_for_a_turn_counts_towards_the_time_out() -> None:
         assert caught.value.details["executionState"] == "not_started"
         assert caught.value.details["safeToRetry"] is True
         assert caught.value.details["tool"] == "s__bare"
+        assert repr(slots) == "Slots(1/1 running, 0 queued)"
+
+    play(scene())
+
+
+def test_a_caller_that_joins_gives_the_wait_more_time() -> None:
+    """The place in the queue is kept meanwhile."""
+
+    async def scene() -> None:
+        loop = asyncio.get_running_loop()
+        slots = Slots(1, {})
+        await slots.acquire("other")
+        began = loop.time()
+        patience = Patience(began + 30, 30)
+        shared = msgspec.structs.replace(call(deadline=began + 30), patience=patience)
+        loop.call_later(20, patience.extend, began + 50, 30)
+        with pytest.raises(ToolCallFailed):
+            await Limiting(slots, {"s": FakeServer()})(shared, context(), unreachable)
+        assert loop.time() - began == pytest.approx(50, abs=0.01)
+        assert patience.moved is None
         assert repr(slots) == "Slots(1/1 running, 0 queued)"
 
     play(scene())

@@ -11,7 +11,7 @@ import pytest
 from msgspec import Raw
 
 from callmux.errors import CallmuxError, ToolCallFailed, UpstreamUnavailable
-from callmux.plan import PlannedCall, ToolCall
+from callmux.plan import Patience, PlannedCall, ToolCall
 from callmux.protocol.jsonrpc import ErrorObject
 from callmux.protocol.shapes import Result
 from callmux.rings.retrying import Retrying
@@ -66,8 +66,10 @@ class FakeServer:
         self.examined.append("soon")
 
 
-def attempt(server: FakeServer, *, safe: bool = False, left: float = 30, **more: Any) -> Result:
-    """The outcome of one call with 30 s per attempt, of which `left` are left."""
+def attempt(
+    server: FakeServer, *, safe: bool = False, left: float = 30, shared: float | None = None, **more: Any
+) -> Result:
+    """The outcome of one call with 30 s per attempt, of which `left` are left; or `shared` seconds."""
     around = more.pop("context", None) or context()
     asked = ToolCall(tool="s__t", arguments=Raw(b'{"n": 1.50}'), **more)
 
@@ -84,6 +86,7 @@ def attempt(server: FakeServer, *, safe: bool = False, left: float = 30, **more:
             seconds=30,
             deadline=asyncio.get_running_loop().time() + left,
             safe=safe,
+            patience=None if shared is None else Patience(asyncio.get_running_loop().time() + shared, shared),
         )
         return await Retrying({"s": server}, loop_clock())(call, around, unreachable)
 
@@ -213,6 +216,12 @@ def test_the_first_attempt_has_what_is_left_the_second_all() -> None:
     assert [seconds for _, _, seconds in server.connection.sent] == [pytest.approx(10), pytest.approx(30)]
 
 
+def test_a_shared_call_has_the_time_of_its_most_patient_caller_in_both_attempts() -> None:
+    server = FakeServer(failure(Category.PROTOCOL), b"{}")
+    attempt(server, safe=True, left=10, shared=90)
+    assert [seconds for _, _, seconds in server.connection.sent] == [pytest.approx(90), pytest.approx(90)]
+
+
 def test_other_members_of_the_request_travel_along() -> None:
     server = FakeServer(b"{}")
     attempt(server, extra={"_meta": Raw(b'{"k":1}'), "task": Raw(b'{"ttl":5}')})
@@ -234,6 +243,13 @@ def test_progress_comes_back_under_the_token_of_the_client() -> None:
     assert client.notes == [
         ("notifications/progress", {"progressToken": "mine", "progress": 0.5, "message": "half"})
     ]
+
+
+def test_whoever_shares_a_call_passes_its_progress_on_itself() -> None:
+    heard: list[Raw] = []
+    server = FakeServer(b"{}")
+    attempt(server, context=context(progress_token=Raw(b"1"), progress=heard.append))
+    assert server.connection.progress == [heard.append]
 
 
 def test_without_a_token_nobody_listens_to_progress() -> None:

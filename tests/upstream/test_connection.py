@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
+from callmux.plan import Patience
 from callmux.protocol.jsonrpc import RpcError
 from callmux.upstream.connection import Connection, Hooks
 from callmux.upstream.failures import CallFailure, Category, lost
@@ -180,6 +181,24 @@ def test_an_unreadable_answer_fails_its_request() -> None:
         with pytest.raises(CallFailure, match="cannot be read") as caught:
             await waiting
         assert caught.value.category is Category.PROTOCOL
+
+    play(scene())
+
+
+def test_a_request_waits_as_long_as_its_most_patient_caller() -> None:
+    """Whoever shares it may give it more time while it is under way; less never counts."""
+
+    async def scene() -> None:
+        connection, link, _ = await opened(x=SILENCE)
+        began = now()
+        patience = Patience(began + 7, 7)
+        asyncio.get_running_loop().call_later(3, patience.extend, began + 20, 17)
+        asyncio.get_running_loop().call_later(10, patience.extend, began + 12, 2)
+        with pytest.raises(CallFailure, match="timed out") as caught:
+            await connection.request("x", None, 7, None, None, patience)
+        assert now() - began == pytest.approx(20, abs=0.01)
+        assert caught.value.category is Category.TIMEOUT
+        assert link.abandoned == [link.ids["x"]]
 
     play(scene())
 
