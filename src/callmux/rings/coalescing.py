@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 from msgspec import Raw
@@ -65,25 +65,19 @@ class Coalescing:
         return await proceed(call, context) if result is None else result
 
     async def _lead(self, key: Key, call: PlannedCall, context: CallContext, proceed: Proceed) -> Result:
-        flight = _Flight(call, context, self._store.epoch(call.server))
-        self._flights[key] = flight
-        self._store.in_flight += 1
         questions = self._servers[call.server].questions
-        questions.watch(flight.asked)
 
-        def landed(task: asyncio.Task[Result]) -> None:
+        def over() -> None:
             self._store.in_flight -= 1
             questions.unwatch(flight.asked)
             if self._flights.get(key) is flight:
                 del self._flights[key]
-            flight.landed(task)
 
-        task = flight.start(proceed)
-        task.add_done_callback(landed)
-        result = await flight.wait(call, context)
-        # Only followers are sent off to call for themselves.
-        assert result is not None
-        return result
+        flight = _Flight(call, context, self._store.epoch(call.server), over)
+        self._flights[key] = flight
+        self._store.in_flight += 1
+        questions.watch(flight.asked)
+        return await flight.lead(proceed)
 
 
 class _Waiter:
@@ -117,11 +111,13 @@ class _Flight:
         call: The leader's call.
         context: Its circumstances.
         epoch: The server's epoch at the start.
+        over: Called once, when nobody can join any more.
     """
 
-    def __init__(self, call: PlannedCall, context: CallContext, epoch: int) -> None:
+    def __init__(self, call: PlannedCall, context: CallContext, epoch: int, over: Callable[[], None]) -> None:
         self._leader = context
         self._epoch = epoch
+        self._over = over
         self._patience = Patience(call.deadline, call.seconds)
         self._call = call
         self._waiters: list[_Waiter] = []
@@ -132,14 +128,24 @@ class _Flight:
     def __repr__(self) -> str:
         return f"_Flight({self._call.target!r}, {len(self._waiters)} waiting)"
 
-    def start(self, proceed: Proceed) -> asyncio.Task[Result]:
-        """Begins the call."""
+    async def lead(self, proceed: Proceed) -> Result:
+        """Makes the call and waits for it, as the first."""
         call = msgspec.structs.replace(self._call, patience=self._patience)
         context = self._leader
         if context.progress_token is not None:
             context = msgspec.structs.replace(context, progress=self._progressed)
-        self._task = task = at_once(_run(proceed, call, context))
-        return task
+        self._task = at_once(self._fly(call, context, proceed))
+        self._task.add_done_callback(self._landed)
+        answer = await self.wait(self._call, self._leader)
+        # Only followers are sent off to call for themselves.
+        assert answer is not None
+        return answer
+
+    async def _fly(self, call: PlannedCall, context: CallContext, proceed: Proceed) -> Result:
+        result = await proceed(call, context)
+        # At once, not from the task's callback: that would be another turn of the loop.
+        self._deliver(result)
+        return result
 
     def takes(self, epoch: int, context: CallContext) -> bool:
         """Whether another caller may wait for it, too: no write has ended meanwhile, nobody was asked for
@@ -196,31 +202,31 @@ class _Flight:
     def _followers(self) -> list[_Waiter]:
         return [w for w in self._waiters if w is not self._first and not w.answer.done()]
 
-    def landed(self, task: asyncio.Task[Result]) -> None:
+    def _landed(self, task: asyncio.Task[Result]) -> None:
         """The call is over: everybody hears how."""
-        self._open = False
         if task.cancelled():
+            self._close()
             for waiter in self._waiters:
                 waiter.answer.cancel()
-            return
-        error = task.exception()
-        if error is None:
-            result = task.result()
-            if not is_whole(result) and not result.is_error:
-                # It promises the answer to the leader alone.
-                for waiter in self._followers():
-                    waiter.answer.set_result(None)
+        elif (error := task.exception()) is not None:
+            self._close()
             for waiter in self._waiters:
                 if not waiter.answer.done():
-                    waiter.answer.set_result(result)
-            return
+                    waiter.answer.set_exception(_addressed(error, waiter.call))
+
+    def _deliver(self, result: Result) -> None:
+        self._close()
+        if not is_whole(result) and not result.is_error:
+            # It promises the answer to the leader alone.
+            for waiter in self._followers():
+                waiter.answer.set_result(None)
         for waiter in self._waiters:
             if not waiter.answer.done():
-                waiter.answer.set_exception(_addressed(error, waiter.call))
+                waiter.answer.set_result(result)
 
-
-async def _run(proceed: Proceed, call: PlannedCall, context: CallContext) -> Result:
-    return await proceed(call, context)
+    def _close(self) -> None:
+        self._open = False
+        self._over()
 
 
 def _addressed(error: BaseException, call: PlannedCall) -> BaseException:
