@@ -266,6 +266,7 @@ def test_equal_arguments_have_one_spelling(value: dict[str, Any]) -> None:
         (b'{"content":[],"isError":true}', False),
         (b'{"content":[],"resultType":"complete"}', True),
         (b'{"resultType":"input_required"}', False),
+        (b'["resultType"]', False),
         (b'{"content":[{"type":"text","text":"\\"resultType\\""}]}', True),
     ],
 )

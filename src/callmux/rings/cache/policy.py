@@ -77,7 +77,10 @@ def is_whole(result: Result) -> bool:
         return False
     if b'"resultType"' not in result.raw:
         return True
-    kind = result.members().get("resultType")
+    try:
+        kind = result.members().get("resultType")
+    except (msgspec.MsgspecError, RecursionError):
+        return False
     return kind is None or bytes(kind) == b'"complete"'
 
 
