@@ -12,6 +12,8 @@ CODES = {
     "InvalidArguments": "invalid_arguments",
     "ToolNotFound": "tool_not_found",
     "ToolResolutionFailed": "tool_resolution_failed",
+    "ArgumentResolutionFailed": "argument_resolution_failed",
+    "RecipeNotFound": "recipe_not_found",
     "ToolRemoved": "tool_removed_after_reconnect",
     "ServerNotFound": "server_not_found",
     "ServerDisabled": "server_disabled",

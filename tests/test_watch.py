@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 from callmux import watch
+from callmux.clock import Clock
 from callmux.config.load import load_config
 from callmux.errors import StartupFailed
+from callmux.reloads import Reloads
 from callmux.watch import reload, signature, watch_config
 from tests.support import run, until
 
@@ -29,6 +31,7 @@ class FakeHost:
     def __init__(self) -> None:
         self.seen: list[list[str]] = []
         self.refusal: Exception | None = None
+        self.reloads = Reloads(Clock())
 
     async def reload(self, config: Any) -> None:
         if self.refusal is not None:

@@ -224,6 +224,16 @@ class Host:
             return self.runtime.router.targets(message.params)
         return []
 
+    async def readiness(self) -> str:
+        """`ok`, `degraded` or `down`. Whoever asks at the start wants to know when it is ready, so this waits
+        until every server is up or has failed."""
+        self.start(None)
+        await self.runtime.settled()
+        if not self.runtime.failed():
+            return "ok"
+        none_up = all(not server.suite.listed for server in self.runtime.servers.values())
+        return "down" if none_up else "degraded"
+
     def full_status(self) -> dict[str, Any]:
         """What `callmux_status` shows, sessions included."""
         return self.runtime.full_status()

@@ -102,6 +102,9 @@ def two(tmp_path: Path) -> Scripted:
     return Scripted(tmp_path, "two").has(tool("d"))
 
 
+OFF = {"enabled": False}
+
+
 def configured(tmp_path: Path, *servers: Scripted, **more: Any) -> Path:
     """A configuration of these servers."""
     settings = {"reconnectPolicy": SOON, **more}
@@ -610,7 +613,7 @@ def test_a_server_whose_command_is_edited_finishes_its_calls_on_the_old_process(
 
 def test_a_result_of_ten_megabytes_passes(one: Scripted, tmp_path: Path) -> None:
     async def story() -> None:
-        async with callmux(tmp_path, "--config", configured(tmp_path, one)) as client:
+        async with callmux(tmp_path, "--config", configured(tmp_path, one, responseShield=OFF)) as client:
             await client.initialize()
             asked = [client.call("a", {"size": 10_000_000}), client.call("callmux_call", {"tool": "b"})]
             big, small = await asyncio.gather(*asked)
@@ -628,7 +631,7 @@ def test_a_client_that_does_not_read_costs_no_memory_without_bound(one: Scripted
     megabyte = 1_000_000
 
     async def story() -> None:
-        async with callmux(tmp_path, "--config", configured(tmp_path, one)) as client:
+        async with callmux(tmp_path, "--config", configured(tmp_path, one, responseShield=OFF)) as client:
             await client.initialize()
             await client.call("a", {"size": megabyte})
             before = client.ps.memory_info().rss

@@ -147,7 +147,14 @@ async def listen(
                 raise startup_failed(down)
         stopped = stop_signals()
         listener = _listener(host, config, env)
-        server = HttpServer(App(listener, probe_routes(host, listener), is_loopback(options.host)), listening)
+        server = HttpServer(
+            App(
+                listener,
+                probe_routes(listener.table, host.readiness, host.full_status),
+                is_loopback(options.host),
+            ),
+            listening,
+        )
         await server.start()
         _banner(options)
         if path is not None:
