@@ -47,7 +47,93 @@ MAX_LINES = 400
 LONGER: dict[str, tuple[int, str]] = {}
 """Module -> (its own limit, why it is one concept)."""
 
-TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {}
+TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
+    "admin.probes": (
+        "live/test_listener.py",
+        "owed: a file of its own; a real listener and the parity kit cover it",
+    ),
+    "batch_writer": (
+        "live/test_stdio_session.py",
+        "owed: a file of its own; every live test runs through it",
+    ),
+    "cli.help": ("live/test_stdio_session.py", "owed: a file of its own; every live test runs through it"),
+    "cli.listen": (
+        "live/test_listener.py",
+        "owed: a file of its own; a real listener and the parity kit cover it",
+    ),
+    "cli.main": ("live/test_stdio_session.py", "owed: a file of its own; every live test runs through it"),
+    "cli.serve": ("live/test_stdio_session.py", "owed: a file of its own; every live test runs through it"),
+    "cli.signals": (
+        "live/test_listener.py",
+        "owed: a file of its own; a real listener and the parity kit cover it",
+    ),
+    "context": ("support.py", "no behaviour: the fake client there has its shape"),
+    "reloads": (
+        "live/test_listener.py",
+        "owed: a file of its own; a real listener and the parity kit cover it",
+    ),
+    "session.facts": (
+        "live/test_listener.py",
+        "owed: a file of its own; a real listener and the parity kit cover it",
+    ),
+    "session.keyfile": (
+        "live/test_listener.py",
+        "owed: a file of its own; a real listener and the parity kit cover it",
+    ),
+    "session.request_port": (
+        "live/test_listener.py",
+        "owed: a file of its own; every request over HTTP has one",
+    ),
+    "session.table": (
+        "live/test_listener.py",
+        "owed: a file of its own; a real listener and the parity kit cover it",
+    ),
+    "session.tickets": (
+        "live/test_listener.py",
+        "owed: a file of its own; a real listener and the parity kit cover it",
+    ),
+    "transport.http.app": (
+        "live/test_listener.py",
+        "owed: a file of its own; a real listener and the parity kit cover it",
+    ),
+    "transport.http.exchange": (
+        "live/test_listener.py",
+        "owed: a file of its own; a real listener and the parity kit cover it",
+    ),
+    "transport.http.intake": (
+        "live/test_listener.py",
+        "owed: a file of its own; a real listener and the parity kit cover it",
+    ),
+    "transport.http.listener": (
+        "live/test_listener.py",
+        "owed: a file of its own; a real listener and the parity kit cover it",
+    ),
+    "transport.http.mcp": (
+        "live/test_listener.py",
+        "owed: a file of its own; a real listener and the parity kit cover it",
+    ),
+    "transport.http.serve": (
+        "live/test_listener.py",
+        "owed: a file of its own; a real listener and the parity kit cover it",
+    ),
+    "transport.http.sse": (
+        "live/test_listener.py",
+        "owed: a file of its own; a real listener and the parity kit cover it",
+    ),
+    "transport.http.streams": (
+        "live/test_listener.py",
+        "owed: a file of its own; a real listener and the parity kit cover it",
+    ),
+    "transport.http.web_session": (
+        "live/test_listener.py",
+        "owed: a file of its own; a real listener and the parity kit cover it",
+    ),
+    "upstream.links.link": ("upstream/fake_link.py", "no behaviour: the fake link there has its shape"),
+    "upstream.wishes": (
+        "interaction/test_utilities.py",
+        "owed: a file of its own; levels after a reconnect are covered there",
+    ),
+}
 """Module -> (the test file that covers it, why there)."""
 
 STARTS_TASKS = {"tasks"}

@@ -1,0 +1,129 @@
+"""A real listener process with real clients: the SDK over both transports, and raw HTTP."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+SERVER = Path(__file__).with_name("ledger_server.py")
+HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def listener(tmp_path: Path, port: int, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    config = tmp_path / "config.json"
+    entry = {"command": sys.executable, "args": [str(SERVER)], "env": {"LEDGER": str(tmp_path / "ledger")}}
+    config.write_text(json.dumps({"servers": {"a": entry}}))
+    words = [sys.executable, "-m", "callmux", "--config", str(config), "--listen", str(port), *options]
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
+    with subprocess.Popen(words, env=env, stderr=subprocess.PIPE) as process:
+        try:
+            await_port(port, process)
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=20)
+
+
+def await_port(port: int, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + 20
+    while time.monotonic() < end and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise AssertionError("the listener does not listen")
+
+
+def post(port: int, message: Any, session: str | None = None, **headers: str) -> tuple[int, Any, str | None]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    head = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream", **headers}
+    if session is not None:
+        head["Mcp-Session-Id"] = session
+    connection.request("POST", "/mcp", json.dumps(message), head)
+    answer = connection.getresponse()
+    body = answer.read().decode()
+    connection.close()
+    given = answer.headers.get("mcp-session-id")
+    if answer.headers.get("content-type", "").startswith("text/event-stream"):
+        events = [line[6:] for line in body.splitlines() if line.startswith("data: ") and len(line) > 6]
+        return answer.status, json.loads(events[-1]), given
+    return answer.status, json.loads(body) if body else None, given
+
+
+def request(id: int, method: str, params: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": id, "method": method, "params": params}
+
+
+def test_a_session_goes_on_after_the_listener_was_restarted(tmp_path: Path) -> None:
+    """The client never initializes again, and never learns of it."""
+    port = free_port()
+    with listener(tmp_path, port):
+        status, answer, session = post(port, request(1, "initialize", HELLO))
+        assert status == 200
+        assert session is not None
+        assert answer["result"]["serverInfo"]["name"] == "callmux"
+    with listener(tmp_path, port):
+        status, answer, _ = post(port, request(2, "tools/list", {}), session)
+        assert status == 200
+        assert "callmux_parallel" in {tool["name"] for tool in answer["result"]["tools"]}
+
+
+def test_ids_that_nobody_gave_and_ended_sessions_are_unknown(tmp_path: Path) -> None:
+    port = free_port()
+    with listener(tmp_path, port):
+        assert post(port, request(1, "ping", {}), "made-up")[0] == 404
+        _, _, session = post(port, request(1, "initialize", HELLO))
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.request("DELETE", "/mcp", headers={"Mcp-Session-Id": session or ""})
+        assert connection.getresponse().status == 200
+        connection.close()
+        assert post(port, request(2, "ping", {}), session)[0] == 404
+
+
+def test_l24_web_pages_and_other_names_are_refused(tmp_path: Path) -> None:
+    port = free_port()
+    with listener(tmp_path, port):
+        assert post(port, request(1, "initialize", HELLO), Host="evil.example")[0] == 403
+        assert post(port, request(1, "initialize", HELLO), Origin="http://evil.example")[0] == 403
+        assert post(port, request(1, "initialize", HELLO), Origin=f"http://127.0.0.1:{port}")[0] == 200
+
+
+def test_l1_a_malformed_request_ends_nothing(tmp_path: Path) -> None:
+    port = free_port()
+    with listener(tmp_path, port) as process:
+        for line in (
+            b"GET // HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+            b"GET http://[bad HTTP/1.1\r\nHost: a b\r\n\r\n",
+        ):
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as raw:
+                raw.sendall(line)
+                raw.recv(100)
+        assert process.poll() is None
+        assert post(port, request(1, "initialize", HELLO))[0] == 200
+
+
+def test_a_protection_that_is_not_built_keeps_it_from_listening(tmp_path: Path) -> None:
+    config = tmp_path / "c.json"
+    config.write_text(json.dumps({"servers": {}, "abuseControls": {"globalRequestsPerMinute": 5}}))
+    words = [sys.executable, "-m", "callmux", "--config", str(config), "--listen", str(free_port())]
+    done = subprocess.run(words, capture_output=True, timeout=20, check=False)
+    assert done.returncode == 1
+    assert b"abuseControls" in done.stderr
+    done = subprocess.run([*words[:-1], "99999"], capture_output=True, timeout=20, check=False)
+    assert done.returncode == 2
