@@ -1,0 +1,45 @@
+"""Session ids that outlive the process that gave them."""
+
+from __future__ import annotations
+
+import random
+import string
+
+import pytest
+
+from callmux.session.tickets import MAX_AGE_SECONDS, MAX_LENGTH, Ticket, seal, unseal
+
+KEY = b"k" * 32
+TICKET = Ticket("aa", 1000.0, "2025-11-25", '{"roots":{}}')
+
+
+def test_an_id_brings_its_ticket_back_in_either_case() -> None:
+    id = seal(TICKET, KEY)
+    assert set(id) <= set(string.ascii_lowercase + string.digits)
+    assert unseal(id, KEY, 1000.0) == unseal(id.upper(), KEY, 1000.0) == TICKET
+
+
+def test_an_id_is_worth_nothing_under_another_key_or_with_another_letter() -> None:
+    id = seal(TICKET, KEY)
+    assert unseal(id, b"o" * 32, 1000.0) is None
+    for at in range(len(id) - 1):
+        other = "a" if id[at] != "a" else "b"
+        assert unseal(id[:at] + other + id[at + 1 :], KEY, 1000.0) is None
+
+
+def test_an_id_ends_with_its_age() -> None:
+    id = seal(TICKET, KEY)
+    assert unseal(id, KEY, 1000.0 + MAX_AGE_SECONDS) == TICKET
+    assert unseal(id, KEY, 1000.1 + MAX_AGE_SECONDS) is None
+
+
+def test_a_client_that_declares_too_much_gets_its_nonce_as_id() -> None:
+    noise = "".join(random.Random(1).choices(string.printable, k=MAX_LENGTH))
+    id = seal(Ticket("aa", 1000.0, "2025-11-25", noise), KEY)
+    assert id == "aa"
+    assert unseal(id, KEY, 1000.0) is None
+
+
+@pytest.mark.parametrize("id", ["", "a", "!!", "é", "0189", "a" * 64, "a" * (MAX_LENGTH + 1)])
+def test_an_id_that_nobody_gave_is_none_of_ours(id: str) -> None:
+    assert unseal(id, KEY, 1000.0) is None
