@@ -1,0 +1,75 @@
+"""Listener mode: what it takes of the command line, and where it refuses to listen."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callmux.cli.listen import BadPort, Options, check_posture, listen, take_options
+from callmux.config.check import check_document
+from callmux.config.model import Config
+from callmux.errors import CallmuxError, UsageError
+from tests.support import run
+
+
+def config(**more: Any) -> Config:
+    checked = check_document({"servers": {}, **more})
+    assert checked.errors == []
+    return checked.config
+
+
+def test_the_options_are_taken_out_and_the_rest_is_left() -> None:
+    args = ["--meta-only", "--listen", "80", "--host", "::1", "--idle-exit", "0", "--", "srv", "--host", "x"]
+    assert take_options(args) == (["--meta-only", "--", "srv", "--host", "x"], Options(80, "::1", 0))
+    assert take_options(["--listen", "65535"]) == ([], Options(65535, "127.0.0.1", None))
+
+
+def test_a_servers_own_listen_is_left_to_it() -> None:
+    args = ["--", "srv", "--listen", "80"]
+    assert take_options(args) == (args, None)
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "-1", "8o", "", "٣", "100000"])
+def test_what_is_no_port_is_refused(port: str) -> None:
+    with pytest.raises(BadPort):
+        take_options(["--listen", port])
+
+
+@pytest.mark.parametrize("args", [["--host"], ["--idle-exit"], ["--idle-exit", "soon"]])
+def test_an_option_without_a_usable_value_is_refused(args: list[str]) -> None:
+    with pytest.raises(UsageError, match=args[0]):
+        take_options(["--listen", "80", *args])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "[::1]", "localhost"])
+def test_this_machine_is_safe_to_listen_on(host: str) -> None:
+    check_posture(config(), host)
+
+
+def test_other_machines_are_refused_unless_the_configuration_allows_them(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("callmux"), "propagate", True)
+    for host in ("0.0.0.0", "::", "example.com"):
+        with pytest.raises(CallmuxError, match="Refusing insecure remote listener"):
+            check_posture(config(), host)
+    check_posture(config(allowInsecureRemoteListener=True), "0.0.0.0")
+    assert "without auth" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["auditLog", "management"])
+def test_a_protection_that_cannot_be_enforced_is_refused_even_on_this_machine(name: str) -> None:
+    asked = config(allowInsecureRemoteListener=True, **{name: {"enabled": True}})
+    with pytest.raises(CallmuxError, match=f"cannot enforce {name}"):
+        check_posture(asked, "127.0.0.1")
+
+
+def test_a_taken_port_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(CallmuxError, match=f"cannot listen on 127.0.0.1:{port}"):
+            run(listen(Options(port), tmp_path / "c.json", config, {}, lambda name, line: None))

@@ -1,0 +1,97 @@
+"""The callmux command: which command runs, and which exit code comes back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from callmux import __version__
+from callmux.cli import config as config_command
+from callmux.cli import serve
+from callmux.cli.main import COMMANDS, LATER, main, take_config
+from callmux.errors import CallmuxError, UsageError
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What reaches run mode."""
+    calls: list[Any] = []
+
+    def run(args: list[str], config: str | None) -> int:
+        calls.append((args, config))
+        return 0
+
+    monkeypatch.setattr(serve, "run", run)
+    return calls
+
+
+def test_the_last_config_before_the_command_counts_and_the_servers_own_stays() -> None:
+    assert take_config(["--config", "a", "x", "--config", "b"]) == (["x"], "b")
+    assert take_config(["--", "srv", "--config", "c"]) == (["--", "srv", "--config", "c"], None)
+    for args in (["--config"], ["--config", "--", "srv"]):
+        with pytest.raises(UsageError, match="Missing value for --config"):
+            take_config(args)
+
+
+@pytest.mark.parametrize("flag", ["--version", "-v", "--help", "-h"])
+def test_version_and_help_are_ours_only_before_the_servers_command(
+    flag: str, served: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([flag]) == 0
+    text = capsys.readouterr().out
+    assert text == f"{__version__}\n" if "v" in flag else text.startswith("callmux: ")
+    assert served == []
+    assert main(["--", "srv", flag]) == 0
+    assert served == [(["--", "srv", flag], None)]
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("docter", 'unknown command "docter", did you mean "doctor"?'),
+        ("zzzz", 'unknown command "zzzz"; see callmux --help'),
+        *((name, f'"callmux {name}" is not in this version yet') for name in LATER),
+    ],
+)
+def test_a_word_that_is_no_command_is_refused_and_never_run_as_a_server(
+    word: str, says: str, served: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert word not in COMMANDS
+    assert main([word]) == 1
+    assert says in capsys.readouterr().err
+    assert served == []
+
+
+def test_a_command_gets_its_arguments_and_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config_command, "run", lambda args, path: 7 if (args, path) == (["x"], "c") else 1)
+    assert main(["config", "x", "--config", "c"]) == 7
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [(CallmuxError("broken"), 1, "[callmux] Fatal: broken\n"), (KeyboardInterrupt(), 130, "")],
+)
+def test_an_error_becomes_an_exit_code(
+    error: BaseException,
+    code: int,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def run(args: list[str], config: str | None) -> int:
+        raise error
+
+    monkeypatch.setattr(serve, "run", run)
+    assert main([]) == code
+    assert capsys.readouterr().err == says
+
+
+@pytest.mark.parametrize("port", [["0"], ["65536"], ["http"], []])
+def test_a_bad_port_to_listen_on_is_exit_code_2(
+    port: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(serve, "_log_to_stderr", lambda: None)
+    assert main(["--listen", *port]) == 2
+    assert capsys.readouterr().err == "Error: --listen requires a valid port (1 to 65535)\n"

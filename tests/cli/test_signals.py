@@ -1,0 +1,48 @@
+"""Signals that end a process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from callmux.cli.signals import stop_signals
+from tests.support import run, settle
+
+
+def remove() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().remove_signal_handler(number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_sets_the_event_and_the_process_goes_on(number: int) -> None:
+    async def scenario() -> None:
+        stopped = stop_signals()
+        try:
+            await settle()
+            assert not stopped.is_set()
+            os.kill(os.getpid(), number)
+            await stopped.wait()
+        finally:
+            remove()
+
+    run(scenario())
+
+
+def test_a_second_signal_ends_the_process_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> int:
+        ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        monkeypatch.setattr("callmux.cli.signals.os._exit", ended.set_result)
+        stopped = stop_signals()
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await stopped.wait()
+            os.kill(os.getpid(), signal.SIGINT)
+            return await ended
+        finally:
+            remove()
+
+    assert run(scenario()) == 1
