@@ -1,0 +1,123 @@
+"""What may come in: no other origin's page, no foreign host, no body above its limit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from callmux.config.model import Config
+from callmux.config.servers import StdioServer
+from callmux.transport.http.exchange import Refusal
+from callmux.transport.http.intake import (
+    OVERRIDE,
+    BodyLimits,
+    ClientLeft,
+    check_origin,
+    is_loopback,
+    read_body,
+    request_id,
+)
+from tests.support import play
+from tests.transport.http.asgi import Call
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("LOCALHOST", True), ("127.9.9.9", True), ("[::1]", True), ("10.0.0.1", False), ("localhost.x", False)],
+)
+def test_which_hosts_are_this_machine(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "loopback", "passes"),
+    [
+        ("localhost:1", None, True, True),
+        ("evil.example", None, True, False),
+        ("", None, True, False),
+        ("[nonsense", None, True, False),
+        ("127.0.0.1:1", "http://localhost:9", True, True),
+        ("localhost", "https://evil.example", True, False),
+        ("localhost", "null", True, False),
+        ("mux.example", "https://mux.example", False, True),
+        ("mux.example", "http://localhost", False, False),
+        ("mux.example", None, False, True),
+    ],
+)
+def test_whose_page_may_ask(host: str, origin: str | None, loopback: bool, passes: bool) -> None:
+    async def scene() -> int:
+        given = {"host": host, **({"origin": origin} if origin is not None else {})}
+        try:
+            check_origin(Call(headers=given).exchange(), loopback)
+        except Refusal as refusal:
+            return refusal.status
+        return 200
+
+    assert play(scene()) == (200 if passes else 403)
+
+
+@pytest.mark.parametrize("given", [None, "", "a b", "x" * 129, "a\n"])
+def test_an_odd_request_id_is_replaced(given: str | None) -> None:
+    assert request_id("ok.1_-") == "ok.1_-"
+    assert len(request_id(given)) == 36
+
+
+def test_a_body_is_joined_and_bounded_with_or_without_a_length() -> None:
+    async def scene() -> None:
+        assert await read_body(Call(body=[b"ab", b"", b"cd"]).exchange(), 4) == b"abcd"
+        assert await read_body(Call(body=b"x" * 99).exchange(), 0) == b"x" * 99
+        for call in (Call(body=[b"ab", b"cde"]), Call(headers={"content-length": "5"}, body=())):
+            with pytest.raises(Refusal) as refused:
+                await read_body(call.exchange(), 4)
+            assert refused.value.status == 413
+        left = Call(body=())
+        left.leave()
+        with pytest.raises(ClientLeft):
+            await read_body(left.exchange(), 4)
+
+    play(scene())
+
+
+def test_a_servers_own_limit_stands_in_place_of_the_global_one() -> None:
+    config = Config(
+        request_body_max_bytes=10,
+        servers={
+            "big": StdioServer(command="x", request_body_max_bytes=20),
+            "small": StdioServer(command="x", request_body_max_bytes=5),
+        },
+    )
+
+    async def status(size: int, targets: Sequence[str]) -> int:
+        try:
+            await BodyLimits(config, lambda body: targets).read(Call(body=b"x" * size).exchange())
+        except Refusal as refusal:
+            return refusal.status
+        return 200
+
+    async def scene() -> None:
+        assert [await status(n, ["big"]) for n in (20, 21)] == [200, 413]
+        assert [await status(n, ["small"]) for n in (5, 6)] == [200, 413]
+        assert [await status(n, ["big", "small"]) for n in (5, 6)] == [200, 413]
+        assert [await status(n, []) for n in (10, 11)] == [200, 413]
+
+    play(scene())
+
+
+def test_a_client_overrides_the_limit_only_where_that_is_allowed() -> None:
+    async def status(allowed: bool, override: str, size: int) -> int:
+        config = Config(request_body_max_bytes=10, allow_request_body_max_override=allowed)
+        call = Call(headers={OVERRIDE: override}, body=b"x" * size)
+        try:
+            await BodyLimits(config, lambda body: ()).read(call.exchange())
+        except Refusal as refusal:
+            return refusal.status
+        return 200
+
+    async def scene() -> None:
+        assert await status(False, "20", 1) == 400
+        assert await status(True, "many", 1) == 400
+        assert [await status(True, "20", n) for n in (20, 21)] == [200, 413]
+        assert await status(True, "0", 99) == 200
+
+    play(scene())
