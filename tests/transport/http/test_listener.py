@@ -1,0 +1,117 @@
+"""What the endpoints share: sessions begin while there is room, go on elsewhere, and end when idle."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from msgspec import Raw
+
+from callmux.config.model import Config
+from callmux.config.servers import HttpServer
+from callmux.transport.http.exchange import Refusal
+from tests.support import play
+from tests.transport.http.asgi import Call, House, post
+
+
+def test_the_longest_idle_session_makes_room_and_a_busy_one_does_not() -> None:
+    async def scene() -> None:
+        house = House(Config(listener_max_sessions=1))
+        first = await house.listener.begin("a", "sse")
+        second = await house.listener.begin("b", "sse")
+        assert (first.closed, house.ledger.ended_ids) == (True, ["a"])
+        second.active += 1
+        for kind, code in (("sse", None), ("streamable-http", -32002)):
+            with pytest.raises(Refusal) as refused:
+                await house.listener.begin("c", kind)
+            assert (refused.value.status, refused.value.rpc_code) == (503, code)
+            assert refused.value.headers == {"Retry-After": "1"}
+
+    play(scene())
+
+
+def test_a_session_of_the_process_before_goes_on_until_it_is_ended() -> None:
+    async def scene() -> None:
+        before, after = House(), House()
+        greeting = Raw(b'{"protocolVersion":"2025-06-18","capabilities":{"b":{},"a":{}}}')
+        id = (await before.listener.admit(Call().exchange(), greeting)).id
+        seat = after.listener.seat(id)
+        assert seat is not None
+        assert seat.session.is_ready
+        assert (seat.session.version, seat.session.capabilities) == ("2025-06-18", b'{"a":{},"b":{}}')
+        assert after.listener.seat(id) is seat
+        assert after.ledger.begun_ids == [id]
+        await after.listener.table.remove(id)
+        assert after.listener.seat(id) is None
+        assert after.listener.seat("made-up") is None
+
+    play(scene())
+
+
+def test_a_greeting_of_the_wrong_shape_is_refused() -> None:
+    async def scene() -> None:
+        house = House()
+        with pytest.raises(Refusal) as refused:
+            await house.listener.admit(Call().exchange(), Raw(b'{"protocolVersion":1}'))
+        assert (refused.value.status, refused.value.rpc_code) == (400, -32602)
+        assert len(house.listener.table) == 0
+
+    play(scene())
+
+
+def test_headers_tell_of_a_session_and_a_credential_lasts_one_request() -> None:
+    async def scene() -> None:
+        server = HttpServer(url="http://x", forward_headers=("x-key",))
+        house = House(Config(servers={"a": server}))
+        seat = await house.listener.begin("a", "sse")
+        given = {"x-callmux-cwd": " /w ", "x-callmux-client": "cli", "x-key": "k", "x-other": "o"}
+        house.listener.note(seat, Call(headers=given).exchange())
+        facts = seat.session.facts
+        assert (facts.cwd, facts.cwd_source, facts.client_kind) == ("/w", "header", "cli")
+        assert facts.headers == {"x-key": "k"}
+        odd = {"x-callmux-cwd": "not/absolute", "x-callmux-client": "emperor"}
+        house.listener.note(seat, Call(headers=odd).exchange())
+        assert (facts.cwd, facts.client_kind, facts.headers) == ("/w", "cli", {})
+
+    play(scene())
+
+
+def test_an_idle_session_is_swept_and_an_active_one_stays() -> None:
+    async def scene() -> None:
+        house = House(Config(listener_session_inactivity_ttl_seconds=100))
+        await house.listener.begin("idle", "sse")
+        (await house.listener.begin("busy", "sse")).active += 1
+        sweeping = asyncio.get_running_loop().create_task(house.listener.keep_sweeping())
+        await asyncio.wait({sweeping}, timeout=99)
+        assert len(house.listener.table) == 2
+        await asyncio.wait({sweeping}, timeout=52)
+        assert house.ledger.ended_ids == ["idle"]
+        sweeping.cancel()
+        await asyncio.wait({sweeping})
+
+    play(scene())
+
+
+def test_draining_lets_a_request_finish_but_not_for_ever() -> None:
+    async def scene() -> None:
+        loop = asyncio.get_running_loop()
+        house = House()
+        id = await house.greets()
+        call = house.begins(post({"id": 1, "method": "slow"}, id))
+        draining = loop.create_task(house.listener.drain(10))
+        await asyncio.wait({draining}, timeout=1)
+        assert not draining.done()
+        house.desk.go.set()
+        await draining
+        assert (await call).json["result"] == {"did": "slow"}
+        house.desk.go.clear()
+        house.begins(post({"id": 2, "method": "slow"}, id))
+        stuck = house.begins(post({"id": 3, "method": "slow"}, id))
+        await asyncio.wait({stuck}, timeout=1)
+        began = loop.time()
+        await house.listener.drain(10)
+        assert loop.time() - began == pytest.approx(10, abs=0.1)
+        assert (await stuck).complete
+        assert house.ledger.ended_ids == []
+
+    play(scene())

@@ -1,0 +1,130 @@
+"""The `/mcp` endpoint: an answer comes as JSON or as a stream that can be resumed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support import play, settle
+from tests.transport.http.asgi import LISTENING, Call, House, post
+
+
+def test_a_session_from_greeting_to_deletion() -> None:
+    async def scene() -> None:
+        house = House()
+        id = await house.greets()
+        got = await house.posts({"id": 1, "method": "x"}, id)
+        assert (got.status, got.headers["content-type"]) == (200, "application/json")
+        assert got.json == {"jsonrpc": "2.0", "id": 1, "result": {"did": "x"}}
+        assert (await house.posts({"id": 2, "method": "bad"}, id)).json["error"]["code"] == -32602
+        told = await house.posts({"method": "notifications/y"}, id)
+        assert (told.status, told.body, house.desk.told_of) == (202, b"", ["notifications/y"])
+        gone = Call("DELETE", "/mcp", {"host": "localhost", "mcp-session-id": id})
+        assert (await house.answers(gone)).status == 200
+        assert house.ledger.ended_ids == [id]
+        assert (await house.posts({"id": 3, "method": "x"}, id)).status == 404
+
+    play(scene())
+
+
+@pytest.mark.parametrize(
+    ("message", "headers", "status", "code"),
+    [
+        (b"{", {}, 400, -32700),
+        (b"[]", {}, 400, -32700),
+        ({"id": 1, "method": "x"}, {"content-type": "text/plain"}, 415, -32000),
+        ({"id": 1, "method": "x"}, {"accept": "text/html"}, 406, -32000),
+        ({"id": 1, "method": "x"}, {"mcp-protocol-version": "1999-01-01"}, 400, -32000),
+        ({"id": 1, "method": "x"}, {"mcp-session-id": "made-up"}, 404, -32001),
+        ({"id": 1, "method": "initialize"}, {}, 400, -32600),
+    ],
+)
+def test_what_is_refused(message: Any, headers: dict[str, str], status: int, code: int) -> None:
+    async def scene() -> None:
+        house = House()
+        id = await house.greets()
+        got = await house.posts(message, **{"mcp-session-id": id, **headers})
+        assert (got.status, got.json["error"]["code"]) == (status, code)
+
+    play(scene())
+
+
+def test_other_methods_and_requests_without_a_session_are_refused() -> None:
+    async def scene() -> None:
+        house = House()
+        assert (await house.posts({"id": 1, "method": "x"})).json["error"]["code"] == -32000
+        sse = await house.listener.begin("old", "sse")
+        assert (await house.posts({"id": 1, "method": "x"}, sse.id)).status == 400
+        head = {"host": "localhost", "mcp-session-id": await house.greets()}
+        put = await house.answers(Call("PUT", "/mcp", head))
+        assert (put.status, put.headers["Allow"]) == (405, "GET, POST, DELETE")
+        deaf = await house.answers(Call("GET", "/mcp", {**head, "accept": "application/json"}))
+        assert deaf.status == 406
+
+    play(scene())
+
+
+def test_a_request_with_news_becomes_a_stream_and_a_client_of_json_gets_the_answer_alone() -> None:
+    async def scene() -> None:
+        house = House()
+        id = await house.greets()
+        got = await house.posts({"id": 1, "method": "chatty"}, id)
+        assert got.headers["content-type"] == "text/event-stream"
+        assert got.body.index(b"notifications/message") < got.body.index(b'{"did": "chatty"}')
+        assert (got.body.startswith(b"id: "), got.complete) == (True, True)
+        plain = await house.posts({"id": 2, "method": "chatty"}, id, accept="application/json")
+        assert plain.json["result"] == {"did": "chatty"}
+        older = await house.greets("2025-03-26")
+        both = await house.posts([{"id": 1, "method": "x"}, {"id": 2, "method": "y"}], older)
+        assert both.body.startswith(b": open\n\n")
+        assert both.body.count(b"event: message") == 2
+
+    play(scene())
+
+
+def test_a_broken_stream_is_resumed_without_loss() -> None:
+    async def scene() -> None:
+        house = House()
+        id = await house.greets()
+        call = post({"id": 1, "method": "slow"}, id)
+        task = house.begins(call)
+        await call.until_sent(b"data: \n\n")
+        seen = call.body.split(b"\n")[0].removeprefix(b"id: ").decode()
+        call.leave()
+        await task
+        house.desk.go.set()
+        await settle()
+        again = {**LISTENING, "mcp-session-id": id, "last-event-id": seen}
+        got = await house.answers(Call("GET", "/mcp", again))
+        assert b'"id":1,"result":{"did": "slow"}' in got.body
+        assert (b'"did"' in call.body, got.complete) == (False, True)
+
+    play(scene())
+
+
+def test_a_listening_client_hears_what_the_session_says_once() -> None:
+    async def scene() -> None:
+        house = House()
+        id = await house.greets()
+        seat = house.listener.seat(id)
+        assert seat is not None
+        call = Call("GET", "/mcp", {**LISTENING, "mcp-session-id": id})
+        task = house.begins(call)
+        await call.until_sent(b": open")
+        assert seat.active == 1
+        seat.session.notify("notifications/x", None)
+        await call.until_sent(b"notifications/x")
+        await settle()
+        next_one = Call("GET", "/mcp", {**LISTENING, "mcp-session-id": id})
+        second = house.begins(next_one)
+        await task
+        await next_one.until_sent(b": open")
+        seat.session.notify("notifications/y", None)
+        await next_one.until_sent(b"notifications/y")
+        assert b"notifications/x" not in next_one.body
+        next_one.leave()
+        await second
+        assert seat.active == 0
+
+    play(scene())

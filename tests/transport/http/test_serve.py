@@ -1,0 +1,104 @@
+"""The server itself, over real sockets: what it binds, what it refuses, and how it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from callmux.transport.http import serve
+from callmux.transport.http.exchange import Exchange
+from callmux.transport.http.serve import MAX_HEADER_BYTES, HttpServer, bind
+from tests.support import run
+from tests.transport.http.asgi import House
+
+GOOD = b"GET /hello HTTP/1.1\r\nhost: localhost\r\n%b\r\n"
+LAST = GOOD % b"connection: close\r\n"
+
+
+async def _hello(exchange: Exchange) -> None:
+    await exchange.answer_json(200, {"hello": 1})
+
+
+async def _sent(port: int, data: bytes) -> bytes:
+    """All that comes back until the server closes the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(data)
+        return await reader.read()
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+def _served(scene: Callable[[HttpServer, int], Awaitable[None]]) -> None:
+    async def whole() -> None:
+        listening = bind("127.0.0.1", 0)
+        server = HttpServer(House(routes={"/hello": _hello}).app, listening)
+        await server.start()
+        try:
+            await scene(server, listening.getsockname()[1])
+        finally:
+            await server.stop()
+            listening.close()
+
+    run(whole())
+
+
+def test_a_taken_port_is_refused() -> None:
+    with bind("127.0.0.1", 0) as first:
+        assert first.getblocking() is False
+        with pytest.raises(OSError):
+            bind("127.0.0.1", first.getsockname()[1])
+
+
+def test_a_good_request_is_answered() -> None:
+    async def scene(server: HttpServer, port: int) -> None:
+        answer = await _sent(port, LAST)
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert answer.endswith(b'{"hello":1}')
+        assert b"server:" not in answer.lower()
+
+    _served(scene)
+
+
+def test_endless_headers_are_refused_but_not_many_requests_of_one_connection() -> None:
+    async def scene(server: HttpServer, port: int) -> None:
+        start = b"GET /hello HTTP/1.1\r\nx-long: "
+        answer = await _sent(port, start.ljust(MAX_HEADER_BYTES + 1, b"x"))
+        assert answer.startswith(b"HTTP/1.1 431 ")
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(3):
+            writer.write(GOOD % (b"x-long: %b\r\n" % (b"x" * 30_000)))
+            assert (await reader.readuntil(b'{"hello":1}')).startswith(b"HTTP/1.1 200 OK\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+    _served(scene)
+
+
+def test_headers_that_never_end_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "HEADER_SECONDS", 0.05)
+
+    async def scene(server: HttpServer, port: int) -> None:
+        assert (await _sent(port, b"GET /hello HTTP/1.1\r\n")).startswith(b"HTTP/1.1 408 ")
+
+    _served(scene)
+
+
+def test_a_server_that_stops_accepting_still_serves_its_connections() -> None:
+    async def scene(server: HttpServer, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(GOOD % b"")
+        await reader.readuntil(b'{"hello":1}')
+        await server.stop_accepting()
+        with pytest.raises(OSError), socket.create_connection(("127.0.0.1", port), timeout=2):
+            pass
+        writer.write(LAST)
+        assert (await reader.read()).startswith(b"HTTP/1.1 200 OK\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+    _served(scene)

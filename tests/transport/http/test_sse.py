@@ -1,0 +1,101 @@
+"""The older transport: a stream that names where to post, and a session that lives as long as it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from callmux.config.model import Config
+from callmux.protocol.sse import EventBuffer
+from tests.support import play
+from tests.transport.http.asgi import LISTENING, POSTED, Call, House
+
+
+async def _opened(house: House) -> tuple[Call, asyncio.Task[Call], bytes]:
+    """A stream, who serves it, and the query to post with."""
+    stream = Call("GET", "/sse", LISTENING)
+    task = house.begins(stream)
+    await stream.until_sent(b"\n\n")
+    (endpoint,) = EventBuffer().feed(stream.body)
+    assert endpoint.name == "endpoint"
+    path, _, query = endpoint.data.partition(b"?")
+    assert path == b"/messages"
+    return stream, task, query
+
+
+def _message(query: bytes, message: Any) -> Call:
+    body = message if isinstance(message, bytes) else json.dumps(message).encode()
+    return Call("POST", "/messages", POSTED, body, query)
+
+
+def test_a_post_is_accepted_and_answered_on_the_stream() -> None:
+    async def scene() -> None:
+        house = House()
+        stream, task, query = await _opened(house)
+        got = await house.answers(_message(query, {"id": 1, "method": "chatty"}))
+        assert (got.status, got.body) == (202, b"Accepted")
+        await stream.until_sent(b'"result":{"did": "chatty"}')
+        events = [e.name for e in EventBuffer().feed(stream.body)]
+        assert events == ["endpoint", "message", "message"]
+        stream.leave()
+        await task
+
+    play(scene())
+
+
+def test_the_session_ends_with_its_stream() -> None:
+    async def scene() -> None:
+        house = House()
+        stream, task, query = await _opened(house)
+        assert len(house.listener.table) == 1
+        stream.leave()
+        await task
+        assert (len(house.listener.table), house.ledger.ended_ids) == (0, house.ledger.begun_ids)
+        assert (await house.answers(_message(query, {"id": 1, "method": "x"}))).status == 400
+
+    play(scene())
+
+
+def test_a_drained_listener_ends_the_stream_properly() -> None:
+    async def scene() -> None:
+        house = House()
+        stream, task, _ = await _opened(house)
+        await house.listener.drain(1)
+        await task
+        assert stream.complete
+
+    play(scene())
+
+
+def test_posts_without_a_session_or_a_message_are_refused() -> None:
+    async def scene() -> None:
+        house = House()
+        stream, task, query = await _opened(house)
+        hello = {"id": 1, "method": "x"}
+        for call, error in (
+            (_message(b"", hello), "Missing sessionId"),
+            (_message(b"sessionId=made-up", hello), "Invalid session"),
+            (_message(b"sessionId=" + (await house.greets()).encode(), hello), "Invalid session"),
+            (_message(query, b"{"), "Invalid JSON body: the message is not valid JSON"),
+        ):
+            got = await house.answers(call)
+            assert (got.status, got.json["error"]) == (400, error)
+        stream.leave()
+        await task
+
+    play(scene())
+
+
+def test_an_idle_stream_is_kept_alive_and_without_room_there_is_none() -> None:
+    async def scene() -> None:
+        house = House(Config(listener_max_sessions=1))
+        stream, task, _ = await _opened(house)
+        await asyncio.wait({task}, timeout=16)
+        assert stream.body.count(b": alive\n\n") == 1
+        full = await house.answers(Call("GET", "/sse", LISTENING))
+        assert (full.status, full.headers["Retry-After"]) == (503, "1")
+        stream.leave()
+        await task
+
+    play(scene())

@@ -1,0 +1,98 @@
+"""Event streams: numbered, kept within bounds, and read by one reader at a time."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from callmux.transport.http import streams
+from callmux.transport.http.streams import Stream
+from tests.support import play, settle
+
+
+def test_a_reader_goes_on_where_it_was_until_the_end() -> None:
+    async def scene() -> None:
+        stream = Stream("7")
+        assert stream.is_empty
+        stream.push(b"a\n")
+        stream.push(b"b")
+        reader = stream.take_over()
+        assert await stream.after(0, reader, 1) == [(1, b"a"), (2, b"b")]
+        assert await stream.after(1, reader, 1) == [(2, b"b")]
+        assert await stream.after(2, reader, 1) == []
+        stream.finish()
+        assert await stream.after(1, reader, 1) == [(2, b"b")]
+        assert await stream.after(2, reader, 1) is None
+        assert (stream.event_id(2), repr(stream)) == ("7_2", "Stream('7', 2 events, finished)")
+
+    play(scene())
+
+
+def test_a_waiting_reader_hears_of_news_and_yields_to_the_next() -> None:
+    async def scene() -> None:
+        loop, stream = asyncio.get_running_loop(), Stream("1")
+        first = stream.take_over()
+        waiting = loop.create_task(stream.after(0, first, 1000))
+        await settle()
+        stream.push(b"a")
+        assert await waiting == [(1, b"a")]
+        waiting = loop.create_task(stream.after(1, first, 1000))
+        await settle()
+        second = stream.take_over()
+        assert await waiting is None
+        assert await stream.after(0, second, 1) == [(1, b"a")]
+        assert loop.time() < 1001
+
+    play(scene())
+
+
+def test_only_so_much_is_kept_but_always_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "KEPT_EVENTS", 3)
+    monkeypatch.setattr(streams, "KEPT_BYTES", 10)
+
+    async def scene() -> None:
+        stream = Stream("1")
+        reader = stream.take_over()
+        for n in range(5):
+            stream.push(b"%d" % n)
+        assert await stream.after(0, reader, 1) == [(3, b"2"), (4, b"3"), (5, b"4")]
+        stream.push(b"x" * 9)
+        assert await stream.after(0, reader, 1) == [(5, b"4"), (6, b"x" * 9)]
+        stream.push(b"y" * 50)
+        assert await stream.after(0, reader, 1) == [(7, b"y" * 50)]
+
+    play(scene())
+
+
+def test_the_answer_is_the_last_message_of_a_finished_stream() -> None:
+    async def scene() -> None:
+        stream = Stream("1")
+        waiting = asyncio.get_running_loop().create_task(stream.answer())
+        stream.push(b"note")
+        assert stream.only() is None
+        await settle()
+        assert not waiting.done()
+        stream.push(b"answer")
+        stream.finish()
+        assert await waiting == b"answer"
+        assert stream.only() is None
+        single, empty = Stream("2"), Stream("3")
+        single.push(b"a\n")
+        single.finish()
+        empty.finish()
+        assert (single.only(), empty.only(), await empty.answer()) == (b"a", None, None)
+
+    play(scene())
+
+
+def test_waiting_ends_with_news_or_patience() -> None:
+    async def scene() -> None:
+        loop, stream = asyncio.get_running_loop(), Stream("1")
+        await stream.wait(2)
+        assert loop.time() == pytest.approx(1002, abs=0.1)
+        loop.call_later(1, stream.finish)
+        await stream.wait(None)
+        assert loop.time() == pytest.approx(1003, abs=0.1)
+
+    play(scene())
