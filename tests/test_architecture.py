@@ -56,6 +56,8 @@ CATCHES_ALL: dict[str, str] = {
     "rings.converting": "the outermost request stage: exceptions become results",
     "router.door": "the same for each call inside a fan-out",
     "session.session": "the root of a request's task",
+    "upstream.connection": "the root of a server's question",
+    "upstream.server": "the root of an attempt to connect",
     "transport.http.app": "the root of an HTTP request",
 }
 """Module -> why every exception ends there."""

@@ -116,6 +116,23 @@ def test_a_reload_that_strict_startup_forbids_changes_nothing(monkeypatch: pytes
     play(scene())
 
 
+def test_timing_changes_with_the_configuration_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refused reload leaves the servers that it would have kept as they were."""
+
+    async def scene() -> None:
+        house = await House(monkeypatch, config("a", connectTimeoutMs=4000)).greets()
+        server = house.host.runtime.servers["a"]
+        with pytest.raises(StartupFailed):
+            await house.host.reload(config("a", "bad", strictStartup=True, connectTimeoutMs=9000))
+        assert server.timing.connect_seconds == 4
+        await house.host.reload(config("a", connectTimeoutMs=9000))
+        assert house.host.runtime.servers["a"] is server
+        assert server.timing.connect_seconds == 9
+        await house.host.close()
+
+    play(scene())
+
+
 def test_a_strict_start_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene() -> None:
         house = House(monkeypatch, config("a", "bad", strictStartup=True))

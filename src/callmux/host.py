@@ -212,6 +212,7 @@ class Host:
                 self._pool.retain(old.servers.values(), 0)
                 raise startup_failed(failed)
         self.runtime = new
+        new.take_over()
         self._stores.configure(config, new.servers, self._clock.monotonic())
         self.configured(config)
         self._pool.retain(new.servers.values(), old.drain_seconds())

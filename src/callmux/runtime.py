@@ -82,7 +82,7 @@ class Runtime:
         self._identity = {"instanceId": instance_id(config, os.getcwd())}
         if namespace:
             self._identity = {"namespace": namespace, **self._identity}
-        timing = Timing(config.connect_timeout_ms / 1000, config.reconnect_policy)
+        timing = self._timing = Timing(config.connect_timeout_ms / 1000, config.reconnect_policy)
         self.servers: dict[str, Server] = {
             name: pool.lease(name, server, timing)
             for name, server in config.servers.items()
@@ -155,6 +155,11 @@ class Runtime:
         """
         for server in self.servers.values():
             server.start(capabilities, only)
+
+    def take_over(self) -> None:
+        """This configuration is in force: servers that an earlier one had connected go by it from now on."""
+        for server in self.servers.values():
+            server.timing = self._timing
 
     async def settled(self) -> None:
         """Waits until every server is up or has failed."""

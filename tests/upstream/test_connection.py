@@ -394,6 +394,24 @@ def test_questions_are_answered_or_refused() -> None:
     play(scene())
 
 
+def test_a_question_that_fails_in_an_unforeseen_way_is_answered_all_the_same(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The server would wait for ever, and what went wrong is no business of its."""
+
+    async def scene() -> None:
+        _, link, ears = await opened()
+        ears.answer = KeyError("of ours")
+        link.says({"id": "q", "method": "roots/list"})
+        await settle()
+        error = {"code": -32603, "message": "callmux could not pass this question on"}
+        assert link.heard[-1] == ("answer", {"jsonrpc": "2.0", "id": "q", "error": error})
+        assert 'A question of "s" (roots/list) failed in an unforeseen way' in caplog.text
+        assert "of ours" in caplog.text
+
+    play(scene())
+
+
 @pytest.mark.parametrize("end", ["withdrawn", "lost"])
 def test_a_question_nobody_waits_for_is_given_up(end: str) -> None:
     async def scene() -> None:

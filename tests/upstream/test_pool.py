@@ -44,14 +44,14 @@ def stdio(**more: Any) -> StdioServer:
 
 
 def test_unchanged_settings_lease_the_same_server(links: list[FakeLink]) -> None:
-    """What is no matter of the connection may change, its timing included."""
+    """What is no matter of the connection may change. Its timing stays until a configuration is in force."""
 
     async def scene() -> None:
         servers = pool()
         first = servers.lease("a", stdio(), TIMING)
         later = Timing(9, ReconnectPolicy())
         assert servers.lease("a", stdio(tools=("t",), call_timeout_ms=5), later) is first
-        assert first.timing is later
+        assert first.timing is TIMING
         assert servers.lease("b", stdio(), TIMING) is not first
         assert servers.lease("a", stdio(env={"A": "1"}), TIMING) is not first
         assert repr(servers).count("Server(") == 3

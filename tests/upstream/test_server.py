@@ -181,6 +181,38 @@ def test_a_server_that_does_not_start_is_tried_again_with_growing_delays(link: A
     play(scene())
 
 
+def test_an_unforeseen_error_is_a_failed_attempt_and_nobody_waits_for_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The next attempt comes by the same rules."""
+
+    async def scene() -> None:
+        bad = FakeLink()
+        bad.opening = KeyError("of ours")
+        plant = await Plant(bad, FakeLink()).up()
+        with pytest.raises(UpstreamUnavailable, match="an error in callmux: KeyError"):
+            await plant.acquire()
+        assert bad.closed == 1
+        assert 'Connecting "s" failed in an unforeseen way' in caplog.text
+        await later(3)
+        assert plant.state is State.CONNECTED
+        await plant.server.close()
+
+    play(scene())
+
+
+def test_an_unforeseen_error_of_whoever_hears_of_it_keeps_nobody_waiting() -> None:
+    async def scene() -> None:
+        plant = Plant()
+        plant.server._events = Events(changed=lambda server: {}[server], told=plant.hear)  # type: ignore[index]
+        async with asyncio.timeout(1):
+            await plant.up()
+        assert (await plant.acquire()).live
+        await plant.server.close()
+
+    play(scene())
+
+
 def test_what_it_said_explains_a_failed_start() -> None:
     async def scene() -> None:
         link = FakeLink(initialize=ValueError("no"))
@@ -490,6 +522,19 @@ def test_clients_that_declare_different_things_never_share() -> None:
         await settle()
         assert plant.server.ready(able) is None
         assert (await plant.server.acquire("t", able)).live
+        await plant.server.close()
+
+    play(scene())
+
+
+def test_a_lane_whose_opening_fails_in_an_unforeseen_way_leaves_no_link() -> None:
+    async def scene() -> None:
+        bad = FakeLink()
+        bad.opening = KeyError("of ours")
+        plant = await Plant(FakeLink(), bad).up()
+        with pytest.raises(KeyError):
+            await plant.server.acquire("t", FakeClient(b'{"roots":{}}'))
+        assert bad.closed == 1
         await plant.server.close()
 
     play(scene())

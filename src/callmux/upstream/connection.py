@@ -8,6 +8,7 @@ its own time-out, by cancellation, or when the link is lost.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -17,7 +18,7 @@ from msgspec import Raw
 from callmux.context import ClientPort
 from callmux.plan import Patience
 from callmux.protocol import jsonrpc
-from callmux.protocol.jsonrpc import Batch, Id, Message, RpcError
+from callmux.protocol.jsonrpc import INTERNAL_ERROR, Batch, Id, Message, RpcError
 from callmux.protocol.params import with_progress_token
 from callmux.protocol.upstream_peer import (
     Answered,
@@ -35,6 +36,8 @@ from callmux.tasks import TaskSet
 from callmux.upstream import failures
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.links.link import Link, Listener
+
+log = logging.getLogger(__name__)
 
 MAX_PAGES = 1000
 """Pages of one listing that are followed: a server that never ends its list is broken."""
@@ -362,6 +365,13 @@ class Connection:
             line = self._peer.answer(id, await self._hooks.asked(self, method, params, client))
         except RpcError as error:
             line = self._peer.refuse(id, error.encoded())
+        except Exception as error:
+            # The root of the question's task: the server is told, or it would wait for ever.
+            log.error(
+                'A question of "%s" (%s) failed in an unforeseen way', self.name, method, exc_info=error
+            )
+            why = RpcError(INTERNAL_ERROR, "callmux could not pass this question on")
+            line = self._peer.refuse(id, why.encoded())
         finally:
             # The server may use the id of a withdrawn question again before that one has ended.
             if self._questions.get(id) is asyncio.current_task():

@@ -63,7 +63,11 @@ class Pool:
         return f"Pool({list(self._servers.values())!r})"
 
     def lease(self, name: str, config: ServerConfig, timing: Timing) -> Server:
-        """The server for this configuration: the one there is, or a new one that is not started yet."""
+        """The server for this configuration: the one there is, unchanged, or a new one, not started yet.
+
+        Args:
+            timing: For a new one. One that there is takes another once a configuration is in force.
+        """
         key = name, fingerprint(config)
         server = self._servers.get(key)
         if server is None:
@@ -76,7 +80,6 @@ class Pool:
                 self._clock,
                 Events(changed=self._changed, told=self._told),
             )
-        server.timing = timing
         return server
 
     def retain(self, kept: Iterable[Server], drain_seconds: float) -> None:

@@ -23,14 +23,15 @@ from callmux.protocol.shapes import Tool
 from callmux.tasks import TaskSet
 from callmux.timestamps import iso
 from callmux.upstream import failures, wishes
+from callmux.upstream.attempt import attempt, explain
 from callmux.upstream.connection import Connection, Hooks
-from callmux.upstream.failures import CallFailure, Category
+from callmux.upstream.failures import CallFailure
 from callmux.upstream.health import Health, State
 from callmux.upstream.lanes import LaneKey, choose_lane
 from callmux.upstream.links.link import Link
 from callmux.upstream.offer import KINDS, TOOLS_CHANGED, Offer, Suite
 from callmux.upstream.questions import Questions
-from callmux.upstream.reading import read_all, reread
+from callmux.upstream.reading import reread
 from callmux.upstream.reconnect import Timing, delay_seconds
 from callmux.upstream.side_lanes import SideLanes
 
@@ -178,13 +179,15 @@ class Server:
         connection.owner = key.client
         if key.client is not None:
             connection.attached.add(key.client)
+        opened = False
         try:
             await connection.open(self._client_info, key.capabilities, self.timing.connect_seconds)
             if key.client is not None:
                 await self.apply_log_level(connection, key.client)
-        except (CallFailure, asyncio.CancelledError):
-            await connection.close()
-            raise
+            opened = True
+        finally:
+            if not opened:
+                await connection.close()
         return connection
 
     async def apply_log_level(self, connection: Connection, client: ClientPort) -> None:
@@ -276,13 +279,10 @@ class Server:
             connection = Connection(self.name, self._make_link(), self._hooks())
             if self._exclusive is not None:
                 connection.attached.add(self._exclusive)
-            init = await connection.open(self._client_info, self._capabilities, self.timing.connect_seconds)
-            tools, offer = await read_all(connection, init, self.timing.connect_seconds)
-            if not connection.live:
-                raise CallFailure(Category.TRANSPORT, "the server ended while it was being connected")
-        except CallFailure as failure:
-            words = _last_words(connection)
-            self._attempt_failed(failure.cause + (f" (it said: {words})" if words else ""))
+            seconds = self.timing.connect_seconds
+            tools, offer = await attempt(connection, self._client_info, self._capabilities, seconds)
+        except Exception as error:  # noqa: BLE001 - the root of the attempt; `explain` logs
+            self._attempt_failed(explain(error, self.name, connection))
             if connection is not None:
                 await connection.close()
             return
@@ -307,10 +307,11 @@ class Server:
         last_seen = self.health.last_seen(now)
         self.health.connected(now)
         log.info('Connected to "%s": %d tools (%d ms)', self.name, len(tools), self.health.connect_ms)
-        self._take(tools, offer, last_seen)
+        # Whoever waits comes next, whatever else follows from this.
+        self._settled.set()
         seconds = self.timing.connect_seconds
         self._tasks.spawn(wishes.restore(connection, self._exclusive, self.subscriptions, seconds))
-        self._settled.set()
+        self._take(tools, offer, last_seen)
 
     def _take(self, tools: tuple[Tool, ...], offer: Offer, last_seen: str) -> None:
         before, offered = self.suite, self.offer
@@ -386,8 +387,3 @@ class Server:
                     self._take(tools, offer, last_seen)
         finally:
             self._refreshing = False
-
-
-def _last_words(connection: Connection | None) -> str:
-    words = getattr(connection.link, "last_words", None) if connection is not None else None
-    return words() if words is not None else ""

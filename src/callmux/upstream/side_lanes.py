@@ -7,6 +7,7 @@ ends with its client.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 from callmux.context import ClientPort
@@ -14,6 +15,8 @@ from callmux.tasks import TaskSet
 from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.lanes import LaneKey
+
+log = logging.getLogger(__name__)
 
 
 class SideLanes:
@@ -25,10 +28,11 @@ class SideLanes:
     """
 
     def __init__(self, owner: str, connect: Callable[[LaneKey], Awaitable[Connection]]) -> None:
+        self._owner = owner
         self._connect = connect
         self._tasks = TaskSet(f'lanes of "{owner}"')
         self._lanes: dict[LaneKey, Connection] = {}
-        self._opening: dict[LaneKey, asyncio.Task[Connection]] = {}
+        self._opening: dict[LaneKey, asyncio.Task[Connection | CallFailure]] = {}
         self._left: set[LaneKey] = set()
 
     def __len__(self) -> int:
@@ -53,16 +57,23 @@ class SideLanes:
         opening = self._opening.get(key)
         if opening is None:
             opening = self._opening[key] = self._tasks.spawn(self._open(key))
-        return await asyncio.shield(opening)
+        opened = await asyncio.shield(opening)
+        if isinstance(opened, CallFailure):
+            raise opened
+        return opened
 
-    async def _open(self, key: LaneKey) -> Connection:
+    async def _open(self, key: LaneKey) -> Connection | CallFailure:
+        """A failure is given, not raised: it belongs to whoever waits, and is no defect of this task."""
         try:
             connection = await self._connect(key)
             if key in self._left:
                 await connection.close()
-                raise CallFailure(Category.TRANSPORT, "the client has left", started=False)
+                return CallFailure(Category.TRANSPORT, "the client has left", started=False)
             self._lanes[key] = connection
             return connection
+        except CallFailure as failure:
+            log.warning('Warning: failed to open another connection to "%s": %s', self._owner, failure.cause)
+            return failure
         finally:
             self._opening.pop(key, None)
             self._left.discard(key)

@@ -48,6 +48,16 @@ def test_what_the_configuration_sets_is_hidden_unless_it_is_tiny(tmp_path: Path)
     assert it.secrets == {"long enough", "very secret"}
 
 
+def test_a_secret_of_many_lines_is_hidden_line_by_line(tmp_path: Path) -> None:
+    """As stderr is shown; lines too short to be told from other text stay."""
+    config = StdioServer(command="x", env={"KEY": "-----BEGIN KEY-----\nabcd1234  \r\nef==\n=\n"})
+    assert launch(open_link("s", config, around(tmp_path))).secrets == {
+        "-----BEGIN KEY-----",
+        "abcd1234",
+        "ef==",
+    }
+
+
 def test_a_missing_secret_names_the_variable_and_not_more(tmp_path: Path) -> None:
     config = StdioServer(command="server", env_refs={"KEY": "env:NOWHERE"})
     with pytest.raises(CallFailure, match=r"envRefs\.KEY") as caught:

@@ -8,6 +8,7 @@ line by line with the server's name, and its last lines are kept to explain a fa
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -41,7 +42,7 @@ class Launch(msgspec.Struct, frozen=True):
         args: Its arguments.
         env: Its whole environment.
         cwd: Its directory; None means ours.
-        secrets: Values that must not be shown if it prints them.
+        secrets: Texts that must not be shown if it prints them; its stderr is looked at line by line.
     """
 
     command: str
@@ -99,6 +100,11 @@ class ChildLink:
             raise _unstartable("one of its arguments or variables holds a NUL character")
         loop = asyncio.get_running_loop()
         enrolment = self._guardian.enrolment()
+
+        def before_program() -> None:
+            enrolment()
+            _keep_only_stdio()
+
         try:
             transport, protocol = await loop.subprocess_exec(
                 lambda: _ChildProtocol(listener, self._show, launch.secrets),
@@ -107,7 +113,7 @@ class ChildLink:
                 env=launch.env,
                 cwd=launch.cwd,
                 start_new_session=True,
-                preexec_fn=enrolment if sys.platform != "win32" else None,
+                preexec_fn=before_program if sys.platform != "win32" else None,
             )
         except (OSError, ValueError) as error:
             self._guardian.release(enrolment.group)
@@ -158,6 +164,19 @@ class ChildLink:
             self._group = None
             await protocol.ended(EOF_SECONDS)
             transport.close()
+
+
+def _keep_only_stdio() -> None:
+    """Run in the new process: its program gets stdin, stdout and stderr, and no other descriptor of ours.
+
+    uvloop leaves the other names of these three open, in what the program starts, too: a server that closes
+    its output would seem to hold it still.
+    """
+    for descriptor in os.listdir("/dev/fd"):
+        if int(descriptor) > 2:
+            # The one that lists them is gone by now.
+            with contextlib.suppress(OSError):
+                os.set_inheritable(int(descriptor), False)
 
 
 def _unstartable(reason: str) -> CallFailure:

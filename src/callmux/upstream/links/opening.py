@@ -5,7 +5,7 @@ Called by `callmux.upstream.pool` at each attempt to connect, so that a changed 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -73,9 +73,16 @@ def open_link(name: str, config: StdioServer | HttpServer, around: Surroundings)
         args=config.args,
         env=env,
         cwd=config.cwd,
-        secrets=frozenset(s for s in secrets if len(s) >= SHORTEST_SECRET),
+        secrets=frozenset(_hidden(secrets)),
     )
     return ChildLink(name, launch, around.guardian, lambda line: around.show(name, line))
+
+
+def _hidden(secrets: Iterable[str]) -> Iterator[str]:
+    """Every line of every secret: a key of many lines is printed on many, too."""
+    for secret in secrets:
+        lines = map(str.strip, secret.splitlines())
+        yield from (line for line in lines if len(line) >= SHORTEST_SECRET)
 
 
 def _open_remote(name: str, config: HttpServer) -> Link:
