@@ -34,7 +34,8 @@ MAY_LOAD = {
         ),
         *("questions", "relay", "stream"),
     },
-    "cli": {"__init__", "bridge", "main", "signals"},
+    "cli": {"__init__", "bridge", "main", "parsing", "signals"},
+    "cli.grammar": {"__init__", "bridge", "shared", "terms"},
     "protocol": {
         *(
             "__init__",
@@ -92,7 +93,7 @@ def test_all_options(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ([], "--url is required"),
         (["--url"], "Missing value for --url"),
         (["--url", "nota"], "must begin with http"),
-        (["--url", URL, "--bogus"], 'Unknown option "--bogus"'),
+        (["--url", URL, "--bogus"], 'Unknown bridge option "--bogus"'),
         (["--ur", URL], 'did you mean "--url"'),
         (["--url", URL, "extra"], 'Unknown argument "extra"'),
         (["--url", URL, "--header", "nocolon"], "--header must use Name:Value format"),
@@ -100,8 +101,8 @@ def test_all_options(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (["--url", URL, "--header", "a b: v"], "is no name"),
         (["--url", URL, "--header", "Host: v"], "itself sets Host"),
         (["--url", URL, "--header", "A: b\r\nC: d"], "no header can carry"),
-        (["--url", URL, "--call-timeout", "1.5"], "--call-timeout must be a whole number"),
-        (["--url", URL, "--call-timeout", "-1"], "--call-timeout must be a whole number"),
+        (["--url", URL, "--call-timeout", "1.5"], "--call-timeout must be a non-negative integer"),
+        (["--url", URL, "--call-timeout", "-1"], "--call-timeout must be a non-negative integer"),
     ],
 )
 def test_what_cannot_be_understood(args: list[str], said: str) -> None:

@@ -63,7 +63,11 @@ def test_a_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.mark.parametrize(
     ("args", "message"),
-    [([], "Usage"), (["chek"], 'did you mean "check"'), (["schema", "--json"], "Unknown option")],
+    [
+        ([], "Usage"),
+        (["chek"], 'did you mean "check"'),
+        (["schema", "--json"], "config schema option"),
+    ],
 )
 def test_usage(args: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):

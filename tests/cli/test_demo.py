@@ -96,11 +96,6 @@ def test_a_configuration_is_refused() -> None:
         run([], "config.json")
 
 
-def test_help_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["--help"], None) == 0
-    assert "--delay MS" in capsys.readouterr().out
-
-
 def test_a_callmux_that_cannot_start_is_a_sentence_and_code_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--callmux", "/nowhere/callmux"], None) == 1
     assert "could not be started" in capsys.readouterr().err

@@ -1,30 +1,81 @@
-"""callmux --help"""
+"""callmux help, and --help behind any command."""
 
 from __future__ import annotations
 
-import re
+import sys
 
 import pytest
 
-from callmux.cli.help import TEXT
-from callmux.cli.main import COMMANDS, LATER
-from callmux.config.inline import inline_config
+from callmux.cli import help
+from callmux.cli.grammar.table import command, everything
+from callmux.cli.help import TOOLS, command_lines, global_lines
+from callmux.cli.main import COMMANDS, LATER, main
+from callmux.metatools.table import META_TOOLS
+
+
+def said(capsys: pytest.CaptureFixture[str], *args: str) -> str:
+    assert main(list(args)) == 0
+    return capsys.readouterr().out
+
+
+def test_the_overview_names_every_command_and_every_flag_of_run_mode() -> None:
+    text = "\n".join(global_lines())
+    assert not [name for name in COMMANDS if f"  {name:<14}{command(name).summary}" not in text]
+    assert not [option.name for option in next(everything()).options if f"  {option.name}" not in text]
+    assert not [name for name in LATER if f"\n  {name} " in text]
+
+
+def test_the_tools_it_names_are_those_that_there_are() -> None:
+    assert sorted(TOOLS) == sorted(META_TOOLS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_its_line(name: str) -> None:
-    assert f"  {name:<12}{COMMANDS[name]}\n" in TEXT
+def test_every_command_has_a_help_with_its_flags_and_examples(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = said(capsys, "help", name)
+    assert text == said(capsys, name, "--help") == said(capsys, name, "-h")
+    for entry in [command(name), *command(name).subcommands]:
+        assert not [option.name for option in entry.options if f"  {option.name}" not in text]
+        assert not [example.line for example in entry.examples if f"  {example.line}\n" not in text]
 
 
-def test_what_is_missing_is_named_as_missing() -> None:
-    line = next(line for line in TEXT.splitlines() if line.startswith("Not in this version yet"))
-    assert [name for name in LATER if name not in line] == []
+def test_a_sub_command_has_a_help_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(capsys, "server", "list", "--help")
+    assert text.startswith("callmux server list: ")
+    assert text == said(capsys, "help", "server", "list")
+    assert "callmux server list: " in said(capsys, "server", "--help")
 
 
-def test_every_option_for_one_server_is_one_that_is_understood() -> None:
-    section = TEXT.split("Options for one server", 1)[1].split("\n\n", 1)[0]
-    values = {"A,B": "a,b", "KEY=VALUE": "K=v", "N": "5", "MS": "5", "SECONDS": "5", "FORMAT": "toon"}
-    options = re.findall(r"^  (--[a-z-]+)(?: ([A-Z]\S*))?  ", section, re.MULTILINE)
-    assert len(options) >= 13
-    for flag, value in options:
-        assert inline_config([flag, *([values[value]] if value else []), "--", "srv"]).servers
+def test_a_command_that_there_is_not_is_named_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["help", "docter"]) == 1
+    assert 'There is no command "docter" (did you mean "doctor"?)' in capsys.readouterr().err
+
+
+def test_no_line_is_wider_than_the_page() -> None:
+    for entry in everything():
+        lines = command_lines(entry) if entry.name else global_lines()
+        assert not [line for line in lines if len(line) > help.WIDTH + 2]
+
+
+@pytest.mark.parametrize(
+    ("terminal", "env", "coloured"),
+    [
+        (True, {"TERM": "xterm"}, True),
+        (True, {"TERM": "dumb"}, False),
+        (True, {"TERM": "xterm", "NO_COLOR": "1"}, False),
+        (False, {"TERM": "xterm"}, False),
+    ],
+)
+def test_colour_is_for_terminals_that_want_it(
+    terminal: bool,
+    env: dict[str, str],
+    coloured: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal, raising=False)
+    assert ("\x1b[1mOptions:\x1b[0m" in said(capsys, "--help")) is coloured

@@ -50,8 +50,8 @@ def test_version_and_help_are_ours_only_before_the_servers_command(
 @pytest.mark.parametrize(
     ("word", "says"),
     [
-        ("docter", 'unknown command "docter", did you mean "doctor"?'),
-        ("zzzz", 'unknown command "zzzz"; see callmux --help'),
+        ("docter", 'unknown command "docter" (did you mean "doctor"?)'),
+        ("zzzz", 'unknown command "zzzz". See callmux --help'),
         *((name, f'"callmux {name}" is not in this version yet') for name in LATER),
     ],
 )

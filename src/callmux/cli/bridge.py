@@ -22,23 +22,19 @@ from callmux.bridge.credentials import find_token
 from callmux.bridge.endpoint import Endpoint, read_endpoint
 from callmux.bridge.keeper import Patience, Revive
 from callmux.bridge.relay import Relay
+from callmux.cli.grammar.bridge import COMMANDS
+from callmux.cli.parsing import read, refusal
 from callmux.cli.signals import stop_signals
 from callmux.errors import UsageError
 from callmux.session.session import Session
 from callmux.tasks import first_of
 from callmux.transport.stdio import StdioTransport
 
-USAGE = (
-    "callmux bridge --url URL [--cwd PATH] [--header NAME:VALUE]... [--call-timeout MS] "
-    "[--token TOKEN | --token-file PATH] [--autostart [--idle-exit SECONDS]]"
-)
 LAST_ANSWERS_SECONDS = 5.0
 """How long requests in flight may go on once the client has closed its end but still reads."""
 IDLE_EXIT_SECONDS = 600
 AUTOSTART_PATIENCE = Patience(never=20.0)
 
-_VALUES = ("--url", "--cwd", "--header", "--call-timeout", "--token", "--token-file", "--idle-exit")
-_SWITCHES = ("--autostart",)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OURS = {
     *("accept", "connection", "content-length", "content-type", "host", "transfer-encoding"),
@@ -94,53 +90,21 @@ def read_options(args: list[str]) -> Options:
     Raises:
         UsageError: It cannot be understood.
     """
-    values: dict[str, str] = {}
-    headers: dict[str, str] = {}
-    switches = set()
-    rest = iter(args)
-    for word in rest:
-        name, given, value = word.partition("=") if word.startswith("--") else (word, "", "")
-        if name in _SWITCHES and not given:
-            switches.add(name)
-            continue
-        if name not in _VALUES:
-            raise UsageError(_unknown(word))
-        if not given:
-            following = next(rest, None)
-            if following is None:
-                raise UsageError(f"Missing value for {name}. Usage: {USAGE}")
-            value = following
-        if name == "--header":
-            key, text = _header(value)
-            headers[key] = text
-        else:
-            values[name] = value
-    if "--url" not in values:
-        raise UsageError(f"--url is required. Usage: {USAGE}")
+    given = read(COMMANDS[0], args)
+    url = given.text("--url")
+    if url is None:
+        raise refusal(given.command, "--url is required")
+    idle_exit = given.number("--idle-exit")
     return Options(
-        endpoint=read_endpoint(values["--url"]),
-        cwd=os.path.abspath(values.get("--cwd", "")),
-        headers=headers,
-        call_timeout_ms=_number("--call-timeout", values) or None,
-        token=values.get("--token"),
-        token_file=values.get("--token-file"),
-        autostart="--autostart" in switches,
-        idle_exit=_number("--idle-exit", values) if "--idle-exit" in values else IDLE_EXIT_SECONDS,
+        endpoint=read_endpoint(url),
+        cwd=os.path.abspath(given.text("--cwd") or ""),
+        headers=dict(_header(text) for text in given.all("--header")),
+        call_timeout_ms=given.number("--call-timeout") or None,
+        token=given.text("--token"),
+        token_file=given.text("--token-file"),
+        autostart=given.on("--autostart"),
+        idle_exit=IDLE_EXIT_SECONDS if idle_exit is None else idle_exit,
     )
-
-
-def _unknown(word: str) -> str:
-    from callmux.cli.console import nearest
-
-    kind = "option" if word.startswith("-") else "argument"
-    return f'Unknown {kind} "{word}"{nearest(word, [*_VALUES, *_SWITCHES])}. Usage: {USAGE}'
-
-
-def _number(name: str, values: Mapping[str, str]) -> int:
-    text = values.get(name, "0")
-    if not text.isascii() or not text.isdigit() or len(text) > 12:
-        raise UsageError(f'{name} must be a whole number of at least 0, not "{text}"')
-    return int(text)
 
 
 def _header(text: str) -> tuple[str, str]:

@@ -8,29 +8,22 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from callmux.cli.console import nearest, print_json, read_switches
+from callmux.cli.console import print_json
+from callmux.cli.grammar.config import COMMANDS
+from callmux.cli.parsing import read
 from callmux.config.load import default_config, find_config, load_config
-from callmux.errors import ConfigError, ConfigMissing, UsageError
-
-USAGE = "callmux config schema | callmux config check [--json] [--config PATH]"
+from callmux.errors import ConfigError, ConfigMissing
 
 
 def run(args: list[str], config_option: str | None) -> int:
     """Gives the exit code: 1 where `check` finds an error."""
-    action = args[0] if args else ""
-    if action == "schema":
-        read_switches(args[1:], [], USAGE)
-        from callmux.config.schema import config_schema
+    given = read(COMMANDS[0], args)
+    if given.command.word == "check":
+        return _check(given.on("--json"), config_option)
+    from callmux.config.schema import config_schema
 
-        print_json(config_schema())
-        return 0
-    if action == "check":
-        return _check("--json" in read_switches(args[1:], ["--json"], USAGE), config_option)
-    if not action:
-        raise UsageError(f"Usage: {USAGE}")
-    raise UsageError(
-        f'Unknown config command "{action}"{nearest(action, ["schema", "check"])}. Usage: {USAGE}'
-    )
+    print_json(config_schema())
+    return 0
 
 
 def _check(as_json: bool, config_option: str | None) -> int:

@@ -14,23 +14,11 @@ from typing import NoReturn
 
 import msgspec
 
+from callmux.cli.grammar.demo import COMMANDS
+from callmux.cli.parsing import read, refusal
 from callmux.demo import report, task, trace
 from callmux.demo.agent import Agent, DemoFailed
 from callmux.errors import UsageError
-
-USAGE = """\
-usage: callmux demo [--calls N] [--delay MS] [--json] [--callmux COMMAND]
-
-Starts a callmux in front of two example servers, does one task call by call and then with
-callmux_parallel, callmux_batch and callmux_pipeline, and prints what each way cost the agent.
-
-  --calls N          issues to read and to comment on, 1 to 200 (12)
-  --delay MS         what a call takes in the example servers, 0 to 10000 (150)
-  --json             the trace of all messages, and the table computed from it
-  --callmux COMMAND  another callmux to run it with, as one string"""
-
-MAX_CALLS = 200
-MAX_DELAY_MS = 10_000
 
 
 class _Options(msgspec.Struct):
@@ -53,9 +41,6 @@ def run(args: list[str], config_option: str | None) -> int:
     Raises:
         UsageError: The arguments cannot be understood.
     """
-    if "--help" in args or "-h" in args:
-        print(USAGE)
-        return 0
     if config_option is not None:
         raise UsageError("demo brings its own configuration: leave --config out")
     options = _parse(args)
@@ -72,32 +57,15 @@ def run(args: list[str], config_option: str | None) -> int:
 
 
 def _parse(args: list[str]) -> _Options:
-    options = _Options()
-    rest = iter(args)
-    for flag in rest:
-        name, given, value = flag.partition("=")
-        if name == "--json" and not given:
-            options.as_json = True
-        elif name in ("--calls", "--delay", "--callmux"):
-            if not given and (following := next(rest, None)) is not None:
-                given, value = "=", following
-            if not given or not value.strip():
-                raise UsageError(f"{name} needs a value; see callmux demo --help")
-            if name == "--calls":
-                options.calls = _number(name, value, 1, MAX_CALLS)
-            elif name == "--delay":
-                options.delay_ms = _number(name, value, 0, MAX_DELAY_MS)
-            else:
-                options.callmux = value
-        else:
-            raise UsageError(f"demo does not know {flag}; see callmux demo --help")
+    given = read(COMMANDS[0], args)
+    options = _Options(as_json=given.on("--json"), callmux=given.text("--callmux"))
+    if options.callmux is not None and not options.callmux.strip():
+        raise refusal(given.command, "--callmux is empty")
+    if (calls := given.number("--calls")) is not None:
+        options.calls = calls
+    if (delay := given.number("--delay")) is not None:
+        options.delay_ms = delay
     return options
-
-
-def _number(name: str, text: str, least: int, most: int) -> int:
-    if not (text.isascii() and text.isdecimal()) or not least <= int(text) <= most:
-        raise UsageError(f"{name} must be a whole number from {least} to {most}, not {text}")
-    return int(text)
 
 
 @contextlib.contextmanager

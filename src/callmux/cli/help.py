@@ -1,46 +1,169 @@
-"""The text of `callmux --help`. Printed by `callmux.cli.main`."""
+"""`callmux help`, and `--help` behind any command: text made from the table of commands.
 
-from callmux.cli.main import COMMANDS, LATER
+Called by `callmux.cli.main`.
+"""
 
-_COMMANDS = "\n".join(f"  {name:<12}{line}" for name, line in COMMANDS.items())
+from __future__ import annotations
 
-TEXT = f"""\
-callmux: one process between any MCP client and many MCP servers
+import os
+import sys
+from collections.abc import Iterable
+from textwrap import wrap
 
-Run it (an MCP client starts this; it speaks MCP on stdin and stdout):
-  callmux                              with the default configuration
-  callmux --config PATH                with this configuration
-  callmux [options] -- COMMAND [ARG…]  in front of one server
+from callmux.cli.grammar.help import COMMANDS as OWN
+from callmux.cli.grammar.table import SECTIONS, command, run_mode
+from callmux.cli.grammar.terms import Command, Option
+from callmux.cli.parsing import nearest, read
+from callmux.errors import UsageError
 
-Commands:
-{_COMMANDS}
+WIDTH = 110
+TITLE = "callmux: one process between any MCP client and many MCP servers"
 
-Not in this version yet: {", ".join(LATER)}, --listen.
+TOOLS = (
+    *("callmux_parallel", "callmux_batch", "callmux_pipeline", "callmux_search_tools"),
+    *("callmux_get_result", "callmux_call", "callmux_dry_run", "callmux_recipe_run"),
+    *("callmux_recipe_dry_run", "callmux_cache_clear", "callmux_status"),
+)
+"""What an agent gets, by name: a test holds it to the tools that there are."""
 
-Options for one server (before the --):
-  --tools A,B                 expose only these tools
-  --env KEY=VALUE             a variable for the server; repeatable
-  --concurrency N             calls at a time (20)
-  --connect-timeout MS        for connecting and for listing tools (30000)
-  --call-timeout MS           for each call (180000)
-  --cache SECONDS             keep results of read-only tools (0: do not)
-  --cache-allow A,B           cache these, whatever they say of themselves
-  --cache-deny A,B            never cache these
-  --cache-max-entries N       results kept (1000)
-  --output-format FORMAT      json, toon or auto
-  --description-max-length N  cut descriptions in search and status
-  --meta-only                 list only the callmux_* tools
-  --strict-startup            end if the server cannot be started
+SAMPLE = """\
+  {"servers": {"files": {"command": "npx", "args": ["-y", "@modelcontextprotocol/server-memory"]},
+               "time": {"command": "uvx", "args": ["mcp-server-time"]}}}"""
 
-Where the configuration comes from, first match: --config, the command after --, $CALLMUX_CONFIG,
-~/.config/callmux/config.json.
 
-The callmux_* tools: callmux_parallel, callmux_batch, callmux_pipeline, callmux_search_tools,
-callmux_get_result, callmux_call, callmux_dry_run, callmux_recipe_run, callmux_recipe_dry_run,
-callmux_cache_clear, callmux_status.
+def run(args: list[str], config_option: str | None) -> int:
+    """`callmux help [COMMAND...]`. Gives the exit code."""
+    given = read(OWN[0], args)
+    if given.on("--markdown"):
+        from callmux.cli.manual import markdown
 
-A configuration:
-  {{"servers": {{"files": {{"command": "npx", "args": ["-y", "@modelcontextprotocol/server-memory"]}},
-               "time": {{"command": "uvx", "args": ["mcp-server-time"]}}}}}}
+        sys.stdout.write(markdown())
+        return 0
+    show(given.words)
+    return 0
 
-Options everywhere: --help, -h, --version, -v."""
+
+def show(words: list[str]) -> None:
+    """Prints the help of the command that `words` begin with, or of callmux.
+
+    Raises:
+        UsageError: There is no such command.
+    """
+    lines = command_lines(find(words)) if words else global_lines()
+    print("\n".join(_emphasised(lines) if colour_wanted() else lines))
+
+
+def find(words: list[str]) -> Command:
+    """The command that `words` begin with, as deep as they name one.
+
+    Raises:
+        UsageError: The first names none.
+    """
+    try:
+        found = command(words[0])
+    except KeyError:
+        from callmux.cli.main import COMMANDS
+
+        hint = nearest(words[0], list(COMMANDS)) or ". See callmux --help"
+        raise UsageError(f'There is no command "{words[0]}"{hint}') from None
+    for word in words[1:]:
+        deeper = [sub for sub in found.subcommands if word == sub.word or word in sub.aliases]
+        if not deeper:
+            break
+        found = deeper[0]
+    return found
+
+
+def colour_wanted() -> bool:
+    """Standard output is a terminal, and neither `NO_COLOR` nor a dumb terminal says otherwise."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def global_lines() -> list[str]:
+    """The text of `callmux --help`."""
+    run = run_mode()
+    lines = [TITLE, "", "Usage:", f"  {run.usage}", "  callmux COMMAND ...", *_examples(run)]
+    for title, names in SECTIONS.items():
+        lines += ["", f"{title}:", *(f"  {name:<14}{command(name).summary}" for name in names)]
+    lines += ["", "Options:", *_options(run.options)]
+    lines += [line for note in run.notes for line in ("", *wrap(note, WIDTH))]
+    tools = wrap(", ".join(TOOLS) + ".", WIDTH - 2)
+    lines += ["", "The tools that agents get:", *(f"  {line}" for line in tools)]
+    lines += ["", "A configuration:", *SAMPLE.splitlines(), ""]
+    lines += ["More of a command: callmux help COMMAND, or callmux COMMAND --help."]
+    return lines
+
+
+def command_lines(command: Command) -> list[str]:
+    """The help of one command."""
+    lines = [f"callmux {command.name}: {command.summary}", "", "Usage:"]
+    if command.subcommands:
+        lines += [f"  {sub.usage}" for sub in command.subcommands]
+        for sub in command.subcommands:
+            lines += ["", f"callmux {sub.name}: {sub.summary}", *_details(sub)]
+        lines += [line for note in command.notes for line in ("", *wrap(note, WIDTH))]
+    else:
+        lines += [f"  {command.usage}", *_details(command)]
+    return lines
+
+
+def _details(command: Command) -> list[str]:
+    lines = []
+    if command.aliases:
+        lines += [f"  also: {', '.join(command.aliases)}"]
+    if command.arguments:
+        rows = [(argument.name, argument.help, argument.choices) for argument in command.arguments]
+        lines += ["", "Arguments:", *_table((name, _chosen(help, choices)) for name, help, choices in rows)]
+    if command.options:
+        lines += ["", "Options:", *_options(command.options)]
+    lines += [line for note in command.notes for line in ("", *wrap(note, WIDTH))]
+    return lines + _examples(command)
+
+
+def _examples(command: Command) -> list[str]:
+    if not command.examples:
+        return []
+    lines = ["", "Examples:"]
+    for example in command.examples:
+        lines += [f"  {example.line}", f"      {example.help}"]
+    return lines
+
+
+def _options(options: Iterable[Option]) -> list[str]:
+    return _table((option_words(option), option_help(option)) for option in options)
+
+
+def option_words(option: Option) -> str:
+    """A flag and its value, such as `--port PORT`."""
+    return f"{option.name} {option.value}" if option.value else option.name
+
+
+def option_help(option: Option) -> str:
+    """What a flag does, what it may be, and what holds without it."""
+    text = _chosen(option.help, option.choices)
+    if option.repeat:
+        text += "; repeatable"
+    return f"{text} ({option.default})" if option.default else text
+
+
+def _chosen(help: str, choices: tuple[str, ...]) -> str:
+    return f"{help}: {', '.join(choices)}" if choices else help
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> list[str]:
+    rows = list(rows)
+    width = min(32, max(len(left) for left, _ in rows)) + 2
+    lines = []
+    for left, right in rows:
+        parts = wrap(right, WIDTH - width - 2)
+        if len(left) >= width:
+            lines.append(f"  {left}")
+            left = ""
+        lines.append(f"  {left:<{width}}{parts[0]}")
+        lines += [f"  {'':<{width}}{part}" for part in parts[1:]]
+    return lines
+
+
+def _emphasised(lines: list[str]) -> list[str]:
+    """Headings in bold."""
+    return [f"\x1b[1m{line}\x1b[0m" if line.endswith(":") and line[0] != " " else line for line in lines]

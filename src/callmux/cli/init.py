@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from callmux.cli.console import read_switches
+from callmux.cli.grammar.init import COMMANDS
+from callmux.cli.parsing import read
 from callmux.cli.saving import save_json
 from callmux.config.load import target_config
 from callmux.config.model import SCHEMA_URL, Config
@@ -18,7 +19,7 @@ from callmux.errors import UsageError
 
 def run(args: list[str], config_option: str | None) -> int:
     """Gives the exit code."""
-    force = "--force" in read_switches(args, ["--force"], "callmux init [--force] [--config PATH]")
+    force = read(COMMANDS[0], args).on("--force")
     path = target_config(config_option, os.environ, Path.home())
     existed = os.path.lexists(path)
     if path.exists() and not force:

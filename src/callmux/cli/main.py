@@ -14,14 +14,16 @@ from callmux import __version__
 from callmux.errors import CallmuxError, UsageError
 
 COMMANDS = {
-    "bridge": "speak MCP on stdio for a client, with a listener behind it that may come and go",
-    "config": "print the JSON Schema of the configuration, or check a file",
-    "demo": "see what callmux does, with two small servers that come with it",
-    "doctor": "check the configuration and probe every server",
-    "init": "write an empty configuration",
-    "server": "list the configured servers",
+    "bridge": "bridge",
+    "config": "config",
+    "demo": "demo",
+    "doctor": "doctor",
+    "help": "help",
+    "init": "init",
+    "server": "server",
 }
-"""Every command with a line of help; each is a module of this package."""
+"""Every command, and the module of `callmux.cli` that has it; `callmux.cli.grammar` has one of the same name,
+which says what the command takes."""
 
 LATER = (
     "call",
@@ -56,14 +58,14 @@ def _run(args: list[str]) -> int:
     args, config = take_config(args)
     own = args[: args.index("--")] if "--" in args else args
     if "--help" in own or "-h" in own:
-        from callmux.cli.help import TEXT
+        from callmux.cli.help import show
 
-        print(TEXT)
-        return 0
-    if "--version" in own or "-v" in own:
-        print(__version__)
+        show([word for word in own if not word.startswith("-")] if args[0] in COMMANDS else [])
         return 0
     if not args or args[0].startswith("-"):
+        if "--version" in own or "-v" in own:
+            print(__version__)
+            return 0
         from callmux.cli import serve
 
         return serve.run(args, config)
@@ -72,15 +74,14 @@ def _run(args: list[str]) -> int:
 
 def _command(name: str, args: list[str], config: str | None) -> int:
     if name in COMMANDS:
-        code: int = import_module(f"callmux.cli.{name}").run(args, config)
+        code: int = import_module(f"callmux.cli.{COMMANDS[name]}").run(args, config)
         return code
     if name in LATER:
         raise UsageError(f'"callmux {name}" is not in this version yet')
-    from difflib import get_close_matches
+    from callmux.cli.parsing import nearest
 
-    near = get_close_matches(name, [*COMMANDS, *LATER], n=1)
-    hint = f', did you mean "{near[0]}"?' if near else "; see callmux --help"
-    raise UsageError(f'unknown command "{name}"{hint} (a server\'s command goes after --)')
+    hint = nearest(name, [*COMMANDS, *LATER])
+    raise UsageError(f'unknown command "{name}"{hint}. See callmux --help; a server\'s command goes after --')
 
 
 def take_config(args: list[str]) -> tuple[list[str], str | None]:

@@ -1,0 +1,26 @@
+"""`callmux config`. Pure."""
+
+from __future__ import annotations
+
+from callmux.cli.grammar.shared import JSON
+from callmux.cli.grammar.terms import Command, Example
+
+COMMANDS = (
+    Command(
+        "config",
+        "the format of the configuration, and whether a file keeps to it",
+        subcommands=(
+            Command(
+                "config schema",
+                "print the JSON Schema of the configuration",
+                examples=(Example("callmux config schema", "for an editor, to a file"),),
+            ),
+            Command(
+                "config check",
+                "report every problem of a file; start nothing",
+                options=(JSON,),
+                examples=(Example("callmux config check --config team.json", "exit code 1 for a problem"),),
+            ),
+        ),
+    ),
+)

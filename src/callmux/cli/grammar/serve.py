@@ -1,0 +1,89 @@
+"""Run mode and the listener: `callmux` without a command. Pure.
+
+`callmux.config.inline` and `callmux.cli.listen` read these flags themselves: every session of an agent starts
+there. A test holds them to this table.
+"""
+
+from __future__ import annotations
+
+from callmux.cli.grammar.terms import Command, Example, Option
+
+INLINE_OPTIONS = (
+    Option("--tools", "expose only these tools", "A,B"),
+    Option("--env", "a variable for the server", "KEY=VALUE", repeat=True),
+    Option("--url", "the server is reached over HTTP, instead of a COMMAND", "URL"),
+    Option(
+        "--transport",
+        "how, where it has to be said",
+        "KIND",
+        choices=("streamable-http", "sse"),
+    ),
+    Option("--header", "a header for the server at --url", "NAME:VALUE", repeat=True),
+    Option("--cache-allow", "cache these, whatever they say of themselves", "A,B"),
+    Option("--cache-deny", "never cache these", "A,B"),
+)
+"""About a single server: not beside a configuration file."""
+
+GLOBAL_OPTIONS = (
+    Option("--cache", "keep results of read-only tools", "SECONDS", minimum=0, default="0: do not"),
+    Option("--cache-max-entries", "results kept", "N", minimum=1, default="1000"),
+    Option("--concurrency", "calls at a time", "N", minimum=1, default="20"),
+    Option("--connect-timeout", "for connecting and for listing tools", "MS", minimum=1, default="30000"),
+    Option("--call-timeout", "for each call", "MS", minimum=1, default="180000"),
+    Option("--description-max-length", "cut descriptions in search and status", "N", minimum=1),
+    Option(
+        "--output-format",
+        "how results are written",
+        "FORMAT",
+        choices=("json", "toon", "auto"),
+        default="json",
+    ),
+    Option(
+        "--request-body-max-bytes",
+        "the largest request a listener takes; 0 for any",
+        "N",
+        minimum=0,
+        default="1048576",
+    ),
+    Option("--allow-request-body-override", "let clients raise that limit for a request"),
+    Option("--allow-insecure-remote-listener", "listen beyond this machine without authentication"),
+    Option("--meta-only", "list only the callmux_* tools"),
+    Option("--strict-startup", "end if a server cannot be started"),
+)
+"""Also beside a configuration file, which they override."""
+
+LISTENER_OPTIONS = (
+    Option("--listen", "serve many clients over HTTP on this port", "PORT", minimum=1, maximum=65535),
+    Option("--host", "the address to listen on", "ADDR", default="127.0.0.1"),
+    Option("--idle-exit", "end after so long without a session", "SECONDS", minimum=0),
+)
+
+COMMANDS = (
+    Command(
+        "",
+        "run: an MCP client starts this and speaks MCP on stdin and stdout",
+        options=(
+            Option("--config", "the configuration file", "PATH", default="~/.config/callmux/config.json"),
+            *LISTENER_OPTIONS,
+            *INLINE_OPTIONS,
+            *GLOBAL_OPTIONS,
+            Option("--version", "print the version; also -v"),
+            Option("--help", "print this, or the help of a command; also -h"),
+        ),
+        rest="COMMAND [ARG...]",
+        examples=(
+            Example("callmux", "the servers of the default configuration, for one client on stdio"),
+            Example("callmux --config team.json", "those of another file"),
+            Example("callmux -- npx -y @modelcontextprotocol/server-memory", "a single server, no file"),
+            Example("callmux --listen 4860", "one process for many clients over HTTP"),
+            Example(
+                "callmux --tools get_issue,list_issues --cache 60 -- uvx some-server",
+                "two tools of a server, with their results kept for a minute",
+            ),
+        ),
+        notes=(
+            "The configuration is the first of these: --config, the COMMAND after -- (or --url), "
+            "$CALLMUX_CONFIG, ~/.config/callmux/config.json.",
+        ),
+    ),
+)

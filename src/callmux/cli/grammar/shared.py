@@ -1,0 +1,35 @@
+"""Flags that several commands have. Used by the modules of `callmux.cli.grammar`. Pure."""
+
+from __future__ import annotations
+
+from callmux.cli.grammar.terms import Option
+
+JSON = Option("--json", "print JSON")
+YES = Option("--yes", "do it without asking")
+DRY_RUN = Option("--dry-run", "show what would be done, change nothing")
+
+URL = Option(
+    "--url",
+    "the listener; /mcp is added where there is no path",
+    "URL",
+    default="http://127.0.0.1:4860/mcp",
+)
+CWD = Option(
+    "--cwd", "the working directory that the call is made from", "DIR", default="the current directory"
+)
+HEADER = Option("--header", "a header for the listener", "NAME:VALUE", repeat=True)
+TOKEN = Option("--token", "the listener's token; others can see it in the list of processes", "TOKEN")
+TOKEN_FILE = Option("--token-file", "a file with the listener's token", "PATH")
+CALL_TIMEOUT = Option(
+    "--call-timeout", "how long the whole exchange may take; 0 for no bound", "MS", minimum=0, default="0"
+)
+VERBOSE = Option("--verbose", "say on stderr what is called, and where the token comes from")
+
+REACHING = (URL, CWD, HEADER, TOKEN, TOKEN_FILE, CALL_TIMEOUT, VERBOSE)
+"""How a running listener is reached."""
+
+TOKEN_NOTE = (
+    "The token comes from CALLMUX_TOKEN, --token, --token-file, or the token kept by "
+    '"callmux client attach", in this order. The kept one goes only to the listener it was kept for. '
+    "--header Authorization:... replaces them all."
+)

@@ -1,0 +1,54 @@
+"""All commands, in the order and under the headings of the help.
+
+Called by `callmux.cli.help`, `callmux.cli.manual` and `callmux.cli.completion`, and by the tests that hold
+the table to what the commands do. Running a command loads only its own part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+
+from callmux.cli.grammar.terms import Command
+
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "Run": ("bridge", "demo"),
+    "Configure": ("init", "server", "config"),
+    "Look after": ("doctor",),
+    "Help": ("help",),
+}
+"""Every name of `callmux.cli.main.COMMANDS`, once."""
+
+
+def run_mode() -> Command:
+    """`callmux` without a command."""
+    from callmux.cli.grammar.serve import COMMANDS
+
+    return COMMANDS[0]
+
+
+def command(name: str) -> Command:
+    """A command by its first word.
+
+    Raises:
+        KeyError: There is none of this name.
+    """
+    from callmux.cli.main import COMMANDS
+
+    module = import_module(f"callmux.cli.grammar.{COMMANDS[name]}")
+    found: Command = next(command for command in module.COMMANDS if command.name == name)
+    return found
+
+
+def everything() -> Iterator[Command]:
+    """Run mode, then every command followed by its sub-commands."""
+    yield run_mode()
+    for names in SECTIONS.values():
+        for name in names:
+            yield from with_subcommands(command(name))
+
+
+def with_subcommands(command: Command) -> Iterator[Command]:
+    yield command
+    for sub in command.subcommands:
+        yield from with_subcommands(sub)

@@ -1,0 +1,109 @@
+"""The words of which the table of commands is made. Pure.
+
+Used by every module of `callmux.cli.grammar`. Named tuples: they cost next to nothing to define and to make,
+and every start of a command pays for them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Option(NamedTuple):
+    """A flag.
+
+    Attributes:
+        name: With its dashes.
+        help: One line, without a full stop.
+        value: What its value is called in the help; empty for a switch. `PATH` and `DIR` are completed with
+            files.
+        repeat: It may be given several times, and every value counts; otherwise the last one does.
+        minimum: Its value is a whole number, at least this.
+        maximum: And at most this; 0 for no bound.
+        choices: Its value is one of these.
+        default: What holds without it, for the help.
+    """
+
+    name: str
+    help: str
+    value: str = ""
+    repeat: bool = False
+    minimum: int | None = None
+    maximum: int = 0
+    choices: tuple[str, ...] = ()
+    default: str = ""
+
+
+class Argument(NamedTuple):
+    """A word without dashes.
+
+    Attributes:
+        name: In capitals.
+        help: One line.
+        required: It has to be there.
+        repeat: And any number more; only the last argument of a command.
+        choices: It is one of these.
+    """
+
+    name: str
+    help: str
+    required: bool = True
+    repeat: bool = False
+    choices: tuple[str, ...] = ()
+
+
+class Example(NamedTuple):
+    """A command line and what it does."""
+
+    line: str
+    help: str
+
+
+class Command(NamedTuple):
+    """A command or a sub-command.
+
+    Attributes:
+        name: As it is typed after `callmux`, sub-commands with the words before them; empty for run mode.
+        summary: One line, in the imperative, without a full stop.
+        arguments: In order.
+        options: In the order of the help.
+        rest: What follows `--`, such as `COMMAND [ARG...]`; empty where `--` only ends the options.
+        rest_required: `--` and something after it have to be there.
+        examples: Command lines that work.
+        notes: Paragraphs below the options.
+        subcommands: The first word chooses one of these.
+        aliases: Other names of a sub-command, the last word only.
+        usage_exit: The exit code for a command line that cannot be understood.
+    """
+
+    name: str
+    summary: str
+    arguments: tuple[Argument, ...] = ()
+    options: tuple[Option, ...] = ()
+    rest: str = ""
+    rest_required: bool = False
+    examples: tuple[Example, ...] = ()
+    notes: tuple[str, ...] = ()
+    subcommands: tuple[Command, ...] = ()
+    aliases: tuple[str, ...] = ()
+    usage_exit: int = 1
+
+    @property
+    def word(self) -> str:
+        """The last word of the name."""
+        return self.name.rpartition(" ")[2]
+
+    @property
+    def usage(self) -> str:
+        """A line such as `callmux call TOOL [JSON] [--url URL]`."""
+        parts = ["callmux", *([self.name] if self.name else [])]
+        if self.subcommands:
+            return " ".join([*parts, "|".join(sub.word for sub in self.subcommands), "..."])
+        for argument in self.arguments:
+            word = argument.name + ("..." if argument.repeat else "")
+            parts.append(word if argument.required else f"[{word}]")
+        if self.options:
+            parts.append("[options]")
+        if self.rest:
+            parts.append(f"-- {self.rest}" if self.rest_required else f"[-- {self.rest}]")
+        return " ".join(parts)
