@@ -6,10 +6,11 @@ import time
 
 import pytest
 
-from callmux.protocol.lines import HEAD, LineBuffer, Oversized
+from callmux.protocol.jsonrpc import Malformed, Notification
+from callmux.protocol.lines import HEAD, LONG, LineBuffer, Long, Oversized
 
 
-def fed(*chunks: bytes, limit: int = 100) -> list[bytes | Oversized]:
+def fed(*chunks: bytes, limit: int = 100) -> list[bytes | Long | Oversized]:
     buffer = LineBuffer(limit)
     return [line for chunk in chunks for line in buffer.feed(chunk)]
 
@@ -48,7 +49,7 @@ def test_the_head_is_bounded(size: int) -> None:
     for i in range(0, len(stream), size):
         assert buffer.feed(stream[i : i + size]) == []
     if size <= HEAD:
-        assert sum(map(len, buffer._parts)) == HEAD
+        assert buffer._begun.tell() == HEAD
     assert buffer.feed(b"\nnext\n") == [Oversized(b"y" * HEAD), b"next"]
 
 
@@ -63,5 +64,27 @@ def test_a_long_line_in_small_chunks_costs_time_in_proportion() -> None:
     began = time.process_time()
     for _ in range(100_000):
         buffer.feed(b"x" * 100)
-    assert buffer.feed(b"\n") == [b"x" * 10_000_000]
+    assert buffer.feed(b"\n") == [Long(b"x" * 10_000_000, is_text=True)]
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("size", [1000, 65_536, 3 * LONG])
+def test_a_long_line_is_checked_while_it_comes(size: int) -> None:
+    """Its end then costs no more than its parsing."""
+    sound = b'{"jsonrpc":"2.0","method":"%s"}' % ("é" * LONG).encode()
+    broken = sound.replace("é".encode(), b"\xff", 1)
+    for line, is_text in ((sound, True), (broken, False)):
+        chunks = [line[i : i + size] for i in range(0, len(line), size)]
+        found = fed(b"short\n" + chunks[0], *chunks[1:], b"\nafter\n", limit=10 * LONG)
+        assert found == [b"short", Long(line, is_text), b"after"]
+
+
+def test_messages_are_read_from_lines_of_any_length() -> None:
+    """What is no UTF-8 is replaced, as in a short line; a line beyond the limit is no message."""
+    buffer = LineBuffer(3 * LONG)
+    note = b'{"jsonrpc":"2.0","method":"%s"}\n'
+    assert buffer.messages(note % b"short") == [Notification("short", None)]
+    assert buffer.messages(note[:10]) == []
+    for text, read in (("é".encode() * LONG, "é" * LONG), (b"\xff" + b"a" * LONG, "\ufffd" + "a" * LONG)):
+        assert buffer.messages((note % text)[10:] + note[:10]) == [Notification(read, None)]
+    assert [type(m) for m in buffer.messages(note[10:20] + b"x" * 4 * LONG + b"\n")] == [Malformed]

@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from callmux.plan import Patience
 from callmux.protocol.jsonrpc import RpcError
-from callmux.upstream.connection import Connection, Hooks
+from callmux.upstream.connection import LARGE, PIECE, Connection, Hooks
 from callmux.upstream.failures import CallFailure, Category, lost
 from tests.support import FakeClient, play, settle
 from tests.upstream.fake_link import SILENCE, FakeLink
@@ -110,6 +110,23 @@ def test_a_link_that_cannot_be_opened_says_why() -> None:
         link.opening = lost("no such command", started=False)
         with pytest.raises(CallFailure, match="no such command"):
             await Connection("s", link, Ears().hooks()).open(b"{}", b"{}", 5)
+
+    play(scene())
+
+
+def test_a_large_result_is_copied_between_the_turns_of_others() -> None:
+    async def scene() -> None:
+        connection, link, _ = await opened(tools__call=SILENCE)
+        call = asyncio.create_task(connection.request("tools/call", None, 60))
+        await settle()
+        text = "x" * (2 * LARGE)
+        link.answers("tools/call", {"text": text})
+        turns = 0
+        while not call.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert json.loads(await call) == {"text": text}
+        assert turns >= 2 * LARGE // PIECE
 
     play(scene())
 

@@ -16,6 +16,8 @@ from typing import Any, TypeAlias, cast
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from callmux.protocol.encoding import is_utf8
+
 Id: TypeAlias = int | str
 
 PARSE_ERROR = -32700
@@ -102,17 +104,18 @@ _ERROR = msgspec.json.Decoder(ErrorObject)
 _ENCODER = msgspec.json.Encoder()
 
 
-def parse(line: bytes) -> Message:
-    """The message in `line`. Never raises."""
+def parse(line: bytes, is_text: bool | None = None) -> Message:
+    """The message in `line`. Never raises.
+
+    Args:
+        is_text: Whether it is valid UTF-8, where that is known already.
+    """
     try:
         envelope = _ENVELOPE.decode(line)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return _slow(line)
-    if not line.isascii():
-        try:
-            line.decode()
-        except UnicodeDecodeError:
-            return _slow(line)
+    if is_text is False or (is_text is None and not is_utf8(line)):
+        return _slow(line)
     return _classify(envelope)
 
 

@@ -1,12 +1,19 @@
 """Newline framing for stdio (MCP 2025-11-25, basic/transports): bytes in, lines out. Pure.
 
 Called by `callmux.transport.stdio` and `callmux.upstream.links.child`. A line of any length costs time in
-proportion to its length; one beyond the limit is thrown away except for its head.
+proportion to its length; one beyond the limit is thrown away except for its head. What a long line costs is
+spread over the chunks it comes in, so that its end holds nobody up.
 """
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import msgspec
+
+from callmux.protocol import jsonrpc
+from callmux.protocol.encoding import Utf8Check
+from callmux.protocol.jsonrpc import Message
 
 MAX_LINE = 256 * 1024 * 1024
 """Bytes of the longest line that is kept."""
@@ -15,10 +22,26 @@ HEAD = 64 * 1024
 """Bytes kept of a longer one, enough to find its id."""
 
 
+LONG = 1024 * 1024
+"""Bytes of a line whose encoding is checked while it comes; a shorter one is checked when it is read."""
+
+
 class Oversized(msgspec.Struct, frozen=True):
     """A line beyond the limit; `head` is how it began."""
 
     head: bytes
+
+
+class Long(msgspec.Struct, frozen=True):
+    """A line that came in many chunks.
+
+    Attributes:
+        line: The line.
+        is_text: It is valid UTF-8.
+    """
+
+    line: bytes
+    is_text: bool
 
 
 class LineBuffer:
@@ -30,12 +53,24 @@ class LineBuffer:
 
     def __init__(self, limit: int = MAX_LINE) -> None:
         self.limit = limit
-        self._parts: list[bytes] = []
+        self._begun = BytesIO()
         self._size = 0
+        self._check = Utf8Check()
 
-    def feed(self, data: bytes) -> list[bytes | Oversized]:
+    def messages(self, data: bytes) -> list[Message]:
+        """The messages on the lines that `data` completes."""
+        return [
+            jsonrpc.parse(line)
+            if isinstance(line, bytes)
+            else jsonrpc.parse(line.line, is_text=line.is_text)
+            if isinstance(line, Long)
+            else jsonrpc.oversized(line.head, self.limit)
+            for line in self.feed(data)
+        ]
+
+    def feed(self, data: bytes) -> list[bytes | Long | Oversized]:
         """The lines that `data` completes, without their ends; blank ones are left out."""
-        if not self._parts and len(data) <= self.limit and data.endswith(b"\n"):
+        if not self._size and len(data) <= self.limit and data.endswith(b"\n"):
             # Nearly always: whole lines, none begun before.
             return [line for line in data[:-1].split(b"\n") if line and (line[0] > 32 or line.strip())]
         if b"\n" not in data:
@@ -43,12 +78,10 @@ class LineBuffer:
             return []
         first, *rest = data.split(b"\n")
         tail = rest.pop()
-        lines: list[bytes | Oversized] = []
-        if self._parts:
+        lines: list[bytes | Long | Oversized] = []
+        if self._size:
             self._keep(first)
-            head = b"".join(self._parts)
-            lines.append(Oversized(head[:HEAD]) if self._size > self.limit else head)
-            self._parts, self._size = [], 0
+            lines.append(self._finished())
         else:
             rest.insert(0, first)
         lines.extend(rest)
@@ -57,14 +90,25 @@ class LineBuffer:
         return [
             Oversized(line[:HEAD]) if isinstance(line, bytes) and len(line) > self.limit else line
             for line in lines
-            if isinstance(line, Oversized) or (line and not line.isspace())
+            if not isinstance(line, bytes) or (line and not line.isspace())
         ]
+
+    def _finished(self) -> bytes | Long | Oversized:
+        line, size = self._begun.getvalue(), self._size
+        check = self._check
+        self._begun, self._size, self._check = BytesIO(), 0, Utf8Check()
+        if size > self.limit:
+            return Oversized(line[:HEAD])
+        return Long(line, check.passed()) if size >= LONG else line
 
     def _keep(self, data: bytes) -> None:
         if not data:
             return
         self._size += len(data)
+        # It grows as data comes and gives its bytes without another copy: a join of many parts takes long.
         if self._size <= self.limit:
-            self._parts.append(data)
-        elif len(self._parts) != 1 or len(self._parts[0]) != HEAD:
-            self._parts = [b"".join([*self._parts, data])[:HEAD]]
+            self._begun.write(data)
+            self._check.feed(data)
+        elif self._begun.tell() != HEAD:
+            self._begun = BytesIO((self._begun.getvalue() + data)[:HEAD])
+            self._begun.seek(0, 2)

@@ -7,6 +7,7 @@ Called by the HTTP links and, later, by the HTTP transport. The format is that o
 from __future__ import annotations
 
 import re
+from io import BytesIO
 
 import msgspec
 
@@ -52,8 +53,9 @@ class EventBuffer:
 
     def restart(self) -> None:
         """A new stream begins: what the one before left unfinished is void, what it taught is kept."""
-        self._parts: list[bytes] = []
+        self._begun = BytesIO()
         self._size = 0
+        self._is_data = False
         self._start: bytes | None = b""
         self._after_cr = False
         self._name = ""
@@ -82,23 +84,43 @@ class EventBuffer:
             self._keep(data)
             return []
         self._after_cr = data.endswith(b"\r")
-        whole = b"".join([*self._parts, data]) if self._parts else data
-        self._parts, self._size = [], 0
-        *lines, tail = _LINE_END.split(whole)
-        self._keep(tail)
+        *lines, tail = _LINE_END.split(data)
         events = []
-        for line in lines:
-            event = self._line(line)
-            if event is not None:
-                events.append(event)
-        return events
+        if self._size:
+            self._keep(lines.pop(0))
+            events.append(self._finished())
+        events.extend(self._line(line) for line in lines)
+        self._keep(tail)
+        return [event for event in events if event is not None]
+
+    def _finished(self) -> Event | None:
+        """Takes the line that came in several chunks."""
+        begun, is_data = self._begun.getvalue(), self._is_data
+        self._begun, self._size, self._is_data = BytesIO(), 0, False
+        if not is_data:
+            return self._line(begun)
+        self._value(begun)
+        return None
 
     def _keep(self, data: bytes) -> None:
-        if data:
-            self._parts.append(data)
-            self._size += len(data)
-            if self._size > MAX_EVENT:
-                raise ValueError(f"an event is larger than {MAX_EVENT} bytes")
+        if not data:
+            return
+        if not self._size and data.startswith(b"data: "):
+            # Nearly every long line: its value needs no further copy.
+            self._is_data = True
+            self._begun.write(memoryview(data)[6:])
+        else:
+            self._begun.write(data)
+        self._size += len(data)
+        if self._size > MAX_EVENT:
+            raise ValueError(f"an event is larger than {MAX_EVENT} bytes")
+
+    def _value(self, value: bytes) -> None:
+        """Takes a line of data."""
+        self._data.append(value)
+        self._data_size += len(value)
+        if self._data_size > MAX_EVENT:
+            raise ValueError(f"an event is larger than {MAX_EVENT} bytes")
 
     def _line(self, line: bytes) -> Event | None:
         if not line:
@@ -109,10 +131,7 @@ class EventBuffer:
         if colon and value.startswith(b" "):
             value = value[1:]
         if field == b"data":
-            self._data.append(value)
-            self._data_size += len(value)
-            if self._data_size > MAX_EVENT:
-                raise ValueError(f"an event is larger than {MAX_EVENT} bytes")
+            self._value(value)
         elif field == b"event":
             self._name = value.decode("utf-8", "replace")
         elif field == b"id" and b"\0" not in value:

@@ -14,9 +14,8 @@ import threading
 from collections.abc import Callable, Sequence
 
 from callmux.batch_writer import BatchWriter
-from callmux.protocol import jsonrpc
 from callmux.protocol.jsonrpc import Message
-from callmux.protocol.lines import LineBuffer, Oversized
+from callmux.protocol.lines import LineBuffer
 
 CHUNK = 256 * 1024
 
@@ -97,11 +96,8 @@ class StdioTransport:
                 self._writer.abort()
 
     def feed(self, data: bytes) -> None:
-        for line in self._lines.feed(data):
-            if isinstance(line, Oversized):
-                self._received(jsonrpc.oversized(line.head, self._lines.limit))
-            else:
-                self._received(jsonrpc.parse(line))
+        for message in self._lines.messages(data):
+            self._received(message)
 
     def pause(self) -> None:
         """The client does not read: neither do we."""

@@ -8,6 +8,7 @@ its own time-out, by cancellation, or when the link is lost.
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -65,6 +66,12 @@ _ITEMS = msgspec.json.Decoder(list[Raw])
 _CURSOR = msgspec.json.Decoder(str | None)
 
 
+LARGE = 4 * 1024 * 1024
+"""Bytes from which a result is copied in pieces."""
+PIECE = 1024 * 1024
+"""Bytes that are copied between two turns of the loop."""
+
+
 class Connection:
     """One conversation with one server.
 
@@ -89,7 +96,7 @@ class Connection:
         self.init: InitializeResult | None = None
         self._hooks = hooks
         self._peer = UpstreamPeer()
-        self._waiting: dict[int, asyncio.Future[bytes]] = {}
+        self._waiting: dict[int, asyncio.Future[bytes | Raw]] = {}
         self._clients: dict[int, ClientPort] = {}
         self._questions: dict[Id, asyncio.Task[None]] = {}
         self._tasks = TaskSet(f'connection to "{name}"')
@@ -201,14 +208,15 @@ class Connection:
                 self._progress.pop(id, None)
 
     async def _exchange(self, id: int, line: bytes, client: ClientPort | None) -> bytes:
-        waiter: asyncio.Future[bytes] = self._loop.create_future()
+        waiter: asyncio.Future[bytes | Raw] = self._loop.create_future()
         self._waiting[id] = waiter
         if client is not None:
             self._clients[id] = client
         self._idle.clear()
         self.link.send(line, id)
         try:
-            return await waiter
+            result = await waiter
+            return result if isinstance(result, bytes) else await _copied(result)
         except asyncio.CancelledError:
             self._give_up(id, "the caller no longer wants it")
             raise
@@ -340,7 +348,9 @@ class Connection:
     def _handle(self, event: Any, about: int | None) -> None:
         match event:
             case Answered(id, result):
-                self._settle(id, bytes(result), None)
+                # What is kept must not pin the line it came in. A large copy is left to who waits for it.
+                large = memoryview(result).nbytes > LARGE
+                self._settle(id, result if large else bytes(result), None)
             case Refused(id, error):
                 self._settle(id, b"", failures.refused(error))
             case Broken(id, message):
@@ -379,7 +389,7 @@ class Connection:
         if line is not None:
             self.link.send(line)
 
-    def _settle(self, id: int, result: bytes, failure: CallFailure | None) -> None:
+    def _settle(self, id: int, result: bytes | Raw, failure: CallFailure | None) -> None:
         waiter = self._waiting.get(id)
         if waiter is None or waiter.done():
             return
@@ -387,3 +397,13 @@ class Connection:
             waiter.set_exception(failure)
         else:
             waiter.set_result(result)
+
+
+async def _copied(result: Raw) -> bytes:
+    """A large result without the line it came in, copied piece by piece, so that others get their turns."""
+    view = memoryview(result)
+    copy = io.BytesIO()
+    for start in range(0, view.nbytes, PIECE):
+        copy.write(view[start : start + PIECE])
+        await asyncio.sleep(0)
+    return copy.getvalue()

@@ -15,12 +15,11 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 
 from callmux.batch_writer import BatchWriter
-from callmux.protocol import jsonrpc
 from callmux.protocol.lines import LineBuffer, Oversized
 from callmux.upstream import failures
 from callmux.upstream.failures import CallFailure, Category
@@ -220,18 +219,14 @@ class _ChildProtocol(asyncio.SubprocessProtocol):
         if fd == 2:
             self._hear(data)
             return
-        for line in self._lines.feed(data):
+        for message in self._lines.messages(data):
             if self.listener is None:
                 return
-            if isinstance(line, Oversized):
-                message: Any = jsonrpc.oversized(line.head, self._lines.limit)
-            else:
-                message = jsonrpc.parse(line)
             self.listener.received(message, None)
 
     def _hear(self, data: bytes) -> None:
         for line in self._errors.feed(data):
-            raw = line.head if isinstance(line, Oversized) else line
+            raw = line if isinstance(line, bytes) else line.head if isinstance(line, Oversized) else line.line
             text = raw.decode("utf-8", "replace").rstrip()
             # Before the line is cut, and longest first: half a secret is one, too.
             for secret in self._secrets:

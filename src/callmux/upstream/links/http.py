@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Mapping
+from io import BytesIO
 
 import aiohttp
 
@@ -160,7 +161,7 @@ class HttpLink:
             if answer.content_type == "text/event-stream":
                 resume = await self._stream(answer, id, EventBuffer())
             else:
-                self._take(await answer.read(), id)
+                self._take(await _body(answer), id)
                 resume = None
         if id in self._posts and resume is not None:
             await self._resume(id, resume)
@@ -177,7 +178,7 @@ class HttpLink:
     def _take(self, body: bytes, id: int | None) -> None:
         """Hands over the messages of one body; a request whose answer it is waits no longer."""
         listener = self._listener
-        if listener is None or not body.strip():
+        if listener is None or not body or body.isspace():
             return
         message = jsonrpc.parse(jsonrpc.on_one_line(body))
         if _answers(message, id) and id is not None:
@@ -282,6 +283,14 @@ class HttpLink:
                 broken = failure_of(error)
                 if not broken.started:
                     self._lose(broken)
+
+
+async def _body(answer: aiohttp.ClientResponse) -> bytes:
+    """The whole body; it grows as it comes, because to join the parts of a large one takes long."""
+    body = BytesIO()
+    async for chunk in answer.content.iter_any():
+        body.write(chunk)
+    return body.getvalue()
 
 
 def _retry_seconds(buffer: EventBuffer, tries: int) -> float:
