@@ -11,7 +11,8 @@ from msgspec import Raw
 
 from callmux.plan import Patience
 from callmux.protocol.jsonrpc import RpcError
-from callmux.upstream.connection import LARGE, PIECE, Connection, Hooks
+from callmux.upstream.connection import Connection, Hooks
+from callmux.upstream.copying import LARGE, PIECE
 from callmux.upstream.failures import CallFailure, Category, lost
 from tests.support import FakeClient, play, settle
 from tests.upstream.fake_link import SILENCE, FakeLink

@@ -8,7 +8,6 @@ its own time-out, by cancellation, or when the link is lost.
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -35,6 +34,7 @@ from callmux.protocol.upstream_peer import (
 )
 from callmux.tasks import TaskSet
 from callmux.upstream import failures
+from callmux.upstream.copying import LARGE, copied
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.links.link import Link, Listener
 
@@ -64,12 +64,6 @@ class Hooks(msgspec.Struct, frozen=True):
 _PAGE = msgspec.json.Decoder(dict[str, Raw])
 _ITEMS = msgspec.json.Decoder(list[Raw])
 _CURSOR = msgspec.json.Decoder(str | None)
-
-
-LARGE = 4 * 1024 * 1024
-"""Bytes from which a result is copied in pieces."""
-PIECE = 1024 * 1024
-"""Bytes that are copied between two turns of the loop."""
 
 
 class Connection:
@@ -216,7 +210,7 @@ class Connection:
         self.link.send(line, id)
         try:
             result = await waiter
-            return result if isinstance(result, bytes) else await _copied(result)
+            return result if isinstance(result, bytes) else await copied(result)
         except asyncio.CancelledError:
             self._give_up(id, "the caller no longer wants it")
             raise
@@ -397,13 +391,3 @@ class Connection:
             waiter.set_exception(failure)
         else:
             waiter.set_result(result)
-
-
-async def _copied(result: Raw) -> bytes:
-    """A large result without the line it came in, copied piece by piece, so that others get their turns."""
-    view = memoryview(result)
-    copy = io.BytesIO()
-    for start in range(0, view.nbytes, PIECE):
-        copy.write(view[start : start + PIECE])
-        await asyncio.sleep(0)
-    return copy.getvalue()
