@@ -69,7 +69,8 @@ def test_the_table_and_the_entries_are_printed() -> None:
     done = subprocess.run(
         [*DEMO, "--calls", "2", "--delay=0"], capture_output=True, timeout=SECONDS, text=True, check=True
     )
-    for expected in ("read 2 issues", "total", "claude mcp add", '"mcpServers"', "[mcp_servers.callmux]"):
+    entries = ("claude mcp add", '"cacheTtlSeconds"', '"mcpServers"', "[mcp_servers.callmux]")
+    for expected in ("read 2 issues", "total", *entries):
         assert expected in done.stdout
 
 

@@ -6,6 +6,8 @@ import json
 import shlex
 import tomllib
 
+from callmux.config.check import check_document
+from callmux.config.model import Config
 from callmux.demo.report import entries, entries_text, table
 from callmux.demo.trace import CALLMUX, ONE_BY_ONE, Message
 
@@ -40,6 +42,10 @@ def test_entries_survive_odd_paths_in_every_format() -> None:
     titled = entries(COMMAND, "~/.config/callmux/config.json", config)
     by_start = {title.split(":")[0].split(" (")[0]: text for title, text in titled.items()}
     assert json.loads(by_start["~/.config/callmux/config.json"]) == config
+    (cache,) = (text for title, text in titled.items() if "cache is off by default" in title)
+    checked = check_document(config | json.loads(f"{{{cache}}}"))
+    assert (checked.errors, checked.config.cache_ttl_seconds) == ([], 60)
+    assert Config().cache_ttl_seconds == 0
     added = shlex.split(by_start["Claude Code"])
     assert added[added.index("--") + 1 :] == COMMAND
     project = json.loads(by_start["Claude Code, for one project"])["mcpServers"]["callmux"]

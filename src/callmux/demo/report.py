@@ -67,6 +67,9 @@ def entries(command: Sequence[str], config_file: str, config: dict[str, Any]) ->
     client = {"mcpServers": {"callmux": {"command": program, "args": args}}}
     return {
         f"{config_file} (these two servers to begin with, then yours)": json.dumps(config, indent=2),
+        'Beside "servers", to answer repeated reads from memory for a minute (the cache is off by default)': (
+            '"cacheTtlSeconds": 60'
+        ),
         "Claude Code": f"claude mcp add --scope user callmux -- {shlex.join(command)}",
         "Claude Code, for one project: .mcp.json": json.dumps(client, indent=2),
         # A JSON string is a TOML basic string, and so is an array of them.
