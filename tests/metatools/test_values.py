@@ -46,7 +46,11 @@ def test_an_error_of_one_text_becomes_an_error_object() -> None:
 @pytest.mark.parametrize(
     "result",
     [
-        text("1", structuredContent={"n": 1}),
+        text("1", structuredContent={"n": 2}),
+        text("a", structuredContent={"n": "a", "m": "b"}),
+        text("a", structuredContent=None),
+        text("a", structuredContent={}),
+        text('{"n": 1}', structuredContent={"n": 1}, _meta={}),
         text("1", _meta={}),
         {"content": [{"type": "text", "text": "1", "annotations": {}}]},
         {"content": [{"type": "text", "text": "1", "_meta": {}}]},
@@ -62,6 +66,29 @@ def test_an_error_of_one_text_becomes_an_error_object() -> None:
 )
 def test_anything_richer_stays_whole(result: Any) -> None:
     assert shown(result) == result
+
+
+@pytest.mark.parametrize(
+    ("said", "content"),
+    [
+        ('{"b": [1, 2.0],\n "a": null}', {"a": None, "b": [1, 2]}),
+        ("line one\nline two", {"content": "line one\nline two"}),
+        ("", {"content": ""}),
+        ("[1, 2]", {"result": [1, 2]}),
+        ("7", {"result": 7}),
+    ],
+)
+def test_a_text_that_repeats_the_structured_content_is_sent_once(said: str, content: Any) -> None:
+    """W19: everything came twice, errors of callmux itself as well."""
+    whole = text(said, structuredContent=content, x=1)
+    assert shown(whole) == {**whole, "content": []}
+    assert shown(whole | {"isError": True}) == {**whole, "content": [], "isError": True}
+
+
+def test_long_texts_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("callmux.metatools.values.LONGEST_ECHO", 3)
+    whole = text("long", structuredContent={"content": "long"})
+    assert shown(whole) == whole
 
 
 def test_success_that_is_said_out_loud_is_no_error() -> None:

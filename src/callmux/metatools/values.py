@@ -9,8 +9,11 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from callmux.protocol.shapes import Result, json_in
+from callmux.protocol.shapes import Result, json_in, with_member
 from callmux.rings.envelope import encode
+
+LONGEST_ECHO = 1024 * 1024
+"""Characters of a text that is compared with the structured content beside it."""
 
 
 class _Item(msgspec.Struct):
@@ -21,6 +24,7 @@ class _Item(msgspec.Struct):
 
 
 _ITEM = msgspec.json.Decoder(_Item)
+_MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 
 
 def _items(result: Result) -> list[_Item]:
@@ -46,11 +50,8 @@ def structured(result: Result) -> Raw | None:
     return None if content is UNSET or bytes(content) == b"null" else content
 
 
-def _sole_text(result: Result) -> str | None:
-    """The text of a result that says nothing but one plain text."""
-    head = result.head
-    if head.structured_content is not UNSET or head.meta is not UNSET:
-        return None
+def _plain_text(result: Result) -> str | None:
+    """The text of a result whose content is one plain text."""
     items = _items(result)
     if len(items) != 1:
         return None
@@ -64,12 +65,36 @@ def unwrap(result: Result) -> Raw:
     """The value a caller is shown for a result.
 
     A result that is one plain text becomes the JSON value of that text, else the text itself; a plain text
-    of an error becomes `{"error": text, "isError": true}`; anything richer stays the whole result.
+    of an error becomes `{"error": text, "isError": true}`; anything richer stays the whole result. Only a
+    text that says what the structured content says is left out of it: servers send it for clients that know
+    no structured content (MCP 2025-11-25, server/tools), and a model would read everything twice.
     """
-    text = _sole_text(result)
+    head = result.head
+    text = None if head.meta is not UNSET else _plain_text(result)
     if text is None:
         return Raw(result.raw)
+    if head.structured_content is not UNSET:
+        echo = _repeats(text, bytes(head.structured_content))
+        return Raw(with_member(result.raw, "content", []) if echo else result.raw)
     if result.is_error:
         return Raw(encode({"error": text, "isError": True}))
     value = json_in(text)
     return Raw(encode(text)) if value is None else value
+
+
+def _repeats(text: str, content: bytes) -> bool:
+    """`text` is the structured content as JSON, or what its only member says."""
+    if len(text) > LONGEST_ECHO or len(content) > 2 * LONGEST_ECHO:
+        return False
+    try:
+        members = _MEMBERS.decode(content)
+        only = bytes(next(iter(members.values()))) if len(members) == 1 else b""
+        if only[:1] == b'"' and msgspec.json.decode(only) == text:
+            return True
+        value = json_in(text)
+        if value is None:
+            return False
+        said = msgspec.json.decode(value)
+        return any(msgspec.json.decode(raw) == said for raw in (content, only) if raw)
+    except (msgspec.MsgspecError, RecursionError):
+        return False
