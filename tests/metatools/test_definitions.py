@@ -18,7 +18,7 @@ def test_objects_are_closed() -> None:
 def test_entries_have_the_known_keys() -> None:
     assert list(CALL["properties"]) == ["tool", "server", "arguments", "timeoutMs", "cwd"]
     assert list(ITEM["properties"]) == ["arguments", "timeoutMs", "cwd"]
-    assert step()["properties"]["onMappingMissing"]["enum"] == ["continue", "fail"]
+    assert step("How")["properties"]["onMappingMissing"]["enum"] == ["continue", "fail"]
     assert step("how")["properties"]["inputMapping"]["description"] == "how"
 
 

@@ -205,13 +205,15 @@ def test_w22_meta_tools_keep_their_guidance() -> None:
     short = [json.loads(compression.own(d)) for d in DEFINITIONS]
     assert [d["description"] for d in short] == [d["description"] for d in DEFINITIONS]
     assert [bare(d["inputSchema"]) for d in short] == [bare(d["inputSchema"]) for d in DEFINITIONS]
-    assert len(encode(short)) < 7300
 
 
 def test_the_eleven_definitions_are_small() -> None:
     """W29: 11.4 kB in every session."""
     assert len(DEFINITIONS) == 11
     assert sum(len(msgspec.json.encode(d)) for d in DEFINITIONS) < 8000
+    compression = Compression(SchemaCompression(mode="aggressive"), {})
+    # callmux (npm) drops all guidance in this mode, and takes 5,937.
+    assert sum(len(compression.own(d)) for d in DEFINITIONS) < 5937
 
 
 def test_the_facts_of_the_status() -> None:

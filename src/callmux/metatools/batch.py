@@ -19,8 +19,8 @@ NAME = "callmux_batch"
 
 DEFINITION = definition(
     NAME,
-    "Run one tool over many argument sets, at once, one answer for all. Prefer it to repeated calls of the "
-    "same tool. A failed item does not stop the others: see failedIndexes.",
+    "Run one tool over many argument sets at once, one answer for all. Prefer it to repeated calls. What "
+    "failed: failedIndexes.",
     closed(
         {
             "tool": TEXT,

@@ -24,9 +24,9 @@ NAME = "callmux_cache_clear"
 
 DEFINITION = definition(
     NAME,
-    "Forget cached results: all of them, or those of a tool (or a pattern with *), a server, or both.",
+    "Forget cached results: all, or those of a tool (or pattern with *), a server, or both.",
     closed({"tool": TEXT, "server": TEXT}),
-    {"readOnlyHint": False, "destructiveHint": False, "idempotentHint": True, "openWorldHint": False},
+    {"destructiveHint": False, "idempotentHint": True},
 )
 
 

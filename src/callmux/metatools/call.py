@@ -31,8 +31,8 @@ MAX_AVAILABLE = 25
 
 DEFINITION = definition(
     NAME,
-    "Call one tool of a connected server and get its result unchanged. The way to call tools that are not "
-    "listed; callmux_search_tools finds their names. Also takes callmux_get_result as tool.",
+    "Call one tool, listed or not, and get its result unchanged; callmux_search_tools finds names. Also "
+    "takes callmux_get_result as tool.",
     closed(
         {
             "tool": {"type": "string", "description": "server__tool, or the bare name beside server"},

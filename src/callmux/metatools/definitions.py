@@ -1,22 +1,22 @@
 """The shapes that several meta-tool definitions share. Pure.
 
 Called by the meta-tools' own modules when they are imported. Every agent pays for these words in every
-session: names and types say most, descriptions only what they cannot.
+session: names and types say most, descriptions only what they cannot. Least values that go without saying
+are left to the error that names the field.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-READ_ONLY = {"readOnlyHint": True, "openWorldHint": False}
+READ_ONLY = {"readOnlyHint": True}
 
 TEXT: dict[str, Any] = {"type": "string"}
 OBJECT: dict[str, Any] = {"type": "object"}
-TIMEOUT: dict[str, Any] = {"type": "integer", "minimum": 1}
+TIMEOUT: dict[str, Any] = {"type": "integer"}
 OUTPUT_FORMAT: dict[str, Any] = {"type": "string", "enum": ["json", "toon", "auto"]}
 DESCRIPTION_LENGTH: dict[str, Any] = {
     "type": "integer",
-    "minimum": 0,
     "description": "Characters per description; 0 means all",
 }
 
@@ -52,8 +52,8 @@ MAPPING = {"type": "object", "additionalProperties": TEXT}
 ON_MISSING = {"type": "string", "enum": ["continue", "fail"]}
 
 
-def step(mapping_description: str | None = None) -> dict[str, Any]:
+def step(mapping_description: str) -> dict[str, Any]:
     """The schema of a pipeline step."""
-    mapping = MAPPING if mapping_description is None else MAPPING | {"description": mapping_description}
+    mapping = MAPPING | {"description": mapping_description}
     extra = {"inputMapping": mapping, "onMappingMissing": ON_MISSING}
     return closed(CALL["properties"] | extra, "tool")

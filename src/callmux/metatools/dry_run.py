@@ -12,8 +12,6 @@ from callmux.context import CallContext
 from callmux.errors import InvalidArguments
 from callmux.fields import Fields
 from callmux.metatools.definitions import (
-    CALL,
-    ITEM,
     OBJECT,
     OUTPUT_FORMAT,
     READ_ONLY,
@@ -22,7 +20,6 @@ from callmux.metatools.definitions import (
     closed,
     definition,
     listed,
-    step,
 )
 from callmux.metatools.engine import Engine
 from callmux.metatools.entries import output_format
@@ -37,22 +34,20 @@ NAME = "callmux_dry_run"
 
 DEFINITION = definition(
     NAME,
-    "Check what a call, parallel, batch or pipeline would do, calling nothing: names, arguments after "
-    "references and conversion, problems. Takes the arguments of the tool it checks.",
+    "Check a call, parallel, batch or pipeline (the mode, where arguments do not tell), calling nothing: "
+    "names, final arguments, problems. Takes the arguments of the tool it checks.",
     closed(
         {
-            "mode": {
-                "type": "string",
-                "description": "call, parallel, batch or pipeline; else by what is given",
-            },
+            "mode": TEXT,
             "tool": TEXT,
             "server": TEXT,
             "arguments": OBJECT,
             "timeoutMs": TIMEOUT,
             "cwd": TEXT,
-            "calls": listed(CALL),
-            "items": listed(ITEM),
-            "steps": listed(step()),
+            # Their entries are those of callmux_parallel, _batch and _pipeline, which say what is in them.
+            "calls": listed(OBJECT),
+            "items": listed(OBJECT),
+            "steps": listed(OBJECT),
             "outputFormat": OUTPUT_FORMAT,
         }
     ),

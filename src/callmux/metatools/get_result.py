@@ -22,14 +22,14 @@ NAME = "callmux_get_result"
 
 DEFINITION = definition(
     NAME,
-    "Read more of a result that came back shortened, by its _callmux.ref: a page, a path inside it, the "
-    "items or lines that contain a text, some fields only.",
+    "Read more of a shortened result by its _callmux.ref: a page, a path, items or lines with a text, some "
+    "fields.",
     closed(
         {
             "ref": TEXT,
             "path": {"type": "string", "description": 'As data.items[0] or labels["a.b"]'},
-            "offset": {"type": "integer", "minimum": 0, "description": "The nextOffset of the page before"},
-            "limit": {"type": "integer", "minimum": 0, "maximum": 100, "description": "Default 50"},
+            "offset": {"type": "integer", "description": "The nextOffset of the page before"},
+            "limit": {"type": "integer", "maximum": 100, "description": "Default 50"},
             "fields": listed(TEXT, "Keys to keep of each item"),
             "search": TEXT,
             "outputFormat": OUTPUT_FORMAT,

@@ -19,8 +19,8 @@ NAME = "callmux_parallel"
 
 DEFINITION = definition(
     NAME,
-    "Run independent tool calls at once, one answer for all. Prefer it to single calls whenever none needs "
-    "another's result. A failed call does not stop the others: see failedIndexes.",
+    "Run independent tool calls at once, one answer for all. Prefer it where no call needs another's "
+    "result. What failed: failedIndexes.",
     closed({"calls": listed(CALL), "outputFormat": OUTPUT_FORMAT}, "calls"),
 )
 

@@ -28,8 +28,8 @@ NAME = "callmux_pipeline"
 
 DEFINITION = definition(
     NAME,
-    "Run calls one after the other, feeding results forward in a single request. Stops at the first failure "
-    "and says where: failedStep, skippedMappings.",
+    "Run calls in a chain, each fed from results before it. Stops at the first failure: failedStep, "
+    "skippedMappings.",
     closed(
         {
             "steps": listed(

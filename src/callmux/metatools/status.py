@@ -33,8 +33,7 @@ NAME = "callmux_status"
 
 DEFINITION = definition(
     NAME,
-    "Health of callmux: servers and their tools, failures, cache, limits. For when calls fail or to see "
-    "what is connected.",
+    "Health: servers and their tools, failures, recipes, cache, limits. For when calls fail.",
     closed(
         {
             "server": TEXT,
