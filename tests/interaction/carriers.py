@@ -47,7 +47,7 @@ class MemoryLink:
         if self._listener is not None:
             self._listener.received(jsonrpc.parse(line), None)
 
-    def send(self, line: bytes, id: int | None = None) -> None:
+    def send(self, line: bytes, id: int | None = None, last: bool = False) -> None:
         assert line.endswith(b"\n")
         assert line.count(b"\n") == 1
         if self._peer is not None and self._peer.open:

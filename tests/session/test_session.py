@@ -272,3 +272,20 @@ def test_a_log_level_needs_connections_of_its_own() -> None:
         assert session.own_lanes
 
     play(scene())
+
+
+def test_the_transport_hears_when_no_other_request_is_in_flight() -> None:
+    async def scene() -> None:
+        desk = Desk()
+        lone: list[int] = []
+        session = Session(desk, desk.sent.append, flush=lambda: lone.append(len(desk.sent)))
+        gate = desk.answers["slow"] = asyncio.Event()
+        for id, method in enumerate(("slow", "quick", "slow")):
+            session.receive(parse(json.dumps({"id": id, "method": method}).encode()))
+        await settle()
+        assert (len(desk.sent), lone) == (1, [])
+        gate.set()
+        await settle()
+        assert (len(desk.sent), lone) == (3, [3])
+
+    play(scene())

@@ -36,7 +36,7 @@ async def main():
     transport = StdioTransport(received)
     await transport.open()
     await transport.ended.wait()
-    await transport.flush(10)
+    await transport.finish(10)
     print("ended", file=sys.stderr)
 
 if sys.argv[1] == "uvloop":
@@ -192,7 +192,7 @@ def test_a_client_that_does_not_read_is_not_read_from() -> None:
         await until(lambda: len(piped.messages) == 11, "the other messages")
         os.close(piped.client_in)
         await until(piped.transport.ended.is_set, "the end")
-        await piped.transport.flush(5)
+        await piped.transport.finish(5)
         assert await loop.run_in_executor(None, piped.read) == b""
         os.close(piped.client_out)
         piped.transport.send(b"too late\n")
@@ -207,7 +207,7 @@ def test_flushing_is_bounded() -> None:
         piped = Piped()
         await piped.open()
         piped.transport.send(b"x" * 1_000_000)
-        await piped.transport.flush(0.05)
+        await piped.transport.finish(0.05)
         await until(piped.transport.gone.is_set, "the end")
         os.close(piped.client_in)
         os.close(piped.client_out)
@@ -254,7 +254,7 @@ def test_an_output_that_fails_is_given_up(tmp_path: Path) -> None:
         transport.send(b"{}\n")
         assert transport.gone.is_set()
         transport.send(b"{}\n")
-        await transport.flush(1)
+        await transport.finish(1)
         await until(transport.ended.is_set, "the end of input")
 
     run(scene())

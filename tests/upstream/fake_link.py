@@ -37,6 +37,7 @@ class FakeLink:
             **{name.replace("__", "/"): answer for name, answer in script.items()},
         }
         self.heard: list[tuple[str, Any]] = []
+        self.lasts: list[bool] = []
         self.ids: dict[str, int] = {}
         self.versions: list[str] = []
         self.abandoned: list[int] = []
@@ -52,7 +53,7 @@ class FakeLink:
             await self.opening
         self.listener = listener
 
-    def send(self, line: bytes, id: int | None = None) -> None:
+    def send(self, line: bytes, id: int | None = None, last: bool = False) -> None:
         message = json.loads(line)
         if "method" not in message:
             self.heard.append(("answer", message))
@@ -61,6 +62,7 @@ class FakeLink:
         if "id" not in message:
             assert id is None
             return
+        self.lasts.append(last)
         self.ids[message["method"]] = message["id"]
         answer = self.script.get(message["method"], KeyError(message["method"]))
         if callable(answer):

@@ -536,3 +536,20 @@ def test_notifications_pass_as_they_are() -> None:
         assert link.heard[-1] == ("notifications/x", {"a": 1})
 
     play(scene())
+
+
+def test_a_lone_request_is_sent_at_once_and_others_may_wait_for_the_end_of_the_turn() -> None:
+    """Waiting for the end of the turn would make a lone call slower, and save nothing."""
+
+    async def scene() -> None:
+        connection, link, _ = await opened(a__b=SILENCE)
+        link.lasts.clear()
+        waiting = [asyncio.ensure_future(connection.request("a/b", None, 5)) for _ in range(3)]
+        await settle()
+        assert link.lasts == [True, False, False]
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
+        await connection.close()
+
+    play(scene())

@@ -150,7 +150,7 @@ async def _serve(options: Options, headers: Mapping[str, str], revive: Revive | 
         relay.flow(reading)
 
     transport = StdioTransport(lambda message: session.receive(message), flow)
-    session = Session(relay, transport.send)
+    session = Session(relay, transport.send, flush=transport.flush)
     await transport.open()
     # What exists by now lives as long as the process: the collector need not look at it again.
     gc.collect()
@@ -160,7 +160,7 @@ async def _serve(options: Options, headers: Mapping[str, str], revive: Revive | 
         await first_of(session.quiet, transport.gone, stopped, seconds=LAST_ANSWERS_SECONDS)
     relay.leaving()
     await session.close()
-    await transport.flush(1.0)
+    await transport.finish(1.0)
     await relay.close()
     return 0
 

@@ -98,7 +98,7 @@ async def _serve(path: Path | None, load: Callable[[], Config], env: dict[str, s
     host.strict_failure.add_done_callback(lambda _: failed.set())
     try:
         transport = StdioTransport(lambda message: session.receive(message), lambda on: session.flow(on))
-        session = Session(host.dispatch, transport.send)
+        session = Session(host.dispatch, transport.send, flush=transport.flush)
         host.add(session)
         await transport.open()
         watching = None
@@ -121,7 +121,7 @@ async def _serve(path: Path | None, load: Callable[[], Config], env: dict[str, s
         if transport.ended.is_set() and not stopped.is_set():
             await first_of(session.quiet, transport.gone, stopped, seconds=LAST_ANSWERS_SECONDS)
         await session.close()
-        await transport.flush(1.0)
+        await transport.finish(1.0)
         return 0
     finally:
         host.strict_failure.cancel()

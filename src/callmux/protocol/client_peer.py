@@ -144,6 +144,9 @@ class ClientPeer:
 
     def receive(self, message: Single) -> Event | None:
         """What `message` means for the session; None where nothing is left to do."""
+        if type(message) is Request and message.method not in _KINDS:
+            # Nearly always; `match` would cost as much as all the rest.
+            return self._act(TRANSITIONS[self.state, Kind.REQUEST][1], message)
         match message:
             case Request():
                 kind = _KINDS.get(message.method, Kind.REQUEST)

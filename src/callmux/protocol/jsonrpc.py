@@ -273,10 +273,19 @@ def read_error(raw: Raw) -> ErrorObject:
         )
 
 
+_METHODS: dict[str, bytes] = {}
+MOST_METHODS = 100
+"""Names of methods whose encoding is kept."""
+
+
 def request(id: Id, method: str, params: bytes | Raw | None) -> bytes:
     """The line of a request."""
-    head = b'{"jsonrpc":"2.0","id":%b,"method":%b' % (_id(id), _ENCODER.encode(method))
-    return _with_params(head, params)
+    encoded = _METHODS.get(method)
+    if encoded is None:
+        encoded = _ENCODER.encode(method)
+        if len(_METHODS) < MOST_METHODS:
+            _METHODS[method] = encoded
+    return _with_params(b'{"jsonrpc":"2.0","id":%b,"method":%b' % (_id(id), encoded), params)
 
 
 def notification(method: str, params: bytes | Raw | None) -> bytes:
@@ -305,7 +314,7 @@ def failure_raw(id: Id | None, error: bytes | Raw) -> bytes:
 
 def _view(body: bytes | Raw) -> bytes:
     """The body as a buffer to format, without a copy."""
-    return cast(bytes, memoryview(body))
+    return body if type(body) is bytes else cast(bytes, memoryview(body))
 
 
 def _id(id: Id) -> bytes:

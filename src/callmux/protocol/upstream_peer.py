@@ -254,6 +254,9 @@ class UpstreamPeer:
 
     def receive(self, message: Single) -> Event | None:
         """What `message` means; None where nothing is left to do."""
+        if type(message) is Response:
+            # Nearly always; `match` would cost as much as all the rest.
+            return self._act(TRANSITIONS[self.state, Kind.REPLY], message)
         match message:
             case Response() | Failure():
                 kind = Kind.REPLY

@@ -6,7 +6,7 @@ result goes out as its server sent it. Rules: docs/configuration.md, `outputForm
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Awaitable, Callable, Set
 from typing import Any
 
 import msgspec
@@ -53,10 +53,15 @@ class Formatting:
         self._catalogue = catalogue
         self._own = own - ALWAYS_JSON
 
-    async def __call__(self, plan: Plan, context: CallContext, proceed: ProceedPlan) -> Result:
-        result = await proceed(plan, context)
+    def __call__(self, plan: Plan, context: CallContext, proceed: ProceedPlan) -> Awaitable[Result]:
         wanted = plan.output_format or self._default
-        if wanted == "json" or plan.name not in self._own or result.is_error:
+        if wanted == "json" or plan.name not in self._own:
+            return proceed(plan, context)
+        return self._formatted(wanted, plan, context, proceed)
+
+    async def _formatted(self, wanted: str, plan: Plan, context: CallContext, proceed: ProceedPlan) -> Result:
+        result = await proceed(plan, context)
+        if result.is_error:
             return result
         render: Render = toon.render if wanted == "toon" else toon.render_if_shorter
         return formatted(result, render, keep_structured=self._is_bound(plan))

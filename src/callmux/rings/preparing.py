@@ -6,6 +6,8 @@ had to be changed. `prepare` is the whole of it, for the ring and for previews a
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from msgspec import Raw
 
 from callmux.context import CallContext
@@ -31,10 +33,16 @@ class Preparing:
         self._references = references or References()
         self._shapers: dict[Tool, Shaper | None] = {}
 
-    async def __call__(self, call: PlannedCall, context: CallContext, proceed: Proceed) -> Result:
-        if call.arguments is not None:
-            call = await self.prepare(call, context)
-        return await proceed(call, context)
+    def __call__(self, call: PlannedCall, context: CallContext, proceed: Proceed) -> Awaitable[Result]:
+        if call.arguments is None:
+            return proceed(call, context)
+        before = bytes(call.arguments)
+        if may_refer(before):
+            return self._prepared(call, context, proceed)
+        return proceed(self._shaped(call, before, before), context)
+
+    async def _prepared(self, call: PlannedCall, context: CallContext, proceed: Proceed) -> Result:
+        return await proceed(await self.prepare(call, context), context)
 
     async def prepare(self, call: PlannedCall, context: CallContext) -> PlannedCall:
         """The call as it would be sent; the same object where nothing had to change.
@@ -47,6 +55,9 @@ class Preparing:
         before = arguments = bytes(call.arguments)
         if may_refer(arguments):
             arguments = await self._references.resolve(call, arguments, context)
+        return self._shaped(call, before, arguments)
+
+    def _shaped(self, call: PlannedCall, before: bytes, arguments: bytes) -> PlannedCall:
         if call.tool is not None:
             shaper = self._shaper(call.tool)
             if shaper is not None:

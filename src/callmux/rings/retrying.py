@@ -6,7 +6,7 @@ nothing reached the server or the call is safe to repeat. Only the category deci
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 from msgspec import Raw
@@ -46,7 +46,7 @@ class Retrying:
         try:
             deadline = call.deadline if call.patience is None else call.patience.deadline
             left = deadline - self._clock.monotonic()
-            return await send(connection, call, context, left)
+            return Result(await send(connection, call, context, left))
         except CallFailure as failure:
             first = failure
         again = first.retryable and (call.safe or not first.started)
@@ -57,7 +57,7 @@ class Retrying:
         try:
             connection = await server.acquire(call.target, context.client)
             seconds = call.seconds if call.patience is None else call.patience.seconds
-            return await send(connection, call, context, seconds)
+            return Result(await send(connection, call, context, seconds))
         except UpstreamUnavailable:
             raise to_error(first, call.asked.tool, call.server, safe=call.safe, retried=False) from first
         except CallFailure as second:
@@ -72,8 +72,8 @@ def _unsure(failure: CallFailure) -> CallFailure:
     return CallFailure(failure.category, failure.cause, started=True, rpc=failure.rpc, raw=failure.raw)
 
 
-async def send(connection: Connection, call: PlannedCall, context: CallContext, seconds: float) -> Result:
-    """Sends `call` and gives its result.
+def send(connection: Connection, call: PlannedCall, context: CallContext, seconds: float) -> Awaitable[bytes]:
+    """Sends `call`; what it returns must be awaited at once and gives the raw result.
 
     Args:
         seconds: How long the answer may take.
@@ -90,7 +90,7 @@ async def send(connection: Connection, call: PlannedCall, context: CallContext, 
         progress = progress_to(context)
     body = None if call.bare else _ENCODER.encode(params)
     client = context.client
-    return Result(await connection.request(call.method, body, seconds, client, progress, call.patience))
+    return connection.request(call.method, body, seconds, client, progress, call.patience)
 
 
 def progress_to(context: CallContext) -> Callable[[Raw], None]:

@@ -22,40 +22,27 @@ ProceedPlan: TypeAlias = Callable[[Plan, CallContext], Awaitable[Result]]
 
 
 class Stage(Protocol):
-    """A wrapper around each call. State only in `__init__`."""
+    """A wrapper around each call. State only in `__init__`. One with nothing to do after the call may return
+    what `proceed` returned, unawaited: each coroutine less counts."""
 
-    async def __call__(self, call: PlannedCall, context: CallContext, proceed: Proceed) -> Result: ...
+    def __call__(self, call: PlannedCall, context: CallContext, proceed: Proceed) -> Awaitable[Result]: ...
 
 
 class RequestStage(Protocol):
-    """A wrapper around each request. State only in `__init__`."""
+    """A wrapper around each request; like `Stage` otherwise."""
 
-    async def __call__(self, plan: Plan, context: CallContext, proceed: ProceedPlan) -> Result: ...
-
-
-def _bind(stage: Stage, proceed: Proceed) -> Proceed:
-    return partial(_run, stage, proceed)
-
-
-def _run(stage: Stage, proceed: Proceed, call: PlannedCall, context: CallContext) -> Awaitable[Result]:
-    return stage(call, context, proceed)
-
-
-def _run_plan(
-    stage: RequestStage, proceed: ProceedPlan, plan: Plan, context: CallContext
-) -> Awaitable[Result]:
-    return stage(plan, context, proceed)
+    def __call__(self, plan: Plan, context: CallContext, proceed: ProceedPlan) -> Awaitable[Result]: ...
 
 
 def compose(stages: Sequence[Stage], innermost: Proceed) -> Proceed:
     """One callable out of `stages`, the first of them outermost."""
     for stage in reversed(stages):
-        innermost = _bind(stage, innermost)
+        innermost = partial(stage.__call__, proceed=innermost)
     return innermost
 
 
 def compose_requests(stages: Sequence[RequestStage], innermost: ProceedPlan) -> ProceedPlan:
     """One callable out of request `stages`, the first of them outermost."""
     for stage in reversed(stages):
-        innermost = partial(_run_plan, stage, innermost)
+        innermost = partial(stage.__call__, proceed=innermost)
     return innermost

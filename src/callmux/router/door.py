@@ -6,7 +6,7 @@ Called by the router for direct calls and, through `Engine.call`, by the meta-to
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from msgspec import Raw
 
@@ -20,7 +20,7 @@ from callmux.rings.converting import as_result
 from callmux.rings.preparing import Preparing
 from callmux.rings.stage import Proceed
 from callmux.router.budget import Budgets
-from callmux.upstream.catalogue import Catalogue, Found
+from callmux.upstream.catalogue import Catalogue
 from callmux.upstream.server import Server
 
 
@@ -53,12 +53,17 @@ class Door:
         self._clock = clock
         self._all_settled = False
 
-    async def call(self, asked: ToolCall, context: CallContext) -> Result:
-        """Makes the call.
+    def call(self, asked: ToolCall, context: CallContext) -> Awaitable[Result]:
+        """Makes the call; what it returns must be awaited at once.
 
         Raises:
             CallmuxError: The name leads nowhere, or the call failed.
         """
+        if self._all_settled:
+            return self._ring(self._planned(asked), context)
+        return self._call_later(asked, context)
+
+    async def _call_later(self, asked: ToolCall, context: CallContext) -> Result:
         return await self._ring(await self._plan(asked), context)
 
     async def prepare(self, asked: ToolCall, context: CallContext) -> PlannedCall:
@@ -70,7 +75,12 @@ class Door:
         return await self._preparing.prepare(await self._plan(asked), context)
 
     async def _plan(self, asked: ToolCall) -> PlannedCall:
-        found = await self._find(asked.tool, asked.server)
+        if not self._all_settled:
+            await self._wait_for(asked.tool, asked.server)
+        return self._planned(asked)
+
+    def _planned(self, asked: ToolCall) -> PlannedCall:
+        found = self._catalogue().find(asked.tool, asked.server)
         seconds = self._budgets.seconds(found.server, asked.timeout_ms)
         return PlannedCall(
             server=found.server,
@@ -138,11 +148,6 @@ class Door:
         if not self._all_settled:
             await asyncio.gather(*(server.settled() for server in self._servers.values()))
             self._all_settled = True
-
-    async def _find(self, tool: str, hint: str | None) -> Found:
-        if not self._all_settled:
-            await self._wait_for(tool, hint)
-        return self._catalogue().find(tool, hint)
 
     async def _wait_for(self, tool: str, hint: str | None) -> None:
         """A call to a server that is up waits for no other; a name that may mean any waits for all."""

@@ -7,11 +7,11 @@ the door for calls.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from callmux.context import CallContext
 from callmux.errors import CallmuxError
@@ -32,6 +32,16 @@ from callmux.upstream.catalogue import Catalogue
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 _STRING = msgspec.json.Decoder(str)
 _KNOWN = frozenset({"name", "arguments"})
+
+
+class _Plain(msgspec.Struct, forbid_unknown_fields=True):
+    """The params of nearly every `tools/call`."""
+
+    name: str
+    arguments: Raw | UnsetType = UNSET
+
+
+_PLAIN = msgspec.json.Decoder(_Plain)
 
 
 class Router:
@@ -87,17 +97,8 @@ class Router:
         Raises:
             RpcError: The params are no such request at all.
         """
-        try:
-            members = _MEMBERS.decode(params if params is not None else b"{}")
-            name = _STRING.decode(members.get("name", b"null"))
-        except msgspec.MsgspecError as error:
-            raise RpcError(jsonrpc.INVALID_PARAMS, f"tools/call needs a name: {error}") from None
-        arguments = members.get("arguments")
-        if arguments is not None and bytes(arguments) == b"null":
-            # Some clients write null for "no arguments".
-            arguments = None
-        token = progress_token(members.get("_meta"))
-        if token is not None:
+        name, arguments, extra = _read(params)
+        if extra and (token := progress_token(extra.get("_meta"))) is not None:
             context = msgspec.structs.replace(context, progress_token=token)
         if (meta_tool := META_TOOLS.get(name)) is not None:
             try:
@@ -107,22 +108,20 @@ class Router:
             except CallmuxError as error:
                 return as_result(error), None
         else:
-            extra = {k: v for k, v in members.items() if k not in _KNOWN} if len(members) > 1 else {}
             asked = ToolCall(tool=name, arguments=arguments, extra=extra)
             plan = Plan(name=name, calls=(asked,))
         result = await self._ring(plan, context)
-        if meta_tool is None and "task" in members and not result.is_error:
+        if meta_tool is None and "task" in extra and not result.is_error:
             return result, self._catalogue().find(plan.calls[0].tool, plan.calls[0].server).server
         return result, None
 
     def targets(self, params: Raw | None) -> list[str]:
         """The servers that a `tools/call` with these params goes to, as far as that can be told."""
         try:
-            members = _MEMBERS.decode(params if params is not None else b"{}")
-            name = _STRING.decode(members.get("name", b"null"))
+            name, arguments, _ = _read(params)
             meta_tool = META_TOOLS.get(name)
-            calls = meta_tool.read(members.get("arguments")).calls if meta_tool else [ToolCall(tool=name)]
-        except (msgspec.MsgspecError, CallmuxError):
+            calls = meta_tool.read(arguments).calls if meta_tool else [ToolCall(tool=name)]
+        except (RpcError, CallmuxError):
             return []
         found = []
         for call in calls:
@@ -130,13 +129,38 @@ class Router:
                 found.append(self._catalogue().find(call.tool, call.server).server)
         return found
 
-    async def _run(self, plan: Plan, context: CallContext) -> Result:
+    def _run(self, plan: Plan, context: CallContext) -> Awaitable[Result]:
         meta_tool = META_TOOLS.get(plan.name)
         if meta_tool is None:
-            return await self._door.call(plan.calls[0], context)
-        return await self._run_meta(meta_tool, plan, context)
+            return self._door.call(plan.calls[0], context)
+        return self._run_meta(meta_tool, plan, context)
 
     async def _run_meta(self, meta_tool: MetaTool, plan: Plan, context: CallContext) -> Result:
         if not plan.calls:
             await self._door.settled()
         return await meta_tool.run(plan, self._engine, context)
+
+
+def _read(params: Raw | None) -> tuple[str, Raw | None, Mapping[str, Raw]]:
+    """The name, the arguments and the other members of the params of a `tools/call`.
+
+    Raises:
+        RpcError: They have no name.
+    """
+    given = params if params is not None else b"{}"
+    extra: Mapping[str, Raw] = {}
+    try:
+        plain = _PLAIN.decode(given)
+        name, arguments = plain.name, None if plain.arguments is UNSET else plain.arguments
+    except msgspec.MsgspecError:
+        try:
+            members = _MEMBERS.decode(given)
+            name = _STRING.decode(members.get("name", b"null"))
+        except msgspec.MsgspecError as error:
+            raise RpcError(jsonrpc.INVALID_PARAMS, f"tools/call needs a name: {error}") from None
+        arguments = members.get("arguments")
+        extra = {k: v for k, v in members.items() if k not in _KNOWN}
+    if arguments is not None and memoryview(arguments).nbytes == 4 and bytes(arguments) == b"null":
+        # Some clients write null for "no arguments".
+        arguments = None
+    return name, arguments, extra

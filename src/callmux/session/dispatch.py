@@ -99,19 +99,19 @@ class Dispatch:
         session.facts.client_name = asked.client_info.name if asked.client_info else None
         return await self._current.greet(session, session.version)
 
-    async def handle(self, session: Session, method: str, params: Raw | None, port: ClientPort) -> bytes:
+    def handle(self, session: Session, method: str, params: Raw | None, port: ClientPort) -> Awaitable[bytes]:
         # Whoever comes over the network need not be the user of this machine.
         context = CallContext(client=port, remote=not self._current.single)
         run = self._methods.get(method)
         if run is not None:
-            return await run(session, params, context)
+            return run(session, params, context)
         offers = self._current.offers
         if method not in _OF_ONE_TASK:
-            return await offers.other(method, params, context, None)
+            return offers.other(method, params, context, None)
         server = self._tasks.server_of(session, params)
         if server is None and (offers.sole is None or not self._current.single):
             raise RpcError(jsonrpc.INVALID_PARAMS, f"{method}: the client knows of no such task")
-        return await offers.other(method, params, context, server)
+        return offers.other(method, params, context, server)
 
     def told(self, session: Session, method: str, params: Raw | None) -> None:
         self._current.pass_on(session, method, params)

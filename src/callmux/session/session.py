@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import msgspec
@@ -42,9 +42,9 @@ class Handler(Protocol):
     async def open(self, session: Session, params: Raw | None) -> bytes:
         """The result of `initialize`."""
 
-    async def handle(
+    def handle(
         self, session: Session, method: str, params: Raw | None, port: ClientPort
-    ) -> bytes | Raw:
+    ) -> Awaitable[bytes | Raw]:
         """The result of any other request.
 
         Args:
@@ -68,6 +68,7 @@ class Session:
         of
             the client's request it belongs to, and whether it is the last of that request: its answer, or
             nothing at all for one that was cancelled.
+        flush: Called after an answer where no other request is in flight: nothing more is to be expected now.
 
     Attributes:
         capabilities: What the client declared, as canonical JSON.
@@ -83,10 +84,12 @@ class Session:
         handler: Handler,
         send: Callable[[bytes], None],
         route: Callable[[bytes, Id | None, bool], None] | None = None,
+        flush: Callable[[], None] | None = None,
     ) -> None:
         self._handler = handler
         self._send = send
         self._route = route
+        self._flush = flush
         self._peer = ClientPeer()
         self._tasks = TaskSet("session")
         self._requests: dict[Id, tuple[int, asyncio.Task[None]]] = {}
@@ -147,9 +150,10 @@ class Session:
             for line in self._peer.outbox:
                 self._emit(line, message.id if isinstance(message, Request | Malformed) else None, final=True)
             self._peer.outbox.clear()
+        if type(event) is Called:  # nearly always, and by far the fastest way to tell
+            self._serve(event.id, event.method, event.params)
+            return
         match event:
-            case Called(id, method, params):
-                self._serve(id, method, params)
             case Opened(id, params):
                 self._serve(id, "initialize", params)
             case Cancelled(id):
@@ -164,7 +168,7 @@ class Session:
                 self._handler.told(self, method, params)
             case Replied(id, answer):
                 self._settle(id, answer)
-            case Confirmed() | None:
+            case Called() | Confirmed() | None:
                 pass
 
     def _serve(self, id: Id, method: str, params: Raw | None) -> None:
@@ -197,8 +201,12 @@ class Session:
                 del self._requests[id]
                 if not self._requests:
                     self.quiet.set()
-        if line is not None or self._route is not None:
-            self._emit(line or b"", id, final=True)
+        if self._route is not None:
+            self._route(line or b"", id, True)
+        elif line is not None:
+            self._send(line)
+            if self._flush is not None and not self._requests:
+                self._flush()
 
     def _emit(self, line: bytes, about: Id | None, final: bool = False) -> None:
         if self._route is not None:

@@ -69,7 +69,7 @@ class StdioTransport:
             threading.Thread(target=self._read_file, args=(loop, stdin), daemon=True).start()
 
     def send(self, line: bytes) -> None:
-        """Sends one line."""
+        """Sends one line, at the end of this turn of the loop at the latest."""
         if self._writer is not None:
             self._batch.send(line)
             return
@@ -84,7 +84,11 @@ class StdioTransport:
         if self._writer is not None and not self._writer.is_closing():
             self._writer.writelines(lines)
 
-    async def flush(self, seconds: float) -> None:
+    def flush(self) -> None:
+        """Sends now what this turn has brought so far."""
+        self._batch.flush()
+
+    async def finish(self, seconds: float) -> None:
         """Waits until everything is sent, at most `seconds`, and closes our end."""
         if self._writer is not None:
             self._batch.flush()

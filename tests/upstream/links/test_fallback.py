@@ -28,7 +28,7 @@ class OneLink:
         if self.failure is not None:
             raise self.failure
 
-    def send(self, line: bytes, id: int | None = None) -> None:
+    def send(self, line: bytes, id: int | None = None, last: bool = False) -> None:
         self.sent.append((line, id))
 
     def agreed(self, protocol_version: str) -> None:

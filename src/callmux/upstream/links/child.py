@@ -123,8 +123,10 @@ class ChildLink:
         if self._group is not None:
             self._guardian.watch(self._group)
 
-    def send(self, line: bytes, id: int | None = None) -> None:
+    def send(self, line: bytes, id: int | None = None, last: bool = False) -> None:
         self._writer.send(line)
+        if last:
+            self._writer.flush()
 
     def _write(self, lines: Sequence[bytes]) -> None:
         if self._stdin is not None and not self._stdin.is_closing():

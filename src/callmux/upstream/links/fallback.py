@@ -43,7 +43,7 @@ class FallbackLink:
         self._listener = listener
         await self._link.open(Listener(self._received, self._failed, self._lost, listener.expired))
 
-    def send(self, line: bytes, id: int | None = None) -> None:
+    def send(self, line: bytes, id: int | None = None, last: bool = False) -> None:
         if id is not None and self._first_line is None:
             self._first_line = line, id
         self._link.send(line, id)

@@ -70,7 +70,7 @@ class HttpLink:
         self._client = open_client()
         self._listener = listener
 
-    def send(self, line: bytes, id: int | None = None) -> None:
+    def send(self, line: bytes, id: int | None = None, last: bool = False) -> None:
         if self._client is None:
             return
         task = self._tasks.spawn(self._post(line.rstrip(b"\n"), id, self._before))

@@ -47,11 +47,12 @@ class Link(Protocol):
             CallFailure: It cannot be started or reached.
         """
 
-    def send(self, line: bytes, id: int | None = None) -> None:
+    def send(self, line: bytes, id: int | None = None, last: bool = False) -> None:
         """Sends one message, in order. Dropped where the link has ended; `lost` has told so.
 
         Args:
             id: Our request's id, where it is a request.
+            last: Nothing more is to be expected for now.
         """
 
     def agreed(self, protocol_version: str) -> None:

@@ -91,7 +91,7 @@ class SseLink:
             raise ValueError(f"the server's endpoint event names another origin: {theirs.netloc}")
         return address
 
-    def send(self, line: bytes, id: int | None = None) -> None:
+    def send(self, line: bytes, id: int | None = None, last: bool = False) -> None:
         if self._client is not None:
             self._last = self._tasks.spawn(self._post(self._client, line.rstrip(b"\n"), id, self._last))
 
