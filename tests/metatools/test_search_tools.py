@@ -113,6 +113,42 @@ def test_descriptions_are_cut_as_asked_or_configured(bench: Bench) -> None:
     assert description(descriptionMaxLength=30) == "Read a file from a repository."
 
 
+def test_w14_the_input_schema_is_shown_when_asked_for(bench: Bench) -> None:
+    """As the server lists it, digits included: an agent that sees no listing has no other way to it."""
+    schema = {"type": "object", "properties": {"n": {"type": "integer", "maximum": 12345678901234567890}}}
+    bench.serve(s=[{"name": "count_up", "inputSchema": schema}, {"name": "count_down"}])
+    payload = bench.payload(SEARCH, {"query": "count", "includeInputSchema": True})
+    shown = {result["name"]: result["inputSchema"] for result in payload["results"]}
+    assert shown == {"count_up": schema, "count_down": {}}
+    assert "schemasOmitted" not in payload
+    assert "inputSchema" not in bench.payload(SEARCH, {"query": "count"})["results"][0]
+
+
+def test_w14_schemas_are_bounded_together(bench: Bench) -> None:
+    """The best match keeps its own, within a wider bound; the others are named."""
+
+    def large(name: str, size: int) -> dict[str, Any]:
+        return {"name": name, "inputSchema": {"type": "object", "description": "x" * size}}
+
+    bench.serve(s=[large(name, 20_000) for name in "abc"] + [large("huge", 100_000), large("giant", 200_000)])
+    payload = bench.payload(SEARCH, {"includeInputSchema": True})
+    assert [r["name"] for r in payload["results"] if "inputSchema" in r] == ["a"]
+    assert payload["schemasOmitted"] == ["b", "c", "giant", "huge"]
+    assert "limit 1" in payload["hint"]
+    alone = bench.payload(SEARCH, {"query": "huge", "limit": 1, "includeInputSchema": True})
+    assert len(alone["results"][0]["inputSchema"]["description"]) == 100_000
+    alone = bench.payload(SEARCH, {"query": "giant", "limit": 1, "includeInputSchema": True})
+    assert alone["schemasOmitted"] == ["giant"]
+
+
+def test_descriptions_are_bounded_together(bench: Bench) -> None:
+    bench.serve(s=[tool(f"t{n}", "x" * 10_000) for n in range(20)])
+    results = bench.payload(SEARCH, {"limit": 20, "descriptionMaxLength": 0})["results"]
+    assert {len(r["description"]) for r in results} == {64 * 1024 // 20 + len("...")}
+    results = bench.payload(SEARCH, {"limit": 5, "descriptionMaxLength": 0})["results"]
+    assert {len(r["description"]) for r in results} == {10_000}
+
+
 @pytest.mark.parametrize(
     ("arguments", "field"),
     [
@@ -124,6 +160,7 @@ def test_descriptions_are_cut_as_asked_or_configured(bench: Bench) -> None:
         ({"descriptionMaxLength": -1}, "descriptionMaxLength"),
         ({"server": ""}, "server"),
         ({"outputFormat": "x"}, "outputFormat"),
+        ({"includeInputSchema": "yes"}, "includeInputSchema"),
     ],
 )
 def test_a_wrong_field_is_named(bench: Bench, arguments: Any, field: str) -> None:

@@ -30,7 +30,9 @@ PROPERTIES = {
     "callmux_parallel": {"calls", "outputFormat"},
     "callmux_batch": {"tool", "items", "server", "timeoutMs", "cwd", "outputFormat"},
     "callmux_pipeline": {"steps", "outputFormat"},
-    "callmux_search_tools": {"query", "server", "limit", "descriptionMaxLength", "outputFormat"},
+    "callmux_search_tools": {
+        *("query", "server", "limit", "descriptionMaxLength", "outputFormat", "includeInputSchema"),
+    },
     "callmux_get_result": {"ref", "path", "offset", "limit", "fields", "search", "outputFormat"},
     "callmux_call": {"tool", "server", "arguments", "timeoutMs", "cwd", "forceReconnect", "outputFormat"},
     "callmux_dry_run": {

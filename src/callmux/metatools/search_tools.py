@@ -6,11 +6,12 @@ for each catalogue, built when it is first searched.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import msgspec
+from msgspec import Raw
 
 from callmux.context import CallContext
 from callmux.errors import ServerNotFound
@@ -35,14 +36,22 @@ NAME = "callmux_search_tools"
 DEFAULT_LIMIT = 10
 MAX_LIMIT = 50
 
+DESCRIPTION_CHARS = 64 * 1024
+"""What the descriptions in one answer may take together; where they take more, each gets an equal share."""
+SCHEMA_BYTES = 32 * 1024
+"""What the input schemas in one answer may take together."""
+LONE_SCHEMA_BYTES = 128 * 1024
+"""The same for the best match alone: without its schema an agent cannot call it."""
+
 DEFINITION = definition(
     NAME,
     "Find tools of the connected servers by words of the task. Start here when the tool you need is not "
     "listed, then use callmux_call.",
     closed(
         {
-            "query": {"type": "string", "description": "Words of the task or the tool; empty lists tools"},
+            "query": {"type": "string", "description": "Words of the task or tool; empty lists all"},
             "server": TEXT,
+            "includeInputSchema": {"type": "boolean"},
             "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "description": "Default 10"},
             "descriptionMaxLength": DESCRIPTION_LENGTH,
             "outputFormat": OUTPUT_FORMAT,
@@ -57,12 +66,14 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         description_length: Characters of a description; 0 means all, None what the configuration says.
+        with_schema: Show the input schema of each tool.
     """
 
     query: str
     server: str | None
     limit: int
     description_length: int | None
+    with_schema: bool
 
 
 def parse(fields: Fields) -> Plan:
@@ -79,6 +90,7 @@ def parse(fields: Fields) -> Plan:
         server=server,
         limit=DEFAULT_LIMIT if limit is None else limit,
         description_length=fields.integer("descriptionMaxLength", 0),
+        with_schema=fields.boolean("includeInputSchema", False),
     )
     return Plan(name=NAME, output_format=output_format(fields), options=search)
 
@@ -103,12 +115,14 @@ async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     payload: dict[str, Any] = {"query": search.query}
     if search.server is not None:
         payload["server"] = search.server
-    payload |= {
-        "totalTools": scope,
-        "found": len(matches),
-        "limit": search.limit,
-        "results": [_shown(entry, score, length) for score, entry in matches[: search.limit]],
-    }
+    shown = matches[: search.limit]
+    if sum(len(entry.tool.description or "") for _, entry in shown) > DESCRIPTION_CHARS:
+        length = min(length or DESCRIPTION_CHARS, DESCRIPTION_CHARS // len(shown))
+    results = [_shown(entry, score, length) for score, entry in shown]
+    payload |= {"totalTools": scope, "found": len(matches), "limit": search.limit, "results": results}
+    if search.with_schema and (left_out := add_schemas(results, [entry for _, entry in shown])):
+        payload["schemasOmitted"] = left_out
+        payload["hint"] = "too large together: search for the tool's name with limit 1"
     return success(payload)
 
 
@@ -146,6 +160,24 @@ def _document(entry: Entry) -> Document:
         "description": tool.description or "",
         "parameters": " ".join(input_fields(entry)),
     }
+
+
+def add_schemas(results: list[dict[str, Any]], entries: Sequence[Entry]) -> list[str]:
+    """Adds `inputSchema` to the results of these entries, the best first, as far as there is room.
+
+    Returns:
+        The emitted names of the tools whose schema was left out.
+    """
+    left_out = []
+    room = SCHEMA_BYTES
+    for n, (result, entry) in enumerate(zip(results, entries, strict=True)):
+        schema = bytes(entry.tool.members.get("inputSchema", b"{}"))
+        if len(schema) <= (LONE_SCHEMA_BYTES if n == 0 else room):
+            result["inputSchema"] = Raw(schema)
+            room -= len(schema)
+        else:
+            left_out.append(entry.emitted)
+    return left_out
 
 
 def input_fields(entry: Entry) -> list[str]:
