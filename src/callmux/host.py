@@ -171,9 +171,10 @@ class Host:
             raise RpcError(INTERNAL_ERROR, startup_failed(failed).message)
         up = {name: server.offer for name, server in runtime.servers.items() if server.suite.listed}
         if runtime.is_transparent and up:
-            return transparent_greeting(version, next(iter(up.values())))
+            return transparent_greeting(version, next(iter(up.values())), session.offers)
         complete = complete and not runtime.failed()
-        return greeting(version, up, complete=complete, own=runtime.config.expose_meta_tools)
+        own = runtime.config.expose_meta_tools
+        return greeting(version, up, complete=complete, own=own, experimental=session.offers)
 
     async def set_level(self, session: Session) -> None:
         """Tells every server that knows of logging; one that does not take it keeps its own level."""

@@ -319,7 +319,7 @@ def test_an_answer_of_our_listener_is_fetched_even_if_not_a_byte_of_it_came() ->
 
     async def scene() -> None:
         async with FakeListener() as listener, Desk(listener.endpoint) as desk:
-            listener.hello["capabilities"] = {"experimental": {links.STREAM_NAMES: {}}}
+            listener.hello["capabilities"] = {"experimental": {links.REQUEST_STREAMS: {}}}
             await desk.greets()
             await until(lambda: listener.own)
 

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from callmux.protocol import sse
-from callmux.protocol.sse import Event, EventBuffer, event
+from callmux.protocol.sse import Event, EventBuffer, event, request_stream
 
 
 def read(*chunks: bytes) -> list[tuple[str, bytes, str]]:
@@ -186,3 +186,10 @@ class TestFuzz:
             for found in buffer.feed(chunk):
                 assert b"\r" not in found.data
                 assert "\0" not in found.id
+
+
+def test_streams_of_answers_have_names_that_fit_a_header() -> None:
+    assert (request_stream(5), request_stream(-1)) == ("r5", "r-1")
+    names = {request_stream(id) for id in ("5", "a\nb", "ü" * 1000)}
+    assert len(names) == 3
+    assert all(name.isascii() and name.isalnum() and len(name) < 30 for name in names)

@@ -81,3 +81,13 @@ def test_the_transparent_greeting_is_the_servers_own() -> None:
 def test_a_server_without_a_name_goes_by_ours() -> None:
     answer = json.loads(transparent_greeting("2025-06-18", Offer()))
     assert answer == {"protocolVersion": "2025-06-18", "capabilities": {}, "serverInfo": SERVER_INFO}
+
+
+def test_what_the_way_to_the_client_can_do_stands_beside_what_the_servers_say() -> None:
+    one = offer(experimental={"x": {"n": 1}})
+    for answer in (
+        greeting("2025-06-18", {"a": one}, complete=True, own=False, experimental=["c/y"]),
+        transparent_greeting("2025-06-18", one, ["c/y"]),
+    ):
+        assert json.loads(answer)["capabilities"]["experimental"] == {"x": {"n": 1}, "c/y": {}}
+    assert one.capabilities["experimental"] == Raw(b'{"x": {"n": 1}}')

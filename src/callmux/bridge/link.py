@@ -21,7 +21,7 @@ from callmux.bridge.stream import Stream, Waiter
 from callmux.protocol import jsonrpc
 from callmux.protocol.jsonrpc import Batch, Failure, Malformed, Message, Notification, Request, Response
 from callmux.protocol.params import members
-from callmux.protocol.sse import EventBuffer
+from callmux.protocol.sse import REQUEST_STREAMS, EventBuffer, request_stream
 from callmux.protocol.upstream_peer import InitializeResult
 from callmux.protocol.versions import is_supported
 from callmux.tasks import TaskSet
@@ -44,9 +44,6 @@ GRACE_SECONDS = 5.0
 """How long a stream may stay open after its answer."""
 MORE_SECONDS = 30.0
 """What a request gets after its time, each time the listener shows that it is there."""
-STREAM_NAMES = "callmux/requestStreams"
-"""An experimental capability of our listener: `r5_0` is the event id before the first event of the answer to
-request 5, so that an answer can be fetched even if its connection broke before a byte of it came."""
 
 _INITIALIZE = msgspec.json.Decoder(InitializeResult)
 _STREAMS = b"Accept: application/json, text/event-stream\r\nContent-Type: application/json\r\n"
@@ -131,7 +128,7 @@ class Link:
             )
             raise LinkFailure(Reason.REFUSED, message)
         self._version = offer.protocol_version
-        self._names_streams = STREAM_NAMES in members(offer.capabilities.get("experimental"))
+        self._names_streams = REQUEST_STREAMS in members(offer.capabilities.get("experimental"))
         self._post = self._head(b"POST", _STREAMS)
         await self.tell(jsonrpc.notification("notifications/initialized", None))
         self.offer = offer
@@ -169,7 +166,7 @@ class Link:
         timer = self._loop.call_later(seconds, self._due, waiter, hard)
         stream = Stream(self, connection, waiter)
         if self._names_streams:
-            stream.starts_at = f"r{id}_0"
+            stream.starts_at = f"{request_stream(id)}_0"
         connection.start(b"%bContent-Length: %d\r\n\r\n%b" % (self._post, len(line), line), stream)
         try:
             return await waiter

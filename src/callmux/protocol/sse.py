@@ -1,18 +1,25 @@
 """Server-sent events: bytes in, events out, and the bytes of an event. Pure.
 
-Called by the HTTP links and, later, by the HTTP transport. The format is that of the HTML standard, section
+Called by the HTTP links, the bridge and the HTTP transport. The format is that of the HTML standard, section
 "Server-sent events": fields by line, a blank line ends an event; lines may end in CR, LF or both.
 """
 
 from __future__ import annotations
 
 import re
+from hashlib import blake2b
 from io import BytesIO
 
 import msgspec
 
+from callmux.protocol.jsonrpc import Id
+
 MAX_EVENT = 256 * 1024 * 1024
 """Bytes of the longest event that is kept."""
+
+REQUEST_STREAMS = "callmux/requestStreams"
+"""An experimental capability of our listener: `request_stream` names the stream of an answer, so that it can
+be fetched from its beginning even if its connection broke before a byte of it came."""
 
 LONGEST_RETRY_MS = 24 * 3600 * 1000
 MOST_DIGITS = 12
@@ -154,3 +161,9 @@ def event(data: bytes, *, name: str = "message", id: str | None = None) -> bytes
     """The bytes of one event. `data` must be free of line ends, as every message of ours is."""
     head = b"" if id is None else b"id: %b\n" % id.encode()
     return b"%bevent: %b\ndata: %b\n\n" % (head, name.encode(), data)
+
+
+def request_stream(id: Id) -> str:
+    """The name of the stream that answers the client's request `id`. The id of its event number 3 is this,
+    `_3`; number 0 stands before the first. Fit for a header, whatever the id is made of."""
+    return f"r{id}" if isinstance(id, int) else "t" + blake2b(id.encode(), digest_size=12).hexdigest()

@@ -7,13 +7,14 @@ harms nobody, a capability that was not declared is lost for the session.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from callmux import __version__
+from callmux.protocol.params import members
 from callmux.upstream.offer import Offer
 
 SERVER_INFO = {"name": "callmux", "title": "callmux", "version": __version__}
@@ -34,7 +35,14 @@ _EVERYTHING: dict[str, Any] = {
 _OURS = frozenset(_EVERYTHING)
 
 
-def greeting(version: str, offers: Mapping[str, Offer], *, complete: bool, own: bool) -> bytes:
+def greeting(
+    version: str,
+    offers: Mapping[str, Offer],
+    *,
+    complete: bool,
+    own: bool,
+    experimental: Collection[str] = (),
+) -> bytes:
     """The result of `initialize`.
 
     Args:
@@ -42,8 +50,10 @@ def greeting(version: str, offers: Mapping[str, Offer], *, complete: bool, own: 
         offers: What the servers that are up offer, by name.
         complete: No server is still starting.
         own: The meta-tools are listed, so they are worth a word.
+        experimental: Names of what the way to the client can do beyond MCP.
     """
     capabilities = _joined(offers) if complete else dict(_EVERYTHING)
+    _declare(capabilities, experimental)
     answer: dict[str, Any] = {
         "protocolVersion": version,
         "capabilities": capabilities,
@@ -54,13 +64,22 @@ def greeting(version: str, offers: Mapping[str, Offer], *, complete: bool, own: 
     return msgspec.json.encode(answer)
 
 
-def transparent_greeting(version: str, offer: Offer) -> bytes:
+def transparent_greeting(version: str, offer: Offer, experimental: Collection[str] = ()) -> bytes:
     """The result of `initialize` as the only server gives it, but for the revision."""
-    answer: dict[str, Any] = {"protocolVersion": version, "capabilities": offer.capabilities}
+    capabilities: dict[str, Any] = dict(offer.capabilities)
+    _declare(capabilities, experimental)
+    answer: dict[str, Any] = {"protocolVersion": version, "capabilities": capabilities}
     answer["serverInfo"] = Raw(offer.server_info) if offer.server_info is not None else SERVER_INFO
     if offer.instructions is not None:
         answer["instructions"] = offer.instructions
     return msgspec.json.encode(answer)
+
+
+def _declare(capabilities: dict[str, Any], experimental: Collection[str]) -> None:
+    if experimental:
+        declared = capabilities.get("experimental")
+        others = members(declared) if isinstance(declared, Raw) else {}
+        capabilities["experimental"] = {**others, **{name: {} for name in sorted(experimental)}}
 
 
 def _joined(offers: Mapping[str, Offer]) -> dict[str, Any]:

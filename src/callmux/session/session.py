@@ -65,8 +65,7 @@ class Session:
         handler: What its requests lead to.
         send: Takes each line for the client.
         route: Where the transport has a stream per request, takes each line in place of `send`, with the id
-        of
-            the client's request it belongs to, and whether it is the last of that request: its answer, or
+            of the client's request it belongs to, and whether it is the last of that request: its answer, or
             nothing at all for one that was cancelled.
         flush: Called after an answer where no other request is in flight: nothing more is to be expected now.
 
@@ -76,6 +75,7 @@ class Session:
         log_level: What it set with `logging/setLevel`, or None.
         seen: What the client was given last, by kind of list.
         facts: What else is known of it.
+        offers: Names of experimental capabilities that its transport has; the handshake tells the client.
         quiet: Set while no request is in flight.
     """
 
@@ -101,6 +101,7 @@ class Session:
         self.log_level: str | None = None
         self.seen: dict[str, bytes] = {}
         self.facts = Facts()
+        self.offers: frozenset[str] = frozenset()
         self.quiet = asyncio.Event()
         self.quiet.set()
         self._reading = asyncio.Event()
@@ -157,11 +158,11 @@ class Session:
             case Opened(id, params):
                 self._serve(id, "initialize", params)
             case Cancelled(id):
-                # Cancelled before its first step, a task cannot clean up after itself.
+                # Cancelled before its first step, a task cannot clean up after itself; and from here on the
+                # client may use the id for another request.
                 if (running := self._requests.pop(id, None)) is not None:
                     running[1].cancel()
-                    if not self._requests:
-                        self.quiet.set()
+                    self._over(id)
             case Told("notifications/progress", params):
                 self._progressed(params)
             case Told(method, params):
@@ -179,34 +180,49 @@ class Session:
         self.quiet.clear()
 
     async def _run(self, number: int, id: Id, method: str, params: Raw | None) -> None:
+        error: RpcError | None = None
+        result: bytes | Raw = b""
         try:
             if method == "initialize":
-                line = self._peer.answer(id, await self._handler.open(self, params))
+                result = await self._handler.open(self, params)
             else:
                 port = self if self._route is None else RequestPort(self, id)
-                line = self._peer.answer(id, await self._handler.handle(self, method, params, port))
-        except RpcError as error:
-            line = self._peer.refuse(id, error.encoded())
-        except Exception as error:
-            log.error("%s failed in callmux itself: %r", method, error, exc_info=error)
-            broken = RpcError(jsonrpc.INTERNAL_ERROR, "callmux failed internally; see its log on stderr")
-            line = self._peer.refuse(id, broken.encoded())
+                result = await self._handler.handle(self, method, params, port)
+        except RpcError as refusal:
+            error = refusal
+        except Exception as broken:
+            log.error("%s failed in callmux itself: %r", method, broken, exc_info=broken)
+            error = RpcError(jsonrpc.INTERNAL_ERROR, "callmux failed internally; see its log on stderr")
         except asyncio.CancelledError:
-            if self._route is not None:
-                self._route(b"", id, True)
-            raise
-        finally:
-            # A client may use the id of a cancelled request again before that one has ended.
-            if self._requests.get(id, (0,))[0] == number:
+            if self._is(id, number):
                 del self._requests[id]
-                if not self._requests:
-                    self.quiet.set()
+                self._over(id)
+            raise
+        if not self._is(id, number):
+            return
+        del self._requests[id]
+        peer = self._peer
+        line = peer.answer(id, result) if error is None else peer.refuse(id, error.encoded())
         if self._route is not None:
             self._route(line or b"", id, True)
         elif line is not None:
             self._send(line)
             if self._flush is not None and not self._requests:
                 self._flush()
+        if not self._requests:
+            self.quiet.set()
+
+    def _is(self, id: Id, number: int) -> bool:
+        """Whether `id` still stands for the request of that number: one that was cancelled has lost it, and
+        the client may use it again before the cancelled task has ended."""
+        return self._requests.get(id, (0,))[0] == number
+
+    def _over(self, id: Id) -> None:
+        """The request `id` ends without an answer."""
+        if self._route is not None:
+            self._route(b"", id, True)
+        if not self._requests:
+            self.quiet.set()
 
     def _emit(self, line: bytes, about: Id | None, final: bool = False) -> None:
         if self._route is not None:

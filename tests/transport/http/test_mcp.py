@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -126,5 +127,76 @@ def test_a_listening_client_hears_what_the_session_says_once() -> None:
         next_one.leave()
         await second
         assert seat.active == 0
+
+    play(scene())
+
+
+def test_a_second_request_of_an_id_in_flight_is_refused_and_the_first_is_answered() -> None:
+    async def scene() -> None:
+        house = House()
+        id = await house.greets("2025-03-26")
+        first = house.begins(post({"id": 1, "method": "slow"}, id))
+        await settle()
+        again = await house.posts({"id": 1, "method": "x"}, id)
+        assert (again.status, again.json["id"], again.json["error"]["code"]) == (400, 1, -32600)
+        twins = await house.posts([{"id": 2, "method": "x"}, {"id": 2, "method": "y"}], id)
+        assert (twins.status, twins.json["id"]) == (400, 2)
+        house.desk.go.set()
+        assert (await first).json["result"] == {"did": "slow"}
+        assert (await house.posts({"id": 1, "method": "x"}, id)).json["result"] == {"did": "x"}
+
+    play(scene())
+
+
+def test_l11_the_stream_of_a_cancelled_request_ends() -> None:
+    async def scene() -> None:
+        house = House()
+        id = await house.greets()
+        call = post({"id": 1, "method": "slow"}, id)
+        task = house.begins(call)
+        await call.until_sent(b"data: \n\n")
+        await house.posts({"method": "notifications/cancelled", "params": {"requestId": 1}}, id)
+        await task
+        assert (call.complete, b"slow" in call.body) == (True, False)
+
+    play(scene())
+
+
+def test_an_event_id_that_nobody_knows_is_refused() -> None:
+    async def scene() -> None:
+        house = House()
+        id = await house.greets()
+        for last in ("r9_0", "nonsense"):
+            got = await house.answers(
+                Call("GET", "/mcp", {**LISTENING, "mcp-session-id": id, "last-event-id": last})
+            )
+            assert (got.status, "Last-Event-ID" in got.json["error"]["message"]) == (400, True)
+
+    play(scene())
+
+
+def test_an_answer_whose_connection_broke_before_its_head_is_fetched_by_the_name_of_its_stream() -> None:
+    async def scene() -> None:
+        house = House()
+        hello = await house.posts({"id": 0, "method": "initialize", "params": {}})
+        id = hello.headers["mcp-session-id"]
+        seat = house.listener.seat(id)
+        assert seat is not None
+        assert seat.session.offers == {"callmux/requestStreams"}
+        broken = post({"id": 7, "method": "slow"}, id)
+        first = house.begins(broken)
+        await settle()
+        head = {**LISTENING, "mcp-session-id": id, "last-event-id": "r7_0"}
+        again = Call("GET", "/mcp", head)
+        second = house.begins(again)
+        await again.until_sent(b": open")
+        await asyncio.sleep(5)
+        house.desk.go.set()
+        await second
+        assert b'"id":7,"result":{"did": "slow"}' in again.body
+        await first
+        assert b"slow" not in broken.body
+        late = await house.answers(Call("GET", "/mcp", head))
+        assert b'"id":7' in late.body
 
     play(scene())

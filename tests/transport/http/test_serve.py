@@ -69,6 +69,9 @@ def test_endless_headers_are_refused_but_not_many_requests_of_one_connection() -
         start = b"GET /hello HTTP/1.1\r\nx-long: "
         answer = await _sent(port, start.ljust(MAX_HEADER_BYTES + 1, b"x"))
         assert answer.startswith(b"HTTP/1.1 431 ")
+        whole = GOOD % (b"x-long: %b\r\n" % (b"x" * 100_000))
+        assert (await _sent(port, whole)).startswith(b"HTTP/1.1 431 ")
+        assert (await _sent(port, whole.replace(b"/hello", b"/" * 80_000))).startswith(b"HTTP/1.1 431 ")
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         for _ in range(3):
             writer.write(GOOD % (b"x-long: %b\r\n" % (b"x" * 30_000)))

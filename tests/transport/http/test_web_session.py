@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
-
 from callmux.protocol.jsonrpc import parse
-from callmux.transport.http import web_session
+from callmux.transport.http.kept import KeptStreams
 from callmux.transport.http.streams import Stream
 from callmux.transport.http.web_session import WebSession
 from tests.support import play, settle
 from tests.transport.http.asgi import Desk
+
+
+def _seat(desk: Desk, kind: str = "streamable-http") -> WebSession:
+    return WebSession("abcdefghijklmnop", desk, kind, 0, KeptStreams(lambda: 0))
 
 
 async def _drained(stream: Stream) -> list[bytes]:
@@ -18,7 +20,7 @@ async def _drained(stream: Stream) -> list[bytes]:
 
 def test_an_answer_goes_to_its_requests_stream_and_ends_it() -> None:
     async def scene() -> None:
-        seat = WebSession("abc", Desk(), "streamable-http", 0)
+        seat = _seat(Desk())
         stream = seat.open_stream(1)
         seat.session.receive(parse(b'{"id":1,"method":"chatty"}'))
         await settle()
@@ -33,7 +35,7 @@ def test_an_answer_goes_to_its_requests_stream_and_ends_it() -> None:
 
 def test_what_belongs_to_no_request_goes_to_the_sessions_own_stream() -> None:
     async def scene() -> None:
-        seat = WebSession("abc", Desk(), "sse", 0)
+        seat = _seat(Desk(), "sse")
         seat.session.notify("notifications/x", None)
         seat.session.receive(parse(b'{"id":1,"method":"x"}'))
         await settle()
@@ -46,7 +48,7 @@ def test_what_belongs_to_no_request_goes_to_the_sessions_own_stream() -> None:
 def test_a_shared_stream_ends_with_its_last_answer_and_a_cancelled_request_ends_its_own() -> None:
     async def scene() -> None:
         desk = Desk()
-        seat = WebSession("abc", desk, "streamable-http", 0)
+        seat = _seat(desk)
         stream = seat.open_stream(1)
         seat.share_stream(2, stream)
         seat.session.receive(parse(b'[{"id":1,"method":"x"},{"id":2,"method":"slow"}]'))
@@ -66,26 +68,56 @@ def test_a_shared_stream_ends_with_its_last_answer_and_a_cancelled_request_ends_
     play(scene())
 
 
-def test_an_event_id_leads_back_to_a_kept_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web_session, "KEPT_STREAMS", 1)
-
+def test_an_event_id_leads_back_to_a_stream_from_its_beginning_on() -> None:
     async def scene() -> None:
-        seat = WebSession("abc", Desk(), "streamable-http", 0)
-        one, two = seat.open_stream(1), seat.open_stream(2)
-        assert seat.find(one.event_id(3)) is None
-        seat.keep(one)
-        assert seat.find(one.event_id(3)) == (one, 3)
-        seat.keep(two)
-        assert seat.find(one.event_id(3)) is None
-        assert seat.find("0_4") == (seat.own, 4)
-        assert [seat.find(odd) for odd in ("", "0_", "0_x", "9_1", "0_-1")] == [None] * 5
+        desk = Desk()
+        seat = _seat(desk)
+        slow, named = seat.open_stream(5), seat.open_stream("five")
+        assert (seat.find("r5_0"), seat.find(named.event_id(0))) == ((slow, 0), (named, 0))
+        assert [seat.find("r5_1"), seat.find("r6_0")] == [None, None]
+        seat.session.receive(parse(b'{"id":5,"method":"chatty"}'))
+        await settle()
+        assert (slow.finished, seat.find("r5_0"), seat.find("r5_2")) == (True, (slow, 0), (slow, 2))
+        own = seat.own.key
+        assert [seat.find(odd) for odd in ("", f"{own}_", f"{own}_x", "9_1", "r5_-1", "r5_²")] == [None] * 6
+
+    play(scene())
+
+
+def test_the_numbers_of_an_earlier_listener_are_not_taken_for_our_own() -> None:
+    async def scene() -> None:
+        before, seat = _seat(Desk()), _seat(Desk())
+        for one in (before, seat):
+            one.session.notify("notifications/x", None)
+        assert seat.find(seat.own.event_id(1)) == (seat.own, 1)
+        assert seat.find(before.own.event_id(1)) == (seat.own, 0)
+
+    play(scene())
+
+
+def test_an_id_stands_for_a_new_request_as_soon_as_the_old_one_is_cancelled() -> None:
+    async def scene() -> None:
+        desk = Desk()
+        seat = _seat(desk)
+        first = seat.open_stream(1)
+        seat.session.receive(parse(b'{"id":1,"method":"slow"}'))
+        # Before the first step of its task.
+        seat.session.receive(parse(b'{"method":"notifications/cancelled","params":{"requestId":1}}'))
+        assert (first.finished, first.is_empty, seat.is_answering(1)) == (True, True, False)
+        second = seat.open_stream(1)
+        seat.session.receive(parse(b'{"id":1,"method":"slow"}'))
+        await settle()
+        assert (second.finished, seat.is_answering(1)) == (False, True)
+        desk.go.set()
+        await settle()
+        assert len(await _drained(second)) == 1
 
     play(scene())
 
 
 def test_the_end_of_a_session_ends_every_stream() -> None:
     async def scene() -> None:
-        seat = WebSession("abcdefghijklmnop", Desk(), "sse", 0)
+        seat = _seat(Desk(), "sse")
         stream = seat.open_stream(1)
         seat.end()
         assert (seat.closed, seat.own.finished, stream.finished) == (True, True, True)

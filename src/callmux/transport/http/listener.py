@@ -22,7 +22,8 @@ from callmux.session.session import Handler
 from callmux.session.table import SessionTable
 from callmux.transport.http.exchange import Exchange, Refusal
 from callmux.transport.http.intake import BodyLimits
-from callmux.transport.http.web_session import WebSession
+from callmux.transport.http.kept import KeptStreams
+from callmux.transport.http.web_session import STREAMABLE, WebSession
 
 CWD_HEADER = "x-callmux-cwd"
 KIND_HEADER = "x-callmux-client"
@@ -72,6 +73,7 @@ class Listener:
         self._handler = handler
         self._sessions = sessions
         self._clock = clock
+        self._kept = KeptStreams(clock.monotonic)
         self.table: SessionTable[WebSession] = SessionTable(clock, key, self._end)
         self.configure(config, limits)
 
@@ -98,7 +100,7 @@ class Listener:
             raise Refusal(400, f"initialize: {error}", -32602) from None
         capabilities = canonical(asked.capabilities)
         id = self.table.new_id(versions.agree(asked.protocol_version), capabilities)
-        return await self.begin(id, "streamable-http")
+        return await self.begin(id, STREAMABLE)
 
     async def begin(self, id: str, kind: str) -> WebSession:
         """A new session of this id.
@@ -110,7 +112,7 @@ class Listener:
         if not await self.table.make_room(self._config.listener_max_sessions):
             message = "Listener session capacity reached; retry after a session has ended"
             raise Refusal(503, message, None if kind == "sse" else -32002, headers={"Retry-After": "1"})
-        seat = WebSession(id, self._handler, kind, self.now())
+        seat = WebSession(id, self._handler, kind, self.now(), self._kept)
         self.table.add(seat)
         self._sessions.begun(seat)
         return seat
@@ -119,7 +121,7 @@ class Listener:
         """The session of that id: one of ours, or one that the process before us began."""
         seat = self.table.get(id)
         if seat is None and (ticket := self.table.recall(id)) is not None:
-            seat = WebSession(id, self._handler, "streamable-http", self.now())
+            seat = WebSession(id, self._handler, STREAMABLE, self.now(), self._kept)
             seat.session.revive(ticket.capabilities.encode(), ticket.version)
             self.table.add(seat)
             self._sessions.begun(seat)
@@ -141,6 +143,7 @@ class Listener:
 
     async def sweep(self) -> None:
         """Ends sessions that have been idle for too long."""
+        self._kept.expire()
         await self.table.sweep(self._config.listener_session_inactivity_ttl_seconds)
 
     async def keep_sweeping(self) -> None:
@@ -151,9 +154,8 @@ class Listener:
             await self.sweep()
 
     async def drain(self, seconds: float) -> None:
-        """Lets every request in flight finish, at most `seconds`; then ends every stream. The sessions are
-        not
-        over: another process can take them up."""
+        """Lets every request in flight finish, at most `seconds`; then ends every stream. The sessions
+        are not over: another process can take them up."""
         for seat in self.table:
             seat.own.finish()
         with contextlib.suppress(TimeoutError):

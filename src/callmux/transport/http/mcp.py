@@ -86,6 +86,10 @@ async def _answer(exchange: Exchange, seat: WebSession, message: Message) -> Non
         seat.session.receive(message)
         await exchange.answer(202)
         return
+    ids = [request.id for request in requests]
+    if (taken := next((id for id in ids if seat.is_answering(id) or ids.count(id) > 1), None)) is not None:
+        # The one in flight keeps its stream and its answer.
+        raise Refusal(400, "Invalid request: a request of this id is still in flight", -32600, taken)
     stream = seat.open_stream(requests[0].id)
     for other in requests[1:]:
         seat.share_stream(other.id, stream)
@@ -100,6 +104,10 @@ async def _answer(exchange: Exchange, seat: WebSession, message: Message) -> Non
         if (only := stream.only()) is not None:
             await exchange.answer(200, only, headers={SESSION: seat.id})
             return
+    if stream.is_taken:
+        # The client has lost this connection already, and reads the answer on another.
+        await exchange.answer(200, b": read elsewhere\n\n", EVENT_STREAM, {SESSION: seat.id})
+        return
     await _stream(exchange, seat, stream, 0, primed=(seat.session.version or "") >= PRIMED_SINCE)
 
 
@@ -113,8 +121,14 @@ async def _get(exchange: Exchange, listener: Listener) -> None:
     if not exchange.accepts(EVENT_STREAM):
         raise Refusal(406, "Accept must include text/event-stream", -32000)
     listener.note(seat, exchange)
-    found = seat.find(exchange.headers["last-event-id"]) if "last-event-id" in exchange.headers else None
-    stream, number = found if found is not None else (seat.own, seat.own_read)
+    stream, number = seat.own, seat.own_read
+    if (last := exchange.headers.get("last-event-id")) is not None:
+        found = seat.find(last)
+        if found is None:
+            # Another stream in its place would answer a question that nobody asked.
+            message = "Unknown Last-Event-ID: that stream is not kept (any more). Listen without the header"
+            raise Refusal(400, message, -32000)
+        stream, number = found
     seat.active += 1
     try:
         await _stream(exchange, seat, stream, number, primed=False)
@@ -153,7 +167,6 @@ def _seat(exchange: Exchange, listener: Listener, id: int | str | None) -> WebSe
 async def _stream(exchange: Exchange, seat: WebSession, stream: Stream, number: int, *, primed: bool) -> None:
     """Sends the events of `stream` after `number` until it ends, the client leaves, or another takes over."""
     reader = stream.take_over()
-    seat.keep(stream)
     await exchange.start(200, {**_STREAM_HEAD, SESSION: seat.id})
     # Headers go out with the first part of the body: an empty comment opens the stream at once.
     opening = b"id: %b\ndata: \n\n" % stream.event_id(0).encode() if primed else b": open\n\n"

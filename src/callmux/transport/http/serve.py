@@ -18,17 +18,29 @@ from callmux.transport.http.app import App
 
 MAX_HEADER_BYTES = 64 * 1024
 HEADER_SECONDS = 20.0
+LINGER_SECONDS = 1.0
+"""How long a client that was refused may go on sending what nobody reads."""
 KEEP_ALIVE_SECONDS = 75
 BACKLOG = 2048
+
+
+class _TooLarge(Exception):
+    """Ends the parsing of a request; its caller sends a refusal for whatever ended it."""
 
 
 class NarrowProtocol(HttpToolsProtocol):
     """HTTP/1.1 with bounds on what stands before a body."""
 
     _header_bytes = 0
+    _parsed_bytes = 0
+    _is_too_large = False
+    _is_refused = False
+    _linger: asyncio.TimerHandle | None = None
     _header_timer: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            return
         # Counted from the first byte of a request to the end of its headers.
         if self._header_timer is None and self._header_bytes == 0:
             self._header_timer = self.loop.call_later(HEADER_SECONDS, self._too_slow)
@@ -36,6 +48,31 @@ class NarrowProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._header_bytes > MAX_HEADER_BYTES and self._header_timer is not None:
             self._refuse(b"431 Request Header Fields Too Large")
+
+    def on_message_begin(self) -> None:
+        self._parsed_bytes = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value) + len(b": \r\n"))
+        super().on_header(name, value)
+
+    def _count(self, size: int) -> None:
+        # Headers that come complete with one read never show as unfinished.
+        self._parsed_bytes += size
+        if self._parsed_bytes > MAX_HEADER_BYTES:
+            self._is_too_large = True
+            raise _TooLarge
+
+    def send_400_response(self, msg: str) -> None:
+        if self._is_too_large:
+            self._refuse(b"431 Request Header Fields Too Large")
+        else:
+            super().send_400_response(msg)
 
     def on_headers_complete(self) -> None:
         self._settle()
@@ -47,6 +84,8 @@ class NarrowProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._settle()
+        if self._linger is not None:
+            self._linger.cancel()
         super().connection_lost(exc)
 
     def _settle(self) -> None:
@@ -60,8 +99,11 @@ class NarrowProtocol(HttpToolsProtocol):
     def _refuse(self, status: bytes) -> None:
         self._settle()
         if self.transport is not None and not self.transport.is_closing():
+            self._is_refused = True
             self.transport.write(b"HTTP/1.1 %b\r\nconnection: close\r\ncontent-length: 0\r\n\r\n" % status)
-            self.transport.close()
+            # Closed with bytes unread, it would be reset, and the client might never see why.
+            self.transport.write_eof()
+            self._linger = self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
 
 def bind(host: str, port: int) -> socket.socket:

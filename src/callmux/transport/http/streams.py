@@ -60,6 +60,21 @@ class Stream:
         return None
 
     @property
+    def size(self) -> int:
+        """Bytes of the events that are kept."""
+        return self._bytes
+
+    @property
+    def last(self) -> int:
+        """The number of the last event; 0 for none."""
+        return self._last
+
+    @property
+    def is_taken(self) -> bool:
+        """Somebody reads it, or has."""
+        return self._reader > 0
+
+    @property
     def is_empty(self) -> bool:
         return self._last == 0
 

@@ -6,16 +6,18 @@ older transport.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import secrets
 
 from callmux.protocol.jsonrpc import Id
+from callmux.protocol.sse import REQUEST_STREAMS, request_stream
 from callmux.session.session import Handler, Session
+from callmux.transport.http.kept import KeptStreams
 from callmux.transport.http.streams import Stream
 
-OWN = "0"
-"""The key of the stream of what the session says by itself."""
-KEPT_STREAMS = 64
-"""Finished streams that are kept for clients that come back."""
+OWN = "s"
+"""Begins the key of the stream of what the session says by itself. The rest is made by chance: a restarted
+listener numbers its events anew, and must not take the numbers of the one before it for its own."""
+STREAMABLE = "streamable-http"
 
 
 class WebSession:
@@ -25,6 +27,8 @@ class WebSession:
         id: The session id.
         handler: What its requests lead to.
         kind: `streamable-http` or `sse`.
+        now: The monotonic clock's time.
+        kept: Keeps streams that are finished.
 
     Attributes:
         session: The session.
@@ -34,45 +38,53 @@ class WebSession:
         seen_at: When it was last active, by the monotonic clock.
     """
 
-    def __init__(self, id: str, handler: Handler, kind: str, now: float) -> None:
+    def __init__(self, id: str, handler: Handler, kind: str, now: float, kept: KeptStreams) -> None:
         self.id = id
         self.kind = kind
         self.session = Session(handler, self._say, self._route)
-        self.own = Stream(OWN)
+        if kind == STREAMABLE:
+            self.session.offers = frozenset({REQUEST_STREAMS})
+        self.own = Stream(OWN + secrets.token_hex(4))
         self.active = 0
         self.seen_at = now
         self.closed = False
         self.own_read = 0
         self._streams: dict[Id, Stream] = {}
-        self._kept: OrderedDict[str, Stream] = OrderedDict()
-        self._count = 0
+        self._kept = kept
 
     def __repr__(self) -> str:
         return f"WebSession({self.id[:12]!r}, {self.kind}, {self.active} active)"
 
+    def is_answering(self, id: Id) -> bool:
+        """Whether a request of this id is still in flight."""
+        return id in self._streams
+
     def open_stream(self, id: Id) -> Stream:
         """The stream for the answer to the client's request `id`, before that is handed over."""
-        self._count += 1
-        stream = self._streams[id] = Stream(str(self._count))
+        stream = self._streams[id] = Stream(request_stream(id))
         return stream
 
     def share_stream(self, id: Id, stream: Stream) -> None:
         """The answer to `id` goes out on a stream that another request of the same batch opened."""
         self._streams[id] = stream
 
-    def keep(self, stream: Stream) -> None:
-        """The client has seen an event of this stream, so it may come back to it."""
-        self._kept[stream.key] = stream
-        while len(self._kept) > KEPT_STREAMS:
-            self._kept.popitem(last=False)
-
     def find(self, last_event_id: str) -> tuple[Stream, int] | None:
-        """The stream and the number of an event id; None where it is not (or no longer) known."""
-        key, _, number = last_event_id.rpartition("_")
-        if not number.isdigit():
+        """The stream and the number of an event id; None where it is not (or no longer) known.
+
+        The session's own stream is known under the names that earlier listeners gave it, too: what they said
+        is gone with them, what comes from now on is what the client misses.
+        """
+        key, _, digits = last_event_id.rpartition("_")
+        if not (digits.isascii() and digits.isdigit()) or len(digits) > 15:
             return None
-        stream = self.own if key == OWN else self._kept.get(key)
-        return (stream, int(number)) if stream is not None else None
+        number = int(digits)
+        if key.startswith(OWN) and key != self.own.key:
+            return self.own, self.own_read
+        stream = self.own if key == self.own.key else self._open(key) or self._kept.get(self.id, key)
+        return (stream, number) if stream is not None and number <= stream.last else None
+
+    def _open(self, key: str) -> Stream | None:
+        return next((stream for stream in self._streams.values() if stream.key == key), None)
 
     def _say(self, line: bytes) -> None:
         self.own.push(line)
@@ -89,6 +101,8 @@ class WebSession:
             del self._streams[about]
             if stream not in self._streams.values():
                 stream.finish()
+                if not stream.is_empty:
+                    self._kept.put(self.id, stream)
 
     def end(self) -> None:
         """The session is over: every stream ends."""
@@ -96,3 +110,4 @@ class WebSession:
         for stream in [self.own, *self._streams.values()]:
             stream.finish()
         self._streams.clear()
+        self._kept.forget(self.id)
