@@ -92,6 +92,6 @@ def test_an_error_becomes_an_exit_code(
 def test_a_bad_port_to_listen_on_is_exit_code_2(
     port: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(serve, "_log_to_stderr", lambda: None)
+    monkeypatch.setattr(serve, "log_to_stderr", lambda: None)
     assert main(["--listen", *port]) == 2
     assert capsys.readouterr().err == "Error: --listen requires a valid port (1 to 65535)\n"

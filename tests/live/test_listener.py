@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -14,7 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-SERVER = Path(__file__).with_name("ledger_server.py")
+from .harness import python_server, stdio, write_config
+
 HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
 
 
@@ -25,19 +27,32 @@ def free_port() -> int:
 
 
 @contextmanager
-def listener(tmp_path: Path, port: int, *options: str) -> Iterator[subprocess.Popen[bytes]]:
-    config = tmp_path / "config.json"
-    entry = {"command": sys.executable, "args": [str(SERVER)], "env": {"LEDGER": str(tmp_path / "ledger")}}
-    config.write_text(json.dumps({"servers": {"a": entry}}))
+def run_listener(
+    tmp_path: Path, config: Path, port: int, *options: str, env: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A listener; what it writes to stderr is in `listener.log`."""
     words = [sys.executable, "-m", "callmux", "--config", str(config), "--listen", str(port), *options]
-    env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
-    with subprocess.Popen(words, env=env, stderr=subprocess.PIPE) as process:
+    where = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("CALLMUX_")}
+    with (tmp_path / "listener.log").open("ab") as log:
+        process = subprocess.Popen(words, env=kept | where | (env or {}), stderr=log)
+    with process:
         try:
             await_port(port, process)
             yield process
         finally:
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=20)
+            process.wait(timeout=20)
+
+
+@contextmanager
+def listener(tmp_path: Path, port: int, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A listener in front of one server with a ledger."""
+    config = write_config(
+        tmp_path / "config.json", {"a": stdio(python_server("ledger_server.py", tmp_path / "l"))}
+    )
+    with run_listener(tmp_path, config, port, *options) as process:
+        yield process
 
 
 def await_port(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -6,15 +6,12 @@ counted in every agent's start-up: see `tests/cli/test_bridge.py`.
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import logging
 import os
 import re
-import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -24,6 +21,7 @@ from callmux.bridge.keeper import Patience, Revive
 from callmux.bridge.relay import Relay
 from callmux.cli.grammar.bridge import COMMANDS
 from callmux.cli.parsing import read, refusal
+from callmux.cli.process import log_to_stderr, run_loop
 from callmux.cli.signals import stop_signals
 from callmux.errors import UsageError
 from callmux.session.session import Session
@@ -71,7 +69,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 def run(args: list[str], config_option: str | None) -> int:
     """Serves until the client leaves. Gives the exit code."""
     options = read_options(args)
-    _log_to_stderr()
+    log_to_stderr()
     env = dict(os.environ)
     headers = _headers(options, env, Path.home())
     revive: Revive | None = None
@@ -81,7 +79,7 @@ def run(args: list[str], config_option: str | None) -> int:
         revive = Autostart(options.endpoint, config_option, options.idle_exit, env, Path.home()).ensure
     elif config_option is not None:
         raise UsageError("--config is for --autostart: a running listener has a configuration of its own")
-    return _run_loop(_serve(options, headers, revive))
+    return run_loop(_serve(options, headers, revive))
 
 
 def read_options(args: list[str]) -> Options:
@@ -163,22 +161,3 @@ async def _serve(options: Options, headers: Mapping[str, str], revive: Revive | 
     await transport.finish(1.0)
     await relay.close()
     return 0
-
-
-def _run_loop(work: Coroutine[Any, Any, int]) -> int:
-    """Runs `work` on the fastest event loop there is."""
-    try:
-        from uvloop import new_event_loop
-    except ImportError:
-        return asyncio.run(work)
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        return runner.run(work)
-
-
-def _log_to_stderr() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("[callmux] %(message)s"))
-    root = logging.getLogger("callmux")
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
-    root.propagate = False

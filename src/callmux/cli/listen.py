@@ -167,8 +167,9 @@ async def listen(
         gc.freeze()
         await first_of(stopped, idle)
         log.info("Stopping")
+        listener.leaving = listener.refusing = True
         await server.stop_accepting()
-        await listener.drain(DRAIN_SECONDS)
+        await listener.drain(min(DRAIN_SECONDS, host.runtime.drain_seconds()))
         await server.stop()
         return 0
     finally:

@@ -11,10 +11,10 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from callmux.cli.process import log_to_stderr, run_loop
 from callmux.cli.signals import stop_signals
 from callmux.config.inline import inline_config, override
 from callmux.config.load import default_config, find_config, load_config
@@ -33,7 +33,7 @@ LAST_ANSWERS_SECONDS = 5.0
 
 def run(args: list[str], config_option: str | None) -> int:
     """Serves until the client leaves. Gives the exit code."""
-    _log_to_stderr()
+    log_to_stderr()
     env = dict(os.environ)
     if "--listen" in args:
         from callmux.cli.listen import listen, take_options
@@ -80,16 +80,6 @@ def choose(args: list[str], config_option: str | None, env: dict[str, str]) -> P
     return path
 
 
-def run_loop(work: Coroutine[Any, Any, int]) -> int:
-    """Runs `work` on the fastest event loop there is."""
-    try:
-        from uvloop import new_event_loop
-    except ImportError:
-        return asyncio.run(work)
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        return runner.run(work)
-
-
 async def _serve(path: Path | None, load: Callable[[], Config], env: dict[str, str]) -> int:
     config = load()
     host = Host(config, path.parent if path else Path.cwd(), env, _show, single=True)
@@ -126,15 +116,6 @@ async def _serve(path: Path | None, load: Callable[[], Config], env: dict[str, s
     finally:
         host.strict_failure.cancel()
         await host.close()
-
-
-def _log_to_stderr() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("[callmux] %(message)s"))
-    root = logging.getLogger("callmux")
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
-    root.propagate = False
 
 
 def _show(server: str, line: str) -> None:

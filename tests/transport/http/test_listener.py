@@ -10,8 +10,8 @@ from msgspec import Raw
 from callmux.config.model import Config
 from callmux.config.servers import HttpServer
 from callmux.transport.http.exchange import Refusal
-from tests.support import play
-from tests.transport.http.asgi import Call, House, post
+from tests.support import play, settle
+from tests.transport.http.asgi import POSTED, Call, House, post
 
 
 def test_the_longest_idle_session_makes_room_and_a_busy_one_does_not() -> None:
@@ -92,26 +92,62 @@ def test_an_idle_session_is_swept_and_an_active_one_stays() -> None:
     play(scene())
 
 
-def test_draining_lets_a_request_finish_but_not_for_ever() -> None:
+def test_draining_lets_requests_finish_and_then_none_begins() -> None:
     async def scene() -> None:
-        loop = asyncio.get_running_loop()
         house = House()
         id = await house.greets()
         call = house.begins(post({"id": 1, "method": "slow"}, id))
-        draining = loop.create_task(house.listener.drain(10))
+        await settle()
+        draining = asyncio.get_running_loop().create_task(house.listener.drain(10))
         await asyncio.wait({draining}, timeout=1)
-        assert not draining.done()
+        meanwhile = await house.posts({"id": 2, "method": "x"}, id)
+        assert (draining.done(), meanwhile.json["result"]) == (False, {"did": "x"})
         house.desk.go.set()
         await draining
         assert (await call).json["result"] == {"did": "slow"}
-        house.desk.go.clear()
-        house.begins(post({"id": 2, "method": "slow"}, id))
-        stuck = house.begins(post({"id": 3, "method": "slow"}, id))
-        await asyncio.wait({stuck}, timeout=1)
+        late = await house.posts({"id": 3, "method": "x"}, id)
+        assert (late.status, late.headers["Retry-After"], late.json["id"]) == (503, "1", 3)
+        assert (await house.posts({"method": "notifications/y"}, id)).status == 202
+        assert house.ledger.ended_ids == []
+
+    play(scene())
+
+
+def test_draining_does_not_wait_for_ever() -> None:
+    async def scene() -> None:
+        loop = asyncio.get_running_loop()
+        house = House()
+        stuck = house.begins(post({"id": 3, "method": "slow"}, await house.greets()))
+        await settle()
         began = loop.time()
         await house.listener.drain(10)
         assert loop.time() - began == pytest.approx(10, abs=0.1)
         assert (await stuck).complete
-        assert house.ledger.ended_ids == []
+
+    play(scene())
+
+
+def test_l8_an_answer_reaches_a_client_of_the_older_transport_before_its_stream_is_ended() -> None:
+    async def scene() -> None:
+        house = House()
+        stream = Call("GET", "/sse", {"host": "localhost"})
+        listening = house.begins(stream)
+        await stream.until_sent(b"sessionId=")
+        query = stream.body.split(b"/messages?")[1].split(b"\n")[0]
+
+        def message(id: int) -> Call:
+            body = b'{"jsonrpc":"2.0","id":%d,"method":"slow"}' % id
+            return Call("POST", "/messages", POSTED, body, query)
+
+        await house.answers(message(1))
+        await settle()
+        draining = asyncio.get_running_loop().create_task(house.listener.drain(10))
+        await settle()
+        house.listener.refusing = True
+        assert (await house.answers(message(2))).status == 503
+        house.desk.go.set()
+        await draining
+        assert b'"id":1' in (await listening).body
+        assert stream.complete
 
     play(scene())

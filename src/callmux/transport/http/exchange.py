@@ -27,6 +27,7 @@ class Exchange:
     Args:
         scope, receive, send: As ASGI gives them.
         request_id: Goes into every answer as `x-request-id`.
+        closing: The connection ends with the answer.
 
     Attributes:
         method: The HTTP method.
@@ -34,10 +35,13 @@ class Exchange:
         headers: The request's headers by lower-case name; of several of one name the last.
     """
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, request_id: str, closing: bool = False
+    ) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.request_id = request_id
+        self.closing = closing
         self.headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
         self.receive = receive
         self._query: bytes = scope.get("query_string", b"")
@@ -60,6 +64,8 @@ class Exchange:
         self.started = True
         pairs = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()]
         pairs.append((b"x-request-id", self.request_id.encode("latin-1")))
+        if self.closing:
+            pairs.append((b"connection", b"close"))
         await self._send({"type": "http.response.start", "status": status, "headers": pairs})
 
     async def write(self, body: bytes, *, more: bool) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os.path
 from typing import Protocol
 
@@ -24,6 +25,8 @@ from callmux.transport.http.exchange import Exchange, Refusal
 from callmux.transport.http.intake import BodyLimits
 from callmux.transport.http.kept import KeptStreams
 from callmux.transport.http.web_session import STREAMABLE, WebSession
+
+log = logging.getLogger(__name__)
 
 CWD_HEADER = "x-callmux-cwd"
 KIND_HEADER = "x-callmux-client"
@@ -59,6 +62,8 @@ class Listener:
     Attributes:
         table: The sessions.
         limits: The body limits in force.
+        leaving: Connections end with the answer they carry: another process takes the next ones.
+        refusing: No request begins any more; answers and notifications for those in flight are taken.
     """
 
     def __init__(
@@ -73,6 +78,8 @@ class Listener:
         self._handler = handler
         self._sessions = sessions
         self._clock = clock
+        self.leaving = False
+        self.refusing = False
         self._kept = KeptStreams(clock.monotonic)
         self.table: SessionTable[WebSession] = SessionTable(clock, key, self._end)
         self.configure(config, limits)
@@ -87,6 +94,16 @@ class Listener:
     def now(self) -> float:
         """The monotonic clock."""
         return self._clock.monotonic()
+
+    def check_open(self, rpc_code: int | None, id: int | str | None) -> None:
+        """Refuses to begin a request while we are ending.
+
+        Raises:
+            Refusal: 503.
+        """
+        if self.refusing:
+            message = "The listener is being stopped and nothing was begun: ask again once it is back"
+            raise Refusal(503, message, rpc_code, id, {"Retry-After": "1"})
 
     async def admit(self, exchange: Exchange, params: Raw | None) -> WebSession:
         """A new session for a client that greets.
@@ -154,14 +171,18 @@ class Listener:
             await self.sweep()
 
     async def drain(self, seconds: float) -> None:
-        """Lets every request in flight finish, at most `seconds`; then ends every stream. The sessions
-        are not over: another process can take them up."""
+        """Lets every request in flight finish, at most `seconds`; then ends every stream. The sessions are
+        not over: another process can take them up."""
         for seat in self.table:
-            seat.own.finish()
+            if seat.kind == STREAMABLE:
+                seat.own.finish()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                for seat in self.table:
-                    await seat.session.quiet.wait()
+                while busy := [seat for seat in self.table if not seat.session.quiet.is_set()]:
+                    await busy[0].session.quiet.wait()
+        self.refusing = True
+        if left := sum(not seat.session.quiet.is_set() for seat in self.table):
+            log.warning("%d sessions have requests in flight that are given up after %g s", left, seconds)
         for seat in self.table:
             seat.end()
 

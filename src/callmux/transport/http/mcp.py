@@ -63,6 +63,8 @@ async def _post(exchange: Exchange, listener: Listener) -> None:
     if isinstance(message, Malformed) and message.code == jsonrpc.PARSE_ERROR:
         raise Refusal(400, f"Parse error: {message.message}", jsonrpc.PARSE_ERROR)
     id = message.id if isinstance(message, Request) else None
+    if requests_in(message):
+        listener.check_open(-32000, id)
     if isinstance(message, Request) and message.method == "initialize" and SESSION not in exchange.headers:
         seat = await listener.admit(exchange, message.params)
     else:
@@ -79,7 +81,7 @@ async def _post(exchange: Exchange, listener: Listener) -> None:
 
 
 async def _answer(exchange: Exchange, seat: WebSession, message: Message) -> None:
-    requests = _requests(message)
+    requests = requests_in(message)
     if not requests:
         if isinstance(message, Malformed):
             raise Refusal(400, message.message, jsonrpc.PARSE_ERROR, message.id)
@@ -111,7 +113,8 @@ async def _answer(exchange: Exchange, seat: WebSession, message: Message) -> Non
     await _stream(exchange, seat, stream, 0, primed=(seat.session.version or "") >= PRIMED_SINCE)
 
 
-def _requests(message: Message) -> list[Request]:
+def requests_in(message: Message) -> list[Request]:
+    """The requests among the messages of a body."""
     parts = message.messages if isinstance(message, Batch) else [message]
     return [part for part in parts if isinstance(part, Request)]
 

@@ -10,7 +10,7 @@ import contextlib
 import uuid
 
 from callmux.protocol import jsonrpc
-from callmux.protocol.jsonrpc import Malformed
+from callmux.protocol.jsonrpc import Batch, Malformed, Request
 from callmux.protocol.sse import event
 from callmux.tasks import at_once
 from callmux.transport.http.exchange import EVENT_STREAM, Exchange, Refusal
@@ -71,6 +71,8 @@ async def serve_message(exchange: Exchange, listener: Listener) -> None:
     message = jsonrpc.parse(body)
     if isinstance(message, Malformed):
         raise Refusal(400, f"Invalid JSON body: {message.message}")
+    if isinstance(message, Request | Batch):
+        listener.check_open(None, None)
     listener.note(seat, exchange)
     await exchange.answer(202, b"Accepted", kind="text/plain")
     seat.session.receive(message)
