@@ -40,6 +40,7 @@ MAY_LOAD = {
         *(
             "__init__",
             "client_peer",
+            "encoding",
             "jsonrpc",
             "lines",
             "params",
