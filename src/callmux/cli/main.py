@@ -15,6 +15,7 @@ from callmux.errors import CallmuxError, UsageError
 
 COMMANDS = {
     "bridge": "bridge",
+    "client": "client",
     "config": "config",
     "demo": "demo",
     "doctor": "doctor",
@@ -32,7 +33,6 @@ LATER = (
     "pipeline",
     "tools",
     "setup",
-    "client",
     "daemon",
     "instructions",
 )

@@ -13,7 +13,7 @@ from callmux.cli.grammar.terms import Command
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Run": ("bridge", "demo"),
-    "Configure": ("init", "server", "config"),
+    "Configure": ("init", "server", "client", "config"),
     "Look after": ("doctor",),
     "Help": ("help",),
 }

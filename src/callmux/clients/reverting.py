@@ -1,0 +1,63 @@
+"""Takes single keys of a file back to what they were, where others have changed the rest since. Pure.
+
+Called by `callmux.clients.changes`. JSON with comments and TOML; the rest of the text stays as it is.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from typing import Any
+
+from callmux.config.json_text import JsonTextError, delete_value, parse_json, set_value
+
+
+def revert(before: str, now: str, paths: Sequence[Sequence[str]]) -> str | None:
+    """`now` with what `before` has at each path; None where one of them cannot be understood.
+
+    A key that `before` does not have goes; a section that this leaves empty and `before` lacks goes, too.
+    """
+    try:
+        old = parse_json(before) if before.strip() else {}
+        return _revert_json(old, now, paths)
+    except JsonTextError:
+        return _revert_toml(before, now, paths)
+
+
+def _revert_json(old: Any, text: str, paths: Sequence[Sequence[str]]) -> str:
+    for path in paths:
+        found, value = _at(old, path)
+        text = set_value(text, path, value) if found else delete_value(text, path)
+        if len(path) > 1 and not _at(old, path[:-1])[0] and _at(parse_json(text), path[:-1])[1] == {}:
+            text = delete_value(text, path[:-1])
+    return text
+
+
+def _revert_toml(before: str, now: str, paths: Sequence[Sequence[str]]) -> str | None:
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        old, document = tomllib.loads(before), tomlkit.parse(now)
+        for path in paths:
+            table: Any = document
+            for key in path[:-1]:
+                if key not in table:
+                    table[key] = tomlkit.table(is_super_table=True)
+                table = table[key]
+            found, value = _at(old, path)
+            if found:
+                table[path[-1]] = value
+            elif path[-1] in table:
+                del table[path[-1]]
+        return tomlkit.dumps(document)
+    except (tomllib.TOMLDecodeError, TOMLKitError, TypeError):
+        return None
+
+
+def _at(document: Any, path: Sequence[str]) -> tuple[bool, Any]:
+    for key in path:
+        if not isinstance(document, dict) or key not in document:
+            return False, None
+        document = document[key]
+    return True, document

@@ -1,0 +1,46 @@
+"""callmux's own entry, as flags ask for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from callmux.cli.grammar.client import COMMANDS
+from callmux.cli.own_entry import listener_url, own_entry, read_wishes, this_machine, this_program
+from callmux.cli.parsing import read
+from callmux.clients.entry import Entry
+from callmux.clients.program import Program
+from callmux.errors import UsageError
+
+PROGRAM = Program("/v/bin/python", None, {}.get, lambda path: path)
+
+
+def entry(*flags: str, config: str | None = None) -> Entry:
+    return own_entry("claude", read_wishes(read(COMMANDS[0], ["print", "claude", *flags]), config), PROGRAM)
+
+
+def test_flags_choose_between_program_bridge_and_address() -> None:
+    start = ("-m", "callmux")
+    assert entry() == Entry(command="/v/bin/python", args=start)
+    assert entry(config="/x.json").args == (*start, "--config", "/x.json")
+    assert entry("--url", "http://h:1/mcp", "--bridge").args == (*start, "bridge", "--url", "http://h:1/mcp")
+    assert entry("--url", "http://h:1", "--token-env", "T") == Entry(
+        url="http://h:1/mcp", transport="streamable-http", token_env="T"
+    )
+    assert entry("--url", "http://h:1/sse").transport == "sse"
+
+
+@pytest.mark.parametrize(
+    "url", ["", "nota", "ftp://h/mcp", "http://", "http://h:0/mcp", "http://h/a b", "http://[x"]
+)
+def test_what_is_no_listener_is_refused(url: str) -> None:
+    with pytest.raises(UsageError, match="must be a valid URL"):
+        listener_url(url)
+
+
+def test_the_running_callmux_knows_its_place() -> None:
+    program = this_program()
+    assert Path(program.python).is_file()
+    assert program.real(program.python) == str(Path(program.python).resolve())
+    assert this_machine().home == Path.home()

@@ -1,0 +1,163 @@
+"""Our entry in Codex's file: nothing else moves."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+
+from callmux.clients import codex
+from callmux.clients.entry import ClientFileError, Entry
+
+ENTRY = Entry(command="callmux", args=("--config", "/x y"))
+OTHER = '# mine\nmodel = "x"   # why\n\n[tui]\ntheme = "dark"\n'
+
+
+def test_the_block_is_marked_and_the_rest_stays() -> None:
+    text = codex.with_entry(OTHER, "callmux", ENTRY)
+    assert text == (
+        OTHER + '\n# BEGIN CALLMUX MANAGED callmux\n[mcp_servers.callmux]\ncommand = "callmux"\n'
+        'args = ["--config","/x y"]\n# END CALLMUX MANAGED callmux\n'
+    )
+    assert codex.is_managed(text, "callmux")
+    assert codex.fits(codex.read_servers(text)["callmux"], ENTRY)
+    assert codex.with_entry(text, "callmux", ENTRY) == text
+    assert codex.without_entry(text, "callmux") == OTHER
+
+
+def test_several_entries_live_side_by_side() -> None:
+    both = codex.with_entry(codex.with_entry("", "callmux", ENTRY), "mux", Entry(url="http://h/mcp"))
+    assert set(codex.read_servers(both)) == {"callmux", "mux"}
+    assert set(codex.read_servers(codex.without_entry(both, "callmux"))) == {"mux"}
+
+
+def test_what_the_user_put_into_our_block_stays() -> None:
+    """Codex itself writes approvals of tools below an entry."""
+    text = codex.with_entry(OTHER, "callmux", ENTRY).replace(
+        "# END", 'startup_timeout_sec = 60 # slow\n\n[mcp_servers.callmux.env]\nA = "b"\n# END'
+    )
+    new = codex.with_entry(text, "callmux", Entry(url="http://h/mcp", token_env="T"))
+    assert codex.read_servers(new)["callmux"] == {
+        "url": "http://h/mcp",
+        "bearer_token_env_var": "T",
+        "startup_timeout_sec": 60,
+        "env": {"A": "b"},
+    }
+    assert "# slow" in new
+
+
+def test_a_foreign_table_between_our_markers_survives() -> None:
+    """Codex adds servers behind the last one, which may be inside of our markers."""
+    text = codex.with_entry(OTHER, "callmux", ENTRY).replace(
+        "# END", '\n[mcp_servers.theirs]\ncommand = "t"\n# END'
+    )
+    new = codex.with_entry(text, "callmux", Entry(command="callmux"))
+    assert codex.read_servers(new) == {
+        "callmux": {"command": "callmux", "args": []},
+        "theirs": {"command": "t"},
+    }
+    assert codex.read_servers(codex.without_entry(text, "callmux")) == {"theirs": {"command": "t"}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[mcp_servers.callmux]\ncommand = "mine"\n',
+        '[mcp_servers."callmux"]\ncommand = "mine"\n',
+        '[ mcp_servers . callmux ]\ncommand = "mine"\n',
+        'mcp_servers = { callmux = { command = "mine" } }\n',
+        'mcp_servers.callmux.command = "mine"\n',
+        '[mcp_servers]\ncallmux = { command = "mine" }\n',
+    ],
+)
+def test_c8_an_unmanaged_entry_is_found_however_it_is_written(text: str) -> None:
+    """The original reads lines, misses these and writes a second table, after which the file is broken."""
+    with pytest.raises(ClientFileError, match="unmanaged"):
+        codex.with_entry(text, "callmux", ENTRY)
+    with pytest.raises(ClientFileError, match="refusing to remove"):
+        codex.without_entry(text, "callmux")
+
+
+def test_c8_a_block_with_windows_line_ends_is_ours() -> None:
+    """In the original it can be neither changed nor removed."""
+    text = codex.with_entry(OTHER, "callmux", ENTRY).replace("\n", "\r\n")
+    assert codex.is_managed(text, "callmux")
+    new = codex.with_entry(text, "callmux", Entry(command="callmux"))
+    assert new.count("\n") == new.count("\r\n")
+    assert codex.without_entry(text, "callmux") == OTHER.replace("\n", "\r\n")
+    assert codex.with_entry("a = 1\r\n", "callmux", ENTRY).count("\r\n") == 7
+
+
+@pytest.mark.parametrize("text", ["a = ", "[mcp_servers", "mcp_servers = 5"])
+def test_a_file_that_cannot_be_understood_is_left_alone(text: str) -> None:
+    with pytest.raises(ClientFileError):
+        codex.with_entry(text, "callmux", ENTRY)
+
+
+def test_a_file_into_which_a_table_cannot_go_is_left_alone() -> None:
+    """An inline table cannot be added to from outside."""
+    with pytest.raises(ClientFileError, match=r"invalid TOML|by hand"):
+        codex.with_entry('mcp_servers = { other = { command = "o" } }\n', "callmux", ENTRY)
+
+
+def test_a_block_without_its_end_is_not_ours() -> None:
+    text = '# BEGIN CALLMUX MANAGED callmux\n[mcp_servers.callmux]\ncommand = "callmux"\n'
+    with pytest.raises(ClientFileError, match="unmanaged"):
+        codex.with_entry(text, "callmux", ENTRY)
+
+
+def test_an_empty_block_is_filled_and_removed() -> None:
+    text = "# BEGIN CALLMUX MANAGED callmux\n# END CALLMUX MANAGED callmux\n"
+    assert codex.read_servers(codex.with_entry(text, "callmux", ENTRY)) == {
+        "callmux": {"command": "callmux", "args": ["--config", "/x y"]}
+    }
+    assert codex.without_entry(text, "callmux") == ""
+    assert codex.without_entry(OTHER, "callmux") == OTHER
+
+
+def test_servers_are_taken_out_with_their_sub_tables_and_comments_of_others_stay() -> None:
+    text = (
+        '# head\n[mcp_servers.a]\ncommand = "a"\n[mcp_servers.a.env]\nK = "v"\n\n# about b\n[mcp_servers.b]\n'
+        'command = "b"\n\n[tui]\nx = 1\n'
+    )
+    new = codex.without_servers(text, ["a", "missing"])
+    assert tomllib.loads(new) == {"mcp_servers": {"b": {"command": "b"}}, "tui": {"x": 1}}
+    assert tomllib.loads(codex.without_servers(new, ["b"])) == {"tui": {"x": 1}}
+
+
+def test_a_command_is_replaced_in_place() -> None:
+    text = '[mcp_servers.mux] # mine\ncommand = "npx"\nargs = ["-y", "callmux"]\nstartup_timeout_sec = 9\n'
+    assert codex.with_command(text, "mux", "callmux", []) == (
+        '[mcp_servers.mux] # mine\ncommand = "callmux"\nargs = []\nstartup_timeout_sec = 9\n'
+    )
+
+
+def test_entries_are_read_with_everything_codex_knows() -> None:
+    entry = codex.read_entry(
+        {
+            "command": "c",
+            "args": ["a"],
+            "env": {"A": "b"},
+            "env_vars": ["HERE"],
+            "cwd": "/w",
+            "tool_timeout_sec": 1.5,
+            "enabled_tools": ["t"],
+            "enabled": False,
+        }
+    )
+    assert entry == Entry(
+        command="c",
+        args=("a",),
+        env={"A": "b", "HERE": "${HERE}"},
+        cwd="/w",
+        timeout_ms=1500,
+        tools=("t",),
+        disabled=True,
+    )
+    remote = codex.read_entry(
+        {"url": "u", "bearer_token_env_var": "T", "http_headers": {"X": "1"}, "env_http_headers": {"Y": "V"}}
+    )
+    assert remote == Entry(url="u", token_env="T", headers={"X": "1"}, env_headers={"Y": "V"})
+    for raw in (None, {}, {"command": 1}, {"command": "c", "args": [1]}):
+        with pytest.raises(ClientFileError):
+            codex.read_entry(raw)

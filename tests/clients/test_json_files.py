@@ -1,0 +1,114 @@
+"""Our entry in a JSON file: nothing else moves."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callmux.clients.dialects import DIALECTS
+from callmux.clients.entry import ClientFileError, Entry
+from callmux.clients.json_files import (
+    entry_of,
+    fits,
+    read_servers,
+    snippet,
+    with_entry,
+    without_entry,
+    without_servers,
+)
+
+CLAUDE, VSCODE = DIALECTS["claude"], DIALECTS["vscode"]
+ENTRY = Entry(command="callmux")
+
+
+def test_comments_order_and_odd_formatting_stay() -> None:
+    text = '{ // mine\n\t"z": 1,   "a": [1,2],\n\t"servers": {\n\t\t"o": {"command":"x"}, // why\n\t},\n}\n'
+    new = with_entry(VSCODE, text, "callmux", ENTRY)
+    assert '{ // mine\n\t"z": 1,   "a": [1,2],\n\t"servers": {\n\t\t"o": {"command":"x"}, // why\n' in new
+    assert read_servers(VSCODE, new)["callmux"] == {"type": "stdio", "command": "callmux", "args": []}
+    assert without_entry(VSCODE, new, "callmux") == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\n", "{}", "\ufeff{}", '{"a": 1}', '{"mcpServers": {}}\n', '{\r\n "a": 1\r\n}']
+)
+def test_an_entry_finds_room_in_any_file(text: str) -> None:
+    new = with_entry(CLAUDE, text, "callmux", ENTRY)
+    assert read_servers(CLAUDE, new) == {"callmux": {"command": "callmux", "args": []}}
+    assert read_servers(CLAUDE, without_entry(CLAUDE, new, "callmux")) == {}
+    assert "\r\n" not in text or new.count("\n") == new.count("\r\n")
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=5), st.integers() | st.text(max_size=5) | st.lists(st.booleans()), max_size=4
+    ),
+    st.sampled_from([None, 2, 4, "\t"]),
+)
+def test_in_and_out_again_gives_the_same_bytes(others: dict[str, object], indent: int | str | None) -> None:
+    """With another server there, so that the section is not ours."""
+    document = {**others, "mcpServers": {"other": {"command": "o"}}, "tail": None}
+    text = json.dumps(document, indent=indent) + "\n"
+    new = with_entry(CLAUDE, text, "callmux", ENTRY)
+    assert json.loads(new)["mcpServers"].pop("callmux") == {"command": "callmux", "args": []}
+    assert without_entry(CLAUDE, new, "callmux") == text
+
+
+def test_what_the_user_added_to_our_entry_stays() -> None:
+    text = '{"mcpServers": {"callmux": {"args": ["--config", "x"], "timeout": 9, "command": "callmux"}}}'
+    new = with_entry(CLAUDE, text, "callmux", Entry(command="callmux", args=("bridge",)))
+    assert new == '{"mcpServers": {"callmux": {"args": ["bridge"], "timeout": 9, "command": "callmux"}}}'
+
+
+def test_an_address_takes_the_place_of_a_program_and_keeps_headers_of_an_address() -> None:
+    url = Entry(url="http://h/mcp", transport="streamable-http", token_env="T")
+    program = '{"mcpServers": {"callmux": {"command": "callmux", "args": [], "env": {"A": "b"}}}}'
+    new = with_entry(CLAUDE, program, "callmux", url)
+    assert read_servers(CLAUDE, new)["callmux"] == {
+        "env": {"A": "b"},
+        "type": "http",
+        "url": "http://h/mcp",
+        "headers": {"Authorization": "Bearer ${T}"},
+    }
+    own = '{"mcpServers": {"callmux": {"url": "http://old/mcp", "headers": {"X": "1"}}}}'
+    headers = read_servers(CLAUDE, with_entry(CLAUDE, own, "callmux", url))["callmux"]["headers"]
+    assert headers == {"X": "1", "Authorization": "Bearer ${T}"}
+
+
+def test_c8_key_order_type_and_extra_keys_are_no_drift() -> None:
+    """The original compares serialised text, and reports a difference."""
+    for raw in (
+        {"args": [], "command": "callmux"},
+        {"type": "stdio", "command": "callmux"},
+        {"command": "callmux", "args": [], "env": {}, "timeout": 5},
+    ):
+        assert fits(CLAUDE, raw, ENTRY)
+    for other in ({"command": "callmux", "args": ["x"]}, {"command": "c"}, {"url": "callmux"}, "callmux"):
+        assert not fits(CLAUDE, other, ENTRY)
+    url = Entry(url="u", transport="streamable-http", token_env="T")
+    assert not fits(CLAUDE, {"type": "http", "url": "u"}, url)
+    assert fits(CLAUDE, {"type": "http", "url": "u", "headers": {"Authorization": "Bearer ${T}"}}, url)
+
+
+def test_an_emptied_section_goes_with_our_entry_but_not_with_moved_servers() -> None:
+    text = with_entry(CLAUDE, '{"keep": 1}', "callmux", ENTRY)
+    assert json.loads(without_entry(CLAUDE, text, "callmux")) == {"keep": 1}
+    assert json.loads(without_servers(text, ("mcpServers",), ("callmux",))) == {"keep": 1, "mcpServers": {}}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"mcpServers": []}', '{"mcpServers": "x"}', "nope"])
+def test_a_file_that_cannot_be_understood_is_left_alone(text: str) -> None:
+    with pytest.raises(ClientFileError):
+        with_entry(CLAUDE, text, "callmux", ENTRY)
+    with pytest.raises(ClientFileError):
+        without_entry(CLAUDE, text, "callmux")
+
+
+def test_a_snippet_is_a_whole_document() -> None:
+    assert snippet(VSCODE, "mux", ENTRY) == {
+        "servers": {"mux": {"type": "stdio", "command": "callmux", "args": []}}
+    }
+    assert entry_of({}) is None

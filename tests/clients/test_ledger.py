@@ -1,0 +1,30 @@
+"""Which entries are remembered as ours."""
+
+from __future__ import annotations
+
+import pytest
+
+from callmux.clients.ledger import knows, noted
+
+RAW = {"type": "http", "url": "https://mux.example/mcp"}
+
+
+def test_an_entry_is_ours_while_it_is_as_we_left_it() -> None:
+    ledger = noted("", "/f", "callmux", RAW)
+    assert knows(ledger, "/f", "callmux", dict(reversed(RAW.items())))
+    assert not knows(ledger, "/f", "callmux", {**RAW, "url": "https://other/mcp"})
+    assert not knows(ledger, "/g", "callmux", RAW)
+    assert "mux.example" not in ledger
+
+
+def test_what_is_taken_out_is_forgotten() -> None:
+    ledger = noted(noted("", "/f", "a", RAW), "/f", "b", RAW)
+    ledger = noted(ledger, "/f", "a", None)
+    assert not knows(ledger, "/f", "a", RAW)
+    assert knows(ledger, "/f", "b", RAW)
+
+
+@pytest.mark.parametrize("broken", ["", "{", "[]", '{"files": 5}', '{"files": {"/f": 5}}'])
+def test_a_ledger_that_cannot_be_read_knows_nothing(broken: str) -> None:
+    assert not knows(broken, "/f", "callmux", RAW)
+    assert knows(noted(broken, "/f", "callmux", RAW), "/f", "callmux", RAW)
