@@ -110,12 +110,10 @@ def test_a_broken_file_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ([], "Usage: callmux server <list"),
+        ([], "(?i)which of"),
         (["frob"], 'Unknown server command "frob"'),
         (["lst"], 'did you mean "list"'),
-        (["list", "--bogus"], 'Unknown option "--bogus"'),
-        (["add", "x", "--", "y"], "not available yet in this version"),
-        (["test", "--all"], "not available yet in this version"),
+        (["list", "--bogus"], 'Unknown server list option "--bogus"'),
     ],
 )
 def test_usage(args: list[str], message: str) -> None:

@@ -1,12 +1,14 @@
-"""Writes configuration files so that no reader ever sees half of one, and nobody else reads them.
+"""Writes configuration files so that no reader ever sees half of one, and nobody else reads a new one.
 
-Called by `callmux.cli.init` and, later, by the commands that edit servers.
+Called by `callmux.cli.init` and by the commands that edit servers.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from callmux.cli.console import pretty_json
@@ -33,14 +35,82 @@ def save_json(path: Path, document: object, *, backup: bool = True) -> None:
     data = pretty_json(document).encode() + b"\n"
     try:
         if backup and path.exists():
-            old = path.read_bytes()
-            _replace(path.with_name(f"{path.name}.bak"), old)
+            _replace(path.with_name(f"{path.name}.bak"), path.read_bytes())
         _replace(Path(os.path.realpath(path)), data)
     except OSError as error:
-        raise SaveFailed(f'cannot write "{path}": {error.strerror or error}') from None
+        raise _failed(path, error) from None
 
 
-def _replace(target: Path, data: bytes) -> None:
+def edit_text(path: Path, edit: Callable[[str], str]) -> bool:
+    """Reads a file, lets `edit` change its text, and writes it in one step.
+
+    The old content goes to `<path>.bak`. Symbolic links are followed; mode and owner stay. Other callmux
+    processes wait for their turn, and a change that any other program makes in between is noticed.
+
+    Args:
+        path: The file; one that does not exist counts as empty, and is made for its owner only.
+        edit: Gets the text and gives the new one; what it raises passes, and nothing is written.
+
+    Returns:
+        Whether anything changed.
+
+    Raises:
+        SaveFailed: It could not be read or written, or it was changed meanwhile.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        target.parent.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+        with _turn(target.parent):
+            before = _bytes_of(target)
+            # newline="" would do this for a file: line breaks stay as they are.
+            after = edit((before or b"").decode()).encode()
+            if after == before:
+                return False
+            if before is not None:
+                _replace(path.with_name(f"{path.name}.bak"), before)
+            _replace(target, after, expected=before)
+    except UnicodeDecodeError:
+        raise SaveFailed(f'cannot edit "{path}": it is not UTF-8 text') from None
+    except OSError as error:
+        raise _failed(path, error) from None
+    return True
+
+
+def _failed(path: Path, error: OSError) -> SaveFailed:
+    return SaveFailed(f'cannot write "{path}": {error.strerror or error}')
+
+
+def _bytes_of(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+@contextmanager
+def _turn(directory: Path) -> Iterator[None]:
+    """One callmux process at a time edits in a directory."""
+    try:
+        import fcntl
+    except ImportError:
+        # On Windows the comparison before the file is replaced has to do.
+        yield
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        # Some network file systems have no locks.
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+_ANY = object()
+
+
+def _replace(target: Path, data: bytes, expected: object = _ANY) -> None:
+    """Puts `data` in the place of `target`, which has to hold `expected` right before."""
     target.parent.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
@@ -48,9 +118,30 @@ def _replace(target: Path, data: bytes) -> None:
     try:
         with open(descriptor, "wb") as file:
             file.write(data)
+            if expected is not _ANY and expected is not None:
+                _keep_ownership(descriptor, target)
             file.flush()
             os.fsync(descriptor)
+        if expected is not _ANY and _bytes_of(target) != expected:
+            raise SaveFailed(
+                f'"{target}" was changed by another program in this moment: nothing was written, try again'
+            )
         os.replace(temporary, target)
     finally:
         # Gone already, unless something went wrong.
         temporary.unlink(missing_ok=True)
+
+
+def _keep_ownership(descriptor: int, target: Path) -> None:
+    """Mode and owner of `target`, for a file that will take its place; the mode first, as far as allowed."""
+    if os.name != "posix":
+        return
+    old, new = target.stat(), os.fstat(descriptor)
+    if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
+        # Only root may give files away; with another group, its members must not read what they could not.
+        try:
+            os.fchown(descriptor, old.st_uid, old.st_gid)
+        except PermissionError:
+            os.fchmod(descriptor, old.st_mode & 0o707)
+            return
+    os.fchmod(descriptor, old.st_mode & 0o777)

@@ -1,54 +1,53 @@
-"""`callmux server list`: the configured servers, without their secrets.
+"""`callmux server`: hands over to its sub-commands, and lists the configured servers without their secrets.
 
-Called by `callmux.cli.main`. Shows what is written: nothing is started, no reference followed, no variable
-filled in.
+Called by `callmux.cli.main`. The list shows what is written: nothing is started, no reference followed, no
+variable filled in.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from callmux.cli.console import labelled, nearest, print_json, read_switches
+from callmux.cli.console import labelled, print_json
+from callmux.cli.grammar.server import COMMANDS
+from callmux.cli.parsing import Given, read
 from callmux.config.load import find_config, load_config
 from callmux.config.model import Config
 from callmux.config.redact import mask_command, mask_url
 from callmux.config.servers import HttpServer, StdioServer
-from callmux.errors import ConfigMissing, UsageError
+from callmux.errors import ConfigMissing
 
 
 def run(args: list[str], config_option: str | None) -> int:
     """Gives the exit code."""
-    if not args:
-        raise UsageError(f"Usage: callmux server <{'|'.join(ACTIONS)}> ...")
-    if args[0] not in ACTIONS:
-        known = ", ".join(ACTIONS)
-        raise UsageError(
-            f'Unknown server command "{args[0]}"{nearest(args[0], list(ACTIONS))}. There are: {known}'
-        )
-    action = ACTIONS[args[0]]
-    if action is None:
-        raise UsageError(
-            f'"callmux server {args[0]}" is not available yet in this version:'
-            ' edit the configuration file, then run "callmux doctor"'
-        )
-    return action(args[1:], config_option)
+    given = read(COMMANDS[0], args)
+    match given.command.word:
+        case "list":
+            return _list(given, config_option)
+        case "test":
+            from callmux.cli import server_test
+
+            return server_test.run(given, config_option)
+        case word:
+            from callmux.cli import server_edit
+
+            edits = {"add": server_edit.add, "set": server_edit.change, "remove": server_edit.remove}
+            return edits[word](given, config_option)
 
 
-def _list(args: list[str], config_option: str | None) -> int:
-    as_json = "--json" in read_switches(args, ["--json"], "callmux server list [--json] [--config PATH]")
+def _list(given: Given, config_option: str | None) -> int:
     config = Config()
     path = find_config(config_option, os.environ, Path.home())
     if path is not None:
         # A configuration yet to be written has no servers.
         with suppress(ConfigMissing):
             config = load_config(path, os.environ, resolve=False).config
-    if as_json:
+    if given.on("--json"):
         print_json({"servers": [entry(name, server) for name, server in config.servers.items()]})
     elif not config.servers:
         print("No downstream servers configured.")
@@ -116,14 +115,3 @@ def _lines(server: StdioServer | HttpServer) -> list[str]:
             "disabled": "true" if server.disabled else None,
         }
     )
-
-
-ACTIONS: dict[str, Callable[[list[str], str | None], int] | None] = {
-    "list": _list,
-    "add": None,
-    "set": None,
-    "edit": None,
-    "test": None,
-    "remove": None,
-}
-"""Every sub-command; None for those that come with a later version."""

@@ -1,6 +1,7 @@
 """Finds what is wrong with a configuration and its servers.
 
-Called by `callmux.cli.doctor` with a function that asks a server (`callmux.upstream.probe`).
+Called by `callmux.cli.doctor`, and by `callmux.doctor.trial` for single servers, with a function that asks a
+server (`callmux.upstream.probe`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from msgspec import UNSET
@@ -124,25 +125,58 @@ async def _examine_server(
     env: Mapping[str, str],
     loaded: LoadedConfig,
 ) -> ServerReport:
-    if isinstance(written, StdioServer):
-        shown = " ".join(mask_command([written.command, *written.args]))
-    else:
-        shown = mask_url(written.url)
-    executable = find_command(server, env) if isinstance(server, StdioServer) else None
     if server.disabled:
-        return ServerReport(name=name, command=shown, status="disabled", executable_path=executable or UNSET)
+        executable = find_command(server, env) if isinstance(server, StdioServer) else None
+        return ServerReport(
+            name=name, command=shown(written), status="disabled", executable_path=executable or UNSET
+        )
+    look = await look_at(name, server, probe, env, loaded)
+    return ServerReport(
+        name=name,
+        command=shown(written),
+        status="error" if look.issues else "ok",
+        executable_path=look.executable or UNSET,
+        tool_count=len(look.tools),
+        issues=look.issues,
+    )
+
+
+class Look(NamedTuple):
+    """What one server showed.
+
+    Attributes:
+        executable: Where its command was found.
+        tools: The tools that clients see, after the whitelist.
+        issues: What is wrong.
+    """
+
+    executable: str | None
+    tools: list[str]
+    issues: list[str]
+
+
+async def look_at(
+    name: str,
+    server: StdioServer | HttpServer,
+    probe: Probe,
+    env: Mapping[str, str],
+    loaded: LoadedConfig,
+) -> Look:
+    """Asks one server, unless it is plain beforehand that it cannot start."""
+    executable = find_command(server, env) if isinstance(server, StdioServer) else None
     issues = _before_asking(server, executable)
     tools: list[str] = []
     if not issues:
         tools, issues = await _ask(name, server, probe, loaded)
-    return ServerReport(
-        name=name,
-        command=shown,
-        status="error" if issues else "ok",
-        executable_path=executable or UNSET,
-        tool_count=len(tools if server.tools is None else set(tools) & set(server.tools)),
-        issues=issues,
-    )
+    seen = tools if server.tools is None else [tool for tool in tools if tool in server.tools]
+    return Look(executable, seen, issues)
+
+
+def shown(written: StdioServer | HttpServer) -> str:
+    """The command line or URL of an entry, as the file has it, secrets hidden."""
+    if isinstance(written, StdioServer):
+        return " ".join(mask_command([written.command, *written.args]))
+    return mask_url(written.url)
 
 
 def _before_asking(server: StdioServer | HttpServer, executable: str | None) -> list[str]:

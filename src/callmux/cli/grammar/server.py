@@ -3,19 +3,128 @@
 from __future__ import annotations
 
 from callmux.cli.grammar.shared import JSON
-from callmux.cli.grammar.terms import Command, Example
+from callmux.cli.grammar.terms import Argument, Command, Example, Option
+
+_NAME = Argument("NAME", "the server's key in the configuration")
+
+_ENTRY = (
+    Option("--tools", "expose only these tools; an empty list exposes none", "A,B"),
+    Option("--env", "a variable for the process", "KEY=VALUE", repeat=True),
+    Option(
+        "--env-ref",
+        "a variable whose value is looked up at each start: env:NAME or file:PATH",
+        "KEY=REFERENCE",
+        repeat=True,
+    ),
+    Option("--cwd", "the working directory of the process", "DIR"),
+    Option(
+        "--cwd-mode",
+        "one process for each client directory, or one for all",
+        "MODE",
+        choices=("session", "global"),
+    ),
+    Option("--cache-allow", "tools whose results may be cached", "A,B"),
+    Option("--cache-deny", "tools whose results may not", "A,B"),
+    Option("--call-timeout", "time for one call", "MS", minimum=1),
+    Option("--request-body-max-bytes", "largest HTTP request that may target it; 0 for any", "N", minimum=0),
+    Option("--concurrency", "calls at a time", "N", minimum=1),
+    Option("--prefix", "what stands before __ in its tools' names; empty for nothing", "TEXT"),
+    Option("--url", "the endpoint of a server that runs elsewhere", "URL"),
+    Option(
+        "--transport", "how it is reached, where that is known", "KIND", choices=("streamable-http", "sse")
+    ),
+    Option("--header", "a header for the endpoint", "NAME:VALUE", repeat=True),
+    Option("--forward-header", "a header of the client's request to pass on", "NAME", repeat=True),
+)
+
+_ADD = Command(
+    "server add",
+    "add a server to the configuration",
+    arguments=(_NAME,),
+    options=(
+        *_ENTRY,
+        Option("--disabled", "do not connect to it yet"),
+        Option("--no-probe", "do not start it to choose its tools, on a terminal"),
+        JSON,
+    ),
+    rest="COMMAND [ARG...]",
+    examples=(
+        Example("callmux server add memory -- npx -y @modelcontextprotocol/server-memory", "a local server"),
+        Example(
+            "callmux server add gh --env-ref TOKEN=env:GH_TOKEN --tools get_issue -- gh-mcp stdio",
+            "a variable that is looked up, and one tool only",
+        ),
+        Example("callmux server add docs --url https://docs.example/mcp", "a remote server"),
+    ),
+    notes=(
+        "On a terminal, and without --tools, --json and --no-probe, the server is started and you choose"
+        " the tools that agents get. A server of that name is replaced; the old file is kept as .bak.",
+    ),
+)
+
+_SET = Command(
+    "server set",
+    "change a server of the configuration",
+    arguments=(_NAME,),
+    options=(
+        *_ENTRY,
+        Option("--add-tool", "one more tool in the whitelist", "TOOL", repeat=True),
+        Option("--remove-tool", "one tool less", "TOOL", repeat=True),
+        Option("--clear-tools", "no whitelist: expose all tools"),
+        Option("--remove-env", "take out a variable or reference", "KEY", repeat=True),
+        Option("--clear-env", "take out all variables and references first"),
+        Option("--clear-cwd", "no working directory of its own"),
+        Option("--clear-cache-policy", "take out both lists first"),
+        Option("--clear-call-timeout", "the global time again"),
+        Option("--clear-request-body-max-bytes", "the global limit again"),
+        Option("--remove-header", "take out a header", "NAME", repeat=True),
+        Option("--disable", "do not connect to it any more"),
+        Option("--enable", "connect to it again"),
+        JSON,
+    ),
+    rest="COMMAND [ARG...]",
+    examples=(
+        Example("callmux server set gh --add-tool list_issues", "one more tool"),
+        Example("callmux server set gh -- gh-mcp stdio --verbose", "another command, the rest stays"),
+        Example("callmux server set gh --disable", "switch it off"),
+    ),
+    notes=(
+        "Only what is named changes: other keys, comments and the layout of the file stay. A running"
+        " listener takes the change over by itself.",
+    ),
+    aliases=("edit",),
+)
+
+_REMOVE = Command(
+    "server remove",
+    "take a server out of the configuration",
+    arguments=(_NAME,),
+    options=(JSON,),
+    examples=(Example("callmux server remove gh", "the old file is kept as .bak"),),
+)
+
+_TEST = Command(
+    "server test",
+    "start a server, list its tools, stop it",
+    arguments=(Argument("NAME", "the server's key in the configuration", required=False),),
+    options=(
+        Option("--all", "test every server that is not disabled"),
+        Option("--tool", "a tool that has to be exposed", "TOOL"),
+        JSON,
+    ),
+    examples=(
+        Example("callmux server test gh --tool get_issue", "exit code 1 where it does not work"),
+        Example("callmux server test --all --json", "every server, for a script"),
+    ),
+)
+
+_LIST = Command(
+    "server list",
+    "show the configured servers, without their secrets",
+    options=(JSON,),
+    examples=(Example("callmux server list", "every server, as it is configured"),),
+)
 
 COMMANDS = (
-    Command(
-        "server",
-        "the servers of the configuration",
-        subcommands=(
-            Command(
-                "server list",
-                "show the configured servers, without their secrets",
-                options=(JSON,),
-                examples=(Example("callmux server list", "every server, as it is configured"),),
-            ),
-        ),
-    ),
+    Command("server", "the servers of the configuration", subcommands=(_ADD, _SET, _REMOVE, _TEST, _LIST)),
 )

@@ -1,0 +1,65 @@
+"""`callmux server test`: tries servers and says what they expose.
+
+Called by `callmux.cli.server`; the trials are in `callmux.doctor.trial`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from callmux.cli.console import print_json, print_lines
+from callmux.cli.parsing import Given, nearest, refusal
+from callmux.config.load import find_config, load_config, target_config
+from callmux.doctor.checks import Probe
+from callmux.doctor.trial import Trial, summary, summary_lines, trial_lines, try_servers
+from callmux.errors import UsageError
+
+
+def run(given: Given, config_option: str | None, probe: Probe | None = None) -> int:
+    """Gives the exit code: 1 where a server fails.
+
+    Args:
+        given: The command line.
+        probe: Asks a server, in place of the real thing.
+    """
+    name, everything = given.word(0), given.on("--all")
+    if everything == (name is not None):
+        raise refusal(given.command, "name one server, or give --all")
+    find_config(config_option, os.environ, Path.home())
+    loaded = load_config(target_config(config_option, os.environ, Path.home()), os.environ)
+    servers = loaded.config.servers
+    if name is not None and name not in servers:
+        raise UsageError(f'Server "{name}" not found in {loaded.path}{nearest(name, list(servers))}')
+    names = list(servers) if name is None else [name]
+    if probe is None:
+        from callmux.upstream.probe import probe as real_probe
+
+        probe = real_probe
+    as_json = given.on("--json")
+    wanted = everything and not as_json
+
+    def progress(trial: Trial, count: int) -> None:
+        if wanted:
+            what = f"{len(trial.tools)} tools" if trial.status == "ok" else trial.status
+            print(f"[{count}/{len(names)}] {trial.name}: {what}", file=sys.stderr, flush=True)
+
+    trials = asyncio.run(
+        try_servers(
+            loaded,
+            names,
+            probe,
+            os.environ,
+            tool=given.text("--tool"),
+            named=name is not None,
+            done=progress,
+        )
+    )
+    whole = summary(trials)
+    if as_json:
+        print_json(whole if everything else trials[0])
+    else:
+        print_lines(summary_lines(whole) if everything else trial_lines(trials[0]))
+    return 0 if whole.ok else 1

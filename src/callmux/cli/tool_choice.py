@@ -1,0 +1,91 @@
+"""Lets a person at a terminal choose which tools of a new server agents get.
+
+Called by `callmux.cli.server_edit`. Starts the server once, shows its tools, and asks. Ctrl-C ends the
+command, and nothing is written.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from callmux.config.servers import HttpServer, StdioServer
+from callmux.config.variables import expand_server
+from callmux.doctor.checks import Probe
+from callmux.errors import UsageError
+
+SECONDS = 30.0
+"""How long a new server may take to connect, and again to list its tools."""
+
+Chooser: TypeAlias = Callable[[str, StdioServer | HttpServer], Coroutine[Any, Any, list[str] | None]]
+"""Gives the whitelist for a server, None for no whitelist."""
+
+
+def terminal() -> bool:
+    """Whether there is somebody to ask."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+async def choose_tools(name: str, server: StdioServer | HttpServer) -> list[str] | None:
+    """Starts the server and asks for the tools to expose.
+
+    Raises:
+        UsageError: It does not work, and it is not to be added all the same.
+    """
+    from callmux.upstream.probe import probe
+
+    return await choose(name, server, probe, ask_all_or_some, ask_anyway)
+
+
+async def choose(
+    name: str,
+    server: StdioServer | HttpServer,
+    probe: Probe,
+    pick: Callable[[list[str]], Awaitable[list[str]]],
+    anyway: Callable[[str], Awaitable[bool]],
+) -> list[str] | None:
+    """`choose_tools` with everything outside handed in.
+
+    Args:
+        probe: Asks the server.
+        pick: Lets somebody pick some of these tools.
+        anyway: Asks whether a server that does not work, for this reason, is to be added.
+    """
+    print(f"Starting {name} to see its tools...", file=sys.stderr, flush=True)
+    expanded = expand_server(server, f"servers.{name}", os.environ)
+    problem = expanded.problem
+    tools: list[str] = []
+    if problem is None:
+        result = await probe(name, expanded, timeout_seconds=SECONDS, base_dir=Path.cwd())
+        tools, problem = sorted(result.tools), result.error
+    if problem is not None:
+        if not await anyway(problem):
+            raise UsageError(f'server "{name}" does not work, and was not added: {problem}')
+        return None
+    if not tools:
+        print(f"{name} works and has no tools.", file=sys.stderr)
+        return None
+    picked = await pick(tools)
+    return None if len(picked) == len(tools) else picked
+
+
+async def ask_all_or_some(tools: list[str]) -> list[str]:
+    import questionary
+
+    question = questionary.checkbox(
+        "Which tools do agents get?",
+        choices=[questionary.Choice(tool, checked=True) for tool in tools],
+        validate=lambda picked: bool(picked) or "Choose at least one",
+    )
+    picked: list[str] = await question.unsafe_ask_async()
+    return picked
+
+
+async def ask_anyway(problem: str) -> bool:
+    import questionary
+
+    print(f"It does not work: {problem}", file=sys.stderr)
+    return bool(await questionary.confirm("Add it all the same?", default=False).unsafe_ask_async())
