@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 CACHE = ROOT / ".cache"
+NEWER_NODE = 22
 
 
 def _missing(what: str) -> None:
@@ -32,6 +34,30 @@ def npm_server() -> Callable[[str], list[str]]:
         return [str(node), str(script.resolve())]
 
     return command
+
+
+@pytest.fixture(scope="session")
+def npm_tool() -> Callable[[str], list[str]]:
+    """The command of a tool that needs a newer Node.js than servers do, such as `conformance`."""
+
+    def command(name: str) -> list[str]:
+        modules = CACHE / "npm" / "node_modules"
+        own = [modules / f"node-linux-{kind}" / "bin" / "node" for kind in ("x64", "arm64")]
+        nodes = [str(node) for node in (shutil.which("node"), *own) if node and _is_new(str(node))]
+        script = modules / ".bin" / name
+        if not nodes or not script.exists():
+            _missing(f"the npm tool {name} (or Node.js {NEWER_NODE} for it)")
+        return [nodes[0], str(script.resolve())]
+
+    return command
+
+
+def _is_new(node: str) -> bool:
+    try:
+        told = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return int(told.stdout.removeprefix("v").partition(".")[0]) >= NEWER_NODE
 
 
 @pytest.fixture(scope="session")

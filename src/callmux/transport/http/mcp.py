@@ -25,6 +25,9 @@ VERSION = "mcp-protocol-version"
 PATIENCE_SECONDS = 2.0
 """How long an answer may take before the client gets an event stream it can resume."""
 KEEPALIVE_SECONDS = 15.0
+RETRY_MS = 100
+"""How long a client is asked to wait before it resumes a stream that broke."""
+_PRIMING = b"id: %b\nretry: %d\ndata: \n\n"
 PRIMED_SINCE = "2025-11-25"
 """Older clients may fail on an event without data."""
 
@@ -172,7 +175,7 @@ async def _stream(exchange: Exchange, seat: WebSession, stream: Stream, number: 
     reader = stream.take_over()
     await exchange.start(200, {**_STREAM_HEAD, SESSION: seat.id})
     # Headers go out with the first part of the body: an empty comment opens the stream at once.
-    opening = b"id: %b\ndata: \n\n" % stream.event_id(0).encode() if primed else b": open\n\n"
+    opening = _PRIMING % (stream.event_id(0).encode(), RETRY_MS) if primed else b": open\n\n"
     await exchange.write(opening, more=True)
     gone = at_once(_departure(exchange))
     try:

@@ -1,0 +1,86 @@
+"""The official conformance suite (npm `@modelcontextprotocol/conformance`), against callmux on both sides.
+
+Server scenarios run against a listener in front of `server.py`. Client scenarios run against callmux in front
+of the suite's own servers. What is expected to fail stands in `expected-failures.yml` with its reason; the
+suite itself fails once such a scenario passes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live.harness import environment, stdio, write_config
+from tests.live.test_listener import free_port, run_listener
+
+HERE = Path(__file__).parent
+SECONDS = 120
+
+
+def checks(output: Path) -> list[dict[str, Any]]:
+    """Every check of a run."""
+    return [check for file in output.glob("*/checks.json") for check in json.loads(file.read_text())]
+
+
+def of_status(status: str, output: Path) -> list[str]:
+    found = [check for check in checks(output) if check["status"] == status]
+    return [f"{check['id']}: {check.get('errorMessage')}" for check in found]
+
+
+def run_suite(command: list[str], tmp_path: Path) -> Path:
+    """Runs the suite; gives where its results are. Fails where the suite does."""
+    output = tmp_path / "results"
+    env = environment(tmp_path, "") | {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+    words = [*command, "--output-dir", str(output)]
+    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert done.returncode == 0, f"{done.stdout[done.stdout.find('SUMMARY') :]}\n{done.stderr[-1000:]}"
+    return output
+
+
+def run_against_listener(command: list[str], tmp_path: Path) -> Path:
+    server = stdio([sys.executable, "-I", str(HERE / "server.py")])
+    config = write_config(tmp_path / "callmux.json", {"conformance": server}, exposeMetaTools=False)
+    port = free_port()
+    with run_listener(tmp_path, config, port):
+        return run_suite([*command, "--url", f"http://127.0.0.1:{port}/mcp"], tmp_path)
+
+
+@pytest.mark.parametrize(("revision", "least"), [("2025-03-26", 3), ("2025-06-18", 50), ("2025-11-25", 75)])
+def test_a_listener_passes_every_server_scenario_of_the_revision(
+    revision: str, least: int, tmp_path: Path, npm_tool: Callable[[str], list[str]]
+) -> None:
+    suite = [*npm_tool("conformance"), "server", "--suite", "all", "--spec-version", revision]
+    output = run_against_listener(suite, tmp_path)
+    assert of_status("FAILURE", output) == []
+    assert of_status("WARNING", output) == []
+    assert len(of_status("SUCCESS", output)) >= least
+
+
+def test_what_fails_of_the_newest_revision_is_what_is_known_to_fail(
+    tmp_path: Path, npm_tool: Callable[[str], list[str]]
+) -> None:
+    known = ["--expected-failures", str(HERE / "expected-failures.yml")]
+    suite = [*npm_tool("conformance"), "server", "--requirements", "2026-07-28", *known]
+    output = run_against_listener(suite, tmp_path)
+    assert len(of_status("SUCCESS", output)) >= 10
+
+
+@pytest.mark.parametrize("way", ["run", "bridge"])
+@pytest.mark.parametrize(
+    "scenario", ["initialize", "tools_call", "elicitation-sep1034-client-defaults", "sse-retry"]
+)
+def test_callmux_passes_the_client_scenario(
+    scenario: str, way: str, tmp_path: Path, npm_tool: Callable[[str], list[str]]
+) -> None:
+    driver = f"{sys.executable} {HERE / 'client.py'} {way}"
+    suite = [*npm_tool("conformance"), "client", "--command", driver, "--spec-version", "2025-11-25"]
+    output = run_suite([*suite, "--scenario", scenario], tmp_path)
+    assert of_status("FAILURE", output) + of_status("WARNING", output) == []
+    assert of_status("SUCCESS", output)
