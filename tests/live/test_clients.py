@@ -1,4 +1,4 @@
-"""Clients that others wrote, against a real listener: the official SDK and the MCP inspector, every way in."""
+"""Clients that others wrote against a real listener: the official SDK and the MCP inspector, every way in."""
 
 from __future__ import annotations
 
