@@ -39,7 +39,7 @@ PURE = {"protocol", "config", "errors", "names", "fields", "plan", "context", "u
 """What decides and touches nothing. Every other module whose docstring says "Pure." is held to it too."""
 IN_MEMORY = ("os.path", "io.BytesIO")
 """What has the name of something that touches the world, and does not."""
-IMPURE_INSIDE = {"config.load", "config.secrets"}
+IMPURE_INSIDE = {"config.load", "config.secrets", "config.sources"}
 IO_MODULES = re.compile(
     r"(asyncio|socket|subprocess|os|pathlib|time|threading|ssl|selectors|signal|select|shutil|tempfile|io"
     r"|multiprocessing|concurrent|http|urllib\.request|sqlite3|uvloop|aiohttp|uvicorn|starlette|httptools)(\.|$)"
@@ -61,7 +61,8 @@ CATCHES_ALL: dict[str, str] = {
     "router.door": "the same for each call inside a fan-out",
     "session.session": "the root of a request's task",
     "upstream.connection": "the root of a server's question",
-    "upstream.server": "the root of an attempt to connect",
+    "upstream.main_line": "the root of an attempt to connect",
+    "watch": "the root of a reload: the old configuration goes on",
     "transport.http.app": "the root of an HTTP request",
 }
 """Module -> why every exception ends there."""

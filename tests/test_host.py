@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from callmux.config.model import Config
 from callmux.errors import StartupFailed
 from callmux.host import Host
 from callmux.protocol.jsonrpc import parse
+from callmux.runtime import Runtime
 from callmux.session.session import Session
 from callmux.upstream import pool as pool_module
 from callmux.upstream.failures import lost
 from tests.support import loop_clock, play, settle
-from tests.upstream.fake_link import FakeLink
+from tests.upstream.fake_link import SILENCE, FakeLink
 
 INITIALIZE = {"id": 0, "method": "initialize", "params": {"protocolVersion": "2025-11-25"}}
 
@@ -128,6 +130,106 @@ def test_timing_changes_with_the_configuration_and_not_before(monkeypatch: pytes
         await house.host.reload(config("a", connectTimeoutMs=9000))
         assert house.host.runtime.servers["a"] is server
         assert server.timing.connect_seconds == 9
+        await house.host.close()
+
+    play(scene())
+
+
+def test_a_request_that_is_not_on_the_wire_yet_finishes_where_it_began(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Calls that wait for their turn, and a pipeline between two steps, outlive a reload of their server."""
+
+    async def scene() -> None:
+        one_at_a_time = {"servers": {"a": {"command": "a", "maxConcurrency": 1}}}
+        house = await House(monkeypatch, config(**one_at_a_time)).greets()
+        await house.tools()
+        old = house.links["a"]
+        old.script["tools/call"] = SILENCE
+        step = {"tool": "t", "arguments": {}}
+        pipeline = {"name": "callmux_pipeline", "arguments": {"steps": [step, step]}}
+        for id, params in ((7, {"name": "t"}), (8, {"name": "t"}), (9, pipeline)):
+            message = {"id": id, "method": "tools/call", "params": params}
+            house.session.receive(parse(json.dumps(message).encode()))
+        await settle()
+        await house.host.reload(config(servers={"a": {"command": "a", "args": ["changed"]}}))
+        await settle()
+        assert house.links["a"] is not old
+        for _ in range(4):
+            assert old.closed == 0
+            old.answers("tools/call", {"content": [{"type": "text", "text": "old"}]})
+            await settle(60)
+        answers = {m["id"]: m for m in house.sent if m.get("id") in (7, 8, 9)}
+        assert sorted(answers) == [7, 8, 9]
+        assert not any(answer["result"].get("isError") for answer in answers.values())
+        assert "from a" not in json.dumps(answers)
+        await settle()
+        assert old.closed == 1
+        await house.host.close()
+
+    play(scene())
+
+
+def test_a_replaced_server_tells_of_the_resources_clients_want_to_hear_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scene() -> None:
+        house = await House(monkeypatch, config("a")).greets()
+        await house.tools()
+        house.links["a"].script["resources/subscribe"] = {}
+        house.host.runtime.servers["a"].subscribe({"file:///x"})
+        await house.host.reload(config(servers={"a": {"command": "a", "args": ["changed"]}}))
+        await settle()
+        assert ("resources/subscribe", {"uri": "file:///x"}) in house.links["a"].heard
+        await house.host.close()
+
+    play(scene())
+
+
+def test_reloads_come_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        house = await House(monkeypatch, config("a")).greets()
+        await asyncio.gather(*(house.host.reload(config("a", name)) for name in ("b", "c", "d")))
+        await settle()
+        assert await house.tools() == ["a__t", "d__t"]
+        assert [house.links[name].closed for name in "abcd"] == [0, 1, 1, 0]
+        await house.host.close()
+
+    play(scene())
+
+
+def test_a_reload_that_fails_half_way_leaves_no_server_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        house = await House(monkeypatch, config("a")).greets()
+        await house.tools()
+
+        async def broken(runtime: Runtime) -> None:
+            raise KeyError("of ours")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Runtime, "settled", broken)
+            with pytest.raises(KeyError):
+                await house.host.reload(config("a", "b"))
+        await settle()
+        assert house.links["b"].closed == 1
+        assert await house.tools() == ["t"]
+        await house.host.close()
+
+    play(scene())
+
+
+def test_a_reload_tries_at_once_what_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has mended a server and reloads need not wait for the next attempt."""
+
+    async def scene() -> None:
+        house = House(monkeypatch, config("a", "bad", reconnectPolicy={"initialDelayMs": 3_600_000}))
+        await house.greets()
+        tried = []
+        monkeypatch.setattr(pool_module, "open_link", lambda name, *rest: tried.append(name) or FakeLink())
+        await house.host.reload(house.host.runtime.config)
+        await settle()
+        assert tried == ["bad"]
+        assert await house.tools() == ["a__t", "bad__t"]
         await house.host.close()
 
     play(scene())

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,11 @@ import pytest
 from callmux import watch
 from callmux.clock import Clock
 from callmux.config.load import load_config
+from callmux.config.model import Config
+from callmux.config.sources import Sources
 from callmux.errors import StartupFailed
 from callmux.reloads import Reloads
-from callmux.watch import reload, signature, watch_config
+from callmux.watch import reload, watch_config
 from tests.support import run, until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGHUP is POSIX")
@@ -52,10 +54,17 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @asynccontextmanager
-async def watched(path: Path) -> AsyncIterator[FakeHost]:
+async def watched(path: Path, meanwhile: Callable[[], object] | None = None) -> AsyncIterator[FakeHost]:
     host = FakeHost()
     loop = asyncio.get_running_loop()
-    task = asyncio.create_task(watch_config(path, host, lambda: load_config(path, {}).config))
+
+    def load(sources: Sources) -> Config:
+        return load_config(path, {}, sources=sources).config
+
+    load(sources := Sources())
+    if meanwhile is not None:
+        meanwhile()
+    task = asyncio.create_task(watch_config(path, host, load, sources))
     await asyncio.sleep(0)
     try:
         yield host
@@ -124,19 +133,54 @@ def test_sighup_reloads_without_a_change(path: Path) -> None:
     run(scene())
 
 
-def test_a_refused_configuration_is_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_change_between_the_reading_and_the_first_look_is_seen(path: Path) -> None:
     async def scene() -> None:
-        host = FakeHost()
-        host.refusal = StartupFailed("a: no such command")
-        await reload(path, host, lambda: load_config(path, {}).config, "SIGHUP")
-        assert "a: no such command" in caplog.text
+        async with watched(path, meanwhile=lambda: write(path, "a", "b")) as host:
+            await until(lambda: host.seen == [["a", "b"]], "the reload")
 
     run(scene())
 
 
-def test_a_file_is_known_by_its_identity_size_and_time(path: Path) -> None:
-    before = signature(path)
-    assert before == signature(path)
-    os.utime(path, ns=(1, 1))
-    assert signature(path) != before
-    assert signature(path.with_name("missing")) is None
+def test_a_changed_secret_is_a_reason_to_reload(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The file that a reference names is watched, from before the reference leads anywhere."""
+    caplog.set_level("INFO")
+    server = {"command": "x", "envRefs": {"TOKEN": "file:token"}}
+    path.write_text(json.dumps({"servers": {"a": server}}))
+
+    async def scene() -> None:
+        async with watched(path) as host:
+            path.with_name("token").write_text("one")
+            await until(lambda: len(host.seen) == 1, "the file that came")
+            path.with_name("token").write_text("two, longer")
+            await until(lambda: len(host.seen) == 2, "the file that changed")
+            assert f"Reloaded config from {path} (secret change)" in caplog.messages
+            write(path, "b")
+            await until(lambda: len(host.seen) == 3, "the reload without it")
+            path.with_name("token").unlink()
+            os.kill(os.getpid(), signal.SIGHUP)
+            await until(lambda: len(host.seen) == 4, "the reload on demand")
+            assert "(secret change)" not in caplog.messages[-1]
+
+    run(scene())
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "is_defect"),
+    [
+        (StartupFailed("a: no such command"), "a: no such command", False),
+        (KeyError("of ours"), "an error in callmux: KeyError('of ours')", True),
+    ],
+)
+def test_a_reload_that_fails_is_logged_and_noted(
+    path: Path, caplog: pytest.LogCaptureFixture, error: Exception, reason: str, is_defect: bool
+) -> None:
+    async def scene() -> None:
+        host = FakeHost()
+        host.refusal = error
+        load = lambda sources: load_config(path, {}, sources=sources).config  # noqa: E731
+        await reload(path, host, load, Sources(), "SIGHUP")
+        assert caplog.messages == [f"Config reload failed ({path}, SIGHUP): {reason}"]
+        assert bool(caplog.records[0].exc_info) is is_defect
+        assert host.reloads.facts()["configReload"]["lastReloadError"] == reason
+
+    run(scene())

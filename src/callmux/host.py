@@ -98,6 +98,7 @@ class Host:
         self._tasks = TaskSet("host")
         self._sessions: set[Session] = set()
         self._started = False
+        self._changing = asyncio.Lock()
         self._first: Session | None = None
         self.subscriptions = Subscriptions(self._keep)
         self.strict_failure: asyncio.Future[StartupFailed] = asyncio.get_running_loop().create_future()
@@ -106,7 +107,7 @@ class Host:
         self.diagnostics: Callable[[], dict[str, Any]] = dict
         self.reloads = Reloads(self._clock)
         self.runtime = Runtime(
-            config, self._pool, self._stores, self._namespace, self._clock, self._listener_facts
+            config, self._pool, self._stores, self._namespace, self._clock, self._process_facts
         )
         self._stores.configure(config, self.runtime.servers, self._clock.monotonic())
         self.dispatch = Dispatch(self)
@@ -204,20 +205,27 @@ class Host:
             StartupFailed: With `strictStartup`, a server of the new configuration could not be started.
                 Nothing changed: the old one goes on.
         """
-        old = self.runtime
-        new = Runtime(config, self._pool, self._stores, self._namespace, self._clock, self._listener_facts)
+        async with self._changing:
+            old = self.runtime
+            try:
+                self.runtime = new = await self._ready(config)
+            finally:
+                if self.runtime is old:
+                    self._pool.retain(old.servers.values(), 0)
+            new.take_over(old)
+            self._stores.configure(config, new.servers, self._clock.monotonic())
+            self.configured(config)
+            self._pool.retain(new.servers.values(), old.drain_seconds())
+            self._tell_changes()
+
+    async def _ready(self, config: Config) -> Runtime:
+        new = Runtime(config, self._pool, self._stores, self._namespace, self._clock, self._process_facts)
         if self._started:
             self._start(new)
             await new.settled()
             if config.strict_startup and (failed := new.failed()):
-                self._pool.retain(old.servers.values(), 0)
                 raise startup_failed(failed)
-        self.runtime = new
-        new.take_over()
-        self._stores.configure(config, new.servers, self._clock.monotonic())
-        self.configured(config)
-        self._pool.retain(new.servers.values(), old.drain_seconds())
-        self._tell_changes()
+        return new
 
     def targets_of(self, body: bytes) -> list[str]:
         """The servers that a request of a client goes to; none where it is no tool call."""
@@ -240,9 +248,9 @@ class Host:
         """What `callmux_status` shows, sessions included."""
         return self.runtime.full_status()
 
-    def _listener_facts(self) -> dict[str, Any]:
-        facts = self.diagnostics()
-        return {**self.reloads.facts(), **facts} if facts else {}
+    def _process_facts(self) -> dict[str, Any]:
+        listener, reloads = self.diagnostics(), self.reloads.facts()
+        return {"listener": {**reloads, **listener}} if listener else reloads
 
     async def close(self) -> None:
         """Ends sessions and servers."""

@@ -56,7 +56,7 @@ class Runtime:
         stores: What is kept as long as the process lives.
         namespace: The label of `CALLMUX_NAMESPACE`, or None.
         clock: Time.
-        listener: Gives what status shows of a listener; empty without one.
+        process: Gives what status shows of the process around the runtime.
 
     Attributes:
         servers: Its servers by name, disabled ones left out.
@@ -71,9 +71,9 @@ class Runtime:
         stores: Stores,
         namespace: str | None,
         clock: Clock,
-        listener: Callable[[], dict[str, Any]] = dict,
+        process: Callable[[], dict[str, Any]] = dict,
     ) -> None:
-        self._listener = listener
+        self._process = process
         self.config = config
         self._pool = pool
         self._stores = stores
@@ -156,10 +156,15 @@ class Runtime:
         for server in self.servers.values():
             server.start(capabilities, only)
 
-    def take_over(self) -> None:
-        """This configuration is in force: servers that an earlier one had connected go by it from now on."""
-        for server in self.servers.values():
+    def take_over(self, old: Runtime) -> None:
+        """This configuration is in force: servers that an earlier one had connected go by it from now on, and
+        a server that takes another's place tells of the same resources. One that is down is tried at once."""
+        for name, server in self.servers.items():
             server.timing = self._timing
+            server.retry()
+            before = old.servers.get(name)
+            if before is not None and before is not server:
+                server.subscribe(before.subscriptions - server.subscriptions)
 
     async def settled(self) -> None:
         """Waits until every server is up or has failed."""
@@ -251,9 +256,7 @@ class Runtime:
             "responseStore": self._stores.results.store.facts(),
         }
         facts = snapshot(self.config, self.servers, self._pool, self._namespace, blocks)
-        if listener := self._listener():
-            facts["listener"] = listener
-        return facts
+        return facts | self._process()
 
     def full_status(self) -> dict[str, Any]:
         """What `callmux_status` shows, sessions included."""

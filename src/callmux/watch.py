@@ -1,9 +1,9 @@
-"""Watches the configuration file and reloads it.
+"""Watches the configuration file and the files it refers to, and reloads when one of them changes.
 
 Called by the run modes of `callmux.cli`; calls `callmux.host`.
 
-A look at the file's identity, size and time four times a second costs a few microseconds and no dependency;
-it sees atomic replacement and symbolic links that are turned. A change counts once the file has been still
+A look at each file's identity, size and time four times a second costs a few microseconds and no dependency;
+it sees atomic replacement and symbolic links that are turned. A change counts once the files have been still
 for one interval, so that a half-written file is not read.
 """
 
@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from callmux.config.model import Config
+from callmux.config.sources import Sources
 from callmux.errors import CallmuxError
 
 if TYPE_CHECKING:
@@ -28,52 +28,57 @@ log = logging.getLogger(__name__)
 INTERVAL_SECONDS = 0.25
 
 
-def signature(path: Path) -> tuple[int, int, int] | None:
-    """What changes when the file does; None while it is not there."""
-    try:
-        facts = os.stat(path)
-    except OSError:
-        return None
-    return facts.st_ino, facts.st_size, facts.st_mtime_ns
-
-
-async def watch_config(path: Path, host: Host, load: Callable[[], Config]) -> None:
-    """Reloads whenever `path` changes, or on SIGHUP, until it is cancelled.
+async def watch_config(path: Path, host: Host, load: Callable[[Sources], Config], sources: Sources) -> None:
+    """Reloads whenever one of the files changes, or on SIGHUP, until it is cancelled.
 
     Args:
-        load: Reads the configuration anew; raises `CallmuxError` where it cannot be used.
+        path: The configuration file.
+        load: Reads the configuration anew and notes what it reads; raises `CallmuxError` where it cannot be
+            used.
+        sources: What the reading that is in force has noted.
     """
     hangup = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup.set)
-    applied = last = signature(path)
+    last = sources.noted
     log.info("Watching config for hot reload: %s", path)
     while True:
-        trigger = await _wait(hangup)
-        now = signature(path)
-        if trigger == "file change" and (now == applied or now != last):
+        on_demand = await _wait(hangup)
+        now = sources.now()
+        if not on_demand and (now == sources.noted or now != last):
             last = now
             continue
-        applied = last = now
-        await reload(path, host, load, trigger)
+        trigger = "SIGHUP"
+        if not on_demand:
+            trigger = "file change" if now.get(path) != sources.noted.get(path) else "secret change"
+        sources = Sources()
+        await reload(path, host, load, sources, trigger)
+        last = sources.noted
 
 
-async def _wait(hangup: asyncio.Event) -> str:
+async def _wait(hangup: asyncio.Event) -> bool:
+    """Whether a reload was asked for before the next look is due."""
     try:
         async with asyncio.timeout(INTERVAL_SECONDS):
             await hangup.wait()
     except TimeoutError:
-        return "file change"
+        return False
     hangup.clear()
-    return "SIGHUP"
+    return True
 
 
-async def reload(path: Path, host: Host, load: Callable[[], Config], trigger: str) -> None:
-    """Loads the file and swaps; on any failure the old configuration goes on and the reason is logged."""
+async def reload(
+    path: Path, host: Host, load: Callable[[Sources], Config], sources: Sources, trigger: str
+) -> None:
+    """Loads the file and swaps; on any failure the old configuration goes on and the reason is told."""
     try:
-        await host.reload(load())
-    except CallmuxError as error:
-        host.reloads.note(error.message)
-        log.error("Config reload failed (%s, %s): %s", path, trigger, error.message)
+        await host.reload(load(sources))
+    except Exception as error:
+        known = isinstance(error, CallmuxError)
+        reason = error.message if isinstance(error, CallmuxError) else f"an error in callmux: {error!r}"
+        host.reloads.note(reason)
+        log.error(
+            "Config reload failed (%s, %s): %s", path, trigger, reason, exc_info=None if known else error
+        )
         return
     host.reloads.note(None)
     log.info("Reloaded config from %s (%s)", path, trigger)

@@ -72,4 +72,8 @@ def test_a_taken_port_is_an_error_that_names_it(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(CallmuxError, match=f"cannot listen on 127.0.0.1:{port}"):
-            run(listen(Options(port), tmp_path / "c.json", config, {}, lambda name, line: None))
+            run(
+                listen(
+                    Options(port), tmp_path / "c.json", lambda sources: config(), {}, lambda name, line: None
+                )
+            )

@@ -11,6 +11,7 @@ import pytest
 
 from callmux.cli.serve import choose, load, run_loop
 from callmux.config.servers import StdioServer
+from callmux.config.sources import Sources
 from callmux.errors import CallmuxError, UsageError
 
 
@@ -55,14 +56,14 @@ def test_flags_go_on_top_of_the_file_whose_warnings_are_told(
 ) -> None:
     monkeypatch.setattr(logging.getLogger("callmux"), "propagate", True)
     path = written(tmp_path / "c.json", metaOnly=False, nope=1)
-    loaded = load(["--meta-only"], path, {})
+    loaded = load(["--meta-only"], path, {}, Sources())
     assert (list(loaded.servers), loaded.meta_only) == (["one"], True)
-    assert load([], path, {}).meta_only is False
+    assert load([], path, {}, Sources()).meta_only is False
     assert "nope is not known and ignored" in caplog.text
 
 
 def test_without_a_file_the_command_line_is_the_configuration() -> None:
-    loaded = load(["--cache", "60", "--", "srv", "--cache"], None, {})
+    loaded = load(["--cache", "60", "--", "srv", "--cache"], None, {}, Sources())
     server = loaded.servers["default"]
     assert isinstance(server, StdioServer)
     assert (server.command, list(server.args), loaded.cache_ttl_seconds) == ("srv", ["--cache"], 60)

@@ -63,18 +63,18 @@ class Scripted:
 
     def __init__(self, tmp_path: Path, name: str, *flags: str) -> None:
         self.name = name
-        self._script = tmp_path / f"{name}.script"
+        self.script = tmp_path / f"{name}.script"
         self._log = tmp_path / f"{name}.log"
         self._log.touch()
         self.says: Json = {"pages": [[]]}
-        self.entry = stdio(python_server("scripted_server.py", self._script, self._log, *flags))
+        self.entry = stdio(python_server("scripted_server.py", self.script, self._log, *flags))
 
     def has(self, *tools: str, **more: Any) -> Scripted:
         """Lists these tools from now on, on one page unless `pages` is given."""
         self.says = {**self.says, "pages": [list(tools)], **more}
-        beside = self._script.with_suffix(".new")
+        beside = self.script.with_suffix(".new")
         beside.write_text(json.dumps(self.says))
-        beside.replace(self._script)
+        beside.replace(self.script)
         return self
 
     def received(self, method: str) -> list[Json]:

@@ -13,6 +13,7 @@ from callmux.errors import ToolCallFailed, UpstreamUnavailable
 from callmux.plan import Patience, PlannedCall, ToolCall
 from callmux.protocol.shapes import Result
 from callmux.rings.limiting import Limiting, Slots
+from callmux.upstream.holds import Holds
 from tests.support import FakeClient, context, play, settle
 
 RESULT = Result(b"{}")
@@ -164,6 +165,7 @@ class FakeServer:
     """A server that is up, or comes up when asked, or never."""
 
     def __init__(self, state: str = "up") -> None:
+        self.holds = Holds()
         self.state = state
         self.asked: list[Any] = []
 

@@ -17,6 +17,7 @@ from callmux.rings.preparing import Preparing
 from callmux.router.budget import Budgets
 from callmux.router.door import Door
 from callmux.upstream.catalogue import Catalogue, ServerTools
+from callmux.upstream.holds import Holds
 from tests.support import context, loop_clock, play, settle
 
 
@@ -25,6 +26,7 @@ class FakeServer:
 
     def __init__(self) -> None:
         self.up = asyncio.Event()
+        self.holds = Holds()
 
     async def settled(self) -> None:
         await self.up.wait()

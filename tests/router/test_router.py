@@ -24,7 +24,18 @@ from callmux.router.budget import Budgets
 from callmux.router.door import Door
 from callmux.router.router import Router
 from callmux.upstream.catalogue import Catalogue, ServerTools
+from callmux.upstream.holds import Holds
 from tests.support import context, loop_clock, play
+
+
+class FakeServer:
+    """A server that is up."""
+
+    def __init__(self) -> None:
+        self.holds = Holds()
+
+    async def settled(self) -> None:
+        return
 
 
 class Desk:
@@ -38,7 +49,14 @@ class Desk:
         self.tools = ["t"]
         self.index = self.rebuilt()
         config = check_document({"servers": {"a": {"command": "x"}, "b": {"command": "x"}}}).config
-        door = Door({}, lambda: self.index, Budgets(config), Preparing(), self.ring, loop_clock())
+        door = Door(
+            {"a": FakeServer(), "b": FakeServer()},
+            lambda: self.index,
+            Budgets(config),
+            Preparing(),
+            self.ring,
+            loop_clock(),
+        )
         engine = Engine(
             call=door.call_safely,
             prepare=door.prepare,

@@ -21,6 +21,7 @@ from callmux.admin.probes import probe_routes
 from callmux.cli.signals import stop_signals
 from callmux.clock import Clock
 from callmux.config.model import Config
+from callmux.config.sources import Sources
 from callmux.errors import CallmuxError, UsageError
 from callmux.host import Host, startup_failed
 from callmux.session.keyfile import session_key, state_dir
@@ -125,12 +126,12 @@ def check_posture(config: Config, host: str) -> None:
 async def listen(
     options: Options,
     path: Path | None,
-    load: Callable[[], Config],
+    load: Callable[[Sources], Config],
     env: dict[str, str],
     show: Callable[[str, str], None],
 ) -> int:
     """Serves until it is told to stop. Gives the exit code."""
-    config = load()
+    config = load(sources := Sources())
     check_posture(config, options.host)
     try:
         listening = bind(options.host, options.port)
@@ -158,7 +159,7 @@ async def listen(
         await server.start()
         _banner(options)
         if path is not None:
-            tasks.spawn(watch_config(path, host, lambda: _checked(load, options.host)))
+            tasks.spawn(watch_config(path, host, lambda new: _checked(load(new), options.host), sources))
         tasks.spawn(listener.keep_sweeping())
         idle = asyncio.Event()
         if options.idle_exit_seconds is not None:
@@ -179,8 +180,7 @@ async def listen(
         await host.close()
 
 
-def _checked(load: Callable[[], Config], host: str) -> Config:
-    config = load()
+def _checked(config: Config, host: str) -> Config:
     check_posture(config, host)
     return config
 

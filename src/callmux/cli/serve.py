@@ -19,6 +19,7 @@ from callmux.cli.signals import stop_signals
 from callmux.config.inline import inline_config, override
 from callmux.config.load import default_config, find_config, load_config
 from callmux.config.model import Config
+from callmux.config.sources import Sources
 from callmux.errors import UsageError
 from callmux.host import Host, startup_failed
 from callmux.session.session import Session
@@ -41,20 +42,23 @@ def run(args: list[str], config_option: str | None) -> int:
         args, options = take_options(args)
         if options is not None:
             path = choose(args, config_option, env)
-            return run_loop(listen(options, path, lambda: load(args, path, env), env, _show))
+            return run_loop(listen(options, path, lambda sources: load(args, path, env, sources), env, _show))
     path = choose(args, config_option, env)
-    return run_loop(_serve(path, lambda: load(args, path, env), env))
+    return run_loop(_serve(path, lambda sources: load(args, path, env, sources), env))
 
 
-def load(args: list[str], path: Path | None, env: dict[str, str]) -> Config:
+def load(args: list[str], path: Path | None, env: dict[str, str], sources: Sources) -> Config:
     """The configuration of `path`, or of the command line where there is no file.
+
+    Args:
+        sources: Takes the files that were read.
 
     Raises:
         CallmuxError: It cannot be used.
     """
     if path is None:
         return inline_config(args)
-    loaded = load_config(path, env)
+    loaded = load_config(path, env, sources=sources)
     for warning in loaded.warnings:
         log.warning("%s: %s", path, warning)
     return override(loaded.config, args)
@@ -80,8 +84,8 @@ def choose(args: list[str], config_option: str | None, env: dict[str, str]) -> P
     return path
 
 
-async def _serve(path: Path | None, load: Callable[[], Config], env: dict[str, str]) -> int:
-    config = load()
+async def _serve(path: Path | None, load: Callable[[Sources], Config], env: dict[str, str]) -> int:
+    config = load(sources := Sources())
     host = Host(config, path.parent if path else Path.cwd(), env, _show, single=True)
     stopped = stop_signals()
     failed = asyncio.Event()
@@ -95,7 +99,7 @@ async def _serve(path: Path | None, load: Callable[[], Config], env: dict[str, s
         if path is not None:
             from callmux.watch import watch_config
 
-            watching = at_once(watch_config(path, host, load))
+            watching = at_once(watch_config(path, host, load, sources))
         # What exists by now lives as long as the process: the collector need not look at it again.
         gc.collect()
         gc.freeze()

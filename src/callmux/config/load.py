@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os.path
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ import msgspec
 
 from callmux.config.check import Format, check_document
 from callmux.config.kinds import Refused, scrypt_hash
-from callmux.config.model import Config
-from callmux.config.secrets import hash_token, resolve_secret
+from callmux.config.model import Config, StdioServer
+from callmux.config.secrets import hash_token, referenced_file, resolve_secret
 from callmux.config.security import BearerAuth, BearerToken
+from callmux.config.sources import Sources
 from callmux.config.variables import expand_server
 from callmux.errors import ConfigError, ConfigMissing, SecretError
 
@@ -79,7 +80,9 @@ def target_config(explicit: str | None, env: Mapping[str, str], home: Path) -> P
     return Path(explicit or env.get(VARIABLE) or default_config(home))
 
 
-def load_config(path: Path, env: Mapping[str, str], *, resolve: bool = True) -> LoadedConfig:
+def load_config(
+    path: Path, env: Mapping[str, str], *, resolve: bool = True, sources: Sources | None = None
+) -> LoadedConfig:
     """Reads a configuration file.
 
     Args:
@@ -87,17 +90,22 @@ def load_config(path: Path, env: Mapping[str, str], *, resolve: bool = True) -> 
         env: The variables there are, for references and `${VAR}`.
         resolve: Whether to fill in variables and follow references; False is for commands that show or edit
             what is written.
+        sources: Takes every file that this reads, and those that references of servers name.
 
     Raises:
         ConfigMissing: The file is not there.
         ConfigError: It cannot be read or says something that cannot be; names every problem.
     """
+    sources = sources if sources is not None else Sources()
+    sources.note(path)
     document = read_document(path)
     checked = check_document(document)
     problems = list(checked.errors)
     config = checked.config
     if resolve and not problems:
         key = "servers" if checked.format == "native" else "mcpServers"
+        for file in _referenced(config, _base_dir(path)):
+            sources.note(file)
         config, problems = _resolve(_absolute(config, path), _base_dir(path), env, key)
     if problems or not isinstance(document, dict):
         raise ConfigError(problems)
@@ -182,6 +190,19 @@ def _resolve(config: Config, base: Path, env: Mapping[str, str], key: str) -> tu
         management = msgspec.structs.replace(management, auth=own)
     servers = {name: expand_server(server, f"{key}.{name}", env) for name, server in config.servers.items()}
     return msgspec.structs.replace(config, servers=servers, auth=auth, management=management), problems
+
+
+def _referenced(config: Config, base: Path) -> Iterator[Path]:
+    """Every file that a `file:` reference of the configuration names."""
+    references = [
+        ref for s in config.servers.values() if isinstance(s, StdioServer) for ref in s.env_refs.values()
+    ]
+    for auth in (config.auth, config.management.auth):
+        if isinstance(auth, BearerAuth):
+            references += [ref for token in auth.tokens if (ref := token.hash_ref or token.token_ref)]
+    for reference in references:
+        if (file := referenced_file(reference, base)) is not None:
+            yield file
 
 
 def _hashed(

@@ -28,18 +28,25 @@ def resolve_reference(reference: str, base_dir: Path, env: Mapping[str, str]) ->
         SecretError: There is no value, or it is empty.
     """
     scheme, _, rest = reference.strip().partition(":")
+    path = referenced_file(reference, base_dir)
     if scheme == "env" and rest:
         value = env.get(rest, "")
         if not value:
             raise SecretError(f'references missing or empty environment variable "{rest}"')
         return value
-    if scheme == "file" and rest.strip():
-        value = _read(base_dir / rest.strip())
+    if path is not None:
+        value = _read(path)
         value = value.removesuffix("\n").removesuffix("\r") if value.endswith("\n") else value
         if not value:
-            raise SecretError(f'references the empty file "{base_dir / rest.strip()}"')
+            raise SecretError(f'references the empty file "{path}"')
         return value
     raise SecretError("must use supported secret refs: env:<NAME> or file:<PATH>")
+
+
+def referenced_file(reference: str, base_dir: Path) -> Path | None:
+    """The file that a reference names; None where it names a variable."""
+    scheme, _, rest = reference.strip().partition(":")
+    return base_dir / rest.strip() if scheme == "file" and rest.strip() else None
 
 
 def resolve_secret(reference: str, base_dir: Path, env: Mapping[str, str]) -> str:

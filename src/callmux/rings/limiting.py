@@ -89,7 +89,7 @@ class Slots:
 
 
 class Limiting:
-    """Call stage: a call waits for its turn."""
+    """Call stage: a call waits for its turn. While it waits and runs, no reload ends its server."""
 
     def __init__(self, slots: Slots, servers: Mapping[str, Server]) -> None:
         self._slots = slots
@@ -97,14 +97,18 @@ class Limiting:
 
     async def __call__(self, call: PlannedCall, context: CallContext, proceed: Proceed) -> Result:
         server = self._servers[call.server]
-        if server.ready(context.client) is None:
-            await server.acquire(call.target, context.client, call.asked.force_reconnect)
-        if not (context.client.reading and self._slots.try_acquire(call.server)):
-            await self._wait(call, context)
+        server.holds.take()
         try:
-            return await proceed(call, context)
+            if server.ready(context.client) is None:
+                await server.acquire(call.target, context.client, call.asked.force_reconnect)
+            if not (context.client.reading and self._slots.try_acquire(call.server)):
+                await self._wait(call, context)
+            try:
+                return await proceed(call, context)
+            finally:
+                self._slots.release(call.server)
         finally:
-            self._slots.release(call.server)
+            server.holds.give()
 
     async def _wait(self, call: PlannedCall, context: CallContext) -> None:
         patience = call.patience

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 
 from msgspec import Raw
 
@@ -21,6 +22,7 @@ from callmux.rings.preparing import Preparing
 from callmux.rings.stage import Proceed
 from callmux.router.budget import Budgets
 from callmux.upstream.catalogue import Catalogue
+from callmux.upstream.holds import held
 from callmux.upstream.server import Server
 
 
@@ -64,7 +66,12 @@ class Door:
         return self._call_later(asked, context)
 
     async def _call_later(self, asked: ToolCall, context: CallContext) -> Result:
-        return await self._ring(await self._plan(asked), context)
+        with self.held():
+            return await self._ring(await self._plan(asked), context)
+
+    def held(self) -> AbstractContextManager[None]:
+        """While this is entered, none of the servers ends because of a reload."""
+        return held(server.holds for server in self._servers.values())
 
     async def prepare(self, asked: ToolCall, context: CallContext) -> PlannedCall:
         """The call as it would be sent. Nothing is sent.

@@ -138,7 +138,8 @@ class Router:
     async def _run_meta(self, meta_tool: MetaTool, plan: Plan, context: CallContext) -> Result:
         if not plan.calls:
             await self._door.settled()
-        return await meta_tool.run(plan, self._engine, context)
+        with self._door.held():
+            return await meta_tool.run(plan, self._engine, context)
 
 
 def _read(params: Raw | None) -> tuple[str, Raw | None, Mapping[str, Raw]]:

@@ -76,6 +76,11 @@ class Health:
         self.state = State.FAILED
         self.step, self.failed_attempt = 1, False
 
+    def starts_over(self) -> None:
+        """It is restarted on demand: what went wrong before no longer counts."""
+        self.state = State.RECONNECTING
+        self.step, self.failed_attempt = 0, False
+
     def retries_at(self, when: float | None) -> None:
         """The next attempt is due then; None while none is."""
         if when is not None:

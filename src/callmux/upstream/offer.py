@@ -6,6 +6,7 @@ Kept by `callmux.upstream.server` over losses of the connection; read by the cat
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -50,6 +51,19 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
             removed=tuple(sorted(before - names)),
             gone=gone,
         )
+
+    def record(self) -> dict[str, Any]:
+        """What status shows of it."""
+        facts: dict[str, Any] = {}
+        if self.listed:
+            facts["toolSuiteGeneration"] = self.generation
+        if self.changed_at is not None:
+            facts["lastToolSuiteChangeAt"] = self.changed_at
+        if self.generation > 1 and self.added:
+            facts["addedTools"] = list(self.added)
+        if self.removed:
+            facts["removedTools"] = list(self.removed)
+        return facts
 
 
 class Item(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ are unchanged is the same `Server`, with its process and its state, before and a
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -17,9 +18,11 @@ from callmux.clock import Clock
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.context import ClientPort
 from callmux.tasks import TaskSet
-from callmux.upstream.links.opening import Surroundings, open_link, transport_of
+from callmux.upstream.links.opening import Surroundings, open_link, secrets_of, transport_of
 from callmux.upstream.reconnect import Timing
 from callmux.upstream.server import Events, Server
+
+log = logging.getLogger(__name__)
 
 ServerConfig = StdioServer | HttpServer
 
@@ -68,7 +71,7 @@ class Pool:
         Args:
             timing: For a new one. One that there is takes another once a configuration is in force.
         """
-        key = name, fingerprint(config)
+        key = name, fingerprint(config) + secrets_of(config, self._surroundings)
         server = self._servers.get(key)
         if server is None:
             server = self._servers[key] = Server(
@@ -115,12 +118,10 @@ class Pool:
 
 
 async def _drain(server: Server, seconds: float) -> None:
-    connection = server.connection
     try:
-        if connection is not None:
-            async with asyncio.timeout(seconds):
-                await connection.drained()
+        async with asyncio.timeout(seconds):
+            await server.drained()
     except TimeoutError:
-        pass
+        log.warning('Server "%s" ends under its calls: they took longer than %.0f s', server.name, seconds)
     finally:
         await server.close()

@@ -87,6 +87,11 @@ class SideLanes:
                 return True
         return False
 
+    def drop_all(self) -> None:
+        """Takes no more calls on any of them; each ends once it is drained."""
+        for connection in list(self._lanes.values()):
+            self.drop(connection)
+
     def release(self, client: ClientPort) -> None:
         """The client is gone: so are the lanes that were its own."""
         self._left.update(k for k in self._opening if k.client is client)

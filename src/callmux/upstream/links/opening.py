@@ -6,6 +6,7 @@ Called by `callmux.upstream.pool` at each attempt to connect, so that a changed 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -44,6 +45,21 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
 def transport_of(config: StdioServer | HttpServer) -> str:
     """The transport as status shows it before the first connection."""
     return "stdio" if isinstance(config, StdioServer) else config.transport or "streamable-http"
+
+
+def secrets_of(config: StdioServer | HttpServer, around: Surroundings) -> tuple[str, ...]:
+    """A digest of what each reference gives now, so that a change of a secret is seen; the reason where it
+    gives nothing."""
+    if isinstance(config, HttpServer):
+        return ()
+    found = []
+    for _, reference in sorted(config.env_refs.items()):
+        try:
+            value = resolve_reference(reference, around.base_dir, around.env)
+            found.append(sha256(value.encode("utf-8", "surrogateescape")).hexdigest())
+        except SecretError as error:
+            found.append(error.message)
+    return tuple(found)
 
 
 def open_link(name: str, config: StdioServer | HttpServer, around: Surroundings) -> Link:

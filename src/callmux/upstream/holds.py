@@ -1,0 +1,58 @@
+"""Who is in the middle of something with a server, so that a reload does not end it under them.
+
+Taken by the limiting stage around each call and by `callmux.router` around each run of a meta-tool; waited
+for by `callmux.upstream.server` before a server that is no longer configured ends. A hold is more than a
+request on a connection: a call that waits for its turn, or a pipeline between two steps, has none there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+
+class Holds:
+    """The holds on one server.
+
+    Attributes:
+        count: How many there are.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._none = asyncio.Event()
+        self._none.set()
+
+    def __repr__(self) -> str:
+        return f"Holds({self.count})"
+
+    def take(self) -> None:
+        """One more; `give` must follow."""
+        if not self.count:
+            self._none.clear()
+        self.count += 1
+
+    def give(self) -> None:
+        """One less."""
+        self.count -= 1
+        if not self.count:
+            self._none.set()
+
+    async def none(self) -> None:
+        """Waits until there is none."""
+        while self.count:
+            await self._none.wait()
+
+
+@contextmanager
+def held(holds: Iterable[Holds]) -> Iterator[None]:
+    """Takes all of them, and gives them back in the end."""
+    taken = list(holds)
+    for hold in taken:
+        hold.take()
+    try:
+        yield
+    finally:
+        for hold in taken:
+            hold.give()

@@ -1,0 +1,174 @@
+"""The configuration and what it refers to change under real clients of real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .harness import Client, Json, callmux, marked, run, text_of, until, write_config
+from .test_stdio_session import Scripted, tool
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> Scripted:
+    return Scripted(tmp_path, "one").has(tool("a"), tool("b"))
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Scripted:
+    return Scripted(tmp_path, "two").has(tool("d"))
+
+
+def configured(tmp_path: Path, *servers: Scripted, **more: Any) -> Path:
+    return write_config(tmp_path / "callmux.json", {s.name: s.entry for s in servers}, **more)
+
+
+async def pid(client: Client, tool: str) -> str:
+    """The process that answers a call of this tool."""
+    return text_of(await client.call(tool)).split()[1]
+
+
+async def status(client: Client) -> Json:
+    result = await client.call("callmux_status")
+    facts: Json = json.loads(text_of(result))
+    return facts
+
+
+def test_a_changed_secret_restarts_the_server_that_has_it_and_no_other(
+    one: Scripted, two: Scripted, tmp_path: Path
+) -> None:
+    """Also where the file stays the same but for its value, and calls in flight finish with the old one."""
+    secret = tmp_path / "secret"
+    secret.write_text("first\n")
+    one.entry["envRefs"] = {"TOKEN": "file:secret"}
+    one.has(tool("a"), tool("b"), delays={"b": 1200})
+    config = configured(tmp_path, one, two)
+
+    async def story() -> None:
+        async with callmux(tmp_path, "--config", config) as client:
+            await client.initialize()
+            await client.tools()
+            before, bystander = await pid(client, "one__a"), await pid(client, "two__d")
+            in_flight = client.send("tools/call", {"name": "one__b"})
+            await until("the call begins", lambda: one.calls("b"))
+            secret.write_text("second\n")
+            await until("the new process is there", lambda: len(one.pids()) == 2)
+            await until("it serves", lambda: f"Reloaded config from {config} (secret change)" in client.said)
+            assert text_of((await in_flight)["result"]) == f"b {before}"
+            after = await pid(client, "one__a")
+            assert after != before
+            assert await pid(client, "two__d") == bystander
+            assert client.changes() == 0
+            # Written anew with what it said before: read, and nothing restarts.
+            secret.write_text("second\n")
+            os.utime(secret, ns=(1, 1))
+            await until("it is read", lambda: client.said.count("(secret change)") == 2)
+            assert await pid(client, "one__a") == after
+            assert "first" not in client.said
+            assert "second" not in client.said
+
+    run(story())
+
+
+def test_a_bad_file_leaves_the_old_configuration_serving_and_says_why(one: Scripted, tmp_path: Path) -> None:
+    config = configured(tmp_path, one)
+
+    async def story() -> None:
+        async with callmux(tmp_path, "--config", config) as client:
+            await client.initialize()
+            before = await pid(client, "a")
+            assert "configReload" not in await status(client)
+            config.write_text('{"servers": {"one": {"command": 7}}}')
+            await until("the log has it", lambda: "Config reload failed" in client.said)
+            told = (await status(client))["configReload"]["lastReloadError"]
+            assert "servers.one" in told
+            assert told.splitlines()[0] in client.said
+            assert await pid(client, "a") == before
+            configured(tmp_path, one)
+            await until("the mend is taken", lambda: "Reloaded config from" in client.said)
+            assert "lastReloadError" not in (await status(client))["configReload"]
+            assert await pid(client, "a") == before
+
+    run(story())
+
+
+def test_sighup_reloads_what_no_file_tells_of(one: Scripted, tmp_path: Path) -> None:
+    """Nothing has changed, so nothing restarts; what was down is tried."""
+    script = one.script.read_text()
+    one.script.unlink()
+    config = configured(tmp_path, one, reconnectPolicy={"initialDelayMs": 3_600_000})
+
+    async def story() -> None:
+        async with callmux(tmp_path, "--config", config) as client:
+            await client.initialize()
+            assert await client.names() == set()
+            one.script.write_text(script)
+            os.kill(client.process.pid, signal.SIGHUP)
+            await until("it reloads", lambda: "(SIGHUP)" in client.said)
+            await until("the client is told", lambda: client.changes() == 1)
+            assert await client.names() == {"a", "b"}
+            before = await pid(client, "a")
+            os.kill(client.process.pid, signal.SIGHUP)
+            await until("it reloads again", lambda: client.said.count("(SIGHUP)") == 2)
+            assert await pid(client, "a") == before
+            assert client.changes() == 1
+
+    run(story())
+
+
+def test_a_change_that_no_client_can_see_is_told_to_none(
+    one: Scripted, two: Scripted, tmp_path: Path
+) -> None:
+    """Other limits, another metrics path, other descriptions in the cache: the view is the same."""
+    config = configured(tmp_path, one, two)
+
+    async def story() -> None:
+        async with callmux(tmp_path, "--config", config) as client:
+            await client.initialize()
+            await client.tools()
+            pids = {await pid(client, "one__a"), await pid(client, "two__d")}
+            changes: list[Json] = [
+                {"callTimeoutMs": 9000, "cacheTtlSeconds": 5},
+                {"metrics": {"persistencePath": "m.json"}, "maxConcurrency": 3},
+                {"reconnectPolicy": {"maxDelayMs": 5000}},
+            ]
+            for n, more in enumerate(changes, 1):
+                configured(tmp_path, one, two, **more)
+                await until("it reloads", lambda n=n: client.said.count("Reloaded config") == n)
+            assert {await pid(client, "one__a"), await pid(client, "two__d")} == pids
+            assert client.changes() == 0
+            one.entry["tools"] = ["a"]
+            configured(tmp_path, one, two)
+            await until("the client is told", lambda: client.changes() == 1)
+            assert {await pid(client, "one__a"), await pid(client, "two__d")} == pids
+
+    run(story())
+
+
+def test_calls_that_wait_for_their_turn_outlive_a_reload_of_their_server(
+    one: Scripted, tmp_path: Path
+) -> None:
+    one.has(tool("a"), tool("b"), delays={"b": 150})
+    one.entry["maxConcurrency"] = 1
+    config = configured(tmp_path, one)
+
+    async def story() -> None:
+        async with callmux(tmp_path, "--config", config) as client:
+            await client.initialize()
+            before = await pid(client, "a")
+            asked = [client.send("tools/call", {"name": "b"}) for _ in range(12)]
+            await until("the first begins", lambda: one.calls("b"))
+            one.entry["env"] = {"EDITED": "yes"}
+            configured(tmp_path, one)
+            await until("it reloads", lambda: "Reloaded config" in client.said)
+            answers = await asyncio.gather(*asked)
+            assert {text_of(answer["result"]) for answer in answers} == {f"b {before}"}
+            await until("the old process ended", lambda: len(marked(client.mark)) == 2)
+
+    run(story())
