@@ -16,7 +16,8 @@ SOURCE = TESTS.parent / "src" / "callmux"
 LAYERS = [
     {"__main__"},
     {"cli"},
-    {"demo", "doctor", "daemon", "clients"},
+    {"demo", "doctor", "daemon"},
+    {"clients"},
     {"watch"},
     {"host"},
     {"runtime"},

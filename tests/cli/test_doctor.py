@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,18 @@ from callmux.upstream.probe import ProbeResult
 
 async def two_tools(name: str, server: object, *, timeout_seconds: float, base_dir: Path) -> ProbeResult:
     return ProbeResult(["get_item", "create_item"], None)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine without clients."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(home)
+    for name in ("CLAUDE_CONFIG_DIR", "CODEX_HOME", "XDG_CONFIG_HOME", "CALLMUX_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    return home
 
 
 def examined(
@@ -50,6 +63,7 @@ def test_a_healthy_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[s
                 "issues": [],
             }
         ],
+        "clients": [],
     }
     assert text.startswith("Status: ok\n")
 
@@ -77,9 +91,37 @@ def test_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
     assert "CALLMUX_CONFIG names" in json.loads(capsys.readouterr().out)["issues"][0]
 
 
+def test_what_clients_have_entered_counts(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / ".claude.json").write_text('{"mcpServers": {"callmux": {"command": "/gone/callmux"}}}')
+    code, answer, text = examined('{"servers": {}}', tmp_path, capsys)
+    assert (code, answer["ok"], answer["clients"][0]["status"]) == (1, False, "error")
+    assert answer["issues"][0].startswith(f'client claude ({home}/.claude.json) "callmux": its program')
+    assert text.count('/gone/callmux" does not exist') == 1
+
+
+def test_a_listener_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+    assert doctor.run(["--url", url, "--json"], None) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["ok"], answer["url"], answer["mcpUrl"]) == (False, url, f"{url}/mcp")
+    assert doctor.run(["--url", url], None) == 1
+    assert f"Issue: nothing listens at {url}" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
-    ("args", "message"), [(["--bogus"], "Unknown option"), (["--url", "u"], "not available yet")]
+    ("args", "message"),
+    [
+        (["--bogus"], "Unknown doctor option"),
+        (["--cwd", "/"], "--cwd needs --url"),
+        (["--url", "nota"], "--url must begin with http"),
+        (["--url", "http://h", "--header", "hunter2"], "Name:Value"),
+        (["--url", "http://h", "--token-file", "/no/such/file"], "did not contain a non-empty token"),
+    ],
 )
 def test_usage(args: list[str], message: str) -> None:
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(UsageError, match=message) as error:
         doctor.run(args, None)
+    assert "hunter2" not in error.value.message

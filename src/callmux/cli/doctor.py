@@ -1,22 +1,29 @@
-"""`callmux doctor [--json]`: checks the configuration and asks every server.
+"""`callmux doctor`: checks the configuration, its servers and the clients; with `--url`, a running listener.
 
-Called by `callmux.cli.main`; the checks are in `callmux.doctor.checks`.
+Called by `callmux.cli.main`; the checks are in `callmux.doctor`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from callmux.cli.console import print_json, print_lines, read_switches
+from callmux.cli.console import print_json, print_lines
+from callmux.cli.grammar.doctor import COMMANDS
+from callmux.cli.parsing import Given, read, refusal
 from callmux.config.load import find_config, load_config, target_config
-from callmux.doctor.report import Report, failure, text_lines
-from callmux.errors import ConfigError, ConfigMissing, UsageError
+from callmux.doctor.report import Report, failure, text_lines, with_clients
+from callmux.errors import ConfigError, ConfigMissing
 
 if TYPE_CHECKING:
+    from callmux.bridge.endpoint import Endpoint
     from callmux.doctor.checks import Probe
+    from callmux.doctor.listener import Exchange
+
+_LISTENER_ONLY = ("--cwd", "--header", "--token", "--token-file")
 
 
 def run(args: list[str], config_option: str | None, probe: Probe | None = None) -> int:
@@ -25,11 +32,17 @@ def run(args: list[str], config_option: str | None, probe: Probe | None = None) 
     Args:
         probe: Asks a server, in place of the real thing.
     """
-    if "--url" in args:
-        raise UsageError('"callmux doctor --url" is not available yet in this version: run "callmux doctor"')
-    as_json = "--json" in read_switches(args, ["--json"], "callmux doctor [--json] [--config PATH]")
-    report = _examine(config_option, probe)
-    if as_json:
+    given = read(COMMANDS[0], args)
+    if given.text("--url") is not None:
+        return _listener(given)
+    for flag in _LISTENER_ONLY:
+        if given.on(flag):
+            raise refusal(given.command, f"{flag} needs --url")
+    from callmux.cli.own_entry import this_machine
+    from callmux.doctor.clients import examine_clients
+
+    report = with_clients(_examine(config_option, probe), examine_clients(this_machine()))
+    if given.on("--json"):
         print_json(report)
     else:
         print_lines(text_lines(report))
@@ -52,3 +65,34 @@ def _examine(config_option: str | None, probe: Probe | None) -> Report:
 
         probe = real_probe
     return asyncio.run(examine(loaded, probe, os.environ))
+
+
+def _listener(given: Given, wire: Callable[[Endpoint], Exchange] | None = None) -> int:
+    from callmux.bridge.credentials import find_token
+    from callmux.bridge.endpoint import read_endpoint
+    from callmux.doctor.listener import examine_listener, listener_lines, mcp_url
+    from callmux.doctor.wire import Wire
+
+    url = given.text("--url") or ""
+    endpoint = read_endpoint(mcp_url(url))
+    headers = {"x-callmux-client": "cli"}
+    for text in given.all("--header"):
+        name, colon, value = text.partition(":")
+        if not colon or not name.strip():
+            raise refusal(given.command, "--header must use Name:Value format")
+        headers[name.strip()] = value.strip()
+    shown = "the Authorization of --header was sent"
+    if not any(name.lower() == "authorization" for name in headers):
+        token = find_token(
+            endpoint, os.environ, Path.home(), given.text("--token"), given.text("--token-file")
+        )
+        shown = "no token was sent" if token is None else f"the token of {token.source} was sent"
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token.value}"
+    exchange = (wire or Wire)(endpoint)
+    report = examine_listener(url, endpoint, exchange, headers, credentials=shown, cwd=given.text("--cwd"))
+    if given.on("--json"):
+        print_json(report)
+    else:
+        print_lines(listener_lines(report))
+    return 0 if report.ok else 1

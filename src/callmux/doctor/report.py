@@ -1,6 +1,6 @@
 """What `callmux doctor` found, as text and as JSON. Pure.
 
-Made by `callmux.doctor.checks`, printed by `callmux.cli.doctor`.
+Made by `callmux.doctor.checks` and `callmux.doctor.clients`, printed by `callmux.cli.doctor`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,33 @@ class ServerReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     issues: list[str] = []
 
 
+class ClientReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a client has entered for callmux.
+
+    Attributes:
+        client: Its kind, as `callmux client` names it.
+        path: Its file.
+        name: The entry's name; empty where the file itself is the problem.
+        command: The command line or URL, secrets hidden.
+        status: `error` where the client cannot start or reach callmux.
+        issues: What is wrong, each with what to do.
+        warnings: What works but is probably not meant.
+    """
+
+    client: str
+    path: str
+    name: str
+    command: str
+    status: Literal["ok", "error"]
+    issues: list[str] = []
+    warnings: list[str] = []
+
+    @property
+    def label(self) -> str:
+        """What its issues begin with in the whole list."""
+        return f"client {self.client} ({self.path})" + (f' "{self.name}"' if self.name else "")
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What was found altogether.
 
@@ -41,6 +68,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         issues: Every issue; those of a server start with its name.
         warnings: What works but is probably not meant.
         servers: The servers in the order of the file.
+        clients: What MCP clients of this machine have entered for callmux.
     """
 
     ok: bool
@@ -52,11 +80,25 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     issues: list[str] = []
     warnings: list[str] = []
     servers: list[ServerReport] = []
+    clients: list[ClientReport] = []
 
 
 def failure(config_path: str, kind: Literal["missing", "invalid"], issues: list[str]) -> Report:
     """The report on a file that cannot be used."""
     return Report(ok=False, config_path=config_path, format=kind, issues=issues)
+
+
+def with_clients(report: Report, clients: list[ClientReport]) -> Report:
+    """The report, with what was found in clients' files; their issues count as any other."""
+    issues = [f"{client.label}: {issue}" for client in clients for issue in client.issues]
+    warnings = [f"{client.label}: {warning}" for client in clients for warning in client.warnings]
+    return msgspec.structs.replace(
+        report,
+        ok=report.ok and not issues,
+        issues=[*report.issues, *issues],
+        warnings=[*report.warnings, *warnings],
+        clients=clients,
+    )
 
 
 def text_lines(report: Report) -> list[str]:
@@ -70,8 +112,10 @@ def text_lines(report: Report) -> list[str]:
         f"Max concurrency: {report.max_concurrency}",
     ]
     shown = {f"{server.name}: {issue}" for server in report.servers for issue in server.issues}
+    for client in report.clients:
+        shown |= {f"{client.label}: {text}" for text in (*client.issues, *client.warnings)}
     general = [f"Issue: {issue}" for issue in report.issues if issue not in shown]
-    general += [f"Warning: {warning}" for warning in report.warnings]
+    general += [f"Warning: {warning}" for warning in report.warnings if warning not in shown]
     if general:
         lines += ["", *general]
     for server in report.servers:
@@ -81,4 +125,10 @@ def text_lines(report: Report) -> list[str]:
         if server.status != "disabled":
             lines.append(f"  tools: {server.tool_count}")
         lines += [f"  issue: {issue}" for issue in server.issues]
+    for client in report.clients:
+        lines += ["", f"[{client.status}] {client.label}"]
+        if client.command:
+            lines.append(f"  command: {client.command}")
+        lines += [f"  issue: {issue}" for issue in client.issues]
+        lines += [f"  warning: {warning}" for warning in client.warnings]
     return lines

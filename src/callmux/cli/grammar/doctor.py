@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from callmux.cli.grammar.shared import JSON
-from callmux.cli.grammar.terms import Command, Example
+from callmux.cli.grammar.shared import HEADER, JSON, TOKEN, TOKEN_FILE
+from callmux.cli.grammar.terms import Command, Example, Option
 
 COMMANDS = (
     Command(
         "doctor",
-        "check the configuration and probe every server",
-        options=(JSON,),
-        examples=(Example("callmux doctor", "exit code 1 where anything is wrong"),),
+        "check the configuration, its servers and the clients, or a running listener",
+        options=(
+            Option("--url", "check this listener instead; /mcp is added where there is no path", "URL"),
+            Option("--cwd", "a directory that the listener has to see; with --url", "DIR"),
+            HEADER,
+            TOKEN,
+            TOKEN_FILE,
+            JSON,
+        ),
+        examples=(
+            Example("callmux doctor", "exit code 1 where anything is wrong"),
+            Example("callmux doctor --url http://127.0.0.1:4860 --json", "a running listener, for a script"),
+        ),
+        notes=(
+            "Without --url: the configuration, every server (started, asked for its tools, stopped) and what"
+            " MCP clients have entered for callmux. With --url: whether the listener is reached, healthy and"
+            " ready, its version, one session with its tools; tokens are found as by the shell verbs.",
+        ),
     ),
 )
