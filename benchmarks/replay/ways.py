@@ -1,0 +1,231 @@
+"""The ways of doing a task: call by call, through callmux, and through a callmux that lists its own tools.
+
+A task (`replay.tasks`) says what it needs in terms of `one` call, `many` independent calls, a `chain` of
+calls and a `named` workflow; each way turns that into what an agent would send, and keeps every turn.
+Whatever a task goes on with stood in an earlier answer, so that no way knows more than its agent.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import toons
+
+from replay.counting import Turn, compact
+from replay.process import Process, text_of
+from replay.recording import Call
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A call of a chain.
+
+    Attributes:
+        call: The call.
+        mapping: Further arguments out of the result before: the expression, and the same for an agent that
+            reads that result itself.
+    """
+
+    call: Call
+    mapping: Mapping[str, tuple[str, Callable[[Any], Any]]] = field(default_factory=dict)
+
+
+class Way(ABC):
+    """How an agent does a task.
+
+    Attributes:
+        tools: What stands in its context.
+        turns: What it asked and was told.
+    """
+
+    def __init__(self, tools: Sequence[Mapping[str, Any]]) -> None:
+        self.tools = list(tools)
+        self.turns: list[Turn] = []
+
+    @abstractmethod
+    def one(self, call: Call) -> Any:
+        """What a call says: the JSON value of its text, else the text."""
+
+    @abstractmethod
+    def many(self, calls: Sequence[Call]) -> list[Any]:
+        """What each of several calls says, none of which needs another."""
+
+    @abstractmethod
+    def chain(self, steps: Sequence[Step]) -> Any:
+        """What the last of several calls says, each of which needs the one before."""
+
+    def named(self, recipe: str, parameters: Mapping[str, Any], calls: Sequence[Call]) -> list[Any]:
+        """What the calls of a workflow say that the user calls by its name."""
+        return self.many(calls)
+
+
+class Direct(Way):
+    """Every server connected to the agent, one call after the other.
+
+    Args:
+        call: Makes a call; the text of its result.
+        tools: The servers' own listings.
+        together: The agent asks for calls that do not need each other in one turn, as some clients can.
+    """
+
+    def __init__(
+        self, call: Callable[[Call], str], tools: Sequence[Mapping[str, Any]], *, together: bool = False
+    ) -> None:
+        super().__init__(tools)
+        self._call = call
+        self._together = together
+
+    def one(self, call: Call) -> Any:
+        return self.many([call])[0]
+
+    def many(self, calls: Sequence[Call]) -> list[Any]:
+        texts = [self._call(call) for call in calls]
+        requests = [_request(call.tool, call.arguments) for call in calls]
+        if self._together:
+            self.turns.append(Turn(requests, list(texts)))
+        else:
+            self.turns += [Turn([asked], [told]) for asked, told in zip(requests, texts, strict=True)]
+        return [value_of(text) for text in texts]
+
+    def chain(self, steps: Sequence[Step]) -> Any:
+        value: Any = None
+        for step in steps:
+            taken = {name: read(value) for name, (_, read) in step.mapping.items()}
+            call = step.call
+            value = self.one(Call(call.server, call.tool, {**call.arguments, **taken}))
+        return value
+
+
+class Callmux(Way):
+    """One callmux in front of all servers.
+
+    Args:
+        process: The callmux.
+        names: What a tool is called, by server and own name.
+    """
+
+    def __init__(self, process: Process, names: Mapping[tuple[str, str], str]) -> None:
+        super().__init__(process.tools())
+        self._process = process
+        self._names = names
+
+    def _ask(self, tool: str, arguments: Mapping[str, Any]) -> str:
+        text = text_of(self._process.call(tool, arguments))
+        self.turns.append(Turn([_request(tool, arguments)], [text]))
+        return text
+
+    def _name(self, call: Call) -> str:
+        return self._names[call.server, call.tool]
+
+    def one(self, call: Call) -> Any:
+        return value_of(self._ask(self._name(call), call.arguments))
+
+    def many(self, calls: Sequence[Call]) -> list[Any]:
+        if len(calls) == 1:
+            return [self.one(calls[0])]
+        if len({(call.server, call.tool) for call in calls}) == 1:
+            items = [{"arguments": call.arguments} for call in calls]
+            return _outcomes(self._ask("callmux_batch", {"tool": self._name(calls[0]), "items": items}))
+        shown = [{"tool": self._name(call), "arguments": call.arguments} for call in calls]
+        return _outcomes(self._ask("callmux_parallel", {"calls": shown}))
+
+    def chain(self, steps: Sequence[Step]) -> Any:
+        shown = []
+        for step in steps:
+            said: dict[str, Any] = {"tool": self._name(step.call), "arguments": step.call.arguments}
+            if step.mapping:
+                said["inputMapping"] = {name: expression for name, (expression, _) in step.mapping.items()}
+            shown.append(said)
+        outcome = _decoded(self._ask("callmux_pipeline", {"steps": shown}))
+        return None if outcome is None else _unwrapped(outcome["finalResult"])
+
+    def named(self, recipe: str, parameters: Mapping[str, Any], calls: Sequence[Call]) -> list[Any]:
+        return _outcomes(self._ask("callmux_recipe_run", {"recipe": recipe, "arguments": parameters}))
+
+
+class MetaOnly(Callmux):
+    """A callmux that lists its own tools only: the agent looks for a tool when it first needs it.
+
+    Args:
+        queries: Words for what each tool does, by its own name, as somebody who does not know it says them.
+    """
+
+    def __init__(
+        self, process: Process, names: Mapping[tuple[str, str], str], queries: Mapping[str, str]
+    ) -> None:
+        super().__init__(process, names)
+        (search,) = (tool for tool in self.tools if tool["name"] == "callmux_search_tools")
+        properties = search["inputSchema"]["properties"]
+        schemas = next((name for name in properties if "schema" in name.lower()), None)
+        # A product that shows schemas is asked for them: an agent must not guess types.
+        self._asked = {schemas: True} if schemas else {}
+        self._queries = queries
+        self._found = ""
+
+    def _name(self, call: Call) -> str:
+        name = super()._name(call)
+        for limit in (5, 20):
+            if self._has_seen(name):
+                return name
+            arguments = {"query": self._queries[call.tool], "limit": limit, **self._asked}
+            self._found += self._ask("callmux_search_tools", arguments)
+        if not self._has_seen(name):
+            raise RuntimeError(f"no search shows {name}: the agent cannot know it")
+        return name
+
+    def _has_seen(self, name: str) -> bool:
+        return re.search(rf"\b{re.escape(name)}\b", self._found) is not None
+
+    def one(self, call: Call) -> Any:
+        arguments = {"tool": self._name(call), "arguments": call.arguments}
+        return value_of(self._ask("callmux_call", arguments))
+
+
+def value_of(text: str) -> Any:
+    """The value of a text that is JSON or, exactly, TOON; else the text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        pass
+    try:
+        value = toons.loads(text)
+        return value if isinstance(value, (dict, list)) and toons.dumps(value) == text else text
+    except ValueError:
+        return text
+
+
+def _request(tool: str, arguments: Mapping[str, Any]) -> str:
+    return compact({"name": tool, "arguments": arguments})
+
+
+def _decoded(text: str) -> Any:
+    """The payload of a meta-tool.
+
+    Raises:
+        RuntimeError: Not every call succeeded.
+    """
+    payload = json.loads(text) if text[:1] == "{" else toons.loads(text)
+    if payload["status"] != "completed":
+        raise RuntimeError(f"not every call succeeded: {text[:2000]}")
+    return payload
+
+
+def _outcomes(text: str) -> list[Any]:
+    return [_unwrapped(entry["result"]) for entry in _decoded(text)["results"]]
+
+
+def _unwrapped(result: Any) -> Any:
+    """What a result says, however a fan-out shows it."""
+    if not isinstance(result, dict) or not isinstance(result.get("content"), list):
+        return result
+    if result["content"]:
+        return value_of(text_of(result))
+    content = result["structuredContent"]
+    if isinstance(content, dict) and list(content) == ["content"]:
+        return value_of(content["content"])
+    return content

@@ -1,0 +1,131 @@
+"""The README and docs/context.md quote what was measured, and what was measured still holds."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SCRIPT = ROOT / "benchmarks" / "context.py"
+SECONDS = 120
+PAGES = ["README.md", "docs/context.md", "docs/context-read.svg", "docs/context-catalogues.svg"]
+
+
+def run(*arguments: str | Path) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), *map(str, arguments)], capture_output=True, text=True, timeout=SECONDS
+    )
+    assert not done.stderr, done.stderr
+    return done.returncode, done.stdout
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The pages that quote figures, to be changed."""
+    (tmp_path / "docs").mkdir()
+    for page in PAGES:
+        shutil.copy(ROOT / page, tmp_path / page)
+    return tmp_path
+
+
+@pytest.fixture
+def replay() -> Iterator[None]:
+    """The modules of the benchmark can be imported."""
+    sys.path.insert(0, str(SCRIPT.parent))
+    yield
+    sys.path.remove(str(SCRIPT.parent))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "replay"]:
+        del sys.modules[name]
+
+
+def test_the_pages_are_what_the_recorded_figures_give() -> None:
+    assert run("--check") == (0, "")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_with_another_figure_is_found(copy: Path, page: str) -> None:
+    text = (copy / page).read_text("utf-8")
+    figure = re.findall(r"[0-9]{1,3}(?:,[0-9]{3})+" if page.endswith(".md") else "figures [0-9a-f]{16}", text)
+    (copy / page).write_text(text.replace(figure[-1], "figures 9,999"), "utf-8")
+    code, said = run("--check", "--root", copy)
+    assert code == 1
+    assert said.startswith(page)
+
+
+def test_the_readme_quotes_no_figure_that_the_page_does_not_have() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8").split("## What it saves")[1].split("\n## ")[0]
+    page = (ROOT / "docs" / "context.md").read_text("utf-8")
+    figures = re.findall(r"[0-9]{1,3}(?:,[0-9]{3})+|\b[0-9]{2,}\b", readme)
+    assert len(figures) >= 10
+    assert [figure for figure in figures if not re.search(rf"(?<![\d,]){figure}(?![\d,])", page)] == []
+
+
+@pytest.mark.parametrize("task", ["data-cleanup", "two-calls"])
+def test_a_task_done_again_costs_what_is_recorded(task: str) -> None:
+    """Through a real callmux, whose word in a definition may change, but not what an agent has to do."""
+    assert run("--compare", task) == (0, "")
+
+
+def test_no_definitions_are_larger_than_those_of_the_original() -> None:
+    figures = json.loads((SCRIPT.parent / "replay" / "figures.json").read_text("utf-8"))
+    sizes = figures["catalogues"]
+    assert len(sizes) == 9
+    for key, by in sizes.items():
+        for mode in ("balanced", "aggressive"):
+            ours, other = by[mode], by[f"{mode}, npm"]
+            assert ours["tools"] == other["tools"], key
+            assert ours["size"] <= other["size"], (key, mode)
+            assert ours["tokens"] <= other["tokens"], (key, mode)
+
+
+def test_no_machine_is_named_in_a_recording() -> None:
+    for path in (SCRIPT.parent / "replay" / "traces").glob("*.json"):
+        text = path.read_text("utf-8")
+        assert not re.search(r"/(?:tmp|root|work|Users|home/(?!ada/))\S", text), path.name
+
+
+@pytest.mark.usefixtures("replay")
+def test_every_turn_reads_the_definitions_and_all_before_it() -> None:
+    from replay.counting import Turn, cost, definitions, tokens
+
+    tools = [{"name": "t", "description": "Does it", "inputSchema": {"type": "object"}, "annotations": {}}]
+    turns = [Turn(["ask one", "ask two"], ["told one", "told two"]), Turn(["ask"], ["told"])]
+    counted = cost(tools, turns)
+    defined = definitions(tools)
+    first = sum(map(tokens, ["ask one", "ask two", "told one", "told two"]))
+    second = sum(map(tokens, ["ask", "told"]))
+    assert (counted.calls, counted.turns, counted.definitions) == (3, 2, defined)
+    assert counted.new == defined + first + second
+    assert counted.read == defined + (defined + first) + (defined + first + second)
+
+
+@pytest.mark.usefixtures("replay")
+def test_how_long_a_call_took_makes_no_difference() -> None:
+    from replay.counting import tokens
+
+    assert tokens('{"durationMs":7}') == tokens('{"durationMs":123456789}')
+    assert tokens("totalDurationMs: 7") == tokens("totalDurationMs: 1234567")
+
+
+@pytest.mark.usefixtures("replay")
+def test_both_ways_go_on_with_the_same_values() -> None:
+    from replay.ways import _unwrapped, value_of
+
+    said: list[tuple[Any, Any]] = [
+        ({"content": [], "structuredContent": {"content": "a\nb"}}, "a\nb"),
+        ({"content": [{"type": "text", "text": '{"n": 1}'}], "structuredContent": {"n": 1}}, {"n": 1}),
+        ({"content": [], "structuredContent": {"n": 1}}, {"n": 1}),
+        ({"n": 1}, {"n": 1}),
+        ("text", "text"),
+    ]
+    assert [_unwrapped(shown) for shown, _ in said] == [value for _, value in said]
+    assert value_of("rows[2]{a,b}:\n  1,x\n  2,y") == {"rows": [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]}
+    assert value_of("Note: a text\nof two lines") == "Note: a text\nof two lines"
