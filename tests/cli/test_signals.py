@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from callmux.cli.signals import stop_signals
+from callmux.cli.signals import stop_signals, upgrade_signal
 from tests.support import run, settle
 
 
@@ -46,3 +46,15 @@ def test_a_second_signal_ends_the_process_at_once(monkeypatch: pytest.MonkeyPatc
             remove()
 
     assert run(scenario()) == 1
+
+
+def test_another_signal_asks_for_the_next_version() -> None:
+    async def scenario() -> None:
+        asked = upgrade_signal()
+        try:
+            os.kill(os.getpid(), signal.SIGUSR2)
+            await asked.wait()
+        finally:
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGUSR2)
+
+    run(scenario())

@@ -81,3 +81,14 @@ def test_a_session_that_was_removed_is_not_recalled(monkeypatch: pytest.MonkeyPa
     play(hall.table.remove(second))
     assert hall.table.recall(second) is None
     assert hall.table.recall(first) is not None, "only so many ended ids are remembered"
+
+
+def test_ended_sessions_stay_ended_in_the_process_that_follows() -> None:
+    before, after = Hall(), Hall()
+    id = before.table.new_id("2025-11-25", b"{}")
+    before.table.add(Seat(id))
+    play(before.table.remove(id))
+    assert before.table.ended == [id]
+    assert after.table.recall(id) is not None
+    after.table.bury(before.table.ended)
+    assert (after.table.recall(id), after.table.key) == (None, before.table.key)

@@ -10,6 +10,8 @@ import asyncio
 import gc
 import logging
 import re
+import socket
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,14 +20,16 @@ from typing import Any
 import msgspec
 
 from callmux.admin.probes import probe_routes
-from callmux.cli.signals import stop_signals
+from callmux.cli.handover import Estate, hand_over, own_command, predecessor
+from callmux.cli.signals import stop_signals, upgrade_signal
+from callmux.cli.supervisor import Supervisor
 from callmux.clock import Clock
 from callmux.config.model import Config
 from callmux.config.sources import Sources
 from callmux.errors import CallmuxError, UsageError
 from callmux.host import Host, startup_failed
 from callmux.session.keyfile import session_key, state_dir
-from callmux.tasks import TaskSet, first_of
+from callmux.tasks import TaskSet, at_once, first_of
 from callmux.transport.http.app import App
 from callmux.transport.http.intake import BodyLimits, is_loopback
 from callmux.transport.http.listener import Listener
@@ -37,6 +41,13 @@ log = logging.getLogger("callmux")
 
 DRAIN_SECONDS = 10.0
 """How long requests in flight may go on once we are told to stop."""
+
+
+GRACE_SECONDS = 1.0
+"""How long connections are kept for requests that are on their way when another process takes over."""
+START_SECONDS = 15.0
+"""What a new process gets until it answers, beside the time to connect its servers."""
+STEP_SECONDS = 0.02
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -131,23 +142,26 @@ async def listen(
     show: Callable[[str, str], None],
 ) -> int:
     """Serves until it is told to stop. Gives the exit code."""
+    before = predecessor(env)
+    inherited = dict(env)
+    supervisor = Supervisor(env)
     config = load(sources := Sources())
     check_posture(config, options.host)
-    try:
-        listening = bind(options.host, options.port)
-    except OSError as error:
-        raise CallmuxError(f"cannot listen on {options.host}:{options.port}: {error}") from None
+    listening = _bound(options) if before is None else before.listening
     host = Host(config, path.parent if path else Path.cwd(), env, show, single=False)
     tasks = TaskSet("listener")
-    listener: Listener | None = None
     try:
         host.start(None)
-        if config.strict_startup:
+        if before is not None or config.strict_startup:
+            # The process before us still answers: clients need not wait for our servers.
             await host.runtime.settled()
-            if down := host.runtime.failed():
+            if config.strict_startup and (down := host.runtime.failed()):
                 raise startup_failed(down)
-        stopped = stop_signals()
-        listener = _listener(host, config, env)
+        stopped, asked = stop_signals(), upgrade_signal()
+        key = session_key(state_dir(env)) if before is None else before.estate.key
+        listener = _listener(host, config, key)
+        if before is not None:
+            listener.table.bury(before.estate.ended)
         server = HttpServer(
             App(
                 listener,
@@ -157,6 +171,9 @@ async def listen(
             listening,
         )
         await server.start()
+        if before is not None:
+            before.relieve()
+        supervisor.ready()
         _banner(options)
         if path is not None:
             tasks.spawn(watch_config(path, host, lambda new: _checked(load(new), options.host), sources))
@@ -166,11 +183,17 @@ async def listen(
             tasks.spawn(_watch_idle(listener, options.idle_exit_seconds, idle))
         gc.collect()
         gc.freeze()
-        await first_of(stopped, idle)
-        log.info("Stopping")
-        listener.leaving = listener.refusing = True
-        await server.stop_accepting()
-        await listener.drain(min(DRAIN_SECONDS, host.runtime.drain_seconds()))
+        config = host.runtime.config
+        successor = await _replaced(listening, listener, config, inherited, asked, stopped, idle)
+        if successor is not None:
+            await tasks.cancel()
+            await _give_way(server, listener, host.runtime.drain_seconds())
+        else:
+            log.info("Stopping")
+            supervisor.stopping()
+            listener.leaving = listener.refusing = True
+            await server.stop_accepting()
+            await listener.drain(min(DRAIN_SECONDS, host.runtime.drain_seconds()))
         await server.stop()
         return 0
     finally:
@@ -180,18 +203,73 @@ async def listen(
         await host.close()
 
 
+def _bound(options: Options) -> socket.socket:
+    try:
+        return bind(options.host, options.port)
+    except OSError as error:
+        raise CallmuxError(f"cannot listen on {options.host}:{options.port}: {error}") from None
+
+
+async def _replaced(
+    listening: socket.socket,
+    listener: Listener,
+    config: Config,
+    env: dict[str, str],
+    asked: asyncio.Event,
+    *ends: asyncio.Event,
+) -> subprocess.Popen[bytes] | None:
+    """Waits until this process is to end; the one that answers in its place by then, if there is one."""
+    while True:
+        await first_of(asked, *ends)
+        if any(end.is_set() for end in ends):
+            return None
+        asked.clear()
+        estate = Estate(listener.table.key, listener.table.ended)
+        seconds = 2 * config.connect_timeout_ms / 1000 + START_SECONDS
+        attempt = at_once(hand_over(listening, estate, own_command(), env, seconds))
+        waits = [at_once(end.wait()) for end in ends]
+        await asyncio.wait([attempt, *waits], return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        if not attempt.done():
+            attempt.cancel()
+            await asyncio.wait([attempt])
+            continue
+        successor: subprocess.Popen[bytes] | None = attempt.result()
+        if successor is not None:
+            return successor
+
+
+async def _give_way(server: HttpServer, listener: Listener, seconds: float) -> None:
+    """Leaves the port to the process that answers now, without losing a request.
+
+    Clients learn with their next answer that this connection ends, and begin another; so whoever is busy
+    never meets a closed one. What is in flight finishes here, within `seconds`.
+    """
+    log.info("Another process answers now; finishing what is in flight")
+    listener.leaving = True
+    await server.stop_accepting()
+    began = listener.now()
+    while (spent := listener.now() - began) < max(seconds, GRACE_SECONDS):
+        busy = listener.let_go()
+        if spent > GRACE_SECONDS and not server.let_go() and not busy:
+            break
+        await asyncio.sleep(STEP_SECONDS)
+    await listener.drain(0)
+
+
 def _checked(config: Config, host: str) -> Config:
     check_posture(config, host)
     return config
 
 
-def _listener(host: Host, config: Config, env: dict[str, str]) -> Listener:
+def _listener(host: Host, config: Config, key: bytes) -> Listener:
     listener = Listener(
         config,
         BodyLimits(config, host.targets_of),
         host.dispatch,
         _Sessions(host),
-        session_key(state_dir(env)),
+        key,
         Clock(),
     )
     host.configured = lambda new: listener.configure(new, BodyLimits(new, host.targets_of))

@@ -1,4 +1,4 @@
-"""Signals that end a process. Called by the run modes."""
+"""Signals that end a process, or ask it to make room for its next version. Called by the run modes."""
 
 from __future__ import annotations
 
@@ -20,3 +20,11 @@ def stop_signals() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
     return stopped
+
+
+def upgrade_signal() -> asyncio.Event:
+    """Set by SIGUSR2, where the system has it."""
+    asked = asyncio.Event()
+    if (number := getattr(signal, "SIGUSR2", None)) is not None:
+        asyncio.get_running_loop().add_signal_handler(number, asked.set)
+    return asked

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
 
 from callmux.clock import Clock
@@ -65,6 +65,20 @@ class SessionTable(Generic[S]):
         if id in self._ended:
             return None
         return unseal(id, self._key, self._clock.wall())
+
+    @property
+    def key(self) -> bytes:
+        """What seals the ids."""
+        return self._key
+
+    @property
+    def ended(self) -> list[str]:
+        """Ids of sessions that are over, the oldest first."""
+        return list(self._ended)
+
+    def bury(self, ids: Iterable[str]) -> None:
+        """These sessions ended before our time."""
+        self._ended.update(dict.fromkeys(ids))
 
     def add(self, seat: S) -> None:
         self._seats[seat.id] = seat

@@ -93,3 +93,14 @@ def test_what_is_not_http_is_ignored() -> None:
         assert call.status == 0
 
     play(scene())
+
+
+def test_a_process_that_leaves_ends_each_connection_with_its_answer() -> None:
+    async def scene() -> None:
+        house = House(routes=ROUTES)
+        assert "connection" not in (await house.answers(Call("GET", "/hello"))).headers
+        house.listener.leaving = True
+        for path in ("/hello", "/nowhere"):
+            assert (await house.answers(Call("GET", path))).headers["connection"] == "close"
+
+    play(scene())

@@ -105,3 +105,25 @@ def test_a_server_that_stops_accepting_still_serves_its_connections() -> None:
         await writer.wait_closed()
 
     _served(scene)
+
+
+def test_connections_are_let_go_once_they_carry_nothing() -> None:
+    async def scene(server: HttpServer, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(GOOD % b"")
+        await reader.readuntil(b'{"hello":1}')
+        half, started = await asyncio.open_connection("127.0.0.1", port)
+        started.write(b"GET /hello HTTP/1.1\r\nhost: ")
+        # Whatever reaches the server after this one, the half request has reached it before.
+        await _sent(port, LAST)
+        assert server.let_go()
+        assert await reader.read() == b""
+        started.write(b"localhost\r\nconnection: close\r\n\r\n")
+        assert (await half.read()).endswith(b'{"hello":1}')
+        while server.let_go():
+            await asyncio.sleep(0.01)
+        for one in (writer, started):
+            one.close()
+            await one.wait_closed()
+
+    _served(scene)

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 CWD_HEADER = "x-callmux-cwd"
 KIND_HEADER = "x-callmux-client"
+STEP_SECONDS = 0.02
 KINDS = ("stdio-bridge", "cli")
 
 
@@ -173,18 +174,26 @@ class Listener:
     async def drain(self, seconds: float) -> None:
         """Lets every request in flight finish, at most `seconds`; then ends every stream. The sessions are
         not over: another process can take them up."""
-        for seat in self.table:
-            if seat.kind == STREAMABLE:
-                seat.own.finish()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while busy := [seat for seat in self.table if not seat.session.quiet.is_set()]:
-                    await busy[0].session.quiet.wait()
+                while self.let_go():
+                    await asyncio.sleep(STEP_SECONDS)
         self.refusing = True
         if left := sum(not seat.session.quiet.is_set() for seat in self.table):
             log.warning("%d sessions have requests in flight that are given up after %g s", left, seconds)
         for seat in self.table:
             seat.end()
+
+    def let_go(self) -> bool:
+        """Ends the own stream of every session that needs it no more; whether requests are in flight."""
+        busy = False
+        for seat in self.table:
+            quiet = seat.session.quiet.is_set()
+            busy = busy or not quiet
+            # In the older transport, answers come that way, too.
+            if quiet or seat.kind == STREAMABLE:
+                seat.own.finish()
+        return busy
 
     async def _end(self, seat: WebSession) -> None:
         seat.end()

@@ -7,6 +7,7 @@ neither send endless headers nor take forever to send them.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from typing import Any
 
@@ -88,6 +89,19 @@ class NarrowProtocol(HttpToolsProtocol):
             self._linger.cancel()
         super().connection_lost(exc)
 
+    def has_news(self) -> bool:
+        """A request has come on an idle connection and nobody has read it yet."""
+        if self._header_bytes:
+            return True
+        carrier = self.transport.get_extra_info("socket") if self.transport is not None else None
+        if carrier is None or carrier.fileno() < 0:
+            return False
+        with socket.socket(fileno=os.dup(carrier.fileno())) as same:
+            try:
+                return bool(same.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+            except OSError:
+                return False
+
     def _settle(self) -> None:
         if self._header_timer is not None:
             self._header_timer.cancel()
@@ -162,6 +176,13 @@ class HttpServer:
         """New connections go to whoever else holds the socket, or nowhere; old ones go on."""
         for server in self._server.servers:
             server.close()
+
+    def let_go(self) -> bool:
+        """Closes connections that carry nothing; whether any is left. Those in use end with their answer."""
+        for connection in list(self._server.server_state.connections):
+            if isinstance(connection, NarrowProtocol) and not connection.has_news():
+                connection.shutdown()
+        return bool(self._server.server_state.connections)
 
     async def stop(self) -> None:
         """Ends what is left, within a second or two."""

@@ -1,0 +1,156 @@
+"""A listener's port passes from one process to the next without being closed: how a new version takes over.
+
+Called by `callmux.cli.listen` on both sides. The old process starts the same command once more and lets it
+inherit the listening socket, one end of a channel, and a file with what the sessions need. The new one
+connects its servers, begins to answer, and says so on the channel; only then does the old one leave. If it
+never says so, nothing changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, MutableMapping, Sequence
+
+import msgspec
+
+from callmux.errors import CallmuxError
+
+log = logging.getLogger("callmux")
+
+VARIABLE = "CALLMUX_HANDOVER"
+"""Holds the descriptors of socket, channel and file; never reaches a server."""
+READY = b"ready\n"
+END_SECONDS = 5.0
+"""How long a process that failed may take to end."""
+
+
+class Estate(msgspec.Struct, frozen=True):
+    """What the new process gets of the old one beside the port.
+
+    Attributes:
+        key: Seals session ids.
+        ended: Ids of sessions that are over.
+    """
+
+    key: bytes
+    ended: list[str] = []
+
+
+class Predecessor:
+    """The process before us, which still answers.
+
+    Attributes:
+        listening: Its listening socket, ours from now on.
+        estate: What it passes on.
+    """
+
+    def __init__(self, listening: socket.socket, channel: socket.socket, estate: Estate) -> None:
+        self.listening = listening
+        self.estate = estate
+        self._channel = channel
+
+    def relieve(self) -> None:
+        """Tells it that we answer now."""
+        try:
+            self._channel.sendall(READY)
+        except OSError:
+            # It is gone already: there is nobody to tell.
+            log.info("The process before this one has ended")
+        self._channel.close()
+
+
+def predecessor(env: MutableMapping[str, str]) -> Predecessor | None:
+    """The process that started us to take its place; None where none did. Takes the variable out of `env`.
+
+    Raises:
+        CallmuxError: What it passed on cannot be used.
+    """
+    given = env.pop(VARIABLE, None)
+    if given is None:
+        return None
+    try:
+        numbers = [int(part) for part in given.split(",")]
+        for number in numbers:
+            os.set_inheritable(number, False)
+        listening, channel, file = numbers
+        with open(file, "rb") as passed:
+            estate = msgspec.json.decode(passed.read(), type=Estate)
+        taken = socket.socket(fileno=listening)
+        taken.setblocking(False)
+        return Predecessor(taken, socket.socket(fileno=channel), estate)
+    except (ValueError, OSError, msgspec.MsgspecError) as error:
+        raise CallmuxError(f"{VARIABLE} is set, but what it names cannot be taken over: {error}") from None
+
+
+def own_command() -> list[str]:
+    """What started this process, to be started again: the same interpreter, the same arguments."""
+    return [sys.executable, *sys.orig_argv[1:]]
+
+
+async def hand_over(
+    listening: socket.socket, estate: Estate, command: Sequence[str], env: Mapping[str, str], seconds: float
+) -> subprocess.Popen[bytes] | None:
+    """Starts the process that is to follow; None if it does not come to answer: then it is ended, and this is
+    logged.
+
+    Args:
+        seconds: How long it may take until it answers.
+    """
+    ours, theirs = socket.socketpair()
+    with tempfile.TemporaryFile() as file, ours:
+        file.write(msgspec.json.encode(estate))
+        file.seek(0)
+        descriptors = (listening.fileno(), theirs.fileno(), file.fileno())
+        more = {VARIABLE: ",".join(map(str, descriptors))}
+        try:
+            with theirs:
+                process = subprocess.Popen(command, env={**env, **more}, pass_fds=descriptors)  # noqa: ASYNC220
+        except OSError as error:
+            log.error("The new process cannot be started (%s): this one goes on", error)
+            return None
+        log.info("Started process %d to take over", process.pid)
+        reason = "it did not answer in time"
+        try:
+            async with asyncio.timeout(seconds):
+                if await _told(ours) == READY:
+                    return process
+                reason = "it ended before it answered, and has said why"
+        except TimeoutError:
+            process.terminate()
+        except asyncio.CancelledError:
+            process.terminate()
+            await _end(process)
+            raise
+        code = await _end(process)
+    log.error("Process %d does not take over, this one goes on: %s (exit code %s)", process.pid, reason, code)
+    return None
+
+
+async def _told(channel: socket.socket) -> bytes:
+    """What comes on the channel until a line is whole or the other end is closed."""
+    channel.setblocking(False)
+    loop = asyncio.get_running_loop()
+    heard = b""
+    while not heard.endswith(b"\n"):
+        part = await loop.sock_recv(channel, len(READY))
+        if not part:
+            break
+        heard += part
+    return heard
+
+
+async def _end(process: subprocess.Popen[bytes]) -> int | None:
+    """Waits for the end of a process that is of no use, and brings it about; its exit code."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + END_SECONDS
+    while (code := process.poll()) is None:
+        if loop.time() > end:
+            process.kill()
+        await asyncio.sleep(0.02)
+    return code

@@ -1,0 +1,93 @@
+"""A port passes from one process to the next, or stays where it is."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import Popen
+
+import pytest
+
+from callmux.cli.handover import VARIABLE, Estate, hand_over, own_command, predecessor
+from callmux.errors import CallmuxError
+from tests.support import run
+
+ESTATE = Estate(key=b"\0\xff", ended=["a"])
+TAKES = """
+import os
+from callmux.cli.handover import predecessor
+before = predecessor(os.environ)
+assert before is not None and before.estate.key == b"\\0\\xff" and before.estate.ended == ["a"]
+assert not os.get_inheritable(before.listening.fileno())
+before.relieve()
+"""
+
+
+@pytest.fixture
+def listening() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        yield bound
+
+
+def handed(listening: socket.socket, program: str, seconds: float = 20.0) -> Popen[bytes] | None:
+    command = [sys.executable, "-c", program]
+    return run(hand_over(listening, ESTATE, command, dict(os.environ), seconds), 30)
+
+
+def test_the_new_process_gets_the_port_and_what_belongs_to_it(listening: socket.socket) -> None:
+    port = listening.getsockname()[1]
+    serve = f"before.listening.setblocking(True); assert before.listening.getsockname()[1] == {port}"
+    answer = "connection, _ = before.listening.accept(); connection.sendall(b'new')"
+    process = handed(listening, f"{TAKES}\n{serve}\n{answer}")
+    assert process is not None
+    listening.close()
+    with process, socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+        assert client.recv(10) == b"new"
+
+
+@pytest.mark.parametrize(
+    ("program", "seconds", "why"),
+    [
+        ("raise SystemExit(7)", 20.0, "exit code 7"),
+        ("import time; time.sleep(60)", 0.2, "did not answer in time"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", 20.0, "exit code -9"),
+    ],
+)
+def test_a_process_that_does_not_answer_is_ended_and_named(
+    program: str, seconds: float, why: str, listening: socket.socket, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR, "callmux"):
+        assert handed(listening, program, seconds) is None
+    assert why in caplog.text
+    assert listening.fileno() > 0
+
+
+def test_a_command_that_does_not_exist_any_more_changes_nothing(
+    listening: socket.socket, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR, "callmux"):
+        command = [str(tmp_path / "gone")]
+        assert run(hand_over(listening, ESTATE, command, {}, 5)) is None
+    assert "cannot be started" in caplog.text
+
+
+def test_a_process_that_nobody_started_in_place_of_another_has_no_predecessor() -> None:
+    assert predecessor({"PATH": "/bin"}) is None
+
+
+@pytest.mark.parametrize("value", ["", "1,2", "a,b,c", "9990,9991,9992"])
+def test_a_variable_that_names_nothing_is_an_error(value: str) -> None:
+    env = {VARIABLE: value}
+    with pytest.raises(CallmuxError, match=VARIABLE):
+        predecessor(env)
+    assert env == {}
+
+
+def test_the_same_command_is_started_again() -> None:
+    command = own_command()
+    assert command[0] == sys.executable
+    assert command[1:] == sys.orig_argv[1:]
