@@ -17,6 +17,7 @@ COMMANDS = {
     "bridge": "bridge",
     "client": "client",
     "config": "config",
+    "daemon": "daemon",
     "demo": "demo",
     "doctor": "doctor",
     "help": "help",
@@ -33,7 +34,6 @@ LATER = (
     "pipeline",
     "tools",
     "setup",
-    "daemon",
     "instructions",
 )
 """Commands of callmux (npm) that this version does not have yet: refused, never taken for a server."""

@@ -14,7 +14,7 @@ from callmux.cli.grammar.terms import Command
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Run": ("bridge", "demo"),
     "Configure": ("init", "server", "client", "config"),
-    "Look after": ("doctor",),
+    "Look after": ("doctor", "daemon"),
     "Help": ("help",),
 }
 """Every name of `callmux.cli.main.COMMANDS`, once."""
