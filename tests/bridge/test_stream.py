@@ -52,6 +52,35 @@ def reason_of(waiter: Any) -> Reason:
     return failure.reason
 
 
+def test_that_a_stream_cannot_be_resumed_says_nothing_about_the_request() -> None:
+    """The listener was restarted and knows nothing of it: it may have been carried out all the same."""
+
+    async def scene() -> None:
+        events = EventBuffer()
+        events.last_id = "r5_0"
+        stream, link, waiter = streaming(events)
+        stream.head(400, {b"content-type": b"application/json"})
+        stream.body(b'{"jsonrpc":"2.0","id":5,"error":{"code":-32000,"message":"Unknown Last-Event-ID"}}')
+        stream.done()
+        assert not waiter.done()
+        assert (link.taken, link.resumed) == ([], [])
+        assert (await stream.refusal()).reason is Reason.REFUSED
+
+    play(scene())
+
+
+def test_a_stream_that_fell_silent_is_resumed_and_its_connection_given_up() -> None:
+    async def scene() -> None:
+        stream, link, waiter = streaming()
+        stream.starts_at = "r5_0"
+        stream.fell_silent()
+        assert link.closed
+        assert link.resumed == ["r5_0"]
+        assert not waiter.done()
+
+    play(scene())
+
+
 def test_json_in_pieces() -> None:
     async def scene() -> None:
         stream, link, waiter = streaming()

@@ -243,10 +243,14 @@ class Client:
 
 @contextlib.asynccontextmanager
 async def callmux(
-    tmp_path: Path, *args: str | Path, env: dict[str, str] | None = None
+    tmp_path: Path, *args: str | Path, env: dict[str, str] | None = None, mark: str | None = None
 ) -> AsyncIterator[Client]:
-    """A callmux process with a client on its pipes, not yet greeted. Nothing of it is left afterwards."""
-    mark = uuid.uuid4().hex
+    """A callmux process with a client on its pipes, not yet greeted. Nothing of it is left afterwards.
+
+    Args:
+        mark: One that other processes carry, too; an own one by default.
+    """
+    mark = mark or uuid.uuid4().hex
     log = tmp_path / f"stderr-{mark[:6]}.log"
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(

@@ -177,13 +177,17 @@ class Connection(asyncio.Protocol):
 
 
 class HttpClient:
-    """The connections to one listener."""
+    """The connections to one listener.
+
+    Attributes:
+        reading: What comes is read; see `flow`.
+    """
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._idle: list[Connection] = []
         self._all: set[Connection] = set()
-        self._reading = True
+        self.reading = True
         self._loop = asyncio.get_running_loop()
         self._tls: ssl.SSLContext | None = None
 
@@ -219,7 +223,7 @@ class HttpClient:
             message = f"the listener cannot be reached: {error}"
             raise LinkFailure(Reason.UNREACHABLE, message) from None
         self._all.add(connection)
-        if not self._reading:
+        if not self.reading:
             connection.flow(False)
         return connection
 
@@ -254,7 +258,7 @@ class HttpClient:
 
     def flow(self, reading: bool) -> None:
         """Stops and begins to read from the listener."""
-        self._reading = reading
+        self.reading = reading
         for connection in self._all:
             connection.flow(reading)
 

@@ -17,6 +17,7 @@ import msgspec
 from callmux.bridge.client import HttpClient
 from callmux.bridge.endpoint import Endpoint
 from callmux.bridge.failures import LinkFailure, Reason
+from callmux.bridge.silence import Silence
 from callmux.bridge.stream import Stream, Waiter
 from callmux.protocol import jsonrpc
 from callmux.protocol.jsonrpc import Batch, Failure, Malformed, Message, Notification, Request, Response
@@ -83,6 +84,7 @@ class Link:
         self._count = 0
         self._events = EventBuffer()
         self._own: Stream | None = None
+        self._silence = Silence(lambda: http.reading)
         self._session_id: bytes | None = None
         self._version: str | None = None
         self._post = self._head(b"POST", _STREAMS)
@@ -167,6 +169,7 @@ class Link:
         stream = Stream(self, connection, waiter)
         if self._names_streams:
             stream.starts_at = f"{request_stream(id)}_0"
+            self._silence.watch(stream)
         connection.start(b"%bContent-Length: %d\r\n\r\n%b" % (self._post, len(line), line), stream)
         try:
             return await waiter
@@ -182,6 +185,7 @@ class Link:
         finally:
             timer.cancel()
             del self._waiting[id]
+            self._silence.forget(stream)
             if not stream.finished:
                 stream.drop(GRACE_SECONDS)
 
@@ -278,6 +282,8 @@ class Link:
                 return
             raise
         self._own = stream
+        if self._names_streams:
+            self._silence.watch(stream, own=True)
         stream.when_ended(lambda: self._own_ended(stream))
 
     def _own_ended(self, stream: Stream) -> None:
@@ -348,6 +354,8 @@ class Link:
 
     async def _read(self, stream: Stream, waiter: Waiter, seconds: float | None) -> None:
         """Waits until `waiter` has its answer or the stream has ended, at most `seconds`."""
+        if self._names_streams:
+            self._silence.watch(stream)
         end = asyncio.Event()
         stream.when_ended(end.set)
         waiter.add_done_callback(lambda _: end.set())
@@ -360,6 +368,7 @@ class Link:
     async def close(self) -> None:
         """Ends the session, within a bound."""
         self.abandon()
+        self._silence.close()
         self._fail()
         await self._tasks.cancel(CLOSE_SECONDS)
         if self._session_id is None:

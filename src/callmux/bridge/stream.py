@@ -50,6 +50,7 @@ class Stream:
         starts_at: The event id that stands for the beginning of the answer, where the listener has one.
         status: The HTTP status; 0 before the head.
         finished: Nothing more will come.
+        heard_at: When something came last, by the loop's clock; at first, when it was made.
     """
 
     def __init__(
@@ -70,6 +71,8 @@ class Stream:
         self.starts_at = ""
         self.status = 0
         self.finished = False
+        self._loop = asyncio.get_running_loop()
+        self.heard_at = self._loop.time()
 
     def __repr__(self) -> str:
         return f"Stream({self.status or 'waiting'}{', finished' if self.finished else ''})"
@@ -78,6 +81,7 @@ class Stream:
 
     def head(self, status: int, headers: dict[bytes, bytes]) -> None:
         self.status = status
+        self.heard_at = self._loop.time()
         if status == 200 and headers.get(b"content-type", b"").startswith(b"text/event-stream"):
             self._is_events = True
             if self._events is None:
@@ -93,6 +97,7 @@ class Stream:
     def body(self, data: bytes) -> None:
         if self._is_events:
             assert self._events is not None
+            self.heard_at = self._loop.time()
             for event in self._events.feed(data):
                 # An empty one only says where to go on.
                 if event.data:
@@ -104,9 +109,10 @@ class Stream:
         waiter = self._waiter
         if waiter is not None and not waiter.done() and not self._is_events:
             body = b"".join(self._parts)
-            if self._is_answer(body):
+            if self._is_answer(body) and not (self._resumed and self.status >= 300):
                 self._link.take(body)
-            elif self.status >= 300:
+            elif self.status >= 300 and not self._resumed:
+                # That a stream cannot be resumed says nothing about the request.
                 waiter.set_exception(self._refusal())
         self._finish("the listener ended the answer before the result")
 
@@ -186,6 +192,12 @@ class Stream:
         """Nobody wants the rest: it may take `seconds` to end by itself, which saves its connection."""
         if not self.finished:
             self._timer = asyncio.get_running_loop().call_later(seconds, self.close)
+
+    def fell_silent(self) -> None:
+        """Nothing comes any more, not even what keeps the connection alive: as if it had broken."""
+        if not self.finished:
+            self._connection.close()
+            self._finish("the listener fell silent")
 
     def close(self) -> None:
         """Ends it, with its connection."""

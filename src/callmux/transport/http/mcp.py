@@ -24,7 +24,10 @@ VERSION = "mcp-protocol-version"
 
 PATIENCE_SECONDS = 2.0
 """How long an answer may take before the client gets an event stream it can resume."""
-KEEPALIVE_SECONDS = 15.0
+KEEPALIVE_SECONDS = 5.0
+"""After how long something is sent on the stream of an answer that brings nothing."""
+OWN_KEEPALIVE_SECONDS = 15.0
+"""The same for what a session says by itself."""
 RETRY_MS = 100
 """How long a client is asked to wait before it resumes a stream that broke."""
 _PRIMING = b"id: %b\nretry: %d\ndata: \n\n"
@@ -178,9 +181,10 @@ async def _stream(exchange: Exchange, seat: WebSession, stream: Stream, number: 
     opening = _PRIMING % (stream.event_id(0).encode(), RETRY_MS) if primed else b": open\n\n"
     await exchange.write(opening, more=True)
     gone = at_once(_departure(exchange))
+    pause = OWN_KEEPALIVE_SECONDS if stream is seat.own else KEEPALIVE_SECONDS
     try:
         while not gone.done():
-            news = at_once(stream.after(number, reader, KEEPALIVE_SECONDS))
+            news = at_once(stream.after(number, reader, pause))
             await asyncio.wait({gone, news}, return_when=asyncio.FIRST_COMPLETED)
             if not news.done():
                 news.cancel()

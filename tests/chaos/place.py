@@ -1,0 +1,198 @@
+"""The processes of a storm: one listener, its servers, a wire, and agents' sessions through bridges.
+
+Called by `storm` and `faults`. Every process carries the same mark, so that whatever is left can be found.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil
+
+from tests.live.harness import (
+    Client,
+    Json,
+    alive,
+    callmux,
+    environment,
+    marked,
+    python_server,
+    stdio,
+    swept,
+    text_of,
+    until,
+    write_config,
+)
+
+from .wire import Wire
+
+SERVERS = 3
+CALL_TIMEOUT_MS = 3000
+SOON = {"initialDelayMs": 20, "maxDelayMs": 200, "jitterRatio": 0}
+DEADLINE_SECONDS = 30.0
+"""How long any call of a client may take."""
+
+
+class Place:
+    """Everything that runs.
+
+    Args:
+        folder: For the ledger, the configuration and the logs.
+
+    Attributes:
+        sessions: The agents.
+        wire: What lies between bridges and listener.
+        pids: The servers' processes, as far as `look` has seen them.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.mark = uuid.uuid4().hex
+        self.ledger = folder / "ledger"
+        self.ledger.touch()
+        self.config = folder / "callmux.json"
+        self.port = _free_port()
+        self.wire = Wire(self.port)
+        self.sessions: list[Client] = []
+        self.pids: dict[str, int] = {}
+        self._log = folder / "listener.log"
+        self._own: list[asyncio.subprocess.Process] = []
+        self._edits = 0
+
+    # ---- the configuration -----------------------------------------------------------------------------
+
+    @property
+    def names(self) -> list[str]:
+        return [f"s{n}" for n in range(SERVERS)]
+
+    def server(self, name: str, **env: str) -> Json:
+        down = str(self.folder / f"{name}.down")
+        return stdio(python_server("ledger_server.py", self.ledger, "--down", down), env=env)
+
+    def write(self, servers: Json | None = None) -> None:
+        """Writes the configuration, of the usual servers unless others are given."""
+        given = {name: self.server(name) for name in self.names} if servers is None else servers
+        more = {"callTimeoutMs": CALL_TIMEOUT_MS, "connectTimeoutMs": 10_000, "reconnectPolicy": SOON}
+        write_config(self.config, given, **more)
+
+    # ---- the listener ----------------------------------------------------------------------------------
+
+    async def start_listener(self) -> None:
+        """Starts one, and waits until it listens."""
+        with self._log.open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "callmux", "--config", str(self.config)),
+                *("--listen", str(self.port)),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment(self.folder, self.mark),
+                cwd=self.folder,
+            )
+        self._own.append(process)
+        await until("the listener listens", lambda: _listens(self.port) or process.returncode is not None)
+        assert process.returncode is None, self._log.read_text()[-2000:]
+
+    def listeners(self) -> list[psutil.Process]:
+        """The listener's processes: two while one hands over to the next."""
+        found = []
+        for process in marked(self.mark):
+            with contextlib.suppress(psutil.Error):
+                if "--listen" in process.cmdline() and alive(process):
+                    found.append(process)
+        return found
+
+    async def restart_listener(self, number: int, after: float = 0.0) -> None:
+        """Ends it with a signal, and starts the next one once it has ended."""
+        old = self.listeners()
+        for process in old:
+            process.send_signal(number)
+        await until("the listener ends", lambda: not any(map(alive, old)), 30)
+        await asyncio.sleep(after)
+        await self.start_listener()
+
+    # ---- the rest --------------------------------------------------------------------------------------
+
+    async def look(self) -> None:
+        """Asks each server for its process."""
+        for name in self.names:
+            token = {"token": uuid.uuid4().hex}
+            answer = await self.sessions[0].call(f"{name}__read", token, DEADLINE_SECONDS)
+            self.pids[name] = int(json.loads(text_of(answer))["pid"])
+
+    def rows(self, what: str) -> Counter[str]:
+        """How often `what` was written into the ledger for each token."""
+        fields = [line.split() for line in self.ledger.read_text().splitlines()]
+        return Counter(row[1] for row in fields if row[0] == what)
+
+    def megabytes(self) -> dict[str, float]:
+        """Resident memory: of the listener, and of all bridges."""
+        bridges = sum(client.ps.memory_info().rss for client in self.sessions)
+        listener = sum(process.memory_info().rss for process in self.listeners())
+        return {"listener": listener / 2**20, "bridges": bridges / 2**20}
+
+    async def end(self) -> list[psutil.Process]:
+        """Lets everybody go the ordinary way. Gives the processes that are left."""
+        for client in self.sessions:
+            assert await client.leave() == 0
+        for process in self.listeners():
+            process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(AssertionError):
+            await until("all has ended", lambda: not marked(self.mark), 20)
+        left = marked(self.mark)
+        for own in self._own:
+            if own.returncode is None:
+                await asyncio.wait_for(own.wait(), 10)
+        return left
+
+
+@contextlib.asynccontextmanager
+async def place(folder: Path, sessions: int) -> AsyncIterator[Place]:
+    """A place where everything runs and every session has greeted."""
+    here = Place(folder)
+    here.write()
+    with swept(here.mark):
+        await here.start_listener()
+        await here.wire.open()
+        async with contextlib.AsyncExitStack() as stack:
+            for n in range(sessions):
+                home = folder / f"agent{n}"
+                home.mkdir()
+                client = await stack.enter_async_context(
+                    callmux(home, "bridge", "--url", f"http://127.0.0.1:{here.wire.port}/mcp", mark=here.mark)
+                )
+                here.sessions.append(client)
+            await asyncio.gather(*(client.initialize() for client in here.sessions))
+            for client in here.sessions:
+                await client.tools()
+            try:
+                yield here
+            finally:
+                await here.wire.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def kill(pid: int, number: int) -> None:
+    """A signal to a process that may have ended."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
