@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+SEARCH = Path(__file__).parent.parent / "benchmarks" / "search.py"
+DATA = Path(__file__).parents[2] / "shared" / "data"
 STDIO = Path(__file__).parent.parent / "benchmarks" / "stdio.py"
 
 
@@ -23,3 +27,16 @@ def test_the_stdio_benchmark_reports_every_figure(tmp_path: Path) -> None:
     for figures in row.values():
         assert figures.keys() == {"p50_us", "added_us", "per_s", "mb", "start_ms"}
         assert figures["per_s"] > 0
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="the shared catalogues are not here")
+def test_the_search_benchmark_reports_quality_and_speed(tmp_path: Path) -> None:
+    """Well above a plain BM25 on what people ask, whole questions included."""
+    out = tmp_path / "figures.json"
+    subprocess.run([sys.executable, str(SEARCH), str(DATA), "--json", str(out)], check=True, timeout=120)
+    figures = json.loads(out.read_text("utf-8"))
+    assert figures["labelled recall@5"] > 0.85
+    assert figures["questions by step, first 5"] > 0.57
+    assert figures["questions as a whole, first 10"] > 0.49
+    assert figures["paraphrase hit@5 of 10,000"] > 0.8
+    assert figures["three together, first 10"] > 0.7

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from callmux.errors import InvalidArguments, ServerNotFound
+from callmux.metatools import search_tools
+from callmux.metatools.scoring import SLICE
 from callmux.metatools.search_tools import rank
 from callmux.upstream.catalogue import Catalogue, ServerTools
 from metatools.conftest import Bench
@@ -174,13 +177,40 @@ def test_the_highest_limit_is_told(bench: Bench) -> None:
 
 
 def test_one_index_serves_a_catalogue_until_it_is_gone(bench: Bench) -> None:
-    from callmux.metatools import search_tools
-
-    first, _ = rank(bench.catalogue, "issue")
+    first = bench.payload(SEARCH, {"query": "issue"})
     index = search_tools._indexes[bench.catalogue]
-    assert rank(bench.catalogue, "issue")[0] == first
+    assert bench.payload(SEARCH, {"query": "issue"}) == first
     assert search_tools._indexes[bench.catalogue] is index
     before = len(search_tools._indexes)
-    del first
     bench.serve(a=["x"])
     assert len(search_tools._indexes) < before
+
+
+def test_others_have_their_turns_while_an_index_is_built(bench: Bench) -> None:
+    """10,000 tools take a third of a second."""
+    bench.serve(s=[tool(f"do_{n}", "a thing") for n in range(SLICE * 8)])
+
+    async def scene() -> None:
+        search = asyncio.create_task(rank(bench.catalogue, "thing", None, 5))
+        turns = 0
+        while not search.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert (await search).found == SLICE * 8
+        assert turns >= 16
+
+    asyncio.run(scene())
+
+
+def test_what_a_parameter_is_for_counts_a_little(bench: Bench) -> None:
+    schema = {"properties": {"n": {"description": "The longitude."}}}
+    bench.serve(s=[{"name": "a", "inputSchema": schema}, tool("b", "A longitude."), tool("c", "")])
+    results = bench.payload(SEARCH, {"query": "longitude"})["results"]
+    assert [r["name"] for r in results] == ["b", "a"]
+
+
+@pytest.mark.parametrize("properties", [{"longitude": True}, {"longitude": {"description": 5}}, [], "x"])
+def test_odd_schemas_are_searched_as_far_as_they_go(bench: Bench, properties: Any) -> None:
+    bench.serve(s=[{"name": "a", "inputSchema": {"properties": properties}}])
+    found = bench.payload(SEARCH, {"query": "longitude"})["found"]
+    assert found == (1 if isinstance(properties, dict) else 0)

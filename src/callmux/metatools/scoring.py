@@ -2,33 +2,39 @@
 
 Called by `callmux.metatools.search_tools`, which builds one index per catalogue. Everything that does not
 depend on the query is computed when the index is built, so that a query touches only the tools that share a
-word with it.
+word with it. Where the figures come from: `benchmarks/search.py`.
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from heapq import heapify, heappop, heapreplace, nlargest
 
 import msgspec
 
+from callmux.metatools.synonyms import SYNONYMS
+from callmux.metatools.words import query_words, words
+
 SATURATION = 1.2
 """`k1` of BM25: how soon more of the same word stops counting."""
+SYNONYM = 0.5
+"""What a synonym counts beside the word itself."""
+WHOLE_NAME = 10.0
+"""Added for a query that spells a tool's name."""
 
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_A-Za-z]+")
-_VOWEL = re.compile(r"[aeiouy]")
-_STOP = frozenset(
-    re.findall(
-        r"\w+",
-        """
-        a an and any are as at be by can do for from has have how i if in into is it its let me my of on or
-        our please so some that the their them then there these this to us want was we what when where which
-        who will with would you your
-        """,
-    )
-)
+QUESTION = 10
+"""Words from which a query is a whole question, which may need several tools."""
+AFFINITY = 0.3
+"""What a question's best tools add to the other tools of their server."""
+CANDIDATES = 150
+"""Tools among which the answer to a question is chosen."""
+COVERED = 0.2
+"""How much less a word counts once a tool that says it best is chosen."""
+
+SLICE = 25
+"""Documents that are indexed in one step."""
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -49,47 +55,14 @@ FIELDS: Mapping[str, Field] = {
     "server": Field(1.5, 0.3),
     "description": Field(1.0, 0.6),
     "parameters": Field(0.6, 0.7),
+    "parameter descriptions": Field(0.1, 0.8),
 }
 
 Document = Mapping[str, str]
 """The text of a tool by field."""
 
-
-@lru_cache(maxsize=65536)
-def stem(word: str) -> str:
-    """A lower-case word without its commonest English endings: "issues" and "issue" become the same."""
-    if len(word) < 4 or not word.isascii() or word.isdigit():
-        return word
-    if word.endswith("ies") and len(word) > 4:
-        word = word[:-3] + "y"
-    elif word.endswith(("sses", "shes", "ches", "xes", "zes")):
-        word = word[:-2]
-    elif word.endswith("s") and not word.endswith(("ss", "us", "is")):
-        word = word[:-1]
-    for ending in ("ing", "ed"):
-        rest = word.removesuffix(ending)
-        if rest != word and len(rest) > 2 and _VOWEL.search(rest):
-            word = rest[:-1] if rest[-1] == rest[-2] and rest[-1] not in "lsz" else rest
-            break
-    if len(word) > 6 and word.endswith(("sion", "tion")):
-        word = word[:-3]
-    if len(word) > 3 and word[-1] == "e":
-        word = word[:-1]
-    elif len(word) > 3 and word[-1] == "y" and word[-2] not in "aeiou":
-        word = word[:-1] + "i"
-    return word
-
-
-def words(text: str) -> list[str]:
-    """The stems in a text; identifiers in any style are taken apart."""
-    return [stem(found.lower()) for found in _WORD.findall(text)]
-
-
-def query_words(query: str) -> list[str]:
-    """The stems a query asks for: without the words that say nothing, unless it has no others."""
-    plain = [found.lower() for found in _WORD.findall(query)]
-    telling = [word for word in plain if word not in _STOP] or plain
-    return list(dict.fromkeys(map(stem, telling)))
+Postings = tuple["array[int]", "array[float]"]
+"""Positions of documents, and what a word counts in each."""
 
 
 class Index:
@@ -100,38 +73,134 @@ class Index:
         fields: How much each field counts; text under other names is not searched.
     """
 
-    def __init__(self, documents: Sequence[Document], fields: Mapping[str, Field] = FIELDS) -> None:
-        self.size = len(documents)
-        split = [{f: words(text) for f in fields if (text := doc.get(f))} for doc in documents]
+    def __init__(self, documents: Iterable[Document] = (), fields: Mapping[str, Field] = FIELDS) -> None:
+        self.size = 0
+        self._fields = fields
+        self._postings: dict[str, Postings] = {}
+        self._widened: dict[str, Postings] = {}
+        self._whole: dict[str, list[int]] = {}
+        self._groups: list[str] = []
+        for _ in self.fill(documents):
+            pass
+
+    def fill(self, documents: Iterable[Document]) -> Iterator[None]:
+        """Fills an empty index step by step; a step takes about a millisecond."""
+        split: list[dict[str, list[str]]] = []
+        for position, document in enumerate(documents):
+            found = {f: words(text) for f in self._fields if (text := document.get(f))}
+            split.append(found)
+            self._whole.setdefault("".join(found.get("name", ())), []).append(position)
+            self._groups.append(document.get("server", ""))
+            if position % SLICE == SLICE - 1:
+                yield
+        self.size = len(split)
         average = {
             f: sum(len(doc.get(f, ())) for doc in split) / max(1, sum(f in doc for doc in split))
-            for f in fields
+            for f in self._fields
         }
-        self._postings: dict[str, list[tuple[int, float]]] = {}
         for position, doc in enumerate(split):
-            counts: dict[str, float] = {}
-            for name, found in doc.items():
-                field = fields[name]
-                share = field.weight / (1 - field.length + field.length * len(found) / (average[name] or 1))
-                for word in found:
-                    counts[word] = counts.get(word, 0.0) + share
-            for word, count in counts.items():
-                self._postings.setdefault(word, []).append((position, count / (SATURATION + count)))
-        self._whole: dict[str, list[int]] = {}
-        for position, doc in enumerate(split):
-            self._whole.setdefault("".join(doc.get("name", ())), []).append(position)
+            self._post(position, doc, average)
+            if position % SLICE == SLICE - 1:
+                yield
+
+    def _post(self, position: int, doc: Mapping[str, Sequence[str]], average: Mapping[str, float]) -> None:
+        counts: dict[str, float] = {}
+        for name, found in doc.items():
+            field = self._fields[name]
+            share = field.weight / (1 - field.length + field.length * len(found) / (average[name] or 1))
+            for word in found:
+                counts[word] = counts.get(word, 0.0) + share
+        for word, count in counts.items():
+            postings = self._postings.get(word)
+            if postings is None:
+                postings = self._postings[word] = array("I"), array("f")
+            postings[0].append(position)
+            postings[1].append(count / (SATURATION + count))
 
     def scores(self, query: str) -> dict[int, float]:
-        """The documents that share a word with the query, by position, and how well they match."""
+        """The documents that share a word with the query, or a synonym of one, and how well they match."""
         asked = query_words(query)
-        found: dict[int, float] = {}
+        sums = [0.0] * self.size
         for word in asked:
-            postings = self._postings.get(word, ())
-            if postings:
-                rarity = math.log(1 + (self.size - len(postings) + 0.5) / (len(postings) + 0.5))
-                for position, share in postings:
-                    found[position] = found.get(position, 0.0) + rarity * share
+            for position, value in zip(*self._values(word), strict=True):
+                sums[position] += value
         # A query that spells a whole name, in whatever style, means that tool.
         for position in self._whole.get("".join(words(query)), ()) if asked else ():
-            found[position] = found.get(position, 0.0) + 10.0
-        return found
+            sums[position] += WHOLE_NAME
+        return {position: value for position, value in enumerate(sums) if value}
+
+    def spread(self, query: str, scores: Mapping[int, float], most: int) -> list[tuple[int, float]]:
+        """The best `most` documents, best first; for a whole question a choice that covers its parts.
+
+        A question names several things to do, and seldom the words of their tools. So a tool gains from
+        others of its server that match, and what a chosen tool says counts less for the next one.
+        """
+        asked = query_words(query)
+        if len(asked) < QUESTION:
+            return _highest(scores, most)
+        best = _highest(scores, max(CANDIDATES, most))
+        says: dict[int, list[tuple[int, float]]] = {position: [] for position, _ in best}
+        highest = [0.0] * len(asked)
+        for n, word in enumerate(asked):
+            for position, value in zip(*self._values(word), strict=True):
+                if position in says:
+                    says[position].append((n, value))
+                    highest[n] = max(highest[n], value)
+        groups: dict[str, list[float]] = {}
+        for position, score in best:
+            groups.setdefault(self._groups[position], []).append(score)
+        bonus = {
+            position: AFFINITY * sum(groups[self._groups[position]][:3]) / 3
+            + max(0.0, score - sum(value for _, value in says[position]))
+            for position, score in best
+        }
+        left = [1.0] * len(asked)
+        chosen: list[tuple[int, float]] = []
+        waiting = [(-bonus[p] - sum(value for _, value in said), p) for p, said in says.items()]
+        heapify(waiting)
+        while waiting and len(chosen) < most:
+            position = waiting[0][1]
+            gain = bonus[position] + sum(value * left[n] for n, value in says[position])
+            heapreplace(waiting, (-gain, position))
+            # Gains only fall: what is first with its gain of now is the best.
+            if waiting[0][1] == position:
+                heappop(waiting)
+                chosen.append((position, gain))
+                for n, value in says[position]:
+                    left[n] *= 1 - COVERED * value / highest[n]
+        return chosen
+
+    def _values(self, word: str) -> Postings:
+        """What `word` counts in each document that has it or a synonym of it."""
+        known = self._widened.get(word)
+        if known is not None:
+            return known
+        own = self._rarity(word)
+        found = {p: own * share for p, share in zip(*self._postings.get(word, _NONE), strict=True)}
+        for other in SYNONYMS.get(word, ()):
+            rarity = self._rarity(other)
+            weight = SYNONYM * (min(own, rarity) if found else rarity)
+            for position, share in zip(*self._postings.get(other, _NONE), strict=True):
+                value = weight * share
+                if value > found.get(position, 0.0):
+                    found[position] = value
+        values = array("I", found.keys()), array("f", found.values())
+        if word in SYNONYMS:
+            # The words that are asked for again and again; there are not many of them.
+            self._widened[word] = values
+        return values
+
+    def _rarity(self, word: str) -> float:
+        count = len(self._postings.get(word, _NONE)[0])
+        return math.log(1 + (self.size - count + 0.5) / (count + 0.5)) if count else 0.0
+
+
+def _highest(scores: Mapping[int, float], most: int) -> list[tuple[int, float]]:
+    """The `most` best, best first; equal ones in their order."""
+    if len(scores) > most:
+        least = nlargest(most, scores.values())[-1]
+        scores = {position: score for position, score in scores.items() if score >= least}
+    return sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:most]
+
+
+_NONE: Postings = (array("I"), array("f"))

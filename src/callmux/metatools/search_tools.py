@@ -6,7 +6,8 @@ for each catalogue, built when it is first searched.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -110,55 +111,98 @@ async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
             server=search.server,
             availableServers=connected,
         )
-    matches, scope = rank(catalogue, search.query, search.server)
+    ranking = await rank(catalogue, search.query, search.server, search.limit)
     length = cut_length(search.description_length, engine)
     payload: dict[str, Any] = {"query": search.query}
     if search.server is not None:
         payload["server"] = search.server
-    shown = matches[: search.limit]
+    shown = ranking.best
     if sum(len(entry.tool.description or "") for _, entry in shown) > DESCRIPTION_CHARS:
         length = min(length or DESCRIPTION_CHARS, DESCRIPTION_CHARS // len(shown))
     results = [_shown(entry, score, length) for score, entry in shown]
-    payload |= {"totalTools": scope, "found": len(matches), "limit": search.limit, "results": results}
+    counts = {"totalTools": ranking.scope, "found": ranking.found, "limit": search.limit}
+    payload |= {**counts, "results": results}
     if search.with_schema and (left_out := add_schemas(results, [entry for _, entry in shown])):
         payload["schemasOmitted"] = left_out
         payload["hint"] = "too large together: search for the tool's name with limit 1"
     return success(payload)
 
 
-_indexes: WeakKeyDictionary[Catalogue, Index] = WeakKeyDictionary()
+class Ranking(msgspec.Struct, frozen=True):
+    """What a search found.
 
-
-def rank(
-    catalogue: Catalogue, query: str, server: str | None = None
-) -> tuple[list[tuple[float, Entry]], int]:
-    """The matching tools with their scores, best first, and how many tools were looked at.
-
-    A query without a usable word matches every tool with a score of 0.
+    Attributes:
+        best: The best tools and their scores, best first.
+        found: How many tools match.
+        scope: How many tools were looked at.
     """
-    entries = catalogue.entries
-    index = _indexes.get(catalogue)
-    if index is None:
-        index = _indexes[catalogue] = Index([_document(entry) for entry in entries])
+
+    best: list[tuple[float, Entry]]
+    found: int
+    scope: int
+
+
+_indexes: WeakKeyDictionary[Catalogue, tuple[Index, list[Entry]]] = WeakKeyDictionary()
+
+
+async def rank(catalogue: Catalogue, query: str, server: str | None, most: int) -> Ranking:
+    """The tools that match.
+
+    A query without a usable word matches every tool with a score of 0. Equal tools come by server and name.
+
+    Args:
+        server: Only tools of this server.
+        most: How many are wanted.
+    """
+    index, entries = await _index_of(catalogue)
     scores = index.scores(query)
-    found: Iterable[tuple[float, Entry]]
-    if scores or any(character.isalnum() for character in query):
-        found = ((round(score, 3), entries[position]) for position, score in scores.items())
-    else:
-        found = ((0, entry) for entry in entries)
-    matches = [match for match in found if server is None or match[1].server == server]
-    matches.sort(key=lambda match: (-match[0], match[1].server, match[1].tool.name))
-    return matches, len(entries) if server is None else len(catalogue.of_server(server))
+    if not scores and not any(character.isalnum() for character in query):
+        scores = dict.fromkeys(range(len(entries)), 0.0)
+    if server is not None:
+        scores = {n: score for n, score in scores.items() if entries[n].server == server}
+    best = [(round(score, 3), entries[n]) for n, score in index.spread(query, scores, most)]
+    return Ranking(best, len(scores), len(entries) if server is None else len(catalogue.of_server(server)))
+
+
+async def _index_of(catalogue: Catalogue) -> tuple[Index, list[Entry]]:
+    """The index of a catalogue and the tools by position; a new one leaves others their turns."""
+    known = _indexes.get(catalogue)
+    if known is not None:
+        return known
+    index = Index()
+    entries = sorted(catalogue.entries, key=lambda entry: (entry.server, entry.tool.name))
+    for _ in index.fill(map(_document, entries)):
+        await asyncio.sleep(0)
+    _indexes[catalogue] = index, entries
+    return index, entries
+
+
+class _Property(msgspec.Struct):
+    description: str = ""
+
+
+class _Parameters(msgspec.Struct):
+    properties: dict[str, _Property] = {}
+
+
+_PARAMETERS = msgspec.json.Decoder(_Parameters)
 
 
 def _document(entry: Entry) -> Document:
     tool = entry.tool
+    try:
+        # Decoded for this only: the schemas of thousands of tools would stay in memory otherwise.
+        about = _PARAMETERS.decode(tool.members.get("inputSchema", b"{}")).properties
+        names, descriptions = sorted(about), [about[name].description for name in sorted(about)]
+    except msgspec.MsgspecError:
+        names, descriptions = input_fields(entry), []
     return {
         "name": tool.name,
         "title": tool.title or "",
         "server": f"{entry.server} {entry.emitted.removesuffix(tool.name)}",
         "description": tool.description or "",
-        "parameters": " ".join(input_fields(entry)),
+        "parameters": " ".join(names),
+        "parameter descriptions": " ".join(descriptions),
     }
 
 
