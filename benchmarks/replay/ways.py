@@ -149,7 +149,7 @@ class Callmux(Way):
 
 
 class MetaOnly(Callmux):
-    """A callmux that lists its own tools only: the agent looks for a tool when it first needs it.
+    """A callmux that lists its own tools only: the agent looks for what it will need before it begins.
 
     Args:
         queries: Words for what each tool does, by its own name, as somebody who does not know it says them.
@@ -164,18 +164,23 @@ class MetaOnly(Callmux):
         schemas = next((name for name in properties if "schema" in name.lower()), None)
         # A product that shows schemas is asked for them: an agent must not guess types.
         self._asked = {schemas: True} if schemas else {}
-        self._queries = queries
         self._found = ""
+        for tool, query in queries.items():
+            self._look_for(next(name for (_, own), name in names.items() if own == tool), query)
+
+    def _look_for(self, name: str, query: str) -> None:
+        for limit in (3, 20):
+            if self._has_seen(name):
+                return
+            arguments = {"query": query, "limit": limit, **self._asked}
+            self._found += self._ask("callmux_search_tools", arguments)
+        if not self._has_seen(name):
+            raise RuntimeError(f"{query!r} does not find {name}")
 
     def _name(self, call: Call) -> str:
         name = super()._name(call)
-        for limit in (5, 20):
-            if self._has_seen(name):
-                return name
-            arguments = {"query": self._queries[call.tool], "limit": limit, **self._asked}
-            self._found += self._ask("callmux_search_tools", arguments)
         if not self._has_seen(name):
-            raise RuntimeError(f"no search shows {name}: the agent cannot know it")
+            raise RuntimeError(f"no search has shown {name}: the agent cannot know it")
         return name
 
     def _has_seen(self, name: str) -> bool:

@@ -17,8 +17,6 @@ ABOUT = (
 )
 QUERIES = {
     "task_list": "list tasks with a label",
-    "milestone_list": "milestones",
-    "task_search": "search tasks",
     "task_view": "view a task",
     "task_edit": "set priority, labels and assignee of a task",
     "document_create": "write a document",
