@@ -227,6 +227,28 @@ class Host:
                 raise startup_failed(failed)
         return new
 
+    async def restart(self, name: str, why: str) -> dict[str, Any]:
+        """Restarts one server while the sessions go on; gives its record as status shows it.
+
+        Calls in flight finish where they began, new ones wait for the new process; clients are told of list
+        changes only if it lists something else.
+
+        Args:
+            why: The reason, for the log.
+
+        Raises:
+            ServerNotFound, ServerDisabled: There is no such server, or it is not to run.
+        """
+        server = self.runtime.servers.get(name)
+        if server is None:
+            raise self.runtime.missing(name)
+        if self._started:
+            log.info('Restarting "%s": %s', name, why)
+            await server.restart()
+        # What the old process has answered says nothing of the new one.
+        self._stores.cache.wrote(name)
+        return server.record()
+
     def targets_of(self, body: bytes) -> list[str]:
         """The servers that a request of a client goes to; none where it is no tool call."""
         message = parse(body)

@@ -15,6 +15,7 @@ from msgspec import Raw
 from callmux.clock import Clock
 from callmux.config.model import Config
 from callmux.context import ClientPort
+from callmux.errors import CallmuxError, ServerDisabled, ServerNotFound
 from callmux.fields import Fields
 from callmux.metatools import status
 from callmux.metatools.engine import Engine
@@ -173,6 +174,13 @@ class Runtime:
     def failed(self) -> list[Server]:
         """The servers that are not connected now."""
         return [server for server in self.servers.values() if server.connection is None]
+
+    def missing(self, name: str) -> CallmuxError:
+        """Why there is no server of this name."""
+        known = sorted(self.config.servers)
+        if name in known:
+            return ServerDisabled(f'server "{name}" is disabled', server=name)
+        return ServerNotFound(f'there is no server "{name}"', server=name, availableServers=known)
 
     def catalogue(self) -> Catalogue:
         """All tools as they are now."""

@@ -5,13 +5,26 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .harness import Client, Json, callmux, marked, run, text_of, until, write_config
+from .harness import (
+    Client,
+    Json,
+    callmux,
+    environment,
+    error_of,
+    marked,
+    run,
+    text_of,
+    until,
+    write_config,
+)
 from .test_stdio_session import Scripted, tool
 
 
@@ -170,5 +183,116 @@ def test_calls_that_wait_for_their_turn_outlive_a_reload_of_their_server(
             answers = await asyncio.gather(*asked)
             assert {text_of(answer["result"]) for answer in answers} == {f"b {before}"}
             await until("the old process ended", lambda: len(marked(client.mark)) == 2)
+
+    run(story())
+
+
+# ---- restarts ------------------------------------------------------------------------------------------
+
+
+def test_a_rebuilt_server_starts_anew_under_its_sessions(
+    one: Scripted, two: Scripted, tmp_path: Path
+) -> None:
+    """Its author saves, and the next call meets the new build; a call in flight ends in the old one."""
+    built = tmp_path / "build"
+    (built / "deep").mkdir(parents=True)
+    (built / "deep" / "main.js").write_text("1")
+    one.entry["watch"] = ["build/**/*.js"]
+    one.has(tool("a"), tool("b"), delays={"b": 2500})
+    config = configured(tmp_path, one, two)
+
+    async def story() -> None:
+        async with callmux(tmp_path, "--config", config) as client:
+            await client.initialize()
+            await client.tools()
+            before, bystander = await pid(client, "one__a"), await pid(client, "two__d")
+            await until("its files are known", lambda: 'Watching 1 files of "one"' in client.said)
+            in_flight = client.send("tools/call", {"name": "one__b"})
+            await until("the call begins", lambda: one.calls("b"))
+            (built / "deep" / "main.js").write_text("22")
+            await until("it restarts", lambda: 'Restarting "one"' in client.said)
+            after = await pid(client, "one__a")
+            assert after != before
+            assert text_of((await in_flight)["result"]) == f"b {before}"
+            assert await pid(client, "two__d") == bystander
+            assert client.changes() == 0
+            # The directory is made anew by the next build, which has another tool.
+            one.has(tool("a"), tool("b"), tool("c"))
+            shutil.rmtree(built)
+            await asyncio.to_thread(built.mkdir)
+            (built / "other.js").write_text("3")
+            await until("the client is told", lambda: client.changes() == 1)
+            assert "one__c" in await client.names()
+
+    run(story())
+
+
+def test_the_command_restarts_a_server_in_every_process_of_the_configuration(
+    one: Scripted, two: Scripted, tmp_path: Path
+) -> None:
+    config = configured(tmp_path, one, two)
+
+    async def command(*args: str) -> tuple[int, str]:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "callmux", "server", "restart", *args, "--config", str(config)),
+            env=environment(tmp_path, ""),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await process.communicate()
+        return process.returncode or 0, said.decode()
+
+    async def story() -> None:
+        assert (await command("one"))[0] == 1
+        async with (
+            callmux(tmp_path, "--config", config) as ann,
+            callmux(tmp_path, "--config", config) as ben,
+        ):
+            clients = (ann, ben)
+            for client in clients:
+                await client.initialize()
+                await client.tools()
+            before = [await pid(client, "one__a") for client in clients]
+            bystanders = [await pid(client, "two__d") for client in clients]
+            code, said = await command("one")
+            assert (code, said.count('Restarted "one" in process')) == (0, 2)
+            after = [await pid(client, "one__a") for client in clients]
+            assert not {*before} & {*after}
+            assert [await pid(client, "two__d") for client in clients] == bystanders
+            assert [client.changes() for client in clients] == [0, 0]
+            # A build that does not start is told, and tried again as any server is.
+            script = one.script.read_text()
+            one.script.unlink()
+            code, said = await command("one")
+            assert code == 1
+            assert '"one" in process' in said
+            assert error_of(await ann.call("one__a"))["code"] == "downstream_unavailable"
+            assert "one__a" in await ann.names()
+            one.script.write_text(script)
+            assert (await command("one"))[0] == 0
+            assert [client.changes() for client in clients] == [0, 0]
+            await pid(ann, "one__a")
+        assert (await command("one"))[0] == 1
+
+    run(story())
+
+
+def test_a_restarted_server_does_not_answer_from_the_cache(one: Scripted, tmp_path: Path) -> None:
+    one.has(tool("a", annotations={"readOnlyHint": True}))
+    watched = tmp_path / "main.js"
+    watched.write_text("1")
+    one.entry["watch"] = ["main.js"]
+    config = configured(tmp_path, one, cacheTtlSeconds=600)
+
+    async def story() -> None:
+        async with callmux(tmp_path, "--config", config) as client:
+            await client.initialize()
+            before = await pid(client, "a")
+            assert await pid(client, "a") == before
+            assert one.calls("a") == 1
+            await until("its files are known", lambda: "Watching 1 files" in client.said)
+            watched.write_text("22")
+            await until("the new process is up", lambda: client.said.count('Connected to "one"') == 2)
+            assert await pid(client, "a") != before
 
     run(story())

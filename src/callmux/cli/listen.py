@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from callmux.admin.probes import probe_routes
+from callmux.attendance import attend
 from callmux.cli.handover import Estate, hand_over, own_command, predecessor
 from callmux.cli.signals import stop_signals, upgrade_signal
 from callmux.cli.supervisor import Supervisor
@@ -35,7 +36,6 @@ from callmux.transport.http.intake import BodyLimits, is_loopback
 from callmux.transport.http.listener import Listener
 from callmux.transport.http.serve import HttpServer, bind
 from callmux.transport.http.web_session import WebSession
-from callmux.watch import watch_config
 
 log = logging.getLogger("callmux")
 
@@ -176,7 +176,7 @@ async def listen(
         supervisor.ready()
         _banner(options)
         if path is not None:
-            tasks.spawn(watch_config(path, host, lambda new: _checked(load(new), options.host), sources))
+            tasks.spawn(attend(path, host, lambda new: _checked(load(new), options.host), sources, env))
         tasks.spawn(listener.keep_sweeping())
         idle = asyncio.Event()
         if options.idle_exit_seconds is not None:

@@ -97,9 +97,9 @@ async def _serve(path: Path | None, load: Callable[[Sources], Config], env: dict
         await transport.open()
         watching = None
         if path is not None:
-            from callmux.watch import watch_config
+            from callmux.attendance import attend
 
-            watching = at_once(watch_config(path, host, load, sources))
+            watching = at_once(attend(path, host, load, sources, env))
         # What exists by now lives as long as the process: the collector need not look at it again.
         gc.collect()
         gc.freeze()

@@ -33,6 +33,10 @@ def run(args: list[str], config_option: str | None) -> int:
             from callmux.cli import server_test
 
             return server_test.run(given, config_option)
+        case "restart":
+            from callmux.cli import server_restart
+
+            return server_restart.run(given, config_option)
         case word:
             from callmux.cli import server_edit
 

@@ -67,6 +67,8 @@ class StdioServer(CommonServer, frozen=True, kw_only=True):
         env_refs: Variables whose value is looked up when the process starts, as `env:NAME` or `file:PATH`
             (relative to the configuration file); stronger than `env`.
         cwd: Its working directory; a relative one counts from where callmux was started.
+        watch: Files whose change restarts it while sessions go on, as patterns with `*`, `?`, `[...]` and
+            `**`; relative to `cwd`, or to the configuration file's directory where there is none.
         cwd_mode: `session` for one process per client directory, `global` for one process; in the listener
             `session` where the client's directory is known, else `global`.
         require_session_cwd: Refuse calls of clients whose directory is not known.
@@ -77,6 +79,7 @@ class StdioServer(CommonServer, frozen=True, kw_only=True):
     env: dict[str, kinds.Text] = field(default_factory=dict)
     env_refs: dict[str, kinds.EnvironmentReference] = field(default_factory=dict)
     cwd: kinds.Text | None = None
+    watch: tuple[kinds.Text, ...] = ()
     cwd_mode: kinds.CwdMode | None = None
     require_session_cwd: kinds.Flag = False
 

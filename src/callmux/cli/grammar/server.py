@@ -103,6 +103,22 @@ _REMOVE = Command(
     examples=(Example("callmux server remove gh", "the old file is kept as .bak"),),
 )
 
+_RESTART = Command(
+    "server restart",
+    "start a server anew in every callmux that runs with the configuration",
+    arguments=(_NAME,),
+    options=(JSON,),
+    examples=(
+        Example("callmux server restart mine", "sessions go on, and so do calls in flight"),
+        Example("callmux server restart mine --config ./callmux.json", "the processes of another file"),
+    ),
+    notes=(
+        "Calls in flight finish on the old process, new ones wait for the new one; agents hear of it only if"
+        " its tools are others now. Exit code 1 where nothing runs or the server does not come up again. The"
+        " key watch of a server does the same whenever its files change.",
+    ),
+)
+
 _TEST = Command(
     "server test",
     "start a server, list its tools, stop it",
@@ -126,5 +142,9 @@ _LIST = Command(
 )
 
 COMMANDS = (
-    Command("server", "the servers of the configuration", subcommands=(_ADD, _SET, _REMOVE, _TEST, _LIST)),
+    Command(
+        "server",
+        "the servers of the configuration",
+        subcommands=(_ADD, _SET, _REMOVE, _TEST, _RESTART, _LIST),
+    ),
 )

@@ -1,0 +1,59 @@
+"""What runs beside a host ends with it, and takes requests for restarts and no others."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callmux.attendance import attend
+from callmux.config.load import load_config
+from callmux.config.sources import Sources
+from callmux.control import Refused, ask, sockets
+from tests.support import run, until
+from tests.test_rebuilds import FakeHost
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets and SIGHUP")
+
+
+def test_it_attends_until_it_is_cancelled(tmp_path: Path) -> None:
+    path, env = tmp_path / "c.json", {"XDG_STATE_HOME": str(tmp_path / "s")}
+    path.write_text(json.dumps({"servers": {"a": {"command": "x"}}}))
+
+    async def scene() -> None:
+        host: Any = FakeHost(a={})
+
+        async def restart(name: str, why: str) -> dict[str, Any]:
+            host.restarts.append((name, why))
+            return {"name": name}
+
+        host.restart = restart
+        sources = Sources()
+        sources.note(path)
+        load = lambda new: load_config(path, env, sources=new).config  # noqa: E731
+        task = asyncio.create_task(attend(path, host, load, sources, env))
+        try:
+            await until(lambda: sockets(path, env), "the socket")
+            (socket,) = sockets(path, env).values()
+            request = {"method": "restart", "server": "a"}
+            assert await asyncio.to_thread(ask, socket, request, 10) == {"name": "a"}
+            assert host.restarts == [("a", "asked for by command")]
+            for wrong in ({}, {"method": "stop", "server": "a"}, {"method": "restart", "server": 7}):
+                with pytest.raises(Refused, match="a request must be"):
+                    await asyncio.to_thread(ask, socket, wrong, 10)
+            assert len(host.restarts) == 1
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
+        assert sockets(path, env) == {}
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    run(scene())

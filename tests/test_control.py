@@ -1,0 +1,175 @@
+"""Commands of the same user find the processes of a configuration, and nobody else does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callmux import control
+from callmux.control import Refused, Unreachable, ask, directory, served, sockets
+from callmux.errors import ServerNotFound
+from tests.support import python, run
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets")
+
+
+@pytest.fixture
+def state() -> Iterator[Path]:
+    """A directory whose path is short enough for sockets."""
+    with tempfile.TemporaryDirectory(prefix="cm") as place:
+        yield Path(place)
+
+
+@pytest.fixture
+def env(state: Path) -> dict[str, str]:
+    return {"XDG_STATE_HOME": str(state / "s")}
+
+
+async def answer(request: Mapping[str, Any]) -> dict[str, Any]:
+    if request.get("server") == "none":
+        raise ServerNotFound('there is no server "none"')
+    return {"heard": dict(request)}
+
+
+async def asked(path: Path, request: Mapping[str, Any]) -> dict[str, Any]:
+    return await asyncio.to_thread(ask, path, request, 10)
+
+
+def test_a_request_is_answered_or_refused(tmp_path: Path, env: dict[str, str]) -> None:
+    config = tmp_path / "c.json"
+
+    async def scene() -> None:
+        async with served(config, env, answer):
+            ((pid, path),) = sockets(config, env).items()
+            assert pid == os.getpid()
+            assert await asked(path, {"a": [1, "ä"]}) == {"heard": {"a": [1, "ä"]}}
+            with pytest.raises(Refused, match='there is no server "none"'):
+                await asked(path, {"server": "none"})
+        assert sockets(config, env) == {}
+        with pytest.raises(Unreachable):
+            await asked(path, {})
+
+    run(scene())
+
+
+@pytest.mark.parametrize("line", [b"no json\n", b"[1]\n", b"", b'{"a":1', b"x" * 200_000 + b"\n"])
+def test_what_is_no_request_disturbs_nobody(tmp_path: Path, env: dict[str, str], line: bytes) -> None:
+    config = tmp_path / "c.json"
+
+    async def scene() -> None:
+        async with served(config, env, answer):
+            (path,) = sockets(config, env).values()
+
+            def speak() -> None:
+                with socket.socket(socket.AF_UNIX) as connection:
+                    connection.settimeout(10)
+                    connection.connect(str(path))
+                    connection.sendall(line)
+
+            await asyncio.to_thread(speak)
+            assert await asked(path, {}) == {"heard": {}}
+
+    run(scene())
+
+
+def test_only_the_owner_may_enter(tmp_path: Path, env: dict[str, str]) -> None:
+    place = directory(env)
+    place.mkdir(parents=True, mode=0o755)
+
+    async def scene() -> None:
+        async with served(tmp_path / "c.json", env, answer):
+            assert stat.S_IMODE(place.stat().st_mode) == 0o700
+            (path,) = place.iterdir()
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+    run(scene())
+
+
+def test_a_directory_of_somebody_else_is_not_used(
+    tmp_path: Path, env: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nor is a link to one: whoever made it could listen in."""
+    place = directory(env)
+    place.parent.mkdir(parents=True)
+    (tmp_path / "theirs").mkdir()
+    place.symlink_to(tmp_path / "theirs")
+
+    async def scene() -> None:
+        async with served(tmp_path / "c.json", env, answer):
+            assert list((tmp_path / "theirs").iterdir()) == []
+
+    run(scene())
+    assert "is not a directory of this user" in caplog.text
+
+
+def test_a_place_that_cannot_be_made_is_no_reason_not_to_run(
+    tmp_path: Path, state: Path, env: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    (state / "s").write_text("a file where the directory should be")
+
+    async def scene() -> None:
+        async with served(tmp_path / "c.json", env, answer):
+            assert sockets(tmp_path / "c.json", env) == {}
+
+    run(scene())
+    assert '"callmux server restart" cannot reach this process' in caplog.text
+
+
+def test_processes_of_another_configuration_are_not_found_and_links_lead_to_the_same(
+    tmp_path: Path, env: dict[str, str]
+) -> None:
+    config, link = tmp_path / "c.json", tmp_path / "link.json"
+    config.write_text("{}")
+    link.symlink_to(config)
+
+    async def scene() -> None:
+        async with served(config, env, answer):
+            assert sockets(tmp_path / "other.json", env) == {}
+            assert sockets(link, env) == sockets(config, env)
+
+    run(scene())
+
+
+def test_what_killed_processes_left_is_swept(tmp_path: Path, env: dict[str, str]) -> None:
+    config = tmp_path / "c.json"
+    gone = python("-c", "pass")
+    gone.communicate()
+
+    async def scene() -> None:
+        async with served(config, env, answer):
+            (path,) = sockets(config, env).values()
+            name = path.name
+        stale = path.with_name(name.replace(str(os.getpid()), str(gone.pid)))
+        alive = path.with_name(name.replace(str(os.getpid()), str(os.getppid())))
+        strange = path.with_name(name.replace(str(os.getpid()), "x"))
+        for left in (stale, alive, strange):
+            left.touch()
+        async with served(config, env, answer):
+            assert set(sockets(config, env)) == {os.getpid(), os.getppid()}
+        assert not stale.exists()
+
+    run(scene())
+
+
+def test_a_path_too_long_for_a_socket_gets_a_short_one_of_the_same_user(tmp_path: Path) -> None:
+    env = {"XDG_STATE_HOME": str(tmp_path / ("x" * 120))}
+    place = directory(env)
+    assert len(os.fsencode(place)) < control.LONGEST_PATH - 30
+    assert str(os.getuid()) in place.name
+    assert directory({"XDG_STATE_HOME": str(tmp_path / ("y" * 120))}) != place
+
+    async def scene() -> None:
+        async with served(tmp_path / "c.json", env, answer):
+            assert len(sockets(tmp_path / "c.json", env)) == 1
+
+    run(scene())
+    assert not place.exists()
