@@ -229,6 +229,20 @@ def test_a_resumed_stream_leaves_its_end_to_the_link() -> None:
     play(scene())
 
 
+@pytest.mark.parametrize("status", [400, 404, 503])
+def test_a_refusal_to_resume_is_no_refusal_of_the_request(status: int) -> None:
+    """That one may have run long ago: it must not pass for one that was never begun."""
+
+    async def scene() -> None:
+        stream, _, waiter = streaming(EventBuffer())
+        stream.head(status, {})
+        stream.body(b'{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"unknown"}}')
+        stream.done()
+        assert not waiter.done()
+
+    play(scene())
+
+
 def test_a_body_can_be_collected() -> None:
     async def scene() -> None:
         collected = Collected()

@@ -111,7 +111,7 @@ def test_ids_that_nobody_gave_and_ended_sessions_are_unknown(tmp_path: Path) -> 
         assert post(port, request(2, "ping", {}), session)[0] == 404
 
 
-def test_l24_web_pages_and_other_names_are_refused(tmp_path: Path) -> None:
+def test_listener_24_web_pages_and_other_names_are_refused(tmp_path: Path) -> None:
     port = free_port()
     with listener(tmp_path, port):
         assert post(port, request(1, "initialize", HELLO), Host="evil.example")[0] == 403
@@ -119,7 +119,7 @@ def test_l24_web_pages_and_other_names_are_refused(tmp_path: Path) -> None:
         assert post(port, request(1, "initialize", HELLO), Origin=f"http://127.0.0.1:{port}")[0] == 200
 
 
-def test_l1_a_malformed_request_ends_nothing(tmp_path: Path) -> None:
+def test_listener_1_a_malformed_request_ends_nothing(tmp_path: Path) -> None:
     port = free_port()
     with listener(tmp_path, port) as process:
         for line in (

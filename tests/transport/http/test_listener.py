@@ -127,7 +127,7 @@ def test_draining_does_not_wait_for_ever() -> None:
     play(scene())
 
 
-def test_l8_an_answer_reaches_a_client_of_the_older_transport_before_its_stream_is_ended() -> None:
+def test_listener_8_an_answer_reaches_a_client_of_the_older_transport_before_its_stream_is_ended() -> None:
     async def scene() -> None:
         house = House()
         stream = Call("GET", "/sse", {"host": "localhost"})

@@ -148,7 +148,7 @@ def test_a_second_request_of_an_id_in_flight_is_refused_and_the_first_is_answere
     play(scene())
 
 
-def test_l11_the_stream_of_a_cancelled_request_ends() -> None:
+def test_listener_11_the_stream_of_a_cancelled_request_ends() -> None:
     async def scene() -> None:
         house = House()
         id = await house.greets()
