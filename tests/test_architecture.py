@@ -16,6 +16,7 @@ SOURCE = TESTS.parent / "src" / "callmux"
 LAYERS = [
     {"__main__"},
     {"cli"},
+    {"setup", "migrate"},
     {"demo", "doctor", "daemon"},
     {"clients"},
     {"attendance"},

@@ -148,7 +148,7 @@ def test_entries_are_read_with_everything_codex_knows() -> None:
     assert entry == Entry(
         command="c",
         args=("a",),
-        env={"A": "b", "HERE": "${HERE}"},
+        env={"A": "b", "HERE": "${HERE:-}"},
         cwd="/w",
         timeout_ms=1500,
         tools=("t",),

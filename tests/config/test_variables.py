@@ -6,6 +6,7 @@ import pytest
 
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.config.variables import expand_server
+from callmux.errors import SecretError
 
 ENV = {"HOME": "/home/al", "EMPTY": "", "TOKEN": "t$1"}
 
@@ -68,3 +69,23 @@ def test_a_command_or_url_that_ends_up_empty_is_a_problem() -> None:
     assert "servers.a.url is empty" in (
         expand_server(HttpServer(url="${NO:-}"), "servers.a", ENV).problem or ""
     )
+
+
+def test_files_hold_secrets_wherever_they_are_needed() -> None:
+    """c17: the original has references for variables of a process only."""
+    files = {"secrets/a": "hunter2"}
+
+    def read_file(path: str) -> str:
+        if path not in files:
+            raise SecretError(f'could not read secret file "{path}"')
+        return files[path]
+
+    server = StdioServer(command="c", args=("--token=${file:secrets/a}", "$${file:x}", "${env:HOME}"))
+    found = expand_server(server, "servers.a", ENV, read_file)
+    assert isinstance(found, StdioServer)
+    assert found.args == ("--token=hunter2", "${file:x}", "/home/al")
+    remote = expand_server(
+        HttpServer(url="u", headers={"A": "Bearer ${file:none}"}), "servers.a", ENV, read_file
+    )
+    assert remote.problem == 'servers.a.headers.A could not read secret file "none"'
+    assert expand_server(server, "servers.a", ENV).problem is not None

@@ -23,6 +23,7 @@ COMMANDS = {
     "help": "help",
     "init": "init",
     "server": "server",
+    "setup": "setup",
 }
 """Every command, and the module of `callmux.cli` that has it; `callmux.cli.grammar` has one of the same name,
 which says what the command takes."""
@@ -33,7 +34,6 @@ LATER = (
     "batch",
     "pipeline",
     "tools",
-    "setup",
     "instructions",
 )
 """Commands of callmux (npm) that this version does not have yet: refused, never taken for a server."""

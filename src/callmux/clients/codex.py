@@ -58,7 +58,7 @@ def read_entry(raw: Any) -> Entry:
     seconds, tools, cwd = raw.get("tool_timeout_sec"), raw.get("enabled_tools"), raw.get("cwd")
     env = strings(raw.get("env"))
     names = raw.get("env_vars")
-    env |= {str(name): f"${{{name}}}" for name in names} if isinstance(names, list) else {}
+    env |= {str(name): f"${{{name}:-}}" for name in names} if isinstance(names, list) else {}
     token = raw.get("bearer_token_env_var")
     return Entry(
         command=None if isinstance(url, str) else str(command),

@@ -41,7 +41,9 @@ def _masked(line: str, before: str) -> tuple[str, str]:
             shown.append(match[0])
             key, before = text, ""
             continue
-        if key and is_secret_key(key) and text and not text.startswith(("env:", "file:", "${")):
+        if text.startswith(("env:", "file:", "${")):
+            hidden = text
+        elif key and is_secret_key(key) and text:
             hidden = MASK
         else:
             hidden = mask_command([before, text])[1]

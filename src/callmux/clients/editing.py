@@ -223,6 +223,11 @@ def upgrade(kind: str, text: str, start: tuple[str, ...]) -> Edit:
     return Edit(text)
 
 
+def flavour_of(kind: str, raw: Any) -> str | None:
+    """Which callmux a raw entry starts; None where it starts something else."""
+    return _flavour(raw, codex.read_entry if kind == "codex" else None)
+
+
 def _is_ours(name: str, raw: Any, known: Known) -> bool:
     if known(name, raw) or _flavour(raw):
         return True

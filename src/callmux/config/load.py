@@ -17,7 +17,7 @@ import msgspec
 from callmux.config.check import Format, check_document
 from callmux.config.kinds import Refused, scrypt_hash
 from callmux.config.model import Config, StdioServer
-from callmux.config.secrets import hash_token, referenced_file, resolve_secret
+from callmux.config.secrets import hash_token, referenced_file, resolve_reference, resolve_secret
 from callmux.config.security import BearerAuth, BearerToken
 from callmux.config.sources import Sources
 from callmux.config.variables import expand_server
@@ -106,7 +106,7 @@ def load_config(
         key = "servers" if checked.format == "native" else "mcpServers"
         for file in _referenced(config, _base_dir(path)):
             sources.note(file)
-        config, problems = _resolve(_absolute(config, path), _base_dir(path), env, key)
+        config, problems = _resolve(_absolute(config, path), _base_dir(path), env, key, sources)
     if problems or not isinstance(document, dict):
         raise ConfigError(problems)
     return LoadedConfig(
@@ -180,7 +180,9 @@ def _absolute(config: Config, path: Path) -> Config:
     )
 
 
-def _resolve(config: Config, base: Path, env: Mapping[str, str], key: str) -> tuple[Config, list[str]]:
+def _resolve(
+    config: Config, base: Path, env: Mapping[str, str], key: str, sources: Sources
+) -> tuple[Config, list[str]]:
     problems: list[str] = []
     auth, management = config.auth, config.management
     if isinstance(auth, BearerAuth):
@@ -188,7 +190,15 @@ def _resolve(config: Config, base: Path, env: Mapping[str, str], key: str) -> tu
     if management.auth is not None:
         own = _hashed(management.auth, "management.auth", base, env, problems)
         management = msgspec.structs.replace(management, auth=own)
-    servers = {name: expand_server(server, f"{key}.{name}", env) for name, server in config.servers.items()}
+
+    def read_file(file: str) -> str:
+        sources.note(base / file)
+        return resolve_reference(f"file:{file}", base, env)
+
+    servers = {
+        name: expand_server(server, f"{key}.{name}", env, read_file)
+        for name, server in config.servers.items()
+    }
     return msgspec.structs.replace(config, servers=servers, auth=auth, management=management), problems
 
 

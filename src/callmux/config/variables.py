@@ -1,24 +1,32 @@
-"""Fills in `${VAR}` and `${VAR:-default}` in server entries, as files for MCP clients use them. Pure.
+"""Fills in `${VAR}`, `${VAR:-default}` and `${file:PATH}` in server entries. Pure.
 
-Called by `callmux.config.load` with the environment. Filled in are `command`, `args`, the values of `env`,
-`url` and the values of `headers`. A variable that is not set is the problem of that server alone.
+Called by `callmux.config.load` with the environment and a reader of files. Filled in are `command`, `args`,
+the values of `env`, `url` and the values of `headers`. The first two are as files for MCP clients use them
+(`${env:VAR}` is the same); the third keeps a secret out of the configuration wherever it is needed. What has
+no value is the problem of that server alone.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from callmux.config.servers import HttpServer, StdioServer
+from callmux.errors import SecretError
 
-_VARIABLE = re.compile(r"(\$?)\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_VARIABLE = re.compile(
+    r"(\$?)\$\{(?:file:(?P<file>[^}]+)|(?:env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?)\}"
+)
 _SHELL = re.compile(r"(?:^|[/\\])(?:sh|bash|dash|zsh|ksh|ash|busybox)(?:\.exe)?$")
 
 
 def expand_server(
-    server: StdioServer | HttpServer, path: str, env: Mapping[str, str]
+    server: StdioServer | HttpServer,
+    path: str,
+    env: Mapping[str, str],
+    read_file: Callable[[str], str] | None = None,
 ) -> StdioServer | HttpServer:
     """The server with its variables filled in, or as it was, with `problem` set.
 
@@ -26,8 +34,10 @@ def expand_server(
         server: The entry as written.
         path: Where it stands, such as `mcpServers.github`.
         env: The variables there are.
+        read_file: Gives the value that a file holds, by the path as written, or raises SecretError; without
+            it `${file:...}` has no value.
     """
-    filler = _Filler(env)
+    filler = _Filler(env, read_file)
     changed: StdioServer | HttpServer
     if isinstance(server, StdioServer):
         key, target = "command", filler.fill(server.command, f"{path}.command")
@@ -61,8 +71,9 @@ def _arguments(server: StdioServer, path: str, filler: _Filler) -> tuple[str, ..
 class _Filler:
     """Replaces variables and collects those that are not there."""
 
-    def __init__(self, env: Mapping[str, str]) -> None:
+    def __init__(self, env: Mapping[str, str], read_file: Callable[[str], str] | None) -> None:
         self._env = env
+        self._read_file = read_file
         self.problems: list[str] = []
 
     def fill_all(self, texts: Mapping[str, str], path: str) -> dict[str, str]:
@@ -73,9 +84,11 @@ class _Filler:
             return text
 
         def value(match: re.Match[str]) -> str:
-            escaped, name, default = match.groups()
-            if escaped:
+            if match[1]:
                 return match[0][1:]
+            name, default = match["name"], match["default"]
+            if name is None:
+                return self._of_file(match["file"].strip(), path)
             # As in a shell, ":-" also stands in for a variable that is set and empty.
             found = self._env.get(name)
             if default is not None:
@@ -89,3 +102,12 @@ class _Filler:
             return found
 
         return _VARIABLE.sub(value, text)
+
+    def _of_file(self, file: str, path: str) -> str:
+        try:
+            if self._read_file is None:
+                raise SecretError("files are not read here")
+            return self._read_file(file)
+        except SecretError as error:
+            self.problems.append(f"{path} {error.message}")
+            return ""

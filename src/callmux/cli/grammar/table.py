@@ -13,7 +13,7 @@ from callmux.cli.grammar.terms import Command
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Run": ("bridge", "demo"),
-    "Configure": ("init", "server", "client", "config"),
+    "Configure": ("setup", "init", "server", "client", "config"),
     "Look after": ("doctor", "daemon"),
     "Help": ("help",),
 }

@@ -1,0 +1,57 @@
+"""`callmux setup`. Pure."""
+
+from __future__ import annotations
+
+from callmux.cli.grammar.shared import DRY_RUN, JSON, YES
+from callmux.cli.grammar.terms import Command, Example, Option
+
+COMMANDS = (
+    Command(
+        "setup",
+        "move the MCP servers of your clients behind callmux",
+        options=(
+            YES._replace(help="ask nothing: move every server that answers, enter callmux into the clients"),
+            DRY_RUN._replace(help="ask nothing and change nothing: show what --yes would write"),
+            Option("--undo", "take the last setup back"),
+            Option("--move", "which servers to move: all, none or names", "A,B", default="all"),
+            Option("--add", "a server of the list, with what it works on", "NAME[=PLACE]", repeat=True),
+            Option("--server", "a server of your own", "NAME=COMMAND|URL", repeat=True),
+            Option("--list", "print the list of servers for --add"),
+            Option(
+                "--clients",
+                "the clients that get callmux: all that are here, none or names",
+                "A,B",
+                default="all",
+            ),
+            Option("--listener", "all sessions share the listener at this address, through bridges", "URL"),
+            Option("--daemon", "with --listener: run it as a service"),
+            Option("--cache", "keep results of read-only tools", "SECONDS", minimum=0, default="0: do not"),
+            Option("--meta-only", "list only the callmux_* tools"),
+            Option("--fresh", "begin with an empty configuration; the old one is kept"),
+            Option(
+                "--secrets",
+                "keep credentials in files of mode 0600, or as names of environment variables",
+                "WHERE",
+                choices=("file", "env"),
+                default="file",
+            ),
+            Option("--no-probe", "do not ask the servers for their tools first"),
+            Option("--probe-timeout", "for each of them", "SECONDS", minimum=1, default="60"),
+            Option("--no-project", "leave the files of the project in this directory out"),
+            JSON,
+        ),
+        examples=(
+            Example("callmux setup", "a dialogue; nothing is written before you have seen it"),
+            Example("callmux setup --dry-run", "what --yes would write"),
+            Example("callmux setup --yes --cache 60", "for scripts"),
+            Example("callmux setup --yes --move none --add git --add filesystem=/srv", "only new servers"),
+            Example("callmux setup --undo", "every file as it was"),
+        ),
+        notes=(
+            "Looked into are the files of Claude Code, Codex, Claude Desktop, Cursor, VS Code, Windsurf and"
+            " Gemini CLI, and those of the project in the current directory. Moved servers leave the client's"
+            " file: left in place, every tool would be there twice. A server that does not answer stays where"
+            " it is.",
+        ),
+    ),
+)

@@ -1,0 +1,309 @@
+"""`callmux setup`: finds the MCP servers of all clients and moves them behind callmux.
+
+Called by `callmux.cli.main`. What becomes of which file is decided by `callmux.setup`; the dialogue is
+`callmux.cli.wizard`, which is loaded only where somebody answers.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from callmux.cli.console import print_json, print_lines
+from callmux.cli.grammar.setup import COMMANDS
+from callmux.cli.own_entry import Wishes, listener_url, own_entry, this_machine, this_program
+from callmux.cli.parsing import Given, nearest, read
+from callmux.clients import editing
+from callmux.clients.changes import Change, apply, backups, last, undo
+from callmux.clients.detect import client_file
+from callmux.clients.entry import DEFAULT_NAME, DEFAULT_PORT, Entry
+from callmux.clients.program import start_command
+from callmux.clients.registry import KNOWN
+from callmux.config.check import check_document
+from callmux.config.json_text import parse_json
+from callmux.config.load import default_config
+from callmux.doctor.checks import Probe
+from callmux.errors import CallmuxError, UsageError
+from callmux.setup.choices import Choices, by_name, custom_server, leave_out
+from callmux.setup.found import ClientFile, Found
+from callmux.setup.plan import Answers, NewServer, Plan, SetupError, make_plan, probe_documents
+from callmux.setup.probing import Answer, ask_all
+from callmux.setup.report import finish_lines, overview, plan_lines
+from callmux.setup.scene import Scene, check_config, chosen_clients, look, occupied_secrets
+from callmux.setup.servers import EnvSecrets, Secrets
+from callmux.timestamps import sortable
+
+SECONDS = 60
+
+
+def run(args: list[str], config_option: str | None, probe: Probe | None = None) -> int:
+    """Gives the exit code.
+
+    Args:
+        probe: Asks a server, in place of the real thing.
+    """
+    given = read(COMMANDS[0], args)
+    if given.on("--list"):
+        print_lines(f"{known.name:<20} {known.about}" for known in KNOWN.values())
+        return 0
+    if given.on("--undo"):
+        return _undo(given)
+    alone = given.on("--yes") or given.on("--dry-run")
+    if not alone and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError(
+            "callmux setup asks questions and needs a terminal: add --yes to go ahead without, or --dry-run"
+        )
+    scene = look(this_machine(), config_option, with_project=not given.on("--no-project"))
+    if alone:
+        return _unattended(given, scene, config_option, probe)
+    from callmux.cli.wizard import ask
+
+    return ask(given, scene, config_option, probe)
+
+
+def _unattended(given: Given, scene: Scene, config_option: str | None, probe: Probe | None) -> int:
+    choices = Choices(
+        moved=_moved(given, scene),
+        added=[*_known(given), *_custom(given)],
+        clients=chosen_clients(given.text("--clients"), scene),
+        listener=_listener(given),
+        daemon=given.on("--daemon"),
+        cache_seconds=given.number("--cache"),
+        meta_only=True if given.on("--meta-only") else None,
+        fresh=given.on("--fresh"),
+        secrets_in_env=given.text("--secrets") == "env",
+    )
+    check_config(scene, choices.fresh)
+    answered: dict[str, Answer] = {}
+    skipped: dict[str, str] = {}
+    if not given.on("--no-probe"):
+        answered = probe_all(choices, scene, given.number("--probe-timeout") or SECONDS, probe, _quiet)
+        skipped = leave_out(choices, answered)
+    answers, plan, changes = prepare(choices, scene)
+    write = given.on("--yes") and not given.on("--dry-run")
+    if not given.on("--json"):
+        print_lines(overview(scene, skipped))
+        print_lines(plan_lines(plan, answers, by_name(plan, choices, answered), str(scene.config_path)))
+    folder = apply(changes, backups(scene.machine.home), "setup", sortable(time.time())) if write else None
+    if given.on("--json"):
+        print_json(_summary(plan, scene, skipped, folder, write))
+    elif not write:
+        print("\nNothing was written: --yes writes it.")
+    else:
+        print_lines(["", *finish_lines(plan, folder)])
+    if write and choices.daemon:
+        start_daemon(choices, config_option)
+    return 0
+
+
+def _quiet(_name: str, _answer: Answer) -> None:
+    """Nobody watches."""
+
+
+def _moved(given: Given, scene: Scene) -> list[Found]:
+    wanted = given.text("--move") or "all"
+    if wanted in ("all", "none"):
+        return scene.movable if wanted == "all" else []
+    names = [name.strip() for name in wanted.split(",") if name.strip()]
+    known = [item.name for item in scene.movable]
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f'--move: no client has a server "{name}" that can be moved{nearest(name, known)}'
+            )
+    return [item for item in scene.movable if item.name in names]
+
+
+def _known(given: Given) -> list[NewServer]:
+    added = []
+    for text in given.all("--add"):
+        name, _, place = text.partition("=")
+        if name not in KNOWN:
+            raise UsageError(f'--add: "{name}" is not on the list{nearest(name, list(KNOWN))}: see --list')
+        known = KNOWN[name]
+        if known.place is not None and not place:
+            raise UsageError(
+                f"--add {name} needs a place: --add {name}=PATH ({known.place.question.lower()})"
+            )
+        places = tuple(os.path.abspath(os.path.expanduser(part)) for part in place.split(",") if part)
+        references = {variable.name: f"env:{variable.name}" for variable in known.variables if not known.url}
+        added.append(NewServer(name, known.entry(places), references))
+    return added
+
+
+def _custom(given: Given) -> list[NewServer]:
+    added = []
+    for text in given.all("--server"):
+        name, sign, line = text.partition("=")
+        if not sign:
+            raise UsageError(f'--server must be NAME=COMMAND or NAME=URL, not "{text}"')
+        added.append(custom_server(name, line))
+    return added
+
+
+def _listener(given: Given) -> str | None:
+    url = given.text("--listener")
+    if url is None:
+        if given.on("--daemon"):
+            raise UsageError("--daemon needs --listener URL, such as http://127.0.0.1:4860/mcp")
+        return None
+    return listener_url(url)
+
+
+def probe_all(
+    choices: Choices, scene: Scene, seconds: float, probe: Probe | None, tell: Any
+) -> dict[str, Answer]:
+    """Asks every chosen server for its tools."""
+    if probe is None:
+        from callmux.upstream.probe import probe as real_probe
+
+        probe = real_probe
+    env = scene.machine.env
+    secrets = Secrets(str(scene.config_path.parent / "secrets"), env, prefer_env=False)
+    documents = probe_documents(_answers(choices, scene), secrets.keep)
+    files = {**secrets.files, **choices.credentials}
+    return ask_all(documents, files, scene.config_path.parent, env, seconds, probe, tell)
+
+
+def prepare(choices: Choices, scene: Scene) -> tuple[Answers, Plan, list[Change]]:
+    """The plan, and the changes that carry it out.
+
+    Raises:
+        SetupError: What would be written is no configuration.
+    """
+    directory = scene.config_path.parent / "secrets"
+    kind = EnvSecrets if choices.secrets_in_env else Secrets
+    secrets = kind(str(directory), scene.machine.env, occupied=occupied_secrets(directory))
+    secrets.files.update(choices.credentials)
+    answers = _answers(choices, scene)
+    plan = make_plan(answers, str(scene.config_path), scene.config_text, secrets)
+    for file in plan.files:
+        if file.path == str(scene.config_path):
+            problems = check_document(parse_json(file.after)).errors
+            if problems:
+                raise SetupError(f"the new configuration would not load: {'; '.join(problems)}")
+    changes = [
+        Change(
+            path=Path(file.path),
+            before=_bytes(Path(file.path)) if file.before is None else file.before.encode(),
+            after=file.after.encode(),
+            paths=file.paths,
+        )
+        for file in plan.files
+    ]
+    return answers, plan, changes
+
+
+def _bytes(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
+
+
+def _answers(choices: Choices, scene: Scene) -> Answers:
+    files = {file.path: file for file in scene.files}
+    clients = []
+    for kind in choices.clients:
+        path = client_file(kind, scene.machine)
+        if path is not None:
+            clients.append(files.get(str(path), ClientFile(kind=kind, path=str(path), text="")))
+    program = this_program()
+    custom = scene.config_path != default_config(scene.machine.home)
+    wishes = Wishes(
+        name=DEFAULT_NAME,
+        url=choices.listener,
+        bridge=choices.listener is not None,
+        token_env=None,
+        config=str(scene.config_path) if custom and (choices.listener is None) else None,
+    )
+
+    def start(kind: str) -> Entry:
+        entry = own_entry(kind, wishes, program)
+        if choices.listener is None or choices.daemon:
+            return entry
+        more = ("--autostart", *(("--config", str(scene.config_path)) if custom else ()))
+        return replace(entry, args=(*entry.args, *more))
+
+    return Answers(
+        moved=choices.moved,
+        added=choices.added,
+        tools=choices.tools,
+        clients=clients,
+        cache_seconds=choices.cache_seconds,
+        meta_only=choices.meta_only,
+        fresh=choices.fresh,
+        start=start,
+        program=lambda kind: start_command(program, absolute=editing.has_poor_path(kind)),
+    )
+
+
+def has_daemon() -> bool:
+    """Whether a service can be installed in this version."""
+    from importlib.util import find_spec
+
+    return find_spec("callmux.cli.daemon") is not None
+
+
+def start_daemon(choices: Choices, config_option: str | None) -> None:
+    """Installs and starts the service of the listener; a failure is told and is not fatal."""
+    from importlib import import_module
+    from urllib.parse import urlsplit
+
+    if not has_daemon():
+        print("No daemon in this version: start the listener with callmux --listen", file=sys.stderr)
+        return
+    port = str(urlsplit(choices.listener or "").port or DEFAULT_PORT)
+    try:
+        command = import_module("callmux.cli.daemon")
+        command.run(["install", "--port", port, "--start", "--enable", "--yes"], config_option)
+    except CallmuxError as error:
+        print(f"The daemon could not be installed: {error.message}", file=sys.stderr)
+
+
+def _summary(
+    plan: Plan, scene: Scene, skipped: Mapping[str, str], folder: Path | None, write: bool
+) -> dict[str, Any]:
+    shown = {
+        "action": "setup",
+        "wrote": folder is not None,
+        "dryRun": not write,
+        "configPath": str(scene.config_path),
+        "servers": list(plan.servers),
+        "skipped": [{"name": name, "problem": problem} for name, problem in skipped.items()],
+        "clients": list(plan.attached),
+        "files": [file.path for file in plan.files],
+        "notes": list(plan.notes),
+        "problems": list(scene.problems),
+        "backupPath": None if folder is None else str(folder),
+    }
+    return {key: value for key, value in shown.items() if value is not None}
+
+
+def _undo(given: Given) -> int:
+    store = backups(Path.home())
+    folder = last(store, "setup")
+    if folder is None:
+        raise SetupError(f"there is no setup to take back in {store}")
+    if given.on("--dry-run"):
+        print(f"Would take back {folder}")
+        return 0
+    done = undo(folder)
+    if given.on("--json"):
+        print_json(
+            {
+                "action": "undo",
+                "restored": [str(path) for path in done.restored],
+                "removed": [str(path) for path in done.removed],
+                "edited": [str(path) for path in done.edited],
+                "left": [{"path": str(path), "problem": problem} for path, problem in done.left],
+            }
+        )
+    else:
+        print_lines(f"As before: {path}" for path in done.restored)
+        print_lines(f"Removed: {path}" for path in done.removed)
+        print_lines(f"Taken back in it, the rest has changed since: {path}" for path in done.edited)
+        print_lines(f"Left alone, {problem}: {path} (before: {folder})" for path, problem in done.left)
+    return 1 if done.left else 0

@@ -1,0 +1,356 @@
+"""The dialogue of `callmux setup`. Loads `rich` and `questionary`.
+
+Called by `callmux.cli.setup` where somebody sits at a terminal. Nothing is written before the last question;
+Ctrl-C at any of them leaves everything as it was.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import questionary
+from questionary import Choice
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.text import Text
+
+from callmux.cli import setup
+from callmux.cli.own_entry import listener_url
+from callmux.cli.parsing import Given
+from callmux.clients import editing
+from callmux.clients.changes import apply, backups
+from callmux.clients.detect import KINDS
+from callmux.clients.registry import KNOWN, KnownServer
+from callmux.doctor.checks import Probe
+from callmux.errors import UsageError
+from callmux.setup.choices import Choices, by_name, custom_server, leave_out
+from callmux.setup.found import Found
+from callmux.setup.plan import NewServer
+from callmux.setup.probing import Answer
+from callmux.setup.report import finish_lines, how, overview, plan_lines
+from callmux.setup.scene import Scene, check_config, chosen_clients
+from callmux.setup.servers import is_secret
+from callmux.timestamps import sortable
+
+DEFAULT_LISTENER = "http://127.0.0.1:4860/mcp"
+CACHE_SECONDS = 60
+_HINT = "(space chooses, enter goes on)"
+
+
+def ask(given: Given, scene: Scene, config_option: str | None, probe: Probe | None) -> int:
+    """Asks, shows, asks once more, writes. Gives the exit code."""
+    console = Console(highlight=False)
+    try:
+        return _Dialogue(console, given, scene, config_option, probe).run()
+    except KeyboardInterrupt:
+        console.print("Stopped: nothing was written.")
+        return 130
+
+
+class _Dialogue:
+    def __init__(
+        self, console: Console, given: Given, scene: Scene, config_option: str | None, probe: Probe | None
+    ) -> None:
+        self._console = console
+        self._given = given
+        self._scene = scene
+        self._config_option = config_option
+        self._probe = probe
+        self._choices = Choices()
+        self._answered: dict[str, Answer] = {}
+
+    def run(self) -> int:
+        scene, choices, console = self._scene, self._choices, self._console
+        console.print(f"[bold]callmux setup[/] writes {scene.config_path}, after you have seen what.\n")
+        if not self._beginning():
+            console.print("Nothing was written.")
+            return 0
+        check_config(scene, choices.fresh)
+        console.print("\n".join(overview(scene, {})), end="")
+        self._pick_servers()
+        if not choices.moved and not choices.added and not scene.config_servers:
+            console.print("No server was chosen: nothing was written.")
+            return 0
+        self._ask_servers()
+        self._settings()
+        answers, plan, changes = setup.prepare(choices, scene)
+        console.print()
+        names = by_name(plan, choices, self._answered)
+        self._show(plan_lines(plan, answers, names, str(scene.config_path)))
+        if not _asked(questionary.confirm("Write this?", default=True)):
+            console.print("Nothing was written.")
+            return 0
+        folder = apply(changes, backups(scene.machine.home), "setup", sortable(time.time()))
+        self._show(["", *finish_lines(plan, folder)])
+        if choices.daemon:
+            setup.start_daemon(choices, self._config_option)
+        return 0
+
+    def _show(self, lines: Sequence[str]) -> None:
+        for line in "\n".join(lines).splitlines():
+            colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
+            self._console.print(Text(line, style=colour), soft_wrap=True)
+
+    def _beginning(self) -> bool:
+        """Whether to go on, where there is a configuration already."""
+        count = len(self._scene.config_servers)
+        if not count:
+            self._choices.fresh = self._given.on("--fresh")
+            return True
+        what = _asked(
+            questionary.select(
+                f"There is a configuration with {count} server{'s' if count > 1 else ''}.",
+                choices=[
+                    Choice("Extend it: everything in it stays", "extend"),
+                    Choice("Begin anew: the old one goes into the backup", "fresh"),
+                    Choice("Stop", "stop"),
+                ],
+            )
+        )
+        self._choices.fresh = what == "fresh"
+        return bool(what != "stop")
+
+    def _pick_servers(self) -> None:
+        movable = self._scene.movable
+        if movable:
+            picked = _asked(
+                questionary.checkbox(
+                    "Which servers move behind callmux? (setup --undo brings them back)",
+                    choices=[
+                        Choice(f"{item.name}  ({item.place}: {how(item)})", item, checked=True)
+                        for item in movable
+                    ],
+                    instruction=_HINT,
+                )
+            )
+            self._choices.moved = list(picked)
+            self._secrets(picked)
+        known = _asked(
+            questionary.checkbox(
+                "Add well-known servers?",
+                choices=[Choice(f"{known.name}  {known.about}", known) for known in KNOWN.values()],
+                instruction=_HINT,
+            )
+        )
+        for item in known:
+            self._choices.added.append(self._known(item))
+        while _asked(questionary.confirm("Add a server of your own?", default=False)):
+            self._choices.added.append(self._custom())
+
+    def _secrets(self, picked: Sequence[Found]) -> None:
+        """Where the credentials of moved servers go; never into the configuration."""
+        names = [
+            f"{item.name}: {key}"
+            for item in picked
+            for key, value in (*item.entry.env.items(), *item.entry.headers.items())
+            if is_secret(key, value)
+        ]
+        if not names:
+            return
+        where = _asked(
+            questionary.select(
+                f"Credentials were found ({', '.join(names)}). Where are they to be kept?",
+                choices=[
+                    Choice("In files that only you can read (0600)", "file"),
+                    Choice("In environment variables that you set yourself", "env"),
+                ],
+            )
+        )
+        self._choices.secrets_in_env = where == "env"
+
+    def _known(self, known: KnownServer) -> NewServer:
+        places: tuple[str, ...] = ()
+        if known.place is not None:
+            text = _asked(
+                questionary.text(
+                    f"{known.name}: {known.place.question} (with commas between)",
+                    default=str(self._scene.machine.cwd),
+                    validate=lambda text: bool(text.strip()) or "one is needed",
+                )
+            )
+            places = tuple(str(Path(part.strip()).expanduser()) for part in text.split(",") if part.strip())
+        entry = known.entry(places)
+        references: dict[str, str] = {}
+        for variable in known.variables:
+            reference = self._credential(known.name, variable.name, variable.hint)
+            if known.url:
+                kind, _, rest = reference.partition(":")
+                inside = f"${{{rest}}}" if kind == "env" else f"${{file:{rest}}}"
+                headers = {"Authorization": known.header % inside}
+                entry = type(entry)(url=entry.url, transport=entry.transport, headers=headers)
+            else:
+                references[variable.name] = reference
+        return NewServer(known.name, entry, references)
+
+    def _credential(self, server: str, variable: str, hint: str) -> str:
+        """The reference for one credential; what is typed in is never shown."""
+        is_set = "set now" if self._scene.machine.env.get(variable) else "not set now"
+        where = _asked(
+            questionary.select(
+                f"{server} needs {variable} ({hint})",
+                choices=[
+                    Choice(f"From the environment variable {variable} ({is_set})", "env"),
+                    Choice("Type it in: it goes into a file that only you can read", "file"),
+                ],
+            )
+        )
+        if where == "env":
+            return f"env:{variable}"
+        value = _asked(
+            questionary.password(variable, validate=lambda text: bool(text.strip()) or "it cannot be empty")
+        )
+        name = re.sub(r"[^A-Za-z0-9_-]", "_", f"{server}-{variable}")
+        path = self._scene.config_path.parent / "secrets" / name
+        self._choices.credentials[str(path)] = value.strip()
+        return f"file:{path}"
+
+    def _custom(self) -> NewServer:
+        while True:
+            name = _asked(questionary.text("Its name"))
+            line = _asked(questionary.text("Its command line, or its URL"))
+            try:
+                return custom_server(name.strip(), line.strip())
+            except UsageError as error:
+                self._console.print(Text(error.message, style="red"))
+
+    def _ask_servers(self) -> None:
+        choices = self._choices
+        if self._given.on("--no-probe") or not (choices.moved or choices.added):
+            return
+        seconds = self._given.number("--probe-timeout") or setup.SECONDS
+        with Progress(
+            TextColumn("Asking the servers for their tools"),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.total}"),
+            console=self._console,
+        ) as progress:
+            task = progress.add_task("", total=len(choices.moved) + len(choices.added))
+
+            def tell(key: str, answer: Answer) -> None:
+                name = key.partition(":")[2]
+                said = answer.problem or f"{len(answer.tools)} tools"
+                progress.console.print(Text(f"  {name}: {said}", style="red" if answer.problem else ""))
+                progress.advance(task)
+
+            self._answered = setup.probe_all(choices, self._scene, seconds, self._probe, tell)
+        self._failures()
+        self._tools()
+
+    def _failures(self) -> None:
+        bad = {key for key, answer in self._answered.items() if answer.problem is not None}
+        if not bad:
+            return
+        names = ", ".join(sorted(key.partition(":")[2] for key in bad))
+        keep = _asked(
+            questionary.select(
+                f"No answer from {names}.",
+                choices=[
+                    Choice("Leave them where they are", False),
+                    Choice("Move them all the same", True),
+                ],
+            )
+        )
+        if not keep:
+            leave_out(self._choices, self._answered)
+
+    def _tools(self) -> None:
+        answered = {key: answer for key, answer in self._answered.items() if answer.tools}
+        if not answered or not _asked(
+            questionary.confirm("Choose single tools? (all of them otherwise)", default=False)
+        ):
+            return
+        for key, answer in answered.items():
+            name = key.partition(":")[2]
+            picked = _asked(
+                questionary.checkbox(
+                    f"Tools of {name}",
+                    choices=[Choice(tool, tool, checked=True) for tool in answer.tools],
+                    validate=lambda picked: bool(picked) or "at least one",
+                    instruction=_HINT,
+                )
+            )
+            if len(picked) < len(answer.tools):
+                self._choices.tools[name] = tuple(picked)
+
+    def _settings(self) -> None:
+        choices, given = self._choices, self._given
+        choices.cache_seconds = given.number("--cache")
+        if choices.cache_seconds is None and not self._scene.config_servers:
+            seconds = _asked(
+                questionary.select(
+                    "Results of read-only tools are not kept, unless you say so.",
+                    choices=[
+                        Choice("Do not keep them", 0),
+                        Choice(f"Keep them for {CACHE_SECONDS} seconds", CACHE_SECONDS),
+                    ],
+                )
+            )
+            choices.cache_seconds = int(seconds)
+        if given.on("--meta-only"):
+            choices.meta_only = True
+        elif not self._scene.config_servers:
+            question = "List only the callmux_* tools? (saves context with many tools; agents search first)"
+            choices.meta_only = bool(_asked(questionary.confirm(question, default=False))) or None
+        self._mode()
+        installed = chosen_clients(given.text("--clients"), self._scene)
+        choices.clients = list(
+            _asked(
+                questionary.checkbox(
+                    "Which clients get callmux?",
+                    choices=[
+                        Choice(editing.title(kind), kind, checked=kind in installed) for kind in KINDS[:-1]
+                    ],
+                    instruction=_HINT,
+                )
+            )
+        )
+
+    def _mode(self) -> None:
+        choices = self._choices
+        if self._given.text("--listener") is not None:
+            choices.listener = listener_url(self._given.text("--listener") or "")
+            choices.daemon = self._given.on("--daemon")
+            return
+        shared = _asked(
+            questionary.select(
+                "How are the servers run?",
+                choices=[
+                    Choice("Once for each session of a client", False),
+                    Choice("Once for all sessions: a shared listener", True),
+                ],
+            )
+        )
+        if not shared:
+            return
+        choices.listener = listener_url(
+            _asked(
+                questionary.text("The listener's address", default=DEFAULT_LISTENER, validate=_is_listener)
+            )
+        )
+        choices.daemon = bool(
+            setup.has_daemon()
+            and _asked(
+                questionary.confirm("Run it as a service? (a bridge starts it otherwise)", default=False)
+            )
+        )
+
+
+def _is_listener(url: str) -> bool | str:
+    try:
+        listener_url(url)
+    except UsageError as error:
+        return error.message
+    return True
+
+
+def _asked(question: Any) -> Any:
+    """The answer to a question.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C; `questionary` would take it for an answer otherwise.
+    """
+    return question.unsafe_ask()

@@ -1,0 +1,281 @@
+"""What setup would write: every file, before and after, and what people should know. Pure.
+
+Called by `callmux.cli.setup` with the answers and the texts of the files; the files are written by
+`callmux.clients.changes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from callmux.clients import codex, editing
+from callmux.clients.entry import DEFAULT_NAME, ClientFileError, Entry
+from callmux.clients.json_files import without_servers
+from callmux.config.json_text import parse_json, set_value
+from callmux.config.model import SCHEMA_URL, Config
+from callmux.errors import CallmuxError
+from callmux.setup.found import ClientFile, Found
+from callmux.setup.servers import Keep, Secrets, server_document
+
+
+class SetupError(CallmuxError):
+    """A setup that cannot be done as it was asked for."""
+
+    code = "setup"
+
+
+@dataclass(frozen=True, slots=True)
+class NewServer:
+    """A server that is in no client's file: from the list of known ones, or a custom one.
+
+    Attributes:
+        name: What it will be called.
+        entry: How it is reached.
+        references: Variables that are references already (`env:NAME`, `file:PATH`), by name.
+    """
+
+    name: str
+    entry: Entry
+    references: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What the user wants.
+
+    Attributes:
+        moved: Servers that go from their client's file into our configuration.
+        added: Servers that are new.
+        tools: The tools to keep, by server name; all where a name is missing.
+        clients: Clients that get callmux, with the file and the text of it.
+        cache_seconds: How long results are kept; None leaves the setting as it is.
+        meta_only: List only the `callmux_*` tools; None leaves the setting as it is.
+        fresh: Begin with an empty configuration; the old one is in the backup.
+        start: Gives our entry for a client.
+        program: Gives the command that starts callmux for a client, for entries that run it through npx.
+    """
+
+    moved: Sequence[Found] = ()
+    added: Sequence[NewServer] = ()
+    tools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    clients: Sequence[ClientFile] = ()
+    cache_seconds: int | None = None
+    meta_only: bool | None = None
+    fresh: bool = False
+    start: Callable[[str], Entry] = lambda kind: Entry(command="callmux")
+    program: Callable[[str], tuple[str, ...]] = lambda kind: ("callmux",)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFile:
+    """One file.
+
+    Attributes:
+        path: Where.
+        before: What it holds; None where it is not there.
+        after: What it will hold.
+        paths: The keys that change, each from the root.
+        secret: Its content is not to be shown.
+    """
+
+    path: str
+    before: str | None
+    after: str
+    paths: tuple[tuple[str, ...], ...] = ()
+    secret: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What would be written.
+
+    Attributes:
+        files: Every file, secrets first, then the configuration, then the clients' files.
+        names: The new name of each server, in the order of `moved` and `added`.
+        servers: The new entries by name.
+        notes: What people should know.
+        attached: The clients that have callmux then.
+    """
+
+    files: tuple[PlannedFile, ...]
+    names: tuple[str, ...]
+    servers: Mapping[str, Mapping[str, Any]]
+    notes: tuple[str, ...]
+    attached: tuple[str, ...]
+
+
+def make_plan(answers: Answers, config_path: str, config_text: str | None, secrets: Secrets) -> Plan:
+    """Says what setup would write.
+
+    Args:
+        answers: What the user wants.
+        config_path: The configuration, absolute.
+        config_text: What it holds; None where it is not there.
+        secrets: Collects the secrets; its files become files of the plan.
+
+    Raises:
+        ClientFileError: A client's file cannot be understood.
+        JsonTextError: The configuration cannot be understood.
+    """
+    notes: list[str] = []
+    text = _beginning(config_text, answers.fresh)
+    section = _section(text)
+    taken: dict[str, Any] = dict(parse_json(text).get(section) or {})
+    names: list[str] = []
+    servers: dict[str, dict[str, Any]] = {}
+    definitions: dict[str, Any] = {}
+    for found in answers.moved:
+        plain = server_document(found.name, found.entry, _as_it_is, found.project)
+        name = _free(found.name, plain, found.file.kind, taken, definitions)
+        if name != found.name:
+            notes.append(f'"{found.name}" of {found.place} becomes "{name}": the name is taken')
+        names.append(name)
+        if name in definitions or name in taken:
+            continue
+        definitions[name] = plain
+        servers[name] = server_document(name, found.entry, secrets.keep, found.project)
+        notes += [f'"{name}" {note}' for note in found.notes]
+    for new in answers.added:
+        plain = server_document(new.name, new.entry, _as_it_is)
+        name = _free(new.name, plain, "2", taken, definitions)
+        names.append(name)
+        if name in definitions or name in taken:
+            continue
+        definitions[name] = plain
+        servers[name] = _new_document(name, new, secrets.keep)
+    for name, tools in answers.tools.items():
+        if name in servers:
+            servers[name]["tools"] = list(tools)
+    for name, document in servers.items():
+        text = set_value(text, [section, name], document)
+    text = _settings(text, answers)
+    config_paths = [(section, name) for name in servers]
+    files = [PlannedFile(path, None, f"{value}\n", secret=True) for path, value in secrets.files.items()]
+    files.append(PlannedFile(config_path, config_text, text, tuple(config_paths)))
+    clients, attached = _clients(answers, notes)
+    files += clients
+    changed = tuple(file for file in files if file.before != file.after)
+    return Plan(changed, tuple(names), servers, tuple(notes), attached)
+
+
+def _new_document(name: str, new: NewServer, keep: Keep) -> dict[str, Any]:
+    document = server_document(name, new.entry, keep)
+    if new.references:
+        document["envRefs"] = {**document.get("envRefs", {}), **new.references}
+    return document
+
+
+def _as_it_is(secret: Any) -> str:
+    """For comparing two entries: the value itself, which is written nowhere."""
+    return f"file:{secret.value}"
+
+
+def _beginning(config_text: str | None, fresh: bool) -> str:
+    if config_text is not None and config_text.strip() and not fresh:
+        return config_text
+    defaults = Config()
+    text = set_value("", ["$schema"], SCHEMA_URL)
+    for key, value in (
+        ("servers", {}),
+        ("cacheTtlSeconds", defaults.cache_ttl_seconds),
+        ("maxConcurrency", defaults.max_concurrency),
+    ):
+        text = set_value(text, [key], value)
+    return text
+
+
+def _section(text: str) -> str:
+    document = parse_json(text)
+    if not isinstance(document, dict):
+        raise SetupError("the configuration is not a JSON object: correct it, or choose --fresh")
+    return "mcpServers" if "mcpServers" in document and "servers" not in document else "servers"
+
+
+def _settings(text: str, answers: Answers) -> str:
+    if answers.cache_seconds is not None:
+        text = set_value(text, ["cacheTtlSeconds"], answers.cache_seconds)
+    if answers.meta_only is not None and answers.meta_only != parse_json(text).get("metaOnly", False):
+        text = set_value(text, ["metaOnly"], answers.meta_only)
+    return text
+
+
+def _free(name: str, plain: Any, more: str, taken: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+    """The name itself where it is free or means the same server already; else another."""
+    number = 1
+    candidate = name
+    while True:
+        if candidate in definitions:
+            if definitions[candidate] == plain:
+                return candidate
+        elif candidate not in taken or taken[candidate] == plain:
+            return candidate
+        candidate = f"{name}-{more}" if number == 1 else f"{name}-{more}-{number}"
+        number += 1
+
+
+def _clients(answers: Answers, notes: list[str]) -> tuple[list[PlannedFile], tuple[str, ...]]:
+    """The clients' files: moved servers are out, callmux is in."""
+    files: dict[str, ClientFile] = {}
+    texts: dict[str, str] = {}
+    paths: dict[str, list[tuple[str, ...]]] = {}
+    for found in answers.moved:
+        file = found.file
+        files[file.path] = file
+        text = texts.get(file.path, file.text)
+        if file.kind == "codex":
+            text = codex.without_servers(text, [found.name])
+        else:
+            text = without_servers(text, found.section, (found.name,))
+        texts[file.path] = text
+        paths.setdefault(file.path, []).append((*found.section, found.name))
+    attached = []
+    for client in answers.clients:
+        files.setdefault(client.path, client)
+        text = texts.get(client.path, client.text)
+        try:
+            text, changed = _entered(client, text, answers, notes)
+        except ClientFileError as error:
+            notes.append(f"{client.path} {error.message}")
+            continue
+        attached.append(client.kind)
+        texts[client.path] = text
+        paths.setdefault(client.path, []).extend(changed)
+    return [
+        PlannedFile(path, file.text or None, texts[path], tuple(paths[path]))
+        for path, file in files.items()
+        if path in texts
+    ], tuple(attached)
+
+
+def _entered(
+    client: ClientFile, text: str, answers: Answers, notes: list[str]
+) -> tuple[str, list[tuple[str, ...]]]:
+    """The text with callmux in it, under the name that it has there already, and the keys that changed."""
+    section, servers = next(iter(editing.sections(client.kind, text).items()))
+    title = editing.title(client.kind)
+    others = [name for name, raw in servers.items() if editing.flavour_of(client.kind, raw)]
+    if others and DEFAULT_NAME not in servers:
+        old = [path for path in editing.node_entries(client.kind, text) if path[:-1] == section]
+        notes.append(f'{title} has callmux as "{others[0]}" already: that entry stays')
+        return editing.upgrade(client.kind, text, answers.program(client.kind)).text, old
+    edit = editing.attach(
+        client.kind, text, DEFAULT_NAME, answers.start(client.kind), lambda name, raw: False
+    )
+    if edit.note:
+        notes.append(f"{title}: {edit.note}")
+    return edit.text, [(*section, DEFAULT_NAME)]
+
+
+def probe_documents(answers: Answers, keep: Keep) -> dict[str, dict[str, Any]]:
+    """The entries of all servers as they are now, for asking them, by a name of their own each."""
+    found = {
+        f"{number}:{item.name}": server_document(item.name, item.entry, keep, item.project)
+        for number, item in enumerate(answers.moved)
+    }
+    added = {
+        f"+{number}:{item.name}": _new_document(item.name, item, keep)
+        for number, item in enumerate(answers.added)
+    }
+    return found | added

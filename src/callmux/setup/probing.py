@@ -1,0 +1,115 @@
+"""Asks servers for their tools before they are entered anywhere, several at a time.
+
+Called by `callmux.cli.setup` with the function that asks (`callmux.upstream.probe`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from callmux.config.check import check_document
+from callmux.config.secrets import resolve_reference
+from callmux.config.servers import StdioServer
+from callmux.config.variables import expand_server
+from callmux.doctor.checks import Probe, find_command
+from callmux.errors import CallmuxError, SecretError
+
+AT_A_TIME = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server said.
+
+    Attributes:
+        tools: The names of its tools.
+        problem: Why it could not be asked; None where it could.
+    """
+
+    tools: tuple[str, ...] = ()
+    problem: str | None = None
+
+
+def ask_all(
+    documents: Mapping[str, Mapping[str, Any]],
+    secrets: Mapping[str, str],
+    base_dir: Path,
+    env: Mapping[str, str],
+    seconds: float,
+    probe: Probe,
+    tell: Callable[[str, Answer], None],
+) -> dict[str, Answer]:
+    """Starts or reaches each server, lists its tools and leaves.
+
+    Args:
+        documents: Entries of our configuration by any names.
+        secrets: Files of secrets that are not written yet: path and value.
+        base_dir: What relative paths start from.
+        env: The variables there are.
+        seconds: For each server.
+        probe: Asks one.
+        tell: Called as soon as a server has answered.
+    """
+
+    async def ask() -> dict[str, Answer]:
+        slots = asyncio.Semaphore(AT_A_TIME)
+
+        async def one(key: str, document: Mapping[str, Any]) -> tuple[str, Answer]:
+            async with slots:
+                answer = await _ask(key, document, secrets, base_dir, env, seconds, probe)
+            tell(key, answer)
+            return key, answer
+
+        return dict(await asyncio.gather(*(one(key, document) for key, document in documents.items())))
+
+    return asyncio.run(ask())
+
+
+async def _ask(
+    key: str,
+    document: Mapping[str, Any],
+    secrets: Mapping[str, str],
+    base_dir: Path,
+    env: Mapping[str, str],
+    seconds: float,
+    probe: Probe,
+) -> Answer:
+    name = key.rpartition(":")[2]
+    checked = check_document({"servers": {name: dict(document)}})
+    if checked.errors:
+        return Answer(problem="; ".join(checked.errors))
+
+    def read_file(path: str) -> str:
+        return secrets[path] if path in secrets else resolve_reference(f"file:{path}", base_dir, env)
+
+    server = expand_server(checked.config.servers[name], f"servers.{name}", env, read_file)
+    if server.problem is not None:
+        return Answer(problem=server.problem)
+    if isinstance(server, StdioServer):
+        if find_command(server, env) is None:
+            return Answer(problem=f'command "{server.command}" was not found on PATH')
+        try:
+            values = {
+                variable: read_file(reference.strip().removeprefix("file:"))
+                if reference.strip().startswith("file:")
+                else resolve_reference(reference, base_dir, env)
+                for variable, reference in server.env_refs.items()
+            }
+        except SecretError as error:
+            return Answer(problem=error.message)
+        # The files that it would read are not there yet.
+        from msgspec.structs import replace
+
+        server = replace(server, env={**server.env, **values}, env_refs={})
+    try:
+        async with asyncio.timeout(seconds):
+            result = await probe(name, server, timeout_seconds=seconds, base_dir=base_dir)
+    except TimeoutError:
+        return Answer(problem=f"no answer within {seconds:g} s")
+    except (OSError, CallmuxError) as error:
+        return Answer(problem=str(error))
+    return Answer(tools=tuple(result.tools), problem=result.error)

@@ -1,0 +1,66 @@
+"""What setup found and would write, for people. Called by `callmux.cli.setup`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from callmux.clients import editing
+from callmux.clients.diff import unified
+from callmux.config.redact import mask_command, mask_url
+from callmux.setup.found import Found
+from callmux.setup.plan import Answers, Plan
+from callmux.setup.probing import Answer
+from callmux.setup.scene import Scene
+
+
+def how(found: Found) -> str:
+    """How a server is reached, without its secrets."""
+    entry = found.entry
+    return mask_url(entry.url) if entry.url else " ".join(mask_command([entry.command or "", *entry.args]))
+
+
+def plan_lines(plan: Plan, answers: Answers, probed: Mapping[str, Answer], config_path: str) -> list[str]:
+    """The plan: servers, clients, files with their differences, notes."""
+    lines = [f"Servers in {config_path}:"]
+    if not plan.servers:
+        lines.append("  (no new ones)")
+    origins = [f"from {found.place}" for found in answers.moved] + ["new"] * len(answers.added)
+    for name, origin in dict(zip(plan.names, origins, strict=True)).items():
+        answer = probed.get(name)
+        tools = "" if answer is None or answer.problem else f", {len(answer.tools)} tools"
+        lines.append(f"  {name:<20} {origin}{tools}")
+    lines += ["", "Clients that get callmux:"]
+    lines += [f"  {editing.title(kind)}" for kind in plan.attached] or ["  (none)"]
+    lines += ["", "Files:"]
+    for file in plan.files:
+        if file.secret:
+            lines.append(f"  {file.path}: a credential, for you only (0600)")
+    for file in plan.files:
+        if not file.secret:
+            lines += ["", unified(file.path, file.before or "", file.after)]
+    if plan.notes:
+        lines += ["", "Mind:"]
+        lines += [f"  {note}" for note in plan.notes]
+    return lines
+
+
+def overview(scene: Scene, skipped: Mapping[str, str]) -> list[str]:
+    """What was found and is not moved, and why."""
+    lines = [f"Not read: {problem}" for problem in scene.problems]
+    lines += [
+        f'Left where it is: "{item.name}" of {item.place}: {item.obstacle}'
+        for item in scene.found
+        if item.obstacle is not None and not item.ours
+    ]
+    lines += [f'Left out: "{name}" does not answer: {problem}' for name, problem in skipped.items()]
+    return [*lines, ""] if lines else []
+
+
+def finish_lines(plan: Plan, folder: Path | None) -> list[str]:
+    """What was done and what comes next."""
+    if folder is None:
+        return ["Everything is as it should be already: nothing was written."]
+    lines = [f"Done: {len(plan.files)} files written. What was there is kept in {folder}"]
+    lines += [f"{editing.title(kind)}: {editing.reload_hint(kind)}" for kind in plan.attached]
+    return [*lines, "To take it back: callmux setup --undo"]

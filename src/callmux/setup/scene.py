@@ -1,0 +1,138 @@
+"""What setup starts from: the configuration and every client's file, as they are now. Reads files.
+
+Called by `callmux.cli.setup` and `callmux.cli.wizard`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from callmux.clients.detect import KINDS, Machine, client_file, installed, project_files, read_text
+from callmux.clients.entry import ClientFileError
+from callmux.config.check import check_document
+from callmux.config.json_text import JsonTextError, parse_json
+from callmux.config.load import target_config
+from callmux.errors import UsageError
+from callmux.setup.found import ClientFile, Found, find_servers
+from callmux.setup.plan import SetupError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What setup starts from.
+
+    Attributes:
+        machine: Where files are looked for.
+        config_path: The configuration, absolute.
+        config_text: What it holds; None where it is not there.
+        files: Every client's file that was read.
+        found: The servers in them.
+        problems: What could not be read.
+    """
+
+    machine: Machine
+    config_path: Path
+    config_text: str | None
+    files: Sequence[ClientFile]
+    found: Sequence[Found]
+    problems: Sequence[str]
+
+    @property
+    def movable(self) -> list[Found]:
+        """The servers that can be moved."""
+        return [item for item in self.found if not item.ours and item.obstacle is None]
+
+    @property
+    def config_servers(self) -> dict[str, Any]:
+        """The servers that the configuration has."""
+        document = parse_json(self.config_text or "{}")
+        servers = (
+            document.get("servers", document.get("mcpServers", {})) if isinstance(document, dict) else {}
+        )
+        return servers if isinstance(servers, dict) else {}
+
+
+def look(machine: Machine, config_option: str | None, *, with_project: bool) -> Scene:
+    """Reads the configuration and every client's file.
+
+    Raises:
+        SetupError: The configuration is there and cannot be used.
+    """
+    config_path = Path(os.path.abspath(target_config(config_option, machine.env, machine.home)))
+    config_text = read_text(config_path)
+    places = [(kind, path, None) for kind in KINDS if (path := client_file(kind, machine)) is not None]
+    files: list[ClientFile] = []
+    problems: list[str] = []
+    more = project_files(machine) if with_project else ()
+    for kind, path, project in [*places, *((kind, path, str(machine.cwd)) for kind, path in more)]:
+        try:
+            text = read_text(path)
+        except ClientFileError as error:
+            problems.append(error.message)
+            continue
+        if text is not None:
+            files.append(ClientFile(kind=kind, path=str(path), text=text, project=project))
+    found, unreadable = find_servers(files, str(machine.home))
+    return Scene(
+        machine=machine,
+        config_path=config_path,
+        config_text=config_text,
+        files=files,
+        found=found,
+        problems=[*problems, *unreadable],
+    )
+
+
+def check_config(scene: Scene, fresh: bool) -> None:
+    """Refuses a configuration that cannot be read.
+
+    Raises:
+        SetupError: It cannot, and is not to be replaced.
+    """
+    if fresh or scene.config_text is None or not scene.config_text.strip():
+        return
+    try:
+        problems = check_document(parse_json(scene.config_text)).errors
+    except JsonTextError as error:
+        problems = [error.message]
+    if problems:
+        raise SetupError(
+            f"{scene.config_path}: {'; '.join(problems)}. Correct it, or begin anew with --fresh"
+        )
+
+
+def occupied_secrets(directory: Path) -> dict[str, str]:
+    """The files of secrets that are there already: path and value."""
+    return {str(path): _secret(path) for path in directory.iterdir()} if directory.is_dir() else {}
+
+
+def _secret(path: Path) -> str:
+    try:
+        return (read_text(path) or "").removesuffix("\n")
+    except ClientFileError:
+        return ""
+
+
+def chosen_clients(wanted: str | None, scene: Scene) -> list[str]:
+    """The clients that get callmux.
+
+    Raises:
+        UsageError: One is not known.
+    """
+    if wanted == "none":
+        return []
+    if wanted is None or wanted == "all":
+        return [kind for kind in KINDS if installed(kind, scene.machine) or _has_servers(kind, scene)]
+    names = [name.strip() for name in wanted.split(",") if name.strip()]
+    for name in names:
+        if name not in KINDS[:-1]:
+            raise UsageError(f'--clients: "{name}" is not one of {", ".join(KINDS[:-1])}')
+    return names
+
+
+def _has_servers(kind: str, scene: Scene) -> bool:
+    return any(item.file.kind == kind for item in scene.movable)

@@ -1,0 +1,178 @@
+"""One server as an entry of our configuration, with its secrets kept elsewhere. Pure.
+
+Called by `callmux.setup.plan` and `callmux.setup.probing`. What looks like a secret never stands in the
+configuration: it becomes a reference to a variable or to a file of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from callmux.clients.entry import Entry
+from callmux.config.redact import MASK, is_secret_key, mask_command, mask_url
+
+_CONNECTION = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s@]*:[^/\s@]+@")
+_REFERENCE = re.compile(r"^(?:(?:Bearer|Basic|Token) )?\$\{[^}]+\}$", re.IGNORECASE)
+_RELATIVE = re.compile(r"\.\.?[/\\]")
+
+
+@dataclass(frozen=True, slots=True)
+class SecretValue:
+    """A secret and where it was.
+
+    Attributes:
+        label: What its file is called, such as `github-GITHUB_TOKEN`.
+        variable: The environment variable of the same meaning; None where there is none.
+        value: The secret.
+    """
+
+    label: str
+    variable: str | None
+    value: str
+
+    def __repr__(self) -> str:
+        return f"SecretValue({self.label})"
+
+
+Keep = Callable[[SecretValue], str]
+"""Gives the reference that stands for a secret: `env:NAME` or `file:PATH`."""
+
+
+@dataclass(slots=True)
+class Secrets:
+    """Collects the secrets of servers and says where each is kept.
+
+    Attributes:
+        directory: Where files of secrets are, absolute.
+        env: The variables there are.
+        prefer_env: Use a variable of that name which holds the very value, where there is one.
+        occupied: Files that are there already: path and value.
+        files: What was collected: path and value.
+    """
+
+    directory: str
+    env: Mapping[str, str]
+    prefer_env: bool = True
+    occupied: Mapping[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+
+    def keep(self, secret: SecretValue) -> str:
+        """The reference for a secret."""
+        if self.prefer_env and secret.variable and self.env.get(secret.variable) == secret.value:
+            return f"env:{secret.variable}"
+        name = re.sub(r"[^A-Za-z0-9_-]", "_", secret.label)
+        path, number = f"{self.directory}/{name}", 2
+        while self.files.get(path, self.occupied.get(path, secret.value)) != secret.value:
+            path, number = f"{self.directory}/{name}_{number}", number + 1
+        if path not in self.occupied:
+            self.files[path] = secret.value
+        return f"file:{path}"
+
+
+def is_secret(key: str, value: str) -> bool:
+    """Whether a value looks like a secret, by its name or by its shape; a reference does not."""
+    if not value or _REFERENCE.match(value):
+        return False
+    return is_secret_key(key) or mask_command([value])[0] != value or bool(_CONNECTION.search(value))
+
+
+def server_document(name: str, entry: Entry, keep: Keep, project: str | None = None) -> dict[str, Any]:
+    """The entry of our configuration.
+
+    Args:
+        name: The server's name, for the names of secrets.
+        entry: The server.
+        keep: Says where each secret is kept.
+        project: The directory it is for: a program named by a relative path is started there.
+    """
+    document: dict[str, Any]
+    if entry.command is not None:
+        document = {"command": entry.command}
+        if entry.args:
+            document["args"] = _arguments(name, [entry.command, *entry.args], keep)
+        document |= _environment(name, entry.env, keep)
+        cwd = entry.cwd or (project if _is_relative(entry) else None)
+        if cwd is not None:
+            document["cwd"] = cwd
+    else:
+        document = {"url": _address(name, entry.url or "", keep)}
+        if entry.transport is not None:
+            document["transport"] = entry.transport
+        headers = {key: _header(name, key, value, keep) for key, value in entry.headers.items()}
+        if headers:
+            document["headers"] = headers
+    more = {
+        "tools": None if entry.tools is None else list(entry.tools),
+        "callTimeoutMs": entry.timeout_ms,
+        "disabled": entry.disabled or None,
+    }
+    return document | {key: value for key, value in more.items() if value is not None}
+
+
+def _is_relative(entry: Entry) -> bool:
+    words = (entry.command or "", *entry.args)
+    return any(_RELATIVE.match(word) for word in words)
+
+
+def _environment(name: str, env: Mapping[str, str], keep: Keep) -> dict[str, Any]:
+    literal = {key: value for key, value in env.items() if not is_secret(key, value)}
+    secret = {
+        key: keep(SecretValue(f"{name}-{key}", key, value))
+        for key, value in env.items()
+        if key not in literal
+    }
+    # A reference in `env` and one in `envRefs` are the same; a variable of the same name is the plain case.
+    shown = {"env": literal, "envRefs": secret}
+    return {key: value for key, value in shown.items() if value}
+
+
+def _arguments(name: str, words: list[str], keep: Keep) -> list[str]:
+    masked = mask_command(words)
+    return [
+        _argument(name, number, word, hidden, keep)
+        for number, (word, hidden) in enumerate(zip(words[1:], masked[1:], strict=True), start=1)
+    ]
+
+
+def _argument(name: str, number: int, word: str, hidden: str, keep: Keep) -> str:
+    if hidden == word and not _CONNECTION.search(word):
+        return word
+    if "${" in word:
+        return word
+    head = hidden[: -len(MASK)] if hidden.endswith(MASK) and word.startswith(hidden[: -len(MASK)]) else ""
+    return head + _inside(keep(SecretValue(f"{name}-arg{number}", None, word[len(head) :])))
+
+
+def _address(name: str, url: str, keep: Keep) -> str:
+    if "${" in url or mask_url(url) == url:
+        return url
+    return _inside(keep(SecretValue(f"{name}-url", None, url)))
+
+
+def _header(name: str, key: str, value: str, keep: Keep) -> str:
+    if not is_secret(key, value):
+        return value
+    scheme, blank, rest = value.partition(" ")
+    if blank and scheme.lower() in ("bearer", "basic", "token"):
+        return f"{scheme} {_inside(keep(SecretValue(f'{name}-{key}', None, rest)))}"
+    return _inside(keep(SecretValue(f"{name}-{key}", None, value)))
+
+
+def _inside(reference: str) -> str:
+    """A reference as it stands inside of a text."""
+    scheme, _, rest = reference.partition(":")
+    return f"${{{rest}}}" if scheme == "env" else f"${{file:{rest}}}"
+
+
+class EnvSecrets(Secrets):
+    """Keeps what belongs to a variable as its name; only what has none goes into a file."""
+
+    __slots__ = ()
+
+    def keep(self, secret: SecretValue) -> str:
+        if secret.variable:
+            return f"env:{secret.variable}"
+        return Secrets.keep(self, secret)

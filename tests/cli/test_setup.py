@@ -1,0 +1,203 @@
+"""callmux setup without questions."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callmux.cli import setup
+from callmux.config.servers import HttpServer, StdioServer
+from callmux.errors import UsageError
+from callmux.setup.plan import SetupError
+from callmux.upstream.probe import ProbeResult
+
+GIT = '{"command": "sh", "env": {"A_TOKEN": "hunter2"}}'
+CLAUDE = f'{{\n "n": 1,\n "mcpServers": {{"git": {GIT}, "bad": {{"command": "sh"}}}}\n}}'
+CODEX = '# mine\n[mcp_servers.time]\ncommand = "sh"\n'
+
+
+async def probe(
+    name: str, server: StdioServer | HttpServer, *, timeout_seconds: float, base_dir: Path
+) -> ProbeResult:
+    """Every server but `bad` has two tools."""
+    return ProbeResult([], "broken") if name == "bad" else ProbeResult(["x", "y"], None)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home directory with two clients, and a project with one server."""
+    for variable in ("CLAUDE_CONFIG_DIR", "CODEX_HOME", "XDG_CONFIG_HOME", "CALLMUX_CONFIG"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("callmux.setup.probing.find_command", lambda server, env: server.command)
+    (tmp_path / "p").mkdir()
+    (tmp_path / ".codex").mkdir()
+    monkeypatch.chdir(tmp_path / "p")
+    (tmp_path / ".claude.json").write_text(CLAUDE)
+    (tmp_path / ".codex" / "config.toml").write_text(CODEX)
+    (tmp_path / "p" / ".mcp.json").write_text('{"mcpServers": {"web": {"url": "http://h/mcp"}}}')
+    return tmp_path
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    """Every file but the backups."""
+    return {
+        str(path.relative_to(directory)): path.read_bytes()
+        for path in directory.rglob("*")
+        if path.is_file() and "backups" not in path.parts
+    }
+
+
+def run(*args: str) -> int:
+    return setup.run(list(args), None, probe)
+
+
+def test_servers_move_and_come_back_byte_for_byte(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = files(home)
+    assert run("--yes", "--json", "--cache", "60", "--meta-only") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["servers"], result["clients"]) == (["git", "time", "web"], ["claude", "codex"])
+    assert result["skipped"] == [{"name": "bad", "problem": "broken"}]
+    config_path = home / ".config" / "callmux" / "config.json"
+    config = json.loads(config_path.read_text())
+    assert (config["cacheTtlSeconds"], config["metaOnly"]) == (60, True)
+    secret = home / ".config" / "callmux" / "secrets" / "git-A_TOKEN"
+    assert config["servers"]["git"]["envRefs"] == {"A_TOKEN": f"file:{secret}"}
+    assert (secret.read_text(), secret.stat().st_mode & 0o777) == ("hunter2\n", 0o600)
+    assert secret.parent.stat().st_mode & 0o777 == 0o700
+    assert set(json.loads((home / ".claude.json").read_text())["mcpServers"]) == {"bad", "callmux"}
+    assert json.loads((home / "p" / ".mcp.json").read_text()) == {"mcpServers": {}}
+    assert run("--undo") == 0
+    assert files(home) == before
+    assert not secret.parent.exists()
+    with pytest.raises(SetupError, match="no setup to take back"):
+        run("--undo")
+
+
+def test_a_dry_run_shows_everything_and_writes_nothing(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = files(home)
+    assert run("--dry-run") == 0
+    out = capsys.readouterr().out
+    assert "git                  from Claude Code, 2 tools" in out
+    assert 'Left out: "bad" does not answer: broken' in out
+    assert "Nothing was written: --yes writes it." in out
+    assert "hunter2" not in out
+    assert files(home) == before
+    assert not (home / ".config").exists()
+
+
+def test_a_second_setup_changes_nothing(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("--yes")
+    before = files(home)
+    run("--yes")
+    assert "as it should be already" in capsys.readouterr().out
+    assert files(home) == before
+
+
+def test_a_shared_listener_is_reached_through_bridges(home: Path) -> None:
+    run("--yes", "--no-probe", "--listener", "http://127.0.0.1:4860", "--clients", "claude", "--move", "git")
+    servers = json.loads((home / ".claude.json").read_text())["mcpServers"]
+    assert set(servers) == {"bad", "callmux"}
+    args = servers["callmux"]["args"]
+    assert args[-4:] == ["bridge", "--url", "http://127.0.0.1:4860/mcp", "--autostart"]
+    assert (home / ".codex" / "config.toml").read_text() == CODEX
+
+
+def test_c6_only_new_servers_or_only_moved_ones(home: Path) -> None:
+    """In the original one pick from its list is mandatory."""
+    run("--yes", "--move", "none", "--clients", "none", "--add", "filesystem=.", "--server", "a=sh -c 'x y'")
+    config = json.loads((home / ".config" / "callmux" / "config.json").read_text())
+    assert config["servers"]["a"] == {"command": "sh", "args": ["-c", "x y"]}
+    assert config["servers"]["filesystem"]["args"][-1] == os.getcwd()
+    assert (home / ".claude.json").read_text() == CLAUDE
+
+
+def test_credentials_can_stay_in_the_environment(home: Path) -> None:
+    run("--yes", "--no-probe", "--secrets", "env", "--move", "git", "--add", "brave-search")
+    servers = json.loads((home / ".config" / "callmux" / "config.json").read_text())["servers"]
+    assert servers["git"]["envRefs"] == {"A_TOKEN": "env:A_TOKEN"}
+    assert servers["brave-search"]["envRefs"] == {"BRAVE_API_KEY": "env:BRAVE_API_KEY"}
+    assert not (home / ".config" / "callmux" / "secrets").exists()
+
+
+def test_another_configuration_is_named_in_the_entries(home: Path) -> None:
+    path = home / "mine.json"
+    assert setup.run(["--yes", "--no-probe", "--move", "git"], str(path), probe) == 0
+    args = json.loads((home / ".claude.json").read_text())["mcpServers"]["callmux"]["args"]
+    assert args[-2:] == ["--config", str(path)]
+
+
+def test_a_file_changed_by_its_client_since_keeps_what_that_wrote(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("--yes")
+    path = home / ".claude.json"
+    path.write_text(path.read_text().replace('"n": 1', '"n": 2'))
+    assert run("--undo", "--json") == 0
+    assert json.loads(path.read_text()) == {**json.loads(CLAUDE), "n": 2}
+    assert str(path) in capsys.readouterr().out
+
+
+def test_c16_without_a_terminal_it_fails_and_says_what_to_do(home: Path) -> None:
+    """The original exits with 0 and has done nothing."""
+    before = files(home)
+    with pytest.raises(UsageError, match="--yes"):
+        run()
+    assert files(home) == before
+
+
+def test_a_broken_configuration_is_never_written_over(home: Path) -> None:
+    path = home / ".config" / "callmux" / "config.json"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"servers": {"x": {}}}')
+    with pytest.raises(SetupError, match="--fresh"):
+        run("--yes")
+    assert run("--yes", "--fresh") == 0
+    assert "x" not in json.loads(path.read_text())["servers"]
+    assert run("--undo") == 0
+    assert path.read_text() == '{"servers": {"x": {}}}'
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--move", "gitt"], 'did you mean "git"'),
+        (["--add", "gitt"], 'did you mean "git"'),
+        (["--add", "filesystem"], "needs a place"),
+        (["--server", "x"], "NAME=COMMAND"),
+        (["--daemon"], "needs --listener"),
+        (["--listener", "nota"], "must be a valid URL"),
+        (["--clients", "emacs"], "emacs"),
+        (["--secrets", "plain"], "file or env"),
+    ],
+)
+def test_usage(args: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        run("--yes", *args)
+
+
+def test_the_list_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--list") == 0
+    assert "filesystem" in capsys.readouterr().out
+
+
+def test_a_daemon_that_cannot_be_installed_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise SetupError("no systemd")
+
+    choices = setup.Choices(listener="http://127.0.0.1:4861/mcp")
+    monkeypatch.setattr(setup, "has_daemon", lambda: False)
+    setup.start_daemon(choices, None)
+    assert "callmux --listen" in capsys.readouterr().err
+    monkeypatch.setattr(setup, "has_daemon", lambda: True)
+    monkeypatch.setattr("importlib.import_module", broken)
+    setup.start_daemon(choices, None)
+    assert "no systemd" in capsys.readouterr().err

@@ -1,0 +1,154 @@
+"""The dialogue of callmux setup, with keys for answers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
+
+from callmux.cli import setup, wizard
+from callmux.cli.grammar.setup import COMMANDS
+from callmux.cli.own_entry import this_machine
+from callmux.cli.parsing import read
+from callmux.config.servers import HttpServer, StdioServer
+from callmux.setup.scene import look
+from callmux.upstream.probe import ProbeResult
+
+CLAUDE = '{"mcpServers": {"git": {"command": "sh", "env": {"A_TOKEN": "hunter2"}}, "bad": {"command": "sh"}}}'
+ENTER, SPACE, DOWN, STOP = "\r", " ", "\x1b[B", "\x03"
+
+
+async def probe(
+    name: str, server: StdioServer | HttpServer, *, timeout_seconds: float, base_dir: Path
+) -> ProbeResult:
+    """Every server but `bad` has two tools."""
+    return ProbeResult([], "broken") if name == "bad" else ProbeResult(["x", "y"], None)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for variable in ("CLAUDE_CONFIG_DIR", "CODEX_HOME", "XDG_CONFIG_HOME", "CALLMUX_CONFIG"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("callmux.setup.probing.find_command", lambda server, env: server.command)
+    (tmp_path / ".claude.json").write_text(CLAUDE)
+    return tmp_path
+
+
+def config(home: Path) -> Any:
+    return json.loads((home / ".config" / "callmux" / "config.json").read_text())
+
+
+def answer(*keys: str, flags: tuple[str, ...] = ()) -> int:
+    """Goes through the dialogue with these keys."""
+    scene = look(this_machine(), None, with_project=True)
+    with create_pipe_input() as keyboard:
+        keyboard.send_text("".join(keys))
+        # A question too many is an EOFError then, and no wait.
+        keyboard.close()
+        with create_app_session(input=keyboard, output=DummyOutput()):
+            return wizard.ask(read(COMMANDS[0], list(flags)), scene, None, probe)
+
+
+MOVE_ALL = (ENTER, ENTER, ENTER, "n")
+"""Move all, credentials into files, nothing of the list, nothing of one's own."""
+
+
+def test_enter_all_the_way_moves_what_answers(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Leave what fails, take all tools, no cache, list all tools, a process a session, these clients."""
+    assert answer(*MOVE_ALL, ENTER, "n", ENTER, "n", ENTER, ENTER, "y") == 0
+    assert config(home)["servers"] == {
+        "git": {
+            "command": "sh",
+            "envRefs": {"A_TOKEN": f"file:{home / '.config' / 'callmux' / 'secrets' / 'git-A_TOKEN'}"},
+        }
+    }
+    assert set(json.loads((home / ".claude.json").read_text())["mcpServers"]) == {"bad", "callmux"}
+    out = capsys.readouterr().out
+    assert "bad: broken" in out
+    assert "hunter2" not in out
+    assert setup.run(["--undo"], None) == 0
+    assert (home / ".claude.json").read_text() == CLAUDE
+
+
+@pytest.mark.parametrize("asked", range(11))
+def test_stopping_at_any_question_leaves_everything_as_it_was(
+    asked: int, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys = [*MOVE_ALL, ENTER, "n", ENTER, "n", ENTER, ENTER, "y"]
+    assert answer(*keys[:asked], STOP) == 130
+    assert (home / ".claude.json").read_text() == CLAUDE
+    assert not (home / ".config").exists()
+    assert "Stopped: nothing was written." in capsys.readouterr().out
+
+
+def test_no_to_the_last_question_writes_nothing(home: Path) -> None:
+    assert answer(*MOVE_ALL, ENTER, "n", ENTER, "n", ENTER, ENTER, "n") == 0
+    assert not (home / ".config").exists()
+
+
+def test_tools_cache_and_a_shared_listener(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`y` to choosing tools, the first one off; a cache; meta-only; a listener and no service."""
+    monkeypatch.setattr(setup, "has_daemon", lambda: True)
+    tools = ("y", SPACE, ENTER)
+    assert answer(*MOVE_ALL, ENTER, *tools, DOWN, ENTER, "y", DOWN, ENTER, ENTER, "n", ENTER, "y") == 0
+    written = config(home)
+    assert (written["cacheTtlSeconds"], written["metaOnly"]) == (60, True)
+    assert written["servers"]["git"]["tools"] == ["y"]
+    args = json.loads((home / ".claude.json").read_text())["mcpServers"]["callmux"]["args"]
+    assert args[-4:] == ["bridge", "--url", "http://127.0.0.1:4860/mcp", "--autostart"]
+
+
+def test_what_is_typed_in_goes_into_a_private_file(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The ninth of the list needs a key; and a server of one's own, whose name is wrong at first."""
+    (home / ".claude.json").write_text("{}")
+    at = list(wizard.KNOWN).index("brave-search")
+    own = ("y", "a b", ENTER, "x", ENTER, "mine", ENTER, "sh -c x", ENTER, "n")
+    keys = (DOWN * at, SPACE, ENTER, DOWN, ENTER, "hunter2", ENTER, *own)
+    assert answer(*keys, "n", ENTER, "n", ENTER, ENTER, "y") == 0
+    secret = home / ".config" / "callmux" / "secrets" / "brave-search-BRAVE_API_KEY"
+    assert (secret.read_text(), secret.stat().st_mode & 0o777) == ("hunter2\n", 0o600)
+    servers = config(home)["servers"]
+    assert servers["brave-search"]["envRefs"] == {"BRAVE_API_KEY": f"file:{secret}"}
+    assert servers["mine"] == {"command": "sh", "args": ["-c", "x"]}
+    out = capsys.readouterr().out
+    assert "hunter2" not in out
+    assert "letters, digits" in out
+
+
+def test_remote_servers_and_places(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_PERSONAL_ACCESS_TOKEN", "x")
+    (home / ".claude.json").write_text("{}")
+    names = list(wizard.KNOWN)
+    first, second = names.index("filesystem"), names.index("github")
+    pick = (DOWN * first, SPACE, DOWN * (second - first), SPACE, ENTER)
+    assert answer(*pick, ENTER, ENTER, "n", "n", ENTER, "n", ENTER, ENTER, "y", flags=("--no-project",)) == 0
+    servers = config(home)["servers"]
+    assert servers["filesystem"]["args"][-1] == str(home)
+    assert servers["github"]["headers"] == {"Authorization": "Bearer ${GITHUB_PERSONAL_ACCESS_TOKEN}"}
+
+
+def test_an_existing_configuration_is_extended_replaced_or_left(home: Path) -> None:
+    path = home / ".config" / "callmux" / "config.json"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"servers": {"old": {"command": "o"}}}')
+    assert answer(DOWN, DOWN, ENTER) == 0
+    assert answer(ENTER, *MOVE_ALL, ENTER, "n", ENTER, ENTER, "y") == 0
+    assert list(config(home)["servers"]) == ["old", "git"]
+
+
+def test_servers_that_fail_can_be_moved_all_the_same(home: Path) -> None:
+    assert answer(*MOVE_ALL, DOWN, ENTER, "n", ENTER, "n", ENTER, ENTER, "y") == 0
+    assert list(config(home)["servers"]) == ["git", "bad"]
+
+
+def test_no_server_is_nothing_to_write(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / ".claude.json").write_text("{}")
+    assert answer(ENTER, "n") == 0
+    assert "No server was chosen" in capsys.readouterr().out

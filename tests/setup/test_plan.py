@@ -1,0 +1,151 @@
+"""What setup would write."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from callmux.clients.entry import Entry
+from callmux.config.check import check_document
+from callmux.setup.found import ClientFile, find_servers
+from callmux.setup.plan import Answers, NewServer, Plan, SetupError, make_plan, probe_documents
+from callmux.setup.servers import Secrets
+
+
+def file(kind: str, text: str, path: str | None = None) -> ClientFile:
+    return ClientFile(kind=kind, path=path or f"/{kind}", text=text)
+
+
+CLAUDE = file("claude", '{"n": 1, "mcpServers": {"git": {"command": "g", "env": {"A_TOKEN": "hunter2"}}}}')
+CODEX = file("codex", '# mine\n[mcp_servers.git]\ncommand = "other"\n[mcp_servers.time]\ncommand = "t"\n')
+
+
+def plan(config: str | None = None, *files: ClientFile, **answers: Any) -> Plan:
+    found, problems = find_servers(files, "/h")
+    assert problems == []
+    clients = answers.pop("clients", files)
+    return make_plan(
+        Answers(moved=[item for item in found if not item.ours], clients=clients, **answers),
+        "/c.json",
+        config,
+        Secrets("/s", {}),
+    )
+
+
+def after(made: Plan, path: str) -> str:
+    return next(item.after for item in made.files if item.path == path)
+
+
+def test_servers_move_and_callmux_takes_their_place() -> None:
+    made = plan(None, CLAUDE, CODEX)
+    config = json.loads(after(made, "/c.json"))
+    assert check_document(config).errors == []
+    assert list(config["servers"]) == ["git", "git-codex", "time"]
+    assert config["servers"]["git"] == {"command": "g", "envRefs": {"A_TOKEN": "file:/s/git-A_TOKEN"}}
+    assert (config["cacheTtlSeconds"], config["maxConcurrency"]) == (0, 20)
+    assert json.loads(after(made, "/claude")) == {
+        "n": 1,
+        "mcpServers": {"callmux": {"command": "callmux", "args": []}},
+    }
+    assert after(made, "/codex").startswith("# mine\n\n# BEGIN CALLMUX MANAGED callmux\n")
+    assert "git" not in after(made, "/codex")
+    assert (made.names, made.attached) == (("git", "git-codex", "time"), ("claude", "codex"))
+    assert any('becomes "git-codex"' in note for note in made.notes)
+
+
+def test_only_files_of_secrets_hold_secrets() -> None:
+    made = plan(None, CLAUDE)
+    secret, *others = made.files
+    assert (secret.path, secret.after, secret.secret) == ("/s/git-A_TOKEN", "hunter2\n", True)
+    assert not any("hunter2" in item.after for item in others)
+
+
+def test_the_same_server_in_two_files_becomes_one() -> None:
+    made = plan(None, CLAUDE, file("cursor", CLAUDE.text))
+    assert list(made.servers) == ["git"]
+    assert made.names == ("git", "git")
+    assert "git" not in json.loads(after(made, "/cursor"))["mcpServers"]
+
+
+def test_a_configuration_keeps_what_it_has() -> None:
+    """c2: edited as text, so unknown keys, order and comments stay."""
+    config = '{\n  "x-mine": 1,\n  "servers": {"git": {"command": "old"}} // yes\n}\n'
+    made = plan(config, CLAUDE, cache_seconds=60, meta_only=True)
+    text = after(made, "/c.json")
+    assert '"x-mine": 1,\n  "servers": {"git": {"command": "old"}, "git-claude": ' in text
+    assert "// yes" in text
+    assert '"cacheTtlSeconds": 60' in text
+    assert '"metaOnly": true' in text
+    assert after(plan('{"mcpServers": {}}', CLAUDE), "/c.json").startswith('{"mcpServers": {"git"')
+
+
+def test_a_fresh_configuration_keeps_nothing() -> None:
+    text = after(
+        plan('{"servers": {"git": {"command": "old"}}, "recipes": {}}', CLAUDE, fresh=True), "/c.json"
+    )
+    assert "old" not in text
+    assert "recipes" not in text
+    with pytest.raises(SetupError, match="not a JSON object"):
+        plan("[]", CLAUDE)
+
+
+def test_new_servers_come_with_references_and_tools() -> None:
+    made = plan(
+        None,
+        added=[
+            NewServer(
+                "brave", Entry(command="npx", args=("-y", "b")), {"BRAVE_API_KEY": "env:BRAVE_API_KEY"}
+            ),
+            NewServer("web", Entry(url="http://w/mcp")),
+        ],
+        tools={"brave": ("search",)},
+    )
+    assert made.servers == {
+        "brave": {
+            "command": "npx",
+            "args": ["-y", "b"],
+            "envRefs": {"BRAVE_API_KEY": "env:BRAVE_API_KEY"},
+            "tools": ["search"],
+        },
+        "web": {"url": "http://w/mcp"},
+    }
+
+
+def test_a_client_with_callmux_under_another_name_keeps_that() -> None:
+    other = file(
+        "cursor", '{"mcpServers": {"mux": {"command": "npx", "args": ["callmux", "--config", "/x"]}}}'
+    )
+    made = plan(None, other, program=lambda kind: ("/bin/callmux",))
+    assert json.loads(after(made, "/cursor"))["mcpServers"] == {
+        "mux": {"command": "/bin/callmux", "args": ["--config", "/x"]}
+    }
+    assert any('as "mux" already' in note for note in made.notes)
+
+
+def test_a_foreign_entry_of_our_name_is_told_and_left() -> None:
+    made = plan(None, clients=[file("claude", '{"mcpServers": {"callmux": {"command": "mine"}}}')])
+    assert made.attached == ()
+    assert [item.path for item in made.files] == ["/c.json"]
+    assert any("left alone" in note for note in made.notes)
+
+
+def test_nothing_new_is_nothing_to_write() -> None:
+    first = plan(None, CLAUDE, CODEX)
+    again = plan(
+        after(first, "/c.json"),
+        file("claude", after(first, "/claude")),
+        file("codex", after(first, "/codex")),
+    )
+    assert again.files == ()
+
+
+def test_servers_are_asked_as_they_are_now() -> None:
+    found, _ = find_servers([CLAUDE], "/h")
+    documents = probe_documents(
+        Answers(moved=found, added=[NewServer("git", Entry(command="x"), {"K": "env:K"})]),
+        Secrets("/s", {}).keep,
+    )
+    assert list(documents) == ["0:git", "+0:git"]
+    assert documents["+0:git"]["envRefs"] == {"K": "env:K"}

@@ -1,0 +1,70 @@
+"""Servers are asked before they are moved."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callmux.config.servers import HttpServer, StdioServer
+from callmux.setup.probing import Answer, ask_all
+from callmux.upstream.probe import ProbeResult
+
+HERE = {"command": sys.executable}
+
+
+def ask(documents: Any, probe: Any, **secrets: str) -> dict[str, Answer]:
+    told: dict[str, Answer] = {}
+    found = ask_all(documents, secrets, Path("/"), {"V": "v"}, 30, probe, told.__setitem__)
+    assert told == found
+    return found
+
+
+async def seen(
+    name: str, server: StdioServer | HttpServer, *, timeout_seconds: float, base_dir: Path
+) -> ProbeResult:
+    if isinstance(server, HttpServer):
+        return ProbeResult([server.headers["A"]], None)
+    return ProbeResult([f"{key}={value}" for key, value in server.env.items()], None)
+
+
+def test_references_are_resolved_though_their_files_are_not_written_yet() -> None:
+    documents = {
+        "0:a": {**HERE, "envRefs": {"K": "file:/s/a", "W": "env:V"}},
+        "1:b": {"url": "http://h", "headers": {"A": "Bearer ${file:/s/a}"}},
+    }
+    assert ask(documents, seen, **{"/s/a": "hunter2"}) == {
+        "0:a": Answer(tools=("K=hunter2", "W=v")),
+        "1:b": Answer(tools=("Bearer hunter2",)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("document", "problem"),
+    [
+        ({"command": "no-such-program-at-all"}, "not found on PATH"),
+        ({**HERE, "envRefs": {"K": "env:NOT_THERE_AT_ALL"}}, "NOT_THERE_AT_ALL"),
+        ({**HERE, "args": ["${NOT_THERE_AT_ALL}"]}, "NOT_THERE_AT_ALL"),
+        ({**HERE, "callTimeoutMs": "x"}, "callTimeoutMs"),
+        ({}, "must have either"),
+    ],
+)
+def test_c3_what_cannot_start_has_a_problem(document: Any, problem: str) -> None:
+    """In the original every probe succeeds."""
+    assert problem in (ask({"0:a": document}, seen)["0:a"].problem or "")
+
+
+def test_a_server_that_fails_or_hangs_has_a_problem() -> None:
+    async def fails(*_: Any, **__: Any) -> ProbeResult:
+        raise OSError("refused")
+
+    async def hangs(*_: Any, **__: Any) -> ProbeResult:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    assert ask({"0:a": HERE}, fails)["0:a"].problem == "refused"
+    quick = ask_all({"0:a": HERE}, {}, Path("/"), {}, 0.01, hangs, lambda *_: None)
+    assert quick["0:a"].problem == "no answer within 0.01 s"

@@ -1,0 +1,60 @@
+"""What people see before anything is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from callmux.clients.detect import Machine
+from callmux.setup.found import ClientFile, find_servers
+from callmux.setup.plan import Answers, make_plan
+from callmux.setup.probing import Answer
+from callmux.setup.report import finish_lines, how, overview, plan_lines
+from callmux.setup.scene import Scene
+from callmux.setup.servers import Secrets
+
+TEXT = (
+    '{"mcpServers": {"git": {"command": "g", "args": ["--token", "hunter2"], "env": {"K_TOKEN": "hunter2"}}}}'
+)
+
+
+def test_the_plan_shows_every_file_and_no_secret() -> None:
+    file = ClientFile(kind="claude", path="/claude", text=TEXT)
+    found, _ = find_servers([file], "/h")
+    answers = Answers(moved=found, clients=[file])
+    plan = make_plan(answers, "/c.json", None, Secrets("/s", {}))
+    text = "\n".join(plan_lines(plan, answers, {"git": Answer(tools=("a", "b"))}, "/c.json"))
+    assert "hunter2" not in text
+    assert "git                  from Claude Code, 2 tools" in text
+    assert "  /s/git-K_TOKEN: a credential, for you only (0600)" in text
+    assert '+        "${file:/s/git-arg2}"' in text
+    assert "--- /claude (now)" in text
+    assert "hunter2" not in how(found[0])
+    assert "setup --undo" in finish_lines(plan, Path("/b"))[-1]
+    assert "nothing was written" in finish_lines(plan, None)[0]
+
+
+def test_what_stays_is_said_with_the_reason() -> None:
+    file = ClientFile(
+        kind="vscode", path="/v", text='{"servers": {"w": {"command": "x", "args": ["${workspaceFolder}"]}}}'
+    )
+    found, _ = find_servers([file], "/h")
+    scene = Scene(
+        machine=Machine(home=Path("/h"), env={}, platform="linux", cwd=Path("/p")),
+        config_path=Path("/c.json"),
+        config_text=None,
+        files=[file],
+        found=found,
+        problems=["/x: broken"],
+    )
+    text = "\n".join(overview(scene, {"gone": "not found"}))
+    assert "Not read: /x: broken" in text
+    assert '"w" of VS Code: it uses a variable that only VS Code knows' in text
+    assert '"gone" does not answer: not found' in text
+    assert (
+        how(
+            find_servers(
+                [ClientFile(kind="cursor", path="/", text='{"mcpServers": {"u": {"url": "http://h"}}}')], "/h"
+            )[0][0]
+        )
+        == "http://h"
+    )

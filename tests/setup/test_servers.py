@@ -1,0 +1,117 @@
+"""A server as an entry of our configuration: no secret stands in it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from callmux.clients.entry import Entry
+from callmux.setup.servers import EnvSecrets, Secrets, SecretValue, is_secret, server_document
+
+
+def test_c6_secrets_go_into_files_and_the_rest_stays() -> None:
+    """The original copies literal secrets into its configuration."""
+    secrets = Secrets("/s", {})
+    entry = Entry(
+        command="npx",
+        args=("-y", "srv", "--token", "hunter1", "--api-key=hunter2", "postgres://u:hunter3@h/db"),
+        env={"GITHUB_TOKEN": "hunter4", "LEVEL": "debug", "SECRET": "${OTHER}"},
+        cwd="/w",
+        timeout_ms=5000,
+        tools=("t",),
+        disabled=True,
+    )
+    document = server_document("gh", entry, secrets.keep)
+    assert document == {
+        "command": "npx",
+        "args": [
+            *("-y", "srv", "--token", "${file:/s/gh-arg4}", "--api-key=${file:/s/gh-arg5}"),
+            "${file:/s/gh-arg6}",
+        ],
+        "env": {"LEVEL": "debug", "SECRET": "${OTHER}"},
+        "envRefs": {"GITHUB_TOKEN": "file:/s/gh-GITHUB_TOKEN"},
+        "cwd": "/w",
+        "tools": ["t"],
+        "callTimeoutMs": 5000,
+        "disabled": True,
+    }
+    assert "hunter" not in json.dumps(document)
+    assert secrets.files == {
+        "/s/gh-arg4": "hunter1",
+        "/s/gh-arg5": "hunter2",
+        "/s/gh-arg6": "postgres://u:hunter3@h/db",
+        "/s/gh-GITHUB_TOKEN": "hunter4",
+    }
+
+
+def test_headers_and_addresses_keep_no_secret() -> None:
+    secrets = Secrets("/s", {})
+    entry = Entry(
+        url="https://u:hunter2@h/mcp?token=hunter2",
+        transport="sse",
+        headers={"Authorization": "Bearer hunter2", "X-Api-Key": "hunter2", "X-Team": "a", "Cookie": "${C}"},
+    )
+    document = server_document("r", entry, secrets.keep)
+    assert document == {
+        "url": "${file:/s/r-url}",
+        "transport": "sse",
+        "headers": {
+            "Authorization": "Bearer ${file:/s/r-Authorization}",
+            "X-Api-Key": "${file:/s/r-X-Api-Key}",
+            "X-Team": "a",
+            "Cookie": "${C}",
+        },
+    }
+    assert set(secrets.files) == {"/s/r-url", "/s/r-Authorization", "/s/r-X-Api-Key"}
+
+
+def test_a_variable_that_holds_the_value_is_named_instead() -> None:
+    secrets = Secrets("/s", {"A_TOKEN": "x", "B_TOKEN": "other"})
+    document = server_document("n", Entry(command="c", env={"A_TOKEN": "x", "B_TOKEN": "y"}), secrets.keep)
+    assert document["envRefs"] == {"A_TOKEN": "env:A_TOKEN", "B_TOKEN": "file:/s/n-B_TOKEN"}
+
+
+def test_variables_can_be_preferred_to_files() -> None:
+    secrets = EnvSecrets("/s", {})
+    document = server_document(
+        "n", Entry(command="c", args=("--token", "x"), env={"A_TOKEN": "y"}), secrets.keep
+    )
+    assert document["envRefs"] == {"A_TOKEN": "env:A_TOKEN"}
+    assert document["args"] == ["--token", "${file:/s/n-arg2}"]
+
+
+def test_two_secrets_never_share_a_file_and_equal_ones_do() -> None:
+    secrets = Secrets("/s", {}, occupied={"/s/a-K": "old"})
+    assert secrets.keep(SecretValue("a-K", None, "new")) == "file:/s/a-K_2"
+    assert secrets.keep(SecretValue("a-K", None, "new")) == "file:/s/a-K_2"
+    assert secrets.keep(SecretValue("a-K", None, "third")) == "file:/s/a-K_3"
+    assert secrets.keep(SecretValue("a-K", None, "old")) == "file:/s/a-K"
+    assert secrets.files == {"/s/a-K_2": "new", "/s/a-K_3": "third"}
+    assert secrets.keep(SecretValue("../x y", None, "v")) == "file:/s/___x_y"
+    assert "new" not in repr(SecretValue("a", None, "new"))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "secret"),
+    [
+        ("API_KEY", "x", True),
+        ("API_KEY", "", False),
+        ("API_KEY", "${X}", False),
+        ("Authorization", "Bearer ${X}", False),
+        ("ANY", "ghp_" + "a" * 36, True),
+        ("DATABASE", "postgres://u:p@h/db", True),
+        ("DATABASE", "postgres://h/db", False),
+        ("LEVEL", "debug", False),
+    ],
+)
+def test_secrets_are_known_by_name_and_by_shape(key: str, value: str, secret: bool) -> None:
+    assert is_secret(key, value) is secret
+
+
+def test_a_program_named_by_a_relative_path_starts_where_it_did() -> None:
+    keep = Secrets("/s", {}).keep
+    assert server_document("a", Entry(command="./srv"), keep, "/p")["cwd"] == "/p"
+    assert server_document("a", Entry(command="node", args=("../x.js",)), keep, "/p")["cwd"] == "/p"
+    assert "cwd" not in server_document("a", Entry(command="npx", args=("-y", "x")), keep, "/p")
+    assert "cwd" not in server_document("a", Entry(command="./srv"), keep)
