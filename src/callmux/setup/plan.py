@@ -126,6 +126,10 @@ def make_plan(answers: Answers, config_path: str, config_text: str | None, secre
     names: list[str] = []
     servers: dict[str, dict[str, Any]] = {}
     definitions: dict[str, Any] = {}
+    shared = {found.file.path for found in answers.moved if found.file.project}
+    notes += [
+        f"{path} belongs to the project: others who work on it see the change" for path in sorted(shared)
+    ]
     for found in answers.moved:
         plain = server_document(found.name, found.entry, _as_it_is, found.project)
         name = _free(found.name, plain, found.file.kind, taken, definitions)

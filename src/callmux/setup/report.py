@@ -25,11 +25,14 @@ def plan_lines(plan: Plan, answers: Answers, probed: Mapping[str, Answer], confi
     lines = [f"Servers in {config_path}:"]
     if not plan.servers:
         lines.append("  (no new ones)")
-    origins = [f"from {found.place}" for found in answers.moved] + ["new"] * len(answers.added)
-    for name, origin in dict(zip(plan.names, origins, strict=True)).items():
+    origins: dict[str, list[str]] = {name: [] for name in plan.servers}
+    sources = [f"from {found.place}" for found in answers.moved] + ["new"] * len(answers.added)
+    for name, source in zip(plan.names, sources, strict=True):
+        origins.setdefault(name, []).append(source)
+    for name, where in origins.items():
         answer = probed.get(name)
         tools = "" if answer is None or answer.problem else f", {len(answer.tools)} tools"
-        lines.append(f"  {name:<20} {origin}{tools}")
+        lines.append(f"  {name:<20} {' and '.join(where)}{tools}")
     lines += ["", "Clients that get callmux:"]
     lines += [f"  {editing.title(kind)}" for kind in plan.attached] or ["  (none)"]
     lines += ["", "Files:"]
