@@ -10,6 +10,8 @@ import pytest
 
 from callmux.config.load import find_config, load_config, target_config
 from callmux.config.security import BearerAuth
+from callmux.config.servers import HttpServer
+from callmux.config.sources import Sources
 from callmux.errors import ConfigError, ConfigMissing
 
 HASH = "scrypt$1024$8$1$b3BzLXNlY3JldDAxMjM0NQ$jJ9urypeY6jgTGudkge2CCfOyAiQJTw1Mi7glxNEAn0"
@@ -200,3 +202,15 @@ def test_a_variable_that_names_no_file_is_an_error(tmp_path: Path) -> None:
     """The original falls back to another file without a word."""
     with pytest.raises(ConfigMissing, match=r"CALLMUX_CONFIG names .*none\.json"):
         find_config(None, {"CALLMUX_CONFIG": str(tmp_path / "none.json")}, tmp_path)
+
+
+def test_a_file_named_inside_a_text_is_read_and_watched(tmp_path: Path) -> None:
+    """As those of `envRefs`: a secret that changes is a reason to read the configuration again."""
+    (tmp_path / "token").write_text("hunter2\n")
+    path = tmp_path / "c.json"
+    path.write_text('{"servers": {"a": {"url": "http://h", "headers": {"A": "Bearer ${file:token}"}}}}')
+    sources = Sources()
+    server = load_config(path, {}, sources=sources).config.servers["a"]
+    assert isinstance(server, HttpServer)
+    assert server.headers == {"A": "Bearer hunter2"}
+    assert tmp_path / "token" in sources.noted
