@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -232,6 +233,16 @@ def test_the_facts_of_the_status() -> None:
     assert (facts["savedBytes"], facts["compressedBytes"]) == (saved, own + 2 * size - saved)
     assert facts["servers"]["a"]["savedPercent"] == round(100 * saved / size, 1)
     assert (facts["servers"]["b"]["enabled"], facts["servers"]["b"]["savedBytes"]) == (False, 0)
+
+
+@pytest.mark.parametrize("mode", ["balanced", "aggressive"])
+def test_the_example_of_the_documentation(mode: str) -> None:
+    """docs/schema-compression.md: the tool becomes what is shown for the mode."""
+    page = (Path(__file__).parents[2] / "docs" / "schema-compression.md").read_text("utf-8")
+    blocks = dict(re.findall(r"^```json (\w+)\n(.*?)^```", page, re.DOTALL | re.MULTILINE))
+    members = Tool(encode(json.loads(blocks["tool"]))).members
+    shown = compress_tool(members, "list_issues", Settings(mode, SchemaCompression().max_description_chars))
+    assert json.loads(msgspec.json.encode(shown)) == json.loads(blocks[mode])
 
 
 def _tools(path: Path) -> list[dict[str, Any]]:
