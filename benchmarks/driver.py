@@ -59,6 +59,7 @@ class Driver:
 
     Args:
         command: What to start.
+        prefix: What stands before the name of the bench server's tools.
 
     Attributes:
         start_ms: From spawning to the answer of the first `tools/list` that has the tool.
@@ -68,8 +69,9 @@ class Driver:
     start_ms = 0.0
     list_ms = 0.0
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], prefix: str = "") -> None:
         self._command = command
+        self._tool = prefix + "get_item"
         self._requests = 0
 
     async def __aenter__(self) -> Self:
@@ -85,10 +87,10 @@ class Driver:
             "initialize", {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": about}
         )
         self._stdin.write(b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n')
-        while "get_item" not in (names := await self._names()):
+        while self._tool not in (names := await self._names()):
             # A product may answer before its server is up; what it then lists does not count as a start.
             if time.perf_counter() - began > START_SECONDS:
-                raise RuntimeError(f"{' '.join(self._command)} lists {len(names)} tools without get_item")
+                raise RuntimeError(f"{' '.join(self._command)} lists {len(names)} tools without {self._tool}")
             await asyncio.sleep(0.002)
         self.start_ms = (time.perf_counter() - began) * 1000
         began = time.perf_counter()
@@ -131,7 +133,7 @@ class Driver:
             began = time.perf_counter()
             result = await self.request(
                 "tools/call",
-                {"name": "get_item", "arguments": {"id": n, "size": size} if size else {"id": n}},
+                {"name": self._tool, "arguments": {"id": n, "size": size} if size else {"id": n}},
             )
             took.append(time.perf_counter() - began)
             if size and len(result["content"][0]["text"]) != size:
@@ -146,6 +148,11 @@ class Driver:
             for _ in range(in_flight):
                 group.create_task(self.calls(each))
         return each * in_flight / (time.perf_counter() - began)
+
+    @property
+    def process(self) -> psutil.Process:
+        """The process that was started."""
+        return psutil.Process(self._transport.get_pid())
 
     def megabytes(self) -> float:
         """Resident memory of the process and its helpers, without the bench server behind it."""

@@ -40,3 +40,16 @@ def test_the_search_benchmark_reports_quality_and_speed(tmp_path: Path) -> None:
     assert figures["questions as a whole, first 10"] > 0.49
     assert figures["paraphrase hit@5 of 10,000"] > 0.8
     assert figures["three together, first 10"] > 0.7
+
+
+def test_the_listener_benchmark_reports_every_figure(tmp_path: Path) -> None:
+    out = tmp_path / "figures.json"
+    options = ["--rounds", "1", "--calls", "8", "--sessions", "20", "--trees", "--json", str(out)]
+    subprocess.run([sys.executable, str(STDIO.with_name("listener.py")), *options], check=True, timeout=120)
+    found = json.loads(out.read_text("utf-8"))
+    for title in ("listener", "bridge and listener"):
+        assert found[title]["callmux"].keys() == {"p50_us", "per_s", "mb", "start_ms"}
+    assert found["sessions"]["callmux"]["errors"] == 0
+    assert list(found["trees"]) == ["direct", "callmux, six directories", "callmux, cwdMode global"]
+    for tree in found["trees"].values():
+        assert tree["processes"] > 0
