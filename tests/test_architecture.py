@@ -17,7 +17,7 @@ LAYERS = [
     {"__main__"},
     {"cli"},
     {"setup", "migrate"},
-    {"demo", "doctor", "daemon"},
+    {"demo", "doctor", "daemon", "shell"},
     {"clients"},
     {"attendance"},
     {"watch", "rebuilds", "control"},

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from callmux.bridge.credentials import Token, find_token
+from callmux.bridge import credentials
+from callmux.bridge.credentials import Token, find_token, given_token, keep_token, kept_for, token_path
 from callmux.bridge.endpoint import read_endpoint
 from callmux.errors import UsageError
 
@@ -65,3 +66,54 @@ def test_a_token_no_header_can_carry_is_refused_without_showing_it(tmp_path: Pat
         find_token(HERE, {}, tmp_path, "geh\neim", None)
     assert "geh" not in caught.value.message
     assert "geheim" not in repr(find_token(HERE, {}, tmp_path, "geheim", None))
+
+
+def test_c9_a_token_of_nobody_knows_whom_stays_on_this_machine(tmp_path: Path) -> None:
+    """callmux (npm) keeps no word of whose it is."""
+    keep(tmp_path, "kept")
+    assert value(find_token(HERE, {}, tmp_path, None, None)) == "kept"
+    assert find_token(read_endpoint("https://mux.example/mcp"), {}, tmp_path, None, None) is None
+    assert kept_for(tmp_path) is None
+
+
+def test_a_token_is_kept_for_its_owner_and_for_its_listener_only(tmp_path: Path) -> None:
+    keep(tmp_path, "old", "http://old.example:80\n")
+    folder = tmp_path / ".config" / "callmux"
+    (folder / "cli-token").chmod(0o644)
+    path = keep_token(tmp_path, HERE, "new")
+    assert path.read_text() == "new\n"
+    assert {file.name: file.stat().st_mode & 0o777 for file in folder.iterdir()} == {
+        "cli-token": 0o600,
+        "cli-token.origin": 0o600,
+    }
+    assert kept_for(tmp_path) == "http://127.0.0.1:4860"
+    assert value(find_token(HERE, {}, tmp_path, None, None)) == "new"
+
+
+def test_c9_no_token_ever_stands_beside_the_origin_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever ends the process half-way."""
+    keep(tmp_path, "old", "http://old.example:80\n")
+    real, calls = credentials._write, []
+
+    def write(path: Path, text: str) -> None:
+        calls.append(path.name)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        real(path, text)
+
+    monkeypatch.setattr(credentials, "_write", write)
+    with pytest.raises(UsageError, match=r"cannot be kept in .*: No space left on device"):
+        keep_token(tmp_path, HERE, "new")
+    assert not token_path(tmp_path).exists()
+    assert kept_for(tmp_path) is None
+
+
+def test_c9_a_token_file_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="it does not exist"):
+        given_token(None, str(tmp_path / "none"))
+    (tmp_path / "blank").write_text("\n")
+    with pytest.raises(UsageError, match="it is empty"):
+        given_token(" ", str(tmp_path / "blank"))
+    assert given_token(None, None) is None

@@ -34,7 +34,7 @@ MAY_LOAD = {
         ),
         *("questions", "relay", "stream"),
     },
-    "cli": {"__init__", "bridge", "main", "parsing", "process", "signals"},
+    "cli": {"__init__", "bridge", "headers", "main", "parsing", "process", "signals"},
     "cli.grammar": {"__init__", "bridge", "shared", "terms"},
     "protocol": {
         *(

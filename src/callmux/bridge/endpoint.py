@@ -1,21 +1,21 @@
 """The URL of a listener, taken apart. Pure.
 
-Called by `callmux.cli.bridge`; read by the client, the credentials and the autostart.
+Called by `callmux.cli.bridge` and `callmux.cli.destination`; read by the client, the
+credentials and the autostart.
 """
 
 from __future__ import annotations
 
 import ipaddress
+from typing import NamedTuple
 from urllib.parse import urlsplit
-
-import msgspec
 
 from callmux.errors import UsageError
 
 _PORTS = {"http": 80, "https": 443}
 
 
-class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+class Endpoint(NamedTuple):
     """Where a listener is.
 
     Attributes:

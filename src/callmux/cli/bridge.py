@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from callmux.bridge.endpoint import Endpoint, read_endpoint
 from callmux.bridge.keeper import Patience, Revive
 from callmux.bridge.relay import Relay
 from callmux.cli.grammar.bridge import COMMANDS
+from callmux.cli.headers import read_headers
 from callmux.cli.parsing import read, refusal
 from callmux.cli.process import log_to_stderr, run_loop
 from callmux.cli.signals import stop_signals
@@ -32,12 +32,6 @@ LAST_ANSWERS_SECONDS = 5.0
 """How long requests in flight may go on once the client has closed its end but still reads."""
 IDLE_EXIT_SECONDS = 600
 AUTOSTART_PATIENCE = Patience(never=20.0)
-
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_OURS = {
-    *("accept", "connection", "content-length", "content-type", "host", "transfer-encoding"),
-    *("last-event-id", "mcp-protocol-version", "mcp-session-id"),
-}
 
 log = logging.getLogger("callmux")
 
@@ -96,27 +90,13 @@ def read_options(args: list[str]) -> Options:
     return Options(
         endpoint=read_endpoint(url),
         cwd=os.path.abspath(given.text("--cwd") or ""),
-        headers=dict(_header(text) for text in given.all("--header")),
+        headers=read_headers(given.all("--header")),
         call_timeout_ms=given.number("--call-timeout") or None,
         token=given.text("--token"),
         token_file=given.text("--token-file"),
         autostart=given.on("--autostart"),
         idle_exit=IDLE_EXIT_SECONDS if idle_exit is None else idle_exit,
     )
-
-
-def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    name, value = name.strip(), value.strip()
-    if not colon or not name:
-        raise UsageError("--header must use Name:Value format")
-    if not _TOKEN.fullmatch(name):
-        raise UsageError(f'--header: "{name}" is no name a header can have')
-    if name.lower() in _OURS:
-        raise UsageError(f"--header: the bridge itself sets {name}")
-    if any((ord(c) < 32 and c != "\t") or ord(c) == 127 for c in value):
-        raise UsageError(f"--header: the value of {name} holds characters that no header can carry")
-    return name, value
 
 
 def _headers(options: Options, env: Mapping[str, str], home: Path) -> dict[str, str]:

@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from callmux.bridge.credentials import Token, given_token, keep_token
+from callmux.bridge.endpoint import read_endpoint
 from callmux.cli.console import labelled, pretty_json, print_json, print_lines
 from callmux.cli.grammar.client import COMMANDS
 from callmux.cli.own_entry import Wishes, entry_name, own_entry, read_wishes, this_machine, this_program
 from callmux.cli.parsing import Given, read
 from callmux.clients import codex, editing
-from callmux.clients.changes import Change, apply, backups, save_private
+from callmux.clients.changes import Change, apply, backups
 from callmux.clients.detect import KINDS, client_file, project_files, read_text
 from callmux.clients.dialects import DIALECTS
 from callmux.clients.diff import unified
@@ -70,7 +72,7 @@ def _target(kind: str, given: Given) -> Path:
 
 def _attach(given: Given, config_option: str | None) -> int:
     kind, options = given.words[0], read_wishes(given, config_option)
-    token = _token(given)
+    token = given_token(given.text("--token"), given.text("--token-file"))
     entry = own_entry(kind, options, this_program())
     code = _edit(given, kind, options, "attach", entry, token)
     if token and options.url and not options.bridge and not options.token_env and not given.on("--json"):
@@ -89,7 +91,7 @@ def _detach(given: Given, config_option: str | None) -> int:
 
 
 def _edit(
-    given: Given, kind: str, options: Wishes, action: str, entry: Entry | None, token: str | None
+    given: Given, kind: str, options: Wishes, action: str, entry: Entry | None, token: Token | None
 ) -> int:
     path, home = _target(kind, given), Path.home()
     old = read_text(path)
@@ -117,7 +119,7 @@ def _edit(
             after = noted(noted_before or "", str(path), options.name, raw)
             changes.append(Change(path=ledger, before=_encoded(noted_before), after=after.encode()))
         backup = apply(changes, backups(home), "client", sortable(time.time()))
-    kept = _keep_token(token, options, home) if token and write else None
+    kept = _keep(token, options, home) if token and write else None
     preview = _preview(kind, options.name, entry) if changed else None
     shown = {
         "action": action,
@@ -179,34 +181,9 @@ def _told(kind: str, shown: dict[str, Any], difference: str) -> list[str]:
     return lines
 
 
-def _token(given: Given) -> str | None:
-    """The token of the flags; None for none.
-
-    Raises:
-        UsageError: Its file holds none.
-    """
-    given_token = given.text("--token")
-    if given_token is not None and given_token.strip():
-        return given_token.strip()
-    path = given.text("--token-file")
-    if path is None:
-        return None
-    token = (read_text(Path(path)) or "").strip()
-    if not token:
-        raise UsageError(f'--token-file "{path}" did not contain a non-empty token')
-    return token
-
-
-def _keep_token(token: str, options: Wishes, home: Path) -> Path:
+def _keep(token: Token, options: Wishes, home: Path) -> Path:
     """Keeps the token for the bridge and the shell verbs, with the listener it belongs to."""
-    from callmux.bridge.endpoint import read_endpoint
-
-    kept = home / ".config" / "callmux" / "cli-token"
-    origin = read_endpoint(options.url or "http://127.0.0.1:4860/mcp").origin
-    # First whose it is: the new token must not be sent where the old one belongs.
-    save_private(kept.with_name("cli-token.origin"), f"{origin}\n".encode())
-    save_private(kept, f"{token}\n".encode())
-    return kept
+    return keep_token(home, read_endpoint(options.url or "http://127.0.0.1:4860/mcp"), token.value)
 
 
 def _status(given: Given, config_option: str | None) -> int:

@@ -14,7 +14,9 @@ from callmux import __version__
 from callmux.errors import CallmuxError, UsageError
 
 COMMANDS = {
+    "batch": "call",
     "bridge": "bridge",
+    "call": "call",
     "client": "client",
     "config": "config",
     "daemon": "daemon",
@@ -22,18 +24,17 @@ COMMANDS = {
     "doctor": "doctor",
     "help": "help",
     "init": "init",
+    "parallel": "call",
+    "pipeline": "call",
     "server": "server",
     "setup": "setup",
+    "tools": "tools",
 }
 """Every command, and the module of `callmux.cli` that has it; `callmux.cli.grammar` has one of the same name,
-which says what the command takes."""
+which says what the command takes. What runs it is called `run`, or like the command where it shares a
+module with another."""
 
 LATER = (
-    "call",
-    "parallel",
-    "batch",
-    "pipeline",
-    "tools",
     "instructions",
 )
 """Commands of callmux (npm) that this version does not have yet: refused, never taken for a server."""
@@ -74,7 +75,8 @@ def _run(args: list[str]) -> int:
 
 def _command(name: str, args: list[str], config: str | None) -> int:
     if name in COMMANDS:
-        code: int = import_module(f"callmux.cli.{COMMANDS[name]}").run(args, config)
+        module = import_module(f"callmux.cli.{COMMANDS[name]}")
+        code: int = getattr(module, "run" if COMMANDS[name] == name else name)(args, config)
         return code
     if name in LATER:
         raise UsageError(f'"callmux {name}" is not in this version yet')

@@ -167,10 +167,10 @@ def _check_words(given: Given) -> None:
 
 def refusal(command: Command, problem: str) -> UsageError:
     """The error for a command line of `command`, with its usage and its exit code."""
-    message = f"{problem[0].upper()}{problem[1:]}. Usage: {command.usage}"
+    end = "" if problem.endswith("?") else "."
     if command.usage_exit == 2:
-        return ScriptUsageError(f"Error: {problem}. Usage: {command.usage}")
-    return UsageError(message)
+        return ScriptUsageError(f"Error: {problem}{end} Usage: {command.usage}")
+    return UsageError(f"{problem[0].upper()}{problem[1:]}{end} Usage: {command.usage}")
 
 
 def nearest(word: str, known: Sequence[str]) -> str:

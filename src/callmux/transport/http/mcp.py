@@ -65,7 +65,8 @@ async def _post(exchange: Exchange, listener: Listener) -> None:
         raise Refusal(415, "Content-Type must be application/json", -32000)
     if not (exchange.accepts(JSON) or exchange.accepts(EVENT_STREAM)):
         raise Refusal(406, "Accept must include application/json or text/event-stream", -32000)
-    message = jsonrpc.parse(body)
+    # Its parts go onto the lines of servers: a line end in between would be read as the end of a message.
+    message = jsonrpc.parse(jsonrpc.on_one_line(body))
     if isinstance(message, Malformed) and message.code == jsonrpc.PARSE_ERROR:
         raise Refusal(400, f"Parse error: {message.message}", jsonrpc.PARSE_ERROR)
     id = message.id if isinstance(message, Request) else None

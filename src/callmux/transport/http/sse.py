@@ -68,7 +68,8 @@ async def serve_message(exchange: Exchange, listener: Listener) -> None:
     seat = listener.table.get(id)
     if seat is None or seat.kind != "sse":
         raise Refusal(400, "Invalid session")
-    message = jsonrpc.parse(body)
+    # Its parts go onto the lines of servers: a line end in between would be read as the end of a message.
+    message = jsonrpc.parse(jsonrpc.on_one_line(body))
     if isinstance(message, Malformed):
         raise Refusal(400, f"Invalid JSON body: {message.message}")
     if isinstance(message, Request | Batch):

@@ -1,0 +1,46 @@
+"""`callmux tools`. Pure."""
+
+from __future__ import annotations
+
+from callmux.cli.grammar.shared import JSON, REACHING, TOKEN_NOTE
+from callmux.cli.grammar.terms import Argument, Command, Example, Option
+
+_SERVER = Option("--server", "only the tools of this server", "NAME")
+_QUIET = Option("--quiet", "say nothing where there is none")
+
+COMMANDS = (
+    Command(
+        "tools",
+        "the tools of a running listener",
+        subcommands=(
+            Command(
+                "tools list",
+                "name every tool, with the first line of its description",
+                options=(JSON, _SERVER, _QUIET, *REACHING),
+                examples=(
+                    Example("callmux tools list", "all tools"),
+                    Example("callmux tools list --server github --json", "those of a server, as JSON"),
+                ),
+                usage_exit=2,
+            ),
+            Command(
+                "tools schema",
+                "show what a tool takes",
+                arguments=(Argument("TOOL", "its name"),),
+                options=(JSON, *REACHING),
+                examples=(Example("callmux tools schema get_issue", "its description and input schema"),),
+                usage_exit=2,
+            ),
+            Command(
+                "tools search",
+                "find tools whose name or description holds a text",
+                arguments=(Argument("QUERY", "the text; capitals do not matter"),),
+                options=(JSON, _SERVER, _QUIET, *REACHING),
+                examples=(Example("callmux tools search issue", "every tool about issues"),),
+                usage_exit=2,
+            ),
+        ),
+        notes=(TOKEN_NOTE,),
+        usage_exit=2,
+    ),
+)

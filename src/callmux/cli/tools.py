@@ -1,0 +1,111 @@
+"""`callmux tools list|schema|search`: what a running listener offers, from a shell.
+
+Called by `callmux.cli.main`; loads what `callmux.cli.call` loads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from callmux.cli.call import announce, write
+from callmux.cli.destination import read_destination
+from callmux.cli.grammar.tools import COMMANDS
+from callmux.cli.parsing import Given, nearest, read
+from callmux.shell.conversation import Conversation
+from callmux.shell.failure import ShellFailed
+from callmux.shell.rendering import pretty, visible
+
+MAX_DESCRIPTION = 100
+"""Characters that are shown of a tool's description."""
+MAX_PAGES = 1000
+"""Pages of a listing that are read: a listener that has more goes round in circles."""
+
+Tool = dict[str, Any]
+
+
+def run(args: list[str], config_option: str | None) -> int:
+    """Gives the exit code."""
+    given = read(COMMANDS[0], args)
+    to = read_destination(given, os.environ, Path.home())
+    announce(given, to, "tools/list")
+    with Conversation(to.endpoint, to.headers, to.identity, to.seconds) as conversation:
+        tools = _all(conversation)
+    if given.command.word == "schema":
+        _schema(given, tools)
+    elif given.command.word == "search":
+        wanted = given.words[0].lower()
+        found = [tool for tool in tools if wanted in f"{tool['name']}\n{_described(tool)}".lower()]
+        _list(given, _of_server(given, found), f'No tool matches "{given.words[0]}".')
+    else:
+        _list(given, _of_server(given, tools), "No tools.")
+    return 0
+
+
+def _all(conversation: Conversation) -> list[Tool]:
+    tools: list[Tool] = []
+    params = "{}"
+    for _ in range(MAX_PAGES):
+        page = conversation.ask("tools/list", params)
+        listed = page.get("tools")
+        if not isinstance(listed, list):
+            raise ShellFailed("the listener's answer to tools/list has no tools")
+        tools += [tool for tool in listed if isinstance(tool, dict) and isinstance(tool.get("name"), str)]
+        cursor = page.get("nextCursor")
+        if not isinstance(cursor, str):
+            return tools
+        params = json.dumps({"cursor": cursor})
+    raise ShellFailed(f"the listener's list of tools does not end after {MAX_PAGES} pages")
+
+
+def _of_server(given: Given, tools: list[Tool]) -> list[Tool]:
+    name = given.text("--server")
+    if name is None:
+        return tools
+    return [tool for tool in tools if tool["name"] == name or tool["name"].startswith(f"{name}__")]
+
+
+def _list(given: Given, tools: list[Tool], nothing: str) -> None:
+    if given.on("--json"):
+        shown = [
+            {"name": tool["name"]} | ({"description": d} if (d := short(tool)) else {}) for tool in tools
+        ]
+        write(pretty({"count": len(tools), "tools": shown}))
+    elif tools:
+        # In a pipe each line stands for itself; people want columns.
+        width = max(len(tool["name"]) for tool in tools) if sys.stdout.isatty() else 0
+        lines = [f"{tool['name']:<{min(width, 40)}}  {short(tool)}".rstrip() for tool in tools]
+        write(visible("\n".join(lines)))
+    elif not given.on("--quiet"):
+        print(nothing)
+
+
+def short(tool: Tool) -> str:
+    """The first line of a tool's description, cut."""
+    lines = _described(tool).strip().splitlines()
+    line = lines[0].strip() if lines else ""
+    return line if len(line) <= MAX_DESCRIPTION else f"{line[: MAX_DESCRIPTION - 1]}…"
+
+
+def _described(tool: Tool) -> str:
+    described = tool.get("description")
+    return described if isinstance(described, str) else ""
+
+
+def _schema(given: Given, tools: list[Tool]) -> None:
+    name = given.words[0]
+    found = next((tool for tool in tools if tool["name"] == name), None)
+    if found is None:
+        names = [tool["name"] for tool in tools]
+        whole = [known for known in names if known.endswith(f"__{name}")]
+        hint = f' (did you mean "{whole[0]}"?)' if whole else nearest(name, names)
+        raise ShellFailed(f'tool "{name}" not found{hint}. callmux tools list names them all')
+    if given.on("--json"):
+        write(pretty(found))
+        return
+    described = _described(found)
+    title = f"{name} — {described}" if described else name
+    write(visible(f"{title}\n\n{pretty(found.get('inputSchema') or {})}"))

@@ -1,0 +1,232 @@
+"""One short MCP session with a listener, over one connection.
+
+Called by `callmux.cli.call` and `callmux.cli.tools`. `http.client`, because it is there: anything faster per
+request takes longer to import than the whole exchange.
+"""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import Any
+
+from callmux.bridge.endpoint import Endpoint
+from callmux.shell import message
+from callmux.shell.failure import ShellFailed
+
+CONNECT_SECONDS = 10.0
+"""How long making the connection may take; an answer may take as long as it likes."""
+FAREWELL_SECONDS = 2.0
+"""How long the end of the session may take: nobody waits for what it says."""
+PART = 64 * 1024
+SHOWN = 300
+"""Characters that are shown of an error page."""
+
+SESSION = "mcp-session-id"
+
+
+class Conversation:
+    """A session, for use in a `with` block: begun when the first question is asked, ended in any case.
+
+    Args:
+        endpoint: The listener.
+        headers: What goes with every request: the user's own, the directory, the token.
+        identity: Says what was shown for credentials, such as `sent the token of CALLMUX_TOKEN`.
+        seconds: How long all of it may take; None for no bound.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, headers: Mapping[str, str], identity: str, seconds: float | None = None
+    ) -> None:
+        self._endpoint = endpoint
+        self._identity = identity
+        self._seconds = seconds
+        self._end = None if seconds is None else time.monotonic() + seconds
+        self._headers: dict[str, str | bytes] = {
+            **{name: value.encode() for name, value in headers.items()},
+            "Content-Type": "application/json",
+            "Accept": "application/json, text/event-stream",
+        }
+        connect = CONNECT_SECONDS if seconds is None else min(CONNECT_SECONDS, max(seconds, 0.001))
+        kind = http.client.HTTPSConnection if endpoint.tls else http.client.HTTPConnection
+        self._http = kind(endpoint.host, endpoint.port, timeout=connect)
+        self._last_id = 0
+        self._session: str | None = None
+
+    def __enter__(self) -> Conversation:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def ask(self, method: str, params: str) -> dict[str, Any]:
+        """The result of a request; `params` is JSON text.
+
+        Raises:
+            ShellFailed: There was none.
+        """
+        if self._session is None:
+            self._begin()
+        return self._request(method, params)
+
+    def close(self) -> None:
+        """Ends the session and the connection; never raises."""
+        session, self._session = self._session, None
+        try:
+            if session is not None:
+                self._http.timeout = FAREWELL_SECONDS
+                if self._http.sock is not None:
+                    self._http.sock.settimeout(FAREWELL_SECONDS)
+                self._http.request("DELETE", self._endpoint.target, headers=self._headers)
+                self._http.getresponse().read()
+        except (OSError, http.client.HTTPException):
+            # The listener forgets a session that nobody uses, too.
+            pass
+        finally:
+            self._http.close()
+
+    def _begin(self) -> None:
+        try:
+            self._http.connect()
+        except OSError as error:
+            raise ShellFailed(
+                f"failed to reach listener at {self._endpoint.url}: {_reason(error)}. "
+                'Is it running? "callmux --listen 4860" starts one; --url names another'
+            ) from None
+        hello = self._request("initialize", message.INITIALIZE)
+        if self._session is None or not self._session.isprintable():
+            self._session = None
+            raise ShellFailed(
+                f"the listener at {self._endpoint.url} gave no session id: is --url the one of its /mcp?"
+            )
+        self._headers[SESSION] = self._session
+        self._headers["mcp-protocol-version"] = str(hello.get("protocolVersion", message.PROTOCOL_VERSION))
+        # Not every server answers requests before this.
+        method = "notifications/initialized"
+        for _ in self._parts(self._post(method, message.INITIALIZED), method):
+            pass
+
+    def _request(self, method: str, params: str) -> dict[str, Any]:
+        self._last_id += 1
+        response = self._post(method, message.request(self._last_id, method, params))
+        self._session = response.headers.get(SESSION) or self._session
+        try:
+            if response.headers.get_content_type() == "text/event-stream":
+                found = self._from_events(response, method)
+            else:
+                found = message.parse(b"".join(self._parts(response, method)))
+        except ValueError:
+            raise ShellFailed(f"the listener's answer to {method} is no JSON") from None
+        return message.result_of(found, method)
+
+    def _from_events(self, response: http.client.HTTPResponse, method: str) -> Any:
+        """The answer out of a stream, whatever stands before it."""
+        reader = message.EventReader()
+        for part in self._parts(response, method):
+            for data in reader.feed(part):
+                try:
+                    found = message.parse(data)
+                except ValueError:
+                    continue
+                if message.answers(found, self._last_id):
+                    # More may come that nobody waits for.
+                    self._http.close()
+                    return found
+        raise ShellFailed(_lost(method))
+
+    def _post(self, method: str, body: bytes) -> http.client.HTTPResponse:
+        try:
+            self._bound(method)
+            self._http.request("POST", self._endpoint.target, body, self._headers)
+            response = self._http.getresponse()
+        except TimeoutError:
+            raise self._late(method) from None
+        except (OSError, http.client.HTTPException) as error:
+            raise ShellFailed(f"{_lost(method)} ({_reason(error)})") from None
+        if not 200 <= response.status < 300:
+            raise self._refusal(method, response)
+        return response
+
+    def _parts(self, response: http.client.HTTPResponse, method: str) -> Iterator[bytes]:
+        try:
+            while True:
+                self._bound(method)
+                part = response.read1(PART)
+                if not part:
+                    break
+                yield part
+            if response.length:
+                raise ShellFailed(f"{_lost(method)} (its answer is cut off)")
+            # Read to its end, it leaves the connection to the next request.
+            response.close()
+        except TimeoutError:
+            raise self._late(method) from None
+        except (OSError, http.client.HTTPException) as error:
+            raise ShellFailed(f"{_lost(method)} ({_reason(error)})") from None
+
+    def _bound(self, method: str) -> None:
+        """Holds the next wait to what is left of the time."""
+        left = self._left()
+        if left is not None and left <= 0:
+            raise self._late(method)
+        if self._http.sock is not None:
+            self._http.sock.settimeout(left)
+
+    def _left(self) -> float | None:
+        return None if self._end is None else self._end - time.monotonic()
+
+    def _late(self, method: str) -> ShellFailed:
+        bound = f" within {self._seconds * 1000:.0f} ms (--call-timeout)" if self._seconds else ""
+        return ShellFailed(f"the listener did not answer {method}{bound}: what became of it is unknown")
+
+    def _refusal(self, method: str, response: http.client.HTTPResponse) -> ShellFailed:
+        status = response.status
+        try:
+            said = _said(b"".join(self._parts(response, method)))
+        except ShellFailed:
+            # What the page says is lost; the status is not.
+            said = ""
+        advice = ""
+        if status in (401, 403):
+            advice = f". callmux {self._identity}: give one that this listener takes, with CALLMUX_TOKEN, "
+            advice += "--token-file or --header Authorization:..."
+        elif 300 <= status < 400:
+            advice = ". It redirects: put the new address into --url"
+        elif status == 404:
+            advice = ". Is the path of --url right? It is usually /mcp"
+        elif status in (429, 503):
+            advice = ". It is busy: try again later"
+        what = "listener initialize" if method == "initialize" else method
+        return ShellFailed(f"{what} returned HTTP {status}{said}{advice}")
+
+
+def _lost(method: str) -> str:
+    unknown = ": whether the tool ran is unknown" if method == "tools/call" else ""
+    return f"the listener ended the connection before it answered {method}{unknown}"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no connection in time"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _said(body: bytes) -> str:
+    """What the page of an error says, as `: ...`."""
+    try:
+        found = message.parse(body)
+    except ValueError:
+        text = body.decode("utf-8", "replace").strip()
+        return "" if not text or text.startswith("<") else f": {_line(text)}"
+    error = found.get("error") if isinstance(found, dict) else None
+    said = error.get("message") if isinstance(error, dict) else error
+    return f": {_line(said)}" if isinstance(said, str) and said.strip() else ""
+
+
+def _line(text: str) -> str:
+    shown = " ".join(text.split())[:SHOWN]
+    return "".join(c if c.isprintable() else "?" for c in shown).rstrip(".")

@@ -1,0 +1,98 @@
+"""The messages of a short MCP session: what is sent, and which answer belongs to it. Pure.
+
+Called by `callmux.shell.conversation`. Not `callmux.protocol`: importing that costs half of what a whole call
+may take.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from callmux import __version__
+from callmux.shell.failure import ShellFailed
+
+PROTOCOL_VERSION = "2025-11-25"
+
+INITIALIZE = json.dumps(
+    {
+        "protocolVersion": PROTOCOL_VERSION,
+        "capabilities": {},
+        "clientInfo": {"name": "callmux-cli", "version": __version__},
+    }
+)
+INITIALIZED = b'{"jsonrpc":"2.0","method":"notifications/initialized"}'
+
+
+class Digits(str):
+    """A number of JSON, as it was written: no digit is lost on its way to whoever reads it."""
+
+    __slots__ = ()
+
+
+def request(id: int, method: str, params: str) -> bytes:
+    """A request; `params` is JSON text."""
+    return f'{{"jsonrpc":"2.0","id":{id},"method":{json.dumps(method)},"params":{params}}}'.encode()
+
+
+def call_params(tool: str, arguments: str) -> str:
+    """The parameters of `tools/call`; `arguments` is JSON text."""
+    return f'{{"name":{json.dumps(tool)},"arguments":{arguments}}}'
+
+
+def parse(text: bytes | str) -> Any:
+    """JSON with its numbers as `Digits`.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        return json.loads(text, parse_int=Digits, parse_float=Digits)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def answers(message: Any, id: int) -> bool:
+    """Whether `message` is the answer to request `id`."""
+    return (
+        isinstance(message, dict)
+        and message.get("id") == str(id)
+        and isinstance(message.get("id"), Digits)
+        and "method" not in message
+    )
+
+
+def result_of(message: Any, method: str) -> dict[str, Any]:
+    """The result that an answer carries.
+
+    Raises:
+        ShellFailed: It carries an error, or nothing.
+    """
+    error = message.get("error") if isinstance(message, dict) else None
+    if isinstance(error, dict):
+        raise ShellFailed(str(error.get("message") or f"the listener refused {method}"))
+    result = message.get("result") if isinstance(message, dict) else None
+    if not isinstance(result, dict):
+        raise ShellFailed(f"the answer to {method} has no result: is --url the one of an MCP server?")
+    return result
+
+
+class EventReader:
+    """Cuts an event stream into the data of its events, as far as they have come."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._data: list[bytes] = []
+
+    def feed(self, part: bytes) -> list[bytes]:
+        """The data of every event that `part` completes."""
+        lines = (self._rest + part).replace(b"\r\n", b"\n").split(b"\n")
+        self._rest = lines.pop()
+        events = []
+        for line in lines:
+            if line.startswith(b"data:"):
+                self._data.append(line[5:].removeprefix(b" "))
+            elif not line and self._data:
+                events.append(b"\n".join(self._data))
+                self._data = []
+        return events

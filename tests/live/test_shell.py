@@ -1,0 +1,40 @@
+"""The shell's commands as processes, with a listener that runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.live.test_listener import free_port, listener
+
+
+def callmux(tmp_path: Path, *args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    env = {key: value for key, value in os.environ.items() if key != "CALLMUX_TOKEN"}
+    env["HOME"] = str(tmp_path)
+    words = [sys.executable, "-m", "callmux", *args]
+    return subprocess.run(
+        words, env=env, input=stdin, capture_output=True, text=True, timeout=30, check=False, cwd=tmp_path
+    )
+
+
+def test_the_tools_of_a_listener_are_called_from_a_shell(tmp_path: Path) -> None:
+    port = free_port()
+    url = ("--url", f"http://127.0.0.1:{port}")
+    with listener(tmp_path, port):
+        listed = callmux(tmp_path, "tools", "list", "--json", *url)
+        assert listed.returncode == 0, listed.stderr
+        names = [tool["name"] for tool in json.loads(listed.stdout)["tools"]]
+        assert "callmux_parallel" in names
+        status = callmux(tmp_path, "call", "callmux_status", "-", "--field", "status", *url, stdin="{}")
+        assert (status.returncode, status.stdout) == (0, '"ok"\n')
+        several = callmux(tmp_path, "parallel", "callmux_status", "no_such", *url)
+        assert several.returncode == 1
+        assert json.loads(several.stdout)["failedIndexes"] == [0, 1]
+        unknown = callmux(tmp_path, "call", "no_such", *url)
+        assert (unknown.returncode, json.loads(unknown.stdout)["error"]["code"]) == (1, "tool_not_found")
+    gone = callmux(tmp_path, "call", "callmux_status", *url)
+    assert (gone.returncode, gone.stdout) == (2, "")
+    assert "failed to reach listener" in gone.stderr
