@@ -30,6 +30,9 @@ def test_the_tools_of_a_listener_are_called_from_a_shell(tmp_path: Path) -> None
         assert "callmux_parallel" in names
         status = callmux(tmp_path, "call", "callmux_status", "-", "--field", "status", *url, stdin="{}")
         assert (status.returncode, status.stdout) == (0, '"ok"\n')
+        # A file is sent as it stands, and what goes on to the server is one line all the same.
+        lines = callmux(tmp_path, "call", "read", "-", *url, stdin='{\n  "token": "t1"\n}\n')
+        assert (lines.returncode, lines.stderr) == (0, "")
         several = callmux(tmp_path, "parallel", "callmux_status", "no_such", *url)
         assert several.returncode == 1
         assert json.loads(several.stdout)["failedIndexes"] == [0, 1]

@@ -35,12 +35,14 @@ class Desk:
     def __init__(self) -> None:
         self.go = asyncio.Event()
         self.told_of: list[str] = []
+        self.params: list[bytes] = []
 
     async def open(self, session: Session, params: Raw | None) -> bytes:
         session.version = json.loads(bytes(params or b"{}")).get("protocolVersion", "2025-11-25")
         return b'{"hello":1}'
 
     async def handle(self, session: Session, method: str, params: Raw | None, port: Any) -> bytes:
+        self.params.append(bytes(params or b""))
         if method == "slow":
             await self.go.wait()
         if method == "chatty":

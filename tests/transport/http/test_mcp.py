@@ -29,6 +29,19 @@ def test_a_session_from_greeting_to_deletion() -> None:
     play(scene())
 
 
+def test_a_body_of_many_lines_cannot_end_a_servers_line_in_between() -> None:
+    """Parameters go on to servers as they came, and there a message is a line."""
+
+    async def scene() -> None:
+        house = House()
+        id = await house.greets()
+        body = b'{"jsonrpc": "2.0", "id": 1,\r\n "method": "x", "params": {\n  "a": "b\\n"\n}}'
+        assert (await house.posts(body, id)).status == 200
+        assert house.desk.params == [b'{"a":"b\\n"}']
+
+    play(scene())
+
+
 @pytest.mark.parametrize(
     ("message", "headers", "status", "code"),
     [

@@ -44,6 +44,21 @@ def test_a_post_is_accepted_and_answered_on_the_stream() -> None:
     play(scene())
 
 
+def test_a_post_of_many_lines_goes_on_as_one() -> None:
+    async def scene() -> None:
+        house = House()
+        stream, task, query = await _opened(house)
+        await house.answers(
+            _message(query, b'{"jsonrpc": "2.0", "id": 1, "method": "x",\n"params": {\n"a": 1}}')
+        )
+        await stream.until_sent(b'"result":{"did": "x"}')
+        assert house.desk.params == [b'{"a":1}']
+        stream.leave()
+        await task
+
+    play(scene())
+
+
 def test_the_session_ends_with_its_stream() -> None:
     async def scene() -> None:
         house = House()
