@@ -32,7 +32,7 @@ MAY_LOAD = {
             "link",
             "listings",
         ),
-        *("questions", "relay", "stream"),
+        *("questions", "relay", "silence", "stream"),
     },
     "cli": {"__init__", "bridge", "headers", "main", "parsing", "process", "signals"},
     "cli.grammar": {"__init__", "bridge", "shared", "terms"},
