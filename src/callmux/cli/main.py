@@ -34,9 +34,7 @@ COMMANDS = {
 which says what the command takes. What runs it is called `run`, or like the command where it shares a
 module with another."""
 
-LATER = (
-    "instructions",
-)
+LATER = ("instructions",)
 """Commands of callmux (npm) that this version does not have yet: refused, never taken for a server."""
 
 
