@@ -255,6 +255,23 @@ def test_a_server_that_is_down_leaves_the_others(monkeypatch: pytest.MonkeyPatch
     play(scene())
 
 
+def test_listener_35_the_calls_of_a_batch_are_known_by_their_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the limits of each server hold for batches, too."""
+
+    async def scene() -> None:
+        house = await House(monkeypatch, config("a", "b")).greets()
+        await house.tools()
+        call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
+        calls = [call | {"params": {"name": f"{server}__t"}} for server in "ab"]
+        ping = {"jsonrpc": "2.0", "id": 2, "method": "ping"}
+        assert house.host.targets_of(json.dumps(calls[0]).encode()) == ["a"]
+        assert house.host.targets_of(json.dumps([*calls, ping]).encode()) == ["a", "b"]
+        assert house.host.targets_of(json.dumps(ping).encode()) == []
+        await house.host.close()
+
+    play(scene())
+
+
 def test_a_changed_list_is_told_to_clients_that_have_seen_it(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene() -> None:
         house = await House(monkeypatch, config("a")).greets()

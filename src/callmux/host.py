@@ -20,7 +20,7 @@ from callmux.clock import Clock
 from callmux.config.model import Config
 from callmux.context import ClientPort
 from callmux.errors import StartupFailed
-from callmux.protocol.jsonrpc import INTERNAL_ERROR, Request, RpcError, parse
+from callmux.protocol.jsonrpc import INTERNAL_ERROR, Batch, Request, RpcError, parse
 from callmux.protocol.params import members
 from callmux.reloads import Reloads
 from callmux.router.greeting import greeting, transparent_greeting
@@ -250,11 +250,11 @@ class Host:
         return server.record()
 
     def targets_of(self, body: bytes) -> list[str]:
-        """The servers that a request of a client goes to; none where it is no tool call."""
+        """The servers that a tool call of a client goes to, or a batch of them; none for anything else."""
         message = parse(body)
-        if isinstance(message, Request) and message.method == "tools/call":
-            return self.runtime.router.targets(message.params)
-        return []
+        parts = message.messages if isinstance(message, Batch) else [message]
+        calls = [part for part in parts if isinstance(part, Request) and part.method == "tools/call"]
+        return [server for call in calls for server in self.runtime.router.targets(call.params)]
 
     async def readiness(self) -> str:
         """`ok`, `degraded` or `down`. Whoever asks at the start wants to know when it is ready, so this waits

@@ -99,6 +99,26 @@ def test_a_session_goes_on_after_the_listener_was_restarted(tmp_path: Path) -> N
         assert "callmux_parallel" in {tool["name"] for tool in answer["result"]["tools"]}
 
 
+def test_listener_38_the_port_opens_before_the_servers_are_up(tmp_path: Path) -> None:
+    """A server that hangs at its start holds nobody up."""
+    port, hangs = free_port(), [sys.executable, "-c", "import time; time.sleep(600)"]
+    config = write_config(tmp_path / "c.json", {"a": stdio(hangs)}, connectTimeoutMs=600_000)
+    with run_listener(tmp_path, config, port):
+        status, answer, _ = post(port, request(1, "initialize", HELLO))
+        assert status == 200
+        assert answer["result"]["serverInfo"]["name"] == "callmux"
+
+
+def test_listener_38_where_it_is_not_safe_to_listen_no_server_is_started(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    config = write_config(tmp_path / "c.json", {"a": stdio(["/bin/sh", "-c", f"touch {started}; cat"])})
+    words = [sys.executable, "-m", "callmux", "--config", str(config), "--listen", str(free_port())]
+    ended = subprocess.run([*words, "--host", "0.0.0.0"], capture_output=True, timeout=20, check=False)
+    assert ended.returncode == 1
+    assert b"Refusing insecure remote listener" in ended.stderr
+    assert not started.exists()
+
+
 def test_ids_that_nobody_gave_and_ended_sessions_are_unknown(tmp_path: Path) -> None:
     port = free_port()
     with listener(tmp_path, port):

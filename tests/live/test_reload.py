@@ -135,11 +135,12 @@ def test_sighup_reloads_what_no_file_tells_of(one: Scripted, tmp_path: Path) -> 
     run(story())
 
 
-def test_a_change_that_no_client_can_see_is_told_to_none(
+def test_listener_36_a_change_that_concerns_no_server_restarts_none_and_keeps_the_cache(
     one: Scripted, two: Scripted, tmp_path: Path
 ) -> None:
-    """Other limits, another metrics path, other descriptions in the cache: the view is the same."""
-    config = configured(tmp_path, one, two)
+    """Other limits, another metrics path, other delays: the view is the same."""
+    one.has(tool("a", annotations={"readOnlyHint": True}), tool("b"))
+    config = configured(tmp_path, one, two, cacheTtlSeconds=600)
 
     async def story() -> None:
         async with callmux(tmp_path, "--config", config) as client:
@@ -147,15 +148,16 @@ def test_a_change_that_no_client_can_see_is_told_to_none(
             await client.tools()
             pids = {await pid(client, "one__a"), await pid(client, "two__d")}
             changes: list[Json] = [
-                {"callTimeoutMs": 9000, "cacheTtlSeconds": 5},
+                {"callTimeoutMs": 9000, "cacheTtlSeconds": 500},
                 {"metrics": {"persistencePath": "m.json"}, "maxConcurrency": 3},
                 {"reconnectPolicy": {"maxDelayMs": 5000}},
             ]
             for n, more in enumerate(changes, 1):
-                configured(tmp_path, one, two, **more)
+                configured(tmp_path, one, two, **{"cacheTtlSeconds": 600, **more})
                 await until("it reloads", lambda n=n: client.said.count("Reloaded config") == n)
             assert {await pid(client, "one__a"), await pid(client, "two__d")} == pids
             assert client.changes() == 0
+            assert one.calls("a") == 1
             one.entry["tools"] = ["a"]
             configured(tmp_path, one, two)
             await until("the client is told", lambda: client.changes() == 1)
@@ -227,7 +229,7 @@ def test_a_rebuilt_server_starts_anew_under_its_sessions(
     run(story())
 
 
-def test_the_command_restarts_a_server_in_every_process_of_the_configuration(
+def test_listener_36_the_command_restarts_one_server_in_every_process_of_the_configuration(
     one: Scripted, two: Scripted, tmp_path: Path
 ) -> None:
     config = configured(tmp_path, one, two)

@@ -540,7 +540,7 @@ def test_w24_a_timeout_too_long_for_a_timer_is_refused(too_long: int, one: Scrip
 # ---- an edited configuration ---------------------------------------------------------------------------
 
 
-def test_an_edited_configuration_is_taken_without_the_client_noticing_more_than_a_list(
+def test_listener_17_an_edited_configuration_is_noticed_as_a_changed_list_and_no_more(
     one: Scripted, two: Scripted, tmp_path: Path
 ) -> None:
     one.has(tool("a"), tool("b"), delays={"b": 2500})

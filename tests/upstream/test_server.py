@@ -540,11 +540,13 @@ def test_a_lane_whose_opening_fails_in_an_unforeseen_way_leaves_no_link() -> Non
     play(scene())
 
 
-def test_a_lane_that_cannot_be_opened_fails_the_call_only() -> None:
+def test_listener_42_a_lane_that_cannot_be_opened_fails_the_call_only_and_nothing_has_begun() -> None:
     async def scene() -> None:
         plant = await Plant(FakeLink(), DOWN).up()
-        with pytest.raises(UpstreamUnavailable, match="no such command"):
+        with pytest.raises(UpstreamUnavailable, match="no such command") as caught:
             await plant.server.acquire("t", FakeClient(b'{"roots":{}}'))
+        assert caught.value.details["executionState"] == "not_started"
+        assert caught.value.details["safeToRetry"] is True
         assert (await plant.acquire()).live
         await plant.server.close()
 

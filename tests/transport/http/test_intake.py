@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -100,6 +102,51 @@ def test_a_servers_own_limit_stands_in_place_of_the_global_one() -> None:
         assert [await status(n, ["small"]) for n in (5, 6)] == [200, 413]
         assert [await status(n, ["big", "small"]) for n in (5, 6)] == [200, 413]
         assert [await status(n, []) for n in (10, 11)] == [200, 413]
+
+    play(scene())
+
+
+def test_listener_35_a_server_that_takes_any_size_lifts_no_bound_for_the_others() -> None:
+    """Whatever is too large for everybody it may be for is refused before it is read."""
+
+    def config(most: int) -> Config:
+        entries = {"any": 0, "small": 5}
+        servers = {n: StdioServer(command="x", request_body_max_bytes=m) for n, m in entries.items()}
+        return Config(request_body_max_bytes=most, servers=servers)
+
+    def targets(body: bytes) -> list[str]:
+        return [name for name in ("any", "small", "other") if re.search(b'"%b(__t)?"' % name.encode(), body)]
+
+    async def outcome(head: bytes, most: int = 200) -> tuple[int, int]:
+        """The status, and how many of 50 parts were read."""
+        call = Call(body=[head, *[b"x" * 100] * 50])
+        parts = 0
+        receive = call.exchange().receive
+
+        async def counted() -> Any:
+            nonlocal parts
+            parts += 1
+            return await receive()
+
+        exchange = call.exchange()
+        exchange.receive = counted
+        try:
+            await BodyLimits(config(most), targets).read(exchange)
+        except Refusal as refusal:
+            return refusal.status, parts
+        return 200, parts
+
+    async def scene() -> None:
+        call = b'{"method":"tools/call","params":{"name":"%b","arguments":{"text":"'
+        assert await outcome(call % b"any__t") == (200, 51)
+        assert await outcome(b'{"params":{"name":"callmux_call","arguments":{"server" : "any",') == (200, 51)
+        for head in (call % b"small__t", call % b"other__t", b'{"method":"ping","params":{"x":"'):
+            status, parts = await outcome(head)
+            assert status == 413
+            assert parts < 5
+        assert await outcome(call % b"other__t", most=0) == (200, 51)
+        assert await outcome(b'{"method":"ping","params":{"x":"', most=0) == (200, 51)
+        assert (await outcome(call % b"small__t", most=0))[0] == 413
 
     play(scene())
 

@@ -10,6 +10,7 @@ import ipaddress
 import re
 import uuid
 from collections.abc import Callable, Sequence
+from itertools import islice
 from urllib.parse import urlsplit
 
 from callmux.config.model import Config
@@ -62,6 +63,11 @@ def _host_of(netloc: str) -> str | None:
         return None
 
 
+MOST_NAMES = 100
+"""Names at the head of a large body that are looked at."""
+_NAMES = re.compile(rb'"(?:name|tool|server)"\s*:\s*"([^"\\]{1,200})"')
+
+
 class BodyLimits:
     """How large bodies may be, for one configuration. 0 means any size.
 
@@ -90,9 +96,14 @@ class BodyLimits:
             ClientLeft: The client left before it was complete.
         """
         override = self._override(exchange)
-        most = self._most if override is None else override
-        body = await read_body(exchange, most)
-        if override is None and self._servers and len(body) > min(self._finite(), default=0):
+        finite = self._finite()
+        if override is not None:
+            body = await read_body(exchange, override)
+        elif self._most or not finite:
+            body = await read_body(exchange, self._most)
+        else:
+            body = await read_body(exchange, max(finite), self._may_be_larger)
+        if override is None and self._servers and len(body) > min(finite, default=0):
             limit = self._limit_of(body)
             if limit and len(body) > limit:
                 raise too_large(limit)
@@ -108,6 +119,20 @@ class BodyLimits:
         named = [self._servers.get(server, self._global) for server in self._targets(body)]
         finite = [limit for limit in named if limit]
         return min(finite) if finite else (0 if named else self._global)
+
+    def _may_be_larger(self, head: bytes) -> bool:
+        """Whether a body that begins like this may go to a server that takes any size.
+
+        A name can stand anywhere in it, so this is no more than a guess that spares us from reading what
+        nobody takes: the whole body decides.
+        """
+        names = dict.fromkeys(match[1] for match in islice(_NAMES.finditer(head), MOST_NAMES))
+        calls = (b'{"jsonrpc":"2.0","id":0,"method":"tools/call","params":{"name":"%b"}}' % n for n in names)
+        servers = {server for call in calls for server in self._targets(call)}
+        servers |= {name.decode("utf-8", "replace") for name in names} & self._servers.keys()
+        if not servers:
+            return self._global == 0
+        return any(self._servers.get(server, self._global) == 0 for server in servers)
 
     def _override(self, exchange: Exchange) -> int | None:
         text = exchange.headers.get(OVERRIDE)
@@ -128,15 +153,20 @@ def too_large(limit: int) -> Refusal:
     return Refusal(413, f"Payload too large: at most {limit} bytes")
 
 
-async def read_body(exchange: Exchange, most: int) -> bytes:
+async def read_body(
+    exchange: Exchange, most: int, may_be_larger: Callable[[bytes], bool] | None = None
+) -> bytes:
     """The whole body, of at most `most` bytes (0: any).
+
+    Args:
+        may_be_larger: Asked with what was read, once that is more: whether to read on without a bound.
 
     Raises:
         Refusal: It is larger.
         ClientLeft: The client left before it was complete.
     """
     length = exchange.headers.get("content-length", "")
-    if most and length.isdigit() and int(length) > most:
+    if most and may_be_larger is None and length.isdigit() and int(length) > most:
         raise too_large(most)
     parts: list[bytes] = []
     size = 0
@@ -149,6 +179,8 @@ async def read_body(exchange: Exchange, most: int) -> bytes:
             parts.append(part)
             size += len(part)
             if most and size > most:
-                raise too_large(most)
+                if may_be_larger is None or not may_be_larger(b"".join(parts)):
+                    raise too_large(most)
+                most = 0
         if not event.get("more_body", False):
             return parts[0] if len(parts) == 1 else b"".join(parts)
