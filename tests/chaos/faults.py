@@ -12,6 +12,8 @@ import signal
 import uuid
 from collections.abc import Awaitable, Callable
 
+from tests.live.harness import alive, until
+
 from .place import Place, kill
 
 Strike = Callable[[Place, random.Random], Awaitable[None]]
@@ -82,6 +84,15 @@ async def listener_away(place: Place, chance: random.Random) -> None:
 @_kind("listener: ended and started")
 async def listener_restarted(place: Place, chance: random.Random) -> None:
     await place.restart_listener(signal.SIGTERM)
+
+
+@_kind("listener: upgraded")
+async def listener_upgraded(place: Place, chance: random.Random) -> None:
+    """The port is handed over to a new process."""
+    (old,) = place.listeners()
+    old.send_signal(signal.SIGUSR2)
+    await until("the old listener ends", lambda: not alive(old), 30)
+    assert len(place.listeners()) == 1
 
 
 @_kind("listener: stopped for a moment")
