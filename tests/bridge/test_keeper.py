@@ -116,7 +116,7 @@ def test_a_lost_stream_is_opened_again_in_the_same_session() -> None:
         assert await s.get() is link
         await settle()
         assert [what for _, what in s.log] == ["open", "listen", "listen"]
-        assert s.told[-1] == "again"
+        assert s.told[-2:] == ["restore", "again"], "another process may be there now"
         await s.keeper.close()
 
     play(scene())
@@ -163,7 +163,7 @@ def test_attempts_are_quick_while_somebody_waits() -> None:
         began = s.now()
         assert await s.get() is link
         assert 2.8 < s.now() - began < 3.2
-        assert s.told[-1] == "again"
+        assert s.told[-2:] == ["restore", "again"], "another process may be there now"
         await s.keeper.close()
 
     play(scene())

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from subprocess import Popen
 
 import pytest
 
-from callmux.cli.handover import VARIABLE, Estate, hand_over, own_command, predecessor
+from callmux.cli.handover import VARIABLE, Estate, Successor, hand_over, own_command, predecessor
 from callmux.errors import CallmuxError
 from tests.support import run
 
 ESTATE = Estate(key=b"\0\xff", ended=["a"])
 TAKES = """
-import os
+import asyncio, os, socket
 from callmux.cli.handover import predecessor
 before = predecessor(os.environ)
 assert before is not None and before.estate.key == b"\\0\\xff" and before.estate.ended == ["a"]
 assert not os.get_inheritable(before.listening.fileno())
-before.relieve()
+
+async def story():
+    await before.relieve()
+    before.send("session", b"{}")
+    loop = asyncio.get_running_loop()
+    connection, _ = await loop.sock_accept(before.listening)
+    with connection:
+        await loop.sock_sendall(connection, b"new")
+
+asyncio.run(story())
 """
 
 
@@ -33,20 +42,29 @@ def listening() -> Iterator[socket.socket]:
         yield bound
 
 
-def handed(listening: socket.socket, program: str, seconds: float = 20.0) -> Popen[bytes] | None:
+async def handed(listening: socket.socket, program: str, seconds: float = 20.0) -> Successor | None:
     command = [sys.executable, "-c", program]
-    return run(hand_over(listening, ESTATE, command, dict(os.environ), seconds), 30)
+    return await hand_over(listening, ESTATE, command, dict(os.environ), seconds)
 
 
 def test_the_new_process_gets_the_port_and_what_belongs_to_it(listening: socket.socket) -> None:
     port = listening.getsockname()[1]
-    serve = f"before.listening.setblocking(True); assert before.listening.getsockname()[1] == {port}"
-    answer = "connection, _ = before.listening.accept(); connection.sendall(b'new')"
-    process = handed(listening, f"{TAKES}\n{serve}\n{answer}")
-    assert process is not None
-    listening.close()
-    with process, socket.create_connection(("127.0.0.1", port), timeout=20) as client:
-        assert client.recv(10) == b"new"
+
+    async def story() -> None:
+        successor = await handed(listening, TAKES)
+        assert successor is not None
+        listening.close()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        assert await reader.read() == b"new"
+        heard: list[tuple[str, bytes]] = []
+        await successor.relay(lambda session, body: heard.append((session, body)))
+        assert heard == [("session", b"{}")]
+        assert await asyncio.to_thread(successor.process.wait, 20) == 0
+        successor.close()
+        writer.close()
+        await writer.wait_closed()
+
+    run(story(), 30)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +79,7 @@ def test_a_process_that_does_not_answer_is_ended_and_named(
     program: str, seconds: float, why: str, listening: socket.socket, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR, "callmux"):
-        assert handed(listening, program, seconds) is None
+        assert run(handed(listening, program, seconds), 30) is None
     assert why in caplog.text
     assert listening.fileno() > 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import signal
@@ -9,13 +10,14 @@ import socket
 import subprocess
 import threading
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from tests.support import eventually
 
-from .harness import callmux, run, text_of, until, write_config
+from .harness import callmux, python_server, run, stdio, text_of, until, write_config
 from .test_listener import HELLO, free_port, post, request, run_listener
 from .test_shutdown import Call, Caller, greeted, ledger_config, until_begun
 
@@ -202,3 +204,50 @@ def test_the_service_manager_hears_who_answers_and_when(tmp_path: Path) -> None:
             assert told == f"MAINPID={pid}\nREADY=1"
             end(port, pid)
             assert manager.recv(200).decode() == "STOPPING=1"
+
+
+def test_a_question_asked_before_is_answered_after_and_a_call_begun_before_is_cancelled_after(
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    config = ledger_config(tmp_path)
+    asks = stdio(python_server("../conformance/server.py"))
+    entries = json.loads(config.read_text())["servers"]
+    write_config(config, {**entries, "asks": asks})
+    hello = {**HELLO, "capabilities": {"elicitation": {}}}
+    with run_listener(tmp_path, config, port) as process:
+        _, _, session = post(port, request(0, "initialize", hello))
+        note = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+        assert post(port, note, session)[0] == 202
+        with contextlib.closing(Caller(port)) as asked, contextlib.closing(Caller(port)) as slow:
+            asked.session = slow.session = session
+            params = {"name": "asks__test_elicitation", "arguments": {"message": "who?"}}
+            answer = asked.posts(request(1, "tools/call", params))
+            question = next_message(answer)
+            assert question["method"] == "elicitation/create"
+            params = {"name": "a__slow", "arguments": {"token": "endless", "ms": 60_000}}
+            endless = slow.posts(request(2, "tools/call", params))
+            process.send_signal(signal.SIGUSR2)
+            eventually(lambda: refuses_nobody(port, process.pid), "the new process")
+            cancel = {"method": "notifications/cancelled", "params": {"requestId": 2}}
+            given = {"action": "accept", "content": {"username": "ada", "email": "a@example.org"}}
+            assert post(port, {"jsonrpc": "2.0", **cancel}, session)[0] == 202
+            reply = {"jsonrpc": "2.0", "id": question["id"], "result": given}
+            assert post(port, reply, session)[0] == 202
+            assert "ada" in json.dumps(next_message(answer)["result"])
+            assert b'"result"' not in endless.read()
+        pid = next_pid(port, process.pid)
+        end(port, pid)
+
+
+def next_message(answer: http.client.HTTPResponse) -> Any:
+    """The next message of an event stream."""
+    while line := answer.readline():
+        if line.startswith(b"data: {"):
+            return json.loads(line.removeprefix(b"data: "))
+    raise AssertionError("the stream has ended")
+
+
+def refuses_nobody(port: int, before: int) -> bool:
+    """Only the new process takes connections now."""
+    return all(pid_at(port) != before for _ in range(5))

@@ -291,3 +291,22 @@ def test_a_malformed_record_is_taken_as_it_is() -> None:
 def test_params_are_handed_over_raw() -> None:
     event = ClientPeer().receive(parse(b'{"id":1,"method":"m","params":{"a":1.50}}'))
     assert event == Called(1, "m", Raw(b'{"a":1.50}'))
+
+
+def test_answers_and_cancellations_of_what_another_process_has_in_flight_are_told_apart() -> None:
+    peer = ClientPeer()
+    peer.receive(parse(b'{"id":1,"method":"x"}'))  # type: ignore[arg-type]
+    peer.begin_ids_at(1000)
+    asked, _ = peer.ask("roots/list", None)
+    assert asked == 1001
+    known = {
+        b'{"id":1001,"result":{}}': True,
+        b'{"id":1,"result":{}}': False,
+        b'{"id":7,"error":{"code":1,"message":"no"}}': False,
+        b'{"method":"notifications/cancelled","params":{"requestId":1}}': True,
+        b'{"method":"notifications/cancelled","params":{"requestId":2}}': False,
+        b'{"method":"notifications/cancelled"}': False,
+        b'{"method":"notifications/x"}': True,
+        b'{"id":9,"method":"x"}': True,
+    }
+    assert {line: peer.knows(parse(line)) for line in known} == known  # type: ignore[arg-type]

@@ -176,3 +176,13 @@ def test_ending_what_was_never_begun_is_the_servers_to_judge() -> None:
         assert desk.asked == [("off", "x")]
 
     play(scene())
+
+
+def test_a_session_knows_what_it_is_subscribed_to() -> None:
+    async def scene() -> None:
+        desk, one, other = Desk(), client(), client()
+        for session, uri in ((one, "a!x"), (one, "b!y"), (other, "a!x")):
+            await desk.all.add(session, uri, desk.offers)
+        assert (desk.all.of(one), desk.all.of(other), desk.all.of(client())) == (["a!x", "b!y"], ["a!x"], [])
+
+    play(scene())

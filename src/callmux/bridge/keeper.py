@@ -52,7 +52,8 @@ class Events(Protocol):
     """What the keeper tells the relay."""
 
     async def restore(self, link: Link) -> None:
-        """A new session has begun: it is to be brought where the old one was, before anybody uses it."""
+        """A new session has begun, before anybody uses it, or an old one goes on, perhaps with another
+        process: it is to be brought where it was."""
 
     def returned(self, fresh: bool) -> None:
         """The listener is there (again)."""
@@ -221,6 +222,9 @@ class Keeper:
             self._publish(link)
         await link.listen()
         self._publish(link)
+        if not fresh:
+            # Another process may be there now, which knows little more of the session than its id.
+            await self._events.restore(link)
         self._events.returned(fresh)
 
     def _was_refused(self) -> bool:

@@ -15,17 +15,19 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 
 import msgspec
 
 from callmux.errors import CallmuxError
+from callmux.session.legacy import Legacy
 
 log = logging.getLogger("callmux")
 
 VARIABLE = "CALLMUX_HANDOVER"
 """Holds the descriptors of socket, channel and file; never reaches a server."""
 READY = b"ready\n"
+LONGEST_LINE = 256 * 1024 * 1024
 END_SECONDS = 5.0
 """How long a process that failed may take to end."""
 
@@ -36,10 +38,12 @@ class Estate(msgspec.Struct, frozen=True):
     Attributes:
         key: Seals session ids.
         ended: Ids of sessions that are over.
+        legacies: What the others leave, by id.
     """
 
     key: bytes
     ended: list[str] = []
+    legacies: dict[str, Legacy] = {}
 
 
 class Predecessor:
@@ -54,15 +58,43 @@ class Predecessor:
         self.listening = listening
         self.estate = estate
         self._channel = channel
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    def relieve(self) -> None:
+    async def relieve(self) -> None:
         """Tells it that we answer now."""
-        try:
-            self._channel.sendall(READY)
-        except OSError:
-            # It is gone already: there is nobody to tell.
-            log.info("The process before this one has ended")
-        self._channel.close()
+        self._streams = await asyncio.open_unix_connection(sock=self._channel)
+        self._streams[1].write(READY)
+
+    def send(self, session: str, body: bytes) -> None:
+        """Passes a message on that is about something in flight there, with its session's id."""
+        # Once it has ended, there is nobody whom this could concern.
+        if self._streams is not None and not self._streams[1].is_closing():
+            self._streams[1].write(msgspec.json.encode((session, body)) + b"\n")
+
+
+class Successor:
+    """The process after us, which answers now.
+
+    Attributes:
+        process: The process.
+    """
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.process = process
+        self._reader = reader
+        self._writer = writer
+
+    async def relay(self, take: Callable[[str, bytes], None]) -> None:
+        """Hands over what comes to it and is for us, for as long as it lasts."""
+        while line := await self._reader.readline():
+            session, body = msgspec.json.decode(line, type=tuple[str, bytes])
+            take(session, body)
+
+    def close(self) -> None:
+        """Closes the channel."""
+        self._writer.close()
 
 
 def predecessor(env: MutableMapping[str, str]) -> Predecessor | None:
@@ -95,7 +127,7 @@ def own_command() -> list[str]:
 
 async def hand_over(
     listening: socket.socket, estate: Estate, command: Sequence[str], env: Mapping[str, str], seconds: float
-) -> subprocess.Popen[bytes] | None:
+) -> Successor | None:
     """Starts the process that is to follow; None if it does not come to answer: then it is ended, and this is
     logged.
 
@@ -103,46 +135,47 @@ async def hand_over(
         seconds: How long it may take until it answers.
     """
     ours, theirs = socket.socketpair()
-    with tempfile.TemporaryFile() as file, ours:
-        file.write(msgspec.json.encode(estate))
-        file.seek(0)
-        descriptors = (listening.fileno(), theirs.fileno(), file.fileno())
-        more = {VARIABLE: ",".join(map(str, descriptors))}
-        try:
-            with theirs:
-                process = subprocess.Popen(command, env={**env, **more}, pass_fds=descriptors)  # noqa: ASYNC220
-        except OSError as error:
-            log.error("The new process cannot be started (%s): this one goes on", error)
-            return None
-        log.info("Started process %d to take over", process.pid)
-        reason = "it did not answer in time"
-        try:
-            async with asyncio.timeout(seconds):
-                if await _told(ours) == READY:
-                    return process
-                reason = "it ended before it answered, and has said why"
-        except TimeoutError:
-            process.terminate()
-        except asyncio.CancelledError:
-            process.terminate()
-            await _end(process)
-            raise
-        code = await _end(process)
+    reader, writer = await asyncio.open_unix_connection(sock=ours, limit=LONGEST_LINE)
+    process = _start(listening, theirs, estate, command, env)
+    if process is None:
+        writer.close()
+        return None
+    log.info("Started process %d to take over", process.pid)
+    reason = "it did not answer in time"
+    try:
+        async with asyncio.timeout(seconds):
+            if await reader.readline() == READY:
+                return Successor(process, reader, writer)
+            reason = "it ended before it answered, and has said why"
+    except TimeoutError:
+        process.terminate()
+    except asyncio.CancelledError:
+        process.terminate()
+        await _end(process)
+        raise
+    writer.close()
+    code = await _end(process)
     log.error("Process %d does not take over, this one goes on: %s (exit code %s)", process.pid, reason, code)
     return None
 
 
-async def _told(channel: socket.socket) -> bytes:
-    """What comes on the channel until a line is whole or the other end is closed."""
-    channel.setblocking(False)
-    loop = asyncio.get_running_loop()
-    heard = b""
-    while not heard.endswith(b"\n"):
-        part = await loop.sock_recv(channel, len(READY))
-        if not part:
-            break
-        heard += part
-    return heard
+def _start(
+    listening: socket.socket,
+    channel: socket.socket,
+    estate: Estate,
+    command: Sequence[str],
+    env: Mapping[str, str],
+) -> subprocess.Popen[bytes] | None:
+    with channel, tempfile.TemporaryFile() as file:
+        file.write(msgspec.json.encode(estate))
+        file.seek(0)
+        passed = (listening.fileno(), channel.fileno(), file.fileno())
+        try:
+            more = {VARIABLE: ",".join(map(str, passed))}
+            return subprocess.Popen(command, env={**env, **more}, pass_fds=passed)
+        except OSError as error:
+            log.error("The new process cannot be started (%s): this one goes on", error)
+            return None
 
 
 async def _end(process: subprocess.Popen[bytes]) -> int | None:

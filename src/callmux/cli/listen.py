@@ -11,9 +11,9 @@ import gc
 import logging
 import re
 import socket
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import msgspec
 
 from callmux.admin.probes import probe_routes
 from callmux.attendance import attend
-from callmux.cli.handover import Estate, hand_over, own_command, predecessor
+from callmux.cli.handover import Estate, Successor, hand_over, own_command, predecessor
 from callmux.cli.signals import stop_signals, upgrade_signal
 from callmux.cli.supervisor import Supervisor
 from callmux.clock import Clock
@@ -30,6 +30,7 @@ from callmux.config.sources import Sources
 from callmux.errors import CallmuxError, UsageError
 from callmux.host import Host, startup_failed
 from callmux.session.keyfile import session_key, state_dir
+from callmux.session.legacy import Legacy
 from callmux.tasks import TaskSet, at_once, first_of
 from callmux.transport.http.app import App
 from callmux.transport.http.intake import BodyLimits, is_loopback
@@ -162,6 +163,7 @@ async def listen(
         listener = _listener(host, config, key)
         if before is not None:
             listener.table.bury(before.estate.ended)
+            listener.legacies = before.estate.legacies
         server = HttpServer(
             App(
                 listener,
@@ -172,7 +174,8 @@ async def listen(
         )
         await server.start()
         if before is not None:
-            before.relieve()
+            await before.relieve()
+            listener.elsewhere = before.send
         supervisor.ready()
         _banner(options)
         if path is not None:
@@ -184,9 +187,11 @@ async def listen(
         gc.collect()
         gc.freeze()
         config = host.runtime.config
-        successor = await _replaced(listening, listener, config, inherited, asked, stopped, idle)
+        passed = partial(_estate, host, listener)
+        successor = await _replaced(listening, passed, config, inherited, asked, stopped, idle)
         if successor is not None:
             await tasks.cancel()
+            tasks.spawn(successor.relay(listener.overheard))
             await _give_way(server, listener, host.runtime.drain_seconds())
         else:
             log.info("Stopping")
@@ -210,23 +215,34 @@ def _bound(options: Options) -> socket.socket:
         raise CallmuxError(f"cannot listen on {options.host}:{options.port}: {error}") from None
 
 
+def _estate(host: Host, listener: Listener) -> Estate:
+    """What the process that follows gets to know of our sessions."""
+    # Some may be of a process before us, whose sessions nobody has used since.
+    legacies = dict(listener.legacies)
+    for seat in listener.table:
+        session = seat.session
+        left = Legacy(session.log_level, session.facts.client_name, host.subscriptions.of(session))
+        if left != Legacy():
+            legacies[seat.id] = left
+    return Estate(listener.table.key, listener.table.ended, legacies)
+
+
 async def _replaced(
     listening: socket.socket,
-    listener: Listener,
+    estate: Callable[[], Estate],
     config: Config,
     env: dict[str, str],
     asked: asyncio.Event,
     *ends: asyncio.Event,
-) -> subprocess.Popen[bytes] | None:
+) -> Successor | None:
     """Waits until this process is to end; the one that answers in its place by then, if there is one."""
     while True:
         await first_of(asked, *ends)
         if any(end.is_set() for end in ends):
             return None
         asked.clear()
-        estate = Estate(listener.table.key, listener.table.ended)
         seconds = 2 * config.connect_timeout_ms / 1000 + START_SECONDS
-        attempt = at_once(hand_over(listening, estate, own_command(), env, seconds))
+        attempt = at_once(hand_over(listening, estate(), own_command(), env, seconds))
         waits = [at_once(end.wait()) for end in ends]
         await asyncio.wait([attempt, *waits], return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
@@ -235,7 +251,7 @@ async def _replaced(
             attempt.cancel()
             await asyncio.wait([attempt])
             continue
-        successor: subprocess.Popen[bytes] | None = attempt.result()
+        successor: Successor | None = attempt.result()
         if successor is not None:
             return successor
 

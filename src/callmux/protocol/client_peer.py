@@ -123,6 +123,14 @@ class _CancelParams(msgspec.Struct, rename="camel"):
 _CANCEL = msgspec.json.Decoder(_CancelParams)
 
 
+def _given_up(params: Raw | None) -> Id | None:
+    """The request that a cancellation is about; None where it names none."""
+    try:
+        return _CANCEL.decode(params if params is not None else b"{}").request_id
+    except msgspec.MsgspecError:
+        return None
+
+
 class ClientPeer:
     """One client's end of the conversation.
 
@@ -201,11 +209,8 @@ class ClientPeer:
         return None
 
     def _cancel(self, params: Raw | None) -> Event | None:
-        try:
-            given = _CANCEL.decode(params if params is not None else b"{}").request_id
-        except msgspec.MsgspecError:
-            return None
-        if given not in self.in_flight:
+        given = _given_up(params)
+        if given is None or given not in self.in_flight:
             return None
         self.in_flight.discard(given)
         return Cancelled(given)
@@ -227,6 +232,20 @@ class ClientPeer:
     def next_id(self) -> int:
         """The id our next request will have: also its progress token, which stands in its params."""
         return self._next + 1
+
+    def begin_ids_at(self, id: int) -> None:
+        """Our requests have higher ids than this from here on: another process may have used the lower ones,
+        and what answers those must not be taken for an answer to ours."""
+        self._next = id
+
+    def knows(self, message: Single) -> bool:
+        """Whether an answer, or the cancellation of a request, is about something in flight here; what is
+        neither is about nothing in particular, and known."""
+        if isinstance(message, Response | Failure):
+            return message.id in self._asked
+        if isinstance(message, Notification) and message.method == Kind.CANCELLED.value:
+            return _given_up(message.params) in self.in_flight
+        return True
 
     def ask(self, method: str, params: bytes | Raw | None) -> tuple[int, bytes]:
         """A request of ours: its id and its line. The answer comes as `Replied`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -303,6 +304,11 @@ class Session:
         self.capabilities = capabilities
         self.version = version
         self._peer.state = State.READY
+        self._peer.begin_ids_at(secrets.randbits(40))
+
+    def knows(self, message: Message) -> bool:
+        """Whether an answer or a cancellation is about something in flight here; see `ClientPeer.knows`."""
+        return isinstance(message, Batch) or self._peer.knows(message)
 
     async def close(self) -> None:
         """Gives up every request in flight; nothing is answered any more."""

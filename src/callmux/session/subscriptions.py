@@ -69,6 +69,10 @@ class Subscriptions:
             self._keep(place, False)
             await offers.unsubscribe(place, given or {}, CallContext(client=session))
 
+    def of(self, session: Session) -> list[str]:
+        """What the session is subscribed to, by the URIs it knows."""
+        return [sessions[session] for sessions in self._wanted.values() if session in sessions]
+
     async def forget(self, session: Session, offers: Offers) -> None:
         """The session is over."""
         for sessions in list(self._wanted.values()):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from msgspec import Raw
 
 from callmux.config.model import Config
 from callmux.config.servers import HttpServer
+from callmux.protocol.jsonrpc import RpcError
+from callmux.session.legacy import Legacy
 from callmux.transport.http.exchange import Refusal
 from tests.support import play, settle
 from tests.transport.http.asgi import POSTED, Call, House, post
@@ -149,5 +152,45 @@ def test_listener_8_an_answer_reaches_a_client_of_the_older_transport_before_its
         await draining
         assert b'"id":1' in (await listening).body
         assert stream.complete
+
+    play(scene())
+
+
+def test_a_session_of_the_process_before_is_brought_where_it_was() -> None:
+    async def scene() -> None:
+        before, after = House(), House()
+        id = await before.greets()
+        after.listener.legacies[id] = Legacy(log_level="debug", client_name="c", subscriptions=["a", "bad"])
+        asked: list[tuple[str, bytes]] = []
+
+        async def handle(session: Any, method: str, params: Raw, port: Any) -> bytes:
+            asked.append((method, bytes(params)))
+            if b"bad" in bytes(params):
+                raise RpcError(-32602, "no such resource")
+            return b"{}"
+
+        after.desk.handle = handle  # type: ignore[method-assign,assignment]
+        seat = after.listener.seat(id)
+        assert seat is not None
+        assert (after.listener.seat(id), seat.session.facts.client_name) == (seat, "c")
+        await settle()
+        assert [method for method, _ in asked] == ["logging/setLevel", *["resources/subscribe"] * 2]
+
+    play(scene())
+
+
+def test_what_concerns_the_process_before_is_passed_on_to_it() -> None:
+    async def scene() -> None:
+        before, after = House(), House()
+        after.listener.elsewhere = before.listener.overheard
+        id = await before.greets()
+        call = post({"id": 1, "method": "slow"}, id)
+        task = before.begins(call)
+        await call.until_sent(b"data: \n\n")
+        cancelled = {"method": "notifications/cancelled", "params": {"requestId": 1}}
+        assert (await after.posts(cancelled, id)).status == 202
+        await task
+        assert (call.complete, b"slow" in call.body) == (True, False)
+        before.listener.overheard("never-heard-of", b"{}")
 
     play(scene())

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os.path
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -18,9 +19,12 @@ from msgspec import Raw
 from callmux.clock import Clock
 from callmux.config.model import Config
 from callmux.protocol import versions
+from callmux.protocol.jsonrpc import RpcError, parse
 from callmux.session.facts import canonical
+from callmux.session.legacy import Legacy
 from callmux.session.session import Handler
 from callmux.session.table import SessionTable
+from callmux.tasks import TaskSet
 from callmux.transport.http.exchange import Exchange, Refusal
 from callmux.transport.http.intake import BodyLimits
 from callmux.transport.http.kept import KeptStreams
@@ -65,6 +69,9 @@ class Listener:
         limits: The body limits in force.
         leaving: Connections end with the answer they carry: another process takes the next ones.
         refusing: No request begins any more; answers and notifications for those in flight are taken.
+        legacies: What sessions of the process before us left, by session id.
+        elsewhere: Takes a session's id and a message that is about nothing in flight here, where another
+            process may still work for that session.
     """
 
     def __init__(
@@ -81,6 +88,9 @@ class Listener:
         self._clock = clock
         self.leaving = False
         self.refusing = False
+        self.legacies: dict[str, Legacy] = {}
+        self.elsewhere: Callable[[str, bytes], None] | None = None
+        self._tasks = TaskSet("listener")
         self._kept = KeptStreams(clock.monotonic)
         self.table: SessionTable[WebSession] = SessionTable(clock, key, self._end)
         self.configure(config, limits)
@@ -143,7 +153,24 @@ class Listener:
             seat.session.revive(ticket.capabilities.encode(), ticket.version)
             self.table.add(seat)
             self._sessions.begun(seat)
+            if (legacy := self.legacies.pop(id, None)) is not None:
+                seat.session.facts.client_name = legacy.client_name
+                self._tasks.spawn(self._fulfil(seat, legacy))
         return seat
+
+    async def _fulfil(self, seat: WebSession, legacy: Legacy) -> None:
+        for method, params in legacy.wishes():
+            try:
+                await self._handler.handle(seat.session, method, Raw(params), seat.session)
+            except RpcError as error:
+                log.warning("a session goes on without its %s: %s", method, error)
+
+    def overheard(self, id: str, body: bytes) -> None:
+        """Takes what a client sent to the process that follows us, and that is about something in flight
+        here."""
+        seat = self.table.get(id)
+        if seat is not None:
+            seat.session.receive(parse(body))
 
     def note(self, seat: WebSession, exchange: Exchange) -> None:
         """Takes what a request's headers say of its session."""
@@ -183,6 +210,7 @@ class Listener:
             log.warning("%d sessions have requests in flight that are given up after %g s", left, seconds)
         for seat in self.table:
             seat.end()
+        await self._tasks.cancel()
 
     def let_go(self) -> bool:
         """Ends the own stream of every session that needs it no more; whether requests are in flight."""

@@ -81,6 +81,8 @@ async def _post(exchange: Exchange, listener: Listener) -> None:
     listener.note(seat, exchange)
     seat.active += 1
     try:
+        if listener.elsewhere is not None and not seat.session.knows(message):
+            listener.elsewhere(seat.id, body)
         await _answer(exchange, seat, message)
     finally:
         seat.active -= 1

@@ -1,0 +1,30 @@
+"""What a session leaves to the process that takes it up, beside what its id says. Pure.
+
+Collected and carried over by `callmux.cli.listen`, fulfilled by `callmux.transport.http.listener`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Legacy(msgspec.Struct, frozen=True):
+    """One session's.
+
+    Attributes:
+        log_level: What the client set with `logging/setLevel`, or None.
+        client_name: What it calls itself, or None.
+        subscriptions: The resources it wants to hear of, by the URIs it knows.
+    """
+
+    log_level: str | None = None
+    client_name: str | None = None
+    subscriptions: list[str] = []
+
+    def wishes(self) -> list[tuple[str, bytes]]:
+        """The requests that bring a new session where the old one was: methods and params."""
+        asked: list[tuple[str, dict[str, str]]] = []
+        if self.log_level is not None:
+            asked.append(("logging/setLevel", {"level": self.log_level}))
+        asked.extend(("resources/subscribe", {"uri": uri}) for uri in self.subscriptions)
+        return [(method, msgspec.json.encode(params)) for method, params in asked]
