@@ -12,7 +12,6 @@ import pytest
 from callmux.cli import server, server_edit
 from callmux.cli.grammar.server import COMMANDS
 from callmux.cli.parsing import read
-from callmux.config.json_text import JsonTextError
 from callmux.errors import ConfigError, ConfigMissing, UsageError
 
 HAND_WRITTEN = """\
@@ -187,7 +186,7 @@ def test_what_would_not_load_is_not_written(config: Path) -> None:
         run(config, "set", "a", "--cwd", "/")
     assert config.read_text() == broken
     config.write_text("{")
-    with pytest.raises(JsonTextError, match="line 1"):
+    with pytest.raises(ConfigError, match=r"c\.json: invalid JSON at line 1"):
         run(config, "add", "g", "--", "x")
     assert config.read_text() == "{"
 
@@ -220,6 +219,25 @@ def test_c15_the_variable_names_the_file(config: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("CALLMUX_CONFIG", "/nowhere.json")
     with pytest.raises(ConfigMissing, match="CALLMUX_CONFIG"):
         server.run(["remove", "a"], None)
+
+
+def test_c17_a_yaml_file_keeps_its_comments(tmp_path: Path) -> None:
+    """C17: the original has neither YAML nor comments."""
+    path = tmp_path / "c.yaml"
+    text = "# mine\nservers:\n  a: # first\n    command: x\n    odd: kept # why\n\n# end\nmetaOnly: true\n"
+    path.write_text(text)
+    assert run(path, "set", "a", "--cwd", "/srv", "--tools", "t,u") == 0
+    added = "why\n    tools:\n      - t\n      - u\n    cwd: /srv\n"
+    assert path.read_text() == text.replace("why\n", added)
+    assert run(path, "set", "a", "--clear-cwd", "--clear-tools") == 0
+    assert path.read_text() == text
+    assert run(path, "add", "b", "--url", "https://h/mcp") == 0
+    assert path.read_text() == text.replace("# why\n", '# why\n  b:\n    url: "https://h/mcp"\n')
+    assert run(path, "remove", "b") == 0
+    assert path.read_text() == text
+    new = tmp_path / "new.yml"
+    assert run(new, "add", "a", "--", "x", "-y") == 0
+    assert "servers:\n  a:\n    command: x\n    args:\n      - " in new.read_text()
 
 
 def test_somebody_may_choose_the_tools(config: Path) -> None:

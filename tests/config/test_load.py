@@ -10,7 +10,7 @@ import pytest
 
 from callmux.config.load import find_config, load_config, target_config
 from callmux.config.security import BearerAuth
-from callmux.config.servers import HttpServer
+from callmux.config.servers import HttpServer, StdioServer
 from callmux.config.sources import Sources
 from callmux.errors import ConfigError, ConfigMissing
 
@@ -39,8 +39,11 @@ def test_a_missing_file_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "where", "reason"),
     [
-        ('{\n  "servers": {},\n}', "3:1", "remove the comma before it"),
-        ('{\n  // hi\n  "servers": {}}', "2:3", "JSON has no comments"),
+        ('{\n  "servers": {},,\n}', "3:1", "remove the comma before it"),
+        ('{"servers": [1,,]}', "1:17", "remove the comma before it"),
+        ('{\n  // é\n  "é": nope}', "3:8", "invalid"),
+        ('{\n  /* hi\n  "servers": {}}', "2:3", "does not end"),
+        ('{\n  # hi\n  "servers": {}}', "2:3", "begin with //"),
         ('{"é": nope}', "1:7", "invalid"),
         ('{"servers": {', "1:14", "end of file"),
     ],
@@ -52,6 +55,27 @@ def test_bad_json_names_file_line_and_column(tmp_path: Path, text: str, where: s
     (problem,) = caught.value.problems
     assert problem.startswith(f"{path}:{where}: invalid JSON: ")
     assert reason in problem
+
+
+def test_c17_json_with_comments_and_yaml_are_read(tmp_path: Path) -> None:
+    """C17: the original reads neither."""
+    commented = write(
+        tmp_path / "c.json", '{\n  // one\n  "servers": {"a": {"command": "x//y",}} /* two */\n}'
+    )
+    yaml = write(tmp_path / "c.yaml", "# one\nservers:\n  a:\n    command: x//y\ncacheTtlSeconds: 1_0\n")
+    assert load_config(commented, {}).config.servers["a"] == StdioServer(command="x//y")
+    with pytest.raises(ConfigError, match="cacheTtlSeconds must be a non-negative integer"):
+        load_config(yaml, {})
+    yaml.write_text(yaml.read_text().replace("1_0", "10"))
+    loaded = load_config(yaml, {})
+    assert (loaded.config.cache_ttl_seconds, loaded.document["servers"]) == (10, {"a": {"command": "x//y"}})
+    for text, problem in (("a: [", "invalid YAML: .*line 1"), ("a: 1\na: 2", "stands twice"), (" ", "empty")):
+        yaml.write_text(text)
+        with pytest.raises(ConfigError, match=f"{yaml}.*{problem}"):
+            load_config(yaml, {})
+    yaml.write_bytes(b"a: \xff")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        load_config(yaml, {})
 
 
 def test_unreadable_files_are_configuration_errors(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from callmux.cli.grammar.init import COMMANDS
 from callmux.cli.parsing import read
-from callmux.cli.saving import save_json
+from callmux.cli.saving import save_text
 from callmux.config.load import target_config
 from callmux.config.model import SCHEMA_URL, Config
+from callmux.config.notation import write
 from callmux.errors import UsageError
 
 
@@ -24,7 +25,7 @@ def run(args: list[str], config_option: str | None) -> int:
     existed = os.path.lexists(path)
     if path.exists() and not force:
         raise UsageError(f"Config already exists at {path}. Use --force to replace it (it is kept as .bak)")
-    save_json(path, empty_document())
+    save_text(path, write(str(path), empty_document()))
     print(f"{'Replaced' if existed else 'Created'} {path}")
     return 0
 

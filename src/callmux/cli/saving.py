@@ -32,7 +32,16 @@ def save_json(path: Path, document: object, *, backup: bool = True) -> None:
     Raises:
         SaveFailed: It could not be written.
     """
-    data = pretty_json(document).encode() + b"\n"
+    save_text(path, pretty_json(document) + "\n", backup=backup)
+
+
+def save_text(path: Path, text: str, *, backup: bool = True) -> None:
+    """The same for a text.
+
+    Raises:
+        SaveFailed: It could not be written.
+    """
+    data = text.encode()
     try:
         if backup and path.exists():
             _replace(path.with_name(f"{path.name}.bak"), path.read_bytes())

@@ -1,7 +1,7 @@
 """`callmux server add`, `set` and `remove`: change one entry of the configuration, nothing else.
 
 Called by `callmux.cli.server`. The change itself is `callmux.config.server_change`, the text is edited by
-`callmux.config.json_text`. A configuration that would not load is never written.
+`callmux.config.notation`. A configuration that would not load is never written.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from callmux.cli.console import pretty_json, print_json
+from callmux.cli.console import print_json
 from callmux.cli.init import empty_document
 from callmux.cli.parsing import Given, nearest, refusal
 from callmux.cli.saving import edit_text
 from callmux.cli.server import entry
 from callmux.cli.tool_choice import Chooser, choose_tools, terminal
 from callmux.config.check import check_document, check_server
-from callmux.config.json_text import delete_value, parse_json, set_value
 from callmux.config.load import find_config, target_config
+from callmux.config.notation import delete_value, parse, set_value, write
 from callmux.config.server_change import Changed, ServerChange, changed_entry, new_entry
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.errors import ConfigError, ConfigMissing, UsageError
@@ -174,10 +174,12 @@ def _save(
 ) -> None:
     """Puts what `make` makes of an entry in its place; None takes it out."""
 
+    name_of_file = str(path)
+
     def edit(text: str) -> str:
         if create and not text.strip():
-            text = pretty_json(empty_document()) + "\n"
-        servers = _servers(parse_json(text))
+            text = write(name_of_file, empty_document())
+        servers = _servers(parse(name_of_file, text))
         old = servers.get(name)
         try:
             new = make(old if isinstance(old, dict) else None if name not in servers else {})
@@ -185,8 +187,11 @@ def _save(
             known = list(servers)
             raise UsageError(f'Server "{name}" not found in {path}{nearest(name, known)}') from None
         where = ["servers", name]
-        text = delete_value(text, where) if new is None else set_value(text, where, new)
-        problems = check_document(parse_json(text)).errors
+        if new is None:
+            text = delete_value(name_of_file, text, where)
+        else:
+            text = set_value(name_of_file, text, where, new)
+        problems = check_document(parse(name_of_file, text)).errors
         if problems:
             raise ConfigError([*problems, f"nothing was written to {path}"])
         return text

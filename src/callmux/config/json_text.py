@@ -21,7 +21,13 @@ _REST_OF_LINE = re.compile(r"(?:[ \t]|/\*[^\r\n]*?\*/|//[^\r\n]*)*")
 _DECODER = json.JSONDecoder()
 
 
-class JsonTextError(CallmuxError):
+class TextError(CallmuxError):
+    """A text that cannot be read, or in which the place to change cannot be."""
+
+    code = "invalid_text"
+
+
+class JsonTextError(TextError):
     """A text that is not JSON, or in which the place to change cannot be."""
 
     code = "invalid_json"
@@ -107,6 +113,11 @@ def _delete(text: str, path: Sequence[str]) -> str:
     while (member := _last(found := _find(text, parents), key)) is not None:
         text = _without(text, found, member)
     return text
+
+
+def strict(text: str) -> str:
+    """The text with blanks in place of comments and trailing commas: as long as before, line by line."""
+    return _plain(text)[1]
 
 
 def _plain(text: str) -> tuple[str, str]:

@@ -17,6 +17,7 @@ import msgspec
 from callmux.config.check import Format, check_document
 from callmux.config.kinds import Refused, scrypt_hash
 from callmux.config.model import Config, StdioServer
+from callmux.config.notation import is_yaml, parse
 from callmux.config.secrets import hash_token, referenced_file, resolve_reference, resolve_secret
 from callmux.config.security import BearerAuth, BearerToken
 from callmux.config.sources import Sources
@@ -115,11 +116,11 @@ def load_config(
 
 
 def read_document(path: Path) -> object:
-    """The JSON of a file.
+    """What a file says, by the notation of its name: JSON, which may hold comments, or YAML.
 
     Raises:
         ConfigMissing: The file is not there.
-        ConfigError: It cannot be read or is not JSON; names file, line and column.
+        ConfigError: It cannot be read or is malformed; names file, line and column.
     """
     try:
         data = path.read_bytes()
@@ -131,12 +132,36 @@ def read_document(path: Path) -> object:
     data = data.removeprefix(b"\xef\xbb\xbf")
     if not data.strip():
         raise ConfigError([f"{path}: the file is empty, expected one JSON object"])
+    if is_yaml(str(path)):
+        return _yaml(path, data)
     try:
         return msgspec.json.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ConfigError([_syntax_problem(path, data, error)]) from None
+        return _with_comments(path, data, error)
     except RecursionError:
         raise ConfigError([f"{path}: the JSON is nested too deeply"]) from None
+
+
+def _yaml(path: Path, data: bytes) -> object:
+    try:
+        return parse(str(path), data.decode())
+    except UnicodeDecodeError as error:
+        raise ConfigError([_syntax_problem(path, data, error)]) from None
+
+
+def _with_comments(path: Path, data: bytes, error: Exception) -> object:
+    """The same without comments and trailing commas, where it has any."""
+    if not isinstance(error, UnicodeDecodeError):
+        from callmux.config.json_text import strict
+
+        plain = strict(data.decode("utf-8", "replace")).encode()
+        if plain != data:
+            data = plain
+            try:
+                return msgspec.json.decode(data)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as second:
+                error = second
+    raise ConfigError([_syntax_problem(path, data, error)]) from None
 
 
 def _syntax_problem(path: Path, data: bytes, error: Exception) -> str:
@@ -154,8 +179,10 @@ def _syntax_problem(path: Path, data: bytes, error: Exception) -> str:
     here = data[at : at + 1]
     if here in (b"}", b"]") and before.rstrip().endswith(","):
         reason += " (remove the comma before it)"
-    elif here == b"/" or here == b"#":
-        reason += " (JSON has no comments)"
+    elif here == b"/":
+        reason += " (a comment that does not end)"
+    elif here == b"#":
+        reason += " (comments begin with //)"
     return f"{path}:{line}:{column}: invalid JSON: {reason}"
 
 

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from callmux import yaml
 from callmux.protocol.shapes import json_in
 from callmux.rings.envelope import encode
-from callmux.rings.references import yaml
 from callmux.rings.references.recognition import FileReference
 
 MOST_BYTES = 16_000_000

@@ -1,8 +1,9 @@
 """YAML to JSON, by the core schema of YAML 1.2. Pure.
 
-Called by `callmux.rings.references.files` for `$yamlFile`. `ruamel.yaml`, imported when the first YAML file
-is read, takes the text apart; which scalars are numbers, and everything else that it would decide by older
-rules, is decided here. Digits survive, aliases are written out, and `<<` is an ordinary key.
+Called by `callmux.rings.references.files` for `$yamlFile` and by `callmux.config`. `ruamel.yaml`, imported
+when the first YAML file is read, takes the text apart; which scalars are numbers, and everything else that it
+would decide by older rules, is decided here. Digits survive, aliases are written out, and `<<` is an ordinary
+key.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ from typing import Any
 
 import msgspec
 
-from callmux.rings.coercion import number_in
-from callmux.rings.envelope import encode
+from callmux.numerals import number_in
 
 DEEPEST = 100
 """Levels of a document: an answer needs room for levels of its own around them."""
@@ -167,7 +167,7 @@ class _Writer:
             if key in frame.keys:
                 raise YamlProblem(f'the key "{key}" stands twice in one mapping')
             frame.keys.add(key)
-            self._add(encode(key) + b":")
+            self._add(_text(key) + b":")
 
 
 def _as_key(value: bytes) -> str:
@@ -192,20 +192,20 @@ def scalar(value: str, tag: str | None, *, plain: bool) -> bytes:
         plain: It stands without quotes.
     """
     if tag is None:
-        return _untagged(value) if plain else encode(value)
+        return _untagged(value) if plain else _text(value)
     name = tag.removeprefix(_CORE)
     resolved = _untagged(value)
     if name == tag:
-        return encode(value)
+        return _text(value)
     if name == "null":
-        return b"null" if resolved == b"null" and value in _NULLS else encode(value)
+        return b"null" if resolved == b"null" and value in _NULLS else _text(value)
     if name == "bool":
-        return _BOOLEANS.get(value) or encode(value)
+        return _BOOLEANS.get(value) or _text(value)
     if name == "int" and _INTEGER.fullmatch(value):
         return resolved
     if name == "float" and (_FLOAT.fullmatch(value) or _NO_NUMBER.fullmatch(value)):
         return resolved
-    return encode(value)
+    return _text(value)
 
 
 def _untagged(value: str) -> bytes:
@@ -216,4 +216,12 @@ def _untagged(value: str) -> bytes:
     if _INTEGER.fullmatch(value) or _FLOAT.fullmatch(value):
         # What no double can hold is infinite, as it is in JavaScript.
         return (number_in(value) or "null").encode()
-    return encode(value)
+    return _text(value)
+
+
+def _text(value: str) -> bytes:
+    """A string as JSON; half surrogate pairs, which JSON cannot carry, become `?`."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(value.encode("utf-8", "replace").decode())

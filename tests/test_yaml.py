@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callmux.rings.references.yaml import DEEPEST, Stopped, YamlProblem, scalar, to_json
+from callmux.yaml import DEEPEST, Stopped, YamlProblem, scalar, to_json
 
 LIMIT = 1_000_000
 
@@ -199,7 +199,7 @@ def test_it_stops_when_nobody_waits() -> None:
 def test_the_library_is_loaded_when_a_file_is_read() -> None:
     """Not when callmux starts."""
     code = (
-        "import sys; from callmux.rings.references import yaml, resolving; "
+        "import sys; from callmux import yaml; from callmux.rings.references import resolving; "
         "assert not any(m.startswith('ruamel') for m in sys.modules); "
         "assert yaml.to_json('a: 1', 99) == b'{\"a\":1}'"
     )
