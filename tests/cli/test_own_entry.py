@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from callmux.cli.grammar.client import COMMANDS
-from callmux.cli.own_entry import listener_url, own_entry, read_wishes, this_machine, this_program
+from callmux.cli.own_entry import (
+    listener_url,
+    node_commands,
+    own_entry,
+    read_wishes,
+    this_machine,
+    this_program,
+)
 from callmux.cli.parsing import read
 from callmux.clients.entry import Entry
 from callmux.clients.program import Program
@@ -44,3 +51,17 @@ def test_the_running_callmux_knows_its_place() -> None:
     assert Path(program.python).is_file()
     assert program.real(program.python) == str(Path(program.python).resolve())
     assert this_machine().home == Path.home()
+
+
+@pytest.mark.parametrize(
+    ("real", "found"),
+    [
+        ("/usr/lib/node_modules/callmux/dist/bin/callmux.js", True),
+        ("/opt/callmux.mjs", True),
+        ("/venv/bin/callmux", False),
+    ],
+)
+def test_a_callmux_on_path_may_be_the_one_for_node(real: str, found: bool) -> None:
+    program = Program("/p", None, {"callmux": "/usr/bin/callmux"}.get, {"/usr/bin/callmux": real}.__getitem__)
+    assert node_commands(program) == ({"callmux", "/usr/bin/callmux", real} if found else set())
+    assert node_commands(PROGRAM) == set()

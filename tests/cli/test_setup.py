@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from callmux.cli import setup
+from callmux.clients.changes import ChangeFailed
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.errors import UsageError
 from callmux.setup.plan import SetupError
@@ -74,7 +75,7 @@ def test_servers_move_and_come_back_byte_for_byte(home: Path, capsys: pytest.Cap
     assert run("--undo") == 0
     assert files(home) == before
     assert not secret.parent.exists()
-    with pytest.raises(SetupError, match="no setup to take back"):
+    with pytest.raises(ChangeFailed, match="no setup to take back"):
         run("--undo")
 
 

@@ -190,3 +190,14 @@ def test_a_private_file_is_private_whatever_it_was(tmp_path: Path) -> None:
     assert (path.read_bytes(), mode(path), os.listdir(path.parent)) == (b"2", 0o600, ["token"])
     with pytest.raises(ChangeFailed, match="cannot write"):
         save_private(tmp_path, b"x")
+
+
+def test_a_mode_can_be_all_that_changes(tmp_path: Path, store: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"1")
+    path.chmod(0o644)
+    folder = apply([Change(path=path, before=b"1", after=b"1", mode=0o600)], store, "migrate", "1")
+    assert (path.read_bytes(), mode(path)) == (b"1", 0o600)
+    assert folder is not None
+    undo(folder)
+    assert mode(path) == 0o644

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from callmux.clients.dialects import DIALECTS
 from callmux.clients.entry import ClientFileError, Entry
 from callmux.clients.json_files import (
-    entry_of,
     fits,
     read_servers,
     snippet,
@@ -111,4 +110,3 @@ def test_a_snippet_is_a_whole_document() -> None:
     assert snippet(VSCODE, "mux", ENTRY) == {
         "servers": {"mux": {"type": "stdio", "command": "callmux", "args": []}}
     }
-    assert entry_of({}) is None

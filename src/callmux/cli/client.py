@@ -16,7 +16,15 @@ from callmux.bridge.credentials import Token, given_token, keep_token
 from callmux.bridge.endpoint import read_endpoint
 from callmux.cli.console import labelled, pretty_json, print_json, print_lines
 from callmux.cli.grammar.client import COMMANDS
-from callmux.cli.own_entry import Wishes, entry_name, own_entry, read_wishes, this_machine, this_program
+from callmux.cli.own_entry import (
+    Wishes,
+    entry_name,
+    node_commands,
+    own_entry,
+    read_wishes,
+    this_machine,
+    this_program,
+)
 from callmux.cli.parsing import Given, read
 from callmux.clients import codex, editing
 from callmux.clients.changes import Change, apply, backups
@@ -243,9 +251,10 @@ def _upgrade(given: Given, config_option: str | None) -> int:
             old = read_text(path)
             if old is None:
                 continue
-            found = editing.node_entries(kind, old)
+            also = node_commands(this_program())
+            found = editing.node_entries(kind, old, also)
             start = start_command(this_program(), absolute=editing.has_poor_path(kind))
-            text = editing.upgrade(kind, old, start).text
+            text = editing.upgrade(kind, old, start, also).text
         except ClientFileError as error:
             shown.append({"client": kind, "path": str(path), "entries": [], "problem": error.message})
             continue

@@ -24,6 +24,7 @@ COMMANDS = {
     "doctor": "doctor",
     "help": "help",
     "init": "init",
+    "migrate": "migrate",
     "parallel": "call",
     "pipeline": "call",
     "server": "server",

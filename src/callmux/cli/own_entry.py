@@ -136,3 +136,13 @@ def entry_name(given: Given) -> str:
     if not _NAME.fullmatch(name):
         raise UsageError(f'--name must be a client server name of letters, digits, _ and -, not "{name}"')
     return name
+
+
+def node_commands(program: Program) -> frozenset[str]:
+    """The commands that lead to callmux for Node on this machine: `callmux` and its path, or none."""
+    found = program.on_path("callmux")
+    if found is None:
+        return frozenset()
+    real = program.real(found)
+    is_node = "node_modules" in real.replace("\\", "/").split("/") or real.endswith((".js", ".mjs", ".cjs"))
+    return frozenset({"callmux", found, real}) if is_node else frozenset()

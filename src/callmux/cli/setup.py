@@ -18,8 +18,9 @@ from callmux.cli.console import print_json, print_lines
 from callmux.cli.grammar.setup import COMMANDS
 from callmux.cli.own_entry import Wishes, listener_url, own_entry, this_machine, this_program
 from callmux.cli.parsing import Given, nearest, read
+from callmux.cli.taking_back import take_back
 from callmux.clients import editing
-from callmux.clients.changes import Change, apply, backups, last, undo
+from callmux.clients.changes import Change, apply, backups
 from callmux.clients.detect import client_file
 from callmux.clients.entry import DEFAULT_NAME, DEFAULT_PORT, Entry
 from callmux.clients.program import start_command
@@ -52,7 +53,7 @@ def run(args: list[str], config_option: str | None, probe: Probe | None = None) 
         print_lines(f"{known.name:<20} {known.about}" for known in KNOWN.values())
         return 0
     if given.on("--undo"):
-        return _undo(given)
+        return take_back(given, "setup")
     alone = given.on("--yes") or given.on("--dry-run")
     if not alone and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(
@@ -280,30 +281,3 @@ def _summary(
         "backupPath": None if folder is None else str(folder),
     }
     return {key: value for key, value in shown.items() if value is not None}
-
-
-def _undo(given: Given) -> int:
-    store = backups(Path.home())
-    folder = last(store, "setup")
-    if folder is None:
-        raise SetupError(f"there is no setup to take back in {store}")
-    if given.on("--dry-run"):
-        print(f"Would take back {folder}")
-        return 0
-    done = undo(folder)
-    if given.on("--json"):
-        print_json(
-            {
-                "action": "undo",
-                "restored": [str(path) for path in done.restored],
-                "removed": [str(path) for path in done.removed],
-                "edited": [str(path) for path in done.edited],
-                "left": [{"path": str(path), "problem": problem} for path, problem in done.left],
-            }
-        )
-    else:
-        print_lines(f"As before: {path}" for path in done.restored)
-        print_lines(f"Removed: {path}" for path in done.removed)
-        print_lines(f"Taken back in it, the rest has changed since: {path}" for path in done.edited)
-        print_lines(f"Left alone, {problem}: {path} (before: {folder})" for path, problem in done.left)
-    return 1 if done.left else 0

@@ -42,16 +42,19 @@ class Change:
         after: What it will hold; None removes it.
         paths: Keys in it that are changed, each from the root: what can be taken back one by one where the
             file was changed by others since.
+        mode: The mode it is to have; None keeps the one it has, and a new file is its owner's alone.
     """
 
     path: Path
     before: bytes | None
     after: bytes | None
     paths: tuple[tuple[str, ...], ...] = ()
+    mode: int | None = None
 
     @property
     def is_real(self) -> bool:
-        return self.before != self.after
+        """Whether it changes anything."""
+        return self.before != self.after or self.mode is not None
 
 
 def backups(home: Path) -> Path:
@@ -83,6 +86,7 @@ def apply(changes: Sequence[Change], store: Path, label: str, stamp: str) -> Pat
             raise ChangeFailed(
                 f'"{change.path}" was changed while this ran: nothing was written, run it again'
             )
+    modes = [_mode(target) for target in targets]
     made: list[Path] = []
     staged: list[Path | None] = []
     replaced = 0
@@ -91,8 +95,8 @@ def apply(changes: Sequence[Change], store: Path, label: str, stamp: str) -> Pat
     try:
         for change, target in zip(real, targets, strict=True):
             made += _directories(target.parent)
-            staged.append(None if change.after is None else _stage(target, change.after))
-        _keep(folder, real, targets, made)
+            staged.append(None if change.after is None else _stage(target, change.after, change.mode))
+        _keep(folder, real, targets, modes, made)
         for target, temporary in zip(targets, staged, strict=True):
             replaced += 1
             if temporary is None:
@@ -106,8 +110,8 @@ def apply(changes: Sequence[Change], store: Path, label: str, stamp: str) -> Pat
     finally:
         # Also where Ctrl-C came in between.
         if not done:
-            for change, target in list(zip(real, targets, strict=True))[:replaced]:
-                _restore(target, change.before)
+            for change, target, mode in list(zip(real, targets, modes, strict=True))[:replaced]:
+                _restore(target, change.before, mode)
             for temporary in staged:
                 if temporary is not None:
                     temporary.unlink(missing_ok=True)
@@ -159,10 +163,10 @@ def undo(folder: Path) -> Undone:
             path, target = Path(item["path"]), Path(item["target"])
             before = (folder / str(number)).read_bytes() if item["existed"] else None
             now = _bytes(target)
-            if now == before:
+            if now == before and _mode(target) == item["mode"]:
                 restored.append(path)
             elif _digest(now) == item["written"]:
-                _restore(target, before)
+                _restore(target, before, item["mode"])
                 (removed if before is None else restored).append(path)
             elif (text := _taken_back(before, now, item["paths"])) is not None:
                 _restore(target, text)
@@ -204,10 +208,16 @@ def _taken_back(before: bytes | None, now: bytes | None, paths: Sequence[Sequenc
     return None if text is None else text.encode()
 
 
-def _keep(folder: Path, changes: Sequence[Change], targets: Sequence[Path], made: Sequence[Path]) -> None:
+def _keep(
+    folder: Path,
+    changes: Sequence[Change],
+    targets: Sequence[Path],
+    modes: Sequence[int | None],
+    made: Sequence[Path],
+) -> None:
     _directories(folder)
     files = []
-    for number, (change, target) in enumerate(zip(changes, targets, strict=True)):
+    for number, (change, target, mode) in enumerate(zip(changes, targets, modes, strict=True)):
         if change.before is not None:
             _write(folder / str(number), change.before, PRIVATE_FILE)
         files.append(
@@ -215,6 +225,7 @@ def _keep(folder: Path, changes: Sequence[Change], targets: Sequence[Path], made
                 "path": str(change.path),
                 "target": str(target),
                 "existed": change.before is not None,
+                "mode": mode,
                 "written": _digest(change.after),
                 "paths": [list(path) for path in change.paths],
             }
@@ -242,19 +253,25 @@ def _bytes(path: Path) -> bytes | None:
         raise ChangeFailed(f'cannot read "{path}": {error.strerror or error}') from None
 
 
-def _restore(target: Path, content: bytes | None) -> None:
+def _mode(path: Path) -> int | None:
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        return None
+
+
+def _restore(target: Path, content: bytes | None, mode: int | None = None) -> None:
     if content is None:
         target.unlink(missing_ok=True)
     else:
-        os.replace(_stage(target, content), target)
+        os.replace(_stage(target, content, mode), target)
 
 
-def _stage(target: Path, content: bytes) -> Path:
-    """A file beside `target` with that content, and with the mode of the one it will replace."""
+def _stage(target: Path, content: bytes, mode: int | None) -> Path:
+    """A file beside `target` with that content, and with that mode or the one of the file it will replace."""
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
-    mode = PRIVATE_FILE
-    with contextlib.suppress(FileNotFoundError):
-        mode = stat.S_IMODE(target.stat().st_mode)
+    mode = mode if mode is not None else _mode(target)
+    mode = PRIVATE_FILE if mode is None else mode
     done = False
     try:
         _write(temporary, content, mode)

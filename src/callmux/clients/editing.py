@@ -6,7 +6,7 @@ entry is ever touched: a foreign one of the same name is an error that says what
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -162,8 +162,11 @@ def _elsewhere(servers: dict[str, Any], read: Callable[[Any], Entry] | None = No
     return f"callmux is there under another name: {', '.join(names)}"
 
 
-def node_entries(kind: str, text: str) -> list[tuple[str, ...]]:
+def node_entries(kind: str, text: str, also: Collection[str] = ()) -> list[tuple[str, ...]]:
     """The paths of all entries that run callmux for Node, in every section the file has.
+
+    Args:
+        also: Commands that lead to callmux for Node on this machine, such as `callmux` itself.
 
     Raises:
         ClientFileError: The file cannot be understood.
@@ -172,7 +175,7 @@ def node_entries(kind: str, text: str) -> list[tuple[str, ...]]:
         (*section, name)
         for section, servers in sections(kind, text).items()
         for name, raw in servers.items()
-        if _flavour(raw, codex.read_entry if kind == "codex" else None) == "node"
+        if flavour_of(kind, raw) == "node" or (flavour_of(kind, raw) and raw.get("command") in also)
     ]
 
 
@@ -198,19 +201,20 @@ def sections(kind: str, text: str) -> dict[tuple[str, ...], dict[str, Any]]:
     return found
 
 
-def upgrade(kind: str, text: str, start: tuple[str, ...]) -> Edit:
+def upgrade(kind: str, text: str, start: tuple[str, ...], also: Collection[str] = ()) -> Edit:
     """The file with every entry that runs callmux for Node running this one, with the same arguments.
 
     Args:
         start: The command that starts this callmux.
+        also: As for `node_entries`.
 
     Raises:
         ClientFileError: The file cannot be understood.
     """
     places = sections(kind, text)
-    for path in node_entries(kind, text):
+    for path in node_entries(kind, text, also):
         raw = places[path[:-1]][path[-1]]
-        entry = (codex.read_entry if kind == "codex" else json_files.entry_of)(raw)
+        entry = entry_of(kind, raw)
         found = None if entry is None else own_arguments(entry)
         if found is None:
             continue
@@ -223,6 +227,14 @@ def upgrade(kind: str, text: str, start: tuple[str, ...]) -> Edit:
     return Edit(text)
 
 
+def entry_of(kind: str, raw: Any) -> Entry | None:
+    """What a raw entry says; None where it cannot be understood."""
+    try:
+        return codex.read_entry(raw) if kind == "codex" else read_entry(raw)
+    except ClientFileError:
+        return None
+
+
 def flavour_of(kind: str, raw: Any) -> str | None:
     """Which callmux a raw entry starts; None where it starts something else."""
     return _flavour(raw, codex.read_entry if kind == "codex" else None)
@@ -231,7 +243,7 @@ def flavour_of(kind: str, raw: Any) -> str | None:
 def _is_ours(name: str, raw: Any, known: Known) -> bool:
     if known(name, raw) or _flavour(raw):
         return True
-    entry = json_files.entry_of(raw)
+    entry = entry_of("generic", raw)
     return entry is not None and looks_like_listener(name, entry)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from callmux.clients.dialects import SHAPE_KEYS, Dialect, read_entry, render
+from callmux.clients.dialects import SHAPE_KEYS, Dialect, render
 from callmux.clients.entry import ClientFileError, Entry
 from callmux.config.json_text import JsonTextError, delete_value, parse_json, set_value
 
@@ -97,14 +97,6 @@ def without_servers(text: str, section: tuple[str, ...], names: tuple[str, ...])
     for name in names:
         text = _edited(lambda text=text, name=name: delete_value(text, [*section, name]))
     return text
-
-
-def entry_of(raw: Any) -> Entry | None:
-    """The entry, or None where it cannot be understood."""
-    try:
-        return read_entry(raw)
-    except ClientFileError:
-        return None
 
 
 def _edited(edit: Any) -> str:

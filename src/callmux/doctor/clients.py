@@ -10,13 +10,12 @@ import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from callmux.clients import codex, json_files
 from callmux.clients.detect import KINDS, Machine, client_file, project_files, read_text
 from callmux.clients.dialects import DIALECTS
-from callmux.clients.editing import title
+from callmux.clients.editing import entry_of, title
 from callmux.clients.entry import ClientFileError, Entry, looks_like_listener, own_arguments
 from callmux.config.load import VARIABLE, default_config
 from callmux.config.redact import mask_command, mask_url
@@ -60,18 +59,9 @@ def _entries(kind: str, path: Path) -> Iterator[tuple[str, Entry]]:
     text = read_text(path) or ""
     raw = codex.read_servers(text) if kind == "codex" else json_files.read_servers(DIALECTS[kind], text)
     for name, value in raw.items():
-        entry = _entry(kind, value)
+        entry = entry_of(kind, value)
         if entry is not None:
             yield name, entry
-
-
-def _entry(kind: str, raw: Any) -> Entry | None:
-    if kind != "codex":
-        return json_files.entry_of(raw)
-    try:
-        return codex.read_entry(raw)
-    except ClientFileError:
-        return None
 
 
 def _unreadable(kind: str, path: Path, error: ClientFileError) -> ClientReport:
