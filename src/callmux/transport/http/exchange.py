@@ -7,6 +7,7 @@ Called by everything in `callmux.transport.http` and by the routes of `callmux.a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs
 
@@ -19,6 +20,15 @@ Route: TypeAlias = Callable[["Exchange"], Awaitable[None]]
 
 EVENT_STREAM = "text/event-stream"
 JSON = "application/json"
+
+
+@lru_cache(maxsize=256)
+def _accepted(accept: str) -> frozenset[str]:
+    """The media types of ours that an `Accept` header takes."""
+    named = {part.partition(";")[0].strip() for part in accept.split(",")}
+    return frozenset(
+        kind for kind in (EVENT_STREAM, JSON) if named & {kind, kind.partition("/")[0] + "/*", "*/*"}
+    )
 
 
 class Exchange:
@@ -54,10 +64,8 @@ class Exchange:
         return values[0] if values else None
 
     def accepts(self, kind: str) -> bool:
-        """Whether the `Accept` header takes answers of this media type."""
-        accept = self.headers.get("accept", "")
-        family = kind.partition("/")[0] + "/*"
-        return any(part.partition(";")[0].strip() in (kind, family, "*/*") for part in accept.split(","))
+        """Whether the `Accept` header takes answers of this media type, `EVENT_STREAM` or `JSON`."""
+        return kind in _accepted(self.headers.get("accept", ""))
 
     async def start(self, status: int, headers: Mapping[str, str]) -> None:
         """Sends the head."""

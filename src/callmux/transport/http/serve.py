@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from callmux.tasks import at_once
 from callmux.transport.http.app import App
+from callmux.transport.http.gathering import GatheringTransport
 
 MAX_HEADER_BYTES = 64 * 1024
 HEADER_SECONDS = 20.0
@@ -38,6 +39,14 @@ class NarrowProtocol(HttpToolsProtocol):
     _is_refused = False
     _linger: asyncio.TimerHandle | None = None
     _header_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._gathering = GatheringTransport(transport)
+        super().connection_made(cast(asyncio.Transport, self._gathering))
+
+    def on_response_complete(self) -> None:
+        self._gathering.flush()
+        super().on_response_complete()
 
     def data_received(self, data: bytes) -> None:
         if self._is_refused:

@@ -1,0 +1,47 @@
+"""Head and body of an answer in one packet: what is written in one turn of the loop goes out together.
+
+Used by `callmux.transport.http.serve`, whose server writes them one after the other. As two packets they
+would wake the client twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from callmux.batch_writer import BatchWriter
+
+
+class GatheringTransport:
+    """A transport in front of another one; all but writing and closing is the other's.
+
+    Args:
+        transport: What carries the bytes.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._writer = BatchWriter(transport.writelines)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Sends `data` at the end of this turn at the latest."""
+        self._writer.send(data)
+
+    def flush(self) -> None:
+        """Sends what was written so far."""
+        if not self._transport.is_closing():
+            self._writer.flush()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def write_eof(self) -> None:
+        self.flush()
+        self._transport.write_eof()
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
