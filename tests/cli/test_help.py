@@ -9,7 +9,7 @@ import pytest
 from callmux.cli import help
 from callmux.cli.grammar.table import command, everything
 from callmux.cli.help import TOOLS, command_lines, global_lines
-from callmux.cli.main import COMMANDS, LATER, main
+from callmux.cli.main import COMMANDS, main
 from callmux.metatools.table import META_TOOLS
 
 
@@ -22,7 +22,6 @@ def test_the_overview_names_every_command_and_every_flag_of_run_mode() -> None:
     text = "\n".join(global_lines())
     assert not [name for name in COMMANDS if f"  {name:<14}{command(name).summary}" not in text]
     assert not [option.name for option in next(everything()).options if f"  {option.name}" not in text]
-    assert not [name for name in LATER if f"\n  {name} " in text]
 
 
 def test_the_tools_it_names_are_those_that_there_are() -> None:

@@ -18,12 +18,14 @@ COMMANDS = {
     "bridge": "bridge",
     "call": "call",
     "client": "client",
+    "completion": "completion",
     "config": "config",
     "daemon": "daemon",
     "demo": "demo",
     "doctor": "doctor",
     "help": "help",
     "init": "init",
+    "instructions": "instructions",
     "migrate": "migrate",
     "parallel": "call",
     "pipeline": "call",
@@ -34,9 +36,6 @@ COMMANDS = {
 """Every command, and the module of `callmux.cli` that has it; `callmux.cli.grammar` has one of the same name,
 which says what the command takes. What runs it is called `run`, or like the command where it shares a
 module with another."""
-
-LATER = ("instructions",)
-"""Commands of callmux (npm) that this version does not have yet: refused, never taken for a server."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,11 +76,9 @@ def _command(name: str, args: list[str], config: str | None) -> int:
         module = import_module(f"callmux.cli.{COMMANDS[name]}")
         code: int = getattr(module, "run" if COMMANDS[name] == name else name)(args, config)
         return code
-    if name in LATER:
-        raise UsageError(f'"callmux {name}" is not in this version yet')
     from callmux.cli.parsing import nearest
 
-    hint = nearest(name, [*COMMANDS, *LATER])
+    hint = nearest(name, list(COMMANDS))
     raise UsageError(f'unknown command "{name}"{hint}. See callmux --help; a server\'s command goes after --')
 
 

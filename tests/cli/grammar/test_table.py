@@ -72,7 +72,7 @@ def test_every_example_is_a_command_line_that_is_understood(entry: Command) -> N
     if not entry.subcommands:
         assert entry.examples, f"{entry.name} has no example"
     for example in entry.examples:
-        words = shlex.split(example.line.split(" | ")[-1].split(" < ")[0].split(" > ")[0])
+        words = shlex.split(example.line.split(" | ")[-1].split(" < ")[0].split(" > ")[0].split(" >> ")[0])
         assert words[0] == "callmux"
         args, _ = take_config(words[1:])
         if not entry.name:

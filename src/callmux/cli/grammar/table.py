@@ -14,9 +14,9 @@ from callmux.cli.grammar.terms import Command
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Run": ("bridge", "demo"),
     "Call tools from a shell": ("call", "parallel", "batch", "pipeline", "tools"),
-    "Configure": ("setup", "init", "server", "client", "config", "migrate"),
+    "Configure": ("setup", "init", "server", "client", "instructions", "config", "migrate"),
     "Look after": ("doctor", "daemon"),
-    "Help": ("help",),
+    "Help": ("help", "completion"),
 }
 """Every name of `callmux.cli.main.COMMANDS`, once."""
 
