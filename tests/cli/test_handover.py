@@ -9,19 +9,22 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from callmux.cli.handover import VARIABLE, Estate, Successor, hand_over, own_command, predecessor
+from callmux.cli.handover import VARIABLE, Successor, hand_over, own_command, predecessor, replaced
 from callmux.errors import CallmuxError
-from tests.support import run
+from callmux.session.legacy import Estate
+from tests.support import play, run, settle
 
-ESTATE = Estate(key=b"\0\xff", ended=["a"])
+KEY = b"\0\xff"
+ESTATE = Estate(ended=["a"])
 TAKES = """
 import asyncio, os, socket
 from callmux.cli.handover import predecessor
 before = predecessor(os.environ)
-assert before is not None and before.estate.key == b"\\0\\xff" and before.estate.ended == ["a"]
+assert before is not None and before.key == b"\\0\\xff" and before.estate.ended == ["a"]
 assert not os.get_inheritable(before.listening.fileno())
 
 async def story():
@@ -44,7 +47,7 @@ def listening() -> Iterator[socket.socket]:
 
 async def handed(listening: socket.socket, program: str, seconds: float = 20.0) -> Successor | None:
     command = [sys.executable, "-c", program]
-    return await hand_over(listening, ESTATE, command, dict(os.environ), seconds)
+    return await hand_over(listening, KEY, ESTATE, command, dict(os.environ), seconds)
 
 
 def test_the_new_process_gets_the_port_and_what_belongs_to_it(listening: socket.socket) -> None:
@@ -89,7 +92,7 @@ def test_a_command_that_does_not_exist_any_more_changes_nothing(
 ) -> None:
     with caplog.at_level(logging.ERROR, "callmux"):
         command = [str(tmp_path / "gone")]
-        assert run(hand_over(listening, ESTATE, command, {}, 5)) is None
+        assert run(hand_over(listening, KEY, ESTATE, command, {}, 5)) is None
     assert "cannot be started" in caplog.text
 
 
@@ -109,3 +112,43 @@ def test_the_same_command_is_started_again() -> None:
     command = own_command()
     assert command[0] == sys.executable
     assert command[1:] == sys.orig_argv[1:]
+
+
+def test_it_is_tried_again_whenever_somebody_asks_until_it_succeeds() -> None:
+    async def scene() -> None:
+        asked, stopped = asyncio.Event(), asyncio.Event()
+        outcomes: list[Any] = [None, "successor"]
+
+        async def replace() -> Any:
+            return outcomes.pop(0)
+
+        waiting = asyncio.get_running_loop().create_task(replaced(replace, asked, stopped))
+        asked.set()
+        await settle()
+        assert (waiting.done(), len(outcomes)) == (False, 1)
+        asked.set()
+        assert await waiting == "successor"
+
+    play(scene())
+
+
+def test_an_end_in_the_middle_of_an_attempt_gives_it_up() -> None:
+    async def scene() -> None:
+        asked, stopped = asyncio.Event(), asyncio.Event()
+        given_up: list[bool] = []
+
+        async def replace() -> Any:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                given_up.append(True)
+                raise
+
+        waiting = asyncio.get_running_loop().create_task(replaced(replace, asked, stopped))
+        asked.set()
+        await settle()
+        stopped.set()
+        assert await waiting is None
+        assert given_up == [True]
+
+    play(scene())

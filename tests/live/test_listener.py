@@ -129,6 +129,8 @@ def test_ids_that_nobody_gave_and_ended_sessions_are_unknown(tmp_path: Path) -> 
         assert connection.getresponse().status == 200
         connection.close()
         assert post(port, request(2, "ping", {}), session)[0] == 404
+    with listener(tmp_path, port):
+        assert post(port, request(3, "ping", {}), session)[0] == 404
 
 
 def test_listener_24_web_pages_and_other_names_are_refused(tmp_path: Path) -> None:

@@ -15,12 +15,16 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, MutableMapping, Sequence
+from typing import Any
 
 import msgspec
 
 from callmux.errors import CallmuxError
-from callmux.session.legacy import Legacy
+from callmux.session.legacy import Estate
+from callmux.tasks import at_once, first_of
+from callmux.transport.http.listener import Listener
+from callmux.transport.http.serve import HttpServer
 
 log = logging.getLogger("callmux")
 
@@ -28,22 +32,11 @@ VARIABLE = "CALLMUX_HANDOVER"
 """Holds the descriptors of socket, channel and file; never reaches a server."""
 READY = b"ready\n"
 LONGEST_LINE = 256 * 1024 * 1024
+GRACE_SECONDS = 1.0
+"""How long connections are kept for requests that are on their way when another process takes over."""
+STEP_SECONDS = 0.02
 END_SECONDS = 5.0
 """How long a process that failed may take to end."""
-
-
-class Estate(msgspec.Struct, frozen=True):
-    """What the new process gets of the old one beside the port.
-
-    Attributes:
-        key: Seals session ids.
-        ended: Ids of sessions that are over.
-        legacies: What the others leave, by id.
-    """
-
-    key: bytes
-    ended: list[str] = []
-    legacies: dict[str, Legacy] = {}
 
 
 class Predecessor:
@@ -51,11 +44,13 @@ class Predecessor:
 
     Attributes:
         listening: Its listening socket, ours from now on.
-        estate: What it passes on.
+        key: Seals session ids.
+        estate: What its sessions leave.
     """
 
-    def __init__(self, listening: socket.socket, channel: socket.socket, estate: Estate) -> None:
+    def __init__(self, listening: socket.socket, channel: socket.socket, key: bytes, estate: Estate) -> None:
         self.listening = listening
+        self.key = key
         self.estate = estate
         self._channel = channel
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -112,10 +107,10 @@ def predecessor(env: MutableMapping[str, str]) -> Predecessor | None:
             os.set_inheritable(number, False)
         listening, channel, file = numbers
         with open(file, "rb") as passed:
-            estate = msgspec.json.decode(passed.read(), type=Estate)
+            key, estate = msgspec.json.decode(passed.read(), type=tuple[bytes, Estate])
         taken = socket.socket(fileno=listening)
         taken.setblocking(False)
-        return Predecessor(taken, socket.socket(fileno=channel), estate)
+        return Predecessor(taken, socket.socket(fileno=channel), key, estate)
     except (ValueError, OSError, msgspec.MsgspecError) as error:
         raise CallmuxError(f"{VARIABLE} is set, but what it names cannot be taken over: {error}") from None
 
@@ -126,17 +121,27 @@ def own_command() -> list[str]:
 
 
 async def hand_over(
-    listening: socket.socket, estate: Estate, command: Sequence[str], env: Mapping[str, str], seconds: float
+    listening: socket.socket,
+    key: bytes,
+    estate: Estate,
+    command: Sequence[str],
+    env: Mapping[str, str],
+    seconds: float,
 ) -> Successor | None:
     """Starts the process that is to follow; None if it does not come to answer: then it is ended, and this is
     logged.
 
     Args:
+        listening: The port.
+        key: Seals session ids.
+        estate: What the sessions leave.
+        command: What to start.
+        env: Its environment.
         seconds: How long it may take until it answers.
     """
     ours, theirs = socket.socketpair()
     reader, writer = await asyncio.open_unix_connection(sock=ours, limit=LONGEST_LINE)
-    process = _start(listening, theirs, estate, command, env)
+    process = _start(listening, theirs, msgspec.json.encode((key, estate)), command, env)
     if process is None:
         writer.close()
         return None
@@ -162,12 +167,12 @@ async def hand_over(
 def _start(
     listening: socket.socket,
     channel: socket.socket,
-    estate: Estate,
+    state: bytes,
     command: Sequence[str],
     env: Mapping[str, str],
 ) -> subprocess.Popen[bytes] | None:
     with channel, tempfile.TemporaryFile() as file:
-        file.write(msgspec.json.encode(estate))
+        file.write(state)
         file.seek(0)
         passed = (listening.fileno(), channel.fileno(), file.fileno())
         try:
@@ -185,5 +190,52 @@ async def _end(process: subprocess.Popen[bytes]) -> int | None:
     while (code := process.poll()) is None:
         if loop.time() > end:
             process.kill()
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(STEP_SECONDS)
     return code
+
+
+async def replaced(
+    replace: Callable[[], Coroutine[Any, Any, Successor | None]], asked: asyncio.Event, *ends: asyncio.Event
+) -> Successor | None:
+    """Waits until this process is to end; the one that answers in its place by then, if there is one.
+
+    Args:
+        replace: Tries to start it.
+        asked: Set each time that somebody asks for it.
+        ends: Set where this process is to end without.
+    """
+    while True:
+        await first_of(asked, *ends)
+        if any(end.is_set() for end in ends):
+            return None
+        asked.clear()
+        attempt = at_once(replace())
+        waits = [at_once(end.wait()) for end in ends]
+        await asyncio.wait([attempt, *waits], return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        if not attempt.done():
+            attempt.cancel()
+            await asyncio.wait([attempt])
+            continue
+        successor: Successor | None = attempt.result()
+        if successor is not None:
+            return successor
+
+
+async def give_way(server: HttpServer, listener: Listener, seconds: float) -> None:
+    """Leaves the port to the process that answers now, without losing a request.
+
+    Clients learn with their next answer that this connection ends, and begin another; so whoever is busy
+    never meets a closed one. What is in flight finishes here, within `seconds`.
+    """
+    log.info("Another process answers now; finishing what is in flight")
+    listener.leaving = True
+    await server.stop_accepting()
+    began = listener.now()
+    while (spent := listener.now() - began) < max(seconds, GRACE_SECONDS):
+        busy = listener.let_go()
+        if spent > GRACE_SECONDS and not server.let_go() and not busy:
+            break
+        await asyncio.sleep(STEP_SECONDS)
+    await listener.drain(0)

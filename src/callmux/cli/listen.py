@@ -21,7 +21,7 @@ import msgspec
 
 from callmux.admin.probes import probe_routes
 from callmux.attendance import attend
-from callmux.cli.handover import Estate, Successor, hand_over, own_command, predecessor
+from callmux.cli.handover import Successor, give_way, hand_over, own_command, predecessor, replaced
 from callmux.cli.signals import stop_signals, upgrade_signal
 from callmux.cli.supervisor import Supervisor
 from callmux.clock import Clock
@@ -29,9 +29,10 @@ from callmux.config.model import Config
 from callmux.config.sources import Sources
 from callmux.errors import CallmuxError, UsageError
 from callmux.host import Host, startup_failed
+from callmux.session import bequest
 from callmux.session.keyfile import session_key, state_dir
-from callmux.session.legacy import Legacy
-from callmux.tasks import TaskSet, at_once, first_of
+from callmux.session.legacy import Estate, Legacy
+from callmux.tasks import TaskSet
 from callmux.transport.http.app import App
 from callmux.transport.http.intake import BodyLimits, is_loopback
 from callmux.transport.http.listener import Listener
@@ -44,11 +45,8 @@ DRAIN_SECONDS = 10.0
 """How long requests in flight may go on once we are told to stop."""
 
 
-GRACE_SECONDS = 1.0
-"""How long connections are kept for requests that are on their way when another process takes over."""
 START_SECONDS = 15.0
 """What a new process gets until it answers, beside the time to connect its servers."""
-STEP_SECONDS = 0.02
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -159,11 +157,12 @@ async def listen(
             if config.strict_startup and (down := host.runtime.failed()):
                 raise startup_failed(down)
         stopped, asked = stop_signals(), upgrade_signal()
-        key = session_key(state_dir(env)) if before is None else before.estate.key
+        state = state_dir(env)
+        key = session_key(state) if before is None else before.key
         listener = _listener(host, config, key)
-        if before is not None:
-            listener.table.bury(before.estate.ended)
-            listener.legacies = before.estate.legacies
+        estate = bequest.take(state, options.port) if before is None else before.estate
+        listener.table.bury(estate.ended)
+        listener.legacies = estate.legacies
         server = HttpServer(
             App(
                 listener,
@@ -186,19 +185,19 @@ async def listen(
             tasks.spawn(_watch_idle(listener, options.idle_exit_seconds, idle))
         gc.collect()
         gc.freeze()
-        config = host.runtime.config
-        passed = partial(_estate, host, listener)
-        successor = await _replaced(listening, passed, config, inherited, asked, stopped, idle)
+        replace = partial(_replace, listening, host, listener, inherited)
+        successor = await replaced(replace, asked, stopped, idle)
         if successor is not None:
             await tasks.cancel()
             tasks.spawn(successor.relay(listener.overheard))
-            await _give_way(server, listener, host.runtime.drain_seconds())
+            await give_way(server, listener, host.runtime.drain_seconds())
         else:
             log.info("Stopping")
             supervisor.stopping()
             listener.leaving = listener.refusing = True
             await server.stop_accepting()
             await listener.drain(min(DRAIN_SECONDS, host.runtime.drain_seconds()))
+            bequest.save(state, options.port, _estate(host, listener))
         await server.stop()
         return 0
     finally:
@@ -224,54 +223,16 @@ def _estate(host: Host, listener: Listener) -> Estate:
         left = Legacy(session.log_level, session.facts.client_name, host.subscriptions.of(session))
         if left != Legacy():
             legacies[seat.id] = left
-    return Estate(listener.table.key, listener.table.ended, legacies)
+    return Estate(listener.table.ended, legacies)
 
 
-async def _replaced(
-    listening: socket.socket,
-    estate: Callable[[], Estate],
-    config: Config,
-    env: dict[str, str],
-    asked: asyncio.Event,
-    *ends: asyncio.Event,
+async def _replace(
+    listening: socket.socket, host: Host, listener: Listener, env: dict[str, str]
 ) -> Successor | None:
-    """Waits until this process is to end; the one that answers in its place by then, if there is one."""
-    while True:
-        await first_of(asked, *ends)
-        if any(end.is_set() for end in ends):
-            return None
-        asked.clear()
-        seconds = 2 * config.connect_timeout_ms / 1000 + START_SECONDS
-        attempt = at_once(hand_over(listening, estate(), own_command(), env, seconds))
-        waits = [at_once(end.wait()) for end in ends]
-        await asyncio.wait([attempt, *waits], return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
-        if not attempt.done():
-            attempt.cancel()
-            await asyncio.wait([attempt])
-            continue
-        successor: Successor | None = attempt.result()
-        if successor is not None:
-            return successor
-
-
-async def _give_way(server: HttpServer, listener: Listener, seconds: float) -> None:
-    """Leaves the port to the process that answers now, without losing a request.
-
-    Clients learn with their next answer that this connection ends, and begin another; so whoever is busy
-    never meets a closed one. What is in flight finishes here, within `seconds`.
-    """
-    log.info("Another process answers now; finishing what is in flight")
-    listener.leaving = True
-    await server.stop_accepting()
-    began = listener.now()
-    while (spent := listener.now() - began) < max(seconds, GRACE_SECONDS):
-        busy = listener.let_go()
-        if spent > GRACE_SECONDS and not server.let_go() and not busy:
-            break
-        await asyncio.sleep(STEP_SECONDS)
-    await listener.drain(0)
+    """Starts another process in our place."""
+    seconds = 2 * host.runtime.config.connect_timeout_ms / 1000 + START_SECONDS
+    estate = _estate(host, listener)
+    return await hand_over(listening, listener.table.key, estate, own_command(), env, seconds)
 
 
 def _checked(config: Config, host: str) -> Config:

@@ -1,6 +1,7 @@
 """What a session leaves to the process that takes it up, beside what its id says. Pure.
 
-Collected and carried over by `callmux.cli.listen`, fulfilled by `callmux.transport.http.listener`.
+Collected by `callmux.cli.listen`; carried over by `callmux.cli.handover` or `callmux.session.bequest`;
+fulfilled by `callmux.transport.http.listener`.
 """
 
 from __future__ import annotations
@@ -28,3 +29,15 @@ class Legacy(msgspec.Struct, frozen=True):
             asked.append(("logging/setLevel", {"level": self.log_level}))
         asked.extend(("resources/subscribe", {"uri": uri}) for uri in self.subscriptions)
         return [(method, msgspec.json.encode(params)) for method, params in asked]
+
+
+class Estate(msgspec.Struct, frozen=True):
+    """What all sessions of a listener leave.
+
+    Attributes:
+        ended: Ids of sessions that are over.
+        legacies: What the others leave, by id.
+    """
+
+    ended: list[str] = []
+    legacies: dict[str, Legacy] = {}
