@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+# What servers listed in one run must not show in the next, nor the user's own in a test.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="callmux-tests-")
+atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 ROOT = Path(__file__).parent.parent
 CACHE = ROOT / ".cache"

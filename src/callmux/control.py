@@ -24,7 +24,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from callmux.errors import CallmuxError
-from callmux.session.keyfile import state_dir
+from callmux.places import state_dir
 
 log = logging.getLogger(__name__)
 

@@ -20,6 +20,7 @@ from callmux.clock import Clock
 from callmux.config.model import Config
 from callmux.context import ClientPort
 from callmux.errors import StartupFailed
+from callmux.places import state_dir
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, Batch, Request, RpcError, parse
 from callmux.protocol.params import members
 from callmux.reloads import Reloads
@@ -35,6 +36,7 @@ from callmux.tasks import TaskSet
 from callmux.upstream.failures import CallFailure
 from callmux.upstream.guardian import Guardian
 from callmux.upstream.links.opening import Surroundings
+from callmux.upstream.listings import Listings
 from callmux.upstream.pool import Pool
 from callmux.upstream.resources import Place
 from callmux.upstream.server import Server
@@ -50,6 +52,10 @@ _CHANGES = {
     "resources": "notifications/resources/list_changed",
     "resourceTemplates": "notifications/resources/list_changed",
 }
+
+
+_HOMES = {"HOME", "XDG_STATE_HOME", "USERPROFILE"}
+"""Variables without which there is no place to keep anything."""
 
 
 def startup_failed(servers: list[Server]) -> StartupFailed:
@@ -92,7 +98,8 @@ class Host:
         self._namespace = env.get("CALLMUX_NAMESPACE") or None
         self.single = single
         around = Surroundings(env=env, base_dir=base_dir, guardian=Guardian(), show=show)
-        self._pool = Pool(around, {"name": "callmux", "version": __version__}, self._clock)
+        kept = Listings(state_dir(env) / "listings") if _HOMES & env.keys() else None
+        self._pool = Pool(around, {"name": "callmux", "version": __version__}, self._clock, kept)
         self._pool.changed = self._changed
         self._pool.told = self._told
         self._tasks = TaskSet("host")

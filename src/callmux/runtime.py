@@ -85,7 +85,7 @@ class Runtime:
             self._identity = {"namespace": namespace, **self._identity}
         timing = self._timing = Timing(config.connect_timeout_ms / 1000, config.reconnect_policy)
         self.servers: dict[str, Server] = {
-            name: pool.lease(name, server, timing)
+            name: pool.lease(name, server, timing, keep=config.keep_listings)
             for name, server in config.servers.items()
             if not server.disabled
         }

@@ -27,6 +27,7 @@ class FakeServer:
     def __init__(self) -> None:
         self.up = asyncio.Event()
         self.holds = Holds()
+        self.recalled = False
 
     async def settled(self) -> None:
         await self.up.wait()
@@ -100,6 +101,26 @@ def test_another_request_is_planned_with_its_params() -> None:
         assert (call.server, call.method, call.target, call.key) == ("a", "resources/read", "u://1", "uri")
         assert {k: bytes(v) for k, v in call.asked.extra.items()} == {"_meta": b'{"k":1}'}
         assert (call.seconds, call.safe, call.tool, call.arguments) == (2, True, None, None)
+
+    play(scene())
+
+
+def test_a_listing_waits_for_those_of_whom_nothing_is_kept() -> None:
+    """Calls wait for all the same."""
+
+    async def scene() -> None:
+        house = House()
+        house.servers["a"].recalled = True
+        listed = asyncio.create_task(house.door.listable())
+        await settle()
+        assert not listed.done()
+        house.servers["b"].up.set()
+        await listed
+        called = asyncio.create_task(house.call(tool="a__t"))
+        await settle()
+        assert not called.done()
+        house.servers["a"].up.set()
+        assert (await called).server == "a"
 
     play(scene())
 

@@ -31,6 +31,7 @@ class FakeDoor:
         self.lists_tasks: list[str] = []
 
     async def settled(self) -> None: ...
+    async def listable(self) -> None: ...
 
     def declaring(self, capability: str, part: str) -> list[str]:
         assert (capability, part) == ("tasks", "list")

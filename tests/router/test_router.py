@@ -33,6 +33,7 @@ class FakeServer:
 
     def __init__(self) -> None:
         self.holds = Holds()
+        self.recalled = False
 
     async def settled(self) -> None:
         return

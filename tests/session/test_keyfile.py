@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from callmux.session.keyfile import KEY_BYTES, session_key, state_dir
+from callmux.session.keyfile import KEY_BYTES, session_key
 
 
 def test_a_second_process_finds_the_key_of_the_first(tmp_path: Path) -> None:
@@ -42,11 +42,3 @@ def test_a_key_that_cannot_be_kept_serves_this_process_and_says_so(
     assert len(one) == KEY_BYTES
     assert one != other
     assert "will not survive a restart" in caplog.text
-
-
-def test_the_state_directory_follows_xdg_and_else_the_home(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert state_dir({"XDG_STATE_HOME": "/x"}) == Path("/x/callmux")
-    assert state_dir({"XDG_STATE_HOME": ""}) == state_dir({}) == tmp_path / ".local" / "state" / "callmux"

@@ -10,9 +10,11 @@ import pytest
 
 from callmux.config.traffic import ReconnectPolicy
 from callmux.errors import UpstreamUnavailable
+from callmux.protocol.shapes import Tool
 from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure, lost
 from callmux.upstream.health import State
+from callmux.upstream.offer import Offer
 from callmux.upstream.reconnect import Timing
 from callmux.upstream.server import Events, Server
 from tests.support import FakeClient, loop_clock, play, settle
@@ -102,6 +104,65 @@ def test_a_server_comes_up_with_its_tools() -> None:
         assert "error" not in record
         await plant.server.close()
         assert plant.made[0].closed == 1
+
+    play(scene())
+
+
+class FakeListing:
+    """What an earlier process kept."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+        self.kept: list[list[str]] = []
+
+    def recall(self) -> Any:
+        found = tuple(Tool(json.dumps({"name": name}).encode()) for name in self.names)
+        return (found, Offer(instructions="kept")) if found else None
+
+    async def keep(self, tools: Any, offer: Any) -> None:
+        self.kept.append([tool.name for tool in tools])
+
+
+def recalling(plant: Plant, listing: FakeListing) -> Plant:
+    plant.server._listing_for = lambda capabilities: listing  # type: ignore[assignment, return-value]
+    return plant
+
+
+@pytest.mark.parametrize("before", [("a", "b"), ("a", "old"), ()])
+def test_it_begins_with_what_it_listed_last(before: tuple[str, ...]) -> None:
+    """Once it is up, everything is as if nothing had been kept."""
+
+    async def scene() -> None:
+        listing = FakeListing(*before)
+        plant = recalling(Plant(FakeLink(tools__list=tools("a", "b"))), listing)
+        plant.server.start()
+        assert plant.tools == list(before)
+        assert plant.server.recalled == bool(before)
+        assert plant.server.record().get("listedFrom") == ("disk" if before else None)
+        await plant.up()
+        await settle()
+        assert (plant.tools, plant.changes, plant.server.recalled) == (["a", "b"], 1, False)
+        record = plant.server.record()
+        assert record["toolSuiteGeneration"] == 1
+        assert not {"listedFrom", "removedTools", "addedTools"} & record.keys()
+        assert plant.server.offer.instructions is None
+        assert listing.kept == [["a", "b"]]
+        await plant.server.close()
+
+    play(scene())
+
+
+def test_what_it_listed_last_goes_where_it_cannot_be_started() -> None:
+    async def scene() -> None:
+        listing = FakeListing("a")
+        plant = recalling(Plant(DOWN), listing)
+        await plant.up()
+        assert (plant.tools, plant.changes, plant.server.recalled) == ([], 1, False)
+        assert plant.server.offer.instructions is None
+        await later(1.1)
+        assert plant.changes == 1
+        assert listing.kept == []
+        await plant.server.close()
 
     play(scene())
 

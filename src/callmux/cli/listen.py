@@ -29,8 +29,9 @@ from callmux.config.model import Config
 from callmux.config.sources import Sources
 from callmux.errors import CallmuxError, UsageError
 from callmux.host import Host, startup_failed
+from callmux.places import state_dir
 from callmux.session import bequest
-from callmux.session.keyfile import session_key, state_dir
+from callmux.session.keyfile import session_key
 from callmux.session.legacy import Estate, Legacy
 from callmux.tasks import TaskSet
 from callmux.transport.http.app import App

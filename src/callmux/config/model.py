@@ -60,6 +60,7 @@ class Config(Section, frozen=True, kw_only=True):
         output_format: Text of results: `json`, `toon`, or `auto` for the shorter one.
         tool_name_limit: Characters of a tool's name; longer names, and names with characters that clients
             refuse, are shortened. 0 leaves all names alone.
+        keep_listings: Keep what servers list, and show it while they start the next time.
         response_shield: Limits for large results.
         schema_compression: Shortening of tool definitions.
         request_body_max_bytes: Largest HTTP request; 0 for any.
@@ -99,6 +100,7 @@ class Config(Section, frozen=True, kw_only=True):
     description_max_length: kinds.Positive | None = None
     output_format: kinds.OutputFormat = "json"
     tool_name_limit: kinds.NonNegative = DEFAULT_LIMIT
+    keep_listings: kinds.Flag = True
     response_shield: ResponseShield = ResponseShield()
     schema_compression: SchemaCompression = SchemaCompression()
     request_body_max_bytes: kinds.NonNegative = 1048576

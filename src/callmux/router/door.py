@@ -156,6 +156,13 @@ class Door:
             await asyncio.gather(*(server.settled() for server in self._servers.values()))
             self._all_settled = True
 
+    async def listable(self) -> None:
+        """Waits until it is known of every server what it lists. Of one that is still starting, an earlier
+        process may have kept it."""
+        if not self._all_settled:
+            waiting = [server.settled() for server in self._servers.values() if not server.recalled]
+            await asyncio.gather(*waiting)
+
     async def _wait_for(self, tool: str, hint: str | None) -> None:
         """A call to a server that is up waits for no other; a name that may mean any waits for all."""
         keys = [hint] if hint is not None else names.possible_prefixes(tool)

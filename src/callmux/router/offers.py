@@ -54,7 +54,7 @@ class Offers:
 
     async def list(self, kind: str) -> bytes:
         """The result of a listing: `prompts`, `resources` or `resourceTemplates`."""
-        await self._door.settled()
+        await self._door.listable()
         return self.current(kind)
 
     def current(self, kind: str) -> bytes:

@@ -15,6 +15,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from callmux.context import CallContext
 from callmux.errors import CallmuxError
+from callmux.metatools import search_tools
 from callmux.metatools.engine import Engine
 from callmux.metatools.table import META_TOOLS, MetaTool
 from callmux.plan import Plan, ToolCall
@@ -77,8 +78,8 @@ class Router:
         self._listing: tuple[Catalogue, bytes] | None = None
 
     async def list_tools(self) -> bytes:
-        """The result of `tools/list`, once every server is up or has failed."""
-        await self._door.settled()
+        """The result of `tools/list`, once it is known of every server what it lists."""
+        await self._door.listable()
         return self.current_listing()
 
     def current_listing(self) -> bytes:
@@ -136,7 +137,9 @@ class Router:
         return self._run_meta(meta_tool, plan, context)
 
     async def _run_meta(self, meta_tool: MetaTool, plan: Plan, context: CallContext) -> Result:
-        if not plan.calls:
+        if plan.name == search_tools.NAME:
+            await self._door.listable()
+        elif not plan.calls:
             await self._door.settled()
         with self._door.held():
             return await meta_tool.run(plan, self._engine, context)

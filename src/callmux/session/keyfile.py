@@ -16,12 +16,6 @@ log = logging.getLogger(__name__)
 KEY_BYTES = 32
 
 
-def state_dir(env: dict[str, str]) -> Path:
-    """Where callmux keeps what must outlive a process: `$XDG_STATE_HOME/callmux`."""
-    base = env.get("XDG_STATE_HOME")
-    return Path(base) / "callmux" if base else Path.home() / ".local" / "state" / "callmux"
-
-
 def session_key(directory: Path) -> bytes:
     """The key in `directory`; makes both where they are not there yet."""
     path = directory / "session.key"

@@ -42,6 +42,7 @@ class MainLine:
         make: Gives a connection that is not open yet; raises `CallFailure` where it cannot.
         read: Opens it and reads what the server offers; raises `CallFailure` where it cannot.
         is_up: Takes each connection once it is up, what was read, and when the server was seen last (ISO).
+        is_down: Told of each attempt that failed, before those who wait for it.
 
     Attributes:
         connection: The live connection, or None.
@@ -57,6 +58,7 @@ class MainLine:
         make: Callable[[], Connection],
         read: Callable[[Connection], Awaitable[Offered]],
         is_up: Callable[[Connection, Offered, str], None],
+        is_down: Callable[[], None] = lambda: None,
     ) -> None:
         self.connection: Connection | None = None
         self.health = Health()
@@ -66,6 +68,7 @@ class MainLine:
         self._make = make
         self._read = read
         self._is_up = is_up
+        self._is_down = is_down
         self._tasks = TaskSet(f'main connection of "{name}"')
         self._attempt: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
@@ -179,6 +182,7 @@ class MainLine:
         log.warning('Warning: failed to connect "%s": %s', self._name, reason)
         self.health.attempt_failed(reason, self._clock.wall())
         self._schedule()
+        self._is_down()
         self._settled.set()
 
     def _schedule(self) -> None:

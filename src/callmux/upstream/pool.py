@@ -19,6 +19,7 @@ from callmux.config.servers import HttpServer, StdioServer
 from callmux.context import ClientPort
 from callmux.tasks import TaskSet
 from callmux.upstream.links.opening import Surroundings, open_link, secrets_of, transport_of
+from callmux.upstream.listings import Listings
 from callmux.upstream.reconnect import Timing
 from callmux.upstream.server import Events, Server
 
@@ -42,6 +43,7 @@ class Pool:
         surroundings: What links need of the process.
         client_info: The `clientInfo` of our handshakes.
         clock: Time.
+        listings: What servers listed last, kept over processes; None keeps nothing.
 
     Attributes:
         changed: Called whenever what a server lists has changed.
@@ -50,10 +52,17 @@ class Pool:
         changed_at: ISO time of the last such change.
     """
 
-    def __init__(self, surroundings: Surroundings, client_info: dict[str, str], clock: Clock) -> None:
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        client_info: dict[str, str],
+        clock: Clock,
+        listings: Listings | None = None,
+    ) -> None:
         self._surroundings = surroundings
         self._client_info = msgspec.json.encode(client_info)
         self._clock = clock
+        self._listings = listings
         self._servers: dict[tuple[str, tuple[Any, ...]], Server] = {}
         self._tasks = TaskSet("pool")
         self._generations: dict[Server, int] = {}
@@ -65,15 +74,17 @@ class Pool:
     def __repr__(self) -> str:
         return f"Pool({list(self._servers.values())!r})"
 
-    def lease(self, name: str, config: ServerConfig, timing: Timing) -> Server:
+    def lease(self, name: str, config: ServerConfig, timing: Timing, *, keep: bool = False) -> Server:
         """The server for this configuration: the one there is, unchanged, or a new one, not started yet.
 
         Args:
             timing: For a new one. One that there is takes another once a configuration is in force.
+            keep: A new one keeps what it lists, and begins with what it listed last.
         """
         key = name, fingerprint(config) + secrets_of(config, self._surroundings)
         server = self._servers.get(key)
         if server is None:
+            listings = self._listings if keep else None
             server = self._servers[key] = Server(
                 name,
                 transport_of(config),
@@ -82,6 +93,7 @@ class Pool:
                 self._client_info,
                 self._clock,
                 Events(changed=self._changed, told=self._told),
+                lambda capabilities: None if listings is None else listings.of(key[1], capabilities),
             )
         return server
 
@@ -102,7 +114,7 @@ class Pool:
         self._surroundings.guardian.close()
 
     def _changed(self, server: Server) -> None:
-        if self._generations.get(server) != server.suite.generation:
+        if self._generations.get(server, 0) != server.suite.generation:
             self._generations[server] = server.suite.generation
             self.generation += 1
             self.changed_at = server.suite.changed_at

@@ -28,6 +28,7 @@ from callmux.upstream.failures import CallFailure
 from callmux.upstream.holds import Holds
 from callmux.upstream.lanes import LaneKey, choose_lane
 from callmux.upstream.links.link import Link
+from callmux.upstream.listings import Listing
 from callmux.upstream.main_line import MainLine, Offered
 from callmux.upstream.offer import KINDS, TOOLS_CHANGED, Offer, Suite
 from callmux.upstream.questions import Questions
@@ -66,10 +67,12 @@ class Server:
         client_info: The `clientInfo` of our handshake, as JSON.
         clock: Time.
         events: Who hears what it does by itself.
+        listing: Gives what it listed in an earlier process, by what its client declares; None for nothing.
 
     Attributes:
         health: How it has been doing.
         suite: Its tools.
+        recalled: Tools and offer are those of an earlier process: it is still being started.
         offer: What else it offers.
         subscriptions: URIs that clients want to hear about; asked for again after each reconnect.
         questions: What it asks its clients.
@@ -85,6 +88,7 @@ class Server:
         client_info: bytes,
         clock: Clock,
         events: Events,
+        listing: Callable[[bytes], Listing | None] = lambda capabilities: None,
     ) -> None:
         self.name = name
         self.transport = transport
@@ -93,9 +97,14 @@ class Server:
         self._client_info = client_info
         self._clock = clock
         self._events = events
-        self._main = MainLine(name, timing, clock, self._new_connection, self._read, self._is_up)
+        self._main = MainLine(
+            name, timing, clock, self._new_connection, self._read, self._is_up, self._forget_recalled
+        )
         self.health = self._main.health
         self.offer = Offer()
+        self.recalled = False
+        self._listing_for = listing
+        self._listing: Listing | None = None
         self.subscriptions: set[str] = set()
         self._capabilities = b"{}"
         self._exclusive: ClientPort | None = None
@@ -132,6 +141,7 @@ class Server:
         """
         if self._main.is_fresh:
             self._capabilities, self._exclusive = capabilities, only
+            self._recall()
             self._main.begin()
 
     def retry(self) -> None:
@@ -270,7 +280,8 @@ class Server:
     def record(self) -> dict[str, Any]:
         """The state as status shows it: see docs/tools.md, `callmux_status`."""
         about = {"name": self.name, "transport": self.transport}
-        return {**about, **self.health.record(), **self.suite.record()}
+        kept = {"listedFrom": "disk"} if self.recalled else {}
+        return {**about, **self.health.record(), **self.suite.record(), **kept}
 
     def _new_connection(self) -> Connection:
         connection = Connection(self.name, self._make_link(), self._hooks())
@@ -290,8 +301,25 @@ class Server:
         self._tasks.spawn(wishes.restore(connection, self._exclusive, self.subscriptions, seconds))
         self._take(*offered, last_seen)
 
+    def _recall(self) -> None:
+        self._listing = self._listing_for(self._capabilities)
+        kept = None if self._listing is None else self._listing.recall()
+        if kept is not None:
+            self.suite, self.offer = Suite(tools=kept[0], listed=True), kept[1]
+            self.recalled = True
+
+    def _forget_recalled(self) -> None:
+        """It cannot be started: it offers nothing, like any server that never was up."""
+        if self.recalled:
+            self.suite, self.offer, self.recalled = Suite(), Offer(), False
+            self._events.changed(self)
+
     def _take(self, tools: tuple[Tool, ...], offer: Offer, last_seen: str) -> None:
-        before, offered = self.suite, self.offer
+        # What an earlier process kept counts as nothing here: this is the first listing.
+        before, offered = (Suite(), Offer()) if self.recalled else (self.suite, self.offer)
+        self.recalled = False
+        if self._listing is not None:
+            self._tasks.spawn(self._listing.keep(tools, offer))
         self.suite = before.after(tools, iso(self._clock.wall()), last_seen)
         self.offer = offer
         same = [t.raw for t in before.tools] == [t.raw for t in tools] and offered.items == offer.items
