@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -266,3 +268,21 @@ def test_c7_giving_up_the_choice_saves_nothing(config: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         server_edit.add(read(COMMANDS[0], ["add", "n", "--", "y"]), str(config), interrupted)
     assert config.read_text() == HAND_WRITTEN
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["list"], ["add", "n", "--", "x"], ["set", "a", "--cwd", "/"], ["remove", "a"]],
+)
+def test_editing_loads_little(config: Path, command: list[str]) -> None:
+    """A script may do it a hundred times."""
+    heavy = {"asyncio", "aiohttp", "uvicorn", "ruamel.yaml", "questionary", "rich", "tomlkit", "http.client"}
+    words = ["--config", str(config), "server", *command]
+    code = (
+        "import sys; from callmux.cli.main import main; "
+        f"assert main({words!r}) == 0; print('loaded', *{heavy!r} & set(sys.modules))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert said.stdout.splitlines()[-1] == "loaded"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from callmux.cli.tool_choice import choose, terminal
+from callmux.cli.tool_choice import choose
 from callmux.config.servers import StdioServer
 from callmux.errors import UsageError
 from callmux.upstream.probe import ProbeResult
@@ -53,7 +53,3 @@ def test_c3_a_server_that_does_not_work_is_added_only_on_request() -> None:
     assert chosen([], error="it crashed", anyway=True) is None
     with pytest.raises(UsageError, match=r"\$\{NOT_SET_HERE\}"):
         chosen([], server=StdioServer(command="${NOT_SET_HERE}"))
-
-
-def test_without_a_terminal_nobody_is_asked() -> None:
-    assert not terminal()

@@ -6,26 +6,27 @@ Called by `callmux.cli.server`. The change itself is `callmux.config.server_chan
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from callmux.cli.console import print_json
 from callmux.cli.init import empty_document
 from callmux.cli.parsing import Given, nearest, refusal
 from callmux.cli.saving import edit_text
 from callmux.cli.server import entry
-from callmux.cli.tool_choice import Chooser, choose_tools, terminal
 from callmux.config.check import check_document, check_server
 from callmux.config.load import find_config, target_config
 from callmux.config.notation import delete_value, parse, set_value, write
 from callmux.config.server_change import Changed, ServerChange, changed_entry, new_entry
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.errors import ConfigError, ConfigMissing, UsageError
+
+if TYPE_CHECKING:
+    from callmux.cli.tool_choice import Chooser
 
 _NAME = re.compile(r"(?!-)(?!.*__)[^\s\x00-\x1f\x7f]{1,64}")
 _LISTS = {"tools": "--tools", "cache_allow": "--cache-allow", "cache_deny": "--cache-deny"}
@@ -55,7 +56,9 @@ def add(given: Given, config_option: str | None, choose: Chooser | None = None) 
     change = read_change(given)
     made = new_entry(change)
     if change.tools is None and not given.on("--json") and not given.on("--no-probe"):
-        if choose is None and terminal():
+        if choose is None and sys.stdin.isatty() and sys.stdout.isatty():
+            from callmux.cli.tool_choice import choose_tools
+
             choose = choose_tools
         if choose is not None:
             made = Changed(_with_choice(name, made.entry, choose), made.remarks)
@@ -210,6 +213,8 @@ def _servers(document: object) -> Mapping[str, Any]:
 
 
 def _with_choice(name: str, entry: Mapping[str, Any], choose: Chooser) -> dict[str, Any]:
+    import asyncio
+
     server = _checked(name, entry)
     chosen = asyncio.run(choose(name, server))
     return {**entry, **({} if chosen is None else {"tools": chosen})}

@@ -24,11 +24,6 @@ Chooser: TypeAlias = Callable[[str, StdioServer | HttpServer], Coroutine[Any, An
 """Gives the whitelist for a server, None for no whitelist."""
 
 
-def terminal() -> bool:
-    """Whether there is somebody to ask."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
-
-
 async def choose_tools(name: str, server: StdioServer | HttpServer) -> list[str] | None:
     """Starts the server and asks for the tools to expose.
 
