@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -72,3 +73,28 @@ def test_a_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_usage(args: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         config.run(args, None)
+
+
+def test_c21_a_token_is_hashed_as_the_loader_takes_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """C21: the original has no way to make a hash."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("hunter2-hunter2\n"))
+    assert config.run(["hash"], None) == 0
+    hashed = capsys.readouterr().out.strip()
+    assert hashed.startswith("scrypt$16384$8$1$")
+    assert "hunter2" not in hashed
+    auth = {"mode": "bearer", "tokens": [{"id": "a", "hash": hashed}]}
+    assert check(tmp_path / "c.json", capsys, json.dumps({"servers": {}, "auth": auth}))[0] == 0
+    assert config.run(["hash", "--new", "--json"], None) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert len(answer["token"]) >= 40
+    assert config.run(["hash", "--new"], None) == 0
+    assert capsys.readouterr().out.startswith("token: ")
+
+
+@pytest.mark.parametrize("text", ["", " \n", "two\nlines", "\u00fc"])
+def test_what_no_header_can_carry_is_no_token(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    with pytest.raises(UsageError, match="printable"):
+        config.run(["hash"], None)

@@ -35,7 +35,7 @@ def test_the_last_config_before_the_command_counts_and_the_servers_own_stays() -
 
 
 @pytest.mark.parametrize("flag", ["--version", "-v", "--help", "-h"])
-def test_version_and_help_are_ours_only_before_the_servers_command(
+def test_c13_version_and_help_are_ours_only_before_the_servers_command(
     flag: str, served: list[Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([flag]) == 0

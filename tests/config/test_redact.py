@@ -63,7 +63,7 @@ def test_other_keys(key: str) -> None:
         ([], []),
     ],
 )
-def test_command_lines(words: list[str], shown: list[str]) -> None:
+def test_c10_command_lines(words: list[str], shown: list[str]) -> None:
     """Neighbours stay."""
     assert mask_command(words) == shown
 

@@ -64,7 +64,7 @@ def test_a_server_that_answers_is_fine(tmp_path: Path) -> None:
         (silent, "connect/list-tools failed: no answer within 0.05 s (connectTimeoutMs)"),
     ],
 )
-def test_a_server_that_does_not_answer_is_an_error(tmp_path: Path, probe: Probe, issue: str) -> None:
+def test_c3_a_server_that_does_not_answer_is_an_error(tmp_path: Path, probe: Probe, issue: str) -> None:
     """The original calls it ok, or never comes back."""
     report = report_on(tmp_path, {"a": SH, "b": SH}, probe, connectTimeoutMs=50)
     assert not report.ok
@@ -88,13 +88,13 @@ def test_what_cannot_start_is_not_asked(tmp_path: Path, entry: dict[str, Any], i
     assert report.servers[0].issues[0].startswith(issue)
 
 
-def test_a_disabled_server_is_no_error(tmp_path: Path) -> None:
+def test_c3_a_disabled_server_is_no_error(tmp_path: Path) -> None:
     servers = {"a": {"command": "/no/such/program", "disabled": True}}
     report = report_on(tmp_path, servers, never_asked)
     assert (report.ok, report.servers[0].status) == (True, "disabled")
 
 
-def test_whitelisted_tools_that_are_not_there_are_named(tmp_path: Path) -> None:
+def test_c4_whitelisted_tools_that_are_not_there_are_named(tmp_path: Path) -> None:
     servers = {"a": {**SH, "tools": ["get_item", "get_itm"], "alwaysLoad": ["zzz"]}}
     report = report_on(tmp_path, servers, answering("get_item", "create_item"))
     assert report.issues == [
@@ -155,6 +155,10 @@ def test_dangers_are_found() -> None:
     assert "without auth" in findings(authorization={"rules": [{"effect": "allow"}]})[0]
     assert "auth.issuer should use https://" in oidc("http://i", "https://i/j")[0]
     assert "auth.jwksUri should use https://" in oidc("https://i", "http://i/j")[0]
+
+
+def test_c18_a_root_for_files_that_is_not_there_is_found() -> None:
+    """C18: it keeps the original from starting, and its `doctor` says ok."""
     assert findings(fileReferenceRoots=["/no/such/place"]) == [
         'fileReferenceRoots: "/no/such/place" is not a directory'
     ]
@@ -164,7 +168,7 @@ def test_tokens_are_looked_at() -> None:
     tokens = [{"id": "a", "token": "x"}, {"id": "a", "tokenRef": "env:X"}]
     auth = {"mode": "bearer", "tokens": tokens}
     assert findings(auth=auth) == [
-        'auth.tokens["a"] uses a plaintext token: migrate to hash or tokenRef',
+        'auth.tokens["a"] uses a plaintext token: migrate to hash ("callmux config hash") or tokenRef',
         'auth.tokens contains duplicate token id "a"',
     ]
     assert findings(management={"auth": auth})[0].startswith("management.auth.tokens")
@@ -186,3 +190,24 @@ def test_the_servers_own_path_wins(tmp_path: Path) -> None:
     program.chmod(0o755)
     server = StdioServer(command="run", env={"PATH": str(tmp_path)})
     assert find_command(server, {"PATH": "/bin"}) == str(program)
+
+
+def test_secrets_that_others_can_read_are_a_warning(tmp_path: Path) -> None:
+    servers: dict[str, Any] = {
+        "a": {**SH, "env": {"API_TOKEN": "x"}},
+        "b": {"url": "http://h", "headers": {"Authorization": "Bearer ${TOKEN}"}},
+        "c": {**SH, "env": {"LANG": "C"}},
+    }
+
+    def warnings(mode: int) -> list[str]:
+        path = tmp_path / "c.json"
+        path.write_text(json.dumps({"servers": servers}))
+        path.chmod(mode)
+        return asyncio.run(examine(load_config(path, {"TOKEN": "x"}), answering(), {})).warnings
+
+    assert warnings(0o600) == []
+    (warning,) = warnings(0o644)
+    assert "(servers.a)" in warning
+    assert "chmod 600" in warning
+    servers["a"]["env"] = {}
+    assert warnings(0o644) == []

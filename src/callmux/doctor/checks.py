@@ -19,7 +19,7 @@ from msgspec import UNSET
 from callmux.config.check import check_document
 from callmux.config.load import LoadedConfig
 from callmux.config.model import Config
-from callmux.config.redact import mask_command, mask_url
+from callmux.config.redact import is_secret_key, mask_command, mask_url
 from callmux.config.security import LOOPBACK, BearerAuth, OidcAuth
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.doctor.report import Report, ServerReport
@@ -64,9 +64,34 @@ async def examine(loaded: LoadedConfig, probe: Probe, env: Mapping[str, str]) ->
         cache_ttl_seconds=config.cache_ttl_seconds,
         max_concurrency=config.max_concurrency,
         issues=issues,
-        warnings=loaded.warnings,
+        warnings=[*loaded.warnings, *_exposed(loaded, written)],
         servers=servers,
     )
+
+
+def _exposed(loaded: LoadedConfig, written: Mapping[str, StdioServer | HttpServer]) -> list[str]:
+    """A warning where others on this machine can read secrets in the file."""
+    try:
+        mode = os.stat(loaded.path).st_mode
+    except OSError:
+        return []
+    if os.name != "posix" or not mode & 0o044:
+        return []
+    held = [f"servers.{name}" for name, server in written.items() if _holds_secret(server)]
+    for key, auth in (("auth", loaded.config.auth), ("management.auth", loaded.config.management.auth)):
+        if isinstance(auth, BearerAuth) and any(token.token is not None for token in auth.tokens):
+            held.append(key)
+    if not held:
+        return []
+    return [
+        f"{loaded.path} holds secrets ({', '.join(held)}) and can be read by other users:"
+        " chmod 600 it, or put them into envRefs"
+    ]
+
+
+def _holds_secret(server: StdioServer | HttpServer) -> bool:
+    values = server.env if isinstance(server, StdioServer) else server.headers
+    return any(is_secret_key(key) and value and "${" not in value for key, value in values.items())
 
 
 def config_findings(config: Config) -> list[str]:
@@ -100,7 +125,7 @@ def config_findings(config: Config) -> list[str]:
 
 def _token_findings(auth: BearerAuth, path: str) -> list[str]:
     found = [
-        f'{path}.tokens["{token.id}"] uses a plaintext token: migrate to hash or tokenRef'
+        f'{path}.tokens["{token.id}"] uses a plaintext token: migrate to hash ("callmux config hash") or tokenRef'
         for token in auth.tokens
         if token.token is not None
     ]
