@@ -34,6 +34,20 @@ def test_a_stream_is_found_under_its_session_and_key_until_the_session_is_over()
     play(scene())
 
 
+def test_what_has_arrived_is_not_kept_but_what_took_its_key_is() -> None:
+    async def scene() -> None:
+        streams = KeptStreams(lambda: 0.0)
+        first, second = _stream("r1"), _stream("r1")
+        streams.put("a", second)
+        streams.received("a", first)
+        assert streams.get("a", "r1") is second
+        streams.received("a", second)
+        streams.received("a", second)
+        assert (len(streams), repr(streams)) == (0, "KeptStreams(0 streams, 0 bytes)")
+
+    play(scene())
+
+
 def test_the_oldest_of_all_sessions_go_first_and_the_newest_stays_whatever_its_size(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

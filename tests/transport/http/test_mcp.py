@@ -213,3 +213,24 @@ def test_an_answer_whose_connection_broke_before_its_head_is_fetched_by_the_name
         assert b'"id":7' in late.body
 
     play(scene())
+
+
+@pytest.mark.parametrize("method", ["x", "chatty"])
+def test_an_answer_is_kept_until_its_connection_brings_another_request(method: str) -> None:
+    """Whoever asks again on the same connection has read what came before."""
+
+    async def scene() -> None:
+        house = House()
+        id = await house.greets()
+        seat = house.listener.seat(id)
+        assert seat is not None
+        one, other, connection = post({"id": 1, "method": method}, id), post({"id": 2, "method": "y"}, id), []
+        for call in (one, other):
+            call.scope["callmux.previous"] = connection
+        await house.answers(one)
+        await house.posts({"id": 3, "method": "y"}, id)
+        assert seat.find("r1_0") is not None
+        await house.answers(other)
+        assert (seat.find("r1_0"), seat.find("r2_0") is not None) == (None, True)
+
+    play(scene())

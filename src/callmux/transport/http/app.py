@@ -39,6 +39,7 @@ class App:
         given = next((v for k, v in scope["headers"] if k == b"x-request-id"), None)
         id = request_id(given.decode("latin-1") if given is not None else None)
         exchange = Exchange(scope, receive, send, id, closing=self._listener.leaving)
+        exchange.confirm()
         try:
             check_origin(exchange, self._loopback)
             await self._route(exchange)

@@ -18,6 +18,8 @@ Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Route: TypeAlias = Callable[["Exchange"], Awaitable[None]]
 
+PREVIOUS = "callmux.previous"
+"""In the scope: a list that lives as long as the connection."""
 EVENT_STREAM = "text/event-stream"
 JSON = "application/json"
 
@@ -54,9 +56,19 @@ class Exchange:
         self.closing = closing
         self.headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
         self.receive = receive
+        self._previous: list[Callable[[], None]] = scope.get(PREVIOUS, [])
         self._query: bytes = scope.get("query_string", b"")
         self._send = send
         self.started = False
+
+    def confirm(self) -> None:
+        """The client has all of what went out on this connection before: it asks again."""
+        while self._previous:
+            self._previous.pop()()
+
+    def when_received(self, tell: Callable[[], None]) -> None:
+        """Has `tell` called once it is certain that this answer has arrived; that may be never."""
+        self._previous.append(tell)
 
     def query(self, name: str) -> str | None:
         """The first value of a query parameter."""

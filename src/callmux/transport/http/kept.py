@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from callmux.transport.http.streams import Stream
 
-KEPT_BYTES = 16 * 1024 * 1024
+KEPT_BYTES = 8 * 1024 * 1024
 """Bytes of all answers that are kept, except that the newest is kept whatever its size."""
 KEPT_SECONDS = 120.0
 """How long an answer is kept: longer than any bridge waits for a listener."""
@@ -52,6 +52,11 @@ class KeptStreams:
         """The stream, or None where it is not kept (any more)."""
         found = self._order.get((session, key))
         return found[1] if found is not None else None
+
+    def received(self, session: str, stream: Stream) -> None:
+        """The client has this one."""
+        if self.get(session, stream.key) is stream:
+            self._drop(session, stream.key)
 
     def forget(self, session: str) -> None:
         """The session is over."""

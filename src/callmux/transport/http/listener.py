@@ -19,7 +19,7 @@ from msgspec import Raw
 from callmux.clock import Clock
 from callmux.config.model import Config
 from callmux.protocol import versions
-from callmux.protocol.jsonrpc import RpcError, parse
+from callmux.protocol.jsonrpc import RpcError, on_one_line, parse
 from callmux.session.facts import canonical
 from callmux.session.legacy import Legacy
 from callmux.session.session import Handler
@@ -170,7 +170,7 @@ class Listener:
         here."""
         seat = self.table.get(id)
         if seat is not None:
-            seat.session.receive(parse(body))
+            seat.session.receive(parse(on_one_line(body)))
 
     def note(self, seat: WebSession, exchange: Exchange) -> None:
         """Takes what a request's headers say of its session."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 
 from callmux.protocol import jsonrpc, versions
 from callmux.protocol.jsonrpc import Batch, Malformed, Message, Request
@@ -109,11 +110,13 @@ async def _answer(exchange: Exchange, seat: WebSession, message: Message) -> Non
         # It takes nothing but the answer: what belongs to the request besides has no way to it.
         answer = await stream.answer()
         await exchange.answer(202 if answer is None else 200, answer or b"", headers={SESSION: seat.id})
+        exchange.when_received(partial(seat.received, stream))
         return
     if len(requests) == 1 and exchange.accepts(JSON):
         await stream.wait(PATIENCE_SECONDS)
         if (only := stream.only()) is not None:
             await exchange.answer(200, only, headers={SESSION: seat.id})
+            exchange.when_received(partial(seat.received, stream))
             return
     if stream.is_taken:
         # The client has lost this connection already, and reads the answer on another.
@@ -194,6 +197,8 @@ async def _stream(exchange: Exchange, seat: WebSession, stream: Stream, number: 
                 return
             events = news.result()
             if events is None:
+                if stream.is_read_by(reader):
+                    exchange.when_received(partial(seat.received, stream))
                 break
             if not events:
                 await exchange.write(b": alive\n\n", more=True)

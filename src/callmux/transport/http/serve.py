@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections.abc import Callable
 from typing import Any, cast
 
 import uvicorn
@@ -16,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from callmux.tasks import at_once
 from callmux.transport.http.app import App
+from callmux.transport.http.exchange import PREVIOUS
 from callmux.transport.http.gathering import GatheringTransport
 
 MAX_HEADER_BYTES = 64 * 1024
@@ -42,6 +44,7 @@ class NarrowProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._gathering = GatheringTransport(transport)
+        self._previous: list[Callable[[], None]] = []
         super().connection_made(cast(asyncio.Transport, self._gathering))
 
     def on_response_complete(self) -> None:
@@ -62,6 +65,7 @@ class NarrowProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._parsed_bytes = 0
         super().on_message_begin()
+        self.scope[PREVIOUS] = self._previous  # type: ignore[literal-required]
 
     def on_url(self, url: bytes) -> None:
         self._count(len(url))

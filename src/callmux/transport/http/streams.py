@@ -88,6 +88,10 @@ class Stream:
         self._news.set()
         return self._reader
 
+    def is_read_by(self, reader: int) -> bool:
+        """Nobody has taken over from this reader."""
+        return reader == self._reader
+
     async def wait(self, seconds: float | None) -> None:
         """Waits until something is there or the stream is finished, at most `seconds`."""
         if self._last or self.finished:

@@ -68,6 +68,10 @@ class WebSession:
         """The answer to `id` goes out on a stream that another request of the same batch opened."""
         self._streams[id] = stream
 
+    def received(self, stream: Stream) -> None:
+        """The client has all of this stream, so that nobody will come back to it."""
+        self._kept.received(self.id, stream)
+
     def find(self, last_event_id: str) -> tuple[Stream, int] | None:
         """The stream and the number of an event id; None where it is not (or no longer) known.
 
