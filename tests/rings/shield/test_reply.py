@@ -251,3 +251,43 @@ def test_what_is_no_result_of_a_tool_is_left_alone() -> None:
 )
 def test_a_result_that_cannot_be_read_goes_out_as_it_is(raw: bytes) -> None:
     shorten(raw, order())
+
+
+def several(*results: Any, key: str = "results", **more: Any) -> dict[str, Any]:
+    """An answer to several calls, as the meta-tools give it."""
+    entries = [{"index": n, "ok": True, "result": result} for n, result in enumerate(results)]
+    answer = {"status": "completed", key: entries, "totalDurationMs": 1, **more}
+    return {"content": text(json.dumps(answer)), "structuredContent": answer}
+
+
+ISSUE = {"id": 1, "body": "x" * 1000}
+
+
+@pytest.mark.parametrize("key", ["results", "steps"])
+def test_several_results_pass_where_each_would_pass_alone(key: str) -> None:
+    """Twelve calls one by one were read whole, and cut when made at once: an agent then read more."""
+    answer = several(*[ISSUE] * 12, key=key)
+    assert len(answer["content"][0]["text"]) > 8192
+    assert reply(answer, several=True) is None
+    assert reply(answer) is not None
+    assert reply(several(*["plain text " * 300] * 6, key=key), several=True) is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        several(ISSUE, "x" * 8193),
+        several(ISSUE, {"body": "x" * 8193}),
+        several(ISSUE, list(range(51))),
+        several(ISSUE, {f"member {n}": "x" * 200 for n in range(40)}),
+        several(*[ISSUE] * 51),
+        several(*[ISSUE] * 40),
+        {
+            "content": text(json.dumps({"results": [ISSUE] * 12})),
+            "structuredContent": {"results": [ISSUE] * 12},
+        },
+    ],
+    ids=["text", "string", "array", "value", "many", "whole", "not ours"],
+)
+def test_several_results_are_cut_where_one_of_them_or_the_whole_is_too_large(answer: dict[str, Any]) -> None:
+    assert reply(answer, several=True) is not None

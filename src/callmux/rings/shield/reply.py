@@ -34,6 +34,7 @@ _SUPPORTS = {
 }
 
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
+_ENTRIES = msgspec.json.Decoder(list[dict[str, Raw]])
 _encode = msgspec.json.Encoder().encode
 
 
@@ -46,6 +47,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         server: The tool's server; None for an answer of callmux itself.
         ref: Under which the result is kept; empty where it is too large to keep.
         output_schema: The output schema that the client holds the tool to.
+        several: It is the answer of callmux to several calls.
     """
 
     limits: Limits
@@ -53,6 +55,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     server: str | None
     ref: str
     output_schema: bytes | None = None
+    several: bool = False
 
 
 def shorten(raw: bytes, order: Order) -> bytes | None:
@@ -66,7 +69,7 @@ def shorten(raw: bytes, order: Order) -> bytes | None:
 
 def _shorten(raw: bytes, order: Order) -> bytes | None:
     result = read(raw)
-    if result is None or not _is_over(result, order.limits):
+    if result is None or not _is_over(result, order.limits, order.several):
         return None
     data = result.data()
     own = len(raw) - result.media_bytes
@@ -80,14 +83,31 @@ def _shorten(raw: bytes, order: Order) -> bytes | None:
     return None
 
 
-def _is_over(result: Reading, limits: Limits) -> bool:
+def _is_over(result: Reading, limits: Limits, several: bool) -> bool:
     if len(result.raw) - result.media_bytes > limits.result_bytes:
         return True
+    if several and result.structured is not None and (parts := _parts(result.structured)) is not None:
+        # Each of them would have passed alone: their sum is no long text, it is bounded as a whole above.
+        return len(parts) > limits.array_items or any(_is_over_alone(part, limits) for part in parts)
     if result.structured is not None and is_over(result.structured, limits):
         return True
     if any(len(text) > limits.string_chars for text in result.texts + result.long_texts):
         return True
     return any(_holds_too_much(text, limits) for text in result.texts)
+
+
+def _parts(answer: bytes) -> list[bytes] | None:
+    """The results in an answer to several calls; None where it is none."""
+    members = _MEMBERS.decode(answer)
+    entries = members.get("results", members.get("steps"))
+    if entries is None or "totalDurationMs" not in members:
+        return None
+    return [bytes(entry["result"]) for entry in _ENTRIES.decode(entries) if "result" in entry]
+
+
+def _is_over_alone(part: bytes, limits: Limits) -> bool:
+    """A result in an answer to several calls would not have passed alone."""
+    return is_over(part, limits) or (part[:1] != b'"' and len(part) > limits.string_chars)
 
 
 def _holds_too_much(text: str, limits: Limits) -> bool:

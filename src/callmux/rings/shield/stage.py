@@ -70,7 +70,10 @@ class Shielding:
         own = plan.name in self._own
         if own and plan.name != CALL:
             limits = self._policies.limits(None, plan.name, plan.name)
-            return None if limits is None else Order(limits=limits, tool=plan.name, server=None, ref="")
+            order = None
+            if limits is not None:
+                order = Order(limits=limits, tool=plan.name, server=None, ref="", several=True)
+            return order
         asked = plan.calls[0]
         try:
             found = self._catalogue().find(asked.tool, asked.server)
