@@ -38,6 +38,7 @@ class Variant:
 
 META = {"metaOnly": True}
 AGGRESSIVE = {"schemaCompression": {"mode": "aggressive"}}
+WHOLE = {"responseShield": {"enabled": False}}
 VARIANTS = {
     "callmux": Variant(),
     "callmux, aggressive": Variant(AGGRESSIVE),
@@ -45,6 +46,8 @@ VARIANTS = {
     "callmux, meta-only, aggressive": Variant(META | AGGRESSIVE),
     "callmux, meta-only, auto": Variant(META | {"outputFormat": "auto"}),
     "callmux, meta-only, toon": Variant(META | {"outputFormat": "toon"}),
+    "callmux, unshielded": Variant(WHOLE),
+    "callmux (npm), unshielded": Variant(WHOLE, other=True),
     "callmux (npm)": Variant(other=True),
     "callmux (npm), meta-only": Variant(META, other=True),
 }
@@ -114,10 +117,8 @@ def _configuration(name: str, task: ModuleType, variant: Variant) -> dict[str, A
         key: {"command": sys.executable, "args": [str(SERVER), str(SERVERS), key, str(file_of(name))]}
         for key in listings()
     }
-    # Every way is to deliver everything: shortened results would make callmux look better than it is here.
-    whole: dict[str, Any] = {"responseShield": {"enabled": False}}
     recipes = {"recipes": task.RECIPES} if task.RECIPES else {}
-    return {"servers": servers, **whole, **recipes, **variant.keys}
+    return {"servers": servers, **recipes, **variant.keys}
 
 
 def _way(process: Process, task: ModuleType, variant: Variant) -> Way:

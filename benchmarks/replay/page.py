@@ -17,8 +17,9 @@ from replay.tasks import SMALL, TASKS
 TEMPLATES = Path(__file__).with_name("templates")
 MARK = "<!-- the figures of docs/context.md, written by benchmarks/context.py -->"
 OURS, META, NPM, NPM_META = "callmux", "callmux, meta-only", "callmux (npm)", "callmux (npm), meta-only"
+WHOLE, NPM_WHOLE = "callmux, unshielded", "callmux (npm), unshielded"
 AGGRESSIVE, META_AGGRESSIVE = "callmux, aggressive", "callmux, meta-only, aggressive"
-READ = (DIRECT, TOGETHER, OURS, AGGRESSIVE, META, NPM, NPM_META)
+READ = (DIRECT, TOGETHER, OURS, WHOLE, META, NPM, NPM_META)
 
 
 def claims(figures: Figures) -> str:
@@ -48,7 +49,7 @@ def _values(figures: Figures) -> dict[str, object]:
     """Every single figure that a template names."""
     small, every, own = figures.tasks[SMALL], figures.catalogues[ALL], figures.catalogues[OWN]
     direct, ours = sum_of(figures, DIRECT, "read"), sum_of(figures, OURS, "read")
-    received = {way: sum_of(figures, way, "received") for way in (DIRECT, OURS, NPM)}
+    received = {way: sum_of(figures, way, "received") for way in (DIRECT, WHOLE, NPM_WHOLE)}
     return {
         "mark": MARK,
         "servers": ", ".join(figures.about.values()),
@@ -58,13 +59,15 @@ def _values(figures: Figures) -> dict[str, object]:
         "direct_read": direct,
         "ours_read": ours,
         "times": f"{direct / ours:.1f}",
+        "whole_read": sum_of(figures, WHOLE, "read"),
+        "whole_turns": sum_of(figures, WHOLE, "turns"),
         "meta_read": sum_of(figures, META, "read"),
         "together_turns": sum_of(figures, TOGETHER, "turns"),
         "together_read": sum_of(figures, TOGETHER, "read"),
         "direct_received": received[DIRECT],
-        "ours_received": received[OURS],
-        "npm_received": received[NPM],
-        "received_change": _change(received[DIRECT], received[OURS]),
+        "whole_received": received[WHOLE],
+        "npm_received": received[NPM_WHOLE],
+        "received_change": _change(received[DIRECT], received[WHOLE]),
         "few": small[OURS].definitions - small[DIRECT].definitions,
         "small_direct": small[DIRECT].new,
         "small_ours": small[OURS].new,
@@ -106,7 +109,7 @@ def _by_task(figures: Figures, ways: Sequence[str], what: str) -> list[Sequence[
 
 
 def _turns(figures: Figures) -> str:
-    ways = (DIRECT, TOGETHER, OURS, META, NPM_META)
+    ways = (DIRECT, TOGETHER, OURS, WHOLE, META, NPM, NPM_META)
     return _table(("turns", *ways), _by_task(figures, ways, "turns"))
 
 

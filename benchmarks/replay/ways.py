@@ -123,16 +123,16 @@ class Callmux(Way):
         return self._names[call.server, call.tool]
 
     def one(self, call: Call) -> Any:
-        return value_of(self._ask(self._name(call), call.arguments))
+        return self._value(self._ask(self._name(call), call.arguments))
 
     def many(self, calls: Sequence[Call]) -> list[Any]:
         if len(calls) == 1:
             return [self.one(calls[0])]
         if len({(call.server, call.tool) for call in calls}) == 1:
             items = [{"arguments": call.arguments} for call in calls]
-            return _outcomes(self._ask("callmux_batch", {"tool": self._name(calls[0]), "items": items}))
+            return self._outcomes("callmux_batch", {"tool": self._name(calls[0]), "items": items})
         shown = [{"tool": self._name(call), "arguments": call.arguments} for call in calls]
-        return _outcomes(self._ask("callmux_parallel", {"calls": shown}))
+        return self._outcomes("callmux_parallel", {"calls": shown})
 
     def chain(self, steps: Sequence[Step]) -> Any:
         shown = []
@@ -141,11 +141,39 @@ class Callmux(Way):
             if step.mapping:
                 said["inputMapping"] = {name: expression for name, (expression, _) in step.mapping.items()}
             shown.append(said)
-        outcome = _decoded(self._ask("callmux_pipeline", {"steps": shown}))
-        return None if outcome is None else _unwrapped(outcome["finalResult"])
+        outcome, ref = _completed(self._ask("callmux_pipeline", {"steps": shown}))
+        return _unwrapped(self._rest(ref, "finalResult") if ref else outcome["finalResult"])
 
     def named(self, recipe: str, parameters: Mapping[str, Any], calls: Sequence[Call]) -> list[Any]:
-        return _outcomes(self._ask("callmux_recipe_run", {"recipe": recipe, "arguments": parameters}))
+        return self._outcomes("callmux_recipe_run", {"recipe": recipe, "arguments": parameters})
+
+    def _outcomes(self, tool: str, arguments: Mapping[str, Any]) -> list[Any]:
+        """What each call of a fan-out says, the pages of a shortened answer included."""
+        outcome, ref = _completed(self._ask(tool, arguments))
+        entries = self._rest(ref, "results") if ref else outcome["results"]
+        return [_unwrapped(entry["result"]) for entry in entries]
+
+    def _value(self, text: str) -> Any:
+        """What a single answer says, the pages of a shortened one included."""
+        value = value_of(text)
+        if not isinstance(value, dict) or "_callmux" not in value:
+            return value
+        rest = self._rest(value["_callmux"]["ref"], None)
+        if isinstance(rest, dict) and list(rest) == ["content"]:
+            return value_of(rest["content"])
+        return value_of(rest) if isinstance(rest, str) else rest
+
+    def _rest(self, ref: str, path: str | None) -> Any:
+        """A stored result, or a part of it, in as many pages as it takes."""
+        whole: Any = None
+        asked: dict[str, Any] = {"ref": ref} | ({"path": path} if path else {})
+        while True:
+            # More than a page takes: it ends where it is full.
+            page = _payload(self._ask("callmux_get_result", {**asked, "limit": 100}))
+            whole = page["data"] if whole is None else whole + page["data"]
+            if not page["hasMore"]:
+                return whole
+            asked["offset"] = page.get("nextOffset", page["offset"] + page["count"])
 
 
 class MetaOnly(Callmux):
@@ -188,7 +216,7 @@ class MetaOnly(Callmux):
 
     def one(self, call: Call) -> Any:
         arguments = {"tool": self._name(call), "arguments": call.arguments}
-        return value_of(self._ask("callmux_call", arguments))
+        return self._value(self._ask("callmux_call", arguments))
 
 
 def value_of(text: str) -> Any:
@@ -208,20 +236,23 @@ def _request(tool: str, arguments: Mapping[str, Any]) -> str:
     return compact({"name": tool, "arguments": arguments})
 
 
-def _decoded(text: str) -> Any:
-    """The payload of a meta-tool.
+def _payload(text: str) -> Any:
+    """The payload of a meta-tool, in whichever format."""
+    return json.loads(text) if text[:1] == "{" else toons.loads(text)
+
+
+def _completed(text: str) -> tuple[Any, str | None]:
+    """The payload of a fan-out or a pipeline, and where the whole is kept if it came shortened.
 
     Raises:
         RuntimeError: Not every call succeeded.
     """
-    payload = json.loads(text) if text[:1] == "{" else toons.loads(text)
+    payload = _payload(text)
+    if "_callmux" in payload:
+        return None, payload["_callmux"]["ref"]
     if payload["status"] != "completed":
         raise RuntimeError(f"not every call succeeded: {text[:2000]}")
-    return payload
-
-
-def _outcomes(text: str) -> list[Any]:
-    return [_unwrapped(entry["result"]) for entry in _decoded(text)["results"]]
+    return payload, None
 
 
 def _unwrapped(result: Any) -> Any:
