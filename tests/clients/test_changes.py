@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from callmux.clients import changes
-from callmux.clients.changes import KEPT, Change, ChangeFailed, apply, backups, last, save_private, undo
+from callmux.clients.changes import KEPT, Change, ChangeFailed, apply, backups, last, undo
 
 
 def mode(path: Path) -> int:
@@ -180,16 +180,6 @@ def test_backups_of_single_edits_are_few_and_those_of_setup_stay(tmp_path: Path,
     assert names[0] == "0000-setup"
     assert len(names) == KEPT + 1
     assert last(store, "client") == store / f"{KEPT + 4:04}-client"
-
-
-def test_a_private_file_is_private_whatever_it_was(tmp_path: Path) -> None:
-    path = tmp_path / "d" / "token"
-    save_private(path, b"1")
-    path.chmod(0o644)
-    save_private(path, b"2")
-    assert (path.read_bytes(), mode(path), os.listdir(path.parent)) == (b"2", 0o600, ["token"])
-    with pytest.raises(ChangeFailed, match="cannot write"):
-        save_private(tmp_path, b"x")
 
 
 def test_a_mode_can_be_all_that_changes(tmp_path: Path, store: Path) -> None:

@@ -100,10 +100,10 @@ def test_a_file_into_which_a_table_cannot_go_is_left_alone() -> None:
         codex.with_entry('mcp_servers = { other = { command = "o" } }\n', "callmux", ENTRY)
 
 
-def test_a_block_without_its_end_is_not_ours() -> None:
+def test_a_block_without_its_end_is_ours() -> None:
     text = '# BEGIN CALLMUX MANAGED callmux\n[mcp_servers.callmux]\ncommand = "callmux"\n'
-    with pytest.raises(ClientFileError, match="unmanaged"):
-        codex.with_entry(text, "callmux", ENTRY)
+    assert "--config" in codex.with_entry(text, "callmux", ENTRY)
+    assert codex.without_entry(text, "callmux").strip() == ""
 
 
 def test_an_empty_block_is_filled_and_removed() -> None:
@@ -161,3 +161,32 @@ def test_entries_are_read_with_everything_codex_knows() -> None:
     for raw in (None, {}, {"command": 1}, {"command": "c", "args": [1]}):
         with pytest.raises(ClientFileError):
             codex.read_entry(raw)
+
+
+REWRITTEN = (
+    '[mcp_servers.callmux]\ncommand = "callmux"\n\n[mcp_servers.later]\ncommand = "l"\n'
+    "# END CALLMUX MANAGED callmux\n"
+)
+"""What is left of our block when Codex has added a server: as seen with Codex 0.169."""
+
+
+def test_an_entry_is_ours_after_codex_wrote_its_file() -> None:
+    """It drops the first mark and empty lists, and moves the second mark to the end."""
+    assert codex.is_managed(REWRITTEN, "callmux")
+    assert codex.fits(codex.read_servers(REWRITTEN)["callmux"], Entry(command="callmux"))
+    assert codex.with_entry(REWRITTEN, "callmux", Entry(command="callmux")) == REWRITTEN
+    assert codex.read_servers(codex.with_entry(REWRITTEN, "callmux", ENTRY)) == {
+        "callmux": {"command": "callmux", "args": ["--config", "/x y"]},
+        "later": {"command": "l"},
+    }
+    gone = codex.without_entry(REWRITTEN, "callmux")
+    assert gone.strip() == '[mcp_servers.later]\ncommand = "l"'
+
+
+def test_an_entry_without_any_mark_is_ours_where_that_is_known() -> None:
+    bare = '[mcp_servers.callmux]\nurl = "http://h/mcp"\n'
+    assert codex.read_servers(codex.with_entry(bare, "callmux", ENTRY, known=True))["callmux"] == {
+        "command": "callmux",
+        "args": ["--config", "/x y"],
+    }
+    assert codex.without_entry(bare, "callmux", known=True).strip() == ""

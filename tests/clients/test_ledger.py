@@ -28,3 +28,9 @@ def test_what_is_taken_out_is_forgotten() -> None:
 def test_a_ledger_that_cannot_be_read_knows_nothing(broken: str) -> None:
     assert not knows(broken, "/f", "callmux", RAW)
     assert knows(noted(broken, "/f", "callmux", RAW), "/f", "callmux", RAW)
+
+
+def test_what_clients_leave_out_when_they_write_makes_no_difference() -> None:
+    ledger = noted("", "/f", "callmux", {"command": "callmux", "args": []})
+    assert knows(ledger, "/f", "callmux", {"command": "callmux", "env": {}})
+    assert not knows(ledger, "/f", "callmux", {"command": "callmux", "args": ["x"]})

@@ -91,7 +91,10 @@ def test_c9_the_token_is_bound_to_the_one_listener_that_clients_name() -> None:
     made = plan(token=token, clients=(client(),))
     assert ("/k/cli-token.origin", "http://127.0.0.1:4860\n") in [(f.path, f.after) for f in made.files]
     assert "hunter2" not in str(made.items)
-    assert verdicts(plan(token=token))["token for the shell commands and the bridge"] == "look"
+    assert verdicts(plan(token=token))["token for the shell commands and the bridge"] == "stays"
+    remote = {"command": "callmux", "args": ["bridge", "--url", "https://mux.example/mcp"]}
+    two = plan(token=token, clients=(client(), client("cursor", remote)))
+    assert verdicts(two)["token for the shell commands and the bridge"] == "look"
     bound = plan(token=token, origin=file("/k/cli-token.origin", "http://h:1\n"))
     assert verdicts(bound)["token for the shell commands and the bridge"] == "stays"
     assert bound.files == ()

@@ -32,7 +32,7 @@ from callmux.clients.detect import KINDS, client_file, project_files, read_text
 from callmux.clients.dialects import DIALECTS
 from callmux.clients.diff import unified
 from callmux.clients.entry import ClientFileError, Entry
-from callmux.clients.json_files import read_servers, snippet
+from callmux.clients.json_files import snippet
 from callmux.clients.ledger import knows, noted
 from callmux.clients.program import start_command
 from callmux.errors import UsageError
@@ -122,8 +122,8 @@ def _edit(
     backup = None
     if write:
         changes = [_change(path, old, edit.text, kind, options.name)] if changed else []
-        if changed and kind != "codex":
-            raw = read_servers(DIALECTS[kind], edit.text).get(options.name)
+        if changed:
+            raw = next(iter(editing.sections(kind, edit.text).values())).get(options.name)
             after = noted(noted_before or "", str(path), options.name, raw)
             changes.append(Change(path=ledger, before=_encoded(noted_before), after=after.encode()))
         backup = apply(changes, backups(home), "client", sortable(time.time()))
@@ -225,7 +225,14 @@ def _one_status(kind: str, given: Given, options: Wishes) -> dict[str, Any]:
     path = _target(kind, given)
     try:
         text = read_text(path) or ""
-        status = editing.status(kind, text, options.name, own_entry(kind, options, this_program()))
+        ledger = read_text(ledger_file(Path.home())) or ""
+        status = editing.status(
+            kind,
+            text,
+            options.name,
+            own_entry(kind, options, this_program()),
+            lambda name, raw: knows(ledger, str(path), name, raw),
+        )
     except ClientFileError as error:
         text, status = "?", editing.Status("invalid", error.message)
     shown = {

@@ -180,24 +180,6 @@ def undo(folder: Path) -> Undone:
     return Undone(folder, tuple(restored), tuple(removed), tuple(edited), tuple(left))
 
 
-def save_private(path: Path, content: bytes) -> None:
-    """Writes a file that only its owner may read, in one step, whatever its mode was.
-
-    Raises:
-        ChangeFailed: It cannot be written.
-    """
-    target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
-    try:
-        _directories(target.parent)
-        _write(temporary, content, PRIVATE_FILE)
-        os.replace(temporary, target)
-    except OSError as error:
-        raise ChangeFailed(f'cannot write "{path}": {error.strerror or error}') from None
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def _taken_back(before: bytes | None, now: bytes | None, paths: Sequence[Sequence[str]]) -> bytes | None:
     """The file as it is now, with our own keys as they were; None where that cannot be done."""
     if now is None or not paths:

@@ -88,9 +88,15 @@ def block(name: str, entry: Entry) -> str:
 
 
 def is_managed(text: str, name: str) -> bool:
-    """Whether the entry stands between our markers."""
+    """Whether the entry is one that we wrote.
+
+    It stands between our markers, or what is left of them is still in the file: Codex itself drops the first
+    and moves the second when it writes its servers.
+    """
     found = _find(text, name)
-    return found is not None and name in _inside(text, found)
+    if found is not None:
+        return name in _inside(text, found)
+    return any(line.strip() in _markers(name) for line in text.splitlines())
 
 
 def fits(raw: Any, entry: Entry) -> bool:
@@ -105,8 +111,11 @@ def fits(raw: Any, entry: Entry) -> bool:
     return found == wanted
 
 
-def with_entry(text: str, name: str, entry: Entry) -> str:
+def with_entry(text: str, name: str, entry: Entry, *, known: bool = False) -> str:
     """The text with our entry between its markers; keys that the user put into it stay.
+
+    Args:
+        known: An entry without markers is ours all the same.
 
     Raises:
         ClientFileError: There is an entry of that name outside of markers, or the file cannot be understood.
@@ -115,6 +124,8 @@ def with_entry(text: str, name: str, entry: Entry) -> str:
     found = _find(text, name)
     if found is not None and name in _inside(text, found):
         return _checked(text, _replaced(text, found, name, entry), name)
+    if name in servers and (known or is_managed(text, name)):
+        return text if fits(servers[name], entry) else _checked(text, _shaped(text, name, entry), name)
     if name in servers:
         raise ClientFileError(
             f'has an unmanaged entry "{SECTION}.{name}", which callmux did not write: remove it'
@@ -128,8 +139,11 @@ def with_entry(text: str, name: str, entry: Entry) -> str:
     return _checked(text, f"{kept}{newline * 2 if kept else ''}{written}", name)
 
 
-def without_entry(text: str, name: str) -> str:
+def without_entry(text: str, name: str, *, known: bool = False) -> str:
     """The text without our entry and its markers; the same text where there is none.
+
+    Args:
+        known: An entry without markers is ours all the same.
 
     Raises:
         ClientFileError: There is an entry of that name outside of markers.
@@ -139,6 +153,8 @@ def without_entry(text: str, name: str) -> str:
     if found is None or (name in servers and name not in _inside(text, found)):
         if name not in servers:
             return text
+        if known or is_managed(text, name):
+            return _checked(text, _without_marks(_dropped(text, name), name), name)
         raise ClientFileError(
             f'has an unmanaged entry "{SECTION}.{name}", which callmux did not write: refusing to remove it'
             f" (codex mcp remove {name} does)"
@@ -242,9 +258,14 @@ def _inside(text: str, found: _Block) -> dict[str, Any]:
 
 
 def _replaced(text: str, found: _Block, name: str, entry: Entry) -> str:
-    inner = text[found.inner : found.inner_end]
     if fits(_inside(text, found)[name], entry):
         return text
+    inner = _shaped(text[found.inner : found.inner_end], name, entry)
+    return text[: found.inner] + inner + text[found.inner_end :]
+
+
+def _shaped(text: str, name: str, entry: Entry) -> str:
+    """The text with that shape in an entry that is there."""
 
     def change(document: Any) -> None:
         server = document[SECTION][name]
@@ -255,7 +276,12 @@ def _replaced(text: str, found: _Block, name: str, entry: Entry) -> str:
         for key, value in wanted.items():
             server[key] = value
 
-    return text[: found.inner] + _by_tomlkit(inner, change) + text[found.inner_end :]
+    return _by_tomlkit(text, change)
+
+
+def _without_marks(text: str, name: str) -> str:
+    lines = text.splitlines(keepends=True)
+    return "".join(line for line in lines if line.strip() not in _markers(name))
 
 
 def _cut(inner: str, name: str) -> str:

@@ -72,7 +72,7 @@ def attach(kind: str, text: str, name: str, entry: Entry, known: Known) -> Edit:
         ClientFileError: Somebody else's entry has that name, or the file cannot be understood.
     """
     if kind == "codex":
-        return _attach_codex(text, name, entry)
+        return _attach_codex(text, name, entry, known)
     dialect = DIALECTS[kind]
     servers = json_files.read_servers(dialect, text)
     if name not in servers:
@@ -92,11 +92,11 @@ def attach(kind: str, text: str, name: str, entry: Entry, known: Known) -> Edit:
 _NODE_NOTE = "The entry there ran callmux for Node; what it was is in the backup."
 
 
-def _attach_codex(text: str, name: str, entry: Entry) -> Edit:
+def _attach_codex(text: str, name: str, entry: Entry, known: Known) -> Edit:
     raw = codex.read_servers(text).get(name)
     if raw is not None and not codex.is_managed(text, name) and _flavour(raw, codex.read_entry) == "node":
         return Edit(codex.with_entry(codex.without_servers(text, [name]), name, entry), _NODE_NOTE)
-    return Edit(codex.with_entry(text, name, entry))
+    return Edit(codex.with_entry(text, name, entry, known=raw is not None and known(name, raw)))
 
 
 def detach(kind: str, text: str, name: str, known: Known) -> Edit:
@@ -109,7 +109,7 @@ def detach(kind: str, text: str, name: str, known: Known) -> Edit:
         raw = codex.read_servers(text).get(name)
         if raw is not None and not codex.is_managed(text, name) and _flavour(raw, codex.read_entry) == "node":
             return Edit(codex.without_servers(text, [name]), _NODE_NOTE)
-        return Edit(codex.without_entry(text, name))
+        return Edit(codex.without_entry(text, name, known=raw is not None and known(name, raw)))
     dialect = DIALECTS[kind]
     servers = json_files.read_servers(dialect, text)
     if name in servers and not _is_ours(name, servers[name], known):
@@ -119,11 +119,11 @@ def detach(kind: str, text: str, name: str, known: Known) -> Edit:
     return Edit(json_files.without_entry(dialect, text, name))
 
 
-def status(kind: str, text: str, name: str, entry: Entry) -> Status:
+def status(kind: str, text: str, name: str, entry: Entry, known: Known = lambda name, raw: False) -> Status:
     """How our entry stands, against what is expected."""
     try:
         if kind == "codex":
-            return _codex_status(text, name, entry)
+            return _codex_status(text, name, entry, known)
         dialect = DIALECTS[kind]
         servers = json_files.read_servers(dialect, text)
         if name not in servers:
@@ -135,11 +135,11 @@ def status(kind: str, text: str, name: str, entry: Entry) -> Status:
         return Status("invalid", error.message)
 
 
-def _codex_status(text: str, name: str, entry: Entry) -> Status:
+def _codex_status(text: str, name: str, entry: Entry, known: Known) -> Status:
     servers = codex.read_servers(text)
     if name not in servers:
         return Status("absent", _elsewhere(servers, codex.read_entry))
-    if not codex.is_managed(text, name):
+    if not codex.is_managed(text, name) and not known(name, servers[name]):
         what = _difference(servers[name], codex.read_entry)
         return Status("unmanaged_entry", f"not between callmux's markers; {what}")
     if codex.fits(servers[name], entry):

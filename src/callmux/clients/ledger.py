@@ -1,4 +1,4 @@
-"""Which entries callmux has written into clients' JSON files, which have no room for a mark. Pure.
+"""Which entries callmux has written into clients' files, which have no room for a mark or lose it. Pure.
 
 Read and written by `callmux.clients.editing`, kept in `~/.config/callmux/attached.json`. An entry counts as
 ours while it is as we left it; an address that was changed since is somebody's own.
@@ -40,5 +40,8 @@ def _read(ledger: str) -> dict[str, dict[str, str]]:
 
 
 def _print(raw: Any) -> str:
-    text = json.dumps(raw, sort_keys=True, separators=(",", ":"))
+    if isinstance(raw, dict):
+        # Clients leave out what is empty when they write their file.
+        raw = {key: value for key, value in raw.items() if value not in ([], {})}
+    text = json.dumps(raw, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -11,10 +11,12 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from callmux.bridge.endpoint import read_endpoint
 from callmux.clients import editing
 from callmux.clients.entry import ClientFileError, own_arguments
 from callmux.config.check import check_document
 from callmux.config.json_text import JsonTextError, parse_json
+from callmux.errors import UsageError
 from callmux.migrate.state import FoundFile, State
 from callmux.migrate.units import OldUnit, read_unit
 
@@ -151,28 +153,22 @@ def _token(state: State, items: list[Item], files: list[NewFile]) -> None:
     if state.origin is not None:
         items.append(Item(what, path, "stays", f"for {(state.origin.text or '').strip()}"))
         return
-    origins = sorted({origin for _, file in state.clients for origin in _origins(_, file)})
-    if len(origins) != 1:
-        found = ", ".join(origins) or "none"
-        items.append(
-            Item(
-                what,
-                path,
-                "look",
-                f"it is sent to any listener, and clients name {found}: bind it with"
-                ' "callmux client attach CLIENT --url URL --token-file PATH --yes"',
-            )
+    origins = sorted({origin for kind, file in state.clients for origin in _origins(kind, file)})
+    if len(origins) == 1:
+        items.append(Item(what, path, "changes", f"it will be sent to {origins[0]} only"))
+        files.append(NewFile(f"{path}.origin", None, f"{origins[0]}\n"))
+    elif all(read_endpoint(origin).is_loopback for origin in origins):
+        items.append(Item(what, path, "stays", "it will be sent to listeners on this machine only"))
+    else:
+        why = (
+            f"clients name {', '.join(origins)}, and it will be sent to listeners on this machine only: bind"
+            ' it with "callmux client attach CLIENT --url URL --token-file PATH --yes"'
         )
-        return
-    items.append(Item(what, path, "changes", f"it will be sent to {origins[0]} only"))
-    files.append(NewFile(f"{path}.origin", None, f"{origins[0]}\n"))
+        items.append(Item(what, path, "look", why))
 
 
 def _origins(kind: str, file: FoundFile) -> set[str]:
     """The listeners that a client's entries lead to."""
-    from callmux.bridge.endpoint import read_endpoint
-    from callmux.errors import UsageError
-
     found = set()
     for servers in _sections(kind, file).values():
         for raw in servers.values():
