@@ -136,11 +136,11 @@ def home(tmp_path: Path) -> Path:
 
 
 def files(home: Path) -> dict[str, tuple[bytes, int]]:
-    """Every file with its mode, but the backups."""
+    """Every file with its mode, but the backups and what running callmux leaves."""
     return {
         str(path.relative_to(home)): (path.read_bytes(), path.stat().st_mode)
         for path in home.rglob("*")
-        if path.is_file() and "backups" not in path.parts and ".cache" not in path.parts
+        if path.is_file() and not {"backups", ".cache", ".local"} & set(path.parts)
     }
 
 
