@@ -117,6 +117,7 @@ def test_the_plan_as_json() -> None:
     assert shown["commands"] == [["systemctl", "--user", "daemon-reload"]]
     content = shown["file"]["content"]  # type: ignore[index]
     assert 'ExecStart="/opt/callmux" --config "/c.json" --listen 5000 --host "0.0.0.0"' in content
+    assert (shown["label"], plan("install", MAC).label) == ("callmux", "dev.callmux.callmux")
     assert "file" not in plan("stop").shown()
 
 

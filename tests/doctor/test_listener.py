@@ -16,7 +16,6 @@ from callmux.doctor.listener import (
     Unanswered,
     examine_listener,
     listener_lines,
-    mcp_url,
 )
 
 URL = "http://h:1"
@@ -64,7 +63,7 @@ def status(payload: Any, **more: Any) -> dict[str, Any]:
 def examined(listener: FakeListener, cwd: str | None = None) -> ListenerReport:
     return examine_listener(
         URL,
-        read_endpoint(mcp_url(URL)),
+        read_endpoint(f"{URL}/mcp"),
         listener,
         {"Authorization": "Bearer hunter2"},
         credentials="the token of --token was sent",
@@ -165,17 +164,3 @@ def test_what_works_and_is_odd_is_a_warning(answers: dict[str, Any], warning: st
     assert report.ok
     assert warning in report.warnings[0]
     assert f"Warning: {report.warnings[0]}" in listener_lines(report)
-
-
-@pytest.mark.parametrize(
-    ("url", "completed"),
-    [
-        ("http://h", "http://h/mcp"),
-        ("http://h:1/", "http://h:1/mcp"),
-        ("http://h/x", "http://h/x"),
-        ("nota", "nota"),
-        ("http://[", "http://["),
-    ],
-)
-def test_a_url_without_a_path_is_completed(url: str, completed: str) -> None:
-    assert mcp_url(url) == completed

@@ -65,6 +65,6 @@ def test_all_of_them_in_the_order_of_the_file(tmp_path: Path) -> None:
     whole = summary(trials)
     assert (whole.ok, whole.server_count) == (False, 3)
     lines = summary_lines(whole)
-    assert lines[:3] == ["Servers tested: 3", "Passed: 2", "Failed: 1"]
+    assert lines[:4] == ["Status: issues found", "Servers tested: 3", "Passed: 2", "Failed: 1"]
     assert 'Issue: command "/no/such/thing" was not found on PATH' in lines
     assert tried(tmp_path, "off", named=True)[0].status == "ok"

@@ -68,26 +68,24 @@ def _examine(config_option: str | None, probe: Probe | None) -> Report:
 
 
 def _listener(given: Given, wire: Callable[[Endpoint], Exchange] | None = None) -> int:
-    from callmux.bridge.credentials import find_token
+    from callmux.bridge.credentials import find_token, kept_for
     from callmux.bridge.endpoint import read_endpoint
-    from callmux.doctor.listener import examine_listener, listener_lines, mcp_url
+    from callmux.cli.destination import completed
+    from callmux.cli.headers import read_headers
+    from callmux.doctor.listener import examine_listener, listener_lines
     from callmux.doctor.wire import Wire
 
     url = given.text("--url") or ""
-    endpoint = read_endpoint(mcp_url(url))
-    headers = {"x-callmux-client": "cli"}
-    for text in given.all("--header"):
-        name, colon, value = text.partition(":")
-        if not colon or not name.strip():
-            raise refusal(given.command, "--header must use Name:Value format")
-        headers[name.strip()] = value.strip()
+    endpoint = read_endpoint(completed(url))
+    headers = {**read_headers(given.all("--header")), "x-callmux-client": "cli"}
     shown = "the Authorization of --header was sent"
     if not any(name.lower() == "authorization" for name in headers):
-        token = find_token(
-            endpoint, os.environ, Path.home(), given.text("--token"), given.text("--token-file")
-        )
-        shown = "no token was sent" if token is None else f"the token of {token.source} was sent"
+        named = given.text("--token"), given.text("--token-file")
+        token = find_token(endpoint, os.environ, Path.home(), *named)
+        other = kept_for(Path.home())
+        shown = "no token was sent" + (f" (the kept one belongs to {other})" if other else "")
         if token is not None:
+            shown = f"the token of {token.source} was sent"
             headers["Authorization"] = f"Bearer {token.value}"
     exchange = (wire or Wire)(endpoint)
     report = examine_listener(url, endpoint, exchange, headers, credentials=shown, cwd=given.text("--cwd"))

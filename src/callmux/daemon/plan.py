@@ -93,7 +93,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     Attributes:
         supported: There is a service manager that we know.
-        label: What the service manager calls it.
+        label: What the service manager calls it, for systemd without `.service`.
         variables_path: A file with variables for the service, made by whoever needs one.
         warnings: What else to know.
         manual_command: What runs the listener by hand.
@@ -144,7 +144,7 @@ def make_plan(wish: Wish, place: Place, warnings: Sequence[str] = (), *, changed
         scope=scope,
         supported=kind != "unsupported",
         name=wish.name,
-        label=f"dev.callmux.{wish.name}" if kind == "launchd" else f"{wish.name}.service",
+        label=f"dev.callmux.{wish.name}" if kind == "launchd" else wish.name,
         uid=UNSET if place.uid is None else place.uid,
         config_path=wish.config_path,
         port=wish.port,
@@ -183,7 +183,7 @@ def _systemd(plan: Plan, wish: Wish, place: Place, words: list[str], changed: bo
     path = f"{base}/{wish.name}.service"
     variables = f"{place.home}/.config/callmux" if user else "/etc/callmux"
     variables += f"/{wish.name}.env"
-    unit = plan.label
+    unit = f"{wish.name}.service"
     control = ["systemctl", *(["--user"] if user else [])]
     journal = ["journalctl", *(["--user"] if user else []), "-u", unit]
     reload = Step([*control, "daemon-reload"])

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -389,12 +388,3 @@ def listener_lines(report: ListenerReport) -> list[str]:
         lines.append(f"Status tool: {'ok' if report.status.ok else 'issues found'}")
     lines += [f"Issue: {issue}" for issue in report.issues]
     return lines + [f"Warning: {warning}" for warning in report.warnings]
-
-
-def mcp_url(url: str) -> str:
-    """`url` with `/mcp` where it has no path."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return url
-    return parts._replace(path="/mcp").geturl() if parts.netloc and parts.path in ("", "/") else url

@@ -117,7 +117,8 @@ def summary(trials: list[Trial]) -> Trials:
 
 def trial_lines(trial: Trial) -> list[str]:
     """One result for people."""
-    lines = [f"Status: {trial.status}", f"Server: {trial.name}", f"Command: {trial.command}"]
+    status = "issues found" if trial.status == "error" else trial.status
+    lines = [f"Status: {status}", f"Server: {trial.name}", f"Command: {trial.command}"]
     if trial.executable_path is not UNSET:
         lines.append(f"Executable: {trial.executable_path}")
     if trial.status != "disabled":
@@ -126,13 +127,15 @@ def trial_lines(trial: Trial) -> list[str]:
         found = "found" if trial.requested_tool_found is True else "missing"
         lines.append(f"Requested tool: {trial.requested_tool} ({found})")
     lines += [f"- {tool}" for tool in trial.tools]
-    return lines + [f"Issue: {issue}" for issue in trial.issues]
+    issues = [f"Issue: {issue}" for issue in trial.issues]
+    return [*lines, "", *issues] if issues else lines
 
 
 def summary_lines(trials: Trials) -> list[str]:
     """All results for people."""
     passed = sum(trial.passed for trial in trials.reports)
     lines = [
+        f"Status: {'ok' if trials.ok else 'issues found'}",
         f"Servers tested: {trials.server_count}",
         f"Passed: {passed}",
         f"Failed: {trials.server_count - passed}",
