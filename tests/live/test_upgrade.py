@@ -149,7 +149,7 @@ def test_a_bridge_and_its_client_notice_nothing(tmp_path: Path) -> None:
         async with callmux(tmp_path, "bridge", "--url", url) as client:
             await client.initialize()
             assert "write" in await client.names()
-            slow = client.send("tools/call", {"name": "slow", "arguments": {"token": "slow", "ms": 1500}})
+            slow = client.send("tools/call", {"name": "slow", "arguments": {"token": "slow", "ms": 2500}})
             await until("the call to begin", lambda: "begin slow " in (tmp_path / "ledger").read_text())
             process.send_signal(signal.SIGUSR2)
             number = 0
@@ -159,12 +159,17 @@ def test_a_bridge_and_its_client_notice_nothing(tmp_path: Path) -> None:
             assert "slow" in text_of((await slow)["result"])
             await client.call("write", {"token": "after"})
             assert client.said.count("connected to the listener") == 1
+            servers = json.loads(config.read_text())["servers"]
+            write_config(config, {**servers, "b": servers["a"]})
+            await until("news on the stream of the new process", client.changes)
+            assert {"a__write", "b__write"} <= await client.names()
         rows = [
             row.split()[1] for row in (tmp_path / "ledger").read_text().splitlines() if row[:5] == "begin"
         ]
         assert sorted(rows) == sorted(["slow", "after", *(f"w{n + 1}" for n in range(number))])
 
-    with run_listener(tmp_path, ledger_config(tmp_path), port) as process:
+    config = ledger_config(tmp_path)
+    with run_listener(tmp_path, config, port) as process:
         try:
             run(story(process))
         finally:
