@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from callmux.tasks import TaskSet, at_once, first_of
+from callmux.tasks import TaskSet, Withdrawal, at_once, first_of, reason_of
 from tests.support import play, settle
 
 
@@ -122,5 +122,28 @@ def test_the_first_of_several_events_counts() -> None:
         assert loop.time() - began == pytest.approx(8, abs=0.01)
         await settle()
         assert len(asyncio.all_tasks()) == 1
+
+    play(scene())
+
+
+def test_a_cancellation_carries_the_reason_of_whoever_asked_for_it() -> None:
+    async def reason_seen(message: object) -> str | None:
+        async def work() -> str | None:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError as error:
+                return reason_of(error, "nobody asked")
+            raise AssertionError
+
+        task = asyncio.ensure_future(work())
+        await settle()
+        task.cancel(message)
+        return await task
+
+    async def scene() -> None:
+        assert await reason_seen(Withdrawal("enough")) == "enough"
+        assert await reason_seen(Withdrawal(None)) is None
+        assert await reason_seen(None) == "nobody asked"
+        assert await reason_seen("words of the library") == "nobody asked"
 
     play(scene())

@@ -57,6 +57,29 @@ class TaskSet:
                 log.warning("%s: %d tasks did not end in %.1f s", self._owner, len(late), seconds)
 
 
+class Withdrawal:
+    """Why a task is cancelled, in the words of whoever asked for it: handed to `Task.cancel`.
+
+    Attributes:
+        reason: Its reason; None where it gave none.
+    """
+
+    __slots__ = ("reason",)
+
+    def __init__(self, reason: str | None) -> None:
+        self.reason = reason
+
+
+def reason_of(error: asyncio.CancelledError, otherwise: str) -> str | None:
+    """The reason that came with a cancellation.
+
+    Args:
+        otherwise: The reason where nobody asked for it, such as when an owner ends its tasks.
+    """
+    given = error.args[0] if error.args else None
+    return given.reason if isinstance(given, Withdrawal) else otherwise
+
+
 def at_once(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     """Starts `work` for a caller that awaits the task itself and cancels it when it is cancelled."""
     return asyncio.get_running_loop().create_task(work)

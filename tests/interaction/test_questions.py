@@ -220,7 +220,8 @@ async def test_a_question_that_is_withdrawn_is_withdrawn_at_the_client(carrier: 
         (question,) = await client.until(lambda c: c.asked)
         seen.set()
         assert (await pending)["result"] == text("gave up")
-        assert (await client.told("notifications/cancelled"))["requestId"] == question["id"]
+        told = await client.told("notifications/cancelled")
+        assert told == {"requestId": question["id"], "reason": "enough"}
         client.reply(question["id"], result=SAMPLED)
         assert await client.request("ping") == {}
         assert server.peer.answers == {}

@@ -34,10 +34,39 @@ async def test_a_cancelled_request_is_cancelled_at_the_server_and_never_answered
         call = await server.peer.asked(method)
         client.notify("notifications/cancelled", {"requestId": 41, "reason": "enough"})
         told = await server.peer.told("notifications/cancelled")
-        assert told["requestId"] == call.id
+        assert told == {"requestId": call.id, "reason": "enough"}
         assert await client.request("ping") == {}
         await client.request("tools/list")
         assert 41 not in client.raw
+
+
+@pytest.mark.parametrize(
+    ("given", "passed"),
+    [
+        ({"reason": "the user pressed Esc ä"}, {"reason": "the user pressed Esc ä"}),
+        ({}, {}),
+        ({"reason": 7}, {}),
+    ],
+)
+@pytest.mark.parametrize("way", ["direct", "shared", "callmux_parallel"])
+@interaction("cancel.client")
+async def test_the_reason_of_a_cancellation_is_the_clients_own(way: str, given: Json, passed: Json) -> None:
+    """Also where the call is one that others may share, or a child of several; none is made up."""
+
+    async def wait(call: Call) -> Json:
+        await call.cancelled.wait()
+        return text("late")
+
+    server = RawServer().has(a=wait)
+    if way == "shared":
+        server.lists("tools", b'{"name":"a","inputSchema":{},"annotations":{"readOnlyHint":true}}')
+    async with bench(server) as b:
+        client = await b.greeted()
+        calls = {"name": "callmux_parallel", "arguments": {"calls": [{"tool": "a"}]}}
+        client.send("tools/call", calls if way == "callmux_parallel" else {"name": "a"}, id="p")
+        call = await server.peer.asked("tools/call")
+        client.notify("notifications/cancelled", {"requestId": "p", **given})
+        assert await server.peer.told("notifications/cancelled") == {"requestId": call.id, **passed}
 
 
 @interaction("cancel.client")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec import Raw
 
-from callmux.protocol.params import members, progress_token, with_progress_token
+from callmux.protocol.params import members, optional_text, progress_token, with_progress_token
 
 
 def test_members_stay_raw_and_in_order() -> None:
@@ -58,3 +58,10 @@ def test_a_token_is_a_string_or_an_integer(meta: bytes, token: bytes | None) -> 
 def test_the_token_is_set_or_taken_away(params: bytes | None, token: int | None, expected: bytes) -> None:
     """A client's own token never reaches a server."""
     assert with_progress_token(params, token) == expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"), [(b'"a\\u00e4"', "aä"), (b"7", None), (b"null", None), (b"{", None)]
+)
+def test_a_member_may_be_a_text(raw: bytes, text: str | None) -> None:
+    assert optional_text(Raw(raw)) == text

@@ -25,7 +25,7 @@ from callmux.protocol.params import members
 from callmux.protocol.sse import REQUEST_STREAMS, EventBuffer, request_stream
 from callmux.protocol.upstream_peer import InitializeResult
 from callmux.protocol.versions import is_supported
-from callmux.tasks import TaskSet
+from callmux.tasks import TaskSet, reason_of
 
 log = logging.getLogger(__name__)
 
@@ -173,8 +173,8 @@ class Link:
         connection.start(b"%bContent-Length: %d\r\n\r\n%b" % (self._post, len(line), line), stream)
         try:
             return await waiter
-        except asyncio.CancelledError:
-            self._withdraw(id, method, "the client gave it up")
+        except asyncio.CancelledError as given_up:
+            self._withdraw(id, method, reason_of(given_up, "the client gave it up"))
             stream.close()
             raise
         except LinkFailure as failure:
@@ -189,9 +189,10 @@ class Link:
             if not stream.finished:
                 stream.drop(GRACE_SECONDS)
 
-    def _withdraw(self, id: int, method: str, reason: str) -> None:
+    def _withdraw(self, id: int, method: str, reason: str | None) -> None:
         if method != "initialize" and not self._closed:
-            params = msgspec.json.encode({"requestId": id, "reason": reason})
+            told = {"requestId": id} if reason is None else {"requestId": id, "reason": reason}
+            params = msgspec.json.encode(told)
             self._tasks.spawn(self._quietly(jsonrpc.notification("notifications/cancelled", params)))
 
     def _due(self, waiter: Waiter, hard: bool) -> None:

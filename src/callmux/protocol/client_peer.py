@@ -16,6 +16,7 @@ from msgspec import Raw
 
 from callmux.protocol import jsonrpc
 from callmux.protocol.jsonrpc import Failure, Id, Malformed, Notification, Request, Response, Single
+from callmux.protocol.params import optional_text
 
 
 class State(Enum):
@@ -92,9 +93,10 @@ class Called(msgspec.Struct, frozen=True):
 
 
 class Cancelled(msgspec.Struct, frozen=True):
-    """The client gave the request `id` up; it gets no answer."""
+    """The client gave the request `id` up; it gets no answer. `reason` is its own, if it gave one."""
 
     id: Id
+    reason: str | None = None
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -118,15 +120,16 @@ _KINDS = {k.value: k for k in (Kind.INITIALIZE, Kind.INITIALIZED, Kind.PING, Kin
 
 class _CancelParams(msgspec.Struct, rename="camel"):
     request_id: int | str
+    reason: Raw = Raw(b"null")
 
 
 _CANCEL = msgspec.json.Decoder(_CancelParams)
 
 
-def _given_up(params: Raw | None) -> Id | None:
+def _given_up(params: Raw | None) -> _CancelParams | None:
     """The request that a cancellation is about; None where it names none."""
     try:
-        return _CANCEL.decode(params if params is not None else b"{}").request_id
+        return _CANCEL.decode(params if params is not None else b"{}")
     except msgspec.MsgspecError:
         return None
 
@@ -210,10 +213,10 @@ class ClientPeer:
 
     def _cancel(self, params: Raw | None) -> Event | None:
         given = _given_up(params)
-        if given is None or given not in self.in_flight:
+        if given is None or given.request_id not in self.in_flight:
             return None
-        self.in_flight.discard(given)
-        return Cancelled(given)
+        self.in_flight.discard(given.request_id)
+        return Cancelled(given.request_id, optional_text(given.reason))
 
     def answer(self, id: Id, result: bytes | Raw) -> bytes | None:
         """The line that answers request `id`; None if it was cancelled meanwhile."""
@@ -244,7 +247,8 @@ class ClientPeer:
         if isinstance(message, Response | Failure):
             return message.id in self._asked
         if isinstance(message, Notification) and message.method == Kind.CANCELLED.value:
-            return _given_up(message.params) in self.in_flight
+            given = _given_up(message.params)
+            return given is not None and given.request_id in self.in_flight
         return True
 
     def ask(self, method: str, params: bytes | Raw | None) -> tuple[int, bytes]:

@@ -47,3 +47,11 @@ def with_progress_token(params: bytes | Raw | None, token: int | None) -> bytes:
     else:
         changed.pop("_meta", None)
     return _ENCODER.encode(changed)
+
+
+def optional_text(raw: bytes | Raw) -> str | None:
+    """The string that a member is; None where it is anything else."""
+    try:
+        return msgspec.json.decode(raw, type=str)
+    except msgspec.MsgspecError:
+        return None

@@ -15,6 +15,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from callmux.protocol import jsonrpc, versions
 from callmux.protocol.jsonrpc import Failure, Id, Malformed, Notification, Request, Response, Single
+from callmux.protocol.params import optional_text
 
 
 class State(Enum):
@@ -98,9 +99,10 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Withdrawn(msgspec.Struct, frozen=True):
-    """The server no longer wants an answer to its question `id`."""
+    """The server no longer wants an answer to its question `id`. `reason` is its own, if it gave one."""
 
     id: Id
+    reason: str | None = None
 
 
 class Progressed(msgspec.Struct, frozen=True):
@@ -134,6 +136,7 @@ class _ProgressParams(msgspec.Struct, rename="camel"):
 
 class _CancelParams(msgspec.Struct, rename="camel"):
     request_id: int | str
+    reason: Raw = Raw(b"null")
 
 
 class InitializeResult(msgspec.Struct, rename="camel"):
@@ -211,16 +214,20 @@ class UpstreamPeer:
         self._waiting.add(self._next)
         return self._next, jsonrpc.request(self._next, method, params)
 
-    def cancel(self, id: int, reason: str) -> bytes | None:
+    def cancel(self, id: int, reason: str | None) -> bytes | None:
         """The line that gives request `id` up (MCP 2025-11-25, basic/utilities/cancellation); None if it is
         answered already. A late answer is dropped. `initialize` must not be cancelled and is only forgotten.
+
+        Args:
+            reason: In words; None for none.
         """
         if id not in self._waiting:
             return None
         self._waiting.discard(id)
         if self.state is State.OPENING:
             return None
-        params = msgspec.json.encode({"requestId": id, "reason": reason})
+        told = {"requestId": id} if reason is None else {"requestId": id, "reason": reason}
+        params = msgspec.json.encode(told)
         return jsonrpc.notification("notifications/cancelled", params)
 
     def forget(self, id: int) -> bool:
@@ -321,10 +328,10 @@ class UpstreamPeer:
 
     def _withdraw(self, message: Notification) -> Event | None:
         try:
-            given = _CANCEL.decode(message.params if message.params is not None else b"{}").request_id
+            given = _CANCEL.decode(message.params if message.params is not None else b"{}")
         except msgspec.MsgspecError:
             return None
-        if given not in self.questions:
+        if given.request_id not in self.questions:
             return None
-        self.questions.discard(given)
-        return Withdrawn(given)
+        self.questions.discard(given.request_id)
+        return Withdrawn(given.request_id, optional_text(given.reason))

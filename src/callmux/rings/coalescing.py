@@ -161,8 +161,12 @@ class _Flight:
         self._hold_to_their_time(waiter, loop)
         self._first = self._first or waiter
         self._waiters.append(waiter)
+        message: tuple[object, ...] = ()
         try:
             return await waiter.answer
+        except asyncio.CancelledError as given_up:
+            message = given_up.args
+            raise
         finally:
             if waiter.timer is not None:
                 waiter.timer.cancel()
@@ -172,7 +176,7 @@ class _Flight:
             self._waiters.remove(waiter)
             if not self._waiters and self._task is not None and not self._task.done():
                 self._open = False
-                self._task.cancel()
+                self._task.cancel(*message)
                 await asyncio.wait({self._task})
 
     def _hold_to_their_time(self, newcomer: _Waiter, loop: asyncio.AbstractEventLoop) -> None:

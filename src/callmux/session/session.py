@@ -32,7 +32,7 @@ from callmux.protocol.jsonrpc import Batch, Failure, Id, Malformed, Message, Req
 from callmux.protocol.params import members, progress_token, with_progress_token
 from callmux.session.facts import Facts
 from callmux.session.request_port import RequestPort
-from callmux.tasks import TaskSet
+from callmux.tasks import TaskSet, Withdrawal, reason_of
 
 log = logging.getLogger(__name__)
 
@@ -158,11 +158,11 @@ class Session:
         match event:
             case Opened(id, params):
                 self._serve(id, "initialize", params)
-            case Cancelled(id):
+            case Cancelled(id, reason):
                 # Cancelled before its first step, a task cannot clean up after itself; and from here on the
                 # client may use the id for another request.
                 if (running := self._requests.pop(id, None)) is not None:
-                    running[1].cancel()
+                    running[1].cancel(Withdrawal(reason))
                     self._over(id)
             case Told("notifications/progress", params):
                 self._progressed(params)
@@ -280,9 +280,10 @@ class Session:
         self._emit(line, about)
         try:
             return await waiter
-        except asyncio.CancelledError:
-            reason = {"requestId": id, "reason": "the server no longer asks"}
-            self.notify("notifications/cancelled", msgspec.json.encode(reason), about)
+        except asyncio.CancelledError as withdrawn:
+            reason = reason_of(withdrawn, "the server no longer asks")
+            told = {"requestId": id} if reason is None else {"requestId": id, "reason": reason}
+            self.notify("notifications/cancelled", msgspec.json.encode(told), about)
             raise
         finally:
             self._peer.forget(id)

@@ -32,7 +32,7 @@ from callmux.protocol.upstream_peer import (
     UpstreamPeer,
     Withdrawn,
 )
-from callmux.tasks import TaskSet
+from callmux.tasks import TaskSet, Withdrawal, reason_of
 from callmux.upstream import failures
 from callmux.upstream.copying import LARGE, copied
 from callmux.upstream.failures import CallFailure, Category
@@ -208,8 +208,8 @@ class Connection:
         try:
             result = await waiter
             return result if isinstance(result, bytes) else await copied(result)
-        except asyncio.CancelledError:
-            self._give_up(id, "the caller no longer wants it")
+        except asyncio.CancelledError as given_up:
+            self._give_up(id, reason_of(given_up, "the caller no longer wants it"))
             raise
         finally:
             if timer is not None:
@@ -273,7 +273,7 @@ class Connection:
         await self._tasks.cancel()
         await self.link.close()
 
-    def _give_up(self, id: int, reason: str) -> None:
+    def _give_up(self, id: int, reason: str | None) -> None:
         if (line := self._peer.cancel(id, reason)) is not None:
             self.link.send(line)
             self.link.abandon(id)
@@ -360,10 +360,10 @@ class Connection:
                 self._questions[id] = self._tasks.spawn(self._ask(id, method, kept, self._client_of(about)))
             case Noise(message):
                 self._hooks.noise(self, message)
-            case Withdrawn(id):
+            case Withdrawn(id, reason):
                 # Cancelled before its first step, a task cannot clean up after itself.
                 if (task := self._questions.pop(id, None)) is not None:
-                    task.cancel()
+                    task.cancel(Withdrawal(reason))
 
     async def _ask(self, id: Id, method: str, params: Raw | None, client: ClientPort | None) -> None:
         try:
