@@ -53,3 +53,13 @@ def test_the_listener_benchmark_reports_every_figure(tmp_path: Path) -> None:
     assert list(found["trees"]) == ["direct", "callmux, six directories", "callmux, cwdMode global"]
     for tree in found["trees"].values():
         assert tree["processes"] > 0
+
+
+def test_the_commands_benchmark_reports_every_figure(tmp_path: Path) -> None:
+    out = tmp_path / "figures.json"
+    ours = f"{sys.executable} -m callmux"
+    options = ["--rounds", "1", "--only", "call get", "--against", ours, "--json", str(out)]
+    subprocess.run([sys.executable, str(STDIO.with_name("commands.py")), *options], check=True, timeout=120)
+    (figures,) = json.loads(out.read_text("utf-8")).values()
+    assert figures.keys() == {"callmux_ms", "other_ms", "ratio"}
+    assert figures["ratio"] > 0
