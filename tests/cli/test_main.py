@@ -9,8 +9,9 @@ import pytest
 from callmux import __version__
 from callmux.cli import config as config_command
 from callmux.cli import serve
-from callmux.cli.main import COMMANDS, main, take_config
+from callmux.cli.main import COMMANDS, READER_LEFT, main, take_config
 from callmux.errors import CallmuxError, UsageError
+from tests.support import python
 
 
 @pytest.fixture
@@ -32,6 +33,32 @@ def test_the_last_config_before_the_command_counts_and_the_servers_own_stays() -
     for args in (["--config"], ["--config", "--", "srv"]):
         with pytest.raises(UsageError, match="Missing value for --config"):
             take_config(args)
+
+
+def test_values_may_follow_their_flag_after_an_equals_sign(served: list[Any]) -> None:
+    assert take_config(["--config=a=b", "x"]) == (["x"], "a=b")
+    assert main(["--cache=5", "--config=c", "--env=A=b", "--meta-only", "--", "srv", "--x=y"]) == 0
+    assert served == [(["--cache", "5", "--env", "A=b", "--meta-only", "--", "srv", "--x=y"], "c")]
+    with pytest.raises(UsageError, match="Missing value for --config"):
+        take_config(["--config="])
+
+
+@pytest.mark.parametrize("flag", ["-v", "--version"])
+def test_c13_a_version_flag_behind_a_command_is_no_request_for_callmuxs_version(
+    flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And behind `--` it is the server's."""
+    assert main(["server", "list", flag]) == 1
+    assert f'Unknown server list option "{flag}"' in capsys.readouterr().err
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    with python("-m", "callmux", "help", "--markdown") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(20) == READER_LEFT
 
 
 @pytest.mark.parametrize("flag", ["--version", "-v", "--help", "-h"])

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from callmux.cli import serve
+from callmux.cli.main import main
 from callmux.cli.serve import choose, load, run_loop
 from callmux.config.servers import StdioServer
 from callmux.config.sources import Sources
@@ -49,6 +51,32 @@ def test_nothing_to_run_two_things_to_run_and_a_missing_file_are_refused(home: P
         choose(["--", "srv"], "c.json", {})
     with pytest.raises(CallmuxError, match="does not exist"):
         choose([], None, {"CALLMUX_CONFIG": str(home / "missing.json")})
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["--nonsense"], 'Unknown option "--nonsense"'),
+        (["--meta-onyl"], 'did you mean "--meta-only"'),
+        (["--tools", "a"], "--tools is about one server"),
+        (["--host", "127.0.0.1"], "--host is for a listener: it needs --listen PORT"),
+        (["--idle-exit", "5"], "--idle-exit is for a listener"),
+    ],
+)
+def test_c14_flags_that_do_nothing_are_refused_before_anything_else_is_said(
+    args: list[str],
+    says: str,
+    home: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Beside a configuration file, too; the original starts its server."""
+    monkeypatch.setattr(serve, "log_to_stderr", lambda: None)
+    monkeypatch.delenv("CALLMUX_CONFIG", raising=False)
+    for _ in range(2):
+        assert main(args) == 1
+        assert says in capsys.readouterr().err
+        written(home / ".config" / "callmux" / "config.json")
 
 
 def test_flags_go_on_top_of_the_file_whose_warnings_are_told(

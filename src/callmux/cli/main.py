@@ -6,6 +6,7 @@ processes.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -38,11 +39,21 @@ which says what the command takes. What runs it is called `run`, or like the com
 module with another."""
 
 
+READER_LEFT = 141
+"""What a shell reports of a program that the end of its reader ended."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line. Gives the exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _run(args)
+        code = _run(args)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Whoever read has left. Python flushes once more at its end, which is to find an open file.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_LEFT
     except CallmuxError as error:
         if error.exit_code == 2:
             print(error.message, file=sys.stderr)
@@ -67,7 +78,7 @@ def _run(args: list[str]) -> int:
             return 0
         from callmux.cli import serve
 
-        return serve.run(args, config)
+        return serve.run(spread(args), config)
     return _command(args[0], args[1:], config)
 
 
@@ -82,8 +93,15 @@ def _command(name: str, args: list[str], config: str | None) -> int:
     raise UsageError(f'unknown command "{name}"{hint}. See callmux --help; a server\'s command goes after --')
 
 
+def spread(args: list[str]) -> list[str]:
+    """`args` with every `--flag=value` before a `--` as two words: the readers of run mode take no other form."""
+    end = args.index("--") if "--" in args else len(args)
+    own = (word.split("=", 1) if word.startswith("--") else [word] for word in args[:end])
+    return [part for parts in own for part in parts] + args[end:]
+
+
 def take_config(args: list[str]) -> tuple[list[str], str | None]:
-    """Takes every `--config PATH` before a `--` out of `args`; the last one counts.
+    """Takes every `--config PATH` and `--config=PATH` before a `--` out of `args`; the last one counts.
 
     Raises:
         UsageError: It has no value.
@@ -91,10 +109,16 @@ def take_config(args: list[str]) -> tuple[list[str], str | None]:
     end = args.index("--") if "--" in args else len(args)
     own, rest = args[:end], args[end:]
     config = None
-    while "--config" in own:
-        at = own.index("--config")
-        if at + 1 >= len(own):
+    left = []
+    words = iter(own)
+    for word in words:
+        if word == "--config":
+            config = next(words, None)
+        elif word.startswith("--config="):
+            config = word[len("--config=") :]
+        else:
+            left.append(word)
+            continue
+        if not config:
             raise UsageError("Missing value for --config")
-        config = own[at + 1]
-        del own[at : at + 2]
-    return own + rest, config
+    return left + rest, config

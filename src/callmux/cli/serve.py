@@ -43,6 +43,9 @@ def run(args: list[str], config_option: str | None) -> int:
         if options is not None:
             path = choose(args, config_option, env)
             return run_loop(listen(options, path, lambda sources: load(args, path, env, sources), env, _show))
+    for flag in ("--host", "--idle-exit"):
+        if flag in (args[: args.index("--")] if "--" in args else args):
+            raise UsageError(f"{flag} is for a listener: it needs --listen PORT beside it")
     path = choose(args, config_option, env)
     return run_loop(_serve(path, lambda sources: load(args, path, env, sources), env))
 
@@ -76,6 +79,8 @@ def choose(args: list[str], config_option: str | None, env: dict[str, str]) -> P
         return None
     path = find_config(config_option, env, Path.home())
     if path is None:
+        # What is wrong with the flags comes first: with an unknown one, nothing else that is said would help.
+        override(Config(), args)
         raise UsageError(
             "nothing to run. Name a configuration with --config PATH,\n"
             "put the command of a single server after --, as in: callmux -- npx -y some-mcp-server,\n"
