@@ -94,7 +94,7 @@ def _command(name: str, args: list[str], config: str | None) -> int:
 
 
 def spread(args: list[str]) -> list[str]:
-    """`args` with every `--flag=value` before a `--` as two words: the readers of run mode take no other form."""
+    """`args` with every `--flag=value` before a `--` as two words, which is what run mode reads."""
     end = args.index("--") if "--" in args else len(args)
     own = (word.split("=", 1) if word.startswith("--") else [word] for word in args[:end])
     return [part for parts in own for part in parts] + args[end:]
