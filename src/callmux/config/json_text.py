@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from callmux.errors import CallmuxError
@@ -120,10 +121,21 @@ def strict(text: str) -> str:
     return _plain(text)[1]
 
 
+@lru_cache(maxsize=2)
 def _plain(text: str) -> tuple[str, str]:
-    """The text without comments, and also without trailing commas: blanks in their place, so offsets hold."""
+    """The text without comments, and also without trailing commas: blanks in their place, so offsets hold.
+
+    Clients keep files of many megabytes, and each step of a change asks for this again.
+    """
     start = " " if text.startswith("\ufeff") else ""
     bare = start + text[len(start) :]
+    try:
+        _DECODER.decode(bare)
+    except (ValueError, RecursionError):
+        # It has comments or trailing commas, or is malformed.
+        pass
+    else:
+        return bare, bare
     if "//" in bare or "/*" in bare:
         bare = _COMMENT.sub(lambda match: match[1] or _NOT_BREAK.sub(" ", match[0]), bare)
     return bare, _COMMA.sub(lambda match: match[1] or " ", bare)
