@@ -13,9 +13,11 @@ LINUX = Place(platform="linux", has_systemctl=True, uid=1000, home="/home/al", p
 MAC = Place(platform="darwin", has_systemctl=False, uid=501, home="/Users/al", path="/usr/bin")
 
 
-def plan(action: Any, place: Place = LINUX, *, changed: bool = False, **wish: Any) -> Plan:
+def plan(
+    action: Any, place: Place = LINUX, *, installed: bool = False, changed: bool = False, **wish: Any
+) -> Plan:
     wish = {"command": ("/opt/callmux",), "config_path": "/c.json", **wish}
-    return make_plan(Wish(action=action, **wish), place, changed=changed)
+    return make_plan(Wish(action=action, **wish), place, installed=installed, changed=changed)
 
 
 def commands(action: Any, place: Place = LINUX, **more: Any) -> list[str]:
@@ -76,7 +78,7 @@ def test_installing_may_start_and_enable() -> None:
 def test_c5_installing_again_takes_effect() -> None:
     """C5: the original's `start` leaves the old command running, and launchd refuses the second bootstrap."""
     assert commands("install", start=True, changed=True)[-1].split()[2] == "restart"
-    assert [line.split()[1] for line in commands("install", MAC, changed=True)] == ["bootout", "bootstrap"]
+    assert [line.split()[1] for line in commands("install", MAC, installed=True)] == ["bootout", "bootstrap"]
 
 
 def test_a_restart_may_be_a_whole_one() -> None:

@@ -53,7 +53,10 @@ def run(
     wish = _wish(given, config_option)
     plan = make_plan(wish, place)
     warnings = _findings(wish, plan, place) if wish.action == "install" else []
-    plan = make_plan(wish, place, warnings, changed=_changes(plan))
+    before = existing(plan) if plan.file is not UNSET else None
+    installed = before is not None and is_managed(before)
+    changed = installed and plan.file is not UNSET and before != plan.file.content
+    plan = make_plan(wish, place, warnings, installed=installed, changed=changed)
     as_json = given.on("--json")
     if given.on("--dry-run"):
         _show(plan, "\n".join(plan_lines(plan)), as_json)
@@ -128,12 +131,6 @@ def _command(given: Given) -> tuple[str, ...]:
     if not os.access(path, os.X_OK) or not os.path.isfile(path):
         raise refusal(given.command, f'--binary "{path}" is no program that can be run')
     return (path,)
-
-
-def _changes(plan: Plan) -> bool:
-    """Whether a service file of ours would say something else from now on."""
-    text = existing(plan) if plan.file is not UNSET else None
-    return text is not None and is_managed(text) and plan.file is not UNSET and text != plan.file.content
 
 
 def _findings(wish: Wish, plan: Plan, place: Place) -> list[str]:

@@ -127,12 +127,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return facts
 
 
-def make_plan(wish: Wish, place: Place, warnings: Sequence[str] = (), *, changed: bool = False) -> Plan:
+def make_plan(
+    wish: Wish, place: Place, warnings: Sequence[str] = (), *, installed: bool = False, changed: bool = False
+) -> Plan:
     """The plan for an action on a machine.
 
     Args:
         warnings: What is known beside it.
-        changed: There is a service file of ours already, which says something else.
+        installed: There is a service file of ours already.
+        changed: It says something else.
     """
     scope: Scope = wish.scope or ("system" if place.platform == "linux" and place.uid == 0 else "user")
     kind, why = _kind(place, scope)
@@ -156,7 +159,7 @@ def make_plan(wish: Wish, place: Place, warnings: Sequence[str] = (), *, changed
     if kind == "systemd":
         return _systemd(plan, wish, place, words, changed)
     if kind == "launchd":
-        return _launchd(plan, wish, place, words, changed)
+        return _launchd(plan, wish, place, words, installed)
     return plan
 
 
@@ -212,7 +215,7 @@ def _systemd(plan: Plan, wish: Wish, place: Place, words: list[str], changed: bo
     return _with(plan, path, file, steps, variables)
 
 
-def _launchd(plan: Plan, wish: Wish, place: Place, words: list[str], changed: bool) -> Plan:
+def _launchd(plan: Plan, wish: Wish, place: Place, words: list[str], installed: bool) -> Plan:
     path = f"{place.home}/Library/LaunchAgents/{plan.label}.plist"
     logs = f"{place.home}/Library/Logs/{wish.name}"
     domain = f"gui/{place.uid}"
@@ -224,7 +227,7 @@ def _launchd(plan: Plan, wish: Wish, place: Place, words: list[str], changed: bo
             variables = {} if place.path is None else {"PATH": place.path}
             file = ServiceFile(path, launchd_plist(plan.label, words, variables, logs))
             # What is loaded already cannot be loaded again.
-            steps = [Step(["launchctl", "bootout", domain, path], may_fail=True)] if changed else []
+            steps = [Step(["launchctl", "bootout", domain, path], may_fail=True)] if installed else []
             steps.append(Step(["launchctl", "bootstrap", domain, path]))
             if wish.enable:
                 steps.append(Step(["launchctl", "enable", target]))
