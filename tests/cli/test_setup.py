@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 from pathlib import Path
@@ -188,6 +189,15 @@ def test_the_list_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "filesystem" in capsys.readouterr().out
 
 
+class Refusing:
+    """A daemon command that fails."""
+
+    @staticmethod
+    def run(args: list[str], config_option: str | None) -> int:
+        assert args[:3] == ["install", "--port", "4861"]
+        return 1
+
+
 def test_a_daemon_that_cannot_be_installed_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -199,6 +209,9 @@ def test_a_daemon_that_cannot_be_installed_is_told(
     setup.start_daemon(choices, None)
     assert "callmux --listen" in capsys.readouterr().err
     monkeypatch.setattr(setup, "has_daemon", lambda: True)
-    monkeypatch.setattr("importlib.import_module", broken)
+    monkeypatch.setattr(importlib, "import_module", lambda name: Refusing)
+    setup.start_daemon(choices, None)
+    assert "see above" in capsys.readouterr().err
+    monkeypatch.setattr(importlib, "import_module", broken)
     setup.start_daemon(choices, None)
     assert "no systemd" in capsys.readouterr().err

@@ -124,6 +124,19 @@ def test_a_client_with_callmux_under_another_name_keeps_that() -> None:
     assert any('as "mux" already' in note for note in made.notes)
 
 
+def test_an_entry_of_callmux_keeps_its_arguments_unless_a_listener_is_chosen() -> None:
+    args = ["-y", "callmux", "bridge", "--url", "http://h:1/mcp"]
+    here = file("claude", json.dumps({"mcpServers": {"callmux": {"command": "npx", "args": args}}}))
+    kept = plan(None, clients=[here])
+    assert json.loads(after(kept, "/claude"))["mcpServers"]["callmux"] == {
+        "command": "callmux",
+        "args": ["bridge", "--url", "http://h:1/mcp"],
+    }
+    assert any("keeps its name and arguments" in note for note in kept.notes)
+    shared = plan(None, clients=[here], shared=True, start=lambda kind: Entry(command="callmux", args=("x",)))
+    assert json.loads(after(shared, "/claude"))["mcpServers"]["callmux"]["args"] == ["x"]
+
+
 def test_a_foreign_entry_of_our_name_is_told_and_left() -> None:
     made = plan(None, clients=[file("claude", '{"mcpServers": {"callmux": {"command": "mine"}}}')])
     assert made.attached == ()

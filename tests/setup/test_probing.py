@@ -57,6 +57,10 @@ def test_c3_what_cannot_start_has_a_problem(document: Any, problem: str) -> None
     assert problem in (ask({"0:a": document}, seen)["0:a"].problem or "")
 
 
+def test_a_disabled_server_is_not_started() -> None:
+    assert ask({"0:a": {"command": "no-such-program-at-all", "disabled": True}}, seen) == {"0:a": Answer()}
+
+
 def test_a_server_that_fails_or_hangs_has_a_problem() -> None:
     async def fails(*_: Any, **__: Any) -> ProbeResult:
         raise OSError("refused")

@@ -83,7 +83,7 @@ def _unattended(given: Given, scene: Scene, config_option: str | None, probe: Pr
     answered: dict[str, Answer] = {}
     skipped: dict[str, str] = {}
     if not given.on("--no-probe"):
-        answered = probe_all(choices, scene, given.number("--probe-timeout") or SECONDS, probe, _quiet)
+        answered = probe_all(choices, scene, given.number("--probe-timeout") or SECONDS, probe, _tell)
         skipped = leave_out(choices, answered)
     answers, plan, changes = prepare(choices, scene)
     write = given.on("--yes") and not given.on("--dry-run")
@@ -102,8 +102,10 @@ def _unattended(given: Given, scene: Scene, config_option: str | None, probe: Pr
     return 0
 
 
-def _quiet(_name: str, _answer: Answer) -> None:
-    """Nobody watches."""
+def _tell(key: str, answer: Answer) -> None:
+    """Asking may take as long as fetching a server does: who waits sees that it goes on."""
+    said = answer.problem or f"{len(answer.tools)} tools"
+    print(f"{key.partition(':')[2]}: {said}", file=sys.stderr)
 
 
 def _moved(given: Given, scene: Scene) -> list[Found]:
@@ -236,6 +238,7 @@ def _answers(choices: Choices, scene: Scene) -> Answers:
         cache_seconds=choices.cache_seconds,
         meta_only=choices.meta_only,
         fresh=choices.fresh,
+        shared=choices.listener is not None,
         start=start,
         program=lambda kind: start_command(program, absolute=editing.has_poor_path(kind)),
     )
@@ -259,9 +262,12 @@ def start_daemon(choices: Choices, config_option: str | None) -> None:
     port = str(urlsplit(choices.listener or "").port or DEFAULT_PORT)
     try:
         command = import_module("callmux.cli.daemon")
-        command.run(["install", "--port", port, "--start", "--enable", "--yes"], config_option)
+        args = ["install", "--port", port, "--start", "--enable", "--yes"]
+        problem = "" if command.run(args, config_option) == 0 else "see above"
     except CallmuxError as error:
-        print(f"The daemon could not be installed: {error.message}", file=sys.stderr)
+        problem = error.message
+    if problem:
+        print(f"The daemon could not be installed: {problem}", file=sys.stderr)
 
 
 def _summary(

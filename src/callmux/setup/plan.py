@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from callmux.clients import codex, editing
-from callmux.clients.entry import DEFAULT_NAME, ClientFileError, Entry
+from callmux.clients.entry import DEFAULT_NAME, ClientFileError, Entry, own_arguments
 from callmux.clients.json_files import without_servers
 from callmux.config.json_text import parse_json, set_value
 from callmux.config.model import SCHEMA_URL, Config
@@ -53,6 +53,7 @@ class Answers:
         cache_seconds: How long results are kept; None leaves the setting as it is.
         meta_only: List only the `callmux_*` tools; None leaves the setting as it is.
         fresh: Begin with an empty configuration; the old one is in the backup.
+        shared: Clients reach a shared listener: entries that lead elsewhere change.
         start: Gives our entry for a client.
         program: Gives the command that starts callmux for a client, for entries that run it through npx.
     """
@@ -64,6 +65,7 @@ class Answers:
     cache_seconds: int | None = None
     meta_only: bool | None = None
     fresh: bool = False
+    shared: bool = False
     start: Callable[[str], Entry] = lambda kind: Entry(command="callmux")
     program: Callable[[str], tuple[str, ...]] = lambda kind: ("callmux",)
 
@@ -259,10 +261,11 @@ def _entered(
     """The text with callmux in it, under the name that it has there already, and the keys that changed."""
     section, servers = next(iter(editing.sections(client.kind, text).items()))
     title = editing.title(client.kind)
-    others = [name for name, raw in servers.items() if editing.flavour_of(client.kind, raw)]
-    if others and DEFAULT_NAME not in servers:
-        old = [path for path in editing.node_entries(client.kind, text) if path[:-1] == section]
-        notes.append(f'{title} has callmux as "{others[0]}" already: that entry stays')
+    own = [name for name, raw in servers.items() if editing.flavour_of(client.kind, raw)]
+    kept = _stays(client.kind, servers, own, answers)
+    if kept is not None:
+        old = editing.node_entries(client.kind, text)
+        notes.append(f'{title} has callmux as "{kept}" already: that entry keeps its name and arguments')
         return editing.upgrade(client.kind, text, answers.program(client.kind)).text, old
     edit = editing.attach(
         client.kind, text, DEFAULT_NAME, answers.start(client.kind), lambda name, raw: False
@@ -270,6 +273,18 @@ def _entered(
     if edit.note:
         notes.append(f"{title}: {edit.note}")
     return edit.text, [(*section, DEFAULT_NAME)]
+
+
+def _stays(kind: str, servers: Mapping[str, Any], own: Sequence[str], answers: Answers) -> str | None:
+    """The entry for callmux that is there and says more than ours would, or has another name."""
+    if not own or (DEFAULT_NAME in servers and DEFAULT_NAME not in own):
+        return None
+    if DEFAULT_NAME not in own:
+        return own[0]
+    entry = editing.entry_of(kind, servers[DEFAULT_NAME])
+    found = None if entry is None else own_arguments(entry)
+    # With a listener it was said how clients are to reach callmux.
+    return DEFAULT_NAME if found and found[1] and not answers.shared else None
 
 
 def probe_documents(answers: Answers, keep: Keep) -> dict[str, dict[str, Any]]:

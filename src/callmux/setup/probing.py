@@ -43,7 +43,7 @@ def ask_all(
     probe: Probe,
     tell: Callable[[str, Answer], None],
 ) -> dict[str, Answer]:
-    """Starts or reaches each server, lists its tools and leaves.
+    """Starts or reaches each server, lists its tools and leaves. One that is disabled is left alone.
 
     Args:
         documents: Entries of our configuration by any names.
@@ -79,6 +79,8 @@ async def _ask(
     probe: Probe,
 ) -> Answer:
     name = key.rpartition(":")[2]
+    if document.get("disabled") is True:
+        return Answer()
     checked = check_document({"servers": {name: dict(document)}})
     if checked.errors:
         return Answer(problem="; ".join(checked.errors))
