@@ -139,10 +139,13 @@ def entry_name(given: Given) -> str:
 
 
 def node_commands(program: Program) -> frozenset[str]:
-    """The commands that lead to callmux for Node on this machine: `callmux` and its path, or none."""
+    """The commands that do not lead to a callmux of this kind: `callmux` and its path, or none.
+
+    They lead to the one for Node, or nowhere: it may be gone already.
+    """
     found = program.on_path("callmux")
     if found is None:
-        return frozenset()
+        return frozenset({"callmux"})
     real = program.real(found)
     is_node = "node_modules" in real.replace("\\", "/").split("/") or real.endswith((".js", ".mjs", ".cjs"))
     return frozenset({"callmux", found, real}) if is_node else frozenset()
