@@ -256,3 +256,17 @@ def next_message(answer: http.client.HTTPResponse) -> Any:
 def refuses_nobody(port: int, before: int) -> bool:
     """Only the new process takes connections now."""
     return all(pid_at(port) != before for _ in range(5))
+
+
+def test_an_old_process_that_still_finishes_calls_can_be_stopped(tmp_path: Path) -> None:
+    port = free_port()
+    with run_listener(tmp_path, ledger_config(tmp_path), port) as process, greeted(port) as caller:
+        call = Call(port, caller.session, 60_000, "endless")
+        until_begun(tmp_path, "endless")
+        process.send_signal(signal.SIGUSR2)
+        eventually(lambda: refuses_nobody(port, process.pid), "the new process")
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        assert b'"result"' not in call.result()
+        end(port, pid_at(port))

@@ -223,17 +223,18 @@ async def replaced(
             return successor
 
 
-async def give_way(server: HttpServer, listener: Listener, seconds: float) -> None:
+async def give_way(server: HttpServer, listener: Listener, seconds: float, stopped: asyncio.Event) -> None:
     """Leaves the port to the process that answers now, without losing a request.
 
     Clients learn with their next answer that this connection ends, and begin another; so whoever is busy
-    never meets a closed one. What is in flight finishes here, within `seconds`.
+    never meets a closed one. What is in flight finishes here, within `seconds` and until we are
+    told to stop.
     """
     log.info("Another process answers now; finishing what is in flight")
     listener.leaving = True
     await server.stop_accepting()
     began = listener.now()
-    while (spent := listener.now() - began) < max(seconds, GRACE_SECONDS):
+    while (spent := listener.now() - began) < max(seconds, GRACE_SECONDS) and not stopped.is_set():
         busy = listener.let_go()
         if spent > GRACE_SECONDS and not server.let_go() and not busy:
             break

@@ -191,7 +191,7 @@ async def listen(
         if successor is not None:
             await tasks.cancel()
             tasks.spawn(successor.relay(listener.overheard))
-            await give_way(server, listener, host.runtime.drain_seconds())
+            await give_way(server, listener, host.runtime.drain_seconds(), stopped)
         else:
             log.info("Stopping")
             supervisor.stopping()
