@@ -127,6 +127,7 @@ class Runtime:
             DEFINITIONS if config.expose_meta_tools else [],
             proxied=not config.meta_only,
             compression=self._compression,
+            most_calls=config.max_calls_per_request,
         )
 
         self.offers = Offers(self._door, self.prompts, self.resources, list(self.servers))

@@ -106,7 +106,7 @@ async def test_cancelling_what_is_not_there_does_nothing(params: Json | None) ->
 @over_revisions
 @pytest.mark.parametrize("token", ["mine", 7, 0, ""], ids=["text", "number", "zero", "empty"])
 @interaction("progress.server")
-async def test_progress_comes_under_the_clients_own_token(
+async def test_w32_progress_comes_under_the_clients_own_token(
     carrier: str, revision: str, token: Any, tmp_path: Path
 ) -> None:
     def work(call: Call) -> Json:

@@ -82,12 +82,12 @@ def test_words_of_the_server_and_of_parameters_count(bench: Bench) -> None:
     assert bench.payload(SEARCH, {"query": "labels"})["results"][0]["name"] == "create_issue"
 
 
-def test_plural_and_singular_are_one(bench: Bench) -> None:
+def test_w27_plural_and_singular_are_one(bench: Bench) -> None:
     """W27."""
     assert bench.payload(SEARCH, {"query": "files"})["results"][0]["name"] == "get_file"
 
 
-def test_a_letter_matches_no_words(bench: Bench) -> None:
+def test_w27_a_letter_matches_no_words(bench: Bench) -> None:
     """W27: `e` matched 23 of 24 tools."""
     assert bench.payload(SEARCH, {"query": "e"})["found"] == 0
 

@@ -28,13 +28,13 @@ class Crowd:
         self.leave: dict[str, asyncio.Event] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
-    async def comes(self, who: str, server: str = "s") -> None:
+    async def comes(self, who: str, server: str = "s", client: object = None) -> None:
         self.leave[who] = asyncio.Event()
-        self.tasks[who] = asyncio.create_task(self._call(who, server))
+        self.tasks[who] = asyncio.create_task(self._call(who, server, client))
         await settle()
 
-    async def _call(self, who: str, server: str) -> None:
-        await self.slots.acquire(server)
+    async def _call(self, who: str, server: str, client: object) -> None:
+        await self.slots.acquire(server, client)
         self.order.append(who)
         try:
             await self.leave[who].wait()
@@ -107,6 +107,27 @@ def test_the_oldest_of_all_queues_is_next() -> None:
         for who in "abcd":
             await crowd.goes(who)
         assert crowd.order == ["a", "b", "c", "d"]
+
+    play(scene())
+
+
+def test_w30_a_thousand_calls_of_one_client_do_not_hold_up_another() -> None:
+    """Clients take turns; the calls of each stay in order."""
+
+    async def scene() -> None:
+        crowd = Crowd(Slots(1, {}))
+        for who in ("a1", "a2", "a3", "a4"):
+            await crowd.comes(who, client="a")
+        for who in ("b1", "b2"):
+            await crowd.comes(who, client="b")
+        await crowd.comes("c1", "other", client="c")
+        await crowd.goes("a1")
+        await crowd.goes("a2")
+        await crowd.comes("d1", client="d")
+        for who in ("b1", "c1", "d1", "a3", "b2", "a4"):
+            await crowd.goes(who)
+        assert crowd.order == ["a1", "a2", "b1", "c1", "d1", "a3", "b2", "a4"]
+        assert repr(crowd.slots) == "Slots(0/1 running, 0 queued)"
 
     play(scene())
 

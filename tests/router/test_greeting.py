@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import Raw
 
+from callmux import __version__
 from callmux.router.greeting import OWN_INSTRUCTIONS, SERVER_INFO, greeting, transparent_greeting
 from callmux.upstream.offer import Offer
 
@@ -27,6 +28,12 @@ def offer(instructions: str | None = None, **capabilities: Any) -> Offer:
 def said(offers: dict[str, Offer], *, complete: bool = True, own: bool = False) -> dict[str, Any]:
     answer: dict[str, Any] = json.loads(greeting("2025-06-18", offers, complete=complete, own=own))
     return answer
+
+
+def test_w36_clients_and_servers_are_told_the_packages_own_version() -> None:
+    """W36: three versions were told. The listener's greeting is this one, too."""
+    assert SERVER_INFO["version"] == __version__
+    assert said({})["serverInfo"]["version"] == __version__
 
 
 def test_it_names_the_revision_and_callmux() -> None:

@@ -97,6 +97,28 @@ class Desk:
         return [tool["name"] for tool in json.loads(play(self.router.list_tools()))["tools"]]
 
 
+def test_w30_a_request_makes_no_more_calls_than_are_allowed() -> None:
+    desk = Desk()
+    desk.router._most_calls = 3
+    items = [{"arguments": {}}] * 4
+    params = {"name": "callmux_batch", "arguments": {"tool": "a__t", "items": items}}
+    answer, _ = desk.call(json.dumps(params).encode())
+    error = answer["structuredContent"]["error"]
+    assert (error["code"], error["details"]) == ("invalid_arguments", {"field": "items", "max": 3})
+    assert desk.planned == []
+    params["arguments"]["items"] = items[:3]
+    desk.call(json.dumps(params).encode())
+    assert len(desk.planned) == 3
+
+
+def test_w25_what_a_tool_calls_its_timeout_is_its_own_affair() -> None:
+    """Arguments are the tool's: only `timeoutMs` beside them changes the time of a call."""
+    desk = Desk()
+    desk.call(b'{"name":"a__t","arguments":{"timeoutMs":5,"timeout":1}}')
+    assert desk.planned[0].seconds == 180
+    assert bytes(desk.planned[0].arguments) == b'{"timeoutMs":5,"timeout":1}'
+
+
 def test_a_direct_call_goes_through_both_rings() -> None:
     desk = Desk()
     assert desk.call(b'{"name":"a__t","arguments":{"n": 1.50}}') == ({"content": []}, None)

@@ -39,6 +39,7 @@ class Config(Section, frozen=True, kw_only=True):
         max_cache_entry_bytes: The largest result that is cached.
         max_cache_bytes: What all cached results may take together.
         max_concurrency: Calls at a time, to all servers together; also how many servers start at a time.
+        max_calls_per_request: Calls, items or steps of one request.
         connect_timeout_ms: Time to connect to a server and list its tools.
         call_timeout_ms: Time for one call.
         reload_drain_timeout_ms: How long calls may still run after a reload; the longest call time-out plus
@@ -84,6 +85,7 @@ class Config(Section, frozen=True, kw_only=True):
     max_cache_entry_bytes: kinds.Positive = 8388608
     max_cache_bytes: kinds.Positive = 134217728
     max_concurrency: kinds.Positive = 20
+    max_calls_per_request: kinds.Positive = 10000
     connect_timeout_ms: kinds.Milliseconds = 30000
     call_timeout_ms: kinds.Milliseconds = 180000
     reload_drain_timeout_ms: kinds.Milliseconds | None = None

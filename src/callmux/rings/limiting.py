@@ -1,4 +1,4 @@
-"""How many calls run at a time: in all, and on each server. First come, first served among those that may.
+"""How many calls run at a time: in all, and on each server. Clients take turns, each client's calls in order.
 
 `Slots` is the count and the queue; `Limiting` the call stage. The wait counts towards the call's time-out,
 and a server that must be connected first is connected before a slot is taken.
@@ -7,8 +7,8 @@ and a server that must be connected first is connected before a slot is taken.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Mapping
+from heapq import heappop, heappush
 
 from callmux.context import CallContext, ClientPort
 from callmux.plan import PlannedCall
@@ -32,12 +32,14 @@ class Slots:
         self._server_limits = server_limits
         self._running = 0
         self._on_server: dict[str, int] = {}
-        self._queues: dict[str, deque[tuple[int, asyncio.Future[None]]]] = {}
+        self._queues: dict[str, list[tuple[int, int, asyncio.Future[None]]]] = {}
+        self._queued = 0
         self._ticket = 0
+        self._round = 0
+        self._rounds: dict[object, int] = {}
 
     def __repr__(self) -> str:
-        queued = sum(len(q) for q in self._queues.values())
-        return f"Slots({self._running}/{self._limit} running, {queued} queued)"
+        return f"Slots({self._running}/{self._limit} running, {self._queued} queued)"
 
     def _free(self, server: str) -> bool:
         limit = self._server_limits.get(server)
@@ -55,22 +57,29 @@ class Slots:
             return True
         return False
 
-    async def acquire(self, server: str) -> None:
-        """Waits for a turn."""
+    async def acquire(self, server: str, client: object = None) -> None:
+        """Waits for a turn.
+
+        Args:
+            client: Whose call it is. In each round every client that waits has one call let in, so that a
+                thousand calls of one do not hold up the next call of another.
+        """
         if self.try_acquire(server):
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ticket += 1
-        place = (self._ticket, turn)
-        self._queues.setdefault(server, deque()).append(place)
+        round = self._rounds[client] = max(self._round, self._rounds.get(client, -1) + 1)
+        heappush(self._queues.setdefault(server, []), (round, self._ticket, turn))
+        self._queued += 1
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self.release(server)
-            elif place in self._queues[server]:
-                # Not there any more where a slot was given back just before: then its turn was skipped.
-                self._queues[server].remove(place)
+            else:
+                # Its place stays in the queue and is passed over.
+                turn.cancel()
+                self._leave()
             raise
 
     def release(self, server: str) -> None:
@@ -78,14 +87,25 @@ class Slots:
         self._running -= 1
         self._on_server[server] -= 1
         while self._running < self._limit:
-            ready = [(q[0][0], name) for name, q in self._queues.items() if q and self._free(name)]
+            for queue in self._queues.values():
+                while queue and queue[0][2].done():
+                    heappop(queue)
+            ready = [(q[0][:2], name) for name, q in self._queues.items() if q and self._free(name)]
             if not ready:
                 return
             name = min(ready)[1]
-            _, turn = self._queues[name].popleft()
-            if not turn.done():
-                self._take(name)
-                turn.set_result(None)
+            round, _, turn = heappop(self._queues[name])
+            self._round = max(self._round, round)
+            self._leave()
+            self._take(name)
+            turn.set_result(None)
+
+    def _leave(self) -> None:
+        self._queued -= 1
+        if not self._queued:
+            # Nobody waits: nobody is owed a turn.
+            self._rounds.clear()
+            self._queues.clear()
 
 
 class Limiting:
@@ -128,7 +148,7 @@ class Limiting:
         while True:
             if not client.reading:
                 await client.until_reading()
-            await self._slots.acquire(server)
+            await self._slots.acquire(server, client.session)
             if client.reading:
                 return
             self._slots.release(server)

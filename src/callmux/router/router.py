@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from callmux.context import CallContext
-from callmux.errors import CallmuxError
+from callmux.errors import CallmuxError, InvalidArguments
 from callmux.metatools import search_tools
 from callmux.metatools.engine import Engine
 from callmux.metatools.table import META_TOOLS, MetaTool
@@ -32,6 +32,7 @@ from callmux.upstream.catalogue import Catalogue
 
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 _STRING = msgspec.json.Decoder(str)
+_ENTRIES = {"callmux_parallel": "calls", "callmux_batch": "items", "callmux_pipeline": "steps"}
 _KNOWN = frozenset({"name", "arguments"})
 
 
@@ -56,6 +57,7 @@ class Router:
         meta_definitions: The meta-tools that are listed.
         proxied: The servers' tools are listed.
         compression: Shortens what is listed.
+        most_calls: Calls that one request may make.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Router:
         meta_definitions: Sequence[dict[str, Any]],
         proxied: bool,
         compression: Compression | None = None,
+        most_calls: int = 10_000,
     ) -> None:
         self._door = door
         self._catalogue = catalogue
@@ -75,6 +78,7 @@ class Router:
         self._meta_definitions = meta_definitions
         self._proxied = proxied
         self._compression = compression
+        self._most_calls = most_calls
         self._listing: tuple[Catalogue, bytes] | None = None
 
     async def list_tools(self) -> bytes:
@@ -106,6 +110,8 @@ class Router:
                 plan = meta_tool.read(arguments)
                 if meta_tool.expand is not None:
                     plan = meta_tool.expand(plan, self._engine)
+                if len(plan.calls) > self._most_calls:
+                    raise self._too_many(plan)
             except CallmuxError as error:
                 return as_result(error), None
         else:
@@ -115,6 +121,15 @@ class Router:
         if meta_tool is None and "task" in extra and not result.is_error:
             return result, self._catalogue().find(plan.calls[0].tool, plan.calls[0].server).server
         return result, None
+
+    def _too_many(self, plan: Plan) -> InvalidArguments:
+        field = _ENTRIES.get(plan.name, "recipe")
+        return InvalidArguments(
+            f"{field} has {len(plan.calls)} entries, more than maxCallsPerRequest ({self._most_calls}): "
+            "send several requests",
+            field=field,
+            max=self._most_calls,
+        )
 
     def targets(self, params: Raw | None) -> list[str]:
         """The servers that a `tools/call` with these params goes to, as far as that can be told."""

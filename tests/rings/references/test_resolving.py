@@ -100,7 +100,7 @@ def test_an_error_names_tool_and_place() -> None:
     assert refused({"a": {"$text": 5}}, server="s").details == {"tool": "s__t", "server": "s"}
 
 
-def test_relative_paths_start_from_the_calls_directory(
+def test_w26_relative_paths_start_from_the_calls_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """W26: the call's own directory, else its session's, else where callmux runs."""
@@ -127,7 +127,18 @@ def test_nobody_else_names_files_unless_roots_allow_it(tmp_path: Path) -> None:
     assert "outside" in refused({"a": {"$file": "/etc/passwd"}}, [str(tmp_path)]).message
 
 
-def test_a_missing_root_is_reported_and_not_fatal(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_w26_an_empty_list_of_roots_switches_file_references_off(tmp_path: Path) -> None:
+    """W26: text copied into an argument could name any readable file. In stdio mode, too."""
+    (tmp_path / "t").write_text("x")
+    arguments = {"a": {"$file": str(tmp_path / "t")}}
+    assert resolve(arguments) == {"a": "x"}
+    assert "outside" in refused(arguments, []).message
+    assert "outside" in refused({"a": json.dumps(arguments["a"])}, []).message
+
+
+def test_w26_a_missing_root_is_reported_and_not_fatal(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """W26: it kept callmux from starting."""
     (tmp_path / "t").write_text("x")
     with caplog.at_level(logging.WARNING):

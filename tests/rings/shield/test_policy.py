@@ -6,7 +6,7 @@ import pytest
 
 from callmux.config.results import ResponseShield, ServerShield
 from callmux.rings.shield.compact import Limits
-from callmux.rings.shield.policy import Policies, pattern
+from callmux.rings.shield.policy import Policies
 
 DEFAULT = Limits(65536, 8192, 50)
 
@@ -49,12 +49,3 @@ def test_w16_the_server_counts_not_the_spelling(spelled: str) -> None:
     """The original split the name as called at its first `__`."""
     policies = Policies(ResponseShield(), {"my__srv": ServerShield(enabled=False)})
     assert policies.limits("my__srv", "rows", spelled) is None
-
-
-def test_patterns_are_whole_names() -> None:
-    found = pattern(["a*c", "x.y"])
-    assert found is not None
-    assert found.fullmatch("abbc")
-    assert not found.fullmatch("abbcd")
-    assert not found.fullmatch("xzy")
-    assert pattern([]) is None

@@ -39,12 +39,6 @@ class Policy(msgspec.Struct, frozen=True):
         return self.limits
 
 
-def pattern(globs: Iterable[str]) -> re.Pattern[str] | None:
-    """One pattern for names with `*`; None for no names at all."""
-    parts = [".*".join(map(re.escape, glob.split("*"))) for glob in globs]
-    return re.compile("|".join(f"(?:{part})" for part in parts), re.DOTALL) if parts else None
-
-
 def policy(general: ResponseShield, own: ServerShield | None) -> Policy:
     """The policy of a server with these keys; None for callmux's own answers."""
     server = own or ServerShield()
@@ -58,7 +52,7 @@ def policy(general: ResponseShield, own: ServerShield | None) -> Policy:
         server.max_array_items or general.max_array_items,
     )
     nothing = given_allow and not allow
-    return Policy(limits if enabled and not nothing else None, pattern(allow), pattern(deny))
+    return Policy(limits if enabled and not nothing else None, names.pattern(allow), names.pattern(deny))
 
 
 class Policies:
