@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from callmux.runtime import send_nothing
+from callmux.config.check import check_document
+from callmux.runtime import has_directory, send_nothing
 from tests.support import play
 from tests.test_host import House, config
 
@@ -77,3 +78,17 @@ def test_replaced_servers_may_finish_their_longest_call(
 def test_nothing_lies_behind_the_innermost_stage() -> None:
     with pytest.raises(AssertionError):
         play(send_nothing())
+
+
+@pytest.mark.parametrize(
+    ("entry", "wanted"),
+    [
+        ({"command": "a"}, True),
+        ({"command": "a", "cwdMode": "session"}, True),
+        ({"command": "a", "cwdMode": "global"}, False),
+        ({"url": "http://127.0.0.1:1/mcp"}, False),
+    ],
+)
+def test_w35_remote_and_global_servers_run_where_they_run(entry: dict[str, Any], wanted: bool) -> None:
+    checked = check_document({"servers": {"a": entry}})
+    assert has_directory(checked.config.servers["a"]) is wanted

@@ -1,4 +1,4 @@
-"""Each weak spot of the original's engine has a test named after it and a line that says what is done about it.
+"""Each weak spot of the original's engine has a test named after it, and a line that says what is done.
 
 `w8` in a test's name is W8 of the reference's engine.md, section 14.
 """

@@ -14,6 +14,7 @@ from msgspec import Raw
 
 from callmux.clock import Clock
 from callmux.config.model import Config
+from callmux.config.servers import StdioServer
 from callmux.context import ClientPort
 from callmux.errors import CallmuxError, ServerDisabled, ServerNotFound
 from callmux.fields import Fields
@@ -128,6 +129,7 @@ class Runtime:
             proxied=not config.meta_only,
             compression=self._compression,
             most_calls=config.max_calls_per_request,
+            placeless={name for name, server in config.servers.items() if not has_directory(server)},
         )
 
         self.offers = Offers(self._door, self.prompts, self.resources, list(self.servers))
@@ -271,6 +273,11 @@ class Runtime:
         """What `callmux_status` shows, sessions included."""
         question = status.parse(Fields({"sessions": Raw(b"true"), "recommendations": Raw(b"false")})).options
         return status.payload(question, self._engine)
+
+
+def has_directory(server: object) -> bool:
+    """Whether a call's `cwd` can decide where the server runs."""
+    return isinstance(server, StdioServer) and server.cwd_mode != "global"
 
 
 async def send_nothing(*args: object) -> Any:

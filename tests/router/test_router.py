@@ -111,6 +111,25 @@ def test_w30_a_request_makes_no_more_calls_than_are_allowed() -> None:
     assert len(desk.planned) == 3
 
 
+def test_w35_a_directory_that_changes_nothing_is_warned_about() -> None:
+    desk = Desk()
+    desk.router._placeless = {"a"}
+
+    def warnings(tool: str, **call: Any) -> Any:
+        params = {
+            "name": "callmux_parallel",
+            "arguments": {"calls": [{"tool": tool, "arguments": {}, **call}]},
+        }
+        return desk.call(json.dumps(params).encode())[0]["structuredContent"].get("warnings")
+
+    (warning,) = warnings("a__t", cwd="/tmp")
+    assert warning["code"] == "cwd_ignored"
+    assert "where a runs" in warning["message"]
+    assert warnings("a__t") is None
+    assert warnings("b__t", cwd="/tmp") is None
+    assert warnings("nothing", cwd="/tmp") is None
+
+
 def test_w25_what_a_tool_calls_its_timeout_is_its_own_affair() -> None:
     """Arguments are the tool's: only `timeoutMs` beside them changes the time of a call."""
     desk = Desk()

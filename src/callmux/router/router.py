@@ -7,7 +7,7 @@ the door for calls.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from typing import Any
 
 import msgspec
@@ -58,6 +58,7 @@ class Router:
         proxied: The servers' tools are listed.
         compression: Shortens what is listed.
         most_calls: Calls that one request may make.
+        placeless: Servers that run in no directory of the caller's choice.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Router:
         proxied: bool,
         compression: Compression | None = None,
         most_calls: int = 10_000,
+        placeless: Set[str] = frozenset(),
     ) -> None:
         self._door = door
         self._catalogue = catalogue
@@ -79,6 +81,7 @@ class Router:
         self._proxied = proxied
         self._compression = compression
         self._most_calls = most_calls
+        self._placeless = placeless
         self._listing: tuple[Catalogue, bytes] | None = None
 
     async def list_tools(self) -> bytes:
@@ -112,6 +115,7 @@ class Router:
                     plan = meta_tool.expand(plan, self._engine)
                 if len(plan.calls) > self._most_calls:
                     raise self._too_many(plan)
+                plan = self._with_warnings(plan)
             except CallmuxError as error:
                 return as_result(error), None
         else:
@@ -130,6 +134,23 @@ class Router:
             field=field,
             max=self._most_calls,
         )
+
+    def _with_warnings(self, plan: Plan) -> Plan:
+        """The plan with a warning where a `cwd` will not be where the call runs."""
+        without = set()
+        for call in plan.calls:
+            if call.cwd is not None:
+                with contextlib.suppress(CallmuxError):
+                    without.add(self._catalogue().find(call.tool, call.server).server)
+        if not (without := without & self._placeless):
+            return plan
+        warning = {
+            "code": "cwd_ignored",
+            "message": f"cwd does not change where {', '.join(sorted(without))} runs; only relative file "
+            "references start there",
+            "recommendation": "Leave cwd out, or give absolute paths to the tool",
+        }
+        return msgspec.structs.replace(plan, warnings=[*plan.warnings, warning])
 
     def targets(self, params: Raw | None) -> list[str]:
         """The servers that a `tools/call` with these params goes to, as far as that can be told."""
