@@ -226,6 +226,7 @@ class Runtime:
             whitelist=frozenset(config.prompts) if config.prompts is not None else None,
             listed=server.suite.listed if server is not None else False,
             disabled=config.disabled,
+            beside=server.offer.beside.get(PROMPTS.member, {}) if server is not None else {},
         )
 
     def _resources_of(self, name: str) -> ServerResources:
@@ -236,6 +237,7 @@ class Runtime:
             templates=offer.items.get(TEMPLATES, ()),
             allowed=self.config.servers[name].resources,
             serves=offer.has("resources"),
+            beside=offer.beside,
         )
 
     def _contribution(self, name: str) -> ServerTools:
@@ -250,6 +252,7 @@ class Runtime:
             removed=server.suite.gone if server is not None else {},
             listed=server.suite.listed if server is not None else False,
             disabled=config.disabled,
+            beside=server.offer.beside.get("tools", {}) if server is not None else {},
         )
 
     def drain_seconds(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from .bench import TRANSPARENT, bench, interaction, over_carriers, over_revisions
 from .raw_server import Call, Json, RawServer, Refusal
@@ -131,6 +132,60 @@ async def test_the_transparent_mode_adds_nothing(carrier: str, revision: str, tm
             assert line.partition(b',"params":')[2] == params + b"}", method
             assert line.startswith(b'{"jsonrpc":"2.0","id":')
         assert client.notes == []
+
+
+@over_carriers
+@interaction("transparent.nothing-added", "unknown.members")
+async def test_members_beside_lists_and_in_the_greeting_pass(carrier: str, tmp_path: Path) -> None:
+    """Beside the items of every list, and in the answer to `initialize`; of each name the first page's."""
+    kinds = {"tools": "tools/list", "prompts": "prompts/list", "resources": "resources/list"}
+    kinds["resourceTemplates"] = "resources/templates/list"
+    greeting = {"protocolVersion": "2025-11-25", "serverInfo": {"name": "raw", "version": "1"}}
+    greeting |= {"capabilities": {"tools": {}, "prompts": {}, "resources": {}}, "instructions": "i"}
+    own = {**greeting, "_meta": {"k": [1]}, "others": "x", "z": 1.5}
+
+    def page(member: str) -> Any:
+        def answer(call: Call) -> Json:
+            if "cursor" in call.params:
+                return {member: [], "_meta": {"page": 2}, "more": 3}
+            return {member: [], "_meta": {"page": 1}, "ttlMs": 5, "nextCursor": "2"}
+
+        return answer
+
+    server = RawServer().answers("initialize", own)
+    for member, method in kinds.items():
+        server.answers(method, page(member))
+    async with bench(server, carrier=carrier, tmp_path=tmp_path, **TRANSPARENT) as b:
+        client = b.client()
+        assert await client.greet() == own
+        for member, method in kinds.items():
+            listed = await client.request(method)
+            assert listed == {member: [], "_meta": {"page": 1}, "ttlMs": 5, "more": 3}
+
+
+@interaction("unknown.members")
+async def test_members_beside_lists_pass_where_one_server_speaks_for_all() -> None:
+    beside = {"tools": [{"name": "a", "inputSchema": {}}], "_meta": {"x": 1}}
+    one, two = RawServer("one").answers("tools/list", beside), RawServer("two").answers("tools/list", beside)
+    async with bench(one) as b:
+        listed = await (await b.greeted()).request("tools/list")
+        assert listed["_meta"] == {"x": 1}
+        assert "callmux_status" in [tool["name"] for tool in listed["tools"]]
+    async with bench(one, two) as b:
+        assert list(await (await b.greeted()).request("tools/list")) == ["tools"]
+
+
+@interaction("unknown.members", "tools.list-changed")
+async def test_what_changes_beside_a_list_is_a_change(tmp_path: Path) -> None:
+    server = RawServer(capabilities={"tools": {"listChanged": True}})
+    server.answers("tools/list", {"tools": [], "_meta": {"v": 1}})
+    async with bench(server, **TRANSPARENT) as b:
+        client = await b.greeted()
+        assert (await client.request("tools/list"))["_meta"] == {"v": 1}
+        server.answers("tools/list", {"tools": [], "_meta": {"v": 2}})
+        server.peer.tell("notifications/tools/list_changed")
+        await client.told("notifications/tools/list_changed")
+        assert (await client.request("tools/list"))["_meta"] == {"v": 2}
 
 
 @over_carriers

@@ -15,7 +15,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from callmux.protocol import jsonrpc, versions
 from callmux.protocol.jsonrpc import Failure, Id, Malformed, Notification, Request, Response, Single
-from callmux.protocol.params import optional_text
+from callmux.protocol.params import members, optional_text
 
 
 class State(Enum):
@@ -139,18 +139,27 @@ class _CancelParams(msgspec.Struct, rename="camel"):
     reason: Raw = Raw(b"null")
 
 
-class InitializeResult(msgspec.Struct, rename="camel"):
-    """What a server says of itself, as far as we read it (MCP 2025-11-25, basic/lifecycle)."""
-
+class _Greeting(msgspec.Struct, rename="camel"):
     protocol_version: str
     capabilities: dict[str, Raw] = {}
     server_info: Raw | UnsetType = UNSET
     instructions: str | None = None
 
 
+class InitializeResult(msgspec.Struct):
+    """What a server says of itself (MCP 2025-11-25, basic/lifecycle); `others` is what we do not read."""
+
+    protocol_version: str
+    capabilities: dict[str, Raw] = {}
+    server_info: Raw | UnsetType = UNSET
+    instructions: str | None = None
+    others: dict[str, bytes] = {}
+
+
 _PROGRESS = msgspec.json.Decoder(_ProgressParams)
 _CANCEL = msgspec.json.Decoder(_CancelParams)
-_INITIALIZE = msgspec.json.Decoder(InitializeResult)
+_INITIALIZE = msgspec.json.Decoder(_Greeting)
+_READ = frozenset(_Greeting.__struct_encode_fields__)
 
 
 class UpstreamPeer:
@@ -202,7 +211,11 @@ class UpstreamPeer:
             raise ValueError(f"it speaks the MCP revision {read.protocol_version!r}, which callmux does not")
         self.protocol_version = read.protocol_version
         self.state = State.READY
-        return read, jsonrpc.notification("notifications/initialized", None)
+        others = {name: bytes(raw) for name, raw in members(result).items() if name not in _READ}
+        told = InitializeResult(
+            read.protocol_version, read.capabilities, read.server_info, read.instructions, others
+        )
+        return told, jsonrpc.notification("notifications/initialized", None)
 
     def next_id(self) -> int:
         """The id the next request will have: also its progress token, which stands in its params."""

@@ -72,6 +72,7 @@ def transparent_greeting(version: str, offer: Offer, experimental: Collection[st
     answer["serverInfo"] = Raw(offer.server_info) if offer.server_info is not None else SERVER_INFO
     if offer.instructions is not None:
         answer["instructions"] = offer.instructions
+    answer.update({name: Raw(raw) for name, raw in offer.others.items()})
     return msgspec.json.encode(answer)
 
 

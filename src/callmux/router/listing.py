@@ -6,7 +6,7 @@ configuration adds; tools we do not change in any way go out byte for byte.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -38,7 +38,18 @@ def render(
     shown.extend(
         _ENCODER.encode(tool) if compression is None else compression.own(tool) for tool in meta_tools
     )
-    return b'{"tools":[' + b",".join(shown) + b"]}"
+    return result("tools", shown, catalogue.beside)
+
+
+def result(member: str, shown: Sequence[bytes], beside: Mapping[str, bytes]) -> bytes:
+    """The result of a listing.
+
+    Args:
+        member: Where the definitions stand, such as `tools`.
+        beside: Further members, raw.
+    """
+    others = b"".join(b",%b:%b" % (_ENCODER.encode(name), raw) for name, raw in beside.items())
+    return b'{"%b":[%b]%b}' % (member.encode(), b",".join(shown), others)
 
 
 def definition(entry: Entry, compression: Compression | None = None) -> bytes:

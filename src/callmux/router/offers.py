@@ -60,12 +60,13 @@ class Offers:
     def current(self, kind: str) -> bytes:
         """The result of a listing as it would be now."""
         if kind == "prompts":
-            shown = [listing.definition(entry) for entry in self._prompts().entries]
-        elif kind == "resources":
-            shown = self._resources().resources
-        else:
-            shown = self._resources().templates
-        return b'{"%b":[%b]}' % (kind.encode(), b",".join(shown))
+            prompts = self._prompts()
+            return listing.result(
+                kind, [listing.definition(entry) for entry in prompts.entries], prompts.beside
+            )
+        index = self._resources()
+        shown = index.resources if kind == "resources" else index.templates
+        return listing.result(kind, shown, index.beside.get(kind, {}))
 
     async def get_prompt(self, params: Raw | None, context: CallContext) -> bytes:
         """The result of `prompts/get`."""

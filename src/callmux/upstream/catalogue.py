@@ -44,6 +44,7 @@ class ServerTools(msgspec.Struct, frozen=True, kw_only=True):
         removed: Bare names it had once.
         listed: It has listed its tools at least once.
         disabled: The configuration disables it.
+        beside: What stood beside the tools in its listing, raw.
     """
 
     server: str
@@ -54,6 +55,7 @@ class ServerTools(msgspec.Struct, frozen=True, kw_only=True):
     removed: Mapping[str, RemovedTool] = {}
     listed: bool = False
     disabled: bool = False
+    beside: Mapping[str, bytes] = {}
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -108,6 +110,8 @@ class Catalogue:
         self._near: dict[tuple[str, str | None], list[str]] = {}
         self.servers = {s.server: s for s in servers}
         self.multiple = len(servers) > 1
+        # Several servers may say different things there, and none speaks for the others.
+        self.beside: Mapping[str, bytes] = servers[0].beside if len(servers) == 1 else {}
         self.entries: list[Entry] = []
         self.warnings: list[str] = []
         self._by_emitted: dict[str, Entry] = {}

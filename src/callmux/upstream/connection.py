@@ -135,12 +135,15 @@ class Connection:
         self.link.agreed(self.init.protocol_version)
         return self.init
 
-    async def list_all(self, method: str, member: str, seconds: float) -> list[bytes]:
+    async def list_all(
+        self, method: str, member: str, seconds: float, beside: dict[str, bytes] | None = None
+    ) -> list[bytes]:
         """Every page of a listing: the raw definitions in order.
 
         Args:
             method: Such as `tools/list`.
             member: Where the definitions stand in the result, such as `tools`.
+            beside: Takes the other members of the pages, raw; the first page that has one decides.
 
         Raises:
             CallFailure: It refuses, or all pages together take longer than `seconds`.
@@ -154,10 +157,12 @@ class Connection:
             left = max(end - self._loop.time(), 0.001)
             try:
                 page = _PAGE.decode(await self.request(method, params, left))
-                found.extend(bytes(raw) for raw in _ITEMS.decode(page.get(member, b"[]")))
-                cursor = _CURSOR.decode(page.get("nextCursor", b"null"))
+                found.extend(bytes(raw) for raw in _ITEMS.decode(page.pop(member, b"[]")))
+                cursor = _CURSOR.decode(page.pop("nextCursor", b"null"))
             except msgspec.MsgspecError as error:
                 raise CallFailure(Category.PROTOCOL, f"its {method} cannot be read: {error}") from None
+            if beside is not None:
+                beside.update({name: bytes(raw) for name, raw in page.items() if name not in beside})
             if cursor is None:
                 return found
             if cursor in seen:

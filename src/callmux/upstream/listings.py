@@ -39,6 +39,8 @@ class _Kept(msgspec.Struct, rename="camel"):
     capabilities: Mapping[str, Raw]
     instructions: str | None = None
     server_info: Raw | UnsetType = UNSET
+    beside: Mapping[str, Mapping[str, Raw]] = {}
+    others: Mapping[str, Raw] = {}
 
 
 _KEPT = msgspec.json.Decoder(_Kept)
@@ -79,6 +81,8 @@ class Listing:
             instructions=kept.instructions,
             server_info=None if kept.server_info is UNSET else bytes(kept.server_info),
             items={kind: found for kind, found in items.items() if found},
+            beside={member: _bytes(values) for member, values in kept.beside.items()},
+            others=_bytes(kept.others),
         )
         return tools, offer
 
@@ -95,6 +99,8 @@ class Listing:
                 capabilities=offer.capabilities,
                 instructions=offer.instructions,
                 server_info=UNSET if offer.server_info is None else Raw(offer.server_info),
+                beside={member: _raws(values) for member, values in offer.beside.items()},
+                others=_raws(offer.others),
             )
         )
         digest = hashlib.sha256(data).digest()
@@ -105,6 +111,14 @@ class Listing:
             self._digest = digest
         except OSError as error:
             log.info("what a server lists cannot be kept: %s (%s)", self._path, error)
+
+
+def _bytes(values: Mapping[str, Raw]) -> dict[str, bytes]:
+    return {name: bytes(raw) for name, raw in values.items()}
+
+
+def _raws(values: Mapping[str, bytes]) -> dict[str, Raw]:
+    return {name: Raw(raw) for name, raw in values.items()}
 
 
 class Listings:

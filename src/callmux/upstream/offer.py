@@ -131,16 +131,33 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
         instructions: For the model, or None.
         server_info: Its `serverInfo`, raw, or None.
         items: Prompts, resources and templates, by kind.
+        beside: What stood beside the items in each list, by its member (`tools`, `prompts` ...): raw values
+            by name.
+        others: What else stood in the answer to `initialize`: raw values by name.
     """
 
     capabilities: Mapping[str, Raw] = {}
     instructions: str | None = None
     server_info: bytes | None = None
     items: Mapping[Kind, tuple[Item, ...]] = {}
+    beside: Mapping[str, Mapping[str, bytes]] = {}
+    others: Mapping[str, bytes] = {}
 
     def has(self, capability: str) -> bool:
         return capability in self.capabilities
 
-    def with_items(self, kind: Kind, items: tuple[Item, ...]) -> Offer:
+    def with_items(
+        self, kind: Kind, items: tuple[Item, ...], beside: Mapping[str, bytes] | None = None
+    ) -> Offer:
         """The offer with another list of one kind."""
-        return msgspec.structs.replace(self, items={**self.items, kind: items})
+        changed = msgspec.structs.replace(self, items={**self.items, kind: items})
+        return changed.with_beside(kind.member, beside or {})
+
+    def with_beside(self, member: str, beside: Mapping[str, bytes]) -> Offer:
+        """The offer with something else beside the items of one list."""
+        others = {name: known for name, known in self.beside.items() if name != member}
+        return msgspec.structs.replace(self, beside={**others, member: beside} if beside else others)
+
+    def lists_as(self, other: Offer) -> bool:
+        """Whether both have the same in their lists."""
+        return self.items == other.items and self.beside == other.beside

@@ -36,17 +36,25 @@ async def read_all(
         capabilities={k: v.copy() for k, v in init.capabilities.items()},
         instructions=init.instructions,
         server_info=None if init.server_info is UNSET else bytes(init.server_info),
+        others=init.others,
     )
     kinds = [kind for kind in KINDS if offer.has(kind.capability)]
+    beside: dict[str, dict[str, bytes]] = {name: {} for name in ("tools", *(k.member for k in kinds))}
     tools, lists = await asyncio.gather(
-        read_tools(connection, offer, seconds),
-        asyncio.gather(*(read_kind(connection, kind, seconds) for kind in kinds)),
+        read_tools(connection, offer, seconds, beside["tools"]),
+        asyncio.gather(*(read_kind(connection, kind, seconds, beside[kind.member]) for kind in kinds)),
     )
-    return tools, msgspec.structs.replace(offer, items=dict(zip(kinds, lists, strict=True)))
+    found = {name: others for name, others in beside.items() if others}
+    return tools, msgspec.structs.replace(offer, items=dict(zip(kinds, lists, strict=True)), beside=found)
 
 
-async def read_tools(connection: Connection, offer: Offer, seconds: float) -> tuple[Tool, ...]:
+async def read_tools(
+    connection: Connection, offer: Offer, seconds: float, beside: dict[str, bytes]
+) -> tuple[Tool, ...]:
     """Its tools; none where it declares other capabilities but not this one.
+
+    Args:
+        beside: Takes what stands beside them.
 
     Raises:
         CallFailure: It does not list them.
@@ -54,7 +62,7 @@ async def read_tools(connection: Connection, offer: Offer, seconds: float) -> tu
     if offer.capabilities and not offer.has("tools"):
         return ()
     tools = []
-    for raw in await connection.list_all("tools/list", "tools", seconds):
+    for raw in await connection.list_all("tools/list", "tools", seconds, beside):
         try:
             tools.append(Tool(raw))
         except msgspec.MsgspecError as error:
@@ -62,10 +70,16 @@ async def read_tools(connection: Connection, offer: Offer, seconds: float) -> tu
     return tuple(tools)
 
 
-async def read_kind(connection: Connection, kind: Kind, seconds: float) -> tuple[Item, ...]:
-    """One other list; a server that declares it and cannot give it does without, and its tools go on."""
+async def read_kind(
+    connection: Connection, kind: Kind, seconds: float, beside: dict[str, bytes]
+) -> tuple[Item, ...]:
+    """One other list; a server that declares it and cannot give it does without, and its tools go on.
+
+    Args:
+        beside: Takes what stands beside the items.
+    """
     try:
-        raws = await connection.list_all(kind.method, kind.member, seconds)
+        raws = await connection.list_all(kind.method, kind.member, seconds, beside)
     except CallFailure as failure:
         if failure.rpc is None or failure.rpc.code != METHOD_NOT_FOUND:
             log.warning('"%s" does not answer %s: %s', connection.name, kind.method, failure.cause)
@@ -84,10 +98,13 @@ async def reread(
     """
     if TOOLS_CHANGED in stale:
         try:
-            tools = await read_tools(connection, Offer(), seconds)
+            beside: dict[str, bytes] = {}
+            tools = await read_tools(connection, Offer(), seconds, beside)
+            offer = offer.with_beside("tools", beside)
         except CallFailure as failure:
             log.warning('"%s" changed its tools but does not list them: %s', connection.name, failure.cause)
     for kind in KINDS:
         if kind.changed in stale:
-            offer = offer.with_items(kind, await read_kind(connection, kind, seconds))
+            beside = {}
+            offer = offer.with_items(kind, await read_kind(connection, kind, seconds, beside), beside)
     return tools, offer

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -29,6 +29,7 @@ class ServerResources(msgspec.Struct, frozen=True, kw_only=True):
         templates: The templates it lists.
         allowed: Patterns of URIs that exist for clients (`*` for any run of characters); None means all.
         serves: It declares resources, so it may know URIs that it does not list.
+        beside: What stood beside the items in each of its lists, raw.
     """
 
     server: str
@@ -36,6 +37,7 @@ class ServerResources(msgspec.Struct, frozen=True, kw_only=True):
     templates: Sequence[Item] = ()
     allowed: Sequence[str] | None = None
     serves: bool = False
+    beside: Mapping[str, Mapping[str, bytes]] = {}
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -53,10 +55,12 @@ class ResourceIndex:
 
     Attributes:
         resources, templates: The definitions as clients see them, in listing order.
+        beside: What stands beside them in each list, raw: that of the only server.
     """
 
     def __init__(self, servers: Sequence[ServerResources]) -> None:
         self._servers = {s.server: s for s in servers}
+        self.beside = servers[0].beside if len(servers) == 1 else {}
         self._allowed = {
             s.server: None if s.allowed is None else [_pattern(p) for p in s.allowed] for s in servers
         }

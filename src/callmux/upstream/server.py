@@ -322,7 +322,7 @@ class Server:
             self._tasks.spawn(self._listing.keep(tools, offer))
         self.suite = before.after(tools, iso(self._clock.wall()), last_seen)
         self.offer = offer
-        same = [t.raw for t in before.tools] == [t.raw for t in tools] and offered.items == offer.items
+        same = [t.raw for t in before.tools] == [t.raw for t in tools] and offer.lists_as(offered)
         if not before.listed or not same:
             self._events.changed(self)
 
