@@ -131,3 +131,23 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         eventually(lambda: refuses(port), "the port to close")
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 1
+
+
+def test_a_request_whose_body_is_on_its_way_has_not_begun(tmp_path: Path) -> None:
+    port = free_port()
+    with run_listener(tmp_path, ledger_config(tmp_path), port) as process, greeted(port) as caller:
+        body = json.dumps(request(1, "tools/call", {"name": "write", "arguments": {"token": "half"}}))
+        sent = caller.connection
+        sent.putrequest("POST", "/mcp")
+        for name, value in {**HEAD, "Mcp-Session-Id": caller.session or ""}.items():
+            sent.putheader(name, value)
+        sent.putheader("Content-Length", str(len(body)))
+        sent.endheaders(body[:20].encode())
+        # What comes on another connection after it is answered after it was read.
+        with greeted(port):
+            process.send_signal(signal.SIGTERM)
+            answer = sent.getresponse()
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        assert b"nothing was begun" in answer.read()
+        assert process.wait(20) == 0
+    assert "half" not in (tmp_path / "ledger").read_text()

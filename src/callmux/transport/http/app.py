@@ -6,13 +6,14 @@ to that request and ends nothing else.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 
 from callmux.protocol.jsonrpc import INTERNAL_ERROR
 from callmux.transport.http.exchange import Exchange, Receive, Refusal, Route, Scope, Send
 from callmux.transport.http.intake import ClientLeft, check_origin, request_id
-from callmux.transport.http.listener import Listener
+from callmux.transport.http.listener import STOPPING, Listener
 from callmux.transport.http.mcp import serve_mcp
 from callmux.transport.http.sse import serve_message, serve_stream
 
@@ -48,6 +49,12 @@ class App:
                 await exchange.refuse(refusal)
         except ClientLeft:
             return
+        except asyncio.CancelledError:
+            # The server gives up what has not begun to be answered when it stops: requests whose bodies
+            # are still on their way. It would call that an internal error.
+            if exchange.started or not self._listener.refusing:
+                raise
+            await exchange.refuse(STOPPING)
         except Exception as error:
             log.error(
                 "%s %s failed in callmux itself: %r", exchange.method, exchange.path, error, exc_info=error

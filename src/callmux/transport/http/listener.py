@@ -34,6 +34,11 @@ log = logging.getLogger(__name__)
 
 CWD_HEADER = "x-callmux-cwd"
 KIND_HEADER = "x-callmux-client"
+STOPPING = Refusal(
+    503,
+    "The listener is being stopped and nothing was begun: ask again once it is back",
+    headers={"Retry-After": "1"},
+)
 STEP_SECONDS = 0.02
 KINDS = ("stdio-bridge", "cli")
 
@@ -113,8 +118,7 @@ class Listener:
             Refusal: 503.
         """
         if self.refusing:
-            message = "The listener is being stopped and nothing was begun: ask again once it is back"
-            raise Refusal(503, message, rpc_code, id, {"Retry-After": "1"})
+            raise Refusal(503, STOPPING.message, rpc_code, id, STOPPING.headers)
 
     async def admit(self, exchange: Exchange, params: Raw | None) -> WebSession:
         """A new session for a client that greets.
