@@ -203,10 +203,15 @@ def test_others_have_their_turns_while_an_index_is_built(bench: Bench) -> None:
 
 
 def test_what_a_parameter_is_for_counts_a_little(bench: Bench) -> None:
-    schema = {"properties": {"n": {"description": "The longitude."}}}
-    bench.serve(s=[{"name": "a", "inputSchema": schema}, tool("b", "A longitude."), tool("c", "")])
-    results = bench.payload(SEARCH, {"query": "longitude"})["results"]
-    assert [r["name"] for r in results] == ["b", "a"]
+    schema = {"properties": {"n": {"description": "The longitude, in degrees."}}}
+    tools = [{"name": "a", "inputSchema": schema}, tool("b", "A longitude."), tool("c", "A longitude.", "n")]
+    tools[2]["inputSchema"] = schema
+    bench.serve(s=tools)
+    found = bench.payload(SEARCH, {"query": "longitude"})
+    assert [r["name"] for r in found["results"]] == ["c", "b"]
+    assert found["found"] == 2
+    # Where nothing else has the word, it finds.
+    assert bench.payload(SEARCH, {"query": "degrees"})["found"] == 2
 
 
 @pytest.mark.parametrize("properties", [{"longitude": True}, {"longitude": {"description": 5}}, [], "x"])

@@ -58,6 +58,9 @@ FIELDS: Mapping[str, Field] = {
     "parameter descriptions": Field(0.1, 0.8),
 }
 
+ASIDE = frozenset({"parameter descriptions"})
+"""Fields that help to rank, and match alone only where no tool matches otherwise."""
+
 Document = Mapping[str, str]
 """The text of a tool by field."""
 
@@ -77,6 +80,7 @@ class Index:
         self.size = 0
         self._fields = fields
         self._postings: dict[str, Postings] = {}
+        self._named: dict[str, array[int]] = {}
         self._widened: dict[str, Postings] = {}
         self._whole: dict[str, list[int]] = {}
         self._groups: list[str] = []
@@ -105,7 +109,10 @@ class Index:
 
     def _post(self, position: int, doc: Mapping[str, Sequence[str]], average: Mapping[str, float]) -> None:
         counts: dict[str, float] = {}
+        named: set[str] = set()
         for name, found in doc.items():
+            if name not in ASIDE:
+                named.update(found)
             field = self._fields[name]
             share = field.weight / (1 - field.length + field.length * len(found) / (average[name] or 1))
             for word in found:
@@ -116,9 +123,14 @@ class Index:
                 postings = self._postings[word] = array("I"), array("f")
             postings[0].append(position)
             postings[1].append(count / (SATURATION + count))
+        for word in named:
+            self._named.setdefault(word, array("I")).append(position)
 
     def scores(self, query: str) -> dict[int, float]:
-        """The documents that share a word with the query, or a synonym of one, and how well they match."""
+        """The documents that share a word with the query, or a synonym of one, and how well they match.
+
+        Those that share it in a field of `ASIDE` only count where there are no others.
+        """
         asked = query_words(query)
         sums = [0.0] * self.size
         for word in asked:
@@ -127,7 +139,11 @@ class Index:
         # A query that spells a whole name, in whatever style, means that tool.
         for position in self._whole.get("".join(words(query)), ()) if asked else ():
             sums[position] += WHOLE_NAME
-        return {position: value for position, value in enumerate(sums) if value}
+        named: set[int] = set()
+        for word in asked:
+            for other in (word, *SYNONYMS.get(word, ())):
+                named.update(self._named.get(other, ()))
+        return {p: value for p, value in enumerate(sums) if value and (not named or p in named)}
 
     def spread(self, query: str, scores: Mapping[int, float], most: int) -> list[tuple[int, float]]:
         """The best `most` documents, best first; for a whole question a choice that covers its parts.
