@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -183,3 +185,12 @@ def test_a_bad_file_is_named(home: Path) -> None:
     (home / ".claude.json").write_text("{")
     with pytest.raises(ClientFileError, match=r"\.claude\.json: invalid JSON at line 1"):
         client.run(["attach", "claude", "--yes"], None)
+
+
+def test_it_loads_little() -> None:
+    """Nor does anything wait for libraries that only some edits need."""
+    code = "import sys, callmux.cli.main, callmux.cli.client; print(*sys.modules)"
+    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split())
+    assert "callmux.cli.client" in loaded
+    heavy = {"rich", "questionary", "prompt_toolkit", "tomlkit", "aiohttp", "uvicorn", "starlette", "jinja2"}
+    assert not heavy & loaded

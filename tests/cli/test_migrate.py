@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -109,3 +111,12 @@ def test_a_service_is_written_anew_and_its_restart_left_to_people(
 def test_what_needs_somebody_is_an_exit_code(home: Path) -> None:
     (home / ".config" / "callmux" / "config.json").write_text("{")
     assert run(home) == 1
+
+
+def test_it_loads_little() -> None:
+    """Libraries that only some edits need come when they are needed."""
+    code = "import sys, callmux.cli.main, callmux.cli.migrate; print(*sys.modules)"
+    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split())
+    assert "callmux.cli.migrate" in loaded
+    heavy = {"rich", "questionary", "prompt_toolkit", "tomlkit", "aiohttp", "uvicorn", "starlette", "jinja2"}
+    assert not heavy & loaded

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -215,3 +217,12 @@ def test_a_daemon_that_cannot_be_installed_is_told(
     monkeypatch.setattr(importlib, "import_module", broken)
     setup.start_daemon(choices, None)
     assert "no systemd" in capsys.readouterr().err
+
+
+def test_it_loads_little() -> None:
+    """Those of the dialogue are for people at a terminal only."""
+    code = "import sys, callmux.cli.main, callmux.cli.setup; print(*sys.modules)"
+    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split())
+    assert "callmux.cli.setup" in loaded
+    heavy = {"rich", "questionary", "prompt_toolkit", "tomlkit", "aiohttp", "uvicorn", "starlette", "jinja2"}
+    assert not heavy & loaded
