@@ -66,6 +66,18 @@ def test_no_configuration_for_a_plain_entry(machine: Machine) -> None:
     (machine.home / ".config" / "callmux" / "config.json").unlink()
     (report,) = examined(machine, {"command": "callmux"})
     assert "no configuration that it would find" in report.issues[0]
+    (report,) = examined(machine, {"command": "callmux", "env": {"CALLMUX_CONFIG": "/c.json"}})
+    assert report.issues == []
+
+
+def test_the_path_of_an_entry_counts(machine: Machine, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (tmp_path / "bin" / "callmux").rename(other / "callmux")
+    missing, found = examined(
+        machine, {"command": "callmux"}, {"command": "callmux", "env": {"PATH": str(other)}}
+    )
+    assert (missing.status, found.status) == ("error", "ok")
 
 
 def test_an_entry_for_node_is_a_warning(machine: Machine) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -86,14 +86,16 @@ def _report(
     if entry.command is not None:
         found = own_arguments(entry)
         whose, args = found if found is not None else ("python", ())
-        if not _exists(entry.command, machine):
+        # A client starts it with its own environment, and what the entry adds.
+        env = {**machine.env, **entry.env}
+        if not _exists(entry.command, env):
             issues.append(f'its program "{entry.command}" does not exist: enter it anew with {again}')
         elif whose == "node":
             warnings.append(
                 f'it runs callmux for Node: "callmux client upgrade {kind} --yes" has it run this'
             )
         config, url = _value(args, "--config"), _value(args, "--url") if "bridge" in args else None
-        problem = _config_problem(config, args, machine)
+        problem = _config_problem(config, args, env, machine)
         if problem is not None:
             issues.append(problem)
     if url is not None and "--autostart" not in entry.args:
@@ -114,11 +116,11 @@ def _line(entry: Entry) -> str:
     return " ".join(mask_command([entry.command or "", *entry.args]))
 
 
-def _exists(command: str, machine: Machine) -> bool:
+def _exists(command: str, env: Mapping[str, str]) -> bool:
     if "/" in command or os.sep in command:
         path = Path(os.path.expanduser(command))
         return path.is_file() and os.access(path, os.X_OK)
-    return shutil.which(command, path=machine.env.get("PATH")) is not None
+    return shutil.which(command, path=env.get("PATH")) is not None
 
 
 def _value(args: tuple[str, ...], flag: str) -> str | None:
@@ -131,7 +133,9 @@ def _value(args: tuple[str, ...], flag: str) -> str | None:
     return None
 
 
-def _config_problem(config: str | None, args: tuple[str, ...], machine: Machine) -> str | None:
+def _config_problem(
+    config: str | None, args: tuple[str, ...], env: Mapping[str, str], machine: Machine
+) -> str | None:
     """Why callmux would find no configuration when it is started with these arguments."""
     if config is not None:
         if not os.path.isabs(config):
@@ -139,7 +143,7 @@ def _config_problem(config: str | None, args: tuple[str, ...], machine: Machine)
                 f'its --config "{config}" is relative, and clients start programs anywhere: make it absolute'
             )
         return None if os.path.exists(config) else f'its configuration "{config}" does not exist'
-    if args or machine.env.get(VARIABLE) or default_config(machine.home).exists():
+    if args or env.get(VARIABLE) or default_config(machine.home).exists():
         return None
     return 'there is no configuration that it would find: run "callmux init" or "callmux setup"'
 
