@@ -302,7 +302,7 @@ class Host:
         elif client is None and (client := self.dispatch.owner_of(server.name, method, params)) is None:
             log.info('"%s" sent %s, and nothing tells which client it is for', server.name, method)
         elif method != "notifications/message" or _is_wanted(params, client):
-            client.notify(method, params)
+            client.notify(method, self.dispatch.shown_to(client, server.name, params))
 
     def _changed(self, server: Server) -> None:
         self._stores.cache.wrote(server.name)

@@ -165,3 +165,29 @@ async def test_a_server_follows_a_task_at_the_client(carrier: str, tmp_path: Pat
         assert client.asked[0]["params"]["task"] == {"ttl": 1}
         for method, body in answers.items():
             assert raw.peer.answers[method].strip().endswith(b'"result":' + body + b"}")
+
+
+@interaction("tasks.follow", "tasks.list")
+async def test_tasks_of_two_servers_that_have_one_id_are_told_apart() -> None:
+    """The second one is renamed, in whatever names it, and back again towards its server."""
+    one, two = server("one"), server("two")
+    async with bench(one, two) as b:
+        client = await b.greeted()
+        ids = []
+        for name in ("one", "two"):
+            result = await client.request("tools/call", {"name": f"{name}__a", "task": {}})
+            ids.append(result["task"]["taskId"])
+        assert ids == ["t1", "two:t1"]
+        for raw, id in ((one, "t1"), (two, "two:t1")):
+            found = await client.request("tasks/get", {"taskId": id, "x": 1})
+            assert (found["taskId"], found["status"], found["unknown"]) == (id, "completed", 1.5)
+            assert raw.peer.calls["tasks/get"][-1].params["taskId"] == "t1"
+            meta = (await client.request("tasks/result", {"taskId": id}))["_meta"]
+            assert meta["io.modelcontextprotocol/related-task"]["taskId"] == id
+            raw.peer.tell(STATUS, task("t1", "failed"))
+            told = await client.told(STATUS, len(client.heard(STATUS)) + 1)
+            assert told["taskId"] == id
+            assert (await client.request("tasks/cancel", {"taskId": id}))["taskId"] == id
+        listed = await client.request("tasks/list")
+        assert [found["taskId"] for found in listed["tasks"]] == ids
+        assert len(one.peer.calls["tasks/get"]) == len(two.peer.calls["tasks/get"]) == 1

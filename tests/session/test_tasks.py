@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from callmux.protocol.shapes import Result
 from callmux.session.session import Session
 from callmux.session.tasks import RemoteTasks
 
@@ -18,8 +17,13 @@ def session() -> Session:
     return Session(handler, lambda line: None)
 
 
-def created(id: str) -> Result:
-    return Result(json.dumps({"task": {"taskId": id, "status": "working"}}).encode())
+def created(id: str) -> bytes:
+    return json.dumps({"task": {"taskId": id, "status": "working"}}).encode()
+
+
+def server_of(tasks: RemoteTasks, session: Session, given: Raw | None) -> str | None:
+    found = tasks.find(session, given)
+    return None if found is None else found[0]
 
 
 def params(id: Any) -> Raw:
@@ -35,8 +39,8 @@ def test_a_task_is_found_at_the_server_that_made_it() -> None:
     tasks.note(one, "a", created("1"))
     tasks.note(one, "b", created("2"))
     tasks.note(two, "b", created("1"))
-    assert [tasks.server_of(one, params(id)) for id in "12"] == ["a", "b"]
-    assert [tasks.server_of(two, params(id)) for id in "12"] == ["b", None]
+    assert [server_of(tasks, one, params(id)) for id in "12"] == ["a", "b"]
+    assert [server_of(tasks, two, params(id)) for id in "12"] == ["b", None]
 
 
 def test_the_status_of_a_task_is_for_its_owner() -> None:
@@ -54,15 +58,15 @@ def test_the_status_of_a_task_is_for_its_owner() -> None:
 def test_params_without_a_task_name_none(given: Raw | None) -> None:
     tasks, one = RemoteTasks(), session()
     tasks.note(one, "a", created("7"))
-    assert tasks.server_of(one, given) is None
+    assert server_of(tasks, one, given) is None
     assert tasks.owner_of("a", given) is None
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"task":{}}', b'{"task":1}', b'{"content":[]}', b"[]"])
 def test_a_result_without_a_task_is_not_noted(body: bytes) -> None:
     tasks, one = RemoteTasks(), session()
-    tasks.note(one, "a", Result(body))
-    assert tasks.server_of(one, params("")) is None
+    tasks.note(one, "a", (body))
+    assert server_of(tasks, one, params("")) is None
 
 
 def test_a_listing_shows_what_is_ones_own() -> None:
@@ -77,7 +81,7 @@ def test_a_listing_shows_what_is_ones_own() -> None:
 def test_the_only_session_owns_everything_and_learns_of_it() -> None:
     tasks, one = RemoteTasks(), session()
     assert tasks.listed(one, [("a", raw("1")), ("b", raw("2"))], only=True) == [raw("1"), raw("2")]
-    assert [tasks.server_of(one, params(id)) for id in "12"] == ["a", "b"]
+    assert [server_of(tasks, one, params(id)) for id in "12"] == ["a", "b"]
 
 
 def test_a_session_that_is_over_leaves_nothing() -> None:
@@ -85,6 +89,38 @@ def test_a_session_that_is_over_leaves_nothing() -> None:
     tasks.note(one, "a", created("1"))
     tasks.note(two, "a", created("2"))
     tasks.forget(one)
-    assert tasks.server_of(one, params("1")) is None
+    assert server_of(tasks, one, params("1")) is None
     assert tasks.owner_of("a", params("1")) is None
-    assert tasks.server_of(two, params("2")) == "a"
+    assert server_of(tasks, two, params("2")) == "a"
+
+
+def test_equal_ids_of_two_servers_are_told_apart_and_found_again() -> None:
+    tasks, one, two = RemoteTasks(), session(), session()
+    assert tasks.note(one, "a", created("1")) == created("1")
+    renamed = json.loads(tasks.note(one, "b", created("1")))
+    assert renamed == {"task": {"taskId": "b:1", "status": "working"}}
+    assert tasks.note(two, "b", created("1")) == created("1")
+    assert tasks.note(one, "b", created("1")) == json.dumps(renamed, separators=(",", ":")).encode()
+    server, own = tasks.find(one, Raw(b'{"taskId":"b:1","x":1.50}')) or ("", Raw(b""))
+    assert (server, bytes(own)) == ("b", b'{"taskId":"1","x":1.50}')
+    assert server_of(tasks, one, params("1")) == "a"
+    assert server_of(tasks, two, params("b:1")) is None
+    assert bytes(tasks.shown(one, "b", Raw(raw("1")))) == b'{"taskId":"b:1","n":1.5}'
+    assert bytes(tasks.shown(one, "a", Raw(raw("1")))) == raw("1")
+    related = {"_meta": {"io.modelcontextprotocol/related-task": {"taskId": "1"}, "k": 1}, "x": [1]}
+    shown = json.loads(bytes(tasks.shown(one, "b", Raw(json.dumps(related).encode()))))
+    assert shown["_meta"] == {"io.modelcontextprotocol/related-task": {"taskId": "b:1"}, "k": 1}
+    both = [("a", raw("1")), ("b", raw("1"))]
+    ids = [json.loads(task)["taskId"] for task in tasks.listed(one, both, only=False)]
+    assert ids == ["1", "b:1"]
+
+
+def test_an_id_that_looks_like_a_renamed_one_stays_apart() -> None:
+    tasks, one = RemoteTasks(), session()
+    tasks.note(one, "a", created("b:1"))
+    tasks.note(one, "a", created("1"))
+    assert json.loads(tasks.note(one, "b", created("1")))["task"]["taskId"] == "b:b:1"
+    assert server_of(tasks, one, params("b:1")) == "a"
+    tasks.forget(one)
+    assert server_of(tasks, one, params("1")) is None
+    assert tasks.note(one, "b", created("1")) == created("1")

@@ -108,10 +108,18 @@ class Dispatch:
         offers = self._current.offers
         if method not in _OF_ONE_TASK:
             return offers.other(method, params, context, None)
-        server = self._tasks.server_of(session, params)
-        if server is None and (offers.sole is None or not self._current.single):
+        found = self._tasks.find(session, params)
+        if found is not None:
+            return self._of_task(session, method, *found, context)
+        if offers.sole is None or not self._current.single:
             raise RpcError(jsonrpc.INVALID_PARAMS, f"{method}: the client knows of no such task")
-        return offers.other(method, params, context, server)
+        return offers.other(method, params, context, None)
+
+    async def _of_task(
+        self, session: Session, method: str, server: str, params: Raw, context: CallContext
+    ) -> bytes:
+        result = await self._current.offers.other(method, params, context, server)
+        return bytes(self._tasks.shown(session, server, Raw(result)))
 
     def told(self, session: Session, method: str, params: Raw | None) -> None:
         self._current.pass_on(session, method, params)
@@ -119,6 +127,13 @@ class Dispatch:
     def owner_of(self, server: str, method: str, params: Raw | None) -> Session | None:
         """The session that a notification of a server is for, where its params say so."""
         return self._tasks.owner_of(server, params) if method == "notifications/tasks/status" else None
+
+    def shown_to(self, client: ClientPort, server: str, params: Raw | None) -> Raw | None:
+        """The params of a server's notification, with tasks named as this client knows them."""
+        session = client.session
+        if params is None or not isinstance(session, Session):
+            return params
+        return self._tasks.shown(session, server, params)
 
     def closed(self, session: Session) -> None:
         """The session is over."""
@@ -139,7 +154,7 @@ class Dispatch:
     async def _call_tool(self, session: Session, params: Raw | None, context: CallContext) -> bytes:
         result, server = await self._current.router.call_tool(params, context)
         if server is not None:
-            self._tasks.note(session, server, result)
+            return self._tasks.note(session, server, bytes(result.raw))
         return result.raw
 
     async def _list_tasks(self, session: Session, params: Raw | None, context: CallContext) -> bytes:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Raw
 
-from callmux.protocol.shapes import Result
+from callmux.protocol.params import members, optional_text
+from callmux.protocol.shapes import with_member
 from callmux.session.session import Session
 
 
@@ -23,28 +24,49 @@ class _Created(msgspec.Struct):
     task: _Task
 
 
+RELATED = "io.modelcontextprotocol/related-task"
+"""The `_meta` key that says which task something belongs to."""
+
+_ENCODER = msgspec.json.Encoder()
 _TASK = msgspec.json.Decoder(_Task)
 _CREATED = msgspec.json.Decoder(_Created)
 
 
 class RemoteTasks:
-    """The tasks of all sessions."""
+    """The tasks of all sessions.
+
+    A task keeps the id that its server gave it unless the session knows a task of another server by that id;
+    then it becomes `SERVER:ID` for this session.
+    """
 
     def __init__(self) -> None:
-        self._servers: dict[tuple[Session, str], str] = {}
+        self._places: dict[tuple[Session, str], tuple[str, str]] = {}
+        self._shown: dict[tuple[Session, str, str], str] = {}
         self._owners: dict[tuple[str, str], Session] = {}
+        self._renamed = False
 
-    def note(self, session: Session, server: str, result: Result) -> None:
-        """Remembers the task that `result` may name."""
+    def note(self, session: Session, server: str, raw: bytes) -> bytes:
+        """Remembers the task that the result of a call names; gives the result as the session sees it."""
         try:
-            created = _CREATED.decode(result.raw)
+            id = _CREATED.decode(raw).task.task_id
         except msgspec.MsgspecError:
-            return
-        self._note(session, server, created.task.task_id)
+            return raw
+        if self._note(session, server, id) == id:
+            return raw
+        task = self.shown(session, server, members(raw)["task"])
+        return with_member(raw, "task", task)
 
-    def _note(self, session: Session, server: str, id: str) -> None:
-        self._servers[session, id] = server
+    def _note(self, session: Session, server: str, id: str) -> str:
+        known = self._shown.get((session, server, id))
+        if known is not None:
+            return known
+        shown = id
+        while (session, shown) in self._places:
+            shown, self._renamed = f"{server}:{shown}", True
+        self._places[session, shown] = server, id
+        self._shown[session, server, id] = shown
         self._owners[server, id] = session
+        return shown
 
     def listed(self, session: Session, tasks: Sequence[tuple[str, bytes]], *, only: bool) -> list[bytes]:
         """Those of `tasks`, each with its server, that are the session's own.
@@ -52,7 +74,7 @@ class RemoteTasks:
         Args:
             only: There is no other session, so all are, and the session knows of them from now on.
         """
-        shown = []
+        found = []
         for server, raw in tasks:
             try:
                 id = _TASK.decode(raw).task_id
@@ -60,16 +82,22 @@ class RemoteTasks:
                 continue
             if only:
                 self._note(session, server, id)
-            if self._servers.get((session, id)) == server:
-                shown.append(raw)
-        return shown
+            if (session, server, id) in self._shown:
+                found.append(bytes(self.shown(session, server, Raw(raw))))
+        return found
 
-    def server_of(self, session: Session, params: Raw | None) -> str | None:
-        """The server of the task that `params` name; None where the session knows of no such task."""
+    def find(self, session: Session, params: Raw | None) -> tuple[str, Raw] | None:
+        """The server of the task that `params` name, and the params as it knows them; None where the session
+        knows of no such task."""
         try:
-            return self._servers.get((session, _TASK.decode(params if params is not None else b"").task_id))
+            id = _TASK.decode(params if params is not None else b"").task_id
         except msgspec.MsgspecError:
             return None
+        place = self._places.get((session, id))
+        if place is None or params is None:
+            return None
+        server, own = place
+        return server, params if own == id else Raw(with_member(bytes(params), "taskId", own))
 
     def owner_of(self, server: str, params: Raw | None) -> Session | None:
         """The session that was told of the task that `params` of this server name."""
@@ -78,9 +106,34 @@ class RemoteTasks:
         except msgspec.MsgspecError:
             return None
 
+    def shown(self, session: Session, server: str, body: Raw) -> Raw:
+        """`body` of this server with the ids of tasks as the session knows them: its own `taskId`, and that
+        of the task it says it belongs to."""
+        if not self._renamed:
+            return body
+        given = members(body)
+        changed = self._renames(session, server, given)
+        meta = members(given.get("_meta"))
+        related = members(meta.get(RELATED))
+        if self._renames(session, server, related):
+            meta[RELATED] = Raw(_ENCODER.encode(related))
+            given["_meta"] = Raw(_ENCODER.encode(meta))
+            changed = True
+        return Raw(_ENCODER.encode(given)) if changed else body
+
+    def _renames(self, session: Session, server: str, given: dict[str, Raw]) -> bool:
+        id = optional_text(given.get("taskId", Raw(b"null")))
+        shown = self._shown.get((session, server, id)) if id is not None else None
+        if shown is None or shown == id:
+            return False
+        given["taskId"] = Raw(_ENCODER.encode(shown))
+        return True
+
     def forget(self, session: Session) -> None:
         """The session is over."""
-        for key in [k for k in self._servers if k[0] is session]:
-            del self._servers[key]
+        for place in [key for key in self._places if key[0] is session]:
+            del self._places[place]
+        for own in [key for key in self._shown if key[0] is session]:
+            del self._shown[own]
         for owned in [k for k, owner in self._owners.items() if owner is session]:
             del self._owners[owned]
