@@ -72,3 +72,11 @@ def test_a_server_that_fails_or_hangs_has_a_problem() -> None:
     assert ask({"0:a": HERE}, fails)["0:a"].problem == "refused"
     quick = ask_all({"0:a": HERE}, {}, Path("/"), {}, 0.01, hangs, lambda *_: None)
     assert quick["0:a"].problem == "no answer within 0.01 s"
+
+
+def test_a_server_that_says_its_secret_as_it_dies_gives_nothing_away() -> None:
+    async def fails(*_: Any, **__: Any) -> ProbeResult:
+        return ProbeResult([], "ended (it said: bad key hunter2 at x)")
+
+    answer = ask({"0:a": HERE}, fails, **{"/s/a": "hunter2", "/s/b": "x"})["0:a"]
+    assert answer.problem == "ended (it said: bad key [redacted] at x)"

@@ -17,7 +17,7 @@ from callmux.clients import editing
 from callmux.clients.detect import Machine
 from callmux.clients.entry import DEFAULT_NAME, Entry
 from callmux.clients.program import Program, start_command
-from callmux.config.load import default_config
+from callmux.config.load import default_config, target_config
 from callmux.errors import UsageError
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -78,10 +78,9 @@ def read_wishes(given: Given, config_option: str | None) -> Wishes:
         raise UsageError("--token-env is for --url without --bridge: a bridge finds its token itself")
     if token_env is not None and not _VARIABLE.fullmatch(token_env):
         raise UsageError(f'--token-env must be the name of an environment variable, not "{token_env}"')
-    config = None
-    if config_option is not None:
-        path = os.path.abspath(os.path.expanduser(config_option))
-        config = None if Path(path) == default_config(Path.home()) else path
+    # A client does not have the CALLMUX_CONFIG of this shell: what it names has to stand in the entry.
+    path = os.path.abspath(os.path.expanduser(target_config(config_option, os.environ, Path.home())))
+    config = None if Path(path) == default_config(Path.home()) else path
     return Wishes(
         name=name,
         url=None if url is None else listener_url(url),
