@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+ENGINE = Path(__file__).parent.parent / "benchmarks" / "engine.py"
 SEARCH = Path(__file__).parent.parent / "benchmarks" / "search.py"
 DATA = Path(__file__).parents[2] / "shared" / "data"
 STDIO = Path(__file__).parent.parent / "benchmarks" / "stdio.py"
@@ -63,3 +64,15 @@ def test_the_commands_benchmark_reports_every_figure(tmp_path: Path) -> None:
     (figures,) = json.loads(out.read_text("utf-8")).values()
     assert figures.keys() == {"callmux_ms", "other_ms", "ratio"}
     assert figures["ratio"] > 0
+
+
+def test_the_engine_benchmark_reports_every_figure(tmp_path: Path) -> None:
+    """Equal reads at once are one call of the server."""
+    out = tmp_path / "figures.json"
+    subprocess.run(
+        [sys.executable, str(ENGINE), "--rounds", "1", "--json", str(out)], check=True, timeout=120
+    )
+    figures = json.loads(out.read_text("utf-8"))["callmux"]
+    keys = {"cached_us", "uncached_us", "coalesced_ms", "coalesced_calls", "shielded_1mb_ms"}
+    assert figures.keys() == keys
+    assert figures["coalesced_calls"] == 1

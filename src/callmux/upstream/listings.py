@@ -11,7 +11,6 @@ import asyncio
 import hashlib
 import logging
 import os
-import secrets
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -146,7 +145,7 @@ def _write(path: Path, data: bytes) -> None:
     """Writes in one step, for the owner only, and removes what nobody reads any more."""
     path.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    new = path.with_name(f"{path.name}.{secrets.token_hex(6)}.new")
+    new = path.with_name(f"{path.name}.{os.urandom(6).hex()}.new")
     try:
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(data)
