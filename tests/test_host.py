@@ -178,8 +178,11 @@ def test_a_replaced_server_tells_of_the_resources_clients_want_to_hear_of(
         await house.tools()
         house.links["a"].script["resources/subscribe"] = {}
         house.host.runtime.servers["a"].subscribe({"file:///x"})
+        house.host.runtime.servers["a"].questions.apart = True
         await house.host.reload(config(servers={"a": {"command": "a", "args": ["changed"]}}))
         await settle()
+        # Nor need it ask a second time before each client has a connection of its own.
+        assert house.host.runtime.servers["a"].questions.apart
         assert ("resources/subscribe", {"uri": "file:///x"}) in house.links["a"].heard
         await house.host.close()
 

@@ -31,6 +31,7 @@ from callmux.rings.limiting import Slots
 from callmux.rings.order import call_stages, request_stages
 from callmux.rings.preparing import Preparing
 from callmux.rings.references.resolving import References
+from callmux.rings.relinking import Relinking
 from callmux.rings.shield.policy import Policies
 from callmux.rings.shield.stage import Shielding
 from callmux.rings.stage import compose
@@ -101,7 +102,9 @@ class Runtime:
         caching = Caching(rules, keys, stores.cache, self.servers, clock)
         coalescing = Coalescing(rules, keys, stores.cache, self.servers)
         around = caching if rules.caches else None
-        ring = compose(call_stages(preparing, around, coalescing, self.servers, slots, clock), send_nothing)
+        relinking = Relinking(self.resources) if len(self.servers) > 1 else None
+        stages = call_stages(preparing, around, coalescing, self.servers, slots, clock, relinking)
+        ring = compose(stages, send_nothing)
         self._door = Door(self.servers, self.catalogue, Budgets(config), preparing, ring, clock)
         engine = self._engine = Engine(
             call=self._door.call_safely,
@@ -169,6 +172,7 @@ class Runtime:
             before = old.servers.get(name)
             if before is not None and before is not server:
                 server.subscribe(before.subscriptions - server.subscriptions)
+                server.questions.apart |= before.questions.apart
 
     async def settled(self) -> None:
         """Waits until every server is up or has failed."""

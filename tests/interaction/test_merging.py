@@ -203,3 +203,24 @@ async def test_a_prefix_of_ones_own_choice_holds_for_prompts_too() -> None:
         assert "two-p" in prompts
         for name in ("one", "two"):
             assert (await client.request("prompts/get", {"name": f"{name}-p"}))["by"] == name
+
+
+@over_carriers
+@interaction("merge.uris", "tools.content")
+async def test_links_in_results_lead_where_the_listing_leads(carrier: str, tmp_path: Path) -> None:
+    """A link of a tool's result can be read as it stands, though two servers have its URI."""
+    servers = []
+    for name in ("one", "two"):
+        link = {"type": "resource_link", "uri": "x:same", "name": "n"}
+        made = RawServer(name, capabilities={"tools": {}, "resources": {}})
+        made.has(a={"content": [link, {"type": "resource_link", "uri": f"{name}:own", "name": "n"}]})
+        made.lists("resources", {"uri": "x:same", "name": "s"}, {"uri": f"{name}:own", "name": "o"})
+        made.answers("resources/read", {"contents": [{"uri": "x:same", "text": name}]})
+        servers.append(made)
+    async with bench(*servers, carrier=carrier, tmp_path=tmp_path) as b:
+        client = await b.greeted()
+        for name in ("one", "two"):
+            first, second = (await client.call(f"{name}__a"))["content"]
+            assert second["uri"] == f"{name}:own"
+            read = await client.request("resources/read", {"uri": first["uri"]})
+            assert read["contents"] == [{"uri": first["uri"], "text": name}]

@@ -18,11 +18,13 @@ from callmux.rings.formatting import Formatting
 from callmux.rings.limiting import Limiting, Slots
 from callmux.rings.order import call_stages, request_stages
 from callmux.rings.preparing import Preparing
+from callmux.rings.relinking import Relinking
 from callmux.rings.retrying import Retrying
 from callmux.rings.shield.policy import Policies
 from callmux.rings.shield.shelf import Shelf
 from callmux.rings.shield.stage import Shielding
 from callmux.upstream.catalogue import Catalogue
+from callmux.upstream.resources import ResourceIndex
 
 
 def test_around_each_request() -> None:
@@ -37,12 +39,16 @@ def test_around_each_request() -> None:
 
 @pytest.mark.parametrize("caches", [True, False])
 def test_around_each_call(caches: bool) -> None:
-    """Keys are made of shaped arguments; neither a hit nor a shared call needs a slot; both attempts share
-    one."""
+    """What is kept and shared has the server's own URIs; keys are made of shaped arguments; neither a hit nor
+    a shared call needs a slot; both attempts share one."""
     policy, store, clock = Policy(Config()), CacheStore(), Clock()
     keys = Keys(policy, store, {})
     caching = Caching(policy, keys, store, {}, clock) if caches else None
     coalescing = Coalescing(policy, keys, store, {})
     stages = call_stages(Preparing(), caching, coalescing, {}, Slots(1, {}), clock)
+    linked = call_stages(
+        Preparing(), caching, coalescing, {}, Slots(1, {}), clock, Relinking(lambda: ResourceIndex([]))
+    )
+    assert [type(stage) for stage in linked] == [Relinking, *map(type, stages)]
     expected = [Preparing, Caching, Coalescing, Limiting, Retrying]
     assert [type(stage) for stage in stages] == [kind for kind in expected if caches or kind is not Caching]

@@ -14,6 +14,7 @@ from callmux.rings.converting import Converting
 from callmux.rings.formatting import Formatting
 from callmux.rings.limiting import Limiting, Slots
 from callmux.rings.preparing import Preparing
+from callmux.rings.relinking import Relinking
 from callmux.rings.retrying import Retrying
 from callmux.rings.shield.stage import Shielding
 from callmux.rings.stage import RequestStage, Stage
@@ -38,11 +39,14 @@ def call_stages(
     servers: Mapping[str, Server],
     slots: Slots,
     clock: Clock,
+    relinking: Relinking | None = None,
 ) -> Sequence[Stage]:
     """Around each call.
 
     Args:
         caching: None where nothing is cached.
+        relinking: None where no two servers can have the same URI.
     """
-    around: list[Stage] = [preparing] if caching is None else [preparing, caching]
+    around: list[Stage] = [] if relinking is None else [relinking]
+    around += [preparing] if caching is None else [preparing, caching]
     return [*around, coalescing, Limiting(slots, servers), Retrying(servers, clock)]

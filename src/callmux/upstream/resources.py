@@ -56,6 +56,7 @@ class ResourceIndex:
     Attributes:
         resources, templates: The definitions as clients see them, in listing order.
         beside: What stands beside them in each list, raw: that of the only server.
+        renamed: By server, the URI that clients know by the server's own, where it is another.
     """
 
     def __init__(self, servers: Sequence[ServerResources]) -> None:
@@ -66,6 +67,7 @@ class ResourceIndex:
         }
         self._places: dict[str, Place] = {}
         self._shown: dict[tuple[str, str], str] = {}
+        self.renamed: dict[str, dict[str, str]] = {}
         self._matchers: list[tuple[re.Pattern[str], str]] = []
         self.resources = self._fill([(s.server, item) for s in servers for item in s.resources], "uri")
         self.templates = self._fill(
@@ -88,6 +90,8 @@ class ResourceIndex:
             if member == "uri":
                 self._places[uri] = Place(server, item.key)
                 self._shown[server, item.key] = uri
+                if uri != item.key:
+                    self.renamed.setdefault(server, {})[item.key] = uri
         return shown
 
     def allows(self, server: str, uri: str) -> bool:

@@ -1,0 +1,119 @@
+"""Links in results lead to what clients know: a URI that two servers have is shown as its listing shows it.
+
+The outermost call stage where there are several servers; it asks the index of `callmux.upstream.resources`.
+What is cached and shared below keeps the server's own URIs. Only a server some of whose URIs are shown
+differently costs more than a look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from callmux.context import CallContext
+from callmux.plan import PlannedCall
+from callmux.protocol.params import members, optional_text
+from callmux.protocol.shapes import Result
+from callmux.rings.stage import Proceed
+from callmux.upstream.resources import ResourceIndex
+
+METHODS = frozenset({"tools/call", "tasks/result", "prompts/get"})
+"""Whose results have content blocks (MCP 2025-11-25, server/tools, server/prompts)."""
+
+_ENCODER = msgspec.json.Encoder()
+_LIST = msgspec.json.Decoder(list[Raw])
+
+
+class Relinking:
+    """Call stage: shows URIs in results as the listing shows them.
+
+    Args:
+        index: Gives the index of resources as it is now.
+    """
+
+    def __init__(self, index: Callable[[], ResourceIndex]) -> None:
+        self._index = index
+
+    def __call__(self, call: PlannedCall, context: CallContext, proceed: Proceed) -> Awaitable[Result]:
+        renamed = self._index().renamed.get(call.server)
+        if not renamed or call.method not in METHODS:
+            return proceed(call, context)
+        return _relinked(call, context, proceed, renamed)
+
+
+async def _relinked(
+    call: PlannedCall, context: CallContext, proceed: Proceed, renamed: Mapping[str, str]
+) -> Result:
+    result = await proceed(call, context)
+    raw = relink(result.raw, renamed)
+    return result if raw is result.raw else Result(raw)
+
+
+def relink(raw: bytes, renamed: Mapping[str, str]) -> bytes:
+    """A result with the URIs of its resource links and embedded resources as clients know them; the same
+    object where none is another.
+
+    Args:
+        renamed: The URI that clients know, by the server's own.
+    """
+    given = members(raw)
+    changed = False
+    for name, change in (("content", _block), ("messages", _message)):
+        if name in given and (shown := _each(given[name], change, renamed)) is not None:
+            given[name] = shown
+            changed = True
+    return _ENCODER.encode(given) if changed else raw
+
+
+_Change = Callable[[Raw, Mapping[str, str]], Raw | None]
+"""What becomes of a part; None where it stays."""
+
+
+def _each(raw: Raw, change: _Change, renamed: Mapping[str, str]) -> Raw | None:
+    try:
+        parts: list[Any] = _LIST.decode(raw)
+    except msgspec.MsgspecError:
+        return None
+    changed = False
+    for n, part in enumerate(parts):
+        if (shown := change(part, renamed)) is not None:
+            parts[n] = shown
+            changed = True
+    return Raw(_ENCODER.encode(parts)) if changed else None
+
+
+def _message(raw: Raw, renamed: Mapping[str, str]) -> Raw | None:
+    """A prompt's message: its content is a block, or a list of them."""
+    given = members(raw)
+    content = given.get("content")
+    if content is None:
+        return None
+    shown = _block(content, renamed) or _each(content, _block, renamed)
+    if shown is None:
+        return None
+    given["content"] = shown
+    return Raw(_ENCODER.encode(given))
+
+
+def _block(raw: Raw, renamed: Mapping[str, str]) -> Raw | None:
+    given = members(raw)
+    kind = optional_text(given.get("type", Raw(b"null")))
+    if kind == "resource_link":
+        return Raw(_ENCODER.encode(given)) if _rename(given, renamed) else None
+    if kind == "resource":
+        resource = members(given.get("resource"))
+        if _rename(resource, renamed):
+            given["resource"] = Raw(_ENCODER.encode(resource))
+            return Raw(_ENCODER.encode(given))
+    return None
+
+
+def _rename(given: dict[str, Raw], renamed: Mapping[str, str]) -> bool:
+    shown = renamed.get(optional_text(given.get("uri", Raw(b"null"))) or "")
+    if shown is None:
+        return False
+    given["uri"] = Raw(_ENCODER.encode(shown))
+    return True
