@@ -1,4 +1,4 @@
-"""The shell's commands as processes, with a listener that runs."""
+"""The shell's commands as processes, with a listener that runs, and with a server of the official SDK."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.live.test_listener import free_port, listener
+from tests.live.test_listener import await_port, free_port, listener
 
 
 def callmux(tmp_path: Path, *args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -41,3 +41,35 @@ def test_the_tools_of_a_listener_are_called_from_a_shell(tmp_path: Path) -> None
     gone = callmux(tmp_path, "call", "callmux_status", *url)
     assert (gone.returncode, gone.stdout) == (2, "")
     assert "failed to reach listener" in gone.stderr
+
+
+SDK_SERVER = """
+import sys
+from mcp.server.mcpserver import MCPServer
+
+server = MCPServer("sums")
+
+
+@server.tool()
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+server.run(transport="streamable-http", port=int(sys.argv[1]))
+"""
+
+
+def test_any_mcp_server_over_http_can_be_called(tmp_path: Path) -> None:
+    """The SDK's insists on the whole handshake, and answers as event streams."""
+    port = free_port()
+    url = ("--url", f"http://127.0.0.1:{port}")
+    server = subprocess.Popen([sys.executable, "-c", SDK_SERVER, str(port)], stderr=subprocess.DEVNULL)
+    try:
+        await_port(port, server)
+        done = callmux(tmp_path, "call", "add", '{"a": 1, "b": 2}', "--field", "result", *url)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "3\n", "")
+        schema = callmux(tmp_path, "tools", "schema", "add", "--json", *url)
+        assert json.loads(schema.stdout)["inputSchema"]["required"] == ["a", "b"]
+    finally:
+        server.terminate()
+        server.wait(20)

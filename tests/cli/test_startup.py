@@ -1,0 +1,87 @@
+"""What each command may import before it does anything: that is what its start costs.
+
+`bridge`, `call` and `tools` are held to single modules of callmux in their own tests.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from callmux.cli.main import COMMANDS
+
+HEAVY = {
+    *(
+        "aiohttp",
+        "asyncio",
+        "dataclasses",
+        "difflib",
+        "email",
+        "http.client",
+        "httptools",
+        "joserfc",
+        "logging",
+    ),
+    *("logging", "msgspec", "multiprocessing", "plistlib", "prompt_toolkit", "questionary", "rich", "ruamel"),
+    *(
+        "sqlite3",
+        "starlette",
+        "subprocess",
+        "tomlkit",
+        "toons",
+        "urllib.request",
+        "uvicorn",
+        "watchfiles",
+        "xml",
+    ),
+}
+"""Modules that cost a millisecond or more."""
+
+RUNNING = {"asyncio", "httptools", "logging", "msgspec", "subprocess"}
+FILES = {"dataclasses", "difflib", "msgspec"}
+MAY: dict[str, set[str]] = {
+    "main": set(),
+    "help": set(),
+    "manual": set(),
+    "completion": set(),
+    "instructions": set(),
+    "call": {"email", "http.client"},
+    "tools": {"email", "http.client"},
+    "init": {"msgspec"},
+    "config": {"msgspec"},
+    "server": {"msgspec"},
+    "client": FILES,
+    "migrate": FILES | {"plistlib", "xml"},
+    "setup": FILES | {"asyncio", "logging", "subprocess"},
+    "daemon": {"msgspec", "plistlib", "subprocess", "xml"},
+    "demo": {"msgspec", "subprocess"},
+    "doctor": RUNNING - {"httptools"},
+    "serve": RUNNING - {"httptools"},
+    "bridge": RUNNING,
+    "listen": RUNNING | {"email", "multiprocessing", "uvicorn"},
+}
+"""Module of `callmux.cli` -> those of `HEAVY` that come with it."""
+
+
+def test_every_command_has_its_row() -> None:
+    assert not set(COMMANDS.values()) - MAY.keys()
+
+
+@pytest.mark.parametrize("module", MAY)
+def test_a_command_loads_no_more_than_it_needs(module: str) -> None:
+    code = f"import sys, callmux.cli.main, callmux.cli.{module}; print(*sys.modules)"
+    loaded = set(subprocess.check_output([sys.executable, "-c", code], timeout=20, text=True).split())
+    assert loaded & HEAVY <= MAY[module]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [["--version"], ["--help"], ["help", "server", "add"], ["completion", "zsh"], ["instructions"]],
+    ids=lambda line: line[0],
+)
+def test_what_only_prints_text_loads_nothing_heavy_while_it_runs(line: list[str]) -> None:
+    code = f"import sys; from callmux.cli.main import main; main({line}); print('', *sys.modules)"
+    said = subprocess.check_output([sys.executable, "-c", code], timeout=20, text=True)
+    assert not set(said.splitlines()[-1].split()) & HEAVY
