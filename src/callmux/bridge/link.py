@@ -23,7 +23,7 @@ from callmux.protocol import jsonrpc
 from callmux.protocol.jsonrpc import Batch, Failure, Malformed, Message, Notification, Request, Response
 from callmux.protocol.params import members
 from callmux.protocol.sse import REQUEST_STREAMS, EventBuffer, request_stream
-from callmux.protocol.upstream_peer import InitializeResult
+from callmux.protocol.upstream_peer import Greeting
 from callmux.protocol.versions import is_supported
 from callmux.tasks import TaskSet, reason_of
 
@@ -46,7 +46,7 @@ GRACE_SECONDS = 5.0
 MORE_SECONDS = 30.0
 """What a request gets after its time, each time the listener shows that it is there."""
 
-_INITIALIZE = msgspec.json.Decoder(InitializeResult)
+_INITIALIZE = msgspec.json.Decoder(Greeting)
 _STREAMS = b"Accept: application/json, text/event-stream\r\nContent-Type: application/json\r\n"
 
 
@@ -90,7 +90,7 @@ class Link:
         self._post = self._head(b"POST", _STREAMS)
         self._closed = False
         self._names_streams = False
-        self.offer: InitializeResult | None = None
+        self.offer: Greeting | None = None
         self.has_stream = True
 
     def __repr__(self) -> str:

@@ -139,7 +139,9 @@ class _CancelParams(msgspec.Struct, rename="camel"):
     reason: Raw = Raw(b"null")
 
 
-class _Greeting(msgspec.Struct, rename="camel"):
+class Greeting(msgspec.Struct, rename="camel"):
+    """The members of the answer to `initialize` that we read (MCP 2025-11-25, basic/lifecycle)."""
+
     protocol_version: str
     capabilities: dict[str, Raw] = {}
     server_info: Raw | UnsetType = UNSET
@@ -158,8 +160,8 @@ class InitializeResult(msgspec.Struct):
 
 _PROGRESS = msgspec.json.Decoder(_ProgressParams)
 _CANCEL = msgspec.json.Decoder(_CancelParams)
-_INITIALIZE = msgspec.json.Decoder(_Greeting)
-_READ = frozenset(_Greeting.__struct_encode_fields__)
+_INITIALIZE = msgspec.json.Decoder(Greeting)
+_READ = frozenset(Greeting.__struct_encode_fields__)
 
 
 class UpstreamPeer:
