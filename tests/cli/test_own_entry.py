@@ -23,6 +23,11 @@ from callmux.errors import UsageError
 PROGRAM = Program("/v/bin/python", None, {}.get, lambda path: path)
 
 
+@pytest.fixture(autouse=True)
+def no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CALLMUX_CONFIG", raising=False)
+
+
 def entry(*flags: str, config: str | None = None) -> Entry:
     return own_entry("claude", read_wishes(read(COMMANDS[0], ["print", "claude", *flags]), config), PROGRAM)
 

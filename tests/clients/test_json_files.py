@@ -18,6 +18,7 @@ from callmux.clients.json_files import (
     without_entry,
     without_servers,
 )
+from callmux.config.json_text import parse_json
 
 CLAUDE, VSCODE = DIALECTS["claude"], DIALECTS["vscode"]
 ENTRY = Entry(command="callmux")
@@ -110,3 +111,52 @@ def test_a_snippet_is_a_whole_document() -> None:
     assert snippet(VSCODE, "mux", ENTRY) == {
         "servers": {"mux": {"type": "stdio", "command": "callmux", "args": []}}
     }
+
+
+KEYS = st.text('ab/*"', max_size=3)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text('ab/*"\\\n,}{', max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text('ab/*"', max_size=3), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+GAPS = st.sampled_from(["", " ", "\n", "\r\n", "\t", ' // }, "x\n', '/* { " */', " /*\n*/ "])
+
+
+@st.composite
+def jsonc(draw: st.DrawFn) -> str:
+    """A file as people write them: comments, trailing commas and breaks anywhere."""
+
+    def write(value: object) -> str:
+        gap = draw(GAPS)
+        if isinstance(value, dict):
+            items = [
+                f"{draw(GAPS)}{json.dumps(k)}{draw(GAPS)}:{write(v)}{draw(GAPS)}" for k, v in value.items()
+            ]
+            comma = "," if items and draw(st.booleans()) else ""
+            return f"{gap}{{{','.join(items)}{comma}{draw(GAPS)}}}{gap}"
+        if isinstance(value, list):
+            items = [write(item) for item in value]
+            return f"{gap}[{','.join(items)}{draw(GAPS)}]{gap}"
+        return f"{gap}{json.dumps(value)}{draw(GAPS)}"
+
+    document = draw(st.dictionaries(st.text('ab/*"', max_size=3), JSON, max_size=3))
+    if draw(st.booleans()):
+        document["mcpServers"] = draw(
+            st.dictionaries(st.sampled_from(["callmux", "x", "y"]), JSON, max_size=3)
+        )
+    return write(document)
+
+
+@given(jsonc())
+def test_whatever_the_file_looks_like_only_our_entry_changes(text: str) -> None:
+    """Or it is refused; never is anything else of it lost."""
+    before = parse_json(text)
+    after = parse_json(with_entry(CLAUDE, text, "callmux", ENTRY))
+    assert after.pop("mcpServers").pop("callmux")["command"] == "callmux"
+    assert after == {key: value for key, value in before.items() if key != "mcpServers"}
+    gone = parse_json(without_entry(CLAUDE, text, "callmux"))
+    servers = before.get("mcpServers", {})
+    rest = {key: value for key, value in servers.items() if key != "callmux"}
+    assert gone.get("mcpServers", {}) == (rest if "callmux" in servers else servers)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from callmux.clients.entry import Entry
+from callmux.clients.entry import ClientFileError, Entry
 from callmux.config.check import check_document
 from callmux.setup.found import ClientFile, find_servers
 from callmux.setup.plan import Answers, NewServer, Plan, SetupError, make_plan, probe_documents
@@ -162,3 +162,20 @@ def test_servers_are_asked_as_they_are_now() -> None:
     )
     assert list(documents) == ["0:git", "+0:git"]
     assert documents["+0:git"]["envRefs"] == {"K": "env:K"}
+
+
+def test_a_server_that_cannot_be_taken_out_is_named_with_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> str:
+        raise ClientFileError("cannot be edited")
+
+    monkeypatch.setattr("callmux.setup.plan.without_servers", refuse)
+    with pytest.raises(SetupError, match='"git" cannot be moved out of /claude'):
+        plan(None, CLAUDE)
+
+
+def test_no_client_loses_its_servers_where_callmux_cannot_be_entered() -> None:
+    text = '{"mcpServers": {"callmux": {"command": "mine"}, "git": {"command": "g"}}}'
+    found, _ = find_servers([file("claude", text)], "/h")
+    answers = Answers(moved=[item for item in found if item.name == "git"], clients=[file("claude", text)])
+    with pytest.raises(SetupError, match="left alone"):
+        make_plan(answers, "/c.json", None, Secrets("/s", {}))

@@ -13,7 +13,7 @@ from typing import Any
 from callmux.clients import codex, json_files
 from callmux.clients.dialects import DIALECTS, read_entry
 from callmux.clients.entry import ClientFileError, Entry, flavour, looks_like_listener, own_arguments
-from callmux.config.json_text import parse_json, set_value
+from callmux.config.json_text import parse_json
 
 Known = Callable[[str, Any], bool]
 """Whether the entry of that name, as it stands in the file, is as callmux wrote it: see the ledger."""
@@ -222,8 +222,8 @@ def upgrade(kind: str, text: str, start: tuple[str, ...], also: Collection[str] 
         if kind == "codex":
             text = codex.with_command(text, path[-1], command, args)
         else:
-            text = set_value(text, [*path, "command"], command)
-            text = set_value(text, [*path, "args"], args)
+            text = json_files.edited(text, (*path, "command"), command)
+            text = json_files.edited(text, (*path, "args"), args)
     return Edit(text)
 
 

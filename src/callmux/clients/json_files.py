@@ -79,28 +79,53 @@ def with_entry(dialect: Dialect, text: str, name: str, entry: Entry) -> str:
         # The keys there are keep their places.
         merged = {key: wanted.get(key, kept.get(key)) for key in old if key in wanted or key in kept}
         wanted = merged | {key: value for key, value in wanted.items() if key not in merged}
-    return _edited(lambda: set_value(text, [dialect.section, name], wanted))
+    return edited(text, (dialect.section, name), wanted)
 
 
 def without_entry(dialect: Dialect, text: str, name: str) -> str:
     """The text without the entry; a section that it leaves empty goes, too."""
     if name not in read_servers(dialect, text):
         return text
-    text = _edited(lambda: delete_value(text, [dialect.section, name]))
-    if not read_servers(dialect, text):
-        text = _edited(lambda: delete_value(text, [dialect.section]))
-    return text
+    text = edited(text, (dialect.section, name))
+    return text if read_servers(dialect, text) else edited(text, (dialect.section,))
 
 
 def without_servers(text: str, section: tuple[str, ...], names: tuple[str, ...]) -> str:
     """The text without these entries of a section, which stays even when it is empty."""
     for name in names:
-        text = _edited(lambda text=text, name=name: delete_value(text, [*section, name]))
+        text = edited(text, (*section, name))
     return text
 
 
-def _edited(edit: Any) -> str:
+_GONE = object()
+
+
+def edited(text: str, path: tuple[str, ...], value: Any = _GONE) -> str:
+    """The text with `value` at `path`, or without what is there; everything else means what it did.
+
+    Raises:
+        ClientFileError: That cannot be done to this text.
+    """
     try:
-        return str(edit())
+        new = delete_value(text, path) if value is _GONE else set_value(text, path, value)
+        same = _others(text, path) == _others(new, path)
     except JsonTextError as error:
         raise ClientFileError(error.message) from None
+    if not same:
+        raise ClientFileError(
+            f'cannot be edited without changing more than "{".".join(path)}": edit it by hand'
+        )
+    return new
+
+
+def _others(text: str, path: tuple[str, ...]) -> Any:
+    """What a text says but at `path`; objects on the way that hold nothing else do not count."""
+
+    def without(value: Any, keys: tuple[str, ...]) -> Any:
+        if not keys or not isinstance(value, dict):
+            return None
+        rest = {key: item for key, item in value.items() if key != keys[0]}
+        inner = without(value[keys[0]], keys[1:]) if keys[0] in value else None
+        return {**rest, keys[0]: inner} if inner else rest
+
+    return without(parse_json(text) if text.lstrip("\ufeff").strip() else {}, path)

@@ -230,10 +230,14 @@ def _clients(answers: Answers, notes: list[str]) -> tuple[list[PlannedFile], tup
         file = found.file
         files[file.path] = file
         text = texts.get(file.path, file.text)
-        if file.kind == "codex":
-            text = codex.without_servers(text, [found.name])
-        else:
-            text = without_servers(text, found.section, (found.name,))
+        try:
+            if file.kind == "codex":
+                text = codex.without_servers(text, [found.name])
+            else:
+                text = without_servers(text, found.section, (found.name,))
+        except ClientFileError as error:
+            where = f'"{found.name}" cannot be moved out of {file.path}'
+            raise SetupError(f"{where}: {error.message}. Leave it where it is (--move)") from None
         texts[file.path] = text
         paths.setdefault(file.path, []).append((*found.section, found.name))
     attached = []
@@ -243,6 +247,11 @@ def _clients(answers: Answers, notes: list[str]) -> tuple[list[PlannedFile], tup
         try:
             text, changed = _entered(client, text, answers, notes)
         except ClientFileError as error:
+            if any(found.file.kind == client.kind for found in answers.moved):
+                # It would lose its servers and get nothing for them.
+                raise SetupError(
+                    f"{client.path} {error.message}. Or leave its servers there (--move)"
+                ) from None
             notes.append(f"{client.path} {error.message}")
             continue
         attached.append(client.kind)
