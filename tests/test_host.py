@@ -42,7 +42,7 @@ class House:
         self.session = Session(self.host.dispatch, lambda line: self.sent.append(json.loads(line)))
         self.host.add(self.session)
 
-    def open_link(self, name: str, config: Any, around: Any) -> FakeLink:
+    def open_link(self, name: str, config: Any, around: Any, scope: Any) -> FakeLink:
         if name == "bad":
             raise lost("no such command", started=False)
         answer = {"content": [{"type": "text", "text": f"from {name}"}]}

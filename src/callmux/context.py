@@ -5,7 +5,8 @@ Made by a session for each request and passed, unchanged, through both rings.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -58,17 +59,60 @@ class ClientPort(Protocol):
         """
 
 
+class Directory(msgspec.Struct, frozen=True):
+    """Where a client works.
+
+    Attributes:
+        path: Absolute.
+        wished: The client named it for its calls; else it is one of its MCP roots, which are no wish.
+    """
+
+    path: str
+    wished: bool = True
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """What a connection to a server is for, where it is not for everybody.
+
+    Attributes:
+        cwd: The directory the server works in; None for the configured one.
+        headers: HTTP headers of the client that go with every request: lower-case names, sorted.
+    """
+
+    cwd: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        # Values are secrets.
+        names = [name for name, _ in self.headers]
+        return f"Scope({self.cwd!r}{f', headers {names}' if names else ''})"
+
+    @property
+    def credentials(self) -> str:
+        """Names the headers without telling them; empty where there are none."""
+        return fingerprint(dict(self.headers))
+
+
+def fingerprint(headers: Mapping[str, str]) -> str:
+    """Stands for headers where they must not be seen: equal for equal headers, empty for none."""
+    if not headers:
+        return ""
+    digest = hashlib.sha256(msgspec.json.encode(sorted(headers.items())))
+    return digest.hexdigest()
+
+
 class CallContext(msgspec.Struct, frozen=True, kw_only=True):
     """The circumstances of one request.
 
     Attributes:
         client: The way back to the client.
         progress_token: The client's `_meta.progressToken`, raw, or None.
-        session_cwd: The directory of the client's session, where one is known.
+        find_cwd: Finds the directory that the client works in, by asking the client itself where nothing else
+            says it; None where directories are never looked for (stdio: only those that calls name count).
+        headers: Headers of the client's own request that servers may want, by lower-case name.
+        elsewhere: The client runs on another machine.
         owner: Whom kept results belong to: the principal and credentials of the client; empty where there is
             only one user, who may read everything.
-        credentials: Names the credentials that go to the servers with its calls; empty for callmux's own.
-            Only calls of one such scope share results.
         progress: Takes the call's progress in place of the client, where several callers share the call.
         remote: The caller may be somebody else than the user of this machine (a client of a listener): files
             are read for it only inside the configured roots.
@@ -76,8 +120,9 @@ class CallContext(msgspec.Struct, frozen=True, kw_only=True):
 
     client: ClientPort
     progress_token: Raw | None = None
-    session_cwd: str | None = None
+    find_cwd: Callable[[], Awaitable[Directory | None]] | None = None
+    headers: Mapping[str, str] = {}
+    elsewhere: bool = False
     remote: bool = False
     owner: str = ""
-    credentials: str = ""
     progress: Callable[[Raw], None] | None = None

@@ -92,6 +92,24 @@ class ToolCallFailed(CallmuxError):
     rpc: bytes | None = None
 
 
+class SessionCwdUnresolved(CallmuxError):
+    """The server wants to know the directory of the client, and nothing tells it."""
+
+    code = "session_cwd_unresolved"
+
+
+class SessionCwdRefused(CallmuxError):
+    """A client of another machine named a directory that it may not work in."""
+
+    code = "session_cwd_refused"
+
+
+class ScopedClientCapacity(CallmuxError):
+    """As many connections for single directories or credentials as there may be, and none is idle."""
+
+    code = "scoped_client_capacity"
+
+
 class ToolCallAborted(CallmuxError):
     """The caller gave the call up."""
 

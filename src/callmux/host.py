@@ -33,6 +33,7 @@ from callmux.session.session import Session
 from callmux.session.subscriptions import Subscriptions
 from callmux.stores import Stores
 from callmux.tasks import TaskSet
+from callmux.upstream import wishes
 from callmux.upstream.failures import CallFailure
 from callmux.upstream.guardian import Guardian
 from callmux.upstream.links.opening import Surroundings
@@ -116,6 +117,7 @@ class Host:
         self.runtime = Runtime(
             config, self._pool, self._stores, self._namespace, self._clock, self._process_facts
         )
+        self.runtime.take_effect()
         self._stores.configure(config, self.runtime.servers, self._clock.monotonic())
         self.dispatch = Dispatch(self)
 
@@ -167,6 +169,8 @@ class Host:
         soon as the server itself has said what it is."""
         self.start(session)
         runtime = self.runtime
+        for server in runtime.servers.values():
+            server.welcome(session)
         strict = runtime.config.strict_startup
         limit = None if runtime.is_transparent or strict else GREETING_SECONDS
         try:
@@ -188,10 +192,10 @@ class Host:
         """Tells every server that knows of logging; one that does not take it keeps its own level."""
 
         async def tell(server: Server) -> None:
-            connection = server.ready(session)
-            if connection is not None:
+            own = [one for one in server.connections(session) if self.single or one.owner is session]
+            for connection in own:
                 try:
-                    await server.apply_log_level(connection, session)
+                    await wishes.set_level(connection, session, server.timing.connect_seconds)
                 except CallFailure as failure:
                     log.warning('"%s" does not take the log level: %s', server.name, failure.cause)
 
@@ -201,8 +205,7 @@ class Host:
     def pass_on(self, session: Session, method: str, params: Raw | None) -> None:
         """Hands a client's notification to every server that it has a connection to."""
         for server in self.runtime.servers.values():
-            connection = server.ready(session)
-            if connection is not None and (self.single or session in connection.attached):
+            for connection in server.connections(session):
                 connection.notify(method, params)
 
     async def reload(self, config: Config) -> None:

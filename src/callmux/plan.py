@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from callmux.context import Scope
 from callmux.protocol.shapes import Tool
 
 
@@ -94,6 +95,7 @@ class PlannedCall(msgspec.Struct, frozen=True, kw_only=True):
         deadline: When the first attempt must be over, by the loop's clock; waiting for a turn counts.
         safe: Repeating it does no harm: the tool says so, or the operator does.
         bare: The request has no params at all.
+        scope: The directory or credentials its connection must have; None for the one that all share.
         patience: Goes before `deadline` and `seconds` where other callers may come to share the call.
     """
 
@@ -108,6 +110,7 @@ class PlannedCall(msgspec.Struct, frozen=True, kw_only=True):
     deadline: float
     safe: bool = False
     bare: bool = False
+    scope: Scope | None = None
     patience: Patience | None = None
 
     def with_arguments(self, arguments: Raw) -> PlannedCall:

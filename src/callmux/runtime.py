@@ -32,6 +32,7 @@ from callmux.rings.order import call_stages, request_stages
 from callmux.rings.preparing import Preparing
 from callmux.rings.references.resolving import References
 from callmux.rings.relinking import Relinking
+from callmux.rings.scopes import Scopes
 from callmux.rings.shield.policy import Policies
 from callmux.rings.shield.stage import Shielding
 from callmux.rings.stage import compose
@@ -44,7 +45,7 @@ from callmux.status import instance_id, snapshot
 from callmux.stores import Stores
 from callmux.upstream.catalogue import Catalogue, ServerTools
 from callmux.upstream.offer import PROMPTS, RESOURCES, TEMPLATES
-from callmux.upstream.pool import Pool
+from callmux.upstream.pool import Pool, sharing_of
 from callmux.upstream.reconnect import Timing
 from callmux.upstream.resources import ResourceIndex, ServerResources
 from callmux.upstream.server import Server
@@ -96,7 +97,8 @@ class Runtime:
         self._resources: ResourceIndex | None = None
         limits = {n: s.max_concurrency for n, s in config.servers.items() if s.max_concurrency is not None}
         slots = Slots(config.max_concurrency, limits)
-        preparing = Preparing(References(config.file_reference_roots))
+        scopes = Scopes(config, stores.unresolved)
+        preparing = Preparing(References(config.file_reference_roots), scopes)
         rules = Policy(config)
         keys = Keys(rules, stores.cache, self.servers)
         caching = Caching(rules, keys, stores.cache, self.servers, clock)
@@ -163,11 +165,22 @@ class Runtime:
         for server in self.servers.values():
             server.start(capabilities, only)
 
+    def take_effect(self) -> None:
+        """This configuration is in force: its bounds on connections hold from now on."""
+        config = self.config
+        self._pool.berths.configure(
+            config.max_scoped_clients,
+            config.max_scoped_clients_per_server,
+            config.session_cwd_idle_ttl_seconds,
+        )
+
     def take_over(self, old: Runtime) -> None:
-        """This configuration is in force: servers that an earlier one had connected go by it from now on, and
-        a server that takes another's place tells of the same resources. One that is down is tried at once."""
+        """It replaces an earlier one: servers that that one had connected go by it from now on, and a server
+        that takes another's place tells of the same resources. One that is down is tried at once."""
+        self.take_effect()
         for name, server in self.servers.items():
             server.timing = self._timing
+            server.share(sharing_of(self.config.servers[name]))
             server.retry()
             before = old.servers.get(name)
             if before is not None and before is not server:

@@ -5,6 +5,7 @@ Owned by `callmux.host`, so that it survives a reload, and lent to each `callmux
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from callmux.config.model import Config
@@ -22,11 +23,13 @@ class Stores:
     Attributes:
         cache: Results of reads.
         results: Results that went out shortened.
+        unresolved: Calls whose directory nobody knew, by server.
     """
 
     def __init__(self) -> None:
         self.cache = CacheStore()
         self.results = Shelf()
+        self.unresolved: Counter[str] = Counter()
 
     def configure(self, config: Config, servers: Mapping[str, object], now: float) -> None:
         """Applies the bounds of a configuration to what is kept already.

@@ -263,10 +263,10 @@ async def bench(
     """
     in_memory = {server.name: server for server in servers}
 
-    def opened(name: str, config: Any, around: Any) -> Link:
+    def opened(name: str, config: Any, around: Any, scope: Any) -> Link:
         if getattr(config, "command", None) == "memory":
             return MemoryLink(in_memory[name])
-        return open_link(name, config, around)
+        return open_link(name, config, around, scope)
 
     async with contextlib.AsyncExitStack() as stack:
         all: dict[str, Json] = {}

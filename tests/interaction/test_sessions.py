@@ -182,6 +182,22 @@ async def test_who_declares_something_else_has_another_connection(carrier: str, 
 
 
 @over_carriers
+@interaction("sessions.capabilities")
+async def test_a_connection_that_nobody_used_is_not_kept_beside_that_of_the_clients(
+    carrier: str, tmp_path: Path
+) -> None:
+    """A listener connects its servers before it knows what its clients declare."""
+    server = RawServer().has(a=lambda call: text(json.dumps(call.peer.greeting["capabilities"])))
+    async with bench(server, carrier=carrier, tmp_path=tmp_path, single=False) as b:
+        b.host.start(None)
+        await b.host.runtime.settled()
+        for client in [await b.greeted(capabilities=ASKING) for _ in range(3)]:
+            assert await client.call("a") == text(json.dumps(ASKING, sort_keys=True))
+        assert len(server.peers) == 2
+        await server.peers[0].until(lambda peer: not peer.open)
+
+
+@over_carriers
 @interaction("sessions.gone")
 async def test_a_session_that_leaves_takes_its_connection_along(carrier: str, tmp_path: Path) -> None:
     server = RawServer().has(a=ask_who, b=text("1"))

@@ -10,7 +10,7 @@ import pytest
 from msgspec import Raw
 
 from callmux.config.check import check_document
-from callmux.context import CallContext
+from callmux.context import CallContext, Scope
 from callmux.errors import ToolCallFailed
 from callmux.plan import PlannedCall, ToolCall
 from callmux.protocol.shapes import Result, Tool
@@ -71,6 +71,7 @@ class Bench:
         *,
         seconds: float = 30,
         around: CallContext | None = None,
+        scope: Scope | None = None,
         **asked: Any,
     ) -> asyncio.Task[Result]:
         """A caller begins to wait."""
@@ -85,6 +86,7 @@ class Bench:
             seconds=seconds,
             deadline=asyncio.get_running_loop().time() + seconds,
             safe=tool is READER,
+            scope=scope,
         )
         task = asyncio.create_task(self._enter(call, around or context()))
         await settle()
@@ -158,8 +160,9 @@ def test_only_what_reads_is_shared(document: dict[str, Any], tool: Tool, sent: i
 def test_sessions_share_where_their_credentials_are_the_same() -> None:
     async def scene() -> None:
         bench = Bench()
-        scopes = ["", "", "alice", "bob", "alice"]
-        callers = [await bench.comes(around=context(credentials=scope)) for scope in scopes]
+        names = ["", "", "alice", "bob", "alice"]
+        scopes = [Scope(headers=(("authorization", name),)) if name else None for name in names]
+        callers = [await bench.comes(scope=scope) for scope in scopes]
         assert len(bench.sent) == 3
         for number in range(3):
             await bench.answers(number)

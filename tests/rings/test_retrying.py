@@ -48,10 +48,10 @@ class FakeServer:
         self.is_ready = False
         self.examined: list[str] = []
 
-    def ready(self, client: Any) -> FakeConnection | None:
+    def ready(self, client: Any, scope: Any = None) -> FakeConnection | None:
         return self.connection if self.is_ready else None
 
-    async def acquire(self, *args: Any) -> FakeConnection:
+    async def acquire(self, *args: Any, scope: Any = None) -> FakeConnection:
         if len(self.acquired) >= self.down_after:
             raise UpstreamUnavailable("down")
         self.acquired.append(args)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec import Raw
 
-from callmux.session.facts import Facts, canonical
+from callmux.session.facts import NOTHING, Facts, Said, canonical
 
 
 def test_nothing_is_known_at_first() -> None:
     facts = Facts()
     assert (facts.cwd, facts.cwd_source, facts.client_name, facts.client_kind) == (None, None, None, None)
-    assert facts.headers == {}
     assert facts.roots_asked is False
 
 
-def test_two_clients_do_not_share_headers() -> None:
-    one, other = Facts(), Facts()
-    one.headers["authorization"] = "secret"
-    assert other.headers == {}
+def test_what_one_request_says_cannot_change_for_another() -> None:
+    said = Said(headers={"authorization": "secret"})
+    with pytest.raises(AttributeError):
+        said.headers = {}  # type: ignore[misc]
+    assert NOTHING.headers == {}
 
 
 def test_the_same_capabilities_have_one_spelling_at_every_level() -> None:

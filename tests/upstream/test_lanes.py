@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from callmux.upstream.lanes import LaneKey, choose_lane
+import pytest
+
+from callmux.context import Scope
+from callmux.upstream.lanes import Berth, LaneKey, NoRoom, choose_lane, make_room, without_roots
 
 PLAIN, ASKED = b"{}", b'{"sampling":{}}'
 
@@ -15,8 +18,10 @@ class Client:
         self.own_lanes = own_lanes
 
 
-def lane(client: Any, *, main: bytes = PLAIN, owner: Any = None, asking: bool = False) -> LaneKey | None:
-    return choose_lane(client, main, owner, asking=asking)
+def lane(
+    client: Any, *, main: bytes = PLAIN, owner: Any = None, asking: bool = False, scope: Scope | None = None
+) -> LaneKey | None:
+    return choose_lane(client, client.capabilities, main, owner, asking=asking, scope=scope)
 
 
 def test_clients_that_declare_the_same_share_the_main_connection() -> None:
@@ -51,3 +56,57 @@ def test_nobody_else_takes_a_connection_that_belongs_to_a_client() -> None:
     one, two = Client(), Client()
     assert lane(two, owner=one) == LaneKey(PLAIN)
     assert lane(two, owner=one, asking=True) == LaneKey(PLAIN, two)  # type: ignore[arg-type]
+
+
+HERE, THERE = Scope(cwd="/here"), Scope(cwd="/there")
+
+
+def test_a_call_for_a_directory_never_takes_the_main_connection() -> None:
+    assert lane(Client(), scope=HERE) == LaneKey(PLAIN, None, HERE)
+    owner = Client()
+    assert lane(owner, owner=owner, scope=HERE) == LaneKey(PLAIN, None, HERE)
+
+
+def test_directories_and_credentials_keep_calls_apart_and_sessions_together() -> None:
+    mine, yours = (Scope(headers=(("authorization", token),)) for token in ("mine", "yours"))
+    keys = [lane(Client(), scope=scope) for scope in (HERE, THERE, mine, yours)]
+    assert len(set(keys)) == 4
+    assert [lane(Client(), scope=scope) for scope in (HERE, THERE, mine, yours)] == keys
+
+
+def test_a_server_that_asks_has_a_connection_a_client_in_each_directory() -> None:
+    one, two = Client(), Client()
+    assert lane(one, asking=True, scope=HERE) != lane(two, asking=True, scope=HERE)
+    assert lane(one, asking=True, scope=HERE) == LaneKey(PLAIN, one, HERE)  # type: ignore[arg-type]
+
+
+def test_a_key_shows_no_credential() -> None:
+    assert "secret" not in repr(LaneKey(PLAIN, None, Scope(headers=(("authorization", "secret"),))))
+
+
+def test_without_roots_everything_else_is_declared() -> None:
+    assert without_roots(b'{"elicitation":{},"roots":{"listChanged":true}}') == b'{"elicitation":{}}'
+    assert without_roots(b'{"sampling":{}}') == b'{"sampling":{}}'
+
+
+def berth(server: str, n: int, idle_since: float | None = None) -> Berth:
+    return Berth(server, LaneKey(PLAIN, None, Scope(cwd=f"/{n}")), idle_since)
+
+
+def test_where_there_is_room_nobody_goes() -> None:
+    assert make_room([berth("a", 1), berth("b", 2)], "a", 3, 2) is None
+
+
+def test_the_one_that_has_been_idle_longest_goes() -> None:
+    taken = [berth("a", 1, 5.0), berth("a", 2, 3.0), berth("b", 3, 1.0), berth("a", 4)]
+    assert make_room(taken, "a", 9, 3) == taken[1]
+    assert make_room(taken, "c", 4, 3) == taken[2]
+
+
+@pytest.mark.parametrize(
+    ("most", "most_of_server", "setting"), [(9, 1, "maxScopedClientsPerServer"), (2, 9, "maxScopedClients")]
+)
+def test_where_all_are_busy_there_is_no_room(most: int, most_of_server: int, setting: str) -> None:
+    with pytest.raises(NoRoom) as full:
+        make_room([berth("a", 1), berth("a", 2)], "a", most, most_of_server)
+    assert (full.value.setting, full.value.limit) == (setting, min(most, most_of_server))

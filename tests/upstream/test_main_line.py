@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -138,6 +139,7 @@ def test_a_restart_starts_a_server_that_has_given_up() -> None:
 def test_lanes_are_replaced_too() -> None:
     async def scene() -> None:
         plant = await Plant().up()
+        await plant.acquire()
         able = FakeClient(b'{"roots":{}}')
         lane = await plant.server.acquire("t", able)
         await plant.server.restart()
@@ -182,5 +184,132 @@ def test_retrying_on_demand_leaves_a_server_alone_that_is_up_or_on_its_way() -> 
         plant.server.retry()
         await settle()
         assert len(plant.made) == 1
+
+    play(scene())
+
+
+ABLE, OTHER = b'{"elicitation":{}}', b'{"sampling":{}}'
+
+
+def declared(plant: Plant, number: int) -> Any:
+    return dict(plant.made[number].heard)["initialize"]["capabilities"]
+
+
+def test_a_connection_that_carried_no_call_declares_what_its_first_client_does() -> None:
+    """Else a listener had two processes of each server: one for its list, one for its clients."""
+
+    async def scene() -> None:
+        plant = await Plant().up()
+        ann, bob = FakeClient(ABLE), FakeClient(ABLE)
+        both = await asyncio.gather(plant.server.acquire("t", ann), plant.server.acquire("t", bob))
+        assert both[0] is both[1] is plant.server.connection
+        await settle()
+        assert [declared(plant, n) for n in (0, 1)] == [{}, {"elicitation": {}}]
+        assert [link.closed for link in plant.made] == [1, 0]
+        assert plant.state is State.CONNECTED
+        await plant.server.close()
+
+    play(scene())
+
+
+def test_the_one_before_serves_and_lists_until_the_new_one_is_up() -> None:
+    async def scene() -> None:
+        slow = FakeLink()
+        slow.opening = later(1)
+        plant = await Plant(FakeLink(), slow).up()
+        old = plant.server.connection
+        call = asyncio.ensure_future(plant.server.acquire("t", FakeClient(ABLE)))
+        await settle()
+        assert plant.server.connection is old
+        assert plant.state is State.CONNECTED
+        assert plant.server.ready(FakeClient()) is None
+        assert await call is plant.server.connection is not old
+        await plant.server.close()
+
+    play(scene())
+
+
+def test_once_it_has_carried_a_call_it_stays_what_it_is() -> None:
+    async def scene() -> None:
+        plant = await Plant().up()
+        main = await plant.acquire()
+        assert await plant.server.acquire("t", FakeClient(ABLE)) is not main
+        assert plant.server.connection is main
+        assert not plant.made[0].closed
+        await plant.server.close()
+
+    play(scene())
+
+
+def test_a_client_that_comes_during_the_first_start_does_not_cut_it_short() -> None:
+    async def scene() -> None:
+        slow = FakeLink()
+        slow.opening = later(1)
+        plant = Plant(slow, FakeLink())
+        plant.server.start()
+        await settle()
+        connection = await plant.server.acquire("t", FakeClient(ABLE))
+        await settle()
+        assert connection is plant.server.connection
+        assert [declared(plant, n) for n in (0, 1)] == [{}, {"elicitation": {}}]
+        await plant.server.close()
+
+    play(scene())
+
+
+def test_a_second_kind_of_client_does_not_take_it_from_the_first() -> None:
+    async def scene() -> None:
+        plant = await Plant().up()
+        ann, bob = FakeClient(ABLE), FakeClient(OTHER)
+        lanes = await asyncio.gather(plant.server.acquire("t", ann), plant.server.acquire("t", bob))
+        assert lanes[0] is plant.server.connection is not lanes[1]
+        assert len(plant.made) == 3
+        await plant.server.close()
+
+    play(scene())
+
+
+def test_where_it_cannot_be_opened_anew_the_one_before_goes_on() -> None:
+    async def scene() -> None:
+        plant = await Plant(FakeLink(), DOWN).up()
+        with pytest.raises(UpstreamUnavailable, match="no such command"):
+            await plant.server.acquire("t", FakeClient(ABLE))
+        assert plant.state is State.CONNECTED
+        assert (await plant.acquire()).declared == b"{}"
+        await plant.server.close()
+
+    play(scene())
+
+
+def test_one_that_is_lost_while_it_is_replaced_is_connected_once() -> None:
+    async def scene() -> None:
+        slow = FakeLink()
+        slow.opening = later(1)
+        plant = await Plant(FakeLink(), slow).up()
+        call = asyncio.ensure_future(plant.server.acquire("t", FakeClient(ABLE)))
+        await settle()
+        plant.made[0].dies()
+        assert (await call).live
+        await later(60)
+        assert len(plant.made) == 2
+        await plant.server.close()
+
+    play(scene())
+
+
+def test_a_question_during_the_start_is_for_the_client_it_adopted() -> None:
+    """Many servers ask for roots as soon as they are started."""
+
+    async def scene() -> None:
+        plant = await Plant().up()
+        ann, bob = FakeClient(ABLE), FakeClient(ABLE)
+        ann.answers.append(b'{"roots":[]}')
+        main = await plant.server.acquire("t", ann)
+        plant.made[1].says({"id": 9, "method": "roots/list"})
+        await settle()
+        assert [method for method, _ in ann.asked] == ["roots/list"]
+        assert plant.server.ready(ann) is main
+        assert await plant.server.acquire("t", bob) is not main
+        await plant.server.close()
 
     play(scene())

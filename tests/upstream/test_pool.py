@@ -26,7 +26,7 @@ def links(monkeypatch: pytest.MonkeyPatch) -> list[FakeLink]:
     """The links that servers open, in order; the answer to `x` is silence."""
     made: list[FakeLink] = []
 
-    def open_link(name: str, config: Any, around: Any) -> FakeLink:
+    def open_link(name: str, config: Any, around: Any, scope: Any) -> FakeLink:
         made.append(FakeLink(x=SILENCE))
         return made[-1]
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from callmux.config.traffic import ReconnectPolicy
+from callmux.context import Scope
 from callmux.errors import UpstreamUnavailable
 from callmux.protocol.shapes import Tool
 from callmux.upstream.connection import Connection
@@ -43,7 +44,7 @@ class Plant:
             Events(changed=self.changed, told=self.hear),
         )
 
-    def make(self) -> FakeLink:
+    def make(self, scope: Scope | None = None) -> FakeLink:
         link = self.links.pop(0) if len(self.links) > 1 else self.links[0]
         if isinstance(link, CallFailure):
             raise link
@@ -593,6 +594,7 @@ def test_a_lane_whose_opening_fails_in_an_unforeseen_way_leaves_no_link() -> Non
         bad = FakeLink()
         bad.opening = KeyError("of ours")
         plant = await Plant(FakeLink(), bad).up()
+        await plant.acquire()
         with pytest.raises(KeyError):
             await plant.server.acquire("t", FakeClient(b'{"roots":{}}'))
         assert bad.closed == 1
@@ -604,6 +606,7 @@ def test_a_lane_whose_opening_fails_in_an_unforeseen_way_leaves_no_link() -> Non
 def test_listener_42_a_lane_that_cannot_be_opened_fails_the_call_only_and_nothing_has_begun() -> None:
     async def scene() -> None:
         plant = await Plant(FakeLink(), DOWN).up()
+        await plant.acquire()
         with pytest.raises(UpstreamUnavailable, match="no such command") as caught:
             await plant.server.acquire("t", FakeClient(b'{"roots":{}}'))
         assert caught.value.details["executionState"] == "not_started"

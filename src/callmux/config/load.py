@@ -196,10 +196,14 @@ def _absolute(config: Config, path: Path) -> Config:
     def place(name: str) -> str:
         return os.path.normpath(base / name)
 
-    roots, events, management = config.file_reference_roots, config.event_store, config.management
+    def places(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        return None if names is None else tuple(dict.fromkeys(map(place, names)))
+
+    events, management = config.event_store, config.management
     return msgspec.structs.replace(
         config,
-        file_reference_roots=None if roots is None else tuple(dict.fromkeys(map(place, roots))),
+        file_reference_roots=places(config.file_reference_roots),
+        session_cwd_roots=places(config.session_cwd_roots),
         event_store=msgspec.structs.replace(events, path=place(events.path or EVENT_FILE)),
         management=msgspec.structs.replace(
             management, state_path=place(management.state_path or f"{path.name}.management.json")

@@ -50,6 +50,8 @@ class Config(Section, frozen=True, kw_only=True):
         listener_session_inactivity_ttl_seconds: How long a client's session stays without requests; 0 for
             ever.
         listener_max_sessions: Sessions at a time.
+        session_cwd_roots: Directories that clients of other machines may work in, with everything below them,
+            relative to the configuration file; any directory where absent.
         max_scoped_clients: Connections for single directories or credentials, all servers together.
         max_scoped_clients_per_server: The same for each server.
         file_reference_roots: Directories whose files arguments may name, relative to the configuration file;
@@ -93,6 +95,7 @@ class Config(Section, frozen=True, kw_only=True):
     session_cwd_idle_ttl_seconds: kinds.NonNegative = 600
     listener_session_inactivity_ttl_seconds: kinds.NonNegative = 1800
     listener_max_sessions: kinds.Positive = 1000
+    session_cwd_roots: Annotated[tuple[kinds.Directory, ...], Items(unique=True)] | None = None
     max_scoped_clients: kinds.Positive = 64
     max_scoped_clients_per_server: kinds.Positive = 16
     file_reference_roots: Annotated[tuple[kinds.Directory, ...], Items(unique=True)] | None = None

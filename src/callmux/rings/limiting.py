@@ -1,7 +1,8 @@
 """How many calls run at a time: in all, and on each server. Clients take turns, each client's calls in order.
 
 `Slots` is the count and the queue; `Limiting` the call stage. The wait counts towards the call's time-out,
-and a server that must be connected first is connected before a slot is taken.
+and a server that must be connected first is connected before a slot is taken; a connection for one directory
+or its credentials is opened in its slot, so that no more of them are opened than calls may run.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ class Limiting:
         server = self._servers[call.server]
         server.holds.take()
         try:
-            if server.ready(context.client) is None:
+            if call.scope is None and server.ready(context.client) is None:
                 await server.acquire(call.target, context.client, call.asked.force_reconnect)
             if not (context.client.reading and self._slots.try_acquire(call.server)):
                 await self._wait(call, context)

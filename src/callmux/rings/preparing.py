@@ -1,13 +1,15 @@
-"""The arguments a tool gets: references resolved, then shaped to the tool's input schema. A call stage.
+"""What a call is before it goes anywhere: its arguments, with references resolved and shaped to the tool's
+input schema, and the directory or credentials it needs. A call stage.
 
-Calls `callmux.rings.references` and `callmux.rings.coercion`. The bytes go on as they came unless something
-had to be changed. `prepare` is the whole of it, for the ring and for previews alike.
+Calls `callmux.rings.references`, `callmux.rings.coercion` and `callmux.rings.scopes`. The bytes go on as they
+came unless something had to be changed. `prepare` is the whole of it, for the ring and for previews alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable
 
+import msgspec
 from msgspec import Raw
 
 from callmux.context import CallContext
@@ -16,6 +18,7 @@ from callmux.protocol.shapes import Result, Tool
 from callmux.rings.coercion import Shaper, compile_shaping
 from callmux.rings.references.recognition import may_refer
 from callmux.rings.references.resolving import References
+from callmux.rings.scopes import Scopes
 from callmux.rings.stage import Proceed
 
 MOST_SHAPERS = 20_000
@@ -23,17 +26,21 @@ MOST_SHAPERS = 20_000
 
 
 class Preparing:
-    """Call stage: resolves references and shapes the arguments.
+    """Call stage: resolves references, shapes the arguments, and finds the scope.
 
     Args:
         references: Resolves references.
+        scopes: Says which directory or credentials a call needs; None where no call does.
     """
 
-    def __init__(self, references: References | None = None) -> None:
+    def __init__(self, references: References | None = None, scopes: Scopes | None = None) -> None:
         self._references = references or References()
+        self._scopes = scopes
         self._shapers: dict[Tool, Shaper | None] = {}
 
     def __call__(self, call: PlannedCall, context: CallContext, proceed: Proceed) -> Awaitable[Result]:
+        if self._scopes is not None and not self._scopes.is_plain(call, context):
+            return self._prepared(call, context, proceed)
         if call.arguments is None:
             return proceed(call, context)
         before = bytes(call.arguments)
@@ -49,7 +56,16 @@ class Preparing:
 
         Raises:
             ArgumentResolutionFailed: A reference does not work.
+            SessionCwdUnresolved: The server must know the client's directory, and nobody does.
+            SessionCwdRefused: It is one that the client may not work in.
         """
+        call = await self._with_arguments(call, context)
+        if self._scopes is None or self._scopes.is_plain(call, context):
+            return call
+        scope = await self._scopes.of(call, context)
+        return call if scope is None else msgspec.structs.replace(call, scope=scope)
+
+    async def _with_arguments(self, call: PlannedCall, context: CallContext) -> PlannedCall:
         if call.arguments is None:
             return call
         before = arguments = bytes(call.arguments)

@@ -6,6 +6,7 @@ nothing reached the server or the call is safe to repeat. Only the category deci
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
@@ -13,7 +14,7 @@ from msgspec import Raw
 
 from callmux.clock import Clock
 from callmux.context import CallContext
-from callmux.errors import UpstreamUnavailable
+from callmux.errors import ScopedClientCapacity, UpstreamUnavailable
 from callmux.plan import PlannedCall
 from callmux.protocol.params import members
 from callmux.protocol.shapes import Result
@@ -40,31 +41,58 @@ class Retrying:
 
     async def __call__(self, call: PlannedCall, context: CallContext, proceed: Proceed) -> Result:
         server = self._servers[call.server]
-        connection = server.ready(context.client)
+        connection = server.ready(context.client, call.scope)
         if connection is None:
-            connection = await server.acquire(call.target, context.client, call.asked.force_reconnect)
+            connection = await self._connect(server, call, context)
         try:
             deadline = call.deadline if call.patience is None else call.patience.deadline
             left = deadline - self._clock.monotonic()
             return Result(await send(connection, call, context, left))
         except CallFailure as failure:
             first = failure
+        finally:
+            if call.scope is not None:
+                server.leave(connection)
         again = first.retryable and (call.safe or not first.started)
         if first.category is Category.TIMEOUT:
             server.examine_soon(connection) if not again else await server.examine(connection)
         if not again:
             raise to_error(first, call.asked.tool, call.server, safe=call.safe, retried=False) from first
         try:
-            connection = await server.acquire(call.target, context.client)
+            connection = await server.acquire(call.target, context.client, scope=call.scope)
+        except (UpstreamUnavailable, ScopedClientCapacity, CallFailure):
+            raise to_error(first, call.asked.tool, call.server, safe=call.safe, retried=False) from first
+        try:
             seconds = call.seconds if call.patience is None else call.patience.seconds
             return Result(await send(connection, call, context, seconds))
-        except UpstreamUnavailable:
-            raise to_error(first, call.asked.tool, call.server, safe=call.safe, retried=False) from first
         except CallFailure as second:
             if second.category is Category.TIMEOUT:
                 server.examine_soon(connection)
             shown = second if first.started == second.started else _unsure(second)
             raise to_error(shown, call.asked.tool, call.server, safe=call.safe, retried=True) from second
+        finally:
+            if call.scope is not None:
+                server.leave(connection)
+
+    async def _connect(self, server: Server, call: PlannedCall, context: CallContext) -> Connection:
+        """The connection for a call whose connection is not open. One of its own scope is opened in the time
+        that the call has.
+
+        Raises:
+            CallmuxError: It cannot be had. Nothing was sent.
+        """
+        client, force = context.client, call.asked.force_reconnect
+        if call.scope is None:
+            return await server.acquire(call.target, client, force)
+        try:
+            async with asyncio.timeout_at(call.deadline if call.patience is None else call.patience.deadline):
+                return await server.acquire(call.target, client, force, call.scope)
+        except TimeoutError:
+            what = f'a connection of its own to "{call.server}"'
+            failure = failures.timed_out(what, call.seconds * 1000, started=False)
+        except CallFailure as error:
+            failure = error
+        raise to_error(failure, call.asked.tool, call.server, safe=call.safe, retried=False) from failure
 
 
 def _unsure(failure: CallFailure) -> CallFailure:

@@ -22,6 +22,7 @@ from callmux.session.facts import canonical
 from callmux.session.session import Session
 from callmux.session.subscriptions import Subscriptions
 from callmux.session.tasks import RemoteTasks
+from callmux.session.whereabouts import circumstances, roots_changed
 
 LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 
@@ -100,8 +101,7 @@ class Dispatch:
         return await self._current.greet(session, session.version)
 
     def handle(self, session: Session, method: str, params: Raw | None, port: ClientPort) -> Awaitable[bytes]:
-        # Whoever comes over the network need not be the user of this machine.
-        context = CallContext(client=port, remote=not self._current.single)
+        context = CallContext(client=port) if self._current.single else circumstances(port, params)
         run = self._methods.get(method)
         if run is not None:
             return run(session, params, context)
@@ -122,6 +122,8 @@ class Dispatch:
         return bytes(self._tasks.shown(session, server, Raw(result)))
 
     def told(self, session: Session, method: str, params: Raw | None) -> None:
+        if method == "notifications/roots/list_changed":
+            roots_changed(session.facts)
         self._current.pass_on(session, method, params)
 
     def owner_of(self, server: str, method: str, params: Raw | None) -> Session | None:

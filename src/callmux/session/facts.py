@@ -1,35 +1,60 @@
-"""What is known of a client beside its messages. Pure.
+"""What is known of a client beside its messages: of its session, and of each single request.
 
-Kept by `callmux.session.session`; filled by the HTTP transport and by `callmux.session.cwd`.
+Kept by `callmux.session.session`; filled by the HTTP transport and by `callmux.session.whereabouts`.
 """
 
 from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
 
 import msgspec
 from msgspec import Raw
 
 
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What one HTTP request says beside its message: true for that request alone.
+
+    Attributes:
+        cwd: The directory in its header.
+        headers: Its headers that servers may want, by lower-case name.
+        elsewhere: It comes from another machine.
+        streams: Its answer may be an event stream, so the client can be asked things meanwhile.
+        request_id: Its `x-request-id`.
+    """
+
+    cwd: str | None = None
+    headers: Mapping[str, str] = {}
+    elsewhere: bool = False
+    streams: bool = True
+    request_id: str = ""
+
+
+NOTHING = Said()
+"""What a request says that came without HTTP."""
+
+
 class Facts:
-    """What a client's HTTP requests and its roots say of it.
+    """What a client's requests and its roots say of it.
 
     Attributes:
         cwd: The directory it works in, absolute; None where unknown.
-        cwd_source: Where that was said: `header`, `meta` or `roots`.
+        cwd_source: Where that was said last: `header`, `meta` or `roots`.
         client_name: The name in its `clientInfo`.
         client_kind: `stdio-bridge` or `cli`, where it is one of ours.
-        headers: Headers of its latest request that servers may want, by lower-case name.
         roots_asked: It was asked for its roots.
+        asking: Held while it is.
     """
 
-    __slots__ = ("client_kind", "client_name", "cwd", "cwd_source", "headers", "roots_asked")
+    __slots__ = ("asking", "client_kind", "client_name", "cwd", "cwd_source", "roots_asked")
 
     def __init__(self) -> None:
         self.cwd: str | None = None
         self.cwd_source: str | None = None
         self.client_name: str | None = None
         self.client_kind: str | None = None
-        self.headers: dict[str, str] = {}
         self.roots_asked = False
+        self.asking = asyncio.Lock()
 
 
 def canonical(capabilities: dict[str, Raw]) -> bytes:

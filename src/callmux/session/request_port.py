@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Raw
 
 from callmux.protocol.jsonrpc import Id
+from callmux.session.facts import NOTHING, Said
 
 if TYPE_CHECKING:
     from callmux.session.session import Session
@@ -23,12 +24,14 @@ class RequestPort:
     Args:
         session: The session.
         id: The client's request id.
+        said: What came with it beside the message.
     """
 
-    __slots__ = ("_id", "session")
+    __slots__ = ("_id", "said", "session")
 
-    def __init__(self, session: Session, id: Id) -> None:
+    def __init__(self, session: Session, id: Id, said: Said = NOTHING) -> None:
         self.session = session
+        self.said = said
         self._id = id
 
     def __repr__(self) -> str:

@@ -30,7 +30,7 @@ from callmux.protocol.client_peer import (
 )
 from callmux.protocol.jsonrpc import Batch, Failure, Id, Malformed, Message, Request, Response, RpcError
 from callmux.protocol.params import members, progress_token, with_progress_token
-from callmux.session.facts import Facts
+from callmux.session.facts import NOTHING, Facts, Said
 from callmux.session.request_port import RequestPort
 from callmux.tasks import TaskSet, Withdrawal, reason_of
 
@@ -141,11 +141,15 @@ class Session:
         else:
             self._reading.clear()
 
-    def receive(self, message: Message) -> None:
-        """Takes one message of the client."""
+    def receive(self, message: Message, said: Said = NOTHING) -> None:
+        """Takes one message of the client.
+
+        Args:
+            said: What the HTTP request that carried it said beside it.
+        """
         if isinstance(message, Batch):
             for part in message.messages:
-                self.receive(part)
+                self.receive(part, said)
             return
         event = self._peer.receive(message)
         if self._peer.outbox:
@@ -153,11 +157,11 @@ class Session:
                 self._emit(line, message.id if isinstance(message, Request | Malformed) else None, final=True)
             self._peer.outbox.clear()
         if type(event) is Called:  # nearly always, and by far the fastest way to tell
-            self._serve(event.id, event.method, event.params)
+            self._serve(event.id, event.method, event.params, said)
             return
         match event:
             case Opened(id, params):
-                self._serve(id, "initialize", params)
+                self._serve(id, "initialize", params, said)
             case Cancelled(id, reason):
                 # Cancelled before its first step, a task cannot clean up after itself; and from here on the
                 # client may use the id for another request.
@@ -173,21 +177,21 @@ class Session:
             case Called() | Confirmed() | None:
                 pass
 
-    def _serve(self, id: Id, method: str, params: Raw | None) -> None:
+    def _serve(self, id: Id, method: str, params: Raw | None, said: Said) -> None:
         # A raw body is a view into the transport's buffer, which must not be kept as long as a call may last.
         kept = None if params is None else params.copy()
         self._count += 1
-        self._requests[id] = self._count, self._tasks.spawn(self._run(self._count, id, method, kept))
+        self._requests[id] = self._count, self._tasks.spawn(self._run(self._count, id, method, kept, said))
         self.quiet.clear()
 
-    async def _run(self, number: int, id: Id, method: str, params: Raw | None) -> None:
+    async def _run(self, number: int, id: Id, method: str, params: Raw | None, said: Said) -> None:
         error: RpcError | None = None
         result: bytes | Raw = b""
         try:
             if method == "initialize":
                 result = await self._handler.open(self, params)
             else:
-                port = self if self._route is None else RequestPort(self, id)
+                port = self if self._route is None else RequestPort(self, id, said)
                 result = await self._handler.handle(self, method, params, port)
         except RpcError as refusal:
             error = refusal

@@ -77,7 +77,9 @@ class Connection:
     Attributes:
         live: Requests may be sent.
         owner: The only client it serves, if it has only one for good.
-        attached: The clients whose calls it has carried.
+        attached: The clients whose calls it has carried, or on whose behalf it was opened.
+        carried: It has carried a call of a client.
+        declared: What is declared on it.
         init: What the server said of itself; None before `open` is done.
     """
 
@@ -87,6 +89,8 @@ class Connection:
         self.live = False
         self.owner: ClientPort | None = None
         self.attached: set[ClientPort] = set()
+        self.carried = False
+        self.declared = b"{}"
         self.init: InitializeResult | None = None
         self._hooks = hooks
         self._peer = UpstreamPeer()
@@ -117,6 +121,7 @@ class Connection:
         Raises:
             CallFailure: It cannot be reached, refuses, or takes longer than `seconds`.
         """
+        self.declared = capabilities
         limit = failures.timed_out(f'"{self.name}" connect', seconds * 1000, started=False)
         try:
             async with asyncio.timeout(seconds):

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Raw, UnsetType
 
-from callmux.errors import ToolCallFailed, UpstreamUnavailable
+from callmux.errors import ScopedClientCapacity, ToolCallFailed, UpstreamUnavailable
 from callmux.protocol.jsonrpc import ErrorObject, read_error
 
 
@@ -151,4 +151,21 @@ def unavailable(
         safeToRetry=True,
         executionState="not_started",
         **{k: facts[k] for k in _SHOWN if k in facts},
+    )
+
+
+def no_room(server: str, tool: str, limit: int, setting: str) -> ScopedClientCapacity:
+    """The error for a call that needs a connection of its own scope where there are enough of them.
+
+    Args:
+        setting: The key of the configuration that says how many.
+    """
+    return ScopedClientCapacity(
+        f'no connection to "{server}" for another directory or other credentials: all {limit} are busy. Call '
+        f"again when one is idle, or raise {setting}",
+        tool=tool,
+        server=server,
+        retryable=True,
+        safeToRetry=True,
+        executionState="not_started",
     )

@@ -1,19 +1,41 @@
-"""Which connection a client's call takes. Pure.
+"""Which connection a client's call takes, and which one makes room for it. Pure.
 
-Called by `callmux.upstream.server`. The rules, and why (MCP 2025-11-25, basic/lifecycle and client/*):
+Called by `callmux.upstream.server` and `callmux.upstream.berths`. The rules, and why (MCP 2025-11-25,
+basic/lifecycle and client/*):
 
 - A server is told what the real client can do, so clients that declare different capabilities never share
   a connection.
 - A server that asks its clients things gets a connection per client, so that no question, and no answer,
   can ever reach the wrong one; so does a client that set a log level, because logs name no request.
+- Calls for a directory, or with credentials of the client, go to connections of that directory or those
+  credentials only.
 - Everybody else shares.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
+
 import msgspec
 
-from callmux.context import ClientPort
+from callmux.context import ClientPort, Scope
+
+
+class Sharing(msgspec.Struct, frozen=True):
+    """How the clients of a server share its connections, as its configuration has it.
+
+    Attributes:
+        everybody: No call needs a directory or credentials of its own, so all of them can share.
+        rootless: It is one process for clients of any directory, so it is not told of anybody's roots.
+        most: How many scoped connections it may have; None for the general limit.
+        tools: The tools that exist for clients; None for all.
+    """
+
+    everybody: bool = False
+    rootless: bool = False
+    most: int | None = None
+    tools: frozenset[str] | None = None
 
 
 class LaneKey(msgspec.Struct, frozen=True):
@@ -22,23 +44,99 @@ class LaneKey(msgspec.Struct, frozen=True):
     Attributes:
         capabilities: What is declared on it, as canonical JSON.
         client: The one client it serves; None where it is shared.
+        scope: The directory or credentials it has; None for those of the configuration.
     """
 
     capabilities: bytes
     client: ClientPort | None = None
+    scope: Scope | None = None
 
 
-def choose_lane(client: ClientPort, main: bytes, owner: ClientPort | None, *, asking: bool) -> LaneKey | None:
-    """The lane for `client`; None for the main one.
+def choose_lane(
+    client: ClientPort,
+    capabilities: bytes,
+    main: bytes,
+    owner: ClientPort | None,
+    *,
+    asking: bool,
+    scope: Scope | None = None,
+) -> LaneKey | None:
+    """The lane for a call of `client`; None for the main one.
 
     Args:
+        capabilities: What is declared for this client.
         main: What is declared on the main connection.
         owner: The only client the main connection serves, if it has turned out to be so.
         asking: The server has asked a client something before.
+        scope: What the call needs of its connection.
     """
-    if owner is client:
-        return None
-    if owner is None and client.capabilities == main and not client.own_lanes and not asking:
-        return None
     private = asking or client.own_lanes
-    return LaneKey(client.capabilities, client if private else None)
+    if scope is None:
+        if owner is client:
+            return None
+        if owner is None and capabilities == main and not private:
+            return None
+    return LaneKey(capabilities, client if private else None, scope)
+
+
+@lru_cache(maxsize=256)
+def without_roots(capabilities: bytes) -> bytes:
+    """What is declared to a process that serves clients of any directory: roots are those of one of them."""
+    declared = msgspec.json.decode(capabilities, type=dict[str, msgspec.Raw])
+    if "roots" not in declared:
+        return capabilities
+    del declared["roots"]
+    return msgspec.json.encode(declared)
+
+
+class Berth(msgspec.Struct, frozen=True):
+    """A scoped connection, open or being opened.
+
+    Attributes:
+        server: Its server.
+        key: Its lane.
+        idle_since: When its last call ended, by the loop's clock; None while it has calls or is being opened.
+    """
+
+    server: str
+    key: LaneKey
+    idle_since: float | None
+
+
+class NoRoom(Exception):
+    """As many scoped connections as there may be, and none is idle.
+
+    Args:
+        setting: The key of the configuration that says how many.
+        limit: How many.
+    """
+
+    def __init__(self, setting: str, limit: int) -> None:
+        super().__init__(f"{limit} ({setting})")
+        self.setting = setting
+        self.limit = limit
+
+
+def make_room(berths: Sequence[Berth], server: str, most: int, most_of_server: int) -> Berth | None:
+    """The berth that must go before another one of `server` is taken; None where there is room.
+
+    Args:
+        most: How many there may be, of all servers together.
+        most_of_server: How many there may be of this one.
+
+    Raises:
+        NoRoom: None may go.
+    """
+    own = [berth for berth in berths if berth.server == server]
+    if len(own) >= most_of_server:
+        return _longest_idle(own, "maxScopedClientsPerServer", most_of_server)
+    if len(berths) >= most:
+        return _longest_idle(berths, "maxScopedClients", most)
+    return None
+
+
+def _longest_idle(berths: Sequence[Berth], setting: str, limit: int) -> Berth:
+    idle = [(berth.idle_since, n) for n, berth in enumerate(berths) if berth.idle_since is not None]
+    if not idle:
+        raise NoRoom(setting, limit)
+    return berths[min(idle)[1]]

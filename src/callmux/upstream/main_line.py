@@ -1,7 +1,8 @@
 """The main connection of a server: opened, opened again whenever it is lost, and replaced on demand.
 
 Kept by `callmux.upstream.server`. Concurrent callers share one attempt; `callmux.upstream.reconnect` decides
-when the next one is due, `callmux.upstream.attempt` what it is.
+when the next one is due, `callmux.upstream.attempt` what it is. Until it has carried a call, it adopts what
+the client of the first one declares, so that no second process stands beside one that nobody uses.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from callmux.clock import Clock
+from callmux.context import ClientPort
 from callmux.protocol.shapes import Tool
 from callmux.tasks import TaskSet
 from callmux.upstream.attempt import explain
@@ -48,6 +50,9 @@ class MainLine:
         connection: The live connection, or None.
         health: How the server has been doing.
         timing: How long things may take.
+        declares: What is declared on it, or will be in a moment, as canonical JSON.
+        adopter: The client that came first, while it is there: nobody else's capabilities replace its own.
+        refusal: Why it could not be opened with what a client declares, where that was tried last.
     """
 
     def __init__(
@@ -63,6 +68,9 @@ class MainLine:
         self.connection: Connection | None = None
         self.health = Health()
         self.timing = timing
+        self.declares = b"{}"
+        self.adopter: ClientPort | None = None
+        self.refusal: str | None = None
         self._name = name
         self._clock = clock
         self._make = make
@@ -92,7 +100,7 @@ class MainLine:
     def begin(self) -> None:
         """Connects now."""
         self._cancel_timer()
-        if self._settled.is_set():
+        if self._settled.is_set() and self.connection is None:
             self.health.state = State.RECONNECTING
         self._attempt = self._tasks.spawn(self._connect())
 
@@ -114,7 +122,31 @@ class MainLine:
                     return None
                 self.begin()
             await self._attempted(RECONNECT_WAIT_SECONDS if self._was_up else None)
-        return self.connection
+        wanted = self.declares
+        while self.connection is not None and self.ready is None and self._attempt is not None:
+            await self._attempted(None)
+        return self.ready if self.declares == wanted else None
+
+    @property
+    def ready(self) -> Connection | None:
+        """The live connection, where it declares what it is to declare."""
+        connection = self.connection
+        return connection if connection is None or connection.declared == self.declares else None
+
+    def adopt(self, client: ClientPort, declared: bytes) -> bool:
+        """Has the connection declare what this client does, if it has not carried a call of anybody yet;
+        whether it does now, or will in a moment."""
+        connection = self.connection
+        if declared == self.declares:
+            self.adopter = self.adopter or client
+            return True
+        taken = connection is not None and (connection.carried or connection.owner is not None)
+        if taken or self.adopter not in (None, client) or (connection is None and self._attempt is None):
+            return False
+        self.declares, self.adopter, self.refusal = declared, client, None
+        if self._attempt is None:
+            self.begin()
+        return True
 
     async def _attempted(self, seconds: float | None) -> None:
         """Waits until the attempt under way is over, or another one that took its place."""
@@ -169,17 +201,26 @@ class MainLine:
 
     def _succeeded(self, connection: Connection, offered: Offered) -> None:
         now = self._clock.wall()
-        self.connection = connection
+        before, self.connection = self.connection, connection
         last_seen = self.health.last_seen(now)
         self.health.connected(now)
         self._was_up = True
         log.info('Connected to "%s": %d tools (%d ms)', self._name, len(offered[0]), self.health.connect_ms)
         # Whoever waits comes next, whatever else follows from this.
         self._settled.set()
+        if before is not None:
+            self._tasks.spawn(before.close_when_drained())
+        if connection.declared != self.declares:
+            # A client came meanwhile. The attempt was not cut short: that may leave half an installation.
+            self.begin()
         self._is_up(connection, offered, last_seen)
 
     def _failed(self, reason: str) -> None:
         log.warning('Warning: failed to connect "%s": %s', self._name, reason)
+        if self.connection is not None:
+            # The one that was to be replaced goes on as it is.
+            self.declares, self.adopter, self.refusal = self.connection.declared, None, reason
+            return
         self.health.attempt_failed(reason, self._clock.wall())
         self._schedule()
         self._is_down()
@@ -207,7 +248,8 @@ class MainLine:
         old, self.connection = self.connection, None
         self.health.disconnected(reason, self._clock.wall(), self.timing.policy.max_delay_ms / 1000)
         log.warning('Server "%s" disconnected: %s', self._name, reason)
-        self._schedule()
+        if self._attempt is None:
+            self._schedule()
         if old is not None:
             self._tasks.spawn(old.close_when_drained())
 

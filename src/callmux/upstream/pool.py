@@ -16,8 +16,11 @@ from msgspec import Raw
 
 from callmux.clock import Clock
 from callmux.config.servers import HttpServer, StdioServer
-from callmux.context import ClientPort
+from callmux.context import ClientPort, Scope
 from callmux.tasks import TaskSet
+from callmux.upstream.berths import Berths
+from callmux.upstream.lanes import Sharing
+from callmux.upstream.links.link import Link
 from callmux.upstream.links.opening import Surroundings, open_link, secrets_of, transport_of
 from callmux.upstream.listings import Listings
 from callmux.upstream.reconnect import Timing
@@ -36,6 +39,17 @@ def fingerprint(config: ServerConfig) -> tuple[Any, ...]:
     return "http", config.url, config.transport, tuple(sorted(config.headers.items())), config.problem
 
 
+def sharing_of(config: ServerConfig) -> Sharing:
+    """Who shares the connections of a server."""
+    fixed = isinstance(config, StdioServer) and config.cwd_mode == "global"
+    return Sharing(
+        everybody=fixed or (isinstance(config, HttpServer) and not config.forward_headers),
+        rootless=fixed,
+        most=config.max_scoped_clients,
+        tools=None if config.tools is None else frozenset(config.tools),
+    )
+
+
 class Pool:
     """The servers.
 
@@ -46,6 +60,7 @@ class Pool:
         listings: What servers listed last, kept over processes; None keeps nothing.
 
     Attributes:
+        berths: Counts the connections for single directories and credentials.
         changed: Called whenever what a server lists has changed.
         told: Takes what servers tell by themselves, and the client it is for where that is known.
         generation: Rises by one with every change of a server's tool names.
@@ -65,6 +80,7 @@ class Pool:
         self._listings = listings
         self._servers: dict[tuple[str, tuple[Any, ...]], Server] = {}
         self._tasks = TaskSet("pool")
+        self.berths = Berths()
         self._generations: dict[Server, int] = {}
         self.changed: Callable[[Server], None] = lambda server: None
         self.told: Callable[[Server, str, Raw | None, ClientPort | None], None] = lambda *_: None
@@ -85,16 +101,22 @@ class Pool:
         server = self._servers.get(key)
         if server is None:
             listings = self._listings if keep else None
+
+            def make_link(scope: Scope | None) -> Link:
+                return open_link(name, config, self._surroundings, scope)
+
             server = self._servers[key] = Server(
                 name,
                 transport_of(config),
-                lambda: open_link(name, config, self._surroundings),
+                make_link,
                 timing,
                 self._client_info,
                 self._clock,
                 Events(changed=self._changed, told=self._told),
                 lambda capabilities: None if listings is None else listings.of(key[1], capabilities),
+                self.berths,
             )
+            server.share(sharing_of(config))
         return server
 
     def retain(self, kept: Iterable[Server], drain_seconds: float) -> None:

@@ -2,7 +2,8 @@
 
 Called by `callmux.upstream.pool` (start, close) and by the retrying stage (`acquire`, `examine`). The main
 connection, which also lists, is kept by `callmux.upstream.main_line`. What it lists outlives losses, so a
-server that is down stays listed. Clients that cannot share it get side lanes (`callmux.upstream.lanes`).
+server that is down stays listed. Clients and calls that cannot share it get side lanes
+(`callmux.upstream.lanes`).
 """
 
 from __future__ import annotations
@@ -16,24 +17,27 @@ import msgspec
 from msgspec import Raw
 
 from callmux.clock import Clock
-from callmux.context import ClientPort
+from callmux.context import ClientPort, Scope
 from callmux.errors import UpstreamUnavailable
 from callmux.protocol.shapes import Tool
 from callmux.tasks import TaskSet
 from callmux.timestamps import iso
 from callmux.upstream import failures, wishes
 from callmux.upstream.attempt import attempt
+from callmux.upstream.berths import Berths
 from callmux.upstream.connection import Connection, Hooks
 from callmux.upstream.failures import CallFailure
 from callmux.upstream.holds import Holds
-from callmux.upstream.lanes import LaneKey, choose_lane
+from callmux.upstream.lanes import LaneKey, NoRoom, Sharing, choose_lane, without_roots
 from callmux.upstream.links.link import Link
 from callmux.upstream.listings import Listing
 from callmux.upstream.main_line import MainLine, Offered
 from callmux.upstream.offer import KINDS, TOOLS_CHANGED, Offer, Suite
+from callmux.upstream.openings import open_lane
 from callmux.upstream.questions import Questions
 from callmux.upstream.reading import reread
 from callmux.upstream.reconnect import Timing
+from callmux.upstream.refreshing import Refreshing
 from callmux.upstream.side_lanes import SideLanes
 
 log = logging.getLogger(__name__)
@@ -62,14 +66,17 @@ class Server:
     Args:
         name: Its key.
         transport: What is shown before it is connected.
-        make_link: Gives a new link for each attempt; raises `CallFailure` where it cannot.
+        make_link: Gives a new link of a scope for each attempt; raises `CallFailure` where it cannot.
         timing: How long things may take.
         client_info: The `clientInfo` of our handshake, as JSON.
         clock: Time.
         events: Who hears what it does by itself.
         listing: Gives what it listed in an earlier process, by what its client declares; None for nothing.
+        berths: Counts the scoped connections of all servers.
 
     Attributes:
+        lanes: The connections beside the main one.
+        sharing: Who shares its connections.
         health: How it has been doing.
         suite: Its tools.
         recalled: Tools and offer are those of an earlier process: it is still being started.
@@ -83,12 +90,13 @@ class Server:
         self,
         name: str,
         transport: str,
-        make_link: Callable[[], Link],
+        make_link: Callable[[Scope | None], Link],
         timing: Timing,
         client_info: bytes,
         clock: Clock,
         events: Events,
         listing: Callable[[bytes], Listing | None] = lambda capabilities: None,
+        berths: Berths | None = None,
     ) -> None:
         self.name = name
         self.transport = transport
@@ -106,14 +114,13 @@ class Server:
         self._listing_for = listing
         self._listing: Listing | None = None
         self.subscriptions: set[str] = set()
-        self._capabilities = b"{}"
+        self.sharing = Sharing()
         self._exclusive: ClientPort | None = None
         self.questions = Questions()
         self.holds = Holds()
-        self._lanes = SideLanes(name, self._open_lane)
+        self.lanes = SideLanes(name, self._open_lane, berths)
         self._tasks = TaskSet(f'server "{name}"')
-        self._refreshing = False
-        self._stale: set[str] = set()
+        self._refreshing = Refreshing(self._tasks, lambda: self._main.connection, self._reread)
 
     def __repr__(self) -> str:
         return f"Server({self.name!r}, {self.health.state.value}, {len(self.suite.tools)} tools)"
@@ -140,7 +147,7 @@ class Server:
             only: The only client this process will ever have, where that is so.
         """
         if self._main.is_fresh:
-            self._capabilities, self._exclusive = capabilities, only
+            self._main.declares, self._exclusive = capabilities, only
             self._recall()
             self._main.begin()
 
@@ -151,7 +158,7 @@ class Server:
     async def restart(self) -> None:
         """Ends its connections once their calls are done and connects anew; waits for the outcome, which
         `connection` and `health` tell. Calls that come meanwhile wait for it, too."""
-        self._lanes.drop_all()
+        self.lanes.drop_all()
         await self._main.restart()
 
     def subscribe(self, uris: Set[str]) -> None:
@@ -166,70 +173,104 @@ class Server:
         self.start()
         await self._main.settled()
 
-    def ready(self, client: ClientPort) -> Connection | None:
-        """The connection this client's calls take, where it is open."""
-        if client is self._exclusive:
+    def share(self, sharing: Sharing) -> None:
+        """Takes how its connections are shared from a configuration that is in force."""
+        self.sharing = sharing
+        self.lanes.most = sharing.most
+
+    def ready(self, client: ClientPort, scope: Scope | None = None) -> Connection | None:
+        """The connection this client's calls take, where it is open. With a scope, `leave` must follow."""
+        if client is self._exclusive and scope is None:
             return self._main.connection
         client = client.session
-        key = self._lane(client)
-        connection = self._main.connection if key is None else self._lanes.get(key)
+        key = self._lane(client, scope)
+        connection = self._main.ready if key is None else self.lanes.get(key)
         if connection is not None:
-            connection.attached.add(client)
+            _takes(connection, client)
         return connection
 
-    async def acquire(self, tool: str, client: ClientPort, force: bool = False) -> Connection:
-        """A live connection for this client's calls; connects first where that is due.
+    async def acquire(
+        self, tool: str, client: ClientPort, force: bool = False, scope: Scope | None = None
+    ) -> Connection:
+        """A live connection for this client's calls; connects first where that is due. With a scope, `leave`
+        must follow.
 
         Args:
             tool: The bare tool name, for the error.
             force: Connect now, whatever the backoff says.
+            scope: The directory or credentials the connection must have.
 
         Raises:
             UpstreamUnavailable: It is down. Nothing was sent.
+            ScopedClientCapacity: There are as many scoped connections as there may be.
+            CallFailure: The connection of this scope cannot be opened.
         """
         client = client.session
-        key = self._lane(client)
+        while True:
+            connection = await self._acquire(tool, client, force, scope)
+            if connection.owner is None or connection.owner is client:
+                _takes(connection, client)
+                return connection
+            # While it was opened, the server asked another client something: it is that one's now.
+            if scope is not None:
+                self.leave(connection)
+
+    async def _acquire(self, tool: str, client: ClientPort, force: bool, scope: Scope | None) -> Connection:
+        key = self._lane(client, scope)
         if key is None:
-            connection = self._main.connection or await self._acquire_main(tool, force)
-        else:
-            try:
-                connection = await self._lanes.acquire(key)
-            except CallFailure as failure:
-                raise self.unavailable(tool, failure.cause) from None
-        connection.attached.add(client)
-        return connection
-
-    def _lane(self, client: ClientPort) -> LaneKey | None:
-        if self._exclusive is client:
-            return None
-        owner = self._main.connection.owner if self._main.connection is not None else None
-        return choose_lane(client, self._capabilities, owner, asking=self.questions.apart)
-
-    async def _open_lane(self, key: LaneKey) -> Connection:
-        connection = Connection(self.name, self._make_link(), self._hooks())
-        connection.owner = key.client
-        if key.client is not None:
-            connection.attached.add(key.client)
-        opened = False
+            connection = self._main.ready or await self._main.acquire(force)
+            if connection is None:
+                raise self.unavailable(tool, self._main.refusal)
+            return connection
         try:
-            await connection.open(self._client_info, key.capabilities, self.timing.connect_seconds)
-            if key.client is not None:
-                await self.apply_log_level(connection, key.client)
-            opened = True
-        finally:
-            if not opened:
-                await connection.close()
-        return connection
+            return await self.lanes.acquire(key, client)
+        except CallFailure as failure:
+            if scope is not None:
+                raise
+            raise self.unavailable(tool, failure.cause) from None
+        except NoRoom as full:
+            raise failures.no_room(self.name, tool, full.limit, full.setting) from None
 
-    async def apply_log_level(self, connection: Connection, client: ClientPort) -> None:
-        """Tells the server the level this client wants."""
-        await wishes.set_level(connection, client, self.timing.connect_seconds)
+    def leave(self, connection: Connection) -> None:
+        """A call is over that took `connection` for its scope."""
+        self.lanes.leave(connection)
 
-    async def _acquire_main(self, tool: str, force: bool) -> Connection:
-        connection = await self._main.acquire(force)
-        if connection is None:
-            raise self.unavailable(tool)
-        return connection
+    def connections(self, client: ClientPort) -> list[Connection]:
+        """The open connections that carry calls of this client."""
+        main = [self._main.connection] if self._main.connection is not None else []
+        found = main + self.lanes.connections()
+        return found if client is self._exclusive else [one for one in found if client in one.attached]
+
+    def welcome(self, client: ClientPort) -> None:
+        """A client has come. Where all of them share, the main connection is made ready for this one."""
+        if self.sharing.everybody and not self.questions.apart and self._exclusive is None:
+            self._main.adopt(client, self._declared(client))
+
+    def _lane(self, client: ClientPort, scope: Scope | None) -> LaneKey | None:
+        main = self._main
+        if self._exclusive is client and scope is None:
+            return None
+        declared = self._declared(client)
+        owner = main.connection.owner if main.connection is not None else None
+        asking = self.questions.apart
+        key = choose_lane(client, declared, main.declares, owner, asking=asking, scope=scope)
+        if key is None or key.client is not None or scope is not None or self._exclusive is not None:
+            return key
+        return None if main.adopt(client, declared) else key
+
+    def _declared(self, client: ClientPort) -> bytes:
+        shared = self.sharing.rootless and client is not self._exclusive
+        return without_roots(client.capabilities) if shared else client.capabilities
+
+    async def _open_lane(self, key: LaneKey, client: ClientPort) -> Connection:
+        connection = Connection(self.name, self._make_link(key.scope), self._hooks())
+        connection.owner = key.client or self._exclusive
+        expected: set[str] = set()
+        if key.scope is not None and key.capabilities == self._main.declares:
+            shown = self.sharing.tools
+            expected = {t.name for t in self.suite.tools if shown is None or t.name in shown}
+        seconds = self.timing.connect_seconds
+        return await open_lane(connection, key, client, self._client_info, seconds, expected)
 
     def unavailable(self, tool: str, why: str | None = None) -> UpstreamUnavailable:
         """The error for a call that cannot be sent."""
@@ -252,12 +293,14 @@ class Server:
         if connection is self._main.connection:
             self._main.lost(reason)
         else:
-            self._lanes.drop(connection)
+            self.lanes.drop(connection)
 
     def forget(self, client: ClientPort) -> None:
         """The client is gone: its own lanes end. A main connection that served it alone is opened anew,
         because the server may hold what it learned from that client."""
-        self._lanes.release(client)
+        self.lanes.release(client)
+        if self._main.adopter is client:
+            self._main.adopter = None
         connection = self._main.connection
         if connection is not None:
             connection.attached.discard(client)
@@ -273,7 +316,7 @@ class Server:
     async def close(self) -> None:
         """Ends the connections and everything that works for them."""
         try:
-            await asyncio.gather(self._lanes.close(), self._main.close())
+            await asyncio.gather(self.lanes.close(), self._main.close())
         finally:
             await self._tasks.cancel()
 
@@ -284,25 +327,27 @@ class Server:
         return {**about, **self.health.record(), **self.suite.record(), **kept}
 
     def _new_connection(self) -> Connection:
-        connection = Connection(self.name, self._make_link(), self._hooks())
-        if self._exclusive is not None:
-            connection.attached.add(self._exclusive)
+        connection = Connection(self.name, self._make_link(None), self._hooks())
+        client = self._exclusive or self._main.adopter
+        if client is not None:
+            connection.attached.add(client)
         return connection
 
     async def _read(self, connection: Connection) -> Offered:
-        return await attempt(connection, self._client_info, self._capabilities, self.timing.connect_seconds)
+        return await attempt(connection, self._client_info, self._main.declares, self.timing.connect_seconds)
 
     def _hooks(self) -> Hooks:
-        return Hooks(told=self._heard, asked=self._asked, lost=self._lost, noise=self._noise)
+        return Hooks(told=self._heard, asked=self._asked, lost=self.retire, noise=self._noise)
 
     def _is_up(self, connection: Connection, offered: Offered, last_seen: str) -> None:
         self.transport = connection.link.transport
+        self._listing = self._listing_for(connection.declared)
         seconds = self.timing.connect_seconds
         self._tasks.spawn(wishes.restore(connection, self._exclusive, self.subscriptions, seconds))
         self._take(*offered, last_seen)
 
     def _recall(self) -> None:
-        self._listing = self._listing_for(self._capabilities)
+        self._listing = self._listing_for(self._main.declares)
         kept = None if self._listing is None else self._listing.recall()
         if kept is not None:
             self.suite, self.offer = Suite(tools=kept[0], listed=True), kept[1]
@@ -326,9 +371,6 @@ class Server:
         if not before.listed or not same:
             self._events.changed(self)
 
-    def _lost(self, connection: Connection, reason: str) -> None:
-        self.retire(connection, reason)
-
     def _noise(self, connection: Connection, what: str) -> None:
         log.warning('"%s" wrote something to its output that is no message (%s)', self.name, what)
 
@@ -336,11 +378,7 @@ class Server:
         self, connection: Connection, method: str, params: Raw | None, client: ClientPort | None
     ) -> None:
         if method in _LISTS:
-            if connection is self._main.connection:
-                self._stale.add(method)
-                if not self._refreshing:
-                    self._refreshing = True
-                    self._tasks.spawn(self._refresh(connection))
+            self._refreshing.note(connection, method)
         else:
             self._events.told(self, method, params, connection.recipient(client))
 
@@ -349,14 +387,14 @@ class Server:
     ) -> bytes | Raw:
         return await self.questions.ask(connection, method, params, client, self._exclusive)
 
-    async def _refresh(self, connection: Connection) -> None:
-        try:
-            while self._stale and connection is self._main.connection:
-                stale, self._stale = self._stale, set()
-                last_seen = iso(self._clock.wall())
-                seconds = self.timing.connect_seconds
-                tools, offer = await reread(connection, stale, self.suite.tools, self.offer, seconds)
-                if connection is self._main.connection:
-                    self._take(tools, offer, last_seen)
-        finally:
-            self._refreshing = False
+    async def _reread(self, connection: Connection, stale: set[str]) -> None:
+        last_seen, seconds = iso(self._clock.wall()), self.timing.connect_seconds
+        tools, offer = await reread(connection, stale, self.suite.tools, self.offer, seconds)
+        if connection is self._main.connection:
+            self._take(tools, offer, last_seen)
+
+
+def _takes(connection: Connection, client: ClientPort) -> None:
+    """A call of this client is going to be sent on it."""
+    connection.carried = True
+    connection.attached.add(client)

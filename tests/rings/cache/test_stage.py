@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import Raw
 
 from callmux.config.check import check_document
+from callmux.context import Scope
 from callmux.errors import ToolCallFailed
 from callmux.plan import PlannedCall, ToolCall
 from callmux.protocol.shapes import Result, Tool
@@ -56,7 +58,7 @@ class Bench:
 
     def call(self, arguments: Any = None, tool: Tool = READER, **around: Any) -> int:
         """The number of the answer to a call."""
-        planned = self.planned(arguments, tool)
+        planned = msgspec.structs.replace(self.planned(arguments, tool), scope=around.pop("scope", None))
         result = play(self.stage(planned, around.pop("context", None) or context(**around), self.proceed))
         return int(json.loads(result.raw).get("n", 0))
 
@@ -115,10 +117,14 @@ def test_what_is_no_answer_is_not_kept(bench: Bench, answer: Any) -> None:
 
 
 def test_w17_credentials_and_directories_do_not_share(bench: Bench) -> None:
-    assert bench.call(credentials="alice") == 1
-    assert bench.call(credentials="bob") == 2
-    assert bench.call(credentials="alice", session_cwd="/x") == 3
-    assert bench.call(credentials="alice") == 1
+    alice, bob = (Scope(headers=(("authorization", name),)) for name in ("alice", "bob"))
+    assert bench.call(scope=alice) == 1
+    assert bench.call(scope=bob) == 2
+    assert bench.call(scope=Scope(cwd="/x")) == 3
+    assert bench.call(scope=Scope(cwd="/y")) == 4
+    assert bench.call() == 5
+    assert bench.call(scope=alice) == 1
+    assert bench.call(scope=Scope(cwd="/x")) == 3
 
 
 def test_w17_a_write_during_a_read_leaves_nothing_behind(bench: Bench) -> None:

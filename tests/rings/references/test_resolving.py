@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
+from callmux.context import Directory
 from callmux.errors import ArgumentResolutionFailed
 from callmux.plan import PlannedCall, ToolCall
 from callmux.rings.references import recognition, resolving
@@ -109,7 +110,11 @@ def test_w26_relative_paths_start_from_the_calls_directory(
         (tmp_path / name / "t").write_text(name)
     monkeypatch.chdir(tmp_path / "process")
     arguments = {"a": {"$file": "t"}}
-    around = context(session_cwd=str(tmp_path / "session"))
+
+    async def find() -> Directory:
+        return Directory(str(tmp_path / "session"))
+
+    around = context(find_cwd=find)
     assert resolve(arguments, around=around, cwd=str(tmp_path / "call")) == {"a": "call"}
     assert resolve(arguments, around=around) == {"a": "session"}
     assert resolve(arguments) == {"a": "process"}

@@ -42,7 +42,7 @@ class Keys:
             return last[2]
         apart = self._servers[call.server].questions.apart
         client = self._store.number(context.client.session) if apart else 0
-        key = self._policy.key(call, context, client)
+        key = self._policy.key(call, client)
         if again:
             self._last = call, context, key
         return key

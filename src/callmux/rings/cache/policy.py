@@ -15,8 +15,6 @@ from msgspec import Raw
 
 from callmux import names
 from callmux.config.model import Config
-from callmux.config.servers import StdioServer
-from callmux.context import CallContext
 from callmux.plan import PlannedCall
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings.cache.store import Key
@@ -52,7 +50,6 @@ ONLY_READS = Verdict(True, False, False)
 
 class _Server(msgspec.Struct, frozen=True):
     prefix: str | None
-    by_directory: bool
     allow: re.Pattern[str] | None
     deny: re.Pattern[str] | None
 
@@ -93,7 +90,6 @@ class Policy:
         self._servers: Mapping[str, _Server] = {
             name: _Server(
                 server.prefix,
-                isinstance(server, StdioServer) and server.cwd_mode != "global",
                 names.pattern((*general.allow_tools, *server.cache_policy.allow_tools)),
                 names.pattern((*general.deny_tools, *server.cache_policy.deny_tools)),
             )
@@ -124,7 +120,7 @@ class Policy:
             return WRITES
         return Verdict(True, not denied, cached and not denied)
 
-    def key(self, call: PlannedCall, context: CallContext, client: int) -> Key | None:
+    def key(self, call: PlannedCall, client: int) -> Key | None:
         """What an equal call has in common with this one; None for a call like no other.
 
         Args:
@@ -137,7 +133,6 @@ class Policy:
         arguments = None
         if call.arguments is not None and (arguments := canonical(call.arguments)) is None:
             return None
-        directory = ""
-        if self._servers[call.server].by_directory:
-            directory = asked.cwd or context.session_cwd or ""
-        return Key(call.server, call.target, arguments, directory, context.credentials, client)
+        if (scope := call.scope) is None:
+            return Key(call.server, call.target, arguments, client=client)
+        return Key(call.server, call.target, arguments, scope.cwd or "", scope.credentials, client)

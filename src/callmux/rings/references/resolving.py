@@ -68,7 +68,10 @@ class References:
                 f"{first.where}: {first.form} is disabled for listener calls: the operator has configured no "
                 "fileReferenceRoots. Send the content itself"
             )
-        base = call.asked.cwd or context.session_cwd or os.getcwd()
+        base = call.asked.cwd
+        if base is None and context.find_cwd is not None and (found := await context.find_cwd()) is not None:
+            base = found.path
+        base = base or os.getcwd()
         place = Place(base, self._roots, strict=context.remote)
         async with asyncio.timeout_at(call.deadline):
             sources = await asyncio.to_thread(find, references, place)

@@ -44,7 +44,9 @@ class Exchange:
     Attributes:
         method: The HTTP method.
         path: The path, percent-decoded.
-        headers: The request's headers by lower-case name; of several of one name the last.
+        headers: The request's headers by lower-case name, a character a byte; of several of one name the
+            last.
+        peer: The address it comes from, where that is known.
     """
 
     def __init__(
@@ -54,9 +56,11 @@ class Exchange:
         self.path: str = scope["path"]
         self.request_id = request_id
         self.closing = closing
-        self.headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        self.headers: dict[str, str] = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
         self.receive = receive
         self._previous: list[Callable[[], None]] = scope.get(PREVIOUS, [])
+        client = scope.get("client")
+        self.peer: str | None = client[0] if client else None
         self._query: bytes = scope.get("query_string", b"")
         self._send = send
         self.started = False
@@ -74,6 +78,16 @@ class Exchange:
         """The first value of a query parameter."""
         values = parse_qs(self._query.decode("latin-1")).get(name)
         return values[0] if values else None
+
+    def text(self, name: str) -> str | None:
+        """A header as text: UTF-8 where its bytes are that, else ISO 8859-1 (RFC 9110, section 5.5)."""
+        value = self.headers.get(name)
+        if value is None or value.isascii():
+            return value
+        try:
+            return value.encode("latin-1").decode("utf-8")
+        except UnicodeDecodeError:
+            return value
 
     def accepts(self, kind: str) -> bool:
         """Whether the `Accept` header takes answers of this media type, `EVENT_STREAM` or `JSON`."""

@@ -18,6 +18,8 @@ from callmux.config.model import Config
 from callmux.transport.http.exchange import Exchange, Refusal
 
 OVERRIDE = "x-callmux-max-body-bytes"
+PROXIED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+"""Headers that proxies add."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -39,6 +41,13 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def is_elsewhere(exchange: Exchange) -> bool:
+    """Whether a request comes from another machine, or may: a proxy on this one says for whom it asks."""
+    if any(name in exchange.headers for name in PROXIED):
+        return True
+    return exchange.peer is None or not is_loopback(exchange.peer)
 
 
 def check_origin(exchange: Exchange, loopback: bool) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os.path
 from collections.abc import Callable
 from typing import Protocol
 
@@ -20,19 +19,20 @@ from callmux.clock import Clock
 from callmux.config.model import Config
 from callmux.protocol import versions
 from callmux.protocol.jsonrpc import RpcError, on_one_line, parse
-from callmux.session.facts import canonical
+from callmux.rings.scopes import forwarded_names
+from callmux.session.cwd import HEADER, from_header
+from callmux.session.facts import Said, canonical
 from callmux.session.legacy import Legacy
 from callmux.session.session import Handler
 from callmux.session.table import SessionTable
 from callmux.tasks import TaskSet
-from callmux.transport.http.exchange import Exchange, Refusal
-from callmux.transport.http.intake import BodyLimits
+from callmux.transport.http.exchange import EVENT_STREAM, Exchange, Refusal
+from callmux.transport.http.intake import BodyLimits, is_elsewhere
 from callmux.transport.http.kept import KeptStreams
 from callmux.transport.http.web_session import STREAMABLE, WebSession
 
 log = logging.getLogger(__name__)
 
-CWD_HEADER = "x-callmux-cwd"
 KIND_HEADER = "x-callmux-client"
 STOPPING = Refusal(
     503,
@@ -104,8 +104,7 @@ class Listener:
         """A configuration takes effect."""
         self._config = config
         self.limits = limits
-        names = {h for s in config.servers.values() for h in getattr(s, "forward_headers", ())}
-        self._forwarded = frozenset(names)
+        self._forwarded = frozenset(name for s in config.servers.values() for name in forwarded_names(s))
 
     def now(self) -> float:
         """The monotonic clock."""
@@ -176,19 +175,25 @@ class Listener:
         if seat is not None:
             seat.session.receive(parse(on_one_line(body)))
 
-    def note(self, seat: WebSession, exchange: Exchange) -> None:
-        """Takes what a request's headers say of its session."""
+    def note(self, seat: WebSession, exchange: Exchange) -> Said:
+        """Takes what a request's headers say of its session; gives what they say of the request alone."""
         seat.seen_at = self.now()
         facts = seat.session.facts
-        cwd = exchange.headers.get(CWD_HEADER, "").strip()
-        if cwd and os.path.isabs(cwd):
-            facts.cwd, facts.cwd_source = cwd, "header"
+        named = from_header(exchange.headers.get(HEADER, ""))
+        if named is not None:
+            facts.cwd, facts.cwd_source = named, "header"
         kind = exchange.headers.get(KIND_HEADER)
         if kind in KINDS:
             facts.client_kind = kind
-        if self._forwarded:
-            # Those of this request and no other: a later request without the credential must not use it.
-            facts.headers = {k: v for k, v in exchange.headers.items() if k in self._forwarded}
+        # Those of this request and no other: a later request without the credential must not use it.
+        headers = {n: v for n in self._forwarded if (v := exchange.text(n)) is not None}
+        return Said(
+            cwd=named,
+            headers=headers,
+            elsewhere=is_elsewhere(exchange),
+            streams=exchange.accepts(EVENT_STREAM) or seat.kind != STREAMABLE,
+            request_id=exchange.request_id,
+        )
 
     async def sweep(self) -> None:
         """Ends sessions that have been idle for too long."""

@@ -14,6 +14,7 @@ from functools import partial
 from callmux.protocol import jsonrpc, versions
 from callmux.protocol.jsonrpc import Batch, Malformed, Message, Request
 from callmux.protocol.sse import event
+from callmux.session.facts import Said
 from callmux.tasks import at_once
 from callmux.transport.http.exchange import EVENT_STREAM, JSON, Exchange, Refusal
 from callmux.transport.http.listener import Listener
@@ -79,23 +80,23 @@ async def _post(exchange: Exchange, listener: Listener) -> None:
         seat = _seat(exchange, listener, id)
         if isinstance(message, Request) and message.method == "initialize":
             raise Refusal(400, "Invalid request: the session is initialized already", -32600, id)
-    listener.note(seat, exchange)
+    said = listener.note(seat, exchange)
     seat.active += 1
     try:
         if listener.elsewhere is not None and not seat.session.knows(message):
             listener.elsewhere(seat.id, body)
-        await _answer(exchange, seat, message)
+        await _answer(exchange, seat, message, said)
     finally:
         seat.active -= 1
         seat.seen_at = listener.now()
 
 
-async def _answer(exchange: Exchange, seat: WebSession, message: Message) -> None:
+async def _answer(exchange: Exchange, seat: WebSession, message: Message, said: Said) -> None:
     requests = requests_in(message)
     if not requests:
         if isinstance(message, Malformed):
             raise Refusal(400, message.message, jsonrpc.PARSE_ERROR, message.id)
-        seat.session.receive(message)
+        seat.session.receive(message, said)
         await exchange.answer(202)
         return
     ids = [request.id for request in requests]
@@ -105,7 +106,7 @@ async def _answer(exchange: Exchange, seat: WebSession, message: Message) -> Non
     stream = seat.open_stream(requests[0].id)
     for other in requests[1:]:
         seat.share_stream(other.id, stream)
-    seat.session.receive(message)
+    seat.session.receive(message, said)
     if not exchange.accepts(EVENT_STREAM):
         # It takes nothing but the answer: what belongs to the request besides has no way to it.
         answer = await stream.answer()

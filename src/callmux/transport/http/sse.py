@@ -74,9 +74,9 @@ async def serve_message(exchange: Exchange, listener: Listener) -> None:
         raise Refusal(400, f"Invalid JSON body: {message.message}")
     if isinstance(message, Request | Batch):
         listener.check_open(None, None)
-    listener.note(seat, exchange)
+    said = listener.note(seat, exchange)
     await exchange.answer(202, b"Accepted", kind="text/plain")
-    seat.session.receive(message)
+    seat.session.receive(message, said)
 
 
 async def _departure(exchange: Exchange) -> None:

@@ -13,6 +13,7 @@ import msgspec
 
 from callmux.config.secrets import resolve_reference
 from callmux.config.servers import HttpServer, StdioServer
+from callmux.context import Scope
 from callmux.errors import SecretError
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.guardian import Guardian
@@ -62,8 +63,13 @@ def secrets_of(config: StdioServer | HttpServer, around: Surroundings) -> tuple[
     return tuple(found)
 
 
-def open_link(name: str, config: StdioServer | HttpServer, around: Surroundings) -> Link:
+def open_link(
+    name: str, config: StdioServer | HttpServer, around: Surroundings, scope: Scope | None = None
+) -> Link:
     """A new link, not yet open.
+
+    Args:
+        scope: The directory or credentials it has; those of the configuration where absent.
 
     Raises:
         CallFailure: The configuration gives none: a secret is missing, or the kind is not supported.
@@ -71,7 +77,7 @@ def open_link(name: str, config: StdioServer | HttpServer, around: Surroundings)
     if config.problem is not None:
         raise CallFailure(Category.TRANSPORT, config.problem, started=False)
     if isinstance(config, HttpServer):
-        return _open_remote(name, config)
+        return _open_remote(name, config, scope or Scope())
     env = {k: v for k, v in around.env.items() if k not in OWN_SECRETS}
     env.update(config.env)
     secrets = set()
@@ -88,7 +94,7 @@ def open_link(name: str, config: StdioServer | HttpServer, around: Surroundings)
         command=config.command,
         args=config.args,
         env=env,
-        cwd=config.cwd,
+        cwd=config.cwd if scope is None or scope.cwd is None else scope.cwd,
         secrets=frozenset(_hidden(secrets)),
     )
     return ChildLink(name, launch, around.guardian, lambda line: around.show(name, line))
@@ -101,7 +107,7 @@ def _hidden(secrets: Iterable[str]) -> Iterator[str]:
         yield from (line for line in lines if len(line) >= SHORTEST_SECRET)
 
 
-def _open_remote(name: str, config: HttpServer) -> Link:
+def _open_remote(name: str, config: HttpServer, scope: Scope) -> Link:
     # aiohttp takes longer to import than a whole bridge to start: only who has remote servers pays for it.
     from callmux.upstream.links.fallback import FallbackLink
     from callmux.upstream.links.http import HttpLink
@@ -110,9 +116,12 @@ def _open_remote(name: str, config: HttpServer) -> Link:
     if not config.url.startswith(("http://", "https://")):
         cause = f'its url "{config.url}" must start with http:// or https://'
         raise CallFailure(Category.TRANSPORT, cause, started=False)
+    # A client's own value goes before the configured one, in whatever spelling that has.
+    own = dict(scope.headers)
+    headers = {k: v for k, v in config.headers.items() if k.lower() not in own} | own
     if config.transport == "sse":
-        return SseLink(name, config.url, config.headers)
-    first = HttpLink(name, config.url, config.headers)
+        return SseLink(name, config.url, headers)
+    first = HttpLink(name, config.url, headers)
     if config.transport is not None:
         return first
-    return FallbackLink(name, first, lambda: SseLink(name, config.url, config.headers))
+    return FallbackLink(name, first, lambda: SseLink(name, config.url, headers))

@@ -1,0 +1,212 @@
+"""Which directory, or whose credentials, the connection of a call must have.
+
+Called by the preparing stage (`callmux.rings.preparing`). A server with a command works in the client's
+directory unless its `cwdMode` is `global`; a server at a URL gets the client's own headers where its
+`forwardHeaders` name them. What comes out is part of the connection's key, of the cache's, and of shared
+reads.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from weakref import WeakKeyDictionary
+
+import msgspec
+from msgspec import Raw
+
+from callmux.config.model import Config
+from callmux.config.servers import HttpServer, StdioServer
+from callmux.context import CallContext, ClientPort, Directory, Scope
+from callmux.errors import SessionCwdRefused, SessionCwdUnresolved
+from callmux.plan import PlannedCall
+
+log = logging.getLogger(__name__)
+
+NEVER_FORWARDED = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "expect",
+        "host",
+        "keep-alive",
+        "last-event-id",
+        "mcp-protocol-version",
+        "mcp-session-id",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""Headers that belong to one connection or one message (RFC 9110, section 7.6.1), and those of MCP itself:
+what a client says in them is said to callmux."""
+OWN = "x-callmux-"
+"""How headers to callmux begin."""
+
+_HINT = (
+    "send the header x-callmux-cwd (callmux bridge does), declare MCP roots, set callmux.cwd in _meta, or "
+    "give callmux_call, callmux_parallel, callmux_batch or callmux_pipeline an absolute cwd; absolute paths "
+    "in the arguments alone do not tell a server where it works"
+)
+_MEMBERS = msgspec.json.Decoder(dict[str, Raw])
+
+
+class _Rule(msgspec.Struct, frozen=True):
+    """What holds for one server.
+
+    Attributes:
+        cwd: Where it works without a client's directory.
+        required: It refuses to work there.
+        forwarded: Names of headers that it gets; a server with any has no directory.
+    """
+
+    cwd: str = ""
+    required: bool = False
+    forwarded: frozenset[str] = frozenset()
+
+
+def forwarded_names(server: StdioServer | HttpServer) -> frozenset[str]:
+    """The headers of clients that a server gets."""
+    if not isinstance(server, HttpServer):
+        return frozenset()
+    return frozenset(n for n in server.forward_headers if n not in NEVER_FORWARDED and not n.startswith(OWN))
+
+
+class Scopes:
+    """The scopes of calls, for one configuration.
+
+    Args:
+        config: The configuration.
+        unresolved: Counts, by server, the calls whose directory nobody knew.
+    """
+
+    def __init__(self, config: Config, unresolved: Counter[str]) -> None:
+        self._rules = {n: rule for n, s in config.servers.items() if (rule := _rule(n, s)) is not None}
+        self._roots = config.session_cwd_roots
+        self._unresolved = unresolved
+        self._told: WeakKeyDictionary[ClientPort, set[str]] = WeakKeyDictionary()
+
+    def is_plain(self, call: PlannedCall, context: CallContext) -> bool:
+        """Whether the call certainly needs nothing of its own, which is so for almost every call on stdio."""
+        if call.asked.cwd is not None or context.find_cwd is not None:
+            return call.server not in self._rules
+        rule = self._rules.get(call.server)
+        return rule is None or not rule.required
+
+    async def of(self, call: PlannedCall, context: CallContext) -> Scope | None:
+        """The scope of `call`, whose arguments are final; None where it shares its connection with everybody.
+
+        Raises:
+            SessionCwdUnresolved: The server must know the directory, and nobody does.
+            SessionCwdRefused: It is one that this client may not work in.
+        """
+        rule = self._rules.get(call.server)
+        if rule is None:
+            return None
+        if rule.forwarded:
+            return _with_headers(rule, context.headers)
+        directory = await self._directory(call, context)
+        if directory is None:
+            self._go_on_without(rule, call, context)
+            return None
+        # The same directory in two spellings is one; whether `..` leads back is up to links, and left alone.
+        return Scope(cwd=directory.rstrip(os.sep) or os.sep)
+
+    async def _directory(self, call: PlannedCall, context: CallContext) -> str | None:
+        found: Directory | None
+        if call.asked.cwd is not None:
+            found = Directory(call.asked.cwd)
+        else:
+            found = await context.find_cwd() if context.find_cwd is not None else None
+        if found is None or not context.elsewhere or self._roots is None:
+            return None if found is None else found.path
+        return _allowed(found, self._roots)
+
+    def _go_on_without(self, rule: _Rule, call: PlannedCall, context: CallContext) -> None:
+        """Nobody knows the directory: that is counted, and may be the end."""
+        # What callmux asks by itself, and what cannot name a directory on stdio, is no call of a tool.
+        counts = call.method == "tools/call" or context.find_cwd is not None
+        if not counts or _names_directory(call.arguments):
+            return
+        self._unresolved[call.server] += 1
+        if not rule.required:
+            return
+        told = self._told.setdefault(context.client.session, set())
+        if call.server not in told:
+            told.add(call.server)
+            log.warning(
+                '"%s" needs the directory of its client (requireSessionCwd), and nothing tells it: the calls '
+                "are refused",
+                call.server,
+            )
+        raise SessionCwdUnresolved(
+            f'"{call.server}" works in the directory of its client, and callmux could not find out which '
+            f"that is: relative paths would count from {rule.cwd}. Nothing was sent. To tell it, {_HINT}",
+            tool=call.asked.tool,
+            server=call.server,
+            retryable=False,
+            callmuxCwd=rule.cwd,
+            hint=_HINT,
+        )
+
+
+def _rule(name: str, server: StdioServer | HttpServer) -> _Rule | None:
+    if isinstance(server, StdioServer):
+        if server.cwd_mode == "global":
+            return None
+        return _Rule(cwd=server.cwd or os.getcwd(), required=server.require_session_cwd)
+    forwarded = forwarded_names(server)
+    for ignored in sorted(set(server.forward_headers) - forwarded):
+        log.warning('"%s": forwardHeaders names %s, which is never passed on', name, ignored)
+    return _Rule(forwarded=forwarded) if forwarded else None
+
+
+def _with_headers(rule: _Rule, given: Mapping[str, str]) -> Scope | None:
+    headers = tuple(sorted((name, value) for name, value in given.items() if name in rule.forwarded))
+    return Scope(headers=headers) if headers else None
+
+
+def _allowed(found: Directory, roots: Sequence[str]) -> str | None:
+    """The real path of a directory inside `roots`; None where it is outside and nobody's wish.
+
+    Raises:
+        SessionCwdRefused: It is outside, and the client wants it.
+    """
+    real = os.path.realpath(found.path)
+    # The real path goes on, not the one given: a link that is turned meanwhile leads nowhere else.
+    if any(_is_inside(real, os.path.realpath(root)) for root in roots):
+        return real
+    if not found.wished:
+        return None
+    raise SessionCwdRefused(
+        f'the directory "{found.path}" is outside configured sessionCwdRoots, and the client is not on this '
+        "machine. Name a directory of this machine that its operator allows",
+        retryable=False,
+        executionState="not_started",
+    )
+
+
+def _is_inside(path: str, root: str) -> bool:
+    return path == root or path.startswith(root.rstrip(os.sep) + os.sep)
+
+
+def _names_directory(arguments: Raw | None) -> bool:
+    """Whether the arguments themselves name an absolute directory."""
+    if arguments is None:
+        return False
+    try:
+        given = _MEMBERS.decode(arguments)
+        named = [msgspec.json.decode(given[key]) for key in ("cwd", "workingDirectory") if key in given]
+    except (msgspec.MsgspecError, RecursionError):
+        return False
+    return any(isinstance(value, str) and os.path.isabs(value.strip()) for value in named)

@@ -1,0 +1,87 @@
+"""Finds the directory a client works in, asking the client itself where nothing else says it.
+
+Called by `callmux.session.dispatch`, on behalf of the calls that need to know. The rules are those of
+`callmux.session.cwd`. Roots are asked for once; a client that says they have changed is asked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+
+from msgspec import Raw
+
+from callmux.context import CallContext, ClientPort, Directory, fingerprint
+from callmux.protocol.jsonrpc import RpcError
+from callmux.session import cwd
+from callmux.session.facts import Facts, Said
+from callmux.session.request_port import RequestPort
+
+log = logging.getLogger(__name__)
+
+ROOTS_SECONDS = 1.0
+"""How long a client may take to list its roots."""
+
+
+def circumstances(port: ClientPort, params: Raw | None) -> CallContext:
+    """The context of a request of a listener's client.
+
+    Args:
+        port: The way back to the client for this request.
+        params: The request's.
+    """
+    # Whoever comes over the network need not be the user of this machine.
+    if not isinstance(port, RequestPort):
+        return CallContext(client=port, remote=True)
+    said = port.said
+    return CallContext(
+        client=port,
+        remote=True,
+        find_cwd=partial(find, port, params),
+        headers=said.headers,
+        elsewhere=said.elsewhere,
+        owner=fingerprint(said.headers),
+    )
+
+
+async def find(port: RequestPort, params: Raw | None) -> Directory | None:
+    """The directory for a request; None where nobody knows. It is kept for later requests of the session."""
+    facts, said = port.session.facts, port.said
+    if (path := cwd.from_meta(params)) is not None:
+        facts.cwd, facts.cwd_source = path, "meta"
+        return Directory(path)
+    if said.cwd is not None:
+        return Directory(said.cwd)
+    if facts.cwd is None:
+        await _ask(port, facts, said)
+    return None if facts.cwd is None else Directory(facts.cwd, wished=facts.cwd_source != "roots")
+
+
+async def _ask(port: RequestPort, facts: Facts, said: Said) -> None:
+    if b'"roots"' not in port.capabilities or not said.streams:
+        return
+    # Calls that come together ask together.
+    async with facts.asking:
+        while not facts.roots_asked:
+            facts.roots_asked = True
+            try:
+                async with asyncio.timeout(ROOTS_SECONDS):
+                    path = cwd.from_roots(await port.ask("roots/list", None))
+            except (RpcError, TimeoutError) as error:
+                log.info("A client does not list its roots: %s", error or "it does not answer")
+                return
+            except asyncio.CancelledError:
+                # Whoever waits behind this one asks for itself.
+                facts.roots_asked = False
+                raise
+            # They may have changed while they were on their way: then they are asked for once more.
+            if facts.roots_asked and facts.cwd is None and path is not None:
+                facts.cwd, facts.cwd_source = path, "roots"
+
+
+def roots_changed(facts: Facts) -> None:
+    """The client says that its roots are others now."""
+    facts.roots_asked = False
+    if facts.cwd_source == "roots":
+        facts.cwd = facts.cwd_source = None

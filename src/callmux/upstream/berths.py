@@ -1,0 +1,79 @@
+"""How many connections for single directories or credentials there may be, over all servers.
+
+Held by `callmux.upstream.pool`; asked by the side lanes of each server before they open one. The decision is
+`callmux.upstream.lanes.make_room`; carrying it out is waiting for the one that goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Protocol
+
+from callmux.upstream.lanes import Berth, LaneKey, make_room
+
+MOST = 64
+MOST_OF_SERVER = 16
+IDLE_SECONDS = 600.0
+
+
+class Harbour(Protocol):
+    """The side lanes of one server."""
+
+    @property
+    def owner(self) -> str:
+        """The server's name."""
+
+    @property
+    def most(self) -> int | None:
+        """How many it may have itself, where that is configured."""
+
+    def berths(self) -> list[Berth]:
+        """Its scoped lanes."""
+
+    def evict(self, key: LaneKey) -> Awaitable[None]:
+        """Takes an idle lane out at once; waits for its end."""
+
+
+class Berths:
+    """The scoped connections of all servers.
+
+    Attributes:
+        most: How many there may be together.
+        most_of_server: How many of one server, where that server does not say.
+        idle_seconds: How long one stays without calls; 0 ends it after each call.
+    """
+
+    def __init__(self) -> None:
+        self.most = MOST
+        self.most_of_server = MOST_OF_SERVER
+        self.idle_seconds = IDLE_SECONDS
+        self._harbours: list[Harbour] = []
+
+    def __repr__(self) -> str:
+        return f"Berths({sum(len(harbour.berths()) for harbour in self._harbours)} of {self.most})"
+
+    def configure(self, most: int, most_of_server: int, idle_seconds: float) -> None:
+        """Applies the bounds of a configuration; lanes that are open stay until they are idle."""
+        self.most, self.most_of_server, self.idle_seconds = most, most_of_server, idle_seconds
+
+    def join(self, harbour: Harbour) -> None:
+        """This server's lanes count from now on."""
+        self._harbours.append(harbour)
+
+    def leave(self, harbour: Harbour) -> None:
+        """The server is closed."""
+        self._harbours.remove(harbour)
+
+    def make_room(self, harbour: Harbour) -> Awaitable[None] | None:
+        """Makes room for one more lane of this server, at once; gives what to wait for before it is opened.
+
+        Raises:
+            NoRoom: There is none.
+        """
+        taken = [berth for one in self._harbours for berth in one.berths()]
+        most_of_server = self.most_of_server if harbour.most is None else harbour.most
+        gone = make_room(taken, harbour.owner, self.most, most_of_server)
+        if gone is None:
+            return None
+        place = next(one for one in self._harbours if one.owner == gone.server and gone in one.berths())
+        return place.evict(gone.key)

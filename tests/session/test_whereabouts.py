@@ -1,0 +1,171 @@
+"""The directory of a client is found once, kept, and never that of another request."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from callmux.context import Directory
+from callmux.protocol.jsonrpc import RpcError
+from callmux.session.facts import Facts, Said
+from callmux.session.request_port import RequestPort
+from callmux.session.whereabouts import ROOTS_SECONDS, circumstances, find, roots_changed
+from tests.support import FakeClient, play, settle
+
+ROOTS = b'{"roots":{}}'
+
+
+class Seat(FakeClient):
+    """A session, as far as a port needs it."""
+
+    def __init__(self, capabilities: bytes = b"{}") -> None:
+        super().__init__(capabilities)
+        self.facts = Facts()
+
+    async def ask(self, method: str, params: Any, *rest: Any) -> bytes:
+        return await super().ask(method, params)
+
+
+def port(seat: Seat, **said: Any) -> RequestPort:
+    return RequestPort(seat, 1, Said(**said))  # type: ignore[arg-type]
+
+
+def meta(path: str) -> Raw:
+    return Raw(b'{"_meta":{"cwd":"%b"}}' % path.encode())
+
+
+def roots(*paths: str) -> bytes:
+    return b'{"roots":[%b]}' % b",".join(b'{"uri":"file://%b"}' % path.encode() for path in paths)
+
+
+def test_the_request_goes_before_its_header_and_that_before_what_was_said_earlier() -> None:
+    async def scene() -> None:
+        seat = Seat(ROOTS)
+        seat.facts.cwd, seat.facts.cwd_source = "/stored", "header"
+        assert await find(port(seat), None) == Directory("/stored")
+        assert await find(port(seat, cwd="/header"), None) == Directory("/header")
+        assert await find(port(seat, cwd="/header"), meta("/meta")) == Directory("/meta")
+        assert (seat.facts.cwd, seat.facts.cwd_source) == ("/meta", "meta")
+        assert await find(port(seat), None) == Directory("/meta")
+        assert seat.asked == []
+
+    play(scene())
+
+
+def test_a_client_is_asked_for_its_roots_once() -> None:
+    async def scene() -> None:
+        seat = Seat(ROOTS)
+        seat.answers.append(roots("/a", "/b"))
+        found = await asyncio.gather(*(find(port(seat), None) for _ in range(3)))
+        assert found == [Directory("/a", wished=False)] * 3
+        assert len(seat.asked) == 1
+        assert seat.facts.cwd_source == "roots"
+
+    play(scene())
+
+
+@pytest.mark.parametrize("answer", [RpcError(-32601, "no"), b'{"roots":[]}', b"nonsense"])
+def test_a_client_that_lists_none_is_not_asked_again(answer: Any) -> None:
+    async def scene() -> None:
+        seat = Seat(ROOTS)
+        seat.answers.append(answer)
+        assert await find(port(seat), None) is None
+        assert await find(port(seat), None) is None
+        assert len(seat.asked) == 1
+
+    play(scene())
+
+
+def test_a_client_that_does_not_answer_holds_a_call_up_for_a_second_once() -> None:
+    async def scene() -> None:
+        loop, seat = asyncio.get_running_loop(), Seat(ROOTS)
+        seat.answers.append(asyncio.sleep(60, b"{}"))
+        began = loop.time()
+        assert await find(port(seat), None) is None
+        assert await find(port(seat), None) is None
+        assert loop.time() - began == pytest.approx(ROOTS_SECONDS)
+
+    play(scene())
+
+
+def test_a_client_that_declares_no_roots_or_cannot_be_asked_is_not() -> None:
+    """Listener 20: a client without a stream lost a second on its first call."""
+
+    async def scene() -> None:
+        assert await find(port(Seat()), None) is None
+        seat = Seat(ROOTS)
+        assert await find(port(seat, streams=False), None) is None
+        assert seat.asked == []
+        seat.answers.append(roots("/a"))
+        assert await find(port(seat), None) == Directory("/a", wished=False)
+
+    play(scene())
+
+
+def test_listener_20_roots_that_changed_are_asked_for_again() -> None:
+    async def scene() -> None:
+        seat = Seat(ROOTS)
+        seat.answers.extend([roots("/a"), roots("/b")])
+        assert await find(port(seat), None) == Directory("/a", wished=False)
+        roots_changed(seat.facts)
+        assert await find(port(seat), None) == Directory("/b", wished=False)
+
+    play(scene())
+
+
+def test_roots_that_change_while_they_are_on_their_way_are_asked_for_again() -> None:
+    async def scene() -> None:
+        seat, go = Seat(ROOTS), asyncio.Event()
+
+        async def old() -> bytes:
+            await go.wait()
+            return roots("/old")
+
+        seat.answers.extend([old(), roots("/new")])
+        finding = asyncio.ensure_future(find(port(seat), None))
+        await settle()
+        roots_changed(seat.facts)
+        go.set()
+        assert await finding == Directory("/new", wished=False)
+
+    play(scene())
+
+
+def test_other_roots_do_not_change_what_the_client_said_itself() -> None:
+    facts = Facts()
+    facts.cwd, facts.cwd_source = "/header", "header"
+    roots_changed(facts)
+    assert facts.cwd == "/header"
+
+
+def test_whoever_waited_behind_a_request_that_was_cancelled_asks_for_itself() -> None:
+    async def scene() -> None:
+        seat = Seat(ROOTS)
+        seat.answers.extend([asyncio.Event().wait(), roots("/a")])
+        first = asyncio.ensure_future(find(port(seat), None))
+        await settle()
+        second = asyncio.ensure_future(find(port(seat), None))
+        await settle()
+        first.cancel()
+        assert await second == Directory("/a", wished=False)
+
+    play(scene())
+
+
+def test_listener_25_a_request_has_its_own_credentials_and_no_others() -> None:
+    seat = Seat()
+    one = circumstances(port(seat, headers={"authorization": "secret"}, elsewhere=True), None)
+    other = circumstances(port(seat), None)
+    assert (one.headers, one.elsewhere) == ({"authorization": "secret"}, True)
+    assert (other.headers, other.owner) == ({}, "")
+    assert one.owner != other.owner
+    assert "secret" not in one.owner
+    assert one.owner == circumstances(port(Seat(), headers={"authorization": "secret"}), None).owner
+
+
+def test_where_there_is_no_http_request_nothing_is_looked_for() -> None:
+    given = circumstances(FakeClient(), None)
+    assert (given.remote, given.find_cwd, given.headers) == (True, None, {})
