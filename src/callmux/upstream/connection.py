@@ -89,8 +89,7 @@ class Connection:
         self.live = False
         self.owner: ClientPort | None = None
         self.attached: set[ClientPort] = set()
-        self.carried = False
-        self.declared = b"{}"
+        self.carried, self.declared = False, b"{}"
         self.init: InitializeResult | None = None
         self._hooks = hooks
         self._peer = UpstreamPeer()
@@ -239,18 +238,15 @@ class Connection:
         """Whether the server answers a `ping` within `seconds`. Callers at the same time share one."""
         if self._probe is None:
             self._probe = self._loop.create_future()
+            alive = True
             try:
                 await self.request("ping", None, seconds)
-                alive = True
             except CallFailure as failure:
                 # A refusal is an answer, too.
                 alive = failure.rpc is not None
-            except asyncio.CancelledError:
-                self._probe.set_result(True)
+            finally:
+                self._probe.set_result(alive)
                 self._probe = None
-                raise
-            self._probe.set_result(alive)
-            self._probe = None
             return alive
         return await asyncio.shield(self._probe)
 
