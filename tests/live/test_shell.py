@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from tests.live.test_listener import await_port, free_port, listener
@@ -41,6 +43,28 @@ def test_the_tools_of_a_listener_are_called_from_a_shell(tmp_path: Path) -> None
     gone = callmux(tmp_path, "call", "callmux_status", *url)
     assert (gone.returncode, gone.stdout) == (2, "")
     assert "failed to reach listener" in gone.stderr
+
+
+def test_ctrl_c_ends_a_call_without_a_word(tmp_path: Path) -> None:
+    port = free_port()
+    with listener(tmp_path, port):
+        words = [sys.executable, "-m", "callmux", "call", "slow", '{"token": "t", "ms": 3000}']
+        env = {**os.environ, "HOME": str(tmp_path)}
+        process = subprocess.Popen(
+            [*words, "--url", f"http://127.0.0.1:{port}"], env=env, stdout=-1, stderr=-1, text=True
+        )
+        end = time.monotonic() + 20
+        while "begin t" not in (ledger := read_ledger(tmp_path)) and time.monotonic() < end:
+            time.sleep(0.02)
+        assert "begin t" in ledger
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+        assert (process.returncode, out, err) == (130, "", "")
+
+
+def read_ledger(tmp_path: Path) -> str:
+    path = tmp_path / "l"
+    return path.read_text() if path.exists() else ""
 
 
 SDK_SERVER = """

@@ -134,6 +134,20 @@ def test_an_answer_that_breaks_off_leaves_open_whether_the_tool_ran(fake: FakeLi
     assert "ended the connection before it answered tools/call: whether the tool ran is unknown" in message
 
 
+def test_who_gives_up_ends_the_session(fake: FakeListener) -> None:
+    """As Ctrl-C does, in the middle of an answer."""
+    fake.replies["tools/call"] = Reply(b": wait\n\n", kind=EVENTS, length=1000)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with conversation(fake) as talk:
+        talk._from_events = interrupt  # type: ignore[assignment,method-assign]
+        with pytest.raises(KeyboardInterrupt):
+            talk.ask("tools/call", CALL)
+    assert fake.methods()[-2:] == ["tools/call", "DELETE"]
+
+
 @pytest.mark.parametrize("kind", ["application/json", EVENTS])
 def test_the_time_is_one_bound_on_everything(fake: FakeListener, kind: str) -> None:
     never = threading.Event()
@@ -143,4 +157,5 @@ def test_the_time_is_one_bound_on_everything(fake: FakeListener, kind: str) -> N
     finally:
         never.set()
     assert "did not answer tools/call within 300 ms (--call-timeout)" in message
+    assert fake.methods()[-1] == "DELETE"
     assert refused(fake, seconds=1e-9).startswith("Error: ")

@@ -53,6 +53,7 @@ class Conversation:
         kind = http.client.HTTPSConnection if endpoint.tls else http.client.HTTPConnection
         self._http = kind(endpoint.host, endpoint.port, timeout=connect)
         self._last_id = 0
+        self._idle = True
         self._session: str | None = None
 
     def __enter__(self) -> Conversation:
@@ -78,6 +79,9 @@ class Conversation:
         session, self._session = self._session, None
         try:
             if session is not None:
+                if not self._idle:
+                    # An answer that nobody reads any more, after Ctrl-C or in vain, holds this connection.
+                    self._http.close()
                 self._http.timeout = FAREWELL_SECONDS
                 if self._http.sock is not None:
                     self._http.sock.settimeout(FAREWELL_SECONDS)
@@ -141,6 +145,7 @@ class Conversation:
     def _post(self, method: str, body: bytes) -> http.client.HTTPResponse:
         try:
             self._bound(method)
+            self._idle = False
             self._http.request("POST", self._endpoint.target, body, self._headers)
             response = self._http.getresponse()
         except TimeoutError:
@@ -163,6 +168,7 @@ class Conversation:
                 raise ShellFailed(f"{_lost(method)} (its answer is cut off)")
             # Read to its end, it leaves the connection to the next request.
             response.close()
+            self._idle = True
         except TimeoutError:
             raise self._late(method) from None
         except (OSError, http.client.HTTPException) as error:
