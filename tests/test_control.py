@@ -108,6 +108,9 @@ def test_a_directory_of_somebody_else_is_not_used(
             assert list((tmp_path / "theirs").iterdir()) == []
 
     run(scene())
+    name = f"{control._stem(tmp_path / 'c.json')}-{os.getpid()}.sock"
+    (tmp_path / "theirs" / name).touch()
+    assert sockets(tmp_path / "c.json", env) == {}
     assert "is not a directory of this user" in caplog.text
 
 

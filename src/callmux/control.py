@@ -73,9 +73,13 @@ def _stem(config: Path) -> str:
 
 
 def sockets(config: Path, env: dict[str, str]) -> dict[int, Path]:
-    """The sockets of this configuration by process id, whether anybody listens there or not."""
-    found = {}
-    for path in sorted(directory(env).glob(f"{_stem(config)}-*.sock")):
+    """The sockets of this configuration by process id, whether anybody listens there or not; none in a
+    directory that is somebody else's."""
+    found: dict[int, Path] = {}
+    place = directory(env)
+    if not _is_own(place):
+        return found
+    for path in sorted(place.glob(f"{_stem(config)}-*.sock")):
         with contextlib.suppress(ValueError):
             found[int(path.stem.rpartition("-")[2])] = path
     return found
@@ -118,11 +122,19 @@ def _own_directory(path: Path) -> None:
         OSError: It cannot be made.
     """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    facts = path.lstat()
-    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid():
+    if not _is_own(path):
         raise CallmuxError(f'"{path}" is not a directory of this user')
-    if stat.S_IMODE(facts.st_mode) != 0o700:
+    if stat.S_IMODE(path.lstat().st_mode) != 0o700:
         path.chmod(0o700)
+
+
+def _is_own(path: Path) -> bool:
+    """Whether it is a directory of this user, and no link to one."""
+    try:
+        facts = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid()
 
 
 def _sweep(config: Path, env: dict[str, str]) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,7 +39,8 @@ async def watch_config(path: Path, host: Host, load: Callable[[Sources], Config]
         sources: What the reading that is in force has noted.
     """
     hangup = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup.set)
+    if sys.platform != "win32":
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup.set)
     last = sources.noted
     log.info("Watching config for hot reload: %s", path)
     while True:
