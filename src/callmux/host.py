@@ -282,7 +282,12 @@ class Host:
 
     def _process_facts(self) -> dict[str, Any]:
         listener, reloads = self.diagnostics(), self.reloads.facts()
-        return {"listener": {**reloads, **listener}} if listener else reloads
+        if not listener:
+            return reloads
+        facts = {**reloads, **listener, "scopedStdioClients": self._pool.berths.facts()}
+        if self._stores.unresolved:
+            facts["unresolvedSessionCwd"] = dict(sorted(self._stores.unresolved.items()))
+        return {"listener": facts}
 
     async def close(self) -> None:
         """Ends sessions and servers."""

@@ -28,6 +28,9 @@ class Quay:
             for d in self.directories
         ]
 
+    def in_use(self, key: LaneKey) -> int:
+        return 0 if key.scope is not None and key.scope.cwd in self.idle else 2
+
     def evict(self, key: LaneKey) -> Awaitable[None]:
         assert key.scope is not None
         assert key.scope.cwd is not None
@@ -70,3 +73,17 @@ def test_a_closed_server_takes_no_room() -> None:
         berths.make_room(quay)
     berths.leave(gone)
     assert berths.make_room(quay) is None
+
+
+def test_status_shows_the_directories_and_no_credentials() -> None:
+    berths = Berths()
+    berths.join(Quay("b", "/1", "/2", idle=("/2",)))
+    berths.join(Quay("a"))
+    assert berths.facts() == {
+        "total": 2,
+        "byServer": {"b": 2},
+        "items": [
+            {"server": "b", "cwd": "/1", "activeCalls": 2, "idle": False},
+            {"server": "b", "cwd": "/2", "activeCalls": 0, "idle": True},
+        ],
+    }

@@ -6,8 +6,9 @@ Held by `callmux.upstream.pool`; asked by the side lanes of each server before t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable
-from typing import Protocol
+from typing import Any, Protocol
 
 from callmux.upstream.lanes import Berth, LaneKey, make_room
 
@@ -29,6 +30,9 @@ class Harbour(Protocol):
 
     def berths(self) -> list[Berth]:
         """Its scoped lanes."""
+
+    def in_use(self, key: LaneKey) -> int:
+        """The calls that a lane carries."""
 
     def evict(self, key: LaneKey) -> Awaitable[None]:
         """Takes an idle lane out at once; waits for its end."""
@@ -63,6 +67,22 @@ class Berths:
     def leave(self, harbour: Harbour) -> None:
         """The server is closed."""
         self._harbours.remove(harbour)
+
+    def facts(self) -> dict[str, Any]:
+        """The processes of single directories, as status shows them."""
+        items = [
+            {
+                "server": berth.server,
+                "cwd": berth.key.scope.cwd,
+                "activeCalls": harbour.in_use(berth.key),
+                "idle": berth.idle_since is not None,
+            }
+            for harbour in self._harbours
+            for berth in harbour.berths()
+            if berth.key.scope is not None and berth.key.scope.cwd is not None
+        ]
+        by_server = Counter(item["server"] for item in items)
+        return {"total": len(items), "byServer": dict(sorted(by_server.items())), "items": items}
 
     def make_room(self, harbour: Harbour) -> Awaitable[None] | None:
         """Makes room for one more lane of this server, at once; gives what to wait for before it is opened.
