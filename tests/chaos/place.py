@@ -38,6 +38,7 @@ from .wire import Wire
 
 SERVERS = 3
 CALL_TIMEOUT_MS = 3000
+CONCURRENCY = 200
 SOON = {"initialDelayMs": 20, "maxDelayMs": 200, "jitterRatio": 0}
 DEADLINE_SECONDS = 30.0
 """How long any call of a client may take."""
@@ -83,7 +84,8 @@ class Place:
         """Writes the configuration, of the usual servers unless others are given."""
         given = {name: self.server(name) for name in self.names} if servers is None else servers
         more = {"callTimeoutMs": CALL_TIMEOUT_MS, "connectTimeoutMs": 10_000, "reconnectPolicy": SOON}
-        write_config(self.config, given, **more)
+        # Calls to a server that hangs hold their slots: with fewer, they would hold up the other servers.
+        write_config(self.config, given, maxConcurrency=CONCURRENCY, **more)
 
     # ---- the listener ----------------------------------------------------------------------------------
 
@@ -129,6 +131,12 @@ class Place:
             token = {"token": uuid.uuid4().hex}
             answer = await self.sessions[0].call(f"{name}__read", token, DEADLINE_SECONDS)
             self.pids[name] = int(json.loads(text_of(answer))["pid"])
+
+    def failed_attempts(self) -> list[str]:
+        """What the listener said of servers that it could not connect."""
+        return [
+            line for line in self._log.read_text(errors="replace").splitlines() if "failed to connect" in line
+        ]
 
     def rows(self, what: str) -> Counter[str]:
         """How often `what` was written into the ledger for each token."""

@@ -38,6 +38,7 @@ class Storm:
         wrong: The promises that were not kept.
         left: Processes that were still there at the end.
         memory: Megabytes by what, at several moments.
+        refused: Attempts to connect a server that failed.
     """
 
     calls: list[Call] = field(default_factory=list)
@@ -45,6 +46,7 @@ class Storm:
     wrong: list[str] = field(default_factory=list)
     left: list[psutil.Process] = field(default_factory=list)
     memory: list[dict[str, float]] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
 
     @property
     def account(self) -> str:
@@ -55,6 +57,7 @@ class Storm:
                 table(self.calls, self.faults),
                 "",
                 *(f"memory: {line}" for line in shown),
+                *self.refused[-10:],
                 f"broken promises: {len(self.wrong)}; processes left: {len(self.left)}",
             ]
         )
@@ -98,6 +101,7 @@ async def storm(
             await client.request("ping")
         seen.memory.append(here.megabytes())
         seen.left = await here.end()
+        seen.refused = here.failed_attempts()
         seen.wrong += broken_promises(seen.calls, seen.faults, here.rows("begin"), here.rows("done"))
     return seen
 
