@@ -10,12 +10,13 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .harness import python_server, stdio, write_config
+from .harness import MARK, python_server, stdio, swept, write_config
 
 HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
 
@@ -30,13 +31,15 @@ def free_port() -> int:
 def run_listener(
     tmp_path: Path, config: Path, port: int, *options: str, env: dict[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A listener; what it writes to stderr is in `listener.log`."""
+    """A listener; what it writes to stderr is in `listener.log`. Nothing of it is left afterwards, nor of those
+    that took its place."""
+    mark = uuid.uuid4().hex
     words = [sys.executable, "-m", "callmux", "--config", str(config), "--listen", str(port), *options]
-    where = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
+    where = {MARK: mark, "HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
     kept = {k: v for k, v in os.environ.items() if not k.startswith("CALLMUX_")}
     with (tmp_path / "listener.log").open("ab") as log:
         process = subprocess.Popen(words, env=kept | where | (env or {}), stderr=log)
-    with process:
+    with swept(mark), process:
         try:
             await_port(port, process)
             yield process
