@@ -31,8 +31,8 @@ def free_port() -> int:
 def run_listener(
     tmp_path: Path, config: Path, port: int, *options: str, env: dict[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A listener; what it writes to stderr is in `listener.log`. Nothing of it is left afterwards, nor of those
-    that took its place."""
+    """A listener; what it writes to stderr is in `listener.log`. Nothing of it is left afterwards, nor of
+    those that took its place."""
     mark = uuid.uuid4().hex
     words = [sys.executable, "-m", "callmux", "--config", str(config), "--listen", str(port), *options]
     where = {MARK: mark, "HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
