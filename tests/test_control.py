@@ -108,7 +108,7 @@ def test_a_directory_of_somebody_else_is_not_used(
             assert list((tmp_path / "theirs").iterdir()) == []
 
     run(scene())
-    name = f"{control._stem(tmp_path / 'c.json')}-{os.getpid()}.sock"
+    name = f"{control._stem(tmp_path / 'c.json', env)}-{os.getpid()}.sock"
     (tmp_path / "theirs" / name).touch()
     assert sockets(tmp_path / "c.json", env) == {}
     assert "is not a directory of this user" in caplog.text
@@ -154,25 +154,29 @@ def test_what_killed_processes_left_is_swept(tmp_path: Path, env: dict[str, str]
         stale = path.with_name(name.replace(str(os.getpid()), str(gone.pid)))
         alive = path.with_name(name.replace(str(os.getpid()), str(os.getppid())))
         strange = path.with_name(name.replace(str(os.getpid()), "x"))
-        for left in (stale, alive, strange):
+        other = stale.with_name(f"0123456789ab-{gone.pid}.sock")
+        for left in (stale, alive, strange, other):
             left.touch()
         async with served(config, env, answer):
             assert set(sockets(config, env)) == {os.getpid(), os.getppid()}
         assert not stale.exists()
+        assert not other.exists()
 
     run(scene())
 
 
-def test_a_path_too_long_for_a_socket_gets_a_short_one_of_the_same_user(tmp_path: Path) -> None:
-    env = {"XDG_STATE_HOME": str(tmp_path / ("x" * 120))}
-    place = directory(env)
-    assert len(os.fsencode(place)) < control.LONGEST_PATH - 30
-    assert str(os.getuid()) in place.name
-    assert directory({"XDG_STATE_HOME": str(tmp_path / ("y" * 120))}) != place
+def test_a_path_too_long_for_a_socket_gets_a_short_one_of_the_same_user(
+    tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose state is elsewhere is still told apart."""
+    monkeypatch.setattr(tempfile, "tempdir", str(state))
+    config = tmp_path / "c.json"
+    env, other = ({"XDG_STATE_HOME": str(tmp_path / (letter * 120))} for letter in "xy")
+    assert directory(env) == directory(other) == state / f"callmux-{os.getuid()}"
 
     async def scene() -> None:
-        async with served(tmp_path / "c.json", env, answer):
-            assert len(sockets(tmp_path / "c.json", env)) == 1
+        async with served(config, env, answer):
+            assert len(sockets(config, env)) == 1
+            assert sockets(config, other) == {}
 
     run(scene())
-    assert not place.exists()

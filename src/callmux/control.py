@@ -56,32 +56,33 @@ class Refused(CallmuxError):
 
 
 def directory(env: dict[str, str]) -> Path:
-    """Where the sockets are: below the state directory, or, where that path is too long for a socket, in the
-    temporary directory under a name of this user and that place."""
+    """Where the sockets are: below the state directory, or, where that path is too long for a socket, in a
+    directory of this user below the temporary one."""
     chosen = state_dir(env) / "run"
     if len(os.fsencode(chosen)) + 32 <= LONGEST_PATH:
         return chosen
     import tempfile
 
-    place = hashlib.sha256(os.fsencode(chosen)).hexdigest()[:12]
-    return Path(tempfile.gettempdir()) / f"callmux-{os.getuid()}-{place}"
+    return Path(tempfile.gettempdir()) / f"callmux-{os.getuid()}"
 
 
-def _stem(config: Path) -> str:
-    """What the names of the sockets of one configuration begin with."""
-    return hashlib.sha256(os.fsencode(os.path.realpath(config))).hexdigest()[:12]
+def _stem(config: Path, env: dict[str, str]) -> str:
+    """What the names of the sockets of one configuration, and one state directory, begin with."""
+    known = os.fsencode(state_dir(env)) + b"\0" + os.fsencode(os.path.realpath(config))
+    return hashlib.sha256(known).hexdigest()[:12]
 
 
 def sockets(config: Path, env: dict[str, str]) -> dict[int, Path]:
     """The sockets of this configuration by process id, whether anybody listens there or not; none in a
     directory that is somebody else's."""
-    found: dict[int, Path] = {}
-    place = directory(env)
-    if not _is_own(place):
-        return found
-    for path in sorted(place.glob(f"{_stem(config)}-*.sock")):
+    return dict(_named(directory(env), _stem(config, env)))
+
+
+def _named(place: Path, stem: str) -> list[tuple[int, Path]]:
+    found: list[tuple[int, Path]] = []
+    for path in sorted(place.glob(f"{stem}-*.sock")) if _is_own(place) else ():
         with contextlib.suppress(ValueError):
-            found[int(path.stem.rpartition("-")[2])] = path
+            found.append((int(path.stem.rpartition("-")[2]), path))
     return found
 
 
@@ -91,11 +92,11 @@ async def served(config: Path, env: dict[str, str], answer: Answer) -> AsyncIter
     if sys.platform == "win32":
         yield
         return
-    path = directory(env) / f"{_stem(config)}-{os.getpid()}.sock"
+    path = directory(env) / f"{_stem(config, env)}-{os.getpid()}.sock"
     server = None
     try:
         _own_directory(path.parent)
-        _sweep(config, env)
+        _sweep(path.parent)
         server = await asyncio.start_unix_server(
             lambda reader, writer: _serve(reader, writer, answer), path, limit=LONGEST_REQUEST
         )
@@ -109,9 +110,6 @@ async def served(config: Path, env: dict[str, str], answer: Answer) -> AsyncIter
             server.close()
             with contextlib.suppress(OSError):
                 path.unlink()
-                # A temporary directory goes with the last that used it; another's socket keeps it.
-                if path.parent.name != "run":
-                    path.parent.rmdir()
 
 
 def _own_directory(path: Path) -> None:
@@ -137,9 +135,9 @@ def _is_own(path: Path) -> bool:
     return stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid()
 
 
-def _sweep(config: Path, env: dict[str, str]) -> None:
-    """Removes what killed processes have left."""
-    for pid, path in sockets(config, env).items():
+def _sweep(place: Path) -> None:
+    """Removes what killed processes have left, of whichever configuration."""
+    for pid, path in _named(place, "*"):
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
