@@ -126,3 +126,18 @@ def test_odd_members_count_as_absent(raw: bytes) -> None:
     tool = Tool(raw)
     assert (tool.title, tool.description, tool.read_only, tool.idempotent) == (None, None, False, False)
     assert tool.input_schema == {}
+
+
+@pytest.mark.parametrize("text", ["1" + "],[1" * 60, "{}" + "],[{}" * 60, "[1]" + ",[1]" * 120])
+def test_text_that_is_json_only_within_brackets_is_none(text: str) -> None:
+    assert json_in(text) is None
+
+
+@pytest.mark.parametrize("number", ["1e400", "1E+400", "[2e999]", "-1.5e+1000"])
+def test_a_number_beyond_a_double_cannot_travel(number: str) -> None:
+    """Digits of any length and large exponents in strings can."""
+    assert json_in(number) is None
+    assert json_in(f'"{number}"') is not None
+    assert bytes(json_in("[1e308, 123456789012345678901234567890]") or b"") == (
+        b"[1e308,123456789012345678901234567890]"
+    )
