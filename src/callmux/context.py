@@ -110,6 +110,8 @@ class CallContext(msgspec.Struct, frozen=True, kw_only=True):
         find_cwd: Finds the directory that the client works in, by asking the client itself where nothing else
             says it; None where directories are never looked for (stdio: only those that calls name count).
         headers: Headers of the client's own request that servers may want, by lower-case name.
+        about: What status shows of the request while it runs: `requestId`, `sessionId`, `cwd`; empty on
+            stdio.
         elsewhere: The client runs on another machine.
         owner: Whom kept results belong to: the principal and credentials of the client; empty where there is
             only one user, who may read everything.
@@ -122,6 +124,7 @@ class CallContext(msgspec.Struct, frozen=True, kw_only=True):
     progress_token: Raw | None = None
     find_cwd: Callable[[], Awaitable[Directory | None]] | None = None
     headers: Mapping[str, str] = {}
+    about: Mapping[str, str] = {}
     elsewhere: bool = False
     remote: bool = False
     owner: str = ""

@@ -284,7 +284,9 @@ class Host:
         listener, reloads = self.diagnostics(), self.reloads.facts()
         if not listener:
             return reloads
-        facts = {**reloads, **listener, "scopedStdioClients": self._pool.berths.facts()}
+        active = self._stores.active.shown(self._clock)
+        running = {"activeToolCallCount": len(active), "activeToolCalls": active}
+        facts = {**reloads, **running, **listener, "scopedStdioClients": self._pool.berths.facts()}
         if self._stores.unresolved:
             facts["unresolvedSessionCwd"] = dict(sorted(self._stores.unresolved.items()))
         return {"listener": facts}

@@ -36,6 +36,7 @@ from callmux.rings.scopes import Scopes
 from callmux.rings.shield.policy import Policies
 from callmux.rings.shield.stage import Shielding
 from callmux.rings.stage import compose
+from callmux.rings.tracking import Tracking
 from callmux.router.budget import Budgets
 from callmux.router.compress import Compression
 from callmux.router.door import Door
@@ -107,7 +108,9 @@ class Runtime:
         relinking = Relinking(self.resources) if len(self.servers) > 1 else None
         stages = call_stages(preparing, around, coalescing, self.servers, slots, clock, relinking)
         ring = compose(stages, send_nothing)
-        self._door = Door(self.servers, self.catalogue, Budgets(config), preparing, ring, clock)
+        budgets = Budgets(config)
+        self._door = Door(self.servers, self.catalogue, budgets, preparing, ring, clock)
+        tracking = Tracking(stores.active, self.catalogue, budgets.seconds, NAMES, clock)
         engine = self._engine = Engine(
             call=self._door.call_safely,
             prepare=self._door.prepare,
@@ -129,7 +132,7 @@ class Runtime:
             self._door,
             self.catalogue,
             engine,
-            request_stages(formatting, shield, plain=self.is_transparent),
+            request_stages(tracking, formatting, shield, plain=self.is_transparent),
             DEFINITIONS if config.expose_meta_tools else [],
             proxied=not config.meta_only,
             compression=self._compression,

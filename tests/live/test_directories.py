@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -78,9 +79,16 @@ class Mirror(BaseHTTPRequestHandler):
         """Nothing of it belongs into the output."""
 
 
+class Quiet(ThreadingHTTPServer):
+    """Does not mind that callmux, when it ends, closes connections it does not need any more."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        assert isinstance(sys.exc_info()[1], ConnectionError)
+
+
 @contextmanager
 def mirror() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Mirror)
+    server = Quiet(("127.0.0.1", 0), Mirror)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -178,6 +186,8 @@ def test_each_directory_has_its_process_and_a_name_in_utf_8_is_one(tmp_path: Pat
         assert {item["cwd"] for item in lanes["items"]} == {str(tmp_path / name) for name in names}
         assert all(item["idle"] and item["activeCalls"] == 0 for item in lanes["items"])
         assert "unresolvedSessionCwd" not in status["listener"]
+        (active,) = status["listener"]["activeToolCalls"]
+        assert (active["tool"], active["cwd"]) == ("callmux_status", str(tmp_path / names[1]))
         called(port, greeted(port), "where")
         status = json.loads(text(called(port, session, "callmux_status", {"sessions": True})))
         assert status["listener"]["unresolvedSessionCwd"] == {"w": 1}

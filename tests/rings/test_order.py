@@ -23,6 +23,7 @@ from callmux.rings.retrying import Retrying
 from callmux.rings.shield.policy import Policies
 from callmux.rings.shield.shelf import Shelf
 from callmux.rings.shield.stage import Shielding
+from callmux.rings.tracking import ActiveCalls, Tracking
 from callmux.upstream.catalogue import Catalogue
 from callmux.upstream.resources import ResourceIndex
 
@@ -32,9 +33,11 @@ def test_around_each_request() -> None:
     shortened is rendered afterwards."""
     formatting = Formatting("json", lambda: Catalogue([]), NAMES)
     shield = Shielding(Policies(ResponseShield(), {}), Shelf(), lambda: Catalogue([]), NAMES)
-    shown = request_stages(formatting, shield, plain=False)
-    assert [type(stage) for stage in shown] == [Converting, Formatting, Shielding]
-    assert [type(stage) for stage in request_stages(formatting, shield, plain=True)] == [Converting]
+    tracking = Tracking(ActiveCalls(), lambda: Catalogue([]), lambda server, ms: 1.0, NAMES, Clock())
+    shown = request_stages(tracking, formatting, shield, plain=False)
+    assert [type(stage) for stage in shown] == [Converting, Tracking, Formatting, Shielding]
+    plain = request_stages(tracking, formatting, shield, plain=True)
+    assert [type(stage) for stage in plain] == [Converting, Tracking]
 
 
 @pytest.mark.parametrize("caches", [True, False])

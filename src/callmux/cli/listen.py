@@ -36,7 +36,7 @@ from callmux.session.legacy import Estate, Legacy
 from callmux.tasks import TaskSet
 from callmux.transport.http.app import App
 from callmux.transport.http.intake import BodyLimits, is_loopback
-from callmux.transport.http.listener import Listener
+from callmux.transport.http.listener import SHOWN_ID, Listener
 from callmux.transport.http.serve import HttpServer, bind
 from callmux.transport.http.web_session import WebSession
 
@@ -259,7 +259,7 @@ def _diagnostics(listener: Listener) -> dict[str, Any]:
     sessions = []
     for seat in sorted(listener.table, key=lambda seat: seat.id):
         facts = seat.session.facts
-        shown: dict[str, Any] = {"id": seat.id[:24], "transport": seat.kind}
+        shown: dict[str, Any] = {"id": seat.id[:SHOWN_ID], "transport": seat.kind}
         told = {
             "cwd": facts.cwd,
             "cwdSource": facts.cwd_source,

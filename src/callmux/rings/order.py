@@ -18,18 +18,22 @@ from callmux.rings.relinking import Relinking
 from callmux.rings.retrying import Retrying
 from callmux.rings.shield.stage import Shielding
 from callmux.rings.stage import RequestStage, Stage
+from callmux.rings.tracking import Tracking
 from callmux.upstream.server import Server
 
 
-def request_stages(formatting: Formatting, shield: Shielding, *, plain: bool) -> Sequence[RequestStage]:
-    """Around each request. Later, after converting: tracking, authorizing.
+def request_stages(
+    tracking: Tracking, formatting: Formatting, shield: Shielding, *, plain: bool
+) -> Sequence[RequestStage]:
+    """Around each request. Later, after tracking: authorizing.
 
     Args:
+        tracking: Notes what runs.
         formatting: Renders what callmux itself answers.
         shield: Shortens large results.
         plain: The transparent mode: nothing is changed.
     """
-    return [Converting(plain)] if plain else [Converting(), formatting, shield]
+    return [Converting(plain), tracking] if plain else [Converting(), tracking, formatting, shield]
 
 
 def call_stages(

@@ -20,6 +20,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
         headers: Its headers that servers may want, by lower-case name.
         elsewhere: It comes from another machine.
         streams: Its answer may be an event stream, so the client can be asked things meanwhile.
+        session_id: Names its session in status.
         request_id: Its `x-request-id`.
     """
 
@@ -27,6 +28,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] = {}
     elsewhere: bool = False
     streams: bool = True
+    session_id: str = ""
     request_id: str = ""
 
 

@@ -34,12 +34,14 @@ def circumstances(port: ClientPort, params: Raw | None) -> CallContext:
     # Whoever comes over the network need not be the user of this machine.
     if not isinstance(port, RequestPort):
         return CallContext(client=port, remote=True)
-    said = port.said
+    said, where = port.said, port.said.cwd or port.session.facts.cwd
+    about = {"requestId": said.request_id, "sessionId": said.session_id}
     return CallContext(
         client=port,
         remote=True,
         find_cwd=partial(find, port, params),
         headers=said.headers,
+        about=about if where is None else {**about, "cwd": where},
         elsewhere=said.elsewhere,
         owner=fingerprint(said.headers),
     )

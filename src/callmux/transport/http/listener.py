@@ -33,6 +33,8 @@ from callmux.transport.http.web_session import STREAMABLE, WebSession
 
 log = logging.getLogger(__name__)
 
+SHOWN_ID = 24
+"""Characters of a session's id that status shows: whoever knows the whole id may use the session."""
 KIND_HEADER = "x-callmux-client"
 STOPPING = Refusal(
     503,
@@ -192,6 +194,7 @@ class Listener:
             headers=headers,
             elsewhere=is_elsewhere(exchange),
             streams=exchange.accepts(EVENT_STREAM) or seat.kind != STREAMABLE,
+            session_id=seat.id[:SHOWN_ID],
             request_id=exchange.request_id,
         )
 
