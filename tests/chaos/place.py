@@ -105,6 +105,15 @@ class Place:
         await until("the listener listens", lambda: _listens(self.port) or process.returncode is not None)
         assert process.returncode is None, self._log.read_text()[-2000:]
 
+    async def listener(self) -> psutil.Process:
+        """The only one there is. A child of it looks like another until it is what it will be."""
+        found: list[psutil.Process] = await until("there is one listener", self._alone, 10)
+        return found[0]
+
+    def _alone(self) -> list[psutil.Process]:
+        found = self.listeners()
+        return found if len(found) == 1 else []
+
     def listeners(self) -> list[psutil.Process]:
         """The listener's processes: two while one hands over to the next."""
         found = []
