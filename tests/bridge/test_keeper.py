@@ -217,7 +217,7 @@ def test_a_handshake_that_takes_long_is_waited_for() -> None:
     play(scene())
 
 
-def test_a_handshake_that_never_ends_is_given_up() -> None:
+def test_listener_39_a_handshake_that_never_ends_is_given_up() -> None:
     async def scene() -> None:
         s = Scene(asyncio.Event())
         with pytest.raises(LinkFailure, match="does not answer"):

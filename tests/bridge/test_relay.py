@@ -137,7 +137,7 @@ def test_a_cancelled_request_is_cancelled_at_the_listener() -> None:
     run(scene())
 
 
-def test_starts_while_the_listener_is_down() -> None:
+def test_listener_39_it_greets_while_the_listener_is_down() -> None:
     """It greets at once, lists nothing, refuses calls soon; when the listener comes, the client is told."""
 
     async def scene() -> None:
@@ -165,7 +165,7 @@ def test_starts_while_the_listener_is_down() -> None:
     run(scene())
 
 
-def test_a_write_that_finds_nobody_waits_and_runs_once() -> None:
+def test_listener_40_a_write_that_finds_nobody_waits_and_runs_once() -> None:
     async def scene() -> None:
         async with FakeListener() as listener, Desk(listener.endpoint) as desk:
             await desk.greets()

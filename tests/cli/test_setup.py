@@ -14,6 +14,7 @@ import pytest
 
 from callmux.cli import setup
 from callmux.clients.changes import ChangeFailed
+from callmux.config.load import load_config
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.errors import UsageError
 from callmux.setup.plan import SetupError
@@ -135,6 +136,23 @@ def test_another_configuration_is_named_in_the_entries(home: Path) -> None:
     assert setup.run(["--yes", "--no-probe", "--move", "git"], str(path), probe) == 0
     args = json.loads((home / ".claude.json").read_text())["mcpServers"]["callmux"]["args"]
     assert args[-2:] == ["--config", str(path)]
+
+
+def test_a_configuration_in_yaml_keeps_its_comments_and_comes_back(home: Path) -> None:
+    path = home / "team.yaml"
+    path.write_text("# ours\nservers:\n  old: {command: sh} # first\n")
+    assert setup.run(["--yes", "--move", "git", "--cache", "60"], str(path), probe) == 0
+    after = path.read_text()
+    assert after.startswith("# ours\nservers:\n  old: {command: sh} # first\n  git:\n")
+    assert "cacheTtlSeconds: 60" in after
+    assert setup.run(["--undo"], None) == 0
+    assert path.read_text() == "# ours\nservers:\n  old: {command: sh} # first\n"
+
+
+def test_a_new_configuration_may_be_yaml(home: Path) -> None:
+    path = home / "new.yml"
+    assert setup.run(["--yes", "--move", "git"], str(path), probe) == 0
+    assert list(load_config(path, {}, resolve=False).config.servers) == ["git"]
 
 
 def test_a_file_changed_by_its_client_since_keeps_what_that_wrote(

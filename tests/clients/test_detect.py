@@ -56,9 +56,9 @@ def test_c8_the_clients_own_variables_move_their_files() -> None:
     assert client_file("claude-desktop", windows) == Path("/roaming/Claude/claude_desktop_config.json")
 
 
-def test_a_project_has_files_of_its_own_but_the_home_directory_is_none() -> None:
+def test_a_project_has_files_of_its_own_and_the_home_directory_only_that_of_claude_code() -> None:
     assert ("claude", Path("/p/.mcp.json")) in project_files(machine())
-    assert list(project_files(machine(cwd="/h"))) == []
+    assert list(project_files(machine(cwd="/h"))) == [("claude", Path("/h/.mcp.json"))]
 
 
 def test_a_client_is_known_by_its_directory(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def lines_of(*requests: Json) -> bytes:
 
 
 @pytest.mark.parametrize("flags", [[], ["--deaf", "--grandchild"]], ids=["polite", "deaf"])
-def test_listener_10_the_end_of_stdin_ends_callmux_and_all_it_started(
+def test_c20_listener_10_the_end_of_stdin_ends_callmux_and_all_it_started(
     flags: list[str], tmp_path: Path
 ) -> None:
     server = Scripted(tmp_path, "one", *flags).has(tool("a"))

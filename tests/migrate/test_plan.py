@@ -68,6 +68,12 @@ def test_the_configuration_is_read_before_it_is_called_good(
     assert (item.verdict, says in item.why) == (verdict, True)
 
 
+def test_a_configuration_in_yaml_is_read_as_such() -> None:
+    path = Path("/c.yaml")
+    (item,) = plan(config_path=path, config=file(str(path), "servers: {a: {command: a}}")).items
+    assert (item.verdict, "1 server" in item.why) == ("stays", True)
+
+
 def test_entries_that_run_the_one_for_node_run_this_one() -> None:
     made = plan(clients=(client(), client("cursor", {"command": "x"})))
     assert [new.path for new in made.files] == ["/claude"]

@@ -87,7 +87,7 @@ def test_a_fresh_configuration_keeps_nothing() -> None:
     )
     assert "old" not in text
     assert "recipes" not in text
-    with pytest.raises(SetupError, match="not a JSON object"):
+    with pytest.raises(SetupError, match="is not an object"):
         plan("[]", CLAUDE)
 
 

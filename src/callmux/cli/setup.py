@@ -26,8 +26,8 @@ from callmux.clients.entry import DEFAULT_NAME, DEFAULT_PORT, Entry
 from callmux.clients.program import start_command
 from callmux.clients.registry import KNOWN
 from callmux.config.check import check_document
-from callmux.config.json_text import parse_json
 from callmux.config.load import default_config
+from callmux.config.notation import parse
 from callmux.doctor.checks import Probe
 from callmux.errors import CallmuxError, UsageError
 from callmux.setup.choices import Choices, by_name, custom_server, leave_out
@@ -187,7 +187,7 @@ def prepare(choices: Choices, scene: Scene) -> tuple[Answers, Plan, list[Change]
     plan = make_plan(answers, str(scene.config_path), scene.config_text, secrets)
     for file in plan.files:
         if file.path == str(scene.config_path):
-            problems = check_document(parse_json(file.after)).errors
+            problems = check_document(parse(file.path, file.after)).errors
             if problems:
                 raise SetupError(f"the new configuration would not load: {'; '.join(problems)}")
     changes = [

@@ -168,7 +168,7 @@ def undo(folder: Path) -> Undone:
             elif _digest(now) == item["written"]:
                 _restore(target, before, item["mode"])
                 (removed if before is None else restored).append(path)
-            elif (text := _taken_back(before, now, item["paths"])) is not None:
+            elif (text := _taken_back(str(path), before, now, item["paths"])) is not None:
                 _restore(target, text)
                 edited.append(path)
             else:
@@ -180,13 +180,15 @@ def undo(folder: Path) -> Undone:
     return Undone(folder, tuple(restored), tuple(removed), tuple(edited), tuple(left))
 
 
-def _taken_back(before: bytes | None, now: bytes | None, paths: Sequence[Sequence[str]]) -> bytes | None:
+def _taken_back(
+    file: str, before: bytes | None, now: bytes | None, paths: Sequence[Sequence[str]]
+) -> bytes | None:
     """The file as it is now, with our own keys as they were; None where that cannot be done."""
     if now is None or not paths:
         return None
     from callmux.clients.reverting import revert
 
-    text = revert((before or b"").decode(), now.decode(), paths)
+    text = revert(file, (before or b"").decode(), now.decode(), paths)
     return None if text is None else text.encode()
 
 

@@ -65,10 +65,13 @@ def _application(machine: Machine, name: str) -> Path:
 
 
 def project_files(machine: Machine) -> Iterator[tuple[str, Path]]:
-    """The files of the project in the working directory: the client and the file."""
+    """The files of the project in the working directory: the client and the file.
+
+    In the home directory, some of them are the user's own files and none of a project.
+    """
+    yield "claude", machine.cwd / ".mcp.json"
     if machine.cwd == machine.home:
         return
-    yield "claude", machine.cwd / ".mcp.json"
     yield "codex", machine.cwd / ".codex" / "config.toml"
     yield "cursor", machine.cwd / ".cursor" / "mcp.json"
     yield "vscode", machine.cwd / ".vscode" / "mcp.json"

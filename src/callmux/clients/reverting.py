@@ -1,6 +1,6 @@
 """Takes single keys of a file back to what they were, where others have changed the rest since. Pure.
 
-Called by `callmux.clients.changes`. JSON with comments and TOML; the rest of the text stays as it is.
+Called by `callmux.clients.changes`. JSON with comments, YAML and TOML; the rest of the text stays as it is.
 """
 
 from __future__ import annotations
@@ -9,27 +9,30 @@ import tomllib
 from collections.abc import Sequence
 from typing import Any
 
-from callmux.config.json_text import JsonTextError, delete_value, parse_json, set_value
+from callmux.config.notation import delete_value, is_yaml, parse, set_value
+from callmux.errors import ConfigError
 
 
-def revert(before: str, now: str, paths: Sequence[Sequence[str]]) -> str | None:
+def revert(file: str, before: str, now: str, paths: Sequence[Sequence[str]]) -> str | None:
     """`now` with what `before` has at each path; None where one of them cannot be understood.
+
+    `file` is the name of the file, which says whether it is YAML.
 
     A key that `before` does not have goes; a section that this leaves empty and `before` lacks goes, too.
     """
     try:
-        old = parse_json(before) if before.strip() else {}
-        return _revert_json(old, now, paths)
-    except JsonTextError:
-        return _revert_toml(before, now, paths)
+        old = parse(file, before) if before.strip() else {}
+        return _revert(file, old, now, paths)
+    except ConfigError:
+        return None if is_yaml(file) else _revert_toml(before, now, paths)
 
 
-def _revert_json(old: Any, text: str, paths: Sequence[Sequence[str]]) -> str:
+def _revert(file: str, old: Any, text: str, paths: Sequence[Sequence[str]]) -> str:
     for path in paths:
         found, value = _at(old, path)
-        text = set_value(text, path, value) if found else delete_value(text, path)
-        if len(path) > 1 and not _at(old, path[:-1])[0] and _at(parse_json(text), path[:-1])[1] == {}:
-            text = delete_value(text, path[:-1])
+        text = set_value(file, text, path, value) if found else delete_value(file, text, path)
+        if len(path) > 1 and not _at(old, path[:-1])[0] and _at(parse(file, text), path[:-1])[1] == {}:
+            text = delete_value(file, text, path[:-1])
     return text
 
 

@@ -15,8 +15,8 @@ from callmux.bridge.endpoint import read_endpoint
 from callmux.clients import editing
 from callmux.clients.entry import ClientFileError, own_arguments
 from callmux.config.check import check_document
-from callmux.config.json_text import JsonTextError, parse_json
-from callmux.errors import UsageError
+from callmux.config.notation import parse
+from callmux.errors import ConfigError, UsageError
 from callmux.migrate.state import FoundFile, State
 from callmux.migrate.units import OldUnit, read_unit
 
@@ -110,9 +110,9 @@ def _config(state: State) -> Item:
     if state.config is None:
         return Item("configuration", path, "look", 'not there: "callmux setup" or "callmux init" makes one')
     try:
-        checked = check_document(parse_json(state.config.text or ""))
-    except JsonTextError as error:
-        return Item("configuration", path, "look", error.message)
+        checked = check_document(parse(path, state.config.text or ""))
+    except ConfigError as error:
+        return Item("configuration", path, "look", error.message.removeprefix(f"{path}: "))
     if checked.errors:
         return Item("configuration", path, "look", "; ".join(checked.errors))
     count = len(checked.config.servers)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from callmux.clients.detect import KINDS, Machine, client_file, project_files, read_text
 from callmux.clients.entry import ClientFileError
-from callmux.config.json_text import JsonTextError, parse_json
+from callmux.config.notation import parse
+from callmux.errors import ConfigError
 
 METRICS, EVENTS = "callmux-metrics.json", "callmux-events.sqlite"
 SYSTEM_UNITS = Path("/etc/systemd/system")
@@ -105,8 +106,8 @@ def look(machine: Machine, config_path: Path, system_units: Path = SYSTEM_UNITS)
 def _overlay_path(config_path: Path, config: FoundFile | None) -> Path:
     default = Path(f"{config_path}.management.json")
     try:
-        document = parse_json((config.text if config else None) or "{}")
-    except JsonTextError:
+        document = parse(str(config_path), (config.text if config else None) or "{}")
+    except ConfigError:
         return default
     management = document.get("management") if isinstance(document, dict) else None
     named = management.get("statePath") if isinstance(management, dict) else None

@@ -13,8 +13,8 @@ from typing import Any
 from callmux.clients import codex, editing
 from callmux.clients.entry import DEFAULT_NAME, ClientFileError, Entry, own_arguments
 from callmux.clients.json_files import without_servers
-from callmux.config.json_text import parse_json, set_value
 from callmux.config.model import SCHEMA_URL, Config
+from callmux.config.notation import parse, set_value, write
 from callmux.errors import CallmuxError
 from callmux.setup.found import ClientFile, Found
 from callmux.setup.servers import Keep, Secrets, server_document
@@ -113,18 +113,18 @@ def make_plan(answers: Answers, config_path: str, config_text: str | None, secre
 
     Args:
         answers: What the user wants.
-        config_path: The configuration, absolute.
+        config_path: The configuration, absolute; its name says whether it is JSON or YAML.
         config_text: What it holds; None where it is not there.
         secrets: Collects the secrets; its files become files of the plan.
 
     Raises:
         ClientFileError: A client's file cannot be understood.
-        JsonTextError: The configuration cannot be understood.
+        ConfigError: The configuration cannot be understood, or cannot be changed there.
     """
     notes: list[str] = []
-    text = _beginning(config_text, answers.fresh)
-    section = _section(text)
-    taken: dict[str, Any] = dict(parse_json(text).get(section) or {})
+    text = _beginning(config_path, config_text, answers.fresh)
+    section, now = _section(config_path, text)
+    taken: dict[str, Any] = dict(now)
     names: list[str] = []
     servers: dict[str, dict[str, Any]] = {}
     definitions: dict[str, Any] = {}
@@ -155,8 +155,8 @@ def make_plan(answers: Answers, config_path: str, config_text: str | None, secre
         if name in servers:
             servers[name]["tools"] = list(tools)
     for name, document in servers.items():
-        text = set_value(text, [section, name], document)
-    text = _settings(text, answers)
+        text = set_value(config_path, text, [section, name], document)
+    text = _settings(config_path, text, answers)
     config_paths = [(section, name) for name in servers]
     files = [PlannedFile(path, None, f"{value}\n", secret=True) for path, value in secrets.files.items()]
     files.append(PlannedFile(config_path, config_text, text, tuple(config_paths)))
@@ -178,32 +178,30 @@ def _as_it_is(secret: Any) -> str:
     return f"file:{secret.value}"
 
 
-def _beginning(config_text: str | None, fresh: bool) -> str:
+def _beginning(path: str, config_text: str | None, fresh: bool) -> str:
     if config_text is not None and config_text.strip() and not fresh:
         return config_text
     defaults = Config()
-    text = set_value("", ["$schema"], SCHEMA_URL)
-    for key, value in (
-        ("servers", {}),
-        ("cacheTtlSeconds", defaults.cache_ttl_seconds),
-        ("maxConcurrency", defaults.max_concurrency),
-    ):
-        text = set_value(text, [key], value)
-    return text
+    document: dict[str, Any] = {"$schema": SCHEMA_URL, "servers": {}}
+    document["cacheTtlSeconds"] = defaults.cache_ttl_seconds
+    document["maxConcurrency"] = defaults.max_concurrency
+    return write(path, document)
 
 
-def _section(text: str) -> str:
-    document = parse_json(text)
+def _section(path: str, text: str) -> tuple[str, Mapping[str, Any]]:
+    """The key that servers are under, and what is there now."""
+    document = parse(path, text)
     if not isinstance(document, dict):
-        raise SetupError("the configuration is not a JSON object: correct it, or choose --fresh")
-    return "mcpServers" if "mcpServers" in document and "servers" not in document else "servers"
+        raise SetupError("the configuration is not an object: correct it, or choose --fresh")
+    section = "mcpServers" if "mcpServers" in document and "servers" not in document else "servers"
+    return section, document.get(section) or {}
 
 
-def _settings(text: str, answers: Answers) -> str:
+def _settings(path: str, text: str, answers: Answers) -> str:
     if answers.cache_seconds is not None:
-        text = set_value(text, ["cacheTtlSeconds"], answers.cache_seconds)
-    if answers.meta_only is not None and answers.meta_only != parse_json(text).get("metaOnly", False):
-        text = set_value(text, ["metaOnly"], answers.meta_only)
+        text = set_value(path, text, ["cacheTtlSeconds"], answers.cache_seconds)
+    if answers.meta_only is not None and answers.meta_only != parse(path, text).get("metaOnly", False):
+        text = set_value(path, text, ["metaOnly"], answers.meta_only)
     return text
 
 

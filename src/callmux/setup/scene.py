@@ -14,9 +14,9 @@ from typing import Any
 from callmux.clients.detect import KINDS, Machine, client_file, installed, project_files, read_text
 from callmux.clients.entry import ClientFileError
 from callmux.config.check import check_document
-from callmux.config.json_text import JsonTextError, parse_json
 from callmux.config.load import target_config
-from callmux.errors import UsageError
+from callmux.config.notation import parse
+from callmux.errors import ConfigError, UsageError
 from callmux.setup.found import ClientFile, Found, find_servers
 from callmux.setup.plan import SetupError
 
@@ -49,7 +49,8 @@ class Scene:
     @property
     def config_servers(self) -> dict[str, Any]:
         """The servers that the configuration has."""
-        document = parse_json(self.config_text or "{}")
+        text = self.config_text or ""
+        document = parse(str(self.config_path), text) if text.strip() else {}
         servers = (
             document.get("servers", document.get("mcpServers", {})) if isinstance(document, dict) else {}
         )
@@ -95,14 +96,13 @@ def check_config(scene: Scene, fresh: bool) -> None:
     """
     if fresh or scene.config_text is None or not scene.config_text.strip():
         return
+    path = str(scene.config_path)
     try:
-        problems = check_document(parse_json(scene.config_text)).errors
-    except JsonTextError as error:
-        problems = [error.message]
+        problems = [f"{path}: {problem}" for problem in check_document(parse(path, scene.config_text)).errors]
+    except ConfigError as error:
+        problems = error.problems
     if problems:
-        raise SetupError(
-            f"{scene.config_path}: {'; '.join(problems)}. Correct it, or begin anew with --fresh"
-        )
+        raise SetupError(f"{'; '.join(problems)}. Correct it, or begin anew with --fresh")
 
 
 def occupied_secrets(directory: Path) -> dict[str, str]:
