@@ -1,4 +1,4 @@
-"""Documents link only to files that exist."""
+"""Documents link only to files that exist, and every document can be found."""
 
 from __future__ import annotations
 
@@ -15,3 +15,12 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("
 def test_every_link_leads_somewhere(document: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text("utf-8"))
     assert not [link for link in links if not (document.parent / link).exists()]
+
+
+def test_every_document_stands_in_the_list_once() -> None:
+    listed = re.findall(
+        r"^- \[.*?\]\((.*?)\)", (ROOT / "docs" / "README.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert len(listed) == len(set(listed))
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")}
+    assert pages - set(listed) == {"README.md"}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,12 +50,24 @@ def test_it_wires_the_servers_that_are_not_disabled(monkeypatch: pytest.MonkeyPa
         ({}, False),
         ({"exposeMetaTools": False, "toolNameLimit": 0, **OFF}, True),
         ({"exposeMetaTools": True, "toolNameLimit": 0, **OFF}, False),
+        ({"exposeMetaTools": False, "toolNameLimit": 0, "fileReferenceRoots": ["/"], **OFF}, False),
     ],
 )
 def test_one_server_without_anything_of_ours_is_transparent(
     monkeypatch: pytest.MonkeyPatch, more: dict[str, Any], transparent: bool
 ) -> None:
     assert facts(monkeypatch, "a", **more)["transparent"] is transparent
+
+
+def test_the_configuration_of_the_page_is_transparent(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "relay.md").read_text("utf-8")
+    shown = re.search(r"^```json config\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert shown is not None
+    document = json.loads(shown[1])
+    checked = check_document(document)
+    assert (checked.errors, checked.warnings) == ([], [])
+    del document["servers"]
+    assert facts(monkeypatch, "a", **document)["transparent"] is True
 
 
 def test_two_servers_are_never_transparent(monkeypatch: pytest.MonkeyPatch) -> None:

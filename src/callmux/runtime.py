@@ -99,7 +99,7 @@ class Runtime:
         limits = {n: s.max_concurrency for n, s in config.servers.items() if s.max_concurrency is not None}
         slots = Slots(config.max_concurrency, limits)
         scopes = Scopes(config, stores.unresolved)
-        preparing = Preparing(References(config.file_reference_roots), scopes)
+        preparing = Preparing(References(config.file_reference_roots), scopes, plain=self.is_transparent)
         rules = Policy(config)
         keys = Keys(rules, stores.cache, self.servers)
         caching = Caching(rules, keys, stores.cache, self.servers, clock)
@@ -148,12 +148,14 @@ class Runtime:
 
     @property
     def is_transparent(self) -> bool:
-        """One server, no meta-tools, names left alone: nothing is added to any message."""
+        """One server, no meta-tools, names left alone, no directories for file references: nothing in any
+        message is changed."""
         config = self.config
         return (
             len(config.servers) == 1
             and not config.expose_meta_tools
             and config.tool_name_limit == 0
+            and not config.file_reference_roots
             and not config.response_shield.enabled
             and not config.schema_compression.enabled
         )

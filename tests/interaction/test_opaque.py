@@ -135,6 +135,27 @@ async def test_the_transparent_mode_adds_nothing(carrier: str, revision: str, tm
 
 
 @over_carriers
+@interaction("transparent.nothing-added")
+async def test_the_transparent_mode_neither_shapes_nor_resolves_arguments(
+    carrier: str, tmp_path: Path
+) -> None:
+    """What would be made a number, an object or a file's text elsewhere is the server's own affair here."""
+    schema = b'{"type":"object","properties":{"n":{"type":"integer"},"o":{"type":"object"}}}'
+    server = RawServer().has(a={"content": []}).lists("tools", b'{"name":"a","inputSchema":' + schema + b"}")
+    async with bench(server, carrier=carrier, tmp_path=tmp_path, **TRANSPARENT) as b:
+        client = await b.greeted()
+        for arguments in (
+            b'{"n":"5","o":"{\\"a\\":1}"}',
+            b'{"o":{"$text":"x"}}',
+            b'{"o":{"$file":"/nowhere"}}',
+            b'{"o":{"$verbatim":{"$text":"x"}}}',
+        ):
+            params = b'{"name":"a","arguments":' + arguments + b"}"
+            assert await client.result("tools/call", params) == b'{"content":[]}'
+            assert server.peer.calls["tools/call"][-1].line.strip().endswith(b'"params":' + params + b"}")
+
+
+@over_carriers
 @interaction("transparent.nothing-added", "unknown.members")
 async def test_members_beside_lists_and_in_the_greeting_pass(carrier: str, tmp_path: Path) -> None:
     """Beside the items of every list, and in the answer to `initialize`; of each name the first page's."""

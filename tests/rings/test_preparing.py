@@ -105,3 +105,12 @@ def test_a_preview_prepares_without_sending() -> None:
     assert play(Preparing().prepare(call, context())) is call
     given = call.with_arguments(Raw(b'{"s":{"$text":"x"}}'))
     assert bytes(play(Preparing().prepare(given, context())).arguments) == b'{"s":"x"}'
+
+
+def test_in_the_transparent_mode_arguments_go_on_as_they_came() -> None:
+    """Neither shaped nor resolved, whether sent or previewed."""
+    stage = Preparing(plain=True)
+    for arguments in (b'{"n":"5"}', b'{"n":{"$text":"5"}}', b'{"n":{"$file":"nowhere"}}'):
+        call = sent(stage, arguments, COUNTING)
+        assert bytes(call.arguments or b"") == arguments
+        assert play(stage.prepare(call, context())) is call

@@ -31,17 +31,21 @@ class Preparing:
     Args:
         references: Resolves references.
         scopes: Says which directory or credentials a call needs; None where no call does.
+        plain: The transparent mode: arguments go on as they came.
     """
 
-    def __init__(self, references: References | None = None, scopes: Scopes | None = None) -> None:
+    def __init__(
+        self, references: References | None = None, scopes: Scopes | None = None, *, plain: bool = False
+    ) -> None:
         self._references = references or References()
         self._scopes = scopes
+        self._plain = plain
         self._shapers: dict[Tool, Shaper | None] = {}
 
     def __call__(self, call: PlannedCall, context: CallContext, proceed: Proceed) -> Awaitable[Result]:
         if self._scopes is not None and not self._scopes.is_plain(call, context):
             return self._prepared(call, context, proceed)
-        if call.arguments is None:
+        if call.arguments is None or self._plain:
             return proceed(call, context)
         before = bytes(call.arguments)
         if may_refer(before):
@@ -66,7 +70,7 @@ class Preparing:
         return call if scope is None else msgspec.structs.replace(call, scope=scope)
 
     async def _with_arguments(self, call: PlannedCall, context: CallContext) -> PlannedCall:
-        if call.arguments is None:
+        if call.arguments is None or self._plain:
             return call
         before = arguments = bytes(call.arguments)
         if may_refer(arguments):
