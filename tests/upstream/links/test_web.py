@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import aiohttp
@@ -86,9 +87,11 @@ def test_any_other_body_says_nothing(body: bytes) -> None:
     assert failure.cause
 
 
+KEY = ConnectionKey("h", 1, False, None, None, None, None)
+
+
 def unreachable() -> Exception:
-    key = ConnectionKey("h", 1, False, None, None, None, None)
-    return aiohttp.ClientConnectorError(key, OSError(111, "refused"))
+    return aiohttp.ClientConnectorError(KEY, OSError(111, "refused"))
 
 
 @pytest.mark.parametrize(
@@ -108,6 +111,22 @@ def test_only_a_connection_that_never_came_about_has_sent_nothing(
 ) -> None:
     failure = failure_of(error)
     assert (failure.category, failure.started) == (category, started)
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (unreachable(), "cannot be reached: h:1: connection refused; does it run?"),
+        (
+            aiohttp.ClientConnectorDNSError(KEY, socket.gaierror(-2, "Name not known")),
+            'cannot be reached: there is no host "h" (Name not known); is the URL right?',
+        ),
+        (aiohttp.ClientConnectorError(KEY, OSError(113, "No route")), "cannot be reached: h:1: No route"),
+        (aiohttp.ClientConnectorCertificateError(KEY, ValueError("self-signed")), "self-signed"),
+    ],
+)
+def test_why_nobody_answers_is_said_in_words(error: Exception, says: str) -> None:
+    assert says in failure_of(error).cause
 
 
 def test_the_client_has_no_limits_of_its_own() -> None:

@@ -7,6 +7,7 @@ server is configured and not before.
 from __future__ import annotations
 
 import ipaddress
+import socket
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -71,12 +72,24 @@ def _is_loopback(host: str) -> bool:
 def failure_of(error: Exception) -> CallFailure:
     """What an exception of the client means: only a connection that never came about has sent nothing."""
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientProxyConnectionError):
-        return failures.lost(f"the server cannot be reached: {error}", started=False)
+        return failures.lost(f"the server cannot be reached: {_unreachable(error)}", started=False)
     if isinstance(error, aiohttp.InvalidURL):
         return CallFailure(Category.TRANSPORT, f"the URL cannot be used: {error}", started=False)
     if isinstance(error, ValueError):
         return CallFailure(Category.PROTOCOL, str(error))
     return failures.lost(f"the connection broke: {error or type(error).__name__}", started=True)
+
+
+def _unreachable(error: aiohttp.ClientConnectorError) -> str:
+    """Where nobody answers and why, in words for people: `127.0.0.1:9: connection refused`."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"the certificate of {error.host}:{error.port} is not trusted: {error.certificate_error}"
+    reason = error.os_error
+    if isinstance(reason, ConnectionRefusedError):
+        return f"{error.host}:{error.port}: connection refused; does it run?"
+    if isinstance(reason, socket.gaierror):
+        return f'there is no host "{error.host}" ({reason.strerror}); is the URL right?'
+    return f"{error.host}:{error.port}: {reason.strerror or reason}"
 
 
 def refusal(refused: Refused) -> CallFailure:
