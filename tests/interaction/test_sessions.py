@@ -198,6 +198,30 @@ async def test_a_connection_that_nobody_used_is_not_kept_beside_that_of_the_clie
 
 
 @over_carriers
+@interaction("sessions.capabilities", "tools.list-changed")
+async def test_tools_for_clients_that_can_be_asked_are_listed_before_any_call(
+    carrier: str, tmp_path: Path
+) -> None:
+    """A listener connects a server before it knows whether its clients can be asked."""
+
+    def tools(call: Call) -> Json:
+        names = ["a", "ask"] if "sampling" in call.peer.greeting["capabilities"] else ["a"]
+        return {"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in names]}
+
+    server = RawServer().has(a=text("1"), ask=ask_who).answers("tools/list", tools)
+    async with bench(server, carrier=carrier, tmp_path=tmp_path, single=False, exposeMetaTools=False) as b:
+        b.host.start(None)
+        await b.host.runtime.settled()
+        ann = await named(b, "ann")
+        listed = await ann.request("tools/list")
+        if len(listed["tools"]) == 1:
+            await ann.told("notifications/tools/list_changed")
+            listed = await ann.request("tools/list")
+        assert [tool["name"] for tool in listed["tools"]] == ["a", "ask"]
+        assert await ann.call("ask", {"who": "ann"}) == text(json.dumps(["ann"] * 3))
+
+
+@over_carriers
 @interaction("sessions.gone")
 async def test_a_session_that_leaves_takes_its_connection_along(carrier: str, tmp_path: Path) -> None:
     server = RawServer().has(a=ask_who, b=text("1"))

@@ -242,8 +242,8 @@ class Server:
         return found if client is self._exclusive else [one for one in found if client in one.attached]
 
     def welcome(self, client: ClientPort) -> None:
-        """A client has come. Where all of them share, the main connection is made ready for this one."""
-        if self.sharing.everybody and not self.questions.apart and self._exclusive is None:
+        """A client has come. The main connection is made ready for it: lists may depend on what it can."""
+        if not self.questions.apart and self._exclusive is None:
             self._main.adopt(client, self._declared(client))
 
     def _lane(self, client: ClientPort, scope: Scope | None) -> LaneKey | None:

@@ -72,6 +72,9 @@ def test_nothing_is_written_into_a_transport_that_closes() -> None:
         transport.write(b"late")
         transport.flush()
         assert inner.log == []
+        transport.write(b"later")
+        await settle()
+        assert inner.log == []
         assert transport.is_closing()
         assert transport.get_extra_info("peer") == "the peer"
 

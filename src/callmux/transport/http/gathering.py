@@ -7,6 +7,7 @@ would wake the client twice.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from callmux.batch_writer import BatchWriter
@@ -21,7 +22,7 @@ class GatheringTransport:
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
-        self._writer = BatchWriter(transport.writelines)
+        self._writer = BatchWriter(self._write)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -30,10 +31,14 @@ class GatheringTransport:
         """Sends `data` at the end of this turn at the latest."""
         self._writer.send(data)
 
+    def _write(self, lines: Sequence[bytes]) -> None:
+        # Between a write and the end of its turn the client may have gone.
+        if not self._transport.is_closing():
+            self._transport.writelines(lines)
+
     def flush(self) -> None:
         """Sends what was written so far."""
-        if not self._transport.is_closing():
-            self._writer.flush()
+        self._writer.flush()
 
     def is_closing(self) -> bool:
         return self._transport.is_closing()
