@@ -49,6 +49,12 @@ def test_while_a_server_is_starting_everything_is_declared() -> None:
     assert said({"a": offer(tools={})}, complete=False)["capabilities"] == EVERYTHING
 
 
+def test_what_is_known_already_is_declared_though_another_server_is_starting() -> None:
+    """Tasks, for example: what is not declared is lost for the session."""
+    got = said({"a": offer(tools={}, tasks={"list": {}})}, complete=False)["capabilities"]
+    assert got == {**EVERYTHING, "tasks": {"list": {}}}
+
+
 def test_once_all_are_up_only_what_one_of_them_has() -> None:
     got = said({"a": offer(tools={}, prompts={}), "b": offer(resources={})})["capabilities"]
     assert got == {key: EVERYTHING[key] for key in ("tools", "prompts", "resources")}

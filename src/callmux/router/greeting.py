@@ -52,7 +52,7 @@ def greeting(
         own: The meta-tools are listed, so they are worth a word.
         experimental: Names of what the way to the client can do beyond MCP.
     """
-    capabilities = _joined(offers) if complete else dict(_EVERYTHING)
+    capabilities = _joined(offers) if complete else {**_joined(offers), **_EVERYTHING}
     _declare(capabilities, experimental)
     answer: dict[str, Any] = {
         "protocolVersion": version,
