@@ -130,7 +130,8 @@ def _overlay(file: FoundFile) -> Item:
         return Item(what, path, "look", "it is no JSON: correct or remove it")
     version = document.get("version") if isinstance(document, dict) else None
     if version != 1:
-        return Item(what, path, "look", f"its version is {version}, and only 1 is known")
+        says = "it says no version" if version is None else f"its version is {json.dumps(version)}"
+        return Item(what, path, "look", f"{says}, and only 1 is known: remove it where it is not needed")
     servers = document.get("servers")
     count = len(servers) if isinstance(servers, dict) else 0
     return Item(what, path, "stays", f"the same file and format: {count} servers")
