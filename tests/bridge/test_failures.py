@@ -75,3 +75,19 @@ def test_a_refusal_is_a_failed_call() -> None:
     assert given_up.as_error("u", "t").code == "bridge_tool_call_failed"
     rpc = given_up.as_rpc("u")
     assert (rpc.code, rpc.data["code"], rpc.data["retryable"]) == (-32000, "bridge_tool_call_failed", False)
+
+
+@pytest.mark.parametrize(
+    ("status", "header", "pauses"),
+    [
+        (503, b"1", [0.1, 0.2, 0.4, 0.8, 1.0, 1.0]),
+        (503, None, [0.1, 0.2, 0.4, 0.8, 1.6, 2.0]),
+        (429, b"3", [3.0] * 6),
+        (429, None, [0.1, 0.2, 0.4, 0.8, 1.6, 2.0]),
+    ],
+)
+def test_a_listener_that_is_replaced_may_be_back_before_its_time_one_that_limits_is_obeyed(
+    status: int, header: bytes | None, pauses: list[float]
+) -> None:
+    failure = of_status(status, b"", header, session=True)
+    assert [failure.pause(attempts) for attempts in range(1, 7)] == pytest.approx(pauses)

@@ -55,6 +55,17 @@ class LinkFailure(Exception):
             self.reason is Reason.REFUSED and (self.status or 0) >= 500
         )
 
+    def pause(self, attempts: int) -> float:
+        """Seconds before the next attempt to reach a listener that asks to come back later.
+
+        One that is being replaced (503) may be back at any moment: what it asks for is the most we wait, not
+        the least. One that limits us (429) is obeyed.
+        """
+        own = min(0.05 * 2.0**attempts, 2.0)
+        if self.wait is None:
+            return own
+        return min(own, self.wait) if self.status == 503 else self.wait
+
     @property
     def passes(self) -> bool:
         """It is about the way to the listener, so that another attempt may fare better."""

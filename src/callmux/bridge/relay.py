@@ -232,8 +232,7 @@ class Relay:
                         expired += 1
                         again = expired < 3
                     case Reason.BUSY:
-                        pause = failure.wait if failure.wait is not None else min(0.05 * 2.0**attempts, 2.0)
-                        again = await self._pause(pause, deadline)
+                        again = await self._pause(failure.pause(attempts), deadline)
                     case Reason.BROKEN:
                         replays += 1
                         safe = await is_safe()
