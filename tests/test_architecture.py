@@ -71,6 +71,7 @@ CATCHES_ALL: dict[str, str] = {
 """Module -> why every exception ends there."""
 
 
+@cache
 def modules() -> dict[str, Path]:
     """Every module by its name below `callmux`; the package itself is `__init__`."""
     return {
