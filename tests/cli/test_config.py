@@ -98,3 +98,21 @@ def test_what_no_header_can_carry_is_no_token(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr("sys.stdin", io.StringIO(text))
     with pytest.raises(UsageError, match="printable"):
         config.run(["hash"], None)
+
+
+def test_what_a_run_would_stumble_over_is_an_issue(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run takes the last of two equal keys with a warning; a check is asked what is wrong."""
+    document = {
+        "a": {"command": "x", "cwd": str(tmp_path / "gone")},
+        "b": {"url": "example.com/mcp"},
+    }
+    text = json.dumps({"servers": document})[:-2] + ', "a": {"command": "x", "cwd": "~/gone-too"}}}'
+    code, answer, shown = check(tmp_path / "c.json", capsys, text)
+    issues = answer["issues"]
+    assert isinstance(issues, list)
+    assert code == 1
+    assert [issue.split(" ")[0] for issue in issues] == ["servers.a", "servers.a.cwd:", "servers.b.url"]
+    assert answer["warnings"] == []
+    assert "stands twice" in shown

@@ -238,3 +238,36 @@ def test_a_file_named_inside_a_text_is_read_and_watched(tmp_path: Path) -> None:
     assert isinstance(server, HttpServer)
     assert server.headers == {"A": "Bearer hunter2"}
     assert tmp_path / "token" in sources.noted
+
+
+def test_a_key_that_stands_twice_is_a_warning_and_the_last_one_counts(tmp_path: Path) -> None:
+    text = '{"servers": {"a": {"command": "node"}, // old\n "a": {"command": "python3"}}}'
+    loaded = load_config(write(tmp_path / "c.json", text), {})
+    assert [
+        server.command for server in loaded.config.servers.values() if isinstance(server, StdioServer)
+    ] == ["python3"]
+    assert loaded.duplicates == ["servers.a stands twice (lines 1 and 2); only the last one counts"]
+    assert loaded.warnings == loaded.duplicates
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        (
+            '{"servers": {"a": {"comand": "node"}}}',
+            'servers.a.comand is not known and ignored: did you mean "command"?',
+        ),
+        ('{"server": {"a": {}}}', 'server is not known and ignored: did you mean "servers"?'),
+        ('{"servers": {"a": {"command": "x", "args": "y", "evn": {}}}}', 'did you mean "env"?'),
+    ],
+)
+def test_the_key_that_was_meant_is_named_beside_the_errors(tmp_path: Path, text: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load_config(write(tmp_path / "c.json", text), {})
+    assert len(raised.value.problems) >= 2
+    assert any(hint in problem for problem in raised.value.problems)
+
+
+def test_a_command_that_is_a_list_is_told_where_its_words_belong(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match='put the program into "command"'):
+        load_config(write(tmp_path / "c.json", '{"servers": {"a": {"command": ["node", "x"]}}}'), {})

@@ -89,3 +89,31 @@ def test_files_hold_secrets_wherever_they_are_needed() -> None:
     )
     assert remote.problem == 'servers.a.headers.A could not read secret file "none"'
     assert expand_server(server, "servers.a", ENV).problem is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("~", "/home/al"),
+        ("~/shop", "/home/al/shop"),
+        ("${HOME}/shop", "/home/al/shop"),
+        ("~bob/shop", "~bob/shop"),
+        ("a~/b", "a~/b"),
+        ("/abs", "/abs"),
+    ],
+)
+def test_directory_and_command_may_begin_with_the_home_directory(text: str, expected: str) -> None:
+    server = expand_server(StdioServer(command=text, cwd=text), "servers.a", ENV)
+    assert isinstance(server, StdioServer)
+    assert (server.command, server.cwd, server.problem) == (expected, expected, None)
+
+
+def test_a_variable_of_the_directory_that_is_not_set_is_named() -> None:
+    server = expand_server(StdioServer(command="c", cwd="${NO}/shop"), "servers.a", ENV)
+    assert "servers.a.cwd uses ${NO}" in (server.problem or "")
+
+
+def test_without_a_home_directory_the_tilde_stays() -> None:
+    server = expand_server(StdioServer(command="~/c"), "servers.a", {})
+    assert isinstance(server, StdioServer)
+    assert server.command == "~/c"

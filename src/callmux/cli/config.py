@@ -64,8 +64,12 @@ def _check(as_json: bool, config_option: str | None) -> int:
     except ConfigError as error:
         problems = error.problems
     else:
-        warnings = loaded.warnings
-        problems = [server.problem for server in loaded.config.servers.values() if server.problem]
+        from callmux.config.targets import wrong_targets
+
+        key = "servers" if loaded.format == "native" else "mcpServers"
+        problems = [*loaded.duplicates, *wrong_targets(loaded.config, key)]
+        problems += [server.problem for server in loaded.config.servers.values() if server.problem]
+        warnings = [warning for warning in loaded.warnings if warning not in loaded.duplicates]
     if as_json:
         print_json({"ok": not problems, "configPath": str(path), "issues": problems, "warnings": warnings})
     else:

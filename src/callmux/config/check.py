@@ -33,12 +33,15 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
         format: Whether its servers stand under `servers` or `mcpServers`.
         errors: One sentence a problem, each starting with the key's path.
         warnings: The same for what works but is probably not meant.
+        hints: Those of the warnings that name the key that was probably meant. They explain errors, too: a
+            required key is missing where it is misspelt.
     """
 
     config: Config
     format: Format
     errors: list[str]
     warnings: list[str]
+    hints: list[str]
 
 
 def check_document(document: object) -> Checked:
@@ -46,7 +49,7 @@ def check_document(document: object) -> Checked:
     walk = _Walk()
     if not isinstance(document, dict):
         walk.error("", "Invalid config: the file must hold one JSON object")
-        return Checked(config=Config(), format="native", errors=walk.errors, warnings=[])
+        return Checked(config=Config(), format="native", errors=walk.errors, warnings=[], hints=[])
     native, compatible = (document.get(key) is not None for key in ("servers", "mcpServers"))
     key = "mcpServers" if compatible and not native else "servers"
     if native and compatible:
@@ -54,14 +57,16 @@ def check_document(document: object) -> Checked:
     elif not native and not compatible:
         walk.error("", "Invalid config: expected { servers: {...} } or { mcpServers: {...} }")
     rest = {k: v for k, v in document.items() if k not in ("servers", "mcpServers")}
+    walk.also_known = () if native or compatible else ("servers", "mcpServers")
     config = walk.section(Config, rest, "")
+    walk.also_known = ()
     servers = walk.value(dict[str, Server], document.get(key, {}), key) if native or compatible else {}
     if walk.errors or not isinstance(config, Config):
         config = Config()
     else:
         config = _settle(msgspec.structs.replace(config, servers=servers))
     kind: Format = "native" if key == "servers" else "mcpCompatible"
-    return Checked(config=config, format=kind, errors=walk.errors, warnings=walk.warnings)
+    return Checked(config=config, format=kind, errors=walk.errors, warnings=walk.warnings, hints=walk.hints)
 
 
 def check_server(raw: object, path: str) -> tuple[StdioServer | HttpServer | None, list[str], list[str]]:
@@ -131,6 +136,8 @@ class _Walk:
     def __init__(self) -> None:
         self.errors: list[str] = []
         self.warnings: list[str] = []
+        self.hints: list[str] = []
+        self.also_known: tuple[str, ...] = ()
 
     def error(self, path: str, text: str) -> object:
         self.errors.append(f"{path} {text}".strip())
@@ -164,6 +171,8 @@ class _Walk:
             return self.error(path, "must be an object")
         chosen = choice.choose(raw)
         if isinstance(chosen, tuple):
+            known = {name: key for option in choice.options for name, key in keys(option).items()}
+            self._unknowns(raw, path, known, set())
             return self.error(_join(path, chosen[0]), chosen[1])
         others = {key for other in choice.options if other is not chosen for key in keys(other)}
         return self.section(chosen, raw, path, others)
@@ -219,10 +228,15 @@ class _Walk:
             self.error(_join(path, name), text)
         for name, text in section.remarks(raw):
             self.warnings.append(f"{_join(path, name)} {text}")
+        self._unknowns(raw, path, known, elsewhere or set())
+        return _BAD if refused or len(self.errors) > before else section(**values)
+
+    def _unknowns(
+        self, raw: Mapping[str, Any], path: str, known: Mapping[str, Key], elsewhere: set[str]
+    ) -> None:
         for name in raw:
             if name not in known and not name.startswith(("$", "_", "//")):
-                self._unknown(name, path, known, elsewhere or set())
-        return _BAD if refused or len(self.errors) > before else section(**values)
+                self._unknown(name, path, known, elsewhere)
 
     def _unknown(self, name: str, path: str, known: Mapping[str, Key], elsewhere: set[str]) -> None:
         where = _join(path, name)
@@ -231,10 +245,13 @@ class _Walk:
             return
         from difflib import get_close_matches
 
-        folded = {key.lower(): key for key in known}
+        folded = {key.lower(): key for key in (*known, *self.also_known)}
         near = get_close_matches(name.lower(), folded, n=1)
         hint = f': did you mean "{folded[near[0]]}"?' if near else ""
-        self.warnings.append(f"{where} is not known and ignored{hint}")
+        warning = f"{where} is not known and ignored{hint}"
+        self.warnings.append(warning)
+        if near:
+            self.hints.append(warning)
 
 
 def _join(path: str, key: str) -> str:

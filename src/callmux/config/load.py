@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from callmux.config.check import Format, check_document
+from callmux.config.duplicate_keys import duplicates as keys_that_stand_twice
 from callmux.config.kinds import Refused, scrypt_hash
 from callmux.config.model import Config, StdioServer
 from callmux.config.notation import is_yaml, parse
@@ -35,7 +36,8 @@ class LoadedConfig(msgspec.Struct, frozen=True, kw_only=True):
         config: What it says, ready for use.
         path: The file, as it was named.
         format: Whether the servers stand under `servers` or `mcpServers`.
-        warnings: What works but is probably not meant, one sentence each.
+        warnings: What works but is probably not meant, one sentence each; `duplicates` among them.
+        duplicates: Keys that stand twice in one object, one sentence each.
         document: The file's own JSON, for commands that edit or show it.
     """
 
@@ -43,6 +45,7 @@ class LoadedConfig(msgspec.Struct, frozen=True, kw_only=True):
     path: Path
     format: Format
     warnings: list[str]
+    duplicates: list[str]
     document: dict[str, Any]
 
     @property
@@ -99,7 +102,8 @@ def load_config(
     """
     sources = sources if sources is not None else Sources()
     sources.note(path)
-    document = read_document(path)
+    duplicates: list[str] = []
+    document = read_document(path, duplicates)
     checked = check_document(document)
     problems = list(checked.errors)
     config = checked.config
@@ -109,14 +113,23 @@ def load_config(
             sources.note(file)
         config, problems = _resolve(_absolute(config, path), _base_dir(path), env, key, sources)
     if problems or not isinstance(document, dict):
-        raise ConfigError(problems)
+        raise ConfigError([*problems, *checked.hints, *duplicates])
     return LoadedConfig(
-        config=config, path=path, format=checked.format, warnings=checked.warnings, document=document
+        config=config,
+        path=path,
+        format=checked.format,
+        warnings=[*duplicates, *checked.warnings],
+        duplicates=duplicates,
+        document=document,
     )
 
 
-def read_document(path: Path) -> object:
+def read_document(path: Path, duplicates: list[str] | None = None) -> object:
     """What a file says, by the notation of its name: JSON, which may hold comments, or YAML.
+
+    Args:
+        path: The file.
+        duplicates: Takes a sentence for each key that stands twice in JSON. YAML with such keys is malformed.
 
     Raises:
         ConfigMissing: The file is not there.
@@ -135,11 +148,14 @@ def read_document(path: Path) -> object:
     if is_yaml(str(path)):
         return _yaml(path, data)
     try:
-        return msgspec.json.decode(data)
+        document = msgspec.json.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        return _with_comments(path, data, error)
+        document, data = _with_comments(path, data, error)
     except RecursionError:
         raise ConfigError([f"{path}: the JSON is nested too deeply"]) from None
+    if duplicates is not None:
+        duplicates += keys_that_stand_twice(data.decode())
+    return document
 
 
 def _yaml(path: Path, data: bytes) -> object:
@@ -149,8 +165,8 @@ def _yaml(path: Path, data: bytes) -> object:
         raise ConfigError([_syntax_problem(path, data, error)]) from None
 
 
-def _with_comments(path: Path, data: bytes, error: Exception) -> object:
-    """The same without comments and trailing commas, where it has any."""
+def _with_comments(path: Path, data: bytes, error: Exception) -> tuple[object, bytes]:
+    """The same without comments and trailing commas, where it has any, and the text that was read."""
     if not isinstance(error, UnicodeDecodeError):
         from callmux.config.json_text import strict
 
@@ -158,7 +174,7 @@ def _with_comments(path: Path, data: bytes, error: Exception) -> object:
         if plain != data:
             data = plain
             try:
-                return msgspec.json.decode(data)
+                return msgspec.json.decode(data), data
             except (msgspec.MsgspecError, UnicodeDecodeError) as second:
                 error = second
     raise ConfigError([_syntax_problem(path, data, error)]) from None

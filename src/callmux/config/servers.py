@@ -124,6 +124,11 @@ def _choose(raw: Mapping[str, Any]) -> type[Section] | Problem:
         return "", 'cannot have both "command" and "url"'
     if command or url:
         return StdioServer if command else HttpServer
+    if isinstance(raw.get("command"), list):
+        return (
+            "command",
+            'must be a string: put the program into "command" and the words behind it into "args"',
+        )
     return "", 'must have either "command" (stdio) or "url" (http/sse)'
 
 

@@ -1,7 +1,8 @@
 """Fills in `${VAR}`, `${VAR:-default}` and `${file:PATH}` in server entries. Pure.
 
 Called by `callmux.config.load` with the environment and a reader of files. Filled in are `command`, `args`,
-the values of `env`, `url` and the values of `headers`. The first two are as files for MCP clients use them
+`cwd`, the values of `env`, `url` and the values of `headers`; a `~` at the front of `command` or `cwd` is the
+home directory. The first two are as files for MCP clients use them
 (`${env:VAR}` is the same); the third keeps a secret out of the configuration wherever it is needed. What has
 no value is the problem of that server alone.
 """
@@ -40,11 +41,12 @@ def expand_server(
     filler = _Filler(env, read_file)
     changed: StdioServer | HttpServer
     if isinstance(server, StdioServer):
-        key, target = "command", filler.fill(server.command, f"{path}.command")
+        key, target = "command", filler.fill_path(server.command, f"{path}.command")
         changed = msgspec.structs.replace(
             server,
             command=target,
             args=_arguments(server, path, filler),
+            cwd=None if server.cwd is None else filler.fill_path(server.cwd, f"{path}.cwd"),
             env=filler.fill_all(server.env, f"{path}.env"),
         )
     else:
@@ -78,6 +80,13 @@ class _Filler:
 
     def fill_all(self, texts: Mapping[str, str], path: str) -> dict[str, str]:
         return {name: self.fill(text, f"{path}.{name}") for name, text in texts.items()}
+
+    def fill_path(self, text: str, path: str) -> str:
+        """The same for a path, which may begin with `~` or `~/`."""
+        home = self._env.get("HOME")
+        if home and (text == "~" or text.startswith("~/")):
+            text = "${HOME}" + text[1:]
+        return self.fill(text, path)
 
     def fill(self, text: str, path: str) -> str:
         if "${" not in text:
