@@ -57,6 +57,35 @@ def test_a_conversation() -> None:
     run(scene())
 
 
+MODERN = {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_probe_for_another_era_is_refused_here(there: bool) -> None:
+    """At once and without the listener, whether or not it is there."""
+
+    async def scene() -> None:
+        async with FakeListener() as listener, Desk(listener.endpoint) as desk:
+            if not there:
+                await listener.stop()
+            probes = [
+                ("server/discover", None),
+                ("server/discover", MODERN),
+                ("tools/list", MODERN),
+                ("ping", MODERN),
+            ]
+            for n, (method, params) in enumerate(probes, 1):
+                assert (await desk.asks(n, method, params))["error"]["code"] == -32601
+            assert listener.seen == []
+            await desk.greets()
+            for n, name in enumerate(["write", "callmux_call"], 10):
+                call = {"name": name, "arguments": {}, **MODERN}
+                assert (await desk.asks(n, "tools/call", call))["error"]["code"] == -32601
+            assert listener.count("tools/call") == 0
+
+    run(scene())
+
+
 def test_the_session_ends_with_the_client() -> None:
     async def scene() -> None:
         async with FakeListener() as listener:

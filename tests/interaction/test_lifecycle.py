@@ -137,6 +137,39 @@ async def test_in_the_transparent_mode_the_greeting_is_the_servers_own() -> None
         }
 
 
+MODERN = {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}
+PROBES = {
+    "server/discover": MODERN,
+    "tools/list": MODERN,
+    "tools/call": {"name": "a", **MODERN},
+    "subscriptions/listen": {"notifications": {}, **MODERN},
+}
+
+
+@pytest.mark.parametrize("single", [True, False])
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize(
+    "config", [{}, TRANSPARENT, {"metaOnly": True}], ids=["usual", "transparent", "meta-only"]
+)
+@interaction("initialize.other-era")
+async def test_a_probe_for_another_era_starts_no_server(config: Json, count: int, single: bool) -> None:
+    """Though the server would answer. After that the client greets, and all is as ever."""
+    servers = [RawServer(f"s{n}").has(a=text("1")) for n in range(count)]
+    for server in servers:
+        server.answers("server/discover", {"supportedVersions": ["2026-07-28"], "capabilities": {}})
+    async with bench(*servers, single=single, **config) as b:
+        client = b.client()
+        for method, params in PROBES.items():
+            assert (await client.refused(method, params))["code"] == -32601, method
+        assert (await client.refused("server/discover"))["code"] == -32601
+        assert [server.peers for server in servers] == [[] for _ in servers]
+        await client.greet()
+        for method, params in PROBES.items():
+            assert (await client.refused(method, params))["code"] == -32601, method
+        assert len((await client.request("tools/list"))["tools"]) > 0
+        assert all(PROBES.keys() & server.peer.calls.keys() <= {"tools/list"} for server in servers)
+
+
 @interaction("ping.client")
 async def test_a_clients_ping_is_answered_at_any_time() -> None:
     """Before the handshake too, and while a server does not answer anything."""

@@ -22,6 +22,7 @@ from callmux.protocol.client_peer import (
     Replied,
     State,
     Told,
+    declined,
 )
 from callmux.protocol.jsonrpc import Batch, Malformed, Response, parse
 
@@ -91,6 +92,7 @@ LINES = {
     Kind.INITIALIZE: {**INITIALIZE, "id": 9},
     Kind.INITIALIZED: INITIALIZED,
     Kind.PING: {"id": 9, "method": "ping"},
+    Kind.DISCOVER: {"id": 9, "method": "server/discover"},
     Kind.REQUEST: {"id": 9, "method": "tools/list"},
     Kind.CANCELLED: {"method": "notifications/cancelled", "params": {"requestId": 8}},
     Kind.NOTIFICATION: {"method": "notifications/roots/list_changed"},
@@ -107,6 +109,7 @@ OUTCOMES: dict[Action, Any] = {
 }
 SENT = {
     Action.PONG: {"id": 9, "result": {}},
+    Action.DECLINE: {"id": 9, "error": {"code": -32601, "message": declined("server/discover")}},
     Action.REFUSE: {"id": 9, "error": {"code": -32600, "message": "the message cannot be relayed"}},
 }
 
@@ -149,6 +152,42 @@ def test_every_cell_does_what_it_says(cell: tuple[State, Kind]) -> None:
 def test_cells_that_matter_say_this(cell: tuple[State, Kind], expected: tuple[State, Action]) -> None:
     """Written out, so that the table is not only compared with itself."""
     assert TRANSITIONS[cell] == expected
+
+
+MODERN = {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}
+
+
+@pytest.mark.parametrize("state", LIVING)
+@pytest.mark.parametrize("method", ["ping", "tools/list", "subscriptions/listen", "anything"])
+def test_a_request_of_a_revision_without_a_handshake_is_refused(state: State, method: str) -> None:
+    """Whatever the revision is called: a client that probes goes on with a handshake."""
+    for n, version in enumerate(["2026-07-28", "2025-11-25", None]):
+        talk = Talk(state)
+        meta = {"progressToken": n, "io.modelcontextprotocol/protocolVersion": version}
+        talk.hears({"id": 9, "method": method, "params": {"_meta": meta}})
+        talk.sends(id=9, error={"code": -32601, "message": declined(method)})
+        assert talk.peer.in_flight == set()
+
+
+def test_a_tool_call_before_the_handshake_is_looked_at_whole() -> None:
+    """After a handshake whoever reads its other params does so."""
+    call = {"id": 9, "method": "tools/call", "params": {"name": "a", **MODERN}}
+    Talk().hears(call).sends(id=9, error={"code": -32601, "message": declined("tools/call")})
+    Talk(State.READY).hears(call).tells("called", 9, "tools/call", {"name": "a", **MODERN})
+
+
+def test_a_handshake_stays_one_whatever_its_meta_says() -> None:
+    Talk().hears({"id": 9, "method": "initialize", "params": MODERN}).tells("opened", 9, MODERN)
+
+
+@pytest.mark.parametrize("params", [None, {}, {"_meta": None}, {"_meta": {}}, {"_meta": "x"}, [1]])
+def test_other_requests_are_served(params: Any) -> None:
+    given = {} if params is None else {"params": params}
+    Talk().hears({"id": 9, "method": "m", **given}).tells("called", 9, "m", params)
+
+
+def test_a_notification_named_like_the_probe_is_only_a_notification() -> None:
+    Talk(State.READY).hears({"method": "server/discover"}).tells("told", "server/discover", None)
 
 
 def test_a_request_is_answered_once() -> None:

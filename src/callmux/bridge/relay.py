@@ -27,7 +27,9 @@ from callmux.context import ClientPort
 from callmux.errors import CallmuxError
 from callmux.plan import Plan
 from callmux.protocol import jsonrpc, versions
+from callmux.protocol.client_peer import declined
 from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, Failure, Notification, Request, Response, RpcError
+from callmux.protocol.params import names_revision
 from callmux.session.session import Session
 from callmux.tasks import TaskSet
 
@@ -59,6 +61,7 @@ class _Greeting(msgspec.Struct, rename="camel"):
 class _ToolCall(msgspec.Struct):
     name: str
     arguments: Raw | UnsetType = UNSET
+    meta: Raw | UnsetType = msgspec.field(default=UNSET, name="_meta")
 
 
 class _Subscription(msgspec.Struct):
@@ -176,6 +179,8 @@ class Relay:
             call = _TOOL_CALL.decode(params if params is not None else b"{}")
         except msgspec.MsgspecError:
             call = _ToolCall("")
+        if call.meta is not UNSET and names_revision(call.meta):
+            raise RpcError(METHOD_NOT_FOUND, declined("tools/call"))
         plan = _plan(call) if call.name.startswith(META) else None
         time = self._plain if plan is None else budget(plan, self._own_ms)
 

@@ -3,7 +3,8 @@
 Called by `callmux.session.session`, which feeds messages and sends what `outbox` holds. What is legal is the
 table `TRANSITIONS`: for each state and kind of message the next state and the action; nothing else decides.
 It is lenient towards clients that skip the handshake, as older servers are: requests are served in any
-state but CLOSED.
+state but CLOSED. A request of a revision without a handshake is refused at once, so that its client can fall
+back to one that we speak, without waiting for any server.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from msgspec import Raw
 
 from callmux.protocol import jsonrpc
 from callmux.protocol.jsonrpc import Failure, Id, Malformed, Notification, Request, Response, Single
-from callmux.protocol.params import optional_text
+from callmux.protocol.params import members, names_revision, optional_text
 
 
 class State(Enum):
@@ -34,6 +35,7 @@ class Kind(Enum):
     INITIALIZE = "initialize"
     INITIALIZED = "notifications/initialized"
     PING = "ping"
+    DISCOVER = "server/discover"
     REQUEST = "request"
     CANCELLED = "notifications/cancelled"
     NOTIFICATION = "notification"
@@ -46,6 +48,7 @@ class Action(Enum):
     CONFIRM = "tell the session it is confirmed"
     PONG = "answer at once"
     SERVE = "hand the request over"
+    DECLINE = "answer that there is no such method"
     CANCEL = "give the request up"
     TELL = "hand the notification over"
     DELIVER = "hand the reply to whoever asked"
@@ -56,6 +59,7 @@ class Action(Enum):
 _S, _K, _A = State, Kind, Action
 _ALWAYS = {
     _K.PING: _A.PONG,
+    _K.DISCOVER: _A.DECLINE,
     _K.REQUEST: _A.SERVE,
     _K.CANCELLED: _A.CANCEL,
     _K.NOTIFICATION: _A.TELL,
@@ -115,7 +119,7 @@ class Replied(msgspec.Struct, frozen=True):
 
 Event: TypeAlias = Opened | Confirmed | Called | Cancelled | Told | Replied
 
-_KINDS = {k.value: k for k in (Kind.INITIALIZE, Kind.INITIALIZED, Kind.PING, Kind.CANCELLED)}
+_KINDS = {k.value: k for k in (Kind.INITIALIZE, Kind.INITIALIZED, Kind.PING, Kind.DISCOVER, Kind.CANCELLED)}
 
 
 class _CancelParams(msgspec.Struct, rename="camel"):
@@ -132,6 +136,11 @@ def _given_up(params: Raw | None) -> _CancelParams | None:
         return _CANCEL.decode(params if params is not None else b"{}")
     except msgspec.MsgspecError:
         return None
+
+
+def declined(method: str) -> str:
+    """What is answered to a request of a revision without a handshake."""
+    return f"method not found: {method}: callmux speaks the revisions of MCP that begin with initialize"
 
 
 class ClientPeer:
@@ -169,7 +178,7 @@ class ClientPeer:
                 kind = Kind.MALFORMED
         if isinstance(message, Request) and kind in (Kind.INITIALIZED, Kind.CANCELLED):
             kind = Kind.REQUEST
-        elif isinstance(message, Notification) and kind in (Kind.INITIALIZE, Kind.PING):
+        elif isinstance(message, Notification) and kind in (Kind.INITIALIZE, Kind.PING, Kind.DISCOVER):
             kind = Kind.NOTIFICATION
         self.state, action = TRANSITIONS[self.state, kind]
         return self._act(action, message)
@@ -178,6 +187,15 @@ class ClientPeer:
         if isinstance(message, Request):
             # Two requests, one id: the answer to the first is the only one that id may get.
             if message.id in self.in_flight:
+                return None
+            if action is Action.OPEN or (message.method == "tools/call" and self.state is not State.NEW):
+                # Whoever reads the other params of a tool call sees of which revision it is: it is not read twice.
+                foreign = False
+            else:
+                foreign = names_revision(members(message.params).get("_meta"))
+            if action is not Action.DROP and (foreign or action is Action.DECLINE):
+                told = declined(message.method)
+                self.outbox.append(jsonrpc.failure(message.id, jsonrpc.METHOD_NOT_FOUND, told))
                 return None
             if action is Action.PONG:
                 self.outbox.append(jsonrpc.response(message.id, b"{}"))

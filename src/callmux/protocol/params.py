@@ -1,6 +1,6 @@
-"""Changes to the params of a request that is passed on: everything else in them stays as it came. Pure.
+"""What params say, and changes to those of a request that is passed on: all else in them stays as it came. Pure.
 
-Called by `callmux.upstream.connection` and the router.
+Called by both peers, `callmux.upstream.connection`, the router and the bridge.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from msgspec import Raw
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 _ENCODER = msgspec.json.Encoder()
 
+REVISION = "io.modelcontextprotocol/protocolVersion"
+"""The member of `_meta` that every request of the revisions without a handshake has (MCP 2026-07-28, basic)."""
+
 
 def members(params: bytes | Raw | None) -> dict[str, Raw]:
     """The members of `params`, in order; none where they are absent or no object."""
@@ -20,6 +23,11 @@ def members(params: bytes | Raw | None) -> dict[str, Raw]:
         return _MEMBERS.decode(params)
     except msgspec.MsgspecError:
         return {}
+
+
+def names_revision(meta: bytes | Raw | None) -> bool:
+    """Whether a request with this `_meta` belongs to a revision without a handshake."""
+    return meta is not None and REVISION in members(meta)
 
 
 def progress_token(meta: Raw | None) -> Raw | None:

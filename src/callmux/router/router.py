@@ -20,8 +20,9 @@ from callmux.metatools.engine import Engine
 from callmux.metatools.table import META_TOOLS, MetaTool
 from callmux.plan import Plan, ToolCall
 from callmux.protocol import jsonrpc
+from callmux.protocol.client_peer import declined
 from callmux.protocol.jsonrpc import RpcError
-from callmux.protocol.params import progress_token
+from callmux.protocol.params import names_revision, progress_token
 from callmux.protocol.shapes import Result
 from callmux.rings.converting import as_result
 from callmux.rings.stage import RequestStage, compose_requests
@@ -106,8 +107,12 @@ class Router:
             RpcError: The params are no such request at all.
         """
         name, arguments, extra = _read(params)
-        if extra and (token := progress_token(extra.get("_meta"))) is not None:
-            context = msgspec.structs.replace(context, progress_token=token)
+        if extra:
+            meta = extra.get("_meta")
+            if names_revision(meta):
+                raise RpcError(jsonrpc.METHOD_NOT_FOUND, declined("tools/call"))
+            if (token := progress_token(meta)) is not None:
+                context = msgspec.structs.replace(context, progress_token=token)
         if (meta_tool := META_TOOLS.get(name)) is not None:
             try:
                 plan = meta_tool.read(arguments)
