@@ -189,7 +189,7 @@ class ClientPeer:
             if message.id in self.in_flight:
                 return None
             if action is Action.OPEN or (message.method == "tools/call" and self.state is not State.NEW):
-                # Whoever reads the other params of a tool call sees of which revision it is: it is not read twice.
+                # Whoever reads the other params of a tool call sees it: they are not read twice.
                 foreign = False
             else:
                 foreign = names_revision(members(message.params).get("_meta"))

@@ -1,4 +1,4 @@
-"""What params say, and changes to those of a request that is passed on: all else in them stays as it came. Pure.
+"""What params say, and changes to those that are passed on: all else in them stays as it came. Pure.
 
 Called by both peers, `callmux.upstream.connection`, the router and the bridge.
 """
@@ -12,7 +12,7 @@ _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 _ENCODER = msgspec.json.Encoder()
 
 REVISION = "io.modelcontextprotocol/protocolVersion"
-"""The member of `_meta` that every request of the revisions without a handshake has (MCP 2026-07-28, basic)."""
+"""The member of `_meta` that requests of the revisions without a handshake have (MCP 2026-07-28, basic)."""
 
 
 def members(params: bytes | Raw | None) -> dict[str, Raw]:
