@@ -12,9 +12,10 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import Raw
 
 from callmux import __version__
+from callmux.bridge import tool_call
 from callmux.bridge.budget import Budget, budget
 from callmux.bridge.client import HttpClient
 from callmux.bridge.endpoint import Endpoint
@@ -24,12 +25,8 @@ from callmux.bridge.link import Link
 from callmux.bridge.listings import LISTS, SAFE_METHODS, Listings, next_cursor
 from callmux.bridge.questions import Questions
 from callmux.context import ClientPort
-from callmux.errors import CallmuxError
-from callmux.plan import Plan
 from callmux.protocol import jsonrpc, versions
-from callmux.protocol.client_peer import declined
 from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, Failure, Notification, Request, Response, RpcError
-from callmux.protocol.params import names_revision
 from callmux.session.session import Session
 from callmux.tasks import TaskSet
 
@@ -42,7 +39,6 @@ REPLAYS = 8
 """How often a safe request that broke half-way is sent again; it may be what breaks the listener."""
 REPLAY_SECONDS = 0.02
 
-META = "callmux_"
 IDENTITY = {"name": "callmux-bridge", "version": __version__}
 CAPABILITIES = {
     "tools": {"listChanged": True},
@@ -58,18 +54,11 @@ class _Greeting(msgspec.Struct, rename="camel"):
     capabilities: Raw = Raw(b"{}")
 
 
-class _ToolCall(msgspec.Struct):
-    name: str
-    arguments: Raw | UnsetType = UNSET
-    meta: Raw | UnsetType = msgspec.field(default=UNSET, name="_meta")
-
-
 class _Subscription(msgspec.Struct):
     uri: str = ""
 
 
 _GREETING = msgspec.json.Decoder(_Greeting)
-_TOOL_CALL = msgspec.json.Decoder(_ToolCall)
 _SUBSCRIPTION = msgspec.json.Decoder(_Subscription)
 
 
@@ -175,13 +164,8 @@ class Relay:
     # Requests.
 
     async def _call(self, params: Raw | None) -> bytes | Raw:
-        try:
-            call = _TOOL_CALL.decode(params if params is not None else b"{}")
-        except msgspec.MsgspecError:
-            call = _ToolCall("")
-        if call.meta is not UNSET and names_revision(call.meta):
-            raise RpcError(METHOD_NOT_FOUND, declined("tools/call"))
-        plan = _plan(call) if call.name.startswith(META) else None
+        call = tool_call.read(params)
+        plan = tool_call.plan_of(call)
         time = self._plain if plan is None else budget(plan, self._own_ms)
 
         async def safe() -> bool:
@@ -377,19 +361,6 @@ class Relay:
         await self._questions.close()
         await self._keeper.close()
         self._http.close()
-
-
-def _plan(call: _ToolCall) -> Plan | None:
-    """What a meta-tool will call; None where it is none, or its arguments are for the listener to refuse."""
-    from callmux.metatools.table import META_TOOLS
-
-    tool = META_TOOLS.get(call.name)
-    if tool is None:
-        return None
-    try:
-        return tool.read(None if call.arguments is UNSET else call.arguments)
-    except CallmuxError:
-        return None
 
 
 def _as_error(answer: Failure) -> RpcError:

@@ -1,0 +1,59 @@
+"""What a client's `tools/call` asks for, as far as the bridge must know.
+
+Called by `callmux.bridge.relay`: what a meta-tool will call says how long it may take and whether it may be
+repeated.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from callmux.errors import CallmuxError
+from callmux.plan import Plan
+from callmux.protocol.client_peer import declined
+from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, RpcError
+from callmux.protocol.params import names_revision
+
+META = "callmux_"
+
+
+class ToolCall(msgspec.Struct):
+    """The params of a `tools/call`."""
+
+    name: str = ""
+    arguments: Raw | UnsetType = UNSET
+    meta: Raw | UnsetType = msgspec.field(default=UNSET, name="_meta")
+
+
+_TOOL_CALL = msgspec.json.Decoder(ToolCall)
+
+
+def read(params: Raw | None) -> ToolCall:
+    """The call; one without a name where the params are for the listener to refuse.
+
+    Raises:
+        RpcError: It is of a revision without a handshake.
+    """
+    try:
+        call = _TOOL_CALL.decode(params if params is not None else b"{}")
+    except msgspec.MsgspecError:
+        return ToolCall()
+    if call.meta is not UNSET and names_revision(call.meta):
+        raise RpcError(METHOD_NOT_FOUND, declined("tools/call"))
+    return call
+
+
+def plan_of(call: ToolCall) -> Plan | None:
+    """What a meta-tool will call; None where it is none, or its arguments are for the listener to refuse."""
+    if not call.name.startswith(META):
+        return None
+    from callmux.metatools.table import META_TOOLS
+
+    tool = META_TOOLS.get(call.name)
+    if tool is None:
+        return None
+    try:
+        return tool.read(None if call.arguments is UNSET else call.arguments)
+    except CallmuxError:
+        return None
