@@ -36,6 +36,7 @@ class House:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, given: Config) -> None:
         self.links: dict[str, FakeLink] = {}
+        self.unlisted: set[str] = set()
         monkeypatch.setattr(pool_module, "open_link", self.open_link)
         self.host = Host(given, Path("/"), {}, lambda name, line: None, single=True, clock=loop_clock())
         self.sent: list[Any] = []
@@ -46,7 +47,8 @@ class House:
         if name == "bad":
             raise lost("no such command", started=False)
         answer = {"content": [{"type": "text", "text": f"from {name}"}]}
-        self.links[name] = FakeLink(tools__call=answer)
+        unlisted = {"tools__list": ValueError("not now")} if name in self.unlisted else {}
+        self.links[name] = FakeLink(tools__call=answer, **unlisted)
         return self.links[name]
 
     async def asks(self, method: str, params: Any = None, id: int = 1) -> Any:
@@ -99,6 +101,85 @@ def test_a_reload_keeps_what_is_unchanged(monkeypatch: pytest.MonkeyPatch) -> No
         await house.host.reload(config("a", "c"))
         await settle()
         assert len(house.notes) == 1
+        await house.host.close()
+
+    play(scene())
+
+
+ROUTES: list[dict[str, Any]] = [
+    {"name": "a__t"},
+    {"name": "t"},
+    {"name": "x__t"},
+    {"name": "callmux_call", "arguments": {"tool": "a__t"}},
+    {"name": "callmux_call", "arguments": {"tool": "t", "server": "a"}},
+    {"name": "callmux_call", "arguments": {"tool": "x__t", "server": "a"}},
+    {"name": "callmux_call", "arguments": {"tool": "a__t", "server": "a"}},
+    {"name": "callmux_parallel", "arguments": {"calls": [{"tool": "a__t"}]}},
+    {"name": "callmux_batch", "arguments": {"tool": "a__t", "items": [{}]}},
+    {"name": "callmux_pipeline", "arguments": {"steps": [{"tool": "t", "server": "a"}]}},
+    {"name": "callmux_recipe_run", "arguments": {"recipe": "r"}},
+    {"name": "callmux_dry_run", "arguments": {"mode": "call", "tool": "a__t"}},
+    {"name": "callmux_recipe_dry_run", "arguments": {"recipe": "r"}},
+]
+
+
+@pytest.mark.parametrize("params", ROUTES)
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_denied_tool_is_reached_by_no_route(
+    monkeypatch: pytest.MonkeyPatch, params: dict[str, Any], listed: bool
+) -> None:
+    """Not by its names, not through a meta-tool, not by a recipe, not while its server has not listed it."""
+
+    async def scene() -> None:
+        entries = {"a": {"command": "a", "prefix": "x", "denyTools": ["t"]}, "b": {"command": "b"}}
+        recipes = {"r": {"mode": "call", "tool": "t", "server": "a"}}
+        settings = config(servers=entries, recipes=recipes)
+        house = House(monkeypatch, settings)
+        if not listed:
+            house.unlisted = {"a"}
+        await house.greets()
+        assert await house.tools() == ["b__t"]
+        found = await house.asks("tools/call", {"name": "callmux_search_tools", "arguments": {"query": ""}})
+        assert "x__t" not in json.dumps(found)
+        if params["name"] == "t":
+            # The name alone means the one that there is.
+            assert (await house.asks("tools/call", params))["content"][0]["text"] == "from b"
+        else:
+            answer = json.dumps(await house.asks("tools/call", {"arguments": {}, **params}))
+            assert "denyTools" in answer
+            assert "from a" not in answer
+        assert not [m for m, _ in house.links["a"].heard if m == "tools/call"]
+        await house.host.close()
+
+    play(scene())
+
+
+def test_a_tool_that_a_reload_denies_is_gone_and_nothing_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        house = await House(monkeypatch, config("a", "b")).greets()
+        assert await house.tools() == ["a__t", "b__t"]
+        links = dict(house.links)
+        entries = {"a": {"command": "a", "denyTools": ["t"]}, "b": {"command": "b"}}
+        await house.host.reload(config(servers=entries))
+        await settle()
+        assert await house.tools() == ["b__t"]
+        assert house.notes == ["notifications/tools/list_changed"]
+        assert house.links == links
+        await house.host.close()
+
+    play(scene())
+
+
+def test_a_server_may_have_its_own_time_to_connect(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        entries = {"a": {"command": "a", "connectTimeoutMs": 90000}, "b": {"command": "b"}}
+        settings = config(servers=entries, connectTimeoutMs=4000)
+        assert settings.longest_connect_milliseconds == 90000
+        house = await House(monkeypatch, settings).greets()
+        servers = house.host.runtime.servers
+        assert [servers[name].timing.connect_seconds for name in "ab"] == [90, 4]
+        await house.host.reload(config("a", "b", connectTimeoutMs=4000))
+        assert [servers[name].timing.connect_seconds for name in "ab"] == [4, 4]
         await house.host.close()
 
     play(scene())

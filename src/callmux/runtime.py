@@ -87,9 +87,12 @@ class Runtime:
         self._identity = {"instanceId": instance_id(config, os.getcwd())}
         if namespace:
             self._identity = {"namespace": namespace, **self._identity}
-        timing = self._timing = Timing(config.connect_timeout_ms / 1000, config.reconnect_policy)
+        self._timings = {
+            name: Timing(config.connect_milliseconds(name) / 1000, config.reconnect_policy)
+            for name in config.servers
+        }
         self.servers: dict[str, Server] = {
-            name: pool.lease(name, server, timing, keep=config.keep_listings)
+            name: pool.lease(name, server, self._timings[name], keep=config.keep_listings)
             for name, server in config.servers.items()
             if not server.disabled
         }
@@ -184,7 +187,7 @@ class Runtime:
         that takes another's place tells of the same resources. One that is down is tried at once."""
         self.take_effect()
         for name, server in self.servers.items():
-            server.timing = self._timing
+            server.timing = self._timings[name]
             server.share(sharing_of(self.config.servers[name]))
             server.retry()
             before = old.servers.get(name)
@@ -270,6 +273,7 @@ class Runtime:
             prefix=config.prefix,
             tools=server.suite.tools if server is not None else (),
             whitelist=frozenset(config.tools) if config.tools is not None else None,
+            denied=frozenset(config.deny_tools),
             always_load=frozenset(config.always_load),
             removed=server.suite.gone if server is not None else {},
             listed=server.suite.listed if server is not None else False,

@@ -228,6 +228,17 @@ def test_a_variable_that_names_no_file_is_an_error(tmp_path: Path) -> None:
         find_config(None, {"CALLMUX_CONFIG": str(tmp_path / "none.json")}, tmp_path)
 
 
+def test_an_environment_file_is_watched(tmp_path: Path) -> None:
+    entry = {"command": "x", "envFile": "${SUB}/.env"}
+    sources = Sources()
+    path = write(tmp_path / "c.json", {"servers": {"a": entry, "b": {"command": "x", "envFile": "e"}}})
+    loaded = load_config(path, {"SUB": "sub"}, sources=sources)
+    server = loaded.config.servers["a"]
+    assert isinstance(server, StdioServer)
+    assert server.env_file == "sub/.env"
+    assert {tmp_path / "sub" / ".env", tmp_path / "e"} <= set(sources.noted)
+
+
 def test_a_file_named_inside_a_text_is_read_and_watched(tmp_path: Path) -> None:
     """As those of `envRefs`: a secret that changes is a reason to read the configuration again."""
     (tmp_path / "token").write_text("hunter2\n")

@@ -24,6 +24,13 @@ def test_absent_and_empty_tool_lists_differ() -> None:
     assert server.tools == ()
 
 
+def test_a_denied_tool_is_not_exposed_even_where_it_is_allowed() -> None:
+    server, _, _ = check_server({"command": "x", "tools": ["a", "b"], "denyTools": ["b"]}, "servers.a")
+    assert server is not None
+    assert [tool for tool in "abc" if server.exposes(tool)] == ["a"]
+    assert [tool for tool in "abc" if StdioServer(command="x", deny_tools=("b",)).exposes(tool)] == ["a", "c"]
+
+
 def test_entries_are_written_as_they_were_read() -> None:
     entry = {"command": "x", "callTimeoutMs": 5, "cachePolicy": {"denyTools": ["y"]}}
     server, _, _ = check_server(entry, "servers.a")

@@ -250,6 +250,23 @@ class TestWithHint:
         assert (where.server, where.bare, where.tool) == ("down", "anything", None)
         assert found(catalogue, "anything", "down") == ("down", "anything")
 
+    def test_a_denied_tool_names_the_key_that_denies_it(self) -> None:
+        denied = frozenset({"y"})
+        catalogue = Catalogue(
+            [server("a", "x", "y", whitelist={"y", "x"}, denied=denied, prefix="p"), server("b", "z")]
+        )
+        assert emitted(catalogue) == ["p__x", "b__z"]
+        for name, hint in [("y", None), ("y", "a"), ("a__y", None), ("p__y", None), ("p__y", "a")]:
+            error = refusal(catalogue, name, hint)
+            assert isinstance(error, ToolResolutionFailed)
+            assert "denyTools" in error.message
+            assert error.details == {"server": "a", "tool": "y"}
+        assert "y" not in str(catalogue.suggest("yy"))
+
+    def test_denied_on_one_server_the_name_means_the_other(self) -> None:
+        catalogue = Catalogue([server("a", "x", denied=frozenset({"x"})), server("b", "x")])
+        assert found(catalogue, "x") == ("b", "x")
+
     def test_unless_its_filter_forbids_it(self) -> None:
         catalogue = Catalogue([server("down", listed=False, whitelist={"y"}), server("b")])
         assert found(catalogue, "y", "down") == ("down", "y")

@@ -231,7 +231,7 @@ async def _replace(
     listening: socket.socket, host: Host, listener: Listener, env: dict[str, str]
 ) -> Successor | None:
     """Starts another process in our place."""
-    seconds = 2 * host.runtime.config.connect_timeout_ms / 1000 + START_SECONDS
+    seconds = 2 * host.runtime.config.longest_connect_milliseconds / 1000 + START_SECONDS
     estate = _estate(host, listener)
     return await hand_over(listening, listener.table.key, estate, own_command(), env, seconds)
 

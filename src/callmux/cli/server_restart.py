@@ -31,7 +31,7 @@ def run(given: Given, config_option: str | None) -> int:
     config = load_config(path, env, resolve=False).config
     if name not in config.servers:
         raise UsageError(f'Server "{name}" not found in {path}{nearest(name, list(config.servers))}')
-    outcomes = _ask_all(path, env, name, config.connect_timeout_ms / 1000 + GRACE_SECONDS)
+    outcomes = _ask_all(path, env, name, config.connect_milliseconds(name) / 1000 + GRACE_SECONDS)
     if given.on("--json"):
         print_json({"action": "restarted", "server": name, "processes": outcomes})
     elif not outcomes:

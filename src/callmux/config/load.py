@@ -16,6 +16,7 @@ import msgspec
 
 from callmux.config.check import Format, check_document
 from callmux.config.duplicate_keys import duplicates as keys_that_stand_twice
+from callmux.config.env_file import env_file_path
 from callmux.config.kinds import Refused, scrypt_hash
 from callmux.config.model import Config, StdioServer
 from callmux.config.notation import is_yaml, parse
@@ -246,6 +247,9 @@ def _resolve(
         name: expand_server(server, f"{key}.{name}", env, read_file)
         for name, server in config.servers.items()
     }
+    for server in servers.values():
+        if isinstance(server, StdioServer) and server.env_file is not None:
+            sources.note(env_file_path(server.env_file, base))
     return msgspec.structs.replace(config, servers=servers, auth=auth, management=management), problems
 
 

@@ -129,6 +129,17 @@ class Config(Section, frozen=True, kw_only=True):
         if isinstance(recipes, dict) and any(not name.strip() for name in recipes):
             yield "recipes", "recipe names must be non-empty strings"
 
+    def connect_milliseconds(self, server: str) -> int:
+        """Time to connect to a server and list its tools: its own, else the global one."""
+        return self.servers[server].connect_timeout_ms or self.connect_timeout_ms
+
+    @property
+    def longest_connect_milliseconds(self) -> int:
+        """The same for the server that is given the longest."""
+        return max(
+            self.connect_timeout_ms, *(server.connect_timeout_ms or 0 for server in self.servers.values()), 0
+        )
+
     def drain_timeout_ms(self) -> int:
         """How long calls may still run after a reload."""
         if self.reload_drain_timeout_ms is not None:

@@ -35,7 +35,7 @@ def resolve_reference(reference: str, base_dir: Path, env: Mapping[str, str]) ->
             raise SecretError(f'references missing or empty environment variable "{rest}"')
         return value
     if path is not None:
-        value = _read(path)
+        value = read_secret_file(path)
         value = value.removesuffix("\n").removesuffix("\r") if value.endswith("\n") else value
         if not value:
             raise SecretError(f'references the empty file "{path}"')
@@ -57,27 +57,35 @@ def resolve_secret(reference: str, base_dir: Path, env: Mapping[str, str]) -> st
     return value
 
 
-def _read(path: Path) -> str:
+def read_secret_file(path: Path, what: str = "secret file") -> str:
+    """The text of a file that may hold secrets.
+
+    Args:
+        what: What it is called in messages.
+
+    Raises:
+        SecretError: It is not there, is no regular file of UTF-8 text, or is too large.
+    """
     try:
         # Without O_NONBLOCK, opening a named pipe would wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise SecretError(f'could not read secret file "{path}": it is not a regular file')
+                raise SecretError(f'could not read {what} "{path}": it is not a regular file')
             data = _read_up_to(descriptor, MAX_BYTES + 1)
         finally:
             os.close(descriptor)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "the path cannot be used"
-        raise SecretError(f'could not read secret file "{path}": {reason}') from None
+        raise SecretError(f'could not read {what} "{path}": {reason}') from None
     if len(data) > MAX_BYTES:
-        raise SecretError(f'could not read secret file "{path}": it is larger than {MAX_BYTES} bytes')
+        raise SecretError(f'could not read {what} "{path}": it is larger than {MAX_BYTES} bytes')
     try:
         value = data.decode()
     except UnicodeDecodeError:
-        raise SecretError(f'could not read secret file "{path}": it is not UTF-8 text') from None
+        raise SecretError(f'could not read {what} "{path}": it is not UTF-8 text') from None
     if "\0" in value:
-        raise SecretError(f'could not read secret file "{path}": it holds a zero byte')
+        raise SecretError(f'could not read {what} "{path}": it holds a zero byte')
     return value
 
 

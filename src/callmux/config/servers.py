@@ -23,6 +23,8 @@ class CommonServer(Section, frozen=True, kw_only=True):
             `streamable-http`) and `sse` for a URL. Needed by nobody; it must fit the rest of the entry.
         tools: The tools that exist for clients, by the names the server gives them; all where absent, none
             where empty.
+        deny_tools: Tools that do not exist for clients, by the names the server gives them; stronger than
+            `tools`.
         prompts: The prompts that exist for clients, by the names the server gives them; all where absent.
         resources: The resources that exist for clients: URIs or patterns with `*`; all where absent.
         always_load: Tools that clients with deferred tools should load at once.
@@ -35,6 +37,7 @@ class CommonServer(Section, frozen=True, kw_only=True):
         max_scoped_clients: Connections for single directories or credentials; `maxScopedClientsPerServer`
             where absent.
         call_timeout_ms: Time for one call; the global one where absent.
+        connect_timeout_ms: Time to connect to it and list its tools; the global one where absent.
         request_body_max_bytes: Largest HTTP request that targets it, 0 for any; the global one where absent.
         disabled: Do not connect and do not list its tools.
         problem: Why this server cannot be started, found while reading the configuration.
@@ -42,6 +45,7 @@ class CommonServer(Section, frozen=True, kw_only=True):
 
     type: kinds.ServerType | None = None
     tools: tuple[kinds.Text, ...] | None = None
+    deny_tools: tuple[kinds.Text, ...] = ()
     prompts: tuple[kinds.Text, ...] | None = None
     resources: tuple[kinds.Text, ...] | None = None
     always_load: tuple[kinds.Text, ...] = ()
@@ -52,9 +56,14 @@ class CommonServer(Section, frozen=True, kw_only=True):
     max_concurrency: kinds.Positive | None = None
     max_scoped_clients: kinds.Positive | None = None
     call_timeout_ms: kinds.Milliseconds | None = None
+    connect_timeout_ms: kinds.Milliseconds | None = None
     request_body_max_bytes: kinds.NonNegative | None = None
     disabled: kinds.Flag = False
     problem: Annotated[str | None, Internal()] = None
+
+    def exposes(self, tool: str) -> bool:
+        """Whether a tool exists for clients, by the name that the server gives it."""
+        return (self.tools is None or tool in self.tools) and tool not in self.deny_tools
 
 
 class StdioServer(CommonServer, frozen=True, kw_only=True):
@@ -66,6 +75,8 @@ class StdioServer(CommonServer, frozen=True, kw_only=True):
         env: Variables for it, on top of the inherited environment.
         env_refs: Variables whose value is looked up when the process starts, as `env:NAME` or `file:PATH`
             (relative to the configuration file); stronger than `env`.
+        env_file: A file of `NAME=VALUE` lines, read when the process starts (relative to the configuration
+            file); `env` and `envRefs` are stronger.
         cwd: Its working directory; a relative one counts from where callmux was started.
         watch: Files whose change restarts it while sessions go on, as patterns with `*`, `?`, `[...]` and
             `**`; relative to `cwd`, or to the configuration file's directory where there is none.
@@ -78,6 +89,7 @@ class StdioServer(CommonServer, frozen=True, kw_only=True):
     args: tuple[kinds.Text, ...] = ()
     env: dict[str, kinds.Text] = field(default_factory=dict)
     env_refs: dict[str, kinds.EnvironmentReference] = field(default_factory=dict)
+    env_file: kinds.Text | None = None
     cwd: kinds.Text | None = None
     watch: tuple[kinds.Text, ...] = ()
     cwd_mode: kinds.CwdMode | None = None

@@ -1,8 +1,8 @@
 """Fills in `${VAR}`, `${VAR:-default}` and `${file:PATH}` in server entries. Pure.
 
 Called by `callmux.config.load` with the environment and a reader of files. Filled in are `command`, `args`,
-`cwd`, the values of `env`, `url` and the values of `headers`; a `~` at the front of `command` or `cwd` is the
-home directory. The first two are as files for MCP clients use them
+`cwd`, the values of `env`, `envFile`, `url` and the values of `headers`; a `~` at the front of `command`,
+`cwd` or `envFile` is the home directory. The first two are as files for MCP clients use them
 (`${env:VAR}` is the same); the third keeps a secret out of the configuration wherever it is needed. What has
 no value is the problem of that server alone.
 """
@@ -48,6 +48,9 @@ def expand_server(
             args=_arguments(server, path, filler),
             cwd=None if server.cwd is None else filler.fill_path(server.cwd, f"{path}.cwd"),
             env=filler.fill_all(server.env, f"{path}.env"),
+            env_file=None
+            if server.env_file is None
+            else filler.fill_path(server.env_file, f"{path}.envFile"),
         )
     else:
         key, target = "url", filler.fill(server.url, f"{path}.url")

@@ -193,7 +193,7 @@ async def look_at(
     tools: list[str] = []
     if not issues:
         tools, issues = await _ask(name, server, probe, loaded)
-    seen = tools if server.tools is None else [tool for tool in tools if tool in server.tools]
+    seen = [tool for tool in tools if server.exposes(tool)]
     return Look(executable, seen, issues)
 
 
@@ -219,7 +219,7 @@ async def _ask(
     name: str, server: StdioServer | HttpServer, probe: Probe, loaded: LoadedConfig
 ) -> tuple[list[str], list[str]]:
     """The tools of a server, and what is wrong with it."""
-    seconds = loaded.config.connect_timeout_ms / 1000
+    seconds = loaded.config.connect_milliseconds(name) / 1000
     try:
         async with asyncio.timeout(seconds):
             result = await probe(name, server, timeout_seconds=seconds, base_dir=loaded.base_dir)
@@ -231,7 +231,7 @@ async def _ask(
         return [], [f"connect/list-tools failed: {result.error}"]
     return result.tools, _unmatched("tools", server.tools or (), result.tools) + _unmatched(
         "alwaysLoad", server.always_load, result.tools
-    )
+    ) + _unmatched("denyTools", server.deny_tools, result.tools)
 
 
 def _unmatched(key: str, wanted: tuple[str, ...], tools: list[str]) -> list[str]:

@@ -40,6 +40,7 @@ class ServerTools(msgspec.Struct, frozen=True, kw_only=True):
         prefix: Its configured prefix; None means its key.
         tools: What it listed, in its order; empty before the first listing.
         whitelist: Bare names that are exposed; None means all.
+        denied: Bare names that are not, whatever else is said.
         always_load: Bare names marked for clients that load tools lazily.
         removed: Bare names it had once.
         listed: It has listed its tools at least once.
@@ -51,6 +52,7 @@ class ServerTools(msgspec.Struct, frozen=True, kw_only=True):
     prefix: str | None = None
     tools: Sequence[Tool] = ()
     whitelist: frozenset[str] | None = None
+    denied: frozenset[str] = frozenset()
     always_load: frozenset[str] = frozenset()
     removed: Mapping[str, RemovedTool] = {}
     listed: bool = False
@@ -130,7 +132,7 @@ class Catalogue:
         for s in servers:
             seen: set[str] = set()
             for tool in () if s.disabled else s.tools:
-                if s.whitelist is not None and tool.name not in s.whitelist:
+                if (s.whitelist is not None and tool.name not in s.whitelist) or tool.name in s.denied:
                     continue
                 if tool.name in seen:
                     self.warnings.append(
@@ -199,6 +201,9 @@ class Catalogue:
             raise ToolResolutionFailed(
                 f'{self._noun} "{tool}" is ambiguous: name its server, or use one of {options}'
             )
+        denying = [s.server for s in self.servers.values() if tool in s.denied]
+        if denying:
+            raise self._denied(denying[0], tool)
         gone = [s for s in self.servers.values() if tool in s.removed]
         if len(gone) == 1:
             raise self._removed(gone[0], tool)
@@ -227,6 +232,9 @@ class Catalogue:
         own = self._by_server[key]
         if (entry := own.get(bare) or own.get(tool) or self._by_emitted.get(tool)) and entry.server == key:
             return Found(key, entry.tool.name, entry.tool)
+        denied = next((name for name in (bare, tool) if name in server.denied), None)
+        if denied is not None:
+            raise self._denied(key, denied)
         if bare in server.removed:
             raise self._removed(server, bare)
         if server.listed or (server.whitelist is not None and bare not in server.whitelist):
@@ -234,6 +242,14 @@ class Catalogue:
                 f'{self._noun} "{bare}" is not exposed on server "{key}"{self._hint(bare, key)}'
             )
         return Found(key, bare, None)
+
+    def _denied(self, key: str, bare: str) -> ToolResolutionFailed:
+        return ToolResolutionFailed(
+            f'{self._noun} "{bare}" of server "{key}" is denied: the key denyTools of that server in the'
+            " configuration names it",
+            server=key,
+            tool=bare,
+        )
 
     def _removed(self, server: ServerTools, bare: str) -> ToolRemoved:
         gone = server.removed[bare]

@@ -30,12 +30,18 @@ class Sharing(msgspec.Struct, frozen=True):
         rootless: It is one process for clients of any directory, so it is not told of anybody's roots.
         most: How many scoped connections it may have; None for the general limit.
         tools: The tools that exist for clients; None for all.
+        denied: Those that do not, whatever else is said.
     """
 
     everybody: bool = False
     rootless: bool = False
     most: int | None = None
     tools: frozenset[str] | None = None
+    denied: frozenset[str] = frozenset()
+
+    def exposes(self, tool: str) -> bool:
+        """Whether a tool exists for clients."""
+        return (self.tools is None or tool in self.tools) and tool not in self.denied
 
 
 class LaneKey(msgspec.Struct, frozen=True):

@@ -35,7 +35,8 @@ def fingerprint(config: ServerConfig) -> tuple[Any, ...]:
     """What decides whether a connection can go on being used."""
     if isinstance(config, StdioServer):
         env, refs = sorted(config.env.items()), sorted(config.env_refs.items())
-        return "stdio", config.command, config.args, tuple(env), tuple(refs), config.cwd, config.problem
+        more = (config.env_file, config.cwd, config.problem)
+        return "stdio", config.command, config.args, tuple(env), tuple(refs), *more
     return "http", config.url, config.transport, tuple(sorted(config.headers.items())), config.problem
 
 
@@ -47,6 +48,7 @@ def sharing_of(config: ServerConfig) -> Sharing:
         rootless=fixed,
         most=config.max_scoped_clients,
         tools=None if config.tools is None else frozenset(config.tools),
+        denied=frozenset(config.deny_tools),
     )
 
 

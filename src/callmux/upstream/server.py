@@ -267,8 +267,7 @@ class Server:
         connection.owner = key.client or self._exclusive
         expected: set[str] = set()
         if key.scope is not None and key.capabilities == self._main.declares:
-            shown = self.sharing.tools
-            expected = {t.name for t in self.suite.tools if shown is None or t.name in shown}
+            expected = {t.name for t in self.suite.tools if self.sharing.exposes(t.name)}
         seconds = self.timing.connect_seconds
         return await open_lane(connection, key, client, self._client_info, seconds, expected)
 

@@ -12,7 +12,7 @@ from callmux.upstream.failures import CallFailure
 from callmux.upstream.links.child import ChildLink
 from callmux.upstream.links.fallback import FallbackLink
 from callmux.upstream.links.http import HttpLink
-from callmux.upstream.links.opening import Surroundings, open_link, transport_of
+from callmux.upstream.links.opening import Surroundings, open_link, secrets_of, transport_of
 from callmux.upstream.links.sse import SseLink
 
 
@@ -40,6 +40,30 @@ def test_references_are_looked_up_at_each_attempt(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("three")
     it = launch(open_link("s", config, around(tmp_path, OUTER="two")))
     assert (it.env["A"], it.env["B"]) == ("three", "two")
+
+
+def test_an_environment_file_is_weaker_than_what_the_entry_says(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("A=file\nB=file\nC=long secret\nPATH=/own\n")
+    config = StdioServer(command="x", env={"A": "entry"}, env_refs={"B": "env:OUTER"}, env_file=".env")
+    it = launch(open_link("s", config, around(tmp_path, PATH="/bin", OUTER="ref")))
+    assert it.env == {"PATH": "/own", "OUTER": "ref", "A": "entry", "B": "ref", "C": "long secret"}
+    assert "long secret" in it.secrets
+
+
+def test_a_missing_environment_file_is_the_reason(tmp_path: Path) -> None:
+    config = StdioServer(command="x", env_file="gone.env")
+    with pytest.raises(CallFailure) as caught:
+        open_link("s", config, around(tmp_path))
+    assert f'envFile: could not read environment file "{tmp_path}/gone.env"' in caught.value.cause
+
+
+def test_a_change_of_the_environment_file_makes_another_server(tmp_path: Path) -> None:
+    config = StdioServer(command="x", env_file=".env")
+    seen = [secrets_of(config, around(tmp_path))]
+    for text in ("A=1", "A=2"):
+        (tmp_path / ".env").write_text(text)
+        seen.append(secrets_of(config, around(tmp_path)))
+    assert len(set(seen)) == 3
 
 
 def test_what_the_configuration_sets_is_hidden_unless_it_is_tiny(tmp_path: Path) -> None:

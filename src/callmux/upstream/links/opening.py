@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from callmux.config.env_file import read_env_file
 from callmux.config.secrets import resolve_reference
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.context import Scope
@@ -49,11 +50,17 @@ def transport_of(config: StdioServer | HttpServer) -> str:
 
 
 def secrets_of(config: StdioServer | HttpServer, around: Surroundings) -> tuple[str, ...]:
-    """A digest of what each reference gives now, so that a change of a secret is seen; the reason where it
-    gives nothing."""
+    """A digest of what each reference and `envFile` give now, so that a change of a secret is seen; the
+    reason where one gives nothing."""
     if isinstance(config, HttpServer):
         return ()
     found = []
+    if config.env_file is not None:
+        try:
+            values = sorted(read_env_file(config.env_file, around.base_dir).items())
+            found.append(sha256(repr(values).encode("utf-8", "surrogateescape")).hexdigest())
+        except SecretError as error:
+            found.append(error.message)
     for _, reference in sorted(config.env_refs.items()):
         try:
             value = resolve_reference(reference, around.base_dir, around.env)
@@ -79,8 +86,15 @@ def open_link(
     if isinstance(config, HttpServer):
         return _open_remote(name, config, scope or Scope())
     env = {k: v for k, v in around.env.items() if k not in OWN_SECRETS}
+    secrets: set[str] = set()
+    if config.env_file is not None:
+        try:
+            more = read_env_file(config.env_file, around.base_dir)
+        except SecretError as error:
+            raise CallFailure(Category.TRANSPORT, f"envFile: {error.message}", started=False) from None
+        env.update(more)
+        secrets.update(more.values())
     env.update(config.env)
-    secrets = set()
     for variable, reference in config.env_refs.items():
         try:
             env[variable] = resolve_reference(reference, around.base_dir, around.env)
