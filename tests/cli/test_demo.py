@@ -102,10 +102,17 @@ def test_a_callmux_that_cannot_start_is_a_sentence_and_code_1(capsys: pytest.Cap
     assert "could not be started" in capsys.readouterr().err
 
 
+IGNORING = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+"""How shells start what runs in the background."""
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_leaves_no_process_and_no_folder(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize("before", [[], [sys.executable, "-c", IGNORING]], ids=["plain", "ignoring SIGINT"])
+def test_an_interrupt_leaves_no_process_and_no_folder(
+    tmp_path: Path, number: signal.Signals, before: list[str]
+) -> None:
     process = subprocess.Popen(
-        [*DEMO, "--delay", "10000"],
+        [*before, *DEMO, "--delay", "10000"],
         env={**os.environ, "TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

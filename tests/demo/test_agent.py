@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import sys
 import textwrap
+import threading
+from pathlib import Path
 
 import pytest
 
@@ -91,3 +96,70 @@ def test_a_callmux_that_ignores_everything_is_ended_by_force(monkeypatch: pytest
 def test_a_command_that_is_not_there_is_a_sentence() -> None:
     with pytest.raises(DemoFailed, match="could not be started"):
         Agent(["/nowhere/callmux"], 1)
+
+
+NOTED = """
+import pathlib, signal
+notes = pathlib.Path({notes!r})
+def note(word): notes.open("a").write(word + " ")
+signal.signal(signal.SIGTERM, lambda *_: (note("asked"), sys.exit()))
+send(id=read()["id"], result={{"content": [{{"type": "text", "text": "1"}}]}})
+sys.stdin.read()
+note("input ended")
+{last}
+"""
+
+
+def test_callmux_is_left_to_end_by_itself_when_nothing_is_under_way(tmp_path: Path) -> None:
+    with scripted(NOTED.format(notes=str(tmp_path / "notes"), last="")) as agent:
+        agent.call("t", {})
+    assert (tmp_path / "notes").read_text() == "input ended "
+
+
+def test_callmux_is_asked_to_end_at_once_where_the_demonstration_breaks_off(tmp_path: Path) -> None:
+    """It does not see its input end first, at which it waits for the calls under way."""
+    with (
+        pytest.raises(KeyboardInterrupt),
+        scripted(NOTED.format(notes=str(tmp_path / "notes"), last="time.sleep(60)")) as agent,
+    ):
+        agent.call("t", {})
+        raise KeyboardInterrupt
+    assert (tmp_path / "notes").read_text() == "asked "
+
+
+def test_a_second_interrupt_ends_callmux_by_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = NOTED.format(notes=str(tmp_path / "notes"), last="")
+    agent = scripted(body.replace("sys.exit()", "None"))
+    agent.call("t", {})
+    real_wait = agent._process.wait
+
+    def interrupted_once(timeout: float | None = None) -> int:
+        monkeypatch.setattr(agent._process, "wait", real_wait)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(agent._process, "wait", interrupted_once)
+    with pytest.raises(KeyboardInterrupt):
+        agent.close(in_order=False)
+    assert agent._process.returncode == -signal.SIGKILL
+
+
+def test_an_end_does_not_wait_for_a_pipe_that_somebody_else_holds_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A process of the callmux that was killed may live on for a while, with its pipes."""
+    monkeypatch.setattr(module, "END_SECONDS", 0.2)
+    agent = scripted(
+        "import subprocess; p = subprocess.Popen(['sleep', '60']); send(pid=p.pid); sys.stdin.read()"
+    )
+    holder = json.loads(agent._answers.get(timeout=20) or b"")["pid"]
+    closed = threading.Thread(target=agent.close, daemon=True)
+    closed.start()
+    closed.join(20)
+    try:
+        assert not closed.is_alive()
+    finally:
+        os.kill(holder, signal.SIGKILL)
+    for reader, pipe in zip(agent._readers, (agent._process.stdout, agent._process.stderr), strict=True):
+        reader.join(20)
+        assert pipe is not None
+        pipe.close()

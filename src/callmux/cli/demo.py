@@ -70,16 +70,20 @@ def _parse(args: list[str]) -> _Options:
 
 @contextlib.contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM ends the demonstration as Ctrl-C does, so that nothing it started is left behind."""
+    """SIGTERM ends the demonstration as Ctrl-C does, so that nothing it started is left behind.
+
+    Both do, also where whoever started us had SIGINT ignored, as shells do for what runs in the background.
+    """
 
     def interrupt(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _demonstrate(options: _Options, folder: Path) -> None:

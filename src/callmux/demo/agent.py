@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import queue
-import signal
 import subprocess
 import threading
 import time
@@ -68,8 +67,8 @@ class Agent:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.close(in_order=kind is None)
 
     def _read_answers(self) -> None:
         assert self._process.stdout is not None
@@ -82,25 +81,39 @@ class Agent:
         for line in self._process.stderr:
             self._complaints.append(line.decode("utf-8", "replace").rstrip())
 
-    def close(self) -> None:
-        """Ends callmux: by closing its input, then by asking, then by force."""
+    def close(self, *, in_order: bool = True) -> None:
+        """Ends callmux: by closing its input, then by asking, then by force.
+
+        Args:
+            in_order: Nothing is under way. Otherwise callmux is asked at once: at the end of its input it
+                would wait for calls that nobody waits for any more.
+        """
+        try:
+            for end in (self._end_input, self._process.terminate) if in_order else (self._process.terminate,):
+                end()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(END_SECONDS)
+                    break
+        finally:
+            # A second Ctrl-C ends up here, too.
+            if self._process.poll() is None:
+                self._process.kill()
+                self._process.wait(END_SECONDS)
+            self._end_input()
+            self._end_readers()
+
+    def _end_readers(self) -> None:
+        for reader, pipe in zip(self._readers, (self._process.stdout, self._process.stderr), strict=True):
+            reader.join(END_SECONDS)
+            # Closing a pipe waits for whoever reads from it, as long as some process has its other end.
+            if pipe is not None and not reader.is_alive():
+                pipe.close()
+
+    def _end_input(self) -> None:
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
         # What is still buffered may be for a process that is gone.
         with contextlib.suppress(OSError):
             self._process.stdin.close()
-        for number in (0, signal.SIGTERM, signal.SIGKILL):
-            self._process.send_signal(number)
-            try:
-                self._process.wait(END_SECONDS)
-                break
-            except subprocess.TimeoutExpired:
-                continue
-        for reader in self._readers:
-            reader.join(END_SECONDS)
-        self._process.stdout.close()
-        self._process.stderr.close()
 
     def start(self) -> list[dict[str, Any]]:
         """The handshake, and the tools on offer."""
