@@ -19,9 +19,7 @@ AGAIN = "run scripts/lock"
 PYTHONS = ("3.11.7", "3.12.1", "3.13.0", "3.14.0")
 
 OURS = [Requirement(line) for line in PROJECT["project"]["dependencies"]]
-GROUPS = {
-    name: [Requirement(line) for line in lines] for name, lines in PROJECT["dependency-groups"].items()
-}
+GROUPS = {name: [Requirement(line) for line in lines] for name, lines in PROJECT["dependency-groups"].items()}
 
 
 def exported() -> list[Requirement]:

@@ -102,7 +102,11 @@ def test_a_callmux_that_cannot_start_is_a_sentence_and_code_1(capsys: pytest.Cap
     assert "could not be started" in capsys.readouterr().err
 
 
-IGNORING = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+IGNORING = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 """How shells start what runs in the background."""
 
 
