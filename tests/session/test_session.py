@@ -10,7 +10,7 @@ import pytest
 from msgspec import Raw
 
 from callmux.protocol.jsonrpc import RpcError, parse
-from callmux.session.session import Session
+from callmux.session.session import HELD_BYTES, MOST_HELD, Session
 from tests.support import play, settle
 
 
@@ -287,5 +287,183 @@ def test_the_transport_hears_when_no_other_request_is_in_flight() -> None:
         gate.set()
         await settle()
         assert (len(desk.sent), lone) == (3, [3])
+
+    play(scene())
+
+
+@pytest.mark.parametrize("version", ["2025-11-25", "2025-06-18", "2024-11-05"])
+def test_a_batch_is_refused_where_the_revision_has_none(version: str) -> None:
+    """As a whole, with one error; the session goes on."""
+
+    async def scene() -> None:
+        desk = Desk()
+        desk.session.version = version
+        await desk.hears([{"id": 1, "method": "x"}, {"id": 2, "method": "ping"}])
+        assert desk.handled == []
+        assert [(m["id"], m["error"]["code"]) for m in desk.sent] == [(None, -32600)]
+        assert version in desk.sent[0]["error"]["message"]
+        await desk.hears({"id": 3, "method": "x"})
+        assert desk.sent[-1]["id"] == 3
+
+    play(scene())
+
+
+def test_a_batch_is_served_where_the_revision_has_batches() -> None:
+    async def scene() -> None:
+        desk = Desk()
+        desk.session.version = "2025-03-26"
+        await desk.hears([{"id": 1, "method": "x"}, {"id": 2, "method": "ping"}])
+        assert sorted(m["id"] for m in desk.sent) == [1, 2]
+
+    play(scene())
+
+
+class Panic(BaseException):
+    """As libraries in Rust raise it."""
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        MemoryError(),
+        RecursionError(),
+        UnicodeEncodeError("utf-8", "x", 0, 1, "no"),
+        Panic(),
+        StopAsyncIteration(),
+    ],
+)
+def test_whatever_ends_a_request_answers_it(failure: BaseException) -> None:
+    async def scene() -> None:
+        desk = Desk()
+
+        async def fail() -> bytes:
+            raise failure
+
+        desk.answers["x"] = fail
+        await desk.hears({"id": 1, "method": "x"}, {"id": 2, "method": "y"})
+        assert sorted((m["id"], m.get("error", {}).get("code")) for m in desk.sent) == [
+            (1, -32603),
+            (2, None),
+        ]
+        assert desk.session.quiet.is_set()
+
+    play(scene())
+
+
+def test_a_cancellation_that_was_meant_for_somebody_else_answers_the_request() -> None:
+    """What it waits for is shared, and ended by another."""
+
+    async def scene() -> None:
+        desk = Desk()
+        shared: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        async def wait() -> bytes:
+            return await shared
+
+        desk.answers["x"] = wait
+        await desk.hears({"id": 1, "method": "x"})
+        shared.cancel()
+        await settle()
+        assert [(m["id"], m["error"]["code"]) for m in desk.sent] == [(1, -32603)]
+
+    play(scene())
+
+
+@pytest.mark.parametrize("routed", [True, False])
+def test_a_request_whose_answer_cannot_be_built_is_answered(
+    routed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No memory for the line: the client is told so."""
+
+    def no_room(*given: object) -> bytes:
+        raise MemoryError
+
+    async def scene() -> None:
+        desk = Desk()
+        ends: list[tuple[Any, Any, bool]] = []
+        if routed:
+            desk.session = Session(
+                desk, no_room, lambda line, about, final: ends.append((json.loads(line), about, final))
+            )
+        monkeypatch.setattr("callmux.protocol.jsonrpc.response", no_room)
+        await desk.hears({"id": 1, "method": "x"})
+        (answer,) = [end[0] for end in ends] if routed else desk.sent
+        assert (answer["id"], answer["error"]["code"]) == (1, -32603)
+        assert not routed or ends[0][1:] == (1, True)
+        assert desk.session.quiet.is_set()
+
+    play(scene())
+
+
+def test_a_request_whose_answer_cannot_be_handed_over_is_answered() -> None:
+    async def scene() -> None:
+        lines: list[Any] = []
+
+        def route(line: bytes, about: object, final: bool) -> None:
+            if b"result" in line:
+                raise MemoryError
+            lines.append((json.loads(line), final))
+
+        desk = Desk()
+        desk.session = Session(desk, lambda line: None, route)
+        await desk.hears({"id": 1, "method": "x"})
+        assert [(line["id"], line["error"]["code"], final) for line, final in lines] == [(1, -32603, True)]
+
+    play(scene())
+
+
+def test_a_message_that_fails_as_it_comes_ends_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        desk = Desk()
+        serve = desk.session._serve
+
+        def fail(id: Any, *given: Any) -> None:
+            if id == 1:
+                raise MemoryError
+            serve(id, *given)
+
+        monkeypatch.setattr(desk.session, "_serve", fail)
+        await desk.hears({"id": 1, "method": "x"}, {"id": 2, "method": "x"})
+        assert sorted((m["id"], m.get("error", {}).get("code")) for m in desk.sent) == [
+            (1, -32603),
+            (2, None),
+        ]
+
+    play(scene())
+
+
+def test_messages_of_servers_to_a_client_that_does_not_read_have_a_bound(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """They are dropped and counted; answers never are."""
+
+    async def scene() -> None:
+        desk = Desk()
+        desk.session.flow(False)
+        for _ in range(MOST_HELD + 7):
+            desk.session.notify("notifications/message", b"{}")
+        with pytest.raises(RpcError, match="does not read"):
+            await desk.session.ask("roots/list", None)
+        for id in range(50):
+            await desk.hears({"id": id, "method": "x"})
+        assert sum("method" in m for m in desk.sent) == MOST_HELD
+        assert sum("result" in m for m in desk.sent) == 50
+        desk.session.flow(True)
+        desk.session.notify("notifications/message", b"{}")
+        assert sum("method" in m for m in desk.sent) == MOST_HELD + 1
+
+    with caplog.at_level("WARNING", logger="callmux"):
+        play(scene())
+    assert "7 messages of servers were dropped" in caplog.text
+
+
+def test_few_but_large_messages_have_a_bound_too() -> None:
+    async def scene() -> None:
+        desk = Desk()
+        desk.session.flow(False)
+        large = json.dumps({"data": "x" * (HELD_BYTES // 4)}).encode()
+        for _ in range(10):
+            desk.session.notify("notifications/message", large)
+        assert len(desk.sent) == 3
 
     play(scene())

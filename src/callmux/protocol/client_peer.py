@@ -240,15 +240,18 @@ class ClientPeer:
         """The line that answers request `id`; None if it was cancelled meanwhile."""
         if id not in self.in_flight:
             return None
+        # First the line: where it cannot be built, the request is still owed an answer.
+        line = jsonrpc.response(id, result)
         self.in_flight.discard(id)
-        return jsonrpc.response(id, result)
+        return line
 
     def refuse(self, id: Id, error: bytes | Raw) -> bytes | None:
         """The line that refuses request `id` with this `error` member; None if it was cancelled meanwhile."""
         if id not in self.in_flight:
             return None
+        line = jsonrpc.failure_raw(id, error)
         self.in_flight.discard(id)
-        return jsonrpc.failure_raw(id, error)
+        return line
 
     def next_id(self) -> int:
         """The id our next request will have: also its progress token, which stands in its params."""

@@ -9,7 +9,6 @@ carried where one can be found, so that nobody waits for it.
 from __future__ import annotations
 
 import json
-import math
 import re
 from typing import Any, TypeAlias, cast
 
@@ -17,6 +16,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from callmux.protocol.encoding import is_utf8
+from callmux.protocol.mending import BOM, clean, mended
 
 Id: TypeAlias = int | str
 
@@ -25,6 +25,14 @@ INVALID_REQUEST = -32600
 METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
+
+MOST_MESSAGES = 1000
+"""Messages that one batch may hold."""
+HEAD = 64 * 1024
+"""Bytes of a message that no reader takes in which its id is looked for."""
+MOST_READ = 1024 * 1024
+"""Bytes of the largest message that the standard library reads: 0.1 s of its time. Larger ones are mended as
+they stand, which takes a tenth of that."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -123,6 +131,7 @@ def on_one_line(body: bytes) -> bytes:
     """`body` without line ends between its tokens, so that it can go onto a line or into an event."""
     if b"\n" not in body and b"\r" not in body:
         return body
+    body = body.removeprefix(BOM)
     try:
         return msgspec.json.format(body, indent=-1)
     except (msgspec.MsgspecError, RecursionError):
@@ -152,70 +161,82 @@ def _classify(e: _Envelope) -> Single:
 
 def _slow(line: bytes) -> Message:
     """Reads what msgspec refused; see the module's docstring."""
+    if line.startswith(BOM) and not line.startswith(BOM, len(BOM)):
+        return parse(line[len(BOM) :])
+    first = line.lstrip(b" \t\r\n")[:1] if line[:1] in b" \t\r\n" else line[:1]
+    if first == b"[":
+        return _batch(line)
+    if first != b"{":
+        return _no_object(line)
+    if len(line) > MOST_READ:
+        return _mended(line)
     try:
         value = json.loads(line.decode("utf-8", "replace"))
     except RecursionError:
         return _unreadable(line, INVALID_REQUEST, "the message is nested too deeply")
     except ValueError:
         return _unreadable(line, PARSE_ERROR, "the message is not valid JSON")
-    if isinstance(value, list):
-        return _batch(line, value)
-    if not isinstance(value, dict):
-        return Malformed(None, False, INVALID_REQUEST, "a message must be a JSON object")
+    return _read(line, value)
+
+
+def _read(line: bytes, value: dict[str, Any]) -> Single:
+    """The message that the standard library reads as `value`."""
     given = value.get("id")
     if isinstance(given, float) and given.is_integer():
         value["id"] = int(given)
     elif given is not None and (isinstance(given, bool) or not isinstance(given, int | str)):
         return Malformed(None, "method" not in value, INVALID_REQUEST, "an id must be a string or an integer")
     try:
-        return _classify(_ENVELOPE.decode(_ENCODER.encode(_clean(value))))
+        return _classify(_ENVELOPE.decode(_ENCODER.encode(clean(value))))
     except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError):
         return _unreadable(line, INVALID_REQUEST, "the message cannot be relayed")
 
 
-def _batch(line: bytes, values: list[Any]) -> Message:
-    if not values:
-        return Malformed(None, False, INVALID_REQUEST, "a batch must not be empty")
-    try:
-        parts: list[Raw | None] = list(_ARRAY.decode(line))
-    except (msgspec.MsgspecError, RecursionError):
-        parts = [None] * len(values)
-    return Batch([_part(value, raw) for value, raw in zip(values, parts, strict=True)])
-
-
-def _part(value: Any, raw: Raw | None) -> Message:
-    """The message in one value of a batch; `raw` is its text, where msgspec took the batch."""
-    if isinstance(value, list):
-        return Malformed(None, False, INVALID_REQUEST, "a batch must not hold a batch")
-    try:
-        return parse(bytes(raw) if raw is not None else _ENCODER.encode(_clean(value)))
-    except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError):
-        members = value if isinstance(value, dict) else {}
-        given = members.get("id")
-        usable = isinstance(given, int | str) and not isinstance(given, bool)
-        return Malformed(
-            given if usable else None,
-            "method" not in members,
-            INVALID_REQUEST,
-            "the message cannot be relayed",
-        )
-
-
-def _clean(value: Any) -> Any:
-    """`value` with what JSON cannot say replaced: lone surrogates by U+FFFD, NaN and infinities by null."""
-    if isinstance(value, str):
+def _no_object(line: bytes) -> Malformed:
+    """What is neither an object nor an array: JSON that is no message, or no JSON."""
+    if len(line) <= HEAD:
         try:
-            value.encode()
-        except UnicodeEncodeError:
-            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, list):
-        return [_clean(v) for v in value]
-    if isinstance(value, dict):
-        return {_clean(k): _clean(v) for k, v in value.items()}
-    return value
+            json.loads(line.decode("utf-8", "replace"))
+        except (ValueError, RecursionError):
+            pass
+        else:
+            return Malformed(None, False, INVALID_REQUEST, "a message must be a JSON object")
+    return Malformed(None, True, PARSE_ERROR, "the message is not valid JSON")
+
+
+def _mended(line: bytes) -> Single:
+    try:
+        return _classify(_ENVELOPE.decode(mended(line)))
+    except RecursionError:
+        return _unreadable(line, INVALID_REQUEST, "the message is nested too deeply")
+    except (msgspec.MsgspecError, ValueError):
+        return _unreadable(line, PARSE_ERROR, "the message is not valid JSON")
+
+
+def _batch(line: bytes) -> Message:
+    """The messages of an array: told apart before any of them is read, so that a long one costs little."""
+    try:
+        # Half a surrogate pair in one message must not cost the others theirs.
+        parts = _ARRAY.decode(line if is_utf8(line) else line.decode("utf-8", "replace").encode())
+    except RecursionError:
+        return Malformed(None, False, INVALID_REQUEST, "the message is nested too deeply")
+    except msgspec.MsgspecError:
+        try:
+            parts = _ARRAY.decode(mended(line))
+        except (msgspec.MsgspecError, RecursionError):
+            return Malformed(None, False, PARSE_ERROR, "the message is not valid JSON")
+    if not parts:
+        return Malformed(None, False, INVALID_REQUEST, "a batch must not be empty")
+    if len(parts) > MOST_MESSAGES:
+        reason = f"a batch must not hold more than {MOST_MESSAGES} messages"
+        return Malformed(None, False, INVALID_REQUEST, reason)
+    return Batch([_part(bytes(part).strip(b" \t\r\n")) for part in parts])
+
+
+def _part(raw: bytes) -> Message:
+    if raw[:1] == b"[":
+        return Malformed(None, False, INVALID_REQUEST, "a batch must not hold a batch")
+    return parse(raw)
 
 
 # Possessive, and with an end for a string that is cut off: one pass over any line, without a stack.
@@ -226,7 +247,9 @@ _TOKEN = re.compile(
 
 
 def _unreadable(line: bytes, code: int, message: str) -> Malformed:
-    """Finds the id and the kind of a message that no reader takes, by its tokens at the top level."""
+    """Finds the id and the kind of a message that no reader takes, by its tokens at the top level. Only its
+    head is looked at: whatever anybody sends, this takes no longer."""
+    line = line[:HEAD]
     given: Id | None = None
     is_response = True
     depth, key, expecting = 0, b"", False
@@ -254,7 +277,7 @@ def _unreadable(line: bytes, code: int, message: str) -> Malformed:
 def _read_id(token: bytes) -> Id | None:
     try:
         return msgspec.json.decode(token, type=int | str)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, ValueError):
         return None
 
 
@@ -267,7 +290,7 @@ def read_error(raw: Raw) -> ErrorObject:
     """The `error` member of a failure; a shapeless one becomes an internal error with its text."""
     try:
         return _ERROR.decode(raw)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError, ValueError):
         return ErrorObject(
             message=f"an error of unknown shape: {bytes(raw)[:200].decode('utf-8', 'replace')}"
         )
@@ -300,10 +323,7 @@ def response(id: Id, result: bytes | Raw) -> bytes:
 
 def failure(id: Id | None, code: int, message: str, data: Any = UNSET) -> bytes:
     """The line of a refusal. `data` is any JSON value; left out by default."""
-    error: dict[str, Any] = {"code": code, "message": message}
-    if data is not UNSET:
-        error["data"] = data
-    return failure_raw(id, _ENCODER.encode(error))
+    return failure_raw(id, RpcError(code, message, data).encoded())
 
 
 def failure_raw(id: Id | None, error: bytes | Raw) -> bytes:
@@ -341,4 +361,8 @@ class RpcError(Exception):
         error: dict[str, Any] = {"code": self.code, "message": self.message}
         if self.data is not UNSET:
             error["data"] = self.data
-        return _ENCODER.encode(error)
+        try:
+            return _ENCODER.encode(error)
+        except UnicodeEncodeError:
+            # A file's name, for one, need not be text.
+            return _ENCODER.encode(clean(error))

@@ -1,8 +1,8 @@
 """Newline framing for stdio (MCP 2025-11-25, basic/transports): bytes in, lines out. Pure.
 
 Called by `callmux.transport.stdio` and `callmux.upstream.links.child`. A line of any length costs time in
-proportion to its length; one beyond the limit is thrown away except for its head. What a long line costs is
-spread over the chunks it comes in, so that its end holds nobody up.
+proportion to its length; one beyond the limit is thrown away except for its head, in which its id is looked
+for. What a long line costs is spread over the chunks it comes in, so that its end holds nobody up.
 """
 
 from __future__ import annotations
@@ -13,13 +13,10 @@ import msgspec
 
 from callmux.protocol import jsonrpc
 from callmux.protocol.encoding import Utf8Check
-from callmux.protocol.jsonrpc import Message
+from callmux.protocol.jsonrpc import HEAD, Message
 
 MAX_LINE = 256 * 1024 * 1024
 """Bytes of the longest line that is kept."""
-
-HEAD = 64 * 1024
-"""Bytes kept of a longer one, enough to find its id."""
 
 
 LONG = 1024 * 1024

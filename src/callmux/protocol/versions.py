@@ -10,6 +10,9 @@ LATEST_LEGACY = "2025-11-25"
 LEGACY = (LATEST_LEGACY, "2025-06-18", "2025-03-26", "2024-11-05", "2024-10-07")
 """Newest first. 2024-10-07 was never released; old clients ask for it, and callmux (npm) accepts it."""
 
+BATCHES = frozenset({"2025-03-26"})
+"""The revisions in which several messages may come in one array."""
+
 
 def agree(requested: object) -> str:
     """The revision to answer a client's `initialize` with: the requested one, else our newest."""

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Raw
 
 from callmux.context import ClientPort
-from callmux.protocol import jsonrpc
+from callmux.protocol import jsonrpc, versions
 from callmux.protocol.client_peer import (
     Called,
     Cancelled,
@@ -35,6 +35,12 @@ from callmux.session.request_port import RequestPort
 from callmux.tasks import TaskSet, Withdrawal, reason_of
 
 log = logging.getLogger(__name__)
+
+MOST_HELD = 1000
+"""Messages of servers that wait for a client that does not read; answers are beside this."""
+HELD_BYTES = 8 * 1024 * 1024
+"""What these may take."""
+_OURS = RpcError(jsonrpc.INTERNAL_ERROR, "callmux failed internally; see its log on stderr")
 
 
 class Handler(Protocol):
@@ -107,6 +113,7 @@ class Session:
         self.quiet.set()
         self._reading = asyncio.Event()
         self._reading.set()
+        self._held = self._held_bytes = self._dropped = 0
 
     def __repr__(self) -> str:
         return f"Session({self._peer!r})"
@@ -136,10 +143,18 @@ class Session:
 
     def flow(self, reading: bool) -> None:
         """Told by the transport when the client stops and begins to read."""
-        if reading:
-            self._reading.set()
-        else:
+        if not reading:
             self._reading.clear()
+            return
+        self._reading.set()
+        if self._dropped:
+            log.warning("%d messages of servers were dropped: the client did not read", self._dropped)
+        self._held = self._held_bytes = self._dropped = 0
+
+    @property
+    def takes_batches(self) -> bool:
+        """Several messages may come in one array: the revision agreed on has that, or none is agreed on."""
+        return self.version is None or self.version in versions.BATCHES
 
     def receive(self, message: Message, said: Said = NOTHING) -> None:
         """Takes one message of the client.
@@ -148,34 +163,50 @@ class Session:
             said: What the HTTP request that carried it said beside it.
         """
         if isinstance(message, Batch):
-            for part in message.messages:
-                self.receive(part, said)
+            if self.takes_batches:
+                for part in message.messages:
+                    self.receive(part, said)
+            elif self._peer.state is not State.CLOSED:
+                self._emit(jsonrpc.failure(None, *self.no_batches()), None)
             return
-        event = self._peer.receive(message)
-        if self._peer.outbox:
-            for line in self._peer.outbox:
-                self._emit(line, message.id if isinstance(message, Request | Malformed) else None, final=True)
-            self._peer.outbox.clear()
-        if type(event) is Called:  # nearly always, and by far the fastest way to tell
-            self._serve(event.id, event.method, event.params, said)
-            return
-        match event:
-            case Opened(id, params):
-                self._serve(id, "initialize", params, said)
-            case Cancelled(id, reason):
-                # Cancelled before its first step, a task cannot clean up after itself; and from here on the
-                # client may use the id for another request.
-                if (running := self._requests.pop(id, None)) is not None:
-                    running[1].cancel(Withdrawal(reason))
-                    self._over(id)
-            case Told("notifications/progress", params):
-                self._progressed(params)
-            case Told(method, params):
-                self._handler.told(self, method, params)
-            case Replied(id, answer):
-                self._settle(id, answer)
-            case Called() | Confirmed() | None:
-                pass
+        try:
+            event = self._peer.receive(message)
+            if self._peer.outbox:
+                for line in self._peer.outbox:
+                    self._emit(
+                        line, message.id if isinstance(message, Request | Malformed) else None, final=True
+                    )
+                self._peer.outbox.clear()
+            if type(event) is Called:  # nearly always, and by far the fastest way to tell
+                self._serve(event.id, event.method, event.params, said)
+                return
+            match event:
+                case Opened(id, params):
+                    self._serve(id, "initialize", params, said)
+                case Cancelled(id, reason):
+                    # Cancelled before its first step, a task cannot clean up after itself; and from here on
+                    # the client may use the id for another request.
+                    if (running := self._requests.pop(id, None)) is not None:
+                        running[1].cancel(Withdrawal(reason))
+                        self._over(id)
+                case Told("notifications/progress", params):
+                    self._progressed(params)
+                case Told(method, params):
+                    self._handler.told(self, method, params)
+                case Replied(id, answer):
+                    self._settle(id, answer)
+                case Called() | Confirmed() | None:
+                    pass
+        except Exception as broken:  # noqa: BLE001 - the root of a message
+            # Whatever carries the messages goes on: what follows has nothing to do with this one.
+            self._fault("a message", broken)
+            if isinstance(message, Request) and message.id not in self._requests:
+                self._deliver(message.id, self._peer.refuse(message.id, _OURS.encoded()))
+
+    def no_batches(self) -> tuple[int, str]:
+        """Code and message of the refusal of a batch."""
+        reason = f"revision {self.version} has no batches: send each message by itself"
+        return jsonrpc.INVALID_REQUEST, reason
 
     def _serve(self, id: Id, method: str, params: Raw | None, said: Said) -> None:
         # A raw body is a view into the transport's buffer, which must not be kept as long as a call may last.
@@ -195,27 +226,47 @@ class Session:
                 result = await self._handler.handle(self, method, params, port)
         except RpcError as refusal:
             error = refusal
-        except Exception as broken:
-            log.error("%s failed in callmux itself: %r", method, broken, exc_info=broken)
-            error = RpcError(jsonrpc.INTERNAL_ERROR, "callmux failed internally; see its log on stderr")
-        except asyncio.CancelledError:
-            if self._is(id, number):
-                del self._requests[id]
-                self._over(id)
+        except asyncio.CancelledError as stray:
+            if (task := asyncio.current_task()) is None or task.cancelling():
+                if self._is(id, number):
+                    del self._requests[id]
+                    self._over(id)
+                raise
+            # Not we were cancelled, but what we waited for.
+            error = self._fault(method, stray)
+        except (GeneratorExit, KeyboardInterrupt, SystemExit):
             raise
+        except BaseException as broken:  # noqa: BLE001 - the root of the task
+            # Whatever it is (panics of Rust are no Exceptions), the client must not wait for ever.
+            error = self._fault(method, broken)
         if not self._is(id, number):
             return
         del self._requests[id]
         peer = self._peer
-        line = peer.answer(id, result) if error is None else peer.refuse(id, error.encoded())
+        is_due = id in peer.in_flight
+        try:
+            line = peer.answer(id, result) if error is None else peer.refuse(id, error.encoded())
+            self._deliver(id, line)
+        except Exception as broken:  # noqa: BLE001 - the root of an answer
+            # Such as no memory for it: a short answer takes its place.
+            peer.in_flight.discard(id)
+            short = jsonrpc.failure_raw(id, self._fault(method, broken).encoded())
+            self._deliver(id, short if is_due else None)
+        if not self._requests:
+            self.quiet.set()
+            if self._route is None and self._flush is not None:
+                self._flush()
+
+    def _fault(self, method: str, broken: BaseException) -> RpcError:
+        log.error("%s failed in callmux itself: %r", method, broken, exc_info=broken)
+        return _OURS
+
+    def _deliver(self, id: Id, line: bytes | None) -> None:
+        """Hands over the answer to a request, or that there is none."""
         if self._route is not None:
             self._route(line or b"", id, True)
         elif line is not None:
             self._send(line)
-            if self._flush is not None and not self._requests:
-                self._flush()
-        if not self._requests:
-            self.quiet.set()
 
     def _is(self, id: Id, number: int) -> bool:
         """Whether `id` still stands for the request of that number: one that was cancelled has lost it, and
@@ -251,8 +302,19 @@ class Session:
         Args:
             about: The client's request it belongs to.
         """
-        if self._peer.state is not State.CLOSED:
-            self._emit(jsonrpc.notification(method, params), about)
+        if self._peer.state is State.CLOSED:
+            return
+        line = jsonrpc.notification(method, params)
+        if self._reading.is_set() or self._holds(line):
+            self._emit(line, about)
+        else:
+            self._dropped += 1
+
+    def _holds(self, line: bytes) -> bool:
+        """Whether there is room for a message to a client that does not read."""
+        self._held += 1
+        self._held_bytes += len(line)
+        return self._held <= MOST_HELD and self._held_bytes <= HELD_BYTES
 
     async def ask(
         self,
@@ -272,6 +334,8 @@ class Session:
         """
         if self._peer.state is State.CLOSED:
             raise RpcError(jsonrpc.INTERNAL_ERROR, "the client has left")
+        if not (self._reading.is_set() or self._holds(bytes(params or b""))):
+            raise RpcError(jsonrpc.INTERNAL_ERROR, "the client does not read what it is sent")
         waiter: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         token = progress_token(members(params).get("_meta")) if progress is not None else None
         if token is not None:
