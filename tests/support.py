@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from callmux.clock import Clock
+from callmux.config.check import check_document
 from callmux.context import CallContext
+from callmux.plan import ToolCall
+from callmux.protocol.shapes import Tool
+from callmux.rings.call import Call
+from callmux.rings.coercion import compile_shaping
+from callmux.rings.route import ONLY_READS, WRITES, Route, Verdict
+from callmux.router.names import Names
+from callmux.router.routing import Routing
+from callmux.upstream.catalogue import Catalogue
 
 T = TypeVar("T")
 
@@ -192,3 +201,42 @@ def python(*arguments: str | Path, **more: Any) -> subprocess.Popen[bytes]:
         **more,
     }
     return subprocess.Popen([sys.executable, *map(str, arguments)], **options)
+
+
+def route(
+    server: str = "s", tool: Tool | None = None, *, method: str = "tools/call", bare: str = "t", **more: Any
+) -> Route:
+    """The route of a tool as a configuration without any keys has it."""
+    reads = tool is not None and tool.read_only
+    other = ONLY_READS if more.get("safe") and method != "tools/call" else WRITES
+    more.setdefault("verdict", Verdict(True, True, True) if reads else other)
+    more.setdefault("shaper", None if tool is None else compile_shaping(tool.input_schema))
+    return Route(server=server, method=method, bare=bare, tool=tool, **more)
+
+
+def planned(
+    *,
+    server: str = "s",
+    method: str = "tools/call",
+    target: str = "t",
+    tool: Tool | None = None,
+    safe: bool = False,
+    **more: Any,
+) -> Call:
+    """A call of a tool, or another request, with its route."""
+    more.setdefault("asked", ToolCall(tool=target, arguments=more.get("arguments")))
+    more.setdefault("seconds", 1.0)
+    more.setdefault("deadline", 1.0)
+    more.setdefault("route", route(server, tool, method=method, bare=target, safe=safe))
+    return Call(target=target, **more)
+
+
+def names_of(catalogue: Catalogue, **document: Any) -> Names:
+    """The names of this catalogue under a configuration of its servers and whatever else `document` says."""
+    servers = {
+        name: {"command": "x", **({"prefix": one.prefix} if one.prefix else {})}
+        for name, one in catalogue.servers.items()
+    }
+    checked = check_document({"servers": servers, **document})
+    assert checked.errors == []
+    return Names(lambda: catalogue, Routing(checked.config))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec import Raw
 
-from callmux.plan import Patience, Plan, PlannedCall, ToolCall
+from callmux.plan import Patience, Plan, ToolCall
 
 
 def test_an_echo_shows_what_was_given() -> None:
@@ -17,14 +17,6 @@ def test_an_echo_shows_what_was_given() -> None:
 def test_a_plan_does_not_change_under_its_readers() -> None:
     with pytest.raises(AttributeError):
         Plan(name="x").name = "y"  # type: ignore[misc]
-
-
-def test_other_arguments_make_another_call() -> None:
-    call = PlannedCall(
-        server="s", method="tools/call", target="x", asked=ToolCall(tool="x"), seconds=1.0, deadline=1.0
-    )
-    changed = call.with_arguments(Raw(b"{}"))
-    assert (call.arguments, changed.arguments, changed.asked) == (None, Raw(b"{}"), call.asked)
 
 
 def test_patience_grows_and_whoever_set_a_timer_hears_of_it() -> None:

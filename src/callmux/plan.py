@@ -12,9 +12,6 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from callmux.context import Scope
-from callmux.protocol.shapes import Tool
-
 
 class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
     """One tool call as the caller wrote it, its name not yet looked up.
@@ -78,44 +75,6 @@ class Patience:
             self.deadline = deadline
             if self.moved is not None:
                 self.moved(deadline)
-
-
-class PlannedCall(msgspec.Struct, frozen=True, kw_only=True):
-    """One request to one upstream, its target looked up: what the call ring carries.
-
-    Attributes:
-        server: The server's key in the configuration.
-        method: The MCP method, such as `tools/call`.
-        target: The bare tool name, a prompt's name or a URI.
-        key: The member of the params that the target stands in; None where it stands deeper or nowhere.
-        asked: The call as the caller wrote it.
-        arguments: What is sent: `asked.arguments`, unless a stage changed them.
-        tool: What the catalogue knows of the tool; None for a server that has not listed yet.
-        seconds: How long one attempt may take.
-        deadline: When the first attempt must be over, by the loop's clock; waiting for a turn counts.
-        safe: Repeating it does no harm: the tool says so, or the operator does.
-        bare: The request has no params at all.
-        scope: The directory or credentials its connection must have; None for the one that all share.
-        patience: Goes before `deadline` and `seconds` where other callers may come to share the call.
-    """
-
-    server: str
-    method: str
-    target: str
-    key: str | None = "name"
-    asked: ToolCall
-    arguments: Raw | None = None
-    tool: Tool | None = None
-    seconds: float
-    deadline: float
-    safe: bool = False
-    bare: bool = False
-    scope: Scope | None = None
-    patience: Patience | None = None
-
-    def with_arguments(self, arguments: Raw) -> PlannedCall:
-        """The same call with other arguments."""
-        return msgspec.structs.replace(self, arguments=arguments)
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

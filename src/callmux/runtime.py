@@ -37,11 +37,12 @@ from callmux.rings.shield.policy import Policies
 from callmux.rings.shield.stage import Shielding
 from callmux.rings.stage import compose
 from callmux.rings.tracking import Tracking
-from callmux.router.budget import Budgets
 from callmux.router.compress import Compression
 from callmux.router.door import Door
+from callmux.router.names import Names
 from callmux.router.offers import Offers
 from callmux.router.router import Router
+from callmux.router.routing import Routing
 from callmux.status import instance_id, snapshot
 from callmux.stores import Stores
 from callmux.upstream.catalogue import Catalogue, ServerTools
@@ -103,17 +104,18 @@ class Runtime:
         slots = Slots(config.max_concurrency, limits)
         scopes = Scopes(config, stores.unresolved)
         preparing = Preparing(References(config.file_reference_roots), scopes, plain=self.is_transparent)
+        self._names = Names(self.catalogue, Routing(config, plain=self.is_transparent))
         rules = Policy(config)
         keys = Keys(rules, stores.cache, self.servers)
-        caching = Caching(rules, keys, stores.cache, self.servers, clock)
-        coalescing = Coalescing(rules, keys, stores.cache, self.servers)
+        caching = Caching(keys, stores.cache, self.servers, clock)
+        coalescing = Coalescing(keys, stores.cache, self.servers)
         around = caching if rules.caches else None
         relinking = Relinking(self.resources) if len(self.servers) > 1 else None
         stages = call_stages(preparing, around, coalescing, self.servers, slots, clock, relinking)
         ring = compose(stages, send_nothing)
-        budgets = Budgets(config)
-        self._door = Door(self.servers, self.catalogue, budgets, preparing, ring, clock)
-        tracking = Tracking(stores.active, self.catalogue, budgets.seconds, NAMES, clock)
+        find = self._names.find
+        self._door = Door(self.servers, self._names, preparing, ring, clock)
+        tracking = Tracking(stores.active, find, NAMES, clock)
         engine = self._engine = Engine(
             call=self._door.call_safely,
             prepare=self._door.prepare,
@@ -126,14 +128,15 @@ class Runtime:
             results=stores.results,
             recipes=config.recipes,
         )
-        formatting = Formatting(config.output_format, self.catalogue, NAMES)
-        shield = Shielding(self._shield_policies(), stores.results, self.catalogue, NAMES)
+        formatting = Formatting(config.output_format, find, NAMES)
+        shield = Shielding(self._shield_policies(), stores.results, find, NAMES)
         self._compression = Compression(
             config.schema_compression, {n: s.schema_compression for n, s in config.servers.items()}
         )
         self.router = Router(
             self._door,
             self.catalogue,
+            self._names,
             engine,
             request_stages(tracking, formatting, shield, plain=self.is_transparent),
             DEFINITIONS if config.expose_meta_tools else [],

@@ -18,13 +18,15 @@ from callmux.context import CallContext
 from callmux.errors import CallmuxError, InvalidArguments
 from callmux.metatools.engine import Engine
 from callmux.metatools.table import META_TOOLS
-from callmux.plan import Plan, PlannedCall, ToolCall
+from callmux.plan import Plan, ToolCall
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings.cache.store import CacheStore
+from callmux.rings.call import Call
 from callmux.rings.envelope import failure
 from callmux.rings.preparing import Preparing
 from callmux.rings.shield.shelf import Shelf
 from callmux.upstream.catalogue import Catalogue, ServerTools
+from tests.support import planned
 
 Answer = Callable[[ToolCall], Any]
 
@@ -114,9 +116,9 @@ class Bench:
         assert checked.errors == []
         self.recipes = checked.config.recipes
 
-    async def _prepare(self, call: ToolCall, context: CallContext) -> PlannedCall:
+    async def _prepare(self, call: ToolCall, context: CallContext) -> Call:
         found = self.catalogue.find(call.tool, call.server)
-        planned = PlannedCall(
+        sent = planned(
             server=found.server,
             method="tools/call",
             target=found.bare,
@@ -126,7 +128,7 @@ class Bench:
             seconds=5,
             deadline=asyncio.get_running_loop().time() + 5,
         )
-        return await self.preparing.prepare(planned, context)
+        return await self.preparing.prepare(sent, context)
 
     async def _call(self, call: ToolCall, context: CallContext) -> Result:
         self.calls.append(call)

@@ -9,17 +9,19 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
+from callmux import names
 from callmux.config.check import check_document
 from callmux.context import CallContext, Scope
 from callmux.errors import ToolCallFailed
-from callmux.plan import PlannedCall, ToolCall
+from callmux.plan import ToolCall
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings.cache.keys import Keys
 from callmux.rings.cache.policy import Policy
 from callmux.rings.cache.store import CacheStore
+from callmux.rings.call import Call
 from callmux.rings.coalescing import Coalescing
 from callmux.upstream.questions import Questions
-from tests.support import FakeClient, context, play, settle
+from tests.support import FakeClient, context, planned, play, route, settle
 
 READER = Tool(b'{"name":"get","annotations":{"readOnlyHint":true}}')
 WRITER = Tool(b'{"name":"set","annotations":{"idempotentHint":true}}')
@@ -49,12 +51,12 @@ class Bench:
         ).config
         self.servers = servers
         self.store = CacheStore()
-        policy = Policy(config)
-        self.stage = Coalescing(policy, Keys(policy, self.store, servers), self.store, servers)
-        self.sent: list[tuple[PlannedCall, CallContext, asyncio.Future[Any]]] = []
+        policy = self.policy = Policy(config)
+        self.stage = Coalescing(Keys(policy, self.store, servers), self.store, servers)
+        self.sent: list[tuple[Call, CallContext, asyncio.Future[Any]]] = []
         self.gone: list[int] = []
 
-    async def _proceed(self, call: PlannedCall, around: CallContext) -> Result:
+    async def _proceed(self, call: Call, around: CallContext) -> Result:
         number = len(self.sent)
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.sent.append((call, around, answer))
@@ -76,23 +78,21 @@ class Bench:
     ) -> asyncio.Task[Result]:
         """A caller begins to wait."""
         arguments = Raw(b'{"id":1}')
-        call = PlannedCall(
-            server=server,
-            method="tools/call",
+        verdict = self.policy.verdict(server, tool, names.spellings(server, tool.name))
+        call = planned(
+            route=route(server, tool, bare=tool.name, safe=tool is READER, verdict=verdict),
             target=tool.name,
             asked=ToolCall(tool=asked.pop("spelled", tool.name), arguments=arguments, **asked),
             arguments=arguments,
-            tool=tool,
             seconds=seconds,
             deadline=asyncio.get_running_loop().time() + seconds,
-            safe=tool is READER,
             scope=scope,
         )
         task = asyncio.create_task(self._enter(call, around or context()))
         await settle()
         return task
 
-    async def _enter(self, call: PlannedCall, around: CallContext) -> Result:
+    async def _enter(self, call: Call, around: CallContext) -> Result:
         return await self.stage(call, around, self._proceed)
 
     async def answers(self, number: int = 0, raw: bytes = b'{"content":[]}') -> None:

@@ -10,11 +10,12 @@ import pytest
 from msgspec import Raw
 
 from callmux.errors import ToolCallFailed, UpstreamUnavailable
-from callmux.plan import Patience, PlannedCall, ToolCall
+from callmux.plan import Patience, ToolCall
 from callmux.protocol.shapes import Result
+from callmux.rings.call import Call
 from callmux.rings.limiting import Limiting, Slots
 from callmux.upstream.holds import Holds
-from tests.support import FakeClient, context, play, settle
+from tests.support import FakeClient, context, planned, play, settle
 
 RESULT = Result(b"{}")
 
@@ -201,8 +202,8 @@ class FakeServer:
         return self
 
 
-def call(deadline: float = 1e9, **asked: Any) -> PlannedCall:
-    return PlannedCall(
+def call(deadline: float = 1e9, **asked: Any) -> Call:
+    return planned(
         server="s",
         method="tools/call",
         target="bare",
@@ -218,7 +219,7 @@ def test_a_call_holds_its_slot_until_it_is_over() -> None:
         limiting = Limiting(slots, {"s": FakeServer()})
         seen: list[str] = []
 
-        async def proceed(planned: PlannedCall, around: Any) -> Result:
+        async def proceed(planned: Call, around: Any) -> Result:
             seen.append(repr(slots))
             if len(seen) == 2:
                 raise ValueError("boom")
@@ -273,7 +274,7 @@ def test_a_caller_that_joins_gives_the_wait_more_time() -> None:
     play(scene())
 
 
-async def unreachable(planned: PlannedCall, around: Any) -> Result:
+async def unreachable(planned: Call, around: Any) -> Result:
     raise AssertionError("nothing must be sent")
 
 
@@ -284,7 +285,7 @@ def test_a_server_is_connected_before_a_slot_is_taken() -> None:
         slots = Slots(1, {})
         server = FakeServer("coming")
 
-        async def proceed(planned: PlannedCall, around: Any) -> Result:
+        async def proceed(planned: Call, around: Any) -> Result:
             return RESULT
 
         around = context()
@@ -317,7 +318,7 @@ def test_a_client_that_does_not_read_holds_its_calls_back() -> None:
         client = FakeClient()
         started: list[str] = []
 
-        async def proceed(planned: PlannedCall, around: Any) -> Result:
+        async def proceed(planned: Call, around: Any) -> Result:
             started.append("it" if around.client is client else "other")
             return RESULT
 
@@ -342,7 +343,7 @@ def test_a_client_that_stops_reading_in_the_queue_passes_its_turn_on() -> None:
         client = FakeClient()
         started: list[str] = []
 
-        async def proceed(planned: PlannedCall, around: Any) -> Result:
+        async def proceed(planned: Call, around: Any) -> Result:
             started.append("it" if around.client is client else "other")
             return RESULT
 

@@ -20,20 +20,24 @@ from callmux.rings.order import call_stages, request_stages
 from callmux.rings.preparing import Preparing
 from callmux.rings.relinking import Relinking
 from callmux.rings.retrying import Retrying
+from callmux.rings.route import Route
 from callmux.rings.shield.policy import Policies
 from callmux.rings.shield.shelf import Shelf
 from callmux.rings.shield.stage import Shielding
 from callmux.rings.tracking import ActiveCalls, Tracking
-from callmux.upstream.catalogue import Catalogue
 from callmux.upstream.resources import ResourceIndex
+
+
+def nowhere(tool: str, server: str | None) -> Route:
+    raise AssertionError("no call, no name")
 
 
 def test_around_each_request() -> None:
     """Converting is outermost: nothing that fails gets past it. Shielding sees whole answers, and what it
     shortened is rendered afterwards."""
-    formatting = Formatting("json", lambda: Catalogue([]), NAMES)
-    shield = Shielding(Policies(ResponseShield(), {}), Shelf(), lambda: Catalogue([]), NAMES)
-    tracking = Tracking(ActiveCalls(), lambda: Catalogue([]), lambda server, ms: 1.0, NAMES, Clock())
+    formatting = Formatting("json", nowhere, NAMES)
+    shield = Shielding(Policies(ResponseShield(), {}), Shelf(), nowhere, NAMES)
+    tracking = Tracking(ActiveCalls(), nowhere, NAMES, Clock())
     shown = request_stages(tracking, formatting, shield, plain=False)
     assert [type(stage) for stage in shown] == [Converting, Tracking, Formatting, Shielding]
     plain = request_stages(tracking, formatting, shield, plain=True)
@@ -46,8 +50,8 @@ def test_around_each_call(caches: bool) -> None:
     a shared call needs a slot; both attempts share one."""
     policy, store, clock = Policy(Config()), CacheStore(), Clock()
     keys = Keys(policy, store, {})
-    caching = Caching(policy, keys, store, {}, clock) if caches else None
-    coalescing = Coalescing(policy, keys, store, {})
+    caching = Caching(keys, store, {}, clock) if caches else None
+    coalescing = Coalescing(keys, store, {})
     stages = call_stages(Preparing(), caching, coalescing, {}, Slots(1, {}), clock)
     linked = call_stages(
         Preparing(), caching, coalescing, {}, Slots(1, {}), clock, Relinking(lambda: ResourceIndex([]))

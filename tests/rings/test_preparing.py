@@ -9,27 +9,27 @@ import pytest
 from msgspec import Raw
 
 from callmux.errors import ArgumentResolutionFailed
-from callmux.plan import PlannedCall, ToolCall
+from callmux.plan import ToolCall
 from callmux.protocol.shapes import Result, Tool
-from callmux.rings import preparing
+from callmux.rings.call import Call
 from callmux.rings.preparing import Preparing
-from tests.support import context, play
+from tests.support import context, planned, play
 
 COUNTING = Tool(
     b'{"name":"t","inputSchema":{"type":"object","properties":{"n":{"type":"integer"},"s":{"type":"string"}}}}'
 )
 
 
-def sent(stage: Preparing, arguments: bytes | None, tool: Tool | None) -> PlannedCall:
+def sent(stage: Preparing, arguments: bytes | None, tool: Tool | None) -> Call:
     """The call as the next stage sees it."""
-    seen: list[PlannedCall] = []
+    seen: list[Call] = []
 
-    async def proceed(call: PlannedCall, around: Any) -> Result:
+    async def proceed(call: Call, around: Any) -> Result:
         seen.append(call)
         return Result(b"{}")
 
     raw = None if arguments is None else Raw(arguments)
-    call = PlannedCall(
+    call = planned(
         server="s",
         method="tools/call",
         target="t",
@@ -67,26 +67,6 @@ def test_arguments_that_fit_leave_as_they_came(arguments: bytes | None, tool: To
     assert (call.arguments and bytes(call.arguments)) == arguments
 
 
-def test_a_schema_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled: list[Any] = []
-    original = preparing.compile_shaping
-    monkeypatch.setattr(preparing, "compile_shaping", lambda s: compiled.append(s) or original(s))
-    stage = Preparing()
-    for _ in range(3):
-        sent(stage, b'{"n":"5"}', COUNTING)
-    assert len(compiled) == 1
-
-
-def test_compiled_schemas_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Servers may change their lists all day."""
-    monkeypatch.setattr(preparing, "MOST_SHAPERS", 3)
-    stage = Preparing()
-    for _ in range(10):
-        call = sent(stage, b'{"n":"5"}', Tool(COUNTING.raw))
-        assert bytes(call.arguments) == b'{"n":5}'
-        assert len(stage._shapers) <= 3
-
-
 def test_references_are_resolved_before_anything_else() -> None:
     """What is in an envelope, and what the schema wants converted, may come from a reference."""
     call = sent(Preparing(), b'{"params":{"n":{"$text":"5"},"s":{"$text":{"lines":["a","b"]}}}}', COUNTING)
@@ -99,7 +79,7 @@ def test_a_reference_that_does_not_work_sends_nothing() -> None:
 
 
 def test_a_preview_prepares_without_sending() -> None:
-    call = PlannedCall(
+    call = planned(
         server="s", method="tools/call", target="t", asked=ToolCall(tool="t"), seconds=1, deadline=1
     )
     assert play(Preparing().prepare(call, context())) is call

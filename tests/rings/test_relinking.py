@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from callmux.plan import PlannedCall, ToolCall
+from callmux.plan import ToolCall
 from callmux.protocol.shapes import Result
 from callmux.rings.relinking import Relinking, relink
 from callmux.upstream.offer import Item
 from callmux.upstream.resources import ResourceIndex, ServerResources
-from tests.support import context, play
+from tests.support import context, planned, play
 
 RENAMED = {"x:same": "callmux://a/x:same"}
 LINK = {"type": "resource_link", "uri": "x:same", "name": "n"}
@@ -64,7 +64,7 @@ def test_only_servers_with_renamed_resources_are_looked_into() -> None:
         async def proceed(call: Any, around: Any) -> Result:
             return result
 
-        call = PlannedCall(
+        call = planned(
             server=server,
             method=method,
             target="t",

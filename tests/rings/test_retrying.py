@@ -11,12 +11,13 @@ import pytest
 from msgspec import Raw
 
 from callmux.errors import CallmuxError, ToolCallFailed, UpstreamUnavailable
-from callmux.plan import Patience, PlannedCall, ToolCall
+from callmux.plan import Patience, ToolCall
 from callmux.protocol.jsonrpc import ErrorObject
 from callmux.protocol.shapes import Result
+from callmux.rings.call import Call
 from callmux.rings.retrying import Retrying
 from callmux.upstream.failures import CallFailure, Category
-from tests.support import FakeClient, context, loop_clock, play
+from tests.support import FakeClient, context, loop_clock, planned, play
 
 Answer = bytes | BaseException
 
@@ -73,11 +74,11 @@ def attempt(
     around = more.pop("context", None) or context()
     asked = ToolCall(tool="s__t", arguments=Raw(b'{"n": 1.50}'), **more)
 
-    async def unreachable(call: PlannedCall, around: Any) -> Result:
+    async def unreachable(call: Call, around: Any) -> Result:
         raise AssertionError("the innermost stage does not proceed")
 
     async def scene() -> Result:
-        call = PlannedCall(
+        call = planned(
             server="s",
             method="tools/call",
             target="t",

@@ -14,9 +14,9 @@ from msgspec import Raw
 from callmux.config.check import check_document
 from callmux.context import Directory, Scope
 from callmux.errors import SessionCwdRefused, SessionCwdUnresolved
-from callmux.plan import PlannedCall, ToolCall
+from callmux.plan import ToolCall
 from callmux.rings.scopes import Scopes
-from tests.support import FakeClient, context, play
+from tests.support import FakeClient, context, planned, play
 
 SERVERS: dict[str, Any] = {
     "local": {"command": "x"},
@@ -46,7 +46,7 @@ class Bench:
         """The scope of one call, of a client that works in `found`; empty for one on stdio."""
         raw = None if arguments is None else Raw(arguments)
         asked = ToolCall(tool="t", cwd=cwd, arguments=raw)
-        call = PlannedCall(
+        call = planned(
             server=server, method=method, target="t", asked=asked, arguments=raw, seconds=1, deadline=1
         )
         if not isinstance(found, str):

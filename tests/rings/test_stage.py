@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from callmux.plan import Plan, PlannedCall, ToolCall
+from callmux.plan import Plan, ToolCall
 from callmux.protocol.shapes import Result
+from callmux.rings.call import Call
 from callmux.rings.stage import compose, compose_requests
-from tests.support import context, play
+from tests.support import context, planned, play
 
-CALL = PlannedCall(
-    server="s", method="tools/call", target="t", asked=ToolCall(tool="t"), seconds=1, deadline=1
-)
+CALL = planned(server="s", method="tools/call", target="t", asked=ToolCall(tool="t"), seconds=1, deadline=1)
 
 
 class Noting:
@@ -62,15 +61,15 @@ def test_a_failure_passes_through_every_stage(nest: Any) -> None:
 
 def test_a_stage_may_change_the_call_or_not_proceed() -> None:
     class Changing:
-        async def __call__(self, call: PlannedCall, around: Any, proceed: Any) -> Result:
+        async def __call__(self, call: Call, around: Any, proceed: Any) -> Result:
             return await proceed(call.with_arguments(Raw(b'{"b":2}')), around)
 
     class Answering:
-        async def __call__(self, call: PlannedCall, around: Any, proceed: Any) -> Result:
+        async def __call__(self, call: Call, around: Any, proceed: Any) -> Result:
             assert call.arguments is not None
             return Result(bytes(call.arguments))
 
-    async def unreachable(call: PlannedCall, around: Any) -> Result:
+    async def unreachable(call: Call, around: Any) -> Result:
         raise AssertionError("nobody proceeds to here")
 
     ring = compose([Changing(), Answering()], unreachable)

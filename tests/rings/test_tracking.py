@@ -12,7 +12,7 @@ from callmux.plan import Plan, ToolCall
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings.tracking import ActiveCalls, Tracking
 from callmux.upstream.catalogue import Catalogue, ServerTools
-from tests.support import FakeClock, context, play, settle
+from tests.support import FakeClock, context, names_of, play, settle
 
 ABOUT = {"requestId": "r1", "sessionId": "s1", "cwd": "/w"}
 CATALOGUE = Catalogue(
@@ -23,7 +23,7 @@ CATALOGUE = Catalogue(
 def shown(plan: Plan, **around: Any) -> list[dict[str, Any]]:
     """The calls shown while one of this plan runs for two seconds."""
     active, time = ActiveCalls(), FakeClock()
-    stage = Tracking(active, lambda: CATALOGUE, lambda server, ms: (ms or 180_000) / 1000, NAMES, time.clock)
+    stage = Tracking(active, names_of(CATALOGUE).find, NAMES, time.clock)
 
     async def proceed(plan: Plan, around: Any) -> Result:
         time.advance(2)
@@ -97,7 +97,7 @@ def test_on_stdio_nothing_is_tracked() -> None:
 def test_a_call_that_fails_or_is_cancelled_is_not_shown_any_more() -> None:
     async def scene() -> None:
         active, time = ActiveCalls(), FakeClock()
-        stage = Tracking(active, lambda: CATALOGUE, lambda server, ms: 1.0, NAMES, time.clock)
+        stage = Tracking(active, names_of(CATALOGUE).find, NAMES, time.clock)
 
         async def fails(plan: Plan, around: Any) -> Result:
             raise ValueError("no")

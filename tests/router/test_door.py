@@ -11,11 +11,13 @@ from msgspec import Raw
 
 from callmux.config.check import check_document
 from callmux.errors import CallmuxError, ToolNotFound
-from callmux.plan import PlannedCall, ToolCall
+from callmux.plan import ToolCall
 from callmux.protocol.shapes import Result, Tool
+from callmux.rings.call import Call
 from callmux.rings.preparing import Preparing
-from callmux.router.budget import Budgets
 from callmux.router.door import Door
+from callmux.router.names import Names
+from callmux.router.routing import Routing
 from callmux.upstream.catalogue import Catalogue, ServerTools
 from callmux.upstream.holds import Holds
 from tests.support import context, loop_clock, play, settle
@@ -38,13 +40,14 @@ class House:
 
     def __init__(self) -> None:
         self.servers = {"a": FakeServer(), "b": FakeServer()}
-        self.planned: list[PlannedCall] = []
+        self.planned: list[Call] = []
         self.outcome: Any = Result(b"{}")
         self.around = context()
         config = check_document(
             {"servers": {"a": {"command": "x", "callTimeoutMs": 2000}, "b": {"command": "x"}}}
         ).config
-        self.door = Door(self.servers, self.catalogue, Budgets(config), Preparing(), self.ring, loop_clock())
+        names = Names(self.catalogue, Routing(config))
+        self.door = Door(self.servers, names, Preparing(), self.ring, loop_clock())
 
     def catalogue(self) -> Catalogue:
         """Only what has settled is known."""
@@ -55,7 +58,7 @@ class House:
             servers.append(ServerTools(server=name, tools=tools, listed=server.up.is_set()))
         return Catalogue(servers)
 
-    async def ring(self, call: PlannedCall, around: Any) -> Result:
+    async def ring(self, call: Call, around: Any) -> Result:
         assert around is self.around
         self.planned.append(call)
         if isinstance(self.outcome, Exception):
@@ -67,7 +70,7 @@ class House:
             server.up.set()
         return self
 
-    async def call(self, **asked: Any) -> PlannedCall:
+    async def call(self, **asked: Any) -> Call:
         await self.door.call(ToolCall(**asked), self.around)
         return self.planned[-1]
 

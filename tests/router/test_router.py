@@ -13,16 +13,17 @@ from callmux.config.check import check_document
 from callmux.context import CallContext
 from callmux.errors import ToolCallFailed
 from callmux.metatools.engine import Engine
-from callmux.plan import PlannedCall
 from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings.cache.store import CacheStore
+from callmux.rings.call import Call
 from callmux.rings.converting import Converting
 from callmux.rings.preparing import Preparing
 from callmux.rings.shield.shelf import Shelf
-from callmux.router.budget import Budgets
 from callmux.router.door import Door
+from callmux.router.names import Names
 from callmux.router.router import Router
+from callmux.router.routing import Routing
 from callmux.upstream.catalogue import Catalogue, ServerTools
 from callmux.upstream.holds import Holds
 from tests.support import context, loop_clock, play
@@ -43,21 +44,16 @@ class Desk:
     """A router over the tools `t` of the servers `a` and `b`, with a script behind the door."""
 
     def __init__(self, *, proxied: bool = True) -> None:
-        self.planned: list[PlannedCall] = []
+        self.planned: list[Call] = []
         self.contexts: list[CallContext] = []
         self.stages: list[str] = []
         self.outcome: Any = Result(b'{"content":[]}')
         self.tools = ["t"]
         self.index = self.rebuilt()
         config = check_document({"servers": {"a": {"command": "x"}, "b": {"command": "x"}}}).config
-        door = Door(
-            {"a": FakeServer(), "b": FakeServer()},
-            lambda: self.index,
-            Budgets(config),
-            Preparing(),
-            self.ring,
-            loop_clock(),
-        )
+        names = Names(lambda: self.index, Routing(config))
+        servers = {"a": FakeServer(), "b": FakeServer()}
+        door = Door(servers, names, Preparing(), self.ring, loop_clock())
         engine = Engine(
             call=door.call_safely,
             prepare=door.prepare,
@@ -71,7 +67,8 @@ class Desk:
             cache=CacheStore(),
         )
         meta = [{"name": "callmux_status"}]
-        self.router = Router(door, lambda: self.index, engine, [Converting(False), self.stage], meta, proxied)
+        stages = [Converting(False), self.stage]
+        self.router = Router(door, lambda: self.index, names, engine, stages, meta, proxied)
 
     def rebuilt(self) -> Catalogue:
         tools = [Tool(b'{"name":"%b"}' % name.encode()) for name in self.tools]
@@ -81,7 +78,7 @@ class Desk:
         self.stages.append(plan.name)
         return await proceed(plan, around)
 
-    async def ring(self, call: PlannedCall, around: CallContext) -> Result:
+    async def ring(self, call: Call, around: CallContext) -> Result:
         self.planned.append(call)
         self.contexts.append(around)
         if isinstance(self.outcome, Exception):

@@ -10,9 +10,10 @@ import msgspec
 from callmux.clock import Clock
 from callmux.config.recipes import Recipe
 from callmux.context import CallContext
-from callmux.plan import PlannedCall, ToolCall
+from callmux.plan import ToolCall
 from callmux.protocol.shapes import Result
 from callmux.rings.cache.store import CacheStore
+from callmux.rings.call import Call
 from callmux.rings.shield.shelf import Shelf
 from callmux.upstream.catalogue import Catalogue
 
@@ -36,8 +37,8 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     call: Callable[[ToolCall, CallContext], Awaitable[Result]]
-    prepare: Callable[[ToolCall, CallContext], Awaitable[PlannedCall]]
-    is_cached: Callable[[PlannedCall, CallContext], bool]
+    prepare: Callable[[ToolCall, CallContext], Awaitable[Call]]
+    is_cached: Callable[[Call, CallContext], bool]
     catalogue: Callable[[], Catalogue]
     status: Callable[[], dict[str, Any]]
     description_limit: int | None

@@ -20,7 +20,8 @@ from callmux.metatools import advice, get_result
 from callmux.metatools.engine import Engine
 from callmux.metatools.modes import CALL, PIPELINE, Mode
 from callmux.metatools.pipeline import Step
-from callmux.plan import Plan, PlannedCall, ToolCall
+from callmux.plan import Plan, ToolCall
+from callmux.rings.call import Call
 from callmux.rings.schemas import Node, compile_schema
 
 SELF = "callmux"
@@ -133,7 +134,7 @@ async def _prepared(
 
 
 async def _as_a_client_sends_it(
-    call: ToolCall, sent: PlannedCall, node: Node | None, engine: Engine, context: CallContext
+    call: ToolCall, sent: Call, node: Node | None, engine: Engine, context: CallContext
 ) -> tuple[Raw | None, Sequence[str]]:
     """The arguments as they would arrive through a client that writes structures as text where a field takes
     only text, and the paths where that makes a difference. callmux itself does no such thing."""

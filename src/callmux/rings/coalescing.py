@@ -1,6 +1,6 @@
 """Equal reads at the same time are one call to the server. A call stage, between the cache and limiting.
 
-Calls `callmux.rings.cache.policy`, which says what reads; tells the store of every write that has ended. The
+What reads stands in the route. Tells the store of every write that has ended. The
 shared call runs in a task of its own, so that it outlives a caller that gives up; it is cancelled once all
 have. A caller never joins a read that began before a write to that server had finished.
 """
@@ -16,11 +16,12 @@ from msgspec import Raw
 
 from callmux.context import CallContext, ClientPort
 from callmux.errors import ToolCallFailed
-from callmux.plan import Patience, PlannedCall
+from callmux.plan import Patience
 from callmux.protocol.shapes import Result
 from callmux.rings.cache.keys import Keys
-from callmux.rings.cache.policy import Policy, is_whole
+from callmux.rings.cache.policy import is_whole
 from callmux.rings.cache.store import CacheStore, Key
+from callmux.rings.call import Call
 from callmux.rings.retrying import progress_to
 from callmux.rings.stage import Proceed
 from callmux.tasks import at_once
@@ -32,14 +33,12 @@ class Coalescing:
     """Call stage: shares reads.
 
     Args:
-        policy: What reads, and what may be shared.
         keys: Gives the keys of calls.
         store: Keeps the epochs of the servers and the counters.
         servers: All servers by name.
     """
 
-    def __init__(self, policy: Policy, keys: Keys, store: CacheStore, servers: Mapping[str, Server]) -> None:
-        self._policy = policy
+    def __init__(self, keys: Keys, store: CacheStore, servers: Mapping[str, Server]) -> None:
         self._keys = keys
         self._store = store
         self._servers = servers
@@ -48,8 +47,8 @@ class Coalescing:
     def __repr__(self) -> str:
         return f"Coalescing({list(self._flights.values())!r})"
 
-    async def __call__(self, call: PlannedCall, context: CallContext, proceed: Proceed) -> Result:
-        verdict = self._policy.verdict(call)
+    async def __call__(self, call: Call, context: CallContext, proceed: Proceed) -> Result:
+        verdict = call.route.verdict
         if not verdict.reads:
             try:
                 return await proceed(call, context)
@@ -64,7 +63,7 @@ class Coalescing:
         result = await flight.wait(call, context)
         return await proceed(call, context) if result is None else result
 
-    async def _lead(self, key: Key, call: PlannedCall, context: CallContext, proceed: Proceed) -> Result:
+    async def _lead(self, key: Key, call: Call, context: CallContext, proceed: Proceed) -> Result:
         questions = self._servers[call.server].questions
 
         def over() -> None:
@@ -85,9 +84,7 @@ class _Waiter:
 
     __slots__ = ("answer", "call", "context", "progress", "timer")
 
-    def __init__(
-        self, call: PlannedCall, context: CallContext, answer: asyncio.Future[Result | None]
-    ) -> None:
+    def __init__(self, call: Call, context: CallContext, answer: asyncio.Future[Result | None]) -> None:
         self.call = call
         self.context = context
         self.answer = answer
@@ -114,7 +111,7 @@ class _Flight:
         over: Called once, when nobody can join any more.
     """
 
-    def __init__(self, call: PlannedCall, context: CallContext, epoch: int, over: Callable[[], None]) -> None:
+    def __init__(self, call: Call, context: CallContext, epoch: int, over: Callable[[], None]) -> None:
         self._leader = context
         self._epoch = epoch
         self._over = over
@@ -141,7 +138,7 @@ class _Flight:
         assert answer is not None
         return answer
 
-    async def _fly(self, call: PlannedCall, context: CallContext, proceed: Proceed) -> Result:
+    async def _fly(self, call: Call, context: CallContext, proceed: Proceed) -> Result:
         result = await proceed(call, context)
         # At once, not from the task's callback: that would be another turn of the loop.
         self._deliver(result)
@@ -154,7 +151,7 @@ class _Flight:
             return False
         return context.progress_token is None or self._leader.progress_token is not None
 
-    async def wait(self, call: PlannedCall, context: CallContext) -> Result | None:
+    async def wait(self, call: Call, context: CallContext) -> Result | None:
         """The result; None where the caller has to make the call itself."""
         loop = asyncio.get_running_loop()
         waiter = _Waiter(call, context, loop.create_future())
@@ -233,7 +230,7 @@ class _Flight:
         self._over()
 
 
-def _addressed(error: BaseException, call: PlannedCall) -> BaseException:
+def _addressed(error: BaseException, call: Call) -> BaseException:
     """`error` for one of several callers: it names the tool as that caller spelled it."""
     if not isinstance(error, ToolCallFailed) or error.details.get("tool") == call.asked.tool:
         return error

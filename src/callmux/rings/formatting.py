@@ -18,8 +18,7 @@ from callmux.plan import Plan
 from callmux.protocol.shapes import Result, json_in
 from callmux.rings import toon
 from callmux.rings.envelope import encode
-from callmux.rings.stage import ProceedPlan
-from callmux.upstream.catalogue import Catalogue
+from callmux.rings.stage import Find, ProceedPlan
 
 RELAYING = frozenset({"callmux_call", "callmux_recipe_run"})
 """Meta-tools whose answer may be a server's own result."""
@@ -44,13 +43,13 @@ class Formatting:
 
     Args:
         default: The format of requests that name none: `json`, `toon` or `auto`.
-        catalogue: Gives the catalogue as it is now.
+        find: Gives the route of a name, and of the server beside it.
         own: The names of the meta-tools.
     """
 
-    def __init__(self, default: str, catalogue: Callable[[], Catalogue], own: Set[str]) -> None:
+    def __init__(self, default: str, find: Find, own: Set[str]) -> None:
         self._default = default
-        self._catalogue = catalogue
+        self._find = find
         self._own = own - ALWAYS_JSON
 
     def __call__(self, plan: Plan, context: CallContext, proceed: ProceedPlan) -> Awaitable[Result]:
@@ -71,7 +70,7 @@ class Formatting:
         if plan.name not in RELAYING or len(plan.calls) != 1:
             return False
         try:
-            tool = self._catalogue().find(plan.calls[0].tool, plan.calls[0].server).tool
+            tool = self._find(plan.calls[0].tool, plan.calls[0].server).tool
         except CallmuxError:
             return False
         return tool is not None and tool.has_output_schema

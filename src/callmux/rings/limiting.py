@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from heapq import heappop, heappush
 
 from callmux.context import CallContext, ClientPort
-from callmux.plan import PlannedCall
 from callmux.protocol.shapes import Result
+from callmux.rings.call import Call
 from callmux.rings.stage import Proceed
 from callmux.upstream import failures
 from callmux.upstream.failures import CallFailure, to_error
@@ -116,7 +116,7 @@ class Limiting:
         self._slots = slots
         self._servers = servers
 
-    async def __call__(self, call: PlannedCall, context: CallContext, proceed: Proceed) -> Result:
+    async def __call__(self, call: Call, context: CallContext, proceed: Proceed) -> Result:
         server = self._servers[call.server]
         server.holds.take()
         try:
@@ -131,7 +131,7 @@ class Limiting:
         finally:
             server.holds.give()
 
-    async def _wait(self, call: PlannedCall, context: CallContext) -> None:
+    async def _wait(self, call: Call, context: CallContext) -> None:
         patience = call.patience
         try:
             async with asyncio.timeout_at(call.deadline if patience is None else patience.deadline) as limit:
@@ -154,7 +154,7 @@ class Limiting:
                 return
             self._slots.release(server)
 
-    def _late(self, call: PlannedCall) -> CallFailure:
+    def _late(self, call: Call) -> CallFailure:
         return failures.timed_out(
             f'waiting for a turn on "{call.server}"', call.seconds * 1000, started=False
         )

@@ -1,7 +1,7 @@
 """What a call is before it goes anywhere: its arguments, with references resolved and shaped to the tool's
 input schema, and the directory or credentials it needs. A call stage.
 
-Calls `callmux.rings.references`, `callmux.rings.coercion` and `callmux.rings.scopes`. The bytes go on as they
+Calls `callmux.rings.references`, `callmux.rings.scopes` and the shaper of the route. The bytes go on as they
 came unless something had to be changed. `prepare` is the whole of it, for the ring and for previews alike.
 """
 
@@ -13,16 +13,12 @@ import msgspec
 from msgspec import Raw
 
 from callmux.context import CallContext
-from callmux.plan import PlannedCall
-from callmux.protocol.shapes import Result, Tool
-from callmux.rings.coercion import Shaper, compile_shaping
+from callmux.protocol.shapes import Result
+from callmux.rings.call import Call
 from callmux.rings.references.recognition import may_refer
 from callmux.rings.references.resolving import References
 from callmux.rings.scopes import Scopes
 from callmux.rings.stage import Proceed
-
-MOST_SHAPERS = 20_000
-"""Compiled schemas that are kept; lists that change all day must not fill the memory."""
 
 
 class Preparing:
@@ -40,9 +36,8 @@ class Preparing:
         self._references = references or References()
         self._scopes = scopes
         self._plain = plain
-        self._shapers: dict[Tool, Shaper | None] = {}
 
-    def __call__(self, call: PlannedCall, context: CallContext, proceed: Proceed) -> Awaitable[Result]:
+    def __call__(self, call: Call, context: CallContext, proceed: Proceed) -> Awaitable[Result]:
         if self._scopes is not None and not self._scopes.is_plain(call, context):
             return self._prepared(call, context, proceed)
         if call.arguments is None or self._plain:
@@ -52,10 +47,10 @@ class Preparing:
             return self._prepared(call, context, proceed)
         return proceed(self._shaped(call, before, before), context)
 
-    async def _prepared(self, call: PlannedCall, context: CallContext, proceed: Proceed) -> Result:
+    async def _prepared(self, call: Call, context: CallContext, proceed: Proceed) -> Result:
         return await proceed(await self.prepare(call, context), context)
 
-    async def prepare(self, call: PlannedCall, context: CallContext) -> PlannedCall:
+    async def prepare(self, call: Call, context: CallContext) -> Call:
         """The call as it would be sent; the same object where nothing had to change.
 
         Raises:
@@ -69,7 +64,7 @@ class Preparing:
         scope = await self._scopes.of(call, context)
         return call if scope is None else msgspec.structs.replace(call, scope=scope)
 
-    async def _with_arguments(self, call: PlannedCall, context: CallContext) -> PlannedCall:
+    async def _with_arguments(self, call: Call, context: CallContext) -> Call:
         if call.arguments is None or self._plain:
             return call
         before = arguments = bytes(call.arguments)
@@ -77,18 +72,8 @@ class Preparing:
             arguments = await self._references.resolve(call, arguments, context)
         return self._shaped(call, before, arguments)
 
-    def _shaped(self, call: PlannedCall, before: bytes, arguments: bytes) -> PlannedCall:
-        if call.tool is not None:
-            shaper = self._shaper(call.tool)
-            if shaper is not None:
-                arguments = shaper(arguments)
+    def _shaped(self, call: Call, before: bytes, arguments: bytes) -> Call:
+        shaper = call.route.shaper
+        if shaper is not None:
+            arguments = shaper(arguments)
         return call if arguments is before else call.with_arguments(Raw(arguments))
-
-    def _shaper(self, tool: Tool) -> Shaper | None:
-        try:
-            return self._shapers[tool]
-        except KeyError:
-            if len(self._shapers) >= MOST_SHAPERS:
-                self._shapers.clear()
-            shaper = self._shapers[tool] = compile_shaping(tool.input_schema)
-            return shaper

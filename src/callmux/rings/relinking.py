@@ -14,9 +14,9 @@ import msgspec
 from msgspec import Raw
 
 from callmux.context import CallContext
-from callmux.plan import PlannedCall
 from callmux.protocol.params import members, optional_text
 from callmux.protocol.shapes import Result
+from callmux.rings.call import Call
 from callmux.rings.stage import Proceed
 from callmux.upstream.resources import ResourceIndex
 
@@ -37,16 +37,14 @@ class Relinking:
     def __init__(self, index: Callable[[], ResourceIndex]) -> None:
         self._index = index
 
-    def __call__(self, call: PlannedCall, context: CallContext, proceed: Proceed) -> Awaitable[Result]:
+    def __call__(self, call: Call, context: CallContext, proceed: Proceed) -> Awaitable[Result]:
         renamed = self._index().renamed.get(call.server)
         if not renamed or call.method not in METHODS:
             return proceed(call, context)
         return _relinked(call, context, proceed, renamed)
 
 
-async def _relinked(
-    call: PlannedCall, context: CallContext, proceed: Proceed, renamed: Mapping[str, str]
-) -> Result:
+async def _relinked(call: Call, context: CallContext, proceed: Proceed, renamed: Mapping[str, str]) -> Result:
     result = await proceed(call, context)
     raw = relink(result.raw, renamed)
     return result if raw is result.raw else Result(raw)

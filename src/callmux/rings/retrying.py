@@ -15,9 +15,9 @@ from msgspec import Raw
 from callmux.clock import Clock
 from callmux.context import CallContext
 from callmux.errors import ScopedClientCapacity, UpstreamUnavailable
-from callmux.plan import PlannedCall
 from callmux.protocol.params import members
 from callmux.protocol.shapes import Result
+from callmux.rings.call import Call
 from callmux.rings.stage import Proceed
 from callmux.upstream import failures
 from callmux.upstream.connection import Connection
@@ -39,7 +39,7 @@ class Retrying:
         self._servers = servers
         self._clock = clock
 
-    async def __call__(self, call: PlannedCall, context: CallContext, proceed: Proceed) -> Result:
+    async def __call__(self, call: Call, context: CallContext, proceed: Proceed) -> Result:
         server = self._servers[call.server]
         connection = server.ready(context.client, call.scope)
         if connection is None:
@@ -74,7 +74,7 @@ class Retrying:
             if call.scope is not None:
                 server.leave(connection)
 
-    async def _connect(self, server: Server, call: PlannedCall, context: CallContext) -> Connection:
+    async def _connect(self, server: Server, call: Call, context: CallContext) -> Connection:
         """The connection for a call whose connection is not open. One of its own scope is opened in the time
         that the call has.
 
@@ -100,7 +100,7 @@ def _unsure(failure: CallFailure) -> CallFailure:
     return CallFailure(failure.category, failure.cause, started=True, rpc=failure.rpc, raw=failure.raw)
 
 
-def send(connection: Connection, call: PlannedCall, context: CallContext, seconds: float) -> Awaitable[bytes]:
+def send(connection: Connection, call: Call, context: CallContext, seconds: float) -> Awaitable[bytes]:
     """Sends `call`; what it returns must be awaited at once and gives the raw result.
 
     Args:

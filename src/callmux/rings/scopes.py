@@ -21,7 +21,7 @@ from callmux.config.model import Config
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.context import CallContext, ClientPort, Directory, Scope
 from callmux.errors import SessionCwdRefused, SessionCwdUnresolved
-from callmux.plan import PlannedCall
+from callmux.rings.call import Call
 
 log = logging.getLogger(__name__)
 
@@ -96,14 +96,14 @@ class Scopes:
         self._unresolved = unresolved
         self._told: WeakKeyDictionary[ClientPort, set[str]] = WeakKeyDictionary()
 
-    def is_plain(self, call: PlannedCall, context: CallContext) -> bool:
+    def is_plain(self, call: Call, context: CallContext) -> bool:
         """Whether the call certainly needs nothing of its own, which is so for almost every call on stdio."""
         if call.asked.cwd is not None or context.find_cwd is not None:
             return call.server not in self._rules
         rule = self._rules.get(call.server)
         return rule is None or not rule.required
 
-    async def of(self, call: PlannedCall, context: CallContext) -> Scope | None:
+    async def of(self, call: Call, context: CallContext) -> Scope | None:
         """The scope of `call`, whose arguments are final; None where it shares its connection with everybody.
 
         Raises:
@@ -122,7 +122,7 @@ class Scopes:
         # The same directory in two spellings is one; whether `..` leads back is up to links, and left alone.
         return Scope(cwd=directory.rstrip(os.sep) or os.sep)
 
-    async def _directory(self, call: PlannedCall, context: CallContext) -> str | None:
+    async def _directory(self, call: Call, context: CallContext) -> str | None:
         found: Directory | None
         if call.asked.cwd is not None:
             found = Directory(call.asked.cwd)
@@ -132,7 +132,7 @@ class Scopes:
             return None if found is None else found.path
         return _allowed(found, self._roots)
 
-    def _go_on_without(self, rule: _Rule, call: PlannedCall, context: CallContext) -> None:
+    def _go_on_without(self, rule: _Rule, call: Call, context: CallContext) -> None:
         """Nobody knows the directory: that is counted, and may be the end."""
         # What callmux asks by itself, and what cannot name a directory on stdio, is no call of a tool.
         counts = call.method == "tools/call" or context.find_cwd is not None

@@ -11,21 +11,27 @@ from functools import partial
 from typing import Protocol, TypeAlias
 
 from callmux.context import CallContext
-from callmux.plan import Plan, PlannedCall
+from callmux.plan import Plan
 from callmux.protocol.shapes import Result
+from callmux.rings.call import Call
+from callmux.rings.route import Route
 
-Proceed: TypeAlias = Callable[[PlannedCall, CallContext], Awaitable[Result]]
+Proceed: TypeAlias = Callable[[Call, CallContext], Awaitable[Result]]
 """What a call stage wraps, and what it is."""
 
 ProceedPlan: TypeAlias = Callable[[Plan, CallContext], Awaitable[Result]]
 """What a request stage wraps, and what it is."""
 
 
+Find: TypeAlias = Callable[[str, str | None], Route]
+"""Gives the route of a tool's name, and of the server named beside it; raises `CallmuxError` for none."""
+
+
 class Stage(Protocol):
     """A wrapper around each call. State only in `__init__`. One with nothing to do after the call may return
     what `proceed` returned, unawaited: each coroutine less counts."""
 
-    def __call__(self, call: PlannedCall, context: CallContext, proceed: Proceed) -> Awaitable[Result]: ...
+    def __call__(self, call: Call, context: CallContext, proceed: Proceed) -> Awaitable[Result]: ...
 
 
 class RequestStage(Protocol):

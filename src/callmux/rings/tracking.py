@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Mapping, Sequence, Set
 from typing import Any
 
 from callmux.clock import Clock
@@ -16,9 +16,9 @@ from callmux.context import CallContext
 from callmux.errors import CallmuxError
 from callmux.plan import Plan, ToolCall
 from callmux.protocol.shapes import Result
-from callmux.rings.stage import ProceedPlan
+from callmux.rings.route import Route
+from callmux.rings.stage import Find, ProceedPlan
 from callmux.timestamps import iso
-from callmux.upstream.catalogue import Catalogue
 
 PREFIX = "callmux_"
 CALL = "callmux_call"
@@ -74,8 +74,7 @@ class Tracking:
 
     Args:
         active: Where they are noted.
-        catalogue: Gives the catalogue as it is now.
-        seconds: How long a call of this server may take, by the server and the caller's own limit.
+        find: Gives the route of a name, and of the server beside it.
         own: The names of the meta-tools.
         clock: Time.
     """
@@ -83,14 +82,12 @@ class Tracking:
     def __init__(
         self,
         active: ActiveCalls,
-        catalogue: Callable[[], Catalogue],
-        seconds: Callable[[str, int | None], float],
+        find: Find,
         own: Set[str],
         clock: Clock,
     ) -> None:
         self._active = active
-        self._catalogue = catalogue
-        self._seconds = seconds
+        self._find = find
         self._own = own
         self._clock = clock
 
@@ -108,7 +105,11 @@ class Tracking:
 
     def _facts(self, plan: Plan, about: Mapping[str, str]) -> dict[str, Any]:
         own = plan.name in self._own
-        targets = [self._target(call) for call in plan.calls]
+        routes = [self._route(call) for call in plan.calls]
+        targets = [
+            ("", call.tool) if route is None else (route.server, route.bare)
+            for call, route in zip(plan.calls, routes, strict=True)
+        ]
         facts: dict[str, Any] = {**about, "tool": plan.name}
         if len(targets) == 1 and (not own or plan.name == CALL):
             server, facts["targetTool"] = targets[0]
@@ -119,24 +120,22 @@ class Tracking:
         facts["toolKind"] = "callmux_meta" if own else "downstream"
         facts["operation"] = plan.name.removeprefix(PREFIX) if own else "direct"
         if targets:
-            facts["timeoutMs"] = self._budget(plan.calls, targets)
+            facts["timeoutMs"] = _budget(plan.calls, routes)
             facts["downstreamTargets"] = [
                 {"server": server, "tool": tool, "count": count}
                 for (server, tool), count in Counter(targets).items()
             ]
         return facts
 
-    def _target(self, call: ToolCall) -> tuple[str, str]:
-        """Server and bare name; the server is empty where the name leads nowhere."""
+    def _route(self, call: ToolCall) -> Route | None:
+        """The call's route; None where its name leads nowhere."""
         try:
-            found = self._catalogue().find(call.tool, call.server)
+            return self._find(call.tool, call.server)
         except CallmuxError:
-            return "", call.tool
-        return found.server, found.bare
+            return None
 
-    def _budget(self, calls: Sequence[ToolCall], targets: Sequence[tuple[str, str]]) -> int:
-        """Milliseconds that all calls may take one after the other."""
-        each = (
-            self._seconds(server, call.timeout_ms) for call, (server, _) in zip(calls, targets, strict=True)
-        )
-        return round(sum(each) * 1000)
+
+def _budget(calls: Sequence[ToolCall], routes: Sequence[Route | None]) -> int:
+    """Milliseconds that all calls may take one after the other; one that leads nowhere takes none."""
+    each = (route.seconds_for(call.timeout_ms) for call, route in zip(calls, routes, strict=True) if route)
+    return round(sum(each) * 1000)

@@ -1,14 +1,16 @@
 """How long a call may take, and whether it may be repeated: read from the configuration. Pure.
 
-Called by `callmux.router.door`. A tool is safe to repeat if it says so (`readOnlyHint`, `idempotentHint`) or
-if the operator lists it in an `allowTools` of a cache policy; names are no signal.
+Called by `callmux.router.routing`. A tool is safe to repeat if it says so (`readOnlyHint`, `idempotentHint`)
+or if the operator lists it in an `allowTools` of a cache policy; names are no signal.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from callmux import names
 from callmux.config.model import Config
-from callmux.upstream.catalogue import Found
+from callmux.protocol.shapes import Tool
 
 
 class Budgets:
@@ -21,25 +23,23 @@ class Budgets:
             for name, server in config.servers.items()
             if server.call_timeout_ms is not None
         }
-        self._prefixes = {name: server.prefix for name, server in config.servers.items()}
         everywhere = config.cache_policy.allow_tools
         self._allowed = {
             name: names.pattern((*everywhere, *server.cache_policy.allow_tools))
             for name, server in config.servers.items()
         }
 
-    def seconds(self, server: str, timeout_ms: int | None) -> float:
-        """The caller's own limit, else the server's, else the global one."""
-        if timeout_ms is not None:
-            return timeout_ms / 1000
+    def seconds(self, server: str) -> float:
+        """The server's own limit, else the global one."""
         return self._servers.get(server, self._default)
 
-    def is_safe(self, found: Found) -> bool:
-        """Whether repeating the call does no harm."""
-        tool = found.tool
+    def is_safe(self, server: str, tool: Tool | None, spelled: Iterable[str]) -> bool:
+        """Whether repeating a call does no harm.
+
+        Args:
+            spelled: Every name of the tool.
+        """
         if tool is not None and (tool.read_only or tool.idempotent):
             return True
-        allowed = self._allowed.get(found.server)
-        return allowed is not None and any(
-            map(allowed.fullmatch, names.spellings(found.server, found.bare, self._prefixes[found.server]))
-        )
+        allowed = self._allowed.get(server)
+        return allowed is not None and any(map(allowed.fullmatch, spelled))

@@ -6,22 +6,22 @@ Called by the router for direct calls and, through `Engine.call`, by the meta-to
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import AbstractContextManager
 
 from msgspec import Raw
 
-from callmux import names
 from callmux.clock import Clock
 from callmux.context import CallContext
-from callmux.plan import PlannedCall, ToolCall
+from callmux.names import possible_prefixes
+from callmux.plan import ToolCall
 from callmux.protocol.params import members
 from callmux.protocol.shapes import Result
+from callmux.rings.call import Call
 from callmux.rings.converting import as_result
 from callmux.rings.preparing import Preparing
 from callmux.rings.stage import Proceed
-from callmux.router.budget import Budgets
-from callmux.upstream.catalogue import Catalogue
+from callmux.router.names import Names
 from callmux.upstream.holds import held
 from callmux.upstream.server import Server
 
@@ -31,8 +31,7 @@ class Door:
 
     Args:
         servers: All servers that are not disabled, by name.
-        catalogue: Gives the catalogue as it is now.
-        budgets: How long a call may take, and whether it may be repeated.
+        names: Gives the routes of names.
         preparing: The stage of the ring that makes arguments ready, for previews.
         ring: The call ring.
         clock: Time; its monotonic reading is that of the event loop.
@@ -41,15 +40,13 @@ class Door:
     def __init__(
         self,
         servers: Mapping[str, Server],
-        catalogue: Callable[[], Catalogue],
-        budgets: Budgets,
+        names: Names,
         preparing: Preparing,
         ring: Proceed,
         clock: Clock,
     ) -> None:
         self._servers = servers
-        self._catalogue = catalogue
-        self._budgets = budgets
+        self._names = names
         self._preparing = preparing
         self._ring = ring
         self._clock = clock
@@ -73,7 +70,7 @@ class Door:
         """While this is entered, none of the servers ends because of a reload."""
         return held(server.holds for server in self._servers.values())
 
-    async def prepare(self, asked: ToolCall, context: CallContext) -> PlannedCall:
+    async def prepare(self, asked: ToolCall, context: CallContext) -> Call:
         """The call as it would be sent. Nothing is sent.
 
         Raises:
@@ -81,24 +78,21 @@ class Door:
         """
         return await self._preparing.prepare(await self._plan(asked), context)
 
-    async def _plan(self, asked: ToolCall) -> PlannedCall:
+    async def _plan(self, asked: ToolCall) -> Call:
         if not self._all_settled:
             await self._wait_for(asked.tool, asked.server)
         return self._planned(asked)
 
-    def _planned(self, asked: ToolCall) -> PlannedCall:
-        found = self._catalogue().find(asked.tool, asked.server)
-        seconds = self._budgets.seconds(found.server, asked.timeout_ms)
-        return PlannedCall(
-            server=found.server,
-            method="tools/call",
-            target=found.bare,
+    def _planned(self, asked: ToolCall) -> Call:
+        route = self._names.find(asked.tool, asked.server)
+        seconds = route.seconds_for(asked.timeout_ms)
+        return Call(
+            route=route,
+            target=route.bare,
             asked=asked,
             arguments=asked.arguments,
-            tool=found.tool,
             seconds=seconds,
             deadline=self._clock.monotonic() + seconds,
-            safe=self._budgets.is_safe(found),
         )
 
     async def call_safely(self, asked: ToolCall, context: CallContext) -> Result:
@@ -128,17 +122,15 @@ class Door:
         Raises:
             CallmuxError: It failed.
         """
-        seconds = self._budgets.seconds(server, None)
-        planned = PlannedCall(
-            server=server,
-            method=method,
+        route = self._names.of_method(server, method, safe=safe)
+        planned = Call(
+            route=route,
             target=target,
             key=key,
             asked=ToolCall(tool=target, extra={k: v for k, v in (given or {}).items() if k != key}),
             bare=given is None and key is None,
-            seconds=seconds,
-            deadline=self._clock.monotonic() + seconds,
-            safe=safe,
+            seconds=route.seconds,
+            deadline=self._clock.monotonic() + route.seconds,
         )
         return await self._ring(planned, context)
 
@@ -165,7 +157,7 @@ class Door:
 
     async def _wait_for(self, tool: str, hint: str | None) -> None:
         """A call to a server that is up waits for no other; a name that may mean any waits for all."""
-        keys = [hint] if hint is not None else names.possible_prefixes(tool)
+        keys = [hint] if hint is not None else possible_prefixes(tool)
         key = next((k for k in keys if k in self._servers), None)
         if key is not None:
             await self._servers[key].settled()

@@ -29,6 +29,7 @@ from callmux.rings.stage import RequestStage, compose_requests
 from callmux.router import listing
 from callmux.router.compress import Compression
 from callmux.router.door import Door
+from callmux.router.names import Names
 from callmux.upstream.catalogue import Catalogue
 
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
@@ -53,6 +54,7 @@ class Router:
     Args:
         door: The door for calls.
         catalogue: Gives the catalogue as it is now.
+        names: Gives the routes of names.
         engine: What meta-tools may use.
         stages: The request ring, outermost first.
         meta_definitions: The meta-tools that are listed.
@@ -66,6 +68,7 @@ class Router:
         self,
         door: Door,
         catalogue: Callable[[], Catalogue],
+        names: Names,
         engine: Engine,
         stages: Sequence[RequestStage],
         meta_definitions: Sequence[dict[str, Any]],
@@ -76,6 +79,7 @@ class Router:
     ) -> None:
         self._door = door
         self._catalogue = catalogue
+        self._names = names
         self._engine = engine
         self._ring = compose_requests(stages, self._run)
         self._meta_definitions = meta_definitions
@@ -128,7 +132,7 @@ class Router:
             plan = Plan(name=name, calls=(asked,))
         result = await self._ring(plan, context)
         if meta_tool is None and "task" in extra and not result.is_error:
-            return result, self._catalogue().find(plan.calls[0].tool, plan.calls[0].server).server
+            return result, self._names.find(name).server
         return result, None
 
     def _too_many(self, plan: Plan) -> InvalidArguments:
@@ -146,7 +150,7 @@ class Router:
         for call in plan.calls:
             if call.cwd is not None:
                 with contextlib.suppress(CallmuxError):
-                    without.add(self._catalogue().find(call.tool, call.server).server)
+                    without.add(self._names.find(call.tool, call.server).server)
         if not (without := without & self._placeless):
             return plan
         warning = {
@@ -168,7 +172,7 @@ class Router:
         found = []
         for call in calls:
             with contextlib.suppress(CallmuxError):
-                found.append(self._catalogue().find(call.tool, call.server).server)
+                found.append(self._names.find(call.tool, call.server).server)
         return found
 
     def _run(self, plan: Plan, context: CallContext) -> Awaitable[Result]:

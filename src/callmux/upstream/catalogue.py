@@ -74,11 +74,13 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """Where a name leads. `tool` is None for a server that never listed its tools."""
+    """Where a name leads. `tool` and `emitted`, the name it is listed by, are None for a server that never
+    listed its tools."""
 
     server: str
     bare: str
     tool: Tool | None
+    emitted: str | None = None
 
 
 class Catalogue:
@@ -189,13 +191,13 @@ class Catalogue:
         if server is not None:
             return self._find_on(server, tool)
         if (entry := self._by_emitted.get(tool)) is not None:
-            return Found(entry.server, entry.tool.name, entry.tool)
+            return Found(entry.server, entry.tool.name, entry.tool, entry.emitted)
         for prefix in names.possible_prefixes(tool):
             if (key := self._prefixes.get(prefix)) is not None:
                 return self._find_on(key, tool)
         owners = self._by_bare.get(tool, [])
         if len(owners) == 1:
-            return Found(owners[0].server, tool, owners[0].tool)
+            return Found(owners[0].server, tool, owners[0].tool, owners[0].emitted)
         if owners:
             options = ", ".join(sorted(e.emitted for e in owners))
             raise ToolResolutionFailed(
@@ -231,7 +233,7 @@ class Catalogue:
             )
         own = self._by_server[key]
         if (entry := own.get(bare) or own.get(tool) or self._by_emitted.get(tool)) and entry.server == key:
-            return Found(key, entry.tool.name, entry.tool)
+            return Found(key, entry.tool.name, entry.tool, entry.emitted)
         denied = next((name for name in (bare, tool) if name in server.denied), None)
         if denied is not None:
             raise self._denied(key, denied)

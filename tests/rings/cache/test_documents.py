@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from callmux import names
 from callmux.config.check import check_document
-from callmux.plan import PlannedCall, ToolCall
 from callmux.protocol.shapes import Tool
 from callmux.rings.cache.policy import Policy
 from callmux.rings.cache.store import CacheLimits, CacheStore, Key
@@ -45,18 +45,7 @@ def test_the_verdicts_are_those_shown() -> None:
         for name in tools:
             reads = not name.startswith("create_")
             tool = Tool(json.dumps({"name": name, "annotations": {"readOnlyHint": reads}}).encode())
-            asked = ToolCall(tool=name)
-            verdict = policy.verdict(
-                PlannedCall(
-                    server=server,
-                    method="tools/call",
-                    target=name,
-                    asked=asked,
-                    tool=tool,
-                    seconds=1,
-                    deadline=1,
-                )
-            )
+            verdict = policy.verdict(server, tool, names.spellings(server, name))
             found.setdefault(server, {})[name] = words[verdict.reads, verdict.shared, verdict.cached]
     assert found == block("verdicts")
 

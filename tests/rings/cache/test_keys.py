@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from callmux.config.check import check_document
-from callmux.plan import PlannedCall, ToolCall
+from callmux.plan import ToolCall
 from callmux.protocol.shapes import Tool
 from callmux.rings.cache.keys import Keys
 from callmux.rings.cache.policy import Policy
 from callmux.rings.cache.store import CacheStore, Key
 from callmux.upstream.questions import Questions
-from tests.support import FakeClient, context
+from tests.support import FakeClient, context, planned
 
 
 class FakeServer:
@@ -17,7 +17,7 @@ class FakeServer:
         self.questions = Questions()
 
 
-CALL = PlannedCall(
+CALL = planned(
     server="a",
     method="tools/call",
     target="t",

@@ -10,13 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
+from callmux import names
 from callmux.config.check import check_document
 from callmux.context import Scope
-from callmux.plan import PlannedCall, ToolCall
+from callmux.plan import ToolCall
 from callmux.protocol.shapes import Result, Tool
-from callmux.rings.cache import policy as module
-from callmux.rings.cache.policy import LARGEST_ARGUMENTS, Policy, Verdict, canonical, is_whole
+from callmux.rings.cache.policy import LARGEST_ARGUMENTS, Policy, canonical, is_whole
 from callmux.rings.cache.store import Key
+from callmux.rings.call import Call
+from callmux.rings.route import Verdict
+from tests.support import planned
 
 NEITHER = Verdict(False, False, False)
 SHARED = Verdict(True, True, False)
@@ -48,10 +51,10 @@ def call(
     safe: bool = False,
     scope: Scope | None = None,
     **asked: Any,
-) -> PlannedCall:
+) -> Call:
     name = which.name if which is not None else "get"
     raw = None if arguments is None else Raw(arguments)
-    return PlannedCall(
+    return planned(
         server=server,
         method=method,
         target=name,
@@ -63,6 +66,13 @@ def call(
         safe=safe,
         scope=scope,
     )
+
+
+def judged(rules: Policy, which: Tool | None = READER, server: str = "a") -> Verdict:
+    """The verdict for a tool under all its names."""
+    name = which.name if which is not None else "get"
+    prefixes = {"a": None, "b": "bb"}
+    return rules.verdict(server, which, names.spellings(server, name, prefixes[server]))
 
 
 @pytest.mark.parametrize(
@@ -77,11 +87,11 @@ def call(
 )
 def test_annotations_say_what_reads(hints: dict[str, Any], expected: Verdict) -> None:
     """A write that may be repeated is still a write."""
-    assert policy().verdict(call(tool("get", **hints))) == expected
+    assert judged(policy(), tool("get", **hints)) == expected
 
 
 def test_a_name_is_no_signal() -> None:
-    assert policy().verdict(call(tool("get_item"))) == NEITHER
+    assert judged(policy(), tool("get_item")) == NEITHER
 
 
 @pytest.mark.parametrize(
@@ -101,48 +111,37 @@ def test_lists_of_both_levels_count_and_deny_wins(
     general: dict[str, Any], own: dict[str, Any], reader: Verdict, writer: Verdict
 ) -> None:
     rules = policy(cachePolicy=general, servers={"a": {"command": "x", "cachePolicy": own}})
-    assert rules.verdict(call()) == reader
-    assert rules.verdict(call(tool("create"))) == writer
+    assert judged(rules) == reader
+    assert judged(rules, tool("create")) == writer
 
 
 def test_a_servers_lists_are_for_that_server() -> None:
     rules = policy(
         servers={"a": {"command": "x"}, "b": {"command": "x", "cachePolicy": {"allowTools": ["create"]}}}
     )
-    assert rules.verdict(call(tool("create"), "b")) == BOTH
-    assert rules.verdict(call(tool("create"), "a")) == NEITHER
+    assert judged(rules, tool("create"), "b") == BOTH
+    assert judged(rules, tool("create"), "a") == NEITHER
 
 
 @pytest.mark.parametrize("denied", ["get", "b__get", "bb__get", "*__get", "odd"])
 def test_w17_a_tool_is_meant_however_it_is_spelled(denied: str) -> None:
     rules = policy(cachePolicy={"denyTools": [denied]})
-    for spelled in ("get", "b__get", "bb__get"):
-        expected = BOTH if denied == "odd" else ALONE
-        assert rules.verdict(call(server="b", spelled=spelled)) == expected
-    assert rules.verdict(call(server="b", spelled="odd")) == ALONE
+    assert judged(rules, server="b") == (BOTH if denied == "odd" else ALONE)
 
 
 def test_the_last_part_of_a_qualified_name_matches_a_pattern() -> None:
     rules = policy(cachePolicy={"allowTools": ["list_*"]})
-    assert rules.verdict(call(tool("list_issues"), spelled="a__list_issues")) == BOTH
+    assert judged(rules, tool("list_issues")) == BOTH
 
 
 def test_a_tool_that_nobody_has_listed_may_write() -> None:
-    assert policy(cachePolicy={"allowTools": ["*"]}).verdict(call(None)) == NEITHER
+    assert judged(policy(cachePolicy={"allowTools": ["*"]}), None) == NEITHER
 
 
 def test_other_requests_are_never_shared() -> None:
     """Reading a resource is no write; a method that we do not know may be one."""
-    assert policy().verdict(call(None, method="resources/read", safe=True)) == ALONE
-    assert policy().verdict(call(None, method="tasks/cancel")) == NEITHER
-
-
-def test_verdicts_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_TOOLS", 3)
-    rules = policy()
-    for n in range(10):
-        assert rules.verdict(call(tool(f"t{n}", readOnlyHint=True))) == BOTH
-    assert len(rules._verdicts) <= 3
+    assert policy().of_method(safe=True) == ALONE
+    assert policy().of_method(safe=False) == NEITHER
 
 
 def test_caching_is_off_by_default() -> None:

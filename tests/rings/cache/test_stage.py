@@ -12,14 +12,15 @@ from msgspec import Raw
 from callmux.config.check import check_document
 from callmux.context import Scope
 from callmux.errors import ToolCallFailed
-from callmux.plan import PlannedCall, ToolCall
+from callmux.plan import ToolCall
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings.cache.keys import Keys
 from callmux.rings.cache.policy import Policy
 from callmux.rings.cache.stage import Caching
 from callmux.rings.cache.store import CacheLimits, CacheStore
+from callmux.rings.call import Call
 from callmux.upstream.questions import Questions
-from tests.support import FakeClient, FakeClock, context, play
+from tests.support import FakeClient, FakeClock, context, planned, play
 
 READER = Tool(b'{"name":"get","annotations":{"readOnlyHint":true}}')
 WRITER = Tool(b'{"name":"set"}')
@@ -42,11 +43,11 @@ class Bench:
         policy = Policy(config)
         self.clock = FakeClock()
         keys = Keys(policy, self.store, servers)
-        self.stage = Caching(policy, keys, self.store, servers, self.clock.clock)
+        self.stage = Caching(keys, self.store, servers, self.clock.clock)
         self.sent = 0
         self.answer: Any = None
 
-    async def proceed(self, call: PlannedCall, around: Any) -> Result:
+    async def proceed(self, call: Call, around: Any) -> Result:
         self.sent += 1
         if callable(self.answer):
             self.answer()
@@ -58,14 +59,14 @@ class Bench:
 
     def call(self, arguments: Any = None, tool: Tool = READER, **around: Any) -> int:
         """The number of the answer to a call."""
-        planned = msgspec.structs.replace(self.planned(arguments, tool), scope=around.pop("scope", None))
-        result = play(self.stage(planned, around.pop("context", None) or context(**around), self.proceed))
+        call = msgspec.structs.replace(self.planned(arguments, tool), scope=around.pop("scope", None))
+        result = play(self.stage(call, around.pop("context", None) or context(**around), self.proceed))
         return int(json.loads(result.raw).get("n", 0))
 
-    def planned(self, arguments: Any = None, tool: Tool = READER) -> PlannedCall:
+    def planned(self, arguments: Any = None, tool: Tool = READER) -> Call:
         raw = None if arguments is None else Raw(json.dumps(arguments).encode())
         asked = ToolCall(tool=tool.name, arguments=raw)
-        return PlannedCall(
+        return planned(
             server="a",
             method="tools/call",
             target=tool.name,

@@ -14,17 +14,18 @@ from msgspec import Raw
 
 from callmux.context import Directory
 from callmux.errors import ArgumentResolutionFailed
-from callmux.plan import PlannedCall, ToolCall
+from callmux.plan import ToolCall
+from callmux.rings.call import Call
 from callmux.rings.references import recognition, resolving
 from callmux.rings.references.files import MOST_BYTES
 from callmux.rings.references.resolving import READS, References
-from tests.support import context, run, until
+from tests.support import context, planned, run, until
 
 
-def call(arguments: Any, **asked: Any) -> PlannedCall:
+def call(arguments: Any, **asked: Any) -> Call:
     raw = Raw(json.dumps(arguments).encode())
     deadline = asyncio.get_running_loop().time() + asked.pop("seconds", 20)
-    return PlannedCall(
+    return planned(
         server="s",
         method="tools/call",
         target="t",

@@ -8,17 +8,19 @@ from typing import Any
 import msgspec
 import pytest
 
+from callmux import names
 from callmux.config.results import ResponseShield, ServerShield
 from callmux.context import CallContext
 from callmux.metatools.table import NAMES
 from callmux.plan import Plan, ToolCall
 from callmux.protocol.shapes import Result, Tool
+from callmux.rings.route import Route
 from callmux.rings.shield import stage as module
 from callmux.rings.shield.policy import Policies
 from callmux.rings.shield.shelf import Shelf
 from callmux.rings.shield.stage import UNSHIELDED, Shielding
 from callmux.upstream.catalogue import Catalogue, ServerTools
-from tests.support import run
+from tests.support import names_of, run
 
 ROWS = [{"id": n, "text": "lorem ipsum dolor sit amet"} for n in range(200)]
 LARGE = Result(msgspec.json.encode({"content": [{"type": "text", "text": json.dumps(ROWS)}]}))
@@ -49,7 +51,15 @@ def shield(
 
     async def scenario() -> Result:
         shelf = Shelf()
-        stage = Shielding(Policies(general or ResponseShield(), servers), shelf, catalogue, NAMES)
+        policies = Policies(general or ResponseShield(), servers)
+        known = names_of(catalogue())
+
+        def find(tool: str, server: str | None) -> Route:
+            route = known.find(tool, server)
+            spelled = names.spellings(route.server, route.bare, "bb")
+            return msgspec.structs.replace(route, limits=policies.limits(route.server, spelled))
+
+        stage = Shielding(policies, shelf, find, NAMES)
         plan = Plan(name=name, calls=() if call is None else (call,))
         found = await stage(plan, CallContext(client=None), proceed)  # type: ignore[arg-type]
         await shelf.close()

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from callmux.context import CallContext
-from callmux.plan import PlannedCall
 from callmux.rings.cache.policy import Policy
 from callmux.rings.cache.store import CacheStore, Key
+from callmux.rings.call import Call
 from callmux.upstream.server import Server
 
 
@@ -28,9 +28,9 @@ class Keys:
         self._policy = policy
         self._store = store
         self._servers = servers
-        self._last: tuple[PlannedCall, CallContext, Key | None] | None = None
+        self._last: tuple[Call, CallContext, Key | None] | None = None
 
-    def of(self, call: PlannedCall, context: CallContext, *, again: bool = False) -> Key | None:
+    def of(self, call: Call, context: CallContext, *, again: bool = False) -> Key | None:
         """The key of `call`; None for a call like no other.
 
         Args:

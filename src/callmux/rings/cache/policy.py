@@ -1,26 +1,26 @@
 """Which calls only read, which of them may be cached, and under which key. Pure.
 
-Called by the cache stage and the coalescing stage. A tool reads if it says so (`readOnlyHint`) or if the
-operator lists it in an `allowTools`; names are no signal. Rules: docs/caching.md.
+Called by `callmux.router.routing` (verdicts) and by the cache and coalescing stages (keys). A tool reads if
+it says so (`readOnlyHint`) or if the operator lists it in an `allowTools`; names are no signal. Rules:
+docs/caching.md.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from msgspec import Raw
 
 from callmux import names
 from callmux.config.model import Config
-from callmux.plan import PlannedCall
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings.cache.store import Key
+from callmux.rings.call import Call
+from callmux.rings.route import ONLY_READS, WRITES, Verdict
 
-MOST_TOOLS = 20_000
-"""Verdicts that are kept; lists that change all day must not fill the memory."""
 LARGEST_ARGUMENTS = 256 * 1024
 """Bytes of arguments that are compared at all: making them comparable takes about a millisecond there."""
 LONGEST_KEPT = 256
@@ -30,26 +30,7 @@ _DECODE = msgspec.json.Decoder(float_hook=lambda digits: Raw(digits.encode())).d
 _ENCODE = msgspec.json.Encoder(order="deterministic").encode
 
 
-class Verdict(msgspec.Struct, frozen=True):
-    """What the rules say of one tool.
-
-    Attributes:
-        reads: Calling it changes nothing.
-        shared: Equal calls at the same time may be one: it reads, and no `denyTools` names it.
-        cached: Its results may be kept.
-    """
-
-    reads: bool
-    shared: bool
-    cached: bool
-
-
-WRITES = Verdict(False, False, False)
-ONLY_READS = Verdict(True, False, False)
-
-
 class _Server(msgspec.Struct, frozen=True):
-    prefix: str | None
     allow: re.Pattern[str] | None
     deny: re.Pattern[str] | None
 
@@ -89,38 +70,39 @@ class Policy:
         self.caches = config.cache_ttl_seconds > 0
         self._servers: Mapping[str, _Server] = {
             name: _Server(
-                server.prefix,
                 names.pattern((*general.allow_tools, *server.cache_policy.allow_tools)),
                 names.pattern((*general.deny_tools, *server.cache_policy.deny_tools)),
             )
             for name, server in config.servers.items()
         }
-        self._verdicts: dict[tuple[Tool, str], Verdict] = {}
 
-    def verdict(self, call: PlannedCall) -> Verdict:
-        """What holds for a call. Other requests than tool calls are neither shared nor cached."""
-        tool = call.tool
+    def verdict(self, server: str, tool: Tool | None, spelled: Iterable[str]) -> Verdict:
+        """What holds for calls of a tool.
+
+        Args:
+            tool: None for one of a server that never listed its tools: it may write.
+            spelled: Every name of the tool.
+        """
         if tool is None:
-            return ONLY_READS if call.safe and call.method != "tools/call" else WRITES
-        known = self._verdicts.get((tool, call.asked.tool))
-        if known is None:
-            if len(self._verdicts) >= MOST_TOOLS:
-                self._verdicts.clear()
-            known = self._verdicts[tool, call.asked.tool] = self._judge(call, tool)
-        return known
-
-    def _judge(self, call: PlannedCall, tool: Tool) -> Verdict:
-        server = self._servers[call.server]
-        spelled = {call.asked.tool, *names.spellings(call.server, call.target, server.prefix)}
-        allowed = server.allow is not None and any(map(server.allow.fullmatch, spelled))
-        denied = server.deny is not None and any(map(server.deny.fullmatch, spelled))
+            return WRITES
+        rules, known = self._servers[server], list(spelled)
+        allowed = rules.allow is not None and any(map(rules.allow.fullmatch, known))
+        denied = rules.deny is not None and any(map(rules.deny.fullmatch, known))
         reads = tool.read_only or allowed
-        cached = allowed if server.allow is not None else tool.read_only
+        cached = allowed if rules.allow is not None else tool.read_only
         if not reads:
             return WRITES
         return Verdict(True, not denied, cached and not denied)
 
-    def key(self, call: PlannedCall, client: int) -> Key | None:
+    def of_method(self, *, safe: bool) -> Verdict:
+        """What holds for other requests than tool calls: they are neither shared nor kept.
+
+        Args:
+            safe: Repeating it does no harm.
+        """
+        return ONLY_READS if safe else WRITES
+
+    def key(self, call: Call, client: int) -> Key | None:
         """What an equal call has in common with this one; None for a call like no other.
 
         Args:

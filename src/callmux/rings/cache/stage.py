@@ -10,11 +10,11 @@ from collections.abc import Mapping
 
 from callmux.clock import Clock
 from callmux.context import CallContext, ClientPort
-from callmux.plan import PlannedCall
 from callmux.protocol.shapes import Result
 from callmux.rings.cache.keys import Keys
-from callmux.rings.cache.policy import Policy, is_whole
+from callmux.rings.cache.policy import is_whole
 from callmux.rings.cache.store import CacheStore
+from callmux.rings.call import Call
 from callmux.rings.stage import Proceed
 from callmux.upstream.server import Server
 
@@ -23,24 +23,20 @@ class Caching:
     """Call stage: the cache.
 
     Args:
-        policy: What may be cached.
         keys: Gives the keys of calls.
         store: Where results are kept.
         servers: All servers by name.
         clock: Time.
     """
 
-    def __init__(
-        self, policy: Policy, keys: Keys, store: CacheStore, servers: Mapping[str, Server], clock: Clock
-    ) -> None:
-        self._policy = policy
+    def __init__(self, keys: Keys, store: CacheStore, servers: Mapping[str, Server], clock: Clock) -> None:
         self._keys = keys
         self._store = store
         self._servers = servers
         self._clock = clock
 
-    async def __call__(self, call: PlannedCall, context: CallContext, proceed: Proceed) -> Result:
-        if not self._policy.verdict(call).cached:
+    async def __call__(self, call: Call, context: CallContext, proceed: Proceed) -> Result:
+        if not call.route.verdict.cached:
             return await proceed(call, context)
         key = self._keys.of(call, context, again=True)
         if key is None:
@@ -66,8 +62,8 @@ class Caching:
             self._store.put(key, result.raw, self._clock.monotonic(), epoch)
         return result
 
-    def would_hit(self, call: PlannedCall, context: CallContext) -> bool:
+    def would_hit(self, call: Call, context: CallContext) -> bool:
         """Whether the call would be answered from the cache now; changes and counts nothing."""
-        if not self._policy.verdict(call).cached or (key := self._keys.of(call, context)) is None:
+        if not call.route.verdict.cached or (key := self._keys.of(call, context)) is None:
             return False
         return self._store.has(key, self._clock.monotonic())

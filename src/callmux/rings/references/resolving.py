@@ -14,7 +14,7 @@ from threading import Event
 
 from callmux.context import CallContext
 from callmux.errors import ArgumentResolutionFailed
-from callmux.plan import PlannedCall
+from callmux.rings.call import Call
 from callmux.rings.references.files import MOST_BYTES, Place, Source, Unreadable, find, load
 from callmux.rings.references.recognition import FileReference, Malformed, recognise
 from callmux.tasks import at_once
@@ -40,7 +40,7 @@ class References:
             if not os.path.isdir(root):
                 log.warning('fileReferenceRoots: there is no directory "%s"; no file in it can be read', root)
 
-    async def resolve(self, call: PlannedCall, arguments: bytes, context: CallContext) -> bytes:
+    async def resolve(self, call: Call, arguments: bytes, context: CallContext) -> bytes:
         """The arguments without references; the same object where there are none.
 
         Raises:
@@ -59,7 +59,7 @@ class References:
             raise failed(call, "the files it refers to could not be read in the time the call has") from None
 
     async def _load(
-        self, references: Sequence[FileReference], call: PlannedCall, context: CallContext
+        self, references: Sequence[FileReference], call: Call, context: CallContext
     ) -> dict[str, bytes]:
         """What each file says, by the place of its reference."""
         if context.remote and self._roots is None:
@@ -99,6 +99,6 @@ class References:
                 stopped.set()
 
 
-def failed(call: PlannedCall, problem: str) -> ArgumentResolutionFailed:
+def failed(call: Call, problem: str) -> ArgumentResolutionFailed:
     """The error for a reference that does not work."""
     return ArgumentResolutionFailed(problem, tool=call.asked.tool, server=call.asked.server)

@@ -1,7 +1,7 @@
 """Whether a tool's results are shielded, and at which limits. Pure.
 
-Called by `callmux.rings.shield.stage`. A server's own keys go before the global ones; the name lists of both
-levels count together.
+Called by `callmux.router.routing` and, for answers of callmux itself, by `callmux.rings.shield.stage`. A
+server's own keys go before the global ones; the name lists of both levels count together.
 """
 
 from __future__ import annotations
@@ -79,15 +79,12 @@ class Policies:
             min(limits.array_items for limits in found),
         )
 
-    def limits(self, server: str | None, bare: str, spelled: str) -> Limits | None:
+    def limits(self, server: str | None, spelled: Iterable[str]) -> Limits | None:
         """The limits for a tool's results; None where they are not shielded.
 
         Args:
             server: The server's key; None for an answer of callmux itself.
-            bare: The tool's own name.
-            spelled: The name it was called by.
+            spelled: Every name of the tool.
         """
-        if server is None:
-            return self._own.limits_for([bare])
-        found = self._servers.get(server, self._own)
-        return found.limits_for([bare, names.join(server, bare), spelled])
+        found = self._own if server is None else self._servers.get(server, self._own)
+        return found.limits_for(spelled)

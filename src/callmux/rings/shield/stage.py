@@ -5,7 +5,7 @@ Calls `callmux.rings.shield.shelf` for the few results that may be over a limit;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Set
 
 from callmux.context import CallContext
 from callmux.errors import CallmuxError
@@ -15,8 +15,7 @@ from callmux.rings.shield.compact import is_quiet
 from callmux.rings.shield.policy import Policies
 from callmux.rings.shield.reply import Order
 from callmux.rings.shield.shelf import Shelf
-from callmux.rings.stage import ProceedPlan
-from callmux.upstream.catalogue import Catalogue, Found
+from callmux.rings.stage import Find, ProceedPlan
 
 CALL = "callmux_call"
 UNSHIELDED = frozenset(
@@ -38,18 +37,16 @@ class Shielding:
     """Request stage: shortens results that are over a limit.
 
     Args:
-        policies: Whose results, and the limits.
+        policies: The limits for answers of callmux itself; those of tools stand in their routes.
         shelf: Where the whole results are kept.
-        catalogue: Gives the catalogue as it is now.
+        find: Gives the route of a name, and of the server beside it.
         own: The names of the meta-tools.
     """
 
-    def __init__(
-        self, policies: Policies, shelf: Shelf, catalogue: Callable[[], Catalogue], own: Set[str]
-    ) -> None:
+    def __init__(self, policies: Policies, shelf: Shelf, find: Find, own: Set[str]) -> None:
         self._policies = policies
         self._shelf = shelf
-        self._catalogue = catalogue
+        self._find = find
         self._own = own
         self._lowest = policies.lowest
 
@@ -69,26 +66,26 @@ class Shielding:
         """How to shorten what this plan gave; None where it is not shielded."""
         own = plan.name in self._own
         if own and plan.name != CALL:
-            limits = self._policies.limits(None, plan.name, plan.name)
+            limits = self._policies.limits(None, [plan.name])
             order = None
             if limits is not None:
                 order = Order(limits=limits, tool=plan.name, server=None, ref="", several=True)
             return order
         asked = plan.calls[0]
         try:
-            found = self._catalogue().find(asked.tool, asked.server)
+            route = self._find(asked.tool, asked.server)
         except CallmuxError:
             # An answer about a name that leads nowhere.
-            found = Found("", asked.tool, None)
-        limits = self._policies.limits(found.server or None, found.bare, asked.tool)
-        if limits is None:
+            limits = self._policies.limits(None, [asked.tool])
+            return None if limits is None else Order(limits=limits, tool=asked.tool, server=None, ref="")
+        if route.limits is None:
             return None
         # Behind callmux_call no client knows of the tool's schema.
-        schema = None if own or found.tool is None else found.tool.members.get("outputSchema")
+        schema = None if own or route.tool is None else route.tool.members.get("outputSchema")
         return Order(
-            limits=limits,
-            tool=found.bare,
-            server=found.server or None,
+            limits=route.limits,
+            tool=route.bare,
+            server=route.server,
             ref="",
             output_schema=None if schema is None else bytes(schema),
         )

@@ -1,0 +1,61 @@
+"""Where a call goes, and everything that is known of it before it comes: worked out once, then carried. Pure.
+
+Made by `callmux.router.routing` at the first use of a name and kept by `callmux.router.names`; read by every
+stage. Nothing in it depends on who calls or how the name was spelled.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from callmux.protocol.shapes import Tool
+from callmux.rings.coercion import Shaper
+from callmux.rings.shield.compact import Limits
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What the rules of caching say of one tool.
+
+    Attributes:
+        reads: Calling it changes nothing.
+        shared: Equal calls at the same time may be one: it reads, and no `denyTools` names it.
+        cached: Its results may be kept.
+    """
+
+    reads: bool
+    shared: bool
+    cached: bool
+
+
+WRITES = Verdict(False, False, False)
+ONLY_READS = Verdict(True, False, False)
+
+
+class Route(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """One tool of one server, or one other method of it.
+
+    Attributes:
+        server: The server's key in the configuration.
+        method: The MCP method, such as `tools/call`.
+        bare: The tool's own name; empty for other methods.
+        tool: What the catalogue knows of the tool; None for a server that has not listed yet.
+        seconds: How long one attempt may take where the caller does not say.
+        safe: Repeating a call does no harm: the tool says so, or the operator does.
+        verdict: What the rules of caching say.
+        shaper: Brings arguments into the shape that the tool declares; None where it could change nothing.
+        limits: At which size its results are shortened; None for never.
+    """
+
+    server: str
+    method: str = "tools/call"
+    bare: str = ""
+    tool: Tool | None = None
+    seconds: float = 180.0
+    safe: bool = False
+    verdict: Verdict = WRITES
+    shaper: Shaper | None = None
+    limits: Limits | None = None
+
+    def seconds_for(self, timeout_ms: int | None) -> float:
+        """How long one attempt may take: the caller's own limit goes first."""
+        return self.seconds if timeout_ms is None else timeout_ms / 1000

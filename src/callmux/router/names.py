@@ -1,0 +1,80 @@
+"""From the name a caller uses to its route: each spelling is looked up once.
+
+Called by the door, the router and the request stages. Calls the catalogue, whose rules decide, and
+`callmux.router.routing`. What is kept is forgotten with the catalogue it was read from. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from callmux.rings.route import Route
+from callmux.router.routing import Routing
+from callmux.upstream.catalogue import Catalogue
+
+MOST = 20_000
+"""Spellings that are kept; callers who make names up must not fill the memory."""
+
+
+class Names:
+    """The names of one configuration. A wrong name is looked up each time: the catalogue bounds what it keeps
+    of those.
+
+    Args:
+        catalogue: Gives the catalogue as it is now.
+        routing: Makes routes.
+    """
+
+    def __init__(self, catalogue: Callable[[], Catalogue], routing: Routing) -> None:
+        self._catalogue = catalogue
+        self._routing = routing
+        self._read_from: Catalogue | None = None
+        self._routes: dict[tuple[str, str], Route] = {}
+        self._spelled: dict[tuple[str, str | None], Route] = {}
+        self._methods: dict[tuple[str, str, bool], Route] = {}
+
+    def __repr__(self) -> str:
+        return f"Names({len(self._spelled)} spellings of {len(self._routes)} tools)"
+
+    def find(self, tool: str, server: str | None = None) -> Route:
+        """The route that a name stands for.
+
+        Args:
+            tool: An emitted, qualified or bare name.
+            server: A server key that the caller named beside it.
+
+        Raises:
+            CallmuxError: It leads nowhere; see `Catalogue.find`.
+        """
+        catalogue = self._catalogue()
+        if catalogue is not self._read_from:
+            self._routes.clear()
+            self._spelled.clear()
+            self._read_from = catalogue
+        try:
+            return self._spelled[tool, server]
+        except KeyError:
+            return self._look_up(catalogue, tool, server)
+
+    def _look_up(self, catalogue: Catalogue, tool: str, server: str | None) -> Route:
+        found = catalogue.find(tool, server)
+        key = found.server, found.bare
+        route = self._routes.get(key)
+        if route is None:
+            if len(self._routes) >= MOST:
+                self._routes.clear()
+            route = self._routes[key] = self._routing.of_tool(found)
+        if len(self._spelled) >= MOST:
+            self._spelled.clear()
+        self._spelled[tool, server] = route
+        return route
+
+    def of_method(self, server: str, method: str, *, safe: bool) -> Route:
+        """The route of another method than `tools/call`."""
+        key = server, method, safe
+        route = self._methods.get(key)
+        if route is None:
+            if len(self._methods) >= MOST:
+                self._methods.clear()
+            route = self._methods[key] = self._routing.of_method(server, method, safe=safe)
+        return route

@@ -1,0 +1,65 @@
+"""What a configuration says of a tool: its time, whether it may be repeated, shared, kept, shaped, shortened.
+
+Called by `callmux.router.names` at the first use of a name. Patterns of every section match all names of a
+tool (its own, the qualified one, the one with its server's prefix, the listed one), never the spelling that a
+caller happened to use. Pure.
+"""
+
+from __future__ import annotations
+
+from callmux import names
+from callmux.config.model import Config
+from callmux.rings.cache.policy import Policy
+from callmux.rings.coercion import compile_shaping
+from callmux.rings.route import Route
+from callmux.rings.shield.policy import Policies
+from callmux.router.budget import Budgets
+from callmux.upstream.catalogue import Found
+
+
+class Routing:
+    """Makes routes for one configuration.
+
+    Args:
+        config: The configuration.
+        plain: The transparent mode: arguments and results are left as they are.
+    """
+
+    def __init__(self, config: Config, *, plain: bool = False) -> None:
+        self._plain = plain
+        self._budgets = Budgets(config)
+        self._policy = Policy(config)
+        shields = {name: server.response_shield for name, server in config.servers.items()}
+        self._shield = Policies(config.response_shield, shields)
+        self._prefixes = {name: server.prefix for name, server in config.servers.items()}
+
+    def of_tool(self, found: Found) -> Route:
+        """The route of a tool."""
+        spelled = names.spellings(found.server, found.bare, self._prefixes[found.server])
+        if found.emitted is not None and found.emitted not in spelled:
+            spelled.append(found.emitted)
+        tool = found.tool
+        return Route(
+            server=found.server,
+            bare=found.bare,
+            tool=tool,
+            seconds=self._budgets.seconds(found.server),
+            safe=self._budgets.is_safe(found.server, tool, spelled),
+            verdict=self._policy.verdict(found.server, tool, spelled),
+            shaper=None if self._plain or tool is None else compile_shaping(tool.input_schema),
+            limits=self._shield.limits(found.server, spelled),
+        )
+
+    def of_method(self, server: str, method: str, *, safe: bool) -> Route:
+        """The route of any other method.
+
+        Args:
+            safe: Repeating it does no harm.
+        """
+        return Route(
+            server=server,
+            method=method,
+            seconds=self._budgets.seconds(server),
+            safe=safe,
+            verdict=self._policy.of_method(safe=safe),
+        )

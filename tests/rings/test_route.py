@@ -1,0 +1,15 @@
+"""A route says how long a call may take."""
+
+from __future__ import annotations
+
+from tests.support import route
+
+
+def test_the_callers_own_limit_goes_before_the_one_of_the_server() -> None:
+    made = route("s", seconds=5.0)
+    assert (made.seconds_for(None), made.seconds_for(20)) == (5.0, 0.02)
+
+
+def test_two_routes_are_two_however_alike() -> None:
+    """They are compared by identity: they stand for look-ups, and are keys of what is kept."""
+    assert route("s") != route("s")
