@@ -57,7 +57,7 @@ def test_c10_json_shows_what_is_set_and_no_secret(shown: Any) -> None:
     assert (a["envKeys"], a["requestBodyMaxBytes"], a["disabled"]) == (["A", "K"], 0, True)
     assert b == {
         "name": "b",
-        "url": "http://h/?token=%5Bredacted%5D",
+        "url": "http://h/?token=[redacted]",
         "transport": "sse",
         "tools": [],
         "forwardHeaders": ["x-a"],
@@ -80,7 +80,7 @@ def test_text_has_a_block_for_each_server(shown: Any) -> None:
         "  disabled: true\n"
         "\n"
         "b\n"
-        "  url: http://h/?token=%5Bredacted%5D\n"
+        "  url: http://h/?token=[redacted]\n"
         "  transport: sse\n"
         "  forward headers: x-a\n"
         "  tools: (none)\n"

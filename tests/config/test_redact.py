@@ -52,9 +52,9 @@ def test_other_keys(key: str) -> None:
         (["Bearer abc"], ["Bearer [redacted]"]),
         (
             ["postgres://al:pw@h/db?sslmode=on"],
-            ["postgres://%5Bredacted%5D:%5Bredacted%5D@h/db?sslmode=on"],
+            ["postgres://[redacted]@h/db?sslmode=on"],
         ),
-        (["--dsn=https://h/?token=a&x=1"], ["--dsn=https://h/?token=%5Bredacted%5D&x=1"]),
+        (["--dsn=https://h/?token=a&x=1"], ["--dsn=https://h/?token=[redacted]&x=1"]),
         (["ghp_abcdefghijklmnop0123"], ["[redacted]"]),
         (
             ["npx", "-y", "@scope/server-thing", "/srv/data"],
@@ -72,11 +72,14 @@ def test_c10_command_lines(words: list[str], shown: list[str]) -> None:
     ("url", "shown"),
     [
         ("https://h:1/p?a=b#c", "https://h:1/p?a=b#c"),
-        ("https://al@h/", "https://%5Bredacted%5D@h/"),
-        ("https://h/?api_key=x&b=2", "https://h/?api_key=%5Bredacted%5D&b=2"),
-        ("https://h/#access_token=x", "https://h/#access_token=%5Bredacted%5D"),
+        ("https://al@h/", "https://[redacted]@h/"),
+        ("https://h/?api_key=x&b=2", "https://h/?api_key=[redacted]&b=2"),
+        ("https://h/#access_token=x", "https://h/#access_token=[redacted]"),
         ("https://h/sk-abcdefgh1234567890/mcp", "https://h/[redacted]/mcp"),
-        ("http://[", "[redacted]"),
+        ("http://[", "http://["),
+        ("http://[redacted]@h/", "http://[redacted]@h/"),
+        ("postgres://al:p/w@h:5432/db", "postgres://[redacted]@h:5432/db"),
+        ("https://h:8080/@scope/pkg", "https://h:8080/@scope/pkg"),
     ],
 )
 def test_urls(url: str, shown: str) -> None:

@@ -58,7 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.exit_code == 2:
             print(error.message, file=sys.stderr)
             return 2
-        print(f"[callmux] Fatal: {error.message}", file=sys.stderr)
+        from callmux.config.veil import EVERYWHERE
+
+        print(f"[callmux] Fatal: {EVERYWHERE.hide(error.message)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

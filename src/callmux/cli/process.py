@@ -9,17 +9,39 @@ import asyncio
 import logging
 import sys
 from collections.abc import Coroutine
+from types import TracebackType
 from typing import Any
 
 
+class VeiledFormatter(logging.Formatter):
+    """Hides the secrets of all servers, in tracebacks, too."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return hidden(super().format(record))
+
+
+def hidden(text: str) -> str:
+    """A text of this process without any secret; what does it is imported when there is something to say."""
+    from callmux.config.veil import EVERYWHERE
+
+    return EVERYWHERE.hide(text)
+
+
 def log_to_stderr() -> None:
-    """Sends the log of callmux to stderr: stdout may be the wire."""
+    """Sends the log of callmux to stderr: stdout may be the wire. No secret passes, not even in a crash."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("[callmux] %(message)s"))
+    handler.setFormatter(VeiledFormatter("[callmux] %(message)s"))
+    sys.excepthook = _crash
     root = logging.getLogger("callmux")
     root.addHandler(handler)
     root.setLevel(logging.INFO)
     root.propagate = False
+
+
+def _crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    import traceback
+
+    sys.stderr.write(hidden("".join(traceback.format_exception(kind, error, trace))))
 
 
 def run_loop(work: Coroutine[Any, Any, int]) -> int:

@@ -1,25 +1,41 @@
-"""Hides secrets in what people are shown: keys, command lines, URLs. Pure.
+"""Finds secrets by names and shapes, and hides them in what people are shown. Pure.
 
-Called by `callmux.cli.server`, `callmux.doctor` and whoever shows a server entry. What is hidden here is a
-guess by names and shapes; values of `env` and `headers` are never shown at all.
+Called by `callmux.config.veil`, by `callmux.doctor`, `callmux.setup` and the commands of `callmux.cli`. What
+is found here is a guess; what is known to be a secret (headers, `env`, `envRefs`) is hidden by
+`callmux.config.veil`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from urllib.parse import urlsplit, urlunsplit
 
 MASK = "[redacted]"
-_URL_MASK = "%5Bredacted%5D"
 
 _SECRET_WORDS = frozenset(
     {"auth", "authorization", "bearer", "cookie", "credential", "jwt", "pass", "passphrase", "passwd"}
     | {"password", "pat", "pwd", "secret", "token"}
 )
 _SECRET_PAIRS = frozenset({("api", "key"), ("access", "key"), ("private", "key"), ("secret", "key")})
-_HARMLESS = frozenset({"file", "path", "dir", "url", "uri", "type", "mode", "name", "env", "ref", "id"})
+_HARMLESS = frozenset(
+    {
+        "file",
+        "path",
+        "dir",
+        "url",
+        "uri",
+        "type",
+        "mode",
+        "name",
+        "env",
+        "ref",
+        "id",
+        "var",
+        "vars",
+        "variable",
+    }
+)
 """Last words that say that the value is not the secret, such as in `--token-file`."""
 _SECRET_FLAGS = frozenset({"-t", "-k", "-p", "-P", "-a"})
 """Short flags that often take a token, key, password or authorization."""
@@ -28,12 +44,29 @@ _HEADER_FLAGS = frozenset({"-H", "--header", "--headers"})
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _ASSIGNMENT = re.compile(r"(-{0,2}[A-Za-z_][A-Za-z0-9_.-]*)=(.*)", re.DOTALL)
 _HEADER = re.compile(r"([A-Za-z0-9-]+):(?!//)(\s*)(.+)", re.DOTALL)
-_SCHEME = re.compile(r"\b(Bearer|Basic|Token)(\s+)[^\s\"']+", re.IGNORECASE)
+_SCHEME = re.compile(r"\b(?:Bearer|Basic|Token)\s+([^\s\"']+)", re.IGNORECASE)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+")
+_USER = re.compile(r"://(?:([^/?#\s\"'<>]*)@|(?![^/:@\s]*:\d{1,5}/)([^/:@\s\"'<>]+:[^\s\"'<>@]*)@)")
+"""User name and password; the second form has a password with an unescaped slash, and is no port."""
+_PARAMETER = re.compile(r"[?&#;]([^=&#;\s\"'<>]+)=([^&#;\s\"'<>]+)")
+_MEMBER = re.compile(r'"([A-Za-z0-9_.-]+)"\s*:\s*"((?:[^"\\]|\\.)+)"')
 _KNOWN = re.compile(
     r"\b(?:gh[opsur]_|github_pat_|glpat-|sk-|xox[abposr]-|AKIA|AIza|eyJ)[A-Za-z0-9_.-]{16,}|\bnpm_[A-Za-z0-9]{20,}"
 )
 """Tokens that give themselves away: GitHub, GitLab, OpenAI and Anthropic, Slack, AWS, Google, JWT, npm."""
+_SCHEME_IN_TEXT = re.compile(
+    r"\b(?:Bearer|Basic|Token)\s+((?=[^\s\"']*\d)[A-Za-z0-9._~+/-]{8,}=*)(?![\w=\"'])", re.IGNORECASE
+)
+_ASSIGNMENT_IN_TEXT = re.compile(
+    r"(?<![\w?&#;./-])(-{0,2}[A-Za-z_][A-Za-z0-9_-]*)=(?![<\[{$(=])[\"']?([^\s\"',;&<>()]{4,})"
+)
+
+_REFERENCE = re.compile(
+    r"(?:(?:Bearer|Basic|Token)\s+)?\$\{(?:file:[^}]+|(?:env:)?[A-Za-z_][A-Za-z0-9_]*)\}", re.I
+)
+"""The name of a secret that stands elsewhere, which one wants to see."""
+
+Span = tuple[int, int]
 
 
 def is_secret_key(key: str) -> bool:
@@ -58,42 +91,81 @@ def mask_command(words: Sequence[str]) -> list[str]:
     """A command line with its secrets hidden.
 
     Hidden are the value after a secret flag (`--token x`, also short ones such as `-t x`), `KEY=value` and
-    `--key=value` of a secret key, secret headers (`-H "Authorization: Bearer x"`), user names, passwords and
-    secret parameters of URLs, and tokens of a well-known shape.
+    `--key=value` of a secret key, secret headers (`-H "Authorization: Bearer x"`), secret members of JSON,
+    user names, passwords and secret parameters of URLs, and tokens of a well-known shape.
     """
-    shown: list[str] = []
-    before = ""
-    for word in words:
-        if _is_secret_value(before, word):
-            shown.append(MASK)
-        elif before in ("-u", "--user") and ":" in word:
-            shown.append(f"{word.partition(':')[0]}:{MASK}")
-        else:
-            shown.append(_mask_word(word))
-        before = word
-    return shown
+    befores = ["", *words]
+    return [_masked(word, _spans(before, word)) for before, word in zip(befores, words, strict=False)]
+
+
+def secrets_of_command(words: Sequence[str]) -> Iterator[tuple[str, bool]]:
+    """The secrets of a command line, and whether each is one for sure: after a short flag it is a guess."""
+    for before, word in zip(["", *words], words, strict=False):
+        sure = before not in _SECRET_FLAGS
+        for start, end in _spans(before, word):
+            yield word[start:end], sure
+        for secret in secrets_of_url(word) if "://" in word else ():
+            yield secret, True
 
 
 def mask_url(url: str) -> str:
     """A URL without user name, password and the values of secret parameters."""
-    try:
-        parts = urlsplit(url)
-        netloc = parts.netloc
-    except ValueError:
-        return MASK
-    if "@" in netloc:
-        user, _, host = netloc.rpartition("@")
-        netloc = (f"{_URL_MASK}:{_URL_MASK}" if ":" in user else _URL_MASK) + f"@{host}"
-    query, fragment = _mask_query(parts.query), _mask_query(parts.fragment)
-    return _mask_known(urlunsplit(parts._replace(netloc=netloc, query=query, fragment=fragment)))
+    return _masked(url, _in_url(url) + _all(_KNOWN, url, 0))
 
 
-def _mask_query(query: str) -> str:
-    pairs = [pair.partition("=") for pair in query.split("&")]
-    return "&".join(
-        f"{key}={_URL_MASK}" if sign and is_secret_key(key) else key + sign + value
-        for key, sign, value in pairs
-    )
+def secrets_of_url(url: str) -> Iterator[str]:
+    """The secrets of a URL; user name and password both together and alone."""
+    for start, end in _in_url(url):
+        yield url[start:end]
+    for match in _USER.finditer(url):
+        user, sign, password = (match[1] or match[2] or "").partition(":")
+        yield password if sign else user
+
+
+def mask_text(text: str) -> str:
+    """Any text, without secrets that show by their form: URLs with a password, bearer tokens, `TOKEN=x`."""
+    found = _all(_KNOWN, text, 0)
+    if "://" in text:
+        found += _in_url(text)
+    if "=" in text:
+        found += _keyed(_ASSIGNMENT_IN_TEXT, text)
+    if '"' in text:
+        found += _keyed(_MEMBER, text)
+    return _masked(text, found + _all(_SCHEME_IN_TEXT, text, 1))
+
+
+def _masked(text: str, spans: Sequence[Span]) -> str:
+    """The text with `MASK` in place of each span; spans that touch or overlap become one."""
+    shown, at = [], 0
+    for start, end in sorted(spans):
+        if _REFERENCE.fullmatch(text, start, end):
+            continue
+        if start >= at:
+            shown += [text[at:start], MASK]
+        at = max(at, end)
+    return "".join([*shown, text[at:]]) if shown else text
+
+
+def _all(pattern: re.Pattern[str], text: str, group: int) -> list[Span]:
+    return [match.span(group) for match in pattern.finditer(text)]
+
+
+def _keyed(pattern: re.Pattern[str], text: str) -> list[Span]:
+    return [match.span(2) for match in pattern.finditer(text) if is_secret_key(match[1])]
+
+
+def _in_url(text: str) -> list[Span]:
+    users = [m.span(1) if m[1] is not None else m.span(2) for m in _USER.finditer(text)]
+    return [span for span in users if span[0] < span[1]] + _keyed(_PARAMETER, text)
+
+
+def _spans(before: str, word: str) -> list[Span]:
+    """Where the secrets of one word of a command line are."""
+    if _is_secret_value(before, word):
+        return [(0, len(word))]
+    if before in ("-u", "--user") and ":" in word:
+        return [(word.index(":") + 1, len(word))]
+    return _in_word(word)
 
 
 def _is_secret_value(flag: str, word: str) -> bool:
@@ -105,16 +177,17 @@ def _is_secret_value(flag: str, word: str) -> bool:
     return "=" not in flag and flag not in _HEADER_FLAGS and is_secret_key(flag)
 
 
-def _mask_word(word: str) -> str:
+def _in_word(word: str) -> list[Span]:
     if match := _ASSIGNMENT.fullmatch(word):
         key, value = match.groups()
         if key not in _HEADER_FLAGS and is_secret_key(key) and value:
-            return f"{key}={MASK}"
-        return f"{key}={_mask_word(value)}" if value else word
+            return [match.span(2)]
+        return [(start + match.start(2), end + match.start(2)) for start, end in _in_word(value)]
     if (match := _HEADER.fullmatch(word)) and is_secret_key(match[1]):
-        return f"{match[1]}:{match[2]}{MASK}"
-    return _mask_known(_SCHEME.sub(rf"\1\2{MASK}", _URL.sub(lambda url: mask_url(url[0]), word)))
-
-
-def _mask_known(text: str) -> str:
-    return _KNOWN.sub(MASK, text)
+        return [match.span(3)]
+    inside = [
+        (url.start() + start, url.start() + end)
+        for url in _URL.finditer(word)
+        for start, end in _in_url(url[0])
+    ]
+    return inside + _keyed(_MEMBER, word) + _all(_SCHEME, word, 1) + _all(_KNOWN, word, 0)

@@ -41,6 +41,7 @@ class CommonServer(Section, frozen=True, kw_only=True):
         request_body_max_bytes: Largest HTTP request that targets it, 0 for any; the global one where absent.
         disabled: Do not connect and do not list its tools.
         problem: Why this server cannot be started, found while reading the configuration.
+        filled: What its variables were filled in with: it may be secret.
     """
 
     type: kinds.ServerType | None = None
@@ -60,6 +61,7 @@ class CommonServer(Section, frozen=True, kw_only=True):
     request_body_max_bytes: kinds.NonNegative | None = None
     disabled: kinds.Flag = False
     problem: Annotated[str | None, Internal()] = None
+    filled: Annotated[tuple[str, ...], Internal()] = ()
 
     def exposes(self, tool: str) -> bool:
         """Whether a tool exists for clients, by the name that the server gives it."""

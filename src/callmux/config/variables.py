@@ -58,9 +58,10 @@ def expand_server(
         changed = msgspec.structs.replace(server, url=target, headers=headers)
     if not filler.problems and target != getattr(server, key) and not target.strip():
         filler.problems.append(f"{path}.{key} is empty once its variables are filled in")
+    filled = tuple(dict.fromkeys(filler.filled))
     if filler.problems:
-        return msgspec.structs.replace(server, problem="; ".join(filler.problems))
-    return changed
+        return msgspec.structs.replace(server, problem="; ".join(filler.problems), filled=filled)
+    return msgspec.structs.replace(changed, filled=filled) if filled else changed
 
 
 def _arguments(server: StdioServer, path: str, filler: _Filler) -> tuple[str, ...]:
@@ -80,6 +81,7 @@ class _Filler:
         self._env = env
         self._read_file = read_file
         self.problems: list[str] = []
+        self.filled: list[str] = []
 
     def fill_all(self, texts: Mapping[str, str], path: str) -> dict[str, str]:
         return {name: self.fill(text, f"{path}.{name}") for name, text in texts.items()}
@@ -98,6 +100,10 @@ class _Filler:
         def value(match: re.Match[str]) -> str:
             if match[1]:
                 return match[0][1:]
+            self.filled.append(filled := look_up(match))
+            return filled
+
+        def look_up(match: re.Match[str]) -> str:
             name, default = match["name"], match["default"]
             if name is None:
                 return self._of_file(match["file"].strip(), path)

@@ -21,6 +21,7 @@ from callmux.config.load import LoadedConfig
 from callmux.config.model import Config
 from callmux.config.redact import is_secret_key, mask_command, mask_url
 from callmux.config.security import LOOPBACK, BearerAuth, OidcAuth
+from callmux.config.server_secrets import veil_of
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.doctor.report import Report, ServerReport
 from callmux.errors import CallmuxError
@@ -193,6 +194,8 @@ async def look_at(
     tools: list[str] = []
     if not issues:
         tools, issues = await _ask(name, server, probe, loaded)
+    veil = veil_of(server, inherited=env)
+    issues = [veil.hide(issue) for issue in issues]
     seen = [tool for tool in tools if server.exposes(tool)]
     return Look(executable, seen, issues)
 

@@ -6,22 +6,20 @@ Called by `callmux.cli.setup` with the function that asks (`callmux.upstream.pro
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from callmux.config.check import check_document
-from callmux.config.redact import MASK
 from callmux.config.secrets import resolve_reference
 from callmux.config.servers import StdioServer
 from callmux.config.variables import expand_server
+from callmux.config.veil import Veil
 from callmux.doctor.checks import Probe, find_command
 from callmux.errors import CallmuxError, SecretError
 
 AT_A_TIME = 6
-_SHORTEST = 4
-"""Characters of a secret that is looked for: a shorter one is in any text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +58,20 @@ def ask_all(
 
     async def ask() -> dict[str, Answer]:
         slots = asyncio.Semaphore(AT_A_TIME)
+        veil = Veil(secrets.values())
 
         async def one(key: str, document: Mapping[str, Any]) -> tuple[str, Answer]:
             async with slots:
                 answer = await _ask(key, document, secrets, base_dir, env, seconds, probe)
             if answer.problem is not None:
                 # What a server says as it dies may hold what it was given.
-                answer = Answer(problem=_hidden(answer.problem, secrets.values()))
+                answer = Answer(problem=veil.hide(answer.problem))
             tell(key, answer)
             return key, answer
 
         return dict(await asyncio.gather(*(one(key, document) for key, document in documents.items())))
 
     return asyncio.run(ask())
-
-
-def _hidden(text: str, secrets: Iterable[str]) -> str:
-    for secret in secrets:
-        if len(secret) >= _SHORTEST:
-            text = text.replace(secret, MASK)
-    return text
 
 
 async def _ask(

@@ -353,7 +353,7 @@ class Connection:
             return
         match event:
             case Refused(id, error):
-                self._settle(id, b"", failures.refused(error))
+                self._settle(id, b"", failures.refused(error, getattr(self.link, "veil", None)))
             case Broken(id, message):
                 self._settle(id, b"", CallFailure(Category.PROTOCOL, f"its answer cannot be read: {message}"))
             case Progressed(id, params):

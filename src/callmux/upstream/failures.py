@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
+import msgspec
 from msgspec import Raw, UnsetType
 
+from callmux.config.veil import Veil
 from callmux.errors import ScopedClientCapacity, ToolCallFailed, UpstreamUnavailable
 from callmux.protocol.jsonrpc import ErrorObject, read_error
 
@@ -72,6 +74,15 @@ class CallFailure(Exception):
         self.rpc = rpc
         self.raw = raw
 
+    def behind(self, veil: Veil) -> CallFailure:
+        """The same failure without the secrets that the veil knows."""
+        cause, raw, rpc = veil.hide(self.cause), self.raw, self.rpc
+        if raw is not None and (hidden := _hidden(raw, veil)) != raw:
+            raw, rpc = hidden, read_error(Raw(hidden))
+        if cause == self.cause and raw is self.raw:
+            return self
+        return CallFailure(self.category, cause, started=self.started, rpc=rpc, raw=raw)
+
     @property
     def retryable(self) -> bool:
         """Whether a second attempt could go better. A server's own refusal never does."""
@@ -92,11 +103,34 @@ def lost(reason: str, *, started: bool) -> CallFailure:
     return CallFailure(Category.TRANSPORT, reason, started=started)
 
 
-def refused(raw: Raw) -> CallFailure:
-    """A server's own JSON-RPC error: it is up and said no."""
+def refused(raw: Raw, veil: Veil | None = None) -> CallFailure:
+    """A server's own JSON-RPC error: it is up and said no.
+
+    Args:
+        veil: Knows the server's secrets, which it may repeat.
+    """
     error = read_error(raw)
     cause = error.message or f"JSON-RPC error {error.code}"
-    return CallFailure(Category.UNKNOWN, cause, rpc=error, raw=bytes(raw))
+    failure = CallFailure(Category.UNKNOWN, cause, rpc=error, raw=bytes(raw))
+    return failure if veil is None else failure.behind(veil)
+
+
+def _hidden(raw: bytes, veil: Veil) -> bytes:
+    """A JSON-RPC error as it came, or without the secrets that are known."""
+    text = raw.decode("utf-8", "replace")
+    if veil.hide_known(text) == text:
+        return raw
+    return msgspec.json.encode(_masked(msgspec.json.decode(raw), veil))
+
+
+def _masked(value: Any, veil: Veil) -> Any:
+    if isinstance(value, str):
+        return veil.hide_known(value)
+    if isinstance(value, list):
+        return [_masked(item, veil) for item in value]
+    if isinstance(value, dict):
+        return {veil.hide_known(key): _masked(item, veil) for key, item in value.items()}
+    return value
 
 
 def to_error(failure: CallFailure, tool: str, server: str, *, safe: bool, retried: bool) -> ToolCallFailed:

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
+from callmux.config.veil import Veil
 from callmux.protocol.jsonrpc import Malformed, Message, Notification
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.guardian import Guardian
@@ -187,8 +188,8 @@ def test_secrets_are_not_shown(written: str, shown: str) -> None:
 
     async def scene() -> None:
         script = "import sys; print(sys.argv[1], file=sys.stderr)"
-        secrets = frozenset({"hunter22", "hunter22-and-more"})
-        async with child(script, written, secrets=secrets) as watched:
+        veil = Veil({"hunter22", "hunter22-and-more"})
+        async with child(script, written, veil=veil) as watched:
             await until(lambda: watched.shown, "the line")
             assert watched.shown == [shown]
             assert watched.link.last_words() == shown

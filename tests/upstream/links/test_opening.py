@@ -14,6 +14,7 @@ from callmux.upstream.links.fallback import FallbackLink
 from callmux.upstream.links.http import HttpLink
 from callmux.upstream.links.opening import Surroundings, open_link, secrets_of, transport_of
 from callmux.upstream.links.sse import SseLink
+from callmux.upstream.links.veiled import VeiledLink
 
 
 def around(tmp_path: Path, **env: str) -> Surroundings:
@@ -22,8 +23,8 @@ def around(tmp_path: Path, **env: str) -> Surroundings:
 
 
 def launch(link: Any) -> Any:
-    assert isinstance(link, ChildLink)
-    return link._launch
+    assert isinstance(link.link, ChildLink)
+    return link.link._launch
 
 
 def test_a_command_becomes_a_child_with_our_environment_less_our_secrets(tmp_path: Path) -> None:
@@ -47,7 +48,7 @@ def test_an_environment_file_is_weaker_than_what_the_entry_says(tmp_path: Path) 
     config = StdioServer(command="x", env={"A": "entry"}, env_refs={"B": "env:OUTER"}, env_file=".env")
     it = launch(open_link("s", config, around(tmp_path, PATH="/bin", OUTER="ref")))
     assert it.env == {"PATH": "/own", "OUTER": "ref", "A": "entry", "B": "ref", "C": "long secret"}
-    assert "long secret" in it.secrets
+    assert it.veil.hide("it has long secret") == "it has [redacted]"
 
 
 def test_a_missing_environment_file_is_the_reason(tmp_path: Path) -> None:
@@ -69,17 +70,17 @@ def test_a_change_of_the_environment_file_makes_another_server(tmp_path: Path) -
 def test_what_the_configuration_sets_is_hidden_unless_it_is_tiny(tmp_path: Path) -> None:
     config = StdioServer(command="server", env={"A": "long enough", "B": "1"}, env_refs={"C": "env:OUTER"})
     it = launch(open_link("s", config, around(tmp_path, OUTER="very secret", PATH="/bin/long/path")))
-    assert it.secrets == {"long enough", "very secret"}
+    assert it.veil.hide("long enough, very secret, 1, /bin/long/path") == (
+        "[redacted], [redacted], 1, /bin/long/path"
+    )
 
 
 def test_a_secret_of_many_lines_is_hidden_line_by_line(tmp_path: Path) -> None:
     """As stderr is shown; lines too short to be told from other text stay."""
     config = StdioServer(command="x", env={"KEY": "-----BEGIN KEY-----\nabcd1234  \r\nef==\n=\n"})
-    assert launch(open_link("s", config, around(tmp_path))).secrets == {
-        "-----BEGIN KEY-----",
-        "abcd1234",
-        "ef==",
-    }
+    hide = launch(open_link("s", config, around(tmp_path))).veil.hide
+    shown = [hide(line) for line in ("-----BEGIN KEY-----", "abcd1234", "ef==", "=")]
+    assert shown == ["[redacted]", "[redacted]", "[redacted]", "="]
 
 
 def test_a_missing_secret_names_the_variable_and_not_more(tmp_path: Path) -> None:
@@ -107,7 +108,8 @@ def test_a_url_becomes_the_link_of_its_transport(
 ) -> None:
     config = HttpServer(url="http://x.example/mcp", transport=transport, headers={"A": "b"})
     link = open_link("s", config, around(tmp_path))
-    assert isinstance(link, kind)
+    assert isinstance(link, VeiledLink)
+    assert isinstance(link.link, kind)
     assert link.transport == shown == transport_of(config)
 
 

@@ -20,6 +20,7 @@ from typing import cast
 import msgspec
 
 from callmux.batch_writer import BatchWriter
+from callmux.config.veil import NOTHING, Veil
 from callmux.protocol.lines import LineBuffer, Oversized
 from callmux.upstream import failures
 from callmux.upstream.failures import CallFailure, Category
@@ -41,14 +42,14 @@ class Launch(msgspec.Struct, frozen=True):
         args: Its arguments.
         env: Its whole environment.
         cwd: Its directory; None means ours.
-        secrets: Texts that must not be shown if it prints them; its stderr is looked at line by line.
+        veil: Hides its secrets if it prints them; its stderr is looked at line by line.
     """
 
     command: str
     args: Sequence[str]
     env: Mapping[str, str]
     cwd: str | None = None
-    secrets: frozenset[str] = frozenset()
+    veil: Veil = NOTHING
 
 
 class ChildLink:
@@ -106,7 +107,7 @@ class ChildLink:
 
         try:
             transport, protocol = await loop.subprocess_exec(
-                lambda: _ChildProtocol(listener, self._show, launch.secrets),
+                lambda: _ChildProtocol(listener, self._show, launch.veil),
                 path,
                 *launch.args,
                 env=launch.env,
@@ -193,9 +194,9 @@ def _signal(group: int | None, number: signal.Signals) -> None:
 
 
 class _ChildProtocol(asyncio.SubprocessProtocol):
-    def __init__(self, listener: Listener, show: Callable[[str], None], secrets: frozenset[str]) -> None:
+    def __init__(self, listener: Listener, show: Callable[[str], None], veil: Veil) -> None:
         self.listener: Listener | None = listener
-        self._secrets = sorted(secrets, key=len, reverse=True)
+        self._veil = veil
         self.stderr: deque[str] = deque(maxlen=KEPT_LINES)
         self._show = show
         self._lines = LineBuffer()
@@ -230,10 +231,8 @@ class _ChildProtocol(asyncio.SubprocessProtocol):
         for line in self._errors.feed(data):
             raw = line if isinstance(line, bytes) else line.head if isinstance(line, Oversized) else line.line
             text = raw.decode("utf-8", "replace").rstrip()
-            # Before the line is cut, and longest first: half a secret is one, too.
-            for secret in self._secrets:
-                text = text.replace(secret, "[redacted]")
-            text = text[:LONGEST_SHOWN]
+            # Before the line is cut: half a secret is one, too.
+            text = self._veil.hide(text)[:LONGEST_SHOWN]
             self.stderr.append(text)
             self._show(text)
 

@@ -5,7 +5,7 @@ Called by `callmux.upstream.pool` at each attempt to connect, so that a changed 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -13,19 +13,19 @@ import msgspec
 
 from callmux.config.env_file import read_env_file
 from callmux.config.secrets import resolve_reference
+from callmux.config.server_secrets import veil_of
 from callmux.config.servers import HttpServer, StdioServer
+from callmux.config.veil import EVERYWHERE, Veil
 from callmux.context import Scope
 from callmux.errors import SecretError
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.guardian import Guardian
 from callmux.upstream.links.child import ChildLink, Launch
 from callmux.upstream.links.link import Link
+from callmux.upstream.links.veiled import VeiledLink
 
 OWN_SECRETS = frozenset({"CALLMUX_TOKEN"})
 """Variables of ours that no server inherits."""
-
-SHORTEST_SECRET = 4
-"""Characters below which a value is not hidden in a server's stderr: it would garble everything."""
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,16 +84,19 @@ def open_link(
     if config.problem is not None:
         raise CallFailure(Category.TRANSPORT, config.problem, started=False)
     if isinstance(config, HttpServer):
-        return _open_remote(name, config, scope or Scope())
+        scope = scope or Scope()
+        veil = veil_of(config, headers=dict(scope.headers))
+        EVERYWHERE.learn(veil)
+        return VeiledLink(_open_remote(name, config, scope, veil), veil)
     env = {k: v for k, v in around.env.items() if k not in OWN_SECRETS}
-    secrets: set[str] = set()
+    secrets: list[str] = []
+    more: dict[str, str] = {}
     if config.env_file is not None:
         try:
             more = read_env_file(config.env_file, around.base_dir)
         except SecretError as error:
             raise CallFailure(Category.TRANSPORT, f"envFile: {error.message}", started=False) from None
         env.update(more)
-        secrets.update(more.values())
     env.update(config.env)
     for variable, reference in config.env_refs.items():
         try:
@@ -102,33 +105,27 @@ def open_link(
             raise CallFailure(
                 Category.TRANSPORT, f"envRefs.{variable}: {error.message}", started=False
             ) from None
-        secrets.add(env[variable])
-    secrets.update(config.env.values())
+        secrets.append(env[variable])
+    veil = veil_of(config, secrets, more=more, inherited=env)
+    EVERYWHERE.learn(veil)
     launch = Launch(
         command=config.command,
         args=config.args,
         env=env,
         cwd=config.cwd if scope is None or scope.cwd is None else scope.cwd,
-        secrets=frozenset(_hidden(secrets)),
+        veil=veil,
     )
-    return ChildLink(name, launch, around.guardian, lambda line: around.show(name, line))
+    return VeiledLink(ChildLink(name, launch, around.guardian, lambda line: around.show(name, line)), veil)
 
 
-def _hidden(secrets: Iterable[str]) -> Iterator[str]:
-    """Every line of every secret: a key of many lines is printed on many, too."""
-    for secret in secrets:
-        lines = map(str.strip, secret.splitlines())
-        yield from (line for line in lines if len(line) >= SHORTEST_SECRET)
-
-
-def _open_remote(name: str, config: HttpServer, scope: Scope) -> Link:
+def _open_remote(name: str, config: HttpServer, scope: Scope, veil: Veil) -> Link:
     # aiohttp takes longer to import than a whole bridge to start: only who has remote servers pays for it.
     from callmux.upstream.links.fallback import FallbackLink
     from callmux.upstream.links.http import HttpLink
     from callmux.upstream.links.sse import SseLink
 
     if not config.url.startswith(("http://", "https://")):
-        cause = f'its url "{config.url}" must start with http:// or https://'
+        cause = veil.hide(f'its url "{config.url}" must start with http:// or https://')
         raise CallFailure(Category.TRANSPORT, cause, started=False)
     # A client's own value goes before the configured one, in whatever spelling that has.
     own = dict(scope.headers)

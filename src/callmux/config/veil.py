@@ -1,0 +1,212 @@
+"""Hides the secrets of the configuration, and what looks like one, in every text that leaves callmux. Pure.
+
+A `Veil` is made for each server by `callmux.config.server_secrets` and goes over everything that is said
+about that server: its stderr, reasons, errors. `EVERYWHERE` knows the secrets of all servers of this process
+and goes over the log and over crash output (`callmux.cli.process`).
+
+What is a secret for sure (the value of a header, of `envRefs`, of a key such as `token`) is hidden in each of
+its spellings and also where only its beginning is shown. Other configured values (of `env` and `${VAR}`) are
+hidden as a whole, unless they are ordinary: a path, a port, a word such as `production`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote, quote_plus
+
+from callmux.config.redact import MASK, mask_text
+
+SHORTEST = 4
+"""Characters below which no value is hidden: it is part of any text."""
+BOUNDED = 8
+"""Characters below which a value is hidden only where it stands as a word of its own."""
+LEAST_PART = 8
+"""Characters of the beginning of a secret that are hidden where the rest is missing."""
+PARTED = 16
+"""Characters from which on a secret is looked for in part, too."""
+MOST_KNOWN = 2000
+"""Secrets that are known everywhere; credentials that clients forward come and go."""
+
+_ORDINARY_WORDS = frozenset(
+    [
+        "true",
+        "false",
+        "none",
+        "null",
+        "yes",
+        "no",
+        "on",
+        "off",
+        "auto",
+        "default",
+        "test",
+        "testing",
+        "dev",
+        "development",
+        "prod",
+        "production",
+        "staging",
+        "local",
+        "localhost",
+        "info",
+        "debug",
+        "warn",
+        "warning",
+        "error",
+        "trace",
+        "silent",
+        "verbose",
+        "json",
+        "text",
+        "utf-8",
+        "http",
+        "https",
+        "stdio",
+        "node",
+        "python",
+        "bearer",
+        "basic",
+        "token",
+        "secret",
+        "password",
+        "changeme",
+        "admin",
+        "root",
+        "user",
+        "memory",
+        "disk",
+        "redis",
+        "sqlite",
+        "postgres",
+    ]
+)
+_ORDINARY = re.compile(
+    r"[\d.,:]{1,6}|\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?|(?:~|\.{1,2})?/[\w@.,+ /:-]*|[A-Za-z]:\\.*"
+    r"|https?://[\w.:-]+(?:/[\w./-]*)?|[\w-]+\.(?:local|localhost)|[a-z]{2}_[A-Z]{2}\.UTF-8"
+)
+
+
+class Veil:
+    """Hides secrets in texts.
+
+    Args:
+        certain: Values that are secrets for sure.
+        likely: Values that may be; ordinary ones are left out.
+    """
+
+    def __init__(self, certain: Iterable[str] = (), likely: Iterable[str] = ()) -> None:
+        self.certain = frozenset(
+            line for value in certain for line in _lines(value) if line.lower() not in _ORDINARY_WORDS
+        )
+        possible = {line for value in likely for line in _lines(value) if not is_ordinary(line)}
+        forms = {form for value in self.certain for form in _forms(value)} | (possible - self.certain)
+        ordered = sorted(forms, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(_exactly, ordered))) if ordered else None
+        self._parted = tuple(value for value in self.certain if len(value) >= PARTED and "://" not in value)
+
+    def __repr__(self) -> str:
+        return f"Veil({len(self.certain)} secrets)"
+
+    def hide(self, text: str) -> str:
+        """The text with `[redacted]` in place of every secret."""
+        return mask_text(self.hide_known(text))
+
+    def hide_known(self, text: str) -> str:
+        """The same for the values it was given alone: what only looks like a secret stays."""
+        if self._pattern is not None:
+            text = self._pattern.sub(MASK, text)
+        for secret in self._parted:
+            text = _without_parts(text, secret)
+        return text
+
+
+NOTHING = Veil()
+"""Knows no secret: hides only what looks like one."""
+
+
+class Everywhere:
+    """The secrets of everything in this process, for texts of which nobody knows whose they are."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, None] = {}
+        self._veil: Veil | None = NOTHING
+
+    def learn(self, veil: Veil) -> None:
+        """What is a secret for sure there is hidden from now on."""
+        for value in veil.certain - self._known.keys():
+            self._known[value] = None
+            self._veil = None
+        while len(self._known) > MOST_KNOWN:
+            del self._known[next(iter(self._known))]
+
+    def hide(self, text: str) -> str:
+        """The text with `[redacted]` in place of every secret."""
+        if self._veil is None:
+            self._veil = Veil(self._known)
+        return self._veil.hide(text)
+
+
+EVERYWHERE = Everywhere()
+
+
+def is_ordinary(value: str) -> bool:
+    """Whether a value says nothing that anybody would hide: a path, a port, an address, a common word."""
+    return value.lower() in _ORDINARY_WORDS or _ORDINARY.fullmatch(value) is not None
+
+
+def _lines(value: str) -> Iterator[str]:
+    """Every line of a secret: a key of many lines is printed on many, too."""
+    lines = map(str.strip, value.splitlines())
+    return (line for line in lines if len(line) >= SHORTEST)
+
+
+def _forms(value: str) -> Iterator[str]:
+    """A secret as it is spelled in URLs, in JSON and in base64."""
+    yield value
+    for spelled in (quote(value, safe=""), quote(value), quote_plus(value)):
+        yield spelled
+        yield re.sub("%[0-9A-F]{2}", lambda code: code[0].lower(), spelled)
+    yield json.dumps(value)[1:-1]
+    yield json.dumps(value, ensure_ascii=False)[1:-1]
+    data = value.encode("utf-8", "surrogatepass")
+    for shift in range(3):
+        # Within a longer text, base64 begins at any of three places; both ends depend on what is around.
+        whole = b64encode(b"\0" * shift + data).rstrip(b"=").decode()
+        inner = whole[(0, 2, 3)[shift] : -1 if (shift + len(data)) % 3 else None]
+        if len(inner) >= BOUNDED:
+            yield inner
+            yield inner.replace("+", "-").replace("/", "_")
+
+
+def _exactly(form: str) -> str:
+    found = re.escape(form)
+    return rf"(?<![A-Za-z0-9]){found}(?![A-Za-z0-9])" if len(form) < BOUNDED else found
+
+
+def _without_parts(text: str, secret: str) -> str:
+    """The text without beginnings and ends of a secret that somebody cut off; a mere word is none."""
+    first, last = secret[:LEAST_PART], secret[-LEAST_PART:]
+    at = text.find(first)
+    while at >= 0:
+        size = LEAST_PART
+        while size < len(secret) and text[at + size : at + size + 1] == secret[size]:
+            size += 1
+        text, at = _cut(text, at, at + size)
+        at = text.find(first, at)
+    at = text.find(last)
+    while at >= 0:
+        size, end = LEAST_PART, at + LEAST_PART
+        while size < len(secret) and end > size and text[end - size - 1] == secret[-size - 1]:
+            size += 1
+        text, at = _cut(text, end - size, end)
+        at = text.find(last, at)
+    return text
+
+
+def _cut(text: str, start: int, end: int) -> tuple[str, int]:
+    if text[start:end].isalpha():
+        return text, end
+    return text[:start] + MASK + text[end:], start + len(MASK)

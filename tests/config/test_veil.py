@@ -1,0 +1,114 @@
+"""What is hidden of a secret, in which spellings, and what stays readable."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from urllib.parse import quote
+
+import pytest
+
+from callmux.config.veil import EVERYWHERE, MOST_KNOWN, NOTHING, Everywhere, Veil, is_ordinary
+
+SECRET = 's3nt/inel+with "quotes" & é'
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        *[SECRET, quote(SECRET), quote(SECRET, safe=""), quote(SECRET, safe="").lower()],
+        *[json.dumps(SECRET)[1:-1], json.dumps(SECRET, ensure_ascii=False)[1:-1]],
+        *[
+            b64encode(f"{before}{SECRET}{after}".encode()).decode()
+            for before, after in [("", ""), ("a", "b"), ("xy", ""), ("bob:", "z")]
+        ],
+    ],
+)
+def test_a_secret_is_hidden_in_each_spelling(spelled: str) -> None:
+    shown = Veil([SECRET]).hide(f"refused <{spelled}> again")
+    assert "[redacted]" in shown
+    assert shown.startswith("refused <")
+    assert shown.endswith("> again")
+    for part in (SECRET, quote(SECRET, safe=""), "inel", "quotes"):
+        assert part not in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("it begins with abcdefgh12...", "it begins with [redacted]..."),
+        ("it ends with ...90zyxwvuts", "it ends with ...[redacted]"),
+        ("abcdefgh12345678 90zyxwvuts", "[redacted] [redacted]"),
+        ("abcdefg1 alone is too little", "abcdefg1 alone is too little"),
+        ("abcdefgh is a word", "abcdefgh is a word"),
+    ],
+)
+def test_what_is_left_of_a_secret_that_was_cut_off_is_hidden_too(text: str, shown: str) -> None:
+    assert Veil(["abcdefgh1234567890zyxwvuts"]).hide(text) == shown
+
+
+def test_short_values_are_hidden_only_as_words_of_their_own() -> None:
+    assert (
+        Veil(["cat1"]).hide("cat1 in cat12 and concat1, cat1!")
+        == "[redacted] in cat12 and concat1, [redacted]!"
+    )
+    assert Veil(["abc"], ["x"]).hide("abc x") == "abc x"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *["production", "true", "8080", "/srv/data", "~/shop", "./x", "localhost", "127.0.0.1:80", "DEBUG"],
+        *["http://localhost:8080/mcp", "https://api.example.com", "en_US.UTF-8", "."],
+    ],
+)
+def test_ordinary_values_that_may_be_secrets_stay(value: str) -> None:
+    assert is_ordinary(value)
+    assert Veil((), [value]).hide(f"it runs in {value}") == f"it runs in {value}"
+
+
+@pytest.mark.parametrize("value", ["hunter2", "https://al:pw@h/", "correct horse", "a1b2c3d4", "12345678"])
+def test_other_values_that_may_be_secrets_are_hidden(value: str) -> None:
+    assert value not in Veil((), [value]).hide(f"it was given {value} here")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("could not reach postgres://bob:PW@db/x", "could not reach postgres://[redacted]@db/x"),
+        ("GET https://h/?api_key=x1&b=2 failed", "GET https://h/?api_key=[redacted]&b=2 failed"),
+        ("Authorization: Bearer abc123def456", "Authorization: Bearer [redacted]"),
+        ("usage: x --token=abcd1234 --port=80", "usage: x --token=[redacted] --port=80"),
+        ('{"apiKey": "abcd", "port": "80"}', '{"apiKey": "[redacted]", "port": "80"}'),
+        ("MY_SECRET=abcd1234", "MY_SECRET=[redacted]"),
+        ("Bearer token required", "Bearer token required"),
+        ('Bearer realm="x", error="invalid_token"', 'Bearer realm="x", error="invalid_token"'),
+        (
+            "--token <TOKEN> is missing, see --token=<TOKEN>",
+            "--token <TOKEN> is missing, see --token=<TOKEN>",
+        ),
+        ("bearer_token_env_var=NAME", "bearer_token_env_var=NAME"),
+        ("npm error code E404", "npm error code E404"),
+    ],
+)
+def test_what_looks_like_a_secret_is_hidden_without_being_known(text: str, shown: str) -> None:
+    assert NOTHING.hide(text) == shown
+
+
+def test_what_only_looks_like_a_secret_stays_where_only_known_values_count() -> None:
+    assert NOTHING.hide_known("MY_SECRET=abcd1234") == "MY_SECRET=abcd1234"
+    assert Veil(["abcd1234"]).hide_known("MY_SECRET=abcd1234") == "MY_SECRET=[redacted]"
+
+
+def test_secrets_for_sure_are_hidden_everywhere_and_the_oldest_are_forgotten_one_day() -> None:
+    everywhere = Everywhere()
+    everywhere.learn(Veil(["first-secret"], ["maybe-secret"]))
+    assert everywhere.hide("first-secret maybe-secret") == "[redacted] maybe-secret"
+    everywhere.learn(Veil(f"secret-{n}" for n in range(MOST_KNOWN)))
+    shown = everywhere.hide("first-secret secret-17.")
+    assert shown == "first-secret [redacted]."
+
+
+def test_the_names_of_secrets_are_not_their_values() -> None:
+    assert "hunter" not in repr(Veil(["hunter2hunter2"]))
+    assert isinstance(EVERYWHERE, Everywhere)
