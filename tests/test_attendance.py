@@ -1,10 +1,11 @@
-"""What runs beside a host ends with it, and takes requests for restarts and no others."""
+"""What runs beside a host ends with it, and takes the requests of commands and no others."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -15,7 +16,8 @@ import pytest
 from callmux.attendance import attend
 from callmux.config.load import load_config
 from callmux.config.sources import Sources
-from callmux.control import Refused, ask, sockets
+from callmux.control_sockets import Refused, ask, sockets
+from callmux.server_output import ServerOutput
 from tests.support import run, until
 from tests.test_rebuilds import FakeHost
 
@@ -34,6 +36,10 @@ def test_it_attends_until_it_is_cancelled(tmp_path: Path) -> None:
             return {"name": name}
 
         host.restart = restart
+        host.server_records = lambda: [{"name": "a", "state": "connected", "toolCount": 2}]
+        host.output = ServerOutput(lambda: 1.0)
+        for text in ("one", "two", "three"):
+            host.output.add("a", text)
         sources = Sources()
         sources.note(path)
         load = lambda new: load_config(path, env, sources=new).config  # noqa: E731
@@ -44,6 +50,14 @@ def test_it_attends_until_it_is_cancelled(tmp_path: Path) -> None:
             request = {"method": "restart", "server": "a"}
             assert await asyncio.to_thread(ask, socket, request, 10) == {"name": "a"}
             assert host.restarts == [("a", "asked for by command")]
+            assert await asyncio.to_thread(ask, socket, {"method": "servers"}, 10) == {
+                "servers": [{"name": "a", "state": "connected", "toolCount": 2}]
+            }
+            log = {"method": "log", "server": "a"}
+            answer = await asyncio.to_thread(ask, socket, {**log, "lines": 1}, 10)
+            assert answer == {"lines": [{"time": "1970-01-01T00:00:01.000Z", "text": "three"}], "last": 3}
+            answer = await asyncio.to_thread(ask, socket, {**log, "after": {str(os.getpid()): 1}}, 10)
+            assert [line["text"] for line in answer["lines"]] == ["two", "three"]
             for wrong in ({}, {"method": "stop", "server": "a"}, {"method": "restart", "server": 7}):
                 with pytest.raises(Refused, match="a request must be"):
                     await asyncio.to_thread(ask, socket, wrong, 10)

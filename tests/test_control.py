@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from callmux import control
-from callmux.control import Refused, Unreachable, ask, directory, served, sockets
+from callmux.control import served
+from callmux.control_sockets import Refused, Unreachable, ask, directory, sockets, stem
 from callmux.errors import ServerNotFound
 from tests.support import python, run
 
@@ -108,7 +108,7 @@ def test_a_directory_of_somebody_else_is_not_used(
             assert list((tmp_path / "theirs").iterdir()) == []
 
     run(scene())
-    name = f"{control._stem(tmp_path / 'c.json', env)}-{os.getpid()}.sock"
+    name = f"{stem(tmp_path / 'c.json', env)}-{os.getpid()}.sock"
     (tmp_path / "theirs" / name).touch()
     assert sockets(tmp_path / "c.json", env) == {}
     assert "is not a directory of this user" in caplog.text
@@ -125,21 +125,6 @@ def test_a_place_that_cannot_be_made_is_no_reason_not_to_run(
 
     run(scene())
     assert '"callmux server restart" cannot reach this process' in caplog.text
-
-
-def test_processes_of_another_configuration_are_not_found_and_links_lead_to_the_same(
-    tmp_path: Path, env: dict[str, str]
-) -> None:
-    config, link = tmp_path / "c.json", tmp_path / "link.json"
-    config.write_text("{}")
-    link.symlink_to(config)
-
-    async def scene() -> None:
-        async with served(config, env, answer):
-            assert sockets(tmp_path / "other.json", env) == {}
-            assert sockets(link, env) == sockets(config, env)
-
-    run(scene())
 
 
 def test_what_killed_processes_left_is_swept(tmp_path: Path, env: dict[str, str]) -> None:
@@ -161,22 +146,5 @@ def test_what_killed_processes_left_is_swept(tmp_path: Path, env: dict[str, str]
             assert set(sockets(config, env)) == {os.getpid(), os.getppid()}
         assert not stale.exists()
         assert not other.exists()
-
-    run(scene())
-
-
-def test_a_path_too_long_for_a_socket_gets_a_short_one_of_the_same_user(
-    tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whose state is elsewhere is still told apart."""
-    monkeypatch.setattr(tempfile, "tempdir", str(state))
-    config = tmp_path / "c.json"
-    env, other = ({"XDG_STATE_HOME": str(tmp_path / (letter * 120))} for letter in "xy")
-    assert directory(env) == directory(other) == state / f"callmux-{os.getuid()}"
-
-    async def scene() -> None:
-        async with served(config, env, answer):
-            assert len(sockets(config, env)) == 1
-            assert sockets(config, other) == {}
 
     run(scene())

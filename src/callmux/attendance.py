@@ -1,11 +1,12 @@
 """What runs beside a host that has a configuration file: it is watched, and so are the files of its servers,
-and commands of the same user may ask for a restart.
+and commands of the same user may ask for a restart, for the state of the servers and for what they wrote.
 
 Called by the run modes of `callmux.cli`.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from callmux.errors import InvalidArguments
 from callmux.host import Host
 from callmux.rebuilds import restart_rebuilt
 from callmux.tasks import TaskSet
+from callmux.timestamps import iso
 from callmux.watch import watch_config
 
 
@@ -33,10 +35,16 @@ async def attend(
     """
 
     async def answer(request: Mapping[str, Any]) -> dict[str, Any]:
-        name = request.get("server")
-        if request.get("method") != "restart" or not isinstance(name, str):
-            raise InvalidArguments('a request must be {"method": "restart", "server": NAME}')
-        return await host.restart(name, "asked for by command")
+        method, name = request.get("method"), request.get("server")
+        if method == "servers":
+            return {"servers": host.server_records()}
+        if method == "restart" and isinstance(name, str):
+            return await host.restart(name, "asked for by command")
+        if method == "log" and isinstance(name, str):
+            return _log(host, name, request)
+        raise InvalidArguments(
+            'a request must be {"method": "servers"}, or "restart" or "log" with {"server": NAME} beside it'
+        )
 
     tasks = TaskSet("attendance")
     tasks.spawn(restart_rebuilt(host, path.parent))
@@ -45,3 +53,14 @@ async def attend(
             await watch_config(path, host, load, sources)
     finally:
         await tasks.cancel()
+
+
+def _log(host: Host, name: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    """What a server wrote after the line that a process was told last; at most so many lines."""
+    after, most = request.get("after"), request.get("lines")
+    seen = after.get(str(os.getpid()), 0) if isinstance(after, dict) else 0
+    found = host.output.after(
+        name, seen if isinstance(seen, int) else 0, most if isinstance(most, int) else None
+    )
+    lines = [{"time": iso(line.time), "text": line.text} for line in found]
+    return {"lines": lines, "last": host.output.last}

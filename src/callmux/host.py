@@ -28,6 +28,7 @@ from callmux.router.greeting import greeting, transparent_greeting
 from callmux.router.offers import Offers
 from callmux.router.router import Router
 from callmux.runtime import Runtime
+from callmux.server_output import ServerOutput
 from callmux.session.dispatch import LEVELS, Dispatch
 from callmux.session.session import Session
 from callmux.session.subscriptions import Subscriptions
@@ -80,6 +81,7 @@ class Host:
         runtime: The current runtime.
         dispatch: The handler of every session.
         configured: Called with each configuration that takes effect after the first.
+        output: The last lines that its servers wrote to stderr.
         diagnostics: Gives what status shows of a listener; empty without one.
         reloads: How reloading has gone.
         strict_failure: Set once `strictStartup` has found servers that cannot be started.
@@ -98,7 +100,13 @@ class Host:
         self._clock = clock or Clock()
         self._namespace = env.get("CALLMUX_NAMESPACE") or None
         self.single = single
-        around = Surroundings(env=env, base_dir=base_dir, guardian=Guardian(), show=show)
+        self.output = ServerOutput(self._clock.wall)
+
+        def wrote(server: str, line: str) -> None:
+            self.output.add(server, line)
+            show(server, line)
+
+        around = Surroundings(env=env, base_dir=base_dir, guardian=Guardian(), show=wrote)
         kept = Listings(state_dir(env) / "listings") if _HOMES & env.keys() else None
         self._pool = Pool(around, {"name": "callmux", "version": __version__}, self._clock, kept)
         self._pool.changed = self._changed
@@ -258,6 +266,13 @@ class Host:
         # What the old process has answered says nothing of the new one.
         self._stores.cache.wrote(name)
         return server.record()
+
+    def server_records(self) -> list[dict[str, Any]]:
+        """The state of every server as status shows it, with `toolCount`; starts nothing."""
+        return [
+            {**server.record(), "toolCount": len(server.suite.tools)}
+            for server in self.runtime.servers.values()
+        ]
 
     def targets_of(self, body: bytes) -> list[str]:
         """The servers that a tool call of a client goes to, or a batch of them; none for anything else."""

@@ -24,6 +24,8 @@ def test_an_empty_configuration_is_written_once(home: Path, capsys: pytest.Captu
     path = home / ".config" / "callmux" / "config.json"
     assert init.run([], None) == 0
     assert list(json.loads(path.read_text())) == ["$schema", "servers", "cacheTtlSeconds", "maxConcurrency"]
+    schema = json.loads((path.parent / json.loads(path.read_text())["$schema"]).read_text())
+    assert "mcpServers" in schema["properties"]
     loaded = load_config(path, {})
     assert (loaded.config.servers, loaded.warnings) == ({}, [])
     assert capsys.readouterr().out == f"Created {path}\n"

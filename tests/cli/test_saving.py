@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from callmux.cli.saving import SaveFailed, edit_text, save_json
+from callmux.cli.saving import BACKUPS, SaveFailed, edit_text, save_json, save_text
 
 
 def mode(path: Path) -> int:
@@ -127,3 +127,28 @@ def test_an_edit_that_fails_leaves_everything(tmp_path: Path) -> None:
     with pytest.raises(SaveFailed, match="cannot write"):
         edit_text(tmp_path, lambda text: text)
     assert os.listdir(tmp_path) == ["c.json"]
+
+
+def test_older_versions_keep_their_numbers_and_the_oldest_goes(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    for number in range(BACKUPS + 3):
+        edit_text(path, lambda _, n=number: str(n))  # type: ignore[misc]
+    newest = BACKUPS + 2
+    assert path.read_text() == str(newest)
+    assert (tmp_path / "c.json.bak").read_text() == str(newest - 1)
+    kept = [(tmp_path / f"c.json.bak.{number}").read_text() for number in range(1, BACKUPS)]
+    assert kept == [str(newest - 1 - number) for number in range(1, BACKUPS)]
+    assert len(os.listdir(tmp_path)) == BACKUPS + 1
+
+
+def test_a_version_that_is_kept_already_is_not_kept_twice(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    for text in ("one", "two", "one", "two"):
+        save_text(path, text)
+    # Back and forth: "one" is the newest backup when "one" would become it again.
+    names = sorted(os.listdir(tmp_path))
+    assert names == ["c.json", "c.json.bak", "c.json.bak.1", "c.json.bak.2"]
+    save_text(path, "two")
+    save_text(path, "two")
+    assert (tmp_path / "c.json.bak").read_text() == "two"
+    assert len(os.listdir(tmp_path)) == 5

@@ -119,3 +119,22 @@ def test_a_broken_file_is_an_error(tmp_path: Path) -> None:
 def test_usage(args: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         server.run(args, None)
+
+
+def test_the_state_in_each_process_stands_below_the_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "c.json"
+    path.write_text('{"servers": {"a": {"command": "x", "args": ["my file", ""]}, "b": {"command": "y"}}}')
+    up = {"pid": 7, "name": "a", "state": "connected", "toolCount": 1}
+    down = {"pid": 8, "name": "a", "state": "failed", "toolCount": 0, "error": "it crashed"}
+    monkeypatch.setattr(server, "running_servers", lambda path, env: {"a": [up, down]})
+    assert server.run(["list"], str(path)) == 0
+    assert capsys.readouterr().out == (
+        "a\n  command: x 'my file' ''\n  in process 7: connected, 1 tool\n"
+        "  in process 8: failed, 0 tools: it crashed\n\nb\n  command: y\n"
+    )
+    assert server.run(["list", "--json"], str(path)) == 0
+    first, second = json.loads(capsys.readouterr().out)["servers"]
+    assert [record["pid"] for record in first["running"]] == [7, 8]
+    assert "running" not in second

@@ -104,7 +104,12 @@ def test_c7_a_server_at_a_url(config: Path, capsys: pytest.CaptureFixture[str]) 
 def test_c7_replacing_a_server_is_said(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """C7: the original overwrites without a word."""
     assert run(config, "add", "a", "--", "y") == 0
-    assert capsys.readouterr().out.startswith('Replaced server "a" in ')
+    assert capsys.readouterr().out.splitlines() == [
+        f'Replaced server "a" in {config}',
+        "  before: x 1",
+        "  now:    y",
+        "  the file as it was: c.json.bak",
+    ]
     assert servers(config)["a"] == {"command": "y"}
     assert run(config, "add", "a", "--json", "--", "z") == 0
     assert json.loads(capsys.readouterr().out)["replaced"] is True
@@ -286,3 +291,42 @@ def test_editing_loads_little(config: Path, command: list[str]) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert said.stdout.splitlines()[-1] == "loaded"
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_a_person_is_asked_before_a_server_is_replaced(
+    config: Path, capsys: pytest.CaptureFixture[str], agrees: bool
+) -> None:
+    asked: list[str] = []
+    given = read(COMMANDS[0], ["add", "a", "--no-probe", "--", "y"])
+
+    def answer(question: str) -> bool:
+        asked.append(question)
+        return agrees
+
+    assert server_edit.add(given, str(config), agrees=answer) == 0
+    assert asked == ['"a" is there already: x 1. Replace it?']
+    assert servers(config)["a"]["command"] == ("y" if agrees else "x")
+    assert ("Nothing was changed." in capsys.readouterr().out) is not agrees
+
+
+@pytest.mark.parametrize("words", [["new", "--", "y"], ["b", "https://h/mcp"], ["a", "--yes", "--", "y"]])
+def test_nobody_is_asked_about_a_new_name_the_same_entry_or_with_yes(config: Path, words: list[str]) -> None:
+    def answer(question: str) -> bool:
+        raise AssertionError(question)
+
+    given = read(COMMANDS[0], ["add", "--no-probe", *words])
+    assert server_edit.add(given, str(config), agrees=answer) == 0
+
+
+def test_an_address_or_an_entry_may_stand_behind_the_name(config: Path) -> None:
+    assert run(config, "add", "u", "https://h/x", "--header", "X-A: 1") == 0
+    assert run(config, "add", "j", '{"command": "c", "args": ["1"], "own": true}', "--tools", "t") == 0
+    assert servers(config)["u"] == {"url": "https://h/x", "headers": {"X-A": "1"}}
+    assert servers(config)["j"] == {"command": "c", "args": ["1"], "own": True, "tools": ["t"]}
+    with pytest.raises(UsageError, match="one URL"):
+        run(config, "add", "u", "https://h/x", "--url", "https://h/y")
+    with pytest.raises(ConfigError, match="either"):
+        run(config, "add", "n", '{"args": ["1"]}')
+    with pytest.raises(UsageError, match="callmux server add f -- python -m mod"):
+        run(config, "add", "f", "python", "-m", "mod")

@@ -11,7 +11,7 @@ import pytest
 
 from callmux.cli import server_restart
 from callmux.cli.server import run
-from callmux.control import Refused, Unreachable
+from callmux.control_sockets import Refused, Unreachable
 from callmux.errors import UsageError
 
 UP = {"state": "connected", "connectDurationMs": 12}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callmux.config.json_text import JsonTextError, delete_value, parse_json, set_value
+from callmux.config.json_text import JsonTextError, delete_value, parse_json, rename_key, set_value
 
 DOCUMENT = """\
 {
@@ -160,3 +160,23 @@ def test_any_document_becomes_any_other(
         text = set_value(text, [key], new[key]) if key in new else delete_value(text, [key])
     assert parse_json(text) == new
     assert not commented or text.count("// x") <= json.dumps(old, **layout).count(",\n")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('{"servers": {"a": {"x": 1}, "b": 2}}', '{"servers": {"new": {"x": 1}, "b": 2}}'),
+        (
+            '{"servers": {\n  // kept\n  "a" : 1, // too\n}}',
+            '{"servers": {\n  // kept\n  "new" : 1, // too\n}}',
+        ),
+        ('{"servers": {"\\u0061": "a"}}', '{"servers": {"new": "a"}}'),
+    ],
+)
+def test_a_key_gets_another_name_and_every_other_byte_stays(before: str, after: str) -> None:
+    assert rename_key(before, ["servers", "a"], "new") == after
+
+
+def test_a_key_that_is_not_there_gets_no_name() -> None:
+    with pytest.raises(JsonTextError, match=r'no "servers\.z"'):
+        rename_key('{"servers": {}}', ["servers", "z"], "new")

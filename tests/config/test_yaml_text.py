@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callmux.config.yaml_text import YamlTextError, delete_value, parse_yaml, set_value
+from callmux.config.yaml_text import YamlTextError, delete_value, parse_yaml, rename_key, set_value
 
 DOCUMENT = """\
 # who serves
@@ -156,3 +156,20 @@ def test_any_document_becomes_any_other(old: dict[str, Any], new: dict[str, Any]
         text = set_value(text, [key], new[key]) if key in new else delete_value(text, [key])
     assert (parse_yaml(text) or {}) == new
     assert text.startswith("# top\n")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("servers:\n  a: # kept\n    x: 1\n  b: 2\n", "servers:\n  new: # kept\n    x: 1\n  b: 2\n"),
+        ("servers: {a: {x: 1}, b: 2}\n", 'servers: {"new": {x: 1}, b: 2}\n'),
+        ("servers:\n  'a':\n    x: 1\n", "servers:\n  new:\n    x: 1\n"),
+    ],
+)
+def test_a_key_gets_another_name_and_every_other_byte_stays(before: str, after: str) -> None:
+    assert rename_key(before, ["servers", "a"], "new") == after
+
+
+def test_a_key_that_is_merged_from_elsewhere_gets_no_name() -> None:
+    with pytest.raises(YamlTextError):
+        rename_key("base: &b\n  a: 1\nservers:\n  <<: *b\n", ["servers", "a"], "new")

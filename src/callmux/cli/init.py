@@ -1,4 +1,4 @@
-"""`callmux init [--force]`: writes an empty configuration.
+"""`callmux init [--force]`: writes an empty configuration, and beside it the schema that editors read.
 
 Called by `callmux.cli.main`. With `--force` an existing file is replaced, whatever it holds, and kept as
 `.bak`.
@@ -13,7 +13,7 @@ from callmux.cli.grammar.init import COMMANDS
 from callmux.cli.parsing import read
 from callmux.cli.saving import save_text
 from callmux.config.load import target_config
-from callmux.config.model import SCHEMA_URL, Config
+from callmux.config.model import Config
 from callmux.config.notation import write
 from callmux.errors import UsageError
 
@@ -25,17 +25,37 @@ def run(args: list[str], config_option: str | None) -> int:
     existed = os.path.lexists(path)
     if path.exists() and not force:
         raise UsageError(f"Config already exists at {path}. Use --force to replace it (it is kept as .bak)")
-    save_text(path, write(str(path), empty_document()))
+    write_schema(path)
+    save_text(path, write(str(path), empty_document(path)))
     print(f"{'Replaced' if existed else 'Created'} {path}")
     return 0
 
 
-def empty_document() -> dict[str, object]:
-    """What a new configuration file holds."""
+def empty_document(path: Path) -> dict[str, object]:
+    """What a new configuration file at `path` holds."""
     defaults = Config()
     return {
-        "$schema": SCHEMA_URL,
+        "$schema": f"./{schema_file(path).name}",
         "servers": {},
         "cacheTtlSeconds": defaults.cache_ttl_seconds,
         "maxConcurrency": defaults.max_concurrency,
     }
+
+
+def schema_file(path: Path) -> Path:
+    """Where the schema of a configuration at `path` is: `config.schema.json` beside `config.json`."""
+    return path.with_name(f"{path.stem}.schema.json")
+
+
+def write_schema(path: Path) -> None:
+    """Writes the schema beside a configuration at `path`, unless it is there already as it should be.
+
+    Raises:
+        SaveFailed: It could not be written.
+    """
+    from callmux.cli.console import pretty_json
+    from callmux.config.schema import config_schema
+
+    file, text = schema_file(path), pretty_json(config_schema()) + "\n"
+    if not file.exists() or file.read_bytes() != text.encode():
+        save_text(file, text, backup=False)

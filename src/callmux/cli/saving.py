@@ -15,6 +15,8 @@ from callmux.cli.console import pretty_json
 from callmux.errors import CallmuxError
 
 PRIVATE_FILE, PRIVATE_DIRECTORY = 0o600, 0o700
+BACKUPS = 10
+"""Old versions of a file that are kept."""
 
 
 class SaveFailed(CallmuxError):
@@ -26,8 +28,8 @@ class SaveFailed(CallmuxError):
 def save_json(path: Path, document: object, *, backup: bool = True) -> None:
     """Writes `document` to `path` in one step, readable by its owner only.
 
-    A file that was there before goes to `<path>.bak`. Where `path` is a symbolic link, the file it leads to
-    is replaced and the link stays.
+    A file that was there before goes to `<path>.bak`, an older one to `<path>.bak.1`, and so on. Where
+    `path` is a symbolic link, the file it leads to is replaced and the link stays.
 
     Raises:
         SaveFailed: It could not be written.
@@ -44,7 +46,7 @@ def save_text(path: Path, text: str, *, backup: bool = True) -> None:
     data = text.encode()
     try:
         if backup and path.exists():
-            _replace(path.with_name(f"{path.name}.bak"), path.read_bytes())
+            _keep(path, path.read_bytes())
         _replace(Path(os.path.realpath(path)), data)
     except OSError as error:
         raise _failed(path, error) from None
@@ -53,8 +55,9 @@ def save_text(path: Path, text: str, *, backup: bool = True) -> None:
 def edit_text(path: Path, edit: Callable[[str], str]) -> bool:
     """Reads a file, lets `edit` change its text, and writes it in one step.
 
-    The old content goes to `<path>.bak`. Symbolic links are followed; mode and owner stay. Other callmux
-    processes wait for their turn, and a change that any other program makes in between is noticed.
+    The old content goes to `<path>.bak`, what was there before to `<path>.bak.1`, and so on. Symbolic links
+    are followed; mode and owner stay. Other callmux processes wait for their turn, and a change that any
+    other program makes in between is noticed.
 
     Args:
         path: The file; one that does not exist counts as empty, and is made for its owner only.
@@ -76,13 +79,27 @@ def edit_text(path: Path, edit: Callable[[str], str]) -> bool:
             if after == before:
                 return False
             if before is not None:
-                _replace(path.with_name(f"{path.name}.bak"), before)
+                _keep(path, before)
             _replace(target, after, expected=before)
     except UnicodeDecodeError:
         raise SaveFailed(f'cannot edit "{path}": it is not UTF-8 text') from None
     except OSError as error:
         raise _failed(path, error) from None
     return True
+
+
+def _keep(path: Path, content: bytes) -> None:
+    """Keeps what a file held as its newest backup; older ones get the next number, the oldest goes."""
+    newest = path.with_name(f"{path.name}.bak")
+    if newest.exists():
+        if newest.read_bytes() == content:
+            return
+        older = [path.with_name(f"{path.name}.bak.{number}") for number in range(1, BACKUPS)]
+        free = next((number for number, file in enumerate(older) if not file.exists()), len(older) - 1)
+        for number in range(free, 0, -1):
+            os.replace(older[number - 1], older[number])
+        os.replace(newest, older[0])
+    _replace(newest, content)
 
 
 def _failed(path: Path, error: OSError) -> SaveFailed:

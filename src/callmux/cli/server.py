@@ -7,6 +7,9 @@ variable filled in.
 from __future__ import annotations
 
 import os
+import re
+import shlex
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,16 +19,27 @@ import msgspec
 from callmux.cli.console import labelled, print_json
 from callmux.cli.grammar.server import COMMANDS
 from callmux.cli.parsing import Given, read
+from callmux.cli.running import running_servers
+from callmux.config.check import check_server
 from callmux.config.load import find_config, load_config
 from callmux.config.model import Config
 from callmux.config.redact import mask_command, mask_url
 from callmux.config.servers import HttpServer, StdioServer
-from callmux.errors import ConfigMissing
+from callmux.errors import ConfigMissing, UsageError
 
 
 def run(args: list[str], config_option: str | None) -> int:
     """Gives the exit code."""
-    given = read(COMMANDS[0], args)
+    if args[:1] == ["logs"]:
+        args = ["--follow" if word == "-f" else word for word in args]
+    try:
+        given = read(COMMANDS[0], args)
+    except UsageError as error:
+        if args[:1] not in (["add"], ["set"], ["edit"]):
+            raise
+        from callmux.cli.server_words import with_advice
+
+        raise with_advice(error, args[0], args[1:]) from None
     match given.command.word:
         case "list":
             return _list(given, config_option)
@@ -37,6 +51,14 @@ def run(args: list[str], config_option: str | None) -> int:
             from callmux.cli import server_restart
 
             return server_restart.run(given, config_option)
+        case "logs":
+            from callmux.cli import server_logs
+
+            return server_logs.run(given, config_option)
+        case "enable" | "disable" | "rename":
+            from callmux.cli import server_switch
+
+            return server_switch.run(given, config_option)
         case word:
             from callmux.cli import server_edit
 
@@ -51,14 +73,32 @@ def _list(given: Given, config_option: str | None) -> int:
         # A configuration yet to be written has no servers.
         with suppress(ConfigMissing):
             config = load_config(path, os.environ, resolve=False).config
+    live = {} if path is None else running_servers(path, dict(os.environ))
     if given.on("--json"):
-        print_json({"servers": [entry(name, server) for name, server in config.servers.items()]})
+        shown = [
+            {**entry(name, server), **({"running": live[name]} if name in live else {})}
+            for name, server in config.servers.items()
+        ]
+        print_json({"servers": shown})
     elif not config.servers:
         print("No downstream servers configured.")
     else:
-        blocks = ["\n".join([name, *_lines(server)]) for name, server in config.servers.items()]
+        blocks = [
+            "\n".join([name, *_lines(server), *map(_running, live.get(name, ()))])
+            for name, server in config.servers.items()
+        ]
         print("\n\n".join(blocks))
     return 0
+
+
+def _running(record: Mapping[str, Any]) -> str:
+    """How a server is in one process that runs with the configuration."""
+    said = str(record.get("state"))
+    if isinstance(count := record.get("toolCount"), int):
+        said += f", {count} tool" + ("" if count == 1 else "s")
+    if record.get("error"):
+        said += f": {record['error']}"
+    return f"  in process {record['pid']}: {said}"
 
 
 def entry(name: str, server: StdioServer | HttpServer) -> dict[str, Any]:
@@ -92,11 +132,28 @@ def entry(name: str, server: StdioServer | HttpServer) -> dict[str, Any]:
     return {"name": name, **{key: value for key, value in {**shown, **common}.items() if value is not None}}
 
 
+def shown_target(name: str, written: Mapping[str, Any]) -> str:
+    """What an entry as the file has it starts or calls, in one line without secrets."""
+    server, _, _ = check_server(dict(written), f"servers.{name}")
+    if server is None:
+        return "(an entry that does not load)"
+    if isinstance(server, HttpServer):
+        return mask_url(server.url)
+    return command_line([server.command, *server.args])
+
+
+def command_line(words: Sequence[str]) -> str:
+    """A command as it would be typed, without secrets: a word that is empty or has blanks is in quotes."""
+    return " ".join(
+        word if re.fullmatch(r"[^\s'\"]+", word) else shlex.quote(word) for word in mask_command(words)
+    )
+
+
 def _lines(server: StdioServer | HttpServer) -> list[str]:
     shown: dict[str, Any]
     if isinstance(server, StdioServer):
         shown = {
-            "command": " ".join(mask_command([server.command, *server.args])),
+            "command": command_line([server.command, *server.args]),
             "cwd": server.cwd,
             "cwd mode": server.cwd_mode,
             "env keys": sorted({*server.env, *server.env_refs}) or None,

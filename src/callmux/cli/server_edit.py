@@ -1,7 +1,7 @@
 """`callmux server add`, `set` and `remove`: change one entry of the configuration, nothing else.
 
-Called by `callmux.cli.server`. The change itself is `callmux.config.server_change`, the text is edited by
-`callmux.config.notation`. A configuration that would not load is never written.
+Called by `callmux.cli.server`. The change itself is `callmux.config.server_change`, its writing
+`callmux.cli.server_saving`; `callmux.cli.server_words` reads what stands before and after `--`.
 """
 
 from __future__ import annotations
@@ -13,17 +13,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from callmux.cli.console import print_json
-from callmux.cli.init import empty_document
-from callmux.cli.parsing import Given, nearest, refusal
-from callmux.cli.saving import edit_text
-from callmux.cli.server import entry
-from callmux.config.check import check_document, check_server
-from callmux.config.load import find_config, target_config
-from callmux.config.notation import delete_value, parse, set_value, write
+from callmux.cli.parsing import Given, refusal
+from callmux.cli.server import entry, shown_target
+from callmux.cli.server_saving import (
+    Declined,
+    checked_entry,
+    existing_config,
+    save_entry,
+    there,
+    written_entry,
+)
+from callmux.cli.server_words import target
+from callmux.config.load import target_config
 from callmux.config.server_change import Changed, ServerChange, changed_entry, new_entry
-from callmux.config.servers import HttpServer, StdioServer
-from callmux.errors import ConfigError, ConfigMissing, UsageError
 
 if TYPE_CHECKING:
     from callmux.cli.tool_choice import Chooser
@@ -39,40 +44,80 @@ _NUMBERS |= {"max_concurrency": "--concurrency"}
 _SWITCHES = ("tools", "env", "cwd", "cache_policy", "call_timeout", "request_body_max_bytes")
 
 
-def add(given: Given, config_option: str | None, choose: Chooser | None = None) -> int:
+def add(
+    given: Given,
+    config_option: str | None,
+    choose: Chooser | None = None,
+    agrees: Callable[[str], bool] | None = None,
+) -> int:
     """`server add`. Gives the exit code.
 
     Args:
         given: The command line.
         choose: Lets somebody choose tools; asked only on a terminal, unless it is given.
+        agrees: Asks a question about replacing a server; the same.
     """
     name = given.words[0]
+    check_name(given, name)
+    change = read_change(given)
+    path = target_config(config_option, os.environ, Path.home())
+    written, url = target(given)
+    if url is not None:
+        if change.url is not None:
+            raise refusal(given.command, "give one URL, after NAME or with --url")
+        change = msgspec.structs.replace(change, url=url)
+    made = new_entry(change) if written is None else changed_entry(written, change)
+    checked_entry(name, made.entry)
+    before = written_entry(path, name)
+    on_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not given.on("--json")
+    if before is not None and before != made.entry and not given.on("--yes"):
+        if agrees is None and on_terminal:
+            agrees = ask_yes_no
+        if agrees is not None and not agrees(
+            f'"{name}" is there already: {shown_target(name, before)}. Replace it?'
+        ):
+            print("Nothing was changed.")
+            return 0
+    if change.tools is None and not given.on("--json") and not given.on("--no-probe"):
+        if choose is None and on_terminal:
+            from callmux.cli.tool_choice import choose_tools
+
+            choose = choose_tools
+        if choose is not None:
+            try:
+                made = Changed(_with_choice(name, made.entry, choose), made.remarks)
+            except Declined as declined:
+                print(declined.message)
+                return 1
+    replaced: Mapping[str, Any] | None = None
+
+    def make(old: Mapping[str, Any] | None) -> dict[str, Any]:
+        nonlocal replaced
+        replaced = old
+        return made.entry
+
+    save_entry(path, name, make, create=True)
+    _say(given, path, name, made, "added", replaced=replaced)
+    return 0
+
+
+def check_name(given: Given, name: str) -> None:
+    """Refuses what cannot be the name of a server.
+
+    Raises:
+        UsageError: It cannot.
+    """
     if not _NAME.fullmatch(name):
         raise refusal(
             given.command,
             f'"{name}" cannot be a server\'s name: it must be 1 to 64 characters without blanks,'
             ' must not begin with "-" and must not contain "__"',
         )
-    change = read_change(given)
-    made = new_entry(change)
-    if change.tools is None and not given.on("--json") and not given.on("--no-probe"):
-        if choose is None and sys.stdin.isatty() and sys.stdout.isatty():
-            from callmux.cli.tool_choice import choose_tools
 
-            choose = choose_tools
-        if choose is not None:
-            made = Changed(_with_choice(name, made.entry, choose), made.remarks)
-    existed = False
 
-    def make(old: Mapping[str, Any] | None) -> dict[str, Any]:
-        nonlocal existed
-        existed = old is not None
-        return made.entry
-
-    path = target_config(config_option, os.environ, Path.home())
-    _save(path, name, make, create=True)
-    _say(given, path, name, made, "added", replaced=existed)
-    return 0
+def ask_yes_no(question: str) -> bool:
+    """Asks at the terminal; no is what Return alone means."""
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
 def change(given: Given, config_option: str | None) -> int:
@@ -81,15 +126,15 @@ def change(given: Given, config_option: str | None) -> int:
     wanted = read_change(given)
     if wanted.asks_for_nothing():
         raise refusal(given.command, "No server changes requested")
-    path = _existing(config_option)
+    path = existing_config(config_option)
     changed = Changed({}, [])
 
     def make(old: Mapping[str, Any] | None) -> dict[str, Any]:
         nonlocal changed
-        changed = changed_entry(_there(name, old), wanted)
+        changed = changed_entry(there(name, old), wanted)
         return changed.entry
 
-    _save(path, name, make)
+    save_entry(path, name, make)
     _say(given, path, name, changed, "updated")
     return 0
 
@@ -97,12 +142,12 @@ def change(given: Given, config_option: str | None) -> int:
 def remove(given: Given, config_option: str | None) -> int:
     """`server remove`. Gives the exit code."""
     name = given.words[0]
-    path = _existing(config_option)
+    path = existing_config(config_option)
 
     def make(old: Mapping[str, Any] | None) -> None:
-        _there(name, old)
+        there(name, old)
 
-    _save(path, name, make)
+    save_entry(path, name, make)
     if given.on("--json"):
         print_json({"action": "removed", "configPath": str(path), "serverName": name})
     else:
@@ -154,89 +199,33 @@ def _pairs(given: Given, flag: str, sign: str, form: str) -> dict[str, str]:
     return pairs
 
 
-def _existing(config_option: str | None) -> Path:
-    path = find_config(config_option, os.environ, Path.home())
-    if path is None or not path.exists():
-        shown = path or target_config(config_option, os.environ, Path.home())
-        raise ConfigMissing(f'No callmux config found at {shown}: create one with "callmux init"')
-    return path
-
-
-def _there(name: str, entry: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    if entry is None:
-        raise LookupError(name)
-    return entry
-
-
-def _save(
-    path: Path,
-    name: str,
-    make: Callable[[Mapping[str, Any] | None], Mapping[str, Any] | None],
-    *,
-    create: bool = False,
-) -> None:
-    """Puts what `make` makes of an entry in its place; None takes it out."""
-
-    name_of_file = str(path)
-
-    def edit(text: str) -> str:
-        if create and not text.strip():
-            text = write(name_of_file, empty_document())
-        servers = _servers(parse(name_of_file, text))
-        old = servers.get(name)
-        try:
-            new = make(old if isinstance(old, dict) else None if name not in servers else {})
-        except LookupError:
-            known = list(servers)
-            raise UsageError(f'Server "{name}" not found in {path}{nearest(name, known)}') from None
-        where = ["servers", name]
-        if new is None:
-            text = delete_value(name_of_file, text, where)
-        else:
-            text = set_value(name_of_file, text, where, new)
-        problems = check_document(parse(name_of_file, text)).errors
-        if problems:
-            raise ConfigError([*problems, f"nothing was written to {path}"])
-        return text
-
-    edit_text(path, edit)
-
-
-def _servers(document: object) -> Mapping[str, Any]:
-    servers = document.get("servers") if isinstance(document, dict) else None
-    if not isinstance(servers, dict):
-        raise UsageError(
-            'Managed server commands require native callmux config with a top-level "servers" object'
-            ' (rename "mcpServers" to "servers" to use them)'
-        )
-    return servers
-
-
 def _with_choice(name: str, entry: Mapping[str, Any], choose: Chooser) -> dict[str, Any]:
     import asyncio
 
-    server = _checked(name, entry)
+    server = checked_entry(name, entry)
     chosen = asyncio.run(choose(name, server))
     return {**entry, **({} if chosen is None else {"tools": chosen})}
 
 
-def _checked(name: str, entry: Mapping[str, Any]) -> StdioServer | HttpServer:
-    server, problems, _ = check_server(dict(entry), f"servers.{name}")
-    if server is None:
-        raise ConfigError(problems)
-    return server
-
-
 def _say(
-    given: Given, path: Path, name: str, changed: Changed, action: str, *, replaced: bool = False
+    given: Given,
+    path: Path,
+    name: str,
+    changed: Changed,
+    action: str,
+    *,
+    replaced: Mapping[str, Any] | None = None,
 ) -> None:
     for remark in changed.remarks:
         print(f"Note: {remark}", file=sys.stderr)
-    server = _checked(name, changed.entry)
+    server = checked_entry(name, changed.entry)
     if given.on("--json"):
-        more = {"replaced": True} if replaced else {}
+        more = {} if replaced is None else {"replaced": True}
         print_json({"action": action, "configPath": str(path), "server": entry(name, server), **more})
-    elif replaced:
-        print(f'Replaced server "{name}" in {path} (the old file is {path.name}.bak)')
+    elif replaced is not None:
+        print(f'Replaced server "{name}" in {path}')
+        print(f"  before: {shown_target(name, replaced)}")
+        print(f"  now:    {shown_target(name, changed.entry)}")
+        print(f"  the file as it was: {path.name}.bak")
     else:
         print(f'{action.capitalize()} server "{name}" {"to" if action == "added" else "in"} {path}')

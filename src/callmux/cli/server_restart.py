@@ -14,7 +14,7 @@ from typing import Any
 from callmux.cli.console import print_json
 from callmux.cli.parsing import Given, nearest
 from callmux.config.load import find_config, load_config, target_config
-from callmux.control import Unreachable, ask, sockets
+from callmux.control_sockets import Unreachable, ask, sockets
 from callmux.errors import CallmuxError, UsageError
 
 GRACE_SECONDS = 30.0

@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from callmux.cli.server_saving import Declined
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.config.variables import expand_server
 from callmux.doctor.checks import Probe
-from callmux.errors import UsageError
 
 SECONDS = 30.0
 """How long a new server may take to connect, and again to list its tools."""
@@ -28,7 +28,7 @@ async def choose_tools(name: str, server: StdioServer | HttpServer) -> list[str]
     """Starts the server and asks for the tools to expose.
 
     Raises:
-        UsageError: It does not work, and it is not to be added all the same.
+        Declined: It does not work, and it is not to be added all the same.
     """
     from callmux.upstream.probe import probe
 
@@ -58,7 +58,7 @@ async def choose(
         tools, problem = sorted(result.tools), result.error
     if problem is not None:
         if not await anyway(problem):
-            raise UsageError(f'server "{name}" does not work, and was not added: {problem}')
+            raise Declined(f'Server "{name}" was not added.')
         return None
     if not tools:
         print(f"{name} works and has no tools.", file=sys.stderr)

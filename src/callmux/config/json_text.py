@@ -96,6 +96,21 @@ def delete_value(text: str, path: Sequence[str]) -> str:
     return _delete(text, path)
 
 
+def rename_key(text: str, path: Sequence[str], name: str) -> str:
+    """The text with the key at `path` called `name`; its value and its place stay.
+
+    Raises:
+        JsonTextError: The text is malformed, or there is no such key.
+    """
+    parse_json(text)
+    *parents, key = path
+    member = _last(_find(text, parents), key)
+    if member is None:
+        raise JsonTextError(f"there is no {_shown(path)}")
+    _, end = _DECODER.raw_decode(text, member.key_start)
+    return text[: member.key_start] + json.dumps(name, ensure_ascii=False) + text[end:]
+
+
 def _set(text: str, path: Sequence[str], value: Any) -> str:
     for depth, key in enumerate(path):
         found = _find(text, path[:depth])

@@ -56,6 +56,18 @@ def delete_value(path: str, text: str, keys: Sequence[str]) -> str:
     return _named(path, lambda: change(text, keys))
 
 
+def rename_key(path: str, text: str, keys: Sequence[str], name: str) -> str:
+    """The text with the key at `keys` called `name`; every other byte stays.
+
+    Raises:
+        ConfigError: It is malformed, or cannot be changed there.
+    """
+    from callmux.config import json_text, yaml_text
+
+    change = yaml_text.rename_key if is_yaml(path) else json_text.rename_key
+    return _named(path, lambda: change(text, keys, name))
+
+
 def write(path: str, document: Mapping[str, Any]) -> str:
     """The text of a new file."""
     text = "" if is_yaml(path) else "{}\n"

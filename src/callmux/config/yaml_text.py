@@ -69,6 +69,38 @@ def delete_value(text: str, path: Sequence[str]) -> str:
     return _verified(changed, document)
 
 
+def rename_key(text: str, path: Sequence[str], name: str) -> str:
+    """The text with the key at `path` called `name`; its value and its place stay.
+
+    Raises:
+        YamlTextError: As `set_value`, or there is no such key.
+    """
+    document = _mapping(parse_yaml(text))
+    *parents, key = path
+    inner: Any = document
+    for parent in parents:
+        inner = inner.get(parent) if isinstance(inner, dict) else None
+    if not isinstance(inner, dict) or key not in inner:
+        raise YamlTextError(f'there is no "{".".join(path)}"')
+    inner[name] = inner.pop(key)
+    return _verified(_renamed(text, path, name), document)
+
+
+def _renamed(text: str, path: Sequence[str], name: str) -> str:
+    if text.startswith("\ufeff"):
+        return "\ufeff" + _renamed(text[1:], path, name)
+    place, pair = _Place(text, _compose(text)), None
+    for depth, key in enumerate(path):
+        pair = place.find(key)
+        if pair is None:
+            raise YamlTextError(f'"{".".join(path)}" comes from somewhere else in the file: edit it by hand')
+        if depth < len(path) - 1:
+            place = _Place(text, pair[1])
+    assert pair is not None
+    start, end = int(pair[0].start_mark.index), int(pair[0].end_mark.index)
+    return text[:start] + (_flow(name) if place.flow else _key(name)) + text[end:]
+
+
 def _mapping(document: Any) -> dict[str, Any]:
     if document is None:
         return {}

@@ -40,10 +40,14 @@ _ENTRY = (
 _ADD = Command(
     "server add",
     "add a server to the configuration",
-    arguments=(_NAME,),
+    arguments=(
+        _NAME,
+        Argument("URL|JSON", "its address, or its entry as other programs have it", required=False),
+    ),
     options=(
         *_ENTRY,
         Option("--disabled", "do not connect to it yet"),
+        Option("--yes", "replace a server of that name without asking"),
         Option("--no-probe", "do not start it to choose its tools, on a terminal"),
         JSON,
     ),
@@ -54,11 +58,17 @@ _ADD = Command(
             "callmux server add gh --env-ref TOKEN=env:GH_TOKEN --tools get_issue -- gh-mcp stdio",
             "a variable that is looked up, and one tool only",
         ),
-        Example("callmux server add docs --url https://docs.example/mcp", "a remote server"),
+        Example("callmux server add docs https://docs.example/mcp", "a remote server"),
+        Example(
+            'callmux server add git \'{"command": "uvx", "args": ["mcp-server-git"]}\'',
+            "an entry as a server's own page shows it",
+        ),
     ),
     notes=(
         "On a terminal, and without --tools, --json and --no-probe, the server is started and you choose"
-        " the tools that agents get. A server of that name is replaced; the old file is kept as .bak.",
+        " the tools that agents get.",
+        "Where there is a server of that name, you are asked on a terminal. Elsewhere it is replaced, and the"
+        " command prints what it was. The old file is kept as .bak, older ones as .bak.1, .bak.2 and so on.",
     ),
 )
 
@@ -103,6 +113,54 @@ _REMOVE = Command(
     examples=(Example("callmux server remove gh", "the old file is kept as .bak"),),
 )
 
+_NAMES = Argument("NAME", "the server's key in the configuration", repeat=True)
+
+_ENABLE = Command(
+    "server enable",
+    "connect to a server again",
+    arguments=(_NAMES,),
+    options=(JSON,),
+    examples=(Example("callmux server enable gh", "a running callmux connects to it by itself"),),
+)
+
+_DISABLE = Command(
+    "server disable",
+    "keep a server in the configuration and do not connect to it",
+    arguments=(_NAMES,),
+    options=(JSON,),
+    examples=(Example("callmux server disable gh docs", "agents do not see their tools any more"),),
+)
+
+_RENAME = Command(
+    "server rename",
+    "give a server another name",
+    arguments=(_NAME, Argument("NEW", "its new name")),
+    options=(JSON,),
+    examples=(Example("callmux server rename gh github", "its tools are called github__... now"),),
+    notes=(
+        "The names of its tools begin with the new name, unless it has a prefix. Other places of the"
+        " configuration that name the server are listed; they are not changed.",
+    ),
+)
+
+_LOGS = Command(
+    "server logs",
+    "show what a server wrote to stderr, in every callmux that runs with the configuration",
+    arguments=(_NAME,),
+    options=(
+        Option("--follow", "go on with what it writes from now on, until Ctrl-C; -f for short"),
+        Option("--lines", "how many lines of the past", "N", minimum=0, default="100"),
+    ),
+    examples=(
+        Example("callmux server logs gh", "its last lines"),
+        Example("callmux server logs gh --follow", "and what follows"),
+    ),
+    notes=(
+        "Each callmux keeps the last 500 lines of each server, without secrets. Exit code 1 where no callmux"
+        " runs with the configuration.",
+    ),
+)
+
 _RESTART = Command(
     "server restart",
     "start a server anew in every callmux that runs with the configuration",
@@ -136,15 +194,15 @@ _TEST = Command(
 
 _LIST = Command(
     "server list",
-    "show the configured servers, without their secrets",
+    "show the configured servers, without their secrets, and how they are where callmux runs",
     options=(JSON,),
-    examples=(Example("callmux server list", "every server, as it is configured"),),
+    examples=(Example("callmux server list", "every server, as it is configured, and its state"),),
 )
 
 COMMANDS = (
     Command(
         "server",
         "the servers of the configuration",
-        subcommands=(_ADD, _SET, _REMOVE, _TEST, _RESTART, _LIST),
+        subcommands=(_ADD, _SET, _REMOVE, _ENABLE, _DISABLE, _RENAME, _TEST, _RESTART, _LOGS, _LIST),
     ),
 )

@@ -1,0 +1,52 @@
+"""What the processes that run with a configuration say of their servers.
+
+Called by `callmux.cli.server` and `callmux.cli.server_logs`; asks through `callmux.control_sockets`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+SECONDS = 2.0
+"""How long a process may take to say how its servers are."""
+
+
+def running_servers(config: Path, env: dict[str, str]) -> dict[str, list[dict[str, Any]]]:
+    """The state of each server by name: one record a process, with `pid`, `state`, `toolCount`, `error`.
+
+    Processes that do not answer, or are too old to know the question, are left out.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    for pid, answer in asked(config, env, {"method": "servers"}, SECONDS).items():
+        for record in answer.get("servers", ()):
+            found.setdefault(str(record.get("name")), []).append({"pid": pid, **record})
+    return found
+
+
+def asked(
+    config: Path, env: dict[str, str], request: Mapping[str, Any], seconds: float
+) -> dict[int, dict[str, Any]]:
+    """The answers of all processes that run with a configuration, by process id; all asked at once."""
+    if sys.platform == "win32":
+        return {}
+    from concurrent.futures import ThreadPoolExecutor
+
+    from callmux.control_sockets import ask, sockets
+    from callmux.errors import CallmuxError
+
+    places = sockets(config, env)
+    if not places:
+        return {}
+
+    def one(path: Path) -> dict[str, Any] | None:
+        try:
+            return ask(path, request, seconds)
+        except CallmuxError:
+            return None
+
+    with ThreadPoolExecutor(len(places)) as pool:
+        answers = pool.map(one, places.values())
+        return {pid: answer for pid, answer in zip(places, answers, strict=True) if answer is not None}

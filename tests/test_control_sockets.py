@@ -1,0 +1,75 @@
+"""`callmux.control_sockets`: where running processes are found, and what is said where none answers."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callmux.control import served
+from callmux.control_sockets import Unreachable, ask, directory, sockets
+from tests.support import run
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets")
+
+
+@pytest.fixture
+def state() -> Iterator[Path]:
+    """A directory whose path is short enough for sockets."""
+    with tempfile.TemporaryDirectory(prefix="cm") as place:
+        yield Path(place)
+
+
+@pytest.fixture
+def env(state: Path) -> dict[str, str]:
+    return {"XDG_STATE_HOME": str(state / "s")}
+
+
+async def answer(request: Mapping[str, Any]) -> dict[str, Any]:
+    return {}
+
+
+def test_processes_of_another_configuration_are_not_found_and_links_lead_to_the_same(
+    tmp_path: Path, env: dict[str, str]
+) -> None:
+    config, link = tmp_path / "c.json", tmp_path / "link.json"
+    config.write_text("{}")
+    link.symlink_to(config)
+
+    async def scene() -> None:
+        async with served(config, env, answer):
+            assert sockets(tmp_path / "other.json", env) == {}
+            assert sockets(link, env) == sockets(config, env)
+
+    run(scene())
+
+
+def test_a_path_too_long_for_a_socket_gets_a_short_one_of_the_same_user(
+    tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose state is elsewhere is still told apart."""
+    monkeypatch.setattr(tempfile, "tempdir", str(state))
+    config = tmp_path / "c.json"
+    env, other = ({"XDG_STATE_HOME": str(tmp_path / (letter * 120))} for letter in "xy")
+    assert directory(env) == directory(other) == state / f"callmux-{os.getuid()}"
+
+    async def scene() -> None:
+        async with served(config, env, answer):
+            assert len(sockets(config, env)) == 1
+            assert sockets(config, other) == {}
+
+    run(scene())
+
+
+def test_where_nobody_listens_any_more_it_says_so(state: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(state / "left.sock"))
+    for path in (state / "left.sock", state / "never.sock"):
+        with pytest.raises(Unreachable, match="does not answer"):
+            ask(path, {"method": "servers"}, 5)
