@@ -200,7 +200,7 @@ class Host:
         """Tells every server that knows of logging; one that does not take it keeps its own level."""
 
         async def tell(server: Server) -> None:
-            own = [one for one in server.connections(session) if self.single or one.owner is session]
+            own = [one for one in server.connections(session) if self.single or one.audience.owner is session]
             for connection in own:
                 try:
                     await wishes.set_level(connection, session, server.timing.connect_seconds)
@@ -324,8 +324,8 @@ class Host:
     def _told(self, server: Server, method: str, params: Raw | None, client: ClientPort | None) -> None:
         if method == "notifications/resources/updated":
             self.subscriptions.updated(server.name, params)
-        elif client is None and (client := self.dispatch.owner_of(server.name, method, params)) is None:
-            log.info('"%s" sent %s, and nothing tells which client it is for', server.name, method)
+        elif client is None:
+            log.debug('"%s" sent %s, and nothing tells which client it is for', server.name, method)
         elif method != "notifications/message" or _is_wanted(params, client):
             client.notify(method, self.dispatch.shown_to(client, server.name, params))
 

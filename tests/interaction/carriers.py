@@ -18,6 +18,7 @@ from typing import Any
 from aiohttp import web
 
 from callmux.protocol import jsonrpc
+from callmux.upstream.failures import lost
 from callmux.upstream.links.link import Listener
 
 from .raw_server import Call, Json, Peer, RawServer
@@ -39,6 +40,12 @@ class MemoryLink:
     async def open(self, listener: Listener) -> None:
         self._listener = listener
         self._peer = self._server.connect(self._deliver)
+        self._peer.hang_up = self._hang_up
+
+    def _hang_up(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.lost(lost("the server ended", started=True))
 
     def _deliver(self, line: bytes, about: Call | None) -> None:
         asyncio.get_running_loop().call_soon(self._hand_over, line)

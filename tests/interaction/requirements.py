@@ -185,6 +185,8 @@ REQUIREMENTS: dict[str, str] = {
     "sessions.progress": "Progress never crosses between sessions, though their tokens and ids are the"
     " same (issue 3).",
     "sessions.logs": "Log messages never cross between sessions, and each has its own level (issue 3).",
+    "sessions.late": "What a server says after a call has ended, timed out or been cancelled reaches the"
+    " session of that call or nobody (client/elicitation, Security Considerations).",
     "sessions.updates": "Resource updates reach the sessions that subscribed, and no other; the last one"
     " ends the"
     " server's subscription (issue 3).",

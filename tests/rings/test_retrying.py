@@ -17,6 +17,7 @@ from callmux.protocol.shapes import Result
 from callmux.rings.call import Call
 from callmux.rings.retrying import Retrying
 from callmux.upstream.failures import CallFailure, Category
+from callmux.upstream.task_makers import TaskMakers
 from tests.support import FakeClient, context, loop_clock, planned, play
 
 Answer = bytes | BaseException
@@ -29,6 +30,7 @@ class FakeConnection:
         self.answers = answers
         self.sent: list[tuple[str, Any, float]] = []
         self.progress: list[Callable[[Raw], None] | None] = []
+        self.makers = TaskMakers()
 
     async def request(self, method: str, params: bytes, seconds: float, *rest: Any) -> bytes:
         self.sent.append((method, json.loads(params), seconds))
@@ -232,6 +234,12 @@ def test_other_members_of_the_request_travel_along() -> None:
         "_meta": {"k": 1},
         "task": {"ttl": 5},
     }
+
+
+def test_the_connection_notes_who_made_a_task() -> None:
+    server, client = FakeServer(b'{"task":{"taskId":"1"}}'), FakeClient()
+    attempt(server, context=context(client=client), extra={"task": Raw(b"{}")})
+    assert server.connection.makers.maker(Raw(b'{"taskId":"1"}')) is client
 
 
 def test_progress_comes_back_under_the_token_of_the_client() -> None:

@@ -217,10 +217,3 @@ class TestTasks:
         desk.process.single = True
         desk.asks("tasks/list")
         assert desk.process.offers.calls[-1][:2] == ("other", "tasks/list")
-
-    def test_the_status_of_a_task_has_an_owner(self) -> None:
-        desk = self.desk()
-        own = Raw(b'{"taskId":"1"}')
-        assert desk.dispatch.owner_of("a", "notifications/tasks/status", own) is desk.session
-        assert desk.dispatch.owner_of("b", "notifications/tasks/status", own) is None
-        assert desk.dispatch.owner_of("a", "notifications/odd", own) is None

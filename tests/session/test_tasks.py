@@ -43,15 +43,6 @@ def test_a_task_is_found_at_the_server_that_made_it() -> None:
     assert [server_of(tasks, two, params(id)) for id in "12"] == ["b", None]
 
 
-def test_the_status_of_a_task_is_for_its_owner() -> None:
-    tasks, one, two = RemoteTasks(), session(), session()
-    tasks.note(one, "a", created("1"))
-    tasks.note(two, "b", created("1"))
-    assert tasks.owner_of("a", params("1")) is one
-    assert tasks.owner_of("b", params("1")) is two
-    assert tasks.owner_of("c", params("1")) is None
-
-
 @pytest.mark.parametrize(
     "given", [None, Raw(b"{}"), Raw(b'{"taskId":7}'), Raw(b"[]"), Raw(b'{"taskId":null}')]
 )
@@ -59,7 +50,6 @@ def test_params_without_a_task_name_none(given: Raw | None) -> None:
     tasks, one = RemoteTasks(), session()
     tasks.note(one, "a", created("7"))
     assert server_of(tasks, one, given) is None
-    assert tasks.owner_of("a", given) is None
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"task":{}}', b'{"task":1}', b'{"content":[]}', b"[]"])
@@ -90,7 +80,6 @@ def test_a_session_that_is_over_leaves_nothing() -> None:
     tasks.note(two, "a", created("2"))
     tasks.forget(one)
     assert server_of(tasks, one, params("1")) is None
-    assert tasks.owner_of("a", params("1")) is None
     assert server_of(tasks, two, params("2")) == "a"
 
 

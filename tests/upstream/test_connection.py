@@ -448,40 +448,73 @@ def test_a_question_nobody_waits_for_is_given_up(end: str) -> None:
     play(scene())
 
 
-def test_what_it_says_during_one_clients_call_is_for_that_client() -> None:
-    """With calls of two clients on one stream nobody can tell."""
+def test_what_it_says_is_for_the_only_client_whose_calls_it_had_or_for_that_of_the_stream() -> None:
+    """A call in flight says nothing: the server may speak of one that is over."""
 
     async def scene() -> None:
         connection, link, ears = await opened(x=SILENCE, y=SILENCE)
         a, b = FakeClient(), FakeClient()
         note = {"method": "notifications/message"}
         link.says(note)
-        calls = [asyncio.create_task(connection.request("x", None, 5, a))]
-        await settle()
-        link.says(note)
-        calls.append(asyncio.create_task(connection.request("y", None, 5, b)))
+        calls = []
+        for method, client in (("x", a), ("y", b)):
+            connection.audience.calls(client)
+            calls.append(asyncio.create_task(connection.request(method, None, 5, client)))
+            await settle()
+            link.says(note)
+        link.answers("x", {})
         await settle()
         link.says(note)
         link.says(note, about=link.ids["y"])
-        assert [client for _, _, client in ears.told] == [None, a, None, b]
+        link.says(note, about=link.ids["x"])
+        assert [client for _, _, client in ears.told] == [None, a, None, None, b, None]
         await connection.close()
         await asyncio.gather(*calls, return_exceptions=True)
 
     play(scene())
 
 
-def test_whom_it_speaks_to() -> None:
+class Port:
+    """One request of a client."""
+
+    def __init__(self, client: FakeClient) -> None:
+        self.session = client
+
+
+def test_what_is_for_a_client_goes_the_way_of_its_latest_request() -> None:
+    """That may have a stream of its own."""
+
     async def scene() -> None:
-        connection, _, _ = await opened()
+        connection, link, ears = await opened(x=SILENCE)
+        a = FakeClient()
+        ports: list[Any] = [Port(a), Port(a)]
+        connection.audience.calls(a)
+        calls = [asyncio.create_task(connection.request("x", None, 5, port)) for port in ports]
+        await settle()
+        link.says({"method": "a"})
+        link.answers("x", {})
+        await settle()
+        link.says({"method": "b"})
+        assert [client for _, _, client in ears.told] == [ports[1], ports[0]]
+        await connection.close()
+        await asyncio.gather(*calls, return_exceptions=True)
+
+    play(scene())
+
+
+def test_what_names_a_task_is_for_who_made_it() -> None:
+    async def scene() -> None:
+        connection, link, ears = await opened(x={"task": {"taskId": "t1"}})
         a, b = FakeClient(), FakeClient()
-        assert connection.recipient(None) is None
-        assert connection.recipient(a) is a
-        connection.attached.add(a)
-        assert connection.recipient(None) is a
-        connection.attached.add(b)
-        assert connection.recipient(None) is None
-        connection.owner = b
-        assert connection.recipient(a) is b
+        for client in (a, b):
+            connection.audience.calls(client)
+        await connection.makers.noting(connection.request("x", None, 5, a), a)
+        status = {"method": "notifications/tasks/status", "params": {"taskId": "t1"}}
+        link.says(status)
+        connection.forget(a)
+        link.says(status)
+        assert [client for _, _, client in ears.told] == [a, None]
+        await connection.close()
 
     play(scene())
 

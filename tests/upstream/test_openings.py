@@ -33,7 +33,9 @@ def test_it_declares_what_its_clients_do_and_belongs_to_the_one_it_is_opened_for
     client, link = FakeClient(), FakeLink()
     connection = opened(link, client, LaneKey(b'{"sampling":{}}', None, Scope(cwd="/a")))
     assert dict(link.heard)["initialize"]["capabilities"] == {"sampling": {}}
-    assert connection.attached == {client}
+    assert connection.audience.is_only(client)
+    assert client in connection.audience
+    assert not connection.audience.carried
     assert connection.declared == b'{"sampling":{}}'
 
 

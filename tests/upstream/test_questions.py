@@ -8,19 +8,18 @@ import pytest
 from msgspec import Raw
 
 from callmux.protocol.jsonrpc import RpcError
+from callmux.upstream.audience import Audience
 from callmux.upstream.questions import Questions
 from tests.support import FakeClient, play
 
 
 class FakeConnection:
-    """A connection whose recipient is whoever the question names."""
+    """A connection with calls of these clients."""
 
-    def __init__(self, *attached: FakeClient) -> None:
-        self.attached = set(attached)
-        self.owner: FakeClient | None = None
-
-    def recipient(self, client: Any) -> Any:
-        return client
+    def __init__(self, *clients: Any) -> None:
+        self.audience = Audience()
+        for client in clients:
+            self.audience.calls(client)
 
     def notify(self, *note: Any) -> None:
         raise AssertionError("nobody told of progress")
@@ -37,7 +36,7 @@ def test_the_client_of_the_call_is_asked_and_keeps_the_connection() -> None:
     assert ask(questions, connection, client) == b'{"action":"accept"}'
     assert client.asked == [("elicitation/create", {"q": 1})]
     assert questions.apart
-    assert connection.owner is client
+    assert connection.audience.owner is client
 
 
 def test_a_shared_connection_stays_shared() -> None:
@@ -47,7 +46,7 @@ def test_a_shared_connection_stays_shared() -> None:
     connection = FakeConnection(client, FakeClient())
     ask(questions, connection, client)
     assert questions.apart
-    assert connection.owner is None
+    assert connection.audience.owner is None
 
 
 def test_the_only_client_there_is_needs_nothing_of_its_own() -> None:

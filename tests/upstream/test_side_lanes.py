@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from callmux.context import Scope
+from callmux.upstream.audience import Audience
 from callmux.upstream.berths import IDLE_SECONDS, Berths
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.lanes import LaneKey, NoRoom
@@ -20,8 +21,10 @@ class FakeConnection:
         self.idle = asyncio.Event()
         self.idle.set()
         self.closed = False
-        self.attached: set[Any] = set()
-        self.owner: Any = None
+        self.audience = Audience()
+
+    def forget(self, client: Any) -> None:
+        self.audience.leave(client)
 
     async def drained(self) -> None:
         await self.idle.wait()
@@ -271,7 +274,7 @@ def test_a_lane_that_became_a_clients_own_is_found_by_that_client_alone() -> Non
         desk = Desk()
         desk.may_open.set()
         lane: Any = await desk.lanes.acquire(scoped("/a"), ANN)
-        lane.owner = ANN
+        lane.audience.owner = ANN
         bob: Any = FakeClient()
         assert desk.lanes.get(LaneKey(b"{}", ANN, Scope(cwd="/a"))) is lane
         assert desk.lanes.get(LaneKey(b"{}", bob, Scope(cwd="/a"))) is None

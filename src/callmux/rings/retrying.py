@@ -118,7 +118,8 @@ def send(connection: Connection, call: Call, context: CallContext, seconds: floa
         progress = progress_to(context)
     body = None if call.bare else _ENCODER.encode(params)
     client = context.client
-    return connection.request(call.method, body, seconds, client, progress, call.patience)
+    answer = connection.request(call.method, body, seconds, client, progress, call.patience)
+    return connection.makers.noting(answer, client) if "task" in call.asked.extra else answer
 
 
 def progress_to(context: CallContext) -> Callable[[Raw], None]:

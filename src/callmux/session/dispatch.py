@@ -126,10 +126,6 @@ class Dispatch:
             roots_changed(session.facts)
         self._current.pass_on(session, method, params)
 
-    def owner_of(self, server: str, method: str, params: Raw | None) -> Session | None:
-        """The session that a notification of a server is for, where its params say so."""
-        return self._tasks.owner_of(server, params) if method == "notifications/tasks/status" else None
-
     def shown_to(self, client: ClientPort, server: str, params: Raw | None) -> Raw | None:
         """The params of a server's notification, with tasks named as this client knows them."""
         session = client.session

@@ -14,6 +14,7 @@ from msgspec import Raw
 from callmux.protocol.params import members, optional_text
 from callmux.protocol.shapes import with_member
 from callmux.session.session import Session
+from callmux.upstream.task_makers import RELATED
 
 
 class _Task(msgspec.Struct, rename="camel"):
@@ -23,9 +24,6 @@ class _Task(msgspec.Struct, rename="camel"):
 class _Created(msgspec.Struct):
     task: _Task
 
-
-RELATED = "io.modelcontextprotocol/related-task"
-"""The `_meta` key that says which task something belongs to."""
 
 _ENCODER = msgspec.json.Encoder()
 _TASK = msgspec.json.Decoder(_Task)
@@ -42,7 +40,6 @@ class RemoteTasks:
     def __init__(self) -> None:
         self._places: dict[tuple[Session, str], tuple[str, str]] = {}
         self._shown: dict[tuple[Session, str, str], str] = {}
-        self._owners: dict[tuple[str, str], Session] = {}
         self._renamed = False
 
     def note(self, session: Session, server: str, raw: bytes) -> bytes:
@@ -65,7 +62,6 @@ class RemoteTasks:
             shown, self._renamed = f"{server}:{shown}", True
         self._places[session, shown] = server, id
         self._shown[session, server, id] = shown
-        self._owners[server, id] = session
         return shown
 
     def listed(self, session: Session, tasks: Sequence[tuple[str, bytes]], *, only: bool) -> list[bytes]:
@@ -99,13 +95,6 @@ class RemoteTasks:
         server, own = place
         return server, params if own == id else Raw(with_member(bytes(params), "taskId", own))
 
-    def owner_of(self, server: str, params: Raw | None) -> Session | None:
-        """The session that was told of the task that `params` of this server name."""
-        try:
-            return self._owners.get((server, _TASK.decode(params if params is not None else b"").task_id))
-        except msgspec.MsgspecError:
-            return None
-
     def shown(self, session: Session, server: str, body: Raw) -> Raw:
         """`body` of this server with the ids of tasks as the session knows them: its own `taskId`, and that
         of the task it says it belongs to."""
@@ -135,5 +124,3 @@ class RemoteTasks:
             del self._places[place]
         for own in [key for key in self._shown if key[0] is session]:
             del self._shown[own]
-        for owned in [k for k, owner in self._owners.items() if owner is session]:
-            del self._owners[owned]

@@ -34,9 +34,11 @@ from callmux.protocol.upstream_peer import (
 )
 from callmux.tasks import TaskSet, Withdrawal, reason_of
 from callmux.upstream import failures
+from callmux.upstream.audience import Audience
 from callmux.upstream.copying import LARGE, copied
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.links.link import Link, Listener
+from callmux.upstream.task_makers import TaskMakers
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +50,8 @@ class Hooks(msgspec.Struct, frozen=True):
     """Who hears what a server does by itself. Each takes the connection first.
 
     Attributes:
-        told: A notification: its method, its params, and the client whose call it belongs to, where that can
-            be told.
+        told: A notification: its method, its params, and the client it is for; None where that may be
+            several.
         asked: A question for a client: the same, and the awaitable's result goes back to the server.
         lost: The link ended by itself: the reason.
         noise: Bytes that are no message: what was wrong with them.
@@ -76,9 +78,8 @@ class Connection:
 
     Attributes:
         live: Requests may be sent.
-        owner: The only client it serves, if it has only one for good.
-        attached: The clients whose calls it has carried, or on whose behalf it was opened.
-        carried: It has carried a call of a client.
+        audience: The clients it serves.
+        makers: Who made which task on it.
         declared: What is declared on it.
         init: What the server said of itself; None before `open` is done.
     """
@@ -87,9 +88,8 @@ class Connection:
         self.name = name
         self.link = link
         self.live = False
-        self.owner: ClientPort | None = None
-        self.attached: set[ClientPort] = set()
-        self.carried, self.declared = False, b"{}"
+        self.audience, self.makers = Audience(), TaskMakers()
+        self.declared = b"{}"
         self.init: InitializeResult | None = None
         self._hooks = hooks
         self._peer = UpstreamPeer()
@@ -250,18 +250,6 @@ class Connection:
             return alive
         return await asyncio.shield(self._probe)
 
-    def recipient(self, client: ClientPort | None) -> ClientPort | None:
-        """The client that something the server says is for; None where that cannot be told for sure.
-
-        Args:
-            client: The client whose call it belongs to, where that is known.
-        """
-        if self.owner is not None:
-            return client if client is not None and client.session is self.owner else self.owner
-        if client is None and len(self.attached) == 1:
-            return next(iter(self.attached))
-        return client
-
     async def drained(self) -> None:
         """Waits until no request waits for its answer. Each has its own time-out, so this ends."""
         await self._idle.wait()
@@ -324,13 +312,22 @@ class Connection:
             # What was under way may have begun, whatever ended the link afterwards.
             self._settle(id, b"", CallFailure(failure.category, failure.cause, started=True))
 
-    def _client_of(self, about: int | None) -> ClientPort | None:
-        """The client that caused what the server says: by the stream it came on, else if only one can be."""
-        if about is not None and about in self._clients:
-            return self._clients[about]
-        sessions = {client.session for client in self._clients.values()}
-        # Of several requests of the one client there is, the latest: never that of a stranger.
-        return next(reversed(self._clients.values())) if len(sessions) == 1 else None
+    def _client_of(self, about: int | None, params: Raw | None) -> ClientPort | None:
+        """The client that something is for that the server says: by the stream it came on, by the task it
+        names, or because nobody else can be meant."""
+        client = self._clients.get(about) if about is not None else None
+        meant = self.audience.meant(client)
+        if client is not None and meant is not None:
+            return meant
+        meant = meant or self.makers.maker(params)
+        # Of several requests of that client, the latest: it may have a stream of its own.
+        own = (port for port in reversed(self._clients.values()) if port.session is meant)
+        return next(own, meant)
+
+    def forget(self, client: ClientPort) -> None:
+        """The client is gone."""
+        self.audience.leave(client)
+        self.makers.forget(client)
 
     def _received(self, message: Message, about: int | None) -> None:
         if isinstance(message, Batch):
@@ -360,10 +357,11 @@ class Connection:
                 if (progress := self._progress.get(id)) is not None:
                     progress(params)
             case Told(method, params):
-                self._hooks.told(self, method, params, self._client_of(about))
+                self._hooks.told(self, method, params, self._client_of(about, params))
             case Asked(id, method, params):
                 kept = None if params is None else params.copy()
-                self._questions[id] = self._tasks.spawn(self._ask(id, method, kept, self._client_of(about)))
+                client = self._client_of(about, params)
+                self._questions[id] = self._tasks.spawn(self._ask(id, method, kept, client))
             case Noise(message):
                 self._hooks.noise(self, message)
             case Withdrawn(id, reason):

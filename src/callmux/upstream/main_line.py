@@ -140,7 +140,8 @@ class MainLine:
         if declared == self.declares:
             self.adopter = self.adopter or client
             return True
-        taken = connection is not None and (connection.carried or connection.owner is not None)
+        audience = connection.audience if connection is not None else None
+        taken = audience is not None and (audience.carried or audience.owner is not None)
         if taken or self.adopter not in (None, client) or (connection is None and self._attempt is None):
             return False
         self.declares, self.adopter, self.refusal = declared, client, None

@@ -37,7 +37,7 @@ async def open_lane(
     Raises:
         CallFailure: It cannot be opened, or is another server than expected.
     """
-    connection.attached.add(client)
+    connection.audience.join(client)
     opened = False
     try:
         await connection.open(client_info, key.capabilities, seconds)

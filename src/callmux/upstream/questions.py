@@ -45,27 +45,26 @@ class Questions:
         connection: Connection,
         method: str,
         params: Raw | None,
-        client: ClientPort | None,
+        asked: ClientPort | None,
         only: ClientPort | None,
     ) -> bytes | Raw:
         """The client's answer to a question that came on `connection`.
 
         Args:
-            client: The client whose call it belongs to, where that is known.
+            asked: The client it is for; None where that may be several.
             only: The only client this process will ever have, where that is so.
 
         Raises:
             RpcError: The client refuses, or nobody can tell which one is meant.
         """
-        asked = connection.recipient(client)
         session = asked.session if asked is not None else None
         for heard in tuple(self._heard):
             heard(session)
         if only is None or session is not only:
             # From now on every client has a connection of its own here; this one belongs to who is asked.
             self.apart = True
-            if session is not None and connection.attached <= {session}:
-                connection.owner = session
+            if session is not None and connection.audience.is_only(session):
+                connection.audience.owner = session
         if asked is None:
             raise RpcError(INTERNAL_ERROR, "callmux cannot tell which of its clients this is for; call again")
 

@@ -186,7 +186,7 @@ class Server:
         key = self._lane(client, scope)
         connection = self._main.ready if key is None else self.lanes.get(key)
         if connection is not None:
-            _takes(connection, client)
+            connection.audience.calls(client)
         return connection
 
     async def acquire(
@@ -208,8 +208,8 @@ class Server:
         client = client.session
         while True:
             connection = await self._acquire(tool, client, force, scope)
-            if connection.owner is None or connection.owner is client:
-                _takes(connection, client)
+            if connection.audience.owner in (None, client):
+                connection.audience.calls(client)
                 return connection
             # While it was opened, the server asked another client something: it is that one's now.
             if scope is not None:
@@ -239,7 +239,7 @@ class Server:
         """The open connections that carry calls of this client."""
         main = [self._main.connection] if self._main.connection is not None else []
         found = main + self.lanes.connections()
-        return found if client is self._exclusive else [one for one in found if client in one.attached]
+        return found if client is self._exclusive else [one for one in found if client in one.audience]
 
     def welcome(self, client: ClientPort) -> None:
         """A client has come. The main connection is made ready for it: lists may depend on what it can."""
@@ -251,7 +251,7 @@ class Server:
         if self._exclusive is client and scope is None:
             return None
         declared = self._declared(client)
-        owner = main.connection.owner if main.connection is not None else None
+        owner = main.connection.audience.owner if main.connection is not None else None
         asking = self.questions.apart
         key = choose_lane(client, declared, main.declares, owner, asking=asking, scope=scope)
         if key is None or key.client is not None or scope is not None or self._exclusive is not None:
@@ -264,7 +264,7 @@ class Server:
 
     async def _open_lane(self, key: LaneKey, client: ClientPort) -> Connection:
         connection = Connection(self.name, self._make_link(key.scope), self._hooks())
-        connection.owner = key.client or self._exclusive
+        connection.audience.owner = key.client or self._exclusive
         expected: set[str] = set()
         if key.scope is not None and key.capabilities == self._main.declares:
             expected = {t.name for t in self.suite.tools if self.sharing.exposes(t.name)}
@@ -302,8 +302,8 @@ class Server:
             self._main.adopter = None
         connection = self._main.connection
         if connection is not None:
-            connection.attached.discard(client)
-            if connection.owner is client and self._exclusive is not client:
+            connection.forget(client)
+            if connection.audience.owner is client and self._exclusive is not client:
                 self.retire(connection, "the client it served has left")
 
     async def drained(self) -> None:
@@ -329,7 +329,7 @@ class Server:
         connection = Connection(self.name, self._make_link(None), self._hooks())
         client = self._exclusive or self._main.adopter
         if client is not None:
-            connection.attached.add(client)
+            connection.audience.join(client)
         return connection
 
     async def _read(self, connection: Connection) -> Offered:
@@ -379,7 +379,7 @@ class Server:
         if method in _LISTS:
             self._refreshing.note(connection, method)
         else:
-            self._events.told(self, method, params, connection.recipient(client))
+            self._events.told(self, method, params, client)
 
     async def _asked(
         self, connection: Connection, method: str, params: Raw | None, client: ClientPort | None
@@ -391,9 +391,3 @@ class Server:
         tools, offer = await reread(connection, stale, self.suite.tools, self.offer, seconds)
         if connection is self._main.connection:
             self._take(tools, offer, last_seen)
-
-
-def _takes(connection: Connection, client: ClientPort) -> None:
-    """A call of this client is going to be sent on it."""
-    connection.carried = True
-    connection.attached.add(client)

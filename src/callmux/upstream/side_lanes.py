@@ -146,7 +146,7 @@ class SideLanes:
             # What it shared with others in name only may have become its own when the server asked it.
             shared = LaneKey(key.capabilities, None, key.scope)
             lane = self._lanes.get(shared)
-            if lane is None or lane.connection.owner is not key.client:
+            if lane is None or lane.connection.audience.owner is not key.client:
                 return None
         return lane
 
@@ -231,8 +231,8 @@ class SideLanes:
         """The client is gone: so are the lanes that were its own."""
         self._left.update(k for k in self._opening if k.client is client)
         for key, lane in list(self._lanes.items()):
-            lane.connection.attached.discard(client)
-            if key.client is client or lane.connection.owner is client:
+            lane.connection.forget(client)
+            if key.client is client or lane.connection.audience.owner is client:
                 self._tasks.spawn(self._remove(key).close())
 
     async def close(self) -> None:

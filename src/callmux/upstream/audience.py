@@ -1,0 +1,68 @@
+"""Whom a connection serves, and who can be meant by what its server says. Pure.
+
+Kept by each `callmux.upstream.connection`; told of calls, arrivals and departures by
+`callmux.upstream.server` and `callmux.upstream.side_lanes`. MCP does not say which call a question, a log
+message or another notice belongs to, and a server may speak of a call long after it has ended, timed out or
+been cancelled, and after its client has left. So a client is meant only where no call of anybody else was
+ever carried.
+"""
+
+from __future__ import annotations
+
+from callmux.context import ClientPort
+
+
+class Audience:
+    """The clients of one connection.
+
+    Attributes:
+        owner: The only client it serves, if it has only one for good.
+        carried: It has carried a call of a client.
+    """
+
+    __slots__ = ("_clients", "_missing", "carried", "owner")
+
+    def __init__(self) -> None:
+        self.owner: ClientPort | None = None
+        self.carried = False
+        self._clients: dict[ClientPort, bool] = {}
+        self._missing = False
+
+    def __repr__(self) -> str:
+        missing = ", others have left" if self._missing else ""
+        return f"Audience({len(self._clients)}{', owned' if self.owner else ''}{missing})"
+
+    def __contains__(self, client: ClientPort) -> bool:
+        return client in self._clients
+
+    def __len__(self) -> int:
+        return len(self._clients)
+
+    def join(self, client: ClientPort) -> None:
+        """The connection is opened on behalf of this client."""
+        self._clients.setdefault(client, False)
+
+    def calls(self, client: ClientPort) -> None:
+        """A call of this client is going to be sent on it."""
+        self.carried = True
+        self._clients[client] = True
+
+    def leave(self, client: ClientPort) -> None:
+        """The client is gone. Its calls may not be over for the server."""
+        self._missing |= self._clients.pop(client, False)
+
+    def is_only(self, client: ClientPort) -> bool:
+        """Whether there never was anybody else, so that it can be this client's own from now on."""
+        return not self._missing and self._clients.keys() <= {client}
+
+    def meant(self, client: ClientPort | None) -> ClientPort | None:
+        """Whom something is for that the server says; None where that cannot be told for sure.
+
+        Args:
+            client: Whose call it belongs to, where the link tells.
+        """
+        if self.owner is not None:
+            return client if client is not None and client.session is self.owner else self.owner
+        if client is not None or self._missing or len(self._clients) != 1:
+            return client
+        return next(iter(self._clients))

@@ -1,0 +1,76 @@
+"""Whose a task is, on one connection."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from callmux.upstream.task_makers import MOST, RELATED, TaskMakers
+from tests.support import FakeClient, play
+
+ANN: Any = FakeClient()
+BOB: Any = FakeClient()
+
+
+def note(makers: TaskMakers, client: Any, answer: bytes) -> bytes:
+    async def answered() -> bytes:
+        return answer
+
+    return play(makers.noting(answered(), client))
+
+
+def created(id: str) -> bytes:
+    return json.dumps({"task": {"taskId": id}}).encode()
+
+
+def raw(value: Any) -> Raw:
+    return Raw(json.dumps(value).encode())
+
+
+def test_a_status_and_what_is_related_to_a_task_lead_to_its_maker() -> None:
+    makers = TaskMakers()
+    assert note(makers, ANN, created("1")) == created("1")
+    note(makers, BOB, created("2"))
+    assert makers.maker(raw({"taskId": "1"})) is ANN
+    assert makers.maker(raw({"_meta": {RELATED: {"taskId": "2"}}})) is BOB
+    assert repr(makers) == "TaskMakers(2)"
+
+
+@pytest.mark.parametrize(
+    "params",
+    [None, Raw(b"{}"), Raw(b'{"taskId":1}'), Raw(b'{"taskId":null}'), Raw(b"[]"), Raw(b'{"_meta":1}'),
+     Raw(b'{"taskId":"other"}')],
+)  # fmt: skip
+def test_where_no_known_task_is_named_there_is_no_maker(params: Raw | None) -> None:
+    makers = TaskMakers()
+    assert makers.maker(params) is None
+    note(makers, ANN, created("1"))
+    assert makers.maker(params) is None
+
+
+@pytest.mark.parametrize("answer", [b"{}", b'{"task":{}}', b'{"task":1}', b"[]", b'{"content":[]}'])
+def test_an_answer_that_names_no_task_is_none(answer: bytes) -> None:
+    makers = TaskMakers()
+    assert note(makers, ANN, answer) == answer
+    assert repr(makers) == "TaskMakers(0)"
+
+
+def test_who_leaves_takes_its_tasks_along() -> None:
+    makers = TaskMakers()
+    note(makers, ANN, created("1"))
+    note(makers, BOB, created("2"))
+    makers.forget(ANN)
+    assert makers.maker(raw({"taskId": "1"})) is None
+    assert makers.maker(raw({"taskId": "2"})) is BOB
+
+
+def test_the_oldest_are_forgotten_first() -> None:
+    makers = TaskMakers()
+    for n in range(MOST + 5):
+        note(makers, ANN, created(str(n)))
+    assert repr(makers) == f"TaskMakers({MOST})"
+    assert makers.maker(raw({"taskId": "4"})) is None
+    assert makers.maker(raw({"taskId": "5"})) is ANN
