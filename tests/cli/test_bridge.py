@@ -34,7 +34,7 @@ MAY_LOAD = {
         ),
         *("questions", "relay", "silence", "stream", "tool_call"),
     },
-    "cli": {"__init__", "bridge", "headers", "main", "parsing", "process", "signals"},
+    "cli": {"__init__", "bridge", "headers", "main", "parsing", "process", "signals", "stderr"},
     "cli.grammar": {"__init__", "bridge", "shared", "terms"},
     "protocol": {
         *(
@@ -44,6 +44,7 @@ MAY_LOAD = {
             "jsonrpc",
             "mending",
             "lines",
+            "mending",
             "params",
             "shapes",
             "sse",

@@ -16,6 +16,7 @@ import pytest
 
 from callmux.protocol import lines
 from callmux.protocol.jsonrpc import Malformed, Message, Request
+from callmux.transport import stdio
 from callmux.transport.stdio import StdioTransport
 from tests.support import loop_factory, python, run, until
 
@@ -200,6 +201,27 @@ def test_a_client_that_does_not_read_is_not_read_from() -> None:
     run(scene())
 
 
+def test_the_end_of_a_client_that_does_not_read_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has closed its end; what it sent before stays unread, as what we sent does."""
+    monkeypatch.setattr(stdio, "STUCK_SECONDS", 0.01)
+
+    async def scene() -> None:
+        piped = Piped()
+        await piped.open()
+        piped.transport.send(b"x" * 1_000_000)
+        await until(lambda: piped.transport._paused, "the pause")
+        os.write(piped.client_in, requests(10))
+        await asyncio.to_thread(lambda: None)
+        assert not piped.transport.ended.is_set()
+        os.close(piped.client_in)
+        await until(piped.transport.ended.is_set, "the end")
+        await piped.transport.finish(0.05)
+        os.close(piped.client_out)
+        await asyncio.sleep(0)
+
+    run(scene())
+
+
 def test_flushing_is_bounded() -> None:
     """A client that never reads does not keep us."""
 
@@ -252,7 +274,7 @@ def test_an_output_that_fails_is_given_up(tmp_path: Path) -> None:
         await transport.open(source, fd)
         os.close(client)
         transport.send(b"{}\n")
-        assert transport.gone.is_set()
+        await until(transport.gone.is_set, "the end")
         transport.send(b"{}\n")
         await transport.finish(1)
         await until(transport.ended.is_set, "the end of input")

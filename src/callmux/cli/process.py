@@ -1,4 +1,5 @@
-"""What every long-running mode gives its process: a log on stderr, and the fastest event loop there is.
+"""What every long-running mode gives its process: a log on stderr that holds nobody up, and the fastest event
+loop there is.
 
 Called by `callmux.cli.serve` and `callmux.cli.bridge`. What this imports counts in every agent's start-up.
 """
@@ -6,11 +7,18 @@ Called by `callmux.cli.serve` and `callmux.cli.bridge`. What this imports counts
 from __future__ import annotations
 
 import asyncio
+import atexit
+import io
 import logging
 import sys
 from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any
+
+from callmux.cli.stderr import Stderr
+
+LAST_WORDS_SECONDS = 0.5
+"""How long the end of the process waits for somebody to read its stderr."""
 
 
 class VeiledFormatter(logging.Formatter):
@@ -28,7 +36,17 @@ def hidden(text: str) -> str:
 
 
 def log_to_stderr() -> None:
-    """Sends the log of callmux to stderr: stdout may be the wire. No secret passes, not even in a crash."""
+    """Sends the log of callmux to stderr: stdout may be the wire. No secret passes, not even in a crash, and
+    whatever writes to `sys.stderr` from here on waits for nobody."""
+    try:
+        descriptor = sys.stderr.fileno()
+    except (AttributeError, OSError, io.UnsupportedOperation):
+        # There is none, or it is in memory.
+        pass
+    else:
+        sys.stderr.flush()
+        stderr = sys.stderr = Stderr(descriptor)
+        atexit.register(stderr.finish, LAST_WORDS_SECONDS)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(VeiledFormatter("[callmux] %(message)s"))
     sys.excepthook = _crash

@@ -1,23 +1,30 @@
 """stdin and stdout around one session.
 
-Called by `callmux.cli.serve` and, later, the bridge. stdout is the wire: nothing else may write to it. A
-stdin that is no pipe is read in a thread (the event loop cannot watch files), and a stdout that is none is
-written directly. When the client stops reading, we stop reading from it, so nothing piles up without bound.
+Called by `callmux.cli.serve` and `callmux.cli.bridge`. stdout is the wire: nothing else may write to it. A
+stdin or stdout that is no pipe is read or written in a thread (the event loop cannot watch files). When the
+client stops reading, we stop reading from it, and its session holds back what servers say.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import select
 import stat
 import threading
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from callmux.batch_writer import BatchWriter
 from callmux.protocol.jsonrpc import Message
 from callmux.protocol.lines import LineBuffer
 
+if TYPE_CHECKING:
+    from callmux.transport.file_writer import FileWriter
+
 CHUNK = 256 * 1024
+STUCK_SECONDS = 5.0
+"""How long a client that has closed its end may leave what we send unread: then it is taken to have left."""
 
 
 def _is_stream(fd: int) -> bool:
@@ -44,9 +51,10 @@ class StdioTransport:
         self._flows = flows
         self._lines = LineBuffer()
         self._reader: asyncio.ReadTransport | None = None
-        self._writer: asyncio.WriteTransport | None = None
-        self._stdout = 1
+        self._writer: asyncio.WriteTransport | FileWriter | None = None
+        self._stdin = 0
         self._paused = False
+        self._stuck: asyncio.TimerHandle | None = None
         self._batch = BatchWriter(self._write)
         self.ended = asyncio.Event()
         self.gone = asyncio.Event()
@@ -54,13 +62,18 @@ class StdioTransport:
     async def open(self, stdin: int = 0, stdout: int = 1) -> None:
         """Begins to read."""
         loop = asyncio.get_running_loop()
-        self._stdout = stdout
+        self._stdin = stdin
         if _is_stream(stdout):
             pipe = os.fdopen(os.dup(stdout), "wb", buffering=0)
             writer, _ = await loop.connect_write_pipe(lambda: _Outgoing(self), pipe)
             self._writer = writer
+        else:
+            from callmux.transport.file_writer import FileWriter
+
+            self._writer = FileWriter(stdout, _Outgoing(self))
         if _is_stream(stdin):
             source = os.fdopen(os.dup(stdin), "rb", buffering=0)
+            self._stdin = source.fileno()
             reader, _ = await loop.connect_read_pipe(lambda: _Incoming(self), source)
             self._reader = reader
             if self._paused:
@@ -70,15 +83,7 @@ class StdioTransport:
 
     def send(self, line: bytes) -> None:
         """Sends one line, at the end of this turn of the loop at the latest."""
-        if self._writer is not None:
-            self._batch.send(line)
-            return
-        view = memoryview(line)
-        while view and not self.gone.is_set():
-            try:
-                view = view[os.write(self._stdout, view) :]
-            except OSError:
-                self.gone.set()
+        self._batch.send(line)
 
     def _write(self, lines: Sequence[bytes]) -> None:
         if self._writer is not None and not self._writer.is_closing():
@@ -109,12 +114,30 @@ class StdioTransport:
         self._flows(False)
         if self._reader is not None and not self.ended.is_set():
             self._reader.pause_reading()
+            self._stuck = asyncio.get_running_loop().call_later(STUCK_SECONDS, self._look_for_end)
 
     def resume(self) -> None:
         self._paused = False
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = None
         self._flows(True)
         if self._reader is not None and not self.ended.is_set():
             self._reader.resume_reading()
+
+    def _look_for_end(self) -> None:
+        """Nothing is read, so that nobody would say that the client has closed its end."""
+        self._stuck = None
+        if not self._paused or self.ended.is_set():
+            return
+        look = select.poll()
+        look.register(self._stdin, getattr(select, "POLLRDHUP", 0))
+        if look.poll(0):
+            self.ended.set()
+            if self._reader is not None:
+                self._reader.close()
+        else:
+            self._stuck = asyncio.get_running_loop().call_later(STUCK_SECONDS, self._look_for_end)
 
     def _read_file(self, loop: asyncio.AbstractEventLoop, fd: int) -> None:
         while True:
@@ -130,6 +153,8 @@ class StdioTransport:
                 return
 
     def _end(self) -> None:
+        if self.ended.is_set():
+            return
         # A last line without its newline still counts.
         self.feed(b"\n")
         self.ended.set()

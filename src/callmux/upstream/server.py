@@ -9,7 +9,6 @@ server that is down stays listed. Clients and calls that cannot share it get sid
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Set
 from typing import Any
 
@@ -32,6 +31,7 @@ from callmux.upstream.lanes import LaneKey, NoRoom, Sharing, choose_lane, withou
 from callmux.upstream.links.link import Link
 from callmux.upstream.listings import Listing
 from callmux.upstream.main_line import MainLine, Offered
+from callmux.upstream.noise import Noise
 from callmux.upstream.offer import KINDS, TOOLS_CHANGED, Offer, Suite
 from callmux.upstream.openings import open_lane
 from callmux.upstream.questions import Questions
@@ -39,8 +39,6 @@ from callmux.upstream.reading import reread
 from callmux.upstream.reconnect import Timing
 from callmux.upstream.refreshing import Refreshing
 from callmux.upstream.side_lanes import SideLanes
-
-log = logging.getLogger(__name__)
 
 _LISTS = frozenset({TOOLS_CHANGED, *(kind.changed for kind in KINDS)})
 
@@ -118,6 +116,7 @@ class Server:
         self._exclusive: ClientPort | None = None
         self.questions = Questions()
         self.holds = Holds()
+        self._noise = Noise(name)
         self.lanes = SideLanes(name, self._open_lane, berths)
         self._tasks = TaskSet(f'server "{name}"')
         self._refreshing = Refreshing(self._tasks, lambda: self._main.connection, self._reread)
@@ -336,7 +335,7 @@ class Server:
         return await attempt(connection, self._client_info, self._main.declares, self.timing.connect_seconds)
 
     def _hooks(self) -> Hooks:
-        return Hooks(told=self._heard, asked=self._asked, lost=self.retire, noise=self._noise)
+        return Hooks(told=self._heard, asked=self._asked, lost=self.retire, noise=self._noise.heard)
 
     def _is_up(self, connection: Connection, offered: Offered, last_seen: str) -> None:
         self.transport = connection.link.transport
@@ -369,9 +368,6 @@ class Server:
         same = [t.raw for t in before.tools] == [t.raw for t in tools] and offer.lists_as(offered)
         if not before.listed or not same:
             self._events.changed(self)
-
-    def _noise(self, connection: Connection, what: str) -> None:
-        log.warning('"%s" wrote something to its output that is no message (%s)', self.name, what)
 
     def _heard(
         self, connection: Connection, method: str, params: Raw | None, client: ClientPort | None
