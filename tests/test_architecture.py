@@ -65,6 +65,8 @@ CATCHES_ALL: dict[str, str] = {
     "session.session": "the root of a request's task",
     "upstream.connection": "the root of a server's question",
     "upstream.main_line": "the root of an attempt to connect",
+    "upstream.links.http": "the roots of requests and of the watch over the server",
+    "upstream.links.sse": "the roots of the stream and of requests",
     "watch": "the root of a reload: the old configuration goes on",
     "transport.http.app": "the root of an HTTP request",
 }

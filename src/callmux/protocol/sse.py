@@ -45,15 +45,23 @@ class Event(msgspec.Struct, frozen=True):
     retry_ms: int | None
 
 
+class TooLarge(ValueError):
+    """An answer, or one event of a stream, beyond the limit; the message says which."""
+
+
 class EventBuffer:
     """Cuts a stream into events.
+
+    Args:
+        limit: Bytes of the longest event that is kept.
 
     Attributes:
         last_id: The id of the last event that came whole: where a broken stream is to go on.
         retry_ms: The last reconnection time seen, or None.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int | None = None) -> None:
+        self._limit = MAX_EVENT if limit is None else limit
         self.last_id = ""
         self.retry_ms: int | None = None
         self.restart()
@@ -74,7 +82,7 @@ class EventBuffer:
         """The events that `data` completes.
 
         Raises:
-            ValueError: A line or an event is longer than `MAX_EVENT`.
+            TooLarge: A line or an event is longer than the limit.
         """
         if self._start is not None:
             data = self._start + data
@@ -119,15 +127,15 @@ class EventBuffer:
         else:
             self._begun.write(data)
         self._size += len(data)
-        if self._size > MAX_EVENT:
-            raise ValueError(f"an event is larger than {MAX_EVENT} bytes")
+        if self._size > self._limit:
+            raise TooLarge(f"an event is larger than {self._limit} bytes")
 
     def _value(self, value: bytes) -> None:
         """Takes a line of data."""
         self._data.append(value)
         self._data_size += len(value)
-        if self._data_size > MAX_EVENT:
-            raise ValueError(f"an event is larger than {MAX_EVENT} bytes")
+        if self._data_size > self._limit:
+            raise TooLarge(f"an event is larger than {self._limit} bytes")
 
     def _line(self, line: bytes) -> Event | None:
         if not line:

@@ -1,7 +1,7 @@
 """One attempt, and a second where it cannot do harm. The innermost call stage: it sends.
 
 A failed call is repeated once if the failure is of a kind that may pass (`CallFailure.retryable`) and either
-nothing reached the server or the call is safe to repeat. Only the category decides, never words.
+it is proved that nobody took it or the call is safe to repeat.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Retrying:
         finally:
             if call.scope is not None:
                 server.leave(connection)
-        again = first.retryable and (call.safe or not first.started)
+        again = first.repeatable(call.safe)
         if first.category is Category.TIMEOUT:
             server.examine_soon(connection) if not again else await server.examine(connection)
         if not again:

@@ -56,6 +56,9 @@ class CallFailure(Exception):
         started: The server may have begun to work; False only where nothing reached it.
         rpc: The JSON-RPC error, where the server answered with one.
         raw: That error as it came.
+        over: The server has forgotten the session, so that the next attempt goes to a new one.
+        untaken: It is proved that nobody took it, so that sending it again does nothing twice; by default,
+            where it has not started.
     """
 
     def __init__(
@@ -66,6 +69,8 @@ class CallFailure(Exception):
         started: bool = True,
         rpc: ErrorObject | None = None,
         raw: bytes | None = None,
+        over: bool = False,
+        untaken: bool | None = None,
     ) -> None:
         super().__init__(cause)
         self.category = category
@@ -73,6 +78,8 @@ class CallFailure(Exception):
         self.started = started
         self.rpc = rpc
         self.raw = raw
+        self.over = over
+        self.untaken = not started if untaken is None else untaken
 
     def behind(self, veil: Veil) -> CallFailure:
         """The same failure without the secrets that the veil knows."""
@@ -85,8 +92,17 @@ class CallFailure(Exception):
 
     @property
     def retryable(self) -> bool:
-        """Whether a second attempt could go better. A server's own refusal never does."""
-        return self.category in _RETRYABLE
+        """Whether a second attempt could go better. A server's own refusal never does, unless it was about
+        the session."""
+        return self.over or self.category in _RETRYABLE
+
+    def repeatable(self, safe: bool) -> bool:
+        """Whether the call may be sent again.
+
+        Args:
+            safe: It may be carried out twice without harm.
+        """
+        return self.retryable and (safe or self.untaken)
 
     @property
     def execution_state(self) -> str:

@@ -118,11 +118,12 @@ def test_messages_keep_their_order() -> None:
 def test_a_refused_post_fails_its_request_only(status: int) -> None:
     async def scene() -> None:
         async with served() as desk:
-            desk.post = lambda message: web.Response(status=status)
+            desk.post = lambda message: web.Response(status=202 if message["method"] == "ping" else status)
             await desk.open()
             desk.send("notifications/x")
             desk.send("a", 1)
             await until(lambda: 1 in desk.failed)
+            assert desk.failed[1].started
             assert desk.lost == []
 
     run(scene())
@@ -137,6 +138,76 @@ def test_a_404_means_that_the_session_is_over() -> None:
             await until(lambda: desk.lost)
             assert (desk.failed[1].category, desk.failed[1].started) == (Category.SESSION, False)
             assert desk.lost[0].category is Category.SESSION
+
+    run(scene())
+
+
+@pytest.mark.parametrize("status", [400, 401, 410, 422, 500, 503])
+def test_a_session_that_no_ping_reaches_is_over(status: int) -> None:
+    """Whether the request was taken is another matter."""
+
+    async def scene() -> None:
+        async with served() as desk:
+            desk.post = lambda message: web.Response(status=status, text="no such session")
+            await desk.open()
+            desk.send("a", 1)
+            await until(lambda: desk.lost)
+            assert desk.failed[1].over
+            assert desk.failed[1].started is (status != 400)
+            assert desk.failed[1].repeatable(False) is (status == 400)
+
+    run(scene())
+
+
+def test_the_stream_may_be_elsewhere_in_its_origin_and_nowhere_else() -> None:
+    async def scene() -> None:
+        stolen: list[web.Request] = []
+
+        async def thief(request: web.Request) -> web.StreamResponse:
+            stolen.append(request)
+            return web.Response(status=500)
+
+        async with listening(thief) as elsewhere, served() as desk:
+            desk.get = lambda request: web.Response(status=307, headers={"Location": f"{elsewhere}/sse"})
+            with pytest.raises(CallFailure, match="redirects"):
+                await desk.open()
+            assert stolen == []
+        async with served() as desk:
+            desk.start = b"event: endpoint\ndata: messages?id=a%2Fb\n\n"
+            desk.get = lambda request: (
+                web.Response(status=308, headers={"Location": "/deep/sse"})
+                if request.path == "/sse"
+                else None
+            )
+            await desk.open()
+            desk.send("a", 1)
+            await until(lambda: desk.bodies)
+            assert desk.bodies[0][0] == "/deep/messages?id=a%2Fb"
+
+    run(scene())
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["http://127.0.0.1:1/m", "//elsewhere.example/m", "http://[", "/a b", "ftp://127.0.0.1/m"]
+)
+def test_an_endpoint_that_cannot_be_used_is_refused(endpoint: str) -> None:
+    async def scene() -> None:
+        async with served() as desk:
+            desk.start = f"event: endpoint\ndata: {endpoint}\n\n".encode()
+            with pytest.raises(CallFailure, match="endpoint event names"):
+                await desk.open()
+
+    run(scene())
+
+
+def test_a_message_without_end_ends_the_link() -> None:
+    async def scene() -> None:
+        async with served() as desk:
+            desk.link = SseLink("s", desk.link._place.url, {}, limit=1000)
+            await desk.open()
+            desk.stream.put_nowait(b"data: " + b"x" * 2000)
+            await until(lambda: desk.lost)
+            assert "larger than 1000 bytes" in desk.lost[0].cause
 
     run(scene())
 

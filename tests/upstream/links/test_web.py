@@ -9,8 +9,18 @@ import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
+from callmux.protocol.http_client import Carrier
+from callmux.protocol.sse import TooLarge
 from callmux.upstream.failures import Category
-from callmux.upstream.links.web import Refused, failure_of, open_client, proxy_for, refusal
+from callmux.upstream.links.web import (
+    Refused,
+    address,
+    failure_of,
+    open_client,
+    proxy_for,
+    resumption_verdict,
+    verdict,
+)
 from tests.support import run
 
 
@@ -48,43 +58,96 @@ def test_one_proxy_may_stand_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     assert proxy_for("https://x.example/") == "http://all:1"
 
 
+CARRIERS = [Carrier.HTTP, Carrier.SSE]
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
 @pytest.mark.parametrize(
     ("status", "category", "started"),
     [
-        (401, Category.AUTHORIZATION, False),
-        (403, Category.AUTHORIZATION, False),
+        (401, Category.AUTHORIZATION, True),
+        (403, Category.AUTHORIZATION, True),
         (404, Category.PROTOCOL, False),
-        (405, Category.PROTOCOL, False),
-        (302, Category.PROTOCOL, False),
-        (429, Category.UNKNOWN, False),
-        (503, Category.UNKNOWN, False),
+        (405, Category.PROTOCOL, True),
+        (302, Category.PROTOCOL, True),
+        (307, Category.PROTOCOL, False),
+        (413, Category.PROTOCOL, False),
+        (422, Category.PROTOCOL, True),
+        (429, Category.UNKNOWN, True),
+        (503, Category.UNKNOWN, True),
         (500, Category.UNKNOWN, True),
         (502, Category.UNKNOWN, True),
     ],
 )
-def test_what_a_status_means(status: int, category: Category, started: bool) -> None:
-    failure = refusal(Refused(status, b"<html>", ""))
+def test_what_a_status_means(status: int, category: Category, started: bool, carrier: Carrier) -> None:
+    failure = verdict(Refused(status, b"<html>", ""), carrier, named=False).failure
     assert (failure.category, failure.started) == (category, started)
+    assert not failure.repeatable(False) or status == 404
     assert str(status) in failure.cause
 
 
+def test_a_challenge_shows_that_nothing_has_begun() -> None:
+    ruling = verdict(Refused(401, b"", "Bearer"), Carrier.HTTP, named=True)
+    assert not ruling.failure.started
+    for failure in (ruling.failure, ruling.forgotten()):
+        assert failure.category is Category.AUTHORIZATION
+        assert not failure.repeatable(False)
+    assert ruling.forgotten().repeatable(True)
+
+
+def test_an_unknown_session_is_over_and_its_request_untaken() -> None:
+    failure = verdict(Refused(404, b"", ""), Carrier.HTTP, named=True).failure
+    assert (failure.category, failure.over, failure.repeatable(False)) == (Category.SESSION, True, True)
+
+
+def test_a_400_about_the_session_counts_once_the_session_is_known_to_be_forgotten() -> None:
+    ruling = verdict(Refused(400, b"No valid session ID", ""), Carrier.HTTP, named=True)
+    assert (ruling.failure.started, ruling.failure.repeatable(False)) == (True, False)
+    failure = ruling.forgotten()
+    assert (failure.started, failure.over, failure.repeatable(False)) == (False, True, True)
+    assert "HTTP 400" in failure.cause
+
+
+@pytest.mark.parametrize("status", [400, 401, 410, 422, 500, 503])
+def test_a_forgotten_session_does_not_prove_that_nothing_was_done(status: int) -> None:
+    failure = verdict(Refused(status, b"", ""), Carrier.HTTP, named=True).forgotten()
+    assert (failure.started, failure.over) == (True, True)
+    assert (failure.repeatable(False), failure.repeatable(True)) == (False, True)
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 404, 405, 429, 503])
+def test_a_refused_resumption_says_nothing_of_the_request(status: int) -> None:
+    ruling = resumption_verdict(Refused(status, b"", ""))
+    for failure in (ruling.failure, ruling.forgotten()):
+        assert (failure.started, failure.repeatable(False), failure.repeatable(True)) == (True, False, True)
+
+
 def test_credentials_are_asked_for_in_words_that_help() -> None:
-    failure = refusal(Refused(401, b"", 'Bearer realm="x"' + "y" * 500))
+    failure = verdict(Refused(401, b"", 'Bearer realm="x"' + "y" * 500), Carrier.HTTP, named=False).failure
     assert '"headers"' in failure.cause
     assert 'Bearer realm="x"' in failure.cause
     assert len(failure.cause) < 500
 
 
-def test_a_json_rpc_error_in_the_body_is_the_servers_own() -> None:
-    body = b' {"jsonrpc":"2.0","id":1,"error":{"code":-32050,"message":"m","data":{"n":1.50}}}'
-    failure = refusal(Refused(400, body, ""))
+@pytest.mark.parametrize("id", ["1", "null"])
+def test_a_json_rpc_error_in_the_body_is_the_servers_own(id: str) -> None:
+    body = f' {{"jsonrpc":"2.0","id":{id},"error":{{"code":-32050,"message":"m","data":{{"n":1.50}}}}}}'
+    failure = verdict(Refused(400, body.encode(), ""), Carrier.HTTP, named=False).failure
     assert failure.raw == b'{"code":-32050,"message":"m","data":{"n":1.50}}'
+    assert failure.rpc is not None
 
 
-@pytest.mark.parametrize("body", [b"{", b"{}", b'{"error":"not json-rpc"}', b"[]", b"\xff"])
-def test_any_other_body_says_nothing(body: bytes) -> None:
-    failure = refusal(Refused(400, body, ""))
-    assert failure.cause
+@pytest.mark.parametrize(
+    ("url", "sent"),
+    [
+        ("http://h/mcp?a=%2F&b=%3d", "http://h/mcp?a=%2F&b=%3d"),
+        ("HTTPS://h/a%2Fb/%7e", "https://h/a%2Fb/%7e"),
+        ("http://h/a b?c=\u00e9", "http://h/a%20b?c=%C3%A9"),
+        ("http://\u00e4.example/", "http://xn--4ca.example/"),
+    ],
+)
+def test_an_address_is_sent_as_it_is_written(url: str, sent: str) -> None:
+    assert str(address(url)) == sent
 
 
 KEY = ConnectionKey("h", 1, False, None, None, None, None)
@@ -103,7 +166,8 @@ def unreachable() -> Exception:
         (aiohttp.ClientPayloadError("cut"), Category.TRANSPORT, True),
         (ConnectionResetError(), Category.TRANSPORT, True),
         (TimeoutError(), Category.TRANSPORT, True),
-        (ValueError("an event is larger than 1 bytes"), Category.PROTOCOL, True),
+        (ValueError("what came cannot be read"), Category.PROTOCOL, True),
+        (TooLarge("an event is larger than 1 bytes"), Category.UNKNOWN, True),
     ],
 )
 def test_only_a_connection_that_never_came_about_has_sent_nothing(

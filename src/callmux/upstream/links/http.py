@@ -3,6 +3,7 @@
 Called by `callmux.upstream.connection` through `opening`. Each message is a POST of its own; an answer comes
 as JSON or on an event stream, which is resumed by its last event id where it breaks. A GET stream carries
 what the server says by itself, and shows at once when the server is gone; a server without one is pinged.
+What an answer means is decided by `callmux.protocol.http_client`.
 """
 
 from __future__ import annotations
@@ -11,30 +12,45 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Mapping
-from io import BytesIO
 
 import aiohttp
 
-from callmux.protocol import jsonrpc
-from callmux.protocol.jsonrpc import Batch, Failure, Message, Response
-from callmux.protocol.sse import EventBuffer
+from callmux.protocol import http_client, jsonrpc
+from callmux.protocol.http_answer import addressed, answers, doubts_session, is_unknown_method
+from callmux.protocol.http_client import MAX_ANSWER, Carrier, Point, Resumption, Session, known
+from callmux.protocol.jsonrpc import Failure, Response
+from callmux.protocol.sse import EventBuffer, TooLarge
 from callmux.tasks import TaskSet
 from callmux.upstream import failures
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.links.link import Listener
-from callmux.upstream.links.web import Refused, failure_of, open_client, proxy_for, refusal
+from callmux.upstream.links.web import (
+    Place,
+    Refused,
+    Verdict,
+    failure_of,
+    open_client,
+    refused,
+    resumption_verdict,
+    verdict,
+    whole,
+)
 
 log = logging.getLogger(__name__)
 
-RESUMPTIONS = 5
-"""How often one answer's broken stream is resumed without anything new having come."""
-DEFAULT_RETRY_SECONDS = 1.0
-LONGEST_RETRY_SECONDS = 30.0
 PING_SECONDS = 20.0
 """How long a server without a GET stream may be silent before it is asked whether it is there."""
+DOUBT_SECONDS = 5.0
+"""How long a server may take to say whether it still knows the session."""
 CLOSE_SECONDS = 1.0
 
-_ACCEPT = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+
+class Doubtful(Exception):
+    """A server's own error that may be about the session."""
+
+    def __init__(self, answer: Failure) -> None:
+        super().__init__("an error that speaks of the session")
+        self.answer = answer
 
 
 class HttpLink:
@@ -44,22 +60,27 @@ class HttpLink:
         name: The server's name, for log lines.
         url: Its endpoint.
         headers: Sent with every request.
+        limit: Bytes of the largest answer that is taken.
     """
 
     transport = "streamable-http"
 
-    def __init__(self, name: str, url: str, headers: Mapping[str, str]) -> None:
+    def __init__(self, name: str, url: str, headers: Mapping[str, str], limit: int = MAX_ANSWER) -> None:
         self._name = name
-        self._url = url
+        self._place = Place(url)
         self._headers = dict(headers)
-        self._proxy = proxy_for(url)
+        self._limit = limit
         self._client: aiohttp.ClientSession | None = None
         self._listener: Listener | None = None
         self._tasks = TaskSet(f'link to "{name}"')
         self._posts: dict[int, asyncio.Task[None]] = {}
         self._session_id: str | None = None
         self._version: str | None = None
+        self._greeted = False
+        self._post_head = self._head(body=True)
         self._before: asyncio.Task[None] | None = None
+        self._doubt: asyncio.Task[bool] | None = None
+        self._pings = 0
         self._heard = 0.0
         self._over = False
 
@@ -83,7 +104,8 @@ class HttpLink:
     def agreed(self, protocol_version: str) -> None:
         """From here on each request names the revision, and the server's own stream is opened."""
         self._version = protocol_version
-        self._tasks.spawn(self._listen())
+        self._post_head = self._head(body=True)
+        self._tasks.spawn(self._watch())
 
     def abandon(self, id: int) -> None:
         if (task := self._posts.get(id)) is not None:
@@ -97,17 +119,14 @@ class HttpLink:
         if self._session_id is not None:
             with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
                 async with asyncio.timeout(CLOSE_SECONDS):
-                    async with client.delete(self._url, headers=self._own({}), proxy=self._proxy):
+                    async with await self._place.send(client, "DELETE", self._head(body=False)):
                         pass
         await client.close()
 
-    def _own(self, more: Mapping[str, str]) -> dict[str, str]:
-        headers = {**self._headers, **more}
-        if self._session_id is not None:
-            headers["Mcp-Session-Id"] = self._session_id
-        if self._version is not None:
-            headers["MCP-Protocol-Version"] = self._version
-        return headers
+    def _head(self, *, body: bool, last_event_id: str = "") -> dict[str, str]:
+        return self._headers | http_client.request_head(
+            body=body, session_id=self._session_id, version=self._version, last_event_id=last_event_id
+        )
 
     async def _post(self, body: bytes, id: int | None, before: asyncio.Task[None] | None) -> None:
         if before is not None and not before.done():
@@ -116,11 +135,31 @@ class HttpLink:
             await self._exchange(body, id)
         except CallFailure as failure:
             self._failed(id, failure)
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+        except Refused as refusal:
+            named = self._session_id is not None
+            await self._judge(id, verdict(refusal, Carrier.HTTP, named=named))
+        except Doubtful as doubtful:
+            await self._weigh(id, doubtful.answer)
+        except Exception as error:  # noqa: BLE001 - the root of a request: whoever waits for it is told
             self._failed(id, failure_of(error))
         finally:
             if id is not None and self._posts.get(id) is asyncio.current_task():
                 del self._posts[id]
+
+    async def _judge(self, id: int | None, verdict: Verdict) -> None:
+        """Ends a request that was refused; before that, the server is asked whether it still knows us."""
+        failure = verdict.failure
+        if verdict.known.session is Session.DOUBTED and await self._is_forgotten():
+            failure = verdict.forgotten()
+        self._failed(id, failure)
+
+    async def _weigh(self, id: int | None, answer: Failure) -> None:
+        """The same for an error of the server's own."""
+        if await self._is_forgotten():
+            failure = failures.refused(answer.error)
+            self._failed(id, Verdict(failure, known(Carrier.HTTP, Point.ERROR)).forgotten())
+        elif self._listener is not None:
+            self._listener.received(answer, id)
 
     def _failed(self, id: int | None, failure: CallFailure) -> None:
         listener = self._listener
@@ -130,8 +169,7 @@ class HttpLink:
             listener.failed(id, failure)
         else:
             log.warning('"%s": a notification could not be sent: %s', self._name, failure.cause)
-        unreachable = failure.category is Category.TRANSPORT and not failure.started
-        if failure.category is Category.SESSION or unreachable:
+        if failure.over or (failure.category is Category.TRANSPORT and not failure.started):
             self._lose(failure)
 
     def _lose(self, failure: CallFailure) -> None:
@@ -139,7 +177,7 @@ class HttpLink:
         if listener is None or self._over:
             return
         self._over = True
-        if failure.category is Category.SESSION and listener.expired is not None:
+        if failure.over and listener.expired is not None:
             # The other requests are POSTs of their own: the server answers each, and so do we.
             listener.expired(failure)
         else:
@@ -150,39 +188,61 @@ class HttpLink:
         client = self._client
         if client is None:
             return
-        async with client.post(
-            self._url, data=body, headers=self._own(_ACCEPT), proxy=self._proxy, allow_redirects=False
-        ) as answer:
+        async with await self._place.send(client, "POST", self._post_head, body) as answer:
             if answer.status >= 300:
-                raise await self._refused(answer)
-            self._session_id = answer.headers.get("Mcp-Session-Id", self._session_id)
+                refusal = await refused(answer)
+                if answer.status != 404 or id is None or not is_unknown_method(refusal.body):
+                    raise refusal
+                self._take(refusal.body, id, alone=True)
+                return
             if id is None:
                 return
-            if answer.content_type == "text/event-stream":
-                resume = await self._stream(answer, id, EventBuffer())
-            else:
-                self._take(await _body(answer), id)
-                resume = None
+            if not self._greeted:
+                self._greet(answer)
+            resume = await self._read(answer, id)
         if id in self._posts and resume is not None:
             await self._resume(id, resume)
         elif id in self._posts:
-            raise CallFailure(Category.PROTOCOL, "the server's answer does not hold the result")
+            begun = known(Carrier.HTTP, Point.WITHOUT_RESULT).begun
+            cause = "the server's answer does not hold the result"
+            raise CallFailure(Category.PROTOCOL, cause, started=begun)
 
-    async def _refused(self, answer: aiohttp.ClientResponse) -> CallFailure:
-        body = await answer.content.read(4096)
-        if answer.status == 404 and self._session_id is not None:
-            cause = "the server no longer knows the session (HTTP 404)"
-            return CallFailure(Category.SESSION, cause, started=False)
-        return refusal(Refused(answer.status, body, answer.headers.get("WWW-Authenticate", "")))
+    async def _read(self, answer: aiohttp.ClientResponse, id: int) -> EventBuffer | None:
+        """Reads an answer; gives where to go on, where it came as a stream."""
+        try:
+            if answer.content_type == "text/event-stream":
+                return await self._stream(answer, id, EventBuffer(self._limit))
+            self._take(await whole(answer, self._limit), id, alone=True)
+        except (aiohttp.ClientError, OSError) as error:
+            begun = known(Carrier.HTTP, Point.CUT).begun
+            raise failures.lost(f"the answer broke off: {_words(error)}", started=begun) from None
+        return None
 
-    def _take(self, body: bytes, id: int | None) -> None:
-        """Hands over the messages of one body; a request whose answer it is waits no longer."""
+    def _greet(self, answer: aiohttp.ClientResponse) -> None:
+        """The answer to `initialize` begins, the only one that names the session."""
+        try:
+            self._session_id = http_client.session_id_of(answer.headers.get("Mcp-Session-Id"))
+        except ValueError as error:
+            raise CallFailure(Category.PROTOCOL, str(error), started=False) from None
+        self._greeted = True
+        self._post_head = self._head(body=True)
+
+    def _take(self, body: bytes, id: int | None, *, alone: bool = False) -> None:
+        """Hands over the messages of one body; a request whose answer it is waits no longer.
+
+        Raises:
+            Doubtful: It is an error that may be about the session.
+        """
         listener = self._listener
         if listener is None or not body or body.isspace():
             return
         message = jsonrpc.parse(jsonrpc.on_one_line(body))
-        if _answers(message, id) and id is not None:
-            self._posts.pop(id, None)
+        if id is not None:
+            message = addressed(message, id, alone=alone)
+            if answers(message, id):
+                self._posts.pop(id, None)
+                if isinstance(message, Failure) and self._session_id is not None and doubts_session(message):
+                    raise Doubtful(message)
         self._heard = asyncio.get_running_loop().time()
         listener.received(message, id)
 
@@ -203,21 +263,25 @@ class HttpLink:
 
     async def _resume(self, id: int, buffer: EventBuffer) -> None:
         """Goes on with the answer's stream where it broke (same clause, "Resumability and Redelivery")."""
-        tries = 0
+        resumption = Resumption()
+        begun = known(Carrier.HTTP, Point.NO_RESUMPTION).begun
         while id in self._posts:
-            if not buffer.last_id or tries >= RESUMPTIONS:
-                raise failures.lost("the server ended the answer's stream before the answer", started=True)
-            seen = buffer.last_id
-            await asyncio.sleep(_retry_seconds(buffer, tries))
+            if not buffer.last_id:
+                raise failures.lost("the server ended the answer's stream before the answer", started=begun)
+            await asyncio.sleep(resumption.pause(buffer.retry_ms))
             try:
-                await self._get(buffer, id)
-            except Refused as refused:
-                raise refusal(refused) from None
-            except (aiohttp.ClientConnectionError, OSError) as error:
+                await self._get(buffer, id, resumption)
+            except Refused as refusal:
+                if not resumption.refused(refusal.status):
+                    await self._judge(id, resumption_verdict(refusal))
+                    return
+            except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError) as error:
                 log.info('"%s": resuming a stream: %s', self._name, error)
-            tries = 0 if buffer.last_id != seen else tries + 1
+                if not resumption.failed():
+                    cause = f"the answer broke off, and the rest cannot be had: {_words(error)}"
+                    raise failures.lost(cause, started=begun) from None
 
-    async def _get(self, buffer: EventBuffer, id: int | None) -> None:
+    async def _get(self, buffer: EventBuffer, id: int | None, resumption: Resumption | None = None) -> None:
         """One GET stream, to its end.
 
         Raises:
@@ -227,78 +291,108 @@ class HttpLink:
         if client is None:
             return
         buffer.restart()
-        headers = self._own({"Accept": "text/event-stream"})
-        if buffer.last_id:
-            headers["Last-Event-ID"] = buffer.last_id
-        async with client.get(self._url, headers=headers, proxy=self._proxy, allow_redirects=False) as answer:
+        headers = self._head(body=False, last_event_id=buffer.last_id)
+        async with await self._place.send(client, "GET", headers) as answer:
             if answer.status != 200 or answer.content_type != "text/event-stream":
-                raise Refused(answer.status, await answer.content.read(4096), "")
+                raise await refused(answer)
+            if resumption is not None:
+                resumption.taken()
             await self._stream(answer, id, buffer)
+
+    async def _watch(self) -> None:
+        """Notices when the server is gone. If this cannot go on, the server is connected anew."""
+        try:
+            await self._listen()
+        except Exception as error:  # noqa: BLE001 - the root of the task that would notice
+            log.warning('"%s": its event stream cannot be read: %r', self._name, error)
+            self._lose(failures.lost(f"the server cannot be watched: {error}", started=False))
 
     async def _listen(self) -> None:
         """Keeps the server's own stream open; without one, pings."""
-        buffer = EventBuffer()
+        buffer = EventBuffer(self._limit)
         tries = 0
         while self._listener is not None and not self._over:
             seen = buffer.last_id
             try:
                 await self._get(buffer, None)
                 tries = 0
-            except Refused as refused:
-                if refused.status == 404 and self._session_id is not None:
-                    cause = "the server no longer knows the session (HTTP 404)"
-                    self._lose(CallFailure(Category.SESSION, cause, started=False))
+            except Refused as refusal:
+                if refusal.status != 405 and await self._is_forgotten():
+                    self._lose(_unknown_session())
                     return
-                if refused.status < 500:
-                    # No stream (405), or none for us: calls will tell what else is wrong.
+                if http_client.has_no_stream(refusal.status):
+                    # What else is wrong, calls will tell.
                     await self._ping()
                     return
                 tries += 1
             except (aiohttp.ClientConnectorError, ConnectionRefusedError) as error:
                 self._lose(failure_of(error))
                 return
-            except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            except (aiohttp.ClientError, OSError, TimeoutError, TooLarge) as error:
                 log.info('"%s": its event stream broke: %s', self._name, error)
                 tries = 0 if buffer.last_id != seen else tries + 1
-            await asyncio.sleep(_retry_seconds(buffer, tries))
+            pause = http_client.retry_seconds(buffer.retry_ms, tries)
+            await asyncio.sleep(max(pause, http_client.SHORTEST_POLL_SECONDS))
 
     async def _ping(self) -> None:
         """Asks a silent server whether it is there, so that its end is noticed before a call fails."""
         loop = asyncio.get_running_loop()
-        count = 0
         while self._listener is not None and not self._over:
             await asyncio.sleep(PING_SECONDS)
             if self._posts or loop.time() - self._heard < PING_SECONDS:
                 continue
-            count += 1
-            # An id of the link's own: the peer never gives a string, so the answer reaches nobody.
-            ping = jsonrpc.request(f"callmux-alive-{count}", "ping", None).rstrip(b"\n")
             try:
                 async with asyncio.timeout(PING_SECONDS):
-                    await self._exchange(ping, None)
-            except CallFailure as refused:
-                if refused.category is Category.SESSION:
-                    self._lose(refused)
+                    if await self._refuses_a_ping():
+                        self._lose(_unknown_session())
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 broken = failure_of(error)
                 if not broken.started:
                     self._lose(broken)
 
+    async def _is_forgotten(self) -> bool:
+        """Whether the server has forgotten the session, as far as it can be asked. Callers share one ping."""
+        if self._session_id is None or self._over:
+            return self._over
+        if self._doubt is None or self._doubt.done():
+            self._doubt = self._tasks.spawn(self._doubted())
+        return await asyncio.shield(self._doubt)
 
-async def _body(answer: aiohttp.ClientResponse) -> bytes:
-    """The whole body; it grows as it comes, because to join the parts of a large one takes long."""
-    body = BytesIO()
-    async for chunk in answer.content.iter_any():
-        body.write(chunk)
-    return body.getvalue()
+    async def _doubted(self) -> bool:
+        # That it cannot be asked says nothing of the session.
+        with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError, ValueError):
+            async with asyncio.timeout(DOUBT_SECONDS):
+                return await self._refuses_a_ping()
+        return False
+
+    async def _refuses_a_ping(self) -> bool:
+        """Sends a ping of the link's own; whether the server answers that it does not know the session."""
+        client = self._client
+        if client is None:
+            return False
+        self._pings += 1
+        ping = jsonrpc.request(f"callmux-alive-{self._pings}", "ping", None).rstrip(b"\n")
+        async with await self._place.send(client, "POST", self._post_head, ping) as answer:
+            named, headers = self._session_id is not None, answer.headers
+            if answer.status >= 300:
+                return named and http_client.session_refused(
+                    answer.status, retry_after="Retry-After" in headers
+                )
+            self._heard = asyncio.get_running_loop().time()
+            if answer.content_type != "text/event-stream":
+                return named and doubts_session(jsonrpc.parse(await whole(answer, self._limit)))
+            buffer = EventBuffer(self._limit)
+            async for chunk in answer.content.iter_any():
+                for event in buffer.feed(chunk):
+                    if isinstance(message := jsonrpc.parse(event.data), Response | Failure):
+                        return named and doubts_session(message)
+        return False
 
 
-def _retry_seconds(buffer: EventBuffer, tries: int) -> float:
-    base = DEFAULT_RETRY_SECONDS if buffer.retry_ms is None else buffer.retry_ms / 1000
-    return min(base * 2.0**tries, LONGEST_RETRY_SECONDS)
+def _words(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
-def _answers(message: Message, id: int | None) -> bool:
-    if isinstance(message, Batch):
-        return any(_answers(part, id) for part in message.messages)
-    return isinstance(message, Response | Failure) and message.id == id
+def _unknown_session() -> CallFailure:
+    cause = "the server no longer knows the session"
+    return CallFailure(Category.SESSION, cause, started=False, over=True)

@@ -18,6 +18,7 @@ from callmux.config.servers import HttpServer, StdioServer
 from callmux.config.veil import EVERYWHERE, Veil
 from callmux.context import Scope
 from callmux.errors import SecretError
+from callmux.protocol.http_client import is_web_url
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.guardian import Guardian
 from callmux.upstream.links.child import ChildLink, Launch
@@ -124,7 +125,7 @@ def _open_remote(name: str, config: HttpServer, scope: Scope, veil: Veil) -> Lin
     from callmux.upstream.links.http import HttpLink
     from callmux.upstream.links.sse import SseLink
 
-    if not config.url.startswith(("http://", "https://")):
+    if not is_web_url(config.url):
         cause = veil.hide(f'its url "{config.url}" must start with http:// or https://')
         raise CallFailure(Category.TRANSPORT, cause, started=False)
     # A client's own value goes before the configured one, in whatever spelling that has.

@@ -1,7 +1,8 @@
 """A server behind the older HTTP+SSE transport (MCP 2024-11-05): one stream in, POSTs out.
 
 Called by `callmux.upstream.connection` through `opening` and `fallback`. The stream's first event names the
-address for POSTs, which must be of the same origin; when the stream ends, the session has ended.
+address for POSTs, which must be of the same origin; when the stream ends, the session has ended. What an
+answer means is decided by `callmux.protocol.http_client`.
 """
 
 from __future__ import annotations
@@ -9,17 +10,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping
-from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
-from callmux.protocol import jsonrpc
+from callmux.protocol import http_client, jsonrpc
+from callmux.protocol.http_client import MAX_ANSWER, Carrier, Point, Session, known
 from callmux.protocol.sse import EventBuffer
 from callmux.tasks import TaskSet
 from callmux.upstream import failures
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.links.link import Listener
-from callmux.upstream.links.web import Refused, failure_of, open_client, proxy_for, refusal
+from callmux.upstream.links.web import Place, Verdict, failure_of, open_client, refused, verdict
+
+DOUBT_SECONDS = 5.0
+"""How long a server may take to take a ping, when it seems to have forgotten the session."""
+
+_PING = b'{"jsonrpc":"2.0","id":"callmux-alive","method":"ping"}'
+_JSON = {"Content-Type": "application/json"}
 
 
 class SseLink:
@@ -29,19 +36,20 @@ class SseLink:
         name: The server's name.
         url: The address of its stream.
         headers: Sent with every request.
+        limit: Bytes of the largest message that is taken.
     """
 
     transport = "sse"
 
-    def __init__(self, name: str, url: str, headers: Mapping[str, str]) -> None:
+    def __init__(self, name: str, url: str, headers: Mapping[str, str], limit: int = MAX_ANSWER) -> None:
         self._name = name
-        self._url = url
+        self._place = Place(url)
         self._headers = dict(headers)
-        self._proxy = proxy_for(url)
+        self._limit = limit
         self._client: aiohttp.ClientSession | None = None
         self._listener: Listener | None = None
         self._tasks = TaskSet(f'link to "{name}"')
-        self._endpoint: asyncio.Future[str] | None = None
+        self._endpoint: asyncio.Future[Place] | None = None
         self._last: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
@@ -59,37 +67,33 @@ class SseLink:
         self._tasks.spawn(self._read(self._client, self._endpoint))
         await self._endpoint
 
-    async def _read(self, client: aiohttp.ClientSession, endpoint: asyncio.Future[str]) -> None:
-        headers = {**self._headers, "Accept": "text/event-stream"}
-        failure = failures.lost("the server ended its event stream", started=True)
+    async def _read(self, client: aiohttp.ClientSession, endpoint: asyncio.Future[Place]) -> None:
+        ended = known(Carrier.SSE, Point.ENDED).begun
+        failure = failures.lost("the server ended its event stream", started=ended)
         try:
-            async with client.get(self._url, headers=headers, proxy=self._proxy) as answer:
-                if answer.status != 200 or answer.content_type != "text/event-stream":
-                    challenge = answer.headers.get("WWW-Authenticate", "")
-                    raise refusal(Refused(answer.status, await answer.content.read(4096), challenge))
-                buffer = EventBuffer()
-                async for chunk in answer.content.iter_any():
-                    for event in buffer.feed(chunk):
-                        if event.name == "endpoint" and not endpoint.done():
-                            endpoint.set_result(self._address(event.data))
-                        elif event.name == "message" and self._listener is not None:
-                            self._listener.received(jsonrpc.parse(jsonrpc.on_one_line(event.data)), None)
+            await self._events(client, endpoint)
         except CallFailure as error:
             failure = error
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - the root of the stream: its end is told, whatever ends it
             failure = failure_of(error)
         if not endpoint.done():
             endpoint.set_exception(failure)
-        elif self._listener is not None:
-            listener, self._listener = self._listener, None
-            listener.lost(failure)
+        else:
+            self._lose(failure)
 
-    def _address(self, data: bytes) -> str:
-        address = urljoin(self._url, data.decode("utf-8", "replace").strip())
-        ours, theirs = urlsplit(self._url), urlsplit(address)
-        if (ours.scheme, ours.netloc) != (theirs.scheme, theirs.netloc):
-            raise ValueError(f"the server's endpoint event names another origin: {theirs.netloc}")
-        return address
+    async def _events(self, client: aiohttp.ClientSession, endpoint: asyncio.Future[Place]) -> None:
+        headers = self._headers | {"Accept": "text/event-stream"}
+        arrived = [self._place.url]
+        async with await self._place.send(client, "GET", headers, arrived=arrived) as answer:
+            if answer.status != 200 or answer.content_type != "text/event-stream":
+                raise verdict(await refused(answer), Carrier.SSE, named=False).failure
+            buffer = EventBuffer(self._limit)
+            async for chunk in answer.content.iter_any():
+                for event in buffer.feed(chunk):
+                    if event.name == "endpoint" and not endpoint.done():
+                        endpoint.set_result(_address(arrived[0], event.data))
+                    elif event.name == "message" and self._listener is not None:
+                        self._listener.received(jsonrpc.parse(jsonrpc.on_one_line(event.data)), None)
 
     def send(self, line: bytes, id: int | None = None, last: bool = False) -> None:
         if self._client is not None:
@@ -102,28 +106,39 @@ class SseLink:
         if before is not None and not before.done():
             await asyncio.wait({before})
         assert self._endpoint is not None
-        headers = {**self._headers, "Content-Type": "application/json"}
+        place = self._endpoint.result()
         try:
-            async with client.post(
-                self._endpoint.result(), data=body, headers=headers, proxy=self._proxy, allow_redirects=False
-            ) as answer:
+            async with await place.send(client, "POST", self._headers | _JSON, body) as answer:
                 if answer.status < 300:
                     return
-                challenge = answer.headers.get("WWW-Authenticate", "")
-                failure = refusal(Refused(answer.status, await answer.content.read(4096), challenge))
-                if answer.status == 404:
-                    cause = "the server no longer knows the session (HTTP 404)"
-                    failure = CallFailure(Category.SESSION, cause, started=False)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                ruling = verdict(await refused(answer), Carrier.SSE, named=True)
+            failure = await self._weighed(client, place, ruling)
+        except Exception as error:  # noqa: BLE001 - the root of a request: whoever waits for it is told
             failure = failure_of(error)
         listener = self._listener
         if listener is not None:
             if id is not None:
                 listener.failed(id, failure)
-            unreachable = failure.category is Category.TRANSPORT and not failure.started
-            if failure.category is Category.SESSION or unreachable:
-                self._listener = None
-                listener.lost(failure)
+            if failure.over or (failure.category is Category.TRANSPORT and not failure.started):
+                self._lose(failure)
+
+    async def _weighed(self, client: aiohttp.ClientSession, place: Place, ruling: Verdict) -> CallFailure:
+        """What a refusal means; where that is in doubt, the server is asked whether it still knows us."""
+        if ruling.known.session is not Session.DOUBTED:
+            return ruling.failure
+        # That it cannot be asked says nothing of the session.
+        with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
+            async with asyncio.timeout(DOUBT_SECONDS):
+                async with await place.send(client, "POST", self._headers | _JSON, _PING) as answer:
+                    later = "Retry-After" in answer.headers
+                    if http_client.session_refused(answer.status, retry_after=later):
+                        return ruling.forgotten()
+        return ruling.failure
+
+    def _lose(self, failure: CallFailure) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.lost(failure)
 
     def agreed(self, protocol_version: str) -> None:
         """The older transport does not name the revision again."""
@@ -140,3 +155,12 @@ class SseLink:
             with contextlib.suppress(CallFailure, asyncio.CancelledError):
                 self._endpoint.exception()
         await client.close()
+
+
+def _address(stream: str, data: bytes) -> Place:
+    """Where POSTs go: what the `endpoint` event of the stream at `stream` says, encoded as it is written."""
+    said = data.decode("utf-8", "replace").strip()
+    address = http_client.resolved(stream, said)
+    if address is None or not http_client.same_origin(stream, address):
+        raise ValueError(f"the server's endpoint event names another origin, or none: {said[:200]!r}")
+    return Place(address)

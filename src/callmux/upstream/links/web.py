@@ -1,25 +1,36 @@
-"""What both HTTP links share: the client, the proxy, and what a status or an exception means.
+"""What both HTTP links share: the client, the proxy, redirects, and what a status or an exception means.
 
-Called by `callmux.upstream.links.http` and `.sse`. Imports aiohttp, so it is imported when the first remote
-server is configured and not before.
+Called by `callmux.upstream.links.http` and `.sse`; what is known of a call is said by
+`callmux.protocol.http_client`. Imports aiohttp, so it is imported when the first remote server is configured
+and not before.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Mapping
+from io import BytesIO
+from typing import NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from msgspec import Raw
+from yarl import URL
 
 from callmux import __version__
 from callmux.protocol import jsonrpc
-from callmux.protocol.jsonrpc import Failure
+from callmux.protocol.http_answer import failure_in
+from callmux.protocol.http_client import Carrier, Known, Point, Redirects, Session, known, refusal_point
+from callmux.protocol.sse import TooLarge
 from callmux.upstream import failures
 from callmux.upstream.failures import CallFailure, Category
 
 CONNECT_SECONDS = 30.0
+READ_BYTES = 2**20
+SHOWN_BYTES = 4096
+"""How much of a refusal is read."""
 
 
 class Refused(Exception):
@@ -29,13 +40,22 @@ class Refused(Exception):
         status: The HTTP status.
         body: The beginning of the body.
         challenge: The `WWW-Authenticate` header, or empty.
+        retry_after: The server said when to come back.
     """
 
-    def __init__(self, status: int, body: bytes, challenge: str) -> None:
+    def __init__(self, status: int, body: bytes, challenge: str, retry_after: bool = False) -> None:
         super().__init__(f"HTTP {status}")
         self.status = status
         self.body = body
         self.challenge = challenge
+        self.retry_after = retry_after
+
+
+async def refused(answer: aiohttp.ClientResponse) -> Refused:
+    """What an answer refuses; reads the beginning of its body."""
+    headers = answer.headers
+    body = await answer.content.read(SHOWN_BYTES)
+    return Refused(answer.status, body, headers.get("WWW-Authenticate", ""), "Retry-After" in headers)
 
 
 def open_client() -> aiohttp.ClientSession:
@@ -45,9 +65,85 @@ def open_client() -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
         headers={"User-Agent": f"callmux/{__version__}"},
-        read_bufsize=2**20,
+        read_bufsize=READ_BYTES,
         auto_decompress=True,
     )
+
+
+class Place:
+    """Where requests of a link go.
+
+    Args:
+        url: The address, used as it is written.
+
+    Attributes:
+        url: The same.
+    """
+
+    __slots__ = ("_proxy", "_target", "url")
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._target = address(url)
+        self._proxy = proxy_for(url)
+
+    async def send(
+        self,
+        client: aiohttp.ClientSession,
+        method: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        arrived: list[str] | None = None,
+    ) -> aiohttp.ClientResponse:
+        """Sends a request and gives the answer once its head is there; the caller closes it. A redirect is
+        followed where nobody else can get the credentials.
+
+        Args:
+            arrived: Takes the address that answered in the end, where it is another one.
+        """
+        answer = await client.request(
+            method, self._target, data=body, headers=headers, proxy=self._proxy, allow_redirects=False
+        )
+        if not 300 <= answer.status < 400:
+            return answer
+        way = Redirects(self.url)
+        while way.follow(answer.status, answer.headers.get("Location")):
+            answer.release()
+            answer = await client.request(
+                method,
+                address(way.url),
+                data=body,
+                headers=headers,
+                proxy=proxy_for(way.url),
+                allow_redirects=False,
+            )
+            if arrived is not None:
+                arrived[:] = [way.url]
+        return answer
+
+
+def address(url: str) -> URL:
+    """`url` for the client, its percent-encoding as it is written, unless it holds what must be encoded."""
+    if not url.isascii() or not url.isprintable() or set(url) & set(' "<>\\^`{|}'):
+        return URL(url)
+    scheme, colon, rest = url.partition(":")
+    return URL(scheme.lower() + colon + rest, encoded=True)
+
+
+async def whole(answer: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The whole body; it grows as it comes, because to join the parts of a large one takes long.
+
+    Raises:
+        TooLarge: It is larger than `limit`, unpacked.
+    """
+    body = BytesIO()
+    size = 0
+    async for chunk in answer.content.iter_any():
+        size += len(chunk)
+        if size > limit:
+            raise TooLarge(f"the answer is larger than {limit} bytes")
+        body.write(chunk)
+    return body.getvalue()
 
 
 def proxy_for(url: str) -> str | None:
@@ -71,13 +167,21 @@ def _is_loopback(host: str) -> bool:
 
 def failure_of(error: Exception) -> CallFailure:
     """What an exception of the client means: only a connection that never came about has sent nothing."""
+    nothing = known(Carrier.HTTP, Point.NO_CONNECTION).begun
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientProxyConnectionError):
-        return failures.lost(f"the server cannot be reached: {_unreachable(error)}", started=False)
+        return failures.lost(f"the server cannot be reached: {_unreachable(error)}", started=nothing)
     if isinstance(error, aiohttp.InvalidURL):
-        return CallFailure(Category.TRANSPORT, f"the URL cannot be used: {error}", started=False)
+        return CallFailure(Category.TRANSPORT, f"the URL cannot be used: {error}", started=nothing)
+    if isinstance(error, TooLarge):
+        # To ask once more would bring as much.
+        begun = known(Carrier.HTTP, Point.UNREADABLE).begun
+        cause = f"{error}: ask for less, or raise the server's responseBodyMaxBytes"
+        return CallFailure(Category.UNKNOWN, cause, started=begun)
     if isinstance(error, ValueError):
-        return CallFailure(Category.PROTOCOL, str(error))
-    return failures.lost(f"the connection broke: {error or type(error).__name__}", started=True)
+        begun = known(Carrier.HTTP, Point.UNREADABLE).begun
+        return CallFailure(Category.PROTOCOL, str(error), started=begun)
+    begun = known(Carrier.HTTP, Point.SILENT).begun
+    return failures.lost(f"the connection broke: {error or type(error).__name__}", started=begun)
 
 
 def _unreachable(error: aiohttp.ClientConnectorError) -> str:
@@ -92,9 +196,69 @@ def _unreachable(error: aiohttp.ClientConnectorError) -> str:
     return f"{error.host}:{error.port}: {reason.strerror or reason}"
 
 
-def refusal(refused: Refused) -> CallFailure:
-    """What an HTTP status means for a call."""
-    status = refused.status
+class Verdict(NamedTuple):
+    """What a refusal means.
+
+    Attributes:
+        failure: For the call, as long as nothing is known of the session.
+        known: What the refusal alone says.
+    """
+
+    failure: CallFailure
+    known: Known
+
+    def forgotten(self) -> CallFailure:
+        """The failure where the server was found to have forgotten the session."""
+        failure, (begun, again, _) = self
+        if failure.over:
+            return failure
+        is_refusal = failure.category is Category.AUTHORIZATION
+        return CallFailure(
+            Category.AUTHORIZATION if is_refusal else Category.SESSION,
+            f"the server no longer knows the session; it said: {failure.cause}",
+            started=begun,
+            rpc=failure.rpc,
+            raw=failure.raw,
+            over=True,
+            untaken=again,
+        )
+
+
+def verdict(refused: Refused, carrier: Carrier, *, named: bool) -> Verdict:
+    """What an HTTP status means for a call.
+
+    Args:
+        carrier: The way it went.
+        named: The request named a session.
+    """
+    point = refusal_point(refused.status, refused.body, named=named, challenged=bool(refused.challenge))
+    alone = known(carrier, point)
+    # That a body speaks of the session proves nothing yet.
+    begun, again, _ = known(carrier, Point.REFUSED) if point is Point.SAID_SESSION else alone
+    category, cause, error = _reading(refused, point)
+    failure = CallFailure(
+        category,
+        cause,
+        started=begun,
+        rpc=None if error is None else jsonrpc.read_error(error),
+        raw=None if error is None else bytes(error),
+        over=alone.session is Session.OVER,
+        untaken=again,
+    )
+    return Verdict(failure, alone)
+
+
+def resumption_verdict(refused: Refused) -> Verdict:
+    """The same for a server that does not go on with an answer: that says nothing of the request itself."""
+    alone = known(Carrier.HTTP, Point.NO_RESUMPTION)
+    cause = f"the answer broke off, and the server does not go on with it (HTTP {refused.status})"
+    return Verdict(CallFailure(Category.TRANSPORT, cause, started=alone.begun, untaken=alone.again), alone)
+
+
+def _reading(refused: Refused, point: Point) -> tuple[Category, str, Raw | None]:
+    status, said = refused.status, failure_in(refused.body)
+    if point is Point.NO_SESSION:
+        return Category.SESSION, "the server no longer knows the session (HTTP 404)", None
     if status in (401, 403):
         what = "asks for credentials" if status == 401 else "does not allow this with the credentials given"
         challenge = f" It says: {refused.challenge[:200]}." if refused.challenge else ""
@@ -102,16 +266,15 @@ def refusal(refused: Refused) -> CallFailure:
             f"the server {what} (HTTP {status}).{challenge} Set an Authorization header under the server's "
             '"headers" in the configuration, for example "Authorization": "Bearer ${TOKEN}"'
         )
-        return CallFailure(Category.AUTHORIZATION, cause, started=False)
-    message = jsonrpc.parse(refused.body) if refused.body.strip().startswith(b"{") else None
-    if isinstance(message, Failure):
-        return failures.refused(message.error)
+        return Category.AUTHORIZATION, cause, None
+    if said is not None:
+        error = jsonrpc.read_error(said.error)
+        return Category.UNKNOWN, error.message or f"JSON-RPC error {error.code}", said.error
     if status in (429, 503):
-        return CallFailure(Category.UNKNOWN, f"the server is busy (HTTP {status})", started=False)
+        return Category.UNKNOWN, f"the server is busy (HTTP {status})", None
     if 300 <= status < 400:
-        cause = f"the server redirects (HTTP {status}): put the new address into the configuration"
-        return CallFailure(Category.PROTOCOL, cause, started=False)
+        where = "to where callmux does not follow: put the new address into the configuration"
+        return Category.PROTOCOL, f"the server redirects (HTTP {status}) {where}", None
     if status < 500:
-        cause = f"the server refuses the request (HTTP {status})"
-        return CallFailure(Category.PROTOCOL, cause, started=False)
-    return CallFailure(Category.UNKNOWN, f"the server failed (HTTP {status})")
+        return Category.PROTOCOL, f"the server refuses the request (HTTP {status})", None
+    return Category.UNKNOWN, f"the server failed (HTTP {status})", None

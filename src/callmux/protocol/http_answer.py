@@ -1,0 +1,66 @@
+"""Which message of an HTTP exchange answers its one request, also where its id is not ours. Pure.
+
+Called by `callmux.upstream.links.http` and `callmux.bridge.stream`. Servers answer with an error whose id is
+null, missing or made up where they refuse a request before they have read it, and some write our number as a
+string. An exchange has one request, so what answers at all answers that; only another number of ours is never
+taken for it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from callmux.protocol import jsonrpc
+from callmux.protocol.http_client import speaks_of_session
+from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, Batch, Failure, Message, Response
+
+
+def addressed(message: Message, id: int, *, alone: bool) -> Message:
+    """`message` under our request's id, where it answers that.
+
+    Args:
+        id: Of the request that the exchange is for.
+        alone: It is the whole answer, not one event of a stream.
+    """
+    if isinstance(message, Batch):
+        return Batch([addressed(part, id, alone=False) for part in message.messages])
+    if not isinstance(message, Response | Failure) or message.id == id:
+        return message
+    given = message.id
+    if isinstance(given, str) and given == str(id):
+        return msgspec.structs.replace(message, id=id)
+    if isinstance(message, Failure) and (given is None or isinstance(given, str) or alone):
+        return msgspec.structs.replace(message, id=id)
+    return message
+
+
+def answers(message: Message, id: int) -> bool:
+    """Whether `message` answers the request `id`."""
+    if isinstance(message, Batch):
+        return any(answers(part, id) for part in message.messages)
+    return isinstance(message, Response | Failure) and message.id == id
+
+
+def doubts_session(message: Message) -> bool:
+    """Whether it is an error that seems to be about the session."""
+    if not isinstance(message, Failure):
+        return False
+    error = jsonrpc.read_error(message.error)
+    return speaks_of_session(error.message.encode("utf-8", "replace"), error.code)
+
+
+def failure_in(body: bytes) -> Failure | None:
+    """The JSON-RPC error that a refusal carries, or None."""
+    start = body.lstrip(b"\xef\xbb\xbf \t\r\n")
+    message = jsonrpc.parse(jsonrpc.on_one_line(start)) if start.startswith(b"{") else None
+    return message if isinstance(message, Failure) else None
+
+
+def is_unknown_method(body: bytes) -> bool:
+    """Whether a 404 is about the method and not about the session."""
+    failure = failure_in(body)
+    return (
+        failure is not None
+        and failure.id is not None
+        and jsonrpc.read_error(failure.error).code == METHOD_NOT_FOUND
+    )

@@ -1,0 +1,357 @@
+"""What an HTTP client of MCP sends, what an answer means, and whether a call may have begun. Pure.
+
+Called by the links to servers (`callmux.upstream.links`), the bridge, the shell verbs and the doctor.
+`TABLE` is the whole of what is known: for each way to a server and each point at which a request can fail,
+whether the other side may have begun with it, whether anything may be sent again, and whether the session is
+still there. Imports nothing heavy: the shell verbs read it, too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from enum import Enum
+from typing import NamedTuple
+from urllib.parse import urljoin, urlsplit
+
+MOST_REDIRECTS = 3
+LONGEST_SESSION_ID = 8000
+"""Characters; servers and proxies refuse headers above 8 KB."""
+MAX_ANSWER = 64 * 1024 * 1024
+"""Bytes of the largest answer, or event of a stream, that is taken where nothing else is configured."""
+
+DEFAULT_RETRY_SECONDS = 1.0
+LONGEST_RETRY_SECONDS = 30.0
+SHORTEST_POLL_SECONDS = 0.05
+"""Between two reconnects that are taken and closed again, whatever the server asks for."""
+RESUMPTIONS = 5
+"""How often in a row asking for the rest of an answer may find nobody."""
+REFUSED_RESUMPTIONS = 2
+"""How often in a row a server may refuse to go on because it is busy or failing."""
+
+SESSION_NOT_FOUND = -32001
+"""The JSON-RPC code that the official SDKs give for a session they do not know."""
+
+_PORTS = {"http": 80, "https": 443}
+_SESSION_ID = re.compile(rf"[\x21-\x7e]{{1,{LONGEST_SESSION_ID}}}")
+_NAMES_SESSION = re.compile(rb"session", re.IGNORECASE)
+
+
+class Carrier(Enum):
+    """The ways to a server."""
+
+    HTTP = "Streamable HTTP to a server"
+    SSE = "HTTP+SSE to a server"
+    STDIO = "a server's process"
+    BRIDGE = "Streamable HTTP of the bridge"
+    SHELL = "Streamable HTTP of a shell verb"
+
+
+class Point(Enum):
+    """How far a request came when it failed."""
+
+    NO_CONNECTION = "there was no connection, or no process"
+    NO_SESSION = "the session it named is not known: 404"
+    SAID_SESSION = "400, and the body speaks of the session"
+    NOT_FOUND = "404, and it named no session"
+    ELSEWHERE = "307 or 308 to a place that is not followed"
+    CREDENTIALS = "401 or 403 with a challenge: the server looks at credentials first"
+    TOO_LARGE = "413"
+    BUSY = "429 or 503"
+    REFUSED = "any other status below 500"
+    FAILED = "500 or above"
+    SILENT = "the connection ended before a status came"
+    CUT = "the answer broke off"
+    NO_RESUMPTION = "the rest of the answer could not be had"
+    WITHOUT_RESULT = "a whole answer that does not answer"
+    UNREADABLE = "an answer that cannot be read, or is too large"
+    ERROR = "an error of the server's own that speaks of the session"
+    LATE = "there was no answer in time"
+    ENDED = "the link ended"
+
+
+class Session(Enum):
+    """What a failure tells about the session."""
+
+    KEPT = "nothing"
+    DOUBTED = "it may be forgotten: a ping tells"
+    OVER = "it is forgotten"
+
+
+class Known(NamedTuple):
+    """What is known at one point.
+
+    Attributes:
+        begun: The other side may have begun with the request.
+        again: It may be sent again whatever it does: this proves that nobody took it.
+        session: What it tells about the session.
+    """
+
+    begun: bool
+    again: bool = False
+    session: Session = Session.KEPT
+
+
+_P, _OVER, _DOUBTED = Point, Session.OVER, Session.DOUBTED
+_STATUSES: Mapping[Point, Known] = {
+    _P.NO_CONNECTION: Known(begun=False, again=True),
+    _P.NO_SESSION: Known(begun=False, again=True, session=_OVER),
+    # Believed only if a ping is refused, too: else the words are about something else.
+    _P.SAID_SESSION: Known(begun=False, again=True, session=_DOUBTED),
+    _P.NOT_FOUND: Known(begun=False, again=True),
+    # HTTP itself says that these come before the request is carried out; to ask again is of no use.
+    _P.ELSEWHERE: Known(begun=False),
+    _P.CREDENTIALS: Known(begun=False, session=_DOUBTED),
+    _P.TOO_LARGE: Known(begun=False),
+    # All of these may come from the very code that the call ran.
+    _P.BUSY: Known(begun=True, session=_DOUBTED),
+    _P.REFUSED: Known(begun=True, session=_DOUBTED),
+    _P.FAILED: Known(begun=True, session=_DOUBTED),
+    _P.SILENT: Known(begun=True),
+    _P.LATE: Known(begun=True),
+}
+_ANSWERS: Mapping[Point, Known] = {
+    _P.CUT: Known(begun=True),
+    _P.NO_RESUMPTION: Known(begun=True, session=_DOUBTED),
+    _P.WITHOUT_RESULT: Known(begun=True),
+    _P.UNREADABLE: Known(begun=True),
+    _P.ERROR: Known(begun=True, session=_DOUBTED),
+}
+_ROWS: Mapping[Carrier, Mapping[Point, Known]] = {
+    Carrier.HTTP: {**_STATUSES, **_ANSWERS},
+    # Answers come on the one stream, whose end is the end of the session.
+    Carrier.SSE: {
+        **_STATUSES,
+        _P.UNREADABLE: Known(begun=True),
+        _P.ENDED: Known(begun=True, session=_OVER),
+    },
+    # A line that was written may have been read, whatever ended the process.
+    Carrier.STDIO: {
+        _P.NO_CONNECTION: Known(begun=False, again=True),
+        _P.LATE: Known(begun=True),
+        _P.UNREADABLE: Known(begun=True),
+        _P.ENDED: Known(begun=True, session=_OVER),
+    },
+    Carrier.BRIDGE: {**_STATUSES, **_ANSWERS},
+    # One request, one session, nothing is repeated: only what is told depends on it.
+    Carrier.SHELL: {**_STATUSES, **_ANSWERS},
+}
+TABLE: dict[tuple[Carrier, Point], Known] = {
+    (carrier, point): known for carrier, rows in _ROWS.items() for point, known in rows.items()
+}
+
+
+def known(carrier: Carrier, point: Point) -> Known:
+    """What is known where a request failed at `point`."""
+    return TABLE[carrier, point]
+
+
+def refusal_point(status: int, body: bytes, *, named: bool, challenged: bool) -> Point:
+    """Where a request stands whose answer began with a status that is no success.
+
+    Args:
+        body: The beginning of the answer.
+        named: The request named a session.
+        challenged: The answer has a `WWW-Authenticate` header.
+    """
+    if status == 404:
+        return Point.NO_SESSION if named else Point.NOT_FOUND
+    if status == 400 and named and speaks_of_session(body):
+        return Point.SAID_SESSION
+    if status in (307, 308):
+        return Point.ELSEWHERE
+    if status in (401, 403) and challenged:
+        return Point.CREDENTIALS
+    if status == 413:
+        return Point.TOO_LARGE
+    if status in (429, 503):
+        return Point.BUSY
+    return Point.REFUSED if status < 500 else Point.FAILED
+
+
+def speaks_of_session(text: bytes, code: int | None = None) -> bool:
+    """Whether an error seems to be about the session. A hint and no more: what follows from it is that the
+    server is asked.
+
+    Args:
+        code: The JSON-RPC code, where there is one.
+    """
+    return code == SESSION_NOT_FOUND or _NAMES_SESSION.search(text) is not None
+
+
+def session_refused(status: int, *, retry_after: bool) -> bool:
+    """Whether a ping's status means that the session is forgotten. Who asks us to come back has it still."""
+    return status >= 400 and status != 405 and not (retry_after and status in (429, 503))
+
+
+def has_no_stream(status: int) -> bool:
+    """Whether a status of a GET says that the server has no stream of its own, as far as a status can: 405 by
+    the specification, 404 and others by common servers, which then must be asked whether they know us."""
+    return status < 500
+
+
+def resumes_later(status: int) -> bool:
+    """Whether a refused resumption may be granted a moment later."""
+    return status == 429 or status >= 500
+
+
+def request_head(
+    *, body: bool, session_id: str | None, version: str | None, last_event_id: str = ""
+) -> dict[str, str]:
+    """The headers that the protocol asks for (MCP 2025-11-25, basic/transports, "Streamable HTTP").
+
+    Args:
+        body: It is a POST.
+        last_event_id: Where a stream is to go on; empty for its beginning.
+    """
+    head = {"Accept": "text/event-stream"}
+    if body:
+        head = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+    if session_id is not None:
+        head["Mcp-Session-Id"] = session_id
+    if version is not None:
+        head["MCP-Protocol-Version"] = version
+    if last_event_id:
+        head["Last-Event-ID"] = last_event_id
+    return head
+
+
+def session_id_of(value: str | None) -> str | None:
+    """The session id in the answer to `initialize`; from no other answer is one taken.
+
+    Raises:
+        ValueError: It cannot be sent back in a header.
+    """
+    if value is None or value == "":
+        return None
+    if _SESSION_ID.fullmatch(value) is None:
+        raise ValueError(
+            "the session id it gave cannot be used: it must be visible ASCII characters, at most "
+            f"{LONGEST_SESSION_ID} of them"
+        )
+    return value
+
+
+class Redirects:
+    """Follows one request: to the same scheme, host and port, or from http to https of the same host.
+
+    Args:
+        url: Where it is sent first.
+
+    Attributes:
+        url: Where it is to be sent now.
+    """
+
+    __slots__ = ("_left", "url")
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._left = MOST_REDIRECTS
+
+    def follow(self, status: int, location: str | None) -> bool:
+        """Whether the answer sends the request on, whole and with its credentials, to what `url` is then."""
+        if status not in (307, 308) or not location or self._left <= 0:
+            return False
+        target = resolved(self.url, location)
+        if target is None or not within_origin(self.url, target):
+            return False
+        self._left -= 1
+        self.url = _as_known(self.url, target)
+        return True
+
+
+def resolved(base: str, reference: str) -> str | None:
+    """The absolute URL of a reference in an answer, its percent-encoding kept as it is written; None where it
+    is none, or brings a user name of its own."""
+    if not reference.isprintable() or " " in reference:
+        return None
+    try:
+        target = urljoin(base, reference)
+        parts, ours = urlsplit(target), urlsplit(base)
+        if parts.scheme not in _PORTS or not parts.hostname or (parts.port or 1) <= 0:
+            return None
+    except ValueError:
+        return None
+    return target if "@" not in parts.netloc or parts.netloc == ours.netloc else None
+
+
+def _as_known(ours: str, theirs: str) -> str:
+    """`theirs` with the user name of `ours`, where that has one: it is a credential like any other."""
+    user, at, _ = urlsplit(ours).netloc.rpartition("@")
+    if not at or "@" in urlsplit(theirs).netloc:
+        return theirs
+    return urlsplit(theirs)._replace(netloc=f"{user}@{urlsplit(theirs).netloc}").geturl()
+
+
+def within_origin(ours: str, theirs: str) -> bool:
+    """Whether what is meant for `ours` may be sent to `theirs`: the same scheme, host and port, or from http
+    to https of the same host."""
+    (scheme, host, _), (to_scheme, to_host, _) = _origin(ours), _origin(theirs)
+    upgraded = scheme == "http" and to_scheme == "https" and host == to_host
+    return upgraded or same_origin(ours, theirs)
+
+
+def same_origin(one: str, other: str) -> bool:
+    """Whether two URLs have the same scheme, host and port."""
+    return _origin(one) == _origin(other)
+
+
+def _origin(url: str) -> tuple[str, str, int]:
+    parts = urlsplit(url)
+    scheme = parts.scheme.lower()
+    return scheme, (parts.hostname or "").lower(), parts.port or _PORTS.get(scheme, 0)
+
+
+def is_web_url(url: str) -> bool:
+    """Whether `url` begins as one of http or https does, in whatever case."""
+    return url[:8].lower().startswith(("http://", "https://"))
+
+
+def is_event_stream(content_type: str) -> bool:
+    """Whether an answer is an event stream: parameters and case make no difference."""
+    return content_type.partition(";")[0].strip().lower() == "text/event-stream"
+
+
+def retry_seconds(retry_ms: int | None, tries: int) -> float:
+    """How long to wait before a stream is asked for again.
+
+    Args:
+        retry_ms: What the server asked for, or None.
+        tries: How often in a row it was asked for in vain.
+    """
+    base = DEFAULT_RETRY_SECONDS if retry_ms is None else retry_ms / 1000
+    return min(base * 2.0**tries, LONGEST_RETRY_SECONDS)
+
+
+class Resumption:
+    """When the broken stream of an answer is asked for again, and for how long.
+
+    A reconnect that is taken and closed again is a server that lets us poll: it goes on, at the pace that
+    the server asks for, as long as somebody waits for the answer. Only what finds nobody or is refused is
+    counted.
+    """
+
+    __slots__ = ("_failed", "_polls", "_refused")
+
+    def __init__(self) -> None:
+        self._failed = self._refused = self._polls = 0
+
+    def pause(self, retry_ms: int | None) -> float:
+        """Seconds until the next reconnect."""
+        seconds = retry_seconds(retry_ms, self._failed + self._refused)
+        return max(seconds, SHORTEST_POLL_SECONDS) if self._polls else seconds
+
+    def taken(self) -> None:
+        """It was taken, whatever came."""
+        self._failed = self._refused = 0
+        self._polls += 1
+
+    def failed(self) -> bool:
+        """It found nobody, or broke; whether to go on."""
+        self._failed += 1
+        return self._failed < RESUMPTIONS
+
+    def refused(self, status: int) -> bool:
+        """It was refused; whether to go on."""
+        self._refused += 1
+        return resumes_later(status) and self._refused <= REFUSED_RESUMPTIONS
