@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callmux.yaml import DEEPEST, Stopped, YamlProblem, scalar, to_json
+from callmux.yaml import LEVELS, Stopped, YamlProblem, scalar, to_json
 
 LIMIT = 1_000_000
 
@@ -173,7 +173,7 @@ def test_what_cannot_be_read_is_explained(text: str, said: str) -> None:
 
 
 def test_levels_up_to_the_limit() -> None:
-    assert read("[" * DEEPEST + "]" * DEEPEST) is not None
+    assert read("[" * LEVELS + "]" * LEVELS) is not None
 
 
 def test_aliases_cannot_fill_the_memory() -> None:

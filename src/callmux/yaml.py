@@ -14,9 +14,10 @@ from typing import Any
 
 import msgspec
 
+from callmux.depth import DEEPEST, ROOM, too_deep
 from callmux.numerals import number_in
 
-DEEPEST = 100
+LEVELS = DEEPEST - ROOM
 """Levels of a document: an answer needs room for levels of its own around them."""
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
@@ -91,7 +92,7 @@ def _events(text: str) -> Iterator[Any]:
     except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, AssertionError):
         raise YamlProblem("it is malformed") from None
     except RecursionError:
-        raise YamlProblem("it is nested too deeply") from None
+        raise YamlProblem(f"it {too_deep(LEVELS)}") from None
 
 
 class _Writer:
@@ -120,8 +121,8 @@ class _Writer:
             self._end(None, expanded)
         elif kind in ("MappingStartEvent", "SequenceStartEvent"):
             self._begin()
-            if len(self._stack) >= DEEPEST:
-                raise YamlProblem(f"it is nested deeper than {DEEPEST} levels")
+            if len(self._stack) >= LEVELS:
+                raise YamlProblem(f"it {too_deep(LEVELS)}")
             mapping = kind == "MappingStartEvent"
             if event.anchor is not None:
                 self._anchors.pop(event.anchor, None)

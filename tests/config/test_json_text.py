@@ -131,7 +131,7 @@ def test_of_a_key_that_stands_twice_the_last_one_counts() -> None:
         ("{/* ", "line 1, column 2"),
         ("[1]", "the document must be an object"),
         ('{"k": []}', '"k" must be an object'),
-        ('{"k": ' + "[" * 100_000, "nested too deeply"),
+        ('{"k": ' + "[" * 100_000, "nested deeper than 128 levels"),
     ],
 )
 def test_what_cannot_be_edited_is_refused(text: str, message: str) -> None:

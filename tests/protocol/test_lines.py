@@ -64,7 +64,7 @@ def test_a_long_line_in_small_chunks_costs_time_in_proportion() -> None:
     began = time.process_time()
     for _ in range(100_000):
         buffer.feed(b"x" * 100)
-    assert buffer.feed(b"\n") == [Long(b"x" * 10_000_000, is_text=True)]
+    assert buffer.feed(b"\n") == [Long(b"x" * 10_000_000, is_text=True, is_deep=False)]
     assert time.process_time() - began < 5
 
 
@@ -76,7 +76,7 @@ def test_a_long_line_is_checked_while_it_comes(size: int) -> None:
     for line, is_text in ((sound, True), (broken, False)):
         chunks = [line[i : i + size] for i in range(0, len(line), size)]
         found = fed(b"short\n" + chunks[0], *chunks[1:], b"\nafter\n", limit=10 * LONG)
-        assert found == [b"short", Long(line, is_text), b"after"]
+        assert found == [b"short", Long(line, is_text, is_deep=False), b"after"]
 
 
 def test_messages_are_read_from_lines_of_any_length() -> None:

@@ -231,7 +231,10 @@ def test_an_answer_to_nothing_is_dropped(reply: dict[str, Any]) -> None:
     [
         (b'{"jsonrpc":"2.0","id":2}', "a message needs a method, a result or an error"),
         (b'{"jsonrpc":"2.0","id":2,"result":{,}}', "the message is not valid JSON"),
-        (b'{"id":2,"result":' + b"[" * 9999 + b"]" * 9999 + b"}", "the message is nested too deeply"),
+        (
+            b'{"id":2,"result":' + b"[" * 9999 + b"]" * 9999 + b"}",
+            "the message is nested deeper than 128 levels",
+        ),
     ],
 )
 def test_an_unreadable_answer_fails_its_call(line: bytes, message: str) -> None:

@@ -34,7 +34,7 @@ def test_a_mark_at_the_beginning_of_a_file_is_no_part_of_it() -> None:
         ('{"a": 1} x', "extra data at line 1 column 10"),
         ('{"a": NaN}', "there is no NaN in JSON"),
         ('{"a": "\udcff"}', "no UTF-8 at character 8"),
-        ("[" * 100_000, "nested too deeply"),
+        ("[" * 100_000, "nested deeper than 112 levels"),
         ("[1]", "payload must be a JSON object, such as"),
         ("null", "not null"),
         ("5", "not a string or a number"),

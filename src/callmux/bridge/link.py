@@ -19,6 +19,7 @@ from callmux.bridge.endpoint import Endpoint
 from callmux.bridge.failures import LinkFailure, Reason
 from callmux.bridge.silence import Silence
 from callmux.bridge.stream import Stream, Waiter
+from callmux.depth import DEEPEST, ROOM
 from callmux.protocol import jsonrpc
 from callmux.protocol.jsonrpc import Batch, Failure, Malformed, Message, Notification, Request, Response
 from callmux.protocol.params import members
@@ -300,7 +301,8 @@ class Link:
 
     def take(self, data: bytes) -> None:
         """Takes one message; called by the streams."""
-        self._took(jsonrpc.parse(jsonrpc.on_one_line(data)))
+        # What the listener's own answers add to a value of a server is not counted.
+        self._took(jsonrpc.parse(jsonrpc.on_one_line(data), deepest=DEEPEST + ROOM))
 
     def _took(self, message: Message) -> None:
         match message:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from callmux.clients.entry import ClientFileError, Entry, strings
+from callmux.depth import is_value_deeper, too_deep
 
 SECTION = "mcp_servers"
 SHAPE_KEYS = ("command", "args", "url", "bearer_token_env_var")
@@ -216,9 +217,14 @@ def _by_tomlkit(text: str, change: Callable[[Any], None]) -> str:
 
 def _parse(text: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text.removeprefix("\ufeff"))
+        document = tomllib.loads(text.removeprefix("\ufeff"))
     except tomllib.TOMLDecodeError as error:
         raise ClientFileError(f"invalid TOML: {error}") from None
+    except RecursionError:
+        raise ClientFileError(f"the TOML {too_deep()}") from None
+    if is_value_deeper(document):
+        raise ClientFileError(f"the TOML {too_deep()}")
+    return document
 
 
 def _checked(old: str, new: str, name: str) -> str:

@@ -32,7 +32,7 @@ def _read(ledger: str) -> dict[str, dict[str, str]]:
     """What a ledger holds; one that cannot be read holds nothing, so that less counts as ours."""
     try:
         files = json.loads(ledger or "{}").get("files", {})
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return {}
     if not isinstance(files, dict):
         return {}

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from callmux.depth import is_deeper, too_deep
 from callmux.errors import CallmuxError
 
 _COMMENT = re.compile(r'("(?:[^"\\\n]|\\.)*")|//[^\r\n]*|/\*.*?\*/', re.DOTALL)
@@ -59,11 +60,14 @@ def parse_json(text: str) -> Any:
     """
     plain = _plain(text)
     try:
-        return _DECODER.decode(plain[1])
+        value = _DECODER.decode(plain[1])
     except json.JSONDecodeError as error:
         raise _malformed(plain[1], error.pos, error.msg) from None
     except RecursionError:
-        raise JsonTextError("the JSON is nested too deeply") from None
+        raise JsonTextError(f"the JSON {too_deep()}") from None
+    if is_deeper(plain[1].encode("utf-8", "surrogatepass")):
+        raise JsonTextError(f"the JSON {too_deep()}")
+    return value
 
 
 def set_value(text: str, path: Sequence[str], value: Any) -> str:

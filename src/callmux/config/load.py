@@ -24,6 +24,7 @@ from callmux.config.secrets import hash_token, referenced_file, resolve_referenc
 from callmux.config.security import BearerAuth, BearerToken
 from callmux.config.sources import Sources
 from callmux.config.variables import expand_server
+from callmux.depth import is_deeper, too_deep
 from callmux.errors import ConfigError, ConfigMissing, SecretError
 
 VARIABLE = "CALLMUX_CONFIG"
@@ -153,7 +154,9 @@ def read_document(path: Path, duplicates: list[str] | None = None) -> object:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         document, data = _with_comments(path, data, error)
     except RecursionError:
-        raise ConfigError([f"{path}: the JSON is nested too deeply"]) from None
+        raise ConfigError([f"{path}: the JSON {too_deep()}"]) from None
+    if is_deeper(data):
+        raise ConfigError([f"{path}: the JSON {too_deep()}"])
     if duplicates is not None:
         duplicates += keys_that_stand_twice(data.decode())
     return document
@@ -178,6 +181,8 @@ def _with_comments(path: Path, data: bytes, error: Exception) -> tuple[object, b
                 return msgspec.json.decode(data), data
             except (msgspec.MsgspecError, UnicodeDecodeError) as second:
                 error = second
+            except RecursionError:
+                raise ConfigError([f"{path}: the JSON {too_deep()}"]) from None
     raise ConfigError([_syntax_problem(path, data, error)]) from None
 
 

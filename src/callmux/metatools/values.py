@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from callmux.depth import DEEPEST, ROOM, is_deeper
 from callmux.protocol.shapes import Result, json_in, with_member
 from callmux.rings.envelope import encode
 
@@ -67,8 +68,14 @@ def unwrap(result: Result) -> Raw:
     A result that is one plain text becomes the JSON value of that text, else the text itself; a plain text
     of an error becomes `{"error": text, "isError": true}`; anything richer stays the whole result. Only a
     text that says what the structured content says is left out of it: servers send it for clients that know
-    no structured content (MCP 2025-11-25, server/tools), and a model would read everything twice.
+    no structured content (MCP 2025-11-25, server/tools), and a model would read everything twice. A result
+    that is nested too deeply to stand inside another becomes its own JSON as a text.
     """
+    value = _value(result)
+    return Raw(encode(bytes(value).decode())) if is_deeper(bytes(value), DEEPEST - ROOM) else value
+
+
+def _value(result: Result) -> Raw:
     head = result.head
     text = None if head.meta is not UNSET else _plain_text(result)
     if text is None:

@@ -126,7 +126,7 @@ def _overlay(file: FoundFile) -> Item:
     what, path = "changes made at run time", str(file.path)
     try:
         document = json.loads(file.text or "")
-    except ValueError:
+    except (ValueError, RecursionError):
         return Item(what, path, "look", "it is no JSON: correct or remove it")
     version = document.get("version") if isinstance(document, dict) else None
     if version != 1:

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, cast
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from callmux.depth import DEEPEST, is_deeper, too_deep
 from callmux.protocol.encoding import is_utf8
 from callmux.protocol.mending import BOM, clean, mended
 
@@ -112,12 +113,18 @@ _ERROR = msgspec.json.Decoder(ErrorObject)
 _ENCODER = msgspec.json.Encoder()
 
 
-def parse(line: bytes, is_text: bool | None = None) -> Message:
+def parse(
+    line: bytes, is_text: bool | None = None, is_deep: bool | None = None, deepest: int = DEEPEST
+) -> Message:
     """The message in `line`. Never raises.
 
     Args:
         is_text: Whether it is valid UTF-8, where that is known already.
+        is_deep: Whether it is nested deeper than `deepest`, where that is known already.
+        deepest: Levels that it may have.
     """
+    if is_deep or (is_deep is None and len(line) > 2 * deepest and is_deeper(line, deepest)):
+        return _deep(line, deepest)
     try:
         envelope = _ENVELOPE.decode(line)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
@@ -173,7 +180,7 @@ def _slow(line: bytes) -> Message:
     try:
         value = json.loads(line.decode("utf-8", "replace"))
     except RecursionError:
-        return _unreadable(line, INVALID_REQUEST, "the message is nested too deeply")
+        return _unreadable(line, INVALID_REQUEST, f"the message {too_deep()}")
     except ValueError:
         return _unreadable(line, PARSE_ERROR, "the message is not valid JSON")
     return _read(line, value)
@@ -192,6 +199,19 @@ def _read(line: bytes, value: dict[str, Any]) -> Single:
         return _unreadable(line, INVALID_REQUEST, "the message cannot be relayed")
 
 
+def _deep(line: bytes, deepest: int) -> Message:
+    """What is nested too deeply: of a batch, only those messages that are, where it can be told apart."""
+    if line.lstrip(BOM + b" \t\r\n")[:1] == b"[" and not is_deeper(line, 4 * deepest):
+        return _batch(line)
+    message = f"the message {too_deep(deepest)}"
+    try:
+        envelope = _ENVELOPE.decode(line)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return _unreadable(line, INVALID_REQUEST, message)
+    given = None if envelope.id is UNSET else envelope.id
+    return Malformed(given, envelope.method is UNSET, INVALID_REQUEST, message)
+
+
 def _no_object(line: bytes) -> Malformed:
     """What is neither an object nor an array: JSON that is no message, or no JSON."""
     if len(line) <= HEAD:
@@ -208,7 +228,7 @@ def _mended(line: bytes) -> Single:
     try:
         return _classify(_ENVELOPE.decode(mended(line)))
     except RecursionError:
-        return _unreadable(line, INVALID_REQUEST, "the message is nested too deeply")
+        return _unreadable(line, INVALID_REQUEST, f"the message {too_deep()}")
     except (msgspec.MsgspecError, ValueError):
         return _unreadable(line, PARSE_ERROR, "the message is not valid JSON")
 
@@ -219,7 +239,7 @@ def _batch(line: bytes) -> Message:
         # Half a surrogate pair in one message must not cost the others theirs.
         parts = _ARRAY.decode(line if is_utf8(line) else line.decode("utf-8", "replace").encode())
     except RecursionError:
-        return Malformed(None, False, INVALID_REQUEST, "the message is nested too deeply")
+        return Malformed(None, False, INVALID_REQUEST, f"the message {too_deep()}")
     except msgspec.MsgspecError:
         try:
             parts = _ARRAY.decode(mended(line))

@@ -11,6 +11,7 @@ from io import BytesIO
 
 import msgspec
 
+from callmux.depth import DepthCheck
 from callmux.protocol import jsonrpc
 from callmux.protocol.encoding import Utf8Check
 from callmux.protocol.jsonrpc import HEAD, Message
@@ -20,7 +21,7 @@ MAX_LINE = 256 * 1024 * 1024
 
 
 LONG = 1024 * 1024
-"""Bytes of a line whose encoding is checked while it comes; a shorter one is checked when it is read."""
+"""Bytes of a line whose encoding and depth are checked while it comes; shorter ones are as they are read."""
 
 
 class Oversized(msgspec.Struct, frozen=True):
@@ -35,10 +36,12 @@ class Long(msgspec.Struct, frozen=True):
     Attributes:
         line: The line.
         is_text: It is valid UTF-8.
+        is_deep: It is nested deeper than a message may be.
     """
 
     line: bytes
     is_text: bool
+    is_deep: bool
 
 
 class LineBuffer:
@@ -52,14 +55,14 @@ class LineBuffer:
         self.limit = limit
         self._begun = BytesIO()
         self._size = 0
-        self._check = Utf8Check()
+        self._check, self._depth = Utf8Check(), DepthCheck()
 
     def messages(self, data: bytes) -> list[Message]:
         """The messages on the lines that `data` completes."""
         return [
             jsonrpc.parse(line)
             if isinstance(line, bytes)
-            else jsonrpc.parse(line.line, is_text=line.is_text)
+            else jsonrpc.parse(line.line, line.is_text, line.is_deep)
             if isinstance(line, Long)
             else jsonrpc.oversized(line.head, self.limit)
             for line in self.feed(data)
@@ -92,11 +95,11 @@ class LineBuffer:
 
     def _finished(self) -> bytes | Long | Oversized:
         line, size = self._begun.getvalue(), self._size
-        check = self._check
-        self._begun, self._size, self._check = BytesIO(), 0, Utf8Check()
+        check, depth = self._check, self._depth
+        self._begun, self._size, self._check, self._depth = BytesIO(), 0, Utf8Check(), DepthCheck()
         if size > self.limit:
             return Oversized(line[:HEAD])
-        return Long(line, check.passed()) if size >= LONG else line
+        return Long(line, check.passed(), depth.failed) if size >= LONG else line
 
     def _keep(self, data: bytes) -> None:
         if not data:
@@ -106,6 +109,7 @@ class LineBuffer:
         if self._size <= self.limit:
             self._begun.write(data)
             self._check.feed(data)
+            self._depth.feed(data)
         elif self._begun.tell() != HEAD:
             self._begun = BytesIO((self._begun.getvalue() + data)[:HEAD])
             self._begun.seek(0, 2)

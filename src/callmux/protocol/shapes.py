@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from callmux.depth import DEEPEST, ROOM, is_deeper
+
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
-_WHOLE = msgspec.json.Decoder(Raw)
 _FLAT = bytes.maketrans(b"123456789E", b"000000000e")
 """Makes all digits and exponents alike: an exponent of three digits may be beyond a double's range."""
-_HEADROOM = 100
 
 
 def json_in(text: str) -> Raw | None:
@@ -32,12 +32,9 @@ def json_in(text: str) -> Raw | None:
         flat = data.translate(_FLAT)
         if b"0e000" in flat or b"0e+000" in flat:
             msgspec.json.decode(data)
-        if len(data) <= _HEADROOM or data.count(b"[") + data.count(b"{") <= _HEADROOM:
-            return Raw(msgspec.json.format(data, indent=-1))
-        # By itself it must be JSON, too: `1],[2` is within brackets.
-        _WHOLE.decode(data)
-        within = msgspec.json.format(b"[" * _HEADROOM + data + b"]" * _HEADROOM, indent=-1)
-        return Raw(within[_HEADROOM:-_HEADROOM])
+        if is_deeper(data, DEEPEST - ROOM):
+            return None
+        return Raw(msgspec.json.format(data, indent=-1))
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
 

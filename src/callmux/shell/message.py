@@ -10,7 +10,11 @@ import json
 from typing import Any
 
 from callmux import __version__
+from callmux.depth import DEEPEST, ROOM, is_deeper, too_deep
 from callmux.shell.failure import ShellFailed
+
+LEVELS = DEEPEST + ROOM
+"""Levels of what a listener answers: those of a server's message, and those that its own answers add."""
 
 PROTOCOL_VERSION = "2025-11-25"
 
@@ -47,9 +51,12 @@ def parse(text: bytes | str) -> Any:
         ValueError: It is none.
     """
     try:
-        return json.loads(text, parse_int=Digits, parse_float=Digits)
+        value = json.loads(text, parse_int=Digits, parse_float=Digits)
     except RecursionError:
-        raise ValueError("nested too deeply") from None
+        raise ValueError(f"it {too_deep(LEVELS)}") from None
+    if is_deeper(text.encode() if isinstance(text, str) else text, LEVELS):
+        raise ValueError(f"it {too_deep(LEVELS)}")
+    return value
 
 
 def answers(message: Any, id: int) -> bool:

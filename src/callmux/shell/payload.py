@@ -9,7 +9,11 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
+from callmux.depth import DEEPEST, ROOM, is_deeper, too_deep
 from callmux.shell.failure import ShellFailed
+
+LEVELS = DEEPEST - ROOM
+"""Levels of a payload: its message adds some of its own."""
 
 
 class Entry(NamedTuple):
@@ -43,7 +47,9 @@ def read_object(text: str, what: str = "payload") -> str:
     except UnicodeEncodeError as error:
         raise ShellFailed(f"Invalid JSON {what}: no UTF-8 at character {error.start + 1}") from None
     except RecursionError:
-        raise ShellFailed(f"Invalid JSON {what}: it is nested too deeply") from None
+        raise ShellFailed(f"Invalid JSON {what}: it {too_deep(LEVELS)}") from None
+    if is_deeper(text.encode(), LEVELS):
+        raise ShellFailed(f"Invalid JSON {what}: it {too_deep(LEVELS)}")
     if not isinstance(value, dict):
         raise ShellFailed(f'{what} must be a JSON object, such as {{"id": 5}}, not {_kind(value)}')
     return text

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from callmux import yaml
+from callmux.depth import DEEPEST, ROOM, too_deep
 from callmux.protocol.shapes import json_in
 from callmux.rings.envelope import encode
 from callmux.rings.references.recognition import FileReference
@@ -203,7 +204,7 @@ def _json_problem(text: str) -> str:
         return str(error)
     except RecursionError:
         pass
-    return "it is nested too deeply to be sent"
+    return f"it {too_deep(DEEPEST - ROOM)}"
 
 
 def _named(reference: FileReference) -> str:
