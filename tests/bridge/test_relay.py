@@ -86,6 +86,27 @@ def test_a_probe_for_another_era_is_refused_here(there: bool) -> None:
     run(scene())
 
 
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ({"tools": None}, {"tools": []}),
+        ({"tools": TOOLS, "nextCursor": None, "_meta": None}, {"tools": TOOLS}),
+        ({"tools": TOOLS, "nextCursor": ""}, {"tools": TOOLS}),
+        ({"tools": [None, *TOOLS]}, {"tools": TOOLS}),
+    ],
+)
+def test_a_list_reaches_the_client_without_what_strict_clients_refuse(given: Any, shown: Any) -> None:
+    """The listener may be any MCP server."""
+
+    async def scene() -> None:
+        async with FakeListener() as listener, Desk(listener.endpoint) as desk:
+            listener.script["tools/list"] = lambda x: x.json(given)
+            await desk.greets()
+            assert (await desk.asks(1, "tools/list"))["result"] == shown
+
+    run(scene())
+
+
 def test_the_session_ends_with_the_client() -> None:
     async def scene() -> None:
         async with FakeListener() as listener:

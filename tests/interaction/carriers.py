@@ -121,6 +121,15 @@ async def stdio(server: RawServer, tmp_path: Path) -> AsyncIterator[Json]:
         await listening.wait_closed()
 
 
+def is_reply(line: bytes) -> bool:
+    """Whether a server's message answers something; lines that are no JSON for us belong to nothing."""
+    try:
+        message = json.loads(line.removeprefix(b"\xef\xbb\xbf"))
+    except ValueError:
+        return b'"method"' not in line
+    return not isinstance(message, dict) or message.get("method") is None
+
+
 class HttpDoor:
     """A Streamable HTTP endpoint, written from the specification alone.
 
@@ -167,7 +176,7 @@ class HttpDoor:
 
         def write(line: bytes, about: Call | None) -> None:
             answers = self._answers.get(id_of(about)) if about is not None else None
-            is_answer = '"method"' not in line.decode("utf-8", "replace")
+            is_answer = is_reply(line)
             if answers is not None and (is_answer or not self.plain):
                 answers.put_nowait(line)
             else:
@@ -202,7 +211,7 @@ class HttpDoor:
             while True:
                 line = await queue.get()
                 await response.write(b"event: message\ndata: " + line + b"\n\n")
-                if b'"method"' not in line:
+                if is_reply(line):
                     return response
         finally:
             del self._answers[id_of(call)]

@@ -62,6 +62,9 @@ REQUIREMENTS: dict[str, str] = {
     "pagination.upstream": "Every page of every list of a server is read (server/utilities/pagination).",
     "pagination.loop": "A server that gives the same cursor twice does not hang anybody"
     " (server/utilities/pagination).",
+    "lenience.messages": "Spellings of messages that clients of single servers take are taken (issue 9).",
+    "lenience.lists": "One list that cannot be had, or not whole, costs no other (issue 9).",
+    "lenience.values": "What strict clients refuse is not passed on: null for what is not there (issue 9).",
     "pagination.invalid": "A cursor that callmux did not give is refused with -32602"
     " (server/utilities/pagination, Error Handling).",
     # ---- tools

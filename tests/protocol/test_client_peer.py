@@ -272,12 +272,24 @@ def test_our_question_gets_its_answer_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "reply", [{"id": 5, "result": {}}, {"id": "1", "result": {}}, {"id": None, "error": {}}, {"id": 5}]
+    "reply", [{"id": 5, "result": {}}, {"id": "1x", "result": {}}, {"id": None, "error": {}}, {"id": 5}]
 )
 def test_an_answer_to_nothing_is_dropped(reply: dict[str, Any]) -> None:
     talk = Talk(State.READY)
     talk.peer.ask("roots/list", None)
     talk.hears(reply).does_nothing()
+
+
+@pytest.mark.parametrize("id", ["1", 1.0])
+def test_our_number_may_come_back_as_text(id: Any) -> None:
+    for reply in ({"result": {}}, {"result": None}):
+        talk = Talk(State.READY)
+        talk.peer.ask("roots/list", None)
+        talk.hears({"id": id, **reply}).tells("answered", 1, {})
+        talk.hears({"id": id, **reply}).does_nothing()
+    talk = Talk(State.READY)
+    talk.peer.ask("roots/list", None)
+    talk.hears({"id": id, "error": {"code": -1}}).tells("refused", 1, {"code": -1})
 
 
 def test_an_answer_nobody_waits_for_any_more_is_dropped() -> None:

@@ -63,6 +63,14 @@ def shown(message: Message) -> Any:
         (b'{"id":null,"error":{}}', ("failure", None, b"{}")),
         (b'{"error":{}}', ("failure", None, b"{}")),
         (b' \t{"id" : 1 , "method" : "m"}\r', ("request", 1, "m", None)),
+        (b'{"id":1,"result":{},"error":null}', ("response", 1, b"{}")),
+        (b'{"id":1,"method":null,"params":null,"result":{},"error":null}', ("response", 1, b"{}")),
+        (b'{"id":1,"result":null,"error":null}', ("response", 1, b"null")),
+        (b'{"id":1,"method":null,"result":null,"error":{}}', ("failure", 1, b"{}")),
+        (b'{"id":1,"method":"m","result":null,"error":null}', ("request", 1, "m", None)),
+        (b'{"id":null,"method":"notifications/x","error":null}', ("notification", "notifications/x", None)),
+        (b'\xef\xbb\xbf{"id":1,"method":"m"}', ("request", 1, "m", None)),
+        (b'\xef\xbb\xbf {"id":1.0,"result":{}}', ("response", 1, b"{}")),
     ],
 )
 def test_a_good_line_is_read(line: bytes, expected: Any) -> None:
@@ -156,6 +164,29 @@ def test_a_line_that_cannot_be_relayed_keeps_its_id_and_kind(line: bytes, expect
 def test_a_batch_is_read_part_by_part(line: bytes, expected: Any) -> None:
     """A part that is none does not spoil the others."""
     assert shown(parse(line)) == expected
+
+
+def test_a_null_error_alone_is_no_answer() -> None:
+    for line in (b'{"id":1,"error":null}', b'{"id":1,"method":null,"error":null}'):
+        assert shown(parse(line)) == ("malformed", 1, True, -32600)
+
+
+@pytest.mark.parametrize(
+    ("id", "own"),
+    [
+        (1, 1),
+        ("1", 1),
+        ("01", 1),
+        ("", None),
+        ("-1", None),
+        ("1.0", None),
+        ("\u0661", None),
+        ("1" * 5000, None),
+        (None, None),
+    ],
+)
+def test_a_number_of_ours_may_come_back_as_text(id: Any, own: int | None) -> None:
+    assert jsonrpc.own_id(id) == own
 
 
 @pytest.mark.parametrize(

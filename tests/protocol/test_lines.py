@@ -53,6 +53,34 @@ def test_the_head_is_bounded(size: int) -> None:
     assert buffer.feed(b"\nnext\n") == [Oversized(b"y" * HEAD), b"next"]
 
 
+MESSAGE = b'{"method":"m","params":{"a":[1,2]}}'
+
+
+@pytest.mark.parametrize("end", [MESSAGE, b"\xef\xbb\xbf" + MESSAGE, b"  " + MESSAGE + b" \r"])
+def test_a_last_line_without_an_end_counts_where_it_is_whole(end: bytes) -> None:
+    buffer = LineBuffer()
+    buffer.messages(b"{}\n" + end[:7])
+    buffer.messages(end[7:])
+    message = buffer.last()
+    assert isinstance(message, Notification)
+    assert message.method == "m"
+    assert buffer.last() is None
+
+
+def test_a_long_last_line_counts() -> None:
+    buffer = LineBuffer()
+    buffer.messages(b'{"method":"m","params":["' + b"x" * LONG)
+    buffer.messages(b'"]}')
+    assert isinstance(buffer.last(), Notification)
+
+
+@pytest.mark.parametrize("end", [MESSAGE[:n] for n in range(len(MESSAGE))] + [b" \t\r", b"x" * 2 * LONG])
+def test_a_part_of_a_message_is_none(end: bytes) -> None:
+    buffer = LineBuffer(LONG)
+    buffer.messages(end)
+    assert buffer.last() is None
+
+
 def test_a_line_of_exactly_the_limit_is_kept() -> None:
     assert fed(b"x" * 100 + b"\n") == [b"x" * 100]
     assert fed(b"x" * 50, b"x" * 50, b"\n") == [b"x" * 100]

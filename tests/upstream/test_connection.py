@@ -324,50 +324,6 @@ def test_progress_reaches_its_request_under_our_token() -> None:
     play(scene())
 
 
-def test_pages_are_followed_to_the_end() -> None:
-    def page(params: Any) -> Any:
-        n = int(params["cursor"]) if params else 0
-        return {"tools": [{"name": f"t{n}"}], **({"nextCursor": str(n + 1)} if n < 3 else {})}
-
-    async def scene() -> None:
-        connection, _, _ = await opened(tools__list=page)
-        found = await connection.list_all("tools/list", "tools", 5)
-        assert [json.loads(raw)["name"] for raw in found] == ["t0", "t1", "t2", "t3"]
-
-    play(scene())
-
-
-@pytest.mark.parametrize(
-    ("answer", "cause"),
-    [
-        ({"tools": 5}, "cannot be read"),
-        ([], "cannot be read"),
-        ({"tools": [], "nextCursor": 5}, "cannot be read"),
-        ({"tools": [], "nextCursor": "same"}, "gives the same cursor twice"),
-        (
-            lambda params: {"tools": [], "nextCursor": str(params)[-900:] + "x"},
-            "gives the same cursor twice|more than",
-        ),
-        (SILENCE, "timed out"),
-    ],
-)
-def test_a_listing_that_never_ends_ends(answer: Any, cause: str) -> None:
-    async def scene() -> None:
-        connection, _, _ = await opened(tools__list=answer)
-        with pytest.raises(CallFailure, match=cause):
-            await connection.list_all("tools/list", "tools", 5)
-
-    play(scene())
-
-
-def test_a_listing_without_its_member_is_empty() -> None:
-    async def scene() -> None:
-        connection, _, _ = await opened(tools__list={})
-        assert await connection.list_all("tools/list", "tools", 5) == []
-
-    play(scene())
-
-
 @pytest.mark.parametrize(("answer", "alive"), [({}, True), (ValueError("no"), True), (SILENCE, False)])
 def test_whether_it_still_answers(answer: Any, alive: bool) -> None:
     """A refusal is an answer. Callers at the same time share one ping."""

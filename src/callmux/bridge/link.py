@@ -24,7 +24,7 @@ from callmux.protocol import jsonrpc
 from callmux.protocol.jsonrpc import Batch, Failure, Malformed, Message, Notification, Request, Response
 from callmux.protocol.params import members
 from callmux.protocol.sse import REQUEST_STREAMS, EventBuffer, request_stream
-from callmux.protocol.upstream_peer import Greeting
+from callmux.protocol.upstream_peer import Greeting, read_greeting
 from callmux.protocol.versions import is_supported
 from callmux.tasks import TaskSet, reason_of
 
@@ -47,7 +47,6 @@ GRACE_SECONDS = 5.0
 MORE_SECONDS = 30.0
 """What a request gets after its time, each time the listener shows that it is there."""
 
-_INITIALIZE = msgspec.json.Decoder(Greeting)
 _STREAMS = b"Accept: application/json, text/event-stream\r\nContent-Type: application/json\r\n"
 
 
@@ -121,10 +120,9 @@ class Link:
             said = jsonrpc.read_error(answer.error).message
             raise LinkFailure(Reason.REFUSED, f"the listener refused the handshake: {said}")
         try:
-            offer = _INITIALIZE.decode(answer.result.copy())
-        except msgspec.MsgspecError as error:
-            message = f"the listener's answer to initialize cannot be read: {error}"
-            raise LinkFailure(Reason.REFUSED, message) from None
+            offer = read_greeting(answer.result)
+        except ValueError as error:
+            raise LinkFailure(Reason.REFUSED, f"the listener cannot be used: {error}") from None
         if not is_supported(offer.protocol_version):
             message = (
                 f"the listener speaks the MCP revision {offer.protocol_version!r}, which callmux does not"
@@ -307,15 +305,16 @@ class Link:
     def _took(self, message: Message) -> None:
         match message:
             case Response(id) | Failure(id):
-                waiter = self._waiting.get(id) if isinstance(id, int) else None
+                own = jsonrpc.own_id(id)
+                waiter = self._waiting.get(own) if own is not None else None
                 if waiter is not None and not waiter.done():
                     waiter.set_result(message)
             case Request() | Notification():
                 self._received(self, message)
             case Malformed(id, True, code, text):
-                if isinstance(id, int):
+                if (own := jsonrpc.own_id(id)) is not None:
                     error = msgspec.json.encode({"code": code, "message": f"the answer: {text}"})
-                    self._took(Failure(id, msgspec.Raw(error)))
+                    self._took(Failure(own, msgspec.Raw(error)))
             case Malformed(_, _, _, text):
                 log.warning("the listener sent what is no message: %s", text)
             case Batch(messages):

@@ -25,7 +25,7 @@ from callmux.bridge.link import Link
 from callmux.bridge.listings import LISTS, SAFE_METHODS, Listings, next_cursor
 from callmux.bridge.questions import Questions
 from callmux.context import ClientPort
-from callmux.protocol import jsonrpc, versions
+from callmux.protocol import jsonrpc, nulls, versions
 from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, Failure, Notification, Request, Response, RpcError
 from callmux.session.session import Session
 from callmux.tasks import TaskSet
@@ -154,8 +154,11 @@ class Relay:
             raise given_up.as_rpc(self._endpoint.url) from None
         if isinstance(answer, Failure):
             return self._refused(method, answer)
-        self._noted(method, params, answer.result)
-        return answer.result
+        result = bytes(answer.result)
+        if method in LISTS:
+            result = nulls.page(LISTS[method][0], result)
+        self._noted(method, params, result)
+        return result
 
     def told(self, session: Session, method: str, params: Raw | None) -> None:
         if self._keeper.link is not None:
@@ -248,10 +251,10 @@ class Relay:
             return b'{"%b":[]}' % LISTS[method][0].encode()
         raise error
 
-    def _noted(self, method: str, params: Raw | None, result: Raw) -> None:
+    def _noted(self, method: str, params: Raw | None, result: bytes) -> None:
         """Keeps what the next session with the listener must know."""
         if method in LISTS:
-            self._listings.saw(method, params, bytes(result))
+            self._listings.saw(method, params, result)
         elif method == "logging/setLevel" and params is not None:
             self._level = bytes(params)
         elif method in ("resources/subscribe", "resources/unsubscribe") and params is not None:
@@ -330,7 +333,7 @@ class Relay:
                 return []
             if isinstance(answer, Failure):
                 return []
-            pages.append(bytes(answer.result))
+            pages.append(nulls.page(LISTS[method][0], bytes(answer.result)))
             cursor = next_cursor(pages[-1])
             if cursor is None:
                 break

@@ -16,8 +16,8 @@ import msgspec
 from msgspec import Raw
 
 from callmux.protocol import jsonrpc
-from callmux.protocol.jsonrpc import Failure, Id, Malformed, Notification, Request, Response, Single
-from callmux.protocol.params import members, names_revision, optional_text
+from callmux.protocol.jsonrpc import Failure, Id, Malformed, Notification, Request, Response, Single, own_id
+from callmux.protocol.params import members, names_revision, optional_text, present
 
 
 class State(Enum):
@@ -203,30 +203,33 @@ class ClientPeer:
             if action in (Action.SERVE, Action.OPEN):
                 self.in_flight.add(message.id)
                 if action is Action.OPEN:
-                    return Opened(message.id, message.params)
-                return Called(message.id, message.method, message.params)
+                    return Opened(message.id, present(message.params))
+                params = message.params
+                return Called(
+                    message.id, message.method, params if message.method == "tools/call" else present(params)
+                )
         elif isinstance(message, Notification):
             if action is Action.CONFIRM:
                 return Confirmed()
             if action is Action.CANCEL:
                 return self._cancel(message.params)
             if action is Action.TELL:
-                return Told(message.method, message.params)
+                return Told(message.method, present(message.params))
         elif isinstance(message, Malformed):
             if action is not Action.REFUSE:
                 return None
             if message.id is None or not message.is_response:
                 if message.id not in self.in_flight:
                     self.outbox.append(jsonrpc.failure(message.id, message.code, message.message))
-            elif message.id in self._asked:
-                assert isinstance(message.id, int)
-                self._asked.discard(message.id)
+            elif (own := own_id(message.id)) in self._asked and own is not None:
+                self._asked.discard(own)
                 raw = Raw(msgspec.json.encode({"code": message.code, "message": message.message}))
-                return Replied(message.id, Failure(message.id, raw))
-        elif action is Action.DELIVER and message.id in self._asked:
-            assert isinstance(message.id, int)
-            self._asked.discard(message.id)
-            return Replied(message.id, message)
+                return Replied(own, Failure(own, raw))
+        elif action is Action.DELIVER and (own := own_id(message.id)) in self._asked and own is not None:
+            self._asked.discard(own)
+            if isinstance(message, Response) and present(message.result) is None:
+                return Replied(own, Response(own, Raw(b"{}")))
+            return Replied(own, message)
         return None
 
     def _cancel(self, params: Raw | None) -> Event | None:
@@ -266,7 +269,7 @@ class ClientPeer:
         """Whether an answer, or the cancellation of a request, is about something in flight here; what is
         neither is about nothing in particular, and known."""
         if isinstance(message, Response | Failure):
-            return message.id in self._asked
+            return own_id(message.id) in self._asked
         if isinstance(message, Notification) and message.method == Kind.CANCELLED.value:
             given = _given_up(message.params)
             return given is not None and given.request_id in self.in_flight

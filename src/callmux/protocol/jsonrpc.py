@@ -1,9 +1,10 @@
 """JSON-RPC 2.0 messages: bytes in, one record out; and the bytes of what we send. Pure.
 
 Called by both peers. Bodies (`params`, `result`, `error`) stay raw, so what we do not understand is relayed
-as it came. A message that msgspec refuses but other JSON readers accept (a lone surrogate, NaN, an id like
-`5.0`) takes a slow path on the standard library; what cannot be relayed becomes `Malformed`, with the id it
-carried where one can be found, so that nobody waits for it.
+as it came. A member that is null counts as absent, as many serializers mean it. A message that msgspec
+refuses but other JSON readers accept (a lone surrogate, NaN, an id like `5.0`, a byte order mark) takes a
+slow path on the standard library; what cannot be relayed becomes `Malformed`, with the id it carried where
+one can be found, so that nobody waits for it.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ class ErrorObject(msgspec.Struct, frozen=True):
 
 class _Envelope(msgspec.Struct):
     id: int | str | UnsetType | None = UNSET
-    method: str | UnsetType = UNSET
+    method: str | UnsetType | None = UNSET
     params: Raw | UnsetType = UNSET
     result: Raw | UnsetType = UNSET
     error: Raw | UnsetType = UNSET
@@ -111,6 +112,7 @@ _ENVELOPE = msgspec.json.Decoder(_Envelope)
 _ARRAY = msgspec.json.Decoder(list[Raw])
 _ERROR = msgspec.json.Decoder(ErrorObject)
 _ENCODER = msgspec.json.Encoder()
+_NULL = Raw(b"null")
 
 
 def parse(
@@ -147,20 +149,17 @@ def on_one_line(body: bytes) -> bytes:
 
 
 def _classify(e: _Envelope) -> Single:
-    if e.method is not UNSET:
+    if e.method is not UNSET and e.method is not None:
         params = None if e.params is UNSET else e.params
-        if e.id is UNSET:
+        if e.id is UNSET or (e.id is None and e.method.startswith("notifications/")):
             return Notification(e.method, params)
         if e.id is None:
             return Malformed(None, False, INVALID_REQUEST, "the id of a request must not be null")
         return Request(e.id, e.method, params)
-    if e.id is not UNSET:
-        if e.error is not UNSET:
-            return Failure(e.id, e.error)
-        if e.id is not None and e.result is not UNSET:
-            return Response(e.id, e.result)
-    elif e.error is not UNSET:
-        return Failure(None, e.error)
+    if e.error is not UNSET and e.error != _NULL:
+        return Failure(None if e.id is UNSET else e.id, e.error)
+    if e.id is not UNSET and e.id is not None and e.result is not UNSET:
+        return Response(e.id, e.result)
     # Without a method it asks nothing: an answer whose result the other side left out.
     given = None if e.id is UNSET else e.id
     return Malformed(given, True, INVALID_REQUEST, "a message needs a method, a result or an error")
@@ -314,6 +313,13 @@ def read_error(raw: Raw) -> ErrorObject:
         return ErrorObject(
             message=f"an error of unknown shape: {bytes(raw)[:200].decode('utf-8', 'replace')}"
         )
+
+
+def own_id(id: Id | None) -> int | None:
+    """The id of a request of ours that an answer names: some give a number back as text."""
+    if isinstance(id, str) and id.isascii() and id.isdigit() and len(id) < 20:
+        return int(id)
+    return id if isinstance(id, int) else None
 
 
 _METHODS: dict[str, bytes] = {}

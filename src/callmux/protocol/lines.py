@@ -93,6 +93,15 @@ class LineBuffer:
             if not isinstance(line, bytes) or (line and not line.isspace())
         ]
 
+    def last(self) -> Message | None:
+        """The message on a last line that has no end; None where there is none, or only a part of one."""
+        line = self._finished() if self._size else b""
+        if isinstance(line, Oversized):
+            return None
+        text = line if isinstance(line, bytes) else line.line
+        message = jsonrpc.parse(text) if text.strip() else None
+        return None if isinstance(message, jsonrpc.Malformed) else message
+
     def _finished(self) -> bytes | Long | Oversized:
         line, size = self._begun.getvalue(), self._size
         check, depth = self._check, self._depth

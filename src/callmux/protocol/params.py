@@ -10,6 +10,7 @@ from msgspec import Raw
 
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 _ENCODER = msgspec.json.Encoder()
+_NULL = Raw(b"null")
 
 REVISION = "io.modelcontextprotocol/protocolVersion"
 """The member of `_meta` that requests of the revisions without a handshake have (MCP 2026-07-28, basic)."""
@@ -23,6 +24,11 @@ def members(params: bytes | Raw | None) -> dict[str, Raw]:
         return _MEMBERS.decode(params)
     except msgspec.MsgspecError:
         return {}
+
+
+def present(params: Raw | None) -> Raw | None:
+    """`params`, where they are not null: nobody sends that on."""
+    return None if params is None or params == _NULL else params
 
 
 def names_revision(meta: bytes | Raw | None) -> bool:

@@ -14,8 +14,8 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from callmux.protocol import jsonrpc, versions
-from callmux.protocol.jsonrpc import Failure, Id, Malformed, Notification, Request, Response, Single
-from callmux.protocol.params import members, optional_text
+from callmux.protocol.jsonrpc import Failure, Id, Malformed, Notification, Request, Response, Single, own_id
+from callmux.protocol.params import members, optional_text, present
 
 
 class State(Enum):
@@ -131,7 +131,7 @@ _KINDS = {k.value: k for k in (Kind.PING, Kind.PROGRESS, Kind.CANCELLED)}
 
 
 class _ProgressParams(msgspec.Struct, rename="camel"):
-    progress_token: int | str
+    progress_token: int | str | float
 
 
 class _CancelParams(msgspec.Struct, rename="camel"):
@@ -162,6 +162,23 @@ _PROGRESS = msgspec.json.Decoder(_ProgressParams)
 _CANCEL = msgspec.json.Decoder(_CancelParams)
 _INITIALIZE = msgspec.json.Decoder(Greeting)
 _READ = frozenset(Greeting.__struct_encode_fields__)
+
+
+def read_greeting(result: bytes | Raw) -> Greeting:
+    """The answer to `initialize`. What is null in it is not there.
+
+    Raises:
+        ValueError: It is none.
+    """
+    given = {name: raw for name, raw in members(result).items() if present(raw) is not None}
+    declared = members(given.get("capabilities"))
+    if any(present(raw) is None for raw in declared.values()):
+        kept = {name: raw for name, raw in declared.items() if present(raw) is not None}
+        given["capabilities"] = Raw(msgspec.json.encode(kept))
+    try:
+        return _INITIALIZE.decode(msgspec.json.encode(given))
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"the answer to initialize cannot be read: {error}") from None
 
 
 class UpstreamPeer:
@@ -205,15 +222,16 @@ class UpstreamPeer:
         Raises:
             ValueError: The answer is no such result, or offers a revision we do not speak.
         """
-        try:
-            read = _INITIALIZE.decode(result)
-        except msgspec.MsgspecError as error:
-            raise ValueError(f"the answer to initialize cannot be read: {error}") from None
+        read = read_greeting(result)
         if not versions.is_supported(read.protocol_version):
             raise ValueError(f"it speaks the MCP revision {read.protocol_version!r}, which callmux does not")
         self.protocol_version = read.protocol_version
         self.state = State.READY
-        others = {name: bytes(raw) for name, raw in members(result).items() if name not in _READ}
+        others = {
+            name: bytes(raw)
+            for name, raw in members(result).items()
+            if name not in _READ and present(raw) is not None
+        }
         told = InitializeResult(
             read.protocol_version, read.capabilities, read.server_info, read.instructions, others
         )
@@ -297,20 +315,23 @@ class UpstreamPeer:
     def _act(self, action: Action, message: Single) -> Event | None:
         if isinstance(message, Response | Failure):
             # An answer to nothing, a second answer, or a late one to a cancelled request: nobody wants it.
-            if action is not Action.SETTLE or message.id not in self._waiting:
-                return None
-            assert isinstance(message.id, int)
-            self._waiting.discard(message.id)
+            id = message.id
+            if action is not Action.SETTLE or id not in self._waiting:
+                # Some servers give a number back as text.
+                id = own_id(id)
+                if action is not Action.SETTLE or id not in self._waiting:
+                    return None
+            assert isinstance(id, int)
+            self._waiting.discard(id)
             if isinstance(message, Response):
-                return Answered(message.id, message.result)
-            return Refused(message.id, message.error)
+                return Answered(id, message.result)
+            return Refused(id, message.error)
         if isinstance(message, Malformed):
             if action is not Action.COUNT:
                 return None
-            if message.is_response and message.id in self._waiting:
-                assert isinstance(message.id, int)
-                self._waiting.discard(message.id)
-                return Broken(message.id, message.message)
+            if message.is_response and (own := own_id(message.id)) in self._waiting and own is not None:
+                self._waiting.discard(own)
+                return Broken(own, message.message)
             if not message.is_response and message.id is not None and message.id not in self.questions:
                 self.outbox.append(jsonrpc.failure(message.id, message.code, message.message))
             return Noise(message.message)
@@ -322,13 +343,13 @@ class UpstreamPeer:
                 self.outbox.append(jsonrpc.response(message.id, b"{}"))
             elif action is Action.ASK:
                 self.questions.add(message.id)
-                return Asked(message.id, message.method, message.params)
+                return Asked(message.id, message.method, present(message.params))
             return None
         if action is Action.PROGRESS:
             return self._progress(message)
         if action is Action.WITHDRAW:
             return self._withdraw(message)
-        return Told(message.method, message.params) if action is Action.TELL else None
+        return Told(message.method, present(message.params)) if action is Action.TELL else None
 
     def _progress(self, message: Notification) -> Event | None:
         if message.params is None:
@@ -337,9 +358,10 @@ class UpstreamPeer:
             token = _PROGRESS.decode(message.params).progress_token
         except msgspec.MsgspecError:
             return None
-        if isinstance(token, int) and token in self._waiting:
-            return Progressed(token, message.params)
-        return None
+        if isinstance(token, float):
+            token = int(token) if token.is_integer() else ""
+        own = own_id(token)
+        return Progressed(own, message.params) if own is not None and own in self._waiting else None
 
     def _withdraw(self, message: Notification) -> Event | None:
         try:

@@ -15,6 +15,7 @@ from msgspec import Raw
 from callmux.clock import Clock
 from callmux.context import CallContext
 from callmux.errors import ScopedClientCapacity, UpstreamUnavailable
+from callmux.protocol.nulls import METHODS, without_nulls
 from callmux.protocol.params import members
 from callmux.protocol.shapes import Result
 from callmux.rings.call import Call
@@ -47,7 +48,8 @@ class Retrying:
         try:
             deadline = call.deadline if call.patience is None else call.patience.deadline
             left = deadline - self._clock.monotonic()
-            return Result(await send(connection, call, context, left))
+            raw = await send(connection, call, context, left)
+            return Result(raw if b"null" not in raw else _mended(call, raw))
         except CallFailure as failure:
             first = failure
         finally:
@@ -64,7 +66,7 @@ class Retrying:
             raise to_error(first, call.asked.tool, call.server, safe=call.safe, retried=False) from first
         try:
             seconds = call.seconds if call.patience is None else call.patience.seconds
-            return Result(await send(connection, call, context, seconds))
+            return Result(_mended(call, await send(connection, call, context, seconds)))
         except CallFailure as second:
             if second.category is Category.TIMEOUT:
                 server.examine_soon(connection)
@@ -93,6 +95,11 @@ class Retrying:
         except CallFailure as error:
             failure = error
         raise to_error(failure, call.asked.tool, call.server, safe=call.safe, retried=False) from failure
+
+
+def _mended(call: Call, raw: bytes) -> bytes:
+    """The result of `call` without null where strict clients refuse it."""
+    return without_nulls(raw) if call.method in METHODS else raw
 
 
 def _unsure(failure: CallFailure) -> CallFailure:

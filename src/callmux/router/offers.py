@@ -14,19 +14,20 @@ from msgspec import Raw
 from callmux.context import CallContext
 from callmux.errors import CallmuxError
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, RpcError
-from callmux.protocol.params import members, progress_token
+from callmux.protocol.params import members, optional_text, progress_token
 from callmux.rings.converting import as_rpc_error
 from callmux.router import listing
 from callmux.router.door import Door
 from callmux.upstream.catalogue import Catalogue
-from callmux.upstream.connection import MAX_PAGES
+from callmux.upstream.paging import MAX_PAGES
 from callmux.upstream.resources import Place, ResourceIndex
 
 RESOURCE_NOT_FOUND = -32002
 
 _STRING = msgspec.json.Decoder(str)
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
-_ITEMS = msgspec.json.Decoder(list[Raw])
+_ITEMS = msgspec.json.Decoder(list[Raw] | None)
+_NULL = Raw(b"null")
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -172,16 +173,24 @@ class Offers:
     async def _tasks_of(self, server: str, params: Raw | None, context: CallContext) -> Sequence[bytes]:
         place, given = Place(server, "tasks/list"), members(params)
         found: MutableSequence[bytes] = []
-        for _ in range(MAX_PAGES):
-            page = members(await self._send(place, "tasks/list", None, given or None, context, safe=True))
+        seen: set[str] = set()
+        while len(seen) < MAX_PAGES:
             try:
-                found.extend(bytes(raw) for raw in _ITEMS.decode(page.get("tasks", b"[]")))
+                page = members(await self._send(place, "tasks/list", None, given or None, context, safe=True))
+                tasks = _ITEMS.decode(page.get("tasks", b"null")) or []
             except msgspec.MsgspecError:
                 raise RpcError(INTERNAL_ERROR, f'the tasks of "{server}" cannot be read') from None
-            before, after = given.get("cursor"), page.get("nextCursor")
-            if after is None or bytes(after) == b"null" or after == before:
+            except RpcError:
+                if not seen:
+                    raise
+                # What it has told so far counts.
                 break
-            given["cursor"] = after
+            found.extend(bytes(raw) for raw in tasks if raw != _NULL)
+            after = optional_text(page.get("nextCursor", _NULL))
+            if not after or after in seen:
+                break
+            seen.add(after)
+            given["cursor"] = Raw(_ENCODER.encode(after))
         return found
 
     async def other(self, method: str, params: Raw | None, context: CallContext, server: str | None) -> bytes:

@@ -42,9 +42,6 @@ from callmux.upstream.task_makers import TaskMakers
 
 log = logging.getLogger(__name__)
 
-MAX_PAGES = 1000
-"""Pages of one listing that are followed: a server that never ends its list is broken."""
-
 
 class Hooks(msgspec.Struct, frozen=True):
     """Who hears what a server does by itself. Each takes the connection first.
@@ -61,11 +58,6 @@ class Hooks(msgspec.Struct, frozen=True):
     asked: Callable[[Connection, str, Raw | None, ClientPort | None], Awaitable[bytes | Raw]]
     lost: Callable[[Connection, str], None]
     noise: Callable[[Connection, str], None]
-
-
-_PAGE = msgspec.json.Decoder(dict[str, Raw])
-_ITEMS = msgspec.json.Decoder(list[Raw])
-_CURSOR = msgspec.json.Decoder(str | None)
 
 
 class Connection:
@@ -138,41 +130,6 @@ class Connection:
         self.link.send(line)
         self.link.agreed(self.init.protocol_version)
         return self.init
-
-    async def list_all(
-        self, method: str, member: str, seconds: float, beside: dict[str, bytes] | None = None
-    ) -> list[bytes]:
-        """Every page of a listing: the raw definitions in order.
-
-        Args:
-            method: Such as `tools/list`.
-            member: Where the definitions stand in the result, such as `tools`.
-            beside: Takes the other members of the pages, raw; the first page that has one decides.
-
-        Raises:
-            CallFailure: It refuses, or all pages together take longer than `seconds`.
-        """
-        end = self._loop.time() + seconds
-        found: list[bytes] = []
-        cursor: str | None = None
-        seen: set[str] = set()
-        for _ in range(MAX_PAGES):
-            params = msgspec.json.encode({"cursor": cursor}) if cursor is not None else None
-            left = max(end - self._loop.time(), 0.001)
-            try:
-                page = _PAGE.decode(await self.request(method, params, left))
-                found.extend(bytes(raw) for raw in _ITEMS.decode(page.pop(member, b"[]")))
-                cursor = _CURSOR.decode(page.pop("nextCursor", b"null"))
-            except msgspec.MsgspecError as error:
-                raise CallFailure(Category.PROTOCOL, f"its {method} cannot be read: {error}") from None
-            if beside is not None:
-                beside.update({name: bytes(raw) for name, raw in page.items() if name not in beside})
-            if cursor is None:
-                return found
-            if cursor in seen:
-                raise CallFailure(Category.PROTOCOL, f"its {method} gives the same cursor twice")
-            seen.add(cursor)
-        raise CallFailure(Category.PROTOCOL, f"its {method} has more than {MAX_PAGES} pages")
 
     def request(
         self,
@@ -346,7 +303,9 @@ class Connection:
         if type(event) is Answered:  # nearly always, and by far the fastest way to tell
             # What is kept must not pin the line it came in. A large copy is left to who waits for it.
             large = memoryview(event.result).nbytes > LARGE
-            self._settle(event.id, event.result if large else bytes(event.result), None)
+            result = event.result if large else bytes(event.result)
+            # Some servers write null for "nothing to say"; clients take nothing but an object.
+            self._settle(event.id, b"{}" if result == b"null" else result, None)
             return
         match event:
             case Refused(id, error):

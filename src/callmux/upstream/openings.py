@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Set
 
 from callmux.context import ClientPort
-from callmux.protocol.shapes import Tool
 from callmux.upstream import wishes
 from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.lanes import LaneKey
+from callmux.upstream.offer import Offer
+from callmux.upstream.reading import read_tools
 
 SHOWN = 5
 """Missing tools that a message names."""
@@ -53,8 +54,8 @@ async def open_lane(
 
 
 async def _compare(connection: Connection, expected: Set[str], seconds: float) -> None:
-    listed = await connection.list_all("tools/list", "tools", seconds)
-    missing = sorted(expected - {Tool(raw).name for raw in listed})
+    listed = await read_tools(connection, Offer(), seconds, {})
+    missing = sorted(expected - {tool.name for tool in listed})
     if missing:
         more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
         raise CallFailure(

@@ -16,6 +16,7 @@ from callmux.upstream.connection import Connection, Hooks
 from callmux.upstream.failures import CallFailure
 from callmux.upstream.guardian import Guardian
 from callmux.upstream.links.opening import Surroundings, open_link
+from callmux.upstream.paging import list_all
 
 
 class ProbeResult(msgspec.Struct, frozen=True):
@@ -55,7 +56,7 @@ async def probe(
         init = await connection.open(client_info, b"{}", timeout_seconds)
         if init.capabilities and "tools" not in init.capabilities:
             return ProbeResult([], None)
-        listed = await connection.list_all("tools/list", "tools", timeout_seconds)
+        listed = await list_all(connection, "tools/list", "tools", timeout_seconds)
         return ProbeResult([Tool(raw).name for raw in listed], None)
     except CallFailure as failure:
         return ProbeResult([], failure.cause + (f" (it said: {said[-1]})" if said else ""))

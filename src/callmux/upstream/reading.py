@@ -17,6 +17,7 @@ from callmux.protocol.upstream_peer import InitializeResult
 from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure
 from callmux.upstream.offer import KINDS, TOOLS_CHANGED, Item, Kind, Offer, read_items
+from callmux.upstream.paging import list_all
 
 log = logging.getLogger(__name__)
 
@@ -49,12 +50,13 @@ async def read_all(
 
 
 async def read_tools(
-    connection: Connection, offer: Offer, seconds: float, beside: dict[str, bytes]
+    connection: Connection, offer: Offer, seconds: float, beside: dict[str, bytes], *, whole: bool = False
 ) -> tuple[Tool, ...]:
     """Its tools; none where it declares other capabilities but not this one.
 
     Args:
         beside: Takes what stands beside them.
+        whole: The first pages alone do not count.
 
     Raises:
         CallFailure: It does not list them.
@@ -62,7 +64,7 @@ async def read_tools(
     if offer.capabilities and not offer.has("tools"):
         return ()
     tools = []
-    for raw in await connection.list_all("tools/list", "tools", seconds, beside):
+    for raw in await list_all(connection, "tools/list", "tools", seconds, beside, whole=whole):
         try:
             tools.append(Tool(raw))
         except msgspec.MsgspecError as error:
@@ -71,18 +73,24 @@ async def read_tools(
 
 
 async def read_kind(
-    connection: Connection, kind: Kind, seconds: float, beside: dict[str, bytes]
+    connection: Connection,
+    kind: Kind,
+    seconds: float,
+    beside: dict[str, bytes],
+    before: tuple[Item, ...] = (),
 ) -> tuple[Item, ...]:
     """One other list; a server that declares it and cannot give it does without, and its tools go on.
 
     Args:
         beside: Takes what stands beside the items.
+        before: What it listed before, which stays where the list cannot be had whole.
     """
     try:
-        raws = await connection.list_all(kind.method, kind.member, seconds, beside)
+        raws = await list_all(connection, kind.method, kind.member, seconds, beside, whole=bool(before))
     except CallFailure as failure:
         if failure.rpc is None or failure.rpc.code != METHOD_NOT_FOUND:
             log.warning('"%s" does not answer %s: %s', connection.name, kind.method, failure.cause)
+            return before
         return ()
     return read_items(kind, raws)
 
@@ -99,12 +107,14 @@ async def reread(
     if TOOLS_CHANGED in stale:
         try:
             beside: dict[str, bytes] = {}
-            tools = await read_tools(connection, Offer(), seconds, beside)
+            tools = await read_tools(connection, Offer(), seconds, beside, whole=bool(tools))
             offer = offer.with_beside("tools", beside)
         except CallFailure as failure:
             log.warning('"%s" changed its tools but does not list them: %s', connection.name, failure.cause)
     for kind in KINDS:
         if kind.changed in stale:
             beside = {}
-            offer = offer.with_items(kind, await read_kind(connection, kind, seconds, beside), beside)
+            before = offer.items.get(kind, ())
+            items = await read_kind(connection, kind, seconds, beside, before)
+            offer = offer.with_items(kind, items, beside)
     return tools, offer

@@ -226,6 +226,22 @@ def test_what_it_wrote_before_it_ended_is_received_first() -> None:
     run(scene())
 
 
+@pytest.mark.parametrize("cut", [0, 5])
+def test_a_last_line_without_its_end_counts_where_it_is_whole(cut: int) -> None:
+    """Half a message is none: whoever waits for it is told how the server ended."""
+
+    async def scene() -> None:
+        line = json.dumps({"method": "last"})
+        script = f"import sys; sys.stdout.write({line[: len(line) - cut]!r}); sys.stdout.flush()"
+        async with child(script) as watched:
+            await until(lambda: watched.lost, "the end")
+            assert watched.methods == ([] if cut else ["last"])
+            assert len(watched.messages) == (0 if cut else 1)
+            assert watched.lost == ["the server ended with exit code 0"]
+
+    run(scene())
+
+
 def test_a_grandchild_that_holds_the_pipe_does_not_hide_the_end() -> None:
     async def scene() -> None:
         script = (

@@ -241,6 +241,9 @@ class _ChildProtocol(asyncio.SubprocessProtocol):
             # A last line without its newline still counts.
             self._hear(b"\n")
         if fd == 1:
+            # Here, too, where it holds a whole message; what broke off half-way is none.
+            if (last := self._lines.last()) is not None and self.listener is not None:
+                self.listener.received(last, None)
             self._stdout_open = False
             self._settle()
 
