@@ -18,7 +18,7 @@ from tests.shell.fake_listener import FakeListener, Reply, fake_listener, result
 
 MAY_LOAD = {
     *("bridge", "bridge.credentials", "bridge.endpoint", "errors"),
-    *("cli", "cli.call", "cli.destination", "cli.headers", "cli.main", "cli.parsing"),
+    *("cli", "cli.call", "cli.conversing", "cli.destination", "cli.headers", "cli.main", "cli.parsing"),
     *("cli.grammar", "cli.grammar.call", "cli.grammar.shared", "cli.grammar.terms"),
     *("shell", "shell.conversation", "shell.failure", "shell.message", "shell.outcome"),
     *("shell.payload", "shell.rendering"),

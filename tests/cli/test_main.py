@@ -121,3 +121,9 @@ def test_a_bad_port_to_listen_on_is_exit_code_2(
     monkeypatch.setattr(serve, "log_to_stderr", lambda: None)
     assert main(["--listen", *port]) == 2
     assert capsys.readouterr().err == "Error: --listen requires a valid port (1 to 65535)\n"
+
+
+@pytest.mark.parametrize("words", [["--version"], ["-v"], ["-V"], ["version"]])
+def test_the_version_is_printed(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 0
+    assert capsys.readouterr().out == f"{__version__}\n"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from callmux.config.inline import inline_config
+from callmux.config.check import check_document
+from callmux.config.inline import inline_config, override
 from callmux.config.model import Config
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.errors import UsageError
@@ -84,6 +85,8 @@ def test_a_url_instead_of_a_command() -> None:
         ("--url u -- x", "Cannot use both --url and -- command"),
         ("--url u --env A=b", "--env has no meaning with --url"),
         ("--header A:b -- x", "--header has no meaning with -- command"),
+        ("--only a -- x", "--only chooses servers of a configuration file"),
+        ("--lisen 3 -- x", 'did you mean "--listen"?'),
         ("--", "No command"),
         ("--cache 5", "No command"),
     ],
@@ -92,3 +95,11 @@ def test_what_cannot_be_understood(words: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         inline_config(words.split())
     assert message in str(caught.value)
+
+
+def test_only_the_named_servers_of_a_file_are_started() -> None:
+    servers = {name: {"command": "x"} for name in ("github", "time", "git")}
+    config = check_document({"servers": servers}).config
+    assert list(override(config, ["--only", "git, time"]).servers) == ["time", "git"]
+    with pytest.raises(UsageError, match=r'--only names "gti", which .* did you mean "git"'):
+        override(config, ["--only", "gti"])

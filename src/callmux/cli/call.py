@@ -1,4 +1,4 @@
-"""`callmux call`, `parallel`, `batch`, `pipeline`: tools of a running listener from a shell.
+"""`callmux call`, `parallel`, `batch`, `pipeline`: tools from a shell, those of a running listener or not.
 
 Called by `callmux.cli.main`. A script starts one of these for every call: what they load is counted, see
 `tests/cli/test_call.py`.
@@ -11,10 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from callmux.cli.destination import Destination, read_destination
+from callmux.cli.conversing import converse
 from callmux.cli.grammar.call import COMMANDS
 from callmux.cli.parsing import Given, read, refusal
-from callmux.shell.conversation import Conversation
 from callmux.shell.failure import ShellFailed
 from callmux.shell.message import call_params
 from callmux.shell.outcome import Outcome, exit_code, field, read_result
@@ -34,25 +33,25 @@ def run(args: list[str], config_option: str | None) -> int:
         arguments = read_object(_stdin() if typed == "-" else typed)
     else:
         arguments = _from_file(given) or "{}"
-    return _call(given, tool, arguments)
+    return _call(given, tool, arguments, config_option)
 
 
 def parallel(args: list[str], config_option: str | None) -> int:
     """`callmux parallel`. Gives the exit code."""
-    return _several("parallel", args)
+    return _several("parallel", args, config_option)
 
 
 def batch(args: list[str], config_option: str | None) -> int:
     """`callmux batch`. Gives the exit code."""
-    return _several("batch", args)
+    return _several("batch", args, config_option)
 
 
 def pipeline(args: list[str], config_option: str | None) -> int:
     """`callmux pipeline`. Gives the exit code."""
-    return _several("pipeline", args)
+    return _several("pipeline", args, config_option)
 
 
-def _several(verb: str, args: list[str]) -> int:
+def _several(verb: str, args: list[str], config_option: str | None) -> int:
     given = read(_BY_NAME[verb], args)
     arguments = _from_file(given)
     if arguments is None:
@@ -61,7 +60,7 @@ def _several(verb: str, args: list[str]) -> int:
         arguments = fan_out(verb, [read_entry(word) for word in given.words])
     elif given.words:
         raise refusal(given.command, "give the calls as words or with --file, not both")
-    return _call(given, f"callmux_{verb}", arguments)
+    return _call(given, f"callmux_{verb}", arguments, config_option)
 
 
 def _from_file(given: Given) -> str | None:
@@ -86,23 +85,15 @@ def _stdin() -> str:
         raise ShellFailed(f"stdin is no UTF-8 at byte {error.start}") from None
 
 
-def _call(given: Given, tool: str, arguments: str) -> int:
+def _call(given: Given, tool: str, arguments: str, config_option: str | None) -> int:
     _check_output(given)
-    to = read_destination(given, os.environ, Path.home())
-    announce(given, to, f"tools/call {tool}")
-    with Conversation(to.endpoint, to.headers, to.identity, to.seconds) as conversation:
+    with converse(given, config_option, f"tools/call {tool}") as conversation:
         result = conversation.ask("tools/call", call_params(tool, arguments))
         outcome = read_result(result)
         code = exit_code(tool, outcome)
         # Before the session is ended: nobody is to wait for that.
         _show(given, result, outcome)
     return code
-
-
-def announce(given: Given, to: Destination, what: str) -> None:
-    """The line of `--verbose`."""
-    if given.on("--verbose"):
-        print(f"[callmux] {what} via {to.endpoint.url} ({to.identity})", file=sys.stderr)
 
 
 def _check_output(given: Given) -> None:

@@ -27,6 +27,7 @@ COMMANDS = {
     "help": "help",
     "init": "init",
     "instructions": "instructions",
+    "list": "list",
     "migrate": "migrate",
     "parallel": "call",
     "pipeline": "call",
@@ -38,6 +39,8 @@ COMMANDS = {
 which says what the command takes. What runs it is called `run`, or like the command where it shares a
 module with another."""
 
+
+VERSION = {"--version", "-v", "-V"}
 
 READER_LEFT = 141
 """What a shell reports of a program that the end of its reader ended."""
@@ -75,7 +78,7 @@ def _run(args: list[str]) -> int:
         show([word for word in own if not word.startswith("-")] if args[0] in COMMANDS else [])
         return 0
     if not args or args[0].startswith("-"):
-        if "--version" in own or "-v" in own:
+        if VERSION & set(own):
             print(__version__)
             return 0
         from callmux.cli import serve
@@ -85,6 +88,9 @@ def _run(args: list[str]) -> int:
 
 
 def _command(name: str, args: list[str], config: str | None) -> int:
+    if name == "version" and not args:
+        print(__version__)
+        return 0
     if name in COMMANDS:
         module = import_module(f"callmux.cli.{COMMANDS[name]}")
         code: int = getattr(module, "run" if COMMANDS[name] == name else name)(args, config)

@@ -47,6 +47,12 @@ def run(args: list[str], config_option: str | None) -> int:
         if flag in (args[: args.index("--")] if "--" in args else args):
             raise UsageError(f"{flag} is for a listener: it needs --listen PORT beside it")
     path = choose(args, config_option, env)
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        print(
+            "callmux waits for an MCP client on stdin. A client starts it by itself once"
+            ' "callmux client attach CLIENT" has entered it there. Ctrl-C ends it.',
+            file=sys.stderr,
+        )
     return run_loop(_serve(path, lambda sources: load(args, path, env, sources), env))
 
 
@@ -84,7 +90,7 @@ def choose(args: list[str], config_option: str | None, env: dict[str, str]) -> P
         raise UsageError(
             "nothing to run. Name a configuration with --config PATH,\n"
             "put the command of a single server after --, as in: callmux -- npx -y some-mcp-server,\n"
-            f"or write {default_config(Path.home())} (callmux init does)"
+            f"or let callmux setup write {default_config(Path.home())} from what your clients have"
         )
     return path
 

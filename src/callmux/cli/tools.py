@@ -1,4 +1,4 @@
-"""`callmux tools list|schema|search`: what a running listener offers, from a shell.
+"""`callmux tools list|schema|search`: what tools there are, from a shell.
 
 Called by `callmux.cli.main`; loads what `callmux.cli.call` loads.
 """
@@ -6,18 +6,21 @@ Called by `callmux.cli.main`; loads what `callmux.cli.call` loads.
 from __future__ import annotations
 
 import json
-import os
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from callmux.cli.call import announce, write
-from callmux.cli.destination import read_destination
+from callmux.cli.call import write
+from callmux.cli.conversing import child_args, converse
 from callmux.cli.grammar.tools import COMMANDS
 from callmux.cli.parsing import Given, nearest, read
 from callmux.shell.conversation import Conversation
 from callmux.shell.failure import ShellFailed
+from callmux.shell.message import call_params
+from callmux.shell.outcome import read_result
 from callmux.shell.rendering import pretty, visible
+
+if TYPE_CHECKING:
+    from callmux.shell.child import ChildConversation
 
 MAX_DESCRIPTION = 100
 """Characters that are shown of a tool's description."""
@@ -29,23 +32,27 @@ Tool = dict[str, Any]
 
 def run(args: list[str], config_option: str | None) -> int:
     """Gives the exit code."""
-    given = read(COMMANDS[0], args)
-    to = read_destination(given, os.environ, Path.home())
-    announce(given, to, "tools/list")
-    with Conversation(to.endpoint, to.headers, to.identity, to.seconds) as conversation:
+    return show(read(COMMANDS[0], args), config_option)
+
+
+def show(given: Given, config_option: str | None) -> int:
+    """What a command line of `callmux tools` or `callmux list` asks for. Gives the exit code."""
+    with converse(given, config_option, "tools/list") as conversation:
         tools = _all(conversation)
+        if not isinstance(conversation, Conversation):
+            _name_missing(conversation)
     if given.command.word == "schema":
         _schema(given, tools)
     elif given.command.word == "search":
         wanted = given.words[0].lower()
         found = [tool for tool in tools if wanted in f"{tool['name']}\n{_described(tool)}".lower()]
-        _list(given, _of_server(given, found), f'No tool matches "{given.words[0]}".')
+        _list(given, _of_server(given, config_option, found), f'No tool matches "{given.words[0]}".')
     else:
-        _list(given, _of_server(given, tools), "No tools.")
+        _list(given, _of_server(given, config_option, tools), "No tools.")
     return 0
 
 
-def _all(conversation: Conversation) -> list[Tool]:
+def _all(conversation: Conversation | ChildConversation) -> list[Tool]:
     tools: list[Tool] = []
     params = "{}"
     for _ in range(MAX_PAGES):
@@ -61,9 +68,23 @@ def _all(conversation: Conversation) -> list[Tool]:
     raise ShellFailed(f"the listener's list of tools does not end after {MAX_PAGES} pages")
 
 
-def _of_server(given: Given, tools: list[Tool]) -> list[Tool]:
+def _name_missing(child: ChildConversation) -> None:
+    """Says on stderr which servers were started for this command and are not up: their tools are missing."""
+    try:
+        status = read_result(child.ask("tools/call", call_params("callmux_status", "{}"))).value
+    except ShellFailed:
+        # A configuration may have no meta-tools.
+        return
+    servers = status.get("failedServers") if isinstance(status, dict) else None
+    for server in servers if isinstance(servers, list) else ():
+        if isinstance(server, dict) and server.get("error"):
+            print(f'Note: the server "{server.get("name")}" is not up: {server["error"]}', file=sys.stderr)
+
+
+def _of_server(given: Given, config_option: str | None, tools: list[Tool]) -> list[Tool]:
     name = given.text("--server")
-    if name is None:
+    # Without a listener, only that server was started.
+    if name is None or child_args(given, config_option) is not None:
         return tools
     return [tool for tool in tools if tool["name"] == name or tool["name"].startswith(f"{name}__")]
 

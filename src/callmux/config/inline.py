@@ -14,6 +14,7 @@ import msgspec
 
 from callmux.config.check import check_document
 from callmux.config.model import Config
+from callmux.config.servers import Server
 from callmux.errors import UsageError
 
 _SWITCHES = {
@@ -31,9 +32,11 @@ _NUMBERS = {
     "--call-timeout": ("callTimeoutMs", 1),
     "--description-max-length": ("descriptionMaxLength", 1),
 }
-_LISTS = ("--tools", "--cache-allow", "--cache-deny")
+_LISTS = ("--tools", "--cache-allow", "--cache-deny", "--only")
 _WORDS = ("--env", "--url", "--header", "--transport", "--output-format")
 _VALUED = (*_NUMBERS, *_LISTS, *_WORDS)
+_ELSEWHERE = ("--listen", "--host", "--idle-exit", "--config", "--version", "--help")
+"""Flags of run mode that are taken out before: near names are hints, too."""
 _STDIO_ONLY, _HTTP_ONLY = ("--env",), ("--header", "--transport")
 
 
@@ -51,6 +54,8 @@ def inline_config(args: Sequence[str]) -> Config:
     flags = _Flags()
     flags.read(words[:end], followed="--" in words)
     command = words[end + 1 :]
+    if flags.only is not None:
+        raise UsageError("--only chooses servers of a configuration file, and here is a single server")
     if flags.server.get("url") and "--" in words:
         raise UsageError("Cannot use both --url and -- command: name one server")
     if flags.server.get("url"):
@@ -80,6 +85,8 @@ def override(config: Config, args: Sequence[str]) -> Config:
             f"{flags.seen[0]} is about one server: set it in the configuration file, "
             "or name the server with -- COMMAND instead of a file"
         )
+    if flags.only is not None:
+        config = msgspec.structs.replace(config, servers=_chosen(config, flags.only))
     by_key = {field.encode_name: field.name for field in msgspec.structs.fields(Config)}
     changed = msgspec.structs.replace(config, **{by_key[k]: v for k, v in flags.settings.items()})
     if changed.meta_only and not changed.expose_meta_tools:
@@ -89,6 +96,14 @@ def override(config: Config, args: Sequence[str]) -> Config:
     return changed
 
 
+def _chosen(config: Config, names: Sequence[str]) -> dict[str, Server]:
+    for name in names:
+        if name not in config.servers:
+            hint = nearest(name, list(config.servers))
+            raise UsageError(f'--only names "{name}", which the configuration does not have{hint}')
+    return {name: server for name, server in config.servers.items() if name in names}
+
+
 class _Flags:
     """The document that flags add up to."""
 
@@ -96,6 +111,7 @@ class _Flags:
         self.settings: dict[str, Any] = {"cacheTtlSeconds": 0, "maxConcurrency": 20}
         self.server: dict[str, Any] = {}
         self.seen: list[str] = []
+        self.only: list[str] | None = None
 
     def read(self, words: list[str], followed: bool) -> None:
         at = 0
@@ -111,7 +127,9 @@ class _Flags:
                 self._value(flag, words[at])
                 at += 1
             else:
-                raise UsageError(f'Unknown option "{flag}"{nearest(flag, (*_SWITCHES, *_VALUED))}')
+                raise UsageError(
+                    f'Unknown option "{flag}"{nearest(flag, (*_SWITCHES, *_VALUED, *_ELSEWHERE))}'
+                )
 
     def refuse(self, flags: Sequence[str], beside: str) -> None:
         for flag in flags:
@@ -126,7 +144,9 @@ class _Flags:
             self.settings[key] = int(text)
         elif flag in _LISTS:
             names = [name.strip() for name in text.split(",") if name.strip()]
-            if flag == "--tools":
+            if flag == "--only":
+                self.only = names
+            elif flag == "--tools":
                 self.server["tools"] = names
             else:
                 policy = self.server.setdefault("cachePolicy", {})

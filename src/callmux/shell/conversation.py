@@ -99,7 +99,8 @@ class Conversation:
         except OSError as error:
             raise ShellFailed(
                 f"failed to reach listener at {self._endpoint.url}: {_reason(error)}. "
-                'Is it running? "callmux --listen 4860" starts one; --url names another'
+                'Is it running? "callmux --listen 4860" starts one, --url names another,'
+                " --direct does without"
             ) from None
         hello = self._request("initialize", message.INITIALIZE)
         if self._session is None or not self._session.isprintable():

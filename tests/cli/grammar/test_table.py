@@ -19,6 +19,7 @@ from callmux.cli.grammar.terms import Command
 from callmux.cli.main import COMMANDS, take_config
 from callmux.cli.parsing import read
 from callmux.config import inline
+from callmux.config.model import Config, StdioServer
 
 EVERYTHING = list(everything())
 NAMED = pytest.mark.parametrize("entry", EVERYTHING, ids=lambda entry: entry.name or "run mode")
@@ -93,6 +94,7 @@ def test_run_mode_is_what_is_run() -> None:
     assert {o.name: o.minimum for o in serve.GLOBAL_OPTIONS if o.minimum is not None} == {
         name: minimum for name, (_, minimum) in inline._NUMBERS.items()
     }
+    server = StdioServer(command="x")
     values = {"A,B": "a", "KEY=VALUE": "K=v", "NAME:VALUE": "A:b", "URL": "http://h/mcp"}
     for option in run_mode().options[4:]:
         if option.name in inline_names | global_names:
@@ -100,7 +102,10 @@ def test_run_mode_is_what_is_run() -> None:
             remote = option.name in ("--url", "--transport", "--header")
             words = [option.name, *([example] if option.value else [])]
             target = ["--url", "http://h/mcp"] if remote else ["--", "srv"]
-            assert inline.inline_config([*words, *target]).servers
+            if option.name == "--only":  # chooses among the servers of a file
+                assert inline.override(Config(servers={"a": server}), words).servers == {"a": server}
+            else:
+                assert inline.inline_config([*words, *target]).servers
 
 
 def test_the_table_is_plain_data() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from callmux.cli.grammar.shared import REACHING, TOKEN_NOTE
+from callmux.cli.grammar.shared import DIRECT_NOTE, REACHING, SERVER, TOKEN_NOTE
 from callmux.cli.grammar.terms import Argument, Command, Example, Option
 
 _FILE = Option("--file", "read the arguments, a JSON object, from a file; - for stdin", "PATH")
@@ -19,7 +19,7 @@ _OUTPUT = (
     Option("--field", "print only what stands at this place of the result", "PATH"),
     Option("--full", "print the whole result of the tool, with what is no text"),
 )
-_OPTIONS = (_FILE, *_OUTPUT, *REACHING)
+_OPTIONS = (_FILE, *_OUTPUT, *REACHING, SERVER)
 _STREAMS = (
     "In a pipe the result is JSON on stdout, that of a failed tool, too. On a terminal it is text, and what "
     "a failed tool says goes to stderr."
@@ -29,7 +29,7 @@ _CALLS = Argument("CALL", "'TOOL JSON' or TOOL, as one word", required=False, re
 COMMANDS = (
     Command(
         "call",
-        "call a tool of a running listener",
+        "call a tool",
         arguments=(
             Argument("TOOL", "its name, as callmux tools list shows it"),
             Argument("JSON", "its arguments, a JSON object; - reads them from stdin", required=False),
@@ -41,8 +41,12 @@ COMMANDS = (
             Example("jq -n '{id: 5}' | callmux call get_issue - --raw", "from a pipe, text as it stands"),
             Example("callmux call get_issue '{\"id\": 5}' --field labels[0].name", "one value of the result"),
             Example("callmux call callmux_status", "what is connected"),
+            Example(
+                "callmux call get_current_time '{\"timezone\": \"UTC\"}' --stdio 'uvx mcp-server-time'",
+                "without a listener: a server that is started for this call",
+            ),
         ),
-        notes=(_STREAMS, TOKEN_NOTE),
+        notes=(_STREAMS, DIRECT_NOTE, TOKEN_NOTE),
         usage_exit=2,
     ),
     Command(

@@ -49,6 +49,7 @@ GLOBAL_OPTIONS = (
     Option("--allow-insecure-remote-listener", "listen beyond this machine without authentication"),
     Option("--meta-only", "list only the callmux_* tools"),
     Option("--strict-startup", "end if a server cannot be started"),
+    Option("--only", "start only these servers of the configuration", "A,B"),
 )
 """Also beside a configuration file, which they override."""
 
@@ -67,7 +68,7 @@ COMMANDS = (
             *LISTENER_OPTIONS,
             *INLINE_OPTIONS,
             *GLOBAL_OPTIONS,
-            Option("--version", "print the version; also -v"),
+            Option("--version", "print the version; also -v, -V and callmux version"),
             Option("--help", "print this, or the help of a command; also -h"),
         ),
         rest="COMMAND [ARG...]",

@@ -25,8 +25,18 @@ CALL_TIMEOUT = Option(
 )
 VERBOSE = Option("--verbose", "say on stderr what is called, and where the token comes from")
 
-REACHING = (URL, CWD, HEADER, TOKEN, TOKEN_FILE, CALL_TIMEOUT, VERBOSE)
-"""How a running listener is reached."""
+DIRECT = Option("--direct", "use no listener: start the servers of the configuration, only for this command")
+STDIO = Option("--stdio", "use no listener: start this server, only for this command", "'COMMAND ARG...'")
+SERVER = Option("--server", "with --direct, start only this server", "NAME")
+
+REACHING = (URL, CWD, HEADER, TOKEN, TOKEN_FILE, CALL_TIMEOUT, VERBOSE, DIRECT, STDIO)
+"""How a running listener is reached, or what is started instead."""
+
+DIRECT_NOTE = (
+    "Without a listener: --direct starts the servers of the default configuration, --config PATH those of "
+    "that file, --stdio 'COMMAND ARG...' a single server. They end with the command. --url may also be the "
+    "address of any MCP server that speaks Streamable HTTP."
+)
 
 TOKEN_NOTE = (
     "The token comes from CALLMUX_TOKEN, --token, --token-file, or the token kept by "

@@ -13,7 +13,7 @@ from callmux.cli.grammar.terms import Command
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Run": ("bridge", "demo"),
-    "Call tools from a shell": ("call", "parallel", "batch", "pipeline", "tools"),
+    "Call tools from a shell": ("call", "parallel", "batch", "pipeline", "list", "tools"),
     "Configure": ("setup", "init", "server", "client", "instructions", "config", "migrate"),
     "Look after": ("doctor", "daemon"),
     "Help": ("help", "completion"),

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from callmux.cli.grammar.shared import JSON, REACHING, TOKEN_NOTE
+from callmux.cli.grammar.shared import DIRECT_NOTE, JSON, REACHING, SERVER, TOKEN_NOTE
 from callmux.cli.grammar.terms import Argument, Command, Example, Option
 
-_SERVER = Option("--server", "only the tools of this server", "NAME")
-_QUIET = Option("--quiet", "say nothing where there is none")
+SERVER_TOOLS = Option("--server", "only the tools of this server", "NAME")
+QUIET = Option("--quiet", "say nothing where there is none")
 
 COMMANDS = (
     Command(
         "tools",
-        "the tools of a running listener",
+        "the tools there are",
         subcommands=(
             Command(
                 "tools list",
                 "name every tool, with the first line of its description",
-                options=(JSON, _SERVER, _QUIET, *REACHING),
+                options=(JSON, SERVER_TOOLS, QUIET, *REACHING),
                 examples=(
                     Example("callmux tools list", "all tools"),
                     Example("callmux tools list --server github --json", "those of a server, as JSON"),
@@ -27,7 +27,7 @@ COMMANDS = (
                 "tools schema",
                 "show what a tool takes",
                 arguments=(Argument("TOOL", "its name"),),
-                options=(JSON, *REACHING),
+                options=(JSON, *REACHING, SERVER),
                 examples=(Example("callmux tools schema get_issue", "its description and input schema"),),
                 usage_exit=2,
             ),
@@ -35,12 +35,12 @@ COMMANDS = (
                 "tools search",
                 "find tools whose name or description holds a text",
                 arguments=(Argument("QUERY", "the text; capitals do not matter"),),
-                options=(JSON, _SERVER, _QUIET, *REACHING),
+                options=(JSON, SERVER_TOOLS, QUIET, *REACHING),
                 examples=(Example("callmux tools search issue", "every tool about issues"),),
                 usage_exit=2,
             ),
         ),
-        notes=(TOKEN_NOTE,),
+        notes=(DIRECT_NOTE, TOKEN_NOTE),
         usage_exit=2,
     ),
 )
