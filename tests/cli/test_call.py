@@ -17,7 +17,7 @@ from callmux.cli.main import main
 from tests.shell.fake_listener import FakeListener, Reply, fake_listener, result, text_result
 
 MAY_LOAD = {
-    *("bridge", "bridge.credentials", "bridge.endpoint", "errors"),
+    *("bridge", "bridge.credentials", "bridge.endpoint", "depth", "errors"),
     *("cli", "cli.call", "cli.conversing", "cli.destination", "cli.headers", "cli.main", "cli.parsing"),
     *("cli.grammar", "cli.grammar.call", "cli.grammar.shared", "cli.grammar.terms"),
     *("shell", "shell.conversation", "shell.failure", "shell.message", "shell.outcome"),
