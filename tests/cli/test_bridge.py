@@ -42,8 +42,6 @@ MAY_LOAD = {
             "client_peer",
             "encoding",
             "jsonrpc",
-            "mending",
-            "nulls",
             "lines",
             "mending",
             "nulls",
