@@ -48,6 +48,7 @@ MAY: dict[str, set[str]] = {
     "completion": set(),
     "instructions": set(),
     "call": {"email", "http.client"},
+    "list": {"email", "http.client"},
     "tools": {"email", "http.client"},
     "init": {"msgspec"},
     "config": {"msgspec"},
