@@ -14,7 +14,9 @@ from callmux.errors import UsageError
 from callmux.upstream.probe import ProbeResult
 
 
-async def two_tools(name: str, server: object, *, timeout_seconds: float, base_dir: Path) -> ProbeResult:
+async def two_tools(
+    name: str, server: object, *, timeout_seconds: float, base_dir: Path, **_: object
+) -> ProbeResult:
     return ProbeResult(["get_item", "create_item"], None)
 
 

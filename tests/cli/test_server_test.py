@@ -15,7 +15,9 @@ from callmux.errors import ConfigMissing, UsageError
 from callmux.upstream.probe import ProbeResult
 
 
-async def two_tools(name: str, server: object, *, timeout_seconds: float, base_dir: Path) -> ProbeResult:
+async def two_tools(
+    name: str, server: object, *, timeout_seconds: float, base_dir: Path, **_: object
+) -> ProbeResult:
     return ProbeResult([], "it crashed") if name == "bad" else ProbeResult(["u", "t"], None)
 
 

@@ -26,7 +26,7 @@ CODEX = '# mine\n[mcp_servers.time]\ncommand = "sh"\n'
 
 
 async def probe(
-    name: str, server: StdioServer | HttpServer, *, timeout_seconds: float, base_dir: Path
+    name: str, server: StdioServer | HttpServer, *, timeout_seconds: float, base_dir: Path, **_: object
 ) -> ProbeResult:
     """Every server but `bad` has two tools."""
     return ProbeResult([], "broken") if name == "bad" else ProbeResult(["x", "y"], None)

@@ -23,7 +23,9 @@ def chosen(
     anyway: bool = False,
     server: StdioServer = SERVER,
 ) -> list[str] | None:
-    async def probe(name: str, server: object, *, timeout_seconds: float, base_dir: Path) -> ProbeResult:
+    async def probe(
+        name: str, server: object, *, timeout_seconds: float, base_dir: Path, **_: object
+    ) -> ProbeResult:
         return ProbeResult(tools, error)
 
     async def pick(offered: list[str]) -> list[str]:

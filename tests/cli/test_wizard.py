@@ -24,7 +24,7 @@ ENTER, SPACE, DOWN, STOP = "\r", " ", "\x1b[B", "\x03"
 
 
 async def probe(
-    name: str, server: StdioServer | HttpServer, *, timeout_seconds: float, base_dir: Path
+    name: str, server: StdioServer | HttpServer, *, timeout_seconds: float, base_dir: Path, **_: object
 ) -> ProbeResult:
     """Every server but `bad` has two tools."""
     return ProbeResult([], "broken") if name == "bad" else ProbeResult(["x", "y"], None)

@@ -20,22 +20,30 @@ SH = {"command": "/bin/sh"}
 
 
 def answering(*tools: str, error: str | None = None) -> Probe:
-    async def probe(name: str, server: object, *, timeout_seconds: float, base_dir: Path) -> ProbeResult:
+    async def probe(
+        name: str, server: object, *, timeout_seconds: float, base_dir: Path, **_: object
+    ) -> ProbeResult:
         return ProbeResult(list(tools), error)
 
     return probe
 
 
-async def failing(name: str, server: object, *, timeout_seconds: float, base_dir: Path) -> ProbeResult:
+async def failing(
+    name: str, server: object, *, timeout_seconds: float, base_dir: Path, **_: object
+) -> ProbeResult:
     raise ConnectionRefusedError(111, "refused")
 
 
-async def silent(name: str, server: object, *, timeout_seconds: float, base_dir: Path) -> ProbeResult:
+async def silent(
+    name: str, server: object, *, timeout_seconds: float, base_dir: Path, **_: object
+) -> ProbeResult:
     await asyncio.Event().wait()
     raise AssertionError
 
 
-async def never_asked(name: str, server: object, *, timeout_seconds: float, base_dir: Path) -> ProbeResult:
+async def never_asked(
+    name: str, server: object, *, timeout_seconds: float, base_dir: Path, **_: object
+) -> ProbeResult:
     raise AssertionError(f"{name} was asked")
 
 
@@ -75,9 +83,9 @@ def test_c3_a_server_that_does_not_answer_is_an_error(tmp_path: Path, probe: Pro
 @pytest.mark.parametrize(
     ("entry", "issue"),
     [
-        ({"command": "/no/such/program"}, 'command "/no/such/program" was not found on PATH'),
+        ({"command": "/no/such/program"}, 'command "/no/such/program" does not exist'),
         ({"command": "no-such-program"}, 'command "no-such-program" was not found on PATH'),
-        ({"command": "/"}, 'command "/" was not found on PATH'),
+        ({"command": "/"}, 'command "/" is a directory'),
         ({**SH, "cwd": "/no/such/place"}, 'cwd "/no/such/place" is not a directory'),
         ({"command": "${NOT_THERE}"}, "servers.a.command uses ${NOT_THERE}"),
     ],
@@ -115,7 +123,9 @@ def test_values_of_variables_are_not_shown(tmp_path: Path) -> None:
 def test_servers_are_asked_a_few_at_a_time(tmp_path: Path) -> None:
     now, most = 0, 0
 
-    async def probe(name: str, server: object, *, timeout_seconds: float, base_dir: Path) -> ProbeResult:
+    async def probe(
+        name: str, server: object, *, timeout_seconds: float, base_dir: Path, **_: object
+    ) -> ProbeResult:
         nonlocal now, most
         now += 1
         most = max(most, now)

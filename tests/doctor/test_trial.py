@@ -21,7 +21,9 @@ SERVERS: dict[str, Any] = {
 }
 
 
-async def three_tools(name: str, server: object, *, timeout_seconds: float, base_dir: Path) -> ProbeResult:
+async def three_tools(
+    name: str, server: object, *, timeout_seconds: float, base_dir: Path, **_: object
+) -> ProbeResult:
     return ProbeResult(["u", "t", "hidden"], None)
 
 
@@ -66,5 +68,5 @@ def test_all_of_them_in_the_order_of_the_file(tmp_path: Path) -> None:
     assert (whole.ok, whole.server_count) == (False, 3)
     lines = summary_lines(whole)
     assert lines[:4] == ["Status: issues found", "Servers tested: 3", "Passed: 2", "Failed: 1"]
-    assert 'Issue: command "/no/such/thing" was not found on PATH' in lines
+    assert 'Issue: command "/no/such/thing" does not exist' in lines
     assert tried(tmp_path, "off", named=True)[0].status == "ok"

@@ -24,7 +24,7 @@ def ask(documents: Any, probe: Any, **secrets: str) -> dict[str, Answer]:
 
 
 async def seen(
-    name: str, server: StdioServer | HttpServer, *, timeout_seconds: float, base_dir: Path
+    name: str, server: StdioServer | HttpServer, *, timeout_seconds: float, base_dir: Path, **_: object
 ) -> ProbeResult:
     if isinstance(server, HttpServer):
         return ProbeResult([server.headers["A"]], None)

@@ -39,7 +39,7 @@ def test_a_failure_is_told_with_the_last_words_of_the_server(caplog: pytest.LogC
         connection = Connection("s", link, Ears().hooks())
         assert explain(lost("it ended", started=True), "s", connection) == "it ended"
         assert explain(lost("it ended", started=True), "s", None) == "it ended"
-        link.last_words = lambda: "no token"  # type: ignore[attr-defined]
+        link.last_words = lambda: ["no token"]  # type: ignore[attr-defined]
         assert explain(lost("it ended", started=True), "s", connection) == "it ended (it said: no token)"
         assert caplog.records == []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from callmux.timestamps import iso
-from callmux.upstream.health import Health, State
+from callmux.upstream.health import MOST_SAID, Health, State
 
 LATER = 100.0
 
@@ -63,3 +63,37 @@ def test_once_given_up_a_later_call_begins_anew() -> None:
         health.attempt_failed("no", float(n))
     health.gave_up()
     assert (health.state, health.step, health.failed_attempt) == (State.FAILED, 1, False)
+
+
+def test_a_failure_is_told_from_the_one_before_by_more_than_its_numbers() -> None:
+    health = Health()
+    assert not health.attempt_failed("process 7 ended", 1.0)
+    assert health.attempt_failed("process 8 ended", 2.0)
+    assert not health.attempt_failed("it is not there", 3.0)
+    assert health.attempts == 3
+    health.connected(4.0)
+    assert not health.attempt_failed("it is not there", 5.0)
+
+
+def test_what_a_server_says_at_each_failed_start_is_news_once() -> None:
+    health = Health()
+    trace = ["at 12:01", "Traceback", "Traceback", "no key"]
+    assert [health.is_news(line) for line in trace] == [True] * 4
+    health.attempt_failed("ended", 1.0)
+    assert [health.is_news(line) for line in ["at 12:02", "Traceback", "another", "another"]] == [
+        False,
+        False,
+        True,
+        False,
+    ]
+    health.connected(2.0)
+    assert all(health.is_news(line) for line in trace * 2)
+    health.disconnected("gone", 3.0, 10.0)
+    assert health.is_news("Traceback")
+
+
+def test_only_so_many_lines_are_remembered() -> None:
+    health = Health()
+    for letter in range(MOST_SAID * 2):
+        health.is_news("x" * letter)
+    assert len(health._said) == MOST_SAID

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from callmux.errors import UpstreamUnavailable
+from callmux.upstream.failures import CallFailure, Category, lost
 from callmux.upstream.health import State
 from callmux.upstream.main_line import RESTART_GRACE_SECONDS
 from tests.support import FakeClient, play, settle
@@ -310,6 +311,55 @@ def test_a_question_during_the_start_is_for_the_client_it_adopted() -> None:
         assert [method for method, _ in ann.asked] == ["roots/list"]
         assert plant.server.ready(ann) is main
         assert await plant.server.acquire("t", bob) is not main
+        await plant.server.close()
+
+    play(scene())
+
+
+def test_the_same_failure_again_is_one_line_with_its_count_and_the_next_attempt(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scene() -> None:
+        plant = Plant(*[lost(f"process {n} ended", started=False) for n in range(3)], DOWN)
+        await plant.server.settled()
+        await later(400)
+        await plant.server.close()
+
+    caplog.set_level("WARNING")
+    play(scene())
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines[:5] == [
+        'Warning: failed to connect "s": process 0 ended',
+        'Warning: "s" is still failing, attempt 2, next in 4 s',
+        'Warning: "s" is still failing, attempt 3, next in 8 s',
+        'Warning: failed to connect "s": no such command',
+        'Warning: "s" is still failing, attempt 5, next in 8 s',
+    ]
+    assert [line.split("attempt ")[1].split(",")[0] for line in lines[8:12]] == ["9", "10", "20", "30"]
+
+
+def test_the_last_attempt_says_that_it_is_the_last(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene() -> None:
+        plant = Plant(DOWN, max_attempts=2)
+        await plant.server.settled()
+        await later(60)
+        assert plant.state is State.FAILED
+        await plant.server.close()
+
+    caplog.set_level("WARNING")
+    play(scene())
+    assert caplog.records[-1].getMessage() == 'Warning: "s" is still failing, attempt 2, no further one'
+
+
+def test_what_will_not_go_away_by_itself_is_tried_seldom() -> None:
+    async def scene() -> None:
+        missing = CallFailure(Category.TRANSPORT, "no program", started=False, lasting=True)
+        plant = Plant(missing, FakeLink())
+        await plant.server.settled()
+        await later(7.5)
+        assert plant.state is State.RECONNECTING
+        await later(1)
+        assert plant.state is State.CONNECTED
         await plant.server.close()
 
     play(scene())

@@ -11,6 +11,7 @@ import pytest
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.config.traffic import ReconnectPolicy
 from callmux.upstream import pool as pool_module
+from callmux.upstream.failures import lost
 from callmux.upstream.guardian import Guardian
 from callmux.upstream.links.opening import Surroundings
 from callmux.upstream.pool import Pool, fingerprint
@@ -149,6 +150,34 @@ def test_notices_pass_to_whoever_listens(links: list[FakeLink]) -> None:
         links[0].says({"method": "notifications/message"})
         assert told == [("a", "notifications/message")]
         servers.forget(FakeClient())
+        await servers.close()
+
+    play(scene())
+
+
+def test_what_a_server_says_at_each_failed_start_is_shown_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        def open_link(name: str, config: Any, around: Any, scope: Any) -> FakeLink:
+            link = FakeLink()
+            for line in ("Traceback", "no key"):
+                around.show(name, line)
+            link.opening = lost("it ended", started=False)
+            return link
+
+        monkeypatch.setattr(pool_module, "open_link", open_link)
+        shown: list[tuple[str, str]] = []
+        around = Surroundings(
+            env={},
+            base_dir=Path("/"),
+            guardian=Guardian(),
+            show=lambda name, line: shown.append((name, line)),
+        )
+        servers = Pool(around, {"name": "callmux", "version": "0"}, loop_clock())
+        server = servers.lease("a", stdio(), TIMING)
+        await server.settled()
+        await asyncio.sleep(60)
+        assert server.health.attempts > 3
+        assert shown == [("a", "Traceback"), ("a", "no key")]
         await servers.close()
 
     play(scene())

@@ -42,3 +42,9 @@ def test_chance_decides_where_nobody_else_does() -> None:
     delay = delay_seconds(policy(), 0)
     assert delay is not None
     assert 0.8 <= delay <= 1.2
+
+
+def test_what_will_not_go_away_by_itself_is_tried_at_the_longest_delay() -> None:
+    """A program that is not on the PATH need not be looked for every second."""
+    assert [delay_seconds(policy(), n, lambda: 0.5, lasting=True) for n in (0, 5)] == [30, 30]
+    assert delay_seconds(policy(max_attempts=1), 1, lasting=True) is None

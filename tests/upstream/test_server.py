@@ -278,7 +278,7 @@ def test_an_unforeseen_error_of_whoever_hears_of_it_keeps_nobody_waiting() -> No
 def test_what_it_said_explains_a_failed_start() -> None:
     async def scene() -> None:
         link = FakeLink(initialize=ValueError("no"))
-        link.last_words = lambda: "TOKEN is not set"
+        link.last_words = lambda: ["TOKEN is not set"]
         plant = await Plant(link).up()
         assert plant.server.record()["error"] == "no (it said: TOKEN is not set)"
         assert link.closed == 1

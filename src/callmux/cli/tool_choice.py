@@ -54,7 +54,9 @@ async def choose(
     problem = expanded.problem
     tools: list[str] = []
     if problem is None:
-        result = await probe(name, expanded, timeout_seconds=SECONDS, base_dir=Path.cwd())
+        result = await probe(
+            name, expanded, timeout_seconds=SECONDS, base_dir=Path.cwd(), heard=lambda line: None
+        )
         tools, problem = sorted(result.tools), result.error
     if problem is not None:
         if not await anyway(problem):

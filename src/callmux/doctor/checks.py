@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import urlsplit
@@ -25,20 +25,43 @@ from callmux.config.server_secrets import veil_of
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.doctor.report import Report, ServerReport
 from callmux.errors import CallmuxError
+from callmux.upstream.last_words import SHOWN_LINES, plain, with_words
+from callmux.upstream.links.program import find_program, missing_program
 
 if TYPE_CHECKING:
     from callmux.upstream.probe import ProbeResult
 
 
 class Probe(Protocol):
-    """Asks one server for its tools."""
+    """Asks one server for its tools; `heard` takes each line that it writes to its stderr meanwhile."""
 
     async def __call__(
-        self, name: str, server: StdioServer | HttpServer, *, timeout_seconds: float, base_dir: Path
+        self,
+        name: str,
+        server: StdioServer | HttpServer,
+        *,
+        timeout_seconds: float,
+        base_dir: Path,
+        heard: Callable[[str], None],
     ) -> ProbeResult: ...
 
 
-async def examine(loaded: LoadedConfig, probe: Probe, env: Mapping[str, str]) -> Report:
+class Progress:
+    """Who is told how servers are asked; this one tells nobody."""
+
+    def started(self, name: str) -> None:
+        """It is being asked."""
+
+    def heard(self, name: str, line: str) -> None:
+        """It wrote this to its stderr."""
+
+    def finished(self, name: str, result: str) -> None:
+        """It has been asked, and this is what came of it."""
+
+
+async def examine(
+    loaded: LoadedConfig, probe: Probe, env: Mapping[str, str], progress: Progress | None = None
+) -> Report:
     """Checks the configuration and asks all its servers, at most `maxConcurrency` at a time.
 
     Each server has `connectTimeoutMs` to connect and list its tools.
@@ -47,10 +70,11 @@ async def examine(loaded: LoadedConfig, probe: Probe, env: Mapping[str, str]) ->
     # Shown as written: what stands behind a ${VAR} may be a secret.
     written = check_document(loaded.document).config.servers
     slots = asyncio.Semaphore(config.max_concurrency)
+    progress = progress or Progress()
 
     async def ask(name: str, server: StdioServer | HttpServer) -> ServerReport:
         async with slots:
-            return await _examine_server(name, server, written[name], probe, env, loaded)
+            return await _examine_server(name, server, written[name], probe, env, loaded, progress)
 
     servers = list(await asyncio.gather(*(ask(name, server) for name, server in config.servers.items())))
     issues = [
@@ -137,10 +161,12 @@ def _token_findings(auth: BearerAuth, path: str) -> list[str]:
 
 def find_command(server: StdioServer, env: Mapping[str, str]) -> str | None:
     """The program a server's command means, or None where there is none that can be run."""
-    if os.sep in server.command or (os.altsep and os.altsep in server.command):
-        path = Path(server.cwd or ".") / server.command
-        return str(path) if path.is_file() and os.access(path, os.X_OK) else None
-    return shutil.which(server.command, path=server.env.get("PATH") or env.get("PATH"))
+    return find_program(server.command, {**env, **server.env}, server.cwd)
+
+
+def missing_command(server: StdioServer, env: Mapping[str, str]) -> str:
+    """Why there is none, and what to do."""
+    return missing_program(server.command, {**env, **server.env}, server.cwd)
 
 
 async def _examine_server(
@@ -150,13 +176,14 @@ async def _examine_server(
     probe: Probe,
     env: Mapping[str, str],
     loaded: LoadedConfig,
+    progress: Progress,
 ) -> ServerReport:
     if server.disabled:
         executable = find_command(server, env) if isinstance(server, StdioServer) else None
         return ServerReport(
             name=name, command=shown(written), status="disabled", executable_path=executable or UNSET
         )
-    look = await look_at(name, server, probe, env, loaded)
+    look = await look_at(name, server, probe, env, loaded, progress)
     return ServerReport(
         name=name,
         command=shown(written),
@@ -164,6 +191,7 @@ async def _examine_server(
         executable_path=look.executable or UNSET,
         tool_count=len(look.tools),
         issues=look.issues,
+        stderr=list(look.said) or UNSET,
     )
 
 
@@ -174,11 +202,13 @@ class Look(NamedTuple):
         executable: Where its command was found.
         tools: The tools that clients see, after the whitelist.
         issues: What is wrong.
+        said: The last lines that the server wrote to its stderr, where it could not be asked.
     """
 
     executable: str | None
     tools: list[str]
     issues: list[str]
+    said: tuple[str, ...] = ()
 
 
 async def look_at(
@@ -187,17 +217,27 @@ async def look_at(
     probe: Probe,
     env: Mapping[str, str],
     loaded: LoadedConfig,
+    progress: Progress | None = None,
 ) -> Look:
     """Asks one server, unless it is plain beforehand that it cannot start."""
+    progress = progress or Progress()
+    progress.started(name)
     executable = find_command(server, env) if isinstance(server, StdioServer) else None
-    issues = _before_asking(server, executable)
+    issues = _before_asking(server, executable, env)
     tools: list[str] = []
+    said: tuple[str, ...] = ()
     if not issues:
-        tools, issues = await _ask(name, server, probe, loaded)
+        tools, issues, said = await _ask(name, server, probe, loaded, progress)
     veil = veil_of(server, inherited=env)
     issues = [veil.hide(issue) for issue in issues]
     seen = [tool for tool in tools if server.exposes(tool)]
-    return Look(executable, seen, issues)
+    progress.finished(name, counted(len(seen), "tool") if not issues else issues[0])
+    return Look(executable, seen, issues, said)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 tool`, `2 tools`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def shown(written: StdioServer | HttpServer) -> str:
@@ -207,34 +247,43 @@ def shown(written: StdioServer | HttpServer) -> str:
     return mask_url(written.url)
 
 
-def _before_asking(server: StdioServer | HttpServer, executable: str | None) -> list[str]:
+def _before_asking(
+    server: StdioServer | HttpServer, executable: str | None, env: Mapping[str, str]
+) -> list[str]:
     if server.problem is not None:
         return [server.problem]
     if isinstance(server, StdioServer):
         if server.cwd is not None and not os.path.isdir(server.cwd):
             return [f'cwd "{server.cwd}" is not a directory']
         if executable is None:
-            return [f'command "{server.command}" was not found on PATH']
+            return [missing_command(server, env)]
     return []
 
 
 async def _ask(
-    name: str, server: StdioServer | HttpServer, probe: Probe, loaded: LoadedConfig
-) -> tuple[list[str], list[str]]:
-    """The tools of a server, and what is wrong with it."""
+    name: str, server: StdioServer | HttpServer, probe: Probe, loaded: LoadedConfig, progress: Progress
+) -> tuple[list[str], list[str], tuple[str, ...]]:
+    """The tools of a server, what is wrong with it, and what it said last, where it could not be asked."""
     seconds = loaded.config.connect_milliseconds(name) / 1000
+    heard: deque[str] = deque(maxlen=SHOWN_LINES)
+
+    def hear(line: str) -> None:
+        heard.append(line)
+        progress.heard(name, line)
+
     try:
         async with asyncio.timeout(seconds):
-            result = await probe(name, server, timeout_seconds=seconds, base_dir=loaded.base_dir)
+            result = await probe(name, server, timeout_seconds=seconds, base_dir=loaded.base_dir, heard=hear)
     except TimeoutError:
-        return [], [f"connect/list-tools failed: no answer within {seconds:g} s (connectTimeoutMs)"]
+        cause = with_words(f"no answer within {seconds:g} s (connectTimeoutMs)", heard)
+        return [], [f"connect/list-tools failed: {cause}"], tuple(plain(heard))
     except (OSError, CallmuxError) as error:
-        return [], [f"connect/list-tools failed: {error}"]
+        return [], [f"connect/list-tools failed: {error}"], ()
     if result.error is not None:
-        return [], [f"connect/list-tools failed: {result.error}"]
-    return result.tools, _unmatched("tools", server.tools or (), result.tools) + _unmatched(
-        "alwaysLoad", server.always_load, result.tools
-    ) + _unmatched("denyTools", server.deny_tools, result.tools)
+        return [], [f"connect/list-tools failed: {result.error}"], result.said
+    wanted = {"tools": server.tools or (), "alwaysLoad": server.always_load, "denyTools": server.deny_tools}
+    unmatched = [line for key, names in wanted.items() for line in _unmatched(key, names, result.tools)]
+    return result.tools, unmatched, ()
 
 
 def _unmatched(key: str, wanted: tuple[str, ...], tools: list[str]) -> list[str]:

@@ -21,6 +21,7 @@ class ServerReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         executable_path: Where its command was found.
         tool_count: Tools that clients see, after the whitelist.
         issues: What is wrong.
+        stderr: The last lines that the server wrote, where it could not be asked.
     """
 
     name: str
@@ -29,6 +30,7 @@ class ServerReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     executable_path: str | UnsetType = UNSET
     tool_count: int = 0
     issues: list[str] = []
+    stderr: list[str] | UnsetType = UNSET
 
 
 class ClientReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -101,6 +103,13 @@ def with_clients(report: Report, clients: list[ClientReport]) -> Report:
     )
 
 
+def said_lines(stderr: list[str] | UnsetType) -> list[str]:
+    """What a server wrote, below the issue that has the line that tells; a single line is that one."""
+    if stderr is UNSET or len(stderr) < 2:
+        return []
+    return ["  its last lines:", *(f"    {line}" for line in stderr)]
+
+
 def text_lines(report: Report) -> list[str]:
     """The report for people: everything that JSON says."""
     lines = [
@@ -125,6 +134,7 @@ def text_lines(report: Report) -> list[str]:
         if server.status != "disabled":
             lines.append(f"  tools: {server.tool_count}")
         lines += [f"  issue: {issue}" for issue in server.issues]
+        lines += said_lines(server.stderr)
     for client in report.clients:
         lines += ["", f"[{client.status}] {client.label}"]
         if client.command:

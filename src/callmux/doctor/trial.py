@@ -15,6 +15,7 @@ from msgspec import UNSET, UnsetType
 from callmux.config.check import check_document
 from callmux.config.load import LoadedConfig
 from callmux.doctor.checks import Probe, look_at, shown
+from callmux.doctor.report import said_lines
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -27,6 +28,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         executable_path: Where its command was found.
         tools: The tools that clients see, sorted.
         issues: What is wrong.
+        stderr: The last lines that the server wrote, where it could not be asked.
         requested_tool: The tool that was asked for.
         requested_tool_found: Whether clients see it.
     """
@@ -37,6 +39,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     executable_path: str | UnsetType = UNSET
     tools: list[str] = []
     issues: list[str] = []
+    stderr: list[str] | UnsetType = UNSET
     requested_tool: str | UnsetType = UNSET
     requested_tool_found: bool | UnsetType = UNSET
 
@@ -103,6 +106,7 @@ async def try_servers(
             executable_path=look.executable or UNSET,
             tools=sorted(look.tools),
             issues=issues,
+            stderr=list(look.said) or UNSET,
             requested_tool=UNSET if tool is None else tool,
             requested_tool_found=UNSET if tool is None else tool in look.tools,
         )
@@ -128,7 +132,7 @@ def trial_lines(trial: Trial) -> list[str]:
         lines.append(f"Requested tool: {trial.requested_tool} ({found})")
     lines += [f"- {tool}" for tool in trial.tools]
     issues = [f"Issue: {issue}" for issue in trial.issues]
-    return [*lines, "", *issues] if issues else lines
+    return [*lines, "", *issues, *said_lines(trial.stderr)] if issues else lines
 
 
 def summary_lines(trials: Trials) -> list[str]:

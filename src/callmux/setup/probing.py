@@ -6,6 +6,7 @@ Called by `callmux.cli.setup` with the function that asks (`callmux.upstream.pro
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,9 @@ from callmux.config.secrets import resolve_reference
 from callmux.config.servers import StdioServer
 from callmux.config.variables import expand_server
 from callmux.config.veil import Veil
-from callmux.doctor.checks import Probe, find_command
+from callmux.doctor.checks import Probe, Progress, counted, find_command, missing_command
 from callmux.errors import CallmuxError, SecretError
+from callmux.upstream.last_words import SHOWN_LINES, with_words
 
 AT_A_TIME = 6
 
@@ -43,6 +45,7 @@ def ask_all(
     seconds: float,
     probe: Probe,
     tell: Callable[[str, Answer], None],
+    progress: Progress | None = None,
 ) -> dict[str, Answer]:
     """Starts or reaches each server, lists its tools and leaves. One that is disabled is left alone.
 
@@ -54,7 +57,9 @@ def ask_all(
         seconds: For each server.
         probe: Asks one.
         tell: Called as soon as a server has answered.
+        progress: Told who is asked and what each server writes meanwhile.
     """
+    progress = progress or Progress()
 
     async def ask() -> dict[str, Answer]:
         slots = asyncio.Semaphore(AT_A_TIME)
@@ -62,10 +67,17 @@ def ask_all(
 
         async def one(key: str, document: Mapping[str, Any]) -> tuple[str, Answer]:
             async with slots:
-                answer = await _ask(key, document, secrets, base_dir, env, seconds, probe)
+                name = key.partition(":")[2]
+                progress.started(name)
+
+                def hear(line: str) -> None:
+                    progress.heard(name, veil.hide(line))
+
+                answer = await _ask(key, document, secrets, base_dir, env, seconds, probe, hear)
             if answer.problem is not None:
                 # What a server says as it dies may hold what it was given.
                 answer = Answer(problem=veil.hide(answer.problem))
+            progress.finished(name, answer.problem or counted(len(answer.tools), "tool"))
             tell(key, answer)
             return key, answer
 
@@ -82,6 +94,7 @@ async def _ask(
     env: Mapping[str, str],
     seconds: float,
     probe: Probe,
+    hear: Callable[[str], None],
 ) -> Answer:
     name = key.rpartition(":")[2]
     if document.get("disabled") is True:
@@ -98,7 +111,7 @@ async def _ask(
         return Answer(problem=server.problem)
     if isinstance(server, StdioServer):
         if find_command(server, env) is None:
-            return Answer(problem=f'command "{server.command}" was not found on PATH')
+            return Answer(problem=missing_command(server, env))
         try:
             values = {
                 variable: read_file(reference.strip().removeprefix("file:"))
@@ -112,11 +125,17 @@ async def _ask(
         from msgspec.structs import replace
 
         server = replace(server, env={**server.env, **values}, env_refs={})
+    said: deque[str] = deque(maxlen=SHOWN_LINES)
+
+    def heard(line: str) -> None:
+        said.append(line)
+        hear(line)
+
     try:
         async with asyncio.timeout(seconds):
-            result = await probe(name, server, timeout_seconds=seconds, base_dir=base_dir)
+            result = await probe(name, server, timeout_seconds=seconds, base_dir=base_dir, heard=heard)
     except TimeoutError:
-        return Answer(problem=f"no answer within {seconds:g} s")
+        return Answer(problem=with_words(f"no answer within {seconds:g} s", said))
     except (OSError, CallmuxError) as error:
         return Answer(problem=str(error))
     return Answer(tools=tuple(result.tools), problem=result.error)

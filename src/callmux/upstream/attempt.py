@@ -10,6 +10,7 @@ import logging
 from callmux.protocol.shapes import Tool
 from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure, Category
+from callmux.upstream.last_words import with_words
 from callmux.upstream.offer import Offer
 from callmux.upstream.reading import read_all
 
@@ -48,5 +49,4 @@ def explain(error: Exception, name: str, connection: Connection | None) -> str:
         log.error('Connecting "%s" failed in an unforeseen way', name, exc_info=error)
         cause = f"an error in callmux: {error!r}"
     words = getattr(connection.link, "last_words", None) if connection is not None else None
-    said = words() if words is not None else ""
-    return f"{cause} (it said: {said})" if said else cause
+    return with_words(cause, words() if words is not None else [])

@@ -59,6 +59,7 @@ class CallFailure(Exception):
         over: The server has forgotten the session, so that the next attempt goes to a new one.
         untaken: It is proved that nobody took it, so that sending it again does nothing twice; by default,
             where it has not started.
+        lasting: It will not go away by itself: a program that is not there needs somebody to put it there.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class CallFailure(Exception):
         raw: bytes | None = None,
         over: bool = False,
         untaken: bool | None = None,
+        lasting: bool = False,
     ) -> None:
         super().__init__(cause)
         self.category = category
@@ -80,6 +82,7 @@ class CallFailure(Exception):
         self.raw = raw
         self.over = over
         self.untaken = not started if untaken is None else untaken
+        self.lasting = lasting
 
     def behind(self, veil: Veil) -> CallFailure:
         """The same failure without the secrets that the veil knows."""
@@ -88,7 +91,9 @@ class CallFailure(Exception):
             raw, rpc = hidden, read_error(Raw(hidden))
         if cause == self.cause and raw is self.raw:
             return self
-        return CallFailure(self.category, cause, started=self.started, rpc=rpc, raw=raw)
+        other = CallFailure(self.category, cause)
+        other.__dict__.update({**self.__dict__, "cause": cause, "raw": raw, "rpc": rpc})
+        return other
 
     @property
     def retryable(self) -> bool:

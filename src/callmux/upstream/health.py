@@ -5,10 +5,16 @@ Kept by `callmux.upstream.server`, which alone changes it.
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from typing import Any
 
 from callmux.timestamps import iso
+
+MOST_SAID = 500
+"""Different lines of failed attempts that are remembered."""
+
+_NUMBERS = re.compile(r"\d+")
 
 
 class State(Enum):
@@ -43,6 +49,25 @@ class Health:
         self._connected_at: float | None = None
         self._failed_at: float | None = None
         self._next_retry: float | None = None
+        self._said: set[str] = set()
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts in a row have failed."""
+        return self._attempts
+
+    def is_news(self, line: str) -> bool:
+        """Whether a line of its stderr is to be shown: what an earlier failed attempt said, too, is not.
+
+        Lines that differ in numbers only (times, process ids) count as the same.
+        """
+        if self.state is State.CONNECTED:
+            return True
+        line = _NUMBERS.sub("#", line)
+        known = line in self._said
+        if len(self._said) < MOST_SAID:
+            self._said.add(line)
+        return not known or not self._attempts
 
     def last_seen(self, now: float) -> str:
         """ISO time of the last connect before now; now where there was none."""
@@ -53,15 +78,18 @@ class Health:
         self.state = State.CONNECTED
         self.error = None
         self._failures = self._attempts = 0
+        self._said.clear()
         self.failed_attempt = False
         self._connected_at = now
 
-    def attempt_failed(self, reason: str, now: float) -> None:
-        """An attempt failed."""
+    def attempt_failed(self, reason: str, now: float) -> bool:
+        """An attempt failed; whether it did so as the one before it."""
+        again = self._attempts > 0 and _NUMBERS.sub("#", reason) == _NUMBERS.sub("#", self.error or "")
         self.failed_attempt = True
         self._attempts += 1
         self.step += 1
         self._note(reason, now)
+        return again
 
     def disconnected(self, reason: str, now: float, short_lived_seconds: float) -> None:
         """The connection was lost. One that lived for a while starts with short delays again; one that dies

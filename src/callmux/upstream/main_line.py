@@ -18,6 +18,7 @@ from callmux.protocol.shapes import Tool
 from callmux.tasks import TaskSet
 from callmux.upstream.attempt import explain
 from callmux.upstream.connection import Connection
+from callmux.upstream.failures import CallFailure
 from callmux.upstream.health import Health, State
 from callmux.upstream.offer import Offer
 from callmux.upstream.reconnect import Timing, delay_seconds
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 
 RECONNECT_WAIT_SECONDS = 10.0
 """How long a call waits for a server that was up and is being connected again."""
+TOLD_EACH = 10
+"""How many attempts that fail alike are logged one by one; of the others every tenth is."""
 RESTART_GRACE_SECONDS = 3.0
 """How long a restart waits for the old connection to end before it opens the new one beside it: whoever holds
 a port or a lock should have given it back by then."""
@@ -185,7 +188,8 @@ class MainLine:
             connection = self._make()
             offered = await self._read(connection)
         except Exception as error:  # noqa: BLE001 - the root of the attempt; `explain` logs
-            self._failed(explain(error, self._name, connection))
+            lasting = isinstance(error, CallFailure) and error.lasting
+            self._failed(explain(error, self._name, connection), lasting)
             if connection is not None:
                 await connection.close()
             return
@@ -216,26 +220,34 @@ class MainLine:
             self.begin()
         self._is_up(connection, offered, last_seen)
 
-    def _failed(self, reason: str) -> None:
-        log.warning('Warning: failed to connect "%s": %s', self._name, reason)
+    def _failed(self, reason: str, lasting: bool) -> None:
         if self.connection is not None:
             # The one that was to be replaced goes on as it is.
+            log.warning('Warning: failed to connect "%s": %s', self._name, reason)
             self.declares, self.adopter, self.refusal = self.connection.declared, None, reason
             return
-        self.health.attempt_failed(reason, self._clock.wall())
-        self._schedule()
+        again = self.health.attempt_failed(reason, self._clock.wall())
+        delay = self._schedule(lasting)
+        attempts = self.health.attempts
+        if not again:
+            log.warning('Warning: failed to connect "%s": %s', self._name, reason)
+        elif attempts <= TOLD_EACH or attempts % TOLD_EACH == 0 or delay is None:
+            then = "no further one" if delay is None else f"next in {round(delay, 1):g} s"
+            log.warning('Warning: "%s" is still failing, attempt %d, %s', self._name, attempts, then)
         self._is_down()
         self._settled.set()
 
-    def _schedule(self) -> None:
+    def _schedule(self, lasting: bool = False) -> float | None:
+        """When the next attempt is, in seconds; None for never."""
         if self._closed:
-            return
-        delay = delay_seconds(self.timing.policy, self.health.step)
+            return None
+        delay = delay_seconds(self.timing.policy, self.health.step, lasting=lasting)
         if delay is None:
             self.health.gave_up()
-            return
+            return None
         self.health.retries_at(self._clock.wall() + delay)
         self._timer = asyncio.get_running_loop().call_later(delay, self.begin)
+        return delay
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:

@@ -104,10 +104,17 @@ class Pool:
         if server is None:
             listings = self._listings if keep else None
 
-            def make_link(scope: Scope | None) -> Link:
-                return open_link(name, config, self._surroundings, scope)
+            def show(who: str, line: str) -> None:
+                # What a server says at each of its failed starts is shown once.
+                if made.health.is_news(line):
+                    self._surroundings.show(who, line)
 
-            server = self._servers[key] = Server(
+            around = msgspec.structs.replace(self._surroundings, show=show)
+
+            def make_link(scope: Scope | None) -> Link:
+                return open_link(name, config, around, scope)
+
+            made = server = self._servers[key] = Server(
                 name,
                 transport_of(config),
                 make_link,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -15,6 +17,8 @@ from callmux.protocol.shapes import Tool
 from callmux.upstream.connection import Connection, Hooks
 from callmux.upstream.failures import CallFailure
 from callmux.upstream.guardian import Guardian
+from callmux.upstream.last_words import SHOWN_LINES, plain, with_words
+from callmux.upstream.links.child import KEPT_LINES
 from callmux.upstream.links.opening import Surroundings, open_link
 from callmux.upstream.paging import list_all
 
@@ -25,10 +29,12 @@ class ProbeResult(msgspec.Struct, frozen=True):
     Attributes:
         tools: Bare names as listed, no whitelist applied.
         error: Why it could not be asked; None where it could.
+        said: The last lines of its stderr, where it could not be asked.
     """
 
     tools: list[str]
     error: str | None
+    said: tuple[str, ...] = ()
 
 
 async def _refuse(_: Connection, method: str, *__: object) -> bytes:
@@ -36,18 +42,27 @@ async def _refuse(_: Connection, method: str, *__: object) -> bytes:
 
 
 async def probe(
-    name: str, server: StdioServer | HttpServer, *, timeout_seconds: float, base_dir: Path
+    name: str,
+    server: StdioServer | HttpServer,
+    *,
+    timeout_seconds: float,
+    base_dir: Path,
+    heard: Callable[[str], None] = lambda line: None,
 ) -> ProbeResult:
     """Connects to `server`, lists its tools and ends it again.
 
     Args:
         timeout_seconds: For the handshake, and again for the listing.
+        heard: Takes each line that it writes to its stderr.
     """
     guardian = Guardian()
-    said: list[str] = []
-    around = Surroundings(
-        env=dict(os.environ), base_dir=base_dir, guardian=guardian, show=lambda _, line: said.append(line)
-    )
+    said: deque[str] = deque(maxlen=KEPT_LINES)
+
+    def show(_: str, line: str) -> None:
+        said.append(line)
+        heard(line)
+
+    around = Surroundings(env=dict(os.environ), base_dir=base_dir, guardian=guardian, show=show)
     hooks = Hooks(told=lambda *_: None, asked=_refuse, lost=lambda *_: None, noise=lambda *_: None)
     connection: Connection | None = None
     try:
@@ -59,7 +74,7 @@ async def probe(
         listed = await list_all(connection, "tools/list", "tools", timeout_seconds)
         return ProbeResult([Tool(raw).name for raw in listed], None)
     except CallFailure as failure:
-        return ProbeResult([], failure.cause + (f" (it said: {said[-1]})" if said else ""))
+        return ProbeResult([], with_words(failure.cause, said), tuple(plain(said)[-SHOWN_LINES:]))
     except msgspec.MsgspecError as error:
         return ProbeResult([], f"it lists a tool that cannot be read: {error}")
     finally:

@@ -26,14 +26,22 @@ class Timing(msgspec.Struct, frozen=True):
 
 
 def delay_seconds(
-    policy: ReconnectPolicy, attempts: int, chance: Callable[[], float] = random.random
+    policy: ReconnectPolicy,
+    attempts: int,
+    chance: Callable[[], float] = random.random,
+    *,
+    lasting: bool = False,
 ) -> float | None:
     """Seconds before the next attempt, after `attempts` in a row; None once the policy gives up.
 
     The delay doubles from `initialDelayMs` up to `maxDelayMs` and is spread by plus or minus `jitterRatio`.
+
+    Args:
+        lasting: What failed will not go away by itself, such as a missing program: the longest delay.
     """
     if policy.max_attempts is not None and attempts >= policy.max_attempts:
         return None
     longest = max(policy.max_delay_ms, policy.initial_delay_ms)
     delay = min(float(longest), policy.initial_delay_ms * 2.0 ** min(attempts, 30))
+    delay = float(longest) if lasting else delay
     return delay * (1 + policy.jitter_ratio * (2 * chance() - 1)) / 1000

@@ -139,12 +139,12 @@ def test_a_line_beyond_the_limit_is_told_by_its_head(monkeypatch: pytest.MonkeyP
 
 def test_stderr_is_shown_line_by_line_and_the_last_lines_are_kept() -> None:
     async def scene() -> None:
-        script = SAY + 'for n in range(30): print("line", n, file=sys.stderr)\nsay("done")\n' + WAIT
+        script = SAY + 'for n in range(70): print("line", n, file=sys.stderr)\nsay("done")\n' + WAIT
         async with child(script) as watched:
-            await until(lambda: len(watched.shown) == 30, "the lines")
-            assert watched.shown == [f"line {n}" for n in range(30)]
+            await until(lambda: len(watched.shown) == 70, "the lines")
+            assert watched.shown == [f"line {n}" for n in range(70)]
             words = watched.link.last_words()
-            assert words == " | ".join(f"line {n}" for n in range(10, 30))
+            assert words == [f"line {n}" for n in range(10, 70)]
             assert watched.methods in ([], ["done"])
 
     run(scene())
@@ -158,7 +158,7 @@ def test_a_last_line_on_stderr_counts_without_its_newline() -> None:
             await until(lambda: watched.lost, "the end")
             assert watched.lost == ["the server ended with exit code 3"]
             assert watched.shown == ["no token given"]
-            assert watched.link.last_words() == "no token given"
+            assert watched.link.last_words() == ["no token given"]
 
     run(scene())
 
@@ -192,7 +192,7 @@ def test_secrets_are_not_shown(written: str, shown: str) -> None:
         async with child(script, written, veil=veil) as watched:
             await until(lambda: watched.shown, "the line")
             assert watched.shown == [shown]
-            assert watched.link.last_words() == shown
+            assert watched.link.last_words() == [shown]
 
     run(scene())
 
@@ -257,13 +257,16 @@ def test_a_grandchild_that_holds_the_pipe_does_not_hide_the_end() -> None:
 @pytest.mark.parametrize(
     ("launch", "reason"),
     [
-        ({"command": "no-such-command"}, 'its command "no-such-command" is not on the PATH'),
-        ({"command": "/no/such/file"}, 'its command "/no/such/file" is not there or not executable'),
-        ({"command": "/"}, 'its command "/" is not there or not executable'),
+        ({"command": "no-such-command"}, 'its command "no-such-command" was not found on PATH'),
+        ({"command": "/no/such/file"}, 'its command "/no/such/file" does not exist'),
+        ({"command": "/"}, 'its command "/" is a directory (/), not a program'),
         ({"command": sys.executable, "cwd": "/no/such/dir"}, 'its directory "/no/such/dir" is not there'),
         ({"command": sys.executable, "args": ["-c", "a\0b"]}, "arguments or variables holds a NUL character"),
         ({"command": sys.executable, "env": {**ENV, "A": "a\0b"}}, "holds a NUL character"),
-        ({"command": "python", "env": {"PATH": "/nowhere"}}, 'its command "python" is not on the PATH'),
+        (
+            {"command": "python", "env": {"PATH": "/nowhere"}},
+            'its command "python" was not found on PATH (searched: /nowhere)',
+        ),
     ],
 )
 def test_what_cannot_be_started_is_said(launch: dict[str, Any], reason: str) -> None:
@@ -429,7 +432,7 @@ def test_a_link_that_was_never_opened_can_be_closed() -> None:
     async def scene() -> None:
         link = ChildLink("s", Launch(command="x", args=[], env={}), Guardian(), print)
         link.send(b"{}\n")
-        assert (link.pid, link.last_words()) == (None, "")
+        assert (link.pid, link.last_words()) == (None, [])
         await link.close()
 
     run(scene())
@@ -468,3 +471,37 @@ def test_its_group_is_noted_and_released() -> None:
 def test_the_signal_of_a_group_that_is_gone_is_no_failure() -> None:
     child_module._signal(None, signal.SIGTERM)
     child_module._signal(2**22 + 1, signal.SIGTERM)
+
+
+def test_stderr_is_read_to_its_end_before_the_end_is_told() -> None:
+    """Whatever is noticed first: the end of the process, of its output, or of its stderr."""
+
+    async def scene() -> None:
+        guardian, shown = Guardian(), []
+        for order in ([(1, False), ("exit", False), (2, True)], [("exit", False), (2, False), (1, True)]):
+            told: list[CallFailure] = []
+            listener = Listener(lambda *_: None, lambda *_: None, told.append)
+            protocol = child_module._ChildProtocol(listener, shown.append, Veil())
+            for what, is_told in order:
+                if what == 2:
+                    protocol.pipe_data_received(2, b"why")
+                if what == "exit":
+                    protocol.process_exited()
+                else:
+                    protocol.pipe_connection_lost(int(what), None)
+                assert bool(told) is is_told
+            assert list(protocol.stderr) == ["why"]
+        guardian.close()
+
+    run(scene())
+
+
+def test_a_pipe_that_something_else_holds_open_does_not_hide_the_end() -> None:
+    async def scene() -> None:
+        script = "import subprocess, sys; print('why', file=sys.stderr); subprocess.Popen(['sleep', '60'])"
+        async with child(script) as watched:
+            await until(lambda: watched.lost, "the end")
+            assert watched.lost == ["the server ended with exit code 0"]
+            assert watched.link.last_words() == ["why"]
+
+    run(scene())

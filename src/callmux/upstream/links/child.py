@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import sys
 from collections import deque
@@ -26,11 +25,16 @@ from callmux.upstream import failures
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.guardian import Guardian
 from callmux.upstream.links.link import Listener
+from callmux.upstream.links.program import find_program, missing_program
 
 EOF_SECONDS = 0.5
 """How long a child may take to end by itself once its stdin is closed (MCP: basic/lifecycle, "Shutdown")."""
 TERM_SECONDS = 0.5
-KEPT_LINES = 20
+EXITED_SECONDS = 0.1
+"""How long a child that has ended may hold its pipes: what it started may do so for good."""
+SILENT_SECONDS = 0.3
+"""How long a child that has closed its output may take to end, so that its exit code tells more."""
+KEPT_LINES = 60
 LONGEST_SHOWN = 2000
 
 
@@ -91,10 +95,9 @@ class ChildLink:
         launch = self._launch
         if launch.cwd is not None and not os.path.isdir(launch.cwd):  # noqa: ASYNC240 - one stat
             raise _unstartable(f'its directory "{launch.cwd}" is not there')
-        path = shutil.which(launch.command, path=launch.env.get("PATH", os.defpath))
+        path = find_program(launch.command, launch.env, launch.cwd)
         if path is None:
-            where = "not there or not executable" if os.sep in launch.command else "not on the PATH"
-            raise _unstartable(f'its command "{launch.command}" is {where}')
+            raise _unstartable(f"its {missing_program(launch.command, launch.env, launch.cwd)}")
         if any("\0" in text for text in (*launch.args, *launch.env, *launch.env.values())):
             # uvloop would cut it off there without a word.
             raise _unstartable("one of its arguments or variables holds a NUL character")
@@ -139,9 +142,9 @@ class ChildLink:
     def abandon(self, id: int) -> None:
         """A pipe holds nothing for a single request."""
 
-    def last_words(self) -> str:
-        """The last lines the child wrote to stderr, joined; empty if it wrote none."""
-        return " | ".join(self._protocol.stderr) if self._protocol else ""
+    def last_words(self) -> list[str]:
+        """The last lines the child wrote to stderr."""
+        return list(self._protocol.stderr) if self._protocol else []
 
     async def close(self) -> None:
         """Closes stdin, then asks the whole group to end, then makes it: at most a second and a half."""
@@ -182,7 +185,7 @@ def _keep_only_stdio() -> None:
 
 
 def _unstartable(reason: str) -> CallFailure:
-    return CallFailure(Category.TRANSPORT, reason, started=False)
+    return CallFailure(Category.TRANSPORT, reason, started=False, lasting=True)
 
 
 def _signal(group: int | None, number: signal.Signals) -> None:
@@ -203,7 +206,7 @@ class _ChildProtocol(asyncio.SubprocessProtocol):
         self._errors = LineBuffer(LONGEST_SHOWN)
         self._transport: asyncio.SubprocessTransport | None = None
         self._exited = asyncio.Event()
-        self._stdout_open = True
+        self._open = {1, 2}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.SubprocessTransport, transport)
@@ -240,24 +243,25 @@ class _ChildProtocol(asyncio.SubprocessProtocol):
         if fd == 2:
             # A last line without its newline still counts.
             self._hear(b"\n")
-        if fd == 1:
+        if fd == 1 and (last := self._lines.last()) is not None and self.listener is not None:
             # Here, too, where it holds a whole message; what broke off half-way is none.
-            if (last := self._lines.last()) is not None and self.listener is not None:
-                self.listener.received(last, None)
-            self._stdout_open = False
+            self.listener.received(last, None)
+        self._open.discard(fd)
+        if self._exited.is_set():
             self._settle()
+        elif fd == 1:
+            # The process lives, but it cannot answer any more.
+            asyncio.get_running_loop().call_later(SILENT_SECONDS, self._lose)
 
     def process_exited(self) -> None:
         self._exited.set()
-        # What it wrote before may still be in the pipe; a grandchild may hold the pipe open for good.
-        asyncio.get_running_loop().call_later(0.1, self._lose)
+        asyncio.get_running_loop().call_later(EXITED_SECONDS, self._lose)
+        self._settle()
 
     def _settle(self) -> None:
-        if self._exited.is_set():
+        """It has ended: once both pipes are read to their ends, everything it said is known."""
+        if not self._open:
             self._lose()
-        else:
-            # stdout is closed but the process lives: it cannot answer any more.
-            asyncio.get_running_loop().call_later(0.1, self._lose)
 
     def _lose(self) -> None:
         listener, self.listener = self.listener, None

@@ -40,10 +40,10 @@ class VeiledLink:
     def transport(self) -> str:
         return self.link.transport
 
-    def last_words(self) -> str:
-        """The last lines that the server wrote to its stderr; empty where there is no such thing."""
-        words: Callable[[], str] | None = getattr(self.link, "last_words", None)
-        return words() if words is not None else ""
+    def last_words(self) -> list[str]:
+        """The last lines that the server wrote to its stderr; none where there is no such thing."""
+        words: Callable[[], list[str]] | None = getattr(self.link, "last_words", None)
+        return words() if words is not None else []
 
     async def open(self, listener: Listener) -> None:
         veil, told_expired = self.veil, listener.expired
