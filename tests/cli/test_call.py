@@ -17,7 +17,7 @@ from callmux.cli.main import main
 from tests.shell.fake_listener import FakeListener, Reply, fake_listener, result, text_result
 
 MAY_LOAD = {
-    *("bridge", "bridge.credentials", "bridge.endpoint", "depth", "errors"),
+    *("bridge", "bridge.credentials", "bridge.endpoint", "depth", "errors", "text"),
     *("cli", "cli.call", "cli.conversing", "cli.destination", "cli.headers", "cli.main", "cli.parsing"),
     *("cli.grammar", "cli.grammar.call", "cli.grammar.shared", "cli.grammar.terms"),
     *("shell", "shell.conversation", "shell.failure", "shell.message", "shell.outcome"),
@@ -111,7 +111,7 @@ def test_arguments_come_from_a_file_or_from_stdin(
         (["call", "t", "{nope"], "Error: Invalid JSON payload: "),
         (["call", "t", "[1]"], "Error: payload must be a JSON object"),
         (["call", "t", "--file", "none.json"], 'Error: --file "none.json" cannot be read: No such file'),
-        (["call", "t", "--file", "latin.json"], 'Error: --file "latin.json" is no UTF-8 at byte 2'),
+        (["call", "t", "--file", "latin.json"], "Error: --file latin.json:1:3: byte 2 is not UTF-8 text"),
         (["call", "t", "{}", "--file", "a.json"], "not both"),
         (["call", "t", "--bogus"], 'Error: Unknown call option "--bogus"'),
         (["call", "t", "--fil", "x"], '(did you mean "--file"?)'),

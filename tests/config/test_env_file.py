@@ -27,6 +27,6 @@ def test_what_is_wrong_names_the_file_and_shows_nothing_of_it(
 ) -> None:
     if content is not None:
         (tmp_path / "e").write_bytes(content)
-    with pytest.raises(SecretError, match=f'environment file "{tmp_path}/e": .*{reason}') as caught:
+    with pytest.raises(SecretError, match=f'environment file "{tmp_path}/e":.*{reason}') as caught:
         read_env_file("e", tmp_path)
     assert "hunter2" not in caught.value.message

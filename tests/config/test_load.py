@@ -83,7 +83,12 @@ def test_unreadable_files_are_configuration_errors(tmp_path: Path) -> None:
     empty, binary = write(tmp_path / "e.json", " \n"), tmp_path / "b.json"
     binary.write_bytes(b'{"servers": {"\xff": 1}}')
     deep = write(tmp_path / "d.json", "[" * 100000)
-    for path, reason in ((tmp_path, "cannot read"), (empty, "is empty"), (binary, ":1:"), (deep, "json")):
+    for path, reason in (
+        (tmp_path, "cannot read"),
+        (empty, "is empty"),
+        (binary, ":1:15: byte 14 is not UTF-8 text"),
+        (deep, "json"),
+    ):
         with pytest.raises(ConfigError, match=reason):
             load_config(path, {})
 

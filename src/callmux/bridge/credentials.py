@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from callmux.bridge.endpoint import Endpoint
 from callmux.errors import UsageError
+from callmux.text import BOM, NotText, text_of
 
 PRIVATE_FILE, PRIVATE_DIRECTORY = 0o600, 0o700
 
@@ -133,10 +134,10 @@ def _read(path: Path, source: str) -> str | None:
         UsageError: It is there and cannot be read.
     """
     try:
-        return path.read_text("utf-8").strip()
+        return text_of(path.read_bytes(), path).removeprefix(BOM).strip()
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, NotText) as error:
         raise UsageError(f"{source} cannot be read: {error}") from None
 
 

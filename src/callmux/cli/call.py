@@ -19,6 +19,7 @@ from callmux.shell.message import call_params
 from callmux.shell.outcome import Outcome, exit_code, field, read_result
 from callmux.shell.payload import fan_out, read_entry, read_object
 from callmux.shell.rendering import failure_text, in_format, pretty, readable
+from callmux.text import NotText, text_of
 
 _BY_NAME = {command.name: command for command in COMMANDS}
 
@@ -70,19 +71,19 @@ def _from_file(given: Given) -> str | None:
     if path == "-":
         return read_object(_stdin(), "payload from stdin")
     try:
-        text = Path(path).read_text("utf-8")
+        text = text_of(Path(path).read_bytes(), path)
     except OSError as error:
         raise ShellFailed(f'--file "{path}" cannot be read: {error.strerror or error}') from None
-    except UnicodeDecodeError as error:
-        raise ShellFailed(f'--file "{path}" is no UTF-8 at byte {error.start}') from None
+    except NotText as error:
+        raise ShellFailed(f"--file {error.message}") from None
     return read_object(text, f'payload in "{path}"')
 
 
 def _stdin() -> str:
     try:
-        return sys.stdin.buffer.read().decode()
-    except UnicodeDecodeError as error:
-        raise ShellFailed(f"stdin is no UTF-8 at byte {error.start}") from None
+        return text_of(sys.stdin.buffer.read(), "stdin")
+    except NotText as error:
+        raise ShellFailed(error.message) from None
 
 
 def _call(given: Given, tool: str, arguments: str, config_option: str | None) -> int:

@@ -33,6 +33,7 @@ from callmux.daemon.plan import (
 )
 from callmux.daemon.units import Scope, is_managed
 from callmux.errors import CallmuxError, UsageError
+from callmux.text import text_of
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 LINGER = Path("/var/lib/systemd/linger")
@@ -153,7 +154,7 @@ def _findings(wish: Wish, plan: Plan, place: Place) -> list[str]:
     needed = needed_variables(load_config(path, os.environ, resolve=False).config)
     if plan.variables_path is not UNSET:
         file = Path(plan.variables_path)
-        has = assigned_variables(file.read_text("utf-8", "replace")) if file.is_file() else set()
+        has = assigned_variables(text_of(file.read_bytes(), file)) if file.is_file() else set()
         missing = [name for name in needed if name not in has]
         where = f"write them into {file} (mode 0600) as KEY=value lines"
     else:

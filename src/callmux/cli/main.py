@@ -13,6 +13,7 @@ from importlib import import_module
 
 from callmux import __version__
 from callmux.errors import CallmuxError, UsageError
+from callmux.text import check_words
 
 COMMANDS = {
     "batch": "call",
@@ -70,6 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: list[str]) -> int:
+    check_words(args)
     args, config = take_config(args)
     own = args[: args.index("--")] if "--" in args else args
     if "--help" in own or "-h" in own:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from callmux.cli.console import pretty_json
 from callmux.errors import CallmuxError
+from callmux.text import NotText, text_of
 
 PRIVATE_FILE, PRIVATE_DIRECTORY = 0o600, 0o700
 BACKUPS = 10
@@ -75,14 +76,14 @@ def edit_text(path: Path, edit: Callable[[str], str]) -> bool:
         with _turn(target.parent):
             before = _bytes_of(target)
             # newline="" would do this for a file: line breaks stay as they are.
-            after = edit((before or b"").decode()).encode()
+            after = edit(text_of(before or b"", path)).encode()
             if after == before:
                 return False
             if before is not None:
                 _keep(path, before)
             _replace(target, after, expected=before)
-    except UnicodeDecodeError:
-        raise SaveFailed(f'cannot edit "{path}": it is not UTF-8 text') from None
+    except NotText as error:
+        raise SaveFailed(f"cannot edit {error.message}") from None
     except OSError as error:
         raise _failed(path, error) from None
     return True

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from callmux.errors import CallmuxError
+from callmux.text import NotText, text_of
 
 PRIVATE_FILE, PRIVATE_DIRECTORY = 0o600, 0o700
 KEPT = 20
@@ -154,7 +155,7 @@ def undo(folder: Path) -> Undone:
         ChangeFailed: The backup cannot be read, or a file cannot be written.
     """
     try:
-        listed: dict[str, Any] = json.loads((folder / _LIST).read_text("utf-8"))
+        listed: dict[str, Any] = json.loads(text_of((folder / _LIST).read_bytes(), folder / _LIST))
         restored: list[Path] = []
         removed: list[Path] = []
         edited: list[Path] = []
@@ -175,7 +176,7 @@ def undo(folder: Path) -> Undone:
                 left.append((path, "it was changed since"))
         _remove_directories([Path(directory) for directory in listed["made"]])
         os.replace(folder / _LIST, folder / f"undone-{_LIST}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, NotText) as error:
         raise ChangeFailed(f'cannot take back what "{folder}" lists: {error}') from None
     return Undone(folder, tuple(restored), tuple(removed), tuple(edited), tuple(left))
 
@@ -188,7 +189,7 @@ def _taken_back(
         return None
     from callmux.clients.reverting import revert
 
-    text = revert(file, (before or b"").decode(), now.decode(), paths)
+    text = revert(file, text_of(before or b"", file), text_of(now, file), paths)
     return None if text is None else text.encode()
 
 

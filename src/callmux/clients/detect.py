@@ -11,6 +11,7 @@ from pathlib import Path
 
 from callmux.clients.dialects import DIALECTS
 from callmux.clients.entry import ClientFileError
+from callmux.text import NotText, text_of
 
 KINDS = ("claude", "codex", *(kind for kind in DIALECTS if kind != "claude"))
 """Every client, in the order in which they are shown."""
@@ -101,8 +102,8 @@ def read_text(path: Path) -> str | None:
             return None
         if path.stat().st_size > MAX_BYTES:
             raise ClientFileError(f"{path} is larger than {MAX_BYTES} bytes")
-        return path.read_bytes().decode()
-    except UnicodeDecodeError:
-        raise ClientFileError(f"{path} is not UTF-8 text") from None
+        return text_of(path.read_bytes(), path)
+    except NotText as error:
+        raise ClientFileError(error.message) from None
     except OSError as error:
         raise ClientFileError(f"{path} cannot be read: {error.strerror or error}") from None

@@ -26,6 +26,7 @@ from callmux.config.sources import Sources
 from callmux.config.variables import expand_server
 from callmux.depth import is_deeper, too_deep
 from callmux.errors import ConfigError, ConfigMissing, SecretError
+from callmux.text import BOM, NotText, text_of
 
 VARIABLE = "CALLMUX_CONFIG"
 EVENT_FILE = "callmux-events.sqlite"
@@ -144,11 +145,15 @@ def read_document(path: Path, duplicates: list[str] | None = None) -> object:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigError([f'cannot read "{path}": {reason}']) from None
-    data = data.removeprefix(b"\xef\xbb\xbf")
+    try:
+        # Neither JSON nor YAML readers say where it is none, and some take it all the same.
+        data = text_of(data, path).removeprefix(BOM).encode()
+    except NotText as error:
+        raise ConfigError([error.message]) from None
     if not data.strip():
         raise ConfigError([f"{path}: the file is empty, expected one JSON object"])
     if is_yaml(str(path)):
-        return _yaml(path, data)
+        return parse(str(path), data.decode())
     try:
         document = msgspec.json.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -162,39 +167,28 @@ def read_document(path: Path, duplicates: list[str] | None = None) -> object:
     return document
 
 
-def _yaml(path: Path, data: bytes) -> object:
-    try:
-        return parse(str(path), data.decode())
-    except UnicodeDecodeError as error:
-        raise ConfigError([_syntax_problem(path, data, error)]) from None
-
-
 def _with_comments(path: Path, data: bytes, error: Exception) -> tuple[object, bytes]:
     """The same without comments and trailing commas, where it has any, and the text that was read."""
-    if not isinstance(error, UnicodeDecodeError):
-        from callmux.config.json_text import strict
+    from callmux.config.json_text import strict
 
-        plain = strict(data.decode("utf-8", "replace")).encode()
-        if plain != data:
-            data = plain
-            try:
-                return msgspec.json.decode(data), data
-            except (msgspec.MsgspecError, UnicodeDecodeError) as second:
-                error = second
-            except RecursionError:
-                raise ConfigError([f"{path}: the JSON {too_deep()}"]) from None
+    plain = strict(data.decode()).encode()
+    if plain != data:
+        data = plain
+        try:
+            return msgspec.json.decode(data), data
+        except (msgspec.MsgspecError, UnicodeDecodeError) as second:
+            error = second
+        except RecursionError:
+            raise ConfigError([f"{path}: the JSON {too_deep()}"]) from None
     raise ConfigError([_syntax_problem(path, data, error)]) from None
 
 
 def _syntax_problem(path: Path, data: bytes, error: Exception) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        at, reason = error.start, "not UTF-8 text"
-    else:
-        found = re.search(r"^(?:JSON is malformed: )?(.*) \(byte (\d+)\)$", str(error))
-        reason, at = (found[1], int(found[2])) if found else ("unexpected end of file", len(data.rstrip()))
-        # A wrong word such as `nope` is noticed up to where `null` would end; its start says more.
-        word = re.search(rb"(?<=[\s:,\[])[ntf][a-z]{0,4}$", data[:at])
-        at = word.start() if word else at
+    found = re.search(r"^(?:JSON is malformed: )?(.*) \(byte (\d+)\)$", str(error))
+    reason, at = (found[1], int(found[2])) if found else ("unexpected end of file", len(data.rstrip()))
+    # A wrong word such as `nope` is noticed up to where `null` would end; its start says more.
+    word = re.search(rb"(?<=[\s:,\[])[ntf][a-z]{0,4}$", data[:at])
+    at = word.start() if word else at
     before = data[:at].decode("utf-8", "replace")
     line, column = before.count("\n") + 1, at - (data[:at].rfind(b"\n") + 1)
     column = len(data[at - column : at].decode("utf-8", "replace")) + 1

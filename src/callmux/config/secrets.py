@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from callmux.errors import SecretError
+from callmux.text import BOM, NotText, check_variable, text_of
 
 MAX_BYTES = 64 * 1024
 
@@ -33,7 +34,10 @@ def resolve_reference(reference: str, base_dir: Path, env: Mapping[str, str]) ->
         value = env.get(rest, "")
         if not value:
             raise SecretError(f'references missing or empty environment variable "{rest}"')
-        return value
+        try:
+            return check_variable(value, rest)
+        except NotText as error:
+            raise SecretError(error.message) from None
     if path is not None:
         value = read_secret_file(path)
         value = value.removesuffix("\n").removesuffix("\r") if value.endswith("\n") else value
@@ -81,12 +85,12 @@ def read_secret_file(path: Path, what: str = "secret file") -> str:
     if len(data) > MAX_BYTES:
         raise SecretError(f'could not read {what} "{path}": it is larger than {MAX_BYTES} bytes')
     try:
-        value = data.decode()
-    except UnicodeDecodeError:
-        raise SecretError(f'could not read {what} "{path}": it is not UTF-8 text') from None
+        value = text_of(data, f'"{path}"')
+    except NotText as error:
+        raise SecretError(f"could not read {what} {error.message}") from None
     if "\0" in value:
         raise SecretError(f'could not read {what} "{path}": it holds a zero byte')
-    return value
+    return value.removeprefix(BOM)
 
 
 def _read_up_to(descriptor: int, size: int) -> bytes:

@@ -16,6 +16,7 @@ import msgspec
 
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.errors import SecretError
+from callmux.text import NotText, check_variable
 
 _VARIABLE = re.compile(
     r"(\$?)\$\{(?:file:(?P<file>[^}]+)|(?:env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?)\}"
@@ -93,6 +94,14 @@ class _Filler:
             text = "${HOME}" + text[1:]
         return self.fill(text, path)
 
+    def _value(self, name: str, path: str) -> str | None:
+        found = self._env.get(name)
+        try:
+            return None if found is None else check_variable(found, name)
+        except NotText as error:
+            self.problems.append(f"{path}: {error.message}")
+            return found
+
     def fill(self, text: str, path: str) -> str:
         if "${" not in text:
             return text
@@ -108,7 +117,7 @@ class _Filler:
             if name is None:
                 return self._of_file(match["file"].strip(), path)
             # As in a shell, ":-" also stands in for a variable that is set and empty.
-            found = self._env.get(name)
+            found = self._value(name, path)
             if default is not None:
                 return found or default
             if found is None:

@@ -19,6 +19,7 @@ from msgspec import UNSET
 from callmux.daemon.plan import Plan, Step
 from callmux.daemon.units import is_managed
 from callmux.errors import CallmuxError
+from callmux.text import NotText, text_of
 
 SECONDS = 200.0
 """How long a command of the service manager may take: starting a service waits until it is ready."""
@@ -92,11 +93,13 @@ def existing(plan: Plan) -> str | None:
         return None
     path = Path(plan.service_file_path)
     try:
-        text = path.read_bytes().decode("utf-8", "replace")
+        text = text_of(path.read_bytes(), path)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise DaemonFailed(f'cannot read "{path}": {error.strerror or error}') from None
+    except NotText as error:
+        raise DaemonFailed(f"cannot read {error.message}") from None
     return text if text.strip() else None
 
 

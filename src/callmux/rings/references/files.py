@@ -18,6 +18,7 @@ from callmux.depth import DEEPEST, ROOM, too_deep
 from callmux.protocol.shapes import json_in
 from callmux.rings.envelope import encode
 from callmux.rings.references.recognition import FileReference
+from callmux.text import BOM, NotText, text_of
 
 MOST_BYTES = 16_000_000
 """What the files of one call may say together; a file named twice counts twice."""
@@ -138,7 +139,10 @@ def load(source: Source, stopped: Callable[[], bool] = lambda: False) -> tuple[i
         Stopped: It was stopped.
     """
     data = _read(source)
-    text = data.decode("utf-8", "replace")
+    try:
+        text = text_of(data, _named(source.references[0]))
+    except NotText as error:
+        raise Unreadable(error.message) from None
     shown: dict[str, bytes] = {}
     for reference in source.references:
         if reference.form not in shown:
@@ -186,7 +190,7 @@ def _as_json(text: str, reference: FileReference, stopped: Callable[[], bool]) -
     if reference.form == "$file":
         return encode(text)
     if reference.form == "$jsonFile":
-        value = json_in(text.removeprefix("\ufeff"))
+        value = json_in(text.removeprefix(BOM))
         if value is None:
             raise _unparsed(reference, _json_problem(text))
         return bytes(value)
