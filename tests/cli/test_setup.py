@@ -21,8 +21,8 @@ from callmux.setup.plan import SetupError
 from callmux.upstream.probe import ProbeResult
 
 GIT = '{"command": "sh", "env": {"A_TOKEN": "hunter2"}}'
-CLAUDE = f'{{\n "n": 1,\n "mcpServers": {{"git": {GIT}, "bad": {{"command": "sh"}}}}\n}}'
-CODEX = '# mine\n[mcp_servers.time]\ncommand = "sh"\n'
+CLAUDE = f'{{\n "n": 1,\n "mcpServers": {{"git": {GIT}, "bad": {{"command": "sh", "args": ["b"]}}}}\n}}'
+CODEX = '# mine\n[mcp_servers.time]\ncommand = "sh"\nargs = ["t"]\n'
 
 
 async def probe(
@@ -65,7 +65,8 @@ def test_servers_move_and_come_back_byte_for_byte(home: Path, capsys: pytest.Cap
     before = files(home)
     assert run("--yes", "--json", "--cache", "60", "--meta-only") == 0
     result = json.loads(capsys.readouterr().out)
-    assert (result["servers"], result["clients"]) == (["git", "time", "web"], ["claude", "codex"])
+    assert (result["servers"], result["clients"]) == (["git", "time"], ["claude", "codex"])
+    assert result["notApproved"] == [{"name": "web", "file": str(home / "p" / ".mcp.json")}]
     assert result["skipped"] == [{"name": "bad", "problem": "broken"}]
     config_path = home / ".config" / "callmux" / "config.json"
     config = json.loads(config_path.read_text())
@@ -75,7 +76,7 @@ def test_servers_move_and_come_back_byte_for_byte(home: Path, capsys: pytest.Cap
     assert (secret.read_text(), secret.stat().st_mode & 0o777) == ("hunter2\n", 0o600)
     assert secret.parent.stat().st_mode & 0o777 == 0o700
     assert set(json.loads((home / ".claude.json").read_text())["mcpServers"]) == {"bad", "callmux"}
-    assert json.loads((home / "p" / ".mcp.json").read_text()) == {"mcpServers": {}}
+    assert (home / "p" / ".mcp.json").read_bytes() == before["p/.mcp.json"]
     assert run("--undo") == 0
     assert files(home) == before
     assert not secret.parent.exists()
@@ -88,6 +89,11 @@ def test_a_dry_run_shows_everything_and_writes_nothing(
 ) -> None:
     before = files(home)
     assert run("--dry-run") == 0
+    out = capsys.readouterr().out
+    assert "git                  from Claude Code\n" in out
+    assert "No server was started to ask for its tools: --probe does." in out
+    assert "Left where it is, and not started: web of " in out
+    assert run("--dry-run", "--probe") == 0
     out = capsys.readouterr().out
     assert "git                  from Claude Code, 2 tools" in out
     assert 'Left out: "bad" does not answer: broken' in out
@@ -103,6 +109,70 @@ def test_a_second_setup_changes_nothing(home: Path, capsys: pytest.CaptureFixtur
     run("--yes")
     assert "as it should be already" in capsys.readouterr().out
     assert files(home) == before
+
+
+def test_servers_of_a_projects_file_move_after_a_yes_for_that_file(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = files(home)
+    path = home / "p" / ".mcp.json"
+    entry = {"command": "sh", "args": ["."]}
+    path.write_text(json.dumps({"mcpServers": {"files": entry}}))
+    assert run("--yes", "--project-file", ".mcp.json") == 0
+    out = capsys.readouterr().out
+    assert f"{path} belongs to the project: others who work on it see the change, and lose files" in out
+    assert f'"files" was for {home / "p"} only: behind callmux every client has it' in out
+    servers = json.loads((home / ".config" / "callmux" / "config.json").read_text())["servers"]
+    assert servers["files"] == {**entry, "cwd": str(home / "p"), "cwdMode": "global"}
+    assert json.loads(path.read_text()) == {"mcpServers": {}}
+    run("--undo")
+    path.write_bytes(before["p/.mcp.json"])
+    assert files(home) == before
+
+
+def test_a_client_without_callmux_keeps_its_servers(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are copied: the clients with callmux have them, too."""
+    assert run("--yes", "--clients", "codex") == 0
+    assert '"git" is copied: Claude Code gets no callmux, so its own entry stays' in capsys.readouterr().out
+    assert (home / ".claude.json").read_text() == CLAUDE
+    servers = json.loads((home / ".config" / "callmux" / "config.json").read_text())["servers"]
+    assert set(servers) == {"git", "time"}
+    assert "mcp_servers.time" not in (home / ".codex" / "config.toml").read_text()
+
+
+def test_a_denied_tool_stays_denied(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By Codex alone: with Claude Code, which does not deny it, the server stays."""
+    path = home / ".codex" / "config.toml"
+    path.write_text(CODEX + 'disabled_tools = ["x"]\n')
+    run("--dry-run", "--json")
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["servers"] == ["git", "bad"]
+    assert [item["name"] for item in shown["stays"]] == ["time"]
+    assert "Codex denies its tool" in shown["stays"][0]["reason"]
+    run("--yes", "--clients", "codex", "--move", "time")
+    servers = json.loads((home / ".config" / "callmux" / "config.json").read_text())["servers"]
+    assert servers["time"] == {"command": "sh", "args": ["t"], "denyTools": ["x"]}
+
+
+def test_a_rule_in_claude_codes_settings_finds_the_tool_by_its_own_name(home: Path) -> None:
+    (home / ".claude").mkdir()
+    rules = {"permissions": {"deny": ["mcp__git__x"], "ask": ["mcp__time__y"]}}
+    (home / ".claude" / "settings.json").write_text(json.dumps(rules))
+    run("--yes", "--clients", "claude")
+    servers = json.loads((home / ".config" / "callmux" / "config.json").read_text())["servers"]
+    assert list(servers) == ["git"]
+    assert servers["git"]["denyTools"] == ["x"]
+
+
+def test_where_callmux_may_not_run_the_servers_stay(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / ".claude").mkdir()
+    rules = {"allowedMcpServers": [{"serverName": "git"}, {"serverName": "bad"}]}
+    (home / ".claude" / "settings.json").write_text(json.dumps(rules))
+    run("--yes", "--json")
+    result = json.loads(capsys.readouterr().out)
+    assert result["clients"] == ["codex"]
+    assert "Claude Code gets no callmux" in result["notes"][0]
+    assert (home / ".claude.json").read_text() == CLAUDE
 
 
 def test_a_shared_listener_is_reached_through_bridges(home: Path) -> None:
@@ -190,6 +260,9 @@ def test_a_broken_configuration_is_never_written_over(home: Path) -> None:
     ("args", "message"),
     [
         (["--move", "gitt"], 'did you mean "git"'),
+        (["--move", "web"], r"--project-file .*/p/\.mcp\.json says that its commands may run"),
+        (["--project-file", "x"], "no project's file"),
+        (["--project-file", "x", "--no-project"], "exclude each other"),
         (["--add", "gitt"], 'did you mean "git"'),
         (["--add", "filesystem"], "needs a place"),
         (["--server", "x"], "NAME=COMMAND"),

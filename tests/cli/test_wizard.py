@@ -19,7 +19,8 @@ from callmux.config.servers import HttpServer, StdioServer
 from callmux.setup.scene import look
 from callmux.upstream.probe import ProbeResult
 
-CLAUDE = '{"mcpServers": {"git": {"command": "sh", "env": {"A_TOKEN": "hunter2"}}, "bad": {"command": "sh"}}}'
+GIT = '{"command": "sh", "env": {"A_TOKEN": "hunter2"}}'
+CLAUDE = f'{{"mcpServers": {{"git": {GIT}, "bad": {{"command": "sh", "args": ["b"]}}}}}}'
 ENTER, SPACE, DOWN, STOP = "\r", " ", "\x1b[B", "\x03"
 
 
@@ -56,13 +57,13 @@ def answer(*keys: str, flags: tuple[str, ...] = ()) -> int:
             return wizard.ask(read(COMMANDS[0], list(flags)), scene, None, probe)
 
 
-MOVE_ALL = (ENTER, ENTER, ENTER, "n")
-"""Move all, credentials into files, nothing of the list, nothing of one's own."""
+MOVE_ALL = (ENTER, ENTER, ENTER, ENTER, "n")
+"""These clients; move all, credentials into files, nothing of the list, nothing of one's own."""
 
 
 def test_enter_all_the_way_moves_what_answers(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Leave what fails, take all tools, no cache, list all tools, a process a session, these clients."""
-    assert answer(*MOVE_ALL, ENTER, "n", ENTER, "n", ENTER, ENTER, "y") == 0
+    """Leave what fails, take all tools, no cache, list all tools, a process a session."""
+    assert answer(*MOVE_ALL, ENTER, "n", ENTER, "n", ENTER, "y") == 0
     assert config(home)["servers"] == {
         "git": {
             "command": "sh",
@@ -81,7 +82,7 @@ def test_enter_all_the_way_moves_what_answers(home: Path, capsys: pytest.Capture
 def test_stopping_at_any_question_leaves_everything_as_it_was(
     asked: int, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    keys = [*MOVE_ALL, ENTER, "n", ENTER, "n", ENTER, ENTER, "y"]
+    keys = [*MOVE_ALL, ENTER, "n", ENTER, "n", ENTER, "y"]
     assert answer(*keys[:asked], STOP) == 130
     assert (home / ".claude.json").read_text() == CLAUDE
     assert not (home / ".config").exists()
@@ -89,7 +90,7 @@ def test_stopping_at_any_question_leaves_everything_as_it_was(
 
 
 def test_no_to_the_last_question_writes_nothing(home: Path) -> None:
-    assert answer(*MOVE_ALL, ENTER, "n", ENTER, "n", ENTER, ENTER, "n") == 0
+    assert answer(*MOVE_ALL, ENTER, "n", ENTER, "n", ENTER, "n") == 0
     assert not (home / ".config").exists()
 
 
@@ -97,7 +98,7 @@ def test_tools_cache_and_a_shared_listener(home: Path, monkeypatch: pytest.Monke
     """`y` to choosing tools, the first one off; a cache; meta-only; a listener and no service."""
     monkeypatch.setattr(setup, "has_daemon", lambda: True)
     tools = ("y", SPACE, ENTER)
-    assert answer(*MOVE_ALL, ENTER, *tools, DOWN, ENTER, "y", DOWN, ENTER, ENTER, "n", ENTER, "y") == 0
+    assert answer(*MOVE_ALL, ENTER, *tools, DOWN, ENTER, "y", DOWN, ENTER, ENTER, "n", "y") == 0
     written = config(home)
     assert (written["cacheTtlSeconds"], written["metaOnly"]) == (60, True)
     assert written["servers"]["git"]["tools"] == ["y"]
@@ -110,8 +111,8 @@ def test_what_is_typed_in_goes_into_a_private_file(home: Path, capsys: pytest.Ca
     (home / ".claude.json").write_text("{}")
     at = list(wizard.KNOWN).index("brave-search")
     own = ("y", "a b", ENTER, "x", ENTER, "mine", ENTER, "sh -c x", ENTER, "n")
-    keys = (DOWN * at, SPACE, ENTER, DOWN, ENTER, "hunter2", ENTER, *own)
-    assert answer(*keys, "n", ENTER, "n", ENTER, ENTER, "y") == 0
+    keys = (ENTER, DOWN * at, SPACE, ENTER, DOWN, ENTER, "hunter2", ENTER, *own)
+    assert answer(*keys, "n", ENTER, "n", ENTER, "y") == 0
     secret = home / ".config" / "callmux" / "secrets" / "brave-search-BRAVE_API_KEY"
     assert (secret.read_text(), secret.stat().st_mode & 0o777) == ("hunter2\n", 0o600)
     servers = config(home)["servers"]
@@ -127,8 +128,8 @@ def test_remote_servers_and_places(home: Path, monkeypatch: pytest.MonkeyPatch) 
     (home / ".claude.json").write_text("{}")
     names = list(wizard.KNOWN)
     first, second = names.index("filesystem"), names.index("github")
-    pick = (DOWN * first, SPACE, DOWN * (second - first), SPACE, ENTER)
-    assert answer(*pick, ENTER, ENTER, "n", "n", ENTER, "n", ENTER, ENTER, "y", flags=("--no-project",)) == 0
+    pick = (ENTER, DOWN * first, SPACE, DOWN * (second - first), SPACE, ENTER)
+    assert answer(*pick, ENTER, ENTER, "n", "n", ENTER, "n", ENTER, "y", flags=("--no-project",)) == 0
     servers = config(home)["servers"]
     assert servers["filesystem"]["args"][-1] == str(home)
     assert servers["github"]["headers"] == {"Authorization": "Bearer ${GITHUB_PERSONAL_ACCESS_TOKEN}"}
@@ -139,16 +140,55 @@ def test_an_existing_configuration_is_extended_replaced_or_left(home: Path) -> N
     path.parent.mkdir(parents=True)
     path.write_text('{"servers": {"old": {"command": "o"}}}')
     assert answer(DOWN, DOWN, ENTER) == 0
-    assert answer(ENTER, *MOVE_ALL, ENTER, "n", ENTER, ENTER, "y") == 0
+    assert answer(ENTER, *MOVE_ALL, ENTER, "n", ENTER, "y") == 0
     assert list(config(home)["servers"]) == ["old", "git"]
 
 
 def test_servers_that_fail_can_be_moved_all_the_same(home: Path) -> None:
-    assert answer(*MOVE_ALL, DOWN, ENTER, "n", ENTER, "n", ENTER, ENTER, "y") == 0
+    assert answer(*MOVE_ALL, DOWN, ENTER, "n", ENTER, "n", ENTER, "y") == 0
     assert list(config(home)["servers"]) == ["git", "bad"]
 
 
 def test_no_server_is_nothing_to_write(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (home / ".claude.json").write_text("{}")
-    assert answer(ENTER, "n") == 0
+    assert answer(ENTER, ENTER, "n") == 0
     assert "No server was chosen" in capsys.readouterr().out
+
+
+def project(home: Path) -> Path:
+    """A project's file whose server would leave a mark."""
+    path = home / ".mcp.json"
+    mark = {"command": "sh", "args": ["-c", f"touch {home / 'ran'}"]}
+    path.write_text(json.dumps({"mcpServers": {"helper": mark}}))
+    return path
+
+
+def test_a_projects_file_is_asked_about_and_no_is_the_answer(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its commands are shown with the question; `y` lets its servers be chosen, and chooses none."""
+    path = project(home)
+    before = path.read_bytes()
+    assert answer(ENTER, ENTER, *MOVE_ALL[1:], ENTER, "n", ENTER, "n", ENTER, "y") == 0
+    out = capsys.readouterr().out
+    assert f"helper: sh -c touch {home / 'ran'}" in out
+    assert "Left where it is, and not started: helper" in out
+    assert list(config(home)["servers"]) == ["git"]
+    assert path.read_bytes() == before
+    setup.run(["--undo"], None)
+    assert answer(ENTER, "y", *MOVE_ALL[1:], ENTER, "n", ENTER, "n", ENTER, "y") == 0
+    assert list(config(home)["servers"]) == ["git"]
+    setup.run(["--undo"], None)
+    pick = (DOWN, DOWN, SPACE, ENTER)
+    assert answer(ENTER, "y", *pick, *MOVE_ALL[2:], ENTER, "n", ENTER, "n", ENTER, "y") == 0
+    assert list(config(home)["servers"]) == ["git", "helper"]
+    assert config(home)["servers"]["helper"]["cwd"] == str(home)
+
+
+def test_a_client_that_is_not_chosen_keeps_its_servers(home: Path) -> None:
+    """Claude Code is switched off and Codex on."""
+    choose = (SPACE, DOWN, SPACE, ENTER)
+    assert answer(*choose, *MOVE_ALL[1:], ENTER, "n", ENTER, "n", ENTER, "y") == 0
+    assert (home / ".claude.json").read_text() == CLAUDE
+    assert list(config(home)["servers"]) == ["git"]
+    assert "callmux" in (home / ".codex" / "config.toml").read_text()

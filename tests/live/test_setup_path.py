@@ -30,6 +30,7 @@ from .harness import HERE, run
 
 SECONDS = 40.0
 ENTER = b"\r"
+DOWN = b"\x1b[B"
 
 
 class Terminal:
@@ -147,7 +148,10 @@ def files(home: Path) -> dict[str, tuple[bytes, int]]:
 def test_from_servers_in_three_files_to_a_working_call_and_back(home: Path, tmp_path: Path) -> None:
     before = files(home)
     with terminal(home, "setup") as screen:
-        screen.answer("Which servers move", ENTER)
+        screen.answer("Which clients get callmux", ENTER)
+        screen.wait_for("belongs to a project and has these servers")
+        screen.answer("May their commands be started", b"y")
+        screen.answer("Which servers move", DOWN * 3 + b" " + ENTER)
         screen.answer("Credentials were found (one: A_TOKEN)", ENTER)
         screen.answer("Add well-known servers", ENTER)
         screen.answer("Add a server of your own", b"n")
@@ -156,7 +160,6 @@ def test_from_servers_in_three_files_to_a_working_call_and_back(home: Path, tmp_
         screen.answer("are not kept, unless", ENTER)
         screen.answer("List only the callmux", b"n")
         screen.answer("How are the servers run", ENTER)
-        screen.answer("Which clients get callmux", ENTER)
         screen.wait_for("a credential, for you only (0600)")
         assert files(home) == before
         screen.answer("Write this?", b"y")
@@ -196,6 +199,8 @@ async def calls(entry: dict[str, object], home: Path, tmp_path: Path) -> None:
 def test_ctrl_c_changes_nothing(question: str, home: Path) -> None:
     before = files(home)
     answers = {
+        "Which clients get callmux": ENTER,
+        "May their commands be started": b"n",
         "Which servers move": ENTER,
         "Credentials were found": ENTER,
         "Add well-known servers": ENTER,
@@ -205,7 +210,6 @@ def test_ctrl_c_changes_nothing(question: str, home: Path) -> None:
         "are not kept, unless": ENTER,
         "List only the callmux": b"n",
         "How are the servers run": ENTER,
-        "Which clients get callmux": ENTER,
     }
     with terminal(home, "setup") as screen:
         for text, keys in answers.items():

@@ -46,7 +46,7 @@ def test_what_stays_is_said_with_the_reason() -> None:
         found=found,
         problems=["/x: broken"],
     )
-    text = "\n".join(overview(scene, {"gone": "not found"}))
+    text = "\n".join(overview(scene, scene.verdicts(["vscode"]), {"gone": "not found"}))
     assert "Not read: /x: broken" in text
     assert '"w" of VS Code: it uses a variable that only VS Code knows' in text
     assert '"gone" does not answer: not found' in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,11 @@ from callmux.setup.plan import SetupError
 from callmux.setup.scene import Scene, check_config, chosen_clients, look, occupied_secrets
 
 
-def scene(tmp_path: Path, with_project: bool = True, **env: str) -> Scene:
+def scene(tmp_path: Path, with_project: bool = True, approved: Sequence[str] = (), **env: str) -> Scene:
     project = tmp_path / "p"
     project.mkdir(exist_ok=True)
-    return look(
-        Machine(home=tmp_path, env=env, platform="linux", cwd=project), None, with_project=with_project
-    )
+    machine = Machine(home=tmp_path, env=env, platform="linux", cwd=project, system=tmp_path / "system")
+    return look(machine, None, with_project=with_project, approved=approved)
 
 
 def servers(*names: str) -> str:
@@ -32,10 +32,16 @@ def test_files_of_the_user_and_of_the_project_are_read(tmp_path: Path) -> None:
     (tmp_path / ".gemini").mkdir()
     (tmp_path / ".gemini" / "settings.json").write_bytes(b"\xff")
     here = scene(tmp_path)
-    assert [item.name for item in here.movable] == ["a", "b"]
-    assert here.movable[1].project == str(tmp_path / "p")
+    assert [item.name for item in here.movable(["claude"])] == ["a"]
+    assert [item.name for item in here.pending(["claude"])] == ["b"]
+    approved = scene(tmp_path, approved=[str(tmp_path / "p" / ".mcp.json")])
+    assert [item.name for item in approved.movable(["claude"])] == ["a", "b"]
+    assert approved.movable(["claude"])[1].project == str(tmp_path / "p")
+    assert approved.pending(["claude"]) == []
+    with pytest.raises(UsageError, match="no project's file"):
+        scene(tmp_path, approved=[str(tmp_path / ".claude.json")])
     assert "UTF-8" in here.problems[0]
-    assert [item.name for item in scene(tmp_path, with_project=False).movable] == ["a"]
+    assert [item.name for item in scene(tmp_path, with_project=False).movable(["claude"])] == ["a"]
     assert chosen_clients(None, here) == ["claude", "gemini"]
 
 

@@ -109,9 +109,23 @@ def test_secrets_are_known_by_name_and_by_shape(key: str, value: str, secret: bo
     assert is_secret(key, value) is secret
 
 
-def test_a_program_named_by_a_relative_path_starts_where_it_did() -> None:
+def test_a_server_of_a_project_goes_on_working_there() -> None:
     keep = Secrets("/s", {}).keep
-    assert server_document("a", Entry(command="./srv"), keep, "/p")["cwd"] == "/p"
-    assert server_document("a", Entry(command="node", args=("../x.js",)), keep, "/p")["cwd"] == "/p"
-    assert "cwd" not in server_document("a", Entry(command="npx", args=("-y", "x")), keep, "/p")
-    assert "cwd" not in server_document("a", Entry(command="./srv"), keep)
+    for entry in (Entry(command="./srv"), Entry(command="npx", args=("-y", "files", "."))):
+        document = server_document("a", entry, keep, "/p")
+        assert (document["cwd"], document["cwdMode"]) == ("/p", "global")
+        assert "cwd" not in server_document("a", entry, keep)
+    assert server_document("a", Entry(command="x", cwd="sub"), keep, "/p")["cwd"] == "/p/sub"
+    assert server_document("a", Entry(command="x", cwd="/w"), keep, "/p")["cwd"] == "/w"
+    assert "cwd" not in server_document("a", Entry(url="http://h"), keep, "/p")
+
+
+def test_denied_tools_time_to_start_and_the_environment_file_go_along() -> None:
+    entry = Entry(command="x", denied=("a", "b"), connect_ms=9000, timeout_ms=5, env_file="/e/.env")
+    assert server_document("s", entry, Secrets("/s", {}).keep) == {
+        "command": "x",
+        "envFile": "/e/.env",
+        "denyTools": ["a", "b"],
+        "callTimeoutMs": 5,
+        "connectTimeoutMs": 9000,
+    }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,9 @@ from callmux.config.load import default_config
 from callmux.config.notation import parse
 from callmux.doctor.checks import Probe
 from callmux.errors import CallmuxError, UsageError
-from callmux.setup.choices import Choices, by_name, custom_server, leave_out
+from callmux.setup.choices import Choices, by_name, custom_server, keyed, leave_out, settle
 from callmux.setup.found import ClientFile, Found
+from callmux.setup.judging import Verdict, admitted
 from callmux.setup.plan import Answers, NewServer, Plan, SetupError, make_plan, probe_documents
 from callmux.setup.probing import Answer, ask_all
 from callmux.setup.report import finish_lines, overview, plan_lines
@@ -59,7 +60,14 @@ def run(args: list[str], config_option: str | None, probe: Probe | None = None) 
         raise UsageError(
             "callmux setup asks questions and needs a terminal: add --yes to go ahead without, or --dry-run"
         )
-    scene = look(this_machine(), config_option, with_project=not given.on("--no-project"))
+    if given.on("--no-project") and given.all("--project-file"):
+        raise UsageError("--project-file and --no-project exclude each other")
+    scene = look(
+        this_machine(),
+        config_option,
+        with_project=not given.on("--no-project"),
+        approved=given.all("--project-file"),
+    )
     if alone:
         return _unattended(given, scene, config_option, probe)
     from callmux.cli.wizard import ask
@@ -69,7 +77,6 @@ def run(args: list[str], config_option: str | None, probe: Probe | None = None) 
 
 def _unattended(given: Given, scene: Scene, config_option: str | None, probe: Probe | None) -> int:
     choices = Choices(
-        moved=_moved(given, scene),
         added=[*_known(given), *_custom(given)],
         clients=chosen_clients(given.text("--clients"), scene),
         listener=_listener(given),
@@ -79,20 +86,27 @@ def _unattended(given: Given, scene: Scene, config_option: str | None, probe: Pr
         fresh=given.on("--fresh"),
         secrets_in_env=given.text("--secrets") == "env",
     )
+    refused = admit(choices, scene)
+    choices.moved = _moved(given, scene, choices.clients)
     check_config(scene, choices.fresh)
-    answered: dict[str, Answer] = {}
+    known: dict[str, Answer] = {}
     skipped: dict[str, str] = {}
-    if not given.on("--no-probe"):
-        answered = probe_all(choices, scene, given.number("--probe-timeout") or SECONDS, probe, _tell)
-        skipped = leave_out(choices, answered)
-    answers, plan, changes = prepare(choices, scene)
     write = given.on("--yes") and not given.on("--dry-run")
+    if not given.on("--no-probe") and (write or given.on("--probe")):
+        seconds = given.number("--probe-timeout") or SECONDS
+        known = keyed(choices, probe_all(choices, scene, seconds, probe, _tell))
+        skipped = leave_out(choices, known)
+    judged = scene.verdicts(choices.clients, {key: answer.tools for key, answer in known.items()})
+    settle(choices, judged)
+    answers, plan, changes = prepare(choices, scene)
     if not given.on("--json"):
-        print_lines(overview(scene, skipped))
-        print_lines(plan_lines(plan, answers, by_name(plan, choices, answered), str(scene.config_path)))
+        print_lines([*refused, *overview(scene, judged, skipped)])
+        print_lines(plan_lines(plan, answers, by_name(plan, choices, known), str(scene.config_path)))
+        if choices.moved and not known:
+            print("\nNo server was started to ask for its tools" + ("" if write else ": --probe does."))
     folder = apply(changes, backups(scene.machine.home), "setup", sortable(time.time())) if write else None
     if given.on("--json"):
-        print_json(_summary(plan, scene, skipped, folder, write))
+        print_json(_summary(plan, scene, judged, refused, skipped, folder, write))
     elif not write:
         print("\nNothing was written: --yes writes it.")
     else:
@@ -108,18 +122,39 @@ def _tell(key: str, answer: Answer) -> None:
     print(f"{key.partition(':')[2]}: {said}", file=sys.stderr)
 
 
-def _moved(given: Given, scene: Scene) -> list[Found]:
+def admit(choices: Choices, scene: Scene) -> list[str]:
+    """Leaves out clients that may not start callmux; gives why."""
+    start = _start(choices, scene)
+    entries = {kind: start(kind) for kind in choices.clients}
+    choices.clients, notes = admitted(choices.clients, entries, scene.settings)
+    return notes
+
+
+def _moved(given: Given, scene: Scene, receivers: Sequence[str]) -> list[Found]:
     wanted = given.text("--move") or "all"
+    movable = [] if wanted == "none" else scene.movable(receivers)
     if wanted in ("all", "none"):
-        return scene.movable if wanted == "all" else []
+        return movable
     names = [name.strip() for name in wanted.split(",") if name.strip()]
-    known = [item.name for item in scene.movable]
+    known = [item.name for item in movable]
     for name in names:
         if name not in known:
-            raise UsageError(
-                f'--move: no client has a server "{name}" that can be moved{nearest(name, known)}'
+            raise UsageError(_why_not(name, known, scene, receivers))
+    return [item for item in movable if item.name in names]
+
+
+def _why_not(name: str, known: list[str], scene: Scene, receivers: Sequence[str]) -> str:
+    """Why a server that was named cannot be moved."""
+    for item in scene.pending(receivers):
+        if item.name == name:
+            return (
+                f'--move: "{name}" is in {item.file.path}, which belongs to a project: --project-file'
+                f" {item.file.path} says that its commands may run"
             )
-    return [item for item in scene.movable if item.name in names]
+    for verdict in scene.verdicts(receivers):
+        if verdict.found.name == name:
+            return f'--move: "{name}" of {verdict.found.place} cannot be moved: {verdict.reason}'
+    return f'--move: no client has a server "{name}" that can be moved{nearest(name, known)}'
 
 
 def _known(given: Given) -> list[NewServer]:
@@ -214,6 +249,23 @@ def _answers(choices: Choices, scene: Scene) -> Answers:
         if path is not None:
             clients.append(files.get(str(path), ClientFile(kind=kind, path=str(path), text="")))
     program = this_program()
+    return Answers(
+        moved=choices.moved,
+        added=choices.added,
+        tools=choices.tools,
+        clients=clients,
+        cache_seconds=choices.cache_seconds,
+        meta_only=choices.meta_only,
+        fresh=choices.fresh,
+        shared=choices.listener is not None,
+        start=_start(choices, scene),
+        program=lambda kind: start_command(program, absolute=editing.has_poor_path(kind)),
+    )
+
+
+def _start(choices: Choices, scene: Scene) -> Callable[[str], Entry]:
+    """Gives callmux's own entry for a client."""
+    program = this_program()
     custom = scene.config_path != default_config(scene.machine.home)
     wishes = Wishes(
         name=DEFAULT_NAME,
@@ -230,18 +282,7 @@ def _answers(choices: Choices, scene: Scene) -> Answers:
         more = ("--autostart", *(("--config", str(scene.config_path)) if custom else ()))
         return replace(entry, args=(*entry.args, *more))
 
-    return Answers(
-        moved=choices.moved,
-        added=choices.added,
-        tools=choices.tools,
-        clients=clients,
-        cache_seconds=choices.cache_seconds,
-        meta_only=choices.meta_only,
-        fresh=choices.fresh,
-        shared=choices.listener is not None,
-        start=start,
-        program=lambda kind: start_command(program, absolute=editing.has_poor_path(kind)),
-    )
+    return start
 
 
 def has_daemon() -> bool:
@@ -271,8 +312,16 @@ def start_daemon(choices: Choices, config_option: str | None) -> None:
 
 
 def _summary(
-    plan: Plan, scene: Scene, skipped: Mapping[str, str], folder: Path | None, write: bool
+    plan: Plan,
+    scene: Scene,
+    judged: Sequence[Verdict],
+    refused: Sequence[str],
+    skipped: Mapping[str, str],
+    folder: Path | None,
+    write: bool,
 ) -> dict[str, Any]:
+    stays = [verdict for verdict in judged if verdict.reason is not None and not verdict.found.ours]
+    pending = [item.found for item in judged if item.reason is None and scene.is_pending(item.found)]
     shown = {
         "action": "setup",
         "wrote": folder is not None,
@@ -280,9 +329,13 @@ def _summary(
         "configPath": str(scene.config_path),
         "servers": list(plan.servers),
         "skipped": [{"name": name, "problem": problem} for name, problem in skipped.items()],
+        "stays": [
+            {"name": item.found.name, "file": item.found.file.path, "reason": item.reason} for item in stays
+        ],
+        "notApproved": [{"name": item.name, "file": item.file.path} for item in pending],
         "clients": list(plan.attached),
         "files": [file.path for file in plan.files],
-        "notes": list(plan.notes),
+        "notes": [*refused, *plan.notes],
         "problems": list(scene.problems),
         "backupPath": None if folder is None else str(folder),
     }

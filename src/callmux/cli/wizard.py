@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from callmux.clients.detect import KINDS
 from callmux.clients.registry import KNOWN, KnownServer
 from callmux.doctor.checks import Probe
 from callmux.errors import UsageError
-from callmux.setup.choices import Choices, by_name, custom_server, leave_out
+from callmux.setup.choices import Choices, by_name, custom_server, keyed, leave_out, settle
 from callmux.setup.found import Found
 from callmux.setup.plan import NewServer
 from callmux.setup.probing import Answer
@@ -61,7 +62,7 @@ class _Dialogue:
         self._config_option = config_option
         self._probe = probe
         self._choices = Choices()
-        self._answered: dict[str, Answer] = {}
+        self._answers: dict[str, Answer] = {}
 
     def run(self) -> int:
         scene, choices, console = self._scene, self._choices, self._console
@@ -70,7 +71,11 @@ class _Dialogue:
             console.print("Nothing was written.")
             return 0
         check_config(scene, choices.fresh)
-        console.print("\n".join(overview(scene, {})), end="")
+        self._pick_clients()
+        self._show(setup.admit(choices, scene))
+        self._approve()
+        scene = self._scene
+        self._show(overview(scene, scene.verdicts(choices.clients), {}))
         self._pick_servers()
         if not choices.moved and not choices.added and not scene.config_servers:
             console.print("No server was chosen: nothing was written.")
@@ -79,7 +84,7 @@ class _Dialogue:
         self._settings()
         answers, plan, changes = setup.prepare(choices, scene)
         console.print()
-        names = by_name(plan, choices, self._answered)
+        names = by_name(plan, choices, self._answers)
         self._show(plan_lines(plan, answers, names, str(scene.config_path)))
         if not _asked(questionary.confirm("Write this?", default=True)):
             console.print("Nothing was written.")
@@ -115,13 +120,17 @@ class _Dialogue:
         return bool(what != "stop")
 
     def _pick_servers(self) -> None:
-        movable = self._scene.movable
+        movable = self._scene.movable(self._choices.clients)
         if movable:
             picked = _asked(
                 questionary.checkbox(
                     "Which servers move behind callmux? (setup --undo brings them back)",
                     choices=[
-                        Choice(f"{item.name}  ({item.place}: {how(item)})", item, checked=True)
+                        Choice(
+                            f"{item.name}  ({item.place}: {how(item)})",
+                            item,
+                            checked=not item.is_of_a_project_file,
+                        )
                         for item in movable
                     ],
                     instruction=_HINT,
@@ -220,6 +229,7 @@ class _Dialogue:
     def _ask_servers(self) -> None:
         choices = self._choices
         if self._given.on("--no-probe") or not (choices.moved or choices.added):
+            self._settle()
             return
         seconds = self._given.number("--probe-timeout") or setup.SECONDS
         with Progress(
@@ -236,15 +246,26 @@ class _Dialogue:
                 progress.console.print(Text(f"  {name}: {said}", style="red" if answer.problem else ""))
                 progress.advance(task)
 
-            self._answered = setup.probe_all(choices, self._scene, seconds, self._probe, tell)
+            answered = setup.probe_all(choices, self._scene, seconds, self._probe, tell)
+        self._answers = keyed(choices, answered)
         self._failures()
+        self._settle()
         self._tools()
 
+    def _settle(self) -> None:
+        """What a rule denies may only be clear once a server has listed its tools."""
+        choices, scene = self._choices, self._scene
+        before = list(choices.moved)
+        judged = scene.verdicts(choices.clients, {key: answer.tools for key, answer in self._answers.items()})
+        settle(choices, judged)
+        gone = {item.key for item in before} - {item.key for item in choices.moved}
+        self._show(overview(scene, [item for item in judged if item.found.key in gone], {}))
+
     def _failures(self) -> None:
-        bad = {key for key, answer in self._answered.items() if answer.problem is not None}
+        bad = {key for key, answer in self._answers.items() if answer.problem is not None}
         if not bad:
             return
-        names = ", ".join(sorted(key.partition(":")[2] for key in bad))
+        names = ", ".join(sorted(key.rpartition("\n")[2].removeprefix("+") for key in bad))
         keep = _asked(
             questionary.select(
                 f"No answer from {names}.",
@@ -255,16 +276,17 @@ class _Dialogue:
             )
         )
         if not keep:
-            leave_out(self._choices, self._answered)
+            leave_out(self._choices, self._answers)
 
     def _tools(self) -> None:
-        answered = {key: answer for key, answer in self._answered.items() if answer.tools}
+        kept = {item.key for item in self._choices.moved} | {f"+{item.name}" for item in self._choices.added}
+        answered = {key: answer for key, answer in self._answers.items() if answer.tools and key in kept}
         if not answered or not _asked(
             questionary.confirm("Choose single tools? (all of them otherwise)", default=False)
         ):
             return
         for key, answer in answered.items():
-            name = key.partition(":")[2]
+            name = key.rpartition("\n")[2].removeprefix("+")
             picked = _asked(
                 questionary.checkbox(
                     f"Tools of {name}",
@@ -296,8 +318,13 @@ class _Dialogue:
             question = "List only the callmux_* tools? (saves context with many tools; agents search first)"
             choices.meta_only = bool(_asked(questionary.confirm(question, default=False))) or None
         self._mode()
-        installed = chosen_clients(given.text("--clients"), self._scene)
-        choices.clients = list(
+        # How they reach callmux is known now, and an organization may list it by its command.
+        self._show(setup.admit(choices, self._scene))
+
+    def _pick_clients(self) -> None:
+        """Asked first: whether a server can move depends on who gets it."""
+        installed = chosen_clients(self._given.text("--clients"), self._scene)
+        self._choices.clients = list(
             _asked(
                 questionary.checkbox(
                     "Which clients get callmux?",
@@ -308,6 +335,20 @@ class _Dialogue:
                 )
             )
         )
+
+    def _approve(self) -> None:
+        """Nothing in a project's file runs before a yes for that file."""
+        files: dict[str, list[Found]] = {}
+        for item in self._scene.pending(self._choices.clients):
+            files.setdefault(item.file.path, []).append(item)
+        approved = set(self._scene.approved)
+        for path, items in files.items():
+            self._show([f"{path} belongs to a project and has these servers:"])
+            self._show([f"  {item.name}: {how(item)}" for item in items])
+            question = "May their commands be started, and the servers be moved?"
+            if _asked(questionary.confirm(question, default=False)):
+                approved.add(path)
+        self._scene = replace(self._scene, approved=frozenset(approved))
 
     def _mode(self) -> None:
         choices = self._choices

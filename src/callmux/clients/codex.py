@@ -56,10 +56,12 @@ def read_entry(raw: Any) -> Entry:
         raise ClientFileError('has neither "command" nor "url"')
     if not isinstance(args, list) or not all(isinstance(word, str) for word in args):
         raise ClientFileError('"args" is not a list of strings')
-    seconds, tools, cwd = raw.get("tool_timeout_sec"), raw.get("enabled_tools"), raw.get("cwd")
+    tools, denied, cwd = raw.get("enabled_tools"), raw.get("disabled_tools"), raw.get("cwd")
     env = strings(raw.get("env"))
     names = raw.get("env_vars")
-    env |= {str(name): f"${{{name}:-}}" for name in names} if isinstance(names, list) else {}
+    for item in names if isinstance(names, list) else ():
+        name = item.get("name") if isinstance(item, Mapping) else item
+        env[str(name)] = f"${{{name}:-}}"
     token = raw.get("bearer_token_env_var")
     return Entry(
         command=None if isinstance(url, str) else str(command),
@@ -70,10 +72,19 @@ def read_entry(raw: Any) -> Entry:
         headers=strings(raw.get("http_headers")),
         env_headers=strings(raw.get("env_http_headers")),
         token_env=token if isinstance(token, str) else None,
-        timeout_ms=int(seconds * 1000) if isinstance(seconds, int | float) and seconds > 0 else None,
+        timeout_ms=_milliseconds(raw.get("tool_timeout_sec"), 1000),
+        connect_ms=_milliseconds(raw.get("startup_timeout_sec"), 1000)
+        or _milliseconds(raw.get("startup_timeout_ms"), 1),
         tools=tuple(map(str, tools)) if isinstance(tools, list) else None,
+        denied=tuple(map(str, denied)) if isinstance(denied, list) else (),
         disabled=raw.get("enabled") is False,
     )
+
+
+def _milliseconds(value: Any, factor: int) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        return None
+    return max(1, int(value * factor))
 
 
 def table(name: str, entry: Entry) -> str:

@@ -27,12 +27,14 @@ class Machine:
         env: The environment.
         platform: As `sys.platform` has it.
         cwd: The working directory, for a project's own files.
+        system: Where the files of the whole machine begin.
     """
 
     home: Path
     env: Mapping[str, str]
     platform: str
     cwd: Path
+    system: Path = Path("/")
 
 
 def client_file(kind: str, machine: Machine) -> Path | None:
@@ -54,6 +56,11 @@ def client_file(kind: str, machine: Machine) -> Path | None:
     if kind == "gemini":
         return home / ".gemini" / "settings.json"
     return None
+
+
+def vscode_settings(machine: Machine) -> Path:
+    """VS Code's own settings, beside its list of servers."""
+    return _application(machine, "Code") / "User" / "settings.json"
 
 
 def _application(machine: Machine, name: str) -> Path:

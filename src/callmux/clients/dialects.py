@@ -142,8 +142,8 @@ def read_entry(raw: Any) -> Entry:
     if not isinstance(args, list) or not all(isinstance(word, str | int | float) for word in args):
         raise ClientFileError('"args" is not a list of words')
     timeout = raw.get("timeout")
-    tools = raw.get("includeTools")
-    cwd = raw.get("cwd")
+    tools, denied = raw.get("includeTools"), raw.get("excludeTools", raw.get("disabledTools"))
+    cwd, env_file = raw.get("cwd"), raw.get("envFile")
     return Entry(
         command=None if address is not None else plain(str(command)),
         args=() if address is not None else tuple(plain(str(word)) for word in args),
@@ -153,10 +153,17 @@ def read_entry(raw: Any) -> Entry:
         transport=transport,
         headers={key: plain(value) for key, value in strings(raw.get("headers")).items()},
         timeout_ms=timeout if type(timeout) is int and timeout > 0 else None,
-        tools=tuple(map(str, tools)) if isinstance(tools, list) else None,
+        env_file=plain(env_file) if isinstance(env_file, str) and env_file else None,
+        tools=tuple(map(_bare, tools)) if isinstance(tools, list) else None,
+        denied=tuple(map(_bare, denied)) if isinstance(denied, list) else (),
         disabled=raw.get("disabled") is True,
         input_names=tuple(dict.fromkeys(_INPUT.findall(str(raw)))),
     )
+
+
+def _bare(tool: Any) -> str:
+    """A tool without the `(argument)` that Gemini CLI allows behind it."""
+    return str(tool).partition("(")[0].strip()
 
 
 def _address(raw: Mapping[str, Any]) -> tuple[str | None, Literal["streamable-http", "sse"] | None]:

@@ -64,7 +64,10 @@ class Entry:
         env_headers: HTTP headers whose value is that of an environment variable.
         token_env: The variable that holds the token for the address.
         timeout_ms: Time for one call, where the file says so.
+        connect_ms: Time to start, where the file says so.
+        env_file: A file of variables for it.
         tools: The tools allowed, where the file says so.
+        denied: The tools denied, where the file says so.
         disabled: The file switches it off.
         input_names: `${input:...}` prompts that the entry uses.
     """
@@ -79,7 +82,10 @@ class Entry:
     env_headers: Mapping[str, str] = field(default_factory=dict)
     token_env: str | None = None
     timeout_ms: int | None = None
+    connect_ms: int | None = None
+    env_file: str | None = None
     tools: tuple[str, ...] | None = None
+    denied: tuple[str, ...] = ()
     disabled: bool = False
     input_names: tuple[str, ...] = ()
 

@@ -6,12 +6,13 @@ Filled by `callmux.cli.setup` and `callmux.cli.wizard`.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from callmux.clients.entry import Entry
 from callmux.errors import UsageError
 from callmux.setup.found import Found
+from callmux.setup.judging import Verdict
 from callmux.setup.plan import NewServer, Plan
 from callmux.setup.probing import Answer
 
@@ -70,17 +71,39 @@ def custom_server(name: str, line: str) -> NewServer:
     return NewServer(name, Entry(command=words[0], args=tuple(words[1:])))
 
 
-def leave_out(choices: Choices, answered: Mapping[str, Answer]) -> dict[str, str]:
-    """Takes the servers that did not answer out of `choices`; gives their names and reasons."""
-    bad = {key: answer.problem for key, answer in answered.items() if answer.problem is not None}
-    moved = [item for n, item in enumerate(choices.moved) if f"{n}:{item.name}" not in bad]
-    added = [item for n, item in enumerate(choices.added) if f"+{n}:{item.name}" not in bad]
-    choices.moved, choices.added = moved, added
-    return {key.partition(":")[2]: problem for key, problem in bad.items()}
+def keyed(choices: Choices, answered: Mapping[str, Answer]) -> dict[str, Answer]:
+    """The answers by the keys of moved servers, and by the names of added ones with `+` before them."""
+    moved = {f"{n}:{item.name}": item.key for n, item in enumerate(choices.moved)}
+    added = {f"+{n}:{item.name}": f"+{item.name}" for n, item in enumerate(choices.added)}
+    keys = moved | added
+    return {keys[name]: answer for name, answer in answered.items()}
 
 
-def by_name(plan: Plan, choices: Choices, answered: Mapping[str, Answer]) -> dict[str, Answer]:
-    """The answers by the new names of the servers."""
-    items = [*(item.name for item in choices.moved), *(item.name for item in choices.added)]
-    found = {key.partition(":")[2]: answer for key, answer in answered.items()}
-    return {new: found[old] for new, old in zip(plan.names, items, strict=True) if old in found}
+def leave_out(choices: Choices, answers: Mapping[str, Answer]) -> dict[str, str]:
+    """Takes the servers that did not answer out of `choices`; gives their names and reasons.
+
+    Args:
+        answers: As `keyed` gives them.
+    """
+    bad = {key: answer.problem for key, answer in answers.items() if answer.problem is not None}
+    left = {item.name: bad[item.key] for item in choices.moved if item.key in bad}
+    left |= {item.name: bad[f"+{item.name}"] for item in choices.added if f"+{item.name}" in bad}
+    choices.moved = [item for item in choices.moved if item.key not in bad]
+    choices.added = [item for item in choices.added if f"+{item.name}" not in bad]
+    return left
+
+
+def settle(choices: Choices, found: Sequence[Verdict]) -> None:
+    """Keeps of the moved servers those that may move now that their tools are known, with what is denied."""
+    movable = {verdict.found.key: verdict.found for verdict in found if verdict.reason is None}
+    choices.moved = [movable[item.key] for item in choices.moved if item.key in movable]
+
+
+def by_name(plan: Plan, choices: Choices, answers: Mapping[str, Answer]) -> dict[str, Answer]:
+    """The answers by the new names of the servers.
+
+    Args:
+        answers: As `keyed` gives them.
+    """
+    keys = [*(item.key for item in choices.moved), *(f"+{item.name}" for item in choices.added)]
+    return {new: answers[key] for new, key in zip(plan.names, keys, strict=True) if key in answers}

@@ -6,7 +6,7 @@ Called by `callmux.cli.setup` with the answers and the texts of the files; the f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -128,21 +128,21 @@ def make_plan(answers: Answers, config_path: str, config_text: str | None, secre
     names: list[str] = []
     servers: dict[str, dict[str, Any]] = {}
     definitions: dict[str, Any] = {}
-    shared = {found.file.path for found in answers.moved if found.file.project}
-    notes += [
-        f"{path} belongs to the project: others who work on it see the change" for path in sorted(shared)
-    ]
+    receivers = {client.kind for client in answers.clients}
+    notes += _about_projects(answers.moved, receivers)
     for found in answers.moved:
         plain = server_document(found.name, found.entry, _as_it_is, found.project)
         name = _free(found.name, plain, found.file.kind, taken, definitions)
         if name != found.name:
             notes.append(f'"{found.name}" of {found.place} becomes "{name}": the name is taken')
         names.append(name)
+        notes += _about(name, found, receivers)
+        if name in servers:
+            _take_longer(servers[name], plain)
         if name in definitions or name in taken:
             continue
         definitions[name] = plain
         servers[name] = server_document(name, found.entry, secrets.keep, found.project)
-        notes += [f'"{name}" {note}' for note in found.notes]
     for new in answers.added:
         plain = server_document(new.name, new.entry, _as_it_is)
         name = _free(new.name, plain, "2", taken, definitions)
@@ -164,6 +164,50 @@ def make_plan(answers: Answers, config_path: str, config_text: str | None, secre
     files += clients
     changed = tuple(file for file in files if file.before != file.after)
     return Plan(changed, tuple(names), servers, tuple(notes), attached)
+
+
+def _about_projects(moved: Sequence[Found], receivers: Collection[str]) -> list[str]:
+    """What others notice who work on a project whose file loses servers."""
+    leaving: dict[str, list[str]] = {}
+    for found in moved:
+        if found.is_of_a_project_file and found.file.kind in receivers:
+            leaving.setdefault(found.file.path, []).append(found.name)
+    return [
+        f"{path} belongs to the project: others who work on it see the change, and lose {', '.join(names)}"
+        " unless they have callmux with the same servers"
+        for path, names in sorted(leaving.items())
+    ]
+
+
+def _about(name: str, found: Found, receivers: Collection[str]) -> list[str]:
+    """What changes for one server, for people."""
+    title = editing.title(found.file.kind)
+    notes = [f'"{name}" {note}' for note in found.notes]
+    if found.project is not None:
+        notes.append(
+            f'"{name}" was for {found.project} only: behind callmux every client has it in every directory,'
+            f" and it works in {found.project}"
+        )
+    if found.file.kind not in receivers:
+        notes.append(f'"{name}" is copied: {title} gets no callmux, so its own entry stays')
+    if found.entry.denied:
+        notes.append(f'"{name}" keeps its denied tools for all clients: {", ".join(found.entry.denied)}')
+    return notes
+
+
+_TIMES = ("callTimeoutMs", "connectTimeoutMs")
+
+
+def _identity(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes a server the same as another one."""
+    return {key: value for key, value in document.items() if key not in _TIMES}
+
+
+def _take_longer(document: dict[str, Any], other: Mapping[str, Any]) -> None:
+    """Two entries become one: the longer time-outs count."""
+    for key in _TIMES:
+        if key in other:
+            document[key] = max(other[key], document.get(key, 0))
 
 
 def _new_document(name: str, new: NewServer, keep: Keep) -> dict[str, Any]:
@@ -211,9 +255,9 @@ def _free(name: str, plain: Any, more: str, taken: Mapping[str, Any], definition
     candidate = name
     while True:
         if candidate in definitions:
-            if definitions[candidate] == plain:
+            if _identity(definitions[candidate]) == _identity(plain):
                 return candidate
-        elif candidate not in taken or taken[candidate] == plain:
+        elif candidate not in taken or _identity(taken[candidate]) == _identity(plain):
             return candidate
         candidate = f"{name}-{more}" if number == 1 else f"{name}-{more}-{number}"
         number += 1
@@ -224,8 +268,12 @@ def _clients(answers: Answers, notes: list[str]) -> tuple[list[PlannedFile], tup
     files: dict[str, ClientFile] = {}
     texts: dict[str, str] = {}
     paths: dict[str, list[tuple[str, ...]]] = {}
+    receivers = {client.kind for client in answers.clients}
     for found in answers.moved:
         file = found.file
+        if file.kind not in receivers:
+            # It would lose its server and get nothing for it.
+            continue
         files[file.path] = file
         text = texts.get(file.path, file.text)
         try:

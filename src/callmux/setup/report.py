@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from callmux.clients import editing
 from callmux.clients.diff import unified
 from callmux.config.redact import mask_command, mask_url
 from callmux.setup.found import Found
+from callmux.setup.judging import Verdict
 from callmux.setup.plan import Answers, Plan
 from callmux.setup.probing import Answer
 from callmux.setup.scene import Scene
@@ -17,7 +18,13 @@ from callmux.setup.scene import Scene
 def how(found: Found) -> str:
     """How a server is reached, without its secrets."""
     entry = found.entry
-    return mask_url(entry.url) if entry.url else " ".join(mask_command([entry.command or "", *entry.args]))
+    text = mask_url(entry.url) if entry.url else " ".join(mask_command([entry.command or "", *entry.args]))
+    return visible(text)
+
+
+def visible(text: str) -> str:
+    """Text of a file that others may have written: nothing in it moves the cursor or hides what follows."""
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
 
 
 def plan_lines(plan: Plan, answers: Answers, probed: Mapping[str, Answer], config_path: str) -> list[str]:
@@ -48,13 +55,22 @@ def plan_lines(plan: Plan, answers: Answers, probed: Mapping[str, Answer], confi
     return lines
 
 
-def overview(scene: Scene, skipped: Mapping[str, str]) -> list[str]:
+def overview(scene: Scene, judged: Sequence[Verdict], skipped: Mapping[str, str]) -> list[str]:
     """What was found and is not moved, and why."""
     lines = [f"Not read: {problem}" for problem in scene.problems]
     lines += [
-        f'Left where it is: "{item.name}" of {item.place}: {item.obstacle}'
-        for item in scene.found
-        if item.obstacle is not None and not item.ours
+        f'Left where it is: "{verdict.found.name}" of {verdict.found.place}: {verdict.reason}'
+        for verdict in judged
+        if verdict.reason is not None and not verdict.found.ours
+    ]
+    files: dict[str, list[str]] = {}
+    for verdict in judged:
+        if verdict.reason is None and scene.is_pending(verdict.found):
+            files.setdefault(verdict.found.file.path, []).append(verdict.found.name)
+    lines += [
+        f"Left where it is, and not started: {', '.join(names)} of {path}, which belongs to a project."
+        f" --project-file {path} says that its commands may run"
+        for path, names in files.items()
     ]
     lines += [f'Left out: "{name}" does not answer: {problem}' for name, problem in skipped.items()]
     return [*lines, ""] if lines else []

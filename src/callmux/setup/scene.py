@@ -6,18 +6,22 @@ Called by `callmux.cli.setup` and `callmux.cli.wizard`.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from callmux.clients.detect import KINDS, Machine, client_file, installed, project_files, read_text
 from callmux.clients.entry import ClientFileError
+from callmux.clients.limits import Settings
+from callmux.clients.settings_files import read_settings
 from callmux.config.check import check_document
+from callmux.config.json_text import JsonTextError, parse_json
 from callmux.config.load import target_config
 from callmux.config.notation import parse
 from callmux.errors import ConfigError, UsageError
 from callmux.setup.found import ClientFile, Found, find_servers
+from callmux.setup.judging import Verdict, verdicts
 from callmux.setup.plan import SetupError
 
 
@@ -32,6 +36,8 @@ class Scene:
         files: Every client's file that was read.
         found: The servers in them.
         problems: What could not be read.
+        settings: What clients' settings say.
+        approved: Project files whose commands the user has said may run.
     """
 
     machine: Machine
@@ -40,11 +46,28 @@ class Scene:
     files: Sequence[ClientFile]
     found: Sequence[Found]
     problems: Sequence[str]
+    settings: Sequence[Settings] = ()
+    approved: frozenset[str] = frozenset()
 
-    @property
-    def movable(self) -> list[Found]:
-        """The servers that can be moved."""
-        return [item for item in self.found if not item.ours and item.obstacle is None]
+    def verdicts(
+        self, receivers: Sequence[str], tools: Mapping[str, Sequence[str]] | None = None
+    ) -> list[Verdict]:
+        """What becomes of each server where these clients get callmux; see `callmux.setup.judging`."""
+        return verdicts(self.found, receivers, self.settings, tools)
+
+    def movable(self, receivers: Sequence[str]) -> list[Found]:
+        """The servers that can be moved, those of project files only where their file is approved."""
+        possible = [verdict.found for verdict in self.verdicts(receivers) if verdict.reason is None]
+        return [item for item in possible if not self.is_pending(item)]
+
+    def pending(self, receivers: Sequence[str]) -> list[Found]:
+        """The servers that could be moved if their project's file were approved."""
+        possible = [verdict.found for verdict in self.verdicts(receivers) if verdict.reason is None]
+        return [item for item in possible if self.is_pending(item)]
+
+    def is_pending(self, item: Found) -> bool:
+        """Whether nothing of a server may run before its file is approved."""
+        return item.is_of_a_project_file and item.file.path not in self.approved
 
     @property
     def config_servers(self) -> dict[str, Any]:
@@ -57,8 +80,16 @@ class Scene:
         return servers if isinstance(servers, dict) else {}
 
 
-def look(machine: Machine, config_option: str | None, *, with_project: bool) -> Scene:
-    """Reads the configuration and every client's file.
+def look(
+    machine: Machine, config_option: str | None, *, with_project: bool, approved: Iterable[str] = ()
+) -> Scene:
+    """Reads the configuration, every client's file, and the settings that say what agents may not do.
+
+    Args:
+        machine: Where to look.
+        config_option: The configuration that was named.
+        with_project: Look into the files of the project in the working directory.
+        approved: Project files whose commands may run.
 
     Raises:
         SetupError: The configuration is there and cannot be used.
@@ -78,6 +109,13 @@ def look(machine: Machine, config_option: str | None, *, with_project: bool) -> 
         if text is not None:
             files.append(ClientFile(kind=kind, path=str(path), text=text, project=project))
     found, unreadable = find_servers(files, str(machine.home))
+    paths = {file.path for file in files if file.project is not None}
+    chosen = frozenset(os.path.abspath(os.path.expanduser(path)) for path in approved)
+    if chosen - paths:
+        known = ", ".join(sorted(paths)) or "there is none here"
+        raise UsageError(
+            f'--project-file: "{min(chosen - paths)}" is no project\'s file with servers: {known}'
+        )
     return Scene(
         machine=machine,
         config_path=config_path,
@@ -85,7 +123,19 @@ def look(machine: Machine, config_option: str | None, *, with_project: bool) -> 
         files=files,
         found=found,
         problems=[*problems, *unreadable],
+        settings=read_settings(machine, _claude_state(files)),
+        approved=chosen,
     )
+
+
+def _claude_state(files: Sequence[ClientFile]) -> Mapping[str, Any]:
+    """What Claude Code's own file says."""
+    text = next((file.text for file in files if file.kind == "claude" and file.project is None), "")
+    try:
+        document = parse_json(text) if text.strip() else {}
+    except JsonTextError:
+        return {}
+    return document if isinstance(document, Mapping) else {}
 
 
 def check_config(scene: Scene, fresh: bool) -> None:
@@ -135,4 +185,6 @@ def chosen_clients(wanted: str | None, scene: Scene) -> list[str]:
 
 
 def _has_servers(kind: str, scene: Scene) -> bool:
-    return any(item.file.kind == kind for item in scene.movable)
+    return any(
+        item.file.kind == kind and not item.ours and not item.is_of_a_project_file for item in scene.found
+    )

@@ -6,6 +6,7 @@ configuration: it becomes a reference to a variable or to a file of its own.
 
 from __future__ import annotations
 
+import os.path
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,6 @@ from callmux.config.redact import MASK, is_secret_key, mask_command, mask_url
 
 _CONNECTION = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s@]*:[^/\s@]+@")
 _REFERENCE = re.compile(r"^(?:(?:Bearer|Basic|Token) )?\$\{[^}]+\}$", re.IGNORECASE)
-_RELATIVE = re.compile(r"\.\.?[/\\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def server_document(name: str, entry: Entry, keep: Keep, project: str | None = N
         name: The server's name, for the names of secrets.
         entry: The server.
         keep: Says where each secret is kept.
-        project: The directory it is for: a program named by a relative path is started there.
+        project: The directory it is for: it goes on working there, whoever calls it.
     """
     document: dict[str, Any]
     if entry.command is not None:
@@ -94,9 +94,13 @@ def server_document(name: str, entry: Entry, keep: Keep, project: str | None = N
         if entry.args:
             document["args"] = _arguments(name, [entry.command, *entry.args], keep)
         document |= _environment(name, entry.env, keep)
-        cwd = entry.cwd or (project if _is_relative(entry) else None)
+        if entry.env_file is not None:
+            document["envFile"] = entry.env_file
+        cwd = entry.cwd if project is None else os.path.join(project, entry.cwd or "")
         if cwd is not None:
-            document["cwd"] = cwd
+            document["cwd"] = cwd if project is None else os.path.normpath(cwd)
+        if project is not None:
+            document["cwdMode"] = "global"
     else:
         document = {"url": _address(name, entry.url or "", keep)}
         if entry.transport is not None:
@@ -106,15 +110,12 @@ def server_document(name: str, entry: Entry, keep: Keep, project: str | None = N
             document["headers"] = headers
     more = {
         "tools": None if entry.tools is None else list(entry.tools),
+        "denyTools": list(entry.denied) or None,
         "callTimeoutMs": entry.timeout_ms,
+        "connectTimeoutMs": entry.connect_ms,
         "disabled": entry.disabled or None,
     }
     return document | {key: value for key, value in more.items() if value is not None}
-
-
-def _is_relative(entry: Entry) -> bool:
-    words = (entry.command or "", *entry.args)
-    return any(_RELATIVE.match(word) for word in words)
 
 
 def _environment(name: str, env: Mapping[str, str], keep: Keep) -> dict[str, Any]:

@@ -11,7 +11,7 @@ COMMANDS = (
         "move the MCP servers of your clients behind callmux",
         options=(
             YES._replace(help="ask nothing: move every server that answers, enter callmux into the clients"),
-            DRY_RUN._replace(help="ask nothing and change nothing: show what --yes would write"),
+            DRY_RUN._replace(help="ask, start and change nothing: show what --yes would write"),
             Option("--undo", "take the last setup back"),
             Option("--move", "which servers to move: all, none or names", "A,B", default="all"),
             Option("--add", "a server of the list, with what it works on", "NAME[=PLACE]", repeat=True),
@@ -36,7 +36,14 @@ COMMANDS = (
                 default="file",
             ),
             Option("--no-probe", "do not ask the servers for their tools first"),
+            Option("--probe", "with --dry-run: start the servers to ask them for their tools"),
             Option("--probe-timeout", "for each of them", "SECONDS", minimum=1, default="60"),
+            Option(
+                "--project-file",
+                "the commands in this file of the project in this directory may run, and its servers move",
+                "PATH",
+                repeat=True,
+            ),
             Option("--no-project", "leave the files of the project in this directory out"),
             JSON,
         ),
@@ -51,7 +58,10 @@ COMMANDS = (
             "Looked into are the files of Claude Code, Codex, Claude Desktop, Cursor, VS Code, Windsurf and"
             " Gemini CLI, and those of the project in the current directory. Moved servers leave the client's"
             " file: left in place, every tool would be there twice. A server that does not answer stays where"
-            " it is.",
+            " it is, and so does one whose entry or client says more than callmux can keep: a tool that is"
+            " denied is never there again.",
+            "Servers in a project's file are neither started nor moved before you have said yes for that"
+            " file, in the dialogue or with --project-file; --yes alone does not say so.",
         ),
     ),
 )
