@@ -29,3 +29,17 @@ def test_the_same_capabilities_have_one_spelling_at_every_level() -> None:
 
 def test_no_capabilities_are_an_empty_object() -> None:
     assert canonical({}) == b"{}"
+
+
+@pytest.mark.parametrize(
+    "value", [b"1e400", b"-1e999", b"9" * 5000, b"1.10", b'"\\u00e9"', b'[1e400,{"b":1,"a":[]}]']
+)
+def test_what_no_reader_can_hold_stays_as_it_came(value: bytes) -> None:
+    shown = canonical({"x": Raw(b'{"a":' + value + b"}")})
+    assert shown == b'{"x":{"a":' + value.replace(b'{"b":1,"a":[]}', b'{"a":[],"b":1}') + b"}}"
+
+
+def test_capabilities_that_are_nested_too_deeply_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = Raw(b"[" * 900 + b"]" * 900)
+    with pytest.raises(ValueError, match="nested too deeply"):
+        canonical({"x": deep})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
 from callmux.session import table as table_module
-from callmux.session.table import SessionTable
+from callmux.session.table import SessionTable, shown
 from tests.support import FakeClock, play
 
 KEY = b"k" * 32
@@ -26,7 +28,7 @@ class Hall:
         self.ended: list[str] = []
         self.table: SessionTable[Seat] = SessionTable(self.time.clock, KEY, self.end)
         for seat in seats:
-            self.table.add(seat)
+            assert self.table.enter(seat, 100) == []
 
     async def end(self, seat: Seat) -> None:
         self.ended.append(seat.id)
@@ -36,18 +38,25 @@ class Hall:
         return [seat.id for seat in self.table]
 
 
-def test_the_longest_idle_session_makes_room_and_busy_ones_stay() -> None:
+def test_the_longest_idle_sessions_make_room_and_busy_ones_stay() -> None:
+    """As many as it takes: the bound may be lower than it was."""
     hall = Hall(Seat("busy", 1, active=1), Seat("late", 3), Seat("early", 2))
-    assert play(hall.table.make_room(3)) is True
+    gone = hall.table.enter(Seat("new", 4), 3)
+    assert [seat.id for seat in gone or ()] == ["early"]
+    assert hall.here == ["busy", "late", "new"]
+    assert hall.ended == []
+    play(hall.table.end(gone or ()))
     assert hall.ended == ["early"]
-    assert hall.here == ["busy", "late"]
+    gone = hall.table.enter(Seat("newer", 5), 2)
+    assert [seat.id for seat in gone or ()] == ["late", "new"]
+    assert hall.here == ["busy", "newer"]
 
 
 def test_there_is_no_room_where_all_are_busy_and_nobody_goes_where_there_is() -> None:
-    hall = Hall(Seat("busy", active=1))
-    assert play(hall.table.make_room(1)) is False
-    assert play(hall.table.make_room(2)) is True
-    assert hall.ended == []
+    hall = Hall(Seat("busy", active=1), Seat("idle"))
+    assert hall.table.enter(Seat("new"), 1) is None
+    assert hall.here == ["busy", "idle"]
+    assert hall.table.enter(Seat("new"), 3) == []
 
 
 def test_sweeping_ends_only_who_has_been_idle_for_longer() -> None:
@@ -72,23 +81,46 @@ def test_a_session_that_was_removed_is_not_recalled(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(table_module, "ENDED", 1)
     hall = Hall()
     first, second = (hall.table.new_id("2025-11-25", b"{}") for _ in range(2))
-    hall.table.add(Seat(first))
-    hall.table.add(Seat(second))
+    for id in (first, second):
+        assert hall.table.enter(Seat(id), 2) == []
     assert play(hall.table.remove(first)) is True
     assert play(hall.table.remove(first)) is False
     assert hall.ended == [first]
     assert hall.table.recall(first) is None
     play(hall.table.remove(second))
     assert hall.table.recall(second) is None
-    assert hall.table.recall(first) is not None, "only so many ended ids are remembered"
+    assert hall.table.recall(first) is None, "of older ones the time is remembered"
+    hall.time.now += 1
+    assert hall.table.recall(hall.table.new_id("2025-11-25", b"{}")) is not None
 
 
 def test_ended_sessions_stay_ended_in_the_process_that_follows() -> None:
     before, after = Hall(), Hall()
     id = before.table.new_id("2025-11-25", b"{}")
-    before.table.add(Seat(id))
+    assert before.table.enter(Seat(id), 1) == []
     play(before.table.remove(id))
-    assert before.table.ended == [id]
+    assert len(before.table.ended) == 1
     assert after.table.recall(id) is not None
     after.table.bury(before.table.ended)
     assert (after.table.recall(id), after.table.key) == (None, before.table.key)
+
+
+def test_what_an_older_version_left_is_understood() -> None:
+    """It left the ids themselves; and times go from process to process, too."""
+    before, after = Hall(), Hall()
+    id = before.table.new_id("2025-11-25", b"{}")
+    after.table.bury([id])
+    assert after.table.recall(id) is None
+    late = Hall()
+    late.table.bury([], floor=1000.0)
+    assert (late.table.recall(id), late.table.floor) == (None, 1000.0)
+
+
+@pytest.mark.parametrize(
+    "id", [uuid.uuid4().hex, str(uuid.uuid4()), "x" * 200, Hall().table.new_id("v", b"{}")]
+)
+def test_what_is_shown_of_an_id_leaves_too_much_to_guess(id: str) -> None:
+    part = shown(id)
+    assert id.startswith(part)
+    assert len(part) <= 24
+    assert len(id) - len(part) >= 24

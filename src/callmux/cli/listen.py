@@ -33,10 +33,11 @@ from callmux.places import state_dir
 from callmux.session import bequest
 from callmux.session.keyfile import session_key
 from callmux.session.legacy import Estate, Legacy
+from callmux.session.table import shown as shown_id
 from callmux.tasks import TaskSet
 from callmux.transport.http.app import App
 from callmux.transport.http.intake import BodyLimits, is_loopback
-from callmux.transport.http.listener import SHOWN_ID, Listener
+from callmux.transport.http.listener import Listener
 from callmux.transport.http.serve import HttpServer, bind
 from callmux.transport.http.web_session import WebSession
 
@@ -162,7 +163,7 @@ async def listen(
         key = session_key(state) if before is None else before.key
         listener = _listener(host, config, key)
         estate = bequest.take(state, options.port) if before is None else before.estate
-        listener.table.bury(estate.ended)
+        listener.table.bury(estate.ended, estate.floor)
         listener.legacies = estate.legacies
         server = HttpServer(
             App(
@@ -224,7 +225,7 @@ def _estate(host: Host, listener: Listener) -> Estate:
         left = Legacy(session.log_level, session.facts.client_name, host.subscriptions.of(session))
         if left != Legacy():
             legacies[seat.id] = left
-    return Estate(listener.table.ended, legacies)
+    return Estate(listener.table.ended, legacies, listener.table.floor)
 
 
 async def _replace(
@@ -259,7 +260,7 @@ def _diagnostics(listener: Listener) -> dict[str, Any]:
     sessions = []
     for seat in sorted(listener.table, key=lambda seat: seat.id):
         facts = seat.session.facts
-        shown: dict[str, Any] = {"id": seat.id[:SHOWN_ID], "transport": seat.kind}
+        shown: dict[str, Any] = {"id": shown_id(seat.id), "transport": seat.kind}
         told = {
             "cwd": facts.cwd,
             "cwdSource": facts.cwd_source,

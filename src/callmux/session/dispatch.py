@@ -95,7 +95,10 @@ class Dispatch:
             asked = _INITIALIZE.decode(params if params is not None else _EMPTY)
         except msgspec.MsgspecError as error:
             raise RpcError(jsonrpc.INVALID_PARAMS, f"initialize: {error}") from None
-        session.capabilities = canonical(asked.capabilities)
+        try:
+            session.capabilities = canonical(asked.capabilities)
+        except ValueError as error:
+            raise RpcError(jsonrpc.INVALID_PARAMS, f"initialize: {error}") from None
         session.version = versions.agree(asked.protocol_version)
         session.facts.client_name = asked.client_info.name if asked.client_info else None
         return await self._current.greet(session, session.version)

@@ -60,6 +60,27 @@ class Facts:
 
 
 def canonical(capabilities: dict[str, Raw]) -> bytes:
-    """What a client declared, in one spelling: keys sorted at every level."""
-    plain = {key: msgspec.json.decode(value) for key, value in capabilities.items()}
-    return msgspec.json.encode(plain, order="deterministic")
+    """What a client declared, in one spelling: keys sorted at every level. Numbers and texts stay as they
+    came: what no reader here could hold (1e400, thousands of digits) may mean something to a server.
+
+    Raises:
+        ValueError: It is nested too deeply.
+    """
+    try:
+        return _sorted(msgspec.json.encode(capabilities))
+    except RecursionError:
+        raise ValueError("capabilities are nested too deeply") from None
+
+
+_MEMBERS = msgspec.json.Decoder(dict[str, Raw])
+_ITEMS = msgspec.json.Decoder(list[Raw])
+
+
+def _sorted(raw: bytes | Raw) -> bytes:
+    raw = bytes(raw).strip()
+    if raw[:1] == b"{":
+        members = sorted(_MEMBERS.decode(raw).items())
+        return msgspec.json.encode({key: Raw(_sorted(value)) for key, value in members})
+    if raw[:1] == b"[":
+        return b"[%b]" % b",".join(map(_sorted, _ITEMS.decode(raw)))
+    return raw

@@ -35,9 +35,11 @@ class Estate(msgspec.Struct, frozen=True):
     """What all sessions of a listener leave.
 
     Attributes:
-        ended: Ids of sessions that are over.
+        ended: Marks of sessions that are over; a listener of an older version gives their ids.
         legacies: What the others leave, by id.
+        floor: Sessions that began before this time may be over, too: seconds since 1970.
     """
 
     ended: list[str] = []
     legacies: dict[str, Legacy] = {}
+    floor: float = 0.0

@@ -129,6 +129,11 @@ class Session:
         return self._peer.state is State.READY
 
     @property
+    def in_flight(self) -> int:
+        """Requests that wait for their answer."""
+        return len(self._requests)
+
+    @property
     def own_lanes(self) -> bool:
         """It needs connections of its own; see `callmux.context.ClientPort`."""
         return self.log_level is not None

@@ -7,15 +7,20 @@ not know may be one of the process before it: then it goes on.
 from __future__ import annotations
 
 import secrets
-from collections import OrderedDict
+from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from hashlib import blake2b
 from typing import Generic, Protocol, TypeVar
 
 from callmux.clock import Clock
 from callmux.session.tickets import Ticket, seal, unseal
 
-ENDED = 10_000
-"""Ended ids that are remembered, so that a session that was deleted is not taken up again."""
+ENDED = 50_000
+"""Ended sessions that are remembered, so that one that was deleted is not taken up again. Of older ones only
+the time is kept: nobody's session that began before it is taken up."""
+SHOWN = 24
+"""Characters of an id that anybody may see, of a short one fewer: who knows the whole may use the session."""
+_MARK = "#"
 
 
 class Seat(Protocol):
@@ -36,6 +41,9 @@ class SessionTable(Generic[S]):
         clock: Time.
         key: Seals the ids.
         end: Ends a session that the table lets go.
+
+    Attributes:
+        floor: Seconds since 1970: sessions that began earlier may have ended, and nobody knows which.
     """
 
     def __init__(self, clock: Clock, key: bytes, end: Callable[[S], Awaitable[None]]) -> None:
@@ -43,7 +51,8 @@ class SessionTable(Generic[S]):
         self._key = key
         self._end = end
         self._seats: dict[str, S] = {}
-        self._ended: OrderedDict[str, None] = OrderedDict()
+        self._ended: dict[str, float] = {}
+        self.floor = 0.0
 
     def __len__(self) -> int:
         return len(self._seats)
@@ -62,9 +71,10 @@ class SessionTable(Generic[S]):
 
     def recall(self, id: str) -> Ticket | None:
         """What an id says of a session that another process began; None where it says nothing, or ended."""
-        if id in self._ended:
+        ticket = unseal(id, self._key, self._clock.wall())
+        if ticket is None or ticket.issued <= self.floor or _mark(id) in self._ended:
             return None
-        return unseal(id, self._key, self._clock.wall())
+        return ticket
 
     @property
     def key(self) -> bytes:
@@ -73,36 +83,56 @@ class SessionTable(Generic[S]):
 
     @property
     def ended(self) -> list[str]:
-        """Ids of sessions that are over, the oldest first."""
+        """Marks of sessions that are over, the oldest first."""
         return list(self._ended)
 
-    def bury(self, ids: Iterable[str]) -> None:
-        """These sessions ended before our time."""
-        self._ended.update(dict.fromkeys(ids))
+    def bury(self, ended: Iterable[str], floor: float = 0.0) -> None:
+        """These sessions, by their marks or ids, ended before our time, and any may have that began before
+        `floor`."""
+        now = self._clock.wall()
+        self.floor = max(self.floor, floor)
+        for one in ended:
+            self._remember(one if one.startswith(_MARK) else _mark(one), now)
 
-    def add(self, seat: S) -> None:
+    def enter(self, seat: S, most: int) -> list[S] | None:
+        """Takes a session in. Where there are `most`, the longest idle ones go: they are no longer here, and
+        it is for the caller to `end` them. None where there is no room."""
+        too_many = len(self._seats) + 1 - most
+        gone: list[S] = []
+        if too_many > 0:
+            idle = [other for other in self._seats.values() if not other.active]
+            if len(idle) < too_many:
+                return None
+            gone = sorted(idle, key=lambda other: other.seen_at)[:too_many]
+            for other in gone:
+                self._leave(other.id)
         self._seats[seat.id] = seat
+        return gone
 
-    async def make_room(self, most: int) -> bool:
-        """Ends the longest idle session if there are `most`; whether there is room now."""
-        if len(self._seats) < most:
-            return True
-        idle = [seat for seat in self._seats.values() if not seat.active]
-        if not idle:
-            return False
-        await self.remove(min(idle, key=lambda seat: seat.seen_at).id)
-        return True
+    async def end(self, gone: Iterable[S]) -> None:
+        """Ends sessions that had to go."""
+        for seat in gone:
+            await self._end(seat)
 
     async def remove(self, id: str) -> bool:
         """Ends a session; whether there was one."""
-        seat = self._seats.pop(id, None)
+        seat = self._leave(id)
         if seat is None:
             return False
-        self._ended[id] = None
-        while len(self._ended) > ENDED:
-            self._ended.popitem(last=False)
         await self._end(seat)
         return True
+
+    def _leave(self, id: str) -> S | None:
+        seat = self._seats.pop(id, None)
+        if seat is not None:
+            self._remember(_mark(id), self._clock.wall())
+        return seat
+
+    def _remember(self, mark: str, at: float) -> None:
+        self._ended[mark] = at
+        while len(self._ended) > ENDED:
+            # Whatever it was, it began before it ended.
+            self.floor = max(self.floor, self._ended.pop(next(iter(self._ended))))
 
     async def sweep(self, ttl_seconds: float) -> None:
         """Ends every session that has been idle for longer; 0 means never."""
@@ -111,3 +141,14 @@ class SessionTable(Generic[S]):
         limit = self._clock.monotonic() - ttl_seconds
         for seat in [s for s in self._seats.values() if not s.active and s.seen_at < limit]:
             await self.remove(seat.id)
+
+
+def _mark(id: str) -> str:
+    """What is remembered of a session that is over."""
+    digest = blake2b(id.encode("utf-8", "surrogatepass"), digest_size=15).digest()
+    return _MARK + urlsafe_b64encode(digest).decode()
+
+
+def shown(id: str) -> str:
+    """What anybody may see of a session id: too little to guess the rest."""
+    return id[: min(SHOWN, len(id) // 4)]

@@ -1,7 +1,8 @@
 """Session ids that outlive the process that gave them: they carry what a new one needs to go on. Pure.
 
 Called by `callmux.session.table`. An id is a payload (what the client declared, and when) and a MAC over it,
-so that nobody can invent one; it holds no secret. The key comes from `callmux.session.keyfile`.
+so that nobody can invent one; it holds no secret. A session has one id: no other spelling of it is taken. The
+key comes from `callmux.session.keyfile`.
 """
 
 from __future__ import annotations
@@ -48,6 +49,9 @@ def unseal(id: str, key: bytes, now: float) -> Ticket | None:
         return None
     try:
         raw = b32decode(id.upper() + "=" * (-len(id) % 8))
+        # Base 32 has several spellings for the same bytes: case, padding, the bits that are left over.
+        if _encode(raw) != id:
+            return None
         body, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
         if not hmac.compare_digest(mac, _mac(body, key)):
             return None
@@ -62,5 +66,4 @@ def _mac(body: bytes, key: bytes) -> bytes:
 
 
 def _encode(raw: bytes) -> str:
-    # Letters of one case: some clients and proxies do not keep the case of header values.
     return b32encode(raw).rstrip(b"=").decode().lower()

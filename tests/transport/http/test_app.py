@@ -104,3 +104,98 @@ def test_a_process_that_leaves_ends_each_connection_with_its_answer() -> None:
             assert (await house.answers(Call("GET", path))).headers["connection"] == "close"
 
     play(scene())
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/mcp/", "/sse", "/messages", "/hello"])
+@pytest.mark.parametrize(
+    "origin", ["http://localhost:5173", "http://127.0.0.1", None, "https://evil.example"]
+)
+def test_a_page_may_ask_where_its_origin_is_accepted(path: str, origin: str | None) -> None:
+    """It asks whether it may first, and reads the answer to its request; no other page is told anything."""
+
+    async def scene() -> None:
+        house = House(routes=ROUTES)
+        given = {
+            "host": "localhost:4860",
+            "access-control-request-method": "POST",
+            "access-control-request-headers": "content-type, mcp-session-id",
+            **({"origin": origin} if origin is not None else {}),
+        }
+        got = await house.answers(Call("OPTIONS", path, given))
+        of_browsers = {name for name in got.headers if name.startswith("access-control-")}
+        if origin is None:
+            assert (got.status, of_browsers, "OPTIONS" in got.headers["Allow"]) == (204, set(), True)
+        elif "evil" in origin:
+            assert (got.status, of_browsers) == (403, set())
+        else:
+            assert got.status == 204
+            assert got.headers["access-control-allow-origin"] == origin
+            assert got.headers["access-control-allow-headers"] == "content-type, mcp-session-id"
+            assert "OPTIONS" in got.headers["access-control-allow-methods"]
+            assert got.headers["vary"] == "Origin"
+
+    play(scene())
+
+
+def test_an_accepted_page_can_read_its_session_id() -> None:
+    async def scene() -> None:
+        house = House()
+        hello = {"id": 0, "method": "initialize", "params": {}}
+        got = await house.posts(hello, origin="http://localhost:5173")
+        assert got.headers["access-control-allow-origin"] == "http://localhost:5173"
+        assert "mcp-session-id" in got.headers["access-control-expose-headers"]
+        plain = await house.posts(hello)
+        assert "access-control-allow-origin" not in plain.headers
+        odd = await house.answers(
+            Call("OPTIONS", "/mcp", {**PAGE, "access-control-request-headers": "a\x01"})
+        )
+        assert "access-control-allow-headers" not in odd.headers
+        private = await house.answers(
+            Call("OPTIONS", "/mcp", {**PAGE, "access-control-request-private-network": "true"})
+        )
+        assert private.headers["access-control-allow-private-network"] == "true"
+        assert (await house.answers(Call("OPTIONS", "/elsewhere", PAGE))).status == 404
+
+    play(scene())
+
+
+PAGE = {"host": "localhost", "origin": "http://localhost"}
+
+
+def test_a_slash_at_the_end_of_a_path_makes_no_difference() -> None:
+    async def scene() -> None:
+        house = House(routes=ROUTES)
+        assert (await house.answers(Call("GET", "/hello/"))).json == {"hello": 1}
+        assert (await house.answers(Call("GET", "/hello//"))).status == 404
+        assert (await house.answers(Call("GET", "/"))).status == 404
+
+    play(scene())
+
+
+@pytest.mark.parametrize("name", ["mcp-session-id", "origin", "host", "content-type", "x-callmux-cwd"])
+def test_a_header_that_says_two_things_is_refused(name: str) -> None:
+    """The one and the other might be read by different parts; the same twice is said once."""
+
+    async def scene() -> None:
+        house = House(routes=ROUTES)
+        for second, status in ((b"localhost", 200), (b"other", 400)):
+            call = Call(
+                "GET",
+                "/hello",
+                {"host": "localhost", name: "http://localhost" if name == "origin" else "localhost"},
+            )
+            call.scope["headers"].append((name.encode(), b"http://" + second if name == "origin" else second))
+            assert (await house.answers(call)).status == status
+
+    play(scene())
+
+
+def test_lists_in_several_headers_are_one_list() -> None:
+    async def scene() -> None:
+        call = Call("GET", "/hello", {"host": "localhost", "accept": "application/json"})
+        call.scope["headers"].append((b"accept", b"text/event-stream"))
+        exchange = call.exchange()
+        assert exchange.accepts("application/json")
+        assert exchange.accepts("text/event-stream")
+
+    play(scene())

@@ -42,6 +42,14 @@ def test_which_hosts_are_this_machine(host: str, expected: bool) -> None:
         ("127.0.0.1:1", "http://localhost:9", True, True),
         ("localhost", "https://evil.example", True, False),
         ("localhost", "null", True, False),
+        ("localhost", "http://[", True, False),
+        ("localhost", "http://[::1", True, False),
+        ("localhost", "http://]", True, False),
+        ("localhost", "http://[v1.x]", True, False),
+        ("localhost", "http://localhost@evil.example", True, False),
+        ("localhost", "://", True, False),
+        ("localhost", "http://\u2100.example", True, False),
+        ("localhost", "http://[::1]:80", True, True),
         ("mux.example", "https://mux.example", False, True),
         ("mux.example", "http://localhost", False, False),
         ("mux.example", None, False, True),
@@ -166,5 +174,31 @@ def test_a_client_overrides_the_limit_only_where_that_is_allowed() -> None:
         assert await status(True, "many", 1) == 400
         assert [await status(True, "20", n) for n in (20, 21)] == [200, 413]
         assert await status(True, "0", 99) == 200
+
+    play(scene())
+
+
+def test_a_body_that_is_too_large_is_told_by_the_key_that_says_so() -> None:
+    """With its request's id, where that stands in what was read."""
+    config = Config(
+        request_body_max_bytes=60, servers={"s": StdioServer(command="x", request_body_max_bytes=50)}
+    )
+    body = b'{"id":7,"method":"tools/call","params":{"name":"s__t","arguments":{}}}'
+
+    async def told(call: Call, targets: Sequence[str] = ()) -> Refusal:
+        with pytest.raises(Refusal) as refused:
+            await BodyLimits(config, lambda body: targets).read(call.exchange())
+        return refused.value
+
+    async def scene() -> None:
+        for call, limit, size, id, targets in (
+            (Call(body=[body[:40], body[40:]]), 60, "more", 7, []),
+            (Call(body=body[:55]), 50, "55 bytes", 7, ["s"]),
+            (Call(headers={"content-length": "61"}, body=body), 60, "61 bytes", None, []),
+        ):
+            refusal = await told(call, targets)
+            assert (refusal.status, refusal.rpc_code, refusal.rpc_id) == (413, -32600, id)
+            for words in ("Payload too large", "requestBodyMaxBytes", f"{limit} bytes", size):
+                assert words in refusal.message
 
     play(scene())

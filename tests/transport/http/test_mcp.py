@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
 
+from callmux.config.model import Config
+from callmux.transport.http.streams import Stream
 from tests.support import play, settle
-from tests.transport.http.asgi import LISTENING, Call, House, post
+from tests.transport.http.asgi import LISTENING, POSTED, Call, House, post
 
 
 def test_a_session_from_greeting_to_deletion() -> None:
@@ -46,7 +49,20 @@ def test_a_body_of_many_lines_cannot_end_a_servers_line_in_between() -> None:
     ("message", "headers", "status", "code"),
     [
         (b"{", {}, 400, -32700),
-        (b"[]", {}, 400, -32700),
+        (b"[]", {}, 400, -32600),
+        (b"null", {}, 400, -32600),
+        (b"5", {}, 400, -32600),
+        (b'"x"', {}, 400, -32600),
+        (b"{}", {}, 400, -32600),
+        (b"[1]", {}, 400, -32600),
+        (b"[[]]", {}, 400, -32600),
+        ({"id": None, "method": "ping"}, {}, 400, -32600),
+        ({"id": 1.5, "method": "ping"}, {}, 400, -32600),
+        ({"id": {}, "method": "ping"}, {}, 400, -32600),
+        ([{"id": 1, "method": "ping"}], {}, 400, -32600),
+        (b"[" * 500_000, {}, 400, -32600),
+        ({"id": 1, "method": "x"}, {"content-encoding": "gzip"}, 415, -32000),
+        ({"id": 1, "method": "x"}, {"content-encoding": "GZIP, br"}, 415, -32000),
         ({"id": 1, "method": "x"}, {"content-type": "text/plain"}, 415, -32000),
         ({"id": 1, "method": "x"}, {"accept": "text/html"}, 406, -32000),
         ({"id": 1, "method": "x"}, {"mcp-protocol-version": "1999-01-01"}, 400, -32000),
@@ -121,7 +137,7 @@ def test_a_listening_client_hears_what_the_session_says_once() -> None:
     async def scene() -> None:
         house = House()
         id = await house.greets()
-        seat = house.listener.seat(id)
+        seat = house.listener.table.get(id)
         assert seat is not None
         call = Call("GET", "/mcp", {**LISTENING, "mcp-session-id": id})
         task = house.begins(call)
@@ -193,7 +209,7 @@ def test_an_answer_whose_connection_broke_before_its_head_is_fetched_by_the_name
         house = House()
         hello = await house.posts({"id": 0, "method": "initialize", "params": {}})
         id = hello.headers["mcp-session-id"]
-        seat = house.listener.seat(id)
+        seat = house.listener.table.get(id)
         assert seat is not None
         assert seat.session.offers == {"callmux/requestStreams"}
         broken = post({"id": 7, "method": "slow"}, id)
@@ -222,7 +238,7 @@ def test_an_answer_is_kept_until_its_connection_brings_another_request(method: s
     async def scene() -> None:
         house = House()
         id = await house.greets()
-        seat = house.listener.seat(id)
+        seat = house.listener.table.get(id)
         assert seat is not None
         one, other, connection = post({"id": 1, "method": method}, id), post({"id": 2, "method": "y"}, id), []
         for call in (one, other):
@@ -232,5 +248,164 @@ def test_an_answer_is_kept_until_its_connection_brings_another_request(method: s
         assert seat.find("r1_0") is not None
         await house.answers(other)
         assert (seat.find("r1_0"), seat.find("r2_0") is not None) == (None, True)
+
+    play(scene())
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content-type": "Application/JSON; Charset=UTF-8"},
+        {"accept": "Application/Json, TEXT/Event-Stream"},
+        {"accept": "*/*"},
+        {"content-encoding": "Identity"},
+        {"content-encoding": ""},
+    ],
+)
+def test_names_of_media_types_have_no_case(headers: dict[str, str]) -> None:
+    async def scene() -> None:
+        house = House()
+        id = await house.greets()
+        assert (await house.posts({"id": 1, "method": "x"}, id, **headers)).json["result"] == {"did": "x"}
+
+    play(scene())
+
+
+def test_a_byte_order_mark_and_a_slash_at_the_end_do_no_harm() -> None:
+    async def scene() -> None:
+        house = House()
+        id = await house.greets()
+        call = post(b'\xef\xbb\xbf{"id":1,\r\n"method":"x","params":{\n}}', id)
+        call.scope["path"] = "/mcp/"
+        assert (await house.answers(call)).json["result"] == {"did": "x"}
+        assert house.desk.params == [b"{}"]
+
+    play(scene())
+
+
+@pytest.mark.parametrize(
+    "accept", ["application/json", "text/event-stream", "application/json, text/event-stream"]
+)
+def test_every_message_of_a_batch_is_answered(accept: str) -> None:
+    """More of them than events are kept, all at once; what is none of them is told, too."""
+
+    async def scene() -> None:
+        house = House()
+        id = await house.greets("2025-03-26")
+        batch = [*({"id": n, "method": "ping" if n % 2 else "x"} for n in range(900)), 1, {"method": "told"}]
+        got = await house.posts(batch, id, accept=accept)
+        assert got.status == 200
+        if accept == "application/json":
+            answers = got.json
+        else:
+            answers = [json.loads(line[6:]) for line in got.body.splitlines() if line.startswith(b"data: {")]
+        assert sorted(m["id"] for m in answers if "result" in m) == list(range(900))
+        assert [(m["id"], m["error"]["code"]) for m in answers if "error" in m] == [(None, -32600)]
+        assert house.desk.told_of[-1] == "told"
+
+    play(scene())
+
+
+def test_a_batch_without_requests_is_taken_and_what_is_wrong_in_it_told() -> None:
+    async def scene() -> None:
+        house = House()
+        id = await house.greets("2025-03-26")
+        assert (await house.posts([{"method": "a"}, {"id": 99, "result": {}}], id)).status == 202
+        got = await house.posts([{"method": "b"}, [1], 2], id)
+        assert (got.status, got.json["error"]["code"]) == (400, -32600)
+        assert house.desk.told_of[-2:] == ["a", "b"]
+
+    play(scene())
+
+
+def test_a_session_has_one_id_and_a_deleted_one_none() -> None:
+    async def scene() -> None:
+        house = House(Config(listener_max_sessions=5))
+        id = await house.greets()
+        spellings = [
+            id.upper(),
+            id.capitalize(),
+            id + "=",
+            id + "a",
+            id[:-1] + ("a" if id[-1] != "a" else "b"),
+        ]
+        spellings += [id[:at] + id[at].upper() + id[at + 1 :] for at in range(len(id)) if id[at].isalpha()]
+        for alive in (True, False):
+            for other in spellings:
+                got = await house.posts({"id": 1, "method": "x"}, other)
+                assert (got.status, got.json["error"]["code"]) == (404, -32001)
+            assert len(house.listener.table) == alive
+            if alive:
+                gone = await house.answers(Call("DELETE", "/mcp", {**POSTED, "mcp-session-id": id}))
+                assert gone.status == 200
+        assert (await house.posts({"id": 1, "method": "x"}, id)).status == 404
+
+    play(scene())
+
+
+def test_sessions_that_are_taken_up_again_count_like_new_ones() -> None:
+    """The process before had more of them than we may have."""
+
+    async def scene() -> None:
+        before = House()
+        ids = [await before.greets() for _ in range(12)]
+        house = House(Config(listener_max_sessions=5))
+        for id in ids:
+            assert (await house.posts({"id": 1, "method": "x"}, id)).status == 200
+            assert len(house.listener.table) <= 5
+        assert len(house.ledger.ended_ids) == 7
+        for seat in house.listener.table:
+            seat.active += 1
+        late = await before.greets()
+        got = await house.posts({"id": 1, "method": "x"}, late)
+        assert (got.status, got.json["error"]["code"], got.headers["Retry-After"]) == (503, -32002, "1")
+
+    play(scene())
+
+
+def test_two_requests_at_once_take_a_session_up_once() -> None:
+    async def scene() -> None:
+        before, house = House(), House(Config(listener_max_sessions=1))
+        await house.greets()
+        id = await before.greets()
+        both = [house.begins(post({"id": n, "method": "x"}, id)) for n in (1, 2)]
+        assert [(await call).status for call in both] == [200, 200]
+        assert house.ledger.begun_ids.count(id) == 1
+
+    play(scene())
+
+
+@pytest.mark.parametrize("number", [b"1e400", b"-1e400", b"9" * 5000])
+def test_a_client_may_declare_numbers_that_nobody_can_hold(number: bytes) -> None:
+    async def scene() -> None:
+        house = House()
+        params = b'{"protocolVersion":"2025-11-25","capabilities":{"experimental":{"x":%b}}}' % number
+        hello = await house.posts(b'{"id":0,"method":"initialize","params":%b}' % params)
+        assert hello.status == 200
+        (seat,) = house.listener.table
+        again = House()
+        assert (await again.posts({"id": 1, "method": "x"}, seat.id)).status == 200
+
+    play(scene())
+
+
+def test_an_answer_that_cannot_be_handed_over_ends_its_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No memory for it, say."""
+    push = Stream.push
+
+    def fail(stream: Stream, line: bytes, is_answer: bool = False) -> None:
+        if b"did" in line:
+            raise MemoryError
+        push(stream, line, is_answer)
+
+    monkeypatch.setattr(Stream, "push", fail)
+
+    async def scene() -> None:
+        house = House()
+        id = await house.greets()
+        for accept in ("application/json", "text/event-stream", "application/json, text/event-stream"):
+            got = await house.posts({"id": 1, "method": "x"}, id, accept=accept)
+            assert b'"code":-32603' in got.body
+            assert got.complete
 
     play(scene())

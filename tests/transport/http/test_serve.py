@@ -11,7 +11,7 @@ import pytest
 from callmux.transport.http import serve
 from callmux.transport.http.exchange import Exchange
 from callmux.transport.http.serve import MAX_HEADER_BYTES, HttpServer, bind
-from tests.support import run
+from tests.support import run, until
 from tests.transport.http.asgi import House
 
 GOOD = b"GET /hello HTTP/1.1\r\nhost: localhost\r\n%b\r\n"
@@ -87,6 +87,60 @@ def test_headers_that_never_end_time_out(monkeypatch: pytest.MonkeyPatch) -> Non
 
     async def scene(server: HttpServer, port: int) -> None:
         assert (await _sent(port, b"GET /hello HTTP/1.1\r\n")).startswith(b"HTTP/1.1 408 ")
+
+    _served(scene)
+
+
+@pytest.mark.parametrize("begun", [b"", b"ab"])
+def test_a_body_that_never_ends_times_out(monkeypatch: pytest.MonkeyPatch, begun: bytes) -> None:
+    monkeypatch.setattr(serve, "BODY_SECONDS", 0.05)
+
+    async def scene(server: HttpServer, port: int) -> None:
+        head = b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n"
+        assert (await _sent(port, head + begun)).startswith(b"HTTP/1.1 408 ")
+
+    _served(scene)
+
+
+def test_a_body_that_comes_slowly_but_steadily_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "BODY_BYTES", 2)
+
+    async def scene(server: HttpServer, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = b"POST /mcp HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
+        writer.write(head + b"content-length: 12\r\n\r\n")
+        await until(lambda: server._server.server_state.connections, "the connection")
+        (protocol,) = server._server.server_state.connections
+        assert isinstance(protocol, serve.NarrowProtocol)
+        for _ in range(5):
+            writer.write(b"ab")
+            await until(lambda: protocol._body_bytes == 2, "the bytes")
+            protocol._look_at_body()
+            assert protocol._body_bytes == 0
+        writer.write(b"ab")
+        assert (await reader.read()).startswith(b"HTTP/1.1 415 ")
+        writer.close()
+        await writer.wait_closed()
+
+    _served(scene)
+
+
+def test_a_client_that_has_closed_its_sending_side_gets_its_answer() -> None:
+    """The connection ends with it."""
+
+    async def scene(server: HttpServer, port: int) -> None:
+        for extra in (b"", b"connection: close\r\n"):
+            body = b'{"id":1,"method":"ping"}'
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            head = b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+            head += b"accept: application/json\r\n" + extra
+            writer.write(head + b"content-length: %d\r\n\r\n" % len(body) + body)
+            writer.write_eof()
+            answer = await reader.read()
+            assert answer.startswith(b"HTTP/1.1 400 ")
+            assert b"initialize first" in answer
+            writer.close()
+            await writer.wait_closed()
 
     _served(scene)
 

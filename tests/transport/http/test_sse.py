@@ -8,13 +8,27 @@ from typing import Any
 
 from callmux.config.model import Config
 from callmux.protocol.sse import EventBuffer
-from tests.support import play
+from callmux.transport.http import sse
+from tests.support import play, settle
 from tests.transport.http.asgi import LISTENING, POSTED, Call, House
 
 
-async def _opened(house: House) -> tuple[Call, asyncio.Task[Call], bytes]:
+class Slow(Call):
+    """A client that reads only while it is let."""
+
+    def __init__(self) -> None:
+        super().__init__("GET", "/sse", LISTENING)
+        self.reads = asyncio.Event()
+        self.reads.set()
+
+    async def send(self, event: Any) -> None:
+        await self.reads.wait()
+        await super().send(event)
+
+
+async def _opened(house: House, stream: Call | None = None) -> tuple[Call, asyncio.Task[Call], bytes]:
     """A stream, who serves it, and the query to post with."""
-    stream = Call("GET", "/sse", LISTENING)
+    stream = stream or Call("GET", "/sse", LISTENING)
     task = house.begins(stream)
     await stream.until_sent(b"\n\n")
     (endpoint,) = EventBuffer().feed(stream.body)
@@ -111,6 +125,60 @@ def test_an_idle_stream_is_kept_alive_and_without_room_there_is_none() -> None:
         full = await house.answers(Call("GET", "/sse", LISTENING))
         assert (full.status, full.headers["Retry-After"]) == (503, "1")
         stream.leave()
+        await task
+
+    play(scene())
+
+
+def test_a_client_that_does_not_read_is_held_back_and_loses_no_answer() -> None:
+    """Everything it was promised comes once it reads; what is refused was not begun."""
+
+    async def scene() -> None:
+        house = House()
+        stream = Slow()
+        _, task, query = await _opened(house, stream)
+        stream.reads.clear()
+        accepted = []
+        for n in range(sse.MOST_OWED + 2):
+            got = await house.answers(_message(query, {"id": n, "method": "chatty"}))
+            await settle(2)
+            if got.status == 202:
+                accepted.append(n)
+            else:
+                assert (got.status, got.headers["Retry-After"]) == (503, "1")
+                assert "GET /sse" in got.json["error"]
+        # What is being written when it stops to read is no longer ours to hold back.
+        assert sse.MOST_OWED <= len(accepted) <= sse.MOST_OWED + 1
+        assert len(house.desk.params) == len(accepted)
+        late = house.begins(_message(query, {"id": 9999, "method": "x"}))
+        await settle()
+        assert not late.done()
+        stream.reads.set()
+        assert (await late).status == 202
+        await stream.until_sent(b'"id":9999,')
+        got_ids = [json.loads(e.data)["id"] for e in EventBuffer().feed(stream.body) if b'"result"' in e.data]
+        assert got_ids == [*accepted, 9999]
+        stream.leave()
+        await task
+
+    play(scene())
+
+
+def test_a_session_that_ends_lets_those_go_who_are_held_back() -> None:
+    async def scene() -> None:
+        house = House()
+        stream = Slow()
+        _, task, query = await _opened(house, stream)
+        (seat,) = house.listener.table
+        for n in range(sse.MOST_OWED):
+            seat.own.push(b"%d\n" % n, is_answer=True)
+        stream.reads.clear()
+        late = house.begins(_message(query, {"id": 1, "method": "x"}))
+        await settle()
+        assert not late.done()
+        seat.end()
+        assert (await late).status == 400
+        stream.reads.set()
         await task
 
     play(scene())

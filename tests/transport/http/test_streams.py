@@ -8,7 +8,7 @@ import pytest
 
 from callmux.transport.http import streams
 from callmux.transport.http.streams import Stream
-from tests.support import play, settle
+from tests.support import play, settle, steps
 
 
 def test_a_reader_goes_on_where_it_was_until_the_end() -> None:
@@ -96,3 +96,50 @@ def test_waiting_ends_with_news_or_patience() -> None:
         assert loop.time() == pytest.approx(1003, abs=0.1)
 
     play(scene())
+
+
+def test_an_answer_is_kept_until_it_is_read_and_news_only_within_bounds() -> None:
+    async def scene() -> None:
+        stream = Stream("k")
+        for n in range(1200):
+            stream.push(b"answer %d\n" % n, is_answer=True)
+            stream.push(b"news\n")
+        assert stream.unread() == (1200, sum(len(b"answer %d" % n) for n in range(1200)))
+        assert stream.dropped == 700
+        reader = stream.take_over()
+        got = await stream.after(0, reader, 1)
+        assert got is not None
+        assert [n for n, _ in got] == sorted(n for n, _ in got)
+        assert sum(data.startswith(b"answer") for _, data in got) == 1200
+        assert await stream.after(got[-1][0], reader, 1) == []
+        assert stream.unread() == (0, 0)
+        for _ in range(700):
+            stream.push(b"answer\n", is_answer=True)
+        assert len(stream.answers()) == 700
+
+    play(scene())
+
+
+def test_whoever_waits_hears_when_somebody_reads_on() -> None:
+    async def scene() -> None:
+        stream = Stream("k")
+        stream.push(b"a\n", is_answer=True)
+        waits = asyncio.get_running_loop().create_task(stream.read_on())
+        await settle()
+        assert not waits.done()
+        await stream.after(1, stream.take_over(), 1)
+        await waits
+        stream.finish()
+        await stream.read_on()
+
+    play(scene())
+
+
+def test_reading_costs_what_is_new_and_not_what_is_kept() -> None:
+    def taken(kept: int) -> int:
+        stream = Stream("k")
+        for _ in range(kept):
+            stream.push(b"x\n")
+        return steps(lambda: stream._since(kept - 1))
+
+    assert taken(500) == taken(5)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from callmux.protocol.jsonrpc import parse
+from callmux.protocol.jsonrpc import Request, parse
 from callmux.transport.http.kept import KeptStreams
 from callmux.transport.http.streams import Stream
 from callmux.transport.http.web_session import WebSession
-from tests.support import play, settle
+from tests.support import play, settle, steps
 from tests.transport.http.asgi import Desk
 
 
@@ -121,6 +121,42 @@ def test_the_end_of_a_session_ends_every_stream() -> None:
         stream = seat.open_stream(1)
         seat.end()
         assert (seat.closed, seat.own.finished, stream.finished) == (True, True, True)
-        assert repr(seat) == "WebSession('abcdefghijkl', sse, 0 active)"
+        assert repr(seat) == "WebSession('abcd', sse, 0 active)"
+
+    play(scene())
+
+
+def test_answers_in_the_older_transport_are_told_from_news() -> None:
+    """All of it goes out on one stream; only what was not asked for may be dropped."""
+
+    async def scene() -> None:
+        desk = Desk()
+        seat = _seat(desk, "sse")
+        for n in range(700):
+            seat.session.receive(Request(n, "x", None))
+            seat.session.notify("notifications/x", None)
+        await settle()
+        got = await _drained(seat.own)
+        assert sum(b"result" in line for line in got) == 700
+        assert sum(b"notifications/x" in line for line in got) == 500
+        assert seat.own.dropped == 200
+
+    play(scene())
+
+
+def test_a_shared_stream_takes_the_same_steps_however_many_share_it() -> None:
+    """Each answer of a batch costs as much as the first."""
+
+    async def scene() -> None:
+        def taken(count: int) -> int:
+            seat = _seat(Desk())
+            stream = seat.open_stream(0)
+            for n in range(1, count):
+                seat.share_stream(n, stream)
+            done = steps(lambda: [seat._route(b"{}", n, True) for n in range(count)])
+            assert stream.finished
+            return done
+
+        assert taken(1000) <= 11 * taken(100)
 
     play(scene())

@@ -12,12 +12,15 @@ from collections.abc import Mapping
 
 from callmux.protocol.jsonrpc import INTERNAL_ERROR
 from callmux.transport.http.exchange import Exchange, Receive, Refusal, Route, Scope, Send
-from callmux.transport.http.intake import ClientLeft, check_origin, request_id
+from callmux.transport.http.intake import ClientLeft, answer_options, check_headers, check_origin, request_id
 from callmux.transport.http.listener import STOPPING, Listener
 from callmux.transport.http.mcp import serve_mcp
 from callmux.transport.http.sse import serve_message, serve_stream
 
 log = logging.getLogger(__name__)
+
+
+METHODS = {"/mcp": "GET, POST, DELETE, OPTIONS", "/sse": "GET, OPTIONS", "/messages": "POST, OPTIONS"}
 
 
 class App:
@@ -42,6 +45,7 @@ class App:
         exchange = Exchange(scope, receive, send, id, closing=self._listener.leaving)
         exchange.confirm()
         try:
+            check_headers(exchange)
             check_origin(exchange, self._loopback)
             await self._route(exchange)
         except Refusal as refusal:
@@ -64,7 +68,11 @@ class App:
 
     async def _route(self, exchange: Exchange) -> None:
         path, method = exchange.path, exchange.method
-        if path == "/mcp":
+        if path != "/" and path.endswith("/"):
+            path = path[:-1]
+        if method == "OPTIONS":
+            await self._options(exchange, path)
+        elif path == "/mcp":
             await serve_mcp(exchange, self._listener)
         elif path == "/sse" and method == "GET":
             await serve_stream(exchange, self._listener)
@@ -74,3 +82,9 @@ class App:
             await route(exchange)
         else:
             raise Refusal(404, "Not found")
+
+    async def _options(self, exchange: Exchange, path: str) -> None:
+        methods = METHODS.get(path) or ("GET, OPTIONS" if path in self._routes else None)
+        if methods is None:
+            raise Refusal(404, "Not found")
+        await answer_options(exchange, methods)

@@ -20,14 +20,48 @@ Route: TypeAlias = Callable[["Exchange"], Awaitable[None]]
 
 PREVIOUS = "callmux.previous"
 """In the scope: a list that lives as long as the connection."""
+_READABLE = [(b"access-control-expose-headers", b"mcp-session-id, x-request-id"), (b"vary", b"Origin")]
 EVENT_STREAM = "text/event-stream"
 JSON = "application/json"
+
+
+SINGLE = frozenset(
+    {
+        "authorization",
+        "content-encoding",
+        "content-type",
+        "host",
+        "last-event-id",
+        "mcp-protocol-version",
+        "mcp-session-id",
+        "origin",
+    }
+)
+"""Headers that are given once, if at all, and so are those of ours: what reads the first of two and what
+reads the last must not see different ones."""
+OWN = "x-callmux-"
+
+
+def _joined(pairs: list[tuple[bytes, bytes]]) -> tuple[dict[str, str], str | None]:
+    """Headers of which some are given several times, as one list each (RFC 9110, section 5.3), and the name
+    of one that must not be."""
+    headers: dict[str, str] = {}
+    wrong = None
+    for key, value in pairs:
+        name, text = key.decode("latin-1"), value.decode("latin-1")
+        if name not in headers:
+            headers[name] = text
+        elif name in SINGLE or name.startswith(OWN):
+            wrong = name if headers[name] != text else wrong
+        else:
+            headers[name] = f"{headers[name]}, {text}"
+    return headers, wrong
 
 
 @lru_cache(maxsize=256)
 def _accepted(accept: str) -> frozenset[str]:
     """The media types of ours that an `Accept` header takes."""
-    named = {part.partition(";")[0].strip() for part in accept.split(",")}
+    named = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
     return frozenset(
         kind for kind in (EVENT_STREAM, JSON) if named & {kind, kind.partition("/")[0] + "/*", "*/*"}
     )
@@ -44,8 +78,9 @@ class Exchange:
     Attributes:
         method: The HTTP method.
         path: The path, percent-decoded.
-        headers: The request's headers by lower-case name, a character a byte; of several of one name the
-            last.
+        headers: The request's headers by lower-case name, a character a byte; several of one name as a list.
+        repeated: The name of a header that is given several times and must not be.
+        origin: Whose page may read the answer, where a page of another origin asks that we take.
         peer: The address it comes from, where that is known.
     """
 
@@ -57,6 +92,10 @@ class Exchange:
         self.request_id = request_id
         self.closing = closing
         self.headers: dict[str, str] = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        self.repeated: str | None = None
+        if len(self.headers) != len(scope["headers"]):
+            self.headers, self.repeated = _joined(scope["headers"])
+        self.origin: str | None = None
         self.receive = receive
         self._previous: list[Callable[[], None]] = scope.get(PREVIOUS, [])
         client = scope.get("client")
@@ -98,6 +137,8 @@ class Exchange:
         self.started = True
         pairs = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()]
         pairs.append((b"x-request-id", self.request_id.encode("latin-1")))
+        if self.origin is not None:
+            pairs += [(b"access-control-allow-origin", self.origin.encode("latin-1")), *_READABLE]
         if self.closing:
             pairs.append((b"connection", b"close"))
         await self._send({"type": "http.response.start", "status": status, "headers": pairs})

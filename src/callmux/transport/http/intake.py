@@ -15,11 +15,13 @@ from itertools import islice
 from urllib.parse import urlsplit
 
 from callmux.config.model import Config
+from callmux.protocol import jsonrpc
 from callmux.transport.http.exchange import Exchange, Refusal
 
 OVERRIDE = "x-callmux-max-body-bytes"
 PROXIED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 """Headers that proxies add."""
+_HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,2000}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -65,9 +67,44 @@ def check_origin(exchange: Exchange, loopback: bool) -> None:
     origin = exchange.headers.get("origin")
     if origin is None:
         return
-    from_page = _host_of(urlsplit(origin).netloc) if "://" in origin else None
+    from_page = _host_of_page(origin)
     if from_page is None or (from_page != host and not (is_loopback(from_page) and loopback)):
         raise Refusal(403, "requests of web pages of another origin are refused")
+    # Its page may read the answer: a page of another port is of another origin for a browser.
+    exchange.origin = origin
+
+
+def check_headers(exchange: Exchange) -> None:
+    """Refuses a request whose headers say two things.
+
+    Raises:
+        Refusal: 400.
+    """
+    if exchange.repeated is not None:
+        raise Refusal(400, f"the header {exchange.repeated} is given more than once: send one", -32600)
+
+
+async def answer_options(exchange: Exchange, methods: str) -> None:
+    """Says what an endpoint takes; to a page whose origin is accepted, that it may ask (the Fetch standard's
+    CORS preflight)."""
+    headers = {"Allow": methods}
+    if exchange.origin is not None:
+        asked = exchange.headers.get("access-control-request-headers", "")
+        headers["access-control-allow-methods"] = methods
+        headers["access-control-max-age"] = "600"
+        if _HEADER_NAMES.fullmatch(asked):
+            headers["access-control-allow-headers"] = asked
+        if exchange.headers.get("access-control-request-private-network") == "true":
+            headers["access-control-allow-private-network"] = "true"
+    await exchange.answer(204, headers=headers)
+
+
+def _host_of_page(origin: str) -> str | None:
+    """The host in an origin; None where there is none, or where it is nonsense."""
+    try:
+        return _host_of(urlsplit(origin).netloc) if "://" in origin else None
+    except ValueError:
+        return None
 
 
 def _host_of(netloc: str) -> str | None:
@@ -107,9 +144,15 @@ class BodyLimits:
         """The body.
 
         Raises:
-            Refusal: It is too large, or its limit is none.
+            Refusal: It is too large, or its limit is none, or it is compressed.
             ClientLeft: The client left before it was complete.
         """
+        coding = exchange.headers.get("content-encoding", "identity").strip().lower()
+        if coding not in ("", "identity"):
+            message = (
+                f"a body in the content coding {coding[:40]} is not taken: send it without Content-Encoding"
+            )
+            raise Refusal(415, message, -32000, headers={"Accept-Encoding": "identity"})
         override = self._override(exchange)
         finite = self._finite()
         if override is not None:
@@ -121,9 +164,9 @@ class BodyLimits:
         if override is None and self._servers and len(body) > min(finite, default=0):
             limit = self._limit_of(body)
             if limit and len(body) > limit:
-                raise too_large(limit)
+                raise too_large(limit, body, len(body))
         elif override is None and self._global and len(body) > self._global:
-            raise too_large(self._global)
+            raise too_large(self._global, body, len(body))
         return body
 
     def _finite(self) -> list[int]:
@@ -164,8 +207,20 @@ class ClientLeft(Exception):
     """The client closed the connection before its request was complete."""
 
 
-def too_large(limit: int) -> Refusal:
-    return Refusal(413, f"Payload too large: at most {limit} bytes")
+def too_large(limit: int, head: bytes = b"", size: int | None = None) -> Refusal:
+    """The refusal of a body.
+
+    Args:
+        limit: Bytes that it may have.
+        head: As much as was read of it, where that may tell which request it is.
+        size: Its bytes, where they are known.
+    """
+    found = f"{size} bytes" if size is not None else "more"
+    message = (
+        f"Payload too large: the arguments are over requestBodyMaxBytes ({limit} bytes; there are {found}). "
+        "Send less, or raise requestBodyMaxBytes in the configuration of the listener"
+    )
+    return Refusal(413, message, -32600, jsonrpc.oversized(head, limit).id)
 
 
 async def read_body(
@@ -182,7 +237,7 @@ async def read_body(
     """
     length = exchange.headers.get("content-length", "")
     if most and may_be_larger is None and length.isdigit() and int(length) > most:
-        raise too_large(most)
+        raise too_large(most, size=int(length))
     parts: list[bytes] = []
     size = 0
     while True:
@@ -195,7 +250,7 @@ async def read_body(
             size += len(part)
             if most and size > most:
                 if may_be_larger is None or not may_be_larger(b"".join(parts)):
-                    raise too_large(most)
+                    raise too_large(most, b"".join(parts))
                 most = 0
         if not event.get("more_body", False):
             return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -33,8 +33,6 @@ from callmux.transport.http.web_session import STREAMABLE, WebSession
 
 log = logging.getLogger(__name__)
 
-SHOWN_ID = 24
-"""Characters of a session's id that status shows: whoever knows the whole id may use the session."""
 KIND_HEADER = "x-callmux-client"
 STOPPING = Refusal(
     503,
@@ -131,7 +129,10 @@ class Listener:
             asked = msgspec.json.decode(params if params is not None else b"{}", type=_Greeting)
         except msgspec.MsgspecError as error:
             raise Refusal(400, f"initialize: {error}", -32602) from None
-        capabilities = canonical(asked.capabilities)
+        try:
+            capabilities = canonical(asked.capabilities)
+        except ValueError as error:
+            raise Refusal(400, f"initialize: {error}", -32602) from None
         id = self.table.new_id(versions.agree(asked.protocol_version), capabilities)
         return await self.begin(id, STREAMABLE)
 
@@ -141,27 +142,44 @@ class Listener:
         Raises:
             Refusal: There is no room.
         """
-        await self.sweep()
-        if not await self.table.make_room(self._config.listener_max_sessions):
-            message = "Listener session capacity reached; retry after a session has ended"
-            raise Refusal(503, message, None if kind == "sse" else -32002, headers={"Retry-After": "1"})
         seat = WebSession(id, self._handler, kind, self.now(), self._kept)
-        self.table.add(seat)
-        self._sessions.begun(seat)
+        await self._enter(seat)
         return seat
 
-    def seat(self, id: str) -> WebSession | None:
-        """The session of that id: one of ours, or one that the process before us began."""
-        seat = self.table.get(id)
-        if seat is None and (ticket := self.table.recall(id)) is not None:
-            seat = WebSession(id, self._handler, STREAMABLE, self.now(), self._kept)
-            seat.session.revive(ticket.capabilities.encode(), ticket.version)
-            self.table.add(seat)
-            self._sessions.begun(seat)
-            if (legacy := self.legacies.pop(id, None)) is not None:
-                seat.session.facts.client_name = legacy.client_name
-                self._tasks.spawn(self._fulfil(seat, legacy))
-        return seat
+    async def _enter(self, seat: WebSession) -> None:
+        """Every session comes in this way.
+
+        Raises:
+            Refusal: There is no room.
+        """
+        await self.sweep()
+        if self.table.get(seat.id) is not None:
+            # Another request of the same client has been faster.
+            return
+        gone = self.table.enter(seat, self._config.listener_max_sessions)
+        if gone is None:
+            message = "Listener session capacity reached; retry after a session has ended"
+            raise Refusal(503, message, None if seat.kind == "sse" else -32002, headers={"Retry-After": "1"})
+        self._sessions.begun(seat)
+        if gone:
+            await self.table.end(gone)
+
+    async def recall(self, id: str) -> WebSession | None:
+        """The session of that id that the process before us began; None where there is none.
+
+        Raises:
+            Refusal: There is no room.
+        """
+        ticket = self.table.recall(id)
+        if ticket is None:
+            return None
+        seat = WebSession(id, self._handler, STREAMABLE, self.now(), self._kept)
+        seat.session.revive(ticket.capabilities.encode(), ticket.version)
+        await self._enter(seat)
+        if self.table.get(id) is seat and (legacy := self.legacies.pop(id, None)) is not None:
+            seat.session.facts.client_name = legacy.client_name
+            self._tasks.spawn(self._fulfil(seat, legacy))
+        return self.table.get(id)
 
     async def _fulfil(self, seat: WebSession, legacy: Legacy) -> None:
         for method, params in legacy.wishes():
@@ -194,7 +212,7 @@ class Listener:
             headers=headers,
             elsewhere=is_elsewhere(exchange),
             streams=exchange.accepts(EVENT_STREAM) or seat.kind != STREAMABLE,
-            session_id=seat.id[:SHOWN_ID],
+            session_id=seat.shown_id,
             request_id=exchange.request_id,
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from functools import partial
 
 from callmux.protocol import jsonrpc, versions
@@ -57,27 +58,27 @@ async def serve_mcp(exchange: Exchange, listener: Listener) -> None:
     elif exchange.method == "DELETE":
         await _delete(exchange, listener)
     else:
-        _seat(exchange, listener, None)
+        await _seat(exchange, listener, None)
         raise Refusal(405, "Method not allowed", -32000, headers={"Allow": "GET, POST, DELETE"})
 
 
 async def _post(exchange: Exchange, listener: Listener) -> None:
     body = await listener.limits.read(exchange)
-    if exchange.headers.get("content-type", "").partition(";")[0].strip() != JSON:
+    if exchange.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
         raise Refusal(415, "Content-Type must be application/json", -32000)
     if not (exchange.accepts(JSON) or exchange.accepts(EVENT_STREAM)):
         raise Refusal(406, "Accept must include application/json or text/event-stream", -32000)
     # Its parts go onto the lines of servers: a line end in between would be read as the end of a message.
     message = jsonrpc.parse(jsonrpc.on_one_line(body))
-    if isinstance(message, Malformed) and message.code == jsonrpc.PARSE_ERROR:
-        raise Refusal(400, f"Parse error: {message.message}", jsonrpc.PARSE_ERROR)
+    if isinstance(message, Malformed) and not _is_answer(message):
+        raise _refused(message)
     id = message.id if isinstance(message, Request) else None
     if requests_in(message):
         listener.check_open(-32000, id)
     if isinstance(message, Request) and message.method == "initialize" and SESSION not in exchange.headers:
         seat = await listener.admit(exchange, message.params)
     else:
-        seat = _seat(exchange, listener, id)
+        seat = await _seat(exchange, listener, id)
         if isinstance(message, Request) and message.method == "initialize":
             raise Refusal(400, "Invalid request: the session is initialized already", -32600, id)
     said = listener.note(seat, exchange)
@@ -92,28 +93,42 @@ async def _post(exchange: Exchange, listener: Listener) -> None:
 
 
 async def _answer(exchange: Exchange, seat: WebSession, message: Message, said: Said) -> None:
+    if isinstance(message, Batch):
+        if not seat.session.takes_batches:
+            code, reason = seat.session.no_batches()
+            raise Refusal(400, reason, code)
+        broken = [part for part in message.messages if isinstance(part, Malformed) and not _is_answer(part)]
+        if broken:
+            # What is right in it is done all the same; only what asks for an answer has a stream for it.
+            message = Batch([part for part in message.messages if part not in broken])
+    else:
+        broken = []
     requests = requests_in(message)
     if not requests:
-        if isinstance(message, Malformed):
-            raise Refusal(400, message.message, jsonrpc.PARSE_ERROR, message.id)
         seat.session.receive(message, said)
+        if broken or isinstance(message, Malformed):
+            raise _refused(broken[0] if broken else message)
         await exchange.answer(202)
         return
-    ids = [request.id for request in requests]
-    if (taken := next((id for id in ids if seat.is_answering(id) or ids.count(id) > 1), None)) is not None:
+    ids = Counter(request.id for request in requests)
+    if (taken := next((id for id, n in ids.items() if n > 1 or seat.is_answering(id)), None)) is not None:
         # The one in flight keeps its stream and its answer.
         raise Refusal(400, "Invalid request: a request of this id is still in flight", -32600, taken)
     stream = seat.open_stream(requests[0].id)
     for other in requests[1:]:
         seat.share_stream(other.id, stream)
+    for part in broken:
+        stream.push(jsonrpc.failure(part.id, part.code, part.message), is_answer=True)
     seat.session.receive(message, said)
     if not exchange.accepts(EVENT_STREAM):
-        # It takes nothing but the answer: what belongs to the request besides has no way to it.
+        # It takes nothing but answers: what belongs to the requests besides has no way to it.
         answer = await stream.answer()
+        if isinstance(message, Batch) and answer is not None:
+            answer = b"[%b]" % b",".join(stream.answers())
         await exchange.answer(202 if answer is None else 200, answer or b"", headers={SESSION: seat.id})
         exchange.when_received(partial(seat.received, stream))
         return
-    if len(requests) == 1 and exchange.accepts(JSON):
+    if not isinstance(message, Batch) and exchange.accepts(JSON):
         await stream.wait(PATIENCE_SECONDS)
         if (only := stream.only()) is not None:
             await exchange.answer(200, only, headers={SESSION: seat.id})
@@ -126,6 +141,17 @@ async def _answer(exchange: Exchange, seat: WebSession, message: Message, said: 
     await _stream(exchange, seat, stream, 0, primed=(seat.session.version or "") >= PRIMED_SINCE)
 
 
+def _is_answer(message: Malformed) -> bool:
+    """It says which question of ours it is about: whoever waits for the answer hears of it."""
+    return message.is_response and message.id is not None
+
+
+def _refused(message: Message) -> Refusal:
+    assert isinstance(message, Malformed)
+    words = "Parse error: " if message.code == jsonrpc.PARSE_ERROR else "Invalid request: "
+    return Refusal(400, words + message.message, message.code, message.id)
+
+
 def requests_in(message: Message) -> list[Request]:
     """The requests among the messages of a body."""
     parts = message.messages if isinstance(message, Batch) else [message]
@@ -133,7 +159,7 @@ def requests_in(message: Message) -> list[Request]:
 
 
 async def _get(exchange: Exchange, listener: Listener) -> None:
-    seat = _seat(exchange, listener, None)
+    seat = await _seat(exchange, listener, None)
     if not exchange.accepts(EVENT_STREAM):
         raise Refusal(406, "Accept must include text/event-stream", -32000)
     listener.note(seat, exchange)
@@ -154,21 +180,21 @@ async def _get(exchange: Exchange, listener: Listener) -> None:
 
 
 async def _delete(exchange: Exchange, listener: Listener) -> None:
-    seat = _seat(exchange, listener, None)
+    seat = await _seat(exchange, listener, None)
     await listener.table.remove(seat.id)
     await exchange.answer(200)
 
 
-def _seat(exchange: Exchange, listener: Listener, id: int | str | None) -> WebSession:
+async def _seat(exchange: Exchange, listener: Listener, id: int | str | None) -> WebSession:
     """The session that the request names.
 
     Raises:
-        Refusal: It names none, or one that is over.
+        Refusal: It names none, or one that is over, or there is no room to take it up again.
     """
     given = exchange.headers.get(SESSION)
     if given is None:
         raise Refusal(400, "No valid session: initialize first, then send its Mcp-Session-Id", -32000, id)
-    seat = listener.seat(given)
+    seat = listener.table.get(given) or await listener.recall(given)
     if seat is None:
         raise Refusal(404, _NOT_FOUND, -32001, id)
     if seat.kind != "streamable-http":

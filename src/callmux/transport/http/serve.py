@@ -22,6 +22,9 @@ from callmux.transport.http.gathering import GatheringTransport
 
 MAX_HEADER_BYTES = 64 * 1024
 HEADER_SECONDS = 20.0
+BODY_SECONDS = 20.0
+"""In each such time of a body's way, so much of it must come:"""
+BODY_BYTES = 16 * 1024
 LINGER_SECONDS = 1.0
 """How long a client that was refused may go on sending what nobody reads."""
 KEEP_ALIVE_SECONDS = 75
@@ -33,7 +36,7 @@ class _TooLarge(Exception):
 
 
 class NarrowProtocol(HttpToolsProtocol):
-    """HTTP/1.1 with bounds on what stands before a body."""
+    """HTTP/1.1 with bounds on what stands before a body, and on the time that a body takes."""
 
     _header_bytes = 0
     _parsed_bytes = 0
@@ -41,6 +44,9 @@ class NarrowProtocol(HttpToolsProtocol):
     _is_refused = False
     _linger: asyncio.TimerHandle | None = None
     _header_timer: asyncio.TimerHandle | None = None
+    _body_timer: asyncio.TimerHandle | None = None
+    _body_bytes = 0
+    _is_in_body = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._gathering = GatheringTransport(transport)
@@ -59,6 +65,8 @@ class NarrowProtocol(HttpToolsProtocol):
             self._header_timer = self.loop.call_later(HEADER_SECONDS, self._too_slow)
         self._header_bytes += len(data)
         super().data_received(data)
+        if self._is_in_body and self._body_timer is None:
+            self._watch_body()
         if self._header_bytes > MAX_HEADER_BYTES and self._header_timer is not None:
             self._refuse(b"431 Request Header Fields Too Large")
 
@@ -90,11 +98,49 @@ class NarrowProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._settle()
+        self._is_in_body = True
+        self._body_bytes = 0
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._header_bytes = 0
+        self._is_in_body = False
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
         super().on_message_complete()
+
+    def _look_at_body(self) -> None:
+        """A body has been on its way for a while."""
+        self._body_timer = None
+        if not self._is_in_body or self.transport is None or self.transport.is_closing():
+            return
+        if self._body_bytes < BODY_BYTES and not self.flow.read_paused:
+            if self.cycle.response_started:
+                # It was answered before it was whole.
+                self.transport.close()
+            else:
+                self._refuse(b"408 Request Timeout")
+            return
+        self._body_bytes = 0
+        self._watch_body()
+
+    def _watch_body(self) -> None:
+        self._body_timer = self.loop.call_later(BODY_SECONDS, self._look_at_body)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client sends nothing more. It may still read: where its request has come whole and nothing of
+        the answer has gone out yet, it gets that answer, and the connection ends with it. Where it has left,
+        which looks the same, the first write shows it."""
+        cycle = self.cycle
+        if cycle is None or cycle.more_body or cycle.response_started or cycle.scope["method"] != "POST":
+            return False
+        cycle.keep_alive = False
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._settle()
@@ -116,6 +162,9 @@ class NarrowProtocol(HttpToolsProtocol):
                 return False
 
     def _settle(self) -> None:
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
         if self._header_timer is not None:
             self._header_timer.cancel()
             self._header_timer = None

@@ -15,8 +15,15 @@ from callmux.protocol.sse import event
 from callmux.tasks import at_once
 from callmux.transport.http.exchange import EVENT_STREAM, Exchange, Refusal
 from callmux.transport.http.listener import Listener
+from callmux.transport.http.web_session import WebSession
 
 KEEPALIVE_SECONDS = 15.0
+MOST_OWED = 1000
+"""Answers that are on their way to a client: those it has not read, and those of requests in flight. A client
+that sends more than it reads is held back."""
+MOST_UNREAD_BYTES = 16 * 1024 * 1024
+HELD_BACK_SECONDS = 20.0
+"""How long a client is held back before its message is refused."""
 
 
 async def serve_stream(exchange: Exchange, listener: Listener) -> None:
@@ -74,9 +81,29 @@ async def serve_message(exchange: Exchange, listener: Listener) -> None:
         raise Refusal(400, f"Invalid JSON body: {message.message}")
     if isinstance(message, Request | Batch):
         listener.check_open(None, None)
+        await _room(seat)
     said = listener.note(seat, exchange)
     await exchange.answer(202, b"Accepted", kind="text/plain")
     seat.session.receive(message, said)
+
+
+async def _room(seat: WebSession) -> None:
+    """Waits until a client reads what it has asked for: no answer is ever dropped.
+
+    Raises:
+        Refusal: It does not.
+    """
+    try:
+        async with asyncio.timeout(HELD_BACK_SECONDS):
+            while not seat.closed:
+                count, size = seat.own.unread()
+                if size <= MOST_UNREAD_BYTES and count + seat.session.in_flight < MOST_OWED:
+                    return
+                await seat.own.read_on()
+    except TimeoutError:
+        reason = "too many answers wait to be read: read the stream of GET /sse, then ask again"
+        raise Refusal(503, reason, headers={"Retry-After": "1"}) from None
+    raise Refusal(400, "Invalid session")
 
 
 async def _departure(exchange: Exchange) -> None:

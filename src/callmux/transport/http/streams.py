@@ -9,60 +9,91 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from itertools import takewhile
 
 KEPT_EVENTS = 500
-"""Events of one stream that are kept for a client that comes back."""
+"""Events of one stream that are kept for a client that comes back; as many answers, beside those unread."""
 KEPT_BYTES = 16 * 1024 * 1024
-"""Bytes of one stream that are kept; the last event is kept whatever its size."""
+"""Bytes of either that are kept; the last is kept whatever its size."""
 
 
 class Stream:
-    """The events of one stream.
+    """The events of one stream. An answer is kept until it is read, whatever comes in between.
 
     Args:
         key: Its name within the session; stands in front of each event's number.
 
     Attributes:
         finished: Nothing comes any more.
+        owed: Requests whose answers are still to come on it.
+        dropped: Events that nobody has read and that are no longer kept.
     """
 
     def __init__(self, key: str) -> None:
         self.key = key
         self.finished = False
-        self._events: deque[tuple[int, bytes]] = deque()
-        self._bytes = 0
+        self.owed = 0
+        self.dropped = 0
+        self._events = _Queue()
+        self._answers = _Queue()
         self._last = 0
         self._reader = 0
+        self._read = 0
         self._news = asyncio.Event()
+        self._progress = asyncio.Event()
 
     def __repr__(self) -> str:
         return f"Stream({self.key!r}, {self._last} events{', finished' if self.finished else ''})"
 
-    def push(self, line: bytes) -> None:
-        """Adds a message."""
+    def push(self, line: bytes, is_answer: bool = False) -> None:
+        """Adds a message.
+
+        Args:
+            is_answer: It answers a request.
+        """
         data = line.rstrip(b"\n")
         self._last += 1
-        self._events.append((self._last, data))
-        self._bytes += len(data)
-        while len(self._events) > 1 and (self._bytes > KEPT_BYTES or len(self._events) > KEPT_EVENTS):
-            self._bytes -= len(self._events.popleft()[1])
+        if is_answer:
+            self._answers.add(self._last, data)
+            while self._answers.is_over and self._answers.first <= self._read:
+                self._answers.pop()
+        else:
+            self._events.add(self._last, data)
+            while self._events.is_over:
+                self.dropped += self._events.pop() > self._read
         self._news.set()
 
     def finish(self) -> None:
         """Nothing comes any more."""
         self.finished = True
         self._news.set()
+        self._progress.set()
 
     def only(self) -> bytes | None:
         """The answer, where the stream is finished and holds nothing else."""
         if self.finished and self._last == 1:
-            return self._events[0][1]
+            return self._since(0)[0][1]
         return None
+
+    def answers(self) -> list[bytes]:
+        """The answers that are kept, in order."""
+        return [data for _, data in self._answers.since(0)]
+
+    def unread(self) -> tuple[int, int]:
+        """How many answers nobody has read yet, and their bytes."""
+        waiting = self._answers.since(self._read)
+        return len(waiting), sum(len(data) for _, data in waiting)
+
+    async def read_on(self) -> None:
+        """Waits until somebody reads on, or nothing comes any more."""
+        if not self.finished:
+            self._progress.clear()
+            await self._progress.wait()
 
     @property
     def size(self) -> int:
         """Bytes of the events that are kept."""
-        return self._bytes
+        return self._events.bytes + self._answers.bytes
 
     @property
     def last(self) -> int:
@@ -112,15 +143,25 @@ class Stream:
         while not self.finished:
             self._news.clear()
             await self._news.wait()
-        return self._events[-1][1] if self._events else None
+        found = self._since(self._last - 1)
+        return found[0][1] if found else None
+
+    def _since(self, number: int) -> list[tuple[int, bytes]]:
+        found = self._answers.since(number)
+        if not found:
+            return self._events.since(number)
+        return sorted(found + self._events.since(number))
 
     async def after(self, number: int, reader: int, seconds: float) -> list[tuple[int, bytes]] | None:
-        """The events after `number`; empty if none come within `seconds`; None once there will be none for
-        this reader."""
+        """The events after `number`, up to which the reader has them; empty if none come within `seconds`;
+        None once there will be none for this reader."""
         while True:
             if reader != self._reader:
                 return None
-            found = [event for event in self._events if event[0] > number]
+            if number > self._read:
+                self._read = number
+                self._progress.set()
+            found = self._since(number)
             if found:
                 return found
             if self.finished:
@@ -131,3 +172,40 @@ class Stream:
                     await self._news.wait()
             except TimeoutError:
                 return []
+
+
+class _Queue:
+    """Numbered events of one kind, and their bytes."""
+
+    __slots__ = ("_events", "bytes")
+
+    def __init__(self) -> None:
+        self._events: deque[tuple[int, bytes]] = deque()
+        self.bytes = 0
+
+    def add(self, number: int, data: bytes) -> None:
+        self._events.append((number, data))
+        self.bytes += len(data)
+
+    @property
+    def is_over(self) -> bool:
+        """There are more than are to be kept."""
+        count = len(self._events)
+        return count > 1 and (self.bytes > KEPT_BYTES or count > KEPT_EVENTS)
+
+    @property
+    def first(self) -> int:
+        """The number of the oldest."""
+        return self._events[0][0]
+
+    def pop(self) -> int:
+        """Forgets the oldest; gives its number."""
+        number, data = self._events.popleft()
+        self.bytes -= len(data)
+        return number
+
+    def since(self, number: int) -> list[tuple[int, bytes]]:
+        """Those after `number`, in order; costs what there are of them."""
+        found = list(takewhile(lambda event: event[0] > number, reversed(self._events)))
+        found.reverse()
+        return found

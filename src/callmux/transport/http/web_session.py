@@ -11,6 +11,7 @@ import secrets
 from callmux.protocol.jsonrpc import Id
 from callmux.protocol.sse import REQUEST_STREAMS, request_stream
 from callmux.session.session import Handler, Session
+from callmux.session.table import shown
 from callmux.transport.http.kept import KeptStreams
 from callmux.transport.http.streams import Stream
 
@@ -31,6 +32,7 @@ class WebSession:
         kept: Keeps streams that are finished.
 
     Attributes:
+        shown_id: What anybody may see of the id.
         session: The session.
         own: What it says by itself.
         own_read: The last event of it that was sent to the client.
@@ -40,6 +42,7 @@ class WebSession:
 
     def __init__(self, id: str, handler: Handler, kind: str, now: float, kept: KeptStreams) -> None:
         self.id = id
+        self.shown_id = shown(id)
         self.kind = kind
         self.session = Session(handler, self._say, self._route)
         if kind == STREAMABLE:
@@ -53,7 +56,7 @@ class WebSession:
         self._kept = kept
 
     def __repr__(self) -> str:
-        return f"WebSession({self.id[:12]!r}, {self.kind}, {self.active} active)"
+        return f"WebSession({self.shown_id!r}, {self.kind}, {self.active} active)"
 
     def is_answering(self, id: Id) -> bool:
         """Whether a request of this id is still in flight."""
@@ -62,11 +65,13 @@ class WebSession:
     def open_stream(self, id: Id) -> Stream:
         """The stream for the answer to the client's request `id`, before that is handed over."""
         stream = self._streams[id] = Stream(request_stream(id))
+        stream.owed = 1
         return stream
 
     def share_stream(self, id: Id, stream: Stream) -> None:
         """The answer to `id` goes out on a stream that another request of the same batch opened."""
         self._streams[id] = stream
+        stream.owed += 1
 
     def received(self, stream: Stream) -> None:
         """The client has all of this stream, so that nobody will come back to it."""
@@ -97,13 +102,14 @@ class WebSession:
         stream = self._streams.get(about) if about is not None else None
         if stream is None:
             if line:
-                self.own.push(line)
+                self.own.push(line, is_answer=final)
             return
         if line:
-            stream.push(line)
+            stream.push(line, is_answer=final)
         if final and about is not None:
             del self._streams[about]
-            if stream not in self._streams.values():
+            stream.owed -= 1
+            if not stream.owed:
                 stream.finish()
                 if not stream.is_empty:
                     self._kept.put(self.id, stream)
