@@ -108,7 +108,7 @@ class Runtime:
         rules = Policy(config)
         keys = Keys(rules, stores.cache, self.servers)
         caching = Caching(keys, stores.cache, self.servers, clock)
-        coalescing = Coalescing(keys, stores.cache, self.servers)
+        coalescing = Coalescing(keys, stores.cache, self.servers, clock)
         around = caching if rules.caches else None
         relinking = Relinking(self.resources) if len(self.servers) > 1 else None
         stages = call_stages(preparing, around, coalescing, self.servers, slots, clock, relinking)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from callmux.protocol.jsonrpc import Batch, parse
+from callmux.protocol.unanswered import Unanswered
 from callmux.protocol.upstream_peer import (
     TRANSITIONS,
     Action,
@@ -270,6 +271,25 @@ def test_a_cancelled_request_drops_its_late_answer() -> None:
     }
     assert talk.peer.cancel(2, "again") is None
     talk.hears({"id": 2, "result": {}}).does_nothing()
+
+
+@pytest.mark.parametrize("answer", [{"result": {}}, {"error": {"code": 1, "message": "m"}}])
+def test_a_late_answer_shows_that_nothing_goes_on_any_more(answer: dict[str, Any]) -> None:
+    unanswered, told = Unanswered(), list[int]()
+    peer = UpstreamPeer(unanswered)
+    peer.open(b"{}")
+    peer.opened(HELLO)
+    peer.request("a", None)
+    peer.cancel(2, "timed out")
+    unanswered.once_answered(lambda: told.append(1))
+    peer.receive(parse(json.dumps({"id": 3} | answer).encode()))  # type: ignore[arg-type]
+    assert told == []
+    peer.receive(parse(json.dumps({"id": 2} | answer).encode()))  # type: ignore[arg-type]
+    assert told == [1]
+    peer.request("a", None)
+    peer.cancel(3, "timed out")
+    peer.close()
+    assert repr(unanswered) == "Unanswered(0, 0 asking)"
 
 
 def test_the_greeting_is_never_cancelled_on_the_wire() -> None:

@@ -10,14 +10,16 @@ import pytest
 from msgspec import Raw
 
 from callmux import names
+from callmux.clock import Clock
 from callmux.config.check import check_document
 from callmux.context import CallContext, Scope
 from callmux.errors import ToolCallFailed
 from callmux.plan import ToolCall
 from callmux.protocol.shapes import Result, Tool
+from callmux.protocol.unanswered import Unanswered
 from callmux.rings.cache.keys import Keys
 from callmux.rings.cache.policy import Policy
-from callmux.rings.cache.store import CacheStore
+from callmux.rings.cache.store import CacheLimits, CacheStore
 from callmux.rings.call import Call
 from callmux.rings.coalescing import Coalescing
 from callmux.upstream.questions import Questions
@@ -30,6 +32,7 @@ WRITER = Tool(b'{"name":"set","annotations":{"idempotentHint":true}}')
 class FakeServer:
     def __init__(self) -> None:
         self.questions = Questions()
+        self.unanswered = Unanswered()
 
     def asks(self, client: FakeClient | None) -> None:
         for heard in tuple(self.questions._heard):
@@ -50,9 +53,12 @@ class Bench:
             {"servers": {"a": {"command": "x"}, "b": {"command": "x"}}, **document}
         ).config
         self.servers = servers
+        self.now = 100.0
         self.store = CacheStore()
         policy = self.policy = Policy(config)
-        self.stage = Coalescing(Keys(policy, self.store, servers), self.store, servers)
+        self.stage = Coalescing(
+            Keys(policy, self.store, servers), self.store, servers, Clock(lambda: self.now)
+        )
         self.sent: list[tuple[Call, CallContext, asyncio.Future[Any]]] = []
         self.gone: list[int] = []
 
@@ -209,6 +215,88 @@ def test_a_write_that_ends_badly_may_have_written(end: str) -> None:
         await bench.answers(0)
         await bench.answers(2)
         await asyncio.gather(read, second)
+
+    play(scene())
+
+
+UNKNOWN = ToolCallFailed("timed out", executionState="unknown")
+NOTHING_SENT = ToolCallFailed("refused", executionState="not_started")
+REFUSED = ToolCallFailed("no", executionState="unknown")
+REFUSED.rpc = b"{}"
+
+
+@pytest.mark.parametrize("end", [UNKNOWN, None])
+def test_after_a_write_of_unknown_end_nothing_is_shared_until_its_answer_comes(
+    end: ToolCallFailed | None,
+) -> None:
+    """It may be carried out between two reads, of which the second would get what the first saw."""
+
+    async def scene() -> None:
+        bench = Bench()
+        unanswered = bench.servers["a"].unanswered
+        write = await bench.comes(WRITER)
+        unanswered.given_up("peer", 7)
+        bench.sent[0][2].set_exception(end) if end is not None else write.cancel()
+        await asyncio.gather(write, return_exceptions=True)
+        reads = [await bench.comes() for _ in range(2)]
+        assert len(bench.sent) == 3
+        unanswered.answered("peer", 7)
+        reads += [await bench.comes() for _ in range(2)]
+        assert len(bench.sent) == 4, "those after the late answer share again"
+        for number in (1, 2, 3):
+            await bench.answers(number)
+        await asyncio.gather(*reads)
+        assert bench.is_empty()
+
+    play(scene())
+
+
+def test_an_answer_that_never_comes_is_waited_for_as_long_as_a_result_lives() -> None:
+    async def scene() -> None:
+        bench = Bench()
+        bench.store.configure(CacheLimits(ttl_seconds=30), {}, 0)
+        write = await bench.comes(WRITER)
+        bench.sent[0][2].set_exception(UNKNOWN)
+        await asyncio.gather(write, return_exceptions=True)
+        for now, calls in ((100.0, 3), (129.0, 5), (130.0, 6)):
+            bench.now = now
+            reads = [await bench.comes() for _ in range(2)]
+            assert len(bench.sent) == calls
+            for _, _, answer in bench.sent[1:]:
+                if not answer.done():
+                    answer.set_result(b"{}")
+            await asyncio.gather(*reads)
+
+    play(scene())
+
+
+@pytest.mark.parametrize("end", [NOTHING_SENT, REFUSED])
+def test_a_write_whose_end_is_known_keeps_nobody_from_sharing(end: ToolCallFailed) -> None:
+    async def scene() -> None:
+        bench = Bench()
+        write = await bench.comes(WRITER)
+        bench.sent[0][2].set_exception(end)
+        await asyncio.gather(write, return_exceptions=True)
+        reads = [await bench.comes() for _ in range(2)]
+        assert len(bench.sent) == 2
+        await bench.answers(1)
+        await asyncio.gather(*reads)
+
+    play(scene())
+
+
+def test_a_write_that_was_sent_twice_may_still_be_carried_out() -> None:
+    async def scene() -> None:
+        bench = Bench()
+        write = await bench.comes(WRITER)
+        bench.servers["a"].unanswered.repeated += 1
+        await bench.answers(0)
+        await write
+        reads = [await bench.comes() for _ in range(2)]
+        assert len(bench.sent) == 3
+        await bench.answers(1)
+        await bench.answers(2)
+        await asyncio.gather(*reads)
 
     play(scene())
 

@@ -51,7 +51,7 @@ def test_around_each_call(caches: bool) -> None:
     policy, store, clock = Policy(Config()), CacheStore(), Clock()
     keys = Keys(policy, store, {})
     caching = Caching(keys, store, {}, clock) if caches else None
-    coalescing = Coalescing(keys, store, {})
+    coalescing = Coalescing(keys, store, {}, Clock())
     stages = call_stages(Preparing(), caching, coalescing, {}, Slots(1, {}), clock)
     linked = call_stages(
         Preparing(), caching, coalescing, {}, Slots(1, {}), clock, Relinking(lambda: ResourceIndex([]))

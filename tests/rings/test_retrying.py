@@ -14,6 +14,7 @@ from callmux.errors import CallmuxError, ToolCallFailed, UpstreamUnavailable
 from callmux.plan import Patience, ToolCall
 from callmux.protocol.jsonrpc import ErrorObject
 from callmux.protocol.shapes import Result
+from callmux.protocol.unanswered import Unanswered
 from callmux.rings.call import Call
 from callmux.rings.retrying import Retrying
 from callmux.upstream.failures import CallFailure, Category
@@ -49,6 +50,7 @@ class FakeServer:
         self.acquired: list[tuple[Any, ...]] = []
         self.down_after = down_after
         self.is_ready = False
+        self.unanswered = Unanswered()
         self.examined: list[str] = []
 
     def ready(self, client: Any, scope: Any = None) -> FakeConnection | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec import Raw
 
+from callmux.config.veil import Veil
 from callmux.upstream.failures import CallFailure, Category, lost, refused, timed_out, to_error
 
 
@@ -86,3 +87,20 @@ def test_some_failures_come_with_advice(category: Category, word: str) -> None:
 
 def test_the_reason_is_the_text_of_the_exception() -> None:
     assert str(lost("it ended", started=False)) == "it ended"
+
+
+def test_what_a_failure_proves_survives_a_veil() -> None:
+    failure = CallFailure(Category.SESSION, "the key s3ntinel", started=True, over=True, untaken=False)
+    hidden = failure.behind(Veil(["s3ntinel"]))
+    assert "s3ntinel" not in hidden.cause
+    assert (hidden.over, hidden.untaken, hidden.started) == (True, False, True)
+    assert not hidden.repeatable(False)
+
+
+@pytest.mark.parametrize("safe", [True, False])
+def test_only_what_is_safe_or_surely_untaken_is_repeated(safe: bool) -> None:
+    assert lost("nobody there", started=False).repeatable(safe)
+    assert lost("it ended", started=True).repeatable(safe) is safe
+    assert CallFailure(Category.PROTOCOL, "redirects", started=False, untaken=False).repeatable(safe) is safe
+    assert not CallFailure(Category.UNKNOWN, "it said no").repeatable(safe)
+    assert CallFailure(Category.UNKNOWN, "it said no", over=True).repeatable(safe) is safe

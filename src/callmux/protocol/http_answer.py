@@ -27,7 +27,7 @@ def addressed(message: Message, id: int, *, alone: bool) -> Message:
     if not isinstance(message, Response | Failure) or message.id == id:
         return message
     given = message.id
-    if isinstance(given, str) and given == str(id):
+    if jsonrpc.own_id(given) == id:
         return msgspec.structs.replace(message, id=id)
     if isinstance(message, Failure) and (given is None or isinstance(given, str) or alone):
         return msgspec.structs.replace(message, id=id)

@@ -16,6 +16,7 @@ from msgspec import UNSET, Raw, UnsetType
 from callmux.protocol import jsonrpc, versions
 from callmux.protocol.jsonrpc import Failure, Id, Malformed, Notification, Request, Response, Single, own_id
 from callmux.protocol.params import members, optional_text, present
+from callmux.protocol.unanswered import Unanswered
 
 
 class State(Enum):
@@ -184,6 +185,9 @@ def read_greeting(result: bytes | Raw) -> Greeting:
 class UpstreamPeer:
     """Our end of the conversation with one server.
 
+    Args:
+        unanswered: Notes the requests that are given up, and answers that still come.
+
     Attributes:
         state: Where the conversation stands.
         outbox: Lines to send at once; the shell empties it after each `receive`.
@@ -191,13 +195,14 @@ class UpstreamPeer:
         questions: Ids of the server's questions that still wait for our answer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, unanswered: Unanswered | None = None) -> None:
         self.state = State.NEW
         self.outbox: list[bytes] = []
         self.protocol_version: str | None = None
         self.questions: set[Id] = set()
         self._waiting: set[int] = set()
         self._next = 0
+        self._unanswered = Unanswered() if unanswered is None else unanswered
 
     def __repr__(self) -> str:
         return f"UpstreamPeer({self.state.value}, {len(self._waiting)} waiting)"
@@ -259,6 +264,7 @@ class UpstreamPeer:
         self._waiting.discard(id)
         if self.state is State.OPENING:
             return None
+        self._unanswered.given_up(self, id)
         told = {"requestId": id} if reason is None else {"requestId": id, "reason": reason}
         params = msgspec.json.encode(told)
         return jsonrpc.notification("notifications/cancelled", params)
@@ -290,6 +296,7 @@ class UpstreamPeer:
         lost = sorted(self._waiting)
         self._waiting.clear()
         self.questions.clear()
+        self._unanswered.gone(self)
         return lost
 
     def receive(self, message: Single) -> Event | None:
@@ -320,6 +327,7 @@ class UpstreamPeer:
                 # Some servers give a number back as text.
                 id = own_id(id)
                 if action is not Action.SETTLE or id not in self._waiting:
+                    self._unanswered.answered(self, id)
                     return None
             assert isinstance(id, int)
             self._waiting.discard(id)

@@ -1,6 +1,6 @@
 """Equal reads at the same time are one call to the server. A call stage, between the cache and limiting.
 
-What reads stands in the route. Tells the store of every write that has ended. The
+What reads stands in the route. Tells the store of every write that has ended, or whose end is unknown. The
 shared call runs in a task of its own, so that it outlives a caller that gives up; it is cancelled once all
 have. A caller never joins a read that began before a write to that server had finished.
 """
@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping
 import msgspec
 from msgspec import Raw
 
+from callmux.clock import Clock
 from callmux.context import CallContext, ClientPort
-from callmux.errors import ToolCallFailed
+from callmux.errors import CallmuxError, ToolCallFailed
 from callmux.plan import Patience
 from callmux.protocol.shapes import Result
 from callmux.rings.cache.keys import Keys
@@ -36,12 +37,14 @@ class Coalescing:
         keys: Gives the keys of calls.
         store: Keeps the epochs of the servers and the counters.
         servers: All servers by name.
+        clock: Time.
     """
 
-    def __init__(self, keys: Keys, store: CacheStore, servers: Mapping[str, Server]) -> None:
+    def __init__(self, keys: Keys, store: CacheStore, servers: Mapping[str, Server], clock: Clock) -> None:
         self._keys = keys
         self._store = store
         self._servers = servers
+        self._clock = clock
         self._flights: dict[Key, _Flight] = {}
 
     def __repr__(self) -> str:
@@ -50,20 +53,39 @@ class Coalescing:
     async def __call__(self, call: Call, context: CallContext, proceed: Proceed) -> Result:
         verdict = call.route.verdict
         if not verdict.reads:
-            try:
-                return await proceed(call, context)
-            finally:
-                self._store.wrote(call.server)
+            return await self._write(call, context, proceed)
         if not verdict.shared or (key := self._keys.of(call, context)) is None:
             return await proceed(call, context)
+        epoch = self._store.begin(call.server, self._clock.monotonic)
+        if epoch is None:
+            return await proceed(call, context)
         flight = self._flights.get(key)
-        if flight is None or not flight.takes(self._store.epoch(call.server), context):
-            return await self._lead(key, call, context, proceed)
+        if flight is None or not flight.takes(epoch, context):
+            return await self._lead(key, epoch, call, context, proceed)
         self._store.coalesced += 1
         result = await flight.wait(call, context)
         return await proceed(call, context) if result is None else result
 
-    async def _lead(self, key: Key, call: Call, context: CallContext, proceed: Proceed) -> Result:
+    async def _write(self, call: Call, context: CallContext, proceed: Proceed) -> Result:
+        unanswered, ended = self._servers[call.server].unanswered, False
+        repeated = unanswered.repeated
+        try:
+            result = await proceed(call, context)
+            # Of two attempts, the first may still be carried out.
+            ended = repeated == unanswered.repeated
+            return result
+        except CallmuxError as error:
+            ended = not _may_go_on(error)
+            raise
+        finally:
+            if ended:
+                self._store.wrote(call.server)
+            else:
+                # Its late answer ends the doubt; where none can come, time does.
+                doubt = self._store.doubt(call.server, self._clock.monotonic())
+                unanswered.once_answered(lambda: self._store.sure(call.server, doubt))
+
+    async def _lead(self, key: Key, epoch: int, call: Call, context: CallContext, proceed: Proceed) -> Result:
         questions = self._servers[call.server].questions
 
         def over() -> None:
@@ -72,7 +94,7 @@ class Coalescing:
             if self._flights.get(key) is flight:
                 del self._flights[key]
 
-        flight = _Flight(call, context, self._store.epoch(call.server), over)
+        flight = _Flight(call, context, epoch, over)
         self._flights[key] = flight
         self._store.in_flight += 1
         questions.watch(flight.asked)
@@ -228,6 +250,15 @@ class _Flight:
     def _close(self) -> None:
         self._open = False
         self._over()
+
+
+def _may_go_on(error: CallmuxError) -> bool:
+    """Whether the server may still be at work on a call: it may have begun and has not answered."""
+    return (
+        isinstance(error, ToolCallFailed)
+        and error.rpc is None
+        and error.details.get("executionState") == "unknown"
+    )
 
 
 def _addressed(error: BaseException, call: Call) -> BaseException:

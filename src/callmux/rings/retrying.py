@@ -64,6 +64,8 @@ class Retrying:
             connection = await server.acquire(call.target, context.client, scope=call.scope)
         except (UpstreamUnavailable, ScopedClientCapacity, CallFailure):
             raise to_error(first, call.asked.tool, call.server, safe=call.safe, retried=False) from first
+        if first.started:
+            server.unanswered.repeated += 1
         try:
             seconds = call.seconds if call.patience is None else call.patience.seconds
             return Result(_mended(call, await send(connection, call, context, seconds)))

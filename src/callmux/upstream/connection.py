@@ -20,6 +20,7 @@ from callmux.plan import Patience
 from callmux.protocol import jsonrpc
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, Batch, Id, Message, RpcError
 from callmux.protocol.params import with_progress_token
+from callmux.protocol.unanswered import Unanswered
 from callmux.protocol.upstream_peer import (
     Answered,
     Asked,
@@ -47,17 +48,18 @@ class Hooks(msgspec.Struct, frozen=True):
     """Who hears what a server does by itself. Each takes the connection first.
 
     Attributes:
-        told: A notification: its method, its params, and the client it is for; None where that may be
-            several.
+        told: A notification: its method, its params, and the client it is for; None where several may be.
         asked: A question for a client: the same, and the awaitable's result goes back to the server.
         lost: The link ended by itself: the reason.
         noise: Bytes that are no message: what was wrong with them.
+        unanswered: The server's requests that were given up.
     """
 
     told: Callable[[Connection, str, Raw | None, ClientPort | None], None]
     asked: Callable[[Connection, str, Raw | None, ClientPort | None], Awaitable[bytes | Raw]]
     lost: Callable[[Connection, str], None]
     noise: Callable[[Connection, str], None]
+    unanswered: Unanswered = msgspec.field(default_factory=Unanswered)
 
 
 class Connection:
@@ -84,7 +86,7 @@ class Connection:
         self.declared = b"{}"
         self.init: InitializeResult | None = None
         self._hooks = hooks
-        self._peer = UpstreamPeer()
+        self._peer = UpstreamPeer(hooks.unanswered)
         self._waiting: dict[int, asyncio.Future[bytes | Raw]] = {}
         self._clients: dict[int, ClientPort] = {}
         self._questions: dict[Id, asyncio.Task[None]] = {}

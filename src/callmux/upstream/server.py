@@ -19,6 +19,7 @@ from callmux.clock import Clock
 from callmux.context import ClientPort, Scope
 from callmux.errors import UpstreamUnavailable
 from callmux.protocol.shapes import Tool
+from callmux.protocol.unanswered import Unanswered
 from callmux.tasks import TaskSet
 from callmux.timestamps import iso
 from callmux.upstream import failures, wishes
@@ -82,6 +83,7 @@ class Server:
         subscriptions: URIs that clients want to hear about; asked for again after each reconnect.
         questions: What it asks its clients.
         holds: Who is in the middle of something with it.
+        unanswered: Requests that were given up and may still be answered.
     """
 
     def __init__(
@@ -116,6 +118,7 @@ class Server:
         self._exclusive: ClientPort | None = None
         self.questions = Questions()
         self.holds = Holds()
+        self.unanswered = Unanswered()
         self._noise = Noise(name)
         self.lanes = SideLanes(name, self._open_lane, berths)
         self._tasks = TaskSet(f'server "{name}"')
@@ -335,7 +338,7 @@ class Server:
         return await attempt(connection, self._client_info, self._main.declares, self.timing.connect_seconds)
 
     def _hooks(self) -> Hooks:
-        return Hooks(told=self._heard, asked=self._asked, lost=self.retire, noise=self._noise.heard)
+        return Hooks(self._heard, self._asked, self.retire, self._noise.heard, self.unanswered)
 
     def _is_up(self, connection: Connection, offered: Offered, last_seen: str) -> None:
         self.transport = connection.link.transport

@@ -227,3 +227,78 @@ def test_the_books_always_balance(acts: list[tuple[str, int, int]]) -> None:
         assert len(kept) <= 5
         assert kept._bytes == sum(e.size for e in kept._entries.values()) <= 100
         assert {k for keys in kept._by_server.values() for k in keys} == kept._entries.keys()
+
+
+def test_after_a_write_of_unknown_end_nothing_is_kept_until_it_is_sure() -> None:
+    kept = store(ttl_seconds=60)
+    before = kept.begin("a", lambda: 0)
+    put(kept, key(server="a"))
+    first, second = kept.doubt("a", 0), kept.doubt("a", 1)
+    assert not kept.has(key(server="a"), 1)
+    assert not kept.put(key(server="a"), b"{}", 1, before)
+    during = kept.begin("a", lambda: 2)
+    assert during is None
+    assert kept.begin("b", lambda: 2) is not None
+    kept.sure("a", first)
+    kept.sure("a", first)
+    assert kept.begin("a", lambda: 2) is None
+    kept.sure("a", second)
+    assert not kept.put(key(server="a"), b"{}", 3, during)
+    assert kept.put(key(server="a"), b"{}", 3, kept.begin("a", lambda: 3))
+
+
+@pytest.mark.parametrize(("ttl", "lasts"), [(30, 30), (0, 60)])
+def test_a_doubt_lasts_as_long_as_a_result_lives(ttl: int, lasts: int) -> None:
+    kept = store(ttl_seconds=ttl)
+    kept.doubt("a", 100)
+    assert kept.begin("a", lambda: 99 + lasts) is None
+    assert kept.begin("a", lambda: 100 + lasts) is not None
+    assert kept._doubts == {}
+
+
+ACTS = ["write", "ends", "given up", "late", "read", "read ends", "time"]
+
+
+@given(st.lists(st.tuples(st.sampled_from(ACTS), st.integers(0, 3)), max_size=60))
+def test_nothing_is_kept_of_a_read_that_began_before_the_end_of_a_write(acts: list[tuple[str, int]]) -> None:
+    """The end is its answer, however late, or the time that a result lives after it was given up."""
+    ttl, now = 10, 0
+    kept = store(ttl_seconds=ttl)
+    writes: list[int] = []  # when each that goes on began
+    doubts: dict[int, int] = {}  # number -> when it was given up
+    reads: dict[int, tuple[int, int | None]] = {}
+    begun: dict[int, int] = {}  # what is kept -> the step at which its read began
+    ended = -1
+    for step, (act, n) in enumerate(acts):
+        if act == "write":
+            writes.append(step)
+        elif act == "ends" and writes:
+            writes.pop()
+            kept.wrote("s")
+            ended = step
+        elif act == "given up" and writes:
+            writes.pop()
+            doubts[kept.doubt("s", now)] = now
+            ended = step
+        elif act == "late" and doubts:
+            number = list(doubts)[n % len(doubts)]
+            del doubts[number]
+            kept.sure("s", number)
+            ended = step
+        elif act == "read":
+            reads[n] = step, kept.begin("s", lambda now=now: now)  # type: ignore[misc]
+            if doubts:
+                assert reads[n][1] is None
+        elif act == "read ends" and n in reads:
+            began, epoch = reads.pop(n)
+            if kept.put(key(b"%d" % n, server="s"), b"{}", now, epoch):
+                begun[n] = began
+                assert not doubts
+        elif act == "time":
+            now += n
+            for number in [number for number, since in doubts.items() if now - since >= ttl]:
+                del doubts[number]
+                ended = step
+        for number, began in begun.items():
+            if kept.has(key(b"%d" % number, server="s"), now):
+                assert began > ended

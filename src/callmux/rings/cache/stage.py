@@ -44,7 +44,7 @@ class Caching:
         kept = self._store.get(key, self._clock.monotonic())
         if kept is not None:
             return Result(kept)
-        epoch = self._store.epoch(call.server)
+        epoch = self._store.begin(call.server, self._clock.monotonic)
         own = True
 
         def heard(session: ClientPort | None) -> None:

@@ -12,6 +12,9 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
+DOUBT_SECONDS = 60.0
+"""How long a write of unknown end is waited for where nothing is cached: only sharing is at stake."""
+
 
 class CacheLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of the cache; the defaults are those of the configuration.
@@ -59,7 +62,9 @@ class CacheStore:
     """Results by key.
 
     A read that began before a write to its server had finished may show the state before it, so it is neither
-    kept nor shared afterwards: whoever starts a read notes the server's epoch, which every write moves on.
+    kept nor shared afterwards: whoever starts a read notes the server's epoch, which every write moves on. A
+    write whose end is unknown (given up, lost) may be carried out at any moment: until its late answer comes,
+    or for as long as a result lives, no read that begins is kept or shared.
 
     Attributes:
         limits: Its bounds.
@@ -77,6 +82,8 @@ class CacheStore:
         self._bytes = 0
         self._epochs: dict[str, int] = {}
         self._all_epochs = 0
+        self._doubts: dict[str, dict[int, float]] = {}
+        self._last_doubt = 0
         self._identities: dict[str, object] = {}
         self._numbers: WeakKeyDictionary[object, int] = WeakKeyDictionary()
         self._last_number = 0
@@ -123,16 +130,16 @@ class CacheStore:
         entry = self._entries.get(key)
         return entry is not None and now - entry.stored_at < self.limits.ttl_seconds
 
-    def put(self, key: Key, raw: bytes, now: float, epoch: int) -> bool:
+    def put(self, key: Key, raw: bytes, now: float, epoch: int | None) -> bool:
         """Keeps a result, unless it is too large or was read before a write.
 
         Args:
-            epoch: The server's epoch when the read began.
+            epoch: What `begin` gave when the read began.
 
         Returns:
             Whether it is kept.
         """
-        if epoch != self.epoch(key.server):
+        if epoch is None or epoch != self.epoch(key.server):
             return False
         self._drop(key)
         if len(raw) > self.limits.entry_bytes or self.limits.ttl_seconds <= 0:
@@ -147,6 +154,45 @@ class CacheStore:
     def epoch(self, server: str) -> int:
         """A number that rises whenever reads of the server that began before become worthless."""
         return self._all_epochs + self._epochs.get(server, 0)
+
+    def begin(self, server: str, clock: Callable[[], float]) -> int | None:
+        """The epoch for a read that begins; None where it may neither be kept nor shared, because a write may
+        be carried out while it runs.
+
+        Args:
+            clock: Gives the time, where that is needed.
+        """
+        if server in self._doubts and self._is_doubtful(server, clock()):
+            return None
+        return self.epoch(server)
+
+    def doubt(self, server: str, now: float) -> int:
+        """A write was given up or lost: it may still be carried out. Gives a number for `sure`."""
+        self.wrote(server)
+        self._is_doubtful(server, now)
+        self._last_doubt += 1
+        lasts = self.limits.ttl_seconds or DOUBT_SECONDS
+        self._doubts.setdefault(server, {})[self._last_doubt] = now + lasts
+        return self._last_doubt
+
+    def sure(self, server: str, doubt: int) -> None:
+        """The write of that number has ended after all."""
+        self.wrote(server)
+        if (doubts := self._doubts.get(server)) is not None:
+            doubts.pop(doubt, None)
+            if not doubts:
+                del self._doubts[server]
+
+    def _is_doubtful(self, server: str, now: float) -> bool:
+        doubts = self._doubts.get(server)
+        if doubts is None:
+            return False
+        # They were noted in order, and all last equally long unless the configuration has changed.
+        for number in [number for number, until in doubts.items() if until <= now]:
+            del doubts[number]
+        if not doubts:
+            del self._doubts[server]
+        return bool(doubts)
 
     def wrote(self, server: str) -> None:
         """A write to the server has ended, or what it offers is not the same any more."""
