@@ -97,7 +97,17 @@ def test_a_command_gets_its_arguments_and_the_configuration(monkeypatch: pytest.
 
 @pytest.mark.parametrize(
     ("error", "code", "says"),
-    [(CallmuxError("broken"), 1, "[callmux] Fatal: broken\n"), (KeyboardInterrupt(), 130, "")],
+    [
+        (CallmuxError("broken"), 1, "[callmux] Fatal: broken\n"),
+        (CallmuxError("no postgres://al:pw@h/x"), 1, "[callmux] Fatal: no postgres://[redacted]@h/x\n"),
+        (
+            PermissionError(13, "Permission denied", "/x/y"),
+            1,
+            '[callmux] Fatal: cannot read or write "/x/y": Permission denied.'
+            " Check its owner and mode (ls -ld)\n",
+        ),
+        (KeyboardInterrupt(), 130, ""),
+    ],
 )
 def test_an_error_becomes_an_exit_code(
     error: BaseException,

@@ -287,3 +287,17 @@ def test_the_key_that_was_meant_is_named_beside_the_errors(tmp_path: Path, text:
 def test_a_command_that_is_a_list_is_told_where_its_words_belong(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match='put the program into "command"'):
         load_config(write(tmp_path / "c.json", '{"servers": {"a": {"command": ["node", "x"]}}}'), {})
+
+
+def test_a_directory_that_may_not_be_searched_is_a_configuration_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may search any: a refusal is put in its place."""
+
+    def exists(self: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "exists", exists)
+    for variables in ({}, {"CALLMUX_CONFIG": str(tmp_path / "x.json")}):
+        with pytest.raises(ConfigError, match=r'cannot read ".*\.json": Permission denied'):
+            find_config(None, variables, tmp_path)

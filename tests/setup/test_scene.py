@@ -42,7 +42,18 @@ def test_files_of_the_user_and_of_the_project_are_read(tmp_path: Path) -> None:
         scene(tmp_path, approved=[str(tmp_path / ".claude.json")])
     assert "UTF-8" in here.problems[0]
     assert [item.name for item in scene(tmp_path, with_project=False).movable(["claude"])] == ["a"]
-    assert chosen_clients(None, here) == ["claude", "gemini"]
+    assert chosen_clients(None, here) == ["claude"]
+
+
+def test_a_client_whose_file_cannot_be_read_gets_nothing_written(tmp_path: Path) -> None:
+    """A directory in its place stands for a file of somebody else."""
+    (tmp_path / ".cursor" / "mcp.json").mkdir(parents=True)
+    (tmp_path / ".claude.json").write_text(servers("a"))
+    here = scene(tmp_path)
+    assert here.unreadable == {"cursor": f"{tmp_path}/.cursor/mcp.json is not a file"}
+    assert chosen_clients("all", here) == ["claude"]
+    with pytest.raises(SetupError, match=r"mcp\.json is not a file"):
+        chosen_clients("cursor", here)
 
 
 def test_clients_are_chosen_by_name(tmp_path: Path) -> None:

@@ -138,7 +138,8 @@ def _read(path: Path, source: str) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, NotText) as error:
-        raise UsageError(f"{source} cannot be read: {error}") from None
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{source} cannot be read: {reason}") from None
 
 
 def _sendable(value: str, source: str) -> str:

@@ -66,6 +66,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(f"[callmux] Fatal: {EVERYWHERE.hide(error.message)}", file=sys.stderr)
         return 1
+    except OSError as error:
+        if error.filename is None:
+            raise
+        # Such as a directory that belongs to somebody else: whoever runs a command can mend that.
+        reason = f'cannot read or write "{os.fspath(error.filename)}": {error.strerror}'
+        print(f"[callmux] Fatal: {reason}. Check its owner and mode (ls -ld)", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 

@@ -246,7 +246,7 @@ def _answers(choices: Choices, scene: Scene) -> Answers:
     clients = []
     for kind in choices.clients:
         path = client_file(kind, scene.machine)
-        if path is not None:
+        if path is not None and kind not in scene.unreadable:
             clients.append(files.get(str(path), ClientFile(kind=kind, path=str(path), text="")))
     program = this_program()
     return Answers(

@@ -329,7 +329,9 @@ class _Dialogue:
                 questionary.checkbox(
                     "Which clients get callmux?",
                     choices=[
-                        Choice(editing.title(kind), kind, checked=kind in installed) for kind in KINDS[:-1]
+                        Choice(editing.title(kind), kind, checked=kind in installed)
+                        for kind in KINDS[:-1]
+                        if kind not in self._scene.unreadable
                     ],
                     instruction=_HINT,
                 )

@@ -71,9 +71,14 @@ def find_config(explicit: str | None, env: Mapping[str, str], home: Path) -> Pat
     Raises:
         ConfigMissing: `CALLMUX_CONFIG` names a file that does not exist. Another file must not be used in
             its place.
+        ConfigError: Its directory cannot be read.
     """
     path = target_config(explicit, env, home)
-    if path.exists() or explicit is not None:
+    try:
+        there = path.exists()
+    except OSError as error:
+        raise ConfigError([f'cannot read "{path}": {error.strerror}']) from None
+    if there or explicit is not None:
         return path
     if env.get(VARIABLE):
         raise ConfigMissing(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class Scene:
         files: Every client's file that was read.
         found: The servers in them.
         problems: What could not be read.
+        unreadable: Clients whose own file cannot be read, which is never written then: why.
         settings: What clients' settings say.
         approved: Project files whose commands the user has said may run.
     """
@@ -46,6 +47,7 @@ class Scene:
     files: Sequence[ClientFile]
     found: Sequence[Found]
     problems: Sequence[str]
+    unreadable: Mapping[str, str] = field(default_factory=dict)
     settings: Sequence[Settings] = ()
     approved: frozenset[str] = frozenset()
 
@@ -99,16 +101,19 @@ def look(
     places = [(kind, path, None) for kind in KINDS if (path := client_file(kind, machine)) is not None]
     files: list[ClientFile] = []
     problems: list[str] = []
+    unreadable: dict[str, str] = {}
     more = project_files(machine) if with_project else ()
     for kind, path, project in [*places, *((kind, path, str(machine.cwd)) for kind, path in more)]:
         try:
             text = read_text(path)
         except ClientFileError as error:
             problems.append(error.message)
+            if project is None:
+                unreadable[kind] = error.message
             continue
         if text is not None:
             files.append(ClientFile(kind=kind, path=str(path), text=text, project=project))
-    found, unreadable = find_servers(files, str(machine.home))
+    found, not_understood = find_servers(files, str(machine.home))
     paths = {file.path for file in files if file.project is not None}
     chosen = frozenset(os.path.abspath(os.path.expanduser(path)) for path in approved)
     if chosen - paths:
@@ -122,7 +127,8 @@ def look(
         config_text=config_text,
         files=files,
         found=found,
-        problems=[*problems, *unreadable],
+        problems=[*problems, *not_understood],
+        unreadable=unreadable,
         settings=read_settings(machine, _claude_state(files)),
         approved=chosen,
     )
@@ -176,11 +182,14 @@ def chosen_clients(wanted: str | None, scene: Scene) -> list[str]:
     if wanted == "none":
         return []
     if wanted is None or wanted == "all":
-        return [kind for kind in KINDS if installed(kind, scene.machine) or _has_servers(kind, scene)]
+        usable = [kind for kind in KINDS if kind not in scene.unreadable]
+        return [kind for kind in usable if installed(kind, scene.machine) or _has_servers(kind, scene)]
     names = [name.strip() for name in wanted.split(",") if name.strip()]
     for name in names:
         if name not in KINDS[:-1]:
             raise UsageError(f'--clients: "{name}" is not one of {", ".join(KINDS[:-1])}')
+        if name in scene.unreadable:
+            raise SetupError(scene.unreadable[name])
     return names
 
 
