@@ -14,7 +14,7 @@ from callmux.cli import client
 from callmux.cli.grammar.client import KINDS
 from callmux.clients import detect
 from callmux.clients.entry import ClientFileError
-from callmux.clients.program import Program
+from callmux.clients.program import NotInstalled, Program
 from callmux.errors import UsageError
 
 URL = "http://127.0.0.1:4860/mcp"
@@ -87,6 +87,54 @@ def test_every_client_is_attached_found_and_detached(kind: str, said: Any) -> No
     assert ('"/v/bin/callmux"' in text) is (kind not in ("claude", "codex", "gemini"))
     assert said("detach", kind, "--yes", "--json")["changed"] is True
     assert said("status", kind, "--json")["status"] == "absent"
+
+
+@pytest.mark.parametrize("flags", [("--url", URL, "--bridge"), ("--url", URL)], ids=["bridge", "address"])
+@pytest.mark.parametrize("kind", ["claude", "codex", "cursor"])
+def test_status_knows_what_attach_wrote_without_being_told_how(
+    kind: str, flags: tuple[str, ...], said: Any
+) -> None:
+    said("attach", kind, *flags, "--yes")
+    status = said("status", kind, "--json")
+    assert status["configured"] is True, status
+    assert said("status", kind, "--url", "http://127.0.0.1:9/mcp", "--json")["configured"] is False
+
+
+def test_another_program_is_not_taken_for_this_one(home: Path, said: Any) -> None:
+    entry = {"command": "/elsewhere/callmux", "args": ["bridge", "--url", URL]}
+    (home / ".claude.json").write_text(json.dumps({"mcpServers": {"callmux": entry}}))
+    assert said("status", "claude", "--json")["status"] == "different_entry"
+
+
+@pytest.mark.parametrize("args", [["print", "claude"], ["attach", "claude"], ["upgrade"]])
+def test_what_is_gone_afterwards_is_not_entered(
+    args: list[str], monkeypatch: pytest.MonkeyPatch, said: Any
+) -> None:
+    """As uvx and pipx run it."""
+    gone = Program("/c/archive-v0/x/bin/python", "/c/archive-v0/x/bin/callmux", {}.get, str, fleeting=True)
+    monkeypatch.setattr(client, "this_program", lambda: gone)
+    with pytest.raises(NotInstalled, match="uv tool install callmux"):
+        client.run(args, None)
+    assert said("status", "claude", "--json")["status"] == "absent"
+
+
+def test_a_client_of_the_desktop_gets_the_path_that_servers_need(
+    home: Path, monkeypatch: pytest.MonkeyPatch, said: Any
+) -> None:
+    """What the user set there is stronger, and a terminal's client needs none."""
+    program = Program("/v/bin/python", "/v/bin/callmux", {}.get, str, path="/n/bin:/usr/bin")
+    monkeypatch.setattr(client, "this_program", lambda: program)
+    said("attach", "cursor", "--yes")
+    path = home / ".cursor" / "mcp.json"
+    entry = json.loads(path.read_text())["mcpServers"]["callmux"]
+    assert entry == {"command": "/v/bin/callmux", "args": [], "env": {"PATH": "/n/bin:/usr/bin"}}
+    assert said("status", "cursor", "--json")["configured"] is True
+    path.write_text(json.dumps({"mcpServers": {"callmux": {**entry, "env": {"PATH": "/mine", "A": "b"}}}}))
+    said("attach", "cursor", "--url", URL, "--bridge", "--yes")
+    changed = json.loads(path.read_text())["mcpServers"]["callmux"]
+    assert changed["env"] == {"PATH": "/mine", "A": "b"}
+    said("attach", "claude", "--yes")
+    assert "env" not in json.loads((home / ".claude.json").read_text())["mcpServers"]["callmux"]
 
 
 def test_a_generic_client_needs_a_file(home: Path, said: Any) -> None:

@@ -26,10 +26,19 @@ PROGRAM = Program("/v/bin/python", None, {}.get, lambda path: path)
 @pytest.fixture(autouse=True)
 def no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CALLMUX_CONFIG", raising=False)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
 
 
 def entry(*flags: str, config: str | None = None) -> Entry:
     return own_entry("claude", read_wishes(read(COMMANDS[0], ["print", "claude", *flags]), config), PROGRAM)
+
+
+def test_a_configuration_that_only_this_shell_finds_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "x"))
+    assert entry().args[-2:] == ("--config", str(tmp_path / "x" / "callmux" / "config.json"))
 
 
 def test_flags_choose_between_program_bridge_and_address() -> None:

@@ -227,6 +227,25 @@ def test_a_named_file_wins_over_the_variable_and_that_over_the_default(tmp_path:
     assert find_config(None, {"CALLMUX_CONFIG": ""}, tmp_path) == default
 
 
+def test_the_directory_of_the_desktop_counts_where_the_usual_one_has_no_file(tmp_path: Path) -> None:
+    usual, other = (
+        tmp_path / ".config" / "callmux" / "config.json",
+        tmp_path / "x" / "callmux" / "config.json",
+    )
+    env = {"XDG_CONFIG_HOME": str(tmp_path / "x")}
+    for path in (usual, other):
+        path.parent.mkdir(parents=True)
+    assert target_config(None, env, tmp_path) == other
+    assert find_config(None, env, tmp_path) is None
+    write(other, {"servers": {}})
+    assert find_config(None, env, tmp_path) == other
+    write(usual, {"servers": {}})
+    assert find_config(None, env, tmp_path) == usual
+    usual.unlink()
+    assert target_config(None, {"XDG_CONFIG_HOME": "relative"}, tmp_path) == usual
+    assert target_config(None, {**env, "CALLMUX_CONFIG": "/y"}, tmp_path) == Path("/y")
+
+
 def test_a_variable_that_names_no_file_is_an_error(tmp_path: Path) -> None:
     """The original falls back to another file without a word."""
     with pytest.raises(ConfigMissing, match=r"CALLMUX_CONFIG names .*none\.json"):

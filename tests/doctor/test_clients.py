@@ -62,6 +62,26 @@ def test_what_a_client_cannot_start_is_an_issue(machine: Machine, entry: Any, is
     assert issue in report.issues[0]
 
 
+def test_a_program_that_the_next_terminal_lacks_is_a_warning(machine: Machine, tmp_path: Path) -> None:
+    active = Machine(
+        home=machine.home,
+        env={**machine.env, "VIRTUAL_ENV": str(tmp_path)},
+        platform=machine.platform,
+        cwd=machine.cwd,
+    )
+    (report,) = examined(active, {"command": "callmux"})
+    assert report.status == "ok"
+    assert "only while the virtual environment" in report.warnings[0]
+    (whole,) = examined(active, {"command": str(tmp_path / "bin" / "callmux")})
+    assert whole.warnings == []
+    cached = tmp_path / "archive-v0" / "x" / "bin" / "callmux"
+    cached.parent.mkdir(parents=True)
+    cached.write_text("#!/bin/sh\n")
+    cached.chmod(0o755)
+    (report,) = examined(machine, {"command": str(cached)})
+    assert "uv tool install callmux" in report.warnings[0]
+
+
 def test_no_configuration_for_a_plain_entry(machine: Machine) -> None:
     (machine.home / ".config" / "callmux" / "config.json").unlink()
     (report,) = examined(machine, {"command": "callmux"})

@@ -34,7 +34,7 @@ from callmux.clients.diff import unified
 from callmux.clients.entry import ClientFileError, Entry
 from callmux.clients.json_files import snippet
 from callmux.clients.ledger import knows, noted
-from callmux.clients.program import start_command
+from callmux.clients.program import lasting, start_command
 from callmux.errors import UsageError
 from callmux.timestamps import sortable
 
@@ -60,7 +60,7 @@ def ledger_file(home: Path) -> Path:
 def _print(given: Given, config_option: str | None) -> int:
     kind = given.words[0]
     options = read_wishes(given, config_option)
-    entry = own_entry(kind, options, this_program())
+    entry = own_entry(kind, options, lasting(this_program()))
     if kind == "codex":
         print(codex.table(options.name, entry))
     else:
@@ -81,7 +81,7 @@ def _target(kind: str, given: Given) -> Path:
 def _attach(given: Given, config_option: str | None) -> int:
     kind, options = given.words[0], read_wishes(given, config_option)
     token = given_token(given.text("--token"), given.text("--token-file"))
-    entry = own_entry(kind, options, this_program())
+    entry = own_entry(kind, options, lasting(this_program()))
     code = _edit(given, kind, options, "attach", entry, token)
     if token and options.url and not options.bridge and not options.token_env and not given.on("--json"):
         print(
@@ -232,6 +232,7 @@ def _one_status(kind: str, given: Given, options: Wishes) -> dict[str, Any]:
             options.name,
             own_entry(kind, options, this_program()),
             lambda name, raw: knows(ledger, str(path), name, raw),
+            any_way=options.url is None and options.config is None,
         )
     except ClientFileError as error:
         text, status = "?", editing.Status("invalid", error.message)
@@ -249,6 +250,7 @@ def _one_status(kind: str, given: Given, options: Wishes) -> dict[str, Any]:
 
 def _upgrade(given: Given, config_option: str | None) -> int:
     del config_option
+    program = lasting(this_program())
     write = given.on("--yes") and not given.on("--dry-run")
     shown: list[dict[str, Any]] = []
     changes: list[Change] = []
@@ -258,9 +260,9 @@ def _upgrade(given: Given, config_option: str | None) -> int:
             old = read_text(path)
             if old is None:
                 continue
-            also = node_commands(this_program())
+            also = node_commands(program)
             found = editing.node_entries(kind, old, also)
-            start = start_command(this_program(), absolute=editing.has_poor_path(kind))
+            start = start_command(program, absolute=editing.has_poor_path(kind))
             text = editing.upgrade(kind, old, start, also).text
         except ClientFileError as error:
             shown.append({"client": kind, "path": str(path), "entries": [], "problem": error.message})

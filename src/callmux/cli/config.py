@@ -54,7 +54,7 @@ def _hash(given: Given) -> int:
 
 
 def _check(as_json: bool, config_option: str | None) -> int:
-    path = find_config(config_option, os.environ, Path.home()) or default_config(Path.home())
+    path = find_config(config_option, os.environ, Path.home()) or default_config(Path.home(), os.environ)
     problems: list[str] = []
     warnings: list[str] = []
     try:

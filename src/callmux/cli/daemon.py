@@ -121,9 +121,12 @@ def _command(given: Given) -> tuple[str, ...]:
     binary = given.text("--binary")
     if binary is None:
         from callmux.cli.own_entry import this_program
-        from callmux.clients.program import start_command
+        from callmux.clients.program import lasting, start_command
 
-        return start_command(this_program(), absolute=True)
+        program = this_program()
+        if given.command.word == "install":
+            lasting(program)
+        return start_command(program, absolute=True)
     path = os.path.abspath(os.path.expanduser(binary))
     if path.endswith((".js", ".mjs", ".cjs")):
         raise refusal(

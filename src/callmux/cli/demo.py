@@ -100,11 +100,7 @@ def _demonstrate(options: _Options, folder: Path) -> None:
     call_seconds = 30 + options.calls * options.delay_ms / 1000
     with Agent([*callmux, "--config", str(config_file)], call_seconds) as agent:
         equal = task.perform(agent, options.calls, folder)
-    titled = report.entries(
-        _installed_command(),
-        "~/.config/callmux/config.json",
-        task.configuration(sys.executable, None, 0, issues=200),
-    )
+    titled = _entries()
     if options.as_json:
         _print_json(options, agent.trace, equal, titled)
     else:
@@ -114,10 +110,17 @@ def _demonstrate(options: _Options, folder: Path) -> None:
         print(report.entries_text(titled))
 
 
-def _installed_command() -> list[str]:
-    """How a client starts this installation: by the absolute path of its command where there is one."""
-    beside = Path(sys.executable).with_name("callmux")
-    return [str(beside)] if beside.is_file() else [sys.executable, "-m", "callmux"]
+def _entries() -> dict[str, str]:
+    """What to put where; what to do first where this installation is gone when the demonstration ends."""
+    from callmux.cli.own_entry import this_program
+    from callmux.clients.program import NotInstalled, lasting, start_command
+
+    try:
+        command = start_command(lasting(this_program()), absolute=True)
+    except NotInstalled as error:
+        return {"First": error.message}
+    configuration = task.configuration(sys.executable, None, 0, issues=200)
+    return report.entries(command, "~/.config/callmux/config.json", configuration)
 
 
 def _print_json(

@@ -17,7 +17,7 @@ from callmux.cli.taking_back import take_back
 from callmux.clients import editing
 from callmux.clients.changes import Change, apply, backups
 from callmux.clients.diff import unified
-from callmux.clients.program import start_command
+from callmux.clients.program import lasting, start_command
 from callmux.config.load import target_config
 from callmux.daemon.plan import Wish
 from callmux.daemon.plan import make_plan as daemon_plan
@@ -38,7 +38,7 @@ def run(args: list[str], config_option: str | None, system_units: Path = SYSTEM_
     given = read(COMMANDS[0], args)
     if given.on("--undo"):
         return take_back(given, "migrate")
-    machine, program = this_machine(), this_program()
+    machine, program = this_machine(), lasting(this_program())
     config_path = Path(os.path.abspath(target_config(config_option, machine.env, machine.home)))
     state = look(machine, config_path, system_units)
     plan = make_plan(

@@ -16,8 +16,8 @@ from callmux.cli.parsing import Given
 from callmux.clients import editing
 from callmux.clients.detect import Machine
 from callmux.clients.entry import DEFAULT_NAME, Entry
-from callmux.clients.program import Program, start_command
-from callmux.config.load import default_config, target_config
+from callmux.clients.program import Program, is_fleeting, lasting_path, start_command
+from callmux.config.load import target_config, usual_config
 from callmux.errors import UsageError
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -41,6 +41,11 @@ def this_program() -> Program:
         script=str(script) if script.is_file() else None,
         on_path=shutil.which,
         real=os.path.realpath,
+        isolated=sys.prefix != sys.base_prefix,
+        fleeting=is_fleeting(str(python))
+        or is_fleeting(sys.prefix)
+        or Path(sys.prefix, "pipx_expires_in").exists(),
+        path=os.environ.get("PATH", ""),
     )
 
 
@@ -78,9 +83,10 @@ def read_wishes(given: Given, config_option: str | None) -> Wishes:
         raise UsageError("--token-env is for --url without --bridge: a bridge finds its token itself")
     if token_env is not None and not _VARIABLE.fullmatch(token_env):
         raise UsageError(f'--token-env must be the name of an environment variable, not "{token_env}"')
-    # A client does not have the CALLMUX_CONFIG of this shell: what it names has to stand in the entry.
+    # A client has neither CALLMUX_CONFIG nor XDG_CONFIG_HOME of this shell: what they name has to stand in
+    # the entry.
     path = os.path.abspath(os.path.expanduser(target_config(config_option, os.environ, Path.home())))
-    config = None if Path(path) == default_config(Path.home()) else path
+    config = None if Path(path) == usual_config(Path.home()) else path
     return Wishes(
         name=name,
         url=None if url is None else listener_url(url),
@@ -122,7 +128,9 @@ def own_entry(kind: str, options: Wishes, program: Program) -> Entry:
         args: tuple[str, ...] = ("bridge", "--url", options.url)
     else:
         args = ("--config", options.config) if options.config else ()
-    return Entry(command=start[0], args=(*start[1:], *args))
+    # A desktop program has a PATH of its own, on which node, npx or uvx are often missing.
+    path = lasting_path(program) if editing.has_poor_path(kind) else ""
+    return Entry(command=start[0], args=(*start[1:], *args), env={"PATH": path} if path else {})
 
 
 def entry_name(given: Given) -> str:

@@ -90,7 +90,8 @@ def choose(args: list[str], config_option: str | None, env: dict[str, str]) -> P
         raise UsageError(
             "nothing to run. Name a configuration with --config PATH,\n"
             "put the command of a single server after --, as in: callmux -- npx -y some-mcp-server,\n"
-            f"or let callmux setup write {default_config(Path.home())} from what your clients have"
+            f"or let callmux setup write {default_config(Path.home(), os.environ)} from what your clients"
+            " have"
         )
     return path
 

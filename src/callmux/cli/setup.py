@@ -23,10 +23,10 @@ from callmux.clients import editing
 from callmux.clients.changes import Change, apply, backups
 from callmux.clients.detect import client_file
 from callmux.clients.entry import DEFAULT_NAME, DEFAULT_PORT, Entry
-from callmux.clients.program import start_command
+from callmux.clients.program import lasting, start_command
 from callmux.clients.registry import KNOWN
 from callmux.config.check import check_document
-from callmux.config.load import default_config
+from callmux.config.load import usual_config
 from callmux.config.notation import parse
 from callmux.doctor.checks import Probe
 from callmux.errors import CallmuxError, UsageError
@@ -55,6 +55,7 @@ def run(args: list[str], config_option: str | None, probe: Probe | None = None) 
         return 0
     if given.on("--undo"):
         return take_back(given, "setup")
+    lasting(this_program())
     alone = given.on("--yes") or given.on("--dry-run")
     if not alone and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(
@@ -266,7 +267,7 @@ def _answers(choices: Choices, scene: Scene) -> Answers:
 def _start(choices: Choices, scene: Scene) -> Callable[[str], Entry]:
     """Gives callmux's own entry for a client."""
     program = this_program()
-    custom = scene.config_path != default_config(scene.machine.home)
+    custom = scene.config_path != usual_config(scene.machine.home)
     wishes = Wishes(
         name=DEFAULT_NAME,
         url=choices.listener,

@@ -119,9 +119,26 @@ def detach(kind: str, text: str, name: str, known: Known) -> Edit:
     return Edit(json_files.without_entry(dialect, text, name))
 
 
-def status(kind: str, text: str, name: str, entry: Entry, known: Known = lambda name, raw: False) -> Status:
-    """How our entry stands, against what is expected."""
+def status(
+    kind: str,
+    text: str,
+    name: str,
+    entry: Entry,
+    known: Known = lambda name, raw: False,
+    *,
+    any_way: bool = False,
+) -> Status:
+    """How our entry stands, against what is expected.
+
+    Args:
+        any_way: Nothing was said about how the client is to reach callmux: an entry that starts this very
+            program is right with any arguments, and so is an address that callmux wrote.
+    """
     try:
+        if any_way:
+            raw = next(iter(sections(kind, text).values())).get(name)
+            found = None if raw is None else _expected(kind, name, raw, entry, known)
+            entry = entry if found is None else found
         if kind == "codex":
             return _codex_status(text, name, entry, known)
         dialect = DIALECTS[kind]
@@ -133,6 +150,19 @@ def status(kind: str, text: str, name: str, entry: Entry, known: Known = lambda 
         return Status("different_entry", _difference(servers[name]))
     except ClientFileError as error:
         return Status("invalid", error.message)
+
+
+def _expected(kind: str, name: str, raw: Any, entry: Entry, known: Known) -> Entry | None:
+    """What an entry says that leads to this callmux in another way than `entry`; None where it does not."""
+    there = entry_of(kind, raw)
+    if there is None:
+        return None
+    if there.url is not None:
+        return there if known(name, raw) else None
+    ours, wanted = own_arguments(there), own_arguments(entry)
+    if ours is None or wanted is None or ours[0] != "python" or there.command != entry.command:
+        return None
+    return there if not ours[1] or ours[1][0] in ("bridge", "--config") else None
 
 
 def _codex_status(text: str, name: str, entry: Entry, known: Known) -> Status:

@@ -79,6 +79,9 @@ def with_entry(dialect: Dialect, text: str, name: str, entry: Entry) -> str:
         # The keys there are keep their places.
         merged = {key: wanted.get(key, kept.get(key)) for key in old if key in wanted or key in kept}
         wanted = merged | {key: value for key, value in wanted.items() if key not in merged}
+        if isinstance(kept.get("env"), Mapping) and "env" in wanted:
+            # What the user set there is stronger than what we would.
+            wanted["env"] = {**wanted["env"], **kept["env"]}
     return edited(text, (dialect.section, name), wanted)
 
 

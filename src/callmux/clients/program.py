@@ -1,4 +1,4 @@
-"""How a client starts this callmux: the words of its command. Pure.
+"""How a client starts this callmux: the words of its command, and the `PATH` that its servers need. Pure.
 
 Called by the commands that enter callmux into clients' files, with what they know of the running process.
 """
@@ -6,8 +6,20 @@ Called by the commands that enter callmux into clients' files, with what they kn
 from __future__ import annotations
 
 import os.path
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from callmux.errors import CallmuxError
+
+_FLEETING = re.compile(r"(?:archive|environments|builds)-v\d+")
+"""Directories of uv's cache in which `uvx` and `uv run --with` put what they run."""
+
+
+class NotInstalled(CallmuxError):
+    """This callmux will be gone when its command ends, so nothing that lasts can lead to it."""
+
+    code = "not_installed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,45 +31,70 @@ class Program:
         script: The `callmux` script beside it, absolute; None where there is none.
         on_path: Gives what a name leads to on `PATH`, or None.
         real: Gives a path with its links followed.
+        isolated: It runs in a virtual environment, which the next terminal may not have.
+        fleeting: It was fetched for one run only (`uvx`, `pipx run`).
+        path: The `PATH` it has.
     """
 
     python: str
     script: str | None
     on_path: Callable[[str], str | None]
     real: Callable[[str], str]
+    isolated: bool = False
+    fleeting: bool = False
+    path: str = ""
 
 
 def start_command(program: Program, *, absolute: bool) -> tuple[str, ...]:
     """The command that starts this callmux, without its arguments.
 
-    A plain `callmux` where that is what `PATH` leads to; else the path of the script. Where callmux was
-    fetched for one run only (`uvx`, `pipx run`), its script will be gone: the command fetches it again.
+    A plain `callmux` where that is what `PATH` leads to in every terminal. From a virtual environment it is
+    the whole path: of a link to it outside of the environment where there is one, as `pipx` and `uv tool`
+    make them, else of the script.
 
     Args:
         absolute: The client's own `PATH` is poor (programs that are started from a desktop): only a whole
             path will do.
     """
-    fetched = _fetching(program, absolute)
-    if fetched is not None:
-        return fetched
     if program.script is None:
         return program.python, "-m", "callmux"
     found = program.on_path("callmux")
-    same = found is not None and program.real(found) == program.real(program.script)
-    if found is None or not same:
+    if found is None or program.real(found) != program.real(program.script):
         return (program.script,)
-    return (found if absolute else "callmux",)
+    if not (absolute or program.isolated):
+        return ("callmux",)
+    found = os.path.abspath(found)
+    inside = os.path.dirname(found) == os.path.dirname(program.script)
+    return (program.script if program.isolated and inside else found,)
 
 
-def _fetching(program: Program, absolute: bool) -> tuple[str, ...] | None:
-    parts = program.python.replace("\\", "/").split("/")
-    if "uv" in parts and any(part.startswith(("archive-v", "environments-v")) for part in parts):
-        runner, more = "uvx", ["callmux"]
-    elif "pipx" in parts and ".cache" in parts:
-        runner, more = "pipx", ["run", "callmux"]
-    else:
-        return None
-    found = program.on_path(runner)
-    if found is None:
-        return None
-    return (os.path.abspath(found) if absolute else runner, *more)
+def lasting(program: Program) -> Program:
+    """The same, unless it is gone when this command ends: then nothing must be entered that leads to it.
+
+    Raises:
+        NotInstalled: It is.
+    """
+    if program.fleeting:
+        raise NotInstalled(
+            "this callmux runs from a cache (uvx, pipx run) and is gone afterwards, so nothing can start it"
+            " later. Install it first: uv tool install callmux (or: pipx install callmux). Then try again"
+        )
+    return program
+
+
+def is_fleeting(path: str) -> bool:
+    """Whether a program lies in a cache whose content comes and goes."""
+    parts = path.replace("\\", "/").split("/")
+    if any(_FLEETING.fullmatch(part) for part in parts):
+        return True
+    return ".cache" in parts and "pipx" in parts
+
+
+def lasting_path(program: Program) -> str:
+    """The directories of `PATH` that will be there later, each once, in order."""
+    parts = program.path.split(os.path.pathsep)
+    return os.path.pathsep.join(dict.fromkeys(part for part in parts if _lasts(part)))
+
+
+def _lasts(directory: str) -> bool:
+    return os.path.isabs(directory) and not is_fleeting(directory)

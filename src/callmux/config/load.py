@@ -57,9 +57,20 @@ class LoadedConfig(msgspec.Struct, frozen=True, kw_only=True):
         return _base_dir(self.path)
 
 
-def default_config(home: Path) -> Path:
-    """Where the configuration is unless something else is said."""
+def usual_config(home: Path) -> Path:
+    """Where the configuration is for a program that has nothing but a home directory."""
     return home / ".config" / "callmux" / "config.json"
+
+
+def default_config(home: Path, env: Mapping[str, str]) -> Path:
+    """Where the configuration is unless something else is said.
+
+    That is `~/.config/callmux`, as it always was; `XDG_CONFIG_HOME` counts where there is no file.
+    """
+    usual, base = usual_config(home), env.get("XDG_CONFIG_HOME", "")
+    if os.path.isabs(base) and not usual.exists():
+        return Path(base) / "callmux" / "config.json"
+    return usual
 
 
 def find_config(explicit: str | None, env: Mapping[str, str], home: Path) -> Path | None:
@@ -89,7 +100,7 @@ def find_config(explicit: str | None, env: Mapping[str, str], home: Path) -> Pat
 
 def target_config(explicit: str | None, env: Mapping[str, str], home: Path) -> Path:
     """The configuration file that commands write, whether it exists or not."""
-    return Path(explicit or env.get(VARIABLE) or default_config(home))
+    return Path(explicit or env.get(VARIABLE) or default_config(home, env))
 
 
 def load_config(

@@ -17,6 +17,7 @@ from callmux.clients.detect import KINDS, Machine, client_file, project_files, r
 from callmux.clients.dialects import DIALECTS
 from callmux.clients.editing import entry_of, title
 from callmux.clients.entry import ClientFileError, Entry, looks_like_listener, own_arguments
+from callmux.clients.program import is_fleeting
 from callmux.config.load import VARIABLE, default_config
 from callmux.config.redact import mask_command, mask_url
 from callmux.doctor.report import ClientReport
@@ -94,6 +95,7 @@ def _report(
             warnings.append(
                 f'it runs callmux for Node: "callmux client upgrade {kind} --yes" has it run this'
             )
+        warnings += _fragile(entry.command, env, again)
         config, url = _value(args, "--config"), _value(args, "--url") if "bridge" in args else None
         problem = _config_problem(config, args, env, machine)
         if problem is not None:
@@ -110,6 +112,26 @@ def _report(
         issues=issues,
         warnings=warnings,
     )
+
+
+def _fragile(command: str, env: Mapping[str, str], again: str) -> list[str]:
+    """Why a program that is there now may not be there the next time."""
+    plain = "/" not in command and os.sep not in command
+    found = shutil.which(command, path=env.get("PATH")) if plain else command
+    if found is None:
+        return []
+    if is_fleeting(os.path.realpath(found)) or is_fleeting(found):
+        return [
+            "its program lies in a cache (uvx, pipx run) and will be gone: install it"
+            f" (uv tool install callmux), then enter it anew with {again}"
+        ]
+    active = env.get("VIRTUAL_ENV")
+    if plain and active and os.path.realpath(found).startswith(os.path.realpath(active) + os.sep):
+        return [
+            f'"{command}" is found only while the virtual environment {active} is active: enter its whole'
+            f" path with {again}"
+        ]
+    return []
 
 
 def _line(entry: Entry) -> str:
@@ -143,7 +165,7 @@ def _config_problem(
                 f'its --config "{config}" is relative, and clients start programs anywhere: make it absolute'
             )
         return None if os.path.exists(config) else f'its configuration "{config}" does not exist'
-    if args or env.get(VARIABLE) or default_config(machine.home).exists():
+    if args or env.get(VARIABLE) or default_config(machine.home, env).exists():
         return None
     return 'there is no configuration that it would find: run "callmux init" or "callmux setup"'
 
