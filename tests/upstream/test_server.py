@@ -511,6 +511,67 @@ def test_a_changed_list_is_read_again_once() -> None:
     play(scene())
 
 
+@pytest.mark.parametrize("method", ["initialize", "tools/list", "prompts/list", "resources/list"])
+def test_a_list_that_changes_while_the_connection_opens_is_read_afterwards(method: str) -> None:
+    """Servers that load their plugins after the handshake say so at once."""
+
+    async def scene() -> None:
+        hello = {
+            "protocolVersion": "2025-11-25",
+            "capabilities": {"tools": {}, "prompts": {}, "resources": {}},
+        }
+        link = FakeLink(initialize=hello, prompts__list={"prompts": []}, resources__list={"resources": []})
+        answers = dict(link.script)
+        kinds = ("tools", "prompts", "resources")
+
+        def grow() -> None:
+            link.script["tools/list"] = tools("t", "new")
+            link.script["prompts/list"] = {"prompts": [{"name": "new"}]}
+            link.script["resources/list"] = {"resources": [{"uri": "x:new"}]}
+            for kind in kinds:
+                link.says({"method": f"notifications/{kind}/list_changed"})
+
+        def answer_and_grow(params: Any) -> Any:
+            asyncio.get_running_loop().call_soon(asyncio.get_running_loop().call_soon, grow)
+            return answers[method]
+
+        link.script[method] = answer_and_grow
+        plant = Plant(link)
+        plant.server.start()
+        await settle(100)
+        assert plant.tools == ["t", "new"]
+        assert {kind.member: [i.key for i in items] for kind, items in plant.server.offer.items.items()} == {
+            "prompts": ["new"],
+            "resources": ["x:new"],
+            "resourceTemplates": [],
+        }
+        await plant.server.close()
+
+    play(scene())
+
+
+def test_a_list_that_changes_while_a_restarted_server_opens_is_read_afterwards() -> None:
+    async def scene() -> None:
+        fresh = FakeLink(tools__list=tools("a"), resources__list=SILENCE)
+        fresh.script["initialize"] = {
+            "protocolVersion": "2025-11-25",
+            "capabilities": {"tools": {}, "resources": {}},
+        }
+        plant = await Plant(FakeLink(tools__list=tools("a")), fresh).up()
+        restart = asyncio.create_task(plant.server.restart())
+        await settle(60)
+        assert plant.server.connection is None
+        fresh.script["tools/list"] = tools("a", "b")
+        fresh.says({"method": "notifications/tools/list_changed"})
+        fresh.answers("resources/list", {"resources": []})
+        await restart
+        await settle(60)
+        assert plant.tools == ["a", "b"]
+        await plant.server.close()
+
+    play(scene())
+
+
 def test_a_changed_list_that_cannot_be_read_stays_as_it_was(caplog: pytest.LogCaptureFixture) -> None:
     async def scene() -> None:
         link = FakeLink(tools__list=tools("a"))

@@ -39,6 +39,7 @@ from callmux.upstream.audience import Audience
 from callmux.upstream.copying import LARGE, copied
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.links.link import Link, Listener
+from callmux.upstream.staleness import Staleness
 from callmux.upstream.task_makers import TaskMakers
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ class Connection:
         live: Requests may be sent.
         audience: The clients it serves.
         makers: Who made which task on it.
+        staleness: Lists that the server has changed.
         declared: What is declared on it.
         init: What the server said of itself; None before `open` is done.
     """
@@ -82,7 +84,7 @@ class Connection:
         self.name = name
         self.link = link
         self.live = False
-        self.audience, self.makers = Audience(), TaskMakers()
+        self.audience, self.makers, self.staleness = Audience(), TaskMakers(), Staleness()
         self.declared = b"{}"
         self.init: InitializeResult | None = None
         self._hooks = hooks

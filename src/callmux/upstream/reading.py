@@ -33,6 +33,7 @@ async def read_all(
     Raises:
         CallFailure: It does not list its tools.
     """
+    connection.staleness.lists.clear()
     offer = Offer(
         capabilities={k: v.copy() for k, v in init.capabilities.items()},
         instructions=init.instructions,

@@ -122,7 +122,7 @@ class Server:
         self._noise = Noise(name)
         self.lanes = SideLanes(name, self._open_lane, berths)
         self._tasks = TaskSet(f'server "{name}"')
-        self._refreshing = Refreshing(self._tasks, lambda: self._main.connection, self._reread)
+        self._refreshing = Refreshing(self._tasks, self._counts, self._reread)
 
     def __repr__(self) -> str:
         return f"Server({self.name!r}, {self.health.state.value}, {len(self.suite.tools)} tools)"
@@ -346,6 +346,10 @@ class Server:
         seconds = self.timing.connect_seconds
         self._tasks.spawn(wishes.restore(connection, self._exclusive, self.subscriptions, seconds))
         self._take(*offered, last_seen)
+        self._refreshing.look(connection)
+
+    def _counts(self, connection: Connection) -> bool:
+        return connection is self._main.connection
 
     def _recall(self) -> None:
         self._listing = self._listing_for(self._main.declares)
