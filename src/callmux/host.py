@@ -25,6 +25,7 @@ from callmux.protocol.jsonrpc import INTERNAL_ERROR, Batch, Request, RpcError, p
 from callmux.protocol.params import members
 from callmux.reloads import Reloads
 from callmux.router.greeting import greeting, transparent_greeting
+from callmux.router.listing import View
 from callmux.router.offers import Offers
 from callmux.router.router import Router
 from callmux.runtime import Runtime
@@ -336,18 +337,22 @@ class Host:
 
     def _tell_changes(self) -> None:
         """Tells every session whose view is no longer true, once for each change and kind."""
-        views: dict[str, bytes] = {}
+        views: dict[object, bytes] = {}
+        router, offers = self.runtime.router, self.runtime.offers
         for session in self._sessions:
             if not session.is_ready:
                 continue
             changed = set()
             for kind, seen in session.seen.items():
-                if kind not in views:
-                    tools = kind == "tools"
-                    runtime = self.runtime
-                    views[kind] = runtime.router.current_listing() if tools else runtime.offers.current(kind)
-                if seen != views[kind]:
-                    session.seen[kind] = views[kind]
+                view: View | str = kind
+                if kind == "tools":
+                    view = router.view(session.capabilities, session.facts.client_name)
+                if view not in views:
+                    views[view] = (
+                        offers.current(view) if isinstance(view, str) else router.current_listing(view)
+                    )
+                if seen != views[view]:
+                    session.seen[kind] = views[view]
                     changed.add(_CHANGES[kind])
             for method in sorted(changed):
                 session.notify(method, None)

@@ -100,6 +100,7 @@ class Runtime:
         self._catalogue: Catalogue | None = None
         self._prompts: Catalogue | None = None
         self._resources: ResourceIndex | None = None
+        self._resources_before: ResourceIndex | None = None
         limits = {n: s.max_concurrency for n, s in config.servers.items() if s.max_concurrency is not None}
         slots = Slots(config.max_concurrency, limits)
         scopes = Scopes(config, stores.unresolved)
@@ -141,6 +142,9 @@ class Runtime:
             request_stages(tracking, formatting, shield, plain=self.is_transparent),
             DEFINITIONS if config.expose_meta_tools else [],
             proxied=not config.meta_only,
+            renamed=lambda: self.resources().renamed,
+            plain=self.is_transparent,
+            eager=config.always_load_meta_tools,
             compression=self._compression,
             most_calls=config.max_calls_per_request,
             placeless={name for name, server in config.servers.items() if not has_directory(server)},
@@ -189,6 +193,7 @@ class Runtime:
         """It replaces an earlier one: servers that that one had connected go by it from now on, and a server
         that takes another's place tells of the same resources. One that is down is tried at once."""
         self.take_effect()
+        self._resources_before = old._resources or old._resources_before
         for name, server in self.servers.items():
             server.timing = self._timings[name]
             server.share(sharing_of(self.config.servers[name]))
@@ -234,13 +239,15 @@ class Runtime:
     def resources(self) -> ResourceIndex:
         """All resources as they are now."""
         if self._resources is None:
-            self._resources = ResourceIndex([self._resources_of(name) for name in self.servers])
+            servers = [self._resources_of(name) for name in self.servers]
+            self._resources = ResourceIndex(servers, self._resources_before)
         return self._resources
 
     def forget_lists(self) -> None:
         """A server lists something else than before: the indexes are built anew when they are needed next."""
         self._catalogue = None
         self._prompts = None
+        self._resources_before = self._resources or self._resources_before
         self._resources = None
 
     def _prompts_of(self, name: str) -> ServerTools:
@@ -263,6 +270,7 @@ class Runtime:
             server=name,
             resources=offer.items.get(RESOURCES, ()),
             templates=offer.items.get(TEMPLATES, ()),
+            pages=[uri for tool in self.servers[name].suite.tools for uri in tool.linkage.pages],
             allowed=self.config.servers[name].resources,
             serves=offer.has("resources"),
             beside=offer.beside,

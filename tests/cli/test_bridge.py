@@ -37,6 +37,7 @@ MAY_LOAD = {
     "cli": {"__init__", "bridge", "headers", "main", "parsing", "process", "signals", "stderr"},
     "cli.grammar": {"__init__", "bridge", "shared", "terms"},
     "protocol": {
+        "apps",
         *(
             "__init__",
             "client_peer",

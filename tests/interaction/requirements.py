@@ -171,6 +171,11 @@ REQUIREMENTS: dict[str, str] = {
     " of its own"
     " that leads back (issue 3).",
     "merge.uris-updated": "A client that subscribed to a qualified URI hears of it under that URI (issue 3).",
+    "merge.pages": "The page of a tool (MCP Apps) is its own server's, under one ui: address in"
+    " listings, results and reads (ext-apps 2026-01-26, UI Resource Format; issue 9).",
+    "apps.visibility": "A tool that is not for models is shown to none, and called by its client alone"
+    " (ext-apps 2026-01-26, Visibility; issue 9).",
+    "apps.eager": "The meta-tools ask a client that defers tools to load them at once (issue 9).",
     "merge.completion": "Completion finds the server of a prefixed prompt and of a qualified template"
     " (issue 3).",
     "merge.whitelists": "`tools`, `prompts` and `resources` of a server's entry say what exists for clients"

@@ -32,6 +32,13 @@ TEXT = {"type": "text", "text": "x:same"}
             {"messages": [{"role": "user", "content": SHOWN_LINK}]},
         ),
         ({"messages": [{"content": [TEXT, EMBEDDED]}]}, {"messages": [{"content": [TEXT, SHOWN_EMBEDDED]}]}),
+        (
+            {"content": [TEXT], "_meta": {"ui": {"resourceUri": "x:same", "x": 1}, "y": "x:same"}},
+            {
+                "content": [TEXT],
+                "_meta": {"ui": {"resourceUri": "callmux://a/x:same", "x": 1}, "y": "x:same"},
+            },
+        ),
     ],
 )
 def test_what_leads_to_a_renamed_resource_is_renamed_and_nothing_else(given: Any, shown: Any) -> None:

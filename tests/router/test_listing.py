@@ -11,7 +11,7 @@ from callmux.config.results import SchemaCompression
 from callmux.metatools.table import DEFINITIONS
 from callmux.protocol.shapes import Tool
 from callmux.router.compress import Compression
-from callmux.router.listing import definition, render
+from callmux.router.listing import View, definition, render
 from callmux.upstream.catalogue import Catalogue, Entry, ServerTools
 
 TOOL = b'{"name": "t",  "inputSchema":{"n": 1.50}, "later": [1 ]}'
@@ -53,6 +53,35 @@ def test_tools_of_servers_come_first_in_order_then_meta_tools() -> None:
 
 def test_one_server_keeps_its_names() -> None:
     assert render(catalogue("a"), [], proxied=True) == b'{"tools":[' + TOOL + b"]}"
+
+
+def test_a_client_may_be_shown_less_and_meta_tools_marked() -> None:
+    whole = b'{"name":"t","_meta":{"ui":{"visibility":["app"]}}}'
+    one, meta = catalogue("a", tools=whole), [{"name": "callmux_x", "description": "d"}]
+
+    def shown(view: View, compression: Compression | None = None) -> Any:
+        return json.loads(render(one, meta, proxied=True, view=view, compression=compression))["tools"]
+
+    assert [tool["name"] for tool in shown(View())] == ["t", "callmux_x"]
+    for compression in (None, Compression(SchemaCompression(), {})):
+        assert shown(View(apps=False, eager=True), compression) == [
+            {"name": "callmux_x", "description": "d", "_meta": {"anthropic/alwaysLoad": True}}
+        ]
+    assert meta == [{"name": "callmux_x", "description": "d"}]
+
+
+def test_the_page_of_a_tool_is_named_as_clients_know_it() -> None:
+    tool = b'{"name":"t","_meta":{"ui":{"resourceUri":"ui://p"},"ui/resourceUri":"ui://p","k":1.50}}'
+    renamed = {"a": {"ui://p": "ui://callmux/a/p"}}
+    first, second = json.loads(render(catalogue("a", "b", tools=tool), [], proxied=True, renamed=renamed))[
+        "tools"
+    ]
+    assert first["_meta"] == {
+        "ui": {"resourceUri": "ui://callmux/a/p"},
+        "ui/resourceUri": "ui://callmux/a/p",
+        "k": 1.5,
+    }
+    assert second["_meta"]["ui"] == {"resourceUri": "ui://p"}
 
 
 def test_tools_of_servers_may_be_hidden() -> None:

@@ -21,6 +21,7 @@ from callmux.rings.converting import Converting
 from callmux.rings.preparing import Preparing
 from callmux.rings.shield.shelf import Shelf
 from callmux.router.door import Door
+from callmux.router.listing import View
 from callmux.router.names import Names
 from callmux.router.router import Router
 from callmux.router.routing import Routing
@@ -43,7 +44,7 @@ class FakeServer:
 class Desk:
     """A router over the tools `t` of the servers `a` and `b`, with a script behind the door."""
 
-    def __init__(self, *, proxied: bool = True) -> None:
+    def __init__(self, *, proxied: bool = True, **how: bool) -> None:
         self.planned: list[Call] = []
         self.contexts: list[CallContext] = []
         self.stages: list[str] = []
@@ -68,7 +69,7 @@ class Desk:
         )
         meta = [{"name": "callmux_status"}]
         stages = [Converting(False), self.stage]
-        self.router = Router(door, lambda: self.index, names, engine, stages, meta, proxied)
+        self.router = Router(door, lambda: self.index, names, engine, stages, meta, proxied, **how)
 
     def rebuilt(self) -> Catalogue:
         tools = [Tool(b'{"name":"%b"}' % name.encode()) for name in self.tools]
@@ -92,6 +93,59 @@ class Desk:
 
     def listed(self) -> list[str]:
         return [tool["name"] for tool in json.loads(play(self.router.list_tools()))["tools"]]
+
+
+UI = b'{"extensions":{"io.modelcontextprotocol/ui":{}}}'
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "name", "how", "expected"),
+    [
+        (b"{}", None, {}, View(apps=False)),
+        (UI, "x", {}, View(apps=True)),
+        (b'{"extensions":{"x":{}}}', "x", {}, View(apps=False)),
+        (b"{}", None, {"plain": True}, View(apps=True)),
+        (b"{}", "claude-code", {}, View(apps=False, eager=True)),
+        (UI, "claude-code", {"eager": False}, View(apps=True)),
+        (b"{}", "Claude Code", {}, View(apps=False)),
+    ],
+)
+def test_what_a_client_declares_decides_what_it_is_shown(
+    capabilities: bytes, name: str | None, how: dict[str, bool], expected: View
+) -> None:
+    desk = Desk(**how)
+    assert desk.router.view(capabilities, name) == expected
+
+
+def test_each_view_is_kept_until_the_tools_change() -> None:
+    desk = Desk()
+    eager = View(eager=True)
+    first, second = desk.router.current_listing(), desk.router.current_listing(eager)
+    assert b"alwaysLoad" not in first
+    assert b"alwaysLoad" in second
+    assert (desk.router.current_listing(), desk.router.current_listing(eager)) == (first, second)
+    desk.tools = ["u"]
+    desk.index = desk.rebuilt()
+    assert b"a__u" in desk.router.current_listing(eager)
+
+
+def test_a_tool_for_pages_alone_is_called_directly_and_in_no_other_way() -> None:
+    desk = Desk()
+    hidden = Tool(b'{"name":"t","_meta":{"ui":{"visibility":["app"]}}}')
+    desk.index = Catalogue([ServerTools(server=s, tools=[hidden], listed=True) for s in ("a", "b")])
+    assert desk.call(b'{"name":"a__t"}')[0] == {"content": []}
+    ways: list[dict[str, Any]] = [
+        {"name": "callmux_call", "arguments": {"tool": "a__t"}},
+        {"name": "callmux_call", "arguments": {"tool": "t", "server": "a"}},
+        {"name": "callmux_parallel", "arguments": {"calls": [{"tool": "a__t"}]}},
+        {"name": "callmux_batch", "arguments": {"tool": "a__t", "items": [{"arguments": {}}]}},
+        {"name": "callmux_pipeline", "arguments": {"steps": [{"tool": "a__t"}]}},
+        {"name": "callmux_dry_run", "arguments": {"tool": "a__t"}},
+    ]
+    for params in ways:
+        answer, _ = desk.call(json.dumps(params).encode())
+        assert "tool_resolution_failed" in json.dumps(answer), params
+    assert len(desk.planned) == 1
 
 
 def test_w30_a_request_makes_no_more_calls_than_are_allowed() -> None:

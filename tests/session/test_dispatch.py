@@ -35,11 +35,16 @@ class Offers(Recorder):
     sole: str | None = None
 
 
+class Router(Recorder):
+    def view(self, capabilities: bytes, client_name: str | None) -> tuple[bytes, str | None]:
+        return capabilities, client_name
+
+
 class Process:
     """The process as a dispatcher sees it."""
 
     def __init__(self) -> None:
-        self.router = Recorder(call_tool=(Result(b'{"content":[]}'), None))
+        self.router = Router(call_tool=(Result(b'{"content":[]}'), None))
         self.offers = Offers()
         self.subscriptions = Recorder()
         self.single = False
@@ -92,8 +97,14 @@ def test_lists_are_remembered_as_seen(method: str, called: tuple[str, str]) -> N
 
 def test_tools_are_listed_by_the_router() -> None:
     desk = Desk()
+    greeting = {
+        "capabilities": {"x": {}},
+        "clientInfo": {"name": "callmux-bridge"},
+        "_meta": {"callmux/clientInfo": {"name": "agent"}},
+    }
+    play(desk.dispatch.open(desk.session, Raw(json.dumps(greeting).encode())))
     desk.asks("tools/list")
-    assert desk.process.router.calls == [("list_tools",)]
+    assert desk.process.router.calls == [("list_tools", (b'{"x":{}}', "agent"))]
     assert set(desk.session.seen) == {"tools"}
 
 
@@ -106,6 +117,7 @@ def test_a_cursor_is_refused_and_a_null_is_none(method: str) -> None:
     assert desk.refused(method, {"cursor": 7}) == -32602
     desk.process.offers.answers["list_tasks"] = []
     desk.asks(method, {"cursor": None, "_meta": {}})
+    desk.asks(method, {"cursor": ""})
 
 
 @pytest.mark.parametrize(

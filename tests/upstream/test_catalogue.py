@@ -196,6 +196,24 @@ class TestWithoutHint:
         assert "did you mean lin__get" in refusal(self.CATALOGUE, "lin__gett").message
         assert "did you mean" not in refusal(self.CATALOGUE, "zebra_crossing").message
 
+    def test_tools_for_pages_alone_are_found_and_not_offered(self) -> None:
+        """Neither as a near name nor as one of several."""
+        for_pages = Tool(b'{"name":"submit","_meta":{"ui":{"visibility":["app"]}}}')
+        catalogue = Catalogue(
+            [
+                ServerTools(server="a", tools=[for_pages, Tool(b'{"name":"show"}')], listed=True),
+                ServerTools(server="b", tools=[Tool(b'{"name":"submit"}')], listed=True),
+            ]
+        )
+        assert catalogue.find("a__submit").tool is for_pages
+        assert [entry.emitted for entry in catalogue.offered()] == ["a__show", "b__submit"]
+        assert [entry.emitted for entry in catalogue.offered("a")] == ["a__show"]
+        assert [entry.emitted for entry in catalogue.of_server("a")] == ["a__submit", "a__show"]
+        assert catalogue.suggest("submi") == ["b__submit"]
+        assert catalogue.suggest("submi", "a") == []
+        with pytest.raises(ToolResolutionFailed, match="use one of b__submit$"):
+            catalogue.find("submit")
+
     def test_hidden_tools_are_not_found(self) -> None:
         catalogue = Catalogue([server("a", "x", "y", whitelist={"y"}), server("b", "w")])
         assert isinstance(refusal(catalogue, "x"), ToolNotFound)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -22,6 +23,7 @@ def server(
     templates: tuple[str, ...] = (),
     allowed: list[str] | None = None,
     serves: bool = True,
+    pages: Sequence[str] = (),
 ) -> ServerResources:
     return ServerResources(
         server=name,
@@ -29,6 +31,7 @@ def server(
         templates=items("uriTemplate", *templates),
         allowed=allowed,
         serves=serves,
+        pages=pages,
     )
 
 
@@ -49,6 +52,55 @@ def test_uris_that_are_the_same_name_their_server() -> None:
     assert index.find("callmux://b/x:1") == [Place("b", "x:1")]
     assert index.shown("b", "x:1") == "callmux://b/x:1"
     assert index.shown("a", "x:2") == "x:2"
+
+
+def test_pages_of_apps_keep_their_scheme() -> None:
+    """The extension wants it. Servers need not list their pages: what their tools name counts."""
+    a, b = (
+        server("a b", "ui://w/x.html", pages=["ui://w/y"]),
+        server("b", pages=["ui://w/x.html", "ui://w/y", "ui://w/z"]),
+    )
+    index = ResourceIndex([a, b])
+    assert shown(index) == ["ui://callmux/a%20b/w/x.html"]
+    for name in ("a b", "b"):
+        for uri in ("ui://w/x.html", "ui://w/y"):
+            assert index.find(index.shown(name, uri)) == [Place(name, uri)]
+            assert index.shown(name, uri).startswith("ui://callmux/")
+    assert index.shown("b", "ui://w/z") == "ui://w/z"
+    assert index.find("ui://w/z") == [Place("b", "ui://w/z")]
+    assert index.find("ui://callmux/b/w/z") == [Place("b", "ui://w/z")]
+    assert index.renamed["b"] == {u: index.shown("b", u) for u in ("ui://w/x.html", "ui://w/y")}
+
+
+def test_templates_of_pages_keep_their_scheme_too() -> None:
+    index = ResourceIndex([server(name, templates=("ui://w/{id}",)) for name in ("a", "b")])
+    assert [json.loads(raw)["uriTemplate"] for raw in index.templates] == [
+        "ui://callmux/a/w/{id}",
+        "ui://callmux/b/w/{id}",
+    ]
+    assert index.find("ui://callmux/b/w/5") == [Place("b", "ui://w/5")]
+    assert index.find_template("ui://callmux/b/w/{id}") == Place("b", "ui://w/{id}")
+
+
+def test_a_uri_that_becomes_one_of_several_leads_where_it_led() -> None:
+    """Clients may have it from before; the others are known by their new ones."""
+    second = server("b", "ui://w")
+    before = ResourceIndex([server("a"), second])
+    after = ResourceIndex([server("a", "ui://w"), second], before)
+    assert after.find("ui://w") == [Place("b", "ui://w")]
+    assert ResourceIndex([server("a", "ui://w"), second]).find("ui://w") == [Place("a", "ui://w")]
+    gone = ResourceIndex([server("a", "ui://w"), server("c", "ui://w")], after)
+    assert gone.find("ui://w") == [Place("a", "ui://w")]
+
+
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+def test_the_spelling_does_not_depend_on_who_came_up_first(order: tuple[str, str]) -> None:
+    index = None
+    for n in (1, 2):
+        up = order[:n]
+        index = ResourceIndex([server(s, *(["ui://w"] if s in up else [])) for s in ("a", "b")], index)
+    assert index is not None
+    assert shown(index) == ["ui://callmux/a/w", "ui://callmux/b/w"]
 
 
 def test_a_server_that_lists_a_uri_twice_does_not_clash_with_itself() -> None:

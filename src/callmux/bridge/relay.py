@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from callmux import __version__
 from callmux.bridge import tool_call
@@ -27,6 +27,7 @@ from callmux.bridge.questions import Questions
 from callmux.context import ClientPort
 from callmux.protocol import jsonrpc, nulls, versions
 from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, Failure, Notification, Request, Response, RpcError
+from callmux.protocol.params import BRIDGED
 from callmux.session.session import Session
 from callmux.tasks import TaskSet
 
@@ -52,6 +53,7 @@ CAPABILITIES = {
 class _Greeting(msgspec.Struct, rename="camel"):
     protocol_version: object = None
     capabilities: Raw = Raw(b"{}")
+    client_info: Raw | UnsetType = UNSET
 
 
 class _Subscription(msgspec.Struct):
@@ -114,11 +116,13 @@ class Relay:
             given = _Greeting()
         session.version = versions.agree(given.protocol_version)
         session.capabilities = bytes(given.capabilities)
-        greeting = {
+        greeting: dict[str, object] = {
             "protocolVersion": session.version,
             "capabilities": given.capabilities,
             "clientInfo": IDENTITY,
         }
+        if given.client_info is not UNSET:
+            greeting["_meta"] = {BRIDGED: given.client_info}
         self._listings = Listings()
         self._keeper.start(msgspec.json.encode(greeting))
         answer: dict[str, object] = {

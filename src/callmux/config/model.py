@@ -59,6 +59,7 @@ class Config(Section, frozen=True, kw_only=True):
         strict_startup: Do not start if any server fails.
         meta_only: List only the `callmux_*` tools.
         expose_meta_tools: List the `callmux_*` tools.
+        always_load_meta_tools: The `callmux_*` tools ask clients that defer tools to load them at once.
         description_max_length: Where descriptions in `callmux_status` are cut; nowhere where absent.
         output_format: Text of results: `json`, `toon`, or `auto` for the shorter one.
         tool_name_limit: Characters of a tool's name; longer names, and names with characters that clients
@@ -102,6 +103,7 @@ class Config(Section, frozen=True, kw_only=True):
     strict_startup: kinds.Flag = False
     meta_only: kinds.Flag = False
     expose_meta_tools: kinds.Flag = True
+    always_load_meta_tools: kinds.Flag = True
     description_max_length: kinds.Positive | None = None
     output_format: kinds.OutputFormat = "json"
     tool_name_limit: kinds.NonNegative = DEFAULT_LIMIT

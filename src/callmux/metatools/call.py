@@ -93,7 +93,7 @@ def _available(engine: Engine) -> dict[str, Any]:
     """What there is instead: the first bare names, server by server."""
     catalogue = engine.catalogue()
     names = [
-        name for key in catalogue.servers for name in sorted(e.tool.name for e in catalogue.of_server(key))
+        name for key in catalogue.servers for name in sorted(e.tool.name for e in catalogue.offered(key))
     ]
     hint = "callmux_search_tools finds the others" if len(names) > MAX_AVAILABLE else None
     return {"totalAvailable": len(names), "available": names[:MAX_AVAILABLE], "hint": hint}

@@ -161,7 +161,7 @@ async def rank(catalogue: Catalogue, query: str, server: str | None, most: int) 
     if server is not None:
         scores = {n: score for n, score in scores.items() if entries[n].server == server}
     best = [(round(score, 3), entries[n]) for n, score in index.spread(query, scores, most)]
-    return Ranking(best, len(scores), len(entries) if server is None else len(catalogue.of_server(server)))
+    return Ranking(best, len(scores), len(entries) if server is None else len(catalogue.offered(server)))
 
 
 async def _index_of(catalogue: Catalogue) -> tuple[Index, list[Entry]]:
@@ -170,7 +170,7 @@ async def _index_of(catalogue: Catalogue) -> tuple[Index, list[Entry]]:
     if known is not None:
         return known
     index = Index()
-    entries = sorted(catalogue.entries, key=lambda entry: (entry.server, entry.tool.name))
+    entries = sorted(catalogue.offered(), key=lambda entry: (entry.server, entry.tool.name))
     for _ in index.fill(map(_document, entries)):
         await asyncio.sleep(0)
     _indexes[catalogue] = index, entries

@@ -140,7 +140,7 @@ class _Tools:
         self._length = cut_length(question.description_length, engine)
 
     def of(self, server: str) -> dict[str, Any]:
-        tools = sorted((e.tool for e in self._catalogue.of_server(server)), key=lambda tool: tool.name)
+        tools = sorted((e.tool for e in self._catalogue.offered(server)), key=lambda tool: tool.name)
         if not self._described:
             return {"tools": [tool.name for tool in tools], "toolCount": len(tools)}
         described = []

@@ -12,6 +12,9 @@ _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 _ENCODER = msgspec.json.Encoder()
 _NULL = Raw(b"null")
 
+BRIDGED = "callmux/clientInfo"
+"""The member of `_meta` of `initialize` in which our bridge names the client behind it."""
+
 REVISION = "io.modelcontextprotocol/protocolVersion"
 """The member of `_meta` that requests of the revisions without a handshake have (MCP 2026-07-28, basic)."""
 

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from callmux.depth import DEEPEST, ROOM, is_deeper
+from callmux.protocol import apps
 
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 _FLAT = bytes.maketrans(b"123456789E", b"000000000e")
@@ -142,6 +143,7 @@ class Tool:
         read_only: `annotations.readOnlyHint` is true.
         idempotent: `annotations.idempotentHint` is true.
         has_output_schema: It declares an `outputSchema`.
+        linkage: What it says of apps.
     """
 
     __slots__ = (
@@ -149,6 +151,7 @@ class Tool:
         "description",
         "has_output_schema",
         "idempotent",
+        "linkage",
         "members",
         "name",
         "raw",
@@ -177,6 +180,7 @@ class Tool:
                 hints = Annotations()
         self.read_only = hints.read_only_hint is True
         self.idempotent = hints.idempotent_hint is True
+        self.linkage = apps.linkage(self.members["_meta"]) if "_meta" in self.members else apps.NONE
         self._schema: dict[str, Any] | None = None
 
     def __repr__(self) -> str:

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Raw
 
 from callmux.context import CallContext
+from callmux.protocol import apps
 from callmux.protocol.params import members, optional_text
 from callmux.protocol.shapes import Result
 from callmux.rings.call import Call
@@ -51,8 +52,8 @@ async def _relinked(call: Call, context: CallContext, proceed: Proceed, renamed:
 
 
 def relink(raw: bytes, renamed: Mapping[str, str]) -> bytes:
-    """A result with the URIs of its resource links and embedded resources as clients know them; the same
-    object where none is another.
+    """A result with the URIs of its resource links, embedded resources and page as clients know them; the
+    same object where none is another.
 
     Args:
         renamed: The URI that clients know, by the server's own.
@@ -63,6 +64,9 @@ def relink(raw: bytes, renamed: Mapping[str, str]) -> bytes:
         if name in given and (shown := _each(given[name], change, renamed)) is not None:
             given[name] = shown
             changed = True
+    if (meta := apps.relinked(given.get("_meta"), renamed)) is not None:
+        given["_meta"] = meta
+        changed = True
     return _ENCODER.encode(given) if changed else raw
 
 

@@ -13,6 +13,7 @@ from msgspec import Raw
 
 from callmux.clock import Clock
 from callmux.context import CallContext
+from callmux.errors import ToolResolutionFailed
 from callmux.names import possible_prefixes
 from callmux.plan import ToolCall
 from callmux.protocol.params import members
@@ -71,12 +72,14 @@ class Door:
         return held(server.holds for server in self._servers.values())
 
     async def prepare(self, asked: ToolCall, context: CallContext) -> Call:
-        """The call as it would be sent. Nothing is sent.
+        """A model's call as it would be sent. Nothing is sent.
 
         Raises:
             CallmuxError: It could not be: the name leads nowhere, or a reference in its arguments does.
         """
-        return await self._preparing.prepare(await self._plan(asked), context)
+        planned = await self._plan(asked)
+        _check_visible(planned)
+        return await self._preparing.prepare(planned, context)
 
     async def _plan(self, asked: ToolCall) -> Call:
         if not self._all_settled:
@@ -96,9 +99,16 @@ class Door:
         )
 
     async def call_safely(self, asked: ToolCall, context: CallContext) -> Result:
-        """Makes the call; a failure comes back as an error result."""
+        """Makes a model's call, inside a meta-tool; a failure comes back as an error result."""
         try:
-            return await self.call(asked, context)
+            if self._all_settled:
+                planned = self._planned(asked)
+                _check_visible(planned)
+                return await self._ring(planned, context)
+            with self.held():
+                planned = await self._plan(asked)
+                _check_visible(planned)
+                return await self._ring(planned, context)
         except Exception as error:  # noqa: BLE001 - the root of one child of a fan-out
             return as_result(error)
 
@@ -163,3 +173,18 @@ class Door:
             await self._servers[key].settled()
         else:
             await self.settled()
+
+
+def _check_visible(call: Call) -> None:
+    """A model's call goes to no tool that only the page of its own server may call.
+
+    Raises:
+        ToolResolutionFailed: It would.
+    """
+    if call.tool is not None and not call.tool.linkage.for_model:
+        raise ToolResolutionFailed(
+            f'tool "{call.target}" of server "{call.server}" is not for a model: only the page of '
+            "the server's app calls it, directly",
+            server=call.server,
+            tool=call.target,
+        )

@@ -1,7 +1,8 @@
 """The tools a client sees: the bytes of a `tools/list` result. Pure.
 
-Called by the router. A definition goes out as its server sent it, but for its name and what the
-configuration adds; tools we do not change in any way go out byte for byte.
+Called by the router. A definition goes out as its server sent it, but for its name, the address of its page
+where two servers have the same one, and what the configuration adds; tools we do not change in any way go out
+byte for byte.
 """
 
 from __future__ import annotations
@@ -12,13 +13,30 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from callmux.protocol import apps
 from callmux.router.compress import Compression
 from callmux.upstream.catalogue import Catalogue, Entry
 
 ALWAYS_LOAD = "anthropic/alwaysLoad"
 """The `_meta` key that asks a client not to defer a tool."""
 
+DEFERRING = frozenset({"claude-code"})
+"""Names of clients that leave tools out of the model's sight unless these ask not to be deferred."""
+
 _ENCODER = msgspec.json.Encoder()
+_UNCHANGED: Mapping[str, Mapping[str, str]] = {}
+
+
+class View(msgspec.Struct, frozen=True):
+    """What one kind of client is shown differently.
+
+    Attributes:
+        apps: Tools that only the pages of apps may call: it can show apps, and keeps these from its model.
+        eager: The meta-tools ask not to be deferred.
+    """
+
+    apps: bool = True
+    eager: bool = False
 
 
 def render(
@@ -27,17 +45,25 @@ def render(
     *,
     proxied: bool,
     compression: Compression | None = None,
+    view: View = View(),  # noqa: B008 (frozen)
+    renamed: Mapping[str, Mapping[str, str]] = _UNCHANGED,
 ) -> bytes:
     """The result of `tools/list`: proxied tools in catalogue order, then the meta-tools.
 
     Args:
         proxied: Show the servers' tools at all.
         compression: Shortens the servers' definitions; ours are written short.
+        view: Who sees it.
+        renamed: By server, the URI that clients know by the server's own, where it is another.
     """
-    shown = [definition(entry, compression) for entry in catalogue.entries] if proxied else []
-    shown.extend(
-        _ENCODER.encode(tool) if compression is None else compression.own(tool) for tool in meta_tools
+    entries = catalogue.entries if view.apps else catalogue.offered()
+    shown = (
+        [definition(entry, compression, renamed.get(entry.server)) for entry in entries] if proxied else []
     )
+    for tool in meta_tools:
+        if view.eager:
+            tool = {**tool, "_meta": {ALWAYS_LOAD: True}}
+        shown.append(_ENCODER.encode(tool) if compression is None else compression.own(tool))
     return result("tools", shown, catalogue.beside)
 
 
@@ -52,17 +78,21 @@ def result(member: str, shown: Sequence[bytes], beside: Mapping[str, bytes]) -> 
     return b'{"%b":[%b]%b}' % (member.encode(), b",".join(shown), others)
 
 
-def definition(entry: Entry, compression: Compression | None = None) -> bytes:
+def definition(
+    entry: Entry, compression: Compression | None = None, renamed: Mapping[str, str] | None = None
+) -> bytes:
     """One tool as clients see it."""
     tool = entry.tool
     members: dict[str, Any] = dict(tool.members)
+    if renamed and tool.linkage.pages and (meta := apps.relinked(members["_meta"], renamed)) is not None:
+        members["_meta"] = meta
     if compression is not None:
         members = compression.tool(entry.server, tool.name, members)
     if entry.emitted == tool.name and not entry.always_load and members == tool.members:
         return tool.raw
     members["name"] = entry.emitted
     if entry.always_load:
-        members["_meta"] = {**_meta(tool.members.get("_meta")), ALWAYS_LOAD: True}
+        members["_meta"] = {**_meta(members.get("_meta")), ALWAYS_LOAD: True}
     return _ENCODER.encode(members)
 
 

@@ -26,6 +26,7 @@ RESOURCE_NOT_FOUND = -32002
 
 _STRING = msgspec.json.Decoder(str)
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
+_CONTENTS = msgspec.json.Decoder(list[dict[str, Raw]])
 _ITEMS = msgspec.json.Decoder(list[Raw] | None)
 _NULL = Raw(b"null")
 _ENCODER = msgspec.json.Encoder()
@@ -99,11 +100,16 @@ class Offers:
         """The contents under the URI that was asked for, where it is not the server's own."""
         if place.uri == uri:
             return result
-        read = _MEMBERS.decode(result)
-        contents = msgspec.json.decode(read.get("contents", b"[]"), type=list[dict[str, Raw]])
+        try:
+            read = _MEMBERS.decode(result)
+            contents = _CONTENTS.decode(read.get("contents", b"[]"))
+        except msgspec.MsgspecError:
+            return result
+        index = self._resources()
         for content in contents:
-            if "uri" in content and _STRING.decode(content["uri"]) == place.uri:
-                content["uri"] = Raw(_ENCODER.encode(uri))
+            if (own := optional_text(content.get("uri", _NULL))) is not None:
+                known = uri if own == place.uri else index.shown(place.server, own)
+                content["uri"] = Raw(_ENCODER.encode(known))
         read["contents"] = Raw(_ENCODER.encode(contents))
         return _ENCODER.encode(read)
 

@@ -19,7 +19,7 @@ from callmux.metatools import search_tools
 from callmux.metatools.engine import Engine
 from callmux.metatools.table import META_TOOLS, MetaTool
 from callmux.plan import Plan, ToolCall
-from callmux.protocol import jsonrpc
+from callmux.protocol import apps, jsonrpc
 from callmux.protocol.client_peer import declined
 from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.params import names_revision, progress_token
@@ -29,6 +29,7 @@ from callmux.rings.stage import RequestStage, compose_requests
 from callmux.router import listing
 from callmux.router.compress import Compression
 from callmux.router.door import Door
+from callmux.router.listing import View
 from callmux.router.names import Names
 from callmux.upstream.catalogue import Catalogue
 
@@ -62,6 +63,9 @@ class Router:
         compression: Shortens what is listed.
         most_calls: Calls that one request may make.
         placeless: Servers that run in no directory of the caller's choice.
+        renamed: Gives the URIs of resources that clients know by another name, by server.
+        plain: The list is the server's own for every client (the transparent mode).
+        eager: The meta-tools ask clients that would defer them not to.
     """
 
     def __init__(
@@ -76,6 +80,10 @@ class Router:
         compression: Compression | None = None,
         most_calls: int = 10_000,
         placeless: Set[str] = frozenset(),
+        *,
+        renamed: Callable[[], Mapping[str, Mapping[str, str]]] = dict,
+        plain: bool = False,
+        eager: bool = True,
     ) -> None:
         self._door = door
         self._catalogue = catalogue
@@ -83,26 +91,47 @@ class Router:
         self._engine = engine
         self._ring = compose_requests(stages, self._run)
         self._meta_definitions = meta_definitions
+        self._renamed = renamed
         self._proxied = proxied
+        self._plain = plain
+        self._eager = eager
         self._compression = compression
         self._most_calls = most_calls
         self._placeless = placeless
-        self._listing: tuple[Catalogue, bytes] | None = None
+        self._listed: Catalogue | None = None
+        self._listings: dict[View, bytes] = {}
 
-    async def list_tools(self) -> bytes:
+    def view(self, capabilities: bytes, client_name: str | None) -> View:
+        """What a client is shown.
+
+        Args:
+            capabilities: What it declares.
+            client_name: The name in its `clientInfo`.
+        """
+        eager = self._eager and client_name in listing.DEFERRING
+        return View(self._plain or apps.shown_by(capabilities), eager)
+
+    async def list_tools(self, view: View = View()) -> bytes:  # noqa: B008 (frozen)
         """The result of `tools/list`, once it is known of every server what it lists."""
         await self._door.listable()
-        return self.current_listing()
+        return self.current_listing(view)
 
-    def current_listing(self) -> bytes:
+    def current_listing(self, view: View = View()) -> bytes:  # noqa: B008 (frozen)
         """The result of `tools/list` as it would be now."""
         catalogue = self._catalogue()
-        if self._listing is None or self._listing[0] is not catalogue:
-            shown = listing.render(
-                catalogue, self._meta_definitions, proxied=self._proxied, compression=self._compression
+        if self._listed is not catalogue:
+            self._listed = catalogue
+            self._listings.clear()
+        if view not in self._listings:
+            self._listings[view] = listing.render(
+                catalogue,
+                self._meta_definitions,
+                proxied=self._proxied,
+                compression=self._compression,
+                view=view,
+                renamed=self._renamed(),
             )
-            self._listing = catalogue, shown
-        return self._listing[1]
+        return self._listings[view]
 
     async def call_tool(self, params: Raw | None, context: CallContext) -> tuple[Result, str | None]:
         """The result of `tools/call`, and the server that a task-augmented call went to.

@@ -15,7 +15,7 @@ from msgspec import Raw
 from callmux.context import CallContext, ClientPort
 from callmux.protocol import jsonrpc, versions
 from callmux.protocol.jsonrpc import RpcError
-from callmux.protocol.params import members
+from callmux.protocol.params import BRIDGED, members
 from callmux.router.offers import Offers
 from callmux.router.router import Router
 from callmux.session.facts import canonical
@@ -53,10 +53,15 @@ class _ClientInfo(msgspec.Struct):
     name: str = ""
 
 
+class _Meta(msgspec.Struct):
+    client: _ClientInfo | None = msgspec.field(default=None, name=BRIDGED)
+
+
 class _InitializeParams(msgspec.Struct, rename="camel"):
     protocol_version: str | None = None
     capabilities: dict[str, Raw] = {}
     client_info: _ClientInfo | None = None
+    meta: _Meta | None = msgspec.field(default=None, name="_meta")
 
 
 _INITIALIZE = msgspec.json.Decoder(_InitializeParams)
@@ -100,7 +105,9 @@ class Dispatch:
         except ValueError as error:
             raise RpcError(jsonrpc.INVALID_PARAMS, f"initialize: {error}") from None
         session.version = versions.agree(asked.protocol_version)
-        session.facts.client_name = asked.client_info.name if asked.client_info else None
+        bridged = asked.meta.client if asked.meta is not None else None
+        about = bridged or asked.client_info
+        session.facts.client_name = about.name if about is not None else None
         return await self._current.greet(session, session.version)
 
     def handle(self, session: Session, method: str, params: Raw | None, port: ClientPort) -> Awaitable[bytes]:
@@ -142,7 +149,8 @@ class Dispatch:
 
     async def _list_tools(self, session: Session, params: Raw | None, context: CallContext) -> bytes:
         _check_cursor(params)
-        shown = await self._current.router.list_tools()
+        router = self._current.router
+        shown = await router.list_tools(router.view(session.capabilities, session.facts.client_name))
         session.seen["tools"] = shown
         return shown
 
@@ -200,5 +208,5 @@ def _check_cursor(params: Raw | None) -> None:
     Raises:
         RpcError: There is one.
     """
-    if params is not None and "cursor" in (given := members(params)) and bytes(given["cursor"]) != b"null":
+    if params is not None and bytes(members(params).get("cursor", b"null")) not in (b"null", b'""'):
         raise RpcError(jsonrpc.INVALID_PARAMS, "the cursor is not one that callmux gave: list without it")

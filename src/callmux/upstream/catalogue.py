@@ -175,6 +175,11 @@ class Catalogue:
         """The exposed tools of one server, in its order."""
         return list(self._by_server.get(server, {}).values())
 
+    def offered(self, server: str | None = None) -> list[Entry]:
+        """The exposed tools of all servers or of one, less those that are for the pages of apps alone."""
+        entries = self.entries if server is None else self.of_server(server)
+        return [entry for entry in entries if entry.tool.linkage.for_model]
+
     def find(self, tool: str, server: str | None = None) -> Found:
         """The server and bare name that `tool` stands for.
 
@@ -199,7 +204,7 @@ class Catalogue:
         if len(owners) == 1:
             return Found(owners[0].server, tool, owners[0].tool, owners[0].emitted)
         if owners:
-            options = ", ".join(sorted(e.emitted for e in owners))
+            options = ", ".join(sorted(e.emitted for e in owners if e.tool.linkage.for_model))
             raise ToolResolutionFailed(
                 f'{self._noun} "{tool}" is ambiguous: name its server, or use one of {options}'
             )
@@ -261,7 +266,7 @@ class Catalogue:
             tool=bare,
             lastSeenAt=gone.last_seen_at,
             removedAt=gone.removed_at,
-            currentTools=sorted(self._by_server[server.server]),
+            currentTools=sorted(e.tool.name for e in self.offered(server.server)),
         )
 
     def _keys(self) -> str:
@@ -281,7 +286,7 @@ class Catalogue:
             # One wrong name may come thousands of times, as the tool of a batch.
             if len(self._near) >= REMEMBERED:
                 self._near.clear()
-            self._near[asked] = self._search(tool, self.entries if server is None else self.of_server(server))
+            self._near[asked] = self._search(tool, self.offered(server))
         return self._near[asked][:count]
 
     def _search(self, tool: str, pool: list[Entry]) -> list[str]:

@@ -2,7 +2,8 @@
 
 Built by `callmux.runtime` from what servers list; called by `callmux.router.offers`. A URI stays as its
 server wrote it unless two servers have the same one; then each becomes `callmux://SERVER/` followed by the
-URI as it was, which is understood for any URI of any server.
+URI as it was, which is understood for any URI of any server. Pages of MCP Apps must keep their scheme: of
+`ui://x/y` it is `ui://callmux/SERVER/x/y`.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
+from callmux.protocol import apps
 from callmux.protocol.shapes import with_member
 from callmux.upstream.offer import Item
 
 SCHEME = "callmux://"
+UI_HOST = f"{apps.SCHEME}callmux/"
 
 
 class ServerResources(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +30,7 @@ class ServerResources(msgspec.Struct, frozen=True, kw_only=True):
         server: Its key.
         resources: What it lists.
         templates: The templates it lists.
+        pages: URIs that its tools name as their pages; servers need not list them.
         allowed: Patterns of URIs that exist for clients (`*` for any run of characters); None means all.
         serves: It declares resources, so it may know URIs that it does not list.
         beside: What stood beside the items in each of its lists, raw.
@@ -35,6 +39,7 @@ class ServerResources(msgspec.Struct, frozen=True, kw_only=True):
     server: str
     resources: Sequence[Item] = ()
     templates: Sequence[Item] = ()
+    pages: Sequence[str] = ()
     allowed: Sequence[str] | None = None
     serves: bool = False
     beside: Mapping[str, Mapping[str, bytes]] = {}
@@ -52,6 +57,8 @@ class ResourceIndex:
 
     Args:
         servers: All servers, in configuration order.
+        before: The index that clients knew until now: where it had a URI that has become one of several, the
+            URI as it was still leads there.
 
     Attributes:
         resources, templates: The definitions as clients see them, in listing order.
@@ -59,7 +66,8 @@ class ResourceIndex:
         renamed: By server, the URI that clients know by the server's own, where it is another.
     """
 
-    def __init__(self, servers: Sequence[ServerResources]) -> None:
+    def __init__(self, servers: Sequence[ServerResources], before: ResourceIndex | None = None) -> None:
+        known = {} if before is None else before._places
         self._servers = {s.server: s for s in servers}
         self.beside = servers[0].beside if len(servers) == 1 else {}
         self._allowed = {
@@ -69,30 +77,46 @@ class ResourceIndex:
         self._shown: dict[tuple[str, str], str] = {}
         self.renamed: dict[str, dict[str, str]] = {}
         self._matchers: list[tuple[re.Pattern[str], str]] = []
-        self.resources = self._fill([(s.server, item) for s in servers for item in s.resources], "uri")
+        self.resources = self._fill(
+            [(s.server, item) for s in servers for item in s.resources],
+            "uri",
+            [(s.server, uri) for s in servers for uri in s.pages],
+            known,
+        )
         self.templates = self._fill(
-            [(s.server, item) for s in servers for item in s.templates], "uriTemplate"
+            [(s.server, item) for s in servers for item in s.templates], "uriTemplate", [], {}
         )
         for s in servers:
             self._matchers.extend((_template(item.key), s.server) for item in s.templates)
 
-    def _fill(self, items: Sequence[tuple[str, Item]], member: str) -> list[bytes]:
+    def _fill(
+        self,
+        items: Sequence[tuple[str, Item]],
+        member: str,
+        unlisted: Sequence[tuple[str, str]],
+        before: Mapping[str, Place],
+    ) -> list[bytes]:
         allowed = [(server, item) for server, item in items if self.allows(server, item.key)]
-        owners = Counter(uri for uri, _ in {(item.key, server) for server, item in allowed})
-        shown = []
-        for server, item in allowed:
-            if owners[item.key] > 1:
-                uri = qualified(server, item.key)
-                shown.append(with_member(item.raw, member, uri))
-            else:
-                uri = item.key
-                shown.append(item.raw)
-            if member == "uri":
-                self._places[uri] = Place(server, item.key)
-                self._shown[server, item.key] = uri
-                if uri != item.key:
-                    self.renamed.setdefault(server, {})[item.key] = uri
-        return shown
+        pages = [(server, uri) for server, uri in unlisted if self.allows(server, uri)]
+        known = dict.fromkeys([*((server, item.key) for server, item in allowed), *pages])
+        owners = Counter(uri for _, uri in known)
+        uris = {(server, uri): qualified(server, uri) if owners[uri] > 1 else uri for server, uri in known}
+        if member == "uri":
+            for (server, uri), shown in uris.items():
+                self._places[shown] = place = Place(server, uri)
+                self._shown[server, uri] = shown
+                if shown != uri:
+                    self.renamed.setdefault(server, {})[uri] = shown
+                    # A client may have the URI from before: it leads where it led, else to the first of them.
+                    if before.get(uri) == place:
+                        self._places[uri] = place
+                    self._places.setdefault(uri, place)
+        return [
+            item.raw
+            if uris[server, item.key] == item.key
+            else with_member(item.raw, member, uris[server, item.key])
+            for server, item in allowed
+        ]
 
     def allows(self, server: str, uri: str) -> bool:
         """Whether this URI of this server exists for clients."""
@@ -107,23 +131,26 @@ class ResourceIndex:
         """Where `uri` may lead, likeliest first; empty where no server can know it."""
         if (place := self._places.get(uri)) is not None:
             return [place]
-        if uri.startswith(SCHEME):
-            key, _, rest = uri.removeprefix(SCHEME).partition("/")
-            server = unquote(key)
-            if server in self._servers and rest:
-                return [Place(server, rest)] if self.allows(server, rest) else []
+        if (place := self._named(uri)) is not None:
+            return [place] if self.allows(place.server, place.uri) else []
         matching = [server for pattern, server in self._matchers if pattern.fullmatch(uri)]
         others = [s.server for s in self._servers.values() if s.serves]
         places = dict.fromkeys([*matching, *others])
         return [Place(server, uri) for server in places if self.allows(server, uri)]
 
+    def _named(self, uri: str) -> Place | None:
+        """The server and URI that a qualified URI names; None where it is none of these."""
+        start, scheme = (UI_HOST, apps.SCHEME) if uri.startswith(UI_HOST) else (SCHEME, "")
+        if not uri.startswith(start):
+            return None
+        key, _, rest = uri.removeprefix(start).partition("/")
+        server = unquote(key)
+        return Place(server, scheme + rest) if server in self._servers and rest else None
+
     def find_template(self, template: str) -> Place | None:
         """The server and template that a listed template stands for."""
-        if template.startswith(SCHEME):
-            key, _, rest = template.removeprefix(SCHEME).partition("/")
-            server = unquote(key)
-            if server in self._servers:
-                return Place(server, rest) if self.allows(server, rest) else None
+        if (place := self._named(template)) is not None:
+            return place if self.allows(place.server, place.uri) else None
         for s in self._servers.values():
             if any(item.key == template for item in s.templates) and self.allows(s.server, template):
                 return Place(s.server, template)
@@ -133,7 +160,10 @@ class ResourceIndex:
 
 def qualified(server: str, uri: str) -> str:
     """A URI that names its server."""
-    return f"{SCHEME}{quote(server, safe='')}/{uri}"
+    key = quote(server, safe="")
+    if uri.startswith(apps.SCHEME):
+        return f"{UI_HOST}{key}/{uri.removeprefix(apps.SCHEME)}"
+    return f"{SCHEME}{key}/{uri}"
 
 
 def _pattern(text: str) -> re.Pattern[str]:
