@@ -211,7 +211,7 @@ class TestWithoutHint:
         assert [entry.emitted for entry in catalogue.of_server("a")] == ["a__submit", "a__show"]
         assert catalogue.suggest("submi") == ["b__submit"]
         assert catalogue.suggest("submi", "a") == []
-        with pytest.raises(ToolResolutionFailed, match="use one of b__submit$"):
+        with pytest.raises(ToolResolutionFailed, match=r"use one of b__submit$"):
             catalogue.find("submit")
 
     def test_hidden_tools_are_not_found(self) -> None:
