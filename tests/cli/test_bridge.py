@@ -37,9 +37,9 @@ MAY_LOAD = {
     "cli": {"__init__", "bridge", "headers", "main", "parsing", "process", "signals", "stderr"},
     "cli.grammar": {"__init__", "bridge", "shared", "terms"},
     "protocol": {
-        "apps",
         *(
             "__init__",
+            "apps",
             "client_peer",
             "encoding",
             "jsonrpc",
@@ -49,6 +49,7 @@ MAY_LOAD = {
             "params",
             "shapes",
             "sse",
+            "unanswered",
             "upstream_peer",
             "versions",
         ),
