@@ -118,6 +118,27 @@ def test_an_older_listener_is_replaced(bench: Bench) -> None:
     run(scene())
 
 
+def test_one_that_a_bridge_has_started_can_be_ended(bench: Bench) -> None:
+    """One that was started in another way is left alone: its words say so."""
+
+    async def scene() -> None:
+        bridge = bench.autostart()
+        assert await bridge.end_started() is False
+        await bridge.ensure()
+        reaping = asyncio.get_running_loop().run_in_executor(None, bridge._child.wait)  # type: ignore[union-attr]
+        assert await bridge.end_started() is True
+        await reaping
+        assert await bridge._health() is None
+        own = bench.autostart()
+        own._command = own._command[: own._command.index("--idle-exit")]
+        await own.ensure()
+        assert await own.end_started() is False
+        assert await own._health() is not None
+        reaped(bridge, own)
+
+    run(scene())
+
+
 def test_a_stranger_on_the_port_is_left_alone(bench: Bench) -> None:
     """Whatever it answers."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from callmux.cli import taking_back
 from callmux.cli.grammar.setup import COMMANDS
 from callmux.cli.parsing import read
 from callmux.cli.taking_back import take_back
@@ -47,6 +48,30 @@ def test_a_file_that_stays_is_an_exit_code(path: Path, capsys: pytest.CaptureFix
     assert json.loads(capsys.readouterr().out)["left"] == [
         {"path": str(path), "problem": "it was changed since"}
     ]
+
+
+def test_a_listener_that_only_setups_entries_started_ends_with_them(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url, other = "http://127.0.0.1:4860/mcp", "http://127.0.0.1:4861/mcp"
+    args = ["bridge", "--url", url, "--autostart", "--config", "/c"]
+    entry = {"mcpServers": {"callmux": {"command": "callmux", "args": args}}}
+    file = path.with_name(".claude.json")
+    text = json.dumps(entry).encode()
+    apply([Change(path=file, before=None, after=text)], backups(path.parent), "setup", "2")
+    kept = {"mcpServers": {"callmux": {"command": "callmux", "args": [*args[:2], other, "--autostart"]}}}
+    (path.parent / ".cursor").mkdir()
+    (path.parent / ".cursor" / "mcp.json").write_text(json.dumps(kept))
+    asked: list[tuple[str, str | None]] = []
+
+    def end(url: str, config: str | None) -> bool:
+        asked.append((url, config))
+        return True
+
+    monkeypatch.setattr(taking_back, "_end", end)
+    assert back() == 0
+    assert asked == [(url, "/c")]
+    assert f"the listener at {url}" in capsys.readouterr().out
 
 
 def test_of_another_kind_there_is_none(path: Path) -> None:

@@ -94,12 +94,6 @@ def test_a_file_that_cannot_be_understood_is_left_alone(text: str) -> None:
         codex.with_entry(text, "callmux", ENTRY)
 
 
-def test_a_file_into_which_a_table_cannot_go_is_left_alone() -> None:
-    """An inline table cannot be added to from outside."""
-    with pytest.raises(ClientFileError, match=r"invalid TOML|by hand"):
-        codex.with_entry('mcp_servers = { other = { command = "o" } }\n', "callmux", ENTRY)
-
-
 def test_a_block_without_its_end_is_ours() -> None:
     text = '# BEGIN CALLMUX MANAGED callmux\n[mcp_servers.callmux]\ncommand = "callmux"\n'
     assert "--config" in codex.with_entry(text, "callmux", ENTRY)
@@ -190,3 +184,33 @@ def test_an_entry_without_any_mark_is_ours_where_that_is_known() -> None:
         "args": ["--config", "/x y"],
     }
     assert codex.without_entry(bare, "callmux", known=True).strip() == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'mcp_servers = { a = { command = "x" }, b = { command = "y" } } # mine\n[other]\nk = 1\n',
+        'mcp_servers = {a = {command = "x"}}\n',
+        "mcp_servers = {}\n",
+        'mcp_servers.a = { command = "x" }\nmodel = "m"\n',
+        'mcp_servers.a.command = "x"\r\nmodel = "m"\r\n',
+        'model = "m"\n[mcp_servers]\na = { command = "x" }\n[other]\nk = 1\n',
+        "mcp_servers = { a = {command = 'x', args = [\n  'y', # why\n] } }\n",
+    ],
+)
+def test_inline_tables_take_our_entry_and_give_it_back(text: str) -> None:
+    """All of them are valid for Codex."""
+    entry = Entry(command="callmux", args=("bridge",))
+    new = codex.with_entry(text, "callmux", entry)
+    before, after = tomllib.loads(text), tomllib.loads(new)
+    ours = after["mcp_servers"].pop("callmux")
+    assert ours == {"command": "callmux", "args": ["bridge"]}
+    assert after == before
+    assert codex.is_managed(new, "callmux")
+    assert codex.with_entry(new, "callmux", entry) == new
+    other = codex.with_entry(new, "callmux", Entry(command="other"))
+    assert tomllib.loads(other)["mcp_servers"]["callmux"]["command"] == "other"
+    assert tomllib.loads(codex.without_entry(new, "callmux")).get("mcp_servers", {}) == before["mcp_servers"]
+    if "a" in before["mcp_servers"]:
+        gone = tomllib.loads(codex.without_servers(new, ["a"]))
+        assert set(gone["mcp_servers"]) == {*before["mcp_servers"], "callmux"} - {"a"}

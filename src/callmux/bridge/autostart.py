@@ -1,8 +1,8 @@
 """Starts the listener that a bridge finds missing, once for all bridges, as an ssh agent is shared.
 
-Called by `callmux.bridge.keeper` where `--autostart` is given. Under a file lock, so that of many bridges one
-starts it. It runs detached, logs to a file, and ends by itself after an idle time. One of an older version is
-ended and replaced.
+Called by `callmux.bridge.keeper` where `--autostart` is given; `callmux.cli.taking_back` ends one. Under
+a file lock, so that of many bridges one starts it. It runs detached, logs to a file, and ends by itself
+after an idle time. One of an older version is ended and replaced.
 """
 
 from __future__ import annotations
@@ -116,6 +116,15 @@ class Autostart:
             self._not_before = loop.time() + AGAIN_SECONDS
             log.warning("--autostart: %s", error or "another process holds the lock for too long")
 
+    async def end_started(self) -> bool:
+        """Ends a listener that a bridge has started; True where it is gone. One that was started in any other
+        way, and whatever else is there, is left alone."""
+        health = await self._health()
+        if health is None or health.pid is None or b"--idle-exit" not in _arguments(health.pid):
+            return False
+        await self._end(health)
+        return True
+
     async def _health(self) -> Health | None:
         """What the listener says of itself; None where nobody listens."""
         client = HttpClient(self._endpoint)
@@ -154,7 +163,7 @@ class Autostart:
         """Ends a listener of an older version; it drains first."""
         if health.pid is None or not _is_callmux(health.pid):
             return
-        log.info("--autostart: replacing the listener of version %s", health.version)
+        log.info("--autostart: ending the listener of version %s", health.version)
         with suppress(ProcessLookupError):
             os.kill(health.pid, signal.SIGTERM)
         async with asyncio.timeout(END_SECONDS):
@@ -198,6 +207,15 @@ def _is_older(health: Health) -> bool:
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+
+
+def _arguments(pid: int) -> list[bytes]:
+    """The words of a process of callmux; none where they cannot be seen or it is another program."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []
+    return words if any(b"callmux" in word for word in words) else []
 
 
 def _is_callmux(pid: int) -> bool:

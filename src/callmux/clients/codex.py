@@ -148,7 +148,32 @@ def with_entry(text: str, name: str, entry: Entry, *, known: bool = False) -> st
     newline = "\r\n" if "\r\n" in text else "\n"
     kept = text.rstrip()
     written = block(name, entry).replace("\n", newline)
-    return _checked(text, f"{kept}{newline * 2 if kept else ''}{written}", name)
+    appended = f"{kept}{newline * 2 if kept else ''}{written}"
+    try:
+        _parse(appended)
+    except ClientFileError:
+        # `mcp_servers = {...}` and `mcp_servers.a = ...` allow no table of their own below them.
+        appended = _within(text, name, entry, newline)
+    return _checked(text, appended, name)
+
+
+_SERVERS_LINE = re.compile(rf"^[ \t]*{SECTION}[ \t]*[=.]", re.MULTILINE)
+
+
+def _within(text: str, name: str, entry: Entry, newline: str) -> str:
+    """The text with our entry where the other servers are, in an inline table; one marker stands above it."""
+    import tomlkit
+
+    def change(document: Any) -> None:
+        inline = tomlkit.inline_table()
+        inline.update(_shape(entry))
+        document[SECTION][name] = inline
+
+    new = _by_tomlkit(text, change)
+    place = _SERVERS_LINE.search(new)
+    if place is None:
+        raise ClientFileError(f'cannot be edited: "{SECTION}" is written in a way that is not understood')
+    return f"{new[: place.start()]}{_markers(name)[0]}{newline}{new[place.start() :]}"
 
 
 def without_entry(text: str, name: str, *, known: bool = False) -> str:
