@@ -55,7 +55,10 @@ def test_all_servers_with_progress(config: Path, capsys: pytest.CaptureFixture[s
     assert run(config, "--all") == 1
     output = capsys.readouterr()
     assert "Passed: 1" in output.out
-    assert sorted(line.partition("] ")[2] for line in output.err.splitlines()) == ["a: 2 tools", "bad: error"]
+    assert sorted(line.partition("] ")[2] for line in output.err.splitlines()) == [
+        "a: 2 tools",
+        "bad: it crashed",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -71,9 +71,9 @@ def test_enter_all_the_way_moves_what_answers(home: Path, capsys: pytest.Capture
         }
     }
     assert set(json.loads((home / ".claude.json").read_text())["mcpServers"]) == {"bad", "callmux"}
-    out = capsys.readouterr().out
-    assert "bad: broken" in out
-    assert "hunter2" not in out
+    out, err = capsys.readouterr()
+    assert "bad: broken" in err
+    assert "hunter2" not in out + err
     assert setup.run(["--undo"], None) == 0
     assert (home / ".claude.json").read_text() == CLAUDE
 

@@ -46,10 +46,39 @@ def test_c4_text_shows_findings_beside_the_servers() -> None:
         "",
         "[disabled] c",
         "  command: z",
+        "",
+        "Result: issues found: 1 of 2 servers work, 1 disabled; 2 issues; 1 warning (b)",
     ]
+
+
+def test_the_last_line_says_what_it_comes_to() -> None:
+    good = ServerReport(name="a", command="x", status="ok")
+    bad = ServerReport(name="b", command="x", status="error", issues=["broken"])
+
+    def last(*servers: ServerReport, issues: list[str] | None = None) -> str:
+        return text_lines(
+            Report(
+                ok=not issues,
+                config_path="c",
+                format="native",
+                issues=issues or [],
+                servers=list(servers),
+            )
+        )[-1]
+
+    assert last(good) == "Result: ok: 1 server, it works"
+    assert last(good, good) == "Result: ok: 2 of 2 servers work"
+    assert last() == "Result: ok: 0 of 0 servers work"
+    assert last(bad, issues=["b: broken"]) == "Result: issues found: 1 server, it does not work; 1 issue (b)"
+    many = [ServerReport(name=f"s{n}", command="x", status="error", issues=["x"]) for n in range(9)]
+    assert last(*many, issues=["x"] * 9).endswith("(s0, s1, s2, s3, s4 and 4 more)")
 
 
 def test_a_file_that_cannot_be_used() -> None:
     report = failure("c.json", "invalid", ["why"])
     assert (report.ok, report.server_count, report.servers) == (False, 0, [])
-    assert text_lines(report)[-1] == "Issue: why"
+    assert text_lines(report)[-3:] == [
+        "Issue: why",
+        "",
+        "Result: issues found: the configuration is invalid",
+    ]

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from callmux.config.load import load_config
+from callmux.doctor.checks import Progress
 from callmux.doctor.trial import Trial, summary, summary_lines, trial_lines, try_servers
 from callmux.upstream.probe import ProbeResult
 
@@ -25,6 +26,16 @@ async def three_tools(
     name: str, server: object, *, timeout_seconds: float, base_dir: Path, **_: object
 ) -> ProbeResult:
     return ProbeResult(["u", "t", "hidden"], None)
+
+
+class Told(Progress):
+    """Keeps what came of each."""
+
+    def __init__(self) -> None:
+        self.results: dict[str, str] = {}
+
+    def finished(self, name: str, result: str) -> None:
+        self.results[name] = result
 
 
 def tried(tmp_path: Path, *names: str, **options: Any) -> list[Trial]:
@@ -56,14 +67,18 @@ def test_a_tool_that_was_asked_for_has_to_be_there(tmp_path: Path) -> None:
 
 def test_all_of_them_in_the_order_of_the_file(tmp_path: Path) -> None:
     """A disabled server is left out, but tried when it is named."""
-    told: list[tuple[str, int]] = []
-    trials = tried(tmp_path, *SERVERS, done=lambda trial, count: told.append((trial.name, count)))
+    told = Told()
+    trials = tried(tmp_path, *SERVERS, progress=told)
     assert [(trial.name, trial.status) for trial in trials] == [
         ("a", "ok"),
         ("off", "disabled"),
         ("bad", "error"),
     ]
-    assert sorted(count for _, count in told) == [1, 2, 3]
+    assert told.results == {
+        "a": "2 tools",
+        "off": "disabled",
+        "bad": 'command "/no/such/thing" does not exist',
+    }
     whole = summary(trials)
     assert (whole.ok, whole.server_count) == (False, 3)
     lines = summary_lines(whole)

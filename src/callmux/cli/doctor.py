@@ -11,9 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from callmux.cli.console import print_json, print_lines
+from callmux.cli.console import print_json
 from callmux.cli.grammar.doctor import COMMANDS
 from callmux.cli.parsing import Given, read, refusal
+from callmux.cli.terminal import show_report
 from callmux.config.load import find_config, load_config, target_config
 from callmux.doctor.report import Report, failure, text_lines, with_clients
 from callmux.errors import ConfigError, ConfigMissing
@@ -41,15 +42,16 @@ def run(args: list[str], config_option: str | None, probe: Probe | None = None) 
     from callmux.cli.own_entry import this_machine
     from callmux.doctor.clients import examine_clients
 
-    report = with_clients(_examine(config_option, probe), examine_clients(this_machine()))
+    examined = _examine(config_option, probe, quiet=given.on("--json"))
+    report = with_clients(examined, examine_clients(this_machine()))
     if given.on("--json"):
         print_json(report)
     else:
-        print_lines(text_lines(report))
+        show_report(text_lines(report))
     return 0 if report.ok else 1
 
 
-def _examine(config_option: str | None, probe: Probe | None) -> Report:
+def _examine(config_option: str | None, probe: Probe | None, *, quiet: bool) -> Report:
     path = target_config(config_option, os.environ, Path.home())
     try:
         find_config(config_option, os.environ, Path.home())
@@ -58,13 +60,16 @@ def _examine(config_option: str | None, probe: Probe | None) -> Report:
         return failure(str(path), "missing", [error.message])
     except ConfigError as error:
         return failure(str(path), "invalid", error.problems)
+    from callmux.cli.waiting import watching
     from callmux.doctor.checks import examine
 
     if probe is None:
         from callmux.upstream.probe import probe as real_probe
 
         probe = real_probe
-    return asyncio.run(examine(loaded, probe, os.environ))
+    asked = [name for name, server in loaded.config.servers.items() if not server.disabled]
+    with watching(len(asked), quiet=quiet) as progress:
+        return asyncio.run(examine(loaded, probe, os.environ, progress))
 
 
 def _listener(given: Given, wire: Callable[[Endpoint], Exchange] | None = None) -> int:
@@ -92,5 +97,5 @@ def _listener(given: Given, wire: Callable[[Endpoint], Exchange] | None = None) 
     if given.on("--json"):
         print_json(report)
     else:
-        print_lines(listener_lines(report))
+        show_report(listener_lines(report))
     return 0 if report.ok else 1

@@ -5,7 +5,6 @@ Called by `callmux.cli.main`.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable
 from textwrap import wrap
@@ -14,9 +13,9 @@ from callmux.cli.grammar.help import COMMANDS as OWN
 from callmux.cli.grammar.table import SECTIONS, command, run_mode
 from callmux.cli.grammar.terms import Command, Option
 from callmux.cli.parsing import nearest, read
+from callmux.cli.terminal import colour_wanted, columns, folded
 from callmux.errors import UsageError
 
-WIDTH = 110
 TITLE = "callmux: one process between any MCP client and many MCP servers"
 
 TOOLS = (
@@ -27,8 +26,11 @@ TOOLS = (
 """What an agent gets, by name: a test holds it to the tools that there are."""
 
 SAMPLE = """\
-  {"servers": {"files": {"command": "npx", "args": ["-y", "@modelcontextprotocol/server-memory"]},
-               "time": {"command": "uvx", "args": ["mcp-server-time"]}}}"""
+  {"servers": {
+    "memory": {"command": "npx",
+               "args": ["-y", "@modelcontextprotocol/server-memory"]},
+    "time": {"command": "uvx", "args": ["mcp-server-time"]}
+  }}"""
 
 
 def run(args: list[str], config_option: str | None) -> int:
@@ -74,37 +76,47 @@ def find(words: list[str]) -> Command:
     return found
 
 
-def colour_wanted() -> bool:
-    """Standard output is a terminal, and neither `NO_COLOR` nor a dumb terminal says otherwise."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
 def global_lines() -> list[str]:
     """The text of `callmux --help`."""
     run = run_mode()
-    lines = [TITLE, "", "Usage:", f"  {run.usage}", "  callmux COMMAND ...", *_examples(run)]
+    lines = [
+        *folded(TITLE, columns()),
+        "",
+        "Usage:",
+        *_usage(run.usage),
+        "  callmux COMMAND ...",
+        *_examples(run),
+    ]
     for title, names in SECTIONS.items():
-        lines += ["", f"{title}:", *(f"  {name:<14}{command(name).summary}" for name in names)]
+        lines += ["", f"{title}:", *_table(((name, command(name).summary) for name in names), 12)]
     lines += ["", "Options:", *_options(run.options)]
-    lines += [line for note in run.notes for line in ("", *wrap(note, WIDTH))]
-    tools = wrap(", ".join(TOOLS) + ".", WIDTH - 2)
+    lines += [line for note in run.notes for line in ("", *wrap(note, columns()))]
+    tools = wrap(", ".join(TOOLS) + ".", columns() - 2)
     lines += ["", "The tools that agents get:", *(f"  {line}" for line in tools)]
     lines += ["", "A configuration:", *SAMPLE.splitlines(), ""]
-    lines += ["More of a command: callmux help COMMAND, or callmux COMMAND --help."]
+    lines += folded("More of a command: callmux help COMMAND, or callmux COMMAND --help.", columns())
     return lines
 
 
 def command_lines(command: Command) -> list[str]:
     """The help of one command."""
-    lines = [f"callmux {command.name}: {command.summary}", "", "Usage:"]
+    lines = [*_title(command), "", "Usage:"]
     if command.subcommands:
-        lines += [f"  {sub.usage}" for sub in command.subcommands]
+        lines += [line for sub in command.subcommands for line in _usage(sub.usage)]
         for sub in command.subcommands:
-            lines += ["", f"callmux {sub.name}: {sub.summary}", *_details(sub)]
-        lines += [line for note in command.notes for line in ("", *wrap(note, WIDTH))]
+            lines += ["", *_title(sub), *_details(sub)]
+        lines += [line for note in command.notes for line in ("", *wrap(note, columns()))]
     else:
-        lines += [f"  {command.usage}", *_details(command)]
+        lines += [*_usage(command.usage), *_details(command)]
     return lines
+
+
+def _title(command: Command) -> list[str]:
+    return list(folded(f"callmux {command.name}: {command.summary}", columns()))
+
+
+def _usage(text: str) -> list[str]:
+    return list(folded(f"  {text}", columns()))
 
 
 def _details(command: Command) -> list[str]:
@@ -116,7 +128,7 @@ def _details(command: Command) -> list[str]:
         lines += ["", "Arguments:", *_table((name, _chosen(help, choices)) for name, help, choices in rows)]
     if command.options:
         lines += ["", "Options:", *_options(command.options)]
-    lines += [line for note in command.notes for line in ("", *wrap(note, WIDTH))]
+    lines += [line for note in command.notes for line in ("", *wrap(note, columns()))]
     return lines + _examples(command)
 
 
@@ -125,7 +137,7 @@ def _examples(command: Command) -> list[str]:
         return []
     lines = ["", "Examples:"]
     for example in command.examples:
-        lines += [f"  {example.line}", f"      {example.help}"]
+        lines += [f"  {example.line}", *folded(f"      {example.help}", columns())]
     return lines
 
 
@@ -150,12 +162,12 @@ def _chosen(help: str, choices: tuple[str, ...]) -> str:
     return f"{help}: {', '.join(choices)}" if choices else help
 
 
-def _table(rows: Iterable[tuple[str, str]]) -> list[str]:
+def _table(rows: Iterable[tuple[str, str]], least: int = 0) -> list[str]:
     rows = list(rows)
-    width = min(32, max(len(left) for left, _ in rows)) + 2
+    width = min(32, max(least, *(len(left) for left, _ in rows))) + 2
     lines = []
     for left, right in rows:
-        parts = wrap(right, WIDTH - width - 2)
+        parts = wrap(right, max(columns() - width - 2, 24))
         if len(left) >= width:
             lines.append(f"  {left}")
             left = ""

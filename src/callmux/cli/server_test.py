@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from pathlib import Path
 
-from callmux.cli.console import print_json, print_lines
+from callmux.cli.console import print_json
 from callmux.cli.parsing import Given, nearest, refusal
+from callmux.cli.terminal import show_report
+from callmux.cli.waiting import watching
 from callmux.config.load import find_config, load_config, target_config
 from callmux.doctor.checks import Probe
-from callmux.doctor.trial import Trial, summary, summary_lines, trial_lines, try_servers
+from callmux.doctor.trial import summary, summary_lines, trial_lines, try_servers
 from callmux.errors import UsageError
 
 
@@ -39,27 +40,21 @@ def run(given: Given, config_option: str | None, probe: Probe | None = None) -> 
 
         probe = real_probe
     as_json = given.on("--json")
-    wanted = everything and not as_json
-
-    def progress(trial: Trial, count: int) -> None:
-        if wanted:
-            what = f"{len(trial.tools)} tools" if trial.status == "ok" else trial.status
-            print(f"[{count}/{len(names)}] {trial.name}: {what}", file=sys.stderr, flush=True)
-
-    trials = asyncio.run(
-        try_servers(
-            loaded,
-            names,
-            probe,
-            os.environ,
-            tool=given.text("--tool"),
-            named=name is not None,
-            done=progress,
+    with watching(len(names), quiet=as_json) as progress:
+        trials = asyncio.run(
+            try_servers(
+                loaded,
+                names,
+                probe,
+                os.environ,
+                tool=given.text("--tool"),
+                named=name is not None,
+                progress=progress,
+            )
         )
-    )
     whole = summary(trials)
     if as_json:
         print_json(whole if everything else trials[0])
     else:
-        print_lines(summary_lines(whole) if everything else trial_lines(trials[0]))
+        show_report(summary_lines(whole) if everything else trial_lines(trials[0]))
     return 0 if whole.ok else 1

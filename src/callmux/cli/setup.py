@@ -19,6 +19,7 @@ from callmux.cli.grammar.setup import COMMANDS
 from callmux.cli.own_entry import Wishes, listener_url, own_entry, this_machine, this_program
 from callmux.cli.parsing import Given, nearest, read
 from callmux.cli.taking_back import take_back
+from callmux.cli.waiting import watching
 from callmux.clients import editing
 from callmux.clients.changes import Change, apply, backups
 from callmux.clients.detect import client_file
@@ -28,7 +29,7 @@ from callmux.clients.registry import KNOWN
 from callmux.config.check import check_document
 from callmux.config.load import usual_config
 from callmux.config.notation import parse
-from callmux.doctor.checks import Probe
+from callmux.doctor.checks import Probe, Progress
 from callmux.errors import CallmuxError, UsageError
 from callmux.setup.choices import Choices, by_name, custom_server, keyed, leave_out, settle
 from callmux.setup.found import ClientFile, Found
@@ -95,7 +96,8 @@ def _unattended(given: Given, scene: Scene, config_option: str | None, probe: Pr
     write = given.on("--yes") and not given.on("--dry-run")
     if not given.on("--no-probe") and (write or given.on("--probe")):
         seconds = given.number("--probe-timeout") or SECONDS
-        known = keyed(choices, probe_all(choices, scene, seconds, probe, _tell))
+        with watching(len(choices.moved) + len(choices.added), quiet=given.on("--json")) as progress:
+            known = keyed(choices, probe_all(choices, scene, seconds, probe, progress))
         skipped = leave_out(choices, known)
     judged = scene.verdicts(choices.clients, {key: answer.tools for key, answer in known.items()})
     settle(choices, judged)
@@ -115,12 +117,6 @@ def _unattended(given: Given, scene: Scene, config_option: str | None, probe: Pr
     if write and choices.daemon:
         start_daemon(choices, config_option)
     return 0
-
-
-def _tell(key: str, answer: Answer) -> None:
-    """Asking may take as long as fetching a server does: who waits sees that it goes on."""
-    said = answer.problem or f"{len(answer.tools)} tools"
-    print(f"{key.partition(':')[2]}: {said}", file=sys.stderr)
 
 
 def admit(choices: Choices, scene: Scene) -> list[str]:
@@ -195,7 +191,7 @@ def _listener(given: Given) -> str | None:
 
 
 def probe_all(
-    choices: Choices, scene: Scene, seconds: float, probe: Probe | None, tell: Any
+    choices: Choices, scene: Scene, seconds: float, probe: Probe | None, progress: Progress
 ) -> dict[str, Answer]:
     """Asks every chosen server for its tools."""
     if probe is None:
@@ -206,7 +202,7 @@ def probe_all(
     secrets = Secrets(str(scene.config_path.parent / "secrets"), env, prefer_env=False)
     documents = probe_documents(_answers(choices, scene), secrets.keep)
     files = {**secrets.files, **choices.credentials}
-    return ask_all(documents, files, scene.config_path.parent, env, seconds, probe, tell)
+    return ask_all(documents, files, scene.config_path.parent, env, seconds, probe, progress)
 
 
 def prepare(choices: Choices, scene: Scene) -> tuple[Answers, Plan, list[Change]]:

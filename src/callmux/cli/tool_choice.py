@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from callmux.cli.server_saving import Declined
+from callmux.cli.waiting import watching
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.config.variables import expand_server
-from callmux.doctor.checks import Probe
+from callmux.doctor.checks import Probe, counted
 
 SECONDS = 30.0
 """How long a new server may take to connect, and again to list its tools."""
@@ -54,9 +55,16 @@ async def choose(
     problem = expanded.problem
     tools: list[str] = []
     if problem is None:
-        result = await probe(
-            name, expanded, timeout_seconds=SECONDS, base_dir=Path.cwd(), heard=lambda line: None
-        )
+        with watching(1) as progress:
+            progress.started(name)
+            result = await probe(
+                name,
+                expanded,
+                timeout_seconds=SECONDS,
+                base_dir=Path.cwd(),
+                heard=lambda line: progress.heard(name, line),
+            )
+            progress.finished(name, result.error or counted(len(result.tools), "tool"))
         tools, problem = sorted(result.tools), result.error
     if problem is not None:
         if not await anyway(problem):

@@ -16,12 +16,12 @@ from typing import Any
 import questionary
 from questionary import Choice
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 from callmux.cli import setup
 from callmux.cli.own_entry import listener_url
 from callmux.cli.parsing import Given
+from callmux.cli.waiting import watching
 from callmux.clients import editing
 from callmux.clients.changes import apply, backups
 from callmux.clients.detect import KINDS
@@ -232,21 +232,9 @@ class _Dialogue:
             self._settle()
             return
         seconds = self._given.number("--probe-timeout") or setup.SECONDS
-        with Progress(
-            TextColumn("Asking the servers for their tools"),
-            BarColumn(),
-            TextColumn("{task.completed}/{task.total}"),
-            console=self._console,
-        ) as progress:
-            task = progress.add_task("", total=len(choices.moved) + len(choices.added))
-
-            def tell(key: str, answer: Answer) -> None:
-                name = key.partition(":")[2]
-                said = answer.problem or f"{len(answer.tools)} tools"
-                progress.console.print(Text(f"  {name}: {said}", style="red" if answer.problem else ""))
-                progress.advance(task)
-
-            answered = setup.probe_all(choices, self._scene, seconds, self._probe, tell)
+        self._console.print("Asking the servers for their tools")
+        with watching(len(choices.moved) + len(choices.added)) as progress:
+            answered = setup.probe_all(choices, self._scene, seconds, self._probe, progress)
         self._answers = keyed(choices, answered)
         self._failures()
         self._settle()

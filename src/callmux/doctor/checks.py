@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from callmux.upstream.probe import ProbeResult
 
 
+FAILED = "connect/list-tools failed: "
+
+
 class Probe(Protocol):
     """Asks one server for its tools; `heard` takes each line that it writes to its stderr meanwhile."""
 
@@ -231,7 +234,8 @@ async def look_at(
     veil = veil_of(server, inherited=env)
     issues = [veil.hide(issue) for issue in issues]
     seen = [tool for tool in tools if server.exposes(tool)]
-    progress.finished(name, counted(len(seen), "tool") if not issues else issues[0])
+    result = issues[0].removeprefix(FAILED) if issues else counted(len(seen), "tool")
+    progress.finished(name, result)
     return Look(executable, seen, issues, said)
 
 
@@ -276,11 +280,11 @@ async def _ask(
             result = await probe(name, server, timeout_seconds=seconds, base_dir=loaded.base_dir, heard=hear)
     except TimeoutError:
         cause = with_words(f"no answer within {seconds:g} s (connectTimeoutMs)", heard)
-        return [], [f"connect/list-tools failed: {cause}"], tuple(plain(heard))
+        return [], [f"{FAILED}{cause}"], tuple(plain(heard))
     except (OSError, CallmuxError) as error:
-        return [], [f"connect/list-tools failed: {error}"], ()
+        return [], [f"{FAILED}{error}"], ()
     if result.error is not None:
-        return [], [f"connect/list-tools failed: {result.error}"], result.said
+        return [], [f"{FAILED}{result.error}"], result.said
     wanted = {"tools": server.tools or (), "alwaysLoad": server.always_load, "denyTools": server.deny_tools}
     unmatched = [line for key, names in wanted.items() for line in _unmatched(key, names, result.tools)]
     return result.tools, unmatched, ()

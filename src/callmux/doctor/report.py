@@ -10,6 +10,9 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+MOST_NAMED = 5
+"""How many servers and clients with issues the last line names."""
+
 
 class ServerReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What one server showed.
@@ -141,4 +144,25 @@ def text_lines(report: Report) -> list[str]:
             lines.append(f"  command: {client.command}")
         lines += [f"  issue: {issue}" for issue in client.issues]
         lines += [f"  warning: {warning}" for warning in client.warnings]
-    return lines
+    return [*lines, "", verdict(report)]
+
+
+def verdict(report: Report) -> str:
+    """The last line: what it comes to, and where to look."""
+    if report.format in ("missing", "invalid"):
+        return f"Result: issues found: the configuration is {report.format}"
+    works = sum(server.status == "ok" for server in report.servers)
+    off = sum(server.status == "disabled" for server in report.servers)
+    asked = len(report.servers) - off
+    text = f"{works} of {asked} servers work" if asked != 1 else ("it works" if works else "it does not work")
+    if asked == 1:
+        text = f"1 server, {text}"
+    text += f", {off} disabled" if off else ""
+    text += f"; {len(report.issues)} issue{'s' * (len(report.issues) != 1)}" if report.issues else ""
+    text += f"; {len(report.warnings)} warning{'s' * (len(report.warnings) != 1)}" if report.warnings else ""
+    where = [server.name for server in report.servers if server.issues]
+    where += [f"client {client.client}" for client in report.clients if client.issues]
+    if len(where) > MOST_NAMED:
+        where = [*where[: MOST_NAMED - 1], f"{where[MOST_NAMED - 1]} and {len(where) - MOST_NAMED} more"]
+    named = f" ({', '.join(where)})" if where else ""
+    return f"Result: {'ok' if report.ok else 'issues found'}: {text}{named}"

@@ -6,7 +6,7 @@ Called by `callmux.cli.server_test` with a function that asks a server (`callmux
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from callmux.config.check import check_document
 from callmux.config.load import LoadedConfig
-from callmux.doctor.checks import Probe, look_at, shown
+from callmux.doctor.checks import Probe, Progress, look_at, shown
 from callmux.doctor.report import said_lines
 
 
@@ -65,7 +65,7 @@ async def try_servers(
     *,
     tool: str | None = None,
     named: bool = False,
-    done: Callable[[Trial, int], None] = lambda *_: None,
+    progress: Progress | None = None,
 ) -> list[Trial]:
     """Tries servers, at most `maxConcurrency` at a time; each has `connectTimeoutMs`.
 
@@ -73,7 +73,7 @@ async def try_servers(
         names: Keys of `loaded.config.servers`.
         tool: A tool that each of them has to expose.
         named: They were asked for by name: disabled ones are tried, too.
-        done: Told each result when it is there, and how many there are by then.
+        progress: Told who is asked and what came of it.
 
     Returns:
         The results in the order of `names`.
@@ -81,21 +81,18 @@ async def try_servers(
     # Shown as written: what stands behind a ${VAR} may be a secret.
     written = check_document(loaded.document).config.servers
     slots = asyncio.Semaphore(loaded.config.max_concurrency)
-    finished = 0
+    progress = progress or Progress()
 
     async def one(name: str) -> Trial:
-        nonlocal finished
         async with slots:
-            trial = await _try(name)
-        finished += 1
-        done(trial, finished)
-        return trial
+            return await _try(name)
 
     async def _try(name: str) -> Trial:
         server = loaded.config.servers[name]
         if server.disabled and not named:
+            progress.finished(name, "disabled")
             return Trial(name=name, command=shown(written[name]), status="disabled")
-        look = await look_at(name, server, probe, env, loaded)
+        look = await look_at(name, server, probe, env, loaded, progress)
         issues = list(look.issues)
         if tool is not None and tool not in look.tools:
             issues.append(f'tool "{tool}" was not exposed by "{name}"')
@@ -146,4 +143,6 @@ def summary_lines(trials: Trials) -> list[str]:
     ]
     for trial in trials.reports:
         lines += ["", *trial_lines(trial)]
-    return lines
+    failed = ", ".join(trial.name for trial in trials.reports if not trial.passed)
+    result = f"issues found: {failed}" if failed else "ok"
+    return [*lines, "", f"Result: {result} ({passed} of {trials.server_count} passed)"]

@@ -44,8 +44,7 @@ def ask_all(
     env: Mapping[str, str],
     seconds: float,
     probe: Probe,
-    tell: Callable[[str, Answer], None],
-    progress: Progress | None = None,
+    progress: Progress,
 ) -> dict[str, Answer]:
     """Starts or reaches each server, lists its tools and leaves. One that is disabled is left alone.
 
@@ -56,10 +55,8 @@ def ask_all(
         env: The variables there are.
         seconds: For each server.
         probe: Asks one.
-        tell: Called as soon as a server has answered.
         progress: Told who is asked and what each server writes meanwhile.
     """
-    progress = progress or Progress()
 
     async def ask() -> dict[str, Answer]:
         slots = asyncio.Semaphore(AT_A_TIME)
@@ -78,7 +75,6 @@ def ask_all(
                 # What a server says as it dies may hold what it was given.
                 answer = Answer(problem=veil.hide(answer.problem))
             progress.finished(name, answer.problem or counted(len(answer.tools), "tool"))
-            tell(key, answer)
             return key, answer
 
         return dict(await asyncio.gather(*(one(key, document) for key, document in documents.items())))
