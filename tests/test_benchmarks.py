@@ -76,3 +76,14 @@ def test_the_engine_benchmark_reports_every_figure(tmp_path: Path) -> None:
     keys = {"cached_us", "uncached_us", "coalesced_ms", "coalesced_calls", "shielded_1mb_ms"}
     assert figures.keys() == keys
     assert figures["coalesced_calls"] == 1
+
+
+def test_sessions_of_many_kinds_leave_no_more_behind_than_is_allowed(tmp_path: Path) -> None:
+    """Two servers, at most twelve connections for other capabilities, the guardian."""
+    out = tmp_path / "figures.json"
+    options = ["--sessions", "60", "--json", str(out)]
+    subprocess.run([sys.executable, str(STDIO.with_name("kinds.py")), *options], check=True, timeout=120)
+    found = json.loads(out.read_text("utf-8"))
+    assert found["failed"] == 0
+    for when in ("at a tenth", "in the middle", "at the end"):
+        assert found[when]["processes"] <= 2 + 12 + 1 + 4, "up to four are just ending"

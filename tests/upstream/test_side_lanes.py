@@ -12,7 +12,7 @@ from callmux.upstream.audience import Audience
 from callmux.upstream.berths import IDLE_SECONDS, Berths
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.lanes import LaneKey, NoRoom
-from callmux.upstream.side_lanes import SideLanes
+from callmux.upstream.side_lanes import LINGER_SECONDS, SideLanes
 from tests.support import FakeClient, play, settle
 
 
@@ -21,6 +21,7 @@ class FakeConnection:
         self.idle = asyncio.Event()
         self.idle.set()
         self.closed = False
+        self.in_flight = 0
         self.audience = Audience()
 
     def forget(self, client: Any) -> None:
@@ -260,9 +261,9 @@ def test_without_an_idle_lane_there_is_no_room_and_nothing_is_opened() -> None:
         await opening
         with pytest.raises(NoRoom):
             await desk.lanes.acquire(scoped("/2"), ANN)
-        # Lanes of no directory are not counted.
-        await desk.lanes.acquire(SHARED, ANN)
-        assert desk.opened == [scoped("/1"), SHARED]
+        with pytest.raises(NoRoom):
+            await desk.lanes.acquire(SHARED, ANN)
+        assert desk.opened == [scoped("/1")]
 
     play(scene())
 
@@ -281,5 +282,124 @@ def test_a_lane_that_became_a_clients_own_is_found_by_that_client_alone() -> Non
         desk.lanes.release(ANN)
         await settle()
         assert lane.closed
+
+    play(scene())
+
+
+def other(n: int) -> LaneKey:
+    return LaneKey(b'{"experimental":{"%d":{}}}' % n)
+
+
+async def used(desk: Desk, key: LaneKey, *clients: Any) -> Any:
+    """An open lane that has carried calls of these clients."""
+    connection: Any = None
+    for client in clients:
+        connection = desk.lanes.get(key) or await desk.lanes.acquire(key, client)
+        connection.audience.calls(client)
+    return connection
+
+
+def test_a_lane_for_other_capabilities_ends_soon_after_its_last_client_has_left() -> None:
+    async def scene() -> None:
+        desk, bob = Desk(), FakeClient()
+        desk.may_open.set()
+        lane = await used(desk, other(1), ANN, bob)
+        desk.lanes.release(ANN)
+        await asyncio.sleep(10 * LINGER_SECONDS)
+        assert not lane.closed
+        desk.lanes.release(bob)  # type: ignore[arg-type]
+        await asyncio.sleep(0.9 * LINGER_SECONDS)
+        assert not lane.closed
+        await asyncio.sleep(0.2 * LINGER_SECONDS)
+        assert lane.closed
+        assert len(desk.lanes) == 0
+
+    play(scene())
+
+
+def test_a_client_of_the_same_kind_that_comes_meanwhile_keeps_it() -> None:
+    async def scene() -> None:
+        desk, bob = Desk(), FakeClient()
+        desk.may_open.set()
+        lane = await used(desk, other(1), ANN)
+        desk.lanes.release(ANN)
+        await asyncio.sleep(0.9 * LINGER_SECONDS)
+        assert await used(desk, other(1), bob) is lane
+        await asyncio.sleep(10 * LINGER_SECONDS)
+        assert not lane.closed
+
+    play(scene())
+
+
+def test_a_lane_that_nobody_needs_waits_for_its_calls() -> None:
+    async def scene() -> None:
+        desk = Desk()
+        desk.may_open.set()
+        lane = await used(desk, other(1), ANN)
+        lane.in_flight = 1
+        desk.lanes.release(ANN)
+        await asyncio.sleep(10 * LINGER_SECONDS)
+        assert not lane.closed
+        lane.in_flight = 0
+        await asyncio.sleep(2 * LINGER_SECONDS)
+        assert lane.closed
+
+    play(scene())
+
+
+def test_a_lane_whose_client_left_while_it_was_opened_ends() -> None:
+    async def scene() -> None:
+        desk = Desk()
+        connected = desk.lanes._connect
+
+        async def connect(key: LaneKey, client: Any) -> Any:
+            connection = await connected(key, client)
+            connection.audience.join(client)
+            return connection
+
+        desk.lanes._connect = connect
+        caller = asyncio.ensure_future(desk.lanes.acquire(other(1), ANN))
+        await settle()
+        caller.cancel()
+        desk.lanes.release(ANN)
+        desk.may_open.set()
+        await settle()
+        assert len(desk.lanes) == 1
+        await asyncio.sleep(2 * LINGER_SECONDS)
+        assert len(desk.lanes) == 0
+
+    play(scene())
+
+
+def test_lanes_for_other_capabilities_count_and_the_one_not_used_for_longest_goes() -> None:
+    async def scene() -> None:
+        desk = Desk()
+        desk.berths.configure(64, 3, IDLE_SECONDS)
+        desk.may_open.set()
+        lanes = []
+        for n in range(3):
+            lanes.append(await used(desk, other(n), ANN))
+            await asyncio.sleep(1)
+        await used(desk, other(0), ANN)
+        await used(desk, other(3), ANN)
+        await settle()
+        assert [lane.closed for lane in lanes] == [False, True, False]
+        assert len(desk.lanes) == 3
+
+    play(scene())
+
+
+def test_where_all_of_them_are_busy_there_is_no_room_for_another() -> None:
+    async def scene() -> None:
+        desk = Desk()
+        desk.berths.configure(2, 64, IDLE_SECONDS)
+        desk.may_open.set()
+        for n in range(2):
+            (await used(desk, other(n), ANN)).in_flight = 1
+        with pytest.raises(NoRoom, match="maxScopedClients"):
+            await desk.lanes.acquire(other(2), ANN)
+        assert len(desk.lanes) == 2
+        # What one client has for itself does not count: its number is that of the clients.
+        await desk.lanes.acquire(LaneKey(b"{}", ANN), ANN)
 
     play(scene())

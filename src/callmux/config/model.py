@@ -52,7 +52,8 @@ class Config(Section, frozen=True, kw_only=True):
         listener_max_sessions: Sessions at a time.
         session_cwd_roots: Directories that clients of other machines may work in, with everything below them,
             relative to the configuration file; any directory where absent.
-        max_scoped_clients: Connections for single directories or credentials, all servers together.
+        max_scoped_clients: Connections for single directories, credentials or other capabilities, all servers
+            together.
         max_scoped_clients_per_server: The same for each server.
         file_reference_roots: Directories whose files arguments may name, relative to the configuration file;
             where absent, clients of a listener cannot name files.

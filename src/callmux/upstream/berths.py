@@ -1,4 +1,4 @@
-"""How many connections for single directories or credentials there may be, over all servers.
+"""How many connections for single directories, credentials or other capabilities there may be.
 
 Held by `callmux.upstream.pool`; asked by the side lanes of each server before they open one. The decision is
 `callmux.upstream.lanes.make_room`; carrying it out is waiting for the one that goes.
@@ -29,7 +29,7 @@ class Harbour(Protocol):
         """How many it may have itself, where that is configured."""
 
     def berths(self) -> list[Berth]:
-        """Its scoped lanes."""
+        """Its lanes that count."""
 
     def in_use(self, key: LaneKey) -> int:
         """The calls that a lane carries."""
@@ -39,7 +39,7 @@ class Harbour(Protocol):
 
 
 class Berths:
-    """The scoped connections of all servers.
+    """These connections of all servers.
 
     Attributes:
         most: How many there may be together.

@@ -210,14 +210,14 @@ def unavailable(
 
 
 def no_room(server: str, tool: str, limit: int, setting: str) -> ScopedClientCapacity:
-    """The error for a call that needs a connection of its own scope where there are enough of them.
+    """The error for a call that needs a connection beside the others where there are enough of them.
 
     Args:
         setting: The key of the configuration that says how many.
     """
     return ScopedClientCapacity(
-        f'no connection to "{server}" for another directory or other credentials: all {limit} are busy. Call '
-        f"again when one is idle, or raise {setting}",
+        f'no connection to "{server}" for another directory, other credentials or other capabilities of the '
+        f"client: all {limit} are busy. Call again when one is idle, or raise {setting}",
         tool=tool,
         server=server,
         retryable=True,

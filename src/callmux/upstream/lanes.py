@@ -57,6 +57,12 @@ class LaneKey(msgspec.Struct, frozen=True):
     client: ClientPort | None = None
     scope: Scope | None = None
 
+    @property
+    def counts(self) -> bool:
+        """Whether it is one of those whose number is bounded. One without a scope for a single client is
+        bounded by the number of clients."""
+        return self.scope is not None or self.client is None
+
 
 def choose_lane(
     client: ClientPort,
@@ -96,7 +102,7 @@ def without_roots(capabilities: bytes) -> bytes:
 
 
 class Berth(msgspec.Struct, frozen=True):
-    """A scoped connection, open or being opened.
+    """A connection whose number is bounded, open or being opened.
 
     Attributes:
         server: Its server.
@@ -110,7 +116,7 @@ class Berth(msgspec.Struct, frozen=True):
 
 
 class NoRoom(Exception):
-    """As many scoped connections as there may be, and none is idle.
+    """As many connections beside the main ones as there may be, and none is idle.
 
     Args:
         setting: The key of the configuration that says how many.

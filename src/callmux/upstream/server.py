@@ -116,6 +116,7 @@ class Server:
         self.subscriptions: set[str] = set()
         self.sharing = Sharing()
         self._exclusive: ClientPort | None = None
+        self._newest: Connection | None = None
         self.questions = Questions()
         self.holds = Holds()
         self.unanswered = Unanswered()
@@ -303,6 +304,8 @@ class Server:
         if self._main.adopter is client:
             self._main.adopter = None
         connection = self._main.connection
+        if self._newest is not None and self._newest is not connection:
+            self._newest.forget(client)
         if connection is not None:
             connection.forget(client)
             if connection.audience.owner is client and self._exclusive is not client:
@@ -328,7 +331,7 @@ class Server:
         return {**about, **self.health.record(), **self.suite.record(), **kept}
 
     def _new_connection(self) -> Connection:
-        connection = Connection(self.name, self._make_link(None), self._hooks())
+        connection = self._newest = Connection(self.name, self._make_link(None), self._hooks())
         client = self._exclusive or self._main.adopter
         if client is not None:
             connection.audience.join(client)

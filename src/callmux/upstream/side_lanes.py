@@ -1,8 +1,9 @@
 """Connections beside the main one: opened when a client needs one, dropped when they are lost or unused.
 
 Called by `callmux.upstream.server`. A lost lane is opened anew by the next call that needs it; a private one
-ends with its client. Lanes of single directories or credentials are counted by `callmux.upstream.berths`,
-held while they carry a call, and end when they have been idle for too long.
+ends with its client. All others are counted by `callmux.upstream.berths`: lanes of single directories or
+credentials are held while they carry a call, and end when they have been idle for too long; lanes for other
+capabilities end soon after the last client that used them has left.
 """
 
 from __future__ import annotations
@@ -20,21 +21,26 @@ from callmux.upstream.lanes import Berth, LaneKey
 
 log = logging.getLogger(__name__)
 
+LINGER_SECONDS = 2.0
+"""How long a lane for other capabilities stays once nobody uses it: the next client may be one of a kind."""
+
 
 class _Lane:
     """One lane.
 
     Attributes:
-        held: Calls that it carries or is going to.
-        idle_since: When the last of them ended, by the loop's clock.
+        held: Calls that it carries or is going to, where it has a scope.
+        idle_since: When the last of them ended, or the last began where it has none, by the loop's clock.
     """
 
-    __slots__ = ("connection", "held", "idle_since", "timer")
+    __slots__ = ("connection", "held", "idle_since", "loop", "timer")
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.held = 0
-        self.idle_since = 0.0
+        # Kept: on Python 3.11 asking for the running loop is a system call.
+        self.loop = asyncio.get_running_loop()
+        self.idle_since = self.loop.time()
         self.timer: asyncio.TimerHandle | None = None
 
 
@@ -74,7 +80,7 @@ class SideLanes:
         self._tasks = TaskSet(f'lanes of "{owner}"')
         self._lanes: dict[LaneKey, _Lane] = {}
         self._opening: dict[LaneKey, _Opening] = {}
-        self._left: set[LaneKey] = set()
+        self._left: set[ClientPort] = set()
 
     def __len__(self) -> int:
         return len(self._lanes)
@@ -87,12 +93,12 @@ class SideLanes:
         return [lane.connection for lane in self._lanes.values()]
 
     def berths(self) -> list[Berth]:
-        """The scoped ones, open or being opened."""
-        opening = [Berth(self.owner, key, None) for key in self._opening if key.scope is not None]
+        """Those that count, open or being opened."""
+        opening = [Berth(self.owner, key, None) for key in self._opening if key.counts]
         return opening + [
-            Berth(self.owner, key, None if lane.held else lane.idle_since)
+            Berth(self.owner, key, None if lane.held or lane.connection.in_flight else lane.idle_since)
             for key, lane in self._lanes.items()
-            if key.scope is not None
+            if key.counts
         ]
 
     def in_use(self, key: LaneKey) -> int:
@@ -107,6 +113,8 @@ class SideLanes:
             return None
         if key.scope is not None:
             self._hold(lane)
+        else:
+            lane.idle_since = lane.loop.time()
         return lane.connection
 
     async def acquire(self, key: LaneKey, client: ClientPort) -> Connection:
@@ -125,7 +133,7 @@ class SideLanes:
             return connection
         opening = self._opening.get(key)
         if opening is None:
-            room = self._berths.make_room(self) if key.scope is not None else None
+            room = self._berths.make_room(self) if key.counts else None
             opening = self._opening[key] = _Opening(self._tasks.spawn(self._open(key, client, room)))
         opening.waiters += 1
         try:
@@ -167,17 +175,29 @@ class SideLanes:
                 return
 
     def _is_idle(self, key: LaneKey, lane: _Lane) -> None:
-        loop = asyncio.get_running_loop()
-        lane.idle_since = loop.time()
+        lane.idle_since = lane.loop.time()
         seconds = self._berths.idle_seconds
         if seconds:
-            lane.timer = loop.call_later(seconds, self._expire, key, lane)
+            lane.timer = lane.loop.call_later(seconds, self._expire, key, lane)
         else:
             self._expire(key, lane)
 
     def _expire(self, key: LaneKey, lane: _Lane) -> None:
         if self._lanes.get(key) is lane:
             self._tasks.spawn(self._remove(key).close())
+
+    def _rest(self, key: LaneKey, lane: _Lane) -> None:
+        """Nobody who is here uses it: it ends soon, unless somebody does by then."""
+        if lane.timer is None:
+            lane.timer = lane.loop.call_later(LINGER_SECONDS, self._end_rest, key, lane)
+
+    def _end_rest(self, key: LaneKey, lane: _Lane) -> None:
+        lane.timer = None
+        if self._lanes.get(key) is lane and not len(lane.connection.audience):
+            if lane.connection.in_flight:
+                self._rest(key, lane)
+            else:
+                self._expire(key, lane)
 
     def _remove(self, key: LaneKey) -> Connection:
         lane = self._lanes.pop(key)
@@ -197,11 +217,16 @@ class SideLanes:
             if room is not None:
                 await room
             connection = await self._connect(key, client)
-            if key in self._left:
+            if key.client in self._left:
                 await connection.close()
                 return CallFailure(Category.TRANSPORT, "the client has left", started=False)
+            for gone in self._left:
+                connection.forget(gone)
             lane = self._lanes[key] = _Lane(connection)
-            if key.scope is not None:
+            if key.scope is None:
+                if not len(connection.audience) and key.client is None:
+                    self._rest(key, lane)
+            else:
                 lane.held = self._opening[key].waiters
                 if not lane.held:
                     self._is_idle(key, lane)
@@ -211,7 +236,8 @@ class SideLanes:
             return failure
         finally:
             self._opening.pop(key, None)
-            self._left.discard(key)
+            if not self._opening:
+                self._left.clear()
 
     def drop(self, connection: Connection) -> bool:
         """Takes no more calls on `connection` and ends it once it is drained; whether it was one of these."""
@@ -228,12 +254,15 @@ class SideLanes:
             self.drop(connection)
 
     def release(self, client: ClientPort) -> None:
-        """The client is gone: so are the lanes that were its own."""
-        self._left.update(k for k in self._opening if k.client is client)
+        """The client is gone: so are the lanes that were its own, and soon those that nobody else uses."""
+        if self._opening:
+            self._left.add(client)
         for key, lane in list(self._lanes.items()):
             lane.connection.forget(client)
             if key.client is client or lane.connection.audience.owner is client:
                 self._tasks.spawn(self._remove(key).close())
+            elif key.scope is None and not len(lane.connection.audience):
+                self._rest(key, lane)
 
     async def close(self) -> None:
         self._berths.leave(self)
