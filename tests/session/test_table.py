@@ -117,7 +117,9 @@ def test_what_an_older_version_left_is_understood() -> None:
 
 
 @pytest.mark.parametrize(
-    "id", [uuid.uuid4().hex, str(uuid.uuid4()), "x" * 200, Hall().table.new_id("v", b"{}")]
+    "id",
+    [uuid.uuid4().hex, str(uuid.uuid4()), "x" * 200, Hall().table.new_id("v", b"{}")],
+    ids=["hexadecimal", "with dashes", "long", "ours"],
 )
 def test_what_is_shown_of_an_id_leaves_too_much_to_guess(id: str) -> None:
     part = shown(id)
