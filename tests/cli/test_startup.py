@@ -58,6 +58,7 @@ MAY: dict[str, set[str]] = {
     "setup": FILES | {"asyncio", "logging", "subprocess"},
     "daemon": {"msgspec", "plistlib", "subprocess", "xml"},
     "demo": {"msgspec", "subprocess"},
+    "discover": FILES,
     "doctor": RUNNING - {"httptools"},
     "serve": RUNNING - {"httptools"},
     "bridge": RUNNING,

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from callmux.cli import doctor, setup
+from callmux.cli import discover, doctor, setup
 from callmux.errors import CallmuxError
 
 USERS = {
@@ -183,6 +183,24 @@ def test_doctor_looks_at_clients_and_starts_none_of_their_servers(home: Path) ->
     client.run(["status", "--all"], str(config))
     client.run(["upgrade"], str(config))
     assert marks(home) == []
+
+
+def test_discover_shows_them_all_and_starts_none(home: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for kind, name in USERS.items():
+        put(home, name, entry(kind, home / f"ran-{kind}"))
+    for kind, name in PROJECTS.items():
+        put(home / "repo", name, entry(kind, home / f"ran-project-{kind}"))
+    before = {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
+    discover.run([], None)
+    discover.run(["--json"], None)
+    shown = capfd.readouterr().out
+    shown = json.loads(shown[shown.index("{\n") :])
+    assert {(item["client"], item["state"]) for item in shown["servers"]} == {
+        *((kind, "moves") for kind in USERS),
+        *((kind, "needs a yes") for kind in PROJECTS),
+    }
+    assert marks(home) == []
+    assert {path: path.read_bytes() for path in home.rglob("*") if path.is_file()} == before
 
 
 def marks(home: Path) -> list[str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from callmux.clients.detect import Machine
-from callmux.setup.found import ClientFile, find_servers
+from callmux.setup.found import ClientFile, find_servers, how
 from callmux.setup.plan import Answers, make_plan
 from callmux.setup.probing import Answer
-from callmux.setup.report import finish_lines, how, overview, plan_lines
+from callmux.setup.report import finish_lines, overview, plan_lines
 from callmux.setup.scene import Scene
 from callmux.setup.servers import Secrets
 

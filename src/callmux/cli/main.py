@@ -24,6 +24,7 @@ COMMANDS = {
     "config": "config",
     "daemon": "daemon",
     "demo": "demo",
+    "discover": "discover",
     "doctor": "doctor",
     "help": "help",
     "init": "init",

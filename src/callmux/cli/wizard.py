@@ -29,10 +29,10 @@ from callmux.clients.registry import KNOWN, KnownServer
 from callmux.doctor.checks import Probe
 from callmux.errors import UsageError
 from callmux.setup.choices import Choices, by_name, custom_server, keyed, leave_out, settle
-from callmux.setup.found import Found
+from callmux.setup.found import Found, how
 from callmux.setup.plan import NewServer
 from callmux.setup.probing import Answer
-from callmux.setup.report import finish_lines, how, overview, plan_lines
+from callmux.setup.report import finish_lines, overview, plan_lines
 from callmux.setup.scene import Scene, check_config, chosen_clients
 from callmux.setup.servers import is_secret
 from callmux.timestamps import sortable

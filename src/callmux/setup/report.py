@@ -7,24 +7,10 @@ from pathlib import Path
 
 from callmux.clients import editing
 from callmux.clients.diff import unified
-from callmux.config.redact import mask_command, mask_url
-from callmux.setup.found import Found
 from callmux.setup.judging import Verdict
 from callmux.setup.plan import Answers, Plan
 from callmux.setup.probing import Answer
 from callmux.setup.scene import Scene
-
-
-def how(found: Found) -> str:
-    """How a server is reached, without its secrets."""
-    entry = found.entry
-    text = mask_url(entry.url) if entry.url else " ".join(mask_command([entry.command or "", *entry.args]))
-    return visible(text)
-
-
-def visible(text: str) -> str:
-    """Text of a file that others may have written: nothing in it moves the cursor or hides what follows."""
-    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
 
 
 def plan_lines(plan: Plan, answers: Answers, probed: Mapping[str, Answer], config_path: str) -> list[str]:

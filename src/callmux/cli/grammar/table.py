@@ -14,7 +14,7 @@ from callmux.cli.grammar.terms import Command
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Run": ("bridge", "demo"),
     "Call tools from a shell": ("call", "parallel", "batch", "pipeline", "list", "tools"),
-    "Configure": ("setup", "init", "server", "client", "instructions", "config", "migrate"),
+    "Configure": ("setup", "discover", "init", "server", "client", "instructions", "config", "migrate"),
     "Look after": ("doctor", "daemon"),
     "Help": ("help", "completion"),
 }
