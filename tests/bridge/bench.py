@@ -30,8 +30,11 @@ def line(value: Any) -> bytes:
 class Exchange:
     """One request, and what is answered to it."""
 
-    def __init__(self, verb: str, headers: dict[str, str], body: bytes, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, verb: str, target: str, headers: dict[str, str], body: bytes, writer: asyncio.StreamWriter
+    ) -> None:
         self.verb = verb
+        self.target = target
         self.headers = headers
         self.message: Any = json.loads(body) if body.strip() else None
         self._writer = writer
@@ -152,7 +155,7 @@ class FakeListener:
                 first, *lines = head.strip().split("\r\n")
                 headers = {k.lower(): v.strip() for k, _, v in (x.partition(":") for x in lines)}
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
-                exchange = Exchange(first.split()[0], headers, body, writer)
+                exchange = Exchange(*first.split()[:2], headers, body, writer)
                 self.seen.append(exchange)
                 done = self._answer(exchange)
                 if done is not None:

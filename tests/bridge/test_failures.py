@@ -6,43 +6,75 @@ import json
 
 import pytest
 
-from callmux.bridge.failures import GivenUp, LinkFailure, Reason, of_status
+from callmux.bridge.failures import GivenUp, LinkFailure, Reason, Refusal, of_refusal
 
 
 @pytest.mark.parametrize(
-    ("status", "session", "reason", "started"),
+    ("status", "named", "reason", "started", "untaken"),
     [
-        (404, True, Reason.SESSION, False),
-        (404, False, Reason.REFUSED, False),
-        (503, True, Reason.BUSY, False),
-        (429, True, Reason.BUSY, False),
-        (502, True, Reason.BROKEN, True),
-        (504, True, Reason.BROKEN, True),
-        (401, True, Reason.REFUSED, False),
-        (302, True, Reason.REFUSED, False),
-        (413, True, Reason.REFUSED, False),
-        (500, True, Reason.BROKEN, True),
-        (501, True, Reason.REFUSED, True),
+        (404, True, Reason.SESSION, False, True),
+        (404, False, Reason.REFUSED, False, True),
+        (503, True, Reason.BUSY, True, False),
+        (429, True, Reason.BUSY, True, False),
+        (502, True, Reason.BROKEN, True, False),
+        (504, True, Reason.BROKEN, True, False),
+        (401, True, Reason.REFUSED, True, False),
+        (302, True, Reason.REFUSED, True, False),
+        (307, True, Reason.REFUSED, False, False),
+        (413, True, Reason.REFUSED, False, False),
+        (422, True, Reason.REFUSED, True, False),
+        (500, True, Reason.BROKEN, True, False),
+        (501, True, Reason.REFUSED, True, False),
     ],
 )
-def test_what_a_status_means(status: int, session: bool, reason: Reason, started: bool) -> None:
-    failure = of_status(status, b"", None, session=session)
-    assert (failure.reason, failure.started, failure.status) == (reason, started, status)
+def test_what_a_status_means(status: int, named: bool, reason: Reason, started: bool, untaken: bool) -> None:
+    failure = of_refusal(Refusal(status=status), named=named)
+    assert (failure.reason, failure.started, failure.untaken) == (reason, started, untaken)
+    assert failure.status == status
+
+
+RETRY = {b"retry-after": b"2"}
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_only_a_listener_of_ours_proves_by_asking_to_come_back_that_it_began_nothing(status: int) -> None:
+    refusal = Refusal(status=status, headers=RETRY)
+    ours, foreign = of_refusal(refusal, named=True, ours=True), of_refusal(refusal, named=True)
+    assert (ours.started, ours.untaken, ours.doubted) == (False, True, False)
+    assert (foreign.started, foreign.untaken) == (True, False)
+    assert not of_refusal(Refusal(status=status), named=True, ours=True).untaken
+
+
+def test_a_400_about_the_session_proves_something_only_if_that_is_forgotten() -> None:
+    failure = of_refusal(Refusal(status=400, body=b"no valid session"), named=True)
+    assert failure.doubted
+    assert (failure.forgotten().untaken, failure.forgotten().over) == (True, True)
+    assert (failure.remembered().untaken, failure.remembered().started) == (False, True)
+
+
+@pytest.mark.parametrize("status", [400, 401, 410, 422, 500, 503])
+def test_a_forgotten_session_does_not_prove_that_nothing_was_done(status: int) -> None:
+    failure = of_refusal(Refusal(status=status), named=True)
+    assert failure.remembered() is failure
+    forgotten = failure.forgotten()
+    assert (forgotten.reason, forgotten.over) == (Reason.SESSION, True)
+    assert (forgotten.started, forgotten.untaken) == (True, False)
+    assert str(status) in forgotten.message
 
 
 def test_the_listener_is_quoted_and_advice_is_given() -> None:
-    refused = of_status(
-        401, b'{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"no token"}}', None, session=True
-    )
+    said = b'{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"no token"}}'
+    refused = of_refusal(Refusal(status=401, body=said), named=True)
     assert "no token" in refused.message
     assert "CALLMUX_TOKEN" in refused.message
-    assert "--url" in of_status(307, b"", None, session=True).message
-    assert "/mcp" in of_status(404, b"<html>", None, session=False).message
+    assert "--url" in of_refusal(Refusal(status=307), named=True).message
+    assert "/mcp" in of_refusal(Refusal(status=404, body=b"<html>"), named=False).message
 
 
 @pytest.mark.parametrize(("header", "wait"), [(b"3", 3.0), (b"Wed, 21 Oct", None), (None, None)])
 def test_a_busy_listener_may_say_for_how_long(header: bytes | None, wait: float | None) -> None:
-    assert of_status(503, b"", header, session=True).wait == wait
+    headers = {} if header is None else {b"retry-after": header}
+    assert of_refusal(Refusal(status=503, headers=headers), named=True).wait == wait
 
 
 def test_a_call_that_never_left_is_safe_to_retry() -> None:
@@ -89,5 +121,6 @@ def test_a_refusal_is_a_failed_call() -> None:
 def test_a_listener_that_is_replaced_may_be_back_before_its_time_one_that_limits_is_obeyed(
     status: int, header: bytes | None, pauses: list[float]
 ) -> None:
-    failure = of_status(status, b"", header, session=True)
+    headers = {} if header is None else {b"retry-after": header}
+    failure = of_refusal(Refusal(status=status, headers=headers), named=True, ours=True)
     assert [failure.pause(attempts) for attempts in range(1, 7)] == pytest.approx(pauses)

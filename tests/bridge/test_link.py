@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from callmux.bridge import stream as streams
 from callmux.bridge.client import HttpClient
 from callmux.bridge.failures import LinkFailure, Reason
 from callmux.bridge.link import Link
 from callmux.protocol.jsonrpc import Failure, Response
-from tests.bridge.bench import Exchange, FakeListener
+from tests.bridge.bench import Exchange, FakeListener, line
 from tests.support import run, until
 
 
@@ -162,13 +163,162 @@ def test_a_stream_that_brings_nothing_is_not_resumed_without_end() -> None:
 
             def resume(x: Exchange) -> None:
                 x.stream()
-                x.end()
+                x.abort()
 
             listener.script |= {"x": script, "GET": resume}
             with pytest.raises(LinkFailure) as caught:
-                await dialled.link.request("x", None, 5)
+                await dialled.link.request("x", None, 15)
             assert caught.value.reason is Reason.BROKEN
             assert listener.count("GET") == 5
+            await dialled.link.close()
+
+    run(scene())
+
+
+@pytest.mark.parametrize("retry", [b"retry: 20\n", b""])
+def test_a_listener_that_lets_us_poll_is_asked_until_it_answers(retry: bytes) -> None:
+    async def scene() -> None:
+        async with FakeListener() as listener:
+            dialled = Dialled(listener)
+            await dialled.link.open(b"{}")
+            asked: list[Exchange] = []
+
+            def script(x: Exchange) -> None:
+                asked.append(x)
+                x.stream()
+                x.chunk(retry + b"id: 1_0\ndata:\n\n")
+                x.end()
+
+            def resume(x: Exchange) -> None:
+                x.stream()
+                if listener.count("GET") == 8:
+                    x.event({"jsonrpc": "2.0", "id": asked[0].message["id"], "result": {}})
+                else:
+                    x.chunk(b": nothing yet\n\n")
+                x.end()
+
+            listener.script |= {"x": script, "GET": resume}
+            assert isinstance(await dialled.link.request("x", None, 15), Response)
+            assert listener.count("GET") == 8
+            await dialled.link.close()
+
+    run(scene())
+
+
+@pytest.mark.parametrize("alive", [True, False])
+@pytest.mark.parametrize("status", [400, 401, 404, 410])
+def test_a_listener_without_a_stream_is_asked_whether_it_knows_the_session(status: int, alive: bool) -> None:
+    async def scene() -> None:
+        async with FakeListener() as listener:
+            dialled = Dialled(listener)
+            await dialled.link.open(b"{}")
+            listener.script["GET"] = lambda x: x.status(status)
+            if not alive:
+                listener.script["ping"] = lambda x: x.status(status)
+                with pytest.raises(LinkFailure) as caught:
+                    await dialled.link.listen()
+                assert caught.value.reason is Reason.SESSION
+            else:
+                await dialled.link.listen()
+                assert not dialled.link.has_stream
+            await dialled.link.close()
+
+    run(scene())
+
+
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize("id", [None, "server-error"])
+def test_an_error_that_names_no_request_reaches_whoever_waits(id: str | None, status: int) -> None:
+    async def scene() -> None:
+        async with FakeListener() as listener:
+            dialled = Dialled(listener)
+            await dialled.link.open(b"{}")
+            body = line(
+                {"jsonrpc": "2.0", "id": id, "error": {"code": -32602, "message": "quota is used up"}}
+            )
+            listener.script["x"] = lambda x: x.status(status, body, content_type="application/json")
+            if status == 200 or id is not None:
+                answer = await dialled.link.request("x", None, 5)
+                assert isinstance(answer, Failure)
+                assert b"quota" in bytes(answer.error)
+            else:
+                with pytest.raises(LinkFailure, match="quota"):
+                    await dialled.link.request("x", None, 5)
+            await dialled.link.close()
+
+    run(scene())
+
+
+@pytest.mark.parametrize("status", [307, 308])
+def test_a_redirect_within_the_origin_is_followed(status: int) -> None:
+    async def scene() -> None:
+        async with FakeListener() as listener:
+            went: list[tuple[str, str]] = []
+            usual = listener._answer
+
+            def answer(x: Exchange) -> Any:
+                went.append((x.verb, x.target))
+                if x.target == "/mcp":
+                    x.status(status, location="/mcp/?a=%2F")
+                    return None
+                return usual(x)
+
+            listener._answer = answer  # type: ignore[method-assign]
+            dialled = Dialled(listener)
+            await dialled.link.open(b"{}")
+            await dialled.link.listen()
+            assert isinstance(await dialled.link.request("x", None, 5), Response)
+            assert set(went) == {(v, t) for v in ("POST", "GET") for t in ("/mcp", "/mcp/?a=%2F")}
+            await dialled.link.close()
+
+    run(scene())
+
+
+@pytest.mark.parametrize("location", ["http://localhost:1/mcp", "/for-ever", "http://127.0.0.1:1/mcp"])
+def test_no_other_redirect_is(location: str) -> None:
+    async def scene() -> None:
+        async with FakeListener() as listener:
+            listener.script["initialize"] = lambda x: x.status(307, location=location)
+            with pytest.raises(LinkFailure, match="redirects"):
+                await Dialled(listener).link.open(b"{}")
+            assert len(listener.seen) == (4 if location == "/for-ever" else 1)
+
+    run(scene())
+
+
+@pytest.mark.parametrize("given", ["a b", "x" * 8001])
+def test_a_session_id_that_cannot_be_sent_back_is_refused(given: str) -> None:
+    async def scene() -> None:
+        async with FakeListener() as listener:
+            listener.session = given
+            with pytest.raises(LinkFailure, match="session id") as caught:
+                await Dialled(listener).link.open(b"{}")
+            assert caught.value.reason is Reason.REFUSED
+
+    run(scene())
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_an_answer_beyond_the_limit_fails_its_request(stream: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "MAX_ANSWER", 50_000)
+
+    async def scene() -> None:
+        async with FakeListener() as listener:
+            dialled = Dialled(listener)
+            await dialled.link.open(b"{}")
+
+            def script(x: Exchange) -> None:
+                if stream:
+                    x.stream()
+                    x.chunk(b"id: 1\ndata: " + b"0" * 100_000)
+                else:
+                    x.status(200, b"0" * 100_000, content_type="application/json")
+
+            listener.script["x"] = script
+            with pytest.raises(LinkFailure, match="larger than 50000 bytes") as caught:
+                await dialled.link.request("x", None, 5)
+            assert (caught.value.reason, caught.value.started) == (Reason.REFUSED, True)
+            assert isinstance(await dialled.link.request("y", None, 5), Response)
             await dialled.link.close()
 
     run(scene())

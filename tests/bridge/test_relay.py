@@ -10,8 +10,9 @@ import pytest
 
 from callmux.bridge import link as links
 from callmux.bridge import relay as relays
+from callmux.bridge import resuming
 from callmux.bridge.keeper import Patience
-from tests.bridge.bench import TOOLS, Desk, Exchange, FakeListener
+from tests.bridge.bench import TOOLS, Desk, Exchange, FakeListener, line
 from tests.support import run, until
 
 QUICK = Patience(outage=0.3, never=0.2)
@@ -390,7 +391,7 @@ def test_a_stream_that_the_listener_forgot_is_not_waited_for(monkeypatch: pytest
     """After an outage a listener may give some stream and never answer on it."""
 
     async def scene() -> None:
-        monkeypatch.setattr(links, "AFTER_OUTAGE_SECONDS", 0.1)
+        monkeypatch.setattr(resuming, "AFTER_OUTAGE_SECONDS", 0.1)
         async with FakeListener() as listener, Desk(listener.endpoint) as desk:
             await desk.greets()
             await until(lambda: listener.own)
@@ -497,9 +498,13 @@ def test_a_refusal_by_http_is_a_failed_call() -> None:
     async def scene() -> None:
         async with FakeListener() as listener, Desk(listener.endpoint) as desk:
             await desk.greets()
-            listener.script["tools/call"] = lambda x: x.status(401, b'{"error":"Unauthorized"}')
+            refused: dict[str, str] = {}
+            listener.script["tools/call"] = lambda x: x.status(401, b'{"error":"Unauthorized"}', **refused)
             told = details(await desk.calls(1, "write"))
             assert told["code"] == "bridge_tool_call_failed"
+            assert (told["executionState"], told["safeToRetry"]) == ("unknown", False)
+            refused["www_authenticate"] = "Bearer"
+            told = details(await desk.calls(3, "write"))
             assert told["executionState"] == "not_started"
             body = b'{"jsonrpc":"2.0","id":%d,"error":{"code":-32602,"message":"no"}}'
             listener.script["tools/call"] = lambda x: x.status(400, body % x.message["id"])
@@ -508,10 +513,17 @@ def test_a_refusal_by_http_is_a_failed_call() -> None:
     run(scene())
 
 
-def test_a_busy_listener_is_asked_again() -> None:
+@pytest.mark.parametrize("ours", [True, False])
+@pytest.mark.parametrize("tool", ["read", "write"])
+def test_a_busy_listener_is_asked_again_where_nothing_can_be_done_twice(tool: str, ours: bool) -> None:
+    """Only a listener of ours is known to refuse before it looks at a request."""
+
     async def scene() -> None:
         async with FakeListener() as listener, Desk(listener.endpoint) as desk:
+            if ours:
+                listener.hello["capabilities"] = {"tools": {}, "experimental": {links.REQUEST_STREAMS: {}}}
             await desk.greets()
+            await desk.asks(2, "tools/list", {})
             busy = [503, 429]
 
             def script(x: Exchange) -> None:
@@ -521,7 +533,71 @@ def test_a_busy_listener_is_asked_again() -> None:
                     x.json({"ok": True})
 
             listener.script["tools/call"] = script
-            assert await desk.calls(1, "write") == {"ok": True}
+            answer = await desk.calls(1, tool)
+            if ours or tool == "read":
+                assert answer == {"ok": True}
+            else:
+                told = details(answer)
+                assert (told["executionState"], told["safeToRetry"]) == ("unknown", False)
+                assert listener.count("tools/call") == 1
+
+    run(scene())
+
+
+@pytest.mark.parametrize("tool", ["read", "write"])
+@pytest.mark.parametrize("status", [400, 401, 404, 410, 422, 500, 503, 200])
+def test_a_forgotten_session_is_renewed_however_the_listener_says_it(status: int, tool: str) -> None:
+    """A write is sent again only where the refusal proves that nobody took it."""
+
+    async def scene() -> None:
+        async with FakeListener() as listener, Desk(listener.endpoint) as desk:
+            await desk.greets()
+            await desk.asks(2, "tools/list", {})
+            taken: list[str] = []
+            old = listener.session
+
+            def script(x: Exchange) -> None:
+                if x.headers.get("mcp-session-id") != old:
+                    taken.append(x.method)
+                    x.json({"ok": True})
+                    return
+                error = {"code": -32001, "message": "Bad Request: No valid session ID provided"}
+                body = {"jsonrpc": "2.0", "id": x.message.get("id"), "error": error}
+                x.status(status, line(body), content_type="application/json")
+
+            listener.session = "s2"
+            listener.script |= {"tools/call": script, "ping": script, "GET": lambda x: x.status(405)}
+            answer = await desk.calls(1, tool)
+            if tool == "read" or status in (400, 404):
+                assert answer == {"ok": True}
+            else:
+                told = details(answer)
+                assert (told["executionState"], told["safeToRetry"]) == ("unknown", False)
+                assert taken.count("tools/call") == 0
+            assert await desk.calls(3, "write") == {"ok": True}
+            assert listener.count("initialize") == 2
+
+    run(scene())
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 404, 405, 410, 422, 429, 500, 503])
+def test_a_write_whose_answer_cannot_be_resumed_is_sent_once(
+    status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        monkeypatch.setattr(resuming, "OUTAGE_SECONDS", 0.2)
+        async with FakeListener() as listener, Desk(listener.endpoint) as desk:
+            await desk.greets()
+
+            def call(x: Exchange) -> None:
+                x.stream()
+                x.event(None, "e1")
+                x.end()
+
+            listener.script |= {"tools/call": call, "GET": lambda x: x.status(status)}
+            told = details(await desk.calls(1, "write"))
+            assert (told["executionState"], told["safeToRetry"]) == ("unknown", False)
+            assert listener.count("tools/call") == 1
 
     run(scene())
 

@@ -20,6 +20,7 @@ class Link:
     """Keeps what a stream hands over."""
 
     named = True
+    ours = False
 
     def __init__(self) -> None:
         self.taken: list[bytes] = []
@@ -30,7 +31,7 @@ class Link:
     def begun(self, session_id: bytes) -> None:
         self.session = session_id
 
-    def take(self, data: bytes) -> None:
+    def take(self, data: bytes, about: int | None, alone: bool) -> None:
         self.taken.append(data)
 
     def resume(self, events: EventBuffer, waiter: Waiter, why: str) -> None:

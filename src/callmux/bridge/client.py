@@ -1,6 +1,6 @@
 """A small HTTP/1.1 client: connections that are kept, one write a request, answers handed over as they come.
 
-Called by `callmux.bridge.link` and `.autostart`. It does what a bridge needs and no more: no redirects, no
+Called by `callmux.bridge.link` and `.autostart`. It does what a bridge needs and no more: no
 proxies, no compression. Importing a full client alone would cost more than the bridge's whole budget.
 
 What it is careful about is the difference between "not sent" and "sent, outcome unknown": a kept connection
@@ -62,12 +62,14 @@ class Connection(asyncio.Protocol):
         client: Whose connection it is.
 
     Attributes:
+        elsewhere: The origin it goes to, where that is not the listener's own.
         idle_since: When its last answer was whole, by the loop's clock.
         keep_seconds: How long it may then be kept.
     """
 
-    def __init__(self, client: HttpClient) -> None:
+    def __init__(self, client: HttpClient, elsewhere: str = "") -> None:
         self._client = client
+        self.elsewhere = elsewhere
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._poll: select.poll | None = None
@@ -186,6 +188,7 @@ class HttpClient:
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._idle: list[Connection] = []
+        self._idle_elsewhere: dict[str, list[Connection]] = {}
         self._all: set[Connection] = set()
         self.reading = True
         self._loop = asyncio.get_running_loop()
@@ -194,27 +197,42 @@ class HttpClient:
     def __repr__(self) -> str:
         return f"HttpClient({len(self._all)} connections, {len(self._idle)} idle)"
 
-    def take(self) -> Connection | None:
-        """A kept connection that can be used now."""
+    def take(self, to: Endpoint | None = None) -> Connection | None:
+        """A kept connection that can be used now.
+
+        Args:
+            to: Where it must go, if a request was sent on.
+        """
         now = self._loop.time()
-        while self._idle:
-            connection = self._idle.pop()
+        idle = self._idle if to is None else self._kept_for(self._origin(to))
+        while idle:
+            connection = idle.pop()
             if now - connection.idle_since < connection.keep_seconds and connection.is_open:
                 return connection
             connection.close()
         return None
 
-    async def connect(self) -> Connection:
+    def _origin(self, to: Endpoint) -> str:
+        return "" if to.origin == self._endpoint.origin else to.origin
+
+    def _kept_for(self, elsewhere: str) -> list[Connection]:
+        return self._idle if not elsewhere else self._idle_elsewhere.setdefault(elsewhere, [])
+
+    async def connect(self, to: Endpoint | None = None) -> Connection:
         """A new connection.
+
+        Args:
+            to: Where it must go, if a request was sent on.
 
         Raises:
             LinkFailure: There is none; nothing was sent.
         """
-        to = self._endpoint
+        elsewhere = "" if to is None else self._origin(to)
+        to = to or self._endpoint
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 _, connection = await self._loop.create_connection(
-                    lambda: Connection(self), to.host, to.port, ssl=self._context()
+                    lambda: Connection(self, elsewhere), to.host, to.port, ssl=self._context(to)
                 )
         except TimeoutError:
             message = f"the listener did not accept a connection in {CONNECT_SECONDS:.0f} s"
@@ -227,8 +245,8 @@ class HttpClient:
             connection.flow(False)
         return connection
 
-    def _context(self) -> ssl.SSLContext | None:
-        if not self._endpoint.tls:
+    def _context(self, to: Endpoint) -> ssl.SSLContext | None:
+        if not to.tls:
             return None
         if self._tls is None:
             import ssl
@@ -242,19 +260,21 @@ class HttpClient:
         Args:
             hint: Its `Keep-Alive` header.
         """
-        if len(self._idle) >= MAX_IDLE:
+        idle = self._kept_for(connection.elsewhere)
+        if len(idle) >= MAX_IDLE:
             connection.close()
             return
         if hint:
             connection.keep_seconds = _kept(hint)
         connection.idle_since = self._loop.time()
-        self._idle.append(connection)
+        idle.append(connection)
 
     def forget(self, connection: Connection) -> None:
         """A connection has ended."""
         self._all.discard(connection)
-        if connection in self._idle:
-            self._idle.remove(connection)
+        idle = self._kept_for(connection.elsewhere)
+        if connection in idle:
+            idle.remove(connection)
 
     def flow(self, reading: bool) -> None:
         """Stops and begins to read from the listener."""

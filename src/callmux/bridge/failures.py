@@ -1,15 +1,19 @@
 """What can go wrong between bridge and listener, and what a client is told about it. Pure.
 
-Raised by `client` and `link`; `relay` decides by the reason what is sent again. The line that matters is
-whether the listener can have begun with the request: `started`.
+Raised by `client` and `link`; `relay` decides what is sent again. The line that matters is whether the
+listener can have begun with the request: `started`, as `callmux.protocol.http_client` says.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
+
+import msgspec
 
 from callmux.errors import CallmuxError
 from callmux.protocol import jsonrpc
+from callmux.protocol.http_client import TABLE, Carrier, Known, Point, Session, refusal_point
 from callmux.protocol.jsonrpc import Failure, RpcError
 from callmux.protocol.shapes import Result
 from callmux.rings.envelope import failure
@@ -19,14 +23,25 @@ UNAVAILABLE = -32000
 
 
 class Reason(Enum):
-    """Kinds of failure; the value says what the listener has seen of the request."""
+    """Kinds of failure: what the bridge does about each differs."""
 
-    UNREACHABLE = "nothing: there was no connection"
-    SESSION = "nothing: it does not know the session"
-    BUSY = "nothing: it asks to come back later"
-    BROKEN = "perhaps all of it: the connection broke"
-    LATE = "perhaps all of it: there was no answer in time"
+    UNREACHABLE = "there was no connection"
+    SESSION = "the listener does not know the session"
+    BUSY = "it asks to come back later"
+    BROKEN = "the connection broke"
+    LATE = "there was no answer in time"
     REFUSED = "it said no"
+
+
+_POINTS = {
+    Reason.UNREACHABLE: Point.NO_CONNECTION,
+    Reason.SESSION: Point.NO_SESSION,
+    Reason.BUSY: Point.BUSY,
+    Reason.BROKEN: Point.CUT,
+    Reason.LATE: Point.LATE,
+    Reason.REFUSED: Point.REFUSED,
+}
+"""What is known where nothing more is said."""
 
 
 class LinkFailure(Exception):
@@ -37,23 +52,61 @@ class LinkFailure(Exception):
         message: The same in words. Never a secret.
         status: The HTTP status, where there was one.
         wait: Seconds the listener asks to wait, where it does.
+        known: What is known of the request and the session.
+        location: Where the answer sends the request on.
     """
 
     def __init__(
-        self, reason: Reason, message: str, *, status: int | None = None, wait: float | None = None
+        self,
+        reason: Reason,
+        message: str,
+        *,
+        status: int | None = None,
+        wait: float | None = None,
+        known: Known | None = None,
+        location: str | None = None,
     ) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
         self.status = status
         self.wait = wait
+        self.known = TABLE[Carrier.BRIDGE, _POINTS[reason]] if known is None else known
+        self.location = location
 
     @property
     def started(self) -> bool:
         """The listener may have begun with it."""
-        return self.reason in (Reason.BROKEN, Reason.LATE) or (
-            self.reason is Reason.REFUSED and (self.status or 0) >= 500
-        )
+        return self.known.begun
+
+    @property
+    def untaken(self) -> bool:
+        """It is proved that nobody took it, so that it may be sent again whatever it does."""
+        return self.known.again
+
+    @property
+    def over(self) -> bool:
+        """The session is forgotten."""
+        return self.known.session is Session.OVER
+
+    @property
+    def doubted(self) -> bool:
+        """The session may be forgotten."""
+        return self.known.session is Session.DOUBTED
+
+    def forgotten(self) -> LinkFailure:
+        """The same failure, of a session that the listener was found to have forgotten."""
+        message = f"the listener no longer knows the session; it said: {self.message}"
+        about = self.known._replace(session=Session.OVER)
+        return LinkFailure(Reason.SESSION, message, status=self.status, known=about)
+
+    def remembered(self) -> LinkFailure:
+        """The same failure, of a session that the listener was found to know still."""
+        if not self.untaken:
+            return self
+        # Its words were about something else: they prove nothing.
+        about = TABLE[Carrier.BRIDGE, Point.REFUSED]
+        return LinkFailure(self.reason, self.message, status=self.status, wait=self.wait, known=about)
 
     def pause(self, attempts: int) -> float:
         """Seconds before the next attempt to reach a listener that asks to come back later.
@@ -72,35 +125,55 @@ class LinkFailure(Exception):
         return self.reason is not Reason.REFUSED
 
 
-def of_status(status: int, body: bytes, retry_after: bytes | None, *, session: bool) -> LinkFailure:
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that is no success.
+
+    Attributes:
+        status: The HTTP status.
+        body: The beginning of the body.
+        headers: By lower-case name.
+    """
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[bytes, bytes] = {}
+
+
+def of_refusal(refusal: Refusal, *, named: bool, ours: bool = False) -> LinkFailure:
     """What an HTTP status that is no success means.
 
     Args:
-        body: The beginning of the body.
-        session: The request named a session.
+        named: The request named a session.
+        ours: The listener is a callmux, which refuses before it looks at a request.
     """
-    said = _said(body)
-    if status == 404 and session:
-        return LinkFailure(Reason.SESSION, "the listener no longer knows the session", status=status)
+    status, headers, said = refusal.status, refusal.headers, _said(refusal.body)
+    point = refusal_point(status, refusal.body, named=named, challenged=b"www-authenticate" in headers)
+    retry_after = headers.get(b"retry-after")
+    if point is Point.BUSY and ours and retry_after is not None:
+        point = Point.DECLINED
+    # That a body speaks of the session proves nothing yet.
+    about = TABLE[Carrier.BRIDGE, point]
+    if status == 404 and named:
+        message = "the listener no longer knows the session"
+        return LinkFailure(Reason.SESSION, message, status=status, known=about)
     if status in (429, 503):
         wait = float(retry_after) if retry_after is not None and retry_after.isdigit() else None
-        return LinkFailure(
-            Reason.BUSY, f"the listener is busy (HTTP {status}){said}", status=status, wait=wait
-        )
+        message = f"the listener is busy (HTTP {status}){said}"
+        return LinkFailure(Reason.BUSY, message, status=status, wait=wait, known=about)
     if status in (500, 502, 504):
         # A listener that is being stopped, or something before it, gave up half-way.
         message = f"the listener lost the request (HTTP {status}){said}"
-        return LinkFailure(Reason.BROKEN, message, status=status)
+        return LinkFailure(Reason.BROKEN, message, status=status, known=about)
     advice = ""
     if status in (401, 403):
         advice = ". Give a token: CALLMUX_TOKEN, --token-file, or --header Authorization"
     elif 300 <= status < 400:
-        advice = ". It redirects: put the new address into --url"
+        advice = ". It redirects to where callmux does not follow: put the new address into --url"
     elif status == 404:
         advice = ". Is the path of --url right? It is usually /mcp"
-    return LinkFailure(
-        Reason.REFUSED, f"the listener refused the request (HTTP {status}){said}{advice}", status=status
-    )
+    message = f"the listener refused the request (HTTP {status}){said}{advice}"
+    location = headers.get(b"location", b"").decode("latin-1") or None
+    return LinkFailure(Reason.REFUSED, message, status=status, known=about, location=location)
 
 
 def _said(body: bytes) -> str:

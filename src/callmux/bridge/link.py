@@ -2,7 +2,8 @@
 
 Called by `callmux.bridge.keeper`, which opens and drops links, and by `relay`, which sends through them. Each
 message is a POST; an answer comes as JSON or on an event stream, which is resumed by its last event id where
-it breaks. A GET stream carries what the listener says by itself; its end is the first sign of trouble.
+it breaks. A GET stream carries what the listener says by itself; its end is the first sign of trouble. What
+an answer means is decided by `callmux.protocol.http_client`.
 """
 
 from __future__ import annotations
@@ -17,10 +18,14 @@ import msgspec
 from callmux.bridge.client import HttpClient
 from callmux.bridge.endpoint import Endpoint
 from callmux.bridge.failures import LinkFailure, Reason
+from callmux.bridge.heads import Heads, Way
+from callmux.bridge.resuming import GRACE_SECONDS, resume
 from callmux.bridge.silence import Silence
 from callmux.bridge.stream import Stream, Waiter
 from callmux.depth import DEEPEST, ROOM
-from callmux.protocol import jsonrpc
+from callmux.protocol import http_client, jsonrpc
+from callmux.protocol.http_answer import addressed, doubts_session
+from callmux.protocol.http_client import TABLE, Carrier, Point, session_id_of
 from callmux.protocol.jsonrpc import Batch, Failure, Malformed, Message, Notification, Request, Response
 from callmux.protocol.params import members
 from callmux.protocol.sse import REQUEST_STREAMS, EventBuffer, request_stream
@@ -36,18 +41,10 @@ HEAD_SECONDS = 1.0
 SHORT_SECONDS = 10.0
 """For what has no answer of its own: notifications, answers, pings."""
 CLOSE_SECONDS = 1.0
-RESUMPTIONS = 5
-"""How often a stream is resumed without anything new having come."""
-OUTAGE_SECONDS = 30.0
-"""How long a broken stream waits for the listener to come back."""
-AFTER_OUTAGE_SECONDS = 2.0
-"""How long a stream may take to bring anything after the listener was away: it may have forgotten it."""
-GRACE_SECONDS = 5.0
-"""How long a stream may stay open after its answer."""
+DOUBT_SECONDS = 5.0
+"""How long a listener may take to say whether it still knows the session."""
 MORE_SECONDS = 30.0
 """What a request gets after its time, each time the listener shows that it is there."""
-
-_STREAMS = b"Accept: application/json, text/event-stream\r\nContent-Type: application/json\r\n"
 
 
 class Link:
@@ -63,6 +60,7 @@ class Link:
     Attributes:
         offer: What the listener said of itself; None before the handshake.
         has_stream: The listener gives a GET stream.
+        closed: Nothing more begins with it.
     """
 
     def __init__(
@@ -75,36 +73,24 @@ class Link:
     ) -> None:
         self._endpoint = endpoint
         self._http = http
-        self._headers = b"".join(b"%b: %b\r\n" % (k.encode(), v.encode()) for k, v in headers.items())
+        self._heads = Heads(endpoint, headers)
         self._received = received
         self._ended = ended
         self._loop = asyncio.get_running_loop()
         self._tasks = TaskSet("link")
         self._waiting: dict[int, Waiter] = {}
         self._count = 0
-        self._events = EventBuffer()
+        self._events = EventBuffer(http_client.MAX_ANSWER)
         self._own: Stream | None = None
         self._silence = Silence(lambda: http.reading)
-        self._session_id: bytes | None = None
-        self._version: str | None = None
-        self._post = self._head(b"POST", _STREAMS)
-        self._closed = False
+        self._unusable: str | None = None
+        self.closed = False
         self._names_streams = False
         self.offer: Greeting | None = None
         self.has_stream = True
 
     def __repr__(self) -> str:
         return f"Link({'open' if self.offer else 'new'}, {len(self._waiting)} waiting)"
-
-    def _head(self, verb: bytes, more: bytes) -> bytes:
-        to = self._endpoint
-        lines = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (verb, to.target.encode(), to.authority.encode()), more]
-        lines.append(self._headers)
-        if self._session_id is not None:
-            lines.append(b"Mcp-Session-Id: %b\r\n" % self._session_id)
-        if self._version is not None:
-            lines.append(b"MCP-Protocol-Version: %b\r\n" % self._version.encode())
-        return b"".join(lines)
 
     async def open(self, params: bytes) -> None:
         """The handshake.
@@ -116,6 +102,8 @@ class Link:
             LinkFailure: It failed.
         """
         answer = await self.request("initialize", params, HANDSHAKE_SECONDS)
+        if self._unusable is not None:
+            raise LinkFailure(Reason.REFUSED, f"the listener cannot be used: {self._unusable}")
         if isinstance(answer, Failure):
             said = jsonrpc.read_error(answer.error).message
             raise LinkFailure(Reason.REFUSED, f"the listener refused the handshake: {said}")
@@ -128,30 +116,46 @@ class Link:
                 f"the listener speaks the MCP revision {offer.protocol_version!r}, which callmux does not"
             )
             raise LinkFailure(Reason.REFUSED, message)
-        self._version = offer.protocol_version
+        self._heads.version = offer.protocol_version
         self._names_streams = REQUEST_STREAMS in members(offer.capabilities.get("experimental"))
-        self._post = self._head(b"POST", _STREAMS)
+        self._heads.renew()
         await self.tell(jsonrpc.notification("notifications/initialized", None))
         self.offer = offer
 
     def begun(self, session_id: bytes) -> None:
-        """Told by a stream whose head names the session."""
-        if self._session_id is None and self._version is None:
-            self._session_id = session_id
+        """Told by a stream whose head names the session: only the first answer may."""
+        if self.named or self._heads.version is not None:
+            return
+        try:
+            self._heads.session_id = session_id_of(session_id.decode("latin-1"))
+        except ValueError as error:
+            self._unusable = str(error)
+        self._heads.renew()
 
     @property
     def named(self) -> bool:
         """The listener gave the session a name."""
-        return self._session_id is not None
+        return self._heads.session_id is not None
+
+    @property
+    def ours(self) -> bool:
+        """The listener is a callmux."""
+        return self._names_streams
 
     async def request(
-        self, method: str, params: bytes | msgspec.Raw | None, seconds: float, hard: bool = True
+        self,
+        method: str,
+        params: bytes | msgspec.Raw | None,
+        seconds: float,
+        hard: bool = True,
+        way: Way | None = None,
     ) -> Response | Failure:
         """Sends a request and waits for its answer; cancelled, it withdraws the request.
 
         Args:
             seconds: How long it may take.
             hard: It fails then; else it goes on as long as the listener answers a ping.
+            way: How it was sent on so far.
 
         Raises:
             LinkFailure: There is no answer.
@@ -159,19 +163,21 @@ class Link:
         self._count += 1
         id = self._count
         line = jsonrpc.request(id, method, params)
-        connection = self._http.take()
+        to = None if way is None else way.to
+        connection = self._http.take(to)
         if connection is None:
-            connection = await self._http.connect()
+            connection = await self._http.connect(to)
         waiter: Waiter = self._loop.create_future()
         self._waiting[id] = waiter
         timer = self._loop.call_later(seconds, self._due, waiter, hard)
-        stream = Stream(self, connection, waiter)
+        stream = Stream(self, connection, waiter, about=id)
         if self._names_streams:
             stream.starts_at = f"{request_stream(id)}_0"
             self._silence.watch(stream)
-        connection.start(b"%bContent-Length: %d\r\n\r\n%b" % (self._post, len(line), line), stream)
+        head = self._heads.post if to is None else self._heads.of(b"POST", to)
+        connection.start(b"%bContent-Length: %d\r\n\r\n%b" % (head, len(line), line), stream)
         try:
-            return await waiter
+            answer = await waiter
         except asyncio.CancelledError as given_up:
             self._withdraw(id, method, reason_of(given_up, "the client gave it up"))
             stream.close()
@@ -180,6 +186,10 @@ class Link:
             if failure.reason is Reason.LATE:
                 self._withdraw(id, method, "there was no answer in time")
                 stream.close()
+            if failure.location is not None and (way := way or Way(self._endpoint)).follows(failure):
+                return await self.request(method, params, seconds, hard, way)
+            if failure.doubted and method != "ping":
+                raise await self._judged(failure) from None
             raise
         finally:
             timer.cancel()
@@ -187,9 +197,29 @@ class Link:
             self._silence.forget(stream)
             if not stream.finished:
                 stream.drop(GRACE_SECONDS)
+        if type(answer) is Failure and self.named and doubts_session(answer) and method != "ping":
+            said = jsonrpc.read_error(answer.error).message
+            about = TABLE[Carrier.BRIDGE, Point.ERROR]
+            doubtful = await self._judged(LinkFailure(Reason.REFUSED, said, known=about))
+            if doubtful.over:
+                raise doubtful
+        return answer
+
+    async def _judged(self, failure: LinkFailure) -> LinkFailure:
+        """The failure, once the listener was asked whether it still knows the session."""
+        forgotten = self.named and await self._is_forgotten()
+        return failure.forgotten() if forgotten else failure.remembered()
+
+    async def _is_forgotten(self) -> bool:
+        try:
+            return doubts_session(await self.request("ping", None, DOUBT_SECONDS))
+        except LinkFailure as refused:
+            # That it cannot be asked says nothing of the session.
+            status, later = refused.status, refused.wait is not None
+            return status is not None and http_client.session_refused(status, retry_after=later)
 
     def _withdraw(self, id: int, method: str, reason: str | None) -> None:
-        if method != "initialize" and not self._closed:
+        if method != "initialize" and not self.closed:
             told = {"requestId": id} if reason is None else {"requestId": id, "reason": reason}
             params = msgspec.json.encode(told)
             self._tasks.spawn(self._quietly(jsonrpc.notification("notifications/cancelled", params)))
@@ -212,17 +242,19 @@ class Link:
                 return
             await asyncio.wait([waiter], timeout=MORE_SECONDS)
 
-    async def tell(self, line: bytes) -> None:
+    async def tell(self, line: bytes, way: Way | None = None) -> None:
         """Sends a notification or an answer.
 
         Raises:
             LinkFailure: It was not taken.
         """
-        connection = self._http.take()
+        to = None if way is None else way.to
+        connection = self._http.take(to)
         if connection is None:
-            connection = await self._http.connect()
+            connection = await self._http.connect(to)
         stream = Stream(self, connection, None)
-        connection.start(b"%bContent-Length: %d\r\n\r\n%b" % (self._post, len(line), line), stream)
+        head = self._heads.post if to is None else self._heads.of(b"POST", to)
+        connection.start(b"%bContent-Length: %d\r\n\r\n%b" % (head, len(line), line), stream)
         try:
             async with asyncio.timeout(SHORT_SECONDS):
                 await stream.opened()
@@ -232,27 +264,30 @@ class Link:
             if not stream.finished:
                 stream.drop(GRACE_SECONDS)
         if stream.status >= 300:
-            raise await stream.refusal()
+            failure = await stream.refusal()
+            way = way or Way(self._endpoint)
+            if not way.follows(failure):
+                raise failure
+            await self.tell(line, way)
 
     async def _quietly(self, line: bytes) -> None:
         with contextlib.suppress(LinkFailure):
             await self.tell(line)
 
-    async def _get(self, events: EventBuffer, waiter: Waiter | None) -> Stream:
+    async def open_stream(self, events: EventBuffer, waiter: Waiter | None, way: Way | None = None) -> Stream:
         """Opens a GET stream, from the last event on where there was one.
 
         Raises:
             LinkFailure: The listener does not give it.
         """
         events.restart()
-        more = b"Accept: text/event-stream\r\n"
-        if events.last_id:
-            more += b"Last-Event-ID: %b\r\n" % events.last_id.encode()
-        connection = self._http.take()
+        to = None if way is None else way.to
+        connection = self._http.take(to)
         if connection is None:
-            connection = await self._http.connect()
-        stream = Stream(self, connection, waiter, events)
-        connection.start(self._head(b"GET", more) + b"\r\n", stream)
+            connection = await self._http.connect(to)
+        about = next((id for id, one in self._waiting.items() if one is waiter), None)
+        stream = Stream(self, connection, waiter, events, about)
+        connection.start(self._heads.of(b"GET", to, events.last_id) + b"\r\n", stream)
         try:
             async with asyncio.timeout(HEAD_SECONDS):
                 await stream.opened()
@@ -261,9 +296,13 @@ class Link:
         except asyncio.CancelledError:
             stream.close()
             raise
-        if stream.status != 200:
-            raise await stream.refusal()
-        return stream
+        if stream.status == 200:
+            return stream
+        failure = await stream.refusal()
+        way = way or Way(self._endpoint)
+        if not way.follows(failure):
+            raise failure
+        return await self.open_stream(events, waiter, way)
 
     async def listen(self) -> None:
         """Opens the listener's own stream, or makes sure that the listener is there.
@@ -275,12 +314,18 @@ class Link:
             self._http.keep(await self._http.connect(), b"")
             return
         try:
-            stream = await self._get(self._events, None)
+            stream = await self.open_stream(self._events, None)
         except LinkFailure as failure:
-            if failure.status == 405 or (failure.status == 404 and not self.named):
-                self.has_stream = False
-                return
-            raise
+            if failure.status is None or not http_client.has_no_stream(failure.status):
+                raise
+            if failure.status != 405 and self.named and await self._is_forgotten():
+                raise failure.forgotten() from None
+            self.has_stream = False
+            return
+        if stream.status and not stream.is_events:
+            self.has_stream = False
+            stream.close()
+            return
         self._own = stream
         if self._names_streams:
             self._silence.watch(stream, own=True)
@@ -289,7 +334,7 @@ class Link:
     def _own_ended(self, stream: Stream) -> None:
         if self._own is stream:
             self._own = None
-            if not self._closed:
+            if not self.closed:
                 self._ended(self)
 
     @property
@@ -297,10 +342,11 @@ class Link:
         """How long the listener asks to wait before its own stream is opened again."""
         return min((self._events.retry_ms or 0) / 1000, 5.0)
 
-    def take(self, data: bytes) -> None:
+    def take(self, data: bytes, about: int | None, alone: bool) -> None:
         """Takes one message; called by the streams."""
         # What the listener's own answers add to a value of a server is not counted.
-        self._took(jsonrpc.parse(jsonrpc.on_one_line(data), deepest=DEEPEST + ROOM))
+        message = jsonrpc.parse(jsonrpc.on_one_line(data), deepest=DEEPEST + ROOM)
+        self._took(message if about is None else addressed(message, about, alone=alone))
 
     def _took(self, message: Message) -> None:
         match message:
@@ -323,72 +369,32 @@ class Link:
 
     def resume(self, events: EventBuffer, waiter: Waiter, why: str) -> None:
         """Goes on with an answer's stream where it broke; called by the stream."""
-        self._tasks.spawn(self._resume(events, waiter, why))
+        self._tasks.spawn(resume(self, events, waiter, why))
 
-    async def _resume(self, events: EventBuffer, waiter: Waiter, why: str) -> None:
-        was_away = False
-        tries, delay = 0, min((events.retry_ms or 0) / 1000, 30.0)
-        until = self._loop.time() + OUTAGE_SECONDS
-        while not waiter.done():
-            seen = events.last_id
-            if delay:
-                await asyncio.wait([waiter], timeout=delay)
-            try:
-                stream = await self._get(events, waiter)
-            except LinkFailure as failure:
-                waits = failure.reason in (Reason.UNREACHABLE, Reason.BUSY, Reason.BROKEN)
-                if self._closed or not waits or self._loop.time() > until:
-                    why = f"{why}; it could not be resumed: {failure.message}"
-                    break
-                was_away = was_away or failure.reason is Reason.UNREACHABLE
-                delay = min(0.25, delay * 2 or 0.02)
-                continue
-            await self._read(stream, waiter, AFTER_OUTAGE_SECONDS if was_away else None)
-            if was_away and not stream.finished and events.last_id == seen:
-                break
-            until = self._loop.time() + OUTAGE_SECONDS
-            tries = tries + 1 if events.last_id == seen else 0
-            if tries >= RESUMPTIONS:
-                break
-            delay = max((events.retry_ms or 0) / 1000, 0.02 * 2.0**tries if tries else 0.0)
-        if not waiter.done():
-            waiter.set_exception(LinkFailure(Reason.BROKEN, why))
-
-    async def _read(self, stream: Stream, waiter: Waiter, seconds: float | None) -> None:
-        """Waits until `waiter` has its answer or the stream has ended, at most `seconds`."""
+    def watch(self, stream: Stream) -> None:
+        """Has a resumed stream end once it has been silent for too long."""
         if self._names_streams:
             self._silence.watch(stream)
-        end = asyncio.Event()
-        stream.when_ended(end.set)
-        waiter.add_done_callback(lambda _: end.set())
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await end.wait()
-        if waiter.done() and not stream.finished:
-            stream.drop(GRACE_SECONDS)
 
     async def close(self) -> None:
         """Ends the session, within a bound."""
         self.abandon()
         self._silence.close()
-        self._fail()
+        for waiter in self._waiting.values():
+            if not waiter.done():
+                waiter.set_exception(LinkFailure(Reason.BROKEN, "the session with the listener has ended"))
         await self._tasks.cancel(CLOSE_SECONDS)
-        if self._session_id is None:
+        if not self.named:
             return
         with contextlib.suppress(LinkFailure, TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
                 connection = self._http.take() or await self._http.connect()
                 stream = Stream(self, connection, None)
-                connection.start(self._head(b"DELETE", b"") + b"Content-Length: 0\r\n\r\n", stream)
+                connection.start(self._heads.of(b"DELETE") + b"Content-Length: 0\r\n\r\n", stream)
                 await stream.opened()
 
     def abandon(self) -> None:
         """Nothing more begins with it; what waits for an answer learns by itself whether it comes."""
-        self._closed = True
+        self.closed = True
         if self._own is not None:
             self._own.close()
-
-    def _fail(self) -> None:
-        for waiter in self._waiting.values():
-            if not waiter.done():
-                waiter.set_exception(LinkFailure(Reason.BROKEN, "the session with the listener has ended"))

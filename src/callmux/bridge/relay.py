@@ -219,24 +219,25 @@ class Relay:
             except LinkFailure as failure:
                 started = started or failure.started
                 again = False
+                if failure.over:
+                    self._keeper.expire(link)
+                if not failure.untaken:
+                    safe = await is_safe()
+                may = failure.untaken or safe
                 match failure.reason:
                     case Reason.UNREACHABLE:
                         self._keeper.doubt(link)
-                        again = True
+                        again = may
                     case Reason.SESSION:
-                        self._keeper.expire(link)
                         expired += 1
-                        again = expired < 3
+                        again = may and expired < 3
                     case Reason.BUSY:
-                        again = await self._pause(failure.pause(attempts), deadline)
+                        again = may and await self._pause(failure.pause(attempts), deadline)
                     case Reason.BROKEN:
                         replays += 1
-                        safe = await is_safe()
                         pause = REPLAY_SECONDS * 2.0 ** (replays - 1)
-                        again = safe and replays <= REPLAYS and await self._pause(pause, deadline)
-                    case Reason.LATE:
-                        safe = await is_safe()
-                    case Reason.REFUSED:
+                        again = may and replays <= REPLAYS and await self._pause(pause, deadline)
+                    case Reason.LATE | Reason.REFUSED:
                         pass
                 if not again or self._loop.time() >= deadline:
                     raise GivenUp(failure, started=started, attempts=attempts, safe=safe) from None

@@ -10,14 +10,24 @@ from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
 from callmux.bridge.client import Connection
-from callmux.bridge.failures import LinkFailure, Reason, of_status
-from callmux.protocol import jsonrpc
-from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, Failure, Response
-from callmux.protocol.sse import EventBuffer
+from callmux.bridge.failures import LinkFailure, Reason, Refusal, of_refusal
+from callmux.protocol.http_answer import failure_in, is_unknown_method
+from callmux.protocol.http_client import (
+    MAX_ANSWER,
+    TABLE,
+    Carrier,
+    Point,
+    is_event_stream,
+    speaks_of_session,
+)
+from callmux.protocol.jsonrpc import Failure, Response
+from callmux.protocol.sse import EventBuffer, TooLarge
 
 Waiter: TypeAlias = asyncio.Future[Response | Failure]
 
 REFUSAL_SECONDS = 2.0
+SHOWN_BYTES = 4096
+"""How much of a refusal is read."""
 
 
 class Owner(Protocol):
@@ -27,11 +37,15 @@ class Owner(Protocol):
     def named(self) -> bool:
         """The listener gave the session a name."""
 
+    @property
+    def ours(self) -> bool:
+        """The listener is a callmux."""
+
     def begun(self, session_id: bytes) -> None:
         """The listener names the session."""
 
-    def take(self, data: bytes) -> None:
-        """A message has come."""
+    def take(self, data: bytes, about: int | None, alone: bool) -> None:
+        """A message has come on the exchange of request `about`; `alone` where it is the whole answer."""
 
     def resume(self, events: EventBuffer, waiter: Waiter, why: str) -> None:
         """An answer's stream broke and can be resumed."""
@@ -45,32 +59,43 @@ class Stream:
         connection: What carries it.
         waiter: The request it answers; None for the listener's own stream and for what needs no answer.
         events: Where a resumed stream, or the listener's own, goes on.
+        about: The number of the request.
 
     Attributes:
+        is_events: It is an event stream.
         starts_at: The event id that stands for the beginning of the answer, where the listener has one.
         status: The HTTP status; 0 before the head.
         finished: Nothing more will come.
+        was_cut: It ended before its end.
         heard_at: When something came last, by the loop's clock; at first, when it was made.
     """
 
     def __init__(
-        self, link: Owner, connection: Connection, waiter: Waiter | None, events: EventBuffer | None = None
+        self,
+        link: Owner,
+        connection: Connection,
+        waiter: Waiter | None,
+        events: EventBuffer | None = None,
+        about: int | None = None,
     ) -> None:
         self._link = link
         self._connection = connection
         self._waiter = waiter
         self._resumed = events is not None
         self._events = events
+        self._about = about
         self._parts: list[bytes] = []
-        self._is_events = False
+        self._size = 0
+        self.is_events = False
         self._opened: asyncio.Future[None] | None = None
         self._when_ended: list[Callable[[], None]] = []
-        self._retry_after: bytes | None = None
+        self._refused: dict[bytes, bytes] = {}
         self._broken: str | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.starts_at = ""
         self.status = 0
         self.finished = False
+        self.was_cut = False
         self._loop = asyncio.get_running_loop()
         self.heard_at = self._loop.time()
 
@@ -82,12 +107,12 @@ class Stream:
     def head(self, status: int, headers: dict[bytes, bytes]) -> None:
         self.status = status
         self.heard_at = self._loop.time()
-        if status == 200 and headers.get(b"content-type", b"").startswith(b"text/event-stream"):
-            self._is_events = True
+        if status == 200 and is_event_stream(headers.get(b"content-type", b"").decode("latin-1")):
+            self.is_events = True
             if self._events is None:
-                self._events = EventBuffer()
+                self._events = EventBuffer(MAX_ANSWER)
         elif status >= 300:
-            self._retry_after = headers.get(b"retry-after")
+            self._refused = headers
         session_id = headers.get(b"mcp-session-id")
         if session_id is not None:
             self._link.begun(session_id)
@@ -95,22 +120,42 @@ class Stream:
             self._opened.set_result(None)
 
     def body(self, data: bytes) -> None:
-        if self._is_events:
-            assert self._events is not None
-            self.heard_at = self._loop.time()
-            for event in self._events.feed(data):
-                # An empty one only says where to go on.
-                if event.data:
-                    self._link.take(event.data)
-        else:
-            self._parts.append(data)
+        if self.finished:
+            return
+        if not self.is_events:
+            self._size += len(data)
+            if self._size > MAX_ANSWER:
+                self._overflow(f"the answer is larger than {MAX_ANSWER} bytes")
+            else:
+                self._parts.append(data)
+            return
+        assert self._events is not None
+        self.heard_at = self._loop.time()
+        try:
+            events = self._events.feed(data)
+        except TooLarge as error:
+            self._overflow(str(error))
+            return
+        for event in events:
+            # An empty one only says where to go on.
+            if event.data:
+                self._link.take(event.data, self._about, False)
+
+    def _overflow(self, message: str) -> None:
+        """More comes than is taken. To ask once more would bring as much."""
+        if self._waiter is not None and not self._waiter.done():
+            about = TABLE[Carrier.BRIDGE, Point.UNREADABLE]
+            self._waiter.set_exception(LinkFailure(Reason.REFUSED, message, known=about))
+        self.was_cut = True
+        self._connection.close()
+        self._finish(message)
 
     def done(self) -> None:
         waiter = self._waiter
-        if waiter is not None and not waiter.done() and not self._is_events:
+        if waiter is not None and not waiter.done() and not self.is_events:
             body = b"".join(self._parts)
             if self._is_answer(body) and not (self._resumed and self.status >= 300):
-                self._link.take(body)
+                self._link.take(body, self._about, True)
             elif self.status >= 300 and not self._resumed:
                 # That a stream cannot be resumed says nothing about the request.
                 waiter.set_exception(self._refusal())
@@ -118,6 +163,7 @@ class Stream:
 
     def broke(self, message: str) -> None:
         self._broken = message
+        self.was_cut = True
         self._finish(message)
 
     def _finish(self, why: str) -> None:
@@ -133,23 +179,24 @@ class Stream:
             if events.last_id:
                 self._link.resume(events, waiter, why)
             else:
-                waiter.set_exception(LinkFailure(Reason.BROKEN, why))
+                about = Point.WITHOUT_RESULT if self.status else Point.SILENT
+                waiter.set_exception(LinkFailure(Reason.BROKEN, why, known=TABLE[Carrier.BRIDGE, about]))
         for tell in self._when_ended:
             tell()
 
     def _is_answer(self, body: bytes) -> bool:
         """It holds the answer to the request: also a refusal may, unless it is about the session."""
-        if self.status not in (400, 404):
-            return self.status == 200 and bool(body.strip())
-        message = jsonrpc.parse(jsonrpc.on_one_line(body)) if body[:1] == b"{" else None
-        if not isinstance(message, Failure) or message.id is None:
-            return False
-        return self.status == 400 or jsonrpc.read_error(message.error).code == METHOD_NOT_FOUND
+        if self.status < 300:
+            return bool(body.strip())
+        if self.status == 404:
+            return is_unknown_method(body)
+        failure = failure_in(body) if self.status == 400 else None
+        about_session = self._link.named and speaks_of_session(body)
+        return failure is not None and failure.id is not None and not about_session
 
     def _refusal(self) -> LinkFailure:
-        return of_status(
-            self.status, b"".join(self._parts)[:4096], self._retry_after, session=self._link.named
-        )
+        refusal = Refusal(status=self.status, body=b"".join(self._parts)[:SHOWN_BYTES], headers=self._refused)
+        return of_refusal(refusal, named=self._link.named, ours=self._link.ours)
 
     # What the link calls.
 

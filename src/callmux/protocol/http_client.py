@@ -58,6 +58,7 @@ class Point(Enum):
     CREDENTIALS = "401 or 403 with a challenge: the server looks at credentials first"
     TOO_LARGE = "413"
     BUSY = "429 or 503"
+    DECLINED = "the same with Retry-After, from a listener of ours: it says so before it looks at a request"
     REFUSED = "any other status below 500"
     FAILED = "500 or above"
     SILENT = "the connection ended before a status came"
@@ -132,7 +133,7 @@ _ROWS: Mapping[Carrier, Mapping[Point, Known]] = {
         _P.UNREADABLE: Known(begun=True),
         _P.ENDED: Known(begun=True, session=_OVER),
     },
-    Carrier.BRIDGE: {**_STATUSES, **_ANSWERS},
+    Carrier.BRIDGE: {**_STATUSES, **_ANSWERS, _P.DECLINED: Known(begun=False, again=True)},
     # One request, one session, nothing is repeated: only what is told depends on it.
     Carrier.SHELL: {**_STATUSES, **_ANSWERS},
 }
