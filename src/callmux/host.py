@@ -117,7 +117,7 @@ class Host:
         self._started = False
         self._changing = asyncio.Lock()
         self._first: Session | None = None
-        self.subscriptions = Subscriptions(self._keep)
+        self.subscriptions = Subscriptions(self._keep, lambda: self.runtime.offers)
         self.strict_failure: asyncio.Future[StartupFailed] = asyncio.get_running_loop().create_future()
         self._stores = Stores()
         self.configured: Callable[[Config], None] = lambda config: None

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec import Raw
 
 from callmux.context import CallContext
 from callmux.protocol.jsonrpc import RpcError
-from callmux.session.subscriptions import Subscriptions
+from callmux.session.subscriptions import MOST_UPDATES, Subscriptions
 from callmux.upstream.resources import Place
-from tests.support import FakeClient, play
+from tests.support import FakeClient, play, settle
 
 
 class FakeOffers:
@@ -162,7 +165,8 @@ def test_a_session_that_is_over_ends_what_was_its_alone() -> None:
         await desk.all.add(two, "a!y", desk.offers)
         desk.offers.refused.add("x")
         await desk.all.forget(one, desk.offers)
-        assert desk.asked[3:] == [("off", "x"), ("off", "z")]
+        # What is left was asked for on the connection of the one who left.
+        assert desk.asked[3:] == [("off", "x"), ("off", "z"), ("on", "y")]
         desk.updated("a", uri="y")
         assert (uris(one), uris(two)) == ([], ["a!y"])
 
@@ -184,5 +188,166 @@ def test_a_session_knows_what_it_is_subscribed_to() -> None:
         for session, uri in ((one, "a!x"), (one, "b!y"), (other, "a!x")):
             await desk.all.add(session, uri, desk.offers)
         assert (desk.all.of(one), desk.all.of(other), desk.all.of(client())) == (["a!x", "b!y"], ["a!x"], [])
+
+    play(scene())
+
+
+class SlowOffers(FakeOffers):
+    """A server that knows what it was told last about each URI, and answers when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.subscribed: set[str] = set()
+        self.waiting: list[asyncio.Future[None]] = []
+
+    async def _slowly(self) -> None:
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.waiting.append(answer)
+        await answer
+
+    async def subscribe(
+        self, places: Sequence[Place], given: Mapping[str, Raw], context: CallContext
+    ) -> Place:
+        self.subscribed.add(places[0].uri)
+        await self._slowly()
+        return await super().subscribe(places, given, context)
+
+    async def unsubscribe(self, place: Place, given: Mapping[str, Raw], context: CallContext) -> None:
+        self.subscribed.discard(place.uri)
+        await self._slowly()
+        await super().unsubscribe(place, given, context)
+
+    def answer(self, n: int = 0) -> None:
+        self.waiting.pop(n).set_result(None)
+
+
+def slow_desk() -> Desk:
+    desk = Desk()
+    desk.offers = SlowOffers()
+    return desk
+
+
+def test_who_never_subscribed_does_not_undo_the_subscription_that_another_is_making() -> None:
+    async def scene() -> None:
+        desk, one, two = slow_desk(), client(), client()
+        adding = asyncio.ensure_future(desk.all.add(one, "a!x", desk.offers))
+        await settle()
+        removing = asyncio.ensure_future(desk.all.remove(two, "a!x", desk.offers))
+        await settle()
+        desk.offers.answer()
+        await asyncio.gather(adding, removing)
+        assert desk.asked == [("on", "x")]
+        desk.updated("a", uri="x")
+        assert uris(one) == ["a!x"]
+        assert repr(desk.all) == "Subscriptions(1 places, 0 being changed)"
+
+    play(scene())
+
+
+def test_an_update_that_comes_while_the_subscription_is_made_is_told_once_it_is() -> None:
+    async def scene() -> None:
+        desk, one = slow_desk(), client()
+        adding = asyncio.ensure_future(desk.all.add(one, "a!x:/d", desk.offers))
+        await settle()
+        for uri in ("x:/d", "x:/d/f", "x:/e"):
+            desk.updated("a", uri=uri)
+        assert uris(one) == []
+        desk.offers.answer()
+        await adding
+        assert uris(one) == ["a!x:/d", "a!x:/d/f"]
+
+    play(scene())
+
+
+def test_an_update_before_a_subscription_that_is_refused_is_told_to_nobody() -> None:
+    async def scene() -> None:
+        desk, one = slow_desk(), client()
+        desk.offers.refused.add("x")
+        adding = asyncio.ensure_future(desk.all.add(one, "a!x", desk.offers))
+        await settle()
+        desk.updated("a", uri="x")
+        desk.offers.answer()
+        with pytest.raises(RpcError):
+            await adding
+        assert uris(one) == []
+        assert repr(desk.all) == "Subscriptions(0 places, 0 being changed)"
+
+    play(scene())
+
+
+def test_updates_that_are_kept_meanwhile_are_bounded() -> None:
+    async def scene() -> None:
+        desk, one = slow_desk(), client()
+        adding = asyncio.ensure_future(desk.all.add(one, "a!x", desk.offers))
+        await settle()
+        for _ in range(10 * MOST_UPDATES):
+            desk.updated("a", uri="x")
+        desk.offers.answer()
+        await adding
+        assert len(uris(one)) == MOST_UPDATES
+
+    play(scene())
+
+
+def test_a_subscription_that_a_reload_overtakes_is_made_at_the_new_server() -> None:
+    async def scene() -> None:
+        before, after = SlowOffers(), FakeOffers()
+        offers: list[Any] = [before]
+        subscriptions = Subscriptions(lambda place, wanted: None, lambda: offers[-1])
+        adding = asyncio.ensure_future(subscriptions.add(client(), "a!x", offers[0]))
+        await settle()
+        offers.append(after)
+        before.answer()
+        await adding
+        assert [place.uri for _, place, _ in after.asked] == ["x"]
+
+    play(scene())
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 3), st.sampled_from(["x", "y"]), st.sampled_from(["on", "off", "answer", "leave"])
+        ),
+        max_size=40,
+    )
+)
+@settings(deadline=None, derandomize=True, database=None)
+def test_whatever_the_order_the_server_tells_of_what_somebody_wants(
+    steps: list[tuple[int, str, str]],
+) -> None:
+    """Each client waits for its answers; the server answers late, in any order."""
+
+    async def scene() -> None:
+        desk = slow_desk()
+        clients = [client() for _ in range(4)]
+        wanted: dict[int, set[str]] = {n: set() for n in range(4)}
+        running: dict[int, asyncio.Future[None]] = {}
+        for n, uri, act in steps:
+            if act == "answer":
+                if desk.offers.waiting:
+                    desk.offers.answer(n % len(desk.offers.waiting))
+            elif n not in running or running[n].done():
+                if act == "leave":
+                    work = desk.all.forget(clients[n], desk.offers)
+                    wanted[n].clear()
+                elif act == "on":
+                    work = desk.all.add(clients[n], f"a!{uri}", desk.offers)
+                    wanted[n].add(uri)
+                else:
+                    work = desk.all.remove(clients[n], f"a!{uri}", desk.offers)
+                    wanted[n].discard(uri)
+                running[n] = asyncio.ensure_future(work)
+            await settle()
+        while desk.offers.waiting:
+            desk.offers.answer()
+            await settle()
+        await asyncio.gather(*running.values())
+        assert desk.offers.subscribed == set().union(*wanted.values())
+        for uri in ("x", "y"):
+            desk.updated("a", uri=uri)
+        for n, one in enumerate(clients):
+            assert sorted(uris(one)) == sorted(f"a!{uri}" for uri in wanted[n])
+        assert repr(desk.all).endswith("0 being changed)")
 
     play(scene())

@@ -23,6 +23,8 @@ from callmux.upstream.paging import MAX_PAGES
 from callmux.upstream.resources import Place, ResourceIndex
 
 RESOURCE_NOT_FOUND = -32002
+ELSEWHERE = frozenset({RESOURCE_NOT_FOUND, INVALID_PARAMS, METHOD_NOT_FOUND})
+"""Codes of a server that does not know a URI: another one may."""
 
 _STRING = msgspec.json.Decoder(str)
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
@@ -92,7 +94,7 @@ class Offers:
             try:
                 return await self._send(place, method, "uri", given, context, safe=True), place
             except RpcError as error:
-                if error.code not in (RESOURCE_NOT_FOUND, INVALID_PARAMS, METHOD_NOT_FOUND):
+                if error.code not in ELSEWHERE:
                     raise
         return await self._send(places[-1], method, "uri", given, context, safe=True), places[-1]
 
