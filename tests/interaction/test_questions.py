@@ -319,3 +319,59 @@ async def test_a_question_about_something_not_declared_is_the_clients_to_refuse(
         (question,) = await client.until(lambda c: c.asked)
         client.reply(question["id"], error={"code": -32601, "message": "Method not found"})
         assert (await pending)["result"] == text(json.dumps({"code": -32601, "message": "Method not found"}))
+
+
+ELICITATIONS: Json = {
+    "elicitations": [{"mode": "url", "elicitationId": "e", "url": "https://x", "message": "Go"}]
+}
+RECIPE: Json = {"r": {"mode": "parallel", "calls": [{"tool": "a"}]}}
+FAN_OUTS: dict[str, tuple[str, Json]] = {
+    "parallel": ("callmux_parallel", {"calls": [{"tool": "a"}, {"tool": "b"}]}),
+    "batch": ("callmux_batch", {"tool": "a", "items": [{"arguments": {}}]}),
+    "pipeline": ("callmux_pipeline", {"steps": [{"tool": "b"}, {"tool": "a"}]}),
+    "recipe": ("callmux_recipe_run", {"recipe": "r"}),
+}
+
+
+def asking_to_sign_in() -> RawServer:
+    def refuse(call: Call) -> Json:
+        raise Refusal({"code": -32042, "message": "sign in first", "data": ELICITATIONS})
+
+    return RawServer().has(a=refuse, b=text("b"))
+
+
+@pytest.mark.parametrize("config", [{}, {"metaOnly": True}], ids=["usual", "meta-only"])
+@pytest.mark.parametrize(
+    "arguments", [{"tool": "a"}, {"tool": "a", "server": "raw"}, {"tool": "a", "arguments": {}, "x": 1}]
+)
+@interaction("elicitation.required")
+async def test_a_url_to_visit_first_reaches_the_client_through_callmux_call(
+    arguments: Json, config: Json
+) -> None:
+    """As the error it is, or the client does not open it."""
+    async with bench(asking_to_sign_in(), **config) as b:
+        client = await b.greeted(capabilities={"elicitation": {"url": {}}})
+        error = await client.refused("tools/call", {"name": "callmux_call", "arguments": arguments})
+        assert error == {"code": -32042, "message": "sign in first", "data": ELICITATIONS}
+
+
+@pytest.mark.parametrize("way", FAN_OUTS)
+@interaction("elicitation.required")
+async def test_a_url_to_visit_first_is_told_for_the_call_of_several_that_needs_it(way: str) -> None:
+    """One of them cannot refuse the others; its error says what to do."""
+    name, arguments = FAN_OUTS[way]
+    async with bench(asking_to_sign_in(), recipes=RECIPE) as b:
+        client = await b.greeted(capabilities={"elicitation": {"url": {}}})
+        answer = await client.call(name, arguments)
+        (details,) = details_in(answer["structuredContent"])
+        assert (details["jsonRpcCode"], details["jsonRpcData"]) == (-32042, ELICITATIONS)
+
+
+def details_in(value: Any) -> list[Json]:
+    """Every `details` of an error of a server, at any depth."""
+    if isinstance(value, list):
+        return [found for part in value for found in details_in(part)]
+    if not isinstance(value, dict):
+        return []
+    own = [value] if "jsonRpcCode" in value else []
+    return own + [found for part in value.values() for found in details_in(part)]

@@ -20,6 +20,7 @@ from callmux.metatools.engine import Engine
 from callmux.metatools.entries import CALL_KEYS, Repairs, output_format, read_call
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
+from callmux.rings.converting import Required
 from callmux.rings.envelope import encode, failure
 
 NAME = "callmux_call"
@@ -73,11 +74,17 @@ def parse(fields: Fields) -> Plan:
 
 
 async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
-    """Makes the call."""
+    """Makes the call.
+
+    Raises:
+        RpcError: The server refused it with an error that its client must see as one.
+    """
     if plan.name == get_result.NAME:
         return await get_result.run(plan, engine, context)
     call = plan.calls[0]
     result = await engine.call(call, context)
+    if isinstance(result, Required):
+        raise result.error
     if result.is_error:
         # The tool may have answered what it likes; only the catalogue knows whether its name leads nowhere.
         try:

@@ -25,10 +25,26 @@ URL_ELICITATION_REQUIRED = -32042
 (MCP 2025-11-25, client/elicitation, "URL Elicitation Required Error")."""
 
 
+class Required(Result):
+    """An error result that stands for a JSON-RPC error which the client must see, where it asked for one call.
+
+    Attributes:
+        error: That error.
+    """
+
+    __slots__ = ("error",)
+
+    def __init__(self, raw: bytes, error: RpcError) -> None:
+        super().__init__(raw)
+        self.error = error
+
+
 def as_result(error: Exception) -> Result:
     """The error result for `error`. One that nobody foresaw is logged whole and shown without its text."""
     if isinstance(error, CallmuxError):
-        return failure(error)
+        shown = failure(error)
+        required = as_required(error)
+        return shown if required is None else Required(shown.raw, required)
     log.error("a call failed in callmux itself: %r", error, exc_info=error)
     return failure(CallmuxError("callmux failed internally; its log on stderr says more"))
 
@@ -40,6 +56,14 @@ def as_rpc_error(error: CallmuxError) -> RpcError:
         return RpcError(own.code, own.message, own.data)
     code = INVALID_PARAMS if isinstance(error, InvalidArguments) else INTERNAL_ERROR
     return RpcError(code, error.message, {"code": error.code, **error.details})
+
+
+def as_required(error: CallmuxError) -> RpcError | None:
+    """The JSON-RPC error for `error`, where a client must see it as one."""
+    if not isinstance(error, ToolCallFailed) or error.rpc is None:
+        return None
+    own = as_rpc_error(error)
+    return own if own.code == URL_ELICITATION_REQUIRED else None
 
 
 class Converting:
