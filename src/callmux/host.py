@@ -31,6 +31,7 @@ from callmux.router.router import Router
 from callmux.runtime import Runtime
 from callmux.server_output import ServerOutput
 from callmux.session.dispatch import LEVELS, Dispatch
+from callmux.session.facts import BRIDGE
 from callmux.session.session import Session
 from callmux.session.subscriptions import Subscriptions
 from callmux.stores import Stores
@@ -192,7 +193,9 @@ class Host:
             raise RpcError(INTERNAL_ERROR, startup_failed(failed).message)
         up = {name: server.offer for name, server in runtime.servers.items() if server.suite.listed}
         if runtime.is_transparent and up:
-            return transparent_greeting(version, next(iter(up.values())), session.offers)
+            # Clients of one server get nothing of ours; our own bridge tells its client nothing of it.
+            own = session.offers if session.facts.client_kind == BRIDGE else ()
+            return transparent_greeting(version, next(iter(up.values())), own)
         complete = complete and not runtime.failed()
         own = runtime.config.expose_meta_tools
         return greeting(version, up, complete=complete, own=own, experimental=session.offers)

@@ -105,7 +105,7 @@ class Runtime:
         slots = Slots(config.max_concurrency, limits)
         scopes = Scopes(config, stores.unresolved)
         preparing = Preparing(References(config.file_reference_roots), scopes, plain=self.is_transparent)
-        self._names = Names(self.catalogue, Routing(config, plain=self.is_transparent))
+        self._names = Names(self.catalogue, Routing(config, plain=self.is_transparent), self._unlisted())
         rules = Policy(config)
         keys = Keys(rules, stores.cache, self.servers)
         caching = Caching(keys, stores.cache, self.servers, clock)
@@ -169,6 +169,14 @@ class Runtime:
             and not config.response_shield.enabled
             and not config.schema_compression.enabled
         )
+
+    def _unlisted(self) -> str | None:
+        """The server that gets calls of tools that it does not list: the only one of the transparent mode,
+        unless the configuration says which of its tools exist."""
+        name, server = next(iter(self.config.servers.items()), ("", None))
+        if not self.is_transparent or server is None or server.disabled:
+            return None
+        return name if server.tools is None and not server.deny_tools else None
 
     def start(self, capabilities: bytes = b"{}", only: ClientPort | None = None) -> None:
         """Begins to connect every server, all at once; those that are up already stay as they are.

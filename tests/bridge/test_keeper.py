@@ -222,7 +222,7 @@ def test_listener_39_a_handshake_that_never_ends_is_given_up() -> None:
         s = Scene(asyncio.Event())
         with pytest.raises(LinkFailure, match="does not answer"):
             await s.get()
-        assert s.now() == 10.0
+        assert s.now() == 20.0
         await s.keeper.close()
 
     play(scene())

@@ -12,6 +12,9 @@ from callmux.bridge import link as links
 from callmux.bridge import relay as relays
 from callmux.bridge import resuming
 from callmux.bridge.keeper import Patience
+from callmux.bridge.relay import Relay
+from callmux.protocol.jsonrpc import parse
+from callmux.session.session import Session
 from tests.bridge.bench import TOOLS, Desk, Exchange, FakeListener, line
 from tests.support import run, until
 
@@ -30,16 +33,7 @@ def test_a_conversation() -> None:
         async with FakeListener() as listener, Desk(listener.endpoint, X_A="b") as desk:
             listener.hello = {**listener.hello, "instructions": "Be kind.", "capabilities": {"x": {}}}
             hello = await desk.greets(sampling={"tools": {}}, x={"y": 1})
-            assert hello["serverInfo"]["name"] == "callmux-bridge"
-            assert hello["instructions"] == "Be kind."
-            assert set(hello["capabilities"]) == {
-                "x",
-                "tools",
-                "resources",
-                "prompts",
-                "completions",
-                "logging",
-            }
+            assert hello == listener.hello
             params = {
                 "name": "write",
                 "arguments": {"n": 1.50, "é": "ü"},
@@ -104,6 +98,115 @@ def test_a_list_reaches_the_client_without_what_strict_clients_refuse(given: Any
             listener.script["tools/list"] = lambda x: x.json(given)
             await desk.greets()
             assert (await desk.asks(1, "tools/list"))["result"] == shown
+
+    run(scene())
+
+
+@pytest.mark.parametrize("seconds", [0.4, 1.2])
+def test_a_listener_that_is_slow_to_greet_is_waited_for(seconds: float) -> None:
+    """Clients never ask again, neither for the greeting nor, many of them, for a list."""
+
+    async def scene() -> None:
+        async with FakeListener() as listener, Desk(listener.endpoint) as desk:
+            listener.hello["instructions"] = "Be kind."
+
+            async def late(x: Exchange) -> None:
+                await asyncio.sleep(seconds)
+                x.json(listener.hello, mcp_session_id=listener.session)
+
+            listener.script["initialize"] = late
+            assert await desk.greets() == listener.hello
+            assert (await desk.asks(1, "tools/list"))["result"] == {"tools": TOOLS}
+
+    run(scene())
+
+
+def test_the_first_list_waits_as_long_as_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the greeting could not wait any longer. A list that the client has had before waits less."""
+
+    async def scene() -> None:
+        monkeypatch.setattr(relays, "GREETING_SECONDS", 0.05)
+        monkeypatch.setattr(relays, "LIST_SECONDS", 0.05)
+        async with FakeListener() as listener, Desk(listener.endpoint) as desk:
+            ready = asyncio.Event()
+
+            async def late(x: Exchange) -> None:
+                await ready.wait()
+                x.json(listener.hello, mcp_session_id=listener.session)
+
+            listener.script["initialize"] = late
+            assert (await desk.greets())["serverInfo"]["name"] == "callmux-bridge"
+            for id, method in enumerate(["tools/list", "prompts/list", "tools/list"], 1):
+                desk.says({"id": id, "method": method})
+            await asyncio.sleep(0.3)
+            assert [m for m in desk.sent if m.get("id") in (1, 2, 3)] == []
+            ready.set()
+            for id in (1, 3):
+                assert (await desk.answer(id))["result"] == {"tools": TOOLS}
+            del listener.script["initialize"]
+            await until(lambda: listener.own)
+            await listener.stop()
+            assert (await desk.asks(4, "tools/list"))["result"] == {"tools": TOOLS}
+
+    run(scene())
+
+
+def test_an_empty_list_for_want_of_a_listener_is_no_list_of_one() -> None:
+    """The next one waits for a listener again, and brings what it has."""
+
+    async def scene() -> None:
+        listener = FakeListener()
+        await listener.start()
+        await listener.stop()
+        async with Desk(listener.endpoint, patience=Patience(never=0.1)) as desk:
+            await desk.greets()
+            assert (await desk.asks(1, "tools/list"))["result"] == {"tools": []}
+            assert not desk.relay._listings.has("tools/list")
+            await listener.start()
+            await until(lambda: desk.notes("notifications/tools/list_changed"))
+            assert (await desk.asks(2, "tools/list"))["result"] == {"tools": TOOLS}
+            assert desk.relay._listings.has("tools/list")
+        await listener.stop()
+
+    run(scene())
+
+
+@pytest.mark.parametrize("autostart", [False, True])
+def test_who_finds_nobody_is_told_where_and_what_to_do(
+    autostart: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene() -> str:
+        listener = FakeListener()
+        await listener.start()
+        await listener.stop()
+
+        async def revive() -> None:
+            return
+
+        relay = Relay(listener.endpoint, {}, None, Patience(never=0.1), revive if autostart else None)
+        session = Session(relay, lambda line: None)
+        session.receive(parse(b'{"id":1,"method":"initialize","params":{}}'))
+        await until(lambda: "cannot be reached" in caplog.text)
+        await session.close()
+        await relay.close()
+        return listener.url
+
+    url = run(scene())
+    assert url in caplog.text
+    assert ("--autostart" in caplog.text) is not autostart
+
+
+def test_the_listener_is_told_who_the_client_is() -> None:
+    """It shows the model's tools by it; towards servers the bridge is nobody."""
+
+    async def scene() -> None:
+        async with FakeListener() as listener, Desk(listener.endpoint) as desk:
+            about = {"name": "agent", "version": "1", "x": 1.5}
+            params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": about}
+            await desk.asks(1, "initialize", params)
+            said = listener.seen[0].message["params"]
+            assert said["clientInfo"]["name"] == "callmux-bridge"
+            assert said["_meta"] == {"callmux/clientInfo": about}
 
     run(scene())
 

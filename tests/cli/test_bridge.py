@@ -28,6 +28,7 @@ MAY_LOAD = {
             "credentials",
             "endpoint",
             "failures",
+            "greeting",
             "heads",
             "keeper",
             "link",

@@ -187,6 +187,8 @@ REQUIREMENTS: dict[str, str] = {
     " (issue 3).",
     "transparent.nothing-added": "The transparent mode adds nothing to a message, in either direction"
     " (issue 3).",
+    "transparent.unknown-tool": "In the transparent mode a tool that is not listed reaches the server,"
+    " unless the configuration hides it (issue 9).",
     "transparent.errors": "In the transparent mode a tool's JSON-RPC error stays one (issue 3).",
     # ---- several clients
     "sessions.questions": "Questions of a server, and their answers, never cross between sessions (issue 3).",

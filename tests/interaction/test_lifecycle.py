@@ -137,6 +137,24 @@ async def test_in_the_transparent_mode_the_greeting_is_the_servers_own() -> None
         }
 
 
+@interaction("transparent.greeting")
+async def test_how_streams_are_named_is_told_to_our_own_bridge_alone() -> None:
+    """In the transparent mode; else anybody may know."""
+    server = RawServer(capabilities={"tools": {}, "experimental": {"theirs": {}}}).has(a=text("1"))
+    name = "callmux/requestStreams"
+    for config, kind, told in [
+        (TRANSPARENT, None, False),
+        (TRANSPARENT, "stdio-bridge", True),
+        ({}, None, True),
+    ]:
+        async with bench(server, single=False, **config) as b:
+            client = b.client()
+            client.session.offers = frozenset({name})
+            client.session.facts.client_kind = kind
+            declared = (await client.greet())["capabilities"]["experimental"]
+            assert declared == {"theirs": {}, **({name: {}} if told else {})}
+
+
 MODERN = {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}
 PROBES = {
     "server/discover": MODERN,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .bench import bench, interaction, over_carriers, over_revisions
+from .bench import TRANSPARENT, bench, interaction, over_carriers, over_revisions
 from .raw_server import Call, Json, RawServer, Refusal, text
 
 DEFINITION = (
@@ -208,3 +208,30 @@ async def test_calls_run_at_the_same_time_and_answers_find_their_way(carrier: st
         client = await b.greeted()
         results = await asyncio.gather(*(client.call("a", {"n": n}) for n in range(5)))
         assert results == [text(str(n)) for n in range(5)]
+
+
+@pytest.mark.parametrize("tool", ["nope", "raw__nope", "a b"])
+@interaction("transparent.unknown-tool")
+async def test_in_the_transparent_mode_a_tool_that_is_not_listed_reaches_the_server(tool: str) -> None:
+    """It may have tools that it does not list, and its refusal is its own."""
+    server = RawServer().has(a=text("1"))
+    async with bench(server, **TRANSPARENT) as b:
+        client = await b.greeted()
+        error = await client.refused("tools/call", {"name": tool})
+        assert error == {"code": -32602, "message": f"no tool {tool}"}
+        server.tools[tool] = lambda call: text("secret")
+        assert await client.call(tool, {"x": 1}) == text("secret")
+        assert server.peer.calls["tools/call"][-1].params == {"name": tool, "arguments": {"x": 1}}
+
+
+@pytest.mark.parametrize(
+    ("entry", "config"), [({"tools": ["a"]}, TRANSPARENT), ({"denyTools": ["b"]}, TRANSPARENT), ({}, {})]
+)
+@interaction("transparent.unknown-tool")
+async def test_what_the_configuration_hides_stays_hidden(entry: Json, config: Json) -> None:
+    server = RawServer().has(a=text("1"), b=text("2"))
+    async with bench(server, entry=entry, **config) as b:
+        client = await b.greeted()
+        for name in ("nope", *(["b"] if entry else [])):
+            assert (await client.call(name))["isError"]
+        assert "tools/call" not in server.peer.calls

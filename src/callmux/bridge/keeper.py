@@ -30,7 +30,7 @@ NEVER_SECONDS = 1.0
 """How long they wait for one that never was."""
 INSTANT = 0.001
 """Shorter waits are none: a timer may end a little before its time."""
-HANDSHAKE_SECONDS = 10.0
+HANDSHAKE_SECONDS = 20.0
 """How long they wait for one that has taken the connection and has not answered yet."""
 
 Revive: TypeAlias = Callable[[], Awaitable[None]]
@@ -76,6 +76,7 @@ class Keeper:
         patience: How long requests wait.
         revive: Starts the listener where it does not run; called before the first attempt and after each
             that found nobody.
+        advice: What to do where nobody answers, for the log.
     """
 
     def __init__(
@@ -84,7 +85,9 @@ class Keeper:
         events: Events,
         patience: Patience,
         revive: Revive | None = None,
+        advice: str = "",
     ) -> None:
+        self._advice = advice
         self._dial = dial
         self._events = events
         self._patience = patience
@@ -252,7 +255,8 @@ class Keeper:
             self._usable = False
             self._lost_at = self._loop.time()
         if self._failure is None or self._failure.reason is not failure.reason:
-            log.warning("%s", failure.message)
+            unreachable = self._advice and failure.reason is Reason.UNREACHABLE
+            log.warning("%s", f"{failure.message} ({self._advice})" if unreachable else failure.message)
         self._failure = failure
         for waiter, hasty in self._waiters.items():
             # A refusal does not pass by waiting.

@@ -35,7 +35,7 @@ from callmux.tasks import TaskSet, reason_of
 
 log = logging.getLogger(__name__)
 
-HANDSHAKE_SECONDS = 10.0
+HANDSHAKE_SECONDS = 20.0
 HEAD_SECONDS = 1.0
 """How long the GET stream may take to begin; a listener may hold its head back until there is an event."""
 SHORT_SECONDS = 10.0
@@ -87,6 +87,7 @@ class Link:
         self.closed = False
         self._names_streams = False
         self.offer: Greeting | None = None
+        self.greeting = b"{}"
         self.has_stream = True
 
     def __repr__(self) -> str:
@@ -120,7 +121,7 @@ class Link:
         self._names_streams = REQUEST_STREAMS in members(offer.capabilities.get("experimental"))
         self._heads.renew()
         await self.tell(jsonrpc.notification("notifications/initialized", None))
-        self.offer = offer
+        self.offer, self.greeting = offer, bytes(answer.result)
 
     def begun(self, session_id: bytes) -> None:
         """Told by a stream whose head names the session: only the first answer may."""

@@ -94,12 +94,19 @@ class Listings:
 
     def __init__(self) -> None:
         self._pages: dict[str, dict[bytes | None, bytes]] = {}
+        self._genuine: set[str] = set()
         self._told: dict[str, frozenset[bytes]] = {}
         self._learnt: list[bytes] = []
         self._safe: dict[str, bool] | None = None
 
-    def saw(self, method: str, params: bytes | Raw | None, page: bytes) -> None:
-        """The client was given this page."""
+    def saw(self, method: str, params: bytes | Raw | None, page: bytes, *, genuine: bool = True) -> None:
+        """The client was given this page.
+
+        Args:
+            genuine: A listener has given it, some time.
+        """
+        if genuine:
+            self._genuine.add(method)
         cursor = cursor_of(params)
         if cursor is None:
             self._pages[method] = {}
@@ -117,6 +124,10 @@ class Listings:
         """The page the client was given last, or an empty one."""
         page = self._pages.get(method, {}).get(cursor_of(params))
         return page if page is not None else b'{"%b":[]}' % LISTS[method][0].encode()
+
+    def has(self, method: str) -> bool:
+        """A listener has given a list of this kind before."""
+        return method in self._genuine
 
     def listed(self) -> list[str]:
         """The kinds of list the client has asked for."""

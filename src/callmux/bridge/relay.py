@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from callmux import __version__
+from callmux.bridge import greeting as greetings
 from callmux.bridge import tool_call
 from callmux.bridge.budget import Budget, budget
 from callmux.bridge.client import HttpClient
@@ -31,23 +31,15 @@ from callmux.protocol.params import BRIDGED
 from callmux.session.session import Session
 from callmux.tasks import TaskSet
 
-GREETING_SECONDS = 0.25
-"""How long `initialize` waits for the listener's instructions; not at all where nobody listens."""
+GREETING_SECONDS = 5.0
+"""How long `initialize` waits for a listener that is starting or slow; not at all where nobody listens."""
 LIST_SECONDS = 2.0
-"""How long a list waits for a listener that is away before the last known one is given."""
+"""How long a list waits for a listener that is away before the last known one is given. A first one waits as
+long as a call does: many clients never ask again."""
 RESTORE_SECONDS = 5.0
 REPLAYS = 8
 """How often a safe request that broke half-way is sent again; it may be what breaks the listener."""
 REPLAY_SECONDS = 0.02
-
-IDENTITY = {"name": "callmux-bridge", "version": __version__}
-CAPABILITIES = {
-    "tools": {"listChanged": True},
-    "resources": {"subscribe": True, "listChanged": True},
-    "prompts": {"listChanged": True},
-    "completions": {},
-    "logging": {},
-}
 
 
 class _Greeting(msgspec.Struct, rename="camel"):
@@ -97,7 +89,7 @@ class Relay:
         self._questions = Questions(lambda: self._session)
         self._tasks = TaskSet("relay")
         self._telling = asyncio.Lock()
-        self._keeper = Keeper(self._dial, self, patience, revive)
+        self._keeper = Keeper(self._dial, self, patience, revive, _advice(endpoint, revive))
 
     def __repr__(self) -> str:
         return f"Relay({self._endpoint.url!r}, {self._keeper!r})"
@@ -108,7 +100,7 @@ class Relay:
     # What the session calls.
 
     async def open(self, session: Session, params: Raw | None) -> bytes:
-        """Answers for the listener, whether or not it is there; declares all that may pass."""
+        """Answers as the listener does, or for it where it is not there."""
         self._session = session
         try:
             given = _GREETING.decode(params if params is not None else b"{}")
@@ -119,24 +111,19 @@ class Relay:
         greeting: dict[str, object] = {
             "protocolVersion": session.version,
             "capabilities": given.capabilities,
-            "clientInfo": IDENTITY,
+            "clientInfo": greetings.IDENTITY,
         }
         if given.client_info is not UNSET:
             greeting["_meta"] = {BRIDGED: given.client_info}
         self._listings = Listings()
         self._keeper.start(msgspec.json.encode(greeting))
-        answer: dict[str, object] = {
-            "protocolVersion": session.version,
-            "capabilities": CAPABILITIES,
-            "serverInfo": IDENTITY,
-        }
-        with contextlib.suppress(LinkFailure):
+        try:
             link = await self._keeper.get(self._loop.time() + GREETING_SECONDS, hasty=True)
-            if link.offer is not None:
-                answer["capabilities"] = {**link.offer.capabilities, **CAPABILITIES}
-                if link.offer.instructions:
-                    answer["instructions"] = link.offer.instructions
-        return msgspec.json.encode(answer)
+        except LinkFailure:
+            return greetings.for_nobody(session.version)
+        if link.offer is not None:
+            session.version = link.offer.protocol_version
+        return greetings.of_listener(link.greeting)
 
     async def handle(
         self, session: Session, method: str, params: Raw | None, port: ClientPort
@@ -149,7 +136,7 @@ class Relay:
         except GivenUp as given_up:
             if method in LISTS:
                 page = self._listings.last(method, params)
-                self._listings.saw(method, params, page)
+                self._listings.saw(method, params, page, genuine=self._listings.has(method))
                 return page
             if method == "logging/setLevel" and params is not None:
                 # The next session is brought there.
@@ -203,13 +190,12 @@ class Relay:
             GivenUp: It was not answered.
         """
         deadline = self._loop.time() + time.seconds
+        known = method in LISTS and self._listings.has(method)
         attempts = replays = expired = 0
         started = safe = False
         while True:
             try:
-                patience = (
-                    deadline if method not in LISTS else min(deadline, self._loop.time() + LIST_SECONDS)
-                )
+                patience = min(deadline, self._loop.time() + LIST_SECONDS) if known else deadline
                 link = await self._keeper.get(patience)
             except LinkFailure as failure:
                 raise GivenUp(failure, started=started, attempts=attempts, safe=safe) from None
@@ -369,6 +355,14 @@ class Relay:
         await self._questions.close()
         await self._keeper.close()
         self._http.close()
+
+
+def _advice(endpoint: Endpoint, revive: Revive | None) -> str:
+    """What to do where nobody answers."""
+    if revive is not None or not endpoint.is_loopback or endpoint.tls:
+        return f"{endpoint.url}: does a listener run there?"
+    own = f"start it with callmux --listen {endpoint.port}, or let the bridge do so with --autostart"
+    return f"{endpoint.url}: {own}"
 
 
 def _as_error(answer: Failure) -> RpcError:

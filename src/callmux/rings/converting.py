@@ -26,7 +26,7 @@ URL_ELICITATION_REQUIRED = -32042
 
 
 class Required(Result):
-    """An error result that stands for a JSON-RPC error which the client must see, where it asked for one call.
+    """An error result for a JSON-RPC error which a client that asked for this one call must see.
 
     Attributes:
         error: That error.

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from callmux.errors import ToolNotFound, ToolRemoved, ToolResolutionFailed
 from callmux.rings.route import Route
 from callmux.router.routing import Routing
-from callmux.upstream.catalogue import Catalogue
+from callmux.upstream.catalogue import Catalogue, Found
 
 MOST = 20_000
 """Spellings that are kept; callers who make names up must not fill the memory."""
@@ -23,9 +24,13 @@ class Names:
     Args:
         catalogue: Gives the catalogue as it is now.
         routing: Makes routes.
+        unknown: The server that gets what nobody lists; None where such names are refused.
     """
 
-    def __init__(self, catalogue: Callable[[], Catalogue], routing: Routing) -> None:
+    def __init__(
+        self, catalogue: Callable[[], Catalogue], routing: Routing, unknown: str | None = None
+    ) -> None:
+        self._unknown = unknown
         self._catalogue = catalogue
         self._routing = routing
         self._read_from: Catalogue | None = None
@@ -57,7 +62,12 @@ class Names:
             return self._look_up(catalogue, tool, server)
 
     def _look_up(self, catalogue: Catalogue, tool: str, server: str | None) -> Route:
-        found = catalogue.find(tool, server)
+        try:
+            found = catalogue.find(tool, server)
+        except (ToolNotFound, ToolResolutionFailed, ToolRemoved):
+            if self._unknown is None or server is not None:
+                raise
+            found = Found(self._unknown, tool, None)
         key = found.server, found.bare
         route = self._routes.get(key)
         if route is None:

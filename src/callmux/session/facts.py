@@ -11,6 +11,9 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Raw
 
+BRIDGE = "stdio-bridge"
+"""The kind of a client that is our own bridge."""
+
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
     """What one HTTP request says beside its message: true for that request alone.
