@@ -194,8 +194,8 @@ class Host:
         up = {name: server.offer for name, server in runtime.servers.items() if server.suite.listed}
         if runtime.is_transparent and up:
             # Clients of one server get nothing of ours; our own bridge tells its client nothing of it.
-            own = session.offers if session.facts.client_kind == BRIDGE else ()
-            return transparent_greeting(version, next(iter(up.values())), own)
+            told = session.offers if session.facts.client_kind == BRIDGE else frozenset()
+            return transparent_greeting(version, next(iter(up.values())), told)
         complete = complete and not runtime.failed()
         own = runtime.config.expose_meta_tools
         return greeting(version, up, complete=complete, own=own, experimental=session.offers)
