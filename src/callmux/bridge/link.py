@@ -29,7 +29,7 @@ from callmux.protocol.http_client import TABLE, Carrier, Point, session_id_of
 from callmux.protocol.jsonrpc import Batch, Failure, Malformed, Message, Notification, Request, Response
 from callmux.protocol.params import members
 from callmux.protocol.sse import REQUEST_STREAMS, EventBuffer, request_stream
-from callmux.protocol.upstream_peer import Greeting, read_greeting
+from callmux.protocol.upstream_peer import read_greeting
 from callmux.protocol.versions import is_supported
 from callmux.tasks import TaskSet, reason_of
 
@@ -58,7 +58,7 @@ class Link:
         ended: Called when the GET stream has ended.
 
     Attributes:
-        offer: What the listener said of itself; None before the handshake.
+        offer: The listener's answer to `initialize`; empty before the handshake.
         has_stream: The listener gives a GET stream.
         closed: Nothing more begins with it.
     """
@@ -86,8 +86,7 @@ class Link:
         self._unusable: str | None = None
         self.closed = False
         self._names_streams = False
-        self.offer: Greeting | None = None
-        self.greeting = b"{}"
+        self.offer = b""
         self.has_stream = True
 
     def __repr__(self) -> str:
@@ -109,19 +108,19 @@ class Link:
             said = jsonrpc.read_error(answer.error).message
             raise LinkFailure(Reason.REFUSED, f"the listener refused the handshake: {said}")
         try:
-            offer = read_greeting(answer.result)
+            greeting = read_greeting(answer.result)
         except ValueError as error:
             raise LinkFailure(Reason.REFUSED, f"the listener cannot be used: {error}") from None
-        if not is_supported(offer.protocol_version):
+        if not is_supported(greeting.protocol_version):
             message = (
-                f"the listener speaks the MCP revision {offer.protocol_version!r}, which callmux does not"
+                f"the listener speaks the MCP revision {greeting.protocol_version!r}, which callmux does not"
             )
             raise LinkFailure(Reason.REFUSED, message)
-        self._heads.version = offer.protocol_version
-        self._names_streams = REQUEST_STREAMS in members(offer.capabilities.get("experimental"))
+        self._heads.version = greeting.protocol_version
+        self._names_streams = REQUEST_STREAMS in members(greeting.capabilities.get("experimental"))
         self._heads.renew()
         await self.tell(jsonrpc.notification("notifications/initialized", None))
-        self.offer, self.greeting = offer, bytes(answer.result)
+        self.offer = bytes(answer.result)
 
     def begun(self, session_id: bytes) -> None:
         """Told by a stream whose head names the session: only the first answer may."""

@@ -28,6 +28,7 @@ from callmux.context import ClientPort
 from callmux.protocol import jsonrpc, nulls, versions
 from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, Failure, Notification, Request, Response, RpcError
 from callmux.protocol.params import BRIDGED
+from callmux.protocol.upstream_peer import read_greeting
 from callmux.session.session import Session
 from callmux.tasks import TaskSet
 
@@ -121,9 +122,8 @@ class Relay:
             link = await self._keeper.get(self._loop.time() + GREETING_SECONDS, hasty=True)
         except LinkFailure:
             return greetings.for_nobody(session.version)
-        if link.offer is not None:
-            session.version = link.offer.protocol_version
-        return greetings.of_listener(link.greeting)
+        session.version = read_greeting(link.offer).protocol_version
+        return greetings.of_listener(link.offer)
 
     async def handle(
         self, session: Session, method: str, params: Raw | None, port: ClientPort
