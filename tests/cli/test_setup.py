@@ -133,7 +133,10 @@ def test_servers_of_a_projects_file_move_after_a_yes_for_that_file(
 def test_a_client_without_callmux_keeps_its_servers(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """They are copied: the clients with callmux have them, too."""
     assert run("--yes", "--clients", "codex") == 0
-    assert '"git" is copied: Claude Code gets no callmux, so its own entry stays' in capsys.readouterr().out
+    assert (
+        '"git" is copied: Claude Code was not chosen for callmux, so its own entry stays'
+        in capsys.readouterr().out
+    )
     assert (home / ".claude.json").read_text() == CLAUDE
     servers = json.loads((home / ".config" / "callmux" / "config.json").read_text())["servers"]
     assert set(servers) == {"git", "time"}
@@ -173,6 +176,28 @@ def test_where_callmux_may_not_run_the_servers_stay(home: Path, capsys: pytest.C
     assert result["clients"] == ["codex"]
     assert "Claude Code gets no callmux" in result["notes"][0]
     assert (home / ".claude.json").read_text() == CLAUDE
+
+
+def test_a_client_that_has_callmux_already_counts_even_where_it_is_not_chosen(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would get the tool that it denies."""
+    document = json.loads(CLAUDE)
+    document["mcpServers"]["callmux"] = {"command": "callmux"}
+    (home / ".claude.json").write_text(json.dumps(document))
+    (home / ".claude").mkdir()
+    (home / ".claude" / "settings.json").write_text('{"permissions": {"deny": ["mcp__time"]}}')
+    run("--dry-run", "--json", "--clients", "codex")
+    assert "time" in [item["name"] for item in json.loads(capsys.readouterr().out)["stays"]]
+
+
+def test_what_an_organization_forbids_is_not_added(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / ".claude").mkdir()
+    (home / ".claude" / "settings.json").write_text('{"deniedMcpServers": [{"serverName": "mine"}]}')
+    run("--yes", "--move", "none", "--server", "mine=sh -c x", "--server", "web=http://h")
+    assert '"mine" is not added: Claude Code: ' in capsys.readouterr().out
+    config = json.loads((home / ".config" / "callmux" / "config.json").read_text())
+    assert list(config["servers"]) == ["web"]
 
 
 def test_a_shared_listener_is_reached_through_bridges(home: Path) -> None:

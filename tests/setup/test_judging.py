@@ -10,7 +10,7 @@ import pytest
 from callmux.clients.entry import Entry
 from callmux.clients.limits import Settings
 from callmux.setup.found import ClientFile, Found, find_servers
-from callmux.setup.judging import Verdict, admitted, verdicts
+from callmux.setup.judging import Verdict, admitted, forbidden, verdicts
 
 
 def servers(kind: str, project: str | None = None, **entries: Any) -> ClientFile:
@@ -40,11 +40,9 @@ GIT = {"command": "git-server"}
 DENY = [Settings("claude", "user", "/s", None, {"permissions": {"deny": ["mcp__git__with_dot"]}})]
 
 
-def test_a_server_without_rules_moves_and_leaves_the_file_of_a_client_with_callmux() -> None:
+def test_a_server_without_rules_moves() -> None:
     (item,) = verdicts(found(servers("claude", git=GIT)), ["claude"], [])
-    assert (item.reason, item.leaves) == (None, True)
-    (item,) = verdicts(found(servers("claude", git=GIT)), ["codex"], [])
-    assert (item.reason, item.leaves) == (None, False)
+    assert item.reason is None
 
 
 @pytest.mark.parametrize(
@@ -176,3 +174,29 @@ def test_a_rule_on_a_name_counts_even_where_the_client_has_that_server_under_ano
     ask = [Settings("claude", "user", "/s", None, {"permissions": {"ask": ["mcp__time__y"]}})]
     items = found(servers("claude", clock=GIT), servers("codex", time=GIT))
     assert None not in reasons(verdicts(items, ["claude", "codex"], ask))[1:]
+
+
+def test_two_accounts_of_one_client_are_two_servers() -> None:
+    items = found(
+        servers("cursor", home={**GIT, "env": {"A": "1"}}, work={**GIT, "env": {"A": "2"}, "disabled": True})
+    )
+    judged = verdicts(items, ["cursor"], [])
+    assert reasons(judged) == [None, None]
+    assert [item.found.entry.disabled for item in judged] == [False, True]
+
+
+def test_rules_that_allow_its_tools_are_named() -> None:
+    allow = [
+        Settings("claude", "user", "/s", None, {"permissions": {"allow": ["mcp__git__a", "mcp__other"]}})
+    ]
+    (item,) = verdicts(found(servers("claude", git=GIT)), ["claude"], allow)
+    assert item.reason is None
+    assert [note for note in item.found.notes if "mcp__git__a" in note]
+    assert "mcp__other" not in str(item.found.notes)
+
+
+def test_a_new_server_that_an_organization_forbids_is_not_added() -> None:
+    managed = [Settings("claude", "managed", "/m", None, {"deniedMcpServers": [{"serverName": "git"}]})]
+    new = {"git": Entry(command="g"), "web": Entry(url="http://h")}
+    assert list(forbidden(new, ["codex", "claude"], managed)) == ["git"]
+    assert forbidden(new, ["codex"], managed) == {}

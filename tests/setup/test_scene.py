@@ -90,3 +90,13 @@ def test_secrets_that_are_there_are_known(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("v\n")
     (tmp_path / "b").write_bytes(b"\xff")
     assert occupied_secrets(tmp_path) == {str(tmp_path / "a"): "v", str(tmp_path / "b"): ""}
+
+
+def test_the_home_directory_by_another_name_has_the_users_own_files(tmp_path: Path) -> None:
+    real = tmp_path / "real"
+    (real / ".cursor").mkdir(parents=True)
+    (real / ".cursor" / "mcp.json").write_text(servers("a"))
+    (tmp_path / "link").symlink_to(real)
+    machine = Machine(home=tmp_path / "link", env={}, platform="linux", cwd=real, system=tmp_path / "s")
+    here = look(machine, None, with_project=True)
+    assert [(item.name, item.project) for item in here.found] == [("a", None)]

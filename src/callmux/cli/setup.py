@@ -33,7 +33,7 @@ from callmux.doctor.checks import Probe, Progress
 from callmux.errors import CallmuxError, UsageError
 from callmux.setup.choices import Choices, by_name, custom_server, keyed, leave_out, settle
 from callmux.setup.found import ClientFile, Found
-from callmux.setup.judging import Verdict, admitted
+from callmux.setup.judging import Verdict, admitted, forbidden
 from callmux.setup.plan import Answers, NewServer, Plan, SetupError, make_plan, probe_documents
 from callmux.setup.probing import Answer, ask_all
 from callmux.setup.report import finish_lines, overview, plan_lines
@@ -120,11 +120,13 @@ def _unattended(given: Given, scene: Scene, config_option: str | None, probe: Pr
 
 
 def admit(choices: Choices, scene: Scene) -> list[str]:
-    """Leaves out clients that may not start callmux; gives why."""
+    """Leaves out clients that may not start callmux, and new servers that they may not use; gives why."""
     start = _start(choices, scene)
     entries = {kind: start(kind) for kind in choices.clients}
     choices.clients, notes = admitted(choices.clients, entries, scene.settings)
-    return notes
+    refused = forbidden({new.name: new.entry for new in choices.added}, choices.clients, scene.settings)
+    choices.added = [new for new in choices.added if new.name not in refused]
+    return [*notes, *(f'"{name}" is not added: {reason}' for name, reason in refused.items())]
 
 
 def _moved(given: Given, scene: Scene, receivers: Sequence[str]) -> list[Found]:

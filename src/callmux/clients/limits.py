@@ -52,11 +52,13 @@ class Limits:
         denied_as_shown: Tools, by the names under which Claude Code shows them: characters other than
             letters, digits, `_` and `-` are `_`.
         reasons: Why the server has to stay where it is.
+        allowed: Rules that allow its tools without a question, and name it: they lose their effect.
     """
 
     denied: frozenset[str] = frozenset()
     denied_as_shown: frozenset[str] = frozenset()
     reasons: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
 
 
 def shown(name: str) -> str:
@@ -110,13 +112,15 @@ def limits(
         found = Limits(reasons=tuple(_of_gemini(name, own)))
     elif kind == "codex":
         found = Limits(reasons=tuple(_of_codex(name, own)))
-    return Limits(found.denied, found.denied_as_shown, tuple(dict.fromkeys([*reasons, *found.reasons])))
+    every = tuple(dict.fromkeys([*reasons, *found.reasons]))
+    return Limits(found.denied, found.denied_as_shown, every, found.allowed)
 
 
 def _of_claude(name: str, own: Iterable[Settings], project: str | None, from_mcp_json: bool) -> Limits:
     everywhere: set[str] = set()
     somewhere: dict[str, str] = {}
     reasons: list[str] = []
+    allowed: list[str] = []
     for item in own:
         document = item.document or {}
         permissions = _object(document.get("permissions"))
@@ -136,11 +140,16 @@ def _of_claude(name: str, own: Iterable[Settings], project: str | None, from_mcp
         for rule in _strings(permissions.get("ask")):
             if _denied_tool(rule, shown(name)) is not None:
                 reasons.append(f'Claude Code asks before its calls: "{rule}"')
+        for rule in _strings(permissions.get("allow")):
+            if rule.startswith(f"mcp__{shown(name)}") and _denied_tool(rule, shown(name)) is not None:
+                allowed.append(rule)
         if any(f"mcp__{shown(name)}" in matcher for matcher in _hooked(document)):
             reasons.append(f"a hook of Claude Code watches its calls ({item.path})")
         reasons += _switched_off(name, item, project, from_mcp_json)
     reasons += [text for tool, text in somewhere.items() if tool not in everywhere]
-    return Limits(denied_as_shown=frozenset(everywhere), reasons=tuple(reasons))
+    return Limits(
+        denied_as_shown=frozenset(everywhere), reasons=tuple(reasons), allowed=tuple(dict.fromkeys(allowed))
+    )
 
 
 def _switched_off(name: str, item: Settings, project: str | None, from_mcp_json: bool) -> Iterator[str]:

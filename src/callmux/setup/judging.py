@@ -23,12 +23,10 @@ class Verdict:
     Attributes:
         found: The server, with the tools that are denied for all clients.
         reason: Why it stays; None where it goes behind callmux.
-        leaves: Whether its entry leaves the client's file: only where that client gets callmux.
     """
 
     found: Found
     reason: str | None
-    leaves: bool
 
 
 def verdicts(
@@ -41,7 +39,7 @@ def verdicts(
 
     Args:
         found: All servers of all clients.
-        receivers: The clients that get callmux.
+        receivers: The clients that have callmux then.
         settings: What clients' settings say.
         tools: The tools of servers that were asked, by their keys; None before that, when what only they can
             decide is left open.
@@ -57,9 +55,8 @@ def _verdict(
     tools: Mapping[str, Sequence[str]] | None,
 ) -> Verdict:
     kind = item.file.kind
-    leaves = kind in receivers
     if item.ours:
-        return Verdict(item, "it is callmux itself", leaves)
+        return Verdict(item, "it is callmux itself")
     reasons = [item.obstacle] if item.obstacle is not None else []
     peers = [other for other in found if other is not item and _is_same(item, other) and not other.ours]
     peers = [other for other in peers if other.file.kind in receivers]
@@ -67,26 +64,36 @@ def _verdict(
         reasons += _differences(item, other)
     listed = None if tools is None else tools.get(item.key, ())
     denials: dict[str, frozenset[str]] = {}
+    notes = list(item.notes)
     for client in dict.fromkeys([kind, *receivers]):
         own = _limits(client, item, peers, settings)
+        notes += [
+            f'is named by "{rule}" in the permissions of {editing.title(client)}: that rule loses its effect'
+            for rule in own.allowed
+        ]
         reasons += own.reasons if client == kind else [_foreign(client, reason) for reason in own.reasons]
         denied, unclear = _resolved(own, listed)
         if unclear and tools is not None:
             reasons.append(
                 f'{editing.title(client)} denies "{unclear[0]}", and which tool that is can only be said'
-                " after asking the server"
+                " after asking the server (--yes and --probe do)"
             )
         entries = [other for other in (item, *peers) if other.file.kind == client]
         denials[client] = denied | {tool for other in entries for tool in other.entry.denied}
     reasons += _disagreements(denials, receivers, kind)
     kept = replace(item.entry, denied=tuple(sorted(frozenset().union(*denials.values()))))
     reason = "; ".join(dict.fromkeys(reasons)) or None
-    return Verdict(replace(item, entry=kept), reason, leaves)
+    return Verdict(replace(item, entry=kept, notes=tuple(notes)), reason)
 
 
 def _is_same(one: Found, other: Found) -> bool:
-    """Whether two entries mean one server: rules about one are then meant for the other as well."""
-    return one.name == other.name or _target(one.entry) == _target(other.entry)
+    """Whether two entries mean one server: rules about one are then meant for the other as well.
+
+    One client may have a server twice under two names, as for two accounts: those are two.
+    """
+    if one.name == other.name:
+        return True
+    return one.file.kind != other.file.kind and _target(one.entry) == _target(other.entry)
 
 
 def _target(entry: Entry) -> tuple[object, ...]:
@@ -124,6 +131,7 @@ def _limits(client: str, item: Found, peers: Iterable[Found], settings: Sequence
         frozenset().union(*(one.denied for one in found)),
         frozenset().union(*(one.denied_as_shown for one in found)),
         tuple(dict.fromkeys(reason for one in found for reason in one.reasons)),
+        tuple(dict.fromkeys(rule for one in found for rule in one.allowed)),
     )
 
 
@@ -177,3 +185,21 @@ def admitted(
         else:
             notes.append(f"{editing.title(kind)} gets no callmux, and its servers stay there: {refused}")
     return kept, notes
+
+
+def forbidden(
+    servers: Mapping[str, Entry], receivers: Sequence[str], settings: Sequence[Settings]
+) -> dict[str, str]:
+    """Why new servers must not be added: a client that gets callmux may not use them.
+
+    Args:
+        servers: The servers by name.
+    """
+    found = {}
+    for name, entry in servers.items():
+        for kind in receivers:
+            refused = admission(kind, name, entry, settings)
+            if refused is not None:
+                found[name] = f"{editing.title(kind)}: {refused}"
+                break
+    return found

@@ -184,12 +184,13 @@ def _about(name: str, found: Found, receivers: Collection[str]) -> list[str]:
     title = editing.title(found.file.kind)
     notes = [f'"{name}" {note}' for note in found.notes]
     if found.project is not None:
+        where = f", and it works in {found.project}" if found.entry.command is not None else ""
         notes.append(
-            f'"{name}" was for {found.project} only: behind callmux every client has it in every directory,'
-            f" and it works in {found.project}"
+            f'"{name}" was for {found.project} only: behind callmux every client has it in every directory'
+            + where
         )
     if found.file.kind not in receivers:
-        notes.append(f'"{name}" is copied: {title} gets no callmux, so its own entry stays')
+        notes.append(f'"{name}" is copied: {title} was not chosen for callmux, so its own entry stays')
     if found.entry.denied:
         notes.append(f'"{name}" keeps its denied tools for all clients: {", ".join(found.entry.denied)}')
     return notes

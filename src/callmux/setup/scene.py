@@ -54,8 +54,12 @@ class Scene:
     def verdicts(
         self, receivers: Sequence[str], tools: Mapping[str, Sequence[str]] | None = None
     ) -> list[Verdict]:
-        """What becomes of each server where these clients get callmux; see `callmux.setup.judging`."""
-        return verdicts(self.found, receivers, self.settings, tools)
+        """What becomes of each server where these clients get callmux; see `callmux.setup.judging`.
+
+        Clients that have callmux already count as well: they get what is behind it.
+        """
+        holders = [item.file.kind for item in self.found if item.ours]
+        return verdicts(self.found, list(dict.fromkeys([*receivers, *holders])), self.settings, tools)
 
     def movable(self, receivers: Sequence[str]) -> list[Found]:
         """The servers that can be moved, those of project files only where their file is approved."""
@@ -102,8 +106,11 @@ def look(
     files: list[ClientFile] = []
     problems: list[str] = []
     unreadable: dict[str, str] = {}
+    own = {os.path.realpath(path) for _, path, _ in places}
     more = project_files(machine) if with_project else ()
-    for kind, path, project in [*places, *((kind, path, str(machine.cwd)) for kind, path in more)]:
+    # Where the working directory is the home directory by another name, its files are the user's own.
+    others = [(kind, path, str(machine.cwd)) for kind, path in more if os.path.realpath(path) not in own]
+    for kind, path, project in [*places, *others]:
         try:
             text = read_text(path)
         except ClientFileError as error:
