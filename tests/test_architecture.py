@@ -62,6 +62,7 @@ PRINTS = {"cli", "demo.servers"}
 CATCHES_ALL: dict[str, str] = {
     "rings.converting": "the outermost request stage: exceptions become results",
     "router.door": "the same for each call inside a fan-out",
+    "rings.shield.worker": "the root of a job: it is answered, and ends nobody else's",
     "session.session": "the root of a request's task",
     "upstream.connection": "the root of a server's question",
     "upstream.main_line": "the root of an attempt to connect",

@@ -26,6 +26,7 @@ CODES = {
     "NotImplementedYet": "not_implemented",
     "ResultNotFound": "result_not_found",
     "ResultPathNotFound": "result_path_not_found",
+    "ResultUnreadable": "result_unreadable",
     "ConfigError": "invalid_config",
     "ConfigMissing": "config_missing",
     "StartupFailed": "startup_failed",

@@ -128,6 +128,12 @@ class ResultPathNotFound(CallmuxError):
     code = "result_path_not_found"
 
 
+class ResultUnreadable(CallmuxError):
+    """A kept result that cannot be read in the way that is asked for."""
+
+    code = "result_unreadable"
+
+
 class NotImplementedYet(CallmuxError):
     """A meta-tool that this version lists and cannot run yet."""
 

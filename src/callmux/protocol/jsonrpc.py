@@ -211,16 +211,20 @@ def _deep(line: bytes, deepest: int) -> Message:
     return Malformed(given, envelope.method is UNSET, INVALID_REQUEST, message)
 
 
+_VALUES = frozenset(bytes([b]) for b in b'"-0123456789tfn')
+_NO_JSON = Malformed(None, True, PARSE_ERROR, "the message is not valid JSON")
+
+
 def _no_object(line: bytes) -> Malformed:
-    """What is neither an object nor an array: JSON that is no message, or no JSON."""
-    if len(line) <= HEAD:
+    """What is neither an object nor an array: JSON that is no message, or no JSON, which is nearly always."""
+    if len(line) <= HEAD and line.lstrip()[:1] in _VALUES:
         try:
             json.loads(line.decode("utf-8", "replace"))
         except (ValueError, RecursionError):
             pass
         else:
             return Malformed(None, False, INVALID_REQUEST, "a message must be a JSON object")
-    return Malformed(None, True, PARSE_ERROR, "the message is not valid JSON")
+    return _NO_JSON
 
 
 def _mended(line: bytes) -> Single:

@@ -60,13 +60,16 @@ class LineBuffer:
     def messages(self, data: bytes) -> list[Message]:
         """The messages on the lines that `data` completes."""
         return [
-            jsonrpc.parse(line)
-            if isinstance(line, bytes)
-            else jsonrpc.parse(line.line, line.is_text, line.is_deep)
-            if isinstance(line, Long)
-            else jsonrpc.oversized(line.head, self.limit)
-            for line in self.feed(data)
+            jsonrpc.parse(line) if type(line) is bytes else self.message(line) for line in self.feed(data)
         ]
+
+    def message(self, line: bytes | Long | Oversized) -> Message:
+        """The message on one line."""
+        if isinstance(line, bytes):
+            return jsonrpc.parse(line)
+        if isinstance(line, Long):
+            return jsonrpc.parse(line.line, is_text=line.is_text)
+        return jsonrpc.oversized(line.head, self.limit)
 
     def feed(self, data: bytes) -> list[bytes | Long | Oversized]:
         """The lines that `data` completes, without their ends; blank ones are left out."""

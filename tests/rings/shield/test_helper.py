@@ -1,4 +1,4 @@
-"""The helper process starts when it is needed, survives nothing and is replaced."""
+"""The helper process starts when it is needed, is replaced when it dies, and takes nothing with it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import sys
 
 import pytest
 
+from callmux.rings.shield import helper as helper_module
 from callmux.rings.shield.helper import PIECE, Helper, HelperLost
 from callmux.rings.shield.query import Query
-from callmux.rings.shield.worker import Job
+from callmux.rings.shield.worker import Job, mark
 from tests.rings.shield.test_worker import LARGE, order
 from tests.support import run
 
@@ -24,7 +25,8 @@ def test_it_starts_when_it_is_needed_and_ends_with_us() -> None:
         pid = helper.pid
         assert answer.done
         assert b"r_1" in reply
-        _, page = await helper.do(Job(ref="r_1", query=Query(limit=1), budget=1000))
+        kept = len(mark("r_1")) + len(LARGE)
+        _, page = await helper.do(Job(ref="r_1", query=Query(limit=1), budget=1000, kept=kept))
         assert b'"data":[0]' in page
         assert helper.pid == pid
         await helper.close()
@@ -60,17 +62,46 @@ def test_it_takes_large_results_in_pieces_between_which_others_run() -> None:
     run(scenario())
 
 
-def test_one_that_dies_is_replaced() -> None:
+def test_one_that_dies_is_replaced_and_nothing_is_lost() -> None:
+    """Between two jobs nobody notices; what it had kept is there for the next one."""
+
     async def scenario() -> None:
         helper = Helper()
-        await helper.do(Job(ref="none"))
+        await helper.do(Job(order=order("r_1"), size=len(LARGE)), LARGE)
         first = helper.pid
         assert first is not None
         os.kill(first, signal.SIGKILL)
-        with pytest.raises(HelperLost):
-            await helper.do(Job(ref="none"))
-        await helper.do(Job(ref="none"))
+        kept = len(mark("r_1")) + len(LARGE)
+        answer, page = await helper.do(Job(ref="r_1", query=Query(limit=1), budget=1000, kept=kept))
+        assert answer.done
+        assert b'"data":[0]' in page
         assert helper.pid != first
+        await helper.close()
+
+    run(scenario())
+
+
+DEADLY = """
+import sys
+while line := sys.stdin.buffer.readline():
+    if b"deadly" in line:
+        {end}
+    print('{{}}', flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    "end", ["sys.exit(3)", "import time; time.sleep(60)", "print('nonsense', flush=True)"]
+)
+def test_a_job_that_ends_it_fails_and_the_others_are_done(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(helper_module, "JOB_SECONDS", 1.0)
+    monkeypatch.setattr(helper_module, "LAST_WORDS_SECONDS", 0.1)
+
+    async def scenario() -> None:
+        helper = Helper([sys.executable, "-c", DEADLY.format(end=end)])
+        jobs = [helper.do(Job(ref=ref)) for ref in ("a", "b", "deadly", "c", "d")]
+        found = await asyncio.gather(*jobs, return_exceptions=True)
+        assert [type(one) for one in found] == [tuple, tuple, HelperLost, tuple, tuple]
         await helper.close()
 
     run(scenario())

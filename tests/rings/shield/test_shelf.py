@@ -11,15 +11,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from callmux.errors import ResultNotFound
+from callmux.errors import ResultNotFound, ResultUnreadable
 from callmux.protocol.shapes import Result
 from callmux.rings.shield import shelf as module
 from callmux.rings.shield.compact import Limits
-from callmux.rings.shield.helper import Helper
+from callmux.rings.shield.helper import Helper, HelperLost
 from callmux.rings.shield.query import Query
 from callmux.rings.shield.reply import Order
 from callmux.rings.shield.shelf import Shelf
 from callmux.rings.shield.store import StoreLimits
+from callmux.rings.shield.worker import Answer, Job
 from tests.support import run
 
 ORDER = Order(limits=Limits(65536, 8192, 50), tool="rows", server="db", ref="")
@@ -132,20 +133,89 @@ def test_without_the_helper_a_large_result_goes_out_whole(monkeypatch: pytest.Mo
     run(scenario())
 
 
-def test_a_helper_that_dies_takes_its_results_along(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_helper_that_dies_takes_nothing_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the results of anybody, however often it dies."""
+    monkeypatch.setattr(module, "LARGE", 1000)
+
     async def scenario() -> None:
         helper = Helper()
         shelf = Shelf(helper)
-        small = ref_of(await shelf.shorten(result(200), ORDER, ""))
-        monkeypatch.setattr(module, "LARGE", 1000)
-        large = ref_of(await shelf.shorten(result(200), ORDER, ""))
-        assert helper.pid is not None
-        os.kill(helper.pid, signal.SIGKILL)
-        with pytest.raises(ResultNotFound):
-            await shelf.page(large, Query(), "")
-        assert len(shelf.store) == 1
-        assert ref_of(await shelf.shorten(result(200), ORDER, ""))
-        await shelf.page(small, Query(), "")
+        refs = [ref_of(await shelf.shorten(result(200 + n), ORDER, "")) for n in range(3)]
+        for n, ref in enumerate(refs):
+            assert helper.pid is not None
+            os.kill(helper.pid, signal.SIGKILL)
+            page = json.loads(msgspec.json.encode(await shelf.page(ref, Query(), "")))
+            assert (page["total"], page["data"][-1]["id"]) == (200 + n, 49)
+        assert len(shelf.store) == 3
+        await shelf.close()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e999", "9" * 5000])
+@pytest.mark.parametrize("search", ["", "x", "café", '\\"'])
+def test_numbers_that_nobody_can_hold_are_paged_and_searched(place: str, number: str, search: str) -> None:
+    async def scenario() -> None:
+        shelf = Shelf()
+        rows = ",".join(json.dumps({"id": n, "t": "y" * 100}) for n in range(200))
+        rows += r',{"t":"x\n caf\u00e9 \"","b":NUMBER}'.replace("NUMBER", number)
+        raw = b'{"content":[],"structuredContent":{"rows":[%b]}}' % rows.encode()
+        ref = ref_of(await shelf.shorten(Result(raw), ORDER, ""))
+        page = await shelf.page(ref, Query(path="rows", search=search, offset=0 if search else 200), "")
+        data = bytes(msgspec.json.encode(page["data"]))
+        assert number.encode() in data
+        await shelf.page(ref, Query(path="rows[200].b"), "")
+        await shelf.close()
+
+    run(scenario())
+
+
+def test_a_result_that_cannot_be_read_in_some_way_costs_one_caller_an_error(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: object) -> None:
+        raise MemoryError
+
+    async def scenario() -> None:
+        helper = Helper()
+        shelf = Shelf(helper)
+        ref = ref_of(await shelf.shorten(result(200), ORDER, ""))
+        with monkeypatch.context() as broken:
+            broken.setattr(module, "Document", fail)
+            if place != "here":
+
+                async def failed(job: Job, body: bytes = b"") -> tuple[Answer, bytes]:
+                    return Answer(failed="MemoryError()"), b""
+
+                broken.setattr(helper, "do", failed)
+            with pytest.raises(ResultUnreadable, match="MemoryError"):
+                await shelf.page(ref, Query(), "")
+        assert (await shelf.page(ref, Query(), ""))["total"] is not None
+        await shelf.close()
+
+    run(scenario())
+
+
+def test_a_result_that_ends_the_helper_is_unreadable_and_goes_out_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "LARGE", 1000)
+
+    async def scenario() -> None:
+        helper = Helper()
+        shelf = Shelf(helper)
+        ref = ref_of(await shelf.shorten(result(200), ORDER, ""))
+
+        async def lost(job: Job, body: bytes = b"") -> tuple[Answer, bytes]:
+            raise HelperLost("it ended")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(helper, "do", lost)
+            with pytest.raises(ResultUnreadable, match="ended"):
+                await shelf.page(ref, Query(), "")
+            whole = result(300)
+            assert await shelf.shorten(whole, ORDER, "") is whole
+        assert (await shelf.page(ref, Query(), ""))["total"] is not None
         await shelf.close()
 
     run(scenario())

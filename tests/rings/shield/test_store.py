@@ -65,12 +65,3 @@ def test_smaller_bounds_apply_to_what_is_there() -> None:
         "totalStored": 3,
         "rejectedOversize": 0,
     }
-
-
-def test_what_the_helper_held_is_lost_with_it() -> None:
-    s = store()
-    s.add(kept("here"))
-    s.add(kept("there", raw=None))
-    s.lose_remote()
-    assert s.get("there", "") is None
-    assert s.facts()["storedBytes"] == 10

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 from typing import Any
 
 import msgspec
+import pytest
 
+from callmux.rings.shield import worker
 from callmux.rings.shield.compact import Limits
 from callmux.rings.shield.query import Query
 from callmux.rings.shield.reply import Order
-from callmux.rings.shield.worker import Answer, Job, serve
+from callmux.rings.shield.worker import Answer, Job, mark, serve
 
 LIMITS = Limits(65536, 8192, 50)
 LARGE = json.dumps({"content": [{"type": "text", "text": json.dumps(list(range(9000)))}]}).encode()
@@ -25,7 +28,8 @@ def converse(*jobs: tuple[Job, bytes]) -> list[tuple[Answer, Any]]:
     """The answers to a series of jobs, in one life of the process."""
     source = io.BytesIO(b"".join(msgspec.json.encode(job) + b"\n" + body for job, body in jobs))
     sink = io.BytesIO()
-    serve(source, sink)
+    with tempfile.TemporaryFile() as spool:
+        serve(source, sink, spool.fileno())
     sink.seek(0)
     found = []
     while line := sink.readline():
@@ -34,14 +38,18 @@ def converse(*jobs: tuple[Job, bytes]) -> list[tuple[Answer, Any]]:
     return found
 
 
+def page(ref: str, query: Query, body: bytes = LARGE, at: int = 0) -> Job:
+    return Job(ref=ref, query=query, budget=1000, at=at, kept=len(mark(ref)) + len(body))
+
+
 def test_it_shortens_keeps_pages_and_forgets() -> None:
     found = converse(
-        (Job(order=order("r_1"), size=len(LARGE)), LARGE),
-        (Job(ref="r_1", query=Query(offset=100, limit=2), budget=1000), b""),
-        (Job(ref="r_1", query=Query(path="a.b"), budget=1000), b""),
+        (Job(order=order("r_1"), size=len(LARGE), at=7), LARGE),
+        (page("r_1", Query(offset=100, limit=2), at=7), b""),
+        (page("r_1", Query(path="a.b"), at=7), b""),
         (Job(ref="r_1"), b""),
         (Job(ref="r_never"), b""),
-        (Job(ref="r_never", query=Query(), budget=1000), b""),
+        (page("r_never", Query(), at=7), b""),
     )
     assert "r_1" in found[0][1]["content"][0]["text"]
     assert found[1][1]["data"] == [100, 101]
@@ -63,3 +71,30 @@ def test_one_without_a_ref_is_not_kept() -> None:
 
 def test_it_ends_when_its_input_does() -> None:
     assert converse((Job(order=order("r_1"), size=len(LARGE)), LARGE[:100])) == []
+
+
+def test_a_page_of_another_result_is_never_given() -> None:
+    """Whatever stands where one was: the mark before it tells."""
+    other = LARGE.replace(b"8999", b"9998")
+    found = converse(
+        (Job(order=order("r_1"), size=len(LARGE)), LARGE),
+        (Job(order=order("r_2"), size=len(other)), other),
+        (page("r_1", Query(limit=1)), b""),
+        (page("r_2", Query(limit=1), body=LARGE * 2), b""),
+        (page("r_2", Query(limit=1)), b""),
+    )
+    assert [answer.done for answer, _ in found] == [True, True, False, False, True]
+
+
+def test_a_job_that_fails_is_answered_and_the_next_one_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it fails with."""
+    errors: list[BaseException] = [MemoryError(), RecursionError(), KeyError("x"), UnicodeError("no")]
+
+    def fail(*given: object) -> None:
+        raise errors.pop()
+
+    monkeypatch.setattr(worker, "Document", fail)
+    jobs = [(page("r_1", Query()), b"")] * len(errors)
+    found = converse((Job(order=order("r_1"), size=len(LARGE)), LARGE), *jobs, (Job(ref="r_1"), b""))
+    assert [bool(answer.failed) for answer, _ in found] == [False, True, True, True, True, False]
+    assert "UnicodeError" in found[1][0].failed

@@ -505,3 +505,28 @@ def test_a_pipe_that_something_else_holds_open_does_not_hide_the_end() -> None:
             assert watched.link.last_words() == ["why"]
 
     run(scene())
+
+
+def test_a_flood_of_lines_leaves_turns_for_others_and_keeps_its_order() -> None:
+    """The last of them come before the end is told, though the process is gone by then."""
+
+    async def scene() -> None:
+        flood = (
+            SAY
+            + "print('log\\n' * 20_000 + '[\\n' * 20_000, end=''); say('a'); print('x\\n' * 9_000); say('b')"
+        )
+        turns = 0
+        most = 0
+        seen = 0
+
+        async with child(flood) as server:
+            while not server.lost:
+                await asyncio.sleep(0)
+                turns += 1
+                most = max(most, len(server.messages) - seen)
+                seen = len(server.messages)
+            assert server.methods == ["a", "b"]
+            assert sum(isinstance(message, Malformed) for message in server.messages) == 49_000
+            assert most <= 2 * child_module.MOST_LINES
+
+    run(scene())

@@ -5,6 +5,7 @@ Called by `callmux.rings.shield.shelf`, or by the helper process for large resul
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from callmux.rings.shield.shape import CHARS_PER_ITEM, DEFAULT_LIMIT, type_of
 _ITEMS = msgspec.json.Decoder(list[Raw])
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 _STRING = msgspec.json.Decoder(str)
+_TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -153,8 +155,9 @@ def _clipped(raw: bytes, budget: int) -> bytes:
 def _searchable(item: Raw) -> str:
     raw = msgspec.json.format(bytes(item), indent=-1)
     if b"\\" in raw:
-        # An escaped letter is that letter; a quote stays escaped, as in JSON text.
-        raw = msgspec.json.encode(msgspec.json.decode(raw))
+        # An escaped letter is that letter; a quote stays escaped, as in JSON text. Text by text: numbers may
+        # be such as no reader can hold.
+        raw = _TEXT.sub(lambda text: _encode(_STRING.decode(text[0])) if b"\\" in text[0] else text[0], raw)
     return raw.decode().lower()
 
 

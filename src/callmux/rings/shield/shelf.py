@@ -7,6 +7,7 @@ Held by `callmux.stores`, so it survives a reload. Called by `callmux.rings.shie
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import uuid
 from typing import Any
@@ -14,13 +15,13 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from callmux.errors import ResultNotFound, ResultPathNotFound
+from callmux.errors import ResultNotFound, ResultPathNotFound, ResultUnreadable
 from callmux.protocol.shapes import Result
 from callmux.rings.shield.helper import Helper, HelperLost
 from callmux.rings.shield.query import Document, PathMissing, Query
 from callmux.rings.shield.reply import Order, shorten
 from callmux.rings.shield.store import ResultStore, Stored, StoreLimits
-from callmux.rings.shield.worker import Job
+from callmux.rings.shield.worker import Answer, Job, mark
 from callmux.tasks import TaskSet
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,7 @@ class Shelf:
         Raises:
             ResultNotFound: There is no such result, or it is somebody else's.
             ResultPathNotFound: The path leads to nothing in it.
+            ResultUnreadable: It cannot be read in this way.
         """
         stored = self.store.get(ref, owner)
         if stored is None:
@@ -95,6 +97,8 @@ class Shelf:
                 ref=ref,
                 path=query.path,
             ) from None
+        except (msgspec.MsgspecError, ValueError, RecursionError, MemoryError) as error:
+            raise _unreadable(ref, repr(error)) from None
         return {"ref": ref, "tool": stored.tool, **page}
 
     async def close(self) -> None:
@@ -103,23 +107,33 @@ class Shelf:
         await self._tasks.cancel()
 
     async def _shorten_there(self, raw: bytes, order: Order, owner: str) -> bytes | None:
-        job = Job(order=order, size=len(raw))
+        spool = self._helper.spool
+        kept = len(mark(order.ref)) + len(raw)
+        at = spool.reserve(order.ref, kept) if order.ref else 0
         try:
-            answer, reply = await self._helper.do(job, raw)
+            answer, reply = await self._helper.do(Job(order=order, size=len(raw), at=at), raw)
         except HelperLost:
-            self.store.lose_remote()
-            return None
+            answer = Answer()
+        if answer.failed:
+            log.warning("a result of %s could not be shortened: %s", order.tool, answer.failed)
         if not answer.done:
+            spool.release(order.ref)
             return None
         self._keep(order, owner, len(raw), None)
         return reply
 
     async def _page_there(self, ref: str, query: Query) -> dict[str, Any]:
+        part = self._helper.spool.find(ref)
+        if part is None:
+            raise _missing(ref)
+        at, kept = part
+        job = Job(ref=ref, query=query, budget=self.page_bytes, at=at, kept=kept)
         try:
-            answer, page = await self._helper.do(Job(ref=ref, query=query, budget=self.page_bytes))
-        except HelperLost:
-            self.store.lose_remote()
-            raise _missing(ref) from None
+            answer, page = await self._helper.do(job)
+        except HelperLost as lost:
+            raise _unreadable(ref, f"the helper process ended over it: {lost}") from None
+        if answer.failed:
+            raise _unreadable(ref, answer.failed)
         if answer.missing:
             raise PathMissing(query.path)
         if not answer.done:
@@ -136,13 +150,21 @@ class Shelf:
     def _forget(self, gone: list[Stored]) -> None:
         for stored in gone:
             if stored.raw is None:
-                self._tasks.spawn(self._forget_there(stored.ref))
+                # Whoever reads it just now has asked before anybody can be given its place.
+                self._helper.spool.release(stored.ref)
+                if self._helper.pid is not None:
+                    self._tasks.spawn(self._forget_there(stored.ref))
 
     async def _forget_there(self, ref: str) -> None:
-        try:
+        with contextlib.suppress(HelperLost):
             await self._helper.do(Job(ref=ref))
-        except HelperLost:
-            self.store.lose_remote()
+
+
+def _unreadable(ref: str, why: str) -> ResultUnreadable:
+    return ResultUnreadable(
+        f'result "{ref}" cannot be read in this way: ask for it without search, or for another path ({why})',
+        ref=ref,
+    )
 
 
 def _missing(ref: str) -> ResultNotFound:

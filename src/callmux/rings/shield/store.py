@@ -1,7 +1,7 @@
 """Which results are kept, under which ref, for whom, and which must go. Pure.
 
 Called by `callmux.rings.shield.shelf`, which holds the one store of the process. It keeps accounts; where the
-bytes are (here, or in the helper process) makes no difference to it.
+bytes are (here, or in the file of `.spool`) makes no difference to it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
         tool: The tool it is from.
         owner: Who may read it; empty for anybody in this process.
         size: Its bytes.
-        raw: The result; None where the helper process has it.
+        raw: The result; None where it is in the file of large ones.
     """
 
     ref: str
@@ -86,11 +86,6 @@ class ResultStore:
         """Applies other bounds; gives the results that had to go."""
         self.limits = limits
         return self._trim()
-
-    def lose_remote(self) -> None:
-        """The helper process is gone, and with it what it held."""
-        for stored in [s for s in self._kept.values() if s.raw is None]:
-            self._remove(stored)
 
     def _trim(self) -> list[Stored]:
         gone = []

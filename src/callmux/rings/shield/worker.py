@@ -1,12 +1,14 @@
-"""The helper process: keeps large results, shortens them and reads pages from them.
+"""The helper process: shortens large results, keeps them, and reads pages from them.
 
-Started by `callmux.rings.shield.helper` as `python -m callmux.rings.shield.worker`; does there, with `.reply`
-and `.query`, what would hold up every other call here. One job at a time, framed on stdin and stdout: a line
-of JSON that ends with the size of the bytes that follow it. It ends when its stdin does.
+Started by `callmux.rings.shield.helper` as `python -m callmux.rings.shield.worker DESCRIPTOR`; does there, with
+`.reply` and `.query`, what would hold up every other call here. One job at a time, framed on stdin and stdout: a
+line of JSON that ends with the size of the bytes that follow it. What it keeps is in the file it inherits
+(`.spool`), so nothing is lost with it. A job that fails is answered so. It ends when its stdin does.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from typing import BinaryIO
@@ -23,8 +25,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         order: Shorten the result that follows, and keep it under the order's ref.
         ref: The kept result that is meant.
-        query: Read this page of it; without one, forget it.
+        query: Read this page of it; without one, it is not needed any more.
         budget: Bytes of the page.
+        at: Where in the file the result is, or is to be.
+        kept: Its bytes there, `mark` included.
         size: Bytes that follow.
     """
 
@@ -32,6 +36,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     ref: str = ""
     query: Query | None = None
     budget: int = 0
+    at: int = 0
+    kept: int = 0
     size: int = 0
 
 
@@ -41,11 +47,13 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         done: There are bytes: a reply or a page. Otherwise the result needs no shortening, or is not here.
         missing: The path of the query leads to nothing.
+        failed: Why it could not be done.
         size: Bytes that follow.
     """
 
     done: bool = False
     missing: bool = False
+    failed: str = ""
     size: int = 0
 
 
@@ -53,46 +61,83 @@ _JOB = msgspec.json.Decoder(Job)
 _encode = msgspec.json.Encoder().encode
 
 
-class Worker:
-    """The kept results, and the jobs on them."""
+def mark(ref: str) -> bytes:
+    """What stands before a result in the file: nobody is ever given a page of another one."""
+    return ref.encode() + b"\n"
 
-    def __init__(self) -> None:
-        self._kept: dict[str, bytes] = {}
+
+class Worker:
+    """The jobs.
+
+    Args:
+        spool: The file that keeps results.
+    """
+
+    def __init__(self, spool: int) -> None:
+        self._spool = spool
         self._recent: tuple[str, Document] | None = None
 
     def do(self, job: Job, body: bytes) -> tuple[Answer, bytes]:
-        """Does one job."""
+        """Does one job. Whatever goes wrong is this job's alone."""
+        try:
+            return self._do(job, body)
+        except Exception as broken:  # noqa: BLE001 - the root of a job
+            self._recent = None
+            return Answer(failed=repr(broken)[:500] or "unknown"), b""
+
+    def _do(self, job: Job, body: bytes) -> tuple[Answer, bytes]:
         if job.order is not None:
             reply = shorten(body, job.order)
             if reply is None:
                 return Answer(), b""
             if job.order.ref:
-                self._kept[job.order.ref] = body
+                self._keep(job, body)
             return Answer(done=True, size=len(reply)), reply
         if job.query is not None:
-            return self._page(job.ref, job.query, job.budget)
-        self._kept.pop(job.ref, None)
+            return self._page(job, job.query)
         if self._recent is not None and self._recent[0] == job.ref:
             self._recent = None
         return Answer(), b""
 
-    def _page(self, ref: str, query: Query, budget: int) -> tuple[Answer, bytes]:
-        if ref not in self._kept:
-            return Answer(), b""
-        if self._recent is None or self._recent[0] != ref:
+    def _keep(self, job: Job, body: bytes) -> None:
+        assert job.order is not None
+        head = mark(job.order.ref)
+        at = job.at
+        for part in (head, body):
+            view = memoryview(part)
+            while view:
+                written = os.pwrite(self._spool, view, at)
+                view, at = view[written:], at + written
+
+    def _read(self, job: Job) -> bytes | None:
+        head = mark(job.ref)
+        if os.pread(self._spool, len(head), job.at) != head:
+            return None
+        found = bytearray()
+        at, left = job.at + len(head), job.kept - len(head)
+        while left > 0 and (part := os.pread(self._spool, left, at)):
+            found += part
+            at, left = at + len(part), left - len(part)
+        return bytes(found) if left == 0 else None
+
+    def _page(self, job: Job, query: Query) -> tuple[Answer, bytes]:
+        if self._recent is None or self._recent[0] != job.ref:
             # Opened, a result takes several times its size: one at a time.
             self._recent = None
-            self._recent = ref, Document(self._kept[ref])
+            raw = self._read(job)
+            if raw is None:
+                return Answer(), b""
+            self._recent = job.ref, Document(raw)
         try:
-            page = _encode(self._recent[1].page(query, budget))
+            page = _encode(self._recent[1].page(query, job.budget))
         except PathMissing:
             return Answer(missing=True), b""
         return Answer(done=True, size=len(page)), page
 
 
-def serve(source: BinaryIO, sink: BinaryIO) -> None:
+def serve(source: BinaryIO, sink: BinaryIO, spool: int) -> None:
     """Does jobs until `source` ends."""
-    worker = Worker()
+    worker = Worker(spool)
     while line := source.readline():
         job = _JOB.decode(line)
         body = source.read(job.size) if job.size else b""
@@ -106,4 +151,4 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
 if __name__ == "__main__":
     # Our parent decides when we end, not the terminal's Ctrl-C.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    serve(sys.stdin.buffer, sys.stdout.buffer)
+    serve(sys.stdin.buffer, sys.stdout.buffer, int(sys.argv[1]))

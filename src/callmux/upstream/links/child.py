@@ -36,6 +36,8 @@ SILENT_SECONDS = 0.3
 """How long a child that has closed its output may take to end, so that its exit code tells more."""
 KEPT_LINES = 60
 LONGEST_SHOWN = 2000
+MOST_LINES = 200
+"""Lines that are taken in one turn of the loop: a pipe may bring 30,000 of them at once."""
 
 
 class Launch(msgspec.Struct, frozen=True):
@@ -207,6 +209,8 @@ class _ChildProtocol(asyncio.SubprocessProtocol):
         self._transport: asyncio.SubprocessTransport | None = None
         self._exited = asyncio.Event()
         self._open = {1, 2}
+        self._later: deque[bytes | Long | Oversized] = deque()
+        self._waits = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.SubprocessTransport, transport)
@@ -225,10 +229,34 @@ class _ChildProtocol(asyncio.SubprocessProtocol):
         if fd == 2:
             self._hear(data)
             return
-        for message in self._lines.messages(data):
+        lines = self._lines.feed(data)
+        if len(lines) <= MOST_LINES and not self._later:
+            for line in lines:
+                if self.listener is None:
+                    return
+                self.listener.received(self._lines.message(line), None)
+            return
+        self._later.extend(lines)
+        self._take_some()
+
+    def _take_some(self) -> None:
+        """Takes some of the lines that came at once; the others have to wait for their turn, and so do
+        further ones, in the pipe."""
+        for _ in range(min(len(self._later), MOST_LINES)):
             if self.listener is None:
+                self._later.clear()
                 return
-            self.listener.received(message, None)
+            self.listener.received(self._lines.message(self._later.popleft()), None)
+        pipe = cast(asyncio.ReadTransport, self._transport.get_pipe_transport(1)) if self._transport else None
+        if self._later:
+            if pipe is not None and not self._waits:
+                pipe.pause_reading()
+            self._waits = True
+            asyncio.get_running_loop().call_soon(self._take_some)
+        elif self._waits:
+            self._waits = False
+            if pipe is not None and not pipe.is_closing():
+                pipe.resume_reading()
 
     def _hear(self, data: bytes) -> None:
         for line in self._errors.feed(data):
@@ -264,6 +292,10 @@ class _ChildProtocol(asyncio.SubprocessProtocol):
             self._lose()
 
     def _lose(self) -> None:
+        if self._later:
+            # What it said last comes before its end.
+            asyncio.get_running_loop().call_later(0.1, self._lose)
+            return
         listener, self.listener = self.listener, None
         if listener is None:
             return
