@@ -1,8 +1,8 @@
 """Our end of the helper process: starts it when it is first needed, gives it jobs, ends it.
 
 Called by `callmux.rings.shield.shelf`; the other end is `callmux.rings.shield.worker`. Large results go over
-in pieces, so that other calls get their turns in between. One that dies is started anew, with the next job or in
-the middle of one; what is kept is not in it (`.spool`).
+in pieces, so that other calls get their turns in between. One that dies is started anew, with the next job or
+in the middle of one; what is kept is not in it (`.spool`).
 """
 
 from __future__ import annotations

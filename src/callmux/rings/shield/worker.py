@@ -1,9 +1,10 @@
 """The helper process: shortens large results, keeps them, and reads pages from them.
 
-Started by `callmux.rings.shield.helper` as `python -m callmux.rings.shield.worker DESCRIPTOR`; does there, with
-`.reply` and `.query`, what would hold up every other call here. One job at a time, framed on stdin and stdout: a
-line of JSON that ends with the size of the bytes that follow it. What it keeps is in the file it inherits
-(`.spool`), so nothing is lost with it. A job that fails is answered so. It ends when its stdin does.
+Started by `callmux.rings.shield.helper` as `python -m callmux.rings.shield.worker DESCRIPTOR`; does there,
+with `.reply` and `.query`, what would hold up every other call here. One job at a time, framed on stdin and
+stdout: a line of JSON that ends with the size of the bytes that follow it. What it keeps is in the file that
+it inherits (`.spool`), so nothing is lost with it. A job that fails is answered so. It ends when its stdin
+does.
 """
 
 from __future__ import annotations

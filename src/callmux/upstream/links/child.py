@@ -20,7 +20,7 @@ import msgspec
 
 from callmux.batch_writer import BatchWriter
 from callmux.config.veil import NOTHING, Veil
-from callmux.protocol.lines import LineBuffer, Oversized
+from callmux.protocol.lines import LineBuffer, Long, Oversized
 from callmux.upstream import failures
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.guardian import Guardian
