@@ -20,6 +20,7 @@ MAY_LOAD = {
     *("bridge", "bridge.credentials", "bridge.endpoint", "depth", "errors", "text"),
     *("cli", "cli.call", "cli.conversing", "cli.destination", "cli.headers", "cli.main", "cli.parsing"),
     *("cli.grammar", "cli.grammar.call", "cli.grammar.shared", "cli.grammar.terms"),
+    *("protocol", "protocol.http_client"),
     *("shell", "shell.conversation", "shell.failure", "shell.message", "shell.outcome"),
     *("shell.payload", "shell.rendering"),
 }

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -119,3 +120,33 @@ def test_no_tls_where_https_is_asked_for() -> None:
         with pytest.raises(Unanswered, match="try http:// in --url"):
             wire(f"https://127.0.0.1:{server.getsockname()[1]}/mcp")("GET", "/", {})
         thread.join(20)
+
+
+@pytest.mark.parametrize("location", ["/there?a=%2F", "/here"])
+def test_a_redirect_within_the_origin_is_followed_three_times(location: str) -> None:
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            self.rfile.read(int(self.headers["content-length"]))
+            moved = self.path != "/there?a=%2F"
+            self.send_response(307 if moved else 200)
+            self.send_header("Location", location)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Says nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            there = wire(f"http://127.0.0.1:{server.server_port}/mcp")
+            answer = there("POST", "/mcp", {}, {"id": 1})
+        finally:
+            server.shutdown()
+            thread.join(20)
+    assert answer.status == (200 if location.startswith("/there") else 307)
+    assert asked == (["/mcp", "/there?a=%2F"] if answer.status == 200 else ["/mcp", *["/here"] * 3])

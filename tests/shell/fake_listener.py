@@ -21,6 +21,7 @@ class Reply(NamedTuple):
         kind: The content type.
         length: The Content-Length that is promised; None for the real one, -1 for none.
         session: The session id in its head.
+        location: Where it sends the request on.
         wait: Nothing is sent before this is set.
     """
 
@@ -29,6 +30,7 @@ class Reply(NamedTuple):
     kind: str = JSON
     length: int | None = None
     session: str | None = None
+    location: str | None = None
     wait: threading.Event | None = None
 
 
@@ -121,6 +123,8 @@ class FakeListener:
                 self.send_header("Content-Type", reply.kind)
                 if reply.session is not None:
                     self.send_header("Mcp-Session-Id", reply.session)
+                if reply.location is not None:
+                    self.send_header("Location", reply.location)
                 if reply.length != -1:
                     length = len(reply.body) if reply.length is None else reply.length
                     self.send_header("Content-Length", str(length))

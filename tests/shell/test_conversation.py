@@ -13,7 +13,7 @@ from callmux.bridge.endpoint import read_endpoint
 from callmux.shell.conversation import Conversation
 from callmux.shell.failure import ShellFailed
 from callmux.shell.message import call_params
-from tests.shell.fake_listener import EVENTS, FakeListener, Reply, result
+from tests.shell.fake_listener import EVENTS, JSON, FakeListener, Reply, result
 
 CALL = call_params("t", "{}")
 
@@ -103,7 +103,7 @@ def test_a_listener_that_does_not_run_is_named_with_what_to_do() -> None:
         ),
         (Reply(b'{"error": "Forbidden host"}', 403), "HTTP 403: Forbidden host. callmux sent no token"),
         (Reply(b"<html>", 404, "text/html"), "returned HTTP 404. Is the path of --url right?"),
-        (Reply(b"", 307), "It redirects: put the new address into --url"),
+        (Reply(b"", 307), "It redirects to where callmux does not follow: put the new address into --url"),
         (Reply(b'{"error": {"message": "Too many\\u001b[2J"}}', 429), "HTTP 429: Too many?[2J. It is busy"),
         (Reply(b"{", 200), "the listener's answer to initialize is no JSON"),
         (Reply(result({}, 1)), "gave no session id"),
@@ -159,3 +159,65 @@ def test_the_time_is_one_bound_on_everything(fake: FakeListener, kind: str) -> N
     assert "did not answer tools/call within 300 ms (--call-timeout)" in message
     assert fake.methods()[-1] == "DELETE"
     assert refused(fake, seconds=1e-9).startswith("Error: ")
+
+
+@pytest.mark.parametrize("status", [307, 308])
+def test_a_redirect_within_the_origin_is_followed(fake: FakeListener, status: int) -> None:
+    fake.answers({"content": []})
+    usual = fake.replies["tools/call"]
+    went: list[str] = []
+
+    def reply(message: Any) -> Reply:
+        went.append(fake.seen[-1].path)
+        assert isinstance(usual, Reply)
+        return usual if went[-1] == "/there?a=%2F" else Reply(b"", status, location="/there?a=%2F")
+
+    fake.replies["tools/call"] = reply
+    assert ask(fake) == {"content": []}
+    assert went == ["/mcp?a=b", "/there?a=%2F"]
+
+
+@pytest.mark.parametrize("location", ["http://elsewhere.example/mcp", "/mcp", None])
+def test_no_other_redirect_is_and_not_without_end(fake: FakeListener, location: str | None) -> None:
+    fake.replies["tools/call"] = Reply(b"", 307, location=location)
+    assert "It redirects" in refused(fake)
+    assert fake.methods().count("tools/call") == (4 if location == "/mcp" else 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "unknown"), [(500, True), (422, True), (401, True), (404, False), (413, False)]
+)
+def test_a_refusal_that_may_come_after_the_effect_says_so(
+    fake: FakeListener, status: int, unknown: bool
+) -> None:
+    fake.replies["tools/call"] = Reply(b"", status)
+    assert ("whether the tool ran is unknown" in refused(fake)) is unknown
+
+
+def test_a_session_id_comes_from_the_first_answer_only(fake: FakeListener) -> None:
+    fake.answers({"content": []})
+    fake.replies["tools/call"] = Reply(result({"content": []}), session="other")
+    ask(fake)
+    assert fake.seen[-1].verb == "DELETE"
+    assert fake.seen[-1].headers["mcp-session-id"] == "s1"
+
+
+def test_a_session_id_that_cannot_be_sent_back_is_refused(fake: FakeListener) -> None:
+    fake.replies["initialize"] = Reply(result({"protocolVersion": "2025-11-25"}, 1), session="a b")
+    assert "session id" in refused(fake)
+
+
+@pytest.mark.parametrize("kind", [JSON, EVENTS])
+def test_an_error_that_names_no_request_is_shown(fake: FakeListener, kind: str) -> None:
+    body = b'{"jsonrpc":"2.0","id":null,"error":{"code":-32602,"message":"quota is used up"}}'
+    fake.replies["tools/call"] = Reply(body if kind == JSON else b"data: " + body + b"\n\n", kind=kind)
+    assert "quota is used up" in refused(fake)
+
+
+@pytest.mark.parametrize("kind", [JSON, EVENTS])
+def test_an_answer_beyond_the_limit_is_refused(
+    fake: FakeListener, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callmux.shell.conversation.MAX_ANSWER", 50_000)
+    fake.replies["tools/call"] = Reply(b"data: " + b"0" * 200_000, kind=kind)
+    assert "larger than 50000 bytes: whether the tool ran is unknown" in refused(fake)

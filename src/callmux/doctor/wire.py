@@ -14,13 +14,13 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from callmux.bridge.endpoint import Endpoint
+from callmux.bridge.endpoint import Endpoint, read_endpoint
 from callmux.doctor.listener import Answer, Unanswered
+from callmux.protocol.http_client import MAX_ANSWER, Redirects
 from callmux.protocol.sse import EventBuffer
 
 SECONDS = 10.0
 """How long one exchange may take, connecting included."""
-MAX_BYTES = 64 * 2**20
 PART = 64 * 1024
 
 
@@ -45,24 +45,30 @@ class Wire:
             Unanswered: There was no whole answer.
         """
         to, end = self._endpoint, time.monotonic() + self._seconds
-        kind = http.client.HTTPSConnection if to.tls else http.client.HTTPConnection
-        connection = kind(to.host, to.port, timeout=self._seconds)
         body = None if message is None else json.dumps(message).encode()
-        try:
-            connection.connect()
-            connection.request(method, target, body, {k: v.encode() for k, v in headers.items()})
-            connection.sock.settimeout(max(0.001, end - time.monotonic()))
-            response = connection.getresponse()
-            awaited = None if message is None else message.get("id")
-            return Answer(
-                response.status,
-                {name.lower(): value for name, value in response.getheaders()},
-                self._read(connection, response, awaited, end),
-            )
-        except (OSError, http.client.HTTPException) as error:
-            raise Unanswered(self._reason(error)) from None
-        finally:
-            connection.close()
+        way = Redirects(to.origin + target)
+        while True:
+            kind = http.client.HTTPSConnection if to.tls else http.client.HTTPConnection
+            connection = kind(to.host, to.port, timeout=self._seconds)
+            try:
+                connection.connect()
+                connection.request(method, target, body, {k: v.encode() for k, v in headers.items()})
+                connection.sock.settimeout(max(0.001, end - time.monotonic()))
+                response = connection.getresponse()
+                if way.follow(response.status, response.headers.get("Location")):
+                    to = read_endpoint(way.url)
+                    target = to.target
+                    continue
+                awaited = None if message is None else message.get("id")
+                return Answer(
+                    response.status,
+                    {name.lower(): value for name, value in response.getheaders()},
+                    self._read(connection, response, awaited, end),
+                )
+            except (OSError, http.client.HTTPException) as error:
+                raise Unanswered(self._reason(error)) from None
+            finally:
+                connection.close()
 
     def _read(
         self,
@@ -71,7 +77,8 @@ class Wire:
         awaited: Any,
         end: float,
     ) -> bytes:
-        events = EventBuffer() if response.headers.get_content_type() == "text/event-stream" else None
+        is_events = response.headers.get_content_type() == "text/event-stream"
+        events = EventBuffer(MAX_ANSWER) if is_events else None
         parts: list[bytes] = []
         size = 0
         while True:
@@ -84,8 +91,8 @@ class Wire:
             if not part:
                 return b"".join(parts)
             size += len(part)
-            if size > MAX_BYTES:
-                raise Unanswered(f"its answer is larger than {MAX_BYTES} bytes")
+            if size > MAX_ANSWER:
+                raise Unanswered(f"its answer is larger than {MAX_ANSWER} bytes")
             if events is None:
                 parts.append(part)
                 continue

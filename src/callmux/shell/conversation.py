@@ -12,7 +12,17 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
-from callmux.bridge.endpoint import Endpoint
+from callmux.bridge.endpoint import Endpoint, read_endpoint
+from callmux.protocol.http_client import (
+    MAX_ANSWER,
+    Carrier,
+    Point,
+    Redirects,
+    known,
+    refusal_point,
+    request_head,
+    session_id_of,
+)
 from callmux.shell import message
 from callmux.shell.failure import ShellFailed
 
@@ -46,15 +56,18 @@ class Conversation:
         self._end = None if seconds is None else time.monotonic() + seconds
         self._headers: dict[str, str | bytes] = {
             **{name: value.encode() for name, value in headers.items()},
-            "Content-Type": "application/json",
-            "Accept": "application/json, text/event-stream",
+            **request_head(body=True, session_id=None, version=None),
         }
         connect = CONNECT_SECONDS if seconds is None else min(CONNECT_SECONDS, max(seconds, 0.001))
-        kind = http.client.HTTPSConnection if endpoint.tls else http.client.HTTPConnection
-        self._http = kind(endpoint.host, endpoint.port, timeout=connect)
+        self._connect_seconds = connect
+        self._http = self._connection(endpoint)
         self._last_id = 0
         self._idle = True
         self._session: str | None = None
+
+    def _connection(self, to: Endpoint) -> http.client.HTTPConnection:
+        kind = http.client.HTTPSConnection if to.tls else http.client.HTTPConnection
+        return kind(to.host, to.port, timeout=self._connect_seconds)
 
     def __enter__(self) -> Conversation:
         return self
@@ -103,8 +116,7 @@ class Conversation:
                 " --direct does without"
             ) from None
         hello = self._request("initialize", message.INITIALIZE)
-        if self._session is None or not self._session.isprintable():
-            self._session = None
+        if self._session is None:
             raise ShellFailed(
                 f"the listener at {self._endpoint.url} gave no session id: is --url the one of its /mcp?"
             )
@@ -118,7 +130,8 @@ class Conversation:
     def _request(self, method: str, params: str) -> dict[str, Any]:
         self._last_id += 1
         response = self._post(method, message.request(self._last_id, method, params))
-        self._session = response.headers.get(SESSION) or self._session
+        if method == "initialize":
+            self._session = self._named(response)
         try:
             if response.headers.get_content_type() == "text/event-stream":
                 found = self._from_events(response, method)
@@ -127,6 +140,13 @@ class Conversation:
         except ValueError:
             raise ShellFailed(f"the listener's answer to {method} is no JSON") from None
         return message.result_of(found, method)
+
+    def _named(self, response: http.client.HTTPResponse) -> str | None:
+        """The session, as the first answer names it."""
+        try:
+            return session_id_of(response.headers.get(SESSION))
+        except ValueError as error:
+            raise ShellFailed(f"the listener at {self._endpoint.url} cannot be used: {error}") from None
 
     def _from_events(self, response: http.client.HTTPResponse, method: str) -> Any:
         """The answer out of a stream, whatever stands before it."""
@@ -145,10 +165,7 @@ class Conversation:
 
     def _post(self, method: str, body: bytes) -> http.client.HTTPResponse:
         try:
-            self._bound(method)
-            self._idle = False
-            self._http.request("POST", self._endpoint.target, body, self._headers)
-            response = self._http.getresponse()
+            response = self._sent(method, body)
         except TimeoutError:
             raise self._late(method) from None
         except (OSError, http.client.HTTPException) as error:
@@ -157,13 +174,37 @@ class Conversation:
             raise self._refusal(method, response)
         return response
 
+    def _sent(self, method: str, body: bytes) -> http.client.HTTPResponse:
+        """The answer to a POST, once it has begun; a redirect within the origin is followed."""
+        way, target = Redirects(self._endpoint.url), self._endpoint.target
+        while True:
+            self._bound(method)
+            self._idle = False
+            self._http.request("POST", target, body, self._headers)
+            response = self._http.getresponse()
+            if not way.follow(response.status, response.headers.get("Location")):
+                return response
+            to = read_endpoint(way.url)
+            target = to.target
+            response.read(MAX_ANSWER)
+            if to.origin != self._endpoint.origin:
+                # From http to https: that is where the session is from now on.
+                self._http.close()
+                self._http, self._endpoint = self._connection(to), to
+
     def _parts(self, response: http.client.HTTPResponse, method: str) -> Iterator[bytes]:
+        size = 0
         try:
             while True:
                 self._bound(method)
                 part = response.read1(PART)
                 if not part:
                     break
+                size += len(part)
+                if size > MAX_ANSWER:
+                    self._http.close()
+                    what = f"the answer to {method} is larger than {MAX_ANSWER} bytes"
+                    raise ShellFailed(f"{what}{_unknown(method)}. Ask for less")
                 yield part
             if response.length:
                 raise ShellFailed(f"{_lost(method)} (its answer is cut off)")
@@ -193,16 +234,21 @@ class Conversation:
     def _refusal(self, method: str, response: http.client.HTTPResponse) -> ShellFailed:
         status = response.status
         try:
-            said = _said(b"".join(self._parts(response, method)))
+            page = b"".join(self._parts(response, method))
         except ShellFailed:
             # What the page says is lost; the status is not.
-            said = ""
+            page = b""
+        said = _said(page)
+        challenged = "WWW-Authenticate" in response.headers
+        point = refusal_point(status, page, named=self._session is not None, challenged=challenged)
+        if known(Carrier.SHELL, point).begun:
+            said += _unknown(method)
         advice = ""
         if status in (401, 403):
             advice = f". callmux {self._identity}: give one that this listener takes, with CALLMUX_TOKEN, "
             advice += "--token-file or --header Authorization:..."
         elif 300 <= status < 400:
-            advice = ". It redirects: put the new address into --url"
+            advice = ". It redirects to where callmux does not follow: put the new address into --url"
         elif status == 404:
             advice = ". Is the path of --url right? It is usually /mcp"
         elif status in (429, 503):
@@ -211,8 +257,12 @@ class Conversation:
         return ShellFailed(f"{what} returned HTTP {status}{said}{advice}")
 
 
+def _unknown(method: str) -> str:
+    return ": whether the tool ran is unknown" if method == "tools/call" else ""
+
+
 def _lost(method: str) -> str:
-    unknown = ": whether the tool ran is unknown" if method == "tools/call" else ""
+    unknown = _unknown(method) if known(Carrier.SHELL, Point.SILENT).begun else ""
     return f"the listener ended the connection before it answered {method}{unknown}"
 
 

@@ -60,13 +60,11 @@ def parse(text: bytes | str) -> Any:
 
 
 def answers(message: Any, id: int) -> bool:
-    """Whether `message` is the answer to request `id`."""
-    return (
-        isinstance(message, dict)
-        and message.get("id") == str(id)
-        and isinstance(message.get("id"), Digits)
-        and "method" not in message
-    )
+    """Whether `message` answers request `id`; so does an error that names no request: there is only one."""
+    if not isinstance(message, dict) or "method" in message:
+        return False
+    given = message.get("id")
+    return given == str(id) or ("error" in message and not isinstance(given, Digits))
 
 
 def result_of(message: Any, method: str) -> dict[str, Any]:
