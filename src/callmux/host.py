@@ -198,7 +198,8 @@ class Host:
             return transparent_greeting(version, next(iter(up.values())), told)
         complete = complete and not runtime.failed()
         own = runtime.config.expose_meta_tools
-        return greeting(version, up, complete=complete, own=own, experimental=session.offers)
+        several = len(runtime.servers) > 1
+        return greeting(version, up, complete=complete, own=own, experimental=session.offers, several=several)
 
     async def set_level(self, session: Session) -> None:
         """Tells every server that knows of logging; one that does not take it keeps its own level."""

@@ -25,6 +25,8 @@ REQUIREMENTS: dict[str, str] = {
     " (basic/lifecycle, Version Negotiation).",
     "initialize.capabilities-down": "What servers declare is declared to the client, joined"
     " (basic/lifecycle, Capability Negotiation).",
+    "initialize.served": "What is declared is answered: each capability and each extension has its methods"
+    " (basic/lifecycle, Capability Negotiation; issue 9).",
     "initialize.capabilities-up": "A server is told exactly what the real client declared"
     " (basic/lifecycle, Capability Negotiation; issue 3).",
     "initialize.initialized": "A server gets `notifications/initialized` after the answer to `initialize`,"

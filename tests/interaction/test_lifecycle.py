@@ -70,7 +70,7 @@ async def test_a_server_of_a_revision_we_do_not_speak_is_not_used() -> None:
 
 @interaction("initialize.capabilities-down")
 async def test_what_servers_declare_is_joined() -> None:
-    one = RawServer("one", capabilities={"tools": {}, "prompts": {}, "x-own": {"deep": 1.50}})
+    one = RawServer("one", capabilities={"tools": {}, "prompts": {}})
     two = RawServer("two", capabilities={"resources": {"subscribe": True}, "logging": {}})
     async with bench(one, two) as b:
         got = (await b.client().greet())["capabilities"]
@@ -78,7 +78,6 @@ async def test_what_servers_declare_is_joined() -> None:
         assert got["prompts"] == {"listChanged": True}
         assert got["resources"] == {"subscribe": True, "listChanged": True}
         assert got["logging"] == {}
-        assert got["x-own"] == {"deep": 1.5}
         assert "completions" not in got
 
 

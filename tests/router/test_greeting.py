@@ -25,8 +25,12 @@ def offer(instructions: str | None = None, **capabilities: Any) -> Offer:
     return Offer(capabilities=raw, instructions=instructions)
 
 
-def said(offers: dict[str, Offer], *, complete: bool = True, own: bool = False) -> dict[str, Any]:
-    answer: dict[str, Any] = json.loads(greeting("2025-06-18", offers, complete=complete, own=own))
+def said(
+    offers: dict[str, Offer], *, complete: bool = True, own: bool = False, several: bool = False
+) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(
+        greeting("2025-06-18", offers, complete=complete, own=own, several=several)
+    )
     return answer
 
 
@@ -56,13 +60,48 @@ def test_what_is_known_already_is_declared_though_another_server_is_starting() -
 
 
 def test_once_all_are_up_only_what_one_of_them_has() -> None:
-    got = said({"a": offer(tools={}, prompts={}), "b": offer(resources={})})["capabilities"]
+    got = said({"a": offer(tools={}, prompts={}), "b": offer(resources={"subscribe": True})})["capabilities"]
     assert got == {key: EVERYTHING[key] for key in ("tools", "prompts", "resources")}
 
 
-def test_a_capability_we_do_not_know_is_passed_on_the_first_one_winning() -> None:
-    got = said({"a": offer(x={"n": 1}), "b": offer(x={"n": 2}, y=[])})["capabilities"]
+def test_a_capability_we_do_not_know_is_declared_for_one_server_alone() -> None:
+    """Of several servers nobody could tell which one its requests are for."""
+    got = said({"a": offer(x={"n": 1}, y=[])})["capabilities"]
     assert got == {"tools": {"listChanged": True}, "x": {"n": 1}, "y": []}
+    for both in ({"a": offer(x={"n": 1}), "b": offer()}, {"a": offer(x={"n": 1})}):
+        assert said(both, several=True)["capabilities"] == {"tools": {"listChanged": True}}
+
+
+def test_of_extensions_only_those_without_requests_of_their_own_are_joined() -> None:
+    ui, skills = "io.modelcontextprotocol/ui", "io.modelcontextprotocol/skills"
+    a = offer(extensions={ui: {"mimeTypes": ["a"], "x": 1}, skills: {}})
+    b = offer(extensions={ui: {"mimeTypes": ["a", "b"], "x": 2}, "other": {}})
+    assert said({"a": a})["capabilities"]["extensions"] == {ui: {"mimeTypes": ["a"], "x": 1}, skills: {}}
+    assert said({"a": a, "b": b})["capabilities"]["extensions"] == {ui: {"mimeTypes": ["a", "b"], "x": 1}}
+    assert "extensions" not in said({"a": offer(extensions={skills: {}}), "b": offer()})["capabilities"]
+
+
+def test_tasks_and_experiments_of_several_servers_are_joined() -> None:
+    a = offer(tasks={"list": {}}, experimental={"x": {"n": 1}})
+    b = offer(
+        tasks={"cancel": {}, "requests": {"tools": {"call": {}}}}, experimental={"x": {"n": 2}, "y": {}}
+    )
+    got = said({"a": a, "b": b})["capabilities"]
+    assert got["tasks"] == {"list": {}, "cancel": {}, "requests": {"tools": {"call": {}}}}
+    assert got["experimental"] == {"x": {"n": 1}, "y": {}}
+    again = json.loads(
+        greeting("2025-06-18", {"a": a, "b": b}, complete=True, own=False, experimental=["c/y"])
+    )
+    assert again["capabilities"]["experimental"] == {"x": {"n": 1}, "y": {}, "c/y": {}}
+
+
+def test_subscriptions_are_declared_where_a_server_has_them() -> None:
+    for subscribe in (False, None, {}):
+        got = said({"a": offer(resources={"subscribe": subscribe})})["capabilities"]["resources"]
+        assert got == {"listChanged": True}
+    one, other = offer(resources={}), offer(resources={"subscribe": True})
+    for offers in ({"a": one, "b": other}, {"a": other, "b": one}):
+        assert said(offers)["capabilities"]["resources"] == {"subscribe": True, "listChanged": True}
 
 
 def test_instructions_of_several_servers_stand_under_their_names() -> None:

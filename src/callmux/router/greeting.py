@@ -2,7 +2,9 @@
 
 Called by `callmux.host`. The servers' capabilities are joined and their instructions merged. While some are
 still starting, everything is declared that any of them may turn out to have: a list that stays empty
-harms nobody, a capability that was not declared is lost for the session.
+harms nobody, a capability that was not declared is lost for the session. What is declared is answered: with
+several servers, requests that only a server knows reach none of them, so its capabilities for these are not
+declared.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import msgspec
 from msgspec import Raw
 
 from callmux import __version__
+from callmux.protocol import apps
 from callmux.protocol.params import members
 from callmux.upstream.offer import Offer
 
@@ -33,6 +36,11 @@ _EVERYTHING: dict[str, Any] = {
     "logging": {},
 }
 _OURS = frozenset(_EVERYTHING)
+_OF_SEVERAL = frozenset({"experimental", "tasks"})
+"""Capabilities beside ours that several servers may have: of tasks callmux knows whose each is, and
+experimental ones are notifications as a rule, which pass to and from all."""
+_EXTENSIONS = frozenset({apps.EXTENSION})
+"""Extensions that several servers may have: they have no requests of their own."""
 
 
 def greeting(
@@ -42,6 +50,7 @@ def greeting(
     complete: bool,
     own: bool,
     experimental: Collection[str] = (),
+    several: bool = False,
 ) -> bytes:
     """The result of `initialize`.
 
@@ -51,8 +60,10 @@ def greeting(
         complete: No server is still starting.
         own: The meta-tools are listed, so they are worth a word.
         experimental: Names of what the way to the client can do beyond MCP.
+        several: There are several servers, up or not.
     """
-    capabilities = _joined(offers) if complete else {**_joined(offers), **_EVERYTHING}
+    joined = _joined(offers, several=several or len(offers) > 1)
+    capabilities = joined if complete else {**joined, **_EVERYTHING}
     _declare(capabilities, experimental)
     answer: dict[str, Any] = {
         "protocolVersion": version,
@@ -79,20 +90,47 @@ def transparent_greeting(version: str, offer: Offer, experimental: Collection[st
 def _declare(capabilities: dict[str, Any], experimental: Collection[str]) -> None:
     if experimental:
         declared = capabilities.get("experimental")
-        others = members(declared) if isinstance(declared, Raw) else {}
+        others = members(declared) if isinstance(declared, Raw) else dict(declared or {})
         capabilities["experimental"] = {**others, **{name: {} for name in sorted(experimental)}}
 
 
-def _joined(offers: Mapping[str, Offer]) -> dict[str, Any]:
+def _joined(offers: Mapping[str, Offer], *, several: bool) -> dict[str, Any]:
     joined: dict[str, Any] = {"tools": {"listChanged": True}}
     for offer in offers.values():
         for name, raw in offer.capabilities.items():
-            if name in _OURS:
+            if name == "resources":
+                joined[name] = _merged(_resources(raw), joined.get(name, {}))
+            elif name in _OURS:
                 # Lists can change at any time: a server may be added or come back different.
                 joined[name] = _EVERYTHING[name]
-            elif name not in joined:
+            elif not several:
                 joined[name] = raw
+            elif name == "extensions":
+                served = {key: _plain(value) for key, value in members(raw).items() if key in _EXTENSIONS}
+                if served:
+                    joined[name] = _merged(joined.get(name, {}), served)
+            elif name in _OF_SEVERAL:
+                joined[name] = _merged(joined.get(name, {}), _plain(raw))
     return joined
+
+
+def _resources(raw: Raw) -> dict[str, Any]:
+    told = {"subscribe": True} if members(raw).get("subscribe") == Raw(b"true") else {}
+    return {**told, "listChanged": True}
+
+
+def _plain(raw: Raw) -> Any:
+    return msgspec.json.decode(raw)
+
+
+def _merged(one: Any, other: Any) -> Any:
+    """What two servers declare under one name: members and list items of both; else the first one wins."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        both = {name: _merged(value, other[name]) if name in other else value for name, value in one.items()}
+        return both | {name: value for name, value in other.items() if name not in one}
+    if isinstance(one, list) and isinstance(other, list):
+        return one + [item for item in other if item not in one]
+    return one
 
 
 def _instructions(offers: Mapping[str, Offer], own: bool) -> str:

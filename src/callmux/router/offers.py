@@ -130,12 +130,30 @@ class Offers:
     async def subscribe(
         self, places: Sequence[Place], given: Mapping[str, Raw], context: CallContext
     ) -> Place:
-        """Asks the first of `places` that knows its URI to tell of it; gives that place."""
-        return (await self._first(places, "resources/subscribe", given, context))[1]
+        """Asks the first of `places` that knows its URI to tell of it; gives that place.
+
+        Raises:
+            RpcError: It refuses, or does not tell of changes at all.
+        """
+        try:
+            return (await self._first(places, "resources/subscribe", given, context))[1]
+        except RpcError as error:
+            if error.code != METHOD_NOT_FOUND or self.sole is not None:
+                raise
+            # Another server does: the method is there.
+            server, uri = places[-1].server, places[-1].uri
+            raise RpcError(
+                INVALID_PARAMS, f'"{server}" does not tell of changes of its resources', {"uri": uri}
+            ) from None
 
     async def unsubscribe(self, place: Place, given: Mapping[str, Raw], context: CallContext) -> None:
         """Tells a server that nobody wants to hear of a resource any more."""
-        await self._send(place, "resources/unsubscribe", "uri", given, context, safe=True)
+        try:
+            await self._send(place, "resources/unsubscribe", "uri", given, context, safe=True)
+        except RpcError as error:
+            # A server that does not tell of changes has nothing to end.
+            if error.code != METHOD_NOT_FOUND or self.sole is not None:
+                raise
 
     async def complete(self, params: Raw | None, context: CallContext) -> bytes:
         """The result of `completion/complete`: the server of the prompt or template in `ref` knows."""
@@ -152,7 +170,13 @@ class Offers:
             place = found
             ref["uri"] = Raw(_ENCODER.encode(place.uri))
         given["ref"] = Raw(_ENCODER.encode(ref))
-        return await self._send(place, "completion/complete", None, given, context, safe=True)
+        try:
+            return await self._send(place, "completion/complete", None, given, context, safe=True)
+        except RpcError as error:
+            if error.code != METHOD_NOT_FOUND or self.sole is not None:
+                raise
+            # Another server completes; this one has nothing to suggest.
+            return b'{"completion":{"values":[]}}'
 
     @property
     def sole(self) -> str | None:
