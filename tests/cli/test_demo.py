@@ -72,6 +72,10 @@ def test_the_table_and_the_entries_are_printed() -> None:
     entries = ("claude mcp add", '"cacheTtlSeconds"', '"mcpServers"', "[mcp_servers.callmux]")
     for expected in ("read 2 issues", "total", *entries):
         assert expected in done.stdout
+    screen = done.stdout.splitlines()[-23:]
+    assert "read 2 issues" in screen
+    assert screen[-1].startswith("Result: 7 calls became 3; ")
+    assert max(map(len, screen)) <= 80
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def _demonstrate(options: _Options, folder: Path) -> None:
     callmux = shlex.split(options.callmux) if options.callmux else [sys.executable, "-m", "callmux"]
     if not options.as_json:
         network = f"each call takes {options.delay_ms} ms in its server"
-        print(f"callmux in front of two servers, tracker and notes; {network}. Working ...\n", flush=True)
+        print(f"callmux in front of two servers, tracker and notes;\n{network}. Working ...\n", flush=True)
     # At worst the calls run one after the other.
     call_seconds = 30 + options.calls * options.delay_ms / 1000
     with Agent([*callmux, "--config", str(config_file)], call_seconds) as agent:
@@ -104,10 +104,11 @@ def _demonstrate(options: _Options, folder: Path) -> None:
     if options.as_json:
         _print_json(options, agent.trace, equal, titled)
     else:
-        print(report.table(agent.trace))
+        # What is last is what one sees: on a small terminal the rest has scrolled away.
+        print(report.entries_text(titled))
         print("\nChecked, both ways did the same:")
         print("".join(f"  {sentence}\n" for sentence in equal))
-        print(report.entries_text(titled))
+        print(report.table(agent.trace))
 
 
 def _entries() -> dict[str, str]:

@@ -9,32 +9,26 @@ from typing import Any
 
 from callmux.demo.trace import BYTES_PER_TOKEN, CALLMUX, ONE_BY_ONE, Figures, Message, Row, rows, tokens_read
 
-_HEAD = ("calls", "time", "bytes", "tokens")
-_WIDTHS = (5, 8, 8, 7)
+_WIDTHS = (7, 10, 11, 10)
 
 
 def table(trace: Sequence[Message]) -> str:
-    """The figures of `trace` for people."""
+    """The figures of `trace` for people, at most 80 columns wide, and what they come to at its end."""
     lines = rows(trace)
-    first = max(len(row.part) for row in lines)
-    half = sum(_WIDTHS) + 2 * (len(_WIDTHS) - 1)
-    last = max(len(row.tool) for row in lines)
-    rule = "-" * (first + 2 * half + last + 9)
-    text = [
-        f"{'':{first}}   {'one call at a time':^{half}}   {'with callmux':^{half}}",
-        f"{'the agent is to':{first}}   {_cells(_HEAD)}   {_cells(_HEAD)}   in one call of",
-        rule,
-    ]
+    first = max(len(line) for row in lines for line in (f"  {_ONE_BY_ONE}", f"  {row.tool}", row.part))
+    text = [f"{'':{first}}{_cells(('calls', 'time', 'bytes', 'tokens'))}"]
     for row in lines:
-        if row.part == "total":
-            text.append(rule)
-        both = f"{_cells(_figures(row.one_by_one))}   {_cells(_figures(row.callmux))}"
-        text.append(f"{row.part:{first}}   {both}   {row.tool}".rstrip())
+        text.append(row.part)
+        for way, figures in ((_ONE_BY_ONE, row.one_by_one), (row.tool or "with callmux", row.callmux)):
+            text.append(f"{f'  {way}':{first}}{_cells(_figures(figures))}")
     return "\n".join([*text, "", *summary(trace, lines[-1])])
 
 
+_ONE_BY_ONE = "one call at a time"
+
+
 def _cells(values: Sequence[str]) -> str:
-    return "  ".join(f"{value:>{width}}" for value, width in zip(values, _WIDTHS, strict=True))
+    return "".join(f"{value:>{width}}" for value, width in zip(values, _WIDTHS, strict=True))
 
 
 def _figures(of: Figures) -> tuple[str, str, str, str]:
@@ -42,16 +36,17 @@ def _figures(of: Figures) -> tuple[str, str, str, str]:
 
 
 def summary(trace: Sequence[Message], total: Row) -> list[str]:
-    """What the figures mean, in sentences."""
+    """What the figures mean, in sentences; the last one is the result."""
     singly, together = tokens_read(trace, ONE_BY_ONE), tokens_read(trace, CALLMUX)
     many, few = total.one_by_one, total.callmux
     return [
-        f"{many.calls} calls became {few.calls}; the wait is {many.ms / max(few.ms, 0.1):.1f} times shorter.",
-        "Every call is a turn of the model, and every turn reads the tool listing and all before it again:",
-        f"about {singly:,} tokens one call at a time, {together:,} with callmux, its own tools included",
-        "(before prompt caching). The time a model thinks comes on top, once a call.",
-        "Bytes: tool names, arguments and the text of results, as they stand in the model's context.",
-        f"Tokens are estimated as bytes / {BYTES_PER_TOKEN}.",
+        "Bytes: names, arguments and results as text, as the model's context has them.",
+        f"Tokens: bytes / {BYTES_PER_TOKEN}, an estimate. Each call is a turn of the model, and each turn",
+        "reads the tool listing and everything before it again (prompt caching aside):",
+        f"about {singly:,} tokens one call at a time, {together:,} with callmux.",
+        "",
+        f"Result: {many.calls} calls became {few.calls}; the wait is {many.ms / max(few.ms, 0.1):.1f} times"
+        " shorter.",
     ]
 
 
