@@ -78,6 +78,19 @@ def test_enter_all_the_way_moves_what_answers(home: Path, capsys: pytest.Capture
     assert (home / ".claude.json").read_text() == CLAUDE
 
 
+def test_the_plan_is_summed_up_and_shown_whole_on_request(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert answer(*MOVE_ALL, ENTER, "n", ENTER, "n", ENTER, "n") == 0
+    short = capsys.readouterr().out
+    assert "~/.claude.json: 1 line more, 1 fewer" in " ".join(short.split())
+    assert "@@" not in short
+    assert answer(*MOVE_ALL, ENTER, "n", ENTER, "n", ENTER, "s", "n") == 0
+    whole = capsys.readouterr().out
+    assert "@@" in whole
+    assert (home / ".claude.json").read_text() == CLAUDE
+
+
 @pytest.mark.parametrize("asked", range(11))
 def test_stopping_at_any_question_leaves_everything_as_it_was(
     asked: int, home: Path, capsys: pytest.CaptureFixture[str]

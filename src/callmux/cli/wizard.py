@@ -6,6 +6,7 @@ Ctrl-C at any of them leaves everything as it was.
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Sequence
@@ -19,8 +20,10 @@ from rich.console import Console
 from rich.text import Text
 
 from callmux.cli import setup
+from callmux.cli.last_question import SHOW, write_or_show
 from callmux.cli.own_entry import listener_url
 from callmux.cli.parsing import Given
+from callmux.cli.terminal import folded
 from callmux.cli.waiting import watching
 from callmux.clients import editing
 from callmux.clients.changes import apply, backups
@@ -32,7 +35,7 @@ from callmux.setup.choices import Choices, by_name, custom_server, keyed, leave_
 from callmux.setup.found import Found, how
 from callmux.setup.plan import NewServer
 from callmux.setup.probing import Answer
-from callmux.setup.report import finish_lines, overview, plan_lines
+from callmux.setup.report import change_lines, finish_lines, overview, summary_lines
 from callmux.setup.scene import Scene, check_config, chosen_clients
 from callmux.setup.servers import is_secret
 from callmux.timestamps import sortable
@@ -85,8 +88,10 @@ class _Dialogue:
         answers, plan, changes = setup.prepare(choices, scene)
         console.print()
         names = by_name(plan, choices, self._answers)
-        self._show(plan_lines(plan, answers, names, str(scene.config_path)))
-        if not _asked(questionary.confirm("Write this?", default=True)):
+        self._show_folded(summary_lines(plan, answers, names, str(scene.config_path)))
+        while (wanted := _asked(write_or_show())) == SHOW:
+            self._show(["", *change_lines(plan)])
+        if not wanted:
             console.print("Nothing was written.")
             return 0
         folder = apply(changes, backups(scene.machine.home), "setup", sortable(time.time()))
@@ -99,6 +104,11 @@ class _Dialogue:
         for line in "\n".join(lines).splitlines():
             colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
             self._console.print(Text(line, style=colour), soft_wrap=True)
+
+    def _show_folded(self, lines: Sequence[str]) -> None:
+        home = f"{self._scene.machine.home}{os.sep}"
+        short = [line.replace(home, f"~{os.sep}") for line in lines]
+        self._show([part for line in short for part in folded(line, self._console.width)])
 
     def _beginning(self) -> bool:
         """Whether to go on, where there is a configuration already."""

@@ -7,14 +7,26 @@ from pathlib import Path
 
 from callmux.clients import editing
 from callmux.clients.diff import unified
+from callmux.doctor.checks import counted
 from callmux.setup.judging import Verdict
-from callmux.setup.plan import Answers, Plan
+from callmux.setup.plan import Answers, Plan, PlannedFile
 from callmux.setup.probing import Answer
 from callmux.setup.scene import Scene
 
 
 def plan_lines(plan: Plan, answers: Answers, probed: Mapping[str, Answer], config_path: str) -> list[str]:
-    """The plan: servers, clients, files with their differences, notes."""
+    """The whole plan: every change, and what it comes to at the end."""
+    return [*change_lines(plan), *summary_lines(plan, answers, probed, config_path)]
+
+
+def change_lines(plan: Plan) -> list[str]:
+    """The differences of all files, but for those that hold a credential."""
+    shown = [unified(file.path, file.before or "", file.after) for file in plan.files if not file.secret]
+    return [line for difference in shown for line in (difference, "")]
+
+
+def summary_lines(plan: Plan, answers: Answers, probed: Mapping[str, Answer], config_path: str) -> list[str]:
+    """What the plan comes to: servers, clients, files, notes."""
     lines = [f"Servers in {config_path}:"]
     if not plan.servers:
         lines.append("  (no new ones)")
@@ -24,21 +36,27 @@ def plan_lines(plan: Plan, answers: Answers, probed: Mapping[str, Answer], confi
         origins.setdefault(name, []).append(source)
     for name, where in origins.items():
         answer = probed.get(name)
-        tools = "" if answer is None or answer.problem else f", {len(answer.tools)} tools"
+        tools = "" if answer is None or answer.problem else f", {counted(len(answer.tools), 'tool')}"
         lines.append(f"  {name:<20} {' and '.join(where)}{tools}")
-    lines += ["", "Clients that get callmux:"]
-    lines += [f"  {editing.title(kind)}" for kind in plan.attached] or ["  (none)"]
-    lines += ["", "Files:"]
-    for file in plan.files:
-        if file.secret:
-            lines.append(f"  {file.path}: a credential, for you only (0600)")
-    for file in plan.files:
-        if not file.secret:
-            lines += ["", unified(file.path, file.before or "", file.after)]
+    titles = ", ".join(editing.title(kind) for kind in plan.attached)
+    lines += ["", f"Clients that get callmux: {titles or '(none)'}"]
+    lines += ["", "Files:" if plan.files else "Files: nothing has to change"]
+    lines += [f"  {file.path}: {_size(file)}" for file in plan.files]
     if plan.notes:
         lines += ["", "Mind:"]
         lines += [f"  {note}" for note in plan.notes]
     return lines
+
+
+def _size(file: PlannedFile) -> str:
+    """What becomes of a file, in a few words."""
+    if file.secret:
+        return "a credential, for you only (0600)"
+    if file.before is None:
+        return f"new, {counted(len(file.after.splitlines()), 'line')}"
+    difference = unified(file.path, file.before, file.after).splitlines()[2:]
+    more, fewer = (sum(line.startswith(sign) for line in difference) for sign in "+-")
+    return f"{counted(more, 'line')} more, {fewer} fewer"
 
 
 def overview(scene: Scene, judged: Sequence[Verdict], skipped: Mapping[str, str]) -> list[str]:
@@ -68,4 +86,4 @@ def finish_lines(plan: Plan, folder: Path | None) -> list[str]:
         return ["Everything is as it should be already: nothing was written."]
     lines = [f"Done: {len(plan.files)} files written. What was there is kept in {folder}"]
     lines += [f"{editing.title(kind)}: {editing.reload_hint(kind)}" for kind in plan.attached]
-    return [*lines, "To take it back: callmux setup --undo"]
+    return [*lines, "To see that it works: callmux doctor", "To take it back: callmux setup --undo"]

@@ -1,0 +1,26 @@
+"""The question before setup writes: yes, no, or show every change first. Called by `callmux.cli.wizard`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import questionary
+from prompt_toolkit.key_binding import KeyBindings, merge_key_bindings
+
+SHOW = "show"
+"""The answer of somebody who wants to see every change first."""
+
+
+def write_or_show() -> Any:
+    """A question whose answer is True, False or `SHOW`."""
+    question = questionary.confirm("Write this?", instruction="(Y/n, s shows every change) ")
+    bindings = KeyBindings()
+
+    @bindings.add("s")
+    @bindings.add("S")
+    def show(event: Any) -> None:
+        event.app.exit(result=SHOW)
+
+    own = question.application.key_bindings
+    question.application.key_bindings = merge_key_bindings([bindings] if own is None else [own, bindings])
+    return question
