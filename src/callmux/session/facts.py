@@ -11,6 +11,8 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Raw
 
+from callmux.depth import is_deeper
+
 BRIDGE = "stdio-bridge"
 """The kind of a client that is our own bridge."""
 
@@ -69,10 +71,10 @@ def canonical(capabilities: dict[str, Raw]) -> bytes:
     Raises:
         ValueError: It is nested too deeply.
     """
-    try:
-        return _sorted(msgspec.json.encode(capabilities))
-    except RecursionError:
-        raise ValueError("capabilities are nested too deeply") from None
+    encoded = msgspec.json.encode(capabilities)
+    if is_deeper(encoded):
+        raise ValueError("capabilities are nested too deeply")
+    return _sorted(encoded)
 
 
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
