@@ -55,6 +55,14 @@ def test_every_prefix_is_tried_longest_first(name: str, prefixes: list[str]) -> 
     assert possible_prefixes(name) == prefixes
 
 
+def test_a_name_without_end_has_few_prefixes() -> None:
+    """Each of them is a copy of its beginning."""
+    prefixes = possible_prefixes("_" * 1_000_000)
+    assert len(prefixes) <= 500
+    assert max(map(len, prefixes)) <= 500
+    assert possible_prefixes("a__" + "x" * 1_000_000) == ["a"]
+
+
 def test_a_name_that_fits_stays() -> None:
     assert presentable("gh__get-Issue_2") == "gh__get-Issue_2"
     assert presentable("x" * DEFAULT_LIMIT) == "x" * DEFAULT_LIMIT

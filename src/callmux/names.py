@@ -29,10 +29,15 @@ def strip_prefix(prefix: str, name: str) -> str | None:
     return name[len(start) :] if prefix and name.startswith(start) and len(name) > len(start) else None
 
 
+LONGEST_PREFIX = 500
+"""Characters of a name in which its server is looked for: no server's key is longer."""
+
+
 def possible_prefixes(name: str) -> list[str]:
-    """Every part of `name` that stands before a "__", longest first."""
+    """Every part of `name` that stands before a "__", longest first. Of a name without end (somebody may send
+    a megabyte of underscores) only the head counts."""
     found = []
-    at = name.rfind(SEPARATOR)
+    at = name.rfind(SEPARATOR, 0, LONGEST_PREFIX + len(SEPARATOR))
     while at > 0:
         found.append(name[:at])
         at = name.rfind(SEPARATOR, 0, at + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import time
 from typing import Any
@@ -347,6 +348,27 @@ def test_remembered_suggestions_are_bounded() -> None:
     for n in range(2_500):
         catalogue.suggest(f"wrong {n}")
     assert len(catalogue._near) <= 1_000
+
+
+def test_a_wrong_name_is_compared_with_a_bounded_number_of_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a server lists; and the right one is still found."""
+    compared: list[int] = []
+    match = difflib.get_close_matches
+
+    def counted(word: str, known: Any, **more: Any) -> list[str]:
+        compared.append(len(known))
+        return match(word, known, **more)
+
+    monkeypatch.setattr(difflib, "get_close_matches", counted)
+    for count in (100, 20_000):
+        names = [f"tool_{n}_get_item" for n in range(count)] + ["send_message"]
+        catalogue = Catalogue([server("a", *names), server("b", "x")])
+        assert "a__send_message" in catalogue.suggest("send_mesage")
+        assert "a__tool_77_get_item" in catalogue.suggest("tool_77_get_itme")
+        catalogue.suggest("")
+        catalogue.suggest("x" * 1_000_000)
+    assert max(compared) <= 1_000
+    assert all(len(tool) <= 100 for tool, _ in catalogue._near)
 
 
 def test_of_server_keeps_the_servers_order() -> None:

@@ -240,3 +240,22 @@ def test_being_inside() -> None:
     assert is_inside("/a/..b", "/a")
     assert is_inside("/x", "/")
     assert not is_inside("/ab", "/a")
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(40, "Too many levels of symbolic links"), OSError(), ValueError("null byte")]
+)
+def test_a_file_that_changes_while_it_is_looked_up_is_named(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """A link in its place, for one."""
+    realpath = os.path.realpath
+
+    def swapped(path: str) -> str:
+        if path.endswith("in.txt"):
+            raise error
+        return realpath(path)
+
+    monkeypatch.setattr(os.path, "realpath", swapped)
+    for roots in (None, [str(tree / "root")]):
+        assert "in.txt" in problem("in.txt", Place(str(tree / "root"), roots))

@@ -110,13 +110,21 @@ def _locate(
 ) -> tuple[str, str | None]:
     path = os.path.join(place.base, reference.path)
     if place.roots is None or real_roots is None:
-        return os.path.realpath(path), None
+        try:
+            return os.path.realpath(path), None
+        except (OSError, ValueError) as error:
+            raise _failed(reference, error) from None
+    spelled = (*map(os.path.abspath, place.roots), *real_roots)
     if place.strict:
         path = os.path.normpath(path)
-        spelled = (*map(os.path.abspath, place.roots), *real_roots)
         if not any(is_inside(path, root) for root in spelled):
             raise _outside(reference)
-    real = os.path.realpath(path)
+    try:
+        real = os.path.realpath(path)
+    except (OSError, ValueError) as error:
+        # Such as a file that becomes a link while its place is looked up. What is outside says nothing.
+        inside = any(is_inside(os.path.normpath(path), root) for root in spelled)
+        raise (_failed(reference, error) if inside else _outside(reference)) from None
     root = next((root for root in real_roots if is_inside(real, root)), None)
     if root is None:
         raise _outside(reference)
@@ -224,9 +232,11 @@ def _irregular(reference: FileReference) -> Unreadable:
     return Unreadable(f"{_named(reference)} must resolve to a regular file")
 
 
-def _failed(reference: FileReference, error: OSError) -> Unreadable:
-    name = errno.errorcode.get(error.errno or 0, "EIO")
-    reason = (error.strerror or "cannot be read").lower()
+def _failed(reference: FileReference, error: OSError | ValueError) -> Unreadable:
+    name, reason = "EINVAL", "no file can have such a name"
+    if isinstance(error, OSError):
+        name = errno.errorcode.get(error.errno or 0, "EIO")
+        reason = (error.strerror or "cannot be read").lower()
     return Unreadable(f"{_named(reference)} cannot be read: {reason} ({name})")
 
 
