@@ -1,7 +1,8 @@
-"""The real Claude Code and Codex read what `callmux client attach` writes.
+"""The real Claude Code, Codex and Gemini CLI read what `callmux client attach` and `callmux setup` write.
 
-Both are npm packages (`@anthropic-ai/claude-code`, `@openai/codex`); nothing here needs an account. Looked
-for on PATH and in `CALLMUX_TEST_CLIENTS`, a directory with `claude` and `codex`; skipped without them.
+All are npm packages, fetched by `scripts/interop` where `CALLMUX_REQUIRE_CLIENTS=1`; nothing here needs an
+account. Looked for there, on PATH and in `CALLMUX_TEST_CLIENTS`, a directory with the programs; skipped
+without them, but a failure where they are required.
 """
 
 from __future__ import annotations
@@ -29,10 +30,16 @@ def program(name: str) -> str:
     Raises:
         Skipped: It is not here.
     """
-    places = [os.environ.get("CALLMUX_TEST_CLIENTS"), os.environ.get("PATH")]
+    modules = Path(__file__).parents[2] / ".cache" / "clients" / "node_modules"
+    native = sorted(modules.glob("@anthropic-ai/claude-code-*"))
+    fetched = [str(modules / ".bin"), *map(str, native)]
+    places = [os.environ.get("CALLMUX_TEST_CLIENTS"), *fetched, os.environ.get("PATH")]
     found = shutil.which(name, path=os.pathsep.join(place for place in places if place))
     if found is None:
-        pytest.skip(f"the real {name} is missing: install it, or name its directory in CALLMUX_TEST_CLIENTS")
+        said = f"the real {name} is missing: run scripts/interop with CALLMUX_REQUIRE_CLIENTS=1"
+        if os.environ.get("CALLMUX_REQUIRE_CLIENTS") == "1":
+            pytest.fail(said)
+        pytest.skip(said)
     return found
 
 
@@ -128,3 +135,70 @@ def test_setup_moves_what_the_clients_themselves_wrote(home: Path, run: Run, tmp
     listed = run(claude, "mcp", "list")
     assert {line.partition(":")[0] for line in listed.splitlines() if "Connected" in line} == {"one", "two"}
     assert {server["name"] for server in json.loads(run(codex, "mcp", "list", "--json"))} == {"three"}
+
+
+def listed_by(client: str, home: Path) -> str:
+    """What a client itself says of its servers, in a copy of the home directory: some write their files."""
+    copy = home.with_name(f"{home.name}-{client}")
+    shutil.copytree(home, copy, symlinks=True)
+    env = {key: os.environ[key] for key in ("PATH", "PYTHONPATH") if key in os.environ}
+    env |= {"HOME": str(copy), "TERM": "dumb", "GEMINI_CLI_TRUST_WORKSPACE": "true"}
+    done = subprocess.run(
+        [program(client), "mcp", "list"],
+        cwd=copy,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("client", "file", "connected"),
+    [
+        ("claude", ".claude.json", r"^callmux: .*Connected$"),
+        ("codex", ".codex/config.toml", r"^callmux .*enabled"),
+        ("gemini", ".gemini/settings.json", r"callmux: .*Connected"),
+    ],
+)
+def test_setup_is_seen_by_the_client_and_undone_byte_for_byte(
+    client: str, file: str, connected: str, home: Path, run: Run, tmp_path: Path
+) -> None:
+    """Two of its servers move, one with a denied tool where the client has a key for that; one stays."""
+    program(client)
+    words = ["-I", str(HERE / "ledger_server.py")]
+    if client == "codex":
+        start = f"command = {json.dumps(sys.executable)}\nargs = "
+        first, second = (json.dumps([*words, str(tmp_path / name)]) for name in "12")
+        text = (
+            f"# mine\n[mcp_servers.one] # first\n{start}{first}\ndisabled_tools = ['write']\n\n"
+            f"[mcp_servers.two]\n{start}{second}\n"
+            '[mcp_servers.stays]\ncommand = "true"\ndefault_tools_approval_mode = "prompt"\n'
+        )
+    else:
+        one: dict[str, object] = {"command": sys.executable, "args": [*words, str(tmp_path / "1")]}
+        two = {"command": sys.executable, "args": [*words, str(tmp_path / "2")]}
+        stays = {"command": "true", "confineTo": "/srv"}
+        if client == "gemini":
+            one["excludeTools"] = ["write"]
+        text = json.dumps({"keep": [1, 2], "mcpServers": {"one": one, "two": two, "stays": stays}}, indent=3)
+    path = home / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    before = path.read_bytes()
+    done = json.loads(run(*CALLMUX, "setup", "--yes", "--json"))
+    assert done["servers"] == ["one", "two"]
+    assert [item["name"] for item in done["stays"]] == ["stays"]
+    config = json.loads((home / ".config" / "callmux" / "config.json").read_text())
+    denied = None if client == "claude" else ["write"]
+    assert config["servers"]["one"].get("denyTools") == denied
+    said = listed_by(client, home)
+    assert re.search(connected, said, re.MULTILINE), said
+    assert not re.search(r"^\W*(one|two)\b", said, re.MULTILINE), said
+    assert "stays" in said
+    run(*CALLMUX, "setup", "--undo")
+    assert path.read_bytes() == before
