@@ -60,6 +60,7 @@ DATA = {"cli.grammar": "cli/grammar/test_table.py"}
 STARTS_TASKS = {"tasks"}
 PRINTS = {"cli", "demo.servers"}
 CATCHES_ALL: dict[str, str] = {
+    "bridge.questions": "the root of a listener's question",
     "rings.converting": "the outermost request stage: exceptions become results",
     "router.door": "the same for each call inside a fan-out",
     "rings.shield.worker": "the root of a job: it is answered, and ends nobody else's",

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
+from callmux.session.session import Session
 from tests.bridge.bench import Desk, Exchange, FakeListener
 from tests.support import run, until
 
@@ -139,5 +142,23 @@ def test_an_answer_finds_a_listener_that_was_away() -> None:
             await asyncio.sleep(0.1)
             await listener.start()
             await until(lambda: answers(listener))
+
+    run(scene())
+
+
+def test_a_question_that_fails_here_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*given: Any) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr(Session, "ask", fail)
+
+    async def scene() -> None:
+        async with FakeListener() as listener, Desk(listener.endpoint) as desk:
+            await desk.greets(roots={})
+            await until(lambda: listener.own)
+            assert listener.own is not None
+            listener.own.event(asking(7, "roots/list"))
+            await until(lambda: answers(listener))
+            assert (answers(listener)[0]["id"], answers(listener)[0]["error"]["code"]) == (7, -32603)
 
     run(scene())

@@ -139,3 +139,15 @@ def test_a_link_that_ends_asks_no_further() -> None:
         assert len(owner.at) == 1
 
     play(scene())
+
+
+def test_a_fault_of_ours_leaves_nobody_waiting() -> None:
+    async def scene() -> None:
+        events = EventBuffer()
+        events.last_id = "e"
+        waiter: Any = asyncio.get_running_loop().create_future()
+        with pytest.raises(MemoryError):
+            await resume(Owner(MemoryError()), events, waiter, "it broke")
+        assert waiter.exception().reason is Reason.BROKEN
+
+    play(scene())

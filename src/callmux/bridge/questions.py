@@ -94,6 +94,10 @@ class Questions:
             line = jsonrpc.response(key[1], result)
         except RpcError as error:
             line = jsonrpc.failure_raw(key[1], error.encoded())
+        except Exception as broken:
+            # The root of the question: the listener's server is told, or it would wait for ever.
+            log.error("a question (%s) failed in callmux itself: %r", method, broken, exc_info=broken)
+            line = jsonrpc.failure(key[1], jsonrpc.INTERNAL_ERROR, "callmux could not pass this question on")
         await self._answer(link, line)
 
     async def _answer(self, link: Link, line: bytes, attempts: int = ATTEMPTS) -> None:

@@ -53,40 +53,43 @@ async def resume(link: Owner, events: EventBuffer, waiter: Waiter, why: str) -> 
     broken = empty = 0
     delay = _asked(events)
     until = loop.time() + OUTAGE_SECONDS
-    while not waiter.done():
-        seen = events.last_id
-        if delay:
-            await asyncio.wait([waiter], timeout=delay)
-            if waiter.done():
-                return
-        try:
-            stream = await link.open_stream(events, waiter)
-        except LinkFailure as failure:
-            if link.closed or failure.reason not in _WAITS or loop.time() > until:
-                why = f"{why}; it could not be resumed: {failure.message}"
+    try:
+        while not waiter.done():
+            seen = events.last_id
+            if delay:
+                await asyncio.wait([waiter], timeout=delay)
+                if waiter.done():
+                    return
+            try:
+                stream = await link.open_stream(events, waiter)
+            except LinkFailure as failure:
+                if link.closed or failure.reason not in _WAITS or loop.time() > until:
+                    why = f"{why}; it could not be resumed: {failure.message}"
+                    break
+                was_away = was_away or failure.reason is Reason.UNREACHABLE
+                delay = min(0.25, delay * 2 or 0.02)
+                continue
+            await _read(link, stream, waiter, AFTER_OUTAGE_SECONDS if was_away else None)
+            nothing_new = events.last_id == seen
+            if was_away and not stream.finished and nothing_new:
                 break
-            was_away = was_away or failure.reason is Reason.UNREACHABLE
-            delay = min(0.25, delay * 2 or 0.02)
-            continue
-        await _read(link, stream, waiter, AFTER_OUTAGE_SECONDS if was_away else None)
-        nothing_new = events.last_id == seen
-        if was_away and not stream.finished and nothing_new:
-            break
-        if stream.finished and not stream.is_events:
-            why = f"{why}; what came instead of the rest is no event stream"
-            break
-        until = loop.time() + OUTAGE_SECONDS
-        broken = broken + 1 if nothing_new and stream.was_cut else 0
-        empty = empty + 1 if nothing_new else 0
-        if broken >= RESUMPTIONS:
-            break
-        unasked = min(SHORTEST_POLL_SECONDS * 2.0**empty, LONGEST_UNASKED_SECONDS) if empty else 0.0
-        delay = max(
-            _asked(events), SHORTEST_POLL_SECONDS if empty and events.retry_ms is not None else unasked
-        )
-    if not waiter.done():
-        unknown = known(Carrier.BRIDGE, Point.NO_RESUMPTION)
-        waiter.set_exception(LinkFailure(Reason.BROKEN, why, known=unknown))
+            if stream.finished and not stream.is_events:
+                why = f"{why}; what came instead of the rest is no event stream"
+                break
+            until = loop.time() + OUTAGE_SECONDS
+            broken = broken + 1 if nothing_new and stream.was_cut else 0
+            empty = empty + 1 if nothing_new else 0
+            if broken >= RESUMPTIONS:
+                break
+            unasked = min(SHORTEST_POLL_SECONDS * 2.0**empty, LONGEST_UNASKED_SECONDS) if empty else 0.0
+            delay = max(
+                _asked(events), SHORTEST_POLL_SECONDS if empty and events.retry_ms is not None else unasked
+            )
+    finally:
+        # Whatever ends this, a fault of ours, too: nobody waits for ever.
+        if not waiter.done():
+            unknown = known(Carrier.BRIDGE, Point.NO_RESUMPTION)
+            waiter.set_exception(LinkFailure(Reason.BROKEN, why, known=unknown))
 
 
 def _asked(events: EventBuffer) -> float:
