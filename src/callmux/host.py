@@ -215,6 +215,12 @@ class Host:
         await self.runtime.settled()
         await asyncio.gather(*(tell(server) for server in self.runtime.servers.values()))
 
+    async def listed_for(self, session: Session) -> None:
+        """Waits until it is known what every server lists to this client."""
+        self.start(None)
+        if not self.single:
+            await self.runtime.listed_for(session)
+
     def pass_on(self, session: Session, method: str, params: Raw | None) -> None:
         """Hands a client's notification to every server that it has a connection to."""
         for server in self.runtime.servers.values():

@@ -6,6 +6,7 @@ leases its servers from the pool; it owns what is derived from the configuration
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from typing import Any
@@ -39,6 +40,7 @@ from callmux.rings.stage import compose
 from callmux.rings.tracking import Tracking
 from callmux.router.compress import Compression
 from callmux.router.door import Door
+from callmux.router.listing import Kinds
 from callmux.router.names import Names
 from callmux.router.offers import Offers
 from callmux.router.router import Router
@@ -98,6 +100,7 @@ class Runtime:
             if not server.disabled
         }
         self._catalogue: Catalogue | None = None
+        self._parts: dict[Kinds, Catalogue] = {}
         self._prompts: Catalogue | None = None
         self._resources: ResourceIndex | None = None
         self._resources_before: ResourceIndex | None = None
@@ -128,6 +131,7 @@ class Runtime:
             cache=stores.cache,
             results=stores.results,
             recipes=config.recipes,
+            narrowed=lambda capabilities: self.narrowed(self.kinds(capabilities)),
         )
         formatting = Formatting(config.output_format, find, NAMES)
         shield = Shielding(self._shield_policies(), stores.results, find, NAMES)
@@ -145,6 +149,8 @@ class Runtime:
             renamed=lambda: self.resources().renamed,
             plain=self.is_transparent,
             eager=config.always_load_meta_tools,
+            kinds=self.kinds,
+            narrowed=self.narrowed,
             compression=self._compression,
             most_calls=config.max_calls_per_request,
             placeless={name for name, server in config.servers.items() if not has_directory(server)},
@@ -227,7 +233,7 @@ class Runtime:
         return ServerNotFound(f'there is no server "{name}"', server=name, availableServers=known)
 
     def catalogue(self) -> Catalogue:
-        """All tools as they are now."""
+        """All tools as they are now, those that only some clients see included."""
         if self._catalogue is None:
             self._catalogue = Catalogue(
                 [self._contribution(name) for name in self.config.servers],
@@ -236,6 +242,28 @@ class Runtime:
                 identity=self._identity,
             )
         return self._catalogue
+
+    def kinds(self, capabilities: bytes) -> Kinds:
+        """The servers where not all clients see the same tools, and of which kind one is there that declares
+        this."""
+        found = ((name, server.kind_of(capabilities)) for name, server in self.servers.items())
+        return tuple((name, kind) for name, kind in found if kind is not None)
+
+    def narrowed(self, kinds: Kinds) -> Catalogue:
+        """The tools that clients of these kinds see."""
+        catalogue = self.catalogue()
+        if not kinds:
+            return catalogue
+        if kinds not in self._parts:
+            self._parts[kinds] = catalogue.narrowed({n: self.servers[n].views.of(kind) for n, kind in kinds})
+        return self._parts[kinds]
+
+    async def listed_for(self, client: ClientPort) -> None:
+        """Waits until it is known what every server lists to this client."""
+        await self._door.listable()
+        waiting = [w for server in self.servers.values() if (w := server.unlisted_for(client)) is not None]
+        if waiting:
+            await asyncio.gather(*waiting)
 
     def prompts(self) -> Catalogue:
         """All prompts as they are now, named by the rules of tools."""
@@ -254,6 +282,7 @@ class Runtime:
     def forget_lists(self) -> None:
         """A server lists something else than before: the indexes are built anew when they are needed next."""
         self._catalogue = None
+        self._parts.clear()
         self._prompts = None
         self._resources_before = self._resources or self._resources_before
         self._resources = None
@@ -290,7 +319,7 @@ class Runtime:
         return ServerTools(
             server=name,
             prefix=config.prefix,
-            tools=server.suite.tools if server is not None else (),
+            tools=[*server.suite.tools, *server.views.others()] if server is not None else (),
             whitelist=frozenset(config.tools) if config.tools is not None else None,
             denied=frozenset(config.deny_tools),
             always_load=frozenset(config.always_load),

@@ -203,6 +203,8 @@ REQUIREMENTS: dict[str, str] = {
     " ends the"
     " server's subscription (issue 3).",
     "sessions.capabilities": "Sessions that declare different capabilities share no connection (issue 3).",
+    "sessions.listings": "Sessions are listed what their servers list to clients that declare what they"
+    " declare, whoever came first (basic/lifecycle, Capability Negotiation).",
     "sessions.gone": "A session that leaves takes its questions, calls and connections with it (issue 3).",
     "sessions.ten-thousand": "10,000 interleaved calls of two sessions: each answer reaches who asked"
     " (issue 3).",

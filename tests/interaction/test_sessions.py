@@ -325,3 +325,42 @@ async def test_ten_thousand_interleaved_calls(carrier: str, tmp_path: Path) -> N
             assert len(client.asked) == total // 20 + 1
             assert {params["uri"] for params in client.heard(UPDATED)} == {f"callmux://plain/x:{who}"}
             assert {params["data"] for params in client.heard("notifications/message")} == {who}
+
+
+def by_capabilities(call: Call) -> Json:
+    """Tools that a server lists only to clients that can be asked."""
+    names = ["ask", "plain"] if "elicitation" in call.peer.greeting["capabilities"] else ["plain"]
+    return {"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in names]}
+
+
+@over_carriers
+@pytest.mark.parametrize("order", ["able last", "able first", "able first, both call"])
+@interaction("sessions.listings")
+async def test_each_client_is_listed_what_the_server_lists_to_it_whoever_came_first(
+    carrier: str, order: str, tmp_path: Path
+) -> None:
+    """Clients need not hear of changes: the first listing is right."""
+    server = (
+        RawServer()
+        .has(plain=text("1"), ask=lambda call: ask_who(call))
+        .answers("tools/list", by_capabilities)
+    )
+    declared: list[Json] = [{}, ASKING] if order == "able last" else [ASKING, {}]
+    async with bench(server, carrier=carrier, tmp_path=tmp_path, single=False) as b:
+        seen = []
+        for capabilities in declared:
+            client = await named(b, "ann" if capabilities else "bob", capabilities)
+            tools = [tool["name"] for tool in (await client.request("tools/list"))["tools"]]
+            own = [name for name in tools if not name.startswith("callmux_")]
+            assert own == (["ask", "plain"] if capabilities else ["plain"])
+            found = await client.call("callmux_search_tools", {"query": "ask"})
+            assert ('"tool":"ask"' in json.dumps(found["structuredContent"], separators=(",", ":"))) == bool(
+                capabilities
+            )
+            seen.append((client, tools))
+            if order.endswith("call"):
+                assert await client.call("plain") == text("1")
+        for client, tools in seen:
+            assert [tool["name"] for tool in (await client.request("tools/list"))["tools"]] == tools
+        able = seen[declared.index(ASKING)][0]
+        assert await able.call("ask", {"who": "ann"}) == text(json.dumps(["ann"] * 3))

@@ -59,6 +59,8 @@ class Process:
     async def set_level(self, session: Session) -> None:
         self.levels.append(session.log_level)
 
+    async def listed_for(self, session: Session) -> None: ...
+
     def pass_on(self, session: Session, method: str, params: Raw | None) -> None:
         self.passed_on.append((method, params))
 

@@ -393,3 +393,17 @@ def test_every_listed_name_is_unique_and_leads_back(servers: list[tuple[str, lis
     assert len(names) == sum(len(set(tools)) for _, tools, _ in servers)
     for entry in catalogue.entries:
         assert found(catalogue, entry.emitted) == (entry.server, entry.tool.name)
+
+
+class TestNarrowed:
+    def test_of_a_server_some_see_other_tools_under_the_same_names(self) -> None:
+        catalogue = Catalogue([server("a", "x", "y", "z"), server("b", "x")])
+        other = Tool(b'{"name":"z","description":"as they see it"}')
+        part = catalogue.narrowed({"a": [other, Tool(b'{"name":"x"}'), Tool(b'{"name":"not exposed"}')]})
+        assert emitted(part) == ["a__z", "a__x", "b__x"]
+        assert part.entries[0].tool is other
+        assert [entry.emitted for entry in part.of_server("a")] == ["a__z", "a__x"]
+        assert found(part, "z") == ("a", "z")
+        assert refusal(part, "a__y").code == "tool_resolution_failed"
+        assert emitted(catalogue) == ["a__x", "a__y", "a__z", "b__x"]
+        assert found(catalogue, "y") == ("a", "y")

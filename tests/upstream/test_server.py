@@ -13,11 +13,12 @@ from callmux.context import Scope
 from callmux.errors import UpstreamUnavailable
 from callmux.protocol.shapes import Tool
 from callmux.upstream.connection import Connection
+from callmux.upstream.events import Events
 from callmux.upstream.failures import CallFailure, lost
 from callmux.upstream.health import State
 from callmux.upstream.offer import Offer
 from callmux.upstream.reconnect import Timing
-from callmux.upstream.server import Events, Server
+from callmux.upstream.server import Server
 from tests.support import FakeClient, loop_clock, play, settle
 from tests.upstream.fake_link import SILENCE, FakeLink
 
@@ -125,7 +126,7 @@ class FakeListing:
 
 
 def recalling(plant: Plant, listing: FakeListing) -> Plant:
-    plant.server._listing_for = lambda capabilities: listing  # type: ignore[assignment, return-value]
+    plant.server._listed._listing_for = lambda capabilities: listing  # type: ignore[assignment, return-value]
     return plant
 
 

@@ -28,6 +28,7 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
             could not be.
         is_cached: Whether a prepared call would be answered from the cache; asking leaves no trace there.
         catalogue: The tools there are now.
+        narrowed: Those of them that a client sees that declares this; None where all see the same.
         status: The status payload for a server filter (or None for all).
         description_limit: Characters of a description in search and status results; None means uncut.
         clock: Time, for durations.
@@ -46,3 +47,8 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     cache: CacheStore
     results: Shelf
     recipes: Mapping[str, Recipe]
+    narrowed: Callable[[bytes], Catalogue] | None = None
+
+    def seen_by(self, context: CallContext) -> Catalogue:
+        """The tools that the client sees."""
+        return self.catalogue() if self.narrowed is None else self.narrowed(context.client.capabilities)

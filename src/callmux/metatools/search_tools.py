@@ -103,7 +103,7 @@ async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
         ServerNotFound: The server is unknown, or has not listed its tools yet.
     """
     search: Search = plan.options
-    catalogue = engine.catalogue()
+    catalogue = engine.seen_by(context)
     connected = sorted(key for key, s in catalogue.servers.items() if s.listed and not s.disabled)
     if search.server is not None and search.server not in connected:
         raise ServerNotFound(

@@ -8,7 +8,7 @@ byte for byte.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import Raw
@@ -27,16 +27,22 @@ _ENCODER = msgspec.json.Encoder()
 _UNCHANGED: Mapping[str, Mapping[str, str]] = {}
 
 
+Kinds: TypeAlias = tuple[tuple[str, bytes], ...]
+"""Servers that list other tools to some clients than to others, and the kind that a client is of there."""
+
+
 class View(msgspec.Struct, frozen=True):
     """What one kind of client is shown differently.
 
     Attributes:
         apps: Tools that only the pages of apps may call: it can show apps, and keeps these from its model.
         eager: The meta-tools ask not to be deferred.
+        kinds: By server, the kind of clients it lists to, where not all see the same tools.
     """
 
     apps: bool = True
     eager: bool = False
+    kinds: Kinds = ()
 
 
 def render(

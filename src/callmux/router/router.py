@@ -29,7 +29,7 @@ from callmux.rings.stage import RequestStage, compose_requests
 from callmux.router import listing
 from callmux.router.compress import Compression
 from callmux.router.door import Door
-from callmux.router.listing import View
+from callmux.router.listing import Kinds, View
 from callmux.router.names import Names
 from callmux.upstream.catalogue import Catalogue
 
@@ -55,6 +55,8 @@ class Router:
     Args:
         door: The door for calls.
         catalogue: Gives the catalogue as it is now.
+        kinds: Gives, for what a client declares, the kinds of `View`.
+        narrowed: Gives the part of the catalogue that clients of these kinds see.
         names: Gives the routes of names.
         engine: What meta-tools may use.
         stages: The request ring, outermost first.
@@ -84,6 +86,8 @@ class Router:
         renamed: Callable[[], Mapping[str, Mapping[str, str]]] = dict,
         plain: bool = False,
         eager: bool = True,
+        kinds: Callable[[bytes], Kinds] = lambda capabilities: (),
+        narrowed: Callable[[Kinds], Catalogue] | None = None,
     ) -> None:
         self._door = door
         self._catalogue = catalogue
@@ -98,6 +102,7 @@ class Router:
         self._compression = compression
         self._most_calls = most_calls
         self._placeless = placeless
+        self._kinds, self._narrowed = kinds, narrowed
         self._listed: Catalogue | None = None
         self._listings: dict[View, bytes] = {}
 
@@ -109,7 +114,7 @@ class Router:
             client_name: The name in its `clientInfo`.
         """
         eager = self._eager and client_name in listing.DEFERRING
-        return View(self._plain or apps.shown_by(capabilities), eager)
+        return View(self._plain or apps.shown_by(capabilities), eager, self._kinds(capabilities))
 
     async def list_tools(self, view: View = View()) -> bytes:  # noqa: B008 (frozen)
         """The result of `tools/list`, once it is known of every server what it lists."""
@@ -123,8 +128,9 @@ class Router:
             self._listed = catalogue
             self._listings.clear()
         if view not in self._listings:
+            part = self._narrowed(view.kinds) if view.kinds and self._narrowed is not None else catalogue
             self._listings[view] = listing.render(
-                catalogue,
+                part,
                 self._meta_definitions,
                 proxied=self._proxied,
                 compression=self._compression,

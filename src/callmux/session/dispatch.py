@@ -45,6 +45,9 @@ class Current(Protocol):
     async def set_level(self, session: Session) -> None:
         """Tells the servers the session's log level."""
 
+    async def listed_for(self, session: Session) -> None:
+        """Waits until it is known what every server lists to this client."""
+
     def pass_on(self, session: Session, method: str, params: Raw | None) -> None:
         """Hands a client's notification to its servers."""
 
@@ -149,6 +152,7 @@ class Dispatch:
 
     async def _list_tools(self, session: Session, params: Raw | None, context: CallContext) -> bytes:
         _check_cursor(params)
+        await self._current.listed_for(session)
         router = self._current.router
         shown = await router.list_tools(router.view(session.capabilities, session.facts.client_name))
         session.seen["tools"] = shown

@@ -6,6 +6,7 @@ meta-tools and permission rules; built by the pool. Look-up rules: docs/tools.md
 
 from __future__ import annotations
 
+import copy
 import heapq
 from collections.abc import Collection, Mapping, Sequence
 
@@ -175,6 +176,25 @@ class Catalogue:
         if not self.multiple:
             return bare
         return names.join(server.server if server.prefix is None else server.prefix, bare)
+
+    def narrowed(self, shown: Mapping[str, Sequence[Tool]]) -> Catalogue:
+        """What some clients see: of each server in `shown`, these tools in this order, named the same."""
+        own = copy.copy(self)
+        own._near = {}
+        own._by_server = dict(self._by_server)
+        for server, tools in shown.items():
+            known = self._by_server[server]
+            own._by_server[server] = {
+                tool.name: msgspec.structs.replace(known[tool.name], tool=tool)
+                for tool in tools
+                if tool.name in known
+            }
+        own.entries = [entry for server in self.servers for entry in own._by_server[server].values()]
+        own._by_emitted = {entry.emitted: entry for entry in own.entries}
+        own._by_bare = {}
+        for entry in own.entries:
+            own._by_bare.setdefault(entry.tool.name, []).append(entry)
+        return own
 
     def of_server(self, server: str) -> list[Entry]:
         """The exposed tools of one server, in its order."""

@@ -9,16 +9,14 @@ server that is down stays listed. Clients and calls that cannot share it get sid
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Set
+from collections.abc import Awaitable, Callable, Set
 from typing import Any
 
-import msgspec
 from msgspec import Raw
 
 from callmux.clock import Clock
 from callmux.context import ClientPort, Scope
 from callmux.errors import UpstreamUnavailable
-from callmux.protocol.shapes import Tool
 from callmux.protocol.unanswered import Unanswered
 from callmux.tasks import TaskSet
 from callmux.timestamps import iso
@@ -26,10 +24,12 @@ from callmux.upstream import failures, wishes
 from callmux.upstream.attempt import attempt
 from callmux.upstream.berths import Berths
 from callmux.upstream.connection import Connection, Hooks
+from callmux.upstream.events import Events
 from callmux.upstream.failures import CallFailure
 from callmux.upstream.holds import Holds
 from callmux.upstream.lanes import LaneKey, NoRoom, Sharing, choose_lane, without_roots
 from callmux.upstream.links.link import Link
+from callmux.upstream.listed import Listed
 from callmux.upstream.listings import Listing
 from callmux.upstream.main_line import MainLine, Offered
 from callmux.upstream.noise import Noise
@@ -40,23 +40,12 @@ from callmux.upstream.reading import reread
 from callmux.upstream.reconnect import Timing
 from callmux.upstream.refreshing import Refreshing
 from callmux.upstream.side_lanes import SideLanes
+from callmux.upstream.views import Views
 
 _LISTS = frozenset({TOOLS_CHANGED, *(kind.changed for kind in KINDS)})
 
 PROBE_SECONDS = 2.0
 """How long a server may take to answer a ping after one of its calls timed out."""
-
-
-class Events(msgspec.Struct, frozen=True, kw_only=True):
-    """Who hears what a server does by itself. Each takes the server first.
-
-    Attributes:
-        changed: What it lists has changed: tools, or a kind of `callmux.upstream.offer`.
-        told: A notification that is no list change: method, params, and the client it is for, where one is.
-    """
-
-    changed: Callable[[Server], None]
-    told: Callable[[Server, str, Raw | None, ClientPort | None], None]
 
 
 class Server:
@@ -75,11 +64,9 @@ class Server:
 
     Attributes:
         lanes: The connections beside the main one.
+        views: What it lists to clients that declare something else than the main connection.
         sharing: Who shares its connections.
         health: How it has been doing.
-        suite: Its tools.
-        recalled: Tools and offer are those of an earlier process: it is still being started.
-        offer: What else it offers.
         subscriptions: URIs that clients want to hear about; asked for again after each reconnect.
         questions: What it asks its clients.
         holds: Who is in the middle of something with it.
@@ -100,19 +87,16 @@ class Server:
     ) -> None:
         self.name = name
         self.transport = transport
-        self.suite = Suite()
         self._make_link = make_link
         self._client_info = client_info
         self._clock = clock
         self._events = events
+        self._tasks = TaskSet(f'server "{name}"')
+        self._listed = Listed(listing, self._tasks, clock, lambda: self._events.changed(self))
         self._main = MainLine(
-            name, timing, clock, self._new_connection, self._read, self._is_up, self._forget_recalled
+            name, timing, clock, self._new_connection, self._read, self._is_up, self._listed.forget_recalled
         )
         self.health = self._main.health
-        self.offer = Offer()
-        self.recalled = False
-        self._listing_for = listing
-        self._listing: Listing | None = None
         self.subscriptions: set[str] = set()
         self.sharing = Sharing()
         self._exclusive: ClientPort | None = None
@@ -122,8 +106,9 @@ class Server:
         self.unanswered = Unanswered()
         self._noise = Noise(name)
         self.lanes = SideLanes(name, self._open_lane, berths)
-        self._tasks = TaskSet(f'server "{name}"')
         self._refreshing = Refreshing(self._tasks, self._counts, self._reread)
+        seconds, look = (lambda: self.timing.connect_seconds), self._refreshing.look
+        self.views = Views(name, self._tasks, self.lanes, self._listed, seconds, look)
 
     def __repr__(self) -> str:
         return f"Server({self.name!r}, {self.health.state.value}, {len(self.suite.tools)} tools)"
@@ -132,6 +117,21 @@ class Server:
     def connection(self) -> Connection | None:
         """The live main connection, or None."""
         return self._main.connection
+
+    @property
+    def suite(self) -> Suite:
+        """Its tools."""
+        return self._listed.suite
+
+    @property
+    def offer(self) -> Offer:
+        """What else it offers."""
+        return self._listed.offer
+
+    @property
+    def recalled(self) -> bool:
+        """Tools and offer are those of an earlier process: it is still being started."""
+        return self._listed.recalled
 
     @property
     def timing(self) -> Timing:
@@ -151,7 +151,7 @@ class Server:
         """
         if self._main.is_fresh:
             self._main.declares, self._exclusive = capabilities, only
-            self._recall()
+            self._listed.recall(capabilities)
             self._main.begin()
 
     def retry(self) -> None:
@@ -249,6 +249,23 @@ class Server:
         if not self.questions.apart and self._exclusive is None:
             self._main.adopt(client, self._declared(client))
 
+    def unlisted_for(self, client: ClientPort) -> Awaitable[object] | None:
+        """What to wait for until it is known what it lists to this client; None where it is."""
+        connection, kind = self._main.connection, self._declared(client)
+        if self._exclusive is not None or connection is None or connection.declared == kind:
+            return None
+        return (
+            self._main.acquire(False) if kind == self._main.declares else self.views.unknown_to(client, kind)
+        )
+
+    def kind_of(self, capabilities: bytes) -> bytes | None:
+        """The kind of clients that declare this, as `views` knows it, empty for that of the main connection;
+        None where all see the same."""
+        if not self.views.differ:
+            return None
+        kind = without_roots(capabilities) if self.sharing.rootless else capabilities
+        return kind if self.views.differs(kind) else b""
+
     def _lane(self, client: ClientPort, scope: Scope | None) -> LaneKey | None:
         main = self._main
         if self._exclusive is client and scope is None:
@@ -301,6 +318,7 @@ class Server:
         """The client is gone: its own lanes end. A main connection that served it alone is opened anew,
         because the server may hold what it learned from that client."""
         self.lanes.release(client)
+        self.views.forget(client)
         if self._main.adopter is client:
             self._main.adopter = None
         connection = self._main.connection
@@ -345,39 +363,15 @@ class Server:
 
     def _is_up(self, connection: Connection, offered: Offered, last_seen: str) -> None:
         self.transport = connection.link.transport
-        self._listing = self._listing_for(connection.declared)
+        self._listed.declares(connection.declared)
         seconds = self.timing.connect_seconds
         self._tasks.spawn(wishes.restore(connection, self._exclusive, self.subscriptions, seconds))
-        self._take(*offered, last_seen)
+        self._listed.take(*offered, last_seen)
+        self.views.outdate(connection.declared)
         self._refreshing.look(connection)
 
     def _counts(self, connection: Connection) -> bool:
-        return connection is self._main.connection
-
-    def _recall(self) -> None:
-        self._listing = self._listing_for(self._main.declares)
-        kept = None if self._listing is None else self._listing.recall()
-        if kept is not None:
-            self.suite, self.offer = Suite(tools=kept[0], listed=True), kept[1]
-            self.recalled = True
-
-    def _forget_recalled(self) -> None:
-        """It cannot be started: it offers nothing, like any server that never was up."""
-        if self.recalled:
-            self.suite, self.offer, self.recalled = Suite(), Offer(), False
-            self._events.changed(self)
-
-    def _take(self, tools: tuple[Tool, ...], offer: Offer, last_seen: str) -> None:
-        # What an earlier process kept counts as nothing here: this is the first listing.
-        before, offered = (Suite(), Offer()) if self.recalled else (self.suite, self.offer)
-        self.recalled = False
-        if self._listing is not None:
-            self._tasks.spawn(self._listing.keep(tools, offer))
-        self.suite = before.after(tools, iso(self._clock.wall()), last_seen)
-        self.offer = offer
-        same = [t.raw for t in before.tools] == [t.raw for t in tools] and offer.lists_as(offered)
-        if not before.listed or not same:
-            self._events.changed(self)
+        return connection is self._main.connection or self.lanes.is_general(connection)
 
     def _heard(
         self, connection: Connection, method: str, params: Raw | None, client: ClientPort | None
@@ -394,6 +388,11 @@ class Server:
 
     async def _reread(self, connection: Connection, stale: set[str]) -> None:
         last_seen, seconds = iso(self._clock.wall()), self.timing.connect_seconds
-        tools, offer = await reread(connection, stale, self.suite.tools, self.offer, seconds)
+        main = connection is self._main.connection
+        before = self.suite.tools if main else self.views.of(connection.declared)
+        tools, offer = await reread(connection, stale, before, self.offer, seconds)
         if connection is self._main.connection:
-            self._take(tools, offer, last_seen)
+            self._listed.take(tools, offer, last_seen)
+            self.views.outdate(connection.declared)
+        elif not main:
+            self.views.take(connection.declared, tools)

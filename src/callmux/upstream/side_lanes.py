@@ -186,6 +186,19 @@ class SideLanes:
         if self._lanes.get(key) is lane:
             self._tasks.spawn(self._remove(key).close())
 
+    def rest(self, connection: Connection) -> None:
+        """It was opened to be read: it ends soon, unless a call comes by then."""
+        for key, lane in self._lanes.items():
+            if lane.connection is connection:
+                self._rest(key, lane)
+
+    def is_general(self, connection: Connection) -> bool:
+        """Whether it is one for all clients that declare the same, whatever their directory."""
+        return any(
+            lane.connection is connection and key.client is None and key.scope is None
+            for key, lane in self._lanes.items()
+        )
+
     def _rest(self, key: LaneKey, lane: _Lane) -> None:
         """Nobody who is here uses it: it ends soon, unless somebody does by then."""
         if lane.timer is None:
@@ -193,7 +206,8 @@ class SideLanes:
 
     def _end_rest(self, key: LaneKey, lane: _Lane) -> None:
         lane.timer = None
-        if self._lanes.get(key) is lane and not len(lane.connection.audience):
+        audience = lane.connection.audience
+        if self._lanes.get(key) is lane and not (len(audience) and audience.carried):
             if lane.connection.in_flight:
                 self._rest(key, lane)
             else:
