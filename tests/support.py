@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import os
 import selectors
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
@@ -190,6 +194,20 @@ def context(**more: Any) -> CallContext:
     """The circumstances of a request of nobody in particular."""
     more.setdefault("client", FakeClient())
     return CallContext(**more)
+
+
+_PORTS = itertools.count(os.getpid() * 101)
+
+
+def free_port() -> int:
+    """A port that nobody has, nor gets before it is listened on: it is below those that systems give to
+    connections, and each process of the tests begins its search elsewhere."""
+    for number in itertools.islice(_PORTS, 1000):
+        port = 10_000 + number % 20_000
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def python(*arguments: str | Path, **more: Any) -> subprocess.Popen[bytes]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.support import free_port
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
 
@@ -261,9 +262,7 @@ def test_a_check_of_the_configuration_shows_no_secret(scene: Scene) -> None:
 @pytest.fixture(scope="module")
 def heard(scene: Scene) -> dict[str, str]:
     """What a listener says on each way."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     log = scene.folder / "log"
     with log.open("wb") as out:
         command = [sys.executable, "-m", "callmux", "--listen", str(port), "--config", str(scene.config)]

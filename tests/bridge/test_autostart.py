@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import signal
-import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +17,7 @@ from callmux.bridge.autostart import Autostart, Health, _is_older
 from callmux.bridge.endpoint import Endpoint, read_endpoint
 from callmux.errors import UsageError
 from tests.bridge.bench import FakeListener
-from tests.support import run
+from tests.support import free_port, run
 
 LISTENER = """
 import http.server, json, os, sys
@@ -36,9 +35,7 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[3])), Health).serve_f
 
 
 def free() -> Endpoint:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return read_endpoint(f"http://127.0.0.1:{probe.getsockname()[1]}/mcp")
+    return read_endpoint(f"http://127.0.0.1:{free_port()}/mcp")
 
 
 class Bench:

@@ -33,6 +33,7 @@ from tests.live.harness import (
     until,
     write_config,
 )
+from tests.support import free_port
 
 from .wire import Wire
 
@@ -62,7 +63,7 @@ class Place:
         self.ledger = folder / "ledger"
         self.ledger.touch()
         self.config = folder / "callmux.json"
-        self.port = _free_port()
+        self.port = free_port()
         self.wire = Wire(self.port)
         self.sessions: list[Client] = []
         self.pids: dict[str, int] = {}
@@ -196,12 +197,6 @@ async def place(folder: Path, sessions: int) -> AsyncIterator[Place]:
                 yield here
             finally:
                 await here.wire.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _listens(port: int) -> bool:
