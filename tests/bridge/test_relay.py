@@ -14,6 +14,7 @@ from callmux.bridge import resuming
 from callmux.bridge.keeper import Patience
 from callmux.bridge.relay import Relay
 from callmux.protocol.jsonrpc import parse
+from callmux.session import pulse
 from callmux.session.session import Session
 from tests.bridge.bench import TOOLS, Desk, Exchange, FakeListener, line
 from tests.support import run, until
@@ -207,6 +208,31 @@ def test_the_listener_is_told_who_the_client_is() -> None:
             said = listener.seen[0].message["params"]
             assert said["clientInfo"]["name"] == "callmux-bridge"
             assert said["_meta"] == {"callmux/clientInfo": about}
+
+    run(scene())
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_call_that_brings_nothing_for_long_gives_a_sign_of_life(
+    there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the listener is silent or away: clients give up on silence."""
+
+    async def scene() -> None:
+        monkeypatch.setattr(pulse, "SILENCE_SECONDS", 0.05)
+        async with FakeListener() as listener, Desk(listener.endpoint, patience=Patience(5, 5)) as desk:
+            await desk.greets()
+            silent = asyncio.Event()
+            listener.script["tools/call"] = lambda x: silent.set()
+            if not there:
+                await until(lambda: listener.own)
+                await listener.stop()
+            call = {"name": "write", "_meta": {"progressToken": 5}}
+            desk.says({"id": 1, "method": "tools/call", "params": call})
+            await until(lambda: len(desk.notes("notifications/progress")) > 2)
+            values = [params["progress"] for params in desk.notes("notifications/progress")]
+            assert values == sorted(set(values))
+            assert silent.is_set() is there
 
     run(scene())
 

@@ -59,7 +59,7 @@ MAY_LOAD = {
         ),
     },
     "rings": {"__init__", "envelope"},
-    "session": {"__init__", "facts", "request_port", "session"},
+    "session": {"__init__", "facts", "pulse", "request_port", "session"},
     "transport": {"__init__", "stdio"},
 }
 """The modules of callmux below each package; single files at the top are small."""

@@ -51,6 +51,8 @@ REQUIREMENTS: dict[str, str] = {
     " came (basic/utilities/progress).",
     "progress.client": "Progress of a client on a question reaches the server under the server's own token"
     " (basic/utilities/progress).",
+    "progress.silence": "A request with a progress token that has had none for long gets some, with values"
+    " that rise, and none after its answer (basic/utilities/progress; issue 9).",
     "progress.unasked": "A client that gave no token gets no progress (basic/utilities/progress).",
     "logging.level": "`logging/setLevel` reaches every server that declares logging"
     " (server/utilities/logging).",

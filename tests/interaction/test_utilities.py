@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from callmux.session import pulse
+
 from .bench import bench, interaction, over_carriers, over_revisions
 from .raw_server import Call, Json, RawServer, text
 
@@ -261,3 +263,42 @@ async def test_a_level_set_before_the_servers_are_up_reaches_them() -> None:
         up.set()
         assert (await pending)["result"] == {}
         assert (await server.peer.asked("logging/setLevel")).params["level"] == "error"
+
+
+LONG_CALLS: dict[str, tuple[str, Json]] = {
+    "direct": ("raw__slow", {}),
+    "callmux_call": ("callmux_call", {"tool": "raw__slow"}),
+    "callmux_parallel": ("callmux_parallel", {"calls": [{"tool": "raw__slow"}, {"tool": "other__quick"}]}),
+    "callmux_pipeline": ("callmux_pipeline", {"steps": [{"tool": "raw__slow"}]}),
+}
+
+
+@pytest.mark.parametrize("single", [True, False])
+@pytest.mark.parametrize("way", LONG_CALLS)
+@interaction("progress.silence")
+async def test_a_call_that_says_nothing_for_long_gives_a_sign_of_life(
+    way: str, single: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clients give up on silence. Values rise, the server's own among them."""
+    monkeypatch.setattr(pulse, "SILENCE_SECONDS", 0.05)
+    may_end = asyncio.Event()
+
+    async def slow(call: Call) -> Json:
+        await may_end.wait()
+        return text("done")
+
+    other = RawServer("other").has(quick=text("1"))
+    async with bench(RawServer().has(slow=slow), other, single=single) as b:
+        client = await b.greeted()
+        name, arguments = LONG_CALLS[way]
+        meta = {"progressToken": "t"}
+        answer = client.send("tools/call", {"name": name, "arguments": arguments, "_meta": meta})
+        await client.told("notifications/progress", 3)
+        may_end.set()
+        assert "result" in await answer
+        told = client.heard("notifications/progress")
+        assert all(params["progressToken"] == "t" for params in told)
+        values = [params["progress"] for params in told]
+        assert values == sorted(set(values))
+        await client.request("ping")
+        assert len(client.heard("notifications/progress")) == len(told)

@@ -31,6 +31,7 @@ from callmux.protocol.client_peer import (
 from callmux.protocol.jsonrpc import Batch, Failure, Id, Malformed, Message, Request, Response, RpcError
 from callmux.protocol.params import members, progress_token, with_progress_token
 from callmux.session.facts import NOTHING, Facts, Said
+from callmux.session.pulse import PROGRESS, TOKEN, Pulse
 from callmux.session.request_port import RequestPort
 from callmux.tasks import TaskSet, Withdrawal, reason_of
 
@@ -98,6 +99,7 @@ class Session:
         self._route = route
         self._flush = flush
         self._peer = ClientPeer()
+        self._pulse = Pulse(self.notify)
         self._tasks = TaskSet("session")
         self._requests: dict[Id, tuple[int, asyncio.Task[None]]] = {}
         self._count = 0
@@ -215,9 +217,13 @@ class Session:
 
     def _serve(self, id: Id, method: str, params: Raw | None, said: Said) -> None:
         # A raw body is a view into the transport's buffer, which must not be kept as long as a call may last.
-        kept = None if params is None else params.copy()
+        body = b"" if params is None else bytes(params)
+        kept = None if params is None else Raw(body)
         self._count += 1
-        self._requests[id] = self._count, self._tasks.spawn(self._run(self._count, id, method, kept, said))
+        task = self._tasks.spawn(self._run(self._count, id, method, kept, said))
+        self._requests[id] = self._count, task
+        if TOKEN in body:
+            self._pulse.watch(task, id, body)
         self.quiet.clear()
 
     async def _run(self, number: int, id: Id, method: str, params: Raw | None, said: Said) -> None:
@@ -309,7 +315,8 @@ class Session:
         """
         if self._peer.state is State.CLOSED:
             return
-        line = jsonrpc.notification(method, params)
+        shown = self._pulse.heard(params) if self._pulse and method == PROGRESS else params
+        line = jsonrpc.notification(method, shown)
         if self._reading.is_set() or self._holds(line):
             self._emit(line, about)
         else:

@@ -409,3 +409,21 @@ def test_an_answer_that_cannot_be_handed_over_ends_its_request(monkeypatch: pyte
             assert got.complete
 
     play(scene())
+
+
+@pytest.mark.parametrize("accept", ["application/json, text/event-stream", "text/event-stream"])
+def test_a_request_that_says_nothing_for_long_gives_a_sign_of_life_on_its_stream(accept: str) -> None:
+    async def scene() -> None:
+        house = House()
+        id = await house.greets()
+        params = {"_meta": {"progressToken": "t"}}
+        call = post({"id": 7, "method": "slow", "params": params}, id, accept=accept)
+        done = house.begins(call)
+        await asyncio.sleep(35)
+        assert call.body.count(b"notifications/progress") == 1
+        house.desk.go.set()
+        await done
+        assert b'"id":7,"result"' in call.body
+        assert call.body.count(b"notifications/progress") == 1
+
+    play(scene())
