@@ -124,3 +124,10 @@ def test_a_listener_that_is_replaced_may_be_back_before_its_time_one_that_limits
     headers = {} if header is None else {b"retry-after": header}
     failure = of_refusal(Refusal(status=status, headers=headers), named=True, ours=True)
     assert [failure.pause(attempts) for attempts in range(1, 7)] == pytest.approx(pauses)
+
+
+def test_a_web_page_is_not_shown_but_named() -> None:
+    page = b"<!DOCTYPE HTML>\n<html><body>Unsupported method</body></html>"
+    message = of_refusal(Refusal(status=501, body=page), named=False).message
+    assert message.endswith("What answers there is not MCP: it sent a web page")
+    assert "<" not in message

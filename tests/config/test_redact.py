@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from callmux.config.redact import is_secret_key, mask_command, mask_url
+from callmux.config.redact import is_secret_key, mask_command, mask_url, shown_command
 
 
 @pytest.mark.parametrize(
@@ -84,3 +84,8 @@ def test_c10_command_lines(words: list[str], shown: list[str]) -> None:
 )
 def test_urls(url: str, shown: str) -> None:
     assert mask_url(url) == shown
+
+
+def test_a_shown_command_has_quotes_where_a_shell_needs_them() -> None:
+    words = ["run", "", "--agent", "Test Test", "--token=x1", "${HOME}/x", "it's"]
+    assert shown_command(words) == """run '' --agent 'Test Test' --token=[redacted] ${HOME}/x 'it'"'"'s'"""

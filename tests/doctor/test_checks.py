@@ -221,3 +221,12 @@ def test_secrets_that_others_can_read_are_a_warning(tmp_path: Path) -> None:
     assert "chmod 600" in warning
     servers["a"]["env"] = {}
     assert warnings(0o644) == []
+    for entry in (
+        {**SH, "args": ["--token=x1y2"]},
+        {"url": "http://al:pw@h"},
+        {"url": "http://h/?api_key=x"},
+    ):
+        servers["d"] = entry
+        assert "(servers.d)" in warnings(0o644)[0]
+    servers["d"] = {**SH, "args": ["--token=${TOKEN}", "-p", "80"]}
+    assert warnings(0o644) == []

@@ -238,7 +238,9 @@ class HttpClient:
             message = f"the listener did not accept a connection in {CONNECT_SECONDS:.0f} s"
             raise LinkFailure(Reason.UNREACHABLE, message) from None
         except (OSError, UnicodeError) as error:
-            message = f"the listener cannot be reached: {error}"
+            no_tls = "WRONG_VERSION_NUMBER" in str(error)
+            reason = "it does not speak TLS, write http:// in place of https://" if no_tls else error
+            message = f"the listener cannot be reached: {reason}"
             raise LinkFailure(Reason.UNREACHABLE, message) from None
         self._all.add(connection)
         if not self.reading:

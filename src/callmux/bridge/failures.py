@@ -181,6 +181,8 @@ def _said(body: bytes) -> str:
     message = jsonrpc.parse(body) if text.startswith("{") else None
     if isinstance(message, Failure):
         text = jsonrpc.read_error(message.error).message
+    if text.startswith("<"):
+        return ". What answers there is not MCP: it sent a web page"
     return f": {text}" if text else ""
 
 

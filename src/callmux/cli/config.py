@@ -69,7 +69,10 @@ def _check(as_json: bool, config_option: str | None) -> int:
         key = "servers" if loaded.format == "native" else "mcpServers"
         problems = [*loaded.duplicates, *wrong_targets(loaded.config, key)]
         problems += [server.problem for server in loaded.config.servers.values() if server.problem]
+        from callmux.doctor.checks import exposed
+
         warnings = [warning for warning in loaded.warnings if warning not in loaded.duplicates]
+        warnings += exposed(loaded)
     if as_json:
         print_json({"ok": not problems, "configPath": str(path), "issues": problems, "warnings": warnings})
     else:

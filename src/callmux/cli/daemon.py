@@ -36,6 +36,8 @@ from callmux.errors import CallmuxError, UsageError
 from callmux.text import text_of
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
+SYSTEMD = Path("/run/systemd/system")
+"""Is there where systemd is the init system: sd_booted(3)."""
 LINGER = Path("/var/lib/systemd/linger")
 """Has a file for each user whose services outlive their last session."""
 
@@ -85,7 +87,7 @@ def this_place() -> Place:
     """The machine that we are on."""
     return Place(
         platform=sys.platform,
-        has_systemctl=shutil.which("systemctl") is not None,
+        has_systemctl=shutil.which("systemctl") is not None and SYSTEMD.is_dir(),
         uid=os.getuid() if hasattr(os, "getuid") else None,
         home=str(Path.home()),
         path=os.environ.get("PATH"),

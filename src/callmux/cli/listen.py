@@ -7,6 +7,7 @@ before anything is started, opens the port at once, and connects the servers mea
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import logging
 import re
@@ -213,7 +214,16 @@ def _bound(options: Options) -> socket.socket:
     try:
         return bind(options.host, options.port)
     except OSError as error:
-        raise CallmuxError(f"cannot listen on {options.host}:{options.port}: {error}") from None
+        from callmux.cli.occupant import occupant
+
+        where = f"cannot listen on {options.host}:{options.port}: {error.strerror or error}"
+        if error.errno == errno.EACCES:
+            where += ". Ports below 1024 are for root: choose another with --listen"
+        elif error.errno == errno.EADDRNOTAVAIL:
+            where += ". --host must be an address of this machine"
+        elif who := occupant(options.host, options.port):
+            where += f". {who} answers there: end it, or choose another port with --listen"
+        raise CallmuxError(where) from None
 
 
 def _estate(host: Host, listener: Listener) -> Estate:

@@ -93,21 +93,26 @@ def apply(changes: Sequence[Change], store: Path, label: str, stamp: str) -> Pat
     replaced = 0
     done = False
     folder = store / f"{stamp}-{label}"
+    at = folder
     try:
         for change, target in zip(real, targets, strict=True):
+            at = target
             made += _directories(target.parent)
             staged.append(None if change.after is None else _stage(target, change.after, change.mode))
+        at = folder
         _keep(folder, real, targets, modes, made)
         for target, temporary in zip(targets, staged, strict=True):
             replaced += 1
+            at = target
             if temporary is None:
                 target.unlink(missing_ok=True)
             else:
                 os.replace(temporary, target)
         done = True
     except OSError as error:
+        # The error itself names a file beside it, which nobody has heard of.
         reason = error.strerror or str(error)
-        raise ChangeFailed(f'cannot write "{error.filename}": {reason}; no file was changed') from None
+        raise ChangeFailed(f'cannot write "{at}": {reason}; no file was changed') from None
     finally:
         # Also where Ctrl-C came in between.
         if not done:

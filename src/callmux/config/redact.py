@@ -8,6 +8,7 @@ is found here is a guess; what is known to be a secret (headers, `env`, `envRefs
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -96,6 +97,13 @@ def mask_command(words: Sequence[str]) -> list[str]:
     """
     befores = ["", *words]
     return [_masked(word, _spans(before, word)) for before, word in zip(befores, words, strict=False)]
+
+
+def shown_command(words: Sequence[str]) -> str:
+    """A command line with its secrets hidden; what has blanks or quotes, or is empty, stands in quotes."""
+    return " ".join(
+        word if re.fullmatch(r"[^\s'\"]+", word) else shlex.quote(word) for word in mask_command(words)
+    )
 
 
 def secrets_of_command(words: Sequence[str]) -> Iterator[tuple[str, bool]]:

@@ -55,7 +55,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         platform: As `sys.platform` has it.
-        has_systemctl: There is a `systemctl`.
+        has_systemctl: There is a `systemctl`, and systemd runs.
         uid: Who asks; None where users have no numbers.
         home: Their home directory.
         path: Their `PATH`.
@@ -171,7 +171,10 @@ def _kind(place: Place, scope: Scope) -> tuple[Kind, str | None]:
     if place.platform == "darwin":
         return "unsupported", "on macOS only services of a user are supported: leave --system out"
     if place.platform == "linux":
-        return "unsupported", "there is no systemctl here: run the command below by a supervisor of your own"
+        return "unsupported", (
+            "systemd does not run here: run the command below by a supervisor of your own, or let clients"
+            ' start the listener ("callmux client attach CLIENT --url URL --bridge --autostart")'
+        )
     return "unsupported", f"there is no service manager that callmux knows on {place.platform}"
 
 

@@ -19,7 +19,13 @@ from msgspec import UNSET
 from callmux.config.check import check_document
 from callmux.config.load import LoadedConfig
 from callmux.config.model import Config
-from callmux.config.redact import is_secret_key, mask_command, mask_url
+from callmux.config.redact import (
+    is_secret_key,
+    mask_url,
+    secrets_of_command,
+    secrets_of_url,
+    shown_command,
+)
 from callmux.config.security import LOOPBACK, BearerAuth, OidcAuth
 from callmux.config.server_secrets import veil_of
 from callmux.config.servers import HttpServer, StdioServer
@@ -92,13 +98,14 @@ async def examine(
         cache_ttl_seconds=config.cache_ttl_seconds,
         max_concurrency=config.max_concurrency,
         issues=issues,
-        warnings=[*loaded.warnings, *_exposed(loaded, written)],
+        warnings=[*loaded.warnings, *exposed(loaded)],
         servers=servers,
     )
 
 
-def _exposed(loaded: LoadedConfig, written: Mapping[str, StdioServer | HttpServer]) -> list[str]:
+def exposed(loaded: LoadedConfig) -> list[str]:
     """A warning where others on this machine can read secrets in the file."""
+    written = check_document(loaded.document).config.servers
     try:
         mode = os.stat(loaded.path).st_mode
     except OSError:
@@ -119,7 +126,12 @@ def _exposed(loaded: LoadedConfig, written: Mapping[str, StdioServer | HttpServe
 
 def _holds_secret(server: StdioServer | HttpServer) -> bool:
     values = server.env if isinstance(server, StdioServer) else server.headers
-    return any(is_secret_key(key) and value and "${" not in value for key, value in values.items())
+    if any(is_secret_key(key) and value and "${" not in value for key, value in values.items()):
+        return True
+    if isinstance(server, HttpServer):
+        return any("${" not in secret for secret in secrets_of_url(server.url) if secret)
+    found = secrets_of_command([server.command, *server.args])
+    return any(sure and "${" not in secret for secret, sure in found)
 
 
 def config_findings(config: Config) -> list[str]:
@@ -247,7 +259,7 @@ def counted(number: int, noun: str) -> str:
 def shown(written: StdioServer | HttpServer) -> str:
     """The command line or URL of an entry, as the file has it, secrets hidden."""
     if isinstance(written, StdioServer):
-        return " ".join(mask_command([written.command, *written.args]))
+        return shown_command([written.command, *written.args])
     return mask_url(written.url)
 
 

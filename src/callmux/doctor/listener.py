@@ -318,6 +318,8 @@ class _Examination:
             return f"{told}: it redirects, put the new address into --url"
         if answer.status in (429, 503):
             return f"{told}: it is busy or stopping, try again later"
+        if answer.status in (405, 501):
+            return f"{told}: what answers there is not MCP"
         return told
 
 

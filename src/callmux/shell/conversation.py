@@ -253,6 +253,8 @@ class Conversation:
             advice = ". Is the path of --url right? It is usually /mcp"
         elif status in (429, 503):
             advice = ". It is busy: try again later"
+        elif status in (405, 501):
+            advice = ". What answers there is not MCP"
         what = "listener initialize" if method == "initialize" else method
         return ShellFailed(f"{what} returned HTTP {status}{said}{advice}")
 
@@ -269,6 +271,8 @@ def _lost(method: str) -> str:
 def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no connection in time"
+    if "WRONG_VERSION_NUMBER" in str(error):
+        return "it does not speak TLS: write http:// in place of https://"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 

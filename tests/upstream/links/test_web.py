@@ -202,3 +202,13 @@ def test_the_client_has_no_limits_of_its_own() -> None:
             assert isinstance(client.cookie_jar, aiohttp.DummyCookieJar)
 
     run(scene())
+
+
+def test_tls_to_a_port_without_it_says_which_scheme_to_write() -> None:
+    import ssl
+
+    key = ConnectionKey("h.example", 80, True, True, None, None, None)
+    error = aiohttp.ClientConnectorSSLError(key, ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version"))
+    failure = failure_of(error)
+    assert "h.example:80 does not speak TLS; write http:// in place of https://" in failure.cause
+    assert not failure.started
