@@ -11,6 +11,7 @@ import pytest
 
 from callmux.cli import migrate
 from callmux.clients.changes import ChangeFailed
+from callmux.errors import UsageError
 
 NODE = {"command": "npx", "args": ["-y", "callmux", "bridge", "--url", "http://127.0.0.1:4860/mcp"]}
 UNIT = """# callmux-managed-daemon
@@ -111,6 +112,38 @@ def test_a_service_is_written_anew_and_its_restart_left_to_people(
 def test_what_needs_somebody_is_an_exit_code(home: Path) -> None:
     (home / ".config" / "callmux" / "config.json").write_text("{")
     assert run(home) == 1
+
+
+def test_the_servers_of_another_programs_file_are_taken_over_and_taken_back(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """None is started; the file stays; secrets go into files of their own; what stays out has a reason."""
+    mark = {"type": "STDIO", "command": "sh", "args": ["-c", f"touch {home / 'ran'}"]}
+    web = {"type": "STREAMABLE_HTTP", "url": "https://h/mcp", "bearerToken": "hunter3"}
+    odd = {"command": "x", "confineTo": "/srv"}
+    source = home / "export.json"
+    source.write_text(json.dumps({"mcpServers": {"mark": mark, "web": web, "odd": odd}}))
+    before = files(home)
+    assert run(home, "--from", "export.json") == 1
+    out = capsys.readouterr().out
+    assert 'LOOK     server "odd"' in out
+    assert "hunter3" not in out
+    assert files(home) == before
+    assert run(home, "--from", str(source), "--yes") == 1
+    servers = json.loads((home / ".config" / "callmux" / "config.json").read_text())["servers"]
+    assert list(servers) == ["a", "mark", "web"]
+    secret = home / ".config" / "callmux" / "secrets" / "web-Authorization"
+    assert servers["web"]["headers"] == {"Authorization": f"Bearer ${{file:{secret}}}"}
+    assert secret.stat().st_mode & 0o777 == 0o600
+    assert not (home / "ran").exists()
+    assert source.read_bytes() == before["export.json"][0]
+    assert run(home, "--undo") == 0
+    assert files(home) == before
+
+
+def test_it_says_so_where_there_is_no_such_file(home: Path) -> None:
+    with pytest.raises(UsageError, match="there is no file"):
+        run(home, "--from", "gone.json")
 
 
 def test_it_loads_little() -> None:

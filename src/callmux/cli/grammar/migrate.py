@@ -8,21 +8,26 @@ from callmux.cli.grammar.terms import Command, Example, Option
 COMMANDS = (
     Command(
         "migrate",
-        "take over from callmux for Node",
+        "take over from callmux for Node, or the servers of another program's file",
         options=(
             YES._replace(help="do it; without it nothing is written"),
             DRY_RUN._replace(help="write nothing, whatever else is said"),
+            Option("--from", "take over the servers of this file instead", "PATH"),
             Option("--undo", "take the last migration back"),
             JSON,
         ),
         examples=(
             Example("callmux migrate", "what stays and what would change"),
             Example("callmux migrate --yes", "change it"),
+            Example("callmux migrate --from mcp-servers-export.json", "what MetaMCP exported"),
             Example("callmux migrate --undo", "every file as it was"),
         ),
         notes=(
             "Looked at are the configuration, changes made at run time, histories, the kept token, service"
             " files, and the entries of all clients. Done twice, the second time changes nothing.",
+            "With --from: any JSON or YAML file with mcpServers or servers, a config.toml of Codex, or the"
+            " export of MetaMCP. The file stays as it is; no server is started. One that says more than"
+            " callmux can keep is left out, and the reason is shown.",
         ),
     ),
 )
