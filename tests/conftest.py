@@ -11,6 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# On a busy machine any step may take long: that says nothing about the code.
+settings.register_profile("callmux", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("callmux")
 
 # What servers listed in one run must not show in the next, nor the user's own in a test.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="callmux-tests-")

@@ -128,7 +128,7 @@ def test_the_bridge_takes_what_a_listener_has_put_around_the_deepest_result() ->
     link = Link.__new__(Link)
     link._took = taken.append  # type: ignore[method-assign]
     for levels in (DEEPEST + ROOM, DEEPEST + ROOM + 1):
-        link.take(b'{"id":1,"result":%b}' % nested(levels - 1).encode())
+        link.take(b'{"id":1,"result":%b}' % nested(levels - 1).encode(), None, alone=True)
     assert [type(each) for each in taken] == [Response, Malformed]
 
 

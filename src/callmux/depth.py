@@ -51,6 +51,11 @@ class DepthCheck:
         self._escapes = data.endswith(b"\\") and (len(data) - len(data.rstrip(b"\\"))) % 2 == 1
         if self._escapes:
             data = data[:-1]
+        # Most of a long text: it has no quotes, or all are escaped, so it is still the same string.
+        if self._in_string and (
+            b'"' not in data or (b"\\\\" not in data and data.count(b'"') == data.count(b'\\"'))
+        ):
+            return
         if b"\\" in data:
             # From the left, so that what is left of a run of backslashes escapes what follows.
             data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
