@@ -191,6 +191,23 @@ def test_a_client_that_has_callmux_already_counts_even_where_it_is_not_chosen(
     assert "time" in [item["name"] for item in json.loads(capsys.readouterr().out)["stays"]]
 
 
+def test_a_server_of_one_project_moves_when_it_is_asked_for(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As `claude mcp add` writes it for the directory that one is in."""
+    document = {"projects": {str(home / "p"): {"mcpServers": {"local": {"command": "sh", "args": ["l"]}}}}}
+    (home / ".claude.json").write_text(json.dumps(document))
+    run("--dry-run")
+    assert 'Left where it is: "local" of Claude Code' in capsys.readouterr().out
+    run("--yes", "--json")
+    result = json.loads(capsys.readouterr().out)
+    assert result["servers"] == ["time"]
+    assert [item["name"] for item in result["notChosen"]] == ["local"]
+    run("--yes", "--move", "local", "--json")
+    servers = json.loads((home / ".config" / "callmux" / "config.json").read_text())["servers"]
+    assert (servers["local"]["cwd"], servers["local"]["cwdMode"]) == (str(home / "p"), "global")
+
+
 def test_what_an_organization_forbids_is_not_added(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (home / ".claude").mkdir()
     (home / ".claude" / "settings.json").write_text('{"deniedMcpServers": [{"serverName": "mine"}]}')

@@ -126,7 +126,7 @@ def test_setup_moves_what_the_clients_themselves_wrote(home: Path, run: Run, tmp
     run(claude, "mcp", "add", "--scope", "user", "one", "--", *server, str(tmp_path / "1"))
     run(claude, "mcp", "add", "--scope", "local", "two", "--", *server, str(tmp_path / "2"))
     run(codex, "mcp", "add", "three", "--", *server, str(tmp_path / "3"))
-    done = json.loads(run(*CALLMUX, "setup", "--yes", "--json"))
+    done = json.loads(run(*CALLMUX, "setup", "--yes", "--move", "all", "--json"))
     assert done["servers"] == ["one", "two", "three"]
     listed = run(claude, "mcp", "list")
     assert [line.partition(":")[0] for line in listed.splitlines() if "Connected" in line] == ["callmux"]

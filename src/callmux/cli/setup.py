@@ -36,7 +36,7 @@ from callmux.setup.found import ClientFile, Found
 from callmux.setup.judging import Verdict, admitted, forbidden
 from callmux.setup.plan import Answers, NewServer, Plan, SetupError, make_plan, probe_documents
 from callmux.setup.probing import Answer, ask_all
-from callmux.setup.report import finish_lines, overview, plan_lines
+from callmux.setup.report import finish_lines, of_one_project, overview, plan_lines
 from callmux.setup.scene import Scene, check_config, chosen_clients, look, occupied_secrets
 from callmux.setup.servers import EnvSecrets, Secrets
 from callmux.timestamps import sortable
@@ -103,13 +103,13 @@ def _unattended(given: Given, scene: Scene, config_option: str | None, probe: Pr
     settle(choices, judged)
     answers, plan, changes = prepare(choices, scene)
     if not given.on("--json"):
-        print_lines([*refused, *overview(scene, judged, skipped)])
+        print_lines([*refused, *overview(scene, judged, skipped, choices.moved)])
         print_lines(plan_lines(plan, answers, by_name(plan, choices, known), str(scene.config_path)))
         if choices.moved and not known:
             print("\nNo server was started to ask for its tools" + ("" if write else ": --probe does."))
     folder = apply(changes, backups(scene.machine.home), "setup", sortable(time.time())) if write else None
     if given.on("--json"):
-        print_json(_summary(plan, scene, judged, refused, skipped, folder, write))
+        print_json(_summary(plan, scene, judged, choices.moved, refused, skipped, folder, write))
     elif not write:
         print("\nNothing was written: --yes writes it.")
     else:
@@ -130,8 +130,11 @@ def admit(choices: Choices, scene: Scene) -> list[str]:
 
 
 def _moved(given: Given, scene: Scene, receivers: Sequence[str]) -> list[Found]:
-    wanted = given.text("--move") or "all"
+    wanted = given.text("--move")
     movable = [] if wanted == "none" else scene.movable(receivers)
+    if wanted is None:
+        # Those of a file that was named were asked for; others of one project would be everybody's.
+        return [item for item in movable if item.project is None or item.is_of_a_project_file]
     if wanted in ("all", "none"):
         return movable
     names = [name.strip() for name in wanted.split(",") if name.strip()]
@@ -314,6 +317,7 @@ def _summary(
     plan: Plan,
     scene: Scene,
     judged: Sequence[Verdict],
+    moved: Sequence[Found],
     refused: Sequence[str],
     skipped: Mapping[str, str],
     folder: Path | None,
@@ -330,6 +334,10 @@ def _summary(
         "skipped": [{"name": name, "problem": problem} for name, problem in skipped.items()],
         "stays": [
             {"name": item.found.name, "file": item.found.file.path, "reason": item.reason} for item in stays
+        ],
+        "notChosen": [
+            {"name": item.name, "file": item.file.path, "project": item.project}
+            for item in of_one_project(judged, moved)
         ],
         "notApproved": [{"name": item.name, "file": item.file.path} for item in pending],
         "clients": list(plan.attached),

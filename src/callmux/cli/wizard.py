@@ -139,7 +139,7 @@ class _Dialogue:
                         Choice(
                             f"{item.name}  ({item.place}: {how(item)})",
                             item,
-                            checked=not item.is_of_a_project_file,
+                            checked=item.project is None,
                         )
                         for item in movable
                     ],

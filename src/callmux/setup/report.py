@@ -8,6 +8,7 @@ from pathlib import Path
 from callmux.clients import editing
 from callmux.clients.diff import unified
 from callmux.doctor.checks import counted
+from callmux.setup.found import Found
 from callmux.setup.judging import Verdict
 from callmux.setup.plan import Answers, Plan, PlannedFile
 from callmux.setup.probing import Answer
@@ -59,8 +60,25 @@ def _size(file: PlannedFile) -> str:
     return f"{counted(more, 'line')} more, {fewer} fewer"
 
 
-def overview(scene: Scene, judged: Sequence[Verdict], skipped: Mapping[str, str]) -> list[str]:
-    """What was found and is not moved, and why."""
+def of_one_project(judged: Sequence[Verdict], moved: Sequence[Found]) -> list[Found]:
+    """Servers of the user that are for one project, could move, and were not chosen."""
+    chosen = {item.key for item in moved}
+    possible = [verdict.found for verdict in judged if verdict.reason is None]
+    return [
+        item
+        for item in possible
+        if item.project is not None and not item.is_of_a_project_file and item.key not in chosen
+    ]
+
+
+def overview(
+    scene: Scene, judged: Sequence[Verdict], skipped: Mapping[str, str], moved: Sequence[Found] | None = None
+) -> list[str]:
+    """What was found and is not moved, and why.
+
+    Args:
+        moved: What was chosen; None where that is still to be asked.
+    """
     lines = [f"Not read: {problem}" for problem in scene.problems]
     lines += [
         f'Left where it is: "{verdict.found.name}" of {verdict.found.place}: {verdict.reason}'
@@ -75,6 +93,12 @@ def overview(scene: Scene, judged: Sequence[Verdict], skipped: Mapping[str, str]
         f"Left where it is, and not started: {', '.join(names)} of {path}, which belongs to a project."
         f" --project-file {path} says that its commands may run"
         for path, names in files.items()
+    ]
+    lines += [
+        f'Left where it is: "{item.name}" of {item.place}: behind callmux every client would have it'
+        f" everywhere; --move {item.name} moves it"
+        for item in ([] if moved is None else of_one_project(judged, moved))
+        if item.name not in skipped
     ]
     lines += [f'Left out: "{name}" does not answer: {problem}' for name, problem in skipped.items()]
     return [*lines, ""] if lines else []

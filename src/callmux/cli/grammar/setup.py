@@ -13,7 +13,12 @@ COMMANDS = (
             YES._replace(help="ask nothing: move every server that answers, enter callmux into the clients"),
             DRY_RUN._replace(help="ask, start and change nothing: show what --yes would write"),
             Option("--undo", "take the last setup back"),
-            Option("--move", "which servers to move: all, none or names", "A,B", default="all"),
+            Option(
+                "--move",
+                "which servers to move: all, none or names",
+                "A,B",
+                default="all but those of one project",
+            ),
             Option("--add", "a server of the list, with what it works on", "NAME[=PLACE]", repeat=True),
             Option("--server", "a server of your own", "NAME=COMMAND|URL", repeat=True),
             Option("--list", "print the list of servers for --add"),
