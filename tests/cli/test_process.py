@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
+
+import pytest
 
 from tests.support import python
 
@@ -15,6 +18,40 @@ def test_the_log_goes_to_stderr_and_stdout_stays_free() -> None:
     with python("-c", program) as process:
         output, errors = process.communicate(timeout=20)
     assert (output, errors) == (b"", b"[callmux] here\n")
+
+
+@pytest.mark.parametrize(("journal", "stamped"), [(None, True), ("8:1", False)])
+def test_the_lines_of_a_listener_have_their_time_unless_the_journal_notes_it(
+    journal: str | None, stamped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("JOURNAL_STREAM", raising=False)
+    if journal is not None:
+        monkeypatch.setenv("JOURNAL_STREAM", journal)
+    program = (
+        "import logging; from callmux.cli.process import *; log_to_stderr(); stamp_log(); "
+        "logging.getLogger('callmux.x').info('here')"
+    )
+    with python("-c", program) as process:
+        _, errors = process.communicate(timeout=20)
+    pattern = rb"\[callmux\] \d{4}-\d\d-\d\d \d\d:\d\d:\d\d here\n" if stamped else rb"\[callmux\] here\n"
+    assert re.fullmatch(pattern, errors)
+
+
+def test_no_secret_is_in_the_log_or_in_a_crash() -> None:
+    program = (
+        "import logging; from callmux.cli.process import log_to_stderr; from callmux.config.veil import *\n"
+        "log_to_stderr(); EVERYWHERE.learn(Veil(['s3ntinel']))\n"
+        "log = logging.getLogger('callmux.x'); log.warning('%s at postgres://al:pw@h', 's3ntinel')\n"
+        "try: raise ValueError('s3ntinel')\n"
+        "except ValueError: log.exception('broken')\n"
+        "raise RuntimeError('s3ntinel')"
+    )
+    with python("-c", program) as process:
+        _, errors = process.communicate(timeout=20)
+    assert b"s3ntinel" not in errors
+    assert b"[redacted] at postgres://[redacted]@h" in errors
+    assert b"ValueError: [redacted]" in errors
+    assert b"RuntimeError: [redacted]" in errors
 
 
 def test_work_runs_on_a_loop_and_gives_its_exit_code() -> None:

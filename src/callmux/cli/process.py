@@ -10,6 +10,7 @@ import asyncio
 import atexit
 import io
 import logging
+import os
 import sys
 from collections.abc import Coroutine
 from types import TracebackType
@@ -54,6 +55,13 @@ def log_to_stderr() -> None:
     root.addHandler(handler)
     root.setLevel(logging.INFO)
     root.propagate = False
+
+
+def stamp_log() -> None:
+    """Gives each line its time from here on, unless systemd's journal notes that by itself."""
+    if "JOURNAL_STREAM" not in os.environ:
+        for handler in logging.getLogger("callmux").handlers:
+            handler.setFormatter(VeiledFormatter("[callmux] %(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
 
 
 def _crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from callmux.cli.process import log_to_stderr, run_loop
+from callmux.cli.process import log_to_stderr, run_loop, stamp_log
 from callmux.cli.signals import stop_signals
 from callmux.config.inline import inline_config, override
 from callmux.config.load import default_config, find_config, load_config
@@ -41,6 +41,7 @@ def run(args: list[str], config_option: str | None) -> int:
 
         args, options = take_options(args)
         if options is not None:
+            stamp_log()
             path = choose(args, config_option, env)
             return run_loop(listen(options, path, lambda sources: load(args, path, env, sources), env, _show))
     for flag in ("--host", "--idle-exit"):
