@@ -88,4 +88,4 @@ def test_urls(url: str, shown: str) -> None:
 
 def test_a_shown_command_has_quotes_where_a_shell_needs_them() -> None:
     words = ["run", "", "--agent", "Test Test", "--token=x1", "${HOME}/x", "it's"]
-    assert shown_command(words) == """run '' --agent 'Test Test' --token=[redacted] ${HOME}/x 'it'"'"'s'"""
+    assert shown_command(words) == """run '' --agent 'Test Test' --token=[redacted] ${HOME}/x "it's\""""

@@ -7,9 +7,7 @@ variable filled in.
 from __future__ import annotations
 
 import os
-import re
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,7 @@ from callmux.cli.running import running_servers
 from callmux.config.check import check_server
 from callmux.config.load import find_config, load_config
 from callmux.config.model import Config
-from callmux.config.redact import mask_command, mask_url
+from callmux.config.redact import mask_command, mask_url, shown_command
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.errors import ConfigMissing, UsageError
 
@@ -139,21 +137,14 @@ def shown_target(name: str, written: Mapping[str, Any]) -> str:
         return "(an entry that does not load)"
     if isinstance(server, HttpServer):
         return mask_url(server.url)
-    return command_line([server.command, *server.args])
-
-
-def command_line(words: Sequence[str]) -> str:
-    """A command as it would be typed, without secrets: a word that is empty or has blanks is in quotes."""
-    return " ".join(
-        word if re.fullmatch(r"[^\s'\"]+", word) else shlex.quote(word) for word in mask_command(words)
-    )
+    return shown_command([server.command, *server.args])
 
 
 def _lines(server: StdioServer | HttpServer) -> list[str]:
     shown: dict[str, Any]
     if isinstance(server, StdioServer):
         shown = {
-            "command": command_line([server.command, *server.args]),
+            "command": shown_command([server.command, *server.args]),
             "cwd": server.cwd,
             "cwd mode": server.cwd_mode,
             "env keys": sorted({*server.env, *server.env_refs}) or None,

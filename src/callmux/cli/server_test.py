@@ -56,5 +56,7 @@ def run(given: Given, config_option: str | None, probe: Probe | None = None) -> 
     if as_json:
         print_json(whole if everything else trials[0])
     else:
-        show_report(summary_lines(whole) if everything else trial_lines(trials[0]))
+        result = "ok" if whole.ok else "issues found"
+        single = [*trial_lines(trials[0]), "", f"Result: {result}"]
+        show_report(summary_lines(whole) if everything else single)
     return 0 if whole.ok else 1

@@ -138,6 +138,9 @@ class _Moving(_Waiting):
 
     def finished(self, name: str, result: str) -> None:
         super().finished(name, result)
+        if self.total == 1:
+            # The result itself follows.
+            return
         from rich.text import Text
 
         self.live.console.print(Text(self.result(name, result, self._width - 1)))

@@ -134,7 +134,7 @@ class _Dialogue:
         if movable:
             picked = _asked(
                 questionary.checkbox(
-                    "Which servers move behind callmux? (setup --undo brings them back)",
+                    "Which servers move behind callmux? (setup --undo undoes it)",
                     choices=[
                         Choice(
                             f"{item.name}  ({item.place}: {how(item)})",
@@ -313,7 +313,7 @@ class _Dialogue:
         if given.on("--meta-only"):
             choices.meta_only = True
         elif not self._scene.config_servers:
-            question = "List only the callmux_* tools? (saves context with many tools; agents search first)"
+            question = "List only the callmux_* tools? (agents search for the others first)"
             choices.meta_only = bool(_asked(questionary.confirm(question, default=False))) or None
         self._mode()
         # How they reach callmux is known now, and an organization may list it by its command.

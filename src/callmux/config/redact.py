@@ -101,9 +101,14 @@ def mask_command(words: Sequence[str]) -> list[str]:
 
 def shown_command(words: Sequence[str]) -> str:
     """A command line with its secrets hidden; what has blanks or quotes, or is empty, stands in quotes."""
-    return " ".join(
-        word if re.fullmatch(r"[^\s'\"]+", word) else shlex.quote(word) for word in mask_command(words)
-    )
+    return " ".join(map(_quoted, mask_command(words)))
+
+
+def _quoted(word: str) -> str:
+    if re.fullmatch(r"[^\s'\"]+", word):
+        return word
+    # With double quotes, a single quote needs no escape; what they do not protect does.
+    return f'"{word}"' if "'" in word and not re.search(r'["$`\\!]', word) else shlex.quote(word)
 
 
 def secrets_of_command(words: Sequence[str]) -> Iterator[tuple[str, bool]]:
