@@ -21,11 +21,14 @@ from typing import Any, TypeVar
 from callmux.clock import Clock
 from callmux.config.check import check_document
 from callmux.context import CallContext
-from callmux.plan import ToolCall
-from callmux.protocol.shapes import Tool
+from callmux.plan import Plan, ToolCall
+from callmux.protocol.shapes import Result, Tool
 from callmux.rings.call import Call
 from callmux.rings.coercion import compile_shaping
+from callmux.rings.ring import Job
+from callmux.rings.ring import run as run_job
 from callmux.rings.route import ONLY_READS, WRITES, Route, Verdict
+from callmux.rings.stage import Stages
 from callmux.router.names import Names
 from callmux.router.routing import Routing
 from callmux.upstream.catalogue import Catalogue
@@ -242,6 +245,7 @@ def planned(
     **more: Any,
 ) -> Call:
     """A call of a tool, or another request, with its route."""
+    more.setdefault("context", context())
     more.setdefault("asked", ToolCall(tool=target, arguments=more.get("arguments")))
     more.setdefault("seconds", 1.0)
     more.setdefault("deadline", 1.0)
@@ -258,3 +262,16 @@ def names_of(catalogue: Catalogue, **document: Any) -> Names:
     checked = check_document({"servers": servers, **document})
     assert checked.errors == []
     return Names(lambda: catalogue, Routing(checked.config))
+
+
+async def through(stage: Any, work: Any, around: CallContext, proceed: Callable[..., Any]) -> Result:
+    """The result of a call, or of the request of a plan, that passes one stage and then `proceed`."""
+    job = Job(context=around, plan=work) if isinstance(work, Plan) else work
+    job.context = around
+
+    class Innermost:
+        def enter(self, job: Any) -> Any:
+            return proceed(work if isinstance(work, Plan) else job, around)
+
+    job.stages = Stages([stage, Innermost()])
+    return await run_job(job)

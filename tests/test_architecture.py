@@ -61,7 +61,7 @@ STARTS_TASKS = {"tasks"}
 PRINTS = {"cli", "demo.servers"}
 CATCHES_ALL: dict[str, str] = {
     "bridge.questions": "the root of a listener's question",
-    "rings.converting": "the outermost request stage: exceptions become results",
+    "rings.ring": "the root of a job: its failure is its outcome",
     "router.door": "the same for each call inside a fan-out",
     "rings.shield.worker": "the root of a job: it is answered, and ends nobody else's",
     "session.session": "the root of a request's task",

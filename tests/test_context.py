@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from callmux.context import CallContext, ClientPort
-from callmux.session.request_port import RequestPort
+from callmux.session.request import Request
 from callmux.session.session import Session
 from tests.support import FakeClient
 
@@ -14,7 +14,7 @@ MEMBERS = sorted(name for name in vars(ClientPort) if not name.startswith("_"))
 
 def ports() -> list[object]:
     session = Session(lambda *_: None, lambda _: None)  # type: ignore[arg-type,return-value]
-    return [session, RequestPort(session, 1), FakeClient()]
+    return [session, Request(session, 1), FakeClient()]
 
 
 def test_every_port_has_what_the_protocol_asks_for() -> None:

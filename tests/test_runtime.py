@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from callmux.config.check import check_document
-from callmux.runtime import has_directory, send_nothing
+from callmux.runtime import has_directory
 from tests.support import play
 from tests.test_host import House, config
 
@@ -88,11 +88,6 @@ def test_replaced_servers_may_finish_their_longest_call(
 ) -> None:
     names = () if "servers" in more else ("a",)
     assert facts(monkeypatch, *names, **more)["drain"] == seconds
-
-
-def test_nothing_lies_behind_the_innermost_stage() -> None:
-    with pytest.raises(AssertionError):
-        play(send_nothing())
 
 
 @pytest.mark.parametrize(

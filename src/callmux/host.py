@@ -20,6 +20,7 @@ from callmux.clock import Clock
 from callmux.config.model import Config
 from callmux.context import ClientPort
 from callmux.errors import StartupFailed
+from callmux.metatools.table import NAMES
 from callmux.places import state_dir
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, Batch, Request, RpcError, parse
 from callmux.protocol.params import members
@@ -30,6 +31,7 @@ from callmux.router.offers import Offers
 from callmux.router.router import Router
 from callmux.runtime import Runtime
 from callmux.server_output import ServerOutput
+from callmux.session.activity import Activity
 from callmux.session.dispatch import LEVELS, Dispatch
 from callmux.session.facts import BRIDGE
 from callmux.session.session import Session
@@ -310,7 +312,7 @@ class Host:
         listener, reloads = self.diagnostics(), self.reloads.facts()
         if not listener:
             return reloads
-        active = self._stores.active.shown(self._clock)
+        active = Activity(self.runtime.find, NAMES, self._clock).shown(self._sessions)
         running = {"activeToolCallCount": len(active), "activeToolCalls": active}
         facts = {**reloads, **running, **listener, "scopedStdioClients": self._pool.berths.facts()}
         if self._stores.unresolved:

@@ -6,7 +6,7 @@ budgets, logging and execution, none of which looks at raw JSON again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -48,33 +48,6 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
         if self.cwd is not None:
             shown["cwd"] = self.cwd
         return shown
-
-
-class Patience:
-    """How long the callers that share one call wait: as long as the most patient of them.
-
-    Args:
-        deadline: When the first attempt must be over, by the loop's clock.
-        seconds: How long one attempt may take.
-
-    Attributes:
-        moved: Told of each new deadline, by whoever has set a timer for the old one.
-    """
-
-    __slots__ = ("deadline", "moved", "seconds")
-
-    def __init__(self, deadline: float, seconds: float) -> None:
-        self.deadline = deadline
-        self.seconds = seconds
-        self.moved: Callable[[float], None] | None = None
-
-    def extend(self, deadline: float, seconds: float) -> None:
-        """Another caller waits, too."""
-        self.seconds = max(self.seconds, seconds)
-        if deadline > self.deadline:
-            self.deadline = deadline
-            if self.moved is not None:
-                self.moved(deadline)
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

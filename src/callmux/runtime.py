@@ -29,15 +29,15 @@ from callmux.rings.cache.stage import Caching
 from callmux.rings.coalescing import Coalescing
 from callmux.rings.formatting import Formatting
 from callmux.rings.limiting import Slots
-from callmux.rings.order import call_stages, request_stages
+from callmux.rings.order import Order, call_stages, request_stages
 from callmux.rings.preparing import Preparing
 from callmux.rings.references.resolving import References
 from callmux.rings.relinking import Relinking
+from callmux.rings.route import Route
 from callmux.rings.scopes import Scopes
 from callmux.rings.shield.policy import Policies
 from callmux.rings.shield.stage import Shielding
-from callmux.rings.stage import compose
-from callmux.rings.tracking import Tracking
+from callmux.rings.writing import Writing
 from callmux.router.compress import Compression
 from callmux.router.door import Door
 from callmux.router.listing import Kinds
@@ -68,6 +68,7 @@ class Runtime:
 
     Attributes:
         servers: Its servers by name, disabled ones left out.
+        find: Gives the route of a tool's name.
         router: What its tool requests lead to.
         offers: What all its other requests lead to.
     """
@@ -108,18 +109,24 @@ class Runtime:
         slots = Slots(config.max_concurrency, limits)
         scopes = Scopes(config, stores.unresolved)
         preparing = Preparing(References(config.file_reference_roots), scopes, plain=self.is_transparent)
-        self._names = Names(self.catalogue, Routing(config, plain=self.is_transparent), self._unlisted())
+        routing = Routing(config, plain=self.is_transparent)
+        self._names = Names(self.catalogue, routing, self._fit, self._unlisted())
         rules = Policy(config)
         keys = Keys(rules, stores.cache, self.servers)
         caching = Caching(keys, stores.cache, self.servers, clock)
         coalescing = Coalescing(keys, stores.cache, self.servers, clock)
+        writing = Writing(stores.cache, self.servers, clock)
         around = caching if rules.caches else None
         relinking = Relinking(self.resources) if len(self.servers) > 1 else None
-        stages = call_stages(preparing, around, coalescing, self.servers, slots, clock, relinking)
-        ring = compose(stages, send_nothing)
         find = self._names.find
-        self._door = Door(self.servers, self._names, preparing, ring, clock)
-        tracking = Tracking(stores.active, find, NAMES, clock)
+        formatting = Formatting(config.output_format, find, NAMES)
+        shield = Shielding(self._shield_policies(), stores.results, find, NAMES)
+        self._order = Order(
+            request_stages(formatting, shield, plain=self.is_transparent),
+            call_stages(preparing, around, coalescing, writing, self.servers, slots, clock, relinking),
+        )
+        self._door = Door(self.servers, self._names, preparing, clock)
+        self.find = find
         engine = self._engine = Engine(
             call=self._door.call_safely,
             prepare=self._door.prepare,
@@ -133,8 +140,6 @@ class Runtime:
             recipes=config.recipes,
             narrowed=lambda capabilities: self.narrowed(self.kinds(capabilities)),
         )
-        formatting = Formatting(config.output_format, find, NAMES)
-        shield = Shielding(self._shield_policies(), stores.results, find, NAMES)
         self._compression = Compression(
             config.schema_compression, {n: s.schema_compression for n, s in config.servers.items()}
         )
@@ -143,7 +148,7 @@ class Runtime:
             self.catalogue,
             self._names,
             engine,
-            request_stages(tracking, formatting, shield, plain=self.is_transparent),
+            self._order.request,
             DEFINITIONS if config.expose_meta_tools else [],
             proxied=not config.meta_only,
             renamed=lambda: self.resources().renamed,
@@ -157,6 +162,9 @@ class Runtime:
         )
 
         self.offers = Offers(self._door, self.prompts, self.resources, list(self.servers))
+
+    def _fit(self, route: Route) -> None:
+        self._order.fit(route)
 
     def _shield_policies(self) -> Policies:
         servers = {name: server.response_shield for name, server in self.config.servers.items()}
@@ -355,8 +363,3 @@ class Runtime:
 def has_directory(server: object) -> bool:
     """Whether a call's `cwd` can decide where the server runs."""
     return isinstance(server, StdioServer) and server.cwd_mode != "global"
-
-
-async def send_nothing(*args: object) -> Any:
-    """What the innermost call stage wraps: `Retrying` sends, so nothing is left to do."""
-    raise AssertionError("the innermost stage does not proceed")

@@ -12,7 +12,6 @@ from callmux.config.model import Config
 from callmux.rings.cache.store import CacheLimits, CacheStore
 from callmux.rings.shield.shelf import Shelf
 from callmux.rings.shield.store import StoreLimits
-from callmux.rings.tracking import ActiveCalls
 
 LEAST_PAGE = 2000
 """Bytes that the data of a page may always take, however low the limits are."""
@@ -24,14 +23,12 @@ class Stores:
     Attributes:
         cache: Results of reads.
         results: Results that went out shortened.
-        active: Tool calls that run now.
         unresolved: Calls whose directory nobody knew, by server.
     """
 
     def __init__(self) -> None:
         self.cache = CacheStore()
         self.results = Shelf()
-        self.active = ActiveCalls()
         self.unresolved: Counter[str] = Counter()
 
     def configure(self, config: Config, servers: Mapping[str, object], now: float) -> None:

@@ -100,7 +100,7 @@ class Bench:
         return Engine(
             call=self._call,
             prepare=self._prepare,
-            is_cached=lambda call, context: call.target in self.cached,
+            is_cached=lambda call: call.target in self.cached,
             catalogue=lambda: self.catalogue,
             status=lambda: self.facts,
             description_limit=self.description_limit,
@@ -119,6 +119,7 @@ class Bench:
     async def _prepare(self, call: ToolCall, context: CallContext) -> Call:
         found = self.catalogue.find(call.tool, call.server)
         sent = planned(
+            context=context,
             server=found.server,
             method="tools/call",
             target=found.bare,
@@ -128,7 +129,7 @@ class Bench:
             seconds=5,
             deadline=asyncio.get_running_loop().time() + 5,
         )
-        return await self.preparing.prepare(sent, context)
+        return await self.preparing.prepare(sent)
 
     async def _call(self, call: ToolCall, context: CallContext) -> Result:
         self.calls.append(call)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from typing import Any
@@ -14,7 +13,9 @@ from callmux.plan import Plan
 from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.shapes import Result
 from callmux.rings.converting import Converting, as_result, as_rpc_error
-from tests.support import context, play
+from callmux.rings.ring import Job
+from callmux.rings.stage import Cancelled
+from tests.support import context, play, through
 
 
 def converted(outcome: Any, plain: bool = False) -> Result:
@@ -23,7 +24,7 @@ def converted(outcome: Any, plain: bool = False) -> Result:
             raise outcome
         return outcome
 
-    return play(Converting(plain)(Plan(name="x"), context(), proceed))
+    return play(through(Converting(plain), Plan(name="x"), context(), proceed))
 
 
 def test_a_result_passes_untouched() -> None:
@@ -49,8 +50,8 @@ def test_a_failure_nobody_foresaw_is_logged_and_not_shown(caplog: pytest.LogCapt
 
 
 def test_cancellation_is_no_failure() -> None:
-    with pytest.raises(asyncio.CancelledError):
-        converted(asyncio.CancelledError())
+    gone = Cancelled("enough")
+    assert Converting().leave(Job(context=context()), gone) is gone
 
 
 def test_a_child_of_a_fan_out_is_converted_the_same_way() -> None:

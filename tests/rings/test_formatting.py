@@ -14,7 +14,7 @@ from callmux.protocol.shapes import Result, Tool
 from callmux.rings.envelope import failure, success
 from callmux.rings.formatting import Formatting
 from callmux.upstream.catalogue import Catalogue, ServerTools
-from tests.support import context, names_of, play
+from tests.support import context, names_of, play, through
 
 OWN = frozenset({"callmux_call", "callmux_parallel", "callmux_status", "callmux_cache_clear"})
 ROWS = [{"id": n, "name": f"row {n}", "state": "open"} for n in range(40)]
@@ -50,7 +50,7 @@ def shown(
 
     stage = Formatting(default, names_of(catalogue()).find, OWN)
     plan = Plan(name=name, calls=(ToolCall(tool=tool),), output_format=wanted)
-    value: dict[str, Any] = json.loads(play(stage(plan, context(), proceed)).raw)
+    value: dict[str, Any] = json.loads(play(through(stage, plan, context(), proceed)).raw)
     return value
 
 

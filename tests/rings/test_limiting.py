@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import msgspec
 import pytest
 from msgspec import Raw
 
 from callmux.errors import ToolCallFailed, UpstreamUnavailable
-from callmux.plan import Patience, ToolCall
+from callmux.plan import ToolCall
 from callmux.protocol.shapes import Result
 from callmux.rings.call import Call
 from callmux.rings.limiting import Limiting, Slots
 from callmux.upstream.holds import Holds
-from tests.support import FakeClient, context, planned, play, settle
+from tests.support import FakeClient, context, planned, play, settle, through
 
 RESULT = Result(b"{}")
 
@@ -225,9 +224,9 @@ def test_a_call_holds_its_slot_until_it_is_over() -> None:
                 raise ValueError("boom")
             return RESULT
 
-        assert await limiting(call(), context(), proceed) is RESULT
+        assert await through(limiting, call(), context(), proceed) is RESULT
         with pytest.raises(ValueError, match="boom"):
-            await limiting(call(), context(), proceed)
+            await through(limiting, call(), context(), proceed)
         assert seen == ["Slots(1/1 running, 0 queued)"] * 2
         assert repr(slots) == "Slots(0/1 running, 0 queued)"
 
@@ -243,7 +242,9 @@ def test_waiting_for_a_turn_counts_towards_the_time_out() -> None:
         await slots.acquire("other")
         began = loop.time()
         with pytest.raises(ToolCallFailed) as caught:
-            await Limiting(slots, {"s": FakeServer()})(call(deadline=began + 30), context(), unreachable)
+            await through(
+                Limiting(slots, {"s": FakeServer()}), call(deadline=began + 30), context(), unreachable
+            )
         assert loop.time() - began == pytest.approx(30, abs=0.01)
         assert caught.value.message == 'waiting for a turn on "s" timed out after 30000 ms'
         assert caught.value.details["executionState"] == "not_started"
@@ -262,13 +263,12 @@ def test_a_caller_that_joins_gives_the_wait_more_time() -> None:
         slots = Slots(1, {})
         await slots.acquire("other")
         began = loop.time()
-        patience = Patience(began + 30, 30)
-        shared = msgspec.structs.replace(call(deadline=began + 30), patience=patience)
-        loop.call_later(20, patience.extend, began + 50, 30)
+        shared = call(deadline=began + 30)
+        loop.call_later(20, shared.extend, began + 50, 30)
         with pytest.raises(ToolCallFailed):
-            await Limiting(slots, {"s": FakeServer()})(shared, context(), unreachable)
+            await through(Limiting(slots, {"s": FakeServer()}), shared, context(), unreachable)
         assert loop.time() - began == pytest.approx(50, abs=0.01)
-        assert patience.moved is None
+        assert shared.moved is None
         assert repr(slots) == "Slots(1/1 running, 0 queued)"
 
     play(scene())
@@ -290,8 +290,8 @@ def test_a_server_is_connected_before_a_slot_is_taken() -> None:
 
         around = context()
         limiting = Limiting(slots, {"s": server})
-        await limiting(call(force_reconnect=True), around, proceed)
-        await limiting(call(), around, proceed)
+        await through(limiting, call(force_reconnect=True), around, proceed)
+        await through(limiting, call(), around, proceed)
         assert len(server.asked) == 1
         assert server.asked[0][0] == "bare"
         assert server.asked[0][-1] is True
@@ -303,7 +303,7 @@ def test_a_server_that_is_down_fails_the_call_without_a_slot() -> None:
     async def scene() -> None:
         slots = Slots(1, {})
         with pytest.raises(UpstreamUnavailable):
-            await Limiting(slots, {"s": FakeServer("down")})(call(), context(), unreachable)
+            await through(Limiting(slots, {"s": FakeServer("down")}), call(), context(), unreachable)
         assert repr(slots) == "Slots(0/1 running, 0 queued)"
 
     play(scene())
@@ -323,10 +323,10 @@ def test_a_client_that_does_not_read_holds_its_calls_back() -> None:
             return RESULT
 
         client.stops_reading()
-        held = asyncio.create_task(limiting(call(), context(client=client), proceed))
+        held = asyncio.create_task(through(limiting, call(), context(client=client), proceed))
         await settle()
         assert repr(slots) == "Slots(0/1 running, 0 queued)"
-        await limiting(call(), context(), proceed)
+        await through(limiting, call(), context(), proceed)
         assert started == ["other"]
         client.reads_again()
         await held
@@ -348,9 +348,9 @@ def test_a_client_that_stops_reading_in_the_queue_passes_its_turn_on() -> None:
             return RESULT
 
         await slots.acquire("s")
-        held = asyncio.create_task(limiting(call(), context(client=client), proceed))
+        held = asyncio.create_task(through(limiting, call(), context(client=client), proceed))
         await settle()
-        other = asyncio.create_task(limiting(call(), context(), proceed))
+        other = asyncio.create_task(through(limiting, call(), context(), proceed))
         await settle()
         client.stops_reading()
         slots.release("s")

@@ -8,6 +8,7 @@ from callmux.clock import Clock
 from callmux.config.model import Config
 from callmux.config.results import ResponseShield
 from callmux.metatools.table import NAMES
+from callmux.protocol.shapes import Tool
 from callmux.rings.cache.keys import Keys
 from callmux.rings.cache.policy import Policy
 from callmux.rings.cache.stage import Caching
@@ -16,16 +17,18 @@ from callmux.rings.coalescing import Coalescing
 from callmux.rings.converting import Converting
 from callmux.rings.formatting import Formatting
 from callmux.rings.limiting import Limiting, Slots
-from callmux.rings.order import call_stages, request_stages
+from callmux.rings.order import Order, call_stages, request_stages
 from callmux.rings.preparing import Preparing
 from callmux.rings.relinking import Relinking
 from callmux.rings.retrying import Retrying
 from callmux.rings.route import Route
+from callmux.rings.shield.compact import Limits
 from callmux.rings.shield.policy import Policies
 from callmux.rings.shield.shelf import Shelf
 from callmux.rings.shield.stage import Shielding
-from callmux.rings.tracking import ActiveCalls, Tracking
+from callmux.rings.writing import Writing
 from callmux.upstream.resources import ResourceIndex
+from tests.support import route
 
 
 def nowhere(tool: str, server: str | None) -> Route:
@@ -37,11 +40,10 @@ def test_around_each_request() -> None:
     shortened is rendered afterwards."""
     formatting = Formatting("json", nowhere, NAMES)
     shield = Shielding(Policies(ResponseShield(), {}), Shelf(), nowhere, NAMES)
-    tracking = Tracking(ActiveCalls(), nowhere, NAMES, Clock())
-    shown = request_stages(tracking, formatting, shield, plain=False)
-    assert [type(stage) for stage in shown] == [Converting, Tracking, Formatting, Shielding]
-    plain = request_stages(tracking, formatting, shield, plain=True)
-    assert [type(stage) for stage in plain] == [Converting, Tracking]
+    shown = request_stages(formatting, shield, plain=False)
+    assert [type(stage) for stage in shown] == [Converting, Formatting, Shielding]
+    plain = request_stages(formatting, shield, plain=True)
+    assert [type(stage) for stage in plain] == [Converting]
 
 
 @pytest.mark.parametrize("caches", [True, False])
@@ -52,10 +54,46 @@ def test_around_each_call(caches: bool) -> None:
     keys = Keys(policy, store, {})
     caching = Caching(keys, store, {}, clock) if caches else None
     coalescing = Coalescing(keys, store, {}, Clock())
-    stages = call_stages(Preparing(), caching, coalescing, {}, Slots(1, {}), clock)
+    writing = Writing(store, {}, clock)
+    stages = call_stages(Preparing(), caching, coalescing, writing, {}, Slots(1, {}), clock)
     linked = call_stages(
-        Preparing(), caching, coalescing, {}, Slots(1, {}), clock, Relinking(lambda: ResourceIndex([]))
+        Preparing(),
+        caching,
+        coalescing,
+        writing,
+        {},
+        Slots(1, {}),
+        clock,
+        Relinking(lambda: ResourceIndex([])),
     )
     assert [type(stage) for stage in linked] == [Relinking, *map(type, stages)]
-    expected = [Preparing, Caching, Coalescing, Limiting, Retrying]
+    expected = [Preparing, Caching, Coalescing, Writing, Limiting, Retrying]
     assert [type(stage) for stage in stages] == [kind for kind in expected if caches or kind is not Caching]
+
+
+def test_a_route_has_the_stages_that_can_do_something_for_it() -> None:
+    """A plain write of one server in a list of its own; a direct call runs both lists in one pass."""
+    policy, store, clock = Policy(Config()), CacheStore(), Clock()
+    keys = Keys(policy, store, {})
+    shield = Shielding(Policies(ResponseShield(), {}), Shelf(), nowhere, NAMES)
+    request = request_stages(Formatting("json", nowhere, NAMES), shield, plain=False)
+    caching, coalescing = Caching(keys, store, {}, clock), Coalescing(keys, store, {}, clock)
+    writing = Writing(store, {}, clock)
+    call = call_stages(Preparing(), caching, coalescing, writing, {}, Slots(1, {}), clock)
+    order = Order(request, call)
+    write = route("s")
+    order.fit(write)
+    inner = [Preparing, Writing, Limiting, Retrying]
+    assert [type(stage) for stage in write.stages.stages] == inner
+    assert [type(stage) for stage in write.direct.stages] == [Converting, *inner]
+    read = route("s", Tool(b'{"name":"t","annotations":{"readOnlyHint":true}}'), limits=Limits(1, 1, 1))
+    order.fit(read)
+    inner = [Preparing, Caching, Coalescing, Limiting, Retrying]
+    assert [type(stage) for stage in read.stages.stages] == inner
+    assert [type(stage) for stage in read.direct.stages] == [Converting, Shielding, *inner]
+    other = route("s", method="resources/read", safe=True)
+    order.fit(other)
+    assert [type(stage) for stage in other.stages.stages] == [Preparing, Limiting, Retrying]
+    again = route("s")
+    order.fit(again)
+    assert again.direct is write.direct

@@ -13,7 +13,7 @@ from callmux.plan import ToolCall
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings.call import Call
 from callmux.rings.preparing import Preparing
-from tests.support import context, planned, play
+from tests.support import context, planned, play, through
 
 COUNTING = Tool(
     b'{"name":"t","inputSchema":{"type":"object","properties":{"n":{"type":"integer"},"s":{"type":"string"}}}}'
@@ -39,7 +39,7 @@ def sent(stage: Preparing, arguments: bytes | None, tool: Tool | None) -> Call:
         seconds=1,
         deadline=1,
     )
-    play(stage(call, context(), proceed))
+    play(through(stage, call, context(), proceed))
     return seen[0]
 
 
@@ -82,9 +82,9 @@ def test_a_preview_prepares_without_sending() -> None:
     call = planned(
         server="s", method="tools/call", target="t", asked=ToolCall(tool="t"), seconds=1, deadline=1
     )
-    assert play(Preparing().prepare(call, context())) is call
-    given = call.with_arguments(Raw(b'{"s":{"$text":"x"}}'))
-    assert bytes(play(Preparing().prepare(given, context())).arguments) == b'{"s":"x"}'
+    assert play(Preparing().prepare(call)) is call
+    given = planned(arguments=Raw(b'{"s":{"$text":"x"}}'))
+    assert bytes(play(Preparing().prepare(given)).arguments) == b'{"s":"x"}'
 
 
 def test_in_the_transparent_mode_arguments_go_on_as_they_came() -> None:
@@ -93,4 +93,4 @@ def test_in_the_transparent_mode_arguments_go_on_as_they_came() -> None:
     for arguments in (b'{"n":"5"}', b'{"n":{"$text":"5"}}', b'{"n":{"$file":"nowhere"}}'):
         call = sent(stage, arguments, COUNTING)
         assert bytes(call.arguments or b"") == arguments
-        assert play(stage.prepare(call, context())) is call
+        assert play(stage.prepare(call)) is call

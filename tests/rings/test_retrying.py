@@ -11,12 +11,14 @@ import pytest
 from msgspec import Raw
 
 from callmux.errors import CallmuxError, ToolCallFailed, UpstreamUnavailable
-from callmux.plan import Patience, ToolCall
+from callmux.plan import ToolCall
 from callmux.protocol.jsonrpc import ErrorObject
 from callmux.protocol.shapes import Result
 from callmux.protocol.unanswered import Unanswered
 from callmux.rings.call import Call
 from callmux.rings.retrying import Retrying
+from callmux.rings.ring import cancel, run
+from callmux.rings.stage import Stages
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.task_makers import TaskMakers
 from tests.support import FakeClient, context, loop_clock, planned, play
@@ -31,15 +33,25 @@ class FakeConnection:
         self.answers = answers
         self.sent: list[tuple[str, Any, float]] = []
         self.progress: list[Callable[[Raw], None] | None] = []
+        self.abandoned: list[str | None] = []
         self.makers = TaskMakers()
 
-    async def request(self, method: str, params: bytes, seconds: float, *rest: Any) -> bytes:
-        self.sent.append((method, json.loads(params), seconds))
-        self.progress.append(rest[1])
+    def send(self, call: Call) -> None:
+        line = json.loads(call.line(1))
+        loop = asyncio.get_running_loop()
+        self.sent.append((line["method"], line["params"], call.deadline - loop.time()))
+        self.progress.append(call.progress)
         answer = self.answers.pop(0)
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
+        if isinstance(answer, asyncio.CancelledError):
+            loop.call_soon(cancel, call, "no longer wanted")
+        elif isinstance(answer, CallFailure):
+            loop.call_soon(call.failed, answer)
+        else:
+            assert isinstance(answer, bytes)
+            loop.call_soon(call.answered, Raw(answer))
+
+    def abandon(self, call: Call, reason: str | None) -> None:
+        self.abandoned.append(reason)
 
 
 class FakeServer:
@@ -76,10 +88,8 @@ def attempt(
 ) -> Result:
     """The outcome of one call with 30 s per attempt, of which `left` are left; or `shared` seconds."""
     around = more.pop("context", None) or context()
+    progress = more.pop("progress", None)
     asked = ToolCall(tool="s__t", arguments=Raw(b'{"n": 1.50}'), **more)
-
-    async def unreachable(call: Call, around: Any) -> Result:
-        raise AssertionError("the innermost stage does not proceed")
 
     async def scene() -> Result:
         call = planned(
@@ -91,9 +101,13 @@ def attempt(
             seconds=30,
             deadline=asyncio.get_running_loop().time() + left,
             safe=safe,
-            patience=None if shared is None else Patience(asyncio.get_running_loop().time() + shared, shared),
+            context=around,
+            progress=progress,
+            stages=Stages([Retrying({"s": server}, loop_clock())]),
         )
-        return await Retrying({"s": server}, loop_clock())(call, around, unreachable)
+        if shared is not None:
+            call.extend(asyncio.get_running_loop().time() + shared, shared)
+        return await run(call)
 
     return play(scene())
 
@@ -259,7 +273,7 @@ def test_progress_comes_back_under_the_token_of_the_client() -> None:
 def test_whoever_shares_a_call_passes_its_progress_on_itself() -> None:
     heard: list[Raw] = []
     server = FakeServer(b"{}")
-    attempt(server, context=context(progress_token=Raw(b"1"), progress=heard.append))
+    attempt(server, context=context(progress_token=Raw(b"1")), progress=heard.append)
     assert server.connection.progress == [heard.append]
 
 
@@ -274,6 +288,7 @@ def test_cancellation_is_not_retried() -> None:
     with pytest.raises(asyncio.CancelledError):
         attempt(server, safe=True)
     assert len(server.connection.sent) == 1
+    assert server.connection.abandoned == ["no longer wanted"]
 
 
 def test_a_connection_that_is_open_is_taken_at_once() -> None:

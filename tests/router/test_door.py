@@ -15,6 +15,8 @@ from callmux.plan import ToolCall
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings.call import Call
 from callmux.rings.preparing import Preparing
+from callmux.rings.route import Route
+from callmux.rings.stage import Stages
 from callmux.router.door import Door
 from callmux.router.names import Names
 from callmux.router.routing import Routing
@@ -46,8 +48,8 @@ class House:
         config = check_document(
             {"servers": {"a": {"command": "x", "callTimeoutMs": 2000}, "b": {"command": "x"}}}
         ).config
-        names = Names(self.catalogue, Routing(config))
-        self.door = Door(self.servers, names, Preparing(), self.ring, loop_clock())
+        names = Names(self.catalogue, Routing(config), self.fit)
+        self.door = Door(self.servers, names, Preparing(), loop_clock())
 
     def catalogue(self) -> Catalogue:
         """Only what has settled is known."""
@@ -58,8 +60,11 @@ class House:
             servers.append(ServerTools(server=name, tools=tools, listed=server.up.is_set()))
         return Catalogue(servers)
 
-    async def ring(self, call: Call, around: Any) -> Result:
-        assert around is self.around
+    def fit(self, route: Route) -> None:
+        route.stages = Stages([self])
+
+    def enter(self, call: Call) -> Result:
+        assert call.context is self.around
         self.planned.append(call)
         if isinstance(self.outcome, Exception):
             raise self.outcome

@@ -11,15 +11,18 @@ from msgspec import Raw
 from callmux.clock import Clock
 from callmux.config.check import check_document
 from callmux.context import CallContext
-from callmux.errors import ToolCallFailed
+from callmux.errors import CallmuxError, ToolCallFailed
 from callmux.metatools.engine import Engine
 from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings.cache.store import CacheStore
 from callmux.rings.call import Call
-from callmux.rings.converting import Converting
+from callmux.rings.converting import Converting, as_result
 from callmux.rings.preparing import Preparing
+from callmux.rings.ring import Job, run
+from callmux.rings.route import Route
 from callmux.rings.shield.shelf import Shelf
+from callmux.rings.stage import Outcome, Stages
 from callmux.router.door import Door
 from callmux.router.listing import View
 from callmux.router.names import Names
@@ -41,6 +44,18 @@ class FakeServer:
         return
 
 
+class Noting:
+    """Notes the plans of requests."""
+
+    def __init__(self, notes: list[str]) -> None:
+        self.notes = notes
+
+    def leave(self, job: Job, outcome: Outcome) -> Outcome:
+        assert job.plan is not None
+        self.notes.append(job.plan.name)
+        return outcome
+
+
 class Desk:
     """A router over the tools `t` of the servers `a` and `b`, with a script behind the door."""
 
@@ -52,13 +67,13 @@ class Desk:
         self.tools = ["t"]
         self.index = self.rebuilt()
         config = check_document({"servers": {"a": {"command": "x"}, "b": {"command": "x"}}}).config
-        names = Names(lambda: self.index, Routing(config))
+        names = Names(lambda: self.index, Routing(config), self.fit)
         servers = {"a": FakeServer(), "b": FakeServer()}
-        door = Door(servers, names, Preparing(), self.ring, loop_clock())
+        door = Door(servers, names, Preparing(), loop_clock())
         engine = Engine(
             call=door.call_safely,
             prepare=door.prepare,
-            is_cached=lambda call, around: False,
+            is_cached=lambda call: False,
             catalogue=lambda: self.index,
             status=lambda: {"servers": [], "failedServers": [], "wrappedServers": []},
             description_limit=None,
@@ -68,28 +83,34 @@ class Desk:
             cache=CacheStore(),
         )
         meta = [{"name": "callmux_status"}]
-        stages = [Converting(False), self.stage]
+        stages = [Converting(False), Noting(self.stages)]
         self.router = Router(door, lambda: self.index, names, engine, stages, meta, proxied, **how)
 
     def rebuilt(self) -> Catalogue:
         tools = [Tool(b'{"name":"%b"}' % name.encode()) for name in self.tools]
         return Catalogue([ServerTools(server=s, tools=tools, listed=True) for s in ("a", "b")])
 
-    async def stage(self, plan: Any, around: Any, proceed: Any) -> Result:
-        self.stages.append(plan.name)
-        return await proceed(plan, around)
+    def fit(self, route: Route) -> None:
+        route.stages = Stages([self])
+        route.direct = Stages([Converting(False), Noting(self.stages), self])
 
-    async def ring(self, call: Call, around: CallContext) -> Result:
+    def enter(self, call: Call) -> Result:
         self.planned.append(call)
-        self.contexts.append(around)
+        self.contexts.append(call.context)
         if isinstance(self.outcome, Exception):
             raise self.outcome
         return self.outcome
 
-    def call(self, params: bytes | None) -> tuple[Any, str | None]:
+    def call(self, params: bytes | None) -> Any:
         raw = None if params is None else Raw(params)
-        result, server = play(self.router.call_tool(raw, context()))
-        return json.loads(result.raw), server
+
+        async def made() -> Result:
+            try:
+                return await run(self.router.job(raw, context()))
+            except CallmuxError as error:
+                return as_result(error)
+
+        return json.loads(play(made()).raw)
 
     def listed(self) -> list[str]:
         return [tool["name"] for tool in json.loads(play(self.router.list_tools()))["tools"]]
@@ -133,7 +154,7 @@ def test_a_tool_for_pages_alone_is_called_directly_and_in_no_other_way() -> None
     desk = Desk()
     hidden = Tool(b'{"name":"t","_meta":{"ui":{"visibility":["app"]}}}')
     desk.index = Catalogue([ServerTools(server=s, tools=[hidden], listed=True) for s in ("a", "b")])
-    assert desk.call(b'{"name":"a__t"}')[0] == {"content": []}
+    assert desk.call(b'{"name":"a__t"}') == {"content": []}
     ways: list[dict[str, Any]] = [
         {"name": "callmux_call", "arguments": {"tool": "a__t"}},
         {"name": "callmux_call", "arguments": {"tool": "t", "server": "a"}},
@@ -143,7 +164,7 @@ def test_a_tool_for_pages_alone_is_called_directly_and_in_no_other_way() -> None
         {"name": "callmux_dry_run", "arguments": {"tool": "a__t"}},
     ]
     for params in ways:
-        answer, _ = desk.call(json.dumps(params).encode())
+        answer = desk.call(json.dumps(params).encode())
         assert "tool_resolution_failed" in json.dumps(answer), params
     assert len(desk.planned) == 1
 
@@ -153,7 +174,7 @@ def test_w30_a_request_makes_no_more_calls_than_are_allowed() -> None:
     desk.router._most_calls = 3
     items = [{"arguments": {}}] * 4
     params = {"name": "callmux_batch", "arguments": {"tool": "a__t", "items": items}}
-    answer, _ = desk.call(json.dumps(params).encode())
+    answer = desk.call(json.dumps(params).encode())
     error = answer["structuredContent"]["error"]
     assert (error["code"], error["details"]) == ("invalid_arguments", {"field": "items", "max": 3})
     assert desk.planned == []
@@ -171,7 +192,7 @@ def test_w35_a_directory_that_changes_nothing_is_warned_about() -> None:
             "name": "callmux_parallel",
             "arguments": {"calls": [{"tool": tool, "arguments": {}, **call}]},
         }
-        return desk.call(json.dumps(params).encode())[0]["structuredContent"].get("warnings")
+        return desk.call(json.dumps(params).encode())["structuredContent"].get("warnings")
 
     (warning,) = warnings("a__t", cwd="/tmp")
     assert warning["code"] == "cwd_ignored"
@@ -191,7 +212,7 @@ def test_w25_what_a_tool_calls_its_timeout_is_its_own_affair() -> None:
 
 def test_a_direct_call_goes_through_both_rings() -> None:
     desk = Desk()
-    assert desk.call(b'{"name":"a__t","arguments":{"n": 1.50}}') == ({"content": []}, None)
+    assert desk.call(b'{"name":"a__t","arguments":{"n": 1.50}}') == {"content": []}
     assert desk.stages == ["a__t"]
     assert (desk.planned[0].server, desk.planned[0].target) == ("a", "t")
     assert bytes(desk.planned[0].arguments) == b'{"n": 1.50}'
@@ -226,17 +247,15 @@ def test_what_is_no_tool_call_is_refused(params: bytes | None) -> None:
 def test_a_failure_is_an_error_result() -> None:
     desk = Desk()
     desk.outcome = ToolCallFailed("it broke")
-    shown, _ = desk.call(b'{"name":"a__t"}')
+    shown = desk.call(b'{"name":"a__t"}')
     assert shown["isError"] is True
-    shown, _ = desk.call(b'{"name":"nothing"}')
+    shown = desk.call(b'{"name":"nothing"}')
     assert shown["structuredContent"]["error"]["code"] == "tool_not_found"
 
 
 def test_a_meta_tool_runs_with_the_door_behind_it() -> None:
     desk = Desk()
-    shown, _ = desk.call(
-        b'{"name":"callmux_parallel","arguments":{"calls":[{"tool":"a__t"},{"tool":"b__t"}]}}'
-    )
+    shown = desk.call(b'{"name":"callmux_parallel","arguments":{"calls":[{"tool":"a__t"},{"tool":"b__t"}]}}')
     assert len(shown["structuredContent"]["results"]) == 2
     assert desk.stages == ["callmux_parallel"]
     assert sorted(call.server for call in desk.planned) == ["a", "b"]
@@ -244,19 +263,16 @@ def test_a_meta_tool_runs_with_the_door_behind_it() -> None:
 
 def test_a_meta_tool_that_cannot_be_understood_runs_nothing() -> None:
     desk = Desk()
-    shown, _ = desk.call(b'{"name":"callmux_parallel","arguments":{"calls":5}}')
+    shown = desk.call(b'{"name":"callmux_parallel","arguments":{"calls":5}}')
     assert shown["structuredContent"]["error"]["code"] == "invalid_arguments"
     assert desk.stages == []
 
 
-def test_a_task_is_noted_with_its_server() -> None:
-    """A direct call only: a meta-tool answers at once."""
+def test_the_server_of_a_direct_call_is_known() -> None:
     desk = Desk()
-    assert desk.call(b'{"name":"b__t","task":{"ttl":1}}')[1] == "b"
-    assert desk.call(b'{"name":"callmux_status","task":{}}')[1] is None
-    assert desk.call(b'{"name":"callmux_call","arguments":{"tool":"b__t"},"task":{}}')[1] is None
-    desk.outcome = Result(b'{"isError":true}')
-    assert desk.call(b'{"name":"b__t","task":{"ttl":1}}')[1] is None
+    job = desk.router.job(Raw(b'{"name":"b__t","task":{"ttl":1}}'), context())
+    assert job.plan is not None
+    assert desk.router.server_of(job.plan) == "b"
 
 
 def test_the_listing_follows_the_catalogue() -> None:
@@ -272,4 +288,4 @@ def test_the_listing_follows_the_catalogue() -> None:
 def test_tools_of_servers_may_be_hidden_and_called() -> None:
     desk = Desk(proxied=False)
     assert desk.listed() == ["callmux_status"]
-    assert desk.call(b'{"name":"a__t"}')[0] == {"content": []}
+    assert desk.call(b'{"name":"a__t"}') == {"content": []}

@@ -9,8 +9,13 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from callmux.protocol.jsonrpc import RpcError
+from callmux.context import CallContext
+from callmux.errors import InvalidArguments
+from callmux.plan import Plan, ToolCall
+from callmux.protocol.jsonrpc import RpcError, parse
 from callmux.protocol.shapes import Result
+from callmux.rings.ring import Job
+from callmux.rings.stage import Stages
 from callmux.session.dispatch import LEVELS, Dispatch, canonical
 from callmux.session.session import Session
 from tests.support import play
@@ -31,20 +36,38 @@ class Recorder:
         return take
 
 
-class Offers(Recorder):
-    sole: str | None = None
+class Tools(Recorder):
+    """A router whose one tool of the server `a` gives `result`."""
 
+    result = Result(b'{"content":[]}')
 
-class Router(Recorder):
+    def job(self, params: Raw | None, around: CallContext) -> Job:
+        given = json.loads(bytes(params or b"{}"))
+        if given.get("name") == "odd":
+            raise InvalidArguments("odd")
+        extra = {key: Raw(b"{}") for key in given.keys() - {"name", "arguments"}}
+        plan = Plan(name="t", calls=(ToolCall(tool="t", extra=extra),))
+        return Job(context=around, plan=plan, stages=Stages([self]))
+
+    def enter(self, job: Job) -> Result:
+        return self.result
+
+    def server_of(self, plan: Plan) -> str:
+        return "a"
+
     def view(self, capabilities: bytes, client_name: str | None) -> tuple[bytes, str | None]:
         return capabilities, client_name
+
+
+class Offers(Recorder):
+    sole: str | None = None
 
 
 class Process:
     """The process as a dispatcher sees it."""
 
     def __init__(self) -> None:
-        self.router = Router(call_tool=(Result(b'{"content":[]}'), None))
+        self.router = Tools()
         self.offers = Offers()
         self.subscriptions = Recorder()
         self.single = False
@@ -69,7 +92,18 @@ class Desk:
     def __init__(self) -> None:
         self.process: Any = Process()
         self.dispatch = Dispatch(self.process)
-        self.session = Session(self.dispatch, lambda line: None)
+        self.sent: list[Any] = []
+        self.session = Session(self.dispatch, lambda line: self.sent.append(json.loads(line)))
+
+    def calls(self, **params: Any) -> Any:
+        """The answer to a `tools/call`, which brings itself."""
+        line = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
+
+        async def scene() -> None:
+            self.session.receive(parse(line.encode()))
+
+        play(scene())
+        return self.sent.pop()
 
     def asks(self, method: str, params: Any = None, session: Session | None = None) -> bytes:
         raw = None if params is None else Raw(json.dumps(params).encode())
@@ -137,6 +171,13 @@ def test_everything_else_goes_to_the_offers(method: str, called: str) -> None:
     assert [call[0] for call in desk.process.offers.calls] == [called]
 
 
+def test_a_tool_call_is_a_job_that_answers_its_request() -> None:
+    desk = Desk()
+    assert desk.calls(name="t")["result"] == {"content": []}
+    assert desk.calls(name="odd")["result"]["isError"] is True
+    assert list(desk.session.requests) == []
+
+
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_level_is_kept_and_told(level: str) -> None:
     desk = Desk()
@@ -195,8 +236,8 @@ class TestTasks:
 
     def desk(self) -> Desk:
         desk = Desk()
-        desk.process.router.answers["call_tool"] = (self.CREATED, "a")
-        desk.asks("tools/call", {"name": "t", "task": {}})
+        desk.process.router.result = self.CREATED
+        desk.calls(name="t", task={})
         return desk
 
     @pytest.mark.parametrize("method", ["tasks/get", "tasks/result", "tasks/cancel"])

@@ -11,7 +11,7 @@ from msgspec import Raw
 from callmux.context import Directory
 from callmux.protocol.jsonrpc import RpcError
 from callmux.session.facts import Facts, Said
-from callmux.session.request_port import RequestPort
+from callmux.session.request import Request
 from callmux.session.whereabouts import ROOTS_SECONDS, circumstances, find, roots_changed
 from tests.support import FakeClient, play, settle
 
@@ -29,8 +29,8 @@ class Seat(FakeClient):
         return await super().ask(method, params)
 
 
-def port(seat: Seat, **said: Any) -> RequestPort:
-    return RequestPort(seat, 1, Said(**said))  # type: ignore[arg-type]
+def port(seat: Seat, **said: Any) -> Request:
+    return Request(seat, 1, "tools/call", Said(**said))  # type: ignore[arg-type]
 
 
 def meta(path: str) -> Raw:

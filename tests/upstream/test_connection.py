@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from callmux.plan import Patience
+from callmux.plan import ToolCall
 from callmux.protocol.jsonrpc import RpcError
 from callmux.upstream.connection import Connection, Hooks
 from callmux.upstream.copying import LARGE, PIECE
 from callmux.upstream.failures import CallFailure, Category, lost
-from tests.support import FakeClient, play, settle
+from tests.support import FakeClient, planned, play, settle
 from tests.upstream.fake_link import SILENCE, FakeLink
 
 
@@ -203,20 +203,77 @@ def test_an_unreadable_answer_fails_its_request() -> None:
     play(scene())
 
 
+def exchange(seconds: float, told: list[Any], **more: Any) -> Any:
+    """A call as a connection has it; what becomes of it goes to `told`."""
+    return planned(
+        target="t",
+        seconds=seconds,
+        deadline=now() + seconds,
+        done=lambda call, outcome: told.append((now(), outcome)),
+        **more,
+    )
+
+
 def test_a_request_waits_as_long_as_its_most_patient_caller() -> None:
     """Whoever shares it may give it more time while it is under way; less never counts."""
 
     async def scene() -> None:
-        connection, link, _ = await opened(x=SILENCE)
+        connection, link, _ = await opened(**{"tools/call": SILENCE})
+        began, told = now(), []
+        call = exchange(7, told)
+        connection.send(call)
+        asyncio.get_running_loop().call_later(3, call.extend, began + 20, 17)
+        asyncio.get_running_loop().call_later(10, call.extend, began + 12, 2)
+        await asyncio.sleep(30)
+        ((at, failure),) = told
+        assert at - began == pytest.approx(20, abs=0.01)
+        assert failure.category is Category.TIMEOUT
+        assert link.abandoned == [link.ids["tools/call"]]
+
+    play(scene())
+
+
+def test_each_call_ends_at_its_own_time_by_one_timer() -> None:
+    async def scene() -> None:
+        connection, _, _ = await opened(**{"tools/call": SILENCE})
         began = now()
-        patience = Patience(began + 7, 7)
-        asyncio.get_running_loop().call_later(3, patience.extend, began + 20, 17)
-        asyncio.get_running_loop().call_later(10, patience.extend, began + 12, 2)
-        with pytest.raises(CallFailure, match="timed out") as caught:
-            await connection.request("x", None, 7, None, None, patience)
-        assert now() - began == pytest.approx(20, abs=0.01)
-        assert caught.value.category is Category.TIMEOUT
-        assert link.abandoned == [link.ids["x"]]
+        told: list[Any] = []
+        for seconds in (9, 3, 30, 3, 5):
+            connection.send(exchange(seconds, told))
+        assert connection.in_flight == 5
+        await asyncio.sleep(100)
+        assert [at - began for at, _ in told] == pytest.approx([3, 3, 5, 9, 30], abs=0.01)
+        assert connection.in_flight == 0
+        await connection.drained()
+
+    play(scene())
+
+
+def test_a_call_that_is_abandoned_is_told_nothing() -> None:
+    async def scene() -> None:
+        connection, link, _ = await opened(**{"tools/call": SILENCE})
+        told: list[Any] = []
+        call = exchange(5, told)
+        connection.send(call)
+        connection.abandon(call, "enough")
+        connection.abandon(call, "enough")
+        link.says({"id": call.number, "result": {}})
+        await asyncio.sleep(9)
+        assert told == []
+        assert link.abandoned == [call.number]
+        await connection.drained()
+
+    play(scene())
+
+
+def test_what_cannot_be_sent_does_not_wait() -> None:
+    async def scene() -> None:
+        connection, _, _ = await opened()
+        call = exchange(5, [], arguments=Raw(b"{}"), asked=ToolCall(tool="t", extra={"x": object()}))  # type: ignore[dict-item]
+        with pytest.raises(TypeError):
+            connection.send(call)
+        assert connection.in_flight == 0
+        await connection.drained()
 
     play(scene())
 
@@ -464,7 +521,7 @@ def test_what_names_a_task_is_for_who_made_it() -> None:
         a, b = FakeClient(), FakeClient()
         for client in (a, b):
             connection.audience.calls(client)
-        await connection.makers.noting(connection.request("x", None, 5, a), a)
+        connection.makers.note(await connection.request("x", None, 5, a), a)
         status = {"method": "notifications/tasks/status", "params": {"taskId": "t1"}}
         link.says(status)
         connection.forget(a)

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from msgspec import Raw
 
-from callmux.upstream.copying import PIECE, copied
+from callmux.upstream.copying import PIECE, copied, own_copy
 from tests.support import play
 
 
@@ -31,3 +31,8 @@ def test_others_have_a_turn_after_each_piece() -> None:
         assert turns >= 5
 
     play(scene())
+
+
+def test_null_is_an_empty_object() -> None:
+    """Some servers have nothing to say, and clients take nothing but an object."""
+    assert [own_copy(Raw(raw)) for raw in (b"null", b"{}", b'{"a":null}')] == [b"{}", b"{}", b'{"a":null}']

@@ -9,17 +9,15 @@ import pytest
 from msgspec import Raw
 
 from callmux.upstream.task_makers import MOST, RELATED, TaskMakers
-from tests.support import FakeClient, play
+from tests.support import FakeClient
 
 ANN: Any = FakeClient()
 BOB: Any = FakeClient()
 
 
 def note(makers: TaskMakers, client: Any, answer: bytes) -> bytes:
-    async def answered() -> bytes:
-        return answer
-
-    return play(makers.noting(answered(), client))
+    makers.note(answer, client)
+    return answer
 
 
 def created(id: str) -> bytes:

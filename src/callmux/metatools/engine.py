@@ -39,7 +39,7 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
 
     call: Callable[[ToolCall, CallContext], Awaitable[Result]]
     prepare: Callable[[ToolCall, CallContext], Awaitable[Call]]
-    is_cached: Callable[[Call, CallContext], bool]
+    is_cached: Callable[[Call], bool]
     catalogue: Callable[[], Catalogue]
     status: Callable[[], dict[str, Any]]
     description_limit: int | None

@@ -129,7 +129,7 @@ async def _prepared(
     if warnings:
         item["warnings"] = warnings
     item["resolvedArgumentBytes"] = 0 if shown is None else advice.size_of(shown)
-    item["cacheHitCandidate"] = engine.is_cached(sent, context)
+    item["cacheHitCandidate"] = engine.is_cached(sent)
     return item if note is None else item | {"note": note}
 
 

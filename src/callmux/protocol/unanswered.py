@@ -1,6 +1,6 @@
 """Requests that were given up and whose answers may still come: a server may be at work on them. Pure.
 
-Filled by `callmux.protocol.upstream_peer`, one for all connections of a server; asked by the coalescing
+Filled by `callmux.protocol.upstream_peer`, one for all connections of a server; asked by the writing
 stage, which must not let a read be kept while a write may still be carried out.
 """
 
@@ -13,14 +13,9 @@ MOST = 1000
 
 
 class Unanswered:
-    """The requests of one server that nobody waits for any more.
-
-    Attributes:
-        repeated: How often a call was sent again while its first attempt may still be carried out.
-    """
+    """The requests of one server that nobody waits for any more."""
 
     def __init__(self) -> None:
-        self.repeated = 0
         self._open: set[tuple[object, int]] = set()
         self._waits: list[tuple[set[tuple[object, int]], Callable[[], None]]] = []
 

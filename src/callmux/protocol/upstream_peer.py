@@ -8,7 +8,7 @@ that progress finds its call. `TRANSITIONS` is the whole of what is legal.
 from __future__ import annotations
 
 from enum import Enum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -75,6 +75,7 @@ class Answered(msgspec.Struct, frozen=True):
 
     id: int
     result: Raw
+    who: Any = None
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -82,6 +83,7 @@ class Refused(msgspec.Struct, frozen=True):
 
     id: int
     error: Raw
+    who: Any = None
 
 
 class Broken(msgspec.Struct, frozen=True):
@@ -89,6 +91,7 @@ class Broken(msgspec.Struct, frozen=True):
 
     id: int
     message: str
+    who: Any = None
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -111,6 +114,7 @@ class Progressed(msgspec.Struct, frozen=True):
 
     id: int
     params: Raw
+    who: Any = None
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -193,6 +197,7 @@ class UpstreamPeer:
         outbox: Lines to send at once; the shell empties it after each `receive`.
         protocol_version: The revision agreed on; None before.
         questions: Ids of the server's questions that still wait for our answer.
+        waiting: Who waits for the answer to which of our requests.
     """
 
     def __init__(self, unanswered: Unanswered | None = None) -> None:
@@ -200,25 +205,21 @@ class UpstreamPeer:
         self.outbox: list[bytes] = []
         self.protocol_version: str | None = None
         self.questions: set[Id] = set()
-        self._waiting: set[int] = set()
+        self.waiting: dict[int, Any] = {}
         self._next = 0
         self._unanswered = Unanswered() if unanswered is None else unanswered
 
     def __repr__(self) -> str:
-        return f"UpstreamPeer({self.state.value}, {len(self._waiting)} waiting)"
+        return f"UpstreamPeer({self.state.value}, {len(self.waiting)} waiting)"
 
-    @property
-    def waiting(self) -> int:
-        """How many of our requests wait for their answer."""
-        return len(self._waiting)
-
-    def open(self, client_info: bytes, capabilities: bytes = b"{}") -> tuple[int, bytes]:
+    def open(self, client_info: bytes, capabilities: bytes = b"{}", who: Any = None) -> tuple[int, bytes]:
         """Our `initialize` request: its id and its line. The answer goes to `opened`."""
         self.state = State.OPENING
         return self.request(
             "initialize",
             b'{"protocolVersion":"%b","capabilities":%b,"clientInfo":%b}'
             % (versions.LATEST_LEGACY.encode(), capabilities, client_info),
+            who,
         )
 
     def opened(self, result: bytes | Raw) -> tuple[InitializeResult, bytes]:
@@ -246,11 +247,25 @@ class UpstreamPeer:
         """The id the next request will have: also its progress token, which stands in its params."""
         return self._next + 1
 
-    def request(self, method: str, params: bytes | Raw | None) -> tuple[int, bytes]:
+    def begin(self, who: Any) -> int:
+        """The id of a request of ours, whose line the caller makes.
+
+        Args:
+            who: Waits for the answer.
+        """
+        self._next = id = self._next + 1
+        self.waiting[id] = who
+        return id
+
+    def request(self, method: str, params: bytes | Raw | None, who: Any = None) -> tuple[int, bytes]:
         """A request of ours: its id and its line."""
-        self._next += 1
-        self._waiting.add(self._next)
-        return self._next, jsonrpc.request(self._next, method, params)
+        id = self.begin(who)
+        return id, jsonrpc.request(id, method, params)
+
+    def take(self, id: Id) -> Any:
+        """Who waits for the answer to our request `id`, which has come; None for an answer to nothing, a
+        second answer, or a late one to a cancelled request."""
+        return self.waiting.pop(id, None)  # type: ignore[arg-type]
 
     def cancel(self, id: int, reason: str | None) -> bytes | None:
         """The line that gives request `id` up (MCP 2025-11-25, basic/utilities/cancellation); None if it is
@@ -259,22 +274,15 @@ class UpstreamPeer:
         Args:
             reason: In words; None for none.
         """
-        if id not in self._waiting:
+        if id not in self.waiting:
             return None
-        self._waiting.discard(id)
+        del self.waiting[id]
         if self.state is State.OPENING:
             return None
         self._unanswered.given_up(self, id)
         told = {"requestId": id} if reason is None else {"requestId": id, "reason": reason}
         params = msgspec.json.encode(told)
         return jsonrpc.notification("notifications/cancelled", params)
-
-    def forget(self, id: int) -> bool:
-        """The request `id` failed on its way; whether it was still waiting."""
-        if id not in self._waiting:
-            return False
-        self._waiting.discard(id)
-        return True
 
     def answer(self, id: Id, result: bytes | Raw) -> bytes | None:
         """The line that answers the server's question `id`; None if it was withdrawn."""
@@ -290,11 +298,11 @@ class UpstreamPeer:
         self.questions.discard(id)
         return jsonrpc.failure_raw(id, error)
 
-    def close(self) -> list[int]:
-        """The link is gone. Gives the ids of our requests that will never be answered."""
+    def close(self) -> list[Any]:
+        """The link is gone. Gives who waits for answers that will never come, the first request first."""
         self.state = State.CLOSED
-        lost = sorted(self._waiting)
-        self._waiting.clear()
+        lost = list(self.waiting.values())
+        self.waiting.clear()
         self.questions.clear()
         self._unanswered.gone(self)
         return lost
@@ -323,23 +331,22 @@ class UpstreamPeer:
         if isinstance(message, Response | Failure):
             # An answer to nothing, a second answer, or a late one to a cancelled request: nobody wants it.
             id = message.id
-            if action is not Action.SETTLE or id not in self._waiting:
+            if action is not Action.SETTLE or id not in self.waiting:
                 # Some servers give a number back as text.
                 id = own_id(id)
-                if action is not Action.SETTLE or id not in self._waiting:
+                if action is not Action.SETTLE or id not in self.waiting:
                     self._unanswered.answered(self, id)
                     return None
             assert isinstance(id, int)
-            self._waiting.discard(id)
+            who = self.waiting.pop(id)
             if isinstance(message, Response):
-                return Answered(id, message.result)
-            return Refused(id, message.error)
+                return Answered(id, message.result, who)
+            return Refused(id, message.error, who)
         if isinstance(message, Malformed):
             if action is not Action.COUNT:
                 return None
-            if message.is_response and (own := own_id(message.id)) in self._waiting and own is not None:
-                self._waiting.discard(own)
-                return Broken(own, message.message)
+            if message.is_response and (own := own_id(message.id)) in self.waiting and own is not None:
+                return Broken(own, message.message, self.waiting.pop(own))
             if not message.is_response and message.id is not None and message.id not in self.questions:
                 self.outbox.append(jsonrpc.failure(message.id, message.code, message.message))
             return Noise(message.message)
@@ -369,7 +376,8 @@ class UpstreamPeer:
         if isinstance(token, float):
             token = int(token) if token.is_integer() else ""
         own = own_id(token)
-        return Progressed(own, message.params) if own is not None and own in self._waiting else None
+        known = own is not None and own in self.waiting
+        return Progressed(own, message.params, self.waiting[own]) if known and own is not None else None
 
     def _withdraw(self, message: Notification) -> Event | None:
         try:

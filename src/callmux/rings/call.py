@@ -1,20 +1,33 @@
-"""One request to one upstream, its target looked up: what the call ring carries. Pure.
+"""One request to one upstream, its target looked up: what the call ring carries.
 
-Made by `callmux.router.door`; the stages of the call ring read it.
+Made by `callmux.router.door`; the stages of the call ring read it and write to it, and it stands in the
+connection's table while its answer is awaited (`callmux.upstream.connection`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
-from callmux.context import Scope
-from callmux.plan import Patience, ToolCall
-from callmux.protocol.shapes import Tool
+from callmux.context import ClientPort, Scope
+from callmux.plan import ToolCall
+from callmux.protocol import jsonrpc
+from callmux.protocol.params import members
+from callmux.protocol.shapes import Result, Tool
+from callmux.rings.cache.store import Key
+from callmux.rings.ring import Job, carry, settle
 from callmux.rings.route import Route
+from callmux.upstream.connection import Connection
+from callmux.upstream.copying import LARGE, copied, own_copy
+from callmux.upstream.failures import CallFailure
+
+_ENCODER = msgspec.json.Encoder()
 
 
-class Call(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+class Call(Job, kw_only=True):
     """A call.
 
     Attributes:
@@ -24,22 +37,34 @@ class Call(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         asked: The call as the caller wrote it.
         arguments: What is sent: `asked.arguments`, unless a stage changed them.
         seconds: How long one attempt may take.
-        deadline: When the first attempt must be over, by the loop's clock; waiting for a turn counts.
+        deadline: When the attempt must be over, by the loop's clock; waiting for a turn counts.
         bare: The request has no params at all.
         scope: The directory or credentials its connection must have; None for the one that all share.
-        patience: Goes before `deadline` and `seconds` where other callers may come to share the call.
+        connection: What it is sent on.
+        identity: What equal calls have in common; None for a call like no other.
+        progress: Takes the params of each progress notification for it.
+        first: How the first of two attempts failed.
+        watch: What the cache notes while it is under way.
+        number: Its id on the connection.
+        moved: Told of a later deadline, by whoever has set a timer for the one before.
     """
 
     route: Route
     target: str
-    key: str | None = "name"
     asked: ToolCall
-    arguments: Raw | None = None
     seconds: float
     deadline: float
+    arguments: Raw | None = None
+    key: str | None = "name"
     bare: bool = False
     scope: Scope | None = None
-    patience: Patience | None = None
+    connection: Connection | None = None
+    identity: Key | UnsetType | None = UNSET
+    progress: Callable[[Raw], None] | None = None
+    first: CallFailure | None = None
+    watch: Any = None
+    number: int = 0
+    moved: Callable[[float], None] | None = None
 
     @property
     def server(self) -> str:
@@ -61,6 +86,50 @@ class Call(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         """Repeating it does no harm."""
         return self.route.safe
 
-    def with_arguments(self, arguments: Raw) -> Call:
-        """The same call with other arguments."""
-        return msgspec.structs.replace(self, arguments=arguments)
+    @property
+    def client(self) -> ClientPort:
+        """The client that causes it."""
+        return self.context.client
+
+    def extend(self, deadline: float, seconds: float) -> None:
+        """Somebody else waits for it, too: it has the time of the most patient."""
+        self.seconds = max(self.seconds, seconds)
+        if deadline > self.deadline:
+            self.deadline = deadline
+            if self.moved is not None:
+                self.moved(deadline)
+
+    def line(self, id: int) -> bytes:
+        """What is sent, as our request `id`, which is its progress token, too."""
+        extra = self.asked.extra
+        arguments = self.arguments
+        if not extra and arguments is not None and self.key == "name":
+            return self.route.form % (id, arguments)
+        if self.bare:
+            return jsonrpc.request(id, self.route.method, None)
+        params: dict[str, Any] = {} if self.key is None else {self.key: self.target}
+        if arguments is not None:
+            params["arguments"] = arguments
+        if extra:
+            params.update(extra)
+        if self.progress is not None:
+            meta: dict[str, Any] = dict(members(extra.get("_meta")))
+            meta["progressToken"] = id
+            params["_meta"] = meta
+        return jsonrpc.request(id, self.route.method, _ENCODER.encode(params))
+
+    def answered(self, result: Raw) -> None:
+        """The server has answered."""
+        # What is kept must not pin the line it came in.
+        if memoryview(result).nbytes > LARGE:
+            carry(self, _copied(result))
+        else:
+            settle(self, Result(own_copy(result)))
+
+    def failed(self, failure: CallFailure) -> None:
+        """No answer will come."""
+        settle(self, failure)
+
+
+async def _copied(result: Raw) -> Result:
+    return Result(await copied(result))

@@ -1,8 +1,8 @@
 """Equal reads at the same time are one call to the server. A call stage, between the cache and limiting.
 
-What reads stands in the route. Tells the store of every write that has ended, or whose end is unknown. The
-shared call runs in a task of its own, so that it outlives a caller that gives up; it is cancelled once all
-have. A caller never joins a read that began before a write to that server had finished.
+What reads stands in the route. The call that goes out belongs to the flight, so that it outlives a caller
+that gives up; it is cancelled once all have. A caller never joins a read that began before a write to that
+server had finished.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from msgspec import Raw
 
 from callmux.clock import Clock
 from callmux.context import CallContext, ClientPort
-from callmux.errors import CallmuxError, ToolCallFailed
-from callmux.plan import Patience
+from callmux.errors import ToolCallFailed
 from callmux.protocol.shapes import Result
 from callmux.rings.cache.keys import Keys
 from callmux.rings.cache.policy import is_whole
 from callmux.rings.cache.store import CacheStore, Key
 from callmux.rings.call import Call
 from callmux.rings.retrying import progress_to
-from callmux.rings.stage import Proceed
-from callmux.tasks import at_once
+from callmux.rings.ring import cancel, settle, start
+from callmux.rings.route import Route
+from callmux.rings.stage import HELD, Outcome, Sign
 from callmux.upstream.failures import timed_out, to_error
 from callmux.upstream.server import Server
 
@@ -41,85 +41,45 @@ class Coalescing:
     """
 
     def __init__(self, keys: Keys, store: CacheStore, servers: Mapping[str, Server], clock: Clock) -> None:
+        self._clock = clock
         self._keys = keys
         self._store = store
         self._servers = servers
-        self._clock = clock
         self._flights: dict[Key, _Flight] = {}
 
     def __repr__(self) -> str:
         return f"Coalescing({list(self._flights.values())!r})"
 
-    async def __call__(self, call: Call, context: CallContext, proceed: Proceed) -> Result:
-        verdict = call.route.verdict
-        if not verdict.reads:
-            return await self._write(call, context, proceed)
-        if not verdict.shared or (key := self._keys.of(call, context)) is None:
-            return await proceed(call, context)
-        epoch = self._store.begin(call.server, self._clock.monotonic)
+    def concerns(self, route: Route) -> bool:
+        """Whether it can have something to do for a call."""
+        return route.verdict.shared
+
+    def enter(self, call: Call) -> Sign | None:
+        key = self._keys.of(call)
+        if key is None:
+            return None
+        store = self._store
+        epoch = store.begin(call.route.server, self._clock.monotonic)
         if epoch is None:
-            return await proceed(call, context)
+            return None
         flight = self._flights.get(key)
-        if flight is None or not flight.takes(epoch, context):
-            return await self._lead(key, epoch, call, context, proceed)
-        self._store.coalesced += 1
-        result = await flight.wait(call, context)
-        return await proceed(call, context) if result is None else result
+        if flight is not None and flight.takes(epoch, call.context):
+            store.coalesced += 1
+            flight.join(call)
+            return HELD
+        self._flights[key] = flight = _Flight(call, epoch, self._over)
+        store.in_flight += 1
+        self._servers[call.route.server].questions.watch(flight.asked)
+        flight.begin()
+        return HELD
 
-    async def _write(self, call: Call, context: CallContext, proceed: Proceed) -> Result:
-        unanswered, ended = self._servers[call.server].unanswered, False
-        repeated = unanswered.repeated
-        try:
-            result = await proceed(call, context)
-            # Of two attempts, the first may still be carried out.
-            ended = repeated == unanswered.repeated
-            return result
-        except CallmuxError as error:
-            ended = not _may_go_on(error)
-            raise
-        finally:
-            if ended:
-                self._store.wrote(call.server)
-            else:
-                # Its late answer ends the doubt; where none can come, time does.
-                doubt = self._store.doubt(call.server, self._clock.monotonic())
-                unanswered.once_answered(lambda: self._store.sure(call.server, doubt))
-
-    async def _lead(self, key: Key, epoch: int, call: Call, context: CallContext, proceed: Proceed) -> Result:
-        questions = self._servers[call.server].questions
-
-        def over() -> None:
-            self._store.in_flight -= 1
-            questions.unwatch(flight.asked)
-            if self._flights.get(key) is flight:
-                del self._flights[key]
-
-        flight = _Flight(call, context, epoch, over)
-        self._flights[key] = flight
-        self._store.in_flight += 1
-        questions.watch(flight.asked)
-        return await flight.lead(proceed)
-
-
-class _Waiter:
-    """One caller of a shared call."""
-
-    __slots__ = ("answer", "call", "context", "progress", "timer")
-
-    def __init__(self, call: Call, context: CallContext, answer: asyncio.Future[Result | None]) -> None:
-        self.call = call
-        self.context = context
-        self.answer = answer
-        self.timer: asyncio.TimerHandle | None = None
-        self.progress = None if context.progress_token is None else progress_to(context)
-
-    def expire(self) -> None:
-        """Its own time is up, while others wait longer."""
-        if not self.answer.done():
-            call = self.call
-            late = timed_out(f'{call.method} on "{call.server}"', call.seconds * 1000)
-            error = to_error(late, call.asked.tool, call.server, safe=call.safe, retried=False)
-            self.answer.set_exception(error)
+    def _over(self, flight: _Flight, call: Call) -> None:
+        """Nobody can join a flight any more."""
+        self._store.in_flight -= 1
+        self._servers[call.route.server].questions.unwatch(flight.asked)
+        key = call.identity
+        if isinstance(key, Key) and self._flights.get(key) is flight:
+            del self._flights[key]
 
 
 class _Flight:
@@ -127,87 +87,93 @@ class _Flight:
     behalf.
 
     Args:
-        call: The leader's call.
-        context: Its circumstances.
+        leader: The leader's call.
         epoch: The server's epoch at the start.
         over: Called once, when nobody can join any more.
     """
 
-    def __init__(self, call: Call, context: CallContext, epoch: int, over: Callable[[], None]) -> None:
-        self._leader = context
+    __slots__ = ("_call", "_epoch", "_first", "_open", "_over", "_timers", "_waiters")
+
+    def __init__(self, leader: Call, epoch: int, over: Callable[[_Flight, Call], None]) -> None:
         self._epoch = epoch
-        self._over = over
-        self._patience = Patience(call.deadline, call.seconds)
-        self._call = call
-        self._waiters: list[_Waiter] = []
-        self._first: _Waiter | None = None
-        self._task: asyncio.Task[Result] | None = None
+        self._over: Callable[[_Flight, Call], None] | None = over
         self._open = True
+        self._first = leader
+        self._waiters = [leader]
+        self._timers: dict[Call, asyncio.TimerHandle] = {}
+        progress = None if leader.context.progress_token is None else self._progressed
+        self._call = msgspec.structs.replace(
+            leader,
+            plan=None,
+            stages=leader.stages.within(leader.depth),
+            depth=0,
+            done=self._landed,
+            progress=progress,
+            watch=None,
+        )
+        if progress is not None:
+            leader.progress = progress_to(leader.context)
 
     def __repr__(self) -> str:
         return f"_Flight({self._call.target!r}, {len(self._waiters)} waiting)"
 
-    async def lead(self, proceed: Proceed) -> Result:
-        """Makes the call and waits for it, as the first."""
-        call = msgspec.structs.replace(self._call, patience=self._patience)
-        context = self._leader
-        if context.progress_token is not None:
-            context = msgspec.structs.replace(context, progress=self._progressed)
-        self._task = at_once(self._fly(call, context, proceed))
-        self._task.add_done_callback(self._landed)
-        answer = await self.wait(self._call, self._leader)
-        # Only followers are sent off to call for themselves.
-        assert answer is not None
-        return answer
-
-    async def _fly(self, call: Call, context: CallContext, proceed: Proceed) -> Result:
-        result = await proceed(call, context)
-        # At once, not from the task's callback: that would be another turn of the loop.
-        self._deliver(result)
-        return result
+    def begin(self) -> None:
+        """Makes the call."""
+        self._first.holder = self
+        start(self._call)
 
     def takes(self, epoch: int, context: CallContext) -> bool:
         """Whether another caller may wait for it, too: no write has ended meanwhile, nobody was asked for
         input, the leader's client does not hold it up, and a caller that wants progress will see some."""
-        if not self._open or self._epoch != epoch or not self._leader.client.reading:
+        leader = self._first.context
+        if not self._open or self._epoch != epoch or not leader.client.reading:
             return False
-        return context.progress_token is None or self._leader.progress_token is not None
+        return context.progress_token is None or leader.progress_token is not None
 
-    async def wait(self, call: Call, context: CallContext) -> Result | None:
-        """The result; None where the caller has to make the call itself."""
-        loop = asyncio.get_running_loop()
-        waiter = _Waiter(call, context, loop.create_future())
-        self._hold_to_their_time(waiter, loop)
-        self._first = self._first or waiter
-        self._waiters.append(waiter)
-        message: tuple[object, ...] = ()
-        try:
-            return await waiter.answer
-        except asyncio.CancelledError as given_up:
-            message = given_up.args
-            raise
-        finally:
-            if waiter.timer is not None:
-                waiter.timer.cancel()
-            if waiter.answer.done() and not waiter.answer.cancelled():
-                # It may have come just when the caller gave up: then nobody else looks at it.
-                waiter.answer.exception()
-            self._waiters.remove(waiter)
-            if not self._waiters and self._task is not None and not self._task.done():
-                self._open = False
-                self._task.cancel(*message)
-                await asyncio.wait({self._task})
-
-    def _hold_to_their_time(self, newcomer: _Waiter, loop: asyncio.AbstractEventLoop) -> None:
-        """The call goes on for the most patient; whoever asked for less time gets no more than that."""
-        call = newcomer.call
-        if call.seconds < self._patience.seconds:
-            newcomer.timer = loop.call_at(call.deadline, newcomer.expire)
-        elif call.seconds > self._patience.seconds:
+    def join(self, call: Call) -> None:
+        """Another caller waits for it."""
+        call.holder = self
+        shared = self._call
+        if call.seconds < shared.seconds:
+            self._hold_to_its_time(call)
+        elif call.seconds > shared.seconds:
+            # It goes on for the most patient; whoever asked for less time gets no more than that.
             for waiter in self._waiters:
-                if waiter.timer is None:
-                    waiter.timer = loop.call_at(waiter.call.deadline, waiter.expire)
-        self._patience.extend(call.deadline, call.seconds)
+                if waiter not in self._timers:
+                    self._hold_to_its_time(waiter)
+        shared.extend(call.deadline, call.seconds)
+        if call.context.progress_token is not None:
+            call.progress = progress_to(call.context)
+        self._waiters.append(call)
+
+    def _hold_to_its_time(self, waiter: Call) -> None:
+        loop = asyncio.get_running_loop()
+        self._timers[waiter] = loop.call_at(waiter.deadline, self._expire, waiter)
+
+    def _expire(self, waiter: Call) -> None:
+        """Its own time is up, while others wait longer."""
+        if self._leaves(waiter):
+            late = timed_out(f'{waiter.method} on "{waiter.server}"', waiter.seconds * 1000)
+            self._cancel_unwanted("timed out")
+            settle(waiter, to_error(late, waiter.asked.tool, waiter.server, safe=waiter.safe, retried=False))
+
+    def abandon(self, call: Call, reason: str | None) -> None:
+        """A caller gives up. The call goes on as long as anybody waits for it."""
+        if self._leaves(call):
+            self._cancel_unwanted(reason)
+
+    def _leaves(self, waiter: Call) -> bool:
+        if waiter not in self._waiters:
+            return False
+        self._waiters.remove(waiter)
+        if (timer := self._timers.pop(waiter, None)) is not None:
+            timer.cancel()
+        return True
+
+    def _cancel_unwanted(self, reason: str | None) -> None:
+        if not self._waiters:
+            self._close()
+            cancel(self._call, reason)
 
     def _progressed(self, params: Raw) -> None:
         for waiter in self._waiters:
@@ -217,48 +183,34 @@ class _Flight:
     def asked(self, session: ClientPort | None) -> None:
         """The server asks a client something. If it may be the leader, the answer will be its own: the others
         make their calls themselves."""
-        if session is None or session is self._leader.client.session:
+        if session is None or session is self._first.context.client.session:
             self._open = False
-            for waiter in self._followers():
-                waiter.answer.set_result(None)
+            self._send_off()
 
-    def _followers(self) -> list[_Waiter]:
-        return [w for w in self._waiters if w is not self._first and not w.answer.done()]
+    def _send_off(self) -> None:
+        """Followers make their calls themselves."""
+        for waiter in [w for w in self._waiters if w is not self._first]:
+            self._leaves(waiter)
+            waiter.holder = waiter.progress = None
+            start(waiter)
 
-    def _landed(self, task: asyncio.Task[Result]) -> None:
+    def _landed(self, call: Call, outcome: Outcome) -> None:
         """The call is over: everybody hears how."""
-        if task.cancelled():
-            self._close()
-            for waiter in self._waiters:
-                waiter.answer.cancel()
-        elif (error := task.exception()) is not None:
-            self._close()
-            for waiter in self._waiters:
-                if not waiter.answer.done():
-                    waiter.answer.set_exception(_addressed(error, waiter.call))
-
-    def _deliver(self, result: Result) -> None:
         self._close()
-        if not is_whole(result) and not result.is_error:
+        if isinstance(outcome, Result) and not is_whole(outcome) and not outcome.is_error:
             # It promises the answer to the leader alone.
-            for waiter in self._followers():
-                waiter.answer.set_result(None)
-        for waiter in self._waiters:
-            if not waiter.answer.done():
-                waiter.answer.set_result(result)
+            self._send_off()
+        waiters, self._waiters = self._waiters, []
+        for timer in self._timers.values():
+            timer.cancel()
+        for waiter in waiters:
+            settle(waiter, outcome if isinstance(outcome, Result) else _addressed(outcome, waiter))
 
     def _close(self) -> None:
         self._open = False
-        self._over()
-
-
-def _may_go_on(error: CallmuxError) -> bool:
-    """Whether the server may still be at work on a call: it may have begun and has not answered."""
-    return (
-        isinstance(error, ToolCallFailed)
-        and error.rpc is None
-        and error.details.get("executionState") == "unknown"
-    )
+        over, self._over = self._over, None
+        if over is not None:
+            over(self, self._call)
 
 
 def _addressed(error: BaseException, call: Call) -> BaseException:

@@ -10,13 +10,12 @@ import logging
 
 import msgspec
 
-from callmux.context import CallContext
 from callmux.errors import CallmuxError, InvalidArguments, ToolCallFailed
-from callmux.plan import Plan
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, RpcError, read_error
 from callmux.protocol.shapes import Result
 from callmux.rings.envelope import failure
-from callmux.rings.stage import ProceedPlan
+from callmux.rings.ring import Job
+from callmux.rings.stage import Cancelled, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +38,7 @@ class Required(Result):
         self.error = error
 
 
-def as_result(error: Exception) -> Result:
+def as_result(error: BaseException) -> Result:
     """The error result for `error`. One that nobody foresaw is logged whole and shown without its text."""
     if isinstance(error, CallmuxError):
         shown = failure(error)
@@ -76,16 +75,11 @@ class Converting:
     def __init__(self, plain: bool = False) -> None:
         self._plain = plain
 
-    async def __call__(self, plan: Plan, context: CallContext, proceed: ProceedPlan) -> Result:
-        try:
-            return await proceed(plan, context)
-        except ToolCallFailed as error:
-            if error.rpc is not None:
-                own = as_rpc_error(error)
-                if self._plain or own.code == URL_ELICITATION_REQUIRED:
-                    raise own from None
-            return as_result(error)
-        except RpcError:
-            raise
-        except Exception as error:  # noqa: BLE001 - the outermost stage
-            return as_result(error)
+    def leave(self, job: Job, outcome: Outcome) -> Outcome:
+        if isinstance(outcome, (Result, RpcError, Cancelled)):
+            return outcome
+        if isinstance(outcome, ToolCallFailed) and outcome.rpc is not None:
+            own = as_rpc_error(outcome)
+            if self._plain or own.code == URL_ELICITATION_REQUIRED:
+                return own
+        return as_result(outcome)

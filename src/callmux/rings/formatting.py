@@ -6,19 +6,20 @@ result goes out as its server sent it. Rules: docs/configuration.md, `outputForm
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Set
+from collections.abc import Callable, Set
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from callmux.context import CallContext
 from callmux.errors import CallmuxError
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result, json_in
 from callmux.rings import toon
 from callmux.rings.envelope import encode
-from callmux.rings.stage import Find, ProceedPlan
+from callmux.rings.ring import Job
+from callmux.rings.route import Find, Route
+from callmux.rings.stage import Outcome
 
 RELAYING = frozenset({"callmux_call", "callmux_recipe_run"})
 """Meta-tools whose answer may be a server's own result."""
@@ -52,18 +53,19 @@ class Formatting:
         self._find = find
         self._own = own - ALWAYS_JSON
 
-    def __call__(self, plan: Plan, context: CallContext, proceed: ProceedPlan) -> Awaitable[Result]:
+    def concerns(self, route: Route) -> bool:
+        """A direct call's result goes out as its server sent it."""
+        return False
+
+    def leave(self, job: Job, outcome: Outcome) -> Outcome:
+        plan = job.plan
+        if plan is None or not isinstance(outcome, Result) or outcome.is_error:
+            return outcome
         wanted = plan.output_format or self._default
         if wanted == "json" or plan.name not in self._own:
-            return proceed(plan, context)
-        return self._formatted(wanted, plan, context, proceed)
-
-    async def _formatted(self, wanted: str, plan: Plan, context: CallContext, proceed: ProceedPlan) -> Result:
-        result = await proceed(plan, context)
-        if result.is_error:
-            return result
+            return outcome
         render: Render = toon.render if wanted == "toon" else toon.render_if_shorter
-        return formatted(result, render, keep_structured=self._is_bound(plan))
+        return formatted(outcome, render, keep_structured=self._is_bound(plan))
 
     def _is_bound(self, plan: Plan) -> bool:
         """Whether the answer is a result that has to keep to the output schema of its tool."""

@@ -8,13 +8,13 @@ or its credentials is opened in its slot, so that no more of them are opened tha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from heapq import heappop, heappush
+from typing import Any
 
-from callmux.context import CallContext, ClientPort
-from callmux.protocol.shapes import Result
+from callmux.context import ClientPort
 from callmux.rings.call import Call
-from callmux.rings.stage import Proceed
+from callmux.rings.stage import Outcome
 from callmux.upstream import failures
 from callmux.upstream.failures import CallFailure, to_error
 from callmux.upstream.server import Server
@@ -53,10 +53,14 @@ class Slots:
     def try_acquire(self, server: str) -> bool:
         """Takes a slot if there is one. Whoever waits while there is room waits for its own server, so nobody
         is overtaken."""
-        if self._running < self._limit and self._free(server):
-            self._take(server)
-            return True
-        return False
+        if self._running >= self._limit:
+            return False
+        running = self._on_server.get(server, 0)
+        if (limit := self._server_limits.get(server)) is not None and running >= limit:
+            return False
+        self._running += 1
+        self._on_server[server] = running + 1
+        return True
 
     async def acquire(self, server: str, client: object = None) -> None:
         """Waits for a turn.
@@ -87,6 +91,10 @@ class Slots:
         """Gives a slot back and lets in whoever is next."""
         self._running -= 1
         self._on_server[server] -= 1
+        if self._queued:
+            self._let_in()
+
+    def _let_in(self) -> None:
         while self._running < self._limit:
             for queue in self._queues.values():
                 while queue and queue[0][2].done():
@@ -116,33 +124,51 @@ class Limiting:
         self._slots = slots
         self._servers = servers
 
-    async def __call__(self, call: Call, context: CallContext, proceed: Proceed) -> Result:
-        server = self._servers[call.server]
-        server.holds.take()
-        try:
-            if call.scope is None and server.ready(context.client) is None:
-                await server.acquire(call.target, context.client, call.asked.force_reconnect)
-            if not (context.client.reading and self._slots.try_acquire(call.server)):
-                await self._wait(call, context)
-            try:
-                return await proceed(call, context)
-            finally:
-                self._slots.release(call.server)
-        finally:
-            server.holds.give()
+    def enter(self, call: Call) -> Coroutine[Any, Any, None] | None:
+        name = call.route.server
+        server = self._servers[name]
+        client = call.context.client
+        is_up = True
+        if call.scope is None:
+            connection = call.connection = server.ready(client)
+            is_up = connection is not None
+        if is_up and client.reading and self._slots.try_acquire(name):
+            server.holds.take()
+            return None
+        return self._wait(call, server, is_up)
 
-    async def _wait(self, call: Call, context: CallContext) -> None:
-        patience = call.patience
+    def leave(self, call: Call, outcome: Outcome) -> Outcome:
+        name = call.route.server
+        self._slots.release(name)
+        self._servers[name].holds.give()
+        return outcome
+
+    async def _wait(self, call: Call, server: Server, is_up: bool) -> None:
+        """Enters where something has to be waited for."""
+        client = call.context.client
+        # What is chosen now may be lost meanwhile.
+        call.connection = None
+        server.holds.take()
+        entered = False
         try:
-            async with asyncio.timeout_at(call.deadline if patience is None else patience.deadline) as limit:
-                if patience is not None:
-                    patience.moved = limit.reschedule
-                await self._turn(call.server, context.client)
+            if not is_up:
+                await server.acquire(call.target, client, call.asked.force_reconnect)
+            if not (client.reading and self._slots.try_acquire(call.route.server)):
+                await self._in_time(call)
+            entered = True
+        finally:
+            if not entered:
+                server.holds.give()
+
+    async def _in_time(self, call: Call) -> None:
+        try:
+            async with asyncio.timeout_at(call.deadline) as limit:
+                call.moved = limit.reschedule
+                await self._turn(call.route.server, call.context.client)
         except TimeoutError:
             raise to_error(self._late(call), call.asked.tool, call.server, safe=True, retried=False) from None
         finally:
-            if patience is not None:
-                patience.moved = None
+            call.moved = None
 
     async def _turn(self, server: str, client: ClientPort) -> None:
         """Waits for a slot and for a client that reads: what it does not take would pile up here."""

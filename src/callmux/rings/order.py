@@ -1,11 +1,13 @@
 """What runs around each request and around each call, outermost first: two lists, nothing else decides.
 
-Called by `callmux.runtime` when it wires a configuration.
+Called by `callmux.runtime` when it wires a configuration. `Order` gives each route those of the stages that
+can have something to do for it: a stage says so in `concerns(route)`, one without that function always can.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from callmux.clock import Clock
 from callmux.rings.cache.stage import Caching
@@ -16,41 +18,72 @@ from callmux.rings.limiting import Limiting, Slots
 from callmux.rings.preparing import Preparing
 from callmux.rings.relinking import Relinking
 from callmux.rings.retrying import Retrying
+from callmux.rings.route import Route
 from callmux.rings.shield.stage import Shielding
-from callmux.rings.stage import RequestStage, Stage
-from callmux.rings.tracking import Tracking
+from callmux.rings.stage import Stages
+from callmux.rings.writing import Writing
 from callmux.upstream.server import Server
 
 
-def request_stages(
-    tracking: Tracking, formatting: Formatting, shield: Shielding, *, plain: bool
-) -> Sequence[RequestStage]:
-    """Around each request. Later, after tracking: authorizing.
+def request_stages(formatting: Formatting, shield: Shielding, *, plain: bool) -> Sequence[Any]:
+    """Around each request. Later, after converting: authorizing.
 
     Args:
-        tracking: Notes what runs.
         formatting: Renders what callmux itself answers.
         shield: Shortens large results.
         plain: The transparent mode: nothing is changed.
     """
-    return [Converting(plain), tracking] if plain else [Converting(), tracking, formatting, shield]
+    return [Converting(plain)] if plain else [Converting(), formatting, shield]
 
 
 def call_stages(
     preparing: Preparing,
     caching: Caching | None,
     coalescing: Coalescing,
+    writing: Writing,
     servers: Mapping[str, Server],
     slots: Slots,
     clock: Clock,
     relinking: Relinking | None = None,
-) -> Sequence[Stage]:
+) -> Sequence[Any]:
     """Around each call.
 
     Args:
         caching: None where nothing is cached.
         relinking: None where no two servers can have the same URI.
     """
-    around: list[Stage] = [] if relinking is None else [relinking]
+    around: list[Any] = [] if relinking is None else [relinking]
     around += [preparing] if caching is None else [preparing, caching]
-    return [*around, coalescing, Limiting(slots, servers), Retrying(servers, clock)]
+    return [*around, coalescing, writing, Limiting(slots, servers), Retrying(servers, clock)]
+
+
+class Order:
+    """The stages of one configuration, fitted to its routes.
+
+    Args:
+        request: What stands around each request.
+        call: What stands around each call.
+    """
+
+    def __init__(self, request: Sequence[Any], call: Sequence[Any]) -> None:
+        self.request = request
+        self._call = call
+        self._made: dict[tuple[Any, ...], Stages] = {}
+
+    def fit(self, route: Route) -> None:
+        """Gives a route its stages."""
+        inner = tuple(stage for stage in self._call if _concerns(stage, route))
+        outer = tuple(stage for stage in self.request if _concerns(stage, route))
+        route.stages = self._stages(inner)
+        route.direct = self._stages(outer + inner)
+
+    def _stages(self, stages: tuple[Any, ...]) -> Stages:
+        made = self._made.get(stages)
+        if made is None:
+            made = self._made[stages] = Stages(stages)
+        return made
+
+
+def _concerns(stage: Any, route: Route) -> bool:
+    concerns = getattr(stage, "concerns", None)
+    return concerns is None or bool(concerns(route))

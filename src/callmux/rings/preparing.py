@@ -7,18 +7,16 @@ came unless something had to be changed. `prepare` is the whole of it, for the r
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Coroutine
+from typing import Any
 
-import msgspec
 from msgspec import Raw
 
-from callmux.context import CallContext
-from callmux.protocol.shapes import Result
 from callmux.rings.call import Call
 from callmux.rings.references.recognition import may_refer
 from callmux.rings.references.resolving import References
+from callmux.rings.route import Route
 from callmux.rings.scopes import Scopes
-from callmux.rings.stage import Proceed
 
 
 class Preparing:
@@ -37,43 +35,43 @@ class Preparing:
         self._scopes = scopes
         self._plain = plain
 
-    def __call__(self, call: Call, context: CallContext, proceed: Proceed) -> Awaitable[Result]:
-        if self._scopes is not None and not self._scopes.is_plain(call, context):
-            return self._prepared(call, context, proceed)
+    def concerns(self, route: Route) -> bool:
+        """Whether it can have something to do for a call."""
+        return not self._plain or (self._scopes is not None and self._scopes.knows(route.server))
+
+    def enter(self, call: Call) -> Coroutine[Any, Any, None] | None:
+        if self._scopes is not None and not self._scopes.is_plain(call):
+            return self._prepare(call)
         if call.arguments is None or self._plain:
-            return proceed(call, context)
+            return None
         before = bytes(call.arguments)
         if may_refer(before):
-            return self._prepared(call, context, proceed)
-        return proceed(self._shaped(call, before, before), context)
+            return self._prepare(call)
+        shaper = call.route.shaper
+        if shaper is not None and (shaped := shaper(before)) is not before:
+            call.arguments = Raw(shaped)
+        return None
 
-    async def _prepared(self, call: Call, context: CallContext, proceed: Proceed) -> Result:
-        return await proceed(await self.prepare(call, context), context)
-
-    async def prepare(self, call: Call, context: CallContext) -> Call:
-        """The call as it would be sent; the same object where nothing had to change.
+    async def prepare(self, call: Call) -> Call:
+        """The call as it would be sent.
 
         Raises:
             ArgumentResolutionFailed: A reference does not work.
             SessionCwdUnresolved: The server must know the client's directory, and nobody does.
             SessionCwdRefused: It is one that the client may not work in.
         """
-        call = await self._with_arguments(call, context)
-        if self._scopes is None or self._scopes.is_plain(call, context):
-            return call
-        scope = await self._scopes.of(call, context)
-        return call if scope is None else msgspec.structs.replace(call, scope=scope)
+        await self._prepare(call)
+        return call
 
-    async def _with_arguments(self, call: Call, context: CallContext) -> Call:
-        if call.arguments is None or self._plain:
-            return call
-        before = arguments = bytes(call.arguments)
-        if may_refer(arguments):
-            arguments = await self._references.resolve(call, arguments, context)
-        return self._shaped(call, before, arguments)
-
-    def _shaped(self, call: Call, before: bytes, arguments: bytes) -> Call:
-        shaper = call.route.shaper
-        if shaper is not None:
-            arguments = shaper(arguments)
-        return call if arguments is before else call.with_arguments(Raw(arguments))
+    async def _prepare(self, call: Call) -> None:
+        if call.arguments is not None and not self._plain:
+            before = arguments = bytes(call.arguments)
+            if may_refer(arguments):
+                arguments = await self._references.resolve(call, arguments, call.context)
+            shaper = call.route.shaper
+            if shaper is not None:
+                arguments = shaper(arguments)
+            if arguments is not before:
+                call.arguments = Raw(arguments)
+        if self._scopes is not None and not self._scopes.is_plain(call):
+            call.scope = await self._scopes.of(call)

@@ -7,18 +7,18 @@ differently costs more than a look.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
-from callmux.context import CallContext
 from callmux.protocol import apps
 from callmux.protocol.params import members, optional_text
 from callmux.protocol.shapes import Result
 from callmux.rings.call import Call
-from callmux.rings.stage import Proceed
+from callmux.rings.route import Route
+from callmux.rings.stage import Outcome
 from callmux.upstream.resources import ResourceIndex
 
 METHODS = frozenset({"tools/call", "tasks/result", "prompts/get"})
@@ -38,17 +38,16 @@ class Relinking:
     def __init__(self, index: Callable[[], ResourceIndex]) -> None:
         self._index = index
 
-    def __call__(self, call: Call, context: CallContext, proceed: Proceed) -> Awaitable[Result]:
-        renamed = self._index().renamed.get(call.server)
-        if not renamed or call.method not in METHODS:
-            return proceed(call, context)
-        return _relinked(call, context, proceed, renamed)
+    def concerns(self, route: Route) -> bool:
+        """Whether it can have something to do for a call."""
+        return route.method in METHODS
 
-
-async def _relinked(call: Call, context: CallContext, proceed: Proceed, renamed: Mapping[str, str]) -> Result:
-    result = await proceed(call, context)
-    raw = relink(result.raw, renamed)
-    return result if raw is result.raw else Result(raw)
+    def leave(self, call: Call, outcome: Outcome) -> Outcome:
+        renamed = self._index().renamed.get(call.route.server)
+        if not renamed or not isinstance(outcome, Result):
+            return outcome
+        raw = relink(outcome.raw, renamed)
+        return outcome if raw is outcome.raw else Result(raw)
 
 
 def relink(raw: bytes, renamed: Mapping[str, str]) -> bytes:

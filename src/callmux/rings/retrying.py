@@ -7,7 +7,8 @@ it is proved that nobody took it or the call is safe to repeat.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -19,7 +20,7 @@ from callmux.protocol.nulls import METHODS, without_nulls
 from callmux.protocol.params import members
 from callmux.protocol.shapes import Result
 from callmux.rings.call import Call
-from callmux.rings.stage import Proceed
+from callmux.rings.stage import AGAIN, HELD, Left, Outcome, Sign
 from callmux.upstream import failures
 from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure, Category, to_error
@@ -40,95 +41,105 @@ class Retrying:
         self._servers = servers
         self._clock = clock
 
-    async def __call__(self, call: Call, context: CallContext, proceed: Proceed) -> Result:
-        server = self._servers[call.server]
-        connection = server.ready(context.client, call.scope)
+    def enter(self, call: Call) -> Sign | Coroutine[Any, Any, Sign]:
+        connection = call.connection
         if connection is None:
-            connection = await self._connect(server, call, context)
+            server = self._servers[call.route.server]
+            connection = call.connection = server.ready(call.context.client, call.scope)
+            if connection is None:
+                return self._connect(server, call)
+        if call.progress is None and call.context.progress_token is not None:
+            call.progress = progress_to(call.context)
         try:
-            deadline = call.deadline if call.patience is None else call.patience.deadline
-            left = deadline - self._clock.monotonic()
-            raw = await send(connection, call, context, left)
-            return Result(raw if b"null" not in raw else _mended(call, raw))
+            if call.deadline <= self._clock.monotonic():
+                what = f'{call.method} on "{call.server}"'
+                raise failures.timed_out(what, call.seconds * 1000, started=False)
+            call.holder = connection
+            connection.send(call)
         except CallFailure as failure:
-            first = failure
-        finally:
-            if call.scope is not None:
-                server.leave(connection)
-        again = first.repeatable(call.safe)
-        if first.category is Category.TIMEOUT:
-            server.examine_soon(connection) if not again else await server.examine(connection)
+            call.holder = None
+            return self._failed(call, failure)
+        return HELD
+
+    def leave(self, call: Call, outcome: Outcome) -> Left:
+        if isinstance(outcome, CallFailure):
+            return self._failed(call, outcome)
+        if isinstance(outcome, Result):
+            if "task" in call.asked.extra and call.connection is not None:
+                call.connection.makers.note(outcome.raw, call.context.client)
+            if b"null" in outcome.raw and call.route.method in METHODS:
+                # Strict clients refuse null where nothing is meant.
+                outcome = Result(without_nulls(outcome.raw))
+        if call.scope is not None:
+            self._let_go(call)
+        return outcome
+
+    def _let_go(self, call: Call) -> None:
+        """What was taken for its scope is given back."""
+        connection, call.connection = call.connection, None
+        if connection is not None and call.scope is not None:
+            self._servers[call.route.server].leave(connection)
+
+    def _failed(self, call: Call, failure: CallFailure) -> Coroutine[Any, Any, Sign]:
+        """A second attempt, if there is to be one.
+
+        Raises:
+            ToolCallFailed: There is none.
+        """
+        server, connection = self._servers[call.route.server], call.connection
+        assert connection is not None
+        self._let_go(call)
+        first = call.first
+        again = first is None and failure.repeatable(call.safe)
+        if failure.category is Category.TIMEOUT and not again:
+            server.examine_soon(connection)
+        if first is not None:
+            shown = failure if first.started == failure.started else _unsure(failure)
+            raise to_error(shown, call.asked.tool, call.server, safe=call.safe, retried=True) from failure
         if not again:
-            raise to_error(first, call.asked.tool, call.server, safe=call.safe, retried=False) from first
+            raise to_error(failure, call.asked.tool, call.server, safe=call.safe, retried=False) from failure
+        call.first = failure
+        return self._again(server, call, connection, failure)
+
+    async def _again(self, server: Server, call: Call, connection: Connection, first: CallFailure) -> Sign:
+        if first.category is Category.TIMEOUT:
+            await server.examine(connection)
         try:
-            connection = await server.acquire(call.target, context.client, scope=call.scope)
+            call.connection = await server.acquire(call.target, call.context.client, scope=call.scope)
         except (UpstreamUnavailable, ScopedClientCapacity, CallFailure):
             raise to_error(first, call.asked.tool, call.server, safe=call.safe, retried=False) from first
-        if first.started:
-            server.unanswered.repeated += 1
-        try:
-            seconds = call.seconds if call.patience is None else call.patience.seconds
-            return Result(_mended(call, await send(connection, call, context, seconds)))
-        except CallFailure as second:
-            if second.category is Category.TIMEOUT:
-                server.examine_soon(connection)
-            shown = second if first.started == second.started else _unsure(second)
-            raise to_error(shown, call.asked.tool, call.server, safe=call.safe, retried=True) from second
-        finally:
-            if call.scope is not None:
-                server.leave(connection)
+        call.deadline = self._clock.monotonic() + call.seconds
+        return AGAIN
 
-    async def _connect(self, server: Server, call: Call, context: CallContext) -> Connection:
+    async def _connect(self, server: Server, call: Call) -> Sign:
         """The connection for a call whose connection is not open. One of its own scope is opened in the time
         that the call has.
 
         Raises:
             CallmuxError: It cannot be had. Nothing was sent.
         """
-        client, force = context.client, call.asked.force_reconnect
+        client, force = call.context.client, call.asked.force_reconnect
         if call.scope is None:
-            return await server.acquire(call.target, client, force)
+            call.connection = await server.acquire(call.target, client, force)
+            return AGAIN
         try:
-            async with asyncio.timeout_at(call.deadline if call.patience is None else call.patience.deadline):
-                return await server.acquire(call.target, client, force, call.scope)
+            async with asyncio.timeout_at(call.deadline) as limit:
+                call.moved = limit.reschedule
+                call.connection = await server.acquire(call.target, client, force, call.scope)
+            return AGAIN
         except TimeoutError:
             what = f'a connection of its own to "{call.server}"'
             failure = failures.timed_out(what, call.seconds * 1000, started=False)
         except CallFailure as error:
             failure = error
+        finally:
+            call.moved = None
         raise to_error(failure, call.asked.tool, call.server, safe=call.safe, retried=False) from failure
-
-
-def _mended(call: Call, raw: bytes) -> bytes:
-    """The result of `call` without null where strict clients refuse it."""
-    return without_nulls(raw) if call.method in METHODS else raw
 
 
 def _unsure(failure: CallFailure) -> CallFailure:
     """`failure`, said to have begun: one of two attempts may have."""
     return CallFailure(failure.category, failure.cause, started=True, rpc=failure.rpc, raw=failure.raw)
-
-
-def send(connection: Connection, call: Call, context: CallContext, seconds: float) -> Awaitable[bytes]:
-    """Sends `call`; what it returns must be awaited at once and gives the raw result.
-
-    Args:
-        seconds: How long the answer may take.
-    """
-    params: dict[str, Raw | str] = {} if call.key is None else {call.key: call.target}
-    if call.arguments is not None:
-        params["arguments"] = call.arguments
-    if call.asked.extra:
-        params.update(call.asked.extra)
-    if seconds <= 0:
-        raise failures.timed_out(f'{call.method} on "{call.server}"', call.seconds * 1000, started=False)
-    progress = context.progress
-    if progress is None and context.progress_token is not None:
-        progress = progress_to(context)
-    body = None if call.bare else _ENCODER.encode(params)
-    client = context.client
-    answer = connection.request(call.method, body, seconds, client, progress, call.patience)
-    return connection.makers.noting(answer, client) if "task" in call.asked.extra else answer
 
 
 def progress_to(context: CallContext) -> Callable[[Raw], None]:

@@ -6,11 +6,15 @@ stage. Nothing in it depends on who calls or how the name was spelled.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import msgspec
 
 from callmux.protocol.shapes import Tool
 from callmux.rings.coercion import Shaper
 from callmux.rings.shield.compact import Limits
+from callmux.rings.stage import NO_STAGES, Stages
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -31,7 +35,10 @@ WRITES = Verdict(False, False, False)
 ONLY_READS = Verdict(True, False, False)
 
 
-class Route(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+_FORM = b'{"jsonrpc":"2.0","id":%%d,"method":"tools/call","params":{"name":%b,"arguments":%%b}}\n'
+
+
+class Route(msgspec.Struct, eq=False, kw_only=True):
     """One tool of one server, or one other method of it.
 
     Attributes:
@@ -44,6 +51,9 @@ class Route(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         verdict: What the rules of caching say.
         shaper: Brings arguments into the shape that the tool declares; None where it could change nothing.
         limits: At which size its results are shortened; None for never.
+        form: The line of a plain call of the tool, with places for id and arguments.
+        stages: What stands around a call inside of a request.
+        direct: What stands around a direct call, which is a request and a call at once.
     """
 
     server: str
@@ -55,7 +65,18 @@ class Route(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     verdict: Verdict = WRITES
     shaper: Shaper | None = None
     limits: Limits | None = None
+    form: bytes = b""
+    stages: Stages = NO_STAGES
+    direct: Stages = NO_STAGES
+
+    def __post_init__(self) -> None:
+        if self.method == "tools/call":
+            self.form = _FORM % msgspec.json.encode(self.bare).replace(b"%", b"%%")
 
     def seconds_for(self, timeout_ms: int | None) -> float:
         """How long one attempt may take: the caller's own limit goes first."""
         return self.seconds if timeout_ms is None else timeout_ms / 1000
+
+
+Find: TypeAlias = Callable[[str, str | None], Route]
+"""Gives the route of a tool's name, and of the server named beside it; raises `CallmuxError` for none."""

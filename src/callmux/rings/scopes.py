@@ -96,21 +96,27 @@ class Scopes:
         self._unresolved = unresolved
         self._told: WeakKeyDictionary[ClientPort, set[str]] = WeakKeyDictionary()
 
-    def is_plain(self, call: Call, context: CallContext) -> bool:
-        """Whether the call certainly needs nothing of its own, which is so for almost every call on stdio."""
-        if call.asked.cwd is not None or context.find_cwd is not None:
-            return call.server not in self._rules
-        rule = self._rules.get(call.server)
-        return rule is None or not rule.required
+    def knows(self, server: str) -> bool:
+        """Whether calls of this server may need something of their own."""
+        return server in self._rules
 
-    async def of(self, call: Call, context: CallContext) -> Scope | None:
+    def is_plain(self, call: Call) -> bool:
+        """Whether the call certainly needs nothing of its own, which is so for almost every call on stdio."""
+        rule = self._rules.get(call.route.server)
+        if rule is None:
+            return True
+        if call.asked.cwd is not None or call.context.find_cwd is not None:
+            return False
+        return not rule.required
+
+    async def of(self, call: Call) -> Scope | None:
         """The scope of `call`, whose arguments are final; None where it shares its connection with everybody.
 
         Raises:
             SessionCwdUnresolved: The server must know the directory, and nobody does.
             SessionCwdRefused: It is one that this client may not work in.
         """
-        rule = self._rules.get(call.server)
+        rule, context = self._rules.get(call.server), call.context
         if rule is None:
             return None
         if rule.forwarded:

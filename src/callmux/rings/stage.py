@@ -1,54 +1,88 @@
-"""The two shapes of a stage, and how stages nest. Pure.
+"""What a stage is: what happens before a call or a request goes on, and after it has come back. Pure.
 
-A *call stage* wraps one call to one upstream; a *request stage* wraps a whole plan. Which stages there are,
-and in which order, is `callmux.rings.order`.
+A *call stage* stands around one call to one upstream; a *request stage* around a whole plan. Both have the
+same two functions, and `callmux.rings.ring` runs both. Which stages there are, and in which order, is
+`callmux.rings.order`.
+
+`enter(job)` gives
+
+- None: the next stage enters;
+- a `Result`: that is the outcome, nothing further in is done;
+- `HELD`: somebody else has the job now, `job.holder`, and brings the outcome with `ring.settle`;
+- a coroutine: the job waits for it. It gives None, a `Result`, or `AGAIN`: enter this stage once more.
+
+`leave(job, outcome)` is called exactly once for each time that `enter` ended with None or `HELD`, from the
+innermost stage outwards. It gives the outcome as it is from there on, a coroutine for it, or `AGAIN`: the
+stage is entered once more. What either raises is the outcome. A stage may lack one of the two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Coroutine, Sequence
+from enum import Enum
+from typing import Any, TypeAlias
 
-from callmux.context import CallContext
-from callmux.plan import Plan
 from callmux.protocol.shapes import Result
-from callmux.rings.call import Call
-from callmux.rings.route import Route
-
-Proceed: TypeAlias = Callable[[Call, CallContext], Awaitable[Result]]
-"""What a call stage wraps, and what it is."""
-
-ProceedPlan: TypeAlias = Callable[[Plan, CallContext], Awaitable[Result]]
-"""What a request stage wraps, and what it is."""
 
 
-Find: TypeAlias = Callable[[str, str | None], Route]
-"""Gives the route of a tool's name, and of the server named beside it; raises `CallmuxError` for none."""
+class Sign(Enum):
+    """What a stage gives in place of an outcome."""
+
+    HELD = "somebody else has it now"
+    AGAIN = "enter this stage once more"
 
 
-class Stage(Protocol):
-    """A wrapper around each call. State only in `__init__`. One with nothing to do after the call may return
-    what `proceed` returned, unawaited: each coroutine less counts."""
-
-    def __call__(self, call: Call, context: CallContext, proceed: Proceed) -> Awaitable[Result]: ...
+HELD = Sign.HELD
+AGAIN = Sign.AGAIN
 
 
-class RequestStage(Protocol):
-    """A wrapper around each request; like `Stage` otherwise."""
+class Cancelled(Exception):
+    """The outcome of a job that nobody wants any more.
 
-    def __call__(self, plan: Plan, context: CallContext, proceed: ProceedPlan) -> Awaitable[Result]: ...
+    Args:
+        reason: Why, in the words of whoever gave it up; None where they gave none.
+    """
+
+    def __init__(self, reason: str | None) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
-def compose(stages: Sequence[Stage], innermost: Proceed) -> Proceed:
-    """One callable out of `stages`, the first of them outermost."""
-    for stage in reversed(stages):
-        innermost = partial(stage.__call__, proceed=innermost)
-    return innermost
+Outcome: TypeAlias = Result | BaseException
+"""What a job ends with: a result, a failure, or `Cancelled`."""
+
+Entered: TypeAlias = Result | Sign | Coroutine[Any, Any, Result | Sign | None] | None
+Left: TypeAlias = Outcome | Sign | Coroutine[Any, Any, Outcome | Sign]
 
 
-def compose_requests(stages: Sequence[RequestStage], innermost: ProceedPlan) -> ProceedPlan:
-    """One callable out of request `stages`, the first of them outermost."""
-    for stage in reversed(stages):
-        innermost = partial(stage.__call__, proceed=innermost)
-    return innermost
+class Stages:
+    """Stages in their order, taken apart into what is called on the way in and on the way out.
+
+    Args:
+        stages: The outermost first.
+    """
+
+    __slots__ = ("_inner", "enters", "leaves", "stages")
+
+    def __init__(self, stages: Sequence[Any]) -> None:
+        self.stages = tuple(stages)
+        self.enters: tuple[Callable[[Any], Entered] | None, ...] = tuple(
+            getattr(stage, "enter", None) for stage in stages
+        )
+        self.leaves: tuple[Callable[[Any, Outcome], Left] | None, ...] = tuple(
+            getattr(stage, "leave", None) for stage in stages
+        )
+        self._inner: dict[int, Stages] = {}
+
+    def __repr__(self) -> str:
+        return f"Stages({', '.join(type(stage).__name__ for stage in self.stages)})"
+
+    def within(self, depth: int) -> Stages:
+        """Those further in than the first `depth`."""
+        inner = self._inner.get(depth)
+        if inner is None:
+            inner = self._inner[depth] = Stages(self.stages[depth:])
+        return inner
+
+
+NO_STAGES = Stages(())

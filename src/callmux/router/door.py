@@ -6,22 +6,22 @@ Called by the router for direct calls and, through `Engine.call`, by the meta-to
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
 from msgspec import Raw
 
 from callmux.clock import Clock
 from callmux.context import CallContext
-from callmux.errors import ToolResolutionFailed
+from callmux.errors import CallmuxError, ToolResolutionFailed
 from callmux.names import possible_prefixes
-from callmux.plan import ToolCall
+from callmux.plan import Plan, ToolCall
 from callmux.protocol.params import members
 from callmux.protocol.shapes import Result
 from callmux.rings.call import Call
 from callmux.rings.converting import as_result
 from callmux.rings.preparing import Preparing
-from callmux.rings.stage import Proceed
+from callmux.rings.ring import run
 from callmux.router.names import Names
 from callmux.upstream.holds import held
 from callmux.upstream.server import Server
@@ -33,8 +33,7 @@ class Door:
     Args:
         servers: All servers that are not disabled, by name.
         names: Gives the routes of names.
-        preparing: The stage of the ring that makes arguments ready, for previews.
-        ring: The call ring.
+        preparing: The stage that makes arguments ready, for previews.
         clock: Time; its monotonic reading is that of the event loop.
     """
 
@@ -43,29 +42,37 @@ class Door:
         servers: Mapping[str, Server],
         names: Names,
         preparing: Preparing,
-        ring: Proceed,
         clock: Clock,
     ) -> None:
         self._servers = servers
         self._names = names
         self._preparing = preparing
-        self._ring = ring
         self._clock = clock
         self._all_settled = False
 
-    def call(self, asked: ToolCall, context: CallContext) -> Awaitable[Result]:
-        """Makes the call; what it returns must be awaited at once.
+    def direct(self, plan: Plan, context: CallContext) -> Call | None:
+        """The one call of a plan, as a request and a call at once; None where its name is not known yet, or
+        leads nowhere."""
+        if not self._all_settled:
+            return None
+        try:
+            call = self._planned(plan.calls[0], context)
+        except CallmuxError:
+            return None
+        call.plan = plan
+        call.stages = call.route.direct
+        return call
+
+    async def call(self, asked: ToolCall, context: CallContext) -> Result:
+        """Makes the call.
 
         Raises:
             CallmuxError: The name leads nowhere, or the call failed.
         """
         if self._all_settled:
-            return self._ring(self._planned(asked), context)
-        return self._call_later(asked, context)
-
-    async def _call_later(self, asked: ToolCall, context: CallContext) -> Result:
+            return await run(self._planned(asked, context))
         with self.held():
-            return await self._ring(await self._plan(asked), context)
+            return await run(await self._plan(asked, context))
 
     def held(self) -> AbstractContextManager[None]:
         """While this is entered, none of the servers ends because of a reload."""
@@ -77,19 +84,21 @@ class Door:
         Raises:
             CallmuxError: It could not be: the name leads nowhere, or a reference in its arguments does.
         """
-        planned = await self._plan(asked)
+        planned = await self._plan(asked, context)
         _check_visible(planned)
-        return await self._preparing.prepare(planned, context)
+        return await self._preparing.prepare(planned)
 
-    async def _plan(self, asked: ToolCall) -> Call:
+    async def _plan(self, asked: ToolCall, context: CallContext) -> Call:
         if not self._all_settled:
             await self._wait_for(asked.tool, asked.server)
-        return self._planned(asked)
+        return self._planned(asked, context)
 
-    def _planned(self, asked: ToolCall) -> Call:
+    def _planned(self, asked: ToolCall, context: CallContext) -> Call:
         route = self._names.find(asked.tool, asked.server)
         seconds = route.seconds_for(asked.timeout_ms)
         return Call(
+            context=context,
+            stages=route.stages,
             route=route,
             target=route.bare,
             asked=asked,
@@ -102,13 +111,13 @@ class Door:
         """Makes a model's call, inside a meta-tool; a failure comes back as an error result."""
         try:
             if self._all_settled:
-                planned = self._planned(asked)
+                planned = self._planned(asked, context)
                 _check_visible(planned)
-                return await self._ring(planned, context)
+                return await run(planned)
             with self.held():
-                planned = await self._plan(asked)
+                planned = await self._plan(asked, context)
                 _check_visible(planned)
-                return await self._ring(planned, context)
+                return await run(planned)
         except Exception as error:  # noqa: BLE001 - the root of one child of a fan-out
             return as_result(error)
 
@@ -134,6 +143,8 @@ class Door:
         """
         route = self._names.of_method(server, method, safe=safe)
         planned = Call(
+            context=context,
+            stages=route.stages,
             route=route,
             target=target,
             key=key,
@@ -142,7 +153,7 @@ class Door:
             seconds=route.seconds,
             deadline=self._clock.monotonic() + route.seconds,
         )
-        return await self._ring(planned, context)
+        return await run(planned)
 
     def declaring(self, capability: str, part: str) -> list[str]:
         """The servers that declare this part of a capability."""

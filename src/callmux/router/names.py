@@ -24,12 +24,18 @@ class Names:
     Args:
         catalogue: Gives the catalogue as it is now.
         routing: Makes routes.
+        fit: Gives a new route its stages.
         unknown: The server that gets what nobody lists; None where such names are refused.
     """
 
     def __init__(
-        self, catalogue: Callable[[], Catalogue], routing: Routing, unknown: str | None = None
+        self,
+        catalogue: Callable[[], Catalogue],
+        routing: Routing,
+        fit: Callable[[Route], None] = lambda route: None,
+        unknown: str | None = None,
     ) -> None:
+        self._fit = fit
         self._unknown = unknown
         self._catalogue = catalogue
         self._routing = routing
@@ -74,6 +80,7 @@ class Names:
             if len(self._routes) >= MOST:
                 self._routes.clear()
             route = self._routes[key] = self._routing.of_tool(found)
+            self._fit(route)
         if len(self._spelled) >= MOST:
             self._spelled.clear()
         self._spelled[tool, server] = route
@@ -87,4 +94,5 @@ class Names:
             if len(self._methods) >= MOST:
                 self._methods.clear()
             route = self._methods[key] = self._routing.of_method(server, method, safe=safe)
+            self._fit(route)
         return route

@@ -7,7 +7,7 @@ the door for calls.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Coroutine, Mapping, Sequence, Set
 from typing import Any
 
 import msgspec
@@ -24,8 +24,8 @@ from callmux.protocol.client_peer import declined
 from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.params import names_revision, progress_token
 from callmux.protocol.shapes import Result
-from callmux.rings.converting import as_result
-from callmux.rings.stage import RequestStage, compose_requests
+from callmux.rings.ring import Job
+from callmux.rings.stage import Stages
 from callmux.router import listing
 from callmux.router.compress import Compression
 from callmux.router.door import Door
@@ -59,7 +59,7 @@ class Router:
         narrowed: Gives the part of the catalogue that clients of these kinds see.
         names: Gives the routes of names.
         engine: What meta-tools may use.
-        stages: The request ring, outermost first.
+        stages: What stands around each request, outermost first.
         meta_definitions: The meta-tools that are listed.
         proxied: The servers' tools are listed.
         compression: Shortens what is listed.
@@ -76,7 +76,7 @@ class Router:
         catalogue: Callable[[], Catalogue],
         names: Names,
         engine: Engine,
-        stages: Sequence[RequestStage],
+        stages: Sequence[Any],
         meta_definitions: Sequence[dict[str, Any]],
         proxied: bool,
         compression: Compression | None = None,
@@ -93,7 +93,7 @@ class Router:
         self._catalogue = catalogue
         self._names = names
         self._engine = engine
-        self._ring = compose_requests(stages, self._run)
+        self._stages = Stages([*stages, self])
         self._meta_definitions = meta_definitions
         self._renamed = renamed
         self._proxied = proxied
@@ -139,11 +139,12 @@ class Router:
             )
         return self._listings[view]
 
-    async def call_tool(self, params: Raw | None, context: CallContext) -> tuple[Result, str | None]:
-        """The result of `tools/call`, and the server that a task-augmented call went to.
+    def job(self, params: Raw | None, context: CallContext) -> Job:
+        """A `tools/call` as a job, ready to be started.
 
         Raises:
             RpcError: The params are no such request at all.
+            CallmuxError: They are no such request of the meta-tool they name.
         """
         name, arguments, extra = _read(params)
         if extra:
@@ -152,23 +153,23 @@ class Router:
                 raise RpcError(jsonrpc.METHOD_NOT_FOUND, declined("tools/call"))
             if (token := progress_token(meta)) is not None:
                 context = msgspec.structs.replace(context, progress_token=token)
-        if (meta_tool := META_TOOLS.get(name)) is not None:
-            try:
-                plan = meta_tool.read(arguments)
-                if meta_tool.expand is not None:
-                    plan = meta_tool.expand(plan, self._engine)
-                if len(plan.calls) > self._most_calls:
-                    raise self._too_many(plan)
-                plan = self._with_warnings(plan)
-            except CallmuxError as error:
-                return as_result(error), None
+        if (meta_tool := META_TOOLS.get(name)) is None:
+            plan = Plan(name=name, calls=(ToolCall(tool=name, arguments=arguments, extra=extra),))
+            call = self._door.direct(plan, context)
+            if call is not None:
+                return call
         else:
-            asked = ToolCall(tool=name, arguments=arguments, extra=extra)
-            plan = Plan(name=name, calls=(asked,))
-        result = await self._ring(plan, context)
-        if meta_tool is None and "task" in extra and not result.is_error:
-            return result, self._names.find(name).server
-        return result, None
+            plan = meta_tool.read(arguments)
+            if meta_tool.expand is not None:
+                plan = meta_tool.expand(plan, self._engine)
+            if len(plan.calls) > self._most_calls:
+                raise self._too_many(plan)
+            plan = self._with_warnings(plan)
+        return Job(context=context, plan=plan, stages=self._stages)
+
+    def server_of(self, plan: Plan) -> str:
+        """The server that the one call of a plan has reached."""
+        return self._names.find(plan.calls[0].tool, plan.calls[0].server).server
 
     def _too_many(self, plan: Plan) -> InvalidArguments:
         field = _ENTRIES.get(plan.name, "recipe")
@@ -210,11 +211,14 @@ class Router:
                 found.append(self._names.find(call.tool, call.server).server)
         return found
 
-    def _run(self, plan: Plan, context: CallContext) -> Awaitable[Result]:
+    def enter(self, job: Job) -> Coroutine[Any, Any, Result]:
+        """The innermost stage around a request that makes its calls itself."""
+        plan = job.plan
+        assert plan is not None
         meta_tool = META_TOOLS.get(plan.name)
         if meta_tool is None:
-            return self._door.call(plan.calls[0], context)
-        return self._run_meta(meta_tool, plan, context)
+            return self._door.call(plan.calls[0], job.context)
+        return self._run_meta(meta_tool, plan, job.context)
 
     async def _run_meta(self, meta_tool: MetaTool, plan: Plan, context: CallContext) -> Result:
         if plan.name == search_tools.NAME:

@@ -6,19 +6,26 @@ noticed.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import Raw
 
 from callmux.context import CallContext, ClientPort
+from callmux.errors import CallmuxError
 from callmux.protocol import jsonrpc, versions
 from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.params import BRIDGED, members
+from callmux.protocol.shapes import Result
+from callmux.rings.converting import as_result
+from callmux.rings.ring import Job
+from callmux.rings.stage import Outcome
 from callmux.router.offers import Offers
 from callmux.router.router import Router
 from callmux.session.facts import canonical
+from callmux.session.request import Request
 from callmux.session.session import Session
 from callmux.session.subscriptions import Subscriptions
 from callmux.session.tasks import RemoteTasks
@@ -82,9 +89,8 @@ class Dispatch:
     def __init__(self, current: Current) -> None:
         self._current = current
         self._tasks = RemoteTasks()
-        self._methods: dict[str, Callable[[Session, Raw | None, CallContext], Awaitable[bytes]]] = {
+        self._methods: dict[str, Callable[[Session, Raw | None, CallContext], Coroutine[Any, Any, bytes]]] = {
             "tools/list": self._list_tools,
-            "tools/call": self._call_tool,
             "prompts/list": lambda s, p, c: self._list(s, p, "prompts"),
             "prompts/get": lambda s, p, c: self._current.offers.get_prompt(p, c),
             "resources/list": lambda s, p, c: self._list(s, p, "resources"),
@@ -113,8 +119,13 @@ class Dispatch:
         session.facts.client_name = about.name if about is not None else None
         return await self._current.greet(session, session.version)
 
-    def handle(self, session: Session, method: str, params: Raw | None, port: ClientPort) -> Awaitable[bytes]:
-        context = CallContext(client=port) if self._current.single else circumstances(port, params)
+    def handle(
+        self, session: Session, method: str, params: Raw | None, request: Request
+    ) -> Coroutine[Any, Any, bytes] | None:
+        context = CallContext(client=request) if self._current.single else circumstances(request, params)
+        if method == "tools/call":
+            self._call_tool(request, params, context)
+            return None
         run = self._methods.get(method)
         if run is not None:
             return run(session, params, context)
@@ -164,11 +175,22 @@ class Dispatch:
         session.seen[kind] = shown
         return shown
 
-    async def _call_tool(self, session: Session, params: Raw | None, context: CallContext) -> bytes:
-        result, server = await self._current.router.call_tool(params, context)
-        if server is not None:
-            return self._tasks.note(session, server, bytes(result.raw))
-        return result.raw
+    def _call_tool(self, request: Request, params: Raw | None, context: CallContext) -> None:
+        try:
+            job = self._current.router.job(params, context)
+        except CallmuxError as error:
+            request.session.answer(request, as_result(error).raw)
+            return
+        plan = job.plan
+        makes_task = plan is not None and len(plan.calls) == 1 and "task" in plan.calls[0].extra
+        request.begin(job, partial(self._called, request) if makes_task else None)
+
+    def _called(self, request: Request, job: Job, outcome: Outcome) -> None:
+        """A call that makes a task is over: the session knows of the task from now on."""
+        if isinstance(outcome, Result) and not outcome.is_error and job.plan is not None:
+            server = self._current.router.server_of(job.plan)
+            outcome = Result(self._tasks.note(request.session, server, outcome.raw))
+        request.finish(job, outcome)
 
     async def _list_tasks(self, session: Session, params: Raw | None, context: CallContext) -> bytes:
         _check_cursor(params)

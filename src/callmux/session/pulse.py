@@ -17,6 +17,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from callmux.protocol.jsonrpc import Id
 from callmux.protocol.params import members, progress_token
+from callmux.session.request import Request
 
 PROGRESS = "notifications/progress"
 TOKEN = b'"progressToken"'
@@ -43,12 +44,13 @@ _ENCODER = msgspec.json.Encoder()
 class _Beat:
     """One request."""
 
-    __slots__ = ("begun", "heard", "id", "ours", "raw", "total", "value")
+    __slots__ = ("heard", "ours", "params", "raw", "request", "total", "value")
 
-    def __init__(self, id: Id, raw: Raw, now: float) -> None:
-        self.id = id
-        self.raw = raw
-        self.begun = self.heard = now
+    def __init__(self, request: Request, params: Raw) -> None:
+        self.request = request
+        self.params = params
+        self.raw: Raw | None = None
+        self.heard = request.started
         self.value = 0.0
         self.total: Raw | None = None
         self.ours = False
@@ -67,7 +69,8 @@ class Pulse:
 
     def __init__(self, notify: Notify) -> None:
         self._notify = notify
-        self._beats: dict[asyncio.Task[None], _Beat] = {}
+        self._beats: dict[Request, _Beat] = {}
+        self._unread: dict[Request, _Beat] = {}
         self._by_token: dict[int | str, _Beat] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -77,22 +80,31 @@ class Pulse:
     def __len__(self) -> int:
         return len(self._beats)
 
-    def watch(self, task: asyncio.Task[None], id: Id, params: bytes) -> None:
-        """A request runs in `task`; nothing is sent once that is done or has been cancelled."""
-        raw = progress_token(members(params).get("_meta"))
-        if raw is None:
-            return
-        loop = asyncio.get_running_loop()
-        self._beats[task] = self._by_token[_TOKEN.decode(raw)] = _Beat(id, raw, loop.time())
-        task.add_done_callback(self._done)
+    def watch(self, request: Request, params: Raw) -> None:
+        """A request begins. Its token is read when there is something to say: nearly all are over before."""
+        self._beats[request] = self._unread[request] = _Beat(request, params)
         if self._timer is None:
-            self._timer = loop.call_later(SILENCE_SECONDS, self._look)
+            self._timer = asyncio.get_running_loop().call_later(SILENCE_SECONDS, self._look)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        beat = self._beats.pop(task)
-        token = _TOKEN.decode(beat.raw)
-        if self._by_token.get(token) is beat:
+    def over(self, request: Request) -> None:
+        """A request is answered, or has been cancelled: nothing more is said of it."""
+        beat = self._beats.pop(request, None)
+        if beat is None:
+            return
+        self._unread.pop(request, None)
+        if beat.raw is not None and self._by_token.get(token := _TOKEN.decode(beat.raw)) is beat:
             del self._by_token[token]
+
+    def _read(self) -> None:
+        """Reads the tokens of those that have come since."""
+        unread, self._unread = self._unread, {}
+        for request, beat in unread.items():
+            raw = progress_token(members(beat.params).get("_meta"))
+            if raw is None:
+                del self._beats[request]
+            else:
+                beat.raw = raw
+                self._by_token[_TOKEN.decode(raw)] = beat
 
     def heard(self, params: bytes | Raw | None) -> bytes | Raw | None:
         """Progress is on its way to the client: its params, with a value that rises."""
@@ -100,6 +112,7 @@ class Pulse:
             told = _PROGRESS.decode(params if params is not None else b"{}")
         except msgspec.MsgspecError:
             return params
+        self._read()
         beat = self._by_token.get(told.progress_token)
         if beat is None:
             return params
@@ -114,9 +127,8 @@ class Pulse:
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
         now, due = loop.time(), None
-        for task, beat in self._beats.items():
-            if task.done() or task.cancelling():
-                continue
+        self._read()
+        for beat in self._beats.values():
             if now - beat.heard >= SILENCE_SECONDS - _EARLY:
                 self._send(beat, now)
             due = beat.heard if due is None else min(due, beat.heard)
@@ -129,5 +141,5 @@ class Pulse:
         params: dict[str, Any] = {"progressToken": beat.raw, "progress": beat.next()}
         if beat.total is not None:
             params["total"] = beat.total
-        params["message"] = f"still running after {round(now - beat.begun)} s"
-        self._notify(PROGRESS, _ENCODER.encode(params), beat.id)
+        params["message"] = f"still running after {round(now - beat.request.started)} s"
+        self._notify(PROGRESS, _ENCODER.encode(params), beat.request.id)

@@ -1,7 +1,7 @@
 """One client's session: the shell around `callmux.protocol.client_peer`.
 
-Called by a transport, which feeds messages and takes lines. Each request runs in a task of the session, so
-that it ends with the session and not with whatever carried it here. Servers reach the client through
+Called by a transport, which feeds messages and takes lines. Each request is a record that ends with the
+session (`callmux.session.request`) and not with whatever carried it here. Servers reach the client through
 `notify` and `ask`.
 """
 
@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
+from typing import Any
 
 import msgspec
 from msgspec import Raw
 
-from callmux.context import ClientPort
 from callmux.protocol import jsonrpc, versions
 from callmux.protocol.client_peer import (
     Called,
@@ -28,12 +28,13 @@ from callmux.protocol.client_peer import (
     State,
     Told,
 )
-from callmux.protocol.jsonrpc import Batch, Failure, Id, Malformed, Message, Request, Response, RpcError
+from callmux.protocol.jsonrpc import Batch, Failure, Id, Malformed, Message, Response, RpcError
 from callmux.protocol.params import members, progress_token, with_progress_token
 from callmux.session.facts import NOTHING, Facts, Said
+from callmux.session.handler import Handler
 from callmux.session.pulse import PROGRESS, TOKEN, Pulse
-from callmux.session.request_port import RequestPort
-from callmux.tasks import TaskSet, Withdrawal, reason_of
+from callmux.session.request import Request
+from callmux.tasks import at_once, reason_of
 
 log = logging.getLogger(__name__)
 
@@ -41,29 +42,9 @@ MOST_HELD = 1000
 """Messages of servers that wait for a client that does not read; answers are beside this."""
 HELD_BYTES = 8 * 1024 * 1024
 """What these may take."""
+CLOSE_SECONDS = 2.0
+"""How long requests that were given up may take to end."""
 _OURS = RpcError(jsonrpc.INTERNAL_ERROR, "callmux failed internally; see its log on stderr")
-
-
-class Handler(Protocol):
-    """What a session's requests lead to: the router here, the relay in a bridge."""
-
-    async def open(self, session: Session, params: Raw | None) -> bytes:
-        """The result of `initialize`."""
-
-    def handle(
-        self, session: Session, method: str, params: Raw | None, port: ClientPort
-    ) -> Awaitable[bytes | Raw]:
-        """The result of any other request.
-
-        Args:
-            port: The way back to the client for what belongs to this request.
-
-        Raises:
-            RpcError: It is refused.
-        """
-
-    def told(self, session: Session, method: str, params: Raw | None) -> None:
-        """A notification of the client."""
 
 
 class Session:
@@ -85,6 +66,7 @@ class Session:
         facts: What else is known of it.
         offers: Names of experimental capabilities that its transport has; the handshake tells the client.
         quiet: Set while no request is in flight.
+        reading: It takes what it is sent; see `callmux.context.ClientPort`.
     """
 
     def __init__(
@@ -100,9 +82,8 @@ class Session:
         self._flush = flush
         self._peer = ClientPeer()
         self._pulse = Pulse(self.notify)
-        self._tasks = TaskSet("session")
-        self._requests: dict[Id, tuple[int, asyncio.Task[None]]] = {}
-        self._count = 0
+        self._requests: dict[Id, Request] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._answers: dict[int, asyncio.Future[bytes]] = {}
         self._progress: dict[int, tuple[Raw, Callable[[bytes], None]]] = {}
         self.capabilities = b"{}"
@@ -113,6 +94,7 @@ class Session:
         self.offers: frozenset[str] = frozenset()
         self.quiet = asyncio.Event()
         self.quiet.set()
+        self.reading = True
         self._reading = asyncio.Event()
         self._reading.set()
         self._held = self._held_bytes = self._dropped = 0
@@ -141,15 +123,16 @@ class Session:
         return self.log_level is not None
 
     @property
-    def reading(self) -> bool:
-        """It takes what it is sent; see `callmux.context.ClientPort`."""
-        return self._reading.is_set()
+    def requests(self) -> Iterable[Request]:
+        """Its requests in flight, the oldest first."""
+        return self._requests.values()
 
     async def until_reading(self) -> None:
         await self._reading.wait()
 
     def flow(self, reading: bool) -> None:
         """Told by the transport when the client stops and begins to read."""
+        self.reading = reading
         if not reading:
             self._reading.clear()
             return
@@ -181,7 +164,9 @@ class Session:
             if self._peer.outbox:
                 for line in self._peer.outbox:
                     self._emit(
-                        line, message.id if isinstance(message, Request | Malformed) else None, final=True
+                        line,
+                        message.id if isinstance(message, jsonrpc.Request | Malformed) else None,
+                        final=True,
                     )
                 self._peer.outbox.clear()
             if type(event) is Called:  # nearly always, and by far the fastest way to tell
@@ -191,11 +176,10 @@ class Session:
                 case Opened(id, params):
                     self._serve(id, "initialize", params, said)
                 case Cancelled(id, reason):
-                    # Cancelled before its first step, a task cannot clean up after itself; and from here on
-                    # the client may use the id for another request.
-                    if (running := self._requests.pop(id, None)) is not None:
-                        running[1].cancel(Withdrawal(reason))
-                        self._over(id)
+                    # From here on the client may use the id for another request.
+                    if (request := self._requests.pop(id, None)) is not None:
+                        request.cancel(reason)
+                        self._over(request)
                 case Told("notifications/progress", params):
                     self._progressed(params)
                 case Told(method, params):
@@ -207,8 +191,8 @@ class Session:
         except Exception as broken:  # noqa: BLE001 - the root of a message
             # Whatever carries the messages goes on: what follows has nothing to do with this one.
             self._fault("a message", broken)
-            if isinstance(message, Request) and message.id not in self._requests:
-                self._deliver(message.id, self._peer.refuse(message.id, _OURS.encoded()))
+            if isinstance(message, jsonrpc.Request) and message.id not in self._requests:
+                self._emit(self._peer.refuse(message.id, _OURS.encoded()), message.id, final=True)
 
     def no_batches(self) -> tuple[int, str]:
         """Code and message of the refusal of a batch."""
@@ -216,85 +200,92 @@ class Session:
         return jsonrpc.INVALID_REQUEST, reason
 
     def _serve(self, id: Id, method: str, params: Raw | None, said: Said) -> None:
-        # A raw body is a view into the transport's buffer, which must not be kept as long as a call may last.
-        body = b"" if params is None else bytes(params)
-        kept = None if params is None else Raw(body)
-        self._count += 1
-        task = self._tasks.spawn(self._run(self._count, id, method, kept, said))
-        self._requests[id] = self._count, task
-        if TOKEN in body:
-            self._pulse.watch(task, id, body)
-        self.quiet.clear()
-
-    async def _run(self, number: int, id: Id, method: str, params: Raw | None, said: Said) -> None:
-        error: RpcError | None = None
-        result: bytes | Raw = b""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        if not self._requests:
+            self.quiet.clear()
+        request = self._requests[id] = Request(self, id, method, said, self._loop.time())
+        if params is not None and TOKEN in bytes(params):
+            self._pulse.watch(request, params)
         try:
             if method == "initialize":
-                result = await self._handler.open(self, params)
+                work: Coroutine[Any, Any, bytes | Raw] | None = self._handler.open(self, params)
             else:
-                port = self if self._route is None else RequestPort(self, id, said)
-                result = await self._handler.handle(self, method, params, port)
+                work = self._handler.handle(self, method, params, request)
         except RpcError as refusal:
-            error = refusal
-        except asyncio.CancelledError as stray:
-            if (task := asyncio.current_task()) is None or task.cancelling():
-                if self._is(id, number):
-                    del self._requests[id]
-                    self._over(id)
-                raise
-            # Not we were cancelled, but what we waited for.
-            error = self._fault(method, stray)
-        except (GeneratorExit, KeyboardInterrupt, SystemExit):
+            self.refuse(request, refusal)
+        except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException as broken:  # noqa: BLE001 - the root of the task
-            # Whatever it is (panics of Rust are no Exceptions), the client must not wait for ever.
-            error = self._fault(method, broken)
-        if not self._is(id, number):
+        except BaseException as broken:  # noqa: BLE001 - the root of a request; see `fail`
+            self.fail(request, broken)
+        else:
+            if work is not None:
+                request.task = at_once(work)
+                request.task.add_done_callback(partial(self._is_done, request))
+
+    def _is_done(self, request: Request, task: asyncio.Task[bytes | Raw]) -> None:
+        if task.cancelled():
+            # Where the request is still there, not it was cancelled, but what it waited for.
+            self.fail(request, asyncio.CancelledError())
+        elif (error := task.exception()) is None:
+            self.answer(request, task.result())
+        elif isinstance(error, RpcError):
+            self.refuse(request, error)
+        else:
+            self.fail(request, error)
+
+    def answer(self, request: Request, result: bytes | Raw) -> None:
+        """Answers a request, unless it was cancelled."""
+        self._conclude(request, self._peer.answer, result)
+
+    def refuse(self, request: Request, error: RpcError) -> None:
+        """Refuses a request, unless it was cancelled."""
+        self._conclude(request, self._peer.refuse, error.encoded())
+
+    def _conclude(
+        self, request: Request, write: Callable[[Id, bytes | Raw], bytes | None], body: bytes | Raw
+    ) -> None:
+        id, peer = request.id, self._peer
+        if self._requests.get(id) is not request:
             return
         del self._requests[id]
-        peer = self._peer
+        if self._pulse:
+            self._pulse.over(request)
         is_due = id in peer.in_flight
         try:
-            line = peer.answer(id, result) if error is None else peer.refuse(id, error.encoded())
-            self._deliver(id, line)
+            self._emit(write(id, body), id, final=True)
         except Exception as broken:  # noqa: BLE001 - the root of an answer
             # Such as no memory for it: a short answer takes its place.
             peer.in_flight.discard(id)
-            short = jsonrpc.failure_raw(id, self._fault(method, broken).encoded())
-            self._deliver(id, short if is_due else None)
+            short = jsonrpc.failure_raw(id, self._fault(request.method, broken).encoded())
+            self._emit(short if is_due else None, id, final=True)
         if not self._requests:
             self.quiet.set()
             if self._route is None and self._flush is not None:
                 self._flush()
 
+    def fail(self, request: Request, broken: BaseException) -> None:
+        """A request has failed in callmux itself. Whatever it was (panics of Rust are no Exceptions), its
+        client must not wait for ever."""
+        if self._requests.get(request.id) is request:
+            self.refuse(request, self._fault(request.method, broken))
+
     def _fault(self, method: str, broken: BaseException) -> RpcError:
         log.error("%s failed in callmux itself: %r", method, broken, exc_info=broken)
         return _OURS
 
-    def _deliver(self, id: Id, line: bytes | None) -> None:
-        """Hands over the answer to a request, or that there is none."""
-        if self._route is not None:
-            self._route(line or b"", id, True)
-        elif line is not None:
-            self._send(line)
-
-    def _is(self, id: Id, number: int) -> bool:
-        """Whether `id` still stands for the request of that number: one that was cancelled has lost it, and
-        the client may use it again before the cancelled task has ended."""
-        return self._requests.get(id, (0,))[0] == number
-
-    def _over(self, id: Id) -> None:
-        """The request `id` ends without an answer."""
-        if self._route is not None:
-            self._route(b"", id, True)
+    def _over(self, request: Request) -> None:
+        """A request ends without an answer."""
+        self._pulse.over(request)
+        self._emit(None, request.id, final=True)
         if not self._requests:
             self.quiet.set()
 
-    def _emit(self, line: bytes, about: Id | None, final: bool = False) -> None:
+    def _emit(self, line: bytes | None, about: Id | None, final: bool = False) -> None:
+        """Hands over a line for the client; None where a request ends without any."""
         if self._route is not None:
-            self._route(line, about, final)
-        else:
+            self._route(line or b"", about, final)
+        elif line is not None:
             self._send(line)
 
     def _settle(self, id: int, answer: Response | Failure) -> None:
@@ -397,4 +388,11 @@ class Session:
         for waiter in self._answers.values():
             if not waiter.done():
                 waiter.set_exception(RpcError(jsonrpc.INTERNAL_ERROR, "the client has left"))
-        await self._tasks.cancel()
+        ending = list(self._requests.values())
+        self._requests.clear()
+        for request in ending:
+            request.cancel("the caller no longer wants it")
+            self._over(request)
+        waiting = {task for request in ending if (task := request.waits_for) is not None}
+        if waiting - {asyncio.current_task()}:
+            await asyncio.wait(waiting - {asyncio.current_task()}, timeout=CLOSE_SECONDS)

@@ -15,8 +15,8 @@ from msgspec import Raw
 from callmux.context import CallContext, ClientPort, Directory, fingerprint
 from callmux.protocol.jsonrpc import RpcError
 from callmux.session import cwd
-from callmux.session.facts import Facts, Said
-from callmux.session.request_port import RequestPort
+from callmux.session.facts import NOTHING, Facts, Said
+from callmux.session.request import Request
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def circumstances(port: ClientPort, params: Raw | None) -> CallContext:
         params: The request's.
     """
     # Whoever comes over the network need not be the user of this machine.
-    if not isinstance(port, RequestPort):
+    if not isinstance(port, Request) or port.said is NOTHING:
         return CallContext(client=port, remote=True)
     said, where = port.said, port.said.cwd or port.session.facts.cwd
     about = {"requestId": said.request_id, "sessionId": said.session_id}
@@ -47,7 +47,7 @@ def circumstances(port: ClientPort, params: Raw | None) -> CallContext:
     )
 
 
-async def find(port: RequestPort, params: Raw | None) -> Directory | None:
+async def find(port: Request, params: Raw | None) -> Directory | None:
     """The directory for a request; None where nobody knows. It is kept for later requests of the session."""
     facts, said = port.session.facts, port.said
     if (path := cwd.from_meta(params)) is not None:
@@ -60,7 +60,7 @@ async def find(port: RequestPort, params: Raw | None) -> Directory | None:
     return None if facts.cwd is None else Directory(facts.cwd, wished=facts.cwd_source != "roots")
 
 
-async def _ask(port: RequestPort, facts: Facts, said: Said) -> None:
+async def _ask(port: Request, facts: Facts, said: Said) -> None:
     if b'"roots"' not in port.capabilities or not said.streams:
         return
     # Calls that come together ask together.

@@ -1,8 +1,8 @@
 """One live link to one server: the shell around `callmux.protocol.upstream_peer`.
 
 Called by `callmux.upstream.server`, which opens, replaces and closes connections, and by the retrying stage,
-which sends calls. It owns the futures of requests that wait; every one of them ends: with the answer, at
-its own time-out, by cancellation, or when the link is lost.
+which sends calls. Every request that waits (`callmux.upstream.exchanges`) ends: with the answer, at its own
+time-out, by cancellation, or when the link is lost.
 """
 
 from __future__ import annotations
@@ -10,16 +10,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from math import inf
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from callmux.context import ClientPort
-from callmux.plan import Patience
 from callmux.protocol import jsonrpc
-from callmux.protocol.jsonrpc import INTERNAL_ERROR, Batch, Id, Message, RpcError
-from callmux.protocol.params import with_progress_token
+from callmux.protocol.jsonrpc import INTERNAL_ERROR, Batch, Id, Message, Response, RpcError
 from callmux.protocol.unanswered import Unanswered
 from callmux.protocol.upstream_peer import (
     Answered,
@@ -36,13 +35,18 @@ from callmux.protocol.upstream_peer import (
 from callmux.tasks import TaskSet, Withdrawal, reason_of
 from callmux.upstream import failures
 from callmux.upstream.audience import Audience
-from callmux.upstream.copying import LARGE, copied
+from callmux.upstream.copying import LARGE, copied, own_copy
+from callmux.upstream.exchanges import Asked as Own
+from callmux.upstream.exchanges import Exchange
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.links.link import Link, Listener
 from callmux.upstream.staleness import Staleness
 from callmux.upstream.task_makers import TaskMakers
 
 log = logging.getLogger(__name__)
+
+CLOCK_STEP = 0.001
+"""A timer may come so much too early."""
 
 
 class Hooks(msgspec.Struct, frozen=True):
@@ -89,11 +93,11 @@ class Connection:
         self.init: InitializeResult | None = None
         self._hooks = hooks
         self._peer = UpstreamPeer(hooks.unanswered)
-        self._waiting: dict[int, asyncio.Future[bytes | Raw]] = {}
-        self._clients: dict[int, ClientPort] = {}
+        self._waiting: dict[int, Exchange] = self._peer.waiting
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = inf
         self._questions: dict[Id, asyncio.Task[None]] = {}
         self._tasks = TaskSet(f'connection to "{name}"')
-        self._progress: dict[int, Callable[[Raw], None]] = {}
         self._idle = asyncio.Event()
         self._idle.set()
         self._reason = "the connection is not open"
@@ -124,7 +128,11 @@ class Connection:
                 if self._lost_early is not None:
                     raise self._lost_early
                 self.live = True
-                result = await self._exchange(*self._peer.open(client_info, capabilities), None)
+                own = self._own("initialize", None, inf)
+                own.number, line = self._peer.open(client_info, capabilities, own)
+                self._idle.clear()
+                self.link.send(line, own.number, True)
+                result = await self._answer(own)
         except TimeoutError:
             raise limit from None
         try:
@@ -135,6 +143,30 @@ class Connection:
         self.link.agreed(self.init.protocol_version)
         return self.init
 
+    def send(self, exchange: Exchange) -> None:
+        """Sends a request, which is told what becomes of it.
+
+        Raises:
+            CallFailure: It cannot be sent.
+        """
+        if not self.live:
+            raise failures.lost(self._reason, started=False)
+        peer = self._peer
+        id = peer.next_id()
+        line = exchange.line(id)
+        only = not self._waiting
+        if only:
+            self._idle.clear()
+        exchange.number = peer.begin(exchange)
+        if exchange.deadline < self._due:
+            self._watch(exchange.deadline)
+        self.link.send(line, id, only)
+
+    def abandon(self, exchange: Exchange, reason: str | None) -> None:
+        """Nobody wants the answer any more: it will be told nothing."""
+        if self._waiting.get(exchange.number) is exchange:
+            self._give_up(exchange.number, reason)
+
     def request(
         self,
         method: str,
@@ -142,53 +174,36 @@ class Connection:
         seconds: float,
         client: ClientPort | None = None,
         progress: Callable[[Raw], None] | None = None,
-        patience: Patience | None = None,
     ) -> Coroutine[Any, Any, bytes]:
-        """Sends a request; what it returns must be awaited at once and gives the raw result.
+        """Sends a request of callmux itself; what it returns must be awaited at once and gives the result.
 
         Args:
             params: A JSON object, passed on as it is.
             seconds: How long the answer may take; then the server is told that it is cancelled.
             client: The client that causes the request: what the server asks meanwhile is asked there.
             progress: Takes the params of each progress notification for this request.
-            patience: May give more time while the answer is awaited.
 
         Raises:
             CallFailure: A refusal, a time-out, or the end of the link.
         """
-        if not self.live:
-            raise failures.lost(self._reason, started=False)
-        if progress is not None:
-            token = self._peer.next_id()
-            params = with_progress_token(params, token)
-            self._progress[token] = progress
-        id, line = self._peer.request(method, params)
-        timer = self._loop.call_later(seconds, self._expire, id, method, seconds, patience)
-        return self._exchange(id, line, client, timer)
+        own = self._own(method, params, seconds)
+        own.client, own.progress = client, progress
+        self.send(own)
+        return self._answer(own)
 
-    async def _exchange(
-        self, id: int, line: bytes, client: ClientPort | None, timer: asyncio.TimerHandle | None = None
-    ) -> bytes:
-        waiter: asyncio.Future[bytes | Raw] = self._loop.create_future()
-        self._waiting[id] = waiter
-        if client is not None:
-            self._clients[id] = client
-        self._idle.clear()
-        self.link.send(line, id, len(self._waiting) == 1)
+    def _own(self, method: str, params: bytes | Raw | None, seconds: float) -> Own:
+        answer: asyncio.Future[Raw] = self._loop.create_future()
+        deadline = self._loop.time() + seconds
+        return Own(method=method, params=params, seconds=seconds, deadline=deadline, answer=answer)
+
+    async def _answer(self, own: Own) -> bytes:
         try:
-            result = await waiter
-            return result if isinstance(result, bytes) else await copied(result)
+            result = await own.answer
         except asyncio.CancelledError as given_up:
-            self._give_up(id, reason_of(given_up, "the caller no longer wants it"))
+            self.abandon(own, reason_of(given_up, "the caller no longer wants it"))
             raise
-        finally:
-            if timer is not None:
-                timer.cancel()
-            self._progress.pop(id, None)
-            self._waiting.pop(id, None)
-            self._clients.pop(id, None)
-            if not self._waiting:
-                self._idle.set()
+        # What is kept must not pin the line it came in.
+        return own_copy(result) if memoryview(result).nbytes <= LARGE else await copied(result)
 
     def notify(self, method: str, params: bytes | Raw | None) -> None:
         """Sends a notification; dropped where the link has ended."""
@@ -232,20 +247,37 @@ class Connection:
         if (line := self._peer.cancel(id, reason)) is not None:
             self.link.send(line)
             self.link.abandon(id)
+        self._is_less()
 
-    def _expire(self, id: int, method: str, seconds: float, patience: Patience | None) -> None:
-        waiter = self._waiting.get(id)
-        if waiter is not None and not waiter.done():
-            if patience is not None and patience.deadline > self._loop.time():
-                # Should the answer come first, then there is nothing left to expire.
-                self._loop.call_at(patience.deadline, self._expire, id, method, seconds, patience)
-                return
+    def _is_less(self) -> None:
+        """A request waits no longer."""
+        if not self._waiting:
+            self._idle.set()
+
+    def _watch(self, due: float) -> None:
+        """One timer for all: it stands at the earliest deadline there was when it was set."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due = due
+        self._timer = self._loop.call_at(due, self._look)
+
+    def _look(self) -> None:
+        self._timer, self._due = None, inf
+        now = self._loop.time() + CLOCK_STEP
+        late = [(id, one) for id, one in self._waiting.items() if one.deadline <= now]
+        for id, _ in late:
             self._give_up(id, "timed out")
-            waiter.set_exception(failures.timed_out(f'{method} on "{self.name}"', seconds * 1000))
+        if self._waiting:
+            soonest = min(one.deadline for one in self._waiting.values())
+            if soonest < inf:
+                self._watch(soonest)
+        for _, one in late:
+            one.failed(failures.timed_out(f'{one.method} on "{self.name}"', one.seconds * 1000))
 
     def _failed(self, id: int, failure: CallFailure) -> None:
-        if self._peer.forget(id):
-            self._settle(id, b"", failure)
+        if (exchange := self._peer.take(id)) is not None:
+            self._is_less()
+            exchange.failed(failure)
 
     def _lost(self, failure: CallFailure) -> None:
         if self.live:
@@ -269,21 +301,29 @@ class Connection:
         self._reason = failure.cause
         for task in self._questions.values():
             task.cancel()
-        for id in self._peer.close():
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        lost = self._peer.close()
+        self._is_less()
+        for exchange in lost:
             # What was under way may have begun, whatever ended the link afterwards.
-            self._settle(id, b"", CallFailure(failure.category, failure.cause, started=True))
+            exchange.failed(CallFailure(failure.category, failure.cause, started=True))
 
     def _client_of(self, about: int | None, params: Raw | None) -> ClientPort | None:
         """The client that something is for that the server says: by the stream it came on, by the task it
         names, or because nobody else can be meant."""
-        client = self._clients.get(about) if about is not None else None
+        exchange = self._waiting.get(about) if about is not None else None
+        client = exchange.client if exchange is not None else None
         meant = self.audience.meant(client)
         if client is not None and meant is not None:
             return meant
         meant = meant or self.makers.maker(params)
         # Of several requests of that client, the latest: it may have a stream of its own.
-        own = (port for port in reversed(self._clients.values()) if port.session is meant)
-        return next(own, meant)
+        for one in reversed(self._waiting.values()):
+            if one.client is not None and one.client.session is meant:
+                return one.client
+        return meant
 
     def forget(self, client: ClientPort) -> None:
         """The client is gone."""
@@ -291,6 +331,13 @@ class Connection:
         self.makers.forget(client)
 
     def _received(self, message: Message, about: int | None) -> None:
+        if type(message) is Response:  # nearly always, and by far the fastest way to tell
+            exchange = self._peer.take(message.id)
+            if exchange is not None:
+                if not self._waiting:
+                    self._idle.set()
+                exchange.answered(message.result)
+                return
         if isinstance(message, Batch):
             for part in message.messages:
                 self._received(part, about)
@@ -304,21 +351,19 @@ class Connection:
             self._handle(event, about)
 
     def _handle(self, event: Any, about: int | None) -> None:
-        if type(event) is Answered:  # nearly always, and by far the fastest way to tell
-            # What is kept must not pin the line it came in. A large copy is left to who waits for it.
-            large = memoryview(event.result).nbytes > LARGE
-            result = event.result if large else bytes(event.result)
-            # Some servers write null for "nothing to say"; clients take nothing but an object.
-            self._settle(event.id, b"{}" if result == b"null" else result, None)
-            return
         match event:
-            case Refused(id, error):
-                self._settle(id, b"", failures.refused(error, getattr(self.link, "veil", None)))
-            case Broken(id, message):
-                self._settle(id, b"", CallFailure(Category.PROTOCOL, f"its answer cannot be read: {message}"))
-            case Progressed(id, params):
-                if (progress := self._progress.get(id)) is not None:
-                    progress(params)
+            case Answered(_, result, exchange):
+                self._is_less()
+                exchange.answered(result)
+            case Refused(_, error, exchange):
+                self._is_less()
+                exchange.failed(failures.refused(error, getattr(self.link, "veil", None)))
+            case Broken(_, message, exchange):
+                self._is_less()
+                exchange.failed(CallFailure(Category.PROTOCOL, f"its answer cannot be read: {message}"))
+            case Progressed(_, params, exchange):
+                if exchange.progress is not None:
+                    exchange.progress(params)
             case Told(method, params):
                 self._hooks.told(self, method, params, self._client_of(about, params))
             case Asked(id, method, params):
@@ -350,12 +395,3 @@ class Connection:
                 del self._questions[id]
         if line is not None:
             self.link.send(line)
-
-    def _settle(self, id: int, result: bytes | Raw, failure: CallFailure | None) -> None:
-        waiter = self._waiting.get(id)
-        if waiter is None or waiter.done():
-            return
-        if failure is not None:
-            waiter.set_exception(failure)
-        else:
-            waiter.set_result(result)

@@ -25,3 +25,10 @@ async def copied(result: Raw) -> bytes:
         copy.write(view[start : start + PIECE])
         await asyncio.sleep(0)
     return copy.getvalue()
+
+
+def own_copy(result: Raw) -> bytes:
+    """The bytes of a small result. Some servers write null for "nothing to say"; clients take nothing but an
+    object."""
+    raw = bytes(result)
+    return b"{}" if raw == b"null" else raw

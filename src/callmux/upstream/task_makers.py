@@ -7,8 +7,6 @@ ids are unique for one process only, so what one connection knows says nothing o
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-
 import msgspec
 from msgspec import Raw
 
@@ -43,17 +41,15 @@ class TaskMakers:
     def __repr__(self) -> str:
         return f"TaskMakers({len(self._makers)})"
 
-    async def noting(self, answer: Awaitable[bytes], client: ClientPort) -> bytes:
-        """The answer to a call of `client` that makes a task: whose it is will be known."""
-        result = await answer
+    def note(self, result: bytes, client: ClientPort) -> None:
+        """A call of `client` has made a task: whose it is will be known."""
         try:
             id = _CREATED.decode(result).task.task_id
         except msgspec.MsgspecError:
-            return result
+            return
         self._makers[id] = client.session
         if len(self._makers) > MOST:
             del self._makers[next(iter(self._makers))]
-        return result
 
     def maker(self, params: Raw | None) -> ClientPort | None:
         """Who made the task that the params of a notice or a question name; None where nobody is known."""

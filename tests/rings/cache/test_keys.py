@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from callmux.config.check import check_document
-from callmux.plan import ToolCall
+from callmux.context import CallContext
 from callmux.protocol.shapes import Tool
 from callmux.rings.cache.keys import Keys
 from callmux.rings.cache.policy import Policy
 from callmux.rings.cache.store import CacheStore, Key
+from callmux.rings.call import Call
 from callmux.upstream.questions import Questions
 from tests.support import FakeClient, context, planned
 
@@ -17,15 +18,8 @@ class FakeServer:
         self.questions = Questions()
 
 
-CALL = planned(
-    server="a",
-    method="tools/call",
-    target="t",
-    asked=ToolCall(tool="t"),
-    tool=Tool(b'{"name":"t"}'),
-    seconds=1,
-    deadline=1,
-)
+def call(around: CallContext) -> Call:
+    return planned(context=around, server="a", tool=Tool(b'{"name":"t"}'))
 
 
 class CountingPolicy(Policy):
@@ -48,10 +42,10 @@ def test_clients_share_unless_their_server_asks_them_things() -> None:
     server = FakeServer()
     made, _ = keys(server)
     one, other = context(), context()
-    assert made.of(CALL, one) == made.of(CALL, other) == Key("a", "t", None)
+    assert made.of(call(one)) == made.of(call(other)) == Key("a", "t", None)
     server.questions.apart = True
-    assert made.of(CALL, one) != made.of(CALL, other)
-    assert made.of(CALL, one) == made.of(CALL, context(client=one.client))
+    assert made.of(call(one)) != made.of(call(other))
+    assert made.of(call(one)) == made.of(call(context(client=one.client)))
 
 
 def test_it_is_the_session_that_counts_not_the_request() -> None:
@@ -67,16 +61,14 @@ def test_it_is_the_session_that_counts_not_the_request() -> None:
     server, client = FakeServer(), FakeClient()
     server.questions.apart = True
     made, _ = keys(server)
-    assert made.of(CALL, context(client=Port(client))) == made.of(CALL, context(client=Port(client)))
+    assert made.of(call(context(client=Port(client)))) == made.of(call(context(client=Port(client))))
 
 
 def test_a_key_that_two_stages_need_is_made_once() -> None:
     made, policy = keys(FakeServer())
-    around = context()
-    first = made.of(CALL, around, again=True)
-    assert made.of(CALL, around) is first
+    one = call(context())
+    first = made.of(one)
+    assert made.of(one) is first
     assert policy.asked == 1
-    assert made.of(CALL, around) == first
+    assert made.of(call(context())) == first
     assert policy.asked == 2
-    made.of(CALL, around, again=True)
-    assert made.of(CALL, context()) == first

@@ -20,7 +20,7 @@ from callmux.rings.cache.stage import Caching
 from callmux.rings.cache.store import CacheLimits, CacheStore
 from callmux.rings.call import Call
 from callmux.upstream.questions import Questions
-from tests.support import FakeClient, FakeClock, context, planned, play
+from tests.support import FakeClient, FakeClock, context, planned, play, through
 
 READER = Tool(b'{"name":"get","annotations":{"readOnlyHint":true}}')
 WRITER = Tool(b'{"name":"set"}')
@@ -60,13 +60,17 @@ class Bench:
     def call(self, arguments: Any = None, tool: Tool = READER, **around: Any) -> int:
         """The number of the answer to a call."""
         call = msgspec.structs.replace(self.planned(arguments, tool), scope=around.pop("scope", None))
-        result = play(self.stage(call, around.pop("context", None) or context(**around), self.proceed))
+        given = around.pop("context", None) or context(**around)
+        if not self.stage.concerns(call.route):
+            return int(json.loads(play(self.proceed(call, given)).raw).get("n", 0))
+        result = play(through(self.stage, call, given, self.proceed))
         return int(json.loads(result.raw).get("n", 0))
 
-    def planned(self, arguments: Any = None, tool: Tool = READER) -> Call:
+    def planned(self, arguments: Any = None, tool: Tool = READER, around: Any = None) -> Call:
         raw = None if arguments is None else Raw(json.dumps(arguments).encode())
         asked = ToolCall(tool=tool.name, arguments=raw)
         return planned(
+            context=around or context(),
             server="a",
             method="tools/call",
             target=tool.name,
@@ -158,11 +162,10 @@ def test_a_question_of_which_nobody_knows_whose_it_is_spoils_every_read(bench: B
 
 
 def test_a_preview_says_what_would_be_found_and_leaves_no_trace(bench: Bench) -> None:
-    around = context()
-    assert not bench.stage.would_hit(bench.planned(), around)
+    assert not bench.stage.would_hit(bench.planned())
     bench.call()
     before = bench.store.facts(bench.clock.now)
-    assert bench.stage.would_hit(bench.planned(), around)
-    assert not bench.stage.would_hit(bench.planned({"id": 1}), around)
-    assert not bench.stage.would_hit(bench.planned(tool=WRITER), around)
+    assert bench.stage.would_hit(bench.planned())
+    assert not bench.stage.would_hit(bench.planned({"id": 1}))
+    assert not bench.stage.would_hit(bench.planned(tool=WRITER))
     assert bench.store.facts(bench.clock.now) == before

@@ -20,7 +20,7 @@ from callmux.rings.shield.policy import Policies
 from callmux.rings.shield.shelf import Shelf
 from callmux.rings.shield.stage import UNSHIELDED, Shielding
 from callmux.upstream.catalogue import Catalogue, ServerTools
-from tests.support import names_of, run
+from tests.support import names_of, run, through
 
 ROWS = [{"id": n, "text": "lorem ipsum dolor sit amet"} for n in range(200)]
 LARGE = Result(msgspec.json.encode({"content": [{"type": "text", "text": json.dumps(ROWS)}]}))
@@ -61,7 +61,7 @@ def shield(
 
         stage = Shielding(policies, shelf, find, NAMES)
         plan = Plan(name=name, calls=() if call is None else (call,))
-        found = await stage(plan, CallContext(client=None), proceed)  # type: ignore[arg-type]
+        found = await through(stage, plan, CallContext(client=None), proceed)  # type: ignore[arg-type]
         await shelf.close()
         return found
 

@@ -1,14 +1,15 @@
 """The key of a call, worked out once for the stages that need it.
 
-Called by the cache stage and the coalescing stage, which stand next to each other. Calls `Policy.key`; knows
-which servers keep their clients apart.
+Called by the cache stage and the coalescing stage. Calls `Policy.key`; knows which servers keep their clients
+apart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from callmux.context import CallContext
+from msgspec import UnsetType
+
 from callmux.rings.cache.policy import Policy
 from callmux.rings.cache.store import CacheStore, Key
 from callmux.rings.call import Call
@@ -28,21 +29,13 @@ class Keys:
         self._policy = policy
         self._store = store
         self._servers = servers
-        self._last: tuple[Call, CallContext, Key | None] | None = None
 
-    def of(self, call: Call, context: CallContext, *, again: bool = False) -> Key | None:
-        """The key of `call`; None for a call like no other.
-
-        Args:
-            again: It will be asked for once more in a moment.
-        """
-        last = self._last
-        if last is not None and last[0] is call and last[1] is context:
-            self._last = None
-            return last[2]
-        apart = self._servers[call.server].questions.apart
-        client = self._store.number(context.client.session) if apart else 0
-        key = self._policy.key(call, client)
-        if again:
-            self._last = call, context, key
+    def of(self, call: Call) -> Key | None:
+        """The key of `call`, whose arguments are final; None for a call like no other."""
+        known = call.identity
+        if not isinstance(known, UnsetType):
+            return known
+        apart = self._servers[call.route.server].questions.apart
+        client = self._store.number(call.context.client.session) if apart else 0
+        key = call.identity = self._policy.key(call, client)
         return key

@@ -10,15 +10,17 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 import msgspec
 from msgspec import Raw
 
 from callmux import names
 from callmux.config.model import Config
+from callmux.context import Scope
+from callmux.plan import ToolCall
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings.cache.store import Key
-from callmux.rings.call import Call
 from callmux.rings.route import ONLY_READS, WRITES, Verdict
 
 LARGEST_ARGUMENTS = 256 * 1024
@@ -28,6 +30,25 @@ LONGEST_KEPT = 256
 
 _DECODE = msgspec.json.Decoder(float_hook=lambda digits: Raw(digits.encode())).decode
 _ENCODE = msgspec.json.Encoder(order="deterministic").encode
+
+
+class Comparable(Protocol):
+    """A call, as far as its key is concerned (`callmux.rings.call`)."""
+
+    @property
+    def asked(self) -> ToolCall: ...
+
+    @property
+    def server(self) -> str: ...
+
+    @property
+    def target(self) -> str: ...
+
+    @property
+    def arguments(self) -> Raw | None: ...
+
+    @property
+    def scope(self) -> Scope | None: ...
 
 
 class _Server(msgspec.Struct, frozen=True):
@@ -102,7 +123,7 @@ class Policy:
         """
         return ONLY_READS if safe else WRITES
 
-    def key(self, call: Call, client: int) -> Key | None:
+    def key(self, call: Comparable, client: int) -> Key | None:
         """What an equal call has in common with this one; None for a call like no other.
 
         Args:

@@ -5,17 +5,19 @@ Calls `callmux.rings.shield.shelf` for the few results that may be over a limit;
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Coroutine, Set
+from typing import Any
 
-from callmux.context import CallContext
 from callmux.errors import CallmuxError
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
+from callmux.rings.ring import Job
+from callmux.rings.route import Find, Route
 from callmux.rings.shield.compact import is_quiet
 from callmux.rings.shield.policy import Policies
 from callmux.rings.shield.reply import Order
 from callmux.rings.shield.shelf import Shelf
-from callmux.rings.stage import Find, ProceedPlan
+from callmux.rings.stage import Outcome
 
 CALL = "callmux_call"
 UNSHIELDED = frozenset(
@@ -50,17 +52,23 @@ class Shielding:
         self._own = own
         self._lowest = policies.lowest
 
-    async def __call__(self, plan: Plan, context: CallContext, proceed: ProceedPlan) -> Result:
-        result = await proceed(plan, context)
-        raw = result.raw
+    def concerns(self, route: Route) -> bool:
+        """Whether it can have something to do for a direct call."""
+        return route.limits is not None
+
+    def leave(self, job: Job, outcome: Outcome) -> Outcome | Coroutine[Any, Any, Result]:
+        if type(outcome) is not Result:
+            return outcome
+        raw = outcome.raw
         if len(raw) <= SMALLEST or self._lowest is None or is_quiet(raw, self._lowest):
-            return result
-        if plan.name in UNSHIELDED and plan.name in self._own:
-            return result
+            return outcome
+        plan = job.plan
+        if plan is None or (plan.name in UNSHIELDED and plan.name in self._own):
+            return outcome
         order = self._order(plan)
         if order is None or is_quiet(raw, order.limits):
-            return result
-        return await self._shelf.shorten(result, order, context.owner)
+            return outcome
+        return self._shelf.shorten(outcome, order, job.context.owner)
 
     def _order(self, plan: Plan) -> Order | None:
         """How to shorten what this plan gave; None where it is not shielded."""

@@ -22,8 +22,9 @@ from callmux.protocol.jsonrpc import RpcError, on_one_line, parse
 from callmux.rings.scopes import forwarded_names
 from callmux.session.cwd import HEADER, from_header
 from callmux.session.facts import Said, canonical
+from callmux.session.handler import Handler
 from callmux.session.legacy import Legacy
-from callmux.session.session import Handler
+from callmux.session.request import Request
 from callmux.session.table import SessionTable
 from callmux.tasks import TaskSet
 from callmux.transport.http.exchange import EVENT_STREAM, Exchange, Refusal
@@ -184,7 +185,10 @@ class Listener:
     async def _fulfil(self, seat: WebSession, legacy: Legacy) -> None:
         for method, params in legacy.wishes():
             try:
-                await self._handler.handle(seat.session, method, Raw(params), seat.session)
+                wish = Request(seat.session, "", method)
+                work = self._handler.handle(seat.session, method, Raw(params), wish)
+                if work is not None:
+                    await work
             except RpcError as error:
                 log.warning("a session goes on without its %s: %s", method, error)
 

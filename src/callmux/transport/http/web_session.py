@@ -10,7 +10,8 @@ import secrets
 
 from callmux.protocol.jsonrpc import Id
 from callmux.protocol.sse import REQUEST_STREAMS, request_stream
-from callmux.session.session import Handler, Session
+from callmux.session.handler import Handler
+from callmux.session.session import Session
 from callmux.session.table import shown
 from callmux.transport.http.kept import KeptStreams
 from callmux.transport.http.streams import Stream

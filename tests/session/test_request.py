@@ -1,11 +1,11 @@
-"""The way back to a client as one of its requests has it."""
+"""A request is the way back to its client, and ends once."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any, cast
 
-from callmux.session.request_port import RequestPort
+from callmux.session.request import Request
 from callmux.session.session import Session
 from tests.support import FakeClient, play, settle
 
@@ -25,8 +25,8 @@ class Recorder(FakeClient):
         return b"{}"
 
 
-def port(client: Recorder, id: Any = 7) -> RequestPort:
-    return RequestPort(cast(Session, client), id)
+def port(client: Recorder, id: Any = 7) -> Request:
+    return Request(cast(Session, client), id)
 
 
 def test_a_notification_says_which_request_it_belongs_to() -> None:

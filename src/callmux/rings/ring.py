@@ -1,0 +1,221 @@
+"""The one driver of stages: in by their enters, out by their leaves, and a task only where one waits.
+
+Called by `callmux.router` for requests, for the calls in them, and by whoever holds a job (a connection, a
+shared read) when it has its outcome. What begins in the callback that read a request goes on in the callback
+that read its answer; nothing in between belongs to a task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, Protocol
+
+import msgspec
+
+from callmux.context import CallContext
+from callmux.plan import Plan
+from callmux.protocol.shapes import Result
+from callmux.rings.stage import AGAIN, HELD, NO_STAGES, Cancelled, Outcome, Sign, Stages
+from callmux.tasks import Withdrawal, at_once, reason_of
+
+
+class Holder(Protocol):
+    """Whoever has a job between its way in and its way out."""
+
+    def abandon(self, job: Any, reason: str | None) -> None:
+        """Nobody wants the outcome any more: it must not be brought."""
+
+
+def _unwanted(job: Any, outcome: Outcome) -> None:
+    """Takes the outcome of a job that nobody waits for."""
+
+
+class Job(msgspec.Struct, eq=False, kw_only=True):
+    """A request or a call on its way through stages.
+
+    Attributes:
+        context: Its circumstances.
+        plan: What the request will do; None for a call inside one.
+        stages: What stands around it.
+        done: Takes the job and its outcome, once.
+        depth: How many stages are entered and not left.
+        holder: Who has it; None while it is in a stage.
+        task: What it waits for; None where it does not wait.
+        given_up: Why nobody wants it any more; None while somebody does.
+    """
+
+    context: CallContext
+    plan: Plan | None = None
+    stages: Stages = NO_STAGES
+    done: Callable[[Any, Outcome], None] = _unwanted
+    depth: int = 0
+    holder: Holder | None = None
+    task: asyncio.Task[Any] | None = None
+    given_up: Cancelled | None = None
+
+
+def start(job: Job) -> None:
+    """Enters the stages that are not entered yet. The last of them must bring the outcome."""
+    enters = job.stages.enters
+    depth = job.depth
+    try:
+        while True:
+            enter = enters[depth]
+            depth += 1
+            # Before: whoever gets the job may bring its outcome at once.
+            job.depth = depth
+            if enter is None:
+                continue
+            step = enter(job)
+            if step is None:
+                continue
+            if step is HELD:
+                return
+            break
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - the root of a job; panics of Rust are no Exceptions
+        job.depth = depth - 1
+        settle(job, error)
+        return
+    job.depth = depth - 1
+    if isinstance(step, Result):
+        settle(job, step)
+    elif step is AGAIN:
+        start(job)
+    else:
+        assert not isinstance(step, Sign)
+        _wait(job, step, _entered)
+
+
+def settle(job: Job, outcome: Outcome | Sign) -> None:
+    """Leaves every stage that was entered, and hands the outcome over."""
+    job.holder = None
+    leaves = job.stages.leaves
+    depth = job.depth
+    while depth:
+        depth -= 1
+        leave = leaves[depth]
+        if leave is None:
+            continue
+        job.depth = depth
+        try:
+            left = leave(job, outcome)  # type: ignore[arg-type]
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - as above
+            outcome = error
+            continue
+        if type(left) is Result or isinstance(left, (Result, BaseException)):
+            outcome = left
+        elif left is AGAIN:
+            start(job)
+            return
+        else:
+            assert not isinstance(left, Sign)
+            _wait(job, left, _left)
+            return
+    job.depth = 0
+    job.done(job, outcome)  # type: ignore[arg-type]
+
+
+def cancel(job: Job, reason: str | None) -> None:
+    """Nobody wants the job any more. It is left like any other, with `Cancelled` for its outcome."""
+    if job.given_up is not None:
+        return
+    job.given_up = gone = Cancelled(reason)
+    if job.task is not None:
+        job.task.cancel(Withdrawal(reason))
+    elif job.holder is not None:
+        job.holder.abandon(job, reason)
+        settle(job, gone)
+
+
+def carry(job: Job, work: Coroutine[Any, Any, Outcome]) -> None:
+    """The outcome of a job is there once `work` is done."""
+    job.holder = None
+    _wait(job, work, settle)
+
+
+async def run(job: Job) -> Result:
+    """The result of a job, for whoever runs in a task of its own.
+
+    Raises:
+        Exception: Its failure.
+    """
+    over: list[Outcome] = []
+    waiter: asyncio.Future[None] | None = None
+
+    def done(job: Job, outcome: Outcome) -> None:
+        over.append(outcome)
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    job.done = done
+    start(job)
+    if not over:
+        waiter = asyncio.get_running_loop().create_future()
+        try:
+            await waiter
+        except asyncio.CancelledError as given_up:
+            cancel(job, reason_of(given_up, "the caller no longer wants it"))
+            if not over:
+                # It waits for something that must end first.
+                await _ended(job)
+            raise
+    outcome = over[0]
+    if isinstance(outcome, Cancelled):
+        raise asyncio.CancelledError(Withdrawal(outcome.reason))
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome
+
+
+async def _ended(job: Job) -> None:
+    """Waits until a job that was given up has left its stages."""
+    while (task := job.task) is not None:
+        await asyncio.wait({task})
+        # What follows from it follows in a callback of its own.
+        await asyncio.sleep(0)
+
+
+def _wait(job: Job, work: Coroutine[Any, Any, Any], then: Callable[[Job, Any], None]) -> None:
+    job.task = task = at_once(work)
+    task.add_done_callback(partial(_waited, job, then))
+
+
+def _waited(job: Job, then: Callable[[Job, Any], None], task: asyncio.Task[Any]) -> None:
+    job.task = None
+    gone = job.given_up
+    if task.cancelled():
+        # Where nobody gave it up, not the job was cancelled, but what it waited for.
+        settle(job, RuntimeError("what a call waited for was cancelled") if gone is None else gone)
+    elif (error := task.exception()) is not None:
+        settle(job, error)
+    else:
+        then(job, task.result())
+
+
+def _entered(job: Job, step: Result | Sign | None) -> None:
+    """A stage has entered that had to wait for it."""
+    if isinstance(step, Result):
+        settle(job, step)
+        return
+    if job.given_up is not None:
+        # Whatever it took meanwhile it gives back when it is left.
+        job.depth += 1
+        settle(job, job.given_up)
+        return
+    if step is None:
+        job.depth += 1
+    start(job)
+
+
+def _left(job: Job, outcome: Outcome | Sign) -> None:
+    """A stage has left that had to wait for it."""
+    if outcome is AGAIN:
+        _entered(job, AGAIN)
+    else:
+        settle(job, outcome)

@@ -1,0 +1,59 @@
+"""Every write that has ended makes reads worthless that began before it. A call stage, around limiting.
+
+Tells the store of the cache of every write that has ended, or whose end is unknown: given up, lost, or the
+first of two attempts may still be carried out. Its late answer ends the doubt; where none comes, time does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from callmux.clock import Clock
+from callmux.errors import CallmuxError, ToolCallFailed
+from callmux.protocol.shapes import Result
+from callmux.rings.cache.store import CacheStore
+from callmux.rings.call import Call
+from callmux.rings.route import Route
+from callmux.rings.stage import Outcome
+from callmux.upstream.server import Server
+
+
+class Writing:
+    """Call stage: notes writes.
+
+    Args:
+        store: Keeps the epochs of the servers.
+        servers: All servers by name.
+        clock: Time.
+    """
+
+    def __init__(self, store: CacheStore, servers: Mapping[str, Server], clock: Clock) -> None:
+        self._store = store
+        self._servers = servers
+        self._clock = clock
+
+    def concerns(self, route: Route) -> bool:
+        """Whether it can have something to do for a call."""
+        return not route.verdict.reads
+
+    def leave(self, call: Call, outcome: Outcome) -> Outcome:
+        server, store = call.route.server, self._store
+        if _has_ended(call, outcome):
+            store.wrote(server)
+        else:
+            doubt = store.doubt(server, self._clock.monotonic())
+            self._servers[server].unanswered.once_answered(partial(store.sure, server, doubt))
+        return outcome
+
+
+def _has_ended(call: Call, outcome: Outcome) -> bool:
+    """Whether the server is certainly no longer at work on a call."""
+    if isinstance(outcome, Result):
+        return call.first is None or not call.first.started
+    if not isinstance(outcome, CallmuxError):
+        # Given up: it has begun if it was sent.
+        return not call.number
+    # It may have begun and has not answered.
+    unknown = isinstance(outcome, ToolCallFailed) and outcome.details.get("executionState") == "unknown"
+    return not unknown or (isinstance(outcome, ToolCallFailed) and outcome.rpc is not None)

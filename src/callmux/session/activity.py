@@ -1,0 +1,95 @@
+"""Which tool calls of a listener's clients run now: read from their requests when somebody asks.
+
+Called by `callmux.host`. Ids and times of day are made here, not for each call: a request that nobody looks
+at never has any.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Sequence, Set
+from typing import Any
+
+from callmux.clock import Clock
+from callmux.errors import CallmuxError
+from callmux.plan import Plan, ToolCall
+from callmux.rings.route import Find, Route
+from callmux.session.request import Request
+from callmux.session.session import Session
+from callmux.timestamps import iso
+
+PREFIX = "callmux_"
+CALL = "callmux_call"
+
+
+class Activity:
+    """What runs.
+
+    Args:
+        find: Gives the route of a name.
+        own: The names of the meta-tools.
+        clock: Time.
+    """
+
+    def __init__(self, find: Find, own: Set[str], clock: Clock) -> None:
+        self._find = find
+        self._own = own
+        self._clock = clock
+
+    def shown(self, sessions: Iterable[Session]) -> list[dict[str, Any]]:
+        """The tool calls of these sessions, in the order in which they began."""
+        running = [one for session in sessions for one in session.requests if one.job is not None]
+        return [self._shown(request) for request in sorted(running, key=lambda one: one.started)]
+
+    def _shown(self, request: Request) -> dict[str, Any]:
+        request.shown_as = request.shown_as or str(uuid.uuid4())
+        age = self._clock.monotonic() - request.started
+        said = request.said
+        facts: dict[str, Any] = {"id": request.shown_as, "requestId": said.request_id}
+        facts["sessionId"] = said.session_id
+        where = said.cwd or request.session.facts.cwd
+        if where is not None:
+            facts["cwd"] = where
+        plan = request.job.plan if request.job is not None else None
+        if plan is not None:
+            facts |= self._about(plan)
+        started = iso(self._clock.wall() - age)
+        return {**facts, "startedAt": started, "durationMs": round(age * 1000), "status": "in_flight"}
+
+    def _about(self, plan: Plan) -> dict[str, Any]:
+        own = plan.name in self._own
+        routes = [self._route(call) for call in plan.calls]
+        targets = [
+            ("", call.tool) if route is None else (route.server, route.bare)
+            for call, route in zip(plan.calls, routes, strict=True)
+        ]
+        facts: dict[str, Any] = {"tool": plan.name}
+        if len(targets) == 1 and (not own or plan.name == CALL):
+            server, facts["targetTool"] = targets[0]
+            if server:
+                facts["server"] = server
+        else:
+            facts["targetTool"] = plan.name
+        facts["toolKind"] = "callmux_meta" if own else "downstream"
+        facts["operation"] = plan.name.removeprefix(PREFIX) if own else "direct"
+        if targets:
+            facts["timeoutMs"] = _budget(plan.calls, routes)
+            facts["downstreamTargets"] = [
+                {"server": server, "tool": tool, "count": count}
+                for (server, tool), count in Counter(targets).items()
+            ]
+        return facts
+
+    def _route(self, call: ToolCall) -> Route | None:
+        """The call's route; None where its name leads nowhere."""
+        try:
+            return self._find(call.tool, call.server)
+        except CallmuxError:
+            return None
+
+
+def _budget(calls: Sequence[ToolCall], routes: Sequence[Route | None]) -> int:
+    """Milliseconds that all calls may take one after the other; one that leads nowhere takes none."""
+    each = (route.seconds_for(call.timeout_ms) for call, route in zip(calls, routes, strict=True) if route)
+    return round(sum(each) * 1000)

@@ -1,0 +1,119 @@
+"""One request of a client while it is in flight: the one place that knows it, and the way back.
+
+Made by `callmux.session.session`; goes with every call it makes as their `callmux.context.ClientPort`. What
+belongs to a request says so: over Streamable HTTP it is sent on the request's own stream (MCP 2025-11-25,
+basic/transports).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Raw
+
+from callmux.protocol.jsonrpc import Id, RpcError
+from callmux.protocol.shapes import Result
+from callmux.rings.ring import Job, cancel, start
+from callmux.rings.stage import Cancelled, Outcome
+from callmux.session.facts import NOTHING, Said
+from callmux.tasks import Withdrawal
+
+if TYPE_CHECKING:
+    from callmux.session.session import Session
+
+
+class Request:
+    """A request.
+
+    Args:
+        session: The session.
+        id: The client's request id.
+        method: The MCP method.
+        said: What came with it beside the message.
+        started: When it came, by the loop's clock.
+
+    Attributes:
+        job: What it does, where that is a job; the plan in it says what.
+        task: What it waits for, where it is no job.
+        shown_as: The id that status shows; empty before anybody has looked.
+    """
+
+    __slots__ = ("id", "job", "method", "said", "session", "shown_as", "started", "task")
+
+    def __init__(
+        self, session: Session, id: Id, method: str = "", said: Said = NOTHING, started: float = 0.0
+    ) -> None:
+        self.session = session
+        self.id = id
+        self.method = method
+        self.said = said
+        self.started = started
+        self.job: Job | None = None
+        self.task: asyncio.Task[bytes | Raw] | None = None
+        self.shown_as = ""
+
+    def __repr__(self) -> str:
+        return f"Request({self.id!r} of {self.session!r})"
+
+    def begin(self, job: Job, done: Callable[[Job, Outcome], None] | None = None) -> None:
+        """Starts what the request asks for.
+
+        Args:
+            done: Takes the outcome in place of `finish`.
+        """
+        self.job = job
+        job.done = done or self.finish
+        start(job)
+
+    def finish(self, job: Job, outcome: Outcome) -> None:
+        """Answers with the outcome of its job."""
+        if isinstance(outcome, Result):
+            self.session.answer(self, outcome.raw)
+        elif isinstance(outcome, RpcError):
+            self.session.refuse(self, outcome)
+        elif not isinstance(outcome, Cancelled):
+            self.session.fail(self, outcome)
+
+    def cancel(self, reason: str | None) -> None:
+        """Nobody wants the answer any more."""
+        if self.job is not None:
+            cancel(self.job, reason)
+        elif self.task is not None:
+            self.task.cancel(Withdrawal(reason))
+
+    @property
+    def waits_for(self) -> asyncio.Task[Any] | None:
+        """The task it waits for now."""
+        return self.task if self.job is None else self.job.task
+
+    @property
+    def capabilities(self) -> bytes:
+        return self.session.capabilities
+
+    @property
+    def log_level(self) -> str | None:
+        return self.session.log_level
+
+    @property
+    def own_lanes(self) -> bool:
+        return self.session.own_lanes
+
+    @property
+    def reading(self) -> bool:
+        return self.session.reading
+
+    async def until_reading(self) -> None:
+        await self.session.until_reading()
+
+    def notify(self, method: str, params: bytes | Raw | None) -> None:
+        self.session.notify(method, params, self.id)
+
+    async def ask(
+        self,
+        method: str,
+        params: bytes | Raw | None,
+        progress: Callable[[bytes], None] | None = None,
+    ) -> bytes:
+        return await self.session.ask(method, params, progress, self.id)
