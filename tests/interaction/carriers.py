@@ -48,11 +48,12 @@ class MemoryLink:
             listener.lost(lost("the server ended", started=True))
 
     def _deliver(self, line: bytes, about: Call | None) -> None:
-        asyncio.get_running_loop().call_soon(self._hand_over, line)
+        stream = about.id if about is not None and self._server.streams else None
+        asyncio.get_running_loop().call_soon(self._hand_over, line, stream)
 
-    def _hand_over(self, line: bytes) -> None:
+    def _hand_over(self, line: bytes, stream: int | None) -> None:
         if self._listener is not None:
-            self._listener.received(jsonrpc.parse(line), None)
+            self._listener.received(jsonrpc.parse(line), stream)
 
     def send(self, line: bytes, id: int | None = None, last: bool = False) -> None:
         assert line.endswith(b"\n")

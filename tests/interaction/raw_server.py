@@ -215,6 +215,7 @@ class RawServer:
     Attributes:
         handlers: What answers a method: a body, or a function of the call that gives one (None: no answer).
         peers: Every connection there has been, in order.
+        streams: In memory, what is said on behalf of a request comes on a stream of its own, as over HTTP.
     """
 
     def __init__(
@@ -230,6 +231,7 @@ class RawServer:
         self.version = version
         self.more = greeting or {}
         self.peers: list[Peer] = []
+        self.streams = False
         self.handlers: dict[str, Handler] = {
             "initialize": self._greet,
             "ping": lambda call: {},

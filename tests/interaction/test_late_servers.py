@@ -51,13 +51,14 @@ class Crowd:
         self._count = 0
         self._words: list[asyncio.Task[None]] = []
         server.has(work=self._work, task=self._task)
+        server.streams = chance.random() < 0.5
         acts = {
             self.arrive: 2,
             self.call: 8,
             self.answer: 3,
             self.cancel: 2,
             self.expire: 1,
-            self.task: chance.choice([1, 8]),
+            self.task: chance.choice([1, 12]),
             self.say: 12,
             self.ask: chance.choice([0, 0, 1, 4]),
             self.leave: 1,
@@ -163,6 +164,10 @@ class Crowd:
         calls = [call for call in self.got if call.peer.open]
         return self.chance.choice(calls) if calls else None
 
+    def _is_open(self, call: Call) -> bool:
+        """The server has not answered it."""
+        return any(call is parked for parked, answer in self.parked if not answer.done())
+
     async def say(self) -> None:
         """The server tells something of a call."""
         if (call := self._carried()) is None:
@@ -177,7 +182,8 @@ class Crowd:
         else:
             sure, client = self._must_arrive(call), self.here.get(who(call))
             before = len(client.lines) if client is not None else 0
-            call.peer.tell(self.chance.choice(NOTES), {"level": "emergency", "data": who(call)})
+            about = call if self._is_open(call) else None
+            call.peer.tell(self.chance.choice(NOTES), {"level": "emergency", "data": who(call)}, about)
             if sure and client is not None:
                 await client.until(lambda c: len(c.lines) > before)
                 self.said += 1
@@ -191,7 +197,8 @@ class Crowd:
         sure = self._must_arrive(call)
         if self.apart_since is None:
             self.apart_since = len(self.server.peers)
-        answer = await call.peer.ask(method, {"who": who(call)})
+        about = call if self._is_open(call) else None
+        answer = await call.peer.ask(method, {"who": who(call)}, about=about)
         if "result" in answer:
             assert answer["result"] == {"who": who(call)}
         else:
