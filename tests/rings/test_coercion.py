@@ -9,8 +9,12 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 
+from callmux.metatools.advice import about_schema
 from callmux.rings.coercion import Shaper, compile_shaping, convert
+from callmux.rings.schemas import compile_schema, fits
+from tests.support import steps
 
 INTEGER = {"type": "integer"}
 NUMBER = {"type": "number"}
@@ -316,3 +320,44 @@ def test_no_schema_breaks_it(schema: dict[str, Any], arguments: dict[str, Any]) 
 def test_conversion_gives_valid_json(text: str, kinds: frozenset[str]) -> None:
     value = convert(text, kinds)
     assert value is None or json.loads(bytes(value)) is not ...
+
+
+def doubling(levels: int, keyword: str) -> dict[str, Any]:
+    """A schema of a few lines in which each level leads to the next one twice."""
+    defs: dict[str, Any] = {
+        f"d{n}": {keyword: [{"$ref": f"#/$defs/d{n + 1}"}, {"$ref": f"#/$defs/d{n + 1}"}]}
+        for n in range(levels)
+    }
+    defs[f"d{levels}"] = {"type": "object", "properties": {"x": {"type": "integer"}}}
+    return {"type": "object", "properties": {"p": {"$ref": "#/$defs/d0"}}, "$defs": defs}
+
+
+@pytest.mark.parametrize("keyword", ["anyOf", "oneOf", "allOf"])
+@pytest.mark.parametrize("given", ['{"p":{"x":"no"}}', '{"p":"{}"}', '{"p":{"x":{}}}', '{"p":[1]}'])
+def test_a_schema_that_multiplies_itself_takes_a_bounded_number_of_steps(keyword: str, given: str) -> None:
+    """Then the arguments go out as they came, and nobody waits for them."""
+
+    def taken(levels: int) -> int:
+        schema = doubling(levels, keyword)
+        shaper = compile_shaping(schema)
+        arguments = given.encode()
+
+        def work() -> None:
+            if shaper is not None:
+                shaper(arguments)
+            about_schema(Raw(arguments), compile_schema(schema))
+            fits(Raw(arguments), compile_schema(schema))
+
+        return steps(work)
+
+    assert taken(30) < 1_500_000
+    assert taken(60) <= 2 * taken(30)
+
+
+def test_a_large_value_may_take_as_many_steps_as_it_has_bytes() -> None:
+    numbers = {"type": "array", "items": {"anyOf": [{"type": "integer"}, {"type": "null"}]}}
+    shaper = compile_shaping({"type": "object", "properties": {"a": numbers}})
+    assert shaper is not None
+    values = ["1"] * 20_000
+    after = json.loads(shaper(json.dumps({"a": values}).encode()))
+    assert after == {"a": [1] * 20_000}

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from callmux.rings.envelope import encode
-from callmux.rings.schemas import Node, fits, kind_of
+from callmux.rings.schemas import Node, Steps, TooMuch, fits, kind_of
 
 TEXT_FIELDS = frozenset({"body", "description", "comment", "text", "content"})
 """Names that usually mean text."""
@@ -136,18 +136,23 @@ def about_schema(arguments: Raw | None, node: Node, mapped: Set[str] = frozenset
         mapped: Members that an earlier result will give.
     """
     found: list[Warning] = []
+    given = Raw(b"{}") if arguments is None else arguments
+    steps = Steps(memoryview(given).nbytes)
     try:
-        for warning in _against(Raw(b"{}") if arguments is None else arguments, node, "arguments", mapped):
+        for warning in _against(given, node, "arguments", steps, mapped):
             found.append(warning)
             if len(found) >= MOST:
                 break
-    except RecursionError:
-        # A schema that refers to itself without end says nothing.
+    except (RecursionError, TooMuch):
+        # A schema that refers to itself without end, or as good as that, says nothing.
         pass
     return found
 
 
-def _against(raw: Raw, node: Node, path: str, mapped: Set[str] = frozenset()) -> Iterator[Warning]:
+def _against(
+    raw: Raw, node: Node, path: str, steps: Steps, mapped: Set[str] = frozenset()
+) -> Iterator[Warning]:
+    steps.take()
     kind = kind_of(raw)
     if node.types is not None and not _typed(raw, node):
         wanted = " or ".join(sorted(node.types))
@@ -167,26 +172,28 @@ def _against(raw: Raw, node: Node, path: str, mapped: Set[str] = frozenset()) ->
             f"Use one of {shown}",
         )
     if kind == "object":
-        yield from _members_against(_OBJECT.decode(raw), node, path, mapped)
+        yield from _members_against(_OBJECT.decode(raw), node, path, steps, mapped)
     elif kind == "array" and node.items is not None:
         for n, item in enumerate(_ARRAY.decode(raw)):
-            yield from _against(item, node.items, f"{path}[{n}]")
+            yield from _against(item, node.items, f"{path}[{n}]", steps)
     for part in node.parts:
-        yield from _against(raw, part, path, mapped)
+        yield from _against(raw, part, path, steps, mapped)
     for choices in node.choices:
-        if not mapped and not any(fits(raw, choice) for choice in choices):
+        if not mapped and not any(fits(raw, choice, steps) for choice in choices):
             yield _warning(
                 "argument_type_mismatch", path, "it is none of the alternatives the tool takes", "Change it"
             )
 
 
-def _members_against(members: dict[str, Raw], node: Node, path: str, mapped: Set[str]) -> Iterator[Warning]:
+def _members_against(
+    members: dict[str, Raw], node: Node, path: str, steps: Steps, mapped: Set[str]
+) -> Iterator[Warning]:
     for name in sorted(node.required - members.keys() - mapped):
         yield _warning("missing_required_argument", f"{path}.{name}", "the tool requires it", "Add it")
     for name, member in members.items():
         inner = node.properties.get(name, node.rest)
         if inner is not None:
-            yield from _against(member, inner, f"{path}.{name}")
+            yield from _against(member, inner, f"{path}.{name}", steps)
         elif node.closed:
             known = ", ".join(sorted(node.properties)) or "none"
             yield _warning(

@@ -16,7 +16,7 @@ from msgspec import Raw
 from callmux.numerals import number_in
 from callmux.protocol.shapes import json_in
 from callmux.rings.envelope import encode
-from callmux.rings.schemas import Node, compile_schema, fits, kind_of
+from callmux.rings.schemas import Node, Steps, TooMuch, compile_schema, fits, kind_of
 
 ENVELOPES = (frozenset({"params"}), frozenset({"method", "params"}))
 """The keys of arguments that somebody wrapped into a request of their own."""
@@ -47,18 +47,19 @@ class Shaper:
         """The arguments, shaped; the same object where nothing had to change."""
         if not (self._walks or self._renames or (self._unwraps and b'"params"' in arguments)):
             return arguments
+        steps = Steps(len(arguments))
         try:
             members = _OBJECT.decode(arguments)
             repaired = self._repair(members)
             if not self._walks:
                 return arguments if repaired is members else encode(repaired)
             if not self._root.composed:
-                shaped = _shape_members(repaired, self._root)
+                shaped = _shape_members(repaired, self._root, steps)
                 return arguments if shaped is members else encode(shaped)
             before = Raw(arguments if repaired is members else encode(repaired))
-            after = _shape(before, self._root)
+            after = _shape(before, self._root, steps)
             return arguments if after is before and repaired is members else bytes(after)
-        except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        except (msgspec.MsgspecError, RecursionError, TooMuch, UnicodeError):
             return arguments
 
     def _repair(self, members: dict[str, Raw]) -> dict[str, Raw]:
@@ -95,64 +96,69 @@ def _as_list(raw: Raw) -> Raw:
     return raw if kind_of(raw) == "array" else Raw(b"[" + bytes(raw) + b"]")
 
 
-def _shape(raw: Raw, node: Node) -> Raw:
+def _shape(raw: Raw, node: Node, steps: Steps) -> Raw:
     """The value, shaped; the same object where nothing had to change."""
     if not node.active:
         return raw
+    steps.take()
     kind = kind_of(raw)
     if kind == "string":
         if node.text or not node.convertible:
             return raw
         value = convert(_STRING.decode(raw), node.kinds)
         return (
-            raw if value is None else _shape(value, node) if kind_of(value) in ("array", "object") else value
+            raw
+            if value is None
+            else _shape(value, node, steps)
+            if kind_of(value) in ("array", "object")
+            else value
         )
     if kind == "object":
-        raw = _shape_object(raw, node)
+        raw = _shape_object(raw, node, steps)
     elif kind == "array":
-        raw = _shape_array(raw, node)
+        raw = _shape_array(raw, node, steps)
     else:
         return raw
     for part in node.parts:
-        raw = _shape(raw, part)
+        raw = _shape(raw, part, steps)
     for choices in node.choices:
-        raw = _shape_by_choice(raw, choices)
+        raw = _shape_by_choice(raw, choices, steps)
     return raw
 
 
-def _shape_object(raw: Raw, node: Node) -> Raw:
+def _shape_object(raw: Raw, node: Node, steps: Steps) -> Raw:
     if not (node.properties or node.rest):
         return raw
     members = _OBJECT.decode(raw)
-    shaped = _shape_members(members, node)
+    shaped = _shape_members(members, node, steps)
     return raw if shaped is members else Raw(encode(shaped))
 
 
-def _shape_members(members: dict[str, Raw], node: Node) -> dict[str, Raw]:
+def _shape_members(members: dict[str, Raw], node: Node, steps: Steps) -> dict[str, Raw]:
     changed: dict[str, Raw] = {}
     for key, raw in members.items():
         inner = node.properties.get(key, node.rest)
         if inner is not None and inner.active:
-            shaped = _shape(raw, inner)
+            shaped = _shape(raw, inner, steps)
             if shaped is not raw:
                 changed[key] = shaped
     return members | changed if changed else members
 
 
-def _shape_array(raw: Raw, node: Node) -> Raw:
+def _shape_array(raw: Raw, node: Node, steps: Steps) -> Raw:
     if node.items is None or not node.items.active:
         return raw
     items = _ARRAY.decode(raw)
-    shaped = [_shape(item, node.items) for item in items]
+    shaped = [_shape(item, node.items, steps) for item in items]
     return raw if all(new is old for new, old in zip(shaped, items, strict=True)) else Raw(encode(shaped))
 
 
-def _shape_by_choice(raw: Raw, choices: tuple[Node, ...]) -> Raw:
+def _shape_by_choice(raw: Raw, choices: tuple[Node, ...], steps: Steps) -> Raw:
     """`anyOf`, `oneOf`: a value that fits a branch stays; else the first branch it can be made to fit."""
-    if any(fits(raw, choice) for choice in choices):
+    if any(fits(raw, choice, steps) for choice in choices):
         return raw
-    tries = [shaped for choice in choices if (shaped := _shape(raw, choice)) is not raw]
-    fitting = (shaped for shaped in tries if any(fits(shaped, choice) for choice in choices))
+    tries = [shaped for choice in choices if (shaped := _shape(raw, choice, steps)) is not raw]
+    fitting = (shaped for shaped in tries if any(fits(shaped, choice, steps) for choice in choices))
     return next(fitting, tries[0] if tries else raw)
 
 

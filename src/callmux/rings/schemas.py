@@ -18,6 +18,8 @@ CONVERTIBLE = frozenset({"boolean", "number", "integer", "array", "object"})
 """Types that a string can be turned into."""
 DEEPEST = 64
 """Levels of a schema that are read."""
+LEAST_STEPS = 10_000
+"""Comparisons that any value may take; beside these, one for each of its bytes."""
 
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _ARRAY = msgspec.json.Decoder(list[Raw])
@@ -221,8 +223,49 @@ def _settle(nodes: list[Node]) -> None:
                 node.active = spreading = True
 
 
-def fits(raw: Raw, node: Node) -> bool:
-    """Whether a value keeps to what the node knows of its schema."""
+class TooMuch(Exception):
+    """A schema and a value would take more steps than either is worth."""
+
+
+class Steps:
+    """How many comparisons a value may take. Schemas that refer to each other can say in a few lines what
+    takes for ever to look through.
+
+    Args:
+        size: Bytes of the value.
+    """
+
+    __slots__ = ("_left",)
+
+    def __init__(self, size: int) -> None:
+        self._left = LEAST_STEPS + size
+
+    def take(self) -> None:
+        """One more.
+
+        Raises:
+            TooMuch: There have been too many.
+        """
+        self._left -= 1
+        if self._left < 0:
+            raise TooMuch
+
+
+def fits(raw: Raw, node: Node, steps: Steps | None = None) -> bool:
+    """Whether a value keeps to what the node knows of its schema.
+
+    Args:
+        steps: Those of the whole value it is part of, or None: then one that takes too many fits.
+
+    Raises:
+        TooMuch: The steps are used up.
+    """
+    if steps is None:
+        try:
+            return fits(raw, node, Steps(memoryview(raw).nbytes))
+        except TooMuch:
+            return True
+    steps.take()
     kind = kind_of(raw)
     if (
         node.types is not None
@@ -232,22 +275,22 @@ def fits(raw: Raw, node: Node) -> bool:
         return False
     if node.values is not None and msgspec.json.decode(raw) not in node.values:
         return False
-    if kind == "object" and not _members_fit(_OBJECT.decode(raw), node):
+    if kind == "object" and not _members_fit(_OBJECT.decode(raw), node, steps):
         return False
     if kind == "array" and node.items is not None:
         items = node.items
-        if not all(fits(item, items) for item in _ARRAY.decode(raw)):
+        if not all(fits(item, items, steps) for item in _ARRAY.decode(raw)):
             return False
-    return all(fits(raw, part) for part in node.parts) and all(
-        any(fits(raw, choice) for choice in group) for group in node.choices
+    return all(fits(raw, part, steps) for part in node.parts) and all(
+        any(fits(raw, choice, steps) for choice in group) for group in node.choices
     )
 
 
-def _members_fit(members: dict[str, Raw], node: Node) -> bool:
+def _members_fit(members: dict[str, Raw], node: Node, steps: Steps) -> bool:
     if not node.required <= members.keys():
         return False
     return all(
-        inner is None or fits(raw, inner)
+        inner is None or fits(raw, inner, steps)
         for key, raw in members.items()
         for inner in (node.properties.get(key, node.rest),)
     )
