@@ -91,13 +91,13 @@ async def test_a_page_that_only_one_server_has_keeps_its_address() -> None:
 async def test_a_server_that_comes_later_takes_nobodys_page(late: str) -> None:
     """The address that a client has from before leads where it led; from then on both have the same spelling,
     whoever came first."""
-    servers = {name: app(name, KEYS["ui"]) for name in ("a", "b")}
+    servers = {name: app(name, KEYS["ui"], listed=False) for name in ("a", "b")}
     up = False
 
     def lists(call: Call) -> Json:
         return {"tools": [{"name": "show", "inputSchema": {}, "_meta": KEYS["ui"]}] if up else []}
 
-    servers[late].answers("tools/list", lists).answers("resources/list", lambda call: {"resources": []})
+    servers[late].answers("tools/list", lists)
     early = "b" if late == "a" else "a"
     async with bench(*servers.values()) as b:
         client = await b.greeted(capabilities=UI)

@@ -167,6 +167,21 @@ def test_a_cancelled_request_gives_no_more_signs() -> None:
     assert [at for at, _ in scene(long, then).signs()] == [30]
 
 
+def test_a_request_that_is_being_cancelled_gives_none_either() -> None:
+    """Its task needs another turn to end."""
+
+    async def then(desk: Desk) -> None:
+        desk.asks()
+        await asyncio.sleep(20)
+        pulse = desk.session._pulse
+        (beat,) = pulse._beats.values()
+        beat.heard -= 100
+        desk.says(method="notifications/cancelled", params={"requestId": 1})
+        pulse._look()
+
+    assert scene(long, then).signs() == []
+
+
 def test_each_request_has_its_own_silence() -> None:
     async def then(desk: Desk) -> None:
         desk.asks(1, "a")

@@ -62,6 +62,18 @@ def test_a_first_page_that_cannot_be_had_is_a_failure(answer: Any, cause: str) -
         names(answer)
 
 
+@pytest.mark.parametrize("cursor", ["", None, 5, False, {}])
+def test_a_cursor_that_is_none_asks_for_nothing_more(cursor: Any) -> None:
+    asked = []
+
+    def page(params: Any) -> Any:
+        asked.append(params)
+        return {"tools": [{"name": "a"}], "nextCursor": cursor}
+
+    assert names(page) == ["a"]
+    assert asked == [None]
+
+
 @pytest.mark.parametrize(
     "answer", [{}, {"tools": None}, {"tools": [], "nextCursor": 5}, {"tools": [None, None]}]
 )
