@@ -61,7 +61,7 @@ def server(name: str, capabilities: Json) -> RawServer:
     it = RawServer(name, capabilities=capabilities)
     for method in ("tools/list", "tools/call", "logging/setLevel"):
         del it.handlers[method]
-    if "tools" in capabilities or not capabilities:
+    if "tools" in capabilities or "requests" in capabilities.get("tasks", {}) or not capabilities:
         it.answers("tools/call", text("")).lists("tools", {"name": "t", "inputSchema": {"type": "object"}})
     if "prompts" in capabilities:
         it.lists("prompts", {"name": "p"}).answers("prompts/get", {"messages": []})
