@@ -47,6 +47,7 @@ class Crowd:
         self.got: list[Call] = []
         self.open: list[tuple[str, Any]] = []
         self.apart_since: int | None = None
+        self.moved_at = 0
         self.said = 0
         self._count = 0
         self._words: list[asyncio.Task[None]] = []
@@ -60,7 +61,7 @@ class Crowd:
             self.expire: 1,
             self.task: chance.choice([1, 12]),
             self.say: 12,
-            self.ask: chance.choice([0, 0, 1, 4]),
+            self.ask: chance.choice([0, 1, 4, 8]),
             self.leave: 1,
             self.hang_up: chance.choice([0, 0, 1]),
             self.reload: chance.choice([0, 0, 1]),
@@ -157,6 +158,8 @@ class Crowd:
             assert isinstance(entry, StdioServer)
             moved = msgspec.structs.replace(entry, env={"N": str(self._count)})
             config = msgspec.structs.replace(config, servers={"raw": moved})
+            # A process that has been replaced says nothing of the one in its place.
+            self.moved_at = len(self.server.peers)
         await self.b.host.reload(config)
 
     def _carried(self) -> Call | None:
@@ -195,10 +198,10 @@ class Crowd:
 
     async def _ask(self, call: Call, method: str) -> None:
         sure = self._must_arrive(call)
-        if self.apart_since is None:
-            self.apart_since = len(self.server.peers)
         about = call if self._is_open(call) else None
         answer = await call.peer.ask(method, {"who": who(call)}, about=about)
+        if self.apart_since is None and self.server.peers.index(call.peer) >= self.moved_at:
+            self.apart_since = len(self.server.peers)
         if "result" in answer:
             assert answer["result"] == {"who": who(call)}
         else:
