@@ -13,7 +13,7 @@ from callmux.bridge.failures import GivenUp, LinkFailure, Reason, Refusal, of_re
     ("status", "named", "reason", "started", "untaken"),
     [
         (404, True, Reason.SESSION, False, True),
-        (404, False, Reason.REFUSED, False, True),
+        (404, False, Reason.REFUSED, False, False),
         (503, True, Reason.BUSY, True, False),
         (429, True, Reason.BUSY, True, False),
         (502, True, Reason.BROKEN, True, False),

@@ -6,7 +6,7 @@ import pytest
 from msgspec import Raw
 
 from callmux.config.veil import Veil
-from callmux.upstream.failures import CallFailure, Category, lost, refused, timed_out, to_error
+from callmux.upstream.failures import CallFailure, Category, ended, late, lost, refused, timed_out, to_error
 
 
 @pytest.mark.parametrize(
@@ -104,3 +104,10 @@ def test_only_what_is_safe_or_surely_untaken_is_repeated(safe: bool) -> None:
     assert CallFailure(Category.PROTOCOL, "redirects", started=False, untaken=False).repeatable(safe) is safe
     assert not CallFailure(Category.UNKNOWN, "it said no").repeatable(safe)
     assert CallFailure(Category.UNKNOWN, "it said no", over=True).repeatable(safe) is safe
+
+
+def test_what_was_sent_may_have_begun_whatever_carried_it() -> None:
+    for transport in ("stdio", "sse", "streamable-http", "fake"):
+        assert late(transport, "tools/call", 10).started
+        why = lost("it ended", started=False)
+        assert (ended(transport, why).started, ended(transport, why).cause) == (True, "it ended")

@@ -207,7 +207,7 @@ class Link:
 
     async def _judged(self, failure: LinkFailure) -> LinkFailure:
         """The failure, once the listener was asked whether it still knows the session."""
-        forgotten = self.named and await self._is_forgotten()
+        forgotten = failure.doubted and self.named and await self._is_forgotten()
         return failure.forgotten() if forgotten else failure.remembered()
 
     async def _is_forgotten(self) -> bool:

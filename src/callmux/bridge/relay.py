@@ -191,7 +191,7 @@ class Relay:
         """
         deadline = self._loop.time() + time.seconds
         known = method in LISTS and self._listings.has(method)
-        attempts = replays = expired = 0
+        attempts = replays = expired = refused = 0
         started = safe = False
         while True:
             try:
@@ -224,7 +224,8 @@ class Relay:
                         pause = REPLAY_SECONDS * 2.0 ** (replays - 1)
                         again = may and replays <= REPLAYS and await self._pause(pause, deadline)
                     case Reason.LATE | Reason.REFUSED:
-                        pass
+                        refused += 1
+                        again = failure.untaken and refused < 2
                 if not again or self._loop.time() >= deadline:
                     raise GivenUp(failure, started=started, attempts=attempts, safe=safe) from None
 

@@ -154,10 +154,12 @@ class Stream:
         waiter = self._waiter
         if waiter is not None and not waiter.done() and not self.is_events:
             body = b"".join(self._parts)
-            if self._is_answer(body) and not (self._resumed and self.status >= 300):
+            # That a stream cannot be resumed says nothing about the request.
+            if self._resumed:
+                pass
+            elif self._is_answer(body):
                 self._link.take(body, self._about, True)
-            elif self.status >= 300 and not self._resumed:
-                # That a stream cannot be resumed says nothing about the request.
+            elif self.status >= 300:
                 waiter.set_exception(self._refusal())
         self._finish("the listener ended the answer before the result")
 
@@ -179,7 +181,8 @@ class Stream:
             if events.last_id:
                 self._link.resume(events, waiter, why)
             else:
-                about = Point.WITHOUT_RESULT if self.status else Point.SILENT
+                answered = Point.CUT if self.was_cut else Point.WITHOUT_RESULT
+                about = answered if self.status else Point.SILENT
                 waiter.set_exception(LinkFailure(Reason.BROKEN, why, known=TABLE[Carrier.BRIDGE, about]))
         for tell in self._when_ended:
             tell()

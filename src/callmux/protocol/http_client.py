@@ -35,13 +35,13 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class Carrier(Enum):
-    """The ways to a server."""
+    """The ways to a server; those of `callmux.upstream.links` by the names of their transports."""
 
-    HTTP = "Streamable HTTP to a server"
-    SSE = "HTTP+SSE to a server"
-    STDIO = "a server's process"
-    BRIDGE = "Streamable HTTP of the bridge"
-    SHELL = "Streamable HTTP of a shell verb"
+    HTTP = "streamable-http"
+    SSE = "sse"
+    STDIO = "stdio"
+    BRIDGE = "bridge"
+    SHELL = "shell"
 
 
 class Point(Enum):
@@ -92,12 +92,11 @@ class Known(NamedTuple):
 
 _P, _OVER, _DOUBTED = Point, Session.OVER, Session.DOUBTED
 _STATUSES: Mapping[Point, Known] = {
-    _P.NO_CONNECTION: Known(begun=False, again=True),
     _P.NO_SESSION: Known(begun=False, again=True, session=_OVER),
     # Believed only if a ping is refused, too: else the words are about something else.
     _P.SAID_SESSION: Known(begun=False, again=True, session=_DOUBTED),
-    _P.NOT_FOUND: Known(begun=False, again=True),
     # HTTP itself says that these come before the request is carried out; to ask again is of no use.
+    _P.NOT_FOUND: Known(begun=False),
     _P.ELSEWHERE: Known(begun=False),
     _P.CREDENTIALS: Known(begun=False, session=_DOUBTED),
     _P.TOO_LARGE: Known(begun=False),
@@ -106,33 +105,32 @@ _STATUSES: Mapping[Point, Known] = {
     _P.REFUSED: Known(begun=True, session=_DOUBTED),
     _P.FAILED: Known(begun=True, session=_DOUBTED),
     _P.SILENT: Known(begun=True),
-    _P.LATE: Known(begun=True),
 }
 _ANSWERS: Mapping[Point, Known] = {
     _P.CUT: Known(begun=True),
-    _P.NO_RESUMPTION: Known(begun=True, session=_DOUBTED),
     _P.WITHOUT_RESULT: Known(begun=True),
     _P.UNREADABLE: Known(begun=True),
+    _P.NO_RESUMPTION: Known(begun=True, session=_DOUBTED),
     _P.ERROR: Known(begun=True, session=_DOUBTED),
 }
+_ALWAYS: Mapping[Point, Known] = {
+    _P.NO_CONNECTION: Known(begun=False, again=True),
+    _P.LATE: Known(begun=True),
+}
+# What was written may have been read, whatever ended the process or the stream.
+_ENDS: Mapping[Point, Known] = {_P.ENDED: Known(begun=True)}
 _ROWS: Mapping[Carrier, Mapping[Point, Known]] = {
-    Carrier.HTTP: {**_STATUSES, **_ANSWERS},
+    Carrier.HTTP: {**_ALWAYS, **_STATUSES, **_ANSWERS, **_ENDS},
     # Answers come on the one stream, whose end is the end of the session.
-    Carrier.SSE: {
-        **_STATUSES,
-        _P.UNREADABLE: Known(begun=True),
-        _P.ENDED: Known(begun=True, session=_OVER),
-    },
-    # A line that was written may have been read, whatever ended the process.
-    Carrier.STDIO: {
-        _P.NO_CONNECTION: Known(begun=False, again=True),
-        _P.LATE: Known(begun=True),
-        _P.UNREADABLE: Known(begun=True),
-        _P.ENDED: Known(begun=True, session=_OVER),
-    },
-    Carrier.BRIDGE: {**_STATUSES, **_ANSWERS, _P.DECLINED: Known(begun=False, again=True)},
+    Carrier.SSE: {**_ALWAYS, **_STATUSES, **_ENDS},
+    Carrier.STDIO: {**_ALWAYS, **_ENDS},
+    Carrier.BRIDGE: {**_ALWAYS, **_STATUSES, **_ANSWERS, _P.DECLINED: Known(begun=False, again=True)},
     # One request, one session, nothing is repeated: only what is told depends on it.
-    Carrier.SHELL: {**_STATUSES, **_ANSWERS},
+    Carrier.SHELL: {
+        **{p: row for p, row in _STATUSES.items() if p not in (_P.NO_SESSION, _P.SAID_SESSION)},
+        **{p: _ANSWERS[p] for p in (_P.CUT, _P.WITHOUT_RESULT, _P.UNREADABLE)},
+        _P.LATE: Known(begun=True),
+    },
 }
 TABLE: dict[tuple[Carrier, Point], Known] = {
     (carrier, point): known for carrier, rows in _ROWS.items() for point, known in rows.items()
@@ -142,6 +140,14 @@ TABLE: dict[tuple[Carrier, Point], Known] = {
 def known(carrier: Carrier, point: Point) -> Known:
     """What is known where a request failed at `point`."""
     return TABLE[carrier, point]
+
+
+def may_have_begun(transport: str, point: Point) -> bool:
+    """The same for a link by the name of its transport, which may be one of a test."""
+    row = next(
+        (row for (carrier, at), row in TABLE.items() if at is point and carrier.value == transport), None
+    )
+    return True if row is None else row.begun
 
 
 def refusal_point(status: int, body: bytes, *, named: bool, challenged: bool) -> Point:

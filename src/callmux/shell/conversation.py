@@ -138,7 +138,8 @@ class Conversation:
             else:
                 found = message.parse(b"".join(self._parts(response, method)))
         except ValueError:
-            raise ShellFailed(f"the listener's answer to {method} is no JSON") from None
+            unknown = _unknown(method, Point.WITHOUT_RESULT)
+            raise ShellFailed(f"the listener's answer to {method} is no JSON{unknown}") from None
         return message.result_of(found, method)
 
     def _named(self, response: http.client.HTTPResponse) -> str | None:
@@ -161,7 +162,7 @@ class Conversation:
                     # More may come that nobody waits for.
                     self._http.close()
                     return found
-        raise ShellFailed(_lost(method))
+        raise ShellFailed(_lost(method, Point.WITHOUT_RESULT))
 
     def _post(self, method: str, body: bytes) -> http.client.HTTPResponse:
         try:
@@ -169,7 +170,7 @@ class Conversation:
         except TimeoutError:
             raise self._late(method) from None
         except (OSError, http.client.HTTPException) as error:
-            raise ShellFailed(f"{_lost(method)} ({_reason(error)})") from None
+            raise ShellFailed(f"{_lost(method, Point.SILENT)} ({_reason(error)})") from None
         if not 200 <= response.status < 300:
             raise self._refusal(method, response)
         return response
@@ -204,17 +205,17 @@ class Conversation:
                 if size > MAX_ANSWER:
                     self._http.close()
                     what = f"the answer to {method} is larger than {MAX_ANSWER} bytes"
-                    raise ShellFailed(f"{what}{_unknown(method)}. Ask for less")
+                    raise ShellFailed(f"{what}{_unknown(method, Point.UNREADABLE)}. Ask for less")
                 yield part
             if response.length:
-                raise ShellFailed(f"{_lost(method)} (its answer is cut off)")
+                raise ShellFailed(f"{_lost(method, Point.CUT)} (its answer is cut off)")
             # Read to its end, it leaves the connection to the next request.
             response.close()
             self._idle = True
         except TimeoutError:
             raise self._late(method) from None
         except (OSError, http.client.HTTPException) as error:
-            raise ShellFailed(f"{_lost(method)} ({_reason(error)})") from None
+            raise ShellFailed(f"{_lost(method, Point.CUT)} ({_reason(error)})") from None
 
     def _bound(self, method: str) -> None:
         """Holds the next wait to what is left of the time."""
@@ -229,7 +230,8 @@ class Conversation:
 
     def _late(self, method: str) -> ShellFailed:
         bound = f" within {self._seconds * 1000:.0f} ms (--call-timeout)" if self._seconds else ""
-        return ShellFailed(f"the listener did not answer {method}{bound}: what became of it is unknown")
+        unknown = ": what became of it is unknown" if known(Carrier.SHELL, Point.LATE).begun else ""
+        return ShellFailed(f"the listener did not answer {method}{bound}{unknown}")
 
     def _refusal(self, method: str, response: http.client.HTTPResponse) -> ShellFailed:
         status = response.status
@@ -240,9 +242,9 @@ class Conversation:
             page = b""
         said = _said(page)
         challenged = "WWW-Authenticate" in response.headers
-        point = refusal_point(status, page, named=self._session is not None, challenged=challenged)
-        if known(Carrier.SHELL, point).begun:
-            said += _unknown(method)
+        # The session has just begun; words about it prove nothing, and nobody asks.
+        point = refusal_point(status, page, named=False, challenged=challenged)
+        said += _unknown(method, point)
         advice = ""
         if status in (401, 403):
             advice = f". callmux {self._identity}: give one that this listener takes, with CALLMUX_TOKEN, "
@@ -259,13 +261,13 @@ class Conversation:
         return ShellFailed(f"{what} returned HTTP {status}{said}{advice}")
 
 
-def _unknown(method: str) -> str:
-    return ": whether the tool ran is unknown" if method == "tools/call" else ""
+def _unknown(method: str, point: Point) -> str:
+    begun = method == "tools/call" and known(Carrier.SHELL, point).begun
+    return ": whether the tool ran is unknown" if begun else ""
 
 
-def _lost(method: str) -> str:
-    unknown = _unknown(method) if known(Carrier.SHELL, Point.SILENT).begun else ""
-    return f"the listener ended the connection before it answered {method}{unknown}"
+def _lost(method: str, point: Point) -> str:
+    return f"the listener ended the connection before it answered {method}{_unknown(method, point)}"
 
 
 def _reason(error: Exception) -> str:

@@ -272,7 +272,8 @@ class Connection:
             if soonest < inf:
                 self._watch(soonest)
         for _, one in late:
-            one.failed(failures.timed_out(f'{one.method} on "{self.name}"', one.seconds * 1000))
+            what = f'{one.method} on "{self.name}"'
+            one.failed(failures.late(self.link.transport, what, one.seconds * 1000))
 
     def _failed(self, id: int, failure: CallFailure) -> None:
         if (exchange := self._peer.take(id)) is not None:
@@ -308,7 +309,7 @@ class Connection:
         self._is_less()
         for exchange in lost:
             # What was under way may have begun, whatever ended the link afterwards.
-            exchange.failed(CallFailure(failure.category, failure.cause, started=True))
+            exchange.failed(failures.ended(self.link.transport, failure))
 
     def _client_of(self, about: int | None, params: Raw | None) -> ClientPort | None:
         """The client that something is for that the server says: by the stream it came on, by the task it

@@ -15,6 +15,7 @@ from msgspec import Raw, UnsetType
 
 from callmux.config.veil import Veil
 from callmux.errors import ScopedClientCapacity, ToolCallFailed, UpstreamUnavailable
+from callmux.protocol.http_client import Point, may_have_begun
 from callmux.protocol.jsonrpc import ErrorObject, read_error
 
 
@@ -119,9 +120,19 @@ def timed_out(what: str, milliseconds: float, *, started: bool = True) -> CallFa
     return CallFailure(Category.TIMEOUT, f"{what} timed out after {milliseconds:.0f} ms", started=started)
 
 
-def lost(reason: str, *, started: bool) -> CallFailure:
+def late(transport: str, what: str, milliseconds: float) -> CallFailure:
+    """A request that was sent over `transport`, and whose time is up."""
+    return timed_out(what, milliseconds, started=may_have_begun(transport, Point.LATE))
+
+
+def ended(transport: str, why: CallFailure) -> CallFailure:
+    """A request that was under way over `transport` when the link ended."""
+    return CallFailure(why.category, why.cause, started=may_have_begun(transport, Point.ENDED))
+
+
+def lost(reason: str, *, started: bool, untaken: bool | None = None) -> CallFailure:
     """A link that ended under a request."""
-    return CallFailure(Category.TRANSPORT, reason, started=started)
+    return CallFailure(Category.TRANSPORT, reason, started=started, untaken=untaken)
 
 
 def refused(raw: Raw, veil: Veil | None = None) -> CallFailure:

@@ -20,6 +20,7 @@ import msgspec
 
 from callmux.batch_writer import BatchWriter
 from callmux.config.veil import NOTHING, Veil
+from callmux.protocol.http_client import Carrier, Point, known
 from callmux.protocol.lines import LineBuffer, Long, Oversized
 from callmux.upstream import failures
 from callmux.upstream.failures import CallFailure, Category
@@ -187,7 +188,8 @@ def _keep_only_stdio() -> None:
 
 
 def _unstartable(reason: str) -> CallFailure:
-    return CallFailure(Category.TRANSPORT, reason, started=False, lasting=True)
+    begun, again, _ = known(Carrier.STDIO, Point.NO_CONNECTION)
+    return CallFailure(Category.TRANSPORT, reason, started=begun, untaken=again, lasting=True)
 
 
 def _signal(group: int | None, number: signal.Signals) -> None:

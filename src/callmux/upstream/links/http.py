@@ -155,9 +155,9 @@ class HttpLink:
 
     async def _weigh(self, id: int | None, answer: Failure) -> None:
         """The same for an error of the server's own."""
-        if await self._is_forgotten():
-            failure = failures.refused(answer.error)
-            self._failed(id, Verdict(failure, known(Carrier.HTTP, Point.ERROR)).forgotten())
+        about = known(Carrier.HTTP, Point.ERROR)
+        if about.session is Session.DOUBTED and await self._is_forgotten():
+            self._failed(id, Verdict(failures.refused(answer.error), about).forgotten())
         elif self._listener is not None:
             self._listener.received(answer, id)
 

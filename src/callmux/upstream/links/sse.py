@@ -75,7 +75,7 @@ class SseLink:
         except CallFailure as error:
             failure = error
         except Exception as error:  # noqa: BLE001 - the root of the stream: its end is told, whatever ends it
-            failure = failure_of(error)
+            failure = failure_of(error, Carrier.SSE)
         if not endpoint.done():
             endpoint.set_exception(failure)
         else:
@@ -114,7 +114,7 @@ class SseLink:
                 ruling = verdict(await refused(answer), Carrier.SSE, named=True)
             failure = await self._weighed(client, place, ruling)
         except Exception as error:  # noqa: BLE001 - the root of a request: whoever waits for it is told
-            failure = failure_of(error)
+            failure = failure_of(error, Carrier.SSE)
         listener = self._listener
         if listener is not None:
             if id is not None:

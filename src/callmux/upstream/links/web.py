@@ -165,11 +165,12 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def failure_of(error: Exception) -> CallFailure:
+def failure_of(error: Exception, carrier: Carrier = Carrier.HTTP) -> CallFailure:
     """What an exception of the client means: only a connection that never came about has sent nothing."""
-    nothing = known(Carrier.HTTP, Point.NO_CONNECTION).begun
+    nothing, again, _ = known(carrier, Point.NO_CONNECTION)
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientProxyConnectionError):
-        return failures.lost(f"the server cannot be reached: {_unreachable(error)}", started=nothing)
+        cause = f"the server cannot be reached: {_unreachable(error)}"
+        return failures.lost(cause, started=nothing, untaken=again)
     if isinstance(error, aiohttp.InvalidURL):
         return CallFailure(Category.TRANSPORT, f"the URL cannot be used: {error}", started=nothing)
     if isinstance(error, TooLarge):
@@ -180,7 +181,7 @@ def failure_of(error: Exception) -> CallFailure:
     if isinstance(error, ValueError):
         begun = known(Carrier.HTTP, Point.UNREADABLE).begun
         return CallFailure(Category.PROTOCOL, str(error), started=begun)
-    begun = known(Carrier.HTTP, Point.SILENT).begun
+    begun = known(carrier, Point.SILENT).begun
     return failures.lost(f"the connection broke: {error or type(error).__name__}", started=begun)
 
 
