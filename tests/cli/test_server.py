@@ -138,3 +138,19 @@ def test_the_state_in_each_process_stands_below_the_entry(
     first, second = json.loads(capsys.readouterr().out)["servers"]
     assert [record["pid"] for record in first["running"]] == [7, 8]
     assert "running" not in second
+
+
+def test_denied_tools_the_environment_file_and_the_time_to_connect_are_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = {"denyTools": ["a", "b"], "envFile": "/e/.env", "connectTimeoutMs": 90000}
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps({"servers": {"s": {"command": "x", **more}}}))
+    server.run(["list", "--json"], str(path))
+    (shown,) = json.loads(capsys.readouterr().out)["servers"]
+    assert more.items() <= shown.items()
+    server.run(["list"], str(path))
+    out = capsys.readouterr().out
+    assert "  denied tools: a, b\n" in out
+    assert "  env file: /e/.env\n" in out
+    assert "  connect timeout ms: 90000" in out

@@ -14,6 +14,8 @@ def test_references_and_variables_without_a_default_are_found() -> None:
                     "command": "${BIN}",
                     "args": ["${WITH:-default}", "$${ESCAPED}", "x${ARG}y"],
                     "env": {"K": "${VALUE}"},
+                    "cwd": "${CWD}",
+                    "envFile": "${ENV_DIR}/.env",
                     "envRefs": {"T": "env:TOKEN", "F": "file:x"},
                 },
                 "b": {"url": "https://${HOST}/", "headers": {"A": "Bearer ${HEADER}"}},
@@ -27,7 +29,7 @@ def test_references_and_variables_without_a_default_are_found() -> None:
     )
     assert checked.errors == []
     assert needed_variables(checked.config) == [
-        *("ARG", "AUTH", "BIN", "HASH", "HEADER", "HOST", "TOKEN", "VALUE")
+        *("ARG", "AUTH", "BIN", "CWD", "ENV_DIR", "HASH", "HEADER", "HOST", "TOKEN", "VALUE")
     ]
 
 

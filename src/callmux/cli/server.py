@@ -104,8 +104,10 @@ def entry(name: str, server: StdioServer | HttpServer) -> dict[str, Any]:
     policy = msgspec.to_builtins(server.cache_policy)
     common = {
         "tools": server.tools,
+        "denyTools": server.deny_tools or None,
         "cachePolicy": policy or None,
         "callTimeoutMs": server.call_timeout_ms,
+        "connectTimeoutMs": server.connect_timeout_ms,
         "requestBodyMaxBytes": server.request_body_max_bytes,
         "disabled": server.disabled or None,
     }
@@ -119,6 +121,7 @@ def entry(name: str, server: StdioServer | HttpServer) -> dict[str, Any]:
             "cwdMode": server.cwd_mode,
             "tools": common.pop("tools"),
             "envKeys": sorted({*server.env, *server.env_refs}) or None,
+            "envFile": server.env_file,
         }
     else:
         shown = {
@@ -148,6 +151,7 @@ def _lines(server: StdioServer | HttpServer) -> list[str]:
             "cwd": server.cwd,
             "cwd mode": server.cwd_mode,
             "env keys": sorted({*server.env, *server.env_refs}) or None,
+            "env file": server.env_file,
         }
     else:
         shown = {
@@ -160,9 +164,11 @@ def _lines(server: StdioServer | HttpServer) -> list[str]:
         {
             **shown,
             "tools": server.tools,
+            "denied tools": server.deny_tools or None,
             "cache allow": server.cache_policy.allow_tools or None,
             "cache deny": server.cache_policy.deny_tools or None,
             "call timeout ms": server.call_timeout_ms,
+            "connect timeout ms": server.connect_timeout_ms,
             "request body max bytes": "unlimited" if limit == 0 else limit,
             "disabled": "true" if server.disabled else None,
         }

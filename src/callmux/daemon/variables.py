@@ -30,7 +30,7 @@ def _of_server(server: StdioServer | HttpServer) -> Iterator[str]:
     texts: list[str]
     if isinstance(server, StdioServer):
         yield from _referred(list(server.env_refs.values()))
-        texts = [server.command, *server.args, *server.env.values()]
+        texts = [server.command, *server.args, server.cwd or "", server.env_file or "", *server.env.values()]
     else:
         texts = [server.url, *server.headers.values()]
     for text in texts:
