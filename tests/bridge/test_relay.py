@@ -237,6 +237,60 @@ def test_a_call_that_brings_nothing_for_long_gives_a_sign_of_life(
     run(scene())
 
 
+SPELLINGS: dict[str, Any] = {
+    "an error that is null": lambda id, result: {"id": id, "result": result, "error": None},
+    "every member": lambda id, result: {
+        "id": id,
+        "method": None,
+        "params": None,
+        "result": result,
+        "error": None,
+    },
+    "an id as text": lambda id, result: {"id": str(id), "result": result},
+    "an id as a fraction": lambda id, result: {"id": float(id), "result": result},
+    "no revision": lambda id, result: {"id": id, "result": result},
+}
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("streamed", [True, False])
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_listener_may_spell_its_answers_its_own_way(spelling: str, streamed: bool, mark: bytes) -> None:
+    """It may be any MCP server. What reaches the client is strict."""
+
+    async def scene() -> None:
+        async with FakeListener() as listener, Desk(listener.endpoint) as desk:
+            results: dict[str, Any] = {
+                "initialize": {**listener.hello, "instructions": None},
+                "tools/list": {"tools": TOOLS, "nextCursor": None},
+                "tools/call": {
+                    "content": [{"type": "text", "text": "1", "annotations": None}],
+                    "isError": None,
+                },
+                "resources/list": {"resources": None},
+                "ping/other": None,
+            }
+
+            def answer(x: Exchange) -> None:
+                body = mark + line(SPELLINGS[spelling](x.message["id"], results[x.method]))
+                headers = {"mcp_session_id": listener.session} if x.method == "initialize" else {}
+                if streamed:
+                    x.stream(**headers)
+                    x.chunk(b"data: " + body + b"\n\n")
+                    x.end()
+                else:
+                    x.status(200, body, content_type="application/json", **headers)
+
+            listener.script |= dict.fromkeys(results, answer)
+            assert await desk.greets() == listener.hello
+            assert (await desk.asks(1, "tools/list"))["result"] == {"tools": TOOLS}
+            assert (await desk.asks(2, "resources/list"))["result"] == {"resources": []}
+            assert await desk.calls(3, "write") == {"content": [{"type": "text", "text": "1"}]}
+            assert (await desk.asks(4, "ping/other"))["result"] == {}
+
+    run(scene())
+
+
 def test_the_session_ends_with_the_client() -> None:
     async def scene() -> None:
         async with FakeListener() as listener:
