@@ -20,7 +20,7 @@ from callmux.clients.dialects import DIALECTS
 from callmux.clients.entry import ClientFileError
 from callmux.config.json_text import JsonTextError, parse_json
 from callmux.config.load import read_document
-from callmux.depth import DEEPEST, ROOM, DepthCheck, is_deeper, is_value_deeper, too_deep
+from callmux.depth import DEEPEST, PIECE, ROOM, DepthCheck, is_deeper, is_value_deeper, too_deep
 from callmux.errors import CallmuxError, ConfigError
 from callmux.metatools.values import unwrap
 from callmux.protocol import jsonrpc
@@ -204,3 +204,23 @@ def test_arguments_with_a_file_of_the_full_depth_inside_are_still_shaped() -> No
 def test_the_sentence_names_the_bound() -> None:
     assert too_deep() == f"is nested deeper than {DEEPEST} levels"
     assert bytes(Raw(nested(2).encode())) == b"[[1]]"
+
+
+def test_a_text_that_is_too_deep_at_its_beginning_is_looked_at_no_further(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fed: list[int] = []
+    feed = DepthCheck.feed
+
+    def counted(check: DepthCheck, data: bytes) -> None:
+        fed.append(len(data))
+        feed(check, data)
+
+    monkeypatch.setattr(DepthCheck, "feed", counted)
+    assert is_deeper(b"[" * 10_000_000)
+    assert sum(fed) <= PIECE
+    fed.clear()
+    half = b'"' + b"x" * PIECE + b'",' + b'{"a":[1,2]},' * PIECE
+    assert not is_deeper(b"[" + half + b"1]")
+    assert sum(fed) == len(half) + 3
+    assert is_deeper(b"[" + half + b"[" * DEEPEST)

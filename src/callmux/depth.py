@@ -17,6 +17,9 @@ DEEPEST = 128
 ROOM = 16
 """Levels of those that a value must leave free which is to travel inside of an answer of ours."""
 
+PIECE = 256 * 1024
+"""Bytes of a whole text that are looked at in one step."""
+
 _REST = bytes(code for code in range(256) if code not in b'[]{}"')
 _STRING = re.compile(rb'"[^"]*"')
 _SIGNS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
@@ -94,8 +97,12 @@ def is_deeper(data: bytes, limit: int = DEEPEST) -> bool:
     if len(data) <= 2 * limit or _opening(data) <= limit:
         return False
     check = DepthCheck(limit)
-    check.feed(data)
-    return check.failed
+    for start in range(0, len(data), PIECE):
+        check.feed(data[start : start + PIECE])
+        if check.failed:
+            # Ten megabytes of brackets need no further look.
+            return True
+    return False
 
 
 def is_value_deeper(value: object, limit: int = DEEPEST) -> bool:
