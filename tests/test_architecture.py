@@ -60,6 +60,7 @@ DATA = {"cli.grammar": "cli/grammar/test_table.py"}
 STARTS_TASKS = {"tasks"}
 PRINTS = {"cli", "demo.servers"}
 CATCHES_ALL: dict[str, str] = {
+    "aside": "the root of a thread: raised where its work is awaited",
     "bridge.questions": "the root of a listener's question",
     "rings.ring": "the root of a job: its failure is its outcome",
     "router.door": "the same for each call inside a fan-out",

@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 
 from callmux.admin.probes import probe_routes
+from callmux.aside import aside
 from callmux.attendance import attend
 from callmux.cli.handover import Successor, give_way, hand_over, own_command, predecessor, replaced
 from callmux.cli.signals import stop_signals, upgrade_signal
@@ -48,6 +49,8 @@ DRAIN_SECONDS = 10.0
 """How long requests in flight may go on once we are told to stop."""
 
 
+STATE_SECONDS = 5.0
+"""How long the files of our state may take: they may be on a drive that does not answer."""
 START_SECONDS = 15.0
 """What a new process gets until it answers, beside the time to connect its servers."""
 
@@ -161,9 +164,9 @@ async def listen(
                 raise startup_failed(down)
         stopped, asked = stop_signals(), upgrade_signal()
         state = state_dir(env)
-        key = session_key(state) if before is None else before.key
+        key = await _key(state) if before is None else before.key
         listener = _listener(host, config, key)
-        estate = bequest.take(state, options.port) if before is None else before.estate
+        estate = await _inherited(state, options.port) if before is None else before.estate
         listener.table.bury(estate.ended, estate.floor)
         listener.legacies = estate.legacies
         server = HttpServer(
@@ -200,7 +203,7 @@ async def listen(
             listener.leaving = listener.refusing = True
             await server.stop_accepting()
             await listener.drain(min(DRAIN_SECONDS, host.runtime.drain_seconds()))
-            bequest.save(state, options.port, _estate(host, listener))
+            await _leave(state, options.port, _estate(host, listener))
         await server.stop()
         return 0
     finally:
@@ -208,6 +211,28 @@ async def listen(
         host.strict_failure.cancel()
         listening.close()
         await host.close()
+
+
+async def _key(state: Path) -> bytes:
+    try:
+        return await aside(lambda: session_key(state), STATE_SECONDS)
+    except TimeoutError:
+        raise CallmuxError(f"{state} cannot be read: its file system does not answer") from None
+
+
+async def _inherited(state: Path, port: int) -> Estate:
+    try:
+        return await aside(lambda: bequest.take(state, port), STATE_SECONDS)
+    except TimeoutError:
+        log.warning("%s cannot be read: sessions lose log levels and subscriptions", state)
+        return Estate()
+
+
+async def _leave(state: Path, port: int, estate: Estate) -> None:
+    try:
+        await aside(lambda: bequest.save(state, port, estate), STATE_SECONDS)
+    except TimeoutError:
+        log.warning("%s cannot be written: sessions lose log levels and subscriptions", state)
 
 
 def _bound(options: Options) -> socket.socket:
