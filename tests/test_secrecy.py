@@ -330,6 +330,50 @@ def test_a_listener_shows_no_secret(way: str, heard: dict[str, str], scene: Scen
     scene.check(heard[way], *signs[way], "[redacted]")
 
 
+ASKS = "\n".join(
+    json.dumps(message)
+    for message in (
+        {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "initialize",
+            "params": {
+                "protocolVersion": "2025-11-25",
+                "capabilities": {},
+                "clientInfo": {"name": "x", "version": "1"},
+            },
+        },
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "t", "arguments": {}}},
+    )
+)
+
+
+@pytest.mark.parametrize("path", ["challenge", "rpc"])
+@pytest.mark.parametrize(
+    "command", [["call", "t"], ["tools", "list"], ["doctor"], ["bridge"]], ids=lambda words: words[0]
+)
+@pytest.mark.parametrize("how", ["token", "header"])
+def test_a_token_for_a_listener_is_not_shown_where_that_repeats_it(
+    command: list[str], path: str, how: str, echo: str, scene: Scene
+) -> None:
+    token = "t0ken-for-a-listener"
+    given = ["--token", token] if how == "token" else ["--header", f"Authorization: Bearer {token}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "callmux", *command, "--url", f"http://{echo}/{path}", *given],
+        input=f"{ASKS}\n",
+        env=scene.env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=scene.folder,
+    )
+    said = done.stdout + done.stderr
+    assert "[redacted]" in said or path == "challenge" or command == ["doctor"]
+    assert "HTTP 40" in said or path == "rpc"
+    assert token not in said
+
+
 def test_the_sentinels_would_be_seen(scene: Scene) -> None:
     """The servers do say them: without the veil each would be found."""
     assert len(scene.places) > 50

@@ -43,3 +43,10 @@ def test_a_request_is_sent_on_within_its_origin(
     follows = way.follows(LinkFailure(Reason.REFUSED, "", status=status, location=location))
     assert follows is (to is not None)
     assert way.to == (None if to is None else read_endpoint(to))
+
+
+def test_credentials_are_hidden_in_what_the_listener_says() -> None:
+    headers = {"authorization": "Bearer s3ntinel", "x-key": "other-one", "x-callmux-client": "bridge"}
+    heads = Heads(read_endpoint("http://h/mcp"), headers)
+    said = heads.without_credentials(b"no: Bearer s3ntinel, other-one of the bridge \xff")
+    assert said.decode() == "no: [redacted], [redacted] of the bridge \ufffd"

@@ -8,7 +8,9 @@ from typing import Any, cast
 import pytest
 
 from callmux.bridge.client import Connection
+from callmux.bridge.endpoint import read_endpoint
 from callmux.bridge.failures import LinkFailure, Reason
+from callmux.bridge.heads import Heads
 from callmux.bridge.stream import Collected, Stream, Waiter
 from callmux.protocol.sse import EventBuffer
 from tests.support import play
@@ -23,6 +25,7 @@ class Link:
     ours = False
 
     def __init__(self) -> None:
+        self.heads = Heads(read_endpoint("http://h/mcp"), {"authorization": "Bearer s3ntinel"})
         self.taken: list[bytes] = []
         self.resumed: list[str] = []
         self.session = b""

@@ -34,6 +34,14 @@ class Heads:
         self.post = b""
         self.renew()
 
+    def without_credentials(self, body: bytes) -> bytes:
+        """What the listener says, without the credentials that it may repeat."""
+        # Imported only where something is refused: every session of an agent begins with a bridge.
+        from callmux.config.veil import veil_of_headers
+
+        secret = {name: value for name, value in self._headers.items() if not name.startswith("x-callmux-")}
+        return veil_of_headers(secret).hide_known(body.decode("utf-8", "replace")).encode()
+
     def renew(self) -> None:
         """Session or revision have changed."""
         self.post = self.of(b"POST")

@@ -73,7 +73,7 @@ class Link:
     ) -> None:
         self._endpoint = endpoint
         self._http = http
-        self._heads = Heads(endpoint, headers)
+        self.heads = Heads(endpoint, headers)
         self._received = received
         self._ended = ended
         self._loop = asyncio.get_running_loop()
@@ -116,26 +116,26 @@ class Link:
                 f"the listener speaks the MCP revision {greeting.protocol_version!r}, which callmux does not"
             )
             raise LinkFailure(Reason.REFUSED, message)
-        self._heads.version = greeting.protocol_version
+        self.heads.version = greeting.protocol_version
         self._names_streams = REQUEST_STREAMS in members(greeting.capabilities.get("experimental"))
-        self._heads.renew()
+        self.heads.renew()
         await self.tell(jsonrpc.notification("notifications/initialized", None))
         self.offer = bytes(answer.result)
 
     def begun(self, session_id: bytes) -> None:
         """Told by a stream whose head names the session: only the first answer may."""
-        if self.named or self._heads.version is not None:
+        if self.named or self.heads.version is not None:
             return
         try:
-            self._heads.session_id = session_id_of(session_id.decode("latin-1"))
+            self.heads.session_id = session_id_of(session_id.decode("latin-1"))
         except ValueError as error:
             self._unusable = str(error)
-        self._heads.renew()
+        self.heads.renew()
 
     @property
     def named(self) -> bool:
         """The listener gave the session a name."""
-        return self._heads.session_id is not None
+        return self.heads.session_id is not None
 
     @property
     def ours(self) -> bool:
@@ -174,7 +174,7 @@ class Link:
         if self._names_streams:
             stream.starts_at = f"{request_stream(id)}_0"
             self._silence.watch(stream)
-        head = self._heads.post if to is None else self._heads.of(b"POST", to)
+        head = self.heads.post if to is None else self.heads.of(b"POST", to)
         connection.start(b"%bContent-Length: %d\r\n\r\n%b" % (head, len(line), line), stream)
         try:
             answer = await waiter
@@ -253,7 +253,7 @@ class Link:
         if connection is None:
             connection = await self._http.connect(to)
         stream = Stream(self, connection, None)
-        head = self._heads.post if to is None else self._heads.of(b"POST", to)
+        head = self.heads.post if to is None else self.heads.of(b"POST", to)
         connection.start(b"%bContent-Length: %d\r\n\r\n%b" % (head, len(line), line), stream)
         try:
             async with asyncio.timeout(SHORT_SECONDS):
@@ -287,7 +287,7 @@ class Link:
             connection = await self._http.connect(to)
         about = next((id for id, one in self._waiting.items() if one is waiter), None)
         stream = Stream(self, connection, waiter, events, about)
-        connection.start(self._heads.of(b"GET", to, events.last_id) + b"\r\n", stream)
+        connection.start(self.heads.of(b"GET", to, events.last_id) + b"\r\n", stream)
         try:
             async with asyncio.timeout(HEAD_SECONDS):
                 await stream.opened()
@@ -390,7 +390,7 @@ class Link:
             async with asyncio.timeout(CLOSE_SECONDS):
                 connection = self._http.take() or await self._http.connect()
                 stream = Stream(self, connection, None)
-                connection.start(self._heads.of(b"DELETE") + b"Content-Length: 0\r\n\r\n", stream)
+                connection.start(self.heads.of(b"DELETE") + b"Content-Length: 0\r\n\r\n", stream)
                 await stream.opened()
 
     def abandon(self) -> None:

@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias
 
 from callmux.bridge.client import Connection
 from callmux.bridge.failures import LinkFailure, Reason, Refusal, of_refusal
+from callmux.bridge.heads import Heads
 from callmux.protocol.http_answer import failure_in, is_unknown_method
 from callmux.protocol.http_client import (
     MAX_ANSWER,
@@ -32,6 +33,10 @@ SHOWN_BYTES = 4096
 
 class Owner(Protocol):
     """The link, as far as its streams know it."""
+
+    @property
+    def heads(self) -> Heads:
+        """The heads of its requests, which know the credentials in them."""
 
     @property
     def named(self) -> bool:
@@ -158,7 +163,10 @@ class Stream:
             if self._resumed:
                 pass
             elif self._is_answer(body):
-                self._link.take(body, self._about, True)
+                refused = self.status >= 300
+                self._link.take(
+                    self._link.heads.without_credentials(body) if refused else body, self._about, True
+                )
             elif self.status >= 300:
                 waiter.set_exception(self._refusal())
         self._finish("the listener ended the answer before the result")
@@ -198,7 +206,8 @@ class Stream:
         return failure is not None and failure.id is not None and not about_session
 
     def _refusal(self) -> LinkFailure:
-        refusal = Refusal(status=self.status, body=b"".join(self._parts)[:SHOWN_BYTES], headers=self._refused)
+        body = self._link.heads.without_credentials(b"".join(self._parts)[:SHOWN_BYTES])
+        refusal = Refusal(status=self.status, body=body, headers=self._refused)
         return of_refusal(refusal, named=self._link.named, ours=self._link.ours)
 
     # What the link calls.

@@ -5,18 +5,12 @@ Called by `callmux.upstream.links.opening`, which opens links, and by `callmux.d
 
 from __future__ import annotations
 
-import re
-from base64 import b64decode
-from binascii import Error as NotBase64
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import unquote
 
 from callmux.config.redact import is_secret_key, secrets_of_command, secrets_of_url
 from callmux.config.servers import HttpServer, StdioServer
-from callmux.config.veil import Veil, is_ordinary
-
-_HARMLESS_HEADERS = frozenset({"accept", "accept-encoding", "accept-language", "content-type", "user-agent"})
-_SCHEME = re.compile(r"(?:Bearer|Basic|Token|Digest|ApiKey)\s+(.+)", re.IGNORECASE | re.DOTALL)
+from callmux.config.veil import HARMLESS_HEADERS, Veil, credentials_in, is_ordinary
 
 
 def veil_of(
@@ -39,7 +33,7 @@ def veil_of(
     likely: list[str] = list(server.filled)
     if isinstance(server, StdioServer):
         for secret, sure in secrets_of_command([server.command, *server.args]):
-            (certain if sure else likely).extend(_stripped(secret))
+            (certain if sure else likely).extend(credentials_in(secret))
         for name, value in [*(more or {}).items(), *server.env.items()]:
             (certain if is_secret_key(name) and not is_ordinary(value) else likely).append(value)
             certain += secrets_of_url(value) if "://" in value else ()
@@ -47,25 +41,7 @@ def veil_of(
     else:
         certain += secrets_of_url(server.url)
         for name, value in {**server.headers, **(headers or {})}.items():
-            if name.lower() not in _HARMLESS_HEADERS:
-                certain += _stripped(value)
+            if name.lower() not in HARMLESS_HEADERS:
+                certain += credentials_in(value)
     certain += [unquote(value) for value in certain if "%" in value]
     return Veil(certain, likely)
-
-
-def _stripped(value: str) -> Iterator[str]:
-    """A credential with and without the word before it; what a Basic one holds, too."""
-    yield value
-    for part in value.split("; ") if "=" in value and "; " in value else ():
-        yield part.partition("=")[2]
-    if (match := _SCHEME.fullmatch(value.strip())) is None:
-        return
-    credential = match[1].strip()
-    yield credential
-    try:
-        pair = b64decode(credential, validate=True).decode()
-    except (NotBase64, ValueError):
-        return
-    if ":" in pair:
-        yield pair
-        yield pair.partition(":")[2]

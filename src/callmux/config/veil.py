@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from base64 import b64decode, b64encode
+from binascii import Error as NotBase64
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote, quote_plus
 
 from callmux.config.redact import MASK, mask_text
@@ -88,6 +89,9 @@ _ORDINARY = re.compile(
     r"|https?://[\w.:-]+(?:/[\w./-]*)?|[\w-]+\.(?:local|localhost)|[a-z]{2}_[A-Z]{2}\.UTF-8"
 )
 
+HARMLESS_HEADERS = frozenset({"accept", "accept-encoding", "accept-language", "content-type", "user-agent"})
+_SCHEME = re.compile(r"(?:Bearer|Basic|Token|Digest|ApiKey)\s+(.+)", re.IGNORECASE | re.DOTALL)
+
 
 class Veil:
     """Hides secrets in texts.
@@ -150,6 +154,30 @@ class Everywhere:
 
 
 EVERYWHERE = Everywhere()
+
+
+def veil_of_headers(headers: Mapping[str, str]) -> Veil:
+    """What is not to be shown of the headers that we send, where whoever gets them repeats them."""
+    sent = (value for name, value in headers.items() if name.lower() not in HARMLESS_HEADERS)
+    return Veil(credential for value in sent for credential in credentials_in(value))
+
+
+def credentials_in(value: str) -> Iterator[str]:
+    """A credential with and without the word before it; what a Basic one holds, too."""
+    yield value
+    for part in value.split("; ") if "=" in value and "; " in value else ():
+        yield part.partition("=")[2]
+    if (match := _SCHEME.fullmatch(value.strip())) is None:
+        return
+    credential = match[1].strip()
+    yield credential
+    try:
+        pair = b64decode(credential, validate=True).decode()
+    except (NotBase64, ValueError):
+        return
+    if ":" in pair:
+        yield pair
+        yield pair.partition(":")[2]
 
 
 def is_ordinary(value: str) -> bool:

@@ -14,6 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from callmux import __version__
 from callmux.bridge.endpoint import Endpoint
+from callmux.config.veil import veil_of_headers
 from callmux.errors import CallmuxError
 
 PROTOCOL_VERSION = "2025-11-25"
@@ -132,6 +133,7 @@ class _Examination:
         self._target = endpoint.target
         self._credentials = credentials
         self._cwd = cwd
+        self._secret = {name: value for name, value in headers.items() if name.lower() != "x-callmux-client"}
         self._headers = {**headers, **({} if cwd is None else {"x-callmux-cwd": cwd})}
         self._last_id = 0
         self.report = ListenerReport(
@@ -158,6 +160,8 @@ class _Examination:
                 self._issue(failure.message)
 
     def _issue(self, text: str) -> None:
+        # Whoever answers may repeat what was sent.
+        text = veil_of_headers(self._secret).hide_known(text)
         if text not in self.report.issues:
             self.report.issues.append(text)
 

@@ -53,6 +53,7 @@ class Conversation:
         self._endpoint = endpoint
         self._identity = identity
         self._seconds = seconds
+        self._given = headers
         self._end = None if seconds is None else time.monotonic() + seconds
         self._headers: dict[str, str | bytes] = {
             **{name: value.encode() for name, value in headers.items()},
@@ -240,7 +241,9 @@ class Conversation:
         except ShellFailed:
             # What the page says is lost; the status is not.
             page = b""
-        said = _said(page)
+        from callmux.config.veil import veil_of_headers
+
+        said = veil_of_headers(self._given).hide_known(_said(page))
         challenged = "WWW-Authenticate" in response.headers
         # The session has just begun; words about it prove nothing, and nobody asks.
         point = refusal_point(status, page, named=False, challenged=challenged)
