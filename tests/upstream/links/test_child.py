@@ -455,7 +455,8 @@ def test_its_group_is_noted_and_released() -> None:
     async def scene() -> None:
         guardian = Noting()
         watched = Watched(
-            ChildLink("s", Launch(command=sys.executable, args=["-c", WAIT], env=ENV), guardian, print), []
+            ChildLink("s", Launch(command=sys.executable, args=["-c", SAY + WAIT], env=ENV), guardian, print),
+            [],
         )
         await watched.link.open(watched.listener())
         pid = watched.link.pid
