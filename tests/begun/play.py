@@ -79,7 +79,6 @@ async def play(case: Case) -> list[str]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch("callmux.bridge.stream.MAX_ANSWER", LIMIT))
         stack.enter_context(mock.patch("callmux.shell.conversation.MAX_ANSWER", LIMIT))
-        stack.enter_context(mock.patch("callmux.upstream.links.opening.MAX_ANSWER", LIMIT))
         stack.enter_context(mock.patch.object(resuming, "OUTAGE_SECONDS", 0.1))
         stack.enter_context(mock.patch.object(bridge_link, "HEAD_SECONDS", 0.3))
         stack.enter_context(mock.patch.object(bridge_relay, "REPLAYS", 2))
@@ -137,7 +136,11 @@ async def _served(ledger: Ledger) -> AsyncIterator[tuple[Ledger, int]]:
 
 async def _over_link(case: Case, ledger: Ledger, port: int) -> list[str]:
     path = "sse" if case.carrier == "sse" else "mcp"
-    entry = {"url": f"http://127.0.0.1:{port}/{path}", "transport": case.carrier}
+    entry = {
+        "url": f"http://127.0.0.1:{port}/{path}",
+        "transport": case.carrier,
+        "responseBodyMaxBytes": LIMIT,
+    }
     limits = {"callTimeoutMs": TIMEOUT_MS} if case.event is Event.LATE else {}
     async with bench(entries={"l": entry}, reconnectPolicy=SOON, exposeMetaTools=True, **limits) as b:
         client = await b.greeted()

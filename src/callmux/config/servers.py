@@ -112,12 +112,14 @@ class HttpServer(CommonServer, frozen=True, kw_only=True):
         transport: `streamable-http` or `sse`; where absent, the first is tried before the second.
         headers: HTTP headers sent with every request.
         forward_headers: Headers of the client's request that are passed on (lower case).
+        response_body_max_bytes: Largest answer, or event of a stream, that is taken from it.
     """
 
     url: kinds.Text
     transport: kinds.Transport | None = None
     headers: dict[str, kinds.Text] = field(default_factory=dict)
     forward_headers: Annotated[tuple[kinds.HeaderName, ...], Items(unique=True)] = ()
+    response_body_max_bytes: kinds.Positive = 67108864
 
     @staticmethod
     def conflicts(raw: Mapping[str, Any]) -> Iterable[Problem]:

@@ -121,3 +121,11 @@ def test_an_address_of_another_kind_is_refused(url: str, tmp_path: Path) -> None
 
 def test_what_status_shows_before_the_first_connection() -> None:
     assert transport_of(StdioServer(command="x")) == "stdio"
+
+
+def test_the_size_limit_of_a_remote_server_reaches_its_link(tmp_path: Path) -> None:
+    for transport in (None, "streamable-http", "sse"):
+        config = HttpServer(url="HTTP://127.0.0.1/mcp", transport=transport, response_body_max_bytes=7)
+        link: Any = open_link("s", config, around(tmp_path))
+        link = getattr(link, "link", link)
+        assert getattr(link, "_link", link)._limit == 7

@@ -18,7 +18,7 @@ from callmux.config.servers import HttpServer, StdioServer
 from callmux.config.veil import EVERYWHERE, Veil
 from callmux.context import Scope
 from callmux.errors import SecretError
-from callmux.protocol.http_client import MAX_ANSWER, is_web_url
+from callmux.protocol.http_client import is_web_url
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.guardian import Guardian
 from callmux.upstream.links.child import ChildLink, Launch
@@ -131,9 +131,10 @@ def _open_remote(name: str, config: HttpServer, scope: Scope, veil: Veil) -> Lin
     # A client's own value goes before the configured one, in whatever spelling that has.
     own = dict(scope.headers)
     headers = {k: v for k, v in config.headers.items() if k.lower() not in own} | own
+    limit = config.response_body_max_bytes
     if config.transport == "sse":
-        return SseLink(name, config.url, headers, MAX_ANSWER)
-    first = HttpLink(name, config.url, headers, MAX_ANSWER)
+        return SseLink(name, config.url, headers, limit)
+    first = HttpLink(name, config.url, headers, limit)
     if config.transport is not None:
         return first
-    return FallbackLink(name, first, lambda: SseLink(name, config.url, headers, MAX_ANSWER))
+    return FallbackLink(name, first, lambda: SseLink(name, config.url, headers, limit))
