@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from callmux.config.redact import is_secret_key, mask_command, mask_url, shown_command
+from callmux.config.redact import (
+    _HINTS,
+    _SECRET_PAIRS,
+    _SECRET_WORDS,
+    is_secret_key,
+    mask_command,
+    mask_text,
+    mask_url,
+    shown_command,
+)
 
 
 @pytest.mark.parametrize(
@@ -89,3 +98,12 @@ def test_urls(url: str, shown: str) -> None:
 def test_a_shown_command_has_quotes_where_a_shell_needs_them() -> None:
     words = ["run", "", "--agent", "Test Test", "--token=x1", "${HOME}/x", "it's"]
     assert shown_command(words) == """run '' --agent 'Test Test' --token=[redacted] ${HOME}/x "it's\""""
+
+
+def test_every_name_of_a_secret_has_a_hint_that_is_looked_for() -> None:
+    """Text without a hint is not searched."""
+    names = {*_SECRET_WORDS, *map("".join, _SECRET_PAIRS)}
+    assert not [name for name in names if not any(hint in name for hint in _HINTS)]
+    assert mask_text("MY_PAT=abcd1234") == "MY_PAT=[redacted]"
+    long = "x" * 900
+    assert mask_url(f"https://{long}@h/") == "https://[redacted]@h/"

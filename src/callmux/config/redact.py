@@ -47,7 +47,9 @@ _ASSIGNMENT = re.compile(r"(-{0,2}[A-Za-z_][A-Za-z0-9_.-]*)=(.*)", re.DOTALL)
 _HEADER = re.compile(r"([A-Za-z0-9-]+):(?!//)(\s*)(.+)", re.DOTALL)
 _SCHEME = re.compile(r"\b(?:Bearer|Basic|Token)\s+([^\s\"']+)", re.IGNORECASE)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+")
-_USER = re.compile(r"://(?:([^/?#\s\"'<>]*)@|(?![^/:@\s]*:\d{1,5}/)([^/:@\s\"'<>]+:[^\s\"'<>@]*)@)")
+_USER = re.compile(
+    r"://(?:([^/?#\s\"'<>]{0,1000})@|(?![^/:@\s]{0,200}:\d{1,5}/)([^/:@\s\"'<>]{1,100}:[^\s\"'<>@]{0,1000})@)"
+)
 """User name and password; the second form has a password with an unescaped slash, and is no port."""
 _PARAMETER = re.compile(r"[?&#;]([^=&#;\s\"'<>]+)=([^&#;\s\"'<>]+)")
 _MEMBER = re.compile(r'"([A-Za-z0-9_.-]+)"\s*:\s*"((?:[^"\\]|\\.)+)"')
@@ -66,6 +68,24 @@ _REFERENCE = re.compile(
     r"(?:(?:Bearer|Basic|Token)\s+)?\$\{(?:file:[^}]+|(?:env:)?[A-Za-z_][A-Za-z0-9_]*)\}", re.I
 )
 """The name of a secret that stands elsewhere, which one wants to see."""
+
+_MARKS = ("gh", "glpat-", "sk-", "xox", "AKIA", "AIza", "eyJ", "npm_")
+"""One of these begins whatever `_KNOWN` finds."""
+_HINTS = (
+    "auth",
+    "bearer",
+    "basic",
+    "cookie",
+    "credential",
+    "jwt",
+    "pass",
+    "pat",
+    "pwd",
+    "secret",
+    "token",
+    "key",
+)
+"""One of these is in every name of a secret."""
 
 Span = tuple[int, int]
 
@@ -136,15 +156,22 @@ def secrets_of_url(url: str) -> Iterator[str]:
 
 
 def mask_text(text: str) -> str:
-    """Any text, without secrets that show by their form: URLs with a password, bearer tokens, `TOKEN=x`."""
-    found = _all(_KNOWN, text, 0)
-    if "://" in text:
-        found += _in_url(text)
-    if "=" in text:
-        found += _keyed(_ASSIGNMENT_IN_TEXT, text)
-    if '"' in text:
-        found += _keyed(_MEMBER, text)
-    return _masked(text, found + _all(_SCHEME_IN_TEXT, text, 1))
+    """Any text, without secrets that show by their form: URLs with a password, bearer tokens, `TOKEN=x`.
+
+    Servers write much to their stderr: what cannot be there is not looked for.
+    """
+    found = _all(_KNOWN, text, 0) if any(mark in text for mark in _MARKS) else []
+    if "://" in text and "@" in text:
+        found += _users(text)
+    lower = text.lower()
+    if any(hint in lower for hint in _HINTS):
+        if "=" in text:
+            found += _keyed(_ASSIGNMENT_IN_TEXT, text)
+            found += _keyed(_PARAMETER, text) if "://" in text else []
+        if '"' in text:
+            found += _keyed(_MEMBER, text)
+        found += _all(_SCHEME_IN_TEXT, text, 1)
+    return _masked(text, found) if found else text
 
 
 def _masked(text: str, spans: Sequence[Span]) -> str:
@@ -168,8 +195,12 @@ def _keyed(pattern: re.Pattern[str], text: str) -> list[Span]:
 
 
 def _in_url(text: str) -> list[Span]:
+    return _users(text) + _keyed(_PARAMETER, text)
+
+
+def _users(text: str) -> list[Span]:
     users = [m.span(1) if m[1] is not None else m.span(2) for m in _USER.finditer(text)]
-    return [span for span in users if span[0] < span[1]] + _keyed(_PARAMETER, text)
+    return [span for span in users if span[0] < span[1]]
 
 
 def _spans(before: str, word: str) -> list[Span]:
