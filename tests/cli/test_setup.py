@@ -208,6 +208,21 @@ def test_a_server_of_one_project_moves_when_it_is_asked_for(
     assert (servers["local"]["cwd"], servers["local"]["cwdMode"]) == (str(home / "p"), "global")
 
 
+def test_a_client_that_forbids_what_is_behind_callmux_already_gets_none(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = home / ".config" / "callmux" / "config.json"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"servers": {"time": {"command": "sh", "args": ["t"]}}}')
+    text = CODEX + "enabled = false\n"
+    (home / ".codex" / "config.toml").write_text(text)
+    run("--yes", "--json")
+    result = json.loads(capsys.readouterr().out)
+    assert result["clients"] == ["claude"]
+    assert 'Codex gets no callmux: "time" is behind callmux already' in result["notes"][0]
+    assert (home / ".codex" / "config.toml").read_text() == text
+
+
 def test_what_an_organization_forbids_is_not_added(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (home / ".claude").mkdir()
     (home / ".claude" / "settings.json").write_text('{"deniedMcpServers": [{"serverName": "mine"}]}')

@@ -10,7 +10,7 @@ import pytest
 from callmux.clients.entry import Entry
 from callmux.clients.limits import Settings
 from callmux.setup.found import ClientFile, Found, find_servers
-from callmux.setup.judging import Verdict, admitted, forbidden, verdicts
+from callmux.setup.judging import Verdict, admitted, forbidden, gains, verdicts
 
 
 def servers(kind: str, project: str | None = None, **entries: Any) -> ClientFile:
@@ -200,3 +200,33 @@ def test_a_new_server_that_an_organization_forbids_is_not_added() -> None:
     new = {"git": Entry(command="g"), "web": Entry(url="http://h")}
     assert list(forbidden(new, ["codex", "claude"], managed)) == ["git"]
     assert forbidden(new, ["codex"], managed) == {}
+
+
+EXISTING = {"git": {**GIT, "denyTools": ["push"]}}
+
+
+@pytest.mark.parametrize(
+    ("more", "gained"),
+    [
+        ({}, False),
+        ({"disabled_tools": ["push"]}, False),
+        ({"disabled_tools": ["push", "drop"]}, True),
+        ({"enabled": False}, True),
+        ({"enabled_tools": ["log"]}, True),
+        ({"default_tools_approval_mode": "prompt"}, True),
+        ({"confine_to": "/srv"}, True),
+    ],
+)
+def test_a_client_gets_nothing_of_what_is_behind_callmux_that_it_forbids(more: Any, gained: bool) -> None:
+    items = found(servers("codex", git={**GIT, **more}))
+    assert (gains("codex", EXISTING, items, []) is not None) is gained
+    assert gains("codex", {"git": {**GIT, "disabled": True}}, items, []) is None
+    assert gains("claude", EXISTING, items, []) is None
+
+
+def test_its_settings_count_as_well() -> None:
+    assert gains("claude", EXISTING, [], DENY) is not None
+    kept = {"git": {**GIT, "denyTools": ["with.dot"]}}
+    assert gains("claude", kept, [], DENY) is None
+    off = [Settings("gemini", "user", "/s", None, {"mcp": {"excluded": ["git"]}})]
+    assert "mcp.excluded" in (gains("gemini", EXISTING, [], off) or "")

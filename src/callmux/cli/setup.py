@@ -33,7 +33,7 @@ from callmux.doctor.checks import Probe, Progress
 from callmux.errors import CallmuxError, UsageError
 from callmux.setup.choices import Choices, by_name, custom_server, keyed, leave_out, settle
 from callmux.setup.found import ClientFile, Found
-from callmux.setup.judging import Verdict, admitted, forbidden
+from callmux.setup.judging import Verdict, admitted, forbidden, gains
 from callmux.setup.plan import Answers, NewServer, Plan, SetupError, make_plan, probe_documents
 from callmux.setup.probing import Answer, ask_all
 from callmux.setup.report import finish_lines, of_one_project, overview, plan_lines
@@ -88,9 +88,9 @@ def _unattended(given: Given, scene: Scene, config_option: str | None, probe: Pr
         fresh=given.on("--fresh"),
         secrets_in_env=given.text("--secrets") == "env",
     )
+    check_config(scene, choices.fresh)
     refused = admit(choices, scene)
     choices.moved = _moved(given, scene, choices.clients)
-    check_config(scene, choices.fresh)
     known: dict[str, Answer] = {}
     skipped: dict[str, str] = {}
     write = given.on("--yes") and not given.on("--dry-run")
@@ -124,6 +124,11 @@ def admit(choices: Choices, scene: Scene) -> list[str]:
     start = _start(choices, scene)
     entries = {kind: start(kind) for kind in choices.clients}
     choices.clients, notes = admitted(choices.clients, entries, scene.settings)
+    for kind in [] if choices.fresh else [kind for kind in choices.clients if kind not in scene.holders]:
+        gained = gains(kind, scene.config_servers, scene.found, scene.settings)
+        if gained is not None:
+            choices.clients.remove(kind)
+            notes.append(f"{editing.title(kind)} gets no callmux: {gained}")
     refused = forbidden({new.name: new.entry for new in choices.added}, choices.clients, scene.settings)
     choices.added = [new for new in choices.added if new.name not in refused]
     return [*notes, *(f'"{name}" is not added: {reason}' for name, reason in refused.items())]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from callmux.clients import editing
 from callmux.clients.entry import DEFAULT_NAME, Entry
@@ -203,3 +204,42 @@ def forbidden(
                 found[name] = f"{editing.title(kind)}: {refused}"
                 break
     return found
+
+
+def gains(
+    kind: str, existing: Mapping[str, Any], found: Sequence[Found], settings: Sequence[Settings]
+) -> str | None:
+    """What a client would get of servers that are behind callmux already, though it has forbidden it.
+
+    Args:
+        kind: The client, which has no callmux yet.
+        existing: The servers of our configuration, as it has them.
+        found: All servers of all clients.
+        settings: What clients' settings say.
+    """
+    for name, raw in existing.items():
+        entry = editing.entry_of("generic", raw)
+        if entry is None or entry.disabled:
+            continue
+        own = limits(kind, name, entry, settings)
+        there = [item for item in found if item.file.kind == kind and not item.ours]
+        there = [item for item in there if item.name == name or _target(item.entry) == _target(entry)]
+        reasons = [*own.reasons, *(reason for item in there for reason in _kept_from(item, raw))]
+        denied = own.denied.union(*(item.entry.denied for item in there))
+        kept = set(raw.get("denyTools", []))
+        open_still = sorted(denied - kept) + sorted(own.denied_as_shown - set(map(shown, kept)))
+        if open_still:
+            reasons.append(f'it denies the tool "{open_still[0]}", and denyTools does not name that')
+        if reasons:
+            return f'"{name}" is behind callmux already, and there: {reasons[0]}'
+    return None
+
+
+def _kept_from(item: Found, raw: Mapping[str, Any]) -> list[str]:
+    reasons = [item.obstacle] if item.restricted and item.obstacle is not None else []
+    if item.entry.disabled:
+        reasons.append("it is switched off")
+    exposed = raw.get("tools")
+    if item.entry.tools is not None and (exposed is None or not set(exposed) <= set(item.entry.tools)):
+        reasons.append("it has fewer tools")
+    return reasons

@@ -51,6 +51,11 @@ class Scene:
     settings: Sequence[Settings] = ()
     approved: frozenset[str] = frozenset()
 
+    @property
+    def holders(self) -> list[str]:
+        """The clients that have callmux already."""
+        return list(dict.fromkeys(item.file.kind for item in self.found if item.ours))
+
     def verdicts(
         self, receivers: Sequence[str], tools: Mapping[str, Sequence[str]] | None = None
     ) -> list[Verdict]:
@@ -58,8 +63,8 @@ class Scene:
 
         Clients that have callmux already count as well: they get what is behind it.
         """
-        holders = [item.file.kind for item in self.found if item.ours]
-        return verdicts(self.found, list(dict.fromkeys([*receivers, *holders])), self.settings, tools)
+        every = list(dict.fromkeys([*receivers, *self.holders]))
+        return verdicts(self.found, every, self.settings, tools)
 
     def movable(self, receivers: Sequence[str]) -> list[Found]:
         """The servers that can be moved, those of project files only where their file is approved."""

@@ -10,7 +10,7 @@ COMMANDS = (
         "setup",
         "move the MCP servers of your clients behind callmux",
         options=(
-            YES._replace(help="ask nothing: move every server that answers, enter callmux into the clients"),
+            YES._replace(help="ask nothing: move your own servers that answer, enter callmux into clients"),
             DRY_RUN._replace(help="ask, start and change nothing: show what --yes would write"),
             Option("--undo", "take the last setup back"),
             Option(
