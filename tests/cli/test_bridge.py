@@ -58,7 +58,7 @@ MAY_LOAD = {
             "versions",
         ),
     },
-    "rings": {"__init__", "envelope"},
+    "rings": {"__init__", "envelope", "ring", "stage"},
     "session": {"__init__", "facts", "pulse", "request_port", "session"},
     "transport": {"__init__", "stdio"},
 }
