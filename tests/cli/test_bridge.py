@@ -59,7 +59,7 @@ MAY_LOAD = {
         ),
     },
     "rings": {"__init__", "envelope", "ring", "stage"},
-    "session": {"__init__", "facts", "pulse", "request_port", "session"},
+    "session": {"__init__", "facts", "handler", "pulse", "request", "session"},
     "transport": {"__init__", "stdio"},
 }
 """The modules of callmux below each package; single files at the top are small."""
