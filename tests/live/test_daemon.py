@@ -19,7 +19,16 @@ from tests.support import eventually
 from .harness import python_server, stdio, write_config
 from .test_listener import HELLO, free_port, post, request
 
-DAEMON = [sys.executable, "-m", "callmux", "daemon"]
+_BOOTED = """
+import sys
+from pathlib import Path
+from callmux.cli import daemon
+from callmux.cli.main import main
+daemon.SYSTEMD = Path("/")
+sys.exit(main(sys.argv[1:]))
+"""
+DAEMON = [sys.executable, "-c", _BOOTED, "daemon"]
+"""As where systemd runs, which a machine for tests need not do."""
 
 
 class ServiceManager:
