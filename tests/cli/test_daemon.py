@@ -159,6 +159,19 @@ def test_a_service_that_ends_with_the_session_is_said(
     assert "loginctl enable-linger" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("action", ["install", "status", "start"])
+def test_where_systemd_does_not_run_a_plan_is_shown_and_nothing_done(
+    machine: Machine, capsys: pytest.CaptureFixture[str], action: str
+) -> None:
+    """Such as in a container, in which systemctl is installed all the same."""
+    machine.place = msgspec.structs.replace(machine.place, systemd_runs=False)
+    assert machine(action, "--dry-run") == 0
+    assert "systemd does not run here" in capsys.readouterr().out
+    with pytest.raises(CallmuxError, match="systemd does not run here.*--autostart"):
+        machine(action, *(["--yes"] if action == "install" else []))
+    assert not machine.service_file.exists()
+
+
 def test_c5_an_unsupported_machine_is_no_success(
     machine: Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:

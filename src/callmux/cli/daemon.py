@@ -24,6 +24,7 @@ from callmux.daemon.plan import (
     DEFAULT_HOST,
     DEFAULT_NAME,
     DEFAULT_PORT,
+    NO_SYSTEMD,
     Action,
     Place,
     Plan,
@@ -67,6 +68,8 @@ def run(
     if not plan.supported:
         _show(plan, "\n".join(plan_lines(plan)), as_json)
         return 1
+    if plan.kind == "systemd" and not place.systemd_runs:
+        raise CallmuxError(NO_SYSTEMD)
     force = given.on("--force")
     check_owner(plan, force=force)
     if wish.action in ("install", "uninstall") and not given.on("--yes"):
@@ -87,7 +90,8 @@ def this_place() -> Place:
     """The machine that we are on."""
     return Place(
         platform=sys.platform,
-        has_systemctl=shutil.which("systemctl") is not None and SYSTEMD.is_dir(),
+        has_systemctl=shutil.which("systemctl") is not None,
+        systemd_runs=SYSTEMD.is_dir(),
         uid=os.getuid() if hasattr(os, "getuid") else None,
         home=str(Path.home()),
         path=os.environ.get("PATH"),

@@ -18,6 +18,10 @@ Action = Literal["install", "uninstall", "start", "stop", "restart", "enable", "
 Kind = Literal["systemd", "launchd", "unsupported"]
 DEFAULT_NAME, DEFAULT_PORT, DEFAULT_HOST = "callmux", 4860, "127.0.0.1"
 LOG_LINES = 100
+NO_SYSTEMD = (
+    "systemd does not run here: let a supervisor of your own run the listener (callmux --listen PORT), or let"
+    ' clients start it ("callmux client attach CLIENT --url URL --bridge --autostart")'
+)
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +59,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         platform: As `sys.platform` has it.
-        has_systemctl: There is a `systemctl`, and systemd runs.
+        has_systemctl: There is a `systemctl`.
+        systemd_runs: systemd is what started the machine.
         uid: Who asks; None where users have no numbers.
         home: Their home directory.
         path: Their `PATH`.
@@ -63,6 +68,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
     platform: str
     has_systemctl: bool
+    systemd_runs: bool = True
     uid: int | None
     home: str
     path: str | None
@@ -165,16 +171,13 @@ def make_plan(
 
 def _kind(place: Place, scope: Scope) -> tuple[Kind, str | None]:
     if place.platform == "linux" and place.has_systemctl:
-        return "systemd", None
+        return "systemd", None if place.systemd_runs else NO_SYSTEMD
     if place.platform == "darwin" and scope == "user":
         return "launchd", None
     if place.platform == "darwin":
         return "unsupported", "on macOS only services of a user are supported: leave --system out"
     if place.platform == "linux":
-        return "unsupported", (
-            "systemd does not run here: run the command below by a supervisor of your own, or let clients"
-            ' start the listener ("callmux client attach CLIENT --url URL --bridge --autostart")'
-        )
+        return "unsupported", NO_SYSTEMD
     return "unsupported", f"there is no service manager that callmux knows on {place.platform}"
 
 
