@@ -167,7 +167,7 @@ def test_where_systemd_does_not_run_a_plan_is_shown_and_nothing_done(
     machine.place = msgspec.structs.replace(machine.place, systemd_runs=False)
     assert machine(action, "--dry-run") == 0
     assert "systemd does not run here" in capsys.readouterr().out
-    with pytest.raises(CallmuxError, match="systemd does not run here.*--autostart"):
+    with pytest.raises(CallmuxError, match=r"systemd does not run here.*--autostart"):
         machine(action, *(["--yes"] if action == "install" else []))
     assert not machine.service_file.exists()
 
