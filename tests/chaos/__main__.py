@@ -28,6 +28,7 @@ def main() -> int:
             given.seed,
             given.kind,
             (lambda line: None) if given.quiet else lambda line: print(line, flush=True),
+            samples=6,
         )
         seen = asyncio.run(work)
     print(seen.account)

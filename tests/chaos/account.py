@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 IDEMPOTENT = frozenset({"read", "slow_read", "put"})
@@ -70,6 +70,19 @@ def broken_promises(
         if call.state == "unknown" and call.tool not in STRIKING and not _struck(call, faults):
             wrong.append(f"unknown although nothing happened meanwhile: {about}")
     return wrong
+
+
+def crossed(heard: Mapping[tuple[int, int], int]) -> list[str]:
+    """Who heard of another session's calls, a line each.
+
+    Args:
+        heard: How often, by the session that heard and the one that called.
+    """
+    return [
+        f"session {who} heard {times}x of calls of session {whose}"
+        for (who, whose), times in sorted(heard.items())
+        if who != whose
+    ]
 
 
 def _struck(call: Call, faults: Sequence[Fault]) -> bool:

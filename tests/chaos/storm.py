@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ import psutil
 
 from tests.live.harness import Client, Json, Refused, error_of, text_of
 
-from .account import Call, Fault, broken_promises, table
+from .account import Call, Fault, broken_promises, crossed, table
 from .faults import KINDS
 from .place import DEADLINE_SECONDS, Place, place
 
@@ -37,7 +38,11 @@ class Storm:
         faults: Every fault, in order.
         wrong: The promises that were not kept.
         left: Processes that were still there at the end.
-        memory: Megabytes by what, at several moments.
+        held: Processes, memory and descriptors, at several moments.
+        spoken: Calls of which a server spoke, late or in time.
+        resumes: How often the remote server refused to take up a call, by status.
+        forgotten: Sessions that it forgot.
+        heard: How often a session heard of a call, by the session that heard and the one that called.
         refused: Attempts to connect a server that failed.
     """
 
@@ -45,18 +50,26 @@ class Storm:
     faults: list[Fault] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     left: list[psutil.Process] = field(default_factory=list)
-    memory: list[dict[str, float]] = field(default_factory=list)
+    held: list[dict[str, float]] = field(default_factory=list)
+    spoken: int = 0
+    resumes: dict[int, int] = field(default_factory=dict)
+    forgotten: int = 0
+    heard: Counter[tuple[int, int]] = field(default_factory=Counter)
     refused: list[str] = field(default_factory=list)
 
     @property
     def account(self) -> str:
         """The table."""
-        shown = [", ".join(f"{what} {mb:.0f} MB" for what, mb in m.items()) for m in self.memory]
+        shown = [", ".join(f"{what} {number:.0f}" for what, number in m.items()) for m in self.held]
+        own = sum(times for (who, whose), times in self.heard.items() if who == whose)
+        others = self.heard.total() - own
         return "\n".join(
             [
                 table(self.calls, self.faults),
                 "",
-                *(f"memory: {line}" for line in shown),
+                *(f"held: {line}" for line in shown),
+                f"calls that servers spoke of: {self.spoken}; heard by their own {own}x, by others {others}x",
+                f"resumes refused: {self.resumes}; sessions that the remote server forgot: {self.forgotten}",
                 *self.refused[-10:],
                 f"broken promises: {len(self.wrong)}; processes left: {len(self.left)}",
             ]
@@ -70,6 +83,7 @@ async def storm(
     seed: int = 1,
     kinds: list[str] | None = None,
     show: Callable[[str], None] = lambda line: None,
+    samples: int = 1,
 ) -> Storm:
     """Runs one.
 
@@ -77,6 +91,8 @@ async def storm(
         faults: How many; the kinds take turns in a shuffled order.
         kinds: Which; all by default.
         show: Takes a line for each fault.
+        samples: Seconds over which processes and descriptors are counted; the lowest count is kept, so that
+            what has just been needed has gone.
     """
     seen = Storm()
     chance = random.Random(seed)
@@ -92,18 +108,29 @@ async def storm(
             await asyncio.gather(*(agent.probe() for agent in agents))
             for n, kind in enumerate(order):
                 if n in (len(order) // 10, len(order) // 2):
-                    seen.memory.append(here.megabytes())
+                    seen.held.append(await _held(here, samples))
                 await _strike(kind, here, agents, seen, chance)
                 latest = seen.faults[-1]
                 show(f"{n + 1:>5} {kind:40} longest gap {max(latest.gaps) * 1000:>6.0f} ms")
             over.set()
         for client in here.sessions:
             await client.request("ping")
-        seen.memory.append(here.megabytes())
+        seen.held.append(await _held(here, samples))
+        seen.resumes, seen.forgotten = here.remote.refusals, here.remote.forgotten
+        seen.spoken, seen.heard = here.rows("asked", here.late).total(), here.heard()
         seen.left = await here.end()
         seen.refused = here.failed_attempts()
         seen.wrong += broken_promises(seen.calls, seen.faults, here.rows("begin"), here.rows("done"))
+        seen.wrong += crossed(seen.heard)
     return seen
+
+
+async def _held(here: Place, samples: int) -> dict[str, float]:
+    found = [here.held()]
+    for _ in range(samples - 1):
+        await asyncio.sleep(1)
+        found.append(here.held())
+    return min(found, key=lambda held: held["processes"])
 
 
 async def _strike(kind: str, here: Place, agents: list[_Agent], seen: Storm, chance: random.Random) -> None:
@@ -140,7 +167,7 @@ class _Agent:
     async def work(self, chance: random.Random) -> None:
         """Calls of every kind, one after the other, until it is over."""
         while not self._over.is_set():
-            tool, server = chance.choice(TOOLS), chance.choice(self._here.names)
+            tool, server = chance.choice(TOOLS), chance.choice(self._here.all_names)
             if tool == "parallel":
                 await self.fan_out(chance.randrange(100))
             else:
@@ -151,7 +178,7 @@ class _Agent:
         """Reads from every server at once; gives how long the longest took."""
         clock = asyncio.get_running_loop().time
         start = clock()
-        await asyncio.gather(*(self.call(name, "read", 0) for name in self._here.names))
+        await asyncio.gather(*(self.call(name, "read", 0) for name in self._here.all_names))
         return clock() - start
 
     async def call(self, server: str, tool: str, ms: int) -> None:
@@ -162,10 +189,10 @@ class _Agent:
 
     async def fan_out(self, ms: int) -> None:
         """A read of every server in one request."""
-        calls = [self._begin("read") for _ in self._here.names]
+        calls = [self._begin("read") for _ in self._here.all_names]
         asked = [
             {"server": name, "tool": "read", "arguments": {"token": call.token, "ms": ms}}
-            for name, call in zip(self._here.names, calls, strict=True)
+            for name, call in zip(self._here.all_names, calls, strict=True)
         ]
         await self._made("callmux_parallel", {"calls": asked}, calls)
 

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from .account import Call, Fault, broken_promises, quantile
+from .account import Call, Fault, broken_promises, crossed, quantile
 from .faults import KINDS
+from .remote import STATUSES
 from .storm import storm
 
 
 def test_a_short_storm_over_every_kind_of_fault_breaks_no_promise(tmp_path: Path) -> None:
     async def story() -> None:
-        async with asyncio.timeout(150):
+        async with asyncio.timeout(240):
             seen = await storm(tmp_path, faults=len(KINDS), sessions=3)
         print(seen.account)
         assert seen.wrong == []
@@ -25,6 +26,11 @@ def test_a_short_storm_over_every_kind_of_fault_breaks_no_promise(tmp_path: Path
         assert states["ok"] > 100
         # Some writes were on the wire: otherwise nothing was tried.
         assert states["unknown"] > 0
+        # Servers spoke, and somebody heard it: otherwise nothing could have crossed.
+        assert seen.spoken > 0
+        assert seen.heard.total() > 0
+        # Somebody tried to take up a call for every status.
+        assert set(seen.resumes) == set(STATUSES)
 
     asyncio.run(story())
 
@@ -48,6 +54,11 @@ def test_the_account_finds_each_broken_promise(call: Call, begun: int, done: int
     fault = Fault("any", begun=5, over=7)
     wrong = broken_promises([call], [fault], Counter({"t": begun}), Counter({"t": done}))
     assert any(found in line for line in wrong) if found else not wrong
+
+
+def test_the_account_finds_who_heard_what_was_not_theirs() -> None:
+    assert crossed({(0, 0): 7, (3, 3): 1}) == []
+    assert crossed({(0, 0): 7, (3, 1): 2}) == ["session 3 heard 2x of calls of session 1"]
 
 
 def test_quantiles() -> None:

@@ -106,6 +106,7 @@ class Client:
 
     Attributes:
         notes: Every notification that came, as it was parsed.
+        asked: Every question that came; each is answered at once, with nothing of use.
         raw: The bytes of the last answer by request id.
     """
 
@@ -114,6 +115,7 @@ class Client:
         self.mark = mark
         self.log = log
         self.notes: list[Json] = []
+        self.asked: list[Json] = []
         self.raw: dict[Any, bytes] = {}
         self.ended = asyncio.Event()
         self.may_read = asyncio.Event()
@@ -142,6 +144,10 @@ class Client:
                 message = json.loads(line)
                 if "method" in message and "id" not in message:
                     self.notes.append(message)
+                    continue
+                if "method" in message:
+                    self.asked.append(message)
+                    self.write({"jsonrpc": "2.0", "id": message["id"], **_reply(message["method"])})
                     continue
                 self.raw[message.get("id")] = line
                 waiter = self._waiting.pop(message.get("id"), None)
@@ -191,9 +197,9 @@ class Client:
     def notify(self, method: str, params: Any = None) -> None:
         self.write({"jsonrpc": "2.0", "method": method} | ({} if params is None else {"params": params}))
 
-    async def initialize(self, version: str = "2025-11-25") -> Json:
+    async def initialize(self, version: str = "2025-11-25", capabilities: Json | None = None) -> Json:
         about = {"name": "test", "version": "1"}
-        params = {"protocolVersion": version, "capabilities": {}, "clientInfo": about}
+        params = {"protocolVersion": version, "capabilities": capabilities or {}, "clientInfo": about}
         result: Json = await self.request("initialize", params)
         self.notify("notifications/initialized")
         return result
@@ -241,14 +247,36 @@ class Client:
             await asyncio.sleep(0)
 
 
+def _reply(method: str) -> Json:
+    """What a client answers to a server's question."""
+    known: Json = {
+        "ping": {},
+        "roots/list": {"roots": []},
+        "elicitation/create": {"action": "decline"},
+        "sampling/createMessage": {
+            "role": "assistant",
+            "content": {"type": "text", "text": "no"},
+            "model": "none",
+        },
+    }
+    if method in known:
+        return {"result": known[method]}
+    return {"error": {"code": -32601, "message": f"{method} is not known"}}
+
+
 @contextlib.asynccontextmanager
 async def callmux(
-    tmp_path: Path, *args: str | Path, env: dict[str, str] | None = None, mark: str | None = None
+    tmp_path: Path,
+    *args: str | Path,
+    env: dict[str, str] | None = None,
+    mark: str | None = None,
+    stderr: int | None = None,
 ) -> AsyncIterator[Client]:
     """A callmux process with a client on its pipes, not yet greeted. Nothing of it is left afterwards.
 
     Args:
         mark: One that other processes carry, too; an own one by default.
+        stderr: Where its stderr goes; into a file by default.
     """
     mark = mark or uuid.uuid4().hex
     log = tmp_path / f"stderr-{mark[:6]}.log"
@@ -260,7 +288,7 @@ async def callmux(
             *map(str, args),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            stderr=errors,
+            stderr=errors if stderr is None else stderr,
             limit=64 * 1024 * 1024,
             env=environment(tmp_path, mark) | (env or {}),
             cwd=tmp_path,
