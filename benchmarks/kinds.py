@@ -3,8 +3,8 @@
     python benchmarks/kinds.py [--sessions 2000] [--kinds 30] [--json FILE]
 
 Each session declares one of `--kinds` different capabilities, calls both of two servers, and then ends with
-DELETE or is left alone. Processes, descriptors and memory of the listener are shown at a tenth of the way, in
-the middle and at the end: they must not grow with the number of sessions.
+DELETE or is left alone. Processes, descriptors and memory of the listener are shown once every kind has been
+there, at a tenth of the way, in the middle and at the end: they must not grow with the number of sessions.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import asyncio
 import json
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,10 @@ from listener import SERVER, Product
 MOST_SESSIONS = 50
 MOST_CONNECTIONS = 12
 AT_ONCE = 8
+IN_A_ROW = 4
+"""Sessions of one kind, one after the other: each kind comes round again and again."""
 SETTLE_SECONDS = 4.0
+MOMENTS = ("at the start", "at a tenth", "in the middle", "at the end")
 
 HEADERS = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
 
@@ -42,7 +46,7 @@ async def session(http: aiohttp.ClientSession, url: str, n: int, kinds: int) -> 
             )
             return await answer.text()
 
-    capabilities = {"experimental": {f"kind-{n % kinds}": {}}}
+    capabilities = {"experimental": {f"kind-{n // IN_A_ROW % kinds}": {}}}
     about = {"name": "soak", "version": "1"}
     greeting = {"protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": about}
     await post("initialize", greeting, 0)
@@ -77,7 +81,12 @@ async def soak(sessions: int, kinds: int) -> dict[str, Any]:
         )
         async with product.listener(config) as (url, process, _), aiohttp.ClientSession() as http:
             found: dict[str, Any] = {"failed": 0, "sessions": sessions, "kinds": kinds}
-            marks = {sessions // 10: "at a tenth", sessions // 2: "in the middle"}
+            marks = {
+                min(kinds * IN_A_ROW, sessions) - 1: "at the start",
+                sessions // 10: "at a tenth",
+                sessions // 2: "in the middle",
+            }
+            began = time.perf_counter()
             for n in range(0, sessions, AT_ONCE):
                 batch = range(n, min(n + AT_ONCE, sessions))
                 found["failed"] += sum(
@@ -86,6 +95,7 @@ async def soak(sessions: int, kinds: int) -> dict[str, Any]:
                 for one in batch:
                     if one in marks:
                         found[marks[one]] = count(process)
+            found["seconds"] = round(time.perf_counter() - began)
             await asyncio.sleep(SETTLE_SECONDS)
             found["at the end"] = count(process)
             return found
@@ -98,9 +108,12 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     found = asyncio.run(soak(options.sessions, options.kinds))
-    print(f"{options.sessions} sessions of {options.kinds} kinds, {found['failed']} failed calls")
-    for when in ("at a tenth", "in the middle", "at the end"):
-        print(f"{when:14}", *(f"{name} {value}" for name, value in found[when].items()))
+    print(
+        f"{options.sessions} sessions of {options.kinds} kinds in {found['seconds']} s, "
+        f"{found['failed']} failed calls"
+    )
+    for when in MOMENTS:
+        print(f"{when:14}", *(f"{name} {value}" for name, value in found.get(when, {}).items()))
     if options.json:
         options.json.write_text(json.dumps(found, indent=2), "utf-8")
 
