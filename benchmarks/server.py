@@ -1,9 +1,10 @@
 """A bare stdio MCP server that costs as little as possible: what a benchmark puts behind a proxy.
 
-    server.py [--tools N]
+    server.py [--tools N] [--reads]
 
 Its first tool is `get_item {"id": n, "size": bytes}`: a text of `size` bytes, or a small object without it.
 The others (`tool_0001` ...) answer the same and differ in name and description, to make the listing long.
+With `--reads` there is also `read_item`, the same again, which says that it only reads.
 """
 
 from __future__ import annotations
@@ -31,7 +32,11 @@ def definitions(count: int) -> list[dict[str, object]]:
 
 def main() -> None:
     count = int(sys.argv[sys.argv.index("--tools") + 1]) if "--tools" in sys.argv else 1
-    tools = orjson.dumps({"tools": definitions(count)})
+    listed = definitions(count)
+    if "--reads" in sys.argv:
+        hints = {"readOnlyHint": True, "idempotentHint": True}
+        listed.append({**listed[0], "name": "read_item", "annotations": hints})
+    tools = orjson.dumps({"tools": listed})
     texts: dict[int, bytes] = {}
     buffer = b""
     while data := os.read(0, 1 << 20):
