@@ -63,6 +63,16 @@ def npm_tool() -> Callable[[str], list[str]]:
     return command
 
 
+@pytest.fixture(scope="session")
+def original() -> list[str]:
+    """The command of callmux for Node."""
+    node = shutil.which("node")
+    script = CACHE / "original" / "node_modules" / ".bin" / "callmux"
+    if node is None or not script.exists():
+        _missing("callmux for Node")
+    return [str(node), str(script.resolve())]
+
+
 def _is_new(node: str) -> bool:
     try:
         told = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=20, check=True)

@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -271,20 +271,20 @@ async def callmux(
     env: dict[str, str] | None = None,
     mark: str | None = None,
     stderr: int | None = None,
+    program: Sequence[str] = (sys.executable, "-m", "callmux"),
 ) -> AsyncIterator[Client]:
     """A callmux process with a client on its pipes, not yet greeted. Nothing of it is left afterwards.
 
     Args:
         mark: One that other processes carry, too; an own one by default.
         stderr: Where its stderr goes; into a file by default.
+        program: Another callmux than this one.
     """
     mark = mark or uuid.uuid4().hex
     log = tmp_path / f"stderr-{mark[:6]}.log"
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "callmux",
+            *program,
             *map(str, args),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
