@@ -361,3 +361,7 @@ def test_answers_and_cancellations_of_what_another_process_has_in_flight_are_tol
         b'{"id":9,"method":"x"}': True,
     }
     assert {line: peer.knows(parse(line)) for line in known} == known  # type: ignore[arg-type]
+
+
+def test_the_short_way_of_a_tool_call_is_what_the_table_says() -> None:
+    assert TRANSITIONS[State.READY, Kind.REQUEST] == (State.READY, Action.SERVE)

@@ -361,3 +361,75 @@ def test_a_large_value_may_take_as_many_steps_as_it_has_bytes() -> None:
     values = ["1"] * 20_000
     after = json.loads(shaper(json.dumps({"a": values}).encode()))
     assert after == {"a": [1] * 20_000}
+
+
+SETTLING = st.fixed_dictionaries(
+    {
+        "type": st.just("object"),
+        "properties": st.dictionaries(
+            st.sampled_from(["id", "flag", "text", "params", 'quo"ted', "n\\n", "é"]),
+            st.sampled_from(
+                [
+                    {"type": "integer"},
+                    {"type": ["number", "null"]},
+                    {"type": "boolean"},
+                    {"type": "string"},
+                    {"type": "array"},
+                    {"anyOf": [{"type": "integer"}, {"type": "boolean"}]},
+                    {"enum": [1, 2]},
+                    {},
+                ]
+            ),
+            max_size=4,
+        ),
+    },
+    optional={
+        "additionalProperties": st.sampled_from([False, True, {"type": "integer"}, {"type": "string"}])
+    },
+)
+MEMBER = st.one_of(
+    st.integers(),
+    st.integers(min_value=2**63, max_value=10**40),
+    st.booleans(),
+    st.none(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from(["5", "true", "text", "[1]", '{"a": 1}', "1e400"]),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.sampled_from(["id", "flag"]), st.sampled_from(["5", 5, "true"]), max_size=2),
+)
+
+
+@given(
+    SETTLING,
+    st.lists(
+        st.tuples(
+            st.sampled_from(["id", "flag", "text", "params", "method", 'quo"ted', "n\\n", "é"]), MEMBER
+        ),
+        max_size=4,
+    ),
+)
+def test_what_is_settled_at_one_look_is_what_a_walk_would_leave(
+    schema: dict[str, Any], members: list[tuple[str, Any]]
+) -> None:
+    """Names that stand twice included."""
+    shaper = compile_shaping(schema)
+    if shaper is None:
+        return
+    walking = compile_shaping(schema)
+    assert walking is not None
+    walking._settled = None
+    raw = b"{" + b",".join(json.dumps(k).encode() + b":" + json.dumps(v).encode() for k, v in members) + b"}"
+    shaped, walked = shaper(raw), walking(raw)
+    assert shaped == walked
+    assert (shaped is raw) == (walked is raw)
+
+
+def test_most_arguments_are_settled_at_one_look() -> None:
+    schema = {"type": "object", "properties": {"id": {"type": "integer"}, "name": {"type": "string"}}}
+    shaper = compile_shaping(schema)
+    assert shaper is not None
+    assert shaper._settled is not None
+    shaper._settled.decode(b'{"id":5,"name":"6"}')
+    for walked in (b'{"id":"5"}', b'{"id":[5]}', b'{"params":{"id":5}}', b"[]"):
+        with pytest.raises(msgspec.ValidationError):
+            shaper._settled.decode(walked)

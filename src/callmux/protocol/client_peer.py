@@ -120,6 +120,8 @@ class Replied(msgspec.Struct, frozen=True):
 Event: TypeAlias = Opened | Confirmed | Called | Cancelled | Told | Replied
 
 _KINDS = {k.value: k for k in (Kind.INITIALIZE, Kind.INITIALIZED, Kind.PING, Kind.DISCOVER, Kind.CANCELLED)}
+# A member of an Enum is looked up in Python; this is for what nearly every message is.
+_READY, _CALL = State.READY, "tools/call"
 
 
 class _CancelParams(msgspec.Struct, rename="camel"):
@@ -164,6 +166,11 @@ class ClientPeer:
 
     def receive(self, message: Single) -> Event | None:
         """What `message` means for the session; None where nothing is left to do."""
+        if type(message) is Request and message.method == _CALL and self.state is _READY:
+            if message.id in self.in_flight:
+                return None
+            self.in_flight.add(message.id)
+            return Called(message.id, _CALL, message.params)
         if type(message) is Request and message.method not in _KINDS:
             # Nearly always; `match` would cost as much as all the rest.
             return self._act(TRANSITIONS[self.state, Kind.REQUEST][1], message)

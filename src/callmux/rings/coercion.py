@@ -42,11 +42,18 @@ class Shaper:
         self._unwraps = unwraps
         self._renames = renames
         self._walks = root.active
+        self._settled = None if renames else _settled(root, unwraps)
 
     def __call__(self, arguments: bytes) -> bytes:
         """The arguments, shaped; the same object where nothing had to change."""
-        if not (self._walks or self._renames or (self._unwraps and b'"params"' in arguments)):
+        if not (self._walks or self._renames or (self._unwraps and arguments.find(b'"params"') >= 0)):
             return arguments
+        if self._settled is not None:
+            try:
+                self._settled.decode(arguments)
+                return arguments
+            except (msgspec.MsgspecError, RecursionError, UnicodeError):
+                pass
         steps = Steps(len(arguments))
         try:
             members = _OBJECT.decode(arguments)
@@ -90,6 +97,31 @@ def compile_shaping(schema: dict[str, Any]) -> Shaper | None:
     if not (root.active or unwraps or renames):
         return None
     return Shaper(root, unwraps=unwraps, renames=renames)
+
+
+MOST_SETTLED = 50
+"""Members of arguments that are told by one look whether anything may have to change."""
+_SCALAR = int | float | bool | None
+
+
+def _settled(root: Node, unwraps: bool) -> msgspec.json.Decoder[Any] | None:
+    """Reads the arguments in which nothing has to change, and raises where something may: a string, list or
+    object stands where one may have to change. None where most arguments must be walked anyway."""
+    if root.composed or not 0 < len(root.properties) <= MOST_SETTLED:
+        return None
+    inner = root.properties.values()
+    if any(node.active and node.kinds & {"array", "object"} for node in inner):
+        return None
+    fields = [
+        (f"m{n}", _SCALAR if node.active else Raw, msgspec.field(name=name, default=None))
+        for n, (name, node) in enumerate(root.properties.items())
+    ]
+    strict = unwraps or (root.rest is not None and root.rest.active)
+    try:
+        kind = msgspec.defstruct("Settled", fields, forbid_unknown_fields=strict, gc=False)
+    except ValueError:
+        return None  # a name that must be escaped
+    return msgspec.json.Decoder(kind)
 
 
 def _as_list(raw: Raw) -> Raw:

@@ -118,7 +118,9 @@ def settle(job: Job, outcome: Outcome | Sign) -> None:
             _wait(job, left, _left)
             return
     job.depth = 0
-    job.done(job, outcome)  # type: ignore[arg-type]
+    # Let go of: a request and its job know each other, and would stay until garbage is collected.
+    done, job.done = job.done, _unwanted
+    done(job, outcome)  # type: ignore[arg-type]
 
 
 def cancel(job: Job, reason: str | None) -> None:

@@ -71,10 +71,11 @@ Piece = bytes | FileReference
 
 def may_refer(arguments: bytes) -> bool:
     """Whether `arguments` can hold a reference at all; False for nearly all calls, in no time."""
-    # Looking for a single byte is by far the fastest; most arguments have neither of the two.
-    if b"$" in arguments and _NAMES.search(arguments) is not None:
+    # Looking for a single byte is by far the fastest; most arguments have neither of the two. Not with `in`:
+    # that tries the bytes as a number first and drops an exception, ten times the instructions of `find`.
+    if arguments.find(b"$") >= 0 and _NAMES.search(arguments) is not None:
         return True
-    return b"\\" in arguments and _ESCAPE.search(arguments) is not None
+    return arguments.find(b"\\") >= 0 and _ESCAPE.search(arguments) is not None
 
 
 def recognise(arguments: bytes, opaque: Set[str] = frozenset()) -> list[Piece] | None:
