@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 from msgspec import Raw
 
-from callmux.protocol.params import members, optional_text, progress_token, with_progress_token
+from callmux.protocol.params import (
+    members,
+    names_revision,
+    optional_text,
+    progress_token,
+    with_progress_token,
+)
 
 
 def test_members_stay_raw_and_in_order() -> None:
@@ -65,3 +71,19 @@ def test_the_token_is_set_or_taken_away(params: bytes | None, token: int | None,
 )
 def test_a_member_may_be_a_text(raw: bytes, text: str | None) -> None:
     assert optional_text(Raw(raw)) == text
+
+
+@pytest.mark.parametrize(
+    ("meta", "named"),
+    [
+        (None, False),
+        (b"null", False),
+        (b"{}", False),
+        (rb'{"other":"a\nb"}', False),
+        (b'{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}', True),
+        (rb'{"io\u002emodelcontextprotocol\/protocolVersion":"2026-07-28"}', True),
+        (b'{"other":"io.modelcontextprotocol/protocolVersion"}', False),
+    ],
+)
+def test_a_revision_is_named_by_a_member_however_it_is_written(meta: bytes | None, named: bool) -> None:
+    assert names_revision(meta) is named

@@ -44,6 +44,7 @@ class _Plain(msgspec.Struct, forbid_unknown_fields=True):
 
     name: str
     arguments: Raw | UnsetType = UNSET
+    meta: Raw | UnsetType = msgspec.field(default=UNSET, name="_meta")
 
 
 _PLAIN = msgspec.json.Decoder(_Plain)
@@ -240,6 +241,8 @@ def _read(params: Raw | None) -> tuple[str, Raw | None, Mapping[str, Raw]]:
     try:
         plain = _PLAIN.decode(given)
         name, arguments = plain.name, None if plain.arguments is UNSET else plain.arguments
+        if plain.meta is not UNSET:
+            extra = {"_meta": plain.meta}
     except msgspec.MsgspecError:
         try:
             members = _MEMBERS.decode(given)
