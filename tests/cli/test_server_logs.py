@@ -83,3 +83,12 @@ def test_where_nothing_runs_it_says_so(monkeypatch: pytest.MonkeyPatch, config: 
 def test_an_unknown_server_is_named_with_the_nearest(config: str) -> None:
     with pytest.raises(UsageError, match=r'did you mean "files"'):
         server.run(["logs", "file"], config)
+
+
+def test_a_server_that_has_written_nothing_is_said_to_have(
+    monkeypatch: pytest.MonkeyPatch, config: str, capsys: Any
+) -> None:
+    processes(monkeypatch, {11: {"lines": [], "last": 0}})
+    assert server.run(["logs", "files"], config) == 0
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", '"files" has written nothing to stderr.\n')

@@ -38,7 +38,7 @@ def test_it_is_said_what_became_of_each_file(path: Path, capsys: pytest.CaptureF
     assert back() == 0
     assert path.read_bytes() == b"1"
     out = capsys.readouterr().out
-    assert f"As before: {path}" in out
+    assert f"Restored: {path}" in out
     assert f"Removed: {path.with_name('b')}" in out
 
 

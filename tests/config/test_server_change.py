@@ -40,6 +40,8 @@ def after(entry: dict[str, Any], **change: Any) -> dict[str, Any]:
         ({"prefix": ""}, {"prefix": ""}),
         ({"max_concurrency": 2, "cwd_mode": "global"}, {"maxConcurrency": 2, "cwdMode": "global"}),
         ({"disabled": True}, {"disabled": True}),
+        ({"deny_tools": ("d", "e", "d"), "allow_tools": ("e",)}, {"denyTools": ["d"]}),
+        ({"allow_tools": ("d",)}, {}),
         ({"disabled": False}, {}),
     ],
 )
@@ -93,7 +95,7 @@ def test_c7_taking_out_the_last_tool_does_not_expose_all() -> None:
 @pytest.mark.parametrize(
     ("entry", "change", "remark"),
     [
-        ({"command": "x"}, ServerChange(remove_tools=("a",)), "has no whitelist"),
+        ({"command": "x"}, ServerChange(remove_tools=("a",)), "--deny-tool switches a tool off"),
         ({"command": "x"}, ServerChange(add_tools=("a",)), "only the tools of its whitelist"),
         ({"command": "x", "tools": ["a"]}, ServerChange(clear_tools=True), "all of its tools are exposed"),
     ],

@@ -149,7 +149,8 @@ def _lines(plan: Plan, folder: Path | None, write: bool, *, from_node: bool = Tr
             if file.before != file.after
         ]
         return [*lines, "", *differences, "", "Nothing was written: --yes writes it."]
-    lines += ["", f"Done: {len(plan.files)} files written. What was there is kept in {folder}"]
+    files = "1 file" if len(plan.files) == 1 else f"{len(plan.files)} files"
+    lines += ["", f"Done: {files} written. What was there is kept in {folder}"]
     if plan.after:
         lines += ["Then run:", *(f"  {command}" for command in plan.after)]
     return [

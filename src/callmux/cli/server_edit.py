@@ -37,6 +37,7 @@ _NAME = re.compile(r"(?!-)(?!.*__)[^\s\x00-\x1f\x7f]{1,64}")
 _LISTS = {"tools": "--tools", "cache_allow": "--cache-allow", "cache_deny": "--cache-deny"}
 _REPEATED = {"add_tools": "--add-tool", "remove_tools": "--remove-tool", "remove_env": "--remove-env"}
 _REPEATED |= {"remove_headers": "--remove-header"}
+_REPEATED |= {"deny_tools": "--deny-tool", "allow_tools": "--allow-tool"}
 _TEXTS = {"cwd": "--cwd", "cwd_mode": "--cwd-mode", "prefix": "--prefix"}
 _TEXTS |= {"url": "--url", "transport": "--transport"}
 _NUMBERS = {"call_timeout_ms": "--call-timeout", "request_body_max_bytes": "--request-body-max-bytes"}

@@ -39,10 +39,15 @@ def run(given: Given, config_option: str | None, rounds: int | None = None) -> i
     after: dict[int, int] = {}
     answers = _ask(path, env, name, after, 100 if lines is None else lines)
     if not answers and not given.on("--follow"):
-        print(f'No callmux runs with {path}: nobody has lines of "{name}".', file=sys.stderr)
+        print(
+            f'No callmux runs with {path}, so there are no lines of "{name}".'
+            f' "callmux server test {name}" starts it and shows its last lines.',
+            file=sys.stderr,
+        )
         return 1
     while True:
-        _show(answers, after)
+        if not _show(answers, after) and not given.on("--follow"):
+            print(f'"{name}" has written nothing to stderr.', file=sys.stderr)
         if not given.on("--follow") or rounds == 0:
             return 0
         time.sleep(PAUSE_SECONDS)
@@ -58,7 +63,8 @@ def _ask(
     return asked(path, env, {**request, "lines": lines}, SECONDS)
 
 
-def _show(answers: dict[int, dict[str, Any]], after: dict[int, int]) -> None:
+def _show(answers: dict[int, dict[str, Any]], after: dict[int, int]) -> int:
+    """Gives the number of lines."""
     several = len(after.keys() | answers.keys()) > 1
     found: list[tuple[str, int, str]] = []
     for pid, answer in answers.items():
@@ -68,3 +74,4 @@ def _show(answers: dict[int, dict[str, Any]], after: dict[int, int]) -> None:
     for moment, pid, text in sorted(found, key=lambda line: line[0]):
         print(f"{moment} {f'[{pid}] ' if several else ''}{text}")
     sys.stdout.flush()
+    return len(found)

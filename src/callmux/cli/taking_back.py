@@ -45,11 +45,11 @@ def take_back(given: Given, label: str) -> int:
             }
         )
     else:
-        print_lines(f"As before: {path}" for path in done.restored)
+        print_lines(f"Restored: {path}" for path in done.restored)
         print_lines(f"Removed: {path}" for path in done.removed)
-        print_lines(f"Taken back in it, the rest has changed since: {path}" for path in done.edited)
-        print_lines(f"Ended, no client starts it any more: the listener at {url}" for url in ended)
-        print_lines(f"Left alone, {problem}: {path} (before: {folder})" for path, problem in done.left)
+        print_lines(f"Taken back in part, because the rest has changed since: {path}" for path in done.edited)
+        print_lines(f"Ended the listener at {url}: no client starts it any more" for url in ended)
+        print_lines(f"Left as it is, {problem}: {path} (before: in {folder})" for path, problem in done.left)
     return 1 if done.left else 0
 
 

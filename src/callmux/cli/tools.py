@@ -83,9 +83,11 @@ def _name_missing(child: ChildConversation) -> None:
 
 def _of_server(given: Given, config_option: str | None, tools: list[Tool]) -> list[Tool]:
     name = given.text("--server")
-    # Without a listener, only that server was started.
-    if name is None or child_args(given, config_option) is not None:
+    if name is None:
         return tools
+    if child_args(given, config_option) is not None:
+        # Only that server was started, and nothing stands before the names of its tools.
+        return [tool for tool in tools if not tool["name"].startswith("callmux_")]
     return [tool for tool in tools if tool["name"] == name or tool["name"].startswith(f"{name}__")]
 
 
@@ -117,8 +119,10 @@ def _described(tool: Tool) -> str:
 
 
 def _schema(given: Given, tools: list[Tool]) -> None:
-    name = given.words[0]
-    found = next((tool for tool in tools if tool["name"] == name), None)
+    name, server = given.words[0], given.text("--server")
+    # A server that was started alone lists its tools without its name in front.
+    spelled = {name, name.removeprefix(f"{server}__")}
+    found = next((tool for tool in tools if tool["name"] in spelled), None)
     if found is None:
         names = [tool["name"] for tool in tools]
         whole = [known for known in names if known.endswith(f"__{name}")]

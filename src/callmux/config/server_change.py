@@ -37,6 +37,8 @@ class ServerChange(msgspec.Struct, frozen=True, kw_only=True):
         add_tools: Tools to add to it.
         remove_tools: Tools to take out, after the additions.
         clear_tools: No whitelist any more; stronger than the others.
+        deny_tools: Tools to add to those that exist for nobody.
+        allow_tools: Tools to take out of them, after the additions.
         env: Variables to set; a reference of the same name goes.
         env_refs: References to set; a variable of the same name goes.
         remove_env: Variables and references to take out, after the additions.
@@ -66,6 +68,8 @@ class ServerChange(msgspec.Struct, frozen=True, kw_only=True):
     add_tools: tuple[str, ...] = ()
     remove_tools: tuple[str, ...] = ()
     clear_tools: bool = False
+    deny_tools: tuple[str, ...] = ()
+    allow_tools: tuple[str, ...] = ()
     env: dict[str, str] = {}
     env_refs: dict[str, str] = {}
     remove_env: tuple[str, ...] = ()
@@ -132,6 +136,7 @@ def changed_entry(entry: Mapping[str, Any], change: ServerChange) -> Changed:
             result[key] = getattr(change, attribute)
     _put_headers(result, change)
     remarks = _put_tools(result, change)
+    _put_denied(result, change)
     _put_env(result, change)
     for key, value, clear in (
         ("cwd", change.cwd, change.clear_cwd),
@@ -200,7 +205,8 @@ def _put_tools(entry: dict[str, Any], change: ServerChange) -> list[str]:
             return []
         if before is None:
             return [
-                "it has no whitelist, so there was no tool to take out: name the ones to keep with --tools"
+                'it has no list "tools", so nothing changed: --deny-tool switches a tool off,'
+                " --tools names the only ones to keep"
             ]
     chosen = list(
         dict.fromkeys([*(before or () if change.tools is None else change.tools), *change.add_tools])
@@ -209,6 +215,12 @@ def _put_tools(entry: dict[str, Any], change: ServerChange) -> list[str]:
     if not entry["tools"]:
         return ["it exposes no tools now: --clear-tools exposes all of them"]
     return ["it exposes only the tools of its whitelist now"] if before is None else []
+
+
+def _put_denied(entry: dict[str, Any], change: ServerChange) -> None:
+    if change.deny_tools or change.allow_tools:
+        denied = dict.fromkeys([*(_texts(entry, "denyTools") or ()), *change.deny_tools])
+        _put(entry, "denyTools", [tool for tool in denied if tool not in change.allow_tools])
 
 
 def _put_env(entry: dict[str, Any], change: ServerChange) -> None:

@@ -81,6 +81,8 @@ _SET = Command(
         Option("--add-tool", "one more tool in the whitelist", "TOOL", repeat=True),
         Option("--remove-tool", "one tool less", "TOOL", repeat=True),
         Option("--clear-tools", "no whitelist: expose all tools"),
+        Option("--deny-tool", "switch a tool off, for everybody", "TOOL", repeat=True),
+        Option("--allow-tool", "switch it on again", "TOOL", repeat=True),
         Option("--remove-env", "take out a variable or reference", "KEY", repeat=True),
         Option("--clear-env", "take out all variables and references first"),
         Option("--clear-cwd", "no working directory of its own"),
@@ -96,7 +98,8 @@ _SET = Command(
     examples=(
         Example("callmux server set gh --add-tool list_issues", "one more tool"),
         Example("callmux server set gh -- gh-mcp stdio --verbose", "another command, the rest stays"),
-        Example("callmux server set gh --disable", "switch it off"),
+        Example("callmux server set gh --deny-tool delete_repo", "switch one tool off"),
+        Example("callmux server set gh --disable", "switch the server off"),
     ),
     notes=(
         "Only what is named changes: other keys, comments and the layout of the file stay. A running"
