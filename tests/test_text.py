@@ -26,7 +26,7 @@ from callmux.daemon import apply
 from callmux.errors import CallmuxError, ConfigError, SecretError, UsageError
 from callmux.rings.references.files import Place, Unreadable, find, load
 from callmux.rings.references.recognition import FileReference
-from callmux.text import NotText, check_variable, check_words, text_of
+from callmux.text import NotText, check_variable, check_words, text_of, visible
 
 LATIN = b'{"a":\n "caf\xe9"}'
 WIDE = {
@@ -72,7 +72,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "referenced YAML": _file_reference("$yamlFile"),
     "the list of a backup": _backup,
     "a file that is taken back": lambda path: changes._taken_back(
-        str(path), b"{}", path.read_bytes(), [["a"]]
+        str(path), b"{}", path.read_bytes(), {"paths": [["a"]]}, []
     ),
     "a service file": lambda path: apply.existing(SimpleNamespace(service_file_path=str(path))),  # type: ignore[arg-type]
     "a kept token": lambda path: credentials._read(path, "the token"),
@@ -170,3 +170,11 @@ def test_a_library_that_says_nothing_of_its_place_is_not_asked() -> None:
     """msgspec reads such keys, or refuses without a place, depending on its version."""
     with pytest.raises(msgspec.MsgspecError):
         msgspec.json.decode(b'["caf\xe9"]')
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("ä b", "ä b"), ("a\x1b[2J", "a\\x1b[2J"), ("a\nb\t", "a\\x0ab\\x09"), ("\u202ea", "\\x202ea")],
+)
+def test_a_line_for_people_holds_nothing_that_moves_the_cursor(text: str, shown: str) -> None:
+    assert visible(text) == shown

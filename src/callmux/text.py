@@ -53,6 +53,13 @@ def text_of(data: bytes, name: object) -> str:
     raise NotText(f"{name}:{line}:{column}: byte {at} is not UTF-8 text: save it as UTF-8")
 
 
+def visible(text: str) -> str:
+    """One line for people: nothing in it moves the cursor, hides what follows or begins a line of its own."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
+
+
 def check_words(words: Sequence[str]) -> None:
     """Refuses a command line with a word that was no UTF-8; Python hands such bytes on in disguise.
 

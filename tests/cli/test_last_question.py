@@ -14,8 +14,17 @@ from callmux.cli.last_question import SHOW, write_or_show
     ("key", "answer"), [("y", True), ("\r", True), ("n", False), ("s", SHOW), ("S", SHOW), ("xs", SHOW)]
 )
 def test_a_key_answers(key: str, answer: object) -> None:
+    assert typed(key) == answer
+
+
+@pytest.mark.parametrize(("keys", "answer"), [("\ry", True), ("\rn", False), ("\r\rs", SHOW)])
+def test_the_enter_behind_an_s_writes_nothing(keys: str, answer: object) -> None:
+    assert typed(keys, shown=True) == answer
+
+
+def typed(keys: str, **more: bool) -> object:
     with create_pipe_input() as keyboard:
-        keyboard.send_text(key)
+        keyboard.send_text(keys)
         keyboard.close()
         with create_app_session(input=keyboard, output=DummyOutput()):
-            assert write_or_show().unsafe_ask() == answer
+            return write_or_show(**more).unsafe_ask()

@@ -374,3 +374,21 @@ def test_it_loads_little() -> None:
     assert "callmux.cli.setup" in loaded
     heavy = {"rich", "questionary", "prompt_toolkit", "tomlkit", "aiohttp", "uvicorn", "starlette", "jinja2"}
     assert not heavy & loaded
+
+
+def test_a_new_configuration_names_the_schema_beside_it_and_an_old_one_stays(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("--yes", "--move", "git")
+    out = capsys.readouterr().out
+    folder = home / ".config" / "callmux"
+    assert json.loads((folder / "config.json").read_text())["$schema"] == "./config.schema.json"
+    assert "properties" in json.loads((folder / "config.schema.json").read_text())
+    assert f"  {folder / 'config.schema.json'}: what it may hold, for editors" in out
+    assert '"properties"' not in out
+    run("--undo")
+    assert not folder.joinpath("config.schema.json").exists()
+    (folder / "config.json").write_text('{"servers": {}}')
+    run("--yes", "--move", "git")
+    assert "$schema" not in json.loads((folder / "config.json").read_text())
+    assert not folder.joinpath("config.schema.json").exists()

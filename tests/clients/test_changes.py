@@ -191,3 +191,31 @@ def test_a_mode_can_be_all_that_changes(tmp_path: Path, store: Path) -> None:
     assert folder is not None
     undo(folder)
     assert mode(path) == 0o644
+
+
+def test_what_a_killed_run_left_beside_a_file_goes(tmp_path: Path, store: Path) -> None:
+    """It may hold credentials."""
+    path = tmp_path / "c.json"
+    path.write_bytes(b"1")
+    left, other = tmp_path / ".c.json.0123456789ab.tmp", tmp_path / ".c.json.mine.tmp"
+    for file in (left, other):
+        file.write_bytes(b"secret")
+    folder = apply([change(path, b"2")], store, "setup", "1")
+    assert (left.exists(), other.exists()) == (False, True)
+    left.write_bytes(b"secret")
+    assert folder is not None
+    undo(folder)
+    assert tree(tmp_path) == {"c.json": b"1", ".c.json.mine.tmp": b"secret"}
+
+
+def test_a_server_that_was_entered_anew_since_stays_as_it_is(tmp_path: Path, store: Path) -> None:
+    path = tmp_path / "c.json"
+    path.write_text('{"mcpServers": {"git": {"command": "old"}, "x": {"command": "x"}}}')
+    after = b'{"mcpServers": {"callmux": {}}}'
+    keys = [("mcpServers", name) for name in ("git", "x", "callmux")]
+    folder = apply([change(path, after, *keys)], store, "setup", "1")
+    path.write_text('{"mcpServers": {"callmux": {}, "git": {"command": "new"}}}')
+    assert folder is not None
+    done = undo(folder)
+    assert json.loads(path.read_text()) == {"mcpServers": {"git": {"command": "new"}, "x": {"command": "x"}}}
+    assert done.left == ((path, '"git" was entered anew since, and stays so'),)

@@ -214,3 +214,10 @@ def test_inline_tables_take_our_entry_and_give_it_back(text: str) -> None:
     if "a" in before["mcp_servers"]:
         gone = tomllib.loads(codex.without_servers(new, ["a"]))
         assert set(gone["mcp_servers"]) == {*before["mcp_servers"], "callmux"} - {"a"}
+
+
+def test_a_byte_order_mark_stays_in_front() -> None:
+    text = '\ufeff[mcp_servers.git]\ncommand = "g"\n\n[mcp_servers.x]\ncommand = "x"\n'
+    new = codex.without_servers(text, ["git"])
+    assert new.startswith("\ufeff")
+    assert codex.read_servers(new) == {"x": {"command": "x"}}

@@ -72,3 +72,13 @@ def test_an_entry_is_read_in_all_spellings() -> None:
 def test_what_is_no_server_is_refused(raw: Any) -> None:
     with pytest.raises(ClientFileError):
         read_entry(raw)
+
+
+@pytest.mark.parametrize("value", [True, "true", 1, "yes"])
+def test_what_may_be_switched_off_is_off(value: object) -> None:
+    assert read_entry({"command": "x", "disabled": value}).disabled
+
+
+@pytest.mark.parametrize("value", [False, None, 0, ""])
+def test_what_is_surely_on_is_on(value: object) -> None:
+    assert not read_entry({"command": "x", "disabled": value}).disabled

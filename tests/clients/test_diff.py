@@ -38,3 +38,9 @@ def test_toml_and_urls_are_masked() -> None:
 
 def test_nothing_changed_is_nothing_shown() -> None:
     assert unified("/f", "a\n", "a\n") == ""
+
+
+def test_nothing_of_a_file_moves_the_cursor() -> None:
+    text = unified("/f", "", "# \x1b[2J\n\ta\n")
+    assert "\x1b" not in text
+    assert text.endswith("+# \\x1b[2J\n+\ta")

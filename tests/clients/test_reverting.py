@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import tomllib
 
-from callmux.clients.reverting import revert
+import pytest
+
+from callmux.clients.reverting import entered_since, revert
 
 
 def test_moved_servers_come_back_and_what_the_client_wrote_since_stays() -> None:
@@ -40,3 +42,35 @@ def test_yaml_keeps_its_comments() -> None:
 
 def test_what_cannot_be_understood_stays() -> None:
     assert revert("/f", "{}", "{", [("a",)]) is None
+
+
+def test_toml_keeps_what_was_written_around_our_table_since() -> None:
+    before = '[mcp_servers.git]\r\ncommand = "g" # mine\r\n'
+    now = (
+        '# BEGIN CALLMUX MANAGED callmux\r\n[mcp_servers.callmux]\r\ncommand = "callmux"\r\n'
+        "# END CALLMUX MANAGED callmux\r\n# a word\r\n"
+    )
+    text = revert("/config.toml", before, now, [("mcp_servers", "git"), ("mcp_servers", "callmux")])
+    assert text == '# a word\r\n\r\n[mcp_servers.git]\r\ncommand = "g" # mine\r\n'
+
+
+def test_toml_with_one_inline_table_is_taken_back_all_the_same() -> None:
+    before = 'mcp_servers = {git = {command = "g"}}\n'
+    now = 'mcp_servers = {callmux = {command = "callmux"}}\n'
+    text = revert("/config.toml", before, now, [("mcp_servers", "git"), ("mcp_servers", "callmux")])
+    assert text is not None
+    assert tomllib.loads(text) == {"mcp_servers": {"git": {"command": "g"}}}
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("/c.json", '{"s": {"a": 1}}'),
+        ("/c.yaml", "s:\n  a: 1\n"),
+        ("/c.toml", "[s]\na = 1\n"),
+        ("/c.toml", "\ufeff[s]\na = 1\n"),
+    ],
+)
+def test_what_is_there_again_is_found_in_every_format(file: str, text: str) -> None:
+    assert entered_since(file, text, [("s", "a"), ("s", "b"), ("t", "a")]) == [("s", "a")]
+    assert entered_since(file, "[[", [("s", "a")]) == []

@@ -91,3 +91,10 @@ def test_a_server_that_says_its_secret_as_it_dies_gives_nothing_away() -> None:
 
     answer = ask({"0:a": HERE}, fails, **{"/s/a": "hunter2", "/s/b": "x"})["0:a"]
     assert answer.problem == "ended (it said: bad key [redacted] at x)"
+
+
+def test_two_servers_of_one_name_are_told_apart_while_they_are_asked() -> None:
+    told = Told()
+    documents = {"0:a": dict(HERE), "1:b": dict(HERE), "2:a": dict(HERE)}
+    ask_all(documents, {}, Path("/"), {}, 30, seen, told)
+    assert sorted(told.results) == ["a", "a (2)", "b"]

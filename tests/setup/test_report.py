@@ -58,3 +58,24 @@ def test_what_stays_is_said_with_the_reason() -> None:
         )
         == "http://h"
     )
+
+
+def test_a_name_of_a_project_s_file_cannot_hide_or_fake_a_line() -> None:
+    text = '{"mcpServers": {"a\\u001b[2J\\nDone:\\u202e": {"command": "x", "k\\u001b[1A": 1}}}'
+    file = ClientFile(kind="claude", path="/p/.mcp.json", text=text, project="/p")
+    found, _ = find_servers([file], "/h")
+    scene = Scene(
+        machine=Machine(home=Path("/h"), env={}, platform="linux", cwd=Path("/p")),
+        config_path=Path("/c.json"),
+        config_text=None,
+        files=[file],
+        found=found,
+        problems=["/x: \x1b[2J"],
+    )
+    lines = overview(scene, scene.verdicts(["claude"]), {"gone\n": "\x1b[3A"})
+    assert len(lines) == 4
+    assert all(line.isprintable() for line in lines)
+    assert '"a\\x1b[2J\\x0aDone:\\x202e" of Claude Code' in lines[1]
+    plan = make_plan(Answers(moved=found, clients=[file]), "/c.json", None, Secrets("/s", {}))
+    shown = plan_lines(plan, Answers(moved=found, clients=[file]), {}, "/c.json")
+    assert all(line.isprintable() for text in shown for line in text.split("\n"))

@@ -1,7 +1,7 @@
 """`callmux init [--force]`: writes an empty configuration, and beside it the schema that editors read.
 
-Called by `callmux.cli.main`. With `--force` an existing file is replaced, whatever it holds, and kept as
-`.bak`.
+Called by `callmux.cli.main`; `setup` and `migrate` take the schema from here. With `--force` an existing file
+is replaced, whatever it holds, and kept as `.bak`.
 """
 
 from __future__ import annotations
@@ -47,15 +47,20 @@ def schema_file(path: Path) -> Path:
     return path.with_name(f"{path.stem}.schema.json")
 
 
+def schema_text() -> str:
+    """The schema, as it is written beside a configuration."""
+    from callmux.cli.console import pretty_json
+    from callmux.config.schema import config_schema
+
+    return pretty_json(config_schema()) + "\n"
+
+
 def write_schema(path: Path) -> None:
     """Writes the schema beside a configuration at `path`, unless it is there already as it should be.
 
     Raises:
         SaveFailed: It could not be written.
     """
-    from callmux.cli.console import pretty_json
-    from callmux.config.schema import config_schema
-
-    file, text = schema_file(path), pretty_json(config_schema()) + "\n"
+    file, text = schema_file(path), schema_text()
     if not file.exists() or file.read_bytes() != text.encode():
         save_text(file, text, backup=False)

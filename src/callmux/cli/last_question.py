@@ -11,10 +11,22 @@ SHOW = "show"
 """The answer of somebody who wants to see every change first."""
 
 
-def write_or_show() -> Any:
-    """A question whose answer is True, False or `SHOW`."""
-    question = questionary.confirm("Write this?", instruction="(Y/n, s shows every change) ")
+def write_or_show(*, shown: bool = False) -> Any:
+    """A question whose answer is True, False or `SHOW`.
+
+    Args:
+        shown: Every change was just shown, because somebody pressed `s`. Many press enter behind that, and
+            must not have written anything with it: then only `y` says yes.
+    """
+    hint = "(y/n, s shows every change again) " if shown else "(Y/n, s shows every change) "
+    question = questionary.confirm("Write this?", instruction=hint)
     bindings = KeyBindings()
+
+    if shown:
+
+        @bindings.add("enter", eager=True)
+        def wait(event: Any) -> None:
+            """Nothing: it may be the one behind `s`."""
 
     @bindings.add("s")
     @bindings.add("S")

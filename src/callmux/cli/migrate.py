@@ -90,7 +90,11 @@ def _take_over(given: Given, source: str, config_option: str | None) -> int:
     check_config(scene, fresh=False)
     choices = Choices(added=[NewServer(name, entry) for name, entry in servers])
     _, planned, changes = prepare(choices, scene)
-    files = tuple(NewFile(file.path, file.before, file.after) for file in planned.files if not file.secret)
+    files = tuple(
+        NewFile(file.path, file.before, file.after)
+        for file in planned.files
+        if not (file.secret or file.is_schema)
+    )
     plan = Plan(tuple(items), files, ())
     write = given.on("--yes") and not given.on("--dry-run")
     home = scene.machine.home

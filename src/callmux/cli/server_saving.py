@@ -16,7 +16,7 @@ from callmux.cli.parsing import nearest
 from callmux.cli.saving import edit_text
 from callmux.config.check import check_document, check_server
 from callmux.config.duplicate_keys import duplicates
-from callmux.config.load import find_config, target_config
+from callmux.config.load import MAKE_ONE, find_config, target_config
 from callmux.config.notation import delete_value, is_yaml, parse, set_value, write
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.errors import CallmuxError, ConfigError, ConfigMissing, UsageError
@@ -35,7 +35,7 @@ def existing_config(config_option: str | None) -> Path:
     path = find_config(config_option, os.environ, Path.home())
     if path is None or not path.exists():
         shown = path or target_config(config_option, os.environ, Path.home())
-        raise ConfigMissing(f'No callmux config found at {shown}: create one with "callmux init"')
+        raise ConfigMissing(f"No callmux config found at {shown}: {MAKE_ONE}")
     return path
 
 

@@ -16,14 +16,15 @@ from typing import Any
 
 from callmux.cli.console import print_json, print_lines
 from callmux.cli.grammar.setup import COMMANDS
+from callmux.cli.init import schema_file, schema_text
 from callmux.cli.own_entry import Wishes, listener_url, own_entry, this_machine, this_program
 from callmux.cli.parsing import Given, nearest, read
 from callmux.cli.taking_back import take_back
 from callmux.cli.waiting import watching
 from callmux.clients import editing
 from callmux.clients.changes import Change, apply, backups
-from callmux.clients.detect import client_file
-from callmux.clients.entry import DEFAULT_NAME, DEFAULT_PORT, Entry
+from callmux.clients.detect import client_file, read_text
+from callmux.clients.entry import DEFAULT_NAME, DEFAULT_PORT, ClientFileError, Entry
 from callmux.clients.program import lasting, start_command
 from callmux.clients.registry import KNOWN
 from callmux.config.check import check_document
@@ -34,11 +35,12 @@ from callmux.errors import CallmuxError, UsageError
 from callmux.setup.choices import Choices, by_name, custom_server, keyed, leave_out, settle
 from callmux.setup.found import ClientFile, Found
 from callmux.setup.judging import Verdict, admitted, forbidden, gains
-from callmux.setup.plan import Answers, NewServer, Plan, SetupError, make_plan, probe_documents
+from callmux.setup.plan import Answers, NewServer, Plan, PlannedFile, SetupError, make_plan, probe_documents
 from callmux.setup.probing import Answer, ask_all
 from callmux.setup.report import finish_lines, of_one_project, overview, plan_lines
 from callmux.setup.scene import Scene, check_config, chosen_clients, look, occupied_secrets
 from callmux.setup.servers import EnvSecrets, Secrets
+from callmux.text import visible
 from callmux.timestamps import sortable
 
 SECONDS = 60
@@ -103,7 +105,7 @@ def _unattended(given: Given, scene: Scene, config_option: str | None, probe: Pr
     settle(choices, judged)
     answers, plan, changes = prepare(choices, scene)
     if not given.on("--json"):
-        print_lines([*refused, *overview(scene, judged, skipped, choices.moved)])
+        print_lines([*map(visible, refused), *overview(scene, judged, skipped, choices.moved)])
         print_lines(plan_lines(plan, answers, by_name(plan, choices, known), str(scene.config_path)))
         if choices.moved and not known:
             print("\nNo server was started to ask for its tools" + ("" if write else ": --probe does."))
@@ -226,7 +228,7 @@ def prepare(choices: Choices, scene: Scene) -> tuple[Answers, Plan, list[Change]
     secrets = kind(str(directory), scene.machine.env, occupied=occupied_secrets(directory))
     secrets.files.update(choices.credentials)
     answers = _answers(choices, scene)
-    plan = make_plan(answers, str(scene.config_path), scene.config_text, secrets)
+    plan = make_plan(answers, str(scene.config_path), scene.config_text, secrets, _schema(scene.config_path))
     for file in plan.files:
         if file.path == str(scene.config_path):
             problems = check_document(parse(file.path, file.after)).errors
@@ -242,6 +244,16 @@ def prepare(choices: Choices, scene: Scene) -> tuple[Answers, Plan, list[Change]
         for file in plan.files
     ]
     return answers, plan, changes
+
+
+def _schema(config: Path) -> PlannedFile:
+    """The schema beside a configuration, as `callmux init` writes it."""
+    path, text = schema_file(config), schema_text()
+    try:
+        before = read_text(path)
+    except ClientFileError as error:
+        raise SetupError(error.message) from None
+    return PlannedFile(str(path), before, text, is_schema=True)
 
 
 def _bytes(path: Path) -> bytes | None:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 from callmux.doctor.checks import Progress
+from callmux.text import visible
 from callmux.upstream.last_words import plain
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class _Waiting(Progress):
 
 def cut(text: str, width: int) -> str:
     """One line of at most `width` characters."""
-    line = " ".join(text.split())
+    line = visible(" ".join(text.split()))
     return line if len(line) <= width else f"{line[: width - 3]}..."
 
 

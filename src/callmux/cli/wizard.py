@@ -38,6 +38,7 @@ from callmux.setup.probing import Answer
 from callmux.setup.report import change_lines, finish_lines, overview, summary_lines
 from callmux.setup.scene import Scene, check_config, chosen_clients
 from callmux.setup.servers import is_secret
+from callmux.text import visible
 from callmux.timestamps import sortable
 
 DEFAULT_LISTENER = "http://127.0.0.1:4860/mcp"
@@ -75,7 +76,7 @@ class _Dialogue:
             return 0
         check_config(scene, choices.fresh)
         self._pick_clients()
-        self._show(setup.admit(choices, scene))
+        self._show(list(map(visible, setup.admit(choices, scene))))
         self._approve()
         scene = self._scene
         self._show(overview(scene, scene.verdicts(choices.clients), {}))
@@ -89,8 +90,10 @@ class _Dialogue:
         console.print()
         names = by_name(plan, choices, self._answers)
         self._show_folded(summary_lines(plan, answers, names, str(scene.config_path)))
-        while (wanted := _asked(write_or_show())) == SHOW:
+        wanted = _asked(write_or_show())
+        while wanted == SHOW:
             self._show(["", *change_lines(plan)])
+            wanted = _asked(write_or_show(shown=True))
         if not wanted:
             console.print("Nothing was written.")
             return 0
@@ -137,7 +140,7 @@ class _Dialogue:
                     "Which servers move behind callmux? (setup --undo undoes it)",
                     choices=[
                         Choice(
-                            f"{item.name}  ({item.place}: {how(item)})",
+                            visible(f"{item.name}  ({item.place}: {how(item)})"),
                             item,
                             checked=item.project is None,
                         )
@@ -163,7 +166,7 @@ class _Dialogue:
     def _secrets(self, picked: Sequence[Found]) -> None:
         """Where the credentials of moved servers go; never into the configuration."""
         names = [
-            f"{item.name}: {key}"
+            visible(f"{item.name}: {key}")
             for item in picked
             for key, value in (*item.entry.env.items(), *item.entry.headers.items())
             if is_secret(key, value)
@@ -266,7 +269,7 @@ class _Dialogue:
         names = ", ".join(sorted(key.rpartition("\n")[2].removeprefix("+") for key in bad))
         keep = _asked(
             questionary.select(
-                f"No answer from {names}.",
+                visible(f"No answer from {names}."),
                 choices=[
                     Choice("Leave them where they are", False),
                     Choice("Move them all the same", True),
@@ -287,8 +290,8 @@ class _Dialogue:
             name = key.rpartition("\n")[2].removeprefix("+")
             picked = _asked(
                 questionary.checkbox(
-                    f"Tools of {name}",
-                    choices=[Choice(tool, tool, checked=True) for tool in answer.tools],
+                    visible(f"Tools of {name}"),
+                    choices=[Choice(visible(tool), tool, checked=True) for tool in answer.tools],
                     validate=lambda picked: bool(picked) or "at least one",
                     instruction=_HINT,
                 )
@@ -317,7 +320,7 @@ class _Dialogue:
             choices.meta_only = bool(_asked(questionary.confirm(question, default=False))) or None
         self._mode()
         # How they reach callmux is known now, and an organization may list it by its command.
-        self._show(setup.admit(choices, self._scene))
+        self._show(list(map(visible, setup.admit(choices, self._scene))))
 
     def _pick_clients(self) -> None:
         """Asked first: whether a server can move depends on who gets it."""
@@ -343,8 +346,8 @@ class _Dialogue:
             files.setdefault(item.file.path, []).append(item)
         approved = set(self._scene.approved)
         for path, items in files.items():
-            self._show([f"{path} belongs to a project and has these servers:"])
-            self._show([f"  {item.name}: {how(item)}" for item in items])
+            self._show([visible(f"{path} belongs to a project and has these servers:")])
+            self._show([visible(f"  {item.name}: {how(item)}") for item in items])
             question = "May their commands be started, and the servers be moved?"
             if _asked(questionary.confirm(question, default=False)):
                 approved.add(path)

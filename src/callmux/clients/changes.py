@@ -10,10 +10,11 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,8 @@ def apply(changes: Sequence[Change], store: Path, label: str, stamp: str) -> Pat
                 f'"{change.path}" was changed while this ran: nothing was written, run it again'
             )
     modes = [_mode(target) for target in targets]
+    for target in targets:
+        _sweep(target)
     made: list[Path] = []
     staged: list[Path | None] = []
     replaced = 0
@@ -167,6 +170,7 @@ def undo(folder: Path) -> Undone:
         left: list[tuple[Path, str]] = []
         for number, item in enumerate(listed["files"]):
             path, target = Path(item["path"]), Path(item["target"])
+            _sweep(target)
             before = (folder / str(number)).read_bytes() if item["existed"] else None
             now = _bytes(target)
             if now == before and _mode(target) == item["mode"]:
@@ -174,7 +178,7 @@ def undo(folder: Path) -> Undone:
             elif _digest(now) == item["written"]:
                 _restore(target, before, item["mode"])
                 (removed if before is None else restored).append(path)
-            elif (text := _taken_back(str(path), before, now, item["paths"])) is not None:
+            elif (text := _taken_back(str(path), before, now, item, left)) is not None:
                 _restore(target, text)
                 edited.append(path)
             else:
@@ -187,15 +191,24 @@ def undo(folder: Path) -> Undone:
 
 
 def _taken_back(
-    file: str, before: bytes | None, now: bytes | None, paths: Sequence[Sequence[str]]
+    file: str, before: bytes | None, now: bytes | None, item: Mapping[str, Any], left: list[tuple[Path, str]]
 ) -> bytes | None:
-    """The file as it is now, with our own keys as they were; None where that cannot be done."""
+    """The file as it is now, with our own keys as they were; None where that cannot be done.
+
+    A server that was taken out and that somebody has entered anew since is theirs, and goes on `left`.
+    """
+    paths: list[list[str]] = item["paths"]
     if now is None or not paths:
         return None
-    from callmux.clients.reverting import revert
+    from callmux.clients.reverting import entered_since, revert
 
-    text = revert(file, text_of(before or b"", file), text_of(now, file), paths)
-    return None if text is None else text.encode()
+    text = text_of(now, file)
+    newer = entered_since(file, text, item.get("removed", []))
+    reverted = revert(file, text_of(before or b"", file), text, [path for path in paths if path not in newer])
+    if reverted is None:
+        return None
+    left += [(Path(file), f'"{path[-1]}" was entered anew since, and stays so') for path in newer]
+    return reverted.encode()
 
 
 def _keep(
@@ -218,10 +231,22 @@ def _keep(
                 "mode": mode,
                 "written": _digest(change.after),
                 "paths": [list(path) for path in change.paths],
+                "removed": _removed(change),
             }
         )
     listed = {"version": 1, "files": files, "made": [str(path) for path in made]}
     _write(folder / _LIST, json.dumps(listed, indent=2).encode() + b"\n", PRIVATE_FILE)
+
+
+def _removed(change: Change) -> list[list[str]]:
+    """The paths that are not in the new content."""
+    if change.after is None or not change.paths:
+        return []
+    from callmux.clients.reverting import entered_since
+
+    file = str(change.path)
+    there = entered_since(file, text_of(change.after, file), change.paths)
+    return [list(path) for path in change.paths if path not in there]
 
 
 def _prune(store: Path) -> None:
@@ -270,6 +295,15 @@ def _stage(target: Path, content: bytes, mode: int | None) -> Path:
         if not done:
             temporary.unlink(missing_ok=True)
     return temporary
+
+
+def _sweep(target: Path) -> None:
+    """Removes what a run that was killed has left beside a file: it may hold credentials."""
+    name = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{12}}\.tmp")
+    with contextlib.suppress(OSError):
+        for path in target.parent.iterdir():
+            if name.fullmatch(path.name):
+                path.unlink(missing_ok=True)
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:

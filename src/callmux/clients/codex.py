@@ -16,6 +16,7 @@ from typing import Any
 
 from callmux.clients.entry import ClientFileError, Entry, strings
 from callmux.depth import is_value_deeper, too_deep
+from callmux.text import BOM
 
 SECTION = "mcp_servers"
 SHAPE_KEYS = ("command", "args", "url", "bearer_token_env_var")
@@ -219,6 +220,28 @@ def without_servers(text: str, names: Sequence[str]) -> str:
     return text
 
 
+def with_table_of(text: str, other: str, name: str) -> str:
+    """The text with a server as another text has it, comments included, at its end.
+
+    Raises:
+        ClientFileError: One of them cannot be understood, or the text allows no table there.
+    """
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        servers = tomlkit.table(is_super_table=True)
+        servers[name] = tomlkit.parse(other.removeprefix(BOM))[SECTION][name]
+        document = tomlkit.document()
+        document[SECTION] = servers
+        written = tomlkit.dumps(document).replace("\r\n", "\n")
+    except (TOMLKitError, KeyError, TypeError) as error:
+        raise ClientFileError(f"cannot be edited: {error}") from None
+    newline = "\r\n" if "\r\n" in text else "\n"
+    gap = "" if not text.strip() else newline if text.endswith("\n") else newline * 2
+    return _checked(text, f"{text}{gap}{written.strip().replace(chr(10), newline)}{newline}", name)
+
+
 def with_command(text: str, name: str, command: str, args: Sequence[str]) -> str:
     """The text with another command in an entry that is there, markers or not."""
 
@@ -243,17 +266,18 @@ def _by_tomlkit(text: str, change: Callable[[Any], None]) -> str:
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
+    mark = BOM if text.startswith(BOM) else ""
     try:
-        document = tomlkit.parse(text)
+        document = tomlkit.parse(text.removeprefix(BOM))
         change(document)
-        return tomlkit.dumps(document)
+        return mark + tomlkit.dumps(document)
     except (TOMLKitError, KeyError, TypeError) as error:
         raise ClientFileError(f"cannot be edited: {error}") from None
 
 
 def _parse(text: str) -> dict[str, Any]:
     try:
-        document = tomllib.loads(text.removeprefix("\ufeff"))
+        document = tomllib.loads(text.removeprefix(BOM))
     except tomllib.TOMLDecodeError as error:
         raise ClientFileError(f"invalid TOML: {error}") from None
     except RecursionError:

@@ -156,7 +156,8 @@ def read_entry(raw: Any) -> Entry:
         env_file=plain(env_file) if isinstance(env_file, str) and env_file else None,
         tools=tuple(map(_bare, tools)) if isinstance(tools, list) else None,
         denied=tuple(map(_bare, denied)) if isinstance(denied, list) else (),
-        disabled=raw.get("disabled") is True,
+        # Clients are written in JavaScript, where "true" and 1 are as true as true: what may be off is off.
+        disabled=bool(raw.get("disabled")),
         input_names=tuple(dict.fromkeys(_INPUT.findall(str(raw)))),
     )
 

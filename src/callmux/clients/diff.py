@@ -6,6 +6,7 @@ import difflib
 import re
 
 from callmux.config.redact import MASK, is_secret_key, mask_command
+from callmux.text import visible
 
 _TEXT = re.compile(r"""(?:"((?:[^"\\]|\\.)*)"|'([^']*)')(\s*[:=])?""")
 _BARE_KEY = re.compile(r"([A-Za-z0-9_-]+)\s*=\s*\Z")
@@ -22,7 +23,8 @@ def unified(path: str, before: str, after: str) -> str:
     for line in lines:
         masked, flag = _masked(line, flag)
         shown.append(masked)
-    return "\n".join(shown)
+    # Tabs are common in files, and harmless.
+    return "\n".join("\t".join(map(visible, line.split("\t"))) for line in shown)
 
 
 def _masked(line: str, before: str) -> tuple[str, str]:

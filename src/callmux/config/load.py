@@ -29,6 +29,7 @@ from callmux.errors import ConfigError, ConfigMissing, SecretError
 from callmux.text import BOM, NotText, text_of
 
 VARIABLE = "CALLMUX_CONFIG"
+MAKE_ONE = '"callmux setup" makes one of what your clients have, "callmux init" an empty one'
 EVENT_FILE = "callmux-events.sqlite"
 
 
@@ -157,7 +158,7 @@ def read_document(path: Path, duplicates: list[str] | None = None) -> object:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise ConfigMissing(f'no configuration file "{path}": create one with "callmux init"') from None
+        raise ConfigMissing(f'no configuration file "{path}": {MAKE_ONE}') from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigError([f'cannot read "{path}": {reason}']) from None

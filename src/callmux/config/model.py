@@ -21,10 +21,7 @@ from callmux.config.servers import HttpServer, Server, StdioServer
 from callmux.config.traffic import AbuseControls, ReconnectPolicy
 from callmux.names import DEFAULT_LIMIT
 
-__all__ = ["SCHEMA_URL", "Config", "HttpServer", "StdioServer"]
-
-SCHEMA_URL = "https://raw.githubusercontent.com/edimuj/callmux/main/schema.json"
-"""What `$schema` says in files that we write; the format is shared with callmux (npm)."""
+__all__ = ["Config", "HttpServer", "StdioServer"]
 
 
 class Config(Section, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from callmux.clients.dialects import DIALECTS, read_entry
 from callmux.clients.entry import ClientFileError, Entry, flavour, looks_like_listener
 from callmux.clients.keys import judge
 from callmux.config.redact import mask_command, mask_url
+from callmux.text import visible
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 _INPUT = re.compile(r"\$\{input:([^}]+)\}")
@@ -219,8 +220,3 @@ def how(found: Found) -> str:
     entry = found.entry
     text = mask_url(entry.url) if entry.url else " ".join(mask_command([entry.command or "", *entry.args]))
     return visible(text)
-
-
-def visible(text: str) -> str:
-    """Text of a file that others may have written: nothing in it moves the cursor or hides what follows."""
-    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)

@@ -11,9 +11,10 @@ from typing import Literal
 import msgspec
 
 from callmux.clients import editing
-from callmux.setup.found import Found, how, visible
+from callmux.setup.found import Found, how
 from callmux.setup.judging import Verdict
 from callmux.setup.scene import Scene
+from callmux.text import visible
 
 State = Literal["moves", "stays", "off", "needs a yes", "callmux"]
 """`off`: its entry switches it off, and it would move so. `needs a yes`: it is in a project's file."""
@@ -95,7 +96,7 @@ def inventory_lines(servers: Sequence[Server], problems: Sequence[str], width: i
         of = f", for {project}" if project is not None and not path.startswith(f"{project}/") else ""
         lines += ["", *_wrapped(f"{editing.title(client)} ({path}{of})", 0, width)]
         for server in here:
-            lines += _wrapped(f"{visible(server.name)}: {server.how}", 2, width)
+            lines += _wrapped(f"{server.name}: {server.how}", 2, width)
             said = _WORDS.get(server.state) or f"stays: {server.reason}"
             lines += _wrapped(said, 4, width)
     lines += ["", *(line for problem in problems for line in _wrapped(f"Not read: {problem}", 0, width))]
@@ -119,7 +120,7 @@ def _wrapped(text: str, indent: int, width: int) -> list[str]:
     import textwrap
 
     return textwrap.wrap(
-        text,
+        visible(text),
         max(width, 40),
         initial_indent=" " * indent,
         subsequent_indent=" " * (indent + 2),

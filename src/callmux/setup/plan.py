@@ -6,6 +6,7 @@ Called by `callmux.cli.setup` with the answers and the texts of the files; the f
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from callmux.clients import codex, editing
 from callmux.clients.entry import DEFAULT_NAME, ClientFileError, Entry, own_arguments
 from callmux.clients.json_files import without_servers
-from callmux.config.model import SCHEMA_URL, Config
+from callmux.config.model import Config
 from callmux.config.notation import parse, set_value, write
 from callmux.errors import CallmuxError
 from callmux.setup.found import ClientFile, Found
@@ -80,6 +81,7 @@ class PlannedFile:
         after: What it will hold.
         paths: The keys that change, each from the root.
         secret: Its content is not to be shown.
+        is_schema: It says to editors what a configuration may hold: long, and always the same.
     """
 
     path: str
@@ -87,6 +89,7 @@ class PlannedFile:
     after: str
     paths: tuple[tuple[str, ...], ...] = ()
     secret: bool = False
+    is_schema: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,13 @@ class Plan:
     attached: tuple[str, ...]
 
 
-def make_plan(answers: Answers, config_path: str, config_text: str | None, secrets: Secrets) -> Plan:
+def make_plan(
+    answers: Answers,
+    config_path: str,
+    config_text: str | None,
+    secrets: Secrets,
+    schema: PlannedFile | None = None,
+) -> Plan:
     """Says what setup would write.
 
     Args:
@@ -116,13 +125,15 @@ def make_plan(answers: Answers, config_path: str, config_text: str | None, secre
         config_path: The configuration, absolute; its name says whether it is JSON or YAML.
         config_text: What it holds; None where it is not there.
         secrets: Collects the secrets; its files become files of the plan.
+        schema: The schema beside the configuration, which a new configuration names.
 
     Raises:
         ClientFileError: A client's file cannot be understood.
         ConfigError: The configuration cannot be understood, or cannot be changed there.
     """
     notes: list[str] = []
-    text = _beginning(config_path, config_text, answers.fresh)
+    is_new = config_text is None or not config_text.strip() or answers.fresh
+    text = _beginning(config_path, schema) if is_new else config_text or ""
     section, now = _section(config_path, text)
     taken: dict[str, Any] = dict(now)
     names: list[str] = []
@@ -160,6 +171,7 @@ def make_plan(answers: Answers, config_path: str, config_text: str | None, secre
     config_paths = [(section, name) for name in servers]
     files = [PlannedFile(path, None, f"{value}\n", secret=True) for path, value in secrets.files.items()]
     files.append(PlannedFile(config_path, config_text, text, tuple(config_paths)))
+    files += [schema] if schema is not None and is_new else []
     clients, attached = _clients(answers, notes)
     files += clients
     changed = tuple(file for file in files if file.before != file.after)
@@ -223,11 +235,11 @@ def _as_it_is(secret: Any) -> str:
     return f"file:{secret.value}"
 
 
-def _beginning(path: str, config_text: str | None, fresh: bool) -> str:
-    if config_text is not None and config_text.strip() and not fresh:
-        return config_text
+def _beginning(path: str, schema: PlannedFile | None) -> str:
+    """An empty configuration."""
     defaults = Config()
-    document: dict[str, Any] = {"$schema": SCHEMA_URL, "servers": {}}
+    named = {} if schema is None else {"$schema": f"./{os.path.basename(schema.path)}"}
+    document: dict[str, Any] = {**named, "servers": {}}
     document["cacheTtlSeconds"] = defaults.cache_ttl_seconds
     document["maxConcurrency"] = defaults.max_concurrency
     return write(path, document)

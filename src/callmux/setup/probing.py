@@ -6,8 +6,8 @@ Called by `callmux.cli.setup` with the function that asks (`callmux.upstream.pro
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,10 +61,11 @@ def ask_all(
     async def ask() -> dict[str, Answer]:
         slots = asyncio.Semaphore(AT_A_TIME)
         veil = Veil(secrets.values())
+        labels = _labels(documents)
 
         async def one(key: str, document: Mapping[str, Any]) -> tuple[str, Answer]:
             async with slots:
-                name = key.partition(":")[2]
+                name = labels[key]
                 progress.started(name)
 
                 def hear(line: str) -> None:
@@ -80,6 +81,17 @@ def ask_all(
         return dict(await asyncio.gather(*(one(key, document) for key, document in documents.items())))
 
     return asyncio.run(ask())
+
+
+def _labels(keys: Iterable[str]) -> dict[str, str]:
+    """What each server is called while it is asked: two of one name are told apart."""
+    seen: Counter[str] = Counter()
+    labels = {}
+    for key in keys:
+        name = key.partition(":")[2]
+        seen[name] += 1
+        labels[key] = name if seen[name] == 1 else f"{name} ({seen[name]})"
+    return labels
 
 
 async def _ask(

@@ -13,6 +13,7 @@ from callmux.setup.judging import Verdict
 from callmux.setup.plan import Answers, Plan, PlannedFile
 from callmux.setup.probing import Answer
 from callmux.setup.scene import Scene
+from callmux.text import visible
 
 
 def plan_lines(plan: Plan, answers: Answers, probed: Mapping[str, Answer], config_path: str) -> list[str]:
@@ -21,8 +22,12 @@ def plan_lines(plan: Plan, answers: Answers, probed: Mapping[str, Answer], confi
 
 
 def change_lines(plan: Plan) -> list[str]:
-    """The differences of all files, but for those that hold a credential."""
-    shown = [unified(file.path, file.before or "", file.after) for file in plan.files if not file.secret]
+    """The differences of all files, but for those that hold a credential, and the schema."""
+    shown = [
+        unified(file.path, file.before or "", file.after)
+        for file in plan.files
+        if not (file.secret or file.is_schema)
+    ]
     return [line for difference in shown for line in (difference, "")]
 
 
@@ -46,13 +51,15 @@ def summary_lines(plan: Plan, answers: Answers, probed: Mapping[str, Answer], co
     if plan.notes:
         lines += ["", "Mind:"]
         lines += [f"  {note}" for note in plan.notes]
-    return lines
+    return list(map(visible, lines))
 
 
 def _size(file: PlannedFile) -> str:
     """What becomes of a file, in a few words."""
     if file.secret:
         return "a credential, for you only (0600)"
+    if file.is_schema:
+        return "what it may hold, for editors"
     if file.before is None:
         return f"new, {counted(len(file.after.splitlines()), 'line')}"
     difference = unified(file.path, file.before, file.after).splitlines()[2:]
@@ -101,7 +108,7 @@ def overview(
         if item.name not in skipped
     ]
     lines += [f'Left out: "{name}" does not answer: {problem}' for name, problem in skipped.items()]
-    return [*lines, ""] if lines else []
+    return [*map(visible, lines), ""] if lines else []
 
 
 def finish_lines(plan: Plan, folder: Path | None) -> list[str]:
