@@ -14,7 +14,7 @@ class Event(Enum):
 
     GONE = "nobody listens"
     STATUS = "it answers with a status that is no success"
-    SAID = "the same, and its body speaks of the session"
+    SAID = "the same, and its body speaks of the session, or answers the request itself"
     ELSEWHERE = "it redirects to another origin"
     CHALLENGED = "it asks for credentials with a challenge"
     DECLINED = "it is one of ours and asks to come back"
@@ -45,6 +45,7 @@ class Case(NamedTuple):
         effect: It was carried out before that happened.
         named: The session has a name.
         forgotten: The server has forgotten the session.
+        ping: It knows the session, and answers pings with this status all the same.
     """
 
     carrier: str
@@ -55,6 +56,7 @@ class Case(NamedTuple):
     effect: bool = False
     named: bool = True
     forgotten: bool = False
+    ping: int = 0
 
     @property
     def untaken(self) -> bool:
@@ -88,6 +90,8 @@ POINTS = {
     502: Point.FAILED,
 }
 STATUSES = (302, 400, 401, 403, 404, 405, 409, 410, 413, 422, 429, 500, 502, 503)
+PINGS = (401, 404, 501)
+"""What servers say that have no ping."""
 FORGETTING = (400, 401, 404, 410, 422, 500, 503)
 OVER_HTTP = (Carrier.HTTP.value, Carrier.BRIDGE.value, Carrier.SHELL.value)
 
@@ -140,6 +144,10 @@ def _refused(carrier: str) -> Iterator[Case]:
             event = Event.SAID if status == 400 else Event.STATUS
             point = Point.SAID_SESSION if status == 400 else POINTS.get(status, Point.REFUSED)
             yield Case(carrier, point, event, status, forgotten=True)
+        for status, point in ((400, Point.SAID_SESSION), (404, Point.ANSWERED)):
+            for ping in (0, *PINGS):
+                yield Case(carrier, point, Event.SAID, status, ping=ping)
+        yield Case(carrier, Point.ANSWERED, Event.SAID, 404, forgotten=True)
     else:
         yield Case(carrier, Point.REFUSED, Event.SAID, 400)
     if carrier == Carrier.SSE.value:

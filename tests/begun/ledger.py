@@ -77,6 +77,9 @@ class Ledger:
         if case.event is Event.DECLINED:
             headers["Retry-After"] = "0"
         words = "No valid session ID" if case.forgotten or case.event is Event.SAID else "no"
+        if status == 404 and id is not None:
+            error = {"code": -32602, "message": "no such order"}
+            return web.json_response({"jsonrpc": "2.0", "id": id, "error": error}, status=404)
         if status in (404, 413, 422, 500) or case.event is Event.ELSEWHERE:
             return web.Response(text=words, status=status, headers=headers)
         error = {"jsonrpc": "2.0", "id": id, "error": {"code": -32000, "message": words}}
@@ -102,6 +105,10 @@ class Ledger:
         if method == "tools/call":
             return await self._call(request, message)
         self.pings += method == "ping"
+        if method == "ping" and self.case.ping:
+            error = {"code": -32601, "message": "no ping in this session"}
+            answer = {"jsonrpc": "2.0", "id": id, "error": error}
+            return web.json_response(answer if self.case.ping == 404 else {}, status=self.case.ping)
         return web.json_response({"jsonrpc": "2.0", "id": id, "result": {"tools": TOOLS}})
 
     def _is_stale(self, request: web.Request) -> bool:
@@ -121,7 +128,8 @@ class Ledger:
         self._strike(message)
         case, event = self.case, self.case.event
         if event.refuses or event is Event.ERROR:
-            return self._refusal(case.status, message["id"] if event is Event.ERROR else None)
+            itself = event is Event.ERROR or (event is Event.SAID and case.status == 404)
+            return self._refusal(case.status, message["id"] if itself else None)
         if event is Event.EMPTY:
             return web.Response(status=202)
         if event is Event.HUGE:

@@ -273,5 +273,7 @@ def _judged(case: Case, ledger: Ledger, first: Outcome, second: Outcome) -> list
     if case.forgotten and case.safe:
         claim(first.answered, "a safe call does not reach the new session")
     if case.carrier in ("streamable-http", "bridge") and case.event not in (Event.GONE, Event.ENDED):
-        claim(ledger.greetings == 1 + case.forgotten, f"{ledger.greetings} sessions")
+        # Whoever has no ping and says so in this way seems to have forgotten us.
+        renewed = case.forgotten or case.ping not in (0, 404)
+        claim(ledger.greetings == 1 + renewed, f"{ledger.greetings} sessions")
     return wrong

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from callmux.bridge.failures import GivenUp, LinkFailure, Reason, Refusal, of_refusal
+from callmux.protocol.http_client import Point
 
 
 @pytest.mark.parametrize(
@@ -48,15 +49,47 @@ def test_only_a_listener_of_ours_proves_by_asking_to_come_back_that_it_began_not
 def test_a_400_about_the_session_proves_something_only_if_that_is_forgotten() -> None:
     failure = of_refusal(Refusal(status=400, body=b"no valid session"), named=True)
     assert failure.doubted
-    assert (failure.forgotten().untaken, failure.forgotten().over) == (True, True)
+    forgotten, elsewise = failure.forgotten(Point.SAID_SESSION), failure.forgotten(Point.FAILED)
+    assert (forgotten.untaken, forgotten.over) == (True, True)
+    assert (elsewise.untaken, elsewise.started, elsewise.over) == (False, True, True)
     assert (failure.remembered().untaken, failure.remembered().started) == (False, True)
+
+
+def test_a_404_that_answers_the_request_itself_proves_something_only_if_the_session_is_forgotten() -> None:
+    refusal = Refusal(status=404, body=b'{"jsonrpc":"2.0","id":7,"error":{"code":-32602,"message":"no"}}')
+    failure = of_refusal(refusal, named=True, about=7)
+    assert (failure.reason, failure.doubted, failure.over) == (Reason.REFUSED, True, False)
+    assert (failure.remembered().untaken, failure.remembered().started) == (False, True)
+    assert (failure.forgotten(Point.NO_SESSION).untaken, failure.forgotten(Point.ERROR).untaken) == (
+        True,
+        False,
+    )
+    assert of_refusal(refusal, named=True, about=8).over
+
+
+@pytest.mark.parametrize(
+    ("refusal", "point"),
+    [
+        (Refusal(status=404), Point.NO_SESSION),
+        (Refusal(status=400, body=b"no session"), Point.SAID_SESSION),
+        (Refusal(status=500), Point.FAILED),
+        (Refusal(status=405), None),
+        (Refusal(status=503, headers={b"retry-after": b"1"}), None),
+    ],
+)
+def test_a_refused_ping_tells_of_the_session(refusal: Refusal, point: Point | None) -> None:
+    assert of_refusal(refusal, named=True).of_ping() is point
+
+
+def test_a_listener_that_cannot_be_reached_tells_nothing_of_the_session() -> None:
+    assert LinkFailure(Reason.UNREACHABLE, "no").of_ping() is None
 
 
 @pytest.mark.parametrize("status", [400, 401, 410, 422, 500, 503])
 def test_a_forgotten_session_does_not_prove_that_nothing_was_done(status: int) -> None:
     failure = of_refusal(Refusal(status=status), named=True)
     assert failure.remembered() is failure
-    forgotten = failure.forgotten()
+    forgotten = failure.forgotten(Point.REFUSED)
     assert (forgotten.reason, forgotten.over) == (Reason.SESSION, True)
     assert (forgotten.started, forgotten.untaken) == (True, False)
     assert str(status) in forgotten.message

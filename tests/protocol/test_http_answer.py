@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 from msgspec import Raw
 
-from callmux.protocol.http_answer import addressed, answers, doubts_session, failure_in, is_unknown_method
+from callmux.protocol.http_answer import (
+    addressed,
+    answers,
+    doubts_session,
+    failure_in,
+    is_error_of,
+    is_unknown_method,
+    ping_refusal,
+)
+from callmux.protocol.http_client import Point
 from callmux.protocol.jsonrpc import Batch, Failure, Notification, Request, Response
 
 ERROR = Raw(b'{"code":-32602,"message":"quota is used up"}')
@@ -84,3 +93,38 @@ def test_a_404_about_a_method_names_the_request() -> None:
     assert not is_unknown_method(b'{"jsonrpc":"2.0","id":null,"error":{"code":-32601,"message":"m"}}')
     assert not is_unknown_method(b'{"jsonrpc":"2.0","id":1,"error":{"code":-32001,"message":"m"}}')
     assert not is_unknown_method(b"not found")
+
+
+def test_a_refusal_that_names_the_request_is_its_answer() -> None:
+    body = b'{"jsonrpc":"2.0","id":%b,"error":{"code":-32602,"message":"m"}}'
+    assert is_error_of(body % b"7", 7)
+    assert is_error_of(body % b'"7"', 7)
+    assert not is_error_of(body % b"8", 7)
+    assert not is_error_of(body % b"null", 7)
+    assert not is_error_of(body % b"7", None)
+    assert not is_error_of(b"<html>", 7)
+
+
+UNKNOWN = b'{"jsonrpc":"2.0","id":"p","error":{"code":-32601,"message":"no ping in this session"}}'
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "retry_after", "point"),
+    [
+        (404, b"", False, Point.NO_SESSION),
+        (404, UNKNOWN, False, None),
+        (400, b"no session", False, Point.SAID_SESSION),
+        (400, b"no ping", False, Point.REFUSED),
+        (405, b"", False, None),
+        (503, b"", True, None),
+        (503, b"", False, Point.BUSY),
+    ],
+)
+def test_a_refused_ping_tells_of_the_session(
+    status: int, body: bytes, retry_after: bool, point: Point | None
+) -> None:
+    assert ping_refusal(status, body, retry_after=retry_after) is point
+
+
+def test_a_server_without_pings_does_not_speak_of_the_session() -> None:
+    assert not doubts_session(Failure(1, Raw(b'{"code":-32601,"message":"no ping in this session"}')))

@@ -85,6 +85,8 @@ def test_a_400_that_speaks_of_the_session_says_so_only_to_who_named_one(body: by
 
 
 def test_a_challenge_shows_that_credentials_are_looked_at_first() -> None:
+    assert refusal_point(404, b"", named=True, challenged=True, answered=True) is Point.ANSWERED
+    assert refusal_point(404, b"", named=False, challenged=True, answered=True) is Point.NOT_FOUND
     assert refusal_point(401, b"", named=True, challenged=True) is Point.CREDENTIALS
     assert refusal_point(403, b"", named=True, challenged=True) is Point.CREDENTIALS
     assert refusal_point(500, b"", named=True, challenged=True) is Point.FAILED

@@ -13,7 +13,17 @@ import msgspec
 
 from callmux.errors import CallmuxError
 from callmux.protocol import jsonrpc
-from callmux.protocol.http_client import TABLE, Carrier, Known, Point, Session, refusal_point
+from callmux.protocol.http_answer import is_error_of
+from callmux.protocol.http_client import (
+    PROOFS,
+    TABLE,
+    Carrier,
+    Known,
+    Point,
+    Session,
+    refusal_point,
+    session_refused,
+)
 from callmux.protocol.jsonrpc import Failure, RpcError
 from callmux.protocol.shapes import Result
 from callmux.rings.envelope import failure
@@ -54,6 +64,7 @@ class LinkFailure(Exception):
         wait: Seconds the listener asks to wait, where it does.
         known: What is known of the request and the session.
         location: Where the answer sends the request on.
+        point: Where the request stands, where that is known more closely.
     """
 
     def __init__(
@@ -65,6 +76,7 @@ class LinkFailure(Exception):
         wait: float | None = None,
         known: Known | None = None,
         location: str | None = None,
+        point: Point | None = None,
     ) -> None:
         super().__init__(message)
         self.reason = reason
@@ -73,6 +85,7 @@ class LinkFailure(Exception):
         self.wait = wait
         self.known = TABLE[Carrier.BRIDGE, _POINTS[reason]] if known is None else known
         self.location = location
+        self.point = _POINTS[reason] if point is None else point
 
     @property
     def started(self) -> bool:
@@ -94,11 +107,24 @@ class LinkFailure(Exception):
         """The session may be forgotten."""
         return self.known.session is Session.DOUBTED
 
-    def forgotten(self) -> LinkFailure:
-        """The same failure, of a session that the listener was found to have forgotten."""
+    def forgotten(self, ping: Point) -> LinkFailure:
+        """The same failure, of a session that the listener was found to have forgotten.
+
+        Args:
+            ping: Where the ping stands that was refused.
+        """
         message = f"the listener no longer knows the session; it said: {self.message}"
-        about = self.known._replace(session=Session.OVER)
+        is_proved = PROOFS.get(self.point, ping) is ping
+        about = self.known if is_proved else TABLE[Carrier.BRIDGE, Point.REFUSED]
+        about = about._replace(session=Session.OVER)
         return LinkFailure(Reason.SESSION, message, status=self.status, known=about)
+
+    def of_ping(self) -> Point | None:
+        """Where a ping stands that failed so; None where that says nothing of the session."""
+        status, later = self.status, self.wait is not None
+        if status is None or not session_refused(status, retry_after=later):
+            return None
+        return Point.NO_SESSION if status == 404 else self.point
 
     def remembered(self) -> LinkFailure:
         """The same failure, of a session that the listener was found to know still."""
@@ -139,41 +165,43 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     headers: Mapping[bytes, bytes] = {}
 
 
-def of_refusal(refusal: Refusal, *, named: bool, ours: bool = False) -> LinkFailure:
+def of_refusal(refusal: Refusal, *, named: bool, ours: bool = False, about: int | None = None) -> LinkFailure:
     """What an HTTP status that is no success means.
 
     Args:
         named: The request named a session.
         ours: The listener is a callmux, which refuses before it looks at a request.
+        about: The request's own id, where it has one.
     """
     status, headers, said = refusal.status, refusal.headers, _said(refusal.body)
-    point = refusal_point(status, refusal.body, named=named, challenged=b"www-authenticate" in headers)
+    challenged, answered = b"www-authenticate" in headers, is_error_of(refusal.body, about)
+    point = refusal_point(status, refusal.body, named=named, challenged=challenged, answered=answered)
     retry_after = headers.get(b"retry-after")
     if point is Point.BUSY and ours and retry_after is not None:
         point = Point.DECLINED
-    # That a body speaks of the session proves nothing yet.
-    about = TABLE[Carrier.BRIDGE, point]
-    if status == 404 and named:
+    # What a tool may say of its own proves nothing yet.
+    known = TABLE[Carrier.BRIDGE, point]
+    if point is Point.NO_SESSION:
         message = "the listener no longer knows the session"
-        return LinkFailure(Reason.SESSION, message, status=status, known=about)
+        return LinkFailure(Reason.SESSION, message, status=status, known=known, point=point)
     if status in (429, 503):
         wait = float(retry_after) if retry_after is not None and retry_after.isdigit() else None
         message = f"the listener is busy (HTTP {status}){said}"
-        return LinkFailure(Reason.BUSY, message, status=status, wait=wait, known=about)
+        return LinkFailure(Reason.BUSY, message, status=status, wait=wait, known=known, point=point)
     if status in (500, 502, 504):
         # A listener that is being stopped, or something before it, gave up half-way.
         message = f"the listener lost the request (HTTP {status}){said}"
-        return LinkFailure(Reason.BROKEN, message, status=status, known=about)
+        return LinkFailure(Reason.BROKEN, message, status=status, known=known, point=point)
     advice = ""
     if status in (401, 403):
         advice = ". Give a token: CALLMUX_TOKEN, --token-file, or --header Authorization"
     elif 300 <= status < 400:
         advice = ". It redirects to where callmux does not follow: put the new address into --url"
-    elif status == 404:
+    elif point is Point.NOT_FOUND:
         advice = ". Is the path of --url right? It is usually /mcp"
     message = f"the listener refused the request (HTTP {status}){said}{advice}"
     location = headers.get(b"location", b"").decode("latin-1") or None
-    return LinkFailure(Reason.REFUSED, message, status=status, known=about, location=location)
+    return LinkFailure(Reason.REFUSED, message, status=status, known=known, point=point, location=location)
 
 
 def _said(body: bytes) -> str:

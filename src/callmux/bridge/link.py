@@ -207,16 +207,16 @@ class Link:
 
     async def _judged(self, failure: LinkFailure) -> LinkFailure:
         """The failure, once the listener was asked whether it still knows the session."""
-        forgotten = failure.doubted and self.named and await self._is_forgotten()
-        return failure.forgotten() if forgotten else failure.remembered()
+        ping = await self._forgotten() if failure.doubted and self.named else None
+        return failure.remembered() if ping is None else failure.forgotten(ping)
 
-    async def _is_forgotten(self) -> bool:
+    async def _forgotten(self) -> Point | None:
+        """Where a ping was refused, if the listener has forgotten the session."""
         try:
-            return doubts_session(await self.request("ping", None, DOUBT_SECONDS))
+            return Point.ERROR if doubts_session(await self.request("ping", None, DOUBT_SECONDS)) else None
         except LinkFailure as refused:
             # That it cannot be asked says nothing of the session.
-            status, later = refused.status, refused.wait is not None
-            return status is not None and http_client.session_refused(status, retry_after=later)
+            return refused.of_ping()
 
     def _withdraw(self, id: int, method: str, reason: str | None) -> None:
         if method != "initialize" and not self.closed:
@@ -318,8 +318,8 @@ class Link:
         except LinkFailure as failure:
             if failure.status is None or not http_client.has_no_stream(failure.status):
                 raise
-            if failure.status != 405 and self.named and await self._is_forgotten():
-                raise failure.forgotten() from None
+            if failure.status != 405 and self.named and (ping := await self._forgotten()) is not None:
+                raise failure.forgotten(ping) from None
             self.has_stream = False
             return
         if stream.status and not stream.is_events:

@@ -208,7 +208,7 @@ class Stream:
     def _refusal(self) -> LinkFailure:
         body = self._link.heads.without_credentials(b"".join(self._parts)[:SHOWN_BYTES])
         refusal = Refusal(status=self.status, body=body, headers=self._refused)
-        return of_refusal(refusal, named=self._link.named, ours=self._link.ours)
+        return of_refusal(refusal, named=self._link.named, ours=self._link.ours, about=self._about)
 
     # What the link calls.
 

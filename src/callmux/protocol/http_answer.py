@@ -11,7 +11,7 @@ from __future__ import annotations
 import msgspec
 
 from callmux.protocol import jsonrpc
-from callmux.protocol.http_client import speaks_of_session
+from callmux.protocol.http_client import Point, refusal_point, session_refused, speaks_of_session
 from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, Batch, Failure, Message, Response
 
 
@@ -46,6 +46,8 @@ def doubts_session(message: Message) -> bool:
     if not isinstance(message, Failure):
         return False
     error = jsonrpc.read_error(message.error)
+    if error.code == METHOD_NOT_FOUND:
+        return False
     return speaks_of_session(error.message.encode("utf-8", "replace"), error.code)
 
 
@@ -64,3 +66,22 @@ def is_unknown_method(body: bytes) -> bool:
         and failure.id is not None
         and jsonrpc.read_error(failure.error).code == METHOD_NOT_FOUND
     )
+
+
+def is_error_of(body: bytes, id: int | None) -> bool:
+    """Whether a refusal is a JSON-RPC error that names the request `id`: whoever says so has read that."""
+    failure = None if id is None else failure_in(body)
+    return failure is not None and jsonrpc.own_id(failure.id) == id
+
+
+def ping_refusal(status: int, body: bytes, *, retry_after: bool) -> Point | None:
+    """Where a ping stands that named the session and was refused; None where that says nothing of the
+    session.
+
+    Args:
+        body: The beginning of the answer.
+        retry_after: The answer says when to come back.
+    """
+    if not session_refused(status, retry_after=retry_after) or is_unknown_method(body):
+        return None
+    return refusal_point(status, body, named=True, challenged=False)

@@ -50,6 +50,7 @@ class Point(Enum):
     NO_CONNECTION = "there was no connection, or no process"
     NO_SESSION = "the session it named is not known: 404"
     SAID_SESSION = "400, and the body speaks of the session"
+    ANSWERED = "404, and the body is an error of the request itself"
     NOT_FOUND = "404, and it named no session"
     ELSEWHERE = "307 or 308 to a place that is not followed"
     CREDENTIALS = "401 or 403 with a challenge: the server looks at credentials first"
@@ -93,8 +94,9 @@ class Known(NamedTuple):
 _P, _OVER, _DOUBTED = Point, Session.OVER, Session.DOUBTED
 _STATUSES: Mapping[Point, Known] = {
     _P.NO_SESSION: Known(begun=False, again=True, session=_OVER),
-    # Believed only if a ping is refused, too: else the words are about something else.
+    # Believed only if a ping is refused in the same way (`PROOFS`): else it is about something else.
     _P.SAID_SESSION: Known(begun=False, again=True, session=_DOUBTED),
+    _P.ANSWERED: Known(begun=False, again=True, session=_DOUBTED),
     # HTTP itself says that these come before the request is carried out; to ask again is of no use.
     _P.NOT_FOUND: Known(begun=False),
     _P.ELSEWHERE: Known(begun=False),
@@ -127,7 +129,7 @@ _ROWS: Mapping[Carrier, Mapping[Point, Known]] = {
     Carrier.BRIDGE: {**_ALWAYS, **_STATUSES, **_ANSWERS, _P.DECLINED: Known(begun=False, again=True)},
     # One request, one session, nothing is repeated: only what is told depends on it.
     Carrier.SHELL: {
-        **{p: row for p, row in _STATUSES.items() if p not in (_P.NO_SESSION, _P.SAID_SESSION)},
+        **{p: row for p, row in _STATUSES.items() if p not in (_P.NO_SESSION, _P.SAID_SESSION, _P.ANSWERED)},
         **{p: _ANSWERS[p] for p in (_P.CUT, _P.WITHOUT_RESULT, _P.UNREADABLE)},
         _P.LATE: Known(begun=True),
     },
@@ -135,6 +137,9 @@ _ROWS: Mapping[Carrier, Mapping[Point, Known]] = {
 TABLE: dict[tuple[Carrier, Point], Known] = {
     (carrier, point): known for carrier, rows in _ROWS.items() for point, known in rows.items()
 }
+
+PROOFS: Mapping[Point, Point] = {Point.SAID_SESSION: Point.SAID_SESSION, Point.ANSWERED: Point.NO_SESSION}
+"""What a tool may say of its own: where the refusal of a ping must stand, if the words are to be believed."""
 
 
 def known(carrier: Carrier, point: Point) -> Known:
@@ -150,16 +155,21 @@ def may_have_begun(transport: str, point: Point) -> bool:
     return True if row is None else row.begun
 
 
-def refusal_point(status: int, body: bytes, *, named: bool, challenged: bool) -> Point:
+def refusal_point(
+    status: int, body: bytes, *, named: bool, challenged: bool, answered: bool = False
+) -> Point:
     """Where a request stands whose answer began with a status that is no success.
 
     Args:
         body: The beginning of the answer.
         named: The request named a session.
         challenged: The answer has a `WWW-Authenticate` header.
+        answered: The body is an error that names this very request.
     """
+    if status == 404 and named:
+        return Point.ANSWERED if answered else Point.NO_SESSION
     if status == 404:
-        return Point.NO_SESSION if named else Point.NOT_FOUND
+        return Point.NOT_FOUND
     if status == 400 and named and speaks_of_session(body):
         return Point.SAID_SESSION
     if status in (307, 308):

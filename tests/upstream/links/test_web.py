@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
-from callmux.protocol.http_client import Carrier
+from callmux.protocol.http_client import Carrier, Point
 from callmux.protocol.sse import TooLarge
 from callmux.upstream.failures import Category
 from callmux.upstream.links.web import (
@@ -89,10 +89,11 @@ def test_what_a_status_means(status: int, category: Category, started: bool, car
 def test_a_challenge_shows_that_nothing_has_begun() -> None:
     ruling = verdict(Refused(401, b"", "Bearer"), Carrier.HTTP, named=True)
     assert not ruling.failure.started
-    for failure in (ruling.failure, ruling.forgotten()):
+    forgotten = ruling.forgotten(Point.CREDENTIALS)
+    for failure in (ruling.failure, forgotten):
         assert failure.category is Category.AUTHORIZATION
         assert not failure.repeatable(False)
-    assert ruling.forgotten().repeatable(True)
+    assert forgotten.repeatable(True)
 
 
 def test_an_unknown_session_is_over_and_its_request_untaken() -> None:
@@ -103,14 +104,31 @@ def test_an_unknown_session_is_over_and_its_request_untaken() -> None:
 def test_a_400_about_the_session_counts_once_the_session_is_known_to_be_forgotten() -> None:
     ruling = verdict(Refused(400, b"No valid session ID", ""), Carrier.HTTP, named=True)
     assert (ruling.failure.started, ruling.failure.repeatable(False)) == (True, False)
-    failure = ruling.forgotten()
+    failure = ruling.forgotten(Point.SAID_SESSION)
     assert (failure.started, failure.over, failure.repeatable(False)) == (False, True, True)
     assert "HTTP 400" in failure.cause
+    elsewise = ruling.forgotten(Point.REFUSED)
+    assert (elsewise.started, elsewise.over, elsewise.repeatable(False)) == (True, True, False)
+
+
+def test_a_404_that_answers_the_request_itself_counts_once_a_ping_finds_no_session_either() -> None:
+    body = b'{"jsonrpc":"2.0","id":7,"error":{"code":-32602,"message":"no such order"}}'
+    ruling = verdict(Refused(404, body, ""), Carrier.HTTP, named=True, id=7)
+    assert (ruling.failure.started, ruling.failure.over, ruling.failure.repeatable(False)) == (
+        True,
+        False,
+        False,
+    )
+    assert ruling.failure.cause == "no such order"
+    assert ruling.forgotten(Point.NO_SESSION).repeatable(False)
+    assert not ruling.forgotten(Point.REFUSED).repeatable(False)
+    another = verdict(Refused(404, body, ""), Carrier.HTTP, named=True, id=8)
+    assert (another.failure.over, another.failure.repeatable(False)) == (True, True)
 
 
 @pytest.mark.parametrize("status", [400, 401, 410, 422, 500, 503])
 def test_a_forgotten_session_does_not_prove_that_nothing_was_done(status: int) -> None:
-    failure = verdict(Refused(status, b"", ""), Carrier.HTTP, named=True).forgotten()
+    failure = verdict(Refused(status, b"", ""), Carrier.HTTP, named=True).forgotten(Point.REFUSED)
     assert (failure.started, failure.over) == (True, True)
     assert (failure.repeatable(False), failure.repeatable(True)) == (False, True)
 
@@ -118,7 +136,7 @@ def test_a_forgotten_session_does_not_prove_that_nothing_was_done(status: int) -
 @pytest.mark.parametrize("status", [200, 302, 400, 401, 404, 405, 429, 503])
 def test_a_refused_resumption_says_nothing_of_the_request(status: int) -> None:
     ruling = resumption_verdict(Refused(status, b"", ""))
-    for failure in (ruling.failure, ruling.forgotten()):
+    for failure in (ruling.failure, ruling.forgotten(Point.NO_SESSION)):
         assert (failure.started, failure.repeatable(False), failure.repeatable(True)) == (True, False, True)
 
 

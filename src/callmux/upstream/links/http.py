@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 import aiohttp
 
-from callmux.protocol import http_client, jsonrpc
+from callmux.protocol import http_answer, http_client, jsonrpc
 from callmux.protocol.http_answer import addressed, answers, doubts_session, is_unknown_method
 from callmux.protocol.http_client import MAX_ANSWER, Carrier, Point, Resumption, Session, known
 from callmux.protocol.jsonrpc import Failure, Response
@@ -79,7 +79,7 @@ class HttpLink:
         self._greeted = False
         self._post_head = self._head(body=True)
         self._before: asyncio.Task[None] | None = None
-        self._doubt: asyncio.Task[bool] | None = None
+        self._doubt: asyncio.Task[Point | None] | None = None
         self._pings = 0
         self._heard = 0.0
         self._over = False
@@ -137,7 +137,7 @@ class HttpLink:
             self._failed(id, failure)
         except Refused as refusal:
             named = self._session_id is not None
-            await self._judge(id, verdict(refusal, Carrier.HTTP, named=named))
+            await self._judge(id, verdict(refusal, Carrier.HTTP, named=named, id=id))
         except Doubtful as doubtful:
             await self._weigh(id, doubtful.answer)
         except Exception as error:  # noqa: BLE001 - the root of a request: whoever waits for it is told
@@ -149,15 +149,15 @@ class HttpLink:
     async def _judge(self, id: int | None, verdict: Verdict) -> None:
         """Ends a request that was refused; before that, the server is asked whether it still knows us."""
         failure = verdict.failure
-        if verdict.known.session is Session.DOUBTED and await self._is_forgotten():
-            failure = verdict.forgotten()
+        if verdict.known.session is Session.DOUBTED and (ping := await self._forgotten()) is not None:
+            failure = verdict.forgotten(ping)
         self._failed(id, failure)
 
     async def _weigh(self, id: int | None, answer: Failure) -> None:
         """The same for an error of the server's own."""
         about = known(Carrier.HTTP, Point.ERROR)
-        if about.session is Session.DOUBTED and await self._is_forgotten():
-            self._failed(id, Verdict(failures.refused(answer.error), about).forgotten())
+        if about.session is Session.DOUBTED and (ping := await self._forgotten()) is not None:
+            self._failed(id, Verdict(failures.refused(answer.error), about).forgotten(ping))
         elif self._listener is not None:
             self._listener.received(answer, id)
 
@@ -317,7 +317,7 @@ class HttpLink:
                 await self._get(buffer, None)
                 tries = 0
             except Refused as refusal:
-                if refusal.status != 405 and await self._is_forgotten():
+                if refusal.status != 405 and await self._forgotten() is not None:
                     self._lose(_unknown_session())
                     return
                 if http_client.has_no_stream(refusal.status):
@@ -343,50 +343,52 @@ class HttpLink:
                 continue
             try:
                 async with asyncio.timeout(PING_SECONDS):
-                    if await self._refuses_a_ping():
+                    if await self._refuses_a_ping() is not None:
                         self._lose(_unknown_session())
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 broken = failure_of(error)
                 if not broken.started:
                     self._lose(broken)
 
-    async def _is_forgotten(self) -> bool:
-        """Whether the server has forgotten the session, as far as it can be asked. Callers share one ping."""
-        if self._session_id is None or self._over:
-            return self._over
-        if self._doubt is None or self._doubt.done():
-            self._doubt = self._tasks.spawn(self._doubted())
-        return await asyncio.shield(self._doubt)
+    async def _forgotten(self) -> Point | None:
+        """Where a ping was refused, if the server has forgotten the session; None where it knows that, or
+        cannot be asked. Callers share one ping."""
+        if self._session_id is None:
+            return None
+        doubt = self._doubt
+        if doubt is None or (doubt.done() and (doubt.cancelled() or doubt.result() is None)):
+            doubt = self._doubt = self._tasks.spawn(self._doubted())
+        return await asyncio.shield(doubt)
 
-    async def _doubted(self) -> bool:
+    async def _doubted(self) -> Point | None:
         # That it cannot be asked says nothing of the session.
         with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError, ValueError):
             async with asyncio.timeout(DOUBT_SECONDS):
                 return await self._refuses_a_ping()
-        return False
+        return None
 
-    async def _refuses_a_ping(self) -> bool:
-        """Sends a ping of the link's own; whether the server answers that it does not know the session."""
-        client = self._client
+    async def _refuses_a_ping(self) -> Point | None:
+        """Sends a ping of the link's own; where it stands, if it was refused."""
+        client, named = self._client, self._session_id is not None
         if client is None:
-            return False
+            return None
         self._pings += 1
         ping = jsonrpc.request(f"callmux-alive-{self._pings}", "ping", None).rstrip(b"\n")
         async with await self._place.send(client, "POST", self._post_head, ping) as answer:
-            named, headers = self._session_id is not None, answer.headers
             if answer.status >= 300:
-                return named and http_client.session_refused(
-                    answer.status, retry_after="Retry-After" in headers
-                )
+                no = await refused(answer)
+                point = http_answer.ping_refusal(no.status, no.body, retry_after=no.retry_after)
+                return point if named else None
             self._heard = asyncio.get_running_loop().time()
             if answer.content_type != "text/event-stream":
-                return named and doubts_session(jsonrpc.parse(await whole(answer, self._limit)))
+                named = named and doubts_session(jsonrpc.parse(await whole(answer, self._limit)))
+                return Point.ERROR if named else None
             buffer = EventBuffer(self._limit)
             async for chunk in answer.content.iter_any():
                 for event in buffer.feed(chunk):
                     if isinstance(message := jsonrpc.parse(event.data), Response | Failure):
-                        return named and doubts_session(message)
-        return False
+                        return Point.ERROR if named and doubts_session(message) else None
+        return None
 
 
 def _words(error: Exception) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 import aiohttp
 
 from callmux.protocol import http_client, jsonrpc
+from callmux.protocol.http_answer import ping_refusal
 from callmux.protocol.http_client import MAX_ANSWER, Carrier, Point, Session, known
 from callmux.protocol.sse import EventBuffer
 from callmux.tasks import TaskSet
@@ -111,7 +112,7 @@ class SseLink:
             async with await place.send(client, "POST", self._headers | _JSON, body) as answer:
                 if answer.status < 300:
                     return
-                ruling = verdict(await refused(answer), Carrier.SSE, named=True)
+                ruling = verdict(await refused(answer), Carrier.SSE, named=True, id=id)
             failure = await self._weighed(client, place, ruling)
         except Exception as error:  # noqa: BLE001 - the root of a request: whoever waits for it is told
             failure = failure_of(error, Carrier.SSE)
@@ -130,9 +131,10 @@ class SseLink:
         with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
             async with asyncio.timeout(DOUBT_SECONDS):
                 async with await place.send(client, "POST", self._headers | _JSON, _PING) as answer:
-                    later = "Retry-After" in answer.headers
-                    if http_client.session_refused(answer.status, retry_after=later):
-                        return ruling.forgotten()
+                    no = await refused(answer)
+                    ping = ping_refusal(no.status, no.body, retry_after=no.retry_after)
+                    if ping is not None:
+                        return ruling.forgotten(ping)
         return ruling.failure
 
     def _lose(self, failure: CallFailure) -> None:

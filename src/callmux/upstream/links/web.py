@@ -21,8 +21,17 @@ from yarl import URL
 
 from callmux import __version__
 from callmux.protocol import jsonrpc
-from callmux.protocol.http_answer import failure_in
-from callmux.protocol.http_client import Carrier, Known, Point, Redirects, Session, known, refusal_point
+from callmux.protocol.http_answer import failure_in, is_error_of
+from callmux.protocol.http_client import (
+    PROOFS,
+    Carrier,
+    Known,
+    Point,
+    Redirects,
+    Session,
+    known,
+    refusal_point,
+)
 from callmux.protocol.sse import TooLarge
 from callmux.upstream import failures
 from callmux.upstream.failures import CallFailure, Category
@@ -205,16 +214,25 @@ class Verdict(NamedTuple):
     Attributes:
         failure: For the call, as long as nothing is known of the session.
         known: What the refusal alone says.
+        proof: Where a ping must be refused, if that is to be believed.
     """
 
     failure: CallFailure
     known: Known
+    proof: Point | None = None
 
-    def forgotten(self) -> CallFailure:
-        """The failure where the server was found to have forgotten the session."""
-        failure, (begun, again, _) = self
+    def forgotten(self, ping: Point) -> CallFailure:
+        """The failure where the server was found to have forgotten the session.
+
+        Args:
+            ping: Where the ping stands that was refused.
+        """
+        failure, about, proof = self
         if failure.over:
             return failure
+        begun, again = about.begun, about.again
+        if proof is not None and ping is not proof:
+            begun, again = failure.started, failure.untaken
         is_refusal = failure.category is Category.AUTHORIZATION
         return CallFailure(
             Category.AUTHORIZATION if is_refusal else Category.SESSION,
@@ -227,17 +245,20 @@ class Verdict(NamedTuple):
         )
 
 
-def verdict(refused: Refused, carrier: Carrier, *, named: bool) -> Verdict:
+def verdict(refused: Refused, carrier: Carrier, *, named: bool, id: int | None = None) -> Verdict:
     """What an HTTP status means for a call.
 
     Args:
         carrier: The way it went.
         named: The request named a session.
+        id: The request's own, where it has one.
     """
-    point = refusal_point(refused.status, refused.body, named=named, challenged=bool(refused.challenge))
+    answered = is_error_of(refused.body, id)
+    challenged = bool(refused.challenge)
+    point = refusal_point(refused.status, refused.body, named=named, challenged=challenged, answered=answered)
     alone = known(carrier, point)
-    # That a body speaks of the session proves nothing yet.
-    begun, again, _ = known(carrier, Point.REFUSED) if point is Point.SAID_SESSION else alone
+    # What a tool may say of its own proves nothing yet.
+    begun, again, _ = known(carrier, Point.REFUSED) if point in PROOFS else alone
     category, cause, error = _reading(refused, point)
     failure = CallFailure(
         category,
@@ -248,7 +269,7 @@ def verdict(refused: Refused, carrier: Carrier, *, named: bool) -> Verdict:
         over=alone.session is Session.OVER,
         untaken=again,
     )
-    return Verdict(failure, alone)
+    return Verdict(failure, alone, PROOFS.get(point))
 
 
 def resumption_verdict(refused: Refused) -> Verdict:
