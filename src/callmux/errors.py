@@ -110,12 +110,6 @@ class ScopedClientCapacity(CallmuxError):
     code = "scoped_client_capacity"
 
 
-class ToolCallAborted(CallmuxError):
-    """The caller gave the call up."""
-
-    code = "tool_call_aborted"
-
-
 class ResultNotFound(CallmuxError):
     """A kept result that is not there, or is somebody else's: the two look the same."""
 
@@ -132,12 +126,6 @@ class ResultUnreadable(CallmuxError):
     """A kept result that cannot be read in the way that is asked for."""
 
     code = "result_unreadable"
-
-
-class NotImplementedYet(CallmuxError):
-    """A meta-tool that this version lists and cannot run yet."""
-
-    code = "not_implemented"
 
 
 class ConfigError(CallmuxError):

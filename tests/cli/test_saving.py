@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from callmux.cli.saving import BACKUPS, SaveFailed, edit_text, save_json, save_text
+from callmux.cli.saving import BACKUPS, SaveFailed, edit_text, save_text
 
 
 def mode(path: Path) -> int:
@@ -18,8 +18,8 @@ def mode(path: Path) -> int:
 
 def test_a_new_file_is_private_and_so_is_its_directory(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "c.json"
-    save_json(path, {"x": 1})
-    assert path.read_text() == '{\n  "x": 1\n}\n'
+    save_text(path, "one\n")
+    assert path.read_text() == "one\n"
     assert (mode(path), mode(path.parent)) == (0o600, 0o700)
     assert os.listdir(path.parent) == ["c.json"]
 
@@ -28,10 +28,10 @@ def test_the_old_file_is_kept_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "c.json"
     path.write_text("broken {")
     path.chmod(0o644)
-    save_json(path, {})
+    save_text(path, "{}")
     backup = tmp_path / "c.json.bak"
     assert (backup.read_text(), mode(backup), mode(path)) == ("broken {", 0o600, 0o600)
-    save_json(path, {"x": 1}, backup=False)
+    save_text(path, '{"x": 1}', backup=False)
     assert backup.read_text() == "broken {"
 
 
@@ -41,7 +41,7 @@ def test_a_symbolic_link_stays_one(tmp_path: Path) -> None:
     real, link = tmp_path / "dotfiles" / "c.json", tmp_path / "c.json"
     real.write_text("{}")
     link.symlink_to(real)
-    save_json(link, {"x": 1})
+    save_text(link, '{"x": 1}')
     assert link.is_symlink()
     assert json.loads(real.read_text()) == {"x": 1}
     assert (tmp_path / "c.json.bak").read_text() == "{}"
@@ -51,7 +51,7 @@ def test_a_failure_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
     path = tmp_path / "c.json"
     path.mkdir()
     with pytest.raises(SaveFailed, match="cannot write"):
-        save_json(path, {}, backup=False)
+        save_text(path, "{}", backup=False)
     assert os.listdir(tmp_path) == ["c.json"]
 
 

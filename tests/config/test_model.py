@@ -11,7 +11,6 @@ import pytest
 from callmux.config.check import check_document, keys
 from callmux.config.model import Config
 from callmux.config.section import Section
-from callmux.config.servers import StdioServer
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "configuration.md"
 
@@ -37,14 +36,6 @@ def test_reference_defaults() -> None:
         False,
         False,
     )
-
-
-def test_the_drain_time_follows_the_longest_call() -> None:
-    assert Config().drain_timeout_ms() == 181000
-    assert (
-        Config(servers={"a": StdioServer(command="x", call_timeout_ms=500000)}).drain_timeout_ms() == 501000
-    )
-    assert Config(reload_drain_timeout_ms=5).drain_timeout_ms() == 5
 
 
 def sections(base: type[Section] = Section) -> list[type[Section]]:

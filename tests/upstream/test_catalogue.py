@@ -123,10 +123,6 @@ class TestEmittedNames:
     def test_the_limit_can_be_lifted(self) -> None:
         assert emitted(Catalogue([server("a", "x" * 200)], name_limit=0)) == ["x" * 200]
 
-    def test_entries_know_their_qualified_name(self) -> None:
-        catalogue = Catalogue([server("github", "x", prefix="gh"), server("b")])
-        assert catalogue.entries[0].qualified == "github__x"
-
 
 class TestWithoutHint:
     CATALOGUE = Catalogue(

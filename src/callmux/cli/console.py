@@ -1,4 +1,4 @@
-"""What the commands share: reading simple options, printing text and JSON.
+"""What the commands share: printing text and JSON.
 
 Called by the other modules of `callmux.cli`.
 """
@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-
-from callmux.errors import UsageError
 
 
 def pretty_json(value: object) -> str:
@@ -25,24 +23,6 @@ def print_json(value: object) -> None:
 def print_lines(lines: Iterable[str]) -> None:
     for line in lines:
         print(line)
-
-
-def read_switches(args: Sequence[str], allowed: Sequence[str], usage: str) -> set[str]:
-    """The switches given; a command without other arguments uses this.
-
-    Args:
-        args: What follows the command.
-        allowed: The switches it has.
-        usage: A line such as `callmux init [--force]`.
-
-    Raises:
-        UsageError: Something else is there; names the nearest switch.
-    """
-    for word in args:
-        if word not in allowed:
-            kind = "option" if word.startswith("-") else "argument"
-            raise UsageError(f'Unknown {kind} "{word}"{nearest(word, allowed)}. Usage: {usage}')
-    return set(args)
 
 
 def nearest(word: str, known: Sequence[str]) -> str:

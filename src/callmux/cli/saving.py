@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from callmux.cli.console import pretty_json
 from callmux.errors import CallmuxError
 from callmux.text import NotText, text_of
 
@@ -26,20 +25,11 @@ class SaveFailed(CallmuxError):
     code = "save_failed"
 
 
-def save_json(path: Path, document: object, *, backup: bool = True) -> None:
-    """Writes `document` to `path` in one step, readable by its owner only.
+def save_text(path: Path, text: str, *, backup: bool = True) -> None:
+    """Writes `text` to `path` in one step, readable by its owner only.
 
     A file that was there before goes to `<path>.bak`, an older one to `<path>.bak.1`, and so on. Where
     `path` is a symbolic link, the file it leads to is replaced and the link stays.
-
-    Raises:
-        SaveFailed: It could not be written.
-    """
-    save_text(path, pretty_json(document) + "\n", backup=backup)
-
-
-def save_text(path: Path, text: str, *, backup: bool = True) -> None:
-    """The same for a text.
 
     Raises:
         SaveFailed: It could not be written.

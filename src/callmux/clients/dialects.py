@@ -14,7 +14,6 @@ from callmux.clients.entry import ClientFileError, Entry, strings
 
 _INPUT = re.compile(r"\$\{input:([^}]+)\}")
 _FOREIGN_VARIABLE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
-TOKEN_VARIABLE = "CALLMUX_TOKEN"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -139,10 +139,3 @@ class Config(Section, frozen=True, kw_only=True):
         return max(
             self.connect_timeout_ms, *(server.connect_timeout_ms or 0 for server in self.servers.values()), 0
         )
-
-    def drain_timeout_ms(self) -> int:
-        """How long calls may still run after a reload."""
-        if self.reload_drain_timeout_ms is not None:
-            return self.reload_drain_timeout_ms
-        own = [server.call_timeout_ms or 0 for server in self.servers.values()]
-        return max(self.call_timeout_ms, *own, 0) + 1000

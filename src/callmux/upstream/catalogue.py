@@ -74,10 +74,6 @@ class Entry(msgspec.Struct, frozen=True):
     tool: Tool
     always_load: bool = False
 
-    @property
-    def qualified(self) -> str:
-        return names.join(self.server, self.tool.name)
-
 
 class Found(msgspec.Struct, frozen=True):
     """Where a name leads. `tool` and `emitted`, the name it is listed by, are None for a server that never

@@ -122,7 +122,10 @@ class Pool:
                 timing,
                 self._client_info,
                 self._clock,
-                Events(changed=self._changed, told=self._told),
+                Events(
+                    changed=lambda: self._changed(made),
+                    told=lambda method, params, client: self.told(made, method, params, client),
+                ),
                 lambda capabilities: None if listings is None else listings.of(key[1], capabilities),
                 self.berths,
             )
@@ -151,9 +154,6 @@ class Pool:
             self.generation += 1
             self.changed_at = server.suite.changed_at
         self.changed(server)
-
-    def _told(self, server: Server, method: str, params: Raw | None, client: ClientPort | None) -> None:
-        self.told(server, method, params, client)
 
     def forget(self, client: ClientPort) -> None:
         """The client is gone."""

@@ -92,7 +92,7 @@ class Server:
         self._clock = clock
         self._events = events
         self._tasks = TaskSet(f'server "{name}"')
-        self._listed = Listed(listing, self._tasks, clock, lambda: self._events.changed(self))
+        self._listed = Listed(listing, self._tasks, clock, lambda: self._events.changed())
         self._main = MainLine(
             name, timing, clock, self._new_connection, self._read, self._is_up, self._listed.forget_recalled
         )
@@ -379,7 +379,7 @@ class Server:
         if method in _LISTS:
             self._refreshing.note(connection, method)
         else:
-            self._events.told(self, method, params, client)
+            self._events.told(method, params, client)
 
     async def _asked(
         self, connection: Connection, method: str, params: Raw | None, client: ClientPort | None
