@@ -10,6 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.architecture import (
+    Source,
+    callers_that_do_not_call,
+    circles,
+    classes_in_two_places,
+    holders_that_are_handed_nothing,
+    module_of,
+    names_of_nothing,
+    used_by_tests_only,
+)
+from tests.same_names import SAME_NAME
+
 TESTS = Path(__file__).parent
 SOURCE = TESTS.parent / "src" / "callmux"
 
@@ -23,14 +35,14 @@ LAYERS = [
     {"watch", "rebuilds", "control"},
     {"host"},
     {"runtime"},
-    {"status", "stores", "admin", "bridge", "observe"},
+    {"status", "stores", "admin", "bridge"},
     {"transport"},
     {"session"},
     {"router"},
     {"metatools"},
     {"rings"},
     {"upstream"},
-    {"guard", "config", "observe.events", "observe.bus"},
+    {"config"},
     {"plan"},
     {"protocol"},
 ]
@@ -75,19 +87,43 @@ CATCHES_ALL: dict[str, str] = {
 }
 """Module -> why every exception ends there."""
 
+CIRCLES: list[list[str]] = [
+    ["cli.grammar.table", "cli.help", "cli.main", "cli.manual"],
+    ["cli.server", "cli.server_edit", "cli.server_switch"],
+    ["cli.setup", "cli.wizard"],
+    # A session has requests, each of which is the way back to its session: their types name each other.
+    ["session.handler", "session.pulse", "session.request", "session.session"],
+]
+NO_MODULES = {
+    ".bak": "the ending of a file",
+    ".git": "a folder",
+    "admin.mcp": "a key in the settings of Gemini CLI",
+}
+"""Words between backquotes that look like names of ours -> what they are."""
+
+CALLED_FROM_OUTSIDE = {
+    "cli.stderr.Stderr": "a text stream: `print` and the logging handlers call it",
+    "clients.instructions.MODES": "what the flag takes; the grammar, which must load nothing, is held to it",
+    "clients.instructions.PROFILES": "the same",
+    "transport.http.serve.NarrowProtocol": "uvicorn and httptools",
+    "upstream.links.child._ChildProtocol": "asyncio",
+}
+"""Definitions, and classes with their methods, that something beside callmux calls -> who."""
+
 
 @cache
 def modules() -> dict[str, Path]:
     """Every module by its name below `callmux`; the package itself is `__init__`."""
-    return {
-        ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): path
-        for path in sorted(SOURCE.rglob("*.py"))
-    }
+    return {module_of(str(path.relative_to(SOURCE))): path for path in sorted(SOURCE.rglob("*.py"))}
 
 
 @cache
+def source() -> Source:
+    return Source.of_folder(SOURCE)
+
+
 def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text("utf-8"), str(path))
+    return source().trees[module_of(str(path.relative_to(SOURCE)))]
 
 
 def within(module: str, places: set[str] | dict[str, str]) -> str | None:
@@ -125,7 +161,7 @@ def project_imports(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def test_imports_point_down() -> None:
-    """A layer never imports one above or beside it; guard, config and the event bus are open to all."""
+    """A layer never imports one above or beside it; config is open to all."""
     wrong = []
     for module, path in modules().items():
         if module == "__init__":
@@ -249,3 +285,45 @@ def test_tables_name_modules_that_exist(table: set[str]) -> None:
     """A table entry for a module that is gone would hide the next one of that name."""
     known = modules()
     assert not [m for m in table if m not in known and not (SOURCE / m.replace(".", "/")).is_dir()]
+
+
+def test_layers_name_what_exists() -> None:
+    """A room that is not built yet, or is gone, is no layer; nothing stands in two."""
+    units = [unit for layer_units in LAYERS for unit in layer_units]
+    assert not [unit for unit in units if unit not in modules()]
+    assert len(units) == len(set(units))
+
+
+def test_no_modules_import_each_other() -> None:
+    """Directly, by others, in functions or for types only: whoever reads one must read them all."""
+    assert [found for found in circles(source()) if found not in CIRCLES] == []
+    assert not [circle for circle in CIRCLES if circle not in circles(source())], (
+        "exceptions no longer needed"
+    )
+
+
+def test_docstrings_name_modules_that_exist() -> None:
+    assert names_of_nothing(source(), NO_MODULES) == []
+
+
+def test_docstrings_name_those_who_call() -> None:
+    """ "Called by", "made by" and "used by" name modules that import this one."""
+    assert callers_that_do_not_call(source()) == []
+
+
+def test_docstrings_name_those_who_are_handed_something() -> None:
+    """ "Given to" and "handed to" name modules that somebody who knows this one can hand it to."""
+    assert holders_that_are_handed_nothing(source()) == []
+
+
+def test_nothing_public_is_there_for_tests_only() -> None:
+    """What only its own test calls is dead, however well tested."""
+    assert used_by_tests_only(source(), CALLED_FROM_OUTSIDE) == []
+    defined = {f"{module}.{name}" for module, names in source().defined.items() for name in names}
+    assert not CALLED_FROM_OUTSIDE.keys() - defined, "exceptions no longer needed"
+
+
+def test_a_class_name_means_one_thing() -> None:
+    """Or the reason stands in `SAME_NAME`: a reader who looks one up must know of the others."""
+    found = {name: set(places) for name, places in classes_in_two_places(source()).items()}
+    assert found == {name: set(places) for name, (places, _) in SAME_NAME.items()}

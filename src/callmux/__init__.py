@@ -2,7 +2,7 @@
 
 The packages in the order in which a request meets them; imports point down only:
 
-- `cli`        commands; `demo` and `doctor` are used by theirs
+- `cli`        commands; `demo` and `doctor` belong to the commands of these names
 - `runtime`    composition root: a configuration becomes wired objects
 - `transport`  bytes from and to clients
 - `session`    one client's conversation

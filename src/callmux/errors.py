@@ -1,6 +1,6 @@
 """Every exception that crosses a package border: a stable code, a message that says what to do, details.
 
-Raised everywhere; turned into MCP results in one place only (`callmux.rings.failing`), and into exit
+Raised everywhere; turned into MCP results in one place only (`callmux.rings.converting`), and into exit
 codes in `callmux.cli.main`. Imports nothing of the project.
 """
 

@@ -1,6 +1,6 @@
 """Watches the configuration file and the files it refers to, and reloads when one of them changes.
 
-Called by the run modes of `callmux.cli`; calls `callmux.host`.
+Made by `callmux.attendance`; calls `callmux.host`.
 
 A look at each file's identity, size and time four times a second costs a few microseconds and no dependency;
 it sees atomic replacement and symbolic links that are turned. A change counts once the files have been still

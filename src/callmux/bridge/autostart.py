@@ -1,8 +1,9 @@
 """Starts the listener that a bridge finds missing, once for all bridges, as an ssh agent is shared.
 
-Called by `callmux.bridge.keeper` where `--autostart` is given; `callmux.cli.taking_back` ends one. Under
-a file lock, so that of many bridges one starts it. It runs detached, logs to a file, and ends by itself
-after an idle time. One of an older version is ended and replaced.
+Made by `callmux.cli.bridge` where `--autostart` is given, and handed to `callmux.bridge.keeper`;
+`callmux.cli.taking_back` ends a listener that was started so. Under a file lock, so that of many bridges one
+starts it. It runs detached, logs to a file, and ends by itself after an idle time. One of an older version
+is ended and replaced.
 """
 
 from __future__ import annotations

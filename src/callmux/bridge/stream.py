@@ -1,6 +1,6 @@
 """One HTTP answer of the listener: messages as JSON or as events.
 
-Made by `callmux.bridge.link`, fed by `callmux.bridge.client`; hands messages back to the link.
+Made by `callmux.bridge.link`; filled by `callmux.bridge.client`; hands messages back to the link.
 """
 
 from __future__ import annotations

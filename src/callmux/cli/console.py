@@ -5,7 +5,7 @@ Called by the other modules of `callmux.cli`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -23,14 +23,6 @@ def print_json(value: object) -> None:
 def print_lines(lines: Iterable[str]) -> None:
     for line in lines:
         print(line)
-
-
-def nearest(word: str, known: Sequence[str]) -> str:
-    """`: did you mean "..."?` without its end, or nothing where no known word is near."""
-    from difflib import get_close_matches
-
-    near = get_close_matches(word, known, n=1)
-    return f' (did you mean "{near[0]}"?)' if near else ""
 
 
 def labelled(pairs: Mapping[str, Any], indent: str = "  ") -> list[str]:

@@ -1,6 +1,6 @@
 """Which listener a command talks to, and what goes along: the directory, headers, the token.
 
-Called by `callmux.cli.call` and `callmux.cli.tools`. Held to what a shell command may load: see
+Called by `callmux.cli.conversing` and `callmux.cli.doctor`. Held to what a shell command may load: see
 `tests/cli/test_call.py`.
 """
 

@@ -1,7 +1,8 @@
 """Writes a set of files all or not at all, keeps what was there, and takes it back on request.
 
-Called by `callmux.cli.client`, `callmux.setup` and `callmux.migrate`. What was there goes into a folder of
-its own under `~/.config/callmux/backups`, with a list of what was written; nobody else may read it.
+Called by `callmux.cli.client`, `callmux.cli.setup` and `callmux.cli.migrate`. What was there goes into a
+folder of its own under `~/.config/callmux/backups`, with a list of what was written; nobody else may read
+it.
 """
 
 from __future__ import annotations

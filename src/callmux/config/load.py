@@ -1,7 +1,7 @@
 """Finds and reads the configuration file.
 
-Called by the commands of `callmux.cli` and by `callmux.runtime` for a reload; checks with
-`callmux.config.check`, then fills in variables, follows references of `auth` and makes paths absolute.
+Called by the commands of `callmux.cli`, once more for each reload; checks with `callmux.config.check`, then
+fills in variables, follows references of `auth` and makes paths absolute.
 """
 
 from __future__ import annotations

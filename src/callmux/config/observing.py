@@ -1,6 +1,6 @@
 """What a listener shows and records of itself. Pure.
 
-Read through `callmux.config.model`; used by `callmux.observe` and `callmux.admin`.
+Read through `callmux.config.model`.
 """
 
 from __future__ import annotations

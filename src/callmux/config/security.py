@@ -1,6 +1,6 @@
 """Who may use a listener, and for what. Pure.
 
-Read through `callmux.config.model`; used by `callmux.guard` and `callmux.admin`. References to secrets are
+Read through `callmux.config.model`. References to secrets are
 followed by `callmux.config.load`, which fills in `hash`.
 """
 

@@ -1,7 +1,7 @@
 """The four ways to make calls, by the names that recipes and previews have for them.
 
-Called by `callmux.metatools.dry_run`, `.recipes`, `.recipe_run` and `.recipe_dry_run`, which parse and run
-requests of the meta-tools for calls on somebody's behalf.
+Used by `callmux.metatools.dry_run`, `.recipes` and `.preview`, which parse and run requests of the
+meta-tools for calls on behalf of somebody else.
 """
 
 from __future__ import annotations

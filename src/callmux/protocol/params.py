@@ -1,6 +1,6 @@
 """What params say, and changes to those that are passed on: all else in them stays as it came. Pure.
 
-Called by both peers, `callmux.upstream.connection`, the router and the bridge.
+Called by both peers, sessions, `callmux.upstream.exchanges`, the router and the bridge.
 """
 
 from __future__ import annotations

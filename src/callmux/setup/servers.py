@@ -1,6 +1,6 @@
 """One server as an entry of our configuration, with its secrets kept elsewhere. Pure.
 
-Called by `callmux.setup.plan` and `callmux.setup.probing`. What looks like a secret never stands in the
+Called by `callmux.setup.plan`. What looks like a secret never stands in the
 configuration: it becomes a reference to a variable or to a file of its own.
 """
 

@@ -1,7 +1,7 @@
 """One short MCP session with a listener, over one connection.
 
-Called by `callmux.cli.call` and `callmux.cli.tools`. `http.client`, because it is there: anything faster per
-request takes longer to import than the whole exchange.
+Called by `callmux.cli.conversing` and `callmux.cli.tools`. `http.client`, because it is there: anything
+faster per request takes longer to import than the whole exchange.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One client's session over HTTP: the session and the streams its messages go out on.
 
-Made by `callmux.session.table` through the factory of `callmux.transport.http.app`; used by `/mcp` and the
+Made by `callmux.transport.http.listener`, which gives it to `callmux.session.table`; used by `/mcp` and the
 older transport.
 """
 

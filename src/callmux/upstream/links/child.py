@@ -1,8 +1,9 @@
 """A server as a child process that speaks JSON-RPC lines on its stdin and stdout.
 
-Called by `callmux.upstream.connection`. The child leads a process group of its own, so that ending it ends
-what it started; `callmux.upstream.guardian` knows the group in case we are killed. Its stderr is passed on
-line by line with the server's name, and its last lines are kept to explain a failed start.
+Made by `callmux.upstream.links.opening`, used through `callmux.upstream.links.link`. The child leads a
+process group of its own, so that ending it ends what it started; `callmux.upstream.guardian` knows the group
+in case we are killed. Its stderr is passed on line by line with the server's name, and its last lines are
+kept to explain a failed start.
 """
 
 from __future__ import annotations

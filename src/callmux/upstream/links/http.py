@@ -1,9 +1,9 @@
 """A server behind Streamable HTTP (MCP 2025-11-25, basic/transports, "Streamable HTTP").
 
-Called by `callmux.upstream.connection` through `opening`. Each message is a POST of its own; an answer comes
-as JSON or on an event stream, which is resumed by its last event id where it breaks. A GET stream carries
-what the server says by itself, and shows at once when the server is gone; a server without one is pinged.
-What an answer means is decided by `callmux.protocol.http_client`.
+Made by `callmux.upstream.links.opening`, used through `callmux.upstream.links.link`. Each message is a POST
+of its own; an answer comes as JSON or on an event stream, which is resumed by its last event id where it
+breaks. A GET stream carries what the server says by itself, and shows at once when the server is gone; a
+server without one is pinged. What an answer means is decided by `callmux.protocol.http_client`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Where the program of a server is, or why it cannot be run and what to do about that.
 
-Called by `callmux.upstream.links.child` before it starts one, and by `callmux.doctor` and `callmux.setup`,
-which say it beforehand.
+Called by `callmux.upstream.links.child` before it starts one, and by `callmux.doctor`, which says it
+beforehand.
 """
 
 from __future__ import annotations

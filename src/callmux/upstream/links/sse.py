@@ -1,8 +1,8 @@
 """A server behind the older HTTP+SSE transport (MCP 2024-11-05): one stream in, POSTs out.
 
-Called by `callmux.upstream.connection` through `opening` and `fallback`. The stream's first event names the
-address for POSTs, which must be of the same origin; when the stream ends, the session has ended. What an
-answer means is decided by `callmux.protocol.http_client`.
+Made by `callmux.upstream.links.opening`, used through `callmux.upstream.links.link`. The stream's first
+event names the address for POSTs, which must be of the same origin; when the stream ends, the session has
+ended. What an answer means is decided by `callmux.protocol.http_client`.
 """
 
 from __future__ import annotations
