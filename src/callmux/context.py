@@ -115,7 +115,6 @@ class CallContext(msgspec.Struct, frozen=True, kw_only=True):
         elsewhere: The client runs on another machine.
         owner: Whom kept results belong to: the principal and credentials of the client; empty where there is
             only one user, who may read everything.
-        progress: Takes the call's progress in place of the client, where several callers share the call.
         remote: The caller may be somebody else than the user of this machine (a client of a listener): files
             are read for it only inside the configured roots.
     """
@@ -128,4 +127,3 @@ class CallContext(msgspec.Struct, frozen=True, kw_only=True):
     elsewhere: bool = False
     remote: bool = False
     owner: str = ""
-    progress: Callable[[Raw], None] | None = None

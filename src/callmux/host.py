@@ -135,7 +135,8 @@ class Host:
 
     @property
     def router(self) -> Router:
-        self.start(None)
+        if not self._started:
+            self.start(None)
         return self.runtime.router
 
     @property

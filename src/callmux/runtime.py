@@ -289,6 +289,7 @@ class Runtime:
 
     def forget_lists(self) -> None:
         """A server lists something else than before: the indexes are built anew when they are needed next."""
+        self._names.forget()
         self._catalogue = None
         self._parts.clear()
         self._prompts = None

@@ -24,7 +24,7 @@ from callmux.protocol.client_peer import (
     Told,
     declined,
 )
-from callmux.protocol.jsonrpc import Batch, Malformed, Response, parse
+from callmux.protocol.jsonrpc import Batch, Malformed, Request, Response, parse
 
 
 def plain(event: Event | None) -> Any:
@@ -365,3 +365,13 @@ def test_answers_and_cancellations_of_what_another_process_has_in_flight_are_tol
 
 def test_the_short_way_of_a_tool_call_is_what_the_table_says() -> None:
     assert TRANSITIONS[State.READY, Kind.REQUEST] == (State.READY, Action.SERVE)
+
+
+def test_a_call_is_taken_once_and_only_of_a_client_that_has_greeted() -> None:
+    call = Request(7, "tools/call", None)
+    for state in State:
+        peer = ClientPeer()
+        peer.state = state
+        assert peer.takes(call) is (state in (State.OPENING, State.READY))
+        assert not peer.takes(call)
+        assert peer.in_flight == ({7} if state in (State.OPENING, State.READY) else set())

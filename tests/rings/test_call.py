@@ -14,7 +14,7 @@ from callmux.rings import call as module
 from callmux.rings.call import Call
 from callmux.rings.stage import Outcome
 from callmux.upstream.failures import lost
-from tests.support import planned, play, settle
+from tests.support import context, planned, play, settle
 
 
 def sent(call: Call) -> Any:
@@ -92,3 +92,22 @@ def test_it_ends_with_the_answer_or_with_a_failure(monkeypatch: pytest.MonkeyPat
     assert isinstance(large, Result)
     assert (small.raw, large.raw) == (b'"xx"', b'"' + b"x" * 100 + b'"')
     assert str(failure) == "gone"
+
+
+@pytest.mark.parametrize(
+    ("given", "sent_as"),
+    [
+        (b'{"progressToken":"x"}', {"progressToken": 7}),
+        (b'{"progressToken":"x","k":1}', {"progressToken": 7, "k": 1}),
+        (b'{ "k" : 1.50, "progressToken" : "x" }', {"k": 1.5, "progressToken": 7}),
+        (b'{"progressToken": "x"}', {"progressToken": 7}),
+    ],
+)
+def test_meta_is_part_of_the_plain_call(given: bytes, sent_as: Any) -> None:
+    asked = ToolCall(tool="t", extra={"_meta": Raw(given)})
+    around = context(progress_token=Raw(b'"x"'))
+    call = planned(target="50%", asked=asked, arguments=Raw(b'{"n": 1.50}'), context=around)
+    assert given in call.line(7)
+    call.progress = lambda params: None
+    assert b'{"n": 1.50}' in call.line(7)
+    assert sent(call)["params"] == {"name": "50%", "arguments": {"n": 1.5}, "_meta": sent_as}

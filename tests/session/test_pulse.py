@@ -174,7 +174,7 @@ def test_a_request_that_is_being_cancelled_gives_none_either() -> None:
         desk.asks()
         await asyncio.sleep(20)
         pulse = desk.session._pulse
-        (beat,) = pulse._beats.values()
+        (beat,) = pulse.beats.values()
         beat.heard -= 100
         desk.says(method="notifications/cancelled", params={"requestId": 1})
         pulse._look()
@@ -201,7 +201,7 @@ def test_nothing_is_kept_of_requests_that_are_done() -> None:
         for n in range(50):
             desk.asks(n, n)
         await asyncio.sleep(1)
-        assert len(desk.session._pulse) == 0
+        assert len(desk.session._pulse.beats) == 0
         assert desk.session._pulse._by_token == {}
         await asyncio.sleep(60)
         assert desk.session._pulse._timer is None

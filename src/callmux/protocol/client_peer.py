@@ -57,6 +57,8 @@ class Action(Enum):
 
 
 _S, _K, _A = State, Kind, Action
+# On Python 3.11 to name the member of an enumeration costs as much as a call.
+_READY, _OPENING = State.READY, State.OPENING
 _ALWAYS = {
     _K.PING: _A.PONG,
     _K.DISCOVER: _A.DECLINE,
@@ -120,8 +122,6 @@ class Replied(msgspec.Struct, frozen=True):
 Event: TypeAlias = Opened | Confirmed | Called | Cancelled | Told | Replied
 
 _KINDS = {k.value: k for k in (Kind.INITIALIZE, Kind.INITIALIZED, Kind.PING, Kind.DISCOVER, Kind.CANCELLED)}
-# A member of an Enum is looked up in Python; this is for what nearly every message is.
-_READY, _CALL = State.READY, "tools/call"
 
 
 class _CancelParams(msgspec.Struct, rename="camel"):
@@ -164,13 +164,17 @@ class ClientPeer:
     def __repr__(self) -> str:
         return f"ClientPeer({self.state.value}, {len(self.in_flight)} in flight, {len(self._asked)} asked)"
 
+    def takes(self, call: Request) -> bool:
+        """Takes a `tools/call` of a client that has greeted: nearly every message. False for one that
+        `receive` must look at."""
+        state = self.state
+        if (state is _READY or state is _OPENING) and call.id not in self.in_flight:
+            self.in_flight.add(call.id)
+            return True
+        return False
+
     def receive(self, message: Single) -> Event | None:
         """What `message` means for the session; None where nothing is left to do."""
-        if type(message) is Request and message.method == _CALL and self.state is _READY:
-            if message.id in self.in_flight:
-                return None
-            self.in_flight.add(message.id)
-            return Called(message.id, _CALL, message.params)
         if type(message) is Request and message.method not in _KINDS:
             # Nearly always; `match` would cost as much as all the rest.
             return self._act(TRANSITIONS[self.state, Kind.REQUEST][1], message)

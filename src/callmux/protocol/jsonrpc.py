@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -130,8 +130,14 @@ def parse(
         envelope = _ENVELOPE.decode(line)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return _slow(line)
-    if is_text is False or (is_text is None and not is_utf8(line)):
+    if is_text is False or (is_text is None and not (line.isascii() or is_utf8(line))):
         return _slow(line)
+    id, method = envelope.id, envelope.method
+    # Nearly always one of these two; to tell the rest apart costs as much again.
+    if type(method) is str and (type(id) is int or type(id) is str):
+        return Request(id, method, None if envelope.params is UNSET else envelope.params)
+    if type(id) is int and method is UNSET and envelope.error is UNSET and envelope.result is not UNSET:
+        return Response(id, envelope.result)
     return _classify(envelope)
 
 
@@ -344,7 +350,9 @@ def notification(method: str, params: bytes | Raw | None) -> bytes:
 
 def response(id: Id, result: bytes | Raw) -> bytes:
     """The line of an answer."""
-    return b'{"jsonrpc":"2.0","id":%b,"result":%b}\n' % (_id(id), _view(result))
+    if type(id) is int:
+        return b'{"jsonrpc":"2.0","id":%d,"result":%b}\n' % (id, result)
+    return b'{"jsonrpc":"2.0","id":%b,"result":%b}\n' % (_id(id), result)
 
 
 def failure(id: Id | None, code: int, message: str, data: Any = UNSET) -> bytes:
@@ -355,12 +363,7 @@ def failure(id: Id | None, code: int, message: str, data: Any = UNSET) -> bytes:
 def failure_raw(id: Id | None, error: bytes | Raw) -> bytes:
     """The line of a refusal with an `error` member taken over as it came."""
     given = b"null" if id is None else _id(id)
-    return b'{"jsonrpc":"2.0","id":%b,"error":%b}\n' % (given, _view(error))
-
-
-def _view(body: bytes | Raw) -> bytes:
-    """The body as a buffer to format, without a copy."""
-    return body if type(body) is bytes else cast(bytes, memoryview(body))
+    return b'{"jsonrpc":"2.0","id":%b,"error":%b}\n' % (given, error)
 
 
 def _id(id: Id) -> bytes:
@@ -370,7 +373,7 @@ def _id(id: Id) -> bytes:
 def _with_params(head: bytes, params: bytes | Raw | None) -> bytes:
     if params is None:
         return head + b"}\n"
-    return b'%b,"params":%b}\n' % (head, _view(params))
+    return b'%b,"params":%b}\n' % (head, params)
 
 
 class RpcError(Exception):

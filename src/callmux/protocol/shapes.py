@@ -62,18 +62,15 @@ class ResultHead(msgspec.Struct, rename="camel"):
 _HEAD = msgspec.json.Decoder(ResultHead)
 
 
-class Result:
+class Result(msgspec.Struct, eq=False):
     """One result as the bytes that came, decoded only as far as somebody asks.
 
-    Args:
+    Attributes:
         raw: A JSON object. It is kept, so it must not be a view into a larger buffer.
     """
 
-    __slots__ = ("_head", "raw")
-
-    def __init__(self, raw: bytes) -> None:
-        self.raw = raw
-        self._head: ResultHead | None = None
+    raw: bytes
+    _head: ResultHead | None = None
 
     def __repr__(self) -> str:
         return f"Result({self.raw[:80]!r}{'…' if len(self.raw) > 80 else ''})"

@@ -21,10 +21,12 @@ from callmux.rings.cache.store import Key
 from callmux.rings.ring import Job, carry, settle
 from callmux.rings.route import Route
 from callmux.upstream.connection import Connection
-from callmux.upstream.copying import LARGE, copied, own_copy
+from callmux.upstream.copying import LARGE, NULL, copied
 from callmux.upstream.failures import CallFailure
 
 _ENCODER = msgspec.json.Encoder()
+_NOTHING = Raw(b"{}")
+_AROUND_TOKEN = len(b'{"progressToken":}')
 
 
 class Call(Job, kw_only=True):
@@ -101,10 +103,12 @@ class Call(Job, kw_only=True):
 
     def line(self, id: int) -> bytes:
         """What is sent, as our request `id`, which is its progress token, too."""
-        extra = self.asked.extra
-        arguments = self.arguments
-        if not extra and arguments is not None and self.key == "name":
-            return self.route.form % (id, arguments)
+        extra, arguments = self.asked.extra, self.arguments
+        if arguments is not None and self.key == "name":
+            if not extra:
+                return self.route.form % (id, arguments)
+            if len(extra) == 1 and "_meta" in extra:
+                return self.route.form_with_meta % (id, arguments, self._meta(extra["_meta"], id))
         if self.bare:
             return jsonrpc.request(id, self.route.method, None)
         params: dict[str, Any] = {} if self.key is None else {self.key: self.target}
@@ -113,18 +117,29 @@ class Call(Job, kw_only=True):
         if extra:
             params.update(extra)
         if self.progress is not None:
-            meta: dict[str, Any] = dict(members(extra.get("_meta")))
-            meta["progressToken"] = id
-            params["_meta"] = meta
+            params["_meta"] = self._meta(extra.get("_meta", _NOTHING), id)
         return jsonrpc.request(id, self.route.method, _ENCODER.encode(params))
+
+    def _meta(self, given: Raw, id: int) -> Raw:
+        """The `_meta` that is sent: the client's, with our own token in place of its own."""
+        if self.progress is None:
+            return given
+        token = self.context.progress_token
+        if token is not None and len(given) == len(token) + _AROUND_TOKEN:
+            # There is room for nothing else in it.
+            return Raw(b'{"progressToken":%d}' % id)
+        meta: dict[str, Any] = dict(members(given))
+        meta["progressToken"] = id
+        return Raw(_ENCODER.encode(meta))
 
     def answered(self, result: Raw) -> None:
         """The server has answered."""
         # What is kept must not pin the line it came in.
-        if memoryview(result).nbytes > LARGE:
+        if len(result) > LARGE:
             carry(self, _copied(result))
         else:
-            settle(self, Result(own_copy(result)))
+            raw = bytes(result)
+            settle(self, Result(raw) if raw != NULL else Result(b"{}"))
 
     def failed(self, failure: CallFailure) -> None:
         """No answer will come."""

@@ -24,18 +24,14 @@ URL_ELICITATION_REQUIRED = -32042
 (MCP 2025-11-25, client/elicitation, "URL Elicitation Required Error")."""
 
 
-class Required(Result):
+class Required(Result, kw_only=True):
     """An error result for a JSON-RPC error which a client that asked for this one call must see.
 
     Attributes:
         error: That error.
     """
 
-    __slots__ = ("error",)
-
-    def __init__(self, raw: bytes, error: RpcError) -> None:
-        super().__init__(raw)
-        self.error = error
+    error: RpcError
 
 
 def as_result(error: BaseException) -> Result:
@@ -43,7 +39,7 @@ def as_result(error: BaseException) -> Result:
     if isinstance(error, CallmuxError):
         shown = failure(error)
         required = as_required(error)
-        return shown if required is None else Required(shown.raw, required)
+        return shown if required is None else Required(shown.raw, error=required)
     log.error("a call failed in callmux itself: %r", error, exc_info=error)
     return failure(CallmuxError("callmux failed internally; its log on stderr says more"))
 

@@ -127,12 +127,12 @@ class Limiting:
     def enter(self, call: Call) -> Coroutine[Any, Any, None] | None:
         name = call.route.server
         server = self._servers[name]
-        client = call.context.client
+        session = call.context.client.session
         is_up = True
         if call.scope is None:
-            connection = call.connection = server.ready(client)
+            connection = call.connection = server.ready(session)
             is_up = connection is not None
-        if is_up and client.reading and self._slots.try_acquire(name):
+        if is_up and session.reading and self._slots.try_acquire(name):
             server.holds.take()
             return None
         return self._wait(call, server, is_up)

@@ -37,10 +37,14 @@ class Preparing:
 
     def concerns(self, route: Route) -> bool:
         """Whether it can have something to do for a call."""
-        return not self._plain or (self._scopes is not None and self._scopes.knows(route.server))
+        return not self._plain or (self._scopes is not None and route.server in self._scopes.rules)
 
     def enter(self, call: Call) -> Coroutine[Any, Any, None] | None:
-        if self._scopes is not None and not self._scopes.is_plain(call):
+        scopes, context = self._scopes, call.context
+        if scopes is not None and (
+            (context.find_cwd is not None or call.asked.cwd is not None or call.route.server in scopes.strict)
+            and not scopes.is_plain(call)
+        ):
             return self._prepare(call)
         if call.arguments is None or self._plain:
             return None

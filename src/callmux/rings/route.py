@@ -36,6 +36,7 @@ ONLY_READS = Verdict(True, False, False)
 
 
 _FORM = b'{"jsonrpc":"2.0","id":%%d,"method":"tools/call","params":{"name":%b,"arguments":%%b}}\n'
+_FORM_WITH_META = _FORM.replace(b"%%b}}", b'%%b,"_meta":%%b}}')
 
 
 class Route(msgspec.Struct, eq=False, kw_only=True):
@@ -52,6 +53,7 @@ class Route(msgspec.Struct, eq=False, kw_only=True):
         shaper: Brings arguments into the shape that the tool declares; None where it could change nothing.
         limits: At which size its results are shortened; None for never.
         form: The line of a plain call of the tool, with places for id and arguments.
+        form_with_meta: The same with a place for `_meta`.
         stages: What stands around a call inside of a request.
         direct: What stands around a direct call, which is a request and a call at once.
     """
@@ -66,12 +68,14 @@ class Route(msgspec.Struct, eq=False, kw_only=True):
     shaper: Shaper | None = None
     limits: Limits | None = None
     form: bytes = b""
+    form_with_meta: bytes = b""
     stages: Stages = NO_STAGES
     direct: Stages = NO_STAGES
 
     def __post_init__(self) -> None:
         if self.method == "tools/call":
-            self.form = _FORM % msgspec.json.encode(self.bare).replace(b"%", b"%%")
+            name = msgspec.json.encode(self.bare).replace(b"%", b"%%")
+            self.form, self.form_with_meta = _FORM % name, _FORM_WITH_META % name
 
     def seconds_for(self, timeout_ms: int | None) -> float:
         """How long one attempt may take: the caller's own limit goes first."""

@@ -88,21 +88,22 @@ class Scopes:
     Args:
         config: The configuration.
         unresolved: Counts, by server, the calls whose directory nobody knew.
+
+    Attributes:
+        rules: What holds for the servers whose calls may need something of their own.
+        strict: Those that refuse to work without it.
     """
 
     def __init__(self, config: Config, unresolved: Counter[str]) -> None:
-        self._rules = {n: rule for n, s in config.servers.items() if (rule := _rule(n, s)) is not None}
+        self.rules = {n: rule for n, s in config.servers.items() if (rule := _rule(n, s)) is not None}
+        self.strict = frozenset(name for name, rule in self.rules.items() if rule.required)
         self._roots = config.session_cwd_roots
         self._unresolved = unresolved
         self._told: WeakKeyDictionary[ClientPort, set[str]] = WeakKeyDictionary()
 
-    def knows(self, server: str) -> bool:
-        """Whether calls of this server may need something of their own."""
-        return server in self._rules
-
     def is_plain(self, call: Call) -> bool:
         """Whether the call certainly needs nothing of its own, which is so for almost every call on stdio."""
-        rule = self._rules.get(call.route.server)
+        rule = self.rules.get(call.route.server)
         if rule is None:
             return True
         if call.asked.cwd is not None or call.context.find_cwd is not None:
@@ -116,7 +117,7 @@ class Scopes:
             SessionCwdUnresolved: The server must know the directory, and nobody does.
             SessionCwdRefused: It is one that this client may not work in.
         """
-        rule, context = self._rules.get(call.server), call.context
+        rule, context = self.rules.get(call.server), call.context
         if rule is None:
             return None
         if rule.forwarded:

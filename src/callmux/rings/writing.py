@@ -39,7 +39,7 @@ class Writing:
 
     def leave(self, call: Call, outcome: Outcome) -> Outcome:
         server, store = call.route.server, self._store
-        if _has_ended(call, outcome):
+        if (type(outcome) is Result and call.first is None) or _has_ended(call, outcome):
             store.wrote(server)
         else:
             doubt = store.doubt(server, self._clock.monotonic())

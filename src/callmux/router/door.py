@@ -55,13 +55,23 @@ class Door:
         leads nowhere."""
         if not self._all_settled:
             return None
+        asked = plan.calls[0]
         try:
-            call = self._planned(plan.calls[0], context)
+            route = self._names.find(asked.tool, asked.server)
         except CallmuxError:
             return None
-        call.plan = plan
-        call.stages = call.route.direct
-        return call
+        seconds = route.seconds
+        return Call(
+            context=context,
+            plan=plan,
+            stages=route.direct,
+            route=route,
+            target=route.bare,
+            asked=asked,
+            arguments=asked.arguments,
+            seconds=seconds,
+            deadline=self._clock.monotonic() + seconds,
+        )
 
     async def call(self, asked: ToolCall, context: CallContext) -> Result:
         """Makes the call.

@@ -1,7 +1,7 @@
 """From the name a caller uses to its route: each spelling is looked up once.
 
 Called by the door, the router and the request stages. Calls the catalogue, whose rules decide, and
-`callmux.router.routing`. What is kept is forgotten with the catalogue it was read from. Pure.
+`callmux.router.routing`. What is kept is forgotten when the catalogue is another one. Pure.
 """
 
 from __future__ import annotations
@@ -39,7 +39,6 @@ class Names:
         self._unknown = unknown
         self._catalogue = catalogue
         self._routing = routing
-        self._read_from: Catalogue | None = None
         self._routes: dict[tuple[str, str], Route] = {}
         self._spelled: dict[tuple[str, str | None], Route] = {}
         self._methods: dict[tuple[str, str, bool], Route] = {}
@@ -57,19 +56,17 @@ class Names:
         Raises:
             CallmuxError: It leads nowhere; see `Catalogue.find`.
         """
-        catalogue = self._catalogue()
-        if catalogue is not self._read_from:
-            self._routes.clear()
-            self._spelled.clear()
-            self._read_from = catalogue
-        try:
-            return self._spelled[tool, server]
-        except KeyError:
-            return self._look_up(catalogue, tool, server)
+        route = self._spelled.get((tool, server))
+        return self._look_up(tool, server) if route is None else route
 
-    def _look_up(self, catalogue: Catalogue, tool: str, server: str | None) -> Route:
+    def forget(self) -> None:
+        """The catalogue is another one."""
+        self._routes.clear()
+        self._spelled.clear()
+
+    def _look_up(self, tool: str, server: str | None) -> Route:
         try:
-            found = catalogue.find(tool, server)
+            found = self._catalogue().find(tool, server)
         except (ToolNotFound, ToolResolutionFailed, ToolRemoved):
             if self._unknown is None or server is not None:
                 raise

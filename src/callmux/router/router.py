@@ -22,7 +22,7 @@ from callmux.plan import Plan, ToolCall
 from callmux.protocol import apps, jsonrpc
 from callmux.protocol.client_peer import declined
 from callmux.protocol.jsonrpc import RpcError
-from callmux.protocol.params import names_revision, progress_token
+from callmux.protocol.params import names_revision, present, progress_token
 from callmux.protocol.shapes import Result
 from callmux.rings.ring import Job
 from callmux.rings.stage import Stages
@@ -37,6 +37,7 @@ _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 _STRING = msgspec.json.Decoder(str)
 _ENTRIES = {"callmux_parallel": "calls", "callmux_batch": "items", "callmux_pipeline": "steps"}
 _KNOWN = frozenset({"name", "arguments"})
+_NOTHING: Mapping[str, Raw] = {}
 
 
 class _Plain(msgspec.Struct, forbid_unknown_fields=True):
@@ -147,9 +148,17 @@ class Router:
             RpcError: The params are no such request at all.
             CallmuxError: They are no such request of the meta-tool they name.
         """
-        name, arguments, extra = _read(params)
-        if extra:
-            meta = extra.get("_meta")
+        try:
+            plain = _PLAIN.decode(b"{}" if params is None else params)
+        except msgspec.MsgspecError:
+            name, arguments, extra = _read(params)
+        else:
+            given = plain.arguments
+            # Some clients write null for "no arguments".
+            arguments = None if given is UNSET or (len(given) == 4 and bytes(given) == b"null") else given
+            name, extra = plain.name, _NOTHING if plain.meta is UNSET else {"_meta": plain.meta}
+        if extra and "_meta" in extra:
+            meta = extra["_meta"]
             if names_revision(meta):
                 raise RpcError(jsonrpc.METHOD_NOT_FOUND, declined("tools/call"))
             if (token := progress_token(meta)) is not None:
@@ -236,22 +245,10 @@ def _read(params: Raw | None) -> tuple[str, Raw | None, Mapping[str, Raw]]:
     Raises:
         RpcError: They have no name.
     """
-    given = params if params is not None else b"{}"
-    extra: Mapping[str, Raw] = {}
     try:
-        plain = _PLAIN.decode(given)
-        name, arguments = plain.name, None if plain.arguments is UNSET else plain.arguments
-        if plain.meta is not UNSET:
-            extra = {"_meta": plain.meta}
-    except msgspec.MsgspecError:
-        try:
-            members = _MEMBERS.decode(given)
-            name = _STRING.decode(members.get("name", b"null"))
-        except msgspec.MsgspecError as error:
-            raise RpcError(jsonrpc.INVALID_PARAMS, f"tools/call needs a name: {error}") from None
-        arguments = members.get("arguments")
-        extra = {k: v for k, v in members.items() if k not in _KNOWN}
-    if arguments is not None and memoryview(arguments).nbytes == 4 and bytes(arguments) == b"null":
-        # Some clients write null for "no arguments".
-        arguments = None
-    return name, arguments, extra
+        members = _MEMBERS.decode(params if params is not None else b"{}")
+        name = _STRING.decode(members.get("name", b"null"))
+    except msgspec.MsgspecError as error:
+        raise RpcError(jsonrpc.INVALID_PARAMS, f"tools/call needs a name: {error}") from None
+    arguments = present(members.get("arguments"))
+    return name, arguments, {k: v for k, v in members.items() if k not in _KNOWN}

@@ -39,6 +39,7 @@ class Routing:
         if found.emitted is not None and found.emitted not in spelled:
             spelled.append(found.emitted)
         tool = found.tool
+        shaper = None if self._plain or tool is None else compile_shaping(tool.input_schema)
         return Route(
             server=found.server,
             bare=found.bare,
@@ -46,7 +47,7 @@ class Routing:
             seconds=self._budgets.seconds(found.server),
             safe=self._budgets.is_safe(found.server, tool, spelled),
             verdict=self._policy.verdict(found.server, tool, spelled),
-            shaper=None if self._plain or tool is None else compile_shaping(tool.input_schema),
+            shaper=shaper,
             limits=self._shield.limits(found.server, spelled),
         )
 

@@ -122,9 +122,17 @@ class Dispatch:
     def handle(
         self, session: Session, method: str, params: Raw | None, request: Request
     ) -> Coroutine[Any, Any, bytes] | None:
-        context = CallContext(client=request) if self._current.single else circumstances(request, params)
+        current = self._current
+        context = CallContext(client=request) if current.single else circumstances(request, params)
         if method == "tools/call":
-            self._call_tool(request, params, context)
+            try:
+                job = current.router.job(params, context)
+            except CallmuxError as error:
+                session.answer(request, as_result(error).raw)
+                return None
+            calls = job.plan.calls if job.plan is not None else ()
+            makes_task = len(calls) == 1 and "task" in calls[0].extra
+            request.begin(job, partial(self._called, request) if makes_task else request.finish)
             return None
         run = self._methods.get(method)
         if run is not None:
@@ -174,16 +182,6 @@ class Dispatch:
         shown = await self._current.offers.list(kind)
         session.seen[kind] = shown
         return shown
-
-    def _call_tool(self, request: Request, params: Raw | None, context: CallContext) -> None:
-        try:
-            job = self._current.router.job(params, context)
-        except CallmuxError as error:
-            request.session.answer(request, as_result(error).raw)
-            return
-        plan = job.plan
-        makes_task = plan is not None and len(plan.calls) == 1 and "task" in plan.calls[0].extra
-        request.begin(job, partial(self._called, request) if makes_task else None)
 
     def _called(self, request: Request, job: Job, outcome: Outcome) -> None:
         """A call that makes a task is over: the session knows of the task from now on."""

@@ -65,30 +65,30 @@ class Pulse:
 
     Args:
         notify: Sends a notification about a request of the client.
+
+    Attributes:
+        beats: The requests that carry a token, as far as is known.
     """
 
     def __init__(self, notify: Notify) -> None:
         self._notify = notify
-        self._beats: dict[Request, _Beat] = {}
+        self.beats: dict[Request, _Beat] = {}
         self._unread: dict[Request, _Beat] = {}
         self._by_token: dict[int | str, _Beat] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
-        return f"Pulse({len(self._beats)} watched)"
-
-    def __len__(self) -> int:
-        return len(self._beats)
+        return f"Pulse({len(self.beats)} watched)"
 
     def watch(self, request: Request, params: Raw) -> None:
         """A request begins. Its token is read when there is something to say: nearly all are over before."""
-        self._beats[request] = self._unread[request] = _Beat(request, params)
+        self.beats[request] = self._unread[request] = _Beat(request, params)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(SILENCE_SECONDS, self._look)
 
     def over(self, request: Request) -> None:
         """A request is answered, or has been cancelled: nothing more is said of it."""
-        beat = self._beats.pop(request, None)
+        beat = self.beats.pop(request, None)
         if beat is None:
             return
         self._unread.pop(request, None)
@@ -101,7 +101,7 @@ class Pulse:
         for request, beat in unread.items():
             raw = progress_token(members(beat.params).get("_meta"))
             if raw is None:
-                del self._beats[request]
+                del self.beats[request]
             else:
                 beat.raw = raw
                 self._by_token[_TOKEN.decode(raw)] = beat
@@ -128,7 +128,7 @@ class Pulse:
         loop = asyncio.get_running_loop()
         now, due = loop.time(), None
         self._read()
-        for beat in self._beats.values():
+        for beat in self.beats.values():
             if now - beat.heard >= SILENCE_SECONDS - _EARLY:
                 self._send(beat, now)
             due = beat.heard if due is None else min(due, beat.heard)

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec import Raw
 
 from callmux.protocol.jsonrpc import Id, RpcError
@@ -24,53 +25,49 @@ if TYPE_CHECKING:
     from callmux.session.session import Session
 
 
-class Request:
+class Request(msgspec.Struct, eq=False):
     """A request.
 
-    Args:
+    Attributes:
         session: The session.
         id: The client's request id.
         method: The MCP method.
         said: What came with it beside the message.
         started: When it came, by the loop's clock.
-
-    Attributes:
         job: What it does, where that is a job; the plan in it says what.
         task: What it waits for, where it is no job.
         shown_as: The id that status shows; empty before anybody has looked.
     """
 
-    __slots__ = ("id", "job", "method", "said", "session", "shown_as", "started", "task")
-
-    def __init__(
-        self, session: Session, id: Id, method: str = "", said: Said = NOTHING, started: float = 0.0
-    ) -> None:
-        self.session = session
-        self.id = id
-        self.method = method
-        self.said = said
-        self.started = started
-        self.job: Job | None = None
-        self.task: asyncio.Task[bytes | Raw] | None = None
-        self.shown_as = ""
+    session: Session
+    id: Id
+    method: str = ""
+    said: Said = NOTHING
+    started: float = 0.0
+    job: Job | None = None
+    task: asyncio.Task[bytes | Raw] | None = None
+    shown_as: str = ""
 
     def __repr__(self) -> str:
         return f"Request({self.id!r} of {self.session!r})"
 
-    def begin(self, job: Job, done: Callable[[Job, Outcome], None] | None = None) -> None:
+    def begin(self, job: Job, done: Callable[[Job, Outcome], None]) -> None:
         """Starts what the request asks for.
 
         Args:
-            done: Takes the outcome in place of `finish`.
+            done: Takes the outcome: `finish`, or what calls that.
         """
         self.job = job
-        job.done = done or self.finish
+        job.done = done
         start(job)
 
     def finish(self, job: Job, outcome: Outcome) -> None:
         """Answers with the outcome of its job."""
+        # They know each other: left so, both would wait for the collector.
+        self.job = None
         if isinstance(outcome, Result):
-            self.session.answer(self, outcome.raw)
+            session = self.session
+            session.conclude(self, session.peer.answer, outcome.raw)
         elif isinstance(outcome, RpcError):
             self.session.refuse(self, outcome)
         elif not isinstance(outcome, Cancelled):

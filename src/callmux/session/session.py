@@ -65,6 +65,7 @@ class Session:
         seen: What the client was given last, by kind of list.
         facts: What else is known of it.
         offers: Names of experimental capabilities that its transport has; the handshake tells the client.
+        peer: The protocol's side of it.
         quiet: Set while no request is in flight.
         reading: It takes what it is sent; see `callmux.context.ClientPort`.
     """
@@ -80,7 +81,7 @@ class Session:
         self._send = send
         self._route = route
         self._flush = flush
-        self._peer = ClientPeer()
+        self.peer = ClientPeer()
         self._pulse = Pulse(self.notify)
         self._requests: dict[Id, Request] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -100,7 +101,7 @@ class Session:
         self._held = self._held_bytes = self._dropped = 0
 
     def __repr__(self) -> str:
-        return f"Session({self._peer!r})"
+        return f"Session({self.peer!r})"
 
     @property
     def session(self) -> Session:
@@ -110,7 +111,7 @@ class Session:
     @property
     def is_ready(self) -> bool:
         """The handshake is done."""
-        return self._peer.state is State.READY
+        return self.peer.state is State.READY
 
     @property
     def in_flight(self) -> int:
@@ -152,27 +153,24 @@ class Session:
         Args:
             said: What the HTTP request that carried it said beside it.
         """
+        if type(message) is jsonrpc.Request and message.method == "tools/call" and self.peer.takes(message):
+            self._serve(message.id, "tools/call", message.params, said)
+            return
         if isinstance(message, Batch):
-            if self.takes_batches:
-                for part in message.messages:
-                    self.receive(part, said)
-            elif self._peer.state is not State.CLOSED:
+            for part in message.messages if self.takes_batches else ():
+                self.receive(part, said)
+            if not self.takes_batches and self.peer.state is not State.CLOSED:
                 self._emit(jsonrpc.failure(None, *self.no_batches()), None)
             return
         try:
-            event = self._peer.receive(message)
-            if self._peer.outbox:
-                for line in self._peer.outbox:
-                    self._emit(
-                        line,
-                        message.id if isinstance(message, jsonrpc.Request | Malformed) else None,
-                        final=True,
-                    )
-                self._peer.outbox.clear()
-            if type(event) is Called:  # nearly always, and by far the fastest way to tell
-                self._serve(event.id, event.method, event.params, said)
-                return
+            event = self.peer.receive(message)
+            about = message.id if isinstance(message, jsonrpc.Request | Malformed) else None
+            for line in self.peer.outbox:
+                self._emit(line, about, final=True)
+            self.peer.outbox.clear()
             match event:
+                case Called(id, method, params):
+                    self._serve(id, method, params, said)
                 case Opened(id, params):
                     self._serve(id, "initialize", params, said)
                 case Cancelled(id, reason):
@@ -186,18 +184,17 @@ class Session:
                     self._handler.told(self, method, params)
                 case Replied(id, answer):
                     self._settle(id, answer)
-                case Called() | Confirmed() | None:
+                case Confirmed() | None:
                     pass
         except Exception as broken:  # noqa: BLE001 - the root of a message
             # Whatever carries the messages goes on: what follows has nothing to do with this one.
             self._fault("a message", broken)
             if isinstance(message, jsonrpc.Request) and message.id not in self._requests:
-                self._emit(self._peer.refuse(message.id, _OURS.encoded()), message.id, final=True)
+                self._emit(self.peer.refuse(message.id, _OURS.encoded()), message.id, final=True)
 
     def no_batches(self) -> tuple[int, str]:
         """Code and message of the refusal of a batch."""
-        reason = f"revision {self.version} has no batches: send each message by itself"
-        return jsonrpc.INVALID_REQUEST, reason
+        return jsonrpc.INVALID_REQUEST, f"revision {self.version} has no batches: send each message by itself"
 
     def _serve(self, id: Id, method: str, params: Raw | None, said: Said) -> None:
         if self._loop is None:
@@ -214,9 +211,9 @@ class Session:
                 work = self._handler.handle(self, method, params, request)
         except RpcError as refusal:
             self.refuse(request, refusal)
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as broken:  # noqa: BLE001 - the root of a request; see `fail`
+        except BaseException as broken:
+            if isinstance(broken, KeyboardInterrupt | SystemExit):
+                raise
             self.fail(request, broken)
         else:
             if work is not None:
@@ -236,30 +233,35 @@ class Session:
 
     def answer(self, request: Request, result: bytes | Raw) -> None:
         """Answers a request, unless it was cancelled."""
-        self._conclude(request, self._peer.answer, result)
+        self.conclude(request, self.peer.answer, result)
 
     def refuse(self, request: Request, error: RpcError) -> None:
         """Refuses a request, unless it was cancelled."""
-        self._conclude(request, self._peer.refuse, error.encoded())
+        self.conclude(request, self.peer.refuse, error.encoded())
 
-    def _conclude(
+    def conclude(
         self, request: Request, write: Callable[[Id, bytes | Raw], bytes | None], body: bytes | Raw
     ) -> None:
-        id, peer = request.id, self._peer
-        if self._requests.get(id) is not request:
+        """Sends what `write`, a function of its peer, makes of `body`."""
+        id, requests, in_flight = request.id, self._requests, self.peer.in_flight
+        if requests.get(id) is not request:
             return
-        del self._requests[id]
-        if self._pulse:
+        del requests[id]
+        if self._pulse.beats:
             self._pulse.over(request)
-        is_due = id in peer.in_flight
+        is_due = id in in_flight
         try:
-            self._emit(write(id, body), id, final=True)
+            line = write(id, body)
+            if self._route is not None:
+                self._route(line or b"", id, True)
+            elif line is not None:
+                self._send(line)
         except Exception as broken:  # noqa: BLE001 - the root of an answer
             # Such as no memory for it: a short answer takes its place.
-            peer.in_flight.discard(id)
+            in_flight.discard(id)
             short = jsonrpc.failure_raw(id, self._fault(request.method, broken).encoded())
             self._emit(short if is_due else None, id, final=True)
-        if not self._requests:
+        if not requests:
             self.quiet.set()
             if self._route is None and self._flush is not None:
                 self._flush()
@@ -304,9 +306,9 @@ class Session:
         Args:
             about: The client's request it belongs to.
         """
-        if self._peer.state is State.CLOSED:
+        if self.peer.state is State.CLOSED:
             return
-        shown = self._pulse.heard(params) if self._pulse and method == PROGRESS else params
+        shown = self._pulse.heard(params) if self._pulse.beats and method == PROGRESS else params
         line = jsonrpc.notification(method, shown)
         if self._reading.is_set() or self._holds(line):
             self._emit(line, about)
@@ -335,7 +337,7 @@ class Session:
         Raises:
             RpcError: It refuses, or its session is closed.
         """
-        if self._peer.state is State.CLOSED:
+        if self.peer.state is State.CLOSED:
             raise RpcError(jsonrpc.INTERNAL_ERROR, "the client has left")
         if not (self._reading.is_set() or self._holds(bytes(params or b""))):
             raise RpcError(jsonrpc.INTERNAL_ERROR, "the client does not read what it is sent")
@@ -343,8 +345,8 @@ class Session:
         token = progress_token(members(params).get("_meta")) if progress is not None else None
         if token is not None:
             # Several servers may use the same token: towards the client it is the question's own id.
-            params = with_progress_token(params, self._peer.next_id())
-        id, line = self._peer.ask(method, params)
+            params = with_progress_token(params, self.peer.next_id())
+        id, line = self.peer.ask(method, params)
         self._answers[id] = waiter
         if token is not None and progress is not None:
             self._progress[id] = token, progress
@@ -357,7 +359,7 @@ class Session:
             self.notify("notifications/cancelled", msgspec.json.encode(told), about)
             raise
         finally:
-            self._peer.forget(id)
+            self.peer.forget(id)
             self._progress.pop(id, None)
             del self._answers[id]
 
@@ -375,16 +377,16 @@ class Session:
         """Goes on as a session whose handshake another process has done."""
         self.capabilities = capabilities
         self.version = version
-        self._peer.state = State.READY
-        self._peer.begin_ids_at(secrets.randbits(40))
+        self.peer.state = State.READY
+        self.peer.begin_ids_at(secrets.randbits(40))
 
     def knows(self, message: Message) -> bool:
         """Whether an answer or a cancellation is about something in flight here; see `ClientPeer.knows`."""
-        return isinstance(message, Batch) or self._peer.knows(message)
+        return isinstance(message, Batch) or self.peer.knows(message)
 
     async def close(self) -> None:
         """Gives up every request in flight; nothing is answered any more."""
-        self._peer.close()
+        self.peer.close()
         for waiter in self._answers.values():
             if not waiter.done():
                 waiter.set_exception(RpcError(jsonrpc.INTERNAL_ERROR, "the client has left"))

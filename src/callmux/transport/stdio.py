@@ -42,6 +42,7 @@ class StdioTransport:
     Attributes:
         ended: Set once the client has closed its end: nothing more will be received.
         gone: Set once nothing more can be sent.
+        send: Sends one line, at the end of this turn of the loop at the latest.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class StdioTransport:
         self._paused = False
         self._stuck: asyncio.TimerHandle | None = None
         self._batch = BatchWriter(self._write)
+        self.send = self._batch.send
         self.ended = asyncio.Event()
         self.gone = asyncio.Event()
 
@@ -80,10 +82,6 @@ class StdioTransport:
                 self._reader.pause_reading()
         else:
             threading.Thread(target=self._read_file, args=(loop, stdin), daemon=True).start()
-
-    def send(self, line: bytes) -> None:
-        """Sends one line, at the end of this turn of the loop at the latest."""
-        self._batch.send(line)
 
     def _write(self, lines: Sequence[bytes]) -> None:
         if self._writer is not None and not self._writer.is_closing():

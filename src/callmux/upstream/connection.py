@@ -152,12 +152,15 @@ class Connection:
         if not self.live:
             raise failures.lost(self._reason, started=False)
         peer = self._peer
-        id = peer.next_id()
-        line = exchange.line(id)
-        only = not self._waiting
+        exchange.number = id = peer.begin(exchange)
+        try:
+            line = exchange.line(id)
+        except BaseException:
+            del self._waiting[id]
+            raise
+        only = len(self._waiting) == 1
         if only:
             self._idle.clear()
-        exchange.number = peer.begin(exchange)
         if exchange.deadline < self._due:
             self._watch(exchange.deadline)
         self.link.send(line, id, only)
@@ -314,8 +317,7 @@ class Connection:
     def _client_of(self, about: int | None, params: Raw | None) -> ClientPort | None:
         """The client that something is for that the server says: by the stream it came on, by the task it
         names, or because nobody else can be meant."""
-        exchange = self._waiting.get(about) if about is not None else None
-        client = exchange.client if exchange is not None else None
+        client = self._waiting[about].client if about is not None and about in self._waiting else None
         meant = self.audience.meant(client)
         if client is not None and meant is not None:
             return meant
@@ -333,7 +335,7 @@ class Connection:
 
     def _received(self, message: Message, about: int | None) -> None:
         if type(message) is Response:  # nearly always, and by far the fastest way to tell
-            exchange = self._peer.take(message.id)
+            exchange = self._waiting.pop(message.id, None)  # type: ignore[arg-type]
             if exchange is not None:
                 if not self._waiting:
                     self._idle.set()

@@ -15,6 +15,8 @@ LARGE = 4 * 1024 * 1024
 """Bytes from which a result is copied in pieces."""
 PIECE = 1024 * 1024
 """Bytes that are copied between two turns of the loop."""
+NULL = b"null"
+"""What some servers write for "nothing to say"."""
 
 
 async def copied(result: Raw) -> bytes:
@@ -31,4 +33,4 @@ def own_copy(result: Raw) -> bytes:
     """The bytes of a small result. Some servers write null for "nothing to say"; clients take nothing but an
     object."""
     raw = bytes(result)
-    return b"{}" if raw == b"null" else raw
+    return b"{}" if raw == NULL else raw

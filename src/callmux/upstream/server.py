@@ -183,9 +183,10 @@ class Server:
 
     def ready(self, client: ClientPort, scope: Scope | None = None) -> Connection | None:
         """The connection this client's calls take, where it is open. With a scope, `leave` must follow."""
+        if client is not self._exclusive:
+            client = client.session
         if client is self._exclusive and scope is None:
             return self._main.connection
-        client = client.session
         key = self._lane(client, scope)
         connection = self._main.ready if key is None else self.lanes.get(key)
         if connection is not None:

@@ -22,6 +22,7 @@ import msgspec
 from callmux.batch_writer import BatchWriter
 from callmux.config.veil import NOTHING, Veil
 from callmux.protocol.http_client import Carrier, Point, known
+from callmux.protocol.jsonrpc import parse
 from callmux.protocol.lines import LineBuffer, Long, Oversized
 from callmux.upstream import failures
 from callmux.upstream.failures import CallFailure, Category
@@ -237,7 +238,8 @@ class _ChildProtocol(asyncio.SubprocessProtocol):
             for line in lines:
                 if self.listener is None:
                     return
-                self.listener.received(self._lines.message(line), None)
+                message = parse(line) if type(line) is bytes else self._lines.message(line)
+                self.listener.received(message, None)
             return
         self._later.extend(lines)
         self._take_some()
