@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-SECONDS = 120
+SECONDS = 240
 
 
 class Count(NamedTuple):
