@@ -85,5 +85,5 @@ def test_sessions_of_many_kinds_leave_no_more_behind_than_is_allowed(tmp_path: P
     subprocess.run([sys.executable, str(STDIO.with_name("kinds.py")), *options], check=True, timeout=120)
     found = json.loads(out.read_text("utf-8"))
     assert found["failed"] == 0
-    for when in ("at a tenth", "in the middle", "at the end"):
+    for when in ("at the start", "at a tenth", "in the middle", "at the end"):
         assert found[when]["processes"] <= 2 + 12 + 1 + 4, "up to four are just ending"
