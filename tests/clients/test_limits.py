@@ -142,3 +142,55 @@ def test_settings_that_cannot_be_read_may_forbid_anything() -> None:
     broken = Settings("claude", "user", "/s", problem="not JSON")
     assert limits("claude", "x", ENTRY, [broken]).reasons == ("/s cannot be read: not JSON",)
     assert limits("codex", "x", ENTRY, [broken]) == Limits()
+
+
+@pytest.mark.parametrize(
+    ("matcher", "watched"),
+    [
+        ("mcp__(my_server|y)__.*", True),
+        (".*__delete", True),
+        ("Bash|mcp__my_.*", True),
+        ("mcp__(", False),
+        ("mcp__my_server__x", True),
+        ("", False),
+        ("*", False),
+        (".*", False),
+        ("mcp__.*", False),
+        ("^(Edit|Write)$", False),
+        ("Notebook.*", False),
+        ("mcp__other__.*", False),
+    ],
+)
+def test_a_hook_that_may_see_its_calls_but_not_those_of_callmux_is_a_reason(
+    matcher: str, watched: bool
+) -> None:
+    found = claude({"hooks": {"PreToolUse": [{"matcher": matcher}]}})
+    assert bool(found.reasons) is watched
+
+
+@pytest.mark.parametrize(
+    ("rule", "about"),
+    [
+        ({"mcpName": "*", "toolName": "rm"}, True),
+        ({"toolName": "*__rm"}, True),
+        ({"toolName": "mcp_my_*"}, True),
+        ({"toolName": "*"}, False),
+        ({"mcpName": "*"}, False),
+        ({"toolName": "run_shell_command"}, False),
+    ],
+)
+def test_a_rule_of_gemini_cli_counts_unless_it_is_as_much_about_callmux(
+    rule: dict[str, str], about: bool
+) -> None:
+    document = {"rule": [{**rule, "decision": "deny"}]}
+    found = limits("gemini", "my.server", ENTRY, [Settings("gemini", "policy", "/p", None, document)])
+    assert bool(found.reasons) is about
+
+
+def test_a_tool_that_gemini_cli_excludes_by_its_bare_name_is_denied_where_a_server_has_it() -> None:
+    documents = [
+        {"excludeTools": ["rm", "run_shell_command(rm)", "x__y"]},
+        {"tools": {"exclude": ["drop(x)", "mcp_a_b"]}},
+    ]
+    settings = [Settings("gemini", "user", "/s", None, document) for document in documents]
+    assert limits("gemini", "my.server", ENTRY, settings) == Limits(denied_if_there=frozenset({"rm", "drop"}))

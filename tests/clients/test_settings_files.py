@@ -81,3 +81,20 @@ def test_places_follow_the_environment_and_the_system(tmp_path: Path) -> None:
 
 def test_nothing_there_is_nothing_found(tmp_path: Path) -> None:
     assert read_settings(machine(tmp_path), {}) == []
+
+
+def test_projects_and_profiles_of_codex_count_and_its_own_file_does_not(tmp_path: Path) -> None:
+    own, other = tmp_path / "al" / ".codex", tmp_path / "other" / ".codex"
+    for folder in (own, other):
+        folder.mkdir(parents=True)
+    known = f'[projects."{tmp_path / "other"}"]\n[projects."{tmp_path / "al"}"]\n'
+    (own / "config.toml").write_text(known)
+    (own / "work.config.toml").write_text("a = 1")
+    (other / "config.toml").write_text("b = 1")
+    found = {item.path: item.project for item in read_settings(machine(tmp_path), {})}
+    assert found == {
+        str(own / "work.config.toml"): str(own),
+        str(other / "config.toml"): str(tmp_path / "other"),
+    }
+    (own / "config.toml").write_text("[")
+    assert str(own / "work.config.toml") in {item.path for item in read_settings(machine(tmp_path), {})}

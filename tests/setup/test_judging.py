@@ -230,3 +230,21 @@ def test_its_settings_count_as_well() -> None:
     assert gains("claude", kept, [], DENY) is None
     off = [Settings("gemini", "user", "/s", None, {"mcp": {"excluded": ["git"]}})]
     assert "mcp.excluded" in (gains("gemini", EXISTING, [], off) or "")
+
+
+def test_a_new_server_of_which_a_client_forbids_something_is_not_added() -> None:
+    new = {"git": Entry(command="git-server"), "web": Entry(url="http://h")}
+    assert list(forbidden(new, ["claude"], DENY)) == ["git"]
+    for more in ({"enabled": False}, {"disabled_tools": ["push"]}, {"enabled_tools": ["log"]}):
+        items = found(servers("codex", other={**GIT, **more}))
+        assert list(forbidden(new, ["codex"], [], items)) == ["git"]
+        assert forbidden(new, ["claude"], [], items) == {}
+
+
+def test_a_tool_excluded_by_its_bare_name_is_denied_where_the_server_has_it() -> None:
+    items = found(servers("gemini", git=GIT))
+    off = [Settings("gemini", "user", "/s", None, {"excludeTools": ["push", "other"]})]
+    (item,) = verdicts(items, ["gemini"], off, {items[0].key: ["push", "log"]})
+    assert (item.reason, item.found.entry.denied) == (None, ("push",))
+    (unasked,) = verdicts(items, ["gemini"], off, {})
+    assert "can only be said after asking the server" in (unasked.reason or "")

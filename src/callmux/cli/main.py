@@ -107,7 +107,7 @@ def _command(name: str, args: list[str], config: str | None) -> int:
         return code
     from callmux.cli.parsing import nearest
 
-    hint = nearest(name, list(COMMANDS))
+    hint = nearest(name, [*COMMANDS, "version"])
     raise UsageError(f'unknown command "{name}"{hint}. See callmux --help; a server\'s command goes after --')
 
 

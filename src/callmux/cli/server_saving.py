@@ -143,7 +143,7 @@ def checked_entry(name: str, entry: Mapping[str, Any]) -> StdioServer | HttpServ
     Raises:
         ConfigError: It cannot be used.
     """
-    server, problems, _ = check_server(dict(entry), f"servers.{name}")
+    server, problems, hints = check_server(dict(entry), f"servers.{name}")
     if server is None:
-        raise ConfigError(problems)
+        raise ConfigError([*problems, *hints])
     return server

@@ -131,7 +131,9 @@ def admit(choices: Choices, scene: Scene) -> list[str]:
         if gained is not None:
             choices.clients.remove(kind)
             notes.append(f"{editing.title(kind)} gets no callmux: {gained}")
-    refused = forbidden({new.name: new.entry for new in choices.added}, choices.clients, scene.settings)
+    receivers = list(dict.fromkeys([*choices.clients, *scene.holders]))
+    new = {new.name: new.entry for new in choices.added}
+    refused = forbidden(new, receivers, scene.settings, scene.found)
     choices.added = [new for new in choices.added if new.name not in refused]
     return [*notes, *(f'"{name}" is not added: {reason}' for name, reason in refused.items())]
 

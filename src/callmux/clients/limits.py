@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from callmux.clients.admission import claude_admission, codex_admission, gemini_admission, vscode_admission
-from callmux.clients.entry import Entry
+from callmux.clients.entry import DEFAULT_NAME, Entry
 
 Role = Literal["state", "managed", "exclusive", "user", "project", "override", "switches", "policy"]
 
@@ -51,12 +51,14 @@ class Limits:
         denied: Tools, by the names that the server gives them.
         denied_as_shown: Tools, by the names under which Claude Code shows them: characters other than
             letters, digits, `_` and `-` are `_`.
+        denied_if_there: Names that are denied whichever server has them, if it has them.
         reasons: Why the server has to stay where it is.
         allowed: Rules that allow its tools without a question, and name it: they lose their effect.
     """
 
     denied: frozenset[str] = frozenset()
     denied_as_shown: frozenset[str] = frozenset()
+    denied_if_there: frozenset[str] = frozenset()
     reasons: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
 
@@ -109,11 +111,11 @@ def limits(
     elif kind == "cursor":
         found = _of_cursor(name, own)
     elif kind == "gemini":
-        found = Limits(reasons=tuple(_of_gemini(name, own)))
+        found = Limits(reasons=tuple(_of_gemini(name, own)), denied_if_there=_bare_exclusions(own))
     elif kind == "codex":
         found = Limits(reasons=tuple(_of_codex(name, own)))
     every = tuple(dict.fromkeys([*reasons, *found.reasons]))
-    return Limits(found.denied, found.denied_as_shown, every, found.allowed)
+    return replace(found, reasons=every)
 
 
 def _of_claude(name: str, own: Iterable[Settings], project: str | None, from_mcp_json: bool) -> Limits:
@@ -143,7 +145,7 @@ def _of_claude(name: str, own: Iterable[Settings], project: str | None, from_mcp
         for rule in _strings(permissions.get("allow")):
             if rule.startswith(f"mcp__{shown(name)}") and _denied_tool(rule, shown(name)) is not None:
                 allowed.append(rule)
-        if any(f"mcp__{shown(name)}" in matcher for matcher in _hooked(document)):
+        if any(_watches(matcher, f"mcp__{shown(name)}") for matcher in _hooked(document)):
             reasons.append(f"a hook of Claude Code watches its calls ({item.path})")
         reasons += _switched_off(name, item, project, from_mcp_json)
     reasons += [text for tool, text in somewhere.items() if tool not in everywhere]
@@ -187,6 +189,25 @@ def _hooked(document: Mapping[str, Any]) -> Iterator[str]:
                 yield group["matcher"]
 
 
+def _watches(matcher: str, start: str) -> bool:
+    """Whether a hook, which is a pattern, may be about a server's tools and not about callmux as well."""
+    if start in matcher:
+        return True
+    try:
+        if matcher in ("", "*") or re.fullmatch(matcher, f"mcp__{DEFAULT_NAME}__callmux_call"):
+            return False
+    except re.error:
+        pass
+    return any(_may_begin(part.strip("()^$"), f"{start}__") for part in matcher.split("|"))
+
+
+def _may_begin(pattern: str, start: str) -> bool:
+    """Whether a pattern with a wildcard may match a name that begins so."""
+    literal = re.match(r"[A-Za-z0-9_-]*", pattern)
+    fixed = "" if literal is None else literal[0]
+    return fixed != pattern and (start.startswith(fixed) or fixed.startswith(start))
+
+
 _CURSOR_RULE = re.compile(r"\s*Mcp\(\s*([^:)]*?)\s*(?::\s*([^)]*?)\s*)?\)\s*", re.IGNORECASE)
 
 
@@ -217,14 +238,10 @@ def _of_gemini(name: str, own: Iterable[Settings]) -> Iterator[str]:
                     "ask_user",
                 ):
                     tools = _strings([rule.get("toolName")]) or _strings(rule.get("toolName"))
-                    if rule.get("mcpName") == name or any(tool.startswith(starts) for tool in tools):
+                    if _is_about(rule.get("mcpName"), name, tools, starts):
                         yield f"a rule of Gemini CLI is about it ({item.path})"
             continue
-        excluded = [
-            *_strings(document.get("excludeTools")),
-            *_strings(_object(document.get("tools")).get("exclude")),
-        ]
-        for tool in excluded:
+        for tool in _exclusions(document):
             if tool.startswith(starts):
                 yield f'Gemini CLI excludes its tool "{tool}" ({item.path})'
         other = _object(document.get("mcpServers")).get(name)
@@ -234,13 +251,71 @@ def _of_gemini(name: str, own: Iterable[Settings]) -> Iterator[str]:
             yield f"{item.project} changes it (.gemini/settings.json)"
 
 
+def _is_about(server: Any, name: str, tools: Sequence[str], starts: Sequence[str]) -> bool:
+    """Whether a rule is about a server, and not in the same way about callmux in its place."""
+    if server == name or any(tool.startswith(tuple(starts)) for tool in tools):
+        return True
+    if server == "*":
+        return any(tool != "*" for tool in tools)
+    return any(tool != "*" and _may_begin(tool, start) for tool in tools for start in starts)
+
+
+_BUILT_IN = frozenset(
+    {
+        "run_shell_command",
+        "write_file",
+        "replace",
+        "web_fetch",
+        "google_web_search",
+        "read_file",
+        "read_many_files",
+        "glob",
+        "search_file_content",
+        "grep_search",
+        "list_directory",
+        "save_memory",
+        "write_todos",
+        "ask_user",
+        "activate_skill",
+        "ShellTool",
+        "EditTool",
+        "WriteFileTool",
+        "ReadFileTool",
+        "ReadManyFilesTool",
+        "GlobTool",
+        "GrepTool",
+        "LSTool",
+        "WebFetchTool",
+        "WebSearchTool",
+        "MemoryTool",
+    }
+)
+"""Gemini CLI's own tools."""
+
+
+def _bare_exclusions(own: Iterable[Settings]) -> frozenset[str]:
+    """Tools that Gemini CLI excludes by a name without a server, whichever server has them."""
+    names = {
+        tool.partition("(")[0].strip()
+        for item in own
+        if item.role != "policy"
+        for tool in _exclusions(item.document or {})
+    }
+    return frozenset(name for name in names - _BUILT_IN if "__" not in name and not name.startswith("mcp_"))
+
+
+def _exclusions(document: Mapping[str, Any]) -> list[str]:
+    nested = _object(document.get("tools")).get("exclude")
+    return [*_strings(document.get("excludeTools")), *_strings(nested)]
+
+
 def _of_codex(name: str, own: Iterable[Settings]) -> Iterator[str]:
     for item in own:
         other = _object((item.document or {}).get("mcp_servers")).get(name)
         if other is not None and item.role == "override":
             yield f"your organization defines it ({item.path})"
         elif isinstance(other, Mapping) and item.role == "project" and not _leads(other):
-            yield f"{item.project} changes it (.codex/config.toml)"
+            yield f"{item.path} changes it"
 
 
 def _leads(raw: Mapping[str, Any]) -> bool:

@@ -17,7 +17,7 @@ from callmux.clients.limits import Role, Settings
 from callmux.config.json_text import JsonTextError, parse_json
 
 MOST_PROJECTS = 1000
-"""Projects of Claude Code whose settings are looked into."""
+"""Projects of Claude Code and of Codex whose settings are looked into."""
 
 
 def read_settings(machine: Machine, claude: Mapping[str, Any]) -> list[Settings]:
@@ -88,7 +88,21 @@ def _of_codex(machine: Machine) -> Iterator[tuple[str, Role, Path, str | None]]:
     yield "codex", "managed", system / "requirements.toml", None
     yield "codex", "override", system / "managed_config.toml", None
     yield "codex", "override", own / "managed_config.toml", None
-    yield "codex", "project", machine.cwd / ".codex" / "config.toml", str(machine.cwd)
+    for path in _files(own, ".config.toml"):
+        yield "codex", "project", path, str(own)
+    for project in dict.fromkeys([str(machine.cwd), *_codex_projects(own / "config.toml")]):
+        path = Path(project) / ".codex" / "config.toml"
+        if path != own / "config.toml" and path.is_absolute():
+            yield "codex", "project", path, project
+
+
+def _codex_projects(path: Path) -> list[str]:
+    """The projects that Codex's own file knows. Whoever reads its servers tells that it cannot be read."""
+    try:
+        projects = tomllib.loads((read_text(path) or "").removeprefix("\ufeff")).get("projects")
+    except (ClientFileError, tomllib.TOMLDecodeError):
+        return []
+    return list(projects)[:MOST_PROJECTS] if isinstance(projects, Mapping) else []
 
 
 def _of_gemini(machine: Machine) -> Iterator[tuple[str, Role, Path, str | None]]:
@@ -112,7 +126,7 @@ def _of_gemini(machine: Machine) -> Iterator[tuple[str, Role, Path, str | None]]
 
 def _files(folder: Path, suffix: str) -> list[Path]:
     try:
-        return sorted(path for path in folder.iterdir() if path.suffix == suffix)
+        return sorted(path for path in folder.iterdir() if path.name.endswith(suffix))
     except OSError:
         return []
 

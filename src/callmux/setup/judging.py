@@ -131,6 +131,7 @@ def _limits(client: str, item: Found, peers: Iterable[Found], settings: Sequence
     return Limits(
         frozenset().union(*(one.denied for one in found)),
         frozenset().union(*(one.denied_as_shown for one in found)),
+        frozenset().union(*(one.denied_if_there for one in found)),
         tuple(dict.fromkeys(reason for one in found for reason in one.reasons)),
         tuple(dict.fromkeys(rule for one in found for rule in one.allowed)),
     )
@@ -150,6 +151,11 @@ def _resolved(own: Limits, listed: Sequence[str] | None) -> tuple[frozenset[str]
         elif "_" not in name or listed:
             denied.add(name)
         else:
+            unclear.append(name)
+    for name in sorted(own.denied_if_there):
+        if name in (listed or ()):
+            denied.add(name)
+        elif not listed:
             unclear.append(name)
     return frozenset(denied), unclear
 
@@ -189,21 +195,26 @@ def admitted(
 
 
 def forbidden(
-    servers: Mapping[str, Entry], receivers: Sequence[str], settings: Sequence[Settings]
+    servers: Mapping[str, Entry],
+    receivers: Sequence[str],
+    settings: Sequence[Settings],
+    found: Sequence[Found] = (),
 ) -> dict[str, str]:
-    """Why new servers must not be added: a client that gets callmux may not use them.
+    """Why new servers must not be added: a client that gets callmux may not use them, or not all of them.
 
     Args:
         servers: The servers by name.
+        receivers: The clients that have callmux then.
+        found: All servers of all clients.
     """
-    found = {}
+    refused = {}
     for name, entry in servers.items():
         for kind in receivers:
-            refused = admission(kind, name, entry, settings)
-            if refused is not None:
-                found[name] = f"{editing.title(kind)}: {refused}"
+            reason = _forbids(kind, name, entry, {}, found, settings)
+            if reason is not None:
+                refused[name] = f"{editing.title(kind)}: {reason}"
                 break
-    return found
+    return refused
 
 
 def gains(
@@ -221,18 +232,31 @@ def gains(
         entry = editing.entry_of("generic", raw)
         if entry is None or entry.disabled:
             continue
-        own = limits(kind, name, entry, settings)
-        there = [item for item in found if item.file.kind == kind and not item.ours]
-        there = [item for item in there if item.name == name or _target(item.entry) == _target(entry)]
-        reasons = [*own.reasons, *(reason for item in there for reason in _kept_from(item, raw))]
-        denied = own.denied.union(*(item.entry.denied for item in there))
-        kept = set(raw.get("denyTools", []))
-        open_still = sorted(denied - kept) + sorted(own.denied_as_shown - set(map(shown, kept)))
-        if open_still:
-            reasons.append(f'it denies the tool "{open_still[0]}", and denyTools does not name that')
-        if reasons:
-            return f'"{name}" is behind callmux already, and there: {reasons[0]}'
+        reason = _forbids(kind, name, entry, raw, found, settings)
+        if reason is not None:
+            return f'"{name}" is behind callmux already, and there: {reason}'
     return None
+
+
+def _forbids(
+    kind: str,
+    name: str,
+    entry: Entry,
+    raw: Mapping[str, Any],
+    found: Sequence[Found],
+    settings: Sequence[Settings],
+) -> str | None:
+    """What a client forbids of a server that it would get as our configuration has it (`raw`)."""
+    own = limits(kind, name, entry, settings)
+    there = [item for item in found if item.file.kind == kind and not item.ours]
+    there = [item for item in there if item.name == name or _target(item.entry) == _target(entry)]
+    reasons = [*own.reasons, *(reason for item in there for reason in _kept_from(item, raw))]
+    denied = own.denied.union(*(item.entry.denied for item in there))
+    kept = set(raw.get("denyTools", []))
+    open_still = sorted(denied - kept) + sorted(own.denied_as_shown - set(map(shown, kept)))
+    if open_still:
+        reasons.append(f'it denies the tool "{open_still[0]}", and denyTools does not name that')
+    return reasons[0] if reasons else None
 
 
 def _kept_from(item: Found, raw: Mapping[str, Any]) -> list[str]:
