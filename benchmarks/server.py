@@ -1,10 +1,11 @@
 """A bare stdio MCP server that costs as little as possible: what a benchmark puts behind a proxy.
 
-    server.py [--tools N] [--reads]
+    server.py [--tools N] [--reads] [--first NAME]
 
 Its first tool is `get_item {"id": n, "size": bytes}`: a text of `size` bytes, or a small object without it.
 The others (`tool_0001` ...) answer the same and differ in name and description, to make the listing long.
-With `--reads` there is also `read_item`, the same again, which says that it only reads.
+With `--reads` there is also `read_item`, the same again, which says that it only reads. `--first` gives
+the first tool another name.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ SCHEMA = {
 }
 
 
-def definitions(count: int) -> list[dict[str, object]]:
-    names = ["get_item", *(f"tool_{n:04}" for n in range(1, count))]
+def definitions(count: int, first: str = "get_item") -> list[dict[str, object]]:
+    names = [first, *(f"tool_{n:04}" for n in range(1, count))]
     return [
         {"name": n, "description": f"Returns an item by its id ({n})", "inputSchema": SCHEMA} for n in names
     ]
@@ -32,7 +33,8 @@ def definitions(count: int) -> list[dict[str, object]]:
 
 def main() -> None:
     count = int(sys.argv[sys.argv.index("--tools") + 1]) if "--tools" in sys.argv else 1
-    listed = definitions(count)
+    first = sys.argv[sys.argv.index("--first") + 1] if "--first" in sys.argv else "get_item"
+    listed = definitions(count, first)
     if "--reads" in sys.argv:
         hints = {"readOnlyHint": True, "idempotentHint": True}
         listed.append({**listed[0], "name": "read_item", "annotations": hints})

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.live.test_real_clients import program
+
 ENGINE = Path(__file__).parent.parent / "benchmarks" / "engine.py"
 SEARCH = Path(__file__).parent.parent / "benchmarks" / "search.py"
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -87,3 +89,15 @@ def test_sessions_of_many_kinds_leave_no_more_behind_than_is_allowed(tmp_path: P
     assert found["failed"] == 0
     for when in ("at the start", "at a tenth", "in the middle", "at the end"):
         assert found[when]["processes"] <= 2 + 12 + 1 + 4, "up to four are just ending"
+
+
+def test_the_clients_benchmark_finds_all_tools_on_every_way(tmp_path: Path) -> None:
+    """With Claude Code, which waits for them."""
+    program("claude")
+    out = tmp_path / "figures.json"
+    options = ["--client", "claude", "--rounds", "1", "--several", "1", "--json", str(out)]
+    subprocess.run([sys.executable, str(STDIO.with_name("clients.py")), *options], check=True, timeout=240)
+    (found,) = json.loads(out.read_text("utf-8")).values()
+    assert list(found) == ["direct", "stdio", "listener", "bridge"]
+    for starts in found.values():
+        assert [seconds is not None for seconds in starts[0]] == [True, True]
