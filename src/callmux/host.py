@@ -339,7 +339,7 @@ class Host:
         if method == "notifications/resources/updated":
             self.subscriptions.updated(server.name, params)
         elif client is None:
-            log.debug('"%s" sent %s, and nothing tells which client it is for', server.name, method)
+            log.debug('"%s" sent %s, and callmux cannot tell which client it is for', server.name, method)
         elif method != "notifications/message" or _is_wanted(params, client):
             client.notify(method, self.dispatch.shown_to(client, server.name, params))
 

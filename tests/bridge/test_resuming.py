@@ -103,7 +103,7 @@ def test_what_breaks_time_and_again_is_given_up() -> None:
 def test_what_is_no_event_stream_is_given_up_at_once() -> None:
     async def scene() -> None:
         owner = Owner(Part(is_events=False))
-        assert "no event stream" in (await outcome(owner)).message
+        assert "other than an event stream" in (await outcome(owner)).message
         assert len(owner.at) == 1
 
     play(scene())

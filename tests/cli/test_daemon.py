@@ -192,7 +192,7 @@ def test_c5_an_unsupported_machine_is_no_success(
         (["install", "--name", "a/b"], "--name must"),
         (["install", "--user", "--system"], "exclude each other"),
         (["install", "--host", " "], "--host is empty"),
-        (["install", "--binary", "/no/such/program"], "no program"),
+        (["install", "--binary", "/no/such/program"], "not a program"),
         (["install", "--binary", "/x/callmux.js"], "for Node"),
         (["start", "--bogus"], "Unknown daemon start option"),
     ],

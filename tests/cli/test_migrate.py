@@ -83,7 +83,7 @@ def test_it_is_done_once_and_can_be_taken_back(home: Path, capsys: pytest.Captur
     assert files(home) == after
     assert run(home, "--undo") == 0
     assert files(home) == before
-    with pytest.raises(ChangeFailed, match="no migrate to take back"):
+    with pytest.raises(ChangeFailed, match="no migrate to undo"):
         run(home, "--undo")
 
 

@@ -46,7 +46,7 @@ def test_an_entry_is_taken_as_servers_pages_show_it(text: str) -> None:
     ("words", "advice"),
     [
         (("f", "python"), "the command goes after --: callmux server add f -- python"),
-        (("f", "{broken"), "the entry is no JSON"),
+        (("f", "{broken"), "the entry is not valid JSON"),
         (("f", "python", "--", "-m", "mod"), '"python" stands before the --'),
         (("f", "--", "python -m mod"), "Take the quotes off: callmux server add f -- python -m mod"),
     ],

@@ -80,7 +80,7 @@ def test_servers_move_and_come_back_byte_for_byte(home: Path, capsys: pytest.Cap
     assert run("--undo") == 0
     assert files(home) == before
     assert not secret.parent.exists()
-    with pytest.raises(ChangeFailed, match="no setup to take back"):
+    with pytest.raises(ChangeFailed, match="no setup to undo"):
         run("--undo")
 
 
@@ -318,7 +318,7 @@ def test_a_broken_configuration_is_never_written_over(home: Path) -> None:
     [
         (["--move", "gitt"], 'did you mean "git"'),
         (["--move", "web"], r"--project-file .*/p/\.mcp\.json says that its commands may run"),
-        (["--project-file", "x"], "no project's file"),
+        (["--project-file", "x"], "not a file of this project"),
         (["--project-file", "x", "--no-project"], "exclude each other"),
         (["--add", "gitt"], 'did you mean "git"'),
         (["--add", "filesystem"], "needs a place"),

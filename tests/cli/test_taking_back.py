@@ -75,5 +75,5 @@ def test_a_listener_that_only_setups_entries_started_ends_with_them(
 
 
 def test_of_another_kind_there_is_none(path: Path) -> None:
-    with pytest.raises(ChangeFailed, match="no migrate to take back"):
+    with pytest.raises(ChangeFailed, match="no migrate to undo"):
         back(label="migrate")

@@ -100,7 +100,7 @@ def test_c5_a_refused_installation_leaves_nothing_behind(tmp_path: Path) -> None
         with pytest.raises(DaemonFailed, match=r"Failed to connect to bus") as failure:
             apply(plan(tmp_path, "install", start=True), manager)
         assert "use --system" in failure.value.message
-        assert "has been taken back" in failure.value.message
+        assert "as they were before" in failure.value.message
         assert manager.heard == ["systemctl --user daemon-reload"]
         assert (path.read_text() if path.exists() else None) == before
         assert os.listdir(path.parent) == ([] if before is None else ["callmux.service"])

@@ -50,7 +50,10 @@ def test_entries_that_work_are_listed_and_others_are_nobodys_business(machine: M
 @pytest.mark.parametrize(
     ("entry", "issue"),
     [
-        ({"command": "/gone/bin/callmux"}, '"/gone/bin/callmux" does not exist: enter it anew with "callmux'),
+        (
+            {"command": "/gone/bin/callmux"},
+            '"/gone/bin/callmux" does not exist: enter it again with "callmux',
+        ),
         ({"command": "uvx", "args": ["callmux"]}, '"uvx" does not exist'),
         ({"command": "callmux", "args": ["--config", "/no/c.json"]}, '"/no/c.json" does not exist'),
         ({"command": "callmux", "args": ["--config=c.json"]}, "relative"),
@@ -85,7 +88,7 @@ def test_a_program_that_the_next_terminal_lacks_is_a_warning(machine: Machine, t
 def test_no_configuration_for_a_plain_entry(machine: Machine) -> None:
     (machine.home / ".config" / "callmux" / "config.json").unlink()
     (report,) = examined(machine, {"command": "callmux"})
-    assert "no configuration that it would find" in report.issues[0]
+    assert "it would find no configuration" in report.issues[0]
     (report,) = examined(machine, {"command": "callmux", "env": {"CALLMUX_CONFIG": "/c.json"}})
     assert report.issues == []
 

@@ -113,7 +113,7 @@ def test_c9_the_session_is_ended() -> None:
         ({"initialize": (401, None)}, "initialize returned HTTP 401: the token of --token was sent. Give a"),
         ({"initialize": (404, None)}, "initialize returned HTTP 404: correct the path"),
         ({"initialize": (302, None)}, "it redirects"),
-        ({"initialize": (200, "<html>")}, "initialize failed: the answer is no JSON-RPC message"),
+        ({"initialize": (200, "<html>")}, "initialize failed: the answer is not a JSON-RPC message"),
         ({"initialize": (200, {"error": {"message": "no"}})}, "initialize failed: no"),
         ({"tools__list": (200, {"error": {"message": "denied"}})}, "tools/list failed: denied"),
         ({"tools__list": (403, None)}, "tools/list failed: HTTP 403"),

@@ -97,7 +97,7 @@ def test_c3_a_server_that_does_not_start_is_not_added_without_a_yes(tmp_path: Pa
     """C3: the original never notices."""
     for key, code, saved in ((b"n", 1, None), (b"y", 0, {"command": "/no/such/program"})):
         with Terminal(tmp_path, "server", "add", "bad", "--", "/no/such/program") as terminal:
-            terminal.until(b"Add it all the same?")
+            terminal.until(b"Add it anyway?")
             terminal.press(key, ENTER)
             assert terminal.code() == code
         assert (servers(tmp_path) or {}).get("bad") == saved

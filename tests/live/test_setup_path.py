@@ -150,7 +150,7 @@ def test_from_servers_in_three_files_to_a_working_call_and_back(home: Path, tmp_
     with terminal(home, "setup") as screen:
         screen.answer("Which clients get callmux", ENTER)
         screen.wait_for("belongs to a project and has these servers")
-        screen.answer("May their commands be started", b"y")
+        screen.answer("May setup start their commands", b"y")
         screen.answer("Which servers move", DOWN * 3 + b" " + ENTER)
         screen.answer("Credentials were found (one: A_TOKEN)", ENTER)
         screen.answer("Add well-known servers", ENTER)
@@ -200,7 +200,7 @@ def test_ctrl_c_changes_nothing(question: str, home: Path) -> None:
     before = files(home)
     answers = {
         "Which clients get callmux": ENTER,
-        "May their commands be started": b"n",
+        "May setup start their commands": b"n",
         "Which servers move": ENTER,
         "Credentials were found": ENTER,
         "Add well-known servers": ENTER,

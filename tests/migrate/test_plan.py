@@ -115,7 +115,7 @@ def test_c11_files_with_secrets_are_closed_to_others() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"), [("{", "no JSON"), ('{"version": 2}', "version is 2"), ("{}", "no version")]
+    ("text", "says"), [("{", "not valid JSON"), ('{"version": 2}', "version is 2"), ("{}", "no version")]
 )
 def test_an_overlay_that_would_not_load_is_told(text: str, says: str) -> None:
     assert says in plan(overlay=file("/o.json", text)).items[-1].why

@@ -174,7 +174,7 @@ def test_the_handshake() -> None:
     [
         (
             b'{"protocolVersion":"1999-01-01"}',
-            "it speaks the MCP revision '1999-01-01', which callmux does not",
+            "it uses the MCP revision '1999-01-01', which callmux does not support",
         ),
         (b"{}", "the answer to initialize cannot be read: "),
         (b"[]", "the answer to initialize cannot be read: "),

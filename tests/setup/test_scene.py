@@ -38,7 +38,7 @@ def test_files_of_the_user_and_of_the_project_are_read(tmp_path: Path) -> None:
     assert [item.name for item in approved.movable(["claude"])] == ["a", "b"]
     assert approved.movable(["claude"])[1].project == str(tmp_path / "p")
     assert approved.pending(["claude"]) == []
-    with pytest.raises(UsageError, match="no project's file"):
+    with pytest.raises(UsageError, match="not a file of this project"):
         scene(tmp_path, approved=[str(tmp_path / ".claude.json")])
     assert "UTF-8" in here.problems[0]
     assert [item.name for item in scene(tmp_path, with_project=False).movable(["claude"])] == ["a"]

@@ -239,7 +239,7 @@ class HttpClient:
             raise LinkFailure(Reason.UNREACHABLE, message) from None
         except (OSError, UnicodeError) as error:
             no_tls = "WRONG_VERSION_NUMBER" in str(error)
-            reason = "it does not speak TLS, write http:// in place of https://" if no_tls else error
+            reason = "it does not use TLS, write http:// in place of https://" if no_tls else error
             message = f"the listener cannot be reached: {reason}"
             raise LinkFailure(Reason.UNREACHABLE, message) from None
         self._all.add(connection)

@@ -144,5 +144,5 @@ def _read(path: Path, source: str) -> str | None:
 
 def _sendable(value: str, source: str) -> str:
     if not value.isascii() or not value.isprintable():
-        raise UsageError(f"the token of {source} holds characters that no header can carry")
+        raise UsageError(f"the token of {source} has characters that a header cannot have")
     return value

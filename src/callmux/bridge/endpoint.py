@@ -56,13 +56,13 @@ def read_endpoint(url: str) -> Endpoint:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise UsageError(f"--url {url} is no URL ({error}), {example}") from None
+        raise UsageError(f"--url {url} is not a URL ({error}), {example}") from None
     if parts.scheme not in _PORTS or not host:
         raise UsageError(f'--url must begin with http:// or https:// and name a host, not "{url}", {example}')
     if parts.username is not None or parts.password is not None:
-        raise UsageError('--url must hold no password: give it as --header "Authorization: ..."')
+        raise UsageError('--url must not contain a password: give it as --header "Authorization: ..."')
     if port == 0:
-        raise UsageError(f"--url {url} names no port that can be connected to")
+        raise UsageError(f"--url {url} has no valid port")
     return Endpoint(
         url=url,
         tls=parts.scheme == "https",

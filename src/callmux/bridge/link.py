@@ -112,9 +112,8 @@ class Link:
         except ValueError as error:
             raise LinkFailure(Reason.REFUSED, f"the listener cannot be used: {error}") from None
         if not is_supported(greeting.protocol_version):
-            message = (
-                f"the listener speaks the MCP revision {greeting.protocol_version!r}, which callmux does not"
-            )
+            version = greeting.protocol_version
+            message = f"the listener uses MCP revision {version!r}, which callmux does not support"
             raise LinkFailure(Reason.REFUSED, message)
         self.heads.version = greeting.protocol_version
         self._names_streams = REQUEST_STREAMS in members(greeting.capabilities.get("experimental"))
@@ -362,7 +361,7 @@ class Link:
                     error = msgspec.json.encode({"code": code, "message": f"the answer: {text}"})
                     self._took(Failure(own, msgspec.Raw(error)))
             case Malformed(_, _, _, text):
-                log.warning("the listener sent what is no message: %s", text)
+                log.warning("the listener sent something that is not a message: %s", text)
             case Batch(messages):
                 for part in messages:
                     self._took(part)

@@ -74,7 +74,7 @@ async def resume(link: Owner, events: EventBuffer, waiter: Waiter, why: str) -> 
             if was_away and not stream.finished and nothing_new:
                 break
             if stream.finished and not stream.is_events:
-                why = f"{why}; what came instead of the rest is no event stream"
+                why = f"{why}; the listener sent something other than an event stream"
                 break
             until = loop.time() + OUTAGE_SECONDS
             broken = broken + 1 if nothing_new and stream.was_cut else 0

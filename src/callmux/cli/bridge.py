@@ -106,7 +106,7 @@ def _headers(options: Options, env: Mapping[str, str], home: Path) -> dict[str, 
     if options.cwd.isprintable():
         headers["x-callmux-cwd"] = options.cwd
     else:
-        log.warning("the directory's name holds characters that no header can carry: it is not sent")
+        log.warning("the directory's name has characters that a header cannot have: it is not sent")
     headers["x-callmux-client"] = "stdio-bridge"
     if "authorization" in given:
         return headers

@@ -74,7 +74,7 @@ def run(
     check_owner(plan, force=force)
     if wish.action in ("install", "uninstall") and not given.on("--yes"):
         if as_json:
-            raise refusal(given.command, "--json asks nobody: add --yes to do it, or --dry-run to see it")
+            raise refusal(given.command, "--json cannot ask: add --yes to do it, or --dry-run to see it")
         if not _confirmed(plan):
             print("Nothing was changed.")
             return 1
@@ -139,7 +139,7 @@ def _command(given: Given) -> tuple[str, ...]:
             given.command, "--binary names callmux for Node: install its service by its own command"
         )
     if not os.access(path, os.X_OK) or not os.path.isfile(path):
-        raise refusal(given.command, f'--binary "{path}" is no program that can be run')
+        raise refusal(given.command, f'--binary "{path}" is not a program that can be run')
     return (path,)
 
 
@@ -171,7 +171,7 @@ def _findings(wish: Wish, plan: Plan, place: Place) -> list[str]:
     if missing:
         warnings.append(f"the configuration uses environment variables ({', '.join(missing)}): {where}")
     if plan.kind == "systemd" and plan.scope == "system":
-        warnings.append("the service and its servers run as root: --user makes it a service of yours")
+        warnings.append("the service and its servers run as root: --user makes it a service of your user")
     if plan.kind == "systemd" and plan.scope == "user" and LINGER.is_dir():
         user = Path(place.home).name
         if not (LINGER / user).exists():

@@ -151,7 +151,7 @@ async def hand_over(
         async with asyncio.timeout(seconds):
             if await reader.readline() == READY:
                 return Successor(process, reader, writer)
-            reason = "it ended before it answered, and has said why"
+            reason = "it ended before it answered; the lines above say why"
     except TimeoutError:
         process.terminate()
     except asyncio.CancelledError:

@@ -43,9 +43,9 @@ def read_header(text: str) -> tuple[str, str]:
     if not colon or not name:
         raise UsageError("--header must use Name:Value format")
     if not _NAME.fullmatch(name):
-        raise UsageError(f'--header: "{name}" is no name a header can have')
+        raise UsageError(f'--header: "{name}" is not a valid header name')
     if name.lower() in _OURS:
         raise UsageError(f"--header: callmux itself sets {name}")
     if any((ord(c) < 32 and c != "\t") or ord(c) == 127 or 0xD800 <= ord(c) <= 0xDFFF for c in value):
-        raise UsageError(f"--header: the value of {name} holds characters that no header can carry")
+        raise UsageError(f"--header: the value of {name} has characters that a header cannot have")
     return name, value

@@ -43,7 +43,10 @@ def _one(command: Command) -> Iterable[str]:
         also = "".join(f" Also `{alias}`." for alias in command.aliases)
         yield f"`{command.usage}`\n\n{summary}{also}\n"
     if command.usage_exit == 2:
-        yield "Exit codes: 1 where a tool failed, 2 where the command line or the way to the listener did.\n"
+        yield (
+            "Exit codes: 1 if a tool failed, 2 if the command line is wrong or the listener cannot be"
+            " reached.\n"
+        )
     rows = [(argument.name, _cell(argument.help)) for argument in command.arguments]
     rows += [(option_words(option), _cell(option_help(option))) for option in command.options]
     if rows:

@@ -159,6 +159,6 @@ def _lines(plan: Plan, folder: Path | None, write: bool, *, from_node: bool = Tr
         lines += ["Then run:", *(f"  {command}" for command in plan.after)]
     return [
         *lines,
-        "To take it back: callmux migrate --undo",
-        *(["The one for Node can go when nothing needs it: npm uninstall -g callmux"] if from_node else []),
+        "To undo it: callmux migrate --undo",
+        *(["If nothing else needs callmux for Node: npm uninstall -g callmux"] if from_node else []),
     ]

@@ -46,7 +46,7 @@ def _entry(given: Given, text: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
     except ValueError as error:
-        raise refusal(given.command, f"the entry is no JSON ({error})") from None
+        raise refusal(given.command, f"the entry is not valid JSON ({error})") from None
     name = given.words[0]
     # People copy a whole file from a server's README, or one entry with its name.
     for key in ("mcpServers", "servers"):

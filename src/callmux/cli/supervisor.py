@@ -43,4 +43,4 @@ class Supervisor:
                 channel.connect(address)
                 channel.sendall(text.encode())
         except OSError as error:
-            log.warning("%s is set, but nobody listens there: %s", VARIABLE, error)
+            log.warning("%s is set, but nothing listens there: %s", VARIABLE, error)

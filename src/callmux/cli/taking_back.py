@@ -25,9 +25,9 @@ def take_back(given: Given, label: str) -> int:
     store = backups(Path.home())
     folder = last(store, label)
     if folder is None:
-        raise ChangeFailed(f"there is no {label} to take back in {store}")
+        raise ChangeFailed(f"there is no {label} to undo in {store}")
     if given.on("--dry-run"):
-        print(f"Would take back {folder}")
+        print(f"Would undo {folder}")
         return 0
     before = autostarted(this_machine())
     done = undo(folder)

@@ -93,4 +93,4 @@ async def ask_anyway(problem: str) -> bool:
     import questionary
 
     print(f"It does not work: {problem}", file=sys.stderr)
-    return bool(await questionary.confirm("Add it all the same?", default=False).unsafe_ask_async())
+    return bool(await questionary.confirm("Add it anyway?", default=False).unsafe_ask_async())

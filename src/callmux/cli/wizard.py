@@ -43,7 +43,7 @@ from callmux.timestamps import sortable
 
 DEFAULT_LISTENER = "http://127.0.0.1:4860/mcp"
 CACHE_SECONDS = 60
-_HINT = "(space chooses, enter goes on)"
+_HINT = "(space selects, Enter continues)"
 
 
 def ask(given: Given, scene: Scene, config_option: str | None, probe: Probe | None) -> int:
@@ -70,7 +70,7 @@ class _Dialogue:
 
     def run(self) -> int:
         scene, choices, console = self._scene, self._choices, self._console
-        console.print(f"[bold]callmux setup[/] writes {scene.config_path}, after you have seen what.\n")
+        console.print(f"[bold]callmux setup[/] writes {scene.config_path}; you see every change before.\n")
         if not self._beginning():
             console.print("Nothing was written.")
             return 0
@@ -124,7 +124,7 @@ class _Dialogue:
                 f"There is a configuration with {count} server{'s' if count > 1 else ''}.",
                 choices=[
                     Choice("Extend it: everything in it stays", "extend"),
-                    Choice("Begin anew: the old one goes into the backup", "fresh"),
+                    Choice("Start with an empty one: the old one goes into the backup", "fresh"),
                     Choice("Stop", "stop"),
                 ],
             )
@@ -175,7 +175,7 @@ class _Dialogue:
             return
         where = _asked(
             questionary.select(
-                f"Credentials were found ({', '.join(names)}). Where are they to be kept?",
+                f"Credentials were found ({', '.join(names)}). Where should they be kept?",
                 choices=[
                     Choice("In files that only you can read (0600)", "file"),
                     Choice("In environment variables that you set yourself", "env"),
@@ -272,7 +272,7 @@ class _Dialogue:
                 visible(f"No answer from {names}."),
                 choices=[
                     Choice("Leave them where they are", False),
-                    Choice("Move them all the same", True),
+                    Choice("Move them anyway", True),
                 ],
             )
         )
@@ -348,7 +348,7 @@ class _Dialogue:
         for path, items in files.items():
             self._show([visible(f"{path} belongs to a project and has these servers:")])
             self._show([visible(f"  {item.name}: {how(item)}") for item in items])
-            question = "May their commands be started, and the servers be moved?"
+            question = "May setup start their commands and move the servers?"
             if _asked(questionary.confirm(question, default=False)):
                 approved.add(path)
         self._scene = replace(self._scene, approved=frozenset(approved))

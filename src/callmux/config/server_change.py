@@ -162,7 +162,7 @@ def _refuse_other_kind(entry: Mapping[str, Any], change: ServerChange) -> None:
             kind = "is reached at a URL" if at_url else "is started by a command"
             raise UsageError(
                 f"{flag} has no meaning here, because the server {kind}:"
-                " remove it and add it anew to change its kind"
+                " remove it and add it again to change its kind"
             )
 
 

@@ -20,7 +20,7 @@ class CommonServer(Section, frozen=True, kw_only=True):
 
     Attributes:
         type: The kind of server, as other programs' files name it: `stdio` for a command, `http` (or
-            `streamable-http`) and `sse` for a URL. Needed by nobody; it must fit the rest of the entry.
+            `streamable-http`) and `sse` for a URL. Optional; it must fit the rest of the entry.
         tools: The tools that exist for clients, by the names the server gives them; all where absent, none
             where empty.
         deny_tools: Tools that do not exist for clients, by the names the server gives them; stronger than
@@ -81,7 +81,7 @@ class StdioServer(CommonServer, frozen=True, kw_only=True):
             file); `env` and `envRefs` are stronger.
         cwd: Its working directory; a relative one counts from where callmux was started.
         watch: Files whose change restarts it while sessions go on, as patterns with `*`, `?`, `[...]` and
-            `**`; relative to `cwd`, or to the configuration file's directory where there is none.
+            `**`; relative to `cwd`, or to the configuration file's directory if there is no `cwd`.
         cwd_mode: `session` for one process per client directory, `global` for one process; in the listener
             `session` where the client's directory is known, else `global`.
         require_session_cwd: Refuse calls of clients whose directory is not known.

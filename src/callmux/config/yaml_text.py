@@ -150,7 +150,7 @@ class _Place:
 
     def __init__(self, text: str, node: Any) -> None:
         if node is not None and type(node).__name__ != "MappingNode":
-            raise YamlTextError("something on the way to the key is no mapping")
+            raise YamlTextError("a part of the path to the key is not a mapping")
         self.text = text
         self.node = node
         self.pairs: list[tuple[Any, Any]] = [] if node is None else node.value

@@ -141,7 +141,7 @@ def apply(plan: Plan, run: Runner = run_command, *, force: bool = False) -> Outc
     except DaemonFailed:
         if undo is not None:
             undo()
-            said.append("What was written has been taken back.")
+            said.append("The files are as they were before.")
             raise DaemonFailed("\n".join(said)) from None
         raise
     return Outcome("\n".join(said), ok)

@@ -68,7 +68,7 @@ def _entries(kind: str, path: Path) -> Iterator[tuple[str, Entry]]:
 def _unreadable(kind: str, path: Path, error: ClientFileError) -> ClientReport:
     problem = f"the file cannot be understood, so {title(kind)} starts no server of it: {error.message}"
     return ClientReport(
-        client=kind, path=str(path), name="", command="", status="error", issues=[f"{problem}; mend it"]
+        client=kind, path=str(path), name="", command="", status="error", issues=[f"{problem}; correct it"]
     )
 
 
@@ -90,7 +90,7 @@ def _report(
         # A client starts it with its own environment, and what the entry adds.
         env = {**machine.env, **entry.env}
         if not _exists(entry.command, env):
-            issues.append(f'its program "{entry.command}" does not exist: enter it anew with {again}')
+            issues.append(f'its program "{entry.command}" does not exist: enter it again with {again}')
         elif whose == "node":
             warnings.append(
                 f'it runs callmux for Node: "callmux client upgrade {kind} --yes" has it run this'
@@ -123,7 +123,7 @@ def _fragile(command: str, env: Mapping[str, str], again: str) -> list[str]:
     if is_fleeting(os.path.realpath(found)) or is_fleeting(found):
         return [
             "its program lies in a cache (uvx, pipx run) and will be gone: install it"
-            f" (uv tool install callmux), then enter it anew with {again}"
+            f" (uv tool install callmux), then enter it again with {again}"
         ]
     active = env.get("VIRTUAL_ENV")
     if plain and active and os.path.realpath(found).startswith(os.path.realpath(active) + os.sep):
@@ -167,7 +167,7 @@ def _config_problem(
         return None if os.path.exists(config) else f'its configuration "{config}" does not exist'
     if args or env.get(VARIABLE) or default_config(machine.home, env).exists():
         return None
-    return 'there is no configuration that it would find: run "callmux init" or "callmux setup"'
+    return 'it would find no configuration: run "callmux init" or "callmux setup"'
 
 
 def _not_listening(url: str, reachable: Callable[[str, int], bool]) -> list[str]:

@@ -189,7 +189,7 @@ class _Examination:
     def _ready(self) -> None:
         answer = self._exchange("GET", "/ready", self._headers)
         if answer.status == 404:
-            self.report.warnings.append("there is no /ready: this is an older listener, or none of callmux")
+            self.report.warnings.append("there is no /ready: this is an older listener, or not callmux")
             return
         body = answer.json
         self.report.ready = Stage(status=answer.status, ok=answer.ok, body=body)
@@ -221,9 +221,9 @@ class _Examination:
         if not answer.ok:
             self._issue(f"initialize returned HTTP {answer.status}{self._advice(answer)}")
         elif problem is not None:
-            self._issue(f"initialize failed: {problem}: is the path of --url that of its /mcp?")
+            self._issue(f"initialize failed: {problem}: is the path of --url /mcp?")
         elif session is None:
-            self._issue("initialize returned no mcp-session-id: is the path of --url that of its /mcp?")
+            self._issue("initialize returned no mcp-session-id: is the path of --url /mcp?")
         if session is None:
             return
         self._headers["mcp-session-id"] = session
@@ -344,7 +344,7 @@ def _troubled(body: Any) -> list[tuple[str, str]]:
 def _problem(message: Any) -> str | None:
     """Why an answer is none; None where it has a result."""
     if not isinstance(message, dict):
-        return "the answer is no JSON-RPC message"
+        return "the answer is not a JSON-RPC message"
     error = message.get("error")
     if error is not None:
         return str(error.get("message") if isinstance(error, dict) else error)

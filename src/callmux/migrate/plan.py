@@ -127,10 +127,10 @@ def _overlay(file: FoundFile) -> Item:
     try:
         document = json.loads(file.text or "")
     except (ValueError, RecursionError):
-        return Item(what, path, "look", "it is no JSON: correct or remove it")
+        return Item(what, path, "look", "it is not valid JSON: correct or remove it")
     version = document.get("version") if isinstance(document, dict) else None
     if version != 1:
-        says = "it says no version" if version is None else f"its version is {json.dumps(version)}"
+        says = "it has no version" if version is None else f"its version is {json.dumps(version)}"
         return Item(what, path, "look", f"{says}, and only 1 is known: remove it where it is not needed")
     servers = document.get("servers")
     count = len(servers) if isinstance(servers, dict) else 0
@@ -209,7 +209,7 @@ def _units(
                     "service",
                     str(path),
                     "look",
-                    'it runs the one for Node: "callmux daemon install" replaces it',
+                    'it runs callmux for Node: "callmux daemon install" replaces it',
                 )
             )
             continue

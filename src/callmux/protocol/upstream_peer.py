@@ -230,7 +230,9 @@ class UpstreamPeer:
         """
         read = read_greeting(result)
         if not versions.is_supported(read.protocol_version):
-            raise ValueError(f"it speaks the MCP revision {read.protocol_version!r}, which callmux does not")
+            raise ValueError(
+                f"it uses the MCP revision {read.protocol_version!r}, which callmux does not support"
+            )
         self.protocol_version = read.protocol_version
         self.state = State.READY
         others = {

@@ -143,7 +143,7 @@ class Offers:
             # Another server does: the method is there.
             server, uri = places[-1].server, places[-1].uri
             raise RpcError(
-                INVALID_PARAMS, f'"{server}" does not tell of changes of its resources', {"uri": uri}
+                INVALID_PARAMS, f'"{server}" does not report changes of its resources', {"uri": uri}
             ) from None
 
     async def unsubscribe(self, place: Place, given: Mapping[str, Raw], context: CallContext) -> None:
@@ -166,7 +166,7 @@ class Offers:
             await self._door.settled()
             found = self._resources().find_template(_text(ref, "uri"))
             if found is None:
-                raise RpcError(INVALID_PARAMS, "completion/complete: ref.uri is no template of any server")
+                raise RpcError(INVALID_PARAMS, "completion/complete: ref.uri is not a template of any server")
             place = found
             ref["uri"] = Raw(_ENCODER.encode(place.uri))
         given["ref"] = Raw(_ENCODER.encode(ref))

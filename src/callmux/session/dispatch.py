@@ -144,7 +144,7 @@ class Dispatch:
         if found is not None:
             return self._of_task(session, method, *found, context)
         if offers.sole is None or not self._current.single:
-            raise RpcError(jsonrpc.INVALID_PARAMS, f"{method}: the client knows of no such task")
+            raise RpcError(jsonrpc.INVALID_PARAMS, f"{method}: the client has no such task")
         return offers.other(method, params, context, None)
 
     async def _of_task(

@@ -129,9 +129,9 @@ def look(
     paths = {file.path for file in files if file.project is not None}
     chosen = frozenset(os.path.abspath(os.path.expanduser(path)) for path in approved)
     if chosen - paths:
-        known = ", ".join(sorted(paths)) or "there is none here"
+        known = ", ".join(sorted(paths)) or "none"
         raise UsageError(
-            f'--project-file: "{min(chosen - paths)}" is no project\'s file with servers: {known}'
+            f'--project-file: "{min(chosen - paths)}" is not a file of this project with servers: {known}'
         )
     return Scene(
         machine=machine,
@@ -170,7 +170,7 @@ def check_config(scene: Scene, fresh: bool) -> None:
     except ConfigError as error:
         problems = error.problems
     if problems:
-        raise SetupError(f"{'; '.join(problems)}. Correct it, or begin anew with --fresh")
+        raise SetupError(f"{'; '.join(problems)}. Correct it, or start with an empty one: --fresh")
 
 
 def occupied_secrets(directory: Path) -> dict[str, str]:

@@ -110,7 +110,7 @@ class ChildConversation:
             try:
                 found = message.parse(line)
             except ValueError:
-                raise ShellFailed(f"the answer to {method} is no JSON") from None
+                raise ShellFailed(f"the answer to {method} is not valid JSON") from None
             if message.answers(found, self._last_id):
                 return message.result_of(found, method)
             if isinstance(found, dict) and "method" in found and "id" in found:
@@ -132,7 +132,7 @@ class ChildConversation:
             left = None if self._end is None else max(0.0, self._end - time.monotonic())
             if not select.select([self._child.stdout], [], [], left)[0]:
                 bound = f"{(self._seconds or 0) * 1000:.0f} ms (--call-timeout)"
-                raise ShellFailed(f"no answer to {method} within {bound}: what became of it is unknown")
+                raise ShellFailed(f"no answer to {method} within {bound}: its outcome is unknown")
             part = os.read(self._child.stdout.fileno(), PART)
             if not part:
                 raise self._ended(method)

@@ -113,13 +113,13 @@ class Conversation:
         except OSError as error:
             raise ShellFailed(
                 f"failed to reach listener at {self._endpoint.url}: {_reason(error)}. "
-                'Is it running? "callmux --listen 4860" starts one, --url names another,'
-                " --direct does without"
+                'Is it running? Start one with "callmux --listen 4860", name another with --url,'
+                " or use none with --direct"
             ) from None
         hello = self._request("initialize", message.INITIALIZE)
         if self._session is None:
             raise ShellFailed(
-                f"the listener at {self._endpoint.url} gave no session id: is --url the one of its /mcp?"
+                f"the listener at {self._endpoint.url} gave no session id: is the path of --url /mcp?"
             )
         self._headers[SESSION] = self._session
         self._headers["mcp-protocol-version"] = str(hello.get("protocolVersion", message.PROTOCOL_VERSION))
@@ -140,7 +140,7 @@ class Conversation:
                 found = message.parse(b"".join(self._parts(response, method)))
         except ValueError:
             unknown = _unknown(method, Point.WITHOUT_RESULT)
-            raise ShellFailed(f"the listener's answer to {method} is no JSON{unknown}") from None
+            raise ShellFailed(f"the listener's answer to {method} is not valid JSON{unknown}") from None
         return message.result_of(found, method)
 
     def _named(self, response: http.client.HTTPResponse) -> str | None:
@@ -231,7 +231,7 @@ class Conversation:
 
     def _late(self, method: str) -> ShellFailed:
         bound = f" within {self._seconds * 1000:.0f} ms (--call-timeout)" if self._seconds else ""
-        unknown = ": what became of it is unknown" if known(Carrier.SHELL, Point.LATE).begun else ""
+        unknown = ": its outcome is unknown" if known(Carrier.SHELL, Point.LATE).begun else ""
         return ShellFailed(f"the listener did not answer {method}{bound}{unknown}")
 
     def _refusal(self, method: str, response: http.client.HTTPResponse) -> ShellFailed:
@@ -277,7 +277,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no connection in time"
     if "WRONG_VERSION_NUMBER" in str(error):
-        return "it does not speak TLS: write http:// in place of https://"
+        return "it does not use TLS: write http:// in place of https://"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 

@@ -78,7 +78,7 @@ def result_of(message: Any, method: str) -> dict[str, Any]:
         raise ShellFailed(str(error.get("message") or f"the listener refused {method}"))
     result = message.get("result") if isinstance(message, dict) else None
     if not isinstance(result, dict):
-        raise ShellFailed(f"the answer to {method} has no result: is --url the one of an MCP server?")
+        raise ShellFailed(f"the answer to {method} has no result: is --url the address of an MCP server?")
     return result
 
 

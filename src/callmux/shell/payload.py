@@ -45,7 +45,7 @@ def read_object(text: str, what: str = "payload") -> str:
         place = f"line {error.lineno} column {error.colno}"
         raise ShellFailed(f"Invalid JSON {what}: {_found(text, error)} at {place}") from None
     except UnicodeEncodeError as error:
-        raise ShellFailed(f"Invalid JSON {what}: no UTF-8 at character {error.start + 1}") from None
+        raise ShellFailed(f"Invalid JSON {what}: not UTF-8 at character {error.start + 1}") from None
     except RecursionError:
         raise ShellFailed(f"Invalid JSON {what}: it {too_deep(LEVELS)}") from None
     if is_deeper(text.encode(), LEVELS):
@@ -69,7 +69,7 @@ def _kind(value: Any) -> str:
 
 
 def _refused(word: str) -> NoReturn:
-    raise json.JSONDecodeError(f"there is no {word} in JSON", "", 0)
+    raise json.JSONDecodeError(f"the value {word} is not allowed in JSON", "", 0)
 
 
 def read_entry(text: str) -> Entry:
@@ -80,7 +80,7 @@ def read_entry(text: str) -> Entry:
     """
     tool, _, rest = text.partition(" ")
     if not tool:
-        raise ShellFailed("Invalid call: it begins with a blank where 'TOOL JSON' begins with the tool")
+        raise ShellFailed("Invalid call: it begins with a blank; write the tool first, as in 'TOOL JSON'")
     return Entry(tool, read_object(rest, f'args for tool "{tool}"') if rest.strip() else "{}")
 
 

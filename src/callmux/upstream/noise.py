@@ -33,4 +33,5 @@ class Noise:
             return
         self._next *= STEP
         times = "" if self._count == 1 else f", for the {self._count}th time"
-        log.warning('"%s" wrote something to its output that is no message%s (%s)', self._server, times, what)
+        said = '"%s" wrote something to stdout that is not an MCP message%s (%s)'
+        log.warning(said, self._server, times, what)

@@ -17,12 +17,12 @@ _OUTPUT = (
     Option("--json", "the same as --output-format json"),
     Option("--raw", "print a tool's text as it stands; the message of a failed tool goes to stderr"),
     Option("--field", "print only what stands at this place of the result", "PATH"),
-    Option("--full", "print the whole result of the tool, with what is no text"),
+    Option("--full", "print the whole result of the tool, also content that is not text"),
 )
 _OPTIONS = (_FILE, *_OUTPUT, *REACHING, SERVER)
 _STREAMS = (
-    "In a pipe the result is JSON on stdout, that of a failed tool, too. On a terminal it is text, and what "
-    "a failed tool says goes to stderr."
+    "In a pipe the result is JSON on stdout, also if the tool failed. On a terminal it is text, and"
+    " the message of a failed tool goes to stderr."
 )
 _CALLS = Argument("CALL", "'TOOL JSON' or TOOL, as one word", required=False, repeat=True)
 
@@ -58,7 +58,7 @@ COMMANDS = (
             Example('callmux parallel \'get_issue {"id": 1}\' \'get_user {"name": "al"}\'', "two calls"),
             Example("callmux parallel --file calls.json", "the whole arguments of callmux_parallel"),
         ),
-        notes=("Exit code 1 where any of the calls failed.", _STREAMS),
+        notes=("Exit code 1 if any of the calls failed.", _STREAMS),
         usage_exit=2,
     ),
     Command(
@@ -70,12 +70,12 @@ COMMANDS = (
             Example("callmux batch 'get_issue {\"id\": 1}' 'get_issue {\"id\": 2}'", "two calls of a tool"),
             Example("callmux batch --file items.json", "the whole arguments of callmux_batch"),
         ),
-        notes=("Exit code 1 where any of the calls failed.", _STREAMS),
+        notes=("Exit code 1 if any of the calls failed.", _STREAMS),
         usage_exit=2,
     ),
     Command(
         "pipeline",
-        "call tools one after the other, each with what the one before gave",
+        "call tools one after the other, each with the result of the one before",
         arguments=(_CALLS,),
         options=_OPTIONS,
         examples=(
@@ -83,8 +83,8 @@ COMMANDS = (
             Example("callmux pipeline --file steps.json", "the whole arguments, with inputMapping"),
         ),
         notes=(
-            "Exit code 1 where a tool failed, 2 where a step could not be made, such as one whose mapping "
-            "found nothing.",
+            "Exit code 1 if a tool failed, 2 if a step could not be made, for example because its"
+            " mapping found nothing.",
             _STREAMS,
         ),
         usage_exit=2,

@@ -9,12 +9,12 @@ KINDS = ("claude", "codex", "claude-desktop", "cursor", "vscode", "windsurf", "g
 
 _KIND = Argument("CLIENT", f"one of {', '.join(KINDS)}", choices=KINDS)
 _NAME = Option("--name", "what the entry is called", "ID", default="callmux")
-_URL = Option("--url", "the entry leads to this listener; /mcp is added where there is no path", "URL")
-_BRIDGE = Option("--bridge", "with --url: through a bridge, which outlives the listener's restarts")
+_URL = Option("--url", "the entry leads to this listener; /mcp is added if the URL has no path", "URL")
+_BRIDGE = Option("--bridge", "with --url: through a bridge, which survives restarts of the listener")
 _TOKEN_ENV = Option("--token-env", "with --url: the client sends the token of this variable", "NAME")
 _FILE = Option("--file", "another file than the client's own", "PATH")
-_YES = YES._replace(help="write; without it nothing is written")
-_DRY_RUN = DRY_RUN._replace(help="write nothing, whatever else is said")
+_YES = YES._replace(help="write the change; without --yes nothing is written")
+_DRY_RUN = DRY_RUN._replace(help="write nothing, even with --yes")
 _TOKENS = (
     Option("--token", "keep this token for the bridge and the shell commands; others can see it", "TOKEN"),
     Option("--token-file", "the same, from a file", "PATH"),
@@ -63,7 +63,7 @@ COMMANDS = (
             ),
             Command(
                 "client status",
-                "say whether the entry is there and as expected",
+                "show whether the entry is there and as expected",
                 arguments=(_KIND._replace(required=False),),
                 options=(
                     _NAME,

@@ -8,7 +8,7 @@ from callmux.cli.grammar.terms import Command, Example, Option
 COMMANDS = (
     Command(
         "config",
-        "the format of the configuration, and whether a file keeps to it",
+        "show the format of the configuration, and check a file",
         subcommands=(
             Command(
                 "config schema",

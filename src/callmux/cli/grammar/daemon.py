@@ -7,7 +7,7 @@ from callmux.cli.grammar.terms import Command, Example, Option
 
 _COMMON = (
     Option("--name", "the service's name", "NAME", default="callmux"),
-    Option("--user", "a service of yours", default="unless root asks"),
+    Option("--user", "a service of your user", default="unless root runs this"),
     Option("--system", "a service of the machine"),
     DRY_RUN,
     YES,
@@ -22,8 +22,8 @@ _INSTALL = Command(
         Option("--port", "where it listens", "PORT", minimum=1, maximum=65535, default="4860"),
         Option("--host", "on which address", "ADDRESS", default="127.0.0.1"),
         Option("--binary", "what runs", "PATH", default="this callmux"),
-        Option("--start", "start it, too"),
-        Option("--enable", "have it started with the session or the machine, too"),
+        Option("--start", "start the service, too"),
+        Option("--enable", "start it with each session, or with the machine, too"),
         *_COMMON,
         _FORCE,
     ),
@@ -32,8 +32,8 @@ _INSTALL = Command(
         Example("callmux daemon install --start --enable --yes", "a listener from now on"),
     ),
     notes=(
-        "Servers find their programs on the PATH of this moment. Variables that the configuration refers to"
-        " go into ~/.config/callmux/NAME.env (systemd), as KEY=value lines.",
+        "Servers find their programs on the PATH that you have now. Variables that the configuration"
+        " refers to go into ~/.config/callmux/NAME.env (systemd), as KEY=value lines.",
     ),
 )
 
@@ -57,22 +57,22 @@ COMMANDS = (
                 "have a new process take over; under systemd no call is lost",
                 "",
                 "after an update, for example",
-                Option("--anew", "stop it first, so that a changed service file or variable counts"),
+                Option("--anew", "stop it first, so that a changed service file or variable takes effect"),
             ),
-            _simple("enable", "have it started with the session or the machine"),
-            _simple("disable", "do not have it started by itself any more"),
+            _simple("enable", "start it with each session, or with the machine"),
+            _simple("disable", "no longer start it automatically"),
             _simple(
                 "status",
-                "show how the service is; exit code 1 where it does not run",
+                "show the state of the service; exit code 1 if it does not run",
                 " --name team",
-                "one of another name",
+                "a service with another name",
             ),
             _simple(
                 "logs",
-                "show its last lines",
+                "show the last lines of its log",
                 " --follow",
                 "until Ctrl-C",
-                Option("--follow", "and go on as more come"),
+                Option("--follow", "and follow new lines"),
             ),
         ),
     ),

@@ -20,8 +20,7 @@ COMMANDS = (
         notes=(
             "Reads the files of Claude Code, Codex, Claude Desktop, Cursor, VS Code, Windsurf and Gemini CLI,"
             " and those of the project in the current directory. It starts no server and changes nothing;"
-            " secrets are hidden. Whether a server can move is judged as if every client that is here got"
-            " callmux.",
+            " secrets are hidden. It assumes that every client on this machine gets callmux.",
         ),
     ),
 )

@@ -10,21 +10,21 @@ COMMANDS = (
         "doctor",
         "check the configuration, its servers and the clients, or a running listener",
         options=(
-            Option("--url", "check this listener instead; /mcp is added where there is no path", "URL"),
-            Option("--cwd", "a directory that the listener has to see; with --url", "DIR"),
+            Option("--url", "check this listener instead; /mcp is added if the URL has no path", "URL"),
+            Option("--cwd", "with --url: check that the listener uses this directory", "DIR"),
             HEADER,
             TOKEN,
             TOKEN_FILE,
             JSON,
         ),
         examples=(
-            Example("callmux doctor", "exit code 1 where anything is wrong"),
+            Example("callmux doctor", "exit code 1 if anything is wrong"),
             Example("callmux doctor --url http://127.0.0.1:4860 --json", "a running listener, for a script"),
         ),
         notes=(
             "Without --url: the configuration, every server (started, asked for its tools, stopped) and what"
             " MCP clients have entered for callmux. With --url: whether the listener is reached, healthy and"
-            " ready, its version, one session with its tools; tokens are found as by the shell verbs.",
+            " ready, its version, one session with its tools; tokens are found as by callmux call.",
         ),
     ),
 )

@@ -10,10 +10,10 @@ COMMANDS = (
         "migrate",
         "take over from callmux for Node, or the servers of another program's file",
         options=(
-            YES._replace(help="do it; without it nothing is written"),
-            DRY_RUN._replace(help="write nothing, whatever else is said"),
+            YES._replace(help="write the changes; without --yes nothing is written"),
+            DRY_RUN._replace(help="write nothing, even with --yes"),
             Option("--from", "take over the servers of this file instead", "PATH"),
-            Option("--undo", "take the last migration back"),
+            Option("--undo", "undo the last migration"),
             JSON,
         ),
         examples=(
@@ -23,11 +23,11 @@ COMMANDS = (
             Example("callmux migrate --undo", "every file as it was"),
         ),
         notes=(
-            "Looked at are the configuration, changes made at run time, histories, the kept token, service"
-            " files, and the entries of all clients. Done twice, the second time changes nothing.",
+            "It looks at the configuration, changes made at run time, histories, the kept token, service"
+            " files, and the entries of all clients. A second run changes nothing.",
             "With --from: any JSON or YAML file with mcpServers or servers, a config.toml of Codex, or the"
-            " export of MetaMCP. The file stays as it is; no server is started. One that says more than"
-            " callmux can keep is left out, and the reason is shown.",
+            " export of MetaMCP. The file stays as it is; no server is started. A server with"
+            " settings that callmux cannot keep is left out, and the reason is shown.",
         ),
     ),
 )

@@ -14,13 +14,13 @@ INLINE_OPTIONS = (
     Option("--url", "the server is reached over HTTP, instead of a COMMAND", "URL"),
     Option(
         "--transport",
-        "how, where it has to be said",
+        "the transport of the server at --url",
         "KIND",
         choices=("streamable-http", "sse"),
     ),
     Option("--header", "a header for the server at --url", "NAME:VALUE", repeat=True),
-    Option("--cache-allow", "cache these, whatever they say of themselves", "A,B"),
-    Option("--cache-deny", "never cache these", "A,B"),
+    Option("--cache-allow", "cache these tools, even if they are not marked as read-only", "A,B"),
+    Option("--cache-deny", "never cache these tools", "A,B"),
 )
 """About a single server: not beside a configuration file."""
 
@@ -46,7 +46,10 @@ GLOBAL_OPTIONS = (
         default="1048576",
     ),
     Option("--allow-request-body-override", "let clients raise that limit for a request"),
-    Option("--allow-insecure-remote-listener", "listen beyond this machine without authentication"),
+    Option(
+        "--allow-insecure-remote-listener",
+        "listen on other addresses than loopback without authentication",
+    ),
     Option("--meta-only", "list only the callmux_* tools"),
     Option("--strict-startup", "end if a server cannot be started"),
     Option("--only", "start only these servers of the configuration", "A,B"),
@@ -56,7 +59,7 @@ GLOBAL_OPTIONS = (
 LISTENER_OPTIONS = (
     Option("--listen", "serve many clients over HTTP on this port", "PORT", minimum=1, maximum=65535),
     Option("--host", "the address to listen on", "ADDR", default="127.0.0.1"),
-    Option("--idle-exit", "end after so long without a session", "SECONDS", minimum=0),
+    Option("--idle-exit", "end after this time without a session", "SECONDS", minimum=0),
 )
 
 COMMANDS = (

@@ -24,15 +24,13 @@ _ENTRY = (
         choices=("session", "global"),
     ),
     Option("--cache-allow", "tools whose results may be cached", "A,B"),
-    Option("--cache-deny", "tools whose results may not", "A,B"),
+    Option("--cache-deny", "tools whose results may not be cached", "A,B"),
     Option("--call-timeout", "time for one call", "MS", minimum=1),
     Option("--request-body-max-bytes", "largest HTTP request that may target it; 0 for any", "N", minimum=0),
     Option("--concurrency", "calls at a time", "N", minimum=1),
-    Option("--prefix", "what stands before __ in its tools' names; empty for nothing", "TEXT"),
+    Option("--prefix", "the text before __ in its tools' names; empty for none", "TEXT"),
     Option("--url", "the endpoint of a server that runs elsewhere", "URL"),
-    Option(
-        "--transport", "how it is reached, where that is known", "KIND", choices=("streamable-http", "sse")
-    ),
+    Option("--transport", "the transport of the server at --url", "KIND", choices=("streamable-http", "sse")),
     Option("--header", "a header for the endpoint", "NAME:VALUE", repeat=True),
     Option("--forward-header", "a header of the client's request to pass on", "NAME", repeat=True),
 )
@@ -42,7 +40,7 @@ _ADD = Command(
     "add a server to the configuration",
     arguments=(
         _NAME,
-        Argument("URL|JSON", "its address, or its entry as other programs have it", required=False),
+        Argument("URL|JSON", "its address, or its JSON entry as other programs write it", required=False),
     ),
     options=(
         *_ENTRY,
@@ -67,8 +65,9 @@ _ADD = Command(
     notes=(
         "On a terminal, and without --tools, --json and --no-probe, the server is started and you choose"
         " the tools that agents get.",
-        "Where there is a server of that name, you are asked on a terminal. Elsewhere it is replaced, and the"
-        " command prints what it was. The old file is kept as .bak, older ones as .bak.1, .bak.2 and so on.",
+        "If there is a server of that name, the command asks on a terminal. Without a terminal it"
+        " replaces the server and prints the old entry. The old file is kept as .bak, older"
+        " ones as .bak.1, .bak.2 and so on.",
     ),
 )
 
@@ -78,20 +77,20 @@ _SET = Command(
     arguments=(_NAME,),
     options=(
         *_ENTRY,
-        Option("--add-tool", "one more tool in the whitelist", "TOOL", repeat=True),
-        Option("--remove-tool", "one tool less", "TOOL", repeat=True),
+        Option("--add-tool", "add a tool to the whitelist", "TOOL", repeat=True),
+        Option("--remove-tool", "remove a tool from the whitelist", "TOOL", repeat=True),
         Option("--clear-tools", "no whitelist: expose all tools"),
         Option("--deny-tool", "switch a tool off, for everybody", "TOOL", repeat=True),
         Option("--allow-tool", "switch it on again", "TOOL", repeat=True),
-        Option("--remove-env", "take out a variable or reference", "KEY", repeat=True),
-        Option("--clear-env", "take out all variables and references first"),
-        Option("--clear-cwd", "no working directory of its own"),
-        Option("--clear-cache-policy", "take out both lists first"),
-        Option("--clear-call-timeout", "the global time again"),
-        Option("--clear-request-body-max-bytes", "the global limit again"),
-        Option("--remove-header", "take out a header", "NAME", repeat=True),
-        Option("--disable", "do not connect to it any more"),
-        Option("--enable", "connect to it again"),
+        Option("--remove-env", "remove a variable or reference", "KEY", repeat=True),
+        Option("--clear-env", "remove all variables and references first"),
+        Option("--clear-cwd", "remove its working directory"),
+        Option("--clear-cache-policy", "remove both lists first"),
+        Option("--clear-call-timeout", "use the global time-out again"),
+        Option("--clear-request-body-max-bytes", "use the global limit again"),
+        Option("--remove-header", "remove a header", "NAME", repeat=True),
+        Option("--disable", "switch the server off"),
+        Option("--enable", "switch the server on again"),
         JSON,
     ),
     rest="COMMAND [ARG...]",
@@ -103,7 +102,7 @@ _SET = Command(
     ),
     notes=(
         "Only what is named changes: other keys, comments and the layout of the file stay. A running"
-        " listener takes the change over by itself.",
+        " callmux applies the change by itself.",
     ),
     aliases=("edit",),
 )
@@ -120,7 +119,7 @@ _NAMES = Argument("NAME", "the server's key in the configuration", repeat=True)
 
 _ENABLE = Command(
     "server enable",
-    "connect to a server again",
+    "switch a server on again",
     arguments=(_NAMES,),
     options=(JSON,),
     examples=(Example("callmux server enable gh", "a running callmux connects to it by itself"),),
@@ -128,7 +127,7 @@ _ENABLE = Command(
 
 _DISABLE = Command(
     "server disable",
-    "keep a server in the configuration and do not connect to it",
+    "switch a server off, and keep it in the configuration",
     arguments=(_NAMES,),
     options=(JSON,),
     examples=(Example("callmux server disable gh docs", "agents do not see their tools any more"),),
@@ -151,22 +150,22 @@ _LOGS = Command(
     "show what a server wrote to stderr, in every callmux that runs with the configuration",
     arguments=(_NAME,),
     options=(
-        Option("--follow", "go on with what it writes from now on, until Ctrl-C; -f for short"),
-        Option("--lines", "how many lines of the past", "N", minimum=0, default="100"),
+        Option("--follow", "follow new lines, until Ctrl-C; -f for short"),
+        Option("--lines", "how many earlier lines to show", "N", minimum=0, default="100"),
     ),
     examples=(
         Example("callmux server logs gh", "its last lines"),
         Example("callmux server logs gh --follow", "and what follows"),
     ),
     notes=(
-        "Each callmux keeps the last 500 lines of each server, without secrets. Exit code 1 where no callmux"
-        " runs with the configuration.",
+        "Each callmux keeps the last 500 lines of each server, without secrets. Exit code 1 if no"
+        " callmux runs with the configuration.",
     ),
 )
 
 _RESTART = Command(
     "server restart",
-    "start a server anew in every callmux that runs with the configuration",
+    "restart a server in every callmux that runs with the configuration",
     arguments=(_NAME,),
     options=(JSON,),
     examples=(
@@ -174,9 +173,9 @@ _RESTART = Command(
         Example("callmux server restart mine --config ./callmux.json", "the processes of another file"),
     ),
     notes=(
-        "Calls in flight finish on the old process, new ones wait for the new one; agents hear of it only if"
-        " its tools are others now. Exit code 1 where nothing runs or the server does not come up again. The"
-        " key watch of a server does the same whenever its files change.",
+        "Calls in flight finish on the old process, new ones wait for the new one; agents are told"
+        " only if its tools have changed. Exit code 1 if nothing runs or the server does not"
+        " come up again. The key watch of a server does the same whenever its files change.",
     ),
 )
 
@@ -186,18 +185,18 @@ _TEST = Command(
     arguments=(Argument("NAME", "the server's key in the configuration", required=False),),
     options=(
         Option("--all", "test every server that is not disabled"),
-        Option("--tool", "a tool that has to be exposed", "TOOL"),
+        Option("--tool", "check that this tool is exposed, too", "TOOL"),
         JSON,
     ),
     examples=(
-        Example("callmux server test gh --tool get_issue", "exit code 1 where it does not work"),
+        Example("callmux server test gh --tool get_issue", "exit code 1 if it does not work"),
         Example("callmux server test --all --json", "every server, for a script"),
     ),
 )
 
 _LIST = Command(
     "server list",
-    "show the configured servers, without their secrets, and how they are where callmux runs",
+    "show the configured servers, without their secrets, and their state in every running callmux",
     options=(JSON,),
     examples=(Example("callmux server list", "every server, as it is configured, and its state"),),
 )

@@ -12,7 +12,7 @@ COMMANDS = (
         options=(
             YES._replace(help="ask nothing: move your own servers that answer, enter callmux into clients"),
             DRY_RUN._replace(help="ask, start and change nothing: show what --yes would write"),
-            Option("--undo", "take the last setup back"),
+            Option("--undo", "undo the last setup"),
             Option(
                 "--move",
                 "which servers to move: all, none or names",
@@ -60,13 +60,13 @@ COMMANDS = (
             Example("callmux setup --undo", "every file as it was"),
         ),
         notes=(
-            "Looked into are the files of Claude Code, Codex, Claude Desktop, Cursor, VS Code, Windsurf and"
+            "Setup reads the files of Claude Code, Codex, Claude Desktop, Cursor, VS Code, Windsurf and"
             " Gemini CLI, and those of the project in the current directory. Moved servers leave the client's"
-            " file: left in place, every tool would be there twice. A server that does not answer stays where"
-            " it is, and so does one whose entry or client says more than callmux can keep: a tool that is"
-            " denied is never there again.",
-            "Servers in a project's file are neither started nor moved before you have said yes for that"
-            " file, in the dialogue or with --project-file; --yes alone does not say so.",
+            " file: otherwise every tool would be there twice. A server that does not answer stays where"
+            " it is, and so does a server with settings that callmux cannot keep: a tool that was"
+            " denied stays denied.",
+            "Setup neither starts nor moves the servers in a project's file before you say yes for"
+            " that file, in the dialogue or with --project-file; --yes alone is not enough.",
         ),
     ),
 )

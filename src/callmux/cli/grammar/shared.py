@@ -10,7 +10,7 @@ DRY_RUN = Option("--dry-run", "show what would be done, change nothing")
 
 URL = Option(
     "--url",
-    "the listener; /mcp is added where there is no path",
+    "the listener; /mcp is added if the URL has no path",
     "URL",
     default="http://127.0.0.1:4860/mcp",
 )
@@ -21,7 +21,7 @@ HEADER = Option("--header", "a header for the listener", "NAME:VALUE", repeat=Tr
 TOKEN = Option("--token", "the listener's token; others can see it in the list of processes", "TOKEN")
 TOKEN_FILE = Option("--token-file", "a file with the listener's token", "PATH")
 CALL_TIMEOUT = Option(
-    "--call-timeout", "how long the whole exchange may take; 0 for no bound", "MS", minimum=0, default="0"
+    "--call-timeout", "time for the whole exchange; 0 for no limit", "MS", minimum=0, default="0"
 )
 VERBOSE = Option("--verbose", "say on stderr what is called, and where the token comes from")
 
@@ -34,12 +34,12 @@ REACHING = (URL, CWD, HEADER, TOKEN, TOKEN_FILE, CALL_TIMEOUT, VERBOSE, DIRECT, 
 
 DIRECT_NOTE = (
     "Without a listener: --direct starts the servers of the default configuration, --config PATH those of "
-    "that file, --stdio 'COMMAND ARG...' a single server. They end with the command. --url may also be the "
-    "address of any MCP server that speaks Streamable HTTP."
+    "that file, --stdio 'COMMAND ARG...' a single server. These servers end with the command. --url may "
+    "also be the address of any MCP server that speaks Streamable HTTP."
 )
 
 TOKEN_NOTE = (
     "The token comes from CALLMUX_TOKEN, --token, --token-file, or the token kept by "
-    '"callmux client attach", in this order. The kept one goes only to the listener it was kept for. '
+    '"callmux client attach", in this order. The kept token goes only to the listener that it was kept for. '
     "--header Authorization:... replaces them all."
 )

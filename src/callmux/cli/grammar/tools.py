@@ -6,12 +6,12 @@ from callmux.cli.grammar.shared import DIRECT_NOTE, JSON, REACHING, SERVER, TOKE
 from callmux.cli.grammar.terms import Argument, Command, Example, Option
 
 SERVER_TOOLS = Option("--server", "only the tools of this server", "NAME")
-QUIET = Option("--quiet", "say nothing where there is none")
+QUIET = Option("--quiet", "print nothing if there are no tools")
 
 COMMANDS = (
     Command(
         "tools",
-        "the tools there are",
+        "show the available tools",
         subcommands=(
             Command(
                 "tools list",

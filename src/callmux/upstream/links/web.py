@@ -200,7 +200,7 @@ def _unreachable(error: aiohttp.ClientConnectorError) -> str:
         return f"the certificate of {error.host}:{error.port} is not trusted: {error.certificate_error}"
     reason = error.os_error
     if "WRONG_VERSION_NUMBER" in str(reason):
-        return f"{error.host}:{error.port} does not speak TLS; write http:// in place of https://"
+        return f"{error.host}:{error.port} does not use TLS; write http:// in place of https://"
     if isinstance(reason, ConnectionRefusedError):
         return f"{error.host}:{error.port}: connection refused; does it run?"
     if isinstance(reason, socket.gaierror):
