@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from callmux.metatools.words import query_words, stem, words
+from callmux.metatools.words import LONGEST_QUERY, MOST_WORDS, query_words, stem, words
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,9 @@ def test_words_that_say_nothing_are_left_out_unless_alone() -> None:
     assert query_words("to the") == ["to", "the"]
     assert query_words("issue Issues") == [stem("issue")]
     assert query_words("!!!") == []
+
+
+def test_a_query_as_long_as_a_book_asks_for_its_first_words() -> None:
+    asked = query_words(" ".join(f"{n} word" for n in range(80_000)))
+    assert (len(asked), asked[:3]) == (MOST_WORDS, ["0", "word", "1"])
+    assert query_words("!" * LONGEST_QUERY + " issue") == []

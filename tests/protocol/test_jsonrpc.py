@@ -370,3 +370,9 @@ def test_a_number_that_nobody_can_hold_stays_beside_half_a_surrogate_pair(number
     """What is mended changes nothing else."""
     message = parse(b'{"id":1,"result":{"a":"\\ud83d","b":' + number + b"}}")
     assert shown(message) == ("response", 1, b'{"a":"\\ufffd","b":' + number + b"}")
+
+
+def test_an_object_of_a_servers_own_answers_no_request_though_it_has_an_id() -> None:
+    assert parse(b'{"id":4,"level":"info","msg":"order taken"}').id is None  # type: ignore[union-attr]
+    assert parse(b'{"id":4,"cut":"\\ud83d","n":NaN}').id is None  # type: ignore[union-attr]
+    assert parse(b'{"jsonrpc":"2.0","id":4}').id == 4  # type: ignore[union-attr]

@@ -15,7 +15,7 @@ from heapq import heapify, heappop, heapreplace, nlargest
 import msgspec
 
 from callmux.metatools.synonyms import SYNONYMS
-from callmux.metatools.words import query_words, words
+from callmux.metatools.words import LONGEST_QUERY, query_words, words
 
 SATURATION = 1.2
 """`k1` of BM25: how soon more of the same word stops counting."""
@@ -137,7 +137,7 @@ class Index:
             for position, value in zip(*self._values(word), strict=True):
                 sums[position] += value
         # A query that spells a whole name, in whatever style, means that tool.
-        for position in self._whole.get("".join(words(query)), ()) if asked else ():
+        for position in self._whole.get("".join(words(query[:LONGEST_QUERY])), ()) if asked else ():
             sums[position] += WHOLE_NAME
         named: set[int] = set()
         for word in asked:

@@ -8,6 +8,11 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+LONGEST_QUERY = 20_000
+"""Characters of a query that are looked at."""
+MOST_WORDS = 200
+"""Words that a query asks for at most: each costs a look at every tool that has it."""
+
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_A-Za-z]+")
 _VOWEL = re.compile(r"[aeiouy]")
 _STOP = frozenset(
@@ -53,7 +58,8 @@ def words(text: str) -> list[str]:
 
 
 def query_words(query: str) -> list[str]:
-    """The stems a query asks for: without the words that say nothing, unless it has no others."""
-    plain = [found.lower() for found in _WORD.findall(query)]
+    """The stems a query asks for: without the words that say nothing, unless it has no others. The first ones
+    only, where a query is as long as a book."""
+    plain = [found.lower() for found in _WORD.findall(query[:LONGEST_QUERY])]
     telling = [word for word in plain if word not in _STOP] or plain
-    return list(dict.fromkeys(map(stem, telling)))
+    return list(dict.fromkeys(map(stem, telling)))[:MOST_WORDS]

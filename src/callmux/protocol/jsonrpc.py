@@ -112,6 +112,7 @@ _ARRAY = msgspec.json.Decoder(list[Raw])
 _ERROR = msgspec.json.Decoder(ErrorObject)
 _ENCODER = msgspec.json.Encoder()
 _NULL = Raw(b"null")
+_MEMBERS = frozenset(_Envelope.__struct_fields__)
 
 
 def parse(
@@ -138,7 +139,7 @@ def parse(
         return Request(id, method, None if envelope.params is UNSET else envelope.params)
     if type(id) is int and method is UNSET and envelope.error is UNSET and envelope.result is not UNSET:
         return Response(id, envelope.result)
-    return _classify(envelope)
+    return _classify(envelope, line)
 
 
 def on_one_line(body: bytes) -> bytes:
@@ -153,7 +154,7 @@ def on_one_line(body: bytes) -> bytes:
         return body
 
 
-def _classify(e: _Envelope) -> Single:
+def _classify(e: _Envelope, line: bytes) -> Single:
     if e.method is not UNSET and e.method is not None:
         params = None if e.params is UNSET else e.params
         if e.id is UNSET or (e.id is None and e.method.startswith("notifications/")):
@@ -165,8 +166,9 @@ def _classify(e: _Envelope) -> Single:
         return Failure(None if e.id is UNSET else e.id, e.error)
     if e.id is not UNSET and e.id is not None and e.result is not UNSET:
         return Response(e.id, e.result)
-    # Without a method it asks nothing: an answer whose result the other side left out.
-    given = None if e.id is UNSET else e.id
+    # An answer whose result the other side left out, if it is not an object that a server logs.
+    ours = b'"jsonrpc"' in line or msgspec.json.decode(line, type=dict[str, Raw]).keys() <= _MEMBERS
+    given = e.id if ours and e.id is not UNSET else None
     return Malformed(given, True, INVALID_REQUEST, "a message needs a method, a result or an error")
 
 
@@ -181,7 +183,7 @@ def _slow(line: bytes) -> Message:
         return _no_object(line)
     try:
         # Nearly always enough, and nothing but what is wrong changes: digits stay as they are.
-        return _classify(_ENVELOPE.decode(mended(line)))
+        return _classify(_ENVELOPE.decode(fixed := mended(line)), fixed)
     except RecursionError:
         return _unreadable(line, INVALID_REQUEST, f"the message {too_deep()}")
     except (msgspec.MsgspecError, ValueError):
@@ -204,7 +206,7 @@ def _read(line: bytes, value: dict[str, Any]) -> Single:
     elif given is not None and (isinstance(given, bool) or not isinstance(given, int | str)):
         return Malformed(None, "method" not in value, INVALID_REQUEST, "an id must be a string or an integer")
     try:
-        return _classify(_ENVELOPE.decode(_ENCODER.encode(clean(value))))
+        return _classify(_ENVELOPE.decode(fixed := _ENCODER.encode(clean(value))), fixed)
     except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError):
         return _unreadable(line, INVALID_REQUEST, "the message cannot be relayed")
 
