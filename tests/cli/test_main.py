@@ -77,6 +77,7 @@ def test_c13_version_and_help_are_ours_only_before_the_servers_command(
 @pytest.mark.parametrize(
     ("word", "says"),
     [
+        ("verison", 'unknown command "verison" (did you mean "version"?)'),
         ("docter", 'unknown command "docter" (did you mean "doctor"?)'),
         ("zzzz", 'unknown command "zzzz". See callmux --help'),
     ],

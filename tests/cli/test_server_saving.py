@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from callmux.cli.server_saving import loadable, save_entry, there, written_entry
+from callmux.cli.server_saving import checked_entry, loadable, save_entry, there, written_entry
 from callmux.errors import ConfigError, UsageError
 
 
@@ -62,3 +62,9 @@ def test_a_file_that_would_not_load_rightly_is_not_written(tmp_path: Path, text:
 def test_yaml_is_checked_too(tmp_path: Path) -> None:
     text = "servers:\n  a:\n    command: x\n"
     assert loadable(tmp_path / "c.yaml", text) == text
+
+
+def test_an_entry_with_a_slip_names_the_key_that_was_meant() -> None:
+    with pytest.raises(ConfigError) as caught:
+        checked_entry("k", {"comand": "x"})
+    assert 'servers.k.comand is not known and ignored: did you mean "command"?' in str(caught.value.problems)

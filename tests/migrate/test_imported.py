@@ -91,3 +91,11 @@ def test_callmux_itself_is_not_taken_over() -> None:
 def test_a_file_without_servers_says_so(text: str) -> None:
     with pytest.raises(NotUnderstood, match="has no servers"):
         imported("/a.json", text)
+
+
+@pytest.mark.parametrize("text", ["${input:tok}", "a ${workspaceFolder}/b", "${userHome}/x"])
+def test_a_variable_that_only_another_program_fills_in_leaves_the_server_out(text: str) -> None:
+    entries = {"a": {"command": "x", "env": {"K": text}}, "b": {"command": "x", "args": ["${K}"]}}
+    servers, items = imported("/a.json", json.dumps({"mcpServers": entries}))
+    assert [name for name, _ in servers] == ["b"]
+    assert "a variable that only its own program knows (${" in items[0].why

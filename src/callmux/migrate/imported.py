@@ -6,6 +6,7 @@ not, or YAML), a `config.toml` of Codex, and the export of MetaMCP. What could n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -95,9 +96,21 @@ def _entry(kind: str, raw: Any) -> tuple[Entry, list[str]]:
         token = raw.get("bearerToken")
         if isinstance(token, str) and token:
             entry = replace(entry, headers={**entry.headers, "Authorization": f"Bearer {token}"})
+    reasons += [f"it uses a variable that only its own program knows ({name})" for name in _foreign(raw)]
     if reasons:
         raise ClientFileError(f"says more than callmux can keep: {'; '.join(reasons)}")
     return entry, notes
+
+
+_FOREIGN = re.compile(r"\$\{(?:input:[^}]*|workspace\w*|fileWorkspaceFolder|extensionPath|userHome)\}")
+
+
+def _foreign(value: Any) -> list[str]:
+    """The variables in an entry that callmux cannot fill in, each once."""
+    if isinstance(value, str):
+        return list(dict.fromkeys(_FOREIGN.findall(value)))
+    items = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return list(dict.fromkeys(name for item in items for name in _foreign(item)))
 
 
 def _judged(raw: Mapping[str, Any]) -> tuple[list[str], list[str]]:
