@@ -88,9 +88,6 @@ CATCHES_ALL: dict[str, str] = {
 """Module -> why every exception ends there."""
 
 CIRCLES: list[list[str]] = [
-    ["cli.grammar.table", "cli.help", "cli.main", "cli.manual"],
-    ["cli.server", "cli.server_edit", "cli.server_switch"],
-    ["cli.setup", "cli.wizard"],
     # A session has requests, each of which is the way back to its session: their types name each other.
     ["session.handler", "session.pulse", "session.request", "session.session"],
 ]

@@ -18,7 +18,8 @@ from tests.shell.fake_listener import FakeListener, Reply, fake_listener, result
 
 MAY_LOAD = {
     *("bridge", "bridge.credentials", "bridge.endpoint", "depth", "errors", "text"),
-    *("cli", "cli.call", "cli.conversing", "cli.destination", "cli.headers", "cli.main", "cli.parsing"),
+    *("cli", "cli.call", "cli.commands", "cli.conversing", "cli.destination"),
+    *("cli.headers", "cli.main", "cli.parsing"),
     *("cli.grammar", "cli.grammar.call", "cli.grammar.shared", "cli.grammar.terms"),
     *("protocol", "protocol.http_client"),
     *("shell", "shell.conversation", "shell.failure", "shell.message", "shell.outcome"),

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from callmux.cli import completion
+from callmux.cli.commands import COMMANDS
 from callmux.cli.completion import bash, contexts, fish, words, zsh
 from callmux.cli.grammar.table import everything
-from callmux.cli.main import COMMANDS, main
+from callmux.cli.main import main
 
 
 def shell(name: str) -> str:

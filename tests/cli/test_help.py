@@ -6,9 +6,10 @@ import sys
 
 import pytest
 
+from callmux.cli.commands import COMMANDS
 from callmux.cli.grammar.table import command, everything
 from callmux.cli.help import SAMPLE, TOOLS, command_lines, global_lines
-from callmux.cli.main import COMMANDS, main
+from callmux.cli.main import main
 from callmux.metatools.table import META_TOOLS
 
 

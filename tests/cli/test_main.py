@@ -9,7 +9,8 @@ import pytest
 from callmux import __version__
 from callmux.cli import config as config_command
 from callmux.cli import serve
-from callmux.cli.main import COMMANDS, READER_LEFT, main, take_config
+from callmux.cli.commands import COMMANDS
+from callmux.cli.main import READER_LEFT, main, take_config
 from callmux.errors import CallmuxError, UsageError
 from tests.support import python
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -337,34 +335,6 @@ def test_usage(args: list[str], message: str) -> None:
 def test_the_list_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--list") == 0
     assert "filesystem" in capsys.readouterr().out
-
-
-class Refusing:
-    """A daemon command that fails."""
-
-    @staticmethod
-    def run(args: list[str], config_option: str | None) -> int:
-        assert args[:3] == ["install", "--port", "4861"]
-        return 1
-
-
-def test_a_daemon_that_cannot_be_installed_is_told(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def broken(*_: Any) -> Any:
-        raise SetupError("no systemd")
-
-    choices = setup.Choices(listener="http://127.0.0.1:4861/mcp")
-    monkeypatch.setattr(setup, "has_daemon", lambda: False)
-    setup.start_daemon(choices, None)
-    assert "callmux --listen" in capsys.readouterr().err
-    monkeypatch.setattr(setup, "has_daemon", lambda: True)
-    monkeypatch.setattr(importlib, "import_module", lambda name: Refusing)
-    setup.start_daemon(choices, None)
-    assert "see above" in capsys.readouterr().err
-    monkeypatch.setattr(importlib, "import_module", broken)
-    setup.start_daemon(choices, None)
-    assert "no systemd" in capsys.readouterr().err
 
 
 def test_it_loads_little() -> None:

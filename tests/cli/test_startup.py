@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from callmux.cli.main import COMMANDS
+from callmux.cli.commands import COMMANDS
 
 HEAVY = {
     *(

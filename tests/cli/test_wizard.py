@@ -11,7 +11,7 @@ from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
-from callmux.cli import setup, wizard
+from callmux.cli import setup, setup_steps, wizard
 from callmux.cli.grammar.setup import COMMANDS
 from callmux.cli.own_entry import this_machine
 from callmux.cli.parsing import read
@@ -109,7 +109,7 @@ def test_no_to_the_last_question_writes_nothing(home: Path) -> None:
 
 def test_tools_cache_and_a_shared_listener(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`y` to choosing tools, the first one off; a cache; meta-only; a listener and no service."""
-    monkeypatch.setattr(setup, "has_daemon", lambda: True)
+    monkeypatch.setattr(setup_steps, "has_daemon", lambda: True)
     tools = ("y", SPACE, ENTER)
     assert answer(*MOVE_ALL, ENTER, *tools, DOWN, ENTER, "y", DOWN, ENTER, ENTER, "n", "y") == 0
     written = config(home)

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterable
 from textwrap import wrap
 
+from callmux.cli.commands import COMMANDS
+from callmux.cli.descriptions import chosen, option_help, option_words
 from callmux.cli.grammar.help import COMMANDS as OWN
 from callmux.cli.grammar.table import SECTIONS, command, run_mode
 from callmux.cli.grammar.terms import Command, Option
@@ -64,8 +66,6 @@ def find(words: list[str]) -> Command:
     try:
         found = command(words[0])
     except KeyError:
-        from callmux.cli.main import COMMANDS
-
         hint = nearest(words[0], list(COMMANDS)) or ". See callmux --help"
         raise UsageError(f'There is no command "{words[0]}"{hint}') from None
     for word in words[1:]:
@@ -125,7 +125,7 @@ def _details(command: Command) -> list[str]:
         lines += [f"  also: {', '.join(command.aliases)}"]
     if command.arguments:
         rows = [(argument.name, argument.help, argument.choices) for argument in command.arguments]
-        lines += ["", "Arguments:", *_table((name, _chosen(help, choices)) for name, help, choices in rows)]
+        lines += ["", "Arguments:", *_table((name, chosen(help, choices)) for name, help, choices in rows)]
     if command.options:
         lines += ["", "Options:", *_options(command.options)]
     lines += [line for note in command.notes for line in ("", *wrap(note, columns()))]
@@ -143,23 +143,6 @@ def _examples(command: Command) -> list[str]:
 
 def _options(options: Iterable[Option]) -> list[str]:
     return _table((option_words(option), option_help(option)) for option in options)
-
-
-def option_words(option: Option) -> str:
-    """A flag and its value, such as `--port PORT`."""
-    return f"{option.name} {option.value}" if option.value else option.name
-
-
-def option_help(option: Option) -> str:
-    """What a flag does, what it may be, and what holds without it."""
-    text = _chosen(option.help, option.choices)
-    if option.repeat:
-        text += "; repeatable"
-    return f"{text} ({option.default})" if option.default else text
-
-
-def _chosen(help: str, choices: tuple[str, ...]) -> str:
-    return f"{help}: {', '.join(choices)}" if choices else help
 
 
 def _table(rows: Iterable[tuple[str, str]], least: int = 0) -> list[str]:

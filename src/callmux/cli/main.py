@@ -12,35 +12,9 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from callmux import __version__
+from callmux.cli.commands import COMMANDS
 from callmux.errors import CallmuxError, UsageError
 from callmux.text import check_words
-
-COMMANDS = {
-    "batch": "call",
-    "bridge": "bridge",
-    "call": "call",
-    "client": "client",
-    "completion": "completion",
-    "config": "config",
-    "daemon": "daemon",
-    "demo": "demo",
-    "discover": "discover",
-    "doctor": "doctor",
-    "help": "help",
-    "init": "init",
-    "instructions": "instructions",
-    "list": "list",
-    "migrate": "migrate",
-    "parallel": "call",
-    "pipeline": "call",
-    "server": "server",
-    "setup": "setup",
-    "tools": "tools",
-}
-"""Every command, and the module of `callmux.cli` that has it; `callmux.cli.grammar` has one of the same name,
-which says what the command takes. What runs it is called `run`, or like the command where it shares a
-module with another."""
-
 
 VERSION = {"--version", "-v", "-V"}
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from callmux.cli.descriptions import option_help, option_words
 from callmux.cli.grammar.table import SECTIONS, command, run_mode, with_subcommands
 from callmux.cli.grammar.terms import Command
-from callmux.cli.help import option_help, option_words
 
 HEAD = """\
 # The command line

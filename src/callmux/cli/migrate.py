@@ -74,7 +74,7 @@ def run(args: list[str], config_option: str | None, system_units: Path = SYSTEM_
 
 def _take_over(given: Given, source: str, config_option: str | None) -> int:
     """The servers of another program's file. Gives the exit code: 1 where one had to be left out."""
-    from callmux.cli.setup import prepare
+    from callmux.cli.setup_steps import prepare
     from callmux.migrate.imported import imported
     from callmux.setup.choices import Choices
     from callmux.setup.plan import NewServer

@@ -12,17 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from callmux.cli.console import labelled, print_json
+from callmux.cli.console import print_json
 from callmux.cli.grammar.server import COMMANDS
 from callmux.cli.parsing import Given, read
 from callmux.cli.running import running_servers
-from callmux.config.check import check_server
+from callmux.cli.shown_server import entry, server_lines
 from callmux.config.load import find_config, load_config
 from callmux.config.model import Config
-from callmux.config.redact import mask_command, mask_url, shown_command
-from callmux.config.servers import HttpServer, StdioServer
 from callmux.errors import ConfigMissing, UsageError
 
 
@@ -82,7 +78,7 @@ def _list(given: Given, config_option: str | None) -> int:
         print("No downstream servers configured.")
     else:
         blocks = [
-            "\n".join([name, *_lines(server), *map(_running, live.get(name, ()))])
+            "\n".join([name, *server_lines(server), *map(_running, live.get(name, ()))])
             for name, server in config.servers.items()
         ]
         print("\n\n".join(blocks))
@@ -97,79 +93,3 @@ def _running(record: Mapping[str, Any]) -> str:
     if record.get("error"):
         said += f": {record['error']}"
     return f"  in process {record['pid']}: {said}"
-
-
-def entry(name: str, server: StdioServer | HttpServer) -> dict[str, Any]:
-    """A server as `--json` shows it: values of `env` and `headers` never appear."""
-    policy = msgspec.to_builtins(server.cache_policy)
-    common = {
-        "tools": server.tools,
-        "denyTools": server.deny_tools or None,
-        "cachePolicy": policy or None,
-        "callTimeoutMs": server.call_timeout_ms,
-        "connectTimeoutMs": server.connect_timeout_ms,
-        "requestBodyMaxBytes": server.request_body_max_bytes,
-        "disabled": server.disabled or None,
-    }
-    shown: dict[str, Any]
-    if isinstance(server, StdioServer):
-        command, *args = mask_command([server.command, *server.args])
-        shown = {
-            "command": command,
-            "args": args or None,
-            "cwd": server.cwd,
-            "cwdMode": server.cwd_mode,
-            "tools": common.pop("tools"),
-            "envKeys": sorted({*server.env, *server.env_refs}) or None,
-            "envFile": server.env_file,
-        }
-    else:
-        shown = {
-            "url": mask_url(server.url),
-            "transport": server.transport,
-            "tools": common.pop("tools"),
-            "forwardHeaders": server.forward_headers or None,
-        }
-    return {"name": name, **{key: value for key, value in {**shown, **common}.items() if value is not None}}
-
-
-def shown_target(name: str, written: Mapping[str, Any]) -> str:
-    """What an entry as the file has it starts or calls, in one line without secrets."""
-    server, _, _ = check_server(dict(written), f"servers.{name}")
-    if server is None:
-        return "(an entry that does not load)"
-    if isinstance(server, HttpServer):
-        return mask_url(server.url)
-    return shown_command([server.command, *server.args])
-
-
-def _lines(server: StdioServer | HttpServer) -> list[str]:
-    shown: dict[str, Any]
-    if isinstance(server, StdioServer):
-        shown = {
-            "command": shown_command([server.command, *server.args]),
-            "cwd": server.cwd,
-            "cwd mode": server.cwd_mode,
-            "env keys": sorted({*server.env, *server.env_refs}) or None,
-            "env file": server.env_file,
-        }
-    else:
-        shown = {
-            "url": mask_url(server.url),
-            "transport": server.transport,
-            "forward headers": server.forward_headers or None,
-        }
-    limit = server.request_body_max_bytes
-    return labelled(
-        {
-            **shown,
-            "tools": server.tools,
-            "denied tools": server.deny_tools or None,
-            "cache allow": server.cache_policy.allow_tools or None,
-            "cache deny": server.cache_policy.deny_tools or None,
-            "call timeout ms": server.call_timeout_ms,
-            "connect timeout ms": server.connect_timeout_ms,
-            "request body max bytes": "unlimited" if limit == 0 else limit,
-            "disabled": "true" if server.disabled else None,
-        }
-    )

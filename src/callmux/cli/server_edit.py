@@ -17,7 +17,6 @@ import msgspec
 
 from callmux.cli.console import print_json
 from callmux.cli.parsing import Given, refusal
-from callmux.cli.server import entry, shown_target
 from callmux.cli.server_saving import (
     Declined,
     checked_entry,
@@ -27,6 +26,7 @@ from callmux.cli.server_saving import (
     written_entry,
 )
 from callmux.cli.server_words import target
+from callmux.cli.shown_server import entry, shown_target
 from callmux.config.load import target_config
 from callmux.config.server_change import Changed, ServerChange, changed_entry, new_entry
 

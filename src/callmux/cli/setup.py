@@ -9,41 +9,31 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from callmux.cli.console import print_json, print_lines
 from callmux.cli.grammar.setup import COMMANDS
-from callmux.cli.init import schema_file, schema_text
-from callmux.cli.own_entry import Wishes, listener_url, own_entry, this_machine, this_program
+from callmux.cli.own_entry import listener_url, this_machine, this_program
 from callmux.cli.parsing import Given, nearest, read
+from callmux.cli.setup_steps import SECONDS, admit, prepare, probe_all, start_daemon
 from callmux.cli.taking_back import take_back
 from callmux.cli.waiting import watching
-from callmux.clients import editing
-from callmux.clients.changes import Change, apply, backups
-from callmux.clients.detect import client_file, read_text
-from callmux.clients.entry import DEFAULT_NAME, DEFAULT_PORT, ClientFileError, Entry
-from callmux.clients.program import lasting, start_command
+from callmux.clients.changes import apply, backups
+from callmux.clients.program import lasting
 from callmux.clients.registry import KNOWN
-from callmux.config.check import check_document
-from callmux.config.load import usual_config
-from callmux.config.notation import parse
-from callmux.doctor.checks import Probe, Progress
-from callmux.errors import CallmuxError, UsageError
+from callmux.doctor.checks import Probe
+from callmux.errors import UsageError
 from callmux.setup.choices import Choices, by_name, custom_server, keyed, leave_out, settle
-from callmux.setup.found import ClientFile, Found
-from callmux.setup.judging import Verdict, admitted, forbidden, gains
-from callmux.setup.plan import Answers, NewServer, Plan, PlannedFile, SetupError, make_plan, probe_documents
-from callmux.setup.probing import Answer, ask_all
+from callmux.setup.found import Found
+from callmux.setup.judging import Verdict
+from callmux.setup.plan import NewServer, Plan
+from callmux.setup.probing import Answer
 from callmux.setup.report import finish_lines, of_one_project, overview, plan_lines
-from callmux.setup.scene import Scene, check_config, chosen_clients, look, occupied_secrets
-from callmux.setup.servers import EnvSecrets, Secrets
+from callmux.setup.scene import Scene, check_config, chosen_clients, look
 from callmux.text import visible
 from callmux.timestamps import sortable
-
-SECONDS = 60
 
 
 def run(args: list[str], config_option: str | None, probe: Probe | None = None) -> int:
@@ -121,23 +111,6 @@ def _unattended(given: Given, scene: Scene, config_option: str | None, probe: Pr
     return 0
 
 
-def admit(choices: Choices, scene: Scene) -> list[str]:
-    """Leaves out clients that may not start callmux, and new servers that they may not use; gives why."""
-    start = _start(choices, scene)
-    entries = {kind: start(kind) for kind in choices.clients}
-    choices.clients, notes = admitted(choices.clients, entries, scene.settings)
-    for kind in [] if choices.fresh else [kind for kind in choices.clients if kind not in scene.holders]:
-        gained = gains(kind, scene.config_servers, scene.found, scene.settings)
-        if gained is not None:
-            choices.clients.remove(kind)
-            notes.append(f"{editing.title(kind)} gets no callmux: {gained}")
-    receivers = list(dict.fromkeys([*choices.clients, *scene.holders]))
-    new = {new.name: new.entry for new in choices.added}
-    refused = forbidden(new, receivers, scene.settings, scene.found)
-    choices.added = [new for new in choices.added if new.name not in refused]
-    return [*notes, *(f'"{name}" is not added: {reason}' for name, reason in refused.items())]
-
-
 def _moved(given: Given, scene: Scene, receivers: Sequence[str]) -> list[Found]:
     wanted = given.text("--move")
     movable = [] if wanted == "none" else scene.movable(receivers)
@@ -202,134 +175,6 @@ def _listener(given: Given) -> str | None:
             raise UsageError("--daemon needs --listener URL, such as http://127.0.0.1:4860/mcp")
         return None
     return listener_url(url)
-
-
-def probe_all(
-    choices: Choices, scene: Scene, seconds: float, probe: Probe | None, progress: Progress
-) -> dict[str, Answer]:
-    """Asks every chosen server for its tools."""
-    if probe is None:
-        from callmux.upstream.probe import probe as real_probe
-
-        probe = real_probe
-    env = scene.machine.env
-    secrets = Secrets(str(scene.config_path.parent / "secrets"), env, prefer_env=False)
-    documents = probe_documents(_answers(choices, scene), secrets.keep)
-    files = {**secrets.files, **choices.credentials}
-    return ask_all(documents, files, scene.config_path.parent, env, seconds, probe, progress)
-
-
-def prepare(choices: Choices, scene: Scene) -> tuple[Answers, Plan, list[Change]]:
-    """The plan, and the changes that carry it out.
-
-    Raises:
-        SetupError: What would be written is no configuration.
-    """
-    directory = scene.config_path.parent / "secrets"
-    kind = EnvSecrets if choices.secrets_in_env else Secrets
-    secrets = kind(str(directory), scene.machine.env, occupied=occupied_secrets(directory))
-    secrets.files.update(choices.credentials)
-    answers = _answers(choices, scene)
-    plan = make_plan(answers, str(scene.config_path), scene.config_text, secrets, _schema(scene.config_path))
-    for file in plan.files:
-        if file.path == str(scene.config_path):
-            problems = check_document(parse(file.path, file.after)).errors
-            if problems:
-                raise SetupError(f"the new configuration would not load: {'; '.join(problems)}")
-    changes = [
-        Change(
-            path=Path(file.path),
-            before=_bytes(Path(file.path)) if file.before is None else file.before.encode(),
-            after=file.after.encode(),
-            paths=file.paths,
-        )
-        for file in plan.files
-    ]
-    return answers, plan, changes
-
-
-def _schema(config: Path) -> PlannedFile:
-    """The schema beside a configuration, as `callmux init` writes it."""
-    path, text = schema_file(config), schema_text()
-    try:
-        before = read_text(path)
-    except ClientFileError as error:
-        raise SetupError(error.message) from None
-    return PlannedFile(str(path), before, text, is_schema=True)
-
-
-def _bytes(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None
-
-
-def _answers(choices: Choices, scene: Scene) -> Answers:
-    files = {file.path: file for file in scene.files}
-    clients = []
-    for kind in choices.clients:
-        path = client_file(kind, scene.machine)
-        if path is not None and kind not in scene.unreadable:
-            clients.append(files.get(str(path), ClientFile(kind=kind, path=str(path), text="")))
-    program = this_program()
-    return Answers(
-        moved=choices.moved,
-        added=choices.added,
-        tools=choices.tools,
-        clients=clients,
-        cache_seconds=choices.cache_seconds,
-        meta_only=choices.meta_only,
-        fresh=choices.fresh,
-        shared=choices.listener is not None,
-        start=_start(choices, scene),
-        program=lambda kind: start_command(program, absolute=editing.has_poor_path(kind)),
-    )
-
-
-def _start(choices: Choices, scene: Scene) -> Callable[[str], Entry]:
-    """Gives callmux's own entry for a client."""
-    program = this_program()
-    custom = scene.config_path != usual_config(scene.machine.home)
-    wishes = Wishes(
-        name=DEFAULT_NAME,
-        url=choices.listener,
-        bridge=choices.listener is not None,
-        token_env=None,
-        config=str(scene.config_path) if custom and (choices.listener is None) else None,
-    )
-
-    def start(kind: str) -> Entry:
-        entry = own_entry(kind, wishes, program)
-        if choices.listener is None or choices.daemon:
-            return entry
-        more = ("--autostart", *(("--config", str(scene.config_path)) if custom else ()))
-        return replace(entry, args=(*entry.args, *more))
-
-    return start
-
-
-def has_daemon() -> bool:
-    """Whether a service can be installed in this version."""
-    from importlib.util import find_spec
-
-    return find_spec("callmux.cli.daemon") is not None
-
-
-def start_daemon(choices: Choices, config_option: str | None) -> None:
-    """Installs and starts the service of the listener; a failure is told and is not fatal."""
-    from importlib import import_module
-    from urllib.parse import urlsplit
-
-    if not has_daemon():
-        print("No daemon in this version: start the listener with callmux --listen", file=sys.stderr)
-        return
-    port = str(urlsplit(choices.listener or "").port or DEFAULT_PORT)
-    try:
-        command = import_module("callmux.cli.daemon")
-        args = ["install", "--port", port, "--start", "--enable", "--yes"]
-        problem = "" if command.run(args, config_option) == 0 else "see above"
-    except CallmuxError as error:
-        problem = error.message
-    if problem:
-        print(f"The daemon could not be installed: {problem}", file=sys.stderr)
 
 
 def _summary(

@@ -19,7 +19,7 @@ from questionary import Choice
 from rich.console import Console
 from rich.text import Text
 
-from callmux.cli import setup
+from callmux.cli import setup_steps
 from callmux.cli.last_question import SHOW, write_or_show
 from callmux.cli.own_entry import listener_url
 from callmux.cli.parsing import Given
@@ -76,7 +76,7 @@ class _Dialogue:
             return 0
         check_config(scene, choices.fresh)
         self._pick_clients()
-        self._show(list(map(visible, setup.admit(choices, scene))))
+        self._show(list(map(visible, setup_steps.admit(choices, scene))))
         self._approve()
         scene = self._scene
         self._show(overview(scene, scene.verdicts(choices.clients), {}))
@@ -86,7 +86,7 @@ class _Dialogue:
             return 0
         self._ask_servers()
         self._settings()
-        answers, plan, changes = setup.prepare(choices, scene)
+        answers, plan, changes = setup_steps.prepare(choices, scene)
         console.print()
         names = by_name(plan, choices, self._answers)
         self._show_folded(summary_lines(plan, answers, names, str(scene.config_path)))
@@ -100,7 +100,7 @@ class _Dialogue:
         folder = apply(changes, backups(scene.machine.home), "setup", sortable(time.time()))
         self._show(["", *finish_lines(plan, folder)])
         if choices.daemon:
-            setup.start_daemon(choices, self._config_option)
+            setup_steps.start_daemon(choices, self._config_option)
         return 0
 
     def _show(self, lines: Sequence[str]) -> None:
@@ -244,10 +244,10 @@ class _Dialogue:
         if self._given.on("--no-probe") or not (choices.moved or choices.added):
             self._settle()
             return
-        seconds = self._given.number("--probe-timeout") or setup.SECONDS
+        seconds = self._given.number("--probe-timeout") or setup_steps.SECONDS
         self._console.print("Asking the servers for their tools")
         with watching(len(choices.moved) + len(choices.added)) as progress:
-            answered = setup.probe_all(choices, self._scene, seconds, self._probe, progress)
+            answered = setup_steps.probe_all(choices, self._scene, seconds, self._probe, progress)
         self._answers = keyed(choices, answered)
         self._failures()
         self._settle()
@@ -320,7 +320,7 @@ class _Dialogue:
             choices.meta_only = bool(_asked(questionary.confirm(question, default=False))) or None
         self._mode()
         # How they reach callmux is known now, and an organization may list it by its command.
-        self._show(list(map(visible, setup.admit(choices, self._scene))))
+        self._show(list(map(visible, setup_steps.admit(choices, self._scene))))
 
     def _pick_clients(self) -> None:
         """Asked first: whether a server can move depends on who gets it."""
@@ -376,7 +376,7 @@ class _Dialogue:
             )
         )
         choices.daemon = bool(
-            setup.has_daemon()
+            setup_steps.has_daemon()
             and _asked(
                 questionary.confirm("Run it as a service? (a bridge starts it otherwise)", default=False)
             )

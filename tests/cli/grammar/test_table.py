@@ -13,10 +13,11 @@ from importlib import import_module
 
 import pytest
 
+from callmux.cli.commands import COMMANDS
 from callmux.cli.grammar import serve
 from callmux.cli.grammar.table import SECTIONS, command, everything, run_mode, with_subcommands
 from callmux.cli.grammar.terms import Command
-from callmux.cli.main import COMMANDS, take_config
+from callmux.cli.main import take_config
 from callmux.cli.parsing import read
 from callmux.config import inline
 from callmux.config.model import Config, StdioServer

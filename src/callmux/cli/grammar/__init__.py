@@ -9,7 +9,7 @@ To add a command `frob`:
 
 1. `callmux/cli/grammar/frob.py` with `COMMANDS = (Command("frob", ...),)`; sub-commands go into
    `Command.subcommands`, named `"frob add"`.
-2. Its name in `COMMANDS` of `callmux.cli.main`, and in `SECTIONS` of `callmux.cli.grammar.table`.
+2. Its name in `COMMANDS` of `callmux.cli.commands`, and in `SECTIONS` of `callmux.cli.grammar.table`.
 3. `callmux/cli/frob.py` with `run(args, config_option) -> int`, which begins with
    `given = read(COMMANDS[0], args)` of `callmux.cli.parsing`. Then `given.on("--json")`,
    `given.text("--name")`, `given.number("--port")`, `given.all("--header")`, `given.words`, `given.rest`.

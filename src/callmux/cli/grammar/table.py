@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib import import_module
 
+from callmux.cli.commands import COMMANDS
 from callmux.cli.grammar.terms import Command
 
 SECTIONS: dict[str, tuple[str, ...]] = {
@@ -18,14 +19,14 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Look after": ("doctor", "daemon"),
     "Help": ("help", "completion"),
 }
-"""Every name of `callmux.cli.main.COMMANDS`, once."""
+"""Every name of `callmux.cli.commands.COMMANDS`, once."""
 
 
 def run_mode() -> Command:
     """`callmux` without a command."""
-    from callmux.cli.grammar.serve import COMMANDS
+    from callmux.cli.grammar import serve
 
-    return COMMANDS[0]
+    return serve.COMMANDS[0]
 
 
 def command(name: str) -> Command:
@@ -34,8 +35,6 @@ def command(name: str) -> Command:
     Raises:
         KeyError: There is none of this name.
     """
-    from callmux.cli.main import COMMANDS
-
     module = import_module(f"callmux.cli.grammar.{COMMANDS[name]}")
     found: Command = next(command for command in module.COMMANDS if command.name == name)
     return found

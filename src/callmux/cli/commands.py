@@ -1,0 +1,33 @@
+"""Every command by its first word. Pure.
+
+Used by `callmux.cli.main`, which runs them, and by `callmux.cli.help` and `callmux.cli.grammar.table`, which
+describe them.
+"""
+
+from __future__ import annotations
+
+COMMANDS = {
+    "batch": "call",
+    "bridge": "bridge",
+    "call": "call",
+    "client": "client",
+    "completion": "completion",
+    "config": "config",
+    "daemon": "daemon",
+    "demo": "demo",
+    "discover": "discover",
+    "doctor": "doctor",
+    "help": "help",
+    "init": "init",
+    "instructions": "instructions",
+    "list": "list",
+    "migrate": "migrate",
+    "parallel": "call",
+    "pipeline": "call",
+    "server": "server",
+    "setup": "setup",
+    "tools": "tools",
+}
+"""Every command, and the module of `callmux.cli` that has it; `callmux.cli.grammar` has one of the same name,
+which says what the command takes. What runs it is called `run`, or like the command where it shares a
+module with another."""
