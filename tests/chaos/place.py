@@ -202,6 +202,11 @@ class Place:
             line for line in self._log.read_text(errors="replace").splitlines() if "failed to connect" in line
         ]
 
+    def own_failures(self) -> list[str]:
+        """What the listener said of calls that failed in callmux itself: each line names the exception."""
+        said = self._log.read_text(errors="replace").splitlines()
+        return [line for line in said if "callmux itself" in line]
+
     def rows(self, what: str, ledger: Path | None = None) -> Counter[str]:
         """How often `what` was written into the ledger for each token."""
         fields = [line.split() for line in (ledger or self.ledger).read_text().splitlines()]

@@ -121,7 +121,7 @@ async def storm(
         seen.left = await here.end()
         seen.refused = here.failed_attempts()
         seen.wrong += broken_promises(seen.calls, seen.faults, here.rows("begin"), here.rows("done"))
-        seen.wrong += crossed(seen.heard)
+        seen.wrong += crossed(seen.heard) + here.own_failures()
     return seen
 
 
