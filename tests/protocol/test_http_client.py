@@ -194,6 +194,14 @@ def test_what_may_change_the_method_is_not_followed(status: int) -> None:
     assert not Redirects("http://h.example/mcp").follow(status, "/x")
 
 
+@pytest.mark.parametrize("circle", [["/mcp"], ["#x"], ["/a", "/mcp"], ["/a", "http://h.example/a"]])
+def test_a_redirect_to_where_it_has_been_is_not_followed(circle: list[str]) -> None:
+    way = Redirects("http://h.example/mcp")
+    *before, last = [way.follow(307, location) for location in circle]
+    assert all(before)
+    assert not last
+
+
 def test_three_redirects_are_followed_and_no_more() -> None:
     way = Redirects("http://h.example/0")
     assert [way.follow(308, f"/{n}") for n in range(1, 5)] == [True, True, True, False]

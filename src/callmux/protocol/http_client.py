@@ -248,7 +248,8 @@ def session_id_of(value: str | None) -> str | None:
 
 
 class Redirects:
-    """Follows one request: to the same scheme, host and port, or from http to https of the same host.
+    """Follows one request: to the same scheme, host and port, or from http to https of the same host. Never to
+    an address that it has been to: a server that redirects in a circle may carry the request out each time.
 
     Args:
         url: Where it is sent first.
@@ -257,21 +258,25 @@ class Redirects:
         url: Where it is to be sent now.
     """
 
-    __slots__ = ("_left", "url")
+    __slots__ = ("_visited", "url")
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._left = MOST_REDIRECTS
+        self._visited = [url.partition("#")[0]]
 
     def follow(self, status: int, location: str | None) -> bool:
         """Whether the answer sends the request on, whole and with its credentials, to what `url` is then."""
-        if status not in (307, 308) or not location or self._left <= 0:
+        if status not in (307, 308) or not location or len(self._visited) > MOST_REDIRECTS:
             return False
         target = resolved(self.url, location)
         if target is None or not within_origin(self.url, target):
             return False
-        self._left -= 1
-        self.url = _as_known(self.url, target)
+        target = _as_known(self.url, target)
+        address = target.partition("#")[0]
+        if address in self._visited:
+            return False
+        self._visited.append(address)
+        self.url = target
         return True
 
 
