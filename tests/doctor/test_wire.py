@@ -123,7 +123,7 @@ def test_no_tls_where_https_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("location", ["/there?a=%2F", "/here"])
-def test_a_redirect_within_the_origin_is_followed_three_times(location: str) -> None:
+def test_a_redirect_within_the_origin_is_followed_and_no_circle(location: str) -> None:
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -149,4 +149,4 @@ def test_a_redirect_within_the_origin_is_followed_three_times(location: str) -> 
             server.shutdown()
             thread.join(20)
     assert answer.status == (200 if location.startswith("/there") else 307)
-    assert asked == (["/mcp", "/there?a=%2F"] if answer.status == 200 else ["/mcp", *["/here"] * 3])
+    assert asked == (["/mcp", "/there?a=%2F"] if answer.status == 200 else ["/mcp", "/here"])

@@ -248,8 +248,8 @@ def session_id_of(value: str | None) -> str | None:
 
 
 class Redirects:
-    """Follows one request: to the same scheme, host and port, or from http to https of the same host. Never to
-    an address that it has been to: a server that redirects in a circle may carry the request out each time.
+    """Follows one request: to the same scheme, host and port, or from http to https of the same host. Never
+    to an address that it has been to: a server that redirects in a circle may carry it out each time.
 
     Args:
         url: Where it is sent first.
