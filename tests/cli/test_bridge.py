@@ -36,7 +36,7 @@ MAY_LOAD = {
         ),
         *("questions", "relay", "resuming", "silence", "stream", "tool_call"),
     },
-    "cli": {"__init__", "bridge", "headers", "main", "parsing", "process", "signals", "stderr"},
+    "cli": {"__init__", "bridge", "commands", "headers", "main", "parsing", "process", "signals", "stderr"},
     "cli.grammar": {"__init__", "bridge", "shared", "terms"},
     "protocol": {
         *(
