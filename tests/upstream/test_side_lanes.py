@@ -75,6 +75,45 @@ def test_callers_at_the_same_time_share_one_attempt() -> None:
     play(scene())
 
 
+def test_whoever_waits_when_the_server_is_closed_is_told_so() -> None:
+    """A cancellation that nobody asked for would look like a fault of callmux itself."""
+
+    async def scene() -> None:
+        desk = Desk()
+        waiting = asyncio.ensure_future(desk.lanes.acquire(SHARED, ANN))
+        await settle()
+        await desk.lanes.close()
+        with pytest.raises(CallFailure, match="the server was closed") as caught:
+            await waiting
+        assert (caught.value.category, caught.value.started) == (Category.TRANSPORT, False)
+
+    play(scene())
+
+
+def test_a_place_whose_end_is_cut_short_by_the_close_of_its_server_is_free_all_the_same() -> None:
+    async def scene() -> None:
+        one, other = Desk(), Desk()
+        other.lanes = SideLanes("t", other._connect, one.berths)
+        one.berths.configure(1, 1, IDLE_SECONDS)
+        for desk in (one, other):
+            desk.may_open.set()
+        old: Any = await one.lanes.acquire(scoped("/a"), ANN)
+        one.lanes.leave(old)
+        never = asyncio.Event()
+
+        async def hangs() -> None:
+            await never.wait()
+
+        old.close = hangs
+        waiting = asyncio.ensure_future(other.lanes.acquire(scoped("/a"), ANN))
+        await settle()
+        assert not waiting.done()
+        await one.lanes.close()
+        assert await waiting is other.lanes.get(scoped("/a"))
+
+    play(scene())
+
+
 def test_a_caller_that_gives_up_does_not_end_the_attempt_of_the_others() -> None:
     async def scene() -> None:
         desk = Desk()

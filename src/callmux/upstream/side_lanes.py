@@ -143,6 +143,11 @@ class SideLanes:
             lane = opening.task.result() if opening.task.done() and not opening.task.cancelled() else None
             if isinstance(lane, _Lane):
                 self.leave(lane.connection)
+            waiting = asyncio.current_task()
+            if opening.task.cancelled() and waiting is not None and not waiting.cancelling():
+                # Nobody gave this caller up: the server is being closed, which ended the opening.
+                why = "the server was closed while a connection to it was opened"
+                raise CallFailure(Category.TRANSPORT, why, started=False) from None
             raise
         if isinstance(opened, CallFailure):
             raise opened
@@ -229,7 +234,8 @@ class SideLanes:
         """A failure is given, not raised: it belongs to whoever waits, and is no defect of this task."""
         try:
             if room is not None:
-                await room
+                # Its end may be cut short, too, when its own server is closed: there is room all the same.
+                await asyncio.wait({asyncio.ensure_future(room)})
             connection = await self._connect(key, client)
             if key.client in self._left:
                 await connection.close()
