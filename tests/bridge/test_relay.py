@@ -475,6 +475,37 @@ def test_a_read_that_breaks_half_way_is_sent_again(started: bool, listed: bool) 
     run(scene())
 
 
+@pytest.mark.parametrize(("breaks", "state"), [(0, "not_started"), (1, "unknown")])
+def test_what_a_second_attempt_did_not_begin_the_first_may_have(breaks: int, state: str) -> None:
+    details = {"server": "s", "executionState": "not_started", "safeToRetry": True}
+    failed = {"error": {"code": "downstream_unavailable", "message": "it is down", "details": details}}
+    text = json.dumps(failed)
+    result = {"content": [{"type": "text", "text": text}], "structuredContent": failed, "isError": True}
+    left = breaks
+
+    def reply(exchange: Exchange) -> None:
+        nonlocal left
+        if left:
+            left -= 1
+            exchange.stream()
+            exchange.abort()
+        else:
+            exchange.json(result)
+
+    async def scene() -> None:
+        async with FakeListener() as listener, Desk(listener.endpoint) as desk:
+            listener.script["tools/call"] = reply
+            await desk.greets()
+            answer = await desk.calls(2, "read")
+            assert listener.count("tools/call") == breaks + 1
+            told = answer["structuredContent"]
+            assert told["error"]["details"] == {**details, "executionState": state}
+            assert json.loads(answer["content"][0]["text"]) == told
+            assert answer["isError"] is True
+
+    run(scene())
+
+
 def test_a_fan_out_of_reads_is_a_read() -> None:
     async def scene() -> None:
         async with FakeListener() as listener, Desk(listener.endpoint) as desk:

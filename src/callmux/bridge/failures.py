@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
+from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 from callmux.errors import CallmuxError
 from callmux.protocol import jsonrpc
@@ -24,9 +26,9 @@ from callmux.protocol.http_client import (
     refusal_point,
     session_refused,
 )
-from callmux.protocol.jsonrpc import Failure, RpcError
+from callmux.protocol.jsonrpc import Failure, Response, RpcError
 from callmux.protocol.shapes import Result
-from callmux.rings.envelope import failure
+from callmux.rings.envelope import failed, failure
 
 UNAVAILABLE = -32000
 """The JSON-RPC code for a request that is no tool call and could not be carried."""
@@ -265,3 +267,38 @@ class GivenUp(Exception):
         """The answer to any other request."""
         error = self.as_error(url, None)
         return RpcError(UNAVAILABLE, error.message, {"code": error.code, **error.details})
+
+
+def unsure(answer: Response | Failure) -> Response | Failure:
+    """The listener's answer to a call of which an earlier attempt may have begun: where the listener says of
+    its own attempt that it did not begin, nobody knows that of the call."""
+    if not isinstance(answer, Response) or b"not_started" not in bytes(answer.result):
+        return answer
+    try:
+        said = msgspec.json.decode(answer.result, type=_Told)
+    except msgspec.MsgspecError:
+        return answer
+    told = said.structuredContent.error
+    if not said.isError or told.details.get("executionState") != "not_started":
+        return answer
+    details = {**told.details, "executionState": "unknown"}
+    return Response(
+        answer.id, Raw(failed({"code": told.code, "message": told.message, "details": details}).raw)
+    )
+
+
+class _ToldError(msgspec.Struct):
+    code: str
+    message: str
+    details: dict[str, Any]
+
+
+class _ToldContent(msgspec.Struct):
+    error: _ToldError
+
+
+class _Told(msgspec.Struct):
+    """A failed call, as callmux tells it."""
+
+    structuredContent: _ToldContent
+    isError: bool = False

@@ -19,7 +19,7 @@ from callmux.bridge import tool_call
 from callmux.bridge.budget import Budget, budget
 from callmux.bridge.client import HttpClient
 from callmux.bridge.endpoint import Endpoint
-from callmux.bridge.failures import GivenUp, LinkFailure, Reason
+from callmux.bridge.failures import GivenUp, LinkFailure, Reason, unsure
 from callmux.bridge.keeper import Keeper, Patience, Revive
 from callmux.bridge.link import Link
 from callmux.bridge.listings import LISTS, SAFE_METHODS, Listings, next_cursor
@@ -201,7 +201,8 @@ class Relay:
                 raise GivenUp(failure, started=started, attempts=attempts, safe=safe) from None
             attempts += 1
             try:
-                return await link.request(method, params, deadline - self._loop.time(), time.hard)
+                answer = await link.request(method, params, deadline - self._loop.time(), time.hard)
+                return unsure(answer) if started else answer
             except LinkFailure as failure:
                 started = started or failure.started
                 again = False

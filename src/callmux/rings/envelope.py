@@ -31,6 +31,11 @@ def failure(error: CallmuxError) -> Result:
     described: dict[str, object] = {"code": error.code, "message": error.message}
     if error.details:
         described["details"] = error.details
+    return failed(described)
+
+
+def failed(described: Mapping[str, object]) -> Result:
+    """An error result of its members `code`, `message` and `details`."""
     return Result(_around(encode({"error": described}), b',"isError":true}'))
 
 

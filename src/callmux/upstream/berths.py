@@ -6,8 +6,8 @@ Held by `callmux.upstream.pool`; asked by the side lanes of each server before t
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Awaitable
 from typing import Any, Protocol
 
 from callmux.upstream.lanes import Berth, LaneKey, make_room
@@ -34,7 +34,7 @@ class Harbour(Protocol):
     def in_use(self, key: LaneKey) -> int:
         """The calls that a lane carries."""
 
-    def evict(self, key: LaneKey) -> Awaitable[None]:
+    def evict(self, key: LaneKey) -> asyncio.Task[None]:
         """Takes an idle lane out at once; waits for its end."""
 
 
@@ -84,7 +84,7 @@ class Berths:
         by_server = Counter(item["server"] for item in items)
         return {"total": len(items), "byServer": dict(sorted(by_server.items())), "items": items}
 
-    def make_room(self, harbour: Harbour) -> Awaitable[None] | None:
+    def make_room(self, harbour: Harbour) -> asyncio.Task[None] | None:
         """Makes room for one more lane of this server, at once; gives what to wait for before it is opened.
 
         Raises:

@@ -224,18 +224,18 @@ class SideLanes:
             lane.timer.cancel()
         return lane.connection
 
-    def evict(self, key: LaneKey) -> Awaitable[None]:
+    def evict(self, key: LaneKey) -> asyncio.Task[None]:
         """Ends an idle lane to make room: it is gone from the count at once."""
         return self._tasks.spawn(self._remove(key).close())
 
     async def _open(
-        self, key: LaneKey, client: ClientPort, room: Awaitable[None] | None
+        self, key: LaneKey, client: ClientPort, room: asyncio.Task[None] | None
     ) -> _Lane | CallFailure:
         """A failure is given, not raised: it belongs to whoever waits, and is no defect of this task."""
         try:
             if room is not None:
                 # Its end may be cut short, too, when its own server is closed: there is room all the same.
-                await asyncio.wait({asyncio.ensure_future(room)})
+                await asyncio.wait({room})
             connection = await self._connect(key, client)
             if key.client in self._left:
                 await connection.close()
