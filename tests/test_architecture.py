@@ -42,6 +42,7 @@ LAYERS = [
     {"metatools"},
     {"rings"},
     {"upstream"},
+    {"guard"},
     {"config"},
     {"plan"},
     {"protocol"},

@@ -31,6 +31,13 @@ def test_a_denied_tool_is_not_exposed_even_where_it_is_allowed() -> None:
     assert [tool for tool in "abc" if StdioServer(command="x", deny_tools=("b",)).exposes(tool)] == ["a", "c"]
 
 
+def test_a_tier_is_one_of_three_words() -> None:
+    server, problems, _ = check_server({"command": "x", "tiers": {"get_*": "read", "b": "kill"}}, "servers.a")
+    assert problems == ['servers.a.tiers.b must be "read", "write", or "destroy"']
+    server, problems, _ = check_server({"command": "x", "tiers": {"get_*": "read"}}, "servers.a")
+    assert (server and server.tiers, problems) == ({"get_*": "read"}, [])
+
+
 def test_entries_are_written_as_they_were_read() -> None:
     entry = {"command": "x", "callTimeoutMs": 5, "cachePolicy": {"denyTools": ["y"]}}
     server, _, _ = check_server(entry, "servers.a")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from callmux.config.check import check_document
+from callmux.guard.tiers import DESTROY, READ, WRITE
 from callmux.protocol.shapes import Tool
 from callmux.rings.route import ONLY_READS, WRITES, Verdict
 from callmux.router.routing import Routing
@@ -17,7 +18,7 @@ READER = Tool(json.dumps({"name": "get", "annotations": {"readOnlyHint": True}})
 
 
 def routing(*, plain: bool = False, **document: Any) -> Routing:
-    checked = check_document({"servers": {"a": {"command": "x", "prefix": "p"}}, **document})
+    checked = check_document({"servers": {"a": {"command": "x", "prefix": "p"}}} | document)
     assert checked.errors == []
     return Routing(checked.config, plain=plain)
 
@@ -42,6 +43,16 @@ def test_so_does_a_pattern_of_what_is_safe(name: str) -> None:
 def test_so_does_a_pattern_of_the_shield(name: str) -> None:
     made = routing(responseShield={"denyTools": [name]})
     assert made.of_tool(Found("a", "get", READER, "p_get_0123")).limits is None
+
+
+@pytest.mark.parametrize("name", [*NAMES, "*get*"])
+def test_so_does_a_pattern_of_tiers(name: str) -> None:
+    entry = {"command": "x", "prefix": "p", "tiers": {name: "destroy"}}
+    made = routing(servers={"a": entry, "b": {"command": "x"}})
+    assert made.of_tool(Found("a", "get", READER, "p_get_0123")).tier == DESTROY
+    assert made.of_tool(Found("b", "get", READER)).tier == READ
+    assert made.of_method("a", "resources/read", safe=True).tier == READ
+    assert made.of_method("a", "x/y", safe=False).tier == WRITE
 
 
 def test_a_tool_that_nobody_has_listed_has_a_route() -> None:

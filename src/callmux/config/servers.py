@@ -25,6 +25,8 @@ class CommonServer(Section, frozen=True, kw_only=True):
             where empty.
         deny_tools: Tools that do not exist for clients, by the names the server gives them; stronger than
             `tools`.
+        tiers: What tools may do, where what they say of themselves is not to be believed: names or patterns
+            with `*`, each with `read`, `write` or `destroy`.
         prompts: The prompts that exist for clients, by the names the server gives them; all where absent.
         resources: The resources that exist for clients: URIs or patterns with `*`; all where absent.
         always_load: Tools that clients with deferred tools should load at once.
@@ -47,6 +49,7 @@ class CommonServer(Section, frozen=True, kw_only=True):
     type: kinds.ServerType | None = None
     tools: tuple[kinds.Text, ...] | None = None
     deny_tools: tuple[kinds.Text, ...] = ()
+    tiers: dict[str, kinds.Tier] = field(default_factory=dict)
     prompts: tuple[kinds.Text, ...] | None = None
     resources: tuple[kinds.Text, ...] | None = None
     always_load: tuple[kinds.Text, ...] = ()

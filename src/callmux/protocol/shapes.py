@@ -138,6 +138,7 @@ class Tool:
         description: Its description, or None.
         title: Its title, or None.
         read_only: `annotations.readOnlyHint` is true.
+        destructive: `annotations.destructiveHint` is true.
         idempotent: `annotations.idempotentHint` is true.
         has_output_schema: It declares an `outputSchema`.
         linkage: What it says of apps.
@@ -146,6 +147,7 @@ class Tool:
     __slots__ = (
         "_schema",
         "description",
+        "destructive",
         "has_output_schema",
         "idempotent",
         "linkage",
@@ -176,6 +178,7 @@ class Tool:
             except msgspec.MsgspecError:
                 hints = Annotations()
         self.read_only = hints.read_only_hint is True
+        self.destructive = hints.destructive_hint is True
         self.idempotent = hints.idempotent_hint is True
         self.linkage = apps.linkage(self.members["_meta"]) if "_meta" in self.members else apps.NONE
         self._schema: dict[str, Any] | None = None

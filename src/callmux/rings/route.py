@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from callmux.guard.tiers import WRITE
 from callmux.protocol.shapes import Tool
 from callmux.rings.coercion import Shaper
 from callmux.rings.shield.compact import Limits
@@ -49,6 +50,7 @@ class Route(msgspec.Struct, eq=False, kw_only=True):
         tool: What the catalogue knows of the tool; None for a server that has not listed yet.
         seconds: How long one attempt may take where the caller does not say.
         safe: Repeating a call does no harm: the tool says so, or the operator does.
+        tier: What it may do: `read`, `write` or `destroy`.
         verdict: What the rules of caching say.
         shaper: Brings arguments into the shape that the tool declares; None where it could change nothing.
         limits: At which size its results are shortened; None for never.
@@ -64,6 +66,7 @@ class Route(msgspec.Struct, eq=False, kw_only=True):
     tool: Tool | None = None
     seconds: float = 180.0
     safe: bool = False
+    tier: str = WRITE
     verdict: Verdict = WRITES
     shaper: Shaper | None = None
     limits: Limits | None = None

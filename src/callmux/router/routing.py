@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from callmux import names
 from callmux.config.model import Config
+from callmux.guard.tiers import Tiers, of_method
 from callmux.rings.cache.policy import Policy
 from callmux.rings.coercion import compile_shaping
 from callmux.rings.route import Route
@@ -31,6 +32,7 @@ class Routing:
         self._policy = Policy(config)
         shields = {name: server.response_shield for name, server in config.servers.items()}
         self._shield = Policies(config.response_shield, shields)
+        self._tiers = {name: Tiers(server.tiers) for name, server in config.servers.items()}
         self._prefixes = {name: server.prefix for name, server in config.servers.items()}
 
     def of_tool(self, found: Found) -> Route:
@@ -46,6 +48,7 @@ class Routing:
             tool=tool,
             seconds=self._budgets.seconds(found.server),
             safe=self._budgets.is_safe(found.server, tool, spelled),
+            tier=self._tiers[found.server].of_tool(tool, spelled),
             verdict=self._policy.verdict(found.server, tool, spelled),
             shaper=shaper,
             limits=self._shield.limits(found.server, spelled),
@@ -62,5 +65,6 @@ class Routing:
             method=method,
             seconds=self._budgets.seconds(server),
             safe=safe,
+            tier=of_method(method),
             verdict=self._policy.of_method(safe=safe),
         )

@@ -1,0 +1,1 @@
+"""Who may use callmux, for what, and how often."""
