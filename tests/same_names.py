@@ -62,7 +62,10 @@ SAME_NAME: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "Questions": (("bridge.questions", "upstream.questions"), SIDES),
     "Refusal": (("bridge.failures", "transport.http.exchange"), SIDES),
-    "Refused": (("config.kinds", "control_sockets", "protocol.upstream_peer", "upstream.links.web"), SIDES),
+    "Refused": (
+        ("config.kinds", "process.control_sockets", "protocol.upstream_peer", "upstream.links.web"),
+        SIDES,
+    ),
     "Request": (
         ("metatools.recipes", "protocol.jsonrpc", "session.request"),
         "the message is `jsonrpc.Request` where the request of a session is known, too",

@@ -1,6 +1,6 @@
 """Where callmux keeps what must outlive a process.
 
-Called by those who keep something: `callmux.host` and the run modes of `callmux.cli`.
+Called by those who keep something: `callmux.process.host` and the run modes of `callmux.cli`.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from callmux.cli.running import asked, running_servers
-from callmux.control import served
 from callmux.errors import InvalidArguments
+from callmux.process.control import served
 from tests.support import run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets")

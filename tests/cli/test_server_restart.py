@@ -11,8 +11,8 @@ import pytest
 
 from callmux.cli import server_restart
 from callmux.cli.server import run
-from callmux.control_sockets import Refused, Unreachable
 from callmux.errors import UsageError
+from callmux.process.control_sockets import Refused, Unreachable
 
 UP = {"state": "connected", "connectDurationMs": 12}
 

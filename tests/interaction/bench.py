@@ -19,7 +19,7 @@ from unittest import mock
 import pytest
 
 from callmux.config.check import check_document
-from callmux.host import Host
+from callmux.process.host import Host
 from callmux.protocol import jsonrpc
 from callmux.session.session import Session
 from callmux.upstream import pool

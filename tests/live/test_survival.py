@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from callmux.config.load import load_config
-from callmux.host import Host
+from callmux.process.host import Host
 from callmux.protocol import jsonrpc
 from callmux.session.session import Session
 

@@ -245,5 +245,5 @@ def test_an_encoder_that_gives_up_means_json(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_the_encoder_is_loaded_when_it_is_needed() -> None:
     """Every agent session starts a process."""
-    code = "import sys, callmux.runtime; sys.exit('toons' in sys.modules)"
+    code = "import sys, callmux.process.runtime; sys.exit('toons' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

@@ -22,7 +22,6 @@ import msgspec
 
 from callmux.admin.probes import probe_routes
 from callmux.aside import aside
-from callmux.attendance import attend
 from callmux.cli.handover import Successor, give_way, hand_over, own_command, predecessor, replaced
 from callmux.cli.signals import stop_signals, upgrade_signal
 from callmux.cli.supervisor import Supervisor
@@ -30,8 +29,9 @@ from callmux.clock import Clock
 from callmux.config.model import Config
 from callmux.config.sources import Sources
 from callmux.errors import CallmuxError, UsageError
-from callmux.host import Host, startup_failed
 from callmux.places import state_dir
+from callmux.process.attendance import attend
+from callmux.process.host import Host, startup_failed
 from callmux.session import bequest
 from callmux.session.keyfile import session_key
 from callmux.session.legacy import Estate, Legacy

@@ -1,6 +1,6 @@
 """What the processes that run with a configuration say of their servers.
 
-Called by `callmux.cli.server` and `callmux.cli.server_logs`; asks through `callmux.control_sockets`.
+Called by `callmux.cli.server` and `callmux.cli.server_logs`; asks through `callmux.process.control_sockets`.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def asked(
         return {}
     from concurrent.futures import ThreadPoolExecutor
 
-    from callmux.control_sockets import ask, sockets
     from callmux.errors import CallmuxError
+    from callmux.process.control_sockets import ask, sockets
 
     places = sockets(config, env)
     if not places:

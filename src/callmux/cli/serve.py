@@ -21,7 +21,7 @@ from callmux.config.load import default_config, find_config, load_config
 from callmux.config.model import Config
 from callmux.config.sources import Sources
 from callmux.errors import UsageError
-from callmux.host import Host, startup_failed
+from callmux.process.host import Host, startup_failed
 from callmux.session.session import Session
 from callmux.tasks import at_once, first_of
 from callmux.transport.stdio import StdioTransport
@@ -110,7 +110,7 @@ async def _serve(path: Path | None, load: Callable[[Sources], Config], env: dict
         await transport.open()
         watching = None
         if path is not None:
-            from callmux.attendance import attend
+            from callmux.process.attendance import attend
 
             watching = at_once(attend(path, host, load, sources, env))
         # What exists by now lives as long as the process: the collector need not look at it again.

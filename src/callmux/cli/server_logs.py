@@ -1,6 +1,6 @@
 """`callmux server logs`: what a server wrote to stderr, in the processes that run with the configuration.
 
-Called by `callmux.cli.server`; the processes keep the lines, see `callmux.server_output`.
+Called by `callmux.cli.server`; the processes keep the lines, see `callmux.process.server_output`.
 """
 
 from __future__ import annotations

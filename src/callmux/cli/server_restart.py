@@ -1,6 +1,6 @@
 """`callmux server restart`: one server starts anew in every process that runs with the configuration.
 
-Called by `callmux.cli.server`; the way into the processes is `callmux.control`.
+Called by `callmux.cli.server`; the way into the processes is `callmux.process.control`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 from callmux.cli.console import print_json
 from callmux.cli.parsing import Given, nearest
 from callmux.config.load import find_config, load_config, target_config
-from callmux.control_sockets import Unreachable, ask, sockets
 from callmux.errors import CallmuxError, UsageError
+from callmux.process.control_sockets import Unreachable, ask, sockets
 
 GRACE_SECONDS = 30.0
 """How long an answer may take beyond the time that the configuration gives a server to connect."""

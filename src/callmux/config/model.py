@@ -1,7 +1,7 @@
 """The root of the configuration, with the defaults of every global key. Pure.
 
 Made by `callmux.config.load` (a file) and `callmux.config.inline` (the command line); read by
-`callmux.runtime` and by everything that is wired there.
+`callmux.process.runtime` and by everything that is wired there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What runs around each request and around each call, outermost first: two lists, nothing else decides.
 
-Called by `callmux.runtime` when it wires a configuration. `Order` gives each route those of the stages that
-can have something to do for it: a stage says so in `concerns(route)`, one without that function always can.
+Called by `callmux.process.runtime` when it wires a configuration. `Order` gives each route those of the
+stages that can have something to do for it: a stage says so in `concerns(route)`, one without that function
+always can.
 """
 
 from __future__ import annotations

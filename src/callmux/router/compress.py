@@ -1,8 +1,8 @@
 """Shorter tool definitions for `tools/list`: fewer and shorter descriptions, the contract untouched. Pure.
 
-Called by `callmux.router.listing` for what clients see and by `callmux.runtime` for what the status says of
-it. Search, status and execution use the definitions as they came. Only descriptions at schema positions are
-looked at: whatever stands in `default`, `enum`, `const` or `examples` is data.
+Called by `callmux.router.listing` for what clients see and by `callmux.process.runtime` for what the status
+says of it. Search, status and execution use the definitions as they came. Only descriptions at schema
+positions are looked at: whatever stands in `default`, `enum`, `const` or `examples` is data.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What callmux says of itself in the answer to `initialize`: capabilities, instructions, identity. Pure.
 
-Called by `callmux.host`. The servers' capabilities are joined and their instructions merged. While some are
-still starting, everything is declared that any of them may turn out to have: a list that stays empty
+Called by `callmux.process.host`. The servers' capabilities are joined and their instructions merged. While
+some are still starting, everything is declared that any of them may turn out to have: a list that stays empty
 harms nobody, a capability that was not declared is lost for the session. What is declared is answered: with
 several servers, requests that only a server knows reach none of them, so its capabilities for these are not
 declared.

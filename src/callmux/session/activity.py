@@ -1,7 +1,7 @@
 """Which tool calls of a listener's clients run now: read from their requests when somebody asks.
 
-Called by `callmux.host`. Ids and times of day are made here, not for each call: a request that nobody looks
-at never has any.
+Called by `callmux.process.host`. Ids and times of day are made here, not for each call: a request that nobody
+looks at never has any.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "e
 
 
 class Current(Protocol):
-    """The process as a dispatcher needs it: implemented by `callmux.host.Host`."""
+    """The process as a dispatcher needs it: implemented by `callmux.process.host.Host`."""
 
     @property
     def router(self) -> Router: ...

@@ -1,6 +1,6 @@
 """Who wants to hear of which resource. Several sessions share one subscription at the server.
 
-Called by `callmux.session.dispatch` (add, remove) and `callmux.host` (updates, sessions that leave).
+Called by `callmux.session.dispatch` (add, remove) and `callmux.process.host` (updates, sessions that leave).
 """
 
 from __future__ import annotations

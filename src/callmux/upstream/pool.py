@@ -1,7 +1,7 @@
 """All servers of this process, by name and by what they are connected to. Lives as long as the process.
 
-Called by `callmux.runtime`, which leases the servers its configuration names: one whose connection settings
-are unchanged is the same `Server`, with its process and its state, before and after a reload.
+Called by `callmux.process.runtime`, which leases the servers its configuration names: one whose connection
+settings are unchanged is the same `Server`, with its process and its state, before and after a reload.
 """
 
 from __future__ import annotations

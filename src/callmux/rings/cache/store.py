@@ -1,7 +1,7 @@
 """The cached results: least recently used go first, nothing outlives its time or a write to its server. Pure.
 
-Held by `callmux.stores`, so it survives a reload. Called by the cache stage, by the coalescing stage (which
-reports writes and joins by epochs), by `callmux_cache_clear` and by status. The time is an argument.
+Held by `callmux.process.stores`, so it survives a reload. Called by the cache stage, by the coalescing stage
+(which reports writes and joins by epochs), by `callmux_cache_clear` and by status. The time is an argument.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The kept results of this process: shortens what is too large, gives out pages of it.
 
-Held by `callmux.stores`, so it survives a reload. Called by `callmux.rings.shield.stage` and by
+Held by `callmux.process.stores`, so it survives a reload. Called by `callmux.rings.shield.stage` and by
 `callmux_get_result`. Small work is done here, large work in the helper process.
 """
 

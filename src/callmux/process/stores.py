@@ -1,6 +1,6 @@
 """What is kept as long as the process lives: cached results, and results that went out shortened.
 
-Owned by `callmux.host`, so that it survives a reload, and lent to each `callmux.runtime`.
+Owned by `callmux.process.host`, so that it survives a reload, and lent to each `callmux.process.runtime`.
 """
 
 from __future__ import annotations

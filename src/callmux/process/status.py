@@ -1,6 +1,6 @@
 """The status payload: what is connected, how it is configured, how much it holds. Pure but for the cwd.
 
-Called by `callmux.runtime` for `callmux_status`; later also by probes and the dashboard.
+Called by `callmux.process.runtime` for `callmux_status`; later also by probes and the dashboard.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from callmux.status import instance_id
+from callmux.process.status import instance_id
+from tests.process.test_host import House, config
 from tests.support import play
-from tests.test_host import House, config
 
 
 def status(monkeypatch: pytest.MonkeyPatch, *servers: str, **more: Any) -> dict[str, Any]:

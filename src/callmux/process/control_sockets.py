@@ -1,7 +1,7 @@
 """Where the control sockets of running processes are, and how a command asks one of them.
 
-Called by the commands of `callmux.cli` that reach running processes, and by `callmux.control`, which listens
-there. Without an event loop: a script may run such a command a hundred times.
+Called by the commands of `callmux.cli` that reach running processes, and by `callmux.process.control`, which
+listens there. Without an event loop: a script may run such a command a hundred times.
 """
 
 from __future__ import annotations

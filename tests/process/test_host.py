@@ -12,9 +12,9 @@ import pytest
 from callmux.config.check import check_document
 from callmux.config.model import Config
 from callmux.errors import StartupFailed
-from callmux.host import Host
+from callmux.process.host import Host
+from callmux.process.runtime import Runtime
 from callmux.protocol.jsonrpc import parse
-from callmux.runtime import Runtime
 from callmux.session.session import Session
 from callmux.upstream import pool as pool_module
 from callmux.upstream.failures import lost

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from callmux import file_patterns
-from callmux.file_patterns import look
+from callmux.process import file_patterns
+from callmux.process.file_patterns import look
 
 FILES = (
     "main.py", "setup.cfg", ".env", "dist/a.js", "dist/b.js", "dist/b.map", "dist/deep/c.js",

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from callmux.config.check import check_document
-from callmux.runtime import has_directory
+from callmux.process.runtime import has_directory
+from tests.process.test_host import House, config
 from tests.support import play
-from tests.test_host import House, config
 
 OFF = {"responseShield": {"enabled": False}, "schemaCompression": {"enabled": False}}
 
@@ -60,7 +60,7 @@ def test_one_server_without_anything_of_ours_is_transparent(
 
 
 def test_the_configuration_of_the_page_is_transparent(monkeypatch: pytest.MonkeyPatch) -> None:
-    page = (Path(__file__).parent.parent / "docs" / "relay.md").read_text("utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "relay.md").read_text("utf-8")
     shown = re.search(r"^```json config\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     assert shown is not None
     document = json.loads(shown[1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from callmux.reloads import Reloads
+from callmux.process.reloads import Reloads
 from tests.support import FakeClock
 
 

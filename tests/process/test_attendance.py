@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from callmux.attendance import attend
 from callmux.config.load import load_config
 from callmux.config.sources import Sources
-from callmux.control_sockets import Refused, ask, sockets
-from callmux.server_output import ServerOutput
+from callmux.process.attendance import attend
+from callmux.process.control_sockets import Refused, ask, sockets
+from callmux.process.server_output import ServerOutput
+from tests.process.test_rebuilds import FakeHost
 from tests.support import run, until
-from tests.test_rebuilds import FakeHost
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets and SIGHUP")
 

@@ -13,13 +13,13 @@ from typing import Any
 
 from callmux.config.model import Config
 from callmux.config.sources import Sources
-from callmux.control import served
 from callmux.errors import InvalidArguments
-from callmux.host import Host
-from callmux.rebuilds import restart_rebuilt
+from callmux.process.control import served
+from callmux.process.host import Host
+from callmux.process.rebuilds import restart_rebuilt
+from callmux.process.watch import watch_config
 from callmux.tasks import TaskSet
 from callmux.timestamps import iso
-from callmux.watch import watch_config
 
 
 async def attend(

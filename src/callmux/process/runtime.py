@@ -1,7 +1,8 @@
 """Composition root: one configuration becomes wired objects.
 
-Called by `callmux.host`, which holds the current runtime and replaces it as a whole on reload. A runtime
-leases its servers from the pool; it owns what is derived from the configuration: catalogue, rings, router.
+Called by `callmux.process.host`, which holds the current runtime and replaces it as a whole on reload. A
+runtime leases its servers from the pool; it owns what is derived from the configuration: catalogue, rings,
+router.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from callmux.fields import Fields
 from callmux.metatools import status
 from callmux.metatools.engine import Engine
 from callmux.metatools.table import DEFINITIONS, NAMES
+from callmux.process.status import instance_id, snapshot
+from callmux.process.stores import Stores
 from callmux.protocol.shapes import Tool
 from callmux.rings.cache.keys import Keys
 from callmux.rings.cache.policy import Policy
@@ -45,8 +48,6 @@ from callmux.router.names import Names
 from callmux.router.offers import Offers
 from callmux.router.router import Router
 from callmux.router.routing import Routing
-from callmux.status import instance_id, snapshot
-from callmux.stores import Stores
 from callmux.upstream.catalogue import Catalogue, ServerTools
 from callmux.upstream.offer import PROMPTS, RESOURCES, TEMPLATES
 from callmux.upstream.pool import Pool, sharing_of

@@ -1,4 +1,4 @@
-"""`callmux.control_sockets`: where running processes are found, and what is said where none answers."""
+"""`process.control_sockets`: where running processes are found, and what is said where none answers."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from callmux.control import served
-from callmux.control_sockets import Unreachable, ask, directory, sockets
+from callmux.process.control import served
+from callmux.process.control_sockets import Unreachable, ask, directory, sockets
 from tests.support import run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets")

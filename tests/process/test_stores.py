@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from callmux.config.check import check_document
+from callmux.process.stores import Stores
 from callmux.rings.cache.store import Key
 from callmux.rings.shield.store import Stored
-from callmux.stores import Stores
 from tests.support import run
 
 

@@ -1,7 +1,7 @@
 """Restarts servers whose own files have changed: the key `watch`, for authors who rebuild all day.
 
-Run by `callmux.attendance`; calls `callmux.host`. A change counts once the files have been still for a while,
-so that a build is over before the server starts anew.
+Run by `callmux.process.attendance`; calls `callmux.process.host`. A change counts once the files have been
+still for a while, so that a build is over before the server starts anew.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from callmux.config.servers import StdioServer
 from callmux.errors import CallmuxError
-from callmux.file_patterns import MOST_FILES, Seen, look
+from callmux.process.file_patterns import MOST_FILES, Seen, look
 from callmux.tasks import TaskSet
 
 if TYPE_CHECKING:
-    from callmux.host import Host
+    from callmux.process.host import Host
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """How reloading the configuration has gone. Pure but for the clock it is given.
 
-Kept by `callmux.host`; noted by `callmux.watch`; shown by status.
+Kept by `callmux.process.host`; noted by `callmux.process.watch`; shown by status.
 """
 
 from __future__ import annotations

@@ -22,21 +22,21 @@ from callmux.context import ClientPort
 from callmux.errors import StartupFailed
 from callmux.metatools.table import NAMES
 from callmux.places import state_dir
+from callmux.process.reloads import Reloads
+from callmux.process.runtime import Runtime
+from callmux.process.server_output import ServerOutput
+from callmux.process.stores import Stores
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, Batch, Request, RpcError, parse
 from callmux.protocol.params import members
-from callmux.reloads import Reloads
 from callmux.router.greeting import greeting, transparent_greeting
 from callmux.router.listing import View
 from callmux.router.offers import Offers
 from callmux.router.router import Router
-from callmux.runtime import Runtime
-from callmux.server_output import ServerOutput
 from callmux.session.activity import Activity
 from callmux.session.dispatch import LEVELS, Dispatch
 from callmux.session.facts import BRIDGE
 from callmux.session.session import Session
 from callmux.session.subscriptions import Subscriptions
-from callmux.stores import Stores
 from callmux.tasks import TaskSet
 from callmux.upstream import wishes
 from callmux.upstream.failures import CallFailure

@@ -1,8 +1,9 @@
 """A way into running processes for the commands of the same user: a Unix socket for each process.
 
-Served by `callmux.attendance`, asked through `callmux.control_sockets`. The sockets are in a directory that
-only its owner may enter (mode 0700), named after the configuration file, so that a command finds every
-process that runs with it, stdio sessions and listeners alike. One JSON object a line, one request each:
+Served by `callmux.process.attendance`, asked through `callmux.process.control_sockets`. The sockets are in a
+directory that only its owner may enter (mode 0700), named after the configuration file, so that a command
+finds every process that runs with it, stdio sessions and listeners alike. One JSON object a line, one request
+each:
 
     {"method": "restart", "server": "NAME"}  ->  {"result": {...}} or {"error": {"code": ..., "message": ...}}
     {"method": "servers"}  ->  the state of every server
@@ -23,8 +24,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from callmux.control_sockets import directory, is_own, named, stem
 from callmux.errors import CallmuxError
+from callmux.process.control_sockets import directory, is_own, named, stem
 
 log = logging.getLogger(__name__)
 

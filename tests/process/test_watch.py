@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from callmux import watch
 from callmux.clock import Clock
 from callmux.config.load import load_config
 from callmux.config.model import Config
 from callmux.config.sources import Sources
 from callmux.errors import StartupFailed
-from callmux.reloads import Reloads
-from callmux.watch import reload, watch_config
+from callmux.process import watch
+from callmux.process.reloads import Reloads
+from callmux.process.watch import reload, watch_config
 from tests.support import run, until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGHUP is POSIX")

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from callmux.control import served
-from callmux.control_sockets import Refused, Unreachable, ask, directory, sockets, stem
 from callmux.errors import ServerNotFound
+from callmux.process.control import served
+from callmux.process.control_sockets import Refused, Unreachable, ask, directory, sockets, stem
 from tests.support import python, run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets")

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from callmux import rebuilds
 from callmux.config.check import check_document
 from callmux.errors import ServerNotFound
-from callmux.rebuilds import Watched, restart_rebuilt, wanted_of
+from callmux.process import rebuilds
+from callmux.process.rebuilds import Watched, restart_rebuilt, wanted_of
 from tests.support import run, until
 
 WANTED = (("*",), Path("/"))

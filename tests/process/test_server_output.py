@@ -1,8 +1,8 @@
-"""`callmux.server_output`: the last lines of each server, bounded."""
+"""`callmux.process.server_output`: the last lines of each server, bounded."""
 
 from __future__ import annotations
 
-from callmux.server_output import LONGEST_LINE, MOST_LINES, MOST_SERVERS, ServerOutput
+from callmux.process.server_output import LONGEST_LINE, MOST_LINES, MOST_SERVERS, ServerOutput
 
 
 def _texts(output: ServerOutput, server: str, after: int = 0, most: int | None = None) -> list[str]:

@@ -1,8 +1,8 @@
 """Files by patterns such as `dist/**/*.js`, with what tells whether they have changed.
 
-Called by `callmux.rebuilds`, in a thread: a large tree takes a while. Unlike the standard library's `glob`, a
-wildcard never goes into directories that no source of a server is in (`node_modules`, `.git`, ...); a pattern
-that names such a directory does.
+Called by `callmux.process.rebuilds`, in a thread: a large tree takes a while. Unlike the standard library's
+`glob`, a wildcard never goes into directories that no source of a server is in (`node_modules`, `.git`, ...);
+a pattern that names such a directory does.
 """
 
 from __future__ import annotations
