@@ -31,7 +31,7 @@ def test_a_request_and_its_session_name_the_same_client() -> None:
 def test_a_context_is_the_only_users_and_local_unless_it_says_otherwise() -> None:
     given = CallContext(client=FakeClient())
     assert (given.remote, given.elsewhere, given.owner, given.headers) == (False, False, "", {})
-    assert (given.progress_token, given.find_cwd) == (None, None)
+    assert (given.progress_token, given.find_cwd, given.principal) == (None, None, None)
 
 
 def test_a_context_cannot_be_changed_on_its_way() -> None:

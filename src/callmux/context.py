@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from msgspec import Raw
+
+if TYPE_CHECKING:
+    from callmux.guard.principal import Principal
 
 
 class ClientPort(Protocol):
@@ -115,6 +118,7 @@ class CallContext(msgspec.Struct, frozen=True, kw_only=True):
         elsewhere: The client runs on another machine.
         owner: Whom kept results belong to: the principal and credentials of the client; empty where there is
             only one user, who may read everything.
+        principal: Who asked; None where nobody is asked for a credential.
         remote: The caller may be somebody else than the user of this machine (a client of a listener): files
             are read for it only inside the configured roots.
     """
@@ -127,3 +131,4 @@ class CallContext(msgspec.Struct, frozen=True, kw_only=True):
     elsewhere: bool = False
     remote: bool = False
     owner: str = ""
+    principal: Principal | None = None

@@ -9,6 +9,7 @@ import pytest
 from msgspec import Raw
 
 from callmux.context import Directory
+from callmux.guard.principal import Principal
 from callmux.protocol.jsonrpc import RpcError
 from callmux.session.facts import Facts, Said
 from callmux.session.request import Request
@@ -169,3 +170,24 @@ def test_listener_25_a_request_has_its_own_credentials_and_no_others() -> None:
 def test_where_there_is_no_http_request_nothing_is_looked_for() -> None:
     given = circumstances(FakeClient(), None)
     assert (given.remote, given.find_cwd, given.headers) == (True, None, {})
+
+
+def test_results_belong_to_the_principal_and_its_other_credentials() -> None:
+    """Not to the token that authenticated here: that is renewed while its principal stays."""
+    ann = Principal(kind="oidc_jwt", id="ann")
+
+    def owner(principal: Principal | None, **headers: str) -> str:
+        context = circumstances(port(Seat(), principal=principal, headers=headers), None)
+        assert context.principal == principal
+        return context.owner
+
+    assert (
+        owner(ann)
+        == owner(ann, authorization="a")
+        == owner(ann, authorization="b")
+        == "principal:oidc_jwt:ann"
+    )
+    assert owner(ann, key="1") == owner(ann, key="1", authorization="a") != owner(ann, key="2")
+    assert owner(Principal(kind="bearer", id="ann")) == "principal:bearer:ann"
+    assert owner(None) == ""
+    assert owner(None, authorization="a") != owner(None, authorization="b")

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Raw
 
 from callmux.depth import is_deeper
+
+if TYPE_CHECKING:
+    from callmux.guard.principal import Principal
 
 BRIDGE = "stdio-bridge"
 """The kind of a client that is our own bridge."""
@@ -27,6 +31,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
         streams: Its answer may be an event stream, so the client can be asked things meanwhile.
         session_id: Names its session in status.
         request_id: Its `x-request-id`.
+        principal: Who it is from, where that is asked.
     """
 
     cwd: str | None = None
@@ -35,6 +40,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     streams: bool = True
     session_id: str = ""
     request_id: str = ""
+    principal: Principal | None = None
 
 
 NOTHING = Said()

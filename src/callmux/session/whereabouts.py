@@ -43,8 +43,17 @@ def circumstances(port: ClientPort, params: Raw | None) -> CallContext:
         headers=said.headers,
         about=about if where is None else {**about, "cwd": where},
         elsewhere=said.elsewhere,
-        owner=fingerprint(said.headers),
+        owner=_owner(said),
+        principal=said.principal,
     )
+
+
+def _owner(said: Said) -> str:
+    """Whom results belong to. The credential of a principal is renewed while the principal stays."""
+    if said.principal is None:
+        return fingerprint(said.headers)
+    others = fingerprint({name: value for name, value in said.headers.items() if name != "authorization"})
+    return f"principal:{said.principal.label}" + (f" {others}" if others else "")
 
 
 async def find(port: Request, params: Raw | None) -> Directory | None:

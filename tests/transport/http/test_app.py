@@ -6,9 +6,11 @@ import logging
 
 import pytest
 
+from callmux.guard.gate import GONE, Caller, Gate, TurnedAway
+from callmux.guard.principal import Principal
 from callmux.transport.http.exchange import Exchange
-from tests.support import play
-from tests.transport.http.asgi import Call, House
+from tests.support import play, settle
+from tests.transport.http.asgi import Call, House, post
 
 
 async def _hello(exchange: Exchange) -> None:
@@ -197,5 +199,90 @@ def test_lists_in_several_headers_are_one_list() -> None:
         exchange = call.exchange()
         assert exchange.accepts("application/json")
         assert exchange.accepts("text/event-stream")
+
+    play(scene())
+
+
+class Doorman:
+    """Lets in whoever says a word, as its principal; writes down who leaves and how."""
+
+    def __init__(self) -> None:
+        self.left: list[tuple[str, int]] = []
+
+    def enter(self, caller: Caller) -> None:
+        if caller.headers.get("x-word") != "please":
+            raise TurnedAway(429, "no", {"retry-after": "7"}, {"reason": "unheard of"})
+        caller.principal = Principal(kind="bearer", id="ops")
+
+    def leave(self, caller: Caller, status: int) -> None:
+        self.left.append((caller.path, status))
+
+
+def test_whom_the_gate_turns_away_reaches_no_route_and_no_session() -> None:
+    async def scene() -> None:
+        house = House(routes=ROUTES)
+        doorman = Doorman()
+        house.listener.gate = Gate([doorman])
+        for call in (Call("GET", "/hello"), Call("GET", "/nowhere"), post({"id": 1, "method": "initialize"})):
+            got = await house.answers(call)
+            assert (got.status, got.headers["retry-after"]) == (429, "7")
+            assert got.json == {
+                "error": "no",
+                "reason": "unheard of",
+                "requestId": got.headers["x-request-id"],
+            }
+        assert (house.ledger.begun_ids, doorman.left) == ([], [])
+
+    play(scene())
+
+
+def test_a_foreign_page_is_refused_before_the_gate_is_asked() -> None:
+    async def scene() -> None:
+        house = House(routes=ROUTES)
+        house.listener.gate = Gate([doorman := Doorman()])
+        got = await house.answers(Call("GET", "/hello", {"host": "evil.example", "x-word": "please"}))
+        assert (got.status, doorman.left) == (403, [])
+
+    play(scene())
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/hello", 200), ("/nowhere", 404), ("/broken", 500), ("/breaks-off", 200)]
+)
+def test_who_came_in_leaves_once_with_the_status_of_the_answer(path: str, status: int) -> None:
+    async def scene() -> None:
+        house = House(routes=ROUTES)
+        house.listener.gate = Gate([doorman := Doorman()])
+        await house.answers(Call("GET", path, {"host": "localhost", "x-word": "please"}))
+        assert doorman.left == [(path, status)]
+
+    play(scene())
+
+
+def test_who_leaves_before_the_answer_is_counted_out_and_by_the_gate_it_came_in_by() -> None:
+    async def scene() -> None:
+        house = House()
+        house.listener.gate = Gate([doorman := Doorman()])
+        call = Call("POST", "/mcp", {"host": "localhost", "x-word": "please"}, body=())
+        waiting = house.begins(call)
+        await settle()
+        house.listener.gate = None
+        call.leave()
+        await waiting
+        assert doorman.left == [("/mcp", GONE)]
+
+    play(scene())
+
+
+def test_a_request_goes_with_its_principal_and_a_session_keeps_none() -> None:
+    async def scene() -> None:
+        house = House()
+        house.listener.gate = Gate([Doorman()])
+        call = Call("GET", "/mcp", {"host": "localhost", "x-word": "please"})
+        exchange = call.exchange()
+        await house.listener.gate.enter(exchange)
+        seat = await house.listener.begin("s", "streamable-http")
+        assert house.listener.note(seat, exchange).principal == Principal(kind="bearer", id="ops")
+        assert house.listener.note(seat, call.exchange()).principal is None
 
     play(scene())

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
+from callmux.guard.gate import GONE, Gate, TurnedAway
 from callmux.protocol.jsonrpc import INTERNAL_ERROR
 from callmux.transport.http.exchange import Exchange, Receive, Refusal, Route, Scope, Send
 from callmux.transport.http.intake import ClientLeft, answer_options, check_headers, check_origin, request_id
@@ -44,9 +45,12 @@ class App:
         id = request_id(given.decode("latin-1") if given is not None else None)
         exchange = Exchange(scope, receive, send, id, closing=self._listener.leaving)
         exchange.confirm()
+        inside: Gate | None = None
         try:
             check_headers(exchange)
             check_origin(exchange, self._loopback)
+            if self._listener.gate is not None:
+                inside = await _admitted(exchange, self._listener.gate)
             await self._route(exchange)
         except Refusal as refusal:
             if not exchange.started:
@@ -65,6 +69,9 @@ class App:
             )
             if not exchange.started:
                 await exchange.refuse(Refusal(500, "Internal server error", INTERNAL_ERROR))
+        finally:
+            if inside is not None:
+                inside.leave(exchange, exchange.status or GONE)
 
     async def _route(self, exchange: Exchange) -> None:
         path, method = exchange.path, exchange.method
@@ -88,3 +95,16 @@ class App:
         if methods is None:
             raise Refusal(404, "Not found")
         await answer_options(exchange, methods)
+
+
+async def _admitted(exchange: Exchange, gate: Gate) -> Gate:
+    """The gate, once it has let the request in: by this one it goes out, whatever a reload does meanwhile.
+
+    Raises:
+        Refusal: It has not.
+    """
+    try:
+        await gate.enter(exchange)
+    except TurnedAway as refusal:
+        raise Refusal(refusal.status, refusal.message, headers=refusal.headers, more=refusal.more) from None
+    return gate

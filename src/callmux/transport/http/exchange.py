@@ -13,6 +13,8 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from callmux.guard.principal import Principal
+
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -82,6 +84,8 @@ class Exchange:
         repeated: The name of a header that is given several times and must not be.
         origin: Whose page may read the answer, where a page of another origin asks that we take.
         peer: The address it comes from, where that is known.
+        principal: Who it is from, where that is asked.
+        status: That of the answer; 0 before there is one.
     """
 
     def __init__(
@@ -102,6 +106,8 @@ class Exchange:
         self.peer: str | None = client[0] if client else None
         self._query: bytes = scope.get("query_string", b"")
         self._send = send
+        self.principal: Principal | None = None
+        self.status = 0
         self.started = False
 
     def confirm(self) -> None:
@@ -135,6 +141,7 @@ class Exchange:
     async def start(self, status: int, headers: Mapping[str, str]) -> None:
         """Sends the head."""
         self.started = True
+        self.status = status
         pairs = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()]
         pairs.append((b"x-request-id", self.request_id.encode("latin-1")))
         if self.origin is not None:
@@ -164,7 +171,7 @@ class Exchange:
     async def refuse(self, refusal: Refusal) -> None:
         """Sends what a refusal says."""
         if refusal.rpc_code is None:
-            body: dict[str, Any] = {"error": refusal.message, "requestId": self.request_id}
+            body: dict[str, Any] = {"error": refusal.message, **refusal.more, "requestId": self.request_id}
         else:
             error = {
                 "code": refusal.rpc_code,
@@ -184,6 +191,7 @@ class Refusal(Exception):
         rpc_code: The JSON-RPC error code, where the body is a JSON-RPC error.
         rpc_id: The id of the message it answers.
         headers: Further headers.
+        more: Further members of a body that is no JSON-RPC error.
     """
 
     def __init__(
@@ -193,6 +201,7 @@ class Refusal(Exception):
         rpc_code: int | None = None,
         rpc_id: int | str | None = None,
         headers: Mapping[str, str] | None = None,
+        more: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -200,3 +209,4 @@ class Refusal(Exception):
         self.rpc_code = rpc_code
         self.rpc_id = rpc_id
         self.headers = headers
+        self.more = more or {}

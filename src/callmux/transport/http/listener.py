@@ -17,6 +17,7 @@ from msgspec import Raw
 
 from callmux.clock import Clock
 from callmux.config.model import Config
+from callmux.guard.gate import Gate
 from callmux.protocol import versions
 from callmux.protocol.jsonrpc import RpcError, on_one_line, parse
 from callmux.rings.scopes import forwarded_names
@@ -73,6 +74,7 @@ class Listener:
     Attributes:
         table: The sessions.
         limits: The body limits in force.
+        gate: What requests pass before anything is looked up for them, where the configuration asks for that.
         leaving: Connections end with the answer they carry: another process takes the next ones.
         refusing: No request begins any more; answers and notifications for those in flight are taken.
         legacies: What sessions of the process before us left, by session id.
@@ -92,6 +94,7 @@ class Listener:
         self._handler = handler
         self._sessions = sessions
         self._clock = clock
+        self.gate: Gate | None = None
         self.leaving = False
         self.refusing = False
         self.legacies: dict[str, Legacy] = {}
@@ -218,6 +221,7 @@ class Listener:
             streams=exchange.accepts(EVENT_STREAM) or seat.kind != STREAMABLE,
             session_id=seat.shown_id,
             request_id=exchange.request_id,
+            principal=exchange.principal,
         )
 
     async def sweep(self) -> None:

@@ -1,0 +1,112 @@
+"""What every HTTP request passes before anything is looked up for it: the checks that the configuration asks
+for, in one order.
+
+Called by `callmux.transport.http.app`. A listener without such checks has no gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Protocol
+
+from callmux.guard.principal import Principal
+
+GONE = 499
+"""The status of what has no answer: the client left, or the check itself was given up."""
+
+
+class Caller(Protocol):
+    """A request, as far as a check sees it.
+
+    Attributes:
+        principal: Who it is from. The check of credentials finds out; later checks read it.
+    """
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    peer: str | None
+    request_id: str
+    principal: Principal | None
+
+
+class TurnedAway(Exception):
+    """A check does not let a request in.
+
+    Args:
+        status: The HTTP status.
+        message: What the caller is told.
+        headers: Headers of the answer.
+        more: Further members of its body.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        headers: Mapping[str, str] | None = None,
+        more: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.headers = headers
+        self.more = more
+
+
+class Check(Protocol):
+    """One check."""
+
+    def enter(self, caller: Caller) -> Awaitable[None] | None:
+        """Lets a request in; gives what must be waited for first, where something must.
+
+        Raises:
+            TurnedAway: It does not; then it is not left either. What is waited for may raise it, too.
+        """
+
+    def leave(self, caller: Caller, status: int) -> None:
+        """The answer to a request that it let in is over."""
+
+
+class Gate:
+    """The checks of one configuration.
+
+    Args:
+        checks: In the order in which requests pass them: addresses, what bounds the work for strangers,
+            credentials, what depends on the principal.
+    """
+
+    def __init__(self, checks: Sequence[Check]) -> None:
+        self._checks = tuple(checks)
+
+    async def enter(self, caller: Caller) -> None:
+        """Passes every check.
+
+        Raises:
+            TurnedAway: One of them does not let it in. It need not be left.
+        """
+        passed, status = 0, GONE
+        try:
+            for check in self._checks:
+                waiting = check.enter(caller)
+                if waiting is not None:
+                    await waiting
+                passed += 1
+        except TurnedAway as refusal:
+            status = refusal.status
+            raise
+        finally:
+            if passed < len(self._checks):
+                self._leave(passed, caller, status)
+
+    def leave(self, caller: Caller, status: int) -> None:
+        """The answer to a request that came in is over.
+
+        Args:
+            status: That of the answer; 499 where the client left before it.
+        """
+        self._leave(len(self._checks), caller, status)
+
+    def _leave(self, passed: int, caller: Caller, status: int) -> None:
+        for check in reversed(self._checks[:passed]):
+            check.leave(caller, status)

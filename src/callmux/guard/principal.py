@@ -1,0 +1,45 @@
+"""Whom a credential stands for. Pure.
+
+Found by the checks of `callmux.guard.gate`; goes with a request in `callmux.context` to whatever decides by
+it. Names are those of callmux (npm), so that rules written for it hold.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who showed a credential.
+
+    Attributes:
+        kind: What the credential was: `bearer`, `oidc_jwt`, or `stdio` for the user of this machine.
+        id: Its name in the configuration, or the subject of a token.
+        subject: The `sub` of a token.
+        scopes: What a token was issued for.
+        groups: What its subject belongs to.
+    """
+
+    kind: str
+    id: str
+    subject: str | None = None
+    scopes: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Names this principal and no other."""
+        return f"{self.kind}:{self.id}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every string by which a rule may mean it."""
+        subject = () if self.subject is None else (f"subject:{self.subject}",)
+        return (
+            self.label,
+            f"id:{self.id}",
+            f"kind:{self.kind}",
+            *subject,
+            *(f"scope:{scope}" for scope in self.scopes),
+            *(f"group:{group}" for group in self.groups),
+        )

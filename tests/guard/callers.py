@@ -1,0 +1,16 @@
+"""Requests as the checks of the gate see them."""
+
+from __future__ import annotations
+
+from callmux.guard.principal import Principal
+
+
+class FakeCaller:
+    """A request."""
+
+    def __init__(self, path: str = "/mcp", method: str = "POST", **headers: str) -> None:
+        self.method, self.path = method, path
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.peer: str | None = "127.0.0.1"
+        self.request_id = "rid"
+        self.principal: Principal | None = None

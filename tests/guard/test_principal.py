@@ -1,0 +1,30 @@
+"""A principal has the names that rules use."""
+
+from __future__ import annotations
+
+from callmux.guard.principal import Principal
+
+
+def test_every_name_that_a_rule_may_use_is_there() -> None:
+    found = Principal(
+        kind="oidc_jwt", id="ann", subject="ann", scopes=("mcp:read", "mcp:write"), groups=("ops",)
+    )
+    assert found.label == "oidc_jwt:ann"
+    assert found.names == (
+        "oidc_jwt:ann",
+        "id:ann",
+        "kind:oidc_jwt",
+        "subject:ann",
+        "scope:mcp:read",
+        "scope:mcp:write",
+        "group:ops",
+    )
+
+
+def test_a_bearer_token_has_neither_subject_nor_scopes() -> None:
+    assert Principal(kind="bearer", id="ops").names == ("bearer:ops", "id:ops", "kind:bearer")
+
+
+def test_equal_principals_are_one_key() -> None:
+    given = {"kind": "bearer", "id": "ops"}
+    assert len({Principal(**given, groups=("a",)), Principal(**given, groups=("a",))}) == 1
