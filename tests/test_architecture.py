@@ -82,7 +82,7 @@ CATCHES_ALL: dict[str, str] = {
     "rings.shield.worker": "the root of a job: it is answered, and ends nobody else's",
     "session.session": "the root of a request's task",
     "upstream.connection": "the root of a server's question",
-    "upstream.main_line": "the root of an attempt to connect",
+    "upstream.opening.main_line": "the root of an attempt to connect",
     "upstream.links.http": "the roots of requests and of the watch over the server",
     "upstream.links.sse": "the roots of the stream and of requests",
     "process.watch": "the root of a reload: the old configuration goes on",

@@ -10,7 +10,7 @@ import pytest
 from callmux.plan import ToolCall
 from callmux.protocol.shapes import Result
 from callmux.rings.relinking import Relinking, relink
-from callmux.upstream.offer import Item
+from callmux.upstream.inventory.offer import Item
 from callmux.upstream.resources import ResourceIndex, ServerResources
 from tests.support import context, planned, play, through
 

@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from callmux import __version__
 from callmux.router.greeting import OWN_INSTRUCTIONS, SERVER_INFO, greeting, transparent_greeting
-from callmux.upstream.offer import Offer
+from callmux.upstream.inventory.offer import Offer
 
 EVERYTHING = {
     "tools": {"listChanged": True},

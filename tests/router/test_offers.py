@@ -15,7 +15,7 @@ from callmux.protocol.shapes import Result, Tool
 from callmux.router.offers import Offers
 from callmux.upstream.catalogue import Catalogue, ServerTools
 from callmux.upstream.failures import refused, to_error
-from callmux.upstream.offer import Item
+from callmux.upstream.inventory.offer import Item
 from callmux.upstream.resources import Place, ResourceIndex, ServerResources
 from tests.support import context, play
 

@@ -12,8 +12,8 @@ from msgspec import Raw
 from callmux.plan import ToolCall
 from callmux.protocol.jsonrpc import RpcError
 from callmux.upstream.connection import Connection, Hooks
-from callmux.upstream.copying import LARGE, PIECE
 from callmux.upstream.failures import CallFailure, Category, lost
+from callmux.upstream.reading.copying import LARGE, PIECE
 from tests.support import FakeClient, planned, play, settle
 from tests.upstream.fake_link import SILENCE, FakeLink
 

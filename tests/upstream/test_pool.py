@@ -14,8 +14,8 @@ from callmux.upstream import pool as pool_module
 from callmux.upstream.failures import lost
 from callmux.upstream.guardian import Guardian
 from callmux.upstream.links.opening import Surroundings
+from callmux.upstream.opening.reconnect import Timing
 from callmux.upstream.pool import Pool, fingerprint
-from callmux.upstream.reconnect import Timing
 from tests.support import FakeClient, loop_clock, play, settle
 from tests.upstream.fake_link import SILENCE, FakeLink
 

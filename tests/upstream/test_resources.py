@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callmux.upstream.offer import Item
+from callmux.upstream.inventory.offer import Item
 from callmux.upstream.resources import Place, ResourceIndex, ServerResources, qualified
 
 

@@ -16,8 +16,8 @@ from callmux.upstream.connection import Connection
 from callmux.upstream.events import Events
 from callmux.upstream.failures import CallFailure, lost
 from callmux.upstream.health import State
-from callmux.upstream.offer import Offer
-from callmux.upstream.reconnect import Timing
+from callmux.upstream.inventory.offer import Offer
+from callmux.upstream.opening.reconnect import Timing
 from callmux.upstream.server import Server
 from tests.support import FakeClient, loop_clock, play, settle
 from tests.upstream.fake_link import SILENCE, FakeLink

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from callmux.doctor.checks import Progress
 from callmux.text import visible
-from callmux.upstream.last_words import plain
+from callmux.upstream.opening.last_words import plain
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -1,6 +1,6 @@
 """Limits on traffic, and how lost servers are found again. Pure.
 
-Read through `callmux.config.model`; used by `callmux.upstream.reconnect`.
+Read through `callmux.config.model`; used by `callmux.upstream.opening.reconnect`.
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ from callmux.config.server_secrets import veil_of
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.doctor.report import Report, ServerReport
 from callmux.errors import CallmuxError
-from callmux.upstream.last_words import SHOWN_LINES, plain, with_words
 from callmux.upstream.links.program import find_program, missing_program
+from callmux.upstream.opening.last_words import SHOWN_LINES, plain, with_words
 
 if TYPE_CHECKING:
     from callmux.upstream.probe import ProbeResult

@@ -38,11 +38,11 @@ from callmux.session.facts import BRIDGE
 from callmux.session.session import Session
 from callmux.session.subscriptions import Subscriptions
 from callmux.tasks import TaskSet
-from callmux.upstream import wishes
 from callmux.upstream.failures import CallFailure
 from callmux.upstream.guardian import Guardian
+from callmux.upstream.inventory.listings import Listings
 from callmux.upstream.links.opening import Surroundings
-from callmux.upstream.listings import Listings
+from callmux.upstream.opening import wishes
 from callmux.upstream.pool import Pool
 from callmux.upstream.resources import Place
 from callmux.upstream.server import Server

@@ -49,9 +49,9 @@ from callmux.router.offers import Offers
 from callmux.router.router import Router
 from callmux.router.routing import Routing
 from callmux.upstream.catalogue import Catalogue, ServerTools
-from callmux.upstream.offer import PROMPTS, RESOURCES, TEMPLATES
+from callmux.upstream.inventory.offer import PROMPTS, RESOURCES, TEMPLATES
+from callmux.upstream.opening.reconnect import Timing
 from callmux.upstream.pool import Pool, sharing_of
-from callmux.upstream.reconnect import Timing
 from callmux.upstream.resources import ResourceIndex, ServerResources
 from callmux.upstream.server import Server
 

@@ -1,9 +1,9 @@
 """Members that are null where MCP wants them absent: taken from servers, never passed on. Pure.
 
 Serializers of many languages write null for what is not there. The official Python SDK takes most of that,
-the TypeScript one refuses the whole message. Called with what servers list (`callmux.upstream.paging`) and
-answer (`callmux.rings.retrying`). Members that MCP does not name stay, as do values it does not look into:
-schemas, `_meta`, arguments, structured content.
+the TypeScript one refuses the whole message. Called with what servers list
+(`callmux.upstream.reading.paging`) and answer (`callmux.rings.retrying`). Members that MCP does not name
+stay, as do values it does not look into: schemas, `_meta`, arguments, structured content.
 """
 
 from __future__ import annotations

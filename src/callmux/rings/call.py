@@ -21,8 +21,8 @@ from callmux.rings.cache.store import Key
 from callmux.rings.ring import Job, carry, settle
 from callmux.rings.route import Route
 from callmux.upstream.connection import Connection
-from callmux.upstream.copying import LARGE, NULL, copied
 from callmux.upstream.failures import CallFailure
+from callmux.upstream.reading.copying import LARGE, NULL, copied
 
 _ENCODER = msgspec.json.Encoder()
 _NOTHING = Raw(b"{}")

@@ -18,7 +18,7 @@ from msgspec import Raw
 from callmux import __version__
 from callmux.protocol import apps
 from callmux.protocol.params import members
-from callmux.upstream.offer import Offer
+from callmux.upstream.inventory.offer import Offer
 
 SERVER_INFO = {"name": "callmux", "title": "callmux", "version": __version__}
 

@@ -19,7 +19,7 @@ from callmux.rings.converting import as_rpc_error
 from callmux.router import listing
 from callmux.router.door import Door
 from callmux.upstream.catalogue import Catalogue
-from callmux.upstream.paging import MAX_PAGES
+from callmux.upstream.reading.paging import MAX_PAGES
 from callmux.upstream.resources import Place, ResourceIndex
 
 RESOURCE_NOT_FOUND = -32002

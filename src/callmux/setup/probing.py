@@ -19,7 +19,7 @@ from callmux.config.variables import expand_server
 from callmux.config.veil import Veil
 from callmux.doctor.checks import Probe, Progress, counted, find_command, missing_command
 from callmux.errors import CallmuxError, SecretError
-from callmux.upstream.last_words import SHOWN_LINES, with_words
+from callmux.upstream.opening.last_words import SHOWN_LINES, with_words
 
 AT_A_TIME = 6
 

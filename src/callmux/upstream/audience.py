@@ -1,9 +1,9 @@
 """Whom a connection serves, and who can be meant by what its server says. Pure.
 
 Kept by each `callmux.upstream.connection`; told of calls, arrivals and departures by
-`callmux.upstream.server` and `callmux.upstream.side_lanes`. MCP does not say which call a question, a log
-message or another notice belongs to, and a server may speak of a call long after it has ended, timed out or
-been cancelled, and after its client has left. So a client is meant only where no call of anybody else was
+`callmux.upstream.server` and `callmux.upstream.scoped.side_lanes`. MCP does not say which call a question, a
+log message or another notice belongs to, and a server may speak of a call long after it has ended, timed out
+or been cancelled, and after its client has left. So a client is meant only where no call of anybody else was
 ever carried.
 """
 

@@ -35,12 +35,12 @@ from callmux.protocol.upstream_peer import (
 from callmux.tasks import TaskSet, Withdrawal, reason_of
 from callmux.upstream import failures
 from callmux.upstream.audience import Audience
-from callmux.upstream.copying import LARGE, copied, own_copy
 from callmux.upstream.exchanges import Asked as Own
 from callmux.upstream.exchanges import Exchange
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.links.link import Link, Listener
-from callmux.upstream.staleness import Staleness
+from callmux.upstream.reading.copying import LARGE, copied, own_copy
+from callmux.upstream.reading.staleness import Staleness
 from callmux.upstream.task_makers import TaskMakers
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ class Events(msgspec.Struct, frozen=True, kw_only=True):
     """Who hears what one server does by itself.
 
     Attributes:
-        changed: What it lists has changed: tools, or a kind of `callmux.upstream.offer`.
+        changed: What it lists has changed: tools, or a kind of `callmux.upstream.inventory.offer`.
         told: A notification that is no list change: method, params, and the client it is for, where one is.
     """
 

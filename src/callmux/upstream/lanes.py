@@ -1,6 +1,6 @@
 """Which connection a client's call takes, and which one makes room for it. Pure.
 
-Called by `callmux.upstream.server` and `callmux.upstream.berths`. The rules, and why (MCP 2025-11-25,
+Called by `callmux.upstream.server` and `callmux.upstream.scoped.berths`. The rules, and why (MCP 2025-11-25,
 basic/lifecycle and client/*):
 
 - A server is told what the real client can do, so clients that declare different capabilities never share

@@ -18,13 +18,13 @@ from callmux.clock import Clock
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.context import ClientPort, Scope
 from callmux.tasks import TaskSet
-from callmux.upstream.berths import Berths
 from callmux.upstream.events import Events
+from callmux.upstream.inventory.listings import Listings
 from callmux.upstream.lanes import Sharing
 from callmux.upstream.links.link import Link
 from callmux.upstream.links.opening import Surroundings, open_link, secrets_of, transport_of
-from callmux.upstream.listings import Listings
-from callmux.upstream.reconnect import Timing
+from callmux.upstream.opening.reconnect import Timing
+from callmux.upstream.scoped.berths import Berths
 from callmux.upstream.server import Server
 
 log = logging.getLogger(__name__)

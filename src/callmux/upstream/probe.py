@@ -17,10 +17,10 @@ from callmux.protocol.shapes import Tool
 from callmux.upstream.connection import Connection, Hooks
 from callmux.upstream.failures import CallFailure
 from callmux.upstream.guardian import Guardian
-from callmux.upstream.last_words import SHOWN_LINES, plain, with_words
 from callmux.upstream.links.child import KEPT_LINES
 from callmux.upstream.links.opening import Surroundings, open_link
-from callmux.upstream.paging import list_all
+from callmux.upstream.opening.last_words import SHOWN_LINES, plain, with_words
+from callmux.upstream.reading.paging import list_all
 
 
 class ProbeResult(msgspec.Struct, frozen=True):

@@ -17,7 +17,7 @@ import msgspec
 
 from callmux.protocol import apps
 from callmux.protocol.shapes import with_member
-from callmux.upstream.offer import Item
+from callmux.upstream.inventory.offer import Item
 
 SCHEME = "callmux://"
 UI_HOST = f"{apps.SCHEME}callmux/"

@@ -1,8 +1,8 @@
 """One server: its state, its connections, and how it comes back.
 
 Called by `callmux.upstream.pool` (start, close) and by the retrying stage (`acquire`, `examine`). The main
-connection, which also lists, is kept by `callmux.upstream.main_line`. What it lists outlives losses, so a
-server that is down stays listed. Clients and calls that cannot share it get side lanes
+connection, which also lists, is kept by `callmux.upstream.opening.main_line`. What it lists outlives losses,
+so a server that is down stays listed. Clients and calls that cannot share it get side lanes
 (`callmux.upstream.lanes`).
 """
 
@@ -20,27 +20,28 @@ from callmux.errors import UpstreamUnavailable
 from callmux.protocol.unanswered import Unanswered
 from callmux.tasks import TaskSet
 from callmux.timestamps import iso
-from callmux.upstream import failures, wishes
-from callmux.upstream.attempt import attempt
-from callmux.upstream.berths import Berths
+from callmux.upstream import failures
 from callmux.upstream.connection import Connection, Hooks
 from callmux.upstream.events import Events
 from callmux.upstream.failures import CallFailure
 from callmux.upstream.holds import Holds
+from callmux.upstream.inventory.listed import Listed
+from callmux.upstream.inventory.listings import Listing
+from callmux.upstream.inventory.offer import KINDS, TOOLS_CHANGED, Offer, Suite
+from callmux.upstream.inventory.views import Views
 from callmux.upstream.lanes import LaneKey, NoRoom, Sharing, choose_lane, without_roots
 from callmux.upstream.links.link import Link
-from callmux.upstream.listed import Listed
-from callmux.upstream.listings import Listing
-from callmux.upstream.main_line import MainLine, Offered
 from callmux.upstream.noise import Noise
-from callmux.upstream.offer import KINDS, TOOLS_CHANGED, Offer, Suite
-from callmux.upstream.openings import open_lane
+from callmux.upstream.opening import wishes
+from callmux.upstream.opening.attempt import attempt
+from callmux.upstream.opening.main_line import MainLine, Offered
+from callmux.upstream.opening.reconnect import Timing
+from callmux.upstream.opening.side_lane import open_lane
 from callmux.upstream.questions import Questions
-from callmux.upstream.reading import reread
-from callmux.upstream.reconnect import Timing
-from callmux.upstream.refreshing import Refreshing
-from callmux.upstream.side_lanes import SideLanes
-from callmux.upstream.views import Views
+from callmux.upstream.reading.lists import reread
+from callmux.upstream.reading.refreshing import Refreshing
+from callmux.upstream.scoped.berths import Berths
+from callmux.upstream.scoped.side_lanes import SideLanes
 
 _LISTS = frozenset({TOOLS_CHANGED, *(kind.changed for kind in KINDS)})
 

@@ -1,0 +1,161 @@
+"""What servers listed last, kept on disk, so that one that takes long to start holds up no first listing.
+
+Made by `callmux.process.host`; used by `callmux.upstream.server`, which reads once before its first attempt
+and writes in a thread after each change. A file holds what a client is shown, and nothing of the
+configuration: its name is a hash of what the server is run with, so whatever changes there begins anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from callmux import __version__
+from callmux.protocol.shapes import Tool
+from callmux.upstream.inventory.offer import KINDS, Offer, read_items
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+MAX_BYTES = 64 * 1024 * 1024
+"""A larger file is not read."""
+FORGOTTEN_AFTER_DAYS = 90
+"""A file that nobody read for so long is removed."""
+
+
+class _Kept(msgspec.Struct, rename="camel"):
+    tools: list[Raw]
+    items: Mapping[str, list[Raw]]
+    capabilities: Mapping[str, Raw]
+    instructions: str | None = None
+    server_info: Raw | UnsetType = UNSET
+    beside: Mapping[str, Mapping[str, Raw]] = {}
+    others: Mapping[str, Raw] = {}
+
+
+_KEPT = msgspec.json.Decoder(_Kept)
+
+
+class Listing:
+    """What one server listed, to one kind of client.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._digest = b""
+        self._writing = asyncio.Lock()
+
+    def recall(self) -> tuple[tuple[Tool, ...], Offer] | None:
+        """Its tools and what else it offered; None where nothing is kept, or nothing that can be read."""
+        try:
+            if self._path.stat().st_size > MAX_BYTES:
+                return None
+            data = self._path.read_bytes()
+        except OSError:
+            return None
+        with suppress(OSError):
+            os.utime(self._path)
+        try:
+            kept = _KEPT.decode(data)
+            tools = tuple(Tool(bytes(raw)) for raw in kept.tools)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            log.warning("a kept listing is ignored, it cannot be read: %s (%s)", self._path, error)
+            return None
+        self._digest = hashlib.sha256(data).digest()
+        items = {kind: read_items(kind, list(map(bytes, kept.items.get(kind.method, [])))) for kind in KINDS}
+        offer = Offer(
+            capabilities={name: Raw(bytes(raw)) for name, raw in kept.capabilities.items()},
+            instructions=kept.instructions,
+            server_info=None if kept.server_info is UNSET else bytes(kept.server_info),
+            items={kind: found for kind, found in items.items() if found},
+            beside={member: _bytes(values) for member, values in kept.beside.items()},
+            others=_bytes(kept.others),
+        )
+        return tools, offer
+
+    async def keep(self, tools: tuple[Tool, ...], offer: Offer) -> None:
+        """Keeps what the server lists now, in a thread; without effect where it is kept already."""
+        async with self._writing:
+            await asyncio.to_thread(self._save, tools, offer)
+
+    def _save(self, tools: tuple[Tool, ...], offer: Offer) -> None:
+        data = msgspec.json.encode(
+            _Kept(
+                tools=[Raw(tool.raw) for tool in tools],
+                items={kind.method: [Raw(i.raw) for i in items] for kind, items in offer.items.items()},
+                capabilities=offer.capabilities,
+                instructions=offer.instructions,
+                server_info=UNSET if offer.server_info is None else Raw(offer.server_info),
+                beside={member: _raws(values) for member, values in offer.beside.items()},
+                others=_raws(offer.others),
+            )
+        )
+        digest = hashlib.sha256(data).digest()
+        if digest == self._digest:
+            return
+        try:
+            _write(self._path, data)
+            self._digest = digest
+        except OSError as error:
+            log.info("what a server lists cannot be kept: %s (%s)", self._path, error)
+
+
+def _bytes(values: Mapping[str, Raw]) -> dict[str, bytes]:
+    return {name: bytes(raw) for name, raw in values.items()}
+
+
+def _raws(values: Mapping[str, bytes]) -> dict[str, Raw]:
+    return {name: Raw(raw) for name, raw in values.items()}
+
+
+class Listings:
+    """The directory of kept listings.
+
+    Args:
+        directory: It is made when the first listing is kept.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def of(self, facts: object, capabilities: bytes) -> Listing:
+        """The listing of one server.
+
+        Args:
+            facts: What the server is run with; its `repr` must be the same for the same.
+            capabilities: What its client declares, as canonical JSON: servers may list by it.
+        """
+        known = repr((FORMAT, __version__, facts, os.getcwd(), capabilities)).encode("utf-8", "replace")
+        return Listing(self._directory / f"{hashlib.sha256(known).hexdigest()[:40]}.json")
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Writes in one step, for the owner only, and removes what nobody reads any more."""
+    path.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    new = path.with_name(f"{path.name}.{os.urandom(6).hex()}.new")
+    try:
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(data)
+        os.replace(new, path)
+    except OSError:
+        with suppress(OSError):
+            new.unlink()
+        raise
+    oldest = time.time() - FORGOTTEN_AFTER_DAYS * 86400
+    for other in path.parent.iterdir():
+        with suppress(OSError):
+            if other.stat().st_mtime < oldest:
+                other.unlink()

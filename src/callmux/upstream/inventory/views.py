@@ -1,0 +1,148 @@
+"""What one server lists to clients that declare something else than its main connection does.
+
+Kept by `callmux.upstream.server`. Servers may list tools only to clients with certain capabilities, so the
+first client of a listener must not decide what the others see. When a client lists tools for the first time
+that declares something else, a lane for its capabilities (`callmux.upstream.scoped.side_lanes`) is read, and
+rests unless a call follows. What is known is read again once the main connection's lists have changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from callmux.context import ClientPort
+from callmux.protocol.shapes import Tool
+from callmux.tasks import TaskSet
+from callmux.upstream.connection import Connection
+from callmux.upstream.failures import CallFailure
+from callmux.upstream.inventory.listed import Listed
+from callmux.upstream.lanes import LaneKey, NoRoom
+from callmux.upstream.reading.lists import read_all
+from callmux.upstream.scoped.side_lanes import SideLanes
+
+log = logging.getLogger(__name__)
+
+MOST = 16
+"""Kinds of clients whose lists are kept for one server; the one that was read longest ago is forgotten."""
+
+Tools = tuple[Tool, ...]
+
+
+class Views:
+    """The views of one server. A kind of clients is what is declared for them, as canonical JSON.
+
+    Args:
+        name: The server's name, for the log.
+        tasks: Where readings belong.
+        lanes: The server's lanes.
+        listed: What the main connection lists; told when somebody else's list changes.
+        seconds: Gives how long each list may take.
+        look: Called with each lane once it was read: its lists count from now on.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        tasks: TaskSet,
+        lanes: SideLanes,
+        listed: Listed,
+        seconds: Callable[[], float],
+        look: Callable[[Connection], None],
+    ) -> None:
+        self._name = name
+        self._tasks = tasks
+        self._lanes = lanes
+        self._seconds = seconds
+        self._listed = listed
+        self._look = look
+        self._known: dict[bytes, Tools | None] = {}
+        self._stale: set[bytes] = set()
+        self._guests: dict[ClientPort, bytes] = {}
+        self._readings: dict[bytes, asyncio.Task[None]] = {}
+
+    def __repr__(self) -> str:
+        return (
+            f"Views({len(self._known)} kinds, {len(self._guests)} guests, {len(self._readings)} being read)"
+        )
+
+    @property
+    def _main(self) -> Tools:
+        return self._listed.suite.tools
+
+    @property
+    def differ(self) -> bool:
+        """Whether anybody sees other tools than those of the main connection."""
+        return any(tools is not None for tools in self._known.values())
+
+    def of(self, kind: bytes) -> Tools:
+        """What clients of a kind see: the tools of the main connection where nothing else is known."""
+        tools = self._known.get(kind)
+        return self._main if tools is None else tools
+
+    def differs(self, kind: bytes) -> bool:
+        """Whether clients of this kind see other tools than those of the main connection."""
+        return self._known.get(kind) is not None
+
+    def others(self) -> Sequence[Tool]:
+        """The tools that only clients of other kinds see: they exist, and can be called."""
+        names = {tool.name for tool in self._main}
+        found: dict[str, Tool] = {}
+        for tools in self._known.values():
+            for tool in tools or ():
+                if tool.name not in names:
+                    found.setdefault(tool.name, tool)
+        return list(found.values())
+
+    def unknown_to(self, client: ClientPort, kind: bytes) -> asyncio.Future[None] | None:
+        """What to wait for until it is known what this client sees; None where it is."""
+        self._guests[client] = kind
+        if kind in self._known and kind not in self._stale:
+            return None
+        return asyncio.shield(self._read_soon(client, kind))
+
+    def _read_soon(self, client: ClientPort, kind: bytes) -> asyncio.Task[None]:
+        reading = self._readings.get(kind)
+        if reading is None:
+            reading = self._readings[kind] = self._tasks.spawn(self._read(client, kind))
+        return reading
+
+    async def _read(self, client: ClientPort, kind: bytes) -> None:
+        self._stale.discard(kind)
+        try:
+            connection = await self._lanes.acquire(LaneKey(kind), client)
+            assert connection.init is not None
+            tools, _ = await read_all(connection, connection.init, self._seconds())
+        except (CallFailure, NoRoom) as failure:
+            why = failure.cause if isinstance(failure, CallFailure) else f"too many connections: {failure}"
+            log.warning('"%s": what it lists to other clients is not known: %s', self._name, why)
+            self.take(kind, self._main)
+            return
+        finally:
+            del self._readings[kind]
+        self.take(kind, tools)
+        self._lanes.rest(connection)
+        self._look(connection)
+
+    def take(self, kind: bytes, tools: Tools) -> None:
+        """This is what clients of a kind see."""
+        before = self._known.pop(kind, None)
+        same = [tool.raw for tool in tools] == [tool.raw for tool in self._main]
+        after = self._known[kind] = None if same else tools
+        if len(self._known) > MOST:
+            self._known.pop(next(iter(self._known)))
+        if [tool.raw for tool in before or ()] != [tool.raw for tool in after or ()]:
+            self._listed.changed()
+
+    def outdate(self, main: bytes) -> None:
+        """What the main connection lists, to clients of that kind, is new: so may be what the others list."""
+        self._known.pop(main, None)
+        self._stale.update(self._known)
+        for client, kind in list(self._guests.items()):
+            if kind in self._stale:
+                self._read_soon(client, kind)
+
+    def forget(self, client: ClientPort) -> None:
+        """The client is gone."""
+        self._guests.pop(client, None)

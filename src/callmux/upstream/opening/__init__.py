@@ -1,0 +1,1 @@
+"""How a connection comes to be: attempts, when the next one is due, and what a new connection is told."""

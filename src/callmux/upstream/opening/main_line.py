@@ -1,0 +1,280 @@
+"""The main connection of a server: opened, opened again whenever it is lost, and replaced on demand.
+
+Kept by `callmux.upstream.server`. Concurrent callers share one attempt; `callmux.upstream.opening.reconnect`
+decides when the next one is due, `callmux.upstream.opening.attempt` what it is. Until it has carried a call,
+it adopts what the client of the first one declares, so that no second process stands beside one that nobody
+uses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from callmux.clock import Clock
+from callmux.context import ClientPort
+from callmux.protocol.shapes import Tool
+from callmux.tasks import TaskSet
+from callmux.upstream.connection import Connection
+from callmux.upstream.failures import CallFailure
+from callmux.upstream.health import Health, State
+from callmux.upstream.inventory.offer import Offer
+from callmux.upstream.opening.attempt import explain
+from callmux.upstream.opening.reconnect import Timing, delay_seconds
+
+log = logging.getLogger(__name__)
+
+RECONNECT_WAIT_SECONDS = 10.0
+"""How long a call waits for a server that was up and is being connected again."""
+TOLD_EACH = 10
+"""How many attempts that fail alike are logged one by one; of the others every tenth is."""
+RESTART_GRACE_SECONDS = 3.0
+"""How long a restart waits for the old connection to end before it opens the new one beside it: whoever holds
+a port or a lock should have given it back by then."""
+
+Offered: TypeAlias = tuple[tuple[Tool, ...], Offer]
+"""What was read from a connection: tools, and the rest."""
+
+
+class MainLine:
+    """One server's main connection.
+
+    Args:
+        name: The server's name, for the log.
+        timing: How long things may take.
+        clock: Time.
+        make: Gives a connection that is not open yet; raises `CallFailure` where it cannot.
+        read: Opens it and reads what the server offers; raises `CallFailure` where it cannot.
+        is_up: Takes each connection once it is up, what was read, and when the server was seen last (ISO).
+        is_down: Told of each attempt that failed, before those who wait for it.
+
+    Attributes:
+        connection: The live connection, or None.
+        health: How the server has been doing.
+        timing: How long things may take.
+        declares: What is declared on it, or will be in a moment, as canonical JSON.
+        adopter: The client that came first, while it is there: nobody else's capabilities replace its own.
+        refusal: Why it could not be opened with what a client declares, where that was tried last.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        timing: Timing,
+        clock: Clock,
+        make: Callable[[], Connection],
+        read: Callable[[Connection], Awaitable[Offered]],
+        is_up: Callable[[Connection, Offered, str], None],
+        is_down: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.connection: Connection | None = None
+        self.health = Health()
+        self.timing = timing
+        self.declares = b"{}"
+        self.adopter: ClientPort | None = None
+        self.refusal: str | None = None
+        self._name = name
+        self._clock = clock
+        self._make = make
+        self._read = read
+        self._is_up = is_up
+        self._is_down = is_down
+        self._tasks = TaskSet(f'main connection of "{name}"')
+        self._attempt: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._settled = asyncio.Event()
+        self._was_up = False
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"MainLine({self._name!r}, {self.health.state.value})"
+
+    @property
+    def is_fresh(self) -> bool:
+        """No attempt has been made yet."""
+        return self._attempt is None and self.connection is None and not self._settled.is_set()
+
+    async def settled(self) -> None:
+        """Waits until the first attempt has succeeded or failed."""
+        await self._settled.wait()
+
+    def begin(self) -> None:
+        """Connects now."""
+        self._cancel_timer()
+        if self._settled.is_set() and self.connection is None:
+            self.health.state = State.RECONNECTING
+        self._attempt = self._tasks.spawn(self._connect())
+
+    def retry(self) -> None:
+        """Connects now where it is down and waits for its next attempt, or has given up."""
+        if self.connection is None and self._attempt is None and self._settled.is_set() and not self._closed:
+            self.begin()
+
+    async def acquire(self, force: bool) -> Connection | None:
+        """The live connection; connects first where that is due. None where it is down.
+
+        Args:
+            force: Connect now, whatever the backoff says.
+        """
+        if self.connection is None:
+            if self._attempt is None:
+                waiting = self._timer is not None and self.timing.policy.fast_fail_during_backoff
+                if self._closed or (waiting and self.health.failed_attempt and not force):
+                    return None
+                self.begin()
+            await self._attempted(RECONNECT_WAIT_SECONDS if self._was_up else None)
+        wanted = self.declares
+        while self.connection is not None and self.ready is None and self._attempt is not None:
+            await self._attempted(None)
+        return self.ready if self.declares == wanted else None
+
+    @property
+    def ready(self) -> Connection | None:
+        """The live connection, where it declares what it is to declare."""
+        connection = self.connection
+        return connection if connection is None or connection.declared == self.declares else None
+
+    def adopt(self, client: ClientPort, declared: bytes) -> bool:
+        """Has the connection declare what this client does, if it has not carried a call of anybody yet;
+        whether it does now, or will in a moment."""
+        connection = self.connection
+        if declared == self.declares:
+            self.adopter = self.adopter or client
+            return True
+        audience = connection.audience if connection is not None else None
+        taken = audience is not None and (audience.carried or audience.owner is not None)
+        if taken or self.adopter not in (None, client) or (connection is None and self._attempt is None):
+            return False
+        self.declares, self.adopter, self.refusal = declared, client, None
+        if self._attempt is None:
+            self.begin()
+        return True
+
+    async def _attempted(self, seconds: float | None) -> None:
+        """Waits until the attempt under way is over, or another one that took its place."""
+        loop = asyncio.get_running_loop()
+        end = None if seconds is None else loop.time() + seconds
+        while (attempt := self._attempt) is not None:
+            left = None if end is None else max(end - loop.time(), 0)
+            await asyncio.wait({attempt}, timeout=left)
+            if self._attempt is attempt or not attempt.cancelled():
+                return
+
+    async def restart(self) -> None:
+        """Takes no more calls on the connection there is, ends it, and connects anew; waits for the outcome,
+        which `connection` and `health` tell. Calls that come meanwhile wait for the new one; those in flight
+        finish where they are."""
+        old, self.connection = self.connection, None
+        self._cancel_timer()
+        if self._attempt is not None:
+            self._attempt.cancel()
+        self.health.starts_over()
+        if old is not None:
+            self._ending = self._tasks.spawn(old.close_when_drained())
+        self._attempt = self._tasks.spawn(self._replace())
+        await self._attempted(None)
+
+    async def _replace(self) -> None:
+        if self._ending is not None:
+            await asyncio.wait({self._ending}, timeout=RESTART_GRACE_SECONDS)
+        await self._connect()
+
+    async def _connect(self) -> None:
+        started = self._clock.monotonic()
+        connection: Connection | None = None
+        try:
+            connection = self._make()
+            offered = await self._read(connection)
+        except Exception as error:  # noqa: BLE001 - the root of the attempt; `explain` logs
+            lasting = isinstance(error, CallFailure) and error.lasting
+            self._failed(explain(error, self._name, connection), lasting)
+            if connection is not None:
+                await connection.close()
+            return
+        except asyncio.CancelledError:
+            if connection is not None:
+                await connection.close()
+            raise
+        finally:
+            self.health.connect_ms = round((self._clock.monotonic() - started) * 1000)
+            # While a failed attempt was closing, the next one may have begun.
+            if self._attempt is asyncio.current_task():
+                self._attempt = None
+        self._succeeded(connection, offered)
+
+    def _succeeded(self, connection: Connection, offered: Offered) -> None:
+        now = self._clock.wall()
+        before, self.connection = self.connection, connection
+        last_seen = self.health.last_seen(now)
+        self.health.connected(now)
+        self._was_up = True
+        log.info('Connected to "%s": %d tools (%d ms)', self._name, len(offered[0]), self.health.connect_ms)
+        # Whoever waits comes next, whatever else follows from this.
+        self._settled.set()
+        if before is not None:
+            self._tasks.spawn(before.close_when_drained())
+        if connection.declared != self.declares:
+            # A client came meanwhile. The attempt was not cut short: that may leave half an installation.
+            self.begin()
+        self._is_up(connection, offered, last_seen)
+
+    def _failed(self, reason: str, lasting: bool) -> None:
+        if self.connection is not None:
+            # The one that was to be replaced goes on as it is.
+            log.warning('Warning: failed to connect "%s": %s', self._name, reason)
+            self.declares, self.adopter, self.refusal = self.connection.declared, None, reason
+            return
+        again = self.health.attempt_failed(reason, self._clock.wall())
+        delay = self._schedule(lasting)
+        attempts = self.health.attempts
+        if not again:
+            log.warning('Warning: failed to connect "%s": %s', self._name, reason)
+        elif attempts <= TOLD_EACH or attempts % TOLD_EACH == 0 or delay is None:
+            then = "no further one" if delay is None else f"next in {round(delay, 1):g} s"
+            log.warning('Warning: "%s" is still failing, attempt %d, %s', self._name, attempts, then)
+        self._is_down()
+        self._settled.set()
+
+    def _schedule(self, lasting: bool = False) -> float | None:
+        """When the next attempt is, in seconds; None for never."""
+        if self._closed:
+            return None
+        delay = delay_seconds(self.timing.policy, self.health.step, lasting=lasting)
+        if delay is None:
+            self.health.gave_up()
+            return None
+        self.health.retries_at(self._clock.wall() + delay)
+        self._timer = asyncio.get_running_loop().call_later(delay, self.begin)
+        return delay
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.health.retries_at(None)
+
+    def lost(self, reason: str) -> None:
+        """Takes no more calls on the connection, ends it once it is drained, and connects anew when that is
+        due."""
+        old, self.connection = self.connection, None
+        self.health.disconnected(reason, self._clock.wall(), self.timing.policy.max_delay_ms / 1000)
+        log.warning('Server "%s" disconnected: %s', self._name, reason)
+        if self._attempt is None:
+            self._schedule()
+        if old is not None:
+            self._tasks.spawn(old.close_when_drained())
+
+    async def close(self) -> None:
+        """Ends the connection and everything that works for it."""
+        self._closed = True
+        self._cancel_timer()
+        connection, self.connection = self.connection, None
+        try:
+            if connection is not None:
+                await connection.close()
+        finally:
+            await self._tasks.cancel()
+            self._settled.set()

@@ -1,0 +1,121 @@
+"""Reads what a server offers from an open connection: every list, every page.
+
+Called by `callmux.upstream.server` after each connect and each list change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import msgspec
+from msgspec import UNSET
+
+from callmux.protocol.jsonrpc import METHOD_NOT_FOUND
+from callmux.protocol.shapes import Tool
+from callmux.protocol.upstream_peer import InitializeResult
+from callmux.upstream.connection import Connection
+from callmux.upstream.failures import CallFailure
+from callmux.upstream.inventory.offer import KINDS, TOOLS_CHANGED, Item, Kind, Offer, read_items
+from callmux.upstream.reading.paging import list_all
+
+log = logging.getLogger(__name__)
+
+
+async def read_all(
+    connection: Connection, init: InitializeResult, seconds: float
+) -> tuple[tuple[Tool, ...], Offer]:
+    """Everything the server offers.
+
+    Args:
+        seconds: For each list.
+
+    Raises:
+        CallFailure: It does not list its tools.
+    """
+    connection.staleness.lists.clear()
+    offer = Offer(
+        capabilities={k: v.copy() for k, v in init.capabilities.items()},
+        instructions=init.instructions,
+        server_info=None if init.server_info is UNSET else bytes(init.server_info),
+        others=init.others,
+    )
+    kinds = [kind for kind in KINDS if offer.has(kind.capability)]
+    beside: dict[str, dict[str, bytes]] = {name: {} for name in ("tools", *(k.member for k in kinds))}
+    tools, lists = await asyncio.gather(
+        read_tools(connection, offer, seconds, beside["tools"]),
+        asyncio.gather(*(read_kind(connection, kind, seconds, beside[kind.member]) for kind in kinds)),
+    )
+    found = {name: others for name, others in beside.items() if others}
+    return tools, msgspec.structs.replace(offer, items=dict(zip(kinds, lists, strict=True)), beside=found)
+
+
+async def read_tools(
+    connection: Connection, offer: Offer, seconds: float, beside: dict[str, bytes], *, whole: bool = False
+) -> tuple[Tool, ...]:
+    """Its tools; none where it declares other capabilities but not this one.
+
+    Args:
+        beside: Takes what stands beside them.
+        whole: The first pages alone do not count.
+
+    Raises:
+        CallFailure: It does not list them.
+    """
+    if offer.capabilities and not offer.has("tools"):
+        return ()
+    tools = []
+    for raw in await list_all(connection, "tools/list", "tools", seconds, beside, whole=whole):
+        try:
+            tools.append(Tool(raw))
+        except msgspec.MsgspecError as error:
+            log.warning('"%s" lists a tool that cannot be read: %s', connection.name, error)
+    return tuple(tools)
+
+
+async def read_kind(
+    connection: Connection,
+    kind: Kind,
+    seconds: float,
+    beside: dict[str, bytes],
+    before: tuple[Item, ...] = (),
+) -> tuple[Item, ...]:
+    """One other list; a server that declares it and cannot give it does without, and its tools go on.
+
+    Args:
+        beside: Takes what stands beside the items.
+        before: What it listed before, which stays where the list cannot be had whole.
+    """
+    try:
+        raws = await list_all(connection, kind.method, kind.member, seconds, beside, whole=bool(before))
+    except CallFailure as failure:
+        if failure.rpc is None or failure.rpc.code != METHOD_NOT_FOUND:
+            log.warning('"%s" does not answer %s: %s', connection.name, kind.method, failure.cause)
+            return before
+        return ()
+    return read_items(kind, raws)
+
+
+async def reread(
+    connection: Connection, stale: set[str], tools: tuple[Tool, ...], offer: Offer, seconds: float
+) -> tuple[tuple[Tool, ...], Offer]:
+    """What the server offers now, after list changes; what cannot be read stays as it was.
+
+    Args:
+        stale: The notifications that said so.
+        tools, offer: What it offered before.
+    """
+    if TOOLS_CHANGED in stale:
+        try:
+            beside: dict[str, bytes] = {}
+            tools = await read_tools(connection, Offer(), seconds, beside, whole=bool(tools))
+            offer = offer.with_beside("tools", beside)
+        except CallFailure as failure:
+            log.warning('"%s" changed its tools but does not list them: %s', connection.name, failure.cause)
+    for kind in KINDS:
+        if kind.changed in stale:
+            beside = {}
+            before = offer.items.get(kind, ())
+            items = await read_kind(connection, kind, seconds, beside, before)
+            offer = offer.with_items(kind, items, beside)
+    return tools, offer

@@ -1,0 +1,46 @@
+"""Lists of one connection that its server has changed, and how soon they may be read again. Pure.
+
+Kept by each `callmux.upstream.connection`, from the handshake on: what changes while the lists are read for
+the first time is looked at afterwards. Asked by `callmux.upstream.reading.refreshing`.
+"""
+
+from __future__ import annotations
+
+DELAYS = (0.0, 0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
+"""Seconds between readings, for the first, the second and so on: a server may answer each with a change."""
+QUIET = 10.0
+"""After so many seconds without a reading, the delays begin anew."""
+
+
+class Staleness:
+    """The lists that are out of date.
+
+    Attributes:
+        lists: The notifications that said so.
+        reading: They are being read.
+    """
+
+    __slots__ = ("_read_at", "_readings", "lists", "reading")
+
+    def __init__(self) -> None:
+        self.lists: set[str] = set()
+        self.reading = False
+        self._readings = 0
+        self._read_at = float("-inf")
+
+    def __repr__(self) -> str:
+        return f"Staleness({sorted(self.lists)}{', reading' if self.reading else ''})"
+
+    def delay(self, now: float) -> float:
+        """Seconds until they may be read."""
+        since = now - self._read_at
+        if since >= QUIET:
+            self._readings = 0
+        return max(DELAYS[min(self._readings, len(DELAYS) - 1)] - since, 0.0)
+
+    def take(self, now: float) -> set[str]:
+        """What is to be read now: it counts as read."""
+        self._read_at = now
+        self._readings += 1
+        lists, self.lists = self.lists, set()
+        return lists

@@ -1,0 +1,1 @@
+"""Connections beside the main one: of single directories, credentials, capabilities and clients."""

@@ -1,0 +1,291 @@
+"""Connections beside the main one: opened when a client needs one, dropped when they are lost or unused.
+
+Called by `callmux.upstream.server`. A lost lane is opened anew by the next call that needs it; a private one
+ends with its client. All others are counted by `callmux.upstream.scoped.berths`: lanes of single directories
+or credentials are held while they carry a call, and end when they have been idle for too long; lanes for
+other capabilities end soon after the last client that used them has left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from callmux.context import ClientPort
+from callmux.tasks import TaskSet
+from callmux.upstream.connection import Connection
+from callmux.upstream.failures import CallFailure, Category
+from callmux.upstream.lanes import Berth, LaneKey
+from callmux.upstream.scoped.berths import Berths
+
+log = logging.getLogger(__name__)
+
+LINGER_SECONDS = 2.0
+"""How long a lane for other capabilities stays once nobody uses it: the next client may be one of a kind."""
+
+
+class _Lane:
+    """One lane.
+
+    Attributes:
+        held: Calls that it carries or is going to, where it has a scope.
+        idle_since: When the last of them ended, or the last began where it has none, by the loop's clock.
+    """
+
+    __slots__ = ("connection", "held", "idle_since", "loop", "timer")
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.held = 0
+        # Kept: on Python 3.11 asking for the running loop is a system call.
+        self.loop = asyncio.get_running_loop()
+        self.idle_since = self.loop.time()
+        self.timer: asyncio.TimerHandle | None = None
+
+
+class _Opening:
+    """A lane that is being opened, and how many wait for it."""
+
+    __slots__ = ("task", "waiters")
+
+    def __init__(self, task: asyncio.Task[_Lane | CallFailure]) -> None:
+        self.task = task
+        self.waiters = 0
+
+
+class SideLanes:
+    """The lanes of one server.
+
+    Args:
+        owner: The server's name.
+        connect: Opens a connection for a lane, on behalf of the client given; raises `CallFailure`.
+        berths: Counts the scoped ones of all servers.
+
+    Attributes:
+        most: How many scoped ones this server may have, where that is configured.
+    """
+
+    def __init__(
+        self,
+        owner: str,
+        connect: Callable[[LaneKey, ClientPort], Awaitable[Connection]],
+        berths: Berths | None = None,
+    ) -> None:
+        self.owner = owner
+        self.most: int | None = None
+        self._connect = connect
+        self._berths = berths or Berths()
+        self._berths.join(self)
+        self._tasks = TaskSet(f'lanes of "{owner}"')
+        self._lanes: dict[LaneKey, _Lane] = {}
+        self._opening: dict[LaneKey, _Opening] = {}
+        self._left: set[ClientPort] = set()
+
+    def __len__(self) -> int:
+        return len(self._lanes)
+
+    def __repr__(self) -> str:
+        return f"SideLanes({self.connections()!r})"
+
+    def connections(self) -> list[Connection]:
+        """The open ones."""
+        return [lane.connection for lane in self._lanes.values()]
+
+    def berths(self) -> list[Berth]:
+        """Those that count, open or being opened."""
+        opening = [Berth(self.owner, key, None) for key in self._opening if key.counts]
+        return opening + [
+            Berth(self.owner, key, None if lane.held or lane.connection.in_flight else lane.idle_since)
+            for key, lane in self._lanes.items()
+            if key.counts
+        ]
+
+    def in_use(self, key: LaneKey) -> int:
+        """The calls that a lane carries."""
+        lane = self._lanes.get(key)
+        return 0 if lane is None else lane.held
+
+    def get(self, key: LaneKey) -> Connection | None:
+        """The connection of this lane, where it is open; for a scoped one, `leave` must follow."""
+        lane = self._find(key)
+        if lane is None:
+            return None
+        if key.scope is not None:
+            self._hold(lane)
+        else:
+            lane.idle_since = lane.loop.time()
+        return lane.connection
+
+    async def acquire(self, key: LaneKey, client: ClientPort) -> Connection:
+        """The connection of this lane; opens it first where it is due. Concurrent callers share one attempt.
+        For a scoped one, `leave` must follow.
+
+        Args:
+            client: On whose behalf it is opened.
+
+        Raises:
+            CallFailure: It cannot be opened.
+            NoRoom: There are as many as there may be.
+        """
+        connection = self.get(key)
+        if connection is not None:
+            return connection
+        opening = self._opening.get(key)
+        if opening is None:
+            room = self._berths.make_room(self) if key.counts else None
+            opening = self._opening[key] = _Opening(self._tasks.spawn(self._open(key, client, room)))
+        opening.waiters += 1
+        try:
+            opened = await asyncio.shield(opening.task)
+        except asyncio.CancelledError:
+            opening.waiters -= 1
+            lane = opening.task.result() if opening.task.done() and not opening.task.cancelled() else None
+            if isinstance(lane, _Lane):
+                self.leave(lane.connection)
+            waiting = asyncio.current_task()
+            if opening.task.cancelled() and waiting is not None and not waiting.cancelling():
+                # Nobody gave this caller up: the server is being closed, which ended the opening.
+                why = "the server was closed while a connection to it was opened"
+                raise CallFailure(Category.TRANSPORT, why, started=False) from None
+            raise
+        if isinstance(opened, CallFailure):
+            raise opened
+        return opened.connection
+
+    def _find(self, key: LaneKey) -> _Lane | None:
+        lane = self._lanes.get(key)
+        if lane is None and key.client is not None:
+            # What it shared with others in name only may have become its own when the server asked it.
+            shared = LaneKey(key.capabilities, None, key.scope)
+            lane = self._lanes.get(shared)
+            if lane is None or lane.connection.audience.owner is not key.client:
+                return None
+        return lane
+
+    def _hold(self, lane: _Lane) -> None:
+        lane.held += 1
+        if lane.timer is not None:
+            lane.timer.cancel()
+            lane.timer = None
+
+    def leave(self, connection: Connection) -> None:
+        """A call that held `connection`, a scoped one, is over."""
+        for key, lane in self._lanes.items():
+            if lane.connection is connection:
+                if key.scope is not None:
+                    lane.held -= 1
+                    if not lane.held:
+                        self._is_idle(key, lane)
+                return
+
+    def _is_idle(self, key: LaneKey, lane: _Lane) -> None:
+        lane.idle_since = lane.loop.time()
+        seconds = self._berths.idle_seconds
+        if seconds:
+            lane.timer = lane.loop.call_later(seconds, self._expire, key, lane)
+        else:
+            self._expire(key, lane)
+
+    def _expire(self, key: LaneKey, lane: _Lane) -> None:
+        if self._lanes.get(key) is lane:
+            self._tasks.spawn(self._remove(key).close())
+
+    def rest(self, connection: Connection) -> None:
+        """It was opened to be read: it ends soon, unless a call comes by then."""
+        for key, lane in self._lanes.items():
+            if lane.connection is connection:
+                self._rest(key, lane)
+
+    def is_general(self, connection: Connection) -> bool:
+        """Whether it is one for all clients that declare the same, whatever their directory."""
+        return any(
+            lane.connection is connection and key.client is None and key.scope is None
+            for key, lane in self._lanes.items()
+        )
+
+    def _rest(self, key: LaneKey, lane: _Lane) -> None:
+        """Nobody who is here uses it: it ends soon, unless somebody does by then."""
+        if lane.timer is None:
+            lane.timer = lane.loop.call_later(LINGER_SECONDS, self._end_rest, key, lane)
+
+    def _end_rest(self, key: LaneKey, lane: _Lane) -> None:
+        lane.timer = None
+        audience = lane.connection.audience
+        if self._lanes.get(key) is lane and not (len(audience) and audience.carried):
+            if lane.connection.in_flight:
+                self._rest(key, lane)
+            else:
+                self._expire(key, lane)
+
+    def _remove(self, key: LaneKey) -> Connection:
+        lane = self._lanes.pop(key)
+        if lane.timer is not None:
+            lane.timer.cancel()
+        return lane.connection
+
+    def evict(self, key: LaneKey) -> asyncio.Task[None]:
+        """Ends an idle lane to make room: it is gone from the count at once."""
+        return self._tasks.spawn(self._remove(key).close())
+
+    async def _open(
+        self, key: LaneKey, client: ClientPort, room: asyncio.Task[None] | None
+    ) -> _Lane | CallFailure:
+        """A failure is given, not raised: it belongs to whoever waits, and is no defect of this task."""
+        try:
+            if room is not None:
+                # Its end may be cut short, too, when its own server is closed: there is room all the same.
+                await asyncio.wait({room})
+            connection = await self._connect(key, client)
+            if key.client in self._left:
+                await connection.close()
+                return CallFailure(Category.TRANSPORT, "the client has left", started=False)
+            for gone in self._left:
+                connection.forget(gone)
+            lane = self._lanes[key] = _Lane(connection)
+            if key.scope is None:
+                if not len(connection.audience) and key.client is None:
+                    self._rest(key, lane)
+            else:
+                lane.held = self._opening[key].waiters
+                if not lane.held:
+                    self._is_idle(key, lane)
+            return lane
+        except CallFailure as failure:
+            log.warning('Warning: failed to open another connection to "%s": %s', self.owner, failure.cause)
+            return failure
+        finally:
+            self._opening.pop(key, None)
+            if not self._opening:
+                self._left.clear()
+
+    def drop(self, connection: Connection) -> bool:
+        """Takes no more calls on `connection` and ends it once it is drained; whether it was one of these."""
+        for key, known in self._lanes.items():
+            if known.connection is connection:
+                self._remove(key)
+                self._tasks.spawn(connection.close_when_drained())
+                return True
+        return False
+
+    def drop_all(self) -> None:
+        """Takes no more calls on any of them; each ends once it is drained."""
+        for connection in self.connections():
+            self.drop(connection)
+
+    def release(self, client: ClientPort) -> None:
+        """The client is gone: so are the lanes that were its own, and soon those that nobody else uses."""
+        if self._opening:
+            self._left.add(client)
+        for key, lane in list(self._lanes.items()):
+            lane.connection.forget(client)
+            if key.client is client or lane.connection.audience.owner is client:
+                self._tasks.spawn(self._remove(key).close())
+            elif key.scope is None and not len(lane.connection.audience):
+                self._rest(key, lane)
+
+    async def close(self) -> None:
+        self._berths.leave(self)
+        lanes = [self._remove(key) for key in list(self._lanes)]
+        await self._tasks.cancel()
+        await asyncio.gather(*(lane.close() for lane in lanes))

@@ -1,0 +1,75 @@
+"""What a server offers, and how its tools changed."""
+
+from __future__ import annotations
+
+import json
+
+from callmux.protocol.shapes import Tool
+from callmux.upstream.catalogue import RemovedTool
+from callmux.upstream.inventory.offer import (
+    KINDS,
+    PROMPTS,
+    RESOURCES,
+    TEMPLATES,
+    Item,
+    Offer,
+    Suite,
+    read_items,
+)
+
+
+def tools(*names: str) -> tuple[Tool, ...]:
+    return tuple(Tool(json.dumps({"name": name}).encode()) for name in names)
+
+
+def test_the_first_listing_is_the_first_generation() -> None:
+    suite = Suite().after(tools("b", "a"), "now", "before")
+    assert suite.listed
+    assert (suite.generation, suite.changed_at) == (1, "now")
+    assert (suite.added, suite.removed) == (("a", "b"), ())
+
+
+def test_a_server_without_tools_has_listed_too() -> None:
+    assert Suite().after((), "now", "before").listed
+
+
+def test_the_same_names_are_the_same_generation_with_what_they_say_now() -> None:
+    first = Suite().after(tools("a"), "1", "0")
+    (changed,) = (Tool(b'{"name":"a","description":"new"}'),)
+    second = first.after((changed,), "2", "1")
+    assert second.tools == (changed,)
+    assert (second.generation, second.changed_at, second.added) == (1, "1", ())
+
+
+def test_what_is_gone_is_remembered_until_it_comes_back() -> None:
+    suite = Suite().after(tools("a", "b"), "1", "0").after(tools("b", "c"), "2", "1")
+    assert (suite.generation, suite.added, suite.removed) == (2, ("c",), ("a",))
+    assert suite.gone == {"a": RemovedTool(last_seen_at="1", removed_at="2")}
+    suite = suite.after(tools("b"), "3", "2")
+    assert set(suite.gone) == {"a", "c"}
+    suite = suite.after(tools("a", "b"), "4", "3")
+    assert set(suite.gone) == {"c"}
+
+
+def test_items_are_read_by_the_member_that_names_them() -> None:
+    assert read_items(PROMPTS, [b'{"name":"p","n":1.50}']) == (Item("p", b'{"name":"p","n":1.50}'),)
+    assert read_items(RESOURCES, [b'{"uri":"x:1"}'])[0].key == "x:1"
+    assert read_items(TEMPLATES, [b'{"uriTemplate":"x:{n}"}'])[0].key == "x:{n}"
+
+
+def test_items_that_cannot_be_named_are_left_out() -> None:
+    raws = [b"{}", b"[]", b"7", b'{"name":7}', b'{"name":null}', b'{"name":"ok"}', b"{"]
+    assert [item.key for item in read_items(PROMPTS, raws)] == ["ok"]
+
+
+def test_both_lists_of_resources_change_by_one_notification() -> None:
+    changed = {kind.changed for kind in KINDS}
+    assert changed == {"notifications/prompts/list_changed", "notifications/resources/list_changed"}
+
+
+def test_an_offer_with_another_list_keeps_the_rest() -> None:
+    offer = Offer(instructions="I").with_items(PROMPTS, (Item("p", b"{}"),))
+    again = offer.with_items(RESOURCES, (Item("x:1", b"{}"),))
+    assert set(again.items) == {PROMPTS, RESOURCES}
+    assert again.instructions == "I"
+    assert not again.has("prompts")

@@ -1,0 +1,32 @@
+"""Soon at first, later where there is no end of changes."""
+
+from __future__ import annotations
+
+from callmux.upstream.reading.staleness import DELAYS, QUIET, Staleness
+
+
+def test_each_reading_in_a_row_waits_longer_for_the_one_before() -> None:
+    staleness, now = Staleness(), 0.0
+    for expected in (*DELAYS, DELAYS[-1]):
+        assert staleness.delay(now) == expected
+        now += expected
+        assert staleness.delay(now) == 0
+        staleness.lists.add("x")
+        assert staleness.take(now) == {"x"}
+        assert staleness.lists == set()
+
+
+def test_time_that_has_passed_counts() -> None:
+    staleness = Staleness()
+    for _ in DELAYS:
+        staleness.take(0.0)
+    assert staleness.delay(2.0) == DELAYS[-1] - 2.0
+
+
+def test_after_a_while_of_quiet_the_delays_begin_anew() -> None:
+    staleness = Staleness()
+    for _ in DELAYS:
+        staleness.take(0.0)
+    assert staleness.delay(QUIET) == 0
+    staleness.take(QUIET)
+    assert staleness.delay(QUIET) == 0
