@@ -28,7 +28,7 @@ def facts(monkeypatch: pytest.MonkeyPatch, *servers: str, **more: Any) -> Any:
             "failed": [server.name for server in runtime.failed()],
             "transparent": runtime.is_transparent,
             "drain": runtime.drain_seconds(),
-            "same catalogue": runtime.catalogue() is runtime.catalogue(),
+            "same catalogue": runtime.indexes.catalogue() is runtime.indexes.catalogue(),
         }
         await house.host.close()
         return shown

@@ -25,7 +25,6 @@ from callmux.metatools.engine import Engine
 from callmux.metatools.table import DEFINITIONS, NAMES
 from callmux.process.status import instance_id, snapshot
 from callmux.process.stores import Stores
-from callmux.protocol.shapes import Tool
 from callmux.rings.cache.keys import Keys
 from callmux.rings.cache.policy import Policy
 from callmux.rings.cache.stage import Caching
@@ -43,16 +42,13 @@ from callmux.rings.shield.stage import Shielding
 from callmux.rings.writing import Writing
 from callmux.router.compress import Compression
 from callmux.router.door import Door
-from callmux.router.listing import Kinds
+from callmux.router.indexes import Indexes
 from callmux.router.names import Names
 from callmux.router.offers import Offers
 from callmux.router.router import Router
 from callmux.router.routing import Routing
-from callmux.upstream.catalogue import Catalogue, ServerTools
-from callmux.upstream.inventory.offer import PROMPTS, RESOURCES, TEMPLATES
 from callmux.upstream.opening.reconnect import Timing
 from callmux.upstream.pool import Pool, sharing_of
-from callmux.upstream.resources import ResourceIndex, ServerResources
 from callmux.upstream.server import Server
 
 
@@ -69,6 +65,7 @@ class Runtime:
 
     Attributes:
         servers: Its servers by name, disabled ones left out.
+        indexes: What they list.
         find: Gives the route of a tool's name.
         router: What its tool requests lead to.
         offers: What all its other requests lead to.
@@ -101,24 +98,20 @@ class Runtime:
             for name, server in config.servers.items()
             if not server.disabled
         }
-        self._catalogue: Catalogue | None = None
-        self._parts: dict[Kinds, Catalogue] = {}
-        self._prompts: Catalogue | None = None
-        self._resources: ResourceIndex | None = None
-        self._resources_before: ResourceIndex | None = None
+        indexes = self.indexes = Indexes(config, self.servers, self._identity)
         limits = {n: s.max_concurrency for n, s in config.servers.items() if s.max_concurrency is not None}
         slots = Slots(config.max_concurrency, limits)
         scopes = Scopes(config, stores.unresolved)
         preparing = Preparing(References(config.file_reference_roots), scopes, plain=self.is_transparent)
         routing = Routing(config, plain=self.is_transparent)
-        self._names = Names(self.catalogue, routing, self._fit, self._unlisted())
+        self._names = Names(indexes.catalogue, routing, self._fit, self._unlisted())
         rules = Policy(config)
         keys = Keys(rules, stores.cache, self.servers)
         caching = Caching(keys, stores.cache, self.servers, clock)
         coalescing = Coalescing(keys, stores.cache, self.servers, clock)
         writing = Writing(stores.cache, self.servers, clock)
         around = caching if rules.caches else None
-        relinking = Relinking(self.resources) if len(self.servers) > 1 else None
+        relinking = Relinking(indexes.resources) if len(self.servers) > 1 else None
         find = self._names.find
         formatting = Formatting(config.output_format, find, NAMES)
         shield = Shielding(self._shield_policies(), stores.results, find, NAMES)
@@ -132,37 +125,37 @@ class Runtime:
             call=self._door.call_safely,
             prepare=self._door.prepare,
             is_cached=caching.would_hit,
-            catalogue=self.catalogue,
+            catalogue=indexes.catalogue,
             status=self.status,
             description_limit=config.description_max_length,
             clock=clock,
             cache=stores.cache,
             results=stores.results,
             recipes=config.recipes,
-            narrowed=lambda capabilities: self.narrowed(self.kinds(capabilities)),
+            narrowed=lambda capabilities: indexes.narrowed(indexes.kinds(capabilities)),
         )
         self._compression = Compression(
             config.schema_compression, {n: s.schema_compression for n, s in config.servers.items()}
         )
         self.router = Router(
             self._door,
-            self.catalogue,
+            indexes.catalogue,
             self._names,
             engine,
             self._order.request,
             DEFINITIONS if config.expose_meta_tools else [],
             proxied=not config.meta_only,
-            renamed=lambda: self.resources().renamed,
+            renamed=lambda: indexes.resources().renamed,
             plain=self.is_transparent,
             eager=config.always_load_meta_tools,
-            kinds=self.kinds,
-            narrowed=self.narrowed,
+            kinds=indexes.kinds,
+            narrowed=indexes.narrowed,
             compression=self._compression,
             most_calls=config.max_calls_per_request,
             placeless={name for name, server in config.servers.items() if not has_directory(server)},
         )
 
-        self.offers = Offers(self._door, self.prompts, self.resources, list(self.servers))
+        self.offers = Offers(self._door, indexes.prompts, indexes.resources, list(self.servers))
 
     def _fit(self, route: Route) -> None:
         self._order.fit(route)
@@ -216,7 +209,7 @@ class Runtime:
         """It replaces an earlier one: servers that that one had connected go by it from now on, and a server
         that takes another's place tells of the same resources. One that is down is tried at once."""
         self.take_effect()
-        self._resources_before = old._resources or old._resources_before
+        self.indexes.take_over(old.indexes)
         for name, server in self.servers.items():
             server.timing = self._timings[name]
             server.share(sharing_of(self.config.servers[name]))
@@ -241,32 +234,6 @@ class Runtime:
             return ServerDisabled(f'server "{name}" is disabled', server=name)
         return ServerNotFound(f'there is no server "{name}"', server=name, availableServers=known)
 
-    def catalogue(self) -> Catalogue:
-        """All tools as they are now, those that only some clients see included."""
-        if self._catalogue is None:
-            self._catalogue = Catalogue(
-                [self._contribution(name) for name in self.config.servers],
-                name_limit=self.config.tool_name_limit,
-                reserved=NAMES,
-                identity=self._identity,
-            )
-        return self._catalogue
-
-    def kinds(self, capabilities: bytes) -> Kinds:
-        """The servers where not all clients see the same tools, and of which kind one is there that declares
-        this."""
-        found = ((name, server.kind_of(capabilities)) for name, server in self.servers.items())
-        return tuple((name, kind) for name, kind in found if kind is not None)
-
-    def narrowed(self, kinds: Kinds) -> Catalogue:
-        """The tools that clients of these kinds see."""
-        catalogue = self.catalogue()
-        if not kinds:
-            return catalogue
-        if kinds not in self._parts:
-            self._parts[kinds] = catalogue.narrowed({n: self.servers[n].views.of(kind) for n, kind in kinds})
-        return self._parts[kinds]
-
     async def listed_for(self, client: ClientPort) -> None:
         """Waits until it is known what every server lists to this client."""
         await self._door.listable()
@@ -274,70 +241,10 @@ class Runtime:
         if waiting:
             await asyncio.gather(*waiting)
 
-    def prompts(self) -> Catalogue:
-        """All prompts as they are now, named by the rules of tools."""
-        if self._prompts is None:
-            contributions = [self._prompts_of(name) for name in self.config.servers]
-            self._prompts = Catalogue(contributions, name_limit=self.config.tool_name_limit, noun="prompt")
-        return self._prompts
-
-    def resources(self) -> ResourceIndex:
-        """All resources as they are now."""
-        if self._resources is None:
-            servers = [self._resources_of(name) for name in self.servers]
-            self._resources = ResourceIndex(servers, self._resources_before)
-        return self._resources
-
     def forget_lists(self) -> None:
         """A server lists something else than before: the indexes are built anew when they are needed next."""
         self._names.forget()
-        self._catalogue = None
-        self._parts.clear()
-        self._prompts = None
-        self._resources_before = self._resources or self._resources_before
-        self._resources = None
-
-    def _prompts_of(self, name: str) -> ServerTools:
-        config = self.config.servers[name]
-        server = self.servers.get(name)
-        items = server.offer.items.get(PROMPTS, ()) if server is not None else ()
-        return ServerTools(
-            server=name,
-            prefix=config.prefix,
-            tools=[Tool(item.raw) for item in items],
-            whitelist=frozenset(config.prompts) if config.prompts is not None else None,
-            listed=server.suite.listed if server is not None else False,
-            disabled=config.disabled,
-            beside=server.offer.beside.get(PROMPTS.member, {}) if server is not None else {},
-        )
-
-    def _resources_of(self, name: str) -> ServerResources:
-        offer = self.servers[name].offer
-        return ServerResources(
-            server=name,
-            resources=offer.items.get(RESOURCES, ()),
-            templates=offer.items.get(TEMPLATES, ()),
-            pages=[uri for tool in self.servers[name].suite.tools for uri in tool.linkage.pages],
-            allowed=self.config.servers[name].resources,
-            serves=offer.has("resources"),
-            beside=offer.beside,
-        )
-
-    def _contribution(self, name: str) -> ServerTools:
-        config = self.config.servers[name]
-        server = self.servers.get(name)
-        return ServerTools(
-            server=name,
-            prefix=config.prefix,
-            tools=[*server.suite.tools, *server.views.others()] if server is not None else (),
-            whitelist=frozenset(config.tools) if config.tools is not None else None,
-            denied=frozenset(config.deny_tools),
-            always_load=frozenset(config.always_load),
-            removed=server.suite.gone if server is not None else {},
-            listed=server.suite.listed if server is not None else False,
-            disabled=config.disabled,
-            beside=server.offer.beside.get("tools", {}) if server is not None else {},
-        )
+        self.indexes.forget()
 
     def drain_seconds(self) -> float:
         """How long calls of this runtime may go on once it is replaced."""
@@ -350,7 +257,7 @@ class Runtime:
         """The status payload, before a meta-tool adds the tools."""
         blocks = {
             "cache": self._stores.cache.facts(self._clock.monotonic()),
-            "schemaCompression": self._compression.facts(self.catalogue(), DEFINITIONS),
+            "schemaCompression": self._compression.facts(self.indexes.catalogue(), DEFINITIONS),
             "responseStore": self._stores.results.store.facts(),
         }
         facts = snapshot(self.config, self.servers, self._pool, self._namespace, blocks)

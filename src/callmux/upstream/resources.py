@@ -1,6 +1,6 @@
 """One index of all servers' resources and templates: URIs for clients, and back to server and URI. Pure.
 
-Built by `callmux.process.runtime` from what servers list; called by `callmux.router.offers`. A URI stays as
+Built by `callmux.router.indexes` from what servers list; called by `callmux.router.offers`. A URI stays as
 its server wrote it unless two servers have the same one; then each becomes `callmux://SERVER/` followed by
 the URI as it was, which is understood for any URI of any server. Pages of MCP Apps must keep their scheme: of
 `ui://x/y` it is `ui://callmux/SERVER/x/y`.
