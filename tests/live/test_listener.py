@@ -156,10 +156,10 @@ def test_listener_1_a_malformed_request_ends_nothing(tmp_path: Path) -> None:
 
 def test_a_protection_that_is_not_built_keeps_it_from_listening(tmp_path: Path) -> None:
     config = tmp_path / "c.json"
-    config.write_text(json.dumps({"servers": {}, "abuseControls": {"globalRequestsPerMinute": 5}}))
+    config.write_text(json.dumps({"servers": {}, "management": {"enabled": True}}))
     words = [sys.executable, "-m", "callmux", "--config", str(config), "--listen", str(free_port())]
     done = subprocess.run(words, capture_output=True, timeout=20, check=False)
     assert done.returncode == 1
-    assert b"abuseControls" in done.stderr
+    assert b"management" in done.stderr
     done = subprocess.run([*words[:-1], "99999"], capture_output=True, timeout=20, check=False)
     assert done.returncode == 2

@@ -184,7 +184,7 @@ def test_a_new_version_that_cannot_start_leaves_the_old_one_serving(kind: str, t
         if kind == "bad configuration":
             config.write_text("{")
         else:
-            write_config(config, {}, abuseControls={"globalRequestsPerMinute": 5})
+            write_config(config, {}, management={"enabled": True})
         process.send_signal(signal.SIGUSR2)
         log = tmp_path / "listener.log"
         eventually(lambda: "does not take over" in log.read_text(), "the attempt to fail")

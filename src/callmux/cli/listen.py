@@ -29,6 +29,7 @@ from callmux.clock import Clock
 from callmux.config.model import Config
 from callmux.config.sources import Sources
 from callmux.errors import CallmuxError, UsageError
+from callmux.guard.guard import Guard
 from callmux.places import state_dir
 from callmux.process.attendance import attend
 from callmux.process.host import Host, startup_failed
@@ -118,7 +119,6 @@ def check_posture(config: Config, host: str) -> None:
         for name, wanted in (
             ("auth", config.auth is not None),
             ("authorization", config.authorization is not None),
-            ("abuseControls", config.abuse_controls != type(config.abuse_controls)()),
             ("auditLog", config.audit_log.enabled),
             ("management", config.management.enabled),
         )
@@ -278,15 +278,17 @@ def _checked(config: Config, host: str) -> Config:
 
 
 def _listener(host: Host, config: Config, key: bytes) -> Listener:
-    listener = Listener(
-        config,
-        BodyLimits(config, host.targets_of),
-        host.dispatch,
-        _Sessions(host),
-        key,
-        Clock(),
-    )
-    host.configured = lambda new: listener.configure(new, BodyLimits(new, host.targets_of))
+    clock = Clock()
+    limits = BodyLimits(config, host.targets_of)
+    listener = Listener(config, limits, host.dispatch, _Sessions(host), key, clock)
+    guard = Guard(clock)
+    listener.gate = guard.gate(config)
+
+    def configured(new: Config) -> None:
+        listener.configure(new, BodyLimits(new, host.targets_of))
+        listener.gate = guard.gate(new)
+
+    host.configured = configured
     host.diagnostics = lambda: _diagnostics(listener)
     return listener
 

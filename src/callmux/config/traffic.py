@@ -35,9 +35,17 @@ class AbuseControls(Section, frozen=True, kw_only=True):
         principal_requests_per_minute: Requests of one principal.
         principal_max_in_flight: Requests of one principal at a time.
         cidr_allowlist: Addresses or networks that may connect; everybody where absent.
+        cidr_denylist: Addresses or networks that may not, even if `cidrAllowlist` has them.
+        trusted_proxies: Addresses or networks of proxies whose `X-Forwarded-For` is believed; nobody's where
+            absent.
+        address_failed_auth_per_minute: Wrong credentials of one address, until its further ones are refused
+            unseen for the rest of a minute; 0 for any number. Needs `auth` only.
     """
 
     global_requests_per_minute: kinds.Positive | None = None
     principal_requests_per_minute: kinds.Positive | None = None
     principal_max_in_flight: kinds.Positive | None = None
     cidr_allowlist: tuple[kinds.Network, ...] = ()
+    cidr_denylist: tuple[kinds.Network, ...] = ()
+    trusted_proxies: tuple[kinds.Network, ...] = ()
+    address_failed_auth_per_minute: kinds.NonNegative = 60

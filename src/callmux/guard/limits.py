@@ -1,0 +1,141 @@
+"""`abuseControls`: the checks of addresses, rates and requests in flight.
+
+Made by `callmux.guard.guard`, once for a listener: a reload gives new checks that go on with the same
+counters. The checks stand in `callmux.guard.gate`: `Arrivals` before the credentials, `Allowance` after them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from callmux.config.traffic import AbuseControls
+from callmux.guard.addresses import Addresses
+from callmux.guard.attempts import Attempts
+from callmux.guard.gate import Caller, Check, TurnedAway
+
+if TYPE_CHECKING:
+    from callmux.guard.rates import MonotonicMemory, Rate
+
+ANONYMOUS = "anonymous"
+"""Whom requests are counted for where nobody shows a credential."""
+TOO_OFTEN = "Request rate exceeded configured limit"
+TOO_MANY = "Too many concurrent in-flight requests for principal"
+IN_FLIGHT_SECONDS = 1
+"""What a client is asked to wait that has too much in flight: nobody knows when that ends."""
+
+
+class AbuseLimits:
+    """The counters of a listener.
+
+    Args:
+        now: The monotonic clock.
+
+    Attributes:
+        attempts: The bounds on checks of unknown credentials.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self.attempts = Attempts(now)
+        self._storage: MonotonicMemory | None = None
+        self._in_flight: dict[str, int] = {}
+
+    def checks(self, wanted: AbuseControls) -> tuple[Check | None, Check | None]:
+        """What a configuration asks for: the check before the credentials, and the one after them."""
+        everybody = self._rate(wanted.global_requests_per_minute, "all")
+        self.attempts.failures_per_minute = wanted.address_failed_auth_per_minute
+        # What is refused unseen takes nothing away from the others.
+        self.attempts.when_refused = None if everybody is None else everybody.give_back
+        each = self._rate(wanted.principal_requests_per_minute, "principal")
+        lists = (wanted.cidr_allowlist, wanted.cidr_denylist, wanted.trusted_proxies)
+        before = Arrivals(Addresses(*lists), everybody) if any(lists) or everybody is not None else None
+        most = wanted.principal_max_in_flight
+        if each is None and most is None:
+            return before, None
+        return before, Allowance(each, most, self._in_flight, everybody)
+
+    def _rate(self, amount: int | None, name: str) -> Rate | None:
+        if amount is None:
+            return None
+        from callmux.guard.rates import MonotonicMemory, Rate
+
+        if self._storage is None:
+            self._storage = MonotonicMemory(self._now)
+        return Rate(amount, name, self._storage, self._now)
+
+
+class Arrivals:
+    """The check before anybody's credentials are looked at.
+
+    Args:
+        addresses: The lists.
+        everybody: The rate of all requests together.
+    """
+
+    def __init__(self, addresses: Addresses, everybody: Rate | None) -> None:
+        self._addresses = addresses
+        self._everybody = everybody
+
+    def enter(self, caller: Caller) -> Awaitable[None] | None:
+        source = self._addresses.source(caller.peer, caller.headers.get("x-forwarded-for"))
+        caller.peer = source.address
+        if not source.admitted:
+            raise TurnedAway(403, "Source IP is not allowed")
+        return None if self._everybody is None else _hit(self._everybody, "")
+
+    def leave(self, caller: Caller, status: int) -> None:
+        """A rate counts what begins."""
+
+
+class Allowance:
+    """The check of what one principal may.
+
+    Args:
+        each: The rate of its requests.
+        most: Its requests at a time.
+        in_flight: Those there are, by principal.
+        everybody: The rate of all requests, which gets back what this check refuses: a principal over its own
+            limit takes nothing away from the others.
+    """
+
+    def __init__(
+        self, each: Rate | None, most: int | None, in_flight: dict[str, int], everybody: Rate | None
+    ) -> None:
+        self._each = each
+        self._most = most
+        self._in_flight = in_flight
+        self._everybody = everybody
+
+    async def enter(self, caller: Caller) -> None:
+        name = _name(caller)
+        try:
+            if self._each is not None:
+                await _hit(self._each, name)
+            count = self._in_flight.get(name, 0)
+            if self._most is not None and count >= self._most:
+                raise _refused(TOO_MANY, IN_FLIGHT_SECONDS)
+        except TurnedAway:
+            if self._everybody is not None:
+                await self._everybody.give_back()
+            raise
+        self._in_flight[name] = count + 1
+
+    def leave(self, caller: Caller, status: int) -> None:
+        name = _name(caller)
+        left = self._in_flight.pop(name) - 1
+        if left:
+            self._in_flight[name] = left
+
+
+def _name(caller: Caller) -> str:
+    return ANONYMOUS if caller.principal is None else caller.principal.label
+
+
+async def _hit(rate: Rate, key: str) -> None:
+    if not await rate.hit(key):
+        raise _refused(TOO_OFTEN, await rate.seconds_left(key))
+
+
+def _refused(reason: str, seconds: int) -> TurnedAway:
+    return TurnedAway(429, "Too many requests", {"Retry-After": str(seconds)}, {"reason": reason})

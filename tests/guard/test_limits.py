@@ -1,0 +1,189 @@
+"""What `abuseControls` lets in, and what it answers to the rest."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from callmux.config.traffic import AbuseControls
+from callmux.guard.gate import Check, Gate, TurnedAway
+from callmux.guard.limits import TOO_MANY, TOO_OFTEN, AbuseLimits
+from callmux.guard.principal import Principal
+from tests.guard.callers import FakeCaller
+from tests.support import FakeClock, play
+
+
+class Named:
+    """Stands for the check of credentials: everybody is who he says he is."""
+
+    def enter(self, caller: Any) -> None:
+        name = caller.headers.get("authorization")
+        if name == "wrong":
+            raise TurnedAway(401, "Unauthorized")
+        caller.principal = Principal(kind="bearer", id=name) if name else None
+
+    def leave(self, caller: Any, status: int) -> None:
+        """Nothing to do."""
+
+
+class Scene:
+    """A gate that can be configured anew."""
+
+    def __init__(self, **wanted: Any) -> None:
+        self.clock = FakeClock()
+        self.limits = AbuseLimits(self.clock.clock.monotonic)
+        self.configure(**wanted)
+
+    def configure(self, **wanted: Any) -> None:
+        before, after = self.limits.checks(AbuseControls(**wanted))
+        checks: list[Check | None] = [before, Named(), after]
+        self.gate = Gate([check for check in checks if check is not None])
+
+    async def enters(self, name: str = "", peer: str | None = "127.0.0.1", forwarded: str = "") -> FakeCaller:
+        given = {"authorization": name, "x_forwarded_for": forwarded}
+        caller = FakeCaller(**{key: value for key, value in given.items() if value})
+        caller.peer = peer
+        await self.gate.enter(caller)
+        return caller
+
+    async def asks(self, name: str = "", **more: Any) -> int:
+        """The status of a request that is over at once."""
+        try:
+            caller = await self.enters(name, **more)
+        except TurnedAway as refusal:
+            return refusal.status
+        self.gate.leave(caller, 200)
+        return 200
+
+    async def refusal(self, name: str = "", **more: Any) -> TurnedAway:
+        with pytest.raises(TurnedAway) as refused:
+            await self.enters(name, **more)
+        return refused.value
+
+
+def test_no_limits_are_no_checks() -> None:
+    assert AbuseLimits(FakeClock().clock.monotonic).checks(AbuseControls()) == (None, None)
+
+
+def test_the_global_rate_counts_every_request_refused_credentials_included() -> None:
+    async def scene() -> None:
+        limited = Scene(global_requests_per_minute=3)
+        assert [await limited.asks(name) for name in ("ops", "wrong", "dev")] == [200, 401, 200]
+        refusal = await limited.refusal("ops")
+        assert (refusal.status, refusal.headers) == (429, {"Retry-After": "60"})
+        assert refusal.more == {"reason": TOO_OFTEN}
+        limited.clock.advance(60)
+        assert await limited.asks("ops") == 200
+
+    play(scene())
+
+
+def test_each_principal_has_a_rate_of_its_own() -> None:
+    async def scene() -> None:
+        limited = Scene(principal_requests_per_minute=2)
+        assert [await limited.asks("ops") for _ in range(3)] == [200, 200, 429]
+        assert [await limited.asks("dev") for _ in range(3)] == [200, 200, 429]
+        limited.clock.advance(12.5)
+        assert (await limited.refusal("ops")).headers == {"Retry-After": "48"}
+
+    play(scene())
+
+
+def test_without_credentials_all_are_one_principal() -> None:
+    async def scene() -> None:
+        limited = Scene(principal_requests_per_minute=2)
+        assert [await limited.asks(peer=f"192.0.2.{n}") for n in range(3)] == [200, 200, 429]
+
+    play(scene())
+
+
+@pytest.mark.parametrize("own", [{"principal_requests_per_minute": 2}, {"principal_max_in_flight": 2}])
+def test_a_principal_over_its_own_limit_takes_nothing_from_the_others(own: dict[str, int]) -> None:
+    async def scene() -> None:
+        limited = Scene(global_requests_per_minute=5, **own)
+        inside = [await limited.enters("ops") for _ in range(2)]
+        assert [await limited.asks("ops") for _ in range(20)] == [429] * 20
+        assert [await limited.asks("dev") for _ in range(2)] == [200, 200]
+        for caller in inside:
+            limited.gate.leave(caller, 200)
+        assert [await limited.asks(name) for name in ("eve", "eve")] == [200, 429]
+
+    play(scene())
+
+
+def test_requests_in_flight_are_bounded_and_the_refusal_says_when_to_come_back() -> None:
+    async def scene() -> None:
+        limited = Scene(principal_max_in_flight=2)
+        one, two = await limited.enters("ops"), await limited.enters("ops")
+        refusal = await limited.refusal("ops")
+        assert (refusal.status, refusal.headers) == (429, {"Retry-After": "1"})
+        assert refusal.more == {"reason": TOO_MANY}
+        assert await limited.asks("dev") == 200
+        limited.gate.leave(one, 499)
+        assert await limited.asks("ops") == 200
+        limited.gate.leave(two, 200)
+        assert limited.limits._in_flight == {}
+
+    play(scene())
+
+
+def test_counters_go_on_over_a_reload_that_does_not_change_them() -> None:
+    async def scene() -> None:
+        limited = Scene(
+            global_requests_per_minute=4, principal_requests_per_minute=3, principal_max_in_flight=2
+        )
+        inside = [await limited.enters("ops") for _ in range(2)]
+        old = limited.gate
+        limited.configure(
+            global_requests_per_minute=4, principal_requests_per_minute=3, principal_max_in_flight=2
+        )
+        assert (await limited.refusal("ops")).more == {"reason": TOO_MANY}
+        for caller in inside:
+            old.leave(caller, 200)
+        assert (await limited.refusal("ops")).more == {"reason": TOO_OFTEN}
+        assert [await limited.asks("dev") for _ in range(3)] == [200, 200, 429]
+        limited.configure(global_requests_per_minute=1)
+        assert [await limited.asks("dev") for _ in range(2)] == [200, 429]
+
+    play(scene())
+
+
+def test_addresses_stand_before_everything_else() -> None:
+    async def scene() -> None:
+        limited = Scene(
+            cidr_allowlist=("192.0.2.0/24",), cidr_denylist=("192.0.2.9",), global_requests_per_minute=2
+        )
+        for peer in ("127.0.0.1", "192.0.2.9", "::ffff:192.0.2.9", None):
+            refusal = await limited.refusal("ops", peer=peer)
+            assert (refusal.status, refusal.message) == (403, "Source IP is not allowed")
+        assert [await limited.asks("ops", peer="::ffff:192.0.2.1") for _ in range(3)] == [200, 200, 429]
+
+    play(scene())
+
+
+def test_behind_a_trusted_proxy_the_client_decides_and_is_what_others_see() -> None:
+    async def scene() -> None:
+        limited = Scene(cidr_allowlist=("192.0.2.0/24",), trusted_proxies=("10.0.0.0/8",))
+        assert await limited.asks(peer="10.0.0.1", forwarded="192.0.2.1") == 200
+        assert await limited.asks(peer="10.0.0.1", forwarded="192.0.2.1, 198.51.100.1") == 403
+        assert await limited.asks(peer="198.51.100.1", forwarded="192.0.2.1") == 403
+        caller = await limited.enters(peer="10.0.0.1", forwarded="192.0.2.7, 10.0.0.2")
+        assert caller.peer == "192.0.2.7"
+
+    play(scene())
+
+
+def test_the_library_is_not_loaded_where_no_rate_is_asked_for() -> None:
+    """Its import takes some 50 ms."""
+    script = (
+        "import sys, callmux.cli.listen, callmux.guard.limits as l\n"
+        "from callmux.config.traffic import AbuseControls as A\n"
+        "l.AbuseLimits(lambda: 0.0).checks(A(cidr_allowlist=('10.0.0.0/8',), principal_max_in_flight=1))\n"
+        "assert 'limits' not in sys.modules\n"
+        "l.AbuseLimits(lambda: 0.0).checks(A(global_requests_per_minute=1))\n"
+        "assert 'limits' in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
