@@ -47,6 +47,7 @@ MAY: dict[str, set[str]] = {
     "manual": set(),
     "completion": set(),
     "instructions": set(),
+    "explain": set(),
     "call": {"email", "http.client"},
     "list": {"email", "http.client"},
     "tools": {"email", "http.client"},

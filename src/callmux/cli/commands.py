@@ -17,6 +17,7 @@ COMMANDS = {
     "demo": "demo",
     "discover": "discover",
     "doctor": "doctor",
+    "explain": "explain",
     "help": "help",
     "init": "init",
     "instructions": "instructions",

@@ -70,6 +70,18 @@ class Options(msgspec.Struct, frozen=True):
     idle_exit_seconds: int | None = None
 
 
+class InsecureListener(CallmuxError):
+    """Everybody who reaches the address could call every tool."""
+
+    code = "insecure_listener"
+
+
+class ListenFailed(CallmuxError):
+    """The address, or what the process before us left, cannot be taken."""
+
+    code = "listen_failed"
+
+
 class BadPort(UsageError):
     """A `--listen` that names no port: exit code 2, as scripts expect."""
 
@@ -132,7 +144,7 @@ def check_posture(config: Config, host: str) -> None:
     if is_loopback(host):
         return
     if not config.allow_insecure_remote_listener:
-        raise CallmuxError(
+        raise InsecureListener(
             f'Refusing insecure remote listener on "{host}": everybody who reaches it could call every tool. '
             "Listen on 127.0.0.1, or set allowInsecureRemoteListener if something else protects it"
         )
@@ -217,7 +229,7 @@ async def _key(state: Path) -> bytes:
     try:
         return await aside(lambda: session_key(state), STATE_SECONDS)
     except TimeoutError:
-        raise CallmuxError(f"{state} cannot be read: its file system does not answer") from None
+        raise ListenFailed(f"{state} cannot be read: its file system does not answer") from None
 
 
 async def _inherited(state: Path, port: int) -> Estate:
@@ -248,7 +260,7 @@ def _bound(options: Options) -> socket.socket:
             where += ". --host must be an address of this machine"
         elif who := occupant(options.host, options.port):
             where += f". {who} answers there: end it, or choose another port with --listen"
-        raise CallmuxError(where) from None
+        raise ListenFailed(where) from None
 
 
 def _estate(host: Host, listener: Listener) -> Estate:

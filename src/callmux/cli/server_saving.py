@@ -25,6 +25,8 @@ from callmux.errors import CallmuxError, ConfigError, ConfigMissing, UsageError
 class Declined(CallmuxError):
     """A person who was asked does not want the change."""
 
+    code = "declined"
+
 
 def existing_config(config_option: str | None) -> Path:
     """The configuration file to change.

@@ -36,9 +36,13 @@ class _Reply(msgspec.Struct):
 class Unreachable(CallmuxError):
     """Nobody listens at a socket any more, or no answer came."""
 
+    code = "process_unreachable"
+
 
 class Refused(CallmuxError):
     """A process that answered, and does not do it."""
+
+    code = "process_refused"
 
 
 def directory(env: dict[str, str]) -> Path:

@@ -73,7 +73,7 @@ def _is_up(server: Server) -> bool:
 
 def _server(name: str, config: Config, server: Server) -> dict[str, Any]:
     settings = config.servers[name]
-    facts = server.record()
+    facts = _record(server)
     if settings.tools is not None:
         facts["toolFilter"] = list(settings.tools)
         facts["totalTools"] = len(server.suite.tools)
@@ -83,6 +83,18 @@ def _server(name: str, config: Config, server: Server) -> dict[str, Any]:
 
 
 def _failed(server: Server) -> dict[str, Any]:
-    facts = server.record()
+    facts = _record(server)
     facts.setdefault("error", "it has not been connected yet")
+    return facts
+
+
+def _record(server: Server) -> dict[str, Any]:
+    """What a server says of itself, and, where it does not work, what to do."""
+    facts = server.record()
+    if server.health.state is not State.CONNECTED:
+        from callmux.failures.registry import next_step, of_state
+
+        failure = of_state(server.health.state.value)
+        if failure is not None:
+            facts["nextStep"] = next_step(failure, {"server": server.name})
     return facts

@@ -252,11 +252,7 @@ class Catalogue:
         if bare is None:
             bare = tool
         if server.disabled:
-            raise ServerDisabled(
-                f'server "{key}" is disabled in the configuration: remove "disabled" to use it',
-                server=key,
-                tool=bare,
-            )
+            raise self._disabled(key, bare)
         own = self._by_server[key]
         if (entry := own.get(bare) or own.get(tool) or self._by_emitted.get(tool)) and entry.server == key:
             return Found(key, entry.tool.name, entry.tool, entry.emitted)
@@ -271,6 +267,13 @@ class Catalogue:
             )
         return Found(key, bare, None)
 
+    @staticmethod
+    def _disabled(key: str, bare: str) -> ServerDisabled:
+        from callmux.failures.registry import message
+
+        what = f'server "{key}" is disabled in the configuration'
+        return ServerDisabled(message("server_disabled", what, {"server": key}), server=key, tool=bare)
+
     def _denied(self, key: str, bare: str) -> ToolResolutionFailed:
         return ToolResolutionFailed(
             f'{self._noun} "{bare}" of server "{key}" is denied: the key denyTools of that server in the'
@@ -280,9 +283,12 @@ class Catalogue:
         )
 
     def _removed(self, server: ServerTools, bare: str) -> ToolRemoved:
+        from callmux.failures.registry import message
+
         gone = server.removed[bare]
+        what = f'server "{server.server}" no longer has the {self._noun} "{bare}"'
         return ToolRemoved(
-            f'server "{server.server}" no longer has the {self._noun} "{bare}"; see details.currentTools',
+            message("tool_removed_after_reconnect", what, {}),
             server=server.server,
             tool=bare,
             lastSeenAt=gone.last_seen_at,

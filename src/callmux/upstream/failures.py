@@ -208,9 +208,12 @@ def unavailable(
         facts: The server's record.
         why: The reason, where it is another than the server's last failure.
     """
+    from callmux.failures.registry import message
+
     reason = why or facts.get("lastError")
+    what = f'server "{server}" is not connected{f": {reason}" if reason else ""}'
     return UpstreamUnavailable(
-        f'server "{server}" is not connected{f": {reason}" if reason else ""}',
+        message("downstream_unavailable", what, {"server": server}),
         server=server,
         tool=tool,
         retryable=True,
@@ -226,9 +229,14 @@ def no_room(server: str, tool: str, limit: int, setting: str) -> ScopedClientCap
     Args:
         setting: The key of the configuration that says how many.
     """
-    return ScopedClientCapacity(
+    from callmux.failures.registry import message
+
+    what = (
         f'no connection to "{server}" for another directory, other credentials or other capabilities of the '
-        f"client: all {limit} are busy. Call again when one is idle, or raise {setting}",
+        f"client: all {limit} are busy"
+    )
+    return ScopedClientCapacity(
+        message("scoped_client_capacity", what, {"setting": setting}),
         tool=tool,
         server=server,
         retryable=True,

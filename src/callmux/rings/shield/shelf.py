@@ -161,13 +161,14 @@ class Shelf:
 
 
 def _unreadable(ref: str, why: str) -> ResultUnreadable:
-    return ResultUnreadable(
-        f'result "{ref}" cannot be read in this way: ask for it without search, or for another path ({why})',
-        ref=ref,
-    )
+    from callmux.failures.registry import message
+
+    what = f'result "{ref}" cannot be read in this way ({why})'
+    return ResultUnreadable(message("result_unreadable", what, {}), ref=ref)
 
 
 def _missing(ref: str) -> ResultNotFound:
-    return ResultNotFound(
-        f'result "{ref}" is not kept here (any more): call the tool again for a new one', ref=ref
-    )
+    from callmux.failures.registry import message
+
+    what = f'result "{ref}" is not kept here (any more)'
+    return ResultNotFound(message("result_not_found", what, {}), ref=ref)

@@ -1,0 +1,102 @@
+"""The registry of failures: every code of the source is in it, and every row can be used."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+import callmux
+from callmux.cli.main import main
+from callmux.errors import CallmuxError
+from callmux.failures.registry import ALL, SECTIONS, filled, find, of_state
+from callmux.upstream.failures import Category
+from callmux.upstream.health import State
+
+SOURCE = Path(callmux.__file__).parent
+
+
+def raised() -> Iterator[tuple[str, type[CallmuxError]]]:
+    """Every class of the source that is a `CallmuxError`, with its module."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        classes = [
+            node.name for node in ast.parse(path.read_text("utf-8")).body if isinstance(node, ast.ClassDef)
+        ]
+        if not classes or path.name == "__main__.py":
+            continue
+        name = ".".join(("callmux", *path.relative_to(SOURCE).with_suffix("").parts)).removesuffix(
+            ".__init__"
+        )
+        module = import_module(name)
+        for one in classes:
+            found = getattr(module, one)
+            if issubclass(found, CallmuxError):
+                yield f"{name}.{one}", found
+
+
+def test_every_error_of_the_source_has_a_row() -> None:
+    missing = [f"{name}: {kind.code}" for name, kind in raised() if kind.code not in ALL]
+    assert not missing, "\n".join(missing)
+
+
+def test_only_the_base_of_all_errors_is_an_internal_one() -> None:
+    """An error without a code of its own would tell its reader to report a defect."""
+    shared = [name for name, kind in raised() if kind is not CallmuxError and "code" not in vars(kind)]
+    # Both say more of the class above them, whose code is theirs.
+    assert shared == ["callmux.cli.listen.BadPort", "callmux.cli.parsing.ScriptUsageError"]
+
+
+def test_every_category_of_a_failed_call_has_a_row() -> None:
+    assert not [kind for kind in Category if f"tool_call_failed.{kind.value}" not in ALL]
+
+
+def test_every_state_in_which_a_server_does_not_work_has_a_row() -> None:
+    assert [state for state in State if of_state(state.value) is None] == [State.CONNECTED]
+
+
+def test_every_status_that_the_listener_refuses_with_has_a_row() -> None:
+    statuses = set()
+    for path in (SOURCE / "transport" / "http").glob("*.py"):
+        statuses |= set(re.findall(r"Refusal\(\s*(\d{3})", path.read_text("utf-8")))
+    assert not {f"http_{status}" for status in statuses - {"500"}} - ALL.keys()
+
+
+def test_an_id_stands_once() -> None:
+    ids = [failure.id for failures in SECTIONS.values() for failure in failures]
+    assert len(ids) == len(set(ids)) == len(ALL)
+
+
+@pytest.mark.parametrize("id", ALL)
+def test_a_row_can_be_read(id: str) -> None:
+    failure = ALL[id]
+    assert [text[-1] == "." for text in (failure.what, failure.cause, failure.step)] == [False, True, False]
+    names = {name for text in (failure.step, failure.command) for _, name, _, _ in Formatter().parse(text)}
+    assert "{" not in filled(failure.step + failure.command, {})
+    assert filled("{server}", {"server": "git"}) == "git"
+    assert names <= {None, "server", "url", "setting"}
+
+
+@pytest.mark.parametrize("command", [f.command for f in ALL.values() if f.command.startswith("callmux ")])
+def test_a_command_of_a_row_is_one_that_callmux_takes(command: str) -> None:
+    words = filled(command, {"server": "x", "url": "http://127.0.0.1:1/mcp"}).split()[1:]
+    plain = [word for word in words if not word.startswith("-")]
+    assert main(["help", *plain[:2]]) == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "id"),
+    [("tool_not_found", "tool_not_found"), ("401", "http_401"), (" Reconnecting ", "server_reconnecting")],
+)
+def test_an_id_may_be_written_short(asked: str, id: str) -> None:
+    found = find(asked)
+    assert found is not None
+    assert found.id == id
+
+
+def test_what_is_no_id_leads_nowhere() -> None:
+    assert find("nothing") is None
