@@ -90,10 +90,7 @@ CATCHES_ALL: dict[str, str] = {
 }
 """Module -> why every exception ends there."""
 
-CIRCLES: list[list[str]] = [
-    # A session has requests, each of which is the way back to its session: their types name each other.
-    ["session.handler", "session.pulse", "session.request", "session.session"],
-]
+CIRCLES: list[list[str]] = []
 NO_MODULES = {
     ".bak": "the ending of a file",
     ".git": "a folder",

@@ -15,7 +15,7 @@ import pytest
 
 from callmux.cli.handover import VARIABLE, Successor, hand_over, own_command, predecessor, replaced
 from callmux.errors import CallmuxError
-from callmux.session.legacy import Estate
+from callmux.session.saved_sessions import Estate
 from tests.support import play, run, settle
 
 KEY = b"\0\xff"

@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 
 from callmux.errors import CallmuxError
-from callmux.session.legacy import Estate
+from callmux.session.saved_sessions import Estate
 from callmux.tasks import at_once, first_of
 from callmux.transport.http.listener import Listener
 from callmux.transport.http.serve import HttpServer

@@ -33,9 +33,8 @@ from callmux.guard.guard import Guard
 from callmux.places import state_dir
 from callmux.process.attendance import attend
 from callmux.process.host import Host, startup_failed
-from callmux.session import bequest
-from callmux.session.keyfile import session_key
-from callmux.session.legacy import Estate, Legacy
+from callmux.session import saved_sessions
+from callmux.session.saved_sessions import Estate, Legacy, session_key
 from callmux.session.table import shown as shown_id
 from callmux.tasks import TaskSet
 from callmux.transport.http.app import App
@@ -234,7 +233,7 @@ async def _key(state: Path) -> bytes:
 
 async def _inherited(state: Path, port: int) -> Estate:
     try:
-        return await aside(lambda: bequest.take(state, port), STATE_SECONDS)
+        return await aside(lambda: saved_sessions.take(state, port), STATE_SECONDS)
     except TimeoutError:
         log.warning("%s cannot be read: sessions lose log levels and subscriptions", state)
         return Estate()
@@ -242,7 +241,7 @@ async def _inherited(state: Path, port: int) -> Estate:
 
 async def _leave(state: Path, port: int, estate: Estate) -> None:
     try:
-        await aside(lambda: bequest.save(state, port, estate), STATE_SECONDS)
+        await aside(lambda: saved_sessions.save(state, port, estate), STATE_SECONDS)
     except TimeoutError:
         log.warning("%s cannot be written: sessions lose log levels and subscriptions", state)
 

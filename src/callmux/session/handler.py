@@ -6,23 +6,23 @@ Implemented by `callmux.session.dispatch` and `callmux.bridge.relay`; called by 
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from msgspec import Raw
 
-if TYPE_CHECKING:
-    from callmux.session.request import Request
-    from callmux.session.session import Session
+from callmux.session.request import Request
+
+S = TypeVar("S", contravariant=True)
 
 
-class Handler(Protocol):
-    """The handler."""
+class Handler(Protocol[S]):
+    """The handler of sessions of the type `S`."""
 
-    async def open(self, session: Session, params: Raw | None) -> bytes:
+    async def open(self, session: S, params: Raw | None) -> bytes:
         """The result of `initialize`."""
 
     def handle(
-        self, session: Session, method: str, params: Raw | None, request: Request
+        self, session: S, method: str, params: Raw | None, request: Request
     ) -> Coroutine[Any, Any, bytes | Raw] | None:
         """The result of any other request; None where the request has been given a job that answers it.
 
@@ -33,5 +33,5 @@ class Handler(Protocol):
             RpcError: It is refused.
         """
 
-    def told(self, session: Session, method: str, params: Raw | None) -> None:
+    def told(self, session: S, method: str, params: Raw | None) -> None:
         """A notification of the client."""

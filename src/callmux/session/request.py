@@ -9,20 +9,57 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import Raw
 
+from callmux.protocol.client_peer import ClientPeer
 from callmux.protocol.jsonrpc import Id, RpcError
 from callmux.protocol.shapes import Result
 from callmux.rings.ring import Job, cancel, start
 from callmux.rings.stage import Cancelled, Outcome
-from callmux.session.facts import NOTHING, Said
+from callmux.session.facts import NOTHING, Facts, Said
 from callmux.tasks import Withdrawal
 
-if TYPE_CHECKING:
-    from callmux.session.session import Session
+
+class SessionPort(Protocol):
+    """What a request needs of its session, which is `callmux.session.session.Session`."""
+
+    capabilities: bytes
+    log_level: str | None
+    reading: bool
+    facts: Facts
+    peer: ClientPeer
+
+    @property
+    def session(self) -> SessionPort: ...
+
+    @property
+    def own_lanes(self) -> bool: ...
+
+    async def until_reading(self) -> None: ...
+
+    def notify(self, method: str, params: bytes | Raw | None, about: Id | None = None) -> None: ...
+
+    async def ask(
+        self,
+        method: str,
+        params: bytes | Raw | None,
+        progress: Callable[[bytes], None] | None = None,
+        about: Id | None = None,
+    ) -> bytes: ...
+
+    def conclude(
+        self, request: Request, write: Callable[[Id, bytes | Raw], bytes | None], body: bytes | Raw
+    ) -> None:
+        """Sends what `write`, a function of its peer, makes of `body`."""
+
+    def refuse(self, request: Request, error: RpcError) -> None:
+        """Refuses a request, unless it was cancelled."""
+
+    def fail(self, request: Request, broken: BaseException) -> None:
+        """A request has failed in callmux itself."""
 
 
 class Request(msgspec.Struct, eq=False):
@@ -39,7 +76,7 @@ class Request(msgspec.Struct, eq=False):
         shown_as: The id that status shows; empty before anybody has looked.
     """
 
-    session: Session
+    session: SessionPort
     id: Id
     method: str = ""
     said: Said = NOTHING

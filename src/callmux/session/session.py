@@ -72,7 +72,7 @@ class Session:
 
     def __init__(
         self,
-        handler: Handler,
+        handler: Handler[Session],
         send: Callable[[bytes], None],
         route: Callable[[bytes, Id | None, bool], None] | None = None,
         flush: Callable[[], None] | None = None,

@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from callmux.protocol.params import members, optional_text
 from callmux.protocol.shapes import with_member
-from callmux.session.session import Session
+from callmux.session.request import SessionPort
 from callmux.upstream.task_makers import RELATED
 
 
@@ -38,11 +38,11 @@ class RemoteTasks:
     """
 
     def __init__(self) -> None:
-        self._places: dict[tuple[Session, str], tuple[str, str]] = {}
-        self._shown: dict[tuple[Session, str, str], str] = {}
+        self._places: dict[tuple[SessionPort, str], tuple[str, str]] = {}
+        self._shown: dict[tuple[SessionPort, str, str], str] = {}
         self._renamed = False
 
-    def note(self, session: Session, server: str, raw: bytes) -> bytes:
+    def note(self, session: SessionPort, server: str, raw: bytes) -> bytes:
         """Remembers the task that the result of a call names; gives the result as the session sees it."""
         try:
             id = _CREATED.decode(raw).task.task_id
@@ -53,7 +53,7 @@ class RemoteTasks:
         task = self.shown(session, server, members(raw)["task"])
         return with_member(raw, "task", task)
 
-    def _note(self, session: Session, server: str, id: str) -> str:
+    def _note(self, session: SessionPort, server: str, id: str) -> str:
         known = self._shown.get((session, server, id))
         if known is not None:
             return known
@@ -64,7 +64,7 @@ class RemoteTasks:
         self._shown[session, server, id] = shown
         return shown
 
-    def listed(self, session: Session, tasks: Sequence[tuple[str, bytes]], *, only: bool) -> list[bytes]:
+    def listed(self, session: SessionPort, tasks: Sequence[tuple[str, bytes]], *, only: bool) -> list[bytes]:
         """Those of `tasks`, each with its server, that are the session's own.
 
         Args:
@@ -82,7 +82,7 @@ class RemoteTasks:
                 found.append(bytes(self.shown(session, server, Raw(raw))))
         return found
 
-    def find(self, session: Session, params: Raw | None) -> tuple[str, Raw] | None:
+    def find(self, session: SessionPort, params: Raw | None) -> tuple[str, Raw] | None:
         """The server of the task that `params` name, and the params as it knows them; None where the session
         knows of no such task."""
         try:
@@ -95,7 +95,7 @@ class RemoteTasks:
         server, own = place
         return server, params if own == id else Raw(with_member(bytes(params), "taskId", own))
 
-    def shown(self, session: Session, server: str, body: Raw) -> Raw:
+    def shown(self, session: SessionPort, server: str, body: Raw) -> Raw:
         """`body` of this server with the ids of tasks as the session knows them: its own `taskId`, and that
         of the task it says it belongs to."""
         if not self._renamed:
@@ -110,7 +110,7 @@ class RemoteTasks:
             changed = True
         return Raw(_ENCODER.encode(given)) if changed else body
 
-    def _renames(self, session: Session, server: str, given: dict[str, Raw]) -> bool:
+    def _renames(self, session: SessionPort, server: str, given: dict[str, Raw]) -> bool:
         id = optional_text(given.get("taskId", Raw(b"null")))
         shown = self._shown.get((session, server, id)) if id is not None else None
         if shown is None or shown == id:
@@ -118,7 +118,7 @@ class RemoteTasks:
         given["taskId"] = Raw(_ENCODER.encode(shown))
         return True
 
-    def forget(self, session: Session) -> None:
+    def forget(self, session: SessionPort) -> None:
         """The session is over."""
         for place in [key for key in self._places if key[0] is session]:
             del self._places[place]

@@ -2,7 +2,7 @@
 
 Called by `callmux.session.table`. An id is a payload (what the client declared, and when) and a MAC over it,
 so that nobody can invent one; it holds no secret. A session has one id: no other spelling of it is taken. The
-key comes from `callmux.session.keyfile`.
+key comes from `callmux.session.saved_sessions`.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from msgspec import Raw
 from callmux.config.model import Config
 from callmux.config.servers import HttpServer
 from callmux.protocol.jsonrpc import RpcError
-from callmux.session.legacy import Legacy
+from callmux.session.saved_sessions import Legacy
 from callmux.transport.http.exchange import Refusal
 from tests.support import play, settle
 from tests.transport.http.asgi import POSTED, Call, House, post

@@ -24,8 +24,9 @@ from callmux.rings.scopes import forwarded_names
 from callmux.session.cwd import HEADER, from_header
 from callmux.session.facts import Said, canonical
 from callmux.session.handler import Handler
-from callmux.session.legacy import Legacy
 from callmux.session.request import Request
+from callmux.session.saved_sessions import Legacy
+from callmux.session.session import Session
 from callmux.session.table import SessionTable
 from callmux.tasks import TaskSet
 from callmux.transport.http.exchange import EVENT_STREAM, Exchange, Refusal
@@ -86,7 +87,7 @@ class Listener:
         self,
         config: Config,
         limits: BodyLimits,
-        handler: Handler,
+        handler: Handler[Session],
         sessions: Sessions,
         key: bytes,
         clock: Clock,

@@ -41,7 +41,7 @@ class WebSession:
         seen_at: When it was last active, by the monotonic clock.
     """
 
-    def __init__(self, id: str, handler: Handler, kind: str, now: float, kept: KeptStreams) -> None:
+    def __init__(self, id: str, handler: Handler[Session], kind: str, now: float, kept: KeptStreams) -> None:
         self.id = id
         self.shown_id = shown(id)
         self.kind = kind

@@ -1,0 +1,90 @@
+"""What of a listener's sessions outlives its process, and the key of ids."""
+
+from __future__ import annotations
+
+import json
+import logging
+import stat
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from callmux.session.saved_sessions import KEY_BYTES, Estate, Legacy, save, session_key, take
+
+ESTATE = Estate(ended=["gone"], legacies={"a": Legacy(log_level="debug", subscriptions=["x"])})
+
+
+def test_it_is_taken_once_by_the_next_listener_on_that_port(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    save(state, 4860, ESTATE)
+    (file,) = state.iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert take(state, 4861) == Estate()
+    assert take(state, 4860) == ESTATE
+    assert take(state, 4860) == Estate()
+    assert list(state.iterdir()) == []
+
+
+def test_nothing_is_written_where_nothing_is_left(tmp_path: Path) -> None:
+    save(tmp_path / "state", 4860, Estate())
+    assert not (tmp_path / "state").exists()
+
+
+def test_what_cannot_be_read_or_written_is_told_and_no_reason_to_fail(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "sessions-1.json").write_text("{")
+    with caplog.at_level(logging.WARNING):
+        assert take(tmp_path, 1) == Estate()
+        assert take(tmp_path, 1) == Estate(), "it is gone then"
+        (tmp_path / "file").touch()
+        save(tmp_path / "file" / "below", 1, ESTATE)
+    assert len(caplog.records) == 2
+
+
+def test_wishes_bring_a_session_where_the_old_one_was() -> None:
+    left = Legacy(log_level="debug", client_name="c", subscriptions=["a", "b"])
+    assert [(method, json.loads(params)) for method, params in left.wishes()] == [
+        ("logging/setLevel", {"level": "debug"}),
+        ("resources/subscribe", {"uri": "a"}),
+        ("resources/subscribe", {"uri": "b"}),
+    ]
+    assert msgspec.json.decode(msgspec.json.encode(left), type=Legacy) == left
+
+
+def test_nothing_left_is_nothing_to_wish_for() -> None:
+    assert Legacy().wishes() == []
+
+
+def test_a_second_process_finds_the_key_of_the_first(tmp_path: Path) -> None:
+    first = session_key(tmp_path / "a" / "b")
+    assert len(first) == KEY_BYTES
+    assert session_key(tmp_path / "a" / "b") == first
+
+
+def test_only_the_owner_can_read_the_key(tmp_path: Path) -> None:
+    directory = tmp_path / "state"
+    session_key(directory)
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    assert stat.S_IMODE((directory / "session.key").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("broken", [b"", b"short", b"x" * (KEY_BYTES + 1)])
+def test_a_key_of_the_wrong_length_is_replaced_for_good(tmp_path: Path, broken: bytes) -> None:
+    (tmp_path / "session.key").write_bytes(broken)
+    key = session_key(tmp_path)
+    assert len(key) == KEY_BYTES
+    assert session_key(tmp_path) == key
+
+
+def test_a_key_that_cannot_be_kept_serves_this_process_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("callmux"), "propagate", True)
+    blocked = tmp_path / "file"
+    blocked.write_text("no directory")
+    one, other = session_key(blocked), session_key(blocked)
+    assert len(one) == KEY_BYTES
+    assert one != other
+    assert "will not survive a restart" in caplog.text
