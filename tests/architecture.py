@@ -294,7 +294,10 @@ def used_by_tests_only(source: Source, outside: Mapping[str, str]) -> list[str]:
             read = (module, name) in taken or any(
                 place == module and not _within(line, node) for place, line in reads[name]
             )
-            read = read or any(module in source.imports[place] for place, _ in reads[f".{name}"])
+            read = read or any(
+                module in source.imports[place] | source.by_name.get(place, set())
+                for place, _ in reads[f".{name}"]
+            )
             if not read:
                 wrong.append(f"{module}:{node.lineno} {name}")
         for kind in defined.values():

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from callmux.clock import Clock
 from callmux.config.check import check_document
 from callmux.context import CallContext
+from callmux.metatools.table import traits
 from callmux.plan import Plan, ToolCall
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings.call import Call
@@ -29,6 +30,7 @@ from callmux.rings.coercion import compile_shaping
 from callmux.rings.ring import Job
 from callmux.rings.ring import run as run_job
 from callmux.rings.route import ONLY_READS, WRITES, Route, Verdict
+from callmux.rings.shield.compact import Limits
 from callmux.rings.stage import Stages
 from callmux.router.names import Names
 from callmux.router.routing import Routing
@@ -270,9 +272,21 @@ def names_of(catalogue: Catalogue, **document: Any) -> Names:
     return Names(lambda: catalogue, Routing(checked.config))
 
 
-async def through(stage: Any, work: Any, around: CallContext, proceed: Callable[..., Any]) -> Result:
-    """The result of a call, or of the request of a plan, that passes one stage and then `proceed`."""
-    job = Job(context=around, plan=work) if isinstance(work, Plan) else work
+def own_route(name: str, limits: Limits | None = None) -> Route | None:
+    """The route of a meta-tool; None for any other name."""
+    own = traits(name)
+    return None if own is None else Route(server="", bare=name, own=own, limits=limits)
+
+
+async def through(
+    stage: Any, work: Any, around: CallContext, proceed: Callable[..., Any], own: Route | None = None
+) -> Result:
+    """The result of a call, or of the request of a plan, that passes one stage and then `proceed`.
+
+    Args:
+        own: The route of the meta-tool that a plan is of.
+    """
+    job = Job(context=around, plan=work, route=own) if isinstance(work, Plan) else work
     job.context = around
 
     class Innermost:

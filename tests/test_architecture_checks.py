@@ -164,6 +164,18 @@ def test_a_definition_that_nothing_uses_is_found(text: str, dead: str) -> None:
     assert used_by_tests_only(source, {f"extra.{dead.split('.')[0]}": "somebody else"}) == []
 
 
+def test_a_definition_is_used_by_who_imports_its_module_by_a_name_made_at_run_time() -> None:
+    plugin = '"""One of them."""\n\ndef works():\n    pass\n'
+    loader = (
+        '"""Loads."""\nfrom importlib import import_module\n'
+        'NAMES = ("{}",)\nimport_module(f"callmux.cli.{{NAMES[0]}}").works()\n'
+    )
+    sample = changed(cli__plugin=plugin, loader=loader.format("plugin"))
+    assert not [found for found in used_by_tests_only(sample, {}) if found.startswith("cli.plugin")]
+    sample = changed(cli__plugin=plugin, loader=loader.format("other"))
+    assert [found for found in used_by_tests_only(sample, {}) if found.startswith("cli.plugin")]
+
+
 def test_a_definition_with_the_name_of_another_module_is_found_all_the_same() -> None:
     """`show` of `cli.shown` is used; that of `extra` is not."""
     (found,) = used_by_tests_only(changed(extra='"""A."""\n\ndef show():\n    pass\n'), {})

@@ -7,7 +7,7 @@ import pytest
 from msgspec import Raw
 
 from callmux.bridge.budget import budget
-from callmux.metatools.table import META_TOOLS
+from callmux.metatools.meta_tool import META_TOOLS
 from callmux.plan import Plan
 
 

@@ -96,3 +96,8 @@ def test_cursors() -> None:
     assert cursor_of(None) is None
     assert cursor_of(b'{"cursor":null}') is None
     assert cursor_of(b'{"cursor":"x"}') == b'"x"'
+
+
+def test_a_page_of_a_stored_result_is_harmless_by_whatever_tool_it_is_asked_for() -> None:
+    assert Listings().is_safe("callmux_call", Plan(name="callmux_get_result"))
+    assert not Listings().is_safe("callmux_call", Plan(name="callmux_call", calls=(ToolCall(tool="a"),)))

@@ -20,7 +20,7 @@ from callmux.cli.parsing import read
 from callmux.clients.instructions import MODES, PROFILES, instructions
 from callmux.config.model import Config
 from callmux.metatools import mapping
-from callmux.metatools.table import DEFINITIONS, META_TOOLS
+from callmux.metatools.meta_tool import META_TOOLS, definitions
 from callmux.rings.references import recognition
 
 SOURCE = Path(callmux.__file__).parent
@@ -57,7 +57,7 @@ def written_by(*packages: str) -> set[str]:
     return found
 
 
-INPUTS = {name for row in DEFINITIONS for name in fields_of(row["inputSchema"])}
+INPUTS = {name for row in definitions() for name in fields_of(row["inputSchema"])}
 ANSWERS = written_by("metatools", "rings/shield", "upstream")
 CODES = {error.code for error in vars(errors).values() if hasattr(error, "code")}
 KEYS = {field.encode_name for field in msgspec.structs.fields(Config)}

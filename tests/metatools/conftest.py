@@ -17,7 +17,7 @@ from callmux.config.recipes import Recipe
 from callmux.context import CallContext
 from callmux.errors import CallmuxError, InvalidArguments
 from callmux.metatools.engine import Engine
-from callmux.metatools.table import META_TOOLS
+from callmux.metatools.meta_tool import META_TOOLS
 from callmux.plan import Plan, ToolCall
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings.cache.store import CacheStore

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from callmux.metatools.table import META_TOOLS
+from callmux.metatools.meta_tool import META_TOOLS
 from metatools.conftest import Bench
 
 

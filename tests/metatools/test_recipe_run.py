@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from callmux.metatools.table import META_TOOLS
+from callmux.metatools.meta_tool import META_TOOLS
 from metatools.conftest import Bench, text
 
 
@@ -25,7 +25,6 @@ def test_its_arguments_are_checked(bench: Bench, given: Any, field: str) -> None
 def run(bench: Bench, recipe: str, **arguments: Any) -> dict[str, Any]:
     raw = Raw(json.dumps({"recipe": recipe, "arguments": arguments}).encode())
     tool = META_TOOLS["callmux_recipe_run"]
-    assert tool.expand is not None
     plan = tool.expand(tool.read(raw), bench.engine)
     assert plan.name == "callmux_recipe_run", "its answers are shielded under this name"
     result: dict[str, Any] = json.loads(asyncio.run(tool.run(plan, bench.engine, bench.context)).raw)
@@ -53,7 +52,6 @@ def test_w34_a_recipe_may_page_a_kept_result(bench: Bench) -> None:
     """It went to the servers as a tool of theirs."""
     bench.configure(r={"mode": "call", "tool": "callmux_get_result", "arguments": {"ref": {"$param": "ref"}}})
     tool = META_TOOLS["callmux_recipe_run"]
-    assert tool.expand is not None
     plan = tool.expand(tool.read(Raw(b'{"recipe":"r","arguments":{"ref":"gone"}}')), bench.engine)
     with pytest.raises(Exception, match="gone") as caught:
         asyncio.run(tool.run(plan, bench.engine, bench.context))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from importlib import import_module
 from typing import Any
 
 import msgspec
@@ -9,7 +12,8 @@ import pytest
 from msgspec import Raw
 
 from callmux.errors import InvalidArguments
-from callmux.metatools.table import DEFINITIONS, META_TOOLS, NAMES
+from callmux.metatools.meta_tool import META_TOOLS, definitions
+from callmux.metatools.table import NAMES, traits
 from metatools.conftest import Bench
 
 ORDER = [
@@ -64,7 +68,7 @@ READ_ONLY = {
 
 def test_eleven_in_the_fixed_order() -> None:
     assert list(META_TOOLS) == ORDER
-    assert [d["name"] for d in DEFINITIONS] == ORDER
+    assert [d["name"] for d in definitions()] == ORDER
     assert set(ORDER) == NAMES
 
 
@@ -85,7 +89,7 @@ def test_w29_annotations_tell_what_changes_nothing(name: str) -> None:
 
 def test_w29_the_definitions_are_cheap() -> None:
     """W29: every session pays for them; they were 12.8 kB."""
-    assert len(msgspec.json.encode(DEFINITIONS)) < 8_192
+    assert len(msgspec.json.encode(definitions())) < 8_192
 
 
 @pytest.mark.parametrize("name", ORDER)
@@ -119,3 +123,33 @@ def test_every_format_is_checked(bench: Bench, name: str, value: Any) -> None:
 @pytest.mark.parametrize("shown_as", ["json", "toon", "auto"])
 def test_a_format_is_kept_in_the_plan(bench: Bench, shown_as: str) -> None:
     assert bench.parse("callmux_status", {"outputFormat": shown_as}).output_format == shown_as
+
+
+def test_reading_what_they_are_imports_none_of_them() -> None:
+    """Help, the shell verbs and the bridge ask, and start for every call or session."""
+    code = (
+        "import sys; from callmux.metatools.table import traits; traits('callmux_call');"
+        "print(*(m for m in sys.modules if m == 'msgspec' or m.startswith('callmux.')))"
+    )
+    loaded = subprocess.check_output([sys.executable, "-c", code], timeout=20, text=True).split()
+    assert sorted(loaded) == ["callmux.metatools", "callmux.metatools.table", "callmux.traits"]
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_what_a_row_says_fits_its_module(name: str) -> None:
+    """Each trait that can be read from the definition or the module is what it says."""
+    tool = META_TOOLS[name]
+    module = import_module(f"callmux.metatools.{name.removeprefix('callmux_')}")
+    assert (module.NAME, tool.definition) == (name, module.DEFINITION)
+    properties = tool.definition["inputSchema"]["properties"]
+    assert tool.traits.formatted == ("outputFormat" in properties)
+    assert tool.traits.expands == hasattr(module, "expand")
+    assert tool.traits.entries in ("", *properties)
+    assert tool.traits.calls != tool.traits.harmless
+    read_only = module.DEFINITION.get("annotations", {}).get("readOnlyHint", False)
+    assert (tool.traits.tier == "read") == (read_only or tool.traits.calls)
+    assert not tool.traits.transparent or tool.traits.relays
+
+
+def test_what_is_none_of_them_has_no_traits() -> None:
+    assert traits("a__b") is None

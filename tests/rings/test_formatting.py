@@ -14,9 +14,8 @@ from callmux.protocol.shapes import Result, Tool
 from callmux.rings.envelope import failure, success
 from callmux.rings.formatting import Formatting
 from callmux.upstream.catalogue import Catalogue, ServerTools
-from tests.support import context, names_of, play, through
+from tests.support import context, names_of, own_route, play, through
 
-OWN = frozenset({"callmux_call", "callmux_parallel", "callmux_status", "callmux_cache_clear"})
 ROWS = [{"id": n, "name": f"row {n}", "state": "open"} for n in range(40)]
 IMAGE = {"type": "image", "data": "AAAA", "mimeType": "image/png"}
 
@@ -48,9 +47,9 @@ def shown(
     async def proceed(plan: Plan, around: Any) -> Result:
         return given
 
-    stage = Formatting(default, names_of(catalogue()).find, OWN)
+    stage = Formatting(default, names_of(catalogue()).find)
     plan = Plan(name=name, calls=(ToolCall(tool=tool),), output_format=wanted)
-    value: dict[str, Any] = json.loads(play(through(stage, plan, context(), proceed)).raw)
+    value: dict[str, Any] = json.loads(play(through(stage, plan, context(), proceed, own_route(name))).raw)
     return value
 
 

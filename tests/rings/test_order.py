@@ -7,7 +7,6 @@ import pytest
 from callmux.clock import Clock
 from callmux.config.model import Config
 from callmux.config.results import ResponseShield
-from callmux.metatools.table import NAMES
 from callmux.protocol.shapes import Tool
 from callmux.rings.cache.keys import Keys
 from callmux.rings.cache.policy import Policy
@@ -38,8 +37,8 @@ def nowhere(tool: str, server: str | None) -> Route:
 def test_around_each_request() -> None:
     """Converting is outermost: nothing that fails gets past it. Shielding sees whole answers, and what it
     shortened is rendered afterwards."""
-    formatting = Formatting("json", nowhere, NAMES)
-    shield = Shielding(Policies(ResponseShield(), {}), Shelf(), nowhere, NAMES)
+    formatting = Formatting("json", nowhere)
+    shield = Shielding(Policies(ResponseShield(), {}), Shelf(), nowhere)
     shown = request_stages(formatting, shield, plain=False)
     assert [type(stage) for stage in shown] == [Converting, Formatting, Shielding]
     plain = request_stages(formatting, shield, plain=True)
@@ -75,8 +74,8 @@ def test_a_route_has_the_stages_that_can_do_something_for_it() -> None:
     """A plain write of one server in a list of its own; a direct call runs both lists in one pass."""
     policy, store, clock = Policy(Config()), CacheStore(), Clock()
     keys = Keys(policy, store, {})
-    shield = Shielding(Policies(ResponseShield(), {}), Shelf(), nowhere, NAMES)
-    request = request_stages(Formatting("json", nowhere, NAMES), shield, plain=False)
+    shield = Shielding(Policies(ResponseShield(), {}), Shelf(), nowhere)
+    request = request_stages(Formatting("json", nowhere), shield, plain=False)
     caching, coalescing = Caching(keys, store, {}, clock), Coalescing(keys, store, {}, clock)
     writing = Writing(store, {}, clock)
     call = call_stages(Preparing(), caching, coalescing, writing, {}, Slots(1, {}), clock)

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callmux.config.results import SchemaCompression, ServerCompression
-from callmux.metatools.table import DEFINITIONS
+from callmux.metatools.meta_tool import definitions
 from callmux.protocol.shapes import Tool
 from callmux.router.compress import (
     Compression,
@@ -201,20 +201,20 @@ def test_w22_meta_tools_keep_their_guidance() -> None:
     """Nine of eleven were cut in the middle of a sentence."""
     for mode in ("off", "balanced"):
         compression = Compression(SchemaCompression(mode=mode), {})
-        assert [compression.own(d) for d in DEFINITIONS] == [msgspec.json.encode(d) for d in DEFINITIONS]
+        assert [compression.own(d) for d in definitions()] == [msgspec.json.encode(d) for d in definitions()]
     compression = Compression(SchemaCompression(mode="aggressive"), {})
-    short = [json.loads(compression.own(d)) for d in DEFINITIONS]
-    assert [d["description"] for d in short] == [d["description"] for d in DEFINITIONS]
-    assert [bare(d["inputSchema"]) for d in short] == [bare(d["inputSchema"]) for d in DEFINITIONS]
+    short = [json.loads(compression.own(d)) for d in definitions()]
+    assert [d["description"] for d in short] == [d["description"] for d in definitions()]
+    assert [bare(d["inputSchema"]) for d in short] == [bare(d["inputSchema"]) for d in definitions()]
 
 
 def test_the_eleven_definitions_are_small() -> None:
     """W29: 11.4 kB in every session."""
-    assert len(DEFINITIONS) == 11
-    assert sum(len(msgspec.json.encode(d)) for d in DEFINITIONS) < 8000
+    assert len(definitions()) == 11
+    assert sum(len(msgspec.json.encode(d)) for d in definitions()) < 8000
     compression = Compression(SchemaCompression(mode="aggressive"), {})
     # callmux (npm) drops all guidance in this mode, and takes 5,937.
-    assert sum(len(compression.own(d)) for d in DEFINITIONS) < 5937
+    assert sum(len(compression.own(d)) for d in definitions()) < 5937
 
 
 def test_the_facts_of_the_status() -> None:
@@ -222,13 +222,13 @@ def test_the_facts_of_the_status() -> None:
     servers = [ServerTools(server=key, tools=[Tool(encode(tool))], listed=True) for key in ("a", "b")]
     compression = Compression(SchemaCompression(), {"a": None, "b": ServerCompression(mode="off")})
     catalogue = Catalogue(servers)
-    facts = compression.facts(catalogue, DEFINITIONS)
-    assert compression.facts(catalogue, DEFINITIONS) is facts
-    own = sum(len(msgspec.json.encode(definition)) for definition in DEFINITIONS)
+    facts = compression.facts(catalogue, definitions())
+    assert compression.facts(catalogue, definitions()) is facts
+    own = sum(len(msgspec.json.encode(definition)) for definition in definitions())
     size = len(encode(tool))
     saved = len(b'"description":"List issues",')
     assert (facts["enabled"], facts["mode"], facts["maxDescriptionChars"]) == (True, "balanced", 160)
-    assert (facts["tools"], facts["compressedTools"]) == (2 + len(DEFINITIONS), 1)
+    assert (facts["tools"], facts["compressedTools"]) == (2 + len(definitions()), 1)
     assert facts["originalBytes"] == own + 2 * size
     assert (facts["savedBytes"], facts["compressedBytes"]) == (saved, own + 2 * size - saved)
     assert facts["servers"]["a"]["savedPercent"] == round(100 * saved / size, 1)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from callmux.config.results import SchemaCompression
-from callmux.metatools.table import DEFINITIONS
+from callmux.metatools.meta_tool import definitions
 from callmux.protocol.shapes import Tool
 from callmux.router.compress import Compression
 from callmux.router.listing import View, definition, render
@@ -101,7 +101,7 @@ def test_the_listing_is_the_same_after_a_restart() -> None:
         b"long " * 99
     )
     first, second = (
-        render(catalogue("b", "a", tools=tools), DEFINITIONS, proxied=True, compression=compression)
+        render(catalogue("b", "a", tools=tools), definitions(), proxied=True, compression=compression)
         for compression in (Compression(SchemaCompression(), {}), Compression(SchemaCompression(), {}))
     )
     assert first == second

@@ -10,6 +10,7 @@ from callmux.protocol.shapes import Tool
 from callmux.router import names as module
 from callmux.router.names import Names
 from callmux.router.routing import Routing
+from callmux.traits import Traits
 from callmux.upstream.catalogue import Catalogue, ServerTools
 
 
@@ -89,3 +90,12 @@ def test_a_route_of_another_method_is_made_once() -> None:
     names = Bench().names
     assert names.of_method("a", "x", safe=True) is names.of_method("a", "x", safe=True)
     assert names.of_method("a", "x", safe=True) is not names.of_method("a", "x", safe=False)
+
+
+def test_the_route_of_a_meta_tool_is_made_once_and_outlives_the_catalogue() -> None:
+    bench = Bench("get")
+    own = Traits(calls=True)
+    route = bench.names.of_meta_tool("callmux_x", own)
+    bench.names.forget()
+    assert bench.names.of_meta_tool("callmux_x", own) is route
+    assert (route.own, route.bare, route.server) == (own, "callmux_x", "")

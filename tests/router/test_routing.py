@@ -12,6 +12,7 @@ from callmux.guard.tiers import DESTROY, READ, WRITE
 from callmux.protocol.shapes import Tool
 from callmux.rings.route import ONLY_READS, WRITES, Verdict
 from callmux.router.routing import Routing
+from callmux.traits import Traits
 from callmux.upstream.catalogue import Found
 
 READER = Tool(json.dumps({"name": "get", "annotations": {"readOnlyHint": True}}).encode())
@@ -72,3 +73,11 @@ def test_in_the_transparent_mode_nothing_is_shaped() -> None:
     tool = Tool(b'{"name":"t","inputSchema":{"properties":{"n":{"type":"integer"}}}}')
     assert routing().of_tool(Found("a", "t", tool)).shaper is not None
     assert routing(plain=True).of_tool(Found("a", "t", tool)).shaper is None
+
+
+def test_a_meta_tool_has_what_its_row_says_and_limits_by_its_name() -> None:
+    route = routing().of_meta_tool("callmux_x", Traits(tier="read"))
+    assert (route.own, route.tier, route.server, route.bare) == (Traits(tier="read"), "read", "", "callmux_x")
+    assert route.limits is not None
+    denied = routing(responseShield={"denyTools": ["callmux_x"]})
+    assert denied.of_meta_tool("callmux_x", Traits()).limits is None

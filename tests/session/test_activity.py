@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from callmux.metatools.table import NAMES
 from callmux.plan import Plan, ToolCall
 from callmux.protocol.shapes import Tool
 from callmux.rings.ring import Job
@@ -12,7 +11,7 @@ from callmux.session.activity import Activity
 from callmux.session.facts import Facts, Said
 from callmux.session.request import Request
 from callmux.upstream.catalogue import Catalogue, ServerTools
-from tests.support import FakeClock, context, names_of
+from tests.support import FakeClock, context, names_of, own_route
 
 CATALOGUE = Catalogue(
     [ServerTools(server=name, tools=[Tool(b'{"name":"slow"}')], listed=True) for name in "ab"]
@@ -32,14 +31,14 @@ class Bench:
 
     def __init__(self) -> None:
         self.time = FakeClock()
-        self.activity = Activity(names_of(CATALOGUE).find, NAMES, self.time.clock)
+        self.activity = Activity(names_of(CATALOGUE).find, self.time.clock)
 
     def seat(self, *plans: Plan, age: float = 2) -> Any:
         seat: Any = Seat()
         said = Said(request_id="r1", session_id="s1", cwd="/w")
         requests = [Request(seat, n, "tools/call", said, self.time.now - age) for n in range(len(plans))]
         for request, plan in zip(requests, plans, strict=True):
-            request.job = Job(context=context(), plan=plan)
+            request.job = Job(context=context(), plan=plan, route=own_route(plan.name))
         seat.requests = requests
         return seat
 

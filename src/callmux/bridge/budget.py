@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import msgspec
 
+from callmux.metatools.table import traits
 from callmux.plan import Plan
 
 LISTENER_MS = 180_000
 """What a listener gives a call by default."""
 MARGIN_MS = 5_000
 """Added to what the calls may take: for the way, and for the listener's own answer about a time-out."""
-RECIPE = "callmux_recipe_run"
-_DERIVED = frozenset({"callmux_call", "callmux_parallel", "callmux_batch", "callmux_pipeline"})
 
 
 class Budget(msgspec.Struct, frozen=True):
@@ -39,9 +38,10 @@ def budget(plan: Plan | None, own_ms: int | None) -> Budget:
     """
     each = own_ms if own_ms is not None else LISTENER_MS
     least = own_ms if own_ms is not None else LISTENER_MS + MARGIN_MS
-    if plan is not None and plan.name in _DERIVED and plan.calls:
+    own = None if plan is None else traits(plan.name)
+    if plan is not None and own is not None and own.calls and plan.calls:
         derived = MARGIN_MS + sum(each if c.timeout_ms is None else c.timeout_ms for c in plan.calls)
         least = max(least, derived)
     # How many calls a recipe makes is known to the listener only.
-    hard = own_ms is not None and not (plan is not None and plan.name == RECIPE)
+    hard = own_ms is not None and not (own is not None and own.calls and own.expands)
     return Budget(least / 1000, hard)

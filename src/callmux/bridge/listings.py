@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from callmux import names
+from callmux.metatools.table import traits
 from callmux.plan import Plan
 from callmux.protocol.params import members
 
@@ -36,18 +37,6 @@ SAFE_METHODS = frozenset(LISTS) | {
     "tasks/result",
 }
 """Requests that may be sent again whatever became of them."""
-
-HARMLESS = frozenset(
-    {
-        "callmux_search_tools",
-        "callmux_get_result",
-        "callmux_dry_run",
-        "callmux_recipe_dry_run",
-        "callmux_cache_clear",
-        "callmux_status",
-    }
-)
-"""Meta-tools that call nothing."""
 
 
 class _Hints(msgspec.Struct, rename="camel"):
@@ -155,7 +144,8 @@ class Listings:
         Args:
             plan: What it calls, where it is a meta-tool.
         """
-        if name in HARMLESS:
+        own = traits(name if plan is None else plan.name)
+        if own is not None and own.harmless:
             return True
         if plan is None:
             return self._hints().get(name, False)

@@ -10,12 +10,11 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from callmux.errors import CallmuxError
+from callmux.metatools.table import NAMES
 from callmux.plan import Plan
 from callmux.protocol.client_peer import declined
 from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, RpcError
 from callmux.protocol.params import names_revision
-
-META = "callmux_"
 
 
 class ToolCall(msgspec.Struct):
@@ -46,14 +45,12 @@ def read(params: Raw | None) -> ToolCall:
 
 def plan_of(call: ToolCall) -> Plan | None:
     """What a meta-tool will call; None where it is none, or its arguments are for the listener to refuse."""
-    if not call.name.startswith(META):
+    if call.name not in NAMES:
         return None
-    from callmux.metatools.table import META_TOOLS
+    # Not before: a bridge whose client calls no meta-tool reads none.
+    from callmux.metatools.meta_tool import META_TOOLS
 
-    tool = META_TOOLS.get(call.name)
-    if tool is None:
-        return None
     try:
-        return tool.read(None if call.arguments is UNSET else call.arguments)
+        return META_TOOLS[call.name].read(None if call.arguments is UNSET else call.arguments)
     except CallmuxError:
         return None

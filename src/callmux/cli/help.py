@@ -17,15 +17,9 @@ from callmux.cli.grammar.terms import Command, Option
 from callmux.cli.parsing import nearest, read
 from callmux.cli.terminal import colour_wanted, columns, folded
 from callmux.errors import UsageError
+from callmux.metatools.table import names as tool_names
 
 TITLE = "callmux: one process between any MCP client and many MCP servers"
-
-TOOLS = (
-    *("callmux_parallel", "callmux_batch", "callmux_pipeline", "callmux_search_tools"),
-    *("callmux_get_result", "callmux_call", "callmux_dry_run", "callmux_recipe_run"),
-    *("callmux_recipe_dry_run", "callmux_cache_clear", "callmux_status"),
-)
-"""What an agent gets, by name: a test holds it to the tools that there are."""
 
 SAMPLE = """\
   {"servers": {
@@ -91,7 +85,7 @@ def global_lines() -> list[str]:
         lines += ["", f"{title}:", *_table(((name, command(name).summary) for name in names), 12)]
     lines += ["", "Options:", *_options(run.options)]
     lines += [line for note in run.notes for line in ("", *wrap(note, columns()))]
-    tools = wrap(", ".join(TOOLS) + ".", columns() - 2)
+    tools = wrap(", ".join(tool_names()) + ".", columns() - 2)
     lines += ["", "The tools that agents get:", *(f"  {line}" for line in tools)]
     lines += ["", "A configuration:", *SAMPLE.splitlines(), ""]
     lines += folded("More of a command: callmux help COMMAND, or callmux COMMAND --help.", columns())

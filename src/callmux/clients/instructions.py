@@ -7,6 +7,8 @@ tools, their fields, members of answers, error codes, commands.
 
 from __future__ import annotations
 
+from callmux.metatools.table import advice
+
 PROFILES = ("generic", "codex", "claude")
 MODES = ("standard", "meta-only")
 
@@ -83,6 +85,7 @@ def instructions(profile: str = "generic", mode: str = "standard") -> str:
         _CALLS,
         *([_META_ONLY] if mode == "meta-only" else []),
         _FINDING,
+        *advice(),
         _PAYLOADS,
         _DIRECTORY[profile],
         _CLIENT[profile],

@@ -1,101 +1,49 @@
-"""All meta-tools by name, in the order in which clients see them.
+"""All meta-tools, in the order in which clients see them, and what each of them is. Pure.
 
-Called by the router, for listings and requests, and by whoever must parse a request without running it. To
-add a meta-tool, write its module and add a line here.
+Called by whoever must know of a meta-tool without running it: help, the shell verbs, the bridge, the
+instructions of agents; `callmux.metatools.meta_tool` adds what runs them. To add a meta-tool, write its
+module and add a row here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from types import ModuleType
-from typing import Any
+from callmux.traits import Traits
 
-import msgspec
-from msgspec import Raw
+PREFIX = "callmux_"
 
-from callmux.context import CallContext
-from callmux.errors import InvalidArguments
-from callmux.fields import Fields, as_object
-from callmux.metatools import (
-    batch,
-    cache_clear,
-    call,
-    dry_run,
-    get_result,
-    parallel,
-    pipeline,
-    recipe_dry_run,
-    recipe_run,
-    search_tools,
-    status,
-)
-from callmux.metatools.engine import Engine
-from callmux.plan import Plan
-from callmux.protocol.shapes import Result
+ROWS = {
+    "parallel": Traits(calls=True, entries="calls", tells_of_calls=True, tier="read"),
+    "batch": Traits(calls=True, entries="items", tells_of_calls=True, tier="read"),
+    "pipeline": Traits(calls=True, entries="steps", tells_of_calls=True, tier="read"),
+    "search_tools": Traits(lists=True, shielded=False, harmless=True, tier="read"),
+    "get_result": Traits(shielded=False, harmless=True, tier="read"),
+    "call": Traits(calls=True, entries="tool", transparent=True, relays=True, tier="read"),
+    "dry_run": Traits(shielded=False, harmless=True, tier="read"),
+    "recipe_run": Traits(
+        calls=True, entries="recipe", expands=True, relays=True, tells_of_calls=True, tier="read"
+    ),
+    "recipe_dry_run": Traits(entries="recipe", expands=True, shielded=False, harmless=True, tier="read"),
+    "cache_clear": Traits(shielded=False, formatted=False, harmless=True),
+    "status": Traits(shielded=False, harmless=True, tier="read"),
+}
+"""Module -> what its meta-tool is."""
 
+_TRAITS = {PREFIX + word: traits for word, traits in ROWS.items()}
 
-class MetaTool(msgspec.Struct, frozen=True, kw_only=True):
-    """One meta-tool.
-
-    Attributes:
-        name: Its name.
-        definition: The tool as `tools/list` shows it.
-        parse: Reads the members of the request's arguments. Pure.
-        run: Does what the plan says. A plan runs under *its own* name, which need not be the tool's: a page
-            of a stored result may be asked for through `callmux_call`.
-        expand: Adds to a plan what the configuration says, before any stage sees it; None where nothing.
-    """
-
-    name: str
-    definition: dict[str, Any]
-    parse: Callable[[Fields], Plan]
-    run: Callable[[Plan, Engine, CallContext], Awaitable[Result]]
-    expand: Callable[[Plan, Engine], Plan] | None = None
-
-    def read(self, arguments: Raw | None) -> Plan:
-        """The plan of a request with these arguments; None means none were given.
-
-        Raises:
-            InvalidArguments: They are malformed.
-        """
-        try:
-            members = {} if arguments is None else as_object(arguments, "arguments")
-        except InvalidArguments as error:
-            # Clients know this mistake by the first member that is missing for it.
-            required = self.definition["inputSchema"].get("required", ["arguments"])
-            raise InvalidArguments(error.message, field=required[0]) from None
-        return self.parse(Fields(members))
-
-
-def _row(module: ModuleType) -> MetaTool:
-    return MetaTool(
-        name=module.NAME,
-        definition=module.DEFINITION,
-        parse=module.parse,
-        run=module.run,
-        expand=getattr(module, "expand", None),
-    )
-
-
-_ORDER = (
-    parallel,
-    batch,
-    pipeline,
-    search_tools,
-    get_result,
-    call,
-    dry_run,
-    recipe_run,
-    recipe_dry_run,
-    cache_clear,
-    status,
-)
-
-META_TOOLS: dict[str, MetaTool] = {row.name: row for row in map(_row, _ORDER)}
-"""Every meta-tool by its name."""
-
-NAMES = frozenset(META_TOOLS)
+NAMES = frozenset(_TRAITS)
 """The names no server's tool may be listed under."""
 
-DEFINITIONS: list[dict[str, Any]] = [row.definition for row in META_TOOLS.values()]
-"""The definitions in listing order."""
+
+def traits(name: str) -> Traits | None:
+    """What the meta-tool of this name is; None where there is none."""
+    return _TRAITS.get(name)
+
+
+def names() -> list[str]:
+    """The names in listing order."""
+    return list(_TRAITS)
+
+
+def advice() -> list[str]:
+    """What rows say to agents."""
+    return [traits.advice for traits in ROWS.values() if traits.advice]

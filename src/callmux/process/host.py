@@ -20,7 +20,6 @@ from callmux.clock import Clock
 from callmux.config.model import Config
 from callmux.context import ClientPort
 from callmux.errors import StartupFailed
-from callmux.metatools.table import NAMES
 from callmux.places import state_dir
 from callmux.process.reloads import Reloads
 from callmux.process.runtime import Runtime
@@ -313,7 +312,7 @@ class Host:
         listener, reloads = self.diagnostics(), self.reloads.facts()
         if not listener:
             return reloads
-        active = Activity(self.runtime.find, NAMES, self._clock).shown(self._sessions)
+        active = Activity(self.runtime.find, self._clock).shown(self._sessions)
         running = {"activeToolCallCount": len(active), "activeToolCalls": active}
         facts = {**reloads, **running, **listener, "scopedStdioClients": self._pool.berths.facts()}
         if self._stores.unresolved:

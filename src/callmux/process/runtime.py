@@ -22,7 +22,7 @@ from callmux.errors import CallmuxError, ServerDisabled, ServerNotFound
 from callmux.fields import Fields
 from callmux.metatools import status
 from callmux.metatools.engine import Engine
-from callmux.metatools.table import DEFINITIONS, NAMES
+from callmux.metatools.meta_tool import definitions
 from callmux.process.status import instance_id, snapshot
 from callmux.process.stores import Stores
 from callmux.rings.cache.keys import Keys
@@ -113,8 +113,8 @@ class Runtime:
         around = caching if rules.caches else None
         relinking = Relinking(indexes.resources) if len(self.servers) > 1 else None
         find = self._names.find
-        formatting = Formatting(config.output_format, find, NAMES)
-        shield = Shielding(self._shield_policies(), stores.results, find, NAMES)
+        formatting = Formatting(config.output_format, find)
+        shield = Shielding(self._shield_policies(), stores.results, find)
         self._order = Order(
             request_stages(formatting, shield, plain=self.is_transparent),
             call_stages(preparing, around, coalescing, writing, self.servers, slots, clock, relinking),
@@ -143,7 +143,7 @@ class Runtime:
             self._names,
             engine,
             self._order.request,
-            DEFINITIONS if config.expose_meta_tools else [],
+            definitions() if config.expose_meta_tools else [],
             proxied=not config.meta_only,
             renamed=lambda: indexes.resources().renamed,
             plain=self.is_transparent,
@@ -257,7 +257,7 @@ class Runtime:
         """The status payload, before a meta-tool adds the tools."""
         blocks = {
             "cache": self._stores.cache.facts(self._clock.monotonic()),
-            "schemaCompression": self._compression.facts(self.indexes.catalogue(), DEFINITIONS),
+            "schemaCompression": self._compression.facts(self.indexes.catalogue(), definitions()),
             "responseStore": self._stores.results.store.facts(),
         }
         facts = snapshot(self.config, self.servers, self._pool, self._namespace, blocks)

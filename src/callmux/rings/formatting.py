@@ -6,7 +6,7 @@ result goes out as its server sent it. Rules: docs/configuration.md, `outputForm
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -20,11 +20,6 @@ from callmux.rings.envelope import encode
 from callmux.rings.ring import Job
 from callmux.rings.route import Find, Route
 from callmux.rings.stage import Outcome
-
-RELAYING = frozenset({"callmux_call", "callmux_recipe_run"})
-"""Meta-tools whose answer may be a server's own result."""
-ALWAYS_JSON = frozenset({"callmux_cache_clear"})
-"""Meta-tools that take no format."""
 
 
 class _Item(msgspec.Struct):
@@ -45,31 +40,29 @@ class Formatting:
     Args:
         default: The format of requests that name none: `json`, `toon` or `auto`.
         find: Gives the route of a name, and of the server beside it.
-        own: The names of the meta-tools.
     """
 
-    def __init__(self, default: str, find: Find, own: Set[str]) -> None:
+    def __init__(self, default: str, find: Find) -> None:
         self._default = default
         self._find = find
-        self._own = own - ALWAYS_JSON
 
     def concerns(self, route: Route) -> bool:
         """A direct call's result goes out as its server sent it."""
         return False
 
     def leave(self, job: Job, outcome: Outcome) -> Outcome:
-        plan = job.plan
-        if plan is None or not isinstance(outcome, Result) or outcome.is_error:
+        plan, own = job.plan, None if job.route is None else job.route.own
+        if plan is None or own is None or not isinstance(outcome, Result) or outcome.is_error:
             return outcome
         wanted = plan.output_format or self._default
-        if wanted == "json" or plan.name not in self._own:
+        if wanted == "json" or not own.formatted:
             return outcome
         render: Render = toon.render if wanted == "toon" else toon.render_if_shorter
-        return formatted(outcome, render, keep_structured=self._is_bound(plan))
+        return formatted(outcome, render, keep_structured=own.relays and self._is_bound(plan))
 
     def _is_bound(self, plan: Plan) -> bool:
-        """Whether the answer is a result that has to keep to the output schema of its tool."""
-        if plan.name not in RELAYING or len(plan.calls) != 1:
+        """Whether a server's own result has to keep to the output schema of its tool."""
+        if len(plan.calls) != 1:
             return False
         try:
             tool = self._find(plan.calls[0].tool, plan.calls[0].server).tool

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -19,6 +19,9 @@ from callmux.plan import Plan
 from callmux.protocol.shapes import Result
 from callmux.rings.stage import AGAIN, HELD, NO_STAGES, Cancelled, Outcome, Sign, Stages
 from callmux.tasks import Withdrawal, at_once, reason_of
+
+if TYPE_CHECKING:
+    from callmux.rings.route import Route
 
 
 class Holder(Protocol):
@@ -38,6 +41,7 @@ class Job(msgspec.Struct, eq=False, kw_only=True):
     Attributes:
         context: Its circumstances.
         plan: What the request will do; None for a call inside one.
+        route: The tool it goes to, a meta-tool included; None for a name that is not looked up yet.
         stages: What stands around it.
         done: Takes the job and its outcome, once.
         depth: How many stages are entered and not left.
@@ -48,6 +52,7 @@ class Job(msgspec.Struct, eq=False, kw_only=True):
 
     context: CallContext
     plan: Plan | None = None
+    route: Route | None = None
     stages: Stages = NO_STAGES
     done: Callable[[Any, Outcome], None] = _unwanted
     depth: int = 0

@@ -16,6 +16,7 @@ from callmux.protocol.shapes import Tool
 from callmux.rings.coercion import Shaper
 from callmux.rings.shield.compact import Limits
 from callmux.rings.stage import NO_STAGES, Stages
+from callmux.traits import Traits
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -41,10 +42,10 @@ _FORM_WITH_META = _FORM.replace(b"%%b}}", b'%%b,"_meta":%%b}}')
 
 
 class Route(msgspec.Struct, eq=False, kw_only=True):
-    """One tool of one server, or one other method of it.
+    """One tool of one server, or one other method of it, or a meta-tool.
 
     Attributes:
-        server: The server's key in the configuration.
+        server: The server's key in the configuration; empty for a meta-tool.
         method: The MCP method, such as `tools/call`.
         bare: The tool's own name; empty for other methods.
         tool: What the catalogue knows of the tool; None for a server that has not listed yet.
@@ -54,6 +55,7 @@ class Route(msgspec.Struct, eq=False, kw_only=True):
         verdict: What the rules of caching say.
         shaper: Brings arguments into the shape that the tool declares; None where it could change nothing.
         limits: At which size its results are shortened; None for never.
+        own: What the meta-tool is; None for all that servers have.
         form: The line of a plain call of the tool, with places for id and arguments.
         form_with_meta: The same with a place for `_meta`.
         stages: What stands around a call inside of a request.
@@ -70,13 +72,14 @@ class Route(msgspec.Struct, eq=False, kw_only=True):
     verdict: Verdict = WRITES
     shaper: Shaper | None = None
     limits: Limits | None = None
+    own: Traits | None = None
     form: bytes = b""
     form_with_meta: bytes = b""
     stages: Stages = NO_STAGES
     direct: Stages = NO_STAGES
 
     def __post_init__(self) -> None:
-        if self.method == "tools/call":
+        if self.method == "tools/call" and self.own is None:
             name = msgspec.json.encode(self.bare).replace(b"%", b"%%")
             self.form, self.form_with_meta = _FORM % name, _FORM_WITH_META % name
 

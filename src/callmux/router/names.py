@@ -11,6 +11,7 @@ from collections.abc import Callable
 from callmux.errors import ToolNotFound, ToolRemoved, ToolResolutionFailed
 from callmux.rings.route import Route
 from callmux.router.routing import Routing
+from callmux.traits import Traits
 from callmux.upstream.catalogue import Catalogue, Found
 
 MOST = 20_000
@@ -42,6 +43,7 @@ class Names:
         self._routes: dict[tuple[str, str], Route] = {}
         self._spelled: dict[tuple[str, str | None], Route] = {}
         self._methods: dict[tuple[str, str, bool], Route] = {}
+        self._own: dict[str, Route] = {}
 
     def __repr__(self) -> str:
         return f"Names({len(self._spelled)} spellings of {len(self._routes)} tools)"
@@ -81,6 +83,13 @@ class Names:
         if len(self._spelled) >= MOST:
             self._spelled.clear()
         self._spelled[tool, server] = route
+        return route
+
+    def of_meta_tool(self, name: str, traits: Traits) -> Route:
+        """The route of one of our own tools. It depends on nothing but the configuration."""
+        route = self._own.get(name)
+        if route is None:
+            route = self._own[name] = self._routing.of_meta_tool(name, traits)
         return route
 
     def of_method(self, server: str, method: str, *, safe: bool) -> Route:

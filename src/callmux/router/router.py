@@ -15,9 +15,8 @@ from msgspec import UNSET, Raw, UnsetType
 
 from callmux.context import CallContext
 from callmux.errors import CallmuxError, InvalidArguments
-from callmux.metatools import search_tools
 from callmux.metatools.engine import Engine
-from callmux.metatools.table import META_TOOLS, MetaTool
+from callmux.metatools.meta_tool import META_TOOLS, MetaTool
 from callmux.plan import Plan, ToolCall
 from callmux.protocol import apps, jsonrpc
 from callmux.protocol.client_peer import declined
@@ -35,7 +34,6 @@ from callmux.upstream.catalogue import Catalogue
 
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 _STRING = msgspec.json.Decoder(str)
-_ENTRIES = {"callmux_parallel": "calls", "callmux_batch": "items", "callmux_pipeline": "steps"}
 _KNOWN = frozenset({"name", "arguments"})
 _NOTHING: Mapping[str, Raw] = {}
 
@@ -169,24 +167,26 @@ class Router:
             if call is not None:
                 return call
         else:
-            plan = meta_tool.read(arguments)
-            if meta_tool.expand is not None:
-                plan = meta_tool.expand(plan, self._engine)
+            plan = meta_tool.expand(meta_tool.read(arguments), self._engine)
             if len(plan.calls) > self._most_calls:
-                raise self._too_many(plan)
+                raise self._too_many(plan, meta_tool)
             plan = self._with_warnings(plan)
+            # A plan runs under its own name: a page of a result may be asked for through callmux_call.
+            own = META_TOOLS[plan.name]
+            route = self._names.of_meta_tool(own.name, own.traits)
+            return Job(context=context, plan=plan, route=route, stages=self._stages)
         return Job(context=context, plan=plan, stages=self._stages)
 
     def server_of(self, plan: Plan) -> str:
         """The server that the one call of a plan has reached."""
         return self._names.find(plan.calls[0].tool, plan.calls[0].server).server
 
-    def _too_many(self, plan: Plan) -> InvalidArguments:
-        field = _ENTRIES.get(plan.name, "recipe")
+    def _too_many(self, plan: Plan, asked: MetaTool) -> InvalidArguments:
+        field = asked.traits.entries
+        what = f"{field} has {len(plan.calls)} entries" if field else f"these are {len(plan.calls)} calls"
         return InvalidArguments(
-            f"{field} has {len(plan.calls)} entries, more than maxCallsPerRequest ({self._most_calls}): "
-            "send several requests",
-            field=field,
+            f"{what}, more than maxCallsPerRequest ({self._most_calls}): send several requests",
+            field=field or "arguments",
             max=self._most_calls,
         )
 
@@ -231,7 +231,7 @@ class Router:
         return self._run_meta(meta_tool, plan, job.context)
 
     async def _run_meta(self, meta_tool: MetaTool, plan: Plan, context: CallContext) -> Result:
-        if plan.name == search_tools.NAME:
+        if meta_tool.traits.lists:
             await self._door.listable()
         elif not plan.calls:
             await self._door.settled()

@@ -15,6 +15,7 @@ from callmux.rings.coercion import compile_shaping
 from callmux.rings.route import Route
 from callmux.rings.shield.policy import Policies
 from callmux.router.budget import Budgets
+from callmux.traits import Traits
 from callmux.upstream.catalogue import Found
 
 
@@ -52,6 +53,12 @@ class Routing:
             verdict=self._policy.verdict(found.server, tool, spelled),
             shaper=shaper,
             limits=self._shield.limits(found.server, spelled),
+        )
+
+    def of_meta_tool(self, name: str, traits: Traits) -> Route:
+        """The route of a meta-tool."""
+        return Route(
+            server="", bare=name, own=traits, tier=traits.tier, limits=self._shield.limits(None, [name])
         )
 
     def of_method(self, server: str, method: str, *, safe: bool) -> Route:

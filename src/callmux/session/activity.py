@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from callmux.clock import Clock
@@ -18,9 +18,9 @@ from callmux.rings.route import Find, Route
 from callmux.session.request import Request
 from callmux.session.session import Session
 from callmux.timestamps import iso
+from callmux.traits import Traits
 
 PREFIX = "callmux_"
-CALL = "callmux_call"
 
 
 class Activity:
@@ -28,13 +28,11 @@ class Activity:
 
     Args:
         find: Gives the route of a name.
-        own: The names of the meta-tools.
         clock: Time.
     """
 
-    def __init__(self, find: Find, own: Set[str], clock: Clock) -> None:
+    def __init__(self, find: Find, clock: Clock) -> None:
         self._find = find
-        self._own = own
         self._clock = clock
 
     def shown(self, sessions: Iterable[Session]) -> list[dict[str, Any]]:
@@ -51,28 +49,27 @@ class Activity:
         where = said.cwd or request.session.facts.cwd
         if where is not None:
             facts["cwd"] = where
-        plan = request.job.plan if request.job is not None else None
-        if plan is not None:
-            facts |= self._about(plan)
+        job = request.job
+        if job is not None and job.plan is not None:
+            facts |= self._about(job.plan, None if job.route is None else job.route.own)
         started = iso(self._clock.wall() - age)
         return {**facts, "startedAt": started, "durationMs": round(age * 1000), "status": "in_flight"}
 
-    def _about(self, plan: Plan) -> dict[str, Any]:
-        own = plan.name in self._own
+    def _about(self, plan: Plan, own: Traits | None) -> dict[str, Any]:
         routes = [self._route(call) for call in plan.calls]
         targets = [
             ("", call.tool) if route is None else (route.server, route.bare)
             for call, route in zip(plan.calls, routes, strict=True)
         ]
         facts: dict[str, Any] = {"tool": plan.name}
-        if len(targets) == 1 and (not own or plan.name == CALL):
+        if len(targets) == 1 and (own is None or own.transparent):
             server, facts["targetTool"] = targets[0]
             if server:
                 facts["server"] = server
         else:
             facts["targetTool"] = plan.name
-        facts["toolKind"] = "callmux_meta" if own else "downstream"
-        facts["operation"] = plan.name.removeprefix(PREFIX) if own else "direct"
+        facts["toolKind"] = "downstream" if own is None else "callmux_meta"
+        facts["operation"] = "direct" if own is None else plan.name.removeprefix(PREFIX)
         if targets:
             facts["timeoutMs"] = _budget(plan.calls, routes)
             facts["downstreamTargets"] = [

@@ -8,13 +8,11 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
+from callmux.metatools.table import traits
 from callmux.shell.failure import ShellFailed
 from callmux.shell.message import Digits, parse
 
 WORKED, TOOL_FAILED, STEP_FAILED = 0, 1, 2
-
-FAN_OUT = frozenset({"callmux_parallel", "callmux_batch", "callmux_pipeline", "callmux_recipe_run"})
-"""Tools whose answer tells of several calls, some of which may have failed."""
 
 
 class Outcome(NamedTuple):
@@ -59,7 +57,8 @@ def exit_code(tool: str, outcome: Outcome) -> int:
     if outcome.is_error:
         return TOOL_FAILED
     payload = outcome.value
-    if tool not in FAN_OUT or not isinstance(payload, dict):
+    own = traits(tool)
+    if own is None or not own.tells_of_calls or not isinstance(payload, dict):
         return WORKED
     status = payload.get("status")
     if status == "failed" and "failedStep" in payload:

@@ -5,7 +5,7 @@ Calls `callmux.rings.shield.shelf` for the few results that may be over a limit;
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Set
+from collections.abc import Coroutine
 from typing import Any
 
 from callmux.errors import CallmuxError
@@ -18,19 +18,8 @@ from callmux.rings.shield.policy import Policies
 from callmux.rings.shield.reply import Order
 from callmux.rings.shield.shelf import Shelf
 from callmux.rings.stage import Outcome
+from callmux.traits import Traits
 
-CALL = "callmux_call"
-UNSHIELDED = frozenset(
-    {
-        "callmux_search_tools",
-        "callmux_get_result",
-        "callmux_dry_run",
-        "callmux_recipe_dry_run",
-        "callmux_cache_clear",
-        "callmux_status",
-    }
-)
-"""Answers that are asked for in this size, or bounded by themselves."""
 SMALLEST = 2000
 """Bytes of a result that is never shortened: the reply takes half of that, and another call costs more."""
 
@@ -39,17 +28,15 @@ class Shielding:
     """Request stage: shortens results that are over a limit.
 
     Args:
-        policies: The limits for answers of callmux itself; those of tools stand in their routes.
+        policies: The limits for answers about names that lead nowhere; all others stand in routes.
         shelf: Where the whole results are kept.
         find: Gives the route of a name, and of the server beside it.
-        own: The names of the meta-tools.
     """
 
-    def __init__(self, policies: Policies, shelf: Shelf, find: Find, own: Set[str]) -> None:
+    def __init__(self, policies: Policies, shelf: Shelf, find: Find) -> None:
         self._policies = policies
         self._shelf = shelf
         self._find = find
-        self._own = own
         self._lowest = policies.lowest
 
     def concerns(self, route: Route) -> bool:
@@ -62,34 +49,35 @@ class Shielding:
         raw = outcome.raw
         if len(raw) <= SMALLEST or self._lowest is None or is_quiet(raw, self._lowest):
             return outcome
-        plan = job.plan
-        if plan is None or (plan.name in UNSHIELDED and plan.name in self._own):
+        plan, own = job.plan, None if job.route is None else job.route.own
+        if plan is None or (own is not None and not own.shielded):
             return outcome
-        order = self._order(plan)
+        order = self._order(plan, job.route, own)
         if order is None or is_quiet(raw, order.limits):
             return outcome
         return self._shelf.shorten(outcome, order, job.context.owner)
 
-    def _order(self, plan: Plan) -> Order | None:
+    def _order(self, plan: Plan, route: Route | None, own: Traits | None) -> Order | None:
         """How to shorten what this plan gave; None where it is not shielded."""
-        own = plan.name in self._own
-        if own and plan.name != CALL:
-            limits = self._policies.limits(None, [plan.name])
+        if own is not None and not own.transparent:
+            assert route is not None
+            limits = route.limits
             order = None
             if limits is not None:
                 order = Order(limits=limits, tool=plan.name, server=None, ref="", several=True)
             return order
-        asked = plan.calls[0]
-        try:
-            route = self._find(asked.tool, asked.server)
-        except CallmuxError:
-            # An answer about a name that leads nowhere.
-            limits = self._policies.limits(None, [asked.tool])
-            return None if limits is None else Order(limits=limits, tool=asked.tool, server=None, ref="")
+        if route is None or own is not None:
+            asked = plan.calls[0]
+            try:
+                route = self._find(asked.tool, asked.server)
+            except CallmuxError:
+                # An answer about a name that leads nowhere.
+                limits = self._policies.limits(None, [asked.tool])
+                return None if limits is None else Order(limits=limits, tool=asked.tool, server=None, ref="")
         if route.limits is None:
             return None
-        # Behind callmux_call no client knows of the tool's schema.
-        schema = None if own or route.tool is None else route.tool.members.get("outputSchema")
+        # Behind a meta-tool no client knows of the tool's schema.
+        schema = None if own is not None or route.tool is None else route.tool.members.get("outputSchema")
         return Order(
             limits=route.limits,
             tool=route.bare,

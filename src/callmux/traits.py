@@ -1,0 +1,41 @@
+"""What a meta-tool is, as far as others must know. Pure.
+
+Filled in by the rows of `callmux.metatools.table`, carried by a meta-tool's route to the stages, and read
+from the table by commands in whose process none runs. It imports nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Traits(NamedTuple):
+    """One meta-tool. What a new one leaves out is the careful answer.
+
+    Attributes:
+        calls: It makes the calls of its plan; else they are only named in it, or there are none.
+        entries: The argument that holds these calls, for messages about them; empty where it varies.
+        expands: Only the configuration says which calls its plan has.
+        transparent: It makes one call and answers what that answers: the limits are those of the call's tool.
+        relays: Its answer may be a server's own result, which keeps to the output schema of its tool.
+        tells_of_calls: Its answer tells how each of several calls went.
+        shielded: Its answer is shortened where it is large; else it is asked for in its size, or bounded.
+        formatted: It has an `outputFormat`.
+        harmless: It calls nothing, and a repetition does no harm.
+        tier: What it does itself, its calls aside: `read` or `write`, as of any tool.
+        lists: Its answer is made of what the servers list: it waits until that is known of each.
+        advice: A line of Markdown for agents, where their instructions do not speak of it already.
+    """
+
+    calls: bool = False
+    entries: str = ""
+    expands: bool = False
+    transparent: bool = False
+    relays: bool = False
+    tells_of_calls: bool = False
+    shielded: bool = True
+    formatted: bool = True
+    harmless: bool = False
+    tier: str = "write"
+    lists: bool = False
+    advice: str = ""
