@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from callmux.clients.dialects import DIALECTS
+from callmux.clients.dialects import CLIENTS
 from callmux.clients.entry import ClientFileError
 from callmux.text import NotText, text_of
 
-KINDS = ("claude", "codex", *(kind for kind in DIALECTS if kind != "claude"))
+KINDS = tuple(CLIENTS)
 """Every client, in the order in which they are shown."""
 MAX_BYTES = 64 * 2**20
 
@@ -39,37 +39,27 @@ class Machine:
 
 def client_file(kind: str, machine: Machine) -> Path | None:
     """The file in which a client keeps the servers of its user; None for `generic`, which has none."""
-    home, env = machine.home, machine.env
-    if kind == "claude":
-        directory = env.get("CLAUDE_CONFIG_DIR")
-        return (Path(directory) if directory else home) / ".claude.json"
-    if kind == "codex":
-        return Path(env.get("CODEX_HOME") or home / ".codex") / "config.toml"
-    if kind == "claude-desktop":
-        return _application(machine, "Claude") / "claude_desktop_config.json"
-    if kind == "cursor":
-        return home / ".cursor" / "mcp.json"
-    if kind == "vscode":
-        return _application(machine, "Code") / "User" / "mcp.json"
-    if kind == "windsurf":
-        return home / ".codeium" / "windsurf" / "mcp_config.json"
-    if kind == "gemini":
-        return home / ".gemini" / "settings.json"
-    return None
+    files = CLIENTS[kind].files
+    if files is None:
+        return None
+    moved = machine.env.get(files.moved_by) if files.moved_by is not None else None
+    if moved:
+        return Path(moved) / files.own[-1]
+    return (_settings(machine) if files.desktop else machine.home).joinpath(*files.own)
 
 
 def vscode_settings(machine: Machine) -> Path:
     """VS Code's own settings, beside its list of servers."""
-    return _application(machine, "Code") / "User" / "settings.json"
+    return _settings(machine) / "Code" / "User" / "settings.json"
 
 
-def _application(machine: Machine, name: str) -> Path:
-    """Where a desktop program keeps its settings."""
+def _settings(machine: Machine) -> Path:
+    """Where desktop programs keep their settings."""
     if machine.platform == "darwin":
-        return machine.home / "Library" / "Application Support" / name
+        return machine.home / "Library" / "Application Support"
     if machine.platform == "win32":
-        return Path(machine.env.get("APPDATA") or machine.home / "AppData" / "Roaming") / name
-    return Path(machine.env.get("XDG_CONFIG_HOME") or machine.home / ".config") / name
+        return Path(machine.env.get("APPDATA") or machine.home / "AppData" / "Roaming")
+    return Path(machine.env.get("XDG_CONFIG_HOME") or machine.home / ".config")
 
 
 def project_files(machine: Machine) -> Iterator[tuple[str, Path]]:
@@ -77,23 +67,20 @@ def project_files(machine: Machine) -> Iterator[tuple[str, Path]]:
 
     In the home directory, some of them are the user's own files and none of a project.
     """
-    yield "claude", machine.cwd / ".mcp.json"
-    if machine.cwd == machine.home:
-        return
-    yield "codex", machine.cwd / ".codex" / "config.toml"
-    yield "cursor", machine.cwd / ".cursor" / "mcp.json"
-    yield "vscode", machine.cwd / ".vscode" / "mcp.json"
-    yield "gemini", machine.cwd / ".gemini" / "settings.json"
+    at_home = machine.cwd == machine.home
+    for kind, client in CLIENTS.items():
+        files = client.files
+        if files is not None and files.project is not None and (files.project_at_home or not at_home):
+            yield kind, machine.cwd.joinpath(*files.project)
 
 
 def installed(kind: str, machine: Machine) -> bool:
     """Whether a client seems to be used here: its file or the directory of it exists."""
-    path = client_file(kind, machine)
-    if path is None:
+    files, path = CLIENTS[kind].files, client_file(kind, machine)
+    if files is None or path is None:
         return False
-    if kind == "claude":
-        return path.exists() or (machine.home / ".claude").is_dir()
-    return path.parent.is_dir()
+    directory = path.parent if files.sign is None else machine.home / files.sign
+    return path.exists() or directory.is_dir()
 
 
 def read_text(path: Path) -> str | None:

@@ -1,6 +1,7 @@
-"""How each client that keeps its servers in JSON writes them: keys, words for transports. Pure.
+"""Each client: where it keeps its servers, and how it writes them: keys, words for transports. Pure.
 
-One row a client; read by `callmux.clients.json_files` and by whoever shows a snippet.
+One row a client; read by `callmux.clients.json_files`, `callmux.clients.detect` and by whoever shows a
+snippet.
 """
 
 from __future__ import annotations
@@ -17,10 +18,32 @@ _FOREIGN_VARIABLE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """Where a client keeps its servers; `callmux.clients.detect` makes paths of it.
+
+    Attributes:
+        own: The user's file, below the home directory or where desktop programs keep their settings.
+        desktop: It is below the latter.
+        moved_by: The environment variable that names another directory for the file, or None.
+        sign: The directory in the home directory that shows that the client is used; None for the own file's.
+        project: A project's file, below its directory; None where projects have none.
+        project_at_home: That file is one of a project in the home directory, too, and not the user's own.
+    """
+
+    own: tuple[str, ...]
+    desktop: bool = False
+    moved_by: str | None = None
+    sign: str | None = None
+    project: tuple[str, ...] | None = None
+    project_at_home: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
     """The format of one client.
 
     Attributes:
+        files: Where its files are; None where nobody knows.
         kind: The client's name in our commands.
         title: Its name for people.
         section: The key that holds its servers.
@@ -35,6 +58,7 @@ class Dialect:
 
     kind: str
     title: str
+    files: Files | None = None
     section: str = "mcpServers"
     url_key: str = "url"
     sse_key: str = "url"
@@ -51,23 +75,36 @@ DIALECTS = {
         Dialect(
             kind="claude",
             title="Claude Code",
+            files=Files(
+                own=(".claude.json",),
+                moved_by="CLAUDE_CONFIG_DIR",
+                sign=".claude",
+                project=(".mcp.json",),
+                project_at_home=True,
+            ),
             typed=True,
             poor_path=False,
             variable="${%s}",
             reload="Start a new session, or type /mcp.",
         ),
         Dialect(
-            kind="claude-desktop", title="Claude Desktop", commands_only=True, reload="Quit and reopen it."
+            kind="claude-desktop",
+            title="Claude Desktop",
+            files=Files(own=("Claude", "claude_desktop_config.json"), desktop=True),
+            commands_only=True,
+            reload="Quit and reopen it.",
         ),
         Dialect(
             kind="cursor",
             title="Cursor",
+            files=Files(own=(".cursor", "mcp.json"), project=(".cursor", "mcp.json")),
             variable="${env:%s}",
             reload="Switch it on under Settings, MCP.",
         ),
         Dialect(
             kind="vscode",
             title="VS Code",
+            files=Files(own=("Code", "User", "mcp.json"), desktop=True, project=(".vscode", "mcp.json")),
             section="servers",
             typed=True,
             reload="Run the command MCP: List Servers and start it.",
@@ -75,6 +112,7 @@ DIALECTS = {
         Dialect(
             kind="windsurf",
             title="Windsurf",
+            files=Files(own=(".codeium", "windsurf", "mcp_config.json")),
             url_key="serverUrl",
             sse_key="serverUrl",
             variable="${env:%s}",
@@ -83,6 +121,7 @@ DIALECTS = {
         Dialect(
             kind="gemini",
             title="Gemini CLI",
+            files=Files(own=(".gemini", "settings.json"), project=(".gemini", "settings.json")),
             url_key="httpUrl",
             poor_path=False,
             variable="${%s}",
@@ -91,7 +130,18 @@ DIALECTS = {
         Dialect(kind="generic", title="another client (an mcpServers file)", typed=True),
     )
 }
-"""By kind, in the order in which they are shown."""
+"""Those of the clients that keep their servers in JSON, by kind."""
+CODEX = Dialect(
+    kind="codex",
+    title="Codex",
+    files=Files(own=(".codex", "config.toml"), moved_by="CODEX_HOME", project=(".codex", "config.toml")),
+    section="mcp_servers",
+    poor_path=False,
+    reload="Start a new session.",
+)
+"""Its file is TOML: `callmux.clients.codex` reads and writes it."""
+CLIENTS = {"claude": DIALECTS["claude"], "codex": CODEX, **DIALECTS}
+"""Every client by kind, in the order in which they are shown."""
 
 SHAPE_KEYS = frozenset({"type", "command", "args", "url", "serverUrl", "httpUrl", "transport"})
 """The keys of an entry that say where the server is: ours in our own entry. All others are the user's."""

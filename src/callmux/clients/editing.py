@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from callmux.clients import codex, json_files
-from callmux.clients.dialects import DIALECTS, read_entry
+from callmux.clients.dialects import CLIENTS, DIALECTS, read_entry
 from callmux.clients.entry import ClientFileError, Entry, flavour, looks_like_listener, own_arguments
 from callmux.config.json_text import parse_json
 
@@ -52,17 +52,17 @@ class Status:
 
 def title(kind: str) -> str:
     """The client's name for people."""
-    return "Codex" if kind == "codex" else DIALECTS[kind].title
+    return CLIENTS[kind].title
 
 
 def has_poor_path(kind: str) -> bool:
     """Whether the client needs the whole path of a program."""
-    return kind != "codex" and DIALECTS[kind].poor_path
+    return CLIENTS[kind].poor_path
 
 
 def reload_hint(kind: str) -> str:
     """What makes the client read its file again."""
-    return "Start a new session." if kind == "codex" else DIALECTS[kind].reload
+    return CLIENTS[kind].reload
 
 
 def attach(kind: str, text: str, name: str, entry: Entry, known: Known) -> Edit:
