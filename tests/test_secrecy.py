@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.support import free_port
@@ -48,16 +49,18 @@ for line in sys.stdin:
     answer = {"jsonrpc": "2.0", "id": request.get("id")}
     if request["method"] == "initialize":
         answer["result"] = {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}},
-                            "serverInfo": {"name": "x", "version": "1"}}
+                            "serverInfo": {"name": "x", "version": "1", "title": "run with " + given},
+                            "instructions": "I was started with " + given}
     elif request["method"] == "tools/list":
-        answer["result"] = {"tools": [{"name": "t", "inputSchema": {"type": "object"}}]}
+        answer["result"] = {"tools": [{"name": "t", "inputSchema": {"type": "object"},
+                                       "description": "A tool of a server with " + given}]}
     elif request["method"] == "tools/call":
         answer["error"] = {"code": -32000, "message": "not with " + given, "data": [given]}
     else:
         continue
     print(json.dumps(answer), flush=True)
 """
-"""A server whose tool fails with what the server was given."""
+"""A server that describes its tool with what it was given, and whose tool fails with the same."""
 
 
 def sentinel(n: int) -> str:
@@ -284,15 +287,20 @@ def heard(scene: Scene) -> dict[str, str]:
         post("initialize", {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": info})
         headers["MCP-Protocol-Version"] = "2025-11-25"
         ways["status"] = post("tools/call", {"name": "callmux_status", "arguments": {}})
+        asked = {"descriptions": True, "sessions": True}
+        ways["described"] = post("tools/call", {"name": "callmux_status", "arguments": asked})
         calls = []
         for name in scene.servers:
             calls.append(post("tools/call", {"name": f"{name}__t", "arguments": {}}))
             call = {"server": name, "tool": "t", "arguments": {}}
             calls.append(post("tools/call", {"name": "callmux_call", "arguments": call}))
         ways["calls"] = "\n".join(calls)
+        ways["processes"] = _command_lines(listener.pid)
     finally:
         listener.terminate()
         listener.wait(30)
+    kept = list((scene.folder / ".local/state/callmux").rglob("*.json"))
+    ways["kept"] = "\n".join(path.read_text() for path in kept)
     ways["log"] = log.read_text()
     return ways
 
@@ -319,15 +327,28 @@ def _get(url: str, listener: subprocess.Popen[bytes]) -> str:
     raise AssertionError("the listener does not answer")
 
 
-@pytest.mark.parametrize("way", ["ready", "status", "calls", "log"])
+def _command_lines(pid: int) -> str:
+    """What `ps` shows of callmux and of its guardian; a server's own arguments are its own."""
+    listener = psutil.Process(pid)
+    own = [listener, *(p for p in listener.children() if p.name() in ("sh", "dash", "bash"))]
+    return "\n".join(" ".join(process.cmdline()) for process in own)
+
+
+@pytest.mark.parametrize("way", ["ready", "status", "described", "kept", "calls", "log"])
 def test_a_listener_shows_no_secret(way: str, heard: dict[str, str], scene: Scene) -> None:
     signs = {
         "ready": ["cannot start with", "(HTTP 401)"],
         "status": ["cannot start with", "(HTTP 401)"],
+        "described": ["A tool of a server with"],
+        "kept": ["A tool of a server with"],
         "calls": ["not with", "cannot start with", "(HTTP 401)"],
         "log": ["usage:", "cannot start with", "not with", "(HTTP 401)"],
     }
     scene.check(heard[way], *signs[way], "[redacted]")
+
+
+def test_a_list_of_processes_shows_no_secret(heard: dict[str, str], scene: Scene) -> None:
+    scene.check(heard["processes"], "callmux", "sh")
 
 
 ASKS = "\n".join(

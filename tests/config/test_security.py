@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from callmux.config.check import check_document
-from callmux.config.security import BearerAuth, OidcAuth
+from callmux.config.security import BearerAuth, BearerToken, OidcAuth, token_variables
 
 HASH = "scrypt$1024$8$1$b3BzLXNlY3JldDAxMjM0NQ$jJ9urypeY6jgTGudkge2CCfOyAiQJTw1Mi7glxNEAn0"
 OIDC = {"mode": "oidc_jwt", "issuer": "https://i/", "audience": "a"}
@@ -82,3 +82,13 @@ def test_authorization() -> None:
     assert checked.config.authorization is not None
     assert checked.config.authorization.default_effect == "allow"
     assert checked.config.authorization.rules[0].tools is None
+
+
+def test_the_variables_that_hold_clients_tokens_are_known_by_name() -> None:
+    tokens = (
+        BearerToken(id="a", token_ref="env:ONE"),
+        BearerToken(id="b", hash_ref=" env: TWO "),
+        BearerToken(id="c", token_ref="file:env"),
+        BearerToken(id="d", token="plain"),
+    )
+    assert token_variables(BearerAuth(mode="bearer", tokens=tokens), None) == {"ONE", "TWO"}

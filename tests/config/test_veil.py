@@ -47,6 +47,14 @@ def test_what_is_left_of_a_secret_that_was_cut_off_is_hidden_too(text: str, show
     assert Veil(["abcdefgh1234567890zyxwvuts"]).hide(text) == shown
 
 
+def test_what_a_server_lists_loses_nothing_but_what_is_beyond_doubt_a_secret() -> None:
+    veil = Veil(["k3y-of-the-server", "github", 'qu"oted 123456'], ["eu-west-region", "m4ybe-a-secret"])
+    raw = b'{"a":"github k3y-of-the-server eu-west-region m4ybe-a-secret qu\\"oted 123456"}'
+    assert veil.hide_listed(raw) == b'{"a":"github [redacted] eu-west-region [redacted] [redacted]"}'
+    untouched = b'{"a":"k3y-of"}'
+    assert veil.hide_listed(untouched) is untouched
+
+
 def test_short_values_are_hidden_only_as_words_of_their_own() -> None:
     assert (
         Veil(["cat1"]).hide("cat1 in cat12 and concat1, cat1!")

@@ -6,7 +6,7 @@ followed by `callmux.config.load`, which fills in `hash`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -93,6 +93,20 @@ class OidcAuth(Section, frozen=True, kw_only=True):
         plain_allowed = host in LOOPBACK or raw.get("allowInsecureJwksUri") is True
         if host and parts.scheme != "https" and not (parts.scheme == "http" and plain_allowed):
             yield "jwksUri", "must use https (or http on localhost, or set allowInsecureJwksUri)"
+
+
+def referred(references: Iterable[str | None]) -> Iterator[str]:
+    """The variables that `env:` references name."""
+    for reference in references:
+        scheme, _, name = (reference or "").partition(":")
+        if scheme.strip() == "env":
+            yield name.strip()
+
+
+def token_variables(*auths: object) -> set[str]:
+    """The variables that hold tokens of clients, or their hashes."""
+    tokens = [token for auth in auths if isinstance(auth, BearerAuth) for token in auth.tokens]
+    return set(referred(ref for token in tokens for ref in (token.hash_ref, token.token_ref)))
 
 
 Auth: TypeAlias = Annotated[BearerAuth | OidcAuth, by_mode(("bearer", BearerAuth), ("oidc_jwt", OidcAuth))]

@@ -28,6 +28,8 @@ LEAST_PART = 8
 """Characters of the beginning of a secret that are hidden where the rest is missing."""
 PARTED = 16
 """Characters from which on a secret is looked for in part, too."""
+LEAST_LISTED = 12
+"""Characters from which on a value is hidden in what servers list: with digits and letters, it is no word."""
 MOST_KNOWN = 2000
 """Secrets that are known everywhere; credentials that clients forward come and go."""
 
@@ -109,6 +111,8 @@ class Veil:
         forms = {form for value in self.certain for form in _forms(value)} | (possible - self.certain)
         ordered = sorted(forms, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(_exactly, ordered))) if ordered else None
+        plain = {form for v in (*self.certain, *possible) if _tells_itself(v) for form in _in_json(v)}
+        self._listed = tuple(sorted(plain, key=len, reverse=True))
         self._parted = tuple(value for value in self.certain if len(value) >= PARTED and "://" not in value)
 
     def __repr__(self) -> str:
@@ -125,6 +129,16 @@ class Veil:
         for secret in self._parted:
             text = _without_parts(text, secret)
         return text
+
+    def hide_listed(self, raw: bytes) -> bytes:
+        """A definition or a text of a server, as JSON, without what is beyond doubt a secret.
+
+        Everything else in it stays: agents need every word, and a name that is changed names nothing.
+        """
+        for form in self._listed:
+            if form in raw:
+                raw = raw.replace(form, MASK.encode())
+        return raw
 
 
 NOTHING = Veil()
@@ -207,6 +221,17 @@ def _forms(value: str) -> Iterator[str]:
         if len(inner) >= BOUNDED:
             yield inner
             yield inner.replace("+", "-").replace("/", "_")
+
+
+def _tells_itself(value: str) -> bool:
+    """Whether nobody would write this text for any other reason."""
+    return len(value) >= LEAST_LISTED and any(map(str.isdigit, value)) and any(map(str.isalpha, value))
+
+
+def _in_json(value: str) -> Iterator[bytes]:
+    """A text as it stands inside of a JSON string."""
+    for ascii_only in (False, True):
+        yield json.dumps(value, ensure_ascii=ascii_only)[1:-1].encode("utf-8", "surrogatepass")
 
 
 def _exactly(form: str) -> str:

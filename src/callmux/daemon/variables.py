@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from callmux.config.model import Config
-from callmux.config.security import BearerAuth
+from callmux.config.security import referred, token_variables
 from callmux.config.servers import HttpServer, StdioServer
 
 _VARIABLE = re.compile(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -19,29 +19,18 @@ _ASSIGNED = re.compile(r"^\s*([A-Za-z_][A-Za-z0-9_]*)\s*=", re.MULTILINE)
 def needed_variables(config: Config) -> list[str]:
     """The names that `env:` references and `${VAR}` without a default use, sorted; disabled servers' not."""
     found = {name for server in config.servers.values() if not server.disabled for name in _of_server(server)}
-    for auth in (config.auth, config.management.auth):
-        if isinstance(auth, BearerAuth):
-            for token in auth.tokens:
-                found.update(_referred([token.hash_ref, token.token_ref]))
-    return sorted(found)
+    return sorted(found | token_variables(config.auth, config.management.auth))
 
 
 def _of_server(server: StdioServer | HttpServer) -> Iterator[str]:
     texts: list[str]
     if isinstance(server, StdioServer):
-        yield from _referred(list(server.env_refs.values()))
+        yield from referred(list(server.env_refs.values()))
         texts = [server.command, *server.args, server.cwd or "", server.env_file or "", *server.env.values()]
     else:
         texts = [server.url, *server.headers.values()]
     for text in texts:
         yield from _VARIABLE.findall(text)
-
-
-def _referred(references: list[str | None]) -> Iterator[str]:
-    for reference in references:
-        scheme, _, name = (reference or "").partition(":")
-        if scheme.strip() == "env":
-            yield name.strip()
 
 
 def assigned_variables(text: str) -> set[str]:

@@ -18,6 +18,7 @@ from msgspec import Raw
 from callmux import __version__
 from callmux.clock import Clock
 from callmux.config.model import Config
+from callmux.config.security import token_variables
 from callmux.context import ClientPort
 from callmux.errors import StartupFailed
 from callmux.places import state_dir
@@ -110,6 +111,7 @@ class Host:
             show(server, line)
 
         around = Surroundings(env=env, base_dir=base_dir, guardian=Guardian(), show=wrote)
+        self._private = around.private
         kept = Listings(state_dir(env) / "listings") if _HOMES & env.keys() else None
         self._pool = Pool(around, {"name": "callmux", "version": __version__}, self._clock, kept)
         self._pool.changed = self._changed
@@ -125,6 +127,7 @@ class Host:
         self.configured: Callable[[Config], None] = lambda config: None
         self.diagnostics: Callable[[], dict[str, Any]] = dict
         self.reloads = Reloads(self._clock)
+        self._private |= token_variables(config.auth, config.management.auth)
         self.runtime = Runtime(
             config, self._pool, self._stores, self._namespace, self._clock, self._process_facts
         )
@@ -250,6 +253,7 @@ class Host:
             self._tell_changes()
 
     async def _ready(self, config: Config) -> Runtime:
+        self._private |= token_variables(config.auth, config.management.auth)
         new = Runtime(config, self._pool, self._stores, self._namespace, self._clock, self._process_facts)
         if self._started:
             self._start(new)

@@ -34,6 +34,14 @@ def test_a_command_becomes_a_child_with_our_environment_less_our_secrets(tmp_pat
     assert it.env == {"PATH": "/bin", "OWN": "1"}
 
 
+def test_a_token_of_our_clients_reaches_only_a_server_that_is_given_it(tmp_path: Path) -> None:
+    surroundings = around(tmp_path, PATH="/bin", OPS_HASH="secret")
+    surroundings.private.add("OPS_HASH")
+    assert launch(open_link("s", StdioServer(command="x"), surroundings)).env == {"PATH": "/bin"}
+    meant = StdioServer(command="x", env_refs={"GIVEN": "env:OPS_HASH"})
+    assert launch(open_link("s", meant, surroundings)).env == {"PATH": "/bin", "GIVEN": "secret"}
+
+
 def test_references_are_looked_up_at_each_attempt(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("one\n")
     config = StdioServer(command="server", env={"A": "plain"}, env_refs={"A": "file:key", "B": "env:OUTER"})

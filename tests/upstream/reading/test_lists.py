@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from callmux.config.veil import Veil
 from callmux.upstream.connection import Connection, Hooks
 from callmux.upstream.failures import CallFailure
 from callmux.upstream.inventory.offer import PROMPTS, RESOURCES, TEMPLATES, Offer
+from callmux.upstream.links.veiled import VeiledLink
 from callmux.upstream.reading.lists import read_all
 from tests.support import play
 from tests.upstream.fake_link import FakeLink
@@ -101,3 +104,30 @@ def test_pages_are_followed() -> None:
 
 def test_all_kinds_have_a_list() -> None:
     assert {kind.capability for kind in (PROMPTS, RESOURCES, TEMPLATES)} == {"prompts", "resources"}
+
+
+def test_a_server_that_repeats_its_secret_in_lists_does_not_show_it_and_keeps_its_names() -> None:
+    secret = "t0ken-of-this-server"
+
+    async def scene() -> tuple[tuple[bytes, ...], Offer]:
+        init = {"protocolVersion": "2025-11-25", "capabilities": {}, "instructions": f"with {secret}"}
+        tools = [
+            {"name": "t", "description": f"uses {secret}"},
+            {"name": f"t_{secret}", "title": secret},
+            {"name": "plain"},
+        ]
+        link = VeiledLink(FakeLink(initialize=init, tools__list={"tools": tools}), Veil([secret]))
+        hooks = Hooks(told=lambda *_: None, asked=None, lost=lambda *_: None, noise=lambda *_: None)  # type: ignore[arg-type]
+        connection = Connection("s", link, hooks)
+        try:
+            listed, offer = await read_all(connection, await connection.open(b"{}", b"{}", 5), 5)
+            return tuple(tool.raw for tool in listed), offer
+        finally:
+            await connection.close()
+
+    raws, offer = play(scene())
+    first, second, third = (json.loads(raw) for raw in raws)
+    assert first["description"] == "uses [redacted]"
+    assert (second["name"], second["title"]) == (f"t_{secret}", "[redacted]")
+    assert third["name"] == "plain"
+    assert offer.instructions == "with [redacted]"

@@ -37,12 +37,14 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
         base_dir: Where relative `file:` references start.
         guardian: Where process groups are noted.
         show: Takes a server's name and a line it wrote to stderr.
+        private: Variables that no server inherits: they hold what our own clients show us.
     """
 
     env: Mapping[str, str]
     base_dir: Path
     guardian: Guardian
     show: Callable[[str, str], None]
+    private: set[str] = msgspec.field(default_factory=set)
 
 
 def transport_of(config: StdioServer | HttpServer) -> str:
@@ -89,7 +91,7 @@ def open_link(
         veil = veil_of(config, headers=dict(scope.headers))
         EVERYWHERE.learn(veil)
         return VeiledLink(_open_remote(name, config, scope, veil), veil)
-    env = {k: v for k, v in around.env.items() if k not in OWN_SECRETS}
+    env = {k: v for k, v in around.env.items() if k not in OWN_SECRETS and k not in around.private}
     secrets: list[str] = []
     more: dict[str, str] = {}
     if config.env_file is not None:

@@ -9,8 +9,9 @@ import asyncio
 import logging
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
+from callmux.config.veil import NOTHING, Veil
 from callmux.protocol.jsonrpc import METHOD_NOT_FOUND
 from callmux.protocol.shapes import Tool
 from callmux.protocol.upstream_peer import InitializeResult
@@ -20,6 +21,9 @@ from callmux.upstream.inventory.offer import KINDS, TOOLS_CHANGED, Item, Kind, O
 from callmux.upstream.reading.paging import list_all
 
 log = logging.getLogger(__name__)
+
+_MEMBERS = msgspec.json.Decoder(dict[str, Raw])
+_TEXT = msgspec.json.Decoder(str | None)
 
 
 async def read_all(
@@ -34,10 +38,11 @@ async def read_all(
         CallFailure: It does not list its tools.
     """
     connection.staleness.lists.clear()
+    veil: Veil = getattr(connection.link, "veil", NOTHING)
     offer = Offer(
         capabilities={k: v.copy() for k, v in init.capabilities.items()},
-        instructions=init.instructions,
-        server_info=None if init.server_info is UNSET else bytes(init.server_info),
+        instructions=_TEXT.decode(veil.hide_listed(msgspec.json.encode(init.instructions))),
+        server_info=None if init.server_info is UNSET else veil.hide_listed(bytes(init.server_info)),
         others=init.others,
     )
     kinds = [kind for kind in KINDS if offer.has(kind.capability)]
@@ -65,7 +70,8 @@ async def read_tools(
     if offer.capabilities and not offer.has("tools"):
         return ()
     tools = []
-    for raw in await list_all(connection, "tools/list", "tools", seconds, beside, whole=whole):
+    raws = await list_all(connection, "tools/list", "tools", seconds, beside, whole=whole)
+    for raw in _without_secrets(connection, raws, "name"):
         try:
             tools.append(Tool(raw))
         except msgspec.MsgspecError as error:
@@ -93,7 +99,24 @@ async def read_kind(
             log.warning('"%s" does not answer %s: %s', connection.name, kind.method, failure.cause)
             return before
         return ()
-    return read_items(kind, raws)
+    return read_items(kind, _without_secrets(connection, raws, kind.key))
+
+
+def _without_secrets(connection: Connection, raws: list[bytes], key: str) -> list[bytes]:
+    """Definitions in which a server does not repeat what it was started with; `key` stays as it is: it is
+    asked for by that."""
+    veil: Veil | None = getattr(connection.link, "veil", None)
+    if veil is None:
+        return raws
+    shown = []
+    for raw in raws:
+        hidden = veil.hide_listed(raw)
+        if hidden is not raw:
+            members, before = _MEMBERS.decode(hidden), _MEMBERS.decode(raw)
+            if (named := before.get(key)) is not None and bytes(named) != bytes(members.get(key, Raw())):
+                hidden = msgspec.json.encode({**members, key: named})
+        shown.append(hidden)
+    return shown
 
 
 async def reread(
