@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 log = logging.getLogger(__name__)
 
@@ -85,8 +85,15 @@ def at_once(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     return asyncio.get_running_loop().create_task(work)
 
 
-async def first_of(*events: asyncio.Event, seconds: float | None = None) -> None:
-    """Waits until one of `events` is set, or `seconds` have passed."""
+class Awaited(Protocol):
+    """Something that happens at some time: an `asyncio.Event`, a `callmux.lull.Lull`."""
+
+    def wait(self) -> Coroutine[Any, Any, object]:
+        """Waits until it has happened."""
+
+
+async def first_of(*events: Awaited, seconds: float | None = None) -> None:
+    """Waits until one of `events` has happened, or `seconds` have passed."""
     waits = [at_once(event.wait()) for event in events]
     try:
         await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

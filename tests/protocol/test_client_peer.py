@@ -24,7 +24,7 @@ from callmux.protocol.client_peer import (
     Told,
     declined,
 )
-from callmux.protocol.jsonrpc import Batch, Malformed, Request, Response, parse
+from callmux.protocol.jsonrpc import Batch, Malformed, Notification, Request, Response, parse
 
 
 def plain(event: Event | None) -> Any:
@@ -166,7 +166,7 @@ def test_a_request_of_a_revision_without_a_handshake_is_refused(state: State, me
         meta = {"progressToken": n, "io.modelcontextprotocol/protocolVersion": version}
         talk.hears({"id": 9, "method": method, "params": {"_meta": meta}})
         talk.sends(id=9, error={"code": -32601, "message": declined(method)})
-        assert talk.peer.in_flight == set()
+        assert talk.peer.in_flight == {}
 
 
 def test_a_tool_call_before_the_handshake_is_looked_at_whole() -> None:
@@ -231,7 +231,7 @@ def test_two_requests_with_one_id_get_one_answer(second: dict[str, Any]) -> None
     talk = Talk(State.READY).hears({"id": 7, "method": "m"}).tells("called", 7, "m", None)
     talk.hears({"id": 7, **second}).does_nothing()
     assert talk.peer.answer(7, b"{}") is not None
-    assert talk.peer.in_flight == set()
+    assert talk.peer.in_flight == {}
 
 
 def test_an_id_may_be_used_again_once_it_is_answered() -> None:
@@ -367,11 +367,19 @@ def test_the_short_way_of_a_tool_call_is_what_the_table_says() -> None:
     assert TRANSITIONS[State.READY, Kind.REQUEST] == (State.READY, Action.SERVE)
 
 
-def test_a_call_is_taken_once_and_only_of_a_client_that_has_greeted() -> None:
-    call = Request(7, "tools/call", None)
+def test_a_client_has_greeted_until_it_has_left() -> None:
     for state in State:
         peer = ClientPeer()
         peer.state = state
-        assert peer.takes(call) is (state in (State.OPENING, State.READY))
-        assert not peer.takes(call)
-        assert peer.in_flight == ({7} if state in (State.OPENING, State.READY) else set())
+        assert peer.greeted is (state in (State.OPENING, State.READY))
+
+
+def test_whoever_gives_a_request_up_gets_what_was_kept_of_it() -> None:
+    peer = ClientPeer()
+    peer.receive(Request(7, "m", None))
+    assert peer.in_flight == {7: None}
+    peer.in_flight[7] = kept = object()
+    cancelled = peer.receive(Notification("notifications/cancelled", Raw(b'{"requestId":7}')))
+    assert isinstance(cancelled, Cancelled)
+    assert cancelled.who is kept
+    assert peer.in_flight == {}

@@ -369,9 +369,17 @@ def test_a_cancellation_that_was_meant_for_somebody_else_answers_the_request() -
     play(scene())
 
 
+class NoRoom:
+    """A line for which there is no memory."""
+
+    def __mod__(self, parts: object) -> bytes:
+        raise MemoryError
+
+
+@pytest.mark.parametrize("id", [1, "one"])
 @pytest.mark.parametrize("routed", [True, False])
 def test_a_request_whose_answer_cannot_be_built_is_answered(
-    routed: bool, monkeypatch: pytest.MonkeyPatch
+    routed: bool, id: int | str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No memory for the line: the client is told so."""
 
@@ -386,10 +394,11 @@ def test_a_request_whose_answer_cannot_be_built_is_answered(
                 desk, no_room, lambda line, about, final: ends.append((json.loads(line), about, final))
             )
         monkeypatch.setattr("callmux.protocol.jsonrpc.response", no_room)
-        await desk.hears({"id": 1, "method": "x"})
+        monkeypatch.setattr("callmux.session.session.ANSWER", NoRoom())
+        await desk.hears({"id": id, "method": "x"})
         (answer,) = [end[0] for end in ends] if routed else desk.sent
-        assert (answer["id"], answer["error"]["code"]) == (1, -32603)
-        assert not routed or ends[0][1:] == (1, True)
+        assert (answer["id"], answer["error"]["code"]) == (id, -32603)
+        assert not routed or ends[0][1:] == (id, True)
         assert desk.session.quiet.is_set()
 
     play(scene())

@@ -123,12 +123,14 @@ async def _serve(options: Options, headers: Mapping[str, str], revive: Revive | 
     patience = AUTOSTART_PATIENCE if options.autostart else Patience()
     relay = Relay(options.endpoint, headers, options.call_timeout_ms, patience, revive)
 
+    transport = StdioTransport()
+    session = Session(relay, transport.send, flush=transport.flush)
+
     def flow(reading: bool) -> None:
         session.flow(reading)
         relay.flow(reading)
 
-    transport = StdioTransport(lambda message: session.receive(message), flow)
-    session = Session(relay, transport.send, flush=transport.flush)
+    transport.serve(session.receive, flow)
     await transport.open()
     # What exists by now lives as long as the process: the collector need not look at it again.
     gc.collect()

@@ -104,8 +104,9 @@ async def _serve(path: Path | None, load: Callable[[Sources], Config], env: dict
     failed = asyncio.Event()
     host.strict_failure.add_done_callback(lambda _: failed.set())
     try:
-        transport = StdioTransport(lambda message: session.receive(message), lambda on: session.flow(on))
+        transport = StdioTransport()
         session = Session(host.dispatch, transport.send, flush=transport.flush)
+        transport.serve(session.receive, session.flow)
         host.add(session)
         await transport.open()
         watching = None

@@ -10,7 +10,7 @@ back to one that we speak, without waiting for any server.
 from __future__ import annotations
 
 from enum import Enum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import Raw
@@ -57,8 +57,6 @@ class Action(Enum):
 
 
 _S, _K, _A = State, Kind, Action
-# On Python 3.11 to name the member of an enumeration costs as much as a call.
-_READY, _OPENING = State.READY, State.OPENING
 _ALWAYS = {
     _K.PING: _A.PONG,
     _K.DISCOVER: _A.DECLINE,
@@ -99,10 +97,12 @@ class Called(msgspec.Struct, frozen=True):
 
 
 class Cancelled(msgspec.Struct, frozen=True):
-    """The client gave the request `id` up; it gets no answer. `reason` is its own, if it gave one."""
+    """The client gave the request `id` up; it gets no answer. `reason` is its own, if it gave one; `who` is
+    what the shell kept of the request."""
 
     id: Id
     reason: str | None = None
+    who: Any = None
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -149,29 +149,31 @@ class ClientPeer:
     """One client's end of the conversation.
 
     Attributes:
-        state: Where the conversation stands.
+        greeted: It has begun, and not ended: a new request is served, whatever it is.
         outbox: Lines to send at once; the shell empties it after each `receive`.
-        in_flight: Ids of the client's requests that still wait for their answer.
+        in_flight: The client's requests that still wait for their answer, by id: whatever the shell keeps of
+            each.
     """
 
     def __init__(self) -> None:
         self.state = State.NEW
         self.outbox: list[bytes] = []
-        self.in_flight: set[Id] = set()
+        self.in_flight: dict[Id, Any] = {}
         self._asked: set[int] = set()
         self._next = 0
 
     def __repr__(self) -> str:
         return f"ClientPeer({self.state.value}, {len(self.in_flight)} in flight, {len(self._asked)} asked)"
 
-    def takes(self, call: Request) -> bool:
-        """Takes a `tools/call` of a client that has greeted: nearly every message. False for one that
-        `receive` must look at."""
-        state = self.state
-        if (state is _READY or state is _OPENING) and call.id not in self.in_flight:
-            self.in_flight.add(call.id)
-            return True
-        return False
+    @property
+    def state(self) -> State:
+        """Where the conversation stands."""
+        return self._state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self._state = state
+        self.greeted = state is State.READY or state is State.OPENING
 
     def receive(self, message: Single) -> Event | None:
         """What `message` means for the session; None where nothing is left to do."""
@@ -212,7 +214,7 @@ class ClientPeer:
                 self.outbox.append(jsonrpc.response(message.id, b"{}"))
                 return None
             if action in (Action.SERVE, Action.OPEN):
-                self.in_flight.add(message.id)
+                self.in_flight[message.id] = None
                 if action is Action.OPEN:
                     return Opened(message.id, present(message.params))
                 params = message.params
@@ -247,8 +249,8 @@ class ClientPeer:
         given = _given_up(params)
         if given is None or given.request_id not in self.in_flight:
             return None
-        self.in_flight.discard(given.request_id)
-        return Cancelled(given.request_id, optional_text(given.reason))
+        who = self.in_flight.pop(given.request_id)
+        return Cancelled(given.request_id, optional_text(given.reason), who)
 
     def answer(self, id: Id, result: bytes | Raw) -> bytes | None:
         """The line that answers request `id`; None if it was cancelled meanwhile."""
@@ -256,7 +258,7 @@ class ClientPeer:
             return None
         # First the line: where it cannot be built, the request is still owed an answer.
         line = jsonrpc.response(id, result)
-        self.in_flight.discard(id)
+        del self.in_flight[id]
         return line
 
     def refuse(self, id: Id, error: bytes | Raw) -> bytes | None:
@@ -264,7 +266,7 @@ class ClientPeer:
         if id not in self.in_flight:
             return None
         line = jsonrpc.failure_raw(id, error)
-        self.in_flight.discard(id)
+        del self.in_flight[id]
         return line
 
     def next_id(self) -> int:

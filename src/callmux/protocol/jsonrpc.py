@@ -350,10 +350,14 @@ def notification(method: str, params: bytes | Raw | None) -> bytes:
     return _with_params(b'{"jsonrpc":"2.0","method":%b' % _ENCODER.encode(method), params)
 
 
+ANSWER = b'{"jsonrpc":"2.0","id":%d,"result":%b}\n'
+"""The line of an answer to a request whose id is a number."""
+
+
 def response(id: Id, result: bytes | Raw) -> bytes:
     """The line of an answer."""
     if type(id) is int:
-        return b'{"jsonrpc":"2.0","id":%d,"result":%b}\n' % (id, result)
+        return ANSWER % (id, result)
     return b'{"jsonrpc":"2.0","id":%b,"result":%b}\n' % (_id(id), result)
 
 

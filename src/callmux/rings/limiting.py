@@ -8,6 +8,7 @@ or its credentials is opened in its slot, so that no more of them are opened tha
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Coroutine, Mapping
 from heapq import heappop, heappush
 from typing import Any
@@ -32,7 +33,7 @@ class Slots:
         self._limit = limit
         self._server_limits = server_limits
         self._running = 0
-        self._on_server: dict[str, int] = {}
+        self._on_server: dict[str, int] = defaultdict(int)
         self._queues: dict[str, list[tuple[int, int, asyncio.Future[None]]]] = {}
         self._queued = 0
         self._ticket = 0
@@ -44,22 +45,21 @@ class Slots:
 
     def _free(self, server: str) -> bool:
         limit = self._server_limits.get(server)
-        return limit is None or self._on_server.get(server, 0) < limit
+        return limit is None or self._on_server[server] < limit
 
     def _take(self, server: str) -> None:
         self._running += 1
-        self._on_server[server] = self._on_server.get(server, 0) + 1
+        self._on_server[server] += 1
 
     def try_acquire(self, server: str) -> bool:
         """Takes a slot if there is one. Whoever waits while there is room waits for its own server, so nobody
         is overtaken."""
         if self._running >= self._limit:
             return False
-        running = self._on_server.get(server, 0)
-        if (limit := self._server_limits.get(server)) is not None and running >= limit:
+        if self._server_limits and not self._free(server):
             return False
         self._running += 1
-        self._on_server[server] = running + 1
+        self._on_server[server] += 1
         return True
 
     async def acquire(self, server: str, client: object = None) -> None:
@@ -133,14 +133,17 @@ class Limiting:
             connection = call.connection = server.ready(session)
             is_up = connection is not None
         if is_up and session.reading and self._slots.try_acquire(name):
-            server.holds.take()
+            server.holds.count += 1
             return None
         return self._wait(call, server, is_up)
 
     def leave(self, call: Call, outcome: Outcome) -> Outcome:
         name = call.route.server
         self._slots.release(name)
-        self._servers[name].holds.give()
+        holds = self._servers[name].holds
+        holds.count -= 1
+        if holds.lull.awaited and not holds.count:
+            holds.lull.come()
         return outcome
 
     async def _wait(self, call: Call, server: Server, is_up: bool) -> None:

@@ -45,7 +45,7 @@ class Retrying:
         connection = call.connection
         if connection is None:
             server = self._servers[call.route.server]
-            connection = call.connection = server.ready(call.context.client, call.scope)
+            connection = call.connection = server.ready(call.context.client.session, call.scope)
             if connection is None:
                 return self._connect(server, call)
         if call.progress is None and call.context.progress_token is not None:

@@ -17,7 +17,7 @@ import msgspec
 from callmux.context import CallContext
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
-from callmux.rings.stage import AGAIN, HELD, NO_STAGES, Cancelled, Outcome, Sign, Stages
+from callmux.rings.stage import AGAIN, HELD, NO_STAGES, Cancelled, Entered, Outcome, Sign, Stages
 from callmux.tasks import Withdrawal, at_once, reason_of
 
 if TYPE_CHECKING:
@@ -63,69 +63,60 @@ class Job(msgspec.Struct, eq=False, kw_only=True):
 
 def start(job: Job) -> None:
     """Enters the stages that are not entered yet. The last of them must bring the outcome."""
-    enters = job.stages.enters
-    depth = job.depth
+    step: Entered = None
     try:
-        while True:
-            enter = enters[depth]
-            depth += 1
+        for depth, enter in job.stages.enters[job.depth]:
             # Before: whoever gets the job may bring its outcome at once.
             job.depth = depth
-            if enter is None:
-                continue
             step = enter(job)
-            if step is None:
-                continue
-            if step is HELD:
-                return
-            break
+            if step is not None:
+                break
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # noqa: BLE001 - the root of a job; panics of Rust are no Exceptions
-        job.depth = depth - 1
+        job.depth -= 1
         settle(job, error)
         return
-    job.depth = depth - 1
+    if step is HELD:
+        return
+    job.depth -= 1
     if isinstance(step, Result):
         settle(job, step)
     elif step is AGAIN:
         start(job)
     else:
+        assert step is not None, "the innermost stage brings no outcome"
         assert not isinstance(step, Sign)
         _wait(job, step, _entered)
 
 
-def settle(job: Job, outcome: Outcome | Sign) -> None:
+def settle(job: Job, outcome: Outcome) -> None:
     """Leaves every stage that was entered, and hands the outcome over."""
     job.holder = None
-    leaves = job.stages.leaves
-    depth = job.depth
-    while depth:
-        depth -= 1
-        leave = leaves[depth]
-        if leave is None:
-            continue
-        job.depth = depth
+    for depth, leave in job.stages.leaves[job.depth]:
         try:
-            left = leave(job, outcome)  # type: ignore[arg-type]
+            left = leave(job, outcome)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # noqa: BLE001 - as above
             outcome = error
             continue
-        if type(left) is Result or isinstance(left, (Result, BaseException)):
+        if left is outcome:
+            continue
+        if isinstance(left, (Result, BaseException)):
             outcome = left
-        elif left is AGAIN:
+            continue
+        job.depth = depth
+        if left is AGAIN:
             start(job)
-            return
         else:
             assert not isinstance(left, Sign)
             _wait(job, left, _left)
-            return
+        return
     job.depth = 0
     # Let go of: a request and its job know each other, and would stay until garbage is collected.
     done, job.done = job.done, _unwanted
-    done(job, outcome)  # type: ignore[arg-type]
+    done(job, outcome)
 
 
 def cancel(job: Job, reason: str | None) -> None:
@@ -222,7 +213,7 @@ def _entered(job: Job, step: Result | Sign | None) -> None:
 
 def _left(job: Job, outcome: Outcome | Sign) -> None:
     """A stage has left that had to wait for it."""
-    if outcome is AGAIN:
-        _entered(job, AGAIN)
+    if isinstance(outcome, Sign):
+        _entered(job, outcome)
     else:
         settle(job, outcome)

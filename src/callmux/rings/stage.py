@@ -60,17 +60,25 @@ class Stages:
 
     Args:
         stages: The outermost first.
+
+    Attributes:
+        enters: What is called on the way in once so many stages are entered: each `enter` with the depth that
+            it leads to. Stages without one are passed over.
+        leaves: What is called on the way out of so many stages: each `leave` with the depth that it leads to.
     """
 
     __slots__ = ("_inner", "enters", "leaves", "stages")
 
     def __init__(self, stages: Sequence[Any]) -> None:
         self.stages = tuple(stages)
-        self.enters: tuple[Callable[[Any], Entered] | None, ...] = tuple(
-            getattr(stage, "enter", None) for stage in stages
+        enters = [(depth, stage.enter) for depth, stage in enumerate(stages, 1) if hasattr(stage, "enter")]
+        leaves = [(depth, stage.leave) for depth, stage in enumerate(stages) if hasattr(stage, "leave")]
+        depths = range(len(self.stages) + 1)
+        self.enters: tuple[tuple[tuple[int, Callable[[Any], Entered]], ...], ...] = tuple(
+            tuple(one for one in enters if one[0] > depth) for depth in depths
         )
-        self.leaves: tuple[Callable[[Any, Outcome], Left] | None, ...] = tuple(
-            getattr(stage, "leave", None) for stage in stages
+        self.leaves: tuple[tuple[tuple[int, Callable[[Any, Outcome], Left]], ...], ...] = tuple(
+            tuple(one for one in reversed(leaves) if one[0] < depth) for depth in depths
         )
         self._inner: dict[int, Stages] = {}
 

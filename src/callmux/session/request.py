@@ -103,8 +103,7 @@ class Request(msgspec.Struct, eq=False):
         # They know each other: left so, both would wait for the collector.
         self.job = None
         if isinstance(outcome, Result):
-            session = self.session
-            session.conclude(self, session.peer.answer, outcome.raw)
+            self.session.conclude(self, outcome.raw)
         elif isinstance(outcome, RpcError):
             self.session.refuse(self, outcome)
         elif not isinstance(outcome, Cancelled):

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from callmux.lull import Lull
 from callmux.protocol import jsonrpc, versions
 from callmux.protocol.client_peer import (
     Called,
@@ -28,7 +29,7 @@ from callmux.protocol.client_peer import (
     State,
     Told,
 )
-from callmux.protocol.jsonrpc import Batch, Failure, Id, Malformed, Message, Response, RpcError
+from callmux.protocol.jsonrpc import ANSWER, Batch, Failure, Id, Malformed, Message, Response, RpcError
 from callmux.protocol.params import members, progress_token, with_progress_token
 from callmux.session.facts import NOTHING, Facts, Said
 from callmux.session.handler import Handler
@@ -66,7 +67,7 @@ class Session:
         facts: What else is known of it.
         offers: Names of experimental capabilities that its transport has; the handshake tells the client.
         peer: The protocol's side of it.
-        quiet: Set while no request is in flight.
+        quiet: Those who wait until no request is in flight.
         reading: It takes what it is sent; see `callmux.context.ClientPort`.
     """
 
@@ -83,7 +84,7 @@ class Session:
         self._flush = flush
         self.peer = ClientPeer()
         self._pulse = Pulse(self.notify)
-        self._requests: dict[Id, Request] = {}
+        self._requests: dict[Id, Request] = self.peer.in_flight
         self._loop: asyncio.AbstractEventLoop | None = None
         self._answers: dict[int, asyncio.Future[bytes]] = {}
         self._progress: dict[int, tuple[Raw, Callable[[bytes], None]]] = {}
@@ -93,11 +94,9 @@ class Session:
         self.seen: dict[str, bytes] = {}
         self.facts = Facts()
         self.offers: frozenset[str] = frozenset()
-        self.quiet = asyncio.Event()
-        self.quiet.set()
+        self.quiet = Lull(self._requests.__len__)
         self.reading = True
-        self._reading = asyncio.Event()
-        self._reading.set()
+        self._reads_again: asyncio.Event | None = None
         self._held = self._held_bytes = self._dropped = 0
 
     def __repr__(self) -> str:
@@ -129,15 +128,18 @@ class Session:
         return self._requests.values()
 
     async def until_reading(self) -> None:
-        await self._reading.wait()
+        if not self.reading:
+            self._reads_again = self._reads_again or asyncio.Event()
+            await self._reads_again.wait()
 
     def flow(self, reading: bool) -> None:
         """Told by the transport when the client stops and begins to read."""
         self.reading = reading
         if not reading:
-            self._reading.clear()
             return
-        self._reading.set()
+        if self._reads_again is not None:
+            self._reads_again.set()
+            self._reads_again = None
         if self._dropped:
             log.warning("%d messages of servers were dropped: the client did not read", self._dropped)
         self._held = self._held_bytes = self._dropped = 0
@@ -153,7 +155,12 @@ class Session:
         Args:
             said: What the HTTP request that carried it said beside it.
         """
-        if type(message) is jsonrpc.Request and message.method == "tools/call" and self.peer.takes(message):
+        if (
+            type(message) is jsonrpc.Request
+            and message.method == "tools/call"
+            and self.peer.greeted
+            and message.id not in self._requests
+        ):
             self._serve(message.id, "tools/call", message.params, said)
             return
         if isinstance(message, Batch):
@@ -173,9 +180,9 @@ class Session:
                     self._serve(id, method, params, said)
                 case Opened(id, params):
                     self._serve(id, "initialize", params, said)
-                case Cancelled(id, reason):
+                case Cancelled(_, reason, request):
                     # From here on the client may use the id for another request.
-                    if (request := self._requests.pop(id, None)) is not None:
+                    if request is not None:
                         request.cancel(reason)
                         self._over(request)
                 case Told("notifications/progress", params):
@@ -189,7 +196,7 @@ class Session:
         except Exception as broken:  # noqa: BLE001 - the root of a message
             # Whatever carries the messages goes on: what follows has nothing to do with this one.
             self._fault("a message", broken)
-            if isinstance(message, jsonrpc.Request) and message.id not in self._requests:
+            if isinstance(message, jsonrpc.Request) and self._requests.get(message.id) is None:
                 self._emit(self.peer.refuse(message.id, _OURS.encoded()), message.id, final=True)
 
     def no_batches(self) -> tuple[int, str]:
@@ -199,8 +206,6 @@ class Session:
     def _serve(self, id: Id, method: str, params: Raw | None, said: Said) -> None:
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
-        if not self._requests:
-            self.quiet.clear()
         request = self._requests[id] = Request(self, id, method, said, self._loop.time())
         if params is not None and bytes(params).find(TOKEN) >= 0:  # `in` costs an exception
             self._pulse.watch(request, params)
@@ -233,38 +238,36 @@ class Session:
 
     def answer(self, request: Request, result: bytes | Raw) -> None:
         """Answers a request, unless it was cancelled."""
-        self.conclude(request, self.peer.answer, result)
+        self.conclude(request, result)
 
     def refuse(self, request: Request, error: RpcError) -> None:
         """Refuses a request, unless it was cancelled."""
-        self.conclude(request, self.peer.refuse, error.encoded())
+        self.conclude(request, error.encoded(), refused=True)
 
-    def conclude(
-        self, request: Request, write: Callable[[Id, bytes | Raw], bytes | None], body: bytes | Raw
-    ) -> None:
-        """Sends what `write`, a function of its peer, makes of `body`."""
-        id, requests, in_flight = request.id, self._requests, self.peer.in_flight
+    def conclude(self, request: Request, body: bytes | Raw, refused: bool = False) -> None:
+        """Answers a request with a result, or with an error, unless it was cancelled."""
+        id, requests = request.id, self._requests
         if requests.get(id) is not request:
             return
-        del requests[id]
         if self._pulse.beats:
             self._pulse.over(request)
-        is_due = id in in_flight
         try:
-            line = write(id, body)
-            if self._route is not None:
-                self._route(line or b"", id, True)
-            elif line is not None:
+            if type(id) is int and not refused:
+                line = ANSWER % (id, body)
+                del requests[id]
+            else:
+                line = (self.peer.refuse(id, body) if refused else self.peer.answer(id, body)) or b""
+            if self._route is None:
                 self._send(line)
+            else:
+                self._route(line, id, True)
         except Exception as broken:  # noqa: BLE001 - the root of an answer
             # Such as no memory for it: a short answer takes its place.
-            in_flight.discard(id)
+            requests.pop(id, None)
             short = jsonrpc.failure_raw(id, self._fault(request.method, broken).encoded())
-            self._emit(short if is_due else None, id, final=True)
+            self._emit(short, id, final=True)
         if not requests:
-            self.quiet.set()
-            if self._route is None and self._flush is not None:
-                self._flush()
+            self._is_quiet()
 
     def fail(self, request: Request, broken: BaseException) -> None:
         """A request has failed in callmux itself. Whatever it was (panics of Rust are no Exceptions), its
@@ -280,8 +283,15 @@ class Session:
         """A request ends without an answer."""
         self._pulse.over(request)
         self._emit(None, request.id, final=True)
-        if not self._requests:
-            self.quiet.set()
+        if self.quiet.awaited and not self._requests:
+            self.quiet.come()
+
+    def _is_quiet(self) -> None:
+        """Its last request has been answered: nothing more is to be expected now."""
+        if self.quiet.awaited:
+            self.quiet.come()
+        if self._route is None and self._flush is not None:
+            self._flush()
 
     def _emit(self, line: bytes | None, about: Id | None, final: bool = False) -> None:
         """Hands over a line for the client; None where a request ends without any."""
@@ -310,7 +320,7 @@ class Session:
             return
         shown = self._pulse.heard(params) if self._pulse.beats and method == PROGRESS else params
         line = jsonrpc.notification(method, shown)
-        if self._reading.is_set() or self._holds(line):
+        if self.reading or self._holds(line):
             self._emit(line, about)
         else:
             self._dropped += 1
@@ -339,7 +349,7 @@ class Session:
         """
         if self.peer.state is State.CLOSED:
             raise RpcError(jsonrpc.INTERNAL_ERROR, "the client has left")
-        if not (self._reading.is_set() or self._holds(bytes(params or b""))):
+        if not (self.reading or self._holds(bytes(params or b""))):
             raise RpcError(jsonrpc.INTERNAL_ERROR, "the client does not read what it is sent")
         waiter: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         token = progress_token(members(params).get("_meta")) if progress is not None else None
@@ -386,12 +396,11 @@ class Session:
 
     async def close(self) -> None:
         """Gives up every request in flight; nothing is answered any more."""
+        ending = list(self._requests.values())
         self.peer.close()
         for waiter in self._answers.values():
             if not waiter.done():
                 waiter.set_exception(RpcError(jsonrpc.INTERNAL_ERROR, "the client has left"))
-        ending = list(self._requests.values())
-        self._requests.clear()
         for request in ending:
             request.cancel("the caller no longer wants it")
             self._over(request)

@@ -36,8 +36,7 @@ class StdioTransport:
     """The client on our stdin and stdout.
 
     Args:
-        received: Takes each message of the client.
-        flows: Told False when the client stops to read, True when it goes on.
+        received: Takes each message of the client, unless `serve` names somebody else.
 
     Attributes:
         ended: Set once the client has closed its end: nothing more will be received.
@@ -45,11 +44,9 @@ class StdioTransport:
         send: Sends one line, at the end of this turn of the loop at the latest.
     """
 
-    def __init__(
-        self, received: Callable[[Message], None], flows: Callable[[bool], None] = lambda reading: None
-    ) -> None:
+    def __init__(self, received: Callable[[Message], None] = lambda message: None) -> None:
         self._received = received
-        self._flows = flows
+        self._flows: Callable[[bool], None] = lambda reading: None
         self._lines = LineBuffer()
         self._reader: asyncio.ReadTransport | None = None
         self._writer: asyncio.WriteTransport | FileWriter | None = None
@@ -60,6 +57,15 @@ class StdioTransport:
         self.send = self._batch.send
         self.ended = asyncio.Event()
         self.gone = asyncio.Event()
+
+    def serve(self, received: Callable[[Message], None], flows: Callable[[bool], None]) -> None:
+        """Whoever is served; to be said before it opens.
+
+        Args:
+            received: Takes each message of the client.
+            flows: Told False when the client stops to read, True when it goes on.
+        """
+        self._received, self._flows = received, flows
 
     async def open(self, stdin: int = 0, stdout: int = 1) -> None:
         """Begins to read."""

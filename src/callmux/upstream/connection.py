@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Raw
 
 from callmux.context import ClientPort
+from callmux.lull import Lull
 from callmux.protocol import jsonrpc
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, Batch, Id, Message, Response, RpcError
 from callmux.protocol.unanswered import Unanswered
@@ -98,8 +99,7 @@ class Connection:
         self._due = inf
         self._questions: dict[Id, asyncio.Task[None]] = {}
         self._tasks = TaskSet(f'connection to "{name}"')
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._idle = Lull(lambda: self._waiting)
         self._reason = "the connection is not open"
         # Kept: on Python 3.11 asking for the running loop is a system call.
         self._loop = asyncio.get_running_loop()
@@ -130,7 +130,6 @@ class Connection:
                 self.live = True
                 own = self._own("initialize", None, inf)
                 own.number, line = self._peer.open(client_info, capabilities, own)
-                self._idle.clear()
                 self.link.send(line, own.number, True)
                 result = await self._answer(own)
         except TimeoutError:
@@ -158,12 +157,9 @@ class Connection:
         except BaseException:
             del self._waiting[id]
             raise
-        only = len(self._waiting) == 1
-        if only:
-            self._idle.clear()
         if exchange.deadline < self._due:
             self._watch(exchange.deadline)
-        self.link.send(line, id, only)
+        self.link.send(line, id, len(self._waiting) == 1)
 
     def abandon(self, exchange: Exchange, reason: str | None) -> None:
         """Nobody wants the answer any more: it will be told nothing."""
@@ -254,8 +250,8 @@ class Connection:
 
     def _is_less(self) -> None:
         """A request waits no longer."""
-        if not self._waiting:
-            self._idle.set()
+        if self._idle.awaited and not self._waiting:
+            self._idle.come()
 
     def _watch(self, due: float) -> None:
         """One timer for all: it stands at the earliest deadline there was when it was set."""
@@ -337,8 +333,8 @@ class Connection:
         if type(message) is Response:  # nearly always, and by far the fastest way to tell
             exchange = self._waiting.pop(message.id, None)  # type: ignore[arg-type]
             if exchange is not None:
-                if not self._waiting:
-                    self._idle.set()
+                if self._idle.awaited and not self._waiting:
+                    self._idle.come()
                 exchange.answered(message.result)
                 return
         if isinstance(message, Batch):

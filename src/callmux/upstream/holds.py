@@ -7,42 +7,42 @@ request on a connection: a call that waits for its turn, or a pipeline between t
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+
+from callmux.lull import Lull
 
 
 class Holds:
     """The holds on one server.
 
     Attributes:
-        count: How many there are.
+        count: How many there are. The limiting stage counts by itself: a call is saved twice for each call.
+        lull: Those who wait until there is none.
     """
+
+    __slots__ = ("count", "lull")
 
     def __init__(self) -> None:
         self.count = 0
-        self._none = asyncio.Event()
-        self._none.set()
+        self.lull = Lull(lambda: self.count)
 
     def __repr__(self) -> str:
         return f"Holds({self.count})"
 
     def take(self) -> None:
         """One more; `give` must follow."""
-        if not self.count:
-            self._none.clear()
         self.count += 1
 
     def give(self) -> None:
         """One less."""
         self.count -= 1
-        if not self.count:
-            self._none.set()
+        if self.lull.awaited and not self.count:
+            self.lull.come()
 
     async def none(self) -> None:
         """Waits until there is none."""
-        while self.count:
-            await self._none.wait()
+        await self.lull.wait()
 
 
 @contextmanager

@@ -183,9 +183,11 @@ class Server:
         self.lanes.most = sharing.most
 
     def ready(self, client: ClientPort, scope: Scope | None = None) -> Connection | None:
-        """The connection this client's calls take, where it is open. With a scope, `leave` must follow."""
-        if client is not self._exclusive:
-            client = client.session
+        """The connection this client's calls take, where it is open. With a scope, `leave` must follow.
+
+        Args:
+            client: A session, not one of its requests.
+        """
         if client is self._exclusive and scope is None:
             return self._main.connection
         key = self._lane(client, scope)
