@@ -14,7 +14,6 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Raw
 
-from callmux.protocol.client_peer import ClientPeer
 from callmux.protocol.jsonrpc import Id, RpcError
 from callmux.protocol.shapes import Result
 from callmux.rings.ring import Job, cancel, start
@@ -30,7 +29,6 @@ class SessionPort(Protocol):
     log_level: str | None
     reading: bool
     facts: Facts
-    peer: ClientPeer
 
     @property
     def session(self) -> SessionPort: ...
@@ -50,10 +48,8 @@ class SessionPort(Protocol):
         about: Id | None = None,
     ) -> bytes: ...
 
-    def conclude(
-        self, request: Request, write: Callable[[Id, bytes | Raw], bytes | None], body: bytes | Raw
-    ) -> None:
-        """Sends what `write`, a function of its peer, makes of `body`."""
+    def conclude(self, request: Request, body: bytes | Raw) -> None:
+        """Answers a request with a result, unless it was cancelled."""
 
     def refuse(self, request: Request, error: RpcError) -> None:
         """Refuses a request, unless it was cancelled."""
