@@ -10,7 +10,8 @@ import pytest
 from msgspec import Raw
 
 from callmux.protocol.jsonrpc import RpcError, parse
-from callmux.session.session import HELD_BYTES, MOST_HELD, Session
+from callmux.session.backlog import HELD_BYTES, MOST_HELD
+from callmux.session.session import Session
 from tests.support import play, settle
 
 

@@ -28,6 +28,8 @@ METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 
+ANSWER = b'{"jsonrpc":"2.0","id":%d,"result":%b}\n'
+"""The line of an answer to a request whose id is a number."""
 MOST_MESSAGES = 1000
 """Messages that one batch may hold."""
 HEAD = 64 * 1024
@@ -350,14 +352,8 @@ def notification(method: str, params: bytes | Raw | None) -> bytes:
     return _with_params(b'{"jsonrpc":"2.0","method":%b' % _ENCODER.encode(method), params)
 
 
-ANSWER = b'{"jsonrpc":"2.0","id":%d,"result":%b}\n'
-"""The line of an answer to a request whose id is a number."""
-
-
 def response(id: Id, result: bytes | Raw) -> bytes:
     """The line of an answer."""
-    if type(id) is int:
-        return ANSWER % (id, result)
     return b'{"jsonrpc":"2.0","id":%b,"result":%b}\n' % (_id(id), result)
 
 

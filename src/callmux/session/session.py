@@ -31,6 +31,7 @@ from callmux.protocol.client_peer import (
 )
 from callmux.protocol.jsonrpc import ANSWER, Batch, Failure, Id, Malformed, Message, Response, RpcError
 from callmux.protocol.params import members, progress_token, with_progress_token
+from callmux.session.backlog import Backlog
 from callmux.session.facts import NOTHING, Facts, Said
 from callmux.session.handler import Handler
 from callmux.session.pulse import PROGRESS, TOKEN, Pulse
@@ -39,10 +40,6 @@ from callmux.tasks import at_once, reason_of
 
 log = logging.getLogger(__name__)
 
-MOST_HELD = 1000
-"""Messages of servers that wait for a client that does not read; answers are beside this."""
-HELD_BYTES = 8 * 1024 * 1024
-"""What these may take."""
 CLOSE_SECONDS = 2.0
 """How long requests that were given up may take to end."""
 _OURS = RpcError(jsonrpc.INTERNAL_ERROR, "callmux failed internally; see its log on stderr")
@@ -96,8 +93,7 @@ class Session:
         self.offers: frozenset[str] = frozenset()
         self.quiet = Lull(self._requests.__len__)
         self.reading = True
-        self._reads_again: asyncio.Event | None = None
-        self._held = self._held_bytes = self._dropped = 0
+        self._backlog = Backlog()
 
     def __repr__(self) -> str:
         return f"Session({self.peer!r})"
@@ -129,20 +125,13 @@ class Session:
 
     async def until_reading(self) -> None:
         if not self.reading:
-            self._reads_again = self._reads_again or asyncio.Event()
-            await self._reads_again.wait()
+            await self._backlog.wait()
 
     def flow(self, reading: bool) -> None:
         """Told by the transport when the client stops and begins to read."""
         self.reading = reading
-        if not reading:
-            return
-        if self._reads_again is not None:
-            self._reads_again.set()
-            self._reads_again = None
-        if self._dropped:
-            log.warning("%d messages of servers were dropped: the client did not read", self._dropped)
-        self._held = self._held_bytes = self._dropped = 0
+        if reading:
+            self._backlog.is_over()
 
     @property
     def takes_batches(self) -> bool:
@@ -320,16 +309,10 @@ class Session:
             return
         shown = self._pulse.heard(params) if self._pulse.beats and method == PROGRESS else params
         line = jsonrpc.notification(method, shown)
-        if self.reading or self._holds(line):
+        if self.reading or self._backlog.takes(len(line)):
             self._emit(line, about)
         else:
-            self._dropped += 1
-
-    def _holds(self, line: bytes) -> bool:
-        """Whether there is room for a message to a client that does not read."""
-        self._held += 1
-        self._held_bytes += len(line)
-        return self._held <= MOST_HELD and self._held_bytes <= HELD_BYTES
+            self._backlog.dropped += 1
 
     async def ask(
         self,
@@ -349,7 +332,7 @@ class Session:
         """
         if self.peer.state is State.CLOSED:
             raise RpcError(jsonrpc.INTERNAL_ERROR, "the client has left")
-        if not (self.reading or self._holds(bytes(params or b""))):
+        if not (self.reading or self._backlog.takes(len(bytes(params or b"")))):
             raise RpcError(jsonrpc.INTERNAL_ERROR, "the client does not read what it is sent")
         waiter: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         token = progress_token(members(params).get("_meta")) if progress is not None else None

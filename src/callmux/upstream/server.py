@@ -183,11 +183,7 @@ class Server:
         self.lanes.most = sharing.most
 
     def ready(self, client: ClientPort, scope: Scope | None = None) -> Connection | None:
-        """The connection this client's calls take, where it is open. With a scope, `leave` must follow.
-
-        Args:
-            client: A session, not one of its requests.
-        """
+        """The connection of this session's calls, where it is open. With a scope, `leave` must follow."""
         if client is self._exclusive and scope is None:
             return self._main.connection
         key = self._lane(client, scope)
