@@ -165,6 +165,7 @@ class FakeClient:
         self.capabilities = capabilities
         self.log_level: str | None = None
         self.own_lanes = False
+        self.doing = ""
         self.notes: list[tuple[str, Any]] = []
         self.asked: list[tuple[str, Any]] = []
         self.answers: list[Any] = []

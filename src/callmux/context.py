@@ -25,6 +25,10 @@ class ClientPort(Protocol):
         their sessions do not."""
 
     @property
+    def doing(self) -> str:
+        """The tool or meta-tool that the request names, where this is the port of one that calls tools."""
+
+    @property
     def capabilities(self) -> bytes:
         """What the client declared, as canonical JSON; `{}` before it greeted."""
 

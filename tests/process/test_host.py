@@ -12,6 +12,7 @@ import pytest
 from callmux.config.check import check_document
 from callmux.config.model import Config
 from callmux.errors import StartupFailed
+from callmux.observe.facts import CallEnded, Configured, RequestEnded
 from callmux.process.host import Host
 from callmux.process.runtime import Runtime
 from callmux.protocol.jsonrpc import parse
@@ -369,6 +370,69 @@ def test_a_changed_list_is_told_to_clients_that_have_seen_it(monkeypatch: pytest
         link.says({"method": "notifications/tools/list_changed"})
         await settle(60)
         assert house.notes == ["notifications/tools/list_changed"]
+        await house.host.close()
+
+    play(scene())
+
+
+def test_who_listens_hears_of_each_call_of_a_fan_out_and_of_its_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Listening may begin and end while calls are made; names that were used before count as well."""
+
+    async def scene() -> None:
+        house = await House(monkeypatch, config("a", "b")).greets()
+        await house.asks("tools/call", {"name": "a__t", "arguments": {}})
+        calls: list[CallEnded] = []
+        requests: list[RequestEnded] = []
+        leave = (
+            house.host.bus.subscribe(CallEnded, calls.append),
+            house.host.bus.subscribe(RequestEnded, requests.append),
+        )
+        both = [{"tool": "a__t"}, {"tool": "b__t"}, {"tool": "nowhere"}]
+        await house.asks("tools/call", {"name": "callmux_parallel", "arguments": {"calls": both}})
+        await house.asks("tools/call", {"name": "a__t", "arguments": {}})
+        await house.asks("tools/call", {"name": "nowhere", "arguments": {}})
+        for one in leave:
+            one()
+        await house.asks("tools/call", {"name": "a__t", "arguments": {}})
+        parallel = "callmux_parallel"
+        assert sorted((c.server, c.target, c.within, c.outcome, c.attempts) for c in calls) == [
+            ("a", "t", "", "ok", 1),
+            ("a", "t", parallel, "ok", 1),
+            ("b", "t", parallel, "ok", 1),
+        ]
+        assert [(r.name, r.calls, r.outcome, r.code) for r in requests] == [
+            (parallel, 3, "ok", ""),
+            ("a__t", 1, "ok", ""),
+            ("nowhere", 1, "failed", "tool_not_found"),
+        ]
+        await house.host.close()
+
+    play(scene())
+
+
+def test_a_call_of_which_nobody_hears_passes_no_further_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        house = await House(monkeypatch, config("a", "b")).greets()
+        await house.asks("tools/call", {"name": "a__t", "arguments": {}})
+        route = house.host.runtime.find("a__t", None)
+        assert "Observing" not in repr(route.direct) + repr(route.stages)
+        assert house.session.observer is None
+        house.host.bus.subscribe(CallEnded, lambda call: None)
+        assert "Observing" in repr(house.host.runtime.find("a__t", None).direct)
+        await house.host.close()
+
+    play(scene())
+
+
+def test_a_configuration_that_takes_effect_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        house = await House(monkeypatch, config("a")).greets()
+        told: list[Configured] = []
+        house.host.bus.subscribe(Configured, told.append)
+        await house.host.reload(new := config("b"))
+        assert [fact.config for fact in told] == [new]
         await house.host.close()
 
     play(scene())

@@ -19,6 +19,7 @@ from callmux.config.load import load_config
 from callmux.config.model import Config
 from callmux.config.sources import Sources
 from callmux.errors import StartupFailed
+from callmux.observe.bus import Bus
 from callmux.process import watch
 from callmux.process.reloads import Reloads
 from callmux.process.watch import reload, watch_config
@@ -33,7 +34,8 @@ class FakeHost:
     def __init__(self) -> None:
         self.seen: list[list[str]] = []
         self.refusal: Exception | None = None
-        self.reloads = Reloads(Clock())
+        self.bus = Bus()
+        self.reloads = Reloads(Clock(), self.bus)
 
     async def reload(self, config: Any) -> None:
         if self.refusal is not None:

@@ -7,6 +7,7 @@ import pytest
 from callmux.clock import Clock
 from callmux.config.model import Config
 from callmux.config.results import ResponseShield
+from callmux.observe.bus import Bus
 from callmux.protocol.shapes import Tool
 from callmux.rings.cache.keys import Keys
 from callmux.rings.cache.policy import Policy
@@ -16,6 +17,7 @@ from callmux.rings.coalescing import Coalescing
 from callmux.rings.converting import Converting
 from callmux.rings.formatting import Formatting
 from callmux.rings.limiting import Limiting, Slots
+from callmux.rings.observing import Observing
 from callmux.rings.order import Order, call_stages, request_stages
 from callmux.rings.preparing import Preparing
 from callmux.rings.relinking import Relinking
@@ -66,6 +68,8 @@ def test_around_each_call(caches: bool) -> None:
         Relinking(lambda: ResourceIndex([])),
     )
     assert [type(stage) for stage in linked] == [Relinking, *map(type, stages)]
+    watched = call_stages(Preparing(), caching, coalescing, writing, {}, Slots(1, {}), clock, bus=Bus())
+    assert [type(stage) for stage in watched] == [Observing, *map(type, stages)]
     expected = [Preparing, Caching, Coalescing, Writing, Limiting, Retrying]
     assert [type(stage) for stage in stages] == [kind for kind in expected if caches or kind is not Caching]
 

@@ -10,6 +10,15 @@ import pytest
 
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.config.traffic import ReconnectPolicy
+from callmux.observe.bus import Bus
+from callmux.observe.facts import (
+    ConnectFailed,
+    ListsChanged,
+    ServerDown,
+    ServerRemoved,
+    ServerUp,
+    ToolSuiteChanged,
+)
 from callmux.upstream import pool as pool_module
 from callmux.upstream.failures import lost
 from callmux.upstream.guardian import Guardian
@@ -35,9 +44,9 @@ def links(monkeypatch: pytest.MonkeyPatch) -> list[FakeLink]:
     return made
 
 
-def pool() -> Pool:
+def pool(bus: Bus | None = None) -> Pool:
     around = Surroundings(env={}, base_dir=Path("/"), guardian=Guardian(), show=lambda name, line: None)
-    return Pool(around, {"name": "callmux", "version": "0"}, loop_clock())
+    return Pool(around, {"name": "callmux", "version": "0"}, loop_clock(), None, bus)
 
 
 def stdio(**more: Any) -> StdioServer:
@@ -123,9 +132,12 @@ def test_calls_may_not_keep_a_server_for_ever(links: list[FakeLink]) -> None:
 
 def test_the_generation_rises_with_each_change_of_names(links: list[FakeLink]) -> None:
     async def scene() -> None:
-        servers = pool()
+        bus = Bus()
+        servers = pool(bus)
         changed: list[str] = []
-        servers.changed = lambda server: changed.append(server.name)
+        suites: list[ToolSuiteChanged] = []
+        bus.subscribe(ListsChanged, lambda change: changed.append(change.server))
+        bus.subscribe(ToolSuiteChanged, suites.append)
         a, b = servers.lease("a", stdio(), TIMING), servers.lease("b", stdio(), TIMING)
         assert (servers.generation, servers.changed_at) == (0, None)
         await asyncio.gather(a.settled(), b.settled())
@@ -136,6 +148,11 @@ def test_the_generation_rises_with_each_change_of_names(links: list[FakeLink]) -
         await settle(60)
         assert servers.generation == 2
         assert sorted(changed) == ["a", "a", "b"]
+        links[0].script["tools/list"] = {"tools": [{"name": "u"}]}
+        links[0].says({"method": "notifications/tools/list_changed"})
+        await settle(60)
+        assert [s.generation for s in suites] == [1, 2, 3]
+        assert suites[2] == ToolSuiteChanged(server="a", generation=3, added=("u",), removed=("t",))
         await servers.close()
 
     play(scene())
@@ -178,6 +195,52 @@ def test_what_a_server_says_at_each_failed_start_is_shown_once(monkeypatch: pyte
         await asyncio.sleep(60)
         assert server.health.attempts > 3
         assert shown == [("a", "Traceback"), ("a", "no key")]
+        await servers.close()
+
+    play(scene())
+
+
+def test_who_listens_hears_how_servers_are_doing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up, lost, an attempt that fails, up again, and removed by a reload."""
+
+    async def scene() -> None:
+        made: list[FakeLink] = []
+
+        def open_link(name: str, config: Any, around: Any, scope: Any) -> FakeLink:
+            if len(made) == 1:
+                made.append(FakeLink())
+                raise lost("no such command", started=False)
+            made.append(FakeLink())
+            return made[-1]
+
+        monkeypatch.setattr(pool_module, "open_link", open_link)
+        bus = Bus()
+        heard: list[Any] = []
+        for kind in (ServerUp, ServerDown, ConnectFailed, ServerRemoved):
+            bus.subscribe(kind, heard.append)
+        servers = pool(bus)
+        server = servers.lease("a", stdio(), TIMING)
+        await server.settled()
+        made[0].dies("it crashed")
+        await asyncio.sleep(60)
+        servers.retain([], 0)
+        await settle(60)
+        assert [type(fact) for fact in heard] == [
+            ServerUp,
+            ServerDown,
+            ConnectFailed,
+            ServerUp,
+            ServerRemoved,
+        ]
+        first, down, failed, again, removed = heard
+        assert (first.again, first.tools, again.again) == (False, 1, True)
+        assert (down.server, down.reason) == ("a", "it crashed")
+        assert (failed.reason, failed.attempt, failed.next_seconds is not None) == (
+            "no such command",
+            1,
+            True,
+        )
+        assert removed.server == "a"
         await servers.close()
 
     play(scene())

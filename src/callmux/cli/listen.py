@@ -30,6 +30,7 @@ from callmux.config.model import Config
 from callmux.config.sources import Sources
 from callmux.errors import CallmuxError, UsageError
 from callmux.guard.guard import Guard
+from callmux.observe.facts import Configured
 from callmux.places import state_dir
 from callmux.process.attendance import attend
 from callmux.process.host import Host, startup_failed
@@ -295,11 +296,11 @@ def _listener(host: Host, config: Config, key: bytes) -> Listener:
     guard = Guard(clock)
     listener.gate = guard.gate(config)
 
-    def configured(new: Config) -> None:
-        listener.configure(new, BodyLimits(new, host.targets_of))
-        listener.gate = guard.gate(new)
+    def configured(new: Configured) -> None:
+        listener.configure(new.config, BodyLimits(new.config, host.targets_of))
+        listener.gate = guard.gate(new.config)
 
-    host.configured = configured
+    host.bus.subscribe(Configured, configured)
     host.diagnostics = lambda: _diagnostics(listener)
     return listener
 

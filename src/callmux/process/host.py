@@ -21,6 +21,8 @@ from callmux.config.model import Config
 from callmux.config.security import token_variables
 from callmux.context import ClientPort
 from callmux.errors import StartupFailed
+from callmux.observe.bus import Bus
+from callmux.observe.facts import Configured, ListsChanged
 from callmux.places import state_dir
 from callmux.process.reloads import Reloads
 from callmux.process.runtime import Runtime
@@ -35,6 +37,7 @@ from callmux.router.router import Router
 from callmux.session.activity import Activity
 from callmux.session.dispatch import LEVELS, Dispatch
 from callmux.session.facts import BRIDGE
+from callmux.session.observing import RequestObserver
 from callmux.session.session import Session
 from callmux.session.subscriptions import Subscriptions
 from callmux.tasks import TaskSet
@@ -84,7 +87,7 @@ class Host:
         single: There will only ever be one session.
         runtime: The current runtime.
         dispatch: The handler of every session.
-        configured: Called with each configuration that takes effect after the first.
+        bus: Tells what happens.
         output: The last lines that its servers wrote to stderr.
         diagnostics: Gives what status shows of a listener; empty without one.
         reloads: How reloading has gone.
@@ -113,8 +116,10 @@ class Host:
         around = Surroundings(env=env, base_dir=base_dir, guardian=Guardian(), show=wrote)
         self._private = around.private
         kept = Listings(state_dir(env) / "listings") if _HOMES & env.keys() else None
-        self._pool = Pool(around, {"name": "callmux", "version": __version__}, self._clock, kept)
-        self._pool.changed = self._changed
+        self.bus = Bus()
+        self._pool = Pool(around, {"name": "callmux", "version": __version__}, self._clock, kept, self.bus)
+        self.bus.subscribe(ListsChanged, self._changed)
+        self.bus.turned = self._observe
         self._pool.told = self._told
         self._tasks = TaskSet("host")
         self._sessions: set[Session] = set()
@@ -124,13 +129,10 @@ class Host:
         self.subscriptions = Subscriptions(self._keep, lambda: self.runtime.offers)
         self.strict_failure: asyncio.Future[StartupFailed] = asyncio.get_running_loop().create_future()
         self._stores = Stores()
-        self.configured: Callable[[Config], None] = lambda config: None
         self.diagnostics: Callable[[], dict[str, Any]] = dict
-        self.reloads = Reloads(self._clock)
-        self._private |= token_variables(config.auth, config.management.auth)
-        self.runtime = Runtime(
-            config, self._pool, self._stores, self._namespace, self._clock, self._process_facts
-        )
+        self.reloads = Reloads(self._clock, self.bus)
+        self._observer = RequestObserver(self.bus, self._clock)
+        self.runtime = self._runtime(config)
         self.runtime.take_effect()
         self._stores.configure(config, self.runtime.servers, self._clock.monotonic())
         self.dispatch = Dispatch(self)
@@ -170,6 +172,13 @@ class Host:
     def add(self, session: Session) -> None:
         """This session is told of list changes from now on."""
         self._sessions.add(session)
+        session.observer = self._observer if self.bus.requests else None
+
+    def _observe(self) -> None:
+        """Others listen than before."""
+        self.runtime.forget_routes()
+        for session in self._sessions:
+            session.observer = self._observer if self.bus.requests else None
 
     async def remove(self, session: Session) -> None:
         """The session is over: what it held is given up."""
@@ -248,13 +257,17 @@ class Host:
                     self._pool.retain(old.servers.values(), 0)
             new.take_over(old)
             self._stores.configure(config, new.servers, self._clock.monotonic())
-            self.configured(config)
+            self.bus.publish(Configured(config=config))
             self._pool.retain(new.servers.values(), old.drain_seconds())
             self._tell_changes()
 
-    async def _ready(self, config: Config) -> Runtime:
+    def _runtime(self, config: Config) -> Runtime:
         self._private |= token_variables(config.auth, config.management.auth)
-        new = Runtime(config, self._pool, self._stores, self._namespace, self._clock, self._process_facts)
+        facts = self._process_facts
+        return Runtime(config, self._pool, self._stores, self._namespace, self._clock, facts, self.bus)
+
+    async def _ready(self, config: Config) -> Runtime:
+        new = self._runtime(config)
         if self._started:
             self._start(new)
             await new.settled()
@@ -346,8 +359,8 @@ class Host:
         elif method != "notifications/message" or _is_wanted(params, client):
             client.notify(method, self.dispatch.shown_to(client, server.name, params))
 
-    def _changed(self, server: Server) -> None:
-        self._stores.cache.wrote(server.name)
+    def _changed(self, change: ListsChanged) -> None:
+        self._stores.cache.wrote(change.server)
         self.runtime.forget_lists()
         self._tell_changes()
 

@@ -1,6 +1,6 @@
 """How reloading the configuration has gone. Pure but for the clock it is given.
 
-Kept by `callmux.process.host`; noted by `callmux.process.watch`; shown by status.
+Kept by `callmux.process.host`; hears of reloads on the bus; shown by status.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from callmux.clock import Clock
+from callmux.observe.bus import Bus
+from callmux.observe.facts import Reloaded
 from callmux.timestamps import iso
 
 
@@ -16,17 +18,18 @@ class Reloads:
 
     Args:
         clock: Time.
+        bus: Where it hears of them.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, bus: Bus) -> None:
         self._clock = clock
         self._at: float | None = None
         self._error: str | None = None
+        bus.subscribe(Reloaded, self._note)
 
-    def note(self, error: str | None) -> None:
-        """A reload went well (None), or did not and the old configuration goes on."""
+    def _note(self, reload: Reloaded) -> None:
         self._at = self._clock.wall()
-        self._error = error
+        self._error = reload.error
 
     def facts(self) -> dict[str, Any]:
         """What status shows; nothing before the first reload."""

@@ -23,6 +23,7 @@ from callmux.fields import Fields
 from callmux.metatools import status
 from callmux.metatools.engine import Engine
 from callmux.metatools.meta_tool import definitions
+from callmux.observe.bus import Bus
 from callmux.process.status import instance_id, snapshot
 from callmux.process.stores import Stores
 from callmux.rings.cache.keys import Keys
@@ -62,6 +63,7 @@ class Runtime:
         namespace: The label of `CALLMUX_NAMESPACE`, or None.
         clock: Time.
         process: Gives what status shows of the process around the runtime.
+        bus: Who hears of calls.
 
     Attributes:
         servers: Its servers by name, disabled ones left out.
@@ -79,6 +81,7 @@ class Runtime:
         namespace: str | None,
         clock: Clock,
         process: Callable[[], dict[str, Any]] = dict,
+        bus: Bus | None = None,
     ) -> None:
         self._process = process
         self.config = config
@@ -117,7 +120,7 @@ class Runtime:
         shield = Shielding(self._shield_policies(), stores.results, find)
         self._order = Order(
             request_stages(formatting, shield, plain=self.is_transparent),
-            call_stages(preparing, around, coalescing, writing, self.servers, slots, clock, relinking),
+            call_stages(preparing, around, coalescing, writing, self.servers, slots, clock, relinking, bus),
         )
         self._door = Door(self.servers, self._names, preparing, clock)
         self.find = find
@@ -245,6 +248,10 @@ class Runtime:
         """A server lists something else than before: the indexes are built anew when they are needed next."""
         self._names.forget()
         self.indexes.forget()
+
+    def forget_routes(self) -> None:
+        """Other stages than before have something to do: each route gets its stages anew."""
+        self._names.forget()
 
     def drain_seconds(self) -> float:
         """How long calls of this runtime may go on once it is replaced."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from callmux.config.model import Config
 from callmux.config.sources import Sources
 from callmux.errors import CallmuxError
+from callmux.observe.facts import Reloaded
 
 if TYPE_CHECKING:
     from callmux.process.host import Host
@@ -77,10 +78,10 @@ async def reload(
     except Exception as error:
         known = isinstance(error, CallmuxError)
         reason = error.message if isinstance(error, CallmuxError) else f"an error in callmux: {error!r}"
-        host.reloads.note(reason)
+        host.bus.publish(Reloaded(error=reason))
         log.error(
             "Config reload failed (%s, %s): %s", path, trigger, reason, exc_info=None if known else error
         )
         return
-    host.reloads.note(None)
+    host.bus.publish(Reloaded())
     log.info("Reloaded config from %s (%s)", path, trigger)

@@ -67,10 +67,12 @@ class Result(msgspec.Struct, eq=False):
 
     Attributes:
         raw: A JSON object. It is kept, so it must not be a view into a larger buffer.
+        code: The code of a failure of callmux; empty for what a server said.
     """
 
     raw: bytes
     _head: ResultHead | None = None
+    code: str = ""
 
     def __repr__(self) -> str:
         return f"Result({self.raw[:80]!r}{'…' if len(self.raw) > 80 else ''})"

@@ -49,6 +49,9 @@ class Call(Job, kw_only=True):
         watch: What the cache notes while it is under way.
         number: Its id on the connection.
         moved: Told of a later deadline, by whoever has set a timer for the one before.
+        began: When it came, where somebody listens to ended calls.
+        waited: Seconds that it waited for its turn.
+        source: Where its outcome comes from: `server`, `cache`, or `shared` (an equal call under way).
     """
 
     route: Route
@@ -67,6 +70,9 @@ class Call(Job, kw_only=True):
     watch: Any = None
     number: int = 0
     moved: Callable[[float], None] | None = None
+    began: float = 0.0
+    waited: float = 0.0
+    source: str = "server"
 
     @property
     def server(self) -> str:

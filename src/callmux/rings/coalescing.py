@@ -133,6 +133,7 @@ class _Flight:
     def join(self, call: Call) -> None:
         """Another caller waits for it."""
         call.holder = self
+        call.source = "shared"
         shared = self._call
         if call.seconds < shared.seconds:
             self._hold_to_its_time(call)
@@ -192,6 +193,7 @@ class _Flight:
         for waiter in [w for w in self._waiters if w is not self._first]:
             self._leaves(waiter)
             waiter.holder = waiter.progress = None
+            waiter.source = "server"
             start(waiter)
 
     def _landed(self, call: Call, outcome: Outcome) -> None:
@@ -200,6 +202,7 @@ class _Flight:
         if isinstance(outcome, Result) and not is_whole(outcome) and not outcome.is_error:
             # It promises the answer to the leader alone.
             self._send_off()
+        self._first.number, self._first.first, self._first.waited = call.number, call.first, call.waited
         waiters, self._waiters = self._waiters, []
         for timer in self._timers.values():
             timer.cancel()

@@ -39,7 +39,7 @@ def as_result(error: BaseException) -> Result:
     if isinstance(error, CallmuxError):
         shown = failure(error)
         required = as_required(error)
-        return shown if required is None else Required(shown.raw, error=required)
+        return shown if required is None else Required(shown.raw, code=shown.code, error=required)
     log.error("a call failed in callmux itself: %r", error, exc_info=error)
     return failure(CallmuxError("callmux failed internally; its log on stderr says more"))
 

@@ -31,12 +31,12 @@ def failure(error: CallmuxError) -> Result:
     described: dict[str, object] = {"code": error.code, "message": error.message}
     if error.details:
         described["details"] = error.details
-    return failed(described)
+    return failed(described, error.code)
 
 
-def failed(described: Mapping[str, object]) -> Result:
+def failed(described: Mapping[str, object], code: str = "") -> Result:
     """An error result of its members `code`, `message` and `details`."""
-    return Result(_around(encode({"error": described}), b',"isError":true}'))
+    return Result(_around(encode({"error": described}), b',"isError":true}'), code=code)
 
 
 def encode(value: object) -> bytes:

@@ -164,6 +164,8 @@ class Limiting:
                 server.holds.give()
 
     async def _in_time(self, call: Call) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             async with asyncio.timeout_at(call.deadline) as limit:
                 call.moved = limit.reschedule
@@ -172,6 +174,7 @@ class Limiting:
             raise to_error(self._late(call), call.asked.tool, call.server, safe=True, retried=False) from None
         finally:
             call.moved = None
+            call.waited += loop.time() - began
 
     async def _turn(self, server: str, client: ClientPort) -> None:
         """Waits for a slot and for a client that reads: what it does not take would pile up here."""

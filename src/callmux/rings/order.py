@@ -11,11 +11,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from callmux.clock import Clock
+from callmux.observe.bus import Bus
 from callmux.rings.cache.stage import Caching
 from callmux.rings.coalescing import Coalescing
 from callmux.rings.converting import Converting
 from callmux.rings.formatting import Formatting
 from callmux.rings.limiting import Limiting, Slots
+from callmux.rings.observing import Observing
 from callmux.rings.preparing import Preparing
 from callmux.rings.relinking import Relinking
 from callmux.rings.retrying import Retrying
@@ -46,16 +48,19 @@ def call_stages(
     slots: Slots,
     clock: Clock,
     relinking: Relinking | None = None,
+    bus: Bus | None = None,
 ) -> Sequence[Any]:
     """Around each call.
 
     Args:
         caching: None where nothing is cached.
         relinking: None where no two servers can have the same URI.
+        bus: Who hears of calls.
     """
-    around: list[Any] = [] if relinking is None else [relinking]
+    around: list[Any] = [] if bus is None else [Observing(bus, clock)]
+    around += [] if relinking is None else [relinking]
     around += [preparing] if caching is None else [preparing, caching]
-    return [*around, coalescing, writing, Limiting(slots, servers), Retrying(servers, clock)]
+    return [*around, coalescing, writing, Limiting(slots, servers), Retrying(servers, clock, bus)]
 
 
 class Order:

@@ -16,6 +16,8 @@ from msgspec import Raw
 from callmux.clock import Clock
 from callmux.context import CallContext
 from callmux.errors import ScopedClientCapacity, UpstreamUnavailable
+from callmux.observe.bus import Bus
+from callmux.observe.facts import CallRetried
 from callmux.protocol.nulls import METHODS, without_nulls
 from callmux.protocol.params import members
 from callmux.protocol.shapes import Result
@@ -35,11 +37,13 @@ class Retrying:
     Args:
         servers: All servers by name.
         clock: Time.
+        bus: Who hears of second attempts.
     """
 
-    def __init__(self, servers: Mapping[str, Server], clock: Clock) -> None:
+    def __init__(self, servers: Mapping[str, Server], clock: Clock, bus: Bus | None = None) -> None:
         self._servers = servers
         self._clock = clock
+        self._bus = bus or Bus()
 
     def enter(self, call: Call) -> Sign | Coroutine[Any, Any, Sign]:
         connection = call.connection
@@ -109,6 +113,9 @@ class Retrying:
         except (UpstreamUnavailable, ScopedClientCapacity, CallFailure):
             raise to_error(first, call.asked.tool, call.server, safe=call.safe, retried=False) from first
         call.deadline = self._clock.monotonic() + call.seconds
+        if self._bus.hears(CallRetried):
+            about = {"server": call.server, "target": call.target}
+            self._bus.publish(CallRetried(**about, category=first.category.value, reason=first.cause))
         return AGAIN
 
     async def _connect(self, server: Server, call: Call) -> Sign:

@@ -29,6 +29,8 @@ class SessionPort(Protocol):
     log_level: str | None
     reading: bool
     facts: Facts
+    doing: str
+    observer: Observer | None
 
     @property
     def session(self) -> SessionPort: ...
@@ -58,6 +60,19 @@ class SessionPort(Protocol):
         """A request has failed in callmux itself."""
 
 
+class Observer(Protocol):
+    """Who watches the requests of a session. What it does must be quick, and must not raise."""
+
+    def began(self, request: Request, params: Raw | None) -> None:
+        """A request has come."""
+
+    def finished(self, request: Request, job: Job, outcome: Outcome) -> None:
+        """The job of a request is over; `ended` follows, unless it was cancelled before."""
+
+    def ended(self, request: Request, body: bytes | Raw | None, *, refused: bool = False) -> None:
+        """A request is answered with a result, or refused with an error; None for no answer."""
+
+
 class Request(msgspec.Struct, eq=False):
     """A request.
 
@@ -70,6 +85,10 @@ class Request(msgspec.Struct, eq=False):
         job: What it does, where that is a job; the plan in it says what.
         task: What it waits for, where it is no job.
         shown_as: The id that status shows; empty before anybody has looked.
+        name: The tool, prompt or URI it names, where somebody listens to ended requests.
+        code: The code of the failure of callmux that answers it, where somebody listens.
+        calls: How many calls to servers it asks for, where somebody listens.
+        began: When it came, by the monotonic clock, where somebody listens.
     """
 
     session: SessionPort
@@ -80,6 +99,10 @@ class Request(msgspec.Struct, eq=False):
     job: Job | None = None
     task: asyncio.Task[bytes | Raw] | None = None
     shown_as: str = ""
+    name: str = ""
+    code: str = ""
+    calls: int = 0
+    began: float = 0.0
 
     def __repr__(self) -> str:
         return f"Request({self.id!r} of {self.session!r})"
@@ -96,10 +119,13 @@ class Request(msgspec.Struct, eq=False):
 
     def finish(self, job: Job, outcome: Outcome) -> None:
         """Answers with the outcome of its job."""
+        session = self.session
+        if session.observer is not None:
+            session.observer.finished(self, job, outcome)
         # They know each other: left so, both would wait for the collector.
         self.job = None
         if isinstance(outcome, Result):
-            self.session.conclude(self, outcome.raw)
+            session.conclude(self, outcome.raw)
         elif isinstance(outcome, RpcError):
             self.session.refuse(self, outcome)
         elif not isinstance(outcome, Cancelled):
@@ -116,6 +142,11 @@ class Request(msgspec.Struct, eq=False):
     def waits_for(self) -> asyncio.Task[Any] | None:
         """The task it waits for now."""
         return self.task if self.job is None else self.job.task
+
+    @property
+    def doing(self) -> str:
+        plan = self.job.plan if self.job is not None else None
+        return plan.name if plan is not None else ""
 
     @property
     def capabilities(self) -> bytes:

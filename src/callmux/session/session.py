@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, ValuesView
 from functools import partial
 from typing import Any
 
@@ -35,7 +35,7 @@ from callmux.session.backlog import Backlog
 from callmux.session.facts import NOTHING, Facts, Said
 from callmux.session.handler import Handler
 from callmux.session.pulse import PROGRESS, TOKEN, Pulse
-from callmux.session.request import Request
+from callmux.session.request import Observer, Request
 from callmux.tasks import at_once, reason_of
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,10 @@ class Session:
         peer: The protocol's side of it.
         quiet: Those who wait until no request is in flight.
         reading: It takes what it is sent; see `callmux.context.ClientPort`.
+        observer: Told of its requests; None where nobody listens.
     """
+
+    doing = ""
 
     def __init__(
         self,
@@ -93,6 +96,7 @@ class Session:
         self.offers: frozenset[str] = frozenset()
         self.quiet = Lull(self._requests.__len__)
         self.reading = True
+        self.observer: Observer | None = None
         self._backlog = Backlog()
 
     def __repr__(self) -> str:
@@ -109,17 +113,12 @@ class Session:
         return self.peer.state is State.READY
 
     @property
-    def in_flight(self) -> int:
-        """Requests that wait for their answer."""
-        return len(self._requests)
-
-    @property
     def own_lanes(self) -> bool:
         """It needs connections of its own; see `callmux.context.ClientPort`."""
         return self.log_level is not None
 
     @property
-    def requests(self) -> Iterable[Request]:
+    def requests(self) -> ValuesView[Request]:
         """Its requests in flight, the oldest first."""
         return self._requests.values()
 
@@ -196,6 +195,8 @@ class Session:
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
         request = self._requests[id] = Request(self, id, method, said, self._loop.time())
+        if self.observer is not None:
+            self.observer.began(request, params)
         if params is not None and bytes(params).find(TOKEN) >= 0:  # `in` costs an exception
             self._pulse.watch(request, params)
         try:
@@ -240,6 +241,8 @@ class Session:
             return
         if self._pulse.beats:
             self._pulse.over(request)
+        if self.observer is not None:
+            self.observer.ended(request, body, refused=refused)
         try:
             if type(id) is int and not refused:
                 line = ANSWER % (id, body)
@@ -271,6 +274,8 @@ class Session:
     def _over(self, request: Request) -> None:
         """A request ends without an answer."""
         self._pulse.over(request)
+        if self.observer is not None:
+            self.observer.ended(request, None)
         self._emit(None, request.id, final=True)
         if self.quiet.awaited and not self._requests:
             self.quiet.come()

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from callmux.context import ClientPort
+from callmux.observe.bus import Bus
 
 
 class Events(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,7 +20,9 @@ class Events(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         changed: What it lists has changed: tools, or a kind of `callmux.upstream.inventory.offer`.
         told: A notification that is no list change: method, params, and the client it is for, where one is.
+        bus: Who hears how it is doing.
     """
 
     changed: Callable[[], None]
     told: Callable[[str, Raw | None, ClientPort | None], None]
+    bus: Bus = msgspec.field(default_factory=Bus)

@@ -17,6 +17,8 @@ from msgspec import Raw
 from callmux.clock import Clock
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.context import ClientPort, Scope
+from callmux.observe.bus import Bus
+from callmux.observe.facts import ListsChanged, ServerRemoved, ToolSuiteChanged
 from callmux.tasks import TaskSet
 from callmux.upstream.events import Events
 from callmux.upstream.inventory.listings import Listings
@@ -61,10 +63,10 @@ class Pool:
         client_info: The `clientInfo` of our handshakes.
         clock: Time.
         listings: What servers listed last, kept over processes; None keeps nothing.
+        bus: Who hears how servers are doing, and that what they list has changed.
 
     Attributes:
         berths: Counts the connections for single directories and credentials.
-        changed: Called whenever what a server lists has changed.
         told: Takes what servers tell by themselves, and the client it is for where that is known.
         generation: Rises by one with every change of a server's tool names.
         changed_at: ISO time of the last such change.
@@ -76,16 +78,17 @@ class Pool:
         client_info: dict[str, str],
         clock: Clock,
         listings: Listings | None = None,
+        bus: Bus | None = None,
     ) -> None:
         self._surroundings = surroundings
         self._client_info = msgspec.json.encode(client_info)
         self._clock = clock
         self._listings = listings
+        self._bus = bus or Bus()
         self._servers: dict[tuple[str, tuple[Any, ...]], Server] = {}
         self._tasks = TaskSet("pool")
         self.berths = Berths()
         self._generations: dict[Server, int] = {}
-        self.changed: Callable[[Server], None] = lambda server: None
         self.told: Callable[[Server, str, Raw | None, ClientPort | None], None] = lambda *_: None
         self.generation = 0
         self.changed_at: str | None = None
@@ -125,6 +128,7 @@ class Pool:
                 Events(
                     changed=lambda: self._changed(made),
                     told=lambda method, params, client: self.told(made, method, params, client),
+                    bus=self._bus,
                 ),
                 lambda capabilities: None if listings is None else listings.of(key[1], capabilities),
                 self.berths,
@@ -139,6 +143,8 @@ class Pool:
             if server not in keep:
                 del self._servers[key]
                 self._generations.pop(server, None)
+                if self._bus.hears(ServerRemoved):
+                    self._bus.publish(ServerRemoved(server=server.name))
                 self._tasks.spawn(_drain(server, drain_seconds))
 
     async def close(self) -> None:
@@ -149,11 +155,17 @@ class Pool:
         self._surroundings.guardian.close()
 
     def _changed(self, server: Server) -> None:
-        if self._generations.get(server, 0) != server.suite.generation:
-            self._generations[server] = server.suite.generation
+        name, suite = server.name, server.suite
+        renamed = self._generations.get(server, 0) != suite.generation
+        if renamed:
+            self._generations[server] = suite.generation
             self.generation += 1
-            self.changed_at = server.suite.changed_at
-        self.changed(server)
+            self.changed_at = suite.changed_at
+        if self._bus.hears(ListsChanged):
+            self._bus.publish(ListsChanged(server=name))
+        if renamed and self._bus.hears(ToolSuiteChanged):
+            names = {"added": suite.added, "removed": suite.removed}
+            self._bus.publish(ToolSuiteChanged(server=name, generation=self.generation, **names))
 
     def forget(self, client: ClientPort) -> None:
         """The client is gone."""

@@ -94,9 +94,8 @@ class Server:
         self._events = events
         self._tasks = TaskSet(f'server "{name}"')
         self._listed = Listed(listing, self._tasks, clock, lambda: self._events.changed())
-        self._main = MainLine(
-            name, timing, clock, self._new_connection, self._read, self._is_up, self._listed.forget_recalled
-        )
+        down, bus = self._listed.forget_recalled, events.bus
+        self._main = MainLine(name, timing, clock, self._new_connection, self._read, self._is_up, down, bus)
         self.health = self._main.health
         self.subscriptions: set[str] = set()
         self.sharing = Sharing()

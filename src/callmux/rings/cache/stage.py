@@ -46,6 +46,7 @@ class Caching:
             return None
         kept = self._store.get(key, self._clock.monotonic())
         if kept is not None:
+            call.source = "cache"
             return Result(kept)
         server = call.route.server
         epoch = self._store.begin(server, self._clock.monotonic)

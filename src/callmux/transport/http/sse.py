@@ -97,7 +97,7 @@ async def _room(seat: WebSession) -> None:
         async with asyncio.timeout(HELD_BACK_SECONDS):
             while not seat.closed:
                 count, size = seat.own.unread()
-                if size <= MOST_UNREAD_BYTES and count + seat.session.in_flight < MOST_OWED:
+                if size <= MOST_UNREAD_BYTES and count + len(seat.session.requests) < MOST_OWED:
                     return
                 await seat.own.read_on()
     except TimeoutError:

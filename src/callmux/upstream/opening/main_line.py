@@ -15,6 +15,8 @@ from typing import TypeAlias
 
 from callmux.clock import Clock
 from callmux.context import ClientPort
+from callmux.observe.bus import Bus
+from callmux.observe.facts import ConnectFailed, ServerDown, ServerUp
 from callmux.protocol.shapes import Tool
 from callmux.tasks import TaskSet
 from callmux.upstream.connection import Connection
@@ -49,6 +51,7 @@ class MainLine:
         read: Opens it and reads what the server offers; raises `CallFailure` where it cannot.
         is_up: Takes each connection once it is up, what was read, and when the server was seen last (ISO).
         is_down: Told of each attempt that failed, before those who wait for it.
+        bus: Who hears how the server is doing.
 
     Attributes:
         connection: The live connection, or None.
@@ -68,6 +71,7 @@ class MainLine:
         read: Callable[[Connection], Awaitable[Offered]],
         is_up: Callable[[Connection, Offered, str], None],
         is_down: Callable[[], None] = lambda: None,
+        bus: Bus | None = None,
     ) -> None:
         self.connection: Connection | None = None
         self.health = Health()
@@ -81,6 +85,7 @@ class MainLine:
         self._read = read
         self._is_up = is_up
         self._is_down = is_down
+        self._bus = bus or Bus()
         self._tasks = TaskSet(f'main connection of "{name}"')
         self._attempt: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
@@ -210,7 +215,12 @@ class MainLine:
         before, self.connection = self.connection, connection
         last_seen = self.health.last_seen(now)
         self.health.connected(now)
-        self._was_up = True
+        again, self._was_up = self._was_up, True
+        if self._bus.hears(ServerUp):
+            seconds = (self.health.connect_ms or 0) / 1000
+            self._bus.publish(
+                ServerUp(server=self._name, again=again, seconds=seconds, tools=len(offered[0]))
+            )
         log.info('Connected to "%s": %d tools (%d ms)', self._name, len(offered[0]), self.health.connect_ms)
         # Whoever waits comes next, whatever else follows from this.
         self._settled.set()
@@ -226,6 +236,7 @@ class MainLine:
             # The one that was to be replaced goes on as it is.
             log.warning('Warning: failed to connect "%s": %s', self._name, reason)
             self.declares, self.adopter, self.refusal = self.connection.declared, None, reason
+            self._tell_failure(reason, 0, None)
             return
         again = self.health.attempt_failed(reason, self._clock.wall())
         delay = self._schedule(lasting)
@@ -235,8 +246,15 @@ class MainLine:
         elif attempts <= TOLD_EACH or attempts % TOLD_EACH == 0 or delay is None:
             then = "no further one" if delay is None else f"next in {round(delay, 1):g} s"
             log.warning('Warning: "%s" is still failing, attempt %d, %s', self._name, attempts, then)
+        self._tell_failure(reason, attempts, delay)
         self._is_down()
         self._settled.set()
+
+    def _tell_failure(self, reason: str, attempt: int, delay: float | None) -> None:
+        if self._bus.hears(ConnectFailed):
+            self._bus.publish(
+                ConnectFailed(server=self._name, reason=reason, attempt=attempt, next_seconds=delay)
+            )
 
     def _schedule(self, lasting: bool = False) -> float | None:
         """When the next attempt is, in seconds; None for never."""
@@ -262,6 +280,8 @@ class MainLine:
         old, self.connection = self.connection, None
         self.health.disconnected(reason, self._clock.wall(), self.timing.policy.max_delay_ms / 1000)
         log.warning('Server "%s" disconnected: %s', self._name, reason)
+        if self._bus.hears(ServerDown):
+            self._bus.publish(ServerDown(server=self._name, reason=reason))
         if self._attempt is None:
             self._schedule()
         if old is not None:

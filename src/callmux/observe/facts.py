@@ -1,0 +1,396 @@
+"""What can happen, each as a frozen record. Pure.
+
+Published on `callmux.observe.bus` by whom each docstring names; read by whoever has subscribed to the kind.
+No record holds arguments, results or credentials; `HttpEnded.body` is the one exception, and is there only
+where the audit log is configured to show it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+from callmux.guard.principal import Principal
+
+if TYPE_CHECKING:
+    from callmux.config.model import Config
+
+OK = "ok"
+TOOL_ERROR = "tool_error"
+FAILED = "failed"
+CANCELLED = "cancelled"
+"""How a call or a request can end: a result; a result that says that it is an error; no result, because
+callmux, the server or the way to it failed; given up by whoever asked."""
+
+
+class HttpEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to an HTTP request is over. Published by `callmux.transport.http.app`.
+
+    Attributes:
+        request_id: Its `x-request-id`.
+        method: The HTTP method as it came.
+        path: The path as it came, without the query.
+        route: What the path means, from a fixed list; empty where it means nothing.
+        status: That of the answer; 499 where the client left before the answer was complete.
+        seconds: From the end of its head to the end of the answer.
+        peer: The address it came from.
+        principal: Who it was from.
+        body: What it brought, where that is wanted and was read.
+    """
+
+    request_id: str
+    method: str
+    path: str
+    route: str
+    status: int
+    seconds: float
+    peer: str | None = None
+    principal: Principal | None = None
+    body: bytes | None = None
+
+
+class RequestEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """A client's MCP request has its answer, or was given up. Published by `callmux.session.observing`.
+
+    Attributes:
+        method: The MCP method.
+        name: The tool, prompt or URI it names, as the client spelled it; empty where it names none.
+        calls: How many calls to servers it asks for.
+        outcome: `ok`, `tool_error`, `failed` or `cancelled`.
+        code: The code of a failure of callmux, or of a JSON-RPC error; empty for none.
+        seconds: From its coming to its answer.
+        size: Bytes of the result.
+        session_id: Names the session in status; empty on stdio.
+        request_id: The `x-request-id` of the HTTP request that brought it; empty on stdio.
+        client: The name in the client's `clientInfo`.
+        principal: Who asked.
+    """
+
+    method: str
+    name: str = ""
+    calls: int = 0
+    outcome: str = OK
+    code: str = ""
+    seconds: float
+    size: int = 0
+    session_id: str = ""
+    request_id: str = ""
+    client: str = ""
+    principal: Principal | None = None
+
+
+class CallEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """One request to one server is over: a direct call, each call of a fan-out, a prompt, a resource.
+    Published by `callmux.rings.observing`, also where the cache answered; not where authorization refused it
+    (`Denied`).
+
+    Attributes:
+        server: The server's key in the configuration.
+        method: The MCP method.
+        target: The tool's own name, the prompt's, or the URI.
+        spelled: The name as the caller wrote it.
+        within: The meta-tool that made it; empty for a direct call.
+        outcome: `ok`, `tool_error`, `failed` or `cancelled`.
+        code: The code of the failure; empty for none.
+        category: The category of the failure, such as `timeout`; empty where it has none.
+        source: `server`; `cache`; or `shared`, for one that waited for an equal call under way.
+        attempts: How often it was sent; 0 where it was not.
+        seconds: How long it took, waiting for a turn included.
+        waited: How much of that it waited for its turn.
+        sent, received: Bytes of the arguments and of the result.
+        session_id, request_id, principal: As in `RequestEnded`.
+    """
+
+    server: str
+    method: str
+    target: str
+    spelled: str
+    within: str = ""
+    outcome: str = OK
+    code: str = ""
+    category: str = ""
+    source: str = "server"
+    attempts: int = 1
+    seconds: float
+    waited: float = 0.0
+    sent: int = 0
+    received: int = 0
+    session_id: str = ""
+    request_id: str = ""
+    principal: Principal | None = None
+
+
+class CallRetried(msgspec.Struct, frozen=True, kw_only=True):
+    """A call is sent a second time. Published by `callmux.rings.retrying`.
+
+    Attributes:
+        server: The server's key.
+        target: The tool's own name, the prompt's, or the URI.
+        category: How the first attempt failed.
+        reason: The same in words.
+    """
+
+    server: str
+    target: str
+    category: str
+    reason: str
+
+
+class ResultShortened(msgspec.Struct, frozen=True, kw_only=True):
+    """A result went out shorter than it came. Published by `callmux.rings.shield.stage` (it was too large)
+    and by `callmux.rings.formatting` (TOON in place of JSON).
+
+    Attributes:
+        how: `shield` or `toon`.
+        server: The server's key; empty for an answer of callmux itself.
+        tool: The tool's own name, or the meta-tool's.
+        before, after: Bytes.
+    """
+
+    how: str
+    server: str
+    tool: str
+    before: int
+    after: int
+
+
+class ServerUp(msgspec.Struct, frozen=True, kw_only=True):
+    """A server's main connection is open. Published by `callmux.upstream.opening.main_line`.
+
+    Attributes:
+        server: The server's key.
+        again: It was up before: this is a reconnect.
+        seconds: How long the attempt took.
+        tools: How many tools it lists.
+    """
+
+    server: str
+    again: bool
+    seconds: float
+    tools: int
+
+
+class ServerDown(msgspec.Struct, frozen=True, kw_only=True):
+    """A server's main connection is lost. Published by `callmux.upstream.opening.main_line`.
+
+    Attributes:
+        server: The server's key.
+        reason: In words, without secrets.
+    """
+
+    server: str
+    reason: str
+
+
+class ConnectFailed(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt to connect to a server failed. Published by `callmux.upstream.opening.main_line`.
+
+    Attributes:
+        server: The server's key.
+        reason: In words, without secrets.
+        attempt: The how manieth in a row; 0 where the connection was only to be replaced, and the old one
+            stays.
+        next_seconds: When the next attempt is; None for never.
+    """
+
+    server: str
+    reason: str
+    attempt: int
+    next_seconds: float | None
+
+
+class ServerRemoved(msgspec.Struct, frozen=True, kw_only=True):
+    """A server of an earlier configuration ends. Published by `callmux.upstream.pool`.
+
+    Attributes:
+        server: The key it had.
+    """
+
+    server: str
+
+
+class ListsChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """What a server lists has changed: tools, prompts or resources. Published by `callmux.upstream.pool`.
+
+    Attributes:
+        server: The server's key.
+    """
+
+    server: str
+
+
+class ToolSuiteChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """A server has other tools than before. Published by `callmux.upstream.pool`, after `ListsChanged`.
+
+    Attributes:
+        server: The server's key.
+        generation: The process's count of such changes.
+        added, removed: Names of tools.
+    """
+
+    server: str
+    generation: int
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+class SignInNeeded(msgspec.Struct, frozen=True, kw_only=True):
+    """A server wants its user to sign in before it serves anybody. Published by whoever keeps a server's
+    credentials.
+
+    Attributes:
+        server: The server's key.
+        url: Where to sign in, where that is known.
+    """
+
+    server: str
+    url: str | None = None
+
+
+class SessionEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """A client's session is over. Published by `callmux.process.host`.
+
+    Attributes:
+        session_id: Names the session in status; empty on stdio.
+        transport: `stdio`, `streamable-http` or `sse`.
+        seconds: How long it lasted.
+        client: The name in its `clientInfo`.
+        version: The MCP revision agreed on; empty where none was.
+    """
+
+    session_id: str
+    transport: str
+    seconds: float
+    client: str = ""
+    version: str = ""
+
+
+class Reloaded(msgspec.Struct, frozen=True, kw_only=True):
+    """A changed configuration was read. Published by `callmux.process.watch`.
+
+    Attributes:
+        error: Why it could not take effect, so that the old one goes on; None where it did.
+    """
+
+    error: str | None = None
+
+
+class Configured(msgspec.Struct, frozen=True, kw_only=True):
+    """A configuration takes effect that is not the first. Published by `callmux.process.host`.
+
+    Attributes:
+        config: The configuration.
+    """
+
+    config: Config
+
+
+class LimitReached(msgspec.Struct, frozen=True, kw_only=True):
+    """A request was refused because of a limit. Published by the checks of `callmux.guard` that count.
+
+    Attributes:
+        limit: The key of the configuration that says how many, such as `principalRequestsPerMinute`.
+        request_id: The `x-request-id` of the request.
+        peer: The address it came from.
+        principal: Who it was from, where that is known already.
+        retry_seconds: When to come again, where that is known.
+    """
+
+    limit: str
+    request_id: str = ""
+    peer: str | None = None
+    principal: Principal | None = None
+    retry_seconds: int | None = None
+
+
+class Denied(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule did not let a call happen: nothing was sent. One for each call of a plan. Published by the
+    authorizing stage.
+
+    Attributes:
+        rule: Names the rule in the configuration, such as `authorization.rules[2]` or `default`.
+        server: The server's key; empty where it is about no single server.
+        target: The tool's own name, the prompt's, or the URI; a meta-tool's name where the server is empty.
+        spelled: The name as the caller wrote it.
+        method: The MCP method.
+        within: The meta-tool that wanted to make it; empty for a direct call.
+        tier: `read`, `write` or `destroy`.
+        session_id, request_id, principal: As in `RequestEnded`.
+    """
+
+    rule: str
+    server: str = ""
+    target: str = ""
+    spelled: str = ""
+    method: str = "tools/call"
+    within: str = ""
+    tier: str = ""
+    session_id: str = ""
+    request_id: str = ""
+    principal: Principal | None = None
+
+
+class ApprovalAsked(msgspec.Struct, frozen=True, kw_only=True):
+    """A person is asked whether calls may happen. Published by the approving stage.
+
+    Attributes:
+        question: Names the question; its answer has the same.
+        how: `elicitation` or `terminal`.
+        calls: What they are about, as `server: tool`.
+        session_id, request_id, principal: As in `RequestEnded`.
+    """
+
+    question: str
+    how: str
+    calls: tuple[str, ...]
+    session_id: str = ""
+    request_id: str = ""
+    principal: Principal | None = None
+
+
+class ApprovalAnswered(msgspec.Struct, frozen=True, kw_only=True):
+    """A question of `ApprovalAsked` is answered, or its time is up. Published by the approving stage.
+
+    Attributes:
+        question: Names the question.
+        answer: `allowed`, `refused`, `timed_out` or `cancelled`.
+        how: Where the answer came from: `elicitation`, `terminal` or `remembered`.
+        remembered: For how long it holds: `call`, `session` or `project`.
+        seconds: How long it took.
+        calls: What they are about, as `server: tool`.
+        session_id, request_id, principal: As in `RequestEnded`.
+    """
+
+    question: str
+    answer: str
+    how: str
+    remembered: str = "call"
+    seconds: float = 0.0
+    calls: tuple[str, ...] = ()
+    session_id: str = ""
+    request_id: str = ""
+    principal: Principal | None = None
+
+
+Fact: TypeAlias = (
+    HttpEnded
+    | RequestEnded
+    | CallEnded
+    | CallRetried
+    | ResultShortened
+    | ServerUp
+    | ServerDown
+    | ConnectFailed
+    | ServerRemoved
+    | ListsChanged
+    | ToolSuiteChanged
+    | SignInNeeded
+    | SessionEnded
+    | Reloaded
+    | Configured
+    | LimitReached
+    | Denied
+    | ApprovalAsked
+    | ApprovalAnswered
+)

@@ -1,0 +1,83 @@
+"""Tells the bus of each call that is over. The outermost call stage, and only where somebody listens.
+
+Made by `callmux.rings.order`; calls `callmux.observe.bus`.
+"""
+
+from __future__ import annotations
+
+from callmux.clock import Clock
+from callmux.errors import CallmuxError
+from callmux.observe.bus import Bus
+from callmux.observe.facts import CANCELLED, FAILED, OK, TOOL_ERROR, CallEnded
+from callmux.protocol.jsonrpc import RpcError
+from callmux.protocol.shapes import Result
+from callmux.rings.call import Call
+from callmux.rings.route import Route
+from callmux.rings.stage import Cancelled, Outcome
+
+
+class Observing:
+    """Call stage: what became of a call.
+
+    Args:
+        bus: Who hears of it.
+        clock: Time.
+    """
+
+    def __init__(self, bus: Bus, clock: Clock) -> None:
+        self._bus = bus
+        self._clock = clock
+
+    def concerns(self, route: Route) -> bool:
+        """Whether anybody listens."""
+        return self._bus.calls
+
+    def enter(self, call: Call) -> None:
+        call.began = self._clock.monotonic()
+
+    def leave(self, call: Call, outcome: Outcome) -> Outcome:
+        if self._bus.calls:
+            self._bus.publish(self._fact(call, outcome))
+        return outcome
+
+    def _fact(self, call: Call, outcome: Outcome) -> CallEnded:
+        route, asked, context = call.route, call.asked, call.context
+        code = category = ""
+        received = 0
+        if isinstance(outcome, Result):
+            how = TOOL_ERROR if outcome.is_error else OK
+            received = len(outcome.raw)
+        elif isinstance(outcome, Cancelled):
+            how = CANCELLED
+        else:
+            how = FAILED
+            code, category = _named(outcome)
+        about = context.about
+        return CallEnded(
+            server=route.server,
+            method=route.method,
+            target=call.target,
+            spelled=asked.tool,
+            within="" if call.plan is not None else context.client.doing,
+            outcome=how,
+            code=code,
+            category=category,
+            source=call.source,
+            attempts=(call.number > 0) + (call.first is not None),
+            seconds=self._clock.monotonic() - call.began,
+            waited=call.waited,
+            sent=0 if call.arguments is None else len(call.arguments),
+            received=received,
+            session_id=about.get("sessionId", ""),
+            request_id=about.get("requestId", ""),
+            principal=context.principal,
+        )
+
+
+def _named(failure: BaseException) -> tuple[str, str]:
+    """Code and category of a failure."""
+    if isinstance(failure, CallmuxError):
+        return failure.code, str(failure.details.get("category", ""))
+    if isinstance(failure, RpcError):
+        return str(failure.code), ""
+    return CallmuxError.code, ""

@@ -1,0 +1,26 @@
+"""The records of what can happen."""
+
+from __future__ import annotations
+
+import re
+from typing import get_args
+
+import msgspec
+import pytest
+
+from callmux.observe import facts
+
+
+@pytest.mark.parametrize("kind", get_args(facts.Fact), ids=lambda kind: kind.__name__)
+def test_each_is_frozen_and_says_who_publishes_it_and_what_each_field_is(kind: type[msgspec.Struct]) -> None:
+    assert kind.__struct_config__.frozen
+    said = " ".join((kind.__doc__ or "").split())
+    assert re.search(r"Published by (the|whoever|`callmux)", said)
+    listed = re.findall(r"([a-z_, ]+): ", said.partition("Attributes:")[2])
+    named = {word.strip() for line in listed for word in line.split(",")}
+    assert set(kind.__struct_fields__) <= named
+
+
+def test_every_kind_is_in_the_list() -> None:
+    made = {c for c in vars(facts).values() if isinstance(c, type) and issubclass(c, msgspec.Struct)}
+    assert made - {facts.Principal} == set(get_args(facts.Fact))
