@@ -61,6 +61,11 @@ def test_other_machines_are_refused_unless_the_configuration_allows_them(
     assert "without auth" in caplog.text
 
 
+def test_with_auth_it_listens_anywhere() -> None:
+    token = {"id": "ops", "token": "t"}
+    check_posture(config(auth={"mode": "bearer", "tokens": [token]}), "0.0.0.0")
+
+
 @pytest.mark.parametrize("name", ["auditLog", "management"])
 def test_a_protection_that_cannot_be_enforced_is_refused_even_on_this_machine(name: str) -> None:
     asked = config(allowInsecureRemoteListener=True, **{name: {"enabled": True}})

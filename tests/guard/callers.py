@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from callmux.guard.grant import Grant
 from callmux.guard.principal import Principal
 
 
@@ -9,8 +10,9 @@ class FakeCaller:
     """A request."""
 
     def __init__(self, path: str = "/mcp", method: str = "POST", **headers: str) -> None:
-        self.method, self.path = method, path
+        self.scheme, self.method, self.path = "http", method, path
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
         self.peer: str | None = "127.0.0.1"
         self.request_id = "rid"
         self.principal: Principal | None = None
+        self.grant: Grant | None = None

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from callmux.config.model import Config
+from callmux.config.observing import Metrics
+from callmux.config.security import BearerAuth, BearerToken
 from callmux.config.traffic import AbuseControls
-from callmux.guard.gate import TurnedAway
+from callmux.guard.gate import Gate, TurnedAway
 from callmux.guard.guard import Guard
 from tests.guard.callers import FakeCaller
 from tests.support import FakeClock, play
@@ -16,6 +18,24 @@ from tests.support import FakeClock, play
 
 def _config(**wanted: Any) -> Config:
     return Config(abuse_controls=AbuseControls(**wanted))
+
+
+def _tokens(*ids: str, **more: Any) -> Config:
+    tokens = tuple(BearerToken(id=id, token=f"{id}-token") for id in ids)
+    metrics = (
+        Metrics(path=more.pop("metrics"), allow_unauthenticated=True) if "metrics" in more else Metrics()
+    )
+    return Config(auth=BearerAuth(mode="bearer", tokens=tokens, **more), metrics=metrics)
+
+
+async def _status(gate: Gate | None, path: str, token: str | None = None, method: str = "GET") -> int:
+    assert gate is not None
+    given = {} if token is None else {"authorization": f"Bearer {token}"}
+    try:
+        await gate.enter(FakeCaller(path, method, **given))
+    except TurnedAway as refusal:
+        return refusal.status
+    return 200
 
 
 def test_a_configuration_without_checks_has_no_gate() -> None:
@@ -32,5 +52,43 @@ def test_the_next_gate_goes_on_counting() -> None:
         assert second is not None
         with pytest.raises(TurnedAway):
             await second.enter(FakeCaller())
+
+    play(scene())
+
+
+def test_what_the_configuration_leaves_open_is_open_and_never_an_endpoint() -> None:
+    async def scene() -> None:
+        guard = Guard(FakeClock().clock)
+        gate = guard.gate(_tokens("ops", allow_unauthenticated_health=True, metrics="/numbers/"))
+        seen = [await _status(gate, path) for path in ("/health", "/numbers", "/numbers/", "/ready", "/mcp")]
+        assert seen == [200, 200, 200, 401, 401]
+        for path in ("/mcp", "/sse", "/messages", "/mcp/"):
+            assert await _status(guard.gate(_tokens("ops", metrics=path)), path) == 401
+        assert await _status(guard.gate(_tokens("ops")), "/health") == 401
+        await guard.close()
+
+    play(scene())
+
+
+def test_a_reload_takes_tokens_away_and_gives_new_ones_at_once() -> None:
+    async def scene() -> None:
+        guard = Guard(FakeClock().clock)
+        first = guard.gate(_tokens("ops", "dev"))
+        caller = FakeCaller(authorization="Bearer dev-token")
+        assert first is not None
+        await first.enter(caller)
+        assert caller.grant is not None
+        assert await _status(first, "/mcp", "new-token") == 401
+        second = guard.gate(_tokens("ops", "new"))
+        assert not caller.grant.holds(0)
+        assert [await _status(second, "/mcp", f"{id}-token") for id in ("ops", "dev", "new")] == [
+            200,
+            401,
+            200,
+        ]
+        # A request that the old gate had let in already shows no other credential to it.
+        assert await _status(first, "/mcp", "dev-token") == 401
+        assert guard.gate(Config()) is None
+        await guard.close()
 
     play(scene())

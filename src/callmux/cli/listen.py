@@ -27,6 +27,7 @@ from callmux.cli.signals import stop_signals, upgrade_signal
 from callmux.cli.supervisor import Supervisor
 from callmux.clock import Clock
 from callmux.config.model import Config
+from callmux.config.security import OidcAuth
 from callmux.config.sources import Sources
 from callmux.errors import CallmuxError, UsageError
 from callmux.guard.guard import Guard
@@ -129,7 +130,7 @@ def check_posture(config: Config, host: str) -> None:
     missing = [
         name
         for name, wanted in (
-            ("auth", config.auth is not None),
+            ("auth", isinstance(config.auth, OidcAuth)),
             ("authorization", config.authorization is not None),
             ("auditLog", config.audit_log.enabled),
             ("management", config.management.enabled),
@@ -141,12 +142,13 @@ def check_posture(config: Config, host: str) -> None:
             f"this version cannot enforce {', '.join(missing)} yet, so it does not listen with a "
             "configuration that relies on it: remove it to listen on this machine only"
         )
-    if is_loopback(host):
+    if is_loopback(host) or config.auth is not None:
         return
     if not config.allow_insecure_remote_listener:
         raise InsecureListener(
             f'Refusing insecure remote listener on "{host}": everybody who reaches it could call every tool. '
-            "Listen on 127.0.0.1, or set allowInsecureRemoteListener if something else protects it"
+            "Listen on 127.0.0.1, configure auth, or set allowInsecureRemoteListener if something else "
+            "protects it"
         )
     log.warning('Warning: listening on "%s" without auth (allowInsecureRemoteListener)', host)
 
@@ -166,6 +168,7 @@ async def listen(
     check_posture(config, options.host)
     listening = _bound(options) if before is None else before.listening
     host = Host(config, path.parent if path else Path.cwd(), env, show, single=False)
+    guard = Guard(clock := Clock())
     tasks = TaskSet("listener")
     try:
         host.start(None)
@@ -177,7 +180,7 @@ async def listen(
         stopped, asked = stop_signals(), upgrade_signal()
         state = state_dir(env)
         key = await _key(state) if before is None else before.key
-        listener = _listener(host, config, key)
+        listener = _listener(host, config, key, clock, guard)
         estate = await _inherited(state, options.port) if before is None else before.estate
         listener.table.bury(estate.ended, estate.floor)
         listener.legacies = estate.legacies
@@ -220,6 +223,7 @@ async def listen(
         return 0
     finally:
         await tasks.cancel()
+        await guard.close()
         host.strict_failure.cancel()
         listening.close()
         await host.close()
@@ -289,11 +293,9 @@ def _checked(config: Config, host: str) -> Config:
     return config
 
 
-def _listener(host: Host, config: Config, key: bytes) -> Listener:
-    clock = Clock()
+def _listener(host: Host, config: Config, key: bytes, clock: Clock, guard: Guard) -> Listener:
     limits = BodyLimits(config, host.targets_of)
     listener = Listener(config, limits, host.dispatch, _Sessions(host), key, clock)
-    guard = Guard(clock)
     listener.gate = guard.gate(config)
 
     def configured(new: Configured) -> None:

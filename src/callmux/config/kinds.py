@@ -168,6 +168,10 @@ def scrypt_hash(value: object) -> str:
         # A base64 text whose length is 1 more than a multiple of 4 decodes to nothing.
         decodable = all(len(match[n]) % 4 != 1 for n in (4, 5))
         if power and 1 <= block <= 32 and 1 <= parallel <= 16 and decodable:
+            if 128 * cost * block >= 2**31 - 2**24:
+                raise Refused(
+                    "is a scrypt hash that takes more than 2 GB to compare: choose a smaller N or r"
+                )
             return match[0]
     raise Refused("must be a valid scrypt hash (scrypt$N$r$p$salt$key)")
 
@@ -206,6 +210,18 @@ def _url(value: object) -> str:
         usable = False
     if not usable:
         raise Refused("must be a valid URL")
+    return url
+
+
+def _resource_url(value: object) -> str:
+    from urllib.parse import urlsplit
+
+    url = _url(value)
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or parts.query or parts.fragment or "@" in parts.netloc:
+        raise Refused("must be an http or https address without query, fragment and user")
+    if not url.isascii() or not url.isprintable() or set(url) & set('"\\<> '):
+        raise Refused("must be written in ASCII, without blanks and quotes")
     return url
 
 
@@ -254,6 +270,7 @@ AbsolutePath: TypeAlias = Annotated[str, Kind(read=_absolute, schema=_FILLED)]
 UrlPath: TypeAlias = Annotated[str, Kind(read=_url_path, schema=_FILLED)]
 MountPath: TypeAlias = Annotated[str, Kind(read=_mount_path, schema=_FILLED)]
 Url: TypeAlias = Annotated[str, Kind(read=_url, schema=_FILLED)]
+ResourceUrl: TypeAlias = Annotated[str, Kind(read=_resource_url, schema=_FILLED)]
 Prefix: TypeAlias = Annotated[
     str, Kind(read=_prefix, schema={"type": "string", "pattern": "^[A-Za-z0-9_]*$"})
 ]

@@ -20,7 +20,7 @@ from callmux.config.env_file import env_file_path
 from callmux.config.kinds import Refused, scrypt_hash
 from callmux.config.model import Config, StdioServer
 from callmux.config.notation import is_yaml, parse
-from callmux.config.secrets import hash_token, referenced_file, resolve_reference, resolve_secret
+from callmux.config.secrets import hash_in_memory, referenced_file, resolve_reference, resolve_secret
 from callmux.config.security import BearerAuth, BearerToken
 from callmux.config.sources import Sources
 from callmux.config.variables import expand_server
@@ -293,7 +293,7 @@ def _hashed(
                 found = scrypt_hash(resolve_secret(token.hash_ref, base, env))
                 token = msgspec.structs.replace(token, hash=found)
             elif token.token_ref:
-                found = hash_token(resolve_secret(token.token_ref, base, env))
+                found = hash_in_memory(resolve_secret(token.token_ref, base, env))
                 token = msgspec.structs.replace(token, hash=found)
         except (SecretError, Refused) as problem:
             problems.append(f"{where} {problem}")

@@ -1,7 +1,7 @@
 """Values that stand elsewhere: `env:NAME` and `file:PATH`. Reads the environment it is given, and files.
 
-`resolve_reference` is called where a server's process starts (`envRefs`), `resolve_secret` and `hash_token`
-by `callmux.config.load`. No message ever holds a value.
+`resolve_reference` is called where a server's process starts (`envRefs`), `resolve_secret` and
+`hash_in_memory` by `callmux.config.load`. No message ever holds a value.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from callmux.errors import SecretError
@@ -100,13 +101,28 @@ def _read_up_to(descriptor: int, size: int) -> bytes:
     return data
 
 
-def hash_token(token: str) -> str:
-    """A fresh scrypt hash of a token, as configurations hold it."""
+@cache
+def _own_key() -> bytes:
+    """A secret of this process."""
+    return os.urandom(32)
+
+
+def hash_in_memory(token: str) -> str:
+    """The scrypt hash of a token that is written nowhere: for as long as the process lives the same for the
+    same token, so that a reload can tell which tokens are others."""
+    import hashlib
+
+    salt = hashlib.blake2b(token.encode(), key=_own_key(), digest_size=16).digest()
+    return hash_token(token, salt)
+
+
+def hash_token(token: str, salt: bytes | None = None) -> str:
+    """The scrypt hash of a token, as configurations hold it; a fresh one without `salt`."""
     import hashlib
     from base64 import urlsafe_b64encode
 
     cost, block, parallel = 16384, 8, 1
-    salt = os.urandom(16)
+    salt = salt or os.urandom(16)
     key = hashlib.scrypt(token.encode(), salt=salt, n=cost, r=block, p=parallel, maxmem=64 * 2**20, dklen=32)
     encoded = "$".join(urlsafe_b64encode(part).rstrip(b"=").decode() for part in (salt, key))
     return f"scrypt${cost}${block}${parallel}${encoded}"

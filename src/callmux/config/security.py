@@ -49,11 +49,13 @@ class BearerAuth(Section, frozen=True, kw_only=True):
         mode: `bearer`.
         tokens: The tokens, at least one.
         allow_unauthenticated_health: Answer health checks without a credential.
+        resource_url: Where clients find `/mcp`, where a proxy stands in between; what they ask for otherwise.
     """
 
     mode: kinds.AuthMode
     tokens: Annotated[tuple[BearerToken, ...], Items(at_least_one="must contain at least one token")]
     allow_unauthenticated_health: kinds.Flag = False
+    resource_url: kinds.ResourceUrl | None = None
 
 
 class OidcAuth(Section, frozen=True, kw_only=True):
@@ -70,6 +72,7 @@ class OidcAuth(Section, frozen=True, kw_only=True):
         jwks_fetch_timeout_ms: Time to fetch them.
         allow_insecure_jwks_uri: Accept `jwksUri` over http from any host.
         allow_unauthenticated_health: Answer health checks without a credential.
+        resource_url: Where clients find `/mcp`, where a proxy stands in between; what they ask for otherwise.
     """
 
     mode: kinds.AuthMode
@@ -82,6 +85,7 @@ class OidcAuth(Section, frozen=True, kw_only=True):
     jwks_fetch_timeout_ms: kinds.Milliseconds = 5000
     allow_insecure_jwks_uri: kinds.Flag = False
     allow_unauthenticated_health: kinds.Flag = False
+    resource_url: kinds.ResourceUrl | None = None
 
     @staticmethod
     def conflicts(raw: Mapping[str, Any]) -> Iterable[Problem]:

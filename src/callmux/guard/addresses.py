@@ -106,6 +106,12 @@ def parsed(text: str) -> Address | None:
     return _plain(address)
 
 
+def site_of(peer: str | None) -> str:
+    """What the attempts of whoever has this address are counted by."""
+    address = parsed(peer or "")
+    return "unknown" if address is None else _site(address)
+
+
 def network(text: str) -> Network:
     """An address or a network of the configuration. A network within the mapped IPv4 addresses is IPv4."""
     found = ip_network(re.sub(r"%[^/]*", "", text), strict=False)

@@ -9,25 +9,36 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Protocol
 
+from callmux.guard.grant import Grant
 from callmux.guard.principal import Principal
+from callmux.guard.resource import Resource
 
 GONE = 499
 """The status of what has no answer: the client left, or the check itself was given up."""
+
+
+def route_of(path: str) -> str:
+    """The path by which a route is found: `/mcp/` is `/mcp`."""
+    return path[:-1] if path != "/" and path.endswith("/") else path
 
 
 class Caller(Protocol):
     """A request, as far as a check sees it.
 
     Attributes:
+        scheme: `http` or `https`.
         principal: Who it is from. The check of credentials finds out; later checks read it.
+        grant: What its credential gives, for as long as that holds.
     """
 
+    scheme: str
     method: str
     path: str
     headers: dict[str, str]
     peer: str | None
     request_id: str
     principal: Principal | None
+    grant: Grant | None
 
 
 class TurnedAway(Exception):
@@ -74,10 +85,15 @@ class Gate:
     Args:
         checks: In the order in which requests pass them: addresses, what bounds the work for strangers,
             credentials, what depends on the principal.
+        resource: What the listener says of itself as a protected resource, where credentials are checked.
+
+    Attributes:
+        resource: The same.
     """
 
-    def __init__(self, checks: Sequence[Check]) -> None:
+    def __init__(self, checks: Sequence[Check], resource: Resource | None = None) -> None:
         self._checks = tuple(checks)
+        self.resource = resource
 
     async def enter(self, caller: Caller) -> None:
         """Passes every check.

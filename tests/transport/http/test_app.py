@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 
+from callmux.config.model import Config
+from callmux.config.security import BearerAuth, BearerToken
 from callmux.guard.gate import GONE, Caller, Gate, TurnedAway
+from callmux.guard.guard import Guard
 from callmux.guard.principal import Principal
 from callmux.transport.http.exchange import Exchange
-from tests.support import play, settle
+from tests.support import loop_clock, play, settle
 from tests.transport.http.asgi import Call, House, post
 
 
@@ -284,5 +288,72 @@ def test_a_request_goes_with_its_principal_and_a_session_keeps_none() -> None:
         seat = await house.listener.begin("s", "streamable-http")
         assert house.listener.note(seat, exchange).principal == Principal(kind="bearer", id="ops")
         assert house.listener.note(seat, call.exchange()).principal is None
+
+    play(scene())
+
+
+def guarded(house: House, **auth: Any) -> Guard:
+    """The guard of a listener that takes the token `ops-token`."""
+    guard = Guard(loop_clock())
+    tokens = (BearerToken(id="ops", token="ops-token"),)
+    house.listener.gate = guard.gate(Config(auth=BearerAuth(mode="bearer", tokens=tokens, **auth)))
+    return guard
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/sse", "/messages", "/hello", "/nowhere", "/"])
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PUT", "OPTIONS", "HEAD"])
+def test_every_path_and_method_asks_for_a_token(path: str, method: str) -> None:
+    async def scene() -> None:
+        house = House(routes=ROUTES)
+        guarded(house)
+        got = await house.answers(Call(method, path, {"host": "localhost"}))
+        assert got.status == 401
+        assert got.json == {"error": "Unauthorized", "requestId": got.headers["x-request-id"]}
+        assert got.headers["WWW-Authenticate"].startswith("Bearer ")
+
+    play(scene())
+
+
+def test_the_metadata_is_served_to_strangers_and_names_what_they_asked_for() -> None:
+    async def scene() -> None:
+        house = House()
+        guarded(house)
+        refused = await house.answers(Call("POST", "/mcp", {"host": "localhost:4860"}))
+        where = refused.headers["WWW-Authenticate"].split('resource_metadata="')[1].split('"')[0]
+        assert where.startswith("http://localhost:4860/")
+        got = await house.answers(
+            Call("GET", where.removeprefix("http://localhost:4860"), {"host": "localhost:4860"})
+        )
+        assert (got.status, got.json["resource"]) == (200, "http://localhost:4860/mcp")
+        assert got.headers["cache-control"] == "no-store"
+        assert (await house.answers(Call("GET", "/.well-known/oauth-protected-resource/etc"))).status == 404
+
+    play(scene())
+
+
+def test_without_auth_there_is_no_metadata() -> None:
+    async def scene() -> None:
+        assert (await House().answers(Call("GET", "/.well-known/oauth-protected-resource"))).status == 404
+
+    play(scene())
+
+
+def test_a_page_that_may_ask_can_read_the_refusal_and_the_metadata() -> None:
+    async def scene() -> None:
+        house = House()
+        guarded(house)
+        page = {"host": "localhost:4860", "origin": "http://localhost:6274"}
+        asked = {
+            **page,
+            "access-control-request-method": "POST",
+            "access-control-request-headers": "authorization",
+        }
+        assert (await house.answers(Call("OPTIONS", "/mcp", asked))).status == 204
+        refused = await house.answers(Call("POST", "/mcp", page))
+        assert "www-authenticate" in refused.headers["access-control-expose-headers"]
+        about = await house.answers(Call("GET", "/.well-known/oauth-protected-resource/mcp", page))
+        assert about.headers["access-control-allow-origin"] == "http://localhost:6274"
+        evil = {**asked, "origin": "https://evil.example"}
+        assert (await house.answers(Call("OPTIONS", "/mcp", evil))).status == 403
 
     play(scene())

@@ -10,7 +10,8 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
-from callmux.guard.gate import GONE, Gate, TurnedAway
+from callmux.guard.gate import GONE, Gate, TurnedAway, route_of
+from callmux.guard.resource import WELL_KNOWN
 from callmux.protocol.jsonrpc import INTERNAL_ERROR
 from callmux.transport.http.exchange import Exchange, Receive, Refusal, Route, Scope, Send
 from callmux.transport.http.intake import ClientLeft, answer_options, check_headers, check_origin, request_id
@@ -74,9 +75,7 @@ class App:
                 inside.leave(exchange, exchange.status or GONE)
 
     async def _route(self, exchange: Exchange) -> None:
-        path, method = exchange.path, exchange.method
-        if path != "/" and path.endswith("/"):
-            path = path[:-1]
+        path, method = route_of(exchange.path), exchange.method
         if method == "OPTIONS":
             await self._options(exchange, path)
         elif path == "/mcp":
@@ -87,11 +86,22 @@ class App:
             await serve_message(exchange, self._listener)
         elif method == "GET" and (route := self._routes.get(path)) is not None:
             await route(exchange)
+        elif method == "GET" and path.startswith(WELL_KNOWN):
+            await self._describe(exchange)
         else:
             raise Refusal(404, "Not found")
 
+    async def _describe(self, exchange: Exchange) -> None:
+        """What we are as a protected resource, where we are one."""
+        gate = self._listener.gate
+        about = None if gate is None or gate.resource is None else gate.resource.document(exchange)
+        if about is None:
+            raise Refusal(404, "Not found")
+        await exchange.answer_json(200, about, {"cache-control": "no-store"})
+
     async def _options(self, exchange: Exchange, path: str) -> None:
-        methods = METHODS.get(path) or ("GET, OPTIONS" if path in self._routes else None)
+        listed = path in self._routes or path.startswith(WELL_KNOWN)
+        methods = METHODS.get(path) or ("GET, OPTIONS" if listed else None)
         if methods is None:
             raise Refusal(404, "Not found")
         await answer_options(exchange, methods)

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from callmux.guard.grant import Grant
 from callmux.guard.principal import Principal
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -22,7 +23,10 @@ Route: TypeAlias = Callable[["Exchange"], Awaitable[None]]
 
 PREVIOUS = "callmux.previous"
 """In the scope: a list that lives as long as the connection."""
-_READABLE = [(b"access-control-expose-headers", b"mcp-session-id, x-request-id"), (b"vary", b"Origin")]
+_READABLE = [
+    (b"access-control-expose-headers", b"mcp-session-id, www-authenticate, x-request-id"),
+    (b"vary", b"Origin"),
+]
 EVENT_STREAM = "text/event-stream"
 JSON = "application/json"
 
@@ -78,6 +82,7 @@ class Exchange:
         closing: The connection ends with the answer.
 
     Attributes:
+        scheme: `http` or `https`.
         method: The HTTP method.
         path: The path, percent-decoded.
         headers: The request's headers by lower-case name, a character a byte; several of one name as a list.
@@ -85,12 +90,14 @@ class Exchange:
         origin: Whose page may read the answer, where a page of another origin asks that we take.
         peer: The address it comes from, where that is known.
         principal: Who it is from, where that is asked.
+        grant: What its credential gives.
         status: That of the answer; 0 before there is one.
     """
 
     def __init__(
         self, scope: Scope, receive: Receive, send: Send, request_id: str, closing: bool = False
     ) -> None:
+        self.scheme: str = scope.get("scheme", "http")
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.request_id = request_id
@@ -107,6 +114,7 @@ class Exchange:
         self._query: bytes = scope.get("query_string", b"")
         self._send = send
         self.principal: Principal | None = None
+        self.grant: Grant | None = None
         self.status = 0
         self.started = False
 
