@@ -18,6 +18,9 @@ from callmux.failures.registry import ALL, SECTIONS, filled, find, of_state
 from callmux.upstream.failures import Category
 from callmux.upstream.health import State
 
+from . import test_calls, test_commands, test_http
+from .scene import STORIES
+
 SOURCE = Path(callmux.__file__).parent
 
 
@@ -100,3 +103,10 @@ def test_an_id_may_be_written_short(asked: str, id: str) -> None:
 
 def test_what_is_no_id_leads_nowhere() -> None:
     assert find("nothing") is None
+
+
+def test_stories_and_reasons_are_about_failures_that_there_are() -> None:
+    named = {*STORIES, *test_commands.PLAYED, *test_http.WRONG}
+    excused = {*test_calls.ELSEWHERE, *test_commands.ELSEWHERE, *test_http.ELSEWHERE}
+    assert not named & excused
+    assert not named - ALL.keys()
