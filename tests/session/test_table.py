@@ -105,6 +105,15 @@ def test_ended_sessions_stay_ended_in_the_process_that_follows() -> None:
     assert (after.table.recall(id), after.table.key) == (None, before.table.key)
 
 
+@pytest.mark.parametrize("other", ["", "bearer:dev", "oidc_jwt:ops", "bearer:ops "])
+def test_an_id_is_recalled_for_its_owner_only(other: str) -> None:
+    id = Hall().table.new_id("2025-11-25", b"{}", "bearer:ops")
+    assert Hall().table.recall(id, "bearer:ops") is not None
+    assert Hall().table.recall(id, other) is None
+    nobodys = Hall().table.new_id("2025-11-25", b"{}")
+    assert Hall().table.recall(nobodys, "bearer:ops") is None
+
+
 def test_what_an_older_version_left_is_understood() -> None:
     """It left the ids themselves; and times go from process to process, too."""
     before, after = Hall(), Hall()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 import string
 
+import msgspec
 import pytest
 
-from callmux.session.tickets import MAX_AGE_SECONDS, MAX_LENGTH, Ticket, seal, unseal
+from callmux.session.tickets import MAX_AGE_SECONDS, MAX_LENGTH, Ticket, owner_mark, seal, unseal
 
 KEY = b"k" * 32
 TICKET = Ticket("aa", 1000.0, "2025-11-25", '{"roots":{}}')
@@ -57,3 +58,30 @@ def test_a_client_that_declares_too_much_gets_its_nonce_as_id() -> None:
 @pytest.mark.parametrize("id", ["", "a", "!!", "é", "0189", "a" * 64, "a" * (MAX_LENGTH + 1)])
 def test_an_id_that_nobody_gave_is_none_of_ours(id: str) -> None:
     assert unseal(id, KEY, 1000.0) is None
+
+
+def test_an_id_says_whose_it_is_without_naming_anybody() -> None:
+    ann = "oidc_jwt:ann@example.com"
+    mark = owner_mark(ann, KEY)
+    assert mark == owner_mark(ann, KEY)
+    others = {
+        owner_mark("bearer:ann@example.com", KEY),
+        owner_mark(ann, b"o" * 32),
+        owner_mark(ann + " ", KEY),
+    }
+    assert len(others - {mark}) == 3
+    assert "ann" not in mark
+    assert owner_mark("", KEY) == ""
+
+
+def test_a_ticket_of_an_older_version_is_nobodys() -> None:
+    class Older(msgspec.Struct, frozen=True, array_like=True):
+        nonce: str
+        issued: float
+        version: str
+        capabilities: str
+
+    id = seal(Older("aa", 1000.0, "2025-11-25", "{}"), KEY)  # type: ignore[arg-type]
+    found = unseal(id, KEY, 1000.0)
+    assert found is not None
+    assert found.owner == ""

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from typing import Generic, Protocol, TypeVar
 
 from callmux.clock import Clock
-from callmux.session.tickets import Ticket, seal, unseal
+from callmux.session.tickets import Ticket, owner_mark, seal, unseal
 
 ENDED = 50_000
 """Ended sessions that are remembered, so that one that was deleted is not taken up again. Of older ones only
@@ -64,17 +64,19 @@ class SessionTable(Generic[S]):
         """The session of that id."""
         return self._seats.get(id)
 
-    def new_id(self, version: str, capabilities: bytes) -> str:
-        """An id for a session that begins now."""
-        ticket = Ticket(secrets.token_hex(16), self._clock.wall(), version, capabilities.decode())
+    def new_id(self, version: str, capabilities: bytes, owner: str = "") -> str:
+        """An id for a session that `owner` begins now."""
+        mark = owner_mark(owner, self._key)
+        ticket = Ticket(secrets.token_hex(16), self._clock.wall(), version, capabilities.decode(), mark)
         return seal(ticket, self._key)
 
-    def recall(self, id: str) -> Ticket | None:
-        """What an id says of a session that another process began; None where it says nothing, or ended."""
+    def recall(self, id: str, owner: str = "") -> Ticket | None:
+        """What an id says of a session that another process began for `owner`; None where it says nothing, or
+        ended, or is somebody else's."""
         ticket = unseal(id, self._key, self._clock.wall())
         if ticket is None or ticket.issued <= self.floor or _mark(id) in self._ended:
             return None
-        return ticket
+        return ticket if ticket.owner == owner_mark(owner, self._key) else None
 
     @property
     def key(self) -> bytes:

@@ -28,12 +28,14 @@ class Ticket(msgspec.Struct, frozen=True, array_like=True):
         issued: Seconds since 1970.
         version: The MCP revision agreed on.
         capabilities: What the client declared, as JSON.
+        owner: Stands for the principal that began it; empty where nobody was asked for a credential.
     """
 
     nonce: str
     issued: float
     version: str
     capabilities: str
+    owner: str = ""
 
 
 def seal(ticket: Ticket, key: bytes) -> str:
@@ -41,6 +43,11 @@ def seal(ticket: Ticket, key: bytes) -> str:
     body = zlib.compress(msgspec.json.encode(ticket))
     text = _encode(body + _mac(body, key))
     return text if len(text) <= MAX_LENGTH else ticket.nonce
+
+
+def owner_mark(owner: str, key: bytes) -> str:
+    """What a ticket says of a principal: nobody without the key can tell whom it means, or try names out."""
+    return _mac(b"owner\0" + owner.encode("utf-8", "surrogatepass"), key).hex() if owner else ""
 
 
 def unseal(id: str, key: bytes, now: float) -> Ticket | None:

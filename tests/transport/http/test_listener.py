@@ -38,15 +38,15 @@ def test_a_session_of_the_process_before_goes_on_until_it_is_ended() -> None:
         before, after = House(), House()
         greeting = Raw(b'{"protocolVersion":"2025-06-18","capabilities":{"b":{},"a":{}}}')
         id = (await before.listener.admit(Call().exchange(), greeting)).id
-        seat = await after.listener.recall(id)
+        seat = await after.listener.recall(id, Call().exchange())
         assert seat is not None
         assert seat.session.is_ready
         assert (seat.session.version, seat.session.capabilities) == ("2025-06-18", b'{"a":{},"b":{}}')
         assert after.listener.table.get(id) is seat
         assert after.ledger.begun_ids == [id]
         await after.listener.table.remove(id)
-        assert await after.listener.recall(id) is None
-        assert await after.listener.recall("made-up") is None
+        assert await after.listener.recall(id, Call().exchange()) is None
+        assert await after.listener.recall("made-up", Call().exchange()) is None
 
     play(scene())
 
@@ -171,9 +171,12 @@ def test_a_session_of_the_process_before_is_brought_where_it_was() -> None:
             return b"{}"
 
         after.desk.handle = handle  # type: ignore[method-assign,assignment]
-        seat = await after.listener.recall(id)
+        seat = await after.listener.recall(id, Call().exchange())
         assert seat is not None
-        assert (await after.listener.recall(id), seat.session.facts.client_name) == (seat, "c")
+        assert (await after.listener.recall(id, Call().exchange()), seat.session.facts.client_name) == (
+            seat,
+            "c",
+        )
         await settle()
         assert [method for method, _ in asked] == ["logging/setLevel", *["resources/subscribe"] * 2]
 

@@ -11,7 +11,7 @@ from tests.transport.http.asgi import Desk
 
 
 def _seat(desk: Desk, kind: str = "streamable-http") -> WebSession:
-    return WebSession("abcdefghijklmnop", desk, kind, 0, KeptStreams(lambda: 0))
+    return WebSession("abcdefghijklmnop", desk, kind, "", 0, KeptStreams(lambda: 0))
 
 
 async def _drained(stream: Stream) -> list[bytes]:

@@ -138,16 +138,17 @@ class Listener:
             capabilities = canonical(asked.capabilities)
         except ValueError as error:
             raise Refusal(400, f"initialize: {error}", -32602) from None
-        id = self.table.new_id(versions.agree(asked.protocol_version), capabilities)
-        return await self.begin(id, STREAMABLE)
+        owner = owner_of(exchange)
+        id = self.table.new_id(versions.agree(asked.protocol_version), capabilities, owner)
+        return await self.begin(id, STREAMABLE, owner)
 
-    async def begin(self, id: str, kind: str) -> WebSession:
-        """A new session of this id.
+    async def begin(self, id: str, kind: str, owner: str = "") -> WebSession:
+        """A new session of this id, for its owner and nobody else.
 
         Raises:
             Refusal: There is no room.
         """
-        seat = WebSession(id, self._handler, kind, self.now(), self._kept)
+        seat = WebSession(id, self._handler, kind, owner, self.now(), self._kept)
         await self._enter(seat)
         return seat
 
@@ -169,27 +170,37 @@ class Listener:
         if gone:
             await self.table.end(gone)
 
-    async def recall(self, id: str) -> WebSession | None:
-        """The session of that id that the process before us began; None where there is none.
+    def find(self, id: str, exchange: Exchange) -> WebSession | None:
+        """The session of that id; None where whoever asks has begun none."""
+        seat = self.table.get(id)
+        return seat if seat is not None and seat.owner == owner_of(exchange) else None
+
+    def is_let_in(self, exchange: Exchange) -> bool:
+        """Whether what let a request in still holds: streams outlive tokens."""
+        return exchange.grant is None or exchange.grant.holds(self._clock.wall())
+
+    async def recall(self, id: str, exchange: Exchange) -> WebSession | None:
+        """The session of that id that whoever asks began in the process before us; None where there is none.
 
         Raises:
             Refusal: There is no room.
         """
-        ticket = self.table.recall(id)
+        owner = owner_of(exchange)
+        ticket = self.table.recall(id, owner)
         if ticket is None:
             return None
-        seat = WebSession(id, self._handler, STREAMABLE, self.now(), self._kept)
+        seat = WebSession(id, self._handler, STREAMABLE, owner, self.now(), self._kept)
         seat.session.revive(ticket.capabilities.encode(), ticket.version)
         await self._enter(seat)
         if self.table.get(id) is seat and (legacy := self.legacies.pop(id, None)) is not None:
             seat.session.facts.client_name = legacy.client_name
-            self._tasks.spawn(self._fulfil(seat, legacy))
-        return self.table.get(id)
+            self._tasks.spawn(self._fulfil(seat, legacy, Said(principal=exchange.principal)))
+        return self.find(id, exchange)
 
-    async def _fulfil(self, seat: WebSession, legacy: Legacy) -> None:
+    async def _fulfil(self, seat: WebSession, legacy: Legacy, said: Said) -> None:
         for method, params in legacy.wishes():
             try:
-                wish = Request(seat.session, "", method)
+                wish = Request(seat.session, "", method, said)
                 work = self._handler.handle(seat.session, method, Raw(params), wish)
                 if work is not None:
                     await work
@@ -265,3 +276,8 @@ class Listener:
     async def _end(self, seat: WebSession) -> None:
         seat.end()
         await self._sessions.ended(seat)
+
+
+def owner_of(exchange: Exchange) -> str:
+    """Whose sessions a request may use."""
+    return "" if exchange.principal is None else exchange.principal.label

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 
 from callmux.protocol import jsonrpc, versions
@@ -138,7 +139,13 @@ async def _answer(exchange: Exchange, seat: WebSession, message: Message, said: 
         # The client has lost this connection already, and reads the answer on another.
         await exchange.answer(200, b": read elsewhere\n\n", EVENT_STREAM, {SESSION: seat.id})
         return
-    await _stream(exchange, seat, stream, 0, primed=(seat.session.version or "") >= PRIMED_SINCE)
+    primed = (seat.session.version or "") >= PRIMED_SINCE
+    await _stream(exchange, seat, stream, 0, primed=primed, stays=_always)
+
+
+def _always() -> bool:
+    """What was asked for with a good credential is answered, however long that takes."""
+    return True
 
 
 def _is_answer(message: Malformed) -> bool:
@@ -173,7 +180,8 @@ async def _get(exchange: Exchange, listener: Listener) -> None:
         stream, number = found
     seat.active += 1
     try:
-        await _stream(exchange, seat, stream, number, primed=False)
+        stays = partial(listener.is_let_in, exchange)
+        await _stream(exchange, seat, stream, number, primed=False, stays=stays)
     finally:
         seat.active -= 1
         seat.seen_at = listener.now()
@@ -194,7 +202,7 @@ async def _seat(exchange: Exchange, listener: Listener, id: int | str | None) ->
     given = exchange.headers.get(SESSION)
     if given is None:
         raise Refusal(400, "No valid session: initialize first, then send its Mcp-Session-Id", -32000, id)
-    seat = listener.table.get(given) or await listener.recall(given)
+    seat = listener.find(given, exchange) or await listener.recall(given, exchange)
     if seat is None:
         raise Refusal(404, _NOT_FOUND, -32001, id)
     if seat.kind != "streamable-http":
@@ -206,8 +214,17 @@ async def _seat(exchange: Exchange, listener: Listener, id: int | str | None) ->
     return seat
 
 
-async def _stream(exchange: Exchange, seat: WebSession, stream: Stream, number: int, *, primed: bool) -> None:
-    """Sends the events of `stream` after `number` until it ends, the client leaves, or another takes over."""
+async def _stream(
+    exchange: Exchange,
+    seat: WebSession,
+    stream: Stream,
+    number: int,
+    *,
+    primed: bool,
+    stays: Callable[[], bool],
+) -> None:
+    """Sends the events of `stream` after `number` until it ends, the client leaves, or another takes over; or
+    until the client may not stay any more, which whatever it is sent must not outlast."""
     reader = stream.take_over()
     await exchange.start(200, {**_STREAM_HEAD, SESSION: seat.id})
     # Headers go out with the first part of the body: an empty comment opens the stream at once.
@@ -223,6 +240,8 @@ async def _stream(exchange: Exchange, seat: WebSession, stream: Stream, number: 
                 news.cancel()
                 return
             events = news.result()
+            if not stays():
+                break
             if events is None:
                 if stream.is_read_by(reader):
                     exchange.when_received(partial(seat.received, stream))

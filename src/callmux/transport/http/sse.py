@@ -14,7 +14,7 @@ from callmux.protocol.jsonrpc import Batch, Malformed, Request
 from callmux.protocol.sse import event
 from callmux.tasks import at_once
 from callmux.transport.http.exchange import EVENT_STREAM, Exchange, Refusal
-from callmux.transport.http.listener import Listener
+from callmux.transport.http.listener import Listener, owner_of
 from callmux.transport.http.web_session import WebSession
 
 KEEPALIVE_SECONDS = 15.0
@@ -32,7 +32,7 @@ async def serve_stream(exchange: Exchange, listener: Listener) -> None:
     Raises:
         Refusal: There is no room.
     """
-    seat = await listener.begin(str(uuid.uuid4()), "sse")
+    seat = await listener.begin(str(uuid.uuid4()), "sse", owner_of(exchange))
     listener.note(seat, exchange)
     seat.active += 1
     gone = at_once(_departure(exchange))
@@ -49,7 +49,7 @@ async def serve_stream(exchange: Exchange, listener: Listener) -> None:
                 news.cancel()
                 break
             events = news.result()
-            if events is None:
+            if events is None or not listener.is_let_in(exchange):
                 break
             number = events[-1][0] if events else number
             part = b"".join(event(data) for _, data in events) if events else b": alive\n\n"
@@ -72,7 +72,7 @@ async def serve_message(exchange: Exchange, listener: Listener) -> None:
     id = exchange.query("sessionId")
     if id is None:
         raise Refusal(400, "Missing sessionId")
-    seat = listener.table.get(id)
+    seat = listener.find(id, exchange)
     if seat is None or seat.kind != "sse":
         raise Refusal(400, "Invalid session")
     # Its parts go onto the lines of servers: a line end in between would be read as the end of a message.

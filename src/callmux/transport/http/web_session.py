@@ -29,10 +29,12 @@ class WebSession:
         id: The session id.
         handler: What its requests lead to.
         kind: `streamable-http` or `sse`.
+        owner: Who began it: the label of a principal, or empty.
         now: The monotonic clock's time.
         kept: Keeps streams that are finished.
 
     Attributes:
+        owner: Who began it. Nobody else can use it, or learn that it is there.
         shown_id: What anybody may see of the id.
         session: The session.
         own: What it says by itself.
@@ -41,8 +43,11 @@ class WebSession:
         seen_at: When it was last active, by the monotonic clock.
     """
 
-    def __init__(self, id: str, handler: Handler[Session], kind: str, now: float, kept: KeptStreams) -> None:
+    def __init__(
+        self, id: str, handler: Handler[Session], kind: str, owner: str, now: float, kept: KeptStreams
+    ) -> None:
         self.id = id
+        self.owner = owner
         self.shown_id = shown(id)
         self.kind = kind
         self.session = Session(handler, self._say, self._route)
