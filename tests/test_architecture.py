@@ -104,7 +104,6 @@ CALLED_FROM_OUTSIDE = {
     "cli.stderr.Stderr": "a text stream: `print` and the logging handlers call it",
     "clients.instructions.MODES": "what the flag takes; the grammar, which must load nothing, is held to it",
     "clients.instructions.PROFILES": "the same",
-    "guard.attempts.Attempts": "the check of credentials, which follows",
     "guard.rates.MonotonicMemory": "the limits library",
     "transport.http.serve.NarrowProtocol": "uvicorn and httptools",
     "upstream.links.child._ChildProtocol": "asyncio",

@@ -22,6 +22,14 @@ def config(**more: Any) -> Config:
     return checked.config
 
 
+def test_a_certificate_and_its_key_are_taken_together() -> None:
+    args = ["--listen", "80", "--tls-key", "k.pem", "--tls-cert", "c.pem"]
+    assert take_options(args) == ([], Options(80, "127.0.0.1", None, ("c.pem", "k.pem")))
+    for flag in ("--tls-cert", "--tls-key"):
+        with pytest.raises(UsageError, match="go together"):
+            take_options(["--listen", "80", flag, "x.pem"])
+
+
 def test_the_options_are_taken_out_and_the_rest_is_left() -> None:
     args = ["--meta-only", "--listen", "80", "--host", "::1", "--idle-exit", "0", "--", "srv", "--host", "x"]
     assert take_options(args) == (["--meta-only", "--", "srv", "--host", "x"], Options(80, "::1", 0))

@@ -19,6 +19,7 @@ import httptools
 
 from callmux.bridge.endpoint import Endpoint
 from callmux.bridge.failures import LinkFailure, Reason
+from callmux.protocol.http_client import tls_problem
 
 if TYPE_CHECKING:
     import ssl
@@ -238,9 +239,7 @@ class HttpClient:
             message = f"the listener did not accept a connection in {CONNECT_SECONDS:.0f} s"
             raise LinkFailure(Reason.UNREACHABLE, message) from None
         except (OSError, UnicodeError) as error:
-            no_tls = "WRONG_VERSION_NUMBER" in str(error)
-            reason = "it does not use TLS, write http:// in place of https://" if no_tls else error
-            message = f"the listener cannot be reached: {reason}"
+            message = f"the listener cannot be reached: {tls_problem(error) or error}"
             raise LinkFailure(Reason.UNREACHABLE, message) from None
         self._all.add(connection)
         if not self.reading:

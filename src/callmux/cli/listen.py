@@ -11,6 +11,7 @@ import errno
 import gc
 import logging
 import re
+import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ import msgspec
 from callmux.admin.probes import probe_routes
 from callmux.aside import aside
 from callmux.cli.handover import Successor, give_way, hand_over, own_command, predecessor, replaced
+from callmux.cli.https import Https
 from callmux.cli.signals import stop_signals, upgrade_signal
 from callmux.cli.supervisor import Supervisor
 from callmux.clock import Clock
@@ -64,11 +66,13 @@ class Options(msgspec.Struct, frozen=True):
         port: 1 to 65535.
         host: An address or name of this machine.
         idle_exit_seconds: End after so long without a session; None for never.
+        tls: Files of a certificate and its key, to speak https; None for those of the configuration.
     """
 
     port: int
     host: str = "127.0.0.1"
     idle_exit_seconds: int | None = None
+    tls: tuple[str, str] | None = None
 
 
 class InsecureListener(CallmuxError):
@@ -106,7 +110,11 @@ def take_options(args: list[str]) -> tuple[list[str], Options | None]:
     idle = _take(own, "--idle-exit")
     if idle is not None and not re.fullmatch(r"[0-9]{1,9}", idle):
         raise UsageError("--idle-exit must be a number of seconds")
-    return own + rest, Options(int(port), host or "127.0.0.1", int(idle) if idle is not None else None)
+    cert, key = _take(own, "--tls-cert"), _take(own, "--tls-key")
+    if (cert is None) != (key is None):
+        raise UsageError("--tls-cert and --tls-key go together: give both")
+    tls = None if cert is None or key is None else (cert, key)
+    return own + rest, Options(int(port), host or "127.0.0.1", int(idle) if idle is not None else None, tls)
 
 
 def _take(words: list[str], flag: str) -> str | None:
@@ -166,6 +174,7 @@ async def listen(
     supervisor = Supervisor(env)
     config = load(sources := Sources())
     check_posture(config, options.host)
+    https = Https(options.tls, config)
     listening = _bound(options) if before is None else before.listening
     host = Host(config, path.parent if path else Path.cwd(), env, show, single=False)
     guard = Guard(clock := Clock())
@@ -180,7 +189,7 @@ async def listen(
         stopped, asked = stop_signals(), upgrade_signal()
         state = state_dir(env)
         key = await _key(state) if before is None else before.key
-        listener = _listener(host, config, key, clock, guard)
+        listener = _listener(host, config, key, clock, guard, https)
         estate = await _inherited(state, options.port) if before is None else before.estate
         listener.table.bury(estate.ended, estate.floor)
         listener.legacies = estate.legacies
@@ -191,13 +200,19 @@ async def listen(
                 is_loopback(options.host),
             ),
             listening,
+            https.context,
         )
         await server.start()
         if before is not None:
             await before.relieve()
             listener.elsewhere = before.send
         supervisor.ready()
-        _banner(options)
+        _banner(options, https.scheme)
+        if (freshness := https.kept_fresh()) is not None:
+            tasks.spawn(freshness)
+            if path is None and sys.platform != "win32":
+                # Nobody else waits for it; the files are read whenever they change.
+                asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, https.configured, config)
         if path is not None:
             tasks.spawn(attend(path, host, lambda new: _checked(load(new), options.host), sources, env))
         tasks.spawn(listener.keep_sweeping())
@@ -293,7 +308,7 @@ def _checked(config: Config, host: str) -> Config:
     return config
 
 
-def _listener(host: Host, config: Config, key: bytes, clock: Clock, guard: Guard) -> Listener:
+def _listener(host: Host, config: Config, key: bytes, clock: Clock, guard: Guard, https: Https) -> Listener:
     limits = BodyLimits(config, host.targets_of)
     listener = Listener(config, limits, host.dispatch, _Sessions(host), key, clock)
     listener.gate = guard.gate(config)
@@ -301,6 +316,7 @@ def _listener(host: Host, config: Config, key: bytes, clock: Clock, guard: Guard
     def configured(new: Configured) -> None:
         listener.configure(new.config, BodyLimits(new.config, host.targets_of))
         listener.gate = guard.gate(new.config)
+        https.configured(new.config)
 
     host.bus.subscribe(Configured, configured)
     host.diagnostics = lambda: _diagnostics(listener)
@@ -348,9 +364,9 @@ async def _watch_idle(listener: Listener, seconds: int, idle: asyncio.Event) -> 
     idle.set()
 
 
-def _banner(options: Options) -> None:
+def _banner(options: Options, scheme: str) -> None:
     where = f"[{options.host}]" if ":" in options.host else options.host
-    base = f"http://{where}:{options.port}"
+    base = f"{scheme}://{where}:{options.port}"
     lines: Sequence[str] = (
         f"Listening on {base}",
         f"  Streamable HTTP: {base}/mcp",

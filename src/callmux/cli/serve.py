@@ -44,7 +44,7 @@ def run(args: list[str], config_option: str | None) -> int:
             stamp_log()
             path = choose(args, config_option, env)
             return run_loop(listen(options, path, lambda sources: load(args, path, env, sources), env, _show))
-    for flag in ("--host", "--idle-exit"):
+    for flag in ("--host", "--idle-exit", "--tls-cert", "--tls-key"):
         if flag in (args[: args.index("--")] if "--" in args else args):
             raise UsageError(f"{flag} is for a listener: it needs --listen PORT beside it")
     path = choose(args, config_option, env)

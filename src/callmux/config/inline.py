@@ -35,7 +35,16 @@ _NUMBERS = {
 _LISTS = ("--tools", "--cache-allow", "--cache-deny", "--only")
 _WORDS = ("--env", "--url", "--header", "--transport", "--output-format")
 _VALUED = (*_NUMBERS, *_LISTS, *_WORDS)
-_ELSEWHERE = ("--listen", "--host", "--idle-exit", "--config", "--version", "--help")
+_ELSEWHERE = (
+    "--listen",
+    "--host",
+    "--idle-exit",
+    "--tls-cert",
+    "--tls-key",
+    "--config",
+    "--version",
+    "--help",
+)
 """Flags of run mode that are taken out before: near names are hints, too."""
 _STDIO_ONLY, _HTTP_ONLY = ("--env",), ("--header", "--transport")
 

@@ -21,7 +21,7 @@ from callmux.config.kinds import Refused, scrypt_hash
 from callmux.config.model import Config, StdioServer
 from callmux.config.notation import is_yaml, parse
 from callmux.config.secrets import hash_in_memory, referenced_file, resolve_reference, resolve_secret
-from callmux.config.security import BearerAuth, BearerToken
+from callmux.config.security import BearerAuth, BearerToken, Tls
 from callmux.config.sources import Sources
 from callmux.config.variables import expand_server
 from callmux.depth import is_deeper, too_deep
@@ -232,11 +232,14 @@ def _absolute(config: Config, path: Path) -> Config:
     def places(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
         return None if names is None else tuple(dict.fromkeys(map(place, names)))
 
-    events, management = config.event_store, config.management
+    events, management, tls = config.event_store, config.management, config.tls
+    if tls is not None:
+        tls = Tls(cert_file=place(tls.cert_file), key_file=place(tls.key_file))
     return msgspec.structs.replace(
         config,
         file_reference_roots=places(config.file_reference_roots),
         session_cwd_roots=places(config.session_cwd_roots),
+        tls=tls,
         event_store=msgspec.structs.replace(events, path=place(events.path or EVENT_FILE)),
         management=msgspec.structs.replace(
             management, state_path=place(management.state_path or f"{path.name}.management.json")

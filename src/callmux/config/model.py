@@ -16,7 +16,7 @@ from callmux.config.observing import AuditLog, Dashboard, EventStore, Metrics
 from callmux.config.recipes import Recipe
 from callmux.config.results import CachePolicy, ResponseShield, SchemaCompression
 from callmux.config.section import Items, Problem, Section
-from callmux.config.security import Auth, Authorization, Management
+from callmux.config.security import Auth, Authorization, Management, Tls
 from callmux.config.servers import HttpServer, Server, StdioServer
 from callmux.config.traffic import AbuseControls, ReconnectPolicy
 from callmux.names import DEFAULT_LIMIT
@@ -68,6 +68,7 @@ class Config(Section, frozen=True, kw_only=True):
         request_body_max_bytes: Largest HTTP request; 0 for any.
         allow_request_body_max_override: Let clients raise it with `x-callmux-max-body-bytes`.
         allow_insecure_remote_listener: Listen on other addresses than loopback without `auth`.
+        tls: The certificate of a listener that speaks https.
         auth: Who may use the listener.
         authorization: Who may call which tool.
         abuse_controls: Limits for clients.
@@ -111,6 +112,7 @@ class Config(Section, frozen=True, kw_only=True):
     request_body_max_bytes: kinds.NonNegative = 1048576
     allow_request_body_max_override: kinds.Flag = False
     allow_insecure_remote_listener: kinds.Flag = False
+    tls: Tls | None = None
     auth: Auth | None = None
     authorization: Authorization | None = None
     abuse_controls: AbuseControls = AbuseControls()

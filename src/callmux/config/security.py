@@ -144,6 +144,19 @@ class Authorization(Section, frozen=True, kw_only=True):
     default_effect: kinds.Effect = "allow"
 
 
+class Tls(Section, frozen=True, kw_only=True):
+    """A listener that speaks https. `--tls-cert` and `--tls-key` go before it.
+
+    Attributes:
+        cert_file: The certificate, with those between it and a root after it, in PEM, relative to the
+            configuration file. A new one is used as soon as it is there.
+        key_file: Its private key in PEM, without a password.
+    """
+
+    cert_file: kinds.NonBlank
+    key_file: kinds.NonBlank
+
+
 class Management(Section, frozen=True, kw_only=True):
     """An HTTP interface to change servers while callmux runs.
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from callmux.bridge.endpoint import Endpoint, read_endpoint
 from callmux.doctor.listener import Answer, Unanswered
-from callmux.protocol.http_client import MAX_ANSWER, Redirects
+from callmux.protocol.http_client import MAX_ANSWER, Redirects, tls_problem
 from callmux.protocol.sse import EventBuffer
 
 SECONDS = 10.0
@@ -113,7 +113,7 @@ class Wire:
             bound = f"no answer within {self._seconds:g} s"
             return f"{bound}: what listens at {origin} hangs, or a firewall is between"
         if isinstance(error, ssl.SSLCertVerificationError):
-            return f"the certificate of {origin} is not trusted: {error.verify_message}"
+            return f"{origin}: {tls_problem(error)}"
         if isinstance(error, ssl.SSLError):
             return f"no TLS at {origin}: try http:// in --url ({error.reason or error})"
         if isinstance(error, http.client.RemoteDisconnected):

@@ -194,6 +194,15 @@ FAILURES = (
         "configure auth, or listen on 127.0.0.1",
     ),
     KnownFailure(
+        "certificate_unusable",
+        "the listener cannot speak https with the certificate or the key that it was given",
+        "A file is missing or no PEM, the key has a password or does not fit, or the certificate expired.",
+        Repeat.NO,
+        Actor.ADMINISTRATOR,
+        "correct the file that the message names (--tls-cert, --tls-key, or `tls` of the configuration)",
+        "callmux doctor",
+    ),
+    KnownFailure(
         "listen_failed",
         "the listener cannot take its address, or what the process before it left",
         "Another process has the port, or a file of its state cannot be read; the message says which.",

@@ -327,6 +327,16 @@ def is_web_url(url: str) -> bool:
     return url[:8].lower().startswith(("http://", "https://"))
 
 
+def tls_problem(error: object) -> str | None:
+    """What is wrong about the TLS of whoever answers, and what to do; None where nothing is."""
+    if "WRONG_VERSION_NUMBER" in str(error):
+        return "it does not use TLS: write http:// in place of https://"
+    why = getattr(error, "verify_message", None)
+    if why is None:
+        return None
+    return f"its certificate is not trusted ({why}): SSL_CERT_FILE must name the certificate of its issuer"
+
+
 def is_event_stream(content_type: str) -> bool:
     """Whether an answer is an event stream: parameters and case make no difference."""
     return content_type.partition(";")[0].strip().lower() == "text/event-stream"

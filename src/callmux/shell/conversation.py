@@ -22,6 +22,7 @@ from callmux.protocol.http_client import (
     refusal_point,
     request_head,
     session_id_of,
+    tls_problem,
 )
 from callmux.shell import message
 from callmux.shell.failure import ShellFailed
@@ -276,9 +277,7 @@ def _lost(method: str, point: Point) -> str:
 def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no connection in time"
-    if "WRONG_VERSION_NUMBER" in str(error):
-        return "it does not use TLS: write http:// in place of https://"
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return tls_problem(error) or getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _said(body: bytes) -> str:

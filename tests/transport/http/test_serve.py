@@ -91,6 +91,56 @@ def test_headers_that_never_end_time_out(monkeypatch: pytest.MonkeyPatch) -> Non
     _served(scene)
 
 
+def test_who_connects_and_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "HEADER_SECONDS", 0.05)
+
+    async def scene(server: HttpServer, port: int) -> None:
+        assert await _sent(port, b"") == b""
+        await until(lambda: not server._server.server_state.connections, "the end of the connection")
+
+    _served(scene)
+
+
+def test_a_kept_connection_may_be_silent_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "HEADER_SECONDS", 0.05)
+
+    async def scene(server: HttpServer, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(GOOD % b"")
+        await reader.readuntil(b'{"hello":1}')
+        (protocol,) = server._server.server_state.connections
+        assert isinstance(protocol, serve.NarrowProtocol)
+        assert protocol._header_timer is None
+        writer.write(LAST)
+        assert (await reader.read()).startswith(b"HTTP/1.1 200 OK\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+    _served(scene)
+
+
+def test_connections_that_carry_nothing_make_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "most_connections", lambda: 3)
+
+    async def scene(server: HttpServer, port: int) -> None:
+        kept, ask = await asyncio.open_connection("127.0.0.1", port)
+        ask.write(GOOD % b"")
+        await kept.readuntil(b'{"hello":1}')
+        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
+        await until(lambda: sum(reader.at_eof() for reader, _ in silent) == 18, "the others to be closed")
+        ask.write(GOOD % b"")
+        await kept.readuntil(b'{"hello":1}')
+        assert (await _sent(port, LAST)).startswith(b"HTTP/1.1 200 OK\r\n")
+        for _, writer in [*silent, (kept, ask)]:
+            writer.close()
+
+    _served(scene)
+
+
+def test_descriptors_are_left_for_servers_and_files() -> None:
+    assert 0 < serve.most_connections() <= serve.MOST_CONNECTIONS
+
+
 @pytest.mark.parametrize("begun", [b"", b"ab"])
 def test_a_body_that_never_ends_times_out(monkeypatch: pytest.MonkeyPatch, begun: bytes) -> None:
     monkeypatch.setattr(serve, "BODY_SECONDS", 0.05)

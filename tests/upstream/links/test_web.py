@@ -228,5 +228,5 @@ def test_tls_to_a_port_without_it_says_which_scheme_to_write() -> None:
     key = ConnectionKey("h.example", 80, True, True, None, None, None)
     error = aiohttp.ClientConnectorSSLError(key, ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version"))
     failure = failure_of(error)
-    assert "h.example:80 does not use TLS; write http:// in place of https://" in failure.cause
+    assert "h.example:80: it does not use TLS: write http:// in place of https://" in failure.cause
     assert not failure.started

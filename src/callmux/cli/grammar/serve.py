@@ -59,6 +59,8 @@ GLOBAL_OPTIONS = (
 LISTENER_OPTIONS = (
     Option("--listen", "serve many clients over HTTP on this port", "PORT", minimum=1, maximum=65535),
     Option("--host", "the address to listen on", "ADDR", default="127.0.0.1"),
+    Option("--tls-cert", "speak https with this certificate (PEM, with its chain)", "FILE"),
+    Option("--tls-key", "the private key of that certificate (PEM)", "FILE"),
     Option("--idle-exit", "end after this time without a session", "SECONDS", minimum=0),
 )
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 from collections.abc import Callable
-from typing import Any, cast
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -19,6 +21,9 @@ from callmux.tasks import at_once
 from callmux.transport.http.app import App
 from callmux.transport.http.exchange import PREVIOUS
 from callmux.transport.http.gathering import GatheringTransport
+
+if TYPE_CHECKING:
+    import ssl
 
 MAX_HEADER_BYTES = 64 * 1024
 HEADER_SECONDS = 20.0
@@ -29,6 +34,18 @@ LINGER_SECONDS = 1.0
 """How long a client that was refused may go on sending what nobody reads."""
 KEEP_ALIVE_SECONDS = 75
 BACKLOG = 2048
+MOST_CONNECTIONS = 20_000
+
+
+@cache
+def most_connections() -> int:
+    """Connections at a time: servers and files need descriptors, too."""
+    if sys.platform == "win32":
+        return MOST_CONNECTIONS
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else min(soft * 3 // 4, MOST_CONNECTIONS)
 
 
 class _TooLarge(Exception):
@@ -47,11 +64,16 @@ class NarrowProtocol(HttpToolsProtocol):
     _body_timer: asyncio.TimerHandle | None = None
     _body_bytes = 0
     _is_in_body = False
+    _has_asked = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._gathering = GatheringTransport(transport)
         self._previous: list[Callable[[], None]] = []
         super().connection_made(cast(asyncio.Transport, self._gathering))
+        # Whoever connects and says nothing is not waited for any longer than whoever begins and does not end.
+        self._header_timer = self.loop.call_later(HEADER_SECONDS, self._too_slow)
+        if len(self.connections) > most_connections():
+            self._make_room()
 
     def on_response_complete(self) -> None:
         self._gathering.flush()
@@ -60,7 +82,8 @@ class NarrowProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
             return
-        # Counted from the first byte of a request to the end of its headers.
+        # Counted from the first byte of a request (of the first one: from the start of the connection) to the
+        # end of its headers.
         if self._header_timer is None and self._header_bytes == 0:
             self._header_timer = self.loop.call_later(HEADER_SECONDS, self._too_slow)
         self._header_bytes += len(data)
@@ -107,6 +130,7 @@ class NarrowProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        self._has_asked = True
         self._header_bytes = 0
         self._is_in_body = False
         if self._body_timer is not None:
@@ -137,6 +161,9 @@ class NarrowProtocol(HttpToolsProtocol):
         the answer has gone out yet, it gets that answer, and the connection ends with it. Where it has left,
         which looks the same, the first write shows it."""
         cycle = self.cycle
+        if not self._gathering.can_write_eof():
+            # TLS ends in both directions at once.
+            return False
         if cycle is None or cycle.more_body or cycle.response_started or cycle.scope["method"] != "POST":
             return False
         cycle.keep_alive = False
@@ -170,7 +197,23 @@ class NarrowProtocol(HttpToolsProtocol):
             self._header_timer = None
 
     def _too_slow(self) -> None:
-        self._refuse(b"408 Request Timeout")
+        if self._header_bytes or self.transport is None:
+            self._refuse(b"408 Request Timeout")
+        else:
+            self.transport.close()
+
+    @property
+    def _is_idle(self) -> bool:
+        """It carries no request whose head is whole."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _make_room(self) -> None:
+        """Ends a connection that carries nothing: at best one that never has; this one, if all are in use."""
+        narrow = (c for c in self.connections if isinstance(c, NarrowProtocol) and c is not self)
+        others = [c for c in narrow if c._is_idle]
+        chosen = next((c for c in others if not c._has_asked), others[0] if others else self)
+        if chosen.transport is not None:
+            chosen.transport.close()
 
     def _refuse(self, status: bytes) -> None:
         self._settle()
@@ -178,7 +221,10 @@ class NarrowProtocol(HttpToolsProtocol):
             self._is_refused = True
             self.transport.write(b"HTTP/1.1 %b\r\nconnection: close\r\ncontent-length: 0\r\n\r\n" % status)
             # Closed with bytes unread, it would be reset, and the client might never see why.
-            self.transport.write_eof()
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
+            else:
+                self._gathering.flush()
             self._linger = self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
 
@@ -207,9 +253,10 @@ class HttpServer:
     Args:
         app: The application.
         listening: The socket.
+        tls: What connections are opened with, where clients speak https.
     """
 
-    def __init__(self, app: App, listening: socket.socket) -> None:
+    def __init__(self, app: App, listening: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         config = uvicorn.Config(
             app,
             http=NarrowProtocol,
@@ -224,6 +271,7 @@ class HttpServer:
             timeout_graceful_shutdown=1,
         )
         config.load()
+        config.ssl = tls
         self._server = uvicorn.Server(config)
         self._server.lifespan = config.lifespan_class(config)
         self._listening = listening

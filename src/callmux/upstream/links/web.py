@@ -31,6 +31,7 @@ from callmux.protocol.http_client import (
     Session,
     known,
     refusal_point,
+    tls_problem,
 )
 from callmux.protocol.sse import TooLarge
 from callmux.upstream import failures
@@ -197,10 +198,10 @@ def failure_of(error: Exception, carrier: Carrier = Carrier.HTTP) -> CallFailure
 def _unreachable(error: aiohttp.ClientConnectorError) -> str:
     """Where nobody answers and why, in words for people: `127.0.0.1:9: connection refused`."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return f"the certificate of {error.host}:{error.port} is not trusted: {error.certificate_error}"
+        return f"{error.host}:{error.port}: {tls_problem(error.certificate_error) or error.certificate_error}"
     reason = error.os_error
-    if "WRONG_VERSION_NUMBER" in str(reason):
-        return f"{error.host}:{error.port} does not use TLS; write http:// in place of https://"
+    if (problem := tls_problem(reason)) is not None:
+        return f"{error.host}:{error.port}: {problem}"
     if isinstance(reason, ConnectionRefusedError):
         return f"{error.host}:{error.port}: connection refused; does it run?"
     if isinstance(reason, socket.gaierror):
