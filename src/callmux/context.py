@@ -123,6 +123,8 @@ class CallContext(msgspec.Struct, frozen=True, kw_only=True):
         owner: Whom kept results belong to: the principal and credentials of the client; empty where there is
             only one user, who may read everything.
         principal: Who asked; None where nobody is asked for a credential.
+        audiences: For whom the credential was issued that let the request in, which may be in `headers`; None
+            where it showed none to us, so that its credentials are for servers.
         remote: The caller may be somebody else than the user of this machine (a client of a listener): files
             are read for it only inside the configured roots.
     """
@@ -136,3 +138,4 @@ class CallContext(msgspec.Struct, frozen=True, kw_only=True):
     remote: bool = False
     owner: str = ""
     principal: Principal | None = None
+    audiences: tuple[str, ...] | None = None

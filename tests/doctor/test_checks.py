@@ -12,7 +12,7 @@ import pytest
 from callmux.config.check import check_document
 from callmux.config.load import load_config
 from callmux.config.servers import StdioServer
-from callmux.doctor.checks import Probe, config_findings, examine, find_command
+from callmux.doctor.checks import Probe, config_findings, examine, find_command, tokens_kept_back
 from callmux.doctor.report import Report
 from callmux.upstream.probe import ProbeResult
 
@@ -230,3 +230,25 @@ def test_secrets_that_others_can_read_are_a_warning(tmp_path: Path) -> None:
         assert "(servers.d)" in warnings(0o644)[0]
     servers["d"] = {**SH, "args": ["--token=${TOKEN}", "-p", "80"]}
     assert warnings(0o644) == []
+
+
+def test_servers_that_ask_for_the_token_of_clients_are_named() -> None:
+    servers = {
+        "crm": {"url": "https://u:p4ss@crm.example/mcp", "forwardHeaders": ["Authorization"]},
+        "own": {"url": "https://own.example/mcp", "forwardHeaders": ["x-own-token"]},
+    }
+    bearer = {"mode": "bearer", "tokens": [{"id": "a", "tokenRef": "env:T"}]}
+    oidc = {"mode": "oidc_jwt", "issuer": "https://i", "audience": "a", "jwksUri": "https://i/j"}
+
+    def warnings(**more: Any) -> list[str]:
+        checked = check_document({"servers": servers, **more})
+        assert checked.errors == []
+        return tokens_kept_back(checked.config)
+
+    assert warnings() == []
+    (kept,) = warnings(auth=bearer)
+    assert kept.startswith('"crm"')
+    assert "not passed on" in kept
+    (sometimes,) = warnings(auth=oidc)
+    assert "only where the audience" in sometimes
+    assert "p4ss" not in sometimes

@@ -176,3 +176,56 @@ def test_roots_of_another_machine_are_no_wish() -> None:
 
 def test_without_roots_configured_any_directory_will_do() -> None:
     assert Bench().of("local", elsewhere=True, found=Directory("/a")) == Scope(cwd="/a")
+
+
+OIDC = {
+    "mode": "oidc_jwt",
+    "issuer": "https://id.example/",
+    "audience": ["callmux", "https://shared.example"],
+    "jwksUri": "https://id.example/keys",
+}
+
+
+@pytest.mark.parametrize(
+    ("url", "audiences", "passed"),
+    [
+        ("https://crm.example/mcp", ["callmux", "https://crm.example/mcp"], True),
+        ("https://crm.example/mcp", ["https://CRM.example:443/mcp/"], True),
+        ("https://crm.example/mcp?tenant=1", ["https://crm.example/mcp"], True),
+        ("https://crm.example/mcp", ["https://crm.example"], True),
+        ("https://crm.example/mcp", ["https://crm.example/"], True),
+        ("https://[::1]:8443/mcp", ["https://[::1]:8443/mcp"], True),
+        ("https://crm.example/mcp", [], False),
+        ("https://crm.example/mcp", ["callmux"], False),
+        ("https://crm.example/mcp", ["https://crm.example/other"], False),
+        ("https://crm.example/mcp", ["https://crm.example/m"], False),
+        ("https://crm.example/mcp", ["https://crm.example.evil/mcp"], False),
+        ("https://crm.example/mcp", ["http://crm.example/mcp"], False),
+        ("https://crm.example/mcp", ["https://crm.example:8443/mcp"], False),
+        ("https://crm.example/mcp", ["https://[x", "https://h:port", ""], False),
+        ("https://shared.example/crm/mcp", ["https://shared.example"], False),
+        (
+            "https://shared.example/crm/mcp",
+            ["https://shared.example", "https://shared.example/crm/mcp"],
+            True,
+        ),
+    ],
+)
+def test_a_token_of_an_issuer_goes_only_to_a_server_that_it_names(
+    url: str, audiences: list[str], passed: bool
+) -> None:
+    bench = Bench(servers={"crm": {"url": url, "forwardHeaders": ["authorization", "x-key"]}}, auth=OIDC)
+    given = {"authorization": "Bearer t", "x-key": "k"}
+    scope = bench.of("crm", headers=given, audiences=tuple(audiences), found=None)
+    assert scope is not None
+    assert dict(scope.headers) == (given if passed else {"x-key": "k"})
+
+
+def test_where_tokens_are_for_callmux_alone_the_log_names_servers_that_ask_for_them(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    auth = {"mode": "bearer", "tokens": [{"id": "ops", "token": "t"}]}
+    asking = {"url": "https://crm.example", "forwardHeaders": ["authorization"]}
+    bench = Bench(servers={"crm": asking}, auth=auth)
+    assert '"crm": forwardHeaders names authorization' in caplog.text
+    assert bench.of("crm", headers={"authorization": "Bearer t"}, audiences=(), found=None) is None

@@ -98,7 +98,7 @@ async def examine(
         cache_ttl_seconds=config.cache_ttl_seconds,
         max_concurrency=config.max_concurrency,
         issues=issues,
-        warnings=[*loaded.warnings, *exposed(loaded)],
+        warnings=[*loaded.warnings, *exposed(loaded), *tokens_kept_back(config)],
         servers=servers,
     )
 
@@ -172,6 +172,28 @@ def _token_findings(auth: BearerAuth, path: str) -> list[str]:
     ids = [token.id for token in auth.tokens]
     twice = dict.fromkeys(name for name in ids if ids.count(name) > 1)
     return found + [f'{path}.tokens contains duplicate token id "{name}"' for name in twice]
+
+
+def tokens_kept_back(config: Config) -> list[str]:
+    """A warning for each server that asks for the credential which clients show to the listener."""
+    asking = [
+        (name, server.url)
+        for name, server in config.servers.items()
+        if isinstance(server, HttpServer) and "authorization" in server.forward_headers
+    ]
+    if isinstance(config.auth, BearerAuth):
+        return [
+            f'"{name}" is to get the authorization header of clients (forwardHeaders), but tokens of auth '
+            "are for this listener alone and are not passed on: let clients send a header of its own"
+            for name, _ in asking
+        ]
+    if isinstance(config.auth, OidcAuth):
+        return [
+            f'"{name}" gets the authorization header of clients (forwardHeaders) only where the audience of '
+            f"the token names it: {mask_url(url)}"
+            for name, url in asking
+        ]
+    return []
 
 
 def find_command(server: StdioServer, env: Mapping[str, str]) -> str | None:

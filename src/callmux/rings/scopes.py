@@ -11,13 +11,15 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 import msgspec
 from msgspec import Raw
 
 from callmux.config.model import Config
+from callmux.config.security import BearerAuth, OidcAuth
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.context import CallContext, ClientPort, Directory, Scope
 from callmux.errors import SessionCwdRefused, SessionCwdUnresolved
@@ -50,6 +52,7 @@ NEVER_FORWARDED = frozenset(
 )
 """Headers that belong to one connection or one message (RFC 9110, section 7.6.1), and those of MCP itself:
 what a client says in them is said to callmux."""
+AUTHORIZATION = "authorization"
 OWN = "x-callmux-"
 """How headers to callmux begin."""
 
@@ -68,11 +71,13 @@ class _Rule(msgspec.Struct, frozen=True):
         cwd: Where it works without a client's directory.
         required: It refuses to work there.
         forwarded: Names of headers that it gets; a server with any has no directory.
+        audiences: What a token of an issuer must be for, to go to it although it let the client in here.
     """
 
     cwd: str = ""
     required: bool = False
     forwarded: frozenset[str] = frozenset()
+    audiences: frozenset[str] = frozenset()
 
 
 def forwarded_names(server: StdioServer | HttpServer) -> frozenset[str]:
@@ -95,7 +100,9 @@ class Scopes:
     """
 
     def __init__(self, config: Config, unresolved: Counter[str]) -> None:
-        self.rules = {n: rule for n, s in config.servers.items() if (rule := _rule(n, s)) is not None}
+        self.rules = {
+            n: rule for n, s in config.servers.items() if (rule := _rule(n, s, config.auth)) is not None
+        }
         self.strict = frozenset(name for name, rule in self.rules.items() if rule.required)
         self._roots = config.session_cwd_roots
         self._unresolved = unresolved
@@ -121,7 +128,7 @@ class Scopes:
         if rule is None:
             return None
         if rule.forwarded:
-            return _with_headers(rule, context.headers)
+            return _with_headers(rule, context)
         directory = await self._directory(call, context)
         if directory is None:
             self._go_on_without(rule, call, context)
@@ -167,7 +174,7 @@ class Scopes:
         )
 
 
-def _rule(name: str, server: StdioServer | HttpServer) -> _Rule | None:
+def _rule(name: str, server: StdioServer | HttpServer, auth: BearerAuth | OidcAuth | None) -> _Rule | None:
     if isinstance(server, StdioServer):
         if server.cwd_mode == "global":
             return None
@@ -175,11 +182,44 @@ def _rule(name: str, server: StdioServer | HttpServer) -> _Rule | None:
     forwarded = forwarded_names(server)
     for ignored in sorted(set(server.forward_headers) - forwarded):
         log.warning('"%s": forwardHeaders names %s, which is never passed on', name, ignored)
-    return _Rule(forwarded=forwarded) if forwarded else None
+    if isinstance(auth, BearerAuth) and AUTHORIZATION in forwarded:
+        log.warning(
+            '"%s": forwardHeaders names authorization, but the tokens of auth are for this listener alone',
+            name,
+        )
+    own = auth.audience if isinstance(auth, OidcAuth) else ()
+    return _Rule(forwarded=forwarded, audiences=_audiences(server.url, own)) if forwarded else None
 
 
-def _with_headers(rule: _Rule, given: Mapping[str, str]) -> Scope | None:
-    headers = tuple(sorted((name, value) for name, value in given.items() if name in rule.forwarded))
+def _audiences(url: str, own: Sequence[str]) -> frozenset[str]:
+    """What names a server: its address, or its host, unless that is a name of ours."""
+    address = _canonical(url)
+    parts = urlsplit(address)
+    host = f"{parts.scheme}://{parts.netloc}"
+    return frozenset({address} if host in map(_canonical, own) else {address, host})
+
+
+def _canonical(url: str) -> str:
+    """An address as it is compared (RFC 8707, section 2); what is none stays as it is."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return url
+    if parts.scheme not in ("http", "https") or parts.hostname is None:
+        return url
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    usual = {"http": 80, "https": 443}[parts.scheme]
+    where = host if port in (None, usual) else f"{host}:{port}"
+    return f"{parts.scheme}://{where}{parts.path.rstrip('/')}"
+
+
+def _with_headers(rule: _Rule, context: CallContext) -> Scope | None:
+    wanted = rule.forwarded
+    if context.audiences is not None and not any(_canonical(a) in rule.audiences for a in context.audiences):
+        # Whoever gets a token that is for us could come to us with it.
+        wanted = wanted - {AUTHORIZATION}
+    headers = tuple(sorted((name, value) for name, value in context.headers.items() if name in wanted))
     return Scope(headers=headers) if headers else None
 
 

@@ -45,6 +45,7 @@ def circumstances(port: ClientPort, params: Raw | None) -> CallContext:
         elsewhere=said.elsewhere,
         owner=_owner(said),
         principal=said.principal,
+        audiences=said.audiences,
     )
 
 

@@ -10,6 +10,8 @@ from msgspec import Raw
 
 from callmux.config.model import Config
 from callmux.config.servers import HttpServer
+from callmux.guard.grant import Grant, Standing
+from callmux.guard.principal import Principal
 from callmux.protocol.jsonrpc import RpcError
 from callmux.session.saved_sessions import Legacy
 from callmux.transport.http.exchange import Refusal
@@ -196,5 +198,22 @@ def test_what_concerns_the_process_before_is_passed_on_to_it() -> None:
         await task
         assert (call.complete, b"slow" in call.body) == (True, False)
         before.listener.overheard("never-heard-of", b"{}")
+
+    play(scene())
+
+
+def test_the_token_that_let_a_request_in_goes_no_further() -> None:
+    async def scene() -> None:
+        server = HttpServer(url="http://h/mcp", forward_headers=("authorization", "x-key", "x-token"))
+        house = House(Config(servers={"remote": server}))
+        seat = await house.listener.begin("s", "streamable-http")
+        head = {"authorization": "Bearer t0ken", "x-key": "1", "x-token": "t0ken"}
+        exchange = Call("POST", "/mcp", {**POSTED, **head}).exchange()
+        # Without auth it is a credential for servers.
+        assert house.listener.note(seat, exchange).headers == head
+        ops = Principal(kind="bearer", id="ops")
+        exchange.principal, exchange.grant = ops, Grant(principal=ops, standing=Standing())
+        said = house.listener.note(seat, exchange)
+        assert (said.headers, said.audiences) == ({"x-key": "1"}, ())
 
     play(scene())

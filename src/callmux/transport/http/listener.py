@@ -18,6 +18,8 @@ from msgspec import Raw
 from callmux.clock import Clock
 from callmux.config.model import Config
 from callmux.guard.gate import Gate
+from callmux.guard.handing_on import HEADER as AUTHORIZATION
+from callmux.guard.handing_on import allowed
 from callmux.protocol import versions
 from callmux.protocol.jsonrpc import RpcError, on_one_line, parse
 from callmux.rings.scopes import forwarded_names
@@ -226,6 +228,9 @@ class Listener:
             facts.client_kind = kind
         # Those of this request and no other: a later request without the credential must not use it.
         headers = {n: v for n in self._forwarded if (v := exchange.text(n)) is not None}
+        grant = exchange.grant
+        if grant is not None and headers:
+            headers = allowed(headers, exchange.text(AUTHORIZATION) or "", grant)
         return Said(
             cwd=named,
             headers=headers,
@@ -234,6 +239,7 @@ class Listener:
             session_id=seat.shown_id,
             request_id=exchange.request_id,
             principal=exchange.principal,
+            audiences=None if grant is None else grant.audiences,
         )
 
     async def sweep(self) -> None:
