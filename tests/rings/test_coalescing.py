@@ -457,6 +457,45 @@ def test_if_the_server_asks_for_input_the_first_keeps_it_and_the_others_run_alon
     play(scene())
 
 
+def test_if_the_first_has_left_before_the_server_asks_nobody_waits_for_that_call() -> None:
+    """The others make calls of their own: the one that asks is given up."""
+
+    async def scene() -> None:
+        bench = Bench()
+        client = FakeClient()
+        first = await bench.comes(around=context(client=client))
+        other = await bench.comes()
+        first.cancel()
+        await settle()
+        assert bench.gone == []
+        bench.servers["a"].asks(client)
+        await settle()
+        assert bench.gone == [0]
+        assert len(bench.sent) == 2
+        await bench.answers(1)
+        assert (await other).raw == b'{"content":[]}'
+        assert bench.is_empty()
+
+    play(scene())
+
+
+def test_nobody_joins_a_call_whose_time_is_up() -> None:
+    """It is about to fail, or waits whether its server lives: who comes now has just begun."""
+
+    async def scene() -> None:
+        bench = Bench()
+        first = await bench.comes(seconds=30)
+        bench.now = asyncio.get_running_loop().time() + 30
+        late = await bench.comes(seconds=30)
+        assert len(bench.sent) == 2
+        await bench.answers(0)
+        await bench.answers(1)
+        await asyncio.gather(first, late)
+        assert bench.is_empty()
+
+    play(scene())
+
+
 def test_a_question_for_somebody_else_disturbs_nobody() -> None:
     async def scene() -> None:
         bench = Bench()

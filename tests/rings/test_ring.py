@@ -255,6 +255,65 @@ def test_a_job_that_waits_to_be_left_is_left_by_the_outer_stages() -> None:
     play(scene())
 
 
+@pytest.mark.parametrize("turns_before", [0, 1, 2, 3])
+def test_a_stage_that_was_to_be_entered_once_more_is_not_left_where_it_was_not_entered(
+    turns_before: int,
+) -> None:
+    async def scene() -> None:
+        bench = Bench([later(AGAIN)])
+        start(bench.job)
+        for _ in range(turns_before):
+            await asyncio.sleep(0)
+        cancel(bench.job, None)
+        await turns()
+        entered = "c in" in bench.notes
+        assert ("b out Cancelled" in bench.notes) == entered
+        assert bench.notes[-1] == "a out Cancelled"
+
+    play(scene())
+
+
+@pytest.mark.parametrize("turns_before", [0, 1])
+def test_a_leave_that_waits_begins_whenever_its_job_is_given_up(turns_before: int) -> None:
+    """What the stage took would stay taken."""
+
+    async def scene() -> None:
+        begun: list[str] = []
+
+        async def work() -> Outcome:
+            begun.append("b")
+            await asyncio.Event().wait()
+            return DONE
+
+        bench = Bench(leaves=[lambda job: work()])
+        start(bench.job)
+        settle(bench.job, DONE)
+        for _ in range(turns_before):
+            await asyncio.sleep(0)
+        cancel(bench.job, None)
+        await turns()
+        assert begun == ["b"]
+        assert bench.notes[3:] == ["c out {}", "b out {}", "a out Cancelled"]
+
+    play(scene())
+
+
+def test_whoever_awaits_and_is_cancelled_gives_the_job_up_at_once() -> None:
+    """Not a turn of the loop later: it might have been sent meanwhile."""
+
+    async def scene() -> None:
+        bench = Bench([later(None)])
+        task = asyncio.create_task(run(bench.job))
+        await asyncio.sleep(0)
+        task.cancel(Withdrawal("enough"))
+        assert bench.job.given_up is not None
+        assert bench.job.given_up.reason == "enough"
+        await turns()
+        assert "c in" not in bench.notes
+
+    play(scene())
+
+
 def test_an_outcome_may_need_work_before_it_is_one() -> None:
     async def scene() -> None:
         bench = Bench()

@@ -23,7 +23,7 @@ from callmux.rings.cache.policy import is_whole
 from callmux.rings.cache.store import CacheStore, Key
 from callmux.rings.call import Call
 from callmux.rings.retrying import progress_to
-from callmux.rings.ring import cancel, settle, start
+from callmux.rings.ring import NOT_WANTED, cancel, settle, start
 from callmux.rings.route import Route
 from callmux.rings.stage import HELD, Outcome, Sign
 from callmux.upstream.failures import timed_out, to_error
@@ -63,7 +63,7 @@ class Coalescing:
         if epoch is None:
             return None
         flight = self._flights.get(key)
-        if flight is not None and flight.takes(epoch, call.context):
+        if flight is not None and flight.takes(epoch, call.context, self._clock.monotonic()):
             store.coalesced += 1
             flight.join(call)
             return HELD
@@ -122,11 +122,14 @@ class _Flight:
         self._first.holder = self
         start(self._call)
 
-    def takes(self, epoch: int, context: CallContext) -> bool:
+    def takes(self, epoch: int, context: CallContext, now: float) -> bool:
         """Whether another caller may wait for it, too: no write has ended meanwhile, nobody was asked for
-        input, the leader's client does not hold it up, and a caller that wants progress will see some."""
+        input, its time is not up, the leader's client does not hold it up, and a caller that wants progress
+        will see some."""
         leader = self._first.context
         if not self._open or self._epoch != epoch or not leader.client.reading:
+            return False
+        if now >= self._call.deadline:
             return False
         return context.progress_token is None or leader.progress_token is not None
 
@@ -187,6 +190,8 @@ class _Flight:
         if session is None or session is self._first.context.client.session:
             self._open = False
             self._send_off()
+            # The leader may have left long before.
+            self._cancel_unwanted(NOT_WANTED)
 
     def _send_off(self) -> None:
         """Followers make their calls themselves."""

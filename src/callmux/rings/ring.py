@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from callmux.rings.route import Route
 
 
+NOT_WANTED = "the caller no longer wants it"
+"""Why a job is given up where nobody says why."""
+
+
 class Holder(Protocol):
     """Whoever has a job between its way in and its way out."""
 
@@ -47,6 +51,7 @@ class Job(msgspec.Struct, eq=False, kw_only=True):
         depth: How many stages are entered and not left.
         holder: Who has it; None while it is in a stage.
         task: What it waits for; None where it does not wait.
+        leaving: It waits to be left, not to enter.
         given_up: Why nobody wants it any more; None while somebody does.
     """
 
@@ -58,6 +63,7 @@ class Job(msgspec.Struct, eq=False, kw_only=True):
     depth: int = 0
     holder: Holder | None = None
     task: asyncio.Task[Any] | None = None
+    leaving: bool = False
     given_up: Cancelled | None = None
 
 
@@ -111,6 +117,7 @@ def settle(job: Job, outcome: Outcome) -> None:
             start(job)
         else:
             assert not isinstance(left, Sign)
+            job.leaving = True
             _wait(job, left, _left)
         return
     job.depth = 0
@@ -124,7 +131,10 @@ def cancel(job: Job, reason: str | None) -> None:
     if job.given_up is not None:
         return
     job.given_up = gone = Cancelled(reason)
-    if job.task is not None:
+    if job.task is not None and job.leaving:
+        # A turn later: what has not begun would never run, and whatever the stage took would stay taken.
+        job.task.get_loop().call_soon(job.task.cancel, Withdrawal(reason))
+    elif job.task is not None:
         job.task.cancel(Withdrawal(reason))
     elif job.holder is not None:
         job.holder.abandon(job, reason)
@@ -154,11 +164,11 @@ async def run(job: Job) -> Result:
     job.done = done
     start(job)
     if not over:
-        waiter = asyncio.get_running_loop().create_future()
+        waiter = _Waiter(job)
         try:
             await waiter
         except asyncio.CancelledError as given_up:
-            cancel(job, reason_of(given_up, "the caller no longer wants it"))
+            cancel(job, reason_of(given_up, NOT_WANTED))
             if not over:
                 # It waits for something that must end first.
                 await _ended(job)
@@ -169,6 +179,24 @@ async def run(job: Job) -> Result:
     if isinstance(outcome, BaseException):
         raise outcome
     return outcome
+
+
+class _Waiter(asyncio.Future[None]):
+    """What the caller of `run` awaits. Where it is cancelled, the job is at once: a turn of the loop later it
+    might have been sent.
+
+    Args:
+        job: The job.
+    """
+
+    def __init__(self, job: Job) -> None:
+        super().__init__()
+        self._job = job
+
+    def cancel(self, msg: Any = None) -> bool:
+        if not self.done():
+            cancel(self._job, msg.reason if isinstance(msg, Withdrawal) else NOT_WANTED)
+        return super().cancel(msg)
 
 
 async def _ended(job: Job) -> None:
@@ -185,7 +213,7 @@ def _wait(job: Job, work: Coroutine[Any, Any, Any], then: Callable[[Job, Any], N
 
 
 def _waited(job: Job, then: Callable[[Job, Any], None], task: asyncio.Task[Any]) -> None:
-    job.task = None
+    job.task, job.leaving = None, False
     gone = job.given_up
     if task.cancelled():
         # Where nobody gave it up, not the job was cancelled, but what it waited for.
@@ -201,14 +229,13 @@ def _entered(job: Job, step: Result | Sign | None) -> None:
     if isinstance(step, Result):
         settle(job, step)
         return
-    if job.given_up is not None:
-        # Whatever it took meanwhile it gives back when it is left.
-        job.depth += 1
-        settle(job, job.given_up)
-        return
     if step is None:
         job.depth += 1
-    start(job)
+    if job.given_up is None:
+        start(job)
+    else:
+        # Whatever it took meanwhile it gives back when it is left. What is to enter again, has not.
+        settle(job, job.given_up)
 
 
 def _left(job: Job, outcome: Outcome | Sign) -> None:
