@@ -86,6 +86,7 @@ CATCHES_ALL: dict[str, str] = {
     "upstream.opening.main_line": "the root of an attempt to connect",
     "upstream.links.http": "the roots of requests and of the watch over the server",
     "upstream.links.sse": "the roots of the stream and of requests",
+    "observe.scribe": "the root of its thread: what follows is written all the same",
     "observe.bus": "the end of a listener: what it raises is no business of who published",
     "process.watch": "the root of a reload: the old configuration goes on",
     "transport.http.app": "the root of an HTTP request",

@@ -74,7 +74,7 @@ def test_with_auth_it_listens_anywhere() -> None:
     check_posture(config(auth={"mode": "bearer", "tokens": [token]}), "0.0.0.0")
 
 
-@pytest.mark.parametrize("name", ["auditLog", "management"])
+@pytest.mark.parametrize("name", ["management"])
 def test_a_protection_that_cannot_be_enforced_is_refused_even_on_this_machine(name: str) -> None:
     asked = config(allowInsecureRemoteListener=True, **{name: {"enabled": True}})
     with pytest.raises(CallmuxError, match=f"cannot enforce {name}"):

@@ -8,7 +8,13 @@ from callmux.config.observing import AuditLog, Dashboard, EventStore, Metrics
 
 def test_defaults() -> None:
     assert AuditLog() == AuditLog(
-        enabled=False, include_request_body=False, max_payload_chars=4096, redact_keys=()
+        enabled=False,
+        include_request_body=False,
+        max_payload_chars=4096,
+        redact_keys=(),
+        path=None,
+        max_file_bytes=10 * 1024 * 1024,
+        max_files=5,
     )
     assert Metrics() == Metrics(enabled=True, path="/metrics", allow_unauthenticated=False)
     assert Dashboard() == Dashboard(enabled=False, path="/dashboard", max_events=500)

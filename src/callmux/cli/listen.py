@@ -37,6 +37,7 @@ from callmux.observe.facts import Configured
 from callmux.places import state_dir
 from callmux.process.attendance import attend
 from callmux.process.host import Host, startup_failed
+from callmux.process.observers import Observers
 from callmux.session import saved_sessions
 from callmux.session.saved_sessions import Estate, Legacy, session_key
 from callmux.session.table import shown as shown_id
@@ -140,7 +141,6 @@ def check_posture(config: Config, host: str) -> None:
         for name, wanted in (
             ("auth", isinstance(config.auth, OidcAuth)),
             ("authorization", config.authorization is not None),
-            ("auditLog", config.audit_log.enabled),
             ("management", config.management.enabled),
         )
         if wanted
@@ -176,8 +176,11 @@ async def listen(
     check_posture(config, options.host)
     https = Https(options.tls, config)
     listening = _bound(options) if before is None else before.listening
-    host = Host(config, path.parent if path else Path.cwd(), env, show, single=False)
+    base_dir = path.parent if path else Path.cwd()
+    host = Host(config, base_dir, env, show, single=False)
     guard = Guard(clock := Clock())
+    observers = Observers(host.bus, base_dir, clock, sys.stderr.write)
+    observers.configure(config)
     tasks = TaskSet("listener")
     try:
         host.start(None)
@@ -198,6 +201,7 @@ async def listen(
                 listener,
                 probe_routes(listener.table, host.readiness, host.full_status),
                 is_loopback(options.host),
+                host.bus,
             ),
             listening,
             https.context,
@@ -242,6 +246,7 @@ async def listen(
         host.strict_failure.cancel()
         listening.close()
         await host.close()
+        observers.close()
 
 
 async def _key(state: Path) -> bytes:

@@ -16,12 +16,14 @@ from pathlib import Path
 
 from callmux.cli.process import log_to_stderr, run_loop, stamp_log
 from callmux.cli.signals import stop_signals
+from callmux.clock import Clock
 from callmux.config.inline import inline_config, override
 from callmux.config.load import default_config, find_config, load_config
 from callmux.config.model import Config
 from callmux.config.sources import Sources
 from callmux.errors import UsageError
 from callmux.process.host import Host, startup_failed
+from callmux.process.observers import Observers
 from callmux.session.session import Session
 from callmux.tasks import at_once, first_of
 from callmux.transport.stdio import StdioTransport
@@ -99,7 +101,10 @@ def choose(args: list[str], config_option: str | None, env: dict[str, str]) -> P
 
 async def _serve(path: Path | None, load: Callable[[Sources], Config], env: dict[str, str]) -> int:
     config = load(sources := Sources())
-    host = Host(config, path.parent if path else Path.cwd(), env, _show, single=True)
+    base_dir = path.parent if path else Path.cwd()
+    host = Host(config, base_dir, env, _show, single=True)
+    observers = Observers(host.bus, base_dir, Clock(), sys.stderr.write)
+    observers.configure(config)
     stopped = stop_signals()
     failed = asyncio.Event()
     host.strict_failure.add_done_callback(lambda _: failed.set())
@@ -134,6 +139,7 @@ async def _serve(path: Path | None, load: Callable[[Sources], Config], env: dict
     finally:
         host.strict_failure.cancel()
         await host.close()
+        observers.close()
 
 
 def _show(server: str, line: str) -> None:

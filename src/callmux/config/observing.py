@@ -10,19 +10,25 @@ from callmux.config.section import Section
 
 
 class AuditLog(Section, frozen=True, kw_only=True):
-    """One JSON line for each request.
+    """One JSON line for each request, and one for each call to a server.
 
     Attributes:
         enabled: Write the log.
-        include_request_body: Include the (redacted) arguments.
-        max_payload_chars: Where the arguments are cut; 0 leaves them out.
-        redact_keys: Further keys whose values are hidden.
+        include_request_body: Include the (redacted) body of HTTP requests.
+        max_payload_chars: Where a body is cut; 0 leaves it out.
+        redact_keys: Parts of further keys whose values are hidden.
+        path: The file to write, relative to the configuration file; stderr where absent.
+        max_file_bytes: From which size on a new file is begun; 0 never does.
+        max_files: How many earlier files are kept, as `PATH.1`, `PATH.2` and so on.
     """
 
     enabled: kinds.Flag = False
     include_request_body: kinds.Flag = False
     max_payload_chars: kinds.NonNegative = 4096
     redact_keys: tuple[kinds.Text, ...] = ()
+    path: kinds.NonBlank | None = None
+    max_file_bytes: kinds.NonNegative = 10485760
+    max_files: kinds.NonNegative = 5
 
 
 class Metrics(Section, frozen=True, kw_only=True):

@@ -90,13 +90,16 @@ _HINTS = (
 Span = tuple[int, int]
 
 
-def is_secret_key(key: str) -> bool:
+def is_secret_key(key: str, *, strict: bool = False) -> bool:
     """Whether the value of a variable, flag, header or parameter of this name is a secret.
 
     Words are told apart at `-`, `_` and capitals, and the plural counts: `apiKey`, `MY_TOKENS`, `x-api-key`.
+
+    Args:
+        strict: Also where the last word says that the value itself is none, such as in `tokenFile`.
     """
     words = [word.lower() for word in _WORD.findall(key)]
-    if words and words[-1] in _HARMLESS:
+    if not strict and words and words[-1] in _HARMLESS:
         return False
     singular = [word[:-1] if word.endswith("s") and word[:-1] else word for word in words]
     pairs = set(pairwise(singular))

@@ -150,21 +150,25 @@ class Everywhere:
 
     def __init__(self) -> None:
         self._known: dict[str, None] = {}
-        self._veil: Veil | None = NOTHING
+        # Several threads ask: what was made is known by what it was made of.
+        self._number = 0
+        self._made = 0, NOTHING
 
     def learn(self, veil: Veil) -> None:
         """What is a secret for sure there is hidden from now on."""
         for value in veil.certain - self._known.keys():
             self._known[value] = None
-            self._veil = None
+            self._number += 1
         while len(self._known) > MOST_KNOWN:
             del self._known[next(iter(self._known))]
 
     def hide(self, text: str) -> str:
         """The text with `[redacted]` in place of every secret."""
-        if self._veil is None:
-            self._veil = Veil(self._known)
-        return self._veil.hide(text)
+        number, veil = self._made
+        if number != self._number:
+            number = self._number
+            self._made = number, veil = number, Veil(tuple(self._known))
+        return veil.hide(text)
 
 
 EVERYWHERE = Everywhere()

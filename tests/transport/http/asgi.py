@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import Raw
 
 from callmux.config.model import Config
+from callmux.observe.bus import Bus
 from callmux.protocol.jsonrpc import RpcError
 from callmux.session.session import Session
 from callmux.transport.http.app import App
@@ -141,7 +142,8 @@ class House:
         self.ledger = Ledger()
         limits = BodyLimits(config, lambda body: ())
         self.listener = Listener(config, limits, self.desk, self.ledger, KEY, loop_clock())
-        self.app = App(self.listener, routes or {}, loopback)
+        self.bus = Bus()
+        self.app = App(self.listener, routes or {}, loopback, self.bus)
 
     async def answers(self, call: Call) -> Call:
         """The call once the application is done with it."""

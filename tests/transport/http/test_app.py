@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from callmux.config.model import Config
+from callmux.config.observing import AuditLog
 from callmux.config.security import BearerAuth, BearerToken
 from callmux.guard.gate import GONE, Caller, Gate, TurnedAway
 from callmux.guard.guard import Guard
 from callmux.guard.principal import Principal
-from callmux.transport.http.exchange import Exchange
+from callmux.observe.facts import HttpEnded
+from callmux.transport.http.exchange import LOST, Exchange
 from tests.support import loop_clock, play, settle
 from tests.transport.http.asgi import Call, House, post
 
@@ -355,5 +357,69 @@ def test_a_page_that_may_ask_can_read_the_refusal_and_the_metadata() -> None:
         assert about.headers["access-control-allow-origin"] == "http://localhost:6274"
         evil = {**asked, "origin": "https://evil.example"}
         assert (await house.answers(Call("OPTIONS", "/mcp", evil))).status == 403
+
+    play(scene())
+
+
+def heard_of(house: House) -> list[HttpEnded]:
+    """What a listener hears of the requests of this house from now on."""
+    heard: list[HttpEnded] = []
+    house.bus.subscribe(HttpEnded, heard.append)
+    return heard
+
+
+def test_who_listens_hears_of_each_request_once_it_is_over() -> None:
+    """What is no route has none: metrics must not have as many names as a scanner thinks of."""
+
+    async def scene() -> None:
+        house = House(routes=ROUTES)
+        heard = heard_of(house)
+        for path in ("/hello", "/hello/", "/elsewhere", "/broken", "/mcp"):
+            await house.answers(
+                Call("GET", path, {"host": "localhost", "x-request-id": "r"}, query=b"a=secret")
+            )
+        await house.answers(Call("GET", "/hello", {"host": "evil.example"}))
+        assert [(f.path, f.route, f.status) for f in heard] == [
+            ("/hello", "/hello", 200),
+            ("/hello/", "/hello", 200),
+            ("/elsewhere", "", 404),
+            ("/broken", "/broken", 500),
+            ("/mcp", "/mcp", 400),
+            ("/hello", "/hello", 403),
+        ]
+        assert heard[0].request_id == "r"
+        assert house.app.in_flight == 0
+
+    play(scene())
+
+
+def test_a_client_that_leaves_before_its_answer_is_complete_has_499() -> None:
+    async def scene() -> None:
+        house = House(routes=ROUTES)
+        heard = heard_of(house)
+        gone = Call("POST", "/mcp", body=[b"{", b""])
+        gone.scope[LOST] = [True]
+        gone.leave()
+        await house.answers(gone)
+        half = Call("GET", "/breaks-off")
+        await house.answers(half)
+        lost = Call("GET", "/hello")
+        lost.scope[LOST] = [True]
+        await house.answers(lost)
+        assert [(f.path, f.status) for f in heard] == [("/mcp", 499), ("/breaks-off", 499), ("/hello", 499)]
+
+    play(scene())
+
+
+def test_bodies_are_told_only_where_the_audit_log_shows_them() -> None:
+    async def scene() -> None:
+        house = House(config=Config(audit_log=AuditLog(enabled=True, include_request_body=True)))
+        heard = heard_of(house)
+        await house.answers(post({"jsonrpc": "2.0", "id": 1, "method": "x"}))
+        quiet = House(config=Config(audit_log=AuditLog(enabled=True)))
+        other = heard_of(quiet)
+        await quiet.answers(post({"jsonrpc": "2.0", "id": 1, "method": "x"}))
+        assert heard[0].body == b'{"jsonrpc": "2.0", "id": 1, "method": "x"}'
+        assert other[0].body is None
 
     play(scene())

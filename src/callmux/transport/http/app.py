@@ -12,6 +12,8 @@ from collections.abc import Mapping
 
 from callmux.guard.gate import GONE, Gate, TurnedAway, route_of
 from callmux.guard.resource import WELL_KNOWN
+from callmux.observe.bus import Bus
+from callmux.observe.facts import HttpEnded
 from callmux.protocol.jsonrpc import INTERNAL_ERROR
 from callmux.transport.http.exchange import Exchange, Receive, Refusal, Route, Scope, Send
 from callmux.transport.http.intake import ClientLeft, answer_options, check_headers, check_origin, request_id
@@ -32,12 +34,20 @@ class App:
         listener: Sessions and limits.
         routes: Further answers to GET requests, by path.
         loopback: We listen on this machine only.
+        bus: Who hears of requests.
+
+    Attributes:
+        in_flight: How many requests have come whose answer is not over.
     """
 
-    def __init__(self, listener: Listener, routes: Mapping[str, Route], loopback: bool) -> None:
+    def __init__(
+        self, listener: Listener, routes: Mapping[str, Route], loopback: bool, bus: Bus | None = None
+    ) -> None:
         self._listener = listener
         self._routes = routes
         self._loopback = loopback
+        self._bus = bus or Bus()
+        self.in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -47,6 +57,8 @@ class App:
         exchange = Exchange(scope, receive, send, id, closing=self._listener.leaving)
         exchange.confirm()
         inside: Gate | None = None
+        began = self._listener.now() if self._bus.http else 0.0
+        self.in_flight += 1
         try:
             check_headers(exchange)
             check_origin(exchange, self._loopback)
@@ -73,6 +85,23 @@ class App:
         finally:
             if inside is not None:
                 inside.leave(exchange, exchange.status or GONE)
+            self.in_flight -= 1
+            if began and self._bus.http:
+                self._bus.publish(self._fact(exchange, self._listener.now() - began))
+
+    def _fact(self, exchange: Exchange, seconds: float) -> HttpEnded:
+        path = route_of(exchange.path)
+        return HttpEnded(
+            request_id=exchange.request_id,
+            method=exchange.method,
+            path=exchange.path,
+            route=path if path in METHODS or path in self._routes else "",
+            status=exchange.status if exchange.finished else GONE,
+            seconds=seconds,
+            peer=exchange.peer,
+            principal=exchange.principal,
+            body=exchange.body if self._listener.shows_bodies else None,
+        )
 
     async def _route(self, exchange: Exchange) -> None:
         path, method = route_of(exchange.path), exchange.method

@@ -23,6 +23,8 @@ Route: TypeAlias = Callable[["Exchange"], Awaitable[None]]
 
 PREVIOUS = "callmux.previous"
 """In the scope: a list that lives as long as the connection."""
+LOST = "callmux.lost"
+"""In the scope: a list that is empty for as long as the connection lives."""
 _READABLE = [
     (b"access-control-expose-headers", b"mcp-session-id, www-authenticate, x-request-id"),
     (b"vary", b"Origin"),
@@ -92,6 +94,8 @@ class Exchange:
         principal: Who it is from, where that is asked.
         grant: What its credential gives.
         status: That of the answer; 0 before there is one.
+        body: What it brought, once it was read.
+        finished: The whole answer was sent while the client was there.
     """
 
     def __init__(
@@ -109,6 +113,7 @@ class Exchange:
         self.origin: str | None = None
         self.receive = receive
         self._previous: list[Callable[[], None]] = scope.get(PREVIOUS, [])
+        self._lost: list[bool] = scope.get(LOST, [])
         client = scope.get("client")
         self.peer: str | None = client[0] if client else None
         self._query: bytes = scope.get("query_string", b"")
@@ -116,7 +121,9 @@ class Exchange:
         self.principal: Principal | None = None
         self.grant: Grant | None = None
         self.status = 0
+        self.body: bytes | None = None
         self.started = False
+        self.finished = False
 
     def confirm(self) -> None:
         """The client has all of what went out on this connection before: it asks again."""
@@ -160,6 +167,7 @@ class Exchange:
 
     async def write(self, body: bytes, *, more: bool) -> None:
         """Sends a part of the body."""
+        self.finished = not (more or self._lost)
         await self._send({"type": "http.response.body", "body": body, "more_body": more})
 
     async def answer(

@@ -77,6 +77,7 @@ class Listener:
     Attributes:
         table: The sessions.
         limits: The body limits in force.
+        shows_bodies: The audit log is to show what requests brought.
         gate: What requests pass before anything is looked up for them, where the configuration asks for that.
         leaving: Connections end with the answer they carry: another process takes the next ones.
         refusing: No request begins any more; answers and notifications for those in flight are taken.
@@ -111,6 +112,7 @@ class Listener:
         """A configuration takes effect."""
         self._config = config
         self.limits = limits
+        self.shows_bodies = config.audit_log.enabled and config.audit_log.include_request_body
         self._forwarded = frozenset(name for s in config.servers.values() for name in forwarded_names(s))
 
     def now(self) -> float:

@@ -64,7 +64,7 @@ async def serve_mcp(exchange: Exchange, listener: Listener) -> None:
 
 
 async def _post(exchange: Exchange, listener: Listener) -> None:
-    body = await listener.limits.read(exchange)
+    body = exchange.body = await listener.limits.read(exchange)
     if exchange.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
         raise Refusal(415, "Content-Type must be application/json", -32000)
     if not (exchange.accepts(JSON) or exchange.accepts(EVENT_STREAM)):

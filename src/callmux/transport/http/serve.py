@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from callmux.tasks import at_once
 from callmux.transport.http.app import App
-from callmux.transport.http.exchange import PREVIOUS
+from callmux.transport.http.exchange import LOST, PREVIOUS
 from callmux.transport.http.gathering import GatheringTransport
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class NarrowProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._gathering = GatheringTransport(transport)
         self._previous: list[Callable[[], None]] = []
+        self._lost: list[bool] = []
         super().connection_made(cast(asyncio.Transport, self._gathering))
         # Whoever connects and says nothing is not waited for any longer than whoever begins and does not end.
         self._header_timer = self.loop.call_later(HEADER_SECONDS, self._too_slow)
@@ -97,6 +98,7 @@ class NarrowProtocol(HttpToolsProtocol):
         self._parsed_bytes = 0
         super().on_message_begin()
         self.scope[PREVIOUS] = self._previous  # type: ignore[literal-required]
+        self.scope[LOST] = self._lost  # type: ignore[literal-required]
 
     def on_url(self, url: bytes) -> None:
         self._count(len(url))
@@ -171,6 +173,7 @@ class NarrowProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._settle()
+        self._lost.append(True)
         if self._linger is not None:
             self._linger.cancel()
         super().connection_lost(exc)

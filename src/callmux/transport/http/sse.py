@@ -68,7 +68,7 @@ async def serve_message(exchange: Exchange, listener: Listener) -> None:
     Raises:
         Refusal: It names no session, or is no message.
     """
-    body = await listener.limits.read(exchange)
+    body = exchange.body = await listener.limits.read(exchange)
     id = exchange.query("sessionId")
     if id is None:
         raise Refusal(400, "Missing sessionId")

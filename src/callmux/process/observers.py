@@ -1,0 +1,79 @@
+"""Who listens to the facts of this process, by its configuration: the audit log for now.
+
+Made by the run modes of `callmux.cli`; hears of each configuration that takes effect. What listens is
+imported where the configuration asks for it and not before. What has not changed goes on as it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from callmux.clock import Clock
+from callmux.config.model import Config
+from callmux.config.observing import AuditLog
+from callmux.observe.bus import Bus
+from callmux.observe.facts import Configured
+
+if TYPE_CHECKING:
+    from callmux.observe.audit import Audit
+
+log = logging.getLogger(__name__)
+
+CLOSE_SECONDS = 5.0
+"""How long the last lines may take when the process ends."""
+
+
+class Observers:
+    """The listeners.
+
+    Args:
+        bus: Where they hear.
+        base_dir: Where relative paths start.
+        clock: Time.
+        show: Writes whole lines to stderr; never waits.
+    """
+
+    def __init__(self, bus: Bus, base_dir: Path, clock: Clock, show: Callable[[str], object]) -> None:
+        self._bus = bus
+        self._base_dir = base_dir
+        self._clock = clock
+        self._show = show
+        self._audit: Audit | None = None
+        self._audit_settings = AuditLog()
+        bus.subscribe(Configured, lambda new: self.configure(new.config))
+
+    def configure(self, config: Config) -> None:
+        """This configuration is in force."""
+        if config.audit_log != self._audit_settings:
+            self._audit_settings = config.audit_log
+            before, self._audit = self._audit, None
+            if config.audit_log.enabled:
+                self._audit = self._new_audit(config.audit_log)
+            if before is not None:
+                # Its thread writes what it has heard; calls go on.
+                before.close(0)
+
+    def close(self) -> None:
+        """Writes what was heard."""
+        if self._audit is not None:
+            self._audit.close(CLOSE_SECONDS)
+
+    def _new_audit(self, settings: AuditLog) -> Audit:
+        from callmux.observe.audit import Audit
+
+        return Audit(settings, self._bus, self._clock.wall, self._sink(settings))
+
+    def _sink(self, settings: AuditLog) -> Callable[[bytes], object]:
+        if settings.path is None:
+            return lambda lines: self._show(lines.decode())
+        from callmux.observe.log_file import LogFile
+
+        path = self._base_dir / Path(settings.path).expanduser()
+        return LogFile(path, settings.max_file_bytes, settings.max_files, _complain).append
+
+
+def _complain(why: str) -> None:
+    log.error("auditLog: %s", why)

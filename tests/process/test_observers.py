@@ -1,0 +1,58 @@
+"""The configuration says who listens, and may change its mind."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from callmux.clock import Clock
+from callmux.config.model import Config
+from callmux.config.observing import AuditLog
+from callmux.observe.bus import Bus
+from callmux.observe.facts import CallEnded, Configured
+from callmux.process.observers import Observers
+
+CALL = CallEnded(server="s", method="tools/call", target="t", spelled="t", seconds=0)
+
+
+def test_nobody_listens_where_nothing_is_asked_for(tmp_path: Path) -> None:
+    bus = Bus()
+    observers = Observers(bus, tmp_path, Clock(), lambda text: None)
+    observers.configure(Config())
+    assert (bus.calls, bus.http, bus.requests) == (False, False, False)
+    observers.close()
+
+
+def test_the_audit_log_is_begun_moved_and_ended_by_reloads(tmp_path: Path) -> None:
+    bus, shown = Bus(), []
+    observers = Observers(bus, tmp_path, Clock(), shown.append)
+    observers.configure(Config())
+    bus.publish(Configured(config=Config(audit_log=AuditLog(enabled=True))))
+    bus.publish(CALL)
+    bus.publish(Configured(config=Config(audit_log=AuditLog(enabled=True, path="audit.jsonl"))))
+    bus.publish(CALL)
+    bus.publish(CALL)
+    observers.close()
+    assert len((tmp_path / "audit.jsonl").read_text().splitlines()) == 2
+    assert [json.loads(line)["event"] for line in "".join(shown).splitlines()] == ["call"]
+
+
+def test_a_reload_that_changes_something_else_leaves_the_log_alone(tmp_path: Path) -> None:
+    bus, shown = Bus(), []
+    observers = Observers(bus, tmp_path, Clock(), shown.append)
+    observers.configure(Config(audit_log=AuditLog(enabled=True)))
+    before = observers._audit
+    bus.publish(Configured(config=Config(audit_log=AuditLog(enabled=True), cache_ttl_seconds=5)))
+    assert observers._audit is before
+    bus.publish(Configured(config=Config()))
+    assert not bus.calls
+    observers.close()
+
+
+def test_a_start_without_a_listener_loads_none() -> None:
+    code = "import sys, callmux.cli.main, callmux.cli.serve; print(*sys.modules)"
+    loaded = subprocess.check_output([sys.executable, "-c", code], timeout=20, text=True).split()
+    heavy = {"audit", "audit_lines", "payload", "scribe", "feed", "log_file"}
+    assert not {f"callmux.observe.{name}" for name in heavy} & set(loaded)
