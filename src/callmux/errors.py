@@ -92,6 +92,25 @@ class ToolCallFailed(CallmuxError):
     rpc: bytes | None = None
 
 
+class ApprovalDenied(CallmuxError):
+    """A call that a person was asked about and refused; nothing was sent."""
+
+    code = "approval_denied"
+
+
+class ApprovalTimeout(CallmuxError):
+    """A call that a person was asked about, and nobody answered in time; nothing was sent."""
+
+    code = "approval_timeout"
+
+
+class ApprovalUnavailable(CallmuxError):
+    """A call that needs a person's word, where nobody can be asked or the question is void; nothing was
+    sent."""
+
+    code = "approval_unavailable"
+
+
 class SessionCwdUnresolved(CallmuxError):
     """The server wants to know the directory of the client, and nothing tells it."""
 

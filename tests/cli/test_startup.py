@@ -48,6 +48,7 @@ MAY: dict[str, set[str]] = {
     "completion": set(),
     "instructions": set(),
     "explain": set(),
+    "approve": {"msgspec", "logging"},
     "call": {"email", "http.client"},
     "list": {"email", "http.client"},
     "tools": {"email", "http.client"},

@@ -18,6 +18,7 @@ from unittest import mock
 
 import pytest
 
+from callmux.clock import Clock
 from callmux.config.check import check_document
 from callmux.process.host import Host
 from callmux.protocol import jsonrpc
@@ -251,6 +252,8 @@ async def bench(
     single: bool = True,
     entry: Json | None = None,
     entries: dict[str, Json] | None = None,
+    env: dict[str, str] | None = None,
+    clock: Clock | None = None,
     **config: Any,
 ) -> AsyncIterator[Bench]:
     """A host in front of these servers.
@@ -259,6 +262,8 @@ async def bench(
         carrier: What stands between, one of `CARRIERS`.
         entry: Further keys of every server's entry.
         entries: Further servers by name.
+        env: Further variables of the environment.
+        clock: Time, where a test moves it.
         config: Further keys of the configuration.
     """
     in_memory = {server.name: server for server in servers}
@@ -280,7 +285,12 @@ async def bench(
         checked = check_document(document)
         assert not checked.errors, checked.errors
         host = Host(
-            checked.config, tmp_path or Path(), {"PATH": "/usr/bin:/bin"}, lambda *_: None, single=single
+            checked.config,
+            tmp_path or Path(),
+            {"PATH": "/usr/bin:/bin", **(env or {})},
+            lambda *_: None,
+            single=single,
+            clock=clock,
         )
         stack.push_async_callback(host.close)
         try:

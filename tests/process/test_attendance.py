@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 
+from callmux.clock import Clock
 from callmux.config.load import load_config
 from callmux.config.sources import Sources
 from callmux.process.attendance import attend
 from callmux.process.control_sockets import Refused, ask, sockets
+from callmux.process.desk import Desk
 from callmux.process.server_output import ServerOutput
 from tests.process.test_rebuilds import FakeHost
 from tests.support import run, until
@@ -36,6 +38,7 @@ def test_it_attends_until_it_is_cancelled(tmp_path: Path) -> None:
             return {"name": name}
 
         host.restart = restart
+        host.desk = Desk(tmp_path, single=True, clock=Clock())
         host.server_records = lambda: [{"name": "a", "state": "connected", "toolCount": 2}]
         host.output = ServerOutput(lambda: 1.0)
         for text in ("one", "two", "three"):
@@ -53,6 +56,11 @@ def test_it_attends_until_it_is_cancelled(tmp_path: Path) -> None:
             assert await asyncio.to_thread(ask, socket, {"method": "servers"}, 10) == {
                 "servers": [{"name": "a", "state": "connected", "toolCount": 2}]
             }
+            assert host.desk.reachable
+            assert await asyncio.to_thread(ask, socket, {"method": "approvals"}, 10) == {"waiting": []}
+            unknown = {"method": "approve", "id": "abc", "choice": "once"}
+            with pytest.raises(Refused, match="nothing with the id"):
+                await asyncio.to_thread(ask, socket, unknown, 10)
             log = {"method": "log", "server": "a"}
             answer = await asyncio.to_thread(ask, socket, {**log, "lines": 1}, 10)
             assert answer == {"lines": [{"time": "1970-01-01T00:00:01.000Z", "text": "three"}], "last": 3}

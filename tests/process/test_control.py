@@ -120,11 +120,12 @@ def test_a_place_that_cannot_be_made_is_no_reason_not_to_run(
     (state / "s").write_text("a file where the directory should be")
 
     async def scene() -> None:
-        async with served(tmp_path / "c.json", env, answer):
+        async with served(tmp_path / "c.json", env, answer) as reachable:
+            assert not reachable
             assert sockets(tmp_path / "c.json", env) == {}
 
     run(scene())
-    assert '"callmux server restart" cannot reach this process' in caplog.text
+    assert '"callmux approve" cannot reach this process' in caplog.text
 
 
 def test_what_killed_processes_left_is_swept(tmp_path: Path, env: dict[str, str]) -> None:

@@ -45,6 +45,10 @@ def test_around_each_request() -> None:
     assert [type(stage) for stage in shown] == [Converting, Formatting, Shielding]
     plain = request_stages(formatting, shield, plain=True)
     assert [type(stage) for stage in plain] == [Converting]
+    for is_plain, expected in ((False, shown), (True, plain)):
+        asking = request_stages(formatting, shield, plain=is_plain, approving="approving")
+        assert [*asking] == [asking[0], "approving", *asking[2:]]
+        assert len(asking) == len(expected) + 1
 
 
 @pytest.mark.parametrize("caches", [True, False])
@@ -70,6 +74,11 @@ def test_around_each_call(caches: bool) -> None:
     assert [type(stage) for stage in linked] == [Relinking, *map(type, stages)]
     watched = call_stages(Preparing(), caching, coalescing, writing, {}, Slots(1, {}), clock, bus=Bus())
     assert [type(stage) for stage in watched] == [Observing, *map(type, stages)]
+    asking = call_stages(
+        Preparing(), caching, coalescing, writing, {}, Slots(1, {}), clock, confirming="confirming"
+    )
+    assert asking[1] == "confirming"
+    assert [type(stage) for stage in (asking[0], *asking[2:])] == [type(stage) for stage in stages]
     expected = [Preparing, Caching, Coalescing, Writing, Limiting, Retrying]
     assert [type(stage) for stage in stages] == [kind for kind in expected if caches or kind is not Caching]
 

@@ -7,6 +7,7 @@ describe them.
 from __future__ import annotations
 
 COMMANDS = {
+    "approve": "approve",
     "batch": "call",
     "bridge": "bridge",
     "call": "call",

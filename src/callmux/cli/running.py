@@ -1,6 +1,7 @@
 """What the processes that run with a configuration say of their servers.
 
-Called by `callmux.cli.server` and `callmux.cli.server_logs`; asks through `callmux.process.control_sockets`.
+Called by `callmux.cli.server`, `callmux.cli.server_logs` and `callmux.cli.approve`; asks through
+`callmux.process.control_sockets`.
 """
 
 from __future__ import annotations
@@ -32,12 +33,20 @@ def asked(
     """The answers of all processes that run with a configuration, by process id; all asked at once."""
     if sys.platform == "win32":
         return {}
+    from callmux.process.control_sockets import sockets
+
+    return answers_of(sockets(config, env), request, seconds)
+
+
+def answers_of(
+    places: Mapping[int, Path], request: Mapping[str, Any], seconds: float
+) -> dict[int, dict[str, Any]]:
+    """The answers of the processes with these sockets, by process id; those that give none are left out."""
     from concurrent.futures import ThreadPoolExecutor
 
     from callmux.errors import CallmuxError
-    from callmux.process.control_sockets import ask, sockets
+    from callmux.process.control_sockets import ask
 
-    places = sockets(config, env)
     if not places:
         return {}
 

@@ -71,6 +71,9 @@ class Config(Section, frozen=True, kw_only=True):
         tls: The certificate of a listener that speaks https.
         auth: Who may use the listener.
         authorization: Who may call which tool.
+        approve: Calls that a person is asked about before they are made: `read`, `write` or `destroy`, each
+            with what is above it, and names or patterns of tools with `*`.
+        approval_timeout_ms: How long a question to a person waits for its answer; nothing is done then.
         abuse_controls: Limits for clients.
         audit_log: A line for each request.
         metrics: Counters for Prometheus.
@@ -115,6 +118,8 @@ class Config(Section, frozen=True, kw_only=True):
     tls: Tls | None = None
     auth: Auth | None = None
     authorization: Authorization | None = None
+    approve: Annotated[tuple[kinds.NonBlank, ...], Items(unique=True)] = ()
+    approval_timeout_ms: kinds.Milliseconds = 300000
     abuse_controls: AbuseControls = AbuseControls()
     audit_log: AuditLog = AuditLog()
     metrics: Metrics = Metrics()

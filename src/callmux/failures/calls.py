@@ -158,6 +158,33 @@ FAILURES = (
         "do what the server's message says",
     ),
     KnownFailure(
+        "approval_denied",
+        "a person was asked about the call and refused it",
+        "`approve` in the configuration names the tool. Nothing was sent.",
+        Repeat.NO,
+        Actor.AGENT,
+        "ask the person what to do instead, and do not try the same in another way",
+    ),
+    KnownFailure(
+        "approval_timeout",
+        "a person was asked about the call, and nobody answered in time",
+        "Nobody looked at the question within `approvalTimeoutMs`. Nothing was sent.",
+        Repeat.NO,
+        Actor.USER,
+        "be ready to answer, then have the agent call again: in the form that the client shows, or in a "
+        "terminal",
+        "callmux approve",
+    ),
+    KnownFailure(
+        "approval_unavailable",
+        "the call needs a person's approval, and nobody can be asked, or the question is void",
+        "A command in a script has nobody to ask; or the configuration, the server, the tool or callmux "
+        "itself changed while the call waited; or too many calls wait. Nothing was sent.",
+        Repeat.YES,
+        Actor.USER,
+        "run commands in a terminal, and have the agent call again where the question was void",
+    ),
+    KnownFailure(
         "session_cwd_unresolved",
         "the server works in the directory of its client, and nothing says which that is",
         "The server has `requireSessionCwd`, and the client gave neither MCP roots, nor a header, nor a "

@@ -153,7 +153,7 @@ async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
             entry |= {"ok": False, "error": f"required inputMapping failed: {missing}", "durationMs": 0}
             failed = True
         else:
-            outcome = await run_one(_with(call, mapped.arguments), engine, context)
+            outcome = await run_one(with_mapped(call, mapped.arguments), engine, context)
             entry |= outcome.shown()
             results.append(outcome.result)
             last = outcome.value
@@ -185,7 +185,7 @@ def _evaluate(step: Step, results: Sequence[Result]) -> Mapped:
     return mapped
 
 
-def _with(call: ToolCall, mapped: dict[str, Raw]) -> ToolCall:
+def with_mapped(call: ToolCall, mapped: dict[str, Raw]) -> ToolCall:
     """The call with mapped arguments over its own. They are a server's data, never read as references."""
     if not mapped:
         return call

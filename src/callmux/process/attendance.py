@@ -1,5 +1,6 @@
 """What runs beside a host that has a configuration file: it is watched, and so are the files of its servers,
-and commands of the same user may ask for a restart, for the state of the servers and for what they wrote.
+and commands of the same user may ask for a restart, for the state of the servers and what they wrote, and
+answer for a person what waits for approval.
 
 Called by the run modes of `callmux.cli`.
 """
@@ -38,20 +39,27 @@ async def attend(
         method, name = request.get("method"), request.get("server")
         if method == "servers":
             return {"servers": host.server_records()}
+        if method == "approvals":
+            return host.desk.waiting()
+        if method == "approve":
+            return host.desk.answer(request.get("id"), request.get("choice"))
         if method == "restart" and isinstance(name, str):
             return await host.restart(name, "asked for by command")
         if method == "log" and isinstance(name, str):
             return _log(host, name, request)
         raise InvalidArguments(
-            'a request must be {"method": "servers"}, or "restart" or "log" with {"server": NAME} beside it'
+            'a request must be {"method": "servers"} or "approvals", "restart" or "log" with'
+            ' {"server": NAME} beside it, or "approve" with {"id": ID, "choice": CHOICE}'
         )
 
     tasks = TaskSet("attendance")
     tasks.spawn(restart_rebuilt(host, path.parent))
     try:
-        async with served(path, env, answer):
+        async with served(path, env, answer) as reachable:
+            host.desk.reachable = reachable
             await watch_config(path, host, load, sources)
     finally:
+        host.desk.reachable = False
         await tasks.cancel()
 
 

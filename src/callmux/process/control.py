@@ -7,6 +7,8 @@ each:
 
     {"method": "restart", "server": "NAME"}  ->  {"result": {...}} or {"error": {"code": ..., "message": ...}}
     {"method": "servers"}  ->  the state of every server
+    {"method": "approvals"}  ->  the calls that wait for a person's approval
+    {"method": "approve", "id": ID, "choice": "once" | "session" | "project" | "deny"}  ->  what it was about
     {"method": "log", "server": "NAME", "after": {"PID": N}, "lines": N}  ->  what it wrote since line N
 """
 
@@ -38,10 +40,11 @@ Answer: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
 
 @contextlib.asynccontextmanager
-async def served(config: Path, env: dict[str, str], answer: Answer) -> AsyncIterator[None]:
-    """Answers requests while this is entered. Where no socket can be made, it says so and goes on without."""
+async def served(config: Path, env: dict[str, str], answer: Answer) -> AsyncIterator[bool]:
+    """Answers requests while this is entered; gives whether commands can make any. Where no socket can be
+    made, it says so and goes on without."""
     if sys.platform == "win32":
-        yield
+        yield False
         return
     path = directory(env) / f"{stem(config, env)}-{os.getpid()}.sock"
     server = None
@@ -53,9 +56,11 @@ async def served(config: Path, env: dict[str, str], answer: Answer) -> AsyncIter
         )
         path.chmod(0o600)
     except (OSError, CallmuxError) as error:
-        log.warning('Warning: "callmux server restart" cannot reach this process: %s', error)
+        log.warning(
+            'Warning: "callmux server restart" and "callmux approve" cannot reach this process: %s', error
+        )
     try:
-        yield
+        yield server is not None
     finally:
         if server is not None:
             server.close()

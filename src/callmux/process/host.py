@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from msgspec import Raw
 
 from callmux import __version__
@@ -24,18 +23,18 @@ from callmux.errors import StartupFailed
 from callmux.observe.bus import Bus
 from callmux.observe.facts import Configured, ListsChanged
 from callmux.places import state_dir
+from callmux.process.desk import Desk
 from callmux.process.reloads import Reloads
 from callmux.process.runtime import Runtime
 from callmux.process.server_output import ServerOutput
 from callmux.process.stores import Stores
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, Batch, Request, RpcError, parse
-from callmux.protocol.params import members
 from callmux.router.greeting import greeting, transparent_greeting
 from callmux.router.listing import View
 from callmux.router.offers import Offers
 from callmux.router.router import Router
 from callmux.session.activity import Activity
-from callmux.session.dispatch import LEVELS, Dispatch
+from callmux.session.dispatch import Dispatch, is_wanted
 from callmux.session.facts import BRIDGE
 from callmux.session.observing import RequestObserver
 from callmux.session.session import Session
@@ -92,6 +91,7 @@ class Host:
         diagnostics: Gives what status shows of a listener; empty without one.
         reloads: How reloading has gone.
         strict_failure: Set once `strictStartup` has found servers that cannot be started.
+        desk: Where questions to people wait.
     """
 
     def __init__(
@@ -115,7 +115,8 @@ class Host:
 
         around = Surroundings(env=env, base_dir=base_dir, guardian=Guardian(), show=wrote)
         self._private = around.private
-        kept = Listings(state_dir(env) / "listings") if _HOMES & env.keys() else None
+        state = state_dir(env) if _HOMES & env.keys() else None
+        kept = None if state is None else Listings(state / "listings")
         self.bus = Bus()
         self._pool = Pool(around, {"name": "callmux", "version": __version__}, self._clock, kept, self.bus)
         self.bus.subscribe(ListsChanged, self._changed)
@@ -129,6 +130,7 @@ class Host:
         self.subscriptions = Subscriptions(self._keep, lambda: self.runtime.offers)
         self.strict_failure: asyncio.Future[StartupFailed] = asyncio.get_running_loop().create_future()
         self._stores = Stores()
+        self.desk = Desk(state, single=single, clock=self._clock)
         self.diagnostics: Callable[[], dict[str, Any]] = dict
         self.reloads = Reloads(self._clock, self.bus)
         self._observer = RequestObserver(self.bus, self._clock)
@@ -256,6 +258,7 @@ class Host:
                 if self.runtime is old:
                     self._pool.retain(old.servers.values(), 0)
             new.take_over(old)
+            old.retire()
             self._stores.configure(config, new.servers, self._clock.monotonic())
             self.bus.publish(Configured(config=config))
             self._pool.retain(new.servers.values(), old.drain_seconds())
@@ -263,8 +266,10 @@ class Host:
 
     def _runtime(self, config: Config) -> Runtime:
         self._private |= token_variables(config.auth, config.management.auth)
-        facts = self._process_facts
-        return Runtime(config, self._pool, self._stores, self._namespace, self._clock, facts, self.bus)
+        pool, stores, facts = self._pool, self._stores, self._process_facts
+        return Runtime(
+            config, pool, stores, self._namespace, self._clock, facts, self.bus, self.desk.approval
+        )
 
     async def _ready(self, config: Config) -> Runtime:
         new = self._runtime(config)
@@ -292,6 +297,7 @@ class Host:
             raise self.runtime.missing(name)
         if self._started:
             log.info('Restarting "%s": %s', name, why)
+            self.desk.withdraw(f'server "{name}" was restarted meanwhile', name)
             await server.restart()
         # What the old process has answered says nothing of the new one.
         self._stores.cache.wrote(name)
@@ -338,6 +344,7 @@ class Host:
 
     async def close(self) -> None:
         """Ends sessions and servers."""
+        self.desk.withdraw("callmux has ended")
         for session in list(self._sessions):
             await session.close()
         await self._tasks.cancel()
@@ -356,7 +363,7 @@ class Host:
             self.subscriptions.updated(server.name, params)
         elif client is None:
             log.debug('"%s" sent %s, and callmux cannot tell which client it is for', server.name, method)
-        elif method != "notifications/message" or _is_wanted(params, client):
+        elif method != "notifications/message" or is_wanted(params, client):
             client.notify(method, self.dispatch.shown_to(client, server.name, params))
 
     def _changed(self, change: ListsChanged) -> None:
@@ -385,14 +392,3 @@ class Host:
                     changed.add(_CHANGES[kind])
             for method in sorted(changed):
                 session.notify(method, None)
-
-
-def _is_wanted(params: Raw | None, client: ClientPort) -> bool:
-    """Whether a log message is at least of the level the client asked for."""
-    if client.log_level is None:
-        return True
-    try:
-        level = msgspec.json.decode(members(params).get("level", b"null"), type=str)
-        return LEVELS.index(level) >= LEVELS.index(client.log_level)
-    except (msgspec.MsgspecError, ValueError):
-        return True

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw
 
@@ -52,6 +52,9 @@ from callmux.upstream.opening.reconnect import Timing
 from callmux.upstream.pool import Pool, sharing_of
 from callmux.upstream.server import Server
 
+if TYPE_CHECKING:
+    from callmux.process.approval import Approval, AskingStages
+
 
 class Runtime:
     """One configuration at work.
@@ -64,6 +67,7 @@ class Runtime:
         clock: Time.
         process: Gives what status shows of the process around the runtime.
         bus: Who hears of calls.
+        approval: Gives the approval of the process; asked only where the configuration has `approve`.
 
     Attributes:
         servers: Its servers by name, disabled ones left out.
@@ -82,6 +86,7 @@ class Runtime:
         clock: Clock,
         process: Callable[[], dict[str, Any]] = dict,
         bus: Bus | None = None,
+        approval: Callable[[], Approval] | None = None,
     ) -> None:
         self._process = process
         self.config = config
@@ -105,8 +110,9 @@ class Runtime:
         limits = {n: s.max_concurrency for n, s in config.servers.items() if s.max_concurrency is not None}
         slots = Slots(config.max_concurrency, limits)
         scopes = Scopes(config, stores.unresolved)
-        preparing = Preparing(References(config.file_reference_roots), scopes, plain=self.is_transparent)
-        routing = Routing(config, plain=self.is_transparent)
+        plain = self.is_transparent
+        preparing = Preparing(References(config.file_reference_roots), scopes, plain=plain)
+        routing = Routing(config, plain=plain)
         self._names = Names(indexes.catalogue, routing, self._fit, self._unlisted())
         rules = Policy(config)
         keys = Keys(rules, stores.cache, self.servers)
@@ -118,11 +124,26 @@ class Runtime:
         find = self._names.find
         formatting = Formatting(config.output_format, find)
         shield = Shielding(self._shield_policies(), stores.results, find)
+        door = self._door = Door(self.servers, self._names, preparing, clock)
+        ask: AskingStages | None = None
+        if config.approve and approval is not None:
+            ask = approval().stages(config, find, door.locate, door.prepare)
+        self._approval = ask
         self._order = Order(
-            request_stages(formatting, shield, plain=self.is_transparent),
-            call_stages(preparing, around, coalescing, writing, self.servers, slots, clock, relinking, bus),
+            request_stages(formatting, shield, plain=plain, approving=None if ask is None else ask.request),
+            call_stages(
+                preparing,
+                around,
+                coalescing,
+                writing,
+                self.servers,
+                slots,
+                clock,
+                relinking,
+                bus,
+                None if ask is None else ask.call,
+            ),
         )
-        self._door = Door(self.servers, self._names, preparing, clock)
         self.find = find
         engine = self._engine = Engine(
             call=self._door.call_safely,
@@ -221,6 +242,11 @@ class Runtime:
             if before is not None and before is not server:
                 server.subscribe(before.subscriptions - server.subscriptions)
                 server.questions.apart |= before.questions.apart
+
+    def retire(self) -> None:
+        """Another configuration is in force: what this one asks people about, and would still, is refused."""
+        if self._approval is not None:
+            self._approval.asking.retire()
 
     async def settled(self) -> None:
         """Waits until every server is up or has failed."""

@@ -28,15 +28,19 @@ from callmux.rings.writing import Writing
 from callmux.upstream.server import Server
 
 
-def request_stages(formatting: Formatting, shield: Shielding, *, plain: bool) -> Sequence[Any]:
+def request_stages(
+    formatting: Formatting, shield: Shielding, *, plain: bool, approving: Any = None
+) -> Sequence[Any]:
     """Around each request. Later, after converting: authorizing.
 
     Args:
         formatting: Renders what callmux itself answers.
         shield: Shortens large results.
         plain: The transparent mode: nothing is changed.
+        approving: Asks a person; None where nothing has to be approved.
     """
-    return [Converting(plain)] if plain else [Converting(), formatting, shield]
+    asking = [] if approving is None else [approving]
+    return [Converting(plain), *asking] if plain else [Converting(), *asking, formatting, shield]
 
 
 def call_stages(
@@ -49,6 +53,7 @@ def call_stages(
     clock: Clock,
     relinking: Relinking | None = None,
     bus: Bus | None = None,
+    confirming: Any = None,
 ) -> Sequence[Any]:
     """Around each call.
 
@@ -56,10 +61,12 @@ def call_stages(
         caching: None where nothing is cached.
         relinking: None where no two servers can have the same URI.
         bus: Who hears of calls.
+        confirming: Lets nothing through that a person has to approve; None where nothing has to be.
     """
     around: list[Any] = [] if bus is None else [Observing(bus, clock)]
     around += [] if relinking is None else [relinking]
-    around += [preparing] if caching is None else [preparing, caching]
+    around += [preparing] if confirming is None else [preparing, confirming]
+    around += [] if caching is None else [caching]
     return [*around, coalescing, writing, Limiting(slots, servers), Retrying(servers, clock, bus)]
 
 

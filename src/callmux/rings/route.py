@@ -52,6 +52,7 @@ class Route(msgspec.Struct, eq=False, kw_only=True):
         seconds: How long one attempt may take where the caller does not say.
         safe: Repeating a call does no harm: the tool says so, or the operator does.
         tier: What it may do: `read`, `write` or `destroy`.
+        asks: A person is asked before such a call is made.
         verdict: What the rules of caching say.
         shaper: Brings arguments into the shape that the tool declares; None where it could change nothing.
         limits: At which size its results are shortened; None for never.
@@ -69,6 +70,7 @@ class Route(msgspec.Struct, eq=False, kw_only=True):
     seconds: float = 180.0
     safe: bool = False
     tier: str = WRITE
+    asks: bool = False
     verdict: Verdict = WRITES
     shaper: Shaper | None = None
     limits: Limits | None = None

@@ -22,6 +22,7 @@ from callmux.rings.call import Call
 from callmux.rings.converting import as_result
 from callmux.rings.preparing import Preparing
 from callmux.rings.ring import run
+from callmux.rings.route import Route
 from callmux.router.names import Names
 from callmux.upstream.holds import held
 from callmux.upstream.server import Server
@@ -97,6 +98,16 @@ class Door:
         planned = await self._plan(asked, context)
         _check_visible(planned)
         return await self._preparing.prepare(planned)
+
+    async def locate(self, asked: ToolCall) -> Route:
+        """The route of a call, once it is known.
+
+        Raises:
+            CallmuxError: The name leads nowhere.
+        """
+        if not self._all_settled:
+            await self._wait_for(asked.tool, asked.server)
+        return self._names.find(asked.tool, asked.server)
 
     async def _plan(self, asked: ToolCall, context: CallContext) -> Call:
         if not self._all_settled:

@@ -7,8 +7,11 @@ caller happened to use. Pure.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from callmux import names
 from callmux.config.model import Config
+from callmux.guard.consent import Consent
 from callmux.guard.tiers import Tiers, of_method
 from callmux.rings.cache.policy import Policy
 from callmux.rings.coercion import compile_shaping
@@ -34,6 +37,7 @@ class Routing:
         shields = {name: server.response_shield for name, server in config.servers.items()}
         self._shield = Policies(config.response_shield, shields)
         self._tiers = {name: Tiers(server.tiers) for name, server in config.servers.items()}
+        self._consent = Consent(config.approve) if config.approve else None
         self._prefixes = {name: server.prefix for name, server in config.servers.items()}
 
     def of_tool(self, found: Found) -> Route:
@@ -43,13 +47,15 @@ class Routing:
             spelled.append(found.emitted)
         tool = found.tool
         shaper = None if self._plain or tool is None else compile_shaping(tool.input_schema)
+        tier = self._tiers[found.server].of_tool(tool, spelled)
         return Route(
             server=found.server,
             bare=found.bare,
             tool=tool,
             seconds=self._budgets.seconds(found.server),
             safe=self._budgets.is_safe(found.server, tool, spelled),
-            tier=self._tiers[found.server].of_tool(tool, spelled),
+            tier=tier,
+            asks=self._asks("tools/call", tier, spelled),
             verdict=self._policy.verdict(found.server, tool, spelled),
             shaper=shaper,
             limits=self._shield.limits(found.server, spelled),
@@ -67,11 +73,16 @@ class Routing:
         Args:
             safe: Repeating it does no harm.
         """
+        tier = of_method(method)
         return Route(
             server=server,
             method=method,
             seconds=self._budgets.seconds(server),
             safe=safe,
-            tier=of_method(method),
+            tier=tier,
+            asks=self._asks(method, tier, names.spellings(server, method, self._prefixes[server])),
             verdict=self._policy.of_method(safe=safe),
         )
+
+    def _asks(self, method: str, tier: str, spelled: Sequence[str]) -> bool:
+        return self._consent is not None and self._consent.asks(method, tier, spelled)

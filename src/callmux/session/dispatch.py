@@ -234,3 +234,14 @@ def _check_cursor(params: Raw | None) -> None:
     """
     if params is not None and bytes(members(params).get("cursor", b"null")) not in (b"null", b'""'):
         raise RpcError(jsonrpc.INVALID_PARAMS, "the cursor is not one that callmux gave: list without it")
+
+
+def is_wanted(params: Raw | None, client: ClientPort) -> bool:
+    """Whether a log message is at least of the level the client asked for."""
+    if client.log_level is None:
+        return True
+    try:
+        level = msgspec.json.decode(members(params).get("level", b"null"), type=str)
+        return LEVELS.index(level) >= LEVELS.index(client.log_level)
+    except (msgspec.MsgspecError, ValueError):
+        return True

@@ -16,7 +16,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Run": ("bridge", "demo"),
     "Call tools from a shell": ("call", "parallel", "batch", "pipeline", "list", "tools"),
     "Configure": ("setup", "discover", "init", "server", "client", "instructions", "config", "migrate"),
-    "Look after": ("doctor", "explain", "daemon"),
+    "Look after": ("approve", "doctor", "explain", "daemon"),
     "Help": ("help", "completion"),
 }
 """Every name of `callmux.cli.commands.COMMANDS`, once."""
