@@ -26,7 +26,7 @@ from callmux.daemon import apply
 from callmux.errors import CallmuxError, ConfigError, SecretError, UsageError
 from callmux.rings.references.files import Place, Unreadable, find, load
 from callmux.rings.references.recognition import FileReference
-from callmux.text import NotText, check_variable, check_words, text_of, visible
+from callmux.text import NotText, check_variable, check_words, quiet, text_of, visible
 
 LATIN = b'{"a":\n "caf\xe9"}'
 WIDE = {
@@ -178,3 +178,17 @@ def test_a_library_that_says_nothing_of_its_place_is_not_asked() -> None:
 )
 def test_a_line_for_people_holds_nothing_that_moves_the_cursor(text: str, shown: str) -> None:
     assert visible(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("plain \N{GREEK SMALL LETTER ALPHA}", "plain \N{GREEK SMALL LETTER ALPHA}"),
+        ("\x1b[31mred\x1b[0m\tand", "red    and"),
+        ("\x1b]0;title\x07x", "x"),
+        ("a\rb\x08c\x9bd\x1bE", "a\\x0db\\x08c\\x9bd\\x1bE"),
+        ("a\u202eb\u2028c", "a\\x202eb\\x2028c"),
+    ],
+)
+def test_a_line_of_another_program_does_nothing_to_a_terminal(line: str, shown: str) -> None:
+    assert quiet(line) == shown

@@ -7,6 +7,7 @@ Nothing is replaced in silence: `caf\\xe9` is somebody's path or password, and w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from callmux.errors import CallmuxError, UsageError
@@ -20,6 +21,8 @@ _WIDE = {
     b"\xff\xfe": "UTF-16",
     b"\xfe\xff": "UTF-16",
 }
+SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
+"""Colours, titles and what else terminals do on command."""
 _SURROGATES = range(0xDC80, 0xDD00)
 
 
@@ -58,6 +61,11 @@ def visible(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
+
+
+def quiet(text: str) -> str:
+    """A line that another program wrote, as `visible`; its colours are left out and not shown as letters."""
+    return text if text.isprintable() else visible(SEQUENCE.sub("", text).replace("\t", "    "))
 
 
 def check_words(words: Sequence[str]) -> None:

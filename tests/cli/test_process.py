@@ -54,6 +54,23 @@ def test_no_secret_is_in_the_log_or_in_a_crash() -> None:
     assert b"RuntimeError: [redacted]" in errors
 
 
+def test_what_comes_from_elsewhere_begins_no_line_and_does_nothing_to_a_terminal() -> None:
+    program = (
+        "import logging; from callmux.cli.process import log_to_stderr; log_to_stderr()\n"
+        "log = logging.getLogger('callmux.x')\n"
+        "log.warning('%s and %r, %d, %s', 'a\\n[callmux] forged \\x1b[2J', 'b\\r', 5, ValueError('c\\nd'))\n"
+        "try: raise ValueError('e \\x1b]0;title\\x07')\n"
+        "except ValueError: log.exception('broken')\n"
+    )
+    with python("-c", program) as process:
+        _, errors = process.communicate(timeout=20)
+    lines = errors.decode().splitlines()
+    assert lines[0] == r"[callmux] a\x0a[callmux] forged \x1b[2J and 'b\\x0d', 5, c\x0ad"
+    assert lines[1] == "[callmux] broken"
+    assert b"\x1b" not in errors
+    assert b"\x07" not in errors
+
+
 def test_work_runs_on_a_loop_and_gives_its_exit_code() -> None:
     from callmux.cli.process import run_loop
 

@@ -13,20 +13,34 @@ import logging
 import os
 import sys
 from collections.abc import Coroutine
+from copy import copy
 from types import TracebackType
 from typing import Any
 
 from callmux.cli.stderr import Stderr
+from callmux.text import visible
 
 LAST_WORDS_SECONDS = 0.5
 """How long the end of the process waits for somebody to read its stderr."""
 
 
 class VeiledFormatter(logging.Formatter):
-    """Hides the secrets of all servers, in tracebacks, too."""
+    """Hides the secrets of all servers, in tracebacks, too. What comes from elsewhere begins no line of its
+    own and does nothing to a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return hidden(super().format(record))
+        if isinstance(record.args, tuple) and record.args:
+            record = copy(record)
+            record.args = tuple(map(_tame, record.args or ()))
+        return hidden("\n".join(map(visible, super().format(record).expandtabs().split("\n"))))
+
+
+def _tame(value: object) -> object:
+    """An argument of a log line, as text on one line if it is none."""
+    if isinstance(value, int | float):
+        return value
+    text = str(value)
+    return value if text.isprintable() else visible(text)
 
 
 def hidden(text: str) -> str:

@@ -71,13 +71,107 @@ def test_endless_headers_are_refused_but_not_many_requests_of_one_connection() -
         assert answer.startswith(b"HTTP/1.1 431 ")
         whole = GOOD % (b"x-long: %b\r\n" % (b"x" * 100_000))
         assert (await _sent(port, whole)).startswith(b"HTTP/1.1 431 ")
-        assert (await _sent(port, whole.replace(b"/hello", b"/" * 80_000))).startswith(b"HTTP/1.1 431 ")
+        assert (await _sent(port, whole.replace(b"/hello", b"/" * 80_000))).startswith(b"HTTP/1.1 414 ")
+        many = GOOD % b"".join(b"x-%d: y\r\n" % n for n in range(serve.MAX_HEADERS))
+        assert (await _sent(port, many)).startswith(b"HTTP/1.1 431 ")
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         for _ in range(3):
             writer.write(GOOD % (b"x-long: %b\r\n" % (b"x" * 30_000)))
             assert (await reader.readuntil(b'{"hello":1}')).startswith(b"HTTP/1.1 200 OK\r\n")
         writer.close()
         await writer.wait_closed()
+
+    _served(scene)
+
+
+POST = b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+PING = b'{"id":1,"method":"ping"}'
+CHUNKED = b"%x\r\n%b\r\n0\r\n\r\n" % (len(PING), PING)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        POST + b"content-length: 24\r\ntransfer-encoding: chunked\r\n\r\n" + CHUNKED,
+        POST + b"transfer-encoding: chunked\r\ncontent-length: 24\r\n\r\n" + CHUNKED,
+        POST + b"content-length: 24\r\ncontent-length: 3\r\n\r\n" + PING,
+        POST + b"content-length: 24\r\ncontent-length: 24\r\n\r\n" + PING,
+        POST + b"content-length: 24, 24\r\n\r\n" + PING,
+        POST + b"content-length: +24\r\n\r\n" + PING,
+        POST + b"content-length : 24\r\n\r\n" + PING,
+        POST + b"content-length: 99999999999999999999\r\n\r\n" + PING,
+        POST + b"transfer-encoding: gzip, chunked\r\n\r\n" + CHUNKED,
+        POST + b"transfer-encoding: chunked, gzip\r\n\r\n" + CHUNKED,
+        POST + b"transfer-encoding: xchunked\r\n\r\n" + CHUNKED,
+        POST + b"transfer-encoding: identity\r\ncontent-length: 24\r\n\r\n" + PING,
+        POST + b"transfer-encoding: chunked\r\ntransfer-encoding: identity\r\n\r\n" + CHUNKED,
+        POST + b"transfer-encoding:\x0bchunked\r\n\r\n" + CHUNKED,
+        POST.replace(b"1.1", b"1.0") + b"transfer-encoding: chunked\r\n\r\n" + CHUNKED,
+        POST + b"transfer-encoding:\r\n chunked\r\n\r\n" + CHUNKED,
+        POST + b"x: a\r\n folded\r\ncontent-length: 24\r\n\r\n" + PING,
+        POST + b"x: a\rtransfer-encoding: chunked\r\n\r\n" + CHUNKED,
+        POST + b"x: a\0b\r\ncontent-length: 24\r\n\r\n" + PING,
+        (POST + b"content-length: 24\r\n\r\n").replace(b"\r\n", b"\n") + PING,
+        POST + b"transfer-encoding: chunked\r\n\r\n" + CHUNKED.replace(b"\r\n", b"\n"),
+        POST + b"transfer-encoding: chunked\r\n\r\n-1\r\n\r\n",
+        POST + b"transfer-encoding: chunked\r\n\r\nffffffffffffffffff\r\n",
+        b"GET http://evil.example/hello HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"GET http://localhost@evil.example/hello HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"GET http://[bad HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"CONNECT evil.example:443 HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        bytes(range(256)),
+    ],
+)
+def test_a_head_that_can_be_read_in_two_ways_is_refused_and_ends_the_connection(
+    request_: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """One request in the eyes of a proxy must not be two in ours, and none is for another host."""
+
+    async def scene(server: HttpServer, port: int) -> None:
+        answer = await _sent(port, request_)
+        assert answer.partition(b" ")[2][:3] in (b"400", b"501")
+        assert answer.count(b"HTTP/1.1 ") == 1
+
+    _served(scene)
+    assert capfd.readouterr().err == "", "nonsense does not fill the log"
+
+
+def test_what_comes_after_a_body_is_no_header() -> None:
+    seen: list[dict[str, str]] = []
+
+    async def tells(exchange: Exchange) -> None:
+        while (await exchange.receive()).get("more_body"):
+            continue
+        seen.append(dict(exchange.headers))
+        await exchange.answer(200)
+
+    async def scene() -> None:
+        listening = bind("127.0.0.1", 0)
+        server = HttpServer(House(routes={"/hello": tells}).app, listening)
+        await server.start()
+        try:
+            head = b"GET /hello HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
+            trailers = b"x-forwarded-for: 192.0.2.1\r\nauthorization: Bearer x\r\n"
+            body = b"1\r\na\r\n0\r\n" + trailers + b"\r\n"
+            port = listening.getsockname()[1]
+            answer = await _sent(port, head + b"transfer-encoding: chunked\r\n\r\n" + body)
+            assert answer.startswith(b"HTTP/1.1 200 ")
+            endless = b"1\r\na\r\n0\r\n" + b"x: y\r\n" * 100_000
+            answer = await _sent(port, head + b"transfer-encoding: chunked\r\n\r\n" + endless)
+            assert b" 431 " in answer or answer == b""
+        finally:
+            await server.stop()
+            listening.close()
+
+    run(scene())
+    assert seen[0].keys() == {"host", "connection", "transfer-encoding"}
+
+
+def test_an_absolute_target_of_the_same_host_is_answered() -> None:
+    async def scene(server: HttpServer, port: int) -> None:
+        line = b"GET http://localhost/hello HTTP/1.1\r\nhost: LOCALHOST\r\nconnection: close\r\n\r\n"
+        assert (await _sent(port, line)).startswith(b"HTTP/1.1 200 OK\r\n")
 
     _served(scene)
 

@@ -60,7 +60,8 @@ def _joined(pairs: list[tuple[bytes, bytes]]) -> tuple[dict[str, str], str | Non
         if name not in headers:
             headers[name] = text
         elif name in SINGLE or name.startswith(OWN):
-            wrong = name if headers[name] != text else wrong
+            # RFC 9112, section 3.2: a second Host is never right, not even the same.
+            wrong = name if name == "host" or headers[name] != text else wrong
         else:
             headers[name] = f"{headers[name]}, {text}"
     return headers, wrong

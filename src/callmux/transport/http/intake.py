@@ -22,6 +22,8 @@ OVERRIDE = "x-callmux-max-body-bytes"
 PROXIED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 """Headers that proxies add."""
 _HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,2000}")
+_HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
+"""Nothing that one program takes for a user, a path or a second name, and another does not."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -109,6 +111,8 @@ def _host_of_page(origin: str) -> str | None:
 
 def _host_of(netloc: str) -> str | None:
     """The host in `host:port`; None where there is none, or where it is nonsense."""
+    if not _HOST.fullmatch(netloc):
+        return None
     try:
         return urlsplit(f"//{netloc}").hostname
     except ValueError:

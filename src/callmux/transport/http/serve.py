@@ -7,12 +7,13 @@ neither send endless headers nor take forever to send them.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import sys
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     import ssl
 
 MAX_HEADER_BYTES = 64 * 1024
+MAX_HEADERS = 256
+MAX_URL_BYTES = 16 * 1024
 HEADER_SECONDS = 20.0
 BODY_SECONDS = 20.0
 """In each such time of a body's way, so much of it must come:"""
@@ -48,7 +51,7 @@ def most_connections() -> int:
     return MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else min(soft * 3 // 4, MOST_CONNECTIONS)
 
 
-class _TooLarge(Exception):
+class _Rejected(Exception):
     """Ends the parsing of a request; its caller sends a refusal for whatever ended it."""
 
 
@@ -57,7 +60,8 @@ class NarrowProtocol(HttpToolsProtocol):
 
     _header_bytes = 0
     _parsed_bytes = 0
-    _is_too_large = False
+    _header_count = 0
+    _refusal: bytes | None = None
     _is_refused = False
     _linger: asyncio.TimerHandle | None = None
     _header_timer: asyncio.TimerHandle | None = None
@@ -95,33 +99,55 @@ class NarrowProtocol(HttpToolsProtocol):
             self._refuse(b"431 Request Header Fields Too Large")
 
     def on_message_begin(self) -> None:
-        self._parsed_bytes = 0
+        self._parsed_bytes = self._header_count = 0
         super().on_message_begin()
         self.scope[PREVIOUS] = self._previous  # type: ignore[literal-required]
         self.scope[LOST] = self._lost  # type: ignore[literal-required]
 
     def on_url(self, url: bytes) -> None:
-        self._count(len(url))
+        self._parsed_bytes += len(url)
+        if self._parsed_bytes > MAX_URL_BYTES:
+            self._reject(b"414 URI Too Long")
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._count(len(name) + len(value) + len(b": \r\n"))
-        super().on_header(name, value)
-
-    def _count(self, size: int) -> None:
         # Headers that come complete with one read never show as unfinished.
-        self._parsed_bytes += size
-        if self._parsed_bytes > MAX_HEADER_BYTES:
-            self._is_too_large = True
-            raise _TooLarge
+        self._parsed_bytes += len(name) + len(value) + len(b": \r\n")
+        self._header_count += 1
+        if self._parsed_bytes > MAX_HEADER_BYTES or self._header_count > MAX_HEADERS:
+            self._reject(b"431 Request Header Fields Too Large")
+        # What comes after a body is no header: whoever stands before us has not looked at it as one.
+        if not self._is_in_body:
+            super().on_header(name, value)
+
+    def _reject(self, status: bytes) -> NoReturn:
+        """Ends the parsing of a request that is answered so."""
+        self._refusal = status
+        raise _Rejected
 
     def send_400_response(self, msg: str) -> None:
-        if self._is_too_large:
-            self._refuse(b"431 Request Header Fields Too Large")
+        if self._refusal is not None:
+            self._refuse(self._refusal)
         else:
             super().send_400_response(msg)
 
+    def _check_head(self) -> None:
+        """Refuses a head that another program may read differently than we do: where its body ends, or whom
+        it asks."""
+        coding = next((value for name, value in self.headers if name == b"transfer-encoding"), None)
+        if coding is not None:
+            if coding.strip().lower() != b"chunked":
+                self._reject(b"501 Not Implemented")
+            if self.parser.get_http_version() != "1.1":
+                self._reject(b"400 Bad Request")
+        if not self.url.startswith(b"/") and self.url != b"*":
+            asked = self.url.partition(b"://")[2].partition(b"/")[0].partition(b"?")[0]
+            named = next((value for name, value in self.headers if name == b"host"), b"")
+            if asked.lower() != named.strip().lower():
+                self._reject(b"400 Bad Request")
+
     def on_headers_complete(self) -> None:
+        self._check_head()
         self._settle()
         self._is_in_body = True
         self._body_bytes = 0
@@ -275,6 +301,8 @@ class HttpServer:
         )
         config.load()
         config.ssl = tls
+        # Whoever sends nonsense would fill the log.
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         self._server = uvicorn.Server(config)
         self._server.lifespan = config.lifespan_class(config)
         self._listening = listening

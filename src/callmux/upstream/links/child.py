@@ -24,6 +24,7 @@ from callmux.config.veil import NOTHING, Veil
 from callmux.protocol.http_client import Carrier, Point, known
 from callmux.protocol.jsonrpc import parse
 from callmux.protocol.lines import LineBuffer, Long, Oversized
+from callmux.text import quiet
 from callmux.upstream import failures
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.guardian import Guardian
@@ -266,7 +267,8 @@ class _ChildProtocol(asyncio.SubprocessProtocol):
     def _hear(self, data: bytes) -> None:
         for line in self._errors.feed(data):
             raw = line if isinstance(line, bytes) else line.head if isinstance(line, Oversized) else line.line
-            text = raw.decode("utf-8", "replace").rstrip()
+            # What a terminal would not show could part a secret.
+            text = quiet(raw.decode("utf-8", "replace").rstrip())
             # Before the line is cut: half a secret is one, too.
             text = self._veil.hide(text)[:LONGEST_SHOWN]
             self.stderr.append(text)

@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from callmux.text import SEQUENCE
+
 SHOWN_LINES = 10
 """How many of the last lines are shown below a reason."""
 LONGEST = 300
 """Characters of a line within a reason."""
 
-_CONTROLS = re.compile(
-    r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f]"
-)
+_CONTROLS = re.compile(rf"{SEQUENCE.pattern}|[\x00-\x08\x0b-\x1f\x7f]")
 _TRACEBACK = "Traceback (most recent call last):"
 _NPM = re.compile(r"npm (?:error|ERR!) (.*)")
 _DOCKER = re.compile(r"(?:docker|podman|Error response from daemon|Cannot connect to the Docker daemon)\b.*")
