@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import inspect
 import os
 import shutil
 import subprocess
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support import play, run
 
 # On a busy machine any step may take long: that says nothing about the code.
 settings.register_profile("callmux", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -31,6 +34,22 @@ def _missing(what: str) -> None:
     if os.environ.get("CALLMUX_REQUIRE_NODE") == "1":
         pytest.fail(f"{what} is missing: run scripts/interop (it needs Node.js)")
     pytest.skip(f"{what} is missing: run scripts/interop")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """An `async def` test is played on a loop of virtual time (`play`); one marked with `real_loop` runs on a
+    real one (`run`)."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = inspect.signature(pyfuncitem.obj).parameters
+    work = pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names})
+    mark = pyfuncitem.get_closest_marker("real_loop")
+    if mark is None:
+        play(work)
+    else:
+        run(work, *mark.args)
+    return True
 
 
 @pytest.fixture(scope="session")

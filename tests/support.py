@@ -19,6 +19,8 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
+
 from callmux.clock import Clock
 from callmux.config.check import check_document
 from callmux.context import CallContext
@@ -63,6 +65,12 @@ def play(work: Coroutine[Any, Any, T]) -> T:
     """
     with asyncio.Runner(loop_factory=PlayedLoop) as runner:
         return runner.run(work)
+
+
+def real_loop(seconds: float = SECONDS) -> pytest.MarkDecorator:
+    """Marks an `async def` test that needs a real loop, for processes, sockets or threads: `run` runs it, and
+    not for longer. Any other one is played (`play`)."""
+    return pytest.mark.real_loop(seconds)
 
 
 class _Jumping(selectors.DefaultSelector):

@@ -112,10 +112,10 @@ def test_a_broken_or_missing_file_leaves_everything_as_it_was(
 ) -> None:
     async def scene() -> None:
         async with watched(path) as host:
-            path.write_text("{broken")  # noqa: ASYNC240
+            path.write_text("{broken")
             await until(lambda: "Config reload failed" in caplog.text, "the complaint")
             caplog.clear()
-            path.unlink()  # noqa: ASYNC240
+            path.unlink()
             await until(lambda: "Config reload failed" in caplog.text, "the second complaint")
             assert host.seen == []
             write(path, "b")
