@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import Raw
 
 from callmux.context import CallContext, ClientPort
 from callmux.session.request import Request
@@ -38,3 +39,5 @@ def test_a_context_cannot_be_changed_on_its_way() -> None:
     given = CallContext(client=FakeClient())
     with pytest.raises(AttributeError):
         given.remote = True  # type: ignore[misc]
+    given.mark(token := Raw(b"7"))
+    assert given.progress_token is token

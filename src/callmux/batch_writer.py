@@ -25,10 +25,17 @@ class BatchWriter:
         # Kept: on Python 3.11 asking for the running loop is a system call.
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def send(self, line: bytes) -> None:
-        """Adds a line."""
+    def send(self, line: bytes, id: int | None = None, last: bool = False) -> None:
+        """Adds a line.
+
+        Args:
+            id: Makes no difference here; see `callmux.upstream.links.link.Link.send`.
+            last: Nothing more is to be expected in this turn.
+        """
         self._lines.append(line)
-        if not self._due:
+        if last:
+            self.flush()
+        elif not self._due:
             if self._loop is None:
                 self._loop = asyncio.get_running_loop()
             self._due = True

@@ -139,3 +139,8 @@ class CallContext(msgspec.Struct, frozen=True, kw_only=True):
     owner: str = ""
     principal: Principal | None = None
     audiences: tuple[str, ...] | None = None
+
+    def mark(self, token: Raw) -> None:
+        """Enters the progress token, which stands in the params: before they are read, nobody else has the
+        context yet."""
+        msgspec.structs.force_setattr(self, "progress_token", token)

@@ -7,10 +7,15 @@ budgets, logging and execution, none of which looks at raw JSON again.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import msgspec
 from msgspec import Raw
+
+if TYPE_CHECKING:
+    Given: TypeAlias = Raw | None
+else:
+    Given = Raw  # msgspec reads no `Raw | None`; what is not there is the default all the same
 
 
 class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,7 +29,8 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
         cwd: An absolute directory.
         force_reconnect: Connect to a server that is down at once, whatever its backoff says.
         opaque: Keys of `arguments` whose values are data of a server: never scanned for references.
-        extra: Other members of a direct request's params (`_meta` and what we do not know), passed on.
+        meta: The `_meta` of a direct request's params, passed on.
+        extra: Its other members, which we do not know, passed on.
     """
 
     tool: str
@@ -34,6 +40,7 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
     cwd: str | None = None
     force_reconnect: bool = False
     opaque: frozenset[str] = frozenset()
+    meta: Raw | None = None
     extra: Mapping[str, Raw] = {}
 
     def echo(self) -> dict[str, Any]:
@@ -48,6 +55,29 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
         if self.cwd is not None:
             shown["cwd"] = self.cwd
         return shown
+
+
+class DirectCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The params of nearly every `tools/call`: read in one step, and as good as a `ToolCall`, whose other
+    members no direct call has."""
+
+    tool: str = msgspec.field(name="name")
+    arguments: Given = None
+    meta: Given = msgspec.field(default=None, name="_meta")
+    server: ClassVar[None] = None
+    timeout_ms: ClassVar[None] = None
+    cwd: ClassVar[None] = None
+    force_reconnect: ClassVar[bool] = False
+    opaque: ClassVar[frozenset[str]] = frozenset()
+    extra: ClassVar[Mapping[str, Raw]] = {}
+
+    def whole(self) -> ToolCall:
+        """The same with all members of a `ToolCall`."""
+        return ToolCall(tool=self.tool, arguments=self.arguments, meta=self.meta)
+
+
+Asked: TypeAlias = ToolCall | DirectCall
+"""A tool call as the caller wrote it."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

@@ -45,8 +45,8 @@ def test_a_call_without_arguments_has_none() -> None:
 
 
 def test_other_members_go_along_and_a_token_becomes_our_own() -> None:
-    extra = {"_meta": Raw(b'{"progressToken":"mine","k":1}'), "task": Raw(b'{"ttl":5}')}
-    call = planned(asked=ToolCall(tool="t", extra=extra), arguments=Raw(b"{}"))
+    meta, extra = Raw(b'{"progressToken":"mine","k":1}'), {"task": Raw(b'{"ttl":5}')}
+    call = planned(asked=ToolCall(tool="t", meta=meta, extra=extra), arguments=Raw(b"{}"))
     assert sent(call)["params"]["_meta"] == {"progressToken": "mine", "k": 1}
     call.progress = lambda params: None
     assert sent(call)["params"] == {
@@ -104,7 +104,7 @@ def test_it_ends_with_the_answer_or_with_a_failure(monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_meta_is_part_of_the_plain_call(given: bytes, sent_as: Any) -> None:
-    asked = ToolCall(tool="t", extra={"_meta": Raw(given)})
+    asked = ToolCall(tool="t", meta=Raw(given))
     around = context(progress_token=Raw(b'"x"'))
     call = planned(target="50%", asked=asked, arguments=Raw(b'{"n": 1.50}'), context=around)
     assert given in call.line(7)

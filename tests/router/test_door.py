@@ -107,7 +107,7 @@ def test_another_request_is_planned_with_its_params() -> None:
         await house.door.send("a", "resources/read", "u://1", "uri", given, house.around, True)
         call = house.planned[-1]
         assert (call.server, call.method, call.target, call.key) == ("a", "resources/read", "u://1", "uri")
-        assert {k: bytes(v) for k, v in call.asked.extra.items()} == {"_meta": b'{"k":1}'}
+        assert (bytes(call.asked.meta or b""), call.asked.extra) == (b'{"k":1}', {})
         assert (call.seconds, call.safe, call.tool, call.arguments) == (2, True, None, None)
 
     play(scene())

@@ -230,7 +230,8 @@ def test_no_arguments_are_none(params: bytes) -> None:
 def test_other_members_travel_along_and_the_token_is_known() -> None:
     desk = Desk()
     desk.call(b'{"name":"a__t","_meta":{"progressToken":"p","k":1},"later":[1]}')
-    assert desk.planned[0].asked.extra.keys() == {"_meta", "later"}
+    asked = desk.planned[0].asked
+    assert (bytes(asked.meta or b""), asked.extra.keys()) == (b'{"progressToken":"p","k":1}', {"later"})
     assert bytes(desk.contexts[0].progress_token) == b'"p"'
 
 

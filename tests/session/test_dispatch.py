@@ -47,7 +47,7 @@ class Tools(Recorder):
             raise InvalidArguments("odd")
         extra = {key: Raw(b"{}") for key in given.keys() - {"name", "arguments"}}
         plan = Plan(name="t", calls=(ToolCall(tool="t", extra=extra),))
-        return Job(context=around, plan=plan, stages=Stages([self]))
+        return Job(context=around, plan=plan, stages=Stages([self]), makes_task="task" in extra)
 
     def enter(self, job: Job) -> Result:
         return self.result

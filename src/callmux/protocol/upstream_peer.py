@@ -198,6 +198,7 @@ class UpstreamPeer:
         protocol_version: The revision agreed on; None before.
         questions: Ids of the server's questions that still wait for our answer.
         waiting: Who waits for the answer to which of our requests.
+        last: The id of our latest request; who writes a line by itself counts on and enters who waits.
     """
 
     def __init__(self, unanswered: Unanswered | None = None) -> None:
@@ -206,7 +207,7 @@ class UpstreamPeer:
         self.protocol_version: str | None = None
         self.questions: set[Id] = set()
         self.waiting: dict[int, Any] = {}
-        self._next = 0
+        self.last = 0
         self._unanswered = Unanswered() if unanswered is None else unanswered
 
     def __repr__(self) -> str:
@@ -247,21 +248,16 @@ class UpstreamPeer:
 
     def next_id(self) -> int:
         """The id the next request will have: also its progress token, which stands in its params."""
-        return self._next + 1
+        return self.last + 1
 
-    def begin(self, who: Any) -> int:
-        """The id of a request of ours, whose line the caller makes.
+    def request(self, method: str, params: bytes | Raw | None, who: Any = None) -> tuple[int, bytes]:
+        """A request of ours: its id and its line.
 
         Args:
             who: Waits for the answer.
         """
-        self._next = id = self._next + 1
+        self.last = id = self.last + 1
         self.waiting[id] = who
-        return id
-
-    def request(self, method: str, params: bytes | Raw | None, who: Any = None) -> tuple[int, bytes]:
-        """A request of ours: its id and its line."""
-        id = self.begin(who)
         return id, jsonrpc.request(id, method, params)
 
     def take(self, id: Id) -> Any:

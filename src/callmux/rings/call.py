@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from callmux.context import ClientPort, Scope
-from callmux.plan import ToolCall
+from callmux.plan import Asked, DirectCall, Plan
 from callmux.protocol import jsonrpc
 from callmux.protocol.params import members
 from callmux.protocol.shapes import Result, Tool
@@ -56,7 +56,7 @@ class Call(Job, kw_only=True):
 
     route: Route
     target: str
-    asked: ToolCall
+    asked: Asked
     seconds: float
     deadline: float
     arguments: Raw | None = None
@@ -73,6 +73,14 @@ class Call(Job, kw_only=True):
     began: float = 0.0
     waited: float = 0.0
     source: str = "server"
+
+    @property  # type: ignore[misc]
+    def plan(self) -> Plan | None:  # type: ignore[override]  # made when somebody asks
+        """What a direct call does, which is a request and its only call at once; None inside of a request."""
+        if self.stages is not self.route.direct:
+            return None
+        asked = self.asked
+        return Plan(name=asked.tool, calls=(asked.whole() if isinstance(asked, DirectCall) else asked,))
 
     @property
     def server(self) -> str:
@@ -109,12 +117,12 @@ class Call(Job, kw_only=True):
 
     def line(self, id: int) -> bytes:
         """What is sent, as our request `id`, which is its progress token, too."""
-        extra, arguments = self.asked.extra, self.arguments
-        if arguments is not None and self.key == "name":
-            if not extra:
+        asked, arguments = self.asked, self.arguments
+        extra = asked.extra
+        if not extra and arguments is not None and self.key == "name":
+            if asked.meta is None:
                 return self.route.form % (id, arguments)
-            if len(extra) == 1 and "_meta" in extra:
-                return self.route.form_with_meta % (id, arguments, self._meta(extra["_meta"], id))
+            return self.route.form_with_meta % (id, arguments, self._meta(asked.meta, id))
         if self.bare:
             return jsonrpc.request(id, self.route.method, None)
         params: dict[str, Any] = {} if self.key is None else {self.key: self.target}
@@ -122,8 +130,8 @@ class Call(Job, kw_only=True):
             params["arguments"] = arguments
         if extra:
             params.update(extra)
-        if self.progress is not None:
-            params["_meta"] = self._meta(extra.get("_meta", _NOTHING), id)
+        if asked.meta is not None or self.progress is not None:
+            params["_meta"] = self._meta(asked.meta or _NOTHING, id)
         return jsonrpc.request(id, self.route.method, _ENCODER.encode(params))
 
     def _meta(self, given: Raw, id: int) -> Raw:

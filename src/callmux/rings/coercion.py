@@ -20,6 +20,8 @@ from callmux.rings.schemas import Node, Steps, TooMuch, compile_schema, fits, ki
 
 ENVELOPES = (frozenset({"params"}), frozenset({"method", "params"}))
 """The keys of arguments that somebody wrapped into a request of their own."""
+ENVELOPE = b'"params"'
+"""What stands in arguments that somebody wrapped."""
 PLURAL = "issues"
 SINGULARS = ("issue", "issue_number", "number")
 
@@ -35,6 +37,9 @@ class Shaper:
         root: Its compiled schema.
         unwraps: Arguments inside a `params` envelope are taken out of it.
         renames: A single issue is put into the list that the tool wants.
+
+    Attributes:
+        always: Any arguments may have to change; else only those with `ENVELOPE` in them.
     """
 
     def __init__(self, root: Node, *, unwraps: bool, renames: bool) -> None:
@@ -42,11 +47,12 @@ class Shaper:
         self._unwraps = unwraps
         self._renames = renames
         self._walks = root.active
+        self.always = renames or root.active
         self._settled = None if renames else _settled(root, unwraps)
 
     def __call__(self, arguments: bytes) -> bytes:
         """The arguments, shaped; the same object where nothing had to change."""
-        if not (self._walks or self._renames or (self._unwraps and arguments.find(b'"params"') >= 0)):
+        if not (self.always or (self._unwraps and arguments.find(ENVELOPE) >= 0)):
             return arguments
         if self._settled is not None:
             try:

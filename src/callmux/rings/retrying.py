@@ -69,7 +69,7 @@ class Retrying:
         if isinstance(outcome, CallFailure):
             return self._failed(call, outcome)
         if isinstance(outcome, Result):
-            if call.asked.extra and "task" in call.asked.extra and call.connection is not None:
+            if (extra := call.asked.extra) and "task" in extra and call.connection is not None:
                 call.connection.makers.note(outcome.raw, call.context.client)
             if call.route.method in METHODS and outcome.raw.find(b"null") >= 0:  # `in` costs an exception
                 # Strict clients refuse null where nothing is meant.

@@ -53,6 +53,7 @@ class Job(msgspec.Struct, eq=False, kw_only=True):
         task: What it waits for; None where it does not wait.
         leaving: It waits to be left, not to enter.
         given_up: Why nobody wants it any more; None while somebody does.
+        makes_task: It is a call that makes a task of its server (MCP 2025-11-25, basic/utilities/tasks).
     """
 
     context: CallContext
@@ -65,6 +66,7 @@ class Job(msgspec.Struct, eq=False, kw_only=True):
     task: asyncio.Task[Any] | None = None
     leaving: bool = False
     given_up: Cancelled | None = None
+    makes_task: bool = False
 
 
 def start(job: Job) -> None:

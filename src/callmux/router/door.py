@@ -13,9 +13,9 @@ from msgspec import Raw
 
 from callmux.clock import Clock
 from callmux.context import CallContext
-from callmux.errors import CallmuxError, ToolResolutionFailed
+from callmux.errors import ToolResolutionFailed
 from callmux.names import possible_prefixes
-from callmux.plan import Plan, ToolCall
+from callmux.plan import Asked, ToolCall
 from callmux.protocol.params import members
 from callmux.protocol.shapes import Result
 from callmux.rings.call import Call
@@ -23,6 +23,7 @@ from callmux.rings.converting import as_result
 from callmux.rings.preparing import Preparing
 from callmux.rings.ring import run
 from callmux.rings.route import Route
+from callmux.rings.stage import Stages
 from callmux.router.names import Names
 from callmux.upstream.holds import held
 from callmux.upstream.server import Server
@@ -36,6 +37,9 @@ class Door:
         names: Gives the routes of names.
         preparing: The stage that makes arguments ready, for previews.
         clock: Time; its monotonic reading is that of the event loop.
+
+    Attributes:
+        all_settled: Every server is up or has failed once: names are looked up without waiting.
     """
 
     def __init__(
@@ -49,23 +53,16 @@ class Door:
         self._names = names
         self._preparing = preparing
         self._clock = clock
-        self._all_settled = False
+        self.all_settled = False
 
-    def direct(self, plan: Plan, context: CallContext) -> Call | None:
-        """The one call of a plan, as a request and a call at once; None where its name is not known yet, or
-        leads nowhere."""
-        if not self._all_settled:
-            return None
-        asked = plan.calls[0]
-        try:
-            route = self._names.find(asked.tool, asked.server)
-        except CallmuxError:
-            return None
-        seconds = route.seconds
+    def direct(self, asked: Asked, route: Route, context: CallContext) -> Call:
+        """A direct call, which is a request and its only call at once. Its name must be known."""
+        return self._made(asked, route, route.direct, route.seconds, context)
+
+    def _made(self, asked: Asked, route: Route, stages: Stages, seconds: float, context: CallContext) -> Call:
         return Call(
             context=context,
-            plan=plan,
-            stages=route.direct,
+            stages=stages,
             route=route,
             target=route.bare,
             asked=asked,
@@ -80,7 +77,7 @@ class Door:
         Raises:
             CallmuxError: The name leads nowhere, or the call failed.
         """
-        if self._all_settled:
+        if self.all_settled:
             return await run(self._planned(asked, context))
         with self.held():
             return await run(await self._plan(asked, context))
@@ -105,33 +102,23 @@ class Door:
         Raises:
             CallmuxError: The name leads nowhere.
         """
-        if not self._all_settled:
+        if not self.all_settled:
             await self._wait_for(asked.tool, asked.server)
         return self._names.find(asked.tool, asked.server)
 
     async def _plan(self, asked: ToolCall, context: CallContext) -> Call:
-        if not self._all_settled:
+        if not self.all_settled:
             await self._wait_for(asked.tool, asked.server)
         return self._planned(asked, context)
 
     def _planned(self, asked: ToolCall, context: CallContext) -> Call:
         route = self._names.find(asked.tool, asked.server)
-        seconds = route.seconds_for(asked.timeout_ms)
-        return Call(
-            context=context,
-            stages=route.stages,
-            route=route,
-            target=route.bare,
-            asked=asked,
-            arguments=asked.arguments,
-            seconds=seconds,
-            deadline=self._clock.monotonic() + seconds,
-        )
+        return self._made(asked, route, route.stages, route.seconds_for(asked.timeout_ms), context)
 
     async def call_safely(self, asked: ToolCall, context: CallContext) -> Result:
         """Makes a model's call, inside a meta-tool; a failure comes back as an error result."""
         try:
-            if self._all_settled:
+            if self.all_settled:
                 planned = self._planned(asked, context)
                 _check_visible(planned)
                 return await run(planned)
@@ -163,13 +150,14 @@ class Door:
             CallmuxError: It failed.
         """
         route = self._names.of_method(server, method, safe=safe)
+        others = {name: raw for name, raw in (given or {}).items() if name != key}
         planned = Call(
             context=context,
             stages=route.stages,
             route=route,
             target=target,
             key=key,
-            asked=ToolCall(tool=target, extra={k: v for k, v in (given or {}).items() if k != key}),
+            asked=ToolCall(tool=target, meta=others.pop("_meta", None), extra=others),
             bare=given is None and key is None,
             seconds=route.seconds,
             deadline=self._clock.monotonic() + route.seconds,
@@ -186,14 +174,14 @@ class Door:
 
     async def settled(self) -> None:
         """Waits until every server is up or has failed once. Each wait is bounded by its own time-outs."""
-        if not self._all_settled:
+        if not self.all_settled:
             await asyncio.gather(*(server.settled() for server in self._servers.values()))
-            self._all_settled = True
+            self.all_settled = True
 
     async def listable(self) -> None:
         """Waits until it is known of every server what it lists. Of one that is still starting, an earlier
         process may have kept it."""
-        if not self._all_settled:
+        if not self.all_settled:
             waiting = [server.settled() for server in self._servers.values() if not server.recalled]
             await asyncio.gather(*waiting)
 

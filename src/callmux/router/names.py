@@ -27,6 +27,9 @@ class Names:
         routing: Makes routes.
         fit: Gives a new route its stages.
         unknown: The server that gets what nobody lists; None where such names are refused.
+
+    Attributes:
+        direct: The routes of names that clients have called directly; see `of_direct`.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class Names:
         self._spelled: dict[tuple[str, str | None], Route] = {}
         self._methods: dict[tuple[str, str, bool], Route] = {}
         self._own: dict[str, Route] = {}
+        self.direct: dict[str, Route] = {}
 
     def __repr__(self) -> str:
         return f"Names({len(self._spelled)} spellings of {len(self._routes)} tools)"
@@ -65,6 +69,19 @@ class Names:
         """The catalogue is another one."""
         self._routes.clear()
         self._spelled.clear()
+        self.direct.clear()
+
+    def of_direct(self, tool: str) -> Route:
+        """The route of a name in a direct call, which stands in `direct` from now on.
+
+        Raises:
+            CallmuxError: It leads nowhere.
+        """
+        route = self.find(tool)
+        if len(self.direct) >= MOST:
+            self.direct.clear()
+        self.direct[tool] = route
+        return route
 
     def _look_up(self, tool: str, server: str | None) -> Route:
         try:

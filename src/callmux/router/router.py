@@ -11,13 +11,13 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence, Set
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import Raw
 
 from callmux.context import CallContext
 from callmux.errors import CallmuxError, InvalidArguments
 from callmux.metatools.engine import Engine
 from callmux.metatools.meta_tool import META_TOOLS, MetaTool
-from callmux.plan import Plan, ToolCall
+from callmux.plan import Asked, DirectCall, Plan, ToolCall
 from callmux.protocol import apps, jsonrpc
 from callmux.protocol.client_peer import declined
 from callmux.protocol.jsonrpc import RpcError
@@ -34,19 +34,10 @@ from callmux.upstream.catalogue import Catalogue
 
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 _STRING = msgspec.json.Decoder(str)
-_KNOWN = frozenset({"name", "arguments"})
-_NOTHING: Mapping[str, Raw] = {}
+_KNOWN = frozenset({"name", "arguments", "_meta"})
 
 
-class _Plain(msgspec.Struct, forbid_unknown_fields=True):
-    """The params of nearly every `tools/call`."""
-
-    name: str
-    arguments: Raw | UnsetType = UNSET
-    meta: Raw | UnsetType = msgspec.field(default=UNSET, name="_meta")
-
-
-_PLAIN = msgspec.json.Decoder(_Plain)
+_DIRECT = msgspec.json.Decoder(DirectCall)
 
 
 class Router:
@@ -146,35 +137,46 @@ class Router:
             RpcError: The params are no such request at all.
             CallmuxError: They are no such request of the meta-tool they name.
         """
+        asked: Asked
         try:
-            plain = _PLAIN.decode(b"{}" if params is None else params)
+            asked = _DIRECT.decode(b"{}" if params is None else params)
         except msgspec.MsgspecError:
-            name, arguments, extra = _read(params)
-        else:
-            given = plain.arguments
-            # Some clients write null for "no arguments".
-            arguments = None if given is UNSET or (len(given) == 4 and bytes(given) == b"null") else given
-            name, extra = plain.name, _NOTHING if plain.meta is UNSET else {"_meta": plain.meta}
-        if extra and "_meta" in extra:
-            meta = extra["_meta"]
+            asked = _read(params)
+        if (meta := asked.meta) is not None:
             if names_revision(meta):
                 raise RpcError(jsonrpc.METHOD_NOT_FOUND, declined("tools/call"))
             if (token := progress_token(meta)) is not None:
-                context = msgspec.structs.replace(context, progress_token=token)
+                context.mark(token)
+        given = asked.arguments
+        if given is not None and len(given) == 4 and bytes(given) == b"null":
+            # Some clients write null for "no arguments".
+            asked = msgspec.structs.replace(asked, arguments=None)
+        route = self._names.direct.get(asked.tool)
+        if route is not None and self._door.all_settled and type(asked) is DirectCall:
+            return self._door.direct(asked, route, context)
+        return self._other_job(asked, context)
+
+    def _other_job(self, asked: Asked, context: CallContext) -> Job:
+        """What is no direct call like any other of a name that was called before."""
+        name = asked.tool
         if (meta_tool := META_TOOLS.get(name)) is None:
-            plan = Plan(name=name, calls=(ToolCall(tool=name, arguments=arguments, extra=extra),))
-            call = self._door.direct(plan, context)
-            if call is not None:
-                return call
-        else:
-            plan = meta_tool.expand(meta_tool.read(arguments), self._engine)
-            if len(plan.calls) > self._most_calls:
-                raise self._too_many(plan, meta_tool)
-            plan = self._with_warnings(plan)
-            # A plan runs under its own name: a page of a result may be asked for through callmux_call.
-            own = META_TOOLS[plan.name]
-            route = self._names.of_meta_tool(own.name, own.traits)
-            return Job(context=context, plan=plan, route=route, stages=self._stages)
+            job = self._direct_job(asked, context)
+            job.makes_task = "task" in asked.extra
+            return job
+        plan = meta_tool.expand(meta_tool.read(asked.arguments), self._engine)
+        if len(plan.calls) > self._most_calls:
+            raise self._too_many(plan, meta_tool)
+        plan = self._with_warnings(plan)
+        # A plan runs under its own name: a page of a result may be asked for through callmux_call.
+        own = META_TOOLS[plan.name]
+        route = self._names.of_meta_tool(own.name, own.traits)
+        return Job(context=context, plan=plan, route=route, stages=self._stages)
+
+    def _direct_job(self, asked: Asked, context: CallContext) -> Job:
+        if self._door.all_settled:
+            with contextlib.suppress(CallmuxError):
+                return self._door.direct(asked, self._names.of_direct(asked.tool), context)
+        plan = Plan(name=asked.tool, calls=(asked.whole() if isinstance(asked, DirectCall) else asked,))
         return Job(context=context, plan=plan, stages=self._stages)
 
     def server_of(self, plan: Plan) -> str:
@@ -210,9 +212,9 @@ class Router:
     def targets(self, params: Raw | None) -> list[str]:
         """The servers that a `tools/call` with these params goes to, as far as that can be told."""
         try:
-            name, arguments, _ = _read(params)
-            meta_tool = META_TOOLS.get(name)
-            calls = meta_tool.read(arguments).calls if meta_tool else [ToolCall(tool=name)]
+            asked = _read(params)
+            meta_tool = META_TOOLS.get(asked.tool)
+            calls = meta_tool.read(asked.arguments).calls if meta_tool else [asked]
         except (RpcError, CallmuxError):
             return []
         found = []
@@ -239,8 +241,8 @@ class Router:
             return await meta_tool.run(plan, self._engine, context)
 
 
-def _read(params: Raw | None) -> tuple[str, Raw | None, Mapping[str, Raw]]:
-    """The name, the arguments and the other members of the params of a `tools/call`.
+def _read(params: Raw | None) -> ToolCall:
+    """The params of a `tools/call`, whatever members they have.
 
     Raises:
         RpcError: They have no name.
@@ -250,5 +252,9 @@ def _read(params: Raw | None) -> tuple[str, Raw | None, Mapping[str, Raw]]:
         name = _STRING.decode(members.get("name", b"null"))
     except msgspec.MsgspecError as error:
         raise RpcError(jsonrpc.INVALID_PARAMS, f"tools/call needs a name: {error}") from None
-    arguments = present(members.get("arguments"))
-    return name, arguments, {k: v for k, v in members.items() if k not in _KNOWN}
+    return ToolCall(
+        tool=name,
+        arguments=present(members.get("arguments")),
+        meta=members.get("_meta"),
+        extra={k: v for k, v in members.items() if k not in _KNOWN},
+    )

@@ -20,7 +20,7 @@ from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.params import BRIDGED, members
 from callmux.protocol.shapes import Result
 from callmux.rings.converting import as_result
-from callmux.rings.ring import Job
+from callmux.rings.ring import Job, start
 from callmux.rings.stage import Outcome
 from callmux.router.offers import Offers
 from callmux.router.router import Router
@@ -130,9 +130,9 @@ class Dispatch:
             except CallmuxError as error:
                 session.answer(request, as_result(error).raw)
                 return None
-            calls = job.plan.calls if job.plan is not None else ()
-            makes_task = len(calls) == 1 and "task" in calls[0].extra
-            request.begin(job, partial(self._called, request) if makes_task else request.finish)
+            request.job = job
+            job.done = partial(self._called, request) if job.makes_task else request.finish
+            start(job)
             return None
         run = self._methods.get(method)
         if run is not None:

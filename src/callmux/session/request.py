@@ -16,7 +16,7 @@ from msgspec import Raw
 
 from callmux.protocol.jsonrpc import Id, RpcError
 from callmux.protocol.shapes import Result
-from callmux.rings.ring import Job, cancel, start
+from callmux.rings.ring import Job, cancel
 from callmux.rings.stage import Cancelled, Outcome
 from callmux.session.facts import NOTHING, Facts, Said
 from callmux.tasks import Withdrawal
@@ -106,16 +106,6 @@ class Request(msgspec.Struct, eq=False):
 
     def __repr__(self) -> str:
         return f"Request({self.id!r} of {self.session!r})"
-
-    def begin(self, job: Job, done: Callable[[Job, Outcome], None]) -> None:
-        """Starts what the request asks for.
-
-        Args:
-            done: Takes the outcome: `finish`, or what calls that.
-        """
-        self.job = job
-        job.done = done
-        start(job)
 
     def finish(self, job: Job, outcome: Outcome) -> None:
         """Answers with the outcome of its job."""

@@ -151,7 +151,8 @@ class Connection:
         if not self.live:
             raise failures.lost(self._reason, started=False)
         peer = self._peer
-        exchange.number = id = peer.begin(exchange)
+        peer.last = exchange.number = id = peer.last + 1
+        self._waiting[id] = exchange
         try:
             line = exchange.line(id)
         except BaseException:

@@ -215,7 +215,7 @@ def test_some_calls_are_like_no_other(more: dict[str, Any]) -> None:
 def test_meta_does_not_make_a_call_another() -> None:
     """Clients put a progress token and an id of their own into every request."""
     rules = policy()
-    with_meta = call(extra={"_meta": Raw(b'{"progressToken":7}')})
+    with_meta = call(meta=Raw(b'{"progressToken":7}'))
     assert rules.key(with_meta, 0) == rules.key(call(), 0)
 
 

@@ -18,7 +18,7 @@ from msgspec import Raw
 from callmux import names
 from callmux.config.model import Config
 from callmux.context import Scope
-from callmux.plan import ToolCall
+from callmux.plan import Asked
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings.cache.store import Key
 from callmux.rings.route import ONLY_READS, WRITES, Verdict
@@ -36,7 +36,7 @@ class Comparable(Protocol):
     """A call, as far as its key is concerned (`callmux.rings.call`)."""
 
     @property
-    def asked(self) -> ToolCall: ...
+    def asked(self) -> Asked: ...
 
     @property
     def server(self) -> str: ...
@@ -131,7 +131,7 @@ class Policy:
         """
         asked = call.asked
         # Members that we do not know (a task, an answer to a question) may make it another kind of call.
-        if asked.force_reconnect or (asked.extra and asked.extra.keys() != {"_meta"}):
+        if asked.force_reconnect or asked.extra:
             return None
         arguments = None
         if call.arguments is not None and (arguments := canonical(call.arguments)) is None:

@@ -62,7 +62,7 @@ class Launch(msgspec.Struct, frozen=True):
     veil: Veil = NOTHING
 
 
-class ChildLink:
+class ChildLink(BatchWriter):
     """One child process.
 
     Args:
@@ -75,6 +75,7 @@ class ChildLink:
     transport = "stdio"
 
     def __init__(self, name: str, launch: Launch, guardian: Guardian, show: Callable[[str], None]) -> None:
+        super().__init__(self._write)
         self._name = name
         self._launch = launch
         self._guardian = guardian
@@ -83,7 +84,6 @@ class ChildLink:
         self._transport: asyncio.SubprocessTransport | None = None
         self._stdin: asyncio.WriteTransport | None = None
         self._group: int | None = None
-        self._writer = BatchWriter(self._write)
 
     def __repr__(self) -> str:
         return f"ChildLink({self._name!r}, pid={self.pid})"
@@ -133,11 +133,6 @@ class ChildLink:
         if self._group is not None:
             self._guardian.watch(self._group)
 
-    def send(self, line: bytes, id: int | None = None, last: bool = False) -> None:
-        self._writer.send(line)
-        if last:
-            self._writer.flush()
-
     def _write(self, lines: Sequence[bytes]) -> None:
         if self._stdin is not None and not self._stdin.is_closing():
             self._stdin.writelines(lines)
@@ -161,7 +156,7 @@ class ChildLink:
         self._protocol = None
         try:
             if self._stdin is not None:
-                self._writer.flush()
+                self.flush()
                 self._stdin.close()
             if not await protocol.ended(EOF_SECONDS):
                 _signal(group, signal.SIGTERM)
