@@ -24,7 +24,7 @@ SAME_NAME: dict[str, tuple[tuple[str, ...], str]] = {
     "HttpServer": (("config.servers", "transport.http.serve"), SIDES),
     "Item": (("migrate.plan", "upstream.inventory.offer"), SIDES),
     "Job": (("rings.ring", "rings.shield.worker"), SIDES),
-    "Key": (("clients.keys", "config.check", "rings.cache.store"), SIDES),
+    "Key": (("clients.keys", "config.check", "stores.cache"), SIDES),
     "Kind": (
         ("config.kinds", "protocol.client_peer", "protocol.upstream_peer", "upstream.inventory.offer"),
         "of keys, of messages, of lists: each is named beside what it is a kind of",

@@ -41,7 +41,7 @@ LAYERS = [
     {"router"},
     {"metatools"},
     {"rings"},
-    {"upstream"},
+    {"stores", "upstream"},
     {"guard"},
     {"observe"},
     {"config"},
@@ -93,6 +93,8 @@ CATCHES_ALL: dict[str, str] = {
 }
 """Module -> why every exception ends there."""
 
+CHOOSE_STORES = {"process.stores", "rings.shield.shelf"}
+"""Who knows that stores are in memory; all others know their interfaces."""
 CIRCLES: list[list[str]] = []
 NO_MODULES = {
     ".bak": "the ending of a file",
@@ -286,6 +288,11 @@ def test_tables_name_modules_that_exist(table: set[str]) -> None:
     """A table entry for a module that is gone would hide the next one of that name."""
     known = modules()
     assert not [m for m in table if m not in known and not (SOURCE / m.replace(".", "/")).is_dir()]
+
+
+def test_stores_are_chosen_in_one_place() -> None:
+    """Everything else works as well where a store is on another machine."""
+    assert {m for m, found in source().imports.items() if "stores.memory" in found} == CHOOSE_STORES
 
 
 def test_layers_name_what_exists() -> None:

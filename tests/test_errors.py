@@ -25,6 +25,7 @@ CODES = {
     "ResultNotFound": "result_not_found",
     "ResultPathNotFound": "result_path_not_found",
     "ResultUnreadable": "result_unreadable",
+    "StoreUnavailable": "store_unavailable",
     "ConfigError": "invalid_config",
     "ConfigMissing": "config_missing",
     "StartupFailed": "startup_failed",

@@ -147,6 +147,12 @@ class ResultUnreadable(CallmuxError):
     code = "result_unreadable"
 
 
+class StoreUnavailable(CallmuxError):
+    """A store outside this process that does not answer."""
+
+    code = "store_unavailable"
+
+
 class ConfigError(CallmuxError):
     """A configuration that cannot be used.
 

@@ -20,11 +20,11 @@ from callmux.metatools.engine import Engine
 from callmux.metatools.meta_tool import META_TOOLS
 from callmux.plan import Plan, ToolCall
 from callmux.protocol.shapes import Result, Tool
-from callmux.rings.cache.store import CacheStore
 from callmux.rings.call import Call
 from callmux.rings.envelope import failure
 from callmux.rings.preparing import Preparing
 from callmux.rings.shield.shelf import Shelf
+from callmux.stores.memory import MemoryCache, MemoryResults
 from callmux.upstream.catalogue import Catalogue, ServerTools
 from tests.support import planned
 
@@ -73,8 +73,9 @@ class Bench:
         self.client = Client()
         self.context = CallContext(client=self.client)
         self.description_limit: int | None = None
-        self.cache = CacheStore()
-        self.results = Shelf()
+        self.cache = MemoryCache()
+        self.kept = MemoryResults()
+        self.results = Shelf(store=self.kept)
         self.preparing = Preparing()
         self.cached: set[str] = set()
         self.recipes: dict[str, Recipe] = {}

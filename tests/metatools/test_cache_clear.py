@@ -6,15 +6,14 @@ from typing import Any
 
 import pytest
 
-from callmux.rings.cache.store import CacheLimits, Key
+from callmux.stores.cache import CacheLimits, Key
 from callmux.upstream.catalogue import Catalogue, ServerTools
 from tests.metatools.conftest import Bench
 
 
 def fill(bench: Bench, *tools: str) -> None:
     """One entry for each `server/tool`."""
-    servers = {tool.split("/")[0]: bench for tool in tools}
-    bench.cache.configure(CacheLimits(ttl_seconds=60), servers, 0)
+    bench.cache.configure(CacheLimits(ttl_seconds=60), 0)
     for tool in tools:
         server, bare = tool.split("/")
         bench.cache.put(Key(server, bare, None), b"{}", 0, bench.cache.epoch(server))

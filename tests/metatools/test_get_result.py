@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from callmux.errors import ResultNotFound, ResultPathNotFound
-from callmux.rings.shield.store import Stored
+from callmux.stores.results import Stored
 from metatools.conftest import Bench
 
 PAGE = "callmux_get_result"
@@ -21,7 +21,7 @@ def _kept(bench: Bench) -> None:
     raw = json.dumps({"content": [{"type": "text", "text": json.dumps(ROWS)}]}).encode()
     for ref, owner in (("r_1", ""), ("r_2", "alice")):
         stored = Stored(ref=ref, tool="rows", owner=owner, size=len(raw), raw=raw)
-        bench.results.store.add(stored)
+        bench.kept.put(stored)
 
 
 def test_a_page(bench: Bench) -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from callmux.config.check import check_document
 from callmux.process.stores import Stores
-from callmux.rings.cache.store import Key
-from callmux.rings.shield.store import Stored
+from callmux.stores.cache import Key
+from callmux.stores.memory import MemoryCache, MemoryResults
+from callmux.stores.results import Stored
 from tests.support import run
 
 
 def test_bounds_apply_to_what_is_kept_already() -> None:
     async def scenario() -> None:
-        stores = Stores()
+        results = MemoryResults()
+        stores = Stores(results=results)
         for n in range(3):
-            stores.results.store.add(Stored(ref=f"r_{n}", tool="t", owner="", size=10, raw=b""))
+            results.put(Stored(ref=f"r_{n}", tool="t", owner="", size=10, raw=b""))
         shield = {
             "maxStoredResults": 1,
             "maxStoredBytes": 70,
@@ -22,20 +24,23 @@ def test_bounds_apply_to_what_is_kept_already() -> None:
         }
         config = check_document({"servers": {"a": {"command": "x"}}, "responseShield": shield}).config
         stores.configure(config, {}, 0.0)
-        facts = stores.results.store.facts()
+        facts = stores.results.facts()
         assert (facts["entries"], facts["totalStored"]) == (1, 3)
         assert (facts["maxEntries"], facts["maxStoredBytes"], facts["maxStoredResultBytes"]) == (1, 70, 60)
         # A page stands twice in an answer: as text and as structured content.
         assert stores.results.page_bytes == 4500
-        assert stores.results.store.get("r_2", "") is not None
+        assert results.get("r_2", "") is not None
         await stores.close()
 
     run(scenario())
 
 
 def test_the_cache_keeps_what_the_new_bounds_allow_of_servers_that_are_still_the_same() -> None:
+    """The same name may stand for another command after a reload."""
+
     async def scenario() -> None:
-        stores = Stores()
+        cache = MemoryCache()
+        stores = Stores(cache)
         servers = {"a": object(), "b": object()}
 
         def configure(now: float, **keys: int) -> None:
@@ -44,15 +49,18 @@ def test_the_cache_keeps_what_the_new_bounds_allow_of_servers_that_are_still_the
 
         configure(0)
         for n, server in enumerate("aab"):
-            stores.cache.put(Key(server, f"t{n}", None), b"x" * 10, n, stores.cache.epoch(server))
+            cache.put(Key(server, f"t{n}", None), b"x" * 10, n, cache.epoch(server))
+        began = cache.epoch("b")
         servers["b"] = object()
         configure(3, maxCacheEntries=9, maxCacheEntryBytes=99, maxCacheBytes=15)
-        facts = stores.cache.facts(3)
+        facts = cache.facts(3)
         assert (facts["entries"], facts["storedBytes"]) == (1, 10)
         assert [facts[key] for key in ("maxEntries", "maxEntryBytes", "maxTotalBytes")] == [9, 99, 15]
-        assert stores.cache.get(Key("a", "t1", None), 3) is not None
-        configure(4, cacheTtlSeconds=0)
-        assert stores.cache.facts(4)["entries"] == 0
+        assert cache.get(Key("a", "t1", None), 3) is not None
+        assert not cache.put(Key("b", "t", None), b"{}", 3, began)
+        del servers["a"]
+        configure(4)
+        assert cache.facts(4)["entries"] == 0
         await stores.close()
 
     run(scenario())

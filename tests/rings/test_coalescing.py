@@ -17,14 +17,18 @@ from callmux.errors import ToolCallFailed
 from callmux.plan import ToolCall
 from callmux.protocol.shapes import Result, Tool
 from callmux.protocol.unanswered import Unanswered
-from callmux.rings.cache.keys import Keys
+from callmux.rings.cache.keys import Keys, Numbers
 from callmux.rings.cache.policy import Policy
-from callmux.rings.cache.store import CacheLimits, CacheStore
+from callmux.rings.cache.writes import Writes
 from callmux.rings.call import Call
 from callmux.rings.coalescing import Coalescing
 from callmux.rings.writing import Writing
+from callmux.stores.cache import CacheLimits, SharedCache
+from callmux.stores.counters import Counters
+from callmux.stores.memory import MemoryCache
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.questions import Questions
+from tests.stores.remote import RemoteCache
 from tests.support import FakeClient, context, planned, play, route, settle, through
 
 READER = Tool(b'{"name":"get","annotations":{"readOnlyHint":true}}')
@@ -49,6 +53,8 @@ class Bench:
         gone: Numbers of the calls that were given up.
     """
 
+    remote = False
+
     def __init__(self, **document: Any) -> None:
         servers: Any = {"a": FakeServer(), "b": FakeServer()}
         config = check_document(
@@ -56,10 +62,11 @@ class Bench:
         ).config
         self.servers = servers
         self.now = 100.0
-        self.store = CacheStore()
+        self.store: SharedCache = RemoteCache() if self.remote else MemoryCache()
         policy = self.policy = Policy(config)
+        self.writes, self.counters = Writes(self.store), Counters()
         self.stage = Coalescing(
-            Keys(policy, self.store, servers), self.store, servers, Clock(lambda: self.now)
+            Keys(policy, Numbers(), servers), self.writes, self.counters, servers, Clock(lambda: self.now)
         )
         self.sent: list[tuple[Call, CallContext, asyncio.Future[Any]]] = []
         self.gone: list[int] = []
@@ -98,34 +105,50 @@ class Bench:
             scope=scope,
         )
         task = asyncio.create_task(self._enter(call, around or context()))
-        await settle()
+        await self.settle()
         return task
 
+    async def settle(self) -> None:
+        """Until everything has come as far as it can, the store's answers included."""
+        if self.remote:
+            await asyncio.sleep(STORE_SECONDS)
+        await settle()
+
     async def _enter(self, call: Call, around: CallContext) -> Result:
-        for stage in (self.stage, Writing(self.store, self.servers, Clock(lambda: self.now))):
+        for stage in (self.stage, Writing(self.writes, self.servers, Clock(lambda: self.now))):
             if stage.concerns(call.route):
                 return await through(stage, call, around, self._proceed)
         return await self._proceed(call, around)
 
     async def answers(self, number: int = 0, raw: bytes = b'{"content":[]}') -> None:
         self.sent[number][2].set_result(raw)
-        await settle()
+        await self.settle()
 
     def is_empty(self) -> bool:
         watched = [repr(server.questions).split(", ")[1] for server in self.servers.values()]
-        return not self.stage._flights and self.store.in_flight == 0 and set(watched) == {"0 listeners)"}
+        return not self.stage._flights and self.counters.in_flight == 0 and set(watched) == {"0 listeners)"}
+
+
+STORE_SECONDS = 0.5
+"""Longer than any answer of the remote store."""
+
+
+@pytest.fixture(params=["in memory", "remote"], autouse=True)
+def _where(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test runs with a store in memory and with one that must be asked."""
+    monkeypatch.setattr(Bench, "remote", request.param == "remote")
 
 
 def test_equal_reads_at_the_same_time_are_one_call() -> None:
     async def scene() -> None:
         bench = Bench()
         callers = [await bench.comes() for _ in range(4)]
-        assert bench.store.in_flight == 1
+        assert bench.counters.in_flight == 1
         await bench.answers()
         results = await asyncio.gather(*callers)
         assert [r.raw for r in results] == [b'{"content":[]}'] * 4
         assert len(bench.sent) == 1
-        assert bench.store.coalesced == 3
+        assert bench.counters.coalesced == 3
         assert bench.is_empty()
 
     play(scene())
@@ -247,6 +270,7 @@ def test_after_a_write_of_unknown_end_nothing_is_shared_until_its_answer_comes(
         reads = [await bench.comes() for _ in range(2)]
         assert len(bench.sent) == 3
         unanswered.answered("peer", 7)
+        await bench.settle()
         reads += [await bench.comes() for _ in range(2)]
         assert len(bench.sent) == 4, "those after the late answer share again"
         for number in (1, 2, 3):
@@ -260,12 +284,14 @@ def test_after_a_write_of_unknown_end_nothing_is_shared_until_its_answer_comes(
 def test_an_answer_that_never_comes_is_waited_for_as_long_as_a_result_lives() -> None:
     async def scene() -> None:
         bench = Bench()
-        bench.store.configure(CacheLimits(ttl_seconds=30), {}, 0)
+        bench.store.configure(CacheLimits(ttl_seconds=30), 0)
+        bench.writes.lasts = 30
         write = await bench.comes(WRITER)
         bench.sent[0][2].set_exception(UNKNOWN)
         await asyncio.gather(write, return_exceptions=True)
-        for now, calls in ((100.0, 3), (129.0, 5), (130.0, 6)):
-            bench.now = now
+        for seconds, calls in ((0, 3), (25, 5), (6, 6)):
+            await asyncio.sleep(seconds)
+            bench.now += seconds
             reads = [await bench.comes() for _ in range(2)]
             assert len(bench.sent) == calls
             for _, _, answer in bench.sent[1:]:
@@ -387,13 +413,15 @@ def test_the_most_patient_callers_deadline_rules_and_the_others_keep_their_own()
         loop = asyncio.get_running_loop()
         began = loop.time()
         hasty = await bench.comes(seconds=5)
+        patience = loop.time() + 60
         patient = await bench.comes(seconds=60)
+        haste = loop.time() + 1
         hastier = await bench.comes(seconds=1)
         sent = bench.sent[0][0]
-        assert (sent.deadline, sent.seconds) == (pytest.approx(began + 60), 60)
+        assert (sent.deadline, sent.seconds) == (pytest.approx(patience), 60)
         with pytest.raises(ToolCallFailed, match="timed out after 1000 ms") as caught:
             await hastier
-        assert loop.time() == pytest.approx(began + 1, abs=0.1)
+        assert loop.time() == pytest.approx(haste, abs=0.1)
         assert caught.value.details["category"] == "timeout"
         with pytest.raises(ToolCallFailed, match="timed out after 5000 ms"):
             await hasty
@@ -409,12 +437,11 @@ def test_the_most_patient_callers_deadline_rules_and_the_others_keep_their_own()
 def test_callers_with_equal_time_wait_together() -> None:
     async def scene() -> None:
         bench = Bench()
-        loop = asyncio.get_running_loop()
-        began = loop.time()
         first = await bench.comes(seconds=5)
         await asyncio.sleep(2)
+        came = asyncio.get_running_loop().time()
         second = await bench.comes(seconds=5)
-        assert bench.sent[0][0].deadline == pytest.approx(began + 7, abs=0.1)
+        assert bench.sent[0][0].deadline == pytest.approx(came + 5, abs=0.1)
         await asyncio.sleep(4)
         assert not first.done()
         await bench.answers()

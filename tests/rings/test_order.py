@@ -9,10 +9,10 @@ from callmux.config.model import Config
 from callmux.config.results import ResponseShield
 from callmux.observe.bus import Bus
 from callmux.protocol.shapes import Tool
-from callmux.rings.cache.keys import Keys
+from callmux.rings.cache.keys import Keys, Numbers
 from callmux.rings.cache.policy import Policy
 from callmux.rings.cache.stage import Caching
-from callmux.rings.cache.store import CacheStore
+from callmux.rings.cache.writes import Writes
 from callmux.rings.coalescing import Coalescing
 from callmux.rings.converting import Converting
 from callmux.rings.formatting import Formatting
@@ -28,6 +28,8 @@ from callmux.rings.shield.policy import Policies
 from callmux.rings.shield.shelf import Shelf
 from callmux.rings.shield.stage import Shielding
 from callmux.rings.writing import Writing
+from callmux.stores.counters import Counters
+from callmux.stores.memory import MemoryCache
 from callmux.upstream.resources import ResourceIndex
 from tests.support import route
 
@@ -55,11 +57,11 @@ def test_around_each_request() -> None:
 def test_around_each_call(caches: bool) -> None:
     """What is kept and shared has the server's own URIs; keys are made of shaped arguments; neither a hit nor
     a shared call needs a slot; both attempts share one."""
-    policy, store, clock = Policy(Config()), CacheStore(), Clock()
-    keys = Keys(policy, store, {})
-    caching = Caching(keys, store, {}, clock) if caches else None
-    coalescing = Coalescing(keys, store, {}, Clock())
-    writing = Writing(store, {}, clock)
+    keys, clock, store, counters = Keys(Policy(Config()), Numbers(), {}), Clock(), MemoryCache(), Counters()
+    writes = Writes(store)
+    caching = Caching(keys, store, writes, counters, {}, clock) if caches else None
+    coalescing = Coalescing(keys, writes, counters, {}, clock)
+    writing = Writing(writes, {}, clock)
     stages = call_stages(Preparing(), caching, coalescing, writing, {}, Slots(1, {}), clock)
     linked = call_stages(
         Preparing(),
@@ -85,12 +87,13 @@ def test_around_each_call(caches: bool) -> None:
 
 def test_a_route_has_the_stages_that_can_do_something_for_it() -> None:
     """A plain write of one server in a list of its own; a direct call runs both lists in one pass."""
-    policy, store, clock = Policy(Config()), CacheStore(), Clock()
-    keys = Keys(policy, store, {})
+    keys, clock, store, counters = Keys(Policy(Config()), Numbers(), {}), Clock(), MemoryCache(), Counters()
+    writes = Writes(store)
     shield = Shielding(Policies(ResponseShield(), {}), Shelf(), nowhere)
     request = request_stages(Formatting("json", nowhere), shield, plain=False)
-    caching, coalescing = Caching(keys, store, {}, clock), Coalescing(keys, store, {}, clock)
-    writing = Writing(store, {}, clock)
+    caching = Caching(keys, store, writes, counters, {}, clock)
+    coalescing = Coalescing(keys, writes, counters, {}, clock)
+    writing = Writing(writes, {}, clock)
     call = call_stages(Preparing(), caching, coalescing, writing, {}, Slots(1, {}), clock)
     order = Order(request, call)
     write = route("s")

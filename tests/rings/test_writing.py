@@ -9,9 +9,10 @@ import pytest
 from callmux.errors import ToolCallFailed, UpstreamUnavailable
 from callmux.protocol.shapes import Result, Tool
 from callmux.protocol.unanswered import Unanswered
-from callmux.rings.cache.store import CacheStore
+from callmux.rings.cache.writes import Writes
 from callmux.rings.stage import Cancelled
 from callmux.rings.writing import Writing
+from callmux.stores.memory import MemoryCache
 from callmux.upstream.failures import CallFailure, Category
 from tests.support import FakeClock, planned, route
 
@@ -26,8 +27,8 @@ class FakeServer:
 
 def ends(outcome: Any, *, number: int = 7, first: CallFailure | None = None) -> bool:
     """Whether reads that begin after the write are kept; those before never are."""
-    store, clock = CacheStore(), FakeClock()
-    stage = Writing(store, {"s": FakeServer()}, clock.clock)  # type: ignore[dict-item]
+    store, clock = MemoryCache(), FakeClock()
+    stage = Writing(Writes(store), {"s": FakeServer()}, clock.clock)  # type: ignore[dict-item]
     before = store.epoch("s")
     assert stage.leave(planned(number=number, first=first), outcome) is outcome
     assert store.epoch("s") == before + 1
@@ -65,6 +66,6 @@ def test_the_first_of_two_attempts_may_still_be_carried_out() -> None:
 
 
 def test_a_read_is_not_looked_at() -> None:
-    stage = Writing(CacheStore(), {}, FakeClock().clock)
+    stage = Writing(Writes(MemoryCache()), {}, FakeClock().clock)
     assert stage.concerns(route("s"))
     assert not stage.concerns(route("s", Tool(b'{"name":"t","annotations":{"readOnlyHint":true}}')))

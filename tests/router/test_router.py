@@ -15,7 +15,6 @@ from callmux.errors import CallmuxError, ToolCallFailed
 from callmux.metatools.engine import Engine
 from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.shapes import Result, Tool
-from callmux.rings.cache.store import CacheStore
 from callmux.rings.call import Call
 from callmux.rings.converting import Converting, as_result
 from callmux.rings.preparing import Preparing
@@ -28,6 +27,7 @@ from callmux.router.listing import View
 from callmux.router.names import Names
 from callmux.router.router import Router
 from callmux.router.routing import Routing
+from callmux.stores.memory import MemoryCache
 from callmux.upstream.catalogue import Catalogue, ServerTools
 from callmux.upstream.holds import Holds
 from tests.support import context, loop_clock, play
@@ -80,7 +80,7 @@ class Desk:
             clock=Clock(),
             results=Shelf(),
             recipes={},
-            cache=CacheStore(),
+            cache=MemoryCache(),
         )
         meta = [{"name": "callmux_status"}]
         stages = [Converting(False), Noting(self.stages)]

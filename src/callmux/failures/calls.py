@@ -239,6 +239,15 @@ FAILURES = (
         "callmux_get_result",
     ),
     KnownFailure(
+        "store_unavailable",
+        "a store beside callmux does not answer",
+        "Kept results or the cache are on another machine, which is down, slow or cut off. Calls go on "
+        "without it.",
+        Repeat.LATER,
+        Actor.ADMINISTRATOR,
+        "ask again in a moment; the log of callmux says why the store cannot be reached",
+    ),
+    KnownFailure(
         "secret_unresolved",
         "a reference to a secret gives no value",
         "The environment variable of `env:NAME` is not set, or the file of `file:PATH` is not there, is "

@@ -5,6 +5,7 @@ Called through `callmux.metatools.table`. Calls the cache's store; what a name m
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from callmux.metatools.engine import Engine
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
 from callmux.rings.envelope import success
+from callmux.stores.border import Border
 from callmux.upstream.catalogue import Catalogue
 
 NAME = "callmux_cache_clear"
@@ -47,20 +49,28 @@ def parse(fields: Fields) -> Plan:
 
 
 async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
-    """Forgets them and says how many they were."""
+    """Forgets them and says how many they were.
+
+    Raises:
+        StoreUnavailable: Nobody knows whether they are forgotten.
+    """
     chosen: Chosen = plan.options
     now = engine.clock.monotonic()
     if chosen.tool is None and chosen.server is None:
-        count = engine.cache.clear(None, now)
+        count = await _cleared(engine.cache.clear(None, now))
         return success({"cleared": count, "scope": "all", "previousSize": count})
     matcher = _Matcher(chosen, engine.catalogue())
-    payload: dict[str, Any] = {"cleared": engine.cache.clear(matcher.matches, now)}
+    payload: dict[str, Any] = {"cleared": await _cleared(engine.cache.clear(matcher.matches, now))}
     if chosen.tool is not None:
         payload["tool"] = chosen.tool
     if chosen.server is not None:
         payload["server"] = chosen.server
     scope = "tool" if chosen.server is None else "server" if chosen.tool is None else "tool-server"
     return success(payload | {"scope": scope})
+
+
+async def _cleared(count: int | Awaitable[int]) -> int:
+    return count if isinstance(count, int) else await Border("the cache").answered(count)
 
 
 class _Matcher:

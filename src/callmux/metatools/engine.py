@@ -12,9 +12,9 @@ from callmux.config.recipes import Recipe
 from callmux.context import CallContext
 from callmux.plan import ToolCall
 from callmux.protocol.shapes import Result
-from callmux.rings.cache.store import CacheStore
 from callmux.rings.call import Call
 from callmux.rings.shield.shelf import Shelf
+from callmux.stores.cache import Cache
 from callmux.upstream.catalogue import Catalogue
 
 
@@ -39,12 +39,12 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
 
     call: Callable[[ToolCall, CallContext], Awaitable[Result]]
     prepare: Callable[[ToolCall, CallContext], Awaitable[Call]]
-    is_cached: Callable[[Call], bool]
+    is_cached: Callable[[Call], bool | Awaitable[bool]]
     catalogue: Callable[[], Catalogue]
     status: Callable[[], dict[str, Any]]
     description_limit: int | None
     clock: Clock
-    cache: CacheStore
+    cache: Cache
     results: Shelf
     recipes: Mapping[str, Recipe]
     narrowed: Callable[[bytes], Catalogue] | None = None

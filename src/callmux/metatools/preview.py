@@ -129,7 +129,8 @@ async def _prepared(
     if warnings:
         item["warnings"] = warnings
     item["resolvedArgumentBytes"] = 0 if shown is None else advice.size_of(shown)
-    item["cacheHitCandidate"] = engine.is_cached(sent)
+    hit = engine.is_cached(sent)
+    item["cacheHitCandidate"] = hit if isinstance(hit, bool) else await hit
     return item if note is None else item | {"note": note}
 
 

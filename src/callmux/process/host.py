@@ -300,7 +300,7 @@ class Host:
             self.desk.withdraw(f'server "{name}" was restarted meanwhile', name)
             await server.restart()
         # What the old process has answered says nothing of the new one.
-        self._stores.cache.wrote(name)
+        self._stores.writes.wrote(name)
         return server.record()
 
     def server_records(self) -> list[dict[str, Any]]:
@@ -338,8 +338,8 @@ class Host:
         active = Activity(self.runtime.find, self._clock).shown(self._sessions)
         running = {"activeToolCallCount": len(active), "activeToolCalls": active}
         facts = {**reloads, **running, **listener, "scopedStdioClients": self._pool.berths.facts()}
-        if self._stores.unresolved:
-            facts["unresolvedSessionCwd"] = dict(sorted(self._stores.unresolved.items()))
+        if self._stores.counters.unresolved:
+            facts["unresolvedSessionCwd"] = dict(sorted(self._stores.counters.unresolved.items()))
         return {"listener": facts}
 
     async def close(self) -> None:
@@ -367,7 +367,7 @@ class Host:
             client.notify(method, self.dispatch.shown_to(client, server.name, params))
 
     def _changed(self, change: ListsChanged) -> None:
-        self._stores.cache.wrote(change.server)
+        self._stores.writes.wrote(change.server)
         self.runtime.forget_lists()
         self._tell_changes()
 

@@ -109,16 +109,16 @@ class Runtime:
         indexes = self.indexes = Indexes(config, self.servers, self._identity)
         limits = {n: s.max_concurrency for n, s in config.servers.items() if s.max_concurrency is not None}
         slots = Slots(config.max_concurrency, limits)
-        scopes = Scopes(config, stores.unresolved)
+        scopes = Scopes(config, stores.counters.unresolved)
         plain = self.is_transparent
         preparing = Preparing(References(config.file_reference_roots), scopes, plain=plain)
         routing = Routing(config, plain=plain)
         self._names = Names(indexes.catalogue, routing, self._fit, self._unlisted())
         rules = Policy(config)
-        keys = Keys(rules, stores.cache, self.servers)
-        caching = Caching(keys, stores.cache, self.servers, clock)
-        coalescing = Coalescing(keys, stores.cache, self.servers, clock)
-        writing = Writing(stores.cache, self.servers, clock)
+        keys = Keys(rules, stores.numbers, self.servers)
+        caching = Caching(keys, stores.cache, stores.writes, stores.counters, self.servers, clock)
+        coalescing = Coalescing(keys, stores.writes, stores.counters, self.servers, clock)
+        writing = Writing(stores.writes, self.servers, clock)
         around = caching if rules.caches else None
         relinking = Relinking(indexes.resources) if len(self.servers) > 1 else None
         find = self._names.find
@@ -289,9 +289,9 @@ class Runtime:
     def status(self) -> dict[str, Any]:
         """The status payload, before a meta-tool adds the tools."""
         blocks = {
-            "cache": self._stores.cache.facts(self._clock.monotonic()),
+            "cache": self._stores.cache.facts(self._clock.monotonic()) | self._stores.counters.facts(),
             "schemaCompression": self._compression.facts(self.indexes.catalogue(), definitions()),
-            "responseStore": self._stores.results.store.facts(),
+            "responseStore": self._stores.results.facts(),
         }
         facts = snapshot(self.config, self.servers, self._pool, self._namespace, blocks)
         return facts | self._process()

@@ -5,13 +5,16 @@ Owned by `callmux.process.host`, so that it survives a reload, and lent to each 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 
 from callmux.config.model import Config
-from callmux.rings.cache.store import CacheLimits, CacheStore
+from callmux.rings.cache.keys import Numbers
+from callmux.rings.cache.writes import Writes
 from callmux.rings.shield.shelf import Shelf
-from callmux.rings.shield.store import StoreLimits
+from callmux.stores.cache import Cache, CacheLimits, SharedCache
+from callmux.stores.counters import Counters
+from callmux.stores.memory import MemoryCache
+from callmux.stores.results import Results, StoreLimits
 
 LEAST_PAGE = 2000
 """Bytes that the data of a page may always take, however low the limits are."""
@@ -20,16 +23,26 @@ LEAST_PAGE = 2000
 class Stores:
     """The stores of one process.
 
+    Args:
+        cache: Where cached results are; None for this process.
+        results: Where results that went out shortened are; None for this process.
+
     Attributes:
         cache: Results of reads.
+        writes: The writes that make them worthless.
+        numbers: The numbers of clients in the keys of such results.
+        counters: What was counted.
         results: Results that went out shortened.
-        unresolved: Calls whose directory nobody knew, by server.
     """
 
-    def __init__(self) -> None:
-        self.cache = CacheStore()
-        self.results = Shelf()
-        self.unresolved: Counter[str] = Counter()
+    def __init__(self, cache: SharedCache | None = None, results: Results | None = None) -> None:
+        store: SharedCache = MemoryCache() if cache is None else cache
+        self.cache: Cache = store
+        self.writes = Writes(store)
+        self.numbers = Numbers()
+        self.counters = Counters()
+        self.results = Shelf(store=results)
+        self._servers: dict[str, object] = {}
 
     def configure(self, config: Config, servers: Mapping[str, object], now: float) -> None:
         """Applies the bounds of a configuration to what is kept already.
@@ -44,7 +57,13 @@ class Stores:
             entry_bytes=config.max_cache_entry_bytes,
             total_bytes=config.max_cache_bytes,
         )
-        self.cache.configure(cached, servers, now)
+        # What was kept of a server that is another one now, or none, says nothing any more.
+        for name, server in self._servers.items():
+            if servers.get(name) is not server:
+                self.writes.wrote(name)
+        self._servers = dict(servers)
+        self.writes.lasts = config.cache_ttl_seconds
+        self.cache.configure(cached, now)
         shield = config.response_shield
         limits = StoreLimits(
             results=shield.max_stored_results,
@@ -56,4 +75,5 @@ class Stores:
 
     async def close(self) -> None:
         """Ends what works for them."""
+        await self.writes.close()
         await self.results.close()

@@ -17,9 +17,9 @@ from callmux.plan import Asked, DirectCall, Plan
 from callmux.protocol import jsonrpc
 from callmux.protocol.params import members
 from callmux.protocol.shapes import Result, Tool
-from callmux.rings.cache.store import Key
 from callmux.rings.ring import Job, carry, settle
 from callmux.rings.route import Route
+from callmux.stores.cache import Key
 from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure
 from callmux.upstream.reading.copying import LARGE, NULL, copied

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -20,12 +21,14 @@ from callmux.errors import ToolCallFailed
 from callmux.protocol.shapes import Result
 from callmux.rings.cache.keys import Keys
 from callmux.rings.cache.policy import is_whole
-from callmux.rings.cache.store import CacheStore, Key
+from callmux.rings.cache.writes import Writes
 from callmux.rings.call import Call
 from callmux.rings.retrying import progress_to
 from callmux.rings.ring import NOT_WANTED, cancel, settle, start
 from callmux.rings.route import Route
-from callmux.rings.stage import HELD, Outcome, Sign
+from callmux.rings.stage import AGAIN, HELD, Outcome, Sign
+from callmux.stores.cache import Key
+from callmux.stores.counters import Counters
 from callmux.upstream.failures import timed_out, to_error
 from callmux.upstream.server import Server
 
@@ -35,15 +38,19 @@ class Coalescing:
 
     Args:
         keys: Gives the keys of calls.
-        store: Keeps the epochs of the servers and the counters.
+        writes: Says which reads a write has made worthless.
+        counters: Counts what is shared.
         servers: All servers by name.
         clock: Time.
     """
 
-    def __init__(self, keys: Keys, store: CacheStore, servers: Mapping[str, Server], clock: Clock) -> None:
+    def __init__(
+        self, keys: Keys, writes: Writes, counters: Counters, servers: Mapping[str, Server], clock: Clock
+    ) -> None:
         self._clock = clock
         self._keys = keys
-        self._store = store
+        self._writes = writes
+        self._counters = counters
         self._servers = servers
         self._flights: dict[Key, _Flight] = {}
 
@@ -54,32 +61,49 @@ class Coalescing:
         """Whether it can have something to do for a call."""
         return route.verdict.shared
 
-    def enter(self, call: Call) -> Sign | None:
+    def enter(self, call: Call) -> Sign | Coroutine[Any, Any, Sign] | None:
         key = self._keys.of(call)
         if key is None:
             return None
-        store = self._store
-        epoch = store.begin(call.route.server, self._clock.monotonic)
+        noted = call.watch
+        if noted is not None:
+            # The cache has asked already, or this stage has.
+            epoch = noted.epoch
+        else:
+            epoch = self._writes.begin(call.route.server, self._clock.monotonic)
         if epoch is None:
             return None
+        if not isinstance(epoch, int):
+            return self._ask(call, epoch)
         flight = self._flights.get(key)
         if flight is not None and flight.takes(epoch, call.context, self._clock.monotonic()):
-            store.coalesced += 1
+            self._counters.coalesced += 1
             flight.join(call)
             return HELD
         self._flights[key] = flight = _Flight(call, epoch, self._over)
-        store.in_flight += 1
+        self._counters.in_flight += 1
         self._servers[call.route.server].questions.watch(flight.asked)
         flight.begin()
         return HELD
 
+    async def _ask(self, call: Call, epoch: Awaitable[int | None]) -> Sign:
+        """Enters once more when the store has answered."""
+        call.watch = _Begun(await epoch)
+        return AGAIN
+
     def _over(self, flight: _Flight, call: Call) -> None:
         """Nobody can join a flight any more."""
-        self._store.in_flight -= 1
+        self._counters.in_flight -= 1
         self._servers[call.route.server].questions.unwatch(flight.asked)
         key = call.identity
         if isinstance(key, Key) and self._flights.get(key) is flight:
             del self._flights[key]
+
+
+class _Begun(msgspec.Struct, frozen=True):
+    """The epoch at which a read began, where nothing else is noted of it."""
+
+    epoch: int | None
 
 
 class _Flight:

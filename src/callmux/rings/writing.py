@@ -1,18 +1,20 @@
 """Every write that has ended makes reads worthless that began before it. A call stage, around limiting.
 
-Tells the store of the cache of every write that has ended, or whose end is unknown: given up, lost, or the
-first of two attempts may still be carried out. Its late answer ends the doubt; where none comes, time does.
+Tells `callmux.rings.cache.writes` of every write that has ended, or whose end is unknown: given up, lost, or
+the first of two attempts may still be carried out. Its late answer ends the doubt; where none comes, time
+does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
+import asyncio
+from collections.abc import Coroutine, Mapping
+from typing import Any
 
 from callmux.clock import Clock
 from callmux.errors import CallmuxError, ToolCallFailed
 from callmux.protocol.shapes import Result
-from callmux.rings.cache.store import CacheStore
+from callmux.rings.cache.writes import Writes
 from callmux.rings.call import Call
 from callmux.rings.route import Route
 from callmux.rings.stage import Outcome
@@ -23,13 +25,13 @@ class Writing:
     """Call stage: notes writes.
 
     Args:
-        store: Keeps the epochs of the servers.
+        writes: Keeps account of them.
         servers: All servers by name.
         clock: Time.
     """
 
-    def __init__(self, store: CacheStore, servers: Mapping[str, Server], clock: Clock) -> None:
-        self._store = store
+    def __init__(self, writes: Writes, servers: Mapping[str, Server], clock: Clock) -> None:
+        self._writes = writes
         self._servers = servers
         self._clock = clock
 
@@ -37,14 +39,22 @@ class Writing:
         """Whether it can have something to do for a call."""
         return not route.verdict.reads
 
-    def leave(self, call: Call, outcome: Outcome) -> Outcome:
-        server, store = call.route.server, self._store
+    def leave(self, call: Call, outcome: Outcome) -> Outcome | Coroutine[Any, Any, Outcome]:
+        server, writes = call.route.server, self._writes
         if (type(outcome) is Result and call.first is None) or _has_ended(call, outcome):
-            store.wrote(server)
+            told = writes.wrote(server)
+            if told is not None:
+                return _after(told, outcome)
         else:
-            doubt = store.doubt(server, self._clock.monotonic())
-            self._servers[server].unanswered.once_answered(partial(store.sure, server, doubt))
+            sure = writes.doubt(server, self._clock.monotonic())
+            self._servers[server].unanswered.once_answered(sure)
         return outcome
+
+
+async def _after(told: asyncio.Future[None], outcome: Outcome) -> Outcome:
+    """Whoever has the answer to a write, and reads through another process, must not see what was before."""
+    await asyncio.shield(told)
+    return outcome
 
 
 def _has_ended(call: Call, outcome: Outcome) -> bool:

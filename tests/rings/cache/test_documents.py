@@ -11,7 +11,9 @@ from callmux import names
 from callmux.config.check import check_document
 from callmux.protocol.shapes import Tool
 from callmux.rings.cache.policy import Policy
-from callmux.rings.cache.store import CacheLimits, CacheStore, Key
+from callmux.stores.cache import CacheLimits, Key
+from callmux.stores.counters import Counters
+from callmux.stores.memory import MemoryCache
 from tests.metatools.conftest import Bench
 
 PAGE = Path(__file__).parents[3] / "docs" / "caching.md"
@@ -52,7 +54,7 @@ def test_the_verdicts_are_those_shown() -> None:
 
 def test_the_clearing_clears_what_it_says() -> None:
     bench = Bench()
-    bench.cache.configure(CacheLimits(ttl_seconds=60), {"github": bench, "docs": bench}, 0)
+    bench.cache.configure(CacheLimits(ttl_seconds=60), 0)
     for server, tool in [("github", "get_issue"), ("github", "list_issues"), ("docs", "get_page")]:
         bench.cache.put(Key(server, tool, None), b"{}", 0, bench.cache.epoch(server))
     assert bench.payload("callmux_cache_clear", block("clear"))["cleared"] == 1
@@ -62,4 +64,4 @@ def test_the_clearing_clears_what_it_says() -> None:
 def test_the_figures_have_the_names_of_status() -> None:
     text = PAGE.read_text("utf-8").split("## Figures")[1]
     shown = set(re.findall(r"`(\w+)`", text)) - {"callmux_status", "callmux_dry_run", "cache"}
-    assert shown - {"cacheHitCandidate"} <= CacheStore().facts(0).keys()
+    assert shown - {"cacheHitCandidate"} <= (MemoryCache().facts(0) | Counters().facts()).keys()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+from weakref import ref
+
 from callmux.config.check import check_document
 from callmux.context import CallContext
 from callmux.protocol.shapes import Tool
-from callmux.rings.cache.keys import Keys
+from callmux.rings.cache.keys import Keys, Numbers
 from callmux.rings.cache.policy import Policy
-from callmux.rings.cache.store import CacheStore, Key
 from callmux.rings.call import Call
+from callmux.stores.cache import Key
 from callmux.upstream.questions import Questions
 from tests.support import FakeClient, context, planned
 
@@ -35,7 +38,7 @@ class CountingPolicy(Policy):
 def keys(server: FakeServer) -> tuple[Keys, CountingPolicy]:
     config = check_document({"servers": {"a": {"command": "x"}}}).config
     policy = CountingPolicy(config)
-    return Keys(policy, CacheStore(), {"a": server}), policy  # type: ignore[dict-item]
+    return Keys(policy, Numbers(), {"a": server}), policy  # type: ignore[dict-item]
 
 
 def test_clients_share_unless_their_server_asks_them_things() -> None:
@@ -72,3 +75,21 @@ def test_a_key_that_two_stages_need_is_made_once() -> None:
     assert policy.asked == 1
     assert made.of(call(context())) == first
     assert policy.asked == 2
+
+
+def test_every_client_has_a_number_of_its_own_and_none_is_kept_alive() -> None:
+    numbers = Numbers()
+    one, other = FakeClient(), FakeClient()
+    given = [numbers.of(one), numbers.of(other), numbers.of(one)]
+    assert given[0] == given[2] != given[1]
+    gone = ref(one)
+    del one
+    gc.collect()
+    assert gone() is None
+    assert numbers.of(FakeClient()) not in given
+
+
+def test_numbers_of_two_processes_do_not_meet() -> None:
+    one, other = Numbers(), Numbers()
+    clients = [FakeClient() for _ in range(100)]
+    assert not {one.of(client) for client in clients} & {other.of(client) for client in clients}

@@ -16,9 +16,9 @@ from callmux.context import Scope
 from callmux.plan import ToolCall
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings.cache.policy import LARGEST_ARGUMENTS, Policy, canonical, is_whole
-from callmux.rings.cache.store import Key
 from callmux.rings.call import Call
 from callmux.rings.route import Verdict
+from callmux.stores.cache import Key
 from tests.support import planned
 
 NEITHER = Verdict(False, False, False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -14,12 +15,16 @@ from callmux.context import Scope
 from callmux.errors import ToolCallFailed
 from callmux.plan import ToolCall
 from callmux.protocol.shapes import Result, Tool
-from callmux.rings.cache.keys import Keys
+from callmux.rings.cache.keys import Keys, Numbers
 from callmux.rings.cache.policy import Policy
 from callmux.rings.cache.stage import Caching
-from callmux.rings.cache.store import CacheLimits, CacheStore
+from callmux.rings.cache.writes import Writes
 from callmux.rings.call import Call
+from callmux.stores.cache import CacheLimits, SharedCache
+from callmux.stores.counters import Counters
+from callmux.stores.memory import MemoryCache
 from callmux.upstream.questions import Questions
+from tests.stores.remote import FAILS, HANGS, LATE_FAILS, SLOW, RemoteCache, Wire
 from tests.support import FakeClient, FakeClock, context, planned, play, through
 
 READER = Tool(b'{"name":"get","annotations":{"readOnlyHint":true}}')
@@ -32,25 +37,33 @@ class FakeServer:
 
 
 class Bench:
-    """A cache in front of a server that numbers its answers."""
+    """A cache in front of a server that numbers its answers.
 
-    def __init__(self) -> None:
+    Args:
+        store: Where they are kept.
+        kept: The same, where `store` is on another machine.
+    """
+
+    def __init__(self, store: SharedCache, kept: MemoryCache) -> None:
         config = check_document({"cacheTtlSeconds": 60, "servers": {"a": {"command": "x"}}}).config
         self.server = FakeServer()
-        self.store = CacheStore()
-        self.store.configure(CacheLimits(ttl_seconds=60), {"a": self.server}, 0)
+        self.store, self.kept = store, kept
+        self.store.configure(CacheLimits(ttl_seconds=60), 0)
+        self.writes, self.counters = Writes(self.store), Counters()
         servers: Any = {"a": self.server}
         policy = Policy(config)
         self.clock = FakeClock()
-        keys = Keys(policy, self.store, servers)
-        self.stage = Caching(keys, self.store, servers, self.clock.clock)
+        keys = Keys(policy, Numbers(), servers)
+        self.stage = Caching(keys, self.store, self.writes, self.counters, servers, self.clock.clock)
         self.sent = 0
         self.answer: Any = None
 
     async def proceed(self, call: Call, around: Any) -> Result:
         self.sent += 1
         if callable(self.answer):
-            self.answer()
+            told = self.answer()
+            if told is not None:
+                await told
         if isinstance(self.answer, Exception):
             raise self.answer
         if isinstance(self.answer, bytes):
@@ -82,14 +95,23 @@ class Bench:
         )
 
 
-@pytest.fixture
-def bench() -> Bench:
-    return Bench()
+@pytest.fixture(params=["in memory", "remote"])
+def bench(request: pytest.FixtureRequest) -> Bench:
+    if request.param == "in memory":
+        return Bench(kept := MemoryCache(), kept)
+    remote = RemoteCache()
+    return Bench(remote, remote.kept)
+
+
+def bench_of(way: str) -> Bench:
+    """One whose store goes wrong."""
+    remote = RemoteCache(Wire(way))
+    return Bench(remote, remote.kept)
 
 
 def test_the_second_equal_read_is_answered_from_the_cache(bench: Bench) -> None:
     assert [bench.call({"id": 1}), bench.call({"id": 1}), bench.call({"id": 2}), bench.call()] == [1, 1, 2, 3]
-    assert (bench.store.hits, bench.store.misses, len(bench.store)) == (1, 3, 3)
+    assert (bench.counters.hits, bench.counters.misses, len(bench.kept)) == (1, 3, 3)
 
 
 def test_after_its_time_it_is_asked_again(bench: Bench) -> None:
@@ -102,7 +124,7 @@ def test_after_its_time_it_is_asked_again(bench: Bench) -> None:
 
 def test_a_write_goes_through(bench: Bench) -> None:
     assert [bench.call(tool=WRITER), bench.call(tool=WRITER)] == [1, 2]
-    assert (bench.store.hits, bench.store.misses) == (0, 0)
+    assert (bench.counters.hits, bench.counters.misses) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +140,7 @@ def test_what_is_no_answer_is_not_kept(bench: Bench, answer: Any) -> None:
         except ToolCallFailed:
             continue
     assert bench.sent == 2
-    assert len(bench.store) == 0
+    assert len(bench.kept) == 0
 
 
 def test_w17_credentials_and_directories_do_not_share(bench: Bench) -> None:
@@ -133,8 +155,10 @@ def test_w17_credentials_and_directories_do_not_share(bench: Bench) -> None:
 
 
 def test_w17_a_write_during_a_read_leaves_nothing_behind(bench: Bench) -> None:
-    bench.answer = lambda: bench.store.wrote("a")
-    assert [bench.call(), bench.call()] == [1, 2]
+    bench.answer = lambda: bench.writes.wrote("a")
+    assert bench.call() == 1
+    bench.answer = None
+    assert bench.call() == 2
 
 
 def test_what_a_client_was_asked_for_is_true_for_that_call_alone(bench: Bench) -> None:
@@ -162,10 +186,50 @@ def test_a_question_of_which_nobody_knows_whose_it_is_spoils_every_read(bench: B
 
 
 def test_a_preview_says_what_would_be_found_and_leaves_no_trace(bench: Bench) -> None:
-    assert not bench.stage.would_hit(bench.planned())
+    def would_hit(arguments: Any = None, tool: Tool = READER) -> bool:
+        async def asked() -> bool:
+            found = bench.stage.would_hit(bench.planned(arguments, tool))
+            return found if isinstance(found, bool) else await found
+
+        return play(asked())
+
+    assert not would_hit()
     bench.call()
-    before = bench.store.facts(bench.clock.now)
-    assert bench.stage.would_hit(bench.planned())
-    assert not bench.stage.would_hit(bench.planned({"id": 1}))
-    assert not bench.stage.would_hit(bench.planned(tool=WRITER))
-    assert bench.store.facts(bench.clock.now) == before
+    before = bench.store.facts(bench.clock.now), bench.counters.facts()
+    assert would_hit()
+    assert not would_hit({"id": 1})
+    assert not would_hit(tool=WRITER)
+    assert (bench.store.facts(bench.clock.now), bench.counters.facts()) == before
+
+
+@pytest.mark.parametrize("way", [FAILS, LATE_FAILS, HANGS])
+def test_a_store_that_fails_is_a_miss(way: str) -> None:
+    bench = bench_of(way)
+    assert [bench.call(), bench.call()] == [1, 2]
+    assert (bench.counters.hits, bench.counters.misses) == (0, 2)
+    assert repr(bench.server.questions) == "Questions(shared, 0 listeners)"
+
+
+def test_what_is_kept_is_no_answer_while_the_store_does_not_know_of_a_write() -> None:
+    """It may have been kept before the write, whatever the store would say."""
+
+    async def scene() -> list[int]:
+        remote = RemoteCache(wire := Wire())
+        bench = Bench(remote, remote.kept)
+        found = []
+        for way in (SLOW, SLOW, FAILS, SLOW):
+            wire.way = way
+            if way == FAILS:
+                told = bench.writes.wrote("a")
+                assert told is not None
+                await told
+                wire.way = SLOW
+            result = await through(bench.stage, bench.planned(), context(), bench.proceed)
+            found.append(int(json.loads(result.raw)["n"]))
+        await asyncio.sleep(10)
+        for _ in range(2):
+            result = await through(bench.stage, bench.planned(), context(), bench.proceed)
+            found.append(int(json.loads(result.raw)["n"]))
+        return found
+
+    assert play(scene()) == [1, 1, 2, 3, 4, 4]

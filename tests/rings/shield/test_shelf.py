@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from callmux.errors import ResultNotFound, ResultUnreadable
+from callmux.errors import ResultNotFound, ResultUnreadable, StoreUnavailable
 from callmux.protocol.shapes import Result
 from callmux.rings.shield import shelf as module
 from callmux.rings.shield.compact import Limits
@@ -19,8 +19,10 @@ from callmux.rings.shield.helper import Helper, HelperLost
 from callmux.rings.shield.query import Query
 from callmux.rings.shield.reply import Order
 from callmux.rings.shield.shelf import Shelf
-from callmux.rings.shield.store import StoreLimits
 from callmux.rings.shield.worker import Answer, Job
+from callmux.stores import border
+from callmux.stores.results import StoreLimits
+from tests.stores.remote import FAILS, HANGS, LATE_FAILS, SLOW, RemoteResults, Wire
 from tests.support import run
 
 ORDER = Order(limits=Limits(65536, 8192, 50), tool="rows", server="db", ref="")
@@ -45,6 +47,13 @@ def place(request: Any, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(request.param)
 
 
+@pytest.fixture(params=["in memory", "remote"], autouse=True)
+def _store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test runs with a store in memory and with one that must be asked."""
+    if request.param == "remote":
+        monkeypatch.setattr(module, "MemoryResults", RemoteResults)
+
+
 def test_a_result_is_shortened_kept_and_paged(place: str) -> None:
     async def scenario() -> None:
         helper = Helper()
@@ -57,7 +66,7 @@ def test_a_result_is_shortened_kept_and_paged(place: str) -> None:
             await shelf.page(ref, Query(path="a.b"), "")
         assert type(caught.value).__name__ == "ResultPathNotFound"
         assert (helper.pid is None) is (place == "here")
-        facts = shelf.store.facts()
+        facts = shelf.facts()
         assert (facts["entries"], facts["totalStored"]) == (1, 1)
         assert facts["storedBytes"] == len(result(200).raw)
         await shelf.close()
@@ -86,7 +95,7 @@ def test_what_is_within_the_limits_stays_the_same_object(place: str) -> None:
         shelf = Shelf()
         whole = result(49)
         assert await shelf.shorten(whole, ORDER, "") is whole
-        assert len(shelf.store) == 0
+        assert shelf.facts()["entries"] == 0
         await shelf.close()
 
     run(scenario())
@@ -115,7 +124,7 @@ def test_what_is_too_large_to_keep_is_shortened_all_the_same(place: str) -> None
         shelf.configure(StoreLimits(result_bytes=2000), 65536)
         reply = json.loads((await shelf.shorten(result(200), ORDER, "")).raw)
         assert json.loads(reply["content"][0]["text"])["_callmux"]["retained"] is False
-        assert shelf.store.facts()["rejectedOversize"] == 1
+        assert shelf.facts()["rejectedOversize"] == 1
         await shelf.close()
 
     run(scenario())
@@ -146,7 +155,7 @@ def test_a_helper_that_dies_takes_nothing_along(monkeypatch: pytest.MonkeyPatch)
             os.kill(helper.pid, signal.SIGKILL)
             page = json.loads(msgspec.json.encode(await shelf.page(ref, Query(), "")))
             assert (page["total"], page["data"][-1]["id"]) == (200 + n, 49)
-        assert len(shelf.store) == 3
+        assert shelf.facts()["entries"] == 3
         await shelf.close()
 
     run(scenario())
@@ -234,7 +243,56 @@ def test_a_caller_that_gives_up_leaves_the_helper_in_order(monkeypatch: pytest.M
             await task
         ref = ref_of(await shelf.shorten(result(200), ORDER, ""))
         assert (await shelf.page(ref, Query(limit=1), ""))["count"] == msgspec.Raw(b"1")
-        assert len(shelf.store) == 2
+        assert shelf.facts()["entries"] == 2
         await shelf.close()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("way", [FAILS, LATE_FAILS, HANGS])
+def test_what_cannot_be_kept_goes_out_whole(place: str, way: str) -> None:
+    """Nothing is lost, and nobody is told of a rest that is not there."""
+
+    async def scenario() -> None:
+        shelf = Shelf(helper := Helper(), RemoteResults(Wire(way)))
+        whole = result(200)
+        assert await shelf.shorten(whole, ORDER, "") is whole
+        assert helper.spool._parts == {}
+        await shelf.close()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("way", [FAILS, HANGS])
+def test_a_store_that_does_not_answer_is_no_result_that_is_gone(
+    place: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(border, "REST_SECONDS", 0.0)
+
+    async def scenario() -> None:
+        wire = Wire()
+        shelf = Shelf(Helper(), RemoteResults(wire))
+        ref = ref_of(await shelf.shorten(result(200), ORDER, ""))
+        wire.way = way
+        with pytest.raises(StoreUnavailable, match="try again"):
+            await shelf.page(ref, Query(), "")
+        wire.way = SLOW
+        assert (await shelf.page(ref, Query(), ""))["total"] is not None
+        await shelf.close()
+
+    run(scenario())
+
+
+def test_another_process_pages_what_this_one_has_shortened(place: str) -> None:
+    async def scenario() -> None:
+        store = RemoteResults()
+        one, other = Shelf(Helper(), store), Shelf(Helper(), store)
+        ref = ref_of(await one.shorten(result(200), ORDER, "alice"))
+        page = json.loads(msgspec.json.encode(await other.page(ref, Query(offset=150), "alice")))
+        assert (page["total"], page["data"][0]["id"]) == (200, 150)
+        with pytest.raises(ResultNotFound):
+            await other.page(ref, Query(), "bob")
+        await one.close()
+        await other.close()
 
     run(scenario())

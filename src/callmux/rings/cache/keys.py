@@ -1,19 +1,38 @@
 """The key of a call, worked out once for the stages that need it.
 
-Called by the cache stage and the coalescing stage. Calls `Policy.key`; knows which servers keep their clients
-apart.
+Called by the cache stage and the coalescing stage; `Numbers` is held by `callmux.process.stores`. Calls
+`Policy.key`; knows which servers keep their clients apart.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
+from weakref import WeakKeyDictionary
 
 from msgspec import UnsetType
 
 from callmux.rings.cache.policy import Policy
-from callmux.rings.cache.store import CacheStore, Key
 from callmux.rings.call import Call
+from callmux.stores.cache import Key
 from callmux.upstream.server import Server
+
+
+class Numbers:
+    """A number for each client, for keys that no other client may share, not even one of another process. It
+    lives as long as the process."""
+
+    def __init__(self) -> None:
+        self._last = secrets.randbits(62)
+        self._known: WeakKeyDictionary[object, int] = WeakKeyDictionary()
+
+    def of(self, client: object) -> int:
+        """The number of a client; never 0."""
+        number = self._known.get(client)
+        if number is None:
+            self._last += 1
+            number = self._known[client] = self._last
+        return number
 
 
 class Keys:
@@ -21,13 +40,13 @@ class Keys:
 
     Args:
         policy: The rules.
-        store: Numbers the clients.
+        numbers: Numbers the clients.
         servers: All servers by name.
     """
 
-    def __init__(self, policy: Policy, store: CacheStore, servers: Mapping[str, Server]) -> None:
+    def __init__(self, policy: Policy, numbers: Numbers, servers: Mapping[str, Server]) -> None:
         self._policy = policy
-        self._store = store
+        self._numbers = numbers
         self._servers = servers
 
     def of(self, call: Call) -> Key | None:
@@ -36,6 +55,6 @@ class Keys:
         if not isinstance(known, UnsetType):
             return known
         apart = self._servers[call.route.server].questions.apart
-        client = self._store.number(call.context.client.session) if apart else 0
+        client = self._numbers.of(call.context.client.session) if apart else 0
         key = call.identity = self._policy.key(call, client)
         return key

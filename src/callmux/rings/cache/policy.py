@@ -20,8 +20,8 @@ from callmux.config.model import Config
 from callmux.context import Scope
 from callmux.plan import Asked
 from callmux.protocol.shapes import Result, Tool
-from callmux.rings.cache.store import Key
 from callmux.rings.route import ONLY_READS, WRITES, Verdict
+from callmux.stores.cache import Key
 
 LARGEST_ARGUMENTS = 256 * 1024
 """Bytes of arguments that are compared at all: making them comparable takes about a millisecond there."""

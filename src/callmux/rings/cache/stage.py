@@ -1,22 +1,27 @@
 """Answers reads that were made before from what is kept. A call stage, between preparing and coalescing.
 
-Calls `callmux.rings.cache.policy` and `.store`. It stands in the ring only where the configuration caches at
-all; a call that may not be cached costs it one look-up.
+Calls `callmux.rings.cache.keys`, `callmux.rings.cache.writes` and the store of `callmux.stores.cache`. It
+stands in the ring only where the configuration caches at all. A store that fails is a miss; one that must be
+asked over a network is waited for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Coroutine, Mapping
+from typing import Any
 
 from callmux.clock import Clock
 from callmux.context import ClientPort
 from callmux.protocol.shapes import Result
 from callmux.rings.cache.keys import Keys
 from callmux.rings.cache.policy import is_whole
-from callmux.rings.cache.store import CacheStore, Key
+from callmux.rings.cache.writes import Writes
 from callmux.rings.call import Call
 from callmux.rings.route import Route
 from callmux.rings.stage import Outcome
+from callmux.stores.border import Border
+from callmux.stores.cache import Cache, Key
+from callmux.stores.counters import Counters
 from callmux.upstream.server import Server
 
 
@@ -26,47 +31,98 @@ class Caching:
     Args:
         keys: Gives the keys of calls.
         store: Where results are kept.
+        writes: Says which reads a write has made worthless.
+        counters: Counts hits and misses.
         servers: All servers by name.
         clock: Time.
     """
 
-    def __init__(self, keys: Keys, store: CacheStore, servers: Mapping[str, Server], clock: Clock) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        store: Cache,
+        writes: Writes,
+        counters: Counters,
+        servers: Mapping[str, Server],
+        clock: Clock,
+    ) -> None:
         self._keys = keys
         self._store = store
+        self._writes = writes
+        self._counters = counters
         self._servers = servers
         self._clock = clock
+        self._border = Border("the cache")
 
     def concerns(self, route: Route) -> bool:
         """Whether it can have something to do for a call."""
         return route.verdict.cached
 
-    def enter(self, call: Call) -> Result | None:
+    def enter(self, call: Call) -> Result | Coroutine[Any, Any, Result | None] | None:
         key = self._keys.of(call)
         if key is None:
             return None
+        writes, server = self._writes, call.route.server
+        if writes.unsure and server in writes.unsure:
+            self._counters.misses += 1
+            return None
         kept = self._store.get(key, self._clock.monotonic())
-        if kept is not None:
+        if kept is None:
+            self._counters.misses += 1
+            epoch = writes.begin(server, self._clock.monotonic)
+            if epoch is None or isinstance(epoch, int):
+                self._watch(call, epoch)
+                return None
+            return self._begin(call, epoch)
+        if isinstance(kept, bytes):
+            self._counters.hits += 1
             call.source = "cache"
             return Result(kept)
+        return self._look(call, kept)
+
+    async def _look(self, call: Call, asked: Awaitable[bytes | None]) -> Result | None:
+        """Enters where the store must be asked."""
+        kept = await self._border.answered_or(asked, None)
+        # A write that ended meanwhile, and of which the store does not know, may have made it worthless.
         server = call.route.server
-        epoch = self._store.begin(server, self._clock.monotonic)
-        watch = call.watch = _Watch(call.context.client.session, epoch)
-        self._servers[server].questions.watch(watch.heard)
+        if kept is not None and server not in self._writes.unsure:
+            self._counters.hits += 1
+            call.source = "cache"
+            return Result(kept)
+        self._counters.misses += 1
+        epoch = self._writes.begin(server, self._clock.monotonic)
+        self._watch(call, epoch if epoch is None or isinstance(epoch, int) else await epoch)
         return None
 
-    def leave(self, call: Call, outcome: Outcome) -> Outcome:
+    async def _begin(self, call: Call, epoch: Awaitable[int | None]) -> None:
+        self._watch(call, await epoch)
+
+    def _watch(self, call: Call, epoch: int | None) -> None:
+        watch = call.watch = _Watch(call.context.client.session, epoch)
+        self._servers[call.route.server].questions.watch(watch.heard)
+
+    def leave(self, call: Call, outcome: Outcome) -> Outcome | Coroutine[Any, Any, Outcome]:
         watch, key = call.watch, call.identity
-        if watch is not None:
+        if type(watch) is _Watch:
             self._servers[call.route.server].questions.unwatch(watch.heard)
             if watch.own and isinstance(key, Key) and isinstance(outcome, Result) and is_whole(outcome):
-                self._store.put(key, outcome.raw, self._clock.monotonic(), watch.epoch)
+                kept = self._store.put(key, outcome.raw, self._clock.monotonic(), watch.epoch)
+                if not isinstance(kept, bool):
+                    return self._put(outcome, kept)
         return outcome
 
-    def would_hit(self, call: Call) -> bool:
+    async def _put(self, outcome: Outcome, kept: Awaitable[bool]) -> Outcome:
+        await self._border.answered_or(kept, False)
+        return outcome
+
+    def would_hit(self, call: Call) -> bool | Coroutine[Any, Any, bool]:
         """Whether the call would be answered from the cache now; changes and counts nothing."""
         if not call.route.verdict.cached or (key := self._keys.of(call)) is None:
             return False
-        return self._store.has(key, self._clock.monotonic())
+        if call.route.server in self._writes.unsure:
+            return False
+        has = self._store.has(key, self._clock.monotonic())
+        return has if isinstance(has, bool) else self._border.answered_or(has, False)
 
 
 class _Watch:
@@ -74,7 +130,7 @@ class _Watch:
 
     Args:
         session: Whose it is.
-        epoch: What the store gave at the start.
+        epoch: What was noted at the start.
 
     Attributes:
         own: No client had a say in it.

@@ -10,18 +10,21 @@ import asyncio
 import contextlib
 import logging
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
-from callmux.errors import ResultNotFound, ResultPathNotFound, ResultUnreadable
+from callmux.errors import ResultNotFound, ResultPathNotFound, ResultUnreadable, StoreUnavailable
 from callmux.protocol.shapes import Result
 from callmux.rings.shield.helper import Helper, HelperLost
 from callmux.rings.shield.query import Document, PathMissing, Query
 from callmux.rings.shield.reply import Order, shorten
-from callmux.rings.shield.store import ResultStore, Stored, StoreLimits
 from callmux.rings.shield.worker import Answer, Job, mark
+from callmux.stores.border import Border
+from callmux.stores.memory import MemoryResults
+from callmux.stores.results import Results, Stored, StoreLimits
 from callmux.tasks import TaskSet
 
 log = logging.getLogger(__name__)
@@ -37,10 +40,13 @@ class Shelf:
 
     Args:
         helper: The helper process; it is started when it is needed.
+        store: Where the whole results are kept; None for this process.
     """
 
-    def __init__(self, helper: Helper | None = None) -> None:
-        self.store = ResultStore()
+    def __init__(self, helper: Helper | None = None, store: Results | None = None) -> None:
+        self._store: Results = MemoryResults() if store is None else store
+        self._border = Border("the store of results")
+        self._rejected = 0
         self.page_bytes = 32 * 1024
         self._helper = helper or Helper()
         self._tasks = TaskSet("kept results")
@@ -53,10 +59,15 @@ class Shelf:
             page_bytes: What the data of one page may take.
         """
         self.page_bytes = page_bytes
-        self._forget(self.store.resize(limits))
+        self._forget(self._store.configure(limits))
+
+    def facts(self) -> dict[str, Any]:
+        """The block `responseStore` of `callmux_status`."""
+        return {**self._store.facts(), "rejectedOversize": self._rejected}
 
     async def shorten(self, result: Result, order: Order, owner: str) -> Result:
-        """The reply to send for `result`, which is then kept; `result` itself where that is better.
+        """The reply to send for `result`, which is then kept; `result` itself where that is better, or where
+        it could not be kept.
 
         Args:
             result: It may be over a limit.
@@ -64,12 +75,12 @@ class Shelf:
             owner: Who may read the rest; empty for anybody.
         """
         raw = result.raw
-        retained = self.store.takes(len(raw))
+        retained = self._store.takes(len(raw))
         order = msgspec.structs.replace(order, ref=f"r_{uuid.uuid4()}" if retained else "")
         if len(raw) < LARGE:
             reply = shorten(raw, order)
-            if reply is not None:
-                self._keep(order, owner, len(raw), raw)
+            if reply is not None and not await self._keep(order, owner, raw):
+                return result
         else:
             # A caller that gives up must not leave half a result in the pipe.
             reply = await asyncio.shield(self._tasks.spawn(self._shorten_there(raw, order, owner)))
@@ -82,12 +93,14 @@ class Shelf:
             ResultNotFound: There is no such result, or it is somebody else's.
             ResultPathNotFound: The path leads to nothing in it.
             ResultUnreadable: It cannot be read in this way.
+            StoreUnavailable: It may be there; the store does not answer.
         """
-        stored = self.store.get(ref, owner)
+        found = self._store.get(ref, owner)
+        stored = found if found is None or isinstance(found, Stored) else await self._border.answered(found)
         if stored is None:
             raise _missing(ref)
         try:
-            if stored.raw is not None:
+            if stored.raw is not None and self._helper.spool.find(ref) is None:
                 page = Document(stored.raw).page(query, self.page_bytes)
             else:
                 page = await asyncio.shield(self._tasks.spawn(self._page_there(ref, query)))
@@ -119,7 +132,9 @@ class Shelf:
         if not answer.done:
             spool.release(order.ref)
             return None
-        self._keep(order, owner, len(raw), None)
+        if not await self._keep(order, owner, raw, spooled=True):
+            self._release(order.ref)
+            return None
         return reply
 
     async def _page_there(self, ref: str, query: Query) -> dict[str, Any]:
@@ -140,20 +155,33 @@ class Shelf:
             raise _missing(ref)
         return dict(_MEMBERS.decode(page))
 
-    def _keep(self, order: Order, owner: str, size: int, raw: bytes | None) -> None:
+    async def _keep(self, order: Order, owner: str, raw: bytes, spooled: bool = False) -> bool:
+        """Keeps a result that goes out shortened. False where the store has failed: then it must not."""
         if not order.ref:
-            self.store.reject()
-            return
-        stored = Stored(ref=order.ref, tool=order.tool, owner=owner, size=size, raw=raw)
-        self._forget(self.store.add(stored))
+            self._rejected += 1
+            return True
+        put = self._store.put(
+            Stored(ref=order.ref, tool=order.tool, owner=owner, size=len(raw), raw=raw, spooled=spooled)
+        )
+        try:
+            gone = put if isinstance(put, Sequence) else await self._border.answered(put)
+        except StoreUnavailable:
+            return False
+        self._forget(gone)
+        return True
 
-    def _forget(self, gone: list[Stored]) -> None:
-        for stored in gone:
-            if stored.raw is None:
-                # Whoever reads it just now has asked before anybody can be given its place.
-                self._helper.spool.release(stored.ref)
-                if self._helper.pid is not None:
-                    self._tasks.spawn(self._forget_there(stored.ref))
+    def _forget(self, gone: Sequence[str]) -> None:
+        for ref in gone:
+            self._release(ref)
+
+    def _release(self, ref: str) -> None:
+        """A result is kept no more; gives up its place in the file, where it has one."""
+        spool = self._helper.spool
+        if spool.find(ref) is not None:
+            # Whoever reads it just now has asked before anybody can be given its place.
+            spool.release(ref)
+            if self._helper.pid is not None:
+                self._tasks.spawn(self._forget_there(ref))
 
     async def _forget_there(self, ref: str) -> None:
         with contextlib.suppress(HelperLost):

@@ -1,55 +1,21 @@
-"""The cached results: least recently used go first, nothing outlives its time or a write to its server. Pure.
+"""The stores of a process that shares nothing with others: all of it in memory. Pure.
 
-Held by `callmux.process.stores`, so it survives a reload. Called by the cache stage, by the coalescing stage
-(which reports writes and joins by epochs), by `callmux_cache_clear` and by status. The time is an argument.
+Made by `callmux.process.stores`, so that they survive a reload. Least recently used results go first, nothing
+outlives its time or a write to its server. The time is an argument.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import msgspec
 
+from callmux.stores.cache import CacheLimits, Key
+from callmux.stores.results import Stored, StoreLimits
+
 DOUBT_SECONDS = 60.0
 """How long a write of unknown end is waited for where nothing is cached: only sharing is at stake."""
-
-
-class CacheLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of the cache; the defaults are those of the configuration.
-
-    Attributes:
-        ttl_seconds: How long a result is kept; 0 for no cache.
-        entries: How many results.
-        entry_bytes: The largest one.
-        total_bytes: All together.
-    """
-
-    ttl_seconds: int = 0
-    entries: int = 1000
-    entry_bytes: int = 8 * 1024 * 1024
-    total_bytes: int = 128 * 1024 * 1024
-
-
-class Key(NamedTuple):
-    """What makes two calls the same call.
-
-    Attributes:
-        server: The server's key, however the caller spelled the tool.
-        tool: The bare name.
-        arguments: The canonical arguments, or their digest; None for none.
-        directory: The directory the call is for; empty where it makes no difference.
-        credentials: Whose credentials go with it.
-        client: The number of the session, where a server keeps its clients apart; else 0.
-    """
-
-    server: str
-    tool: str
-    arguments: bytes | None
-    directory: str = ""
-    credentials: str = ""
-    client: int = 0
 
 
 class _Entry(NamedTuple):
@@ -58,25 +24,15 @@ class _Entry(NamedTuple):
     stored_at: float
 
 
-class CacheStore:
-    """Results by key.
-
-    A read that began before a write to its server had finished may show the state before it, so it is neither
-    kept nor shared afterwards: whoever starts a read notes the server's epoch, which every write moves on. A
-    write whose end is unknown (given up, lost) may be carried out at any moment: until its late answer comes,
-    or for as long as a result lives, no read that begins is kept or shared.
+class MemoryCache:
+    """Results by key, and the epochs of servers. See `callmux.stores.cache`.
 
     Attributes:
         limits: Its bounds.
-        hits: Look-ups that found something.
-        misses: Look-ups that found nothing.
-        coalesced: Calls that shared the call of another.
-        in_flight: Calls under way that others may share.
     """
 
     def __init__(self) -> None:
         self.limits = CacheLimits()
-        self.hits = self.misses = self.coalesced = self.in_flight = 0
         self._entries: dict[Key, _Entry] = {}
         self._by_server: dict[str, set[Key]] = {}
         self._bytes = 0
@@ -84,28 +40,16 @@ class CacheStore:
         self._all_epochs = 0
         self._doubts: dict[str, dict[int, float]] = {}
         self._last_doubt = 0
-        self._identities: dict[str, object] = {}
-        self._numbers: WeakKeyDictionary[object, int] = WeakKeyDictionary()
-        self._last_number = 0
 
     def __repr__(self) -> str:
-        return f"CacheStore({len(self._entries)} entries, {self._bytes} bytes)"
+        return f"MemoryCache({len(self._entries)} entries, {self._bytes} bytes)"
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def configure(self, limits: CacheLimits, identities: Mapping[str, object], now: float) -> None:
-        """Applies the bounds of a configuration to what is kept already.
-
-        Args:
-            identities: What each name of a server stands for: results of one that stands for another server
-                now, or for none, are forgotten.
-        """
+    def configure(self, limits: CacheLimits, now: float) -> None:
+        """Applies bounds, also to what is kept already."""
         self._expire(now)
-        for name, identity in self._identities.items():
-            if identities.get(name) is not identity:
-                self.wrote(name)
-        self._identities = dict(identities)
         self.limits = limits
         for key in [k for k, entry in self._entries.items() if len(entry.raw) > limits.entry_bytes]:
             self._drop(key)
@@ -113,20 +57,18 @@ class CacheStore:
         self._evict()
 
     def get(self, key: Key, now: float) -> bytes | None:
-        """The result for `key`, which counts as used now; None, and a miss, where there is none."""
+        """The result for `key`, which counts as used now; None where there is none."""
         entry = self._entries.get(key)
         if entry is not None:
             if now - entry.stored_at < self.limits.ttl_seconds:
-                self.hits += 1
                 # A dictionary keeps its order: the least recently used entry is the first.
                 self._entries[key] = self._entries.pop(key)
                 return entry.raw
             self._drop(key)
-        self.misses += 1
         return None
 
     def has(self, key: Key, now: float) -> bool:
-        """Whether `get` would find something; changes and counts nothing."""
+        """Whether `get` would find something; changes nothing."""
         entry = self._entries.get(key)
         return entry is not None and now - entry.stored_at < self.limits.ttl_seconds
 
@@ -208,34 +150,23 @@ class CacheStore:
             chosen: Says of a server's key and a bare tool name whether it is meant; None for all.
         """
         self._expire(now)
+        # What is being read at the moment is nobody's entry yet: none of it is kept.
+        self._all_epochs += 1
         if chosen is None:
             count = len(self._entries)
-            self._all_epochs += 1
             self._entries.clear()
             self._by_server.clear()
             self._bytes = 0
             return count
-        for server in self._identities:
-            # What is being read at the moment is nobody's entry yet: none of it is kept.
-            self._epochs[server] = self._epochs.get(server, 0) + 1
         gone = [key for key in self._entries if chosen(key.server, key.tool)]
         for key in gone:
             self._drop(key)
         return len(gone)
 
-    def number(self, client: object) -> int:
-        """A number of this client's own, for keys that no other client may share."""
-        number = self._numbers.get(client)
-        if number is None:
-            self._last_number += 1
-            number = self._numbers[client] = self._last_number
-        return number
-
     def facts(self, now: float) -> dict[str, Any]:
         """The record that status shows."""
         self._expire(now)
         limits = self.limits
-        looked_up = self.hits + self.misses
         return {
             "entries": len(self._entries),
             "ttlSeconds": limits.ttl_seconds,
@@ -244,11 +175,6 @@ class CacheStore:
             "maxEntryBytes": limits.entry_bytes,
             "maxTotalBytes": limits.total_bytes,
             "storedBytes": self._bytes,
-            "inFlight": self.in_flight,
-            "coalesced": self.coalesced,
-            "hits": self.hits,
-            "misses": self.misses,
-            "hitRate": self.hits / looked_up if looked_up else 0,
         }
 
     def _expire(self, now: float) -> None:
@@ -269,3 +195,74 @@ class CacheStore:
             keys.discard(key)
             if not keys:
                 del self._by_server[key.server]
+
+
+class MemoryResults:
+    """Kept results, oldest first. Reading one does not make it younger. See `callmux.stores.results`.
+
+    Args:
+        limits: The bounds.
+    """
+
+    def __init__(self, limits: StoreLimits | None = None) -> None:
+        self.limits = limits or StoreLimits()
+        self._kept: dict[str, Stored] = {}
+        self._bytes = 0
+        self._total = 0
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def takes(self, size: int) -> bool:
+        """Whether a result of `size` bytes can be kept."""
+        return size <= min(self.limits.result_bytes, self.limits.total_bytes)
+
+    def put(self, stored: Stored) -> Sequence[str]:
+        """Keeps a result; gives the refs of those that had to go for it."""
+        if stored.spooled:
+            # Its bytes are in the file of large ones.
+            stored = msgspec.structs.replace(stored, raw=None)
+        self._kept[stored.ref] = stored
+        self._bytes += stored.size
+        self._total += 1
+        return self._trim()
+
+    def get(self, ref: str, owner: str) -> Stored | None:
+        """The result `ref`, if it is there and `owner` may read it. One that is not theirs looks missing."""
+        stored = self._kept.get(ref)
+        if stored is None or (stored.owner and stored.owner != owner):
+            return None
+        return stored
+
+    def configure(self, limits: StoreLimits) -> Sequence[str]:
+        """Applies bounds; gives the refs of the results that had to go."""
+        self.limits = limits
+        return self._trim()
+
+    def _trim(self) -> list[str]:
+        gone = []
+        limits = self.limits
+        too_large = [s for s in self._kept.values() if not self.takes(s.size)]
+        for stored in too_large:
+            self._remove(stored)
+            gone.append(stored.ref)
+        while self._kept and (len(self._kept) > limits.results or self._bytes > limits.total_bytes):
+            oldest = next(iter(self._kept.values()))
+            self._remove(oldest)
+            gone.append(oldest.ref)
+        return gone
+
+    def _remove(self, stored: Stored) -> None:
+        del self._kept[stored.ref]
+        self._bytes -= stored.size
+
+    def facts(self) -> dict[str, Any]:
+        """What status shows of it."""
+        return {
+            "entries": len(self._kept),
+            "maxEntries": self.limits.results,
+            "storedBytes": self._bytes,
+            "maxStoredBytes": self.limits.total_bytes,
+            "maxStoredResultBytes": self.limits.result_bytes,
+            "totalStored": self._total,
+        }

@@ -1,0 +1,112 @@
+"""Stores as if they were on another machine: each answer takes a while, fails, or never comes, as told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from random import Random
+from typing import Any
+
+from callmux.stores.cache import CacheLimits, Key
+from callmux.stores.memory import MemoryCache, MemoryResults
+from callmux.stores.results import Stored, StoreLimits
+
+SLOW, FAILS, LATE_FAILS, HANGS, MIXED = "slow", "fails", "fails after it was done", "hangs", "mixed"
+WAYS = (SLOW, FAILS, LATE_FAILS, HANGS)
+
+
+class Wire:
+    """The way to a store.
+
+    Args:
+        way: How it behaves; `MIXED` draws one for each request.
+
+    Attributes:
+        asked: How often it was asked.
+    """
+
+    def __init__(self, way: str = SLOW, seed: int = 1) -> None:
+        self.way = way
+        self.asked = 0
+        self._random = Random(seed)
+
+    async def carry(self, work: Callable[[], Any]) -> Any:
+        self.asked += 1
+        way = self._random.choice(WAYS) if self.way == MIXED else self.way
+        await asyncio.sleep(self._random.uniform(0.001, 0.2))
+        if way == FAILS:
+            raise ConnectionError("the store is away")
+        if way == HANGS:
+            while True:
+                try:
+                    await asyncio.sleep(3600)
+                except asyncio.CancelledError:
+                    # As a driver that is stuck in its own cleanup.
+                    await asyncio.sleep(3600)
+        done = work()
+        await asyncio.sleep(self._random.uniform(0.001, 0.2))
+        if way == LATE_FAILS:
+            raise ConnectionError("the answer of the store is lost")
+        return done
+
+
+class RemoteCache:
+    """A cache behind a wire."""
+
+    def __init__(self, wire: Wire | None = None) -> None:
+        self.wire = wire or Wire()
+        self.kept = MemoryCache()
+
+    def get(self, key: Key, now: float) -> Coroutine[Any, Any, bytes | None]:
+        return self.wire.carry(lambda: self.kept.get(key, now))
+
+    def has(self, key: Key, now: float) -> Coroutine[Any, Any, bool]:
+        return self.wire.carry(lambda: self.kept.has(key, now))
+
+    def put(self, key: Key, raw: bytes, now: float, epoch: int | None) -> Coroutine[Any, Any, bool]:
+        return self.wire.carry(lambda: self.kept.put(key, raw, now, epoch))
+
+    def clear(self, chosen: Callable[[str, str], bool] | None, now: float) -> Coroutine[Any, Any, int]:
+        return self.wire.carry(lambda: self.kept.clear(chosen, now))
+
+    def begin(self, server: str, clock: Callable[[], float]) -> Coroutine[Any, Any, int | None]:
+        return self.wire.carry(lambda: self.kept.begin(server, clock))
+
+    def wrote(self, server: str) -> Coroutine[Any, Any, None]:
+        return self.wire.carry(lambda: self.kept.wrote(server))
+
+    def doubt(self, server: str, now: float) -> Coroutine[Any, Any, int]:
+        return self.wire.carry(lambda: self.kept.doubt(server, now))
+
+    def sure(self, server: str, doubt: int) -> Coroutine[Any, Any, None]:
+        return self.wire.carry(lambda: self.kept.sure(server, doubt))
+
+    def configure(self, limits: CacheLimits, now: float) -> None:
+        self.kept.configure(limits, now)
+
+    def facts(self, now: float) -> dict[str, Any]:
+        return self.kept.facts(now)
+
+
+class RemoteResults:
+    """Kept results behind a wire; large ones are kept whole there, too."""
+
+    def __init__(self, wire: Wire | None = None) -> None:
+        self.wire = wire or Wire()
+        self.kept = MemoryResults()
+
+    def takes(self, size: int) -> bool:
+        return self.kept.takes(size)
+
+    def put(self, stored: Stored) -> Coroutine[Any, Any, Sequence[str]]:
+        whole = Stored(ref=stored.ref, tool=stored.tool, owner=stored.owner, size=stored.size, raw=stored.raw)
+        return self.wire.carry(lambda: self.kept.put(whole))
+
+    def get(self, ref: str, owner: str) -> Coroutine[Any, Any, Stored | None]:
+        return self.wire.carry(lambda: self.kept.get(ref, owner))
+
+    def configure(self, limits: StoreLimits) -> Sequence[str]:
+        return self.kept.configure(limits)
+
+    def facts(self) -> dict[str, Any]:
+        return self.kept.facts()
