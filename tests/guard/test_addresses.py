@@ -67,15 +67,15 @@ def test_the_lists_decide_and_refusal_is_the_stronger_one(
     allowed: list[str], denied: list[str], peer: str | None, admitted: bool
 ) -> None:
     lists = Addresses(allowed, denied, ())
-    assert lists.source(peer, None).admitted is admitted
-    assert lists.source(peer, None).admitted is admitted, "the same from memory"
+    assert (lists.source(peer, None).refused_by is None) is admitted
+    assert (lists.source(peer, None).refused_by is None) is admitted, "the same from memory"
 
 
 @pytest.mark.parametrize("forwarded", ["192.0.2.1", "192.0.2.1, 10.0.0.1", "127.0.0.1", "", "::1"])
 def test_who_is_no_proxy_of_ours_is_not_believed(forwarded: str) -> None:
     for trusted in ([], PROXIES):
         source = Addresses(["192.0.2.0/24"], (), trusted).source("198.51.100.66", forwarded)
-        assert (source.address, source.admitted) == ("198.51.100.66", False)
+        assert (source.address, source.refused_by) == ("198.51.100.66", "cidrAllowlist")
 
 
 @pytest.mark.parametrize(
@@ -107,19 +107,19 @@ def test_behind_proxies_of_ours_the_last_address_that_is_none_of_theirs_asks(
 
 
 def test_a_proxys_own_request_comes_from_the_proxy() -> None:
-    assert Addresses(["10.0.0.0/8"], (), PROXIES).source("10.0.0.1", None).admitted
+    assert Addresses(["10.0.0.0/8"], (), PROXIES).source("10.0.0.1", None).refused_by is None
 
 
 def test_an_unknown_client_behind_a_proxy_is_on_no_list() -> None:
-    assert not Addresses(["0.0.0.0/0", "::/0"], (), PROXIES).source("10.0.0.1", "unknown").admitted
-    assert not Addresses((), ["192.0.2.1"], PROXIES).source("10.0.0.1", "unknown").admitted
+    assert Addresses(["0.0.0.0/0", "::/0"], (), PROXIES).source("10.0.0.1", "unknown").refused_by is not None
+    assert Addresses((), ["192.0.2.1"], PROXIES).source("10.0.0.1", "unknown").refused_by is not None
 
 
 def test_the_lists_see_the_client_and_not_the_proxy() -> None:
     lists = Addresses(["192.0.2.0/24"], ["192.0.2.9"], PROXIES)
-    assert lists.source("10.0.0.1", "192.0.2.1").admitted
-    assert not lists.source("10.0.0.1", "192.0.2.9").admitted
-    assert not lists.source("10.0.0.1", "192.0.2.1, 198.51.100.1").admitted
+    assert lists.source("10.0.0.1", "192.0.2.1").refused_by is None
+    assert lists.source("10.0.0.1", "192.0.2.9").refused_by is not None
+    assert lists.source("10.0.0.1", "192.0.2.1, 198.51.100.1").refused_by is not None
 
 
 def test_a_chain_without_an_end_is_read_from_its_end_only() -> None:

@@ -12,6 +12,8 @@ from callmux.config.traffic import AbuseControls
 from callmux.guard.gate import Check, Gate, TurnedAway
 from callmux.guard.limits import TOO_MANY, TOO_OFTEN, AbuseLimits
 from callmux.guard.principal import Principal
+from callmux.observe.bus import Bus
+from callmux.observe.facts import LimitReached
 from tests.guard.callers import FakeCaller
 from tests.support import FakeClock, play
 
@@ -39,8 +41,11 @@ class Scene:
 
     def configure(self, **wanted: Any) -> None:
         before, after = self.limits.checks(AbuseControls(**wanted))
+        self.reached: list[LimitReached] = []
+        bus = Bus()
+        bus.subscribe(LimitReached, self.reached.append)
         checks: list[Check | None] = [before, Named(), after]
-        self.gate = Gate([check for check in checks if check is not None])
+        self.gate = Gate([check for check in checks if check is not None], bus=bus)
 
     async def enters(self, name: str = "", peer: str | None = "127.0.0.1", forwarded: str = "") -> FakeCaller:
         given = {"authorization": name, "x_forwarded_for": forwarded}
@@ -172,6 +177,33 @@ def test_behind_a_trusted_proxy_the_client_decides_and_is_what_others_see() -> N
         assert await limited.asks(peer="198.51.100.1", forwarded="192.0.2.1") == 403
         caller = await limited.enters(peer="10.0.0.1", forwarded="192.0.2.7, 10.0.0.2")
         assert caller.peer == "192.0.2.7"
+
+    play(scene())
+
+
+def test_whoever_listens_hears_which_limit_was_reached_by_whom() -> None:
+    async def scene() -> None:
+        limited = Scene(
+            global_requests_per_minute=6,
+            principal_requests_per_minute=3,
+            principal_max_in_flight=1,
+            cidr_denylist=("192.0.2.9",),
+        )
+        await limited.asks(peer="192.0.2.9")
+        inside = await limited.enters("ops")
+        await limited.asks("ops")
+        limited.gate.leave(inside, 200)
+        await limited.asks("ops")
+        await limited.asks("ops")
+        for name in ("a", "b", "c", "d", "e"):
+            await limited.asks(name)
+        assert [(r.limit, r.principal and r.principal.id, r.retry_seconds) for r in limited.reached] == [
+            ("cidrDenylist", None, None),
+            ("principalMaxInFlight", "ops", 1),
+            ("principalRequestsPerMinute", "ops", 60),
+            ("globalRequestsPerMinute", None, 60),
+        ]
+        assert limited.reached[0].peer == "192.0.2.9"
 
     play(scene())
 

@@ -178,7 +178,7 @@ async def listen(
     listening = _bound(options) if before is None else before.listening
     base_dir = path.parent if path else Path.cwd()
     host = Host(config, base_dir, env, show, single=False)
-    guard = Guard(clock := Clock())
+    guard = Guard(clock := Clock(), host.bus)
     observers = Observers(host.bus, base_dir, clock, sys.stderr.write)
     observers.configure(config)
     tasks = TaskSet("listener")

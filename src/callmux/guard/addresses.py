@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeAlias
 Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
 
+ALLOWLIST, DENYLIST = "cidrAllowlist", "cidrDenylist"
 KEPT = 4096
 """Verdicts that are remembered; the text of an address is as good as the address."""
 MOST_HOPS = 64
@@ -28,12 +29,12 @@ class Origin(NamedTuple):
     Attributes:
         address: The client's address as text; `unknown` where a trusted proxy named none that can be read.
         site: What its attempts are counted by: the address, or its network for IPv6.
-        admitted: The lists let it in.
+        refused_by: The list that does not let it in, as configurations call it; None where it may come in.
     """
 
     address: str
     site: str
-    admitted: bool
+    refused_by: str | None
 
 
 class Addresses:
@@ -74,11 +75,15 @@ class Addresses:
         if address is not None and forwarded and _within(address, self._trusted):
             address = self._client(address, forwarded)
         if address is None:
-            return Origin("unknown", "unknown", not self._allowed and not self._denied)
-        admitted = not _within(address, self._denied) and (
-            not self._allowed or _within(address, self._allowed)
-        )
-        return Origin(str(address), _site(address), admitted)
+            # It may be on any list that refuses, and is on none that admits.
+            refused_by = ALLOWLIST if self._allowed else DENYLIST if self._denied else None
+            return Origin("unknown", "unknown", refused_by)
+        refused_by = None
+        if _within(address, self._denied):
+            refused_by = DENYLIST
+        elif self._allowed and not _within(address, self._allowed):
+            refused_by = ALLOWLIST
+        return Origin(str(address), _site(address), refused_by)
 
     def _client(self, proxy: Address, forwarded: str) -> Address | None:
         """The last address that no proxy of ours has; None where it cannot be read: what stands further left

@@ -11,7 +11,7 @@ import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from callmux.guard.gate import TurnedAway
+from callmux.guard.gate import TurnedAway, too_many
 from callmux.guard.windows import Windows
 
 AT_A_TIME = 2
@@ -80,14 +80,11 @@ class Attempts:
     def _check(self, site: str) -> None:
         self._check_failures(site)
         if self._present.get(site, 0) >= MOST_OF_ONE or self._waiting >= MOST_WAITING + AT_A_TIME:
-            raise _refused("Too many credentials are being checked", 1)
+            raise too_many("Too many credentials are being checked", 1, "credentialChecks")
 
     def _check_failures(self, site: str) -> None:
         now = self._now()
         if self.failures_per_minute and self._failed.count(site, now) >= self.failures_per_minute:
             left = math.ceil(self._failed.end(site, now) - now)
-            raise _refused("Too many wrong credentials from this address", max(1, left))
-
-
-def _refused(reason: str, seconds: int) -> TurnedAway:
-    return TurnedAway(429, "Too many requests", {"Retry-After": str(seconds)}, {"reason": reason})
+            reason = "Too many wrong credentials from this address"
+            raise too_many(reason, max(1, left), "addressFailedAuthPerMinute")

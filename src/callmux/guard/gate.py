@@ -12,6 +12,8 @@ from typing import Protocol
 from callmux.guard.grant import Grant
 from callmux.guard.principal import Principal
 from callmux.guard.resource import Resource
+from callmux.observe.bus import Bus
+from callmux.observe.facts import LimitReached
 
 GONE = 499
 """The status of what has no answer: the client left, or the check itself was given up."""
@@ -49,6 +51,8 @@ class TurnedAway(Exception):
         message: What the caller is told.
         headers: Headers of the answer.
         more: Further members of its body.
+        limit: The limit that it is over, as the configuration calls it; None where it is refused for another
+            reason.
     """
 
     def __init__(
@@ -57,12 +61,26 @@ class TurnedAway(Exception):
         message: str,
         headers: Mapping[str, str] | None = None,
         more: Mapping[str, str] | None = None,
+        limit: str | None = None,
     ) -> None:
         super().__init__(message)
+        self.limit = limit
         self.status = status
         self.message = message
         self.headers = headers
         self.more = more
+
+
+def too_many(reason: str, seconds: int, limit: str) -> TurnedAway:
+    """The refusal of what is over a limit.
+
+    Args:
+        reason: What there is too much of.
+        seconds: When to come again.
+        limit: The limit, as the configuration calls it.
+    """
+    headers = {"Retry-After": str(seconds)}
+    return TurnedAway(429, "Too many requests", headers, {"reason": reason}, limit)
 
 
 class Check(Protocol):
@@ -86,13 +104,17 @@ class Gate:
         checks: In the order in which requests pass them: addresses, what bounds the work for strangers,
             credentials, what depends on the principal.
         resource: What the listener says of itself as a protected resource, where credentials are checked.
+        bus: Told of limits that are reached.
 
     Attributes:
         resource: The same.
     """
 
-    def __init__(self, checks: Sequence[Check], resource: Resource | None = None) -> None:
+    def __init__(
+        self, checks: Sequence[Check], resource: Resource | None = None, bus: Bus | None = None
+    ) -> None:
         self._checks = tuple(checks)
+        self._bus = bus
         self.resource = resource
 
     async def enter(self, caller: Caller) -> None:
@@ -110,6 +132,8 @@ class Gate:
                 passed += 1
         except TurnedAway as refusal:
             status = refusal.status
+            if refusal.limit is not None and self._bus is not None and self._bus.hears(LimitReached):
+                self._bus.publish(_reached(refusal, refusal.limit, caller))
             raise
         finally:
             if passed < len(self._checks):
@@ -126,3 +150,14 @@ class Gate:
     def _leave(self, passed: int, caller: Caller, status: int) -> None:
         for check in reversed(self._checks[:passed]):
             check.leave(caller, status)
+
+
+def _reached(refusal: TurnedAway, limit: str, caller: Caller) -> LimitReached:
+    after = (refusal.headers or {}).get("Retry-After")
+    return LimitReached(
+        limit=limit,
+        request_id=caller.request_id,
+        peer=caller.peer,
+        principal=caller.principal,
+        retry_seconds=None if after is None else int(after),
+    )

@@ -17,6 +17,7 @@ from callmux.guard.gate import Gate, route_of
 from callmux.guard.limits import AbuseLimits
 from callmux.guard.memory import Memory
 from callmux.guard.resource import Resource
+from callmux.observe.bus import Bus
 from callmux.tasks import TaskSet
 
 ENDPOINTS = {"/mcp", "/sse", "/messages"}
@@ -28,9 +29,11 @@ class Guard:
 
     Args:
         clock: Time.
+        bus: Told of limits that are reached.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, bus: Bus | None = None) -> None:
+        self._bus = bus
         self._limits = AbuseLimits(clock.monotonic)
         self._clock = clock
         self._memory = Memory(secrets.token_bytes(32))
@@ -43,7 +46,7 @@ class Guard:
         found = self._authentication(config)
         middle, resource = found if found is not None else (None, None)
         checks = [check for check in (before, middle, after) if check is not None]
-        return Gate(checks, resource) if checks else None
+        return Gate(checks, resource, self._bus) if checks else None
 
     async def close(self) -> None:
         """Gives up what is being examined."""

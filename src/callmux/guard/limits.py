@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from callmux.config.traffic import AbuseControls
 from callmux.guard.addresses import Addresses
 from callmux.guard.attempts import Attempts
-from callmux.guard.gate import Caller, Check, TurnedAway
+from callmux.guard.gate import Caller, Check, TurnedAway, too_many
 
 if TYPE_CHECKING:
     from callmux.guard.rates import MonotonicMemory, Rate
@@ -80,9 +80,9 @@ class Arrivals:
     def enter(self, caller: Caller) -> Awaitable[None] | None:
         source = self._addresses.source(caller.peer, caller.headers.get("x-forwarded-for"))
         caller.peer = source.address
-        if not source.admitted:
-            raise TurnedAway(403, "Source IP is not allowed")
-        return None if self._everybody is None else _hit(self._everybody, "")
+        if source.refused_by is not None:
+            raise TurnedAway(403, "Source IP is not allowed", limit=source.refused_by)
+        return None if self._everybody is None else _hit(self._everybody, "", "globalRequestsPerMinute")
 
     def leave(self, caller: Caller, status: int) -> None:
         """A rate counts what begins."""
@@ -111,10 +111,10 @@ class Allowance:
         name = _name(caller)
         try:
             if self._each is not None:
-                await _hit(self._each, name)
+                await _hit(self._each, name, "principalRequestsPerMinute")
             count = self._in_flight.get(name, 0)
             if self._most is not None and count >= self._most:
-                raise _refused(TOO_MANY, IN_FLIGHT_SECONDS)
+                raise too_many(TOO_MANY, IN_FLIGHT_SECONDS, "principalMaxInFlight")
         except TurnedAway:
             if self._everybody is not None:
                 await self._everybody.give_back()
@@ -132,10 +132,6 @@ def _name(caller: Caller) -> str:
     return ANONYMOUS if caller.principal is None else caller.principal.label
 
 
-async def _hit(rate: Rate, key: str) -> None:
+async def _hit(rate: Rate, key: str, limit: str) -> None:
     if not await rate.hit(key):
-        raise _refused(TOO_OFTEN, await rate.seconds_left(key))
-
-
-def _refused(reason: str, seconds: int) -> TurnedAway:
-    return TurnedAway(429, "Too many requests", {"Retry-After": str(seconds)}, {"reason": reason})
+        raise too_many(TOO_OFTEN, await rate.seconds_left(key), limit)
