@@ -29,7 +29,6 @@ from callmux.cli.signals import stop_signals, upgrade_signal
 from callmux.cli.supervisor import Supervisor
 from callmux.clock import Clock
 from callmux.config.model import Config
-from callmux.config.security import OidcAuth
 from callmux.config.sources import Sources
 from callmux.errors import CallmuxError, UsageError
 from callmux.guard.guard import Guard
@@ -139,7 +138,6 @@ def check_posture(config: Config, host: str) -> None:
     missing = [
         name
         for name, wanted in (
-            ("auth", isinstance(config.auth, OidcAuth)),
             ("authorization", config.authorization is not None),
             ("management", config.management.enabled),
         )

@@ -65,12 +65,13 @@ class OidcAuth(Section, frozen=True, kw_only=True):
         mode: `oidc_jwt`.
         issuer: The `iss` a token must have.
         audience: The `aud` a token must have: one value, or a list of which one must fit.
-        jwks_uri: Where the provider's keys are: https, or http on localhost.
+        jwks_uri: Where the provider's keys are: https, or http on localhost; else where its metadata says.
         algorithms: Signatures that are accepted, out of RS256/384/512 and ES256/384/512.
         clock_skew_seconds: How far its clock may be off.
         jwks_cache_ttl_seconds: How long keys are kept.
         jwks_fetch_timeout_ms: Time to fetch them.
         allow_insecure_jwks_uri: Accept `jwksUri` over http from any host.
+        required_scopes: Scopes that every token must have.
         allow_unauthenticated_health: Answer health checks without a credential.
         resource_url: Where clients find `/mcp`, where a proxy stands in between; what they ask for otherwise.
     """
@@ -78,25 +79,30 @@ class OidcAuth(Section, frozen=True, kw_only=True):
     mode: kinds.AuthMode
     issuer: kinds.NonBlank
     audience: kinds.Audience
-    jwks_uri: kinds.Url
+    jwks_uri: kinds.Url | None = None
     algorithms: Annotated[tuple[kinds.Algorithm, ...], Items(empty_is_absent=True)] = ("RS256",)
     clock_skew_seconds: kinds.NonNegative = 30
     jwks_cache_ttl_seconds: kinds.NonNegative = 300
     jwks_fetch_timeout_ms: kinds.Milliseconds = 5000
     allow_insecure_jwks_uri: kinds.Flag = False
+    required_scopes: tuple[kinds.NonBlank, ...] = ()
     allow_unauthenticated_health: kinds.Flag = False
     resource_url: kinds.ResourceUrl | None = None
 
     @staticmethod
     def conflicts(raw: Mapping[str, Any]) -> Iterable[Problem]:
+        # Without the address of the keys, the issuer is asked for it: then it must have one itself.
+        key = "jwksUri" if "jwksUri" in raw else "issuer"
         try:
-            parts = urlsplit(str(raw.get("jwksUri", "")).strip())
+            parts = urlsplit(str(raw.get(key, "")).strip())
             host = parts.hostname
         except ValueError:
             return
+        if key == "issuer" and raw.get(key) and not host:
+            yield "jwksUri", "is required where issuer is no https address that could be asked for it"
         plain_allowed = host in LOOPBACK or raw.get("allowInsecureJwksUri") is True
         if host and parts.scheme != "https" and not (parts.scheme == "http" and plain_allowed):
-            yield "jwksUri", "must use https (or http on localhost, or set allowInsecureJwksUri)"
+            yield key, "must use https (or http on localhost, or set allowInsecureJwksUri)"
 
 
 def referred(references: Iterable[str | None]) -> Iterator[str]:

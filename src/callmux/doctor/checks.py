@@ -148,11 +148,10 @@ def config_findings(config: Config) -> list[str]:
     elif isinstance(config.auth, OidcAuth):
         if urlsplit(config.auth.issuer).scheme != "https":
             found.append(f'auth.issuer should use https:// in production ("{config.auth.issuer}")')
-        uri = urlsplit(config.auth.jwks_uri)
-        if uri.scheme != "https" and uri.hostname not in (*LOOPBACK, "::1"):
-            found.append(
-                f'auth.jwksUri should use https:// in production ("{mask_url(config.auth.jwks_uri)}")'
-            )
+        keys = config.auth.jwks_uri
+        uri = urlsplit(keys or config.auth.issuer)
+        if keys is not None and uri.scheme != "https" and uri.hostname not in (*LOOPBACK, "::1"):
+            found.append(f'auth.jwksUri should use https:// in production ("{mask_url(keys)}")')
     if config.management.auth is not None:
         found += _token_findings(config.management.auth, "management.auth")
     found += [

@@ -18,7 +18,7 @@ from callmux.clock import Clock
 from callmux.guard.addresses import site_of
 from callmux.guard.attempts import Attempts
 from callmux.guard.gate import Caller, TurnedAway, route_of
-from callmux.guard.grant import Grant
+from callmux.guard.grant import Grant, Undecided
 from callmux.guard.memory import Memory
 from callmux.guard.resource import WELL_KNOWN, Resource
 from callmux.tasks import TaskSet
@@ -42,6 +42,7 @@ class Verifier(Protocol):
 
         Raises:
             TurnedAway: There is no turn.
+            Undecided: That cannot be said now.
         """
 
 
@@ -115,6 +116,8 @@ class Authentication:
             grant = await self._verifier.examine(token, partial(self._attempts.turn, site))
         except TurnedAway as refusal:
             return refusal
+        except Undecided:
+            return None
         now = self._clock.monotonic()
         if grant is None:
             self._attempts.failed(site)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from callmux.aside import aside
 from callmux.config.security import BearerAuth, BearerToken
-from callmux.guard.grant import Grant, Standing
+from callmux.guard.grant import Grant, Standing, Undecided
 from callmux.guard.hashes import ScryptHash
 from callmux.guard.principal import Principal
 
@@ -71,6 +71,7 @@ class Bearer:
 
         Raises:
             TurnedAway: There is no turn.
+            Undecided: It takes too long.
         """
         found = [
             secret.grant for secret in self._secrets if secret.plain is not None and _same(secret, token)
@@ -81,7 +82,10 @@ class Bearer:
         if not hashes:
             return None
         async with turn():
-            return await aside(lambda: _first_fit(hashes, token), SECONDS)
+            try:
+                return await aside(lambda: _first_fit(hashes, token), SECONDS)
+            except TimeoutError:
+                raise Undecided from None
 
 
 def _written(token: BearerToken) -> _Written:

@@ -13,6 +13,10 @@ import msgspec
 from callmux.guard.principal import Principal
 
 
+class Undecided(Exception):
+    """Whether a credential is good cannot be said now; it may be, a moment later."""
+
+
 class Standing:
     """Whether a token of the configuration, or a key of an issuer, is still in force.
 
@@ -36,6 +40,7 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         expires: Seconds since 1970 from which it holds no more.
         audiences: For whom a token was issued; empty where it does not say.
         lacks: Scopes that are asked for and that it has not.
+        remembered_seconds: How long it counts without another look at the credential.
     """
 
     principal: Principal
@@ -44,6 +49,7 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     expires: float = math.inf
     audiences: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
+    remembered_seconds: float = math.inf
 
     def holds(self, now: float) -> bool:
         """Whether it does at a time, in seconds since 1970."""

@@ -7,11 +7,12 @@ counters.
 from __future__ import annotations
 
 import secrets
+from typing import TYPE_CHECKING
 
 from callmux.clock import Clock
 from callmux.config.model import Config
-from callmux.config.security import BearerAuth
-from callmux.guard.authentication import Authentication
+from callmux.config.security import BearerAuth, OidcAuth
+from callmux.guard.authentication import Authentication, Verifier
 from callmux.guard.bearer import Bearer
 from callmux.guard.gate import Gate, route_of
 from callmux.guard.limits import AbuseLimits
@@ -19,6 +20,9 @@ from callmux.guard.memory import Memory
 from callmux.guard.resource import Resource
 from callmux.observe.bus import Bus
 from callmux.tasks import TaskSet
+
+if TYPE_CHECKING:
+    from callmux.guard.oidc import Oidc
 
 ENDPOINTS = {"/mcp", "/sse", "/messages"}
 """Paths that are never free, whatever else the configuration puts there."""
@@ -39,6 +43,7 @@ class Guard:
         self._memory = Memory(secrets.token_bytes(32))
         self._tasks = TaskSet("guard")
         self._bearer: Bearer | None = None
+        self._oidc: Oidc | None = None
 
     def gate(self, config: Config) -> Gate | None:
         """The gate of a configuration; None where it asks for no check."""
@@ -53,20 +58,20 @@ class Guard:
         await self._tasks.cancel()
 
     def _authentication(self, config: Config) -> tuple[Authentication, Resource] | None:
-        auth, before = config.auth, self._bearer
-        self._bearer = Bearer(auth, before) if isinstance(auth, BearerAuth) else None
-        if before is not None and self._bearer is None:
-            before.withdraw()
+        auth = config.auth
+        verifier = self._verifier(auth)
         # What was refused may be good now.
         self._memory.reconsider()
-        if self._bearer is None or auth is None:
+        if verifier is None or auth is None:
             return None
         free = {"/health"} if auth.allow_unauthenticated_health else set()
         if config.metrics.enabled and config.metrics.allow_unauthenticated:
             free.add(route_of(config.metrics.path))
-        resource = Resource(auth.resource_url, (), ())
+        oidc = auth if isinstance(auth, OidcAuth) else None
+        issuers = () if oidc is None else (oidc.issuer,)
+        resource = Resource(auth.resource_url, issuers, () if oidc is None else oidc.required_scopes)
         check = Authentication(
-            self._bearer,
+            verifier,
             self._memory,
             self._clock,
             self._limits.attempts,
@@ -75,3 +80,19 @@ class Guard:
             self._tasks,
         )
         return check, resource
+
+    def _verifier(self, auth: BearerAuth | OidcAuth | None) -> Verifier | None:
+        """What examines credentials now. What is not taken over from before ends what it gave."""
+        bearer, oidc = self._bearer, self._oidc
+        self._bearer = Bearer(auth, bearer) if isinstance(auth, BearerAuth) else None
+        if bearer is not None and self._bearer is None:
+            bearer.withdraw()
+        if oidc is not None and oidc.auth != auth:
+            oidc.withdraw()
+            oidc = None
+        if isinstance(auth, OidcAuth) and oidc is None:
+            from callmux.guard.oidc import Oidc
+
+            oidc = Oidc(auth, self._clock, self._tasks)
+        self._oidc = oidc
+        return self._bearer or oidc

@@ -26,7 +26,7 @@ class Memory:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        self._good: dict[bytes, tuple[Grant, float]] = {}
+        self._good: dict[bytes, tuple[Grant, float, float]] = {}
         self._bad: dict[bytes, float] = {}
 
     def __repr__(self) -> str:
@@ -46,11 +46,13 @@ class Memory:
         found = self._good.pop(digest, None)
         if found is None:
             return None
-        grant, seen = found
-        if not 0 <= now - seen <= GOOD_SECONDS or not grant.holds(wall):
+        grant, examined, seen = found
+        if not 0 <= now - seen <= GOOD_SECONDS or now - examined > grant.remembered_seconds:
+            return None
+        if not grant.holds(wall):
             return None
         # Put in anew: the order is that of use.
-        self._good[digest] = (grant, now)
+        self._good[digest] = (grant, examined, now)
         return grant
 
     def is_bad(self, digest: bytes, now: float) -> bool:
@@ -61,7 +63,7 @@ class Memory:
     def keep(self, digest: bytes, grant: Grant, now: float) -> None:
         """A credential is good."""
         self._bad.pop(digest, None)
-        self._good[digest] = (grant, now)
+        self._good[digest] = (grant, now, now)
         if len(self._good) > MOST:
             del self._good[next(iter(self._good))]
 

@@ -7,13 +7,10 @@ and not before.
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from collections.abc import Mapping
 from io import BytesIO
 from typing import NamedTuple
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from msgspec import Raw
@@ -34,6 +31,7 @@ from callmux.protocol.http_client import (
     tls_problem,
 )
 from callmux.protocol.sse import TooLarge
+from callmux.proxies import proxy_for
 from callmux.upstream import failures
 from callmux.upstream.failures import CallFailure, Category
 
@@ -154,25 +152,6 @@ async def whole(answer: aiohttp.ClientResponse, limit: int) -> bytes:
             raise TooLarge(f"the answer is larger than {limit} bytes")
         body.write(chunk)
     return body.getvalue()
-
-
-def proxy_for(url: str) -> str | None:
-    """The proxy of the environment (`HTTPS_PROXY`, `NO_PROXY` ...) for this URL; never one for loopback."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if _is_loopback(host) or proxy_bypass(host):
-        return None
-    proxies = getproxies()
-    return proxies.get(parts.scheme) or proxies.get("all")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def failure_of(error: Exception, carrier: Carrier = Carrier.HTTP) -> CallFailure:
