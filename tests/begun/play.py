@@ -27,6 +27,7 @@ from callmux.shell.message import call_params
 from callmux.upstream.failures import CallFailure
 from callmux.upstream.guardian import Guardian
 from callmux.upstream.links.child import ChildLink, Launch
+from callmux.upstream.links.credentials import FixedHeaders
 from callmux.upstream.links.link import Link, Listener
 from callmux.upstream.links.sse import SseLink
 from callmux.upstream.links.web import Place
@@ -90,7 +91,7 @@ async def play(case: Case) -> list[str]:
             if case.carrier == "bridge":
                 return await _over_bridge(case, ledger, port)
             if case.carrier == "sse" and case.event is Event.GONE and case.status:
-                return await _unopened(SseLink("l", f"http://127.0.0.1:{port}/sse", {}), False)
+                return await _unopened(SseLink("l", f"http://127.0.0.1:{port}/sse", FixedHeaders({})), False)
             if case.carrier == "shell":
                 return await _over_shell(case, ledger, port)
             return await _over_link(case, ledger, port)

@@ -17,6 +17,7 @@ from aiohttp import web
 from callmux.protocol.jsonrpc import Response
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.links import http
+from callmux.upstream.links.credentials import FixedHeaders
 from callmux.upstream.links.http import HttpLink
 from callmux.upstream.links.link import Listener
 from tests.interaction.carriers import listening
@@ -55,7 +56,7 @@ async def linked(handler: Handler) -> AsyncIterator[Desk]:
         return answer
 
     async with listening(handle) as origin:
-        desk = Desk(HttpLink("s", f"{origin}/mcp", {"X-Own": "1"}))
+        desk = Desk(HttpLink("s", f"{origin}/mcp", FixedHeaders({"X-Own": "1"})))
         await desk.link.open(
             Listener(
                 lambda message, id: desk.received.append(message),
@@ -273,7 +274,7 @@ def test_a_silent_server_without_a_stream_is_asked_whether_it_is_there(
 
 def test_a_server_that_cannot_be_reached_ends_the_link() -> None:
     async def scene() -> None:
-        link = HttpLink("s", "http://127.0.0.1:9/mcp", {})
+        link = HttpLink("s", "http://127.0.0.1:9/mcp", FixedHeaders({}))
         desk = Desk(link)
         await link.open(
             Listener(lambda *_: None, lambda id, f: desk.failed.update({id: f}), desk.lost.append)

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from callmux.protocol.jsonrpc import Response
 from callmux.upstream.failures import CallFailure, Category
+from callmux.upstream.links.credentials import FixedHeaders
 from callmux.upstream.links.link import Listener
 from callmux.upstream.links.sse import SseLink
 from tests.interaction.carriers import listening
@@ -68,7 +69,7 @@ class Desk:
 async def served() -> AsyncIterator[Desk]:
     desk = Desk()
     async with listening(desk.handle) as origin:
-        desk.link = SseLink("s", f"{origin}/sse", {"X-Own": "1"})
+        desk.link = SseLink("s", f"{origin}/sse", FixedHeaders({"X-Own": "1"}))
         try:
             yield desk
         finally:
@@ -203,7 +204,7 @@ def test_an_endpoint_that_cannot_be_used_is_refused(endpoint: str) -> None:
 def test_a_message_without_end_ends_the_link() -> None:
     async def scene() -> None:
         async with served() as desk:
-            desk.link = SseLink("s", desk.link._place.url, {}, limit=1000)
+            desk.link = SseLink("s", desk.link._place.url, FixedHeaders({}), limit=1000)
             await desk.open()
             desk.stream.put_nowait(b"data: " + b"x" * 2000)
             await until(lambda: desk.lost)

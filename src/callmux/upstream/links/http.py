@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
 
 import aiohttp
 
@@ -23,6 +22,7 @@ from callmux.protocol.sse import EventBuffer, TooLarge
 from callmux.tasks import TaskSet
 from callmux.upstream import failures
 from callmux.upstream.failures import CallFailure, Category
+from callmux.upstream.links.credentials import Credentials
 from callmux.upstream.links.link import Listener
 from callmux.upstream.links.web import (
     Place,
@@ -59,16 +59,15 @@ class HttpLink:
     Args:
         name: The server's name, for log lines.
         url: Its endpoint.
-        headers: Sent with every request.
+        credentials: Who asks.
         limit: Bytes of the largest answer that is taken.
     """
 
     transport = "streamable-http"
 
-    def __init__(self, name: str, url: str, headers: Mapping[str, str], limit: int = MAX_ANSWER) -> None:
+    def __init__(self, name: str, url: str, credentials: Credentials, limit: int = MAX_ANSWER) -> None:
         self._name = name
-        self._place = Place(url)
-        self._headers = dict(headers)
+        self._place = Place(url, credentials)
         self._limit = limit
         self._client: aiohttp.ClientSession | None = None
         self._listener: Listener | None = None
@@ -117,14 +116,14 @@ class HttpLink:
             return
         await self._tasks.cancel(CLOSE_SECONDS)
         if self._session_id is not None:
-            with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
+            with contextlib.suppress(aiohttp.ClientError, CallFailure, OSError, TimeoutError):
                 async with asyncio.timeout(CLOSE_SECONDS):
                     async with await self._place.send(client, "DELETE", self._head(body=False)):
                         pass
         await client.close()
 
     def _head(self, *, body: bool, last_event_id: str = "") -> dict[str, str]:
-        return self._headers | http_client.request_head(
+        return http_client.request_head(
             body=body, session_id=self._session_id, version=self._version, last_event_id=last_event_id
         )
 

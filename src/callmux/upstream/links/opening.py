@@ -22,6 +22,7 @@ from callmux.protocol.http_client import is_web_url
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.guardian import Guardian
 from callmux.upstream.links.child import ChildLink, Launch
+from callmux.upstream.links.credentials import Credentials, FixedHeaders
 from callmux.upstream.links.link import Link
 from callmux.upstream.links.veiled import VeiledLink
 
@@ -130,13 +131,17 @@ def _open_remote(name: str, config: HttpServer, scope: Scope, veil: Veil) -> Lin
     if not is_web_url(config.url):
         cause = veil.hide(f'its url "{config.url}" must start with http:// or https://')
         raise CallFailure(Category.TRANSPORT, cause, started=False)
-    # A client's own value goes before the configured one, in whatever spelling that has.
-    own = dict(scope.headers)
-    headers = {k: v for k, v in config.headers.items() if k.lower() not in own} | own
+    credentials = _credentials(config, scope)
     limit = config.response_body_max_bytes
     if config.transport == "sse":
-        return SseLink(name, config.url, headers, limit)
-    first = HttpLink(name, config.url, headers, limit)
+        return SseLink(name, config.url, credentials, limit)
+    first = HttpLink(name, config.url, credentials, limit)
     if config.transport is not None:
         return first
-    return FallbackLink(name, first, lambda: SseLink(name, config.url, headers, limit))
+    return FallbackLink(name, first, lambda: SseLink(name, config.url, credentials, limit))
+
+
+def _credentials(config: HttpServer, scope: Scope) -> Credentials:
+    # A client's own value goes before the configured one, in whatever spelling that has.
+    own = dict(scope.headers)
+    return FixedHeaders({k: v for k, v in config.headers.items() if k.lower() not in own} | own)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
 
 import aiohttp
 
@@ -20,6 +19,7 @@ from callmux.protocol.sse import EventBuffer
 from callmux.tasks import TaskSet
 from callmux.upstream import failures
 from callmux.upstream.failures import CallFailure, Category
+from callmux.upstream.links.credentials import Credentials
 from callmux.upstream.links.link import Listener
 from callmux.upstream.links.web import Place, Verdict, failure_of, open_client, refused, verdict
 
@@ -27,6 +27,7 @@ DOUBT_SECONDS = 5.0
 """How long a server may take to take a ping, when it seems to have forgotten the session."""
 
 _PING = b'{"jsonrpc":"2.0","id":"callmux-alive","method":"ping"}'
+_STREAM = {"Accept": "text/event-stream"}
 _JSON = {"Content-Type": "application/json"}
 
 
@@ -36,16 +37,16 @@ class SseLink:
     Args:
         name: The server's name.
         url: The address of its stream.
-        headers: Sent with every request.
+        credentials: Who asks.
         limit: Bytes of the largest message that is taken.
     """
 
     transport = "sse"
 
-    def __init__(self, name: str, url: str, headers: Mapping[str, str], limit: int = MAX_ANSWER) -> None:
+    def __init__(self, name: str, url: str, credentials: Credentials, limit: int = MAX_ANSWER) -> None:
         self._name = name
-        self._place = Place(url)
-        self._headers = dict(headers)
+        self._place = Place(url, credentials)
+        self._credentials = credentials
         self._limit = limit
         self._client: aiohttp.ClientSession | None = None
         self._listener: Listener | None = None
@@ -83,16 +84,15 @@ class SseLink:
             self._lose(failure)
 
     async def _events(self, client: aiohttp.ClientSession, endpoint: asyncio.Future[Place]) -> None:
-        headers = self._headers | {"Accept": "text/event-stream"}
         arrived = [self._place.url]
-        async with await self._place.send(client, "GET", headers, arrived=arrived) as answer:
+        async with await self._place.send(client, "GET", _STREAM, arrived=arrived) as answer:
             if answer.status != 200 or answer.content_type != "text/event-stream":
                 raise verdict(await refused(answer), Carrier.SSE, named=False).failure
             buffer = EventBuffer(self._limit)
             async for chunk in answer.content.iter_any():
                 for event in buffer.feed(chunk):
                     if event.name == "endpoint" and not endpoint.done():
-                        endpoint.set_result(_address(arrived[0], event.data))
+                        endpoint.set_result(_address(arrived[0], event.data, self._credentials))
                     elif event.name == "message" and self._listener is not None:
                         self._listener.received(jsonrpc.parse(jsonrpc.on_one_line(event.data)), None)
 
@@ -109,11 +109,13 @@ class SseLink:
         assert self._endpoint is not None
         place = self._endpoint.result()
         try:
-            async with await place.send(client, "POST", self._headers | _JSON, body) as answer:
+            async with await place.send(client, "POST", _JSON, body) as answer:
                 if answer.status < 300:
                     return
                 ruling = verdict(await refused(answer), Carrier.SSE, named=True, id=id)
             failure = await self._weighed(client, place, ruling)
+        except CallFailure as error:
+            failure = error
         except Exception as error:  # noqa: BLE001 - the root of a request: whoever waits for it is told
             failure = failure_of(error, Carrier.SSE)
         listener = self._listener
@@ -128,9 +130,9 @@ class SseLink:
         if ruling.known.session is not Session.DOUBTED:
             return ruling.failure
         # That it cannot be asked says nothing of the session.
-        with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
+        with contextlib.suppress(aiohttp.ClientError, CallFailure, OSError, TimeoutError):
             async with asyncio.timeout(DOUBT_SECONDS):
-                async with await place.send(client, "POST", self._headers | _JSON, _PING) as answer:
+                async with await place.send(client, "POST", _JSON, _PING) as answer:
                     no = await refused(answer)
                     ping = ping_refusal(no.status, no.body, retry_after=no.retry_after)
                     if ping is not None:
@@ -159,10 +161,10 @@ class SseLink:
         await client.close()
 
 
-def _address(stream: str, data: bytes) -> Place:
+def _address(stream: str, data: bytes, credentials: Credentials) -> Place:
     """Where POSTs go: what the `endpoint` event of the stream at `stream` says, encoded as it is written."""
     said = data.decode("utf-8", "replace").strip()
     address = http_client.resolved(stream, said)
     if address is None or not http_client.same_origin(stream, address):
         raise ValueError(f"the server's endpoint event names another origin, or none: {said[:200]!r}")
-    return Place(address)
+    return Place(address, credentials)

@@ -34,9 +34,12 @@ from callmux.protocol.sse import TooLarge
 from callmux.proxies import proxy_for
 from callmux.upstream import failures
 from callmux.upstream.failures import CallFailure, Category
+from callmux.upstream.links.credentials import Challenge, Credentials
 
 CONNECT_SECONDS = 30.0
 READ_BYTES = 2**20
+MOST_REFUSALS = 2
+"""How often one request is sent again with other credentials: a new token, then one that allows more."""
 SHOWN_BYTES = 4096
 """How much of a refusal is read."""
 
@@ -79,19 +82,21 @@ def open_client() -> aiohttp.ClientSession:
 
 
 class Place:
-    """Where requests of a link go.
+    """Where requests of a link go, and with which credentials.
 
     Args:
         url: The address, used as it is written.
+        credentials: Who asks.
 
     Attributes:
         url: The same.
     """
 
-    __slots__ = ("_proxy", "_target", "url")
+    __slots__ = ("_credentials", "_proxy", "_target", "url")
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, credentials: Credentials) -> None:
         self.url = url
+        self._credentials = credentials
         self._target = address(url)
         self._proxy = proxy_for(url)
 
@@ -104,11 +109,44 @@ class Place:
         arrived: list[str] | None = None,
     ) -> aiohttp.ClientResponse:
         """Sends a request and gives the answer once its head is there; the caller closes it. A redirect is
-        followed where nobody else can get the credentials.
+        followed where nobody else can get the credentials. A request that was refused for want of them is
+        sent again where there are others.
 
         Args:
+            headers: What belongs to the request; they go before those of the credentials.
             arrived: Takes the address that answered in the end, where it is another one.
+
+        Raises:
+            CallFailure: There are no credentials to be had.
         """
+        refusals = 0
+        while True:
+            own = self._credentials.headers()
+            if not isinstance(own, Mapping):
+                own = await own
+            answer = await self._once(client, method, {**own, **headers}, body, arrived)
+            if answer.status not in (401, 403) or refusals == MOST_REFUSALS:
+                return answer
+            refusals += 1
+            said = answer.headers.get("WWW-Authenticate", "")
+            again = self._credentials.refused(Challenge(answer.status, said, own))
+            final = False
+            try:
+                final = not (again if isinstance(again, bool) else await again)
+            finally:
+                if not final:
+                    answer.close()
+            if final:
+                return answer
+
+    async def _once(
+        self,
+        client: aiohttp.ClientSession,
+        method: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        arrived: list[str] | None,
+    ) -> aiohttp.ClientResponse:
         answer = await client.request(
             method, self._target, data=body, headers=headers, proxy=self._proxy, allow_redirects=False
         )
