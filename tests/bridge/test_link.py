@@ -322,3 +322,45 @@ def test_an_answer_beyond_the_limit_fails_its_request(stream: bool, monkeypatch:
             await dialled.link.close()
 
     run(scene())
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_request_about_which_a_person_is_asked_has_the_time_for_it(told: bool) -> None:
+    async def scene() -> None:
+        async with FakeListener() as listener:
+
+            async def slow(x: Exchange) -> None:
+                x.stream()
+                if told:
+                    x.event(
+                        {
+                            "jsonrpc": "2.0",
+                            "method": "notifications/callmux/waiting",
+                            "params": {"seconds": 60},
+                        }
+                    )
+                await asyncio.sleep(0.4)
+                if told:
+                    x.event(
+                        {
+                            "jsonrpc": "2.0",
+                            "method": "notifications/callmux/waiting",
+                            "params": {"seconds": 0},
+                        }
+                    )
+                x.result({"made": True})
+                x.end()
+
+            listener.script["tools/call"] = slow
+            dialled = Dialled(listener)
+            await dialled.link.open(b"{}")
+            if told:
+                answer = await dialled.link.request("tools/call", b"{}", 0.2)
+                assert isinstance(answer, Response)
+                assert dialled.brought == []
+            else:
+                with pytest.raises(LinkFailure) as caught:
+                    await dialled.link.request("tools/call", b"{}", 0.2)
+                assert caught.value.reason is Reason.LATE
+
+    run(scene())

@@ -207,7 +207,7 @@ def test_the_listener_is_told_who_the_client_is() -> None:
             await desk.asks(1, "initialize", params)
             said = listener.seen[0].message["params"]
             assert said["clientInfo"]["name"] == "callmux-bridge"
-            assert said["_meta"] == {"callmux/clientInfo": about}
+            assert said["_meta"] == {"callmux/clientInfo": about, "callmux/waits": True}
 
     run(scene())
 
@@ -836,7 +836,7 @@ def test_without_a_limit_a_call_lasts_as_long_as_the_listener_lives(
         monkeypatch.setattr("callmux.bridge.budget.LISTENER_MS", 50)
         monkeypatch.setattr("callmux.bridge.budget.MARGIN_MS", 0)
         monkeypatch.setattr(links, "SHORT_SECONDS", 0.2)
-        monkeypatch.setattr(links, "MORE_SECONDS", 0.05)
+        monkeypatch.setattr("callmux.bridge.request_time.MORE_SECONDS", 0.05)
         async with FakeListener() as listener, Desk(listener.endpoint) as desk:
 
             async def slow(x: Exchange) -> None:

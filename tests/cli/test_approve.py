@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import sys
 import tempfile
@@ -90,26 +91,23 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running
             process.end()
 
 
-class Person:
+class Person(io.StringIO):
     """Somebody at a terminal, who types one answer after the other."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.typed: list[str] = []
-        self.prompts: list[str] = []
-        monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
-        monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-        monkeypatch.setattr("builtins.input", self._input)
+    def isatty(self) -> bool:
+        return True
 
-    def _input(self, prompt: str) -> str:
-        self.prompts.append(prompt)
-        if not self.typed:
-            raise EOFError
-        return self.typed.pop(0)
+    def types(self, *lines: str) -> None:
+        self.write("".join(f"{line}\n" for line in lines))
+        self.seek(0)
 
 
 @pytest.fixture
 def person(monkeypatch: pytest.MonkeyPatch) -> Person:
-    return Person(monkeypatch)
+    made = Person()
+    monkeypatch.setattr(sys, "stdin", made)
+    monkeypatch.setattr(approve, "_on_terminal", lambda: True)
+    return made
 
 
 def test_nothing_waits(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
@@ -175,31 +173,38 @@ def test_a_choice_that_is_not_offered_is_refused(
     [(["y"], [True]), (["S"], [True]), (["n"], [False]), (["x", "maybe", "p"], [True]), ([""], []), ([], [])],
 )
 def test_on_a_terminal_a_person_is_asked_about_each(
-    running: Running, person: Person, typed: list[str], allowed: list[bool]
+    running: Running,
+    person: Person,
+    typed: list[str],
+    allowed: list[bool],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     running.wait("{}")
-    person.typed = typed
+    person.types(*typed)
     assert main(["approve"]) == 0
     assert running.allowed == allowed
-    assert person.prompts[0] == (
-        "Allow? (y this time, s for this session, p for this project, n refuse, Enter later) "
-    )
+    prompt = "Allow? (y this time, s for this session, p for this project, n refuse, Enter later) "
+    assert capsys.readouterr().err.startswith(prompt)
 
 
-def test_what_is_not_offered_cannot_be_typed(running: Running, person: Person) -> None:
+def test_what_is_not_offered_cannot_be_typed(
+    running: Running, person: Person, capsys: pytest.CaptureFixture[str]
+) -> None:
     running.wait("{}", directory=None)
-    person.typed = ["p", "y"]
+    person.types("p", "y")
     assert main(["approve"]) == 0
-    assert len(person.prompts) == 2
+    assert capsys.readouterr().err.count("Allow?") == 2
     assert running.allowed == [True]
 
 
-def test_watching_asks_about_each_once(running: Running, person: Person) -> None:
+def test_watching_asks_about_each_once(
+    running: Running, person: Person, capsys: pytest.CaptureFixture[str]
+) -> None:
     running.wait("{}")
     running.wait('{"a":1}')
-    person.typed = ["y", "", "y"]
+    person.types("y", "", "y")
     assert approve.run(["--watch"], None, rounds=2) == 0
-    assert len(person.prompts) == 2
+    assert capsys.readouterr().err.count("Allow?") == 2
     assert running.allowed == [True]
 
 

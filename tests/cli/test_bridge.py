@@ -23,6 +23,7 @@ MAY_LOAD = {
     "bridge": {
         *(
             "__init__",
+            "request_time",
             "budget",
             "client",
             "credentials",

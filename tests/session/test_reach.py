@@ -59,5 +59,22 @@ def test_nobody_looks_at_a_command_unless_it_shows_forms() -> None:
     assert contact_of(by_kind).reach is Reach.FORM
 
 
+def test_a_bridge_hears_when_a_person_is_asked_and_when_that_is_over() -> None:
+    told: list[bytes] = []
+    handler: Any = None
+    made = Session(handler, told.append)
+    request = Request(made, 1)
+    assert contact_of(request).waiting is None
+    made.facts.waits = True
+    waiting = contact_of(request).waiting
+    assert waiting is not None
+    made.peer.in_flight[1] = None  # type: ignore[assignment]
+    waiting(2.5)
+    assert told == [b'{"jsonrpc":"2.0","method":"notifications/callmux/waiting","params":{"seconds":2.5}}\n']
+    made.peer.in_flight.clear()
+    waiting(0)
+    assert len(told) == 1
+
+
 def test_a_client_of_which_nothing_is_known_has_a_terminal() -> None:
     assert contact_of(FakeClient()).reach is Reach.TERMINAL

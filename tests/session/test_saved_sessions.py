@@ -44,7 +44,7 @@ def test_what_cannot_be_read_or_written_is_told_and_no_reason_to_fail(
 
 
 def test_wishes_bring_a_session_where_the_old_one_was() -> None:
-    left = Legacy(log_level="debug", client_name="c", subscriptions=["a", "b"])
+    left = Legacy(log_level="debug", client_name="c", subscriptions=["a", "b"], waits=True)
     assert [(method, json.loads(params)) for method, params in left.wishes()] == [
         ("logging/setLevel", {"level": "debug"}),
         ("resources/subscribe", {"uri": "a"}),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from callmux.protocol import params
 from callmux.protocol.versions import LEGACY
 from callmux.shell import message
 from callmux.shell.failure import ShellFailed
@@ -26,7 +27,30 @@ def test_requests_hold_what_was_typed() -> None:
 
 def test_it_speaks_a_revision_that_listeners_of_ours_speak() -> None:
     assert message.PROTOCOL_VERSION in LEGACY
-    assert json.loads(message.INITIALIZE)["protocolVersion"] == message.PROTOCOL_VERSION
+    for asks in (True, False):
+        params = json.loads(message.initialize(asks=asks))
+        assert params["protocolVersion"] == message.PROTOCOL_VERSION
+        # A capability would have servers ask a script, and give it connections of its own.
+        assert params["capabilities"] == {}
+        assert params.get("_meta") == ({"callmux/asks": True} if asks else None)
+
+
+def test_it_says_what_the_listener_reads() -> None:
+    assert message.ASKS == params.ASKS
+
+
+@pytest.mark.parametrize(("id", "shown"), [('"a\\"b"', 'a"b'), ("7", 7), ('"7"', "7")])
+def test_questions_are_answered_under_their_own_id(id: str, shown: object) -> None:
+    question = parse(f'{{"jsonrpc":"2.0","id":{id},"method":"ping"}}')
+    assert message.is_question(question)
+    assert json.loads(message.refusal_of(question)) == {"jsonrpc": "2.0", "id": shown, "result": {}}
+    other = {**question, "method": "roots/list"}
+    assert json.loads(message.refusal_of(other))["error"]["code"] == -32601
+
+
+@pytest.mark.parametrize("text", ['{"id":1,"result":{}}', '{"method":"x"}', "[]", "1"])
+def test_other_messages_are_no_questions(text: str) -> None:
+    assert not message.is_question(parse(text))
 
 
 def test_numbers_keep_their_digits() -> None:

@@ -67,6 +67,9 @@ class LinkFailure(Exception):
         known: What is known of the request and the session.
         location: Where the answer sends the request on.
         point: Where the request stands, where that is known more closely.
+
+    Attributes:
+        stood: Seconds of the request that do not count: a person was asked meanwhile.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class LinkFailure(Exception):
         self.wait = wait
         self.known = TABLE[Carrier.BRIDGE, _POINTS[reason]] if known is None else known
         self.location = location
+        self.stood = 0.0
         self.point = _POINTS[reason] if point is None else point
 
     @property

@@ -19,6 +19,7 @@ from callmux.bridge.client import HttpClient
 from callmux.bridge.endpoint import Endpoint
 from callmux.bridge.failures import LinkFailure, Reason
 from callmux.bridge.heads import Heads, Way
+from callmux.bridge.request_time import RequestTime
 from callmux.bridge.resuming import GRACE_SECONDS, resume
 from callmux.bridge.silence import Silence
 from callmux.bridge.stream import Stream, Waiter
@@ -27,7 +28,7 @@ from callmux.protocol import http_client, jsonrpc
 from callmux.protocol.http_answer import addressed, doubts_session
 from callmux.protocol.http_client import TABLE, Carrier, Point, session_id_of
 from callmux.protocol.jsonrpc import Batch, Failure, Malformed, Message, Notification, Request, Response
-from callmux.protocol.params import members
+from callmux.protocol.params import WAITING, members
 from callmux.protocol.sse import REQUEST_STREAMS, EventBuffer, request_stream
 from callmux.protocol.upstream_peer import read_greeting
 from callmux.protocol.versions import is_supported
@@ -43,8 +44,6 @@ SHORT_SECONDS = 10.0
 CLOSE_SECONDS = 1.0
 DOUBT_SECONDS = 5.0
 """How long a listener may take to say whether it still knows the session."""
-MORE_SECONDS = 30.0
-"""What a request gets after its time, each time the listener shows that it is there."""
 
 
 class Link:
@@ -79,6 +78,7 @@ class Link:
         self._loop = asyncio.get_running_loop()
         self._tasks = TaskSet("link")
         self._waiting: dict[int, Waiter] = {}
+        self._times: dict[int, RequestTime] = {}
         self._count = 0
         self._events = EventBuffer(http_client.MAX_ANSWER)
         self._own: Stream | None = None
@@ -168,7 +168,7 @@ class Link:
             connection = await self._http.connect(to)
         waiter: Waiter = self._loop.create_future()
         self._waiting[id] = waiter
-        timer = self._loop.call_later(seconds, self._due, waiter, hard)
+        time = self._times[id] = RequestTime(waiter, seconds, hard, self._ping, self._tasks.spawn)
         stream = Stream(self, connection, waiter, about=id)
         if self._names_streams:
             stream.starts_at = f"{request_stream(id)}_0"
@@ -182,6 +182,8 @@ class Link:
             stream.close()
             raise
         except LinkFailure as failure:
+            time.end()
+            failure.stood = time.stood
             if failure.reason is Reason.LATE:
                 self._withdraw(id, method, "there was no answer in time")
                 stream.close()
@@ -191,8 +193,8 @@ class Link:
                 raise await self._judged(failure) from None
             raise
         finally:
-            timer.cancel()
-            del self._waiting[id]
+            time.end()
+            del self._waiting[id], self._times[id]
             self._silence.forget(stream)
             if not stream.finished:
                 stream.drop(GRACE_SECONDS)
@@ -223,23 +225,8 @@ class Link:
             params = msgspec.json.encode(told)
             self._tasks.spawn(self._quietly(jsonrpc.notification("notifications/cancelled", params)))
 
-    def _due(self, waiter: Waiter, hard: bool) -> None:
-        if waiter.done():
-            return
-        if hard:
-            waiter.set_exception(LinkFailure(Reason.LATE, "the listener did not answer in time"))
-        else:
-            self._tasks.spawn(self._extend(waiter))
-
-    async def _extend(self, waiter: Waiter) -> None:
-        """A request past its time goes on while the listener is alive: that one bounds every call itself."""
-        while not waiter.done():
-            try:
-                await self.request("ping", None, SHORT_SECONDS)
-            except LinkFailure:
-                self._due(waiter, True)
-                return
-            await asyncio.wait([waiter], timeout=MORE_SECONDS)
+    async def _ping(self) -> None:
+        await self.request("ping", None, SHORT_SECONDS)
 
     async def tell(self, line: bytes, way: Way | None = None) -> None:
         """Sends a notification or an answer.
@@ -345,6 +332,10 @@ class Link:
         """Takes one message; called by the streams."""
         # What the listener's own answers add to a value of a server is not counted.
         message = jsonrpc.parse(jsonrpc.on_one_line(data), deepest=DEEPEST + ROOM)
+        if isinstance(message, Notification) and message.method == WAITING:
+            if about in self._times:
+                self._times[about].told(message.params)
+            return
         self._took(message if about is None else addressed(message, about, alone=alone))
 
     def _took(self, message: Message) -> None:

@@ -27,7 +27,7 @@ from callmux.bridge.questions import Questions
 from callmux.context import ClientPort
 from callmux.protocol import jsonrpc, nulls, versions
 from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, Failure, Notification, Request, Response, RpcError
-from callmux.protocol.params import BRIDGED
+from callmux.protocol.params import BRIDGED, WAITS
 from callmux.protocol.upstream_peer import read_greeting
 from callmux.session.session import Session
 from callmux.tasks import TaskSet
@@ -114,8 +114,10 @@ class Relay:
             "capabilities": given.capabilities,
             "clientInfo": greetings.IDENTITY,
         }
+        about: dict[str, object] = {WAITS: True}
         if given.client_info is not UNSET:
-            greeting["_meta"] = {BRIDGED: given.client_info}
+            about[BRIDGED] = given.client_info
+        greeting["_meta"] = about
         self._listings = Listings()
         self._keeper.start(msgspec.json.encode(greeting))
         try:
@@ -204,6 +206,7 @@ class Relay:
                 answer = await link.request(method, params, deadline - self._loop.time(), time.hard)
                 return unsure(answer) if started else answer
             except LinkFailure as failure:
+                deadline += failure.stood
                 started = started or failure.started
                 again = False
                 if failure.over:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from callmux.cli.console import print_json
+from callmux.cli.decision import KEYS, decided
 from callmux.cli.grammar.approve import COMMANDS
 from callmux.cli.parsing import Given, read, refusal
 from callmux.cli.running import answers_of
@@ -30,13 +31,6 @@ SECONDS = 5.0
 PAUSE_SECONDS = 0.5
 """How often processes are asked what waits, with `--watch`."""
 DENY = "deny"
-_KEYS = {"y": "once", "s": "session", "p": "project", "n": DENY}
-_LABELS = {
-    "once": "y this time",
-    "session": "s for this session",
-    "project": "p for this project",
-    DENY: "n refuse",
-}
 
 
 def run(args: list[str], config_option: str | None, rounds: int | None = None) -> int:
@@ -153,28 +147,9 @@ def _watch(config_option: str | None, env: dict[str, str], rounds: int | None) -
 
 def _ask(place: Path, question: Mapping[str, Any]) -> None:
     """Asks the person at this terminal."""
-    choices = [choice for choice in question["choices"] if choice in _LABELS]
-    offered = ", ".join(_LABELS[choice] for choice in choices)
-    _forget_typed()
-    while True:
-        try:
-            typed = input(f"Allow? ({offered}, Enter later) ").strip().lower()
-        except EOFError:
-            print()
-            return
-        if not typed:
-            return
-        if (choice := _KEYS.get(typed)) in choices:
-            _send(place, question["id"], str(choice))
-            return
-
-
-def _forget_typed() -> None:
-    """What was typed before a question was shown is no answer to it."""
-    import termios
-
-    with suppress(termios.error, OSError, ValueError):
-        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+    choices = [choice for choice in question["choices"] if choice in KEYS.values()]
+    if (choice := decided(choices, "Enter later")) is not None:
+        _send(place, question["id"], choice)
 
 
 def _show(question: Mapping[str, Any]) -> None:

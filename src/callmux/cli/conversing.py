@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from callmux.cli.destination import Destination, read_destination
 from callmux.cli.parsing import Given, refusal
@@ -37,7 +38,7 @@ def converse(given: Given, config_option: str | None, what: str) -> Conversation
     if child is None:
         to = read_destination(given, os.environ, Path.home())
         announce(given, to, what)
-        return Conversation(to.endpoint, to.headers, to.identity, to.seconds)
+        return Conversation(to.endpoint, to.headers, to.identity, to.seconds, asked_here())
     from callmux.shell.child import ChildConversation
 
     milliseconds = given.number("--call-timeout")
@@ -46,7 +47,21 @@ def converse(given: Given, config_option: str | None, what: str) -> Conversation
         os.path.abspath(given.text("--cwd") or ""),
         milliseconds / 1000 if milliseconds else None,
         given.on("--verbose"),
+        asked_here(),
     )
+
+
+def asked_here() -> Callable[[dict[str, Any]], bytes] | None:
+    """What answers for the person at the terminal, where one sees what is asked and can answer; where the
+    result goes plays no part."""
+    return _reply if sys.stdin.isatty() and sys.stderr.isatty() else None
+
+
+def _reply(question: dict[str, Any]) -> bytes:
+    # Imported only where something is asked: every call of a script would pay for it.
+    from callmux.cli.decision import reply_to
+
+    return reply_to(question)
 
 
 def child_args(given: Given, config_option: str | None) -> list[str] | None:

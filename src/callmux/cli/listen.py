@@ -227,12 +227,14 @@ async def listen(
         successor = await replaced(replace, asked, stopped, idle)
         if successor is not None:
             await tasks.cancel()
+            host.runtime.retire("another process has taken over meanwhile")
             tasks.spawn(successor.relay(listener.overheard))
             await give_way(server, listener, host.runtime.drain_seconds(), stopped)
         else:
             log.info("Stopping")
             supervisor.stopping()
             listener.leaving = listener.refusing = True
+            host.runtime.retire("callmux is being stopped")
             await server.stop_accepting()
             await listener.drain(min(DRAIN_SECONDS, host.runtime.drain_seconds()))
             await _leave(state, options.port, _estate(host, listener))
@@ -291,7 +293,8 @@ def _estate(host: Host, listener: Listener) -> Estate:
     legacies = dict(listener.legacies)
     for seat in listener.table:
         session = seat.session
-        left = Legacy(session.log_level, session.facts.client_name, host.subscriptions.of(session))
+        facts = session.facts
+        left = Legacy(session.log_level, facts.client_name, host.subscriptions.of(session), facts.waits)
         if left != Legacy():
             legacies[seat.id] = left
     return Estate(listener.table.ended, legacies, listener.table.floor)

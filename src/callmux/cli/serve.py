@@ -131,6 +131,7 @@ async def _serve(path: Path | None, load: Callable[[Sources], Config], env: dict
             await host.runtime.settled()
             if down := host.runtime.failed():
                 raise startup_failed(down)
+        host.runtime.retire("callmux is ending")
         if transport.ended.is_set() and not stopped.is_set():
             await first_of(session.quiet, transport.gone, stopped, seconds=LAST_ANSWERS_SECONDS)
         await session.close()

@@ -243,10 +243,14 @@ class Runtime:
                 server.subscribe(before.subscriptions - server.subscriptions)
                 server.questions.apart |= before.questions.apart
 
-    def retire(self) -> None:
-        """Another configuration is in force: what this one asks people about, and would still, is refused."""
+    def retire(self, why: str | None = None) -> None:
+        """It asks people about nothing any more, and what waits for them is not made.
+
+        Args:
+            why: The reason, for whoever wanted to call; another configuration is in force where it is None.
+        """
         if self._approval is not None:
-            self._approval.asking.retire()
+            self._approval.asking.retire(*([] if why is None else [why]))
 
     async def settled(self) -> None:
         """Waits until every server is up or has failed."""

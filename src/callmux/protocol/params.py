@@ -15,6 +15,14 @@ _NULL = Raw(b"null")
 BRIDGED = "callmux/clientInfo"
 """The member of `_meta` of `initialize` in which our bridge names the client behind it."""
 
+ASKS = "callmux/asks"
+"""The member by which one of our commands says that a person at its terminal can be asked for approval."""
+WAITS = "callmux/waits"
+"""The member of `_meta` of `initialize` by which our bridge says that it understands `WAITING`."""
+WAITING = "notifications/callmux/waiting"
+"""What a listener tells such a bridge about a request: a person is asked for so many `seconds` at most; 0
+when that is over."""
+
 REVISION = "io.modelcontextprotocol/protocolVersion"
 """The member of `_meta` that requests of the revisions without a handshake have (MCP 2026-07-28, basic)."""
 _REVISION = REVISION.encode()

@@ -82,12 +82,16 @@ class Asking:
         self._directory = directory
         self._served = served
         self._clock = clock
-        self._retired = False
+        self._retired: str | None = None
 
-    def retire(self) -> None:
-        """Its configuration is no longer in force: nobody is asked by it any more."""
-        self._retired = True
-        self._approvals.withdraw(RELOADED)
+    def retire(self, why: str = RELOADED) -> None:
+        """Nobody is asked by it any more, and what waits is not made.
+
+        Args:
+            why: The reason, for whoever wanted to call.
+        """
+        self._retired = why
+        self._approvals.withdraw(why)
 
     def need(self, call: Call) -> Need:
         """What has to be approved of a prepared call."""
@@ -121,8 +125,8 @@ class Asking:
         unknown = [need for need in needs if not self._approvals.remembers(need, asker)]
         if not unknown:
             return
-        if self._retired:
-            raise self._refusal(Ruling(False, withdrawn=RELOADED), unknown, contact)
+        if self._retired is not None:
+            raise self._refusal(Ruling(False, withdrawn=self._retired), unknown, contact)
         if contact.reach is Reach.NOBODY:
             raise ApprovalUnavailable(
                 f"{_named(unknown)} must be approved by a person, and nobody can be asked here: run the"

@@ -17,7 +17,7 @@ from callmux.context import CallContext, ClientPort
 from callmux.errors import CallmuxError
 from callmux.protocol import jsonrpc, versions
 from callmux.protocol.jsonrpc import RpcError
-from callmux.protocol.params import BRIDGED, members
+from callmux.protocol.params import ASKS, BRIDGED, WAITS, members
 from callmux.protocol.shapes import Result
 from callmux.rings.converting import as_result
 from callmux.rings.ring import Job, start
@@ -65,6 +65,8 @@ class _ClientInfo(msgspec.Struct):
 
 class _Meta(msgspec.Struct):
     client: _ClientInfo | None = msgspec.field(default=None, name=BRIDGED)
+    waits: Any = msgspec.field(default=None, name=WAITS)
+    asks: Any = msgspec.field(default=None, name=ASKS)
 
 
 class _InitializeParams(msgspec.Struct, rename="camel"):
@@ -115,6 +117,8 @@ class Dispatch:
             raise RpcError(jsonrpc.INVALID_PARAMS, f"initialize: {error}") from None
         session.version = versions.agree(asked.protocol_version)
         bridged = asked.meta.client if asked.meta is not None else None
+        session.facts.waits = asked.meta is not None and asked.meta.waits is True
+        session.facts.asks = asked.meta is not None and asked.meta.asks is True
         about = bridged or asked.client_info
         session.facts.client_name = about.name if about is not None else None
         return await self._current.greet(session, session.version)

@@ -57,17 +57,20 @@ class Facts:
         cwd_source: Where that was said last: `header`, `meta` or `roots`.
         client_name: The name in its `clientInfo`.
         client_kind: `stdio-bridge` or `cli`, where it is one of ours.
+        asks: It is a command of ours on a terminal, where a person can be asked for approval.
+        waits: It is a bridge that is to know when a person is asked.
         roots_asked: It was asked for its roots.
         asking: Held while it is.
     """
 
-    __slots__ = ("asking", "client_kind", "client_name", "cwd", "cwd_source", "roots_asked")
+    __slots__ = ("asking", "asks", "client_kind", "client_name", "cwd", "cwd_source", "roots_asked", "waits")
 
     def __init__(self) -> None:
         self.cwd: str | None = None
         self.cwd_source: str | None = None
         self.client_name: str | None = None
         self.client_kind: str | None = None
+        self.asks = self.waits = False
         self.roots_asked = False
         self.asking = asyncio.Lock()
 

@@ -5,11 +5,13 @@ Handed to `callmux.rings.asking` by `callmux.process.approval`.
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from callmux.context import ClientPort
-from callmux.protocol.params import members
+from callmux.protocol.params import WAITING, members
 from callmux.rings.asking import Contact, Reach
 from callmux.session.request import Request
 from callmux.session.session import Session
@@ -33,12 +35,19 @@ def contact_of(client: ClientPort) -> Contact:
     if not isinstance(session, Session):
         return Contact(Reach.TERMINAL)
     facts = session.facts
+    waiting = partial(_tell, session, client) if facts.waits and isinstance(client, Request) else None
     heard = not isinstance(client, Request) or client.said.streams
-    if heard and shows_forms(session.capabilities):
-        return Contact(Reach.FORM, facts.client_name)
+    if heard and (facts.asks or shows_forms(session.capabilities)):
+        return Contact(Reach.FORM, facts.client_name, waiting)
     if facts.client_kind == SHELL or facts.client_name == SHELL_NAME:
         return Contact(Reach.NOBODY, facts.client_name)
-    return Contact(Reach.TERMINAL, facts.client_name)
+    return Contact(Reach.TERMINAL, facts.client_name, waiting)
+
+
+def _tell(session: Session, request: Request, seconds: float) -> None:
+    """Tells a bridge how long it is to be patient with a request, and, with 0, that this is over."""
+    if request.id in session.peer.in_flight:
+        request.notify(WAITING, msgspec.json.encode({"seconds": seconds}))
 
 
 def shows_forms(capabilities: bytes) -> bool:

@@ -27,11 +27,13 @@ class Legacy(msgspec.Struct, frozen=True):
         log_level: What the client set with `logging/setLevel`, or None.
         client_name: What it calls itself, or None.
         subscriptions: The resources it wants to hear of, by the URIs it knows.
+        waits: It is a bridge that is to know when a person is asked.
     """
 
     log_level: str | None = None
     client_name: str | None = None
     subscriptions: list[str] = []
+    waits: bool = False
 
     def wishes(self) -> list[tuple[str, bytes]]:
         """The requests that bring a new session where the old one was: methods and params."""

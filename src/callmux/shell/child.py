@@ -6,14 +6,13 @@ those of an agent's session.
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -35,11 +34,18 @@ class ChildConversation:
         directory: The working directory of the child.
         seconds: How long all of it may take; None for no bound.
         verbose: Whether the child's log goes to stderr as it comes.
+        answer: Gives the answer to a request of the server's; None where nobody sits at a terminal.
     """
 
     def __init__(
-        self, args: Sequence[str], directory: str, seconds: float | None = None, verbose: bool = False
+        self,
+        args: Sequence[str],
+        directory: str,
+        seconds: float | None = None,
+        verbose: bool = False,
+        answer: Callable[[dict[str, Any]], bytes] | None = None,
     ) -> None:
+        self._answer = answer
         self._end = None if seconds is None else time.monotonic() + seconds
         self._seconds = seconds
         self._log = None if verbose else tempfile.TemporaryFile()  # noqa: SIM115
@@ -75,7 +81,7 @@ class ChildConversation:
         """
         if not self._begun:
             self._begun = True
-            self._request("initialize", message.INITIALIZE)
+            self._request("initialize", message.initialize(asks=self._answer is not None))
             self._write(message.INITIALIZED, "notifications/initialized")
         return self._request(method, params)
 
@@ -113,9 +119,12 @@ class ChildConversation:
                 raise ShellFailed(f"the answer to {method} is not valid JSON") from None
             if message.answers(found, self._last_id):
                 return message.result_of(found, method)
-            if isinstance(found, dict) and "method" in found and "id" in found:
+            if message.is_question(found):
+                began = time.monotonic()
                 # Nothing was declared that a server could ask for, but a ping is always allowed.
-                self._write(_refusal(found), method)
+                self._write((self._answer or message.refusal_of)(found), method)
+                if self._end is not None:
+                    self._end += time.monotonic() - began
 
     def _write(self, line: bytes, method: str) -> None:
         assert self._child.stdin is not None
@@ -158,13 +167,3 @@ class ChildConversation:
         except subprocess.TimeoutExpired:
             self._child.kill()
             self._child.wait()
-
-
-def _refusal(request: dict[str, Any]) -> bytes:
-    """The answer to what a server asks: nothing for a ping, an error for all else."""
-    id = request["id"]
-    shown = json.dumps(id) if isinstance(id, str) and not isinstance(id, message.Digits) else str(id)
-    if request["method"] == "ping":
-        return f'{{"jsonrpc":"2.0","id":{shown},"result":{{}}}}'.encode()
-    refusal = '{"code":-32601,"message":"a call from a shell cannot answer questions"}'
-    return f'{{"jsonrpc":"2.0","id":{shown},"error":{refusal}}}'.encode()

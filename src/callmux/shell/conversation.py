@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import http.client
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -45,12 +45,19 @@ class Conversation:
         endpoint: The listener.
         headers: What goes with every request: the user's own, the directory, the token.
         identity: Says what was shown for credentials, such as `sent the token of CALLMUX_TOKEN`.
-        seconds: How long all of it may take; None for no bound.
+        seconds: How long all of it may take, the time of questions aside; None for no bound.
+        answer: Gives the answer to a request of the server's; None where nobody sits at a terminal.
     """
 
     def __init__(
-        self, endpoint: Endpoint, headers: Mapping[str, str], identity: str, seconds: float | None = None
+        self,
+        endpoint: Endpoint,
+        headers: Mapping[str, str],
+        identity: str,
+        seconds: float | None = None,
+        answer: Callable[[dict[str, Any]], bytes] | None = None,
     ) -> None:
+        self._answer = answer
         self._endpoint = endpoint
         self._identity = identity
         self._seconds = seconds
@@ -117,7 +124,7 @@ class Conversation:
                 'Is it running? Start one with "callmux --listen 4860", name another with --url,'
                 " or use none with --direct"
             ) from None
-        hello = self._request("initialize", message.INITIALIZE)
+        hello = self._request("initialize", message.initialize(asks=self._answer is not None))
         if self._session is None:
             raise ShellFailed(
                 f"the listener at {self._endpoint.url} gave no session id: is the path of --url /mcp?"
@@ -164,7 +171,25 @@ class Conversation:
                     # More may come that nobody waits for.
                     self._http.close()
                     return found
+                if self._answer is not None and message.is_question(found):
+                    self._reply(found, self._answer)
         raise ShellFailed(_lost(method, Point.WITHOUT_RESULT))
+
+    def _reply(self, question: dict[str, Any], answer: Callable[[dict[str, Any]], bytes]) -> None:
+        """Answers what the listener asks meanwhile, on a connection of its own. Its time does not count."""
+        began = time.monotonic()
+        reply = answer(question)
+        if self._end is not None:
+            self._end += time.monotonic() - began
+        connection = self._connection(self._endpoint)
+        try:
+            connection.request("POST", self._endpoint.target, reply, self._headers)
+            connection.getresponse().read()
+        except (OSError, http.client.HTTPException):
+            # Whether it was taken shows in the answer to the call.
+            pass
+        finally:
+            connection.close()
 
     def _post(self, method: str, body: bytes) -> http.client.HTTPResponse:
         try:

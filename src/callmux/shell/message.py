@@ -18,13 +18,26 @@ LEVELS = DEEPEST + ROOM
 
 PROTOCOL_VERSION = "2025-11-25"
 
-INITIALIZE = json.dumps(
-    {
+ASKS = "callmux/asks"
+"""The member of `_meta` of `initialize` by which a command on a terminal says that a person can be asked
+there about calls that need approval. It is no capability: servers must not take the command for a client that
+shows their forms, nor be given a connection of its own for it."""
+
+
+def initialize(*, asks: bool) -> str:
+    """The params of `initialize`.
+
+    Args:
+        asks: Somebody sits at a terminal.
+    """
+    about: dict[str, Any] = {
         "protocolVersion": PROTOCOL_VERSION,
         "capabilities": {},
         "clientInfo": {"name": "callmux-cli", "version": __version__},
     }
-)
+    return json.dumps({**about, "_meta": {ASKS: True}} if asks else about)
+
+
 INITIALIZED = b'{"jsonrpc":"2.0","method":"notifications/initialized"}'
 
 
@@ -65,6 +78,30 @@ def answers(message: Any, id: int) -> bool:
         return False
     given = message.get("id")
     return given == str(id) or ("error" in message and not isinstance(given, Digits))
+
+
+def is_question(message: Any) -> bool:
+    """Whether it is a request of the server's."""
+    return isinstance(message, dict) and "method" in message and "id" in message
+
+
+def answer_to(question: dict[str, Any], member: str, value: object) -> bytes:
+    """The answer to a request of the server's.
+
+    Args:
+        member: `result` or `error`.
+    """
+    id = question["id"]
+    shown = json.dumps(id) if isinstance(id, str) and not isinstance(id, Digits) else str(id)
+    return f'{{"jsonrpc":"2.0","id":{shown},"{member}":{json.dumps(value)}}}'.encode()
+
+
+def refusal_of(question: dict[str, Any]) -> bytes:
+    """The answer to what nobody can be asked: nothing for a ping, which is always allowed."""
+    if question["method"] == "ping":
+        return answer_to(question, "result", {})
+    error = {"code": -32601, "message": "a call from a shell cannot answer questions"}
+    return answer_to(question, "error", error)
 
 
 def result_of(message: Any, method: str) -> dict[str, Any]:

@@ -198,6 +198,7 @@ class Listener:
         await self._enter(seat)
         if self.table.get(id) is seat and (legacy := self.legacies.pop(id, None)) is not None:
             seat.session.facts.client_name = legacy.client_name
+            seat.session.facts.waits = legacy.waits
             self._tasks.spawn(self._fulfil(seat, legacy, Said(principal=exchange.principal)))
         return self.find(id, exchange)
 
