@@ -1,6 +1,8 @@
-"""What a large result costs everybody else: the worst delay of 1 KB calls while 50 MB are shielded and paged.
+"""What a large result costs everybody else: the worst delay of 1 KB calls while 50 MB are shielded and paged,
+and while a child of a fan-out brings 20 MB.
 
-    python benchmarks/shield.py [--megabytes 50] [--pages 20] [--rounds 3] [--callmux "..."] [--json FILE]
+    python benchmarks/shield.py [--megabytes 50] [--fan-out 20] [--pages 20] [--rounds 3] [--callmux "..."]
+                                [--json FILE]
     python benchmarks/shield.py --against "node .../callmux.js"     a shielded 1 MB result beside another's
 
 Two servers stand behind callmux: one answers small calls at once, the other has rows. Small calls go on all
@@ -105,7 +107,7 @@ class Others:
         return result, max(self.took) * 1000, median(self.took) * 1000
 
 
-async def one_round(command: list[str], megabytes: float, pages: int) -> dict[str, float]:
+async def one_round(command: list[str], megabytes: float, pages: int, fan_out: float) -> dict[str, float]:
     async with Driver(command) as driver:
         await call(driver, "big__rows", mb=megabytes, prepare=True)
         await driver.calls(200, SMALL)
@@ -122,7 +124,13 @@ async def one_round(command: list[str], megabytes: float, pages: int) -> dict[st
             await call(driver, "callmux_get_result", ref=ref, search='"id":777')
 
         _, paging, _ = await others.during(page_through())
+        entries = [{"tool": "big__rows", "arguments": {"mb": part}} for part in (fan_out, 0.001)]
+        await call(driver, "big__rows", mb=fan_out, prepare=True)
+        began = time.perf_counter()
+        _, fanning, _ = await others.during(call(driver, "callmux_parallel", calls=entries))
         return {
+            "fan_out_ms": (time.perf_counter() - began) * 1000,
+            "fan_out_worst_ms": fanning,
             "idle_worst_ms": idle,
             "usual_ms": usual,
             "shield_ms": took * 1000,
@@ -146,6 +154,7 @@ async def one_megabyte(command: list[str]) -> float:
 async def main() -> None:
     parser = argparse.ArgumentParser(description="Worst delay of small calls beside a large result.")
     parser.add_argument("--megabytes", type=float, default=50)
+    parser.add_argument("--fan-out", type=float, default=20, help="megabytes of a child of callmux_parallel")
     parser.add_argument("--pages", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--callmux", default=f"{sys.executable} -m callmux")
@@ -155,9 +164,10 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = config(Path(folder))
         command = [*shlex.split(options.callmux), "--config", str(path)]
-        found = [await one_round(command, options.megabytes, options.pages) for _ in range(options.rounds)]
+        sizes = options.megabytes, options.pages, options.fan_out
+        found = [await one_round(command, *sizes) for _ in range(options.rounds)]
         figures = {key: round(median(one[key] for one in found), 2) for key in found[0]}
-        for key in ("shielding_worst_ms", "paging_worst_ms"):
+        for key in ("shielding_worst_ms", "paging_worst_ms", "fan_out_worst_ms"):
             # A busy machine delays everybody: the quietest round tells what is ours.
             figures[f"{key}_least"] = round(min(one[key] for one in found), 2)
         figures["1mb_ms"] = round(await one_megabyte(command), 2)

@@ -20,9 +20,10 @@ from callmux.clients.dialects import DIALECTS
 from callmux.clients.entry import ClientFileError
 from callmux.config.json_text import JsonTextError, parse_json
 from callmux.config.load import read_document
-from callmux.depth import DEEPEST, PIECE, ROOM, DepthCheck, is_deeper, is_value_deeper, too_deep
+from callmux.depth import DEEPEST, ROOM, DepthCheck, is_deeper, is_value_deeper, too_deep
 from callmux.errors import CallmuxError, ConfigError
-from callmux.metatools.values import unwrap
+from callmux.metatools.values import unwrapping
+from callmux.portions import PIECE, finished
 from callmux.protocol import jsonrpc
 from callmux.protocol.jsonrpc import Malformed, Request, Response
 from callmux.protocol.lines import LONG, LineBuffer
@@ -188,8 +189,8 @@ def test_a_result_too_deep_to_stand_inside_another_becomes_text() -> None:
         return b'{"content":[],"structuredContent":%b}' % nested(levels - 1, "{").encode()
 
     limit = DEEPEST - ROOM
-    assert bytes(unwrap(Result(result(limit)))) == result(limit)
-    assert msgspec.json.decode(unwrap(Result(result(limit + 1)))) == result(limit + 1).decode()
+    assert bytes(finished(unwrapping(Result(result(limit))))) == result(limit)
+    assert msgspec.json.decode(finished(unwrapping(Result(result(limit + 1))))) == result(limit + 1).decode()
 
 
 def test_arguments_with_a_file_of_the_full_depth_inside_are_still_shaped() -> None:

@@ -11,14 +11,13 @@ from __future__ import annotations
 import re
 from itertools import accumulate
 
+from callmux.portions import PIECE, Portions, finished
+
 DEEPEST = 128
 """Levels of objects and arrays that a message, a file or a configuration may have."""
 
 ROOM = 16
 """Levels of those that a value must leave free which is to travel inside of an answer of ours."""
-
-PIECE = 256 * 1024
-"""Bytes of a whole text that are looked at in one step."""
 
 _REST = bytes(code for code in range(256) if code not in b'[]{}"')
 _STRING = re.compile(rb'"[^"]*"')
@@ -96,8 +95,17 @@ def is_deeper(data: bytes, limit: int = DEEPEST) -> bool:
     # Nearly always: too short, or with too few brackets.
     if len(data) <= 2 * limit or _opening(data) <= limit:
         return False
+    return finished(sounding(data, limit))
+
+
+def sounding(data: bytes, limit: int = DEEPEST) -> Portions[bool]:
+    """`is_deeper` in portions."""
+    if len(data) <= PIECE and (len(data) <= 2 * limit or _opening(data) <= limit):
+        return False
     check = DepthCheck(limit)
     for start in range(0, len(data), PIECE):
+        if start:
+            yield
         check.feed(data[start : start + PIECE])
         if check.failed:
             # Ten megabytes of brackets need no further look.

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import msgspec
 import pytest
 from msgspec import Raw
 
-from callmux.metatools.children import milliseconds, run_all, run_one, tally
+from callmux.metatools.children import in_turns, milliseconds, run_all, run_one, tally
 from callmux.plan import ToolCall
+from callmux.portions import Portions
+from callmux.protocol.shapes import Result
 from metatools.conftest import Bench, text
 
 
@@ -130,3 +133,69 @@ def test_progress_of_many_is_told_in_steps(bench: Bench) -> None:
     asyncio.run(run_all(calls(1_050), bench.engine, bench.context))
     assert len(bench.client.notes) < 110
     assert bench.client.notes[-1][1]["progress"] == 1_050
+
+
+@pytest.mark.parametrize("tool", ["callmux_parallel", "callmux_batch", "callmux_pipeline"])
+def test_others_have_their_turns_while_a_large_answer_is_put_together(bench: Bench, tool: str) -> None:
+    """In pieces of a quarter of a megabyte; one value at a time, so that memory stays bounded."""
+    megabytes = 4
+    rows = json.dumps([{"id": n, "text": "x" * 90} for n in range(megabytes * 10_000)])
+    bench.answers["x"] = text(rows)
+    entries = [{"tool": "x", "arguments": {}}, {"tool": "x", "arguments": {}}]
+    if tool == "callmux_batch":
+        asked = {"tool": "x", "items": [{"arguments": {}}, {"arguments": {}}]}
+    elif tool == "callmux_pipeline":
+        entries[1] |= {"inputMapping": {"n": "$json.39.id"}}
+        asked = {"steps": entries}
+    else:
+        asked = {"calls": entries}
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async def scenario() -> Result:
+        beside = asyncio.create_task(others())
+        answer = await bench.arun(tool, asked)
+        beside.cancel()
+        return answer
+
+    answer = json.loads(asyncio.run(scenario()).raw)["structuredContent"]
+    assert (answer["status"], turns > 0) == ("completed", True)
+    # Each of two values is gone through twice or more, and the answer is written twice: as text, and as data.
+    assert turns > 2 * megabytes * 4 * 2
+
+
+def test_large_values_are_worked_on_one_at_a_time() -> None:
+    """Memory stays bounded, however many children have large results."""
+    steps: list[str] = []
+
+    def working(name: str) -> Portions[str]:
+        yield
+        for _ in range(3):
+            steps.append(name)
+            yield
+        return name
+
+    async def scenario() -> list[str]:
+        lock = asyncio.Lock()
+        return await asyncio.gather(*(in_turns(working(name), lock) for name in "abc"))
+
+    assert asyncio.run(scenario()) == ["a", "b", "c"]
+    assert steps == [*"aaabbbccc"]
+
+
+def test_a_small_value_waits_for_nobody() -> None:
+    def small() -> Portions[int]:
+        return 7
+        yield
+
+    async def scenario() -> int:
+        lock = asyncio.Lock()
+        await lock.acquire()
+        return await in_turns(small(), lock)
+
+    assert asyncio.run(scenario()) == 7

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callmux.metatools.mapping import NOT_FOUND, NOT_JSON, Expression, Missing, evaluate, parse
+from callmux.metatools.mapping import NOT_FOUND, NOT_JSON, Expression, Missing, evaluating, parse
+from callmux.portions import finished
 from callmux.protocol.shapes import Result
 from metatools.conftest import text
 
@@ -32,7 +33,7 @@ def result(value: Any) -> Result:
 
 def value_of(source: str, *results: dict[str, Any]) -> Any:
     """The value of an expression, or the reason that it has none."""
-    found = evaluate(parse(source), [result(r) for r in results])
+    found = finished(evaluating(parse(source), [result(r) for r in results]))
     return found if isinstance(found, Missing) else json.loads(bytes(found))
 
 
@@ -148,7 +149,7 @@ def test_earlier_steps_can_be_reached() -> None:
 
 def test_digits_survive() -> None:
     """W12."""
-    found = evaluate(parse("$json.id"), [result(text('{"id": 12345678901234567890, "f": 1.0}'))])
+    found = finished(evaluating(parse("$json.id"), [result(text('{"id": 12345678901234567890, "f": 1.0}'))]))
     assert not isinstance(found, Missing)
     assert bytes(found) == b"12345678901234567890"
 
@@ -157,7 +158,7 @@ def test_digits_survive() -> None:
 def test_no_expression_breaks_the_parser(source: str) -> None:
     expression = parse(source)
     assert expression.source == source
-    found = evaluate(expression, [result(text(json.dumps(FIND)))])
+    found = finished(evaluating(expression, [result(text(json.dumps(FIND)))]))
     assert isinstance(found, Missing) or json.loads(bytes(found)) is not ...
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from callmux.metatools.values import joined_text, structured, unwrap
+from callmux.metatools.values import joined_text, structured, unwrapping
+from callmux.portions import PIECE, finished
 from callmux.protocol.shapes import Result
 from metatools.conftest import text
 
 
 def shown(result: Any) -> Any:
-    return json.loads(bytes(unwrap(Result(json.dumps(result).encode()))))
+    return json.loads(bytes(finished(unwrapping(Result(json.dumps(result).encode())))))
 
 
 @pytest.mark.parametrize(
@@ -101,3 +102,21 @@ def test_texts_and_structured_content_are_found() -> None:
     assert json.loads(bytes(structured(result) or b"")) == {"n": 1}
     assert structured(Result(b'{"structuredContent":null}')) is None
     assert joined_text(Result(b"{}")) is None
+
+
+@pytest.mark.parametrize("at", range(-8, 3))
+@pytest.mark.parametrize(("number", "is_json"), [("1e999", False), ("1E+400", False), ("12e3", True)])
+def test_a_number_that_stands_across_two_portions_is_looked_at(at: int, number: str, is_json: bool) -> None:
+    said = '["' + "x" * (PIECE + at - 4) + f'",{number}]'
+    value = bytes(finished(unwrapping(Result(json.dumps(text(said)).encode()))))
+    assert value == (said if is_json else json.dumps(said)).encode()
+
+
+@pytest.mark.parametrize("depth", [100, 200])
+def test_a_large_text_is_measured_like_a_small_one(depth: int) -> None:
+    said = "[" * depth + '"' + "x" * 3 * PIECE + '"' + "]" * depth
+    value = bytes(finished(unwrapping(Result(json.dumps(text(said)).encode()))))
+    assert value == (said if depth == 100 else json.dumps(said)).encode()
+    whole = {"content": [], "structuredContent": json.loads(said)}
+    raw = json.dumps(whole, separators=(",", ":")).encode()
+    assert (bytes(finished(unwrapping(Result(raw)))) == raw) == (depth == 100)

@@ -9,7 +9,9 @@ import pytest
 from msgspec import Raw
 
 from callmux.errors import CallmuxError, InvalidArguments
-from callmux.rings.envelope import encode, failure, success
+from callmux.portions import PIECE, Portions, finished
+from callmux.protocol.shapes import Result
+from callmux.rings.envelope import encode, failure, succeeding, success
 
 
 def test_a_payload_goes_out_as_text_and_structured() -> None:
@@ -57,3 +59,27 @@ def test_what_json_cannot_carry_is_replaced(value: Any) -> None:
     """File names from the system may hold such halves."""
     assert b"?" in encode(value)
     json.loads(encode(value))
+
+
+@pytest.mark.parametrize("sign", ["x", '"', "\\", "\n", "ü", "😀"])
+def test_a_large_answer_is_put_together_in_portions_and_is_the_same(sign: str) -> None:
+    payload = {"value": "x" * (PIECE - 12) + sign * PIECE}
+    portions = []
+
+    def counted() -> Portions[Result]:
+        work = succeeding(payload)
+        while True:
+            try:
+                portions.append(next(work))
+            except StopIteration as over:
+                return over.value
+            yield
+
+    assert finished(counted()).raw == success(payload).raw
+    assert len(portions) > len(success(payload).raw) // PIECE - 2
+
+
+def test_a_small_answer_is_one_portion() -> None:
+    with pytest.raises(StopIteration) as over:
+        next(succeeding({"a": 1}))
+    assert over.value.value.raw == success({"a": 1}).raw

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from callmux.context import CallContext
 from callmux.fields import Fields
-from callmux.metatools.children import milliseconds, run_all, tally
+from callmux.metatools.children import in_turns, milliseconds, run_all, tally
 from callmux.metatools.definitions import ITEM, OUTPUT_FORMAT, TEXT, TIMEOUT, closed, definition, listed
 from callmux.metatools.engine import Engine
 from callmux.metatools.entries import Repairs, output_format
 from callmux.plan import Plan, ToolCall
 from callmux.protocol.shapes import Result
-from callmux.rings.envelope import success
+from callmux.rings.envelope import succeeding
 
 NAME = "callmux_batch"
 
@@ -79,4 +79,4 @@ async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     payload = tally(outcomes, entries, milliseconds(engine.clock.monotonic() - started))
     if plan.warnings:
         payload["warnings"] = plan.warnings
-    return success(payload)
+    return await in_turns(succeeding(payload), engine.large)

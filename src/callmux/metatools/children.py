@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw
 
 from callmux.context import CallContext
 from callmux.metatools.engine import Engine
-from callmux.metatools.values import unwrap
+from callmux.metatools.values import unwrapping
 from callmux.plan import ToolCall
+from callmux.portions import Portions
 from callmux.protocol.shapes import Result
 from callmux.rings.envelope import encode
 from callmux.tasks import at_once
+
+T = TypeVar("T")
 
 PROGRESS_NOTES = 100
 """At most so many progress notifications for one fan-out."""
@@ -29,19 +32,22 @@ class Outcome(msgspec.Struct, frozen=True):
     """What became of one call.
 
     Attributes:
-        result: The result as it came.
+        ok: The tool did not report a failure. What its payload says about itself does not count.
         value: What the caller is shown of it.
         duration_ms: Milliseconds, queueing included.
+        result: The result as it came, where somebody needs it further.
     """
 
-    result: Result
+    ok: bool
     value: Raw
     duration_ms: int
+    result: Result | None = None
 
     @property
-    def ok(self) -> bool:
-        """The tool did not report a failure. What its payload says about itself does not count."""
-        return not self.result.is_error
+    def kept(self) -> Result:
+        """The result of a call that was made with `keep`."""
+        assert self.result is not None
+        return self.result
 
     def shown(self) -> dict[str, Any]:
         """The members of an entry that every fan-out has."""
@@ -53,11 +59,34 @@ def milliseconds(seconds: float) -> int:
     return max(0, round(seconds * 1000))
 
 
-async def run_one(call: ToolCall, engine: Engine, context: CallContext) -> Outcome:
-    """Makes one call."""
+async def in_turns(work: Portions[T], one_at_a_time: asyncio.Lock) -> T:
+    """What `work` returns, with a turn of the loop for others between its portions."""
+    try:
+        next(work)
+    except StopIteration as over:
+        small: T = over.value
+        return small
+    async with one_at_a_time:
+        while True:
+            await asyncio.sleep(0)
+            try:
+                next(work)
+            except StopIteration as over:
+                value: T = over.value
+                return value
+
+
+async def run_one(call: ToolCall, engine: Engine, context: CallContext, *, keep: bool = False) -> Outcome:
+    """Makes one call.
+
+    Args:
+        keep: The result is needed further: a large one takes as much memory again.
+    """
     started = engine.clock.monotonic()
     result = await engine.call(call, context)
-    return Outcome(result, unwrap(result), milliseconds(engine.clock.monotonic() - started))
+    took = milliseconds(engine.clock.monotonic() - started)
+    value = await in_turns(unwrapping(result), engine.large)
+    return Outcome(not result.is_error, value, took, result if keep else None)
 
 
 async def run_all(calls: Sequence[ToolCall], engine: Engine, context: CallContext) -> list[Outcome]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -28,6 +29,7 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
             could not be.
         is_cached: Whether a prepared call would be answered from the cache; asking leaves no trace there.
         catalogue: The tools there are now.
+        large: Held by whoever works on a large value: one at a time, so that memory stays bounded.
         narrowed: Those of them that a client sees that declares this; None where all see the same.
         status: The status payload for a server filter (or None for all).
         description_limit: Characters of a description in search and status results; None means uncut.
@@ -47,6 +49,7 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     cache: Cache
     results: Shelf
     recipes: Mapping[str, Recipe]
+    large: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
     narrowed: Callable[[bytes], Catalogue] | None = None
 
     def seen_by(self, context: CallContext) -> Catalogue:

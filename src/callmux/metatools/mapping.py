@@ -21,7 +21,8 @@ import msgspec
 from msgspec import Raw
 
 from callmux.metatools.values import joined_text, structured
-from callmux.protocol.shapes import Result, json_in
+from callmux.portions import PIECE, Portions
+from callmux.protocol.shapes import Result, parsing
 from callmux.rings.envelope import encode
 
 NOT_JSON = "previous_result_not_json"
@@ -116,8 +117,8 @@ def _bracketed(rest: str) -> Path | None:
     return tuple(keys)
 
 
-def evaluate(expression: Expression, results: Sequence[Result]) -> Raw | Missing:
-    """The value of an expression.
+def evaluating(expression: Expression, results: Sequence[Result]) -> Portions[Raw | Missing]:
+    """The value of an expression, in portions.
 
     Args:
         expression: What to evaluate.
@@ -126,15 +127,19 @@ def evaluate(expression: Expression, results: Sequence[Result]) -> Raw | Missing
     if expression.literal:
         return Raw(encode(expression.source))
     result = results[-1 if expression.step is None else expression.step]
+    if len(result.raw) > PIECE:
+        yield
     text = joined_text(result)
     if expression.text:
         if text is None:
             whole = structured(result)
             text = "" if whole is None else bytes(whole).decode()
         return Raw(encode(text))
-    roots = [root for root in (json_in(text or ""), structured(result)) if root is not None]
+    roots = [root for root in ((yield from parsing(text or "")), structured(result)) if root is not None]
     for root in roots:
         for path in expression.paths:
+            if len(root) > PIECE:
+                yield
             if (value := walk(root, path)) is not None:
                 return value
     return Missing(NOT_FOUND if roots else NOT_JSON)

@@ -16,13 +16,13 @@ from callmux.context import CallContext
 from callmux.errors import InvalidArguments
 from callmux.fields import Fields
 from callmux.metatools import mapping
-from callmux.metatools.children import milliseconds, run_one, without_progress
+from callmux.metatools.children import in_turns, milliseconds, run_one, without_progress
 from callmux.metatools.definitions import OUTPUT_FORMAT, closed, definition, listed, step
 from callmux.metatools.engine import Engine
 from callmux.metatools.entries import CALL_KEYS, Repairs, output_format, read_call
 from callmux.plan import Plan, ToolCall
 from callmux.protocol.shapes import Result
-from callmux.rings.envelope import encode, success
+from callmux.rings.envelope import encode, succeeding
 
 NAME = "callmux_pipeline"
 
@@ -145,7 +145,7 @@ async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     last: Raw | None = None
     failed = False
     for index, (call, at) in enumerate(zip(plan.calls, steps, strict=True)):
-        mapped = _evaluate(at, results)
+        mapped = await _evaluate(at, results, engine)
         entry: dict[str, Any] = {"step": index, "tool": call.tool} | mapped.shown()
         entries.append(entry)
         if mapped.skipped and at.must_map:
@@ -153,9 +153,10 @@ async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
             entry |= {"ok": False, "error": f"required inputMapping failed: {missing}", "durationMs": 0}
             failed = True
         else:
-            outcome = await run_one(with_mapped(call, mapped.arguments), engine, context)
+            sent = with_mapped(call, mapped.arguments)
+            outcome = await run_one(sent, engine, context, keep=True)
             entry |= outcome.shown()
-            results.append(outcome.result)
+            results.append(outcome.kept)
             last = outcome.value
             failed = not outcome.ok
         if failed:
@@ -169,13 +170,13 @@ async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     payload["totalDurationMs"] = milliseconds(engine.clock.monotonic() - started)
     if plan.warnings:
         payload["warnings"] = plan.warnings
-    return success(payload)
+    return await in_turns(succeeding(payload), engine.large)
 
 
-def _evaluate(step: Step, results: Sequence[Result]) -> Mapped:
+async def _evaluate(step: Step, results: Sequence[Result], engine: Engine) -> Mapped:
     mapped = Mapped({}, [])
     for argument, expression in step.mappings.items():
-        value = mapping.evaluate(expression, results)
+        value = await in_turns(mapping.evaluating(expression, results), engine.large)
         if isinstance(value, mapping.Missing):
             mapped.skipped.append(
                 {"argument": argument, "expression": expression.source, "reason": value.reason}

@@ -9,8 +9,9 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from callmux.depth import DEEPEST, ROOM, is_deeper
-from callmux.protocol.shapes import Result, json_in, with_member
+from callmux.depth import sounding
+from callmux.portions import PIECE, Portions
+from callmux.protocol.shapes import LEVELS, Result, json_in, parsing, with_member
 from callmux.rings.envelope import encode
 
 LONGEST_ECHO = 1024 * 1024
@@ -62,8 +63,8 @@ def _plain_text(result: Result) -> str | None:
     return item.text if isinstance(item.text, str) else None
 
 
-def unwrap(result: Result) -> Raw:
-    """The value a caller is shown for a result.
+def unwrapping(result: Result) -> Portions[Raw]:
+    """The value a caller is shown for a result, in portions.
 
     A result that is one plain text becomes the JSON value of that text, else the text itself; a plain text
     of an error becomes `{"error": text, "isError": true}`; anything richer stays the whole result. Only a
@@ -71,22 +72,27 @@ def unwrap(result: Result) -> Raw:
     no structured content (MCP 2025-11-25, server/tools), and a model would read everything twice. A result
     that is nested too deeply to stand inside another becomes its own JSON as a text.
     """
-    value = _value(result)
-    return Raw(encode(bytes(value).decode())) if is_deeper(bytes(value), DEEPEST - ROOM) else value
-
-
-def _value(result: Result) -> Raw:
+    if len(result.raw) > PIECE:
+        yield
     head = result.head
+    if len(result.raw) > PIECE:
+        yield
     text = None if head.meta is not UNSET else _plain_text(result)
     if text is None:
-        return Raw(result.raw)
+        return (yield from _whole(result.raw))
     if head.structured_content is not UNSET:
         echo = _repeats(text, bytes(head.structured_content))
-        return Raw(with_member(result.raw, "content", []) if echo else result.raw)
+        return (yield from _whole(with_member(result.raw, "content", []) if echo else result.raw))
     if result.is_error:
         return Raw(encode({"error": text, "isError": True}))
-    value = json_in(text)
+    value = yield from parsing(text)
     return Raw(encode(text)) if value is None else value
+
+
+def _whole(raw: bytes) -> Portions[Raw]:
+    if (yield from sounding(raw, LEVELS)):
+        return Raw(encode(raw.decode()))
+    return Raw(raw)
 
 
 def _repeats(text: str, content: bytes) -> bool:

@@ -11,10 +11,15 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from callmux.depth import DEEPEST, ROOM, is_deeper
+from callmux.depth import DEEPEST, ROOM, sounding
+from callmux.portions import PIECE, Portions, finished
 from callmux.protocol import apps
 
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
+LEVELS = DEEPEST - ROOM
+"""Levels that a value may have which is to travel inside of an answer of ours."""
+_LONGEST = 6
+"""Bytes that a beginning of an exponent may stand beyond a portion."""
 _FLAT = bytes.maketrans(b"123456789E", b"000000000e")
 """Makes all digits and exponents alike: an exponent of three digits may be beyond a double's range."""
 
@@ -25,15 +30,26 @@ def json_in(text: str) -> Raw | None:
     None where `text` is no JSON, or JSON that cannot travel inside an answer: `NaN`, half a surrogate pair, a
     number beyond a double's range, or nesting that leaves no room for the levels around it.
     """
+    return finished(parsing(text))
+
+
+def parsing(text: str) -> Portions[Raw | None]:
+    """`json_in` in portions."""
     if text.lstrip(" \t\r\n")[:1] not in '{["-0123456789tfn':
         return None
     try:
         data = text.encode()
-        # Several times as fast as a search for a pattern, which shows in results of megabytes.
-        flat = data.translate(_FLAT)
-        if b"0e000" in flat or b"0e+000" in flat:
-            msgspec.json.decode(data)
-        if is_deeper(data, DEEPEST - ROOM):
+        if len(data) > PIECE:
+            yield
+        for start in range(0, len(data), PIECE):
+            # Several times as fast as a search for a pattern, which shows in results of megabytes.
+            flat = data[start : start + PIECE + _LONGEST].translate(_FLAT)
+            if b"0e000" in flat or b"0e+000" in flat:
+                msgspec.json.decode(data)
+                break
+            if len(data) > PIECE:
+                yield
+        if (yield from sounding(data, LEVELS)):
             return None
         return Raw(msgspec.json.format(data, indent=-1))
     except (msgspec.MsgspecError, ValueError, RecursionError):

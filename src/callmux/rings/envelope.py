@@ -7,13 +7,17 @@ the same compact JSON: the text is what a model pays for.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from io import BytesIO
 
 import msgspec
 
 from callmux.errors import CallmuxError
+from callmux.portions import PIECE, Portions, pieces
 from callmux.protocol.shapes import Result
 
 _encode = msgspec.json.Encoder().encode
+_TEXT = b'{"content":[{"type":"text","text":"'
+_STRUCTURED = b'"}],"structuredContent":'
 
 
 def success(payload: Mapping[str, object]) -> Result:
@@ -24,6 +28,26 @@ def success(payload: Mapping[str, object]) -> Result:
             it must be JSON on a single line.
     """
     return Result(_around(encode(payload), b"}"))
+
+
+def succeeding(payload: Mapping[str, object]) -> Portions[Result]:
+    """`success` in portions."""
+    body = encode(payload)
+    if len(body) <= PIECE:
+        return Result(_around(body, b"}"))
+    yield
+    made = BytesIO()
+    made.write(_TEXT)
+    for piece in pieces(body):
+        made.write(_encode(piece.decode())[1:-1])
+        yield
+    made.write(_STRUCTURED)
+    view = memoryview(body)
+    for start in range(0, len(body), PIECE):
+        made.write(view[start : start + PIECE])
+        yield
+    made.write(b"}")
+    return Result(made.getvalue())
 
 
 def failure(error: CallmuxError) -> Result:
@@ -48,8 +72,7 @@ def encode(value: object) -> bytes:
 
 
 def _around(body: bytes, end: bytes) -> bytes:
-    text = _encode(body.decode())
-    return b"".join((b'{"content":[{"type":"text","text":', text, b'}],"structuredContent":', body, end))
+    return b"".join((_TEXT, _encode(body.decode())[1:-1], _STRUCTURED, body, end))
 
 
 def _speakable(value: object) -> object:
