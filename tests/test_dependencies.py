@@ -19,6 +19,9 @@ AGAIN = "run scripts/lock"
 PYTHONS = ("3.11.7", "3.12.1", "3.13.0", "3.14.0")
 
 OURS = [Requirement(line) for line in PROJECT["project"]["dependencies"]]
+EXTRAS = [
+    Requirement(line) for lines in PROJECT["project"]["optional-dependencies"].values() for line in lines
+]
 GROUPS = {name: [Requirement(line) for line in lines] for name, lines in PROJECT["dependency-groups"].items()}
 
 
@@ -54,7 +57,7 @@ def _range(text: str) -> str:
 def test_the_lock_was_made_from_this_pyproject() -> None:
     (own,) = (package for package in LOCK["package"] if package["name"] == "callmux")
     meta = own["metadata"]
-    assert {(n, _range(s)) for n, s in told(meta["requires-dist"])} == wanted(OURS), AGAIN
+    assert {(n, _range(s)) for n, s in told(meta["requires-dist"])} == wanted(OURS + EXTRAS), AGAIN
     locked = {
         group: {(n, _range(s)) for n, s in told(lines)} for group, lines in meta["requires-dev"].items()
     }

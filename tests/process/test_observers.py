@@ -9,7 +9,7 @@ from pathlib import Path
 
 from callmux.clock import Clock
 from callmux.config.model import Config
-from callmux.config.observing import AuditLog
+from callmux.config.observing import AuditLog, Metrics
 from callmux.observe.bus import Bus
 from callmux.observe.facts import CallEnded, Configured
 from callmux.process.observers import Observers
@@ -51,8 +51,35 @@ def test_a_reload_that_changes_something_else_leaves_the_log_alone(tmp_path: Pat
     observers.close()
 
 
+def test_counting_is_for_listeners_and_goes_on_over_reloads(tmp_path: Path) -> None:
+    bus = Bus()
+    Observers(bus, tmp_path, Clock(), lambda text: None).configure(Config())
+    assert not bus.calls
+    observers = Observers(bus, tmp_path, Clock(), lambda text: None, counts=True)
+    observers.configure(Config())
+    bus.publish(CALL)
+    before = observers.totals
+    assert before is not None
+    bus.publish(Configured(config=Config(metrics=Metrics(path="/m"))))
+    bus.publish(CALL)
+    bus.publish(Configured(config=Config(metrics=Metrics(enabled=False))))
+    assert not bus.calls
+    bus.publish(Configured(config=Config()))
+    bus.publish(CALL)
+    assert observers.totals is before
+    assert before.calls["s", "t"]["ok"] == 3
+
+
 def test_a_start_without_a_listener_loads_none() -> None:
     code = "import sys, callmux.cli.main, callmux.cli.serve; print(*sys.modules)"
     loaded = subprocess.check_output([sys.executable, "-c", code], timeout=20, text=True).split()
-    heavy = {"audit", "audit_lines", "payload", "scribe", "feed", "log_file"}
+    heavy = {"totals", "audit", "audit_lines", "payload", "scribe", "feed", "log_file"}
     assert not {f"callmux.observe.{name}" for name in heavy} & set(loaded)
+    assert not {"prometheus_client", "opentelemetry"} & set(loaded)
+
+
+def test_a_listener_loads_no_prometheus_client_before_the_first_scrape() -> None:
+    code = "import sys, callmux.cli.main, callmux.cli.listen; print(*sys.modules)"
+    loaded = subprocess.check_output([sys.executable, "-c", code], timeout=20, text=True).split()
+    assert "callmux.admin.metrics" in loaded
+    assert "prometheus_client" not in loaded

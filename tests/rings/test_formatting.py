@@ -9,6 +9,8 @@ import pytest
 import toons
 
 from callmux.errors import InvalidArguments
+from callmux.observe.bus import Bus
+from callmux.observe.facts import ResultShortened
 from callmux.plan import Plan, ToolCall
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings.envelope import failure, success
@@ -40,6 +42,7 @@ def shown(
     name: str = "callmux_call",
     tool: str = "plain",
     default: str = "json",
+    bus: Bus | None = None,
 ) -> dict[str, Any]:
     """The result as it goes out."""
     given = result if isinstance(result, Result) else Result(compact(result).encode())
@@ -47,7 +50,7 @@ def shown(
     async def proceed(plan: Plan, around: Any) -> Result:
         return given
 
-    stage = Formatting(default, names_of(catalogue()).find)
+    stage = Formatting(default, names_of(catalogue()).find, bus)
     plan = Plan(name=name, calls=(ToolCall(tool=tool),), output_format=wanted)
     value: dict[str, Any] = json.loads(play(through(stage, plan, context(), proceed, own_route(name))).raw)
     return value
@@ -182,3 +185,13 @@ def test_odd_results_pass(result: dict[str, Any]) -> None:
 def test_a_tool_that_has_gone_meanwhile_promises_nothing() -> None:
     result = shown({"content": [], "structuredContent": {"a": 1}}, "toon", tool="gone")
     assert result == {"content": [text("a: 1")]}
+
+
+def test_who_listens_hears_what_toon_saved() -> None:
+    bus, heard = Bus(), []
+    bus.subscribe(ResultShortened, heard.append)
+    shown(success({"rows": ROWS}), "toon", name="callmux_parallel", bus=bus)
+    shown(success({"rows": ROWS}), "json", name="callmux_parallel", bus=bus)
+    assert [(fact.how, fact.tool, fact.before > fact.after) for fact in heard] == [
+        ("toon", "callmux_parallel", True)
+    ]

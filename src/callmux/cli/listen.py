@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 
+from callmux.admin.pages import Pages
 from callmux.admin.probes import probe_routes
 from callmux.aside import aside
 from callmux.cli.handover import Successor, give_way, hand_over, own_command, predecessor, replaced
@@ -177,7 +178,7 @@ async def listen(
     base_dir = path.parent if path else Path.cwd()
     host = Host(config, base_dir, env, show, single=False)
     guard = Guard(clock := Clock(), host.bus)
-    observers = Observers(host.bus, base_dir, clock, sys.stderr.write)
+    observers = Observers(host.bus, base_dir, clock, sys.stderr.write, counts=True)
     observers.configure(config)
     tasks = TaskSet("listener")
     try:
@@ -194,13 +195,16 @@ async def listen(
         estate = await _inherited(state, options.port) if before is None else before.estate
         listener.table.bury(estate.ended, estate.floor)
         listener.legacies = estate.legacies
+        pages = Pages(
+            probe_routes(listener.table, host.readiness, host.full_status),
+            lambda: observers.totals,
+            lambda: host.runtime.gauges(app.in_flight, len(listener.table)),
+        )
+        pages.configure(config)
+        host.bus.subscribe(Configured, lambda new: pages.configure(new.config))
+        app = App(listener, pages, is_loopback(options.host), host.bus)
         server = HttpServer(
-            App(
-                listener,
-                probe_routes(listener.table, host.readiness, host.full_status),
-                is_loopback(options.host),
-                host.bus,
-            ),
+            app,
             listening,
             https.context,
         )

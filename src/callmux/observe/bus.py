@@ -1,4 +1,4 @@
-"""Tells facts to whoever has subscribed to their kind.
+"""Tells facts to whoever has subscribed to their kind. Pure.
 
 Made by `callmux.process.host`, once a process, and handed to whatever has something to tell. Listeners are
 called at once, in the order in which they came, and must be quick: one that is not keeps what it hears,

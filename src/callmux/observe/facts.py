@@ -138,7 +138,7 @@ class CallRetried(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ResultShortened(msgspec.Struct, frozen=True, kw_only=True):
-    """A result went out shorter than it came. Published by `callmux.rings.shield.stage` (it was too large)
+    """A result went out shorter than it came. Published by `callmux.rings.shield.shelf` (it was too large)
     and by `callmux.rings.formatting` (TOON in place of JSON).
 
     Attributes:

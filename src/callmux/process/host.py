@@ -129,7 +129,7 @@ class Host:
         self._first: Session | None = None
         self.subscriptions = Subscriptions(self._keep, lambda: self.runtime.offers)
         self.strict_failure: asyncio.Future[StartupFailed] = asyncio.get_running_loop().create_future()
-        self._stores = Stores()
+        self._stores = Stores(bus=self.bus)
         self.desk = Desk(state, single=single, clock=self._clock)
         self.diagnostics: Callable[[], dict[str, Any]] = dict
         self.reloads = Reloads(self._clock, self.bus)

@@ -1,4 +1,4 @@
-"""Who listens to the facts of this process, by its configuration: the audit log for now.
+"""Who listens to the facts of this process, by its configuration: the audit log, and totals.
 
 Made by the run modes of `callmux.cli`; hears of each configuration that takes effect. What listens is
 imported where the configuration asks for it and not before. What has not changed goes on as it is.
@@ -19,6 +19,7 @@ from callmux.observe.facts import Configured
 
 if TYPE_CHECKING:
     from callmux.observe.audit import Audit
+    from callmux.observe.totals import Totals
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +35,24 @@ class Observers:
         base_dir: Where relative paths start.
         clock: Time.
         show: Writes whole lines to stderr; never waits.
+        counts: There is a listener, which may serve metrics.
+
+    Attributes:
+        totals: What was counted since metrics were on first; None where they never were.
     """
 
-    def __init__(self, bus: Bus, base_dir: Path, clock: Clock, show: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        base_dir: Path,
+        clock: Clock,
+        show: Callable[[str], object],
+        *,
+        counts: bool = False,
+    ) -> None:
+        self._counts = counts
+        self.totals: Totals | None = None
+        self._stop_counting: Callable[[], None] | None = None
         self._bus = bus
         self._base_dir = base_dir
         self._clock = clock
@@ -55,6 +71,20 @@ class Observers:
             if before is not None:
                 # Its thread writes what it has heard; calls go on.
                 before.close(0)
+
+        if self._counts and config.metrics.enabled != (self._stop_counting is not None):
+            self._count(config.metrics.enabled)
+
+    def _count(self, on: bool) -> None:
+        if not on:
+            if self._stop_counting is not None:
+                self._stop_counting()
+                self._stop_counting = None
+            return
+        from callmux.observe.totals import Totals
+
+        self.totals = self.totals or Totals()
+        self._stop_counting = self.totals.listen(self._bus)
 
     def close(self) -> None:
         """Writes what was heard."""

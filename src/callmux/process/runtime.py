@@ -24,6 +24,7 @@ from callmux.metatools import status
 from callmux.metatools.engine import Engine
 from callmux.metatools.meta_tool import definitions
 from callmux.observe.bus import Bus
+from callmux.observe.gauges import Gauges
 from callmux.process.status import instance_id, snapshot
 from callmux.process.stores import Stores
 from callmux.rings.cache.keys import Keys
@@ -75,6 +76,7 @@ class Runtime:
         find: Gives the route of a tool's name.
         router: What its tool requests lead to.
         offers: What all its other requests lead to.
+        slots: How many calls run at a time.
     """
 
     def __init__(
@@ -108,7 +110,7 @@ class Runtime:
         }
         indexes = self.indexes = Indexes(config, self.servers, self._identity)
         limits = {n: s.max_concurrency for n, s in config.servers.items() if s.max_concurrency is not None}
-        slots = Slots(config.max_concurrency, limits)
+        slots = self.slots = Slots(config.max_concurrency, limits)
         scopes = Scopes(config, stores.counters.unresolved)
         plain = self.is_transparent
         preparing = Preparing(References(config.file_reference_roots), scopes, plain=plain)
@@ -122,7 +124,7 @@ class Runtime:
         around = caching if rules.caches else None
         relinking = Relinking(indexes.resources) if len(self.servers) > 1 else None
         find = self._names.find
-        formatting = Formatting(config.output_format, find)
+        formatting = Formatting(config.output_format, find, bus)
         shield = Shielding(self._shield_policies(), stores.results, find)
         door = self._door = Door(self.servers, self._names, preparing, clock)
         ask: AskingStages | None = None
@@ -289,6 +291,22 @@ class Runtime:
             return self.config.reload_drain_timeout_ms / 1000
         longest = [s.call_timeout_ms for s in self.config.servers.values() if s.call_timeout_ms is not None]
         return (max([self.config.call_timeout_ms, *longest]) + 1000) / 1000
+
+    def gauges(self, in_flight: int, sessions: int) -> Gauges:
+        """How things are now.
+
+        Args:
+            in_flight: HTTP requests whose answer is not over.
+            sessions: Sessions of clients.
+        """
+        return Gauges(
+            in_flight,
+            sessions,
+            {name: server.connection is not None for name, server in self.servers.items()},
+            self.slots.facts,
+            self._stores.cache.facts(self._clock.monotonic()) | self._stores.counters.facts(),
+            self._stores.results.facts(),
+        )
 
     def status(self) -> dict[str, Any]:
         """The status payload, before a meta-tool adds the tools."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from callmux.config.model import Config
+from callmux.observe.bus import Bus
 from callmux.rings.cache.keys import Numbers
 from callmux.rings.cache.writes import Writes
 from callmux.rings.shield.shelf import Shelf
@@ -26,6 +27,7 @@ class Stores:
     Args:
         cache: Where cached results are; None for this process.
         results: Where results that went out shortened are; None for this process.
+        bus: Who hears what they do.
 
     Attributes:
         cache: Results of reads.
@@ -35,13 +37,15 @@ class Stores:
         results: Results that went out shortened.
     """
 
-    def __init__(self, cache: SharedCache | None = None, results: Results | None = None) -> None:
+    def __init__(
+        self, cache: SharedCache | None = None, results: Results | None = None, bus: Bus | None = None
+    ) -> None:
         store: SharedCache = MemoryCache() if cache is None else cache
         self.cache: Cache = store
         self.writes = Writes(store)
         self.numbers = Numbers()
         self.counters = Counters()
-        self.results = Shelf(store=results)
+        self.results = Shelf(store=results, bus=bus)
         self._servers: dict[str, object] = {}
 
     def configure(self, config: Config, servers: Mapping[str, object], now: float) -> None:

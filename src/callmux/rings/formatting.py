@@ -13,6 +13,8 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from callmux.errors import CallmuxError
+from callmux.observe.bus import Bus
+from callmux.observe.facts import ResultShortened
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result, json_in
 from callmux.rings import toon
@@ -40,11 +42,13 @@ class Formatting:
     Args:
         default: The format of requests that name none: `json`, `toon` or `auto`.
         find: Gives the route of a name, and of the server beside it.
+        bus: Who hears of results that became shorter.
     """
 
-    def __init__(self, default: str, find: Find) -> None:
+    def __init__(self, default: str, find: Find, bus: Bus | None = None) -> None:
         self._default = default
         self._find = find
+        self._bus = bus or Bus()
 
     def concerns(self, route: Route) -> bool:
         """A direct call's result goes out as its server sent it."""
@@ -58,7 +62,11 @@ class Formatting:
         if wanted == "json" or not own.formatted:
             return outcome
         render: Render = toon.render if wanted == "toon" else toon.render_if_shorter
-        return formatted(outcome, render, keep_structured=own.relays and self._is_bound(plan))
+        shown = formatted(outcome, render, keep_structured=own.relays and self._is_bound(plan))
+        if shown is not outcome and self._bus.hears(ResultShortened):
+            sizes = {"before": len(outcome.raw), "after": len(shown.raw)}
+            self._bus.publish(ResultShortened(how="toon", server="", tool=plan.name, **sizes))
+        return shown
 
     def _is_bound(self, plan: Plan) -> bool:
         """Whether a server's own result has to keep to the output schema of its tool."""

@@ -40,6 +40,11 @@ class Slots:
         self._round = 0
         self._rounds: dict[object, int] = {}
 
+    @property
+    def facts(self) -> tuple[int, int]:
+        """How many calls run, and how many wait for their turn."""
+        return self._running, self._queued
+
     def __repr__(self) -> str:
         return f"Slots({self._running}/{self._limit} running, {self._queued} queued)"
 

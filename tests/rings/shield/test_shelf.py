@@ -12,6 +12,8 @@ import msgspec
 import pytest
 
 from callmux.errors import ResultNotFound, ResultUnreadable, StoreUnavailable
+from callmux.observe.bus import Bus
+from callmux.observe.facts import ResultShortened
 from callmux.protocol.shapes import Result
 from callmux.rings.shield import shelf as module
 from callmux.rings.shield.compact import Limits
@@ -294,5 +296,21 @@ def test_another_process_pages_what_this_one_has_shortened(place: str) -> None:
             await other.page(ref, Query(), "bob")
         await one.close()
         await other.close()
+
+    run(scenario())
+
+
+def test_who_listens_hears_how_much_shorter_a_result_went_out(place: str) -> None:
+    async def scenario() -> None:
+        bus, heard = Bus(), []
+        bus.subscribe(ResultShortened, heard.append)
+        shelf = Shelf(Helper(), bus=bus)
+        given = result(200)
+        reply = await shelf.shorten(given, ORDER, "")
+        about = {"how": "shield", "server": "db", "tool": "rows"}
+        assert heard == [ResultShortened(**about, before=len(given.raw), after=len(reply.raw))]
+        await shelf.shorten(result(1), ORDER, "")
+        assert len(heard) == 1
+        await shelf.close()
 
     run(scenario())

@@ -17,6 +17,8 @@ import msgspec
 from msgspec import Raw
 
 from callmux.errors import ResultNotFound, ResultPathNotFound, ResultUnreadable, StoreUnavailable
+from callmux.observe.bus import Bus
+from callmux.observe.facts import ResultShortened
 from callmux.protocol.shapes import Result
 from callmux.rings.shield.helper import Helper, HelperLost
 from callmux.rings.shield.query import Document, PathMissing, Query
@@ -41,9 +43,13 @@ class Shelf:
     Args:
         helper: The helper process; it is started when it is needed.
         store: Where the whole results are kept; None for this process.
+        bus: Who hears of results that went out shortened.
     """
 
-    def __init__(self, helper: Helper | None = None, store: Results | None = None) -> None:
+    def __init__(
+        self, helper: Helper | None = None, store: Results | None = None, bus: Bus | None = None
+    ) -> None:
+        self._bus = bus or Bus()
         self._store: Results = MemoryResults() if store is None else store
         self._border = Border("the store of results")
         self._rejected = 0
@@ -84,7 +90,12 @@ class Shelf:
         else:
             # A caller that gives up must not leave half a result in the pipe.
             reply = await asyncio.shield(self._tasks.spawn(self._shorten_there(raw, order, owner)))
-        return result if reply is None else Result(reply)
+        if reply is None:
+            return result
+        if self._bus.hears(ResultShortened):
+            about = {"how": "shield", "server": order.server or "", "tool": order.tool}
+            self._bus.publish(ResultShortened(**about, before=len(raw), after=len(reply)))
+        return Result(reply, code=result.code)
 
     async def page(self, ref: str, query: Query, owner: str) -> dict[str, Any]:
         """A page: `ref`, `tool` and what `Document.page` gives.

@@ -109,12 +109,12 @@ class App:
             await self._options(exchange, path)
         elif path == "/mcp":
             await serve_mcp(exchange, self._listener)
+        elif method == "GET" and (route := self._routes.get(path)) is not None:
+            await route(exchange)
         elif path == "/sse" and method == "GET":
             await serve_stream(exchange, self._listener)
         elif path == "/messages" and method == "POST":
             await serve_message(exchange, self._listener)
-        elif method == "GET" and (route := self._routes.get(path)) is not None:
-            await route(exchange)
         elif method == "GET" and path.startswith(WELL_KNOWN):
             await self._describe(exchange)
         else:

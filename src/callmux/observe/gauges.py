@@ -1,0 +1,38 @@
+"""How things are now, beside what is counted. Pure.
+
+Made by `callmux.process.runtime` when somebody asks; read by `callmux.admin.metrics`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class Gauges:
+    """How things are now, beside what is counted.
+
+    Attributes:
+        in_flight: HTTP requests whose answer is not over.
+        sessions: Sessions of clients.
+        servers: Whether each server is up.
+        running, waiting: Calls that run, and that wait for their turn.
+        cache, results: What the cache and the store of shortened results say of themselves.
+    """
+
+    __slots__ = ("cache", "in_flight", "results", "running", "servers", "sessions", "waiting")
+
+    def __init__(
+        self,
+        in_flight: int,
+        sessions: int,
+        servers: Mapping[str, bool],
+        slots: tuple[int, int],
+        cache: Mapping[str, float],
+        results: Mapping[str, float],
+    ) -> None:
+        self.in_flight = in_flight
+        self.sessions = sessions
+        self.servers = servers
+        self.running, self.waiting = slots
+        self.cache = cache
+        self.results = results

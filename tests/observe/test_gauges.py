@@ -1,0 +1,11 @@
+"""How things are now, in one record."""
+
+from __future__ import annotations
+
+from callmux.observe.gauges import Gauges
+
+
+def test_the_slots_are_told_apart() -> None:
+    gauges = Gauges(1, 2, {"a": True}, (3, 4), {"entries": 5}, {"entries": 6})
+    assert (gauges.in_flight, gauges.sessions, gauges.running, gauges.waiting) == (1, 2, 3, 4)
+    assert (gauges.servers["a"], gauges.cache["entries"], gauges.results["entries"]) == (True, 5, 6)
