@@ -95,7 +95,8 @@ def test_a_message_may_have_that_many_levels_and_no_more(kind: str, member: str,
         blank = " " * LONG if long else ""
         line = f'{{"id":7,{own}"{member}":{blank}{nested(levels - 1, kind)}}}\n'.encode()
         buffer = LineBuffer()
-        (message,) = [m for n in range(0, len(line), 60_000) for m in buffer.messages(line[n : n + 60_000])]
+        lines = [one for n in range(0, len(line), 60_000) for one in buffer.feed(line[n : n + 60_000])]
+        (message,) = [buffer.message(one) for one in lines]
         return message
 
     assert isinstance(read(DEEPEST), Request if member == "params" else Response)

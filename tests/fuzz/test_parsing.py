@@ -20,6 +20,8 @@ from callmux.protocol.jsonrpc import (
     Notification,
     Request,
     Response,
+    of_client,
+    of_server,
     parse,
 )
 from callmux.protocol.lines import LineBuffer, Oversized
@@ -67,6 +69,17 @@ def test_the_corpus_is_read(line: bytes) -> None:
 def test_any_line_is_read(line: bytes) -> None:
     check(parse(line))
     check(jsonrpc.oversized(line, 10))
+
+
+@bounded
+@given(lines)
+def test_the_short_ways_read_what_the_long_one_does(line: bytes) -> None:
+    assert of_client(line) == parse(line) == of_server(line)
+
+
+@pytest.mark.parametrize("line", CORPUS, ids=lambda line: repr(line[:40]))
+def test_the_short_ways_read_the_corpus_as_the_long_one_does(line: bytes) -> None:
+    assert of_client(line) == parse(line) == of_server(line)
 
 
 @bounded

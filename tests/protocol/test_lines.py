@@ -6,8 +6,13 @@ import time
 
 import pytest
 
-from callmux.protocol.jsonrpc import Malformed, Notification
+from callmux.protocol.jsonrpc import Malformed, Message, Notification
 from callmux.protocol.lines import HEAD, LONG, LineBuffer, Long, Oversized
+
+
+def messages(buffer: LineBuffer, data: bytes) -> list[Message]:
+    """The messages on the lines that `data` completes."""
+    return [buffer.message(line) for line in buffer.feed(data)]
 
 
 def fed(*chunks: bytes, limit: int = 100) -> list[bytes | Long | Oversized]:
@@ -59,8 +64,8 @@ MESSAGE = b'{"method":"m","params":{"a":[1,2]}}'
 @pytest.mark.parametrize("end", [MESSAGE, b"\xef\xbb\xbf" + MESSAGE, b"  " + MESSAGE + b" \r"])
 def test_a_last_line_without_an_end_counts_where_it_is_whole(end: bytes) -> None:
     buffer = LineBuffer()
-    buffer.messages(b"{}\n" + end[:7])
-    buffer.messages(end[7:])
+    messages(buffer, b"{}\n" + end[:7])
+    messages(buffer, end[7:])
     message = buffer.last()
     assert isinstance(message, Notification)
     assert message.method == "m"
@@ -69,15 +74,15 @@ def test_a_last_line_without_an_end_counts_where_it_is_whole(end: bytes) -> None
 
 def test_a_long_last_line_counts() -> None:
     buffer = LineBuffer()
-    buffer.messages(b'{"method":"m","params":["' + b"x" * LONG)
-    buffer.messages(b'"]}')
+    messages(buffer, b'{"method":"m","params":["' + b"x" * LONG)
+    messages(buffer, b'"]}')
     assert isinstance(buffer.last(), Notification)
 
 
 @pytest.mark.parametrize("end", [MESSAGE[:n] for n in range(len(MESSAGE))] + [b" \t\r", b"x" * 2 * LONG])
 def test_a_part_of_a_message_is_none(end: bytes) -> None:
     buffer = LineBuffer(LONG)
-    buffer.messages(end)
+    messages(buffer, end)
     assert buffer.last() is None
 
 
@@ -111,8 +116,8 @@ def test_messages_are_read_from_lines_of_any_length() -> None:
     """What is no UTF-8 is replaced, as in a short line; a line beyond the limit is no message."""
     buffer = LineBuffer(3 * LONG)
     note = b'{"jsonrpc":"2.0","method":"%s"}\n'
-    assert buffer.messages(note % b"short") == [Notification("short", None)]
-    assert buffer.messages(note[:10]) == []
+    assert messages(buffer, note % b"short") == [Notification("short", None)]
+    assert messages(buffer, note[:10]) == []
     for text, read in (("é".encode() * LONG, "é" * LONG), (b"\xff" + b"a" * LONG, "\ufffd" + "a" * LONG)):
-        assert buffer.messages((note % text)[10:] + note[:10]) == [Notification(read, None)]
-    assert [type(m) for m in buffer.messages(note[10:20] + b"x" * 4 * LONG + b"\n")] == [Malformed]
+        assert messages(buffer, (note % text)[10:] + note[:10]) == [Notification(read, None)]
+    assert [type(m) for m in messages(buffer, note[10:20] + b"x" * 4 * LONG + b"\n")] == [Malformed]

@@ -97,6 +97,7 @@ def attempt(
             method="tools/call",
             target="t",
             asked=asked,
+            makes_task="task" in asked.extra,
             arguments=asked.arguments,
             seconds=30,
             deadline=asyncio.get_running_loop().time() + left,

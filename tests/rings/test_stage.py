@@ -32,6 +32,16 @@ def test_from_each_depth_the_rest_is_entered_inwards_and_left_outwards() -> None
     assert [list(each) for each in stages.leaves] == [[], [], leaves[1:], leaves[1:], leaves]
 
 
+class Rescuing(Leaving):
+    only_failures = True
+
+
+def test_a_stage_that_looks_at_failures_only_is_not_asked_about_results() -> None:
+    stages = Stages([rescuing := Rescuing(), leaving := Leaving()])
+    assert stages.leaves[2] == ((1, leaving.leave), (0, rescuing.leave))
+    assert stages.returns == ((), (), ((1, leaving.leave),))
+
+
 def test_what_is_further_in_is_made_once() -> None:
     stages = Stages([Entering(), Leaving(), Entering()])
     assert stages.within(1).stages == stages.stages[1:]

@@ -20,6 +20,8 @@ MAX_LINE = 256 * 1024 * 1024
 """Bytes of the longest line that is kept."""
 
 
+BLANK = b"!"
+"""No line before this one, in the order of bytes, begins with a character that can be seen."""
 LONG = 1024 * 1024
 """Bytes of a line whose encoding and depth are checked while it comes; shorter ones are as they are read."""
 
@@ -57,25 +59,19 @@ class LineBuffer:
         self._size = 0
         self._check, self._depth = Utf8Check(), DepthCheck()
 
-    def messages(self, data: bytes) -> list[Message]:
-        """The messages on the lines that `data` completes."""
-        return [
-            jsonrpc.parse(line) if type(line) is bytes else self.message(line) for line in self.feed(data)
-        ]
-
     def message(self, line: bytes | Long | Oversized) -> Message:
         """The message on one line."""
         if isinstance(line, bytes):
             return jsonrpc.parse(line)
         if isinstance(line, Long):
-            return jsonrpc.parse(line.line, is_text=line.is_text)
+            return jsonrpc.parse(line.line, is_text=line.is_text, is_deep=line.is_deep)
         return jsonrpc.oversized(line.head, self.limit)
 
     def feed(self, data: bytes) -> list[bytes | Long | Oversized]:
         """The lines that `data` completes, without their ends; blank ones are left out."""
         if not self._size and len(data) <= self.limit and data.endswith(b"\n"):
             # Nearly always: whole lines, none begun before.
-            return [line for line in data[:-1].split(b"\n") if line and (line[0] > 32 or line.strip())]
+            return [line for line in data[:-1].split(b"\n") if line > BLANK or line.strip()]
         if b"\n" not in data:
             self._keep(data)
             return []

@@ -149,11 +149,12 @@ class Call(Job, kw_only=True):
     def answered(self, result: Raw) -> None:
         """The server has answered."""
         # What is kept must not pin the line it came in.
-        if len(result) > LARGE:
+        size = len(result)
+        if size > LARGE:
             carry(self, _copied(result))
         else:
             raw = bytes(result)
-            settle(self, Result(raw) if raw != NULL else Result(b"{}"))
+            settle(self, Result(b"{}" if size == 4 and raw == NULL else raw))
 
     def failed(self, failure: CallFailure) -> None:
         """No answer will come."""

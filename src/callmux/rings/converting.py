@@ -68,6 +68,8 @@ class Converting:
         plain: A direct call's JSON-RPC error is passed on as it came (the transparent mode).
     """
 
+    only_failures = True
+
     def __init__(self, plain: bool = False) -> None:
         self._plain = plain
 

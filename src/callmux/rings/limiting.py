@@ -52,10 +52,6 @@ class Slots:
         limit = self._server_limits.get(server)
         return limit is None or self._on_server[server] < limit
 
-    def _take(self, server: str) -> None:
-        self._running += 1
-        self._on_server[server] += 1
-
     def try_acquire(self, server: str) -> bool:
         """Takes a slot if there is one. Whoever waits while there is room waits for its own server, so nobody
         is overtaken."""
@@ -63,9 +59,13 @@ class Slots:
             return False
         if self._server_limits and not self._free(server):
             return False
-        self._running += 1
-        self._on_server[server] += 1
+        self._take(server)
         return True
+
+    def _take(self, server: str) -> None:
+        self._running += 1
+        if self._server_limits:
+            self._on_server[server] += 1
 
     async def acquire(self, server: str, client: object = None) -> None:
         """Waits for a turn.
@@ -95,7 +95,8 @@ class Slots:
     def release(self, server: str) -> None:
         """Gives a slot back and lets in whoever is next."""
         self._running -= 1
-        self._on_server[server] -= 1
+        if self._server_limits:
+            self._on_server[server] -= 1
         if self._queued:
             self._let_in()
 

@@ -66,14 +66,14 @@ class Retrying:
         return HELD
 
     def leave(self, call: Call, outcome: Outcome) -> Left:
-        if isinstance(outcome, CallFailure):
-            return self._failed(call, outcome)
-        if isinstance(outcome, Result):
-            if (extra := call.asked.extra) and "task" in extra and call.connection is not None:
+        if type(outcome) is Result:
+            if call.makes_task and call.connection is not None:
                 call.connection.makers.note(outcome.raw, call.context.client)
-            if call.route.method in METHODS and outcome.raw.find(b"null") >= 0:  # `in` costs an exception
+            if outcome.raw.find(b"null") >= 0 and call.route.method in METHODS:  # `in` costs an exception
                 # Strict clients refuse null where nothing is meant.
                 outcome = Result(without_nulls(outcome.raw))
+        elif isinstance(outcome, CallFailure):
+            return self._failed(call, outcome)
         if call.scope is not None:
             self._let_go(call)
         return outcome

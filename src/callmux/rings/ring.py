@@ -101,21 +101,22 @@ def start(job: Job) -> None:
 def settle(job: Job, outcome: Outcome) -> None:
     """Leaves every stage that was entered, and hands the outcome over."""
     job.holder = None
-    for depth, leave in job.stages.leaves[job.depth]:
+    stages = job.stages
+    leaves = stages.returns if type(outcome) is Result else stages.leaves
+    for depth, leave in leaves[job.depth]:
         try:
             left = leave(job, outcome)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # noqa: BLE001 - as above
-            outcome = error
-            continue
+            left = error
         if left is outcome:
             continue
-        if isinstance(left, (Result, BaseException)):
-            outcome = left
-            continue
         job.depth = depth
-        if left is AGAIN:
+        if isinstance(left, (Result, BaseException)):
+            # Something else from here on outwards.
+            settle(job, left)
+        elif left is AGAIN:
             start(job)
         else:
             assert not isinstance(left, Sign)

@@ -13,7 +13,8 @@ same two functions, and `callmux.rings.ring` runs both. Which stages there are, 
 
 `leave(job, outcome)` is called exactly once for each time that `enter` ended with None or `HELD`, from the
 innermost stage outwards. It gives the outcome as it is from there on, a coroutine for it, or `AGAIN`: the
-stage is entered once more. What either raises is the outcome. A stage may lack one of the two.
+stage is entered once more. What either raises is the outcome. A stage may lack one of the two. One whose
+`leave` gives back every result as it is says so with `only_failures`, and is not asked about results.
 """
 
 from __future__ import annotations
@@ -65,9 +66,10 @@ class Stages:
         enters: What is called on the way in once so many stages are entered: each `enter` with the depth that
             it leads to. Stages without one are passed over.
         leaves: What is called on the way out of so many stages: each `leave` with the depth that it leads to.
+        returns: The same for a result, without the stages that say that they look at failures only.
     """
 
-    __slots__ = ("_inner", "enters", "leaves", "stages")
+    __slots__ = ("_inner", "enters", "leaves", "returns", "stages")
 
     def __init__(self, stages: Sequence[Any]) -> None:
         self.stages = tuple(stages)
@@ -79,6 +81,10 @@ class Stages:
         )
         self.leaves: tuple[tuple[tuple[int, Callable[[Any, Outcome], Left]], ...], ...] = tuple(
             tuple(one for one in reversed(leaves) if one[0] < depth) for depth in depths
+        )
+        self.returns = tuple(
+            tuple(one for one in each if not getattr(self.stages[one[0]], "only_failures", False))
+            for each in self.leaves
         )
         self._inner: dict[int, Stages] = {}
 

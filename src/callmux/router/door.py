@@ -55,11 +55,12 @@ class Door:
         self._clock = clock
         self.all_settled = False
 
-    def direct(self, asked: Asked, route: Route, context: CallContext) -> Call:
-        """A direct call, which is a request and its only call at once. Its name must be known."""
-        return self._made(asked, route, route.direct, route.seconds, context)
+    def made(self, asked: Asked, route: Route, stages: Stages, seconds: float, context: CallContext) -> Call:
+        """A call whose name is looked up, ready to be started.
 
-    def _made(self, asked: Asked, route: Route, stages: Stages, seconds: float, context: CallContext) -> Call:
+        Args:
+            stages: What stands around it; with `route.direct` it is a request and its only call at once.
+        """
         return Call(
             context=context,
             stages=stages,
@@ -113,7 +114,10 @@ class Door:
 
     def _planned(self, asked: ToolCall, context: CallContext) -> Call:
         route = self._names.find(asked.tool, asked.server)
-        return self._made(asked, route, route.stages, route.seconds_for(asked.timeout_ms), context)
+        call = self.made(asked, route, route.stages, route.seconds_for(asked.timeout_ms), context)
+        if asked.extra:
+            call.makes_task = "task" in asked.extra
+        return call
 
     async def call_safely(self, asked: ToolCall, context: CallContext) -> Result:
         """Makes a model's call, inside a meta-tool; a failure comes back as an error result."""
@@ -158,6 +162,7 @@ class Door:
             target=target,
             key=key,
             asked=ToolCall(tool=target, meta=others.pop("_meta", None), extra=others),
+            makes_task="task" in others,
             bare=given is None and key is None,
             seconds=route.seconds,
             deadline=self._clock.monotonic() + route.seconds,

@@ -153,7 +153,7 @@ class Router:
             asked = msgspec.structs.replace(asked, arguments=None)
         route = self._names.direct.get(asked.tool)
         if route is not None and self._door.all_settled and type(asked) is DirectCall:
-            return self._door.direct(asked, route, context)
+            return self._door.made(asked, route, route.direct, route.seconds, context)
         return self._other_job(asked, context)
 
     def _other_job(self, asked: Asked, context: CallContext) -> Job:
@@ -175,7 +175,8 @@ class Router:
     def _direct_job(self, asked: Asked, context: CallContext) -> Job:
         if self._door.all_settled:
             with contextlib.suppress(CallmuxError):
-                return self._door.direct(asked, self._names.of_direct(asked.tool), context)
+                route = self._names.of_direct(asked.tool)
+                return self._door.made(asked, route, route.direct, route.seconds, context)
         plan = Plan(name=asked.tool, calls=(asked.whole() if isinstance(asked, DirectCall) else asked,))
         return Job(context=context, plan=plan, stages=self._stages)
 

@@ -114,12 +114,12 @@ class Request(msgspec.Struct, eq=False):
             session.observer.finished(self, job, outcome)
         # They know each other: left so, both would wait for the collector.
         self.job = None
-        if isinstance(outcome, Result):
+        if type(outcome) is Result or isinstance(outcome, Result):
             session.conclude(self, outcome.raw)
         elif isinstance(outcome, RpcError):
-            self.session.refuse(self, outcome)
+            session.refuse(self, outcome)
         elif not isinstance(outcome, Cancelled):
-            self.session.fail(self, outcome)
+            session.fail(self, outcome)
 
     def cancel(self, reason: str | None) -> None:
         """Nobody wants the answer any more."""

@@ -6,6 +6,7 @@ outlives its time or a write to its server. The time is an argument.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -36,7 +37,7 @@ class MemoryCache:
         self._entries: dict[Key, _Entry] = {}
         self._by_server: dict[str, set[Key]] = {}
         self._bytes = 0
-        self._epochs: dict[str, int] = {}
+        self._epochs: dict[str, int] = defaultdict(int)
         self._all_epochs = 0
         self._doubts: dict[str, dict[int, float]] = {}
         self._last_doubt = 0
@@ -138,7 +139,7 @@ class MemoryCache:
 
     def wrote(self, server: str) -> None:
         """A write to the server has ended, or what it offers is not the same any more."""
-        self._epochs[server] = self._epochs.get(server, 0) + 1
+        self._epochs[server] += 1
         if server in self._by_server:
             for key in list(self._by_server[server]):
                 self._drop(key)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from callmux.batch_writer import BatchWriter
-from callmux.protocol.jsonrpc import Message
+from callmux.protocol.jsonrpc import Message, of_client
 from callmux.protocol.lines import LineBuffer
 
 if TYPE_CHECKING:
@@ -109,8 +109,8 @@ class StdioTransport:
                 self._writer.abort()
 
     def feed(self, data: bytes) -> None:
-        for message in self._lines.messages(data):
-            self._received(message)
+        for line in self._lines.feed(data):
+            self._received(of_client(line) if type(line) is bytes else self._lines.message(line))
 
     def pause(self) -> None:
         """The client does not read: neither do we."""

@@ -152,12 +152,8 @@ class Connection:
             raise failures.lost(self._reason, started=False)
         peer = self._peer
         peer.last = exchange.number = id = peer.last + 1
+        line = exchange.line(id)
         self._waiting[id] = exchange
-        try:
-            line = exchange.line(id)
-        except BaseException:
-            del self._waiting[id]
-            raise
         if exchange.deadline < self._due:
             self._watch(exchange.deadline)
         self.link.send(line, id, len(self._waiting) == 1)

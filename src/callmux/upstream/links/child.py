@@ -22,7 +22,7 @@ import msgspec
 from callmux.batch_writer import BatchWriter
 from callmux.config.veil import NOTHING, Veil
 from callmux.protocol.http_client import Carrier, Point, known
-from callmux.protocol.jsonrpc import parse
+from callmux.protocol.jsonrpc import of_server
 from callmux.protocol.lines import LineBuffer, Long, Oversized
 from callmux.text import quiet
 from callmux.upstream import failures
@@ -234,7 +234,7 @@ class _ChildProtocol(asyncio.SubprocessProtocol):
             for line in lines:
                 if self.listener is None:
                     return
-                message = parse(line) if type(line) is bytes else self._lines.message(line)
+                message = of_server(line) if type(line) is bytes else self._lines.message(line)
                 self.listener.received(message, None)
             return
         self._later.extend(lines)
