@@ -54,6 +54,7 @@ MAY: dict[str, set[str]] = {
     "tools": {"email", "http.client"},
     "init": {"msgspec"},
     "config": {"msgspec"},
+    "token": {"msgspec"},
     "server": {"msgspec"},
     "client": FILES,
     "migrate": FILES | {"plistlib", "xml"},
@@ -89,3 +90,38 @@ def test_what_only_prints_text_loads_nothing_heavy_while_it_runs(line: list[str]
     code = f"import sys; from callmux.cli.main import main; main({line}); print('', *sys.modules)"
     said = subprocess.check_output([sys.executable, "-c", code], timeout=20, text=True)
     assert not set(said.splitlines()[-1].split()) & HEAVY
+
+
+GUARDS = {"authentication", "bearer", "gate", "guard", "limits", "memory", "oidc", "resource"}
+
+
+def test_stdio_loads_nothing_of_what_guards_a_listener() -> None:
+    code = "import sys, callmux.cli.main, callmux.cli.serve, callmux.process.host; print(*sys.modules)"
+    loaded = set(subprocess.check_output([sys.executable, "-c", code], timeout=20, text=True).split())
+    assert not loaded & {f"callmux.guard.{name}" for name in GUARDS}
+
+
+def test_a_listener_loads_the_code_for_tokens_of_an_issuer_only_where_they_are_configured() -> None:
+    """It brings aiohttp, joserfc and what these bring: a third of a second."""
+    code = """if True:
+        import asyncio, sys
+        import callmux.cli.listen
+        from callmux.clock import Clock
+        from callmux.config.model import Config
+        from callmux.config.security import BearerAuth, BearerToken, OidcAuth
+        from callmux.guard.guard import Guard
+
+        def loaded():
+            return sorted({"aiohttp", "cryptography", "joserfc", "callmux.guard.oidc"} & sys.modules.keys())
+
+        async def scene():
+            guard = Guard(Clock())
+            bearer = BearerAuth(mode="bearer", tokens=(BearerToken(id="a", token="t"),))
+            for auth in (None, bearer, OidcAuth(mode="oidc_jwt", issuer="https://i", audience=("a",))):
+                guard.gate(Config(auth=auth))
+                print(*loaded())
+
+        asyncio.run(scene())
+    """
+    out = subprocess.check_output([sys.executable, "-c", code], timeout=20, text=True)
+    assert [len(line.split()) for line in out.split("\n")] == [0, 0, 4, 0]

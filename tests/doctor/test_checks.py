@@ -178,7 +178,7 @@ def test_tokens_are_looked_at() -> None:
     tokens = [{"id": "a", "token": "x"}, {"id": "a", "tokenRef": "env:X"}]
     auth = {"mode": "bearer", "tokens": tokens}
     assert findings(auth=auth) == [
-        'auth.tokens["a"] uses a plaintext token: use hash ("callmux config hash") or tokenRef',
+        'auth.tokens["a"] uses a plaintext token: use hash ("callmux token hash") or tokenRef',
         'auth.tokens contains duplicate token id "a"',
     ]
     assert findings(management={"auth": auth})[0].startswith("management.auth.tokens")

@@ -28,6 +28,7 @@ COMMANDS = {
     "pipeline": "call",
     "server": "server",
     "setup": "setup",
+    "token": "token",
     "tools": "tools",
 }
 """Every command, and the module of `callmux.cli` that has it; `callmux.cli.grammar` has one of the same name,

@@ -6,12 +6,11 @@ Called by `callmux.cli.main`. Nothing is started; `callmux doctor` also asks the
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 from callmux.cli.console import print_json
 from callmux.cli.grammar.config import COMMANDS
-from callmux.cli.parsing import Given, read, refusal
+from callmux.cli.parsing import read
 from callmux.config.load import default_config, find_config, load_config
 from callmux.errors import ConfigError, ConfigMissing
 
@@ -22,34 +21,12 @@ def run(args: list[str], config_option: str | None) -> int:
     if given.command.word == "check":
         return _check(given.on("--json"), config_option)
     if given.command.word == "hash":
-        return _hash(given)
+        from callmux.cli.token import show_hash
+
+        return show_hash(given, new=given.on("--new"))
     from callmux.config.schema import config_schema
 
     print_json(config_schema())
-    return 0
-
-
-def _hash(given: Given) -> int:
-    from callmux.config.secrets import hash_token
-
-    new = given.on("--new")
-    if new:
-        import secrets
-
-        token = secrets.token_urlsafe(32)
-    elif sys.stdin.isatty():
-        from getpass import getpass
-
-        token = getpass("Token: ").strip()
-    else:
-        token = sys.stdin.read().strip()
-    if not token.isascii() or not token.isprintable() or not token:
-        raise refusal(given.command, "a token is one line of printable ASCII characters, and not empty")
-    hashed = hash_token(token)
-    if given.on("--json"):
-        print_json({**({"token": token} if new else {}), "hash": hashed})
-    else:
-        print(f"token: {token}\nhash:  {hashed}" if new else hashed)
     return 0
 
 

@@ -164,7 +164,7 @@ def config_findings(config: Config) -> list[str]:
 
 def _token_findings(auth: BearerAuth, path: str) -> list[str]:
     found = [
-        f'{path}.tokens["{token.id}"] uses a plaintext token: use hash ("callmux config hash") or tokenRef'
+        f'{path}.tokens["{token.id}"] uses a plaintext token: use hash ("callmux token hash") or tokenRef'
         for token in auth.tokens
         if token.token is not None
     ]

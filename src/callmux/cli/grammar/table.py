@@ -15,7 +15,17 @@ from callmux.cli.grammar.terms import Command
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Run": ("bridge", "demo"),
     "Call tools from a shell": ("call", "parallel", "batch", "pipeline", "list", "tools"),
-    "Configure": ("setup", "discover", "init", "server", "client", "instructions", "config", "migrate"),
+    "Configure": (
+        "setup",
+        "discover",
+        "init",
+        "server",
+        "client",
+        "instructions",
+        "config",
+        "token",
+        "migrate",
+    ),
     "Look after": ("approve", "doctor", "explain", "daemon"),
     "Help": ("help", "completion"),
 }
