@@ -15,6 +15,7 @@ from callmux.config.servers import StdioServer
 from callmux.doctor.checks import Probe, config_findings, examine, find_command, tokens_kept_back
 from callmux.doctor.report import Report
 from callmux.upstream.probe import ProbeResult
+from tests.certificates import Authority
 
 SH = {"command": "/bin/sh"}
 
@@ -252,3 +253,18 @@ def test_servers_that_ask_for_the_token_of_clients_are_named() -> None:
     (sometimes,) = warnings(auth=oidc)
     assert "only where the audience" in sometimes
     assert "p4ss" not in sometimes
+
+
+def test_a_certificate_that_a_listener_would_refuse_is_found(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    cert, key = authority.issue()
+    assert findings(tls={"certFile": str(cert), "keyFile": str(key)}) == []
+    other = authority.issue("other")[1]
+    (found,) = findings(tls={"certFile": str(cert), "keyFile": str(other)})
+    assert found.startswith(f"tls: {other} does not fit the certificate")
+
+
+def test_proxies_that_are_everybody_are_found() -> None:
+    controls = {"trustedProxies": ["10.0.0.0/8", "0.0.0.0/0"]}
+    (found,) = findings(abuseControls=controls)
+    assert found.startswith('abuseControls.trustedProxies: "0.0.0.0/0" is everybody')

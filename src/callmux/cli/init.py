@@ -1,4 +1,4 @@
-"""`callmux init [--force]`: writes an empty configuration, and beside it the schema that editors read.
+"""`callmux init [--force] [--profile NAME]`: writes a new configuration, and beside it its schema.
 
 Called by `callmux.cli.main`; `setup` and `migrate` take the schema from here. With `--force` an existing file
 is replaced, whatever it holds, and kept as `.bak`.
@@ -15,19 +15,40 @@ from callmux.cli.saving import save_text
 from callmux.config.load import target_config
 from callmux.config.model import Config
 from callmux.config.notation import write
-from callmux.errors import UsageError
+from callmux.errors import CallmuxError, UsageError
 
 
 def run(args: list[str], config_option: str | None) -> int:
     """Gives the exit code."""
-    force = read(COMMANDS[0], args).on("--force")
+    given = read(COMMANDS[0], args)
+    force, profile = given.on("--force"), given.text("--profile")
     path = target_config(config_option, os.environ, Path.home())
     existed = os.path.lexists(path)
     if path.exists() and not force:
         raise UsageError(f"Config already exists at {path}. Use --force to replace it (it is kept as .bak)")
     write_schema(path)
-    save_text(path, write(str(path), empty_document(path)))
-    print(f"{'Replaced' if existed else 'Created'} {path}")
+    document = empty_document(path)
+    if profile is None:
+        save_text(path, write(str(path), document))
+        print(f"{'Replaced' if existed else 'Created'} {path}")
+        return 0
+    from callmux.cli.release_profile import HASH_FILE, TOKEN_ID, keys_of, make_token
+
+    token = make_token(path, profile)
+    try:
+        save_text(path, write(str(path), document | keys_of(profile)))
+    except CallmuxError:
+        if token is not None:
+            # Nobody has seen the token: its hash is of no use.
+            (path.parent / HASH_FILE).unlink()
+        raise
+    print(f"{'Replaced' if existed else 'Created'} {path} (profile {profile})")
+    if token is not None:
+        print(f"Token of {TOKEN_ID}, shown this once: {token}")
+        print(f"Its hash is in {path.parent / HASH_FILE}")
+    elif "auth" in keys_of(profile):
+        print(f"The token is the one whose hash is in {path.parent / HASH_FILE} already")
+    print(f"Next: add servers (callmux server add), then callmux doctor --config {path}")
     return 0
 
 

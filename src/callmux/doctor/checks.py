@@ -26,7 +26,7 @@ from callmux.config.redact import (
     secrets_of_url,
     shown_command,
 )
-from callmux.config.security import LOOPBACK, BearerAuth, OidcAuth
+from callmux.config.security import LOOPBACK, BearerAuth, OidcAuth, Tls
 from callmux.config.server_secrets import veil_of
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.doctor.report import Report, ServerReport
@@ -152,6 +152,13 @@ def config_findings(config: Config) -> list[str]:
         uri = urlsplit(keys or config.auth.issuer)
         if keys is not None and uri.scheme != "https" and uri.hostname not in (*LOOPBACK, "::1"):
             found.append(f'auth.jwksUri should use https:// in production ("{mask_url(keys)}")')
+    if config.tls is not None and (problem := _certificate_problem(config.tls)) is not None:
+        found.append(f"tls: {problem}")
+    found += [
+        f'abuseControls.trustedProxies: "{proxy}" is everybody: anyone could write X-Forwarded-For'
+        for proxy in config.abuse_controls.trusted_proxies
+        if proxy.endswith("/0")
+    ]
     if config.management.auth is not None:
         found += _token_findings(config.management.auth, "management.auth")
     found += [
@@ -160,6 +167,18 @@ def config_findings(config: Config) -> list[str]:
         if not os.path.isdir(root)
     ]
     return found
+
+
+def _certificate_problem(tls: Tls) -> str | None:
+    from datetime import UTC, datetime
+
+    from callmux.transport.http.certificates import CertificateUnusable, Pair, checked
+
+    try:
+        checked(Pair(Path(tls.cert_file), Path(tls.key_file)), datetime.now(UTC))
+    except CertificateUnusable as error:
+        return error.message
+    return None
 
 
 def _token_findings(auth: BearerAuth, path: str) -> list[str]:
