@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Awaitable, Callable
 
@@ -135,6 +136,23 @@ def test_a_head_that_can_be_read_in_two_ways_is_refused_and_ends_the_connection(
 
     _served(scene)
     assert capfd.readouterr().err == "", "nonsense does not fill the log"
+
+
+@pytest.mark.parametrize(("megabytes", "goes_on"), [(2, True), (64, False)])
+def test_a_refused_body_is_read_to_its_end_only_if_that_is_near(megabytes: int, goes_on: bool) -> None:
+    async def scene(server: HttpServer, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(POST + b"content-length: %d\r\n\r\n" % (megabytes * 1_000_000))
+        assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 413 ")
+        with contextlib.suppress(ConnectionError):
+            for _ in range(megabytes):
+                writer.write(b" " * 1_000_000)
+                await writer.drain()
+            writer.write(LAST)
+            assert (b"HTTP/1.1 200 OK" in await reader.read()) is goes_on
+        writer.close()
+
+    _served(scene)
 
 
 def test_what_comes_after_a_body_is_no_header() -> None:

@@ -33,6 +33,8 @@ HEADER_SECONDS = 20.0
 BODY_SECONDS = 20.0
 """In each such time of a body's way, so much of it must come:"""
 BODY_BYTES = 16 * 1024
+SURPLUS_BYTES = 4 * 1024 * 1024
+"""How much of a body may come after its answer, such as a refusal, until the connection is ended."""
 LINGER_SECONDS = 1.0
 """How long a client that was refused may go on sending what nobody reads."""
 KEEP_ALIVE_SECONDS = 75
@@ -67,6 +69,7 @@ class NarrowProtocol(HttpToolsProtocol):
     _header_timer: asyncio.TimerHandle | None = None
     _body_timer: asyncio.TimerHandle | None = None
     _body_bytes = 0
+    _surplus = 0
     _is_in_body = False
     _has_asked = False
 
@@ -150,11 +153,17 @@ class NarrowProtocol(HttpToolsProtocol):
         self._check_head()
         self._settle()
         self._is_in_body = True
-        self._body_bytes = 0
+        self._body_bytes = self._surplus = 0
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
+        if self.cycle.response_complete:
+            self._surplus += len(body)
+            if self._surplus > SURPLUS_BYTES:
+                self._is_refused = True
+                self.transport.close()
+                return
         super().on_body(body)
 
     def on_message_complete(self) -> None:
