@@ -43,6 +43,19 @@ def test_what_cannot_be_read_or_written_is_told_and_no_reason_to_fail(
     assert len(caplog.records) == 2
 
 
+def test_what_an_older_or_newer_release_left_is_read_as_far_as_it_is_understood(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "sessions-1.json"
+    path.write_text('{"ended":["gone"]}')
+    assert take(tmp_path, 1) == Estate(ended=["gone"])
+    path.write_text('{"version":1,"ended":["gone"],"of_tomorrow":{}}')
+    assert take(tmp_path, 1) == Estate(ended=["gone"])
+    path.write_text('{"version":2,"ended":["gone"]}')
+    assert take(tmp_path, 1) == Estate()
+    assert "newer callmux (version 2)" in caplog.text
+
+
 def test_wishes_bring_a_session_where_the_old_one_was() -> None:
     left = Legacy(log_level="debug", client_name="c", subscriptions=["a", "b"], waits=True)
     assert [(method, json.loads(params)) for method, params in left.wishes()] == [

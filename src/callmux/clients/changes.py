@@ -27,6 +27,8 @@ PRIVATE_FILE, PRIVATE_DIRECTORY = 0o600, 0o700
 KEPT = 20
 """Backups of single edits that are kept; those of `setup` and `migrate` are never removed."""
 _LIST = "list.json"
+VERSION = 1
+"""Of that list."""
 
 
 class ChangeFailed(CallmuxError):
@@ -165,6 +167,8 @@ def undo(folder: Path) -> Undone:
     """
     try:
         listed: dict[str, Any] = json.loads(text_of((folder / _LIST).read_bytes(), folder / _LIST))
+        if listed.get("version", VERSION) > VERSION:
+            raise ChangeFailed(f"{folder / _LIST} is of a newer callmux: take it back with that one")
         restored: list[Path] = []
         removed: list[Path] = []
         edited: list[Path] = []
@@ -235,7 +239,7 @@ def _keep(
                 "removed": _removed(change),
             }
         )
-    listed = {"version": 1, "files": files, "made": [str(path) for path in made]}
+    listed = {"version": VERSION, "files": files, "made": [str(path) for path in made]}
     _write(folder / _LIST, json.dumps(listed, indent=2).encode() + b"\n", PRIVATE_FILE)
 
 

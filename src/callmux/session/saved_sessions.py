@@ -44,6 +44,11 @@ class Legacy(msgspec.Struct, frozen=True):
         return [(method, msgspec.json.encode(params)) for method, params in asked]
 
 
+VERSION = 1
+"""Of the file. What is added has a default, so both releases read each other's; what cannot be read so is
+another version, and the release that brings it reads this one, too."""
+
+
 class Estate(msgspec.Struct, frozen=True):
     """What all sessions of a listener leave.
 
@@ -51,11 +56,13 @@ class Estate(msgspec.Struct, frozen=True):
         ended: Marks of sessions that are over; a listener of an older version gives their ids.
         legacies: What the others leave, by id.
         floor: Sessions that began before this time may be over, too: seconds since 1970.
+        version: Of this form; a listener that wrote none has version 1, too.
     """
 
     ended: list[str] = []
     legacies: dict[str, Legacy] = {}
     floor: float = 0.0
+    version: int = VERSION
 
 
 def save(directory: Path, port: int, estate: Estate) -> None:
@@ -80,12 +87,16 @@ def take(directory: Path, port: int) -> Estate:
     try:
         content = path.read_bytes()
         path.unlink()
-        return msgspec.json.decode(content, type=Estate)
+        left = msgspec.json.decode(content, type=Estate)
     except FileNotFoundError:
         return Estate()
     except (OSError, msgspec.MsgspecError) as error:
         log.warning("%s cannot be used: %s", path, error)
         return Estate()
+    if left.version > VERSION:
+        log.warning("%s is not used, it is of a newer callmux (version %d)", path, left.version)
+        return Estate()
+    return left
 
 
 def _path(directory: Path, port: int) -> Path:

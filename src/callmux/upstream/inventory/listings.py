@@ -19,13 +19,13 @@ from pathlib import Path
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from callmux import __version__
 from callmux.protocol.shapes import Tool
 from callmux.upstream.inventory.offer import KINDS, Offer, read_items
 
 log = logging.getLogger(__name__)
 
 FORMAT = 1
+"""A part of each file's name: another form begins anew, a newer callmux alone does not."""
 MAX_BYTES = 64 * 1024 * 1024
 """A larger file is not read."""
 FORGOTTEN_AFTER_DAYS = 90
@@ -137,7 +137,7 @@ class Listings:
             facts: What the server is run with; its `repr` must be the same for the same.
             capabilities: What its client declares, as canonical JSON: servers may list by it.
         """
-        known = repr((FORMAT, __version__, facts, os.getcwd(), capabilities)).encode("utf-8", "replace")
+        known = repr((FORMAT, facts, os.getcwd(), capabilities)).encode("utf-8", "replace")
         return Listing(self._directory / f"{hashlib.sha256(known).hexdigest()[:40]}.json")
 
 
