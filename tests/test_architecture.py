@@ -104,6 +104,7 @@ NO_MODULES = {
 """Words between backquotes that look like names of ours -> what they are."""
 
 CALLED_FROM_OUTSIDE = {
+    "cli.own_log._FileHandler": "logging",
     "cli.stderr.Stderr": "a text stream: `print` and the logging handlers call it",
     "clients.instructions.MODES": "what the flag takes; the grammar, which must load nothing, is held to it",
     "clients.instructions.PROFILES": "the same",

@@ -64,6 +64,10 @@ def run(args: list[str], config_option: str | None) -> int:
     """Serves until the client leaves. Gives the exit code."""
     options = read_options(args)
     log_to_stderr()
+    if any(word.startswith("--log-") for word in args):
+        from callmux.cli.own_log import begin, take_log_options
+
+        begin(take_log_options(args)[1])
     env = dict(os.environ)
     headers = _headers(options, env, Path.home())
     revive: Revive | None = None

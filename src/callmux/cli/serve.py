@@ -37,18 +37,28 @@ LAST_ANSWERS_SECONDS = 5.0
 def run(args: list[str], config_option: str | None) -> int:
     """Serves until the client leaves. Gives the exit code."""
     log_to_stderr()
-    env = dict(os.environ)
+    env, show = dict(os.environ), _show
+    log_options = None
+    if any(word.startswith("--log-") for word in args):
+        from callmux.cli import own_log
+
+        args, log_options = own_log.take_log_options(args)
+        show = own_log.show
     if "--listen" in args:
         from callmux.cli.listen import listen, take_options
 
         args, options = take_options(args)
         if options is not None:
             stamp_log()
+            if log_options is not None:
+                own_log.begin(log_options)
             path = choose(args, config_option, env)
-            return run_loop(listen(options, path, lambda sources: load(args, path, env, sources), env, _show))
+            return run_loop(listen(options, path, lambda sources: load(args, path, env, sources), env, show))
     for flag in ("--host", "--idle-exit", "--tls-cert", "--tls-key"):
         if flag in (args[: args.index("--")] if "--" in args else args):
             raise UsageError(f"{flag} is for a listener: it needs --listen PORT beside it")
+    if log_options is not None:
+        own_log.begin(log_options)
     path = choose(args, config_option, env)
     if sys.stdin.isatty() and sys.stderr.isatty():
         print(
@@ -56,7 +66,7 @@ def run(args: list[str], config_option: str | None) -> int:
             ' "callmux client attach CLIENT" has entered it there. Ctrl-C ends it.',
             file=sys.stderr,
         )
-    return run_loop(_serve(path, lambda sources: load(args, path, env, sources), env))
+    return run_loop(_serve(path, lambda sources: load(args, path, env, sources), env, show))
 
 
 def load(args: list[str], path: Path | None, env: dict[str, str], sources: Sources) -> Config:
@@ -99,10 +109,15 @@ def choose(args: list[str], config_option: str | None, env: dict[str, str]) -> P
     return path
 
 
-async def _serve(path: Path | None, load: Callable[[Sources], Config], env: dict[str, str]) -> int:
+async def _serve(
+    path: Path | None,
+    load: Callable[[Sources], Config],
+    env: dict[str, str],
+    show: Callable[[str, str], None],
+) -> int:
     config = load(sources := Sources())
     base_dir = path.parent if path else Path.cwd()
-    host = Host(config, base_dir, env, _show, single=True)
+    host = Host(config, base_dir, env, show, single=True)
     observers = Observers(host.bus, base_dir, Clock(), sys.stderr.write)
     observers.configure(config)
     stopped = stop_signals()

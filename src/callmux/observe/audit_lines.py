@@ -5,7 +5,6 @@ Called by `callmux.observe.audit`. The line of an HTTP request has the fields of
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,12 +22,10 @@ from callmux.observe.facts import (
     LimitReached,
     RequestEnded,
 )
+from callmux.observe.one_line import one_line
 from callmux.observe.payload import shown
 from callmux.timestamps import iso
 
-_UNSPEAKABLE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""Characters that JSON does not escape and that end a line, move the cursor or turn the direction of a
-text."""
 LONGEST = 2000
 """Characters of a name or a path."""
 UUID_CHARACTERS = 36
@@ -140,7 +137,7 @@ def line_of(at: float, fact: Any, most: int, hidden_keys: Sequence[str]) -> byte
     """
     kind = type(fact)
     if kind is CallEnded:
-        return _ended(_call(at, fact))
+        return one_line(_encode(_call(at, fact)))
     if kind is HttpEnded:
         body = None if fact.body is None else shown(fact.body, most, hidden_keys)
         line: _Line = _Http(
@@ -156,12 +153,12 @@ def line_of(at: float, fact: Any, most: int, hidden_keys: Sequence[str]) -> byte
         )
     else:
         line = _OTHERS[kind](at, fact)
-    return _ended(line)
+    return one_line(_encode(line))
 
 
 def dropped_line(at: float, lines: int) -> bytes:
     """The line that says that others are missing."""
-    return _ended(_Dropped(iso(at), lines))
+    return one_line(_encode(_Dropped(iso(at), lines)))
 
 
 def _call(at: float, fact: CallEnded) -> _Line:
@@ -280,11 +277,3 @@ def _word(text: str) -> str:
     shown = EVERYWHERE.hide(text[: 2 * LONGEST])[:LONGEST]
     # Half a surrogate pair cannot be written.
     return shown if shown.isascii() else shown.encode("utf-8", "replace").decode()
-
-
-def _ended(line: msgspec.Struct) -> bytes:
-    encoded = _encode(line)
-    if encoded.isascii() and b"\x7f" not in encoded:
-        return encoded + b"\n"
-    text = _UNSPEAKABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", encoded.decode())
-    return text.encode() + b"\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from callmux.cli.grammar.shared import CWD, HEADER, TOKEN, TOKEN_FILE
+from callmux.cli.grammar.shared import CWD, HEADER, LOGGING, TOKEN, TOKEN_FILE
 from callmux.cli.grammar.terms import Command, Example, Option
 
 COMMANDS = (
@@ -24,6 +24,7 @@ COMMANDS = (
                 minimum=0,
                 default="600",
             ),
+            *LOGGING,
         ),
         examples=(
             Example("callmux bridge --url http://127.0.0.1:4860/mcp", "a client's entry for a listener"),

@@ -6,6 +6,7 @@ there. A test holds them to this table.
 
 from __future__ import annotations
 
+from callmux.cli.grammar.shared import LOGGING
 from callmux.cli.grammar.terms import Command, Example, Option
 
 INLINE_OPTIONS = (
@@ -73,6 +74,7 @@ COMMANDS = (
             *LISTENER_OPTIONS,
             *INLINE_OPTIONS,
             *GLOBAL_OPTIONS,
+            *LOGGING,
             Option("--version", "print the version; also -v, -V and callmux version"),
             Option("--help", "print this, or the help of a command; also -h"),
         ),

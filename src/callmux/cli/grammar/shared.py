@@ -29,6 +29,25 @@ DIRECT = Option("--direct", "use no listener: start the servers of the configura
 STDIO = Option("--stdio", "use no listener: start this server, only for this command", "'COMMAND ARG...'")
 SERVER = Option("--server", "with --direct, start only this server", "NAME")
 
+LOGGING = (
+    Option(
+        "--log-level",
+        "the least level that is logged",
+        "LEVEL",
+        choices=("debug", "info", "warning", "error"),
+        default="info",
+    ),
+    Option("--log-file", "log to this file instead of stderr; it may be rotated at any time", "PATH"),
+    Option(
+        "--log-format",
+        "how log lines look",
+        "FORMAT",
+        choices=("text", "json"),
+        default="text",
+    ),
+)
+"""The log of what runs for long."""
+
 REACHING = (URL, CWD, HEADER, TOKEN, TOKEN_FILE, CALL_TIMEOUT, VERBOSE, DIRECT, STDIO)
 """How a running listener is reached, or what is started instead."""
 
