@@ -1,6 +1,7 @@
 """What one warm call is made of: Python frames, files, coroutines and tasks, on each way through callmux.
 
     python benchmarks/frames.py [--ways "plain,listener"] [--modules] [--list] [--json FILE]
+    python benchmarks/frames.py --way       writes the way of a plain call into docs/design.md
 
 Calls are made one after the other; everything that runs in the process of callmux is counted, its libraries
 included. `--modules` adds the frames of each module, `--list` the way of one call: each function in the
@@ -23,6 +24,11 @@ from typing import NamedTuple
 from paths import PROCESSES, WAYS, Client, Products, Way
 
 TRACED = Path(__file__).with_name("traced.py")
+DESIGN = Path(__file__).parent.parent / "docs" / "design.md"
+BEGIN = "```text way"
+"""How the block in `DESIGN` begins that has the way of a call."""
+BETWEEN_TURNS = ("batch_writer.py:BatchWriter._end_of_turn",)
+"""What runs when a turn of the loop ends, before or after the answer has come: it stands last."""
 BURDEN = Path(__file__).with_name("burden.py")
 WARM, WAVES, PARTS = 20, 5, 3
 
@@ -136,6 +142,35 @@ def counted(products: Products, ways: list[Way], lone: bool) -> dict[str, Frames
     return found
 
 
+def way_of_a_call() -> list[str]:
+    """The functions of callmux that a warm plain call passes, as file:function, in their order."""
+    with tempfile.TemporaryDirectory(prefix="callmux-bench-") as folder:
+        products = Products(f"{sys.executable} -m callmux", Path(folder))
+        (found,) = counted(products, [way for way in WAYS if way.name == "plain"], lone=True).values()
+    ours = [step.removeprefix("callmux/") for step in found.way if step.startswith("callmux/")]
+    # Comprehensions are functions of their own up to Python 3.11 only.
+    return sorted((step for step in ours if "<" not in step), key=BETWEEN_TURNS.__contains__)
+
+
+def way_in(page: str) -> list[str]:
+    """The way that a page has."""
+    return _between(page)[1].split()
+
+
+def with_way(page: str, way: list[str]) -> str:
+    """The page with this way."""
+    before, _, behind = _between(page)
+    return "\n".join([before, *way, behind])
+
+
+def _between(page: str) -> tuple[str, str, str]:
+    before, begin, rest = page.partition(BEGIN)
+    way, end, behind = rest.partition("\n```")
+    if not begin or not end:
+        raise ValueError(f"{DESIGN} has no block that begins with {BEGIN!r}")
+    return before + begin, way, end.strip() + behind
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -144,7 +179,11 @@ def main() -> None:
     parser.add_argument("--modules", action="store_true", help="also the frames of each module")
     parser.add_argument("--list", action="store_true", help="also the functions in their order")
     parser.add_argument("--json", type=Path, help="where to write all figures")
+    parser.add_argument("--way", action="store_true", help="write the way of a plain call into its page")
     options = parser.parse_args()
+    if options.way:
+        DESIGN.write_text(with_way(DESIGN.read_text("utf-8"), way_of_a_call()), "utf-8")
+        return
     wanted = options.ways.split(",") if options.ways else [way.name for way in WAYS]
     with tempfile.TemporaryDirectory(prefix="callmux-bench-") as folder:
         products = Products(f"{sys.executable} -m callmux", Path(folder))
