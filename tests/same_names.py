@@ -73,7 +73,7 @@ SAME_NAME: dict[str, tuple[tuple[str, ...], str]] = {
     "Server": (("demo.servers.wire", "setup.inventory", "upstream.server"), SIDES),
     "Session": (("protocol.http_client", "session.session"), SIDES),
     "Settings": (("clients.limits", "router.compress"), SIDES),
-    "State": (("migrate.state", "protocol.client_peer", "protocol.upstream_peer", "upstream.health"), SIDES),
+    "State": (("migrate.state", "protocol.peer", "upstream.health"), SIDES),
     "Step": (("daemon.plan", "metatools.pipeline"), SIDES),
     "Stream": (("bridge.stream", "transport.http.streams"), SIDES),
     "Told": (("protocol.client_peer", "protocol.upstream_peer"), PEERS),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from callmux.protocol import client_peer, upstream_peer
 from callmux.protocol.client_peer import ClientPeer
 from callmux.protocol.jsonrpc import Batch, Malformed, Request, Single, own_id, parse
+from callmux.protocol.peer import State
 from callmux.protocol.upstream_peer import UpstreamPeer
 from tests.fuzz.lines import CORPUS, bounded, lines
 
@@ -110,7 +111,7 @@ def play_upstream(script: list[Any]) -> None:
             line = (peer.answer if step[0] == "answer" else peer.refuse)(id, b"{}")
             assert line is not None
             sent.append(line)
-        elif step[0] == "ask" and peer.state is not upstream_peer.State.CLOSED:
+        elif step[0] == "ask" and peer.state is not State.CLOSED:
             waiting.add(peer.request("tools/call", b"{}")[0])
         elif step[0] == "give up":
             line = peer.cancel(step[1], "x")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from callmux.context import Scope
+from callmux.protocol.versions import Era
 from callmux.upstream.lanes import Berth, LaneKey, NoRoom, choose_lane, make_room, without_roots
 
 PLAIN, ASKED = b"{}", b'{"sampling":{}}'
@@ -110,3 +111,14 @@ def test_where_all_are_busy_there_is_no_room(most: int, most_of_server: int, set
     with pytest.raises(NoRoom) as full:
         make_room([berth("a", 1), berth("a", 2)], "a", most, most_of_server)
     assert (full.value.setting, full.value.limit) == (setting, min(most, most_of_server))
+
+
+def test_connections_of_two_eras_are_never_the_same_lane() -> None:
+    """Nor does one that must make room for a single client forget which it is."""
+    legacy, modern = (
+        choose_lane(Client(ASKED), ASKED, PLAIN, None, asking=False, era=era)  # type: ignore[arg-type]
+        for era in Era
+    )
+    assert legacy == LaneKey(ASKED)
+    assert modern == LaneKey(ASKED, era=Era.MODERN)
+    assert legacy != modern

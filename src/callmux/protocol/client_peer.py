@@ -1,10 +1,10 @@
 """The protocol towards a client: what arrives, what may be answered, without I/O. Pure.
 
 Called by `callmux.session.session`, which feeds messages and sends what `outbox` holds. What is legal is the
-table `TRANSITIONS`: for each state and kind of message the next state and the action; nothing else decides.
-It is lenient towards clients that skip the handshake, as older servers are: requests are served in any
-state but CLOSED. A request of a revision without a handshake is refused at once, so that its client can fall
-back to one that we speak, without waiting for any server.
+table `TRANSITIONS`: for each era, state and kind of message the next state and the action; nothing else
+decides. It is lenient towards clients that skip the handshake, as older servers are: requests are served in
+any state but CLOSED. A request of a revision without a handshake is refused at once, so that its client can
+fall back to one that we speak, without waiting for any server.
 """
 
 from __future__ import annotations
@@ -18,15 +18,8 @@ from msgspec import Raw
 from callmux.protocol import jsonrpc
 from callmux.protocol.jsonrpc import Failure, Id, Malformed, Notification, Request, Response, Single, own_id
 from callmux.protocol.params import members, names_revision, optional_text, present
-
-
-class State(Enum):
-    __hash__ = object.__hash__  # looked up for every message; Enum's own hash runs in Python
-
-    NEW = "new"
-    OPENING = "opening"
-    READY = "ready"
-    CLOSED = "closed"
+from callmux.protocol.peer import Kinds, State, cancellation
+from callmux.protocol.versions import Era
 
 
 class Kind(Enum):
@@ -66,14 +59,21 @@ _ALWAYS = {
     _K.REPLY: _A.DELIVER,
     _K.MALFORMED: _A.REFUSE,
 }
-TRANSITIONS: dict[tuple[State, Kind], tuple[State, Action]] = {
+_LIVING = (_S.NEW, _S.OPENING, _S.READY)
+_LEGACY = {
     # A client may greet again on the same link: it restarted behind a wrapper that kept the pipe.
-    **{(s, _K.INITIALIZE): (_S.OPENING, _A.OPEN) for s in (_S.NEW, _S.OPENING, _S.READY)},
+    **{(s, _K.INITIALIZE): (_S.OPENING, _A.OPEN) for s in _LIVING},
     (_S.NEW, _K.INITIALIZED): (_S.NEW, _A.DROP),
     (_S.OPENING, _K.INITIALIZED): (_S.READY, _A.CONFIRM),
     (_S.READY, _K.INITIALIZED): (_S.READY, _A.DROP),
-    **{(s, k): (s, a) for s in (_S.NEW, _S.OPENING, _S.READY) for k, a in _ALWAYS.items()},
+    **{(s, k): (s, a) for s in _LIVING for k, a in _ALWAYS.items()},
     **{(_S.CLOSED, k): (_S.CLOSED, _A.DROP) for k in _K},
+}
+# The era of a message is that of its request; what names no revision belongs to the era with a handshake.
+_MODERN = _LEGACY | {(s, k): (s, _A.DECLINE) for s in _LIVING for k in (_K.PING, _K.DISCOVER, _K.REQUEST)}
+TRANSITIONS: dict[Era, dict[tuple[State, Kind], tuple[State, Action]]] = {
+    Era.LEGACY: _LEGACY,
+    Era.MODERN: _MODERN,
 }
 
 
@@ -121,23 +121,15 @@ class Replied(msgspec.Struct, frozen=True):
 
 Event: TypeAlias = Opened | Confirmed | Called | Cancelled | Told | Replied
 
-_KINDS = {k.value: k for k in (Kind.INITIALIZE, Kind.INITIALIZED, Kind.PING, Kind.DISCOVER, Kind.CANCELLED)}
-
-
-class _CancelParams(msgspec.Struct, rename="camel"):
-    request_id: int | str
-    reason: Raw = Raw(b"null")
-
-
-_CANCEL = msgspec.json.Decoder(_CancelParams)
-
-
-def _given_up(params: Raw | None) -> _CancelParams | None:
-    """The request that a cancellation is about; None where it names none."""
-    try:
-        return _CANCEL.decode(params if params is not None else b"{}")
-    except msgspec.MsgspecError:
-        return None
+KINDS = Kinds(
+    requests={k.value: k for k in (Kind.INITIALIZE, Kind.PING, Kind.DISCOVER)},
+    notifications={k.value: k for k in (Kind.INITIALIZED, Kind.CANCELLED)},
+    request=Kind.REQUEST,
+    notification=Kind.NOTIFICATION,
+    reply=Kind.REPLY,
+    malformed=Kind.MALFORMED,
+)
+_REQUESTS = KINDS.requests
 
 
 def declined(method: str) -> str:
@@ -177,36 +169,29 @@ class ClientPeer:
 
     def receive(self, message: Single) -> Event | None:
         """What `message` means for the session; None where nothing is left to do."""
-        if type(message) is Request and message.method not in _KINDS:
-            # Nearly always; `match` would cost as much as all the rest.
-            return self._act(TRANSITIONS[self.state, Kind.REQUEST][1], message)
-        match message:
-            case Request():
-                kind = _KINDS.get(message.method, Kind.REQUEST)
-            case Notification():
-                kind = _KINDS.get(message.method, Kind.NOTIFICATION)
-            case Response() | Failure():
-                kind = Kind.REPLY
-            case Malformed():
-                kind = Kind.MALFORMED
-        if isinstance(message, Request) and kind in (Kind.INITIALIZED, Kind.CANCELLED):
-            kind = Kind.REQUEST
-        elif isinstance(message, Notification) and kind in (Kind.INITIALIZE, Kind.PING, Kind.DISCOVER):
-            kind = Kind.NOTIFICATION
-        self.state, action = TRANSITIONS[self.state, kind]
+        if type(message) is Request:
+            era = self._era(message)
+            # Nearly always none of these.
+            kind = _REQUESTS.get(message.method, Kind.REQUEST)
+        else:
+            era, kind = Era.LEGACY, KINDS.of(message)
+        after, action = TRANSITIONS[era][self.state, kind]
+        if after is not self.state:
+            self.state = after
         return self._act(action, message)
+
+    def _era(self, request: Request) -> Era:
+        if request.method == "initialize" or (request.method == "tools/call" and self.state is not State.NEW):
+            # Whoever reads the other params of a tool call sees it: they are not read twice.
+            return Era.LEGACY
+        return Era.MODERN if names_revision(members(request.params).get("_meta")) else Era.LEGACY
 
     def _act(self, action: Action, message: Single) -> Event | None:
         if isinstance(message, Request):
             # Two requests, one id: the answer to the first is the only one that id may get.
             if message.id in self.in_flight:
                 return None
-            if action is Action.OPEN or (message.method == "tools/call" and self.state is not State.NEW):
-                # Whoever reads the other params of a tool call sees it: they are not read twice.
-                foreign = False
-            else:
-                foreign = names_revision(members(message.params).get("_meta"))
-            if action is not Action.DROP and (foreign or action is Action.DECLINE):
+            if action is Action.DECLINE:
                 told = declined(message.method)
                 self.outbox.append(jsonrpc.failure(message.id, jsonrpc.METHOD_NOT_FOUND, told))
                 return None
@@ -246,7 +231,7 @@ class ClientPeer:
         return None
 
     def _cancel(self, params: Raw | None) -> Event | None:
-        given = _given_up(params)
+        given = cancellation(params)
         if given is None or given.request_id not in self.in_flight:
             return None
         who = self.in_flight.pop(given.request_id)
@@ -284,7 +269,7 @@ class ClientPeer:
         if isinstance(message, Response | Failure):
             return own_id(message.id) in self._asked
         if isinstance(message, Notification) and message.method == Kind.CANCELLED.value:
-            given = _given_up(message.params)
+            given = cancellation(message.params)
             return given is not None and given.request_id in self.in_flight
         return True
 

@@ -16,16 +16,9 @@ from msgspec import UNSET, Raw, UnsetType
 from callmux.protocol import jsonrpc, versions
 from callmux.protocol.jsonrpc import Failure, Id, Malformed, Notification, Request, Response, Single, own_id
 from callmux.protocol.params import members, optional_text, present
+from callmux.protocol.peer import Kinds, State, cancellation
 from callmux.protocol.unanswered import Unanswered
-
-
-class State(Enum):
-    __hash__ = object.__hash__  # looked up for every message; Enum's own hash runs in Python
-
-    NEW = "new"
-    OPENING = "opening"
-    READY = "ready"
-    CLOSED = "closed"
+from callmux.protocol.versions import Era
 
 
 class Kind(Enum):
@@ -61,13 +54,15 @@ _ALWAYS = {
     _K.REPLY: _A.SETTLE,
     _K.MALFORMED: _A.COUNT,
 }
-TRANSITIONS: dict[tuple[State, Kind], Action] = {
+_LEGACY = {
     # Before we greeted, a server may only talk to itself: banners on stdout, early log messages.
     **{(_S.NEW, k): _A.DROP for k in _K},
     (_S.NEW, _K.MALFORMED): _A.COUNT,
     **{(s, k): a for s in (_S.OPENING, _S.READY) for k, a in _ALWAYS.items()},
     **{(_S.CLOSED, k): _A.DROP for k in _K},
 }
+TRANSITIONS: dict[Era, dict[tuple[State, Kind], Action]] = {Era.LEGACY: _LEGACY}
+"""By the era of the connection: those that callmux speaks to servers."""
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -132,16 +127,18 @@ class Noise(msgspec.Struct, frozen=True):
 
 Event: TypeAlias = Answered | Refused | Broken | Asked | Withdrawn | Progressed | Told | Noise
 
-_KINDS = {k.value: k for k in (Kind.PING, Kind.PROGRESS, Kind.CANCELLED)}
+KINDS = Kinds(
+    requests={Kind.PING.value: Kind.PING},
+    notifications={k.value: k for k in (Kind.PROGRESS, Kind.CANCELLED)},
+    request=Kind.REQUEST,
+    notification=Kind.NOTIFICATION,
+    reply=Kind.REPLY,
+    malformed=Kind.MALFORMED,
+)
 
 
 class _ProgressParams(msgspec.Struct, rename="camel"):
     progress_token: int | str | float
-
-
-class _CancelParams(msgspec.Struct, rename="camel"):
-    request_id: int | str
-    reason: Raw = Raw(b"null")
 
 
 class Greeting(msgspec.Struct, rename="camel"):
@@ -164,7 +161,6 @@ class InitializeResult(msgspec.Struct):
 
 
 _PROGRESS = msgspec.json.Decoder(_ProgressParams)
-_CANCEL = msgspec.json.Decoder(_CancelParams)
 _INITIALIZE = msgspec.json.Decoder(Greeting)
 _READ = frozenset(Greeting.__struct_encode_fields__)
 
@@ -191,6 +187,7 @@ class UpstreamPeer:
 
     Args:
         unanswered: Notes the requests that are given up, and answers that still come.
+        era: That of the connection.
 
     Attributes:
         state: Where the conversation stands.
@@ -201,8 +198,9 @@ class UpstreamPeer:
         last: The id of our latest request; who writes a line by itself counts on and enters who waits.
     """
 
-    def __init__(self, unanswered: Unanswered | None = None) -> None:
+    def __init__(self, unanswered: Unanswered | None = None, era: Era = Era.LEGACY) -> None:
         self.state = State.NEW
+        self._rows = TRANSITIONS[era]
         self.outbox: list[bytes] = []
         self.protocol_version: str | None = None
         self.questions: set[Id] = set()
@@ -307,23 +305,9 @@ class UpstreamPeer:
 
     def receive(self, message: Single) -> Event | None:
         """What `message` means; None where nothing is left to do."""
-        if type(message) is Response:
-            # Nearly always; `match` would cost as much as all the rest.
-            return self._act(TRANSITIONS[self.state, Kind.REPLY], message)
-        match message:
-            case Response() | Failure():
-                kind = Kind.REPLY
-            case Notification():
-                kind = _KINDS.get(message.method, Kind.NOTIFICATION)
-            case Request():
-                kind = _KINDS.get(message.method, Kind.REQUEST)
-            case Malformed():
-                kind = Kind.MALFORMED
-        if isinstance(message, Request) and kind in (Kind.PROGRESS, Kind.CANCELLED):
-            kind = Kind.REQUEST
-        elif isinstance(message, Notification) and kind is Kind.PING:
-            kind = Kind.NOTIFICATION
-        return self._act(TRANSITIONS[self.state, kind], message)
+        # Nearly always an answer.
+        kind = Kind.REPLY if type(message) is Response else KINDS.of(message)
+        return self._act(self._rows[self.state, kind], message)
 
     def _act(self, action: Action, message: Single) -> Event | None:
         if isinstance(message, Response | Failure):
@@ -378,11 +362,8 @@ class UpstreamPeer:
         return Progressed(own, message.params, self.waiting[own]) if known and own is not None else None
 
     def _withdraw(self, message: Notification) -> Event | None:
-        try:
-            given = _CANCEL.decode(message.params if message.params is not None else b"{}")
-        except msgspec.MsgspecError:
-            return None
-        if given.request_id not in self.questions:
+        given = cancellation(message.params)
+        if given is None or given.request_id not in self.questions:
             return None
         self.questions.discard(given.request_id)
         return Withdrawn(given.request_id, optional_text(given.reason))

@@ -1,10 +1,22 @@
 """The MCP revisions we speak and how one is agreed on. Pure.
 
-Called by both peers. "Legacy" means every revision with an `initialize` handshake. Lifecycle rules:
-MCP 2025-11-25, basic/lifecycle, "Version Negotiation".
+Called by both peers and `callmux.upstream.lanes`. "Legacy" means every revision with an `initialize`
+handshake. Lifecycle rules: MCP 2025-11-25, basic/lifecycle, "Version Negotiation".
 """
 
 from __future__ import annotations
+
+from enum import Enum
+
+
+class Era(Enum):
+    """How a conversation agrees on its revision. A connection has one era, whatever its clients speak."""
+
+    __hash__ = object.__hash__  # looked up for every message; Enum's own hash runs in Python
+
+    LEGACY = "it begins with initialize"
+    MODERN = "each request names its revision"
+
 
 LATEST_LEGACY = "2025-11-25"
 LEGACY = (LATEST_LEGACY, "2025-06-18", "2025-03-26", "2024-11-05", "2024-10-07")

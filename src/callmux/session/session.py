@@ -26,11 +26,11 @@ from callmux.protocol.client_peer import (
     Confirmed,
     Opened,
     Replied,
-    State,
     Told,
 )
 from callmux.protocol.jsonrpc import ANSWER, Batch, Failure, Id, Malformed, Message, Response, RpcError
 from callmux.protocol.params import members, progress_token, with_progress_token
+from callmux.protocol.peer import State
 from callmux.session.backlog import Backlog
 from callmux.session.facts import NOTHING, Facts, Said
 from callmux.session.handler import Handler

@@ -33,6 +33,7 @@ from callmux.protocol.upstream_peer import (
     UpstreamPeer,
     Withdrawn,
 )
+from callmux.protocol.versions import Era
 from callmux.tasks import TaskSet, Withdrawal, reason_of
 from callmux.upstream import failures
 from callmux.upstream.audience import Audience
@@ -75,6 +76,7 @@ class Connection:
         name: The server's name, for errors.
         link: The way to it, not yet open.
         hooks: Who hears what it does by itself.
+        era: What the server is spoken to in.
 
     Attributes:
         live: Requests may be sent.
@@ -85,7 +87,7 @@ class Connection:
         init: What the server said of itself; None before `open` is done.
     """
 
-    def __init__(self, name: str, link: Link, hooks: Hooks) -> None:
+    def __init__(self, name: str, link: Link, hooks: Hooks, era: Era = Era.LEGACY) -> None:
         self.name = name
         self.link = link
         self.live = False
@@ -93,7 +95,7 @@ class Connection:
         self.declared = b"{}"
         self.init: InitializeResult | None = None
         self._hooks = hooks
-        self._peer = UpstreamPeer(hooks.unanswered)
+        self._peer = UpstreamPeer(hooks.unanswered, era)
         self._waiting: dict[int, Exchange] = self._peer.waiting
         self._timer: asyncio.TimerHandle | None = None
         self._due = inf

@@ -20,6 +20,7 @@ from functools import lru_cache
 import msgspec
 
 from callmux.context import ClientPort, Scope
+from callmux.protocol.versions import Era
 
 
 class Sharing(msgspec.Struct, frozen=True):
@@ -51,11 +52,13 @@ class LaneKey(msgspec.Struct, frozen=True):
         capabilities: What is declared on it, as canonical JSON.
         client: The one client it serves; None where it is shared.
         scope: The directory or credentials it has; None for those of the configuration.
+        era: What its server is spoken to in.
     """
 
     capabilities: bytes
     client: ClientPort | None = None
     scope: Scope | None = None
+    era: Era = Era.LEGACY
 
     @property
     def counts(self) -> bool:
@@ -72,6 +75,7 @@ def choose_lane(
     *,
     asking: bool,
     scope: Scope | None = None,
+    era: Era = Era.LEGACY,
 ) -> LaneKey | None:
     """The lane for a call of `client`; None for the main one.
 
@@ -81,6 +85,7 @@ def choose_lane(
         owner: The only client the main connection serves, if it has turned out to be so.
         asking: The server has asked a client something before.
         scope: What the call needs of its connection.
+        era: What the server is spoken to in, on all its connections.
     """
     private = asking or client.own_lanes
     if scope is None:
@@ -88,7 +93,7 @@ def choose_lane(
             return None
         if owner is None and capabilities == main and not private:
             return None
-    return LaneKey(capabilities, client if private else None, scope)
+    return LaneKey(capabilities, client if private else None, scope, era)
 
 
 @lru_cache(maxsize=256)

@@ -282,7 +282,7 @@ class Server:
         return without_roots(client.capabilities) if shared else client.capabilities
 
     async def _open_lane(self, key: LaneKey, client: ClientPort) -> Connection:
-        connection = Connection(self.name, self._make_link(key.scope), self._hooks())
+        connection = Connection(self.name, self._make_link(key.scope), self._hooks(), key.era)
         connection.audience.owner = key.client or self._exclusive
         expected: set[str] = set()
         if key.scope is not None and key.capabilities == self._main.declares:

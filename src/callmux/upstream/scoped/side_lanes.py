@@ -157,7 +157,7 @@ class SideLanes:
         lane = self._lanes.get(key)
         if lane is None and key.client is not None:
             # What it shared with others in name only may have become its own when the server asked it.
-            shared = LaneKey(key.capabilities, None, key.scope)
+            shared = LaneKey(key.capabilities, None, key.scope, key.era)
             lane = self._lanes.get(shared)
             if lane is None or lane.connection.audience.owner is not key.client:
                 return None
