@@ -168,7 +168,7 @@ def test_every_other_text_is_taken_as_it_is(text: str) -> None:
 
 def test_a_library_that_says_nothing_of_its_place_is_not_asked() -> None:
     """msgspec reads such keys, or refuses without a place, depending on its version."""
-    with pytest.raises(msgspec.MsgspecError):
+    with pytest.raises((msgspec.MsgspecError, UnicodeDecodeError)):
         msgspec.json.decode(b'["caf\xe9"]')
 
 
