@@ -8,7 +8,13 @@ from typing import Any
 from msgspec import Raw
 
 from callmux import __version__
-from callmux.router.greeting import OWN_INSTRUCTIONS, SERVER_INFO, greeting, transparent_greeting
+from callmux.router.greeting import (
+    APPROVAL_INSTRUCTIONS,
+    OWN_INSTRUCTIONS,
+    SERVER_INFO,
+    greeting,
+    transparent_greeting,
+)
 from callmux.upstream.inventory.offer import Offer
 
 EVERYTHING = {
@@ -26,10 +32,15 @@ def offer(instructions: str | None = None, **capabilities: Any) -> Offer:
 
 
 def said(
-    offers: dict[str, Offer], *, complete: bool = True, own: bool = False, several: bool = False
+    offers: dict[str, Offer],
+    *,
+    complete: bool = True,
+    own: bool = False,
+    several: bool = False,
+    asks: bool = False,
 ) -> dict[str, Any]:
     answer: dict[str, Any] = json.loads(
-        greeting("2025-06-18", offers, complete=complete, own=own, several=several)
+        greeting("2025-06-18", offers, complete=complete, own=own, several=several, asks=asks)
     )
     return answer
 
@@ -112,6 +123,12 @@ def test_instructions_of_several_servers_stand_under_their_names() -> None:
 def test_instructions_of_the_only_server_need_no_name() -> None:
     assert said({"a": offer("A")})["instructions"] == "A"
     assert said({"a": offer("A")}, own=True)["instructions"] == f"{OWN_INSTRUCTIONS}\n\nA"
+
+
+def test_where_a_person_is_asked_agents_are_told_what_a_refusal_means() -> None:
+    got = said({"a": offer("A")}, own=True, asks=True)["instructions"]
+    assert got == f"{OWN_INSTRUCTIONS}\n\n{APPROVAL_INSTRUCTIONS}\n\nA"
+    assert "approval_denied" in said({"a": offer()}, asks=True)["instructions"]
 
 
 def test_without_any_instructions_there_are_none() -> None:

@@ -39,7 +39,9 @@ called at once. What is connected, and what is wrong with what is not: `callmux_
 - A tool that your client does not list: `callmux_call` with its name, also for a `callmux_get_result` \
 that your client has not loaded.
 - Errors say what to do: `tool_not_found` names near tools; with `safeToRetry` the same call may be \
-repeated; `server_disabled` is the user's decision. Stale reads: `callmux_cache_clear`."""
+repeated; `server_disabled` is the user's decision. Stale reads: `callmux_cache_clear`.
+- A call may wait for a person's approval. After `approval_denied` ask what to do instead; never try the \
+same in another way, and never run `callmux approve` yourself: it is for the person."""
 
 _META_ONLY = """\
 - Only `callmux_*` tools are listed here. Discover first (`callmux_search_tools` with \

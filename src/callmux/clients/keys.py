@@ -73,7 +73,7 @@ _REMOTE = (
     Key("headers", "HTTP headers", "carried", "`headers`; secrets go into files or variables"),
 )
 _SIGN_IN = "callmux cannot sign in for this server"
-_ASKS = "callmux cannot ask before a call"
+_ASKS = "setup does not write `approve`, by which callmux asks before a call"
 _NO_HELPER = "callmux runs no helper for headers"
 _HERE = "callmux runs servers on this machine"
 _DENIED = "`denyTools`, where every client with callmux denies them"

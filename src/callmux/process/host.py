@@ -215,7 +215,10 @@ class Host:
         complete = complete and not runtime.failed()
         own = runtime.config.expose_meta_tools
         several = len(runtime.servers) > 1
-        return greeting(version, up, complete=complete, own=own, experimental=session.offers, several=several)
+        offered, asks = session.offers, bool(runtime.config.approve)
+        return greeting(
+            version, up, complete=complete, own=own, experimental=offered, several=several, asks=asks
+        )
 
     async def set_level(self, session: Session) -> None:
         """Tells every server that knows of logging; one that does not take it keeps its own level."""

@@ -28,6 +28,11 @@ OWN_INSTRUCTIONS = (
     "callmux_search_tools."
 )
 
+APPROVAL_INSTRUCTIONS = (
+    "Some calls wait until a person has approved them. After approval_denied, ask the person what to do "
+    "instead of trying the same in another way; never run callmux approve yourself."
+)
+
 _EVERYTHING: dict[str, Any] = {
     "tools": {"listChanged": True},
     "resources": {"subscribe": True, "listChanged": True},
@@ -51,6 +56,7 @@ def greeting(
     own: bool,
     experimental: Collection[str] = (),
     several: bool = False,
+    asks: bool = False,
 ) -> bytes:
     """The result of `initialize`.
 
@@ -61,6 +67,7 @@ def greeting(
         own: The meta-tools are listed, so they are worth a word.
         experimental: Names of what the way to the client can do beyond MCP.
         several: There are several servers, up or not.
+        asks: A person is asked about some calls.
     """
     joined = _joined(offers, several=several or len(offers) > 1)
     capabilities = joined if complete else {**joined, **_EVERYTHING}
@@ -70,7 +77,7 @@ def greeting(
         "capabilities": capabilities,
         "serverInfo": SERVER_INFO,
     }
-    if text := _instructions(offers, own):
+    if text := _instructions(offers, own, asks):
         answer["instructions"] = text
     return msgspec.json.encode(answer)
 
@@ -133,9 +140,10 @@ def _merged(one: Any, other: Any) -> Any:
     return one
 
 
-def _instructions(offers: Mapping[str, Offer], own: bool) -> str:
+def _instructions(offers: Mapping[str, Offer], own: bool, asks: bool) -> str:
     told = [(name, offer.instructions) for name, offer in offers.items() if offer.instructions]
     parts = [OWN_INSTRUCTIONS] if own else []
+    parts += [APPROVAL_INSTRUCTIONS] if asks else []
     if len(offers) == 1:
         parts.extend(text for _, text in told)
     else:
