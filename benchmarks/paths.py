@@ -77,9 +77,11 @@ WAYS = [
     Way("parallel of ten", "stdio", 1, _parallel),
     Way("cached", "stdio with a cache", IN_FLIGHT, _cached),
     Way("listener", "listener", IN_FLIGHT, _plain),
+    Way("listener with token", "listener that asks for a token", IN_FLIGHT, _plain),
     Way("bridge", "bridge", IN_FLIGHT, _plain),
 ]
 PROCESSES = list(dict.fromkeys(way.process for way in WAYS))
+TOKEN = "a-token-of-about-the-usual-length-of-tokens"
 ABOUT = {"name": "bench", "version": "1"}
 GREETING = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": ABOUT}
 
@@ -165,9 +167,9 @@ class StdioClient(Client):
 class HttpClients(Client):
     """Sixteen clients of a listener, each with a connection and a session of its own."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], port: int, token: str = "") -> None:
         self.process = process
-        self._all = [_Http(port) for _ in range(IN_FLIGHT)]
+        self._all = [_Http(port, token) for _ in range(IN_FLIGHT)]
         self._count = 0
 
     def wave(self, params: Callable[[int], Params], width: int) -> None:
@@ -180,8 +182,9 @@ class HttpClients(Client):
 
 
 class _Http:
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, token: str) -> None:
         self._port = port
+        self._token = token
         self._socket = socket.create_connection(("127.0.0.1", port), SECONDS)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._rest = b""
@@ -206,6 +209,8 @@ class _Http:
         ]
         if self._session:
             head.append(f"Mcp-Session-Id: {self._session}")
+        if self._token:
+            head.append(f"Authorization: Bearer {self._token}")
         self._socket.sendall("\r\n".join(head).encode() + b"\r\n\r\n" + body)
 
     def answer(self) -> bytes:
@@ -271,6 +276,12 @@ class Products:
                 case "listener":
                     running, port = stack.enter_context(self._listener(wrap))
                     yield HttpClients(running, port)
+                case "listener that asks for a token":
+                    tokens = [{"id": "bench", "tokenRef": "file:token"}]
+                    (self._folder / "token").write_text(TOKEN)
+                    auth = {"mode": "bearer", "tokens": tokens}
+                    running, port = stack.enter_context(self._listener(wrap, auth=auth))
+                    yield HttpClients(running, port, TOKEN)
                 case "bridge":
                     running, port = stack.enter_context(self._listener(lambda words: words))
                     # It lists the tools before the bridge asks.
@@ -312,11 +323,11 @@ class Products:
             yield client
 
     @contextlib.contextmanager
-    def _listener(self, wrap: Wrap) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    def _listener(self, wrap: Wrap, **more: Any) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = int(probe.getsockname()[1])
-        words = wrap([*self._command, "--config", self._config(), "--listen", str(port)])
+        words = wrap([*self._command, "--config", self._config(**more), "--listen", str(port)])
         with self._started(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
             end = time.monotonic() + SECONDS
             while True:

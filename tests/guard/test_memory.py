@@ -82,3 +82,10 @@ def test_guesses_do_not_push_out_what_is_in_use(monkeypatch: pytest.MonkeyPatch)
 def test_digests_need_the_key_of_the_process() -> None:
     assert Memory(KEY).digest(b"t") == Memory(KEY).digest(b"t") != Memory(b"l" * 32).digest(b"t")
     assert b"secret" not in Memory(KEY).digest(b"secret")
+
+
+def test_a_credential_that_must_be_looked_at_again_is_forgotten_in_time_however_often_it_is_used() -> None:
+    memory = Memory(KEY)
+    memory.keep(b"d", grant(remembered_seconds=60.0), 0)
+    assert all(memory.recall(b"d", at, 0) is not None for at in range(0, 61, 10))
+    assert memory.recall(b"d", 61, 0) is None

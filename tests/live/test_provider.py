@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import itertools
 import json
 import os
 import subprocess
@@ -132,7 +133,7 @@ def test_keys_are_discovered_and_change_under_load(tmp_path: Path) -> None:
         for seen in load.seen:
             assert set(seen) <= {200, 401}
             # Good until the key changed, then bad until there was a new token, then good.
-            changes = sum(a != b for a, b in zip(seen, seen[1:], strict=False))
+            changes = sum(a != b for a, b in itertools.pairwise(seen))
             assert changes == 2, seen
 
 

@@ -25,6 +25,7 @@ from callmux.tasks import TaskSet
 
 MOST_BYTES = 16_384
 """Of a credential. Whatever is longer is none."""
+USUAL = "Bearer "
 _BEARER = re.compile(r"bearer[ \t]+([^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*)[ \t]*", re.IGNORECASE)
 """Without control characters: for scrypt, zero bytes at the end of a token are none."""
 
@@ -79,18 +80,26 @@ class Authentication:
         self._running: dict[bytes, asyncio.Task[Grant | TurnedAway | None]] = {}
 
     def enter(self, caller: Caller) -> Awaitable[None] | None:
-        match = _BEARER.fullmatch(caller.headers.get("authorization", ""))
-        if match is None:
-            if self._is_free(caller):
+        given = caller.headers.get("authorization", "")
+        if given.startswith(USUAL):
+            # What is remembered was looked at before: the usual way ends here.
+            digest = self._memory.digest(given[len(USUAL) :].encode("latin-1"))
+            grant = self._memory.recall(digest, self._clock.monotonic(), self._clock.wall())
+            if grant is not None:
+                self._admit(caller, grant)
                 return None
+        match = _BEARER.fullmatch(given)
+        if self._is_free(caller):
+            return None
+        if match is None:
             raise self._refused(caller)
         token = match[1].rstrip().encode("latin-1")
         digest = self._memory.digest(token)
         grant = self._memory.recall(digest, self._clock.monotonic(), self._clock.wall())
-        if grant is not None:
-            self._admit(caller, grant)
-            return None
-        return None if self._is_free(caller) else self._examine(caller, token, digest)
+        if grant is None:
+            return self._examine(caller, token, digest)
+        self._admit(caller, grant)
+        return None
 
     def leave(self, caller: Caller, status: int) -> None:
         """A credential is shown anew with each request."""

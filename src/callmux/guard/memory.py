@@ -17,6 +17,16 @@ MOST = 10_000
 """Credentials of either kind. The longest unused, and the first refused, are forgotten first."""
 
 
+class _Good:
+    """A good credential: what it gives, when it was examined, when it was last seen."""
+
+    __slots__ = ("examined", "grant", "seen")
+
+    def __init__(self, grant: Grant, now: float) -> None:
+        self.grant = grant
+        self.examined = self.seen = now
+
+
 class Memory:
     """The credentials of one process.
 
@@ -25,8 +35,8 @@ class Memory:
     """
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
-        self._good: dict[bytes, tuple[Grant, float, float]] = {}
+        self._keyed = blake2b(key=key, digest_size=32)
+        self._good: dict[bytes, _Good] = {}
         self._bad: dict[bytes, float] = {}
 
     def __repr__(self) -> str:
@@ -34,7 +44,9 @@ class Memory:
 
     def digest(self, credential: bytes) -> bytes:
         """What a credential is known by."""
-        return blake2b(credential, key=self._key, digest_size=32).digest()
+        made = self._keyed.copy()
+        made.update(credential)
+        return made.digest()
 
     def recall(self, digest: bytes, now: float, wall: float) -> Grant | None:
         """What a credential gives; None where that is not remembered, or does not hold.
@@ -43,16 +55,15 @@ class Memory:
             now: Monotonic.
             wall: Seconds since 1970.
         """
-        found = self._good.pop(digest, None)
+        found = self._good.get(digest)
         if found is None:
             return None
-        grant, examined, seen = found
-        if not 0 <= now - seen <= GOOD_SECONDS or now - examined > grant.remembered_seconds:
+        grant = found.grant
+        fresh = 0 <= now - found.seen <= GOOD_SECONDS and now - found.examined <= grant.remembered_seconds
+        if not fresh or not grant.holds(wall):
+            del self._good[digest]
             return None
-        if not grant.holds(wall):
-            return None
-        # Put in anew: the order is that of use.
-        self._good[digest] = (grant, examined, now)
+        found.seen = now
         return grant
 
     def is_bad(self, digest: bytes, now: float) -> bool:
@@ -63,9 +74,9 @@ class Memory:
     def keep(self, digest: bytes, grant: Grant, now: float) -> None:
         """A credential is good."""
         self._bad.pop(digest, None)
-        self._good[digest] = (grant, now, now)
+        self._good[digest] = _Good(grant, now)
         if len(self._good) > MOST:
-            del self._good[next(iter(self._good))]
+            del self._good[min(self._good, key=lambda one: self._good[one].seen)]
 
     def refuse(self, digest: bytes, now: float) -> None:
         """A credential is not good."""

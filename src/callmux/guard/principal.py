@@ -18,6 +18,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         subject: The `sub` of a token.
         scopes: What a token was issued for.
         groups: What its subject belongs to.
+        label: Names this principal and no other, whatever is given for it.
     """
 
     kind: str
@@ -25,11 +26,11 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     subject: str | None = None
     scopes: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    label: str = ""
 
-    @property
-    def label(self) -> str:
-        """Names this principal and no other."""
-        return f"{self.kind}:{self.id}"
+    def __post_init__(self) -> None:
+        # Every request asks for it.
+        msgspec.structs.force_setattr(self, "label", f"{self.kind}:{self.id}")
 
     @property
     def names(self) -> tuple[str, ...]:

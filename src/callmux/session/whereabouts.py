@@ -53,8 +53,11 @@ def _owner(said: Said) -> str:
     """Whom results belong to. The credential of a principal is renewed while the principal stays."""
     if said.principal is None:
         return fingerprint(said.headers)
+    owner = f"principal:{said.principal.label}"
+    if not said.headers:
+        return owner
     others = fingerprint({name: value for name, value in said.headers.items() if name != "authorization"})
-    return f"principal:{said.principal.label}" + (f" {others}" if others else "")
+    return f"{owner} {others}" if others else owner
 
 
 async def find(port: Request, params: Raw | None) -> Directory | None:

@@ -62,12 +62,16 @@ class App:
         try:
             check_headers(exchange)
             check_origin(exchange, self._loopback)
-            if self._listener.gate is not None:
-                inside = await _admitted(exchange, self._listener.gate)
+            if (gate := self._listener.gate) is not None:
+                await gate.enter(exchange)
+                # By this one it goes out, whatever a reload does meanwhile.
+                inside = gate
             await self._route(exchange)
         except Refusal as refusal:
             if not exchange.started:
                 await exchange.refuse(refusal)
+        except TurnedAway as away:
+            await exchange.refuse(Refusal(away.status, away.message, headers=away.headers, more=away.more))
         except ClientLeft:
             return
         except asyncio.CancelledError:
@@ -134,16 +138,3 @@ class App:
         if methods is None:
             raise Refusal(404, "Not found")
         await answer_options(exchange, methods)
-
-
-async def _admitted(exchange: Exchange, gate: Gate) -> Gate:
-    """The gate, once it has let the request in: by this one it goes out, whatever a reload does meanwhile.
-
-    Raises:
-        Refusal: It has not.
-    """
-    try:
-        await gate.enter(exchange)
-    except TurnedAway as refusal:
-        raise Refusal(refusal.status, refusal.message, headers=refusal.headers, more=refusal.more) from None
-    return gate
