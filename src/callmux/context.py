@@ -15,6 +15,8 @@ from msgspec import Raw
 if TYPE_CHECKING:
     from callmux.guard.principal import Principal
 
+_MEMBERS = msgspec.json.Decoder(dict[str, Raw])
+
 
 class ClientPort(Protocol):
     """The way from an upstream's call back to the one client that caused it."""
@@ -144,3 +146,10 @@ class CallContext(msgspec.Struct, frozen=True, kw_only=True):
         """Enters the progress token, which stands in the params: before they are read, nobody else has the
         context yet."""
         msgspec.structs.force_setattr(self, "progress_token", token)
+
+    def progressed(self, params: Raw) -> None:
+        """Passes progress on under the client's own token."""
+        changed = _MEMBERS.decode(params)
+        if self.progress_token is not None:
+            changed["progressToken"] = self.progress_token
+        self.client.notify("notifications/progress", msgspec.json.encode(changed))

@@ -68,12 +68,17 @@ class Process:
 
     def __init__(self) -> None:
         self.router = Tools()
+        self.runtime = self
+        self.started = False
         self.offers = Offers()
         self.subscriptions = Recorder()
         self.single = False
         self.greeted: list[tuple[bytes, str]] = []
         self.levels: list[Any] = []
         self.passed_on: list[Any] = []
+
+    def start(self, session: Session | None) -> None:
+        self.started = True
 
     async def greet(self, session: Session, version: str) -> bytes:
         self.greeted.append((session.capabilities, version))

@@ -173,8 +173,9 @@ def test_a_request_that_is_being_cancelled_gives_none_either() -> None:
     async def then(desk: Desk) -> None:
         desk.asks()
         await asyncio.sleep(20)
-        pulse = desk.session._pulse
-        (beat,) = pulse.beats.values()
+        pulse = desk.session.pulse
+        pulse._read()
+        (beat,) = pulse._known.values()
         beat.heard -= 100
         desk.says(method="notifications/cancelled", params={"requestId": 1})
         pulse._look()
@@ -201,10 +202,10 @@ def test_nothing_is_kept_of_requests_that_are_done() -> None:
         for n in range(50):
             desk.asks(n, n)
         await asyncio.sleep(1)
-        assert len(desk.session._pulse.beats) == 0
-        assert desk.session._pulse._by_token == {}
+        assert len(desk.session.pulse.beats) == 0
+        assert desk.session.pulse._by_token == {}
         await asyncio.sleep(60)
-        assert desk.session._pulse._timer is None
+        assert desk.session.pulse._timer is None
 
     assert scene(quick, then).signs() == []
 

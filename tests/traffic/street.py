@@ -280,8 +280,8 @@ class Street:
                 for connection in [*([main] if main is not None else []), *server.lanes.connections()]:
                     if connection.in_flight:
                         fault(f"{connection!r} still waits")
-        if self.host._stores.cache.in_flight:
-            fault(f"{self.host._stores.cache.in_flight} shared reads are under way")
+        if self.host._stores.counters.in_flight:
+            fault(f"{self.host._stores.counters.in_flight} shared reads are under way")
 
     # Acts.
 

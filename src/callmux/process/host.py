@@ -32,7 +32,6 @@ from callmux.protocol.jsonrpc import INTERNAL_ERROR, Batch, Request, RpcError, p
 from callmux.router.greeting import greeting, transparent_greeting
 from callmux.router.listing import View
 from callmux.router.offers import Offers
-from callmux.router.router import Router
 from callmux.session.activity import Activity
 from callmux.session.dispatch import Dispatch, is_wanted
 from callmux.session.facts import BRIDGE
@@ -85,6 +84,7 @@ class Host:
     Attributes:
         single: There will only ever be one session.
         runtime: The current runtime.
+        started: Its servers are connected, or being connected.
         dispatch: The handler of every session.
         bus: Tells what happens.
         output: The last lines that its servers wrote to stderr.
@@ -124,7 +124,7 @@ class Host:
         self._pool.told = self._told
         self._tasks = TaskSet("host")
         self._sessions: set[Session] = set()
-        self._started = False
+        self.started = False
         self._changing = asyncio.Lock()
         self._first: Session | None = None
         self.subscriptions = Subscriptions(self._keep, lambda: self.runtime.offers)
@@ -140,20 +140,14 @@ class Host:
         self.dispatch = Dispatch(self)
 
     @property
-    def router(self) -> Router:
-        if not self._started:
-            self.start(None)
-        return self.runtime.router
-
-    @property
     def offers(self) -> Offers:
         self.start(None)
         return self.runtime.offers
 
     def start(self, session: Session | None) -> None:
         """Begins to connect all servers, on behalf of the first client; again without effect."""
-        if not self._started:
-            self._started = True
+        if not self.started:
+            self.started = True
             if session is None and self.single and len(self._sessions) == 1:
                 session = next(iter(self._sessions))
             self._first = session
@@ -276,7 +270,7 @@ class Host:
 
     async def _ready(self, config: Config) -> Runtime:
         new = self._runtime(config)
-        if self._started:
+        if self.started:
             self._start(new)
             await new.settled()
             if config.strict_startup and (failed := new.failed()):
@@ -298,7 +292,7 @@ class Host:
         server = self.runtime.servers.get(name)
         if server is None:
             raise self.runtime.missing(name)
-        if self._started:
+        if self.started:
             log.info('Restarting "%s": %s', name, why)
             self.desk.withdraw(f'server "{name}" was restarted meanwhile', name)
             await server.restart()

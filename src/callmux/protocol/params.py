@@ -68,7 +68,8 @@ def progress_token(meta: Raw | None) -> Raw | None:
         token = _META.decode(meta).token
         if token is UNSET:
             return None
-        _TOKEN.decode(token)
+        if not bytes(token).isdigit():
+            _TOKEN.decode(token)
     except msgspec.MsgspecError:
         return None
     return token

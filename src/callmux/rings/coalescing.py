@@ -23,7 +23,6 @@ from callmux.rings.cache.keys import Keys
 from callmux.rings.cache.policy import is_whole
 from callmux.rings.cache.writes import Writes
 from callmux.rings.call import Call
-from callmux.rings.retrying import progress_to
 from callmux.rings.ring import NOT_WANTED, cancel, settle, start
 from callmux.rings.route import Route
 from callmux.rings.stage import AGAIN, HELD, Outcome, Sign
@@ -136,7 +135,7 @@ class _Flight:
             watch=None,
         )
         if progress is not None:
-            leader.progress = progress_to(leader.context)
+            leader.progress = leader.context.progressed
 
     def __repr__(self) -> str:
         return f"_Flight({self._call.target!r}, {len(self._waiters)} waiting)"
@@ -171,7 +170,7 @@ class _Flight:
                     self._hold_to_its_time(waiter)
         shared.extend(call.deadline, call.seconds)
         if call.context.progress_token is not None:
-            call.progress = progress_to(call.context)
+            call.progress = call.context.progressed
         self._waiters.append(call)
 
     def _hold_to_its_time(self, waiter: Call) -> None:

@@ -27,15 +27,19 @@ class Slots:
     Args:
         limit: Calls at a time, over all servers.
         server_limits: Calls at a time on one server, by its name; no further limit for the others.
+
+    Attributes:
+        running: Calls that have a slot. The stage counts those by itself that need not wait.
+        queued: Calls that wait for one.
     """
 
     def __init__(self, limit: int, server_limits: Mapping[str, int]) -> None:
-        self._limit = limit
-        self._server_limits = server_limits
-        self._running = 0
+        self.limit = limit
+        self.server_limits = server_limits
+        self.running = 0
         self._on_server: dict[str, int] = defaultdict(int)
         self._queues: dict[str, list[tuple[int, int, asyncio.Future[None]]]] = {}
-        self._queued = 0
+        self.queued = 0
         self._ticket = 0
         self._round = 0
         self._rounds: dict[object, int] = {}
@@ -43,29 +47,34 @@ class Slots:
     @property
     def facts(self) -> tuple[int, int]:
         """How many calls run, and how many wait for their turn."""
-        return self._running, self._queued
+        return self.running, self.queued
 
     def __repr__(self) -> str:
-        return f"Slots({self._running}/{self._limit} running, {self._queued} queued)"
+        return f"Slots({self.running}/{self.limit} running, {self.queued} queued)"
 
     def _free(self, server: str) -> bool:
-        limit = self._server_limits.get(server)
+        limit = self.server_limits.get(server)
         return limit is None or self._on_server[server] < limit
+
+    def _take(self, server: str) -> None:
+        self.running += 1
+        if self.server_limits:
+            self._on_server[server] += 1
+
+    def take_on(self, server: str) -> bool:
+        """Takes one of the places on the server itself, where there is one."""
+        if not self._free(server):
+            return False
+        self._on_server[server] += 1
+        return True
 
     def try_acquire(self, server: str) -> bool:
         """Takes a slot if there is one. Whoever waits while there is room waits for its own server, so nobody
         is overtaken."""
-        if self._running >= self._limit:
+        if self.running >= self.limit or (self.server_limits and not self.take_on(server)):
             return False
-        if self._server_limits and not self._free(server):
-            return False
-        self._take(server)
+        self.running += 1
         return True
-
-    def _take(self, server: str) -> None:
-        self._running += 1
-        if self._server_limits:
-            self._on_server[server] += 1
 
     async def acquire(self, server: str, client: object = None) -> None:
         """Waits for a turn.
@@ -80,7 +89,7 @@ class Slots:
         self._ticket += 1
         round = self._rounds[client] = max(self._round, self._rounds.get(client, -1) + 1)
         heappush(self._queues.setdefault(server, []), (round, self._ticket, turn))
-        self._queued += 1
+        self.queued += 1
         try:
             await turn
         except asyncio.CancelledError:
@@ -94,14 +103,14 @@ class Slots:
 
     def release(self, server: str) -> None:
         """Gives a slot back and lets in whoever is next."""
-        self._running -= 1
-        if self._server_limits:
+        self.running -= 1
+        if self.server_limits:
             self._on_server[server] -= 1
-        if self._queued:
+        if self.queued:
             self._let_in()
 
     def _let_in(self) -> None:
-        while self._running < self._limit:
+        while self.running < self.limit:
             for queue in self._queues.values():
                 while queue and queue[0][2].done():
                     heappop(queue)
@@ -116,8 +125,8 @@ class Slots:
             turn.set_result(None)
 
     def _leave(self) -> None:
-        self._queued -= 1
-        if not self._queued:
+        self.queued -= 1
+        if not self.queued:
             # Nobody waits: nobody is owed a turn.
             self._rounds.clear()
             self._queues.clear()
@@ -138,15 +147,25 @@ class Limiting:
         if call.scope is None:
             connection = call.connection = server.ready(session)
             is_up = connection is not None
-        if is_up and session.reading and self._slots.try_acquire(name):
+        slots = self._slots
+        if (
+            is_up
+            and session.reading
+            and slots.running < slots.limit
+            and (not slots.server_limits or slots.take_on(name))
+        ):
+            slots.running += 1
             server.holds.count += 1
             return None
         return self._wait(call, server, is_up)
 
     def leave(self, call: Call, outcome: Outcome) -> Outcome:
-        name = call.route.server
-        self._slots.release(name)
-        holds = self._servers[name].holds
+        slots = self._slots
+        if slots.queued or slots.server_limits:
+            slots.release(call.route.server)
+        else:
+            slots.running -= 1
+        holds = self._servers[call.route.server].holds
         holds.count -= 1
         if holds.lull.awaited and not holds.count:
             holds.lull.come()

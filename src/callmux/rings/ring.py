@@ -17,7 +17,7 @@ import msgspec
 from callmux.context import CallContext
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
-from callmux.rings.stage import AGAIN, HELD, NO_STAGES, Cancelled, Entered, Outcome, Sign, Stages
+from callmux.rings.stage import AGAIN, HELD, NO_STAGES, SMALL, Cancelled, Entered, Outcome, Sign, Stages
 from callmux.tasks import Withdrawal, at_once, reason_of
 
 if TYPE_CHECKING:
@@ -102,7 +102,10 @@ def settle(job: Job, outcome: Outcome) -> None:
     """Leaves every stage that was entered, and hands the outcome over."""
     job.holder = None
     stages = job.stages
-    leaves = stages.returns if type(outcome) is Result else stages.leaves
+    if type(outcome) is not Result:
+        leaves = stages.leaves
+    else:
+        leaves = stages.small if len(outcome.raw) <= SMALL else stages.returns
     for depth, leave in leaves[job.depth]:
         try:
             left = leave(job, outcome)

@@ -14,7 +14,8 @@ same two functions, and `callmux.rings.ring` runs both. Which stages there are, 
 `leave(job, outcome)` is called exactly once for each time that `enter` ended with None or `HELD`, from the
 innermost stage outwards. It gives the outcome as it is from there on, a coroutine for it, or `AGAIN`: the
 stage is entered once more. What either raises is the outcome. A stage may lack one of the two. One whose
-`leave` gives back every result as it is says so with `only_failures`, and is not asked about results.
+`leave` gives back every result as it is says so with `only_failures`, one that gives back those of at most
+`SMALL` bytes with `only_large`, and is not asked about them.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class Sign(Enum):
     AGAIN = "enter this stage once more"
 
 
+SMALL = 2000
+"""Bytes of a result that is not large for any stage."""
 HELD = Sign.HELD
 AGAIN = Sign.AGAIN
 
@@ -66,10 +69,11 @@ class Stages:
         enters: What is called on the way in once so many stages are entered: each `enter` with the depth that
             it leads to. Stages without one are passed over.
         leaves: What is called on the way out of so many stages: each `leave` with the depth that it leads to.
-        returns: The same for a result, without the stages that say that they look at failures only.
+        returns: The same for a result, without the stages that look at failures only.
+        small: The same for one of at most `SMALL` bytes, also without those that look at larger ones only.
     """
 
-    __slots__ = ("_inner", "enters", "leaves", "returns", "stages")
+    __slots__ = ("_inner", "enters", "leaves", "returns", "small", "stages")
 
     def __init__(self, stages: Sequence[Any]) -> None:
         self.stages = tuple(stages)
@@ -82,11 +86,17 @@ class Stages:
         self.leaves: tuple[tuple[tuple[int, Callable[[Any, Outcome], Left]], ...], ...] = tuple(
             tuple(one for one in reversed(leaves) if one[0] < depth) for depth in depths
         )
-        self.returns = tuple(
-            tuple(one for one in each if not getattr(self.stages[one[0]], "only_failures", False))
+        self.returns = self._asked("only_failures")
+        self.small = self._asked("only_failures", "only_large")
+        self._inner: dict[int, Stages] = {}
+
+    def _asked(self, *but: str) -> tuple[tuple[tuple[int, Callable[[Any, Outcome], Left]], ...], ...]:
+        """`leaves` without the stages that say one of these of themselves."""
+        stages = self.stages
+        return tuple(
+            tuple(one for one in each if not any(getattr(stages[one[0]], what, False) for what in but))
             for each in self.leaves
         )
-        self._inner: dict[int, Stages] = {}
 
     def __repr__(self) -> str:
         return f"Stages({', '.join(type(stage).__name__ for stage in self.stages)})"

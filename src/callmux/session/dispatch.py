@@ -34,17 +34,28 @@ from callmux.session.whereabouts import circumstances, roots_changed
 LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 
 
+class Wired(Protocol):
+    """One configuration at work (`callmux.process.runtime.Runtime`)."""
+
+    @property
+    def router(self) -> Router: ...
+
+
 class Current(Protocol):
     """The process as a dispatcher needs it: implemented by `callmux.process.host.Host`."""
 
     @property
-    def router(self) -> Router: ...
+    def runtime(self) -> Wired: ...
 
     @property
     def offers(self) -> Offers: ...
 
     subscriptions: Subscriptions
     single: bool
+    started: bool
+
+    def start(self, session: Session | None) -> None:
+        """Begins to connect all servers; again without effect."""
 
     async def greet(self, session: Session, version: str) -> bytes:
         """Starts what must be started for this client; gives the result of `initialize`."""
@@ -127,13 +138,17 @@ class Dispatch:
         self, session: Session, method: str, params: Raw | None, request: Request
     ) -> Coroutine[Any, Any, bytes] | None:
         current = self._current
+        if not current.started:
+            current.start(None)
         context = CallContext(client=request) if current.single else circumstances(request, params)
         if method == "tools/call":
             try:
-                job = current.router.job(params, context)
+                job = current.runtime.router.job(params, context)
             except CallmuxError as error:
                 session.answer(request, as_result(error).raw)
                 return None
+            if context.progress_token is not None:
+                session.pulse.watch(request, context.progress_token)
             request.job = job
             job.done = partial(self._called, request) if job.makes_task else request.finish
             start(job)
@@ -176,7 +191,7 @@ class Dispatch:
     async def _list_tools(self, session: Session, params: Raw | None, context: CallContext) -> bytes:
         _check_cursor(params)
         await self._current.listed_for(session)
-        router = self._current.router
+        router = self._current.runtime.router
         shown = await router.list_tools(router.view(session.capabilities, session.facts.client_name))
         session.seen["tools"] = shown
         return shown
@@ -190,7 +205,7 @@ class Dispatch:
     def _called(self, request: Request, job: Job, outcome: Outcome) -> None:
         """A call that makes a task is over: the session knows of the task from now on."""
         if isinstance(outcome, Result) and not outcome.is_error and job.plan is not None:
-            server = self._current.router.server_of(job.plan)
+            server = self._current.runtime.router.server_of(job.plan)
             outcome = Result(self._tasks.note(request.session, server, outcome.raw))
         request.finish(job, outcome)
 

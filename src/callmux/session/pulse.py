@@ -16,7 +16,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from callmux.protocol.jsonrpc import Id
-from callmux.protocol.params import members, progress_token
+from callmux.protocol.params import members
 from callmux.session.request import Request
 
 PROGRESS = "notifications/progress"
@@ -42,14 +42,13 @@ _ENCODER = msgspec.json.Encoder()
 
 
 class _Beat:
-    """One request."""
+    """One request whose token has been read."""
 
-    __slots__ = ("heard", "ours", "params", "raw", "request", "total", "value")
+    __slots__ = ("heard", "ours", "request", "token", "total", "value")
 
-    def __init__(self, request: Request, params: Raw) -> None:
+    def __init__(self, request: Request, token: Raw) -> None:
         self.request = request
-        self.params = params
-        self.raw: Raw | None = None
+        self.token = token
         self.heard = request.started
         self.value = 0.0
         self.total: Raw | None = None
@@ -67,44 +66,41 @@ class Pulse:
         notify: Sends a notification about a request of the client.
 
     Attributes:
-        beats: The requests that carry a token, as far as is known.
+        beats: The tokens of its requests that carry one.
     """
+
+    __slots__ = ("_by_token", "_known", "_notify", "_timer", "beats")
 
     def __init__(self, notify: Notify) -> None:
         self._notify = notify
-        self.beats: dict[Request, _Beat] = {}
-        self._unread: dict[Request, _Beat] = {}
+        self.beats: dict[Request, Raw] = {}
+        self._known: dict[Request, _Beat] = {}
         self._by_token: dict[int | str, _Beat] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
         return f"Pulse({len(self.beats)} watched)"
 
-    def watch(self, request: Request, params: Raw) -> None:
-        """A request begins. Its token is read when there is something to say: nearly all are over before."""
-        self.beats[request] = self._unread[request] = _Beat(request, params)
+    def watch(self, request: Request, token: Raw) -> None:
+        """A request begins. Its token is looked at when there is something to say: nearly all are over
+        before."""
+        self.beats[request] = token
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(SILENCE_SECONDS, self._look)
 
     def over(self, request: Request) -> None:
         """A request is answered, or has been cancelled: nothing more is said of it."""
-        beat = self.beats.pop(request, None)
-        if beat is None:
+        if self.beats.pop(request, None) is None or not self._known:
             return
-        self._unread.pop(request, None)
-        if beat.raw is not None and self._by_token.get(token := _TOKEN.decode(beat.raw)) is beat:
+        beat = self._known.pop(request, None)
+        if beat is not None and self._by_token.get(token := _TOKEN.decode(beat.token)) is beat:
             del self._by_token[token]
 
     def _read(self) -> None:
-        """Reads the tokens of those that have come since."""
-        unread, self._unread = self._unread, {}
-        for request, beat in unread.items():
-            raw = progress_token(members(beat.params).get("_meta"))
-            if raw is None:
-                del self.beats[request]
-            else:
-                beat.raw = raw
-                self._by_token[_TOKEN.decode(raw)] = beat
+        """Looks at the tokens of those that have come since."""
+        for request, token in self.beats.items():
+            if request not in self._known:
+                self._known[request] = self._by_token[_TOKEN.decode(token)] = _Beat(request, token)
 
     def heard(self, params: bytes | Raw | None) -> bytes | Raw | None:
         """Progress is on its way to the client: its params, with a value that rises."""
@@ -128,7 +124,7 @@ class Pulse:
         loop = asyncio.get_running_loop()
         now, due = loop.time(), None
         self._read()
-        for beat in self.beats.values():
+        for beat in self._known.values():
             if now - beat.heard >= SILENCE_SECONDS - _EARLY:
                 self._send(beat, now)
             due = beat.heard if due is None else min(due, beat.heard)
@@ -138,7 +134,7 @@ class Pulse:
 
     def _send(self, beat: _Beat, now: float) -> None:
         beat.heard, beat.ours = now, True
-        params: dict[str, Any] = {"progressToken": beat.raw, "progress": beat.next()}
+        params: dict[str, Any] = {"progressToken": beat.token, "progress": beat.next()}
         if beat.total is not None:
             params["total"] = beat.total
         params["message"] = f"still running after {round(now - beat.request.started)} s"

@@ -14,7 +14,6 @@ from collections.abc import Callable, Coroutine, ValuesView
 from functools import partial
 from typing import Any
 
-import msgspec
 from msgspec import Raw
 
 from callmux.lull import Lull
@@ -28,15 +27,16 @@ from callmux.protocol.client_peer import (
     Replied,
     Told,
 )
-from callmux.protocol.jsonrpc import ANSWER, Batch, Failure, Id, Malformed, Message, Response, RpcError
-from callmux.protocol.params import members, progress_token, with_progress_token
+from callmux.protocol.jsonrpc import ANSWER, Batch, Id, Malformed, Message, RpcError
+from callmux.protocol.params import members, progress_token
 from callmux.protocol.peer import State
 from callmux.session.backlog import Backlog
 from callmux.session.facts import NOTHING, Facts, Said
 from callmux.session.handler import Handler
+from callmux.session.inquiries import Inquiries
 from callmux.session.pulse import PROGRESS, TOKEN, Pulse
 from callmux.session.request import Observer, Request
-from callmux.tasks import at_once, reason_of
+from callmux.tasks import at_once
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +66,7 @@ class Session:
         peer: The protocol's side of it.
         quiet: Those who wait until no request is in flight.
         reading: It takes what it is sent; see `callmux.context.ClientPort`.
+        pulse: Signs of life for its requests that carry a progress token.
         observer: Told of its requests; None where nobody listens.
     """
 
@@ -83,11 +84,10 @@ class Session:
         self._route = route
         self._flush = flush
         self.peer = ClientPeer()
-        self._pulse = Pulse(self.notify)
+        self.pulse = Pulse(self.notify)
         self._requests: dict[Id, Request] = self.peer.in_flight
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._answers: dict[int, asyncio.Future[bytes]] = {}
-        self._progress: dict[int, tuple[Raw, Callable[[bytes], None]]] = {}
+        self._inquiries = Inquiries(self.peer, self._emit, self.notify)
         self.capabilities = b"{}"
         self.version: str | None = None
         self.log_level: str | None = None
@@ -149,7 +149,18 @@ class Session:
             and self.peer.greeted
             and message.id not in self._requests
         ):
-            self._serve(message.id, "tools/call", message.params, said)
+            if self._loop is None:
+                self._loop = asyncio.get_running_loop()
+            id, params = message.id, message.params
+            request = self._requests[id] = Request(self, id, "tools/call", said, self._loop.time())
+            if self.observer is not None:
+                self.observer.began(request, params)
+            try:
+                work = self._handler.handle(self, "tools/call", params, request)
+                if work is not None:
+                    self._await(request, work, params)
+            except BaseException as broken:  # noqa: BLE001 - the root of a request
+                self._broke(request, broken)
             return
         if isinstance(message, Batch):
             for part in message.messages if self.takes_batches else ():
@@ -174,11 +185,11 @@ class Session:
                         request.cancel(reason)
                         self._over(request)
                 case Told("notifications/progress", params):
-                    self._progressed(params)
+                    self._inquiries.progressed(params)
                 case Told(method, params):
                     self._handler.told(self, method, params)
                 case Replied(id, answer):
-                    self._settle(id, answer)
+                    self._inquiries.settle(id, answer)
                 case Confirmed() | None:
                     pass
         except Exception as broken:  # noqa: BLE001 - the root of a message
@@ -197,23 +208,31 @@ class Session:
         request = self._requests[id] = Request(self, id, method, said, self._loop.time())
         if self.observer is not None:
             self.observer.began(request, params)
-        if params is not None and bytes(params).find(TOKEN) >= 0:  # `in` costs an exception
-            self._pulse.watch(request, params)
         try:
             if method == "initialize":
-                work: Coroutine[Any, Any, bytes | Raw] | None = self._handler.open(self, params)
-            else:
-                work = self._handler.handle(self, method, params, request)
-        except RpcError as refusal:
-            self.refuse(request, refusal)
-        except BaseException as broken:
-            if isinstance(broken, KeyboardInterrupt | SystemExit):
-                raise
-            self.fail(request, broken)
+                self._await(request, self._handler.open(self, params), params)
+            elif (work := self._handler.handle(self, method, params, request)) is not None:
+                self._await(request, work, params)
+        except BaseException as broken:  # noqa: BLE001 - the root of a request
+            self._broke(request, broken)
+
+    def _await(self, request: Request, work: Coroutine[Any, Any, bytes | Raw], params: Raw | None) -> None:
+        """The request is answered with what `work` gives."""
+        if params is not None and bytes(params).find(TOKEN) >= 0:  # `in` costs an exception
+            token = progress_token(members(params).get("_meta"))
+            if token is not None:
+                self.pulse.watch(request, token)
+        request.task = at_once(work)
+        request.task.add_done_callback(partial(self._is_done, request))
+
+    def _broke(self, request: Request, broken: BaseException) -> None:
+        """A request was not begun."""
+        if isinstance(broken, KeyboardInterrupt | SystemExit):
+            raise broken
+        if isinstance(broken, RpcError):
+            self.refuse(request, broken)
         else:
-            if work is not None:
-                request.task = at_once(work)
-                request.task.add_done_callback(partial(self._is_done, request))
+            self.fail(request, broken)
 
     def _is_done(self, request: Request, task: asyncio.Task[bytes | Raw]) -> None:
         if task.cancelled():
@@ -239,8 +258,8 @@ class Session:
         id, requests = request.id, self._requests
         if requests.get(id) is not request:
             return
-        if self._pulse.beats:
-            self._pulse.over(request)
+        if self.pulse.beats:
+            self.pulse.over(request)
         if self.observer is not None:
             self.observer.ended(request, body, refused=refused)
         try:
@@ -273,7 +292,7 @@ class Session:
 
     def _over(self, request: Request) -> None:
         """A request ends without an answer."""
-        self._pulse.over(request)
+        self.pulse.over(request)
         if self.observer is not None:
             self.observer.ended(request, None)
         self._emit(None, request.id, final=True)
@@ -294,16 +313,6 @@ class Session:
         elif line is not None:
             self._send(line)
 
-    def _settle(self, id: int, answer: Response | Failure) -> None:
-        waiter = self._answers.get(id)
-        if waiter is None or waiter.done():
-            return
-        if isinstance(answer, Response):
-            waiter.set_result(bytes(answer.result))
-        else:
-            error = jsonrpc.read_error(answer.error)
-            waiter.set_exception(RpcError(error.code, error.message, error.data))
-
     def notify(self, method: str, params: bytes | Raw | None, about: Id | None = None) -> None:
         """Sends a notification; dropped once the session is closed.
 
@@ -312,7 +321,7 @@ class Session:
         """
         if self.peer.state is State.CLOSED:
             return
-        shown = self._pulse.heard(params) if self._pulse.beats and method == PROGRESS else params
+        shown = self.pulse.heard(params) if self.pulse.beats and method == PROGRESS else params
         line = jsonrpc.notification(method, shown)
         if self.reading or self._backlog.takes(len(line)):
             self._emit(line, about)
@@ -339,37 +348,7 @@ class Session:
             raise RpcError(jsonrpc.INTERNAL_ERROR, "the client has left")
         if not (self.reading or self._backlog.takes(len(bytes(params or b"")))):
             raise RpcError(jsonrpc.INTERNAL_ERROR, "the client does not read what it is sent")
-        waiter: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        token = progress_token(members(params).get("_meta")) if progress is not None else None
-        if token is not None:
-            # Several servers may use the same token: towards the client it is the question's own id.
-            params = with_progress_token(params, self.peer.next_id())
-        id, line = self.peer.ask(method, params)
-        self._answers[id] = waiter
-        if token is not None and progress is not None:
-            self._progress[id] = token, progress
-        self._emit(line, about)
-        try:
-            return await waiter
-        except asyncio.CancelledError as withdrawn:
-            reason = reason_of(withdrawn, "the server no longer asks")
-            told = {"requestId": id} if reason is None else {"requestId": id, "reason": reason}
-            self.notify("notifications/cancelled", msgspec.json.encode(told), about)
-            raise
-        finally:
-            self.peer.forget(id)
-            self._progress.pop(id, None)
-            del self._answers[id]
-
-    def _progressed(self, params: Raw | None) -> None:
-        given = members(params)
-        try:
-            id = msgspec.json.decode(given.get("progressToken", b"null"), type=int)
-        except msgspec.MsgspecError:
-            return
-        if id in self._progress:
-            given["progressToken"], progress = self._progress[id]
-            progress(msgspec.json.encode(given))
+        return await self._inquiries.ask(method, params, progress, about)
 
     def revive(self, capabilities: bytes, version: str) -> None:
         """Goes on as a session whose handshake another process has done."""
@@ -386,9 +365,7 @@ class Session:
         """Gives up every request in flight; nothing is answered any more."""
         ending = list(self._requests.values())
         self.peer.close()
-        for waiter in self._answers.values():
-            if not waiter.done():
-                waiter.set_exception(RpcError(jsonrpc.INTERNAL_ERROR, "the client has left"))
+        self._inquiries.close()
         for request in ending:
             request.cancel("the caller no longer wants it")
             self._over(request)

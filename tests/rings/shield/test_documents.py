@@ -15,7 +15,7 @@ from callmux.metatools.meta_tool import META_TOOLS
 from callmux.rings.shield.compact import Limits
 from callmux.rings.shield.query import Document, Query
 from callmux.rings.shield.reply import Order, shorten
-from callmux.rings.shield.stage import SMALLEST
+from callmux.rings.stage import SMALL
 
 DOCS = Path(__file__).parents[3] / "docs"
 ROWS = [{"id": n, "name": f"row {n}", "labels": {"a.b": n}} for n in range(120)]
@@ -57,5 +57,5 @@ def test_the_paths_lead_somewhere(path: str) -> None:
 
 def test_the_figures_are_those_of_the_code() -> None:
     text = (DOCS / "response-shield.md").read_text("utf-8")
-    assert f"under {SMALLEST:,} bytes" in text
+    assert f"under {SMALL:,} bytes" in text
     assert all(f"`{name}`" in text for name, tool in META_TOOLS.items() if not tool.traits.shielded)

@@ -17,11 +17,8 @@ from callmux.rings.shield.compact import is_quiet
 from callmux.rings.shield.policy import Policies
 from callmux.rings.shield.reply import Order
 from callmux.rings.shield.shelf import Shelf
-from callmux.rings.stage import Outcome
+from callmux.rings.stage import SMALL, Outcome
 from callmux.traits import Traits
-
-SMALLEST = 2000
-"""Bytes of a result that is never shortened: the reply takes half of that, and another call costs more."""
 
 
 class Shielding:
@@ -32,6 +29,9 @@ class Shielding:
         shelf: Where the whole results are kept.
         find: Gives the route of a name, and of the server beside it.
     """
+
+    # The reply takes half of that, and another call costs more.
+    only_large = True
 
     def __init__(self, policies: Policies, shelf: Shelf, find: Find) -> None:
         self._policies = policies
@@ -47,7 +47,7 @@ class Shielding:
         if type(outcome) is not Result:
             return outcome
         raw = outcome.raw
-        if len(raw) <= SMALLEST or self._lowest is None or is_quiet(raw, self._lowest):
+        if len(raw) <= SMALL or self._lowest is None or is_quiet(raw, self._lowest):
             return outcome
         plan, own = job.plan, None if job.route is None else job.route.own
         if plan is None or (own is not None and not own.shielded):
