@@ -125,7 +125,7 @@ class FakeListing:
 
 
 def recalling(plant: Plant, listing: FakeListing) -> Plant:
-    plant.server._listed._listing_for = lambda capabilities: listing  # type: ignore[assignment, return-value]
+    plant.server.inventory._listed._listing_for = lambda capabilities: listing  # type: ignore[assignment, return-value]
     return plant
 
 

@@ -19,15 +19,14 @@ from callmux.context import ClientPort, Scope
 from callmux.errors import UpstreamUnavailable
 from callmux.protocol.unanswered import Unanswered
 from callmux.tasks import TaskSet
-from callmux.timestamps import iso
 from callmux.upstream import failures
 from callmux.upstream.connection import Connection, Hooks
 from callmux.upstream.events import Events
 from callmux.upstream.failures import CallFailure
 from callmux.upstream.holds import Holds
-from callmux.upstream.inventory.listed import Listed
+from callmux.upstream.inventory.inventory import Inventory
 from callmux.upstream.inventory.listings import Listing
-from callmux.upstream.inventory.offer import KINDS, TOOLS_CHANGED, Offer, Suite
+from callmux.upstream.inventory.offer import Offer, Suite
 from callmux.upstream.inventory.views import Views
 from callmux.upstream.lanes import LaneKey, NoRoom, Sharing, choose_lane, without_roots
 from callmux.upstream.links.link import Link
@@ -38,12 +37,8 @@ from callmux.upstream.opening.main_line import MainLine, Offered
 from callmux.upstream.opening.reconnect import Timing
 from callmux.upstream.opening.side_lane import open_lane
 from callmux.upstream.questions import Questions
-from callmux.upstream.reading.lists import reread
-from callmux.upstream.reading.refreshing import Refreshing
 from callmux.upstream.scoped.berths import Berths
 from callmux.upstream.scoped.side_lanes import SideLanes
-
-_LISTS = frozenset({TOOLS_CHANGED, *(kind.changed for kind in KINDS)})
 
 PROBE_SECONDS = 2.0
 """How long a server may take to answer a ping after one of its calls timed out."""
@@ -65,7 +60,7 @@ class Server:
 
     Attributes:
         lanes: The connections beside the main one.
-        views: What it lists to clients that declare something else than the main connection.
+        inventory: What it offers.
         sharing: Who shares its connections.
         health: How it has been doing.
         subscriptions: URIs that clients want to hear about; asked for again after each reconnect.
@@ -93,8 +88,18 @@ class Server:
         self._clock = clock
         self._events = events
         self._tasks = TaskSet(f'server "{name}"')
-        self._listed = Listed(listing, self._tasks, clock, lambda: self._events.changed())
-        down, bus = self._listed.forget_recalled, events.bus
+        self.lanes = SideLanes(name, self._open_lane, berths)
+        self.inventory = Inventory(
+            name,
+            self._tasks,
+            clock,
+            lambda: self._events.changed(),
+            listing,
+            self.lanes,
+            lambda: self._main.connection,
+            lambda: self.timing.connect_seconds,
+        )
+        down, bus = self.inventory.forget_recalled, events.bus
         self._main = MainLine(name, timing, clock, self._new_connection, self._read, self._is_up, down, bus)
         self.health = self._main.health
         self.subscriptions: set[str] = set()
@@ -105,10 +110,6 @@ class Server:
         self.holds = Holds()
         self.unanswered = Unanswered()
         self._noise = Noise(name)
-        self.lanes = SideLanes(name, self._open_lane, berths)
-        self._refreshing = Refreshing(self._tasks, self._counts, self._reread)
-        seconds, look = (lambda: self.timing.connect_seconds), self._refreshing.look
-        self.views = Views(name, self._tasks, self.lanes, self._listed, seconds, look)
 
     def __repr__(self) -> str:
         return f"Server({self.name!r}, {self.health.state.value}, {len(self.suite.tools)} tools)"
@@ -121,17 +122,22 @@ class Server:
     @property
     def suite(self) -> Suite:
         """Its tools."""
-        return self._listed.suite
+        return self.inventory.suite
 
     @property
     def offer(self) -> Offer:
         """What else it offers."""
-        return self._listed.offer
+        return self.inventory.offer
 
     @property
     def recalled(self) -> bool:
         """Tools and offer are those of an earlier process: it is still being started."""
-        return self._listed.recalled
+        return self.inventory.recalled
+
+    @property
+    def views(self) -> Views:
+        """What it lists to clients that declare something else than the main connection."""
+        return self.inventory.views
 
     @property
     def timing(self) -> Timing:
@@ -151,7 +157,7 @@ class Server:
         """
         if self._main.is_fresh:
             self._main.declares, self._exclusive = capabilities, only
-            self._listed.recall(capabilities)
+            self.inventory.recall(capabilities)
             self._main.begin()
 
     def retry(self) -> None:
@@ -260,10 +266,7 @@ class Server:
     def kind_of(self, capabilities: bytes) -> bytes | None:
         """The kind of clients that declare this, as `views` knows it, empty for that of the main connection;
         None where all see the same."""
-        if not self.views.differ:
-            return None
-        kind = without_roots(capabilities) if self.sharing.rootless else capabilities
-        return kind if self.views.differs(kind) else b""
+        return self.inventory.kind_of(without_roots(capabilities) if self.sharing.rootless else capabilities)
 
     def _lane(self, client: ClientPort, scope: Scope | None) -> LaneKey | None:
         main = self._main
@@ -317,7 +320,7 @@ class Server:
         """The client is gone: its own lanes end. A main connection that served it alone is opened anew,
         because the server may hold what it learned from that client."""
         self.lanes.release(client)
-        self.views.forget(client)
+        self.inventory.forget(client)
         if self._main.adopter is client:
             self._main.adopter = None
         connection = self._main.connection
@@ -362,36 +365,17 @@ class Server:
 
     def _is_up(self, connection: Connection, offered: Offered, last_seen: str) -> None:
         self.transport = connection.link.transport
-        self._listed.declares(connection.declared)
         seconds = self.timing.connect_seconds
         self._tasks.spawn(wishes.restore(connection, self._exclusive, self.subscriptions, seconds))
-        self._listed.take(*offered, last_seen)
-        self.views.outdate(connection.declared)
-        self._refreshing.look(connection)
-
-    def _counts(self, connection: Connection) -> bool:
-        return connection is self._main.connection or self.lanes.is_general(connection)
+        self.inventory.take(connection, *offered, last_seen)
 
     def _heard(
         self, connection: Connection, method: str, params: Raw | None, client: ClientPort | None
     ) -> None:
-        if method in _LISTS:
-            self._refreshing.note(connection, method)
-        else:
+        if not self.inventory.heard(connection, method):
             self._events.told(method, params, client)
 
     async def _asked(
         self, connection: Connection, method: str, params: Raw | None, client: ClientPort | None
     ) -> bytes | Raw:
         return await self.questions.ask(connection, method, params, client, self._exclusive)
-
-    async def _reread(self, connection: Connection, stale: set[str]) -> None:
-        last_seen, seconds = iso(self._clock.wall()), self.timing.connect_seconds
-        main = connection is self._main.connection
-        before = self.suite.tools if main else self.views.of(connection.declared)
-        tools, offer = await reread(connection, stale, before, self.offer, seconds)
-        if connection is self._main.connection:
-            self._listed.take(tools, offer, last_seen)
-            self.views.outdate(connection.declared)
-        elif not main:
-            self.views.take(connection.declared, tools)

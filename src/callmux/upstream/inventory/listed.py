@@ -1,7 +1,7 @@
 """What one server lists on its main connection, over losses of that connection and over processes.
 
-Kept by `callmux.upstream.server`, which hands it everything that was read. It begins with what an earlier
-process kept (`callmux.upstream.inventory.listings`), and keeps what is new.
+Kept by `callmux.upstream.inventory.inventory`, which hands it everything that was read. It begins with what
+an earlier process kept (`callmux.upstream.inventory.listings`), and keeps what is new.
 """
 
 from __future__ import annotations

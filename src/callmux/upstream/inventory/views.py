@@ -1,9 +1,10 @@
 """What one server lists to clients that declare something else than its main connection does.
 
-Kept by `callmux.upstream.server`. Servers may list tools only to clients with certain capabilities, so the
-first client of a listener must not decide what the others see. When a client lists tools for the first time
-that declares something else, a lane for its capabilities (`callmux.upstream.scoped.side_lanes`) is read, and
-rests unless a call follows. What is known is read again once the main connection's lists have changed.
+Kept by `callmux.upstream.inventory.inventory`. Servers may list tools only to clients with certain
+capabilities, so the first client of a listener must not decide what the others see. When a client lists tools
+for the first time that declares something else, a lane for its capabilities
+(`callmux.upstream.scoped.side_lanes`) is read, and rests unless a call follows. What is known is read again
+once the main connection's lists have changed.
 """
 
 from __future__ import annotations

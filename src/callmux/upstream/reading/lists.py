@@ -1,6 +1,6 @@
 """Reads what a server offers from an open connection: every list, every page.
 
-Called by `callmux.upstream.server` after each connect and each list change.
+Called by `callmux.upstream.opening.attempt` and `callmux.upstream.inventory.inventory`.
 """
 
 from __future__ import annotations

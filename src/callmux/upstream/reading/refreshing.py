@@ -1,7 +1,7 @@
 """Lists that a server says have changed are read again: one reading at a time, and none is missed.
 
-Kept by `callmux.upstream.server`, which hands it every such notice, and every connection once its lists
-count: what was noted before is looked at then. `callmux.upstream.reading.staleness` says how soon.
+Kept by `callmux.upstream.inventory.inventory`, which hands it every such notice, and every connection once
+its lists count: what was noted before is looked at then. `callmux.upstream.reading.staleness` says how soon.
 """
 
 from __future__ import annotations

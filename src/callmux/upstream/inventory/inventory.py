@@ -1,0 +1,131 @@
+"""What one server offers: kept over losses, read again where it says so, and as other clients see it.
+
+Kept by `callmux.upstream.server`, which hands it what each new main connection lists (`take`) and every
+notice of a change (`heard`). Calls `callmux.upstream.reading` for what is read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from callmux.clock import Clock
+from callmux.context import ClientPort
+from callmux.protocol.shapes import Tool
+from callmux.tasks import TaskSet
+from callmux.timestamps import iso
+from callmux.upstream.connection import Connection
+from callmux.upstream.inventory.listed import Listed
+from callmux.upstream.inventory.listings import Listing
+from callmux.upstream.inventory.offer import KINDS, TOOLS_CHANGED, Offer, Suite
+from callmux.upstream.inventory.views import Views
+from callmux.upstream.reading.lists import reread
+from callmux.upstream.reading.refreshing import Refreshing
+from callmux.upstream.scoped.side_lanes import SideLanes
+
+_LISTS = frozenset({TOOLS_CHANGED, *(kind.changed for kind in KINDS)})
+
+
+class Inventory:
+    """The offer of one server.
+
+    Args:
+        name: The server's name, for the log.
+        tasks: Where readings belong.
+        clock: Time.
+        changed: Called when something else is listed than before, to anybody.
+        listing: Gives what it listed in an earlier process, by what its client declares; None for nothing.
+        lanes: The server's connections beside the main one.
+        main: Gives the main connection, where it is open.
+        seconds: Gives how long each list may take.
+
+    Attributes:
+        views: What it lists to clients that declare something else than the main connection.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        tasks: TaskSet,
+        clock: Clock,
+        changed: Callable[[], None],
+        listing: Callable[[bytes], Listing | None],
+        lanes: SideLanes,
+        main: Callable[[], Connection | None],
+        seconds: Callable[[], float],
+    ) -> None:
+        self._clock = clock
+        self._lanes = lanes
+        self._main = main
+        self._seconds = seconds
+        self._listed = Listed(listing, tasks, clock, changed)
+        self._refreshing = Refreshing(tasks, self._counts, self._reread)
+        self.views = Views(name, tasks, lanes, self._listed, seconds, self._refreshing.look)
+
+    def __repr__(self) -> str:
+        return f"Inventory({self._listed!r}, {self.views!r})"
+
+    @property
+    def suite(self) -> Suite:
+        """The tools."""
+        return self._listed.suite
+
+    @property
+    def offer(self) -> Offer:
+        """What else it offers."""
+        return self._listed.offer
+
+    @property
+    def recalled(self) -> bool:
+        """Both are those of an earlier process: it is still being started."""
+        return self._listed.recalled
+
+    def recall(self, declared: bytes) -> None:
+        """Begins with what an earlier process kept for a client that declares this."""
+        self._listed.recall(declared)
+
+    def forget_recalled(self) -> None:
+        """It cannot be started: it offers nothing, like any server that never was up."""
+        self._listed.forget_recalled()
+
+    def take(self, connection: Connection, tools: tuple[Tool, ...], offer: Offer, last_seen: str) -> None:
+        """A new main connection has listed this.
+
+        Args:
+            last_seen: When the server was seen last with what it listed before (ISO).
+        """
+        self._listed.declares(connection.declared)
+        self._listed.take(tools, offer, last_seen)
+        self.views.outdate(connection.declared)
+        self._refreshing.look(connection)
+
+    def heard(self, connection: Connection, method: str) -> bool:
+        """Whether a notification is about a list, which then is read again."""
+        if method not in _LISTS:
+            return False
+        self._refreshing.note(connection, method)
+        return True
+
+    def kind_of(self, declared: bytes) -> bytes | None:
+        """The kind of clients that declare this, as `views` knows it, empty for that of the main connection;
+        None where all see the same."""
+        if not self.views.differ:
+            return None
+        return declared if self.views.differs(declared) else b""
+
+    def forget(self, client: ClientPort) -> None:
+        """The client is gone."""
+        self.views.forget(client)
+
+    def _counts(self, connection: Connection) -> bool:
+        return connection is self._main() or self._lanes.is_general(connection)
+
+    async def _reread(self, connection: Connection, stale: set[str]) -> None:
+        last_seen = iso(self._clock.wall())
+        main = connection is self._main()
+        before = self.suite.tools if main else self.views.of(connection.declared)
+        tools, offer = await reread(connection, stale, before, self.offer, self._seconds())
+        if connection is self._main():
+            self._listed.take(tools, offer, last_seen)
+            self.views.outdate(connection.declared)
+        elif not main:
+            self.views.take(connection.declared, tools)
