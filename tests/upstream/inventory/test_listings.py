@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import stat
@@ -13,7 +14,7 @@ import pytest
 from msgspec import Raw
 
 from callmux.protocol.shapes import Tool
-from callmux.upstream.inventory.listings import FORGOTTEN_AFTER_DAYS, Listing, Listings
+from callmux.upstream.inventory.listings import FORGOTTEN_AFTER_DAYS, FORMAT, Listing, Listings
 from callmux.upstream.inventory.offer import PROMPTS, TEMPLATES, Item, Offer
 
 TOOLS = tuple(Tool(json.dumps({"name": name, "x": {"n": 12345678901234567890}}).encode()) for name in "ab")
@@ -119,3 +120,17 @@ def test_what_nobody_reads_any_more_is_removed(tmp_path: Path) -> None:
     asyncio.run(kept(tmp_path, "new").keep(TOOLS, OFFER))
     assert len(files(tmp_path)) == 2
     assert kept(tmp_path).recall() is None
+
+
+def test_what_the_version_before_has_kept_is_read_and_kept_anew(tmp_path: Path) -> None:
+    """Its own version stood in the name of its file."""
+    asyncio.run(kept(tmp_path).keep(TOOLS, OFFER))
+    (file,) = files(tmp_path)
+    known = repr((FORMAT, "0.1.0", RUN_WITH, os.getcwd(), b"{}")).encode()
+    older = file.rename(file.with_name(f"{hashlib.sha256(known).hexdigest()[:40]}.json"))
+    listing = kept(tmp_path)
+    found = listing.recall()
+    assert found is not None
+    assert [tool.raw for tool in found[0]] == [tool.raw for tool in TOOLS]
+    asyncio.run(listing.keep(TOOLS, OFFER))
+    assert sorted(files(tmp_path)) == sorted([older, file])

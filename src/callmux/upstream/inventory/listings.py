@@ -12,7 +12,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 FORMAT = 1
 """A part of each file's name: another form begins anew, a newer callmux alone does not."""
+EARLIER = ("0.1.0",)
+"""Versions that stood in the names of their files: theirs is read where there is none of ours."""
 MAX_BYTES = 64 * 1024 * 1024
 """A larger file is not read."""
 FORGOTTEN_AFTER_DAYS = 90
@@ -50,30 +52,39 @@ class Listing:
 
     Args:
         path: The file.
+        earlier: Where earlier versions kept it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, earlier: Sequence[Path] = ()) -> None:
         self._path = path
+        self._earlier = earlier
         self._digest = b""
         self._writing = asyncio.Lock()
 
     def recall(self) -> tuple[tuple[Tool, ...], Offer] | None:
         """Its tools and what else it offered; None where nothing is kept, or nothing that can be read."""
-        try:
-            if self._path.stat().st_size > MAX_BYTES:
-                return None
-            data = self._path.read_bytes()
-        except OSError:
-            return None
+        for path in (self._path, *self._earlier):
+            with suppress(OSError):
+                return self._read(path) if path.stat().st_size <= MAX_BYTES else None
+        return None
+
+    def _read(self, path: Path) -> tuple[tuple[Tool, ...], Offer] | None:
+        """What a file says.
+
+        Raises:
+            OSError: There is none.
+        """
+        data = path.read_bytes()
         with suppress(OSError):
-            os.utime(self._path)
+            os.utime(path)
         try:
             kept = _KEPT.decode(data)
             tools = tuple(Tool(bytes(raw)) for raw in kept.tools)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            log.warning("a kept listing is ignored, it cannot be read: %s (%s)", self._path, error)
+            log.warning("a kept listing is ignored, it cannot be read: %s (%s)", path, error)
             return None
-        self._digest = hashlib.sha256(data).digest()
+        if path == self._path:
+            self._digest = hashlib.sha256(data).digest()
         items = {kind: read_items(kind, list(map(bytes, kept.items.get(kind.method, [])))) for kind in KINDS}
         offer = Offer(
             capabilities={name: Raw(bytes(raw)) for name, raw in kept.capabilities.items()},
@@ -137,8 +148,13 @@ class Listings:
             facts: What the server is run with; its `repr` must be the same for the same.
             capabilities: What its client declares, as canonical JSON: servers may list by it.
         """
-        known = repr((FORMAT, facts, os.getcwd(), capabilities)).encode("utf-8", "replace")
-        return Listing(self._directory / f"{hashlib.sha256(known).hexdigest()[:40]}.json")
+        around = facts, os.getcwd(), capabilities
+        earlier = [self._named(FORMAT, version, *around) for version in EARLIER]
+        return Listing(self._named(FORMAT, *around), earlier)
+
+    def _named(self, *known: object) -> Path:
+        mark = hashlib.sha256(repr(known).encode("utf-8", "replace"))
+        return self._directory / f"{mark.hexdigest()[:40]}.json"
 
 
 def _write(path: Path, data: bytes) -> None:
