@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from callmux.transport.http import streams
-from callmux.transport.http.streams import Stream
+from callmux.transport.http.streams import Stream, _Bell
 from tests.support import play, settle, steps
 
 
@@ -143,3 +143,22 @@ def test_reading_costs_what_is_new_and_not_what_is_kept() -> None:
         return steps(lambda: stream._since(kept - 1))
 
     assert taken(500) == taken(5)
+
+
+def test_a_bell_wakes_all_who_wait_and_keeps_nobody_who_has_left() -> None:
+    async def scene() -> None:
+        bell = _Bell()
+        bell.ring()
+        waiting = [asyncio.create_task(bell.next()) for _ in range(3)]
+        await settle()
+        assert not any(task.done() for task in waiting), "what rang before is no news"
+        waiting[0].cancel()
+        await settle()
+        assert len(bell._waiting) == 2
+        bell.ring()
+        await settle()
+        assert [task.cancelled() for task in waiting] == [True, False, False]
+        assert all(task.done() for task in waiting)
+        assert bell._waiting == ()
+
+    play(scene())
