@@ -60,3 +60,24 @@ def test_the_examples_of_the_documentation_load() -> None:
     for block in blocks:
         checked = check_document(json.loads(block))
         assert checked.errors == checked.warnings == []
+
+
+@pytest.mark.parametrize("entry", ["Write", " write", "READ ", "Destroy"])
+def test_a_tier_in_another_spelling_is_refused(entry: str) -> None:
+    """Taken for a tool's name it would let everything through."""
+    (error,) = check_document({"servers": {}, "approve": ["destroy", entry]}).errors
+    assert error.startswith("approve[1] must be")
+
+
+@pytest.mark.parametrize("entry", ["wirte", "writes", "destory"])
+def test_what_is_nearly_a_tier_is_asked_about(entry: str) -> None:
+    checked = check_document({"servers": {}, "approve": [entry]})
+    assert not checked.errors
+    assert "did you mean" in checked.warnings[0]
+
+
+def test_names_of_tools_are_no_tiers() -> None:
+    approve = ["write", "s__write", "write_*", "deploy"]
+    checked = check_document({"servers": {}, "approve": approve})
+    assert (checked.errors, checked.warnings) == ([], [])
+    assert list(checked.config.approve) == approve

@@ -9,10 +9,10 @@ import pytest
 
 from callmux.errors import ApprovalUnavailable, InvalidArguments
 from callmux.guard.approvals import (
-    ALLOWED,
-    DENIED,
+    FORM,
     LATE,
     MOST_WAITING,
+    TERMINAL,
     Approvals,
     Asker,
     Need,
@@ -65,11 +65,13 @@ def asker(session: object | None = None, **more: Any) -> Asker:
     return Asker(session=session or Session(), **more)
 
 
-@pytest.mark.parametrize(("choice", "ruling"), [("once", ALLOWED), ("session", ALLOWED), ("deny", DENIED)])
-def test_an_answer_ends_a_question(choice: str, ruling: Ruling) -> None:
+@pytest.mark.parametrize(("choice", "allowed"), [("once", True), ("session", True), ("deny", False)])
+@pytest.mark.parametrize("by", [FORM, TERMINAL])
+def test_an_answer_ends_a_question(choice: str, allowed: bool, by: str) -> None:
     desk = Desk()
     question = desk.put(asker())
-    assert desk.approvals.answer(question.id, choice) == ruling
+    ruling = Ruling(allowed, choice=choice, by=by)
+    assert desk.approvals.answer(question.id, choice, by) == ruling
     assert desk.ruled == [ruling]
     assert not desk.approvals.waiting
     with pytest.raises(ApprovalUnavailable, match="nothing with the id"):
@@ -145,6 +147,7 @@ def test_a_decision_for_longer_settles_what_waits_already() -> None:
     foreign = desk.put(asker())
     desk.approvals.answer(first.id, "session")
     assert second.id not in desk.approvals.waiting
+    assert desk.ruled[-1] == Ruling(True, choice="session", by="remembered")
     assert {other.id, foreign.id} == set(desk.approvals.waiting)
 
 

@@ -11,6 +11,7 @@ import pytest
 from callmux.clock import Clock
 from callmux.config.check import check_document
 from callmux.errors import ApprovalUnavailable
+from callmux.observe.facts import ApprovalAnswered, ApprovalAsked
 from callmux.rings.asking import RELOADED
 from tests.approval.place import ASK, FORM, Place, accept, code_of, place
 from tests.interaction.bench import bench
@@ -355,5 +356,49 @@ def test_in_a_listener_each_client_is_asked_about_its_own_calls(action: str) -> 
             assert code_of(await other.call("write", {"by": 2})) == "approval_denied"
             assert [len(one.asked), len(other.asked)] == [1, 1]
             assert server.effects == [("write", {"by": 1})]
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("how", "decision", "answer", "kept"),
+    [
+        ("elicitation", "once", "allowed", "call"),
+        ("elicitation", "session", "allowed", "session"),
+        ("elicitation", "deny", "refused", "call"),
+        ("terminal", "once", "allowed", "call"),
+        ("terminal", "deny", "refused", "call"),
+        ("", "late", "timed_out", "call"),
+        ("", "withdrawn", "cancelled", "call"),
+        ("", "cancelled", "cancelled", "call"),
+    ],
+)
+def test_whoever_listens_hears_of_a_question_and_its_end(
+    how: str, decision: str, answer: str, kept: str
+) -> None:
+    async def main() -> None:
+        late = {"approvalTimeoutMs": 50} if decision == "late" else {}
+        async with place("write", capabilities={} if how == "terminal" else FORM, **late) as here:
+            asked: list[ApprovalAsked] = []
+            ended: list[ApprovalAnswered] = []
+            here.host.bus.subscribe(ApprovalAsked, asked.append)
+            here.host.bus.subscribe(ApprovalAnswered, ended.append)
+            here.host.desk.reachable = True
+            if how == "elicitation":
+                here.person(decision)
+            here.client.send("tools/call", {"name": "write"}, id="it")
+            await until(lambda: asked, "a question")
+            if how == "terminal":
+                here.host.desk.answer(here.waiting()[0]["id"], decision)
+            elif decision == "withdrawn":
+                here.host.desk.withdraw("for a test")
+            elif decision == "cancelled":
+                here.client.notify("notifications/cancelled", {"requestId": "it"})
+            await until(lambda: ended, "its end")
+            assert asked[0].how == ("terminal" if how == "terminal" else "elicitation")
+            assert asked[0].calls == ended[0].calls == ("led: write",)
+            assert asked[0].question == ended[0].question
+            assert (ended[0].answer, ended[0].how, ended[0].remembered) == (answer, how, kept)
+            assert len(ended) == 1
 
     run(main())

@@ -135,6 +135,18 @@ class Config(Section, frozen=True, kw_only=True):
         recipes = raw.get("recipes")
         if isinstance(recipes, dict) and any(not name.strip() for name in recipes):
             yield "recipes", "recipe names must be non-empty strings"
+        for place, entry in _entries(raw, "approve"):
+            if entry not in _TIERS and (tier := entry.strip().lower()) in _TIERS:
+                yield place, f'must be "{tier}" to mean all that may {tier}: "{entry}" is no tool\'s name'
+
+    @staticmethod
+    def remarks(raw: Mapping[str, Any]) -> Iterable[Problem]:
+        for place, entry in _entries(raw, "approve"):
+            if entry not in _TIERS and "*" not in entry and "__" not in entry:
+                from difflib import get_close_matches
+
+                if near := get_close_matches(entry.strip().lower(), _TIERS, n=1, cutoff=0.75):
+                    yield place, f'means tools of the name "{entry}": did you mean "{near[0]}"?'
 
     def connect_milliseconds(self, server: str) -> int:
         """Time to connect to a server and list its tools: its own, else the global one."""
@@ -146,3 +158,13 @@ class Config(Section, frozen=True, kw_only=True):
         return max(
             self.connect_timeout_ms, *(server.connect_timeout_ms or 0 for server in self.servers.values()), 0
         )
+
+
+_TIERS = ("read", "write", "destroy")
+
+
+def _entries(raw: Mapping[str, Any], key: str) -> Iterable[tuple[str, str]]:
+    """The strings of a list as in the file, each with its place."""
+    given = raw.get(key)
+    items = enumerate(given) if isinstance(given, list) else ()
+    return ((f"{key}[{n}]", entry) for n, entry in items if isinstance(entry, str))

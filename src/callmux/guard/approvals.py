@@ -21,6 +21,9 @@ ONCE = "once"
 SESSION = "session"
 PROJECT = "project"
 DENY = "deny"
+FORM = "elicitation"
+TERMINAL = "terminal"
+REMEMBERED = "remembered"
 MOST_WAITING = 100
 """Questions that may wait at a time for one session; ten times as many for all together."""
 
@@ -86,15 +89,18 @@ class Ruling(msgspec.Struct, frozen=True):
         allowed: The calls may be made.
         late: Nobody answered in time.
         withdrawn: Why it is not asked any more; None where it was answered.
+        choice: What was answered.
+        by: Where the answer came from: `elicitation`, `terminal`, or `remembered` where the answer to another
+            question was one to this, too.
     """
 
     allowed: bool
     late: bool = False
     withdrawn: str | None = None
+    choice: str = DENY
+    by: str = ""
 
 
-ALLOWED = Ruling(True)
-DENIED = Ruling(False)
 LATE = Ruling(False, late=True)
 
 
@@ -218,8 +224,11 @@ class Approvals:
             continue
         return id
 
-    def answer(self, id: str, choice: str) -> Ruling:
+    def answer(self, id: str, choice: str, by: str = TERMINAL) -> Ruling:
         """A person decides.
+
+        Args:
+            by: Where: `FORM` or `TERMINAL`.
 
         Raises:
             ApprovalUnavailable: Nothing of this id waits (any more), or it is too late.
@@ -235,9 +244,10 @@ class Approvals:
             # The timer is about to say so.
             self.end(question, LATE)
             raise ApprovalUnavailable("too late: the call was given up")
+        ruling = Ruling(choice != DENY, choice=choice, by=by)
         if choice == DENY:
-            self.end(question, DENIED)
-            return DENIED
+            self.end(question, ruling)
+            return ruling
         subjects = list(dict.fromkeys(need.subject for need in question.needs))
         if choice == SESSION:
             own = self._sessions.setdefault(question.asker.session, set())
@@ -245,16 +255,16 @@ class Approvals:
         elif choice == PROJECT:
             assert question.asker.directory is not None
             self._memory.add(question.asker.directory, question.asker.principal, subjects)
-        self.end(question, ALLOWED)
+        self.end(question, ruling)
         if choice != ONCE:
-            self._settle_known()
-        return ALLOWED
+            self._settle_known(choice)
+        return ruling
 
-    def _settle_known(self) -> None:
+    def _settle_known(self, choice: str) -> None:
         """What was decided for longer decides about others that wait, too."""
         for question in list(self._waiting.values()):
             if all(self.remembers(need, question.asker) for need in question.needs):
-                self.end(question, ALLOWED)
+                self.end(question, Ruling(True, choice=choice, by=REMEMBERED))
 
     def end(self, question: Question, ruling: Ruling) -> None:
         """A question ends; only the first end counts."""

@@ -332,7 +332,7 @@ class Denied(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ApprovalAsked(msgspec.Struct, frozen=True, kw_only=True):
-    """A person is asked whether calls may happen. Published by the approving stage.
+    """A person is asked whether calls may happen. Published by `callmux.rings.asking`.
 
     Attributes:
         question: Names the question; its answer has the same.
@@ -350,12 +350,12 @@ class ApprovalAsked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ApprovalAnswered(msgspec.Struct, frozen=True, kw_only=True):
-    """A question of `ApprovalAsked` is answered, or its time is up. Published by the approving stage.
+    """A question of `ApprovalAsked` is answered, or its time is up. Published by `callmux.rings.asking`.
 
     Attributes:
         question: Names the question.
         answer: `allowed`, `refused`, `timed_out` or `cancelled`.
-        how: Where the answer came from: `elicitation`, `terminal` or `remembered`.
+        how: Where the answer came from: `elicitation`, `terminal` or `remembered`; empty for none.
         remembered: For how long it holds: `call`, `session` or `project`.
         seconds: How long it took.
         calls: What they are about, as `server: tool`.

@@ -22,6 +22,7 @@ from callmux.guard import question as questions
 from callmux.guard.approvals import Approvals
 from callmux.guard.projects import Projects
 from callmux.metatools.foresight import foresee
+from callmux.observe.bus import Bus
 from callmux.plan import ToolCall
 from callmux.rings.approving import Approving, Grants
 from callmux.rings.asking import Asking
@@ -72,6 +73,7 @@ class Approval:
         find: Find,
         locate: Callable[[ToolCall], Awaitable[Route]],
         prepare: Callable[[ToolCall, CallContext], Awaitable[Call]],
+        bus: Bus | None = None,
     ) -> AskingStages:
         """The stages of a configuration.
 
@@ -79,10 +81,11 @@ class Approval:
             find: Gives the route of a name as it is now.
             locate: The same, once its server is known.
             prepare: Gives a call as it would be sent.
+            bus: Who hears of questions and answers.
         """
         served = {name: _served(server) for name, server in config.servers.items()}
         seconds = config.approval_timeout_ms / 1000
-        asking = Asking(self.approvals, seconds, contact_of, self._directory, served, self._clock)
+        asking = Asking(self.approvals, seconds, contact_of, self._directory, served, self._clock, bus)
         grants = Grants()
         return AskingStages(
             Approving(asking, grants, foresee, locate, prepare),

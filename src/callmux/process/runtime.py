@@ -129,7 +129,7 @@ class Runtime:
         door = self._door = Door(self.servers, self._names, preparing, clock)
         ask: AskingStages | None = None
         if config.approve and approval is not None:
-            ask = approval().stages(config, find, door.locate, door.prepare)
+            ask = approval().stages(config, find, door.locate, door.prepare, bus)
         self._approval = ask
         self._order = Order(
             request_stages(formatting, shield, plain=plain, approving=None if ask is None else ask.request),

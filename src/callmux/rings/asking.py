@@ -14,6 +14,7 @@ import logging
 import os.path
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from typing import Any
 
 import msgspec
 
@@ -21,7 +22,21 @@ from callmux.clock import Clock
 from callmux.context import CallContext, ClientPort
 from callmux.errors import ApprovalDenied, ApprovalTimeout, ApprovalUnavailable, CallmuxError
 from callmux.guard import question as questions
-from callmux.guard.approvals import DENIED, LATE, Approvals, Asker, Need, Question, Ruling, Subject
+from callmux.guard.approvals import (
+    FORM,
+    LATE,
+    PROJECT,
+    SESSION,
+    TERMINAL,
+    Approvals,
+    Asker,
+    Need,
+    Question,
+    Ruling,
+    Subject,
+)
+from callmux.observe.bus import Bus
+from callmux.observe.facts import ApprovalAnswered, ApprovalAsked
 from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.shapes import Tool
 from callmux.rings.call import Call
@@ -65,6 +80,7 @@ class Asking:
         directory: Where a client works that names no directory of its own (stdio); None in a listener.
         served: What each server is run with: another program is not what was approved.
         clock: Time.
+        bus: Who hears of questions and answers.
     """
 
     def __init__(
@@ -75,7 +91,9 @@ class Asking:
         directory: str | None,
         served: Mapping[str, str],
         clock: Clock,
+        bus: Bus | None = None,
     ) -> None:
+        self._bus = bus or Bus()
         self._approvals = approvals
         self._seconds = seconds
         self._way = contact
@@ -166,7 +184,8 @@ class Asking:
                 ruled.set_result(ruling)
 
         question = self._approvals.put(needs, asker, self._seconds, settle)
-        asked = None
+        asked = ruling = None
+        self._publish_question(question, contact, context)
         if contact.waiting is not None:
             contact.waiting(self._seconds)
         try:
@@ -176,10 +195,12 @@ class Asking:
                 self._announce(question, context)
             await asyncio.wait({ruled}, timeout=max(0.0, question.until - self._clock.monotonic()))
             self._approvals.end(question, LATE)
-            return await ruled
+            ruling = await ruled
+            return ruling
         finally:
             # Whoever asked may be gone: nobody is to answer what nobody waits for.
-            self._approvals.end(question, DENIED)
+            self._approvals.end(question, Ruling(False))
+            self._publish_end(question, ruling, context)
             if asked is not None and not asked.done():
                 asked.cancel()
                 await asyncio.wait({asked})
@@ -201,10 +222,36 @@ class Asking:
             return
         choice = questions.choice_of(bytes(reply), question.choices)
         try:
-            self._approvals.answer(question.id, choice)
+            self._approvals.answer(question.id, choice, FORM)
         except CallmuxError as error:
             # Too late, or answered elsewhere; a decision that cannot be kept is none.
             self._approvals.end(question, Ruling(False, withdrawn=error.message))
+
+    def _publish_question(self, question: Question, contact: Contact, context: CallContext) -> None:
+        if self._bus.hears(ApprovalAsked):
+            how = FORM if contact.reach is Reach.FORM else TERMINAL
+            fact = ApprovalAsked(question=question.id, how=how, calls=_titles(question), **_about(context))
+            self._bus.publish(fact)
+
+    def _publish_end(self, question: Question, ruling: Ruling | None, context: CallContext) -> None:
+        if not self._bus.hears(ApprovalAnswered):
+            return
+        if ruling is None or ruling.withdrawn is not None:
+            answer = "cancelled"
+        else:
+            answer = "allowed" if ruling.allowed else "timed_out" if ruling.late else "refused"
+        kept = ruling is not None and ruling.choice in (SESSION, PROJECT)
+        self._bus.publish(
+            ApprovalAnswered(
+                question=question.id,
+                answer=answer,
+                how="" if ruling is None else ruling.by,
+                remembered=ruling.choice if ruling is not None and kept else "call",
+                seconds=self._clock.monotonic() - question.since,
+                calls=_titles(question),
+                **_about(context),
+            )
+        )
 
     def _announce(self, question: Question, context: CallContext) -> None:
         """Says that something waits where the client shows no questions."""
@@ -247,6 +294,21 @@ class Asking:
             " what to do instead",
             **details,
         )
+
+
+def _titles(question: Question) -> tuple[str, ...]:
+    subjects = (need.subject for need in question.needs)
+    return tuple(f"{subject.server}: {subject.target}" for subject in subjects)
+
+
+def _about(context: CallContext) -> dict[str, Any]:
+    """Whose the question is, for whoever writes it down."""
+    about = context.about
+    return {
+        "session_id": about.get("sessionId", ""),
+        "request_id": about.get("requestId", ""),
+        "principal": context.principal,
+    }
 
 
 def _project(directory: str) -> str | None:
