@@ -12,6 +12,8 @@ import contextlib
 import json
 import os
 import pty
+import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -300,6 +302,79 @@ def test_a_listener_that_is_stopped_refuses_what_waits(tmp_path: Path) -> None:
         assert scene.effects == []
 
     run(story(), 60)
+
+
+def test_a_listener_that_another_takes_over_from_refuses_what_waits(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, "mcp", ["write"])
+
+    async def story() -> None:
+        with run_listener(tmp_path, scene.config, scene.port) as process:
+            async with scene.client(forms=False) as client:
+                call = asyncio.get_running_loop().create_task(client.call_tool("write", {"word": "t"}))
+                while not await asyncio.to_thread(scene.waiting):
+                    await asyncio.sleep(0.02)
+                process.send_signal(signal.SIGUSR2)
+                assert code_of(await call) == "approval_unavailable"
+                # The one that follows asks anew, once no connection leads to the old one any more.
+                scene.decision = "once"
+                person = asyncio.get_running_loop().create_task(scene.person())
+                try:
+                    while code_of(await client.call_tool("write", {"word": "u"})) is not None:
+                        await asyncio.sleep(0.05)
+                finally:
+                    person.cancel()
+        assert scene.effects == [["write", "u"]]
+
+    run(story(), 60)
+
+
+@pytest.mark.parametrize("way", ["stdio", "bridge"])
+def test_a_configuration_that_changes_refuses_what_waits(way: str, tmp_path: Path) -> None:
+    scene = Scene(tmp_path, way, ["write"])
+
+    async def story() -> None:
+        async with scene.client(forms=False) as client:
+            call = asyncio.get_running_loop().create_task(client.call_tool("write", {"word": "t"}))
+            while not await asyncio.to_thread(scene.waiting):
+                await asyncio.sleep(0.02)
+            document = json.loads(scene.config.read_text())
+            write_config(scene.config, document.pop("servers"), **document | {"approve": []})
+            assert code_of(await call) == "approval_unavailable"
+            assert scene.effects == []
+            assert code_of(await client.call_tool("write", {"word": "u"})) is None
+        assert scene.effects == [["write", "u"]]
+
+    with scene.process():
+        run(story(), 60)
+
+
+@pytest.mark.parametrize("way", ["stdio", "bridge"])
+def test_a_decision_for_the_project_holds_in_its_directory_and_for_its_tool(way: str, tmp_path: Path) -> None:
+    scene = Scene(tmp_path, way, ["write"])
+    there, elsewhere = tmp_path / "there", tmp_path / "elsewhere"
+    there.mkdir()
+    elsewhere.mkdir()
+
+    async def story() -> None:
+        scene.path, scene.decision = there, "project"
+        async with scene.client(forms=True) as client:
+            assert code_of(await client.call_tool("write", {"word": "1"})) is None
+            assert scene.asked == 1
+        scene.decision = "deny"
+        async with scene.client(forms=True) as client:
+            assert code_of(await client.call_tool("write", {"word": "2"})) is None
+            assert scene.asked == 1
+            assert code_of(await client.call_tool("destroy", {"word": "3"})) == "approval_denied"
+        scene.path = elsewhere
+        async with scene.client(forms=True) as client:
+            assert code_of(await client.call_tool("write", {"word": "4"})) == "approval_denied"
+        assert scene.effects == [["write", "1"], ["write", "2"]]
+
+    with scene.process():
+        run(story(), 90)
+    kept = tmp_path / "state" / "callmux" / "approvals.json"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert '"1"' not in kept.read_text()
 
 
 # ---- a terminal ----------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ import pytest
 from callmux.clock import Clock
 from callmux.config.check import check_document
 from callmux.errors import ApprovalUnavailable
+from callmux.guard.principal import Principal
 from callmux.observe.facts import ApprovalAnswered, ApprovalAsked
+from callmux.protocol.jsonrpc import parse
 from callmux.rings.asking import RELOADED
-from tests.approval.place import ASK, FORM, Place, accept, code_of, place
+from callmux.session.facts import Said
+from tests.approval.place import ASK, FORM, Ledger, Place, accept, code_of, place
 from tests.interaction.bench import bench
 from tests.interaction.raw_server import Json
 from tests.support import run, settle, until
@@ -344,8 +348,6 @@ def test_progress_says_what_to_do_where_the_client_shows_no_form() -> None:
 
 @pytest.mark.parametrize("action", ["accept", "decline"])
 def test_in_a_listener_each_client_is_asked_about_its_own_calls(action: str) -> None:
-    from tests.approval.place import Ledger
-
     async def main() -> None:
         server = Ledger()
         async with bench(server, single=False, approve=["write"]) as made:
@@ -400,5 +402,26 @@ def test_whoever_listens_hears_of_a_question_and_its_end(
             assert asked[0].question == ended[0].question
             assert (ended[0].answer, ended[0].how, ended[0].remembered) == (answer, how, kept)
             assert len(ended) == 1
+
+    run(main())
+
+
+def test_what_one_principal_allows_is_not_allowed_to_another() -> None:
+    async def main() -> None:
+        server = Ledger()
+        async with bench(server, single=False, approve=["write"]) as made:
+            client = await made.greeted(capabilities=FORM)
+            client.answers[ASK] = accept("session")
+
+            async def call(who: str, id: str) -> None:
+                line = {"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": "write"}}
+                said = Said(principal=Principal(kind="bearer", id=who))
+                client.session.receive(parse(json.dumps(line).encode()), said)
+                answer = client._waiting[id] = asyncio.get_running_loop().create_future()
+                assert not (await answer)["result"].get("isError")
+
+            for who, asked in (("a", 1), ("a", 1), ("b", 2), ("b", 2)):
+                await call(who, f"{who}{len(server.effects)}")
+                assert len(client.asked) == asked
 
     run(main())

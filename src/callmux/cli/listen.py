@@ -231,6 +231,7 @@ async def listen(
         successor = await replaced(replace, asked, stopped, idle)
         if successor is not None:
             await tasks.cancel()
+            listener.leaving = True
             host.runtime.retire("another process has taken over meanwhile")
             tasks.spawn(successor.relay(listener.overheard))
             await give_way(server, listener, host.runtime.drain_seconds(), stopped)
