@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -36,7 +37,8 @@ class Register(House):
         self.read = 0
         self.wires = [Wire(way, seed), Wire(way, seed + 1)]
         self.cache, self.results = RemoteCache(self.wires[0]), RemoteResults(self.wires[1])
-        monkeypatch.setattr(host_module, "Stores", lambda: Stores(self.cache, self.results))
+        made = partial(Stores, self.cache, self.results)
+        monkeypatch.setattr(host_module, "Stores", made)
         super().__init__(monkeypatch, config("a", cacheTtlSeconds=600))
         self.numbers = iter(range(10, 100_000))
 
