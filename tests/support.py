@@ -36,6 +36,7 @@ from callmux.rings.shield.compact import Limits
 from callmux.rings.stage import Stages
 from callmux.router.names import Names
 from callmux.router.routing import Routing
+from callmux.session.facts import Facts
 from callmux.upstream.catalogue import Catalogue
 
 T = TypeVar("T")
@@ -174,6 +175,7 @@ class FakeClient:
         self.log_level: str | None = None
         self.own_lanes = False
         self.doing = ""
+        self.facts = Facts()
         self.notes: list[tuple[str, Any]] = []
         self.asked: list[tuple[str, Any]] = []
         self.answers: list[Any] = []

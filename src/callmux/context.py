@@ -125,6 +125,7 @@ class CallContext(msgspec.Struct, frozen=True, kw_only=True):
         owner: Whom kept results belong to: the principal and credentials of the client; empty where there is
             only one user, who may read everything.
         principal: Who asked; None where nobody is asked for a credential.
+        profile: The profile that the session began in; empty for none.
         audiences: For whom the credential was issued that let the request in, which may be in `headers`; None
             where it showed none to us, so that its credentials are for servers.
         remote: The caller may be somebody else than the user of this machine (a client of a listener): files
@@ -141,6 +142,7 @@ class CallContext(msgspec.Struct, frozen=True, kw_only=True):
     owner: str = ""
     principal: Principal | None = None
     audiences: tuple[str, ...] | None = None
+    profile: str = ""
 
     def mark(self, token: Raw) -> None:
         """Enters the progress token, which stands in the params: before they are read, nobody else has the

@@ -129,6 +129,12 @@ class ScopedClientCapacity(CallmuxError):
     code = "scoped_client_capacity"
 
 
+class AuthorizationDenied(CallmuxError):
+    """Rules, or a profile, keep this from this client; `details.code` says in which way."""
+
+    code = "authorization_denied"
+
+
 class ResultNotFound(CallmuxError):
     """A kept result that is not there, or is somebody else's: the two look the same."""
 

@@ -23,6 +23,8 @@ class Traits(NamedTuple):
         formatted: It has an `outputFormat`.
         harmless: It calls nothing, and a repetition does no harm.
         tier: What it does itself, its calls aside: `read` or `write`, as of any tool.
+        restricted: Rules must allow it by its name, like a tool of a server; else it does nothing that its
+            caller may not do anyway.
         lists: Its answer is made of what the servers list: it waits until that is known of each.
         advice: A line of Markdown for agents, where their instructions do not speak of it already.
     """
@@ -37,5 +39,6 @@ class Traits(NamedTuple):
     formatted: bool = True
     harmless: bool = False
     tier: str = "write"
+    restricted: bool = False
     lists: bool = False
     advice: str = ""

@@ -267,7 +267,7 @@ class TestSubscriptions:
     def test_the_first_server_that_knows_the_uri_is_asked(self) -> None:
         desk = Desk()
         desk.door.answers["a", "resources/subscribe"] = refusal(-32002)
-        places = play(desk.offers.resource_places("odd:1"))
+        places = play(desk.offers.resource_places("odd:1", context()))
         given = {"uri": Raw(b'"odd:1"'), "z": Raw(b"1")}
         assert play(desk.offers.subscribe(places, given, context())) == Place("b", "odd:1")
         assert desk.door.sent[-1] == ("b", "resources/subscribe", "odd:1", {"uri": "odd:1", "z": 1})
@@ -281,5 +281,5 @@ class TestSubscriptions:
         desk = Desk("a")
         desk.index = ResourceIndex([ServerResources(server="a")])
         with pytest.raises(RpcError) as caught:
-            play(desk.offers.resource_places("x:1"))
+            play(desk.offers.resource_places("x:1", context()))
         assert caught.value.code == -32002

@@ -273,7 +273,7 @@ def test_the_server_of_a_direct_call_is_known() -> None:
     desk = Desk()
     job = desk.router.job(Raw(b'{"name":"b__t","task":{"ttl":1}}'), context())
     assert job.plan is not None
-    assert desk.router.server_of(job.plan) == "b"
+    assert desk.router.tool_of(job.plan)[0] == "b"
 
 
 def test_the_listing_follows_the_catalogue() -> None:

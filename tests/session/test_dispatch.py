@@ -52,15 +52,25 @@ class Tools(Recorder):
     def enter(self, job: Job) -> Result:
         return self.result
 
-    def server_of(self, plan: Plan) -> str:
-        return "a"
+    def tool_of(self, plan: Plan) -> tuple[str, str]:
+        return "a", "t"
 
-    def view(self, capabilities: bytes, client_name: str | None) -> tuple[bytes, str | None]:
+    def view(self, capabilities: bytes, client_name: str | None, rights: Any) -> tuple[bytes, str | None]:
         return capabilities, client_name
 
 
 class Offers(Recorder):
     sole: str | None = None
+
+
+class Entitlements:
+    """Everybody may use everything."""
+
+    def rights_of(self, session: Session) -> None:
+        return None
+
+    def may_call(self, session: Session, server: str, tool: str) -> bool:
+        return True
 
 
 class Process:
@@ -73,6 +83,8 @@ class Process:
         self.offers = Offers()
         self.subscriptions = Recorder()
         self.single = False
+        self.unguarded = False
+        self.entitlements = Entitlements()
         self.greeted: list[tuple[bytes, str]] = []
         self.levels: list[Any] = []
         self.passed_on: list[Any] = []
@@ -132,7 +144,7 @@ class Desk:
 def test_lists_are_remembered_as_seen(method: str, called: tuple[str, str]) -> None:
     desk = Desk()
     desk.asks(method)
-    assert desk.process.offers.calls == [called]
+    assert desk.process.offers.calls == [(*called, None)]
     assert desk.session.seen == {called[1]: b"{}"}
 
 

@@ -26,7 +26,7 @@ class FakeOffers:
         self.asked: list[tuple[str, Place, Mapping[str, Raw]]] = []
         self.refused: set[str] = set()
 
-    async def resource_places(self, uri: str) -> Sequence[Place]:
+    async def resource_places(self, uri: str, context: CallContext) -> Sequence[Place]:
         server, _, bare = uri.partition("!")
         return [Place(server, bare)]
 

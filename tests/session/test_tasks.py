@@ -90,7 +90,7 @@ def test_equal_ids_of_two_servers_are_told_apart_and_found_again() -> None:
     assert renamed == {"task": {"taskId": "b:1", "status": "working"}}
     assert tasks.note(two, "b", created("1")) == created("1")
     assert tasks.note(one, "b", created("1")) == json.dumps(renamed, separators=(",", ":")).encode()
-    server, own = tasks.find(one, Raw(b'{"taskId":"b:1","x":1.50}')) or ("", Raw(b""))
+    server, own, _ = tasks.find(one, Raw(b'{"taskId":"b:1","x":1.50}')) or ("", Raw(b""), None)
     assert (server, bytes(own)) == ("b", b'{"taskId":"1","x":1.50}')
     assert server_of(tasks, one, params("1")) == "a"
     assert server_of(tasks, two, params("b:1")) is None

@@ -33,6 +33,7 @@ from callmux.config.model import Config
 from callmux.config.sources import Sources
 from callmux.errors import CallmuxError, UsageError
 from callmux.guard.guard import Guard
+from callmux.guard.principal import Principal
 from callmux.observe.facts import Configured
 from callmux.places import state_dir
 from callmux.process.attendance import attend
@@ -136,14 +137,7 @@ def check_posture(config: Config, host: str) -> None:
     Raises:
         CallmuxError: It would not.
     """
-    missing = [
-        name
-        for name, wanted in (
-            ("authorization", config.authorization is not None),
-            ("management", config.management.enabled),
-        )
-        if wanted
-    ]
+    missing = [name for name, wanted in (("management", config.management.enabled),) if wanted]
     if missing:
         raise CallmuxError(
             f"this version cannot enforce {', '.join(missing)} yet, so it does not listen with a "
@@ -360,6 +354,12 @@ class _Sessions:
 
     def begun(self, seat: WebSession) -> None:
         self._host.add(seat.session)
+
+    def profile(self, asked: str, principal: Principal | None, directory: str | None) -> str | None:
+        entitlements = self._host.entitlements
+        if asked and not entitlements.may_choose(asked, principal):
+            return None
+        return entitlements.chosen(asked, principal, directory)
 
     async def ended(self, seat: WebSession) -> None:
         await self._host.remove(seat.session)

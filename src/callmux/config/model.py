@@ -13,6 +13,7 @@ from msgspec import field
 
 from callmux.config import kinds
 from callmux.config.observing import AuditLog, Dashboard, EventStore, Metrics
+from callmux.config.profiles import Profile
 from callmux.config.recipes import Recipe
 from callmux.config.results import CachePolicy, ResponseShield, SchemaCompression
 from callmux.config.section import Items, Problem, Section
@@ -70,10 +71,12 @@ class Config(Section, frozen=True, kw_only=True):
         allow_insecure_remote_listener: Listen on other addresses than loopback without `auth`.
         tls: The certificate of a listener that speaks https.
         auth: Who may use the listener.
-        authorization: Who may call which tool.
+        authorization: Who may use what. It holds for a listener; on stdio only with `stdioPrincipal`.
         approve: Calls that a person is asked about before they are made: `read`, `write` or `destroy`, each
             with what is above it, and names or patterns of tools with `*`.
         approval_timeout_ms: How long a question to a person waits for its answer; nothing is done then.
+        stdio_principal: Who the client on stdio is for `authorization`: the principal `stdio:<this>`.
+        profiles: Named parts of what there is, for certain work or people.
         abuse_controls: Limits for clients.
         audit_log: A line for each request.
         metrics: Counters for Prometheus.
@@ -120,6 +123,8 @@ class Config(Section, frozen=True, kw_only=True):
     authorization: Authorization | None = None
     approve: Annotated[tuple[kinds.NonBlank, ...], Items(unique=True)] = ()
     approval_timeout_ms: kinds.Milliseconds = 300000
+    stdio_principal: kinds.NonBlank | None = None
+    profiles: dict[str, Profile] = field(default_factory=dict)
     abuse_controls: AbuseControls = AbuseControls()
     audit_log: AuditLog = AuditLog()
     metrics: Metrics = Metrics()

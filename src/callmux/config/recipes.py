@@ -237,6 +237,15 @@ Recipe: TypeAlias = Annotated[
 ]
 
 
+def targets(recipe: Recipe) -> list[tuple[str, str | None]]:
+    """The tools it calls, each with the server beside it."""
+    if isinstance(recipe, ParallelRecipe):
+        return [(call.tool, call.server) for call in recipe.calls]
+    if isinstance(recipe, PipelineRecipe):
+        return [(step.tool, step.server) for step in recipe.steps]
+    return [(recipe.tool, recipe.server)]
+
+
 def request(recipe: Recipe) -> tuple[str, dict[str, Any]]:
     """The meta-tool a recipe runs and its arguments, placeholders still in place.
 

@@ -127,15 +127,17 @@ class Rule(Section, frozen=True, kw_only=True):
 
     Attributes:
         effect: `allow` or `deny`.
-        id: A name for logs.
+        id: Its name in refusals and logs; `rule_1` for the first, and so on, where absent.
         principals: Who, such as `bearer:ops`.
-        tools: Which tools, such as `github__get_*`.
+        tools: Which tools, such as `github__get_*`; prompts, resources and other methods of a server, too.
+        tiers: Which tiers: `read`, `write`, `destroy`.
     """
 
     effect: kinds.Effect
     id: kinds.NonBlank | None = None
     principals: tuple[kinds.Text, ...] | None = None
     tools: tuple[kinds.Text, ...] | None = None
+    tiers: tuple[kinds.Tier, ...] | None = None
 
 
 class Authorization(Section, frozen=True, kw_only=True):

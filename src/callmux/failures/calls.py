@@ -158,6 +158,16 @@ FAILURES = (
         "do what the server's message says",
     ),
     KnownFailure(
+        "authorization_denied",
+        "rules, or a profile, keep this from the client",
+        "`details.code` says in which way, `details.ruleId` by which rule of `authorization` or `profiles`. "
+        "Nothing was sent.",
+        Repeat.NO,
+        Actor.ADMINISTRATOR,
+        "use what callmux_search_tools finds, or have the rules changed by whoever keeps them",
+        "callmux_search_tools",
+    ),
+    KnownFailure(
         "approval_denied",
         "a person was asked about the call and refused it",
         "`approve` in the configuration names the tool. Nothing was sent.",

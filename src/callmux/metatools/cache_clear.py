@@ -56,11 +56,14 @@ async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     """
     chosen: Chosen = plan.options
     now = engine.clock.monotonic()
+    # What callers with other rights have read is theirs.
+    rights = None if engine.sight is None else engine.sight.digest(context)
     if chosen.tool is None and chosen.server is None:
-        count = await _cleared(engine.cache.clear(None, now))
+        count = await _cleared(engine.cache.clear(None, now, rights))
         return success({"cleared": count, "scope": "all", "previousSize": count})
-    matcher = _Matcher(chosen, engine.catalogue())
-    payload: dict[str, Any] = {"cleared": await _cleared(engine.cache.clear(matcher.matches, now))}
+    matcher = _Matcher(chosen, engine.seen_by(context))
+    cleared = await _cleared(engine.cache.clear(matcher.matches, now, rights))
+    payload: dict[str, Any] = {"cleared": cleared}
     if chosen.tool is not None:
         payload["tool"] = chosen.tool
     if chosen.server is not None:

@@ -22,6 +22,7 @@ from callmux.plan import Plan
 from callmux.protocol.shapes import Result
 from callmux.rings.converting import Required
 from callmux.rings.envelope import encode, failure
+from callmux.upstream.catalogue import Catalogue
 
 NAME = "callmux_call"
 SELF = "callmux"
@@ -88,17 +89,18 @@ async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     if result.is_error:
         # The tool may have answered what it likes; only the catalogue knows whether its name leads nowhere.
         try:
-            engine.catalogue().find(call.tool, call.server)
+            engine.seen_by(context).find(call.tool, call.server)
         except ToolNotFound as missing:
-            result = failure(ToolNotFound(missing.message, **missing.details, **_available(engine)))
+            result = failure(
+                ToolNotFound(missing.message, **missing.details, **_available(engine.seen_by(context)))
+            )
         except CallmuxError:
             return _annotated(result, plan)
     return _annotated(result, plan)
 
 
-def _available(engine: Engine) -> dict[str, Any]:
+def _available(catalogue: Catalogue) -> dict[str, Any]:
     """What there is instead: the first bare names, server by server."""
-    catalogue = engine.catalogue()
     names = [
         name for key in catalogue.servers for name in sorted(e.tool.name for e in catalogue.offered(key))
     ]

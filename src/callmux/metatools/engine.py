@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Protocol
 
 import msgspec
 
@@ -17,6 +17,33 @@ from callmux.rings.call import Call
 from callmux.rings.shield.shelf import Shelf
 from callmux.stores.cache import Cache
 from callmux.upstream.catalogue import Catalogue
+
+
+class Visibility(Protocol):
+    """What a client may see and use (`callmux.router.sight`)."""
+
+    def seen_by(self, context: CallContext) -> Catalogue:
+        """The tools that it may call."""
+
+    def refuse_nothing(self, context: CallContext) -> None:
+        """Says why where rules leave it no tool at all.
+
+        Raises:
+            AuthorizationDenied: They do.
+        """
+
+    def recipes(self, context: CallContext) -> Mapping[str, Recipe]:
+        """The recipes all of whose calls it may make."""
+
+    def check_sources(self, context: CallContext, sources: Iterable[tuple[str, str]]) -> None:
+        """Refuses what comes from tools, by server and bare name, that it may not call.
+
+        Raises:
+            AuthorizationDenied: One of them.
+        """
+
+    def digest(self, context: CallContext) -> str:
+        """Stands for what it may do."""
 
 
 class Engine(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +64,7 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
         cache: The cached results.
         results: The results that went out shortened.
         recipes: The workflows of the configuration, by name.
+        sight: What each client may see; None where all may use everything.
     """
 
     call: Callable[[ToolCall, CallContext], Awaitable[Result]]
@@ -51,7 +79,10 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     recipes: Mapping[str, Recipe]
     large: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
     narrowed: Callable[[bytes], Catalogue] | None = None
+    sight: Visibility | None = None
 
     def seen_by(self, context: CallContext) -> Catalogue:
         """The tools that the client sees."""
+        if self.sight is not None:
+            return self.sight.seen_by(context)
         return self.catalogue() if self.narrowed is None else self.narrowed(context.client.capabilities)

@@ -6,6 +6,8 @@ the process's shelf of results.
 
 from __future__ import annotations
 
+from functools import partial
+
 from callmux.context import CallContext
 from callmux.errors import InvalidArguments
 from callmux.fields import Fields
@@ -79,6 +81,10 @@ async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     Raises:
         ResultNotFound: There is no such result, or it is somebody else's.
         ResultPathNotFound: The path leads to nothing in it.
+        AuthorizationDenied: The client may not call the tool that it is from, or not any more.
     """
     question: PageQuestion = plan.options
-    return success(await engine.results.page(question.ref, question, context.owner))
+    if (sight := engine.sight) is None:
+        return success(await engine.results.page(question.ref, question, context.owner))
+    check = partial(sight.check_sources, context)
+    return success(await engine.results.page(question.ref, question, context.owner, check))

@@ -7,6 +7,7 @@ it as `callmux.metatools.dry_run` would.
 from __future__ import annotations
 
 from callmux.context import CallContext
+from callmux.errors import CallmuxError
 from callmux.fields import Fields
 from callmux.metatools import recipes
 from callmux.metatools.definitions import OBJECT, OUTPUT_FORMAT, READ_ONLY, TEXT, closed, definition
@@ -41,11 +42,19 @@ def expand(plan: Plan, engine: Engine) -> Plan:
     Raises:
         CallmuxError: There is no such recipe, or its parameters are not right.
     """
-    return recipes.fill(plan, engine.recipes)
+    try:
+        return recipes.fill(plan, engine.recipes)
+    except CallmuxError as error:
+        if engine.sight is None:
+            raise
+        # Whether its caller may know of the recipe at all is judged first.
+        return recipes.unfilled(plan, engine.recipes, error)
 
 
 async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     """Previews the calls of the recipe."""
+    if isinstance(plan.options, recipes.Unfilled) and engine.sight is not None:
+        raise plan.options.told(engine.sight.recipes(context).keys())
     filled: recipes.Filled = plan.options
     shown = await preview(filled.mode, filled.plan, engine, context)
     return success({"recipe": filled.recipe} | shown)

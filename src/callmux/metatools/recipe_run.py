@@ -7,6 +7,7 @@ sees the plan.
 from __future__ import annotations
 
 from callmux.context import CallContext
+from callmux.errors import CallmuxError
 from callmux.fields import Fields
 from callmux.metatools import recipes
 from callmux.metatools.definitions import OBJECT, OUTPUT_FORMAT, TEXT, closed, definition
@@ -38,10 +39,18 @@ def expand(plan: Plan, engine: Engine) -> Plan:
     Raises:
         CallmuxError: There is no such recipe, or its parameters are not right.
     """
-    return recipes.fill(plan, engine.recipes)
+    try:
+        return recipes.fill(plan, engine.recipes)
+    except CallmuxError as error:
+        if engine.sight is None:
+            raise
+        # Whether its caller may know of the recipe at all is judged first.
+        return recipes.unfilled(plan, engine.recipes, error)
 
 
 async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     """Makes the calls of the recipe; the answer is that of the meta-tool it configures."""
+    if isinstance(plan.options, recipes.Unfilled) and engine.sight is not None:
+        raise plan.options.told(engine.sight.recipes(context).keys())
     filled: recipes.Filled = plan.options
     return await filled.mode.run(filled.plan, engine, context)

@@ -6,18 +6,18 @@ plan holds exactly the configured calls; nothing is guessed from the shape of a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw
 
-from callmux.config.recipes import PARAM, Recipe, RecipeParameter, is_of_type, request
-from callmux.errors import InvalidArguments, RecipeNotFound
+from callmux.config.recipes import PARAM, Recipe, RecipeParameter, is_of_type, request, targets
+from callmux.errors import CallmuxError, InvalidArguments, RecipeNotFound
 from callmux.fields import Fields, as_object
 from callmux.metatools.entries import output_format
 from callmux.metatools.modes import MODES, Mode
-from callmux.plan import Plan
+from callmux.plan import Plan, ToolCall
 from callmux.rings.envelope import encode
 
 _OMITTED = object()
@@ -93,6 +93,35 @@ def fill(plan: Plan, recipes: Mapping[str, Recipe]) -> Plan:
         options=Filled(asked.recipe, mode, inner),
         warnings=inner.warnings,
     )
+
+
+class Unfilled(msgspec.Struct, frozen=True):
+    """A recipe whose parameters are not right, or that is not there: who may run it is told so.
+
+    Attributes:
+        error: What is wrong.
+    """
+
+    error: CallmuxError
+
+    def told(self, known: Collection[str]) -> CallmuxError:
+        """The error for somebody who may know of these recipes."""
+        error = self.error
+        if not isinstance(error, RecipeNotFound):
+            return error
+        name = error.details["recipe"]
+        advice = "callmux_status lists them" if known else "there is none that you may run"
+        return RecipeNotFound(
+            f'there is no recipe "{name}": {advice}', recipe=name, availableRecipes=sorted(known)
+        )
+
+
+def unfilled(plan: Plan, recipes: Mapping[str, Recipe], error: CallmuxError) -> Plan:
+    """A request that cannot be filled in, with the targets of its recipe, so that it can be judged first."""
+    asked: Request = plan.options
+    recipe = recipes.get(asked.recipe)
+    calls = [] if recipe is None else [ToolCall(tool=t, server=server) for t, server in targets(recipe)]
+    return msgspec.structs.replace(plan, calls=calls, options=Unfilled(error))
 
 
 class _Filler:

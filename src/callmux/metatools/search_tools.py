@@ -101,8 +101,11 @@ async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
 
     Raises:
         ServerNotFound: The server is unknown, or has not listed its tools yet.
+        AuthorizationDenied: Rules leave the client no tool at all.
     """
     search: Search = plan.options
+    if engine.sight is not None:
+        engine.sight.refuse_nothing(context)
     catalogue = engine.seen_by(context)
     connected = sorted(key for key, s in catalogue.servers.items() if s.listed and not s.disabled)
     if search.server is not None and search.server not in connected:

@@ -92,14 +92,24 @@ async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     Raises:
         ServerNotFound: The server is unknown.
     """
-    return success(payload(plan.options, engine))
+    return success(payload(plan.options, engine, context))
 
 
-def payload(question: StatusQuestion, engine: Engine) -> dict[str, Any]:
-    """The answer, its members in the order that clients know."""
+def payload(question: StatusQuestion, engine: Engine, context: CallContext | None = None) -> dict[str, Any]:
+    """The answer, its members in the order that clients know.
+
+    Args:
+        context: Whose request it is; None for the operator, who sees everything.
+    """
     facts = engine.status()
+    catalogue = engine.catalogue()
+    if context is not None and (sight := engine.sight) is not None:
+        from callmux.metatools.own_part import own_part
+
+        catalogue = sight.seen_by(context)
+        facts = own_part(facts, catalogue, sight.recipes(context).keys(), context.about)
     servers = _shown_servers(question, facts)
-    tools = _Tools(engine.catalogue(), question, engine)
+    tools = _Tools(catalogue, question, engine)
     shown = [server | tools.of(server["name"]) for server in servers]
     degraded = bool(facts.get("failedServers")) or any(s.get("state") not in _FINE for s in shown)
     answer: dict[str, Any] = {"status": "degraded" if degraded else "ok"}

@@ -16,7 +16,7 @@ ROWS = {
     "batch": Traits(calls=True, entries="items", tells_of_calls=True, tier="read"),
     "pipeline": Traits(calls=True, entries="steps", tells_of_calls=True, tier="read"),
     "search_tools": Traits(lists=True, shielded=False, harmless=True, tier="read"),
-    "get_result": Traits(shielded=False, harmless=True, tier="read"),
+    "get_result": Traits(shielded=False, harmless=True, tier="read", restricted=True),
     "call": Traits(calls=True, entries="tool", transparent=True, relays=True, tier="read"),
     "dry_run": Traits(shielded=False, harmless=True, tier="read"),
     "recipe_run": Traits(

@@ -23,14 +23,15 @@ from callmux.errors import StartupFailed
 from callmux.observe.bus import Bus
 from callmux.observe.facts import Configured, ListsChanged
 from callmux.places import state_dir
+from callmux.process.changes import tell_changes
 from callmux.process.desk import Desk
+from callmux.process.entitlements import Entitlements
 from callmux.process.reloads import Reloads
 from callmux.process.runtime import Runtime
 from callmux.process.server_output import ServerOutput
 from callmux.process.stores import Stores
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, Batch, Request, RpcError, parse
 from callmux.router.greeting import greeting, transparent_greeting
-from callmux.router.listing import View
 from callmux.router.offers import Offers
 from callmux.session.activity import Activity
 from callmux.session.dispatch import Dispatch, is_wanted
@@ -53,14 +54,6 @@ log = logging.getLogger(__name__)
 GREETING_SECONDS = 0.5
 """How long `initialize` waits for servers that are still starting, to pass on their instructions."""
 
-_CHANGES = {
-    "tools": "notifications/tools/list_changed",
-    "prompts": "notifications/prompts/list_changed",
-    "resources": "notifications/resources/list_changed",
-    "resourceTemplates": "notifications/resources/list_changed",
-}
-
-
 _HOMES = {"HOME", "XDG_STATE_HOME", "USERPROFILE"}
 """Variables without which there is no place to keep anything."""
 
@@ -80,8 +73,11 @@ class Host:
         env: The environment.
         show: Takes a server's name and a line it wrote to stderr.
         single: There will only ever be one session (stdio), so nothing needs connections of its own.
+        profile: The profile of sessions that are given no other.
 
     Attributes:
+        entitlements: Who the clients of sessions are, and what they may use.
+        unguarded: No request needs to say who asks: there is one session, and no rules apply.
         single: There will only ever be one session.
         runtime: The current runtime.
         started: Its servers are connected, or being connected.
@@ -103,10 +99,12 @@ class Host:
         *,
         single: bool,
         clock: Clock | None = None,
+        profile: str = "",
     ) -> None:
         self._clock = clock or Clock()
         self._namespace = env.get("CALLMUX_NAMESPACE") or None
         self.single = single
+        self.entitlements = Entitlements(lambda: self.runtime, profile)
         self.output = ServerOutput(self._clock.wall)
 
         def wrote(server: str, line: str) -> None:
@@ -127,7 +125,9 @@ class Host:
         self.started = False
         self._changing = asyncio.Lock()
         self._first: Session | None = None
-        self.subscriptions = Subscriptions(self._keep, lambda: self.runtime.offers)
+        self.subscriptions = Subscriptions(
+            self._keep, lambda: self.runtime.offers, self.entitlements.may_read
+        )
         self.strict_failure: asyncio.Future[StartupFailed] = asyncio.get_running_loop().create_future()
         self._stores = Stores(bus=self.bus)
         self.desk = Desk(state, single=single, clock=self._clock)
@@ -135,6 +135,7 @@ class Host:
         self.reloads = Reloads(self._clock, self.bus)
         self._observer = RequestObserver(self.bus, self._clock)
         self.runtime = self._runtime(config)
+        self.unguarded = single and self.runtime.oversight is None
         self.runtime.take_effect()
         self._stores.configure(config, self.runtime.servers, self._clock.monotonic())
         self.dispatch = Dispatch(self)
@@ -169,6 +170,8 @@ class Host:
         """This session is told of list changes from now on."""
         self._sessions.add(session)
         session.observer = self._observer if self.bus.requests else None
+        if self.single:
+            self.entitlements.introduce(session)
 
     def _observe(self) -> None:
         """Others listen than before."""
@@ -201,7 +204,8 @@ class Host:
             complete = False
         if strict and (failed := runtime.failed()):
             raise RpcError(INTERNAL_ERROR, startup_failed(failed).message)
-        up = {name: server.offer for name, server in runtime.servers.items() if server.suite.listed}
+        seen = self.entitlements.servers_of(session)
+        up = {n: server.offer for n, server in runtime.servers.items() if server.suite.listed and n in seen}
         if runtime.is_transparent and up:
             # Clients of one server get nothing of ours; our own bridge tells its client nothing of it.
             told = session.offers if session.facts.client_kind == BRIDGE else frozenset()
@@ -226,7 +230,8 @@ class Host:
                     log.warning('"%s" does not take the log level: %s', server.name, failure.cause)
 
         await self.runtime.settled()
-        await asyncio.gather(*(tell(server) for server in self.runtime.servers.values()))
+        seen = self.entitlements.servers_of(session)
+        await asyncio.gather(*(tell(server) for n, server in self.runtime.servers.items() if n in seen))
 
     async def listed_for(self, session: Session) -> None:
         """Waits until it is known what every server lists to this client."""
@@ -236,9 +241,10 @@ class Host:
 
     def pass_on(self, session: Session, method: str, params: Raw | None) -> None:
         """Hands a client's notification to every server that it has a connection to."""
-        for server in self.runtime.servers.values():
-            for connection in server.connections(session):
-                connection.notify(method, params)
+        for name, server in self.runtime.servers.items():
+            if self.entitlements.may_tell(session, name, method):
+                for connection in server.connections(session):
+                    connection.notify(method, params)
 
     async def reload(self, config: Config) -> None:
         """Swaps to `config`. Servers whose connection settings are unchanged stay connected.
@@ -254,6 +260,10 @@ class Host:
             finally:
                 if self.runtime is old:
                     self._pool.retain(old.servers.values(), 0)
+            self.unguarded = self.single and new.oversight is None
+            if self.single:
+                for session in self._sessions:
+                    self.entitlements.introduce(session)
             new.take_over(old)
             old.retire()
             self._stores.configure(config, new.servers, self._clock.monotonic())
@@ -263,9 +273,16 @@ class Host:
 
     def _runtime(self, config: Config) -> Runtime:
         self._private |= token_variables(config.auth, config.management.auth)
-        pool, stores, facts = self._pool, self._stores, self._process_facts
         return Runtime(
-            config, pool, stores, self._namespace, self._clock, facts, self.bus, self.desk.approval
+            config,
+            self._pool,
+            self._stores,
+            self._namespace,
+            self._clock,
+            self._process_facts,
+            self.bus,
+            self.desk.approval,
+            listener=not self.single,
         )
 
     async def _ready(self, config: Config) -> Runtime:
@@ -369,23 +386,4 @@ class Host:
         self._tell_changes()
 
     def _tell_changes(self) -> None:
-        """Tells every session whose view is no longer true, once for each change and kind."""
-        views: dict[object, bytes] = {}
-        router, offers = self.runtime.router, self.runtime.offers
-        for session in self._sessions:
-            if not session.is_ready:
-                continue
-            changed = set()
-            for kind, seen in session.seen.items():
-                view: View | str = kind
-                if kind == "tools":
-                    view = router.view(session.capabilities, session.facts.client_name)
-                if view not in views:
-                    views[view] = (
-                        offers.current(view) if isinstance(view, str) else router.current_listing(view)
-                    )
-                if seen != views[view]:
-                    session.seen[kind] = views[view]
-                    changed.add(_CHANGES[kind])
-            for method in sorted(changed):
-                session.notify(method, None)
+        tell_changes(self.runtime, self.entitlements, self._sessions)

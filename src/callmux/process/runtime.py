@@ -55,6 +55,7 @@ from callmux.upstream.server import Server
 
 if TYPE_CHECKING:
     from callmux.process.approval import Approval, AskingStages
+    from callmux.process.oversight import Oversight
 
 
 class Runtime:
@@ -69,8 +70,10 @@ class Runtime:
         process: Gives what status shows of the process around the runtime.
         bus: Who hears of calls.
         approval: Gives the approval of the process; asked only where the configuration has `approve`.
+        listener: Its clients come over HTTP.
 
     Attributes:
+        oversight: Who may use what; None where all may use everything.
         servers: Its servers by name, disabled ones left out.
         indexes: What they list.
         find: Gives the route of a tool's name.
@@ -89,6 +92,8 @@ class Runtime:
         process: Callable[[], dict[str, Any]] = dict,
         bus: Bus | None = None,
         approval: Callable[[], Approval] | None = None,
+        *,
+        listener: bool = False,
     ) -> None:
         self._process = process
         self.config = config
@@ -117,7 +122,10 @@ class Runtime:
         routing = Routing(config, plain=plain)
         self._names = Names(indexes.catalogue, routing, self._fit, self._unlisted())
         rules = Policy(config)
-        keys = Keys(rules, stores.numbers, self.servers)
+        oversight = self.oversight = self._oversight(routing, listener)
+        sight = None if oversight is None else oversight.sight
+        digest = None if sight is None else sight.digest
+        keys = Keys(rules, stores.numbers, self.servers, digest)
         caching = Caching(keys, stores.cache, stores.writes, stores.counters, self.servers, clock)
         coalescing = Coalescing(keys, stores.writes, stores.counters, self.servers, clock)
         writing = Writing(stores.writes, self.servers, clock)
@@ -125,14 +133,17 @@ class Runtime:
         relinking = Relinking(indexes.resources) if len(self.servers) > 1 else None
         find = self._names.find
         formatting = Formatting(config.output_format, find, bus)
-        shield = Shielding(self._shield_policies(), stores.results, find)
-        door = self._door = Door(self.servers, self._names, preparing, clock)
+        shield = Shielding(self._shield_policies(), stores.results, find, noted=sight is not None)
+        unknown = None if sight is None else sight.error
+        door = self._door = Door(self.servers, self._names, preparing, clock, unknown)
+        authorizing, admitting = (None, None) if oversight is None else oversight.guards(door.soon)
         ask: AskingStages | None = None
         if config.approve and approval is not None:
             ask = approval().stages(config, find, door.locate, door.prepare, bus)
         self._approval = ask
+        asking = None if ask is None else ask.request
         self._order = Order(
-            request_stages(formatting, shield, plain=plain, approving=None if ask is None else ask.request),
+            request_stages(formatting, shield, plain=plain, authorizing=authorizing, approving=asking),
             call_stages(
                 preparing,
                 around,
@@ -145,6 +156,7 @@ class Runtime:
                 bus,
                 None if ask is None else ask.call,
             ),
+            admitting,
         )
         self.find = find
         engine = self._engine = Engine(
@@ -159,6 +171,7 @@ class Runtime:
             results=stores.results,
             recipes=config.recipes,
             narrowed=lambda capabilities: indexes.narrowed(indexes.kinds(capabilities)),
+            sight=sight,
         )
         self._compression = Compression(
             config.schema_compression, {n: s.schema_compression for n, s in config.servers.items()}
@@ -179,9 +192,21 @@ class Runtime:
             compression=self._compression,
             most_calls=config.max_calls_per_request,
             placeless={name for name, server in config.servers.items() if not has_directory(server)},
+            sight=sight,
         )
 
-        self.offers = Offers(self._door, indexes.prompts, indexes.resources, list(self.servers))
+        self.offers = Offers(self._door, indexes.prompts, indexes.resources, list(self.servers), sight=sight)
+
+    def _oversight(self, routing: Routing, listener: bool) -> Oversight | None:
+        """Who may use what; loaded only where the configuration says something about it."""
+        config = self.config
+        applies = config.authorization is not None and (listener or config.stdio_principal is not None)
+        if not applies and not config.profiles:
+            return None
+        from callmux.process.oversight import Oversight
+
+        find = self._names.find
+        return Oversight(config, self.indexes, routing, find, self.servers, authorized=applies)
 
     def _fit(self, route: Route) -> None:
         self._order.fit(route)
@@ -280,6 +305,8 @@ class Runtime:
         """A server lists something else than before: the indexes are built anew when they are needed next."""
         self._names.forget()
         self.indexes.forget()
+        if self.oversight is not None:
+            self.oversight.sight.forget()
 
     def forget_routes(self) -> None:
         """Other stages than before have something to do: each route gets its stages anew."""

@@ -10,7 +10,7 @@ import logging
 
 import msgspec
 
-from callmux.errors import CallmuxError, InvalidArguments, ToolCallFailed
+from callmux.errors import AuthorizationDenied, CallmuxError, InvalidArguments, ToolCallFailed
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, RpcError, read_error
 from callmux.protocol.shapes import Result
 from callmux.rings.envelope import failure
@@ -22,6 +22,10 @@ log = logging.getLogger(__name__)
 URL_ELICITATION_REQUIRED = -32042
 """The one JSON-RPC error of a tool that a client must see as such: it says what to do before calling again
 (MCP 2025-11-25, client/elicitation, "URL Elicitation Required Error")."""
+
+
+FORBIDDEN = -32003
+"""The JSON-RPC code of what rules keep from a client, where MCP has no error results."""
 
 
 class Required(Result, kw_only=True):
@@ -49,6 +53,8 @@ def as_rpc_error(error: CallmuxError) -> RpcError:
     if isinstance(error, ToolCallFailed) and error.rpc is not None:
         own = read_error(msgspec.Raw(error.rpc))
         return RpcError(own.code, own.message, own.data)
+    if isinstance(error, AuthorizationDenied):
+        return RpcError(FORBIDDEN, error.message, dict(error.details))
     code = INVALID_PARAMS if isinstance(error, InvalidArguments) else INTERNAL_ERROR
     return RpcError(code, error.message, {"code": error.code, **error.details})
 

@@ -29,18 +29,24 @@ from callmux.upstream.server import Server
 
 
 def request_stages(
-    formatting: Formatting, shield: Shielding, *, plain: bool, approving: Any = None
+    formatting: Formatting,
+    shield: Shielding,
+    *,
+    plain: bool,
+    authorizing: Any = None,
+    approving: Any = None,
 ) -> Sequence[Any]:
-    """Around each request. Later, after converting: authorizing.
+    """Around each request.
 
     Args:
+        authorizing: Refuses what its caller may not use; None where no rules apply.
         formatting: Renders what callmux itself answers.
         shield: Shortens large results.
         plain: The transparent mode: nothing is changed.
         approving: Asks a person; None where nothing has to be approved.
     """
-    asking = [] if approving is None else [approving]
-    return [Converting(plain), *asking] if plain else [Converting(), *asking, formatting, shield]
+    guards = [guard for guard in (authorizing, approving) if guard is not None]
+    return [Converting(plain), *guards] if plain else [Converting(), *guards, formatting, shield]
 
 
 def call_stages(
@@ -76,18 +82,20 @@ class Order:
     Args:
         request: What stands around each request.
         call: What stands around each call.
+        admitting: What stands around them where no request stage has seen the call itself; None for nothing.
     """
 
-    def __init__(self, request: Sequence[Any], call: Sequence[Any]) -> None:
+    def __init__(self, request: Sequence[Any], call: Sequence[Any], admitting: Any = None) -> None:
         self.request = request
         self._call = call
+        self._admitting = () if admitting is None else (admitting,)
         self._made: dict[tuple[Any, ...], Stages] = {}
 
     def fit(self, route: Route) -> None:
         """Gives a route its stages."""
         inner = tuple(stage for stage in self._call if _concerns(stage, route))
         outer = tuple(stage for stage in self.request if _concerns(stage, route))
-        route.stages = self._stages(inner)
+        route.stages = self._stages(self._admitting + inner)
         route.direct = self._stages(outer + inner)
 
     def _stages(self, stages: tuple[Any, ...]) -> Stages:

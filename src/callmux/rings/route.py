@@ -48,6 +48,7 @@ class Route(msgspec.Struct, eq=False, kw_only=True):
         server: The server's key in the configuration; empty for a meta-tool.
         method: The MCP method, such as `tools/call`.
         bare: The tool's own name; empty for other methods.
+        names: Every name that a pattern may mean the tool by.
         tool: What the catalogue knows of the tool; None for a server that has not listed yet.
         seconds: How long one attempt may take where the caller does not say.
         safe: Repeating a call does no harm: the tool says so, or the operator does.
@@ -66,6 +67,7 @@ class Route(msgspec.Struct, eq=False, kw_only=True):
     server: str
     method: str = "tools/call"
     bare: str = ""
+    names: tuple[str, ...] = ()
     tool: Tool | None = None
     seconds: float = 180.0
     safe: bool = False

@@ -6,14 +6,14 @@ Called by the router for direct calls and, through `Engine.call`, by the meta-to
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from msgspec import Raw
 
 from callmux.clock import Clock
 from callmux.context import CallContext
-from callmux.errors import ToolResolutionFailed
+from callmux.errors import CallmuxError, ToolResolutionFailed
 from callmux.names import possible_prefixes
 from callmux.plan import Asked, ToolCall
 from callmux.protocol.params import members
@@ -37,6 +37,7 @@ class Door:
         names: Gives the routes of names.
         preparing: The stage that makes arguments ready, for previews.
         clock: Time; its monotonic reading is that of the event loop.
+        unknown: Gives the error about a name that leads nowhere, as its caller may hear it.
 
     Attributes:
         all_settled: Every server is up or has failed once: names are looked up without waiting.
@@ -48,7 +49,9 @@ class Door:
         names: Names,
         preparing: Preparing,
         clock: Clock,
+        unknown: Callable[[ToolCall, CallContext, CallmuxError], CallmuxError] | None = None,
     ) -> None:
+        self._unknown = unknown
         self._servers = servers
         self._names = names
         self._preparing = preparing
@@ -113,7 +116,12 @@ class Door:
         return self._planned(asked, context)
 
     def _planned(self, asked: ToolCall, context: CallContext) -> Call:
-        route = self._names.find(asked.tool, asked.server)
+        try:
+            route = self._names.find(asked.tool, asked.server)
+        except CallmuxError as error:
+            if self._unknown is None:
+                raise
+            raise self._unknown(asked, context, error) from None
         call = self.made(asked, route, route.stages, route.seconds_for(asked.timeout_ms), context)
         if asked.extra:
             call.makes_task = "task" in asked.extra
@@ -168,6 +176,14 @@ class Door:
             deadline=self._clock.monotonic() + route.seconds,
         )
         return await run(planned)
+
+    def soon(self, calls: Sequence[ToolCall]) -> Coroutine[None, None, None] | None:
+        """What to wait for until the names of these calls can be looked up; None where they can."""
+        return None if self.all_settled else self._wait_for_all(calls)
+
+    async def _wait_for_all(self, calls: Sequence[ToolCall]) -> None:
+        asked = dict.fromkeys((call.tool, call.server) for call in calls)
+        await asyncio.gather(*(self._wait_for(tool, server) for tool, server in asked))
 
     def declaring(self, capability: str, part: str) -> list[str]:
         """The servers that declare this part of a capability."""

@@ -8,7 +8,7 @@ byte for byte.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 from msgspec import Raw
@@ -17,11 +17,17 @@ from callmux.protocol import apps
 from callmux.router.compress import Compression
 from callmux.upstream.catalogue import Catalogue, Entry
 
+if TYPE_CHECKING:
+    from callmux.guard.rights import Rights
+
 ALWAYS_LOAD = "anthropic/alwaysLoad"
 """The `_meta` key that asks a client not to defer a tool."""
 
 DEFERRING = frozenset({"claude-code"})
 """Names of clients that leave tools out of the model's sight unless these ask not to be deferred."""
+
+NOTE = "callmux/note"
+"""The `_meta` key of a sentence about a list."""
 
 _ENCODER = msgspec.json.Encoder()
 _UNCHANGED: Mapping[str, Mapping[str, str]] = {}
@@ -38,11 +44,13 @@ class View(msgspec.Struct, frozen=True):
         apps: Tools that only the pages of apps may call: it can show apps, and keeps these from its model.
         eager: The meta-tools ask not to be deferred.
         kinds: By server, the kind of clients it lists to, where not all see the same tools.
+        rights: What it may use, where not all may use the same.
     """
 
     apps: bool = True
     eager: bool = False
     kinds: Kinds = ()
+    rights: Rights | None = None
 
 
 def render(
@@ -53,6 +61,7 @@ def render(
     compression: Compression | None = None,
     view: View = View(),  # noqa: B008 (frozen)
     renamed: Mapping[str, Mapping[str, str]] = _UNCHANGED,
+    note: str | None = None,
 ) -> bytes:
     """The result of `tools/list`: proxied tools in catalogue order, then the meta-tools.
 
@@ -61,6 +70,7 @@ def render(
         compression: Shortens the servers' definitions; ours are written short.
         view: Who sees it.
         renamed: By server, the URI that clients know by the server's own, where it is another.
+        note: What must be said beside the list.
     """
     entries = catalogue.entries if view.apps else catalogue.offered()
     shown = (
@@ -70,7 +80,10 @@ def render(
         if view.eager:
             tool = {**tool, "_meta": {ALWAYS_LOAD: True}}
         shown.append(_ENCODER.encode(tool) if compression is None else compression.own(tool))
-    return result("tools", shown, catalogue.beside)
+    beside = catalogue.beside
+    if note is not None:
+        beside = {**beside, "_meta": _ENCODER.encode({NOTE: note})}
+    return result("tools", shown, beside)
 
 
 def result(member: str, shown: Sequence[bytes], beside: Mapping[str, bytes]) -> bytes:

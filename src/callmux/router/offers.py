@@ -7,6 +7,7 @@ as tool calls; its params and its result pass as they are, but for the name or U
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableSequence, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Raw
@@ -21,6 +22,10 @@ from callmux.router.door import Door
 from callmux.upstream.catalogue import Catalogue
 from callmux.upstream.reading.paging import MAX_PAGES
 from callmux.upstream.resources import Place, ResourceIndex
+
+if TYPE_CHECKING:
+    from callmux.guard.rights import Rights
+    from callmux.router.sight import Sight
 
 RESOURCE_NOT_FOUND = -32002
 ELSEWHERE = frozenset({RESOURCE_NOT_FOUND, INVALID_PARAMS, METHOD_NOT_FOUND})
@@ -42,6 +47,7 @@ class Offers:
         prompts: Gives the catalogue of prompts as it is now.
         resources: Gives the index of resources as it is now.
         servers: Names of all servers that are not disabled.
+        sight: What each client may see; None where all may use everything.
     """
 
     def __init__(
@@ -50,19 +56,34 @@ class Offers:
         prompts: Callable[[], Catalogue],
         resources: Callable[[], ResourceIndex],
         servers: Sequence[str],
+        sight: Sight | None = None,
     ) -> None:
+        self._sight = sight
         self._door = door
         self._prompts = prompts
         self._resources = resources
         self._servers = servers
 
-    async def list(self, kind: str) -> bytes:
-        """The result of a listing: `prompts`, `resources` or `resourceTemplates`."""
-        await self._door.listable()
-        return self.current(kind)
+    async def list(self, kind: str, rights: Rights | None = None) -> bytes:
+        """The result of a listing: `prompts`, `resources` or `resourceTemplates`.
 
-    def current(self, kind: str) -> bytes:
-        """The result of a listing as it would be now."""
+        Args:
+            rights: What its reader may use.
+
+        Raises:
+            AuthorizationDenied: Rules leave nothing in it.
+        """
+        await self._door.listable()
+        return self.current(kind, rights)
+
+    def current(self, kind: str, rights: Rights | None = None) -> bytes:
+        """The result of a listing as it would be now.
+
+        Raises:
+            AuthorizationDenied: Rules leave nothing in it.
+        """
+        if rights is not None and self._sight is not None:
+            return listing.result(kind, *self._sight.part(rights, kind))
         if kind == "prompts":
             prompts = self._prompts()
             return listing.result(
@@ -75,14 +96,14 @@ class Offers:
     async def get_prompt(self, params: Raw | None, context: CallContext) -> bytes:
         """The result of `prompts/get`."""
         given = members(params)
-        place = await self._find_prompt(_text(given, "name"))
+        place = await self._find_prompt(_text(given, "name"), context)
         return await self._send(place, "prompts/get", "name", given, context, safe=True)
 
     async def read_resource(self, params: Raw | None, context: CallContext) -> bytes:
         """The result of `resources/read`. A URI that nobody lists is tried where it may be known."""
         given = members(params)
         uri = _text(given, "uri")
-        places = await self.resource_places(uri)
+        places = await self.resource_places(uri, context)
         result, place = await self._first(places, "resources/read", given, context)
         return self._shown(result, place, uri)
 
@@ -115,16 +136,21 @@ class Offers:
         read["contents"] = Raw(_ENCODER.encode(contents))
         return _ENCODER.encode(read)
 
-    async def resource_places(self, uri: str) -> Sequence[Place]:
-        """Where a URI may lead, likeliest first.
+    async def resource_places(self, uri: str, context: CallContext) -> Sequence[Place]:
+        """Where a URI may lead for a client, likeliest first.
 
         Raises:
-            RpcError: No server can know it.
+            RpcError: No server can know it, or the client may use none of them.
         """
         await self._door.settled()
         places = self._resources().find(uri)
         if not places:
             raise RpcError(RESOURCE_NOT_FOUND, f"resource not found: {uri}", {"uri": uri})
+        if (sight := self._sight) is not None:
+            try:
+                return sight.places(sight.rights(context), places)
+            except CallmuxError as error:
+                raise as_rpc_error(error) from None
         return places
 
     async def subscribe(
@@ -160,7 +186,7 @@ class Offers:
         given = members(params)
         ref = members(given.get("ref"))
         if "name" in ref:
-            place = await self._find_prompt(_text(ref, "name"))
+            place = await self._find_prompt(_text(ref, "name"), context)
             ref["name"] = Raw(_ENCODER.encode(place.uri))
         else:
             await self._door.settled()
@@ -193,6 +219,11 @@ class Offers:
         """
         await self._door.settled()
         servers = self._door.declaring("tasks", "list")
+        if self._sight is not None:
+            try:
+                servers = self._sight.with_tasks(self._sight.rights(context), servers)
+            except CallmuxError as error:
+                raise as_rpc_error(error) from None
         found: MutableSequence[tuple[str, bytes]] = []
         for server in servers:
             try:
@@ -225,8 +256,18 @@ class Offers:
             given["cursor"] = Raw(_ENCODER.encode(after))
         return found
 
-    async def other(self, method: str, params: Raw | None, context: CallContext, server: str | None) -> bytes:
+    async def other(
+        self,
+        method: str,
+        params: Raw | None,
+        context: CallContext,
+        server: str | None,
+        tool: str | None = None,
+    ) -> bytes:
         """A method we do not know: for the one server there is, or for the one it is known to be for.
+
+        Args:
+            tool: The tool that it is about, where it is about one.
 
         Raises:
             RpcError: There are several servers and nothing says which.
@@ -236,24 +277,20 @@ class Offers:
         if server is None:
             raise RpcError(METHOD_NOT_FOUND, f"method not found: {method}")
         given = None if params is None else members(params)
-        return await self._send(Place(server, method), method, None, given, context, safe=False)
+        return await self._send(Place(server, tool or method), method, None, given, context, safe=False)
 
-    async def _find_prompt(self, name: str) -> Place:
+    async def _find_prompt(self, name: str, context: CallContext) -> Place:
         await self._door.settled()
         try:
             found = self._prompts().find(name)
         except CallmuxError as error:
+            if (sight := self._sight) is not None:
+                seen = sight.prompts(sight.rights(context))
+                error = sight.unknown(seen, name, None, error)
             raise RpcError(INVALID_PARAMS, f'prompt "{name}" cannot be used: {error.message}') from None
         if found.tool is None:
             raise RpcError(INVALID_PARAMS, f'prompt "{name}" was not found')
         return Place(found.server, found.bare)
-
-    async def _find_resource(self, uri: str) -> Sequence[Place]:
-        await self._door.settled()
-        places = self._resources().find(uri)
-        if not places:
-            raise RpcError(RESOURCE_NOT_FOUND, f"resource not found: {uri}", {"uri": uri})
-        return places
 
     async def _send(
         self,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Coroutine, Mapping, Sequence, Set
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Raw
@@ -31,6 +31,14 @@ from callmux.router.door import Door
 from callmux.router.listing import Kinds, View
 from callmux.router.names import Names
 from callmux.upstream.catalogue import Catalogue
+
+if TYPE_CHECKING:
+    from callmux.guard.principal import Principal
+    from callmux.guard.rights import Rights
+    from callmux.router.sight import Sight
+
+MOST_VIEWS = 1000
+"""Renderings of the list that are kept, where clients may use different things."""
 
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 _STRING = msgspec.json.Decoder(str)
@@ -59,6 +67,7 @@ class Router:
         renamed: Gives the URIs of resources that clients know by another name, by server.
         plain: The list is the server's own for every client (the transparent mode).
         eager: The meta-tools ask clients that would defer them not to.
+        sight: What each client may see; None where all may use everything.
     """
 
     def __init__(
@@ -79,7 +88,9 @@ class Router:
         eager: bool = True,
         kinds: Callable[[bytes], Kinds] = lambda capabilities: (),
         narrowed: Callable[[Kinds], Catalogue] | None = None,
+        sight: Sight | None = None,
     ) -> None:
+        self._sight = sight
         self._door = door
         self._catalogue = catalogue
         self._names = names
@@ -97,38 +108,62 @@ class Router:
         self._listed: Catalogue | None = None
         self._listings: dict[View, bytes] = {}
 
-    def view(self, capabilities: bytes, client_name: str | None) -> View:
+    def rights_of(self, principal: Principal | None, profile: str) -> Rights | None:
+        """What somebody may use; None where all may use everything."""
+        return None if self._sight is None else self._sight.rights_of(principal, profile)
+
+    def view(self, capabilities: bytes, client_name: str | None, rights: Rights | None = None) -> View:
         """What a client is shown.
 
         Args:
             capabilities: What it declares.
             client_name: The name in its `clientInfo`.
+            rights: What it may use.
         """
         eager = self._eager and client_name in listing.DEFERRING
-        return View(self._plain or apps.shown_by(capabilities), eager, self._kinds(capabilities))
+        return View(self._plain or apps.shown_by(capabilities), eager, self._kinds(capabilities), rights)
 
     async def list_tools(self, view: View = View()) -> bytes:  # noqa: B008 (frozen)
-        """The result of `tools/list`, once it is known of every server what it lists."""
+        """The result of `tools/list`, once it is known of every server what it lists.
+
+        Raises:
+            AuthorizationDenied: Rules leave nothing in it.
+        """
         await self._door.listable()
         return self.current_listing(view)
 
     def current_listing(self, view: View = View()) -> bytes:  # noqa: B008 (frozen)
-        """The result of `tools/list` as it would be now."""
+        """The result of `tools/list` as it would be now.
+
+        Raises:
+            AuthorizationDenied: Rules leave nothing in it.
+        """
         catalogue = self._catalogue()
         if self._listed is not catalogue:
             self._listed = catalogue
             self._listings.clear()
         if view not in self._listings:
-            part = self._narrowed(view.kinds) if view.kinds and self._narrowed is not None else catalogue
-            self._listings[view] = listing.render(
-                part,
-                self._meta_definitions,
-                proxied=self._proxied,
-                compression=self._compression,
-                view=view,
-                renamed=self._renamed(),
-            )
+            if len(self._listings) >= MOST_VIEWS:
+                self._listings.clear()
+            self._listings[view] = self._rendered(view, catalogue)
         return self._listings[view]
+
+    def _rendered(self, view: View, catalogue: Catalogue) -> bytes:
+        part = self._narrowed(view.kinds) if view.kinds and self._narrowed is not None else catalogue
+        own, note = self._meta_definitions, None
+        if (rights := view.rights) is not None and (sight := self._sight) is not None:
+            part = sight.tools(rights, view.kinds)
+            own = sight.meta_tools(rights, own)
+            note = sight.note(rights, part, proxied=self._proxied, alone=not own)
+        return listing.render(
+            part,
+            own,
+            proxied=self._proxied,
+            compression=self._compression,
+            view=view,
+            renamed=self._renamed(),
+            note=note,
+        )
 
     def job(self, params: Raw | None, context: CallContext) -> Job:
         """A `tools/call` as a job, ready to be started.
@@ -180,9 +215,10 @@ class Router:
         plan = Plan(name=asked.tool, calls=(asked.whole() if isinstance(asked, DirectCall) else asked,))
         return Job(context=context, plan=plan, stages=self._stages)
 
-    def server_of(self, plan: Plan) -> str:
-        """The server that the one call of a plan has reached."""
-        return self._names.find(plan.calls[0].tool, plan.calls[0].server).server
+    def tool_of(self, plan: Plan) -> tuple[str, str]:
+        """The server that the one call of a plan has reached, and the tool there."""
+        route = self._names.find(plan.calls[0].tool, plan.calls[0].server)
+        return route.server, route.bare
 
     def _too_many(self, plan: Plan, asked: MetaTool) -> InvalidArguments:
         field = asked.traits.entries

@@ -8,6 +8,7 @@ caller happened to use. Pure.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from callmux import names
 from callmux.config.model import Config
@@ -20,6 +21,9 @@ from callmux.rings.shield.policy import Policies
 from callmux.router.budget import Budgets
 from callmux.traits import Traits
 from callmux.upstream.catalogue import Found
+
+if TYPE_CHECKING:
+    from callmux.guard.targets import Wanted
 
 
 class Routing:
@@ -42,15 +46,14 @@ class Routing:
 
     def of_tool(self, found: Found) -> Route:
         """The route of a tool."""
-        spelled = names.spellings(found.server, found.bare, self._prefixes[found.server])
-        if found.emitted is not None and found.emitted not in spelled:
-            spelled.append(found.emitted)
+        spelled = self._spelled(found)
         tool = found.tool
         shaper = None if self._plain or tool is None else compile_shaping(tool.input_schema)
         tier = self._tiers[found.server].of_tool(tool, spelled)
         return Route(
             server=found.server,
             bare=found.bare,
+            names=tuple(spelled),
             tool=tool,
             seconds=self._budgets.seconds(found.server),
             safe=self._budgets.is_safe(found.server, tool, spelled),
@@ -60,6 +63,20 @@ class Routing:
             shaper=shaper,
             limits=self._shield.limits(found.server, spelled),
         )
+
+    def wanted(self, found: Found) -> Wanted:
+        """A tool as rules see it, without what only a call needs."""
+        from callmux.guard.targets import Wanted
+
+        spelled = self._spelled(found)
+        tier = self._tiers[found.server].of_tool(found.tool, spelled)
+        return Wanted(found.server, found.bare, tuple(spelled), tier)
+
+    def _spelled(self, found: Found) -> list[str]:
+        spelled = names.spellings(found.server, found.bare, self._prefixes[found.server])
+        if found.emitted is not None and found.emitted not in spelled:
+            spelled.append(found.emitted)
+        return spelled
 
     def of_meta_tool(self, name: str, traits: Traits) -> Route:
         """The route of a meta-tool."""

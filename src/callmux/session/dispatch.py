@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 from msgspec import Raw
@@ -19,7 +19,7 @@ from callmux.protocol import jsonrpc, versions
 from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.params import ASKS, BRIDGED, WAITS, members
 from callmux.protocol.shapes import Result
-from callmux.rings.converting import as_result
+from callmux.rings.converting import as_result, as_rpc_error
 from callmux.rings.ring import Job, start
 from callmux.rings.stage import Outcome
 from callmux.router.offers import Offers
@@ -29,7 +29,10 @@ from callmux.session.request import Request
 from callmux.session.session import Session
 from callmux.session.subscriptions import Subscriptions
 from callmux.session.tasks import RemoteTasks
-from callmux.session.whereabouts import circumstances, roots_changed
+from callmux.session.whereabouts import circumstances, local, roots_changed
+
+if TYPE_CHECKING:
+    from callmux.guard.rights import Rights
 
 LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 
@@ -57,6 +60,11 @@ class Current(Protocol):
     def start(self, session: Session | None) -> None:
         """Begins to connect all servers; again without effect."""
 
+    unguarded: bool
+
+    @property
+    def entitlements(self) -> Entitled: ...
+
     async def greet(self, session: Session, version: str) -> bytes:
         """Starts what must be started for this client; gives the result of `initialize`."""
 
@@ -68,6 +76,16 @@ class Current(Protocol):
 
     def pass_on(self, session: Session, method: str, params: Raw | None) -> None:
         """Hands a client's notification to its servers."""
+
+
+class Entitled(Protocol):
+    """What the clients of sessions may use: implemented by `callmux.process.entitlements`."""
+
+    def rights_of(self, session: Session) -> Rights | None:
+        """What one may use; None where all may use everything."""
+
+    def may_call(self, session: Session, server: str, tool: str) -> bool:
+        """Whether it may call a tool, by its server's key and its own name."""
 
 
 class _ClientInfo(msgspec.Struct):
@@ -89,6 +107,8 @@ class _InitializeParams(msgspec.Struct, rename="camel"):
 
 _INITIALIZE = msgspec.json.Decoder(_InitializeParams)
 _EMPTY = b"{}"
+REFUSED = b""
+"""Stands for a list that a client may see nothing of."""
 _OF_ONE_TASK = frozenset({"tasks/get", "tasks/result", "tasks/cancel"})
 
 
@@ -140,7 +160,10 @@ class Dispatch:
         current = self._current
         if not current.started:
             current.start(None)
-        context = CallContext(client=request) if current.single else circumstances(request, params)
+        if current.unguarded:
+            context = CallContext(client=request)
+        else:
+            context = local(request) if current.single else circumstances(request, params)
         if method == "tools/call":
             try:
                 job = current.runtime.router.job(params, context)
@@ -167,9 +190,9 @@ class Dispatch:
         return offers.other(method, params, context, None)
 
     async def _of_task(
-        self, session: Session, method: str, server: str, params: Raw, context: CallContext
+        self, session: Session, method: str, server: str, params: Raw, tool: str | None, context: CallContext
     ) -> bytes:
-        result = await self._current.offers.other(method, params, context, server)
+        result = await self._current.offers.other(method, params, context, server, tool)
         return bytes(self._tasks.shown(session, server, Raw(result)))
 
     def told(self, session: Session, method: str, params: Raw | None) -> None:
@@ -191,22 +214,35 @@ class Dispatch:
     async def _list_tools(self, session: Session, params: Raw | None, context: CallContext) -> bytes:
         _check_cursor(params)
         await self._current.listed_for(session)
-        router = self._current.runtime.router
-        shown = await router.list_tools(router.view(session.capabilities, session.facts.client_name))
-        session.seen["tools"] = shown
-        return shown
+        router, rights = self._current.runtime.router, self._current.entitlements.rights_of(session)
+        view = router.view(session.capabilities, session.facts.client_name, rights)
+        return await self._shown(session, "tools", router.list_tools(view))
 
     async def _list(self, session: Session, params: Raw | None, kind: str) -> bytes:
         _check_cursor(params)
-        shown = await self._current.offers.list(kind)
+        return await self._shown(
+            session, kind, self._current.offers.list(kind, self._current.entitlements.rights_of(session))
+        )
+
+    async def _shown(self, session: Session, kind: str, listing: Coroutine[Any, Any, bytes]) -> bytes:
+        """A listing, of which the session will be told once it is another one.
+
+        Raises:
+            RpcError: Rules leave nothing in it: an empty list would say that there is nothing.
+        """
+        try:
+            shown = await listing
+        except CallmuxError as error:
+            session.seen[kind] = REFUSED
+            raise as_rpc_error(error) from None
         session.seen[kind] = shown
         return shown
 
     def _called(self, request: Request, job: Job, outcome: Outcome) -> None:
         """A call that makes a task is over: the session knows of the task from now on."""
         if isinstance(outcome, Result) and not outcome.is_error and job.plan is not None:
-            server = self._current.runtime.router.server_of(job.plan)
-            outcome = Result(self._tasks.note(request.session, server, outcome.raw))
+            server, tool = self._current.runtime.router.tool_of(job.plan)
+            outcome = Result(self._tasks.note(request.session, server, outcome.raw, tool))
         request.finish(job, outcome)
 
     async def _list_tasks(self, session: Session, params: Raw | None, context: CallContext) -> bytes:
@@ -218,7 +254,14 @@ class Dispatch:
             if not only:
                 raise RpcError(jsonrpc.METHOD_NOT_FOUND, "method not found: tasks/list")
             return await offers.other("tasks/list", params, context, None)
+        tasks = [(server, raw) for server, raw in tasks if self._may_see(session, server, raw)]
         return b'{"tasks":[%b]}' % b",".join(self._tasks.listed(session, tasks, only=only))
+
+    def _may_see(self, session: Session, server: str, raw: bytes) -> bool:
+        if self._current.unguarded:
+            return True
+        tool = self._tasks.tool_of(session, server, raw)
+        return tool is None or self._current.entitlements.may_call(session, server, tool)
 
     async def _set_level(self, session: Session, params: Raw | None, context: CallContext) -> bytes:
         try:

@@ -59,11 +59,24 @@ class Facts:
         client_kind: `stdio-bridge` or `cli`, where it is one of ours.
         asks: It is a command of ours on a terminal, where a person can be asked for approval.
         waits: It is a bridge that is to know when a person is asked.
+        principal: Who its latest request was from; None where nobody is asked.
+        profile: The profile it began in; empty for none.
         roots_asked: It was asked for its roots.
         asking: Held while it is.
     """
 
-    __slots__ = ("asking", "asks", "client_kind", "client_name", "cwd", "cwd_source", "roots_asked", "waits")
+    __slots__ = (
+        "asking",
+        "asks",
+        "client_kind",
+        "client_name",
+        "cwd",
+        "cwd_source",
+        "principal",
+        "profile",
+        "roots_asked",
+        "waits",
+    )
 
     def __init__(self) -> None:
         self.cwd: str | None = None
@@ -71,6 +84,8 @@ class Facts:
         self.client_name: str | None = None
         self.client_kind: str | None = None
         self.asks = self.waits = False
+        self.principal: Principal | None = None
+        self.profile = ""
         self.roots_asked = False
         self.asking = asyncio.Lock()
 

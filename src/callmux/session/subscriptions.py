@@ -12,11 +12,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 import msgspec
 from msgspec import Raw
 
-from callmux.context import CallContext
 from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.params import members
 from callmux.router.offers import ELSEWHERE, Offers
 from callmux.session.session import Session
+from callmux.session.whereabouts import on_behalf_of
 from callmux.upstream.resources import Place
 
 MOST_UPDATES = 100
@@ -53,11 +53,16 @@ class Subscriptions:
         keep: Called with a place, and whether anybody wants it, so that a server that comes back is asked
             again.
         current: Gives the offers of the configuration in force; those a subscription began with where None.
+        may: Whether a session may still use a place: rules can change while a subscription goes on.
     """
 
     def __init__(
-        self, keep: Callable[[Place, bool], None], current: Callable[[], Offers] | None = None
+        self,
+        keep: Callable[[Place, bool], None],
+        current: Callable[[], Offers] | None = None,
+        may: Callable[[Session, Place], bool] = lambda session, place: True,
     ) -> None:
+        self._may = may
         self._keep = keep
         self._current = current
         self._wanted: dict[Place, dict[Session, str]] = {}
@@ -78,7 +83,7 @@ class Subscriptions:
         Raises:
             RpcError: No server knows the URI, or it refuses.
         """
-        places = await offers.resource_places(uri)
+        places = await offers.resource_places(uri, on_behalf_of(session))
         for place in places:
             async with self._turn(place) as turn:
                 if not self._wanted.get(place):
@@ -91,13 +96,14 @@ class Subscriptions:
                 self._wanted.setdefault(place, {})[session] = uri
                 self._keep(place, True)
                 for below, update in turn.updates:
-                    _tell(session, uri + below, members(update))
+                    if self._may(session, Place(place.server, place.uri + below)):
+                        _tell(session, uri + below, members(update))
                 return
 
     async def _make(self, place: Place, offers: Offers, given: Mapping[str, Raw], session: Session) -> None:
         """Asks the server, and once more where another has taken its place meanwhile."""
         while True:
-            await offers.subscribe([place], given, CallContext(client=session))
+            await offers.subscribe([place], given, on_behalf_of(session))
             self._makers[place] = session
             latest = offers if self._current is None else self._current()
             if latest is offers:
@@ -116,7 +122,7 @@ class Subscriptions:
             RpcError: No server knows the URI, or it refuses.
         """
         own = [place for place, sessions in self._wanted.items() if sessions.get(session) == uri]
-        places = own or await offers.resource_places(uri)
+        places = own or await offers.resource_places(uri, on_behalf_of(session))
         for place in places:
             async with self._turn(place):
                 sessions = self._wanted.get(place, {})
@@ -133,7 +139,7 @@ class Subscriptions:
         self._wanted.pop(place, None)
         self._makers.pop(place, None)
         self._keep(place, False)
-        await offers.unsubscribe(place, given, CallContext(client=session))
+        await offers.unsubscribe(place, given, on_behalf_of(session))
 
     @contextlib.asynccontextmanager
     async def _turn(self, place: Place) -> AsyncIterator[_Turn]:
@@ -167,7 +173,7 @@ class Subscriptions:
                     continue
                 self._makers[place] = heir
                 with contextlib.suppress(RpcError):
-                    await offers.subscribe([place], {}, CallContext(client=heir))
+                    await offers.subscribe([place], {}, on_behalf_of(heir))
 
     def updated(self, server: str, params: Raw | None) -> None:
         """A server says that a resource has changed: told to those who want it, by the URI they know."""
@@ -181,7 +187,8 @@ class Subscriptions:
             if params is not None and place.server == server and _covers(place.uri, uri):
                 turn.note(uri[len(place.uri) :], params)
         for session, known in self._hearers(server, uri).items():
-            _tell(session, known, given)
+            if self._may(session, Place(server, uri)):
+                _tell(session, known, given)
 
     def _hearers(self, server: str, uri: str) -> dict[Session, str]:
         """Who is told of this URI, and as which: an update may name a sub-resource of what was subscribed to

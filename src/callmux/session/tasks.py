@@ -39,16 +39,24 @@ class RemoteTasks:
 
     def __init__(self) -> None:
         self._places: dict[tuple[SessionPort, str], tuple[str, str]] = {}
+        self._tools: dict[tuple[SessionPort, str], str] = {}
         self._shown: dict[tuple[SessionPort, str, str], str] = {}
         self._renamed = False
 
-    def note(self, session: SessionPort, server: str, raw: bytes) -> bytes:
-        """Remembers the task that the result of a call names; gives the result as the session sees it."""
+    def note(self, session: SessionPort, server: str, raw: bytes, tool: str | None = None) -> bytes:
+        """Remembers the task that the result of a call names; gives the result as the session sees it.
+
+        Args:
+            tool: The tool that made it, by its own name.
+        """
         try:
             id = _CREATED.decode(raw).task.task_id
         except msgspec.MsgspecError:
             return raw
-        if self._note(session, server, id) == id:
+        shown = self._note(session, server, id)
+        if tool is not None:
+            self._tools[session, shown] = tool
+        if shown == id:
             return raw
         task = self.shown(session, server, members(raw)["task"])
         return with_member(raw, "task", task)
@@ -82,9 +90,9 @@ class RemoteTasks:
                 found.append(bytes(self.shown(session, server, Raw(raw))))
         return found
 
-    def find(self, session: SessionPort, params: Raw | None) -> tuple[str, Raw] | None:
-        """The server of the task that `params` name, and the params as it knows them; None where the session
-        knows of no such task."""
+    def find(self, session: SessionPort, params: Raw | None) -> tuple[str, Raw, str | None] | None:
+        """The server of the task that `params` name, the params as it knows them, and the tool that made it;
+        None where the session knows of no such task."""
         try:
             id = _TASK.decode(params if params is not None else b"").task_id
         except msgspec.MsgspecError:
@@ -93,7 +101,16 @@ class RemoteTasks:
         if place is None or params is None:
             return None
         server, own = place
-        return server, params if own == id else Raw(with_member(bytes(params), "taskId", own))
+        theirs = params if own == id else Raw(with_member(bytes(params), "taskId", own))
+        return server, theirs, self._tools.get((session, id))
+
+    def tool_of(self, session: SessionPort, server: str, raw: bytes) -> str | None:
+        """The tool that made a task of this server, as it lists it; None where that is not known."""
+        try:
+            shown = self._shown.get((session, server, _TASK.decode(raw).task_id))
+        except msgspec.MsgspecError:
+            return None
+        return None if shown is None else self._tools.get((session, shown))
 
     def shown(self, session: SessionPort, server: str, body: Raw) -> Raw:
         """`body` of this server with the ids of tasks as the session knows them: its own `taskId`, and that
@@ -122,5 +139,6 @@ class RemoteTasks:
         """The session is over."""
         for place in [key for key in self._places if key[0] is session]:
             del self._places[place]
+            self._tools.pop(place, None)
         for own in [key for key in self._shown if key[0] is session]:
             del self._shown[own]

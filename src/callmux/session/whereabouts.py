@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 from msgspec import Raw
 
@@ -16,7 +18,10 @@ from callmux.context import CallContext, ClientPort, Directory, fingerprint
 from callmux.protocol.jsonrpc import RpcError
 from callmux.session import cwd
 from callmux.session.facts import NOTHING, Facts, Said
-from callmux.session.request import Request
+from callmux.session.request import Request, SessionPort
+
+if TYPE_CHECKING:
+    from callmux.guard.principal import Principal
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +37,14 @@ def circumstances(port: ClientPort, params: Raw | None) -> CallContext:
         params: The request's.
     """
     # Whoever comes over the network need not be the user of this machine.
-    if not isinstance(port, Request) or port.said is NOTHING:
+    if not isinstance(port, Request):
         return CallContext(client=port, remote=True)
-    said, where = port.said, port.said.cwd or port.session.facts.cwd
+    facts = port.session.facts
+    said, where = port.said, port.said.cwd or facts.cwd
+    if said is NOTHING:
+        principal = facts.principal
+        owner = _owner(principal, {})
+        return CallContext(client=port, remote=True, owner=owner, principal=principal, profile=facts.profile)
     about = {"requestId": said.request_id, "sessionId": said.session_id}
     return CallContext(
         client=port,
@@ -43,20 +53,33 @@ def circumstances(port: ClientPort, params: Raw | None) -> CallContext:
         headers=said.headers,
         about=about if where is None else {**about, "cwd": where},
         elsewhere=said.elsewhere,
-        owner=_owner(said),
+        owner=_owner(said.principal, said.headers),
         principal=said.principal,
+        profile=facts.profile,
         audiences=said.audiences,
     )
 
 
-def _owner(said: Said) -> str:
+def on_behalf_of(session: SessionPort) -> CallContext:
+    """The context of what callmux asks for by itself, because a session wants it."""
+    facts = session.facts
+    return CallContext(client=session, principal=facts.principal, profile=facts.profile)
+
+
+def local(request: Request) -> CallContext:
+    """The context of a request on stdio where rules apply."""
+    facts = request.session.facts
+    return CallContext(client=request, principal=facts.principal, profile=facts.profile)
+
+
+def _owner(principal: Principal | None, headers: Mapping[str, str]) -> str:
     """Whom results belong to. The credential of a principal is renewed while the principal stays."""
-    if said.principal is None:
-        return fingerprint(said.headers)
-    owner = f"principal:{said.principal.label}"
-    if not said.headers:
+    if principal is None:
+        return fingerprint(headers)
+    owner = f"principal:{principal.label}"
+    if not headers:
         return owner
-    others = fingerprint({name: value for name, value in said.headers.items() if name != "authorization"})
+    others = fingerprint({name: value for name, value in headers.items() if name != "authorization"})
     return f"{owner} {others}" if others else owner
 
 

@@ -43,6 +43,7 @@ class Key(NamedTuple):
         directory: The directory the call is for; empty where it makes no difference.
         credentials: Whose credentials go with it.
         client: The number of the session, where a server keeps its clients apart; else 0.
+        rights: Stands for what its caller may do, where not all may do the same.
     """
 
     server: str
@@ -51,6 +52,7 @@ class Key(NamedTuple):
     directory: str = ""
     credentials: str = ""
     client: int = 0
+    rights: str = ""
 
 
 class Cache(Protocol):
@@ -69,11 +71,14 @@ class Cache(Protocol):
             epoch: What `Epochs.begin` gave when the read began.
         """
 
-    def clear(self, chosen: Callable[[str, str], bool] | None, now: float) -> int | Awaitable[int]:
+    def clear(
+        self, chosen: Callable[[str, str], bool] | None, now: float, rights: str | None = None
+    ) -> int | Awaitable[int]:
         """Forgets results, also those that are being read now; gives their number.
 
         Args:
             chosen: Says of a server's key and a bare tool name whether it is meant; None for all.
+            rights: Only what callers of these rights have read; None for what anybody has.
         """
 
     def configure(self, limits: CacheLimits, now: float) -> None:

@@ -144,22 +144,27 @@ class MemoryCache:
             for key in list(self._by_server[server]):
                 self._drop(key)
 
-    def clear(self, chosen: Callable[[str, str], bool] | None, now: float) -> int:
+    def clear(self, chosen: Callable[[str, str], bool] | None, now: float, rights: str | None = None) -> int:
         """Forgets results, also those that are being read now; gives their number.
 
         Args:
             chosen: Says of a server's key and a bare tool name whether it is meant; None for all.
+            rights: Only what callers of these rights have read; None for what anybody has.
         """
         self._expire(now)
         # What is being read at the moment is nobody's entry yet: none of it is kept.
         self._all_epochs += 1
-        if chosen is None:
+        if chosen is None and rights is None:
             count = len(self._entries)
             self._entries.clear()
             self._by_server.clear()
             self._bytes = 0
             return count
-        gone = [key for key in self._entries if chosen(key.server, key.tool)]
+        gone = [
+            key
+            for key in self._entries
+            if (rights is None or key.rights == rights) and (chosen is None or chosen(key.server, key.tool))
+        ]
         for key in gone:
             self._drop(key)
         return len(gone)

@@ -6,9 +6,12 @@ Called by `callmux.rings.shield.shelf`; implemented by `callmux.stores.memory`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
+
+Sources: TypeAlias = tuple[tuple[str, str], ...]
+"""Tools, by server and bare name."""
 
 
 class StoreLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +38,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
         size: Its bytes.
         raw: The result; None where the store has left it to the file of large ones.
         spooled: This process has it in that file, too.
+        sources: The tools it is from, by server and bare name, where rules apply.
     """
 
     ref: str
@@ -43,6 +47,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     raw: bytes | None
     spooled: bool = False
+    sources: Sources = ()
 
 
 class Results(Protocol):

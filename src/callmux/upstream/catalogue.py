@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import heapq
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
@@ -191,6 +191,21 @@ class Catalogue:
         for entry in own.entries:
             own._by_bare.setdefault(entry.tool.name, []).append(entry)
         return own
+
+    def limited(self, shows: Callable[[Entry], bool], servers: Collection[str]) -> Catalogue:
+        """What somebody may see: entries that `shows` lets pass, of these servers, named the same."""
+        part = self.narrowed(
+            {
+                server: [entry.tool for entry in self._by_server[server].values() if shows(entry)]
+                for server in self.servers
+            }
+        )
+        part.servers = {server: tools for server, tools in self.servers.items() if server in servers}
+        part._by_server = {server: part._by_server[server] for server in part.servers}
+        part._prefixes = {prefix: key for prefix, key in self._prefixes.items() if key in servers}
+        part.entries = [entry for entry in part.entries if entry.server in servers]
+        part.beside = self.beside if part.servers else {}
+        return part
 
     def of_server(self, server: str) -> list[Entry]:
         """The exposed tools of one server, in its order."""

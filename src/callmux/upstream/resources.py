@@ -63,6 +63,7 @@ class ResourceIndex:
     Attributes:
         resources, templates: The definitions as clients see them, in listing order.
         beside: What stands beside them in each list, raw: that of the only server.
+        listed: Where each of them leads: of `resources` and `resourceTemplates`, in the same order.
         renamed: By server, the URI that clients know by the server's own, where it is another.
     """
 
@@ -73,6 +74,7 @@ class ResourceIndex:
         self._allowed = {
             s.server: None if s.allowed is None else [_pattern(p) for p in s.allowed] for s in servers
         }
+        self.listed: dict[str, list[Place]] = {}
         self._places: dict[str, Place] = {}
         self._shown: dict[tuple[str, str], str] = {}
         self.renamed: dict[str, dict[str, str]] = {}
@@ -97,6 +99,8 @@ class ResourceIndex:
         before: Mapping[str, Place],
     ) -> list[bytes]:
         allowed = [(server, item) for server, item in items if self.allows(server, item.key)]
+        kind = "resources" if member == "uri" else "resourceTemplates"
+        self.listed[kind] = [Place(server, item.key) for server, item in allowed]
         pages = [(server, uri) for server, uri in unlisted if self.allows(server, uri)]
         known = dict.fromkeys([*((server, item.key) for server, item in allowed), *pages])
         owners = Counter(uri for _, uri in known)
@@ -121,7 +125,12 @@ class ResourceIndex:
     def allows(self, server: str, uri: str) -> bool:
         """Whether this URI of this server exists for clients."""
         patterns = self._allowed.get(server)
-        return patterns is None or any(p.fullmatch(uri) for p in patterns)
+        if patterns is None:
+            return True
+        from callmux.guard.uris import forms
+
+        # As it is written and as the server may read it: file:///a/../b is not below file:///a.
+        return all(any(p.fullmatch(form) for p in patterns) for form in forms(uri))
 
     def shown(self, server: str, uri: str) -> str:
         """The URI that clients know a server's URI by."""

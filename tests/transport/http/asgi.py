@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import Raw
 
 from callmux.config.model import Config
+from callmux.guard.principal import Principal
 from callmux.observe.bus import Bus
 from callmux.protocol.jsonrpc import RpcError
 from callmux.session.session import Session
@@ -65,6 +66,9 @@ class Ledger:
 
     def begun(self, seat: WebSession) -> None:
         self.begun_ids.append(seat.id)
+
+    def profile(self, asked: str, principal: Principal | None, directory: str | None) -> str | None:
+        return None if asked == "missing" else asked
 
     async def ended(self, seat: WebSession) -> None:
         self.ended_ids.append(seat.id)

@@ -288,7 +288,7 @@ def test_a_request_goes_with_its_principal_and_a_session_keeps_none() -> None:
         call = Call("GET", "/mcp", {"host": "localhost", "x-word": "please"})
         exchange = call.exchange()
         await house.listener.gate.enter(exchange)
-        seat = await house.listener.begin("s", "streamable-http")
+        seat = await house.listener.begin("s", "streamable-http", Call().exchange())
         assert house.listener.note(seat, exchange).principal == Principal(kind="bearer", id="ops")
         assert house.listener.note(seat, call.exchange()).principal is None
 

@@ -22,13 +22,13 @@ from tests.transport.http.asgi import POSTED, Call, House, post
 def test_the_longest_idle_session_makes_room_and_a_busy_one_does_not() -> None:
     async def scene() -> None:
         house = House(Config(listener_max_sessions=1))
-        first = await house.listener.begin("a", "sse")
-        second = await house.listener.begin("b", "sse")
+        first = await house.listener.begin("a", "sse", Call().exchange())
+        second = await house.listener.begin("b", "sse", Call().exchange())
         assert (first.closed, house.ledger.ended_ids) == (True, ["a"])
         second.active += 1
         for kind, code in (("sse", None), ("streamable-http", -32002)):
             with pytest.raises(Refusal) as refused:
-                await house.listener.begin("c", kind)
+                await house.listener.begin("c", kind, Call().exchange())
             assert (refused.value.status, refused.value.rpc_code) == (503, code)
             assert refused.value.headers == {"Retry-After": "1"}
 
@@ -68,7 +68,7 @@ def test_headers_tell_of_a_session_and_a_credential_lasts_one_request() -> None:
     async def scene() -> None:
         server = HttpServer(url="http://x", forward_headers=("x-key",))
         house = House(Config(servers={"a": server}))
-        seat = await house.listener.begin("a", "sse")
+        seat = await house.listener.begin("a", "sse", Call().exchange())
         given = {"x-callmux-cwd": " /w ", "x-callmux-client": "cli", "x-key": "k", "x-other": "o"}
         said = house.listener.note(seat, Call(headers=given).exchange())
         facts = seat.session.facts
@@ -85,8 +85,8 @@ def test_headers_tell_of_a_session_and_a_credential_lasts_one_request() -> None:
 def test_an_idle_session_is_swept_and_an_active_one_stays() -> None:
     async def scene() -> None:
         house = House(Config(listener_session_inactivity_ttl_seconds=100))
-        await house.listener.begin("idle", "sse")
-        (await house.listener.begin("busy", "sse")).active += 1
+        await house.listener.begin("idle", "sse", Call().exchange())
+        (await house.listener.begin("busy", "sse", Call().exchange())).active += 1
         sweeping = asyncio.get_running_loop().create_task(house.listener.keep_sweeping())
         await asyncio.wait({sweeping}, timeout=99)
         assert len(house.listener.table) == 2
@@ -206,7 +206,7 @@ def test_the_token_that_let_a_request_in_goes_no_further() -> None:
     async def scene() -> None:
         server = HttpServer(url="http://h/mcp", forward_headers=("authorization", "x-key", "x-token"))
         house = House(Config(servers={"remote": server}))
-        seat = await house.listener.begin("s", "streamable-http")
+        seat = await house.listener.begin("s", "streamable-http", Call().exchange())
         head = {"authorization": "Bearer t0ken", "x-key": "1", "x-token": "t0ken"}
         exchange = Call("POST", "/mcp", {**POSTED, **head}).exchange()
         # Without auth it is a credential for servers.

@@ -84,7 +84,7 @@ def test_other_methods_and_requests_without_a_session_are_refused() -> None:
     async def scene() -> None:
         house = House()
         assert (await house.posts({"id": 1, "method": "x"})).json["error"]["code"] == -32000
-        sse = await house.listener.begin("old", "sse")
+        sse = await house.listener.begin("old", "sse", Call().exchange())
         assert (await house.posts({"id": 1, "method": "x"}, sse.id)).status == 400
         head = {"host": "localhost", "mcp-session-id": await house.greets()}
         put = await house.answers(Call("PUT", "/mcp", head))

@@ -7,11 +7,12 @@ Called by the cache stage and the coalescing stage; `Numbers` is held by `callmu
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from weakref import WeakKeyDictionary
 
 from msgspec import UnsetType
 
+from callmux.context import CallContext
 from callmux.rings.cache.policy import Policy
 from callmux.rings.call import Call
 from callmux.stores.cache import Key
@@ -42,9 +43,18 @@ class Keys:
         policy: The rules.
         numbers: Numbers the clients.
         servers: All servers by name.
+        rights: Stands for what a caller may do: who may do something else shares nothing. None where all may
+            do the same.
     """
 
-    def __init__(self, policy: Policy, numbers: Numbers, servers: Mapping[str, Server]) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        numbers: Numbers,
+        servers: Mapping[str, Server],
+        rights: Callable[[CallContext], str] | None = None,
+    ) -> None:
+        self._rights = rights
         self._policy = policy
         self._numbers = numbers
         self._servers = servers
@@ -56,5 +66,8 @@ class Keys:
             return known
         apart = self._servers[call.route.server].questions.apart
         client = self._numbers.of(call.context.client.session) if apart else 0
-        key = call.identity = self._policy.key(call, client)
+        key = self._policy.key(call, client)
+        if key is not None and self._rights is not None:
+            key = key._replace(rights=self._rights(call.context))
+        call.identity = key
         return key

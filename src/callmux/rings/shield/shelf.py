@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -26,7 +26,7 @@ from callmux.rings.shield.reply import Order, shorten
 from callmux.rings.shield.worker import Answer, Job, mark
 from callmux.stores.border import Border
 from callmux.stores.memory import MemoryResults
-from callmux.stores.results import Results, Stored, StoreLimits
+from callmux.stores.results import Results, Sources, Stored, StoreLimits
 from callmux.tasks import TaskSet
 
 log = logging.getLogger(__name__)
@@ -71,25 +71,26 @@ class Shelf:
         """The block `responseStore` of `callmux_status`."""
         return {**self._store.facts(), "rejectedOversize": self._rejected}
 
-    async def shorten(self, result: Result, order: Order, owner: str) -> Result:
-        """The reply to send for `result`, which is then kept; `result` itself where that is better, or where
-        it could not be kept.
+    async def shorten(self, result: Result, order: Order, owner: str, sources: Sources = ()) -> Result:
+        """The reply to send for `result`, which is then kept; `result` itself where that is better, or
+        where it could not be kept.
 
         Args:
             result: It may be over a limit.
             order: How to shorten it; its ref is filled in here.
             owner: Who may read the rest; empty for anybody.
+            sources: The tools it is from, where rules apply: whoever reads the rest must be allowed them.
         """
         raw = result.raw
         retained = self._store.takes(len(raw))
         order = msgspec.structs.replace(order, ref=f"r_{uuid.uuid4()}" if retained else "")
         if len(raw) < LARGE:
             reply = shorten(raw, order)
-            if reply is not None and not await self._keep(order, owner, raw):
+            if reply is not None and not await self._keep(order, owner, raw, sources):
                 return result
         else:
             # A caller that gives up must not leave half a result in the pipe.
-            reply = await asyncio.shield(self._tasks.spawn(self._shorten_there(raw, order, owner)))
+            reply = await asyncio.shield(self._tasks.spawn(self._shorten_there(raw, order, owner, sources)))
         if reply is None:
             return result
         if self._bus.hears(ResultShortened):
@@ -97,8 +98,13 @@ class Shelf:
             self._bus.publish(ResultShortened(**about, before=len(raw), after=len(reply)))
         return Result(reply, code=result.code)
 
-    async def page(self, ref: str, query: Query, owner: str) -> dict[str, Any]:
+    async def page(
+        self, ref: str, query: Query, owner: str, check: Callable[[Sources], None] = lambda sources: None
+    ) -> dict[str, Any]:
         """A page: `ref`, `tool` and what `Document.page` gives.
+
+        Args:
+            check: Raises where whoever asks may not use one of the tools that it is from.
 
         Raises:
             ResultNotFound: There is no such result, or it is somebody else's.
@@ -110,6 +116,7 @@ class Shelf:
         stored = found if found is None or isinstance(found, Stored) else await self._border.answered(found)
         if stored is None:
             raise _missing(ref)
+        check(stored.sources)
         try:
             if stored.raw is not None and self._helper.spool.find(ref) is None:
                 page = Document(stored.raw).page(query, self.page_bytes)
@@ -130,7 +137,7 @@ class Shelf:
         await self._helper.close()
         await self._tasks.cancel()
 
-    async def _shorten_there(self, raw: bytes, order: Order, owner: str) -> bytes | None:
+    async def _shorten_there(self, raw: bytes, order: Order, owner: str, sources: Sources) -> bytes | None:
         spool = self._helper.spool
         kept = len(mark(order.ref)) + len(raw)
         at = spool.reserve(order.ref, kept) if order.ref else 0
@@ -143,7 +150,7 @@ class Shelf:
         if not answer.done:
             spool.release(order.ref)
             return None
-        if not await self._keep(order, owner, raw, spooled=True):
+        if not await self._keep(order, owner, raw, sources, spooled=True):
             self._release(order.ref)
             return None
         return reply
@@ -166,14 +173,23 @@ class Shelf:
             raise _missing(ref)
         return dict(_MEMBERS.decode(page))
 
-    async def _keep(self, order: Order, owner: str, raw: bytes, spooled: bool = False) -> bool:
+    async def _keep(
+        self, order: Order, owner: str, raw: bytes, sources: Sources, spooled: bool = False
+    ) -> bool:
         """Keeps a result that goes out shortened. False where the store has failed: then it must not."""
         if not order.ref:
             self._rejected += 1
             return True
-        put = self._store.put(
-            Stored(ref=order.ref, tool=order.tool, owner=owner, size=len(raw), raw=raw, spooled=spooled)
+        stored = Stored(
+            ref=order.ref,
+            tool=order.tool,
+            owner=owner,
+            size=len(raw),
+            raw=raw,
+            spooled=spooled,
+            sources=sources,
         )
+        put = self._store.put(stored)
         try:
             gone = put if isinstance(put, Sequence) else await self._border.answered(put)
         except StoreUnavailable:

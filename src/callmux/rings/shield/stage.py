@@ -5,6 +5,7 @@ Calls `callmux.rings.shield.shelf` for the few results that may be over a limit;
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Coroutine
 from typing import Any
 
@@ -28,12 +29,14 @@ class Shielding:
         policies: The limits for answers about names that lead nowhere; all others stand in routes.
         shelf: Where the whole results are kept.
         find: Gives the route of a name, and of the server beside it.
+        noted: The tools of what is kept are noted, because rules may keep them from whoever asks for more.
     """
 
     # The reply takes half of that, and another call costs more.
     only_large = True
 
-    def __init__(self, policies: Policies, shelf: Shelf, find: Find) -> None:
+    def __init__(self, policies: Policies, shelf: Shelf, find: Find, *, noted: bool = False) -> None:
+        self._noted = noted
         self._policies = policies
         self._shelf = shelf
         self._find = find
@@ -55,7 +58,16 @@ class Shielding:
         order = self._order(plan, job.route, own)
         if order is None or is_quiet(raw, order.limits):
             return outcome
-        return self._shelf.shorten(outcome, order, job.context.owner)
+        sources = self._sources(plan) if self._noted else ()
+        return self._shelf.shorten(outcome, order, job.context.owner, sources)
+
+    def _sources(self, plan: Plan) -> tuple[tuple[str, str], ...]:
+        found: dict[tuple[str, str], None] = {}
+        for call in plan.calls:
+            with contextlib.suppress(CallmuxError):
+                route = self._find(call.tool, call.server)
+                found[route.server, route.bare] = None
+        return tuple(found)
 
     def _order(self, plan: Plan, route: Route | None, own: Traits | None) -> Order | None:
         """How to shorten what this plan gave; None where it is not shielded."""

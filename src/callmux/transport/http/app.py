@@ -24,6 +24,8 @@ from callmux.transport.http.sse import serve_message, serve_stream
 log = logging.getLogger(__name__)
 
 
+PROFILED = "/mcp/p/"
+"""Begins the address of a profile."""
 METHODS = {"/mcp": "GET, POST, DELETE, OPTIONS", "/sse": "GET, OPTIONS", "/messages": "POST, OPTIONS"}
 
 
@@ -109,6 +111,8 @@ class App:
 
     async def _route(self, exchange: Exchange) -> None:
         path, method = route_of(exchange.path), exchange.method
+        if path.startswith(PROFILED) and "/" not in path[len(PROFILED) :]:
+            path, exchange.profile = "/mcp", path[len(PROFILED) :]
         if method == "OPTIONS":
             await self._options(exchange, path)
         elif path == "/mcp":

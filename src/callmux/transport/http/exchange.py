@@ -94,6 +94,7 @@ class Exchange:
         peer: The address it comes from, where that is known.
         principal: Who it is from, where that is asked.
         grant: What its credential gives.
+        profile: The profile that its address names; empty for none.
         status: That of the answer; 0 before there is one.
         body: What it brought, once it was read.
         finished: The whole answer was sent while the client was there.
@@ -121,6 +122,7 @@ class Exchange:
         self._send = send
         self.principal: Principal | None = None
         self.grant: Grant | None = None
+        self.profile = ""
         self.status = 0
         self.body: bytes | None = None
         self.started = False

@@ -20,6 +20,7 @@ from callmux.config.model import Config
 from callmux.guard.gate import Gate
 from callmux.guard.handing_on import HEADER as AUTHORIZATION
 from callmux.guard.handing_on import allowed
+from callmux.guard.principal import Principal
 from callmux.protocol import versions
 from callmux.protocol.jsonrpc import RpcError, on_one_line, parse
 from callmux.rings.scopes import forwarded_names
@@ -53,6 +54,14 @@ class Sessions(Protocol):
 
     def begun(self, seat: WebSession) -> None:
         """A session begins."""
+
+    def profile(self, asked: str, principal: Principal | None, directory: str | None) -> str | None:
+        """The profile of a session that begins, empty for none; None where it may not have what it asks for.
+
+        Args:
+            asked: The one that its address names; empty for none.
+            directory: Where its client works; None where it does not say.
+        """
 
     async def ended(self, seat: WebSession) -> None:
         """A session is over."""
@@ -142,18 +151,28 @@ class Listener:
             capabilities = canonical(asked.capabilities)
         except ValueError as error:
             raise Refusal(400, f"initialize: {error}", -32602) from None
-        owner = owner_of(exchange)
-        id = self.table.new_id(versions.agree(asked.protocol_version), capabilities, owner)
-        return await self.begin(id, STREAMABLE, owner)
+        id = self.table.new_id(versions.agree(asked.protocol_version), capabilities, owner_of(exchange))
+        return await self.begin(id, STREAMABLE, exchange)
 
-    async def begin(self, id: str, kind: str, owner: str = "") -> WebSession:
-        """A new session of this id, for its owner and nobody else.
+    async def begin(self, id: str, kind: str, exchange: Exchange) -> WebSession:
+        """A new session of this id, for who asks for it and nobody else.
 
         Raises:
-            Refusal: There is no room.
+            Refusal: There is no room, or no such profile.
         """
-        seat = WebSession(id, self._handler, kind, owner, self.now(), self._kept)
+        seat = self._made(id, kind, exchange)
         await self._enter(seat)
+        return seat
+
+    def _made(self, id: str, kind: str, exchange: Exchange) -> WebSession:
+        principal = exchange.principal
+        named = from_header(exchange.headers.get(HEADER, ""))
+        profile = self._sessions.profile(exchange.profile, principal, named)
+        if profile is None:
+            raise Refusal(404, f'There is no profile "{exchange.profile}" for this client')
+        seat = WebSession(id, self._handler, kind, owner_of(exchange), self.now(), self._kept)
+        seat.asked = exchange.profile
+        seat.session.facts.principal, seat.session.facts.profile = principal, profile
         return seat
 
     async def _enter(self, seat: WebSession) -> None:
@@ -175,9 +194,11 @@ class Listener:
             await self.table.end(gone)
 
     def find(self, id: str, exchange: Exchange) -> WebSession | None:
-        """The session of that id; None where whoever asks has begun none."""
+        """The session of that id; None where whoever asks has begun none, or not at this address."""
         seat = self.table.get(id)
-        return seat if seat is not None and seat.owner == owner_of(exchange) else None
+        if seat is None or seat.owner != owner_of(exchange) or seat.asked != exchange.profile:
+            return None
+        return seat
 
     def is_let_in(self, exchange: Exchange) -> bool:
         """Whether what let a request in still holds: streams outlive tokens."""
@@ -189,11 +210,10 @@ class Listener:
         Raises:
             Refusal: There is no room.
         """
-        owner = owner_of(exchange)
-        ticket = self.table.recall(id, owner)
+        ticket = self.table.recall(id, owner_of(exchange))
         if ticket is None:
             return None
-        seat = WebSession(id, self._handler, STREAMABLE, owner, self.now(), self._kept)
+        seat = self._made(id, STREAMABLE, exchange)
         seat.session.revive(ticket.capabilities.encode(), ticket.version)
         await self._enter(seat)
         if self.table.get(id) is seat and (legacy := self.legacies.pop(id, None)) is not None:
@@ -226,6 +246,8 @@ class Listener:
         named = from_header(exchange.headers.get(HEADER, ""))
         if named is not None:
             facts.cwd, facts.cwd_source = named, "header"
+        # The same one, but what its token says of it may have changed.
+        facts.principal = exchange.principal
         kind = exchange.headers.get(KIND_HEADER)
         if kind in KINDS:
             facts.client_kind = kind

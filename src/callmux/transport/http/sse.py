@@ -14,7 +14,7 @@ from callmux.protocol.jsonrpc import Batch, Malformed, Request
 from callmux.protocol.sse import event
 from callmux.tasks import at_once
 from callmux.transport.http.exchange import EVENT_STREAM, Exchange, Refusal
-from callmux.transport.http.listener import Listener, owner_of
+from callmux.transport.http.listener import Listener
 from callmux.transport.http.web_session import WebSession
 
 KEEPALIVE_SECONDS = 15.0
@@ -32,7 +32,7 @@ async def serve_stream(exchange: Exchange, listener: Listener) -> None:
     Raises:
         Refusal: There is no room.
     """
-    seat = await listener.begin(str(uuid.uuid4()), "sse", owner_of(exchange))
+    seat = await listener.begin(str(uuid.uuid4()), "sse", exchange)
     listener.note(seat, exchange)
     seat.active += 1
     gone = at_once(_departure(exchange))

@@ -37,6 +37,7 @@ class WebSession:
         owner: Who began it. Nobody else can use it, or learn that it is there.
         shown_id: What anybody may see of the id.
         session: The session.
+        asked: The profile in the address at which it began; empty for none.
         own: What it says by itself.
         own_read: The last event of it that was sent to the client.
         active: Requests and streams in progress: while there are any, the session is not idle.
@@ -53,6 +54,7 @@ class WebSession:
         self.session = Session(handler, self._say, self._route)
         if kind == STREAMABLE:
             self.session.offers = frozenset({REQUEST_STREAMS})
+        self.asked = ""
         self.own = Stream(OWN + secrets.token_hex(4))
         self.active = 0
         self.seen_at = now

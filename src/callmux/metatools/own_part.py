@@ -1,0 +1,79 @@
+"""The status payload as one client may see it: its servers, its recipes, its session. Pure.
+
+Called by `callmux.metatools.status` where rules or profiles apply. What is not named here is not shown, so
+that a new fact tells nobody of others before somebody has decided that it may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from callmux.upstream.catalogue import Catalogue
+
+_GENERAL = (
+    "mode",
+    "namespace",
+    "instanceId",
+    "toolSuiteGeneration",
+    "lastToolSuiteChangeAt",
+    "cache",
+    "responseStore",
+    "maxConcurrency",
+)
+_OF_COMPRESSION = ("enabled", "mode", "maxDescriptionChars")
+_OF_SESSIONS = ("sessions", "activeToolCalls")
+_COUNTED = {"sessions": "activeSessions", "activeToolCalls": "activeToolCallCount"}
+_OF_OTHERS = frozenset({"scopedStdioClients", "unresolvedSessionCwd", *_OF_SESSIONS, *_COUNTED.values()})
+_RECORD_NAMES = ("addedTools", "removedTools", "toolFilter")
+
+
+def own_part(
+    facts: Mapping[str, Any], seen: Catalogue, recipes: Collection[str], about: Mapping[str, str]
+) -> dict[str, Any]:
+    """The payload less what belongs to others.
+
+    Args:
+        facts: The whole of it.
+        seen: The tools that the client may call, and the servers it may know of.
+        recipes: The recipes that it may run.
+        about: What is known of its request: its `sessionId`.
+    """
+    part: dict[str, Any] = {key: facts[key] for key in _GENERAL if key in facts}
+    for key in ("wrappedServers", "disabledServers"):
+        part[key] = [name for name in facts.get(key, ()) if name in seen.servers]
+    for key in ("servers", "failedServers"):
+        part[key] = [_record(server, seen) for server in facts.get(key, ()) if server["name"] in seen.servers]
+    if (compression := facts.get("schemaCompression")) is not None:
+        servers = compression.get("servers", {})
+        part["schemaCompression"] = {key: compression[key] for key in _OF_COMPRESSION if key in compression}
+        own = {name: servers[name] for name in servers if name in seen.servers}
+        if own:
+            part["schemaCompression"]["servers"] = own
+    shown = [recipe for recipe in facts.get("recipes", ()) if recipe["name"] in recipes]
+    if shown:
+        part |= {"recipes": shown, "recipeCount": len(shown)}
+    if (listener := facts.get("listener")) is not None:
+        part["listener"] = _session(listener, about.get("sessionId"))
+    return part
+
+
+def _record(server: Mapping[str, Any], seen: Catalogue) -> dict[str, Any]:
+    own = {entry.tool.name for entry in seen.of_server(server["name"])}
+    shown = {key: value for key, value in server.items() if key != "totalTools"}
+    for key in _RECORD_NAMES:
+        if key in shown:
+            shown[key] = [name for name in shown[key] if name in own]
+    if "exposedTools" in shown:
+        shown["exposedTools"] = len(own)
+    return shown
+
+
+def _session(listener: Mapping[str, Any], session: str | None) -> dict[str, Any]:
+    shown = {key: value for key, value in listener.items() if key not in _OF_OTHERS}
+    for key in _OF_SESSIONS:
+        name = "id" if key == "sessions" else "sessionId"
+        if key in listener:
+            shown[key] = [one for one in listener[key] if session is not None and one.get(name) == session]
+            shown[_COUNTED[key]] = len(shown[key])
+    return shown

@@ -1,0 +1,159 @@
+"""Nothing runs that its caller may not use. A request stage over what a plan will call, and a call stage.
+
+Both ask `callmux.guard.rights`. The request stage refuses a whole request before any of it runs; the call
+stage stands at the one door, so that nothing gets past it: what a name means may change between the two, and
+prompts, resources and all other methods have no plan. They stand in the rings only where rules or profiles
+apply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+
+from callmux import names
+from callmux.errors import AuthorizationDenied, CallmuxError, ToolNotFound
+from callmux.guard.rights import Permissions, Rights, denied
+from callmux.guard.rules import AMBIGUOUS_TARGET, Denial
+from callmux.guard.targets import Wanted, literal
+from callmux.plan import Plan, ToolCall
+from callmux.rings.call import Call
+from callmux.rings.ring import Job
+from callmux.rings.route import Find, Route
+from callmux.traits import Traits
+
+OF_ONE_TASK = frozenset({"tasks/get", "tasks/result", "tasks/cancel"})
+UNCLEAR = Denial(
+    AMBIGUOUS_TARGET,
+    "it cannot be told which tool is meant: name its server, as in server__tool",
+)
+
+Soon = Callable[[Sequence[ToolCall]], Coroutine[None, None, None] | None]
+
+
+class Authorizing:
+    """Request stage.
+
+    Args:
+        permissions: Who may use what.
+        find: Gives the route of a name, and of the server beside it.
+        soon: What to wait for until the names of calls can be looked up; None where they can.
+    """
+
+    def __init__(self, permissions: Permissions, find: Find, soon: Soon) -> None:
+        self._permissions = permissions
+        self._find = find
+        self._soon = soon
+
+    def enter(self, job: Job) -> Coroutine[None, None, None] | None:
+        context = job.context
+        rights = self._permissions.of(context.principal, context.profile)
+        route = job.route
+        if route is not None and route.own is None:
+            refusal = rights.of_route(route)
+            if refusal is not None:
+                raise _refused(route, refusal)
+            return None
+        plan, own = job.plan, None if route is None else route.own
+        assert plan is not None
+        if rights.nothing is not None:
+            raise denied(rights.nothing, plan.name)
+        if own is not None:
+            refusal = rights.of_meta_tool(plan.name, must_be_allowed=own.restricted)
+            if refusal is not None:
+                raise denied(refusal, plan.name)
+        if not plan.calls:
+            return None
+        waiting = self._soon(plan.calls)
+        if waiting is not None:
+            return self._later(waiting, rights, plan, own)
+        self._judge(rights, plan, own)
+        return None
+
+    async def _later(
+        self, waiting: Coroutine[None, None, None], rights: Rights, plan: Plan, own: Traits | None
+    ) -> None:
+        await waiting
+        self._judge(rights, plan, own)
+
+    def _judge(self, rights: Rights, plan: Plan, own: Traits | None) -> None:
+        """Refuses a plan of which one target may not be used.
+
+        Raises:
+            AuthorizationDenied: There is one.
+        """
+        asked = dict.fromkeys((call.tool, call.server) for call in plan.calls)
+        several = len(asked) > 1 or (own is not None and own.entries in ("calls", "steps"))
+        for tool, server in asked:
+            try:
+                route = self._find(tool, server)
+            except CallmuxError as error:
+                self._judge_unknown(rights, tool, server, error, several=several)
+                continue
+            if (refusal := rights.of_route(route)) is not None:
+                raise _refused(route, refusal)
+
+    def _judge_unknown(
+        self, rights: Rights, tool: str, server: str | None, error: CallmuxError, *, several: bool
+    ) -> None:
+        """What leads nowhere is judged by what it says, so that its absence tells nobody anything."""
+        wanted: Wanted | None = None
+        meant, bare = error.details.get("server"), error.details.get("tool")
+        if isinstance(meant, str) and isinstance(bare, str):
+            wanted = literal(bare, meant)
+        elif server is not None or names.SEPARATOR in tool:
+            wanted = literal(tool, server)
+        if wanted is None:
+            if several or not isinstance(error, ToolNotFound):
+                raise denied(UNCLEAR, tool)
+            # Nothing of this name: it goes on to say so.
+            return
+        if (refusal := rights.of([wanted])) is not None:
+            raise denied(refusal, wanted.names[0])
+
+
+class Admitting:
+    """Call stage.
+
+    Args:
+        permissions: Who may use what.
+        find: Gives the route of a name, and of the server beside it.
+    """
+
+    def __init__(self, permissions: Permissions, find: Find) -> None:
+        self._permissions = permissions
+        self._find = find
+
+    def enter(self, call: Call) -> None:
+        context, route = call.context, call.route
+        rights = self._permissions.of(context.principal, context.profile)
+        if route.method == "tools/call":
+            refusal = rights.of_route(route)
+            if refusal is not None:
+                raise _refused(route, refusal)
+            return
+        refusal = self._of_request(rights, call)
+        if refusal is not None:
+            raise denied(refusal, names.join(route.server, call.target))
+
+    def _of_request(self, rights: Rights, call: Call) -> Denial | None:
+        method, server = call.route.method, call.route.server
+        if method == "resources/unsubscribe":
+            # Whoever had it may end it.
+            return None
+        if method == "tasks/list":
+            # Of the answer, a session sees the tasks that it made itself.
+            return None if rights.could_use(server) else rights.of(self._wanted(call))
+        if method in OF_ONE_TASK and call.target != method:
+            # Who may not call a tool has nothing to do with its tasks; the target is that tool.
+            try:
+                return rights.of_route(self._find(call.target, server))
+            except CallmuxError:
+                return rights.of([literal(call.target, server)])
+        return rights.of(self._wanted(call))
+
+    def _wanted(self, call: Call) -> list[Wanted]:
+        return self._permissions.namespace.request(call.route.server, call.route.method, call.target)
+
+
+def _refused(route: Route, refusal: Denial) -> AuthorizationDenied:
+    return denied(refusal, names.join(route.server, route.bare))

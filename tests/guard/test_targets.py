@@ -1,0 +1,66 @@
+"""What a rule may mean something by; and which of its names are certainly its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from callmux.guard.targets import METHOD, OFFER, Namespace, literal
+from callmux.guard.tiers import READ, WRITE
+
+SPACE = Namespace({"a": "x", "b": None, "b__c": "", "d": "x"}, frozenset({"callmux_get_result"}))
+
+
+@pytest.mark.parametrize(
+    ("server", "name"),
+    [
+        ("a", "b__t"),
+        ("b", "b__c__t"),
+        ("a", "b__c__t"),
+        ("b", "x__t"),
+        ("d", "x__t"),
+        ("a", "callmux_get_result"),
+    ],
+)
+def test_a_name_that_may_be_another_servers_is_not_its_own(server: str, name: str) -> None:
+    assert SPACE.own(server, [name]) == ()
+
+
+@pytest.mark.parametrize(
+    ("server", "name"),
+    [
+        ("a", "a__t"),
+        ("a", "x__t"),
+        ("a", "t"),
+        ("a", "z__t"),
+        ("b", "b__t"),
+        ("b__c", "b__c__t"),
+        ("d", "d__t"),
+    ],
+)
+def test_a_name_of_nobody_else_is(server: str, name: str) -> None:
+    assert SPACE.own(server, [name]) == (name,)
+
+
+def test_an_offer_has_every_spelling_that_its_server_may_take_for_it() -> None:
+    first, read = SPACE.offer("a", "file:///p/../s")
+    assert (first.names, read.names) == (
+        ("file:///p/../s", "a__file:///p/../s", "x__file:///p/../s"),
+        ("file:///s", "a__file:///s", "x__file:///s"),
+    )
+    assert {first.kind, read.kind} == {OFFER}
+    assert "a__file:///s" in SPACE.offer("a", "file:///s?q#f")[0].also
+
+
+def test_another_method_is_judged_by_its_own_name() -> None:
+    (wanted,) = SPACE.request("b", "x/y", "x/y")
+    assert (wanted.names, wanted.tier, wanted.kind) == (("x/y", "b__x/y"), WRITE, METHOD)
+    (wanted,) = SPACE.request("b", "prompts/get", "p")
+    assert (wanted.names, wanted.tier, wanted.kind) == (("p", "b__p"), READ, OFFER)
+
+
+@pytest.mark.parametrize(
+    ("tool", "server", "name"),
+    [("t", "a", "a__t"), ("a__t", "a", "a__t"), ("a__t", None, "a__t"), ("a__b__t", None, "a__b__t")],
+)
+def test_a_name_that_leads_nowhere_is_taken_as_it_stands(tool: str, server: str | None, name: str) -> None:
+    assert literal(tool, server).names == (name,)

@@ -1,0 +1,68 @@
+"""The status as one client may see it: nothing of others, and nothing that nobody has decided on."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from callmux.metatools.own_part import own_part
+from callmux.protocol.shapes import Tool
+from callmux.upstream.catalogue import Catalogue, ServerTools
+
+WHOLE = Catalogue(
+    [
+        ServerTools(server=name, tools=[Tool(json.dumps({"name": t}).encode()) for t in "xyz"], listed=True)
+        for name in ("a", "b")
+    ]
+)
+PART = WHOLE.limited(lambda entry: entry.tool.name == "x", {"a"})
+FACTS: dict[str, Any] = {
+    "mode": "standard",
+    "wrappedServers": ["a", "b"],
+    "servers": [
+        {"name": "a", "toolFilter": ["x", "y"], "totalTools": 3, "exposedTools": 3, "addedTools": ["x", "z"]},
+        {"name": "b"},
+    ],
+    "failedServers": [{"name": "b", "error": "secret"}],
+    "disabledServers": ["b"],
+    "schemaCompression": {"enabled": True, "tools": 9, "servers": {"a": {"tools": 3}, "b": {"tools": 3}}},
+    "recipes": [{"name": "r"}, {"name": "s"}],
+    "recipeCount": 2,
+    "listener": {
+        "activeSessions": 2,
+        "sessions": [{"id": "mine", "cwd": "/m"}, {"id": "theirs", "cwd": "/t"}],
+        "activeToolCalls": [{"sessionId": "theirs", "tool": "b__x"}],
+        "activeToolCallCount": 1,
+        "scopedStdioClients": {"items": [{"cwd": "/t"}]},
+        "unresolvedSessionCwd": {"b": 1},
+        "reloads": 3,
+    },
+    "something new": "of everybody",
+}
+
+
+def test_it_has_the_clients_own_servers_recipes_and_session() -> None:
+    part = own_part(FACTS, PART, {"r"}, {"sessionId": "mine"})
+    assert part == {
+        "mode": "standard",
+        "wrappedServers": ["a"],
+        "disabledServers": [],
+        "servers": [{"name": "a", "toolFilter": ["x"], "exposedTools": 1, "addedTools": ["x"]}],
+        "failedServers": [],
+        "schemaCompression": {"enabled": True, "servers": {"a": {"tools": 3}}},
+        "recipes": [{"name": "r"}],
+        "recipeCount": 1,
+        "listener": {
+            "reloads": 3,
+            "sessions": [{"id": "mine", "cwd": "/m"}],
+            "activeSessions": 1,
+            "activeToolCalls": [],
+            "activeToolCallCount": 0,
+        },
+    }
+
+
+def test_without_a_session_there_is_none_of_anybody() -> None:
+    part = own_part(FACTS, PART, (), {})
+    assert part["listener"]["sessions"] == []
+    assert "recipes" not in part

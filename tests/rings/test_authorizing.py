@@ -1,0 +1,188 @@
+"""A request is refused before any of it runs, and each call once more where it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+import pytest
+
+from callmux.config.check import check_document
+from callmux.errors import AuthorizationDenied, ToolNotFound, ToolResolutionFailed
+from callmux.guard.principal import Principal
+from callmux.guard.rights import Permissions
+from callmux.plan import Plan, ToolCall
+from callmux.rings.authorizing import Admitting, Authorizing
+from callmux.rings.call import Call
+from callmux.rings.order import Order
+from callmux.rings.ring import Job
+from callmux.rings.route import Route
+from callmux.traits import Traits
+from tests.support import context, play
+
+ANN = Principal(kind="bearer", id="ann")
+SERIES = Traits(calls=True, entries="calls")
+ROUTES = {
+    name: Route(server="a", bare=name, names=(name, f"a__{name}"), tier="write")
+    for name in ("get", "put", "job")
+}
+
+
+def find(tool: str, server: str | None) -> Route:
+    bare = tool.removeprefix("a__")
+    if tool == "twice":
+        raise ToolResolutionFailed("ambiguous")
+    if bare not in ROUTES:
+        raise ToolNotFound("nothing", tool=tool)
+    return ROUTES[bare]
+
+
+class Desk:
+    """The stages under rules that allow `a__get` and `a__job`."""
+
+    def __init__(self, waiting: bool = False) -> None:
+        rule = {"effect": "allow", "tools": ["a__get", "a__job", "a__p:*"]}
+        document = {
+            "servers": {"a": {"command": "x"}},
+            "authorization": {"defaultEffect": "deny", "rules": [rule]},
+        }
+        checked = check_document(document)
+        assert checked.errors == []
+        permissions = Permissions(checked.config, authorized=True)
+        self.waits = waiting
+        self.waited: list[str] = []
+        self.request = Authorizing(permissions, find, self.soon)
+        self.call = Admitting(permissions, find)
+
+    def soon(self, calls: Sequence[ToolCall]) -> Coroutine[None, None, None] | None:
+        return self.wait(calls) if self.waits else None
+
+    async def wait(self, calls: Sequence[ToolCall]) -> None:
+        self.waited = [call.tool for call in calls]
+
+    def judges(self, *tools: str, own: Traits | None = SERIES, name: str = "callmux_parallel") -> None:
+        route = None if own is None else Route(server="", bare=name, own=own)
+        calls = [ToolCall(tool=tool) for tool in tools]
+        job = Job(context=context(principal=ANN), plan=Plan(name=name, calls=calls), route=route)
+        waiting = self.request.enter(job)
+        if waiting is not None:
+            play(waiting)
+
+    def makes(self, method: str, target: str) -> None:
+        route = Route(server="a", method=method)
+        asked = ToolCall(tool=target)
+        self.call.enter(
+            Call(
+                context=context(principal=ANN), route=route, target=target, asked=asked, seconds=1, deadline=1
+            )
+        )
+
+    def directly(self, bare: str) -> None:
+        route = ROUTES[bare]
+        call = Call(
+            context=context(principal=ANN),
+            route=route,
+            target=bare,
+            asked=ToolCall(tool=bare),
+            seconds=1,
+            deadline=1,
+        )
+        assert self.request.enter(call) is None
+        self.call.enter(call)
+
+
+def test_a_direct_call_is_judged_by_its_route() -> None:
+    Desk().directly("get")
+    with pytest.raises(AuthorizationDenied) as caught:
+        Desk().directly("put")
+    assert caught.value.details["tool"] == "a__put"
+    assert caught.value.details["code"] == "authorization_default_deny"
+
+
+def test_one_target_that_is_not_allowed_refuses_the_whole_request() -> None:
+    Desk().judges("a__get", "job")
+    with pytest.raises(AuthorizationDenied, match="a__put"):
+        Desk().judges("a__get", "put", "job")
+
+
+def test_what_cannot_be_looked_up_yet_is_waited_for() -> None:
+    desk = Desk(waiting=True)
+    with pytest.raises(AuthorizationDenied, match="a__put"):
+        desk.judges("put")
+    assert desk.waited == ["put"]
+
+
+@pytest.mark.parametrize(
+    ("tools", "own", "code"),
+    [
+        (["nothing"], None, None),
+        (["nothing"], SERIES, "authorization_ambiguous_target"),
+        (["nothing"], Traits(calls=True, entries="tool"), None),
+        (["twice"], None, "authorization_ambiguous_target"),
+        (["get", "nothing"], Traits(), "authorization_ambiguous_target"),
+        (["b__nothing"], None, "authorization_default_deny"),
+    ],
+)
+def test_a_name_that_leads_nowhere(tools: list[str], own: Traits | None, code: str | None) -> None:
+    if code is None:
+        Desk().judges(*tools, own=own)
+        return
+    with pytest.raises(AuthorizationDenied) as caught:
+        Desk().judges(*tools, own=own)
+    assert caught.value.details["code"] == code
+
+
+def test_one_of_our_own_tools_may_have_to_be_allowed_itself() -> None:
+    Desk().judges(own=Traits(), name="callmux_status")
+    with pytest.raises(AuthorizationDenied, match="callmux_get_result"):
+        Desk().judges(own=Traits(restricted=True), name="callmux_get_result")
+
+
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [
+        ("resources/read", "p:1"),
+        ("resources/unsubscribe", "q:1"),
+        ("tasks/list", "tasks/list"),
+        ("tasks/get", "get"),
+        ("tasks/cancel", "job"),
+    ],
+)
+def test_another_request_is_judged_by_what_it_is_about(method: str, target: str) -> None:
+    Desk().makes(method, target)
+
+
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [
+        ("resources/read", "q:1"),
+        ("resources/subscribe", "q:1"),
+        ("prompts/get", "q"),
+        ("completion/complete", "q"),
+        ("tasks/get", "put"),
+        ("tasks/get", "gone"),
+        ("tasks/get", "tasks/get"),
+        ("x/y", "x/y"),
+    ],
+)
+def test_and_refused_by_it(method: str, target: str) -> None:
+    with pytest.raises(AuthorizationDenied) as caught:
+        Desk().makes(method, target)
+    assert str(caught.value.details["tool"]).startswith("a__")
+
+
+def test_neither_stands_around_a_call_where_no_rules_apply_and_only_one_around_a_direct_call() -> None:
+    class Outer:
+        pass
+
+    class Inner:
+        pass
+
+    outer: Any = Outer()
+    inner: Any = Inner()
+    admitting: Any = object()
+    for given, around in ((None, ()), (admitting, (admitting,))):
+        route = Route(server="a", bare="t")
+        Order([outer], [inner], given).fit(route)
+        assert route.stages.stages == (*around, inner)
+        assert route.direct.stages == (outer, inner)
