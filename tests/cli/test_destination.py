@@ -91,3 +91,14 @@ def test_what_cannot_be_used_is_exit_code_2(tmp_path: Path, args: list[str], say
     with pytest.raises(CallmuxError) as caught:
         destination(tmp_path, *args)
     assert (caught.value.exit_code, caught.value.message.startswith(says)) == (2, True)
+
+
+def test_listener_33_a_token_that_loses_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = destination(tmp_path, "--token", "mine", CALLMUX_TOKEN="env")
+    assert found.headers["Authorization"] == "Bearer env"
+    told = capsys.readouterr().err
+    assert "CALLMUX_TOKEN is set and comes before --token" in told
+    assert "mine" not in told
+    destination(tmp_path, CALLMUX_TOKEN="env")
+    destination(tmp_path, "--token", "mine")
+    assert capsys.readouterr().err == ""

@@ -18,12 +18,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+import httpx2
+from mcp.client.auth import AuthorizationCodeResult, OAuthClientProvider
+from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
+from pydantic import AnyUrl
+
 from tests.support import free_port
 
-from .harness import MARK, python_server, stdio, swept, write_config
+from .harness import MARK, python_server, run, stdio, swept, write_config
 from .test_listener import HELLO, await_port, post, request, run_listener
 
 CLIENT, BACK = "callmux-tests", "http://127.0.0.1:9/back"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 @contextmanager
@@ -42,6 +48,18 @@ def provider(tmp_path: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
             process.wait(timeout=20)
 
 
+def code_for(address: str, subject: str) -> dict[str, str]:
+    """What a browser brings back once somebody has signed in at an address of the provider."""
+    parts = urlsplit(address)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=20)
+    connection.request("POST", f"{parts.path}?{parts.query}", urlencode({"sub": subject}), FORM)
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    back = parse_qs(urlsplit(answer.headers["Location"]).query)
+    return {name: values[0] for name, values in back.items()}
+
+
 def signed_in(port: int, subject: str = "ann@example.com") -> str:
     """The token of somebody who signs in: the code flow, as a browser and its application walk it."""
     asked = {
@@ -51,17 +69,12 @@ def signed_in(port: int, subject: str = "ann@example.com") -> str:
         "scope": "openid email",
         "nonce": os.urandom(8).hex(),
     }
+    code = code_for(f"http://127.0.0.1:{port}/oauth2/authorize?{urlencode(asked)}", subject)["code"]
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    form = {"Content-Type": "application/x-www-form-urlencoded"}
-    where = f"/oauth2/authorize?{urlencode(asked)}"
-    connection.request("POST", where, urlencode({"sub": subject}), form)
-    answer = connection.getresponse()
-    answer.read()
-    code = parse_qs(urlsplit(answer.headers["Location"]).query)["code"][0]
     secret = b64encode(f"{CLIENT}:secret".encode()).decode()
     exchange = {"grant_type": "authorization_code", "code": code, "redirect_uri": BACK}
     connection.request(
-        "POST", "/oauth2/token", urlencode(exchange), {**form, "Authorization": f"Basic {secret}"}
+        "POST", "/oauth2/token", urlencode(exchange), {**FORM, "Authorization": f"Basic {secret}"}
     )
     answer = connection.getresponse()
     found = json.loads(answer.read())
@@ -162,3 +175,59 @@ def test_a_provider_that_comes_after_the_listener_is_found(tmp_path: Path) -> No
         with provider(tmp_path, issuer):
             token = signed_in(issuer)
             until("it is let in", lambda: status(port, token) == 200)
+
+
+class Kept:
+    """Where the client of the SDK keeps its tokens. It is registered by hand."""
+
+    def __init__(self, issuer: str) -> None:
+        self.tokens: OAuthToken | None = None
+        self.client = OAuthClientInformationFull(
+            client_id=CLIENT,
+            client_secret="secret",
+            redirect_uris=[AnyUrl(BACK)],
+            issuer=issuer,
+            token_endpoint_auth_method="client_secret_basic",
+        )
+
+    async def get_tokens(self) -> OAuthToken | None:
+        return self.tokens
+
+    async def set_tokens(self, tokens: OAuthToken) -> None:
+        self.tokens = tokens
+
+    async def get_client_info(self) -> OAuthClientInformationFull:
+        return self.client
+
+    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
+        self.client = client_info
+
+
+def test_listener_31_a_client_of_the_sdk_finds_the_provider_by_itself_and_signs_in(tmp_path: Path) -> None:
+    """By the challenge, the metadata it names, and the provider that this names; the client refuses any that
+    does not fit to the letter."""
+    port, issuer = free_port(), free_port()
+    url = f"http://127.0.0.1:{port}/mcp"
+    addresses: list[str] = []
+
+    async def scene() -> None:
+        kept = Kept(f"http://127.0.0.1:{issuer}")
+
+        async def show(address: str) -> None:
+            addresses.append(address)
+
+        async def comes_back() -> AuthorizationCodeResult:
+            return AuthorizationCodeResult(**code_for(addresses[-1], "ann@example.com"))
+
+        metadata = OAuthClientMetadata(redirect_uris=[AnyUrl(BACK)], client_name="tests")
+        auth = OAuthClientProvider(url, metadata, kept, show, comes_back)
+        async with httpx2.AsyncClient(auth=auth, timeout=20) as http_client:
+            head = {"Accept": "application/json, text/event-stream"}
+            answer = await http_client.post(url, json=request(1, "initialize", HELLO), headers=head)
+            assert answer.status_code == 200, answer.text
+            assert answer.json()["result"]["serverInfo"]["name"] == "callmux"
+        assert kept.tokens is not None
+        assert parse_qs(urlsplit(addresses[0]).query)["resource"] == [url]
+
+    with provider(tmp_path, issuer), run_listener(tmp_path, config(tmp_path, issuer), port):
+        run(scene())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -85,6 +86,9 @@ def _authorize(
         raise ShellFailed(error.message) from None
     if token is not None:
         headers["Authorization"] = f"Bearer {token.value}"
+        if token.source == "CALLMUX_TOKEN" and (given.text("--token") or given.text("--token-file")):
+            note = "[callmux] CALLMUX_TOKEN is set and comes before --token and --token-file"
+            print(note, file=sys.stderr)
         return f"sent the token of {token.source}"
     other = kept_for(home)
     if other is not None:
