@@ -46,6 +46,7 @@ MAY_LOAD = {
             "apps",
             "client_peer",
             "encoding",
+            "fragments",
             "http_answer",
             "http_client",
             "jsonrpc",
@@ -53,6 +54,7 @@ MAY_LOAD = {
             "mending",
             "nulls",
             "params",
+            "peer",
             "shapes",
             "sse",
             "unanswered",
@@ -61,7 +63,9 @@ MAY_LOAD = {
         ),
     },
     "rings": {"__init__", "envelope", "ring", "stage"},
-    "session": {"__init__", "facts", "handler", "pulse", "request", "session"},
+    "session": {
+        *("__init__", "backlog", "facts", "handler", "inquiries", "pulse", "request", "session"),
+    },
     "transport": {"__init__", "stdio"},
 }
 """The modules of callmux below each package; single files at the top are small."""
