@@ -97,6 +97,19 @@ def test_what_cannot_be_understood(words: str, message: str) -> None:
     assert message in str(caught.value)
 
 
+def test_a_profile_of_a_file_is_chosen_by_name() -> None:
+    document = {"servers": {}, "profiles": {"review": {}, "ci": {}}, "profile": "ci"}
+    config = check_document(document).config
+    assert override(config, []).profile == "ci"
+    assert override(config, ["--profile", "review"]).profile == "review"
+    with pytest.raises(UsageError, match=r'--profile names "reveiw", which .* did you mean "review"'):
+        override(config, ["--profile", "reveiw"])
+    with pytest.raises(UsageError, match="--profile chooses a profile of a configuration file"):
+        inline_config(["--profile", "review", "--", "x"])
+    wrong = check_document({**document, "profile": "none"}).errors
+    assert wrong == ["profile must be the name of one of profiles"]
+
+
 def test_only_the_named_servers_of_a_file_are_started() -> None:
     servers = {name: {"command": "x"} for name in ("github", "time", "git")}
     config = check_document({"servers": servers}).config

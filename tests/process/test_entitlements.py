@@ -10,7 +10,6 @@ import pytest
 from callmux.config.check import check_document
 from callmux.config.model import Config
 from callmux.guard.principal import Principal
-from callmux.process.entitlements import Entitlements
 from callmux.process.host import Host
 from callmux.session.session import Session
 from callmux.upstream.resources import Place
@@ -36,9 +35,9 @@ PROFILES = {
 }
 
 
-def with_host(given: Config, test: Any, *, single: bool = True, profile: str = "") -> None:
+def with_host(given: Config, test: Any, *, single: bool = True) -> None:
     async def scene() -> None:
-        host = Host(given, Path("/"), {}, lambda *_: None, single=single, clock=loop_clock(), profile=profile)
+        host = Host(given, Path("/"), {}, lambda *_: None, single=single, clock=loop_clock())
         session = Session(host.dispatch, lambda line: None)
         host.add(session)
         try:
@@ -103,7 +102,8 @@ def test_the_profile_is_that_which_is_asked_for_else_the_default_else_that_of_th
             "here",
             "",
         ]
-        assert Entitlements(lambda: host.runtime, "tools").chosen("", None, "/here") == "tools"
+        host.runtime = host._runtime(config(profiles=PROFILES, profile="tools"))
+        assert chosen("", None, "/here") == "tools"
         assert host.entitlements.may_choose("ci", CI)
         assert not host.entitlements.may_choose("ci", None)
         assert not host.entitlements.may_choose("tools", CI)
@@ -129,7 +129,7 @@ def test_on_stdio_it_is_that_of_the_directory_callmux_was_started_in(
         assert session.facts.profile == "tools"
         assert not host.entitlements.may_call(session, "a", "t")
 
-    with_host(config(profiles=profiles), named, profile="tools")
+    with_host(config(profiles=profiles, profile="tools"), named)
 
 
 @pytest.mark.parametrize(

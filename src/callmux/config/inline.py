@@ -32,8 +32,9 @@ _NUMBERS = {
     "--call-timeout": ("callTimeoutMs", 1),
     "--description-max-length": ("descriptionMaxLength", 1),
 }
+_PROFILE = "--profile"
 _LISTS = ("--tools", "--cache-allow", "--cache-deny", "--only")
-_WORDS = ("--env", "--url", "--header", "--transport", "--output-format")
+_WORDS = ("--env", "--url", "--header", "--transport", "--output-format", _PROFILE)
 _VALUED = (*_NUMBERS, *_LISTS, *_WORDS)
 _ELSEWHERE = (
     "--listen",
@@ -65,6 +66,8 @@ def inline_config(args: Sequence[str]) -> Config:
     command = words[end + 1 :]
     if flags.only is not None:
         raise UsageError("--only chooses servers of a configuration file, and here is a single server")
+    if _PROFILE in flags.seen:
+        raise UsageError("--profile chooses a profile of a configuration file, and here is none")
     if flags.server.get("url") and "--" in words:
         raise UsageError("Cannot use both --url and -- command: name one server")
     if flags.server.get("url"):
@@ -94,6 +97,10 @@ def override(config: Config, args: Sequence[str]) -> Config:
             f"{flags.seen[0]} is about one server: set it in the configuration file, "
             "or name the server with -- COMMAND instead of a file"
         )
+    name = flags.settings.get("profile")
+    if name is not None and name not in config.profiles:
+        hint = nearest(name, list(config.profiles))
+        raise UsageError(f'--profile names "{name}", which the configuration does not have{hint}')
     if flags.only is not None:
         config = msgspec.structs.replace(config, servers=_chosen(config, flags.only))
     by_key = {field.encode_name: field.name for field in msgspec.structs.fields(Config)}
@@ -174,6 +181,8 @@ class _Flags:
             if text not in ("json", "toon", "auto"):
                 raise UsageError('--output-format must be "json", "toon", or "auto"')
             self.settings["outputFormat"] = text
+        elif flag == _PROFILE:
+            self.settings["profile"] = text
         elif flag == "--transport":
             if text not in ("streamable-http", "sse"):
                 raise UsageError('--transport must be "streamable-http" or "sse"')

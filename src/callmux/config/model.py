@@ -77,6 +77,8 @@ class Config(Section, frozen=True, kw_only=True):
         approval_timeout_ms: How long a question to a person waits for its answer; nothing is done then.
         stdio_principal: Who the client on stdio is for `authorization`: the principal `stdio:<this>`.
         profiles: Named parts of what there is, for certain work or people.
+        profile: The one of them that clients get who ask for none and are given none; `--profile` goes
+            before it.
         abuse_controls: Limits for clients.
         audit_log: A line for each request.
         metrics: Counters for Prometheus.
@@ -125,6 +127,7 @@ class Config(Section, frozen=True, kw_only=True):
     approval_timeout_ms: kinds.Milliseconds = 300000
     stdio_principal: kinds.NonBlank | None = None
     profiles: dict[str, Profile] = field(default_factory=dict)
+    profile: kinds.NonBlank | None = None
     abuse_controls: AbuseControls = AbuseControls()
     audit_log: AuditLog = AuditLog()
     metrics: Metrics = Metrics()
@@ -137,6 +140,9 @@ class Config(Section, frozen=True, kw_only=True):
     def conflicts(raw: Mapping[str, Any]) -> Iterable[Problem]:
         if raw.get("metaOnly") is True and raw.get("exposeMetaTools") is False:
             yield "", "metaOnly and exposeMetaTools: false are mutually exclusive: no tool would be listed"
+        profile, profiles = raw.get("profile"), raw.get("profiles")
+        if isinstance(profile, str) and not (isinstance(profiles, dict) and profile in profiles):
+            yield "profile", "must be the name of one of profiles"
         recipes = raw.get("recipes")
         if isinstance(recipes, dict) and any(not name.strip() for name in recipes):
             yield "recipes", "recipe names must be non-empty strings"

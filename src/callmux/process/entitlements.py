@@ -24,12 +24,10 @@ class Entitlements:
 
     Args:
         current: Gives the runtime in force.
-        profile: The profile of sessions that are given no other; empty for none.
     """
 
-    def __init__(self, current: Callable[[], Runtime], profile: str) -> None:
+    def __init__(self, current: Callable[[], Runtime]) -> None:
         self._current = current
-        self.profile = profile
 
     def introduce(self, session: Session) -> None:
         """Says of the client on stdio who it is, where rules apply to it."""
@@ -49,9 +47,10 @@ class Entitlements:
             asked: The one it asks for by name; empty for none.
             directory: Where its client works; None where nobody knows.
         """
-        oversight = self._current().oversight
-        if asked or self.profile or oversight is None:
-            return asked or self.profile
+        runtime = self._current()
+        oversight, default = runtime.oversight, runtime.config.profile
+        if asked or default or oversight is None:
+            return asked or default or ""
         return oversight.permissions.profiles.for_directory(directory, principal)
 
     def may_choose(self, profile: str, principal: Principal | None) -> bool:

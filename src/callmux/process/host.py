@@ -73,7 +73,6 @@ class Host:
         env: The environment.
         show: Takes a server's name and a line it wrote to stderr.
         single: There will only ever be one session (stdio), so nothing needs connections of its own.
-        profile: The profile of sessions that are given no other.
 
     Attributes:
         entitlements: Who the clients of sessions are, and what they may use.
@@ -99,12 +98,11 @@ class Host:
         *,
         single: bool,
         clock: Clock | None = None,
-        profile: str = "",
     ) -> None:
         self._clock = clock or Clock()
         self._namespace = env.get("CALLMUX_NAMESPACE") or None
         self.single = single
-        self.entitlements = Entitlements(lambda: self.runtime, profile)
+        self.entitlements = Entitlements(lambda: self.runtime)
         self.output = ServerOutput(self._clock.wall)
 
         def wrote(server: str, line: str) -> None:

@@ -21,6 +21,7 @@ from callmux.cli.main import take_config
 from callmux.cli.parsing import read
 from callmux.config import inline
 from callmux.config.model import Config, StdioServer
+from callmux.config.profiles import Profile
 
 EVERYTHING = list(everything())
 NAMED = pytest.mark.parametrize("entry", EVERYTHING, ids=lambda entry: entry.name or "run mode")
@@ -105,6 +106,9 @@ def test_run_mode_is_what_is_run() -> None:
             target = ["--url", "http://h/mcp"] if remote else ["--", "srv"]
             if option.name == "--only":  # chooses among the servers of a file
                 assert inline.override(Config(servers={"a": server}), words).servers == {"a": server}
+            elif option.name == "--profile":  # the same for its profiles
+                chosen = Config(profiles={example: Profile()})
+                assert inline.override(chosen, words).profile == example
             else:
                 assert inline.inline_config([*words, *target]).servers
 

@@ -54,6 +54,7 @@ GLOBAL_OPTIONS = (
     Option("--meta-only", "list only the callmux_* tools"),
     Option("--strict-startup", "end if a server cannot be started"),
     Option("--only", "start only these servers of the configuration", "A,B"),
+    Option("--profile", "show only what this profile of the configuration has", "NAME"),
 )
 """Also beside a configuration file, which they override."""
 

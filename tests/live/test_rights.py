@@ -1,0 +1,187 @@
+"""Rules and profiles in front of real processes: over HTTP with tokens, and on stdio."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import eventually, free_port
+
+from .harness import Json, callmux, error_of, python_server, run, stdio, write_config
+from .test_listener import HELLO, request, run_listener
+
+AUTH: Json = {"mode": "bearer", "tokens": [{"id": "ops", "token": "t-ops"}, {"id": "dev", "token": "t-dev"}]}
+RULES: Json = {
+    "defaultEffect": "deny",
+    "rules": [
+        {"effect": "allow", "principals": ["bearer:ops", "stdio:me"]},
+        {
+            "id": "reads",
+            "effect": "allow",
+            "principals": ["bearer:dev"],
+            "tools": ["a__*"],
+            "tiers": ["read"],
+        },
+    ],
+}
+PROFILES: Json = {
+    "reading": {"tools": ["a__read", "a__slow_read"]},
+    "ops-only": {"principals": ["bearer:ops"], "tools": ["a__write"]},
+}
+
+
+class Person:
+    """A client of a listener with a token, at one address."""
+
+    def __init__(self, port: int, token: str, path: str = "/mcp") -> None:
+        self.port = port
+        self.path = path
+        self.token = token
+        self.session: str | None = None
+
+    def posts(self, message: Json, path: str | None = None) -> tuple[int, Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        head = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+        head["Authorization"] = f"Bearer {self.token}"
+        if self.session is not None:
+            head["Mcp-Session-Id"] = self.session
+        connection.request("POST", path or self.path, json.dumps(message), head)
+        answer = connection.getresponse()
+        body = answer.read().decode()
+        self.session = self.session or answer.headers.get("mcp-session-id")
+        connection.close()
+        if body.startswith("{"):
+            return answer.status, json.loads(body)
+        events = [line[6:] for line in body.splitlines() if line.startswith("data: ") and len(line) > 6]
+        return answer.status, json.loads(events[-1]) if events else None
+
+    def greets(self) -> int:
+        status, _ = self.posts(request(1, "initialize", HELLO))
+        if status == 200:
+            self.posts({"jsonrpc": "2.0", "method": "notifications/initialized"})
+        return status
+
+    def calls(self, name: str, arguments: Json | None = None) -> Any:
+        status, answer = self.posts(request(2, "tools/call", {"name": name, "arguments": arguments or {}}))
+        assert status == 200
+        return answer["result"]
+
+    def tools(self) -> set[str]:
+        _, answer = self.posts(request(3, "tools/list", {}))
+        return {tool["name"] for tool in answer["result"]["tools"] if not tool["name"].startswith("callmux_")}
+
+
+def servers(tmp_path: Path) -> Json:
+    entry = stdio(python_server("ledger_server.py", tmp_path / "ledger"))
+    return {"a": entry, "b": stdio(python_server("ledger_server.py", tmp_path / "other"))}
+
+
+def effects(tmp_path: Path) -> int:
+    ledger = tmp_path / "ledger"
+    return ledger.read_text().count("done") if ledger.exists() else 0
+
+
+def test_each_token_uses_and_sees_what_its_rules_allow(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "c.json", servers(tmp_path), auth=AUTH, authorization=RULES)
+    port = free_port()
+    with run_listener(tmp_path, config, port):
+        ops, dev = Person(port, "t-ops"), Person(port, "t-dev")
+        assert (ops.greets(), dev.greets()) == (200, 200)
+        assert dev.tools() == {"a__read", "a__slow_read", "a__crash_once"}
+        assert {"a__write", "b__write"} < ops.tools()
+        refused = dev.calls("a__write", {"token": "x"})
+        assert refused["structuredContent"]["error"]["details"]["code"] == "authorization_default_deny"
+        for arguments in ({"tool": "write", "server": "a"}, {"tool": "a__write"}):
+            assert dev.calls("callmux_call", {**arguments, "arguments": {"token": "x"}})["isError"]
+        assert effects(tmp_path) == 0
+        assert not dev.calls("a__read", {"token": "x"}).get("isError")
+        assert not ops.calls("a__write", {"token": "y"}).get("isError")
+        assert effects(tmp_path) == 2
+        # A session of somebody else is none.
+        thief = Person(port, "t-dev")
+        thief.session = ops.session
+        assert thief.posts(request(4, "tools/list", {}))[0] == 404
+
+
+def test_rules_that_are_changed_hold_for_sessions_that_go_on(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "c.json", servers(tmp_path), auth=AUTH, authorization=RULES)
+    port = free_port()
+    with run_listener(tmp_path, config, port):
+        dev = Person(port, "t-dev")
+        dev.greets()
+        assert not dev.calls("a__read", {"token": "x"}).get("isError")
+        closed = {
+            "defaultEffect": "allow",
+            "rules": [{"id": "shut", "effect": "deny", "principals": ["id:dev"]}],
+        }
+        write_config(tmp_path / "c.json", servers(tmp_path), auth=AUTH, authorization=closed)
+        eventually(lambda: "shut" in json.dumps(dev.calls("a__read", {"token": "x"})))
+        before = effects(tmp_path)
+        assert "shut" in json.dumps(dev.calls("callmux_parallel", {"calls": [{"tool": "a__read"}]}))
+        assert effects(tmp_path) == before
+
+
+def test_a_profile_has_an_address_and_its_sessions_stay_there(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "c.json", servers(tmp_path), auth=AUTH, profiles=PROFILES)
+    port = free_port()
+    with run_listener(tmp_path, config, port):
+        dev, plain = Person(port, "t-dev", "/mcp/p/reading"), Person(port, "t-dev")
+        assert (dev.greets(), plain.greets()) == (200, 200)
+        assert dev.tools() == {"a__read", "a__slow_read"}
+        assert "b__write" in plain.tools()
+        assert "authorization_profile" in json.dumps(dev.calls("b__read", {"token": "x"}))
+        assert dev.posts(request(5, "tools/list", {}), "/mcp")[0] == 404
+        assert plain.posts(request(5, "tools/list", {}), "/mcp/p/reading")[0] == 404
+        for path in ("/mcp/p/none", "/mcp/p/ops-only", "/mcp/p/", "/mcp/p/reading/more"):
+            assert Person(port, "t-dev", path).greets() == 404
+        # Who is named by a profile has that one at every address that takes them.
+        ops = Person(port, "t-ops")
+        assert ops.greets() == 200
+        assert ops.tools() == {"a__write"}
+        assert Person(port, "t-ops", "/mcp/p/reading").greets() == 404
+        assert Person(port, "t-ops", "/mcp/p/ops-only").greets() == 200
+
+
+@pytest.mark.parametrize(("options", "more"), [(["--profile", "reading"], {}), ([], {"profile": "reading"})])
+def test_on_stdio_a_profile_is_chosen_by_name(tmp_path: Path, options: list[str], more: Json) -> None:
+    async def play() -> None:
+        config = write_config(tmp_path / "c.json", servers(tmp_path), profiles=PROFILES, **more)
+        async with callmux(tmp_path, "--config", config, *options) as client:
+            await client.initialize()
+            assert await client.names() == {"a__read", "a__slow_read"}
+            refused = await client.call("a__write", {"token": "x"})
+            assert error_of(refused)["details"]["code"] == "authorization_profile"
+
+    run(play())
+
+
+def test_a_profile_that_is_not_there_ends_the_start(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "c.json", {}, profiles=PROFILES)
+    words = [sys.executable, "-m", "callmux", "--config", str(config), "--profile", "raeding"]
+    done = subprocess.run(
+        words, capture_output=True, stdin=subprocess.DEVNULL, timeout=20, check=False, text=True
+    )
+    assert done.returncode == 1
+    assert 'did you mean "reading"' in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "allowed"), [({}, True), ({"stdioPrincipal": "me"}, True), ({"stdioPrincipal": "you"}, False)]
+)
+def test_rules_hold_on_stdio_only_for_somebody_named(tmp_path: Path, more: Json, allowed: bool) -> None:
+    async def play() -> None:
+        config = write_config(tmp_path / "c.json", servers(tmp_path), authorization=RULES, **more)
+        async with callmux(tmp_path, "--config", config) as client:
+            await client.initialize()
+            assert bool(await client.names()) is allowed
+            result = await client.call("a__write", {"token": "x"})
+            assert bool(result.get("isError")) is not allowed
+            assert effects(tmp_path) == allowed
+
+    run(play())
