@@ -24,6 +24,7 @@ from typing import Any
 
 import pytest
 from mcp.client import Client
+from mcp.client.sse import sse_client
 from mcp.client.stdio import StdioServerParameters
 from mcp.shared.exceptions import MCPError
 from mcp.types import ElicitResult
@@ -33,7 +34,7 @@ from callmux.process.control_sockets import ask, sockets
 from .harness import environment, python_server, run, stdio, write_config
 from .test_listener import free_port, run_listener
 
-WAYS = ("stdio", "mcp", "bridge")
+WAYS = ("stdio", "mcp", "sse", "bridge")
 TIERS = ("read", "write", "destroy")
 SECONDS = 20.0
 
@@ -108,6 +109,8 @@ class Scene:
         """What the client connects to."""
         if self.way == "mcp":
             return f"http://127.0.0.1:{self.port}/mcp"
+        if self.way == "sse":
+            return sse_client(f"http://127.0.0.1:{self.port}/sse")
         args = ["-m", "callmux", "--config", str(self.config)]
         if self.way == "bridge":
             args = ["-m", "callmux", "bridge", "--url", f"http://127.0.0.1:{self.port}/mcp"]

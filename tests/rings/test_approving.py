@@ -213,7 +213,8 @@ def test_calls_that_cannot_be_made_say_so_and_are_not_asked_about() -> None:
 def test_previews_ask_nobody() -> None:
     async def main() -> None:
         async with place("read", recipes=RECIPES) as here:
-            await here.client.call("callmux_dry_run", {"calls": [{"tool": "write"}]})
+            shown = await here.client.call("callmux_dry_run", {"calls": [{"tool": "write"}]})
+            assert shown["structuredContent"]["items"][0]["needsApproval"] is True
             await here.client.call("callmux_recipe_dry_run", {"recipe": "both", "arguments": {"x": 1}})
             await here.client.call("callmux_search_tools", {"query": "write"})
             assert here.asked == []

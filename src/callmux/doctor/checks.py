@@ -29,6 +29,7 @@ from callmux.config.redact import (
 from callmux.config.security import LOOPBACK, BearerAuth, OidcAuth, Tls
 from callmux.config.server_secrets import veil_of
 from callmux.config.servers import HttpServer, StdioServer
+from callmux.doctor.approval import idle_entries
 from callmux.doctor.report import Report, ServerReport
 from callmux.errors import CallmuxError
 from callmux.upstream.links.program import find_program, missing_program
@@ -80,10 +81,11 @@ async def examine(
     written = check_document(loaded.document).config.servers
     slots = asyncio.Semaphore(config.max_concurrency)
     progress = progress or Progress()
+    listed: dict[str, list[str]] = {}
 
     async def ask(name: str, server: StdioServer | HttpServer) -> ServerReport:
         async with slots:
-            return await _examine_server(name, server, written[name], probe, env, loaded, progress)
+            return await _examine_server(name, server, written[name], probe, env, loaded, progress, listed)
 
     servers = list(await asyncio.gather(*(ask(name, server) for name, server in config.servers.items())))
     issues = [
@@ -98,7 +100,12 @@ async def examine(
         cache_ttl_seconds=config.cache_ttl_seconds,
         max_concurrency=config.max_concurrency,
         issues=issues,
-        warnings=[*loaded.warnings, *exposed(loaded), *tokens_kept_back(config)],
+        warnings=[
+            *loaded.warnings,
+            *exposed(loaded),
+            *tokens_kept_back(config),
+            *idle_entries(config, listed),
+        ],
         servers=servers,
     )
 
@@ -232,6 +239,7 @@ async def _examine_server(
     env: Mapping[str, str],
     loaded: LoadedConfig,
     progress: Progress,
+    listed: dict[str, list[str]],
 ) -> ServerReport:
     if server.disabled:
         executable = find_command(server, env) if isinstance(server, StdioServer) else None
@@ -239,6 +247,8 @@ async def _examine_server(
             name=name, command=shown(written), status="disabled", executable_path=executable or UNSET
         )
     look = await look_at(name, server, probe, env, loaded, progress)
+    if not look.issues:
+        listed[name] = look.tools
     return ServerReport(
         name=name,
         command=shown(written),

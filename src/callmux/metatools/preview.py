@@ -122,6 +122,8 @@ async def _prepared(
         "actualTool": sent.target,
         "qualifiedTool": names.join(sent.server, sent.target),
     }
+    if sent.route.asks:
+        item["needsApproval"] = True
     if shown is not None:
         item["resolvedArguments"] = shown
     if paths:
