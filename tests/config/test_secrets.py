@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from callmux.config.kinds import scrypt_hash
-from callmux.config.secrets import MAX_BYTES, hash_token, resolve_reference, resolve_secret
+from callmux.config.secrets import MAX_BYTES, hash_in_memory, hash_token, resolve_reference, resolve_secret
 from callmux.errors import SecretError
 
 
@@ -75,3 +75,11 @@ def test_hashes_are_fresh_and_well_formed() -> None:
     assert scrypt_hash(one) == one
     assert len(one.split("$")[4]) == 22
     assert len(one.split("$")[5]) == 43
+
+
+def test_a_hash_that_is_written_nowhere_is_the_same_for_the_same_token_and_its_own_otherwise() -> None:
+    """So that a reload can tell a token that changed from one that did not."""
+    assert hash_in_memory("t") == hash_in_memory("t") != hash_in_memory("u")
+    assert scrypt_hash(hash_in_memory("t")) != hash_token("t")
+    salts = {hash_in_memory(token).split("$")[4] for token in ("t", "u", "v")}
+    assert len(salts) == 3

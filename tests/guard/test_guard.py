@@ -92,3 +92,25 @@ def test_a_reload_takes_tokens_away_and_gives_new_ones_at_once() -> None:
         await guard.close()
 
     play(scene())
+
+
+def test_a_token_that_was_taken_out_does_not_wait_for_the_servers_of_the_next_configuration() -> None:
+    async def scene() -> None:
+        guard = Guard(FakeClock().clock)
+        gate = guard.gate(_tokens("ops", "dev"))
+        caller = FakeCaller(authorization="Bearer dev-token")
+        assert gate is not None
+        await gate.enter(caller)
+        guard.expect(_tokens("ops"))
+        assert caller.grant is not None
+        assert not caller.grant.holds(0)
+        assert [await _status(gate, "/mcp", f"{id}-token") for id in ("ops", "dev")] == [200, 401]
+        # That configuration never takes effect, and the token comes back.
+        again = guard.gate(_tokens("ops", "dev"))
+        assert [await _status(again, "/mcp", f"{id}-token") for id in ("ops", "dev")] == [200, 200]
+        # What else it may say of auth waits until it does.
+        guard.expect(Config())
+        assert await _status(again, "/mcp", "ops-token") == 200
+        await guard.close()
+
+    play(scene())

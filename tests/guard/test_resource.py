@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from callmux.guard.resource import WELL_KNOWN, Resource
 from tests.guard.callers import FakeCaller
@@ -115,3 +119,12 @@ def test_a_public_address_need_not_end_like_ours() -> None:
         assert document is not None
         assert document["resource"] == "https://tools.example"
     assert f'"https://tools.example{WELL_KNOWN}"' in resource.challenge(asked("/mcp"))
+
+
+@given(st.text(max_size=40), st.text(max_size=60), st.sampled_from(["http", "https"]))
+def test_nothing_that_a_client_writes_breaks_out_of_an_answer(host: str, path: str, scheme: str) -> None:
+    for resource in (Resource(None, [ISSUER], []), Resource("https://gate.example/x", [ISSUER], [])):
+        challenge = resource.challenge(asked(path, host, scheme), "invalid_token")
+        assert re.fullmatch(r'Bearer realm="callmux"(, [a-z_]+="[!#-\[\]-~]+")*', challenge), challenge
+        document = resource.document(asked(WELL_KNOWN + path, host, scheme))
+        assert document is None or re.fullmatch(r"https?://[!-~]+", document["resource"])

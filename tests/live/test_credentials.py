@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import signal
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -130,3 +131,16 @@ def test_wrong_tokens_are_answered_alike_whatever_is_wrong_with_them(tmp_path: P
             status, headers = ask(port, Authorization=f"Bearer {wrong}")
             seen.add((status, headers["www-authenticate"], headers["content-length"]))
         assert len(seen) == 1
+
+
+def test_a_token_stops_before_a_server_that_comes_with_the_same_change_is_up(tmp_path: Path) -> None:
+    port = free_port()
+    log = tmp_path / "listener.log"
+    with run_listener(tmp_path, configured(tmp_path, OPS, DEV), port):
+        assert ask(port, **AS_DEV)[0] == 200
+        hangs = stdio([sys.executable, "-c", "import time; time.sleep(600)"])
+        auth = {"mode": "bearer", "tokens": [OPS]}
+        write_config(tmp_path / "c.json", {"a": hangs, "b": hangs}, auth=auth, connectTimeoutMs=60_000)
+        eventually(lambda: ask(port, **AS_DEV)[0] == 401, "the token to stop")
+        assert "Reloaded config" not in log.read_text()
+        assert ask(port, **AS_OPS)[0] == 200

@@ -214,7 +214,8 @@ async def listen(
                 # Nobody else waits for it; the files are read whenever they change.
                 asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, https.configured, config)
         if path is not None:
-            tasks.spawn(attend(path, host, lambda new: _checked(load(new), options.host), sources, env))
+            reread = partial(_reread, load, options.host, guard)
+            tasks.spawn(attend(path, host, reread, sources, env))
         tasks.spawn(listener.keep_sweeping())
         idle = asyncio.Event()
         if options.idle_exit_seconds is not None:
@@ -308,8 +309,10 @@ async def _replace(
     return await hand_over(listening, listener.table.key, estate, own_command(), env, seconds)
 
 
-def _checked(config: Config, host: str) -> Config:
+def _reread(load: Callable[[Sources], Config], host: str, guard: Guard, sources: Sources) -> Config:
+    config = load(sources)
     check_posture(config, host)
+    guard.expect(config)
     return config
 
 

@@ -8,7 +8,7 @@ A token that fits none is compared with every one of them, so that all wrong tok
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple
 
@@ -50,16 +50,18 @@ class Bearer:
         earlier: dict[_Written, Standing] = {} if before is None else before._standings
         tokens = [_written(token) for token in auth.tokens]
         self._standings: dict[_Written, Standing] = {
-            token: earlier.get(token) or Standing() for token in tokens
+            token: standing if (standing := earlier.get(token)) and standing.valid else Standing()
+            for token in tokens
         }
         self._secrets = [_secret(token, self._standings[token]) for token in tokens]
         if before is not None:
-            before.withdraw(but=self._standings)
+            before.withdraw(but=auth)
 
-    def withdraw(self, but: Container[object] = ()) -> None:
-        """Ends what its tokens gave; not for those of `but`."""
+    def withdraw(self, but: BearerAuth | None = None) -> None:
+        """Ends what its tokens gave; not for those that `but` has, too."""
+        kept = set() if but is None else {_written(token) for token in but.tokens}
         for token, standing in self._standings.items():
-            standing.valid = standing.valid and token in but
+            standing.valid = standing.valid and token in kept
 
     async def examine(
         self, token: bytes, turn: Callable[[], AbstractAsyncContextManager[None]]

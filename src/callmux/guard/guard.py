@@ -53,6 +53,11 @@ class Guard:
         checks = [check for check in (before, middle, after) if check is not None]
         return Gate(checks, resource, self._bus) if checks else None
 
+    def expect(self, config: Config) -> None:
+        """A configuration will take effect once its servers are there: tokens that it has not end already."""
+        if self._bearer is not None and isinstance(config.auth, BearerAuth):
+            self._bearer.withdraw(but=config.auth)
+
     async def close(self) -> None:
         """Gives up what is being examined."""
         await self._tasks.cancel()

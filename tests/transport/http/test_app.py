@@ -424,3 +424,20 @@ def test_bodies_are_told_only_where_the_audit_log_shows_them() -> None:
         assert other[0].body is None
 
     play(scene())
+
+
+@pytest.mark.parametrize(
+    "query", [b"access_token=ops-token", b"token=ops-token", b"authorization=Bearer+ops-token"]
+)
+@pytest.mark.parametrize("path", ["/mcp", "/hello"])
+def test_a_token_in_an_address_is_none(query: bytes, path: str) -> None:
+    """It would stand in logs and histories (MCP 2025-11-25, basic/authorization, "Token Requirements")."""
+
+    async def scene() -> None:
+        house = House(routes=ROUTES)
+        guarded(house)
+        assert (await house.answers(Call("GET", path, {"host": "localhost"}, query=query))).status == 401
+        cookie = {"host": "localhost", "cookie": "access_token=ops-token", "x-access-token": "ops-token"}
+        assert (await house.answers(Call("GET", path, cookie))).status == 401
+
+    play(scene())
