@@ -125,10 +125,26 @@ def steps(work: Callable[[], object]) -> int:
     return count
 
 
-async def settle(turns: int = 20) -> None:
-    """Lets everything run that can run now."""
-    for _ in range(turns):
+MOST_TURNS = 10_000
+"""Turns of the loop after which what goes on and on is a failure."""
+
+
+TOLD_BY_NONE = 100
+"""Turns that are enough on a loop that does not tell what is ready, such as uvloop's."""
+
+
+async def settle() -> None:
+    """Lets everything run that can run now: afterwards everything else waits for time, input or us."""
+    loop: Any = asyncio.get_running_loop()
+    quiet = 0
+    for _ in range(MOST_TURNS):
         await asyncio.sleep(0)
+        ready = getattr(loop, "_ready", None)
+        # What is ready of sockets is found between two turns, so one quiet turn is not enough.
+        quiet = 0 if ready else quiet + 1
+        if quiet == (2 if ready is not None else TOLD_BY_NONE):
+            return
+    raise AssertionError("something runs on and on, and waits for nothing")
 
 
 async def until(done: Callable[[], Any], what: str = "it", seconds: float = SECONDS) -> None:

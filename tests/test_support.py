@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.support import SECONDS, PlayedLoop, play, real_loop
+from tests.support import SECONDS, PlayedLoop, play, real_loop, settle
 
 
 async def test_an_hour_of_virtual_time_costs_nothing() -> None:
@@ -36,3 +36,31 @@ def test_a_scene_in_which_everything_waits_for_ever_fails() -> None:
 
     with pytest.raises(AssertionError, match="nothing will ever happen"):
         play(scene())
+
+
+async def test_settling_ends_once_nothing_is_ready_however_long_that_takes() -> None:
+    turns = 0
+
+    async def busy() -> None:
+        nonlocal turns
+        while turns < 500:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.ensure_future(busy())
+    waiting = asyncio.ensure_future(asyncio.sleep(3600))
+    await settle()
+    assert task.done()
+    assert not waiting.done(), "time does not pass"
+    waiting.cancel()
+
+
+async def test_what_runs_on_and_on_does_not_settle() -> None:
+    async def endless() -> None:
+        while True:
+            await asyncio.sleep(0)
+
+    task = asyncio.ensure_future(endless())
+    with pytest.raises(AssertionError, match="on and on"):
+        await settle()
+    task.cancel()

@@ -84,7 +84,7 @@ class Crowd:
         """One thing happens."""
         (act,) = self.chance.choices(self._acts, self._weights)
         await act()
-        await settle(30)
+        await settle()
         self.check()
 
     async def arrive(self) -> None:

@@ -240,7 +240,7 @@ def test_a_request_that_is_not_on_the_wire_yet_finishes_where_it_began(
         for _ in range(4):
             assert old.closed == 0
             old.answers("tools/call", {"content": [{"type": "text", "text": "old"}]})
-            await settle(60)
+            await settle()
         answers = {m["id"]: m for m in house.sent if m.get("id") in (7, 8, 9)}
         assert sorted(answers) == [7, 8, 9]
         assert not any(answer["result"].get("isError") for answer in answers.values())
@@ -363,12 +363,12 @@ def test_a_changed_list_is_told_to_clients_that_have_seen_it(monkeypatch: pytest
         link = house.links["a"]
         link.script["tools/list"] = {"tools": [{"name": "new"}]}
         link.says({"method": "notifications/tools/list_changed"})
-        await settle(60)
+        await settle()
         assert house.notes == []
         assert await house.tools() == ["new"]
         link.script["tools/list"] = {"tools": [{"name": "newer"}]}
         link.says({"method": "notifications/tools/list_changed"})
-        await settle(60)
+        await settle()
         assert house.notes == ["notifications/tools/list_changed"]
         await house.host.close()
 

@@ -255,7 +255,7 @@ class Street:
             client.session.flow(True)
         for _ in range(4):
             await asyncio.sleep(30)
-            await settle(40)
+            await settle()
         if not self.model.wrong:
             self.model.ends()
             self._look_inside()

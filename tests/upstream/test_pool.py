@@ -145,12 +145,12 @@ def test_the_generation_rises_with_each_change_of_names(links: list[FakeLink]) -
         assert servers.changed_at is not None
         links[0].script["tools/list"] = {"tools": [{"name": "t", "description": "new words"}]}
         links[0].says({"method": "notifications/tools/list_changed"})
-        await settle(60)
+        await settle()
         assert servers.generation == 2
         assert sorted(changed) == ["a", "a", "b"]
         links[0].script["tools/list"] = {"tools": [{"name": "u"}]}
         links[0].says({"method": "notifications/tools/list_changed"})
-        await settle(60)
+        await settle()
         assert [s.generation for s in suites] == [1, 2, 3]
         assert suites[2] == ToolSuiteChanged(server="a", generation=3, added=("u",), removed=("t",))
         await servers.close()
@@ -224,7 +224,7 @@ def test_who_listens_hears_how_servers_are_doing(monkeypatch: pytest.MonkeyPatch
         made[0].dies("it crashed")
         await asyncio.sleep(60)
         servers.retain([], 0)
-        await settle(60)
+        await settle()
         assert [type(fact) for fact in heard] == [
             ServerUp,
             ServerDown,

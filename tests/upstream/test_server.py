@@ -499,12 +499,12 @@ def test_a_changed_list_is_read_again_once() -> None:
         link.script["tools/list"] = tools("a", "b")
         for _ in range(5):
             link.says({"method": "notifications/tools/list_changed"})
-        await settle(60)
+        await settle()
         assert plant.tools == ["a", "b"]
         assert plant.changes == 2
         assert link.methods().count("tools/list") <= 3
         link.says({"method": "notifications/tools/list_changed"})
-        await settle(60)
+        await settle()
         assert plant.changes == 2
         await plant.server.close()
 
@@ -538,7 +538,7 @@ def test_a_list_that_changes_while_the_connection_opens_is_read_afterwards(metho
         link.script[method] = answer_and_grow
         plant = Plant(link)
         plant.server.start()
-        await settle(100)
+        await settle()
         assert plant.tools == ["t", "new"]
         assert {kind.member: [i.key for i in items] for kind, items in plant.server.offer.items.items()} == {
             "prompts": ["new"],
@@ -559,13 +559,13 @@ def test_a_list_that_changes_while_a_restarted_server_opens_is_read_afterwards()
         }
         plant = await Plant(FakeLink(tools__list=tools("a")), fresh).up()
         restart = asyncio.create_task(plant.server.restart())
-        await settle(60)
+        await settle()
         assert plant.server.connection is None
         fresh.script["tools/list"] = tools("a", "b")
         fresh.says({"method": "notifications/tools/list_changed"})
         fresh.answers("resources/list", {"resources": []})
         await restart
-        await settle(60)
+        await settle()
         assert plant.tools == ["a", "b"]
         await plant.server.close()
 
@@ -578,7 +578,7 @@ def test_a_changed_list_that_cannot_be_read_stays_as_it_was(caplog: pytest.LogCa
         plant = await Plant(link).up()
         link.script["tools/list"] = ValueError("not now")
         link.says({"method": "notifications/tools/list_changed"})
-        await settle(60)
+        await settle()
         assert plant.tools == ["a"]
         await plant.server.close()
 

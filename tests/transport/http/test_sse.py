@@ -141,7 +141,7 @@ def test_a_client_that_does_not_read_is_held_back_and_loses_no_answer() -> None:
         accepted = []
         for n in range(sse.MOST_OWED + 2):
             got = await house.answers(_message(query, {"id": n, "method": "chatty"}))
-            await settle(2)
+            await settle()
             if got.status == 202:
                 accepted.append(n)
             else:

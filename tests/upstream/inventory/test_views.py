@@ -136,7 +136,7 @@ def test_when_the_main_list_changes_that_of_clients_who_are_here_is_read_again()
         for link in links:
             link.script["tools/list"] = lambda params, link=link: tools("t", "new", *link.declared())
         links[0].says({"method": "notifications/tools/list_changed"})
-        await settle(100)
+        await settle()
         assert names(plant, ABLE) == ["t", "new", "elicitation"]
         assert names(plant, b'{"sampling":{}}') == ["t", "sampling"]
         assert len(plant.made) == 4
@@ -157,7 +157,7 @@ def test_a_lane_whose_list_changes_is_read_again() -> None:
         changes = plant.changes
         links[1].script["tools/list"] = tools("t", "late")
         links[1].says({"method": "notifications/tools/list_changed"})
-        await settle(100)
+        await settle()
         assert names(plant, ABLE) == ["t", "late"]
         assert plant.tools == ["t"]
         assert plant.changes == changes + 1
