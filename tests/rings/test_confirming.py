@@ -255,3 +255,22 @@ def test_a_call_that_waits_holds_no_slot() -> None:
             assert here.effects == [("read", None)]
 
     run(main())
+
+
+@pytest.mark.parametrize("way", ["direct", "parallel", "prompt"])
+def test_what_a_rule_forbids_nobody_is_asked_about(way: str) -> None:
+    rules = [{"effect": "deny", "tools": ["led__write", "led__hello"]}]
+
+    async def main() -> None:
+        async with place("read", authorization={"rules": rules}, stdioPrincipal="stdio:me") as here:
+            if way == "direct":
+                assert (await here.client.call("write"))["isError"]
+            elif way == "parallel":
+                calls = [{"tool": "read"}, {"tool": "write"}]
+                assert (await here.client.call("callmux_parallel", {"calls": calls}))["isError"]
+            else:
+                await here.client.refused("prompts/get", {"name": "led__hello"})
+            assert here.asked == []
+            assert here.effects == []
+
+    run(main())
