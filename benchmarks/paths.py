@@ -78,9 +78,22 @@ WAYS = [
     Way("cached", "stdio with a cache", IN_FLIGHT, _cached),
     Way("listener", "listener", IN_FLIGHT, _plain),
     Way("listener with token", "listener that asks for a token", IN_FLIGHT, _plain),
+    Way("guarded listener", "guarded listener", IN_FLIGHT, _plain),
     Way("bridge", "bridge", IN_FLIGHT, _plain),
 ]
 PROCESSES = list(dict.fromkeys(way.process for way in WAYS))
+GUARDED: Params = {
+    "auth": {"mode": "bearer", "tokens": [{"id": "bench", "tokenRef": "file:token"}]},
+    "authorization": {"defaultEffect": "deny", "rules": [{"effect": "allow", "principals": ["bearer:bench"]}]},
+    "abuseControls": {
+        "globalRequestsPerMinute": 10**9,
+        "principalRequestsPerMinute": 10**9,
+        "principalMaxInFlight": 10**6,
+        "cidrAllowlist": ["127.0.0.0/8"],
+    },
+    "auditLog": {"enabled": True, "path": "audit.jsonl"},
+}
+"""Everything that a listener can be asked to check and to write down of a call."""
 TOKEN = "a-token-of-about-the-usual-length-of-tokens"
 ABOUT = {"name": "bench", "version": "1"}
 GREETING = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": ABOUT}
@@ -276,6 +289,10 @@ class Products:
                 case "listener":
                     running, port = stack.enter_context(self._listener(wrap))
                     yield HttpClients(running, port)
+                case "guarded listener":
+                    (self._folder / "token").write_text(TOKEN)
+                    running, port = stack.enter_context(self._listener(wrap, **GUARDED))
+                    yield HttpClients(running, port, TOKEN)
                 case "listener that asks for a token":
                     tokens = [{"id": "bench", "tokenRef": "file:token"}]
                     (self._folder / "token").write_text(TOKEN)

@@ -18,6 +18,17 @@ from tests.guard.callers import FakeCaller
 from tests.support import FakeClock, play
 
 
+class Later:
+    """Stands for a rate whose counters are elsewhere."""
+
+    def __init__(self, rate: Any) -> None:
+        self._rate = rate
+        self.give_back, self.seconds_left = rate.give_back, rate.seconds_left
+
+    async def hit(self, key: str = "") -> bool:
+        return bool(self._rate.hit(key))
+
+
 class Named:
     """Stands for the check of credentials: everybody is who he says he is."""
 
@@ -177,6 +188,26 @@ def test_behind_a_trusted_proxy_the_client_decides_and_is_what_others_see() -> N
         assert await limited.asks(peer="198.51.100.1", forwarded="192.0.2.1") == 403
         caller = await limited.enters(peer="10.0.0.1", forwarded="192.0.2.7, 10.0.0.2")
         assert caller.peer == "192.0.2.7"
+
+    play(scene())
+
+
+def test_counters_that_must_be_waited_for_decide_the_same() -> None:
+    async def scene() -> None:
+        limited = Scene(
+            global_requests_per_minute=6, principal_requests_per_minute=2, principal_max_in_flight=2
+        )
+        for check in limited.gate._checks:
+            for name in ("_everybody", "_each"):
+                if getattr(check, name, None) is not None:
+                    setattr(check, name, Later(getattr(check, name)))
+        assert [await limited.asks("ops") for _ in range(6)] == [200] * 2 + [429] * 4
+        inside = [await limited.enters("dev") for _ in range(2)]
+        assert (await limited.refusal("dev")).more == {"reason": TOO_OFTEN}
+        for caller in inside:
+            limited.gate.leave(caller, 200)
+        assert [await limited.asks("eve") for _ in range(3)] == [200, 200, 429]
+        assert limited.limits._in_flight == {}
 
     play(scene())
 

@@ -7,7 +7,7 @@ counters. The checks stand in `callmux.guard.gate`: `Arrivals` before the creden
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from callmux.config.traffic import AbuseControls
 from callmux.guard.addresses import Addresses
@@ -82,7 +82,9 @@ class Arrivals:
         caller.peer = source.address
         if source.refused_by is not None:
             raise TurnedAway(403, "Source IP is not allowed", limit=source.refused_by)
-        return None if self._everybody is None else _hit(self._everybody, "", "globalRequestsPerMinute")
+        if self._everybody is None or (verdict := self._everybody.hit()) is True:
+            return None
+        return _within(self._everybody, verdict, "", "globalRequestsPerMinute")
 
     def leave(self, caller: Caller, status: int) -> None:
         """A rate counts what begins."""
@@ -107,31 +109,40 @@ class Allowance:
         self._in_flight = in_flight
         self._everybody = everybody
 
-    async def enter(self, caller: Caller) -> None:
-        name = _name(caller)
+    def enter(self, caller: Caller) -> Awaitable[None] | None:
+        name = ANONYMOUS if caller.principal is None else caller.principal.label
+        verdict = True if self._each is None else self._each.hit(name)
+        if verdict is not True:
+            return self._enter(name, verdict)
+        count = self._in_flight.get(name, 0)
+        if self._most is not None and count >= self._most:
+            return self._give_back(too_many(TOO_MANY, IN_FLIGHT_SECONDS, "principalMaxInFlight"))
+        self._in_flight[name] = count + 1
+        return None
+
+    async def _enter(self, name: str, verdict: bool | Awaitable[bool]) -> None:
+        assert self._each is not None
         try:
-            if self._each is not None:
-                await _hit(self._each, name, "principalRequestsPerMinute")
-            count = self._in_flight.get(name, 0)
-            if self._most is not None and count >= self._most:
-                raise too_many(TOO_MANY, IN_FLIGHT_SECONDS, "principalMaxInFlight")
-        except TurnedAway:
-            if self._everybody is not None:
-                await self._everybody.give_back()
-            raise
+            await _within(self._each, verdict, name, "principalRequestsPerMinute")
+        except TurnedAway as refusal:
+            await self._give_back(refusal)
+        count = self._in_flight.get(name, 0)
+        if self._most is not None and count >= self._most:
+            await self._give_back(too_many(TOO_MANY, IN_FLIGHT_SECONDS, "principalMaxInFlight"))
         self._in_flight[name] = count + 1
 
+    async def _give_back(self, refusal: TurnedAway) -> NoReturn:
+        if self._everybody is not None:
+            await self._everybody.give_back()
+        raise refusal
+
     def leave(self, caller: Caller, status: int) -> None:
-        name = _name(caller)
+        name = ANONYMOUS if caller.principal is None else caller.principal.label
         left = self._in_flight.pop(name) - 1
         if left:
             self._in_flight[name] = left
 
 
-def _name(caller: Caller) -> str:
-    return ANONYMOUS if caller.principal is None else caller.principal.label
-
-
-async def _hit(rate: Rate, key: str, limit: str) -> None:
-    if not await rate.hit(key):
+async def _within(rate: Rate, verdict: bool | Awaitable[bool], key: str, limit: str) -> None:
+    if not (verdict if isinstance(verdict, bool) else await verdict):
         raise too_many(TOO_OFTEN, await rate.seconds_left(key), limit)
