@@ -84,7 +84,10 @@ WAYS = [
 PROCESSES = list(dict.fromkeys(way.process for way in WAYS))
 GUARDED: Params = {
     "auth": {"mode": "bearer", "tokens": [{"id": "bench", "tokenRef": "file:token"}]},
-    "authorization": {"defaultEffect": "deny", "rules": [{"effect": "allow", "principals": ["bearer:bench"]}]},
+    "authorization": {
+        "defaultEffect": "deny",
+        "rules": [{"effect": "allow", "principals": ["bearer:bench"]}],
+    },
     "abuseControls": {
         "globalRequestsPerMinute": 10**9,
         "principalRequestsPerMinute": 10**9,
