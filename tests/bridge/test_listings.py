@@ -101,3 +101,14 @@ def test_cursors() -> None:
 def test_a_page_of_a_stored_result_is_harmless_by_whatever_tool_it_is_asked_for() -> None:
     assert Listings().is_safe("callmux_call", Plan(name="callmux_get_result"))
     assert not Listings().is_safe("callmux_call", Plan(name="callmux_call", calls=(ToolCall(tool="a"),)))
+
+
+def test_a_list_that_was_refused_is_shown_no_more() -> None:
+    """The rights of a client may end while its bridge goes on."""
+    kept = Listings()
+    kept.saw("tools/list", None, b'{"tools":[{"name":"a","annotations":{"readOnlyHint":true}}]}')
+    assert kept.has("tools/list")
+    kept.forget("tools/list")
+    assert kept.last("tools/list", None) == b'{"tools":[]}'
+    assert not kept.has("tools/list")
+    assert not kept.knows_tools()

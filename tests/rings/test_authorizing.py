@@ -11,6 +11,8 @@ from callmux.config.check import check_document
 from callmux.errors import AuthorizationDenied, ToolNotFound, ToolResolutionFailed
 from callmux.guard.principal import Principal
 from callmux.guard.rights import Permissions
+from callmux.observe.bus import Bus
+from callmux.observe.facts import Denied
 from callmux.plan import Plan, ToolCall
 from callmux.rings.authorizing import Admitting, Authorizing
 from callmux.rings.call import Call
@@ -40,7 +42,7 @@ def find(tool: str, server: str | None) -> Route:
 class Desk:
     """The stages under rules that allow `a__get` and `a__job`."""
 
-    def __init__(self, waiting: bool = False) -> None:
+    def __init__(self, waiting: bool = False, bus: Bus | None = None) -> None:
         rule = {"effect": "allow", "tools": ["a__get", "a__job", "a__p:*"]}
         document = {
             "servers": {"a": {"command": "x"}},
@@ -51,8 +53,8 @@ class Desk:
         permissions = Permissions(checked.config, authorized=True)
         self.waits = waiting
         self.waited: list[str] = []
-        self.request = Authorizing(permissions, find, self.soon)
-        self.call = Admitting(permissions, find)
+        self.request = Authorizing(permissions, find, self.soon, bus)
+        self.call = Admitting(permissions, find, bus)
 
     def soon(self, calls: Sequence[ToolCall]) -> Coroutine[None, None, None] | None:
         return self.wait(calls) if self.waits else None
@@ -169,6 +171,32 @@ def test_and_refused_by_it(method: str, target: str) -> None:
     with pytest.raises(AuthorizationDenied) as caught:
         Desk().makes(method, target)
     assert str(caught.value.details["tool"]).startswith("a__")
+
+
+def test_whoever_listens_hears_of_each_refusal() -> None:
+    bus, heard = Bus(), list[Any]()
+    desk = Desk(bus=bus)
+    with pytest.raises(AuthorizationDenied):
+        desk.judges("put")
+    bus.subscribe(Denied, heard.append)
+    with pytest.raises(AuthorizationDenied):
+        desk.directly("put")
+    with pytest.raises(AuthorizationDenied):
+        desk.judges("get", "a__put")
+    with pytest.raises(AuthorizationDenied):
+        desk.judges("get", "nothing")
+    with pytest.raises(AuthorizationDenied):
+        desk.makes("resources/read", "q:1")
+    assert [
+        (fact.server, fact.target, fact.spelled, fact.within, fact.method, fact.tier) for fact in heard
+    ] == [
+        ("a", "put", "put", "", "tools/call", "write"),
+        ("a", "put", "a__put", "callmux_parallel", "tools/call", "write"),
+        ("", "nothing", "nothing", "callmux_parallel", "tools/call", ""),
+        ("a", "q:1", "q:1", "", "resources/read", "write"),
+    ]
+    assert {fact.principal for fact in heard} == {ANN}
+    assert heard[0].rule == "authorization_default_deny"
 
 
 def test_neither_stands_around_a_call_where_no_rules_apply_and_only_one_around_a_direct_call() -> None:

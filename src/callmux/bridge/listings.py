@@ -109,6 +109,14 @@ class Listings:
         self._learnt.append(page)
         self._safe = None
 
+    def forget(self, method: str) -> None:
+        """The client was refused this list: nothing of it is shown while the listener is away."""
+        self._pages.pop(method, None)
+        self._told.pop(method, None)
+        self._genuine.discard(method)
+        if method == "tools/list":
+            self._safe = None
+
     def last(self, method: str, params: bytes | Raw | None) -> bytes:
         """The page the client was given last, or an empty one."""
         page = self._pages.get(method, {}).get(cursor_of(params))

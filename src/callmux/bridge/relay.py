@@ -245,6 +245,9 @@ class Relay:
         if method in LISTS and error.code == METHOD_NOT_FOUND:
             # We declared it for every listener; this one has none.
             return b'{"%b":[]}' % LISTS[method][0].encode()
+        if method in LISTS:
+            # What was shown before may not be for this client any more.
+            self._listings.forget(method)
         raise error
 
     def _noted(self, method: str, params: Raw | None, result: bytes) -> None:

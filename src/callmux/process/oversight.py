@@ -12,6 +12,7 @@ from callmux.config.model import Config
 from callmux.guard.principal import Principal
 from callmux.guard.rights import Permissions
 from callmux.metatools.table import NAMES
+from callmux.observe.bus import Bus
 from callmux.rings.authorizing import Admitting, Authorizing, Soon
 from callmux.rings.route import Find
 from callmux.router.indexes import Indexes
@@ -65,13 +66,15 @@ class Oversight:
     def _is_listed(self, server: str) -> bool:
         return server in self._servers and self._servers[server].suite.listed
 
-    def guards(self, soon: Soon) -> tuple[Authorizing, Admitting]:
+    def guards(self, soon: Soon, bus: Bus | None = None) -> tuple[Authorizing, Admitting]:
         """The stages around requests and around calls.
 
         Args:
+            bus: Who hears of refusals.
             soon: What to wait for until the names of calls can be looked up; None where they can.
         """
-        return Authorizing(self.permissions, self._find, soon), Admitting(self.permissions, self._find)
+        find = self._find
+        return Authorizing(self.permissions, find, soon, bus), Admitting(self.permissions, find, bus)
 
     def may_call(self, principal: Principal | None, profile: str, server: str, tool: str) -> bool:
         """Whether somebody may call a tool, by its server's key and its own name."""

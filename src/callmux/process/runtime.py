@@ -136,7 +136,7 @@ class Runtime:
         shield = Shielding(self._shield_policies(), stores.results, find, noted=sight is not None)
         unknown = None if sight is None else sight.error
         door = self._door = Door(self.servers, self._names, preparing, clock, unknown)
-        authorizing, admitting = (None, None) if oversight is None else oversight.guards(door.soon)
+        authorizing, admitting = (None, None) if oversight is None else oversight.guards(door.soon, bus)
         ask: AskingStages | None = None
         if config.approve and approval is not None:
             ask = approval().stages(config, find, door.locate, door.prepare, bus)

@@ -11,10 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Sequence
 
 from callmux import names
+from callmux.context import CallContext
 from callmux.errors import AuthorizationDenied, CallmuxError, ToolNotFound
 from callmux.guard.rights import Permissions, Rights, denied
 from callmux.guard.rules import AMBIGUOUS_TARGET, Denial
-from callmux.guard.targets import Wanted, literal
+from callmux.guard.targets import Target, Wanted, literal
+from callmux.observe.bus import Bus
+from callmux.observe.facts import Denied
 from callmux.plan import Plan, ToolCall
 from callmux.rings.call import Call
 from callmux.rings.ring import Job
@@ -37,9 +40,11 @@ class Authorizing:
         permissions: Who may use what.
         find: Gives the route of a name, and of the server beside it.
         soon: What to wait for until the names of calls can be looked up; None where they can.
+        bus: Who hears of refusals.
     """
 
-    def __init__(self, permissions: Permissions, find: Find, soon: Soon) -> None:
+    def __init__(self, permissions: Permissions, find: Find, soon: Soon, bus: Bus | None = None) -> None:
+        self._bus = bus
         self._permissions = permissions
         self._find = find
         self._soon = soon
@@ -51,31 +56,40 @@ class Authorizing:
         if route is not None and route.own is None:
             refusal = rights.of_route(route)
             if refusal is not None:
+                spelled = job.asked.tool if isinstance(job, Call) else route.bare
+                tell(self._bus, context, refusal, route, spelled)
                 raise _refused(route, refusal)
             return None
         plan, own = job.plan, None if route is None else route.own
         assert plan is not None
         if rights.nothing is not None:
+            tell(self._bus, context, rights.nothing, route, plan.name)
             raise denied(rights.nothing, plan.name)
         if own is not None:
             refusal = rights.of_meta_tool(plan.name, must_be_allowed=own.restricted)
             if refusal is not None:
+                tell(self._bus, context, refusal, route, plan.name)
                 raise denied(refusal, plan.name)
         if not plan.calls:
             return None
         waiting = self._soon(plan.calls)
         if waiting is not None:
-            return self._later(waiting, rights, plan, own)
-        self._judge(rights, plan, own)
+            return self._later(waiting, rights, plan, own, context)
+        self._judge(rights, plan, own, context)
         return None
 
     async def _later(
-        self, waiting: Coroutine[None, None, None], rights: Rights, plan: Plan, own: Traits | None
+        self,
+        waiting: Coroutine[None, None, None],
+        rights: Rights,
+        plan: Plan,
+        own: Traits | None,
+        context: CallContext,
     ) -> None:
         await waiting
-        self._judge(rights, plan, own)
+        self._judge(rights, plan, own, context)
 
-    def _judge(self, rights: Rights, plan: Plan, own: Traits | None) -> None:
+    def _judge(self, rights: Rights, plan: Plan, own: Traits | None, context: CallContext) -> None:
         """Refuses a plan of which one target may not be used.
 
         Raises:
@@ -83,18 +97,23 @@ class Authorizing:
         """
         asked = dict.fromkeys((call.tool, call.server) for call in plan.calls)
         several = len(asked) > 1 or (own is not None and own.entries in ("calls", "steps"))
+        within = "" if own is None else plan.name
         for tool, server in asked:
             try:
                 route = self._find(tool, server)
             except CallmuxError as error:
-                self._judge_unknown(rights, tool, server, error, several=several)
+                wanted, refusal = self._of_unknown(rights, tool, server, error, several=several)
+                if refusal is not None:
+                    tell(self._bus, context, refusal, wanted, tool, within)
+                    raise denied(refusal, tool if wanted is None else wanted.names[0]) from None
                 continue
             if (refusal := rights.of_route(route)) is not None:
+                tell(self._bus, context, refusal, route, tool, within)
                 raise _refused(route, refusal)
 
-    def _judge_unknown(
+    def _of_unknown(
         self, rights: Rights, tool: str, server: str | None, error: CallmuxError, *, several: bool
-    ) -> None:
+    ) -> tuple[Wanted | None, Denial | None]:
         """What leads nowhere is judged by what it says, so that its absence tells nobody anything."""
         wanted: Wanted | None = None
         meant, bare = error.details.get("server"), error.details.get("tool")
@@ -102,13 +121,10 @@ class Authorizing:
             wanted = literal(bare, meant)
         elif server is not None or names.SEPARATOR in tool:
             wanted = literal(tool, server)
-        if wanted is None:
-            if several or not isinstance(error, ToolNotFound):
-                raise denied(UNCLEAR, tool)
-            # Nothing of this name: it goes on to say so.
-            return
-        if (refusal := rights.of([wanted])) is not None:
-            raise denied(refusal, wanted.names[0])
+        if wanted is not None:
+            return wanted, rights.of([wanted])
+        # Where there is nothing of this name, the request goes on to say so.
+        return None, UNCLEAR if several or not isinstance(error, ToolNotFound) else None
 
 
 class Admitting:
@@ -117,9 +133,11 @@ class Admitting:
     Args:
         permissions: Who may use what.
         find: Gives the route of a name, and of the server beside it.
+        bus: Who hears of refusals.
     """
 
-    def __init__(self, permissions: Permissions, find: Find) -> None:
+    def __init__(self, permissions: Permissions, find: Find, bus: Bus | None = None) -> None:
+        self._bus = bus
         self._permissions = permissions
         self._find = find
 
@@ -129,10 +147,13 @@ class Admitting:
         if route.method == "tools/call":
             refusal = rights.of_route(route)
             if refusal is not None:
+                tell(self._bus, context, refusal, route, call.asked.tool)
                 raise _refused(route, refusal)
             return
         refusal = self._of_request(rights, call)
         if refusal is not None:
+            target = Wanted(route.server, call.target, (), route.tier)
+            tell(self._bus, context, refusal, target, call.target, method=route.method)
             raise denied(refusal, names.join(route.server, call.target))
 
     def _of_request(self, rights: Rights, call: Call) -> Denial | None:
@@ -153,6 +174,34 @@ class Admitting:
 
     def _wanted(self, call: Call) -> list[Wanted]:
         return self._permissions.namespace.request(call.route.server, call.route.method, call.target)
+
+
+def tell(
+    bus: Bus | None,
+    context: CallContext,
+    denial: Denial,
+    target: Target | None,
+    spelled: str,
+    within: str = "",
+    method: str = "tools/call",
+) -> None:
+    """Tells whoever listens that something was refused."""
+    if bus is None or not bus.hears(Denied):
+        return
+    bus.publish(
+        Denied(
+            rule=denial.rule or denial.code,
+            server="" if target is None else target.server,
+            target=spelled if target is None else target.bare,
+            spelled=spelled,
+            method=method,
+            within=within,
+            tier="" if target is None else target.tier,
+            session_id=context.about.get("sessionId", ""),
+            request_id=context.about.get("requestId", ""),
+            principal=context.principal,
+        )
+    )
 
 
 def _refused(route: Route, refusal: Denial) -> AuthorizationDenied:
