@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from callmux.config.secrets import hash_token
 from tests.support import eventually, free_port
 
 from .harness import python_server, stdio, write_config
@@ -144,3 +145,14 @@ def test_a_token_stops_before_a_server_that_comes_with_the_same_change_is_up(tmp
         eventually(lambda: ask(port, **AS_DEV)[0] == 401, "the token to stop")
         assert "Reloaded config" not in log.read_text()
         assert ask(port, **AS_OPS)[0] == 200
+
+
+def test_agents_with_tokens_of_their_own_may_begin_all_at_once(tmp_path: Path) -> None:
+    """As they do after a restart: none of them is refused for the sake of the others."""
+    tokens = [{"id": f"agent{n}", "hash": hash_token(f"token{n}")} for n in range(12)]
+    with (
+        listening(tmp_path, auth={"mode": "bearer", "tokens": tokens}) as port,
+        ThreadPoolExecutor(12) as threads,
+    ):
+        asked = threads.map(lambda n: ask(port, Authorization=f"Bearer token{n}")[0], range(12))
+        assert list(asked) == [200] * 12

@@ -18,8 +18,9 @@ AT_A_TIME = 2
 """Checks at the same time. Each may take a core for some 50 ms for every token of the configuration."""
 MOST_WAITING = 64
 """Checks that wait for their turn."""
-MOST_OF_ONE = 4
-"""Checks of one address, those that wait included: it cannot take the places of all others."""
+MOST_OF_ONE = 32
+"""Checks of one address, those that wait included: it cannot take the places of all others. There may be
+many agents with tokens of their own, on one machine or behind one router, that begin together."""
 WINDOW_SECONDS = 60.0
 
 
