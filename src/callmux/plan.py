@@ -57,7 +57,7 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
         return shown
 
 
-class DirectCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class DirectCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """The params of nearly every `tools/call`: read in one step, and as good as a `ToolCall`, whose other
     members no direct call has."""
 

@@ -428,8 +428,8 @@ def test_most_arguments_are_settled_at_one_look() -> None:
     schema = {"type": "object", "properties": {"id": {"type": "integer"}, "name": {"type": "string"}}}
     shaper = compile_shaping(schema)
     assert shaper is not None
-    assert shaper._settled is not None
-    shaper._settled.decode(b'{"id":5,"name":"6"}')
+    assert shaper.fits is not None
+    shaper.fits.decode(b'{"id":5,"name":"6"}')
     for walked in (b'{"id":"5"}', b'{"id":[5]}', b'{"params":{"id":5}}', b"[]"):
         with pytest.raises(msgspec.ValidationError):
-            shaper._settled.decode(walked)
+            shaper.fits.decode(walked)

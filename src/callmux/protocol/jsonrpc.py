@@ -44,7 +44,7 @@ MOST_READ = 1024 * 1024
 """Bytes of the largest message that the standard library reads, where mending was not enough."""
 
 
-class Request(msgspec.Struct, frozen=True):
+class Request(msgspec.Struct, frozen=True, gc=False):
     """Asks for an answer."""
 
     id: Id
@@ -59,7 +59,7 @@ class Notification(msgspec.Struct, frozen=True):
     params: Raw | None
 
 
-class Response(msgspec.Struct, frozen=True):
+class Response(msgspec.Struct, frozen=True, gc=False):
     """The answer to a request.
 
     Attributes:

@@ -120,7 +120,8 @@ class Result(msgspec.Struct, eq=False):
     def is_error(self) -> bool:
         """Whether the tool reported a failure (`isError`)."""
         # Most results are no errors; the search is far cheaper than a decode of a large one.
-        return b'"isError"' in self.raw and self.head.is_error is True
+        # With `find`: `in` tries the bytes as a number first, and drops an exception.
+        return self.raw.find(b'"isError"') >= 0 and self.head.is_error is True
 
     def members(self) -> dict[str, Raw]:
         """All members of the result, in order."""

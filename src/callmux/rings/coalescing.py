@@ -82,7 +82,8 @@ class Coalescing:
         self._flights[key] = flight = _Flight(call, epoch, self._over)
         self._counters.in_flight += 1
         self._servers[call.route.server].questions.watch(flight.asked)
-        flight.begin()
+        call.holder = flight
+        start(flight.call)
         return HELD
 
     async def _ask(self, call: Call, epoch: Awaitable[int | None]) -> Sign:
@@ -115,7 +116,7 @@ class _Flight:
         over: Called once, when nobody can join any more.
     """
 
-    __slots__ = ("_call", "_epoch", "_first", "_open", "_over", "_timers", "_waiters")
+    __slots__ = ("_epoch", "_first", "_open", "_over", "_timers", "_waiters", "call")
 
     def __init__(self, leader: Call, epoch: int, over: Callable[[_Flight, Call], None]) -> None:
         self._epoch = epoch
@@ -125,7 +126,7 @@ class _Flight:
         self._waiters = [leader]
         self._timers: dict[Call, asyncio.TimerHandle] = {}
         progress = None if leader.context.progress_token is None else self._progressed
-        self._call = msgspec.structs.replace(
+        self.call = msgspec.structs.replace(
             leader,
             plan=None,
             stages=leader.stages.within(leader.depth),
@@ -138,12 +139,7 @@ class _Flight:
             leader.progress = leader.context.progressed
 
     def __repr__(self) -> str:
-        return f"_Flight({self._call.target!r}, {len(self._waiters)} waiting)"
-
-    def begin(self) -> None:
-        """Makes the call."""
-        self._first.holder = self
-        start(self._call)
+        return f"_Flight({self.call.target!r}, {len(self._waiters)} waiting)"
 
     def takes(self, epoch: int, context: CallContext, now: float) -> bool:
         """Whether another caller may wait for it, too: no write has ended meanwhile, nobody was asked for
@@ -152,7 +148,7 @@ class _Flight:
         leader = self._first.context
         if not self._open or self._epoch != epoch or not leader.client.reading:
             return False
-        if now >= self._call.deadline:
+        if now >= self.call.deadline:
             return False
         return context.progress_token is None or leader.progress_token is not None
 
@@ -160,7 +156,7 @@ class _Flight:
         """Another caller waits for it."""
         call.holder = self
         call.source = "shared"
-        shared = self._call
+        shared = self.call
         if call.seconds < shared.seconds:
             self._hold_to_its_time(call)
         elif call.seconds > shared.seconds:
@@ -200,7 +196,7 @@ class _Flight:
     def _cancel_unwanted(self, reason: str | None) -> None:
         if not self._waiters:
             self._close()
-            cancel(self._call, reason)
+            cancel(self.call, reason)
 
     def _progressed(self, params: Raw) -> None:
         for waiter in self._waiters:
@@ -227,13 +223,15 @@ class _Flight:
     def _landed(self, call: Call, outcome: Outcome) -> None:
         """The call is over: everybody hears how."""
         self._close()
-        if isinstance(outcome, Result) and not is_whole(outcome) and not outcome.is_error:
-            # It promises the answer to the leader alone.
-            self._send_off()
-        self._first.number, self._first.first, self._first.waited = call.number, call.first, call.waited
+        first, waiters = self._first, self._waiters
+        first.number, first.first, first.waited = call.number, call.first, call.waited
+        if self._timers or len(waiters) != 1 or waiters[0] is not first:
+            if isinstance(outcome, Result) and not is_whole(outcome) and not outcome.is_error:
+                # It promises the answer to the leader alone.
+                self._send_off()
+            for timer in self._timers.values():
+                timer.cancel()
         waiters, self._waiters = self._waiters, []
-        for timer in self._timers.values():
-            timer.cancel()
         for waiter in waiters:
             settle(waiter, outcome if isinstance(outcome, Result) else _addressed(outcome, waiter))
 
@@ -241,7 +239,7 @@ class _Flight:
         self._open = False
         over, self._over = self._over, None
         if over is not None:
-            over(self, self._call)
+            over(self, self.call)
 
 
 def _addressed(error: BaseException, call: Call) -> BaseException:

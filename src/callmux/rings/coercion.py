@@ -40,6 +40,8 @@ class Shaper:
 
     Attributes:
         always: Any arguments may have to change; else only those with `ENVELOPE` in them.
+        fits: Decodes arguments in which nothing has to change, and raises where something may; None where
+            they must be walked.
     """
 
     def __init__(self, root: Node, *, unwraps: bool, renames: bool) -> None:
@@ -48,18 +50,23 @@ class Shaper:
         self._renames = renames
         self._walks = root.active
         self.always = renames or root.active
-        self._settled = None if renames else _settled(root, unwraps)
+        settled = None if renames else _settled(root, unwraps)
+        self.fits = None if settled is None else settled.decode
 
     def __call__(self, arguments: bytes) -> bytes:
         """The arguments, shaped; the same object where nothing had to change."""
         if not (self.always or (self._unwraps and arguments.find(ENVELOPE) >= 0)):
             return arguments
-        if self._settled is not None:
+        if self.fits is not None:
             try:
-                self._settled.decode(arguments)
+                self.fits(arguments)
                 return arguments
             except (msgspec.MsgspecError, RecursionError, UnicodeError):
                 pass
+        return self.shape(arguments)
+
+    def shape(self, arguments: bytes) -> bytes:
+        """The same, without looking first whether anything may have to change."""
         steps = Steps(len(arguments))
         try:
             members = _OBJECT.decode(arguments)

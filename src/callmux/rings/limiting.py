@@ -141,23 +141,20 @@ class Limiting:
 
     def enter(self, call: Call) -> Coroutine[Any, Any, None] | None:
         name = call.route.server
-        server = self._servers[name]
-        session = call.context.client.session
-        is_up = True
+        server, session, slots = self._servers[name], call.context.client.session, self._slots
         if call.scope is None:
             connection = call.connection = server.ready(session)
-            is_up = connection is not None
-        slots = self._slots
+            if connection is None:
+                return self._wait(call, server, False)
         if (
-            is_up
-            and session.reading
+            session.reading
             and slots.running < slots.limit
             and (not slots.server_limits or slots.take_on(name))
         ):
             slots.running += 1
             server.holds.count += 1
             return None
-        return self._wait(call, server, is_up)
+        return self._wait(call, server, True)
 
     def leave(self, call: Call, outcome: Outcome) -> Outcome:
         slots = self._slots

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any
 
+import msgspec
 from msgspec import Raw
 
 from callmux.rings.call import Call
@@ -59,11 +60,15 @@ class Preparing:
         if (DOLLAR in before or BACKSLASH in before) and may_refer(before):
             return self._prepare(call)
         shaper = call.route.shaper
-        if (
-            shaper is not None
-            and (shaper.always or before.find(ENVELOPE) >= 0)
-            and (shaped := shaper(before)) is not before
-        ):
+        if shaper is None or not (shaper.always or before.find(ENVELOPE) >= 0):
+            return None
+        if shaper.fits is not None:
+            try:
+                shaper.fits(before)
+                return None
+            except (msgspec.MsgspecError, RecursionError, UnicodeError):
+                pass  # something may have to change
+        if (shaped := shaper.shape(before)) is not before:
             call.arguments = Raw(shaped)
         return None
 

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from weakref import WeakKeyDictionary
 
-from msgspec import UnsetType
+from msgspec import UNSET
 
 from callmux.context import CallContext
 from callmux.rings.cache.policy import Policy
@@ -62,7 +62,7 @@ class Keys:
     def of(self, call: Call) -> Key | None:
         """The key of `call`, whose arguments are final; None for a call like no other."""
         known = call.identity
-        if not isinstance(known, UnsetType):
+        if known is not UNSET:
             return known
         apart = self._servers[call.route.server].questions.apart
         client = self._numbers.of(call.context.client.session) if apart else 0

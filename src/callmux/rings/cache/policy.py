@@ -20,7 +20,7 @@ from callmux.config.model import Config
 from callmux.context import Scope
 from callmux.plan import Asked
 from callmux.protocol.shapes import Result, Tool
-from callmux.rings.route import ONLY_READS, WRITES, Verdict
+from callmux.rings.route import ONLY_READS, WRITES, Route, Verdict
 from callmux.stores.cache import Key
 
 LARGEST_ARGUMENTS = 256 * 1024
@@ -28,6 +28,8 @@ LARGEST_ARGUMENTS = 256 * 1024
 LONGEST_KEPT = 256
 """Bytes of canonical arguments that stand in a key as they are; longer ones by their digest."""
 
+_key = tuple.__new__
+"""Makes a `Key` of its parts: without a call of Python's own."""
 _DECODE = msgspec.json.Decoder(float_hook=lambda digits: Raw(digits.encode())).decode
 _ENCODE = msgspec.json.Encoder(order="deterministic").encode
 
@@ -39,7 +41,7 @@ class Comparable(Protocol):
     def asked(self) -> Asked: ...
 
     @property
-    def server(self) -> str: ...
+    def route(self) -> Route: ...
 
     @property
     def target(self) -> str: ...
@@ -74,7 +76,7 @@ def is_whole(result: Result) -> bool:
     """Whether a result is the answer itself: not an error, and not the promise of a later answer."""
     if result.is_error:
         return False
-    if b'"resultType"' not in result.raw:
+    if result.raw.find(b'"resultType"') < 0:
         return True
     try:
         kind = result.members().get("resultType")
@@ -137,5 +139,5 @@ class Policy:
         if call.arguments is not None and (arguments := canonical(call.arguments)) is None:
             return None
         if (scope := call.scope) is None:
-            return Key(call.server, call.target, arguments, client=client)
-        return Key(call.server, call.target, arguments, scope.cwd or "", scope.credentials, client)
+            return _key(Key, (call.route.server, call.target, arguments, "", "", client))
+        return Key(call.route.server, call.target, arguments, scope.cwd or "", scope.credentials, client)

@@ -232,10 +232,9 @@ class _ChildProtocol(asyncio.SubprocessProtocol):
         lines = self._lines.feed(data)
         if len(lines) <= MOST_LINES and not self._later:
             for line in lines:
-                if self.listener is None:
+                if (listener := self.listener) is None:
                     return
-                message = of_server(line) if type(line) is bytes else self._lines.message(line)
-                self.listener.received(message, None)
+                listener.received(of_server(line) if type(line) is bytes else self._lines.message(line), None)
             return
         self._later.extend(lines)
         self._take_some()
