@@ -43,6 +43,6 @@ def test_without_the_key_nothing_of_approval_is_loaded() -> None:
     code = "import sys, callmux.cli.serve, callmux.process.attendance; print(*sys.modules)"
     loaded = set(subprocess.check_output([sys.executable, "-c", code], timeout=30, text=True).split())
     ours = {"process.approval", "guard.approvals", "guard.question", "guard.projects", "session.reach"}
-    ours |= {"rings.asking", "rings.approving", "rings.confirming", "metatools.foresight"}
+    ours |= {"guard.consent", "rings.asking", "rings.approving", "rings.confirming", "metatools.foresight"}
     assert "callmux.process.desk" in loaded
     assert not {f"callmux.{name}" for name in ours} & loaded

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from callmux import names
 from callmux.config.model import Config
-from callmux.guard.consent import Consent
 from callmux.guard.tiers import Tiers, of_method
 from callmux.rings.cache.policy import Policy
 from callmux.rings.coercion import compile_shaping
@@ -23,6 +22,7 @@ from callmux.traits import Traits
 from callmux.upstream.catalogue import Found
 
 if TYPE_CHECKING:
+    from callmux.guard.consent import Consent
     from callmux.guard.targets import Wanted
 
 
@@ -41,7 +41,11 @@ class Routing:
         shields = {name: server.response_shield for name, server in config.servers.items()}
         self._shield = Policies(config.response_shield, shields)
         self._tiers = {name: Tiers(server.tiers) for name, server in config.servers.items()}
-        self._consent = Consent(config.approve) if config.approve else None
+        self._consent: Consent | None = None
+        if config.approve:
+            from callmux.guard.consent import Consent
+
+            self._consent = Consent(config.approve)
         self._prefixes = {name: server.prefix for name, server in config.servers.items()}
 
     def of_tool(self, found: Found) -> Route:
