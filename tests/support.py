@@ -192,6 +192,8 @@ class FakeClient:
         self.own_lanes = False
         self.doing = ""
         self.facts = Facts()
+        self.trace: Any = None
+        self.version: str | None = None
         self.notes: list[tuple[str, Any]] = []
         self.asked: list[tuple[str, Any]] = []
         self.answers: list[Any] = []

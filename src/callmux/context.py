@@ -27,6 +27,14 @@ class ClientPort(Protocol):
         their sessions do not."""
 
     @property
+    def version(self) -> str | None:
+        """The MCP revision agreed on with the client; None before that."""
+
+    @property
+    def trace(self) -> object:
+        """What the tracer keeps with the request, where this is the port of one that is traced."""
+
+    @property
     def doing(self) -> str:
         """The tool or meta-tool that the request names, where this is the port of one that calls tools."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from callmux.config.check import check_document
-from callmux.config.observing import AuditLog, Dashboard, EventStore, Metrics
+from callmux.config.observing import AuditLog, Dashboard, EventStore, Metrics, OpenTelemetry
 
 
 def test_defaults() -> None:
@@ -17,6 +17,7 @@ def test_defaults() -> None:
         max_files=5,
     )
     assert Metrics() == Metrics(enabled=True, path="/metrics", allow_unauthenticated=False)
+    assert OpenTelemetry() == OpenTelemetry(enabled=False, endpoint=None, service_name="callmux")
     assert Dashboard() == Dashboard(enabled=False, path="/dashboard", max_events=500)
     assert EventStore() == EventStore(max_rows=100000, retention_days=14, prune_every=100)
 

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from callmux.config.check import check_document
 from callmux.config.model import Config
 from callmux.errors import StartupFailed
-from callmux.observe.facts import CallEnded, Configured, RequestEnded
+from callmux.observe.facts import CallEnded, Configured, RequestEnded, SessionEnded
+from callmux.observe.telemetry import Telemetry
 from callmux.process.host import Host
 from callmux.process.runtime import Runtime
 from callmux.protocol.jsonrpc import parse
@@ -434,5 +437,67 @@ def test_a_configuration_that_takes_effect_is_told(monkeypatch: pytest.MonkeyPat
         await house.host.reload(new := config("b"))
         assert [fact.config for fact in told] == [new]
         await house.host.close()
+
+    play(scene())
+
+
+def test_a_fan_out_is_one_trace_from_the_client_to_each_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spans with the SDK's own exporter; the servers are told which of them is theirs."""
+
+    async def scene() -> None:
+        house = await House(monkeypatch, config("a", "b")).greets()
+        spans = InMemorySpanExporter()
+        telemetry = Telemetry(
+            "callmux", [SimpleSpanProcessor(spans)], [], house.host.bus, loop_clock().monotonic
+        )
+        parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        both = {"calls": [{"tool": "a__t"}, {"tool": "b__t"}]}
+        meta = {"traceparent": parent, "baggage": "user=alice", "own": 1}
+        await house.asks("tools/call", {"name": "callmux_parallel", "arguments": both, "_meta": meta})
+        await house.asks("tools/call", {"name": "a__t", "arguments": {}, "_meta": meta})
+        await house.asks("tools/call", {"name": "nowhere", "arguments": {}})
+        telemetry.leave()
+        await house.asks("tools/call", {"name": "a__t", "arguments": {}})
+        done = spans.get_finished_spans()
+        assert [(span.name, span.kind.name) for span in done] == [
+            ("tools/call t", "CLIENT"),
+            ("tools/call t", "CLIENT"),
+            ("tools/call callmux_parallel", "SERVER"),
+            ("tools/call t", "CLIENT"),
+            ("tools/call a__t", "SERVER"),
+            ("tools/call", "SERVER"),
+        ]
+        one, two, parallel, call, direct, unknown = done
+        assert {span.parent.span_id for span in (one, two) if span.parent} == {parallel.context.span_id}
+        assert call.parent is not None
+        assert call.parent.span_id == direct.context.span_id
+        assert {f"{span.context.trace_id:032x}" for span in done[:5]} == {parent[3:35]}
+        assert unknown.parent is None
+        assert unknown.attributes is not None
+        assert unknown.attributes["error.type"] == "tool_error"
+        sent = [params for method, params in house.links["a"].heard if method == "tools/call"]
+        assert sent[0]["_meta"] == {
+            "traceparent": f"00-{parent[3:35]}-{one.context.span_id:016x}-01",
+            "baggage": "user=alice",
+        }
+        assert sent[1]["_meta"]["traceparent"] == f"00-{parent[3:35]}-{call.context.span_id:016x}-01"
+        assert sent[1]["_meta"]["own"] == 1
+        assert "_meta" not in sent[2]
+        await house.host.close()
+
+    play(scene())
+
+
+def test_a_session_that_ends_is_told_with_its_duration(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        house = await House(monkeypatch, config("a")).greets()
+        ended: list[SessionEnded] = []
+        house.host.bus.subscribe(SessionEnded, ended.append)
+        await asyncio.sleep(5)
+        await house.host.remove(house.session)
+        await house.host.close()
+        assert [(fact.transport, round(fact.seconds), fact.version) for fact in ended] == [
+            ("stdio", 5, "2025-11-25")
+        ]
 
     play(scene())

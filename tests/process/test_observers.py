@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from callmux.clock import Clock
 from callmux.config.model import Config
-from callmux.config.observing import AuditLog, Metrics
+from callmux.config.observing import AuditLog, Metrics, OpenTelemetry
+from callmux.observe import telemetry
 from callmux.observe.bus import Bus
 from callmux.observe.facts import CallEnded, Configured
 from callmux.process.observers import Observers
+from tests.support import eventually
 
 CALL = CallEnded(server="s", method="tools/call", target="t", spelled="t", seconds=0)
 
@@ -68,6 +74,50 @@ def test_counting_is_for_listeners_and_goes_on_over_reloads(tmp_path: Path) -> N
     bus.publish(CALL)
     assert observers.totals is before
     assert before.calls["s", "t"]["ok"] == 3
+
+
+def test_telemetry_begins_and_ends_with_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[Any, ...]] = []
+
+    class Fake:
+        def __init__(self, *given: Any) -> None:
+            self.calls: list[Any] = [given[:2]]
+            made.append(self)  # type: ignore[arg-type]
+
+        def leave(self) -> None:
+            self.calls.append("leave")
+
+        def close(self, seconds: float) -> None:
+            self.calls.append("close")
+
+    monkeypatch.setattr(telemetry, "exporting", Fake)
+    bus = Bus()
+    observers = Observers(bus, tmp_path, Clock(), lambda text: None)
+    observers.configure(Config())
+    assert made == []
+    on = OpenTelemetry(enabled=True, endpoint="http://x:4318", service_name="ours")
+    bus.publish(Configured(config=Config(open_telemetry=on)))
+    bus.publish(Configured(config=Config(open_telemetry=on, cache_ttl_seconds=1)))
+    bus.publish(Configured(config=Config(open_telemetry=OpenTelemetry(enabled=True))))
+    observers.close()
+    eventually(lambda: all("close" in one.calls for one in made))  # type: ignore[attr-defined]
+    assert [one.calls for one in made] == [  # type: ignore[attr-defined]
+        [("ours", "http://x:4318"), "leave", "close"],
+        [("callmux", None), "leave", "close"],
+    ]
+
+
+def test_without_the_extra_telemetry_is_missing_and_said_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "callmux.observe.telemetry", None)
+    monkeypatch.setattr(logging.getLogger("callmux"), "propagate", True)
+    observers = Observers(Bus(), tmp_path, Clock(), lambda text: None)
+    observers.configure(Config(open_telemetry=OpenTelemetry(enabled=True)))
+    assert "pip install 'callmux[otel]'" in caplog.text
+    observers.close()
 
 
 def test_a_start_without_a_listener_loads_none() -> None:

@@ -27,6 +27,7 @@ from callmux.rings.shield.compact import Limits
 from callmux.rings.shield.policy import Policies
 from callmux.rings.shield.shelf import Shelf
 from callmux.rings.shield.stage import Shielding
+from callmux.rings.tracing import Tracing
 from callmux.rings.writing import Writing
 from callmux.stores.counters import Counters
 from callmux.stores.memory import MemoryCache
@@ -75,7 +76,8 @@ def test_around_each_call(caches: bool) -> None:
     )
     assert [type(stage) for stage in linked] == [Relinking, *map(type, stages)]
     watched = call_stages(Preparing(), caching, coalescing, writing, {}, Slots(1, {}), clock, bus=Bus())
-    assert [type(stage) for stage in watched] == [Observing, *map(type, stages)]
+    kinds = [type(stage) for stage in stages]
+    assert [type(stage) for stage in watched] == [Observing, *kinds[:-1], Tracing, Retrying]
     asking = call_stages(
         Preparing(), caching, coalescing, writing, {}, Slots(1, {}), clock, confirming="confirming"
     )

@@ -99,7 +99,6 @@ def families(totals: Totals, gauges: Gauges) -> Iterator[Metric]:
         summary.add_metric(_labels(key), durations.count, durations.total)
     yield summary
     yield gauge("sessions", "Sessions of clients.", gauges.sessions)
-    yield counter("mcp_requests", "MCP requests.", ["method", "outcome"], _flat(totals.requests))
     calls = _flat(totals.calls)
     yield counter("calls", "Calls to servers.", ["server", "tool", "outcome"], calls)
     about = "How long calls to servers took, waiting for a turn included."
@@ -146,7 +145,7 @@ def _labels(key: Any) -> list[str]:
     """The values of labels. Names of servers and tools may be anything, and `prometheus_client` lets a
     carriage return pass."""
     values = (key,) if isinstance(key, str) else key
-    return [value.replace("\r", "\\r") for value in values]
+    return [str(value).replace("\r", "\\r") for value in values]
 
 
 def _flat(tallies: Mapping[Any, Mapping[str, int]]) -> dict[tuple[str, ...], int]:

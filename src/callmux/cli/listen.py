@@ -356,7 +356,7 @@ class _Sessions:
         self._host = host
 
     def begun(self, seat: WebSession) -> None:
-        self._host.add(seat.session)
+        self._host.add(seat.session, seat.kind, seat.shown_id)
 
     def profile(self, asked: str, principal: Principal | None, directory: str | None) -> str | None:
         entitlements = self._host.entitlements

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from msgspec import field
 
 from callmux.config import kinds
-from callmux.config.observing import AuditLog, Dashboard, EventStore, Metrics
+from callmux.config.observing import AuditLog, Dashboard, EventStore, Metrics, OpenTelemetry
 from callmux.config.profiles import Profile
 from callmux.config.recipes import Recipe
 from callmux.config.results import CachePolicy, ResponseShield, SchemaCompression
@@ -82,6 +82,7 @@ class Config(Section, frozen=True, kw_only=True):
         abuse_controls: Limits for clients.
         audit_log: A line for each request.
         metrics: Counters for Prometheus.
+        open_telemetry: Traces and metrics for a collector.
         dashboard: A page for people.
         event_store: A database of past calls.
         management: An HTTP interface to change servers.
@@ -131,6 +132,7 @@ class Config(Section, frozen=True, kw_only=True):
     abuse_controls: AbuseControls = AbuseControls()
     audit_log: AuditLog = AuditLog()
     metrics: Metrics = Metrics()
+    open_telemetry: OpenTelemetry = OpenTelemetry()
     dashboard: Dashboard = Dashboard()
     event_store: EventStore = EventStore()
     management: Management = Management()

@@ -45,6 +45,20 @@ class Metrics(Section, frozen=True, kw_only=True):
     allow_unauthenticated: kinds.Flag = False
 
 
+class OpenTelemetry(Section, frozen=True, kw_only=True):
+    """Traces and metrics by OpenTelemetry, for the extra `callmux[otel]`.
+
+    Attributes:
+        enabled: Send them.
+        endpoint: The collector that takes OTLP over HTTP; where absent, `OTEL_EXPORTER_OTLP_ENDPOINT`.
+        service_name: What callmux is shown as, unless `OTEL_SERVICE_NAME` says it.
+    """
+
+    enabled: kinds.Flag = False
+    endpoint: kinds.Url | None = None
+    service_name: kinds.NonBlank = "callmux"
+
+
 class Dashboard(Section, frozen=True, kw_only=True):
     """A page for people.
 

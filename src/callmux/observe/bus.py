@@ -14,9 +14,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from callmux.observe.facts import CallEnded, Fact, HttpEnded, RequestEnded
+
+if TYPE_CHECKING:
+    from callmux.observe.tracer import Tracer
 
 log = logging.getLogger(__name__)
 
@@ -30,15 +33,17 @@ class Bus:
         calls: Whether somebody listens to `CallEnded`.
         requests: Whether somebody listens to `RequestEnded`.
         http: Whether somebody listens to `HttpEnded`.
+        tracer: Who follows requests and calls from their beginning; None for nobody.
         turned: Called after any of these has changed.
     """
 
-    __slots__ = ("_listeners", "_said", "calls", "http", "requests", "turned")
+    __slots__ = ("_listeners", "_said", "calls", "http", "requests", "tracer", "turned")
 
     def __init__(self) -> None:
         self._listeners: dict[type[Any], tuple[Callable[[Any], None], ...]] = {}
         self._said: set[Callable[[Any], None]] = set()
         self.calls = self.requests = self.http = False
+        self.tracer: Tracer | None = None
         self.turned: Callable[[], None] = lambda: None
 
     def __repr__(self) -> str:
@@ -47,6 +52,11 @@ class Bus:
     def hears(self, kind: type[Fact]) -> bool:
         """Whether anybody listens to this kind."""
         return kind in self._listeners
+
+    def trace_with(self, tracer: Tracer | None) -> None:
+        """Has requests and calls that come from now on followed."""
+        self.tracer = tracer
+        self.turned()
 
     def publish(self, fact: Fact) -> None:
         """Tells everybody who listens to its kind."""

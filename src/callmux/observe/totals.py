@@ -22,7 +22,6 @@ from callmux.observe.facts import (
     HttpEnded,
     LimitReached,
     Reloaded,
-    RequestEnded,
     ResultShortened,
     ServerDown,
     ServerUp,
@@ -40,29 +39,6 @@ OVERFLOW = "__overflow__"
 UNMATCHED = "/__unmatched__"
 OTHER = "__other__"
 HTTP_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
-MCP_METHODS = frozenset(
-    {
-        "completion/complete",
-        "initialize",
-        "logging/setLevel",
-        "ping",
-        "prompts/get",
-        "prompts/list",
-        "resources/list",
-        "resources/read",
-        "resources/subscribe",
-        "resources/templates/list",
-        "resources/unsubscribe",
-        "tasks/cancel",
-        "tasks/get",
-        "tasks/list",
-        "tasks/result",
-        "tools/call",
-        "tools/list",
-    }
-)
-"""A client may ask for anything; these have a name of their own."""
-
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
@@ -124,7 +100,6 @@ class Totals:
 
     Attributes:
         http: Answers to HTTP requests, by method, route and status.
-        requests: MCP requests, by method, then by outcome.
         calls: Calls, by server and tool, then by outcome.
         durations: How long calls took, by server and tool.
         queued: How long calls waited for their turn, by server; those that did.
@@ -135,10 +110,9 @@ class Totals:
     """
 
     def __init__(self) -> None:
-        paths = ("OTHER", f"/{OVERFLOW}", "other")
+        paths: tuple[str, str, int | str] = ("OTHER", f"/{OVERFLOW}", "other")
         tools = (OVERFLOW, OVERFLOW)
-        self.http: Bounded[tuple[str, str, str], Durations] = Bounded(MOST_PATHS, Durations, paths)
-        self.requests: Tallies[str] = Bounded(MOST_SERVERS, Counter, OVERFLOW)
+        self.http: Bounded[tuple[str, str, int | str], Durations] = Bounded(MOST_PATHS, Durations, paths)
         self.calls: Tallies[tuple[str, str]] = Bounded(MOST_TOOLS, Counter, tools)
         self.durations: Bounded[tuple[str, str], Durations] = Bounded(MOST_TOOLS, Durations, tools)
         self.queued: Bounded[str, Durations] = Bounded(MOST_SERVERS, Durations, OVERFLOW)
@@ -151,7 +125,6 @@ class Totals:
         """Counts from now on. Gives what ends that."""
         ends = [
             bus.subscribe(HttpEnded, self._http),
-            bus.subscribe(RequestEnded, self._request),
             bus.subscribe(CallEnded, self._call),
             bus.subscribe(CallRetried, lambda f: self._event(f.server, "retry")),
             bus.subscribe(ResultShortened, self._shortened),
@@ -177,24 +150,27 @@ class Totals:
         same = Totals()
         for name, bounded in (("http", self.http), ("durations", self.durations), ("queued", self.queued)):
             getattr(same, name).update({key: durations.copy() for key, durations in bounded.items()})
-        for name in ("requests", "calls", "failures", "events", "other"):
+        for name in ("calls", "failures", "events", "other"):
             getattr(same, name).update({key: Counter(counts) for key, counts in getattr(self, name).items()})
         same.saved = {how: Counter(counts) for how, counts in self.saved.items()}
         return same
 
     def _http(self, ended: HttpEnded) -> None:
         method = ended.method if ended.method in HTTP_METHODS else "OTHER"
-        status = str(ended.status) if 100 <= ended.status <= 599 else "other"
-        self.http[method, ended.route or UNMATCHED, status].add(ended.seconds)
-
-    def _request(self, ended: RequestEnded) -> None:
-        self.requests[ended.method if ended.method in MCP_METHODS else OTHER][ended.outcome] += 1
+        status = ended.status if 100 <= ended.status <= 599 else "other"
+        durations = self.http[method, ended.route or UNMATCHED, status]
+        # With every request: no further call.
+        durations.count += 1
+        durations.total += ended.seconds
 
     def _call(self, ended: CallEnded) -> None:
         # Prompts and resources have no bounded names: they count by their method.
         key = ended.server, ended.target if ended.method == "tools/call" else ended.method
         self.calls[key][ended.outcome] += 1
-        self.durations[key].add(ended.seconds)
+        durations, seconds = self.durations[key], ended.seconds
+        durations.count += 1
+        durations.total += seconds
+        durations.classes[bisect_left(BOUNDS, seconds)] += 1
         if ended.waited:
             self.queued[ended.server].add(ended.waited)
         if ended.code:

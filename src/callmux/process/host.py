@@ -119,7 +119,7 @@ class Host:
         self.bus.turned = self._observe
         self._pool.told = self._told
         self._tasks = TaskSet("host")
-        self._sessions: set[Session] = set()
+        self._sessions: dict[Session, tuple[float, str, str]] = {}
         self.started = False
         self._changing = asyncio.Lock()
         self._first: Session | None = None
@@ -164,10 +164,10 @@ class Host:
         if (failed := self.runtime.failed()) and not self.strict_failure.done():
             self.strict_failure.set_result(startup_failed(failed))
 
-    def add(self, session: Session) -> None:
+    def add(self, session: Session, transport: str = "stdio", id: str = "") -> None:
         """This session is told of list changes from now on."""
-        self._sessions.add(session)
-        session.observer = self._observer if self.bus.requests else None
+        self._sessions[session] = self._clock.monotonic(), transport, id
+        session.observer = self._observer.of_sessions
         if self.single:
             self.entitlements.introduce(session)
 
@@ -175,11 +175,11 @@ class Host:
         """Others listen than before."""
         self.runtime.forget_routes()
         for session in self._sessions:
-            session.observer = self._observer if self.bus.requests else None
+            session.observer = self._observer.of_sessions
 
     async def remove(self, session: Session) -> None:
         """The session is over: what it held is given up."""
-        self._sessions.discard(session)
+        self._observer.left(session, self._sessions.pop(session, None))
         await session.close()
         self.dispatch.closed(session)
         await self.subscriptions.forget(session, self.runtime.offers)
@@ -357,8 +357,9 @@ class Host:
     async def close(self) -> None:
         """Ends sessions and servers."""
         self.desk.withdraw("callmux has ended")
-        for session in list(self._sessions):
+        for session, about in list(self._sessions.items()):
             await session.close()
+            self._observer.left(session, about)
         await self._tasks.cancel()
         await self._stores.close()
         await self._pool.close()

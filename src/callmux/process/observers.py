@@ -1,4 +1,4 @@
-"""Who listens to the facts of this process, by its configuration: the audit log, and totals.
+"""Who listens to the facts of this process, by its configuration: the audit log, totals, traces.
 
 Made by the run modes of `callmux.cli`; hears of each configuration that takes effect. What listens is
 imported where the configuration asks for it and not before. What has not changed goes on as it is.
@@ -7,18 +7,20 @@ imported where the configuration asks for it and not before. What has not change
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from callmux.clock import Clock
 from callmux.config.model import Config
-from callmux.config.observing import AuditLog
+from callmux.config.observing import AuditLog, OpenTelemetry
 from callmux.observe.bus import Bus
 from callmux.observe.facts import Configured
 
 if TYPE_CHECKING:
     from callmux.observe.audit import Audit
+    from callmux.observe.telemetry import Telemetry
     from callmux.observe.totals import Totals
 
 log = logging.getLogger(__name__)
@@ -59,6 +61,8 @@ class Observers:
         self._show = show
         self._audit: Audit | None = None
         self._audit_settings = AuditLog()
+        self._telemetry: Telemetry | None = None
+        self._telemetry_settings = OpenTelemetry()
         bus.subscribe(Configured, lambda new: self.configure(new.config))
 
     def configure(self, config: Config) -> None:
@@ -72,6 +76,12 @@ class Observers:
                 # Its thread writes what it has heard; calls go on.
                 before.close(0)
 
+        if config.open_telemetry != self._telemetry_settings:
+            self._telemetry_settings = config.open_telemetry
+            if self._telemetry is not None:
+                self._end_telemetry(0)
+            if config.open_telemetry.enabled:
+                self._telemetry = self._new_telemetry(config.open_telemetry)
         if self._counts and config.metrics.enabled != (self._stop_counting is not None):
             self._count(config.metrics.enabled)
 
@@ -90,6 +100,25 @@ class Observers:
         """Writes what was heard."""
         if self._audit is not None:
             self._audit.close(CLOSE_SECONDS)
+        if self._telemetry is not None:
+            self._end_telemetry(CLOSE_SECONDS)
+
+    def _new_telemetry(self, settings: OpenTelemetry) -> Telemetry | None:
+        try:
+            from callmux.observe.telemetry import exporting
+        except ImportError as missing:
+            log.error("openTelemetry needs the extra: pip install 'callmux[otel]' (%s)", missing)
+            return None
+        return exporting(settings.service_name, settings.endpoint, self._bus, self._clock.monotonic)
+
+    def _end_telemetry(self, seconds: float) -> None:
+        """Has what is left sent; waits for that at most so long: the collector may be away."""
+        telemetry, self._telemetry = self._telemetry, None
+        if telemetry is not None:
+            telemetry.leave()
+            ending = threading.Thread(target=telemetry.close, args=(CLOSE_SECONDS,), daemon=True)
+            ending.start()
+            ending.join(seconds)
 
     def _new_audit(self, settings: AuditLog) -> Audit:
         from callmux.observe.audit import Audit

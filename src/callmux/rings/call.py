@@ -51,6 +51,7 @@ class Call(Job, kw_only=True):
         moved: Told of a later deadline, by whoever has set a timer for the one before.
         began: When it came, where somebody listens to ended calls.
         waited: Seconds that it waited for its turn.
+        trace: What its tracer keeps with it.
         source: Where its outcome comes from: `server`, `cache`, or `shared` (an equal call under way).
     """
 
@@ -73,6 +74,7 @@ class Call(Job, kw_only=True):
     began: float = 0.0
     waited: float = 0.0
     source: str = "server"
+    trace: Any = None
 
     @property  # type: ignore[misc]
     def plan(self) -> Plan | None:  # type: ignore[override]  # made when somebody asks

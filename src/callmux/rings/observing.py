@@ -36,29 +36,27 @@ class Observing:
         call.began = self._clock.monotonic()
 
     def leave(self, call: Call, outcome: Outcome) -> Outcome:
-        if self._bus.calls:
-            self._bus.publish(self._fact(call, outcome))
-        return outcome
-
-    def _fact(self, call: Call, outcome: Outcome) -> CallEnded:
+        # With every call that somebody hears of: one function, and nothing looked at twice.
         route, asked, context = call.route, call.asked, call.context
         code = category = ""
         received = 0
         if isinstance(outcome, Result):
-            how = TOOL_ERROR if outcome.is_error else OK
-            received = len(outcome.raw)
+            raw = outcome.raw
+            received = len(raw)
+            # `in` costs an exception.
+            how = TOOL_ERROR if raw.find(b'"isError"') >= 0 and outcome.is_error else OK
         elif isinstance(outcome, Cancelled):
             how = CANCELLED
         else:
             how = FAILED
             code, category = _named(outcome)
         about = context.about
-        return CallEnded(
+        fact = CallEnded(
             server=route.server,
             method=route.method,
             target=call.target,
             spelled=asked.tool,
-            within="" if call.plan is not None else context.client.doing,
+            within="" if call.stages is route.direct else _within(context.client.doing, asked.tool),
             outcome=how,
             code=code,
             category=category,
@@ -72,6 +70,13 @@ class Observing:
             request_id=about.get("requestId", ""),
             principal=context.principal,
         )
+        self._bus.publish(fact)
+        return outcome
+
+
+def _within(doing: str, tool: str) -> str:
+    """The meta-tool that makes a call; a direct one may have had to wait for its route."""
+    return "" if doing == tool else doing
 
 
 def _named(failure: BaseException) -> tuple[str, str]:

@@ -24,6 +24,7 @@ from callmux.rings.retrying import Retrying
 from callmux.rings.route import Route
 from callmux.rings.shield.stage import Shielding
 from callmux.rings.stage import Stages
+from callmux.rings.tracing import Tracing
 from callmux.rings.writing import Writing
 from callmux.upstream.server import Server
 
@@ -73,7 +74,8 @@ def call_stages(
     around += [] if relinking is None else [relinking]
     around += [preparing] if confirming is None else [preparing, confirming]
     around += [] if caching is None else [caching]
-    return [*around, coalescing, writing, Limiting(slots, servers), Retrying(servers, clock, bus)]
+    tracing = [] if bus is None else [Tracing(bus)]
+    return [*around, coalescing, writing, Limiting(slots, servers), *tracing, Retrying(servers, clock, bus)]
 
 
 class Order:

@@ -32,6 +32,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
         session_id: Names its session in status.
         request_id: Its `x-request-id`.
         principal: Who it is from, where that is asked.
+        trace: What its headers say of the trace it belongs to, where somebody traces.
         audiences: For whom the credential was issued that let it in; None where it showed none to us.
     """
 
@@ -42,6 +43,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     session_id: str = ""
     request_id: str = ""
     principal: Principal | None = None
+    trace: Mapping[str, str] = {}
     audiences: tuple[str, ...] | None = None
 
 

@@ -29,8 +29,14 @@ class SessionPort(Protocol):
     log_level: str | None
     reading: bool
     facts: Facts
-    doing: str
+    version: str | None
     observer: Observer | None
+
+    @property
+    def doing(self) -> str: ...
+
+    @property
+    def trace(self) -> object: ...
 
     @property
     def session(self) -> SessionPort: ...
@@ -89,6 +95,7 @@ class Request(msgspec.Struct, eq=False):
         code: The code of the failure of callmux that answers it, where somebody listens.
         calls: How many calls to servers it asks for, where somebody listens.
         began: When it came, by the monotonic clock, where somebody listens.
+        trace: What the tracer keeps with it.
     """
 
     session: SessionPort
@@ -103,6 +110,7 @@ class Request(msgspec.Struct, eq=False):
     code: str = ""
     calls: int = 0
     began: float = 0.0
+    trace: Any = None
 
     def __repr__(self) -> str:
         return f"Request({self.id!r} of {self.session!r})"
@@ -132,6 +140,10 @@ class Request(msgspec.Struct, eq=False):
     def waits_for(self) -> asyncio.Task[Any] | None:
         """The task it waits for now."""
         return self.task if self.job is None else self.job.task
+
+    @property
+    def version(self) -> str | None:
+        return self.session.version
 
     @property
     def doing(self) -> str:

@@ -70,7 +70,7 @@ class Session:
         observer: Told of its requests; None where nobody listens.
     """
 
-    doing = ""
+    doing, trace = "", None
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
+from callmux.clock import Clock
 from callmux.guard.gate import GONE, Gate, TurnedAway, route_of
 from callmux.guard.resource import WELL_KNOWN
 from callmux.observe.bus import Bus
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 
 PROFILED = "/mcp/p/"
 """Begins the address of a profile."""
+REAL = Clock()
 METHODS = {"/mcp": "GET, POST, DELETE, OPTIONS", "/sse": "GET, OPTIONS", "/messages": "POST, OPTIONS"}
 
 
@@ -37,18 +39,25 @@ class App:
         routes: Further answers to GET requests, by path.
         loopback: We listen on this machine only.
         bus: Who hears of requests.
+        clock: Time.
 
     Attributes:
         in_flight: How many requests have come whose answer is not over.
     """
 
     def __init__(
-        self, listener: Listener, routes: Mapping[str, Route], loopback: bool, bus: Bus | None = None
+        self,
+        listener: Listener,
+        routes: Mapping[str, Route],
+        loopback: bool,
+        bus: Bus | None = None,
+        clock: Clock = REAL,
     ) -> None:
         self._listener = listener
         self._routes = routes
         self._loopback = loopback
         self._bus = bus or Bus()
+        self._now = clock.monotonic
         self.in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,7 +68,7 @@ class App:
         exchange = Exchange(scope, receive, send, id, closing=self._listener.leaving)
         exchange.confirm()
         inside: Gate | None = None
-        began = self._listener.now() if self._bus.http else 0.0
+        began = self._now() if self._bus.http else 0.0
         self.in_flight += 1
         try:
             check_headers(exchange)
@@ -93,15 +102,21 @@ class App:
                 inside.leave(exchange, exchange.status or GONE)
             self.in_flight -= 1
             if began and self._bus.http:
-                self._bus.publish(self._fact(exchange, self._listener.now() - began))
+                self._bus.publish(self._fact(exchange, self._now() - began))
 
     def _fact(self, exchange: Exchange, seconds: float) -> HttpEnded:
-        path = route_of(exchange.path)
+        route = path = exchange.path
+        if route not in METHODS:
+            route = route_of(path)
+            if route.startswith(PROFILED):
+                route = f"{PROFILED}{{profile}}"
+            elif route not in METHODS and route not in self._routes:
+                route = ""
         return HttpEnded(
             request_id=exchange.request_id,
             method=exchange.method,
-            path=exchange.path,
-            route=path if path in METHODS or path in self._routes else "",
+            path=path,
+            route=route,
             status=exchange.status if exchange.finished else GONE,
             seconds=seconds,
             peer=exchange.peer,

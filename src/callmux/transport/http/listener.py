@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -46,6 +46,7 @@ STOPPING = Refusal(
     headers={"Retry-After": "1"},
 )
 STEP_SECONDS = 0.02
+TRACE = ("traceparent", "tracestate")
 KINDS = ("stdio-bridge", "cli")
 
 
@@ -121,6 +122,7 @@ class Listener:
         """A configuration takes effect."""
         self._config = config
         self.limits = limits
+        self._traces = config.open_telemetry.enabled
         self.shows_bodies = config.audit_log.enabled and config.audit_log.include_request_body
         self._forwarded = frozenset(name for s in config.servers.values() for name in forwarded_names(s))
 
@@ -264,6 +266,7 @@ class Listener:
             session_id=seat.shown_id,
             request_id=exchange.request_id,
             principal=exchange.principal,
+            trace=trace_of(exchange.headers) if self._traces else {},
             audiences=None if grant is None else grant.audiences,
         )
 
@@ -312,3 +315,8 @@ class Listener:
 def owner_of(exchange: Exchange) -> str:
     """Whose sessions a request may use."""
     return "" if exchange.principal is None else exchange.principal.label
+
+
+def trace_of(headers: Mapping[str, str]) -> dict[str, str]:
+    """What headers say of the trace that a request belongs to (W3C Trace Context)."""
+    return {name: value for name in TRACE if (value := headers.get(name)) is not None}
