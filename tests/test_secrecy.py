@@ -130,6 +130,7 @@ class Scene:
             self._remotes(path, echo)
         document = {
             "servers": self.servers,
+            "auditLog": {"enabled": True, "path": "audit.jsonl", "includeRequestBody": True},
             "connectTimeoutMs": 20_000,
             "reconnectPolicy": {"initialDelayMs": 60_000},
         }
@@ -295,6 +296,7 @@ def heard(scene: Scene) -> dict[str, str]:
             call = {"server": name, "tool": "t", "arguments": {}}
             calls.append(post("tools/call", {"name": "callmux_call", "arguments": call}))
         ways["calls"] = "\n".join(calls)
+        ways["metrics"] = _get(f"http://127.0.0.1:{port}/metrics", listener)
         ways["processes"] = _command_lines(listener.pid)
     finally:
         listener.terminate()
@@ -302,6 +304,7 @@ def heard(scene: Scene) -> dict[str, str]:
     kept = list((scene.folder / ".local/state/callmux").rglob("*.json"))
     ways["kept"] = "\n".join(path.read_text() for path in kept)
     ways["log"] = log.read_text()
+    ways["audit"] = (scene.folder / "audit.jsonl").read_text()
     return ways
 
 
@@ -345,6 +348,15 @@ def test_a_listener_shows_no_secret(way: str, heard: dict[str, str], scene: Scen
         "log": ["usage:", "cannot start with", "not with", "(HTTP 401)"],
     }
     scene.check(heard[way], *signs[way], "[redacted]")
+
+
+@pytest.mark.parametrize(
+    ("way", "sign"), [("metrics", "callmux_http_requests_total"), ("audit", '"event":"call"')]
+)
+def test_what_a_listener_counts_and_writes_down_shows_no_secret(
+    way: str, sign: str, heard: dict[str, str], scene: Scene
+) -> None:
+    scene.check(heard[way], sign)
 
 
 def test_a_list_of_processes_shows_no_secret(heard: dict[str, str], scene: Scene) -> None:

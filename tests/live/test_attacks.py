@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
+import subprocess
 import sys
 import threading
 from collections import Counter
@@ -247,3 +249,25 @@ def test_what_a_listener_says_of_itself_without_a_token_is_nothing(tmp_path: Pat
             assert answer.status == 401
             assert json.loads(answer.read()).keys() == {"error", "requestId"}
             connection.close()
+
+
+@pytest.mark.parametrize("profile", ["dev", "staging", "prod"])
+def test_each_release_profile_listens_and_lets_in_whom_it_says(profile: str, tmp_path: Path) -> None:
+    path, port = tmp_path / "c.json", free_port()
+    words = [sys.executable, "-m", "callmux", "init", "--profile", profile, "--config", str(path)]
+    said = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout
+    document = json.loads(path.read_text())
+    document["servers"] = {"a": stdio(python_server("ledger_server.py", tmp_path / "ledger"))}
+    path.write_text(json.dumps(document))
+    token = re.search(r"shown this once: (\S+)", said)
+    shows = {} if token is None else {"Authorization": f"Bearer {token[1]}"}
+    with run_listener(tmp_path, path, port):
+        assert ask(port)[0] == 200
+        assert ask(port, "/ready")[0] == (200 if profile == "dev" else 401)
+        _, _, session = post(port, request(1, "initialize", HELLO), **shows)
+        call = request(2, "tools/call", {"name": "write", "arguments": {"token": "x"}})
+        status, answer, _ = post(port, call, session, **shows)
+        assert (status, answer["result"].get("isError", False)) == (200, False)
+    if profile == "prod":
+        lines = [json.loads(line) for line in (tmp_path / "audit" / "callmux.jsonl").read_text().splitlines()]
+        assert {"http_request", "call"} <= {line["event"] for line in lines}
