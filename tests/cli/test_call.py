@@ -236,7 +236,10 @@ def test_c9_what_is_called_and_with_whose_token_is_told_on_request(
 ) -> None:
     monkeypatch.setenv("CALLMUX_TOKEN", "hunter2")
     done = ran("call", "t", "--verbose", "--token", "other")
-    assert done.err == f"[callmux] tools/call t via {fake.url}/mcp (sent the token of CALLMUX_TOKEN)\n"
+    assert done.err == (
+        "[callmux] CALLMUX_TOKEN is set and comes before --token and --token-file\n"
+        f"[callmux] tools/call t via {fake.url}/mcp (sent the token of CALLMUX_TOKEN)\n"
+    )
     assert fake.seen[0].headers["authorization"] == "Bearer hunter2"
 
 

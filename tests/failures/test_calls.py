@@ -25,6 +25,7 @@ ELSEWHERE = {
     "scoped_client_capacity": "tests/upstream: needs all connections busy",
     "result_unreadable": "tests/rings/shield/test_shelf.py",
     "secret_unresolved": "tests/config/test_secrets.py",
+    "store_unavailable": "tests/process/test_remote_stores.py: needs a store that fails",
     "internal_error": "a defect: nobody knows one that is left",
     "bridge_upstream_unavailable": "tests/live/test_survival.py: listeners that come back",
     "bridge_tool_call_failed": "tests/bridge/test_failures.py",
