@@ -39,8 +39,9 @@ PROFILES: Json = {
 class Person:
     """A client of a listener with a token, at one address."""
 
-    def __init__(self, port: int, token: str, path: str = "/mcp") -> None:
+    def __init__(self, port: int, token: str, path: str = "/mcp", cwd: str | None = None) -> None:
         self.port = port
+        self.cwd = cwd
         self.path = path
         self.token = token
         self.session: str | None = None
@@ -48,7 +49,10 @@ class Person:
     def posts(self, message: Json, path: str | None = None) -> tuple[int, Any]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         head = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
-        head["Authorization"] = f"Bearer {self.token}"
+        if self.token:
+            head["Authorization"] = f"Bearer {self.token}"
+        if self.cwd is not None:
+            head["x-callmux-cwd"] = self.cwd
         if self.session is not None:
             head["Mcp-Session-Id"] = self.session
         connection.request("POST", path or self.path, json.dumps(message), head)
@@ -146,6 +150,32 @@ def test_a_profile_has_an_address_and_its_sessions_stay_there(tmp_path: Path) ->
         assert ops.tools() == {"a__write"}
         assert Person(port, "t-ops", "/mcp/p/reading").greets() == 404
         assert Person(port, "t-ops", "/mcp/p/ops-only").greets() == 200
+
+
+def test_a_profile_goes_with_the_directory_that_a_client_greets_from(tmp_path: Path) -> None:
+    profiles = {"here": {"directories": ["/work/here"], "tools": ["a__read"]}}
+    config = write_config(tmp_path / "c.json", servers(tmp_path), profiles=profiles)
+    port = free_port()
+    with run_listener(tmp_path, config, port):
+        inside, outside = Person(port, "", cwd="/work/here/below"), Person(port, "", cwd="/work/hereby")
+        assert (inside.greets(), outside.greets()) == (200, 200)
+        assert inside.tools() == {"a__read"}
+        assert "b__write" in outside.tools()
+
+
+def test_the_bridge_goes_to_the_address_of_a_profile(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "c.json", servers(tmp_path), profiles=PROFILES)
+    port = free_port()
+
+    async def play() -> None:
+        url = f"http://127.0.0.1:{port}/mcp/p/reading"
+        async with callmux(tmp_path, "bridge", "--url", url) as client:
+            await client.initialize()
+            assert await client.names() == {"a__read", "a__slow_read"}
+            assert "authorization_profile" in json.dumps(await client.call("b__read", {"token": "x"}))
+
+    with run_listener(tmp_path, config, port):
+        run(play())
 
 
 @pytest.mark.parametrize(("options", "more"), [(["--profile", "reading"], {}), ([], {"profile": "reading"})])

@@ -31,6 +31,7 @@ from callmux.config.server_secrets import veil_of
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.doctor.approval import idle_entries
 from callmux.doctor.report import Report, ServerReport
+from callmux.doctor.rights import idle_rules
 from callmux.errors import CallmuxError
 from callmux.upstream.links.program import find_program, missing_program
 from callmux.upstream.opening.last_words import SHOWN_LINES, plain, with_words
@@ -150,6 +151,7 @@ def config_findings(config: Config) -> list[str]:
         )
     if config.authorization is not None and config.auth is None:
         found.append("authorization is configured without auth: every tool call will be denied")
+    found += idle_rules(config)
     if isinstance(config.auth, BearerAuth):
         found += _token_findings(config.auth, "auth")
     elif isinstance(config.auth, OidcAuth):
