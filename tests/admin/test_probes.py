@@ -10,11 +10,14 @@ import pytest
 
 from callmux import __version__
 from callmux.admin.probes import probe_routes
+from callmux.guard.principal import Principal
 from callmux.transport.http.exchange import Exchange
 from tests.support import play, settle
 
 
 class FakeExchange:
+    principal = Principal(kind="bearer", id="ann")
+
     def __init__(self) -> None:
         self.answers: list[tuple[int, Any]] = []
 
@@ -30,7 +33,9 @@ class Desk:
         self.asked = 0
         self.settled = asyncio.Event()
         self.sessions = ["a", "b"]
-        self.routes = probe_routes(self.sessions, self.readiness, lambda: {"servers": self.state})
+        self.routes = probe_routes(
+            self.sessions, self.readiness, lambda who: {"servers": self.state, "to": who and who.id}
+        )
 
     async def readiness(self) -> str:
         self.asked += 1
@@ -55,7 +60,7 @@ def test_health_says_who_runs_and_asks_no_server() -> None:
 def test_ready_is_200_only_where_every_server_is_up(state: str, status: int) -> None:
     desk = Desk(state)
     desk.settled.set()
-    facts = {"status": state, "sessions": 2, "downstream": {"servers": state}}
+    facts = {"status": state, "sessions": 2, "downstream": {"servers": state, "to": "ann"}}
     assert play(desk.get("/ready")) == (status, facts)
 
 

@@ -76,6 +76,14 @@ class Person:
         assert status == 200
         return answer["result"]
 
+    def ready(self) -> str:
+        """What `/ready` says to it."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection.request("GET", "/ready", headers={"Authorization": f"Bearer {self.token}"})
+        said = connection.getresponse().read().decode()
+        connection.close()
+        return said
+
     def tools(self) -> set[str]:
         _, answer = self.posts(request(3, "tools/list", {}))
         return {tool["name"] for tool in answer["result"]["tools"] if not tool["name"].startswith("callmux_")}
@@ -107,6 +115,8 @@ def test_each_token_uses_and_sees_what_its_rules_allow(tmp_path: Path) -> None:
         assert not dev.calls("a__read", {"token": "x"}).get("isError")
         assert not ops.calls("a__write", {"token": "y"}).get("isError")
         assert effects(tmp_path) == 2
+        assert '"b"' not in dev.ready()
+        assert '"b"' in ops.ready()
         # A session of somebody else is none.
         thief = Person(port, "t-dev")
         thief.session = ops.session

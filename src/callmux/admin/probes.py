@@ -10,18 +10,21 @@ from collections.abc import Awaitable, Callable, Sized
 from typing import Any
 
 from callmux import __version__
+from callmux.guard.principal import Principal
 from callmux.transport.http.exchange import Exchange, Route
 
 
 def probe_routes(
-    sessions: Sized, readiness: Callable[[], Awaitable[str]], status: Callable[[], dict[str, Any]]
+    sessions: Sized,
+    readiness: Callable[[], Awaitable[str]],
+    status: Callable[[Principal | None], dict[str, Any]],
 ) -> dict[str, Route]:
     """The routes by path.
 
     Args:
         sessions: The sessions there are.
         readiness: Gives `ok`, `degraded` or `down`, once every server is up or has failed.
-        status: Gives what `callmux_status` shows.
+        status: Gives what `callmux_status` shows to somebody.
     """
 
     async def health(exchange: Exchange) -> None:
@@ -30,7 +33,7 @@ def probe_routes(
 
     async def ready(exchange: Exchange) -> None:
         state = await readiness()
-        facts = {"status": state, "sessions": len(sessions), "downstream": status()}
+        facts = {"status": state, "sessions": len(sessions), "downstream": status(exchange.principal)}
         await exchange.answer_json(200 if state == "ok" else 503, facts)
 
     return {"/health": health, "/ready": ready}

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw
 
@@ -48,6 +48,9 @@ from callmux.upstream.opening import wishes
 from callmux.upstream.pool import Pool
 from callmux.upstream.resources import Place
 from callmux.upstream.server import Server
+
+if TYPE_CHECKING:
+    from callmux.guard.principal import Principal
 
 log = logging.getLogger(__name__)
 
@@ -339,9 +342,9 @@ class Host:
         none_up = all(not server.suite.listed for server in self.runtime.servers.values())
         return "down" if none_up else "degraded"
 
-    def full_status(self) -> dict[str, Any]:
-        """What `callmux_status` shows, sessions included."""
-        return self.runtime.full_status()
+    def full_status(self, principal: Principal | None = None) -> dict[str, Any]:
+        """What `callmux_status` shows, sessions included: to somebody where rules apply, else all of it."""
+        return self.runtime.full_status(principal)
 
     def _process_facts(self) -> dict[str, Any]:
         listener, reloads = self.diagnostics(), self.reloads.facts()

@@ -7,8 +7,10 @@ Asked by `callmux.process.entitlements` about sessions.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import cast
 
 from callmux.config.model import Config
+from callmux.context import CallContext, ClientPort
 from callmux.guard.principal import Principal
 from callmux.guard.rights import Permissions
 from callmux.metatools.table import NAMES
@@ -30,6 +32,12 @@ _HARMLESS = frozenset(
     }
 )
 """Notifications that change nothing at a server."""
+
+
+class _Nobody:
+    """A client that has declared nothing."""
+
+    capabilities = b"{}"
 
 
 class Oversight:
@@ -91,6 +99,10 @@ class Oversight:
             return server in self.seen_by(principal, profile)
         wanted = self.permissions.namespace.request(server, method, method)
         return self.permissions.of(principal, profile).of(wanted) is None
+
+    def context(self, principal: Principal) -> CallContext:
+        """The context of a question that came without a session, such as `/ready`."""
+        return CallContext(client=cast(ClientPort, _Nobody()), principal=principal)
 
     def seen_by(self, principal: Principal | None, profile: str) -> Collection[str]:
         """The servers that somebody may know of."""

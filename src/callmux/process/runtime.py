@@ -54,6 +54,7 @@ from callmux.upstream.pool import Pool, sharing_of
 from callmux.upstream.server import Server
 
 if TYPE_CHECKING:
+    from callmux.guard.principal import Principal
     from callmux.process.approval import Approval, AskingStages
     from callmux.process.oversight import Oversight
 
@@ -345,10 +346,15 @@ class Runtime:
         facts = snapshot(self.config, self.servers, self._pool, self._namespace, blocks)
         return facts | self._process()
 
-    def full_status(self) -> dict[str, Any]:
-        """What `callmux_status` shows, sessions included."""
+    def full_status(self, principal: Principal | None = None) -> dict[str, Any]:
+        """What `callmux_status` shows, sessions included.
+
+        Args:
+            principal: Who asks: where rules apply, what they may see; None for all of it.
+        """
         question = status.parse(Fields({"sessions": Raw(b"true"), "recommendations": Raw(b"false")})).options
-        return status.payload(question, self._engine)
+        about = None if self.oversight is None or principal is None else self.oversight.context(principal)
+        return status.payload(question, self._engine, about)
 
 
 def has_directory(server: object) -> bool:
