@@ -227,3 +227,22 @@ def test_without_a_configuration_file_hanging_up_ends_nothing(tmp_path: Path, au
         finally:
             process.terminate()
             process.wait(20)
+
+
+def test_the_metadata_of_a_listener_with_https_names_an_address_of_https(
+    tmp_path: Path, authority: Authority
+) -> None:
+    port = free_port()
+    path = _config(tmp_path, authority.issue("one"))
+    auth = {"mode": "bearer", "tokens": [{"id": "ops", "token": "t"}]}
+    path.write_text(json.dumps({**json.loads(path.read_text()), "auth": auth}))
+    with run_listener(tmp_path, path, port):
+        connection = _connection(port, authority)
+        connection.request("POST", "/mcp", "{}")
+        refused = connection.getresponse()
+        refused.read()
+        where = f"https://localhost:{port}/.well-known/oauth-protected-resource/mcp"
+        assert f'resource_metadata="{where}"' in refused.headers["WWW-Authenticate"]
+        connection.request("GET", "/.well-known/oauth-protected-resource/mcp")
+        assert json.loads(connection.getresponse().read())["resource"] == f"https://localhost:{port}/mcp"
+        connection.close()
