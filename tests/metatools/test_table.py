@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from msgspec import Raw
 
+import callmux
 from callmux.errors import InvalidArguments
 from callmux.metatools.meta_tool import META_TOOLS, definitions
 from callmux.metatools.table import NAMES, traits
 from metatools.conftest import Bench
 
+SOURCE = Path(callmux.__file__).parent
 ORDER = [
     "callmux_parallel",
     "callmux_batch",
@@ -153,3 +157,22 @@ def test_what_a_row_says_fits_its_module(name: str) -> None:
 
 def test_what_is_none_of_them_has_no_traits() -> None:
     assert traits("a__b") is None
+
+
+def test_nobody_else_has_a_list_of_them() -> None:
+    """What a meta-tool is stands in its row: a second list would not know of the next one."""
+    lists = {}
+    for path in SOURCE.rglob("*.py"):
+        place = path.relative_to(SOURCE).as_posix()
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            match node:
+                case ast.Set(elts=items) | ast.Tuple(elts=items) | ast.List(elts=items):
+                    named = [item for item in items if isinstance(item, ast.Constant) and item.value in NAMES]
+                case ast.Dict(keys=keys):
+                    named = [key for key in keys if isinstance(key, ast.Constant) and key.value in NAMES]
+                case _:
+                    continue
+            if named and not place.startswith("metatools/"):
+                lists[place] = [item.value for item in named]
+    # The demonstration says which it uses.
+    assert lists.keys() == {"demo/task.py"}

@@ -6,26 +6,40 @@ Used by `tests.traffic.street`. The stages themselves are the real ones; only th
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from callmux.rings.stage import AGAIN, Stages
 
+Pause = Callable[[], Coroutine[Any, Any, None]]
 WAYS = ("ready", "enters", "leaves")
 
 
 @contextmanager
-def driven(way: str, chance: random.Random) -> Iterator[None]:
-    """While this is entered, new lists of stages are driven so."""
+def driven(way: str, chance: random.Random, *, timed: bool = True) -> Iterator[None]:
+    """While this is entered, new lists of stages are driven so.
+
+    Args:
+        timed: Some waits take time, not only turns of the loop.
+    """
     if way == "ready":
         yield
         return
     original = Stages.__init__
 
+    async def pause() -> None:
+        if timed and chance.random() < 0.1:
+            await asyncio.sleep(chance.choice([0.001, 0.01, 0.2]))
+        else:
+            for _ in range(chance.randrange(3)):
+                await asyncio.sleep(0)
+
     def made(self: Stages, stages: Any) -> None:
-        original(self, [stage if isinstance(stage, _Late) else _Late(stage, way, chance) for stage in stages])
+        late = [stage if isinstance(stage, _Late) else _Late(stage, way, pause) for stage in stages]
+        original(self, late)
 
     Stages.__init__ = made  # type: ignore[method-assign]
     try:
@@ -35,30 +49,25 @@ def driven(way: str, chance: random.Random) -> Iterator[None]:
 
 
 class _Late:
-    """A stage that waits on its way in, or on its way out."""
+    """A stage that waits on its way in, or on its way out; all else in it is the stage's own."""
 
-    def __init__(self, stage: Any, way: str, chance: random.Random) -> None:
-        enter, leave = getattr(stage, "enter", None), getattr(stage, "leave", None)
-        if enter is not None:
-            self.enter = _late_enter(enter, chance) if way == "enters" else enter
-        if leave is not None:
-            self.leave = _late_leave(leave, chance) if way == "leaves" else leave
+    def __init__(self, stage: Any, way: str, pause: Pause) -> None:
+        self._stage = stage
+        if way == "enters" and hasattr(stage, "enter"):
+            self.enter = _late_enter(stage.enter, pause)
+        elif way == "leaves" and hasattr(stage, "leave"):
+            self.leave = _late_leave(stage.leave, pause)
 
-
-async def _pause(chance: random.Random) -> None:
-    if chance.random() < 0.1:
-        await asyncio.sleep(chance.choice([0.001, 0.01, 0.2]))
-    else:
-        for _ in range(chance.randrange(3)):
-            await asyncio.sleep(0)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stage, name)
 
 
-def _late_enter(enter: Callable[[Any], Any], chance: random.Random) -> Callable[[Any], Any]:
+def _late_enter(enter: Callable[[Any], Any], pause: Pause) -> Callable[[Any], Any]:
     """Waits, asks to be entered once more, and enters then: what it gives may be all that it may give."""
     waited: set[int] = set()
 
     async def first(job: Any) -> Any:
-        await _pause(chance)
+        await pause()
         waited.add(id(job))
         return AGAIN
 
@@ -71,18 +80,19 @@ def _late_enter(enter: Callable[[Any], Any], chance: random.Random) -> Callable[
     return late
 
 
-def _late_leave(leave: Callable[[Any, Any], Any], chance: random.Random) -> Callable[[Any, Any], Any]:
-    """Leaves, and waits before or behind it. Whoever is cancelled in the middle leaves all the same."""
+def _late_leave(leave: Callable[[Any, Any], Any], pause: Pause) -> Callable[[Any, Any], Any]:
+    """Leaves, and waits before or behind it in turns. Whoever is cancelled meanwhile leaves all the same."""
+    turn = itertools.count()
 
     async def behind(left: Any) -> Any:
         if asyncio.iscoroutine(left):
             left = await left
-        await _pause(chance)
+        await pause()
         return left
 
     async def before(job: Any, outcome: Any) -> Any:
         try:
-            await _pause(chance)
+            await pause()
         except asyncio.CancelledError as gone:
             left = leave(job, outcome)
             if asyncio.iscoroutine(left):
@@ -92,7 +102,7 @@ def _late_leave(leave: Callable[[Any, Any], Any], chance: random.Random) -> Call
         return await left if asyncio.iscoroutine(left) else left
 
     def late(job: Any, outcome: Any) -> Any:
-        if chance.random() < 0.5:
+        if next(turn) % 2:
             return before(job, outcome)
         return behind(leave(job, outcome))
 
