@@ -35,6 +35,12 @@ SERVERS = ("a", "b")
 ABLE: Json = {"elicitation": {}}
 
 
+async def turns(count: int) -> None:
+    """So many turns of the loop: what happens next may come in the middle of anything."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
 class Wire:
     """A link to one process of a server that only does what the street says."""
 
@@ -243,7 +249,7 @@ class Street:
             (act,) = self.chance.choices(acts, weights)
             if (waits := act()) is not None:
                 await waits
-            await settle(self.chance.choice([0, 1, 2, 3, 5, 30]))
+            await turns(self.chance.choice([0, 1, 2, 3, 5, 30]))
             if self.model.wrong:
                 break
         await self._end()
@@ -407,7 +413,7 @@ class Street:
         """A request that is cancelled at once."""
         before = set(self.model.open)
         self.call()
-        await settle(self.chance.randrange(6))
+        await turns(self.chance.randrange(6))
         for name, id in self.model.open.keys() - before:
             self._cancel(name, id)
 
