@@ -380,6 +380,51 @@ def test_a_decision_for_the_project_holds_in_its_directory_and_for_its_tool(way:
     assert '"1"' not in kept.read_text()
 
 
+def test_with_credentials_each_principal_decides_for_itself(tmp_path: Path) -> None:
+    tokens = {"a": "first-token-of-a-client", "b": "second-token-of-a-client"}
+    auth = {"mode": "bearer", "tokens": [{"id": id, "token": token} for id, token in tokens.items()]}
+    scene = Scene(tmp_path, "bridge", ["write"], auth=auth)
+    asked: list[str] = []
+
+    @contextlib.asynccontextmanager
+    async def client(id: str, decision: str) -> AsyncIterator[Client]:
+        async def elicited(context: Any, params: Any) -> ElicitResult:
+            asked.append(id)
+            return ElicitResult(action="accept", content={"decision": decision})
+
+        args = [
+            "-m",
+            "callmux",
+            "bridge",
+            "--url",
+            f"http://127.0.0.1:{scene.port}/mcp",
+            "--token",
+            tokens[id],
+        ]
+        to = StdioServerParameters(command=sys.executable, args=args, env=scene.env, cwd=scene.path)
+        async with Client(
+            to, mode="legacy", elicitation_callback=elicited, read_timeout_seconds=SECONDS
+        ) as made:
+            await made.list_tools()
+            yield made
+
+    async def story() -> None:
+        scene.path = tmp_path / "project"
+        scene.path.mkdir()
+        async with client("a", "project") as one, client("b", "deny") as other:
+            assert code_of(await one.call_tool("write", {"word": "1"})) is None
+            assert code_of(await other.call_tool("write", {"word": "2"})) == "approval_denied"
+            assert asked == ["a", "b"]
+        async with client("a", "deny") as one, client("b", "once") as other:
+            assert code_of(await one.call_tool("write", {"word": "3"})) is None
+            assert code_of(await other.call_tool("write", {"word": "4"})) is None
+            assert asked == ["a", "b", "b"]
+        assert [word for _, word in scene.effects] == ["1", "3", "4"]
+
+    with scene.process():
+        run(story(), 90)
+
+
 # ---- a terminal ----------------------------------------------------------------------------------------
 
 
