@@ -20,6 +20,7 @@ from callmux.rings.order import Order
 from callmux.rings.ring import Job
 from callmux.rings.route import Route
 from callmux.traits import Traits
+from tests.rings.test_order import parts
 from tests.support import context, play
 
 ANN = Principal(kind="bearer", id="ann")
@@ -200,17 +201,11 @@ def test_whoever_listens_hears_of_each_refusal() -> None:
 
 
 def test_neither_stands_around_a_call_where_no_rules_apply_and_only_one_around_a_direct_call() -> None:
-    class Outer:
-        pass
-
-    class Inner:
-        pass
-
-    outer: Any = Outer()
-    inner: Any = Inner()
-    admitting: Any = object()
-    for given, around in ((None, ()), (admitting, (admitting,))):
-        route = Route(server="a", bare="t")
-        Order([outer], [inner], given).fit(route)
-        assert route.stages.stages == (*around, inner)
-        assert route.direct.stages == (outer, inner)
+    for outer, inner in ((None, None), ("authorizing", "admitting")):
+        given = parts(authorizing=outer, admitting=inner)
+        Order(given).fit(route := Route(server="s", bare="t"))
+        guards = [stage for stage in route.stages.stages if isinstance(stage, str)]
+        assert guards == ([] if inner is None else [inner])
+        assert route.stages.stages[: len(guards)] == tuple(guards)
+        guards = [stage for stage in route.direct.stages if isinstance(stage, str)]
+        assert guards == ([] if outer is None else [outer])

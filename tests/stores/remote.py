@@ -66,8 +66,10 @@ class RemoteCache:
     def put(self, key: Key, raw: bytes, now: float, epoch: int | None) -> Coroutine[Any, Any, bool]:
         return self.wire.carry(lambda: self.kept.put(key, raw, now, epoch))
 
-    def clear(self, chosen: Callable[[str, str], bool] | None, now: float) -> Coroutine[Any, Any, int]:
-        return self.wire.carry(lambda: self.kept.clear(chosen, now))
+    def clear(
+        self, chosen: Callable[[str, str], bool] | None, now: float, rights: str | None = None
+    ) -> Coroutine[Any, Any, int]:
+        return self.wire.carry(lambda: self.kept.clear(chosen, now, rights))
 
     def begin(self, server: str, clock: Callable[[], float]) -> Coroutine[Any, Any, int | None]:
         return self.wire.carry(lambda: self.kept.begin(server, clock))

@@ -27,21 +27,12 @@ from callmux.observe.bus import Bus
 from callmux.observe.gauges import Gauges
 from callmux.process.status import instance_id, snapshot
 from callmux.process.stores import Stores
-from callmux.rings.cache.keys import Keys
-from callmux.rings.cache.policy import Policy
-from callmux.rings.cache.stage import Caching
-from callmux.rings.coalescing import Coalescing
-from callmux.rings.formatting import Formatting
 from callmux.rings.limiting import Slots
-from callmux.rings.order import Order, call_stages, request_stages
+from callmux.rings.order import Order, Parts
 from callmux.rings.preparing import Preparing
 from callmux.rings.references.resolving import References
-from callmux.rings.relinking import Relinking
 from callmux.rings.route import Route
 from callmux.rings.scopes import Scopes
-from callmux.rings.shield.policy import Policies
-from callmux.rings.shield.stage import Shielding
-from callmux.rings.writing import Writing
 from callmux.router.compress import Compression
 from callmux.router.door import Door
 from callmux.router.indexes import Indexes
@@ -122,19 +113,9 @@ class Runtime:
         preparing = Preparing(References(config.file_reference_roots), scopes, plain=plain)
         routing = Routing(config, plain=plain)
         self._names = Names(indexes.catalogue, routing, self._fit, self._unlisted())
-        rules = Policy(config)
         oversight = self.oversight = self._oversight(routing, listener)
         sight = None if oversight is None else oversight.sight
-        digest = None if sight is None else sight.digest
-        keys = Keys(rules, stores.numbers, self.servers, digest)
-        caching = Caching(keys, stores.cache, stores.writes, stores.counters, self.servers, clock)
-        coalescing = Coalescing(keys, stores.writes, stores.counters, self.servers, clock)
-        writing = Writing(stores.writes, self.servers, clock)
-        around = caching if rules.caches else None
-        relinking = Relinking(indexes.resources) if len(self.servers) > 1 else None
         find = self._names.find
-        formatting = Formatting(config.output_format, find, bus)
-        shield = Shielding(self._shield_policies(), stores.results, find, noted=sight is not None)
         unknown = None if sight is None else sight.error
         door = self._door = Door(self.servers, self._names, preparing, clock, unknown)
         authorizing, admitting = (None, None) if oversight is None else oversight.guards(door.soon, bus)
@@ -142,28 +123,30 @@ class Runtime:
         if config.approve and approval is not None:
             ask = approval().stages(config, find, door.locate, door.prepare, bus)
         self._approval = ask
-        asking = None if ask is None else ask.request
         self._order = Order(
-            request_stages(formatting, shield, plain=plain, authorizing=authorizing, approving=asking),
-            call_stages(
-                preparing,
-                around,
-                coalescing,
-                writing,
-                self.servers,
-                slots,
-                clock,
-                relinking,
-                bus,
-                None if ask is None else ask.call,
-            ),
-            admitting,
+            Parts(
+                config=config,
+                plain=plain,
+                servers=self.servers,
+                kept=stores,
+                find=find,
+                resources=indexes.resources,
+                preparing=preparing,
+                slots=slots,
+                clock=clock,
+                bus=bus,
+                rights=None if sight is None else sight.digest,
+                authorizing=authorizing,
+                admitting=admitting,
+                approving=None if ask is None else ask.request,
+                confirming=None if ask is None else ask.call,
+            )
         )
         self.find = find
         engine = self._engine = Engine(
             call=self._door.call_safely,
             prepare=self._door.prepare,
-            is_cached=caching.would_hit,
+            is_cached=self._order.would_hit,
             catalogue=indexes.catalogue,
             status=self.status,
             description_limit=config.description_max_length,
@@ -211,10 +194,6 @@ class Runtime:
 
     def _fit(self, route: Route) -> None:
         self._order.fit(route)
-
-    def _shield_policies(self) -> Policies:
-        servers = {name: server.response_shield for name, server in self.config.servers.items()}
-        return Policies(self.config.response_shield, servers)
 
     @property
     def is_transparent(self) -> bool:

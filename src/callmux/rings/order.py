@@ -1,18 +1,26 @@
 """What runs around each request and around each call, outermost first: two lists, nothing else decides.
 
-Called by `callmux.process.runtime` when it wires a configuration. `Order` gives each route those of the
-stages that can have something to do for it: a stage says so in `concerns(route)`, one without that function
-always can.
+Called by `callmux.process.runtime` when it wires a configuration; makes the stages it lists. `Order` gives
+each route those of the stages that can have something to do for it: a stage says so in `concerns(route)`, one
+without that function always can.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
 
 from callmux.clock import Clock
+from callmux.config.model import Config
+from callmux.context import CallContext
 from callmux.observe.bus import Bus
+from callmux.rings.cache.keys import Keys, Numbers
+from callmux.rings.cache.policy import Policy
 from callmux.rings.cache.stage import Caching
+from callmux.rings.cache.writes import Writes
+from callmux.rings.call import Call
 from callmux.rings.coalescing import Coalescing
 from callmux.rings.converting import Converting
 from callmux.rings.formatting import Formatting
@@ -21,76 +29,124 @@ from callmux.rings.observing import Observing
 from callmux.rings.preparing import Preparing
 from callmux.rings.relinking import Relinking
 from callmux.rings.retrying import Retrying
-from callmux.rings.route import Route
+from callmux.rings.route import Find, Route
+from callmux.rings.shield.policy import Policies
+from callmux.rings.shield.shelf import Shelf
 from callmux.rings.shield.stage import Shielding
 from callmux.rings.stage import Stages
 from callmux.rings.tracing import Tracing
 from callmux.rings.writing import Writing
+from callmux.stores.cache import Cache
+from callmux.stores.counters import Counters
+from callmux.upstream.resources import ResourceIndex
 from callmux.upstream.server import Server
 
 
-def request_stages(
-    formatting: Formatting,
-    shield: Shielding,
-    *,
-    plain: bool,
-    authorizing: Any = None,
-    approving: Any = None,
-) -> Sequence[Any]:
-    """Around each request.
+class Kept(Protocol):
+    """What stages keep beside themselves; see `callmux.process.stores.Stores`."""
 
-    Args:
-        authorizing: Refuses what its caller may not use; None where no rules apply.
-        formatting: Renders what callmux itself answers.
-        shield: Shortens large results.
+    cache: Cache
+    writes: Writes
+    numbers: Numbers
+    counters: Counters
+    results: Shelf
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """What stages are made of.
+
+    Attributes:
+        config: The configuration.
         plain: The transparent mode: nothing is changed.
-        approving: Asks a person; None where nothing has to be approved.
-    """
-    guards = [guard for guard in (authorizing, approving) if guard is not None]
-    return [Converting(plain), *guards] if plain else [Converting(), *guards, formatting, shield]
-
-
-def call_stages(
-    preparing: Preparing,
-    caching: Caching | None,
-    coalescing: Coalescing,
-    writing: Writing,
-    servers: Mapping[str, Server],
-    slots: Slots,
-    clock: Clock,
-    relinking: Relinking | None = None,
-    bus: Bus | None = None,
-    confirming: Any = None,
-) -> Sequence[Any]:
-    """Around each call.
-
-    Args:
-        caching: None where nothing is cached.
-        relinking: None where no two servers can have the same URI.
+        servers: All servers by name.
+        kept: What they keep.
+        find: Gives the route of a name, and of the server beside it.
+        resources: Gives the index of resources.
+        preparing: Makes arguments ready; the door uses it, too.
+        slots: How many calls run at a time.
+        clock: Time.
         bus: Who hears of calls.
-        confirming: Lets nothing through that a person has to approve; None where nothing has to be.
+        rights: Gives what stands for the rights of a caller in keys; None where no rules apply.
+        authorizing: Refuses what its caller may not use; None where no rules apply.
+        admitting: The same around a call that no request stage has seen itself.
+        approving: Asks a person about a request; None where nothing has to be approved.
+        confirming: Lets no call through that a person has to approve; None where nothing has to be.
     """
-    around: list[Any] = [] if bus is None else [Observing(bus, clock)]
-    around += [] if relinking is None else [relinking]
-    around += [preparing] if confirming is None else [preparing, confirming]
-    around += [] if caching is None else [caching]
-    tracing = [] if bus is None else [Tracing(bus)]
-    return [*around, coalescing, writing, Limiting(slots, servers), *tracing, Retrying(servers, clock, bus)]
+
+    config: Config
+    plain: bool
+    servers: Mapping[str, Server]
+    kept: Kept
+    find: Find
+    resources: Callable[[], ResourceIndex]
+    preparing: Preparing
+    slots: Slots
+    clock: Clock
+    bus: Bus | None = None
+    rights: Callable[[CallContext], str] | None = None
+    authorizing: Any = None
+    admitting: Any = None
+    approving: Any = None
+    confirming: Any = None
+
+
+def request_stages(parts: Parts) -> Sequence[Any]:
+    """Around each request."""
+    guards = [guard for guard in (parts.authorizing, parts.approving) if guard is not None]
+    if parts.plain:
+        return [Converting(True), *guards]
+    config = parts.config
+    limits = {name: server.response_shield for name, server in config.servers.items()}
+    policies, noted = Policies(config.response_shield, limits), parts.rights is not None
+    return [
+        Converting(),
+        *guards,
+        Formatting(config.output_format, parts.find, parts.bus),
+        Shielding(policies, parts.kept.results, parts.find, noted=noted),
+    ]
+
+
+def call_stages(parts: Parts) -> Sequence[Any]:
+    """Around each call."""
+    kept, servers, clock, bus = parts.kept, parts.servers, parts.clock, parts.bus
+    rules = Policy(parts.config)
+    keys = Keys(rules, kept.numbers, servers, parts.rights)
+    stages: list[Any] = []
+    if bus is not None:
+        stages.append(Observing(bus, clock))
+    if len(servers) > 1:
+        # Two servers can have the same URI.
+        stages.append(Relinking(parts.resources))
+    stages.append(parts.preparing)
+    if parts.confirming is not None:
+        stages.append(parts.confirming)
+    if rules.caches:
+        stages.append(Caching(keys, kept.cache, kept.writes, kept.counters, servers, clock))
+    return [
+        *stages,
+        Coalescing(keys, kept.writes, kept.counters, servers, clock),
+        Writing(kept.writes, servers, clock),
+        Limiting(parts.slots, servers),
+        *([] if bus is None else [Tracing(bus)]),
+        Retrying(servers, clock, bus),
+    ]
 
 
 class Order:
     """The stages of one configuration, fitted to its routes.
 
     Args:
+        parts: What they are made of.
+
+    Attributes:
         request: What stands around each request.
-        call: What stands around each call.
-        admitting: What stands around them where no request stage has seen the call itself; None for nothing.
     """
 
-    def __init__(self, request: Sequence[Any], call: Sequence[Any], admitting: Any = None) -> None:
-        self.request = request
-        self._call = call
-        self._admitting = () if admitting is None else (admitting,)
+    def __init__(self, parts: Parts) -> None:
+        self.request = request_stages(parts)
+        self._call = call_stages(parts)
+        self._admitting = () if parts.admitting is None else (parts.admitting,)
+        self._caching = next((stage for stage in self._call if isinstance(stage, Caching)), None)
         self._made: dict[tuple[Any, ...], Stages] = {}
 
     def fit(self, route: Route) -> None:
@@ -99,6 +155,10 @@ class Order:
         outer = tuple(stage for stage in self.request if _concerns(stage, route))
         route.stages = self._stages(self._admitting + inner)
         route.direct = self._stages(outer + inner)
+
+    def would_hit(self, call: Call) -> bool | Coroutine[Any, Any, bool]:
+        """Whether a call that is ready would be answered from the cache now; asking leaves no trace there."""
+        return False if self._caching is None else self._caching.would_hit(call)
 
     def _stages(self, stages: tuple[Any, ...]) -> Stages:
         made = self._made.get(stages)
