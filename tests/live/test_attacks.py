@@ -103,6 +103,20 @@ def test_listener_29_a_flood_of_wrong_tokens_is_bounded_and_stops_nobody_who_is_
         assert ask(port, **AS_OPS)[0] == 200
 
 
+@pytest.mark.parametrize("kind", ["token", "tokenRef"])
+def test_guesses_are_bounded_whatever_they_are_compared_with(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("t0ken")
+    tokens = [{"id": "ops", kind: "t0ken" if kind == "token" else "file:token"}]
+    controls = {"addressFailedAuthPerMinute": 5, "globalRequestsPerMinute": 8}
+    auth = {"mode": "bearer", "tokens": tokens}
+    with listening(tmp_path, auth=auth, abuseControls=controls) as port:
+        assert ask(port, Authorization="Bearer t0ken")[0] == 200
+        guesses = [ask(port, Authorization=f"Bearer guess{n}")[0] for n in range(12)]
+        assert guesses == [401] * 5 + [429] * 7
+        # What was refused unseen took nothing from those who are known.
+        assert [ask(port, Authorization="Bearer t0ken")[0] for _ in range(3)] == [200, 200, 429]
+
+
 @pytest.mark.parametrize(
     ("forwarded", "status"),
     [

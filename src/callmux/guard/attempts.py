@@ -10,6 +10,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import NoReturn
 
 from callmux.guard.gate import TurnedAway, too_many
 from callmux.guard.windows import Windows
@@ -55,18 +56,15 @@ class Attempts:
         Raises:
             TurnedAway: 429: there were too many failures, or too many checks wait.
         """
-        try:
-            self._check(site)
-        except TurnedAway:
-            if self.when_refused is not None:
-                await self.when_refused()
-            raise
+        await self.admit(site)
+        if self._present.get(site, 0) >= MOST_OF_ONE or self._waiting >= MOST_WAITING + AT_A_TIME:
+            await self._refuse(too_many("Too many credentials are being checked", 1, "credentialChecks"))
         self._present[site] = self._present.get(site, 0) + 1
         self._waiting += 1
         try:
             async with self._turns:
                 # Those before it may have failed meanwhile.
-                self._check_failures(site)
+                await self.admit(site)
                 yield
         finally:
             self._waiting -= 1
@@ -74,18 +72,23 @@ class Attempts:
             if left:
                 self._present[site] = left
 
-    def failed(self, site: str) -> None:
-        """A credential of that address was wrong."""
-        self._failed.hit(site, WINDOW_SECONDS, self._now())
+    async def admit(self, site: str) -> None:
+        """Lets an address try another credential.
 
-    def _check(self, site: str) -> None:
-        self._check_failures(site)
-        if self._present.get(site, 0) >= MOST_OF_ONE or self._waiting >= MOST_WAITING + AT_A_TIME:
-            raise too_many("Too many credentials are being checked", 1, "credentialChecks")
-
-    def _check_failures(self, site: str) -> None:
+        Raises:
+            TurnedAway: 429: there were too many failures.
+        """
         now = self._now()
         if self.failures_per_minute and self._failed.count(site, now) >= self.failures_per_minute:
             left = math.ceil(self._failed.end(site, now) - now)
             reason = "Too many wrong credentials from this address"
-            raise too_many(reason, max(1, left), "addressFailedAuthPerMinute")
+            await self._refuse(too_many(reason, max(1, left), "addressFailedAuthPerMinute"))
+
+    async def _refuse(self, refusal: TurnedAway) -> NoReturn:
+        if self.when_refused is not None:
+            await self.when_refused()
+        raise refusal
+
+    def failed(self, site: str) -> None:
+        """A credential of that address was wrong."""
+        self._failed.hit(site, WINDOW_SECONDS, self._now())

@@ -122,6 +122,8 @@ class Authentication:
 
     async def _find(self, site: str, token: bytes, digest: bytes) -> Grant | TurnedAway | None:
         try:
+            # What costs little can be guessed, too: a token that the configuration holds as it is.
+            await self._attempts.admit(site)
             grant = await self._verifier.examine(token, partial(self._attempts.turn, site))
         except TurnedAway as refusal:
             return refusal
