@@ -34,13 +34,15 @@ def test_what_happens_is_written_in_its_order_until_it_is_closed() -> None:
     assert (bus.calls, bus.http, bus.requests) == (False, False, False)
 
 
-def test_a_request_without_http_has_a_line_and_one_with_it_has_that_of_its_http_request() -> None:
-    bus, written = Bus(), []
-    audit = Audit(AuditLog(enabled=True), bus, lambda: 1.0, written.append)
-    bus.publish(RequestEnded(method="tools/list", seconds=0))
-    bus.publish(RequestEnded(method="tools/list", seconds=0, request_id="r"))
-    audit.close(SECONDS)
-    assert [json.loads(line)["event"] for line in b"".join(written).splitlines()] == ["request"]
+def test_a_request_without_http_has_a_line_and_in_a_listener_that_of_its_http_request() -> None:
+    for listens in (False, True):
+        bus, written = Bus(), []
+        audit = Audit(AuditLog(enabled=True), bus, lambda: 1.0, written.append, listens=listens)
+        assert bus.requests is not listens
+        bus.publish(RequestEnded(method="tools/list", seconds=0))
+        audit.close(SECONDS)
+        events = [json.loads(line)["event"] for line in b"".join(written).splitlines()]
+        assert events == ([] if listens else ["request"])
 
 
 def test_keys_of_the_configuration_are_hidden_in_bodies() -> None:

@@ -22,6 +22,7 @@ from callmux.observe.facts import (
     LimitReached,
     RequestEnded,
 )
+from callmux.timestamps import iso
 
 ALICE = Principal(kind="oidc_jwt", id="alice", subject="a-1", scopes=("read",))
 BOB = Principal(kind="bearer", id="ops")
@@ -196,3 +197,10 @@ def test_the_docs_list_every_field() -> None:
             assert f"`{field}`" in text, field
         if config is not None and config.tag and not config.tag.startswith("_"):
             assert f"`{config.tag}`" in text
+
+
+@given(st.floats(0, 4_000_000_000))
+def test_a_time_is_written_as_everywhere(at: float) -> None:
+    line = json.loads(dropped_line(at, 1))
+    assert line["time"][:-4] == iso(at)[:-4]
+    assert abs(int(line["time"][-4:-1]) - int(iso(at)[-4:-1])) <= 1

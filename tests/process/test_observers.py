@@ -61,7 +61,7 @@ def test_counting_is_for_listeners_and_goes_on_over_reloads(tmp_path: Path) -> N
     bus = Bus()
     Observers(bus, tmp_path, Clock(), lambda text: None).configure(Config())
     assert not bus.calls
-    observers = Observers(bus, tmp_path, Clock(), lambda text: None, counts=True)
+    observers = Observers(bus, tmp_path, Clock(), lambda text: None, listens=True)
     observers.configure(Config())
     bus.publish(CALL)
     before = observers.totals

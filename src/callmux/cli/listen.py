@@ -172,7 +172,7 @@ async def listen(
     base_dir = path.parent if path else Path.cwd()
     host = Host(config, base_dir, env, show, single=False)
     guard = Guard(clock := Clock(), host.bus)
-    observers = Observers(host.bus, base_dir, clock, sys.stderr.write, counts=True)
+    observers = Observers(host.bus, base_dir, clock, sys.stderr.write, listens=True)
     observers.configure(config)
     tasks = TaskSet("listener")
     try:

@@ -32,10 +32,17 @@ class Audit:
         bus: Where it hears.
         wall: The time of day.
         append: Writes whole lines; called in a thread.
+        listens: Clients come over HTTP, whose requests have a line each; else each MCP request has one.
     """
 
     def __init__(
-        self, settings: AuditLog, bus: Bus, wall: Callable[[], float], append: Callable[[bytes], object]
+        self,
+        settings: AuditLog,
+        bus: Bus,
+        wall: Callable[[], float],
+        append: Callable[[bytes], object],
+        *,
+        listens: bool = False,
     ) -> None:
         self._most = settings.max_payload_chars
         self._hidden_keys = tuple(key.lower() for key in settings.redact_keys if key)
@@ -45,18 +52,14 @@ class Audit:
         put = self._scribe.put
         kinds = (CallEnded, HttpEnded, Denied, ApprovalAsked, ApprovalAnswered, LimitReached)
         self._leave = [bus.subscribe(kind, put) for kind in kinds]
-        self._leave.append(bus.subscribe(RequestEnded, self._requested))
+        if not listens:
+            self._leave.append(bus.subscribe(RequestEnded, put))
 
     def close(self, seconds: float) -> None:
         """Hears no more, and writes what it has heard; waits for that at most so long."""
         for leave in self._leave:
             leave()
         self._scribe.close(seconds)
-
-    def _requested(self, request: RequestEnded) -> None:
-        # Over HTTP there is a line already.
-        if not request.request_id:
-            self._scribe.put(request)
 
     def _write(self, heard: Heard) -> None:
         lines = [line_of(at, fact, self._most, self._hidden_keys) for at, fact in heard.facts]

@@ -6,6 +6,7 @@ Called by `callmux.observe.audit`. The line of an HTTP request has the fields of
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -29,6 +30,7 @@ from callmux.timestamps import iso
 LONGEST = 2000
 """Characters of a name or a path."""
 UUID_CHARACTERS = 36
+HTTP_METHODS = frozenset({"GET", "POST", "DELETE", "PUT", "PATCH", "HEAD", "OPTIONS"})
 TOOLS_CALL = "tools/call"
 
 _encode = msgspec.json.Encoder().encode
@@ -141,10 +143,10 @@ def line_of(at: float, fact: Any, most: int, hidden_keys: Sequence[str]) -> byte
     if kind is HttpEnded:
         body = None if fact.body is None else shown(fact.body, most, hidden_keys)
         line: _Line = _Http(
-            time=iso(at),
+            time=_time(at),
             request_id=_id(fact.request_id),
             principal=_who(fact.principal),
-            method=_word(fact.method),
+            method=fact.method if fact.method in HTTP_METHODS else _word(fact.method),
             path=fact.path if fact.route == fact.path else _word(fact.path),
             status=fact.status,
             duration_ms=round(fact.seconds * 1000),
@@ -158,13 +160,13 @@ def line_of(at: float, fact: Any, most: int, hidden_keys: Sequence[str]) -> byte
 
 def dropped_line(at: float, lines: int) -> bytes:
     """The line that says that others are missing."""
-    return one_line(_encode(_Dropped(iso(at), lines)))
+    return one_line(_encode(_Dropped(_time(at), lines)))
 
 
 def _call(at: float, fact: CallEnded) -> _Line:
     is_tool = fact.method == TOOLS_CALL
     return _Call(
-        time=iso(at),
+        time=_time(at),
         http_request_id=_id(fact.request_id),
         session_id=fact.session_id,
         principal=_who(fact.principal),
@@ -187,7 +189,7 @@ def _call(at: float, fact: CallEnded) -> _Line:
 
 def _request(at: float, fact: RequestEnded) -> _Line:
     return _Request(
-        time=iso(at),
+        time=_time(at),
         **_whose(fact),
         method=_word(fact.method),
         name=_word(fact.name),
@@ -201,7 +203,7 @@ def _request(at: float, fact: RequestEnded) -> _Line:
 
 def _denied(at: float, fact: Denied) -> _Line:
     return _Denied(
-        time=iso(at),
+        time=_time(at),
         **_whose(fact),
         rule=fact.rule,
         server=fact.server,
@@ -215,12 +217,12 @@ def _denied(at: float, fact: Denied) -> _Line:
 
 def _asked(at: float, fact: ApprovalAsked) -> _Line:
     calls = tuple(map(_word, fact.calls))
-    return _Asked(time=iso(at), **_whose(fact), question=fact.question, how=fact.how, calls=calls)
+    return _Asked(time=_time(at), **_whose(fact), question=fact.question, how=fact.how, calls=calls)
 
 
 def _answered(at: float, fact: ApprovalAnswered) -> _Line:
     return _Answered(
-        time=iso(at),
+        time=_time(at),
         **_whose(fact),
         question=fact.question,
         answer=fact.answer,
@@ -233,7 +235,7 @@ def _answered(at: float, fact: ApprovalAnswered) -> _Line:
 
 def _limit(at: float, fact: LimitReached) -> _Line:
     return _Limit(
-        time=iso(at),
+        time=_time(at),
         http_request_id=_id(fact.request_id),
         principal=_who(fact.principal),
         limit=fact.limit,
@@ -259,10 +261,22 @@ def _whose(fact: Any) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=256)
 def _who(principal: Principal | None) -> _Who | UnsetType:
     if principal is None:
         return UNSET
     return _Who(principal.kind, principal.id, principal.subject, principal.scopes, principal.groups)
+
+
+@lru_cache(maxsize=8)
+def _second(at: int) -> str:
+    return iso(at)[: len("2026-01-01T00:00:00")]
+
+
+def _time(at: float) -> str:
+    """As `iso` writes it; of most lines the second is that of the line before."""
+    whole = int(at)
+    return f"{_second(whole)}.{int((at - whole) * 1000):03d}Z"
 
 
 def _id(given: str) -> str:

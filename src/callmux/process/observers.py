@@ -37,7 +37,7 @@ class Observers:
         base_dir: Where relative paths start.
         clock: Time.
         show: Writes whole lines to stderr; never waits.
-        counts: There is a listener, which may serve metrics.
+        listens: There is a listener: clients come over HTTP, and metrics may be served.
 
     Attributes:
         totals: What was counted since metrics were on first; None where they never were.
@@ -50,9 +50,9 @@ class Observers:
         clock: Clock,
         show: Callable[[str], object],
         *,
-        counts: bool = False,
+        listens: bool = False,
     ) -> None:
-        self._counts = counts
+        self._listens = listens
         self.totals: Totals | None = None
         self._stop_counting: Callable[[], None] | None = None
         self._bus = bus
@@ -82,7 +82,7 @@ class Observers:
                 self._end_telemetry(0)
             if config.open_telemetry.enabled:
                 self._telemetry = self._new_telemetry(config.open_telemetry)
-        if self._counts and config.metrics.enabled != (self._stop_counting is not None):
+        if self._listens and config.metrics.enabled != (self._stop_counting is not None):
             self._count(config.metrics.enabled)
 
     def _count(self, on: bool) -> None:
@@ -123,7 +123,7 @@ class Observers:
     def _new_audit(self, settings: AuditLog) -> Audit:
         from callmux.observe.audit import Audit
 
-        return Audit(settings, self._bus, self._clock.wall, self._sink(settings))
+        return Audit(settings, self._bus, self._clock.wall, self._sink(settings), listens=self._listens)
 
     def _sink(self, settings: AuditLog) -> Callable[[bytes], object]:
         if settings.path is None:
