@@ -142,7 +142,7 @@ class CallContext(msgspec.Struct, frozen=True, kw_only=True):
 
     client: ClientPort
     progress_token: Raw | None = None
-    find_cwd: Callable[[], Awaitable[Directory | None]] | None = None
+    find_cwd: Callable[[], Directory | Awaitable[Directory | None] | None] | None = None
     headers: Mapping[str, str] = {}
     about: Mapping[str, str] = {}
     elsewhere: bool = False
@@ -163,3 +163,8 @@ class CallContext(msgspec.Struct, frozen=True, kw_only=True):
         if self.progress_token is not None:
             changed["progressToken"] = self.progress_token
         self.client.notify("notifications/progress", msgspec.json.encode(changed))
+
+    async def directory(self) -> Directory | None:
+        """The directory that the client works in, as `find_cwd` finds it; None where nobody knows."""
+        found = None if self.find_cwd is None else self.find_cwd()
+        return found if found is None or isinstance(found, Directory) else await found

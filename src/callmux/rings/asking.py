@@ -164,7 +164,7 @@ class Asking:
     async def _asker(self, context: CallContext, contact: Contact) -> Asker:
         directory = self._directory
         if context.find_cwd is not None and not context.elsewhere:
-            found = await context.find_cwd()
+            found = await context.directory()
             directory = None if found is None else found.path
         return Asker(
             session=context.client.session,

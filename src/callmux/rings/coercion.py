@@ -8,6 +8,7 @@ digits. `callmux.rings.schemas` reads the schema.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -40,8 +41,7 @@ class Shaper:
 
     Attributes:
         always: Any arguments may have to change; else only those with `ENVELOPE` in them.
-        fits: Decodes arguments in which nothing has to change, and raises where something may; None where
-            they must be walked.
+        fits: Decodes arguments in which nothing has to change, and raises where something may.
     """
 
     def __init__(self, root: Node, *, unwraps: bool, renames: bool) -> None:
@@ -51,19 +51,17 @@ class Shaper:
         self._walks = root.active
         self.always = renames or root.active
         settled = None if renames else _settled(root, unwraps)
-        self.fits = None if settled is None else settled.decode
+        self.fits: Callable[[bytes], object] = _must_be_walked if settled is None else settled.decode
 
     def __call__(self, arguments: bytes) -> bytes:
         """The arguments, shaped; the same object where nothing had to change."""
         if not (self.always or (self._unwraps and arguments.find(ENVELOPE) >= 0)):
             return arguments
-        if self.fits is not None:
-            try:
-                self.fits(arguments)
-                return arguments
-            except (msgspec.MsgspecError, RecursionError, UnicodeError):
-                pass
-        return self.shape(arguments)
+        try:
+            self.fits(arguments)
+            return arguments
+        except (msgspec.MsgspecError, RecursionError, UnicodeError):
+            return self.shape(arguments)
 
     def shape(self, arguments: bytes) -> bytes:
         """The same, without looking first whether anything may have to change."""
@@ -135,6 +133,10 @@ def _settled(root: Node, unwraps: bool) -> msgspec.json.Decoder[Any] | None:
     except ValueError:
         return None  # a name that must be escaped
     return msgspec.json.Decoder(kind)
+
+
+def _must_be_walked(arguments: bytes) -> object:
+    raise msgspec.ValidationError("no look is enough")
 
 
 def _as_list(raw: Raw) -> Raw:

@@ -7,12 +7,13 @@ came unless something had to be changed. `prepare` is the whole of it, for the r
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
+from callmux.context import Scope
 from callmux.rings.call import Call
 from callmux.rings.coercion import ENVELOPE
 from callmux.rings.references.recognition import may_refer
@@ -45,32 +46,35 @@ class Preparing:
         return not self._plain or (self._scopes is not None and route.server in self._scopes.rules)
 
     def enter(self, call: Call) -> Coroutine[Any, Any, None] | None:
-        scopes, asked = self._scopes, call.asked
+        if call.arguments is not None and not self._plain:
+            before = bytes(call.arguments)
+            # Nearly always neither of the two signs that every reference has. With numbers: `in` tries bytes
+            # as a number first, and drops an exception.
+            if (DOLLAR in before or BACKSLASH in before) and may_refer(before):
+                return self._prepare(call)
+            shaper = call.route.shaper
+            if shaper is not None and (shaper.always or before.find(ENVELOPE) >= 0):
+                try:
+                    shaper.fits(before)
+                except (msgspec.MsgspecError, RecursionError, UnicodeError):
+                    if (shaped := shaper.shape(before)) is not before:
+                        call.arguments = Raw(shaped)
+        scopes = self._scopes
         if (
-            (call.context.find_cwd is not None or asked.cwd is not None or self._is_strict)
+            (call.context.find_cwd is not None or call.asked.cwd is not None or self._is_strict)
             and scopes is not None
             and not scopes.is_plain(call)
         ):
-            return self._prepare(call)
-        if call.arguments is None or self._plain:
-            return None
-        before = bytes(call.arguments)
-        # Nearly always neither of the two signs that every reference has. With numbers: `in` tries bytes as a
-        # number first, and drops an exception.
-        if (DOLLAR in before or BACKSLASH in before) and may_refer(before):
-            return self._prepare(call)
-        shaper = call.route.shaper
-        if shaper is None or not (shaper.always or before.find(ENVELOPE) >= 0):
-            return None
-        if shaper.fits is not None:
-            try:
-                shaper.fits(before)
-                return None
-            except (msgspec.MsgspecError, RecursionError, UnicodeError):
-                pass  # something may have to change
-        if (shaped := shaper.shape(before)) is not before:
-            call.arguments = Raw(shaped)
+            scope = scopes.of(call)
+            if scope is not None:
+                if not isinstance(scope, Scope):
+                    return self._take(call, scope)
+                call.scope = scope
         return None
+
+    async def _take(self, call: Call, scope: Awaitable[Scope | None]) -> None:
+        """Enters where the client is asked for its directory."""
+        call.scope = await scope
 
     async def prepare(self, call: Call) -> Call:
         """The call as it would be sent.
@@ -94,4 +98,5 @@ class Preparing:
             if arguments is not before:
                 call.arguments = Raw(arguments)
         if self._scopes is not None and not self._scopes.is_plain(call):
-            call.scope = await self._scopes.of(call)
+            scope = self._scopes.of(call)
+            call.scope = scope if scope is None or isinstance(scope, Scope) else await scope

@@ -117,8 +117,9 @@ class Scopes:
             return False
         return not rule.required
 
-    async def of(self, call: Call) -> Scope | None:
+    def of(self, call: Call) -> Scope | Coroutine[Any, Any, Scope | None] | None:
         """The scope of `call`, whose arguments are final; None where it shares its connection with everybody.
+        Where the client must be asked for its directory, what gives the scope then.
 
         Raises:
             SessionCwdUnresolved: The server must know the directory, and nobody does.
@@ -129,22 +130,27 @@ class Scopes:
             return None
         if rule.forwarded:
             return _with_headers(rule, context)
-        directory = await self._directory(call, context)
+        if call.asked.cwd is not None:
+            return self._in(Directory(call.asked.cwd), rule, call)
+        found = context.find_cwd() if context.find_cwd is not None else None
+        if found is None or isinstance(found, Directory):
+            return self._in(found, rule, call)
+        return self._once_found(found, rule, call)
+
+    async def _once_found(self, found: Awaitable[Directory | None], rule: _Rule, call: Call) -> Scope | None:
+        return self._in(await found, rule, call)
+
+    def _in(self, found: Directory | None, rule: _Rule, call: Call) -> Scope | None:
+        """The scope of a call for this directory; None where nobody knows it, or it is no wish."""
+        context = call.context
+        directory = None if found is None else found.path
+        if found is not None and context.elsewhere and self._roots is not None:
+            directory = _allowed(found, self._roots)
         if directory is None:
             self._go_on_without(rule, call, context)
             return None
         # The same directory in two spellings is one; whether `..` leads back is up to links, and left alone.
         return Scope(cwd=directory.rstrip(os.sep) or os.sep)
-
-    async def _directory(self, call: Call, context: CallContext) -> str | None:
-        found: Directory | None
-        if call.asked.cwd is not None:
-            found = Directory(call.asked.cwd)
-        else:
-            found = await context.find_cwd() if context.find_cwd is not None else None
-        if found is None or not context.elsewhere or self._roots is None:
-            return None if found is None else found.path
-        return _allowed(found, self._roots)
 
     def _go_on_without(self, rule: _Rule, call: Call, context: CallContext) -> None:
         """Nobody knows the directory: that is counted, and may be the end."""

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw
 
 from callmux.context import CallContext, ClientPort, Directory, fingerprint
 from callmux.protocol.jsonrpc import RpcError
 from callmux.session import cwd
-from callmux.session.facts import NOTHING, Facts, Said
+from callmux.session.facts import NOTHING, Facts
 from callmux.session.request import Request, SessionPort
 
 if TYPE_CHECKING:
@@ -83,22 +83,31 @@ def _owner(principal: Principal | None, headers: Mapping[str, str]) -> str:
     return f"{owner} {others}" if others else owner
 
 
-async def find(port: Request, params: Raw | None) -> Directory | None:
-    """The directory for a request; None where nobody knows. It is kept for later requests of the session."""
+def find(port: Request, params: Raw | None) -> Directory | Coroutine[Any, Any, Directory | None] | None:
+    """The directory for a request; None where nobody knows. It is kept for later requests of the session.
+    Where the client itself must be asked, what gives it then."""
     facts, said = port.session.facts, port.said
     if (path := cwd.from_meta(params)) is not None:
         facts.cwd, facts.cwd_source = path, "meta"
         return Directory(path)
     if said.cwd is not None:
         return Directory(said.cwd)
-    if facts.cwd is None:
-        await _ask(port, facts, said)
+    asks = said.streams and port.capabilities.find(b'"roots"') >= 0  # `in` costs an exception
+    if facts.cwd is None and asks and (not facts.roots_asked or facts.asking.locked()):
+        return _asked(port, facts)
+    return _known(facts)
+
+
+def _known(facts: Facts) -> Directory | None:
     return None if facts.cwd is None else Directory(facts.cwd, wished=facts.cwd_source != "roots")
 
 
-async def _ask(port: Request, facts: Facts, said: Said) -> None:
-    if b'"roots"' not in port.capabilities or not said.streams:
-        return
+async def _asked(port: Request, facts: Facts) -> Directory | None:
+    await _ask(port, facts)
+    return _known(facts)
+
+
+async def _ask(port: Request, facts: Facts) -> None:
     # Calls that come together ask together.
     async with facts.asking:
         while not facts.roots_asked:

@@ -69,7 +69,7 @@ class References:
                 "fileReferenceRoots. Send the content itself"
             )
         base = call.asked.cwd
-        if base is None and context.find_cwd is not None and (found := await context.find_cwd()) is not None:
+        if base is None and (found := await context.directory()) is not None:
             base = found.path
         base = base or os.getcwd()
         place = Place(base, self._roots, strict=context.remote)
