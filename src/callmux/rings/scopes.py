@@ -11,7 +11,8 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
