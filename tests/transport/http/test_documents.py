@@ -45,8 +45,8 @@ def test_the_table_has_them_all() -> None:
 def test_the_figures_are_those_of_the_code() -> None:
     assert f"comes within {_word(mcp.PATIENCE_SECONDS)} seconds" in TEXT
     assert f"{_word(kept.KEPT_SECONDS / 60)} minutes after" in " ".join(TEXT.split())
-    assert f"request heads to {serve.MAX_HEADER_BYTES // 1024} KB (431)" in TEXT
-    assert f"and {serve.HEADER_SECONDS:g} seconds (408)" in TEXT
+    assert f"heads to {serve.MAX_HEADER_BYTES // 1024} KB and {serve.MAX_HEADERS} headers (431)" in TEXT
+    assert f"{serve.MAX_URL_BYTES // 1024} KB (414), both to {serve.HEADER_SECONDS:g} seconds (408)" in TEXT
     assert f"`{REQUEST_STREAMS}`" in TEXT
     assert f"`{request_stream(5)}_0`" in TEXT
 
