@@ -9,6 +9,7 @@ import pytest
 from msgspec import Raw
 
 from callmux.config.model import Config
+from callmux.config.observing import OpenTelemetry
 from callmux.config.servers import HttpServer
 from callmux.guard.grant import Grant, Standing
 from callmux.guard.principal import Principal
@@ -215,5 +216,28 @@ def test_the_token_that_let_a_request_in_goes_no_further() -> None:
         exchange.principal, exchange.grant = ops, Grant(principal=ops, standing=Standing())
         said = house.listener.note(seat, exchange)
         assert (said.headers, said.audiences) == ({"x-key": "1"}, ())
+
+    play(scene())
+
+
+@pytest.mark.parametrize("traces", [True, False])
+def test_the_trace_of_an_http_request_goes_with_what_it_brings_only_where_somebody_traces(
+    traces: bool,
+) -> None:
+    async def scene() -> None:
+        house = House(config=Config(open_telemetry=OpenTelemetry(enabled=traces)))
+        seen: list[Any] = []
+        handle = house.desk.handle
+
+        async def watched(session: Any, method: str, params: Any, port: Any) -> bytes:
+            seen.append(port.said.trace)
+            return await handle(session, method, params, port)
+
+        house.desk.handle = watched  # type: ignore[method-assign]
+        id = await house.greets()
+        await house.posts(
+            {"id": 1, "method": "x"}, id, traceparent="00-a-b-01", tracestate="c=d", baggage="e=f"
+        )
+        assert seen == [{"traceparent": "00-a-b-01", "tracestate": "c=d"} if traces else {}]
 
     play(scene())
