@@ -51,7 +51,7 @@ def test_it_has_the_names_of_the_original_and_whole_numbers() -> None:
     assert re.search(r"(?m)^callmux_http_inflight_requests 1$", text)
 
 
-def test_a_call_shows_in_its_count_and_in_its_histogram() -> None:
+def test_listener_43_a_call_shows_in_its_count_and_in_its_histogram() -> None:
     text = page(counted(call(), call(outcome="failed", code="tool_call_failed", category="timeout")), GAUGES)
     found = samples(text)
     where = (("server", "git"), ("tool", "log"))
