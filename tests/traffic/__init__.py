@@ -1,1 +1,1 @@
-"""Random traffic through the real stages, held against an independent model. See docs/design.md."""
+"""Random traffic through the real stages, held against an independent model. See docs/trials.md."""
