@@ -7,19 +7,17 @@ import threading
 import pytest
 
 from callmux.aside import aside
-from tests.support import run
+from tests.support import real_loop, run
 
 
-def test_it_gives_what_the_work_gives_or_raises() -> None:
+@real_loop()
+async def test_it_gives_what_the_work_gives_or_raises() -> None:
     def fail() -> int:
         raise OSError("no")
 
-    async def scene() -> None:
-        assert await aside(threading.get_ident, 20) != threading.get_ident()
-        with pytest.raises(OSError, match="no"):
-            await aside(fail, 20)
-
-    run(scene())
+    assert await aside(threading.get_ident, 20) != threading.get_ident()
+    with pytest.raises(OSError, match="no"):
+        await aside(fail, 20)
 
 
 def test_work_that_hangs_is_left_behind() -> None:

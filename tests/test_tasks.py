@@ -11,18 +11,15 @@ from callmux.tasks import TaskSet, Withdrawal, at_once, first_of, reason_of
 from tests.support import play, settle
 
 
-def test_a_task_is_kept_until_it_is_done() -> None:
-    async def scene() -> None:
-        tasks = TaskSet("x")
-        go = asyncio.Event()
-        task = tasks.spawn(go.wait())
-        assert len(tasks) == 1
-        go.set()
-        assert await task is True
-        await settle()
-        assert len(tasks) == 0
-
-    play(scene())
+async def test_a_task_is_kept_until_it_is_done() -> None:
+    tasks = TaskSet("x")
+    go = asyncio.Event()
+    task = tasks.spawn(go.wait())
+    assert len(tasks) == 1
+    go.set()
+    assert await task is True
+    await settle()
+    assert len(tasks) == 0
 
 
 def test_a_failure_is_logged_with_its_owner(caplog: pytest.LogCaptureFixture) -> None:
@@ -56,22 +53,19 @@ def test_cancelling_ends_all_and_is_no_failure(caplog: pytest.LogCaptureFixture)
     assert caplog.text == ""
 
 
-def test_a_task_may_end_its_own_set() -> None:
+async def test_a_task_may_end_its_own_set() -> None:
     """It cancels the others and goes on itself."""
 
-    async def scene() -> None:
-        tasks = TaskSet("x")
-        other = tasks.spawn(asyncio.Event().wait())
+    tasks = TaskSet("x")
+    other = tasks.spawn(asyncio.Event().wait())
 
-        async def end() -> str:
-            await settle()
-            await tasks.cancel()
-            return "done"
+    async def end() -> str:
+        await settle()
+        await tasks.cancel()
+        return "done"
 
-        assert await tasks.spawn(end()) == "done"
-        assert other.cancelled()
-
-    play(scene())
+    assert await tasks.spawn(end()) == "done"
+    assert other.cancelled()
 
 
 def test_the_wait_for_a_stubborn_task_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
@@ -98,35 +92,29 @@ def test_the_wait_for_a_stubborn_task_is_bounded(caplog: pytest.LogCaptureFixtur
     assert "x: 1 tasks did not end in 5.0 s" in caplog.text
 
 
-def test_a_task_for_whoever_awaits_it() -> None:
-    async def scene() -> None:
-        async def work() -> int:
-            return 7
+async def test_a_task_for_whoever_awaits_it() -> None:
+    async def work() -> int:
+        return 7
 
-        assert await at_once(work()) == 7
-
-    play(scene())
+    assert await at_once(work()) == 7
 
 
-def test_the_first_of_several_events_counts() -> None:
-    async def scene() -> None:
-        loop = asyncio.get_running_loop()
-        first, second = asyncio.Event(), asyncio.Event()
-        loop.call_later(5, second.set)
-        began = loop.time()
-        await first_of(first, second)
-        assert loop.time() - began == pytest.approx(5, abs=0.01)
-        await first_of(first, second)
-        assert loop.time() - began == pytest.approx(5, abs=0.01)
-        await first_of(first, seconds=3)
-        assert loop.time() - began == pytest.approx(8, abs=0.01)
-        await settle()
-        assert len(asyncio.all_tasks()) == 1
-
-    play(scene())
+async def test_the_first_of_several_events_counts() -> None:
+    loop = asyncio.get_running_loop()
+    first, second = asyncio.Event(), asyncio.Event()
+    loop.call_later(5, second.set)
+    began = loop.time()
+    await first_of(first, second)
+    assert loop.time() - began == pytest.approx(5, abs=0.01)
+    await first_of(first, second)
+    assert loop.time() - began == pytest.approx(5, abs=0.01)
+    await first_of(first, seconds=3)
+    assert loop.time() - began == pytest.approx(8, abs=0.01)
+    await settle()
+    assert len(asyncio.all_tasks()) == 1
 
 
-def test_a_cancellation_carries_the_reason_of_whoever_asked_for_it() -> None:
+async def test_a_cancellation_carries_the_reason_of_whoever_asked_for_it() -> None:
     async def reason_seen(message: object) -> str | None:
         async def work() -> str | None:
             try:
@@ -140,10 +128,7 @@ def test_a_cancellation_carries_the_reason_of_whoever_asked_for_it() -> None:
         task.cancel(message)
         return await task
 
-    async def scene() -> None:
-        assert await reason_seen(Withdrawal("enough")) == "enough"
-        assert await reason_seen(Withdrawal(None)) is None
-        assert await reason_seen(None) == "nobody asked"
-        assert await reason_seen("words of the library") == "nobody asked"
-
-    play(scene())
+    assert await reason_seen(Withdrawal("enough")) == "enough"
+    assert await reason_seen(Withdrawal(None)) is None
+    assert await reason_seen(None) == "nobody asked"
+    assert await reason_seen("words of the library") == "nobody asked"

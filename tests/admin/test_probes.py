@@ -64,15 +64,12 @@ def test_ready_is_200_only_where_every_server_is_up(state: str, status: int) -> 
     assert play(desk.get("/ready")) == (status, facts)
 
 
-def test_ready_answers_once_the_servers_have_settled_with_what_is_so_then() -> None:
-    async def scenario() -> None:
-        desk = Desk("ok")
-        asking = asyncio.create_task(desk.get("/ready"))
-        await settle()
-        assert not asking.done()
-        desk.sessions.clear()
-        desk.settled.set()
-        status, facts = await asking
-        assert (status, facts["sessions"]) == (200, 0)
-
-    play(scenario())
+async def test_ready_answers_once_the_servers_have_settled_with_what_is_so_then() -> None:
+    desk = Desk("ok")
+    asking = asyncio.create_task(desk.get("/ready"))
+    await settle()
+    assert not asking.done()
+    desk.sessions.clear()
+    desk.settled.set()
+    status, facts = await asking
+    assert (status, facts["sessions"]) == (200, 0)

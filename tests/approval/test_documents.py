@@ -13,8 +13,9 @@ from callmux.config.model import Config
 from callmux.guard.consent import NEVER
 from callmux.guard.question import ALL_LETTERS, MOST_CALLS, MOST_LETTERS
 from callmux.rings.asking import Reach
-from tests.live.harness import Client, callmux, error_of, run, text_of
+from tests.live.harness import Client, callmux, error_of, text_of
 from tests.live.test_documents import says
+from tests.support import real_loop
 
 PAGE = Path(__file__).parents[2] / "docs" / "approval.md"
 TEXT = PAGE.read_text("utf-8")
@@ -25,27 +26,25 @@ def block(kind: str) -> str:
     return str(found)
 
 
-def test_the_example_asks_what_the_page_shows_and_refuses_as_it_says(tmp_path: Path) -> None:
+@real_loop(60)
+async def test_the_example_asks_what_the_page_shows_and_refuses_as_it_says(tmp_path: Path) -> None:
     config = json.loads(block("json config"))
     for server in config["servers"].values():
         server["command"] = sys.executable
     path = tmp_path / "callmux.json"
     path.write_text(json.dumps(config))
 
-    async def follow() -> None:
-        # The home of a user is no project.
-        async with callmux(tmp_path, "--config", path, env={"HOME": str(tmp_path / "home")}) as client:
-            await client.initialize(capabilities={"elicitation": {}})
-            refused = await client.call("write_note", {"name": "shopping", "content": "milk"})
-            (question,) = client.asked
-            assert question["params"]["message"] == block("text").strip()
-            enum = question["params"]["requestedSchema"]["properties"]["decision"]["enum"]
-            rows = re.findall(r"^\| `(once|session|project|deny)` \|", TEXT, re.MULTILINE)
-            assert enum == rows
-            assert says({"error": error_of(refused)}, json.loads(block("json error")))
-            await reads(client)
-
-    run(follow())
+    # The home of a user is no project.
+    async with callmux(tmp_path, "--config", path, env={"HOME": str(tmp_path / "home")}) as client:
+        await client.initialize(capabilities={"elicitation": {}})
+        refused = await client.call("write_note", {"name": "shopping", "content": "milk"})
+        (question,) = client.asked
+        assert question["params"]["message"] == block("text").strip()
+        enum = question["params"]["requestedSchema"]["properties"]["decision"]["enum"]
+        rows = re.findall(r"^\| `(once|session|project|deny)` \|", TEXT, re.MULTILINE)
+        assert enum == rows
+        assert says({"error": error_of(refused)}, json.loads(block("json error")))
+        await reads(client)
 
 
 async def reads(client: Client) -> None:

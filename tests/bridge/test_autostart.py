@@ -17,7 +17,7 @@ from callmux.bridge.autostart import Autostart, Health, _is_older
 from callmux.bridge.endpoint import Endpoint, read_endpoint
 from callmux.errors import UsageError
 from tests.bridge.bench import FakeListener
-from tests.support import free_port, run
+from tests.support import free_port, real_loop
 
 LISTENER = """
 import http.server, json, os, sys
@@ -77,93 +77,83 @@ def reaped(*bridges: Autostart) -> None:
             bridge._child.wait()
 
 
-def test_many_bridges_start_one_listener(bench: Bench) -> None:
+@real_loop()
+async def test_many_bridges_start_one_listener(bench: Bench) -> None:
     """With the configuration of the first, detached, its output in a file that is the user's own."""
 
     config = os.path.abspath("mux.json")
 
-    async def scene() -> None:
-        bridges = [bench.autostart(config="mux.json") for _ in range(5)]
-        await asyncio.gather(*(bridge.ensure() for bridge in bridges))
-        [[pid, *arguments]] = bench.started()
-        port = str(bench.endpoint.port)
-        assert arguments == ["--config", config, "--listen", port, "--idle-exit", "60"]
-        assert os.getsid(int(pid)) == int(pid)
-        assert bridges[0].log_file.stat().st_mode & 0o777 == 0o600
-        await bridges[0].ensure()
-        assert len(bench.started()) == 1
-        reaped(*bridges)
-
-    run(scene())
+    bridges = [bench.autostart(config="mux.json") for _ in range(5)]
+    await asyncio.gather(*(bridge.ensure() for bridge in bridges))
+    [[pid, *arguments]] = bench.started()
+    port = str(bench.endpoint.port)
+    assert arguments == ["--config", config, "--listen", port, "--idle-exit", "60"]
+    assert os.getsid(int(pid)) == int(pid)
+    assert bridges[0].log_file.stat().st_mode & 0o777 == 0o600
+    await bridges[0].ensure()
+    assert len(bench.started()) == 1
+    reaped(*bridges)
 
 
-def test_an_older_listener_is_replaced(bench: Bench) -> None:
-    async def scene() -> None:
-        old = bench.autostart("0.0.1")
-        old._checked = True
-        await old.ensure()
-        new = bench.autostart()
-        reaping = asyncio.get_running_loop().run_in_executor(None, old._child.wait)  # type: ignore[union-attr]
-        await new.ensure()
-        await reaping
-        assert len(bench.started()) == 2
-        health = await new._health()
-        assert health is not None
-        assert health.version == "99.0.0"
-        reaped(new)
-
-    run(scene())
+@real_loop()
+async def test_an_older_listener_is_replaced(bench: Bench) -> None:
+    old = bench.autostart("0.0.1")
+    old._checked = True
+    await old.ensure()
+    new = bench.autostart()
+    reaping = asyncio.get_running_loop().run_in_executor(None, old._child.wait)  # type: ignore[union-attr]
+    await new.ensure()
+    await reaping
+    assert len(bench.started()) == 2
+    health = await new._health()
+    assert health is not None
+    assert health.version == "99.0.0"
+    reaped(new)
 
 
-def test_one_that_a_bridge_has_started_can_be_ended(bench: Bench) -> None:
+@real_loop()
+async def test_one_that_a_bridge_has_started_can_be_ended(bench: Bench) -> None:
     """One that was started in another way is left alone: its words say so."""
 
-    async def scene() -> None:
-        bridge = bench.autostart()
-        assert await bridge.end_started() is False
-        await bridge.ensure()
-        reaping = asyncio.get_running_loop().run_in_executor(None, bridge._child.wait)  # type: ignore[union-attr]
-        assert await bridge.end_started() is True
-        await reaping
-        assert await bridge._health() is None
-        own = bench.autostart()
-        own._command = own._command[: own._command.index("--idle-exit")]
-        await own.ensure()
-        assert await own.end_started() is False
-        assert await own._health() is not None
-        reaped(bridge, own)
-
-    run(scene())
+    bridge = bench.autostart()
+    assert await bridge.end_started() is False
+    await bridge.ensure()
+    reaping = asyncio.get_running_loop().run_in_executor(None, bridge._child.wait)  # type: ignore[union-attr]
+    assert await bridge.end_started() is True
+    await reaping
+    assert await bridge._health() is None
+    own = bench.autostart()
+    own._command = own._command[: own._command.index("--idle-exit")]
+    await own.ensure()
+    assert await own.end_started() is False
+    assert await own._health() is not None
+    reaped(bridge, own)
 
 
-def test_a_stranger_on_the_port_is_left_alone(bench: Bench) -> None:
+@real_loop()
+async def test_a_stranger_on_the_port_is_left_alone(bench: Bench) -> None:
     """Whatever it answers."""
 
-    async def scene() -> None:
-        async with FakeListener() as listener:
-            bench.endpoint = listener.endpoint
-            for body in (b"<html>", b'{"version":"0.0.1","pid":1}', b"{}"):
-                listener.script["GET"] = lambda x, body=body: x.status(200, body)
-                await bench.autostart().ensure()
-            assert bench.started() == []
-
-    run(scene())
+    async with FakeListener() as listener:
+        bench.endpoint = listener.endpoint
+        for body in (b"<html>", b'{"version":"0.0.1","pid":1}', b"{}"):
+            listener.script["GET"] = lambda x, body=body: x.status(200, body)
+            await bench.autostart().ensure()
+        assert bench.started() == []
 
 
-def test_one_that_does_not_come_up_is_not_started_again_at_once(
+@real_loop()
+async def test_one_that_does_not_come_up_is_not_started_again_at_once(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def scene() -> None:
-        bridge = bench.autostart()
-        bridge._command = [sys.executable, "-c", "raise SystemExit(3)"]
-        with caplog.at_level(logging.WARNING):
-            await bridge.ensure()
-            await bridge.ensure()
-        [said] = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
-        assert "code 3" in said
-        assert str(bridge.log_file) in said
-
-    run(scene())
+    bridge = bench.autostart()
+    bridge._command = [sys.executable, "-c", "raise SystemExit(3)"]
+    with caplog.at_level(logging.WARNING):
+        await bridge.ensure()
+        await bridge.ensure()
+    [said] = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert "code 3" in said
+    assert str(bridge.log_file) in said
 
 
 def test_its_token_stays_with_the_bridge(bench: Bench) -> None:

@@ -34,10 +34,13 @@ ITEMS = [{"arguments": {}}, {"timeoutMs": 20000}]
         (None, None, 185),
     ],
 )  # fmt: skip
-def test_listener_7_the_time_of_a_request_comes_from_its_plan(
+def test_the_time_of_a_request_comes_from_its_plan(
     made: Plan | None, own_ms: int | None, seconds: float
 ) -> None:
-    """At least the listener's own default; fields inside a tool's arguments never count."""
+    """At least the listener's own default; fields inside a tool's arguments never count.
+
+    Weak spot L7 of callmux (npm).
+    """
     assert budget(made, own_ms).seconds == seconds
     assert budget(made, own_ms).hard is (own_ms is not None)
 

@@ -14,7 +14,7 @@ from callmux.bridge.client import HttpClient
 from callmux.bridge.endpoint import read_endpoint
 from callmux.bridge.failures import LinkFailure, Reason
 from tests.bridge.bench import FakeListener
-from tests.support import run, until
+from tests.support import real_loop, until
 
 GET = b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -68,24 +68,23 @@ async def ask(client: HttpClient) -> Kept:
     return reply
 
 
-def test_a_connection_is_used_again() -> None:
-    async def scene() -> None:
-        ok = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Y: z\r\n\r\nhi"
-        async with answering(ok, ok) as (client, _):
-            reply = await ask(client)
-            assert (reply.status, reply.data, reply.headers[b"x-y"], reply.ended) == (
-                200,
-                b"hi",
-                b"z",
-                "done",
-            )
-            assert repr(client) == "HttpClient(1 connections, 1 idle)"
-            await ask(client)
-            assert repr(client) == "HttpClient(1 connections, 1 idle)"
-
-    run(scene())
+@real_loop()
+async def test_a_connection_is_used_again() -> None:
+    ok = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Y: z\r\n\r\nhi"
+    async with answering(ok, ok) as (client, _):
+        reply = await ask(client)
+        assert (reply.status, reply.data, reply.headers[b"x-y"], reply.ended) == (
+            200,
+            b"hi",
+            b"z",
+            "done",
+        )
+        assert repr(client) == "HttpClient(1 connections, 1 idle)"
+        await ask(client)
+        assert repr(client) == "HttpClient(1 connections, 1 idle)"
 
 
+@real_loop()
 @pytest.mark.parametrize(
     ("answer", "data"),
     [
@@ -95,128 +94,109 @@ def test_a_connection_is_used_again() -> None:
         (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx", b"x"),
     ],
 )
-def test_answers_of_every_framing(answer: bytes, data: bytes) -> None:
-    async def scene() -> None:
-        async with answering(answer) as (client, _):
-            reply = await ask(client)
-            assert (reply.data, reply.ended) == (data, "done")
-            assert (client.take() is None) == (b"close" in answer)
-
-    run(scene())
+async def test_answers_of_every_framing(answer: bytes, data: bytes) -> None:
+    async with answering(answer) as (client, _):
+        reply = await ask(client)
+        assert (reply.data, reply.ended) == (data, "done")
+        assert (client.take() is None) == (b"close" in answer)
 
 
-def test_an_answer_without_a_length_ends_with_its_connection() -> None:
-    async def scene() -> None:
-        def script(x: Any) -> None:
-            x.raw(b"HTTP/1.1 200 OK\r\n\r\nall of it")
-            x._writer.close()
+@real_loop()
+async def test_an_answer_without_a_length_ends_with_its_connection() -> None:
+    def script(x: Any) -> None:
+        x.raw(b"HTTP/1.1 200 OK\r\n\r\nall of it")
+        x._writer.close()
 
-        async with answering(script) as (client, _):
-            reply = await ask(client)
-            assert (reply.data, reply.ended) == (b"all of it", "done")
-
-    run(scene())
+    async with answering(script) as (client, _):
+        reply = await ask(client)
+        assert (reply.data, reply.ended) == (b"all of it", "done")
 
 
-def test_an_answer_that_breaks_off_is_broken() -> None:
-    async def scene() -> None:
-        def script(x: Any) -> None:
-            x.raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
-            x._writer.close()
+@real_loop()
+async def test_an_answer_that_breaks_off_is_broken() -> None:
+    def script(x: Any) -> None:
+        x.raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
+        x._writer.close()
 
-        async with answering(script, b"no HTTP at all\r\n\r\n") as (client, _):
-            assert "broke" in str((await ask(client)).ended)
-            assert "cannot be read" in str((await ask(client)).ended)
-            assert client.take() is None
-
-    run(scene())
+    async with answering(script, b"no HTTP at all\r\n\r\n") as (client, _):
+        assert "broke" in str((await ask(client)).ended)
+        assert "cannot be read" in str((await ask(client)).ended)
+        assert client.take() is None
 
 
-def test_a_connection_that_was_closed_meanwhile_is_not_used() -> None:
+@real_loop()
+async def test_a_connection_that_was_closed_meanwhile_is_not_used() -> None:
     """Not even where the event loop has not heard of it: what is written there would be lost."""
 
-    async def scene() -> None:
-        async with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as (client, listener):
-            await ask(client)
-            kept = client.take()
-            assert kept is not None
-            client.keep(kept, b"")
-            for writer in list(listener._writers):
-                writer.transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
-            # No turn of the loop in between.
-            assert not kept.is_open
-            assert client.take() is None
-
-    run(scene())
+    async with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as (client, listener):
+        await ask(client)
+        kept = client.take()
+        assert kept is not None
+        client.keep(kept, b"")
+        for writer in list(listener._writers):
+            writer.transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+        # No turn of the loop in between.
+        assert not kept.is_open
+        assert client.take() is None
 
 
-def test_a_listener_says_how_long_a_connection_is_kept() -> None:
-    async def scene() -> None:
-        answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nKeep-Alive: max=3, timeout=%d\r\n\r\n"
-        async with answering(answer % 1, answer % 60) as (client, _):
-            await ask(client)
-            assert client.take() is None
-            await ask(client)
-            kept = client.take()
-            assert kept is not None
-            assert kept.keep_seconds == 59.0
-            client.keep(kept, b"timeout=x")
-            assert kept.keep_seconds == 4.0
-
-    run(scene())
+@real_loop()
+async def test_a_listener_says_how_long_a_connection_is_kept() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nKeep-Alive: max=3, timeout=%d\r\n\r\n"
+    async with answering(answer % 1, answer % 60) as (client, _):
+        await ask(client)
+        assert client.take() is None
+        await ask(client)
+        kept = client.take()
+        assert kept is not None
+        assert kept.keep_seconds == 59.0
+        client.keep(kept, b"timeout=x")
+        assert kept.keep_seconds == 4.0
 
 
-def test_what_nobody_asked_for_ends_the_connection() -> None:
-    async def scene() -> None:
-        twice = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+@real_loop()
+async def test_what_nobody_asked_for_ends_the_connection() -> None:
+    twice = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
-        def script(x: Any) -> None:
-            x.raw(twice)
-            asyncio.get_running_loop().call_later(0.01, x.raw, b"HTTP/1.1 408 Timeout\r\n\r\n")
+    def script(x: Any) -> None:
+        x.raw(twice)
+        asyncio.get_running_loop().call_later(0.01, x.raw, b"HTTP/1.1 408 Timeout\r\n\r\n")
 
-        async with answering(script) as (client, _):
-            await ask(client)
-            await until(lambda: repr(client) == "HttpClient(0 connections, 0 idle)")
-
-    run(scene())
+    async with answering(script) as (client, _):
+        await ask(client)
+        await until(lambda: repr(client) == "HttpClient(0 connections, 0 idle)")
 
 
-def test_a_paused_client_reads_nothing() -> None:
-    async def scene() -> None:
-        async with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as (client, _):
-            client.flow(False)
-            reply = Kept()
-            connection = await client.connect()
-            connection.start(GET, reply)
-            await asyncio.sleep(0.05)
-            assert reply.status == 0
-            client.flow(True)
-            await until(lambda: reply.ended == "done")
-
-    run(scene())
+@real_loop()
+async def test_a_paused_client_reads_nothing() -> None:
+    async with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as (client, _):
+        client.flow(False)
+        reply = Kept()
+        connection = await client.connect()
+        connection.start(GET, reply)
+        await asyncio.sleep(0.05)
+        assert reply.status == 0
+        client.flow(True)
+        await until(lambda: reply.ended == "done")
 
 
+@real_loop()
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/mcp", "http://no-such-host.invalid/mcp"])
-def test_a_refused_connection_has_sent_nothing(url: str) -> None:
-    async def scene() -> None:
+async def test_a_refused_connection_has_sent_nothing(url: str) -> None:
+    with pytest.raises(LinkFailure) as caught:
+        await HttpClient(read_endpoint(url)).connect()
+    assert caught.value.reason is Reason.UNREACHABLE
+    assert not caught.value.started
+
+
+@real_loop()
+async def test_a_listener_without_tls_is_no_https_listener() -> None:
+    async with FakeListener() as listener:
+        client = HttpClient(read_endpoint(listener.url.replace("http:", "https:")))
         with pytest.raises(LinkFailure) as caught:
-            await HttpClient(read_endpoint(url)).connect()
+            async with asyncio.timeout(5):
+                await asyncio.gather(client.connect(), _break(listener))
         assert caught.value.reason is Reason.UNREACHABLE
-        assert not caught.value.started
-
-    run(scene())
-
-
-def test_a_listener_without_tls_is_no_https_listener() -> None:
-    async def scene() -> None:
-        async with FakeListener() as listener:
-            client = HttpClient(read_endpoint(listener.url.replace("http:", "https:")))
-            with pytest.raises(LinkFailure) as caught:
-                async with asyncio.timeout(5):
-                    await asyncio.gather(client.connect(), _break(listener))
-            assert caught.value.reason is Reason.UNREACHABLE
-
-    run(scene())
 
 
 async def _break(listener: FakeListener) -> None:

@@ -68,8 +68,8 @@ def test_a_token_no_header_can_carry_is_refused_without_showing_it(tmp_path: Pat
     assert "geheim" not in repr(find_token(HERE, {}, tmp_path, "geheim", None))
 
 
-def test_c9_a_token_of_nobody_knows_whom_stays_on_this_machine(tmp_path: Path) -> None:
-    """callmux (npm) keeps no word of whose it is."""
+def test_a_token_of_nobody_knows_whom_stays_on_this_machine(tmp_path: Path) -> None:
+    """callmux (npm) keeps no word of whose it is. Weak spot C9 of callmux (npm)."""
     keep(tmp_path, "kept")
     assert value(find_token(HERE, {}, tmp_path, None, None)) == "kept"
     assert find_token(read_endpoint("https://mux.example/mcp"), {}, tmp_path, None, None) is None
@@ -90,10 +90,10 @@ def test_a_token_is_kept_for_its_owner_and_for_its_listener_only(tmp_path: Path)
     assert value(find_token(HERE, {}, tmp_path, None, None)) == "new"
 
 
-def test_c9_no_token_ever_stands_beside_the_origin_of_another(
+def test_no_token_ever_stands_beside_the_origin_of_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever ends the process half-way."""
+    """Whatever ends the process half-way. Weak spot C9 of callmux (npm)."""
     keep(tmp_path, "old", "http://old.example:80\n")
     real, calls = credentials._write, []
 
@@ -110,7 +110,8 @@ def test_c9_no_token_ever_stands_beside_the_origin_of_another(
     assert kept_for(tmp_path) is None
 
 
-def test_c9_a_token_file_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+def test_a_token_file_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+    """Weak spot C9 of callmux (npm)."""
     with pytest.raises(UsageError, match="it does not exist"):
         given_token(None, str(tmp_path / "none"))
     (tmp_path / "blank").write_text("\n")

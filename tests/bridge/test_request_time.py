@@ -12,7 +12,6 @@ from msgspec import Raw
 from callmux.bridge.budget import MARGIN_MS
 from callmux.bridge.failures import LinkFailure, Reason
 from callmux.bridge.request_time import RequestTime
-from tests.support import play
 
 MARGIN = MARGIN_MS / 1000
 
@@ -48,90 +47,69 @@ class Request:
         return round(self.loop.time() - self.began, 3)
 
 
-def test_without_a_question_it_ends_in_its_time() -> None:
-    async def scene() -> None:
-        assert await Request().ends() == 10
-
-    play(scene())
+async def test_without_a_question_it_ends_in_its_time() -> None:
+    assert await Request().ends() == 10
 
 
-def test_while_a_person_is_asked_it_stands_still_and_begins_anew() -> None:
-    async def scene() -> None:
-        request = Request()
-        await asyncio.sleep(9)
-        request.told(300)
-        await asyncio.sleep(200)
-        assert not request.waiter.done()
-        assert repr(request.time) == "RequestTime(10 s, standing still)"
-        request.told(0)
-        assert await request.ends() == 219
-        assert request.time.stood == 200
-
-    play(scene())
+async def test_while_a_person_is_asked_it_stands_still_and_begins_anew() -> None:
+    request = Request()
+    await asyncio.sleep(9)
+    request.told(300)
+    await asyncio.sleep(200)
+    assert not request.waiter.done()
+    assert repr(request.time) == "RequestTime(10 s, standing still)"
+    request.told(0)
+    assert await request.ends() == 219
+    assert request.time.stood == 200
 
 
-def test_a_listener_that_never_says_that_it_is_over_is_not_believed_for_ever() -> None:
-    async def scene() -> None:
-        request = Request()
-        request.told(300)
-        assert await request.ends() == 300 + MARGIN
-        request.time.end()
-        assert request.time.stood == 300 + MARGIN
-
-    play(scene())
+async def test_a_listener_that_never_says_that_it_is_over_is_not_believed_for_ever() -> None:
+    request = Request()
+    request.told(300)
+    assert await request.ends() == 300 + MARGIN
+    request.time.end()
+    assert request.time.stood == 300 + MARGIN
 
 
-def test_of_several_questions_the_last_to_end_counts() -> None:
-    async def scene() -> None:
-        request = Request()
-        request.told(300)
-        request.told(300)
-        await asyncio.sleep(100)
-        request.told(0)
-        await asyncio.sleep(100)
-        assert not request.waiter.done()
-        request.told(0)
-        # One end too many means nothing.
-        request.told(0)
-        assert await request.ends() == 210
-        assert request.time.stood == 200
-
-    play(scene())
+async def test_of_several_questions_the_last_to_end_counts() -> None:
+    request = Request()
+    request.told(300)
+    request.told(300)
+    await asyncio.sleep(100)
+    request.told(0)
+    await asyncio.sleep(100)
+    assert not request.waiter.done()
+    request.told(0)
+    # One end too many means nothing.
+    request.told(0)
+    assert await request.ends() == 210
+    assert request.time.stood == 200
 
 
 @pytest.mark.parametrize("params", [None, b"{}", b"[]", b'{"seconds":"many"}', b'{"seconds":-1}'])
-def test_what_says_nothing_changes_nothing(params: bytes | None) -> None:
-    async def scene() -> None:
-        request = Request()
-        request.time.told(None if params is None else Raw(params))
-        assert await request.ends() == 10
-
-    play(scene())
+async def test_what_says_nothing_changes_nothing(params: bytes | None) -> None:
+    request = Request()
+    request.time.told(None if params is None else Raw(params))
+    assert await request.ends() == 10
 
 
 @pytest.mark.parametrize("alive", [True, False])
-def test_where_it_has_no_hard_end_the_listener_is_asked_whether_it_is_there(alive: bool) -> None:
-    async def scene() -> None:
-        request = Request(hard=False, alive=alive)
-        if alive:
-            await asyncio.sleep(100)
-            assert request.pings > 2
-            assert not request.waiter.done()
-            request.waiter.set_result("an answer")
-            await asyncio.sleep(100)
-        else:
-            assert await request.ends() == 10
-        assert all(task.done() for task in request.tasks)
-
-    play(scene())
-
-
-def test_an_answer_in_time_is_left_alone() -> None:
-    async def scene() -> None:
-        request = Request()
+async def test_where_it_has_no_hard_end_the_listener_is_asked_whether_it_is_there(alive: bool) -> None:
+    request = Request(hard=False, alive=alive)
+    if alive:
+        await asyncio.sleep(100)
+        assert request.pings > 2
+        assert not request.waiter.done()
         request.waiter.set_result("an answer")
-        await asyncio.sleep(20)
-        request.time.end()
-        assert request.waiter.result() == "an answer"
+        await asyncio.sleep(100)
+    else:
+        assert await request.ends() == 10
+    assert all(task.done() for task in request.tasks)
 
-    play(scene())
+
+async def test_an_answer_in_time_is_left_alone() -> None:
+    request = Request()
+    request.waiter.set_result("an answer")
+    await asyncio.sleep(20)
+    request.time.end()
+    assert request.waiter.result() == "an answer"

@@ -150,7 +150,8 @@ def test_a_directory_no_header_can_carry(tmp_path: Path) -> None:
     assert "x-callmux-cwd" not in headers("--cwd", "/a\nb", home=tmp_path)
 
 
-def test_listener_33_a_token_that_loses_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_token_that_loses_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Weak spot L33 of callmux (npm)."""
     sent = headers("--token", "mine", home=tmp_path, CALLMUX_TOKEN="env")
     assert sent["Authorization"] == "Bearer env"
     assert "CALLMUX_TOKEN is set" in caplog.text

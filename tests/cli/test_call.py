@@ -86,7 +86,8 @@ def test_a_call_sends_its_arguments_and_prints_the_result_as_json(fake: FakeList
     assert fake.seen[0].headers["x-callmux-cwd"] == os.getcwd()
 
 
-def test_c12_flags_may_stand_before_the_tool(fake: FakeListener, capsys: pytest.CaptureFixture[str]) -> None:
+def test_flags_may_stand_before_the_tool(fake: FakeListener, capsys: pytest.CaptureFixture[str]) -> None:
+    """Weak spot C12 of callmux (npm)."""
     assert Ran(capsys, "call", "--url", fake.url, "get_item").code == 0
     assert sent(fake) == {"name": "get_item", "arguments": {}}
 
@@ -189,7 +190,8 @@ def test_in_a_pipe_everything_is_json(result: Any, out: str, fake: FakeListener,
     assert ran("call", "t").out == out
 
 
-def test_c12_text_can_be_had_as_it_stands(fake: FakeListener, ran: Any) -> None:
+def test_text_can_be_had_as_it_stands(fake: FakeListener, ran: Any) -> None:
+    """Weak spot C12 of callmux (npm)."""
     fake.answers(text_result("plain\x1b text", isError=False))
     assert ran("call", "t", "--raw").out == "plain\x1b text\n"
     fake.answers(text_result("it failed", isError=True))
@@ -197,7 +199,8 @@ def test_c12_text_can_be_had_as_it_stands(fake: FakeListener, ran: Any) -> None:
     assert (done.code, done.out, done.err) == (1, "", "it failed\n")
 
 
-def test_c12_one_field_can_be_had(fake: FakeListener, ran: Any) -> None:
+def test_one_field_can_be_had(fake: FakeListener, ran: Any) -> None:
+    """Weak spot C12 of callmux (npm)."""
     fake.answers(text_result("x", structuredContent={"a": [{"b": "c"}]}))
     assert ran("call", "t", "--field", "a[0].b").out == '"c"\n'
     assert ran("call", "t", "--field", "a[0].b", "--raw").out == "c\n"
@@ -231,9 +234,10 @@ def test_on_a_terminal_people_get_text(
     assert (done.code, done.out, done.err) == (1, "", "no such item (x)\n")
 
 
-def test_c9_what_is_called_and_with_whose_token_is_told_on_request(
+def test_what_is_called_and_with_whose_token_is_told_on_request(
     fake: FakeListener, ran: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Weak spot C9 of callmux (npm)."""
     monkeypatch.setenv("CALLMUX_TOKEN", "hunter2")
     done = ran("call", "t", "--verbose", "--token", "other")
     assert done.err == (
@@ -243,7 +247,8 @@ def test_c9_what_is_called_and_with_whose_token_is_told_on_request(
     assert fake.seen[0].headers["authorization"] == "Bearer hunter2"
 
 
-def test_c9_a_refused_token_is_named_by_its_source_and_never_shown(fake: FakeListener, ran: Any) -> None:
+def test_a_refused_token_is_named_by_its_source_and_never_shown(fake: FakeListener, ran: Any) -> None:
+    """Weak spot C9 of callmux (npm)."""
     fake.replies["initialize"] = Reply(b'{"error": {"message": "Invalid bearer token"}}', 401)
     done = ran("call", "t", "--token", "hunter2")
     assert done.code == 2

@@ -60,7 +60,8 @@ def test_attach_shows_a_difference_and_writes_only_when_told(home: Path, said: A
     assert "No changes needed" in said("attach", "claude", "--yes")
 
 
-def test_c8_what_was_there_is_kept(home: Path, said: Any) -> None:
+def test_what_was_there_is_kept(home: Path, said: Any) -> None:
+    """Weak spot C8 of callmux (npm)."""
     path = home / ".claude.json"
     path.write_text('{"a":1}')
     result = said("attach", "claude", "--yes", "--json")
@@ -70,7 +71,8 @@ def test_c8_what_was_there_is_kept(home: Path, said: Any) -> None:
     assert (again["changed"], again["wrote"], "backupPath" in again) == (False, False, False)
 
 
-def test_c8_a_relative_configuration_is_entered_as_an_absolute_one(home: Path, said: Any) -> None:
+def test_a_relative_configuration_is_entered_as_an_absolute_one(home: Path, said: Any) -> None:
+    """Weak spot C8 of callmux (npm)."""
     shown = json.loads(said("print", "claude", config="team.json"))
     assert shown["mcpServers"]["callmux"]["args"] == ["--config", str(home / "team.json")]
     default = str(home / ".config" / "callmux" / "config.json")

@@ -75,7 +75,7 @@ def test_usage(args: list[str], message: str) -> None:
         config.run(args, None)
 
 
-def test_c21_a_token_is_hashed_as_the_loader_takes_it(
+def test_a_token_is_hashed_as_the_loader_takes_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """C21: the original has no way to make a hash."""

@@ -77,7 +77,7 @@ def test_a_dry_run_changes_nothing(machine: Machine, capsys: pytest.CaptureFixtu
 
 @pytest.mark.parametrize("flags", [[], ["--json"]])
 @pytest.mark.parametrize("action", ["install", "uninstall"])
-def test_c5_nothing_is_done_without_a_yes(machine: Machine, action: str, flags: list[str]) -> None:
+def test_nothing_is_done_without_a_yes(machine: Machine, action: str, flags: list[str]) -> None:
     """C5: the original takes `--json` for a yes, and (C16) ends with 0 where there is nobody to ask."""
     with pytest.raises(UsageError, match="--yes"):
         machine(action, *flags)
@@ -126,14 +126,14 @@ def test_only_installing_reads_the_configuration(machine: Machine) -> None:
         machine("install", "--dry-run")
 
 
-def test_c5_a_listener_that_would_refuse_to_start_is_not_installed(machine: Machine) -> None:
+def test_a_listener_that_would_refuse_to_start_is_not_installed(machine: Machine) -> None:
     """C5: the original installs a service that can only crash."""
     with pytest.raises(UsageError, match="this service could not start"):
         machine("install", "--host", "0.0.0.0", "--yes")
     assert not machine.service_file.exists()
 
 
-def test_c5_variables_that_the_service_will_not_have_are_named(
+def test_variables_that_the_service_will_not_have_are_named(
     machine: Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """C5: in the original they are empty."""
@@ -172,9 +172,7 @@ def test_where_systemd_does_not_run_a_plan_is_shown_and_nothing_done(
     assert not machine.service_file.exists()
 
 
-def test_c5_an_unsupported_machine_is_no_success(
-    machine: Machine, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unsupported_machine_is_no_success(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     """C5: the original exits with 0."""
     machine.place = msgspec.structs.replace(machine.place, has_systemctl=False)
     assert machine("install", "--yes") == 1

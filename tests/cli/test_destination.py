@@ -55,18 +55,21 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
     assert (found.identity, found.seconds) == ("sent the token of --token", 1.5)
 
 
-def test_c12_no_time_is_no_bound(tmp_path: Path) -> None:
+def test_no_time_is_no_bound(tmp_path: Path) -> None:
+    """Weak spot C12 of callmux (npm)."""
     assert destination(tmp_path, "--call-timeout", "0").seconds is None
 
 
-def test_c9_a_header_of_the_users_own_wins_and_is_what_is_named(tmp_path: Path) -> None:
+def test_a_header_of_the_users_own_wins_and_is_what_is_named(tmp_path: Path) -> None:
+    """Weak spot C9 of callmux (npm)."""
     found = destination(tmp_path, "--header", "authorization: Basic x", "--token", "t", CALLMUX_TOKEN="e")
     assert found.headers["authorization"] == "Basic x"
     assert "Authorization" not in found.headers
     assert found.identity == "sent the Authorization of --header"
 
 
-def test_c9_a_kept_token_that_was_not_sent_is_explained(tmp_path: Path) -> None:
+def test_a_kept_token_that_was_not_sent_is_explained(tmp_path: Path) -> None:
+    """Weak spot C9 of callmux (npm)."""
     keep_token(tmp_path, read_endpoint("http://mux.example/mcp"), "kept")
     found = destination(tmp_path)
     assert "Authorization" not in found.headers
@@ -93,7 +96,8 @@ def test_what_cannot_be_used_is_exit_code_2(tmp_path: Path, args: list[str], say
     assert (caught.value.exit_code, caught.value.message.startswith(says)) == (2, True)
 
 
-def test_listener_33_a_token_that_loses_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_token_that_loses_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Weak spot L33 of callmux (npm)."""
     found = destination(tmp_path, "--token", "mine", CALLMUX_TOKEN="env")
     assert found.headers["Authorization"] == "Bearer env"
     told = capsys.readouterr().err

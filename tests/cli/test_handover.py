@@ -16,7 +16,7 @@ import pytest
 from callmux.cli.handover import VARIABLE, Successor, hand_over, own_command, predecessor, replaced
 from callmux.errors import CallmuxError
 from callmux.session.saved_sessions import Estate
-from tests.support import play, run, settle
+from tests.support import real_loop, run, settle
 
 KEY = b"\0\xff"
 ESTATE = Estate(ended=["a"])
@@ -50,24 +50,22 @@ async def handed(listening: socket.socket, program: str, seconds: float = 20.0) 
     return await hand_over(listening, KEY, ESTATE, command, dict(os.environ), seconds)
 
 
-def test_the_new_process_gets_the_port_and_what_belongs_to_it(listening: socket.socket) -> None:
+@real_loop(30)
+async def test_the_new_process_gets_the_port_and_what_belongs_to_it(listening: socket.socket) -> None:
     port = listening.getsockname()[1]
 
-    async def story() -> None:
-        successor = await handed(listening, TAKES)
-        assert successor is not None
-        listening.close()
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        assert await reader.read() == b"new"
-        heard: list[tuple[str, bytes]] = []
-        await successor.relay(lambda session, body: heard.append((session, body)))
-        assert heard == [("session", b"{}")]
-        assert await asyncio.to_thread(successor.process.wait, 20) == 0
-        successor.close()
-        writer.close()
-        await writer.wait_closed()
-
-    run(story(), 30)
+    successor = await handed(listening, TAKES)
+    assert successor is not None
+    listening.close()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    assert await reader.read() == b"new"
+    heard: list[tuple[str, bytes]] = []
+    await successor.relay(lambda session, body: heard.append((session, body)))
+    assert heard == [("session", b"{}")]
+    assert await asyncio.to_thread(successor.process.wait, 20) == 0
+    successor.close()
+    writer.close()
+    await writer.wait_closed()
 
 
 @pytest.mark.parametrize(
@@ -114,41 +112,35 @@ def test_the_same_command_is_started_again() -> None:
     assert command[1:] == sys.orig_argv[1:]
 
 
-def test_it_is_tried_again_whenever_somebody_asks_until_it_succeeds() -> None:
-    async def scene() -> None:
-        asked, stopped = asyncio.Event(), asyncio.Event()
-        outcomes: list[Any] = [None, "successor"]
+async def test_it_is_tried_again_whenever_somebody_asks_until_it_succeeds() -> None:
+    asked, stopped = asyncio.Event(), asyncio.Event()
+    outcomes: list[Any] = [None, "successor"]
 
-        async def replace() -> Any:
-            return outcomes.pop(0)
+    async def replace() -> Any:
+        return outcomes.pop(0)
 
-        waiting = asyncio.get_running_loop().create_task(replaced(replace, asked, stopped))
-        asked.set()
-        await settle()
-        assert (waiting.done(), len(outcomes)) == (False, 1)
-        asked.set()
-        assert await waiting == "successor"
-
-    play(scene())
+    waiting = asyncio.get_running_loop().create_task(replaced(replace, asked, stopped))
+    asked.set()
+    await settle()
+    assert (waiting.done(), len(outcomes)) == (False, 1)
+    asked.set()
+    assert await waiting == "successor"
 
 
-def test_an_end_in_the_middle_of_an_attempt_gives_it_up() -> None:
-    async def scene() -> None:
-        asked, stopped = asyncio.Event(), asyncio.Event()
-        given_up: list[bool] = []
+async def test_an_end_in_the_middle_of_an_attempt_gives_it_up() -> None:
+    asked, stopped = asyncio.Event(), asyncio.Event()
+    given_up: list[bool] = []
 
-        async def replace() -> Any:
-            try:
-                await asyncio.sleep(3600)
-            except asyncio.CancelledError:
-                given_up.append(True)
-                raise
+    async def replace() -> Any:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            given_up.append(True)
+            raise
 
-        waiting = asyncio.get_running_loop().create_task(replaced(replace, asked, stopped))
-        asked.set()
-        await settle()
-        stopped.set()
-        assert await waiting is None
-        assert given_up == [True]
-
-    play(scene())
+    waiting = asyncio.get_running_loop().create_task(replaced(replace, asked, stopped))
+    asked.set()
+    await settle()
+    stopped.set()
+    assert await waiting is None
+    assert given_up == [True]

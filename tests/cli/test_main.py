@@ -45,10 +45,10 @@ def test_values_may_follow_their_flag_after_an_equals_sign(served: list[Any]) ->
 
 
 @pytest.mark.parametrize("flag", ["-v", "--version"])
-def test_c13_a_version_flag_behind_a_command_is_no_request_for_callmuxs_version(
+def test_a_version_flag_behind_a_command_is_no_request_for_callmuxs_version(
     flag: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And behind `--` it is the server's."""
+    """And behind `--` it is the server's. Weak spot C13 of callmux (npm)."""
     assert main(["server", "list", flag]) == 1
     assert f'Unknown server list option "{flag}"' in capsys.readouterr().err
 
@@ -63,9 +63,10 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
 
 
 @pytest.mark.parametrize("flag", ["--version", "-v", "--help", "-h"])
-def test_c13_version_and_help_are_ours_only_before_the_servers_command(
+def test_version_and_help_are_ours_only_before_the_servers_command(
     flag: str, served: list[Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Weak spot C13 of callmux (npm)."""
     assert main([flag]) == 0
     text = capsys.readouterr().out
     assert text == f"{__version__}\n" if "v" in flag else text.startswith("callmux: ")

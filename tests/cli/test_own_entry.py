@@ -52,8 +52,8 @@ def test_flags_choose_between_program_bridge_and_address() -> None:
     assert entry("--url", "http://h:1/sse").transport == "sse"
 
 
-def test_c15_the_configuration_of_this_shell_stands_in_the_entry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client will not have the variable; the original ignores it here."""
+def test_the_configuration_of_this_shell_stands_in_the_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client will not have the variable; the original ignores it here. Weak spot C15 of callmux (npm)."""
     monkeypatch.setenv("CALLMUX_CONFIG", "/mine.json")
     assert entry().args[-2:] == ("--config", "/mine.json")
     assert entry(config="/x.json").args[-2:] == ("--config", "/x.json")

@@ -82,7 +82,7 @@ def test_an_edit_makes_a_private_file(tmp_path: Path) -> None:
     assert os.listdir(path.parent) == ["c.json"]
 
 
-def test_c2_an_edit_follows_a_symbolic_link(tmp_path: Path) -> None:
+def test_an_edit_follows_a_symbolic_link(tmp_path: Path) -> None:
     """C2: the original puts a file in the place of the link."""
     (tmp_path / "dotfiles").mkdir()
     real, link = tmp_path / "dotfiles" / "c.json", tmp_path / "c.json"

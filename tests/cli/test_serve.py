@@ -63,14 +63,14 @@ def test_nothing_to_run_two_things_to_run_and_a_missing_file_are_refused(home: P
         (["--idle-exit", "5"], "--idle-exit is for a listener"),
     ],
 )
-def test_c14_flags_that_do_nothing_are_refused_before_anything_else_is_said(
+def test_flags_that_do_nothing_are_refused_before_anything_else_is_said(
     args: list[str],
     says: str,
     home: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Beside a configuration file, too; the original starts its server."""
+    """Beside a configuration file, too; the original starts its server. Weak spot C14 of callmux (npm)."""
     monkeypatch.setattr(serve, "log_to_stderr", lambda: None)
     monkeypatch.delenv("CALLMUX_CONFIG", raising=False)
     for _ in range(2):

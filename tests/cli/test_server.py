@@ -44,7 +44,7 @@ def shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
     return show
 
 
-def test_c10_json_shows_what_is_set_and_no_secret(shown: Any) -> None:
+def test_json_shows_what_is_set_and_no_secret(shown: Any) -> None:
     """C10: the original prints arguments and URLs as they are."""
     out = shown({"servers": {"a": FULL, "b": REMOTE, "c": {"command": "x"}}}, "--json")
     assert "hunter2" not in out

@@ -48,7 +48,7 @@ def servers(path: Path) -> Any:
     return json.loads(path.read_text())["servers"]
 
 
-def test_c2_only_the_edited_entry_changes(config: Path) -> None:
+def test_only_the_edited_entry_changes(config: Path) -> None:
     """C2: the original writes the parsed configuration, without what it does not know, secrets looked up."""
     assert run(config, "set", "a", "--cwd", "/srv") == 0
     assert config.read_text() == HAND_WRITTEN.replace('"futureKey": 1e3', '"futureKey": 1e3, "cwd": "/srv"')
@@ -80,7 +80,7 @@ def test_a_server_is_added_to_a_new_file(tmp_path: Path, capsys: pytest.CaptureF
     }
 
 
-def test_c7_a_server_at_a_url(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_server_at_a_url(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """C7: the original adds commands only."""
     assert (
         run(
@@ -101,7 +101,7 @@ def test_c7_a_server_at_a_url(config: Path, capsys: pytest.CaptureFixture[str]) 
     assert "hunter2" not in capsys.readouterr().out
 
 
-def test_c7_replacing_a_server_is_said(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_replacing_a_server_is_said(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """C7: the original overwrites without a word."""
     assert run(config, "add", "a", "--", "y") == 0
     assert capsys.readouterr().out.splitlines() == [
@@ -116,14 +116,14 @@ def test_c7_replacing_a_server_is_said(config: Path, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize("name", ["--json-x", "a b", "", "a__b", "x" * 65, "a\n"])
-def test_c7_names_that_make_trouble_are_refused(config: Path, name: str) -> None:
+def test_names_that_make_trouble_are_refused(config: Path, name: str) -> None:
     """C7: the original takes any."""
     with pytest.raises(UsageError):
         run(config, "add", name, "--", "y")
     assert config.read_text() == HAND_WRITTEN
 
 
-def test_c7_an_empty_tools_list_exposes_nothing_in_add_and_set(
+def test_an_empty_tools_list_exposes_nothing_in_add_and_set(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """C7: in the original's `add` it means all tools."""
@@ -218,7 +218,7 @@ def test_only_add_makes_a_file(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-def test_c15_the_variable_names_the_file(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variable_names_the_file(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """C15: the original edits the default file instead."""
     monkeypatch.setenv("CALLMUX_CONFIG", str(config))
     assert server.run(["remove", "a"], None) == 0
@@ -228,7 +228,7 @@ def test_c15_the_variable_names_the_file(config: Path, monkeypatch: pytest.Monke
         server.run(["remove", "a"], None)
 
 
-def test_c17_a_yaml_file_keeps_its_comments(tmp_path: Path) -> None:
+def test_a_yaml_file_keeps_its_comments(tmp_path: Path) -> None:
     """C17: the original has neither YAML nor comments."""
     path = tmp_path / "c.yaml"
     text = "# mine\nservers:\n  a: # first\n    command: x\n    odd: kept # why\n\n# end\nmetaOnly: true\n"
@@ -264,7 +264,7 @@ def test_somebody_may_choose_the_tools(config: Path) -> None:
     assert add(never, "q", "--tools", "u") == {"command": "y", "tools": ["u"]}
 
 
-def test_c7_giving_up_the_choice_saves_nothing(config: Path) -> None:
+def test_giving_up_the_choice_saves_nothing(config: Path) -> None:
     """C7: the original saves the server all the same."""
 
     async def interrupted(name: str, entry: object) -> list[str] | None:

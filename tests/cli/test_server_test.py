@@ -40,7 +40,7 @@ def test_one_server(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("Status: ok\nServer: a\n")
 
 
-def test_c3_a_server_that_does_not_start_is_found(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_server_that_does_not_start_is_found(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """C3: the original calls it ok."""
     assert run(config, "bad", "--json") == 1
     assert json.loads(capsys.readouterr().out)["issues"] == ["connect/list-tools failed: it crashed"]

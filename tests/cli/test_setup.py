@@ -239,8 +239,8 @@ def test_a_shared_listener_is_reached_through_bridges(home: Path) -> None:
     assert (home / ".codex" / "config.toml").read_text() == CODEX
 
 
-def test_c6_only_new_servers_or_only_moved_ones(home: Path) -> None:
-    """In the original one pick from its list is mandatory."""
+def test_only_new_servers_or_only_moved_ones(home: Path) -> None:
+    """In the original one pick from its list is mandatory. Weak spot C6 of callmux (npm)."""
     run("--yes", "--move", "none", "--clients", "none", "--add", "filesystem=.", "--server", "a=sh -c 'x y'")
     config = json.loads((home / ".config" / "callmux" / "config.json").read_text())
     assert config["servers"]["a"] == {"command": "sh", "args": ["-c", "x y"]}
@@ -291,8 +291,8 @@ def test_a_file_changed_by_its_client_since_keeps_what_that_wrote(
     assert str(path) in capsys.readouterr().out
 
 
-def test_c16_without_a_terminal_it_fails_and_says_what_to_do(home: Path) -> None:
-    """The original exits with 0 and has done nothing."""
+def test_without_a_terminal_it_fails_and_says_what_to_do(home: Path) -> None:
+    """The original exits with 0 and has done nothing. Weak spot C16 of callmux (npm)."""
     before = files(home)
     with pytest.raises(UsageError, match="--yes"):
         run()

@@ -9,7 +9,7 @@ import signal
 import pytest
 
 from callmux.cli.signals import stop_signals, upgrade_signal
-from tests.support import run, settle
+from tests.support import real_loop, run, settle
 
 
 def remove() -> None:
@@ -17,19 +17,17 @@ def remove() -> None:
         asyncio.get_running_loop().remove_signal_handler(number)
 
 
+@real_loop()
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_sets_the_event_and_the_process_goes_on(number: int) -> None:
-    async def scenario() -> None:
-        stopped = stop_signals()
-        try:
-            await settle()
-            assert not stopped.is_set()
-            os.kill(os.getpid(), number)
-            await stopped.wait()
-        finally:
-            remove()
-
-    run(scenario())
+async def test_a_signal_sets_the_event_and_the_process_goes_on(number: int) -> None:
+    stopped = stop_signals()
+    try:
+        await settle()
+        assert not stopped.is_set()
+        os.kill(os.getpid(), number)
+        await stopped.wait()
+    finally:
+        remove()
 
 
 def test_a_second_signal_ends_the_process_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,13 +46,11 @@ def test_a_second_signal_ends_the_process_at_once(monkeypatch: pytest.MonkeyPatc
     assert run(scenario()) == 1
 
 
-def test_another_signal_asks_for_the_next_version() -> None:
-    async def scenario() -> None:
-        asked = upgrade_signal()
-        try:
-            os.kill(os.getpid(), signal.SIGUSR2)
-            await asked.wait()
-        finally:
-            asyncio.get_running_loop().remove_signal_handler(signal.SIGUSR2)
-
-    run(scenario())
+@real_loop()
+async def test_another_signal_asks_for_the_next_version() -> None:
+    asked = upgrade_signal()
+    try:
+        os.kill(os.getpid(), signal.SIGUSR2)
+        await asked.wait()
+    finally:
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGUSR2)

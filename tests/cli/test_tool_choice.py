@@ -48,7 +48,7 @@ def test_a_server_without_tools_needs_no_choice() -> None:
     assert chosen([]) is None
 
 
-def test_c3_a_server_that_does_not_work_is_added_only_on_request() -> None:
+def test_a_server_that_does_not_work_is_added_only_on_request() -> None:
     """C3: the original never notices."""
     with pytest.raises(Declined, match="was not added"):
         chosen([], error="it crashed")

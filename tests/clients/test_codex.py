@@ -70,16 +70,19 @@ def test_a_foreign_table_between_our_markers_survives() -> None:
         '[mcp_servers]\ncallmux = { command = "mine" }\n',
     ],
 )
-def test_c8_an_unmanaged_entry_is_found_however_it_is_written(text: str) -> None:
-    """The original reads lines, misses these and writes a second table, after which the file is broken."""
+def test_an_unmanaged_entry_is_found_however_it_is_written(text: str) -> None:
+    """The original reads lines, misses these and writes a second table, after which the file is broken.
+
+    Weak spot C8 of callmux (npm).
+    """
     with pytest.raises(ClientFileError, match="unmanaged"):
         codex.with_entry(text, "callmux", ENTRY)
     with pytest.raises(ClientFileError, match="refusing to remove"):
         codex.without_entry(text, "callmux")
 
 
-def test_c8_a_block_with_windows_line_ends_is_ours() -> None:
-    """In the original it can be neither changed nor removed."""
+def test_a_block_with_windows_line_ends_is_ours() -> None:
+    """In the original it can be neither changed nor removed. Weak spot C8 of callmux (npm)."""
     text = codex.with_entry(OTHER, "callmux", ENTRY).replace("\n", "\r\n")
     assert codex.is_managed(text, "callmux")
     new = codex.with_entry(text, "callmux", Entry(command="callmux"))

@@ -47,8 +47,8 @@ def test_a_generic_client_has_none() -> None:
     assert not installed("generic", machine())
 
 
-def test_c8_the_clients_own_variables_move_their_files() -> None:
-    """The original knows neither."""
+def test_the_clients_own_variables_move_their_files() -> None:
+    """The original knows neither. Weak spot C8 of callmux (npm)."""
     moved = machine(CLAUDE_CONFIG_DIR="/c", CODEX_HOME="/x")
     assert client_file("claude", moved) == Path("/c/.claude.json")
     assert client_file("codex", moved) == Path("/x/config.toml")

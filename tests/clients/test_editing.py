@@ -36,8 +36,8 @@ def file(kind: str, raw: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("kind", ["codex", *JSON_KINDS])
-def test_c8_a_foreign_entry_of_that_name_is_never_touched(kind: str) -> None:
-    """The original overwrites and deletes it for Claude Code."""
+def test_a_foreign_entry_of_that_name_is_never_touched(kind: str) -> None:
+    """The original overwrites and deletes it for Claude Code. Weak spot C8 of callmux (npm)."""
     text = file(kind, {"command": "mine", "args": ["x"]})
     with pytest.raises(ClientFileError, match=r"--name"):
         attach(kind, text, "callmux", ENTRY, nothing_known)

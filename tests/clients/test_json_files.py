@@ -78,8 +78,8 @@ def test_an_address_takes_the_place_of_a_program_and_keeps_headers_of_an_address
     assert headers == {"X": "1", "Authorization": "Bearer ${T}"}
 
 
-def test_c8_key_order_type_and_extra_keys_are_no_drift() -> None:
-    """The original compares serialised text, and reports a difference."""
+def test_key_order_type_and_extra_keys_are_no_drift() -> None:
+    """The original compares serialised text, and reports a difference. Weak spot C8 of callmux (npm)."""
     for raw in (
         {"args": [], "command": "callmux"},
         {"type": "stdio", "command": "callmux"},

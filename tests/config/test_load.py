@@ -57,7 +57,7 @@ def test_bad_json_names_file_line_and_column(tmp_path: Path, text: str, where: s
     assert reason in problem
 
 
-def test_c17_json_with_comments_and_yaml_are_read(tmp_path: Path) -> None:
+def test_json_with_comments_and_yaml_are_read(tmp_path: Path) -> None:
     """C17: the original reads neither."""
     commented = write(
         tmp_path / "c.json", '{\n  // one\n  "servers": {"a": {"command": "x//y",}} /* two */\n}'

@@ -85,8 +85,8 @@ def test_a_bad_placeholder_names_recipe_and_step(recipe: dict[str, Any], path: s
     assert errors == [f"recipes.r.{path}.$param must be a non-empty string, the name of a parameter"]
 
 
-def test_w34_a_placeholder_with_companions_is_warned_about() -> None:
-    """It goes out literally, and nobody was told."""
+def test_a_placeholder_with_companions_is_warned_about() -> None:
+    """It goes out literally, and nobody was told. Weak spot W34 of callmux (npm)."""
     errors, warnings = checked(
         mode="call", tool="x", arguments={"a": {"$param": "p", "extra": {"$param": "q"}}}
     )
@@ -94,8 +94,8 @@ def test_w34_a_placeholder_with_companions_is_warned_about() -> None:
     assert warnings == ['recipes.r.arguments.a has other keys beside "$param", so it is sent as it stands']
 
 
-def test_w34_keys_that_are_dropped_are_warned_about() -> None:
-    """`server` of a parallel recipe, and arguments beside `arguments`."""
+def test_keys_that_are_dropped_are_warned_about() -> None:
+    """`server` of a parallel recipe, and arguments beside `arguments`. Weak spot W34 of callmux (npm)."""
     errors, warnings = checked(mode="parallel", server="s", calls=[{"tool": "x", "id": 5}])
     assert errors == []
     assert len(warnings) == 2
@@ -103,7 +103,8 @@ def test_w34_keys_that_are_dropped_are_warned_about() -> None:
     assert warnings[1].startswith("recipes.r.server is ignored")
 
 
-def test_w34_parameters_are_declared_and_checked_at_load() -> None:
+def test_parameters_are_declared_and_checked_at_load() -> None:
+    """Weak spot W34 of callmux (npm)."""
     arguments = {"a": {"$param": "p"}}
     whole = {"p": {"type": "integer", "default": 5.0, "description": "d"}}
     assert checked(mode="call", tool="x", arguments=arguments, parameters=whole) == ([], [])

@@ -72,8 +72,8 @@ def test_other_keys(key: str) -> None:
         ([], []),
     ],
 )
-def test_c10_command_lines(words: list[str], shown: list[str]) -> None:
-    """Neighbours stay."""
+def test_command_lines(words: list[str], shown: list[str]) -> None:
+    """Neighbours stay. Weak spot C10 of callmux (npm)."""
     assert mask_command(words) == shown
 
 

@@ -62,7 +62,8 @@ def test_it_is_a_valid_schema() -> None:
 
 
 @pytest.mark.parametrize("document", GOOD)
-def test_c19_it_accepts_what_the_loader_accepts(document: dict[str, Any]) -> None:
+def test_it_accepts_what_the_loader_accepts(document: dict[str, Any]) -> None:
+    """Weak spot C19 of callmux (npm)."""
     assert check_document(document).errors == []
     assert [error.message for error in validator().iter_errors(document)] == []
 

@@ -50,7 +50,7 @@ def test_what_is_asked_for_changes(change: dict[str, Any], different: dict[str, 
     assert after(ALL, **change) == expected
 
 
-def test_c1_keys_that_the_command_does_not_know_stay() -> None:
+def test_keys_that_the_command_does_not_know_stay() -> None:
     """C1: the original builds the entry anew from a list of keys."""
     rest = {
         "alwaysLoad": ["a"],
@@ -85,7 +85,7 @@ def test_headers_of_a_url_server() -> None:
     }
 
 
-def test_c7_taking_out_the_last_tool_does_not_expose_all() -> None:
+def test_taking_out_the_last_tool_does_not_expose_all() -> None:
     """C7: in the original the key goes, and with it the limit."""
     changed = changed_entry({"command": "x", "tools": ["a"]}, ServerChange(remove_tools=("a",)))
     assert changed.entry == {"command": "x", "tools": []}
@@ -116,7 +116,7 @@ def test_what_a_change_means_for_visibility_is_said(
         ({"command": "x"}, ServerChange(url="http://h"), "--url has no meaning"),
     ],
 )
-def test_c7_what_has_no_meaning_for_the_kind_of_server_is_refused(
+def test_what_has_no_meaning_for_the_kind_of_server_is_refused(
     entry: dict[str, Any], change: ServerChange, message: str
 ) -> None:
     """C7: the original says "updated" and changes nothing."""

@@ -80,7 +80,7 @@ def test_force_takes_a_file_over_and_keeps_what_it_was(tmp_path: Path) -> None:
     assert path.with_name("callmux.service.bak").read_text() == FOREIGN
 
 
-def test_c5_uninstalling_by_force_removes_the_file(tmp_path: Path) -> None:
+def test_uninstalling_by_force_removes_the_file(tmp_path: Path) -> None:
     """C5: the original disables the service, says that it is done, and leaves the file."""
     path = service_file(tmp_path)
     path.parent.mkdir(parents=True)
@@ -90,7 +90,7 @@ def test_c5_uninstalling_by_force_removes_the_file(tmp_path: Path) -> None:
     assert os.listdir(path.parent) == ["callmux.service.bak"]
 
 
-def test_c5_a_refused_installation_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_refused_installation_leaves_nothing_behind(tmp_path: Path) -> None:
     """C5: the original leaves what it wrote."""
     path = service_file(tmp_path)
     for before in (None, "# callmux-managed-daemon\nold\n"):
@@ -106,7 +106,7 @@ def test_c5_a_refused_installation_leaves_nothing_behind(tmp_path: Path) -> None
         assert os.listdir(path.parent) == ([] if before is None else ["callmux.service"])
 
 
-def test_c5_a_service_that_cannot_be_disabled_is_uninstalled_all_the_same(tmp_path: Path) -> None:
+def test_a_service_that_cannot_be_disabled_is_uninstalled_all_the_same(tmp_path: Path) -> None:
     """C5: in the original its file can never be removed."""
     apply(plan(tmp_path, "install"), FakeManager())
     manager = FakeManager(disable=Done(1, "no such unit"))
@@ -118,7 +118,7 @@ def test_c5_a_service_that_cannot_be_disabled_is_uninstalled_all_the_same(tmp_pa
     assert "There was no" in apply(plan(tmp_path, "uninstall"), FakeManager()).output
 
 
-def test_c5_a_stopped_service_has_a_status(tmp_path: Path) -> None:
+def test_a_stopped_service_has_a_status(tmp_path: Path) -> None:
     """C5: to the original it is a fatal error."""
     stopped = FakeManager(status=Done(3, "Active: inactive (dead)"))
     outcome = apply(plan(tmp_path, "status"), stopped)

@@ -75,7 +75,7 @@ def test_installing_may_start_and_enable() -> None:
     assert mac == ["bootstrap", "enable", "kickstart"]
 
 
-def test_c5_installing_again_takes_effect() -> None:
+def test_installing_again_takes_effect() -> None:
     """C5: the original's `start` leaves the old command running, and launchd refuses the second bootstrap."""
     assert commands("install", start=True, changed=True)[-1].split()[2] == "restart"
     assert [line.split()[1] for line in commands("install", MAC, installed=True)] == ["bootout", "bootstrap"]

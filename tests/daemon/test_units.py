@@ -47,7 +47,7 @@ def test_who_wants_a_unit_depends_on_whose_it_is() -> None:
     assert "Environment=" not in system
 
 
-def test_c5_what_has_a_meaning_to_systemd_is_escaped() -> None:
+def test_what_has_a_meaning_to_systemd_is_escaped() -> None:
     """C5: in the original, `%` and `$` in a path are not."""
     service = sections(unit("/bin/x", NASTY, path=NASTY))["Service"]
     assert service["ExecStart"] == '"/bin/x" "/a b/%%h $$x \\"q\\" \\\\ \'ü"'
@@ -105,7 +105,7 @@ def test_a_property_list_is_read_as_it_was_meant() -> None:
     assert (facts["StandardOutPath"], facts["StandardErrorPath"]) == ("/l/x.log", "/l/x.err.log")
 
 
-def test_c5_a_stopped_launchd_service_stays_stopped() -> None:
+def test_a_stopped_launchd_service_stays_stopped() -> None:
     """C5: the original's `KeepAlive` starts it again at once."""
     facts = plistlib.loads(launchd_plist("l", COMMAND, {}, "/l").encode())
     assert facts["KeepAlive"] == {"SuccessfulExit": False}

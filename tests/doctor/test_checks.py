@@ -73,8 +73,8 @@ def test_a_server_that_answers_is_fine(tmp_path: Path) -> None:
         (silent, "connect/list-tools failed: no answer within 0.05 s (connectTimeoutMs)"),
     ],
 )
-def test_c3_a_server_that_does_not_answer_is_an_error(tmp_path: Path, probe: Probe, issue: str) -> None:
-    """The original calls it ok, or never comes back."""
+def test_a_server_that_does_not_answer_is_an_error(tmp_path: Path, probe: Probe, issue: str) -> None:
+    """The original calls it ok, or never comes back. Weak spot C3 of callmux (npm)."""
     report = report_on(tmp_path, {"a": SH, "b": SH}, probe, connectTimeoutMs=50)
     assert not report.ok
     assert [server.status for server in report.servers] == ["error", "error"]
@@ -97,13 +97,15 @@ def test_what_cannot_start_is_not_asked(tmp_path: Path, entry: dict[str, Any], i
     assert report.servers[0].issues[0].startswith(issue)
 
 
-def test_c3_a_disabled_server_is_no_error(tmp_path: Path) -> None:
+def test_a_disabled_server_is_no_error(tmp_path: Path) -> None:
+    """Weak spot C3 of callmux (npm)."""
     servers = {"a": {"command": "/no/such/program", "disabled": True}}
     report = report_on(tmp_path, servers, never_asked)
     assert (report.ok, report.servers[0].status) == (True, "disabled")
 
 
-def test_c4_whitelisted_tools_that_are_not_there_are_named(tmp_path: Path) -> None:
+def test_whitelisted_tools_that_are_not_there_are_named(tmp_path: Path) -> None:
+    """Weak spot C4 of callmux (npm)."""
     servers = {"a": {**SH, "tools": ["get_item", "get_itm"], "alwaysLoad": ["zzz"]}}
     report = report_on(tmp_path, servers, answering("get_item", "create_item"))
     assert report.issues == [
@@ -168,7 +170,7 @@ def test_dangers_are_found() -> None:
     assert "auth.jwksUri should use https://" in oidc("https://i", "http://i/j")[0]
 
 
-def test_c18_a_root_for_files_that_is_not_there_is_found() -> None:
+def test_a_root_for_files_that_is_not_there_is_found() -> None:
     """C18: it keeps the original from starting, and its `doctor` says ok."""
     assert findings(fileReferenceRoots=["/no/such/place"]) == [
         'fileReferenceRoots: "/no/such/place" is not a directory'

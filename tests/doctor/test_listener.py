@@ -83,7 +83,7 @@ def test_a_healthy_listener() -> None:
     assert all(headers["Authorization"] == "Bearer hunter2" for _, _, headers, _ in listener.requests)
 
 
-def test_c9_the_session_is_ended() -> None:
+def test_the_session_is_ended() -> None:
     """C9: the original leaves one behind for each run."""
     for more in ({}, {"tools__list": (500, None)}, {"tools__call": "it hangs"}):
         listener = FakeListener(**more)
@@ -130,7 +130,7 @@ def test_what_is_wrong_is_named(answers: dict[str, Any], issue: str | None) -> N
     assert "hunter2" not in str(report.issues)
 
 
-def test_c9_an_error_of_the_status_tool_is_an_issue() -> None:
+def test_an_error_of_the_status_tool_is_an_issue() -> None:
     """C9: the original does not look."""
     denied = status({"error": {"code": "authorization_denied"}}, isError=True)
     report = examined(FakeListener(tools__call=(200, denied)))

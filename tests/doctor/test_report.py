@@ -5,7 +5,7 @@ from __future__ import annotations
 from callmux.doctor.report import Report, ServerReport, failure, text_lines
 
 
-def test_c4_text_shows_findings_beside_the_servers() -> None:
+def test_text_shows_findings_beside_the_servers() -> None:
     """C4: the original hides them as soon as there is a server."""
     servers = [
         ServerReport(name="a", command="x", status="ok", executable_path="/bin/x", tool_count=2),

@@ -73,19 +73,16 @@ class Scene:
         return caller
 
 
-def test_a_good_token_is_its_principal_and_is_examined_once() -> None:
-    async def scene() -> None:
-        here = Scene()
-        for given in ("Bearer good", "bearer good", "BEARER   good", "Bearer\tgood "):
-            caller = await here.asks(given)
-            assert caller.principal == Principal(kind="bearer", id="ann")
-            assert caller.grant is not None
-        assert here.desk.examined == [b"good"]
-        here.clock.advance(GOOD_SECONDS + 1)
-        await here.asks("Bearer good")
-        assert here.desk.examined == [b"good", b"good"]
-
-    play(scene())
+async def test_a_good_token_is_its_principal_and_is_examined_once() -> None:
+    here = Scene()
+    for given in ("Bearer good", "bearer good", "BEARER   good", "Bearer\tgood "):
+        caller = await here.asks(given)
+        assert caller.principal == Principal(kind="bearer", id="ann")
+        assert caller.grant is not None
+    assert here.desk.examined == [b"good"]
+    here.clock.advance(GOOD_SECONDS + 1)
+    await here.asks("Bearer good")
+    assert here.desk.examined == [b"good", b"good"]
 
 
 @pytest.mark.parametrize(
@@ -107,60 +104,48 @@ def test_without_a_bearer_token_nothing_is_examined_and_no_error_is_named(given:
     play(scene())
 
 
-def test_a_wrong_token_is_examined_once_and_again_after_a_while() -> None:
-    async def scene() -> None:
-        here = Scene()
-        for _ in range(3):
-            refusal = await here.asks("Bearer wrong")
-            assert refusal.status == 401
-            assert 'error="invalid_token"' in refusal.headers["WWW-Authenticate"]
-        assert here.desk.examined == [b"wrong"]
-        here.clock.advance(BAD_SECONDS + 1)
-        await here.asks("Bearer wrong")
-        assert here.desk.examined == [b"wrong", b"wrong"]
-
-    play(scene())
+async def test_a_wrong_token_is_examined_once_and_again_after_a_while() -> None:
+    here = Scene()
+    for _ in range(3):
+        refusal = await here.asks("Bearer wrong")
+        assert refusal.status == 401
+        assert 'error="invalid_token"' in refusal.headers["WWW-Authenticate"]
+    assert here.desk.examined == [b"wrong"]
+    here.clock.advance(BAD_SECONDS + 1)
+    await here.asks("Bearer wrong")
+    assert here.desk.examined == [b"wrong", b"wrong"]
 
 
-def test_a_token_without_bound_is_not_examined() -> None:
-    async def scene() -> None:
-        here = Scene()
-        assert (await here.asks("Bearer " + "x" * (MOST_BYTES + 1))).status == 401
-        assert here.desk.examined == []
-
-    play(scene())
+async def test_a_token_without_bound_is_not_examined() -> None:
+    here = Scene()
+    assert (await here.asks("Bearer " + "x" * (MOST_BYTES + 1))).status == 401
+    assert here.desk.examined == []
 
 
-def test_requests_with_the_same_new_token_wait_for_one_examination() -> None:
-    async def scene() -> None:
-        here = Scene()
-        here.desk.go.clear()
-        first, *others = [asyncio.get_running_loop().create_task(here.asks("Bearer good")) for _ in range(20)]
-        await settle()
-        # The first leaves: the others get their answer all the same.
-        first.cancel()
-        await settle()
-        here.desk.go.set()
-        found = await asyncio.gather(*others)
-        assert {caller.principal.id for caller in found} == {"ann"}
-        assert here.desk.examined == [b"good"]
-
-    play(scene())
+async def test_requests_with_the_same_new_token_wait_for_one_examination() -> None:
+    here = Scene()
+    here.desk.go.clear()
+    first, *others = [asyncio.get_running_loop().create_task(here.asks("Bearer good")) for _ in range(20)]
+    await settle()
+    # The first leaves: the others get their answer all the same.
+    first.cancel()
+    await settle()
+    here.desk.go.set()
+    found = await asyncio.gather(*others)
+    assert {caller.principal.id for caller in found} == {"ann"}
+    assert here.desk.examined == [b"good"]
 
 
-def test_what_expired_or_was_withdrawn_is_refused_at_once() -> None:
-    async def scene() -> None:
-        here = Scene()
-        here.desk.expires = here.clock.clock.wall() + 10
-        assert (await here.asks("Bearer good")).principal is not None
-        here.clock.advance(10)
-        assert (await here.asks("Bearer good")).status == 401
-        other = Scene()
-        assert (await other.asks("Bearer good")).principal is not None
-        other.desk.standing.valid = False
-        assert (await other.asks("Bearer good")).status == 401
-
-    play(scene())
+async def test_what_expired_or_was_withdrawn_is_refused_at_once() -> None:
+    here = Scene()
+    here.desk.expires = here.clock.clock.wall() + 10
+    assert (await here.asks("Bearer good")).principal is not None
+    here.clock.advance(10)
+    assert (await here.asks("Bearer good")).status == 401
+    other = Scene()
+    assert (await other.asks("Bearer good")).principal is not None
+    other.desk.standing.valid = False
+    assert (await other.asks("Bearer good")).status == 401
 
 
 @pytest.mark.parametrize(
@@ -192,35 +177,26 @@ def test_only_what_is_free_is_answered_to_strangers(
     play(scene())
 
 
-def test_a_browser_may_ask_whether_its_page_may_ask() -> None:
-    async def scene() -> None:
-        preflight = {"origin": "http://localhost:1", "access_control_request_method": "POST"}
-        assert (await Scene().asks(None, "/mcp", "OPTIONS", **preflight)).principal is None
-
-    play(scene())
+async def test_a_browser_may_ask_whether_its_page_may_ask() -> None:
+    preflight = {"origin": "http://localhost:1", "access_control_request_method": "POST"}
+    assert (await Scene().asks(None, "/mcp", "OPTIONS", **preflight)).principal is None
 
 
-def test_a_token_without_the_scope_that_is_needed_is_told_which() -> None:
-    async def scene() -> None:
-        here = Scene()
-        for _ in range(2):
-            refusal = await here.asks("Bearer narrow")
-            assert refusal.status == 403
-            challenge = refusal.headers["WWW-Authenticate"]
-            assert 'error="insufficient_scope"' in challenge
-            assert 'scope="wide"' in challenge
-
-    play(scene())
+async def test_a_token_without_the_scope_that_is_needed_is_told_which() -> None:
+    here = Scene()
+    for _ in range(2):
+        refusal = await here.asks("Bearer narrow")
+        assert refusal.status == 403
+        challenge = refusal.headers["WWW-Authenticate"]
+        assert 'error="insufficient_scope"' in challenge
+        assert 'scope="wide"' in challenge
 
 
-def test_failures_of_one_address_are_bounded_and_do_not_bound_known_tokens() -> None:
-    async def scene() -> None:
-        here = Scene()
-        await here.asks("Bearer good")
-        here.attempts.failures_per_minute = 3
-        seen = [(await here.asks(f"Bearer guess-{n}")).status for n in range(6)]
-        assert seen == [401, 401, 401, 429, 429, 429]
-        assert (await here.asks("Bearer good")).principal is not None
-        assert len(here.desk.examined) == 4
-
-    play(scene())
+async def test_failures_of_one_address_are_bounded_and_do_not_bound_known_tokens() -> None:
+    here = Scene()
+    await here.asks("Bearer good")
+    here.attempts.failures_per_minute = 3
+    seen = [(await here.asks(f"Bearer guess-{n}")).status for n in range(6)]
+    assert seen == [401, 401, 401, 429, 429, 429]
+    assert (await here.asks("Bearer good")).principal is not None
+    assert len(here.desk.examined) == 4

@@ -11,7 +11,7 @@ from callmux.config.security import BearerAuth, BearerToken
 from callmux.guard import bearer as module
 from callmux.guard.bearer import Bearer
 from callmux.guard.hashes import ScryptHash
-from tests.support import run
+from tests.support import real_loop, run
 
 OPS = "scrypt$1024$8$1$b3BzLXNlY3JldDAxMjM0NQ$jJ9urypeY6jgTGudkge2CCfOyAiQJTw1Mi7glxNEAn0"
 DEV = "scrypt$1024$8$1$ZGV2LXNlY3JldDAxMjM0NQ$jmjHneAzZugECQRw_gf0QT2I_tJ89Nk6sTNAJ_G2HRw"
@@ -64,15 +64,13 @@ def test_plain_and_hashed_tokens_stand_side_by_side() -> None:
     ]
 
 
-def test_a_plain_token_costs_no_hash() -> None:
-    async def scene() -> None:
-        turns = Turns()
-        assert await Bearer(PLAIN).examine(b"first", turns) is not None
-        assert turns.taken == 0
-        assert await Bearer(PLAIN).examine(b"no", turns) is None
-        assert turns.taken == 1
-
-    run(scene())
+@real_loop()
+async def test_a_plain_token_costs_no_hash() -> None:
+    turns = Turns()
+    assert await Bearer(PLAIN).examine(b"first", turns) is not None
+    assert turns.taken == 0
+    assert await Bearer(PLAIN).examine(b"no", turns) is None
+    assert turns.taken == 1
 
 
 @pytest.mark.parametrize("wrong", ["o", "ops-secre", "ops-secret!", "x" * 5000, "scrypt$1024$8$1"])
@@ -92,23 +90,22 @@ def test_every_wrong_token_is_compared_with_the_whole_of_every_hash(
     assert compared == [(1024, 32), (1024, 32)]
 
 
-def test_a_token_taken_out_ends_and_the_others_go_on() -> None:
-    async def scene() -> None:
-        before = Bearer(HASHED)
-        ops = await before.examine(b"ops-secret", Turns())
-        dev = await before.examine(b"dev-secret", Turns())
-        assert ops is not None
-        assert dev is not None
-        after = Bearer(auth(BearerToken(id="ops", hash=OPS), BearerToken(id="new", token="n")), before)
-        assert (ops.holds(0), dev.holds(0)) == (True, False)
-        assert await after.examine(b"dev-secret", Turns()) is None
-        back = Bearer(HASHED, after)
-        assert not dev.holds(0), "what was withdrawn stays withdrawn"
-        assert await back.examine(b"dev-secret", Turns()) is not None
-
-    run(scene())
+@real_loop()
+async def test_a_token_taken_out_ends_and_the_others_go_on() -> None:
+    before = Bearer(HASHED)
+    ops = await before.examine(b"ops-secret", Turns())
+    dev = await before.examine(b"dev-secret", Turns())
+    assert ops is not None
+    assert dev is not None
+    after = Bearer(auth(BearerToken(id="ops", hash=OPS), BearerToken(id="new", token="n")), before)
+    assert (ops.holds(0), dev.holds(0)) == (True, False)
+    assert await after.examine(b"dev-secret", Turns()) is None
+    back = Bearer(HASHED, after)
+    assert not dev.holds(0), "what was withdrawn stays withdrawn"
+    assert await back.examine(b"dev-secret", Turns()) is not None
 
 
+@real_loop()
 @pytest.mark.parametrize(
     "changed",
     [
@@ -117,28 +114,23 @@ def test_a_token_taken_out_ends_and_the_others_go_on() -> None:
         BearerToken(id="ops", token="ops-secret"),
     ],
 )
-def test_a_token_with_another_secret_or_name_is_another_token(changed: BearerToken) -> None:
-    async def scene() -> None:
-        before = Bearer(auth(BearerToken(id="ops", hash=OPS)))
-        grant = await before.examine(b"ops-secret", Turns())
-        assert grant is not None
-        Bearer(auth(changed), before)
-        assert not grant.holds(0)
-
-    run(scene())
+async def test_a_token_with_another_secret_or_name_is_another_token(changed: BearerToken) -> None:
+    before = Bearer(auth(BearerToken(id="ops", hash=OPS)))
+    grant = await before.examine(b"ops-secret", Turns())
+    assert grant is not None
+    Bearer(auth(changed), before)
+    assert not grant.holds(0)
 
 
-def test_what_is_withdrawn_while_it_is_examined_does_not_hold() -> None:
-    async def scene() -> None:
-        before = Bearer(HASHED)
+@real_loop()
+async def test_what_is_withdrawn_while_it_is_examined_does_not_hold() -> None:
+    before = Bearer(HASHED)
 
-        @asynccontextmanager
-        async def meanwhile() -> AsyncIterator[None]:
-            yield
-            before.withdraw()
+    @asynccontextmanager
+    async def meanwhile() -> AsyncIterator[None]:
+        yield
+        before.withdraw()
 
-        grant = await before.examine(b"ops-secret", meanwhile)
-        assert grant is not None
-        assert not grant.holds(0)
-
-    run(scene())
+    grant = await before.examine(b"ops-secret", meanwhile)
+    assert grant is not None
+    assert not grant.holds(0)

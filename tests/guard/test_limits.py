@@ -15,7 +15,7 @@ from callmux.guard.principal import Principal
 from callmux.observe.bus import Bus
 from callmux.observe.facts import LimitReached
 from tests.guard.callers import FakeCaller
-from tests.support import FakeClock, play
+from tests.support import FakeClock
 
 
 class Later:
@@ -84,159 +84,125 @@ def test_no_limits_are_no_checks() -> None:
     assert AbuseLimits(FakeClock().clock.monotonic).checks(AbuseControls()) == (None, None)
 
 
-def test_the_global_rate_counts_every_request_refused_credentials_included() -> None:
-    async def scene() -> None:
-        limited = Scene(global_requests_per_minute=3)
-        assert [await limited.asks(name) for name in ("ops", "wrong", "dev")] == [200, 401, 200]
-        refusal = await limited.refusal("ops")
-        assert (refusal.status, refusal.headers) == (429, {"Retry-After": "60"})
-        assert refusal.more == {"reason": TOO_OFTEN}
-        limited.clock.advance(60)
-        assert await limited.asks("ops") == 200
-
-    play(scene())
+async def test_the_global_rate_counts_every_request_refused_credentials_included() -> None:
+    limited = Scene(global_requests_per_minute=3)
+    assert [await limited.asks(name) for name in ("ops", "wrong", "dev")] == [200, 401, 200]
+    refusal = await limited.refusal("ops")
+    assert (refusal.status, refusal.headers) == (429, {"Retry-After": "60"})
+    assert refusal.more == {"reason": TOO_OFTEN}
+    limited.clock.advance(60)
+    assert await limited.asks("ops") == 200
 
 
-def test_each_principal_has_a_rate_of_its_own() -> None:
-    async def scene() -> None:
-        limited = Scene(principal_requests_per_minute=2)
-        assert [await limited.asks("ops") for _ in range(3)] == [200, 200, 429]
-        assert [await limited.asks("dev") for _ in range(3)] == [200, 200, 429]
-        limited.clock.advance(12.5)
-        assert (await limited.refusal("ops")).headers == {"Retry-After": "48"}
-
-    play(scene())
+async def test_each_principal_has_a_rate_of_its_own() -> None:
+    limited = Scene(principal_requests_per_minute=2)
+    assert [await limited.asks("ops") for _ in range(3)] == [200, 200, 429]
+    assert [await limited.asks("dev") for _ in range(3)] == [200, 200, 429]
+    limited.clock.advance(12.5)
+    assert (await limited.refusal("ops")).headers == {"Retry-After": "48"}
 
 
-def test_without_credentials_all_are_one_principal() -> None:
-    async def scene() -> None:
-        limited = Scene(principal_requests_per_minute=2)
-        assert [await limited.asks(peer=f"192.0.2.{n}") for n in range(3)] == [200, 200, 429]
-
-    play(scene())
+async def test_without_credentials_all_are_one_principal() -> None:
+    limited = Scene(principal_requests_per_minute=2)
+    assert [await limited.asks(peer=f"192.0.2.{n}") for n in range(3)] == [200, 200, 429]
 
 
 @pytest.mark.parametrize("own", [{"principal_requests_per_minute": 2}, {"principal_max_in_flight": 2}])
-def test_a_principal_over_its_own_limit_takes_nothing_from_the_others(own: dict[str, int]) -> None:
-    async def scene() -> None:
-        limited = Scene(global_requests_per_minute=5, **own)
-        inside = [await limited.enters("ops") for _ in range(2)]
-        assert [await limited.asks("ops") for _ in range(20)] == [429] * 20
-        assert [await limited.asks("dev") for _ in range(2)] == [200, 200]
-        for caller in inside:
-            limited.gate.leave(caller, 200)
-        assert [await limited.asks(name) for name in ("eve", "eve")] == [200, 429]
-
-    play(scene())
+async def test_a_principal_over_its_own_limit_takes_nothing_from_the_others(own: dict[str, int]) -> None:
+    limited = Scene(global_requests_per_minute=5, **own)
+    inside = [await limited.enters("ops") for _ in range(2)]
+    assert [await limited.asks("ops") for _ in range(20)] == [429] * 20
+    assert [await limited.asks("dev") for _ in range(2)] == [200, 200]
+    for caller in inside:
+        limited.gate.leave(caller, 200)
+    assert [await limited.asks(name) for name in ("eve", "eve")] == [200, 429]
 
 
-def test_requests_in_flight_are_bounded_and_the_refusal_says_when_to_come_back() -> None:
-    async def scene() -> None:
-        limited = Scene(principal_max_in_flight=2)
-        one, two = await limited.enters("ops"), await limited.enters("ops")
-        refusal = await limited.refusal("ops")
-        assert (refusal.status, refusal.headers) == (429, {"Retry-After": "1"})
-        assert refusal.more == {"reason": TOO_MANY}
-        assert await limited.asks("dev") == 200
-        limited.gate.leave(one, 499)
-        assert await limited.asks("ops") == 200
-        limited.gate.leave(two, 200)
-        assert limited.limits._in_flight == {}
-
-    play(scene())
+async def test_requests_in_flight_are_bounded_and_the_refusal_says_when_to_come_back() -> None:
+    limited = Scene(principal_max_in_flight=2)
+    one, two = await limited.enters("ops"), await limited.enters("ops")
+    refusal = await limited.refusal("ops")
+    assert (refusal.status, refusal.headers) == (429, {"Retry-After": "1"})
+    assert refusal.more == {"reason": TOO_MANY}
+    assert await limited.asks("dev") == 200
+    limited.gate.leave(one, 499)
+    assert await limited.asks("ops") == 200
+    limited.gate.leave(two, 200)
+    assert limited.limits._in_flight == {}
 
 
-def test_counters_go_on_over_a_reload_that_does_not_change_them() -> None:
-    async def scene() -> None:
-        limited = Scene(
-            global_requests_per_minute=4, principal_requests_per_minute=3, principal_max_in_flight=2
-        )
-        inside = [await limited.enters("ops") for _ in range(2)]
-        old = limited.gate
-        limited.configure(
-            global_requests_per_minute=4, principal_requests_per_minute=3, principal_max_in_flight=2
-        )
-        assert (await limited.refusal("ops")).more == {"reason": TOO_MANY}
-        for caller in inside:
-            old.leave(caller, 200)
-        assert (await limited.refusal("ops")).more == {"reason": TOO_OFTEN}
-        assert [await limited.asks("dev") for _ in range(3)] == [200, 200, 429]
-        limited.configure(global_requests_per_minute=1)
-        assert [await limited.asks("dev") for _ in range(2)] == [200, 429]
-
-    play(scene())
+async def test_counters_go_on_over_a_reload_that_does_not_change_them() -> None:
+    limited = Scene(global_requests_per_minute=4, principal_requests_per_minute=3, principal_max_in_flight=2)
+    inside = [await limited.enters("ops") for _ in range(2)]
+    old = limited.gate
+    limited.configure(
+        global_requests_per_minute=4, principal_requests_per_minute=3, principal_max_in_flight=2
+    )
+    assert (await limited.refusal("ops")).more == {"reason": TOO_MANY}
+    for caller in inside:
+        old.leave(caller, 200)
+    assert (await limited.refusal("ops")).more == {"reason": TOO_OFTEN}
+    assert [await limited.asks("dev") for _ in range(3)] == [200, 200, 429]
+    limited.configure(global_requests_per_minute=1)
+    assert [await limited.asks("dev") for _ in range(2)] == [200, 429]
 
 
-def test_addresses_stand_before_everything_else() -> None:
-    async def scene() -> None:
-        limited = Scene(
-            cidr_allowlist=("192.0.2.0/24",), cidr_denylist=("192.0.2.9",), global_requests_per_minute=2
-        )
-        for peer in ("127.0.0.1", "192.0.2.9", "::ffff:192.0.2.9", None):
-            refusal = await limited.refusal("ops", peer=peer)
-            assert (refusal.status, refusal.message) == (403, "Source IP is not allowed")
-        assert [await limited.asks("ops", peer="::ffff:192.0.2.1") for _ in range(3)] == [200, 200, 429]
-
-    play(scene())
+async def test_addresses_stand_before_everything_else() -> None:
+    limited = Scene(
+        cidr_allowlist=("192.0.2.0/24",), cidr_denylist=("192.0.2.9",), global_requests_per_minute=2
+    )
+    for peer in ("127.0.0.1", "192.0.2.9", "::ffff:192.0.2.9", None):
+        refusal = await limited.refusal("ops", peer=peer)
+        assert (refusal.status, refusal.message) == (403, "Source IP is not allowed")
+    assert [await limited.asks("ops", peer="::ffff:192.0.2.1") for _ in range(3)] == [200, 200, 429]
 
 
-def test_behind_a_trusted_proxy_the_client_decides_and_is_what_others_see() -> None:
-    async def scene() -> None:
-        limited = Scene(cidr_allowlist=("192.0.2.0/24",), trusted_proxies=("10.0.0.0/8",))
-        assert await limited.asks(peer="10.0.0.1", forwarded="192.0.2.1") == 200
-        assert await limited.asks(peer="10.0.0.1", forwarded="192.0.2.1, 198.51.100.1") == 403
-        assert await limited.asks(peer="198.51.100.1", forwarded="192.0.2.1") == 403
-        caller = await limited.enters(peer="10.0.0.1", forwarded="192.0.2.7, 10.0.0.2")
-        assert caller.peer == "192.0.2.7"
-
-    play(scene())
+async def test_behind_a_trusted_proxy_the_client_decides_and_is_what_others_see() -> None:
+    limited = Scene(cidr_allowlist=("192.0.2.0/24",), trusted_proxies=("10.0.0.0/8",))
+    assert await limited.asks(peer="10.0.0.1", forwarded="192.0.2.1") == 200
+    assert await limited.asks(peer="10.0.0.1", forwarded="192.0.2.1, 198.51.100.1") == 403
+    assert await limited.asks(peer="198.51.100.1", forwarded="192.0.2.1") == 403
+    caller = await limited.enters(peer="10.0.0.1", forwarded="192.0.2.7, 10.0.0.2")
+    assert caller.peer == "192.0.2.7"
 
 
-def test_counters_that_must_be_waited_for_decide_the_same() -> None:
-    async def scene() -> None:
-        limited = Scene(
-            global_requests_per_minute=6, principal_requests_per_minute=2, principal_max_in_flight=2
-        )
-        for check in limited.gate._checks:
-            for name in ("_everybody", "_each"):
-                if getattr(check, name, None) is not None:
-                    setattr(check, name, Later(getattr(check, name)))
-        assert [await limited.asks("ops") for _ in range(6)] == [200] * 2 + [429] * 4
-        inside = [await limited.enters("dev") for _ in range(2)]
-        assert (await limited.refusal("dev")).more == {"reason": TOO_OFTEN}
-        for caller in inside:
-            limited.gate.leave(caller, 200)
-        assert [await limited.asks("eve") for _ in range(3)] == [200, 200, 429]
-        assert limited.limits._in_flight == {}
-
-    play(scene())
+async def test_counters_that_must_be_waited_for_decide_the_same() -> None:
+    limited = Scene(global_requests_per_minute=6, principal_requests_per_minute=2, principal_max_in_flight=2)
+    for check in limited.gate._checks:
+        for name in ("_everybody", "_each"):
+            if getattr(check, name, None) is not None:
+                setattr(check, name, Later(getattr(check, name)))
+    assert [await limited.asks("ops") for _ in range(6)] == [200] * 2 + [429] * 4
+    inside = [await limited.enters("dev") for _ in range(2)]
+    assert (await limited.refusal("dev")).more == {"reason": TOO_OFTEN}
+    for caller in inside:
+        limited.gate.leave(caller, 200)
+    assert [await limited.asks("eve") for _ in range(3)] == [200, 200, 429]
+    assert limited.limits._in_flight == {}
 
 
-def test_whoever_listens_hears_which_limit_was_reached_by_whom() -> None:
-    async def scene() -> None:
-        limited = Scene(
-            global_requests_per_minute=6,
-            principal_requests_per_minute=3,
-            principal_max_in_flight=1,
-            cidr_denylist=("192.0.2.9",),
-        )
-        await limited.asks(peer="192.0.2.9")
-        inside = await limited.enters("ops")
-        await limited.asks("ops")
-        limited.gate.leave(inside, 200)
-        await limited.asks("ops")
-        await limited.asks("ops")
-        for name in ("a", "b", "c", "d", "e"):
-            await limited.asks(name)
-        assert [(r.limit, r.principal and r.principal.id, r.retry_seconds) for r in limited.reached] == [
-            ("cidrDenylist", None, None),
-            ("principalMaxInFlight", "ops", 1),
-            ("principalRequestsPerMinute", "ops", 60),
-            ("globalRequestsPerMinute", None, 60),
-        ]
-        assert limited.reached[0].peer == "192.0.2.9"
-
-    play(scene())
+async def test_whoever_listens_hears_which_limit_was_reached_by_whom() -> None:
+    limited = Scene(
+        global_requests_per_minute=6,
+        principal_requests_per_minute=3,
+        principal_max_in_flight=1,
+        cidr_denylist=("192.0.2.9",),
+    )
+    await limited.asks(peer="192.0.2.9")
+    inside = await limited.enters("ops")
+    await limited.asks("ops")
+    limited.gate.leave(inside, 200)
+    await limited.asks("ops")
+    await limited.asks("ops")
+    for name in ("a", "b", "c", "d", "e"):
+        await limited.asks(name)
+    assert [(r.limit, r.principal and r.principal.id, r.retry_seconds) for r in limited.reached] == [
+        ("cidrDenylist", None, None),
+        ("principalMaxInFlight", "ops", 1),
+        ("principalRequestsPerMinute", "ops", 60),
+        ("globalRequestsPerMinute", None, 60),
+    ]
+    assert limited.reached[0].peer == "192.0.2.9"
 
 
 def test_the_library_is_not_loaded_where_no_rate_is_asked_for() -> None:

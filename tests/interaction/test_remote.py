@@ -117,8 +117,8 @@ async def test_a_session_is_ended_politely() -> None:
 
 @pytest.mark.parametrize("plain", [True, False])
 @interaction("http.session-lost")
-async def test_listener_5_a_lost_session_is_replaced_and_the_call_made_once_more(plain: bool) -> None:
-    """A write, too: the server has said that it did not take it."""
+async def test_a_lost_session_is_replaced_and_the_call_made_once_more(plain: bool) -> None:
+    """A write, too: the server has said that it did not take it. Weak spot L5 of callmux (npm)."""
     done: list[Any] = []
 
     def write(call: Call) -> Json:
@@ -484,7 +484,8 @@ async def test_the_newer_transport_is_taken_where_there_is_one() -> None:
 
 
 @interaction("http.fallback")
-async def test_listener_38_where_neither_transport_answers_both_reasons_are_said() -> None:
+async def test_where_neither_transport_answers_both_reasons_are_said() -> None:
+    """Weak spot L38 of callmux (npm)."""
     door = http(RawServer())
     door.refuse = lambda request, body: web.Response(status=405 if request.method == "POST" else 418)
     async with remote(door) as b:
@@ -533,9 +534,10 @@ async def test_when_the_stream_ends_a_new_session_begins() -> None:
 
 @pytest.mark.parametrize("kind", [HttpDoor, SseDoor])
 @interaction("http.death", "sse.lost")
-async def test_listener_41_the_end_of_a_server_is_noticed_before_a_call(
+async def test_the_end_of_a_server_is_noticed_before_a_call(
     kind: type[HttpDoor] | type[SseDoor],
 ) -> None:
+    """Weak spot L41 of callmux (npm)."""
     server = RawServer().has(a=text("1"))
     door = kind(server)
     path = "/sse" if kind is SseDoor else "/mcp"
@@ -557,8 +559,11 @@ async def test_listener_41_the_end_of_a_server_is_noticed_before_a_call(
 
 
 @interaction("http.death")
-async def test_listener_41_a_call_to_a_server_that_is_gone_fails_as_not_begun() -> None:
-    """Without a stream of its own, the call itself is the first to find out."""
+async def test_a_call_to_a_server_that_is_gone_fails_as_not_begun() -> None:
+    """Without a stream of its own, the call itself is the first to find out.
+
+    Weak spot L41 of callmux (npm).
+    """
     door = http(RawServer().has(a=text("1")), plain=True)
     door.get = False
     async with contextlib.AsyncExitStack() as stack:

@@ -108,9 +108,11 @@ async def test_cancelling_what_is_not_there_does_nothing(params: Json | None) ->
 @over_revisions
 @pytest.mark.parametrize("token", ["mine", 7, 0, ""], ids=["text", "number", "zero", "empty"])
 @interaction("progress.server")
-async def test_w32_progress_comes_under_the_clients_own_token(
+async def test_progress_comes_under_the_clients_own_token(
     carrier: str, revision: str, token: Any, tmp_path: Path
 ) -> None:
+    """Weak spot W32 of callmux (npm)."""
+
     def work(call: Call) -> Json:
         mine = json.dumps(call.token).encode()
         for n in (b"0.10", b"0.50"):

@@ -30,6 +30,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import ElicitResult
 
 from callmux.process.control_sockets import ask, sockets
+from tests.support import real_loop
 
 from .harness import environment, python_server, run, stdio, write_config
 from .test_listener import free_port, run_listener
@@ -289,46 +290,42 @@ def test_through_a_bridge_a_call_that_nobody_approves_says_what_to_do(tmp_path: 
         run(story(), 60)
 
 
-def test_a_listener_that_is_stopped_refuses_what_waits(tmp_path: Path) -> None:
+@real_loop(60)
+async def test_a_listener_that_is_stopped_refuses_what_waits(tmp_path: Path) -> None:
     scene = Scene(tmp_path, "mcp", ["write"])
 
-    async def story() -> None:
-        with run_listener(tmp_path, scene.config, scene.port) as process:
-            async with scene.client(forms=False) as client:
-                call = asyncio.get_running_loop().create_task(client.call_tool("write", {"word": "t"}))
-                while not await asyncio.to_thread(scene.waiting):
-                    await asyncio.sleep(0.02)
-                process.terminate()
-                result = await call
-                assert code_of(result) == "approval_unavailable"
-                assert "being stopped" in (result.structured_content or {})["error"]["message"]
-        assert scene.effects == []
-
-    run(story(), 60)
+    with run_listener(tmp_path, scene.config, scene.port) as process:
+        async with scene.client(forms=False) as client:
+            call = asyncio.get_running_loop().create_task(client.call_tool("write", {"word": "t"}))
+            while not await asyncio.to_thread(scene.waiting):
+                await asyncio.sleep(0.02)
+            process.terminate()
+            result = await call
+            assert code_of(result) == "approval_unavailable"
+            assert "being stopped" in (result.structured_content or {})["error"]["message"]
+    assert scene.effects == []
 
 
-def test_a_listener_that_another_takes_over_from_refuses_what_waits(tmp_path: Path) -> None:
+@real_loop(60)
+async def test_a_listener_that_another_takes_over_from_refuses_what_waits(tmp_path: Path) -> None:
     scene = Scene(tmp_path, "mcp", ["write"])
 
-    async def story() -> None:
-        with run_listener(tmp_path, scene.config, scene.port) as process:
-            async with scene.client(forms=False) as client:
-                call = asyncio.get_running_loop().create_task(client.call_tool("write", {"word": "t"}))
-                while not await asyncio.to_thread(scene.waiting):
-                    await asyncio.sleep(0.02)
-                process.send_signal(signal.SIGUSR2)
-                assert code_of(await call) == "approval_unavailable"
-                # The one that follows asks anew, once no connection leads to the old one any more.
-                scene.decision = "once"
-                person = asyncio.get_running_loop().create_task(scene.person())
-                try:
-                    while code_of(await client.call_tool("write", {"word": "u"})) is not None:
-                        await asyncio.sleep(0.05)
-                finally:
-                    person.cancel()
-        assert scene.effects == [["write", "u"]]
-
-    run(story(), 60)
+    with run_listener(tmp_path, scene.config, scene.port) as process:
+        async with scene.client(forms=False) as client:
+            call = asyncio.get_running_loop().create_task(client.call_tool("write", {"word": "t"}))
+            while not await asyncio.to_thread(scene.waiting):
+                await asyncio.sleep(0.02)
+            process.send_signal(signal.SIGUSR2)
+            assert code_of(await call) == "approval_unavailable"
+            # The one that follows asks anew, once no connection leads to the old one any more.
+            scene.decision = "once"
+            person = asyncio.get_running_loop().create_task(scene.person())
+            try:
+                while code_of(await client.call_tool("write", {"word": "u"})) is not None:
+                    await asyncio.sleep(0.05)
+            finally:
+                person.cancel()
+    assert scene.effects == [["write", "u"]]
 
 
 @pytest.mark.parametrize("way", ["stdio", "bridge"])

@@ -53,7 +53,8 @@ def ask(port: int, path: str = "/health", **headers: str) -> tuple[int, dict[str
     return answer.status, {name.lower(): value for name, value in answer.headers.items()}
 
 
-def test_listener_34_what_one_principal_asks_too_much_of_is_not_taken_from_others(tmp_path: Path) -> None:
+def test_what_one_principal_asks_too_much_of_is_not_taken_from_others(tmp_path: Path) -> None:
+    """Weak spot L34 of callmux (npm)."""
     controls = {"globalRequestsPerMinute": 8, "principalRequestsPerMinute": 2}
     with listening(tmp_path, auth=BEARER, abuseControls=controls) as port:
         statuses = [ask(port, **AS_OPS)[0] for _ in range(7)]
@@ -63,7 +64,8 @@ def test_listener_34_what_one_principal_asks_too_much_of_is_not_taken_from_other
         assert [ask(port, Authorization="Bearer x")[0] for _ in range(5)] == [401] * 4 + [429]
 
 
-def test_listener_34_requests_in_flight_are_refused_with_a_time_to_come_back(tmp_path: Path) -> None:
+def test_requests_in_flight_are_refused_with_a_time_to_come_back(tmp_path: Path) -> None:
+    """Weak spot L34 of callmux (npm)."""
     with listening(tmp_path, auth=BEARER, abuseControls={"principalMaxInFlight": 1}) as port:
         stream = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         stream.request("GET", "/sse", headers=AS_OPS)
@@ -74,7 +76,8 @@ def test_listener_34_requests_in_flight_are_refused_with_a_time_to_come_back(tmp
         stream.close()
 
 
-def test_listener_29_a_flood_of_wrong_tokens_is_bounded_and_stops_nobody_who_is_known(tmp_path: Path) -> None:
+def test_a_flood_of_wrong_tokens_is_bounded_and_stops_nobody_who_is_known(tmp_path: Path) -> None:
+    """Weak spot L29 of callmux (npm)."""
     controls = {"addressFailedAuthPerMinute": 10}
     with listening(tmp_path, auth=BEARER, abuseControls=controls) as port:
         assert ask(port, **AS_OPS)[0] == 200
@@ -131,9 +134,8 @@ def test_guesses_are_bounded_whatever_they_are_compared_with(kind: str, tmp_path
         ("192.0.2.66", 403),
     ],
 )
-def test_listener_31_behind_a_proxy_the_lists_see_the_client(
-    forwarded: str | None, status: int, tmp_path: Path
-) -> None:
+def test_behind_a_proxy_the_lists_see_the_client(forwarded: str | None, status: int, tmp_path: Path) -> None:
+    """Weak spot L31 of callmux (npm)."""
     controls = {
         "trustedProxies": ["127.0.0.1"],
         "cidrAllowlist": ["192.0.2.0/24"],
@@ -182,7 +184,8 @@ for line in sys.stdin:
 """
 
 
-def test_listener_28_servers_do_not_get_the_tokens_of_our_clients(tmp_path: Path) -> None:
+def test_servers_do_not_get_the_tokens_of_our_clients(tmp_path: Path) -> None:
+    """Weak spot L28 of callmux (npm)."""
     port = free_port()
     auth = {"mode": "bearer", "tokens": [{"id": "ops", "hashRef": "env:OPS_HASH"}]}
     servers = {"a": stdio([sys.executable, "-c", SAYS_ENVIRONMENT])}

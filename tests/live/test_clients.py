@@ -16,8 +16,9 @@ from mcp.client.sse import sse_client
 from mcp.client.stdio import StdioServerParameters
 
 from tests import conformance
+from tests.support import real_loop
 
-from .harness import environment, run, stdio, write_config
+from .harness import environment, stdio, write_config
 from .test_listener import free_port, run_listener
 
 SERVER = Path(conformance.__file__ or "").with_name("server.py")
@@ -50,47 +51,47 @@ def sdk_way(way: str, port: int, tmp_path: Path) -> Any:
     )
 
 
+@real_loop(60)
 @pytest.mark.parametrize("way", WAYS)
-def test_the_sdk_client_has_all_of_mcp_through_the_listener(way: str, port: int, tmp_path: Path) -> None:
-    async def story() -> None:
-        logs: list[Any] = []
-        seen: list[float] = []
+async def test_the_sdk_client_has_all_of_mcp_through_the_listener(
+    way: str, port: int, tmp_path: Path
+) -> None:
+    logs: list[Any] = []
+    seen: list[float] = []
 
-        async def logged(params: Any) -> None:
-            logs.append(params.data)
+    async def logged(params: Any) -> None:
+        logs.append(params.data)
 
-        async def progressed(progress: float, total: float | None, message: str | None) -> None:
-            seen.append(progress)
+    async def progressed(progress: float, total: float | None, message: str | None) -> None:
+        seen.append(progress)
 
-        async def elicited(context: Any, params: Any) -> Any:
-            from mcp.types import ElicitResult
+    async def elicited(context: Any, params: Any) -> Any:
+        from mcp.types import ElicitResult
 
-            return ElicitResult(action="accept", content={"username": "ada", "email": "a@example.org"})
+        return ElicitResult(action="accept", content={"username": "ada", "email": "a@example.org"})
 
-        to = sdk_way(way, port, tmp_path)
-        async with Client(
-            to, mode="legacy", logging_callback=logged, elicitation_callback=elicited, read_timeout_seconds=20
-        ) as client:
-            names = {tool.name for tool in (await client.list_tools()).tools}
-            assert {"one__test_simple_text", "two__test_simple_text", "callmux_parallel"} <= names
-            (block,) = (await client.call_tool("one__test_simple_text", {})).content
-            assert getattr(block, "text", None) == SIMPLE
-            calls = [{"tool": f"{name}__test_simple_text"} for name in ("one", "two")]
-            both = await client.call_tool("callmux_parallel", {"calls": calls})
-            assert both.structured_content is not None
-            assert both.structured_content["succeeded"] == 2
-            await client.call_tool("one__test_tool_with_progress", {}, progress_callback=progressed)
-            assert seen == [0, 50, 100]
-            asked = await client.call_tool("two__test_elicitation", {"message": "who?"})
-            assert "ada" in str(asked.content)
-            await client.call_tool("one__test_tool_with_logging", {})
-            assert logs[0] == "Tool execution started"
-            read = await client.read_resource("test://static-text")
-            assert "static text resource" in str(read.contents)
-            prompt = await client.get_prompt("one__test_simple_prompt")
-            assert "simple prompt" in str(prompt.messages)
-
-    run(story(), 60)
+    to = sdk_way(way, port, tmp_path)
+    async with Client(
+        to, mode="legacy", logging_callback=logged, elicitation_callback=elicited, read_timeout_seconds=20
+    ) as client:
+        names = {tool.name for tool in (await client.list_tools()).tools}
+        assert {"one__test_simple_text", "two__test_simple_text", "callmux_parallel"} <= names
+        (block,) = (await client.call_tool("one__test_simple_text", {})).content
+        assert getattr(block, "text", None) == SIMPLE
+        calls = [{"tool": f"{name}__test_simple_text"} for name in ("one", "two")]
+        both = await client.call_tool("callmux_parallel", {"calls": calls})
+        assert both.structured_content is not None
+        assert both.structured_content["succeeded"] == 2
+        await client.call_tool("one__test_tool_with_progress", {}, progress_callback=progressed)
+        assert seen == [0, 50, 100]
+        asked = await client.call_tool("two__test_elicitation", {"message": "who?"})
+        assert "ada" in str(asked.content)
+        await client.call_tool("one__test_tool_with_logging", {})
+        assert logs[0] == "Tool execution started"
+        read = await client.read_resource("test://static-text")
+        assert "static text resource" in str(read.contents)
+        prompt = await client.get_prompt("one__test_simple_prompt")
+        assert "simple prompt" in str(prompt.messages)
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -39,9 +39,10 @@ def stream(port: int, session: str, **headers: str) -> Iterator[http.client.HTTP
         yield answer
 
 
-def test_listener_29_a_token_taken_out_of_the_file_stops_at_once_and_the_others_notice_nothing(
+def test_a_token_taken_out_of_the_file_stops_at_once_and_the_others_notice_nothing(
     tmp_path: Path,
 ) -> None:
+    """Weak spot L29 of callmux (npm)."""
     port = free_port()
     with run_listener(tmp_path, configured(tmp_path, OPS, DEV), port):
         mine, theirs = greeted(port, **AS_OPS), greeted(port, **AS_DEV)
@@ -57,7 +58,8 @@ def test_listener_29_a_token_taken_out_of_the_file_stops_at_once_and_the_others_
         assert post(port, request(6, "ping", {}), mine, **AS_OPS)[0] == 200
 
 
-def test_listener_25_a_session_is_its_owners_after_a_restart_and_an_upgrade(tmp_path: Path) -> None:
+def test_a_session_is_its_owners_after_a_restart_and_an_upgrade(tmp_path: Path) -> None:
+    """Weak spot L25 of callmux (npm)."""
     port = free_port()
     config = configured(tmp_path, OPS, DEV)
     with run_listener(tmp_path, config, port):
@@ -90,7 +92,8 @@ def next_pid(port: int, before: int) -> int:
     return pid()
 
 
-def test_listener_25_the_token_that_let_a_client_in_reaches_no_server(tmp_path: Path) -> None:
+def test_the_token_that_let_a_client_in_reaches_no_server(tmp_path: Path) -> None:
+    """Weak spot L25 of callmux (npm)."""
     with mirror() as url:
         port = free_port()
         entry = {"url": url, "headers": {"authorization": "Bearer own"}, "forwardHeaders": ["Authorization"]}

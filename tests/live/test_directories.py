@@ -120,8 +120,11 @@ def text(result: Any) -> str:
     return str(result["content"][0]["text"])
 
 
-def test_listener_25_credentials_of_interleaved_requests_never_cross(tmp_path: Path) -> None:
-    """Two tokens in two sessions and in one: with a cache, shared reads, and hundreds of calls at a time."""
+def test_credentials_of_interleaved_requests_never_cross(tmp_path: Path) -> None:
+    """Two tokens in two sessions and in one: with a cache, shared reads, and hundreds of calls at a time.
+
+    Weak spot L25 of callmux (npm).
+    """
     port = free_port()
     with mirror() as url:
         entry = {"url": url, "headers": {"authorization": OTHER}, "forwardHeaders": ["Authorization"]}
@@ -193,7 +196,8 @@ def test_each_directory_has_its_process_and_a_name_in_utf_8_is_one(tmp_path: Pat
         assert status["listener"]["unresolvedSessionCwd"] == {"w": 1}
 
 
-def test_listener_42_a_directory_that_is_not_there_is_named_and_nothing_has_begun(tmp_path: Path) -> None:
+def test_a_directory_that_is_not_there_is_named_and_nothing_has_begun(tmp_path: Path) -> None:
+    """Weak spot L42 of callmux (npm)."""
     port = free_port()
     script = tmp_path / "where.py"
     script.write_text(WHERE)

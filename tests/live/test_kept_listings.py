@@ -9,7 +9,9 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from .harness import Client, Json, callmux, run, stdio, text_of, until, write_config
+from tests.support import real_loop
+
+from .harness import Client, Json, callmux, stdio, text_of, until, write_config
 
 SERVER = """
 import json, pathlib, sys, time
@@ -93,70 +95,62 @@ async def once_before(tmp_path: Path, slow: Slow) -> Json:
     return found
 
 
-def test_the_next_process_lists_the_same_bytes_before_the_server_is_up(tmp_path: Path) -> None:
+@real_loop(60)
+async def test_the_next_process_lists_the_same_bytes_before_the_server_is_up(tmp_path: Path) -> None:
     """And a call waits for it; nobody is told of a change, for there is none."""
 
-    async def scene() -> None:
-        slow = Slow(tmp_path)
-        before = await once_before(tmp_path, slow)
-        assert [tool["name"] for tool in before["tools"]][:2] == ["one", "two"]
-        slow.shuts()
-        async with greeted(tmp_path, slow) as client:
-            assert "Slow but sure." in client.greeting["instructions"]  # type: ignore[attr-defined]
-            assert json.dumps(await listing(client)) == json.dumps(before)
-            call = asyncio.create_task(client.call("one"))
-            found = await client.call("callmux_search_tools", {"query": "two"})
-            assert found["structuredContent"]["results"][0]["name"] == "two"
-            assert not call.done()
-            slow.opens()
-            assert text_of(await call) == "called one"
-            assert json.dumps(await listing(client)) == json.dumps(before)
-            assert client.changes() == 0
-
-    run(scene())
+    slow = Slow(tmp_path)
+    before = await once_before(tmp_path, slow)
+    assert [tool["name"] for tool in before["tools"]][:2] == ["one", "two"]
+    slow.shuts()
+    async with greeted(tmp_path, slow) as client:
+        assert "Slow but sure." in client.greeting["instructions"]  # type: ignore[attr-defined]
+        assert json.dumps(await listing(client)) == json.dumps(before)
+        call = asyncio.create_task(client.call("one"))
+        found = await client.call("callmux_search_tools", {"query": "two"})
+        assert found["structuredContent"]["results"][0]["name"] == "two"
+        assert not call.done()
+        slow.opens()
+        assert text_of(await call) == "called one"
+        assert json.dumps(await listing(client)) == json.dumps(before)
+        assert client.changes() == 0
 
 
-def test_clients_are_told_where_the_server_lists_something_else(tmp_path: Path) -> None:
-    async def scene() -> None:
-        slow = Slow(tmp_path)
-        await once_before(tmp_path, slow)
-        slow.has("one", "three").shuts()
-        async with greeted(tmp_path, slow) as client:
-            assert await client.names() == {"one", "two"}
-            slow.opens()
-            await until("the client is told", client.changes)
-            assert await client.names() == {"one", "three"}
-            await until("the new listing is kept", lambda: b"three" in slow.kept[0].read_bytes())
-
-    run(scene())
+@real_loop(60)
+async def test_clients_are_told_where_the_server_lists_something_else(tmp_path: Path) -> None:
+    slow = Slow(tmp_path)
+    await once_before(tmp_path, slow)
+    slow.has("one", "three").shuts()
+    async with greeted(tmp_path, slow) as client:
+        assert await client.names() == {"one", "two"}
+        slow.opens()
+        await until("the client is told", client.changes)
+        assert await client.names() == {"one", "three"}
+        await until("the new listing is kept", lambda: b"three" in slow.kept[0].read_bytes())
 
 
-def test_the_tools_go_where_the_server_cannot_be_started(tmp_path: Path) -> None:
-    async def scene() -> None:
-        slow = Slow(tmp_path)
-        await once_before(tmp_path, slow)
-        slow.shuts()
-        async with greeted(tmp_path, slow) as client:
-            assert await client.names() == {"one", "two"}
-            slow.breaks()
-            await until("the client is told", client.changes)
-            assert await client.names() == set()
-        assert slow.kept, "what it listed when it was up is still worth something"
-
-    run(scene())
+@real_loop(60)
+async def test_the_tools_go_where_the_server_cannot_be_started(tmp_path: Path) -> None:
+    slow = Slow(tmp_path)
+    await once_before(tmp_path, slow)
+    slow.shuts()
+    async with greeted(tmp_path, slow) as client:
+        assert await client.names() == {"one", "two"}
+        slow.breaks()
+        await until("the client is told", client.changes)
+        assert await client.names() == set()
+    assert slow.kept, "what it listed when it was up is still worth something"
 
 
-def test_nothing_is_kept_or_shown_where_the_configuration_forbids_it(tmp_path: Path) -> None:
-    async def scene() -> None:
-        slow = Slow(tmp_path)
-        await once_before(tmp_path, slow)
-        slow.shuts()
-        async with greeted(tmp_path, slow, keepListings=False) as client:
-            asked = asyncio.create_task(client.names())
-            await client.request("ping")
-            assert not asked.done()
-            slow.has("four").opens()
-            assert await asked == {"four"}
-        assert b"four" not in slow.kept[0].read_bytes()
-
-    run(scene())
+@real_loop(60)
+async def test_nothing_is_kept_or_shown_where_the_configuration_forbids_it(tmp_path: Path) -> None:
+    slow = Slow(tmp_path)
+    await once_before(tmp_path, slow)
+    slow.shuts()
+    async with greeted(tmp_path, slow, keepListings=False) as client:
+        asked = asyncio.create_task(client.names())
+        await client.request("ping")
+        assert not asked.done()
+        slow.has("four").opens()
+        assert await asked == {"four"}
+    assert b"four" not in slow.kept[0].read_bytes()

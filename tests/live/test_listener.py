@@ -98,8 +98,8 @@ def test_a_session_goes_on_after_the_listener_was_restarted(tmp_path: Path) -> N
         assert "callmux_parallel" in {tool["name"] for tool in answer["result"]["tools"]}
 
 
-def test_listener_38_the_port_opens_before_the_servers_are_up(tmp_path: Path) -> None:
-    """A server that hangs at its start holds nobody up."""
+def test_the_port_opens_before_the_servers_are_up(tmp_path: Path) -> None:
+    """A server that hangs at its start holds nobody up. Weak spot L38 of callmux (npm)."""
     port, hangs = free_port(), [sys.executable, "-c", "import time; time.sleep(600)"]
     config = write_config(tmp_path / "c.json", {"a": stdio(hangs)}, connectTimeoutMs=600_000)
     with run_listener(tmp_path, config, port):
@@ -108,7 +108,8 @@ def test_listener_38_the_port_opens_before_the_servers_are_up(tmp_path: Path) ->
         assert answer["result"]["serverInfo"]["name"] == "callmux"
 
 
-def test_listener_38_where_it_is_not_safe_to_listen_no_server_is_started(tmp_path: Path) -> None:
+def test_where_it_is_not_safe_to_listen_no_server_is_started(tmp_path: Path) -> None:
+    """Weak spot L38 of callmux (npm)."""
     started = tmp_path / "started"
     config = write_config(tmp_path / "c.json", {"a": stdio(["/bin/sh", "-c", f"touch {started}; cat"])})
     words = [sys.executable, "-m", "callmux", "--config", str(config), "--listen", str(free_port())]
@@ -132,7 +133,8 @@ def test_ids_that_nobody_gave_and_ended_sessions_are_unknown(tmp_path: Path) -> 
         assert post(port, request(3, "ping", {}), session)[0] == 404
 
 
-def test_listener_24_web_pages_and_other_names_are_refused(tmp_path: Path) -> None:
+def test_web_pages_and_other_names_are_refused(tmp_path: Path) -> None:
+    """Weak spot L24 of callmux (npm)."""
     port = free_port()
     with listener(tmp_path, port):
         assert post(port, request(1, "initialize", HELLO), Host="evil.example")[0] == 403
@@ -140,7 +142,8 @@ def test_listener_24_web_pages_and_other_names_are_refused(tmp_path: Path) -> No
         assert post(port, request(1, "initialize", HELLO), Origin=f"http://127.0.0.1:{port}")[0] == 200
 
 
-def test_listener_1_a_malformed_request_ends_nothing(tmp_path: Path) -> None:
+def test_a_malformed_request_ends_nothing(tmp_path: Path) -> None:
+    """Weak spot L1 of callmux (npm)."""
     port = free_port()
     with listener(tmp_path, port) as process:
         for line in (

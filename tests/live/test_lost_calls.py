@@ -25,10 +25,13 @@ def call(id: int, tool: str, **arguments: Any) -> dict[str, Any]:
     return request(id, "tools/call", {"name": tool, "arguments": arguments})
 
 
-def test_listener_5_a_session_that_a_server_forgot_is_begun_anew_and_the_write_runs_once(
+def test_a_session_that_a_server_forgot_is_begun_anew_and_the_write_runs_once(
     tmp_path: Path,
 ) -> None:
-    """The server is another listener; restarted without its key, it answers 404 with a JSON-RPC body."""
+    """The server is another listener; restarted without its key, it answers 404 with a JSON-RPC body.
+
+    Weak spot L5 of callmux (npm).
+    """
     back, front = free_port(), free_port()
     behind = ledger_config(tmp_path)
     before = tmp_path / "front"
@@ -46,8 +49,11 @@ def test_listener_5_a_session_that_a_server_forgot_is_begun_anew_and_the_write_r
     assert [begun(tmp_path, "one"), begun(tmp_path, "two")] == [1, 1]
 
 
-def test_listener_6_a_listener_that_dies_under_a_call_is_noticed_at_once(tmp_path: Path) -> None:
-    """A read is sent again to the listener that follows; a write is not, its outcome is called unknown."""
+def test_a_listener_that_dies_under_a_call_is_noticed_at_once(tmp_path: Path) -> None:
+    """A read is sent again to the listener that follows; a write is not, its outcome is called unknown.
+
+    Weak spot L6 of callmux (npm).
+    """
     port = free_port()
     config = ledger_config(tmp_path)
     url = f"http://127.0.0.1:{port}/mcp"
@@ -72,9 +78,10 @@ def test_listener_6_a_listener_that_dies_under_a_call_is_noticed_at_once(tmp_pat
     assert begun(tmp_path, "write") == 1
 
 
-def test_listener_9_a_lost_connection_is_no_cancellation_and_the_answer_can_be_fetched(
+def test_a_lost_connection_is_no_cancellation_and_the_answer_can_be_fetched(
     tmp_path: Path,
 ) -> None:
+    """Weak spot L9 of callmux (npm)."""
     port = free_port()
     with run_listener(tmp_path, ledger_config(tmp_path), port), greeted(port) as caller:
         lost = http.client.HTTPConnection("127.0.0.1", port, timeout=20)

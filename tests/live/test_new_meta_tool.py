@@ -14,8 +14,9 @@ import pytest
 import toons
 
 import callmux as package
+from tests.support import real_loop
 
-from .harness import callmux, environment, error_of, python_server, run, stdio, text_of, write_config
+from .harness import callmux, environment, error_of, python_server, stdio, text_of, write_config
 
 SOURCE = Path(package.__file__).parent
 
@@ -74,7 +75,8 @@ def tried(scratch: Path, code: str) -> Any:
     return json.loads(said)
 
 
-def test_clients_see_it_and_its_answers_are_shortened_and_rendered_as_its_row_says(
+@real_loop(60)
+async def test_clients_see_it_and_its_answers_are_shortened_and_rendered_as_its_row_says(
     scratch: Path, tmp_path: Path
 ) -> None:
     large = {"content": [{"type": "text", "text": "x" * 90_000}]}
@@ -87,28 +89,25 @@ def test_clients_see_it_and_its_answers_are_shortened_and_rendered_as_its_row_sa
     wider = write_config(tmp_path / "wider.json", {"s": server})
     env = {"PYTHONPATH": str(scratch)}
 
-    async def follow() -> None:
-        async with callmux(tmp_path, "--config", wider, env=env) as client:
-            await client.initialize()
-            names = [tool["name"] for tool in await client.tools()]
-            assert names.index("callmux_twice") == names.index("callmux_status") + 1
-            small = (await client.call("callmux_twice", {"tool": "s__small"}))["structuredContent"]
-            assert (small["succeeded"], small["failed"]) == (2, 0)
-            shown = await client.call("callmux_twice", {"tool": "s__small", "outputFormat": "toon"})
-            assert toons.loads(text_of(shown))["succeeded"] == 2
-            assert "structuredContent" not in shown
-            big = json.loads(text_of(await client.call("callmux_twice", {"tool": "s__big"})))
-            assert big["_callmux"]["tool"] == "callmux_twice"
-            # The other takes no format, and what it says is asked for in its size.
-            asked = {"tool": "t" * 500, "outputFormat": "toon"}
-            dry = (await client.call("callmux_twice_dry", asked))["structuredContent"]
-            assert len(dry["would"]) == 800
-        async with callmux(tmp_path, "--config", config, env=env) as client:
-            await client.initialize()
-            refused = error_of(await client.call("callmux_twice", {"tool": "s__small"}))
-            assert (refused["code"], refused["details"]["field"]) == ("invalid_arguments", "tool")
-
-    run(follow())
+    async with callmux(tmp_path, "--config", wider, env=env) as client:
+        await client.initialize()
+        names = [tool["name"] for tool in await client.tools()]
+        assert names.index("callmux_twice") == names.index("callmux_status") + 1
+        small = (await client.call("callmux_twice", {"tool": "s__small"}))["structuredContent"]
+        assert (small["succeeded"], small["failed"]) == (2, 0)
+        shown = await client.call("callmux_twice", {"tool": "s__small", "outputFormat": "toon"})
+        assert toons.loads(text_of(shown))["succeeded"] == 2
+        assert "structuredContent" not in shown
+        big = json.loads(text_of(await client.call("callmux_twice", {"tool": "s__big"})))
+        assert big["_callmux"]["tool"] == "callmux_twice"
+        # The other takes no format, and what it says is asked for in its size.
+        asked = {"tool": "t" * 500, "outputFormat": "toon"}
+        dry = (await client.call("callmux_twice_dry", asked))["structuredContent"]
+        assert len(dry["would"]) == 800
+    async with callmux(tmp_path, "--config", config, env=env) as client:
+        await client.initialize()
+        refused = error_of(await client.call("callmux_twice", {"tool": "s__small"}))
+        assert (refused["code"], refused["details"]["field"]) == ("invalid_arguments", "tool")
 
 
 def test_a_bridge_gives_it_the_time_of_its_calls_and_repeats_only_what_is_harmless(scratch: Path) -> None:

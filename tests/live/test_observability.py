@@ -78,10 +78,13 @@ def scripted(tmp_path: Path, name: str, **tools: str) -> list[str]:
 BAD = '{"jsonrpc":"2.0","id":$ID,"result":{"content":[],"isError":true}}'
 
 
-def test_listener_45_each_call_of_a_fan_out_is_told_with_its_server_its_tool_and_its_outcome(
+def test_each_call_of_a_fan_out_is_told_with_its_server_its_tool_and_its_outcome(
     tmp_path: Path,
 ) -> None:
-    """An outage is an error, an alias is not taken for a server, and counters survive a reload."""
+    """An outage is an error, an alias is not taken for a server, and counters survive a reload.
+
+    Weak spot L45 of callmux (npm).
+    """
     port, audit = free_port(), tmp_path / "audit.jsonl"
     # Its tools are listed as `short__...`; a bare tool has `__` in its own name.
     servers = {
@@ -129,9 +132,10 @@ def test_listener_45_each_call_of_a_fan_out_is_told_with_its_server_its_tool_and
         assert watched.value("callmux_calls_total", server="alpha", tool="ok", outcome="ok") == 3
 
 
-def test_listener_44_a_server_that_dies_under_a_call_shows_as_a_failure_and_not_as_an_answer(
+def test_a_server_that_dies_under_a_call_shows_as_a_failure_and_not_as_an_answer(
     tmp_path: Path,
 ) -> None:
+    """Weak spot L44 of callmux (npm)."""
     port, audit = free_port(), tmp_path / "audit.jsonl"
     servers = {"alpha": stdio(scripted(tmp_path, "alpha", dies="no answer, and then the end"))}
     config = write_config(

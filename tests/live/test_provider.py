@@ -150,7 +150,8 @@ def test_keys_are_discovered_and_change_under_load(tmp_path: Path) -> None:
             assert changes == 2, seen
 
 
-def test_listener_30_an_outage_ends_nothing_that_is_known_and_lets_nobody_new_in(tmp_path: Path) -> None:
+def test_an_outage_ends_nothing_that_is_known_and_lets_nobody_new_in(tmp_path: Path) -> None:
+    """Weak spot L30 of callmux (npm)."""
     port, issuer = free_port(), free_port()
     with run_listener(tmp_path, config(tmp_path, issuer, jwksCacheTtlSeconds=1), port):
         with provider(tmp_path, issuer):
@@ -203,9 +204,9 @@ class Kept:
         self.client = client_info
 
 
-def test_listener_31_a_client_of_the_sdk_finds_the_provider_by_itself_and_signs_in(tmp_path: Path) -> None:
+def test_a_client_of_the_sdk_finds_the_provider_by_itself_and_signs_in(tmp_path: Path) -> None:
     """By the challenge, the metadata it names, and the provider that this names; the client refuses any that
-    does not fit to the letter."""
+    does not fit to the letter. Weak spot L31 of callmux (npm)."""
     port, issuer = free_port(), free_port()
     url = f"http://127.0.0.1:{port}/mcp"
     addresses: list[str] = []

@@ -19,6 +19,8 @@ import pytest
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 
+from tests.support import real_loop
+
 from .harness import MARK, callmux, environment, marked, run, stdio, swept, until, write_config
 
 Command = Callable[[str], list[str]]
@@ -200,7 +202,8 @@ def test_the_sdk_client_works_through_callmux_on_five_real_servers(
         run(story(), 60)
 
 
-def test_a_server_behind_npx_leaves_nothing_when_callmux_is_killed(
+@real_loop(60)
+async def test_a_server_behind_npx_leaves_nothing_when_callmux_is_killed(
     npm_server: Command, tmp_path: Path
 ) -> None:
     """`npx` starts a shell that starts the server: three generations, and `kill -9` reaches none of them."""
@@ -211,15 +214,12 @@ def test_a_server_behind_npx_leaves_nothing_when_callmux_is_killed(
     entry = stdio([npx, "--no-install", "mcp-server-memory"], cwd=str(node_modules.parent))
     config = write_config(tmp_path / "callmux.json", {"memory": entry})
 
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", config) as client:
-            await client.initialize()
-            assert "read_graph" in await client.names()
-            (child,) = [p for p in client.ps.children() if p.environ().get(MARK) == client.mark]
-            assert len(child.children(recursive=True)) >= 1
-            family = [*client.ps.children(recursive=True)]
-            client.process.kill()
-            await until("npx and all it started ended", lambda: not any(p.is_running() for p in family), 10)
-            assert marked(client.mark) == []
-
-    run(story(), 60)
+    async with callmux(tmp_path, "--config", config) as client:
+        await client.initialize()
+        assert "read_graph" in await client.names()
+        (child,) = [p for p in client.ps.children() if p.environ().get(MARK) == client.mark]
+        assert len(child.children(recursive=True)) >= 1
+        family = [*client.ps.children(recursive=True)]
+        client.process.kill()
+        await until("npx and all it started ended", lambda: not any(p.is_running() for p in family), 10)
+        assert marked(client.mark) == []

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.support import real_loop
+
 from .harness import (
     Client,
     Json,
@@ -20,7 +22,6 @@ from .harness import (
     environment,
     error_of,
     marked,
-    run,
     text_of,
     until,
     write_config,
@@ -53,7 +54,8 @@ async def status(client: Client) -> Json:
     return facts
 
 
-def test_a_changed_secret_restarts_the_server_that_has_it_and_no_other(
+@real_loop(60)
+async def test_a_changed_secret_restarts_the_server_that_has_it_and_no_other(
     one: Scripted, two: Scripted, tmp_path: Path
 ) -> None:
     """Also where the file stays the same but for its value, and calls in flight finish with the old one."""
@@ -63,136 +65,131 @@ def test_a_changed_secret_restarts_the_server_that_has_it_and_no_other(
     one.has(tool("a"), tool("b"), delays={"b": 1200})
     config = configured(tmp_path, one, two)
 
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", config) as client:
-            await client.initialize()
-            await client.tools()
-            before, bystander = await pid(client, "one__a"), await pid(client, "two__d")
-            in_flight = client.send("tools/call", {"name": "one__b"})
-            await until("the call begins", lambda: one.calls("b"))
-            secret.write_text("second\n")
-            await until("the new process is there", lambda: len(one.pids()) == 2)
-            await until("it serves", lambda: f"Reloaded config from {config} (secret change)" in client.said)
-            assert text_of((await in_flight)["result"]) == f"b {before}"
-            after = await pid(client, "one__a")
-            assert after != before
-            assert await pid(client, "two__d") == bystander
-            assert client.changes() == 0
-            # Written anew with what it said before: read, and nothing restarts.
-            secret.write_text("second\n")
-            os.utime(secret, ns=(1, 1))
-            await until("it is read", lambda: client.said.count("(secret change)") == 2)
-            assert await pid(client, "one__a") == after
-            assert "first" not in client.said
-            assert "second" not in client.said
-
-    run(story())
+    async with callmux(tmp_path, "--config", config) as client:
+        await client.initialize()
+        await client.tools()
+        before, bystander = await pid(client, "one__a"), await pid(client, "two__d")
+        in_flight = client.send("tools/call", {"name": "one__b"})
+        await until("the call begins", lambda: one.calls("b"))
+        secret.write_text("second\n")
+        await until("the new process is there", lambda: len(one.pids()) == 2)
+        await until("it serves", lambda: f"Reloaded config from {config} (secret change)" in client.said)
+        assert text_of((await in_flight)["result"]) == f"b {before}"
+        after = await pid(client, "one__a")
+        assert after != before
+        assert await pid(client, "two__d") == bystander
+        assert client.changes() == 0
+        # Written anew with what it said before: read, and nothing restarts.
+        secret.write_text("second\n")
+        os.utime(secret, ns=(1, 1))
+        await until("it is read", lambda: client.said.count("(secret change)") == 2)
+        assert await pid(client, "one__a") == after
+        assert "first" not in client.said
+        assert "second" not in client.said
 
 
-def test_a_bad_file_leaves_the_old_configuration_serving_and_says_why(one: Scripted, tmp_path: Path) -> None:
+@real_loop(60)
+async def test_a_bad_file_leaves_the_old_configuration_serving_and_says_why(
+    one: Scripted, tmp_path: Path
+) -> None:
     config = configured(tmp_path, one)
 
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", config) as client:
-            await client.initialize()
-            before = await pid(client, "a")
-            assert "configReload" not in await status(client)
-            config.write_text('{"servers": {"one": {"command": 7}}}')
-            await until("the log has it", lambda: "Config reload failed" in client.said)
-            told = (await status(client))["configReload"]["lastReloadError"]
-            assert "servers.one" in told
-            assert told.splitlines()[0] in client.said
-            assert await pid(client, "a") == before
-            configured(tmp_path, one)
-            await until("the mend is taken", lambda: "Reloaded config from" in client.said)
-            assert "lastReloadError" not in (await status(client))["configReload"]
-            assert await pid(client, "a") == before
-
-    run(story())
+    async with callmux(tmp_path, "--config", config) as client:
+        await client.initialize()
+        before = await pid(client, "a")
+        assert "configReload" not in await status(client)
+        config.write_text('{"servers": {"one": {"command": 7}}}')
+        await until("the log has it", lambda: "Config reload failed" in client.said)
+        told = (await status(client))["configReload"]["lastReloadError"]
+        assert "servers.one" in told
+        assert told.splitlines()[0] in client.said
+        assert await pid(client, "a") == before
+        configured(tmp_path, one)
+        await until("the mend is taken", lambda: "Reloaded config from" in client.said)
+        assert "lastReloadError" not in (await status(client))["configReload"]
+        assert await pid(client, "a") == before
 
 
-def test_sighup_reloads_what_no_file_tells_of(one: Scripted, tmp_path: Path) -> None:
+@real_loop(60)
+async def test_sighup_reloads_what_no_file_tells_of(one: Scripted, tmp_path: Path) -> None:
     """Nothing has changed, so nothing restarts; what was down is tried."""
     script = one.script.read_text()
     one.script.unlink()
     config = configured(tmp_path, one, reconnectPolicy={"initialDelayMs": 3_600_000})
 
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", config) as client:
-            await client.initialize()
-            assert await client.names() == set()
-            one.script.write_text(script)
-            os.kill(client.process.pid, signal.SIGHUP)
-            await until("it reloads", lambda: "(SIGHUP)" in client.said)
-            await until("the client is told", lambda: client.changes() == 1)
-            assert await client.names() == {"a", "b"}
-            before = await pid(client, "a")
-            os.kill(client.process.pid, signal.SIGHUP)
-            await until("it reloads again", lambda: client.said.count("(SIGHUP)") == 2)
-            assert await pid(client, "a") == before
-            assert client.changes() == 1
-
-    run(story())
+    async with callmux(tmp_path, "--config", config) as client:
+        await client.initialize()
+        assert await client.names() == set()
+        one.script.write_text(script)
+        os.kill(client.process.pid, signal.SIGHUP)
+        await until("it reloads", lambda: "(SIGHUP)" in client.said)
+        await until("the client is told", lambda: client.changes() == 1)
+        assert await client.names() == {"a", "b"}
+        before = await pid(client, "a")
+        os.kill(client.process.pid, signal.SIGHUP)
+        await until("it reloads again", lambda: client.said.count("(SIGHUP)") == 2)
+        assert await pid(client, "a") == before
+        assert client.changes() == 1
 
 
-def test_listener_36_a_change_that_concerns_no_server_restarts_none_and_keeps_the_cache(
+@real_loop(60)
+async def test_a_change_that_concerns_no_server_restarts_none_and_keeps_the_cache(
     one: Scripted, two: Scripted, tmp_path: Path
 ) -> None:
-    """Other limits, another metrics path, other delays: the view is the same."""
+    """Other limits, another metrics path, other delays: the view is the same.
+
+    Weak spot L36 of callmux (npm).
+    """
     one.has(tool("a", annotations={"readOnlyHint": True}), tool("b"))
     config = configured(tmp_path, one, two, cacheTtlSeconds=600)
 
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", config) as client:
-            await client.initialize()
-            await client.tools()
-            pids = {await pid(client, "one__a"), await pid(client, "two__d")}
-            changes: list[Json] = [
-                {"callTimeoutMs": 9000, "cacheTtlSeconds": 500},
-                {"metrics": {"persistencePath": "m.json"}, "maxConcurrency": 3},
-                {"reconnectPolicy": {"maxDelayMs": 5000}},
-            ]
-            for n, more in enumerate(changes, 1):
-                configured(tmp_path, one, two, **{"cacheTtlSeconds": 600, **more})
-                await until("it reloads", lambda n=n: client.said.count("Reloaded config") == n)
-            assert {await pid(client, "one__a"), await pid(client, "two__d")} == pids
-            assert client.changes() == 0
-            assert one.calls("a") == 1
-            one.entry["tools"] = ["a"]
-            configured(tmp_path, one, two)
-            await until("the client is told", lambda: client.changes() == 1)
-            assert {await pid(client, "one__a"), await pid(client, "two__d")} == pids
-
-    run(story())
+    async with callmux(tmp_path, "--config", config) as client:
+        await client.initialize()
+        await client.tools()
+        pids = {await pid(client, "one__a"), await pid(client, "two__d")}
+        changes: list[Json] = [
+            {"callTimeoutMs": 9000, "cacheTtlSeconds": 500},
+            {"metrics": {"persistencePath": "m.json"}, "maxConcurrency": 3},
+            {"reconnectPolicy": {"maxDelayMs": 5000}},
+        ]
+        for n, more in enumerate(changes, 1):
+            configured(tmp_path, one, two, **{"cacheTtlSeconds": 600, **more})
+            await until("it reloads", lambda n=n: client.said.count("Reloaded config") == n)
+        assert {await pid(client, "one__a"), await pid(client, "two__d")} == pids
+        assert client.changes() == 0
+        assert one.calls("a") == 1
+        one.entry["tools"] = ["a"]
+        configured(tmp_path, one, two)
+        await until("the client is told", lambda: client.changes() == 1)
+        assert {await pid(client, "one__a"), await pid(client, "two__d")} == pids
 
 
-def test_calls_that_wait_for_their_turn_outlive_a_reload_of_their_server(
+@real_loop(60)
+async def test_calls_that_wait_for_their_turn_outlive_a_reload_of_their_server(
     one: Scripted, tmp_path: Path
 ) -> None:
     one.has(tool("a"), tool("b"), delays={"b": 150})
     one.entry["maxConcurrency"] = 1
     config = configured(tmp_path, one)
 
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", config) as client:
-            await client.initialize()
-            before = await pid(client, "a")
-            asked = [client.send("tools/call", {"name": "b"}) for _ in range(12)]
-            await until("the first begins", lambda: one.calls("b"))
-            one.entry["env"] = {"EDITED": "yes"}
-            configured(tmp_path, one)
-            await until("it reloads", lambda: "Reloaded config" in client.said)
-            answers = await asyncio.gather(*asked)
-            assert {text_of(answer["result"]) for answer in answers} == {f"b {before}"}
-            await until("the old process ended", lambda: len(marked(client.mark)) == 2)
-
-    run(story())
+    async with callmux(tmp_path, "--config", config) as client:
+        await client.initialize()
+        before = await pid(client, "a")
+        asked = [client.send("tools/call", {"name": "b"}) for _ in range(12)]
+        await until("the first begins", lambda: one.calls("b"))
+        one.entry["env"] = {"EDITED": "yes"}
+        configured(tmp_path, one)
+        await until("it reloads", lambda: "Reloaded config" in client.said)
+        answers = await asyncio.gather(*asked)
+        assert {text_of(answer["result"]) for answer in answers} == {f"b {before}"}
+        await until("the old process ended", lambda: len(marked(client.mark)) == 2)
 
 
 # ---- restarts ------------------------------------------------------------------------------------------
 
 
-def test_a_rebuilt_server_starts_anew_under_its_sessions(
+@real_loop(60)
+async def test_a_rebuilt_server_starts_anew_under_its_sessions(
     one: Scripted, two: Scripted, tmp_path: Path
 ) -> None:
     """Its author saves, and the next call meets the new build; a call in flight ends in the old one."""
@@ -203,35 +200,34 @@ def test_a_rebuilt_server_starts_anew_under_its_sessions(
     one.has(tool("a"), tool("b"), delays={"b": 2500})
     config = configured(tmp_path, one, two)
 
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", config) as client:
-            await client.initialize()
-            await client.tools()
-            before, bystander = await pid(client, "one__a"), await pid(client, "two__d")
-            await until("its files are known", lambda: 'Watching 1 files of "one"' in client.said)
-            in_flight = client.send("tools/call", {"name": "one__b"})
-            await until("the call begins", lambda: one.calls("b"))
-            (built / "deep" / "main.js").write_text("22")
-            await until("it restarts", lambda: 'Restarting "one"' in client.said)
-            after = await pid(client, "one__a")
-            assert after != before
-            assert text_of((await in_flight)["result"]) == f"b {before}"
-            assert await pid(client, "two__d") == bystander
-            assert client.changes() == 0
-            # The directory is made anew by the next build, which has another tool.
-            one.has(tool("a"), tool("b"), tool("c"))
-            shutil.rmtree(built)
-            await asyncio.to_thread(built.mkdir)
-            (built / "other.js").write_text("3")
-            await until("the client is told", lambda: client.changes() == 1)
-            assert "one__c" in await client.names()
-
-    run(story())
+    async with callmux(tmp_path, "--config", config) as client:
+        await client.initialize()
+        await client.tools()
+        before, bystander = await pid(client, "one__a"), await pid(client, "two__d")
+        await until("its files are known", lambda: 'Watching 1 files of "one"' in client.said)
+        in_flight = client.send("tools/call", {"name": "one__b"})
+        await until("the call begins", lambda: one.calls("b"))
+        (built / "deep" / "main.js").write_text("22")
+        await until("it restarts", lambda: 'Restarting "one"' in client.said)
+        after = await pid(client, "one__a")
+        assert after != before
+        assert text_of((await in_flight)["result"]) == f"b {before}"
+        assert await pid(client, "two__d") == bystander
+        assert client.changes() == 0
+        # The directory is made anew by the next build, which has another tool.
+        one.has(tool("a"), tool("b"), tool("c"))
+        shutil.rmtree(built)
+        await asyncio.to_thread(built.mkdir)
+        (built / "other.js").write_text("3")
+        await until("the client is told", lambda: client.changes() == 1)
+        assert "one__c" in await client.names()
 
 
-def test_listener_36_the_command_restarts_one_server_in_every_process_of_the_configuration(
+@real_loop(60)
+async def test_the_command_restarts_one_server_in_every_process_of_the_configuration(
     one: Scripted, two: Scripted, tmp_path: Path
 ) -> None:
+    """Weak spot L36 of callmux (npm)."""
     config = configured(tmp_path, one, two)
 
     async def command(*args: str) -> tuple[int, str]:
@@ -244,57 +240,52 @@ def test_listener_36_the_command_restarts_one_server_in_every_process_of_the_con
         said, _ = await process.communicate()
         return process.returncode or 0, said.decode()
 
-    async def story() -> None:
-        assert (await command("one"))[0] == 1
-        async with (
-            callmux(tmp_path, "--config", config) as ann,
-            callmux(tmp_path, "--config", config) as ben,
-        ):
-            clients = (ann, ben)
-            for client in clients:
-                await client.initialize()
-                await client.tools()
-            before = [await pid(client, "one__a") for client in clients]
-            bystanders = [await pid(client, "two__d") for client in clients]
-            code, said = await command("one")
-            assert (code, said.count('Restarted "one" in process')) == (0, 2)
-            after = [await pid(client, "one__a") for client in clients]
-            assert not {*before} & {*after}
-            assert [await pid(client, "two__d") for client in clients] == bystanders
-            assert [client.changes() for client in clients] == [0, 0]
-            # A build that does not start is told, and tried again as any server is.
-            script = one.script.read_text()
-            one.script.unlink()
-            code, said = await command("one")
-            assert code == 1
-            assert '"one" in process' in said
-            assert error_of(await ann.call("one__a"))["code"] == "downstream_unavailable"
-            assert "one__a" in await ann.names()
-            one.script.write_text(script)
-            assert (await command("one"))[0] == 0
-            assert [client.changes() for client in clients] == [0, 0]
-            await pid(ann, "one__a")
-        assert (await command("one"))[0] == 1
-
-    run(story())
+    assert (await command("one"))[0] == 1
+    async with (
+        callmux(tmp_path, "--config", config) as ann,
+        callmux(tmp_path, "--config", config) as ben,
+    ):
+        clients = (ann, ben)
+        for client in clients:
+            await client.initialize()
+            await client.tools()
+        before = [await pid(client, "one__a") for client in clients]
+        bystanders = [await pid(client, "two__d") for client in clients]
+        code, said = await command("one")
+        assert (code, said.count('Restarted "one" in process')) == (0, 2)
+        after = [await pid(client, "one__a") for client in clients]
+        assert not {*before} & {*after}
+        assert [await pid(client, "two__d") for client in clients] == bystanders
+        assert [client.changes() for client in clients] == [0, 0]
+        # A build that does not start is told, and tried again as any server is.
+        script = one.script.read_text()
+        one.script.unlink()
+        code, said = await command("one")
+        assert code == 1
+        assert '"one" in process' in said
+        assert error_of(await ann.call("one__a"))["code"] == "downstream_unavailable"
+        assert "one__a" in await ann.names()
+        one.script.write_text(script)
+        assert (await command("one"))[0] == 0
+        assert [client.changes() for client in clients] == [0, 0]
+        await pid(ann, "one__a")
+    assert (await command("one"))[0] == 1
 
 
-def test_a_restarted_server_does_not_answer_from_the_cache(one: Scripted, tmp_path: Path) -> None:
+@real_loop(60)
+async def test_a_restarted_server_does_not_answer_from_the_cache(one: Scripted, tmp_path: Path) -> None:
     one.has(tool("a", annotations={"readOnlyHint": True}))
     watched = tmp_path / "main.js"
     watched.write_text("1")
     one.entry["watch"] = ["main.js"]
     config = configured(tmp_path, one, cacheTtlSeconds=600)
 
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", config) as client:
-            await client.initialize()
-            before = await pid(client, "a")
-            assert await pid(client, "a") == before
-            assert one.calls("a") == 1
-            await until("its files are known", lambda: "Watching 1 files" in client.said)
-            watched.write_text("22")
-            await until("the new process is up", lambda: client.said.count('Connected to "one"') == 2)
-            assert await pid(client, "a") != before
-
-    run(story())
+    async with callmux(tmp_path, "--config", config) as client:
+        await client.initialize()
+        before = await pid(client, "a")
+        assert await pid(client, "a") == before
+        assert one.calls("a") == 1
+        await until("its files are known", lambda: "Watching 1 files" in client.said)
+        watched.write_text("22")
+        await until("the new process is up", lambda: client.said.count('Connected to "one"') == 2)
+        assert await pid(client, "a") != before

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import eventually, free_port
+from tests.support import eventually, free_port, real_loop
 
 from .harness import Json, callmux, error_of, python_server, run, stdio, write_config
 from .test_listener import HELLO, request, run_listener
@@ -188,17 +188,15 @@ def test_the_bridge_goes_to_the_address_of_a_profile(tmp_path: Path) -> None:
         run(play())
 
 
+@real_loop(60)
 @pytest.mark.parametrize(("options", "more"), [(["--profile", "reading"], {}), ([], {"profile": "reading"})])
-def test_on_stdio_a_profile_is_chosen_by_name(tmp_path: Path, options: list[str], more: Json) -> None:
-    async def play() -> None:
-        config = write_config(tmp_path / "c.json", servers(tmp_path), profiles=PROFILES, **more)
-        async with callmux(tmp_path, "--config", config, *options) as client:
-            await client.initialize()
-            assert await client.names() == {"a__read", "a__slow_read"}
-            refused = await client.call("a__write", {"token": "x"})
-            assert error_of(refused)["details"]["code"] == "authorization_profile"
-
-    run(play())
+async def test_on_stdio_a_profile_is_chosen_by_name(tmp_path: Path, options: list[str], more: Json) -> None:
+    config = write_config(tmp_path / "c.json", servers(tmp_path), profiles=PROFILES, **more)
+    async with callmux(tmp_path, "--config", config, *options) as client:
+        await client.initialize()
+        assert await client.names() == {"a__read", "a__slow_read"}
+        refused = await client.call("a__write", {"token": "x"})
+        assert error_of(refused)["details"]["code"] == "authorization_profile"
 
 
 def test_a_profile_that_is_not_there_ends_the_start(tmp_path: Path) -> None:
@@ -211,17 +209,15 @@ def test_a_profile_that_is_not_there_ends_the_start(tmp_path: Path) -> None:
     assert 'did you mean "reading"' in done.stderr
 
 
+@real_loop(60)
 @pytest.mark.parametrize(
     ("more", "allowed"), [({}, True), ({"stdioPrincipal": "me"}, True), ({"stdioPrincipal": "you"}, False)]
 )
-def test_rules_hold_on_stdio_only_for_somebody_named(tmp_path: Path, more: Json, allowed: bool) -> None:
-    async def play() -> None:
-        config = write_config(tmp_path / "c.json", servers(tmp_path), authorization=RULES, **more)
-        async with callmux(tmp_path, "--config", config) as client:
-            await client.initialize()
-            assert bool(await client.names()) is allowed
-            result = await client.call("a__write", {"token": "x"})
-            assert bool(result.get("isError")) is not allowed
-            assert effects(tmp_path) == allowed
-
-    run(play())
+async def test_rules_hold_on_stdio_only_for_somebody_named(tmp_path: Path, more: Json, allowed: bool) -> None:
+    config = write_config(tmp_path / "c.json", servers(tmp_path), authorization=RULES, **more)
+    async with callmux(tmp_path, "--config", config) as client:
+        await client.initialize()
+        assert bool(await client.names()) is allowed
+        result = await client.call("a__write", {"token": "x"})
+        assert bool(result.get("isError")) is not allowed
+        assert effects(tmp_path) == allowed

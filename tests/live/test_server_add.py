@@ -84,7 +84,7 @@ def test_some_tools_are_a_whitelist(tmp_path: Path) -> None:
     assert entry["tools"]
 
 
-def test_c7_ctrl_c_in_the_choice_saves_nothing(tmp_path: Path) -> None:
+def test_ctrl_c_in_the_choice_saves_nothing(tmp_path: Path) -> None:
     """C7: the original saves the server all the same."""
     with add(tmp_path) as terminal:
         terminal.until(b"Which tools do agents get?")
@@ -93,7 +93,7 @@ def test_c7_ctrl_c_in_the_choice_saves_nothing(tmp_path: Path) -> None:
     assert servers(tmp_path) is None
 
 
-def test_c3_a_server_that_does_not_start_is_not_added_without_a_yes(tmp_path: Path) -> None:
+def test_a_server_that_does_not_start_is_not_added_without_a_yes(tmp_path: Path) -> None:
     """C3: the original never notices."""
     for key, code, saved in ((b"n", 1, None), (b"y", 0, {"command": "/no/such/program"})):
         with Terminal(tmp_path, "server", "add", "bad", "--", "/no/such/program") as terminal:

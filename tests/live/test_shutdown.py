@@ -91,7 +91,8 @@ def refuses(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def test_listener_8_calls_in_flight_at_sigterm_are_answered_and_nothing_new_begins(tmp_path: Path) -> None:
+def test_calls_in_flight_at_sigterm_are_answered_and_nothing_new_begins(tmp_path: Path) -> None:
+    """Weak spot L8 of callmux (npm)."""
     port = free_port()
     config = ledger_config(tmp_path)
     with run_listener(tmp_path, config, port) as process, greeted(port) as one, greeted(port) as two:

@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from tests.support import real_loop
+
 from .harness import (
     Client,
     Json,
@@ -26,7 +28,6 @@ from .harness import (
     error_of,
     marked,
     python_server,
-    run,
     stdio,
     swept,
     text_of,
@@ -126,49 +127,46 @@ def lines_of(*requests: Json) -> bytes:
 # ---- the end -------------------------------------------------------------------------------------------
 
 
+@real_loop(60)
 @pytest.mark.parametrize("flags", [[], ["--deaf", "--grandchild"]], ids=["polite", "deaf"])
-def test_c20_listener_10_the_end_of_stdin_ends_callmux_and_all_it_started(
-    flags: list[str], tmp_path: Path
-) -> None:
+async def test_the_end_of_stdin_ends_callmux_and_all_it_started(flags: list[str], tmp_path: Path) -> None:
+    """Weak spots C20 and L10 of callmux (npm)."""
     server = Scripted(tmp_path, "one", *flags).has(tool("a"))
 
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", configured(tmp_path, server)) as client:
-            await client.initialize()
-            assert await client.names() == {"a"}
-            family = client.ps.children(recursive=True)
-            assert len(family) >= (4 if flags else 2)
-            assert await client.leave(5) == 0
-            assert not [p for p in family if alive(p)]
-            assert marked(client.mark) == []
-
-    run(story())
+    async with callmux(tmp_path, "--config", configured(tmp_path, server)) as client:
+        await client.initialize()
+        assert await client.names() == {"a"}
+        family = client.ps.children(recursive=True)
+        assert len(family) >= (4 if flags else 2)
+        assert await client.leave(5) == 0
+        assert not [p for p in family if alive(p)]
+        assert marked(client.mark) == []
 
 
+@real_loop(60)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("when", ["idle", "in a call", "while a server is being connected"])
-def test_a_signal_ends_callmux_and_all_it_started(when: str, number: signal.Signals, tmp_path: Path) -> None:
+async def test_a_signal_ends_callmux_and_all_it_started(
+    when: str, number: signal.Signals, tmp_path: Path
+) -> None:
     server = Scripted(tmp_path, "one", "--deaf", "--grandchild").has(tool("a"), delays={"a": 60_000})
     silent = stdio([sys.executable, "-c", "import time; time.sleep(600)"])
     servers = {"one": server.entry} | ({"silent": silent} if "connected" in when else {})
     config = write_config(tmp_path / "callmux.json", servers)
 
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", config) as client:
-            await client.initialize()
-            if "connected" in when:
-                await until("both servers run", lambda: len(marked(client.mark)) >= 4)
-            else:
-                await client.tools()
-            if when == "in a call":
-                client.send("tools/call", {"name": "a"})
-                await until("the call begins", lambda: server.calls("a"))
-            client.process.send_signal(number)
-            async with asyncio.timeout(5):
-                assert await client.process.wait() == 0
-            assert marked(client.mark) == []
-
-    run(story())
+    async with callmux(tmp_path, "--config", config) as client:
+        await client.initialize()
+        if "connected" in when:
+            await until("both servers run", lambda: len(marked(client.mark)) >= 4)
+        else:
+            await client.tools()
+        if when == "in a call":
+            client.send("tools/call", {"name": "a"})
+            await until("the call begins", lambda: server.calls("a"))
+        client.process.send_signal(number)
+        async with asyncio.timeout(5):
+            assert await client.process.wait() == 0
+        assert marked(client.mark) == []
 
 
 def run_on_file(tmp_path: Path, config: Path, stdin: Any, stdout: Any = subprocess.PIPE) -> list[Json]:
@@ -230,197 +228,181 @@ ODD_RESULT = (
 )
 
 
+@real_loop(60)
 @pytest.mark.parametrize("servers", [1, 2])
-def test_what_a_server_invents_reaches_the_client_byte_for_byte(
+async def test_what_a_server_invents_reaches_the_client_byte_for_byte(
     servers: int, one: Scripted, two: Scripted, tmp_path: Path
 ) -> None:
     one.has(ODD_TOOL, answers={"odd": [answer(ODD_RESULT)]})
 
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", configured(tmp_path, *[one, two][:servers])) as client:
-            await client.initialize()
-            name = "odd" if servers == 1 else "one__odd"
-            listed = next(t for t in await client.tools() if t["name"] == name)
-            assert listed == json.loads(ODD_TOOL) | {"name": name}
-            expected = ODD_TOOL.replace('"name":"odd"', f'"name":"{name}"')
-            assert expected.encode() in client.raw[2]
-            assert await client.call(name) == json.loads(ODD_RESULT)
-            assert client.raw[3] == f'{{"jsonrpc":"2.0","id":3,"result":{ODD_RESULT}}}\n'.encode()
-            # Through a meta-tool the values are the same, though they stand elsewhere.
-            assert await client.call("callmux_call", {"tool": name}) == json.loads(ODD_RESULT)
-            answered = await client.call("callmux_parallel", {"calls": [{"tool": name}]})
-            assert answered["structuredContent"]["results"][0]["result"] == json.loads(ODD_RESULT)
-            assert b'"ratio":1.0' in client.raw[5]
-
-    run(story())
+    async with callmux(tmp_path, "--config", configured(tmp_path, *[one, two][:servers])) as client:
+        await client.initialize()
+        name = "odd" if servers == 1 else "one__odd"
+        listed = next(t for t in await client.tools() if t["name"] == name)
+        assert listed == json.loads(ODD_TOOL) | {"name": name}
+        expected = ODD_TOOL.replace('"name":"odd"', f'"name":"{name}"')
+        assert expected.encode() in client.raw[2]
+        assert await client.call(name) == json.loads(ODD_RESULT)
+        assert client.raw[3] == f'{{"jsonrpc":"2.0","id":3,"result":{ODD_RESULT}}}\n'.encode()
+        # Through a meta-tool the values are the same, though they stand elsewhere.
+        assert await client.call("callmux_call", {"tool": name}) == json.loads(ODD_RESULT)
+        answered = await client.call("callmux_parallel", {"calls": [{"tool": name}]})
+        assert answered["structuredContent"]["results"][0]["result"] == json.loads(ODD_RESULT)
+        assert b'"ratio":1.0' in client.raw[5]
 
 
-def test_progress_arrives_whole_under_the_clients_own_token(one: Scripted, tmp_path: Path) -> None:
+@real_loop(60)
+async def test_progress_arrives_whole_under_the_clients_own_token(one: Scripted, tmp_path: Path) -> None:
     progress = '{"progressToken":$TOKEN,"progress":0.50,"total":1.0,"message":"half","x-eta":{"s":[1e3]}}'
     one.says["answers"] = {"a": [note("notifications/progress", progress), answer('{"content":[]}')]}
     one.has(tool("a"))
 
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", configured(tmp_path, one)) as client:
-            await client.initialize()
-            await client.call("a", {}, _meta={"progressToken": "mine", "example.org/trace": 7})
-            (told,) = [n for n in client.notes if n["method"] == "notifications/progress"]
-            expected = json.loads(progress.replace("$TOKEN", '"mine"'))
-            assert told["params"] == expected
-            (sent,) = one.received("tools/call")
-            assert sent["params"]["_meta"]["example.org/trace"] == 7
-
-    run(story())
+    async with callmux(tmp_path, "--config", configured(tmp_path, one)) as client:
+        await client.initialize()
+        await client.call("a", {}, _meta={"progressToken": "mine", "example.org/trace": 7})
+        (told,) = [n for n in client.notes if n["method"] == "notifications/progress"]
+        expected = json.loads(progress.replace("$TOKEN", '"mine"'))
+        assert told["params"] == expected
+        (sent,) = one.received("tools/call")
+        assert sent["params"]["_meta"]["example.org/trace"] == 7
 
 
-def test_a_notification_nobody_has_heard_of_reaches_the_client(one: Scripted, tmp_path: Path) -> None:
+@real_loop(60)
+async def test_a_notification_nobody_has_heard_of_reaches_the_client(one: Scripted, tmp_path: Path) -> None:
     invented = note("notifications/example.org/weather", '{"sky":["blue",1.0],"_meta":{"a":1}}')
     one.says["answers"] = {"a": [invented, answer('{"content":[]}')]}
     one.has(tool("a"))
 
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", configured(tmp_path, one)) as client:
-            await client.initialize()
-            await client.call("a")
-            await until("the notification arrives", lambda: json.loads(invented) in client.notes, 3)
-
-    run(story())
+    async with callmux(tmp_path, "--config", configured(tmp_path, one)) as client:
+        await client.initialize()
+        await client.call("a")
+        await until("the notification arrives", lambda: json.loads(invented) in client.notes, 3)
 
 
-def test_unknown_members_of_a_call_reach_the_server(one: Scripted, tmp_path: Path) -> None:
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", configured(tmp_path, one)) as client:
-            await client.initialize()
-            await client.call("a", {"n": 1}, task={"ttl": 60}, invented=[1, None])
-            (sent,) = one.received("tools/call")
-            assert sent["params"] == {
-                "name": "a",
-                "arguments": {"n": 1},
-                "task": {"ttl": 60},
-                "invented": [1, None],
-            }
-
-    run(story())
+@real_loop(60)
+async def test_unknown_members_of_a_call_reach_the_server(one: Scripted, tmp_path: Path) -> None:
+    async with callmux(tmp_path, "--config", configured(tmp_path, one)) as client:
+        await client.initialize()
+        await client.call("a", {"n": 1}, task={"ttl": 60}, invented=[1, None])
+        (sent,) = one.received("tools/call")
+        assert sent["params"] == {
+            "name": "a",
+            "arguments": {"n": 1},
+            "task": {"ttl": 60},
+            "invented": [1, None],
+        }
 
 
-def test_a_cancelled_request_is_cancelled_at_the_server_and_not_answered(
+@real_loop(60)
+async def test_a_cancelled_request_is_cancelled_at_the_server_and_not_answered(
     one: Scripted, tmp_path: Path
 ) -> None:
     one.has(tool("a"), delays={"a": 60_000})
 
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", configured(tmp_path, one)) as client:
-            await client.initialize()
-            waiting = client.send("tools/call", {"name": "a"}, id="mine")
-            await until("the call begins", lambda: one.calls("a"))
-            client.notify("notifications/cancelled", {"requestId": "mine", "reason": "enough"})
-            await until("the server is told", lambda: one.received("notifications/cancelled"))
-            (sent,), (told,) = one.received("tools/call"), one.received("notifications/cancelled")
-            assert told["params"]["requestId"] == sent["id"]
-            await client.request("ping")
-            assert not waiting.done()
-
-    run(story())
+    async with callmux(tmp_path, "--config", configured(tmp_path, one)) as client:
+        await client.initialize()
+        waiting = client.send("tools/call", {"name": "a"}, id="mine")
+        await until("the call begins", lambda: one.calls("a"))
+        client.notify("notifications/cancelled", {"requestId": "mine", "reason": "enough"})
+        await until("the server is told", lambda: one.received("notifications/cancelled"))
+        (sent,), (told,) = one.received("tools/call"), one.received("notifications/cancelled")
+        assert told["params"]["requestId"] == sent["id"]
+        await client.request("ping")
+        assert not waiting.done()
 
 
 # ---- listings ------------------------------------------------------------------------------------------
 
 
-def test_w11_listener_15_every_page_of_a_listing_is_read(one: Scripted, tmp_path: Path) -> None:
+@real_loop(60)
+async def test_every_page_of_a_listing_is_read(one: Scripted, tmp_path: Path) -> None:
+    """Weak spots W11 and L15 of callmux (npm)."""
     pages = [[tool(f"p{page}_{n}") for n in range(4)] for page in range(5)]
     pages[2] = []
     one.has(pages=pages)
 
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", configured(tmp_path, one)) as client:
-            await client.initialize()
-            assert await client.names() == {f"p{page}_{n}" for page in (0, 1, 3, 4) for n in range(4)}
-            assert text_of(await client.call("p4_3")).startswith("p4_3 ")
-
-    run(story())
+    async with callmux(tmp_path, "--config", configured(tmp_path, one)) as client:
+        await client.initialize()
+        assert await client.names() == {f"p{page}_{n}" for page in (0, 1, 3, 4) for n in range(4)}
+        assert text_of(await client.call("p4_3")).startswith("p4_3 ")
 
 
-def test_w11_listener_16_a_changed_listing_is_read_and_passed_on_once(one: Scripted, tmp_path: Path) -> None:
+@real_loop(60)
+async def test_a_changed_listing_is_read_and_passed_on_once(one: Scripted, tmp_path: Path) -> None:
+    """Weak spots W11 and L16 of callmux (npm)."""
     changed = [note("notifications/tools/list_changed"), answer('{"content":[]}')]
     one.says["answers"] = {"a": changed}
     one.has(tool("a"), tool("b"))
 
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", configured(tmp_path, one)) as client:
-            await client.initialize()
-            assert await client.names() == {"a", "b"}
-            one.has(tool("a"), tool("new"))
-            await client.call("a")
-            await until("the client is told", client.changes)
-            assert await client.names() == {"a", "new"}
-            assert text_of(await client.call("new")).startswith("new ")
-            error = error_of(await client.call("b"))
-            assert error["code"] == "tool_removed_after_reconnect"
-            # Nothing has changed this time: the server is asked, the client is left alone.
-            asked = len(one.received("tools/list"))
-            await client.call("a")
-            await until("the server is asked again", lambda: len(one.received("tools/list")) > asked)
-            await client.request("ping")
-            one.has(tool("a"), tool("newer"))
-            await client.call("a")
-            await until("the client is told again", lambda: client.changes() >= 2)
-            assert client.changes() == 2
-            assert len(one.pids()) == 1
-
-    run(story())
+    async with callmux(tmp_path, "--config", configured(tmp_path, one)) as client:
+        await client.initialize()
+        assert await client.names() == {"a", "b"}
+        one.has(tool("a"), tool("new"))
+        await client.call("a")
+        await until("the client is told", client.changes)
+        assert await client.names() == {"a", "new"}
+        assert text_of(await client.call("new")).startswith("new ")
+        error = error_of(await client.call("b"))
+        assert error["code"] == "tool_removed_after_reconnect"
+        # Nothing has changed this time: the server is asked, the client is left alone.
+        asked = len(one.received("tools/list"))
+        await client.call("a")
+        await until("the server is asked again", lambda: len(one.received("tools/list")) > asked)
+        await client.request("ping")
+        one.has(tool("a"), tool("newer"))
+        await client.call("a")
+        await until("the client is told again", lambda: client.changes() >= 2)
+        assert client.changes() == 2
+        assert len(one.pids()) == 1
 
 
 # ---- disabled servers ----------------------------------------------------------------------------------
 
 
-def test_w4_listener_22_a_disabled_server_is_never_started(
-    one: Scripted, two: Scripted, tmp_path: Path
-) -> None:
+@real_loop(60)
+async def test_a_disabled_server_is_never_started(one: Scripted, two: Scripted, tmp_path: Path) -> None:
+    """Weak spots W4 and L22 of callmux (npm)."""
     two.entry["disabled"] = True
     config = configured(tmp_path, one, two)
 
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", config) as client:
-            await client.initialize()
-            direct = await client.call("two__d")
-            assert error_of(direct)["code"] == "server_disabled"
-            for arguments in ({"tool": "d", "server": "two"}, {"tool": "two__d"}):
-                forced = await client.call("callmux_call", {**arguments, "forceReconnect": True})
-                assert error_of(forced)["code"] == "server_disabled"
-            calls = [{"tool": "d", "server": "two"}, {"tool": "one__a"}]
-            answered = await client.call("callmux_parallel", {"calls": calls})
-            assert answered["structuredContent"]["failedIndexes"] == [0]
-            assert await client.names() == {"one__a", "one__b", "one__c"}
-            assert two.pids() == set()
-
-    run(story())
+    async with callmux(tmp_path, "--config", config) as client:
+        await client.initialize()
+        direct = await client.call("two__d")
+        assert error_of(direct)["code"] == "server_disabled"
+        for arguments in ({"tool": "d", "server": "two"}, {"tool": "two__d"}):
+            forced = await client.call("callmux_call", {**arguments, "forceReconnect": True})
+            assert error_of(forced)["code"] == "server_disabled"
+        calls = [{"tool": "d", "server": "two"}, {"tool": "one__a"}]
+        answered = await client.call("callmux_parallel", {"calls": calls})
+        assert answered["structuredContent"]["failedIndexes"] == [0]
+        assert await client.names() == {"one__a", "one__b", "one__c"}
+        assert two.pids() == set()
 
 
 # ---- one call's fault is its own -----------------------------------------------------------------------
 
 
-def test_w8_listener_2_a_timeout_ends_only_its_own_call(one: Scripted, tmp_path: Path) -> None:
+@real_loop(60)
+async def test_a_timeout_ends_only_its_own_call(one: Scripted, tmp_path: Path) -> None:
+    """Weak spots W8 and L2 of callmux (npm)."""
     one.has(tool("a"), tool("b"), tool("c"), delays={"a": 60_000, "b": 3500})
 
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", configured(tmp_path, one)) as client:
-            await client.initialize()
-            pid = int(text_of(await client.call("c")).split()[1])
-            sibling = client.send("tools/call", {"name": "b"})
-            short = [{"tool": "a", "timeoutMs": 100}, {"tool": "b"}, {"tool": "a", "timeoutMs": 300}]
-            answered = (await client.call("callmux_parallel", {"calls": short}))["structuredContent"]
-            first, _, third = (entry["result"] for entry in answered["results"])
-            for late in (first, third):
-                error = error_of(late)
-                assert error["details"]["category"] == "timeout"
-                assert error["details"]["executionState"] == "unknown"
-            assert answered["failedIndexes"] == [0, 2]
-            # The probe that follows a time-out was over long ago: the other calls ended on the same process.
-            assert int(text_of((await sibling)["result"]).split()[1]) == pid
-            assert one.pids() == {pid}
-            assert len(one.received("notifications/cancelled")) == 2
-
-    run(story())
+    async with callmux(tmp_path, "--config", configured(tmp_path, one)) as client:
+        await client.initialize()
+        pid = int(text_of(await client.call("c")).split()[1])
+        sibling = client.send("tools/call", {"name": "b"})
+        short = [{"tool": "a", "timeoutMs": 100}, {"tool": "b"}, {"tool": "a", "timeoutMs": 300}]
+        answered = (await client.call("callmux_parallel", {"calls": short}))["structuredContent"]
+        first, _, third = (entry["result"] for entry in answered["results"])
+        for late in (first, third):
+            error = error_of(late)
+            assert error["details"]["category"] == "timeout"
+            assert error["details"]["executionState"] == "unknown"
+        assert answered["failedIndexes"] == [0, 2]
+        # The probe that follows a time-out was over long ago: the other calls ended on the same process.
+        assert int(text_of((await sibling)["result"]).split()[1]) == pid
+        assert one.pids() == {pid}
+        assert len(one.received("notifications/cancelled")) == 2
 
 
 WORDS = [
@@ -436,217 +418,208 @@ WORDS = [
 ]
 
 
+@real_loop(60)
 @pytest.mark.parametrize("read_only", [False, True])
-def test_w9_listener_4_words_in_a_message_decide_nothing(
-    read_only: bool, one: Scripted, tmp_path: Path
-) -> None:
+async def test_words_in_a_message_decide_nothing(read_only: bool, one: Scripted, tmp_path: Path) -> None:
+    """Weak spots W9 and L4 of callmux (npm)."""
     names = [f"t{n}" for n in range(len(WORDS))]
     answers = {name: [refusal(words)] for name, words in zip(names, WORDS, strict=True)}
     one.says["answers"] = answers
     one.has(*(tool(name, annotations={"readOnlyHint": read_only}) for name in names), tool("pid"))
 
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", configured(tmp_path, one)) as client:
-            await client.initialize()
-            for name, words in zip(names, WORDS, strict=True):
-                error = error_of(await client.call(name))
-                assert error["details"]["category"] == "unknown", words
-                assert error["details"]["retryable"] is False
-                assert error["details"]["rootCause"] == words
-                assert error["details"]["jsonRpcCode"] == -32000
-                assert "retryAttempted" not in error["details"]
-                assert one.calls(name) == 1, words
-            # The same words as an ordinary error result are the tool's own affair.
-            await client.call("pid")
-            assert len(one.pids()) == 1
-
-    run(story())
+    async with callmux(tmp_path, "--config", configured(tmp_path, one)) as client:
+        await client.initialize()
+        for name, words in zip(names, WORDS, strict=True):
+            error = error_of(await client.call(name))
+            assert error["details"]["category"] == "unknown", words
+            assert error["details"]["retryable"] is False
+            assert error["details"]["rootCause"] == words
+            assert error["details"]["jsonRpcCode"] == -32000
+            assert "retryAttempted" not in error["details"]
+            assert one.calls(name) == 1, words
+        # The same words as an ordinary error result are the tool's own affair.
+        await client.call("pid")
+        assert len(one.pids()) == 1
 
 
-def test_w10_listener_3_a_read_only_call_whose_server_crashes_is_retried(tmp_path: Path) -> None:
+@real_loop(60)
+async def test_a_read_only_call_whose_server_crashes_is_retried(tmp_path: Path) -> None:
+    """Weak spots W10 and L3 of callmux (npm)."""
     ledger = tmp_path / "ledger"
     entry = stdio(python_server("ledger_server.py", ledger))
     config = write_config(tmp_path / "callmux.json", {"s": entry}, reconnectPolicy=SOON)
 
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", config) as client:
-            await client.initialize()
-            result = await client.call("crash_once", {"token": "once"})
-            assert json.loads(text_of(result))["token"] == "once"
-            assert ledger.read_text().count("begin once ") == 2
-            # A mutating one is not, and what is said of it agrees with itself.
-            error = error_of(await client.call("crash_before", {"token": "never again"}))
-            details = error["details"]
-            assert (details["category"], details["retryable"], details["safeToRetry"]) == (
-                "transport",
-                True,
-                False,
-            )
-            assert details["executionState"] == "unknown"
-
-    run(story())
+    async with callmux(tmp_path, "--config", config) as client:
+        await client.initialize()
+        result = await client.call("crash_once", {"token": "once"})
+        assert json.loads(text_of(result))["token"] == "once"
+        assert ledger.read_text().count("begin once ") == 2
+        # A mutating one is not, and what is said of it agrees with itself.
+        error = error_of(await client.call("crash_before", {"token": "never again"}))
+        details = error["details"]
+        assert (details["category"], details["retryable"], details["safeToRetry"]) == (
+            "transport",
+            True,
+            False,
+        )
+        assert details["executionState"] == "unknown"
 
 
-def test_listener_12_waiting_for_a_turn_counts_towards_the_timeout(one: Scripted, tmp_path: Path) -> None:
+@real_loop(60)
+async def test_waiting_for_a_turn_counts_towards_the_timeout(one: Scripted, tmp_path: Path) -> None:
+    """Weak spot L12 of callmux (npm)."""
     one.has(tool("a"), tool("b"), delays={"a": 60_000})
     config = configured(tmp_path, one, maxConcurrency=1, callTimeoutMs=400)
 
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", config) as client:
-            await client.initialize()
-            await client.tools()
-            holder = client.send(
-                "tools/call", {"name": "callmux_call", "arguments": {"tool": "a", "timeoutMs": 20_000}}
-            )
-            await until("the slot is taken", lambda: one.calls("a"))
-            error = error_of(await client.call("b", seconds=5))
-            assert error["details"]["category"] == "timeout"
-            assert error["details"]["executionState"] == "not_started"
-            assert error["details"]["safeToRetry"] is True
-            assert not holder.done()
-            assert one.calls("b") == 0
-
-    run(story())
+    async with callmux(tmp_path, "--config", config) as client:
+        await client.initialize()
+        await client.tools()
+        holder = client.send(
+            "tools/call", {"name": "callmux_call", "arguments": {"tool": "a", "timeoutMs": 20_000}}
+        )
+        await until("the slot is taken", lambda: one.calls("a"))
+        error = error_of(await client.call("b", seconds=5))
+        assert error["details"]["category"] == "timeout"
+        assert error["details"]["executionState"] == "not_started"
+        assert error["details"]["safeToRetry"] is True
+        assert not holder.done()
+        assert one.calls("b") == 0
 
 
+@real_loop(60)
 @pytest.mark.parametrize("too_long", [2**31, 2**53 - 1])
-def test_w24_a_timeout_too_long_for_a_timer_is_refused(too_long: int, one: Scripted, tmp_path: Path) -> None:
+async def test_a_timeout_too_long_for_a_timer_is_refused(
+    too_long: int, one: Scripted, tmp_path: Path
+) -> None:
+    """Weak spot W24 of callmux (npm)."""
     one.has(tool("a"), delays={"a": 300})
 
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", configured(tmp_path, one)) as client:
-            await client.initialize()
-            batch = {"tool": "a", "items": [{"arguments": {}}], "timeoutMs": too_long}
-            asked = [
-                ("callmux_call", {"tool": "a", "timeoutMs": too_long}, "timeoutMs"),
-                ("callmux_parallel", {"calls": [{"tool": "a", "timeoutMs": too_long}]}, "calls[0].timeoutMs"),
-                (
-                    "callmux_batch",
-                    batch,
-                    "timeoutMs",
-                ),
-            ]
-            for name, arguments, field in asked:
-                error = error_of(await client.call(name, arguments))
-                assert (error["code"], error["details"]["field"]) == ("invalid_arguments", field)
-            assert one.calls("a") == 0
-            longest = await client.call("callmux_call", {"tool": "a", "timeoutMs": 2**31 - 1})
-            assert not longest.get("isError")
-            assert len(one.pids()) == 1
-
-    run(story())
+    async with callmux(tmp_path, "--config", configured(tmp_path, one)) as client:
+        await client.initialize()
+        batch = {"tool": "a", "items": [{"arguments": {}}], "timeoutMs": too_long}
+        asked = [
+            ("callmux_call", {"tool": "a", "timeoutMs": too_long}, "timeoutMs"),
+            ("callmux_parallel", {"calls": [{"tool": "a", "timeoutMs": too_long}]}, "calls[0].timeoutMs"),
+            (
+                "callmux_batch",
+                batch,
+                "timeoutMs",
+            ),
+        ]
+        for name, arguments, field in asked:
+            error = error_of(await client.call(name, arguments))
+            assert (error["code"], error["details"]["field"]) == ("invalid_arguments", field)
+        assert one.calls("a") == 0
+        longest = await client.call("callmux_call", {"tool": "a", "timeoutMs": 2**31 - 1})
+        assert not longest.get("isError")
+        assert len(one.pids()) == 1
 
 
 # ---- an edited configuration ---------------------------------------------------------------------------
 
 
-def test_listener_17_an_edited_configuration_is_noticed_as_a_changed_list_and_no_more(
+@real_loop(60)
+async def test_an_edited_configuration_is_noticed_as_a_changed_list_and_no_more(
     one: Scripted, two: Scripted, tmp_path: Path
 ) -> None:
+    """Weak spot L17 of callmux (npm)."""
     one.has(tool("a"), tool("b"), delays={"b": 2500})
     config = configured(tmp_path, one)
 
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", config) as client:
-            await client.initialize()
-            assert await client.names() == {"a", "b"}
-            in_flight = client.send("tools/call", {"name": "b"})
-            await until("the call begins", lambda: one.calls("b"))
+    async with callmux(tmp_path, "--config", config) as client:
+        await client.initialize()
+        assert await client.names() == {"a", "b"}
+        in_flight = client.send("tools/call", {"name": "b"})
+        await until("the call begins", lambda: one.calls("b"))
 
-            async def told(changes: int, names: set[str]) -> None:
-                await until("the client is told", lambda: client.changes() >= changes)
-                assert await client.names() == names
-                assert client.changes() == changes
+        async def told(changes: int, names: set[str]) -> None:
+            await until("the client is told", lambda: client.changes() >= changes)
+            assert await client.names() == names
+            assert client.changes() == changes
 
-            configured(tmp_path, one, two)
-            await told(1, {"one__a", "one__b", "two__d"})
+        configured(tmp_path, one, two)
+        await told(1, {"one__a", "one__b", "two__d"})
 
-            one.entry["tools"] = ["a"]
-            configured(tmp_path, one, two)
-            await told(2, {"one__a", "two__d"})
-            assert error_of(await client.call("one__b"))["code"] == "tool_resolution_failed"
+        one.entry["tools"] = ["a"]
+        configured(tmp_path, one, two)
+        await told(2, {"one__a", "two__d"})
+        assert error_of(await client.call("one__b"))["code"] == "tool_resolution_failed"
 
-            config.write_text('{"servers": {"one": ')
-            await until("the mistake is reported", lambda: "Config reload failed" in client.said)
-            assert await client.names() == {"one__a", "two__d"}
-            assert text_of(await client.call("two__d")).startswith("d ")
+        config.write_text('{"servers": {"one": ')
+        await until("the mistake is reported", lambda: "Config reload failed" in client.said)
+        assert await client.names() == {"one__a", "two__d"}
+        assert text_of(await client.call("two__d")).startswith("d ")
 
-            configured(tmp_path, one)
-            await told(3, {"a"})
-            assert text_of((await in_flight)["result"]).startswith("b ")
-            assert len(one.pids()) == 1
-            await until("the dropped server ended", lambda: len(marked(client.mark)) == 2)
-            assert client.ps.is_running()
-
-    run(story())
+        configured(tmp_path, one)
+        await told(3, {"a"})
+        assert text_of((await in_flight)["result"]).startswith("b ")
+        assert len(one.pids()) == 1
+        await until("the dropped server ended", lambda: len(marked(client.mark)) == 2)
+        assert client.ps.is_running()
 
 
-def test_a_server_whose_command_is_edited_finishes_its_calls_on_the_old_process(
+@real_loop(60)
+async def test_a_server_whose_command_is_edited_finishes_its_calls_on_the_old_process(
     one: Scripted, two: Scripted, tmp_path: Path
 ) -> None:
     one.has(tool("a"), tool("b"), delays={"b": 1500})
     config = configured(tmp_path, one, two)
 
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", config) as client:
-            await client.initialize()
-            await client.tools()
-            old = text_of(await client.call("one__a")).split()[1]
-            bystander = text_of(await client.call("two__d"))
-            in_flight = client.send("tools/call", {"name": "one__b"})
-            await until("the call begins", lambda: one.calls("b"))
-            one.entry["env"] = {"EDITED": "yes"}
-            configured(tmp_path, one, two)
-            await until("the new process is there", lambda: len(one.pids()) == 2)
-            assert text_of((await in_flight)["result"]) == f"b {old}"
-            assert text_of(await client.call("one__a")).split()[1] != old
-            assert text_of(await client.call("two__d")) == bystander
-            # The same tools under the same names: there is nothing to tell.
-            assert client.changes() == 0
-            await until("the old process ended", lambda: len(marked(client.mark)) == 3)
-
-    run(story())
+    async with callmux(tmp_path, "--config", config) as client:
+        await client.initialize()
+        await client.tools()
+        old = text_of(await client.call("one__a")).split()[1]
+        bystander = text_of(await client.call("two__d"))
+        in_flight = client.send("tools/call", {"name": "one__b"})
+        await until("the call begins", lambda: one.calls("b"))
+        one.entry["env"] = {"EDITED": "yes"}
+        configured(tmp_path, one, two)
+        await until("the new process is there", lambda: len(one.pids()) == 2)
+        assert text_of((await in_flight)["result"]) == f"b {old}"
+        assert text_of(await client.call("one__a")).split()[1] != old
+        assert text_of(await client.call("two__d")) == bystander
+        # The same tools under the same names: there is nothing to tell.
+        assert client.changes() == 0
+        await until("the old process ended", lambda: len(marked(client.mark)) == 3)
 
 
 # ---- size ----------------------------------------------------------------------------------------------
 
 
-def test_a_result_of_ten_megabytes_passes(one: Scripted, tmp_path: Path) -> None:
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", configured(tmp_path, one, responseShield=OFF)) as client:
-            await client.initialize()
-            asked = [client.call("a", {"size": 10_000_000}), client.call("callmux_call", {"tool": "b"})]
-            big, small = await asyncio.gather(*asked)
-            assert text_of(big) == "x" * 10_000_000
-            assert text_of(small).startswith("b ")
-            deep = [{"tool": "a", "arguments": {"size": 10_000_000}}]
-            answered = await client.call("callmux_parallel", {"calls": deep})
-            assert len(answered["structuredContent"]["results"][0]["result"]) == 10_000_000
-
-    run(story())
+@real_loop(60)
+async def test_a_result_of_ten_megabytes_passes(one: Scripted, tmp_path: Path) -> None:
+    async with callmux(tmp_path, "--config", configured(tmp_path, one, responseShield=OFF)) as client:
+        await client.initialize()
+        asked = [client.call("a", {"size": 10_000_000}), client.call("callmux_call", {"tool": "b"})]
+        big, small = await asyncio.gather(*asked)
+        assert text_of(big) == "x" * 10_000_000
+        assert text_of(small).startswith("b ")
+        deep = [{"tool": "a", "arguments": {"size": 10_000_000}}]
+        answered = await client.call("callmux_parallel", {"calls": deep})
+        assert len(answered["structuredContent"]["results"][0]["result"]) == 10_000_000
 
 
-def test_a_client_that_does_not_read_costs_no_memory_without_bound(one: Scripted, tmp_path: Path) -> None:
+@real_loop(90)
+async def test_a_client_that_does_not_read_costs_no_memory_without_bound(
+    one: Scripted, tmp_path: Path
+) -> None:
     """Four hundred answers of a megabyte are asked for and not read: callmux does not hold them all."""
     megabyte = 1_000_000
 
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", configured(tmp_path, one, responseShield=OFF)) as client:
-            await client.initialize()
-            await client.call("a", {"size": megabyte})
-            before = client.ps.memory_info().rss
-            client.may_read.clear()
-            asked = [
-                client.send("tools/call", {"name": "a", "arguments": {"size": megabyte}}) for _ in range(400)
-            ]
-            highest = await self_limiting(client, one)
-            print(f"{(highest - before) / megabyte:.0f} MB more while nothing is read")
-            assert highest - before < 150 * megabyte
-            client.may_read.set()
-            answers = await asyncio.gather(*asked)
-            assert all(len(text_of(message["result"])) == megabyte for message in answers)
-
-    run(story(), 90)
+    async with callmux(tmp_path, "--config", configured(tmp_path, one, responseShield=OFF)) as client:
+        await client.initialize()
+        await client.call("a", {"size": megabyte})
+        before = client.ps.memory_info().rss
+        client.may_read.clear()
+        asked = [
+            client.send("tools/call", {"name": "a", "arguments": {"size": megabyte}}) for _ in range(400)
+        ]
+        highest = await self_limiting(client, one)
+        print(f"{(highest - before) / megabyte:.0f} MB more while nothing is read")
+        assert highest - before < 150 * megabyte
+        client.may_read.set()
+        answers = await asyncio.gather(*asked)
+        assert all(len(text_of(message["result"])) == megabyte for message in answers)
 
 
 async def self_limiting(client: Client, server: Scripted) -> int:

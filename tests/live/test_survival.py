@@ -20,6 +20,7 @@ from callmux.config.load import load_config
 from callmux.process.host import Host
 from callmux.protocol import jsonrpc
 from callmux.session.session import Session
+from tests.support import real_loop
 
 from .harness import (
     Client,
@@ -31,7 +32,6 @@ from .harness import (
     is_zombie,
     marked,
     python_server,
-    run,
     stdio,
     text_of,
     until,
@@ -198,7 +198,8 @@ def check(outcomes: list[Outcome], ledger: Ledger) -> None:
             assert rows >= 1, f"answered without its effect: {told}"
 
 
-def test_two_hundred_faults_in_a_row_lose_no_session_and_no_call_runs_twice(tmp_path: Path) -> None:
+@real_loop(110)
+async def test_two_hundred_faults_in_a_row_lose_no_session_and_no_call_runs_twice(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     servers, wrappers = {}, [n % 2 == 1 for n in range(LANES)]
     for n, behind_a_shell in enumerate(wrappers):
@@ -208,41 +209,34 @@ def test_two_hundred_faults_in_a_row_lose_no_session_and_no_call_runs_twice(tmp_
         tmp_path / "callmux.json", servers, callTimeoutMs=600, connectTimeoutMs=10000, reconnectPolicy=SOON
     )
 
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", config) as client:
-            await client.initialize()
-            lanes = [
-                Lane(client, name, ledger, tmp_path / f"{name}.down", n) for n, name in enumerate(servers)
-            ]
-            await asyncio.gather(*(lane.ready() for lane in lanes))
-            before = footprint(client.ps)
-            await asyncio.gather(
-                *(lane.run(FAULTS // LANES, w) for lane, w in zip(lanes, wrappers, strict=True))
-            )
-            faults = sum((lane.done for lane in lanes), Counter())
-            outcomes = [outcome for lane in lanes for outcome in lane.outcomes]
-            states = Counter(outcome.state for outcome in outcomes)
-            print(f"{faults.total()} faults: {dict(faults)}; {len(outcomes)} calls: {dict(states)}")
-            assert faults.total() == FAULTS
-            assert states["ok"] > 0
-            assert states["unknown"] > 0
-            assert states["not_started"] > 0
-            assert len(await client.names()) == LANES * 9
-            after: dict[str, int] = {}
+    async with callmux(tmp_path, "--config", config) as client:
+        await client.initialize()
+        lanes = [Lane(client, name, ledger, tmp_path / f"{name}.down", n) for n, name in enumerate(servers)]
+        await asyncio.gather(*(lane.ready() for lane in lanes))
+        before = footprint(client.ps)
+        await asyncio.gather(*(lane.run(FAULTS // LANES, w) for lane, w in zip(lanes, wrappers, strict=True)))
+        faults = sum((lane.done for lane in lanes), Counter())
+        outcomes = [outcome for lane in lanes for outcome in lane.outcomes]
+        states = Counter(outcome.state for outcome in outcomes)
+        print(f"{faults.total()} faults: {dict(faults)}; {len(outcomes)} calls: {dict(states)}")
+        assert faults.total() == FAULTS
+        assert states["ok"] > 0
+        assert states["unknown"] > 0
+        assert states["not_started"] > 0
+        assert len(await client.names()) == LANES * 9
+        after: dict[str, int] = {}
 
-            def as_before() -> bool:
-                after.update(footprint(client.ps))
-                return after == before
+        def as_before() -> bool:
+            after.update(footprint(client.ps))
+            return after == before
 
-            with contextlib.suppress(AssertionError):
-                await until("nothing is held any more", as_before, 15)
-            print(f"before {before}, after {after}")
-            assert after == before
-            assert await client.leave() == 0
-            check(outcomes, ledger)
-            await until("nothing of callmux is left", lambda: not marked(client.mark), 5)
-
-    run(story(), 110)
+        with contextlib.suppress(AssertionError):
+            await until("nothing is held any more", as_before, 15)
+        print(f"before {before}, after {after}")
+        assert after == before
+        assert await client.leave() == 0
+        check(outcomes, ledger)
+        await until("nothing of callmux is left", lambda: not marked(client.mark), 5)
 
 
 class Quiet:
@@ -264,48 +258,47 @@ class Quiet:
             return await self.answers[id]
 
 
-def test_no_task_is_left_of_servers_that_crash_and_hang(tmp_path: Path) -> None:
+@real_loop(60)
+async def test_no_task_is_left_of_servers_that_crash_and_hang(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     servers = {"s": stdio(python_server("ledger_server.py", ledger.path))}
     config = write_config(tmp_path / "callmux.json", servers, callTimeoutMs=300, reconnectPolicy=SOON)
 
-    async def story() -> None:
-        env = environment(tmp_path, "")
-        host = Host(load_config(config, env).config, tmp_path, env, lambda server, line: None, single=True)
-        sent = Quiet()
-        session = Session(host.dispatch, sent)
-        host.add(session)
-        ids = iter(range(1, 10_000))
+    env = environment(tmp_path, "")
+    host = Host(load_config(config, env).config, tmp_path, env, lambda server, line: None, single=True)
+    sent = Quiet()
+    session = Session(host.dispatch, sent)
+    host.add(session)
+    ids = iter(range(1, 10_000))
 
-        async def call(tool: str) -> Json:
-            id = next(ids)
-            params = {"name": tool, "arguments": {"token": str(id)}}
-            return (await sent.ask(session, id, "tools/call", params))["result"]
+    async def call(tool: str) -> Json:
+        id = next(ids)
+        params = {"name": tool, "arguments": {"token": str(id)}}
+        return (await sent.ask(session, id, "tools/call", params))["result"]
 
-        async def works() -> None:
-            async with asyncio.timeout(20):
-                while (await call("read")).get("isError"):
-                    await asyncio.sleep(0.02)
+    async def works() -> None:
+        async with asyncio.timeout(20):
+            while (await call("read")).get("isError"):
+                await asyncio.sleep(0.02)
 
-        try:
-            about = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {}}
-            await sent.ask(session, next(ids), "initialize", about)
+    try:
+        about = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {}}
+        await sent.ask(session, next(ids), "initialize", about)
+        await works()
+        before = len(asyncio.all_tasks())
+        for kind in ["crash_before", "crash_after"] * 5 + ["hang"] * 2:
+            await asyncio.gather(call(kind), call("slow"), call("read"))
             await works()
-            before = len(asyncio.all_tasks())
-            for kind in ["crash_before", "crash_after"] * 5 + ["hang"] * 2:
-                await asyncio.gather(call(kind), call("slow"), call("read"))
-                await works()
-            await until("no task is left", lambda: len(asyncio.all_tasks()) <= before, 10)
-        finally:
-            await host.close()
-        assert asyncio.all_tasks() == {asyncio.current_task()}
-
-    run(story(), 60)
+        await until("no task is left", lambda: len(asyncio.all_tasks()) <= before, 10)
+    finally:
+        await host.close()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
+@real_loop(60)
 @pytest.mark.parametrize("fault", ["nothing", "a stopped server", "a call in flight"])
 @pytest.mark.parametrize("kind", ["plain", "behind a shell", "with grandchildren", "deaf"])
-def test_nothing_is_left_when_callmux_is_killed(kind: str, fault: str, tmp_path: Path) -> None:
+async def test_nothing_is_left_when_callmux_is_killed(kind: str, fault: str, tmp_path: Path) -> None:
     """`kill -9`: no handler of ours runs, and yet the servers and what they started end."""
     ledger = Ledger(tmp_path)
     flags = {"with grandchildren": ["--grandchild"], "deaf": ["--deaf", "--grandchild"]}.get(kind, [])
@@ -313,98 +306,87 @@ def test_nothing_is_left_when_callmux_is_killed(kind: str, fault: str, tmp_path:
     entry = stdio(wrapped(command) if kind == "behind a shell" else command)
     config = write_config(tmp_path / "callmux.json", {"one": entry, "two": entry})
 
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", config) as client:
-            await client.initialize()
-            facts = [
-                json.loads(text_of(await client.call(f"{s}__read", {"token": s}))) for s in ("one", "two")
-            ]
-            if fault == "a stopped server":
-                os.kill(facts[0]["pid"], signal.SIGSTOP)
-            elif fault == "a call in flight":
-                client.send("tools/call", {"name": "one__slow", "arguments": {"token": "x", "ms": 60_000}})
-                await until("the call begins", lambda: ledger.rows("begin")["x"])
-            # The guardian has no mark: it is found as a child.
-            family = client.ps.children(recursive=True)
-            assert len(family) >= (5 if flags or kind == "behind a shell" else 3)
-            client.process.kill()
-            await until("all processes ended", lambda: not any(map(alive, family)), 10)
-            assert marked(client.mark) == []
-
-    run(story(), 60)
+    async with callmux(tmp_path, "--config", config) as client:
+        await client.initialize()
+        facts = [json.loads(text_of(await client.call(f"{s}__read", {"token": s}))) for s in ("one", "two")]
+        if fault == "a stopped server":
+            os.kill(facts[0]["pid"], signal.SIGSTOP)
+        elif fault == "a call in flight":
+            client.send("tools/call", {"name": "one__slow", "arguments": {"token": "x", "ms": 60_000}})
+            await until("the call begins", lambda: ledger.rows("begin")["x"])
+        # The guardian has no mark: it is found as a child.
+        family = client.ps.children(recursive=True)
+        assert len(family) >= (5 if flags or kind == "behind a shell" else 3)
+        client.process.kill()
+        await until("all processes ended", lambda: not any(map(alive, family)), 10)
+        assert marked(client.mark) == []
 
 
-def test_nothing_is_left_when_callmux_is_killed_while_it_starts_its_servers(tmp_path: Path) -> None:
+@real_loop(60)
+async def test_nothing_is_left_when_callmux_is_killed_while_it_starts_its_servers(tmp_path: Path) -> None:
     """Each server kills callmux as the first thing it does: no moment is too early for the guardian."""
     command = python_server("ledger_server.py", tmp_path / "ledger", "--deaf", "--grandchild")
     quoted = " ".join(f"'{part}'" for part in command)
     entry = stdio(["/bin/sh", "-c", f"kill -9 $PPID; exec {quoted}"])
     config = write_config(tmp_path / "callmux.json", {f"s{n}": entry for n in range(6)})
 
-    async def story() -> None:
-        for _ in range(5):
-            async with callmux(tmp_path, "--config", config) as client:
-                hello = client.send("initialize", {"protocolVersion": "2025-11-25", "capabilities": {}})
-                async with asyncio.timeout(20):
-                    assert await client.process.wait() == -signal.SIGKILL
-                await until("all processes ended", lambda: not marked(client.mark), 5)
-                hello.cancel()
-
-    run(story(), 60)
+    for _ in range(5):
+        async with callmux(tmp_path, "--config", config) as client:
+            hello = client.send("initialize", {"protocolVersion": "2025-11-25", "capabilities": {}})
+            async with asyncio.timeout(20):
+                assert await client.process.wait() == -signal.SIGKILL
+            await until("all processes ended", lambda: not marked(client.mark), 5)
+            hello.cancel()
 
 
-def test_a_call_to_a_server_that_does_not_come_back_was_not_started(tmp_path: Path) -> None:
+@real_loop(60)
+async def test_a_call_to_a_server_that_does_not_come_back_was_not_started(tmp_path: Path) -> None:
     ledger, down = Ledger(tmp_path), tmp_path / "down"
     entry = stdio(python_server("ledger_server.py", ledger.path, "--down", down))
     config = write_config(tmp_path / "callmux.json", {"s": entry}, reconnectPolicy=SOON)
 
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", config) as client:
-            await client.initialize()
-            pid = json.loads(text_of(await client.call("read", {"token": "up"})))["pid"]
-            down.touch()
-            os.kill(pid, signal.SIGKILL)
-            await until("the loss is noticed", lambda: "disconnected" in client.said)
-            for n in range(20):
-                error = error_of(await client.call("write", {"token": f"down-{n}"}))
-                assert error["code"] == "downstream_unavailable"
-                assert error["details"]["executionState"] == "not_started"
-                assert error["details"]["safeToRetry"] is True
-            assert not [token for token in ledger.rows("begin") if token.startswith("down-")]
-            # It stays listed, and the first call after it is back works.
-            assert "write" in await client.names()
-            down.unlink()
-            forced = {"tool": "write", "arguments": {"token": "forced"}, "forceReconnect": True}
-            assert not (await client.call("callmux_call", forced)).get("isError")
-            assert ledger.rows("done")["forced"] == 1
-
-    run(story(), 60)
+    async with callmux(tmp_path, "--config", config) as client:
+        await client.initialize()
+        pid = json.loads(text_of(await client.call("read", {"token": "up"})))["pid"]
+        down.touch()
+        os.kill(pid, signal.SIGKILL)
+        await until("the loss is noticed", lambda: "disconnected" in client.said)
+        for n in range(20):
+            error = error_of(await client.call("write", {"token": f"down-{n}"}))
+            assert error["code"] == "downstream_unavailable"
+            assert error["details"]["executionState"] == "not_started"
+            assert error["details"]["safeToRetry"] is True
+        assert not [token for token in ledger.rows("begin") if token.startswith("down-")]
+        # It stays listed, and the first call after it is back works.
+        assert "write" in await client.names()
+        down.unlink()
+        forced = {"tool": "write", "arguments": {"token": "forced"}, "forceReconnect": True}
+        assert not (await client.call("callmux_call", forced)).get("isError")
+        assert ledger.rows("done")["forced"] == 1
 
 
-def test_a_safe_call_in_flight_survives_the_crash_of_its_server(tmp_path: Path) -> None:
+@real_loop(60)
+async def test_a_safe_call_in_flight_survives_the_crash_of_its_server(tmp_path: Path) -> None:
     """Read-only and idempotent calls are repeated once on the new process, mutating ones never."""
     ledger = Ledger(tmp_path)
     entry = stdio(python_server("ledger_server.py", ledger.path))
     config = write_config(tmp_path / "callmux.json", {"s": entry}, reconnectPolicy=SOON)
 
-    async def story() -> None:
-        async with callmux(tmp_path, "--config", config) as client:
-            await client.initialize()
-            pid = json.loads(text_of(await client.call("read", {"token": "up"})))["pid"]
-            asked = {
-                tool: asyncio.ensure_future(client.call(tool, {"token": tool, "ms": 400}))
-                for tool in ("write", "put", "slow_read")
-            }
-            await until("the calls begin", lambda: set(asked) <= set(ledger.rows("begin")))
-            os.kill(pid, signal.SIGKILL)
-            results = dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))
-            assert json.loads(text_of(results["put"]))["pid"] != pid
-            assert json.loads(text_of(results["slow_read"]))["pid"] != pid
-            error = error_of(results["write"])
-            assert error["details"]["category"] == "transport"
-            assert error["details"]["executionState"] == "unknown"
-            assert error["details"]["safeToRetry"] is False
-            begun = ledger.rows("begin")
-            assert (begun["write"], begun["put"], begun["slow_read"]) == (1, 2, 2)
-
-    run(story(), 60)
+    async with callmux(tmp_path, "--config", config) as client:
+        await client.initialize()
+        pid = json.loads(text_of(await client.call("read", {"token": "up"})))["pid"]
+        asked = {
+            tool: asyncio.ensure_future(client.call(tool, {"token": tool, "ms": 400}))
+            for tool in ("write", "put", "slow_read")
+        }
+        await until("the calls begin", lambda: set(asked) <= set(ledger.rows("begin")))
+        os.kill(pid, signal.SIGKILL)
+        results = dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))
+        assert json.loads(text_of(results["put"]))["pid"] != pid
+        assert json.loads(text_of(results["slow_read"]))["pid"] != pid
+        error = error_of(results["write"])
+        assert error["details"]["category"] == "transport"
+        assert error["details"]["executionState"] == "unknown"
+        assert error["details"]["safeToRetry"] is False
+        begun = ledger.rows("begin")
+        assert (begun["write"], begun["put"], begun["slow_read"]) == (1, 2, 2)

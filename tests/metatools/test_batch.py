@@ -35,7 +35,7 @@ def test_failed_items_are_indexed(bench: Bench) -> None:
     assert payload["results"][1]["result"] == {"error": "two is bad", "isError": True}
 
 
-def test_w19_counts_and_indexes_agree_whatever_the_payload_says(bench: Bench) -> None:
+def test_counts_and_indexes_agree_whatever_the_payload_says(bench: Bench) -> None:
     """W19: it used to be completed, 0 failed, and failedIndexes [0]."""
     bench.answers["x"] = text('{"isError": true}')
     payload = bench.payload(BATCH, {"tool": "x", "items": [{}]})

@@ -53,7 +53,8 @@ def test_one_tool_of_one_server(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("spelled", ["x", "a__x", "p__x"])
-def test_w17_every_spelling_means_the_same_tool(bench: Bench, spelled: str) -> None:
+def test_every_spelling_means_the_same_tool(bench: Bench, spelled: str) -> None:
+    """Weak spot W17 of callmux (npm)."""
     bench.serve(a=["x", "y"], b=["z"])
     servers = [ServerTools(server="a", prefix="p", tools=bench.catalogue.servers["a"].tools, listed=True)]
     bench.catalogue = Catalogue([*servers, bench.catalogue.servers["b"]])
@@ -73,7 +74,8 @@ def test_w17_every_spelling_means_the_same_tool(bench: Bench, spelled: str) -> N
         ("*_x", ["a/list", "b/list"]),
     ],
 )
-def test_w17_a_pattern_means_every_tool_it_fits(bench: Bench, pattern: str, rest: list[str]) -> None:
+def test_a_pattern_means_every_tool_it_fits(bench: Bench, pattern: str, rest: list[str]) -> None:
+    """Weak spot W17 of callmux (npm)."""
     fill(bench, "a/get_x", "a/list", "b/get_x", "b/list")
     clear(bench, tool=pattern)
     assert left(bench) == rest

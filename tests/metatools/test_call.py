@@ -80,7 +80,7 @@ def test_a_wrong_field_is_named(bench: Bench, arguments: Any, field: str) -> Non
 
 
 @pytest.mark.parametrize("value", [[1], "text", None, 7, True])
-def test_w1_arguments_that_are_no_object_run_nothing(bench: Bench, value: Any) -> None:
+def test_arguments_that_are_no_object_run_nothing(bench: Bench, value: Any) -> None:
     """W1: they used to run the tool with an error object as its arguments."""
     assert bench.refused(CALL, {"tool": "x", "arguments": value}) == "arguments"
 

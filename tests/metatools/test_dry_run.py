@@ -60,21 +60,25 @@ def test_the_shape_rules_are_those_of_the_tool(served: Bench, given: dict[str, A
     assert served.refused("callmux_dry_run", given) == field
 
 
-def test_w15_flat_arguments_count_in_every_form(served: Bench) -> None:
-    """They were lost in the form of a single call, and nobody was told of the wrapping."""
+def test_flat_arguments_count_in_every_form(served: Bench) -> None:
+    """They were lost in the form of a single call, and nobody was told of the wrapping.
+
+    Weak spot W15 of callmux (npm).
+    """
     payload = dry(served, tool="get", id="5")
     assert payload["items"][0]["resolvedArguments"] == {"id": 5}
     assert payload["warnings"][0]["code"] == "auto_wrapped_flat_calls"
     assert payload["summary"]["warningCount"] == 1
 
 
-def test_w23_what_is_left_over_is_named(served: Bench) -> None:
+def test_what_is_left_over_is_named(served: Bench) -> None:
+    """Weak spot W23 of callmux (npm)."""
     payload = dry(served, calls=[{"tool": "get", "arguments": {}, "id": 5}])
     assert "calls[0].id" in payload["warnings"][0]["message"]
 
 
-def test_w15_a_preview_and_the_call_give_the_tool_the_same(served: Bench, tmp_path: Path) -> None:
-    """One preparation for both."""
+def test_a_preview_and_the_call_give_the_tool_the_same(served: Bench, tmp_path: Path) -> None:
+    """One preparation for both. Weak spot W15 of callmux (npm)."""
     (tmp_path / "f.json").write_text('{"n": "7"}')
     arguments = {"params": {"id": {"$jsonFile": "f.json"}}}
     request = {"tool": "get", "cwd": str(tmp_path), "arguments": arguments}

@@ -56,7 +56,7 @@ def test_failures_are_counted_and_do_not_stop_the_rest(bench: Bench) -> None:
     assert unknown["structuredContent"]["error"]["code"] == "tool_not_found"
 
 
-def test_w19_a_payload_that_says_error_of_itself_is_no_failure(bench: Bench) -> None:
+def test_a_payload_that_says_error_of_itself_is_no_failure(bench: Bench) -> None:
     """W19: only the result's own isError counts."""
     bench.answers["x"] = text('{"isError": true, "why": "that is the report"}')
     payload = bench.payload(PARALLEL, {"calls": [{"tool": "x"}]})
@@ -123,7 +123,7 @@ def test_one_wrong_entry_refuses_the_whole(bench: Bench, arguments: Any, field: 
     assert bench.refused(PARALLEL, arguments) == field
 
 
-def test_w12_large_numbers_keep_their_digits(bench: Bench) -> None:
+def test_large_numbers_keep_their_digits(bench: Bench) -> None:
     """W12."""
     import asyncio
 

@@ -130,7 +130,7 @@ def test_a_payload_that_says_error_of_itself_goes_on(bench: Bench) -> None:
     assert bench.payload(PIPELINE, {"steps": [{"tool": "report"}, {"tool": "take"}]})["status"] == "completed"
 
 
-def test_w18_mappings_of_the_first_step_are_ignored_with_a_warning(bench: Bench) -> None:
+def test_mappings_of_the_first_step_are_ignored_with_a_warning(bench: Bench) -> None:
     """W18: even `fail` was ignored without a word."""
     step = {"tool": "take", "arguments": {"a": 1}, "inputMapping": {"b": "$text"}, "onMappingMissing": "fail"}
     payload = bench.payload(PIPELINE, {"steps": [step]})
@@ -139,7 +139,7 @@ def test_w18_mappings_of_the_first_step_are_ignored_with_a_warning(bench: Bench)
     assert codes(payload) == ["mapping_ignored_on_first_step"]
 
 
-def test_w18_a_typo_is_sent_literally_with_a_warning(bench: Bench) -> None:
+def test_a_typo_is_sent_literally_with_a_warning(bench: Bench) -> None:
     """W18."""
     steps = [{"tool": "find"}, {"tool": "take", "inputMapping": {"v": "$.items"}}]
     payload = bench.payload(PIPELINE, {"steps": steps})
@@ -148,7 +148,7 @@ def test_w18_a_typo_is_sent_literally_with_a_warning(bench: Bench) -> None:
     assert "steps[1].inputMapping.v" in payload["warnings"][0]["message"]
 
 
-def test_w18_an_earlier_step_can_be_named(bench: Bench) -> None:
+def test_an_earlier_step_can_be_named(bench: Bench) -> None:
     """W18."""
     steps = [
         {"tool": "find"},
@@ -173,7 +173,7 @@ def test_warnings_survive_a_failure(bench: Bench) -> None:
     ]
 
 
-def test_w12_large_numbers_flow_unharmed(bench: Bench) -> None:
+def test_large_numbers_flow_unharmed(bench: Bench) -> None:
     """W12: the wrong id was sent on."""
     bench.answers["big"] = text('{"id": 12345678901234567890}')
     bench.run(PIPELINE, {"steps": [{"tool": "big"}, {"tool": "take", "inputMapping": {"id": "$json.id"}}]})

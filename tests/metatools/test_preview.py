@@ -118,8 +118,8 @@ def test_steps_with_mappings(served: Bench) -> None:
     assert list(second)[-1] == "note"
 
 
-def test_w15_what_a_client_may_turn_into_text_is_shown_beside_what_is_sent(served: Bench) -> None:
-    """The original showed only the text, which its real calls never sent."""
+def test_what_a_client_may_turn_into_text_is_shown_beside_what_is_sent(served: Bench) -> None:
+    """The original showed only the text, which its real calls never sent. Weak spot W15 of callmux (npm)."""
     (item,) = items(served, tool="comment", arguments={"body": {"a": 1}, "tags": [[1]], "any": {"x": 1}})
     assert item["resolvedArguments"] == {"body": '{"a":1}', "tags": ["[1]"], "any": {"x": 1}}
     assert item["sentArguments"] == {"body": {"a": 1}, "tags": [[1]], "any": {"x": 1}}
@@ -133,7 +133,8 @@ def test_a_reference_on_a_text_field_is_no_such_case(served: Bench) -> None:
     assert "sentArguments" not in item
 
 
-def test_w15_arguments_are_compared_with_the_schema(served: Bench) -> None:
+def test_arguments_are_compared_with_the_schema(served: Bench) -> None:
+    """Weak spot W15 of callmux (npm)."""
     (item,) = items(served, tool="comment", arguments={"tags": "x", "other": 1})
     assert [(w["code"], w["path"]) for w in item["warnings"]] == [
         ("missing_required_argument", "arguments.body"),

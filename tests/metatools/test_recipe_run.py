@@ -48,8 +48,8 @@ def test_the_others_answer_as_their_meta_tools(bench: Bench) -> None:
     assert run(bench, "s")["structuredContent"]["finalResult"]["args"] == {"n": "a"}
 
 
-def test_w34_a_recipe_may_page_a_kept_result(bench: Bench) -> None:
-    """It went to the servers as a tool of theirs."""
+def test_a_recipe_may_page_a_kept_result(bench: Bench) -> None:
+    """It went to the servers as a tool of theirs. Weak spot W34 of callmux (npm)."""
     bench.configure(r={"mode": "call", "tool": "callmux_get_result", "arguments": {"ref": {"$param": "ref"}}})
     tool = META_TOOLS["callmux_recipe_run"]
     plan = tool.expand(tool.read(Raw(b'{"recipe":"r","arguments":{"ref":"gone"}}')), bench.engine)

@@ -51,15 +51,18 @@ def test_digits_of_a_parameter_survive(bench: Bench) -> None:
     assert bytes(expand(plan, bench.engine).calls[0].arguments or b"") == b'{"a":12345678901234567890.10}'
 
 
-def test_w2_a_call_without_arguments_has_none(bench: Bench) -> None:
-    """The mode of the recipe went to the tool."""
+def test_a_call_without_arguments_has_none(bench: Bench) -> None:
+    """The mode of the recipe went to the tool. Weak spot W2 of callmux (npm)."""
     bench.configure(r={"mode": "call", "tool": "t", "description": "d", "timeoutMs": 5, "cwd": "/x"})
     (call,) = filled(bench, "r").calls
     assert (call.arguments, call.timeout_ms, call.cwd) == (None, 5, "/x")
 
 
-def test_w3_no_value_is_taken_for_a_result(bench: Bench) -> None:
-    """A recipe with such arguments was never executed: they were its answer."""
+def test_no_value_is_taken_for_a_result(bench: Bench) -> None:
+    """A recipe with such arguments was never executed: they were its answer.
+
+    Weak spot W3 of callmux (npm).
+    """
     message = {"role": "user", "content": [{"type": "text", "text": "x"}], "isError": True}
     bench.configure(
         fixed={"mode": "call", "tool": "t", "arguments": {"content": ["a"], "m": message}},
@@ -119,7 +122,8 @@ def test_a_missing_parameter_is_named(bench: Bench) -> None:
         filled(bench, "r")
 
 
-def test_w34_parameters_have_defaults_types_and_may_be_left_out(bench: Bench) -> None:
+def test_parameters_have_defaults_types_and_may_be_left_out(bench: Bench) -> None:
+    """Weak spot W34 of callmux (npm)."""
     bench.configure(
         r={
             "mode": "call",
@@ -164,8 +168,8 @@ def test_a_mapping_from_later_names_recipe_and_step(bench: Bench) -> None:
     assert refused(bench, "r") == {"field": "recipes.r.steps[1].inputMapping"}
 
 
-def test_w34_what_only_looks_like_a_placeholder_stays(bench: Bench) -> None:
-    """The configuration warns about it when it is loaded."""
+def test_what_only_looks_like_a_placeholder_stays(bench: Bench) -> None:
+    """The configuration warns about it when it is loaded. Weak spot W34 of callmux (npm)."""
     bench.configure(r={"mode": "call", "tool": "t", "arguments": {"a": {"$param": "x", "extra": 1}}})
     assert sent(bench, "r") == [{"a": {"$param": "x", "extra": 1}}]
 

@@ -82,12 +82,12 @@ def test_words_of_the_server_and_of_parameters_count(bench: Bench) -> None:
     assert bench.payload(SEARCH, {"query": "labels"})["results"][0]["name"] == "create_issue"
 
 
-def test_w27_plural_and_singular_are_one(bench: Bench) -> None:
+def test_plural_and_singular_are_one(bench: Bench) -> None:
     """W27."""
     assert bench.payload(SEARCH, {"query": "files"})["results"][0]["name"] == "get_file"
 
 
-def test_w27_a_letter_matches_no_words(bench: Bench) -> None:
+def test_a_letter_matches_no_words(bench: Bench) -> None:
     """W27: `e` matched 23 of 24 tools."""
     assert bench.payload(SEARCH, {"query": "e"})["found"] == 0
 
@@ -116,8 +116,11 @@ def test_descriptions_are_cut_as_asked_or_configured(bench: Bench) -> None:
     assert description(descriptionMaxLength=30) == "Read a file from a repository."
 
 
-def test_w14_the_input_schema_is_shown_when_asked_for(bench: Bench) -> None:
-    """As the server lists it, digits included: an agent that sees no listing has no other way to it."""
+def test_the_input_schema_is_shown_when_asked_for(bench: Bench) -> None:
+    """As the server lists it, digits included: an agent that sees no listing has no other way to it.
+
+    Weak spot W14 of callmux (npm).
+    """
     schema = {"type": "object", "properties": {"n": {"type": "integer", "maximum": 12345678901234567890}}}
     bench.serve(s=[{"name": "count_up", "inputSchema": schema}, {"name": "count_down"}])
     payload = bench.payload(SEARCH, {"query": "count", "includeInputSchema": True})
@@ -127,8 +130,11 @@ def test_w14_the_input_schema_is_shown_when_asked_for(bench: Bench) -> None:
     assert "inputSchema" not in bench.payload(SEARCH, {"query": "count"})["results"][0]
 
 
-def test_w14_schemas_are_bounded_together(bench: Bench) -> None:
-    """The best match keeps its own, within a wider bound; the others are named."""
+def test_schemas_are_bounded_together(bench: Bench) -> None:
+    """The best match keeps its own, within a wider bound; the others are named.
+
+    Weak spot W14 of callmux (npm).
+    """
 
     def large(name: str, size: int) -> dict[str, Any]:
         return {"name": name, "inputSchema": {"type": "object", "description": "x" * size}}

@@ -142,6 +142,6 @@ def test_recommendations_fit_what_there_is(bench: Bench) -> None:
         ({"outputFormat": "x"}, "outputFormat"),
     ],
 )
-def test_w28_a_wrong_field_is_named(bench: Bench, arguments: Any, field: str) -> None:
+def test_a_wrong_field_is_named(bench: Bench, arguments: Any, field: str) -> None:
     """W28: they were ignored."""
     assert bench.refused(STATUS, arguments) == field

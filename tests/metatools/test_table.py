@@ -85,13 +85,13 @@ def test_schemas_have_the_known_properties(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ORDER)
-def test_w29_annotations_tell_what_changes_nothing(name: str) -> None:
+def test_annotations_tell_what_changes_nothing(name: str) -> None:
     """W29."""
     annotations = META_TOOLS[name].definition.get("annotations", {})
     assert (annotations.get("readOnlyHint") is True) == (name in READ_ONLY)
 
 
-def test_w29_the_definitions_are_cheap() -> None:
+def test_the_definitions_are_cheap() -> None:
     """W29: every session pays for them; they were 12.8 kB."""
     assert len(msgspec.json.encode(definitions())) < 8_192
 
@@ -104,7 +104,7 @@ def test_a_description_leads_with_the_essentials(name: str) -> None:
 
 @pytest.mark.parametrize("name", ORDER)
 @pytest.mark.parametrize("arguments", [b"[1]", b'"x"', b"null", b"7"])
-def test_w1_arguments_that_are_no_object_are_refused(name: str, arguments: bytes) -> None:
+def test_arguments_that_are_no_object_are_refused(name: str, arguments: bytes) -> None:
     """W1."""
     with pytest.raises(InvalidArguments) as caught:
         META_TOOLS[name].read(Raw(arguments))

@@ -79,7 +79,7 @@ def test_anything_richer_stays_whole(result: Any) -> None:
         ("7", {"result": 7}),
     ],
 )
-def test_w19_a_text_that_repeats_the_structured_content_is_sent_once(said: str, content: Any) -> None:
+def test_a_text_that_repeats_the_structured_content_is_sent_once(said: str, content: Any) -> None:
     """W19: everything came twice, errors of callmux itself as well."""
     whole = text(said, structuredContent=content, x=1)
     assert shown(whole) == {**whole, "content": []}

@@ -91,8 +91,8 @@ def test_a_plain_callmux_changes_only_where_it_is_the_one_for_node() -> None:
     assert json.loads(made.files[0].after)["mcpServers"]["mux"]["command"] == "/bin/callmux"
 
 
-def test_c9_the_token_is_bound_to_the_one_listener_that_clients_name() -> None:
-    """In the original it goes to whatever `--url` names."""
+def test_the_token_is_bound_to_the_one_listener_that_clients_name() -> None:
+    """In the original it goes to whatever `--url` names. Weak spot C9 of callmux (npm)."""
     token = file("/k/cli-token", "hunter2\n")
     made = plan(token=token, clients=(client(),))
     assert ("/k/cli-token.origin", "http://127.0.0.1:4860\n") in [(f.path, f.after) for f in made.files]
@@ -107,8 +107,8 @@ def test_c9_the_token_is_bound_to_the_one_listener_that_clients_name() -> None:
     assert "token" not in str(plan(token=file("/k/cli-token", " ")).items)
 
 
-def test_c11_files_with_secrets_are_closed_to_others() -> None:
-    """The original writes the overlay for everybody to read."""
+def test_files_with_secrets_are_closed_to_others() -> None:
+    """The original writes the overlay for everybody to read. Weak spot C11 of callmux (npm)."""
     made = plan(overlay=file("/o.json", '{"version": 1, "servers": {"a": {}}}', 0o644))
     assert [(f.path, f.mode, f.before == f.after) for f in made.files] == [("/o.json", 0o600, True)]
     assert [item.verdict for item in made.items[1:]] == ["changes", "stays"]

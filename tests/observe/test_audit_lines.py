@@ -71,7 +71,8 @@ def test_a_principal_adds_what_it_has_and_a_body_that_is_no_json_is_left_out() -
     assert "principal" not in read(http())
 
 
-def test_listener_47_a_call_has_its_target_its_outcome_and_who_asked() -> None:
+def test_a_call_has_its_target_its_outcome_and_who_asked() -> None:
+    """Weak spot L47 of callmux (npm)."""
     fact = CallEnded(
         server="git",
         method="tools/call",

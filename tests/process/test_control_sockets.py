@@ -14,7 +14,7 @@ import pytest
 
 from callmux.process.control import served
 from callmux.process.control_sockets import Unreachable, ask, directory, sockets
-from tests.support import run
+from tests.support import real_loop
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets")
 
@@ -35,22 +35,21 @@ async def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def test_processes_of_another_configuration_are_not_found_and_links_lead_to_the_same(
+@real_loop()
+async def test_processes_of_another_configuration_are_not_found_and_links_lead_to_the_same(
     tmp_path: Path, env: dict[str, str]
 ) -> None:
     config, link = tmp_path / "c.json", tmp_path / "link.json"
     config.write_text("{}")
     link.symlink_to(config)
 
-    async def scene() -> None:
-        async with served(config, env, answer):
-            assert sockets(tmp_path / "other.json", env) == {}
-            assert sockets(link, env) == sockets(config, env)
-
-    run(scene())
+    async with served(config, env, answer):
+        assert sockets(tmp_path / "other.json", env) == {}
+        assert sockets(link, env) == sockets(config, env)
 
 
-def test_a_path_too_long_for_a_socket_gets_a_short_one_of_the_same_user(
+@real_loop()
+async def test_a_path_too_long_for_a_socket_gets_a_short_one_of_the_same_user(
     tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whose state is elsewhere is still told apart."""
@@ -59,12 +58,9 @@ def test_a_path_too_long_for_a_socket_gets_a_short_one_of_the_same_user(
     env, other = ({"XDG_STATE_HOME": str(tmp_path / (letter * 120))} for letter in "xy")
     assert directory(env) == directory(other) == state / f"callmux-{os.getuid()}"
 
-    async def scene() -> None:
-        async with served(config, env, answer):
-            assert len(sockets(config, env)) == 1
-            assert sockets(config, other) == {}
-
-    run(scene())
+    async with served(config, env, answer):
+        assert len(sockets(config, env)) == 1
+        assert sockets(config, other) == {}
 
 
 def test_where_nobody_listens_any_more_it_says_so(state: Path) -> None:

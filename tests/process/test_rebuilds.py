@@ -16,7 +16,7 @@ from callmux.config.check import check_document
 from callmux.errors import ServerNotFound
 from callmux.process import rebuilds
 from callmux.process.rebuilds import Watched, restart_rebuilt, wanted_of
-from tests.support import run, until
+from tests.support import real_loop, until
 
 WANTED = (("*",), Path("/"))
 
@@ -92,38 +92,38 @@ def test_patterns_start_where_the_server_runs_or_else_beside_the_configuration(t
     }
 
 
-def test_a_rebuilt_server_is_restarted_and_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@real_loop()
+async def test_a_rebuilt_server_is_restarted_and_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "a.js").write_text("1")
     (tmp_path / "b.js").write_text("1")
 
-    async def scene() -> None:
-        async with watched(FakeHost(a={"watch": ["a.js"]}, b={"watch": ["b.js"]}), tmp_path, caplog) as host:
-            (tmp_path / "a.js").write_text("22")
-            await until(lambda: host.restarts, "the restart")
-            assert host.restarts == [("a", f"{tmp_path / 'a.js'} changed")]
-            (tmp_path / "b.js").unlink()
-            await until(lambda: len(host.restarts) == 2, "the other one")
-            assert 'Watching 1 files of "a"' in caplog.messages
-
-    run(scene())
+    async with watched(FakeHost(a={"watch": ["a.js"]}, b={"watch": ["b.js"]}), tmp_path, caplog) as host:
+        (tmp_path / "a.js").write_text("22")
+        await until(lambda: host.restarts, "the restart")
+        assert host.restarts == [("a", f"{tmp_path / 'a.js'} changed")]
+        (tmp_path / "b.js").unlink()
+        await until(lambda: len(host.restarts) == 2, "the other one")
+        assert 'Watching 1 files of "a"' in caplog.messages
 
 
-def test_what_is_watched_follows_the_configuration(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async def scene() -> None:
-        async with watched(FakeHost(a={"watch": ["no*"]}), tmp_path, caplog) as host:
-            assert '"a" has no file that its "watch" matches yet' in caplog.text
-            (tmp_path / "new.js").write_text("1")
-            host.configure(a={"watch": ["*.js"]})
-            await until(lambda: 'Watching 1 files of "a"' in caplog.messages, "the new pattern")
-            assert host.restarts == []
-            host.refusal = ServerNotFound("gone")
-            (tmp_path / "more.js").write_text("1")
-            await until(lambda: '"a" is not restarted: gone' in caplog.messages, "the refusal")
-            host.configure(a={})
-            host.refusal = None
-            (tmp_path / "b.js").write_text("1")
-            host.configure(a={"watch": ["*.js"]})
-            (tmp_path / "b.js").write_text("22")
-            await until(lambda: len(host.restarts) == 2 or caplog.messages.count('Watching 3 files of "a"'))
-
-    run(scene())
+@real_loop()
+async def test_what_is_watched_follows_the_configuration(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with watched(FakeHost(a={"watch": ["no*"]}), tmp_path, caplog) as host:
+        assert '"a" has no file that its "watch" matches yet' in caplog.text
+        (tmp_path / "new.js").write_text("1")
+        host.configure(a={"watch": ["*.js"]})
+        await until(lambda: 'Watching 1 files of "a"' in caplog.messages, "the new pattern")
+        assert host.restarts == []
+        host.refusal = ServerNotFound("gone")
+        (tmp_path / "more.js").write_text("1")
+        await until(lambda: '"a" is not restarted: gone' in caplog.messages, "the refusal")
+        host.configure(a={})
+        host.refusal = None
+        (tmp_path / "b.js").write_text("1")
+        host.configure(a={"watch": ["*.js"]})
+        (tmp_path / "b.js").write_text("22")
+        await until(lambda: len(host.restarts) == 2 or caplog.messages.count('Watching 3 files of "a"'))

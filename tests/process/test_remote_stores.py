@@ -14,7 +14,6 @@ from callmux.process import host as host_module
 from callmux.process.stores import Stores
 from tests.process.test_host import House, config
 from tests.stores.remote import FAILS, HANGS, LATE_FAILS, MIXED, SLOW, RemoteCache, RemoteResults, Wire
-from tests.support import play
 from tests.upstream.fake_link import FakeLink
 
 TOOLS = {
@@ -63,74 +62,62 @@ class Register(House):
 
 
 @pytest.mark.parametrize("way", [SLOW, FAILS, LATE_FAILS, HANGS])
-def test_a_client_reads_what_it_wrote(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
-    async def scene() -> None:
-        house = Register(monkeypatch, way)
-        await house.greets()
-        for _ in range(3):
-            written = await house.call("set")
-            assert [await house.call("get") for _ in range(3)] == [written] * 3
-        # A cache that works is used; one that does not is a miss.
-        assert (house.read == 3) is (way == SLOW)
-        await house.host.close()
-
-    play(scene())
+async def test_a_client_reads_what_it_wrote(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    house = Register(monkeypatch, way)
+    await house.greets()
+    for _ in range(3):
+        written = await house.call("set")
+        assert [await house.call("get") for _ in range(3)] == [written] * 3
+    # A cache that works is used; one that does not is a miss.
+    assert (house.read == 3) is (way == SLOW)
+    await house.host.close()
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_whatever_the_stores_do_no_answer_is_from_before_a_write(
+async def test_whatever_the_stores_do_no_answer_is_from_before_a_write(
     monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    async def scene() -> None:
-        house = Register(monkeypatch, MIXED, seed)
-        await house.greets()
-        draw = Random(seed)
-        for _ in range(60):
-            for wire in house.wires:
-                wire.way = draw.choice([SLOW, SLOW, MIXED, FAILS, HANGS])
-            if draw.random() < 0.3:
-                assert await house.call("set") == str(house.value)
-            else:
-                assert await house.call("get") == str(house.value)
-            if draw.random() < 0.1:
-                await house.call("callmux_cache_clear")
-            await asyncio.sleep(draw.choice([0, 0, 1, 30]))
-        await house.host.close()
-
-    play(scene())
+    house = Register(monkeypatch, MIXED, seed)
+    await house.greets()
+    draw = Random(seed)
+    for _ in range(60):
+        for wire in house.wires:
+            wire.way = draw.choice([SLOW, SLOW, MIXED, FAILS, HANGS])
+        if draw.random() < 0.3:
+            assert await house.call("set") == str(house.value)
+        else:
+            assert await house.call("get") == str(house.value)
+        if draw.random() < 0.1:
+            await house.call("callmux_cache_clear")
+        await asyncio.sleep(draw.choice([0, 0, 1, 30]))
+    await house.host.close()
 
 
 @pytest.mark.parametrize("way", [SLOW, FAILS, LATE_FAILS, HANGS])
-def test_a_large_result_comes_whole_or_can_be_paged(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
-    async def scene() -> None:
-        house = Register(monkeypatch, way)
-        await house.greets()
-        shown = json.loads(await house.call("rows"))
-        if way != SLOW:
-            assert shown == ROWS
-        else:
-            ref = shown["_callmux"]["ref"]
-            page = json.loads(await house.call("callmux_get_result", {"ref": ref, "offset": 200}))
-            assert page["data"][0]["id"] == 200
-            house.wires[1].way = HANGS
-            said = json.loads(await house.call("callmux_get_result", {"ref": ref}))
-            assert said["error"]["code"] == "store_unavailable"
-        await house.host.close()
-
-    play(scene())
+async def test_a_large_result_comes_whole_or_can_be_paged(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    house = Register(monkeypatch, way)
+    await house.greets()
+    shown = json.loads(await house.call("rows"))
+    if way != SLOW:
+        assert shown == ROWS
+    else:
+        ref = shown["_callmux"]["ref"]
+        page = json.loads(await house.call("callmux_get_result", {"ref": ref, "offset": 200}))
+        assert page["data"][0]["id"] == 200
+        house.wires[1].way = HANGS
+        said = json.loads(await house.call("callmux_get_result", {"ref": ref}))
+        assert said["error"]["code"] == "store_unavailable"
+    await house.host.close()
 
 
 @pytest.mark.parametrize("way", [FAILS, HANGS])
-def test_a_cache_that_cannot_be_cleared_says_so(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
-    async def scene() -> None:
-        house = Register(monkeypatch, SLOW)
-        await house.greets()
-        await house.call("get")
-        house.wires[0].way = way
-        said = json.loads(await house.call("callmux_cache_clear"))
-        assert said["error"]["code"] == "store_unavailable"
-        dry = json.loads(await house.call("callmux_dry_run", {"mode": "call", "tool": "get"}))
-        assert "true" not in json.dumps(dry.get("cacheHitCandidate", False))
-        await house.host.close()
-
-    play(scene())
+async def test_a_cache_that_cannot_be_cleared_says_so(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    house = Register(monkeypatch, SLOW)
+    await house.greets()
+    await house.call("get")
+    house.wires[0].way = way
+    said = json.loads(await house.call("callmux_cache_clear"))
+    assert said["error"]["code"] == "store_unavailable"
+    dry = json.loads(await house.call("callmux_dry_run", {"mode": "call", "tool": "get"}))
+    assert "true" not in json.dumps(dry.get("cacheHitCandidate", False))
+    await house.host.close()

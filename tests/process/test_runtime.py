@@ -99,6 +99,7 @@ def test_replaced_servers_may_finish_their_longest_call(
         ({"url": "http://127.0.0.1:1/mcp"}, False),
     ],
 )
-def test_w35_remote_and_global_servers_run_where_they_run(entry: dict[str, Any], wanted: bool) -> None:
+def test_remote_and_global_servers_run_where_they_run(entry: dict[str, Any], wanted: bool) -> None:
+    """Weak spot W35 of callmux (npm)."""
     checked = check_document({"servers": {"a": entry}})
     assert has_directory(checked.config.servers["a"]) is wanted

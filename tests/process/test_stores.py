@@ -7,60 +7,56 @@ from callmux.process.stores import Stores
 from callmux.stores.cache import Key
 from callmux.stores.memory import MemoryCache, MemoryResults
 from callmux.stores.results import Stored
-from tests.support import run
+from tests.support import real_loop
 
 
-def test_bounds_apply_to_what_is_kept_already() -> None:
-    async def scenario() -> None:
-        results = MemoryResults()
-        stores = Stores(results=results)
-        for n in range(3):
-            results.put(Stored(ref=f"r_{n}", tool="t", owner="", size=10, raw=b""))
-        shield = {
-            "maxStoredResults": 1,
-            "maxStoredBytes": 70,
-            "maxStoredResultBytes": 60,
-            "maxResultBytes": 9000,
-        }
-        config = check_document({"servers": {"a": {"command": "x"}}, "responseShield": shield}).config
-        stores.configure(config, {}, 0.0)
-        facts = stores.results.facts()
-        assert (facts["entries"], facts["totalStored"]) == (1, 3)
-        assert (facts["maxEntries"], facts["maxStoredBytes"], facts["maxStoredResultBytes"]) == (1, 70, 60)
-        # A page stands twice in an answer: as text and as structured content.
-        assert stores.results.page_bytes == 4500
-        assert results.get("r_2", "") is not None
-        await stores.close()
-
-    run(scenario())
+@real_loop()
+async def test_bounds_apply_to_what_is_kept_already() -> None:
+    results = MemoryResults()
+    stores = Stores(results=results)
+    for n in range(3):
+        results.put(Stored(ref=f"r_{n}", tool="t", owner="", size=10, raw=b""))
+    shield = {
+        "maxStoredResults": 1,
+        "maxStoredBytes": 70,
+        "maxStoredResultBytes": 60,
+        "maxResultBytes": 9000,
+    }
+    config = check_document({"servers": {"a": {"command": "x"}}, "responseShield": shield}).config
+    stores.configure(config, {}, 0.0)
+    facts = stores.results.facts()
+    assert (facts["entries"], facts["totalStored"]) == (1, 3)
+    assert (facts["maxEntries"], facts["maxStoredBytes"], facts["maxStoredResultBytes"]) == (1, 70, 60)
+    # A page stands twice in an answer: as text and as structured content.
+    assert stores.results.page_bytes == 4500
+    assert results.get("r_2", "") is not None
+    await stores.close()
 
 
-def test_the_cache_keeps_what_the_new_bounds_allow_of_servers_that_are_still_the_same() -> None:
+@real_loop()
+async def test_the_cache_keeps_what_the_new_bounds_allow_of_servers_that_are_still_the_same() -> None:
     """The same name may stand for another command after a reload."""
 
-    async def scenario() -> None:
-        cache = MemoryCache()
-        stores = Stores(cache)
-        servers = {"a": object(), "b": object()}
+    cache = MemoryCache()
+    stores = Stores(cache)
+    servers = {"a": object(), "b": object()}
 
-        def configure(now: float, **keys: int) -> None:
-            document = {"servers": {"a": {"command": "x"}}, "cacheTtlSeconds": 60, **keys}
-            stores.configure(check_document(document).config, servers, now)
+    def configure(now: float, **keys: int) -> None:
+        document = {"servers": {"a": {"command": "x"}}, "cacheTtlSeconds": 60, **keys}
+        stores.configure(check_document(document).config, servers, now)
 
-        configure(0)
-        for n, server in enumerate("aab"):
-            cache.put(Key(server, f"t{n}", None), b"x" * 10, n, cache.epoch(server))
-        began = cache.epoch("b")
-        servers["b"] = object()
-        configure(3, maxCacheEntries=9, maxCacheEntryBytes=99, maxCacheBytes=15)
-        facts = cache.facts(3)
-        assert (facts["entries"], facts["storedBytes"]) == (1, 10)
-        assert [facts[key] for key in ("maxEntries", "maxEntryBytes", "maxTotalBytes")] == [9, 99, 15]
-        assert cache.get(Key("a", "t1", None), 3) is not None
-        assert not cache.put(Key("b", "t", None), b"{}", 3, began)
-        del servers["a"]
-        configure(4)
-        assert cache.facts(4)["entries"] == 0
-        await stores.close()
-
-    run(scenario())
+    configure(0)
+    for n, server in enumerate("aab"):
+        cache.put(Key(server, f"t{n}", None), b"x" * 10, n, cache.epoch(server))
+    began = cache.epoch("b")
+    servers["b"] = object()
+    configure(3, maxCacheEntries=9, maxCacheEntryBytes=99, maxCacheBytes=15)
+    facts = cache.facts(3)
+    assert (facts["entries"], facts["storedBytes"]) == (1, 10)
+    assert [facts[key] for key in ("maxEntries", "maxEntryBytes", "maxTotalBytes")] == [9, 99, 15]
+    assert cache.get(Key("a", "t1", None), 3) is not None
+    assert not cache.put(Key("b", "t", None), b"{}", 3, began)
+    del servers["a"]
+    configure(4)
+    assert cache.facts(4)["entries"] == 0
+    await stores.close()

@@ -23,7 +23,7 @@ from callmux.observe.bus import Bus
 from callmux.process import watch
 from callmux.process.reloads import Reloads
 from callmux.process.watch import reload, watch_config
-from tests.support import run, until
+from tests.support import real_loop, until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGHUP is POSIX")
 
@@ -76,96 +76,85 @@ async def watched(path: Path, meanwhile: Callable[[], object] | None = None) -> 
         loop.remove_signal_handler(signal.SIGHUP)
 
 
-def test_a_changed_file_is_reloaded_once(path: Path) -> None:
-    async def scene() -> None:
-        async with watched(path) as host:
-            write(path, "a", "b")
-            await until(lambda: host.seen, "the reload")
-            write(path, "c")
-            await until(lambda: len(host.seen) >= 2, "the second reload")
-            assert host.seen == [["a", "b"], ["c"]]
-
-    run(scene())
+@real_loop()
+async def test_a_changed_file_is_reloaded_once(path: Path) -> None:
+    async with watched(path) as host:
+        write(path, "a", "b")
+        await until(lambda: host.seen, "the reload")
+        write(path, "c")
+        await until(lambda: len(host.seen) >= 2, "the second reload")
+        assert host.seen == [["a", "b"], ["c"]]
 
 
-def test_a_replaced_file_and_a_turned_link_are_seen(path: Path) -> None:
-    async def scene() -> None:
-        link = path.with_name("link.json")
-        link.symlink_to(path)
-        async with watched(link) as host:
-            other = path.with_name("other.json")
-            write(other, "b")
-            os.replace(other, path)
-            await until(lambda: host.seen == [["b"]], "the replaced file")
-            third = path.with_name("third.json")
-            write(third, "c")
-            turned = path.with_name("turned.json")
-            turned.symlink_to(third)
-            os.replace(turned, link)
-            await until(lambda: host.seen == [["b"], ["c"]], "the turned link")
-
-    run(scene())
+@real_loop()
+async def test_a_replaced_file_and_a_turned_link_are_seen(path: Path) -> None:
+    link = path.with_name("link.json")
+    link.symlink_to(path)
+    async with watched(link) as host:
+        other = path.with_name("other.json")
+        write(other, "b")
+        os.replace(other, path)
+        await until(lambda: host.seen == [["b"]], "the replaced file")
+        third = path.with_name("third.json")
+        write(third, "c")
+        turned = path.with_name("turned.json")
+        turned.symlink_to(third)
+        os.replace(turned, link)
+        await until(lambda: host.seen == [["b"], ["c"]], "the turned link")
 
 
-def test_a_broken_or_missing_file_leaves_everything_as_it_was(
+@real_loop()
+async def test_a_broken_or_missing_file_leaves_everything_as_it_was(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def scene() -> None:
-        async with watched(path) as host:
-            path.write_text("{broken")
-            await until(lambda: "Config reload failed" in caplog.text, "the complaint")
-            caplog.clear()
-            path.unlink()
-            await until(lambda: "Config reload failed" in caplog.text, "the second complaint")
-            assert host.seen == []
-            write(path, "b")
-            await until(lambda: host.seen == [["b"]], "the file that is back")
-
-    run(scene())
+    async with watched(path) as host:
+        path.write_text("{broken")
+        await until(lambda: "Config reload failed" in caplog.text, "the complaint")
+        caplog.clear()
+        path.unlink()
+        await until(lambda: "Config reload failed" in caplog.text, "the second complaint")
+        assert host.seen == []
+        write(path, "b")
+        await until(lambda: host.seen == [["b"]], "the file that is back")
 
 
-def test_sighup_reloads_without_a_change(path: Path) -> None:
-    async def scene() -> None:
-        async with watched(path) as host:
-            os.kill(os.getpid(), signal.SIGHUP)
-            await until(lambda: host.seen == [["a"]], "the reload")
-            os.kill(os.getpid(), signal.SIGHUP)
-            await until(lambda: host.seen == [["a"], ["a"]], "the second reload")
-
-    run(scene())
+@real_loop()
+async def test_sighup_reloads_without_a_change(path: Path) -> None:
+    async with watched(path) as host:
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: host.seen == [["a"]], "the reload")
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: host.seen == [["a"], ["a"]], "the second reload")
 
 
-def test_a_change_between_the_reading_and_the_first_look_is_seen(path: Path) -> None:
-    async def scene() -> None:
-        async with watched(path, meanwhile=lambda: write(path, "a", "b")) as host:
-            await until(lambda: host.seen == [["a", "b"]], "the reload")
-
-    run(scene())
+@real_loop()
+async def test_a_change_between_the_reading_and_the_first_look_is_seen(path: Path) -> None:
+    async with watched(path, meanwhile=lambda: write(path, "a", "b")) as host:
+        await until(lambda: host.seen == [["a", "b"]], "the reload")
 
 
-def test_a_changed_secret_is_a_reason_to_reload(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@real_loop()
+async def test_a_changed_secret_is_a_reason_to_reload(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The file that a reference names is watched, from before the reference leads anywhere."""
     caplog.set_level("INFO")
     server = {"command": "x", "envRefs": {"TOKEN": "file:token"}}
     path.write_text(json.dumps({"servers": {"a": server}}))
 
-    async def scene() -> None:
-        async with watched(path) as host:
-            path.with_name("token").write_text("one")
-            await until(lambda: len(host.seen) == 1, "the file that came")
-            path.with_name("token").write_text("two, longer")
-            await until(lambda: len(host.seen) == 2, "the file that changed")
-            assert f"Reloaded config from {path} (secret change)" in caplog.messages
-            write(path, "b")
-            await until(lambda: len(host.seen) == 3, "the reload without it")
-            path.with_name("token").unlink()
-            os.kill(os.getpid(), signal.SIGHUP)
-            await until(lambda: len(host.seen) == 4, "the reload on demand")
-            assert "(secret change)" not in caplog.messages[-1]
-
-    run(scene())
+    async with watched(path) as host:
+        path.with_name("token").write_text("one")
+        await until(lambda: len(host.seen) == 1, "the file that came")
+        path.with_name("token").write_text("two, longer")
+        await until(lambda: len(host.seen) == 2, "the file that changed")
+        assert f"Reloaded config from {path} (secret change)" in caplog.messages
+        write(path, "b")
+        await until(lambda: len(host.seen) == 3, "the reload without it")
+        path.with_name("token").unlink()
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: len(host.seen) == 4, "the reload on demand")
+        assert "(secret change)" not in caplog.messages[-1]
 
 
+@real_loop()
 @pytest.mark.parametrize(
     ("error", "reason", "is_defect"),
     [
@@ -173,16 +162,13 @@ def test_a_changed_secret_is_a_reason_to_reload(path: Path, caplog: pytest.LogCa
         (KeyError("of ours"), "an error in callmux: KeyError('of ours')", True),
     ],
 )
-def test_a_reload_that_fails_is_logged_and_noted(
+async def test_a_reload_that_fails_is_logged_and_noted(
     path: Path, caplog: pytest.LogCaptureFixture, error: Exception, reason: str, is_defect: bool
 ) -> None:
-    async def scene() -> None:
-        host = FakeHost()
-        host.refusal = error
-        load = lambda sources: load_config(path, {}, sources=sources).config  # noqa: E731
-        await reload(path, host, load, Sources(), "SIGHUP")
-        assert caplog.messages == [f"Config reload failed ({path}, SIGHUP): {reason}"]
-        assert bool(caplog.records[0].exc_info) is is_defect
-        assert host.reloads.facts()["configReload"]["lastReloadError"] == reason
-
-    run(scene())
+    host = FakeHost()
+    host.refusal = error
+    load = lambda sources: load_config(path, {}, sources=sources).config  # noqa: E731
+    await reload(path, host, load, Sources(), "SIGHUP")
+    assert caplog.messages == [f"Config reload failed ({path}, SIGHUP): {reason}"]
+    assert bool(caplog.records[0].exc_info) is is_defect
+    assert host.reloads.facts()["configReload"]["lastReloadError"] == reason

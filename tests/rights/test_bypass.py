@@ -9,7 +9,7 @@ import pytest
 
 from callmux.names import presentable
 from tests.interaction.raw_server import Json
-from tests.support import run
+from tests.support import real_loop
 
 from .vault import LONG, URI, Scene, answer, called, effects, scene
 
@@ -127,97 +127,89 @@ async def dev(s: Scene, name: str) -> Any:
     return await s.client("dev", "p" if name == "profile" else "")
 
 
+@real_loop(60)
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_no_name_and_no_meta_tool_reaches_a_tool_that_is_not_allowed(name: str) -> None:
-    async def play() -> None:
-        recipes = {
-            f"r{n}": {"mode": "call", **{k: v for k, v in spelled.items() if k in ("tool", "server")}}
-            for n, spelled in enumerate(SPELLINGS)
-        }
-        recipes["many"] = {"mode": "parallel", "calls": [{"tool": "open__get"}, {"tool": "v__put"}]}
-        recipes["wrong"] = {"mode": "call", "tool": "v__put", "arguments": {"x": {"$param": "must"}}}
-        async with scene(recipes=recipes, **CONFIGURATIONS[name]) as s:
-            client = await dev(s, name)
-            for spelled in SPELLINGS:
-                if "server" not in spelled:
-                    refused(await called(client, spelled["tool"], {"x": 1}))
-                for meta_tool, arguments in through(spelled):
-                    refused(await called(client, meta_tool, arguments))
-            for recipe in recipes:
-                refused(await called(client, "callmux_recipe_run", {"recipe": recipe}))
-                refused(await called(client, "callmux_recipe_dry_run", {"recipe": recipe}))
-            # A call that makes a task, and one with members that nobody knows.
-            for extra in ({"task": {"ttl": 1}}, {"unknown": 1}, {"_meta": {"progressToken": 1}}):
-                refused(await answer(client, "tools/call", {"name": "v__job", "arguments": {}, **extra}))
-            assert effects(s.vault) == []
-            # What ran before the refusal of a later step would be an effect, too.
-            assert effects(s.open) == []
-
-    run(play(), 60)
+async def test_no_name_and_no_meta_tool_reaches_a_tool_that_is_not_allowed(name: str) -> None:
+    recipes = {
+        f"r{n}": {"mode": "call", **{k: v for k, v in spelled.items() if k in ("tool", "server")}}
+        for n, spelled in enumerate(SPELLINGS)
+    }
+    recipes["many"] = {"mode": "parallel", "calls": [{"tool": "open__get"}, {"tool": "v__put"}]}
+    recipes["wrong"] = {"mode": "call", "tool": "v__put", "arguments": {"x": {"$param": "must"}}}
+    async with scene(recipes=recipes, **CONFIGURATIONS[name]) as s:
+        client = await dev(s, name)
+        for spelled in SPELLINGS:
+            if "server" not in spelled:
+                refused(await called(client, spelled["tool"], {"x": 1}))
+            for meta_tool, arguments in through(spelled):
+                refused(await called(client, meta_tool, arguments))
+        for recipe in recipes:
+            refused(await called(client, "callmux_recipe_run", {"recipe": recipe}))
+            refused(await called(client, "callmux_recipe_dry_run", {"recipe": recipe}))
+        # A call that makes a task, and one with members that nobody knows.
+        for extra in ({"task": {"ttl": 1}}, {"unknown": 1}, {"_meta": {"progressToken": 1}}):
+            refused(await answer(client, "tools/call", {"name": "v__job", "arguments": {}, **extra}))
+        assert effects(s.vault) == []
+        # What ran before the refusal of a later step would be an effect, too.
+        assert effects(s.open) == []
 
 
+@real_loop(60)
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_no_prompt_resource_completion_or_subscription_gets_around_either(name: str) -> None:
-    async def play() -> None:
-        async with scene(**CONFIGURATIONS[name]) as s:
-            client = await dev(s, name)
-            for method, params in OFFERS:
-                refused(await answer(client, method, params), method, params)
-            for method in ("tasks/get", "tasks/result", "tasks/cancel"):
-                assert "error" in await client.send(method, {"taskId": "vault-1"})
-            assert "vault" not in await answer(client, "tasks/list")
-            assert effects(s.vault) == []
-
-    run(play(), 60)
+async def test_no_prompt_resource_completion_or_subscription_gets_around_either(name: str) -> None:
+    async with scene(**CONFIGURATIONS[name]) as s:
+        client = await dev(s, name)
+        for method, params in OFFERS:
+            refused(await answer(client, method, params), method, params)
+        for method in ("tasks/get", "tasks/result", "tasks/cancel"):
+            assert "error" in await client.send(method, {"taskId": "vault-1"})
+        assert "vault" not in await answer(client, "tasks/list")
+        assert effects(s.vault) == []
 
 
+@real_loop(60)
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_lists_search_and_status_do_not_know_what_is_not_allowed(name: str) -> None:
-    async def play() -> None:
-        recipes = {
-            "secret": {"mode": "call", "tool": "v__put"},
-            "fine": {"mode": "call", "tool": "open__get"},
-        }
-        async with scene(recipes=recipes, **CONFIGURATIONS[name]) as s:
-            client = await dev(s, name)
-            seen = [json.dumps(client.greeting)]
-            for method in ("tools/list", "prompts/list", "resources/list", "resources/templates/list"):
-                seen.append(await answer(client, method))
-            seen.append(
-                await called(
-                    client, "callmux_search_tools", {"query": "", "limit": 50, "includeInputSchema": True}
-                )
+async def test_lists_search_and_status_do_not_know_what_is_not_allowed(name: str) -> None:
+    recipes = {
+        "secret": {"mode": "call", "tool": "v__put"},
+        "fine": {"mode": "call", "tool": "open__get"},
+    }
+    async with scene(recipes=recipes, **CONFIGURATIONS[name]) as s:
+        client = await dev(s, name)
+        seen = [json.dumps(client.greeting)]
+        for method in ("tools/list", "prompts/list", "resources/list", "resources/templates/list"):
+            seen.append(await answer(client, method))
+        seen.append(
+            await called(
+                client, "callmux_search_tools", {"query": "", "limit": 50, "includeInputSchema": True}
             )
-            seen.append(await called(client, "callmux_status", {"descriptions": True, "sessions": True}))
-            # What is said of a name that leads nowhere names nothing else either.
-            for tool in ("gte", "open__gte", "open__nothing"):
-                seen.append(await called(client, tool))
-                seen.append(await called(client, "callmux_call", {"tool": tool}))
-            seen.append(await called(client, "callmux_search_tools", {"query": "x", "server": "nothing"}))
-            seen.append(await called(client, "callmux_recipe_run", {"recipe": "nothing"}))
-            for text in seen:
-                for secret in ("vault", "v__", "secret"):
-                    assert secret not in text, text
-            whole = " ".join(seen)
-            for known in ("open__get", "open__ask", "file:///open/", "fine"):
-                assert known in whole
+        )
+        seen.append(await called(client, "callmux_status", {"descriptions": True, "sessions": True}))
+        # What is said of a name that leads nowhere names nothing else either.
+        for tool in ("gte", "open__gte", "open__nothing"):
+            seen.append(await called(client, tool))
+            seen.append(await called(client, "callmux_call", {"tool": tool}))
+        seen.append(await called(client, "callmux_search_tools", {"query": "x", "server": "nothing"}))
+        seen.append(await called(client, "callmux_recipe_run", {"recipe": "nothing"}))
+        for text in seen:
+            for secret in ("vault", "v__", "secret"):
+                assert secret not in text, text
+        whole = " ".join(seen)
+        for known in ("open__get", "open__ask", "file:///open/", "fine"):
+            assert known in whole
 
-    run(play(), 60)
 
-
+@real_loop(60)
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_who_may_use_everything_sees_and_reaches_everything(name: str) -> None:
-    async def play() -> None:
-        async with scene(**CONFIGURATIONS[name]) as s:
-            client = await s.client("ops")
-            listed = await answer(client, "tools/list")
-            assert "v__put" in listed
-            assert "vault put" in await called(client, "callmux_call", {"tool": "v__put"})
-            assert "vault" in await answer(client, "resources/read", {"uri": URI})
-            assert "messages" in await answer(client, "prompts/get", {"name": "v__ask"})
-            assert len(effects(s.vault)) == 3
-
-    run(play(), 60)
+async def test_who_may_use_everything_sees_and_reaches_everything(name: str) -> None:
+    async with scene(**CONFIGURATIONS[name]) as s:
+        client = await s.client("ops")
+        listed = await answer(client, "tools/list")
+        assert "v__put" in listed
+        assert "vault put" in await called(client, "callmux_call", {"tool": "v__put"})
+        assert "vault" in await answer(client, "resources/read", {"uri": URI})
+        assert "messages" in await answer(client, "prompts/get", {"name": "v__ask"})
+        assert len(effects(s.vault)) == 3
 
 
 def refused(text: str, *about: Any) -> None:

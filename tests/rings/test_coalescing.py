@@ -139,34 +139,28 @@ def _where(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(Bench, "remote", request.param == "remote")
 
 
-def test_equal_reads_at_the_same_time_are_one_call() -> None:
-    async def scene() -> None:
-        bench = Bench()
-        callers = [await bench.comes() for _ in range(4)]
-        assert bench.counters.in_flight == 1
-        await bench.answers()
-        results = await asyncio.gather(*callers)
-        assert [r.raw for r in results] == [b'{"content":[]}'] * 4
-        assert len(bench.sent) == 1
-        assert bench.counters.coalesced == 3
-        assert bench.is_empty()
-
-    play(scene())
+async def test_equal_reads_at_the_same_time_are_one_call() -> None:
+    bench = Bench()
+    callers = [await bench.comes() for _ in range(4)]
+    assert bench.counters.in_flight == 1
+    await bench.answers()
+    results = await asyncio.gather(*callers)
+    assert [r.raw for r in results] == [b'{"content":[]}'] * 4
+    assert len(bench.sent) == 1
+    assert bench.counters.coalesced == 3
+    assert bench.is_empty()
 
 
-def test_the_next_read_is_a_call_of_its_own() -> None:
+async def test_the_next_read_is_a_call_of_its_own() -> None:
     """Nothing is kept here: that is the cache's business."""
 
-    async def scene() -> None:
-        bench = Bench()
-        first = await bench.comes()
-        await bench.answers(0)
-        second = await bench.comes()
-        await bench.answers(1)
-        await asyncio.gather(first, second)
-        assert len(bench.sent) == 2
-
-    play(scene())
+    bench = Bench()
+    first = await bench.comes()
+    await bench.answers(0)
+    second = await bench.comes()
+    await bench.answers(1)
+    await asyncio.gather(first, second)
+    assert len(bench.sent) == 2
 
 
 @pytest.mark.parametrize(
@@ -179,53 +173,45 @@ def test_the_next_read_is_a_call_of_its_own() -> None:
     ],
     ids=["write", "allowed", "denied", "another is allowed"],
 )
-def test_only_what_reads_is_shared(document: dict[str, Any], tool: Tool, sent: int) -> None:
-    async def scene() -> None:
-        bench = Bench(**document)
-        callers = [await bench.comes(tool) for _ in range(2)]
-        assert len(bench.sent) == sent
-        for number in range(sent):
-            await bench.answers(number)
-        await asyncio.gather(*callers)
-        assert bench.is_empty()
-
-    play(scene())
+async def test_only_what_reads_is_shared(document: dict[str, Any], tool: Tool, sent: int) -> None:
+    bench = Bench(**document)
+    callers = [await bench.comes(tool) for _ in range(2)]
+    assert len(bench.sent) == sent
+    for number in range(sent):
+        await bench.answers(number)
+    await asyncio.gather(*callers)
+    assert bench.is_empty()
 
 
-def test_sessions_share_where_their_credentials_are_the_same() -> None:
-    async def scene() -> None:
-        bench = Bench()
-        names = ["", "", "alice", "bob", "alice"]
-        scopes = [Scope(headers=(("authorization", name),)) if name else None for name in names]
-        callers = [await bench.comes(scope=scope) for scope in scopes]
-        assert len(bench.sent) == 3
-        for number in range(3):
-            await bench.answers(number)
-        await asyncio.gather(*callers)
-
-    play(scene())
+async def test_sessions_share_where_their_credentials_are_the_same() -> None:
+    bench = Bench()
+    names = ["", "", "alice", "bob", "alice"]
+    scopes = [Scope(headers=(("authorization", name),)) if name else None for name in names]
+    callers = [await bench.comes(scope=scope) for scope in scopes]
+    assert len(bench.sent) == 3
+    for number in range(3):
+        await bench.answers(number)
+    await asyncio.gather(*callers)
 
 
-def test_w17_nobody_joins_a_read_that_began_before_a_write_had_finished() -> None:
-    async def scene() -> None:
-        bench = Bench()
-        before = await bench.comes()
-        write = await bench.comes(WRITER)
-        during = await bench.comes()
-        assert len(bench.sent) == 2, "a write that goes on ends nothing yet"
-        await bench.answers(1)
-        after = await bench.comes()
-        assert len(bench.sent) == 3
-        later = await bench.comes()
-        assert len(bench.sent) == 3, "those after the write share again"
-        await bench.answers(0, b'{"old":1}')
-        await bench.answers(2, b'{"new":1}')
-        await write
-        assert [json.loads((await t).raw) for t in (before, during)] == [{"old": 1}] * 2
-        assert [json.loads((await t).raw) for t in (after, later)] == [{"new": 1}] * 2
-        assert bench.is_empty()
-
-    play(scene())
+async def test_nobody_joins_a_read_that_began_before_a_write_had_finished() -> None:
+    """Weak spot W17 of callmux (npm)."""
+    bench = Bench()
+    before = await bench.comes()
+    write = await bench.comes(WRITER)
+    during = await bench.comes()
+    assert len(bench.sent) == 2, "a write that goes on ends nothing yet"
+    await bench.answers(1)
+    after = await bench.comes()
+    assert len(bench.sent) == 3
+    later = await bench.comes()
+    assert len(bench.sent) == 3, "those after the write share again"
+    await bench.answers(0, b'{"old":1}')
+    await bench.answers(2, b'{"new":1}')
+    await write
+    assert [json.loads((await t).raw) for t in (before, during)] == [{"old": 1}] * 2
+    assert [json.loads((await t).raw) for t in (after, later)] == [{"new": 1}] * 2
+    assert bench.is_empty()
 
 
 @pytest.mark.parametrize("end", ["fails", "is given up"])
@@ -255,404 +241,335 @@ REFUSED.rpc = b"{}"
 
 
 @pytest.mark.parametrize("end", [UNKNOWN, None])
-def test_after_a_write_of_unknown_end_nothing_is_shared_until_its_answer_comes(
+async def test_after_a_write_of_unknown_end_nothing_is_shared_until_its_answer_comes(
     end: ToolCallFailed | None,
 ) -> None:
     """It may be carried out between two reads, of which the second would get what the first saw."""
 
-    async def scene() -> None:
-        bench = Bench()
-        unanswered = bench.servers["a"].unanswered
-        write = await bench.comes(WRITER)
-        unanswered.given_up("peer", 7)
-        bench.sent[0][2].set_exception(end) if end is not None else write.cancel()
-        await asyncio.gather(write, return_exceptions=True)
+    bench = Bench()
+    unanswered = bench.servers["a"].unanswered
+    write = await bench.comes(WRITER)
+    unanswered.given_up("peer", 7)
+    bench.sent[0][2].set_exception(end) if end is not None else write.cancel()
+    await asyncio.gather(write, return_exceptions=True)
+    reads = [await bench.comes() for _ in range(2)]
+    assert len(bench.sent) == 3
+    unanswered.answered("peer", 7)
+    await bench.settle()
+    reads += [await bench.comes() for _ in range(2)]
+    assert len(bench.sent) == 4, "those after the late answer share again"
+    for number in (1, 2, 3):
+        await bench.answers(number)
+    await asyncio.gather(*reads)
+    assert bench.is_empty()
+
+
+async def test_an_answer_that_never_comes_is_waited_for_as_long_as_a_result_lives() -> None:
+    bench = Bench()
+    bench.store.configure(CacheLimits(ttl_seconds=30), 0)
+    bench.writes.lasts = 30
+    write = await bench.comes(WRITER)
+    bench.sent[0][2].set_exception(UNKNOWN)
+    await asyncio.gather(write, return_exceptions=True)
+    for seconds, calls in ((0, 3), (25, 5), (6, 6)):
+        await asyncio.sleep(seconds)
+        bench.now += seconds
         reads = [await bench.comes() for _ in range(2)]
-        assert len(bench.sent) == 3
-        unanswered.answered("peer", 7)
-        await bench.settle()
-        reads += [await bench.comes() for _ in range(2)]
-        assert len(bench.sent) == 4, "those after the late answer share again"
-        for number in (1, 2, 3):
-            await bench.answers(number)
+        assert len(bench.sent) == calls
+        for _, _, answer in bench.sent[1:]:
+            if not answer.done():
+                answer.set_result(b"{}")
         await asyncio.gather(*reads)
-        assert bench.is_empty()
-
-    play(scene())
-
-
-def test_an_answer_that_never_comes_is_waited_for_as_long_as_a_result_lives() -> None:
-    async def scene() -> None:
-        bench = Bench()
-        bench.store.configure(CacheLimits(ttl_seconds=30), 0)
-        bench.writes.lasts = 30
-        write = await bench.comes(WRITER)
-        bench.sent[0][2].set_exception(UNKNOWN)
-        await asyncio.gather(write, return_exceptions=True)
-        for seconds, calls in ((0, 3), (25, 5), (6, 6)):
-            await asyncio.sleep(seconds)
-            bench.now += seconds
-            reads = [await bench.comes() for _ in range(2)]
-            assert len(bench.sent) == calls
-            for _, _, answer in bench.sent[1:]:
-                if not answer.done():
-                    answer.set_result(b"{}")
-            await asyncio.gather(*reads)
-
-    play(scene())
 
 
 @pytest.mark.parametrize("end", [NOTHING_SENT, REFUSED])
-def test_a_write_whose_end_is_known_keeps_nobody_from_sharing(end: ToolCallFailed) -> None:
-    async def scene() -> None:
-        bench = Bench()
-        write = await bench.comes(WRITER)
-        bench.sent[0][2].set_exception(end)
-        await asyncio.gather(write, return_exceptions=True)
-        reads = [await bench.comes() for _ in range(2)]
-        assert len(bench.sent) == 2
-        await bench.answers(1)
-        await asyncio.gather(*reads)
-
-    play(scene())
+async def test_a_write_whose_end_is_known_keeps_nobody_from_sharing(end: ToolCallFailed) -> None:
+    bench = Bench()
+    write = await bench.comes(WRITER)
+    bench.sent[0][2].set_exception(end)
+    await asyncio.gather(write, return_exceptions=True)
+    reads = [await bench.comes() for _ in range(2)]
+    assert len(bench.sent) == 2
+    await bench.answers(1)
+    await asyncio.gather(*reads)
 
 
-def test_a_write_that_was_sent_twice_may_still_be_carried_out() -> None:
-    async def scene() -> None:
-        bench = Bench()
-        write = await bench.comes(WRITER)
-        bench.sent[0][0].first = CallFailure(Category.TIMEOUT, "late")
-        await bench.answers(0)
-        await write
-        reads = [await bench.comes() for _ in range(2)]
-        assert len(bench.sent) == 3
-        await bench.answers(1)
-        await bench.answers(2)
-        await asyncio.gather(*reads)
-
-    play(scene())
+async def test_a_write_that_was_sent_twice_may_still_be_carried_out() -> None:
+    bench = Bench()
+    write = await bench.comes(WRITER)
+    bench.sent[0][0].first = CallFailure(Category.TIMEOUT, "late")
+    await bench.answers(0)
+    await write
+    reads = [await bench.comes() for _ in range(2)]
+    assert len(bench.sent) == 3
+    await bench.answers(1)
+    await bench.answers(2)
+    await asyncio.gather(*reads)
 
 
-def test_a_write_to_one_server_says_nothing_about_another() -> None:
-    async def scene() -> None:
-        bench = Bench()
-        read = await bench.comes(server="b")
-        write = await bench.comes(WRITER)
-        await bench.answers(1)
-        again = await bench.comes(server="b")
-        assert len(bench.sent) == 2
-        await bench.answers(0)
-        await asyncio.gather(read, write, again)
-
-    play(scene())
+async def test_a_write_to_one_server_says_nothing_about_another() -> None:
+    bench = Bench()
+    read = await bench.comes(server="b")
+    write = await bench.comes(WRITER)
+    await bench.answers(1)
+    again = await bench.comes(server="b")
+    assert len(bench.sent) == 2
+    await bench.answers(0)
+    await asyncio.gather(read, write, again)
 
 
-def test_the_call_goes_on_when_its_first_caller_gives_up() -> None:
-    async def scene() -> None:
-        bench = Bench()
-        first, second = await bench.comes(), await bench.comes()
-        first.cancel()
-        await settle()
-        assert first.cancelled()
+async def test_the_call_goes_on_when_its_first_caller_gives_up() -> None:
+    bench = Bench()
+    first, second = await bench.comes(), await bench.comes()
+    first.cancel()
+    await settle()
+    assert first.cancelled()
+    assert bench.gone == []
+    await bench.answers()
+    assert (await second).raw == b'{"content":[]}'
+
+
+async def test_the_call_is_cancelled_when_all_have_gone() -> None:
+    bench = Bench()
+    callers = [await bench.comes() for _ in range(3)]
+    for caller in callers:
         assert bench.gone == []
-        await bench.answers()
-        assert (await second).raw == b'{"content":[]}'
-
-    play(scene())
-
-
-def test_the_call_is_cancelled_when_all_have_gone() -> None:
-    async def scene() -> None:
-        bench = Bench()
-        callers = [await bench.comes() for _ in range(3)]
-        for caller in callers:
-            assert bench.gone == []
-            caller.cancel()
-            await settle()
-        assert bench.gone == [0]
-        assert all(caller.cancelled() for caller in callers)
-        assert bench.is_empty()
-        fresh = await bench.comes()
-        await bench.answers(1)
-        await fresh
-
-    play(scene())
+        caller.cancel()
+        await settle()
+    assert bench.gone == [0]
+    assert all(caller.cancelled() for caller in callers)
+    assert bench.is_empty()
+    fresh = await bench.comes()
+    await bench.answers(1)
+    await fresh
 
 
-def test_a_failure_reaches_everybody_in_their_own_words() -> None:
-    async def scene() -> None:
-        bench = Bench()
-        first = await bench.comes(spelled="get")
-        second = await bench.comes(spelled="a__get")
-        bench.sent[0][2].set_exception(ToolCallFailed("lost", tool="get", category="transport"))
-        errors = await asyncio.gather(first, second, return_exceptions=True)
-        assert [type(e) for e in errors] == [ToolCallFailed, ToolCallFailed]
-        assert [e.details for e in errors] == [  # type: ignore[union-attr]
-            {"tool": "get", "category": "transport"},
-            {"tool": "a__get", "category": "transport"},
-        ]
-        assert bench.is_empty()
-
-    play(scene())
+async def test_a_failure_reaches_everybody_in_their_own_words() -> None:
+    bench = Bench()
+    first = await bench.comes(spelled="get")
+    second = await bench.comes(spelled="a__get")
+    bench.sent[0][2].set_exception(ToolCallFailed("lost", tool="get", category="transport"))
+    errors = await asyncio.gather(first, second, return_exceptions=True)
+    assert [type(e) for e in errors] == [ToolCallFailed, ToolCallFailed]
+    assert [e.details for e in errors] == [  # type: ignore[union-attr]
+        {"tool": "get", "category": "transport"},
+        {"tool": "a__get", "category": "transport"},
+    ]
+    assert bench.is_empty()
 
 
-def test_an_error_result_is_shared_too() -> None:
-    async def scene() -> None:
-        bench = Bench()
-        callers = [await bench.comes(), await bench.comes()]
-        await bench.answers(0, b'{"content":[],"isError":true}')
-        assert all(r.is_error for r in await asyncio.gather(*callers))
-        assert len(bench.sent) == 1
-
-    play(scene())
+async def test_an_error_result_is_shared_too() -> None:
+    bench = Bench()
+    callers = [await bench.comes(), await bench.comes()]
+    await bench.answers(0, b'{"content":[],"isError":true}')
+    assert all(r.is_error for r in await asyncio.gather(*callers))
+    assert len(bench.sent) == 1
 
 
-def test_the_most_patient_callers_deadline_rules_and_the_others_keep_their_own() -> None:
-    async def scene() -> None:
-        bench = Bench()
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        hasty = await bench.comes(seconds=5)
-        patience = loop.time() + 60
-        patient = await bench.comes(seconds=60)
-        haste = loop.time() + 1
-        hastier = await bench.comes(seconds=1)
-        sent = bench.sent[0][0]
-        assert (sent.deadline, sent.seconds) == (pytest.approx(patience), 60)
-        with pytest.raises(ToolCallFailed, match="timed out after 1000 ms") as caught:
-            await hastier
-        assert loop.time() == pytest.approx(haste, abs=0.1)
-        assert caught.value.details["category"] == "timeout"
-        with pytest.raises(ToolCallFailed, match="timed out after 5000 ms"):
-            await hasty
-        assert loop.time() == pytest.approx(began + 5, abs=0.1)
-        await bench.answers()
-        assert (await patient).raw == b'{"content":[]}'
-        assert len(bench.sent) == 1
-        assert bench.is_empty()
-
-    play(scene())
+async def test_the_most_patient_callers_deadline_rules_and_the_others_keep_their_own() -> None:
+    bench = Bench()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    hasty = await bench.comes(seconds=5)
+    patience = loop.time() + 60
+    patient = await bench.comes(seconds=60)
+    haste = loop.time() + 1
+    hastier = await bench.comes(seconds=1)
+    sent = bench.sent[0][0]
+    assert (sent.deadline, sent.seconds) == (pytest.approx(patience), 60)
+    with pytest.raises(ToolCallFailed, match="timed out after 1000 ms") as caught:
+        await hastier
+    assert loop.time() == pytest.approx(haste, abs=0.1)
+    assert caught.value.details["category"] == "timeout"
+    with pytest.raises(ToolCallFailed, match="timed out after 5000 ms"):
+        await hasty
+    assert loop.time() == pytest.approx(began + 5, abs=0.1)
+    await bench.answers()
+    assert (await patient).raw == b'{"content":[]}'
+    assert len(bench.sent) == 1
+    assert bench.is_empty()
 
 
-def test_callers_with_equal_time_wait_together() -> None:
-    async def scene() -> None:
-        bench = Bench()
-        first = await bench.comes(seconds=5)
-        await asyncio.sleep(2)
-        came = asyncio.get_running_loop().time()
-        second = await bench.comes(seconds=5)
-        assert bench.sent[0][0].deadline == pytest.approx(came + 5, abs=0.1)
-        await asyncio.sleep(4)
-        assert not first.done()
-        await bench.answers()
-        await asyncio.gather(first, second)
-
-    play(scene())
+async def test_callers_with_equal_time_wait_together() -> None:
+    bench = Bench()
+    first = await bench.comes(seconds=5)
+    await asyncio.sleep(2)
+    came = asyncio.get_running_loop().time()
+    second = await bench.comes(seconds=5)
+    assert bench.sent[0][0].deadline == pytest.approx(came + 5, abs=0.1)
+    await asyncio.sleep(4)
+    assert not first.done()
+    await bench.answers()
+    await asyncio.gather(first, second)
 
 
-def test_who_waits_longest_alone_has_time_as_before() -> None:
+async def test_who_waits_longest_alone_has_time_as_before() -> None:
     """A caller with nobody beside it gets no timer here: limits and the second attempt are further in."""
 
-    async def scene() -> None:
-        bench = Bench()
-        caller = await bench.comes(seconds=5)
-        await asyncio.sleep(50)
-        assert not caller.done()
-        await bench.answers()
-        await caller
-
-    play(scene())
+    bench = Bench()
+    caller = await bench.comes(seconds=5)
+    await asyncio.sleep(50)
+    assert not caller.done()
+    await bench.answers()
+    await caller
 
 
-def test_if_the_server_asks_for_input_the_first_keeps_it_and_the_others_run_alone() -> None:
-    async def scene() -> None:
-        bench = Bench()
-        client = FakeClient()
-        first = await bench.comes(around=context(client=client))
-        others = [await bench.comes(), await bench.comes()]
-        bench.servers["a"].asks(client)
-        await settle()
-        assert len(bench.sent) == 3
-        late = await bench.comes()
-        assert len(bench.sent) == 4, "nobody joins a call that asked its client"
-        for number in range(4):
-            await bench.answers(number, b'{"n":%d}' % number)
-        raw = [(await task).raw for task in (first, *others, late)]
-        assert raw == [b'{"n":0}', b'{"n":1}', b'{"n":2}', b'{"n":3}']
-        assert bench.is_empty()
-
-    play(scene())
+async def test_if_the_server_asks_for_input_the_first_keeps_it_and_the_others_run_alone() -> None:
+    bench = Bench()
+    client = FakeClient()
+    first = await bench.comes(around=context(client=client))
+    others = [await bench.comes(), await bench.comes()]
+    bench.servers["a"].asks(client)
+    await settle()
+    assert len(bench.sent) == 3
+    late = await bench.comes()
+    assert len(bench.sent) == 4, "nobody joins a call that asked its client"
+    for number in range(4):
+        await bench.answers(number, b'{"n":%d}' % number)
+    raw = [(await task).raw for task in (first, *others, late)]
+    assert raw == [b'{"n":0}', b'{"n":1}', b'{"n":2}', b'{"n":3}']
+    assert bench.is_empty()
 
 
-def test_if_the_first_has_left_before_the_server_asks_nobody_waits_for_that_call() -> None:
+async def test_if_the_first_has_left_before_the_server_asks_nobody_waits_for_that_call() -> None:
     """The others make calls of their own: the one that asks is given up."""
 
-    async def scene() -> None:
-        bench = Bench()
-        client = FakeClient()
-        first = await bench.comes(around=context(client=client))
-        other = await bench.comes()
-        first.cancel()
-        await settle()
-        assert bench.gone == []
-        bench.servers["a"].asks(client)
-        await settle()
-        assert bench.gone == [0]
-        assert len(bench.sent) == 2
-        await bench.answers(1)
-        assert (await other).raw == b'{"content":[]}'
-        assert bench.is_empty()
-
-    play(scene())
+    bench = Bench()
+    client = FakeClient()
+    first = await bench.comes(around=context(client=client))
+    other = await bench.comes()
+    first.cancel()
+    await settle()
+    assert bench.gone == []
+    bench.servers["a"].asks(client)
+    await settle()
+    assert bench.gone == [0]
+    assert len(bench.sent) == 2
+    await bench.answers(1)
+    assert (await other).raw == b'{"content":[]}'
+    assert bench.is_empty()
 
 
-def test_nobody_joins_a_call_whose_time_is_up() -> None:
+async def test_nobody_joins_a_call_whose_time_is_up() -> None:
     """It is about to fail, or waits whether its server lives: who comes now has just begun."""
 
-    async def scene() -> None:
-        bench = Bench()
-        first = await bench.comes(seconds=30)
-        bench.now = asyncio.get_running_loop().time() + 30
-        late = await bench.comes(seconds=30)
-        assert len(bench.sent) == 2
-        await bench.answers(0)
-        await bench.answers(1)
-        await asyncio.gather(first, late)
-        assert bench.is_empty()
-
-    play(scene())
+    bench = Bench()
+    first = await bench.comes(seconds=30)
+    bench.now = asyncio.get_running_loop().time() + 30
+    late = await bench.comes(seconds=30)
+    assert len(bench.sent) == 2
+    await bench.answers(0)
+    await bench.answers(1)
+    await asyncio.gather(first, late)
+    assert bench.is_empty()
 
 
-def test_a_question_for_somebody_else_disturbs_nobody() -> None:
-    async def scene() -> None:
-        bench = Bench()
-        callers = [await bench.comes(), await bench.comes()]
-        bench.servers["a"].asks(FakeClient())
-        await settle()
-        assert len(bench.sent) == 1
-        bench.servers["a"].asks(None)
-        await settle()
-        assert len(bench.sent) == 2
-        await bench.answers(0)
-        await bench.answers(1)
-        await asyncio.gather(*callers)
-
-    play(scene())
+async def test_a_question_for_somebody_else_disturbs_nobody() -> None:
+    bench = Bench()
+    callers = [await bench.comes(), await bench.comes()]
+    bench.servers["a"].asks(FakeClient())
+    await settle()
+    assert len(bench.sent) == 1
+    bench.servers["a"].asks(None)
+    await settle()
+    assert len(bench.sent) == 2
+    await bench.answers(0)
+    await bench.answers(1)
+    await asyncio.gather(*callers)
 
 
-def test_children_of_one_request_share_though_their_circumstances_are_the_same_object() -> None:
-    async def scene() -> None:
-        bench = Bench()
-        around = context()
-        callers = [await bench.comes(around=around) for _ in range(3)]
-        assert len(bench.sent) == 1
-        bench.servers["a"].asks(around.client)
-        await settle()
-        assert len(bench.sent) == 3
-        for number in range(3):
-            await bench.answers(number)
-        await asyncio.gather(*callers)
-
-    play(scene())
+async def test_children_of_one_request_share_though_their_circumstances_are_the_same_object() -> None:
+    bench = Bench()
+    around = context()
+    callers = [await bench.comes(around=around) for _ in range(3)]
+    assert len(bench.sent) == 1
+    bench.servers["a"].asks(around.client)
+    await settle()
+    assert len(bench.sent) == 3
+    for number in range(3):
+        await bench.answers(number)
+    await asyncio.gather(*callers)
 
 
-def test_a_promise_of_an_answer_is_for_the_first_alone() -> None:
-    async def scene() -> None:
-        bench = Bench()
-        first, second = await bench.comes(), await bench.comes()
-        await bench.answers(0, b'{"resultType":"input_required"}')
-        assert b"input_required" in (await first).raw
-        await bench.answers(1)
-        assert (await second).raw == b'{"content":[]}'
-
-    play(scene())
+async def test_a_promise_of_an_answer_is_for_the_first_alone() -> None:
+    bench = Bench()
+    first, second = await bench.comes(), await bench.comes()
+    await bench.answers(0, b'{"resultType":"input_required"}')
+    assert b"input_required" in (await first).raw
+    await bench.answers(1)
+    assert (await second).raw == b'{"content":[]}'
 
 
-def test_progress_goes_to_everybody_under_their_own_tokens() -> None:
-    async def scene() -> None:
-        bench = Bench()
-        one, two, three = FakeClient(), FakeClient(), FakeClient()
-        callers = [
-            await bench.comes(around=context(client=one, progress_token=Raw(b'"one"'))),
-            await bench.comes(around=context(client=two, progress_token=Raw(b"2"))),
-            await bench.comes(around=context(client=three)),
-        ]
-        assert len(bench.sent) == 1
-        progress = bench.sent[0][0].progress
-        assert progress is not None
-        progress(Raw(b'{"progressToken":99,"progress":0.5}'))
-        callers[0].cancel()
-        await settle()
-        progress(Raw(b'{"progressToken":99,"progress":0.7}'))
-        assert one.notes == [("notifications/progress", {"progressToken": "one", "progress": 0.5})]
-        assert [note["progress"] for _, note in two.notes] == [0.5, 0.7]
-        assert [note["progressToken"] for _, note in two.notes] == [2, 2]
-        assert three.notes == []
-        await bench.answers()
-        await asyncio.gather(*callers, return_exceptions=True)
-
-    play(scene())
+async def test_progress_goes_to_everybody_under_their_own_tokens() -> None:
+    bench = Bench()
+    one, two, three = FakeClient(), FakeClient(), FakeClient()
+    callers = [
+        await bench.comes(around=context(client=one, progress_token=Raw(b'"one"'))),
+        await bench.comes(around=context(client=two, progress_token=Raw(b"2"))),
+        await bench.comes(around=context(client=three)),
+    ]
+    assert len(bench.sent) == 1
+    progress = bench.sent[0][0].progress
+    assert progress is not None
+    progress(Raw(b'{"progressToken":99,"progress":0.5}'))
+    callers[0].cancel()
+    await settle()
+    progress(Raw(b'{"progressToken":99,"progress":0.7}'))
+    assert one.notes == [("notifications/progress", {"progressToken": "one", "progress": 0.5})]
+    assert [note["progress"] for _, note in two.notes] == [0.5, 0.7]
+    assert [note["progressToken"] for _, note in two.notes] == [2, 2]
+    assert three.notes == []
+    await bench.answers()
+    await asyncio.gather(*callers, return_exceptions=True)
 
 
-def test_who_wants_progress_does_not_join_a_call_that_gives_none() -> None:
-    async def scene() -> None:
-        bench = Bench()
-        wanting = [context(progress_token=Raw(b"%d" % n)) for n in range(2)]
-        callers = [await bench.comes(), await bench.comes(around=wanting[0])]
-        assert len(bench.sent) == 2
-        callers += [await bench.comes(around=wanting[1]), await bench.comes()]
-        assert len(bench.sent) == 2, "from now on there is a call that gives progress"
-        await bench.answers(0)
-        await bench.answers(1)
-        await asyncio.gather(*callers)
-        assert bench.is_empty()
-
-    play(scene())
+async def test_who_wants_progress_does_not_join_a_call_that_gives_none() -> None:
+    bench = Bench()
+    wanting = [context(progress_token=Raw(b"%d" % n)) for n in range(2)]
+    callers = [await bench.comes(), await bench.comes(around=wanting[0])]
+    assert len(bench.sent) == 2
+    callers += [await bench.comes(around=wanting[1]), await bench.comes()]
+    assert len(bench.sent) == 2, "from now on there is a call that gives progress"
+    await bench.answers(0)
+    await bench.answers(1)
+    await asyncio.gather(*callers)
+    assert bench.is_empty()
 
 
-def test_nobody_waits_for_a_client_that_does_not_read() -> None:
-    async def scene() -> None:
-        bench = Bench()
-        slow = FakeClient()
-        first = await bench.comes(around=context(client=slow))
-        slow.stops_reading()
-        second = await bench.comes()
-        assert len(bench.sent) == 2
-        await bench.answers(0)
-        await bench.answers(1)
-        await asyncio.gather(first, second)
-
-    play(scene())
+async def test_nobody_waits_for_a_client_that_does_not_read() -> None:
+    bench = Bench()
+    slow = FakeClient()
+    first = await bench.comes(around=context(client=slow))
+    slow.stops_reading()
+    second = await bench.comes()
+    assert len(bench.sent) == 2
+    await bench.answers(0)
+    await bench.answers(1)
+    await asyncio.gather(first, second)
 
 
-def test_a_server_that_keeps_its_clients_apart_is_asked_by_each() -> None:
-    async def scene() -> None:
-        bench = Bench()
-        bench.servers["a"].questions.apart = True
-        client = FakeClient()
-        callers = [
-            await bench.comes(around=context(client=client)),
-            await bench.comes(around=context(client=client)),
-            await bench.comes(),
-        ]
-        assert len(bench.sent) == 2
-        await bench.answers(0)
-        await bench.answers(1)
-        await asyncio.gather(*callers)
-
-    play(scene())
+async def test_a_server_that_keeps_its_clients_apart_is_asked_by_each() -> None:
+    bench = Bench()
+    bench.servers["a"].questions.apart = True
+    client = FakeClient()
+    callers = [
+        await bench.comes(around=context(client=client)),
+        await bench.comes(around=context(client=client)),
+        await bench.comes(),
+    ]
+    assert len(bench.sent) == 2
+    await bench.answers(0)
+    await bench.answers(1)
+    await asyncio.gather(*callers)
 
 
-def test_an_answer_and_a_change_of_mind_at_the_same_time_leave_no_complaint() -> None:
+async def test_an_answer_and_a_change_of_mind_at_the_same_time_leave_no_complaint() -> None:
     """The failure nobody waits for any more is no defect; pytest would report it."""
 
-    async def scene() -> None:
-        bench = Bench()
-        caller = await bench.comes()
-        bench.sent[0][2].set_exception(ToolCallFailed("late"))
-        await asyncio.sleep(0)
-        caller.cancel()
-        await asyncio.gather(caller, return_exceptions=True)
-        assert repr(bench.stage) == "Coalescing([])"
-
-    play(scene())
+    bench = Bench()
+    caller = await bench.comes()
+    bench.sent[0][2].set_exception(ToolCallFailed("late"))
+    await asyncio.sleep(0)
+    caller.cancel()
+    await asyncio.gather(caller, return_exceptions=True)
+    assert repr(bench.stage) == "Coalescing([])"

@@ -96,8 +96,11 @@ def test_what_takes_no_format_has_none() -> None:
 
 
 @pytest.mark.parametrize("wanted", ["toon", "auto"])
-def test_w5_a_direct_tool_is_never_touched(wanted: str) -> None:
-    """Not its text, and not the structured content that its schema promises."""
+def test_a_direct_tool_is_never_touched(wanted: str) -> None:
+    """Not its text, and not the structured content that its schema promises.
+
+    Weak spot W5 of callmux (npm).
+    """
     assert untouched({"content": [text(ROWS)], "structuredContent": {"rows": ROWS}}, wanted, name="plain")
     assert untouched({"content": [text("words")], "structuredContent": {}}, wanted, name="a__plain")
 
@@ -113,7 +116,8 @@ def test_a_text_that_is_no_object_or_list_stays(words: str) -> None:
 
 
 @pytest.mark.parametrize("wanted", ["toon", "auto"])
-def test_w33_other_items_and_members_stay_where_they_are(wanted: str) -> None:
+def test_other_items_and_members_stay_where_they_are(wanted: str) -> None:
+    """Weak spot W33 of callmux (npm)."""
     marked = text(ROWS, annotations={"audience": ["user"]}, _meta={"k": 1})
     given = {"_meta": {"m": 1}, "content": [text("before"), IMAGE, marked, text("after")], "odd": 7}
     result = shown(given, wanted)
@@ -125,7 +129,8 @@ def test_w33_other_items_and_members_stay_where_they_are(wanted: str) -> None:
     assert (result["_meta"], result["odd"]) == ({"m": 1}, 7)
 
 
-def test_w33_auto_that_decides_against_it_changes_nothing() -> None:
+def test_auto_that_decides_against_it_changes_nothing() -> None:
+    """Weak spot W33 of callmux (npm)."""
     pretty = json.dumps({"a": [1, 2, 3], "b": "x" * 600}, indent=2)
     assert untouched({"content": [text(pretty), IMAGE]}, "auto")
 
@@ -148,7 +153,8 @@ def test_structured_content_without_a_copy_comes_first_and_prose_stays() -> None
     assert result["content"][1:] == given["content"]
 
 
-def test_w5_a_declared_output_schema_is_never_broken() -> None:
+def test_a_declared_output_schema_is_never_broken() -> None:
+    """Weak spot W5 of callmux (npm)."""
     payload = {"rows": ROWS}
     result = shown({"content": [text(payload)], "structuredContent": payload}, "toon", tool="a__bound")
     assert result["structuredContent"] == payload

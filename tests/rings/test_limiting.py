@@ -14,7 +14,7 @@ from callmux.protocol.shapes import Result
 from callmux.rings.call import Call
 from callmux.rings.limiting import Limiting, Slots
 from callmux.upstream.holds import Holds
-from tests.support import FakeClient, context, planned, play, settle, through
+from tests.support import FakeClient, context, planned, settle, through
 
 RESULT = Result(b"{}")
 
@@ -60,126 +60,105 @@ class Crowd:
         await asyncio.gather(*self.tasks.values(), return_exceptions=True)
 
 
-def test_first_come_first_served() -> None:
-    async def scene() -> None:
-        crowd = Crowd(Slots(2, {}))
-        for who in "abcde":
-            await crowd.comes(who)
-        assert crowd.order == ["a", "b"]
-        assert repr(crowd.slots) == "Slots(2/2 running, 3 queued)"
-        await crowd.goes("b")
-        await crowd.goes("a")
-        assert crowd.order == ["a", "b", "c", "d"]
-        await crowd.all_go()
-        assert crowd.order == ["a", "b", "c", "d", "e"]
-        assert repr(crowd.slots) == "Slots(0/2 running, 0 queued)"
-
-    play(scene())
+async def test_first_come_first_served() -> None:
+    crowd = Crowd(Slots(2, {}))
+    for who in "abcde":
+        await crowd.comes(who)
+    assert crowd.order == ["a", "b"]
+    assert repr(crowd.slots) == "Slots(2/2 running, 3 queued)"
+    await crowd.goes("b")
+    await crowd.goes("a")
+    assert crowd.order == ["a", "b", "c", "d"]
+    await crowd.all_go()
+    assert crowd.order == ["a", "b", "c", "d", "e"]
+    assert repr(crowd.slots) == "Slots(0/2 running, 0 queued)"
 
 
-def test_a_crowded_server_does_not_hold_up_the_others() -> None:
+async def test_a_crowded_server_does_not_hold_up_the_others() -> None:
     """Nobody overtakes whoever could run."""
 
-    async def scene() -> None:
-        crowd = Crowd(Slots(3, {"slow": 1}))
-        for who in ("slow1", "slow2", "slow3"):
-            await crowd.comes(who, "slow")
-        await crowd.comes("fast1", "fast")
-        await crowd.comes("fast2", "fast")
-        await crowd.comes("fast3", "fast")
-        assert crowd.order == ["slow1", "fast1", "fast2"]
-        await crowd.goes("fast1")
-        assert crowd.order[3:] == ["fast3"]
-        await crowd.goes("slow1")
-        assert crowd.order[4:] == ["slow2"]
-        await crowd.all_go()
-        assert crowd.order[5:] == ["slow3"]
-        assert repr(crowd.slots) == "Slots(0/3 running, 0 queued)"
-
-    play(scene())
+    crowd = Crowd(Slots(3, {"slow": 1}))
+    for who in ("slow1", "slow2", "slow3"):
+        await crowd.comes(who, "slow")
+    await crowd.comes("fast1", "fast")
+    await crowd.comes("fast2", "fast")
+    await crowd.comes("fast3", "fast")
+    assert crowd.order == ["slow1", "fast1", "fast2"]
+    await crowd.goes("fast1")
+    assert crowd.order[3:] == ["fast3"]
+    await crowd.goes("slow1")
+    assert crowd.order[4:] == ["slow2"]
+    await crowd.all_go()
+    assert crowd.order[5:] == ["slow3"]
+    assert repr(crowd.slots) == "Slots(0/3 running, 0 queued)"
 
 
-def test_the_oldest_of_all_queues_is_next() -> None:
-    async def scene() -> None:
-        crowd = Crowd(Slots(1, {}))
-        for who, server in (("a", "x"), ("b", "y"), ("c", "x"), ("d", "z")):
-            await crowd.comes(who, server)
-        for who in "abcd":
-            await crowd.goes(who)
-        assert crowd.order == ["a", "b", "c", "d"]
-
-    play(scene())
+async def test_the_oldest_of_all_queues_is_next() -> None:
+    crowd = Crowd(Slots(1, {}))
+    for who, server in (("a", "x"), ("b", "y"), ("c", "x"), ("d", "z")):
+        await crowd.comes(who, server)
+    for who in "abcd":
+        await crowd.goes(who)
+    assert crowd.order == ["a", "b", "c", "d"]
 
 
-def test_w30_a_thousand_calls_of_one_client_do_not_hold_up_another() -> None:
-    """Clients take turns; the calls of each stay in order."""
+async def test_a_thousand_calls_of_one_client_do_not_hold_up_another() -> None:
+    """Clients take turns; the calls of each stay in order. Weak spot W30 of callmux (npm)."""
 
-    async def scene() -> None:
-        crowd = Crowd(Slots(1, {}))
-        for who in ("a1", "a2", "a3", "a4"):
-            await crowd.comes(who, client="a")
-        for who in ("b1", "b2"):
-            await crowd.comes(who, client="b")
-        await crowd.comes("c1", "other", client="c")
-        await crowd.goes("a1")
-        await crowd.goes("a2")
-        await crowd.comes("d1", client="d")
-        for who in ("b1", "c1", "d1", "a3", "b2", "a4"):
-            await crowd.goes(who)
-        assert crowd.order == ["a1", "a2", "b1", "c1", "d1", "a3", "b2", "a4"]
-        assert repr(crowd.slots) == "Slots(0/1 running, 0 queued)"
-
-    play(scene())
+    crowd = Crowd(Slots(1, {}))
+    for who in ("a1", "a2", "a3", "a4"):
+        await crowd.comes(who, client="a")
+    for who in ("b1", "b2"):
+        await crowd.comes(who, client="b")
+    await crowd.comes("c1", "other", client="c")
+    await crowd.goes("a1")
+    await crowd.goes("a2")
+    await crowd.comes("d1", client="d")
+    for who in ("b1", "c1", "d1", "a3", "b2", "a4"):
+        await crowd.goes(who)
+    assert crowd.order == ["a1", "a2", "b1", "c1", "d1", "a3", "b2", "a4"]
+    assert repr(crowd.slots) == "Slots(0/1 running, 0 queued)"
 
 
-def test_giving_up_in_the_queue_leaves_no_trace() -> None:
-    async def scene() -> None:
-        crowd = Crowd(Slots(1, {}))
-        for who in "abcd":
-            await crowd.comes(who)
-        await crowd.gives_up("b", "d")
-        assert repr(crowd.slots) == "Slots(1/1 running, 1 queued)"
-        await crowd.goes("a")
-        assert crowd.order == ["a", "c"]
-        await crowd.goes("c")
-        assert repr(crowd.slots) == "Slots(0/1 running, 0 queued)"
-
-    play(scene())
+async def test_giving_up_in_the_queue_leaves_no_trace() -> None:
+    crowd = Crowd(Slots(1, {}))
+    for who in "abcd":
+        await crowd.comes(who)
+    await crowd.gives_up("b", "d")
+    assert repr(crowd.slots) == "Slots(1/1 running, 1 queued)"
+    await crowd.goes("a")
+    assert crowd.order == ["a", "c"]
+    await crowd.goes("c")
+    assert repr(crowd.slots) == "Slots(0/1 running, 0 queued)"
 
 
-def test_giving_up_just_as_the_turn_comes_passes_the_turn_on() -> None:
-    async def scene() -> None:
-        crowd = Crowd(Slots(1, {}))
-        for who in "abc":
-            await crowd.comes(who)
-        crowd.slots.release("s")
-        await crowd.gives_up("b")
-        assert crowd.order == ["a", "c"]
-        crowd.slots._take("s")
-        await crowd.all_go()
-        assert repr(crowd.slots) == "Slots(0/1 running, 0 queued)"
-
-    play(scene())
+async def test_giving_up_just_as_the_turn_comes_passes_the_turn_on() -> None:
+    crowd = Crowd(Slots(1, {}))
+    for who in "abc":
+        await crowd.comes(who)
+    crowd.slots.release("s")
+    await crowd.gives_up("b")
+    assert crowd.order == ["a", "c"]
+    crowd.slots._take("s")
+    await crowd.all_go()
+    assert repr(crowd.slots) == "Slots(0/1 running, 0 queued)"
 
 
-def test_a_slot_that_comes_back_just_after_giving_up_goes_to_the_next() -> None:
+async def test_a_slot_that_comes_back_just_after_giving_up_goes_to_the_next() -> None:
     """The one that gave up is still in the queue at that moment."""
 
-    async def scene() -> None:
-        crowd = Crowd(Slots(1, {}))
-        for who in "abc":
-            await crowd.comes(who)
-        crowd.tasks["b"].cancel()
-        crowd.leave["a"].set()
-        crowd.slots.release("s")
-        await settle()
-        assert crowd.tasks["b"].cancelled()
-        assert crowd.order == ["a", "c"]
-        crowd.slots._take("s")
-        await crowd.all_go()
-        assert repr(crowd.slots) == "Slots(0/1 running, 0 queued)"
-
-    play(scene())
+    crowd = Crowd(Slots(1, {}))
+    for who in "abc":
+        await crowd.comes(who)
+    crowd.tasks["b"].cancel()
+    crowd.leave["a"].set()
+    crowd.slots.release("s")
+    await settle()
+    assert crowd.tasks["b"].cancelled()
+    assert crowd.order == ["a", "c"]
+    crowd.slots._take("s")
+    await crowd.all_go()
+    assert repr(crowd.slots) == "Slots(0/1 running, 0 queued)"
 
 
 class FakeServer:
@@ -212,153 +191,130 @@ def call(deadline: float = 1e9, **asked: Any) -> Call:
     )
 
 
-def test_a_call_holds_its_slot_until_it_is_over() -> None:
-    async def scene() -> None:
-        slots = Slots(1, {})
-        limiting = Limiting(slots, {"s": FakeServer()})
-        seen: list[str] = []
+async def test_a_call_holds_its_slot_until_it_is_over() -> None:
+    slots = Slots(1, {})
+    limiting = Limiting(slots, {"s": FakeServer()})
+    seen: list[str] = []
 
-        async def proceed(planned: Call, around: Any) -> Result:
-            seen.append(repr(slots))
-            if len(seen) == 2:
-                raise ValueError("boom")
-            return RESULT
+    async def proceed(planned: Call, around: Any) -> Result:
+        seen.append(repr(slots))
+        if len(seen) == 2:
+            raise ValueError("boom")
+        return RESULT
 
-        assert await through(limiting, call(), context(), proceed) is RESULT
-        with pytest.raises(ValueError, match="boom"):
-            await through(limiting, call(), context(), proceed)
-        assert seen == ["Slots(1/1 running, 0 queued)"] * 2
-        assert repr(slots) == "Slots(0/1 running, 0 queued)"
-
-    play(scene())
+    assert await through(limiting, call(), context(), proceed) is RESULT
+    with pytest.raises(ValueError, match="boom"):
+        await through(limiting, call(), context(), proceed)
+    assert seen == ["Slots(1/1 running, 0 queued)"] * 2
+    assert repr(slots) == "Slots(0/1 running, 0 queued)"
 
 
-def test_waiting_for_a_turn_counts_towards_the_time_out() -> None:
+async def test_waiting_for_a_turn_counts_towards_the_time_out() -> None:
     """The server never saw the call, so it may be sent again."""
 
-    async def scene() -> None:
-        loop = asyncio.get_running_loop()
-        slots = Slots(1, {})
-        await slots.acquire("other")
-        began = loop.time()
-        with pytest.raises(ToolCallFailed) as caught:
-            await through(
-                Limiting(slots, {"s": FakeServer()}), call(deadline=began + 30), context(), unreachable
-            )
-        assert loop.time() - began == pytest.approx(30, abs=0.01)
-        assert caught.value.message == 'waiting for a turn on "s" timed out after 30000 ms'
-        assert caught.value.details["executionState"] == "not_started"
-        assert caught.value.details["safeToRetry"] is True
-        assert caught.value.details["tool"] == "s__bare"
-        assert repr(slots) == "Slots(1/1 running, 0 queued)"
-
-    play(scene())
+    loop = asyncio.get_running_loop()
+    slots = Slots(1, {})
+    await slots.acquire("other")
+    began = loop.time()
+    with pytest.raises(ToolCallFailed) as caught:
+        await through(Limiting(slots, {"s": FakeServer()}), call(deadline=began + 30), context(), unreachable)
+    assert loop.time() - began == pytest.approx(30, abs=0.01)
+    assert caught.value.message == 'waiting for a turn on "s" timed out after 30000 ms'
+    assert caught.value.details["executionState"] == "not_started"
+    assert caught.value.details["safeToRetry"] is True
+    assert caught.value.details["tool"] == "s__bare"
+    assert repr(slots) == "Slots(1/1 running, 0 queued)"
 
 
-def test_a_caller_that_joins_gives_the_wait_more_time() -> None:
+async def test_a_caller_that_joins_gives_the_wait_more_time() -> None:
     """The place in the queue is kept meanwhile."""
 
-    async def scene() -> None:
-        loop = asyncio.get_running_loop()
-        slots = Slots(1, {})
-        await slots.acquire("other")
-        began = loop.time()
-        shared = call(deadline=began + 30)
-        loop.call_later(20, shared.extend, began + 50, 30)
-        with pytest.raises(ToolCallFailed):
-            await through(Limiting(slots, {"s": FakeServer()}), shared, context(), unreachable)
-        assert loop.time() - began == pytest.approx(50, abs=0.01)
-        assert shared.moved is None
-        assert repr(slots) == "Slots(1/1 running, 0 queued)"
-
-    play(scene())
+    loop = asyncio.get_running_loop()
+    slots = Slots(1, {})
+    await slots.acquire("other")
+    began = loop.time()
+    shared = call(deadline=began + 30)
+    loop.call_later(20, shared.extend, began + 50, 30)
+    with pytest.raises(ToolCallFailed):
+        await through(Limiting(slots, {"s": FakeServer()}), shared, context(), unreachable)
+    assert loop.time() - began == pytest.approx(50, abs=0.01)
+    assert shared.moved is None
+    assert repr(slots) == "Slots(1/1 running, 0 queued)"
 
 
 async def unreachable(planned: Call, around: Any) -> Result:
     raise AssertionError("nothing must be sent")
 
 
-def test_a_server_is_connected_before_a_slot_is_taken() -> None:
+async def test_a_server_is_connected_before_a_slot_is_taken() -> None:
     """A server that takes its time to start holds no slot."""
 
-    async def scene() -> None:
-        slots = Slots(1, {})
-        server = FakeServer("coming")
+    slots = Slots(1, {})
+    server = FakeServer("coming")
 
-        async def proceed(planned: Call, around: Any) -> Result:
-            return RESULT
+    async def proceed(planned: Call, around: Any) -> Result:
+        return RESULT
 
-        around = context()
-        limiting = Limiting(slots, {"s": server})
-        await through(limiting, call(force_reconnect=True), around, proceed)
-        await through(limiting, call(), around, proceed)
-        assert len(server.asked) == 1
-        assert server.asked[0][0] == "bare"
-        assert server.asked[0][-1] is True
-
-    play(scene())
+    around = context()
+    limiting = Limiting(slots, {"s": server})
+    await through(limiting, call(force_reconnect=True), around, proceed)
+    await through(limiting, call(), around, proceed)
+    assert len(server.asked) == 1
+    assert server.asked[0][0] == "bare"
+    assert server.asked[0][-1] is True
 
 
-def test_a_server_that_is_down_fails_the_call_without_a_slot() -> None:
-    async def scene() -> None:
-        slots = Slots(1, {})
-        with pytest.raises(UpstreamUnavailable):
-            await through(Limiting(slots, {"s": FakeServer("down")}), call(), context(), unreachable)
-        assert repr(slots) == "Slots(0/1 running, 0 queued)"
-
-    play(scene())
+async def test_a_server_that_is_down_fails_the_call_without_a_slot() -> None:
+    slots = Slots(1, {})
+    with pytest.raises(UpstreamUnavailable):
+        await through(Limiting(slots, {"s": FakeServer("down")}), call(), context(), unreachable)
+    assert repr(slots) == "Slots(0/1 running, 0 queued)"
 
 
-def test_a_client_that_does_not_read_holds_its_calls_back() -> None:
+async def test_a_client_that_does_not_read_holds_its_calls_back() -> None:
     """What it does not take would pile up here; calls of others go on."""
 
-    async def scene() -> None:
-        slots = Slots(1, {})
-        limiting = Limiting(slots, {"s": FakeServer()})
-        client = FakeClient()
-        started: list[str] = []
+    slots = Slots(1, {})
+    limiting = Limiting(slots, {"s": FakeServer()})
+    client = FakeClient()
+    started: list[str] = []
 
-        async def proceed(planned: Call, around: Any) -> Result:
-            started.append("it" if around.client is client else "other")
-            return RESULT
+    async def proceed(planned: Call, around: Any) -> Result:
+        started.append("it" if around.client is client else "other")
+        return RESULT
 
-        client.stops_reading()
-        held = asyncio.create_task(through(limiting, call(), context(client=client), proceed))
-        await settle()
-        assert repr(slots) == "Slots(0/1 running, 0 queued)"
-        await through(limiting, call(), context(), proceed)
-        assert started == ["other"]
-        client.reads_again()
-        await held
-        assert started == ["other", "it"]
-        assert repr(slots) == "Slots(0/1 running, 0 queued)"
-
-    play(scene())
+    client.stops_reading()
+    held = asyncio.create_task(through(limiting, call(), context(client=client), proceed))
+    await settle()
+    assert repr(slots) == "Slots(0/1 running, 0 queued)"
+    await through(limiting, call(), context(), proceed)
+    assert started == ["other"]
+    client.reads_again()
+    await held
+    assert started == ["other", "it"]
+    assert repr(slots) == "Slots(0/1 running, 0 queued)"
 
 
-def test_a_client_that_stops_reading_in_the_queue_passes_its_turn_on() -> None:
-    async def scene() -> None:
-        slots = Slots(1, {})
-        limiting = Limiting(slots, {"s": FakeServer()})
-        client = FakeClient()
-        started: list[str] = []
+async def test_a_client_that_stops_reading_in_the_queue_passes_its_turn_on() -> None:
+    slots = Slots(1, {})
+    limiting = Limiting(slots, {"s": FakeServer()})
+    client = FakeClient()
+    started: list[str] = []
 
-        async def proceed(planned: Call, around: Any) -> Result:
-            started.append("it" if around.client is client else "other")
-            return RESULT
+    async def proceed(planned: Call, around: Any) -> Result:
+        started.append("it" if around.client is client else "other")
+        return RESULT
 
-        await slots.acquire("s")
-        held = asyncio.create_task(through(limiting, call(), context(client=client), proceed))
-        await settle()
-        other = asyncio.create_task(through(limiting, call(), context(), proceed))
-        await settle()
-        client.stops_reading()
-        slots.release("s")
-        await other
-        assert started == ["other"]
-        client.reads_again()
-        await held
-        assert started == ["other", "it"]
-        assert repr(slots) == "Slots(0/1 running, 0 queued)"
-
-    play(scene())
+    await slots.acquire("s")
+    held = asyncio.create_task(through(limiting, call(), context(client=client), proceed))
+    await settle()
+    other = asyncio.create_task(through(limiting, call(), context(), proceed))
+    await settle()
+    client.stops_reading()
+    slots.release("s")
+    await other
+    assert started == ["other"]
+    client.reads_again()
+    await held
+    assert started == ["other", "it"]
+    assert repr(slots) == "Slots(0/1 running, 0 queued)"

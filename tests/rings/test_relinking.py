@@ -12,7 +12,7 @@ from callmux.protocol.shapes import Result
 from callmux.rings.relinking import Relinking, relink
 from callmux.upstream.inventory.offer import Item
 from callmux.upstream.resources import ResourceIndex, ServerResources
-from tests.support import context, planned, play, through
+from tests.support import context, planned, through
 
 RENAMED = {"x:same": "callmux://a/x:same"}
 LINK = {"type": "resource_link", "uri": "x:same", "name": "n"}
@@ -59,7 +59,7 @@ def test_everything_else_stays_the_same_object(raw: bytes) -> None:
     assert relink(raw, RENAMED) is raw
 
 
-def test_only_servers_with_renamed_resources_are_looked_into() -> None:
+async def test_only_servers_with_renamed_resources_are_looked_into() -> None:
     own = ServerResources(server="c", resources=[Item("x:own", b'{"uri":"x:own"}')])
     both = [
         ServerResources(server=name, resources=[Item("x:same", b'{"uri":"x:same"}')]) for name in ("a", "b")
@@ -84,10 +84,7 @@ def test_only_servers_with_renamed_resources_are_looked_into() -> None:
             return result
         return await through(stage, call, context(), proceed)
 
-    async def scene() -> None:
-        shown = await outcome("b", "tools/call")
-        assert json.loads(shown.raw)["content"][0]["uri"] == "callmux://b/x:same"
-        assert await outcome("c", "tools/call") is result
-        assert await outcome("b", "resources/read") is result
-
-    play(scene())
+    shown = await outcome("b", "tools/call")
+    assert json.loads(shown.raw)["content"][0]["uri"] == "callmux://b/x:same"
+    assert await outcome("c", "tools/call") is result
+    assert await outcome("b", "resources/read") is result

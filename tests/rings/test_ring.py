@@ -12,7 +12,7 @@ from callmux.protocol.shapes import Result
 from callmux.rings.ring import Job, cancel, carry, run, settle, start
 from callmux.rings.stage import AGAIN, HELD, Cancelled, Outcome, Stages
 from callmux.tasks import Withdrawal
-from tests.support import context, play
+from tests.support import context
 from tests.support import settle as turns
 
 DONE = Result(b"{}")
@@ -107,254 +107,203 @@ class Bench:
         return self.notes
 
 
-def test_what_does_not_wait_has_no_task() -> None:
-    async def scene() -> None:
-        bench = Bench()
-        assert await bench.plays() == ["a in", "b in", "c in", "c out {}", "b out {}", "a out {}"]
-        assert bench.outcomes == [DONE]
-
-    play(scene())
+async def test_what_does_not_wait_has_no_task() -> None:
+    bench = Bench()
+    assert await bench.plays() == ["a in", "b in", "c in", "c out {}", "b out {}", "a out {}"]
+    assert bench.outcomes == [DONE]
 
 
-def test_an_outcome_that_comes_at_once_is_left_like_any_other() -> None:
+async def test_an_outcome_that_comes_at_once_is_left_like_any_other() -> None:
     def at_once(job: Job) -> Any:
         settle(job, DONE)
         return HELD
 
-    async def scene() -> None:
-        bench = Bench(innermost=at_once)
-        assert await bench.plays(None) == ["a in", "b in", "c in", "c out {}", "b out {}", "a out {}"]
-
-    play(scene())
+    bench = Bench(innermost=at_once)
+    assert await bench.plays(None) == ["a in", "b in", "c in", "c out {}", "b out {}", "a out {}"]
 
 
 @pytest.mark.parametrize("wait", [False, True])
-def test_a_stage_that_waits_to_enter_goes_on_from_there(wait: bool) -> None:
-    async def scene() -> None:
-        bench = Bench([later(None) if wait else None])
-        whole = ["a in", "b in", "c in", "c out {}", "b out {}", "a out {}"]
-        assert await bench.plays(tasks=1) == whole
-
-    play(scene())
+async def test_a_stage_that_waits_to_enter_goes_on_from_there(wait: bool) -> None:
+    bench = Bench([later(None) if wait else None])
+    whole = ["a in", "b in", "c in", "c out {}", "b out {}", "a out {}"]
+    assert await bench.plays(tasks=1) == whole
 
 
 @pytest.mark.parametrize("step", [DONE, later(DONE), ValueError("no"), later(ValueError("no"))])
-def test_a_stage_that_answers_or_fails_is_not_left(step: Any) -> None:
-    async def scene() -> None:
-        bench = Bench([step])
-        *_, last = await bench.plays(tasks=1)
-        assert bench.notes == ["a in", "b in", last]
-        assert last in ("a out {}", "a out ValueError")
-
-    play(scene())
+async def test_a_stage_that_answers_or_fails_is_not_left(step: Any) -> None:
+    bench = Bench([step])
+    *_, last = await bench.plays(tasks=1)
+    assert bench.notes == ["a in", "b in", last]
+    assert last in ("a out {}", "a out ValueError")
 
 
 @pytest.mark.parametrize("again", [AGAIN, later(AGAIN)])
-def test_a_stage_may_be_entered_once_more(again: Any) -> None:
-    async def scene() -> None:
-        bench = Bench([again])
-        notes = await bench.plays(tasks=1)
-        assert notes == ["a in", "b in", "b in", "c in", "c out {}", "b out {}", "a out {}"]
-        bench = Bench(leaves=[again])
-        start(bench.job)
-        for _ in range(2):
-            settle(bench.job, DONE)
-            await turns()
-        first = ["a in", "b in", "c in", "c out {}", "b out {}"]
-        assert bench.notes == [*first, "b in", "c in", "c out {}", "b out {}", "a out {}"]
-        assert bench.outcomes == [DONE]
-
-    play(scene())
+async def test_a_stage_may_be_entered_once_more(again: Any) -> None:
+    bench = Bench([again])
+    notes = await bench.plays(tasks=1)
+    assert notes == ["a in", "b in", "b in", "c in", "c out {}", "b out {}", "a out {}"]
+    bench = Bench(leaves=[again])
+    start(bench.job)
+    for _ in range(2):
+        settle(bench.job, DONE)
+        await turns()
+    first = ["a in", "b in", "c in", "c out {}", "b out {}"]
+    assert bench.notes == [*first, "b in", "c in", "c out {}", "b out {}", "a out {}"]
+    assert bench.outcomes == [DONE]
 
 
 OTHER = Result(b"[]")
 
 
 @pytest.mark.parametrize("step", [OTHER, later(OTHER), ValueError("no"), later(ValueError("no"))])
-def test_what_a_leave_gives_or_raises_is_the_outcome_further_out(step: Any) -> None:
-    async def scene() -> None:
-        bench = Bench(leaves=[step])
-        notes = await bench.plays()
-        assert notes[:5] == ["a in", "b in", "c in", "c out {}", "b out {}"]
-        assert notes[5:] in (["a out []"], ["a out ValueError"])
-
-    play(scene())
+async def test_what_a_leave_gives_or_raises_is_the_outcome_further_out(step: Any) -> None:
+    bench = Bench(leaves=[step])
+    notes = await bench.plays()
+    assert notes[:5] == ["a in", "b in", "c in", "c out {}", "b out {}"]
+    assert notes[5:] in (["a out []"], ["a out ValueError"])
 
 
-def test_a_panic_that_is_no_exception_is_an_outcome() -> None:
+async def test_a_panic_that_is_no_exception_is_an_outcome() -> None:
     class Panic(BaseException):
         pass
 
-    async def scene() -> None:
-        for bench in (Bench([Panic()]), Bench(leaves=[Panic()]), Bench([later(Panic())])):
-            await bench.plays(tasks=1)
-            assert isinstance(bench.outcomes[0], Panic)
-
-    play(scene())
-
-
-def test_what_was_waited_for_and_is_cancelled_by_others_is_a_failure() -> None:
-    async def scene() -> None:
-        bench = Bench([later(asyncio.CancelledError())])
+    for bench in (Bench([Panic()]), Bench(leaves=[Panic()]), Bench([later(Panic())])):
         await bench.plays(tasks=1)
-        assert isinstance(bench.outcomes[0], RuntimeError)
-
-    play(scene())
+        assert isinstance(bench.outcomes[0], Panic)
 
 
-def test_a_job_that_is_held_is_abandoned_and_left() -> None:
-    async def scene() -> None:
-        bench = Bench()
-        start(bench.job)
-        cancel(bench.job, "enough")
-        cancel(bench.job, "enough")
-        assert bench.holder.abandoned == ["enough"]
-        assert bench.notes[3:] == ["c out Cancelled", "b out Cancelled", "a out Cancelled"]
-        (outcome,) = bench.outcomes
-        assert isinstance(outcome, Cancelled)
-        assert outcome.reason == "enough"
+async def test_what_was_waited_for_and_is_cancelled_by_others_is_a_failure() -> None:
+    bench = Bench([later(asyncio.CancelledError())])
+    await bench.plays(tasks=1)
+    assert isinstance(bench.outcomes[0], RuntimeError)
 
-    play(scene())
+
+async def test_a_job_that_is_held_is_abandoned_and_left() -> None:
+    bench = Bench()
+    start(bench.job)
+    cancel(bench.job, "enough")
+    cancel(bench.job, "enough")
+    assert bench.holder.abandoned == ["enough"]
+    assert bench.notes[3:] == ["c out Cancelled", "b out Cancelled", "a out Cancelled"]
+    (outcome,) = bench.outcomes
+    assert isinstance(outcome, Cancelled)
+    assert outcome.reason == "enough"
 
 
 @pytest.mark.parametrize("step", [later(None), later(AGAIN), later(ValueError("no"))])
 @pytest.mark.parametrize("turns_before", [0, 1, 2])
-def test_a_job_that_waits_to_enter_is_left_wherever_it_is(step: Any, turns_before: int) -> None:
+async def test_a_job_that_waits_to_enter_is_left_wherever_it_is(step: Any, turns_before: int) -> None:
     """Before the first step of what it waits for, in the midst of it, and when that is over but nobody has
     looked."""
 
-    async def scene() -> None:
-        bench = Bench([step])
-        start(bench.job)
-        for _ in range(turns_before):
-            await asyncio.sleep(0)
-        cancel(bench.job, None)
-        await turns()
-        assert len(bench.outcomes) == 1
-        entered = [note.split()[0] for note in bench.notes if note.endswith(" in")]
-        left = [note.split()[0] for note in bench.notes if " out " in note]
-        assert len(set(left)) == len(left)
-        assert left[-1] == "a"
-        assert set(left) <= set(entered)
-        assert "c" not in left or bench.holder.abandoned
-
-    play(scene())
+    bench = Bench([step])
+    start(bench.job)
+    for _ in range(turns_before):
+        await asyncio.sleep(0)
+    cancel(bench.job, None)
+    await turns()
+    assert len(bench.outcomes) == 1
+    entered = [note.split()[0] for note in bench.notes if note.endswith(" in")]
+    left = [note.split()[0] for note in bench.notes if " out " in note]
+    assert len(set(left)) == len(left)
+    assert left[-1] == "a"
+    assert set(left) <= set(entered)
+    assert "c" not in left or bench.holder.abandoned
 
 
-def test_a_job_that_waits_to_be_left_is_left_by_the_outer_stages() -> None:
-    async def scene() -> None:
-        forever = asyncio.Event()
-        bench = Bench(leaves=[lambda job: forever.wait()])
-        start(bench.job)
-        settle(bench.job, DONE)
-        await turns()
-        cancel(bench.job, "enough")
-        await turns()
-        assert bench.notes[3:] == ["c out {}", "b out {}", "a out Cancelled"]
-
-    play(scene())
+async def test_a_job_that_waits_to_be_left_is_left_by_the_outer_stages() -> None:
+    forever = asyncio.Event()
+    bench = Bench(leaves=[lambda job: forever.wait()])
+    start(bench.job)
+    settle(bench.job, DONE)
+    await turns()
+    cancel(bench.job, "enough")
+    await turns()
+    assert bench.notes[3:] == ["c out {}", "b out {}", "a out Cancelled"]
 
 
 @pytest.mark.parametrize("turns_before", [0, 1, 2, 3])
-def test_a_stage_that_was_to_be_entered_once_more_is_not_left_where_it_was_not_entered(
+async def test_a_stage_that_was_to_be_entered_once_more_is_not_left_where_it_was_not_entered(
     turns_before: int,
 ) -> None:
-    async def scene() -> None:
-        bench = Bench([later(AGAIN)])
-        start(bench.job)
-        for _ in range(turns_before):
-            await asyncio.sleep(0)
-        cancel(bench.job, None)
-        await turns()
-        entered = "c in" in bench.notes
-        assert ("b out Cancelled" in bench.notes) == entered
-        assert bench.notes[-1] == "a out Cancelled"
-
-    play(scene())
+    bench = Bench([later(AGAIN)])
+    start(bench.job)
+    for _ in range(turns_before):
+        await asyncio.sleep(0)
+    cancel(bench.job, None)
+    await turns()
+    entered = "c in" in bench.notes
+    assert ("b out Cancelled" in bench.notes) == entered
+    assert bench.notes[-1] == "a out Cancelled"
 
 
 @pytest.mark.parametrize("turns_before", [0, 1])
-def test_a_leave_that_waits_begins_whenever_its_job_is_given_up(turns_before: int) -> None:
+async def test_a_leave_that_waits_begins_whenever_its_job_is_given_up(turns_before: int) -> None:
     """What the stage took would stay taken."""
 
-    async def scene() -> None:
-        begun: list[str] = []
+    begun: list[str] = []
 
-        async def work() -> Outcome:
-            begun.append("b")
-            await asyncio.Event().wait()
-            return DONE
+    async def work() -> Outcome:
+        begun.append("b")
+        await asyncio.Event().wait()
+        return DONE
 
-        bench = Bench(leaves=[lambda job: work()])
-        start(bench.job)
-        settle(bench.job, DONE)
-        for _ in range(turns_before):
-            await asyncio.sleep(0)
-        cancel(bench.job, None)
-        await turns()
-        assert begun == ["b"]
-        assert bench.notes[3:] == ["c out {}", "b out {}", "a out Cancelled"]
-
-    play(scene())
+    bench = Bench(leaves=[lambda job: work()])
+    start(bench.job)
+    settle(bench.job, DONE)
+    for _ in range(turns_before):
+        await asyncio.sleep(0)
+    cancel(bench.job, None)
+    await turns()
+    assert begun == ["b"]
+    assert bench.notes[3:] == ["c out {}", "b out {}", "a out Cancelled"]
 
 
-def test_whoever_awaits_and_is_cancelled_gives_the_job_up_at_once() -> None:
+async def test_whoever_awaits_and_is_cancelled_gives_the_job_up_at_once() -> None:
     """Not a turn of the loop later: it might have been sent meanwhile."""
 
-    async def scene() -> None:
-        bench = Bench([later(None)])
+    bench = Bench([later(None)])
+    task = asyncio.create_task(run(bench.job))
+    await asyncio.sleep(0)
+    task.cancel(Withdrawal("enough"))
+    assert bench.job.given_up is not None
+    assert bench.job.given_up.reason == "enough"
+    await turns()
+    assert "c in" not in bench.notes
+
+
+async def test_an_outcome_may_need_work_before_it_is_one() -> None:
+    bench = Bench()
+    start(bench.job)
+
+    async def work() -> Result:
+        await asyncio.sleep(0)
+        return OTHER
+
+    carry(bench.job, work())
+    assert bench.job.holder is None
+    await turns()
+    assert bench.notes[3:] == ["c out []", "b out []", "a out []"]
+
+
+async def test_whoever_runs_in_a_task_awaits_the_outcome() -> None:
+    held = Bench()
+    task = asyncio.create_task(run(held.job))
+    await turns()
+    settle(held.job, DONE)
+    assert await task is DONE
+    assert await run(Bench([DONE]).job) is DONE
+    with pytest.raises(ValueError, match="no"):
+        await run(Bench([ValueError("no")]).job)
+
+
+async def test_whoever_awaits_and_is_cancelled_gives_the_job_up_and_sees_it_end() -> None:
+    for bench in (Bench(), Bench([later(None)]), Bench([lambda job: asyncio.Event().wait()])):
         task = asyncio.create_task(run(bench.job))
         await asyncio.sleep(0)
-        task.cancel(Withdrawal("enough"))
+        task.cancel(Withdrawal("too late"))
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert bench.notes[-1] == "a out Cancelled"
         assert bench.job.given_up is not None
-        assert bench.job.given_up.reason == "enough"
-        await turns()
-        assert "c in" not in bench.notes
-
-    play(scene())
-
-
-def test_an_outcome_may_need_work_before_it_is_one() -> None:
-    async def scene() -> None:
-        bench = Bench()
-        start(bench.job)
-
-        async def work() -> Result:
-            await asyncio.sleep(0)
-            return OTHER
-
-        carry(bench.job, work())
-        assert bench.job.holder is None
-        await turns()
-        assert bench.notes[3:] == ["c out []", "b out []", "a out []"]
-
-    play(scene())
-
-
-def test_whoever_runs_in_a_task_awaits_the_outcome() -> None:
-    async def scene() -> None:
-        held = Bench()
-        task = asyncio.create_task(run(held.job))
-        await turns()
-        settle(held.job, DONE)
-        assert await task is DONE
-        assert await run(Bench([DONE]).job) is DONE
-        with pytest.raises(ValueError, match="no"):
-            await run(Bench([ValueError("no")]).job)
-
-    play(scene())
-
-
-def test_whoever_awaits_and_is_cancelled_gives_the_job_up_and_sees_it_end() -> None:
-    async def scene() -> None:
-        for bench in (Bench(), Bench([later(None)]), Bench([lambda job: asyncio.Event().wait()])):
-            task = asyncio.create_task(run(bench.job))
-            await asyncio.sleep(0)
-            task.cancel(Withdrawal("too late"))
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            assert bench.notes[-1] == "a out Cancelled"
-            assert bench.job.given_up is not None
-            assert bench.job.given_up.reason == "too late"
-
-    play(scene())
+        assert bench.job.given_up.reason == "too late"

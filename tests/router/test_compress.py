@@ -114,7 +114,8 @@ def test_ambiguous_names_keep_theirs() -> None:
         ("版本三点五の説明です。つづく説明", 12, "版本三点五の説明です。"),
     ],
 )
-def test_w22_descriptions_end_with_a_sentence_where_one_fits(text: str, most: int, expected: str) -> None:
+def test_descriptions_end_with_a_sentence_where_one_fits(text: str, most: int, expected: str) -> None:
+    """Weak spot W22 of callmux (npm)."""
     assert shortened(text, most) == expected
 
 
@@ -148,8 +149,11 @@ def _descriptions(value: Any) -> Iterator[str]:
             yield from _descriptions(inner)
 
 
-def test_w22_data_is_never_touched() -> None:
-    """Strings named `description` inside `default` and `enum` were rewritten."""
+def test_data_is_never_touched() -> None:
+    """Strings named `description` inside `default` and `enum` were rewritten.
+
+    Weak spot W22 of callmux (npm).
+    """
     data = {"description": "a   b " + LONG}
     schema = {
         "type": "object",
@@ -174,7 +178,8 @@ def test_digits_and_spaces_stay_as_they_came_where_nothing_changes() -> None:
     )
 
 
-def test_w22_the_name_in_the_list_makes_no_difference() -> None:
+def test_the_name_in_the_list_makes_no_difference() -> None:
+    """Weak spot W22 of callmux (npm)."""
     members = Tool(b'{"name":"list_issues","description":"List issues"}').members
     assert "description" not in compress_tool(members, "list_issues", BALANCED)
     assert compress_tool(members, "list_issues", Settings("off", 160)) == members
@@ -197,8 +202,8 @@ def test_a_server_goes_before_the_global_keys() -> None:
     assert settings(SchemaCompression(mode="off"), None).mode == "off"
 
 
-def test_w22_meta_tools_keep_their_guidance() -> None:
-    """Nine of eleven were cut in the middle of a sentence."""
+def test_meta_tools_keep_their_guidance() -> None:
+    """Nine of eleven were cut in the middle of a sentence. Weak spot W22 of callmux (npm)."""
     for mode in ("off", "balanced"):
         compression = Compression(SchemaCompression(mode=mode), {})
         assert [compression.own(d) for d in definitions()] == [msgspec.json.encode(d) for d in definitions()]

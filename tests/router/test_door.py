@@ -22,7 +22,7 @@ from callmux.router.names import Names
 from callmux.router.routing import Routing
 from callmux.upstream.catalogue import Catalogue, ServerTools
 from callmux.upstream.holds import Holds
-from tests.support import context, loop_clock, play, settle
+from tests.support import context, loop_clock, settle
 
 
 class FakeServer:
@@ -80,136 +80,109 @@ class House:
         return self.planned[-1]
 
 
-def test_a_call_is_planned_whole() -> None:
-    async def scene() -> None:
-        house = House().all_up()
-        now = asyncio.get_running_loop().time()
-        call = await house.call(tool="a__t", arguments=Raw(b'{"x":1}'))
-        assert (call.server, call.method, call.target, call.seconds) == ("a", "tools/call", "t", 2)
-        assert call.deadline == pytest.approx(now + 2)
-        assert call.arguments is call.asked.arguments
-        assert call.tool is not None
-        assert call.safe is False
-        call = await house.call(tool="b__b", timeout_ms=50)
-        assert (call.server, call.target, call.seconds, call.safe) == ("b", "b", 0.05, True)
-        call = await house.call(tool="t", server="b")
-        assert (call.server, call.target) == ("b", "t")
-
-    play(scene())
+async def test_a_call_is_planned_whole() -> None:
+    house = House().all_up()
+    now = asyncio.get_running_loop().time()
+    call = await house.call(tool="a__t", arguments=Raw(b'{"x":1}'))
+    assert (call.server, call.method, call.target, call.seconds) == ("a", "tools/call", "t", 2)
+    assert call.deadline == pytest.approx(now + 2)
+    assert call.arguments is call.asked.arguments
+    assert call.tool is not None
+    assert call.safe is False
+    call = await house.call(tool="b__b", timeout_ms=50)
+    assert (call.server, call.target, call.seconds, call.safe) == ("b", "b", 0.05, True)
+    call = await house.call(tool="t", server="b")
+    assert (call.server, call.target) == ("b", "t")
 
 
-def test_another_request_is_planned_with_its_params() -> None:
+async def test_another_request_is_planned_with_its_params() -> None:
     """Its target stands under its own key; everything else passes."""
 
-    async def scene() -> None:
-        house = House()
-        given = {"uri": Raw(b'"x"'), "_meta": Raw(b'{"k":1}')}
-        await house.door.send("a", "resources/read", "u://1", "uri", given, house.around, True)
-        call = house.planned[-1]
-        assert (call.server, call.method, call.target, call.key) == ("a", "resources/read", "u://1", "uri")
-        assert (bytes(call.asked.meta or b""), call.asked.extra) == (b'{"k":1}', {})
-        assert (call.seconds, call.safe, call.tool, call.arguments) == (2, True, None, None)
-
-    play(scene())
+    house = House()
+    given = {"uri": Raw(b'"x"'), "_meta": Raw(b'{"k":1}')}
+    await house.door.send("a", "resources/read", "u://1", "uri", given, house.around, True)
+    call = house.planned[-1]
+    assert (call.server, call.method, call.target, call.key) == ("a", "resources/read", "u://1", "uri")
+    assert (bytes(call.asked.meta or b""), call.asked.extra) == (b'{"k":1}', {})
+    assert (call.seconds, call.safe, call.tool, call.arguments) == (2, True, None, None)
 
 
-def test_a_listing_waits_for_those_of_whom_nothing_is_kept() -> None:
+async def test_a_listing_waits_for_those_of_whom_nothing_is_kept() -> None:
     """Calls wait for all the same."""
 
-    async def scene() -> None:
-        house = House()
-        house.servers["a"].recalled = True
-        listed = asyncio.create_task(house.door.listable())
-        await settle()
-        assert not listed.done()
-        house.servers["b"].up.set()
-        await listed
-        called = asyncio.create_task(house.call(tool="a__t"))
-        await settle()
-        assert not called.done()
-        house.servers["a"].up.set()
-        assert (await called).server == "a"
-
-    play(scene())
+    house = House()
+    house.servers["a"].recalled = True
+    listed = asyncio.create_task(house.door.listable())
+    await settle()
+    assert not listed.done()
+    house.servers["b"].up.set()
+    await listed
+    called = asyncio.create_task(house.call(tool="a__t"))
+    await settle()
+    assert not called.done()
+    house.servers["a"].up.set()
+    assert (await called).server == "a"
 
 
 @pytest.mark.parametrize("asked", [{"tool": "a__t"}, {"tool": "t", "server": "a"}])
-def test_a_call_waits_for_its_own_server_only(asked: dict[str, str]) -> None:
-    async def scene() -> None:
-        house = House()
-        call = asyncio.create_task(house.call(**asked))
-        await settle()
-        assert not call.done()
-        house.servers["a"].up.set()
-        assert (await call).server == "a"
-
-    play(scene())
+async def test_a_call_waits_for_its_own_server_only(asked: dict[str, str]) -> None:
+    house = House()
+    call = asyncio.create_task(house.call(**asked))
+    await settle()
+    assert not call.done()
+    house.servers["a"].up.set()
+    assert (await call).server == "a"
 
 
 @pytest.mark.parametrize("asked", [{"tool": "a"}, {"tool": "x__a"}])
-def test_a_name_that_may_be_anybodys_waits_for_all(asked: dict[str, str]) -> None:
-    async def scene() -> None:
-        house = House()
-        call = asyncio.create_task(house.door.call_safely(ToolCall(**asked), house.around))
-        await settle()
-        house.servers["a"].up.set()
-        await settle()
-        assert not call.done()
-        house.servers["b"].up.set()
-        await call
-
-    play(scene())
+async def test_a_name_that_may_be_anybodys_waits_for_all(asked: dict[str, str]) -> None:
+    house = House()
+    call = asyncio.create_task(house.door.call_safely(ToolCall(**asked), house.around))
+    await settle()
+    house.servers["a"].up.set()
+    await settle()
+    assert not call.done()
+    house.servers["b"].up.set()
+    await call
 
 
-def test_once_all_have_settled_nobody_is_asked_again() -> None:
-    async def scene() -> None:
-        house = House().all_up()
-        await house.door.settled()
-        for server in house.servers.values():
-            server.up = None
-        await house.door.settled()
-
-    play(scene())
+async def test_once_all_have_settled_nobody_is_asked_again() -> None:
+    house = House().all_up()
+    await house.door.settled()
+    for server in house.servers.values():
+        server.up = None
+    await house.door.settled()
 
 
-def test_a_name_that_leads_nowhere_is_refused() -> None:
-    async def scene() -> None:
-        house = House().all_up()
-        with pytest.raises(ToolNotFound):
-            await house.call(tool="nothing")
-        assert house.planned == []
-
-    play(scene())
+async def test_a_name_that_leads_nowhere_is_refused() -> None:
+    house = House().all_up()
+    with pytest.raises(ToolNotFound):
+        await house.call(tool="nothing")
+    assert house.planned == []
 
 
 @pytest.mark.parametrize(
     ("outcome", "code"), [(CallmuxError("x"), "internal_error"), (KeyError("x"), "internal_error")]
 )
-def test_a_child_of_a_fan_out_fails_as_a_result(
+async def test_a_child_of_a_fan_out_fails_as_a_result(
     outcome: Exception, code: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def scene() -> None:
-        house = House().all_up()
-        house.outcome = outcome
-        with pytest.raises(type(outcome)):
-            await house.call(tool="a__t")
-        result = await house.door.call_safely(ToolCall(tool="a__t"), house.around)
-        assert json.loads(result.raw)["structuredContent"]["error"]["code"] == code
-
-    play(scene())
+    house = House().all_up()
+    house.outcome = outcome
+    with pytest.raises(type(outcome)):
+        await house.call(tool="a__t")
+    result = await house.door.call_safely(ToolCall(tool="a__t"), house.around)
+    assert json.loads(result.raw)["structuredContent"]["error"]["code"] == code
 
 
-def test_a_call_can_be_prepared_without_being_made() -> None:
+async def test_a_call_can_be_prepared_without_being_made() -> None:
     """As previews do: the same look-up, the same arguments, and nothing is sent."""
 
-    async def work() -> None:
-        house = House()
-        house.servers["a"].up.set()
-        asked = ToolCall(tool="a__t", arguments=Raw(b'{"x":{"$text":"y"}}'))
-        planned = await house.door.prepare(asked, house.around)
-        assert (planned.server, planned.target, bytes(planned.arguments)) == ("a", "t", b'{"x":"y"}')
-        assert house.planned == []
-        with pytest.raises(CallmuxError):
-            await house.door.prepare(ToolCall(tool="a__none"), house.around)
-
-    play(work())
+    house = House()
+    house.servers["a"].up.set()
+    asked = ToolCall(tool="a__t", arguments=Raw(b'{"x":{"$text":"y"}}'))
+    planned = await house.door.prepare(asked, house.around)
+    assert (planned.server, planned.target, bytes(planned.arguments)) == ("a", "t", b'{"x":"y"}')
+    assert house.planned == []
+    with pytest.raises(CallmuxError):
+        await house.door.prepare(ToolCall(tool="a__none"), house.around)

@@ -45,7 +45,7 @@ def said(
     return answer
 
 
-def test_w36_clients_and_servers_are_told_the_packages_own_version() -> None:
+def test_clients_and_servers_are_told_the_packages_own_version() -> None:
     """W36: three versions were told. The listener's greeting is this one, too."""
     assert SERVER_INFO["version"] == __version__
     assert said({})["serverInfo"]["version"] == __version__

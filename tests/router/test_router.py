@@ -169,7 +169,8 @@ def test_a_tool_for_pages_alone_is_called_directly_and_in_no_other_way() -> None
     assert len(desk.planned) == 1
 
 
-def test_w30_a_request_makes_no_more_calls_than_are_allowed() -> None:
+def test_a_request_makes_no_more_calls_than_are_allowed() -> None:
+    """Weak spot W30 of callmux (npm)."""
     desk = Desk()
     desk.router._most_calls = 3
     items = [{"arguments": {}}] * 4
@@ -183,7 +184,8 @@ def test_w30_a_request_makes_no_more_calls_than_are_allowed() -> None:
     assert len(desk.planned) == 3
 
 
-def test_w35_a_directory_that_changes_nothing_is_warned_about() -> None:
+def test_a_directory_that_changes_nothing_is_warned_about() -> None:
+    """Weak spot W35 of callmux (npm)."""
     desk = Desk()
     desk.router._placeless = {"a"}
 
@@ -202,8 +204,11 @@ def test_w35_a_directory_that_changes_nothing_is_warned_about() -> None:
     assert warnings("nothing", cwd="/tmp") is None
 
 
-def test_w25_what_a_tool_calls_its_timeout_is_its_own_affair() -> None:
-    """Arguments are the tool's: only `timeoutMs` beside them changes the time of a call."""
+def test_what_a_tool_calls_its_timeout_is_its_own_affair() -> None:
+    """Arguments are the tool's: only `timeoutMs` beside them changes the time of a call.
+
+    Weak spot W25 of callmux (npm).
+    """
     desk = Desk()
     desk.call(b'{"name":"a__t","arguments":{"timeoutMs":5,"timeout":1}}')
     assert desk.planned[0].seconds == 180

@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from callmux.session.backlog import HELD_BYTES, MOST_HELD, Backlog
-from tests.support import play, settle
+from tests.support import settle
 
 
 def test_there_is_room_for_so_many_messages_and_how_many_were_dropped_is_told(
@@ -36,13 +36,10 @@ def test_there_is_room_for_so_many_bytes_and_nothing_is_said_where_nothing_was_d
     assert backlog.takes(1)
 
 
-def test_whoever_waits_goes_on_once_it_is_over() -> None:
-    async def scene() -> None:
-        backlog = Backlog()
-        waiting = [asyncio.ensure_future(backlog.wait()) for _ in range(2)]
-        await settle()
-        assert not any(one.done() for one in waiting)
-        backlog.is_over()
-        await asyncio.gather(*waiting)
-
-    play(scene())
+async def test_whoever_waits_goes_on_once_it_is_over() -> None:
+    backlog = Backlog()
+    waiting = [asyncio.ensure_future(backlog.wait()) for _ in range(2)]
+    await settle()
+    assert not any(one.done() for one in waiting)
+    backlog.is_over()
+    await asyncio.gather(*waiting)

@@ -14,7 +14,7 @@ from callmux.protocol.jsonrpc import INVALID_PARAMS, RpcError
 from callmux.session.observing import RequestObserver, named_in
 from callmux.session.session import Session
 from tests.session.test_session import Desk
-from tests.support import loop_clock, play, settle
+from tests.support import loop_clock, settle
 
 
 class Watched(Desk):
@@ -34,42 +34,34 @@ class Watched(Desk):
         return self
 
 
-def test_an_answer_a_refusal_and_a_cancellation_are_told_apart() -> None:
-    async def scene() -> None:
-        desk = await Watched().greets()
-        desk.answers.update(
-            {"prompts/get": RpcError(INVALID_PARAMS, "no such prompt"), "slow": asyncio.Event()}
-        )
-        await desk.hears(
-            {"id": 1, "method": "resources/read", "params": {"uri": "file:///a"}},
-            {"id": 2, "method": "prompts/get", "params": {"name": "p"}},
-            {"id": 3, "method": "slow"},
-        )
-        await desk.hears({"method": "notifications/cancelled", "params": {"requestId": 3}})
-        await settle()
-        shown = [(f.method, f.name, f.outcome, f.code, f.client) for f in desk.heard]
-        assert shown == [
-            ("initialize", "", "ok", "", "tester"),
-            ("resources/read", "file:///a", "ok", "", "tester"),
-            ("prompts/get", "p", "failed", "-32602", "tester"),
-            ("slow", "", "cancelled", "", "tester"),
-        ]
-
-    play(scene())
+async def test_an_answer_a_refusal_and_a_cancellation_are_told_apart() -> None:
+    desk = await Watched().greets()
+    desk.answers.update({"prompts/get": RpcError(INVALID_PARAMS, "no such prompt"), "slow": asyncio.Event()})
+    await desk.hears(
+        {"id": 1, "method": "resources/read", "params": {"uri": "file:///a"}},
+        {"id": 2, "method": "prompts/get", "params": {"name": "p"}},
+        {"id": 3, "method": "slow"},
+    )
+    await desk.hears({"method": "notifications/cancelled", "params": {"requestId": 3}})
+    await settle()
+    shown = [(f.method, f.name, f.outcome, f.code, f.client) for f in desk.heard]
+    assert shown == [
+        ("initialize", "", "ok", "", "tester"),
+        ("resources/read", "file:///a", "ok", "", "tester"),
+        ("prompts/get", "p", "failed", "-32602", "tester"),
+        ("slow", "", "cancelled", "", "tester"),
+    ]
 
 
-def test_a_request_that_came_before_anybody_listened_is_not_told() -> None:
-    async def scene() -> None:
-        desk = await Watched().greets()
-        observer, desk.session.observer = desk.session.observer, None
-        desk.answers["slow"] = gate = asyncio.Event()
-        await desk.hears({"id": 3, "method": "slow"})
-        desk.session.observer = observer
-        gate.set()
-        await settle()
-        assert [f.method for f in desk.heard] == ["initialize"]
-
-    play(scene())
+async def test_a_request_that_came_before_anybody_listened_is_not_told() -> None:
+    desk = await Watched().greets()
+    observer, desk.session.observer = desk.session.observer, None
+    desk.answers["slow"] = gate = asyncio.Event()
+    await desk.hears({"id": 3, "method": "slow"})
+    desk.session.observer = observer
+    gate.set()
+    await settle()
+    assert [f.method for f in desk.heard] == ["initialize"]
 
 
 @pytest.mark.parametrize(

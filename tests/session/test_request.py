@@ -56,14 +56,11 @@ def test_what_the_client_is_shows_through_as_it_changes() -> None:
     )
 
 
-def test_waiting_until_the_client_reads_ends_when_it_does() -> None:
-    async def scenario() -> None:
-        client = Recorder()
-        client.stops_reading()
-        waiting = asyncio.create_task(port(client).until_reading())
-        await settle()
-        assert not waiting.done()
-        client.reads_again()
-        await waiting
-
-    play(scenario())
+async def test_waiting_until_the_client_reads_ends_when_it_does() -> None:
+    client = Recorder()
+    client.stops_reading()
+    waiting = asyncio.create_task(port(client).until_reading())
+    await settle()
+    assert not waiting.done()
+    client.reads_again()
+    await waiting

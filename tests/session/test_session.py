@@ -49,38 +49,30 @@ class Desk:
         await settle()
 
 
-def test_a_conversation() -> None:
-    async def scene() -> None:
-        desk = Desk()
-        await desk.hears({"id": 0, "method": "initialize", "params": {}})
-        assert not desk.session.is_ready
-        await desk.hears({"method": "notifications/initialized"})
-        assert desk.session.is_ready
-        await desk.hears({"id": 1, "method": "x"}, {"method": "notifications/y", "params": {"a": 1}})
-        assert desk.sent == [
-            {"jsonrpc": "2.0", "id": 0, "result": {"hello": 1}},
-            {"jsonrpc": "2.0", "id": 1, "result": {}},
-        ]
-        assert desk.told_of == [("notifications/y", {"a": 1})]
-        assert repr(desk.session) == "Session(ClientPeer(ready, 0 in flight, 0 asked))"
-
-    play(scene())
+async def test_a_conversation() -> None:
+    desk = Desk()
+    await desk.hears({"id": 0, "method": "initialize", "params": {}})
+    assert not desk.session.is_ready
+    await desk.hears({"method": "notifications/initialized"})
+    assert desk.session.is_ready
+    await desk.hears({"id": 1, "method": "x"}, {"method": "notifications/y", "params": {"a": 1}})
+    assert desk.sent == [
+        {"jsonrpc": "2.0", "id": 0, "result": {"hello": 1}},
+        {"jsonrpc": "2.0", "id": 1, "result": {}},
+    ]
+    assert desk.told_of == [("notifications/y", {"a": 1})]
+    assert repr(desk.session) == "Session(ClientPeer(ready, 0 in flight, 0 asked))"
 
 
-def test_a_slow_request_holds_up_no_other() -> None:
-    async def scene() -> None:
-        desk = Desk()
-        slow = desk.answers["slow"] = asyncio.Event()
-        await desk.hears(
-            {"id": 1, "method": "slow"}, {"id": 2, "method": "fast"}, {"id": 3, "method": "ping"}
-        )
-        assert sorted(m["id"] for m in desk.sent) == [2, 3]
-        assert not desk.session.quiet.is_set()
-        slow.set()
-        await desk.session.quiet.wait()
-        assert desk.sent[-1] == {"jsonrpc": "2.0", "id": 1, "result": {"late": 1}}
-
-    play(scene())
+async def test_a_slow_request_holds_up_no_other() -> None:
+    desk = Desk()
+    slow = desk.answers["slow"] = asyncio.Event()
+    await desk.hears({"id": 1, "method": "slow"}, {"id": 2, "method": "fast"}, {"id": 3, "method": "ping"})
+    assert sorted(m["id"] for m in desk.sent) == [2, 3]
+    assert not desk.session.quiet.is_set()
+    slow.set()
+    await desk.session.quiet.wait()
+    assert desk.sent[-1] == {"jsonrpc": "2.0", "id": 1, "result": {"late": 1}}
 
 
 @pytest.mark.parametrize(
@@ -93,32 +85,26 @@ def test_a_slow_request_holds_up_no_other() -> None:
         ),
     ],
 )
-def test_a_request_that_fails_is_refused(failure: Exception, error: Any) -> None:
+async def test_a_request_that_fails_is_refused(failure: Exception, error: Any) -> None:
     """One that nobody foresaw without its text."""
 
-    async def scene() -> None:
-        desk = Desk()
-        desk.answers["x"] = failure
-        await desk.hears({"id": 1, "method": "x"})
-        assert desk.sent == [{"jsonrpc": "2.0", "id": 1, "error": error}]
-
-    play(scene())
+    desk = Desk()
+    desk.answers["x"] = failure
+    await desk.hears({"id": 1, "method": "x"})
+    assert desk.sent == [{"jsonrpc": "2.0", "id": 1, "error": error}]
 
 
-def test_a_cancelled_request_is_never_answered() -> None:
-    async def scene() -> None:
-        desk = Desk()
-        desk.answers["slow"] = asyncio.Event()
-        await desk.hears({"id": 1, "method": "slow"})
-        await desk.hears({"method": "notifications/cancelled", "params": {"requestId": 1}})
-        assert desk.session.quiet.is_set()
-        desk.answers["slow"].set()
-        await settle()
-        assert desk.sent == []
-        await desk.hears({"id": 1, "method": "fast"})
-        assert [m["id"] for m in desk.sent] == [1]
-
-    play(scene())
+async def test_a_cancelled_request_is_never_answered() -> None:
+    desk = Desk()
+    desk.answers["slow"] = asyncio.Event()
+    await desk.hears({"id": 1, "method": "slow"})
+    await desk.hears({"method": "notifications/cancelled", "params": {"requestId": 1}})
+    assert desk.session.quiet.is_set()
+    desk.answers["slow"].set()
+    await settle()
+    assert desk.sent == []
+    await desk.hears({"id": 1, "method": "fast"})
+    assert [m["id"] for m in desk.sent] == [1]
 
 
 def test_an_id_may_be_used_again_before_the_cancelled_request_has_ended(
@@ -151,172 +137,136 @@ def test_an_id_may_be_used_again_before_the_cancelled_request_has_ended(
     assert caplog.text == ""
 
 
-def test_a_batch_is_taken_apart() -> None:
-    async def scene() -> None:
-        desk = Desk()
-        await desk.hears([{"id": 1, "method": "x"}, {"id": 2, "method": "ping"}])
-        assert sorted(m["id"] for m in desk.sent) == [1, 2]
-
-    play(scene())
+async def test_a_batch_is_taken_apart() -> None:
+    desk = Desk()
+    await desk.hears([{"id": 1, "method": "x"}, {"id": 2, "method": "ping"}])
+    assert sorted(m["id"] for m in desk.sent) == [1, 2]
 
 
-def test_garbage_is_refused() -> None:
-    async def scene() -> None:
-        desk = Desk()
-        await desk.hears(b"hello")
-        assert desk.sent[0]["error"]["code"] == -32700
-
-    play(scene())
+async def test_garbage_is_refused() -> None:
+    desk = Desk()
+    await desk.hears(b"hello")
+    assert desk.sent[0]["error"]["code"] == -32700
 
 
-def test_our_question_is_answered() -> None:
-    async def scene() -> None:
-        desk = Desk()
-        asking = asyncio.create_task(desk.session.ask("roots/list", b'{"a":1}'))
-        await settle()
-        assert desk.sent == [{"jsonrpc": "2.0", "id": 1, "method": "roots/list", "params": {"a": 1}}]
-        await desk.hears({"id": 1, "result": {"roots": []}})
-        assert json.loads(await asking) == {"roots": []}
-
-    play(scene())
+async def test_our_question_is_answered() -> None:
+    desk = Desk()
+    asking = asyncio.create_task(desk.session.ask("roots/list", b'{"a":1}'))
+    await settle()
+    assert desk.sent == [{"jsonrpc": "2.0", "id": 1, "method": "roots/list", "params": {"a": 1}}]
+    await desk.hears({"id": 1, "result": {"roots": []}})
+    assert json.loads(await asking) == {"roots": []}
 
 
-def test_our_question_is_refused() -> None:
-    async def scene() -> None:
-        desk = Desk()
-        asking = asyncio.create_task(desk.session.ask("roots/list", None))
-        await settle()
-        await desk.hears({"id": 1, "error": {"code": -7, "message": "never"}})
-        with pytest.raises(RpcError, match="never"):
-            await asking
-
-    play(scene())
-
-
-def test_a_question_that_is_given_up_is_withdrawn() -> None:
-    async def scene() -> None:
-        desk = Desk()
-        asking = asyncio.create_task(desk.session.ask("roots/list", None))
-        await settle()
-        asking.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await asking
-        assert desk.sent[-1]["method"] == "notifications/cancelled"
-        assert desk.sent[-1]["params"]["requestId"] == 1
-        await desk.hears({"id": 1, "result": {}})
-
-    play(scene())
-
-
-def test_progress_of_a_question_keeps_the_servers_token() -> None:
-    """Towards the client it is the question's own id, because several servers may use the same."""
-
-    async def scene() -> None:
-        desk = Desk()
-        seen: list[Any] = []
-        params = b'{"_meta":{"progressToken":"theirs"}}'
-        note = lambda raw: seen.append(json.loads(raw))  # noqa: E731
-        asking = asyncio.create_task(desk.session.ask("sampling/createMessage", params, note))
-        await settle()
-        assert desk.sent[0]["params"]["_meta"]["progressToken"] == 1
-        for token in (1, 2, "theirs", None):
-            params = {"progressToken": token, "progress": 1}
-            await desk.hears({"method": "notifications/progress", "params": params})
-        assert seen == [{"progressToken": "theirs", "progress": 1}]
-        await desk.hears({"id": 1, "result": {}})
+async def test_our_question_is_refused() -> None:
+    desk = Desk()
+    asking = asyncio.create_task(desk.session.ask("roots/list", None))
+    await settle()
+    await desk.hears({"id": 1, "error": {"code": -7, "message": "never"}})
+    with pytest.raises(RpcError, match="never"):
         await asking
 
-    play(scene())
+
+async def test_a_question_that_is_given_up_is_withdrawn() -> None:
+    desk = Desk()
+    asking = asyncio.create_task(desk.session.ask("roots/list", None))
+    await settle()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert desk.sent[-1]["method"] == "notifications/cancelled"
+    assert desk.sent[-1]["params"]["requestId"] == 1
+    await desk.hears({"id": 1, "result": {}})
 
 
-def test_closing_ends_everything() -> None:
-    async def scene() -> None:
-        desk = Desk()
-        desk.answers["slow"] = asyncio.Event()
-        await desk.hears({"id": 1, "method": "slow"})
-        asking = asyncio.create_task(desk.session.ask("roots/list", None))
-        await settle()
-        before = len(desk.sent)
-        await desk.session.close()
-        with pytest.raises(RpcError, match="the client has left"):
-            await asking
-        with pytest.raises(RpcError, match="the client has left"):
-            await desk.session.ask("roots/list", None)
-        desk.session.notify("notifications/x", None)
-        await desk.hears({"id": 2, "method": "x"}, {"id": 3, "method": "ping"})
-        assert len(desk.sent) == before
-        assert desk.handled == ["slow"]
+async def test_progress_of_a_question_keeps_the_servers_token() -> None:
+    """Towards the client it is the question's own id, because several servers may use the same."""
 
-    play(scene())
+    desk = Desk()
+    seen: list[Any] = []
+    params = b'{"_meta":{"progressToken":"theirs"}}'
+    note = lambda raw: seen.append(json.loads(raw))  # noqa: E731
+    asking = asyncio.create_task(desk.session.ask("sampling/createMessage", params, note))
+    await settle()
+    assert desk.sent[0]["params"]["_meta"]["progressToken"] == 1
+    for token in (1, 2, "theirs", None):
+        params = {"progressToken": token, "progress": 1}
+        await desk.hears({"method": "notifications/progress", "params": params})
+    assert seen == [{"progressToken": "theirs", "progress": 1}]
+    await desk.hears({"id": 1, "result": {}})
+    await asking
 
 
-def test_who_does_not_read_is_known() -> None:
-    async def scene() -> None:
-        session = Desk().session
-        assert session.reading
-        session.flow(False)
-        assert not session.reading
-        waiting = asyncio.create_task(session.until_reading())
-        await settle()
-        assert not waiting.done()
-        session.flow(True)
-        await waiting
-
-    play(scene())
-
-
-def test_a_log_level_needs_connections_of_its_own() -> None:
-    async def scene() -> None:
-        session = Desk().session
-        assert not session.own_lanes
-        session.log_level = "debug"
-        assert session.own_lanes
-
-    play(scene())
+async def test_closing_ends_everything() -> None:
+    desk = Desk()
+    desk.answers["slow"] = asyncio.Event()
+    await desk.hears({"id": 1, "method": "slow"})
+    asking = asyncio.create_task(desk.session.ask("roots/list", None))
+    await settle()
+    before = len(desk.sent)
+    await desk.session.close()
+    with pytest.raises(RpcError, match="the client has left"):
+        await asking
+    with pytest.raises(RpcError, match="the client has left"):
+        await desk.session.ask("roots/list", None)
+    desk.session.notify("notifications/x", None)
+    await desk.hears({"id": 2, "method": "x"}, {"id": 3, "method": "ping"})
+    assert len(desk.sent) == before
+    assert desk.handled == ["slow"]
 
 
-def test_the_transport_hears_when_no_other_request_is_in_flight() -> None:
-    async def scene() -> None:
-        desk = Desk()
-        lone: list[int] = []
-        session = Session(desk, desk.sent.append, flush=lambda: lone.append(len(desk.sent)))
-        gate = desk.answers["slow"] = asyncio.Event()
-        for id, method in enumerate(("slow", "quick", "slow")):
-            session.receive(parse(json.dumps({"id": id, "method": method}).encode()))
-        await settle()
-        assert (len(desk.sent), lone) == (1, [])
-        gate.set()
-        await settle()
-        assert (len(desk.sent), lone) == (3, [3])
+async def test_who_does_not_read_is_known() -> None:
+    session = Desk().session
+    assert session.reading
+    session.flow(False)
+    assert not session.reading
+    waiting = asyncio.create_task(session.until_reading())
+    await settle()
+    assert not waiting.done()
+    session.flow(True)
+    await waiting
 
-    play(scene())
+
+async def test_a_log_level_needs_connections_of_its_own() -> None:
+    session = Desk().session
+    assert not session.own_lanes
+    session.log_level = "debug"
+    assert session.own_lanes
+
+
+async def test_the_transport_hears_when_no_other_request_is_in_flight() -> None:
+    desk = Desk()
+    lone: list[int] = []
+    session = Session(desk, desk.sent.append, flush=lambda: lone.append(len(desk.sent)))
+    gate = desk.answers["slow"] = asyncio.Event()
+    for id, method in enumerate(("slow", "quick", "slow")):
+        session.receive(parse(json.dumps({"id": id, "method": method}).encode()))
+    await settle()
+    assert (len(desk.sent), lone) == (1, [])
+    gate.set()
+    await settle()
+    assert (len(desk.sent), lone) == (3, [3])
 
 
 @pytest.mark.parametrize("version", ["2025-11-25", "2025-06-18", "2024-11-05"])
-def test_a_batch_is_refused_where_the_revision_has_none(version: str) -> None:
+async def test_a_batch_is_refused_where_the_revision_has_none(version: str) -> None:
     """As a whole, with one error; the session goes on."""
 
-    async def scene() -> None:
-        desk = Desk()
-        desk.session.version = version
-        await desk.hears([{"id": 1, "method": "x"}, {"id": 2, "method": "ping"}])
-        assert desk.handled == []
-        assert [(m["id"], m["error"]["code"]) for m in desk.sent] == [(None, -32600)]
-        assert version in desk.sent[0]["error"]["message"]
-        await desk.hears({"id": 3, "method": "x"})
-        assert desk.sent[-1]["id"] == 3
-
-    play(scene())
+    desk = Desk()
+    desk.session.version = version
+    await desk.hears([{"id": 1, "method": "x"}, {"id": 2, "method": "ping"}])
+    assert desk.handled == []
+    assert [(m["id"], m["error"]["code"]) for m in desk.sent] == [(None, -32600)]
+    assert version in desk.sent[0]["error"]["message"]
+    await desk.hears({"id": 3, "method": "x"})
+    assert desk.sent[-1]["id"] == 3
 
 
-def test_a_batch_is_served_where_the_revision_has_batches() -> None:
-    async def scene() -> None:
-        desk = Desk()
-        desk.session.version = "2025-03-26"
-        await desk.hears([{"id": 1, "method": "x"}, {"id": 2, "method": "ping"}])
-        assert sorted(m["id"] for m in desk.sent) == [1, 2]
-
-    play(scene())
+async def test_a_batch_is_served_where_the_revision_has_batches() -> None:
+    desk = Desk()
+    desk.session.version = "2025-03-26"
+    await desk.hears([{"id": 1, "method": "x"}, {"id": 2, "method": "ping"}])
+    assert sorted(m["id"] for m in desk.sent) == [1, 2]
 
 
 class Panic(BaseException):
@@ -333,41 +283,35 @@ class Panic(BaseException):
         StopAsyncIteration(),
     ],
 )
-def test_whatever_ends_a_request_answers_it(failure: BaseException) -> None:
-    async def scene() -> None:
-        desk = Desk()
+async def test_whatever_ends_a_request_answers_it(failure: BaseException) -> None:
+    desk = Desk()
 
-        async def fail() -> bytes:
-            raise failure
+    async def fail() -> bytes:
+        raise failure
 
-        desk.answers["x"] = fail
-        await desk.hears({"id": 1, "method": "x"}, {"id": 2, "method": "y"})
-        assert sorted((m["id"], m.get("error", {}).get("code")) for m in desk.sent) == [
-            (1, -32603),
-            (2, None),
-        ]
-        assert desk.session.quiet.is_set()
-
-    play(scene())
+    desk.answers["x"] = fail
+    await desk.hears({"id": 1, "method": "x"}, {"id": 2, "method": "y"})
+    assert sorted((m["id"], m.get("error", {}).get("code")) for m in desk.sent) == [
+        (1, -32603),
+        (2, None),
+    ]
+    assert desk.session.quiet.is_set()
 
 
-def test_a_cancellation_that_was_meant_for_somebody_else_answers_the_request() -> None:
+async def test_a_cancellation_that_was_meant_for_somebody_else_answers_the_request() -> None:
     """What it waits for is shared, and ended by another."""
 
-    async def scene() -> None:
-        desk = Desk()
-        shared: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    desk = Desk()
+    shared: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
-        async def wait() -> bytes:
-            return await shared
+    async def wait() -> bytes:
+        return await shared
 
-        desk.answers["x"] = wait
-        await desk.hears({"id": 1, "method": "x"})
-        shared.cancel()
-        await settle()
-        assert [(m["id"], m["error"]["code"]) for m in desk.sent] == [(1, -32603)]
-
-    play(scene())
+    desk.answers["x"] = wait
+    await desk.hears({"id": 1, "method": "x"})
+    shared.cancel()
+    await settle()
+    assert [(m["id"], m["error"]["code"]) for m in desk.sent] == [(1, -32603)]
 
 
 class NoRoom:
@@ -379,7 +323,7 @@ class NoRoom:
 
 @pytest.mark.parametrize("id", [1, "one"])
 @pytest.mark.parametrize("routed", [True, False])
-def test_a_request_whose_answer_cannot_be_built_is_answered(
+async def test_a_request_whose_answer_cannot_be_built_is_answered(
     routed: bool, id: int | str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No memory for the line: the client is told so."""
@@ -387,59 +331,50 @@ def test_a_request_whose_answer_cannot_be_built_is_answered(
     def no_room(*given: object) -> bytes:
         raise MemoryError
 
-    async def scene() -> None:
-        desk = Desk()
-        ends: list[tuple[Any, Any, bool]] = []
-        if routed:
-            desk.session = Session(
-                desk, no_room, lambda line, about, final: ends.append((json.loads(line), about, final))
-            )
-        monkeypatch.setattr("callmux.protocol.jsonrpc.response", no_room)
-        monkeypatch.setattr("callmux.session.session.ANSWER", NoRoom())
-        await desk.hears({"id": id, "method": "x"})
-        (answer,) = [end[0] for end in ends] if routed else desk.sent
-        assert (answer["id"], answer["error"]["code"]) == (id, -32603)
-        assert not routed or ends[0][1:] == (id, True)
-        assert desk.session.quiet.is_set()
-
-    play(scene())
+    desk = Desk()
+    ends: list[tuple[Any, Any, bool]] = []
+    if routed:
+        desk.session = Session(
+            desk, no_room, lambda line, about, final: ends.append((json.loads(line), about, final))
+        )
+    monkeypatch.setattr("callmux.protocol.jsonrpc.response", no_room)
+    monkeypatch.setattr("callmux.session.session.ANSWER", NoRoom())
+    await desk.hears({"id": id, "method": "x"})
+    (answer,) = [end[0] for end in ends] if routed else desk.sent
+    assert (answer["id"], answer["error"]["code"]) == (id, -32603)
+    assert not routed or ends[0][1:] == (id, True)
+    assert desk.session.quiet.is_set()
 
 
-def test_a_request_whose_answer_cannot_be_handed_over_is_answered() -> None:
-    async def scene() -> None:
-        lines: list[Any] = []
+async def test_a_request_whose_answer_cannot_be_handed_over_is_answered() -> None:
+    lines: list[Any] = []
 
-        def route(line: bytes, about: object, final: bool) -> None:
-            if b"result" in line:
-                raise MemoryError
-            lines.append((json.loads(line), final))
+    def route(line: bytes, about: object, final: bool) -> None:
+        if b"result" in line:
+            raise MemoryError
+        lines.append((json.loads(line), final))
 
-        desk = Desk()
-        desk.session = Session(desk, lambda line: None, route)
-        await desk.hears({"id": 1, "method": "x"})
-        assert [(line["id"], line["error"]["code"], final) for line, final in lines] == [(1, -32603, True)]
-
-    play(scene())
+    desk = Desk()
+    desk.session = Session(desk, lambda line: None, route)
+    await desk.hears({"id": 1, "method": "x"})
+    assert [(line["id"], line["error"]["code"], final) for line, final in lines] == [(1, -32603, True)]
 
 
-def test_a_message_that_fails_as_it_comes_ends_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def scene() -> None:
-        desk = Desk()
-        serve = desk.session._serve
+async def test_a_message_that_fails_as_it_comes_ends_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk()
+    serve = desk.session._serve
 
-        def fail(id: Any, *given: Any) -> None:
-            if id == 1:
-                raise MemoryError
-            serve(id, *given)
+    def fail(id: Any, *given: Any) -> None:
+        if id == 1:
+            raise MemoryError
+        serve(id, *given)
 
-        monkeypatch.setattr(desk.session, "_serve", fail)
-        await desk.hears({"id": 1, "method": "x"}, {"id": 2, "method": "x"})
-        assert sorted((m["id"], m.get("error", {}).get("code")) for m in desk.sent) == [
-            (1, -32603),
-            (2, None),
-        ]
-
-    play(scene())
+    monkeypatch.setattr(desk.session, "_serve", fail)
+    await desk.hears({"id": 1, "method": "x"}, {"id": 2, "method": "x"})
+    assert sorted((m["id"], m.get("error", {}).get("code")) for m in desk.sent) == [
+        (1, -32603),
+        (2, None),
+    ]
 
 
 def test_messages_of_servers_to_a_client_that_does_not_read_have_a_bound(
@@ -467,13 +402,10 @@ def test_messages_of_servers_to_a_client_that_does_not_read_have_a_bound(
     assert "7 messages of servers were dropped" in caplog.text
 
 
-def test_few_but_large_messages_have_a_bound_too() -> None:
-    async def scene() -> None:
-        desk = Desk()
-        desk.session.flow(False)
-        large = json.dumps({"data": "x" * (HELD_BYTES // 4)}).encode()
-        for _ in range(10):
-            desk.session.notify("notifications/message", large)
-        assert len(desk.sent) == 3
-
-    play(scene())
+async def test_few_but_large_messages_have_a_bound_too() -> None:
+    desk = Desk()
+    desk.session.flow(False)
+    large = json.dumps({"data": "x" * (HELD_BYTES // 4)}).encode()
+    for _ in range(10):
+        desk.session.notify("notifications/message", large)
+    assert len(desk.sent) == 3

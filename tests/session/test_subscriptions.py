@@ -66,32 +66,26 @@ def uris(client: Any) -> list[str]:
     return [params["uri"] for _, params in client.notes]
 
 
-def test_the_first_subscribes_and_the_last_ends_it() -> None:
-    async def scene() -> None:
-        desk, one, two = Desk(), client(), client()
-        await desk.all.add(one, "a!x", desk.offers, {"_meta": Raw(b"{}")})
-        await desk.all.add(two, "a!x", desk.offers)
-        assert desk.asked == [("on", "x")]
-        assert desk.offers.asked[0][2] == {"_meta": Raw(b"{}")}
-        await desk.all.remove(one, "a!x", desk.offers)
-        assert desk.asked == [("on", "x")]
-        await desk.all.remove(two, "a!x", desk.offers)
-        assert desk.asked == [("on", "x"), ("off", "x")]
-        assert desk.kept == [("x", True), ("x", True), ("x", False)]
-
-    play(scene())
+async def test_the_first_subscribes_and_the_last_ends_it() -> None:
+    desk, one, two = Desk(), client(), client()
+    await desk.all.add(one, "a!x", desk.offers, {"_meta": Raw(b"{}")})
+    await desk.all.add(two, "a!x", desk.offers)
+    assert desk.asked == [("on", "x")]
+    assert desk.offers.asked[0][2] == {"_meta": Raw(b"{}")}
+    await desk.all.remove(one, "a!x", desk.offers)
+    assert desk.asked == [("on", "x")]
+    await desk.all.remove(two, "a!x", desk.offers)
+    assert desk.asked == [("on", "x"), ("off", "x")]
+    assert desk.kept == [("x", True), ("x", True), ("x", False)]
 
 
-def test_updates_come_under_the_uri_that_each_knows() -> None:
-    async def scene() -> None:
-        desk, one, two = Desk(), client(), client()
-        await desk.all.add(one, "a!x", desk.offers)
-        await desk.all.add(two, "b!x", desk.offers)
-        desk.updated("a", uri="x", n=1)
-        assert one.notes == [("notifications/resources/updated", {"uri": "a!x", "n": 1})]
-        assert two.notes == []
-
-    play(scene())
+async def test_updates_come_under_the_uri_that_each_knows() -> None:
+    desk, one, two = Desk(), client(), client()
+    await desk.all.add(one, "a!x", desk.offers)
+    await desk.all.add(two, "b!x", desk.offers)
+    desk.updated("a", uri="x", n=1)
+    assert one.notes == [("notifications/resources/updated", {"uri": "a!x", "n": 1})]
+    assert two.notes == []
 
 
 @pytest.mark.parametrize(
@@ -106,90 +100,69 @@ def test_updates_come_under_the_uri_that_each_knows() -> None:
         ("a!x:/d", "y", []),
     ],
 )
-def test_an_update_may_stand_below_what_is_subscribed(
+async def test_an_update_may_stand_below_what_is_subscribed(
     subscribed: str, updated: str, heard: list[str]
 ) -> None:
-    async def scene() -> None:
-        desk, one = Desk(), client()
-        await desk.all.add(one, subscribed, desk.offers)
-        desk.updated("a", uri=updated)
-        assert uris(one) == heard
-
-    play(scene())
+    desk, one = Desk(), client()
+    await desk.all.add(one, subscribed, desk.offers)
+    desk.updated("a", uri=updated)
+    assert uris(one) == heard
 
 
-def test_who_wants_the_very_resource_goes_before_who_wants_what_is_above() -> None:
+async def test_who_wants_the_very_resource_goes_before_who_wants_what_is_above() -> None:
     """Both would be a second update for a client that wants both."""
 
-    async def scene() -> None:
-        desk, one, two = Desk(), client(), client()
-        await desk.all.add(one, "a!x:/d", desk.offers)
-        await desk.all.add(two, "a!x:/d/f", desk.offers)
-        desk.updated("a", uri="x:/d/f")
-        assert uris(two) == ["a!x:/d/f"]
-
-    play(scene())
+    desk, one, two = Desk(), client(), client()
+    await desk.all.add(one, "a!x:/d", desk.offers)
+    await desk.all.add(two, "a!x:/d/f", desk.offers)
+    desk.updated("a", uri="x:/d/f")
+    assert uris(two) == ["a!x:/d/f"]
 
 
 @pytest.mark.parametrize("params", [None, Raw(b"{}"), Raw(b'{"uri":7}'), Raw(b"[]")])
-def test_an_update_of_nothing_is_for_nobody(params: Raw | None) -> None:
-    async def scene() -> None:
-        desk, one = Desk(), client()
+async def test_an_update_of_nothing_is_for_nobody(params: Raw | None) -> None:
+    desk, one = Desk(), client()
+    await desk.all.add(one, "a!x", desk.offers)
+    desk.all.updated("a", params)
+    assert one.notes == []
+
+
+async def test_a_refused_subscription_is_none() -> None:
+    desk, one = Desk(), client()
+    desk.offers.refused.add("x")
+    with pytest.raises(RpcError):
         await desk.all.add(one, "a!x", desk.offers)
-        desk.all.updated("a", params)
-        assert one.notes == []
-
-    play(scene())
-
-
-def test_a_refused_subscription_is_none() -> None:
-    async def scene() -> None:
-        desk, one = Desk(), client()
-        desk.offers.refused.add("x")
-        with pytest.raises(RpcError):
-            await desk.all.add(one, "a!x", desk.offers)
-        assert desk.kept == []
-        desk.updated("a", uri="x")
-        assert one.notes == []
-
-    play(scene())
+    assert desk.kept == []
+    desk.updated("a", uri="x")
+    assert one.notes == []
 
 
-def test_a_session_that_is_over_ends_what_was_its_alone() -> None:
+async def test_a_session_that_is_over_ends_what_was_its_alone() -> None:
     """Though a server may be down and cannot be told."""
 
-    async def scene() -> None:
-        desk, one, two = Desk(), client(), client()
-        for uri in ("a!x", "a!y", "a!z"):
-            await desk.all.add(one, uri, desk.offers)
-        await desk.all.add(two, "a!y", desk.offers)
-        desk.offers.refused.add("x")
-        await desk.all.forget(one, desk.offers)
-        # What is left was asked for on the connection of the one who left.
-        assert desk.asked[3:] == [("off", "x"), ("off", "z"), ("on", "y")]
-        desk.updated("a", uri="y")
-        assert (uris(one), uris(two)) == ([], ["a!y"])
-
-    play(scene())
+    desk, one, two = Desk(), client(), client()
+    for uri in ("a!x", "a!y", "a!z"):
+        await desk.all.add(one, uri, desk.offers)
+    await desk.all.add(two, "a!y", desk.offers)
+    desk.offers.refused.add("x")
+    await desk.all.forget(one, desk.offers)
+    # What is left was asked for on the connection of the one who left.
+    assert desk.asked[3:] == [("off", "x"), ("off", "z"), ("on", "y")]
+    desk.updated("a", uri="y")
+    assert (uris(one), uris(two)) == ([], ["a!y"])
 
 
-def test_ending_what_was_never_begun_is_the_servers_to_judge() -> None:
-    async def scene() -> None:
-        desk, one = Desk(), client()
-        await desk.all.remove(one, "a!x", desk.offers)
-        assert desk.asked == [("off", "x")]
-
-    play(scene())
+async def test_ending_what_was_never_begun_is_the_servers_to_judge() -> None:
+    desk, one = Desk(), client()
+    await desk.all.remove(one, "a!x", desk.offers)
+    assert desk.asked == [("off", "x")]
 
 
-def test_a_session_knows_what_it_is_subscribed_to() -> None:
-    async def scene() -> None:
-        desk, one, other = Desk(), client(), client()
-        for session, uri in ((one, "a!x"), (one, "b!y"), (other, "a!x")):
-            await desk.all.add(session, uri, desk.offers)
-        assert (desk.all.of(one), desk.all.of(other), desk.all.of(client())) == (["a!x", "b!y"], ["a!x"], [])
-
-    play(scene())
+async def test_a_session_knows_what_it_is_subscribed_to() -> None:
+    desk, one, other = Desk(), client(), client()
+    for session, uri in ((one, "a!x"), (one, "b!y"), (other, "a!x")):
+        await desk.all.add(session, uri, desk.offers)
+    assert (desk.all.of(one), desk.all.of(other), desk.all.of(client())) == (["a!x", "b!y"], ["a!x"], [])
 
 
 class SlowOffers(FakeOffers):
@@ -227,81 +200,66 @@ def slow_desk() -> Desk:
     return desk
 
 
-def test_who_never_subscribed_does_not_undo_the_subscription_that_another_is_making() -> None:
-    async def scene() -> None:
-        desk, one, two = slow_desk(), client(), client()
-        adding = asyncio.ensure_future(desk.all.add(one, "a!x", desk.offers))
-        await settle()
-        removing = asyncio.ensure_future(desk.all.remove(two, "a!x", desk.offers))
-        await settle()
-        desk.offers.answer()
-        await asyncio.gather(adding, removing)
-        assert desk.asked == [("on", "x")]
+async def test_who_never_subscribed_does_not_undo_the_subscription_that_another_is_making() -> None:
+    desk, one, two = slow_desk(), client(), client()
+    adding = asyncio.ensure_future(desk.all.add(one, "a!x", desk.offers))
+    await settle()
+    removing = asyncio.ensure_future(desk.all.remove(two, "a!x", desk.offers))
+    await settle()
+    desk.offers.answer()
+    await asyncio.gather(adding, removing)
+    assert desk.asked == [("on", "x")]
+    desk.updated("a", uri="x")
+    assert uris(one) == ["a!x"]
+    assert repr(desk.all) == "Subscriptions(1 places, 0 being changed)"
+
+
+async def test_an_update_that_comes_while_the_subscription_is_made_is_told_once_it_is() -> None:
+    desk, one = slow_desk(), client()
+    adding = asyncio.ensure_future(desk.all.add(one, "a!x:/d", desk.offers))
+    await settle()
+    for uri in ("x:/d", "x:/d/f", "x:/e"):
+        desk.updated("a", uri=uri)
+    assert uris(one) == []
+    desk.offers.answer()
+    await adding
+    assert uris(one) == ["a!x:/d", "a!x:/d/f"]
+
+
+async def test_an_update_before_a_subscription_that_is_refused_is_told_to_nobody() -> None:
+    desk, one = slow_desk(), client()
+    desk.offers.refused.add("x")
+    adding = asyncio.ensure_future(desk.all.add(one, "a!x", desk.offers))
+    await settle()
+    desk.updated("a", uri="x")
+    desk.offers.answer()
+    with pytest.raises(RpcError):
+        await adding
+    assert uris(one) == []
+    assert repr(desk.all) == "Subscriptions(0 places, 0 being changed)"
+
+
+async def test_updates_that_are_kept_meanwhile_are_bounded() -> None:
+    desk, one = slow_desk(), client()
+    adding = asyncio.ensure_future(desk.all.add(one, "a!x", desk.offers))
+    await settle()
+    for _ in range(10 * MOST_UPDATES):
         desk.updated("a", uri="x")
-        assert uris(one) == ["a!x"]
-        assert repr(desk.all) == "Subscriptions(1 places, 0 being changed)"
-
-    play(scene())
-
-
-def test_an_update_that_comes_while_the_subscription_is_made_is_told_once_it_is() -> None:
-    async def scene() -> None:
-        desk, one = slow_desk(), client()
-        adding = asyncio.ensure_future(desk.all.add(one, "a!x:/d", desk.offers))
-        await settle()
-        for uri in ("x:/d", "x:/d/f", "x:/e"):
-            desk.updated("a", uri=uri)
-        assert uris(one) == []
-        desk.offers.answer()
-        await adding
-        assert uris(one) == ["a!x:/d", "a!x:/d/f"]
-
-    play(scene())
+    desk.offers.answer()
+    await adding
+    assert len(uris(one)) == MOST_UPDATES
 
 
-def test_an_update_before_a_subscription_that_is_refused_is_told_to_nobody() -> None:
-    async def scene() -> None:
-        desk, one = slow_desk(), client()
-        desk.offers.refused.add("x")
-        adding = asyncio.ensure_future(desk.all.add(one, "a!x", desk.offers))
-        await settle()
-        desk.updated("a", uri="x")
-        desk.offers.answer()
-        with pytest.raises(RpcError):
-            await adding
-        assert uris(one) == []
-        assert repr(desk.all) == "Subscriptions(0 places, 0 being changed)"
-
-    play(scene())
-
-
-def test_updates_that_are_kept_meanwhile_are_bounded() -> None:
-    async def scene() -> None:
-        desk, one = slow_desk(), client()
-        adding = asyncio.ensure_future(desk.all.add(one, "a!x", desk.offers))
-        await settle()
-        for _ in range(10 * MOST_UPDATES):
-            desk.updated("a", uri="x")
-        desk.offers.answer()
-        await adding
-        assert len(uris(one)) == MOST_UPDATES
-
-    play(scene())
-
-
-def test_a_subscription_that_a_reload_overtakes_is_made_at_the_new_server() -> None:
-    async def scene() -> None:
-        before, after = SlowOffers(), FakeOffers()
-        offers: list[Any] = [before]
-        subscriptions = Subscriptions(lambda place, wanted: None, lambda: offers[-1])
-        adding = asyncio.ensure_future(subscriptions.add(client(), "a!x", offers[0]))
-        await settle()
-        offers.append(after)
-        before.answer()
-        await adding
-        assert [place.uri for _, place, _ in after.asked] == ["x"]
-
-    play(scene())
+async def test_a_subscription_that_a_reload_overtakes_is_made_at_the_new_server() -> None:
+    before, after = SlowOffers(), FakeOffers()
+    offers: list[Any] = [before]
+    subscriptions = Subscriptions(lambda place, wanted: None, lambda: offers[-1])
+    adding = asyncio.ensure_future(subscriptions.add(client(), "a!x", offers[0]))
+    await settle()
+    offers.append(after)
+    before.answer()
+    await adding
+    assert [place.uri for _, place, _ in after.asked] == ["x"]
 
 
 @given(

@@ -13,8 +13,11 @@ def file(kind: str, document: object, project: str | None = None) -> ClientFile:
     return ClientFile(kind=kind, path=f"/{kind}", text=text, project=project)
 
 
-def test_c6_every_client_and_every_project_is_looked_into() -> None:
-    """The original reads three files, and of Claude Code's the top level only."""
+def test_every_client_and_every_project_is_looked_into() -> None:
+    """The original reads three files, and of Claude Code's the top level only.
+
+    Weak spot C6 of callmux (npm).
+    """
     found, problems = find_servers(
         [
             file(
@@ -43,8 +46,8 @@ def test_c6_every_client_and_every_project_is_looked_into() -> None:
     assert found[3].entry == Entry(url="http://d", headers={"Authorization": "Bearer ${T}"})
 
 
-def test_c6_callmux_itself_is_not_offered() -> None:
-    """It would call itself."""
+def test_callmux_itself_is_not_offered() -> None:
+    """It would call itself. Weak spot C6 of callmux (npm)."""
     found, _ = find_servers(
         [
             file(
@@ -65,8 +68,8 @@ def test_c6_callmux_itself_is_not_offered() -> None:
     assert [item.node for item in found] == [False, True, False, False]
 
 
-def test_c6_what_cannot_be_read_is_told() -> None:
-    """The original collects it and says nothing."""
+def test_what_cannot_be_read_is_told() -> None:
+    """The original collects it and says nothing. Weak spot C6 of callmux (npm)."""
     found, problems = find_servers(
         [
             file("claude", "{"),

@@ -63,8 +63,8 @@ def test_references_are_resolved_though_their_files_are_not_written_yet() -> Non
         ({}, "must have either"),
     ],
 )
-def test_c3_what_cannot_start_has_a_problem(document: Any, problem: str) -> None:
-    """In the original every probe succeeds."""
+def test_what_cannot_start_has_a_problem(document: Any, problem: str) -> None:
+    """In the original every probe succeeds. Weak spot C3 of callmux (npm)."""
     assert problem in (ask({"0:a": document}, seen)["0:a"].problem or "")
 
 

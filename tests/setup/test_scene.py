@@ -65,8 +65,11 @@ def test_clients_are_chosen_by_name(tmp_path: Path) -> None:
         chosen_clients("emacs", here)
 
 
-def test_c15_the_variable_names_the_configuration_here_too(tmp_path: Path) -> None:
-    """The original's setup ignores it, and edits another file than the one that runs."""
+def test_the_variable_names_the_configuration_here_too(tmp_path: Path) -> None:
+    """The original's setup ignores it, and edits another file than the one that runs.
+
+    Weak spot C15 of callmux (npm).
+    """
     path = tmp_path / "mine.json"
     path.write_text('{"servers": {"x": {"command": "x"}}}')
     here = scene(tmp_path, CALLMUX_CONFIG=str(path))

@@ -10,8 +10,8 @@ from callmux.clients.entry import Entry
 from callmux.setup.servers import EnvSecrets, Secrets, SecretValue, is_secret, server_document
 
 
-def test_c6_secrets_go_into_files_and_the_rest_stays() -> None:
-    """The original copies literal secrets into its configuration."""
+def test_secrets_go_into_files_and_the_rest_stays() -> None:
+    """The original copies literal secrets into its configuration. Weak spot C6 of callmux (npm)."""
     secrets = Secrets("/s", {})
     entry = Entry(
         command="npx",

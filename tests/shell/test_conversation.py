@@ -114,9 +114,10 @@ def test_a_listener_that_does_not_run_is_named_with_what_to_do() -> None:
         ),
     ],
 )
-def test_c12_a_refusal_says_what_the_listener_said_and_what_to_do(
+def test_a_refusal_says_what_the_listener_said_and_what_to_do(
     fake: FakeListener, reply: Reply, says: str
 ) -> None:
+    """Weak spot C12 of callmux (npm)."""
     fake.replies["initialize"] = reply
     assert says in refused(fake)
 

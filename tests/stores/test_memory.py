@@ -87,7 +87,8 @@ def test_looking_on_leaves_no_trace() -> None:
     assert not kept.has(key(b"1"), 0)
 
 
-def test_w17_a_write_ends_the_life_of_reads_of_its_server() -> None:
+def test_a_write_ends_the_life_of_reads_of_its_server() -> None:
+    """Weak spot W17 of callmux (npm)."""
     kept = store()
     put(kept, key(server="a"))
     put(kept, key(server="b"))
@@ -96,7 +97,8 @@ def test_w17_a_write_ends_the_life_of_reads_of_its_server() -> None:
     assert kept.has(key(server="b"), 0)
 
 
-def test_w17_a_read_that_began_before_a_write_had_finished_is_not_kept() -> None:
+def test_a_read_that_began_before_a_write_had_finished_is_not_kept() -> None:
+    """Weak spot W17 of callmux (npm)."""
     kept = store()
     began = kept.epoch("a")
     kept.wrote("a")

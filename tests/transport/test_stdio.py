@@ -18,7 +18,7 @@ from callmux.protocol import lines
 from callmux.protocol.jsonrpc import Malformed, Message, Request
 from callmux.transport import stdio
 from callmux.transport.stdio import StdioTransport
-from tests.support import loop_factory, python, run, until
+from tests.support import loop_factory, python, real_loop, run, until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
 
@@ -173,84 +173,76 @@ class Piped:
         return os.read(self.client_out, 1 << 20)
 
 
-def test_a_client_that_does_not_read_is_not_read_from() -> None:
+@real_loop()
+async def test_a_client_that_does_not_read_is_not_read_from() -> None:
     """What it sends waits in the pipe, not in our memory; once it reads, all goes on."""
 
-    async def scene() -> None:
-        piped = Piped()
-        await piped.open()
-        loop = asyncio.get_running_loop()
-        os.write(piped.client_in, requests(1))
-        await until(lambda: piped.messages, "the first message")
-        for _ in range(100):
-            piped.transport.send(b'{"x":"%b"}\n' % (b"x" * 10_000))
-        await until(lambda: piped.transport._paused, "the pause")
-        os.write(piped.client_in, requests(10))
-        assert len(piped.messages) == 1
-        got = bytearray()
-        while got.count(b"\n") < 100:
-            got += await loop.run_in_executor(None, piped.read)
-        await until(lambda: len(piped.messages) == 11, "the other messages")
-        os.close(piped.client_in)
-        await until(piped.transport.ended.is_set, "the end")
-        await piped.transport.finish(5)
-        assert await loop.run_in_executor(None, piped.read) == b""
-        os.close(piped.client_out)
-        piped.transport.send(b"too late\n")
-
-    run(scene())
+    piped = Piped()
+    await piped.open()
+    loop = asyncio.get_running_loop()
+    os.write(piped.client_in, requests(1))
+    await until(lambda: piped.messages, "the first message")
+    for _ in range(100):
+        piped.transport.send(b'{"x":"%b"}\n' % (b"x" * 10_000))
+    await until(lambda: piped.transport._paused, "the pause")
+    os.write(piped.client_in, requests(10))
+    assert len(piped.messages) == 1
+    got = bytearray()
+    while got.count(b"\n") < 100:
+        got += await loop.run_in_executor(None, piped.read)
+    await until(lambda: len(piped.messages) == 11, "the other messages")
+    os.close(piped.client_in)
+    await until(piped.transport.ended.is_set, "the end")
+    await piped.transport.finish(5)
+    assert await loop.run_in_executor(None, piped.read) == b""
+    os.close(piped.client_out)
+    piped.transport.send(b"too late\n")
 
 
-def test_the_end_of_a_client_that_does_not_read_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+@real_loop()
+async def test_the_end_of_a_client_that_does_not_read_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """It has closed its end; what it sent before stays unread, as what we sent does."""
     monkeypatch.setattr(stdio, "STUCK_SECONDS", 0.01)
 
-    async def scene() -> None:
-        piped = Piped()
-        await piped.open()
-        piped.transport.send(b"x" * 1_000_000)
-        await until(lambda: piped.transport._paused, "the pause")
-        os.write(piped.client_in, requests(10))
-        await asyncio.to_thread(lambda: None)
-        assert not piped.transport.ended.is_set()
-        os.close(piped.client_in)
-        await until(piped.transport.ended.is_set, "the end")
-        await piped.transport.finish(0.05)
-        os.close(piped.client_out)
-        await asyncio.sleep(0)
-
-    run(scene())
+    piped = Piped()
+    await piped.open()
+    piped.transport.send(b"x" * 1_000_000)
+    await until(lambda: piped.transport._paused, "the pause")
+    os.write(piped.client_in, requests(10))
+    await asyncio.to_thread(lambda: None)
+    assert not piped.transport.ended.is_set()
+    os.close(piped.client_in)
+    await until(piped.transport.ended.is_set, "the end")
+    await piped.transport.finish(0.05)
+    os.close(piped.client_out)
+    await asyncio.sleep(0)
 
 
-def test_flushing_is_bounded() -> None:
+@real_loop()
+async def test_flushing_is_bounded() -> None:
     """A client that never reads does not keep us."""
 
-    async def scene() -> None:
-        piped = Piped()
-        await piped.open()
-        piped.transport.send(b"x" * 1_000_000)
-        await piped.transport.finish(0.05)
-        await until(piped.transport.gone.is_set, "the end")
-        os.close(piped.client_in)
-        os.close(piped.client_out)
-        piped.transport.resume()
-        await until(piped.transport.ended.is_set, "the end of input")
-
-    run(scene())
+    piped = Piped()
+    await piped.open()
+    piped.transport.send(b"x" * 1_000_000)
+    await piped.transport.finish(0.05)
+    await until(piped.transport.gone.is_set, "the end")
+    os.close(piped.client_in)
+    os.close(piped.client_out)
+    piped.transport.resume()
+    await until(piped.transport.ended.is_set, "the end of input")
 
 
-def test_a_client_that_is_gone_is_noticed() -> None:
-    async def scene() -> None:
-        piped = Piped()
-        await piped.open()
-        os.close(piped.client_out)
-        piped.transport.send(b"{}\n")
-        await until(piped.transport.gone.is_set, "the end")
-        piped.transport.send(b"{}\n")
-        os.close(piped.client_in)
-        await until(piped.transport.ended.is_set, "the end of input")
-
-    run(scene())
+@real_loop()
+async def test_a_client_that_is_gone_is_noticed() -> None:
+    piped = Piped()
+    await piped.open()
+    os.close(piped.client_out)
+    piped.transport.send(b"{}\n")
+    await until(piped.transport.gone.is_set, "the end")
+    piped.transport.send(b"{}\n")
+    os.close(piped.client_in)
+    await until(piped.transport.ended.is_set, "the end of input")
 
 
 def test_a_message_beyond_the_limit_is_told_by_its_head() -> None:

@@ -80,7 +80,7 @@ class TestEmittedNames:
         catalogue = Catalogue([server("a", "b__x", prefix=""), server("b", "x")])
         assert emitted(catalogue) == ["a__b__x", "b__x"]
 
-    def test_w31_a_name_that_is_still_taken_is_listed_under_another(self) -> None:
+    def test_a_name_that_is_still_taken_is_listed_under_another(self) -> None:
         """W31: it used to vanish from the list."""
         servers = [server("a", "b__echo"), server("a__b", "echo")]
         catalogue = Catalogue(servers)
@@ -91,7 +91,7 @@ class TestEmittedNames:
         assert found(catalogue, second) == ("a__b", "echo")
         assert emitted(Catalogue(servers)) == [first, second]
 
-    def test_w31_meta_tools_keep_their_names(self) -> None:
+    def test_meta_tools_keep_their_names(self) -> None:
         """W31: the name was listed twice."""
         catalogue = Catalogue([server("a", "callmux_status")], reserved=frozenset({"callmux_status"}))
         assert emitted(catalogue) == ["a__callmux_status"]
@@ -187,7 +187,7 @@ class TestWithoutHint:
         assert isinstance(error, ToolNotFound)
         assert error.details == {"tool": "nope"}
 
-    def test_w27_a_near_name_is_suggested(self) -> None:
+    def test_a_near_name_is_suggested(self) -> None:
         """W27."""
         assert "did you mean gh__only" in refusal(self.CATALOGUE, "onyl").message
         assert "did you mean lin__get" in refusal(self.CATALOGUE, "lin__gett").message

@@ -124,7 +124,8 @@ def test_a_servers_lists_are_for_that_server() -> None:
 
 
 @pytest.mark.parametrize("denied", ["get", "b__get", "bb__get", "*__get", "odd"])
-def test_w17_a_tool_is_meant_however_it_is_spelled(denied: str) -> None:
+def test_a_tool_is_meant_however_it_is_spelled(denied: str) -> None:
+    """Weak spot W17 of callmux (npm)."""
     rules = policy(cachePolicy={"denyTools": [denied]})
     assert judged(rules, server="b") == (BOTH if denied == "odd" else ALONE)
 
@@ -149,7 +150,8 @@ def test_caching_is_off_by_default() -> None:
     assert not policy(cacheTtlSeconds=0).caches
 
 
-def test_w17_the_spelling_of_a_call_makes_no_difference_to_its_key() -> None:
+def test_the_spelling_of_a_call_makes_no_difference_to_its_key() -> None:
+    """Weak spot W17 of callmux (npm)."""
     rules = policy()
     keys = {
         rules.key(call(server="b", spelled=spelled, arguments=arguments, timeout_ms=ms), 0)

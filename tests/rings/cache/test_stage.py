@@ -143,7 +143,8 @@ def test_what_is_no_answer_is_not_kept(bench: Bench, answer: Any) -> None:
     assert len(bench.kept) == 0
 
 
-def test_w17_credentials_and_directories_do_not_share(bench: Bench) -> None:
+def test_credentials_and_directories_do_not_share(bench: Bench) -> None:
+    """Weak spot W17 of callmux (npm)."""
     alice, bob = (Scope(headers=(("authorization", name),)) for name in ("alice", "bob"))
     assert bench.call(scope=alice) == 1
     assert bench.call(scope=bob) == 2
@@ -154,7 +155,8 @@ def test_w17_credentials_and_directories_do_not_share(bench: Bench) -> None:
     assert bench.call(scope=Scope(cwd="/x")) == 3
 
 
-def test_w17_a_write_during_a_read_leaves_nothing_behind(bench: Bench) -> None:
+def test_a_write_during_a_read_leaves_nothing_behind(bench: Bench) -> None:
+    """Weak spot W17 of callmux (npm)."""
     bench.answer = lambda: bench.writes.wrote("a")
     assert bench.call() == 1
     bench.answer = None

@@ -193,7 +193,7 @@ def test_mapped_values_cannot_join_a_reference() -> None:
         assert "unexpected keys" in problem({"$file": "x", mapped: 5}, mapped)
 
 
-def test_w26_an_escape_sends_a_reference_as_it_stands() -> None:
+def test_an_escape_sends_a_reference_as_it_stands() -> None:
     """W26: there was no way to send such an object."""
     inner = {"$file": "x", "y": [{"$text": 5}], "n": {"$verbatim": 1}}
     assert seen({"a": {"$verbatim": inner}, "b": [{"$verbatim": '{"$file":"x"}'}]}) == {

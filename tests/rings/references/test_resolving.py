@@ -19,7 +19,7 @@ from callmux.rings.call import Call
 from callmux.rings.references import recognition, resolving
 from callmux.rings.references.files import MOST_BYTES
 from callmux.rings.references.resolving import READS, References
-from tests.support import context, planned, run, until
+from tests.support import context, planned, real_loop, run, until
 
 
 def call(arguments: Any, **asked: Any) -> Call:
@@ -70,12 +70,10 @@ def test_files_and_texts_together(tmp_path: Path) -> None:
     ) == {"f": ["line\n"] * 2, "j": {"a": [1, {"b": None}]}, "y": {"deep": {"on": "yes"}}, "t": "x", "n": 5}
 
 
-def test_arguments_without_references_are_the_same_object() -> None:
-    async def work() -> None:
-        raw = b'{"a": "$file"}'
-        assert await References().resolve(call({}), raw, context()) is raw
-
-    run(work())
+@real_loop()
+async def test_arguments_without_references_are_the_same_object() -> None:
+    raw = b'{"a": "$file"}'
+    assert await References().resolve(call({}), raw, context()) is raw
 
 
 def test_the_whole_arguments_may_be_one_reference(tmp_path: Path) -> None:
@@ -102,7 +100,7 @@ def test_an_error_names_tool_and_place() -> None:
     assert refused({"a": {"$text": 5}}, server="s").details == {"tool": "s__t", "server": "s"}
 
 
-def test_w26_relative_paths_start_from_the_calls_directory(
+def test_relative_paths_start_from_the_calls_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """W26: the call's own directory, else its session's, else where callmux runs."""
@@ -133,7 +131,7 @@ def test_nobody_else_names_files_unless_roots_allow_it(tmp_path: Path) -> None:
     assert "outside" in refused({"a": {"$file": "/etc/passwd"}}, [str(tmp_path)]).message
 
 
-def test_w26_an_empty_list_of_roots_switches_file_references_off(tmp_path: Path) -> None:
+def test_an_empty_list_of_roots_switches_file_references_off(tmp_path: Path) -> None:
     """W26: text copied into an argument could name any readable file. In stdio mode, too."""
     (tmp_path / "t").write_text("x")
     arguments = {"a": {"$file": str(tmp_path / "t")}}
@@ -142,9 +140,7 @@ def test_w26_an_empty_list_of_roots_switches_file_references_off(tmp_path: Path)
     assert "outside" in refused({"a": json.dumps(arguments["a"])}, []).message
 
 
-def test_w26_a_missing_root_is_reported_and_not_fatal(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_missing_root_is_reported_and_not_fatal(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """W26: it kept callmux from starting."""
     (tmp_path / "t").write_text("x")
     with caplog.at_level(logging.WARNING):
@@ -218,23 +214,21 @@ def test_four_reads_at_a_time_over_all_calls(tmp_path: Path, monkeypatch: pytest
     assert gate.most == 4
 
 
-def test_a_cancelled_call_ends_at_once_and_stops_its_reads(
+@real_loop()
+async def test_a_cancelled_call_ends_at_once_and_stops_its_reads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = Gate(monkeypatch)
 
-    async def work() -> None:
-        references = References()
-        task = asyncio.ensure_future(aresolve(references, _files(tmp_path, 2)))
-        await until(lambda: gate.waiting == 2)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        await until(lambda: gate.stopped == 2)
-        gate.open()
-        assert await aresolve(references, _files(tmp_path, 6)) == {"a": ["x"] * 6}
-
-    run(work())
+    references = References()
+    task = asyncio.ensure_future(aresolve(references, _files(tmp_path, 2)))
+    await until(lambda: gate.waiting == 2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await until(lambda: gate.stopped == 2)
+    gate.open()
+    assert await aresolve(references, _files(tmp_path, 6)) == {"a": ["x"] * 6}
 
 
 def test_reading_ends_with_the_calls_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,71 +14,65 @@ from callmux.rings.shield.helper import PIECE, Helper, HelperLost
 from callmux.rings.shield.query import Query
 from callmux.rings.shield.worker import Job, mark
 from tests.rings.shield.test_worker import LARGE, order
-from tests.support import run
+from tests.support import real_loop
 
 
-def test_it_starts_when_it_is_needed_and_ends_with_us() -> None:
-    async def scenario() -> None:
-        helper = Helper()
-        assert helper.pid is None
-        answer, reply = await helper.do(Job(order=order("r_1"), size=len(LARGE)), LARGE)
-        pid = helper.pid
-        assert answer.done
-        assert b"r_1" in reply
-        kept = len(mark("r_1")) + len(LARGE)
-        _, page = await helper.do(Job(ref="r_1", query=Query(limit=1), budget=1000, kept=kept))
-        assert b'"data":[0]' in page
-        assert helper.pid == pid
-        await helper.close()
-        assert pid is not None
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
-        with pytest.raises(HelperLost):
-            await helper.do(Job(ref="r_1"))
-
-    run(scenario())
+@real_loop()
+async def test_it_starts_when_it_is_needed_and_ends_with_us() -> None:
+    helper = Helper()
+    assert helper.pid is None
+    answer, reply = await helper.do(Job(order=order("r_1"), size=len(LARGE)), LARGE)
+    pid = helper.pid
+    assert answer.done
+    assert b"r_1" in reply
+    kept = len(mark("r_1")) + len(LARGE)
+    _, page = await helper.do(Job(ref="r_1", query=Query(limit=1), budget=1000, kept=kept))
+    assert b'"data":[0]' in page
+    assert helper.pid == pid
+    await helper.close()
+    assert pid is not None
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    with pytest.raises(HelperLost):
+        await helper.do(Job(ref="r_1"))
 
 
-def test_it_takes_large_results_in_pieces_between_which_others_run() -> None:
+@real_loop()
+async def test_it_takes_large_results_in_pieces_between_which_others_run() -> None:
     """No time is asserted: turns of the loop are counted."""
 
-    async def scenario() -> None:
-        helper = Helper()
-        body = LARGE + b" " * (20 * PIECE)
-        turns = 0
+    helper = Helper()
+    body = LARGE + b" " * (20 * PIECE)
+    turns = 0
 
-        async def others() -> None:
-            nonlocal turns
-            while True:
-                await asyncio.sleep(0)
-                turns += 1
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
 
-        task = asyncio.get_running_loop().create_task(others())
-        await helper.do(Job(order=order("r_1"), size=len(body)), body)
-        task.cancel()
-        assert turns > 20
-        await helper.close()
-
-    run(scenario())
+    task = asyncio.get_running_loop().create_task(others())
+    await helper.do(Job(order=order("r_1"), size=len(body)), body)
+    task.cancel()
+    assert turns > 20
+    await helper.close()
 
 
-def test_one_that_dies_is_replaced_and_nothing_is_lost() -> None:
+@real_loop()
+async def test_one_that_dies_is_replaced_and_nothing_is_lost() -> None:
     """Between two jobs nobody notices; what it had kept is there for the next one."""
 
-    async def scenario() -> None:
-        helper = Helper()
-        await helper.do(Job(order=order("r_1"), size=len(LARGE)), LARGE)
-        first = helper.pid
-        assert first is not None
-        os.kill(first, signal.SIGKILL)
-        kept = len(mark("r_1")) + len(LARGE)
-        answer, page = await helper.do(Job(ref="r_1", query=Query(limit=1), budget=1000, kept=kept))
-        assert answer.done
-        assert b'"data":[0]' in page
-        assert helper.pid != first
-        await helper.close()
-
-    run(scenario())
+    helper = Helper()
+    await helper.do(Job(order=order("r_1"), size=len(LARGE)), LARGE)
+    first = helper.pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    kept = len(mark("r_1")) + len(LARGE)
+    answer, page = await helper.do(Job(ref="r_1", query=Query(limit=1), budget=1000, kept=kept))
+    assert answer.done
+    assert b'"data":[0]' in page
+    assert helper.pid != first
+    await helper.close()
 
 
 DEADLY = """
@@ -90,29 +84,27 @@ while line := sys.stdin.buffer.readline():
 """
 
 
+@real_loop()
 @pytest.mark.parametrize(
     "end", ["sys.exit(3)", "import time; time.sleep(60)", "print('nonsense', flush=True)"]
 )
-def test_a_job_that_ends_it_fails_and_the_others_are_done(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_job_that_ends_it_fails_and_the_others_are_done(
+    end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(helper_module, "JOB_SECONDS", 1.0)
     monkeypatch.setattr(helper_module, "LAST_WORDS_SECONDS", 0.1)
 
-    async def scenario() -> None:
-        helper = Helper([sys.executable, "-c", DEADLY.format(end=end)])
-        jobs = [helper.do(Job(ref=ref)) for ref in ("a", "b", "deadly", "c", "d")]
-        found = await asyncio.gather(*jobs, return_exceptions=True)
-        assert [type(one) for one in found] == [tuple, tuple, HelperLost, tuple, tuple]
-        await helper.close()
-
-    run(scenario())
+    helper = Helper([sys.executable, "-c", DEADLY.format(end=end)])
+    jobs = [helper.do(Job(ref=ref)) for ref in ("a", "b", "deadly", "c", "d")]
+    found = await asyncio.gather(*jobs, return_exceptions=True)
+    assert [type(one) for one in found] == [tuple, tuple, HelperLost, tuple, tuple]
+    await helper.close()
 
 
+@real_loop()
 @pytest.mark.parametrize("command", [["/nonexistent/python"], [sys.executable, "-c", "print('what')"]])
-def test_one_that_cannot_work_is_lost(command: list[str]) -> None:
-    async def scenario() -> None:
-        helper = Helper(command)
-        with pytest.raises(HelperLost):
-            await helper.do(Job(ref="none"))
-        await helper.close()
-
-    run(scenario())
+async def test_one_that_cannot_work_is_lost(command: list[str]) -> None:
+    helper = Helper(command)
+    with pytest.raises(HelperLost):
+        await helper.do(Job(ref="none"))
+    await helper.close()

@@ -42,7 +42,7 @@ def test_an_empty_allow_list_allows_nothing() -> None:
     assert Policies(ResponseShield(allow_tools=()), {"a": None}).limits("a", ["t", "a__t"]) is None
 
 
-def test_w16_the_server_counts_not_the_spelling() -> None:
-    """The original split the name as called at its first `__`."""
+def test_the_server_counts_not_the_spelling() -> None:
+    """The original split the name as called at its first `__`. Weak spot W16 of callmux (npm)."""
     policies = Policies(ResponseShield(), {"my__srv": ServerShield(enabled=False)})
     assert policies.limits("my__srv", ["rows", "my__srv__rows", "bb__rows"]) is None

@@ -78,8 +78,8 @@ def test_search_in_text_keeps_lines() -> None:
     assert page("one\nTwo\nthree\ntwo!", search="two")["data"] == "Two\ntwo!"
 
 
-def test_w20_pages_of_large_rows_are_bounded() -> None:
-    """Three rows of 300 kB made a page of 1.8 MB."""
+def test_pages_of_large_rows_are_bounded() -> None:
+    """Three rows of 300 kB made a page of 1.8 MB. Weak spot W20 of callmux (npm)."""
     rows = [{"id": n, "text": "x" * 300_000} for n in range(3)]
     found = page(rows)
     assert found["count"] == 1
@@ -90,19 +90,22 @@ def test_w20_pages_of_large_rows_are_bounded() -> None:
     assert "path" in found["hint"]
 
 
-def test_w20_a_page_ends_before_the_item_that_does_not_fit() -> None:
+def test_a_page_ends_before_the_item_that_does_not_fit() -> None:
+    """Weak spot W20 of callmux (npm)."""
     found = page([{"t": "x" * 900}] * 10, budget=2000)
     assert (found["count"], found["nextOffset"]) == (2, 2)
     assert "hint" not in found
 
 
-def test_w20_a_text_of_escapes_is_bounded_too() -> None:
+def test_a_text_of_escapes_is_bounded_too() -> None:
+    """Weak spot W20 of callmux (npm)."""
     found = page("\x01" * 20_000, budget=1200)
     assert 100 < found["count"] < 250
     assert found["nextOffset"] == found["count"]
 
 
-def test_w20_a_large_object_is_clipped_and_searched() -> None:
+def test_a_large_object_is_clipped_and_searched() -> None:
+    """Weak spot W20 of callmux (npm)."""
     value = {f"k{n}": "x" * 1000 for n in range(100)} | {"needle": "here"}
     found = page(value, budget=4000)
     assert (found["type"], found["total"], found["count"]) == ("object", 1, 1)

@@ -65,8 +65,11 @@ def test_the_fields_clients_know() -> None:
     assert note["previewBytes"] == len(msgspec.json.encode(found["preview"]))
 
 
-def test_w21_json_in_a_text_is_trimmed_as_json() -> None:
-    """It was cut in the middle of a token; 120 short rows were not noticed at all."""
+def test_json_in_a_text_is_trimmed_as_json() -> None:
+    """It was cut in the middle of a token; 120 short rows were not noticed at all.
+
+    Weak spot W21 of callmux (npm).
+    """
     preview = payload({"content": text(ROWS)})["preview"]
     assert preview[0] == ROWS[0]
     assert preview[-1]["totalItems"] == 200
@@ -75,7 +78,8 @@ def test_w21_json_in_a_text_is_trimmed_as_json() -> None:
     assert payload({"content": text(short)})["_callmux"]["shape"]["total"] == 120
 
 
-def test_w21_what_is_far_too_large_still_has_a_preview() -> None:
+def test_what_is_far_too_large_still_has_a_preview() -> None:
+    """Weak spot W21 of callmux (npm)."""
     value = {"head": 1, "rows": [{"t": "x" * 5000, "n": n} for n in range(500)]}
     preview = payload({"content": text(value)})["preview"]
     assert preview["head"] == 1
@@ -100,14 +104,15 @@ def test_w21_what_is_far_too_large_still_has_a_preview() -> None:
         {"content": [], "structuredContent": {str(n): "v" * 900 for n in range(90)}},
     ],
 )
-def test_w7_a_reply_is_never_larger_and_worth_it(result: dict[str, Any]) -> None:
-    """The preview went out twice, with 1.7 kB around each."""
+def test_a_reply_is_never_larger_and_worth_it(result: dict[str, Any]) -> None:
+    """The preview went out twice, with 1.7 kB around each. Weak spot W7 of callmux (npm)."""
     raw = json.dumps(result, ensure_ascii=False).encode()
     found = shorten(raw, order())
     assert found is None or len(found) <= 0.76 * len(raw)
 
 
-def test_w7_what_cannot_become_smaller_goes_out_as_it_is() -> None:
+def test_what_cannot_become_smaller_goes_out_as_it_is() -> None:
+    """Weak spot W7 of callmux (npm)."""
     small = {"content": text({"list": list(range(60))})}
     assert reply(small) is None
 
@@ -141,7 +146,8 @@ def test_several_texts_are_previewed_one_by_one() -> None:
     assert "TRUNCATED" in found["preview"]["content"][0]["text"]
 
 
-def test_w6_media_go_out_whole_and_do_not_count() -> None:
+def test_media_go_out_whole_and_do_not_count() -> None:
+    """Weak spot W6 of callmux (npm)."""
     picture = {"type": "image", "mimeType": "image/png", "data": "A" * 200_000}
     assert reply({"content": [picture]}) is None
     assert reply({"content": [*text("small"), picture]}) is None
@@ -160,8 +166,8 @@ def test_a_long_embedded_text_is_cut_in_its_place() -> None:
     assert found["content"][1]["resource"]["text"].endswith("more chars]")
 
 
-def test_w5_content_under_an_output_schema_still_fits_it() -> None:
-    """It was replaced, and clients refused the reply."""
+def test_content_under_an_output_schema_still_fits_it() -> None:
+    """It was replaced, and clients refused the reply. Weak spot W5 of callmux (npm)."""
     value = {"rows": ROWS}
     result = {"content": text(value), "structuredContent": value}
     open_schema = b'{"type":"object","properties":{"rows":{"type":"array"}},"required":["rows"]}'
@@ -180,7 +186,8 @@ def test_w5_content_under_an_output_schema_still_fits_it() -> None:
     assert json.loads(found["content"][0]["text"])["_callmux"]["ref"] == "r_1"
 
 
-def test_w5_closed_content_with_a_short_text_goes_out_whole() -> None:
+def test_closed_content_with_a_short_text_goes_out_whole() -> None:
+    """Weak spot W5 of callmux (npm)."""
     schema = b'{"type":"object","additionalProperties":false,"properties":{"rows":{}}}'
     assert (
         reply({"content": text("200 rows"), "structuredContent": {"rows": ROWS}}, output_schema=schema)
@@ -188,7 +195,8 @@ def test_w5_closed_content_with_a_short_text_goes_out_whole() -> None:
     )
 
 
-def test_w20_a_long_error_stays_an_error_with_its_words_first() -> None:
+def test_a_long_error_stays_an_error_with_its_words_first() -> None:
+    """Weak spot W20 of callmux (npm)."""
     found = reply({"content": text("e" * 200_000), "isError": True})
     assert found is not None
     assert found["isError"] is True
@@ -198,7 +206,8 @@ def test_w20_a_long_error_stays_an_error_with_its_words_first() -> None:
     assert found["_meta"][META_KEY]["ref"] == "r_1"
 
 
-def test_w20_an_error_with_fields_keeps_them() -> None:
+def test_an_error_with_fields_keeps_them() -> None:
+    """Weak spot W20 of callmux (npm)."""
     value = {"error": {"code": "tool_call_failed", "message": "m" * 100_000}}
     found = reply({"content": text(value), "structuredContent": value, "isError": True})
     assert found is not None

@@ -25,7 +25,7 @@ from callmux.rings.shield.worker import Answer, Job
 from callmux.stores import border
 from callmux.stores.results import StoreLimits
 from tests.stores.remote import FAILS, HANGS, LATE_FAILS, SLOW, RemoteResults, Wire
-from tests.support import run
+from tests.support import real_loop
 
 ORDER = Order(limits=Limits(65536, 8192, 50), tool="rows", server="db", ref="")
 
@@ -56,261 +56,233 @@ def _store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(module, "MemoryResults", RemoteResults)
 
 
-def test_a_result_is_shortened_kept_and_paged(place: str) -> None:
-    async def scenario() -> None:
-        helper = Helper()
-        shelf = Shelf(helper)
-        reply = await shelf.shorten(result(200), ORDER, "")
-        ref = ref_of(reply)
-        page = json.loads(msgspec.json.encode(await shelf.page(ref, Query(offset=150), "")))
-        assert (page["ref"], page["tool"], page["total"], page["data"][0]["id"]) == (ref, "rows", 200, 150)
-        with pytest.raises(Exception, match="nothing") as caught:
-            await shelf.page(ref, Query(path="a.b"), "")
-        assert type(caught.value).__name__ == "ResultPathNotFound"
-        assert (helper.pid is None) is (place == "here")
-        facts = shelf.facts()
-        assert (facts["entries"], facts["totalStored"]) == (1, 1)
-        assert facts["storedBytes"] == len(result(200).raw)
-        await shelf.close()
-
-    run(scenario())
+@real_loop()
+async def test_a_result_is_shortened_kept_and_paged(place: str) -> None:
+    helper = Helper()
+    shelf = Shelf(helper)
+    reply = await shelf.shorten(result(200), ORDER, "")
+    ref = ref_of(reply)
+    page = json.loads(msgspec.json.encode(await shelf.page(ref, Query(offset=150), "")))
+    assert (page["ref"], page["tool"], page["total"], page["data"][0]["id"]) == (ref, "rows", 200, 150)
+    with pytest.raises(Exception, match="nothing") as caught:
+        await shelf.page(ref, Query(path="a.b"), "")
+    assert type(caught.value).__name__ == "ResultPathNotFound"
+    assert (helper.pid is None) is (place == "here")
+    facts = shelf.facts()
+    assert (facts["entries"], facts["totalStored"]) == (1, 1)
+    assert facts["storedBytes"] == len(result(200).raw)
+    await shelf.close()
 
 
-def test_refs_cannot_be_guessed_and_belong_to_their_owner(place: str) -> None:
-    async def scenario() -> None:
-        shelf = Shelf()
-        first = ref_of(await shelf.shorten(result(200), ORDER, "alice"))
-        second = ref_of(await shelf.shorten(result(200), ORDER, "alice"))
-        assert first != second
-        assert len(first) == 38
-        assert (await shelf.page(first, Query(), "alice"))["total"] is not None
-        for owner in ("", "bob"):
-            with pytest.raises(ResultNotFound):
-                await shelf.page(first, Query(), owner)
-        await shelf.close()
-
-    run(scenario())
-
-
-def test_what_is_within_the_limits_stays_the_same_object(place: str) -> None:
-    async def scenario() -> None:
-        shelf = Shelf()
-        whole = result(49)
-        assert await shelf.shorten(whole, ORDER, "") is whole
-        assert shelf.facts()["entries"] == 0
-        await shelf.close()
-
-    run(scenario())
-
-
-def test_the_oldest_makes_room(place: str) -> None:
-    async def scenario() -> None:
-        shelf = Shelf()
-        shelf.configure(StoreLimits(results=1), 65536)
-        first = ref_of(await shelf.shorten(result(200), ORDER, ""))
-        second = ref_of(await shelf.shorten(result(200), ORDER, ""))
+@real_loop()
+async def test_refs_cannot_be_guessed_and_belong_to_their_owner(place: str) -> None:
+    shelf = Shelf()
+    first = ref_of(await shelf.shorten(result(200), ORDER, "alice"))
+    second = ref_of(await shelf.shorten(result(200), ORDER, "alice"))
+    assert first != second
+    assert len(first) == 38
+    assert (await shelf.page(first, Query(), "alice"))["total"] is not None
+    for owner in ("", "bob"):
         with pytest.raises(ResultNotFound):
-            await shelf.page(first, Query(), "")
+            await shelf.page(first, Query(), owner)
+    await shelf.close()
+
+
+@real_loop()
+async def test_what_is_within_the_limits_stays_the_same_object(place: str) -> None:
+    shelf = Shelf()
+    whole = result(49)
+    assert await shelf.shorten(whole, ORDER, "") is whole
+    assert shelf.facts()["entries"] == 0
+    await shelf.close()
+
+
+@real_loop()
+async def test_the_oldest_makes_room(place: str) -> None:
+    shelf = Shelf()
+    shelf.configure(StoreLimits(results=1), 65536)
+    first = ref_of(await shelf.shorten(result(200), ORDER, ""))
+    second = ref_of(await shelf.shorten(result(200), ORDER, ""))
+    with pytest.raises(ResultNotFound):
+        await shelf.page(first, Query(), "")
+    await shelf.page(second, Query(), "")
+    shelf.configure(StoreLimits(total_bytes=10), 65536)
+    with pytest.raises(ResultNotFound):
         await shelf.page(second, Query(), "")
-        shelf.configure(StoreLimits(total_bytes=10), 65536)
-        with pytest.raises(ResultNotFound):
-            await shelf.page(second, Query(), "")
-        await shelf.close()
-
-    run(scenario())
+    await shelf.close()
 
 
-def test_what_is_too_large_to_keep_is_shortened_all_the_same(place: str) -> None:
-    async def scenario() -> None:
-        shelf = Shelf()
-        shelf.configure(StoreLimits(result_bytes=2000), 65536)
-        reply = json.loads((await shelf.shorten(result(200), ORDER, "")).raw)
-        assert json.loads(reply["content"][0]["text"])["_callmux"]["retained"] is False
-        assert shelf.facts()["rejectedOversize"] == 1
-        await shelf.close()
-
-    run(scenario())
+@real_loop()
+async def test_what_is_too_large_to_keep_is_shortened_all_the_same(place: str) -> None:
+    shelf = Shelf()
+    shelf.configure(StoreLimits(result_bytes=2000), 65536)
+    reply = json.loads((await shelf.shorten(result(200), ORDER, "")).raw)
+    assert json.loads(reply["content"][0]["text"])["_callmux"]["retained"] is False
+    assert shelf.facts()["rejectedOversize"] == 1
+    await shelf.close()
 
 
-def test_without_the_helper_a_large_result_goes_out_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+@real_loop()
+async def test_without_the_helper_a_large_result_goes_out_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LARGE", 1000)
 
-    async def scenario() -> None:
-        shelf = Shelf(Helper(["/nonexistent/python"]))
-        whole = result(200)
-        assert await shelf.shorten(whole, ORDER, "") is whole
-        await shelf.close()
-
-    run(scenario())
+    shelf = Shelf(Helper(["/nonexistent/python"]))
+    whole = result(200)
+    assert await shelf.shorten(whole, ORDER, "") is whole
+    await shelf.close()
 
 
-def test_a_helper_that_dies_takes_nothing_along(monkeypatch: pytest.MonkeyPatch) -> None:
+@real_loop()
+async def test_a_helper_that_dies_takes_nothing_along(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not the results of anybody, however often it dies."""
     monkeypatch.setattr(module, "LARGE", 1000)
 
-    async def scenario() -> None:
-        helper = Helper()
-        shelf = Shelf(helper)
-        refs = [ref_of(await shelf.shorten(result(200 + n), ORDER, "")) for n in range(3)]
-        for n, ref in enumerate(refs):
-            assert helper.pid is not None
-            os.kill(helper.pid, signal.SIGKILL)
-            page = json.loads(msgspec.json.encode(await shelf.page(ref, Query(), "")))
-            assert (page["total"], page["data"][-1]["id"]) == (200 + n, 49)
-        assert shelf.facts()["entries"] == 3
-        await shelf.close()
-
-    run(scenario())
+    helper = Helper()
+    shelf = Shelf(helper)
+    refs = [ref_of(await shelf.shorten(result(200 + n), ORDER, "")) for n in range(3)]
+    for n, ref in enumerate(refs):
+        assert helper.pid is not None
+        os.kill(helper.pid, signal.SIGKILL)
+        page = json.loads(msgspec.json.encode(await shelf.page(ref, Query(), "")))
+        assert (page["total"], page["data"][-1]["id"]) == (200 + n, 49)
+    assert shelf.facts()["entries"] == 3
+    await shelf.close()
 
 
+@real_loop()
 @pytest.mark.parametrize("number", ["1e400", "-1e999", "9" * 5000])
 @pytest.mark.parametrize("search", ["", "x", "café", '\\"'])
-def test_numbers_that_nobody_can_hold_are_paged_and_searched(place: str, number: str, search: str) -> None:
-    async def scenario() -> None:
-        shelf = Shelf()
-        rows = ",".join(json.dumps({"id": n, "t": "y" * 100}) for n in range(200))
-        rows += r',{"t":"x\n caf\u00e9 \"","b":NUMBER}'.replace("NUMBER", number)
-        raw = b'{"content":[],"structuredContent":{"rows":[%b]}}' % rows.encode()
-        ref = ref_of(await shelf.shorten(Result(raw), ORDER, ""))
-        page = await shelf.page(ref, Query(path="rows", search=search, offset=0 if search else 200), "")
-        data = bytes(msgspec.json.encode(page["data"]))
-        assert number.encode() in data
-        await shelf.page(ref, Query(path="rows[200].b"), "")
-        await shelf.close()
+async def test_numbers_that_nobody_can_hold_are_paged_and_searched(
+    place: str, number: str, search: str
+) -> None:
+    shelf = Shelf()
+    rows = ",".join(json.dumps({"id": n, "t": "y" * 100}) for n in range(200))
+    rows += r',{"t":"x\n caf\u00e9 \"","b":NUMBER}'.replace("NUMBER", number)
+    raw = b'{"content":[],"structuredContent":{"rows":[%b]}}' % rows.encode()
+    ref = ref_of(await shelf.shorten(Result(raw), ORDER, ""))
+    page = await shelf.page(ref, Query(path="rows", search=search, offset=0 if search else 200), "")
+    data = bytes(msgspec.json.encode(page["data"]))
+    assert number.encode() in data
+    await shelf.page(ref, Query(path="rows[200].b"), "")
+    await shelf.close()
 
-    run(scenario())
 
-
-def test_a_result_that_cannot_be_read_in_some_way_costs_one_caller_an_error(
+@real_loop()
+async def test_a_result_that_cannot_be_read_in_some_way_costs_one_caller_an_error(
     place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*given: object) -> None:
         raise MemoryError
 
-    async def scenario() -> None:
-        helper = Helper()
-        shelf = Shelf(helper)
-        ref = ref_of(await shelf.shorten(result(200), ORDER, ""))
-        with monkeypatch.context() as broken:
-            broken.setattr(module, "Document", fail)
-            if place != "here":
+    helper = Helper()
+    shelf = Shelf(helper)
+    ref = ref_of(await shelf.shorten(result(200), ORDER, ""))
+    with monkeypatch.context() as broken:
+        broken.setattr(module, "Document", fail)
+        if place != "here":
 
-                async def failed(job: Job, body: bytes = b"") -> tuple[Answer, bytes]:
-                    return Answer(failed="MemoryError()"), b""
+            async def failed(job: Job, body: bytes = b"") -> tuple[Answer, bytes]:
+                return Answer(failed="MemoryError()"), b""
 
-                broken.setattr(helper, "do", failed)
-            with pytest.raises(ResultUnreadable, match="MemoryError"):
-                await shelf.page(ref, Query(), "")
-        assert (await shelf.page(ref, Query(), ""))["total"] is not None
-        await shelf.close()
-
-    run(scenario())
+            broken.setattr(helper, "do", failed)
+        with pytest.raises(ResultUnreadable, match="MemoryError"):
+            await shelf.page(ref, Query(), "")
+    assert (await shelf.page(ref, Query(), ""))["total"] is not None
+    await shelf.close()
 
 
-def test_a_result_that_ends_the_helper_is_unreadable_and_goes_out_whole(
+@real_loop()
+async def test_a_result_that_ends_the_helper_is_unreadable_and_goes_out_whole(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "LARGE", 1000)
 
-    async def scenario() -> None:
-        helper = Helper()
-        shelf = Shelf(helper)
-        ref = ref_of(await shelf.shorten(result(200), ORDER, ""))
+    helper = Helper()
+    shelf = Shelf(helper)
+    ref = ref_of(await shelf.shorten(result(200), ORDER, ""))
 
-        async def lost(job: Job, body: bytes = b"") -> tuple[Answer, bytes]:
-            raise HelperLost("it ended")
+    async def lost(job: Job, body: bytes = b"") -> tuple[Answer, bytes]:
+        raise HelperLost("it ended")
 
-        with monkeypatch.context() as broken:
-            broken.setattr(helper, "do", lost)
-            with pytest.raises(ResultUnreadable, match="ended"):
-                await shelf.page(ref, Query(), "")
-            whole = result(300)
-            assert await shelf.shorten(whole, ORDER, "") is whole
-        assert (await shelf.page(ref, Query(), ""))["total"] is not None
-        await shelf.close()
-
-    run(scenario())
+    with monkeypatch.context() as broken:
+        broken.setattr(helper, "do", lost)
+        with pytest.raises(ResultUnreadable, match="ended"):
+            await shelf.page(ref, Query(), "")
+        whole = result(300)
+        assert await shelf.shorten(whole, ORDER, "") is whole
+    assert (await shelf.page(ref, Query(), ""))["total"] is not None
+    await shelf.close()
 
 
-def test_a_caller_that_gives_up_leaves_the_helper_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+@real_loop()
+async def test_a_caller_that_gives_up_leaves_the_helper_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LARGE", 1000)
 
-    async def scenario() -> None:
-        shelf = Shelf()
-        task = asyncio.get_running_loop().create_task(shelf.shorten(result(20_000), ORDER, ""))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        ref = ref_of(await shelf.shorten(result(200), ORDER, ""))
-        assert (await shelf.page(ref, Query(limit=1), ""))["count"] == msgspec.Raw(b"1")
-        assert shelf.facts()["entries"] == 2
-        await shelf.close()
-
-    run(scenario())
+    shelf = Shelf()
+    task = asyncio.get_running_loop().create_task(shelf.shorten(result(20_000), ORDER, ""))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    ref = ref_of(await shelf.shorten(result(200), ORDER, ""))
+    assert (await shelf.page(ref, Query(limit=1), ""))["count"] == msgspec.Raw(b"1")
+    assert shelf.facts()["entries"] == 2
+    await shelf.close()
 
 
+@real_loop()
 @pytest.mark.parametrize("way", [FAILS, LATE_FAILS, HANGS])
-def test_what_cannot_be_kept_goes_out_whole(place: str, way: str) -> None:
+async def test_what_cannot_be_kept_goes_out_whole(place: str, way: str) -> None:
     """Nothing is lost, and nobody is told of a rest that is not there."""
 
-    async def scenario() -> None:
-        shelf = Shelf(helper := Helper(), RemoteResults(Wire(way)))
-        whole = result(200)
-        assert await shelf.shorten(whole, ORDER, "") is whole
-        assert helper.spool._parts == {}
-        await shelf.close()
-
-    run(scenario())
+    shelf = Shelf(helper := Helper(), RemoteResults(Wire(way)))
+    whole = result(200)
+    assert await shelf.shorten(whole, ORDER, "") is whole
+    assert helper.spool._parts == {}
+    await shelf.close()
 
 
+@real_loop()
 @pytest.mark.parametrize("way", [FAILS, HANGS])
-def test_a_store_that_does_not_answer_is_no_result_that_is_gone(
+async def test_a_store_that_does_not_answer_is_no_result_that_is_gone(
     place: str, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(border, "REST_SECONDS", 0.0)
 
-    async def scenario() -> None:
-        wire = Wire()
-        shelf = Shelf(Helper(), RemoteResults(wire))
-        ref = ref_of(await shelf.shorten(result(200), ORDER, ""))
-        wire.way = way
-        with pytest.raises(StoreUnavailable, match="try again"):
-            await shelf.page(ref, Query(), "")
-        wire.way = SLOW
-        assert (await shelf.page(ref, Query(), ""))["total"] is not None
-        await shelf.close()
-
-    run(scenario())
+    wire = Wire()
+    shelf = Shelf(Helper(), RemoteResults(wire))
+    ref = ref_of(await shelf.shorten(result(200), ORDER, ""))
+    wire.way = way
+    with pytest.raises(StoreUnavailable, match="try again"):
+        await shelf.page(ref, Query(), "")
+    wire.way = SLOW
+    assert (await shelf.page(ref, Query(), ""))["total"] is not None
+    await shelf.close()
 
 
-def test_another_process_pages_what_this_one_has_shortened(place: str) -> None:
-    async def scenario() -> None:
-        store = RemoteResults()
-        one, other = Shelf(Helper(), store), Shelf(Helper(), store)
-        ref = ref_of(await one.shorten(result(200), ORDER, "alice"))
-        page = json.loads(msgspec.json.encode(await other.page(ref, Query(offset=150), "alice")))
-        assert (page["total"], page["data"][0]["id"]) == (200, 150)
-        with pytest.raises(ResultNotFound):
-            await other.page(ref, Query(), "bob")
-        await one.close()
-        await other.close()
-
-    run(scenario())
+@real_loop()
+async def test_another_process_pages_what_this_one_has_shortened(place: str) -> None:
+    store = RemoteResults()
+    one, other = Shelf(Helper(), store), Shelf(Helper(), store)
+    ref = ref_of(await one.shorten(result(200), ORDER, "alice"))
+    page = json.loads(msgspec.json.encode(await other.page(ref, Query(offset=150), "alice")))
+    assert (page["total"], page["data"][0]["id"]) == (200, 150)
+    with pytest.raises(ResultNotFound):
+        await other.page(ref, Query(), "bob")
+    await one.close()
+    await other.close()
 
 
-def test_who_listens_hears_how_much_shorter_a_result_went_out(place: str) -> None:
-    async def scenario() -> None:
-        bus, heard = Bus(), []
-        bus.subscribe(ResultShortened, heard.append)
-        shelf = Shelf(Helper(), bus=bus)
-        given = result(200)
-        reply = await shelf.shorten(given, ORDER, "")
-        about = {"how": "shield", "server": "db", "tool": "rows"}
-        assert heard == [ResultShortened(**about, before=len(given.raw), after=len(reply.raw))]
-        await shelf.shorten(result(1), ORDER, "")
-        assert len(heard) == 1
-        await shelf.close()
-
-    run(scenario())
+@real_loop()
+async def test_who_listens_hears_how_much_shorter_a_result_went_out(place: str) -> None:
+    bus, heard = Bus(), []
+    bus.subscribe(ResultShortened, heard.append)
+    shelf = Shelf(Helper(), bus=bus)
+    given = result(200)
+    reply = await shelf.shorten(given, ORDER, "")
+    about = {"how": "shield", "server": "db", "tool": "rows"}
+    assert heard == [ResultShortened(**about, before=len(given.raw), after=len(reply.raw))]
+    await shelf.shorten(result(1), ORDER, "")
+    assert len(heard) == 1
+    await shelf.close()

@@ -75,7 +75,8 @@ def note(result: Result) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("spelled", ["bb__rows", "my__srv__rows", "rows"])
-def test_w16_a_direct_call_counts_by_the_server_it_reached(spelled: str) -> None:
+def test_a_direct_call_counts_by_the_server_it_reached(spelled: str) -> None:
+    """Weak spot W16 of callmux (npm)."""
     found = note(shield(spelled, ToolCall(tool=spelled)))
     assert (found["tool"], found["server"]) == ("rows", "my__srv")
     off = ServerShield(enabled=False)
@@ -104,7 +105,8 @@ def test_answers_that_were_asked_for_in_their_size_pass(name: str) -> None:
     assert shield(name) is LARGE
 
 
-def test_w5_the_output_schema_counts_only_for_who_knows_it() -> None:
+def test_the_output_schema_counts_only_for_who_knows_it() -> None:
+    """Weak spot W5 of callmux (npm)."""
     value = {"rows": ROWS}
     result = Result(msgspec.json.encode({"content": [], "structuredContent": value}))
     direct = json.loads(shield("bb__rows", ToolCall(tool="bb__rows"), result).raw)

@@ -11,7 +11,6 @@ import pytest
 from callmux.admin.probes import probe_routes
 from callmux.protocol.sse import REQUEST_STREAMS, request_stream
 from callmux.transport.http import kept, mcp, serve
-from tests.support import play
 from tests.transport.http.asgi import Call, House
 
 TEXT = (Path(__file__).parents[3] / "docs" / "shared-server.md").read_text("utf-8")
@@ -25,16 +24,13 @@ async def _ready() -> str:
 
 
 @pytest.mark.parametrize("address", [address.strip("`") for address in ADDRESSES])
-def test_every_address_in_the_table_is_served(address: str) -> None:
-    async def scene() -> None:
-        house = House(routes=probe_routes([], _ready, dict[str, Any]))
-        stays_open = address == "/sse"
-        call = Call("POST" if address in ("/mcp", "/messages") else "GET", address)
-        if stays_open:
-            call.leave()
-        assert (await house.answers(call)).status != 404
-
-    play(scene())
+async def test_every_address_in_the_table_is_served(address: str) -> None:
+    house = House(routes=probe_routes([], _ready, dict[str, Any]))
+    stays_open = address == "/sse"
+    call = Call("POST" if address in ("/mcp", "/messages") else "GET", address)
+    if stays_open:
+        call.leave()
+    assert (await house.answers(call)).status != 404
 
 
 def test_the_table_has_them_all() -> None:

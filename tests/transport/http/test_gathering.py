@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from callmux.transport.http.gathering import GatheringTransport
-from tests.support import play, settle
+from tests.support import settle
 
 
 class Transport:
@@ -38,44 +38,35 @@ def gathered() -> tuple[GatheringTransport, Transport]:
     return GatheringTransport(cast(asyncio.Transport, inner)), inner
 
 
-def test_head_and_body_go_out_together() -> None:
-    async def scene() -> None:
-        transport, inner = gathered()
-        transport.write(b"head ")
-        transport.write(b"body")
-        assert inner.log == []
-        transport.flush()
-        assert inner.log == [b"head body"]
-        transport.write(b"an event")
-        await settle()
-        assert inner.log == [b"head body", b"an event"]
-
-    play(scene())
+async def test_head_and_body_go_out_together() -> None:
+    transport, inner = gathered()
+    transport.write(b"head ")
+    transport.write(b"body")
+    assert inner.log == []
+    transport.flush()
+    assert inner.log == [b"head body"]
+    transport.write(b"an event")
+    await settle()
+    assert inner.log == [b"head body", b"an event"]
 
 
-def test_what_was_written_goes_out_before_the_end() -> None:
-    async def scene() -> None:
-        transport, inner = gathered()
-        transport.write(b"1")
-        transport.write_eof()
-        transport.write(b"2")
-        transport.close()
-        assert inner.log == [b"1", "eof", b"2", "closed"]
-
-    play(scene())
+async def test_what_was_written_goes_out_before_the_end() -> None:
+    transport, inner = gathered()
+    transport.write(b"1")
+    transport.write_eof()
+    transport.write(b"2")
+    transport.close()
+    assert inner.log == [b"1", "eof", b"2", "closed"]
 
 
-def test_nothing_is_written_into_a_transport_that_closes() -> None:
-    async def scene() -> None:
-        transport, inner = gathered()
-        inner.closing = True
-        transport.write(b"late")
-        transport.flush()
-        assert inner.log == []
-        transport.write(b"later")
-        await settle()
-        assert inner.log == []
-        assert transport.is_closing()
-        assert transport.get_extra_info("peer") == "the peer"
-
-    play(scene())
+async def test_nothing_is_written_into_a_transport_that_closes() -> None:
+    transport, inner = gathered()
+    inner.closing = True
+    transport.write(b"late")
+    transport.flush()
+    assert inner.log == []
+    transport.write(b"later")
+    await settle()
+    assert inner.log == []
+    assert transport.is_closing()
+    assert transport.get_extra_info("peer") == "the peer"

@@ -73,23 +73,20 @@ def test_an_odd_request_id_is_replaced(given: str | None) -> None:
     assert len(request_id(given)) == 36
 
 
-def test_a_body_is_joined_and_bounded_with_or_without_a_length() -> None:
-    async def scene() -> None:
-        assert await read_body(Call(body=[b"ab", b"", b"cd"]).exchange(), 4) == b"abcd"
-        assert await read_body(Call(body=b"x" * 99).exchange(), 0) == b"x" * 99
-        for call in (Call(body=[b"ab", b"cde"]), Call(headers={"content-length": "5"}, body=())):
-            with pytest.raises(Refusal) as refused:
-                await read_body(call.exchange(), 4)
-            assert refused.value.status == 413
-        left = Call(body=())
-        left.leave()
-        with pytest.raises(ClientLeft):
-            await read_body(left.exchange(), 4)
-
-    play(scene())
+async def test_a_body_is_joined_and_bounded_with_or_without_a_length() -> None:
+    assert await read_body(Call(body=[b"ab", b"", b"cd"]).exchange(), 4) == b"abcd"
+    assert await read_body(Call(body=b"x" * 99).exchange(), 0) == b"x" * 99
+    for call in (Call(body=[b"ab", b"cde"]), Call(headers={"content-length": "5"}, body=())):
+        with pytest.raises(Refusal) as refused:
+            await read_body(call.exchange(), 4)
+        assert refused.value.status == 413
+    left = Call(body=())
+    left.leave()
+    with pytest.raises(ClientLeft):
+        await read_body(left.exchange(), 4)
 
 
-def test_a_servers_own_limit_stands_in_place_of_the_global_one() -> None:
+async def test_a_servers_own_limit_stands_in_place_of_the_global_one() -> None:
     config = Config(
         request_body_max_bytes=10,
         servers={
@@ -105,17 +102,17 @@ def test_a_servers_own_limit_stands_in_place_of_the_global_one() -> None:
             return refusal.status
         return 200
 
-    async def scene() -> None:
-        assert [await status(n, ["big"]) for n in (20, 21)] == [200, 413]
-        assert [await status(n, ["small"]) for n in (5, 6)] == [200, 413]
-        assert [await status(n, ["big", "small"]) for n in (5, 6)] == [200, 413]
-        assert [await status(n, []) for n in (10, 11)] == [200, 413]
-
-    play(scene())
+    assert [await status(n, ["big"]) for n in (20, 21)] == [200, 413]
+    assert [await status(n, ["small"]) for n in (5, 6)] == [200, 413]
+    assert [await status(n, ["big", "small"]) for n in (5, 6)] == [200, 413]
+    assert [await status(n, []) for n in (10, 11)] == [200, 413]
 
 
-def test_listener_35_a_server_that_takes_any_size_lifts_no_bound_for_the_others() -> None:
-    """Whatever is too large for everybody it may be for is refused before it is read."""
+async def test_a_server_that_takes_any_size_lifts_no_bound_for_the_others() -> None:
+    """Whatever is too large for everybody it may be for is refused before it is read.
+
+    Weak spot L35 of callmux (npm).
+    """
 
     def config(most: int) -> Config:
         entries = {"any": 0, "small": 5}
@@ -144,22 +141,19 @@ def test_listener_35_a_server_that_takes_any_size_lifts_no_bound_for_the_others(
             return refusal.status, parts
         return 200, parts
 
-    async def scene() -> None:
-        call = b'{"method":"tools/call","params":{"name":"%b","arguments":{"text":"'
-        assert await outcome(call % b"any__t") == (200, 51)
-        assert await outcome(b'{"params":{"name":"callmux_call","arguments":{"server" : "any",') == (200, 51)
-        for head in (call % b"small__t", call % b"other__t", b'{"method":"ping","params":{"x":"'):
-            status, parts = await outcome(head)
-            assert status == 413
-            assert parts < 5
-        assert await outcome(call % b"other__t", most=0) == (200, 51)
-        assert await outcome(b'{"method":"ping","params":{"x":"', most=0) == (200, 51)
-        assert (await outcome(call % b"small__t", most=0))[0] == 413
-
-    play(scene())
+    call = b'{"method":"tools/call","params":{"name":"%b","arguments":{"text":"'
+    assert await outcome(call % b"any__t") == (200, 51)
+    assert await outcome(b'{"params":{"name":"callmux_call","arguments":{"server" : "any",') == (200, 51)
+    for head in (call % b"small__t", call % b"other__t", b'{"method":"ping","params":{"x":"'):
+        status, parts = await outcome(head)
+        assert status == 413
+        assert parts < 5
+    assert await outcome(call % b"other__t", most=0) == (200, 51)
+    assert await outcome(b'{"method":"ping","params":{"x":"', most=0) == (200, 51)
+    assert (await outcome(call % b"small__t", most=0))[0] == 413
 
 
-def test_a_client_overrides_the_limit_only_where_that_is_allowed() -> None:
+async def test_a_client_overrides_the_limit_only_where_that_is_allowed() -> None:
     async def status(allowed: bool, override: str, size: int) -> int:
         config = Config(request_body_max_bytes=10, allow_request_body_max_override=allowed)
         call = Call(headers={OVERRIDE: override}, body=b"x" * size)
@@ -169,16 +163,13 @@ def test_a_client_overrides_the_limit_only_where_that_is_allowed() -> None:
             return refusal.status
         return 200
 
-    async def scene() -> None:
-        assert await status(False, "20", 1) == 400
-        assert await status(True, "many", 1) == 400
-        assert [await status(True, "20", n) for n in (20, 21)] == [200, 413]
-        assert await status(True, "0", 99) == 200
-
-    play(scene())
+    assert await status(False, "20", 1) == 400
+    assert await status(True, "many", 1) == 400
+    assert [await status(True, "20", n) for n in (20, 21)] == [200, 413]
+    assert await status(True, "0", 99) == 200
 
 
-def test_a_body_that_is_too_large_is_told_by_the_key_that_says_so() -> None:
+async def test_a_body_that_is_too_large_is_told_by_the_key_that_says_so() -> None:
     """With its request's id, where that stands in what was read."""
     config = Config(
         request_body_max_bytes=60, servers={"s": StdioServer(command="x", request_body_max_bytes=50)}
@@ -190,15 +181,12 @@ def test_a_body_that_is_too_large_is_told_by_the_key_that_says_so() -> None:
             await BodyLimits(config, lambda body: targets).read(call.exchange())
         return refused.value
 
-    async def scene() -> None:
-        for call, limit, size, id, targets in (
-            (Call(body=[body[:40], body[40:]]), 60, "more", 7, []),
-            (Call(body=body[:55]), 50, "55 bytes", 7, ["s"]),
-            (Call(headers={"content-length": "61"}, body=body), 60, "61 bytes", None, []),
-        ):
-            refusal = await told(call, targets)
-            assert (refusal.status, refusal.rpc_code, refusal.rpc_id) == (413, -32600, id)
-            for words in ("Payload too large", "requestBodyMaxBytes", f"{limit} bytes", size):
-                assert words in refusal.message
-
-    play(scene())
+    for call, limit, size, id, targets in (
+        (Call(body=[body[:40], body[40:]]), 60, "more", 7, []),
+        (Call(body=body[:55]), 50, "55 bytes", 7, ["s"]),
+        (Call(headers={"content-length": "61"}, body=body), 60, "61 bytes", None, []),
+    ):
+        refusal = await told(call, targets)
+        assert (refusal.status, refusal.rpc_code, refusal.rpc_id) == (413, -32600, id)
+        for words in ("Payload too large", "requestBodyMaxBytes", f"{limit} bytes", size):
+            assert words in refusal.message

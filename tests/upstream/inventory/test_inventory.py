@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from callmux.upstream.inventory.offer import PROMPTS, TOOLS_CHANGED
-from tests.support import FakeClient, play
+from tests.support import FakeClient
 from tests.upstream.fake_link import FakeLink
 from tests.upstream.test_server import Plant, tools
 
@@ -35,55 +35,46 @@ def listed(plant: Plant) -> list[str]:
     return [tool.name for tool in plant.server.inventory.suite.tools]
 
 
-def test_only_notices_of_lists_are_taken_and_those_lists_read_again() -> None:
-    async def scene() -> None:
-        link = Choosy()
-        plant = await up(link)
-        inventory, connection = plant.server.inventory, plant.server.connection
-        assert connection is not None
-        assert not inventory.heard(connection, "notifications/message")
-        link.more = ("new",)
-        assert inventory.heard(connection, TOOLS_CHANGED)
-        assert inventory.heard(connection, PROMPTS.changed)
-        await asyncio.sleep(10)
-        assert listed(plant) == ["t", "new"]
-        await plant.server.close()
-
-    play(scene())
+async def test_only_notices_of_lists_are_taken_and_those_lists_read_again() -> None:
+    link = Choosy()
+    plant = await up(link)
+    inventory, connection = plant.server.inventory, plant.server.connection
+    assert connection is not None
+    assert not inventory.heard(connection, "notifications/message")
+    link.more = ("new",)
+    assert inventory.heard(connection, TOOLS_CHANGED)
+    assert inventory.heard(connection, PROMPTS.changed)
+    await asyncio.sleep(10)
+    assert listed(plant) == ["t", "new"]
+    await plant.server.close()
 
 
-def test_what_one_kind_of_clients_sees_changes_for_that_kind_alone() -> None:
-    async def scene() -> None:
-        main, other = Choosy(), Choosy()
-        plant = await up(main, other)
-        inventory, guest = plant.server.inventory, FakeClient(ABLE)
-        assert inventory.kind_of(ABLE) is None, "all see the same as far as is known"
-        waiting: Any = plant.server.unlisted_for(guest)
-        await waiting
-        assert (inventory.kind_of(ABLE), inventory.kind_of(b"{}")) == (ABLE, b"")
-        other.more = ("new",)
-        (lane,) = plant.server.lanes.connections()
-        assert inventory.heard(lane, TOOLS_CHANGED)
-        await asyncio.sleep(10)
-        assert listed(plant) == ["t"]
-        assert [tool.name for tool in inventory.views.of(ABLE)] == ["t", "new", "elicitation"]
-        await plant.server.close()
-
-    play(scene())
+async def test_what_one_kind_of_clients_sees_changes_for_that_kind_alone() -> None:
+    main, other = Choosy(), Choosy()
+    plant = await up(main, other)
+    inventory, guest = plant.server.inventory, FakeClient(ABLE)
+    assert inventory.kind_of(ABLE) is None, "all see the same as far as is known"
+    waiting: Any = plant.server.unlisted_for(guest)
+    await waiting
+    assert (inventory.kind_of(ABLE), inventory.kind_of(b"{}")) == (ABLE, b"")
+    other.more = ("new",)
+    (lane,) = plant.server.lanes.connections()
+    assert inventory.heard(lane, TOOLS_CHANGED)
+    await asyncio.sleep(10)
+    assert listed(plant) == ["t"]
+    assert [tool.name for tool in inventory.views.of(ABLE)] == ["t", "new", "elicitation"]
+    await plant.server.close()
 
 
-def test_a_connection_that_counts_no_more_is_not_read_again() -> None:
-    async def scene() -> None:
-        old, new = Choosy(), Choosy()
-        plant = await up(old, new)
-        inventory, before = plant.server.inventory, plant.server.connection
-        assert before is not None
-        await plant.server.restart()
-        old.more = ("late",)
-        inventory.heard(before, TOOLS_CHANGED)
-        await asyncio.sleep(10)
-        assert listed(plant) == ["t"]
-        assert repr(inventory).startswith("Inventory(Listed(1 tools), Views(")
-        await plant.server.close()
-
-    play(scene())
+async def test_a_connection_that_counts_no_more_is_not_read_again() -> None:
+    old, new = Choosy(), Choosy()
+    plant = await up(old, new)
+    inventory, before = plant.server.inventory, plant.server.connection
+    assert before is not None
+    await plant.server.restart()
+    old.more = ("late",)
+    inventory.heard(before, TOOLS_CHANGED)
+    await asyncio.sleep(10)
+    assert listed(plant) == ["t"]
+    assert repr(inventory).startswith("Inventory(Listed(1 tools), Views(")
+    await plant.server.close()

@@ -9,7 +9,7 @@ from callmux.protocol.shapes import Tool
 from callmux.tasks import TaskSet
 from callmux.upstream.inventory.listed import Listed
 from callmux.upstream.inventory.offer import Offer
-from tests.support import loop_clock, play
+from tests.support import loop_clock
 
 
 def tools(*names: str) -> tuple[Tool, ...]:
@@ -25,47 +25,38 @@ class Desk:
         self.changes += 1
 
 
-def test_only_what_is_new_is_told() -> None:
-    async def scene() -> None:
-        desk = Desk()
-        for given in (tools("a"), tools("a"), tools("a", "b"), tools("a", "b")):
-            desk.listed.take(given, Offer(), "then")
-        assert desk.changes == 2
-        assert repr(desk.listed) == "Listed(2 tools)"
-        desk.listed.take(tools("a", "b"), Offer(instructions="other"), "then")
-        assert desk.changes == 2
-        assert desk.listed.offer.instructions == "other"
-
-    play(scene())
+async def test_only_what_is_new_is_told() -> None:
+    desk = Desk()
+    for given in (tools("a"), tools("a"), tools("a", "b"), tools("a", "b")):
+        desk.listed.take(given, Offer(), "then")
+    assert desk.changes == 2
+    assert repr(desk.listed) == "Listed(2 tools)"
+    desk.listed.take(tools("a", "b"), Offer(instructions="other"), "then")
+    assert desk.changes == 2
+    assert desk.listed.offer.instructions == "other"
 
 
-def test_without_a_kept_listing_nothing_is_recalled_or_forgotten() -> None:
-    async def scene() -> None:
-        desk = Desk()
-        desk.listed.recall(b"{}")
-        desk.listed.forget_recalled()
-        assert (desk.listed.recalled, desk.changes) == (False, 0)
-
-    play(scene())
+async def test_without_a_kept_listing_nothing_is_recalled_or_forgotten() -> None:
+    desk = Desk()
+    desk.listed.recall(b"{}")
+    desk.listed.forget_recalled()
+    assert (desk.listed.recalled, desk.changes) == (False, 0)
 
 
-def test_what_was_recalled_is_forgotten_or_replaced() -> None:
+async def test_what_was_recalled_is_forgotten_or_replaced() -> None:
     class Kept:
         def recall(self) -> Any:
             return tools("old"), Offer()
 
         async def keep(self, tools: Any, offer: Any) -> None: ...
 
-    async def scene() -> None:
-        desk = Desk()
-        kept: Any = Kept()
-        desk.listed._listing_for = lambda declared: kept
-        desk.listed.recall(b"{}")
-        assert repr(desk.listed) == "Listed(1 tools, recalled)"
-        desk.listed.take(tools("old"), Offer(), "then")
-        assert (desk.listed.recalled, desk.changes, desk.listed.suite.generation) == (False, 1, 1)
-        desk.listed.recall(b"{}")
-        desk.listed.forget_recalled()
-        assert desk.listed.suite.tools == ()
-
-    play(scene())
+    desk = Desk()
+    kept: Any = Kept()
+    desk.listed._listing_for = lambda declared: kept
+    desk.listed.recall(b"{}")
+    assert repr(desk.listed) == "Listed(1 tools, recalled)"
+    desk.listed.take(tools("old"), Offer(), "then")
+    assert (desk.listed.recalled, desk.changes, desk.listed.suite.generation) == (False, 1, 1)
+    desk.listed.recall(b"{}")
+    desk.listed.forget_recalled()
+    assert desk.listed.suite.tools == ()

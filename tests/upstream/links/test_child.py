@@ -23,7 +23,7 @@ from callmux.upstream.guardian import Guardian
 from callmux.upstream.links import child as child_module
 from callmux.upstream.links.child import ChildLink, Launch
 from callmux.upstream.links.link import Listener
-from tests.support import loop_factory, run, until
+from tests.support import loop_factory, real_loop, run, until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
 
@@ -88,91 +88,80 @@ def alive(pid: int) -> bool:
         return False
 
 
-def test_lines_travel_both_ways_in_order() -> None:
-    async def scene() -> None:
-        echo = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"
-        async with child(echo) as watched:
-            for n in range(100):
-                watched.link.send(b'{"method":"%d"}\n' % n)
-            await watched.hears("99")
-            assert watched.methods == [str(n) for n in range(100)]
-            assert watched.lost == []
-
-    run(scene())
+@real_loop()
+async def test_lines_travel_both_ways_in_order() -> None:
+    echo = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"
+    async with child(echo) as watched:
+        for n in range(100):
+            watched.link.send(b'{"method":"%d"}\n' % n)
+        await watched.hears("99")
+        assert watched.methods == [str(n) for n in range(100)]
+        assert watched.lost == []
 
 
-def test_big_lines_pass_whole() -> None:
+@real_loop()
+async def test_big_lines_pass_whole() -> None:
     """Many times what a pipe holds, both ways at once."""
 
-    async def scene() -> None:
-        echo = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"
-        async with child(echo) as watched:
-            body = json.dumps({"method": "big", "params": "x" * 8_000_000}).encode() + b"\n"
-            watched.link.send(body)
-            watched.link.send(b'{"method":"small"}\n')
-            await watched.hears("small")
-            assert watched.methods == ["big", "small"]
-            big = watched.messages[0]
-            assert isinstance(big, Notification)
-            assert big.params is not None
-            assert len(bytes(big.params)) == 8_000_002
-
-    run(scene())
+    echo = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"
+    async with child(echo) as watched:
+        body = json.dumps({"method": "big", "params": "x" * 8_000_000}).encode() + b"\n"
+        watched.link.send(body)
+        watched.link.send(b'{"method":"small"}\n')
+        await watched.hears("small")
+        assert watched.methods == ["big", "small"]
+        big = watched.messages[0]
+        assert isinstance(big, Notification)
+        assert big.params is not None
+        assert len(bytes(big.params)) == 8_000_002
 
 
-def test_a_line_beyond_the_limit_is_told_by_its_head(monkeypatch: pytest.MonkeyPatch) -> None:
+@real_loop()
+async def test_a_line_beyond_the_limit_is_told_by_its_head(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits for that id is told; the next line is whole."""
     original = child_module.LineBuffer
     monkeypatch.setattr(child_module, "LineBuffer", lambda *limit: original(*(limit or (1000,))))
 
-    async def scene() -> None:
-        script = SAY + 'print(\'{"id":7,"result":"\' + "x" * 5000 + \'"}\')\nsay("next")\n' + WAIT
-        async with child(script) as watched:
-            await watched.hears("next")
-            first = watched.messages[0]
-            assert isinstance(first, Malformed)
-            assert (first.id, first.is_response) == (7, True)
-            assert first.message == "the message is larger than 1000 bytes"
-
-    run(scene())
+    script = SAY + 'print(\'{"id":7,"result":"\' + "x" * 5000 + \'"}\')\nsay("next")\n' + WAIT
+    async with child(script) as watched:
+        await watched.hears("next")
+        first = watched.messages[0]
+        assert isinstance(first, Malformed)
+        assert (first.id, first.is_response) == (7, True)
+        assert first.message == "the message is larger than 1000 bytes"
 
 
-def test_stderr_is_shown_line_by_line_and_the_last_lines_are_kept() -> None:
-    async def scene() -> None:
-        script = SAY + 'for n in range(70): print("line", n, file=sys.stderr)\nsay("done")\n' + WAIT
-        async with child(script) as watched:
-            await until(lambda: len(watched.shown) == 70, "the lines")
-            assert watched.shown == [f"line {n}" for n in range(70)]
-            words = watched.link.last_words()
-            assert words == [f"line {n}" for n in range(10, 70)]
-            assert watched.methods in ([], ["done"])
-
-    run(scene())
+@real_loop()
+async def test_stderr_is_shown_line_by_line_and_the_last_lines_are_kept() -> None:
+    script = SAY + 'for n in range(70): print("line", n, file=sys.stderr)\nsay("done")\n' + WAIT
+    async with child(script) as watched:
+        await until(lambda: len(watched.shown) == 70, "the lines")
+        assert watched.shown == [f"line {n}" for n in range(70)]
+        words = watched.link.last_words()
+        assert words == [f"line {n}" for n in range(10, 70)]
+        assert watched.methods in ([], ["done"])
 
 
-def test_a_last_line_on_stderr_counts_without_its_newline() -> None:
+@real_loop()
+async def test_a_last_line_on_stderr_counts_without_its_newline() -> None:
     """Most often it says why the server ended."""
 
-    async def scene() -> None:
-        async with child('import sys; sys.stderr.write("no token given"); sys.exit(3)') as watched:
-            await until(lambda: watched.lost, "the end")
-            assert watched.lost == ["the server ended with exit code 3"]
-            assert watched.shown == ["no token given"]
-            assert watched.link.last_words() == ["no token given"]
-
-    run(scene())
+    async with child('import sys; sys.stderr.write("no token given"); sys.exit(3)') as watched:
+        await until(lambda: watched.lost, "the end")
+        assert watched.lost == ["the server ended with exit code 3"]
+        assert watched.shown == ["no token given"]
+        assert watched.link.last_words() == ["no token given"]
 
 
-def test_a_long_line_on_stderr_is_cut() -> None:
-    async def scene() -> None:
-        script = 'import sys; print("x" * 500_000, file=sys.stderr); print("next", file=sys.stderr)'
-        async with child(script) as watched:
-            await until(lambda: "next" in watched.shown, "the next line")
-            assert watched.shown == ["x" * 2000, "next"]
-
-    run(scene())
+@real_loop()
+async def test_a_long_line_on_stderr_is_cut() -> None:
+    script = 'import sys; print("x" * 500_000, file=sys.stderr); print("next", file=sys.stderr)'
+    async with child(script) as watched:
+        await until(lambda: "next" in watched.shown, "the next line")
+        assert watched.shown == ["x" * 2000, "next"]
 
 
+@real_loop()
 @pytest.mark.parametrize(
     ("written", "shown"),
     [
@@ -183,20 +172,18 @@ def test_a_long_line_on_stderr_is_cut() -> None:
         ("nothing of ours", "nothing of ours"),
     ],
 )
-def test_secrets_are_not_shown(written: str, shown: str) -> None:
+async def test_secrets_are_not_shown(written: str, shown: str) -> None:
     """Neither is half of one at the end of a long line, nor the rest of a longer one."""
 
-    async def scene() -> None:
-        script = "import sys; print(sys.argv[1], file=sys.stderr)"
-        veil = Veil({"hunter22", "hunter22-and-more"})
-        async with child(script, written, veil=veil) as watched:
-            await until(lambda: watched.shown, "the line")
-            assert watched.shown == [shown]
-            assert watched.link.last_words() == [shown]
-
-    run(scene())
+    script = "import sys; print(sys.argv[1], file=sys.stderr)"
+    veil = Veil({"hunter22", "hunter22-and-more"})
+    async with child(script, written, veil=veil) as watched:
+        await until(lambda: watched.shown, "the line")
+        assert watched.shown == [shown]
+        assert watched.link.last_words() == [shown]
 
 
+@real_loop()
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
@@ -206,54 +193,46 @@ def test_secrets_are_not_shown(written: str, shown: str) -> None:
         ("import os, time; os.close(1); time.sleep(300)", "the server closed its output"),
     ],
 )
-def test_how_it_ended_is_told_once(script: str, reason: str) -> None:
-    async def scene() -> None:
-        async with child(script) as watched:
-            await until(lambda: watched.lost, "the end")
-            watched.link.send(b'{"method":"too late"}\n')
-            await watched.link.close()
-            assert watched.lost == [reason]
-
-    run(scene())
+async def test_how_it_ended_is_told_once(script: str, reason: str) -> None:
+    async with child(script) as watched:
+        await until(lambda: watched.lost, "the end")
+        watched.link.send(b'{"method":"too late"}\n')
+        await watched.link.close()
+        assert watched.lost == [reason]
 
 
-def test_what_it_wrote_before_it_ended_is_received_first() -> None:
-    async def scene() -> None:
-        async with child(SAY + 'say("last words")') as watched:
-            await until(lambda: watched.lost, "the end")
-            assert watched.methods == ["last words"]
-
-    run(scene())
+@real_loop()
+async def test_what_it_wrote_before_it_ended_is_received_first() -> None:
+    async with child(SAY + 'say("last words")') as watched:
+        await until(lambda: watched.lost, "the end")
+        assert watched.methods == ["last words"]
 
 
+@real_loop()
 @pytest.mark.parametrize("cut", [0, 5])
-def test_a_last_line_without_its_end_counts_where_it_is_whole(cut: int) -> None:
+async def test_a_last_line_without_its_end_counts_where_it_is_whole(cut: int) -> None:
     """Half a message is none: whoever waits for it is told how the server ended."""
 
-    async def scene() -> None:
-        line = json.dumps({"method": "last"})
-        script = f"import sys; sys.stdout.write({line[: len(line) - cut]!r}); sys.stdout.flush()"
-        async with child(script) as watched:
-            await until(lambda: watched.lost, "the end")
-            assert watched.methods == ([] if cut else ["last"])
-            assert len(watched.messages) == (0 if cut else 1)
-            assert watched.lost == ["the server ended with exit code 0"]
-
-    run(scene())
+    line = json.dumps({"method": "last"})
+    script = f"import sys; sys.stdout.write({line[: len(line) - cut]!r}); sys.stdout.flush()"
+    async with child(script) as watched:
+        await until(lambda: watched.lost, "the end")
+        assert watched.methods == ([] if cut else ["last"])
+        assert len(watched.messages) == (0 if cut else 1)
+        assert watched.lost == ["the server ended with exit code 0"]
 
 
-def test_a_grandchild_that_holds_the_pipe_does_not_hide_the_end() -> None:
-    async def scene() -> None:
-        script = (
-            "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)'])"
-        )
-        async with child(script) as watched:
-            await until(lambda: watched.lost, "the end")
-            assert watched.lost == ["the server ended with exit code 0"]
-
-    run(scene())
+@real_loop()
+async def test_a_grandchild_that_holds_the_pipe_does_not_hide_the_end() -> None:
+    script = (
+        "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)'])"
+    )
+    async with child(script) as watched:
+        await until(lambda: watched.lost, "the end")
+        assert watched.lost == ["the server ended with exit code 0"]
 
 
+@real_loop()
 @pytest.mark.parametrize(
     ("launch", "reason"),
     [
@@ -269,18 +248,15 @@ def test_a_grandchild_that_holds_the_pipe_does_not_hide_the_end() -> None:
         ),
     ],
 )
-def test_what_cannot_be_started_is_said(launch: dict[str, Any], reason: str) -> None:
+async def test_what_cannot_be_started_is_said(launch: dict[str, Any], reason: str) -> None:
     """Nothing was sent, so whoever called may try again."""
 
-    async def scene() -> None:
-        with pytest.raises(CallFailure) as caught:
-            async with child("", **launch):
-                raise AssertionError("it must not start")
-        assert reason in caught.value.cause
-        assert caught.value.category is Category.TRANSPORT
-        assert not caught.value.started
-
-    run(scene())
+    with pytest.raises(CallFailure) as caught:
+        async with child("", **launch):
+            raise AssertionError("it must not start")
+    assert reason in caught.value.cause
+    assert caught.value.category is Category.TRANSPORT
+    assert not caught.value.started
 
 
 def test_a_file_that_is_no_program_is_said(tmp_path: Path) -> None:
@@ -301,144 +277,126 @@ def test_a_file_that_is_no_program_is_said(tmp_path: Path) -> None:
     assert "cannot be started" in said or "the server ended with exit code" in said
 
 
-def test_it_holds_no_descriptor_but_the_three() -> None:
+@real_loop()
+async def test_it_holds_no_descriptor_but_the_three() -> None:
     """Nor does what it starts: uvloop would leave it the other names of its pipes."""
 
-    async def scene() -> None:
-        script = SAY + "import os; say(str([f for f in range(3, 300) if os.path.exists(f'/dev/fd/{f}')]))\n"
-        keep = os.dup(2)
-        os.set_inheritable(keep, True)
-        try:
-            async with child(script + WAIT) as watched:
-                await until(lambda: watched.methods, "its descriptors")
-                assert watched.methods == ["[]"]
-        finally:
-            os.close(keep)
-
-    run(scene())
+    script = SAY + "import os; say(str([f for f in range(3, 300) if os.path.exists(f'/dev/fd/{f}')]))\n"
+    keep = os.dup(2)
+    os.set_inheritable(keep, True)
+    try:
+        async with child(script + WAIT) as watched:
+            await until(lambda: watched.methods, "its descriptors")
+            assert watched.methods == ["[]"]
+    finally:
+        os.close(keep)
 
 
-def test_it_gets_its_own_environment_and_directory(tmp_path: Path) -> None:
+@real_loop()
+async def test_it_gets_its_own_environment_and_directory(tmp_path: Path) -> None:
     directory = str(tmp_path.resolve())
 
-    async def scene() -> None:
-        script = (
-            SAY
-            + "import os; say(os.getcwd()); say(repr(os.environ.get('A'))); say(repr(os.environ.get('HOME')))"
-        )
-        env: Mapping[str, str] = {**ENV, "A": "ä"}
-        async with child(script, cwd=str(tmp_path), env=env) as watched:
-            await watched.hears("None")
-            assert watched.methods == [directory, "'ä'", "None"]
-
-    run(scene())
+    script = (
+        SAY + "import os; say(os.getcwd()); say(repr(os.environ.get('A'))); say(repr(os.environ.get('HOME')))"
+    )
+    env: Mapping[str, str] = {**ENV, "A": "ä"}
+    async with child(script, cwd=str(tmp_path), env=env) as watched:
+        await watched.hears("None")
+        assert watched.methods == [directory, "'ä'", "None"]
 
 
-def test_closing_lets_it_end_by_itself() -> None:
+@real_loop()
+async def test_closing_lets_it_end_by_itself() -> None:
     """Its stdin is closed first: a server that listens to that may clean up."""
 
-    async def scene() -> None:
-        script = SAY + 'say("up"); sys.stdin.read(); print("cleaned up", file=sys.stderr)'
-        async with child(script) as watched:
-            await watched.hears("up")
-            pid = watched.link.pid
-            assert pid is not None
-            assert repr(watched.link) == f"ChildLink('s', pid={pid})"
-            await watched.link.close()
-            assert watched.shown == ["cleaned up"]
-            assert watched.lost == []
-            assert not alive(pid)
-
-    run(scene())
+    script = SAY + 'say("up"); sys.stdin.read(); print("cleaned up", file=sys.stderr)'
+    async with child(script) as watched:
+        await watched.hears("up")
+        pid = watched.link.pid
+        assert pid is not None
+        assert repr(watched.link) == f"ChildLink('s', pid={pid})"
+        await watched.link.close()
+        assert watched.shown == ["cleaned up"]
+        assert watched.lost == []
+        assert not alive(pid)
 
 
 DEAF = "import signal, subprocess; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
 STOPPED = "import os, signal; say('up'); os.kill(os.getpid(), signal.SIGSTOP)\n"
 
 
+@real_loop()
 @pytest.mark.parametrize("script", [
     pytest.param(SAY + "say('up')\n" + WAIT, id="deaf to the end of stdin"),
     pytest.param(SAY + DEAF + "say('up')\n" + WAIT, id="deaf to SIGTERM"),
     pytest.param(SAY + STOPPED + WAIT, id="stopped"),
     pytest.param(SAY + DEAF + STOPPED + WAIT, id="stopped and deaf"),
 ])  # fmt: skip
-def test_closing_is_bounded_whatever_it_does(script: str) -> None:
-    async def scene() -> None:
-        async with child(script) as watched:
-            await watched.hears("up")
-            pid = watched.link.pid
-            assert pid is not None
-            began = time.monotonic()
-            await asyncio.gather(watched.link.close(), watched.link.close())
-            assert time.monotonic() - began < 3
-            assert not alive(pid)
-            assert watched.lost == []
-            await watched.link.close()
-
-    run(scene())
+async def test_closing_is_bounded_whatever_it_does(script: str) -> None:
+    async with child(script) as watched:
+        await watched.hears("up")
+        pid = watched.link.pid
+        assert pid is not None
+        began = time.monotonic()
+        await asyncio.gather(watched.link.close(), watched.link.close())
+        assert time.monotonic() - began < 3
+        assert not alive(pid)
+        assert watched.lost == []
+        await watched.link.close()
 
 
-def test_closing_ends_what_it_started() -> None:
+@real_loop()
+async def test_closing_ends_what_it_started() -> None:
     """Also where it has ended itself before."""
 
-    async def scene() -> None:
-        script = SAY + DEAF + (
-            "deaf = 'import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); "
-            "time.sleep(300)'\n"
-            "c = subprocess.Popen([sys.executable, '-c', deaf], stdout=subprocess.PIPE)\n"
-            "c.stdout.readline(); say(str(c.pid))"
-        )  # fmt: skip
-        async with child(script) as watched:
-            await until(lambda: watched.lost, "the end")
-            grandchild = int(watched.methods[0])
-            assert alive(grandchild)
-            await watched.link.close()
-            await until(lambda: not alive(grandchild), "the grandchild's end")
-
-    run(scene())
+    script = SAY + DEAF + (
+        "deaf = 'import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); "
+        "time.sleep(300)'\n"
+        "c = subprocess.Popen([sys.executable, '-c', deaf], stdout=subprocess.PIPE)\n"
+        "c.stdout.readline(); say(str(c.pid))"
+    )  # fmt: skip
+    async with child(script) as watched:
+        await until(lambda: watched.lost, "the end")
+        grandchild = int(watched.methods[0])
+        assert alive(grandchild)
+        await watched.link.close()
+        await until(lambda: not alive(grandchild), "the grandchild's end")
 
 
-def test_closing_may_be_cancelled_and_still_ends_it() -> None:
-    async def scene() -> None:
-        async with child(SAY + DEAF + "say('up')\n" + WAIT) as watched:
-            await watched.hears("up")
-            pid = watched.link.pid
-            assert pid is not None
-            closing = asyncio.create_task(watched.link.close())
-            await asyncio.sleep(0)
-            closing.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await closing
-            await until(lambda: not alive(pid), "the child's end")
-
-    run(scene())
+@real_loop()
+async def test_closing_may_be_cancelled_and_still_ends_it() -> None:
+    async with child(SAY + DEAF + "say('up')\n" + WAIT) as watched:
+        await watched.hears("up")
+        pid = watched.link.pid
+        assert pid is not None
+        closing = asyncio.create_task(watched.link.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        await until(lambda: not alive(pid), "the child's end")
 
 
-def test_nothing_is_received_after_closing() -> None:
-    async def scene() -> None:
-        script = (
-            SAY + "say('up')\nsys.stdin.read()\nsay('late')\nprint(1, file=sys.stderr, flush=True)\n" + WAIT
-        )
-        async with child(script) as watched:
-            await watched.hears("up")
-            await watched.link.close()
-            assert watched.methods == ["up"]
-            watched.link.send(b"{}\n")
-
-    run(scene())
+@real_loop()
+async def test_nothing_is_received_after_closing() -> None:
+    script = SAY + "say('up')\nsys.stdin.read()\nsay('late')\nprint(1, file=sys.stderr, flush=True)\n" + WAIT
+    async with child(script) as watched:
+        await watched.hears("up")
+        await watched.link.close()
+        assert watched.methods == ["up"]
+        watched.link.send(b"{}\n")
 
 
-def test_a_link_that_was_never_opened_can_be_closed() -> None:
-    async def scene() -> None:
-        link = ChildLink("s", Launch(command="x", args=[], env={}), Guardian(), print)
-        link.send(b"{}\n")
-        assert (link.pid, link.last_words()) == (None, [])
-        await link.close()
-
-    run(scene())
+@real_loop()
+async def test_a_link_that_was_never_opened_can_be_closed() -> None:
+    link = ChildLink("s", Launch(command="x", args=[], env={}), Guardian(), print)
+    link.send(b"{}\n")
+    assert (link.pid, link.last_words()) == (None, [])
+    await link.close()
 
 
-def test_its_group_is_noted_and_released() -> None:
+@real_loop()
+async def test_its_group_is_noted_and_released() -> None:
     """The guardian ends it if we are killed, and leaves it alone once it has ended."""
 
     class Noting(Guardian):
@@ -452,21 +410,18 @@ def test_its_group_is_noted_and_released() -> None:
         def release(self, group: int) -> None:
             self.notes.append(("release", group))
 
-    async def scene() -> None:
-        guardian = Noting()
-        watched = Watched(
-            ChildLink("s", Launch(command=sys.executable, args=["-c", SAY + WAIT], env=ENV), guardian, print),
-            [],
-        )
-        await watched.link.open(watched.listener())
-        pid = watched.link.pid
-        assert pid is not None
-        assert os.getpgid(pid) == pid != os.getpgrp()
-        await watched.link.close()
-        assert guardian.notes == [("watch", pid), ("release", pid)]
-        guardian.close()
-
-    run(scene())
+    guardian = Noting()
+    watched = Watched(
+        ChildLink("s", Launch(command=sys.executable, args=["-c", SAY + WAIT], env=ENV), guardian, print),
+        [],
+    )
+    await watched.link.open(watched.listener())
+    pid = watched.link.pid
+    assert pid is not None
+    assert os.getpgid(pid) == pid != os.getpgrp()
+    await watched.link.close()
+    assert guardian.notes == [("watch", pid), ("release", pid)]
+    guardian.close()
 
 
 def test_the_signal_of_a_group_that_is_gone_is_no_failure() -> None:
@@ -474,60 +429,53 @@ def test_the_signal_of_a_group_that_is_gone_is_no_failure() -> None:
     child_module._signal(2**22 + 1, signal.SIGTERM)
 
 
-def test_stderr_is_read_to_its_end_before_the_end_is_told() -> None:
+@real_loop()
+async def test_stderr_is_read_to_its_end_before_the_end_is_told() -> None:
     """Whatever is noticed first: the end of the process, of its output, or of its stderr."""
 
-    async def scene() -> None:
-        guardian, shown = Guardian(), []
-        for order in ([(1, False), ("exit", False), (2, True)], [("exit", False), (2, False), (1, True)]):
-            told: list[CallFailure] = []
-            listener = Listener(lambda *_: None, lambda *_: None, told.append)
-            protocol = child_module._ChildProtocol(listener, shown.append, Veil())
-            for what, is_told in order:
-                if what == 2:
-                    protocol.pipe_data_received(2, b"why")
-                if what == "exit":
-                    protocol.process_exited()
-                else:
-                    protocol.pipe_connection_lost(int(what), None)
-                assert bool(told) is is_told
-            assert list(protocol.stderr) == ["why"]
-        guardian.close()
-
-    run(scene())
+    guardian, shown = Guardian(), []
+    for order in ([(1, False), ("exit", False), (2, True)], [("exit", False), (2, False), (1, True)]):
+        told: list[CallFailure] = []
+        listener = Listener(lambda *_: None, lambda *_: None, told.append)
+        protocol = child_module._ChildProtocol(listener, shown.append, Veil())
+        for what, is_told in order:
+            if what == 2:
+                protocol.pipe_data_received(2, b"why")
+            if what == "exit":
+                protocol.process_exited()
+            else:
+                protocol.pipe_connection_lost(int(what), None)
+            assert bool(told) is is_told
+        assert list(protocol.stderr) == ["why"]
+    guardian.close()
 
 
-def test_a_pipe_that_something_else_holds_open_does_not_hide_the_end() -> None:
-    async def scene() -> None:
-        script = "import subprocess, sys; print('why', file=sys.stderr); subprocess.Popen(['sleep', '60'])"
-        async with child(script) as watched:
-            await until(lambda: watched.lost, "the end")
-            assert watched.lost == ["the server ended with exit code 0"]
-            assert watched.link.last_words() == ["why"]
-
-    run(scene())
+@real_loop()
+async def test_a_pipe_that_something_else_holds_open_does_not_hide_the_end() -> None:
+    script = "import subprocess, sys; print('why', file=sys.stderr); subprocess.Popen(['sleep', '60'])"
+    async with child(script) as watched:
+        await until(lambda: watched.lost, "the end")
+        assert watched.lost == ["the server ended with exit code 0"]
+        assert watched.link.last_words() == ["why"]
 
 
-def test_a_flood_of_lines_leaves_turns_for_others_and_keeps_its_order() -> None:
+@real_loop()
+async def test_a_flood_of_lines_leaves_turns_for_others_and_keeps_its_order() -> None:
     """The last of them come before the end is told, though the process is gone by then."""
 
-    async def scene() -> None:
-        flood = (
-            SAY
-            + "print('log\\n' * 20_000 + '[\\n' * 20_000, end=''); say('a'); print('x\\n' * 9_000); say('b')"
-        )
-        turns = 0
-        most = 0
-        seen = 0
+    flood = (
+        SAY + "print('log\\n' * 20_000 + '[\\n' * 20_000, end=''); say('a'); print('x\\n' * 9_000); say('b')"
+    )
+    turns = 0
+    most = 0
+    seen = 0
 
-        async with child(flood) as server:
-            while not server.lost:
-                await asyncio.sleep(0)
-                turns += 1
-                most = max(most, len(server.messages) - seen)
-                seen = len(server.messages)
-            assert server.methods == ["a", "b"]
-            assert sum(isinstance(message, Malformed) for message in server.messages) == 49_000
-            assert most <= 2 * child_module.MOST_LINES
-
-    run(scene())
+    async with child(flood) as server:
+        while not server.lost:
+            await asyncio.sleep(0)
+            turns += 1
+            most = max(most, len(server.messages) - seen)
+            seen = len(server.messages)
+        assert server.methods == ["a", "b"]
+        assert sum(isinstance(message, Malformed) for message in server.messages) == 49_000
+        assert most <= 2 * child_module.MOST_LINES

@@ -19,7 +19,7 @@ from callmux.upstream.links.link import Listener
 from callmux.upstream.links.sse import SseLink
 from callmux.upstream.links.web import MOST_REFUSALS
 from tests.interaction.carriers import listening
-from tests.support import run, until
+from tests.support import real_loop, until
 
 CHALLENGE = 'Bearer resource_metadata="https://s/.well-known/oauth-protected-resource"'
 
@@ -118,112 +118,102 @@ class Desk:
 KINDS = ["http", "sse"]
 
 
+@real_loop()
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_refused_request_is_sent_again_with_what_was_got_meanwhile(kind: str) -> None:
-    async def scene() -> None:
-        server, tokens = Guarded(), Tokens()
-        async with listening(server.handle) as origin:
-            desk = Desk(kind, origin, tokens)
-            await desk.open()
-            await desk.asks(1)
-            assert (desk.received, desk.failed, tokens.number) == ([1], {}, 1)
-            assert [(one.status, one.said) for one in tokens.heard] == [(401, CHALLENGE)]
-            # Long after the link was opened, the token runs out; many requests find that out.
-            server.wanted = 2
-            await desk.asks(*range(2, 12))
-            assert sorted(desk.received) == list(range(1, 12))
-            assert tokens.number == 2
-            assert len([one for one in server.done if one[0] == "POST"]) == 11, "each was done once"
-            server.over.set()
-            await desk.link.close()
-
-    run(scene())
+async def test_a_refused_request_is_sent_again_with_what_was_got_meanwhile(kind: str) -> None:
+    server, tokens = Guarded(), Tokens()
+    async with listening(server.handle) as origin:
+        desk = Desk(kind, origin, tokens)
+        await desk.open()
+        await desk.asks(1)
+        assert (desk.received, desk.failed, tokens.number) == ([1], {}, 1)
+        assert [(one.status, one.said) for one in tokens.heard] == [(401, CHALLENGE)]
+        # Long after the link was opened, the token runs out; many requests find that out.
+        server.wanted = 2
+        await desk.asks(*range(2, 12))
+        assert sorted(desk.received) == list(range(1, 12))
+        assert tokens.number == 2
+        assert len([one for one in server.done if one[0] == "POST"]) == 11, "each was done once"
+        server.over.set()
+        await desk.link.close()
 
 
-def test_every_request_of_a_link_has_them() -> None:
+@real_loop()
+async def test_every_request_of_a_link_has_them() -> None:
     """Also the stream of the server's own, and the end of the session."""
 
-    async def scene() -> None:
-        server, tokens = Guarded(), Tokens()
-        async with listening(server.handle) as origin:
-            desk = Desk("http", origin, tokens)
-            await desk.open()
-            await desk.asks(1)
-            server.wanted = 2
-            desk.link.agreed("2025-11-25")
-            await until(lambda: server.streams)
-            server.wanted = 3
-            await desk.link.close()
-            server.over.set()
-            assert [method for method, _ in server.done] == ["POST", "GET", "DELETE"]
-            assert server.refused == {"a": 1, "GET": 1, "DELETE": 1}
-
-    run(scene())
+    server, tokens = Guarded(), Tokens()
+    async with listening(server.handle) as origin:
+        desk = Desk("http", origin, tokens)
+        await desk.open()
+        await desk.asks(1)
+        server.wanted = 2
+        desk.link.agreed("2025-11-25")
+        await until(lambda: server.streams)
+        server.wanted = 3
+        await desk.link.close()
+        server.over.set()
+        assert [method for method, _ in server.done] == ["POST", "GET", "DELETE"]
+        assert server.refused == {"a": 1, "GET": 1, "DELETE": 1}
 
 
+@real_loop()
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_server_that_is_never_content_is_not_asked_for_ever(kind: str, status: int) -> None:
-    async def scene() -> None:
-        server, tokens = Guarded(), Tokens()
-        async with listening(server.handle) as origin:
-            desk = Desk(kind, origin, tokens)
-            server.wanted = 0
+async def test_a_server_that_is_never_content_is_not_asked_for_ever(kind: str, status: int) -> None:
+    server, tokens = Guarded(), Tokens()
+    async with listening(server.handle) as origin:
+        desk = Desk(kind, origin, tokens)
+        server.wanted = 0
+        await desk.open()
+        server.wanted, server.status = -1, status
+        await desk.asks(1)
+        assert desk.failed[1].category is Category.AUTHORIZATION
+        assert not desk.failed[1].started
+        assert server.refused["a"] == MOST_REFUSALS + 1
+        server.over.set()
+        await desk.link.close()
+
+
+@real_loop()
+@pytest.mark.parametrize("kind", KINDS)
+async def test_without_others_the_first_refusal_stands(kind: str) -> None:
+    server = Guarded()
+    async with listening(server.handle) as origin:
+        for credentials in (Tokens(most=1), FixedHeaders({"Authorization": "Bearer 1"})):
+            if isinstance(credentials, Tokens):
+                credentials.number = 1
+            server.wanted = 1
+            desk = Desk(kind, origin, credentials)
             await desk.open()
-            server.wanted, server.status = -1, status
+            server.wanted = 2
+            server.refused.clear()
             await desk.asks(1)
             assert desk.failed[1].category is Category.AUTHORIZATION
-            assert not desk.failed[1].started
-            assert server.refused["a"] == MOST_REFUSALS + 1
+            assert CHALLENGE in desk.failed[1].cause
+            assert server.refused["a"] == 1
             server.over.set()
             await desk.link.close()
+            server.over.clear()
+            server.streams.clear()
 
-    run(scene())
 
-
+@real_loop()
 @pytest.mark.parametrize("kind", KINDS)
-def test_without_others_the_first_refusal_stands(kind: str) -> None:
-    async def scene() -> None:
-        server = Guarded()
-        async with listening(server.handle) as origin:
-            for credentials in (Tokens(most=1), FixedHeaders({"Authorization": "Bearer 1"})):
-                if isinstance(credentials, Tokens):
-                    credentials.number = 1
-                server.wanted = 1
-                desk = Desk(kind, origin, credentials)
-                await desk.open()
-                server.wanted = 2
-                server.refused.clear()
-                await desk.asks(1)
-                assert desk.failed[1].category is Category.AUTHORIZATION
-                assert CHALLENGE in desk.failed[1].cause
-                assert server.refused["a"] == 1
-                server.over.set()
-                await desk.link.close()
-                server.over.clear()
-                server.streams.clear()
-
-    run(scene())
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_where_none_can_be_had_the_request_is_not_sent(kind: str) -> None:
-    async def scene() -> None:
-        server, tokens = Guarded(), Tokens()
-        async with listening(server.handle) as origin:
-            desk = Desk(kind, origin, tokens)
-            await desk.open()
-            await desk.asks(1)
-            posts = len(server.done)
-            tokens.gone = True
-            await desk.asks(2)
-            assert desk.failed[2].cause == "sign in again"
-            assert not desk.failed[2].started
-            assert len(server.done) == posts
-            server.over.set()
-            await desk.link.close()
-
-    run(scene())
+async def test_where_none_can_be_had_the_request_is_not_sent(kind: str) -> None:
+    server, tokens = Guarded(), Tokens()
+    async with listening(server.handle) as origin:
+        desk = Desk(kind, origin, tokens)
+        await desk.open()
+        await desk.asks(1)
+        posts = len(server.done)
+        tokens.gone = True
+        await desk.asks(2)
+        assert desk.failed[2].cause == "sign in again"
+        assert not desk.failed[2].started
+        assert len(server.done) == posts
+        server.over.set()
+        await desk.link.close()
 
 
 def test_fixed_headers_are_the_same_for_every_request_and_no_secret_of_the_log() -> None:

@@ -12,7 +12,7 @@ from callmux.protocol.jsonrpc import Response, parse
 from callmux.upstream.failures import CallFailure, Category, lost, refused
 from callmux.upstream.links.fallback import FallbackLink
 from callmux.upstream.links.link import Listener
-from tests.support import play, settle
+from tests.support import settle
 
 
 class OneLink:
@@ -69,22 +69,19 @@ class Desk:
 REFUSED = CallFailure(Category.PROTOCOL, "the server refuses the request (HTTP 405)", started=False)
 
 
-def test_a_refused_first_request_is_sent_again_over_the_older_transport() -> None:
-    async def scene() -> None:
-        async with Desk() as desk:
-            desk.first.listener.failed(1, REFUSED)
-            await settle()
-            assert desk.second.sent == [(b"first\n", 1)]
-            assert desk.first.calls == ["close"]
-            assert desk.link.transport == "sse"
-            assert (desk.failed, desk.lost) == ([], [])
-            desk.second.listener.received(parse(b'{"id":1,"result":{}}'), None)
-            assert isinstance(desk.received[0], Response)
-            desk.link.agreed("v")
-            desk.link.abandon(1)
-            assert desk.second.calls == ["v", 1]
-
-    play(scene())
+async def test_a_refused_first_request_is_sent_again_over_the_older_transport() -> None:
+    async with Desk() as desk:
+        desk.first.listener.failed(1, REFUSED)
+        await settle()
+        assert desk.second.sent == [(b"first\n", 1)]
+        assert desk.first.calls == ["close"]
+        assert desk.link.transport == "sse"
+        assert (desk.failed, desk.lost) == ([], [])
+        desk.second.listener.received(parse(b'{"id":1,"result":{}}'), None)
+        assert isinstance(desk.received[0], Response)
+        desk.link.agreed("v")
+        desk.link.abandon(1)
+        assert desk.second.calls == ["v", 1]
 
 
 @pytest.mark.parametrize(
@@ -96,78 +93,59 @@ def test_a_refused_first_request_is_sent_again_over_the_older_transport() -> Non
         CallFailure(Category.TIMEOUT, "late"),
     ],
 )
-def test_any_other_failure_is_the_true_one(failure: CallFailure) -> None:
-    async def scene() -> None:
-        async with Desk() as desk:
-            desk.first.listener.failed(1, failure)
-            await settle()
-            assert desk.failed == [failure]
-            assert desk.second.sent == []
-
-    play(scene())
+async def test_any_other_failure_is_the_true_one(failure: CallFailure) -> None:
+    async with Desk() as desk:
+        desk.first.listener.failed(1, failure)
+        await settle()
+        assert desk.failed == [failure]
+        assert desk.second.sent == []
 
 
-def test_a_json_rpc_error_with_a_4xx_is_a_refusal_too() -> None:
+async def test_a_json_rpc_error_with_a_4xx_is_a_refusal_too() -> None:
     """Some servers of the older transport answer a POST that way."""
 
-    async def scene() -> None:
-        async with Desk() as desk:
-            desk.first.listener.failed(1, refused(Raw(b'{"code":-32000,"message":"no session"}')))
-            await settle()
-            assert desk.link.transport == "sse"
-
-    play(scene())
+    async with Desk() as desk:
+        desk.first.listener.failed(1, refused(Raw(b'{"code":-32000,"message":"no session"}')))
+        await settle()
+        assert desk.link.transport == "sse"
 
 
-def test_where_neither_works_both_reasons_are_told() -> None:
-    async def scene() -> None:
-        async with Desk() as desk:
-            desk.second.failure = CallFailure(Category.PROTOCOL, "HTTP 404", started=False)
-            desk.first.listener.failed(1, REFUSED)
-            await settle()
-            (failure,) = desk.failed
-            assert (
-                failure.cause
-                == "streamable HTTP: the server refuses the request (HTTP 405); HTTP+SSE: HTTP 404"
-            )
-            assert desk.second.calls == ["close"]
-
-    play(scene())
-
-
-def test_once_it_has_answered_the_first_transport_stays() -> None:
-    async def scene() -> None:
-        async with Desk() as desk:
-            desk.first.listener.received(parse(b'{"id":1,"result":{}}'), 1)
-            desk.first.listener.failed(2, REFUSED)
-            desk.first.listener.lost(REFUSED)
-            await settle()
-            assert (desk.failed, desk.lost) == ([REFUSED], [REFUSED])
-            assert desk.link.transport == "streamable-http"
-
-    play(scene())
-
-
-def test_a_link_that_ends_at_the_first_request_has_only_changed() -> None:
-    async def scene() -> None:
-        async with Desk() as desk:
-            desk.first.listener.failed(1, REFUSED)
-            desk.first.listener.lost(REFUSED)
-            await settle()
-            assert desk.lost == []
-            assert desk.link.transport == "sse"
-
-    play(scene())
-
-
-def test_a_closed_link_says_nothing_more() -> None:
-    async def scene() -> None:
-        desk = Desk()
-        async with desk:
-            desk.first.listener.failed(1, REFUSED)
+async def test_where_neither_works_both_reasons_are_told() -> None:
+    async with Desk() as desk:
+        desk.second.failure = CallFailure(Category.PROTOCOL, "HTTP 404", started=False)
         desk.first.listener.failed(1, REFUSED)
-        desk.first.listener.received(parse(b"{}"), None)
-        await asyncio.sleep(1)
-        assert (desk.received, desk.failed, desk.lost) == ([], [], [])
+        await settle()
+        (failure,) = desk.failed
+        assert (
+            failure.cause == "streamable HTTP: the server refuses the request (HTTP 405); HTTP+SSE: HTTP 404"
+        )
+        assert desk.second.calls == ["close"]
 
-    play(scene())
+
+async def test_once_it_has_answered_the_first_transport_stays() -> None:
+    async with Desk() as desk:
+        desk.first.listener.received(parse(b'{"id":1,"result":{}}'), 1)
+        desk.first.listener.failed(2, REFUSED)
+        desk.first.listener.lost(REFUSED)
+        await settle()
+        assert (desk.failed, desk.lost) == ([REFUSED], [REFUSED])
+        assert desk.link.transport == "streamable-http"
+
+
+async def test_a_link_that_ends_at_the_first_request_has_only_changed() -> None:
+    async with Desk() as desk:
+        desk.first.listener.failed(1, REFUSED)
+        desk.first.listener.lost(REFUSED)
+        await settle()
+        assert desk.lost == []
+        assert desk.link.transport == "sse"
+
+
+async def test_a_closed_link_says_nothing_more() -> None:
+    desk = Desk()
+    async with desk:
+        desk.first.listener.failed(1, REFUSED)
+    desk.first.listener.failed(1, REFUSED)
+    desk.first.listener.received(parse(b"{}"), None)
+    await asyncio.sleep(1)
+    assert (desk.received, desk.failed, desk.lost) == ([], [], [])

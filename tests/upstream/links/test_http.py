@@ -21,7 +21,7 @@ from callmux.upstream.links.credentials import FixedHeaders
 from callmux.upstream.links.http import HttpLink
 from callmux.upstream.links.link import Listener
 from tests.interaction.carriers import listening
-from tests.support import run, until
+from tests.support import real_loop, until
 
 Handler = Callable[[web.Request, dict[str, Any]], Any]
 
@@ -75,238 +75,212 @@ def result(message: dict[str, Any], **more: Any) -> web.Response:
     return web.json_response({"jsonrpc": "2.0", "id": message.get("id"), "result": {}}, **more)
 
 
-def test_an_answer_is_handed_over() -> None:
-    async def scene() -> None:
-        async with linked(lambda request, message: result(message)) as desk:
-            desk.send("a", 1)
-            assert isinstance(await desk.answered(1), Response)
-            assert repr(desk.link) == "HttpLink('s', 0 waiting)"
-
-    run(scene())
+@real_loop()
+async def test_an_answer_is_handed_over() -> None:
+    async with linked(lambda request, message: result(message)) as desk:
+        desk.send("a", 1)
+        assert isinstance(await desk.answered(1), Response)
+        assert repr(desk.link) == "HttpLink('s', 0 waiting)"
 
 
-def test_a_notification_that_is_refused_fails_nothing() -> None:
-    async def scene() -> None:
-        def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
-            return result(message) if "id" in message else web.Response(status=400)
+@real_loop()
+async def test_a_notification_that_is_refused_fails_nothing() -> None:
+    def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
+        return result(message) if "id" in message else web.Response(status=400)
 
-        async with linked(handle) as desk:
-            desk.send("notifications/x")
-            desk.send("a", 1)
-            assert isinstance(await desk.answered(1), Response)
-            assert (desk.failed, desk.lost) == ({}, [])
-
-    run(scene())
+    async with linked(handle) as desk:
+        desk.send("notifications/x")
+        desk.send("a", 1)
+        assert isinstance(await desk.answered(1), Response)
+        assert (desk.failed, desk.lost) == ({}, [])
 
 
+@real_loop()
 @pytest.mark.parametrize("status", [301, 302, 303])
-def test_a_redirect_that_may_change_the_method_is_not_followed(status: int) -> None:
-    async def scene() -> None:
-        seen: list[str] = []
+async def test_a_redirect_that_may_change_the_method_is_not_followed(status: int) -> None:
+    seen: list[str] = []
 
-        def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
-            seen.append(request.path)
-            return web.Response(status=status, headers={"Location": "/elsewhere"})
+    def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
+        seen.append(request.path)
+        return web.Response(status=status, headers={"Location": "/elsewhere"})
 
-        async with linked(handle) as desk:
-            desk.send("a", 1)
-            failure = await desk.answered(1)
-            assert failure.category is Category.PROTOCOL
-            assert "new address" in failure.cause
-            assert seen == ["/mcp"]
-
-    run(scene())
+    async with linked(handle) as desk:
+        desk.send("a", 1)
+        failure = await desk.answered(1)
+        assert failure.category is Category.PROTOCOL
+        assert "new address" in failure.cause
+        assert seen == ["/mcp"]
 
 
+@real_loop()
 @pytest.mark.parametrize("status", [307, 308])
-def test_a_redirect_within_the_origin_is_followed_with_everything(status: int) -> None:
-    async def scene() -> None:
-        seen: list[tuple[str, str | None, bytes]] = []
+async def test_a_redirect_within_the_origin_is_followed_with_everything(status: int) -> None:
+    seen: list[tuple[str, str | None, bytes]] = []
 
-        async def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
-            seen.append((str(request.rel_url), request.headers.get("X-Own"), await request.read()))
-            if request.path == "/mcp":
-                return web.Response(status=status, headers={"Location": "/mcp/?a=%2F"})
-            return result(message)
+    async def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
+        seen.append((str(request.rel_url), request.headers.get("X-Own"), await request.read()))
+        if request.path == "/mcp":
+            return web.Response(status=status, headers={"Location": "/mcp/?a=%2F"})
+        return result(message)
 
-        async with linked(handle) as desk:
-            desk.send("a", 1)
-            assert isinstance(await desk.answered(1), Response)
-            (_, own, body), (target, own_again, body_again) = seen
-            assert (own, own_again, target) == ("1", "1", "/mcp/?a=%2F")
-            assert body == body_again
-
-    run(scene())
+    async with linked(handle) as desk:
+        desk.send("a", 1)
+        assert isinstance(await desk.answered(1), Response)
+        (_, own, body), (target, own_again, body_again) = seen
+        assert (own, own_again, target) == ("1", "1", "/mcp/?a=%2F")
+        assert body == body_again
 
 
-def test_a_server_that_redirects_for_ever_is_given_up() -> None:
-    async def scene() -> None:
-        seen: list[str] = []
+@real_loop()
+async def test_a_server_that_redirects_for_ever_is_given_up() -> None:
+    seen: list[str] = []
+
+    def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
+        seen.append(request.path)
+        return web.Response(status=307, headers={"Location": f"/{len(seen)}"})
+
+    async with linked(handle) as desk:
+        desk.send("a", 1)
+        assert (await desk.answered(1)).category is Category.PROTOCOL
+        assert seen == ["/mcp", "/1", "/2", "/3"]
+
+
+@real_loop()
+async def test_no_redirect_brings_our_headers_to_another_origin() -> None:
+    stolen: list[web.Request] = []
+
+    async def thief(request: web.Request) -> web.StreamResponse:
+        stolen.append(request)
+        return web.Response(status=500)
+
+    async with listening(thief) as elsewhere:
 
         def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
-            seen.append(request.path)
-            return web.Response(status=307, headers={"Location": f"/{len(seen)}"})
+            return web.Response(status=307, headers={"Location": f"{elsewhere}/mcp"})
 
         async with linked(handle) as desk:
             desk.send("a", 1)
             assert (await desk.answered(1)).category is Category.PROTOCOL
-            assert seen == ["/mcp", "/1", "/2", "/3"]
-
-    run(scene())
+            assert stolen == []
 
 
-def test_no_redirect_brings_our_headers_to_another_origin() -> None:
-    async def scene() -> None:
-        stolen: list[web.Request] = []
+@real_loop()
+async def test_giving_a_request_up_ends_its_exchange() -> None:
+    ended = asyncio.Event()
+    begun = asyncio.Event()
 
-        async def thief(request: web.Request) -> web.StreamResponse:
-            stolen.append(request)
-            return web.Response(status=500)
+    async def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        raise AssertionError
 
-        async with listening(thief) as elsewhere:
-
-            def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
-                return web.Response(status=307, headers={"Location": f"{elsewhere}/mcp"})
-
-            async with linked(handle) as desk:
-                desk.send("a", 1)
-                assert (await desk.answered(1)).category is Category.PROTOCOL
-                assert stolen == []
-
-    run(scene())
-
-
-def test_giving_a_request_up_ends_its_exchange() -> None:
-    async def scene() -> None:
-        ended = asyncio.Event()
-        begun = asyncio.Event()
-
-        async def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
-            begun.set()
-            try:
-                await asyncio.Event().wait()
-            finally:
-                ended.set()
-            raise AssertionError
-
-        async with linked(handle) as desk:
-            desk.send("a", 1)
-            await begun.wait()
-            desk.link.abandon(1)
-            desk.link.abandon(99)
-            await ended.wait()
-            assert (desk.failed, desk.received) == ({}, [])
-
-    run(scene())
+    async with linked(handle) as desk:
+        desk.send("a", 1)
+        await begun.wait()
+        desk.link.abandon(1)
+        desk.link.abandon(99)
+        await ended.wait()
+        assert (desk.failed, desk.received) == ({}, [])
 
 
-def test_an_expired_session_ends_new_requests_and_not_those_under_way() -> None:
-    async def scene() -> None:
-        go = asyncio.Event()
+@real_loop()
+async def test_an_expired_session_ends_new_requests_and_not_those_under_way() -> None:
+    go = asyncio.Event()
 
-        async def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
-            if message.get("method") == "slow":
-                await go.wait()
-                return result(message)
-            if message.get("method") == "gone":
-                return web.Response(status=404)
-            return result(message, headers={"Mcp-Session-Id": "1"})
+    async def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
+        if message.get("method") == "slow":
+            await go.wait()
+            return result(message)
+        if message.get("method") == "gone":
+            return web.Response(status=404)
+        return result(message, headers={"Mcp-Session-Id": "1"})
 
-        async with linked(handle) as desk:
-            desk.send("initialize", 1)
-            await desk.answered(1)
-            desk.send("slow", 2)
-            desk.send("gone", 3)
-            failure = await desk.answered(3)
-            assert (failure.category, failure.started) == (Category.SESSION, False)
-            assert (len(desk.expired), desk.lost) == (1, [])
-            desk.send("gone", 4)
-            await desk.answered(4)
-            assert len(desk.expired) == 1
-            go.set()
-            assert isinstance(await desk.answered(2), Response)
-
-    run(scene())
+    async with linked(handle) as desk:
+        desk.send("initialize", 1)
+        await desk.answered(1)
+        desk.send("slow", 2)
+        desk.send("gone", 3)
+        failure = await desk.answered(3)
+        assert (failure.category, failure.started) == (Category.SESSION, False)
+        assert (len(desk.expired), desk.lost) == (1, [])
+        desk.send("gone", 4)
+        await desk.answered(4)
+        assert len(desk.expired) == 1
+        go.set()
+        assert isinstance(await desk.answered(2), Response)
 
 
-def test_without_a_session_a_404_is_a_refusal() -> None:
-    async def scene() -> None:
-        async with linked(lambda request, message: web.Response(status=404)) as desk:
-            desk.send("initialize", 1)
-            assert (await desk.answered(1)).category is Category.PROTOCOL
-            assert (desk.expired, desk.lost) == ([], [])
-
-    run(scene())
+@real_loop()
+async def test_without_a_session_a_404_is_a_refusal() -> None:
+    async with linked(lambda request, message: web.Response(status=404)) as desk:
+        desk.send("initialize", 1)
+        assert (await desk.answered(1)).category is Category.PROTOCOL
+        assert (desk.expired, desk.lost) == ([], [])
 
 
+@real_loop()
 @pytest.mark.parametrize("gone", [False, True])
-def test_a_silent_server_without_a_stream_is_asked_whether_it_is_there(
+async def test_a_silent_server_without_a_stream_is_asked_whether_it_is_there(
     gone: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "PING_SECONDS", 0.02)
 
-    async def scene() -> None:
-        pings: list[Any] = []
+    pings: list[Any] = []
 
-        def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
-            if request.method != "POST":
-                return web.Response(status=405)
-            if message["method"] != "ping":
-                return result(message, headers={"Mcp-Session-Id": "1"})
-            pings.append(message["id"])
-            return web.Response(status=404) if gone else result(message)
+    def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
+        if request.method != "POST":
+            return web.Response(status=405)
+        if message["method"] != "ping":
+            return result(message, headers={"Mcp-Session-Id": "1"})
+        pings.append(message["id"])
+        return web.Response(status=404) if gone else result(message)
 
-        async with linked(handle) as desk:
-            desk.send("initialize", 1)
-            await desk.answered(1)
-            desk.link.agreed("2025-11-25")
-            if gone:
-                await until(lambda: desk.expired)
-                assert len(pings) == 1
-            else:
-                await until(lambda: len(pings) > 2)
-                assert (desk.expired, desk.lost) == ([], [])
-                assert len(set(pings)) == len(pings)
-            assert len(desk.received) == 1
-
-    run(scene())
+    async with linked(handle) as desk:
+        desk.send("initialize", 1)
+        await desk.answered(1)
+        desk.link.agreed("2025-11-25")
+        if gone:
+            await until(lambda: desk.expired)
+            assert len(pings) == 1
+        else:
+            await until(lambda: len(pings) > 2)
+            assert (desk.expired, desk.lost) == ([], [])
+            assert len(set(pings)) == len(pings)
+        assert len(desk.received) == 1
 
 
-def test_a_server_that_cannot_be_reached_ends_the_link() -> None:
-    async def scene() -> None:
-        link = HttpLink("s", "http://127.0.0.1:9/mcp", FixedHeaders({}))
-        desk = Desk(link)
-        await link.open(
-            Listener(lambda *_: None, lambda id, f: desk.failed.update({id: f}), desk.lost.append)
-        )
-        desk.send("a", 1)
-        failure = await desk.answered(1)
-        assert (failure.category, failure.started) == (Category.TRANSPORT, False)
-        assert desk.lost == [failure]
-        await link.close()
-        await link.close()
-        desk.send("a", 2)
-        assert 2 not in desk.failed
-
-    run(scene())
+@real_loop()
+async def test_a_server_that_cannot_be_reached_ends_the_link() -> None:
+    link = HttpLink("s", "http://127.0.0.1:9/mcp", FixedHeaders({}))
+    desk = Desk(link)
+    await link.open(Listener(lambda *_: None, lambda id, f: desk.failed.update({id: f}), desk.lost.append))
+    desk.send("a", 1)
+    failure = await desk.answered(1)
+    assert (failure.category, failure.started) == (Category.TRANSPORT, False)
+    assert desk.lost == [failure]
+    await link.close()
+    await link.close()
+    desk.send("a", 2)
+    assert 2 not in desk.failed
 
 
-def test_closing_is_bounded_though_the_server_holds_its_breath(monkeypatch: pytest.MonkeyPatch) -> None:
+@real_loop()
+async def test_closing_is_bounded_though_the_server_holds_its_breath(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "CLOSE_SECONDS", 0.05)
 
-    async def scene() -> None:
-        async def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
-            if request.method == "DELETE":
-                await asyncio.Event().wait()
-            return result(message, headers={"Mcp-Session-Id": "1"})
+    async def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
+        if request.method == "DELETE":
+            await asyncio.Event().wait()
+        return result(message, headers={"Mcp-Session-Id": "1"})
 
-        async with linked(handle) as desk:
-            desk.send("initialize", 1)
-            await desk.answered(1)
-            async with asyncio.timeout(5):
-                await desk.link.close()
-
-    run(scene())
+    async with linked(handle) as desk:
+        desk.send("initialize", 1)
+        await desk.answered(1)
+        async with asyncio.timeout(5):
+            await desk.link.close()
 
 
 def broken_stream(event: bytes = b"id: e1\nretry: 10\ndata: \n\n") -> web.Response:
@@ -318,107 +292,101 @@ def has(session: str | None) -> dict[str, str]:
     return {} if session is None else {"Mcp-Session-Id": session}
 
 
+@real_loop()
 @pytest.mark.parametrize("session", [None, "1"])
 @pytest.mark.parametrize("status", [200, 204, 302, 307, 400, 401, 403, 404, 405, 410, 422, 429, 500, 503])
-def test_a_refused_resumption_leaves_open_what_became_of_the_request(
+async def test_a_refused_resumption_leaves_open_what_became_of_the_request(
     status: int, session: str | None
 ) -> None:
-    async def scene() -> None:
-        asked: list[str] = []
+    asked: list[str] = []
 
-        def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
-            if request.method == "GET":
-                asked.append(request.headers["Last-Event-ID"])
-                return web.Response(status=status)
-            return broken_stream() if message["method"] == "a" else result(message, headers=has(session))
+    def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
+        if request.method == "GET":
+            asked.append(request.headers["Last-Event-ID"])
+            return web.Response(status=status)
+        return broken_stream() if message["method"] == "a" else result(message, headers=has(session))
 
-        async with linked(handle) as desk:
-            desk.send("initialize", 1)
-            await desk.answered(1)
-            desk.send("a", 2)
-            failure = await desk.answered(2)
-            assert (failure.started, failure.repeatable(False), failure.repeatable(True)) == (
-                True,
-                False,
-                True,
-            )
-            assert set(asked) == {"e1"}
-            assert len(asked) == (3 if status in (429, 500, 503) else 1)
-            assert (desk.expired, desk.lost) == ([], [])
-
-    run(scene())
+    async with linked(handle) as desk:
+        desk.send("initialize", 1)
+        await desk.answered(1)
+        desk.send("a", 2)
+        failure = await desk.answered(2)
+        assert (failure.started, failure.repeatable(False), failure.repeatable(True)) == (
+            True,
+            False,
+            True,
+        )
+        assert set(asked) == {"e1"}
+        assert len(asked) == (3 if status in (429, 500, 503) else 1)
+        assert (desk.expired, desk.lost) == ([], [])
 
 
+@real_loop()
 @pytest.mark.parametrize("status", [400, 401, 404, 405, 410, 422, 500, 503])
-def test_a_refused_resumption_shows_that_the_session_is_forgotten(status: int) -> None:
-    async def scene() -> None:
-        def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
-            if request.method == "GET" or message["method"] == "ping":
-                return web.Response(status=400 if status == 405 else status)
-            return broken_stream() if message["method"] == "a" else result(message, headers=has("1"))
+async def test_a_refused_resumption_shows_that_the_session_is_forgotten(status: int) -> None:
+    def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
+        if request.method == "GET" or message["method"] == "ping":
+            return web.Response(status=400 if status == 405 else status)
+        return broken_stream() if message["method"] == "a" else result(message, headers=has("1"))
 
-        async with linked(handle) as desk:
-            desk.send("initialize", 1)
-            await desk.answered(1)
-            desk.send("a", 2)
-            failure = await desk.answered(2)
-            assert (failure.started, failure.over, failure.repeatable(False)) == (True, True, False)
-            assert len(desk.expired) == 1
-
-    run(scene())
+    async with linked(handle) as desk:
+        desk.send("initialize", 1)
+        await desk.answered(1)
+        desk.send("a", 2)
+        failure = await desk.answered(2)
+        assert (failure.started, failure.over, failure.repeatable(False)) == (True, True, False)
+        assert len(desk.expired) == 1
 
 
-def test_a_server_that_lets_us_poll_is_asked_until_it_answers() -> None:
+@real_loop()
+async def test_a_server_that_lets_us_poll_is_asked_until_it_answers() -> None:
     """It takes each reconnect and closes it again, without a new event id."""
 
-    async def scene() -> None:
-        polls = 0
+    polls = 0
 
-        def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
-            nonlocal polls
-            if request.method != "GET":
-                return broken_stream()
-            polls += 1
-            answer = b'data: {"jsonrpc":"2.0","id":1,"result":{}}\n\n'
-            return broken_stream(answer if polls == 12 else b": nothing yet\n\n")
+    def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
+        nonlocal polls
+        if request.method != "GET":
+            return broken_stream()
+        polls += 1
+        answer = b'data: {"jsonrpc":"2.0","id":1,"result":{}}\n\n'
+        return broken_stream(answer if polls == 12 else b": nothing yet\n\n")
 
-        async with linked(handle) as desk:
-            desk.send("a", 1)
-            assert isinstance(await desk.answered(1), Response)
-            assert polls == 12
-
-    run(scene())
+    async with linked(handle) as desk:
+        desk.send("a", 1)
+        assert isinstance(await desk.answered(1), Response)
+        assert polls == 12
 
 
+@real_loop()
 @pytest.mark.parametrize("alive", [True, False])
 @pytest.mark.parametrize("status", [404, 400, 401, 410, 500])
-def test_a_server_without_a_stream_is_asked_whether_it_knows_the_session(status: int, alive: bool) -> None:
+async def test_a_server_without_a_stream_is_asked_whether_it_knows_the_session(
+    status: int, alive: bool
+) -> None:
     """404 is what common frameworks answer where there is no GET."""
 
-    async def scene() -> None:
-        pings: list[Any] = []
+    pings: list[Any] = []
 
-        def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
-            if request.method == "GET":
-                return web.Response(status=status)
-            if message["method"] == "ping":
-                pings.append(message)
-                return result(message) if alive else web.Response(status=status)
-            return result(message, headers=has("1"))
+    def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
+        if request.method == "GET":
+            return web.Response(status=status)
+        if message["method"] == "ping":
+            pings.append(message)
+            return result(message) if alive else web.Response(status=status)
+        return result(message, headers=has("1"))
 
-        async with linked(handle) as desk:
-            desk.send("initialize", 1)
-            await desk.answered(1)
-            desk.link.agreed("2025-11-25")
-            await until(lambda: pings)
-            if not alive:
-                await until(lambda: desk.expired)
-                return
-            desk.send("a", 2)
-            assert isinstance(await desk.answered(2), Response)
-            assert (desk.expired, desk.lost) == ([], [])
-
-    run(scene())
+    async with linked(handle) as desk:
+        desk.send("initialize", 1)
+        await desk.answered(1)
+        desk.link.agreed("2025-11-25")
+        await until(lambda: pings)
+        if not alive:
+            await until(lambda: desk.expired)
+            return
+        desk.send("a", 2)
+        assert isinstance(await desk.answered(2), Response)
+        assert (desk.expired, desk.lost) == ([], [])
 
 
 FORGOTTEN = {
@@ -427,197 +395,179 @@ FORGOTTEN = {
 }
 
 
+@real_loop()
 @pytest.mark.parametrize("status", [400, 401, 404, 410, 422, 500, 503, 200])
-def test_a_forgotten_session_is_noticed_however_the_server_says_it(status: int) -> None:
+async def test_a_forgotten_session_is_noticed_however_the_server_says_it(status: int) -> None:
     """Only what proves that nobody took the request lets it be sent again whatever it does."""
 
-    async def scene() -> None:
-        def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
-            if message["method"] == "initialize":
-                return result(message, headers=has("1"))
-            return web.json_response(FORGOTTEN | {"id": message.get("id")}, status=status)
+    def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
+        if message["method"] == "initialize":
+            return result(message, headers=has("1"))
+        return web.json_response(FORGOTTEN | {"id": message.get("id")}, status=status)
 
-        async with linked(handle) as desk:
-            desk.send("initialize", 1)
-            await desk.answered(1)
-            desk.send("a", 2)
-            failure = await desk.answered(2)
-            assert failure.over
-            assert failure.repeatable(True)
-            assert failure.repeatable(False) is (status in (400, 404))
-            assert failure.started is not failure.repeatable(False)
-            assert len(desk.expired) == 1
-
-    run(scene())
+    async with linked(handle) as desk:
+        desk.send("initialize", 1)
+        await desk.answered(1)
+        desk.send("a", 2)
+        failure = await desk.answered(2)
+        assert failure.over
+        assert failure.repeatable(True)
+        assert failure.repeatable(False) is (status in (400, 404))
+        assert failure.started is not failure.repeatable(False)
+        assert len(desk.expired) == 1
 
 
+@real_loop()
 @pytest.mark.parametrize("status", [400, 401, 410, 422, 500, 503, 200])
-def test_words_about_a_session_end_nothing_while_the_server_answers_pings(status: int) -> None:
+async def test_words_about_a_session_end_nothing_while_the_server_answers_pings(status: int) -> None:
     """A browser has sessions, too. What was refused may all the same have been carried out."""
 
-    async def scene() -> None:
-        def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
-            if message["method"] != "a":
-                return result(message, headers=has("1"))
-            return web.json_response(FORGOTTEN | {"id": message["id"]}, status=status)
+    def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
+        if message["method"] != "a":
+            return result(message, headers=has("1"))
+        return web.json_response(FORGOTTEN | {"id": message["id"]}, status=status)
 
-        async with linked(handle) as desk:
-            desk.send("initialize", 1)
-            await desk.answered(1)
-            desk.send("a", 2)
-            answer = await desk.answered(2)
-            assert (desk.expired, desk.lost) == ([], [])
-            if isinstance(answer, CallFailure):
-                assert (answer.started, answer.repeatable(False)) == (True, False)
-
-    run(scene())
+    async with linked(handle) as desk:
+        desk.send("initialize", 1)
+        await desk.answered(1)
+        desk.send("a", 2)
+        answer = await desk.answered(2)
+        assert (desk.expired, desk.lost) == ([], [])
+        if isinstance(answer, CallFailure):
+            assert (answer.started, answer.repeatable(False)) == (True, False)
 
 
-def test_a_busy_server_that_says_when_to_come_back_has_forgotten_nothing() -> None:
-    async def scene() -> None:
-        def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
-            if message["method"] == "initialize":
-                return result(message, headers=has("1"))
-            return web.Response(status=503, headers={"Retry-After": "3"})
+@real_loop()
+async def test_a_busy_server_that_says_when_to_come_back_has_forgotten_nothing() -> None:
+    def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
+        if message["method"] == "initialize":
+            return result(message, headers=has("1"))
+        return web.Response(status=503, headers={"Retry-After": "3"})
 
-        async with linked(handle) as desk:
-            desk.send("initialize", 1)
-            await desk.answered(1)
-            desk.send("a", 2)
-            failure = await desk.answered(2)
-            assert (failure.over, desk.expired) == (False, [])
-
-    run(scene())
+    async with linked(handle) as desk:
+        desk.send("initialize", 1)
+        await desk.answered(1)
+        desk.send("a", 2)
+        failure = await desk.answered(2)
+        assert (failure.over, desk.expired) == (False, [])
 
 
+@real_loop()
 @pytest.mark.parametrize("status", [200, 400, 404, 500])
 @pytest.mark.parametrize("id", [None, "server-error", 99])
 @pytest.mark.parametrize("session", [None, "1"])
-def test_an_error_that_names_no_request_reaches_whoever_waits(
+async def test_an_error_that_names_no_request_reaches_whoever_waits(
     id: Any, status: int, session: str | None
 ) -> None:
-    async def scene() -> None:
-        def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
-            if message["method"] != "a":
-                return result(message, headers=has(session))
-            error = {"code": -32602, "message": "quota is used up"}
-            return web.json_response({"jsonrpc": "2.0", "id": id, "error": error}, status=status)
+    def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
+        if message["method"] != "a":
+            return result(message, headers=has(session))
+        error = {"code": -32602, "message": "quota is used up"}
+        return web.json_response({"jsonrpc": "2.0", "id": id, "error": error}, status=status)
 
-        async with linked(handle) as desk:
-            desk.send("initialize", 1)
-            await desk.answered(1)
-            desk.send("a", 2)
-            answer = await desk.answered(2)
-            if isinstance(answer, CallFailure):
-                assert "quota" in answer.cause or (session is not None and status == 404)
-            else:
-                assert b"quota" in bytes(answer.error)
-
-    run(scene())
+    async with linked(handle) as desk:
+        desk.send("initialize", 1)
+        await desk.answered(1)
+        desk.send("a", 2)
+        answer = await desk.answered(2)
+        if isinstance(answer, CallFailure):
+            assert "quota" in answer.cause or (session is not None and status == 404)
+        else:
+            assert b"quota" in bytes(answer.error)
 
 
+@real_loop()
 @pytest.mark.parametrize("content", ["application/json; charset=utf-8", "APPLICATION/JSON", "text/plain"])
-def test_a_body_is_read_whatever_its_type_says_besides(content: str) -> None:
-    async def scene() -> None:
-        def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
-            body = json.dumps({"jsonrpc": "2.0", "id": str(message["id"]), "result": {}}, indent=1).encode()
-            answer = web.Response(body=body, headers={"Content-Type": content})
-            answer.enable_chunked_encoding()
-            answer.enable_compression()
-            return answer
+async def test_a_body_is_read_whatever_its_type_says_besides(content: str) -> None:
+    def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
+        body = json.dumps({"jsonrpc": "2.0", "id": str(message["id"]), "result": {}}, indent=1).encode()
+        answer = web.Response(body=body, headers={"Content-Type": content})
+        answer.enable_chunked_encoding()
+        answer.enable_compression()
+        return answer
 
-        async with linked(handle) as desk:
-            desk.send("a", 1)
-            assert isinstance(await desk.answered(1), Response)
-
-    run(scene())
+    async with linked(handle) as desk:
+        desk.send("a", 1)
+        assert isinstance(await desk.answered(1), Response)
 
 
-def test_a_session_id_is_taken_from_the_first_answer_only() -> None:
-    async def scene() -> None:
-        seen: list[str | None] = []
+@real_loop()
+async def test_a_session_id_is_taken_from_the_first_answer_only() -> None:
+    seen: list[str | None] = []
 
-        def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
-            seen.append(request.headers.get("Mcp-Session-Id"))
-            return result(message, headers=has(f"s{len(seen)}"))
+    def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
+        seen.append(request.headers.get("Mcp-Session-Id"))
+        return result(message, headers=has(f"s{len(seen)}"))
 
-        async with linked(handle) as desk:
-            desk.send("initialize", 1)
-            await desk.answered(1)
-            for n in range(2, 5):
-                desk.send("a", n)
-                await desk.answered(n)
-            assert seen == [None, "s1", "s1", "s1"]
-
-    run(scene())
+    async with linked(handle) as desk:
+        desk.send("initialize", 1)
+        await desk.answered(1)
+        for n in range(2, 5):
+            desk.send("a", n)
+            await desk.answered(n)
+        assert seen == [None, "s1", "s1", "s1"]
 
 
-def test_a_session_id_that_cannot_be_sent_back_is_refused_at_once() -> None:
-    async def scene() -> None:
-        def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
-            return result(message, headers=has("a b"))
+@real_loop()
+async def test_a_session_id_that_cannot_be_sent_back_is_refused_at_once() -> None:
+    def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
+        return result(message, headers=has("a b"))
 
-        async with linked(handle) as desk:
-            desk.send("initialize", 1)
-            failure = await desk.answered(1)
-            assert "session id" in failure.cause
-            assert (failure.category, failure.started) == (Category.PROTOCOL, False)
-
-    run(scene())
+    async with linked(handle) as desk:
+        desk.send("initialize", 1)
+        failure = await desk.answered(1)
+        assert "session id" in failure.cause
+        assert (failure.category, failure.started) == (Category.PROTOCOL, False)
 
 
+@real_loop()
 @pytest.mark.parametrize("stream", [True, False])
-def test_an_answer_beyond_the_limit_fails_its_request_and_nothing_else(stream: bool) -> None:
-    async def scene() -> None:
-        def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
-            if message["method"] != "a":
-                return result(message)
-            body = b"data: " + b"0" * 100_000 if stream else b"0" * 100_000
-            kind = "text/event-stream" if stream else "application/json"
-            answer = web.Response(body=body, headers={"Content-Type": kind})
-            answer.enable_compression(web.ContentCoding.gzip)
-            return answer
+async def test_an_answer_beyond_the_limit_fails_its_request_and_nothing_else(stream: bool) -> None:
+    def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
+        if message["method"] != "a":
+            return result(message)
+        body = b"data: " + b"0" * 100_000 if stream else b"0" * 100_000
+        kind = "text/event-stream" if stream else "application/json"
+        answer = web.Response(body=body, headers={"Content-Type": kind})
+        answer.enable_compression(web.ContentCoding.gzip)
+        return answer
 
-        async with linked(handle) as desk:
-            desk.link._limit = 50_000
-            desk.send("a", 1)
-            failure = await desk.answered(1)
-            assert "larger than 50000 bytes" in failure.cause
-            assert (failure.started, failure.repeatable(True)) == (True, False)
-            desk.send("b", 2)
-            assert isinstance(await desk.answered(2), Response)
-            assert desk.lost == []
-
-    run(scene())
+    async with linked(handle) as desk:
+        desk.link._limit = 50_000
+        desk.send("a", 1)
+        failure = await desk.answered(1)
+        assert "larger than 50000 bytes" in failure.cause
+        assert (failure.started, failure.repeatable(True)) == (True, False)
+        desk.send("b", 2)
+        assert isinstance(await desk.answered(2), Response)
+        assert desk.lost == []
 
 
-def test_a_task_of_the_link_that_fails_has_the_server_connected_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def scene() -> None:
-        async with linked(lambda request, message: result(message)) as desk:
-            desk.send("initialize", 1)
-            await desk.answered(1)
+@real_loop()
+async def test_a_task_of_the_link_that_fails_has_the_server_connected_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with linked(lambda request, message: result(message)) as desk:
+        desk.send("initialize", 1)
+        await desk.answered(1)
 
-            async def fail() -> None:
-                raise RuntimeError("unforeseen")
+        async def fail() -> None:
+            raise RuntimeError("unforeseen")
 
-            monkeypatch.setattr(desk.link, "_listen", fail)
-            desk.link.agreed("2025-11-25")
-            await until(lambda: desk.lost)
-            assert "unforeseen" in desk.lost[0].cause
-
-    run(scene())
+        monkeypatch.setattr(desk.link, "_listen", fail)
+        desk.link.agreed("2025-11-25")
+        await until(lambda: desk.lost)
+        assert "unforeseen" in desk.lost[0].cause
 
 
-def test_a_request_that_fails_in_an_unforeseen_way_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def scene() -> None:
-        async with linked(lambda request, message: result(message)) as desk:
+@real_loop()
+async def test_a_request_that_fails_in_an_unforeseen_way_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with linked(lambda request, message: result(message)) as desk:
 
-            async def fail(body: bytes, id: int | None) -> None:
-                raise RuntimeError("unforeseen")
+        async def fail(body: bytes, id: int | None) -> None:
+            raise RuntimeError("unforeseen")
 
-            monkeypatch.setattr(desk.link, "_exchange", fail)
-            desk.send("a", 1)
-            failure = await desk.answered(1)
-            assert (failure.started, "unforeseen" in failure.cause) == (True, True)
-
-    run(scene())
+        monkeypatch.setattr(desk.link, "_exchange", fail)
+        desk.send("a", 1)
+        failure = await desk.answered(1)
+        assert (failure.started, "unforeseen" in failure.cause) == (True, True)

@@ -17,7 +17,7 @@ from callmux.upstream.links.credentials import FixedHeaders
 from callmux.upstream.links.link import Listener
 from callmux.upstream.links.sse import SseLink
 from tests.interaction.carriers import listening
-from tests.support import run, until
+from tests.support import real_loop, until
 
 
 class Desk:
@@ -77,155 +77,136 @@ async def served() -> AsyncIterator[Desk]:
             await desk.link.close()
 
 
-def test_a_conversation() -> None:
-    async def scene() -> None:
-        async with served() as desk:
-            await desk.open()
-            desk.send("a", 1)
-            await until(lambda: desk.bodies)
-            assert desk.bodies == [("/messages?id=1", {"jsonrpc": "2.0", "method": "a", "id": 1})]
-            desk.stream.put_nowait(b': ping\n\nevent: odd\ndata: x\n\ndata: {"id":1,\ndata: "result":{}}\n\n')
-            await until(lambda: desk.received)
-            ((message, about),) = desk.received
-            assert isinstance(message, Response)
-            assert about is None
-
-    run(scene())
+@real_loop()
+async def test_a_conversation() -> None:
+    async with served() as desk:
+        await desk.open()
+        desk.send("a", 1)
+        await until(lambda: desk.bodies)
+        assert desk.bodies == [("/messages?id=1", {"jsonrpc": "2.0", "method": "a", "id": 1})]
+        desk.stream.put_nowait(b': ping\n\nevent: odd\ndata: x\n\ndata: {"id":1,\ndata: "result":{}}\n\n')
+        await until(lambda: desk.received)
+        ((message, about),) = desk.received
+        assert isinstance(message, Response)
+        assert about is None
 
 
-def test_messages_keep_their_order() -> None:
-    async def scene() -> None:
-        go = asyncio.Event()
+@real_loop()
+async def test_messages_keep_their_order() -> None:
+    go = asyncio.Event()
 
-        async def slow(message: Any) -> web.Response:
-            if message["method"] == "m0":
-                await go.wait()
-            return web.Response(status=202)
+    async def slow(message: Any) -> web.Response:
+        if message["method"] == "m0":
+            await go.wait()
+        return web.Response(status=202)
 
-        async with served() as desk:
-            desk.post = slow
-            await desk.open()
-            for n in range(5):
-                desk.send(f"m{n}", n)
-            await until(lambda: desk.bodies)
-            go.set()
-            await until(lambda: len(desk.bodies) == 5)
-            assert [message["method"] for _, message in desk.bodies] == [f"m{n}" for n in range(5)]
-
-    run(scene())
+    async with served() as desk:
+        desk.post = slow
+        await desk.open()
+        for n in range(5):
+            desk.send(f"m{n}", n)
+        await until(lambda: desk.bodies)
+        go.set()
+        await until(lambda: len(desk.bodies) == 5)
+        assert [message["method"] for _, message in desk.bodies] == [f"m{n}" for n in range(5)]
 
 
+@real_loop()
 @pytest.mark.parametrize("status", [400, 500])
-def test_a_refused_post_fails_its_request_only(status: int) -> None:
-    async def scene() -> None:
-        async with served() as desk:
-            desk.post = lambda message: web.Response(status=202 if message["method"] == "ping" else status)
-            await desk.open()
-            desk.send("notifications/x")
-            desk.send("a", 1)
-            await until(lambda: 1 in desk.failed)
-            assert desk.failed[1].started
-            assert desk.lost == []
-
-    run(scene())
+async def test_a_refused_post_fails_its_request_only(status: int) -> None:
+    async with served() as desk:
+        desk.post = lambda message: web.Response(status=202 if message["method"] == "ping" else status)
+        await desk.open()
+        desk.send("notifications/x")
+        desk.send("a", 1)
+        await until(lambda: 1 in desk.failed)
+        assert desk.failed[1].started
+        assert desk.lost == []
 
 
-def test_a_404_means_that_the_session_is_over() -> None:
-    async def scene() -> None:
-        async with served() as desk:
-            desk.post = lambda message: web.Response(status=404)
-            await desk.open()
-            desk.send("a", 1)
-            await until(lambda: desk.lost)
-            assert (desk.failed[1].category, desk.failed[1].started) == (Category.SESSION, False)
-            assert desk.lost[0].category is Category.SESSION
-
-    run(scene())
+@real_loop()
+async def test_a_404_means_that_the_session_is_over() -> None:
+    async with served() as desk:
+        desk.post = lambda message: web.Response(status=404)
+        await desk.open()
+        desk.send("a", 1)
+        await until(lambda: desk.lost)
+        assert (desk.failed[1].category, desk.failed[1].started) == (Category.SESSION, False)
+        assert desk.lost[0].category is Category.SESSION
 
 
+@real_loop()
 @pytest.mark.parametrize("status", [400, 401, 410, 422, 500, 503])
-def test_a_session_that_no_ping_reaches_is_over(status: int) -> None:
+async def test_a_session_that_no_ping_reaches_is_over(status: int) -> None:
     """Whether the request was taken is another matter."""
 
-    async def scene() -> None:
-        async with served() as desk:
-            desk.post = lambda message: web.Response(status=status, text="no such session")
+    async with served() as desk:
+        desk.post = lambda message: web.Response(status=status, text="no such session")
+        await desk.open()
+        desk.send("a", 1)
+        await until(lambda: desk.lost)
+        assert desk.failed[1].over
+        assert desk.failed[1].started is (status != 400)
+        assert desk.failed[1].repeatable(False) is (status == 400)
+
+
+@real_loop()
+async def test_the_stream_may_be_elsewhere_in_its_origin_and_nowhere_else() -> None:
+    stolen: list[web.Request] = []
+
+    async def thief(request: web.Request) -> web.StreamResponse:
+        stolen.append(request)
+        return web.Response(status=500)
+
+    async with listening(thief) as elsewhere, served() as desk:
+        desk.get = lambda request: web.Response(status=307, headers={"Location": f"{elsewhere}/sse"})
+        with pytest.raises(CallFailure, match="redirects"):
             await desk.open()
-            desk.send("a", 1)
-            await until(lambda: desk.lost)
-            assert desk.failed[1].over
-            assert desk.failed[1].started is (status != 400)
-            assert desk.failed[1].repeatable(False) is (status == 400)
-
-    run(scene())
-
-
-def test_the_stream_may_be_elsewhere_in_its_origin_and_nowhere_else() -> None:
-    async def scene() -> None:
-        stolen: list[web.Request] = []
-
-        async def thief(request: web.Request) -> web.StreamResponse:
-            stolen.append(request)
-            return web.Response(status=500)
-
-        async with listening(thief) as elsewhere, served() as desk:
-            desk.get = lambda request: web.Response(status=307, headers={"Location": f"{elsewhere}/sse"})
-            with pytest.raises(CallFailure, match="redirects"):
-                await desk.open()
-            assert stolen == []
-        async with served() as desk:
-            desk.start = b"event: endpoint\ndata: messages?id=a%2Fb\n\n"
-            desk.get = lambda request: (
-                web.Response(status=308, headers={"Location": "/deep/sse"})
-                if request.path == "/sse"
-                else None
-            )
-            await desk.open()
-            desk.send("a", 1)
-            await until(lambda: desk.bodies)
-            assert desk.bodies[0][0] == "/deep/messages?id=a%2Fb"
-
-    run(scene())
+        assert stolen == []
+    async with served() as desk:
+        desk.start = b"event: endpoint\ndata: messages?id=a%2Fb\n\n"
+        desk.get = lambda request: (
+            web.Response(status=308, headers={"Location": "/deep/sse"}) if request.path == "/sse" else None
+        )
+        await desk.open()
+        desk.send("a", 1)
+        await until(lambda: desk.bodies)
+        assert desk.bodies[0][0] == "/deep/messages?id=a%2Fb"
 
 
+@real_loop()
 @pytest.mark.parametrize(
     "endpoint", ["http://127.0.0.1:1/m", "//elsewhere.example/m", "http://[", "/a b", "ftp://127.0.0.1/m"]
 )
-def test_an_endpoint_that_cannot_be_used_is_refused(endpoint: str) -> None:
-    async def scene() -> None:
-        async with served() as desk:
-            desk.start = f"event: endpoint\ndata: {endpoint}\n\n".encode()
-            with pytest.raises(CallFailure, match="endpoint event names"):
-                await desk.open()
-
-    run(scene())
-
-
-def test_a_message_without_end_ends_the_link() -> None:
-    async def scene() -> None:
-        async with served() as desk:
-            desk.link = SseLink("s", desk.link._place.url, FixedHeaders({}), limit=1000)
+async def test_an_endpoint_that_cannot_be_used_is_refused(endpoint: str) -> None:
+    async with served() as desk:
+        desk.start = f"event: endpoint\ndata: {endpoint}\n\n".encode()
+        with pytest.raises(CallFailure, match="endpoint event names"):
             await desk.open()
-            desk.stream.put_nowait(b"data: " + b"x" * 2000)
-            await until(lambda: desk.lost)
-            assert "larger than 1000 bytes" in desk.lost[0].cause
-
-    run(scene())
 
 
-def test_the_end_of_the_stream_is_told_once() -> None:
-    async def scene() -> None:
-        async with served() as desk:
-            await desk.open()
-            desk.stream.put_nowait(None)
-            await until(lambda: desk.lost)
-            desk.send("a", 1)
-            await until(lambda: desk.bodies)
-            assert len(desk.lost) == 1
-
-    run(scene())
+@real_loop()
+async def test_a_message_without_end_ends_the_link() -> None:
+    async with served() as desk:
+        desk.link = SseLink("s", desk.link._place.url, FixedHeaders({}), limit=1000)
+        await desk.open()
+        desk.stream.put_nowait(b"data: " + b"x" * 2000)
+        await until(lambda: desk.lost)
+        assert "larger than 1000 bytes" in desk.lost[0].cause
 
 
+@real_loop()
+async def test_the_end_of_the_stream_is_told_once() -> None:
+    async with served() as desk:
+        await desk.open()
+        desk.stream.put_nowait(None)
+        await until(lambda: desk.lost)
+        desk.send("a", 1)
+        await until(lambda: desk.bodies)
+        assert len(desk.lost) == 1
+
+
+@real_loop()
 @pytest.mark.parametrize(
     ("answer", "category"),
     [
@@ -234,39 +215,32 @@ def test_the_end_of_the_stream_is_told_once() -> None:
         (web.Response(text="<html>", content_type="text/html"), None),
     ],
 )
-def test_a_server_without_such_a_stream_cannot_be_opened(
+async def test_a_server_without_such_a_stream_cannot_be_opened(
     answer: web.Response, category: Category | None
 ) -> None:
-    async def scene() -> None:
-        async with served() as desk:
-            desk.get = lambda request: answer
-            with pytest.raises(CallFailure) as caught:
+    async with served() as desk:
+        desk.get = lambda request: answer
+        with pytest.raises(CallFailure) as caught:
+            await desk.open()
+        assert category in (None, caught.value.category)
+        assert desk.lost == []
+
+
+@real_loop()
+async def test_a_stream_that_ends_before_its_endpoint_cannot_be_opened() -> None:
+    async with served() as desk:
+        desk.start = b": nothing\n\n"
+        desk.stream.put_nowait(None)
+        with pytest.raises(CallFailure, match="ended its event stream"):
+            await desk.open()
+
+
+@real_loop()
+async def test_giving_up_while_it_opens_leaves_nothing() -> None:
+    async with served() as desk:
+        desk.start = b": nothing\n\n"
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
                 await desk.open()
-            assert category in (None, caught.value.category)
-            assert desk.lost == []
-
-    run(scene())
-
-
-def test_a_stream_that_ends_before_its_endpoint_cannot_be_opened() -> None:
-    async def scene() -> None:
-        async with served() as desk:
-            desk.start = b": nothing\n\n"
-            desk.stream.put_nowait(None)
-            with pytest.raises(CallFailure, match="ended its event stream"):
-                await desk.open()
-
-    run(scene())
-
-
-def test_giving_up_while_it_opens_leaves_nothing() -> None:
-    async def scene() -> None:
-        async with served() as desk:
-            desk.start = b": nothing\n\n"
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.05):
-                    await desk.open()
-            await desk.link.close()
-            await desk.link.close()
-
-    run(scene())
+        await desk.link.close()
+        await desk.link.close()

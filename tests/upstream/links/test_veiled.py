@@ -13,47 +13,40 @@ from callmux.upstream import failures
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.links.link import Listener
 from callmux.upstream.links.veiled import VeiledLink
-from tests.support import play
 from tests.upstream.fake_link import FakeLink
 
 VEIL = Veil(["s3ntinel"])
 
 
-def test_failures_of_all_kinds_are_told_without_secrets() -> None:
-    async def scene() -> None:
-        heard: list[Any] = []
-        link = FakeLink()
-        veiled = VeiledLink(link, VEIL)
-        listener = Listener(
-            received=lambda message, id: heard.append("message"),
-            failed=lambda id, failure: heard.append((id, failure.cause)),
-            lost=lambda failure: heard.append(failure.cause),
-            expired=lambda failure: heard.append(failure.cause),
-        )
-        await veiled.open(listener)
-        assert link.listener is not None
-        failure = CallFailure(Category.AUTHORIZATION, "not s3ntinel", started=False, over=True, lasting=True)
-        link.listener.failed(7, failure)
-        link.listener.expired and link.listener.expired(failure)
-        link.listener.lost(failure)
-        link.says({"id": 1, "result": {}})
-        assert heard == [(7, "not [redacted]"), "not [redacted]", "not [redacted]", "message"]
-        hidden = failure.behind(VEIL)
-        assert {**vars(hidden), "cause": ""} == {**vars(failure), "cause": ""}
-
-    play(scene())
+async def test_failures_of_all_kinds_are_told_without_secrets() -> None:
+    heard: list[Any] = []
+    link = FakeLink()
+    veiled = VeiledLink(link, VEIL)
+    listener = Listener(
+        received=lambda message, id: heard.append("message"),
+        failed=lambda id, failure: heard.append((id, failure.cause)),
+        lost=lambda failure: heard.append(failure.cause),
+        expired=lambda failure: heard.append(failure.cause),
+    )
+    await veiled.open(listener)
+    assert link.listener is not None
+    failure = CallFailure(Category.AUTHORIZATION, "not s3ntinel", started=False, over=True, lasting=True)
+    link.listener.failed(7, failure)
+    link.listener.expired and link.listener.expired(failure)
+    link.listener.lost(failure)
+    link.says({"id": 1, "result": {}})
+    assert heard == [(7, "not [redacted]"), "not [redacted]", "not [redacted]", "message"]
+    hidden = failure.behind(VEIL)
+    assert {**vars(hidden), "cause": ""} == {**vars(failure), "cause": ""}
 
 
-def test_a_link_that_cannot_be_opened_says_so_without_secrets() -> None:
-    async def scene() -> None:
-        link = FakeLink()
-        link.opening = failures.lost('"run s3ntinel" is not there', started=False)
-        nobody = Listener(lambda *_: None, lambda *_: None, lambda *_: None)
-        with pytest.raises(CallFailure, match=r'"run \[redacted\]" is not there') as caught:
-            await VeiledLink(link, VEIL).open(nobody)
-        assert caught.value.started is False
-
-    play(scene())
+async def test_a_link_that_cannot_be_opened_says_so_without_secrets() -> None:
+    link = FakeLink()
+    link.opening = failures.lost('"run s3ntinel" is not there', started=False)
+    nobody = Listener(lambda *_: None, lambda *_: None, lambda *_: None)
+    with pytest.raises(CallFailure, match=r'"run \[redacted\]" is not there') as caught:
+        await VeiledLink(link, VEIL).open(nobody)
+    assert caught.value.started is False
 
 
 def test_everything_else_passes_as_it_is() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from typing import Any
 
 import aiohttp
 import pytest
@@ -20,7 +19,7 @@ from callmux.upstream.links.web import (
     resumption_verdict,
     verdict,
 )
-from tests.support import run
+from tests.support import real_loop
 
 
 @pytest.fixture(autouse=True)
@@ -183,15 +182,13 @@ def test_why_nobody_answers_is_said_in_words(error: Exception, says: str) -> Non
     assert says in failure_of(error).cause
 
 
-def test_the_client_has_no_limits_of_its_own() -> None:
-    async def scene() -> Any:
-        async with open_client() as client:
-            assert client.timeout.total is None
-            assert client.connector is not None
-            assert client.connector.limit == 0
-            assert isinstance(client.cookie_jar, aiohttp.DummyCookieJar)
-
-    run(scene())
+@real_loop()
+async def test_the_client_has_no_limits_of_its_own() -> None:
+    async with open_client() as client:
+        assert client.timeout.total is None
+        assert client.connector is not None
+        assert client.connector.limit == 0
+        assert isinstance(client.cookie_jar, aiohttp.DummyCookieJar)
 
 
 def test_tls_to_a_port_without_it_says_which_scheme_to_write() -> None:

@@ -7,43 +7,33 @@ import pytest
 from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure, lost
 from callmux.upstream.opening.attempt import attempt, explain
-from tests.support import play
 from tests.upstream.fake_link import FakeLink
 from tests.upstream.test_connection import Ears
 
 
-def test_an_attempt_reads_everything_the_server_lists() -> None:
-    async def scene() -> None:
-        connection = Connection("s", FakeLink(), Ears().hooks())
-        tools, offer = await attempt(connection, b"{}", b"{}", 5)
-        assert [tool.name for tool in tools] == ["t"]
-        assert offer.has("tools")
-        assert connection.live
-
-    play(scene())
+async def test_an_attempt_reads_everything_the_server_lists() -> None:
+    connection = Connection("s", FakeLink(), Ears().hooks())
+    tools, offer = await attempt(connection, b"{}", b"{}", 5)
+    assert [tool.name for tool in tools] == ["t"]
+    assert offer.has("tools")
+    assert connection.live
 
 
-def test_a_server_that_ends_while_it_lists_has_not_been_connected() -> None:
-    async def scene() -> None:
-        link = FakeLink()
-        link.script["tools/list"] = lambda params: [link.dies(), {"tools": []}][1]
-        with pytest.raises(CallFailure):
-            await attempt(Connection("s", link, Ears().hooks()), b"{}", b"{}", 5)
-
-    play(scene())
+async def test_a_server_that_ends_while_it_lists_has_not_been_connected() -> None:
+    link = FakeLink()
+    link.script["tools/list"] = lambda params: [link.dies(), {"tools": []}][1]
+    with pytest.raises(CallFailure):
+        await attempt(Connection("s", link, Ears().hooks()), b"{}", b"{}", 5)
 
 
-def test_a_failure_is_told_with_the_last_words_of_the_server(caplog: pytest.LogCaptureFixture) -> None:
-    async def scene() -> None:
-        link = FakeLink()
-        connection = Connection("s", link, Ears().hooks())
-        assert explain(lost("it ended", started=True), "s", connection) == "it ended"
-        assert explain(lost("it ended", started=True), "s", None) == "it ended"
-        link.last_words = lambda: ["no token"]  # type: ignore[attr-defined]
-        assert explain(lost("it ended", started=True), "s", connection) == "it ended (it said: no token)"
-        assert caplog.records == []
-
-    play(scene())
+async def test_a_failure_is_told_with_the_last_words_of_the_server(caplog: pytest.LogCaptureFixture) -> None:
+    link = FakeLink()
+    connection = Connection("s", link, Ears().hooks())
+    assert explain(lost("it ended", started=True), "s", connection) == "it ended"
+    assert explain(lost("it ended", started=True), "s", None) == "it ended"
+    link.last_words = lambda: ["no token"]  # type: ignore[attr-defined]
+    assert explain(lost("it ended", started=True), "s", connection) == "it ended (it said: no token)"
+    assert caplog.records == []
 
 
 def test_an_error_of_ours_is_logged_whole(caplog: pytest.LogCaptureFixture) -> None:

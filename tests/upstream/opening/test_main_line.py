@@ -16,177 +16,147 @@ from tests.upstream.fake_link import SILENCE, FakeLink
 from tests.upstream.test_server import DOWN, Plant, later, now, tools
 
 
-def test_a_restart_ends_the_old_connection_before_the_new_one_opens() -> None:
+async def test_a_restart_ends_the_old_connection_before_the_new_one_opens() -> None:
     """A server that holds a port or a lock can be replaced."""
 
-    async def scene() -> None:
-        old, new = FakeLink(), FakeLink()
-        order: list[str] = []
-        old.closing = lambda: noted(order, "closed")
-        new.opening = noted(order, "opened")
-        plant = await Plant(old, new).up()
-        await plant.server.restart()
-        assert order == ["closed", "opened"]
-        assert (plant.state, plant.made) == (State.CONNECTED, [old, new])
-        assert plant.changes == 1
-        assert repr(plant.server._main) == "MainLine('s', connected)"
-        await plant.server.close()
-
-    play(scene())
+    old, new = FakeLink(), FakeLink()
+    order: list[str] = []
+    old.closing = lambda: noted(order, "closed")
+    new.opening = noted(order, "opened")
+    plant = await Plant(old, new).up()
+    await plant.server.restart()
+    assert order == ["closed", "opened"]
+    assert (plant.state, plant.made) == (State.CONNECTED, [old, new])
+    assert plant.changes == 1
+    assert repr(plant.server._main) == "MainLine('s', connected)"
+    await plant.server.close()
 
 
 async def noted(order: list[str], what: str) -> None:
     order.append(what)
 
 
-def test_a_call_in_flight_finishes_where_it_is_and_new_ones_wait_for_the_new_connection() -> None:
-    async def scene() -> None:
-        plant = await Plant(FakeLink(x=SILENCE), FakeLink()).up()
-        old = await plant.acquire()
-        call = asyncio.ensure_future(old.request("x", None, 60))
-        await settle()
-        restart = asyncio.ensure_future(plant.server.restart())
-        await settle()
-        assert plant.server.ready(plant.client) is None
-        waiting = asyncio.ensure_future(plant.acquire())
-        await later(1)
-        assert len(plant.made) == 1
-        plant.made[0].answers("x", {"done": 1})
-        assert await call == b'{"done": 1}'
-        new = await waiting
-        assert new is not old
-        assert new.live
-        assert plant.made[0].closed == 1
-        await restart
-        await plant.server.close()
-
-    play(scene())
+async def test_a_call_in_flight_finishes_where_it_is_and_new_ones_wait_for_the_new_connection() -> None:
+    plant = await Plant(FakeLink(x=SILENCE), FakeLink()).up()
+    old = await plant.acquire()
+    call = asyncio.ensure_future(old.request("x", None, 60))
+    await settle()
+    restart = asyncio.ensure_future(plant.server.restart())
+    await settle()
+    assert plant.server.ready(plant.client) is None
+    waiting = asyncio.ensure_future(plant.acquire())
+    await later(1)
+    assert len(plant.made) == 1
+    plant.made[0].answers("x", {"done": 1})
+    assert await call == b'{"done": 1}'
+    new = await waiting
+    assert new is not old
+    assert new.live
+    assert plant.made[0].closed == 1
+    await restart
+    await plant.server.close()
 
 
-def test_a_long_call_does_not_hold_a_restart_up() -> None:
-    async def scene() -> None:
-        plant = await Plant(FakeLink(x=SILENCE), FakeLink()).up()
-        call = asyncio.ensure_future((await plant.acquire()).request("x", None, 60))
-        await settle()
-        began = now()
-        await plant.server.restart()
-        assert now() - began == pytest.approx(RESTART_GRACE_SECONDS, abs=0.1)
-        assert [link.closed for link in plant.made] == [0, 0]
-        plant.made[0].answers("x", {})
-        await call
-        await settle()
-        assert [link.closed for link in plant.made] == [1, 0]
-        await plant.server.close()
-
-    play(scene())
+async def test_a_long_call_does_not_hold_a_restart_up() -> None:
+    plant = await Plant(FakeLink(x=SILENCE), FakeLink()).up()
+    call = asyncio.ensure_future((await plant.acquire()).request("x", None, 60))
+    await settle()
+    began = now()
+    await plant.server.restart()
+    assert now() - began == pytest.approx(RESTART_GRACE_SECONDS, abs=0.1)
+    assert [link.closed for link in plant.made] == [0, 0]
+    plant.made[0].answers("x", {})
+    await call
+    await settle()
+    assert [link.closed for link in plant.made] == [1, 0]
+    await plant.server.close()
 
 
-def test_a_restart_that_fails_is_told_and_tried_again_as_after_a_loss() -> None:
-    async def scene() -> None:
-        plant = await Plant(FakeLink(), DOWN, FakeLink(tools__list=tools("new"))).up()
-        waiting = asyncio.ensure_future(plant.acquire())
-        await plant.server.restart()
-        assert plant.server.connection is None
-        assert plant.server.health.error == "no such command"
-        assert plant.tools == ["t"]
-        await asyncio.gather(waiting, return_exceptions=True)
-        with pytest.raises(UpstreamUnavailable, match="no such command"):
-            await plant.acquire()
-        await later(5)
-        assert (plant.state, plant.tools, plant.changes) == (State.CONNECTED, ["new"], 2)
-        await plant.server.close()
-
-    play(scene())
-
-
-def test_a_restart_takes_the_place_of_an_attempt_under_way_and_its_callers_wait_on() -> None:
-    async def scene() -> None:
-        stuck = FakeLink()
-        stuck.opening = asyncio.Event().wait()
-        plant = Plant(stuck, FakeLink())
-        waiting = asyncio.ensure_future(plant.acquire())
-        await settle()
-        await plant.server.restart()
-        assert (await waiting).live
-        assert len(plant.made) == 2
-        assert stuck.closed == 1
-        await plant.server.close()
-
-    play(scene())
-
-
-def test_a_second_restart_overtakes_the_first() -> None:
-    async def scene() -> None:
-        plant = await Plant(FakeLink(), FakeLink()).up()
-        await asyncio.gather(plant.server.restart(), plant.server.restart())
-        assert plant.state is State.CONNECTED
-        assert len([link for link in plant.made if not link.closed]) == 1
-        await plant.server.close()
-
-    play(scene())
-
-
-def test_a_restart_starts_a_server_that_has_given_up() -> None:
-    async def scene() -> None:
-        plant = await Plant(DOWN, FakeLink(), max_attempts=1).up()
-        assert plant.state is State.FAILED
-        await plant.server.restart()
-        assert plant.state is State.CONNECTED
-        await plant.server.close()
-
-    play(scene())
-
-
-def test_lanes_are_replaced_too() -> None:
-    async def scene() -> None:
-        plant = await Plant().up()
+async def test_a_restart_that_fails_is_told_and_tried_again_as_after_a_loss() -> None:
+    plant = await Plant(FakeLink(), DOWN, FakeLink(tools__list=tools("new"))).up()
+    waiting = asyncio.ensure_future(plant.acquire())
+    await plant.server.restart()
+    assert plant.server.connection is None
+    assert plant.server.health.error == "no such command"
+    assert plant.tools == ["t"]
+    await asyncio.gather(waiting, return_exceptions=True)
+    with pytest.raises(UpstreamUnavailable, match="no such command"):
         await plant.acquire()
-        able = FakeClient(b'{"roots":{}}')
-        lane = await plant.server.acquire("t", able)
-        await plant.server.restart()
-        await settle()
-        assert plant.server.ready(able) is None
-        assert not lane.live
-        assert (await plant.server.acquire("t", able)).live
-        await plant.server.close()
-
-    play(scene())
+    await later(5)
+    assert (plant.state, plant.tools, plant.changes) == (State.CONNECTED, ["new"], 2)
+    await plant.server.close()
 
 
-def test_who_waits_is_not_kept_when_the_server_is_closed() -> None:
-    async def scene() -> None:
-        stuck = FakeLink()
-        stuck.opening = asyncio.Event().wait()
-        plant = Plant(stuck)
-        waiting = asyncio.ensure_future(plant.acquire())
-        await settle()
-        await plant.server.close()
-        with pytest.raises(UpstreamUnavailable):
-            await waiting
+async def test_a_restart_takes_the_place_of_an_attempt_under_way_and_its_callers_wait_on() -> None:
+    stuck = FakeLink()
+    stuck.opening = asyncio.Event().wait()
+    plant = Plant(stuck, FakeLink())
+    waiting = asyncio.ensure_future(plant.acquire())
+    await settle()
+    await plant.server.restart()
+    assert (await waiting).live
+    assert len(plant.made) == 2
+    assert stuck.closed == 1
+    await plant.server.close()
 
-    play(scene())
+
+async def test_a_second_restart_overtakes_the_first() -> None:
+    plant = await Plant(FakeLink(), FakeLink()).up()
+    await asyncio.gather(plant.server.restart(), plant.server.restart())
+    assert plant.state is State.CONNECTED
+    assert len([link for link in plant.made if not link.closed]) == 1
+    await plant.server.close()
 
 
-def test_retrying_on_demand_leaves_a_server_alone_that_is_up_or_on_its_way() -> None:
-    async def scene() -> None:
-        plant = Plant(DOWN, FakeLink())
-        plant.server.retry()
-        assert plant.made == []
-        await plant.up()
-        assert plant.state is State.RECONNECTING
-        plant.server.retry()
-        plant.server.retry()
-        await settle()
-        assert plant.state is State.CONNECTED
-        plant.server.retry()
-        await settle()
-        assert len(plant.made) == 1
-        await plant.server.close()
-        plant.server.retry()
-        await settle()
-        assert len(plant.made) == 1
+async def test_a_restart_starts_a_server_that_has_given_up() -> None:
+    plant = await Plant(DOWN, FakeLink(), max_attempts=1).up()
+    assert plant.state is State.FAILED
+    await plant.server.restart()
+    assert plant.state is State.CONNECTED
+    await plant.server.close()
 
-    play(scene())
+
+async def test_lanes_are_replaced_too() -> None:
+    plant = await Plant().up()
+    await plant.acquire()
+    able = FakeClient(b'{"roots":{}}')
+    lane = await plant.server.acquire("t", able)
+    await plant.server.restart()
+    await settle()
+    assert plant.server.ready(able) is None
+    assert not lane.live
+    assert (await plant.server.acquire("t", able)).live
+    await plant.server.close()
+
+
+async def test_who_waits_is_not_kept_when_the_server_is_closed() -> None:
+    stuck = FakeLink()
+    stuck.opening = asyncio.Event().wait()
+    plant = Plant(stuck)
+    waiting = asyncio.ensure_future(plant.acquire())
+    await settle()
+    await plant.server.close()
+    with pytest.raises(UpstreamUnavailable):
+        await waiting
+
+
+async def test_retrying_on_demand_leaves_a_server_alone_that_is_up_or_on_its_way() -> None:
+    plant = Plant(DOWN, FakeLink())
+    plant.server.retry()
+    assert plant.made == []
+    await plant.up()
+    assert plant.state is State.RECONNECTING
+    plant.server.retry()
+    plant.server.retry()
+    await settle()
+    assert plant.state is State.CONNECTED
+    plant.server.retry()
+    await settle()
+    assert len(plant.made) == 1
+    await plant.server.close()
+    plant.server.retry()
+    await settle()
+    assert len(plant.made) == 1
 
 
 ABLE, OTHER = b'{"elicitation":{}}', b'{"sampling":{}}'
@@ -196,124 +166,100 @@ def declared(plant: Plant, number: int) -> Any:
     return dict(plant.made[number].heard)["initialize"]["capabilities"]
 
 
-def test_a_connection_that_carried_no_call_declares_what_its_first_client_does() -> None:
+async def test_a_connection_that_carried_no_call_declares_what_its_first_client_does() -> None:
     """Else a listener had two processes of each server: one for its list, one for its clients."""
 
-    async def scene() -> None:
-        plant = await Plant().up()
-        ann, bob = FakeClient(ABLE), FakeClient(ABLE)
-        both = await asyncio.gather(plant.server.acquire("t", ann), plant.server.acquire("t", bob))
-        assert both[0] is both[1] is plant.server.connection
-        await settle()
-        assert [declared(plant, n) for n in (0, 1)] == [{}, {"elicitation": {}}]
-        assert [link.closed for link in plant.made] == [1, 0]
-        assert plant.state is State.CONNECTED
-        await plant.server.close()
-
-    play(scene())
+    plant = await Plant().up()
+    ann, bob = FakeClient(ABLE), FakeClient(ABLE)
+    both = await asyncio.gather(plant.server.acquire("t", ann), plant.server.acquire("t", bob))
+    assert both[0] is both[1] is plant.server.connection
+    await settle()
+    assert [declared(plant, n) for n in (0, 1)] == [{}, {"elicitation": {}}]
+    assert [link.closed for link in plant.made] == [1, 0]
+    assert plant.state is State.CONNECTED
+    await plant.server.close()
 
 
-def test_the_one_before_serves_and_lists_until_the_new_one_is_up() -> None:
-    async def scene() -> None:
-        slow = FakeLink()
-        slow.opening = later(1)
-        plant = await Plant(FakeLink(), slow).up()
-        old = plant.server.connection
-        call = asyncio.ensure_future(plant.server.acquire("t", FakeClient(ABLE)))
-        await settle()
-        assert plant.server.connection is old
-        assert plant.state is State.CONNECTED
-        assert plant.server.ready(FakeClient()) is None
-        assert await call is plant.server.connection is not old
-        await plant.server.close()
-
-    play(scene())
+async def test_the_one_before_serves_and_lists_until_the_new_one_is_up() -> None:
+    slow = FakeLink()
+    slow.opening = later(1)
+    plant = await Plant(FakeLink(), slow).up()
+    old = plant.server.connection
+    call = asyncio.ensure_future(plant.server.acquire("t", FakeClient(ABLE)))
+    await settle()
+    assert plant.server.connection is old
+    assert plant.state is State.CONNECTED
+    assert plant.server.ready(FakeClient()) is None
+    assert await call is plant.server.connection is not old
+    await plant.server.close()
 
 
-def test_once_it_has_carried_a_call_it_stays_what_it_is() -> None:
-    async def scene() -> None:
-        plant = await Plant().up()
-        main = await plant.acquire()
-        assert await plant.server.acquire("t", FakeClient(ABLE)) is not main
-        assert plant.server.connection is main
-        assert not plant.made[0].closed
-        await plant.server.close()
-
-    play(scene())
+async def test_once_it_has_carried_a_call_it_stays_what_it_is() -> None:
+    plant = await Plant().up()
+    main = await plant.acquire()
+    assert await plant.server.acquire("t", FakeClient(ABLE)) is not main
+    assert plant.server.connection is main
+    assert not plant.made[0].closed
+    await plant.server.close()
 
 
-def test_a_client_that_comes_during_the_first_start_does_not_cut_it_short() -> None:
-    async def scene() -> None:
-        slow = FakeLink()
-        slow.opening = later(1)
-        plant = Plant(slow, FakeLink())
-        plant.server.start()
-        await settle()
-        connection = await plant.server.acquire("t", FakeClient(ABLE))
-        await settle()
-        assert connection is plant.server.connection
-        assert [declared(plant, n) for n in (0, 1)] == [{}, {"elicitation": {}}]
-        await plant.server.close()
-
-    play(scene())
+async def test_a_client_that_comes_during_the_first_start_does_not_cut_it_short() -> None:
+    slow = FakeLink()
+    slow.opening = later(1)
+    plant = Plant(slow, FakeLink())
+    plant.server.start()
+    await settle()
+    connection = await plant.server.acquire("t", FakeClient(ABLE))
+    await settle()
+    assert connection is plant.server.connection
+    assert [declared(plant, n) for n in (0, 1)] == [{}, {"elicitation": {}}]
+    await plant.server.close()
 
 
-def test_a_second_kind_of_client_does_not_take_it_from_the_first() -> None:
-    async def scene() -> None:
-        plant = await Plant().up()
-        ann, bob = FakeClient(ABLE), FakeClient(OTHER)
-        lanes = await asyncio.gather(plant.server.acquire("t", ann), plant.server.acquire("t", bob))
-        assert lanes[0] is plant.server.connection is not lanes[1]
-        assert len(plant.made) == 3
-        await plant.server.close()
-
-    play(scene())
+async def test_a_second_kind_of_client_does_not_take_it_from_the_first() -> None:
+    plant = await Plant().up()
+    ann, bob = FakeClient(ABLE), FakeClient(OTHER)
+    lanes = await asyncio.gather(plant.server.acquire("t", ann), plant.server.acquire("t", bob))
+    assert lanes[0] is plant.server.connection is not lanes[1]
+    assert len(plant.made) == 3
+    await plant.server.close()
 
 
-def test_where_it_cannot_be_opened_anew_the_one_before_goes_on() -> None:
-    async def scene() -> None:
-        plant = await Plant(FakeLink(), DOWN).up()
-        with pytest.raises(UpstreamUnavailable, match="no such command"):
-            await plant.server.acquire("t", FakeClient(ABLE))
-        assert plant.state is State.CONNECTED
-        assert (await plant.acquire()).declared == b"{}"
-        await plant.server.close()
-
-    play(scene())
+async def test_where_it_cannot_be_opened_anew_the_one_before_goes_on() -> None:
+    plant = await Plant(FakeLink(), DOWN).up()
+    with pytest.raises(UpstreamUnavailable, match="no such command"):
+        await plant.server.acquire("t", FakeClient(ABLE))
+    assert plant.state is State.CONNECTED
+    assert (await plant.acquire()).declared == b"{}"
+    await plant.server.close()
 
 
-def test_one_that_is_lost_while_it_is_replaced_is_connected_once() -> None:
-    async def scene() -> None:
-        slow = FakeLink()
-        slow.opening = later(1)
-        plant = await Plant(FakeLink(), slow).up()
-        call = asyncio.ensure_future(plant.server.acquire("t", FakeClient(ABLE)))
-        await settle()
-        plant.made[0].dies()
-        assert (await call).live
-        await later(60)
-        assert len(plant.made) == 2
-        await plant.server.close()
-
-    play(scene())
+async def test_one_that_is_lost_while_it_is_replaced_is_connected_once() -> None:
+    slow = FakeLink()
+    slow.opening = later(1)
+    plant = await Plant(FakeLink(), slow).up()
+    call = asyncio.ensure_future(plant.server.acquire("t", FakeClient(ABLE)))
+    await settle()
+    plant.made[0].dies()
+    assert (await call).live
+    await later(60)
+    assert len(plant.made) == 2
+    await plant.server.close()
 
 
-def test_a_question_during_the_start_is_for_the_client_it_adopted() -> None:
+async def test_a_question_during_the_start_is_for_the_client_it_adopted() -> None:
     """Many servers ask for roots as soon as they are started."""
 
-    async def scene() -> None:
-        plant = await Plant().up()
-        ann, bob = FakeClient(ABLE), FakeClient(ABLE)
-        ann.answers.append(b'{"roots":[]}')
-        main = await plant.server.acquire("t", ann)
-        plant.made[1].says({"id": 9, "method": "roots/list"})
-        await settle()
-        assert [method for method, _ in ann.asked] == ["roots/list"]
-        assert plant.server.ready(ann) is main
-        assert await plant.server.acquire("t", bob) is not main
-        await plant.server.close()
-
-    play(scene())
+    plant = await Plant().up()
+    ann, bob = FakeClient(ABLE), FakeClient(ABLE)
+    ann.answers.append(b'{"roots":[]}')
+    main = await plant.server.acquire("t", ann)
+    plant.made[1].says({"id": 9, "method": "roots/list"})
+    await settle()
+    assert [method for method, _ in ann.asked] == ["roots/list"]
+    assert plant.server.ready(ann) is main
+    assert await plant.server.acquire("t", bob) is not main
+    await plant.server.close()
 
 
 def test_the_same_failure_again_is_one_line_with_its_count_and_the_next_attempt(
@@ -351,15 +297,12 @@ def test_the_last_attempt_says_that_it_is_the_last(caplog: pytest.LogCaptureFixt
     assert caplog.records[-1].getMessage() == 'Warning: "s" is still failing, attempt 2, no further one'
 
 
-def test_what_will_not_go_away_by_itself_is_tried_seldom() -> None:
-    async def scene() -> None:
-        missing = CallFailure(Category.TRANSPORT, "no program", started=False, lasting=True)
-        plant = Plant(missing, FakeLink())
-        await plant.server.settled()
-        await later(7.5)
-        assert plant.state is State.RECONNECTING
-        await later(1)
-        assert plant.state is State.CONNECTED
-        await plant.server.close()
-
-    play(scene())
+async def test_what_will_not_go_away_by_itself_is_tried_seldom() -> None:
+    missing = CallFailure(Category.TRANSPORT, "no program", started=False, lasting=True)
+    plant = Plant(missing, FakeLink())
+    await plant.server.settled()
+    await later(7.5)
+    assert plant.state is State.RECONNECTING
+    await later(1)
+    assert plant.state is State.CONNECTED
+    await plant.server.close()

@@ -8,29 +8,22 @@ import pytest
 from msgspec import Raw
 
 from callmux.upstream.reading.copying import PIECE, copied, own_copy
-from tests.support import play
 
 
 @pytest.mark.parametrize("size", [0, 1, PIECE, PIECE + 1, 3 * PIECE - 1])
-def test_the_copy_is_equal(size: int) -> None:
+async def test_the_copy_is_equal(size: int) -> None:
     data = bytes(range(256)) * (size // 256 + 1)
 
-    async def scene() -> None:
-        assert await copied(Raw(data[:size])) == data[:size]
-
-    play(scene())
+    assert await copied(Raw(data[:size])) == data[:size]
 
 
-def test_others_have_a_turn_after_each_piece() -> None:
-    async def scene() -> None:
-        copying = asyncio.create_task(copied(Raw(b"x" * 5 * PIECE)))
-        turns = 0
-        while not copying.done():
-            await asyncio.sleep(0)
-            turns += 1
-        assert turns >= 5
-
-    play(scene())
+async def test_others_have_a_turn_after_each_piece() -> None:
+    copying = asyncio.create_task(copied(Raw(b"x" * 5 * PIECE)))
+    turns = 0
+    while not copying.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns >= 5
 
 
 def test_null_is_an_empty_object() -> None:

@@ -10,7 +10,6 @@ import pytest
 from callmux.context import Scope
 from callmux.upstream.lanes import Berth, LaneKey, NoRoom
 from callmux.upstream.scoped.berths import Berths
-from tests.support import play
 
 
 class Quay:
@@ -38,20 +37,17 @@ class Quay:
         return asyncio.sleep(0)
 
 
-def test_an_idle_connection_of_another_server_makes_room() -> None:
-    async def scene() -> None:
-        berths, full, idle = Berths(), Quay("a", "/1", "/2"), Quay("b", "/3", idle=("/3",))
-        berths.join(full)
-        berths.join(idle)
-        berths.configure(3, 9, 600)
-        room = berths.make_room(full)
-        assert idle.directories == []  # at once, whatever the wait
-        assert room is not None
-        await room
-        assert berths.make_room(full) is None
-        assert repr(berths) == "Berths(2 of 3)"
-
-    play(scene())
+async def test_an_idle_connection_of_another_server_makes_room() -> None:
+    berths, full, idle = Berths(), Quay("a", "/1", "/2"), Quay("b", "/3", idle=("/3",))
+    berths.join(full)
+    berths.join(idle)
+    berths.configure(3, 9, 600)
+    room = berths.make_room(full)
+    assert idle.directories == []  # at once, whatever the wait
+    assert room is not None
+    await room
+    assert berths.make_room(full) is None
+    assert repr(berths) == "Berths(2 of 3)"
 
 
 def test_a_servers_own_limit_goes_before_the_general_one() -> None:

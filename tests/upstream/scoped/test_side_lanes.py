@@ -13,7 +13,7 @@ from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.lanes import LaneKey, NoRoom
 from callmux.upstream.scoped.berths import IDLE_SECONDS, Berths
 from callmux.upstream.scoped.side_lanes import LINGER_SECONDS, SideLanes
-from tests.support import FakeClient, play, settle
+from tests.support import FakeClient, settle
 
 
 class FakeConnection:
@@ -60,152 +60,125 @@ SHARED = LaneKey(b"{}")
 ANN: Any = FakeClient()
 
 
-def test_callers_at_the_same_time_share_one_attempt() -> None:
-    async def scene() -> None:
-        desk = Desk()
-        both = asyncio.gather(desk.lanes.acquire(SHARED, ANN), desk.lanes.acquire(SHARED, ANN))
-        await settle()
-        assert desk.lanes.get(SHARED) is None
-        desk.may_open.set()
-        one, two = await both
-        assert one is two is desk.lanes.get(SHARED) is await desk.lanes.acquire(SHARED, ANN)
-        assert desk.opened == [SHARED]
-        assert len(desk.lanes) == 1
-
-    play(scene())
+async def test_callers_at_the_same_time_share_one_attempt() -> None:
+    desk = Desk()
+    both = asyncio.gather(desk.lanes.acquire(SHARED, ANN), desk.lanes.acquire(SHARED, ANN))
+    await settle()
+    assert desk.lanes.get(SHARED) is None
+    desk.may_open.set()
+    one, two = await both
+    assert one is two is desk.lanes.get(SHARED) is await desk.lanes.acquire(SHARED, ANN)
+    assert desk.opened == [SHARED]
+    assert len(desk.lanes) == 1
 
 
-def test_whoever_waits_when_the_server_is_closed_is_told_so() -> None:
+async def test_whoever_waits_when_the_server_is_closed_is_told_so() -> None:
     """A cancellation that nobody asked for would look like a fault of callmux itself."""
 
-    async def scene() -> None:
-        desk = Desk()
-        waiting = asyncio.ensure_future(desk.lanes.acquire(SHARED, ANN))
-        await settle()
-        await desk.lanes.close()
-        with pytest.raises(CallFailure, match="the server was closed") as caught:
-            await waiting
-        assert (caught.value.category, caught.value.started) == (Category.TRANSPORT, False)
-
-    play(scene())
+    desk = Desk()
+    waiting = asyncio.ensure_future(desk.lanes.acquire(SHARED, ANN))
+    await settle()
+    await desk.lanes.close()
+    with pytest.raises(CallFailure, match="the server was closed") as caught:
+        await waiting
+    assert (caught.value.category, caught.value.started) == (Category.TRANSPORT, False)
 
 
-def test_a_place_whose_end_is_cut_short_by_the_close_of_its_server_is_free_all_the_same() -> None:
-    async def scene() -> None:
-        one, other = Desk(), Desk()
-        other.lanes = SideLanes("t", other._connect, one.berths)
-        one.berths.configure(1, 1, IDLE_SECONDS)
-        for desk in (one, other):
-            desk.may_open.set()
-        old: Any = await one.lanes.acquire(scoped("/a"), ANN)
-        one.lanes.leave(old)
-        never = asyncio.Event()
-
-        async def hangs() -> None:
-            await never.wait()
-
-        old.close = hangs
-        waiting = asyncio.ensure_future(other.lanes.acquire(scoped("/a"), ANN))
-        await settle()
-        assert not waiting.done()
-        await one.lanes.close()
-        assert await waiting is other.lanes.get(scoped("/a"))
-
-    play(scene())
-
-
-def test_a_caller_that_gives_up_does_not_end_the_attempt_of_the_others() -> None:
-    async def scene() -> None:
-        desk = Desk()
-        impatient = asyncio.ensure_future(desk.lanes.acquire(SHARED, ANN))
-        patient = asyncio.ensure_future(desk.lanes.acquire(SHARED, ANN))
-        await settle()
-        impatient.cancel()
+async def test_a_place_whose_end_is_cut_short_by_the_close_of_its_server_is_free_all_the_same() -> None:
+    one, other = Desk(), Desk()
+    other.lanes = SideLanes("t", other._connect, one.berths)
+    one.berths.configure(1, 1, IDLE_SECONDS)
+    for desk in (one, other):
         desk.may_open.set()
-        assert await patient is desk.lanes.get(SHARED)
-        assert desk.opened == [SHARED]
+    old: Any = await one.lanes.acquire(scoped("/a"), ANN)
+    one.lanes.leave(old)
+    never = asyncio.Event()
 
-    play(scene())
+    async def hangs() -> None:
+        await never.wait()
+
+    old.close = hangs
+    waiting = asyncio.ensure_future(other.lanes.acquire(scoped("/a"), ANN))
+    await settle()
+    assert not waiting.done()
+    await one.lanes.close()
+    assert await waiting is other.lanes.get(scoped("/a"))
 
 
-def test_a_failed_attempt_fails_who_waits_and_the_next_one_tries_again(
+async def test_a_caller_that_gives_up_does_not_end_the_attempt_of_the_others() -> None:
+    desk = Desk()
+    impatient = asyncio.ensure_future(desk.lanes.acquire(SHARED, ANN))
+    patient = asyncio.ensure_future(desk.lanes.acquire(SHARED, ANN))
+    await settle()
+    impatient.cancel()
+    desk.may_open.set()
+    assert await patient is desk.lanes.get(SHARED)
+    assert desk.opened == [SHARED]
+
+
+async def test_a_failed_attempt_fails_who_waits_and_the_next_one_tries_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """One line tells of it: it is no defect."""
 
-    async def scene() -> None:
-        desk = Desk()
-        desk.may_open.set()
-        desk.failure = CallFailure(Category.TRANSPORT, "down")
-        both = (desk.lanes.acquire(SHARED, ANN), desk.lanes.acquire(SHARED, ANN))
-        for outcome in await asyncio.gather(*both, return_exceptions=True):
-            assert isinstance(outcome, CallFailure)
-            assert outcome.cause == "down"
-        assert caplog.messages == ['Warning: failed to open another connection to "s": down']
-        assert caplog.records[0].exc_info is None
-        desk.failure = None
-        assert await desk.lanes.acquire(SHARED, ANN) is desk.lanes.get(SHARED)
-        assert len(desk.opened) == 2
-
-    play(scene())
+    desk = Desk()
+    desk.may_open.set()
+    desk.failure = CallFailure(Category.TRANSPORT, "down")
+    both = (desk.lanes.acquire(SHARED, ANN), desk.lanes.acquire(SHARED, ANN))
+    for outcome in await asyncio.gather(*both, return_exceptions=True):
+        assert isinstance(outcome, CallFailure)
+        assert outcome.cause == "down"
+    assert caplog.messages == ['Warning: failed to open another connection to "s": down']
+    assert caplog.records[0].exc_info is None
+    desk.failure = None
+    assert await desk.lanes.acquire(SHARED, ANN) is desk.lanes.get(SHARED)
+    assert len(desk.opened) == 2
 
 
-def test_a_dropped_lane_ends_once_nothing_waits_on_it() -> None:
-    async def scene() -> None:
-        desk = Desk()
-        desk.may_open.set()
-        connection: Any = await desk.lanes.acquire(SHARED, ANN)
-        connection.idle.clear()
-        assert desk.lanes.drop(connection)
-        assert not desk.lanes.drop(connection)
-        await settle()
-        assert not connection.closed
-        connection.idle.set()
-        await settle()
-        assert connection.closed
-        assert await desk.lanes.acquire(SHARED, ANN) is not connection
-
-    play(scene())
+async def test_a_dropped_lane_ends_once_nothing_waits_on_it() -> None:
+    desk = Desk()
+    desk.may_open.set()
+    connection: Any = await desk.lanes.acquire(SHARED, ANN)
+    connection.idle.clear()
+    assert desk.lanes.drop(connection)
+    assert not desk.lanes.drop(connection)
+    await settle()
+    assert not connection.closed
+    connection.idle.set()
+    await settle()
+    assert connection.closed
+    assert await desk.lanes.acquire(SHARED, ANN) is not connection
 
 
-def test_a_client_that_leaves_takes_its_own_lanes_along() -> None:
-    async def scene() -> None:
-        desk = Desk()
-        desk.may_open.set()
-        own: Any = await desk.lanes.acquire(LaneKey(b"{}", ANN), ANN)
-        shared: Any = await desk.lanes.acquire(SHARED, ANN)
-        desk.lanes.release(ANN)
-        await settle()
-        assert (own.closed, shared.closed) == (True, False)
-        assert desk.lanes.get(LaneKey(b"{}", ANN)) is None
-
-    play(scene())
+async def test_a_client_that_leaves_takes_its_own_lanes_along() -> None:
+    desk = Desk()
+    desk.may_open.set()
+    own: Any = await desk.lanes.acquire(LaneKey(b"{}", ANN), ANN)
+    shared: Any = await desk.lanes.acquire(SHARED, ANN)
+    desk.lanes.release(ANN)
+    await settle()
+    assert (own.closed, shared.closed) == (True, False)
+    assert desk.lanes.get(LaneKey(b"{}", ANN)) is None
 
 
-def test_a_client_that_leaves_while_its_lane_opens_leaves_no_lane() -> None:
-    async def scene() -> None:
-        desk = Desk()
-        opening = asyncio.ensure_future(desk.lanes.acquire(LaneKey(b"{}", ANN), ANN))
-        await settle()
-        desk.lanes.release(ANN)
-        desk.may_open.set()
-        await asyncio.gather(opening, return_exceptions=True)
-        await settle()
-        assert len(desk.lanes) == 0
-
-    play(scene())
+async def test_a_client_that_leaves_while_its_lane_opens_leaves_no_lane() -> None:
+    desk = Desk()
+    opening = asyncio.ensure_future(desk.lanes.acquire(LaneKey(b"{}", ANN), ANN))
+    await settle()
+    desk.lanes.release(ANN)
+    desk.may_open.set()
+    await asyncio.gather(opening, return_exceptions=True)
+    await settle()
+    assert len(desk.lanes) == 0
 
 
-def test_closing_ends_all_of_them() -> None:
-    async def scene() -> None:
-        desk = Desk()
-        desk.may_open.set()
-        connection: Any = await desk.lanes.acquire(SHARED, ANN)
-        await desk.lanes.close()
-        assert connection.closed
-        assert len(desk.lanes) == 0
-
-    play(scene())
+async def test_closing_ends_all_of_them() -> None:
+    desk = Desk()
+    desk.may_open.set()
+    connection: Any = await desk.lanes.acquire(SHARED, ANN)
+    await desk.lanes.close()
+    assert connection.closed
+    assert len(desk.lanes) == 0
 
 
 def scoped(directory: str) -> LaneKey:
@@ -217,112 +190,94 @@ async def later(seconds: float) -> None:
     await settle()
 
 
-def test_a_lane_of_a_directory_ends_when_it_has_been_idle_for_long() -> None:
-    async def scene() -> None:
-        desk = Desk()
-        desk.may_open.set()
-        connection: Any = await desk.lanes.acquire(scoped("/a"), ANN)
-        await later(IDLE_SECONDS + 1)
-        assert not connection.closed  # its call still runs
-        desk.lanes.leave(connection)
-        await later(IDLE_SECONDS - 1)
-        assert desk.lanes.get(scoped("/a")) is connection
-        desk.lanes.leave(connection)
-        await later(IDLE_SECONDS - 1)
-        assert not connection.closed
-        await later(2)
-        assert connection.closed
-        assert desk.lanes.get(scoped("/a")) is None
-
-    play(scene())
+async def test_a_lane_of_a_directory_ends_when_it_has_been_idle_for_long() -> None:
+    desk = Desk()
+    desk.may_open.set()
+    connection: Any = await desk.lanes.acquire(scoped("/a"), ANN)
+    await later(IDLE_SECONDS + 1)
+    assert not connection.closed  # its call still runs
+    desk.lanes.leave(connection)
+    await later(IDLE_SECONDS - 1)
+    assert desk.lanes.get(scoped("/a")) is connection
+    desk.lanes.leave(connection)
+    await later(IDLE_SECONDS - 1)
+    assert not connection.closed
+    await later(2)
+    assert connection.closed
+    assert desk.lanes.get(scoped("/a")) is None
 
 
-def test_with_an_idle_time_of_zero_a_lane_ends_after_its_last_call() -> None:
-    async def scene() -> None:
-        desk = Desk()
-        desk.berths.idle_seconds = 0
-        desk.may_open.set()
-        both = [desk.lanes.acquire(scoped("/a"), ANN) for _ in range(2)]
-        one, two = await asyncio.gather(*both)
-        assert one is two
-        desk.lanes.leave(one)
-        await settle()
-        assert len(desk.lanes) == 1
-        desk.lanes.leave(one)
-        assert len(desk.lanes) == 0
-        await settle()
-        closed: Any = one
-        assert closed.closed
-
-    play(scene())
+async def test_with_an_idle_time_of_zero_a_lane_ends_after_its_last_call() -> None:
+    desk = Desk()
+    desk.berths.idle_seconds = 0
+    desk.may_open.set()
+    both = [desk.lanes.acquire(scoped("/a"), ANN) for _ in range(2)]
+    one, two = await asyncio.gather(*both)
+    assert one is two
+    desk.lanes.leave(one)
+    await settle()
+    assert len(desk.lanes) == 1
+    desk.lanes.leave(one)
+    assert len(desk.lanes) == 0
+    await settle()
+    closed: Any = one
+    assert closed.closed
 
 
-def test_a_lane_that_nobody_waits_for_any_more_is_idle_from_the_start() -> None:
-    async def scene() -> None:
-        desk = Desk()
-        desk.berths.idle_seconds = 0
-        impatient = asyncio.ensure_future(desk.lanes.acquire(scoped("/a"), ANN))
-        await settle()
-        impatient.cancel()
-        await settle()
-        desk.may_open.set()
-        await settle()
-        assert len(desk.lanes) == 0
-
-    play(scene())
+async def test_a_lane_that_nobody_waits_for_any_more_is_idle_from_the_start() -> None:
+    desk = Desk()
+    desk.berths.idle_seconds = 0
+    impatient = asyncio.ensure_future(desk.lanes.acquire(scoped("/a"), ANN))
+    await settle()
+    impatient.cancel()
+    await settle()
+    desk.may_open.set()
+    await settle()
+    assert len(desk.lanes) == 0
 
 
-def test_the_lane_that_has_been_idle_longest_makes_room_and_ends_first() -> None:
-    async def scene() -> None:
-        desk = Desk()
-        desk.berths.configure(9, 2, 600)
-        desk.may_open.set()
-        first: Any = await desk.lanes.acquire(scoped("/1"), ANN)
-        second: Any = await desk.lanes.acquire(scoped("/2"), ANN)
-        desk.lanes.leave(second)
-        await later(1)
-        desk.lanes.leave(first)
-        await desk.lanes.acquire(scoped("/3"), ANN)
-        assert (first.closed, second.closed) == (False, True)
-
-    play(scene())
+async def test_the_lane_that_has_been_idle_longest_makes_room_and_ends_first() -> None:
+    desk = Desk()
+    desk.berths.configure(9, 2, 600)
+    desk.may_open.set()
+    first: Any = await desk.lanes.acquire(scoped("/1"), ANN)
+    second: Any = await desk.lanes.acquire(scoped("/2"), ANN)
+    desk.lanes.leave(second)
+    await later(1)
+    desk.lanes.leave(first)
+    await desk.lanes.acquire(scoped("/3"), ANN)
+    assert (first.closed, second.closed) == (False, True)
 
 
-def test_without_an_idle_lane_there_is_no_room_and_nothing_is_opened() -> None:
-    async def scene() -> None:
-        desk = Desk()
-        desk.lanes.most = 1
-        opening = asyncio.ensure_future(desk.lanes.acquire(scoped("/1"), ANN))
-        await settle()
-        with pytest.raises(NoRoom):
-            await desk.lanes.acquire(scoped("/2"), ANN)
-        desk.may_open.set()
-        await opening
-        with pytest.raises(NoRoom):
-            await desk.lanes.acquire(scoped("/2"), ANN)
-        with pytest.raises(NoRoom):
-            await desk.lanes.acquire(SHARED, ANN)
-        assert desk.opened == [scoped("/1")]
-
-    play(scene())
+async def test_without_an_idle_lane_there_is_no_room_and_nothing_is_opened() -> None:
+    desk = Desk()
+    desk.lanes.most = 1
+    opening = asyncio.ensure_future(desk.lanes.acquire(scoped("/1"), ANN))
+    await settle()
+    with pytest.raises(NoRoom):
+        await desk.lanes.acquire(scoped("/2"), ANN)
+    desk.may_open.set()
+    await opening
+    with pytest.raises(NoRoom):
+        await desk.lanes.acquire(scoped("/2"), ANN)
+    with pytest.raises(NoRoom):
+        await desk.lanes.acquire(SHARED, ANN)
+    assert desk.opened == [scoped("/1")]
 
 
-def test_a_lane_that_became_a_clients_own_is_found_by_that_client_alone() -> None:
+async def test_a_lane_that_became_a_clients_own_is_found_by_that_client_alone() -> None:
     """The server asked it something: what was shared in name is not shared any more."""
 
-    async def scene() -> None:
-        desk = Desk()
-        desk.may_open.set()
-        lane: Any = await desk.lanes.acquire(scoped("/a"), ANN)
-        lane.audience.owner = ANN
-        bob: Any = FakeClient()
-        assert desk.lanes.get(LaneKey(b"{}", ANN, Scope(cwd="/a"))) is lane
-        assert desk.lanes.get(LaneKey(b"{}", bob, Scope(cwd="/a"))) is None
-        desk.lanes.release(ANN)
-        await settle()
-        assert lane.closed
-
-    play(scene())
+    desk = Desk()
+    desk.may_open.set()
+    lane: Any = await desk.lanes.acquire(scoped("/a"), ANN)
+    lane.audience.owner = ANN
+    bob: Any = FakeClient()
+    assert desk.lanes.get(LaneKey(b"{}", ANN, Scope(cwd="/a"))) is lane
+    assert desk.lanes.get(LaneKey(b"{}", bob, Scope(cwd="/a"))) is None
+    desk.lanes.release(ANN)
+    await settle()
+    assert lane.closed
 
 
 def other(n: int) -> LaneKey:
@@ -338,107 +293,89 @@ async def used(desk: Desk, key: LaneKey, *clients: Any) -> Any:
     return connection
 
 
-def test_a_lane_for_other_capabilities_ends_soon_after_its_last_client_has_left() -> None:
-    async def scene() -> None:
-        desk, bob = Desk(), FakeClient()
-        desk.may_open.set()
-        lane = await used(desk, other(1), ANN, bob)
-        desk.lanes.release(ANN)
-        await asyncio.sleep(10 * LINGER_SECONDS)
-        assert not lane.closed
-        desk.lanes.release(bob)  # type: ignore[arg-type]
-        await asyncio.sleep(0.9 * LINGER_SECONDS)
-        assert not lane.closed
-        await asyncio.sleep(0.2 * LINGER_SECONDS)
-        assert lane.closed
-        assert len(desk.lanes) == 0
-
-    play(scene())
+async def test_a_lane_for_other_capabilities_ends_soon_after_its_last_client_has_left() -> None:
+    desk, bob = Desk(), FakeClient()
+    desk.may_open.set()
+    lane = await used(desk, other(1), ANN, bob)
+    desk.lanes.release(ANN)
+    await asyncio.sleep(10 * LINGER_SECONDS)
+    assert not lane.closed
+    desk.lanes.release(bob)  # type: ignore[arg-type]
+    await asyncio.sleep(0.9 * LINGER_SECONDS)
+    assert not lane.closed
+    await asyncio.sleep(0.2 * LINGER_SECONDS)
+    assert lane.closed
+    assert len(desk.lanes) == 0
 
 
-def test_a_client_of_the_same_kind_that_comes_meanwhile_keeps_it() -> None:
-    async def scene() -> None:
-        desk, bob = Desk(), FakeClient()
-        desk.may_open.set()
-        lane = await used(desk, other(1), ANN)
-        desk.lanes.release(ANN)
-        await asyncio.sleep(0.9 * LINGER_SECONDS)
-        assert await used(desk, other(1), bob) is lane
-        await asyncio.sleep(10 * LINGER_SECONDS)
-        assert not lane.closed
-
-    play(scene())
+async def test_a_client_of_the_same_kind_that_comes_meanwhile_keeps_it() -> None:
+    desk, bob = Desk(), FakeClient()
+    desk.may_open.set()
+    lane = await used(desk, other(1), ANN)
+    desk.lanes.release(ANN)
+    await asyncio.sleep(0.9 * LINGER_SECONDS)
+    assert await used(desk, other(1), bob) is lane
+    await asyncio.sleep(10 * LINGER_SECONDS)
+    assert not lane.closed
 
 
-def test_a_lane_that_nobody_needs_waits_for_its_calls() -> None:
-    async def scene() -> None:
-        desk = Desk()
-        desk.may_open.set()
-        lane = await used(desk, other(1), ANN)
-        lane.in_flight = 1
-        desk.lanes.release(ANN)
-        await asyncio.sleep(10 * LINGER_SECONDS)
-        assert not lane.closed
-        lane.in_flight = 0
-        await asyncio.sleep(2 * LINGER_SECONDS)
-        assert lane.closed
-
-    play(scene())
+async def test_a_lane_that_nobody_needs_waits_for_its_calls() -> None:
+    desk = Desk()
+    desk.may_open.set()
+    lane = await used(desk, other(1), ANN)
+    lane.in_flight = 1
+    desk.lanes.release(ANN)
+    await asyncio.sleep(10 * LINGER_SECONDS)
+    assert not lane.closed
+    lane.in_flight = 0
+    await asyncio.sleep(2 * LINGER_SECONDS)
+    assert lane.closed
 
 
-def test_a_lane_whose_client_left_while_it_was_opened_ends() -> None:
-    async def scene() -> None:
-        desk = Desk()
-        connected = desk.lanes._connect
+async def test_a_lane_whose_client_left_while_it_was_opened_ends() -> None:
+    desk = Desk()
+    connected = desk.lanes._connect
 
-        async def connect(key: LaneKey, client: Any) -> Any:
-            connection = await connected(key, client)
-            connection.audience.join(client)
-            return connection
+    async def connect(key: LaneKey, client: Any) -> Any:
+        connection = await connected(key, client)
+        connection.audience.join(client)
+        return connection
 
-        desk.lanes._connect = connect
-        caller = asyncio.ensure_future(desk.lanes.acquire(other(1), ANN))
-        await settle()
-        caller.cancel()
-        desk.lanes.release(ANN)
-        desk.may_open.set()
-        await settle()
-        assert len(desk.lanes) == 1
-        await asyncio.sleep(2 * LINGER_SECONDS)
-        assert len(desk.lanes) == 0
-
-    play(scene())
+    desk.lanes._connect = connect
+    caller = asyncio.ensure_future(desk.lanes.acquire(other(1), ANN))
+    await settle()
+    caller.cancel()
+    desk.lanes.release(ANN)
+    desk.may_open.set()
+    await settle()
+    assert len(desk.lanes) == 1
+    await asyncio.sleep(2 * LINGER_SECONDS)
+    assert len(desk.lanes) == 0
 
 
-def test_lanes_for_other_capabilities_count_and_the_one_not_used_for_longest_goes() -> None:
-    async def scene() -> None:
-        desk = Desk()
-        desk.berths.configure(64, 3, IDLE_SECONDS)
-        desk.may_open.set()
-        lanes = []
-        for n in range(3):
-            lanes.append(await used(desk, other(n), ANN))
-            await asyncio.sleep(1)
-        await used(desk, other(0), ANN)
-        await used(desk, other(3), ANN)
-        await settle()
-        assert [lane.closed for lane in lanes] == [False, True, False]
-        assert len(desk.lanes) == 3
-
-    play(scene())
+async def test_lanes_for_other_capabilities_count_and_the_one_not_used_for_longest_goes() -> None:
+    desk = Desk()
+    desk.berths.configure(64, 3, IDLE_SECONDS)
+    desk.may_open.set()
+    lanes = []
+    for n in range(3):
+        lanes.append(await used(desk, other(n), ANN))
+        await asyncio.sleep(1)
+    await used(desk, other(0), ANN)
+    await used(desk, other(3), ANN)
+    await settle()
+    assert [lane.closed for lane in lanes] == [False, True, False]
+    assert len(desk.lanes) == 3
 
 
-def test_where_all_of_them_are_busy_there_is_no_room_for_another() -> None:
-    async def scene() -> None:
-        desk = Desk()
-        desk.berths.configure(2, 64, IDLE_SECONDS)
-        desk.may_open.set()
-        for n in range(2):
-            (await used(desk, other(n), ANN)).in_flight = 1
-        with pytest.raises(NoRoom, match="maxScopedClients"):
-            await desk.lanes.acquire(other(2), ANN)
-        assert len(desk.lanes) == 2
-        # What one client has for itself does not count: its number is that of the clients.
-        await desk.lanes.acquire(LaneKey(b"{}", ANN), ANN)
-
-    play(scene())
+async def test_where_all_of_them_are_busy_there_is_no_room_for_another() -> None:
+    desk = Desk()
+    desk.berths.configure(2, 64, IDLE_SECONDS)
+    desk.may_open.set()
+    for n in range(2):
+        (await used(desk, other(n), ANN)).in_flight = 1
+    with pytest.raises(NoRoom, match="maxScopedClients"):
+        await desk.lanes.acquire(other(2), ANN)
+    assert len(desk.lanes) == 2
+    # What one client has for itself does not count: its number is that of the clients.
+    await desk.lanes.acquire(LaneKey(b"{}", ANN), ANN)
