@@ -185,7 +185,16 @@ def test_every_form_of_a_thing_must_be_allowed() -> None:
         return code(rights, *made.namespace.offer("gh", uri))
 
     assert read("file:///public/a%20b") is None
-    for uri in ("file:///public/../s", "file:///public/%2e%2e/s", "file:///public/..%5cs", "file:///s"):
+    for uri in (
+        "file:///public/../s",
+        "file:///public/%2e%2e/s",
+        "file:///public/..%5cs",
+        "file:///s",
+        "file:///public/%23/../../s",
+        "file:///public/a%2fb/../../s",
+        "file:///public/a\\b/../../s",
+        "file:///public/.\n./s",
+    ):
         assert read(uri) == "authorization_default_deny"
 
 
@@ -201,9 +210,34 @@ def test_a_denied_uri_is_denied_in_every_spelling() -> None:
         "file:///s#x",
         "file:///s?x",
         "file:///s/",
+        "file:/s",
+        "file://localhost/s",
+        "file:///a/%3F/../../s",
+        "file:///a/b%2fc/../../s",
+        "file:///a/b\\c/../../s",
+        " file:///s",
+        "file:///.\t/s",
+        "file:///s%00.txt",
     ):
         assert code(rights, *made.namespace.offer("gh", uri)) == "authorization_denied", uri
     assert code(rights, *made.namespace.offer("gh", "file:///sx")) is None
+
+
+def test_a_uri_that_is_too_long_to_be_judged_is_denied_where_rules_apply() -> None:
+    long = "file:///public/" + "a/../" * 100_000
+    made = permissions(authorization=rules({"effect": "deny", "tools": ["x"]}, default="allow"))
+    assert code(made.of(somebody()), *made.namespace.offer("gh", long)) == "authorization_denied"
+    free = permissions(authorized=False)
+    assert code(free.of(None), *free.namespace.offer("gh", long)) is None
+
+
+def test_verdicts_about_long_names_are_not_kept() -> None:
+    made = permissions(authorization=rules(GET))
+    rights = made.of(somebody())
+    for number in range(10):
+        rights.of(made.namespace.offer("gh", f"file:///{'x' * 5000}{number}"))
+        rights.of([Wanted("gh", "x" * 5000 + str(number), ("x" * 5000 + str(number),))])
+    assert len(rights._wanted) == 0
 
 
 def test_a_method_is_in_a_profile_with_tools_only_by_name() -> None:

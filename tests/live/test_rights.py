@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +143,30 @@ def test_rules_that_are_changed_hold_for_sessions_that_go_on(tmp_path: Path) -> 
         assert effects(tmp_path) == before
 
 
+def test_a_listener_tells_nobody_of_the_sessions_and_calls_of_others(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "c.json", servers(tmp_path), auth=AUTH)
+    port = free_port()
+    with run_listener(tmp_path, config, port):
+        ops, dev = Person(port, "t-ops"), Person(port, "t-dev")
+        assert (ops.greets(), dev.greets()) == (200, 200)
+        work = threading.Thread(target=ops.calls, args=("a__slow", {"token": "x", "ms": 2000}))
+        work.start()
+        eventually(lambda: (tmp_path / "ledger").exists() and "begin x" in (tmp_path / "ledger").read_text())
+        shown = dev.calls("callmux_status", {"sessions": True})["structuredContent"]["listener"]
+        assert shown["activeSessions"] == 2
+        assert [len(shown["sessions"]), len(shown["activeToolCalls"])] == [1, 1]
+        assert "slow" not in json.dumps(shown)
+        assert "slow" not in json.dumps(json.loads(dev.ready())["downstream"]["listener"])
+        work.join()
+
+
+def test_with_rules_and_no_credentials_a_listener_shows_nobody_anything(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "c.json", servers(tmp_path), authorization=RULES)
+    port = free_port()
+    with run_listener(tmp_path, config, port):
+        assert json.loads(Person(port, "").ready())["downstream"]["servers"] == []
+
+
 def test_a_profile_has_an_address_and_its_sessions_stay_there(tmp_path: Path) -> None:
     config = write_config(tmp_path / "c.json", servers(tmp_path), auth=AUTH, profiles=PROFILES)
     port = free_port()
@@ -171,6 +197,40 @@ def test_a_profile_goes_with_the_directory_that_a_client_greets_from(tmp_path: P
         assert (inside.greets(), outside.greets()) == (200, 200)
         assert inside.tools() == {"a__read"}
         assert "b__write" in outside.tools()
+
+
+@pytest.mark.parametrize("upgrade", [False, True])
+def test_a_session_keeps_its_profile_over_a_restart(upgrade: bool, tmp_path: Path) -> None:
+    home = tmp_path / "reviews"
+    home.mkdir()
+    profiles = {**PROFILES, "reviews": {"tools": ["b__read"], "directories": [str(home)]}}
+    config = write_config(tmp_path / "c.json", servers(tmp_path), auth=AUTH, profiles=profiles)
+    port = free_port()
+    reading = Person(port, "t-dev", "/mcp/p/reading")
+    there, whole = Person(port, "t-dev", cwd=str(home)), Person(port, "t-dev")
+    people = (reading, there, whole)
+
+    def shown() -> list[set[str]]:
+        # The address of another profile does not know the session, whichever is first to ask.
+        assert [reading.posts(request(4, "tools/list", {}), path)[0] for path in ("/mcp", "/mcp/p/x")] == [
+            404
+        ] * 2
+        assert whole.posts(request(4, "tools/list", {}), "/mcp/p/reading")[0] == 404
+        return [person.tools() for person in people]
+
+    with run_listener(tmp_path, config, port) as process:
+        assert [person.greets() for person in people] == [200] * 3
+        before = shown()
+        assert before[:2] == [{"a__read", "a__slow_read"}, {"b__read"}]
+        # It says where it works when it greets, and not again.
+        there.cwd = None
+        if upgrade:
+            process.send_signal(signal.SIGUSR2)
+            process.wait(timeout=20)
+            assert shown() == before
+    if not upgrade:
+        with run_listener(tmp_path, config, port):
+            assert shown() == before
 
 
 def test_the_bridge_goes_to_the_address_of_a_profile(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from callmux.metatools.own_part import own_part
+from callmux.metatools.own_part import own_part, without_others
 from callmux.protocol.shapes import Tool
 from callmux.upstream.catalogue import Catalogue, ServerTools
 
@@ -49,7 +49,7 @@ def test_it_has_the_clients_own_servers_recipes_and_session() -> None:
         "disabledServers": [],
         "servers": [{"name": "a", "toolFilter": ["x"], "exposedTools": 1, "addedTools": ["x"]}],
         "failedServers": [],
-        "schemaCompression": {"enabled": True, "servers": {"a": {"tools": 3}}},
+        "schemaCompression": {"enabled": True, "servers": {"a": {}}},
         "recipes": [{"name": "r"}],
         "recipeCount": 1,
         "listener": {
@@ -66,3 +66,14 @@ def test_without_a_session_there_is_none_of_anybody() -> None:
     part = own_part(FACTS, PART, (), {})
     assert part["listener"]["sessions"] == []
     assert "recipes" not in part
+
+
+def test_where_no_rules_apply_only_sessions_and_calls_of_others_are_left_out() -> None:
+    shown = without_others(FACTS["listener"], {"sessionId": "mine"})
+    assert shown == {
+        **FACTS["listener"],
+        "sessions": [{"id": "mine", "cwd": "/m"}],
+        "activeToolCalls": [],
+        "scopedStdioClients": {"items": []},
+    }
+    assert without_others({"reloads": 3}, {}) == {"reloads": 3}

@@ -17,8 +17,8 @@ from callmux.config.model import Config
 from callmux.errors import AuthorizationDenied
 from callmux.guard.principal import Principal
 from callmux.guard.profiles import Part, Profiles
-from callmux.guard.rules import PRINCIPAL_MISSING, PROFILE, Applying, Denial, Rules
-from callmux.guard.targets import TOOL, Namespace, Target, Wanted
+from callmux.guard.rules import DENIED, PRINCIPAL_MISSING, PROFILE, Applying, Denial, Rules
+from callmux.guard.targets import ENDLESS, TOOL, Namespace, Target, Wanted
 
 MOST = 20_000
 """Verdicts, and principals, that are kept; whoever makes names up must not fill the memory."""
@@ -27,6 +27,10 @@ NOBODY = Denial(
 )
 META = "callmux_"
 """Begins the names of callmux's own tools."""
+
+LONGEST = 256
+"""Letters of the longest name whose verdict is kept; longer ones are judged each time."""
+TOO_LONG = Denial(DENIED, "its name is too long to be judged by rules")
 
 _UNKNOWN: Any = object()
 
@@ -76,9 +80,11 @@ class Rights:
         for one in wanted:
             refusal: Denial | None = self._wanted.get(one, _UNKNOWN)
             if refusal is _UNKNOWN:
-                if len(self._wanted) >= MOST:
-                    self._wanted.clear()
-                refusal = self._wanted[one] = self._judge(one, one.kind, one.also)
+                refusal = self._judge(one, one.kind, one.also)
+                if len(one.bare) <= LONGEST:
+                    if len(self._wanted) >= MOST:
+                        self._wanted.clear()
+                    self._wanted[one] = refusal
             if refusal is not None:
                 return refusal
         return None
@@ -115,6 +121,8 @@ class Rights:
             return self.nothing
         if self._part is None and not self._layers:
             return None
+        if kind == ENDLESS:
+            return TOO_LONG
         own = self._namespace.own(target.server, target.names)
         if self._part is not None and (missing := self._part.refusal(target.server, own, kind)) is not None:
             return missing

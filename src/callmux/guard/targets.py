@@ -13,11 +13,13 @@ import msgspec
 
 from callmux import names
 from callmux.guard.tiers import READ, WRITE, of_method
-from callmux.guard.uris import forms, shorter
+from callmux.guard.uris import MOST_LETTERS, forms, shorter
 
 TOOL = "tool"
 OFFER = "offer"
 METHOD = "method"
+ENDLESS = "endless"
+"""A thing whose name is too long to be judged: it is denied wherever rules apply."""
 
 _OFFERS = frozenset(
     {
@@ -57,7 +59,7 @@ class Wanted(msgspec.Struct, frozen=True):
     """A target that is no route.
 
     Attributes:
-        kind: `tool`, `offer` (a prompt, resource or template), or `method` for any other request.
+        kind: `tool`, `offer` (a prompt, resource or template), `method` for any other request, or `endless`.
         also: Further names that only a denial may mean it by.
     """
 
@@ -113,6 +115,8 @@ class Namespace:
 
     def offer(self, server: str, name: str) -> list[Wanted]:
         """A prompt, a resource or a template, in each of its spellings: all must be allowed."""
+        if len(name) > MOST_LETTERS:
+            return [Wanted(server, name, (), READ, ENDLESS)]
         also = tuple(spelled for form in shorter(name) for spelled in self.spelled(server, form))
         return [Wanted(server, form, self.spelled(server, form), READ, OFFER, also) for form in forms(name)]
 

@@ -1,12 +1,13 @@
 """The status payload as one client may see it: its servers, its recipes, its session. Pure.
 
-Called by `callmux.metatools.status` where rules or profiles apply. What is not named here is not shown, so
-that a new fact tells nobody of others before somebody has decided that it may.
+Called by `callmux.metatools.status` where rules or profiles apply (`own_part`), and where clients have
+credentials (`without_others`). What is not named in `own_part` is not shown, so that a new fact tells nobody
+of others before somebody has decided that it may.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from callmux.upstream.catalogue import Catalogue
@@ -47,7 +48,12 @@ def own_part(
     if (compression := facts.get("schemaCompression")) is not None:
         servers = compression.get("servers", {})
         part["schemaCompression"] = {key: compression[key] for key in _OF_COMPRESSION if key in compression}
-        own = {name: servers[name] for name in servers if name in seen.servers}
+        # Their counts are those of all tools.
+        own = {
+            name: {key: value for key, value in facts.items() if key in _OF_COMPRESSION}
+            for name, facts in servers.items()
+            if name in seen.servers
+        }
         if own:
             part["schemaCompression"]["servers"] = own
     shown = [recipe for recipe in facts.get("recipes", ()) if recipe["name"] in recipes]
@@ -56,6 +62,28 @@ def own_part(
     if (listener := facts.get("listener")) is not None:
         part["listener"] = _session(listener, about.get("sessionId"))
     return part
+
+
+def without_others(listener: Mapping[str, Any], about: Mapping[str, str]) -> dict[str, Any]:
+    """What a listener says of itself, less the sessions and calls of others; how many there are is told.
+
+    Args:
+        listener: The whole of it.
+        about: What is known of a client's request: its `sessionId`.
+    """
+    shown = dict(listener)
+    for key in _OF_SESSIONS:
+        if key in shown:
+            shown[key] = _own(shown[key], key, about.get("sessionId"))
+    if (scoped := shown.get("scopedStdioClients")) is not None:
+        # They name directories.
+        shown["scopedStdioClients"] = {**scoped, "items": []}
+    return shown
+
+
+def _own(rows: Sequence[Mapping[str, Any]], key: str, session: str | None) -> list[Mapping[str, Any]]:
+    name = "id" if key == "sessions" else "sessionId"
+    return [row for row in rows if session is not None and row.get(name) == session]
 
 
 def _record(server: Mapping[str, Any], seen: Catalogue) -> dict[str, Any]:
@@ -72,8 +100,7 @@ def _record(server: Mapping[str, Any], seen: Catalogue) -> dict[str, Any]:
 def _session(listener: Mapping[str, Any], session: str | None) -> dict[str, Any]:
     shown = {key: value for key, value in listener.items() if key not in _OF_OTHERS}
     for key in _OF_SESSIONS:
-        name = "id" if key == "sessions" else "sessionId"
         if key in listener:
-            shown[key] = [one for one in listener[key] if session is not None and one.get(name) == session]
+            shown[key] = _own(listener[key], key, session)
             shown[_COUNTED[key]] = len(shown[key])
     return shown

@@ -108,6 +108,10 @@ def payload(question: StatusQuestion, engine: Engine, context: CallContext | Non
 
         catalogue = sight.seen_by(context)
         facts = own_part(facts, catalogue, sight.recipes(context).keys(), context.about)
+    elif context is not None and context.principal is not None and "listener" in facts:
+        from callmux.metatools.own_part import without_others
+
+        facts = facts | {"listener": without_others(facts["listener"], context.about)}
     servers = _shown_servers(question, facts)
     tools = _Tools(catalogue, question, engine)
     shown = [server | tools.of(server["name"]) for server in servers]

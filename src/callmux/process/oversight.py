@@ -7,10 +7,8 @@ Asked by `callmux.process.entitlements` about sessions.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import cast
 
 from callmux.config.model import Config
-from callmux.context import CallContext, ClientPort
 from callmux.guard.principal import Principal
 from callmux.guard.rights import Permissions
 from callmux.metatools.table import NAMES
@@ -34,12 +32,6 @@ _HARMLESS = frozenset(
 """Notifications that change nothing at a server."""
 
 
-class _Nobody:
-    """A client that has declared nothing."""
-
-    capabilities = b"{}"
-
-
 class Oversight:
     """The rights of one configuration at work.
 
@@ -52,6 +44,7 @@ class Oversight:
         authorized: `authorization` applies.
 
     Attributes:
+        authorized: The same.
         permissions: Who may use what.
         sight: What each client may see.
     """
@@ -66,6 +59,7 @@ class Oversight:
         *,
         authorized: bool,
     ) -> None:
+        self.authorized = authorized
         self.permissions = Permissions(config, authorized=authorized, reserved=NAMES)
         self._servers = servers
         self._find = find
@@ -99,10 +93,6 @@ class Oversight:
             return server in self.seen_by(principal, profile)
         wanted = self.permissions.namespace.request(server, method, method)
         return self.permissions.of(principal, profile).of(wanted) is None
-
-    def context(self, principal: Principal) -> CallContext:
-        """The context of a question that came without a session, such as `/ready`."""
-        return CallContext(client=cast(ClientPort, _Nobody()), principal=principal)
 
     def seen_by(self, principal: Principal | None, profile: str) -> Collection[str]:
         """The servers that somebody may know of."""

@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Raw
 
 from callmux.clock import Clock
 from callmux.config.model import Config
 from callmux.config.servers import StdioServer
-from callmux.context import ClientPort
+from callmux.context import CallContext, ClientPort
 from callmux.errors import CallmuxError, ServerDisabled, ServerNotFound
 from callmux.fields import Fields
 from callmux.metatools import status
@@ -329,11 +329,19 @@ class Runtime:
         """What `callmux_status` shows, sessions included.
 
         Args:
-            principal: Who asks: where rules apply, what they may see; None for all of it.
+            principal: Who asks, and sees what they may; None where nobody knows: then all of it, unless rules
+                say what everybody may use.
         """
         question = status.parse(Fields({"sessions": Raw(b"true"), "recommendations": Raw(b"false")})).options
-        about = None if self.oversight is None or principal is None else self.oversight.context(principal)
+        everything = principal is None and (self.oversight is None or not self.oversight.authorized)
+        about = None if everything else CallContext(client=cast(ClientPort, _Nobody()), principal=principal)
         return status.payload(question, self._engine, about)
+
+
+class _Nobody:
+    """Asks without a session, such as for `/ready`: it has declared nothing."""
+
+    capabilities = b"{}"
 
 
 def has_directory(server: object) -> bool:

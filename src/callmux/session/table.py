@@ -64,11 +64,17 @@ class SessionTable(Generic[S]):
         """The session of that id."""
         return self._seats.get(id)
 
-    def new_id(self, version: str, capabilities: bytes, owner: str = "") -> str:
-        """An id for a session that `owner` begins now."""
-        mark = owner_mark(owner, self._key)
-        ticket = Ticket(secrets.token_hex(16), self._clock.wall(), version, capabilities.decode(), mark)
-        return seal(ticket, self._key)
+    def new_id(
+        self, version: str, capabilities: bytes, owner: str = "", asked: str = "", profile: str = ""
+    ) -> str:
+        """An id for a session that `owner` begins now.
+
+        Args:
+            asked: The profile that its address names.
+            profile: The profile that it has.
+        """
+        mark, nonce, now = owner_mark(owner, self._key), secrets.token_hex(16), self._clock.wall()
+        return seal(Ticket(nonce, now, version, capabilities.decode(), mark, asked, profile), self._key)
 
     def recall(self, id: str, owner: str = "") -> Ticket | None:
         """What an id says of a session that another process began for `owner`; None where it says nothing, or

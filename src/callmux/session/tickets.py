@@ -29,6 +29,8 @@ class Ticket(msgspec.Struct, frozen=True, array_like=True):
         version: The MCP revision agreed on.
         capabilities: What the client declared, as JSON.
         owner: Stands for the principal that began it; empty where nobody was asked for a credential.
+        asked: The profile that its address names; empty for none.
+        profile: The profile that it has; empty for none, None where the id does not say.
     """
 
     nonce: str
@@ -36,6 +38,8 @@ class Ticket(msgspec.Struct, frozen=True, array_like=True):
     version: str
     capabilities: str
     owner: str = ""
+    asked: str = ""
+    profile: str | None = None
 
 
 def seal(ticket: Ticket, key: bytes) -> str:

@@ -127,10 +127,12 @@ class ResourceIndex:
         patterns = self._allowed.get(server)
         if patterns is None:
             return True
-        from callmux.guard.uris import forms
+        from callmux.guard.uris import MOST_LETTERS, forms
 
         # As it is written and as the server may read it: file:///a/../b is not below file:///a.
-        return all(any(p.fullmatch(form) for p in patterns) for form in forms(uri))
+        return len(uri) <= MOST_LETTERS and all(
+            any(p.fullmatch(form) for p in patterns) for form in forms(uri)
+        )
 
     def shown(self, server: str, uri: str) -> str:
         """The URI that clients know a server's URI by."""

@@ -153,8 +153,9 @@ class Listener:
             capabilities = canonical(asked.capabilities)
         except ValueError as error:
             raise Refusal(400, f"initialize: {error}", -32602) from None
-        id = self.table.new_id(versions.agree(asked.protocol_version), capabilities, owner_of(exchange))
-        return await self.begin(id, STREAMABLE, exchange)
+        version, profile = versions.agree(asked.protocol_version), self._profile(exchange)
+        id = self.table.new_id(version, capabilities, owner_of(exchange), exchange.profile, profile)
+        return await self._begun(id, STREAMABLE, exchange, profile)
 
     async def begin(self, id: str, kind: str, exchange: Exchange) -> WebSession:
         """A new session of this id, for who asks for it and nobody else.
@@ -162,19 +163,29 @@ class Listener:
         Raises:
             Refusal: There is no room, or no such profile.
         """
-        seat = self._made(id, kind, exchange)
+        return await self._begun(id, kind, exchange, self._profile(exchange))
+
+    async def _begun(self, id: str, kind: str, exchange: Exchange, profile: str) -> WebSession:
+        seat = self._made(id, kind, exchange, profile)
         await self._enter(seat)
         return seat
 
-    def _made(self, id: str, kind: str, exchange: Exchange) -> WebSession:
-        principal = exchange.principal
+    def _profile(self, exchange: Exchange) -> str:
+        """The profile of a session that begins.
+
+        Raises:
+            Refusal: Its client may not have what its address names.
+        """
         named = from_header(exchange.headers.get(HEADER, ""))
-        profile = self._sessions.profile(exchange.profile, principal, named)
+        profile = self._sessions.profile(exchange.profile, exchange.principal, named)
         if profile is None:
             raise Refusal(404, f'There is no profile "{exchange.profile}" for this client')
+        return profile
+
+    def _made(self, id: str, kind: str, exchange: Exchange, profile: str) -> WebSession:
         seat = WebSession(id, self._handler, kind, owner_of(exchange), self.now(), self._kept)
         seat.asked = exchange.profile
-        seat.session.facts.principal, seat.session.facts.profile = principal, profile
+        seat.session.facts.principal, seat.session.facts.profile = exchange.principal, profile
         return seat
 
     async def _enter(self, seat: WebSession) -> None:
@@ -215,7 +226,13 @@ class Listener:
         ticket = self.table.recall(id, owner_of(exchange))
         if ticket is None:
             return None
-        seat = self._made(id, STREAMABLE, exchange)
+        profile = ticket.profile
+        if profile is None:
+            # An older version gave the id: it does not say.
+            profile = self._profile(exchange)
+        elif ticket.asked != exchange.profile:
+            return None
+        seat = self._made(id, STREAMABLE, exchange, profile)
         seat.session.revive(ticket.capabilities.encode(), ticket.version)
         await self._enter(seat)
         if self.table.get(id) is seat and (legacy := self.legacies.pop(id, None)) is not None:
