@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Principal(msgspec.Struct, frozen=True, kw_only=True):
+class Principal(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """Somebody who showed a credential.
 
     Attributes:

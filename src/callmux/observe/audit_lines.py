@@ -1,6 +1,7 @@
 """What the audit log says of each fact: one JSON object, on one line whatever is in it. Pure.
 
 Called by `callmux.observe.audit`. The line of an HTTP request has the fields of callmux (npm), and a time.
+HTTP requests and calls are many and much alike: what several of them have in common is put into words once.
 """
 
 from __future__ import annotations
@@ -30,8 +31,11 @@ from callmux.timestamps import iso
 LONGEST = 2000
 """Characters of a name or a path."""
 UUID_CHARACTERS = 36
-HTTP_METHODS = frozenset({"GET", "POST", "DELETE", "PUT", "PATCH", "HEAD", "OPTIONS"})
 TOOLS_CALL = "tools/call"
+KINDS = 4096
+"""Kinds of lines whose words are kept."""
+LONGEST_KEPT = 256
+"""Characters of a name that they are kept for."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -45,7 +49,7 @@ class _Who(msgspec.Struct, omit_defaults=True):
 
 
 class _Line(msgspec.Struct, kw_only=True, omit_defaults=True, rename="camel", tag_field="event"):
-    time: str
+    time: str = ""
     principal: _Who | UnsetType = UNSET
 
 
@@ -57,11 +61,11 @@ class _Part(_Line, kw_only=True):
 
 
 class _Http(_Line, kw_only=True, tag="http_request"):
-    request_id: str
+    request_id: str = ""
     method: str
     path: str
     status: int
-    duration_ms: int
+    duration_ms: int = -1
     remote_ip: str | None = None
     payload: Raw | UnsetType = UNSET
 
@@ -87,7 +91,7 @@ class _Call(_Part, kw_only=True, tag="call"):
     category: str = ""
     source: str = ""
     attempts: int = 1
-    duration_ms: int
+    duration_ms: int = -1
     queued_ms: int = 0
     request_bytes: int = 0
     result_bytes: int = 0
@@ -139,57 +143,142 @@ def line_of(at: float, fact: Any, most: int, hidden_keys: Sequence[str]) -> byte
     """
     kind = type(fact)
     if kind is CallEnded:
-        return one_line(_encode(_call(at, fact)))
+        return _call(at, fact).encode()
     if kind is HttpEnded:
-        body = None if fact.body is None else shown(fact.body, most, hidden_keys)
-        line: _Line = _Http(
-            time=_time(at),
-            request_id=_id(fact.request_id),
-            principal=_who(fact.principal),
-            method=fact.method if fact.method in HTTP_METHODS else _word(fact.method),
-            path=fact.path if fact.route == fact.path else _word(fact.path),
-            status=fact.status,
-            duration_ms=round(fact.seconds * 1000),
-            remote_ip=fact.peer,
-            payload=UNSET if body is None else body,
-        )
-    else:
-        line = _OTHERS[kind](at, fact)
-    return one_line(_encode(line))
+        return _http(at, fact, most, hidden_keys).encode()
+    return one_line(_encode(_OTHERS[kind](at, fact)))
 
 
 def dropped_line(at: float, lines: int) -> bytes:
     """The line that says that others are missing."""
-    return one_line(_encode(_Dropped(_time(at), lines)))
+    return one_line(_encode(_Dropped(iso(at), lines)))
 
 
-def _call(at: float, fact: CallEnded) -> _Line:
-    is_tool = fact.method == TOOLS_CALL
-    return _Call(
-        time=_time(at),
-        http_request_id=_id(fact.request_id),
-        session_id=fact.session_id,
-        principal=_who(fact.principal),
-        server=fact.server,
-        tool=fact.target if is_tool else _word(fact.target),
-        method="" if is_tool else fact.method,
-        called_as=fact.spelled if is_tool and fact.spelled != fact.target else "",
-        within=fact.within,
-        outcome=fact.outcome,
-        code=fact.code,
-        category=fact.category,
-        source="" if fact.source == "server" else fact.source,
-        attempts=fact.attempts,
-        duration_ms=round(fact.seconds * 1000),
-        queued_ms=round(fact.waited * 1000),
-        request_bytes=fact.sent,
-        result_bytes=fact.received,
+def _call(at: float, fact: CallEnded) -> str:
+    target, spelled = fact.target, fact.spelled
+    # URIs may be as many and as long as clients like.
+    kept = len(target) <= LONGEST_KEPT and len(spelled) <= LONGEST_KEPT
+    same = (_same_calls if kept else _same_calls.__wrapped__)(
+        fact.server,
+        fact.method,
+        target,
+        spelled,
+        fact.within,
+        fact.outcome,
+        fact.code,
+        fact.category,
+        fact.source,
+        fact.attempts,
+        fact.principal,
     )
+    line = (
+        f'{{"event":"call","time":"{iso(at)}"{_id(fact.request_id, "httpRequestId")}'
+        f'{_session(fact.session_id)}{same},"durationMs":{round(fact.seconds * 1000)}'
+    )
+    if fact.waited and (queued := round(fact.waited * 1000)):
+        line = f'{line},"queuedMs":{queued}'
+    if fact.sent:
+        line = f'{line},"requestBytes":{fact.sent}'
+    if fact.received:
+        line = f'{line},"resultBytes":{fact.received}'
+    return line + "}\n"
+
+
+@lru_cache(maxsize=KINDS)
+def _same_calls(
+    server: str,
+    method: str,
+    target: str,
+    spelled: str,
+    within: str,
+    outcome: str,
+    code: str,
+    category: str,
+    source: str,
+    attempts: int,
+    principal: Principal | None,
+) -> str:
+    """What lines of such calls have in common, from the first comma on."""
+    is_tool = method == TOOLS_CALL
+    line = _Call(
+        principal=_who(principal),
+        server=server,
+        tool=target if is_tool else _word(target),
+        method="" if is_tool else method,
+        called_as=spelled if is_tool and spelled != target else "",
+        within=within,
+        outcome=outcome,
+        code=code,
+        category=category,
+        source="" if source == "server" else source,
+        attempts=attempts,
+    )
+    return _members(line)
+
+
+def _http(at: float, fact: HttpEnded, most: int, hidden_keys: Sequence[str]) -> str:
+    path = fact.path
+    # Any other path is one that clients make up.
+    same = (_same_http if fact.route == path else _same_http.__wrapped__)(
+        fact.method, path, fact.route, fact.status, fact.peer, fact.principal
+    )
+    body = None if fact.body is None else shown(fact.body, most, hidden_keys)
+    payload = "" if body is None else _speakable(b',"payload":' + bytes(body))
+    return (
+        f'{{"event":"http_request","time":"{iso(at)}"{_id(fact.request_id, "requestId")}{same},'
+        f'"durationMs":{round(fact.seconds * 1000)}{payload}}}\n'
+    )
+
+
+@lru_cache(maxsize=KINDS)
+def _same_http(
+    method: str, path: str, route: str, status: int, peer: str | None, principal: Principal | None
+) -> str:
+    """What lines of such requests have in common, from the first comma on."""
+    line = _Http(
+        principal=_who(principal),
+        method=_word(method),
+        path=path if route == path else _word(path),
+        status=status,
+        remote_ip=peer,
+    )
+    return _members(line)
+
+
+def _members(line: _Line) -> str:
+    """The members of a line behind its event, each with a comma before it."""
+    text = _speakable(_encode(line))
+    return text[text.index(",") : -1]
+
+
+def _speakable(json: bytes) -> str:
+    return one_line(json)[:-1].decode()
+
+
+@lru_cache(maxsize=KINDS)
+def _session(id: str) -> str:
+    return f',"sessionId":{_speakable(_encode(id))}' if id else ""
+
+
+def _id(given: str, key: str) -> str:
+    """A request id as a member of a line."""
+    if _is_ours(given):
+        return f',"{key}":"{given}"'
+    return f',"{key}":{_speakable(_encode(_word(given)))}' if given else ""
+
+
+def _request_id(given: str) -> str:
+    return given if _is_ours(given) else _word(given)
+
+
+def _is_ours(id: str) -> bool:
+    """It looks like those that we make; any other may be anything."""
+    return len(id) == UUID_CHARACTERS and id.isascii() and id.replace("-", "").isalnum()
 
 
 def _request(at: float, fact: RequestEnded) -> _Line:
     return _Request(
-        time=_time(at),
+        time=iso(at),
         **_whose(fact),
         method=_word(fact.method),
         name=_word(fact.name),
@@ -203,7 +292,7 @@ def _request(at: float, fact: RequestEnded) -> _Line:
 
 def _denied(at: float, fact: Denied) -> _Line:
     return _Denied(
-        time=_time(at),
+        time=iso(at),
         **_whose(fact),
         rule=fact.rule,
         server=fact.server,
@@ -217,12 +306,12 @@ def _denied(at: float, fact: Denied) -> _Line:
 
 def _asked(at: float, fact: ApprovalAsked) -> _Line:
     calls = tuple(map(_word, fact.calls))
-    return _Asked(time=_time(at), **_whose(fact), question=fact.question, how=fact.how, calls=calls)
+    return _Asked(time=iso(at), **_whose(fact), question=fact.question, how=fact.how, calls=calls)
 
 
 def _answered(at: float, fact: ApprovalAnswered) -> _Line:
     return _Answered(
-        time=_time(at),
+        time=iso(at),
         **_whose(fact),
         question=fact.question,
         answer=fact.answer,
@@ -235,8 +324,8 @@ def _answered(at: float, fact: ApprovalAnswered) -> _Line:
 
 def _limit(at: float, fact: LimitReached) -> _Line:
     return _Limit(
-        time=_time(at),
-        http_request_id=_id(fact.request_id),
+        time=iso(at),
+        http_request_id=_request_id(fact.request_id),
         principal=_who(fact.principal),
         limit=fact.limit,
         remote_ip=fact.peer,
@@ -255,7 +344,7 @@ _OTHERS: dict[type[Any], Any] = {
 
 def _whose(fact: Any) -> dict[str, Any]:
     return {
-        "http_request_id": _id(fact.request_id),
+        "http_request_id": _request_id(fact.request_id),
         "session_id": fact.session_id,
         "principal": _who(fact.principal),
     }
@@ -266,22 +355,6 @@ def _who(principal: Principal | None) -> _Who | UnsetType:
     if principal is None:
         return UNSET
     return _Who(principal.kind, principal.id, principal.subject, principal.scopes, principal.groups)
-
-
-@lru_cache(maxsize=8)
-def _second(at: int) -> str:
-    return iso(at)[: len("2026-01-01T00:00:00")]
-
-
-def _time(at: float) -> str:
-    """As `iso` writes it; of most lines the second is that of the line before."""
-    whole = int(at)
-    return f"{_second(whole)}.{int((at - whole) * 1000):03d}Z"
-
-
-def _id(given: str) -> str:
-    """A request id; one that we did not make may be anything."""
-    return given if len(given) in (0, UUID_CHARACTERS) else _word(given)
 
 
 def _word(text: str) -> str:

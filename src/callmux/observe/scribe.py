@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from queue import SimpleQueue
 
 from callmux.observe.feed import Feed, Heard
 
@@ -30,8 +31,11 @@ class Scribe:
     def __init__(self, wall: Callable[[], float], write: Callable[[Heard], None], room: int = 10_000) -> None:
         self._write = write
         self._feed = Feed(wall, room, self._wake)
-        self._news = threading.Event()
-        self._closing = threading.Event()
+        # A queue and a lock that are made in C: with few calls, their waiting is most of what a line costs.
+        self._news: SimpleQueue[None] = SimpleQueue()
+        self._closing = False
+        self._closed = threading.Lock()
+        self._closed.acquire()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self.put = self._feed.put
@@ -40,7 +44,7 @@ class Scribe:
         return f"Scribe({len(self._feed)} wait)"
 
     def _wake(self) -> None:
-        self._news.set()
+        self._news.put(None)
         if self._thread is None:
             with self._lock:
                 if self._thread is None:
@@ -49,19 +53,21 @@ class Scribe:
 
     def close(self, seconds: float) -> bool:
         """Writes what waits and ends, within `seconds`; whether all was written. What comes later is lost."""
-        self._closing.set()
-        self._news.set()
+        with self._lock:
+            if not self._closing:
+                self._closing = True
+                self._closed.release()
+        self._news.put(None)
         if self._thread is not None:
             self._thread.join(seconds)
             return not self._thread.is_alive()
         return True
 
     def _work(self) -> None:
-        while not self._closing.is_set():
-            self._news.wait()
-            self._closing.wait(GATHER_SECONDS)
-            self._news.clear()
-            self._drain()
+        while not self._closing:
+            self._news.get()
+            if not self._closed.acquire(timeout=GATHER_SECONDS):
+                self._drain()
         self._drain()
 
     def _drain(self) -> None:
