@@ -8,9 +8,9 @@ from functools import lru_cache
 
 def iso(seconds: float) -> str:
     """`seconds` since 1970 as ISO 8601 in UTC with milliseconds."""
-    whole, part = divmod(round(seconds * 1e6) // 1000, 1000)
-    # Of what is written at once, nearly all is of the same second.
-    return f"{_to_the_second(whole)}.{str(1000 + part)[1:]}Z"
+    # Microseconds are rounded, milliseconds cut. Of what is written at once, most is of the same second.
+    milliseconds = int(seconds * 1000 + 0.0005)
+    return f"{_to_the_second(milliseconds // 1000)}.{str(1000 + milliseconds % 1000)[1:]}Z"
 
 
 @lru_cache(maxsize=16)

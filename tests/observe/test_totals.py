@@ -174,6 +174,7 @@ def _shown(totals: Totals) -> dict[str, Any]:
             k: (v.count, v.total, v.classes) if isinstance(v, Durations) else dict(v) for k, v in kept.items()
         }
         for name, kept in vars(totals).items()
+        if not name.startswith("_")
     }
 
 

@@ -263,7 +263,7 @@ def _session(id: str) -> str:
 def _id(given: str, key: str) -> str:
     """A request id as a member of a line."""
     if _is_ours(given):
-        return f',"{key}":"{given}"'
+        return f',"{key}":{_encode(given).decode()}'
     return f',"{key}":{_speakable(_encode(_word(given)))}' if given else ""
 
 
@@ -272,8 +272,8 @@ def _request_id(given: str) -> str:
 
 
 def _is_ours(id: str) -> bool:
-    """It looks like those that we make; any other may be anything."""
-    return len(id) == UUID_CHARACTERS and id.isascii() and id.replace("-", "").isalnum()
+    """It may be one of those that we make; any other may be anything."""
+    return len(id) == UUID_CHARACTERS and id.isascii() and id.isprintable()
 
 
 def _request(at: float, fact: RequestEnded) -> _Line:

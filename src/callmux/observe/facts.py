@@ -2,7 +2,8 @@
 
 Published on `callmux.observe.bus` by whom each docstring names; read by whoever has subscribed to the kind.
 No record holds arguments, results or credentials; `HttpEnded.body` is the one exception, and is there only
-where the audit log is configured to show it.
+where the audit log is configured to show it. The two that are made with every call take their values by
+position: by name, that is six times the work.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ CANCELLED = "cancelled"
 callmux, the server or the way to it failed; given up by whoever asked."""
 
 
-class HttpEnded(msgspec.Struct, frozen=True, kw_only=True):
+class HttpEnded(msgspec.Struct, frozen=True):
     """The answer to an HTTP request is over. Published by `callmux.transport.http.app`.
 
     Attributes:
@@ -80,7 +81,7 @@ class RequestEnded(msgspec.Struct, frozen=True, kw_only=True):
     principal: Principal | None = None
 
 
-class CallEnded(msgspec.Struct, frozen=True, kw_only=True):
+class CallEnded(msgspec.Struct, frozen=True):
     """One request to one server is over: a direct call, each call of a fan-out, a prompt, a resource.
     Published by `callmux.rings.observing`, also where the cache answered; not where authorization refused it
     (`Denied`).
@@ -106,13 +107,13 @@ class CallEnded(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     target: str
     spelled: str
+    seconds: float
     within: str = ""
     outcome: str = OK
     code: str = ""
     category: str = ""
     source: str = "server"
     attempts: int = 1
-    seconds: float
     waited: float = 0.0
     sent: int = 0
     received: int = 0

@@ -63,9 +63,8 @@ class Feed:
 
     def take(self, most: int = 1000) -> Heard:
         """What waits, the oldest first, at most so many. For one reader."""
-        found: list[tuple[float, Any]] = []
-        while self._waiting and len(found) < most:
-            found.append(self._waiting.popleft())
+        next_one = self._waiting.popleft
+        found = [next_one() for _ in range(min(len(self._waiting), most))]
         dropped = 0
         if not self._waiting:
             dropped, self._told = self._dropped - self._told, self._dropped

@@ -115,6 +115,7 @@ class Totals:
         self.http: Bounded[tuple[str, str, int | str], Durations] = Bounded(MOST_PATHS, Durations, paths)
         self.calls: Tallies[tuple[str, str]] = Bounded(MOST_TOOLS, Counter, tools)
         self.durations: Bounded[tuple[str, str], Durations] = Bounded(MOST_TOOLS, Durations, tools)
+        self._bound: dict[tuple[str, str], tuple[Counter[str], Durations]] = {}
         self.queued: Bounded[str, Durations] = Bounded(MOST_SERVERS, Durations, OVERFLOW)
         self.failures: Tallies[str] = Bounded(MOST_SERVERS, Counter, OVERFLOW)
         self.events: Tallies[str] = Bounded(MOST_SERVERS, Counter, OVERFLOW)
@@ -166,8 +167,14 @@ class Totals:
     def _call(self, ended: CallEnded) -> None:
         # Prompts and resources have no bounded names: they count by their method.
         key = ended.server, ended.target if ended.method == "tools/call" else ended.method
-        self.calls[key][ended.outcome] += 1
-        durations, seconds = self.durations[key], ended.seconds
+        bound = self._bound.get(key)
+        if bound is None:
+            bound = self.calls[key], self.durations[key]
+            if key in self.calls:
+                self._bound[key] = bound
+        outcomes, durations = bound
+        outcomes[ended.outcome] += 1
+        seconds = ended.seconds
         durations.count += 1
         durations.total += seconds
         durations.classes[bisect_left(BOUNDS, seconds)] += 1

@@ -26,14 +26,14 @@ class Observing:
 
     def __init__(self, bus: Bus, clock: Clock) -> None:
         self._bus = bus
-        self._clock = clock
+        self._now = clock.monotonic
 
     def concerns(self, route: Route) -> bool:
         """Whether anybody listens."""
         return self._bus.calls
 
     def enter(self, call: Call) -> None:
-        call.began = self._clock.monotonic()
+        call.began = self._now()
 
     def leave(self, call: Call, outcome: Outcome) -> Outcome:
         # With every call that somebody hears of: one function, and nothing looked at twice.
@@ -51,24 +51,25 @@ class Observing:
             how = FAILED
             code, category = _named(outcome)
         about = context.about
+        tool, arguments = asked.tool, call.arguments
         fact = CallEnded(
-            server=route.server,
-            method=route.method,
-            target=call.target,
-            spelled=asked.tool,
-            within="" if call.stages is route.direct else _within(context.client.doing, asked.tool),
-            outcome=how,
-            code=code,
-            category=category,
-            source=call.source,
-            attempts=(call.number > 0) + (call.first is not None),
-            seconds=self._clock.monotonic() - call.began,
-            waited=call.waited,
-            sent=0 if call.arguments is None else len(call.arguments),
-            received=received,
-            session_id=about.get("sessionId", ""),
-            request_id=about.get("requestId", ""),
-            principal=context.principal,
+            route.server,
+            route.method,
+            call.target,
+            tool,
+            self._now() - call.began,
+            "" if call.stages is route.direct else _within(context.client.doing, tool),
+            how,
+            code,
+            category,
+            call.source,
+            (call.number > 0) + (call.first is not None),
+            call.waited,
+            0 if arguments is None else len(arguments),
+            received,
+            about.get("sessionId", ""),
+            about.get("requestId", ""),
+            context.principal,
         )
         self._bus.publish(fact)
         return outcome

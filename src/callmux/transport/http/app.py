@@ -113,15 +113,15 @@ class App:
             elif route not in METHODS and route not in self._routes:
                 route = ""
         return HttpEnded(
-            request_id=exchange.request_id,
-            method=exchange.method,
-            path=path,
-            route=route,
-            status=exchange.status if exchange.finished else GONE,
-            seconds=seconds,
-            peer=exchange.peer,
-            principal=exchange.principal,
-            body=exchange.body if self._listener.shows_bodies else None,
+            exchange.request_id,
+            exchange.method,
+            path,
+            route,
+            exchange.status if exchange.finished else GONE,
+            seconds,
+            exchange.peer,
+            exchange.principal,
+            exchange.body if self._listener.shows_bodies else None,
         )
 
     async def _route(self, exchange: Exchange) -> None:
