@@ -8,7 +8,7 @@ position: by name, that is six times the work.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -25,7 +25,11 @@ CANCELLED = "cancelled"
 callmux, the server or the way to it failed; given up by whoever asked."""
 
 
-class HttpEnded(msgspec.Struct, frozen=True):
+class Fact(msgspec.Struct, frozen=True):
+    """What all kinds have in common: nothing but that the bus takes them."""
+
+
+class HttpEnded(Fact, frozen=True):
     """The answer to an HTTP request is over. Published by `callmux.transport.http.app`.
 
     Attributes:
@@ -51,7 +55,7 @@ class HttpEnded(msgspec.Struct, frozen=True):
     body: bytes | None = None
 
 
-class RequestEnded(msgspec.Struct, frozen=True, kw_only=True):
+class RequestEnded(Fact, frozen=True, kw_only=True):
     """A client's MCP request has its answer, or was given up. Published by `callmux.session.observing`.
 
     Attributes:
@@ -81,7 +85,7 @@ class RequestEnded(msgspec.Struct, frozen=True, kw_only=True):
     principal: Principal | None = None
 
 
-class CallEnded(msgspec.Struct, frozen=True):
+class CallEnded(Fact, frozen=True):
     """One request to one server is over: a direct call, each call of a fan-out, a prompt, a resource.
     Published by `callmux.rings.observing`, also where the cache answered; not where authorization refused it
     (`Denied`).
@@ -122,7 +126,7 @@ class CallEnded(msgspec.Struct, frozen=True):
     principal: Principal | None = None
 
 
-class CallRetried(msgspec.Struct, frozen=True, kw_only=True):
+class CallRetried(Fact, frozen=True, kw_only=True):
     """A call is sent a second time. Published by `callmux.rings.retrying`.
 
     Attributes:
@@ -138,7 +142,7 @@ class CallRetried(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class ResultShortened(msgspec.Struct, frozen=True, kw_only=True):
+class ResultShortened(Fact, frozen=True, kw_only=True):
     """A result went out shorter than it came. Published by `callmux.rings.shield.shelf` (it was too large)
     and by `callmux.rings.formatting` (TOON in place of JSON).
 
@@ -156,7 +160,7 @@ class ResultShortened(msgspec.Struct, frozen=True, kw_only=True):
     after: int
 
 
-class ServerUp(msgspec.Struct, frozen=True, kw_only=True):
+class ServerUp(Fact, frozen=True, kw_only=True):
     """A server's main connection is open. Published by `callmux.upstream.opening.main_line`.
 
     Attributes:
@@ -172,7 +176,7 @@ class ServerUp(msgspec.Struct, frozen=True, kw_only=True):
     tools: int
 
 
-class ServerDown(msgspec.Struct, frozen=True, kw_only=True):
+class ServerDown(Fact, frozen=True, kw_only=True):
     """A server's main connection is lost. Published by `callmux.upstream.opening.main_line`.
 
     Attributes:
@@ -184,7 +188,7 @@ class ServerDown(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class ConnectFailed(msgspec.Struct, frozen=True, kw_only=True):
+class ConnectFailed(Fact, frozen=True, kw_only=True):
     """An attempt to connect to a server failed. Published by `callmux.upstream.opening.main_line`.
 
     Attributes:
@@ -201,7 +205,7 @@ class ConnectFailed(msgspec.Struct, frozen=True, kw_only=True):
     next_seconds: float | None
 
 
-class ServerRemoved(msgspec.Struct, frozen=True, kw_only=True):
+class ServerRemoved(Fact, frozen=True, kw_only=True):
     """A server of an earlier configuration ends. Published by `callmux.upstream.pool`.
 
     Attributes:
@@ -211,7 +215,7 @@ class ServerRemoved(msgspec.Struct, frozen=True, kw_only=True):
     server: str
 
 
-class ListsChanged(msgspec.Struct, frozen=True, kw_only=True):
+class ListsChanged(Fact, frozen=True, kw_only=True):
     """What a server lists has changed: tools, prompts or resources. Published by `callmux.upstream.pool`.
 
     Attributes:
@@ -221,7 +225,7 @@ class ListsChanged(msgspec.Struct, frozen=True, kw_only=True):
     server: str
 
 
-class ToolSuiteChanged(msgspec.Struct, frozen=True, kw_only=True):
+class ToolSuiteChanged(Fact, frozen=True, kw_only=True):
     """A server has other tools than before. Published by `callmux.upstream.pool`, after `ListsChanged`.
 
     Attributes:
@@ -236,7 +240,7 @@ class ToolSuiteChanged(msgspec.Struct, frozen=True, kw_only=True):
     removed: tuple[str, ...] = ()
 
 
-class SignInNeeded(msgspec.Struct, frozen=True, kw_only=True):
+class SignInNeeded(Fact, frozen=True, kw_only=True):
     """A server wants its user to sign in before it serves anybody. Published by whoever keeps a server's
     credentials.
 
@@ -249,7 +253,7 @@ class SignInNeeded(msgspec.Struct, frozen=True, kw_only=True):
     url: str | None = None
 
 
-class SessionEnded(msgspec.Struct, frozen=True, kw_only=True):
+class SessionEnded(Fact, frozen=True, kw_only=True):
     """A client's session is over. Published by `callmux.process.host`.
 
     Attributes:
@@ -267,7 +271,7 @@ class SessionEnded(msgspec.Struct, frozen=True, kw_only=True):
     version: str = ""
 
 
-class Reloaded(msgspec.Struct, frozen=True, kw_only=True):
+class Reloaded(Fact, frozen=True, kw_only=True):
     """A changed configuration was read. Published by `callmux.process.watch`.
 
     Attributes:
@@ -277,7 +281,7 @@ class Reloaded(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
 
 
-class Configured(msgspec.Struct, frozen=True, kw_only=True):
+class Configured(Fact, frozen=True, kw_only=True):
     """A configuration takes effect that is not the first. Published by `callmux.process.host`.
 
     Attributes:
@@ -287,7 +291,7 @@ class Configured(msgspec.Struct, frozen=True, kw_only=True):
     config: Config
 
 
-class LimitReached(msgspec.Struct, frozen=True, kw_only=True):
+class LimitReached(Fact, frozen=True, kw_only=True):
     """A request was refused because of a limit. Published by the checks of `callmux.guard` that count.
 
     Attributes:
@@ -305,7 +309,7 @@ class LimitReached(msgspec.Struct, frozen=True, kw_only=True):
     retry_seconds: int | None = None
 
 
-class Denied(msgspec.Struct, frozen=True, kw_only=True):
+class Denied(Fact, frozen=True, kw_only=True):
     """A rule did not let a call happen: nothing was sent. One for each call of a plan. Published by the
     authorizing stage.
 
@@ -332,7 +336,7 @@ class Denied(msgspec.Struct, frozen=True, kw_only=True):
     principal: Principal | None = None
 
 
-class ApprovalAsked(msgspec.Struct, frozen=True, kw_only=True):
+class ApprovalAsked(Fact, frozen=True, kw_only=True):
     """A person is asked whether calls may happen. Published by `callmux.rings.asking`.
 
     Attributes:
@@ -350,7 +354,7 @@ class ApprovalAsked(msgspec.Struct, frozen=True, kw_only=True):
     principal: Principal | None = None
 
 
-class ApprovalAnswered(msgspec.Struct, frozen=True, kw_only=True):
+class ApprovalAnswered(Fact, frozen=True, kw_only=True):
     """A question of `ApprovalAsked` is answered, or its time is up. Published by `callmux.rings.asking`.
 
     Attributes:
@@ -372,26 +376,3 @@ class ApprovalAnswered(msgspec.Struct, frozen=True, kw_only=True):
     session_id: str = ""
     request_id: str = ""
     principal: Principal | None = None
-
-
-Fact: TypeAlias = (
-    HttpEnded
-    | RequestEnded
-    | CallEnded
-    | CallRetried
-    | ResultShortened
-    | ServerUp
-    | ServerDown
-    | ConnectFailed
-    | ServerRemoved
-    | ListsChanged
-    | ToolSuiteChanged
-    | SignInNeeded
-    | SessionEnded
-    | Reloaded
-    | Configured
-    | LimitReached
-    | Denied
-    | ApprovalAsked
-    | ApprovalAnswered
-)
