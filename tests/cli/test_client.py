@@ -205,7 +205,7 @@ def test_upgrade_finds_the_node_entries_of_all_clients(home: Path, said: Any) ->
 
 def test_status_of_all_clients(said: Any) -> None:
     assert [s["client"] for s in said("status", "--json")["statuses"]] == ["claude", "codex"]
-    assert len(said("status", "--all", "--json")["statuses"]) == 7
+    assert len(said("status", "--all", "--json")["statuses"]) == len(KINDS) - 1
     assert "claude: absent" in said("status")
 
 
