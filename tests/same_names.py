@@ -7,14 +7,6 @@ SIDES = "each within its package or part; no module names two of them"
 SAME_NAME: dict[str, tuple[tuple[str, ...], str]] = {
     "Action": (("protocol.client_peer", "protocol.upstream_peer"), PEERS),
     "Answer": (("doctor.listener", "rings.shield.worker", "setup.probing"), SIDES),
-    "Asked": (
-        ("protocol.upstream_peer", "upstream.exchanges"),
-        "`upstream.connection` names its own record `Own` beside the event of its peer",
-    ),
-    "Cancelled": (
-        ("protocol.client_peer", "rings.stage"),
-        "an event of a peer, which is named with its module, and the end of a job",
-    ),
     "Connection": (("bridge.client", "upstream.connection"), SIDES),
     "Entry": (("clients.entry", "shell.payload", "upstream.catalogue"), SIDES),
     "Events": (("bridge.keeper", "upstream.events"), SIDES),
@@ -34,7 +26,6 @@ SAME_NAME: dict[str, tuple[tuple[str, ...], str]] = {
     "Listener": (("transport.http.listener", "upstream.links.link"), SIDES),
     "Listings": (("bridge.listings", "upstream.inventory.listings"), SIDES),
     "Malformed": (("protocol.jsonrpc", "rings.references.recognition"), SIDES),
-    "Noise": (("protocol.upstream_peer", "upstream.noise"), SIDES),
     "Options": (("cli.bridge", "cli.listen"), SIDES),
     "Order": (("rings.order", "rings.shield.reply"), SIDES),
     "Outcome": (("daemon.apply", "metatools.children", "shell.outcome"), SIDES),
@@ -62,10 +53,8 @@ SAME_NAME: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "Questions": (("bridge.questions", "upstream.questions"), SIDES),
     "Refusal": (("bridge.failures", "transport.http.exchange"), SIDES),
-    "Refused": (
-        ("config.kinds", "process.control_sockets", "protocol.upstream_peer", "upstream.links.web"),
-        SIDES,
-    ),
+    "Refused": (("config.kinds", "process.control_sockets", "upstream.links.web"), SIDES),
+    "ReplyReceived": (("protocol.client_peer", "protocol.upstream_peer"), PEERS),
     "Request": (
         ("metatools.recipes", "protocol.jsonrpc", "session.request"),
         "the message is `jsonrpc.Request` where the request of a session is known, too",
@@ -76,7 +65,6 @@ SAME_NAME: dict[str, tuple[tuple[str, ...], str]] = {
     "State": (("migrate.state", "protocol.peer", "upstream.health"), SIDES),
     "Step": (("daemon.plan", "metatools.pipeline"), SIDES),
     "Stream": (("bridge.stream", "transport.http.streams"), SIDES),
-    "Told": (("protocol.client_peer", "protocol.upstream_peer"), PEERS),
     "Tool": (("demo.servers.wire", "protocol.shapes"), SIDES),
     "ToolCall": (("bridge.tool_call", "plan"), "the bridge decides from the call as it came; it has no plan"),
     "Unanswered": (("doctor.listener", "protocol.unanswered"), SIDES),

@@ -31,7 +31,7 @@ LAYERS = [
     {"setup", "migrate"},
     {"demo", "doctor", "daemon", "shell"},
     {"clients"},
-    {"process.attendance"},
+    {"process.config_watch"},
     {"process.watch", "process.rebuilds", "process.control"},
     {"process.host"},
     {"process.changes"},

@@ -11,7 +11,7 @@ import pytest
 from callmux.clients import ledger
 from callmux.clients.changes import ChangeFailed, undo
 from callmux.guard.projects import Projects
-from callmux.session.saved_sessions import Estate, Legacy, session_key, take
+from callmux.session.saved_sessions import SavedSession, SavedSessions, session_key, take
 from callmux.upstream.inventory.listings import Listing, Listings
 
 
@@ -19,8 +19,8 @@ def test_sessions_that_a_listener_left(tmp_path: Path) -> None:
     (tmp_path / "sessions-4860.json").write_text(
         '{"ended":["#dGVzdA"],"legacies":{"id":{"log_level":"debug","subscriptions":["file:///a"]}},"floor":12.5}'
     )
-    legacy = Legacy(log_level="debug", subscriptions=["file:///a"])
-    assert take(tmp_path, 4860) == Estate(ended=["#dGVzdA"], legacies={"id": legacy}, floor=12.5)
+    saved = SavedSession(log_level="debug", subscriptions=["file:///a"])
+    assert take(tmp_path, 4860) == SavedSessions(ended=["#dGVzdA"], sessions={"id": saved}, floor=12.5)
 
 
 def test_the_key_of_session_ids(tmp_path: Path) -> None:

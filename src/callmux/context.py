@@ -81,11 +81,11 @@ class Directory(msgspec.Struct, frozen=True):
 
     Attributes:
         path: Absolute.
-        wished: The client named it for its calls; else it is one of its MCP roots, which are no wish.
+        named: The client named it for its calls; else it is one of its MCP roots.
     """
 
     path: str
-    wished: bool = True
+    named: bool = True
 
 
 class Scope(msgspec.Struct, frozen=True):

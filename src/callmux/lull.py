@@ -1,6 +1,6 @@
 """Waiting until something has nothing to do, where whoever is busy pays next to nothing for it.
 
-Kept by sessions, connections and `callmux.upstream.holds`. An `asyncio.Event` would be set and cleared with
+Kept by sessions, connections and `callmux.upstream.in_use`. An `asyncio.Event` would be set and cleared with
 each lone call, and hardly anybody ever waits: so only those who wait are noted, and told.
 """
 

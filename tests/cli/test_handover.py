@@ -15,16 +15,16 @@ import pytest
 
 from callmux.cli.handover import VARIABLE, Successor, hand_over, own_command, predecessor, replaced
 from callmux.errors import CallmuxError
-from callmux.session.saved_sessions import Estate
+from callmux.session.saved_sessions import SavedSessions
 from tests.support import real_loop, run, settle
 
 KEY = b"\0\xff"
-ESTATE = Estate(ended=["a"])
+SAVED = SavedSessions(ended=["a"])
 TAKES = """
 import asyncio, os, socket
 from callmux.cli.handover import predecessor
 before = predecessor(os.environ)
-assert before is not None and before.key == b"\\0\\xff" and before.estate.ended == ["a"]
+assert before is not None and before.key == b"\\0\\xff" and before.saved_sessions.ended == ["a"]
 assert not os.get_inheritable(before.listening.fileno())
 
 async def story():
@@ -47,7 +47,7 @@ def listening() -> Iterator[socket.socket]:
 
 async def handed(listening: socket.socket, program: str, seconds: float = 20.0) -> Successor | None:
     command = [sys.executable, "-c", program]
-    return await hand_over(listening, KEY, ESTATE, command, dict(os.environ), seconds)
+    return await hand_over(listening, KEY, SAVED, command, dict(os.environ), seconds)
 
 
 @real_loop(30)
@@ -90,7 +90,7 @@ def test_a_command_that_does_not_exist_any_more_changes_nothing(
 ) -> None:
     with caplog.at_level(logging.ERROR, "callmux"):
         command = [str(tmp_path / "gone")]
-        assert run(hand_over(listening, KEY, ESTATE, command, {}, 5)) is None
+        assert run(hand_over(listening, KEY, SAVED, command, {}, 5)) is None
     assert "cannot be started" in caplog.text
 
 

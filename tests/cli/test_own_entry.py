@@ -11,7 +11,7 @@ from callmux.cli.own_entry import (
     listener_url,
     node_commands,
     own_entry,
-    read_wishes,
+    read_entry_options,
     this_machine,
     this_program,
 )
@@ -30,7 +30,9 @@ def no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def entry(*flags: str, config: str | None = None) -> Entry:
-    return own_entry("claude", read_wishes(read(COMMANDS[0], ["print", "claude", *flags]), config), PROGRAM)
+    return own_entry(
+        "claude", read_entry_options(read(COMMANDS[0], ["print", "claude", *flags]), config), PROGRAM
+    )
 
 
 def test_a_configuration_that_only_this_shell_finds_is_named(

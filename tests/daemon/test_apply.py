@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from callmux.daemon.apply import DaemonFailed, Done, apply, check_owner, run_command, stream_command
-from callmux.daemon.plan import Place, Plan, Wish, make_plan
+from callmux.daemon.plan import Place, Plan, ServiceOptions, make_plan
 
 FOREIGN = "[Service]\nExecStart=/bin/mine\n"
 
@@ -29,10 +29,10 @@ class FakeManager:
         )
 
 
-def plan(tmp_path: Path, action: Any, **wish: Any) -> Plan:
+def plan(tmp_path: Path, action: Any, **options: Any) -> Plan:
     place = Place(platform="linux", has_systemctl=True, uid=1000, home=str(tmp_path), path="/usr/bin")
-    wish = {"command": ("/opt/callmux",), "config_path": "/c.json", **wish}
-    return make_plan(Wish(action=action, **wish), place)
+    options = {"command": ("/opt/callmux",), "config_path": "/c.json", **options}
+    return make_plan(ServiceOptions(action=action, **options), place)
 
 
 def service_file(tmp_path: Path) -> Path:

@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 from msgspec import UNSET
 
-from callmux.daemon.plan import Place, Plan, Wish, make_plan, plan_lines
+from callmux.daemon.plan import Place, Plan, ServiceOptions, make_plan, plan_lines
 
 LINUX = Place(platform="linux", has_systemctl=True, uid=1000, home="/home/al", path="/usr/bin")
 MAC = Place(platform="darwin", has_systemctl=False, uid=501, home="/Users/al", path="/usr/bin")
 
 
 def plan(
-    action: Any, place: Place = LINUX, *, installed: bool = False, changed: bool = False, **wish: Any
+    action: Any, place: Place = LINUX, *, installed: bool = False, changed: bool = False, **options: Any
 ) -> Plan:
-    wish = {"command": ("/opt/callmux",), "config_path": "/c.json", **wish}
-    return make_plan(Wish(action=action, **wish), place, installed=installed, changed=changed)
+    options = {"command": ("/opt/callmux",), "config_path": "/c.json", **options}
+    return make_plan(ServiceOptions(action=action, **options), place, installed=installed, changed=changed)
 
 
 def commands(action: Any, place: Place = LINUX, **more: Any) -> list[str]:

@@ -48,13 +48,13 @@ def play_client(script: list[Any]) -> None:
                     may_answer[repr(message.id)] += 1
                 before = set(peer.in_flight)
                 event = peer.receive(message)
-                if isinstance(event, client_peer.Called | client_peer.Opened):
+                if isinstance(event, client_peer.RequestReceived | client_peer.Opened):
                     assert event.id not in before
                     assert event.id in peer.in_flight
-                if isinstance(event, client_peer.Cancelled):
+                if isinstance(event, client_peer.CancellationReceived):
                     assert event.id in before
                     assert event.id not in peer.in_flight
-                if isinstance(event, client_peer.Replied):
+                if isinstance(event, client_peer.ReplyReceived):
                     asked.remove(event.id)
                 for line in peer.outbox:
                     # What is answered at once is never a request that is in flight.
@@ -94,13 +94,17 @@ def play_upstream(script: list[Any]) -> None:
                 before = set(peer.questions)
                 event = peer.receive(message)
                 match event:
-                    case upstream_peer.Answered(id) | upstream_peer.Refused(id) | upstream_peer.Broken(id):
+                    case (
+                        upstream_peer.ReplyReceived(id)
+                        | upstream_peer.ErrorReceived(id)
+                        | upstream_peer.UnreadableReplyReceived(id)
+                    ):
                         # Ours are numbers, which may come back as text.
                         assert own_id(getattr(message, "id", None)) == id
                         waiting.remove(id)
-                    case upstream_peer.Asked(id):
+                    case upstream_peer.RequestReceived(id):
                         assert id not in before
-                    case upstream_peer.Progressed(id):
+                    case upstream_peer.ProgressReceived(id):
                         assert id in waiting
                 for line in peer.outbox:
                     assert not {repr(id) for id in before} & set(answered_ids([line]))

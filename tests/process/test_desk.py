@@ -40,7 +40,7 @@ def test_an_answer_to_nothing_is_refused(tmp_path: Path) -> None:
 
 
 def test_without_the_key_nothing_of_approval_is_loaded() -> None:
-    code = "import sys, callmux.cli.serve, callmux.process.attendance; print(*sys.modules)"
+    code = "import sys, callmux.cli.serve, callmux.process.config_watch; print(*sys.modules)"
     loaded = set(subprocess.check_output([sys.executable, "-c", code], timeout=30, text=True).split())
     ours = {"process.approval", "guard.approvals", "guard.question", "guard.projects", "session.reach"}
     ours |= {"guard.consent", "rings.asking", "rings.approving", "rings.confirming", "metatools.foresight"}

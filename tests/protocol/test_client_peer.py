@@ -12,19 +12,16 @@ from msgspec import Raw
 from callmux.protocol.client_peer import (
     TRANSITIONS,
     Action,
-    Called,
-    Cancelled,
     ClientPeer,
     Confirmed,
     Event,
     Kind,
     Opened,
-    Replied,
-    Told,
+    ReplyReceived,
     declined,
 )
 from callmux.protocol.jsonrpc import Batch, Malformed, Notification, Request, Response, parse
-from callmux.protocol.peer import State
+from callmux.protocol.peer import CancellationReceived, NotificationReceived, RequestReceived, State
 from callmux.protocol.versions import Era
 
 
@@ -35,15 +32,15 @@ def plain(event: Event | None) -> Any:
             return "opened", id, params and json.loads(bytes(params))
         case Confirmed():
             return ("confirmed",)
-        case Called(id, method, params):
+        case RequestReceived(id, method, params):
             return "called", id, method, params and json.loads(bytes(params))
-        case Cancelled(id):
+        case CancellationReceived(id):
             return "cancelled", id
-        case Told(method, params):
+        case NotificationReceived(method, params):
             return "told", method, params and json.loads(bytes(params))
-        case Replied(id, Response(_, result)):
+        case ReplyReceived(id, Response(_, result)):
             return "answered", id, json.loads(bytes(result))
-        case Replied(id, failure):
+        case ReplyReceived(id, failure):
             return "refused", id, json.loads(bytes(failure.error))
     return None
 
@@ -357,7 +354,7 @@ def test_a_malformed_record_is_taken_as_it_is() -> None:
 
 def test_params_are_handed_over_raw() -> None:
     event = ClientPeer().receive(parse(b'{"id":1,"method":"m","params":{"a":1.50}}'))
-    assert event == Called(1, "m", Raw(b'{"a":1.50}'))
+    assert event == RequestReceived(1, "m", Raw(b'{"a":1.50}'))
 
 
 def test_answers_and_cancellations_of_what_another_process_has_in_flight_are_told_apart() -> None:
@@ -396,6 +393,6 @@ def test_whoever_gives_a_request_up_gets_what_was_kept_of_it() -> None:
     assert peer.in_flight == {7: None}
     peer.in_flight[7] = kept = object()
     cancelled = peer.receive(Notification("notifications/cancelled", Raw(b'{"requestId":7}')))
-    assert isinstance(cancelled, Cancelled)
+    assert isinstance(cancelled, CancellationReceived)
     assert cancelled.who is kept
     assert peer.in_flight == {}

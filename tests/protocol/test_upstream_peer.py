@@ -9,22 +9,19 @@ from typing import Any
 import pytest
 
 from callmux.protocol.jsonrpc import Batch, parse
-from callmux.protocol.peer import State
+from callmux.protocol.peer import CancellationReceived, NotificationReceived, RequestReceived, State
 from callmux.protocol.unanswered import Unanswered
 from callmux.protocol.upstream_peer import (
     TRANSITIONS,
     Action,
-    Answered,
-    Asked,
-    Broken,
+    ErrorReceived,
     Event,
     Kind,
-    Noise,
-    Progressed,
-    Refused,
-    Told,
+    NoiseReceived,
+    ProgressReceived,
+    ReplyReceived,
+    UnreadableReplyReceived,
     UpstreamPeer,
-    Withdrawn,
 )
 from callmux.protocol.versions import Era
 
@@ -34,21 +31,21 @@ HELLO = b'{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInf
 def plain(event: Event | None) -> Any:
     """An event as plain values."""
     match event:
-        case Answered(id, result):
+        case ReplyReceived(id, result):
             return "answered", id, json.loads(bytes(result))
-        case Refused(id, error):
+        case ErrorReceived(id, error):
             return "refused", id, json.loads(bytes(error))
-        case Broken(id, message):
+        case UnreadableReplyReceived(id, message):
             return "broken", id, message
-        case Asked(id, method, params):
+        case RequestReceived(id, method, params):
             return "asked", id, method, params and json.loads(bytes(params))
-        case Withdrawn(id):
+        case CancellationReceived(id):
             return "withdrawn", id
-        case Progressed(id, params):
+        case ProgressReceived(id, params):
             return "progressed", id, json.loads(bytes(params))
-        case Told(method, params):
+        case NotificationReceived(method, params):
             return "told", method, params and json.loads(bytes(params))
-        case Noise(message):
+        case NoiseReceived(message):
             return "noise", message
     return None
 

@@ -13,7 +13,7 @@ from callmux.plan import ToolCall
 from callmux.protocol.shapes import Result
 from callmux.rings.call import Call
 from callmux.rings.limiting import Limiting, Slots
-from callmux.upstream.holds import Holds
+from callmux.upstream.in_use import InUse
 from tests.support import FakeClient, context, planned, settle, through
 
 RESULT = Result(b"{}")
@@ -165,7 +165,7 @@ class FakeServer:
     """A server that is up, or comes up when asked, or never."""
 
     def __init__(self, state: str = "up") -> None:
-        self.holds = Holds()
+        self.in_use = InUse()
         self.state = state
         self.asked: list[Any] = []
 

@@ -171,10 +171,10 @@ def test_who_is_elsewhere_works_inside_the_roots_only(tmp_path: Path) -> None:
     assert bench.of("local", found=Directory(str(outside))) == Scope(cwd=str(outside))
 
 
-def test_roots_of_another_machine_are_no_wish() -> None:
+def test_roots_of_another_machine_do_not_name_a_directory() -> None:
     """Its client says where it works there; that need not be a directory here."""
     bench = Bench(sessionCwdRoots=["/allowed"])
-    assert bench.of("local", elsewhere=True, found=Directory("/theirs", wished=False)) is None
+    assert bench.of("local", elsewhere=True, found=Directory("/theirs", named=False)) is None
     assert bench.unresolved == {"local": 1}
 
 

@@ -21,7 +21,7 @@ from callmux.router.door import Door
 from callmux.router.names import Names
 from callmux.router.routing import Routing
 from callmux.upstream.catalogue import Catalogue, ServerTools
-from callmux.upstream.holds import Holds
+from callmux.upstream.in_use import InUse
 from tests.support import context, loop_clock, settle
 
 
@@ -30,7 +30,7 @@ class FakeServer:
 
     def __init__(self) -> None:
         self.up = asyncio.Event()
-        self.holds = Holds()
+        self.in_use = InUse()
         self.recalled = False
 
     async def settled(self) -> None:

@@ -29,7 +29,7 @@ from callmux.router.router import Router
 from callmux.router.routing import Routing
 from callmux.stores.memory import MemoryCache
 from callmux.upstream.catalogue import Catalogue, ServerTools
-from callmux.upstream.holds import Holds
+from callmux.upstream.in_use import InUse
 from tests.support import context, loop_clock, play
 
 
@@ -37,7 +37,7 @@ class FakeServer:
     """A server that is up."""
 
     def __init__(self) -> None:
-        self.holds = Holds()
+        self.in_use = InUse()
         self.recalled = False
 
     async def settled(self) -> None:

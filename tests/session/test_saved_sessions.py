@@ -10,24 +10,24 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from callmux.session.saved_sessions import KEY_BYTES, Estate, Legacy, save, session_key, take
+from callmux.session.saved_sessions import KEY_BYTES, SavedSession, SavedSessions, save, session_key, take
 
-ESTATE = Estate(ended=["gone"], legacies={"a": Legacy(log_level="debug", subscriptions=["x"])})
+SAVED = SavedSessions(ended=["gone"], sessions={"a": SavedSession(log_level="debug", subscriptions=["x"])})
 
 
 def test_it_is_taken_once_by_the_next_listener_on_that_port(tmp_path: Path) -> None:
     state = tmp_path / "state"
-    save(state, 4860, ESTATE)
+    save(state, 4860, SAVED)
     (file,) = state.iterdir()
     assert file.stat().st_mode & 0o777 == 0o600
-    assert take(state, 4861) == Estate()
-    assert take(state, 4860) == ESTATE
-    assert take(state, 4860) == Estate()
+    assert take(state, 4861) == SavedSessions()
+    assert take(state, 4860) == SAVED
+    assert take(state, 4860) == SavedSessions()
     assert list(state.iterdir()) == []
 
 
 def test_nothing_is_written_where_nothing_is_left(tmp_path: Path) -> None:
-    save(tmp_path / "state", 4860, Estate())
+    save(tmp_path / "state", 4860, SavedSessions())
     assert not (tmp_path / "state").exists()
 
 
@@ -36,10 +36,10 @@ def test_what_cannot_be_read_or_written_is_told_and_no_reason_to_fail(
 ) -> None:
     (tmp_path / "sessions-1.json").write_text("{")
     with caplog.at_level(logging.WARNING):
-        assert take(tmp_path, 1) == Estate()
-        assert take(tmp_path, 1) == Estate(), "it is gone then"
+        assert take(tmp_path, 1) == SavedSessions()
+        assert take(tmp_path, 1) == SavedSessions(), "it is gone then"
         (tmp_path / "file").touch()
-        save(tmp_path / "file" / "below", 1, ESTATE)
+        save(tmp_path / "file" / "below", 1, SAVED)
     assert len(caplog.records) == 2
 
 
@@ -48,26 +48,26 @@ def test_what_an_older_or_newer_release_left_is_read_as_far_as_it_is_understood(
 ) -> None:
     path = tmp_path / "sessions-1.json"
     path.write_text('{"ended":["gone"]}')
-    assert take(tmp_path, 1) == Estate(ended=["gone"])
+    assert take(tmp_path, 1) == SavedSessions(ended=["gone"])
     path.write_text('{"version":1,"ended":["gone"],"of_tomorrow":{}}')
-    assert take(tmp_path, 1) == Estate(ended=["gone"])
+    assert take(tmp_path, 1) == SavedSessions(ended=["gone"])
     path.write_text('{"version":2,"ended":["gone"]}')
-    assert take(tmp_path, 1) == Estate()
+    assert take(tmp_path, 1) == SavedSessions()
     assert "newer callmux (version 2)" in caplog.text
 
 
-def test_wishes_bring_a_session_where_the_old_one_was() -> None:
-    left = Legacy(log_level="debug", client_name="c", subscriptions=["a", "b"], waits=True)
-    assert [(method, json.loads(params)) for method, params in left.wishes()] == [
+def test_the_requests_of_a_saved_session_bring_a_new_one_where_the_old_one_was() -> None:
+    left = SavedSession(log_level="debug", client_name="c", subscriptions=["a", "b"], waits=True)
+    assert [(method, json.loads(params)) for method, params in left.requests()] == [
         ("logging/setLevel", {"level": "debug"}),
         ("resources/subscribe", {"uri": "a"}),
         ("resources/subscribe", {"uri": "b"}),
     ]
-    assert msgspec.json.decode(msgspec.json.encode(left), type=Legacy) == left
+    assert msgspec.json.decode(msgspec.json.encode(left), type=SavedSession) == left
 
 
-def test_nothing_left_is_nothing_to_wish_for() -> None:
-    assert Legacy().wishes() == []
+def test_where_nothing_was_left_nothing_is_requested() -> None:
+    assert SavedSession().requests() == []
 
 
 def test_a_second_process_finds_the_key_of_the_first(tmp_path: Path) -> None:

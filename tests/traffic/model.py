@@ -23,7 +23,7 @@ BACKOFF = 90.0
 EPSILON = 0.01
 
 
-class Wish:
+class OneCall:
     """One call that a client wants made: a direct one, or a child of a fan-out."""
 
     def __init__(self, server: str, tool: str, n: int, timeout: float) -> None:
@@ -38,9 +38,9 @@ class Sent:
     """A request of a client."""
 
     def __init__(
-        self, client: str, id: Any, wishes: list[Wish], token: Any, at: int, now: float, several: bool
+        self, client: str, id: Any, calls: list[OneCall], token: Any, at: int, now: float, several: bool
     ) -> None:
-        self.client, self.id, self.wishes, self.token = client, id, wishes, token
+        self.client, self.id, self.calls, self.token = client, id, calls, token
         self.at, self.now, self.several = at, now, several
         self.over: int | None = None
         self.answered = False
@@ -85,8 +85,10 @@ class Model:
 
     # What clients do.
 
-    def sends(self, client: str, id: Any, wishes: list[Wish], token: Any, now: float, several: bool) -> None:
-        one = Sent(client, id, wishes, token, self._tick(), now, several)
+    def sends(
+        self, client: str, id: Any, calls: list[OneCall], token: Any, now: float, several: bool
+    ) -> None:
+        one = Sent(client, id, calls, token, self._tick(), now, several)
         self.open[client, json.dumps(id)] = one
         self.sent.append(one)
         self.count["sent"] += 1
@@ -115,22 +117,22 @@ class Model:
             return
         result = message["result"]
         if not one.several:
-            self._judge(one, one.wishes[0], _value(result), now)
+            self._judge(one, one.calls[0], _value(result), now)
             return
         entries = result.get("structuredContent", {}).get("results")
-        if not isinstance(entries, list) or len(entries) != len(one.wishes):
+        if not isinstance(entries, list) or len(entries) != len(one.calls):
             self.fault(f"{client}: {message['id']!r} has other results than calls: {result}")
             return
-        for wish, entry in zip(one.wishes, entries, strict=True):
-            self._judge(one, wish, _value(entry["result"]), now)
+        for call, entry in zip(one.calls, entries, strict=True):
+            self._judge(one, call, _value(entry["result"]), now)
 
-    def _judge(self, one: Sent, wish: Wish, value: Any, now: float) -> None:
+    def _judge(self, one: Sent, call: OneCall, value: Any, now: float) -> None:
         """Whether this may be the answer to one call."""
-        who = f"{one.client}: {one.id!r} {wish.key}"
-        if now - one.now > 2 * wish.timeout + PATIENCE:
-            self.fault(f"{who} took {now - one.now:.1f} s of {wish.timeout} s")
+        who = f"{one.client}: {one.id!r} {call.key}"
+        if now - one.now > 2 * call.timeout + PATIENCE:
+            self.fault(f"{who} took {now - one.now:.1f} s of {call.timeout} s")
         if isinstance(value, dict) and "serial" in value:
-            self._genuine(one, wish, value["serial"], who)
+            self._genuine(one, call, value["serial"], who)
             return
         error = value.get("error") if isinstance(value, dict) else None
         if not isinstance(error, dict) or error.get("code") not in FAILURES:
@@ -141,30 +143,30 @@ class Model:
         cause = str(details.get("rootCause", ""))
         self.count[f"failed: {category or error['code']}"] += 1
         if cause.startswith("no "):
-            self._genuine(one, wish, int(cause.removeprefix("no ")), who)
+            self._genuine(one, call, int(cause.removeprefix("no ")), who)
         elif category == "timeout":
-            if now - one.now < wish.timeout - EPSILON:
-                self.fault(f"{who} timed out after {now - one.now:.3f} s of {wish.timeout} s: {error}")
-        elif not any(server == wish.server and when > one.now - BACKOFF for server, when in self.trouble):
+            if now - one.now < call.timeout - EPSILON:
+                self.fault(f"{who} timed out after {now - one.now:.3f} s of {call.timeout} s: {error}")
+        elif not any(server == call.server and when > one.now - BACKOFF for server, when in self.trouble):
             # A server that was in trouble a little before may still be on its way back.
-            self.fault(f"{who} failed, and nothing was wrong with {wish.server}: {error}")
-        begun = wish.tool in WRITES and any(got.key == wish.key for got in self.got)
+            self.fault(f"{who} failed, and nothing was wrong with {call.server}: {error}")
+        begun = call.tool in WRITES and any(got.key == call.key for got in self.got)
         if begun and details.get("executionState") == "not_started":
             self.fault(f"{who} is said not to have begun, and its server has it")
 
-    def _genuine(self, one: Sent, wish: Wish, serial: int, who: str) -> None:
+    def _genuine(self, one: Sent, call: OneCall, serial: int, who: str) -> None:
         got = self.serials.get(serial)
-        if got is None or got.key != wish.key:
+        if got is None or got.key != call.key:
             self.fault(f"{who} got the answer to {got and got.key}")
             return
         assert got.served is not None
         if got.withdrawn is not None and got.served > got.withdrawn:
             self.fault(f"{who} got what was answered after it was given up")
-        if wish.tool in WRITES:
-            self.written.setdefault(wish.server, []).append((got.served, self.at))
-        elif any(got.at < done and told < one.at for done, told in self.written.get(wish.server, ())):
+        if call.tool in WRITES:
+            self.written.setdefault(call.server, []).append((got.served, self.at))
+        elif any(got.at < done and told < one.at for done, told in self.written.get(call.server, ())):
             self.fault(f"{who} was read before a write that had ended when it was asked")
-        if wish.tool == "read" and got.at < one.at:
+        if call.tool == "read" and got.at < one.at:
             self.count["shared or kept"] += 1
 
     def hears(self, client: str, params: Json) -> None:
@@ -179,7 +181,7 @@ class Model:
         elif "total" in params:
             if not mine[0].several:
                 self.fault(f"{client} is told of parts of {mine[0].id!r}, which has none")
-        elif mine[0].several or self.beats[params["progress"]].key != mine[0].wishes[0].key:
+        elif mine[0].several or self.beats[params["progress"]].key != mine[0].calls[0].key:
             self.fault(f"{client} is told of {self.beats[params['progress']].key} for {mine[0].id!r}")
         else:
             self.count["progress"] += 1
@@ -189,7 +191,7 @@ class Model:
     def gets(self, link: Any, server: str, id: int, tool: str, n: int) -> Got:
         got = Got(link, server, id, tool, n, self._tick())
         self.got.append(got)
-        wanted = [one for one in self.open.values() if any(wish.key == got.key for wish in one.wishes)]
+        wanted = [one for one in self.open.values() if any(call.key == got.key for call in one.calls)]
         if not wanted:
             self.fault(f"{server} got {got.key}, which nobody wants any more")
         for one in wanted:
@@ -236,7 +238,7 @@ class Model:
     def ends(self) -> None:
         """All that was wanted is answered, and all that servers got has an end."""
         for one in self.open.values():
-            self.fault(f"{one.client} never had an answer to {one.id!r}: {[w.key for w in one.wishes]}")
+            self.fault(f"{one.client} never had an answer to {one.id!r}: {[w.key for w in one.calls]}")
         for got in self.got:
             if got.served is None and got.withdrawn is None and got.lost is None:
                 self.fault(f"{got.server} was left with {got.key}, which nobody waits for any more")

@@ -22,7 +22,7 @@ from callmux.upstream import pool as pool_module
 from callmux.upstream.failures import lost
 from callmux.upstream.links.link import Listener
 from tests.support import PlayedLoop, loop_clock, settle
-from tests.traffic.model import Got, Json, Model, Wish
+from tests.traffic.model import Got, Json, Model, OneCall
 from tests.traffic.ways import driven
 
 STEPS = 70
@@ -280,8 +280,8 @@ class Street:
                 ):
                     fault(f"{type(stage).__name__} still holds {shown}")
             for server in runtime.servers.values():
-                if server.holds.count or server.questions._heard:
-                    fault(f"{server!r}: {server.holds!r}, {server.questions!r}")
+                if server.in_use.count or server.questions._heard:
+                    fault(f"{server!r}: {server.in_use!r}, {server.questions!r}")
                 main = server.connection
                 for connection in [*([main] if main is not None else []), *server.lanes.connections()]:
                     if connection.in_flight:
@@ -319,11 +319,11 @@ class Street:
         self.model.leaves(client.name)
         return self.host.remove(client.session)
 
-    def _wish(self, timeout: float, like: Wish | None = None) -> Wish:
+    def _call(self, timeout: float, like: OneCall | None = None) -> OneCall:
         tool = self.chance.choice(["work", "work", "safe", "read", "read"]) if like is None else like.tool
         server = self.chance.choice(SERVERS) if like is None else like.server
         self.count += 1
-        return Wish(server, tool, self.chance.randrange(2) if tool == "read" else self.count, timeout)
+        return OneCall(server, tool, self.chance.randrange(2) if tool == "read" else self.count, timeout)
 
     def call(self) -> None:
         client = self._client()
@@ -334,30 +334,29 @@ class Street:
         token = self.chance.choice([None, None, f"t{self.count}", self.count])
         way = self.chance.choice(["direct"] * 4 + ["call", "parallel", "batch"])
         timeout = self.timeout_ms if way == "direct" else self.chance.choice([200, 900, self.timeout_ms])
-        wishes = [self._wish(timeout / 1000)]
+        calls = [self._call(timeout / 1000)]
         if way in ("parallel", "batch"):
-            like = wishes[0] if way == "batch" else None
-            wishes += [self._wish(timeout / 1000, like) for _ in range(self.chance.randrange(3))]
-        name, given = self._request(way, wishes, timeout)
+            like = calls[0] if way == "batch" else None
+            calls += [self._call(timeout / 1000, like) for _ in range(self.chance.randrange(3))]
+        name, given = self._request(way, calls, timeout)
         params: Json = {"name": name, "arguments": given}
         if token is not None:
             params["_meta"] = {"progressToken": token}
-        self.model.sends(client.name, id, wishes, token, self.now, way in ("parallel", "batch"))
+        self.model.sends(client.name, id, calls, token, self.now, way in ("parallel", "batch"))
         client.says({"id": id, "method": "tools/call", "params": params})
 
-    def _request(self, way: str, wishes: list[Wish], timeout: int) -> tuple[str, Json]:
-        first = wishes[0]
+    def _request(self, way: str, calls: list[OneCall], timeout: int) -> tuple[str, Json]:
+        first = calls[0]
         name = f"{first.server}__{first.tool}"
         if way == "direct":
             return name, {"n": first.n}
         if way == "call":
             return "callmux_call", {"tool": name, "arguments": {"n": first.n}, "timeoutMs": timeout}
         if way == "batch":
-            items = [{"arguments": {"n": wish.n}} for wish in wishes]
+            items = [{"arguments": {"n": call.n}} for call in calls]
             return "callmux_batch", {"tool": name, "timeoutMs": timeout, "items": items}
         calls = [
-            {"tool": w.tool, "server": w.server, "arguments": {"n": w.n}, "timeoutMs": timeout}
-            for w in wishes
+            {"tool": w.tool, "server": w.server, "arguments": {"n": w.n}, "timeoutMs": timeout} for w in calls
         ]
         return "callmux_parallel", {"calls": calls}
 
@@ -440,7 +439,7 @@ class Street:
             for one in self.model.open.values()
             if not one.several
             and one.token is not None
-            and one.wishes[0].key == got.key
+            and one.calls[0].key == got.key
             and got.tool == "work"
         ]
         params = {"progressToken": wire.tokens[got.id], "progress": value}

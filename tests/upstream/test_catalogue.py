@@ -76,7 +76,7 @@ class TestEmittedNames:
         assert emitted(catalogue) == ["one__status", "a", "two__status", "b"]
         assert len(catalogue.warnings) == 2
 
-    def test_one_whose_wish_is_its_qualified_name_keeps_it(self) -> None:
+    def test_one_that_asks_for_its_qualified_name_keeps_it(self) -> None:
         catalogue = Catalogue([server("a", "b__x", prefix=""), server("b", "x")])
         assert emitted(catalogue) == ["a__b__x", "b__x"]
 

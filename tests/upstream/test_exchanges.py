@@ -8,13 +8,13 @@ import json
 import pytest
 from msgspec import Raw
 
-from callmux.upstream.exchanges import Asked
+from callmux.upstream.exchanges import OwnExchange
 from callmux.upstream.failures import CallFailure, lost
 
 
-def asked(**more: object) -> Asked:
+def asked(**more: object) -> OwnExchange:
     answer: asyncio.Future[Raw] = asyncio.get_running_loop().create_future()
-    return Asked(method="ping", params=None, seconds=1, deadline=1, answer=answer, **more)  # type: ignore[arg-type]
+    return OwnExchange(method="ping", params=None, seconds=1, deadline=1, answer=answer, **more)  # type: ignore[arg-type]
 
 
 async def test_it_is_sent_as_it_is_but_for_the_token() -> None:

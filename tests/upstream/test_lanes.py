@@ -8,7 +8,7 @@ import pytest
 
 from callmux.context import Scope
 from callmux.protocol.versions import Era
-from callmux.upstream.lanes import Berth, LaneKey, NoRoom, choose_lane, make_room, without_roots
+from callmux.upstream.lanes import CountedLane, LaneKey, NoRoom, choose_lane, make_room, without_roots
 
 PLAIN, ASKED = b"{}", b'{"sampling":{}}'
 
@@ -90,16 +90,16 @@ def test_without_roots_everything_else_is_declared() -> None:
     assert without_roots(b'{"sampling":{}}') == b'{"sampling":{}}'
 
 
-def berth(server: str, n: int, idle_since: float | None = None) -> Berth:
-    return Berth(server, LaneKey(PLAIN, None, Scope(cwd=f"/{n}")), idle_since)
+def counted(server: str, n: int, idle_since: float | None = None) -> CountedLane:
+    return CountedLane(server, LaneKey(PLAIN, None, Scope(cwd=f"/{n}")), idle_since)
 
 
 def test_where_there_is_room_nobody_goes() -> None:
-    assert make_room([berth("a", 1), berth("b", 2)], "a", 3, 2) is None
+    assert make_room([counted("a", 1), counted("b", 2)], "a", 3, 2) is None
 
 
 def test_the_one_that_has_been_idle_longest_goes() -> None:
-    taken = [berth("a", 1, 5.0), berth("a", 2, 3.0), berth("b", 3, 1.0), berth("a", 4)]
+    taken = [counted("a", 1, 5.0), counted("a", 2, 3.0), counted("b", 3, 1.0), counted("a", 4)]
     assert make_room(taken, "a", 9, 3) == taken[1]
     assert make_room(taken, "c", 4, 3) == taken[2]
 
@@ -109,7 +109,7 @@ def test_the_one_that_has_been_idle_longest_goes() -> None:
 )
 def test_where_all_are_busy_there_is_no_room(most: int, most_of_server: int, setting: str) -> None:
     with pytest.raises(NoRoom) as full:
-        make_room([berth("a", 1), berth("a", 2)], "a", most, most_of_server)
+        make_room([counted("a", 1), counted("a", 2)], "a", most, most_of_server)
     assert (full.value.setting, full.value.limit) == (setting, min(most, most_of_server))
 
 

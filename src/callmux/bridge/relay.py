@@ -289,10 +289,10 @@ class Relay:
     # What the keeper tells.
 
     async def restore(self, link: Link) -> None:
-        wishes = [("resources/subscribe", params) for params in self._subscriptions.values()]
+        requests = [("resources/subscribe", params) for params in self._subscriptions.values()]
         if self._level is not None:
-            wishes.append(("logging/setLevel", self._level))
-        for method, params in wishes:
+            requests.append(("logging/setLevel", self._level))
+        for method, params in requests:
             await link.request(method, params, RESTORE_SECONDS)
 
     def returned(self, fresh: bool) -> None:

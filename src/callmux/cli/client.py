@@ -17,11 +17,11 @@ from callmux.bridge.endpoint import read_endpoint
 from callmux.cli.console import labelled, pretty_json, print_json, print_lines
 from callmux.cli.grammar.client import COMMANDS
 from callmux.cli.own_entry import (
-    Wishes,
+    EntryOptions,
     entry_name,
     node_commands,
     own_entry,
-    read_wishes,
+    read_entry_options,
     this_machine,
     this_program,
 )
@@ -59,7 +59,7 @@ def ledger_file(home: Path) -> Path:
 
 def _print(given: Given, config_option: str | None) -> int:
     kind = given.words[0]
-    options = read_wishes(given, config_option)
+    options = read_entry_options(given, config_option)
     entry = own_entry(kind, options, lasting(this_program()))
     if kind == "codex":
         print(codex.table(options.name, entry))
@@ -79,7 +79,7 @@ def _target(kind: str, given: Given) -> Path:
 
 
 def _attach(given: Given, config_option: str | None) -> int:
-    kind, options = given.words[0], read_wishes(given, config_option)
+    kind, options = given.words[0], read_entry_options(given, config_option)
     token = given_token(given.text("--token"), given.text("--token-file"))
     entry = own_entry(kind, options, lasting(this_program()))
     code = _edit(given, kind, options, "attach", entry, token)
@@ -94,12 +94,12 @@ def _attach(given: Given, config_option: str | None) -> int:
 def _detach(given: Given, config_option: str | None) -> int:
     if given.on("--token") or given.on("--token-file"):
         raise UsageError("--token and --token-file are only valid with client attach")
-    options = Wishes(name=entry_name(given), url=None, bridge=False, token_env=None, config=None)
+    options = EntryOptions(name=entry_name(given), url=None, bridge=False, token_env=None, config=None)
     return _edit(given, given.words[0], options, "detach", None, None)
 
 
 def _edit(
-    given: Given, kind: str, options: Wishes, action: str, entry: Entry | None, token: Token | None
+    given: Given, kind: str, options: EntryOptions, action: str, entry: Entry | None, token: Token | None
 ) -> int:
     path, home = _target(kind, given), Path.home()
     old = read_text(path)
@@ -189,7 +189,7 @@ def _told(kind: str, shown: dict[str, Any], difference: str) -> list[str]:
     return lines
 
 
-def _keep(token: Token, options: Wishes, home: Path) -> Path:
+def _keep(token: Token, options: EntryOptions, home: Path) -> Path:
     """Keeps the token for the bridge and the shell verbs, with the listener it belongs to."""
     return keep_token(home, read_endpoint(options.url or "http://127.0.0.1:4860/mcp"), token.value)
 
@@ -200,7 +200,7 @@ def _status(given: Given, config_option: str | None) -> int:
         for flag in ("--file", "--url", "--bridge", "--token-env"):
             if given.on(flag):
                 raise UsageError(f"{flag} needs a client: callmux client status CLIENT {flag} ...")
-    options = read_wishes(given, config_option)
+    options = read_entry_options(given, config_option)
     statuses = [_one_status(kind, given, options) for kind in kinds]
     if given.on("--json"):
         print_json(statuses[0] if given.words else {"statuses": statuses})
@@ -221,7 +221,7 @@ def _status(given: Given, config_option: str | None) -> int:
     return 0
 
 
-def _one_status(kind: str, given: Given, options: Wishes) -> dict[str, Any]:
+def _one_status(kind: str, given: Given, options: EntryOptions) -> dict[str, Any]:
     path = _target(kind, given)
     try:
         text = read_text(path) or ""

@@ -28,7 +28,7 @@ from callmux.daemon.plan import (
     Action,
     Place,
     Plan,
-    Wish,
+    ServiceOptions,
     make_plan,
     plan_lines,
 )
@@ -54,13 +54,13 @@ def run(
     """
     given = read(COMMANDS[0], args)
     place = place or this_place()
-    wish = _wish(given, config_option)
-    plan = make_plan(wish, place)
-    warnings = _findings(wish, plan, place) if wish.action == "install" else []
+    options = _options(given, config_option)
+    plan = make_plan(options, place)
+    warnings = _findings(options, plan, place) if options.action == "install" else []
     before = existing(plan) if plan.file is not UNSET else None
     installed = before is not None and is_managed(before)
     changed = installed and plan.file is not UNSET and before != plan.file.content
-    plan = make_plan(wish, place, warnings, installed=installed, changed=changed)
+    plan = make_plan(options, place, warnings, installed=installed, changed=changed)
     as_json = given.on("--json")
     if given.on("--dry-run"):
         _show(plan, "\n".join(plan_lines(plan)), as_json)
@@ -72,13 +72,13 @@ def run(
         raise CallmuxError(NO_SYSTEMD)
     force = given.on("--force")
     check_owner(plan, force=force)
-    if wish.action in ("install", "uninstall") and not given.on("--yes"):
+    if options.action in ("install", "uninstall") and not given.on("--yes"):
         if as_json:
             raise refusal(given.command, "--json cannot ask: add --yes to do it, or --dry-run to see it")
         if not _confirmed(plan):
             print("Nothing was changed.")
             return 1
-    if wish.follow:
+    if options.follow:
         return stream_command(plan.commands[0])
     outcome = apply(plan, runner, force=force)
     warned = "".join(f"\nWarning: {warning}" for warning in plan.warnings)
@@ -98,7 +98,7 @@ def this_place() -> Place:
     )
 
 
-def _wish(given: Given, config_option: str | None) -> Wish:
+def _options(given: Given, config_option: str | None) -> ServiceOptions:
     name = (given.text("--name") or DEFAULT_NAME).strip()
     if not _NAME.fullmatch(name):
         raise refusal(given.command, f'--name must have letters, digits, "_", "." and "-" only, not "{name}"')
@@ -108,7 +108,7 @@ def _wish(given: Given, config_option: str | None) -> Wish:
     host = given.text("--host")
     if host is not None and not host.strip():
         raise refusal(given.command, "--host is empty")
-    return Wish(
+    return ServiceOptions(
         action=cast(Action, given.command.word),
         name=name,
         port=given.number("--port") or DEFAULT_PORT,
@@ -143,7 +143,7 @@ def _command(given: Given) -> tuple[str, ...]:
     return (path,)
 
 
-def _findings(wish: Wish, plan: Plan, place: Place) -> list[str]:
+def _findings(options: ServiceOptions, plan: Plan, place: Place) -> list[str]:
     """What to know before it is installed.
 
     Raises:
@@ -152,11 +152,11 @@ def _findings(wish: Wish, plan: Plan, place: Place) -> list[str]:
     from callmux.cli.listen import check_posture
     from callmux.daemon.variables import assigned_variables, needed_variables
 
-    path = Path(wish.config_path)
-    find_config(wish.config_path, os.environ, Path.home())
+    path = Path(options.config_path)
+    find_config(options.config_path, os.environ, Path.home())
     loaded = load_config(path, os.environ)
     try:
-        check_posture(loaded.config, wish.host or DEFAULT_HOST)
+        check_posture(loaded.config, options.host or DEFAULT_HOST)
     except CallmuxError as error:
         raise UsageError(f"this service could not start: {error.message}") from None
     warnings = []

@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 
 from callmux.errors import CallmuxError
-from callmux.session.saved_sessions import Estate
+from callmux.session.saved_sessions import SavedSessions
 from callmux.tasks import at_once, first_of
 from callmux.transport.http.listener import Listener
 from callmux.transport.http.serve import HttpServer
@@ -45,13 +45,15 @@ class Predecessor:
     Attributes:
         listening: Its listening socket, ours from now on.
         key: Seals session ids.
-        estate: What its sessions leave.
+        saved_sessions: What its sessions leave.
     """
 
-    def __init__(self, listening: socket.socket, channel: socket.socket, key: bytes, estate: Estate) -> None:
+    def __init__(
+        self, listening: socket.socket, channel: socket.socket, key: bytes, saved_sessions: SavedSessions
+    ) -> None:
         self.listening = listening
         self.key = key
-        self.estate = estate
+        self.saved_sessions = saved_sessions
         self._channel = channel
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
@@ -105,12 +107,12 @@ def predecessor(env: MutableMapping[str, str]) -> Predecessor | None:
         numbers = [int(part) for part in given.split(",")]
         for number in numbers:
             os.set_inheritable(number, False)
-        listening, channel, file = numbers
-        with open(file, "rb") as passed:
-            key, estate = msgspec.json.decode(passed.read(), type=tuple[bytes, Estate])
+        listening, channel, handover_file = numbers
+        with open(handover_file, "rb") as file:
+            key, saved_sessions = msgspec.json.decode(file.read(), type=tuple[bytes, SavedSessions])
         taken = socket.socket(fileno=listening)
         taken.setblocking(False)
-        return Predecessor(taken, socket.socket(fileno=channel), key, estate)
+        return Predecessor(taken, socket.socket(fileno=channel), key, saved_sessions)
     except (ValueError, OSError, msgspec.MsgspecError) as error:
         raise CallmuxError(f"{VARIABLE} is set, but what it names cannot be taken over: {error}") from None
 
@@ -123,7 +125,7 @@ def own_command() -> list[str]:
 async def hand_over(
     listening: socket.socket,
     key: bytes,
-    estate: Estate,
+    saved_sessions: SavedSessions,
     command: Sequence[str],
     env: Mapping[str, str],
     seconds: float,
@@ -134,14 +136,14 @@ async def hand_over(
     Args:
         listening: The port.
         key: Seals session ids.
-        estate: What the sessions leave.
+        saved_sessions: What the sessions leave.
         command: What to start.
         env: Its environment.
         seconds: How long it may take until it answers.
     """
     ours, theirs = socket.socketpair()
     reader, writer = await asyncio.open_unix_connection(sock=ours, limit=LONGEST_LINE)
-    process = _start(listening, theirs, msgspec.json.encode((key, estate)), command, env)
+    process = _start(listening, theirs, msgspec.json.encode((key, saved_sessions)), command, env)
     if process is None:
         writer.close()
         return None
@@ -171,10 +173,10 @@ def _start(
     command: Sequence[str],
     env: Mapping[str, str],
 ) -> subprocess.Popen[bytes] | None:
-    with channel, tempfile.TemporaryFile() as file:
-        file.write(state)
-        file.seek(0)
-        passed = (listening.fileno(), channel.fileno(), file.fileno())
+    with channel, tempfile.TemporaryFile() as handover_file:
+        handover_file.write(state)
+        handover_file.seek(0)
+        passed = (listening.fileno(), channel.fileno(), handover_file.fileno())
         try:
             more = {VARIABLE: ",".join(map(str, passed))}
             return subprocess.Popen(command, env={**env, **more}, pass_fds=passed)

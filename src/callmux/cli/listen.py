@@ -36,11 +36,11 @@ from callmux.guard.guard import Guard
 from callmux.guard.principal import Principal
 from callmux.observe.facts import Configured
 from callmux.places import state_dir
-from callmux.process.attendance import attend
+from callmux.process.config_watch import watch_and_answer
 from callmux.process.host import Host, startup_failed
 from callmux.process.observers import Observers
 from callmux.session import saved_sessions
-from callmux.session.saved_sessions import Estate, Legacy, session_key
+from callmux.session.saved_sessions import SavedSession, SavedSessions, session_key
 from callmux.session.table import shown as shown_id
 from callmux.tasks import TaskSet
 from callmux.transport.http.app import App
@@ -186,9 +186,9 @@ async def listen(
         state = state_dir(env)
         key = await _key(state) if before is None else before.key
         listener = _listener(host, config, key, clock, guard, https)
-        estate = await _inherited(state, options.port) if before is None else before.estate
-        listener.table.bury(estate.ended, estate.floor)
-        listener.legacies = estate.legacies
+        saved = await _inherited(state, options.port) if before is None else before.saved_sessions
+        listener.table.bury(saved.ended, saved.floor)
+        listener.saved_sessions = saved.sessions
         pages = Pages(
             probe_routes(listener.table, host.readiness, host.full_status),
             lambda: observers.totals,
@@ -215,7 +215,7 @@ async def listen(
                 asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, https.configured, config)
         if path is not None:
             reread = partial(_reread, load, options.host, guard)
-            tasks.spawn(attend(path, host, reread, sources, env))
+            tasks.spawn(watch_and_answer(path, host, reread, sources, env))
         tasks.spawn(listener.keep_sweeping())
         idle = asyncio.Event()
         if options.idle_exit_seconds is not None:
@@ -237,7 +237,7 @@ async def listen(
             host.runtime.retire("callmux is being stopped")
             await server.stop_accepting()
             await listener.drain(min(DRAIN_SECONDS, host.runtime.drain_seconds()))
-            await _leave(state, options.port, _estate(host, listener))
+            await _leave(state, options.port, _saved_sessions(host, listener))
         await server.stop()
         return 0
     finally:
@@ -256,17 +256,17 @@ async def _key(state: Path) -> bytes:
         raise ListenFailed(f"{state} cannot be read: its file system does not answer") from None
 
 
-async def _inherited(state: Path, port: int) -> Estate:
+async def _inherited(state: Path, port: int) -> SavedSessions:
     try:
         return await aside(lambda: saved_sessions.take(state, port), STATE_SECONDS)
     except TimeoutError:
         log.warning("%s cannot be read: sessions lose log levels and subscriptions", state)
-        return Estate()
+        return SavedSessions()
 
 
-async def _leave(state: Path, port: int, estate: Estate) -> None:
+async def _leave(state: Path, port: int, saved: SavedSessions) -> None:
     try:
-        await aside(lambda: saved_sessions.save(state, port, estate), STATE_SECONDS)
+        await aside(lambda: saved_sessions.save(state, port, saved), STATE_SECONDS)
     except TimeoutError:
         log.warning("%s cannot be written: sessions lose log levels and subscriptions", state)
 
@@ -287,17 +287,17 @@ def _bound(options: Options) -> socket.socket:
         raise ListenFailed(where) from None
 
 
-def _estate(host: Host, listener: Listener) -> Estate:
+def _saved_sessions(host: Host, listener: Listener) -> SavedSessions:
     """What the process that follows gets to know of our sessions."""
     # Some may be of a process before us, whose sessions nobody has used since.
-    legacies = dict(listener.legacies)
+    sessions = dict(listener.saved_sessions)
     for seat in listener.table:
         session = seat.session
         facts = session.facts
-        left = Legacy(session.log_level, facts.client_name, host.subscriptions.of(session), facts.waits)
-        if left != Legacy():
-            legacies[seat.id] = left
-    return Estate(listener.table.ended, legacies, listener.table.floor)
+        left = SavedSession(session.log_level, facts.client_name, host.subscriptions.of(session), facts.waits)
+        if left != SavedSession():
+            sessions[seat.id] = left
+    return SavedSessions(listener.table.ended, sessions, listener.table.floor)
 
 
 async def _replace(
@@ -305,8 +305,8 @@ async def _replace(
 ) -> Successor | None:
     """Starts another process in our place."""
     seconds = 2 * host.runtime.config.longest_connect_milliseconds / 1000 + START_SECONDS
-    estate = _estate(host, listener)
-    return await hand_over(listening, listener.table.key, estate, own_command(), env, seconds)
+    saved = _saved_sessions(host, listener)
+    return await hand_over(listening, listener.table.key, saved, own_command(), env, seconds)
 
 
 def _reread(load: Callable[[Sources], Config], host: str, guard: Guard, sources: Sources) -> Config:

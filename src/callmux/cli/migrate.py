@@ -21,7 +21,7 @@ from callmux.clients.detect import read_text
 from callmux.clients.diff import unified
 from callmux.clients.program import lasting, start_command
 from callmux.config.load import target_config
-from callmux.daemon.plan import Wish
+from callmux.daemon.plan import ServiceOptions
 from callmux.daemon.plan import make_plan as daemon_plan
 from callmux.errors import UsageError
 from callmux.migrate.plan import NewFile, Plan, make_plan
@@ -112,7 +112,7 @@ def _unit(path: str, old: OldUnit) -> str | None:
 
     name = Path(path).stem.removeprefix("dev.callmux.")
     made = daemon_plan(
-        Wish(
+        ServiceOptions(
             action="install",
             name=name,
             port=old.port,

@@ -50,7 +50,7 @@ def this_program() -> Program:
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class EntryOptions:
     """What the flags of an entry say.
 
     Attributes:
@@ -68,7 +68,7 @@ class Wishes:
     config: str | None
 
 
-def read_wishes(given: Given, config_option: str | None) -> Wishes:
+def read_entry_options(given: Given, config_option: str | None) -> EntryOptions:
     """What the flags of a command say.
 
     Raises:
@@ -87,7 +87,7 @@ def read_wishes(given: Given, config_option: str | None) -> Wishes:
     # the entry.
     path = os.path.abspath(os.path.expanduser(target_config(config_option, os.environ, Path.home())))
     config = None if Path(path) == usual_config(Path.home()) else path
-    return Wishes(
+    return EntryOptions(
         name=name,
         url=None if url is None else listener_url(url),
         bridge=given.on("--bridge"),
@@ -114,7 +114,7 @@ def listener_url(url: str) -> str:
     return urlunsplit(parts._replace(path="/mcp")) if parts.path in ("", "/") else url
 
 
-def own_entry(kind: str, options: Wishes, program: Program) -> Entry:
+def own_entry(kind: str, options: EntryOptions, program: Program) -> Entry:
     """The entry that is expected in a client's file."""
     if options.url is not None and not options.bridge:
         is_sse = urlsplit(options.url).path.rstrip("/").endswith("/sse")

@@ -131,9 +131,9 @@ async def _serve(
         await transport.open()
         watching = None
         if path is not None:
-            from callmux.process.attendance import attend
+            from callmux.process.config_watch import watch_and_answer
 
-            watching = at_once(attend(path, host, load, sources, env))
+            watching = at_once(watch_and_answer(path, host, load, sources, env))
         # What exists by now lives as long as the process: the collector need not look at it again.
         gc.collect()
         gc.freeze()

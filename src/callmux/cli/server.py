@@ -38,9 +38,9 @@ def run(args: list[str], config_option: str | None) -> int:
         case "list":
             return _list(given, config_option)
         case "test":
-            from callmux.cli import server_test
+            from callmux.cli import server_try
 
-            return server_test.run(given, config_option)
+            return server_try.run(given, config_option)
         case "restart":
             from callmux.cli import server_restart
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from callmux.cli.init import schema_file, schema_text
-from callmux.cli.own_entry import Wishes, own_entry, this_program
+from callmux.cli.own_entry import EntryOptions, own_entry, this_program
 from callmux.clients import editing
 from callmux.clients.changes import Change
 from callmux.clients.detect import client_file, read_text
@@ -136,7 +136,7 @@ def _start(choices: Choices, scene: Scene) -> Callable[[str], Entry]:
     """Gives callmux's own entry for a client."""
     program = this_program()
     custom = scene.config_path != usual_config(scene.machine.home)
-    wishes = Wishes(
+    options = EntryOptions(
         name=DEFAULT_NAME,
         url=choices.listener,
         bridge=choices.listener is not None,
@@ -145,7 +145,7 @@ def _start(choices: Choices, scene: Scene) -> Callable[[str], Entry]:
     )
 
     def start(kind: str) -> Entry:
-        entry = own_entry(kind, wishes, program)
+        entry = own_entry(kind, options, program)
         if choices.listener is None or choices.daemon:
             return entry
         more = ("--autostart", *(("--config", str(scene.config_path)) if custom else ()))

@@ -24,7 +24,7 @@ NO_SYSTEMD = (
 )
 
 
-class Wish(msgspec.Struct, frozen=True, kw_only=True):
+class ServiceOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked for.
 
     Attributes:
@@ -134,7 +134,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def make_plan(
-    wish: Wish, place: Place, warnings: Sequence[str] = (), *, installed: bool = False, changed: bool = False
+    options: ServiceOptions,
+    place: Place,
+    warnings: Sequence[str] = (),
+    *,
+    installed: bool = False,
+    changed: bool = False,
 ) -> Plan:
     """The plan for an action on a machine.
 
@@ -143,29 +148,29 @@ def make_plan(
         installed: There is a service file of ours already.
         changed: It says something else.
     """
-    scope: Scope = wish.scope or ("system" if place.platform == "linux" and place.uid == 0 else "user")
+    scope: Scope = options.scope or ("system" if place.platform == "linux" and place.uid == 0 else "user")
     kind, why = _kind(place, scope)
-    words = _listener_command(wish)
+    words = _listener_command(options)
     manual = shlex.join(words)
     plan = Plan(
-        action=wish.action,
+        action=options.action,
         kind=kind,
         scope=scope,
         supported=kind != "unsupported",
-        name=wish.name,
-        label=f"dev.callmux.{wish.name}" if kind == "launchd" else wish.name,
+        name=options.name,
+        label=f"dev.callmux.{options.name}" if kind == "launchd" else options.name,
         uid=UNSET if place.uid is None else place.uid,
-        config_path=wish.config_path,
-        port=wish.port,
-        host=UNSET if wish.host is None else wish.host,
-        binary_path=shlex.join(wish.command) if len(wish.command) > 1 else wish.command[0],
+        config_path=options.config_path,
+        port=options.port,
+        host=UNSET if options.host is None else options.host,
+        binary_path=shlex.join(options.command) if len(options.command) > 1 else options.command[0],
         warnings=[*warnings, *([why] if why else [])],
         manual_command=manual,
     )
     if kind == "systemd":
-        return _systemd(plan, wish, place, words, changed)
+        return _systemd(plan, options, place, words, changed)
     if kind == "launchd":
-        return _launchd(plan, wish, place, words, installed)
+        return _launchd(plan, options, place, words, installed)
     return plan
 
 
@@ -181,63 +186,63 @@ def _kind(place: Place, scope: Scope) -> tuple[Kind, str | None]:
     return "unsupported", f"there is no service manager that callmux knows on {place.platform}"
 
 
-def _listener_command(wish: Wish) -> list[str]:
-    host = [] if wish.host is None else ["--host", wish.host]
-    return [*wish.command, "--config", wish.config_path, "--listen", str(wish.port), *host]
+def _listener_command(options: ServiceOptions) -> list[str]:
+    host = [] if options.host is None else ["--host", options.host]
+    return [*options.command, "--config", options.config_path, "--listen", str(options.port), *host]
 
 
-def _systemd(plan: Plan, wish: Wish, place: Place, words: list[str], changed: bool) -> Plan:
+def _systemd(plan: Plan, options: ServiceOptions, place: Place, words: list[str], changed: bool) -> Plan:
     user = plan.scope == "user"
     base = f"{place.home}/.config/systemd/user" if user else "/etc/systemd/system"
-    path = f"{base}/{wish.name}.service"
+    path = f"{base}/{options.name}.service"
     variables = f"{place.home}/.config/callmux" if user else "/etc/callmux"
-    variables += f"/{wish.name}.env"
-    unit = f"{wish.name}.service"
+    variables += f"/{options.name}.env"
+    unit = f"{options.name}.service"
     control = ["systemctl", *(["--user"] if user else [])]
     journal = ["journalctl", *(["--user"] if user else []), "-u", unit]
     reload = Step([*control, "daemon-reload"])
     file: ServiceFile | UnsetType = UNSET
     steps: list[Step]
-    match wish.action:
+    match options.action:
         case "install":
             file = ServiceFile(path, systemd_unit(words, plan.scope, place.path, variables))
             steps = [reload]
-            if wish.enable:
+            if options.enable:
                 steps.append(Step([*control, "enable", unit]))
-            if wish.start:
+            if options.start:
                 # A running service would go on with what the file said before.
                 steps.append(Step([*control, "restart" if changed else "start", unit]))
         case "uninstall":
             steps = [Step([*control, "disable", "--now", unit], may_fail=True), reload]
         case "restart":
             # By its ExecReload: the new process takes the port over, and no call is lost.
-            steps = [Step([*control, "restart" if wish.anew else "reload-or-restart", unit])]
+            steps = [Step([*control, "restart" if options.anew else "reload-or-restart", unit])]
         case "status":
             steps = [Step([*control, "status", unit, "--no-pager", "-l"])]
         case "logs":
-            steps = [Step([*journal, "-n", str(LOG_LINES), *(["-f"] if wish.follow else ["--no-pager"])])]
+            steps = [Step([*journal, "-n", str(LOG_LINES), *(["-f"] if options.follow else ["--no-pager"])])]
         case verb:
             steps = [Step([*control, verb, unit])]
     return _with(plan, path, file, steps, variables)
 
 
-def _launchd(plan: Plan, wish: Wish, place: Place, words: list[str], installed: bool) -> Plan:
+def _launchd(plan: Plan, options: ServiceOptions, place: Place, words: list[str], installed: bool) -> Plan:
     path = f"{place.home}/Library/LaunchAgents/{plan.label}.plist"
-    logs = f"{place.home}/Library/Logs/{wish.name}"
+    logs = f"{place.home}/Library/Logs/{options.name}"
     domain = f"gui/{place.uid}"
     target = f"{domain}/{plan.label}"
     file: ServiceFile | UnsetType = UNSET
     steps: list[Step]
-    match wish.action:
+    match options.action:
         case "install":
             variables = {} if place.path is None else {"PATH": place.path}
             file = ServiceFile(path, launchd_plist(plan.label, words, variables, logs))
             # What is loaded already cannot be loaded again.
             steps = [Step(["launchctl", "bootout", domain, path], may_fail=True)] if installed else []
             steps.append(Step(["launchctl", "bootstrap", domain, path]))
-            if wish.enable:
+            if options.enable:
                 steps.append(Step(["launchctl", "enable", target]))
-            if wish.start:
+            if options.start:
                 steps.append(Step(["launchctl", "kickstart", "-k", target]))
         case "uninstall":
             steps = [Step(["launchctl", "bootout", domain, path], may_fail=True)]
@@ -254,7 +259,7 @@ def _launchd(plan: Plan, wish: Wish, place: Place, words: list[str], installed: 
             steps = [Step(["launchctl", "print", target])]
         case "logs":
             steps = [
-                Step(["tail", "-n", str(LOG_LINES), *(["-f"] if wish.follow else []), f"{logs}.err.log"])
+                Step(["tail", "-n", str(LOG_LINES), *(["-f"] if options.follow else []), f"{logs}.err.log"])
             ]
         case verb:
             steps = [Step(["launchctl", verb, target])]

@@ -1,6 +1,6 @@
 """Tries servers of the configuration: start or connect, list the tools, leave.
 
-Called by `callmux.cli.server_test` with a function that asks a server (`callmux.upstream.probe`).
+Called by `callmux.cli.server_try` with a function that asks a server (`callmux.upstream.probe`).
 """
 
 from __future__ import annotations

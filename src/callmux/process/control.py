@@ -1,7 +1,7 @@
 """A way into running processes for the commands of the same user: a Unix socket for each process.
 
-Served by `callmux.process.attendance`, asked through `callmux.process.control_sockets`. The sockets are in a
-directory that only its owner may enter (mode 0700), named after the configuration file, so that a command
+Served by `callmux.process.config_watch`, asked through `callmux.process.control_sockets`. The sockets are in
+a directory that only its owner may enter (mode 0700), named after the configuration file, so that a command
 finds every process that runs with it, stdio sessions and listeners alike. One JSON object a line, one request
 each:
 

@@ -44,7 +44,7 @@ from callmux.upstream.failures import CallFailure
 from callmux.upstream.guardian import Guardian
 from callmux.upstream.inventory.listings import Listings
 from callmux.upstream.links.opening import Surroundings
-from callmux.upstream.opening import wishes
+from callmux.upstream.opening import restoring
 from callmux.upstream.pool import Pool
 from callmux.upstream.resources import Place
 from callmux.upstream.server import Server
@@ -226,7 +226,7 @@ class Host:
             own = [one for one in server.connections(session) if self.single or one.audience.owner is session]
             for connection in own:
                 try:
-                    await wishes.set_level(connection, session, server.timing.connect_seconds)
+                    await restoring.set_level(connection, session, server.timing.connect_seconds)
                 except CallFailure as failure:
                     log.warning('"%s" does not take the log level: %s', server.name, failure.cause)
 
@@ -352,7 +352,7 @@ class Host:
             return reloads
         active = Activity(self.runtime.find, self._clock).shown(self._sessions)
         running = {"activeToolCallCount": len(active), "activeToolCalls": active}
-        facts = {**reloads, **running, **listener, "scopedStdioClients": self._pool.berths.facts()}
+        facts = {**reloads, **running, **listener, "scopedStdioClients": self._pool.scoped_limits.facts()}
         if self._stores.counters.unresolved:
             facts["unresolvedSessionCwd"] = dict(sorted(self._stores.counters.unresolved.items()))
         return {"listener": facts}

@@ -1,6 +1,6 @@
 """Restarts servers whose own files have changed: the key `watch`, for authors who rebuild all day.
 
-Run by `callmux.process.attendance`; calls `callmux.process.host`. A change counts once the files have been
+Run by `callmux.process.config_watch`; calls `callmux.process.host`. A change counts once the files have been
 still for a while, so that a build is over before the server starts anew.
 """
 

@@ -230,7 +230,7 @@ class Runtime:
     def take_effect(self) -> None:
         """This configuration is in force: its bounds on connections hold from now on."""
         config = self.config
-        self._pool.berths.configure(
+        self._pool.scoped_limits.configure(
             config.max_scoped_clients,
             config.max_scoped_clients_per_server,
             config.session_cwd_idle_ttl_seconds,

@@ -1,7 +1,7 @@
 """The last lines that each server wrote to stderr. Pure.
 
-Filled by `callmux.process.host` with lines that have been redacted; read by `callmux.process.attendance` for
-`callmux server logs`. Bounded in lines, in their length and in servers.
+Filled by `callmux.process.host` with lines that have been redacted; read by `callmux.process.config_watch`
+for `callmux server logs`. Bounded in lines, in their length and in servers.
 """
 
 from __future__ import annotations

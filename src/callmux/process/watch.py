@@ -1,6 +1,6 @@
 """Watches the configuration file and the files it refers to, and reloads when one of them changes.
 
-Made by `callmux.process.attendance`; calls `callmux.process.host`.
+Made by `callmux.process.config_watch`; calls `callmux.process.host`.
 
 A look at each file's identity, size and time four times a second costs a few microseconds and no dependency;
 it sees atomic replacement and symbolic links that are turned. A change counts once the files have been still

@@ -18,7 +18,14 @@ from msgspec import Raw
 from callmux.protocol import jsonrpc
 from callmux.protocol.jsonrpc import Failure, Id, Malformed, Notification, Request, Response, Single, own_id
 from callmux.protocol.params import members, names_revision, optional_text, present
-from callmux.protocol.peer import Kinds, State, cancellation
+from callmux.protocol.peer import (
+    CancellationReceived,
+    Kinds,
+    NotificationReceived,
+    RequestReceived,
+    State,
+    cancellation,
+)
 from callmux.protocol.versions import Era
 
 
@@ -88,38 +95,16 @@ class Confirmed(msgspec.Struct, frozen=True):
     """The handshake is done."""
 
 
-class Called(msgspec.Struct, frozen=True):
-    """The client asks; the session owes an answer to `id` unless it is cancelled."""
-
-    id: Id
-    method: str
-    params: Raw | None
-
-
-class Cancelled(msgspec.Struct, frozen=True):
-    """The client gave the request `id` up; it gets no answer. `reason` is its own, if it gave one; `who` is
-    what the shell kept of the request."""
-
-    id: Id
-    reason: str | None = None
-    who: Any = None
-
-
-class Told(msgspec.Struct, frozen=True):
-    """The client tells us something."""
-
-    method: str
-    params: Raw | None
-
-
-class Replied(msgspec.Struct, frozen=True):
+class ReplyReceived(msgspec.Struct, frozen=True):
     """The client answered our request `id`."""
 
     id: int
     answer: Response | Failure
 
 
-Event: TypeAlias = Opened | Confirmed | Called | Cancelled | Told | Replied
+Event: TypeAlias = (
+    Opened | Confirmed | RequestReceived | CancellationReceived | NotificationReceived | ReplyReceived
+)
 
 KINDS = Kinds(
     requests={k.value: k for k in (Kind.INITIALIZE, Kind.PING, Kind.DISCOVER)},
@@ -203,7 +188,7 @@ class ClientPeer:
                 if action is Action.OPEN:
                     return Opened(message.id, present(message.params))
                 params = message.params
-                return Called(
+                return RequestReceived(
                     message.id, message.method, params if message.method == "tools/call" else present(params)
                 )
         elif isinstance(message, Notification):
@@ -212,7 +197,7 @@ class ClientPeer:
             if action is Action.CANCEL:
                 return self._cancel(message.params)
             if action is Action.TELL:
-                return Told(message.method, present(message.params))
+                return NotificationReceived(message.method, present(message.params))
         elif isinstance(message, Malformed):
             if action is not Action.REFUSE:
                 return None
@@ -222,12 +207,12 @@ class ClientPeer:
             elif (own := own_id(message.id)) in self._asked and own is not None:
                 self._asked.discard(own)
                 raw = Raw(msgspec.json.encode({"code": message.code, "message": message.message}))
-                return Replied(own, Failure(own, raw))
+                return ReplyReceived(own, Failure(own, raw))
         elif action is Action.DELIVER and (own := own_id(message.id)) in self._asked and own is not None:
             self._asked.discard(own)
             if isinstance(message, Response) and present(message.result) is None:
-                return Replied(own, Response(own, Raw(b"{}")))
-            return Replied(own, message)
+                return ReplyReceived(own, Response(own, Raw(b"{}")))
+            return ReplyReceived(own, message)
         return None
 
     def _cancel(self, params: Raw | None) -> Event | None:
@@ -235,7 +220,7 @@ class ClientPeer:
         if given is None or given.request_id not in self.in_flight:
             return None
         who = self.in_flight.pop(given.request_id)
-        return Cancelled(given.request_id, optional_text(given.reason), who)
+        return CancellationReceived(given.request_id, optional_text(given.reason), who)
 
     def answer(self, id: Id, result: bytes | Raw) -> bytes | None:
         """The line that answers request `id`; None if it was cancelled meanwhile."""
@@ -274,7 +259,7 @@ class ClientPeer:
         return True
 
     def ask(self, method: str, params: bytes | Raw | None) -> tuple[int, bytes]:
-        """A request of ours: its id and its line. The answer comes as `Replied`."""
+        """A request of ours: its id and its line. The answer comes as `ReplyReceived`."""
         self._next += 1
         self._asked.add(self._next)
         return self._next, jsonrpc.request(self._next, method, params)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Raw
 
-from callmux.protocol.jsonrpc import Failure, Notification, Request, Response, Single
+from callmux.protocol.jsonrpc import Failure, Id, Notification, Request, Response, Single
 
 K = TypeVar("K")
 
@@ -60,6 +60,35 @@ class Kinds(msgspec.Struct, Generic[K], frozen=True, kw_only=True):
                 return self.reply
             case _:
                 return self.malformed
+
+
+class RequestReceived(msgspec.Struct, frozen=True):
+    """The other side asks for something. An answer to `id` is owed unless the other side cancels it."""
+
+    id: Id
+    method: str
+    params: Raw | None
+
+
+class NotificationReceived(msgspec.Struct, frozen=True):
+    """The other side says something and expects no answer."""
+
+    method: str
+    params: Raw | None
+
+
+class CancellationReceived(msgspec.Struct, frozen=True):
+    """The other side gave up its request `id`, which gets no answer.
+
+    Attributes:
+        id: The request.
+        reason: Why, as the other side says; None where it gives no reason.
+        who: What the shell kept of the request.
+    """
+
+    id: Id
+    reason: str | None = None
+    who: Any = None
 
 
 class Cancellation(msgspec.Struct, rename="camel"):

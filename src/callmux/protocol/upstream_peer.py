@@ -16,7 +16,14 @@ from msgspec import UNSET, Raw, UnsetType
 from callmux.protocol import jsonrpc, versions
 from callmux.protocol.jsonrpc import Failure, Id, Malformed, Notification, Request, Response, Single, own_id
 from callmux.protocol.params import members, optional_text, present
-from callmux.protocol.peer import Kinds, State, cancellation
+from callmux.protocol.peer import (
+    CancellationReceived,
+    Kinds,
+    NotificationReceived,
+    RequestReceived,
+    State,
+    cancellation,
+)
 from callmux.protocol.unanswered import Unanswered
 from callmux.protocol.versions import Era
 
@@ -65,7 +72,7 @@ TRANSITIONS: dict[Era, dict[tuple[State, Kind], Action]] = {Era.LEGACY: _LEGACY}
 """By the era of the connection: those that callmux speaks to servers."""
 
 
-class Answered(msgspec.Struct, frozen=True):
+class ReplyReceived(msgspec.Struct, frozen=True):
     """The server answered our request `id`."""
 
     id: int
@@ -73,7 +80,7 @@ class Answered(msgspec.Struct, frozen=True):
     who: Any = None
 
 
-class Refused(msgspec.Struct, frozen=True):
+class ErrorReceived(msgspec.Struct, frozen=True):
     """The server refused our request `id`; `error` is the raw member."""
 
     id: int
@@ -81,7 +88,7 @@ class Refused(msgspec.Struct, frozen=True):
     who: Any = None
 
 
-class Broken(msgspec.Struct, frozen=True):
+class UnreadableReplyReceived(msgspec.Struct, frozen=True):
     """The server's answer to our request `id` cannot be read."""
 
     id: int
@@ -89,22 +96,7 @@ class Broken(msgspec.Struct, frozen=True):
     who: Any = None
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """The server asks its client something; it waits for an answer to `id`."""
-
-    id: Id
-    method: str
-    params: Raw | None
-
-
-class Withdrawn(msgspec.Struct, frozen=True):
-    """The server no longer wants an answer to its question `id`. `reason` is its own, if it gave one."""
-
-    id: Id
-    reason: str | None = None
-
-
-class Progressed(msgspec.Struct, frozen=True):
+class ProgressReceived(msgspec.Struct, frozen=True):
     """Progress of our request `id`; `params` as the server sent them."""
 
     id: int
@@ -112,20 +104,22 @@ class Progressed(msgspec.Struct, frozen=True):
     who: Any = None
 
 
-class Told(msgspec.Struct, frozen=True):
-    """The server tells us something."""
-
-    method: str
-    params: Raw | None
-
-
-class Noise(msgspec.Struct, frozen=True):
+class NoiseReceived(msgspec.Struct, frozen=True):
     """Bytes that are no message and answer nothing, such as a log line on stdout."""
 
     message: str
 
 
-Event: TypeAlias = Answered | Refused | Broken | Asked | Withdrawn | Progressed | Told | Noise
+Event: TypeAlias = (
+    ReplyReceived
+    | ErrorReceived
+    | UnreadableReplyReceived
+    | RequestReceived
+    | CancellationReceived
+    | ProgressReceived
+    | NotificationReceived
+    | NoiseReceived
+)
 
 KINDS = Kinds(
     requests={Kind.PING.value: Kind.PING},
@@ -322,16 +316,16 @@ class UpstreamPeer:
             assert isinstance(id, int)
             who = self.waiting.pop(id)
             if isinstance(message, Response):
-                return Answered(id, message.result, who)
-            return Refused(id, message.error, who)
+                return ReplyReceived(id, message.result, who)
+            return ErrorReceived(id, message.error, who)
         if isinstance(message, Malformed):
             if action is not Action.COUNT:
                 return None
             if message.is_response and (own := own_id(message.id)) in self.waiting and own is not None:
-                return Broken(own, message.message, self.waiting.pop(own))
+                return UnreadableReplyReceived(own, message.message, self.waiting.pop(own))
             if not message.is_response and message.id is not None and message.id not in self.questions:
                 self.outbox.append(jsonrpc.failure(message.id, message.code, message.message))
-            return Noise(message.message)
+            return NoiseReceived(message.message)
         if isinstance(message, Request):
             # Two questions, one id: the answer to the first is the only one that id may get.
             if message.id in self.questions:
@@ -340,13 +334,15 @@ class UpstreamPeer:
                 self.outbox.append(jsonrpc.response(message.id, b"{}"))
             elif action is Action.ASK:
                 self.questions.add(message.id)
-                return Asked(message.id, message.method, present(message.params))
+                return RequestReceived(message.id, message.method, present(message.params))
             return None
         if action is Action.PROGRESS:
             return self._progress(message)
         if action is Action.WITHDRAW:
             return self._withdraw(message)
-        return Told(message.method, present(message.params)) if action is Action.TELL else None
+        return (
+            NotificationReceived(message.method, present(message.params)) if action is Action.TELL else None
+        )
 
     def _progress(self, message: Notification) -> Event | None:
         if message.params is None:
@@ -359,11 +355,11 @@ class UpstreamPeer:
             token = int(token) if token.is_integer() else ""
         own = own_id(token)
         known = own is not None and own in self.waiting
-        return Progressed(own, message.params, self.waiting[own]) if known and own is not None else None
+        return ProgressReceived(own, message.params, self.waiting[own]) if known and own is not None else None
 
     def _withdraw(self, message: Notification) -> Event | None:
         given = cancellation(message.params)
         if given is None or given.request_id not in self.questions:
             return None
         self.questions.discard(given.request_id)
-        return Withdrawn(given.request_id, optional_text(given.reason))
+        return CancellationReceived(given.request_id, optional_text(given.reason))

@@ -152,7 +152,7 @@ class Limiting:
             and (not slots.server_limits or slots.take_on(name))
         ):
             slots.running += 1
-            server.holds.count += 1
+            server.in_use.count += 1
             return None
         return self._wait(call, server, True)
 
@@ -162,10 +162,10 @@ class Limiting:
             slots.release(call.route.server)
         else:
             slots.running -= 1
-        holds = self._servers[call.route.server].holds
-        holds.count -= 1
-        if holds.lull.awaited and not holds.count:
-            holds.lull.come()
+        in_use = self._servers[call.route.server].in_use
+        in_use.count -= 1
+        if in_use.lull.awaited and not in_use.count:
+            in_use.lull.come()
         return outcome
 
     async def _wait(self, call: Call, server: Server, is_up: bool) -> None:
@@ -173,7 +173,7 @@ class Limiting:
         client = call.context.client
         # What is chosen now may be lost meanwhile.
         call.connection = None
-        server.holds.take()
+        server.in_use.take()
         entered = False
         try:
             if not is_up:
@@ -183,7 +183,7 @@ class Limiting:
             entered = True
         finally:
             if not entered:
-                server.holds.give()
+                server.in_use.give()
 
     async def _in_time(self, call: Call) -> None:
         loop = asyncio.get_running_loop()

@@ -142,7 +142,7 @@ class Scopes:
         return self._in(await found, rule, call)
 
     def _in(self, found: Directory | None, rule: _Rule, call: Call) -> Scope | None:
-        """The scope of a call for this directory; None where nobody knows it, or it is no wish."""
+        """The scope of a call for this directory; None where nobody knows it, or none was named."""
         context = call.context
         directory = None if found is None else found.path
         if found is not None and context.elsewhere and self._roots is not None:
@@ -231,7 +231,7 @@ def _with_headers(rule: _Rule, context: CallContext) -> Scope | None:
 
 
 def _allowed(found: Directory, roots: Sequence[str]) -> str | None:
-    """The real path of a directory inside `roots`; None where it is outside and nobody's wish.
+    """The real path of a directory inside `roots`; None where it is outside and nobody named it.
 
     Raises:
         SessionCwdRefused: It is outside, and the client wants it.
@@ -240,7 +240,7 @@ def _allowed(found: Directory, roots: Sequence[str]) -> str | None:
     # The real path goes on, not the one given: a link that is turned meanwhile leads nowhere else.
     if any(_is_inside(real, os.path.realpath(root)) for root in roots):
         return real
-    if not found.wished:
+    if not found.named:
         return None
     raise SessionCwdRefused(
         f'the directory "{found.path}" is outside configured sessionCwdRoots, and the client is not on this '

@@ -25,7 +25,7 @@ from callmux.rings.ring import run
 from callmux.rings.route import Route
 from callmux.rings.stage import Stages
 from callmux.router.names import Names
-from callmux.upstream.holds import held
+from callmux.upstream.in_use import using
 from callmux.upstream.server import Server
 
 
@@ -88,7 +88,7 @@ class Door:
 
     def held(self) -> AbstractContextManager[None]:
         """While this is entered, none of the servers ends because of a reload."""
-        return held(server.holds for server in self._servers.values())
+        return using(server.in_use for server in self._servers.values())
 
     async def prepare(self, asked: ToolCall, context: CallContext) -> Call:
         """A model's call as it would be sent. Nothing is sent.

@@ -1,6 +1,6 @@
 """Which directory a client works in, from what it says of itself. Pure.
 
-Called by `callmux.session.whereabouts`, which asks the client for its roots, and by the HTTP transport. In
+Called by `callmux.session.client_cwd`, which asks the client for its roots, and by the HTTP transport. In
 this order: `_meta` of the request, the header `x-callmux-cwd`, what an earlier request of the session said,
 the client's first MCP root that is a directory. What is no absolute path says nothing.
 """

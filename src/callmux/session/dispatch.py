@@ -24,12 +24,12 @@ from callmux.rings.ring import Job, start
 from callmux.rings.stage import Outcome
 from callmux.router.offers import Offers
 from callmux.router.router import Router
+from callmux.session.client_cwd import circumstances, local, roots_changed
 from callmux.session.facts import canonical
 from callmux.session.request import Request
 from callmux.session.session import Session
 from callmux.session.subscriptions import Subscriptions
 from callmux.session.tasks import RemoteTasks
-from callmux.session.whereabouts import circumstances, local, roots_changed
 
 if TYPE_CHECKING:
     from callmux.guard.rights import Rights

@@ -1,6 +1,6 @@
 """What is known of a client beside its messages: of its session, and of each single request.
 
-Kept by `callmux.session.session`; filled by the HTTP transport and by `callmux.session.whereabouts`.
+Kept by `callmux.session.session`; filled by the HTTP transport and by `callmux.session.client_cwd`.
 """
 
 from __future__ import annotations

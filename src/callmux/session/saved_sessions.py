@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 KEY_BYTES = 32
 
 
-class Legacy(msgspec.Struct, frozen=True):
+class SavedSession(msgspec.Struct, frozen=True):
     """One session's.
 
     Attributes:
@@ -35,7 +35,7 @@ class Legacy(msgspec.Struct, frozen=True):
     subscriptions: list[str] = []
     waits: bool = False
 
-    def wishes(self) -> list[tuple[str, bytes]]:
+    def requests(self) -> list[tuple[str, bytes]]:
         """The requests that bring a new session where the old one was: methods and params."""
         asked: list[tuple[str, dict[str, str]]] = []
         if self.log_level is not None:
@@ -49,25 +49,25 @@ VERSION = 1
 another version, and the release that brings it reads this one, too."""
 
 
-class Estate(msgspec.Struct, frozen=True):
+class SavedSessions(msgspec.Struct, frozen=True):
     """What all sessions of a listener leave.
 
     Attributes:
         ended: Marks of sessions that are over; a listener of an older version gives their ids.
-        legacies: What the others leave, by id.
+        sessions: What the others leave, by id.
         floor: Sessions that began before this time may be over, too: seconds since 1970.
         version: Of this form; a listener that wrote none has version 1, too.
     """
 
     ended: list[str] = []
-    legacies: dict[str, Legacy] = {}
+    sessions: dict[str, SavedSession] = msgspec.field(default_factory=dict, name="legacies")
     floor: float = 0.0
     version: int = VERSION
 
 
-def save(directory: Path, port: int, estate: Estate) -> None:
+def save(directory: Path, port: int, saved: SavedSessions) -> None:
     """Writes what the listener on `port` leaves, readable by its owner only."""
-    if not estate.ended and not estate.legacies:
+    if not saved.ended and not saved.sessions:
         return
     path = _path(directory, port)
     try:
@@ -75,27 +75,27 @@ def save(directory: Path, port: int, estate: Estate) -> None:
         # A new file of mode 0600, so that what stands there is always whole.
         descriptor, beside = tempfile.mkstemp(dir=directory, prefix=path.name)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.encode(estate))
+            file.write(msgspec.json.encode(saved))
         os.replace(beside, path)
     except OSError as error:
         log.warning("%s cannot be written: sessions lose log levels and subscriptions (%s)", path, error)
 
 
-def take(directory: Path, port: int) -> Estate:
+def take(directory: Path, port: int) -> SavedSessions:
     """What the last listener on `port` left; empty where it left nothing that can be read. Only once."""
     path = _path(directory, port)
     try:
         content = path.read_bytes()
         path.unlink()
-        left = msgspec.json.decode(content, type=Estate)
+        left = msgspec.json.decode(content, type=SavedSessions)
     except FileNotFoundError:
-        return Estate()
+        return SavedSessions()
     except (OSError, msgspec.MsgspecError) as error:
         log.warning("%s cannot be used: %s", path, error)
-        return Estate()
+        return SavedSessions()
     if left.version > VERSION:
         log.warning("%s is not used, it is of a newer callmux (version %d)", path, left.version)
-        return Estate()
+        return SavedSessions()
     return left
 
 

@@ -19,17 +19,14 @@ from msgspec import Raw
 from callmux.lull import Lull
 from callmux.protocol import jsonrpc, versions
 from callmux.protocol.client_peer import (
-    Called,
-    Cancelled,
     ClientPeer,
     Confirmed,
     Opened,
-    Replied,
-    Told,
+    ReplyReceived,
 )
 from callmux.protocol.jsonrpc import ANSWER, Batch, Id, Malformed, Message, RpcError
 from callmux.protocol.params import members, progress_token
-from callmux.protocol.peer import State
+from callmux.protocol.peer import CancellationReceived, NotificationReceived, RequestReceived, State
 from callmux.session.backlog import Backlog
 from callmux.session.facts import NOTHING, Facts, Said
 from callmux.session.handler import Handler
@@ -175,20 +172,20 @@ class Session:
                 self._emit(line, about, final=True)
             self.peer.outbox.clear()
             match event:
-                case Called(id, method, params):
+                case RequestReceived(id, method, params):
                     self._serve(id, method, params, said)
                 case Opened(id, params):
                     self._serve(id, "initialize", params, said)
-                case Cancelled(_, reason, request):
+                case CancellationReceived(_, reason, request):
                     # From here on the client may use the id for another request.
                     if request is not None:
                         request.cancel(reason)
                         self._over(request)
-                case Told("notifications/progress", params):
+                case NotificationReceived("notifications/progress", params):
                     self._inquiries.progressed(params)
-                case Told(method, params):
+                case NotificationReceived(method, params):
                     self._handler.told(self, method, params)
-                case Replied(id, answer):
+                case ReplyReceived(id, answer):
                     self._inquiries.settle(id, answer)
                 case Confirmed() | None:
                     pass

@@ -15,8 +15,8 @@ from msgspec import Raw
 from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.params import members
 from callmux.router.offers import ELSEWHERE, Offers
+from callmux.session.client_cwd import on_behalf_of
 from callmux.session.session import Session
-from callmux.session.whereabouts import on_behalf_of
 from callmux.upstream.resources import Place
 
 MOST_UPDATES = 100

@@ -20,25 +20,22 @@ from callmux.context import ClientPort
 from callmux.lull import Lull
 from callmux.protocol import jsonrpc
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, Batch, Id, Message, Response, RpcError
+from callmux.protocol.peer import CancellationReceived, NotificationReceived, RequestReceived
 from callmux.protocol.unanswered import Unanswered
 from callmux.protocol.upstream_peer import (
-    Answered,
-    Asked,
-    Broken,
+    ErrorReceived,
     InitializeResult,
-    Noise,
-    Progressed,
-    Refused,
-    Told,
+    NoiseReceived,
+    ProgressReceived,
+    ReplyReceived,
+    UnreadableReplyReceived,
     UpstreamPeer,
-    Withdrawn,
 )
 from callmux.protocol.versions import Era
 from callmux.tasks import TaskSet, Withdrawal, reason_of
 from callmux.upstream import failures
 from callmux.upstream.audience import Audience
-from callmux.upstream.exchanges import Asked as Own
-from callmux.upstream.exchanges import Exchange
+from callmux.upstream.exchanges import Exchange, OwnExchange
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.links.link import Link, Listener
 from callmux.upstream.reading.copying import LARGE, copied, own_copy
@@ -189,12 +186,12 @@ class Connection:
         self.send(own)
         return self._answer(own)
 
-    def _own(self, method: str, params: bytes | Raw | None, seconds: float) -> Own:
+    def _own(self, method: str, params: bytes | Raw | None, seconds: float) -> OwnExchange:
         answer: asyncio.Future[Raw] = self._loop.create_future()
         deadline = self._loop.time() + seconds
-        return Own(method=method, params=params, seconds=seconds, deadline=deadline, answer=answer)
+        return OwnExchange(method=method, params=params, seconds=seconds, deadline=deadline, answer=answer)
 
-    async def _answer(self, own: Own) -> bytes:
+    async def _answer(self, own: OwnExchange) -> bytes:
         try:
             result = await own.answer
         except asyncio.CancelledError as given_up:
@@ -350,27 +347,27 @@ class Connection:
 
     def _handle(self, event: Any, about: int | None) -> None:
         match event:
-            case Answered(_, result, exchange):
+            case ReplyReceived(_, result, exchange):
                 self._is_less()
                 exchange.answered(result)
-            case Refused(_, error, exchange):
+            case ErrorReceived(_, error, exchange):
                 self._is_less()
                 exchange.failed(failures.refused(error, getattr(self.link, "veil", None)))
-            case Broken(_, message, exchange):
+            case UnreadableReplyReceived(_, message, exchange):
                 self._is_less()
                 exchange.failed(CallFailure(Category.PROTOCOL, f"its answer cannot be read: {message}"))
-            case Progressed(_, params, exchange):
+            case ProgressReceived(_, params, exchange):
                 if exchange.progress is not None:
                     exchange.progress(params)
-            case Told(method, params):
+            case NotificationReceived(method, params):
                 self._hooks.told(self, method, params, self._client_of(about, params))
-            case Asked(id, method, params):
+            case RequestReceived(id, method, params):
                 kept = None if params is None else params.copy()
                 client = self._client_of(about, params)
                 self._questions[id] = self._tasks.spawn(self._ask(id, method, kept, client))
-            case Noise(message):
+            case NoiseReceived(message):
                 self._hooks.noise(self, message)
-            case Withdrawn(id, reason):
+            case CancellationReceived(id, reason):
                 # Cancelled before its first step, a task cannot clean up after itself.
                 if (task := self._questions.pop(id, None)) is not None:
                     task.cancel(Withdrawal(reason))

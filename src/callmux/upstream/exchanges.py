@@ -54,7 +54,7 @@ class Exchange(Protocol):
         """No answer will come."""
 
 
-class Asked(msgspec.Struct, eq=False, kw_only=True):
+class OwnExchange(msgspec.Struct, eq=False, kw_only=True):
     """A request of callmux itself, whose answer is awaited.
 
     Attributes:

@@ -1,7 +1,7 @@
 """Which connection a client's call takes, and which one makes room for it. Pure.
 
-Called by `callmux.upstream.server` and `callmux.upstream.scoped.berths`. The rules, and why (MCP 2025-11-25,
-basic/lifecycle and client/*):
+Called by `callmux.upstream.server` and `callmux.upstream.scoped.scoped_limits`. The rules, and why (MCP
+2025-11-25, basic/lifecycle and client/*):
 
 - A server is told what the real client can do, so clients that declare different capabilities never share
   a connection.
@@ -106,7 +106,7 @@ def without_roots(capabilities: bytes) -> bytes:
     return msgspec.json.encode(declared)
 
 
-class Berth(msgspec.Struct, frozen=True):
+class CountedLane(msgspec.Struct, frozen=True):
     """A connection whose number is bounded, open or being opened.
 
     Attributes:
@@ -134,8 +134,10 @@ class NoRoom(Exception):
         self.limit = limit
 
 
-def make_room(berths: Sequence[Berth], server: str, most: int, most_of_server: int) -> Berth | None:
-    """The berth that must go before another one of `server` is taken; None where there is room.
+def make_room(
+    lanes: Sequence[CountedLane], server: str, most: int, most_of_server: int
+) -> CountedLane | None:
+    """The lane that must go before another one of `server` is taken; None where there is room.
 
     Args:
         most: How many there may be, of all servers together.
@@ -144,16 +146,16 @@ def make_room(berths: Sequence[Berth], server: str, most: int, most_of_server: i
     Raises:
         NoRoom: None may go.
     """
-    own = [berth for berth in berths if berth.server == server]
+    own = [lane for lane in lanes if lane.server == server]
     if len(own) >= most_of_server:
         return _longest_idle(own, "maxScopedClientsPerServer", most_of_server)
-    if len(berths) >= most:
-        return _longest_idle(berths, "maxScopedClients", most)
+    if len(lanes) >= most:
+        return _longest_idle(lanes, "maxScopedClients", most)
     return None
 
 
-def _longest_idle(berths: Sequence[Berth], setting: str, limit: int) -> Berth:
-    idle = [(berth.idle_since, n) for n, berth in enumerate(berths) if berth.idle_since is not None]
+def _longest_idle(lanes: Sequence[CountedLane], setting: str, limit: int) -> CountedLane:
+    idle = [(lane.idle_since, n) for n, lane in enumerate(lanes) if lane.idle_since is not None]
     if not idle:
         raise NoRoom(setting, limit)
-    return berths[min(idle)[1]]
+    return lanes[min(idle)[1]]

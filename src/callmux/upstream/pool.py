@@ -26,7 +26,7 @@ from callmux.upstream.lanes import Sharing
 from callmux.upstream.links.link import Link
 from callmux.upstream.links.opening import Surroundings, open_link, secrets_of, transport_of
 from callmux.upstream.opening.reconnect import Timing
-from callmux.upstream.scoped.berths import Berths
+from callmux.upstream.scoped.scoped_limits import ScopedLimits
 from callmux.upstream.server import Server
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class Pool:
         bus: Who hears how servers are doing, and that what they list has changed.
 
     Attributes:
-        berths: Counts the connections for single directories and credentials.
+        scoped_limits: Counts the connections for single directories and credentials.
         told: Takes what servers tell by themselves, and the client it is for where that is known.
         generation: Rises by one with every change of a server's tool names.
         changed_at: ISO time of the last such change.
@@ -87,7 +87,7 @@ class Pool:
         self._bus = bus or Bus()
         self._servers: dict[tuple[str, tuple[Any, ...]], Server] = {}
         self._tasks = TaskSet("pool")
-        self.berths = Berths()
+        self.scoped_limits = ScopedLimits()
         self._generations: dict[Server, int] = {}
         self.told: Callable[[Server, str, Raw | None, ClientPort | None], None] = lambda *_: None
         self.generation = 0
@@ -131,7 +131,7 @@ class Pool:
                     bus=self._bus,
                 ),
                 lambda capabilities: None if listings is None else listings.of(key[1], capabilities),
-                self.berths,
+                self.scoped_limits,
             )
             server.share(sharing_of(config))
         return server

@@ -23,7 +23,7 @@ from callmux.upstream import failures
 from callmux.upstream.connection import Connection, Hooks
 from callmux.upstream.events import Events
 from callmux.upstream.failures import CallFailure
-from callmux.upstream.holds import Holds
+from callmux.upstream.in_use import InUse
 from callmux.upstream.inventory.inventory import Inventory
 from callmux.upstream.inventory.listings import Listing
 from callmux.upstream.inventory.offer import Offer, Suite
@@ -31,13 +31,13 @@ from callmux.upstream.inventory.views import Views
 from callmux.upstream.lanes import LaneKey, NoRoom, Sharing, choose_lane, without_roots
 from callmux.upstream.links.link import Link
 from callmux.upstream.noise import Noise
-from callmux.upstream.opening import wishes
+from callmux.upstream.opening import restoring
 from callmux.upstream.opening.attempt import attempt
 from callmux.upstream.opening.main_line import MainLine, Offered
 from callmux.upstream.opening.reconnect import Timing
 from callmux.upstream.opening.side_lane import open_lane
 from callmux.upstream.questions import Questions
-from callmux.upstream.scoped.berths import Berths
+from callmux.upstream.scoped.scoped_limits import ScopedLimits
 from callmux.upstream.scoped.side_lanes import SideLanes
 
 PROBE_SECONDS = 2.0
@@ -56,7 +56,7 @@ class Server:
         clock: Time.
         events: Who hears what it does by itself.
         listing: Gives what it listed in an earlier process, by what its client declares; None for nothing.
-        berths: Counts the scoped connections of all servers.
+        scoped_limits: Counts the scoped connections of all servers.
 
     Attributes:
         lanes: The connections beside the main one.
@@ -65,7 +65,7 @@ class Server:
         health: How it has been doing.
         subscriptions: URIs that clients want to hear about; asked for again after each reconnect.
         questions: What it asks its clients.
-        holds: Who is in the middle of something with it.
+        in_use: Who is in the middle of something with it.
         unanswered: Requests that were given up and may still be answered.
     """
 
@@ -79,7 +79,7 @@ class Server:
         clock: Clock,
         events: Events,
         listing: Callable[[bytes], Listing | None] = lambda capabilities: None,
-        berths: Berths | None = None,
+        scoped_limits: ScopedLimits | None = None,
     ) -> None:
         self.name = name
         self.transport = transport
@@ -88,7 +88,7 @@ class Server:
         self._clock = clock
         self._events = events
         self._tasks = TaskSet(f'server "{name}"')
-        self.lanes = SideLanes(name, self._open_lane, berths)
+        self.lanes = SideLanes(name, self._open_lane, scoped_limits)
         self.inventory = Inventory(
             name,
             self._tasks,
@@ -107,7 +107,7 @@ class Server:
         self._exclusive: ClientPort | None = None
         self._newest: Connection | None = None
         self.questions = Questions()
-        self.holds = Holds()
+        self.in_use = InUse()
         self.unanswered = Unanswered()
         self._noise = Noise(name)
 
@@ -175,7 +175,7 @@ class Server:
         self.subscriptions |= uris
         if self._main.connection is not None and uris:
             seconds = self.timing.connect_seconds
-            self._tasks.spawn(wishes.restore(self._main.connection, None, list(uris), seconds))
+            self._tasks.spawn(restoring.restore(self._main.connection, None, list(uris), seconds))
 
     async def settled(self) -> None:
         """Waits until the first attempt has succeeded or failed."""
@@ -333,7 +333,7 @@ class Server:
 
     async def drained(self) -> None:
         """Waits until nobody is in the middle of something with it."""
-        await self.holds.none()
+        await self.in_use.none()
         if self._main.connection is not None:
             await self._main.connection.drained()
 
@@ -366,7 +366,7 @@ class Server:
     def _is_up(self, connection: Connection, offered: Offered, last_seen: str) -> None:
         self.transport = connection.link.transport
         seconds = self.timing.connect_seconds
-        self._tasks.spawn(wishes.restore(connection, self._exclusive, self.subscriptions, seconds))
+        self._tasks.spawn(restoring.restore(connection, self._exclusive, self.subscriptions, seconds))
         self.inventory.take(connection, *offered, last_seen)
 
     def _heard(

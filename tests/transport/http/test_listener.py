@@ -14,7 +14,7 @@ from callmux.config.servers import HttpServer
 from callmux.guard.grant import Grant, Standing
 from callmux.guard.principal import Principal
 from callmux.protocol.jsonrpc import RpcError
-from callmux.session.saved_sessions import Legacy
+from callmux.session.saved_sessions import SavedSession
 from callmux.transport.http.exchange import Refusal
 from tests.support import settle
 from tests.transport.http.asgi import POSTED, Call, House, post
@@ -140,7 +140,9 @@ async def test_an_answer_reaches_a_client_of_the_older_transport_before_its_stre
 async def test_a_session_of_the_process_before_is_brought_where_it_was() -> None:
     before, after = House(), House()
     id = await before.greets()
-    after.listener.legacies[id] = Legacy(log_level="debug", client_name="c", subscriptions=["a", "bad"])
+    after.listener.saved_sessions[id] = SavedSession(
+        log_level="debug", client_name="c", subscriptions=["a", "bad"]
+    )
     asked: list[tuple[str, bytes]] = []
 
     async def handle(session: Any, method: str, params: Raw, port: Any) -> bytes:

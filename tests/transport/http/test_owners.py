@@ -9,7 +9,7 @@ import pytest
 from callmux.guard.gate import Caller, Gate
 from callmux.guard.grant import Grant, Standing
 from callmux.guard.principal import Principal
-from callmux.session.saved_sessions import Legacy
+from callmux.session.saved_sessions import SavedSession
 from tests.support import settle
 from tests.transport.http.asgi import LISTENING, POSTED, Call, House, post
 
@@ -152,7 +152,7 @@ async def test_a_stream_ends_with_the_token_that_opened_it_and_brings_nothing_mo
 async def test_what_is_done_for_a_session_that_is_taken_up_is_done_for_its_owner() -> None:
     before, after = Home(), Home()
     id = await before.greets_as(OPS)
-    after.listener.legacies[id] = Legacy(subscriptions=["x://y"])
+    after.listener.saved_sessions[id] = SavedSession(subscriptions=["x://y"])
     asked: list[Any] = []
 
     async def handle(session: Any, method: str, params: Any, port: Any) -> bytes:

@@ -11,7 +11,7 @@ from callmux.context import Scope
 from callmux.upstream.audience import Audience
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.lanes import LaneKey, NoRoom
-from callmux.upstream.scoped.berths import IDLE_SECONDS, Berths
+from callmux.upstream.scoped.scoped_limits import IDLE_SECONDS, ScopedLimits
 from callmux.upstream.scoped.side_lanes import LINGER_SECONDS, SideLanes
 from tests.support import FakeClient, settle
 
@@ -45,8 +45,8 @@ class Desk:
         self.opened: list[LaneKey] = []
         self.may_open = asyncio.Event()
         self.failure: CallFailure | None = None
-        self.berths = Berths()
-        self.lanes = SideLanes("s", self._connect, self.berths)
+        self.scoped_limits = ScopedLimits()
+        self.lanes = SideLanes("s", self._connect, self.scoped_limits)
 
     async def _connect(self, key: LaneKey, client: Any) -> Any:
         self.opened.append(key)
@@ -86,8 +86,8 @@ async def test_whoever_waits_when_the_server_is_closed_is_told_so() -> None:
 
 async def test_a_place_whose_end_is_cut_short_by_the_close_of_its_server_is_free_all_the_same() -> None:
     one, other = Desk(), Desk()
-    other.lanes = SideLanes("t", other._connect, one.berths)
-    one.berths.configure(1, 1, IDLE_SECONDS)
+    other.lanes = SideLanes("t", other._connect, one.scoped_limits)
+    one.scoped_limits.configure(1, 1, IDLE_SECONDS)
     for desk in (one, other):
         desk.may_open.set()
     old: Any = await one.lanes.acquire(scoped("/a"), ANN)
@@ -209,7 +209,7 @@ async def test_a_lane_of_a_directory_ends_when_it_has_been_idle_for_long() -> No
 
 async def test_with_an_idle_time_of_zero_a_lane_ends_after_its_last_call() -> None:
     desk = Desk()
-    desk.berths.idle_seconds = 0
+    desk.scoped_limits.idle_seconds = 0
     desk.may_open.set()
     both = [desk.lanes.acquire(scoped("/a"), ANN) for _ in range(2)]
     one, two = await asyncio.gather(*both)
@@ -226,7 +226,7 @@ async def test_with_an_idle_time_of_zero_a_lane_ends_after_its_last_call() -> No
 
 async def test_a_lane_that_nobody_waits_for_any_more_is_idle_from_the_start() -> None:
     desk = Desk()
-    desk.berths.idle_seconds = 0
+    desk.scoped_limits.idle_seconds = 0
     impatient = asyncio.ensure_future(desk.lanes.acquire(scoped("/a"), ANN))
     await settle()
     impatient.cancel()
@@ -238,7 +238,7 @@ async def test_a_lane_that_nobody_waits_for_any_more_is_idle_from_the_start() ->
 
 async def test_the_lane_that_has_been_idle_longest_makes_room_and_ends_first() -> None:
     desk = Desk()
-    desk.berths.configure(9, 2, 600)
+    desk.scoped_limits.configure(9, 2, 600)
     desk.may_open.set()
     first: Any = await desk.lanes.acquire(scoped("/1"), ANN)
     second: Any = await desk.lanes.acquire(scoped("/2"), ANN)
@@ -355,7 +355,7 @@ async def test_a_lane_whose_client_left_while_it_was_opened_ends() -> None:
 
 async def test_lanes_for_other_capabilities_count_and_the_one_not_used_for_longest_goes() -> None:
     desk = Desk()
-    desk.berths.configure(64, 3, IDLE_SECONDS)
+    desk.scoped_limits.configure(64, 3, IDLE_SECONDS)
     desk.may_open.set()
     lanes = []
     for n in range(3):
@@ -370,7 +370,7 @@ async def test_lanes_for_other_capabilities_count_and_the_one_not_used_for_longe
 
 async def test_where_all_of_them_are_busy_there_is_no_room_for_another() -> None:
     desk = Desk()
-    desk.berths.configure(2, 64, IDLE_SECONDS)
+    desk.scoped_limits.configure(2, 64, IDLE_SECONDS)
     desk.may_open.set()
     for n in range(2):
         (await used(desk, other(n), ANN)).in_flight = 1

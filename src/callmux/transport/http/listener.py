@@ -28,7 +28,7 @@ from callmux.session.cwd import HEADER, from_header
 from callmux.session.facts import Said, canonical
 from callmux.session.handler import Handler
 from callmux.session.request import Request
-from callmux.session.saved_sessions import Legacy
+from callmux.session.saved_sessions import SavedSession
 from callmux.session.session import Session
 from callmux.session.table import SessionTable
 from callmux.tasks import TaskSet
@@ -91,7 +91,7 @@ class Listener:
         gate: What requests pass before anything is looked up for them, where the configuration asks for that.
         leaving: Connections end with the answer they carry: another process takes the next ones.
         refusing: No request begins any more; answers and notifications for those in flight are taken.
-        legacies: What sessions of the process before us left, by session id.
+        saved_sessions: What sessions of the process before us left, by session id.
         elsewhere: Takes a session's id and a message that is about nothing in flight here, where another
             process may still work for that session.
     """
@@ -111,7 +111,7 @@ class Listener:
         self.gate: Gate | None = None
         self.leaving = False
         self.refusing = False
-        self.legacies: dict[str, Legacy] = {}
+        self.saved_sessions: dict[str, SavedSession] = {}
         self.elsewhere: Callable[[str, bytes], None] | None = None
         self._tasks = TaskSet("listener")
         self._kept = KeptStreams(clock.monotonic)
@@ -235,17 +235,17 @@ class Listener:
         seat = self._made(id, STREAMABLE, exchange, profile)
         seat.session.revive(ticket.capabilities.encode(), ticket.version)
         await self._enter(seat)
-        if self.table.get(id) is seat and (legacy := self.legacies.pop(id, None)) is not None:
-            seat.session.facts.client_name = legacy.client_name
-            seat.session.facts.waits = legacy.waits
-            self._tasks.spawn(self._fulfil(seat, legacy, Said(principal=exchange.principal)))
+        if self.table.get(id) is seat and (saved := self.saved_sessions.pop(id, None)) is not None:
+            seat.session.facts.client_name = saved.client_name
+            seat.session.facts.waits = saved.waits
+            self._tasks.spawn(self._restore(seat, saved, Said(principal=exchange.principal)))
         return self.find(id, exchange)
 
-    async def _fulfil(self, seat: WebSession, legacy: Legacy, said: Said) -> None:
-        for method, params in legacy.wishes():
+    async def _restore(self, seat: WebSession, saved: SavedSession, said: Said) -> None:
+        for method, params in saved.requests():
             try:
-                wish = Request(seat.session, "", method, said)
-                work = self._handler.handle(seat.session, method, Raw(params), wish)
+                request = Request(seat.session, "", method, said)
+                work = self._handler.handle(seat.session, method, Raw(params), request)
                 if work is not None:
                     await work
             except RpcError as error:

@@ -12,7 +12,7 @@ from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.inventory.offer import Offer
 from callmux.upstream.lanes import LaneKey
-from callmux.upstream.opening import wishes
+from callmux.upstream.opening import restoring
 from callmux.upstream.reading.lists import read_tools
 
 SHOWN = 5
@@ -43,7 +43,7 @@ async def open_lane(
     try:
         await connection.open(client_info, key.capabilities, seconds)
         if key.client is not None:
-            await wishes.set_level(connection, key.client, seconds)
+            await restoring.set_level(connection, key.client, seconds)
         if expected:
             await _compare(connection, expected, seconds)
         opened = True

@@ -1,9 +1,9 @@
 """Connections beside the main one: opened when a client needs one, dropped when they are lost or unused.
 
 Called by `callmux.upstream.server`. A lost lane is opened anew by the next call that needs it; a private one
-ends with its client. All others are counted by `callmux.upstream.scoped.berths`: lanes of single directories
-or credentials are held while they carry a call, and end when they have been idle for too long; lanes for
-other capabilities end soon after the last client that used them has left.
+ends with its client. All others are counted by `callmux.upstream.scoped.scoped_limits`: lanes of single
+directories or credentials are held while they carry a call, and end when they have been idle for too long;
+lanes for other capabilities end soon after the last client that used them has left.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from callmux.context import ClientPort
 from callmux.tasks import TaskSet
 from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure, Category
-from callmux.upstream.lanes import Berth, LaneKey
-from callmux.upstream.scoped.berths import Berths
+from callmux.upstream.lanes import CountedLane, LaneKey
+from callmux.upstream.scoped.scoped_limits import ScopedLimits
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class SideLanes:
     Args:
         owner: The server's name.
         connect: Opens a connection for a lane, on behalf of the client given; raises `CallFailure`.
-        berths: Counts the scoped ones of all servers.
+        scoped_limits: Counts the scoped ones of all servers.
 
     Attributes:
         most: How many scoped ones this server may have, where that is configured.
@@ -70,13 +70,13 @@ class SideLanes:
         self,
         owner: str,
         connect: Callable[[LaneKey, ClientPort], Awaitable[Connection]],
-        berths: Berths | None = None,
+        scoped_limits: ScopedLimits | None = None,
     ) -> None:
         self.owner = owner
         self.most: int | None = None
         self._connect = connect
-        self._berths = berths or Berths()
-        self._berths.join(self)
+        self._scoped_limits = scoped_limits or ScopedLimits()
+        self._scoped_limits.join(self)
         self._tasks = TaskSet(f'lanes of "{owner}"')
         self._lanes: dict[LaneKey, _Lane] = {}
         self._opening: dict[LaneKey, _Opening] = {}
@@ -92,11 +92,11 @@ class SideLanes:
         """The open ones."""
         return [lane.connection for lane in self._lanes.values()]
 
-    def berths(self) -> list[Berth]:
+    def counted(self) -> list[CountedLane]:
         """Those that count, open or being opened."""
-        opening = [Berth(self.owner, key, None) for key in self._opening if key.counts]
+        opening = [CountedLane(self.owner, key, None) for key in self._opening if key.counts]
         return opening + [
-            Berth(self.owner, key, None if lane.held or lane.connection.in_flight else lane.idle_since)
+            CountedLane(self.owner, key, None if lane.held or lane.connection.in_flight else lane.idle_since)
             for key, lane in self._lanes.items()
             if key.counts
         ]
@@ -133,7 +133,7 @@ class SideLanes:
             return connection
         opening = self._opening.get(key)
         if opening is None:
-            room = self._berths.make_room(self) if key.counts else None
+            room = self._scoped_limits.make_room(self) if key.counts else None
             opening = self._opening[key] = _Opening(self._tasks.spawn(self._open(key, client, room)))
         opening.waiters += 1
         try:
@@ -181,7 +181,7 @@ class SideLanes:
 
     def _is_idle(self, key: LaneKey, lane: _Lane) -> None:
         lane.idle_since = lane.loop.time()
-        seconds = self._berths.idle_seconds
+        seconds = self._scoped_limits.idle_seconds
         if seconds:
             lane.timer = lane.loop.call_later(seconds, self._expire, key, lane)
         else:
@@ -285,7 +285,7 @@ class SideLanes:
                 self._rest(key, lane)
 
     async def close(self) -> None:
-        self._berths.leave(self)
+        self._scoped_limits.leave(self)
         lanes = [self._remove(key) for key in list(self._lanes)]
         await self._tasks.cancel()
         await asyncio.gather(*(lane.close() for lane in lanes))

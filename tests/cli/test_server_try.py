@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from callmux.cli import server_test
+from callmux.cli import server_try
 from callmux.cli.grammar.server import COMMANDS
 from callmux.cli.parsing import read
 from callmux.errors import ConfigMissing, UsageError
@@ -29,7 +29,7 @@ def config(tmp_path: Path) -> Path:
 
 
 def run(path: Path, *args: str) -> int:
-    return server_test.run(read(COMMANDS[0], ["test", *args]), str(path), two_tools)
+    return server_try.run(read(COMMANDS[0], ["test", *args]), str(path), two_tools)
 
 
 def test_one_server(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

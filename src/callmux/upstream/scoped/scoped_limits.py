@@ -10,14 +10,14 @@ import asyncio
 from collections import Counter
 from typing import Any, Protocol
 
-from callmux.upstream.lanes import Berth, LaneKey, make_room
+from callmux.upstream.lanes import CountedLane, LaneKey, make_room
 
 MOST = 64
 MOST_OF_SERVER = 16
 IDLE_SECONDS = 600.0
 
 
-class Harbour(Protocol):
+class ScopedLanes(Protocol):
     """The side lanes of one server."""
 
     @property
@@ -28,7 +28,7 @@ class Harbour(Protocol):
     def most(self) -> int | None:
         """How many it may have itself, where that is configured."""
 
-    def berths(self) -> list[Berth]:
+    def counted(self) -> list[CountedLane]:
         """Its lanes that count."""
 
     def in_use(self, key: LaneKey) -> int:
@@ -38,7 +38,7 @@ class Harbour(Protocol):
         """Takes an idle lane out at once; waits for its end."""
 
 
-class Berths:
+class ScopedLimits:
     """These connections of all servers.
 
     Attributes:
@@ -51,49 +51,49 @@ class Berths:
         self.most = MOST
         self.most_of_server = MOST_OF_SERVER
         self.idle_seconds = IDLE_SECONDS
-        self._harbours: list[Harbour] = []
+        self._servers: list[ScopedLanes] = []
 
     def __repr__(self) -> str:
-        return f"Berths({sum(len(harbour.berths()) for harbour in self._harbours)} of {self.most})"
+        return f"ScopedLimits({sum(len(lanes.counted()) for lanes in self._servers)} of {self.most})"
 
     def configure(self, most: int, most_of_server: int, idle_seconds: float) -> None:
         """Applies the bounds of a configuration; lanes that are open stay until they are idle."""
         self.most, self.most_of_server, self.idle_seconds = most, most_of_server, idle_seconds
 
-    def join(self, harbour: Harbour) -> None:
+    def join(self, lanes: ScopedLanes) -> None:
         """This server's lanes count from now on."""
-        self._harbours.append(harbour)
+        self._servers.append(lanes)
 
-    def leave(self, harbour: Harbour) -> None:
+    def leave(self, lanes: ScopedLanes) -> None:
         """The server is closed."""
-        self._harbours.remove(harbour)
+        self._servers.remove(lanes)
 
     def facts(self) -> dict[str, Any]:
         """The processes of single directories, as status shows them."""
         items = [
             {
-                "server": berth.server,
-                "cwd": berth.key.scope.cwd,
-                "activeCalls": harbour.in_use(berth.key),
-                "idle": berth.idle_since is not None,
+                "server": lane.server,
+                "cwd": lane.key.scope.cwd,
+                "activeCalls": lanes.in_use(lane.key),
+                "idle": lane.idle_since is not None,
             }
-            for harbour in self._harbours
-            for berth in harbour.berths()
-            if berth.key.scope is not None and berth.key.scope.cwd is not None
+            for lanes in self._servers
+            for lane in lanes.counted()
+            if lane.key.scope is not None and lane.key.scope.cwd is not None
         ]
         by_server = Counter(item["server"] for item in items)
         return {"total": len(items), "byServer": dict(sorted(by_server.items())), "items": items}
 
-    def make_room(self, harbour: Harbour) -> asyncio.Task[None] | None:
+    def make_room(self, lanes: ScopedLanes) -> asyncio.Task[None] | None:
         """Makes room for one more lane of this server, at once; gives what to wait for before it is opened.
 
         Raises:
             NoRoom: There is none.
         """
-        taken = [berth for one in self._harbours for berth in one.berths()]
-        most_of_server = self.most_of_server if harbour.most is None else harbour.most
-        gone = make_room(taken, harbour.owner, self.most, most_of_server)
+        taken = [lane for one in self._servers for lane in one.counted()]
+        most_of_server = self.most_of_server if lanes.most is None else lanes.most
+        gone = make_room(taken, lanes.owner, self.most, most_of_server)
         if gone is None:
             return None
-        place = next(one for one in self._harbours if one.owner == gone.server and gone in one.berths())
-        return place.evict(gone.key)
+        server = next(one for one in self._servers if one.owner == gone.server and gone in one.counted())
+        return server.evict(gone.key)

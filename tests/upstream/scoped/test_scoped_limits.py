@@ -8,11 +8,11 @@ from collections.abc import Awaitable
 import pytest
 
 from callmux.context import Scope
-from callmux.upstream.lanes import Berth, LaneKey, NoRoom
-from callmux.upstream.scoped.berths import Berths
+from callmux.upstream.lanes import CountedLane, LaneKey, NoRoom
+from callmux.upstream.scoped.scoped_limits import ScopedLimits
 
 
-class Quay:
+class Lanes:
     """Lanes of one server; `idle` are those without a call."""
 
     def __init__(self, owner: str, *directories: str, idle: tuple[str, ...] = ()) -> None:
@@ -21,9 +21,9 @@ class Quay:
         self.directories = list(directories)
         self.idle = idle
 
-    def berths(self) -> list[Berth]:
+    def counted(self) -> list[CountedLane]:
         return [
-            Berth(self.owner, LaneKey(b"{}", None, Scope(cwd=d)), 1.0 if d in self.idle else None)
+            CountedLane(self.owner, LaneKey(b"{}", None, Scope(cwd=d)), 1.0 if d in self.idle else None)
             for d in self.directories
         ]
 
@@ -38,44 +38,44 @@ class Quay:
 
 
 async def test_an_idle_connection_of_another_server_makes_room() -> None:
-    berths, full, idle = Berths(), Quay("a", "/1", "/2"), Quay("b", "/3", idle=("/3",))
-    berths.join(full)
-    berths.join(idle)
-    berths.configure(3, 9, 600)
-    room = berths.make_room(full)
+    limits, full, idle = ScopedLimits(), Lanes("a", "/1", "/2"), Lanes("b", "/3", idle=("/3",))
+    limits.join(full)
+    limits.join(idle)
+    limits.configure(3, 9, 600)
+    room = limits.make_room(full)
     assert idle.directories == []  # at once, whatever the wait
     assert room is not None
     await room
-    assert berths.make_room(full) is None
-    assert repr(berths) == "Berths(2 of 3)"
+    assert limits.make_room(full) is None
+    assert repr(limits) == "ScopedLimits(2 of 3)"
 
 
 def test_a_servers_own_limit_goes_before_the_general_one() -> None:
-    berths, quay = Berths(), Quay("a", "/1")
-    berths.join(quay)
-    quay.most = 1
+    limits, lanes = ScopedLimits(), Lanes("a", "/1")
+    limits.join(lanes)
+    lanes.most = 1
     with pytest.raises(NoRoom, match=r"1 \(maxScopedClientsPerServer\)"):
-        berths.make_room(quay)
-    quay.most = 2
-    assert berths.make_room(quay) is None
+        limits.make_room(lanes)
+    lanes.most = 2
+    assert limits.make_room(lanes) is None
 
 
 def test_a_closed_server_takes_no_room() -> None:
-    berths, gone, quay = Berths(), Quay("a", "/1"), Quay("b")
-    berths.join(gone)
-    berths.join(quay)
-    berths.configure(1, 9, 600)
+    limits, gone, lanes = ScopedLimits(), Lanes("a", "/1"), Lanes("b")
+    limits.join(gone)
+    limits.join(lanes)
+    limits.configure(1, 9, 600)
     with pytest.raises(NoRoom):
-        berths.make_room(quay)
-    berths.leave(gone)
-    assert berths.make_room(quay) is None
+        limits.make_room(lanes)
+    limits.leave(gone)
+    assert limits.make_room(lanes) is None
 
 
 def test_status_shows_the_directories_and_no_credentials() -> None:
-    berths = Berths()
-    berths.join(Quay("b", "/1", "/2", idle=("/2",)))
-    berths.join(Quay("a"))
-    assert berths.facts() == {
+    limits = ScopedLimits()
+    limits.join(Lanes("b", "/1", "/2", idle=("/2",)))
+    limits.join(Lanes("a"))
+    assert limits.facts() == {
         "total": 2,
         "byServer": {"b": 2},
         "items": [

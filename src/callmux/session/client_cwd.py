@@ -99,7 +99,7 @@ def find(port: Request, params: Raw | None) -> Directory | Coroutine[Any, Any, D
 
 
 def _known(facts: Facts) -> Directory | None:
-    return None if facts.cwd is None else Directory(facts.cwd, wished=facts.cwd_source != "roots")
+    return None if facts.cwd is None else Directory(facts.cwd, named=facts.cwd_source != "roots")
 
 
 async def _asked(port: Request, facts: Facts) -> Directory | None:

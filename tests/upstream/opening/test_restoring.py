@@ -10,7 +10,7 @@ import pytest
 
 from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure, Category
-from callmux.upstream.opening import wishes
+from callmux.upstream.opening import restoring
 from tests.support import FakeClient, play
 
 
@@ -48,7 +48,7 @@ def client(level: str | None) -> FakeClient:
 
 def test_a_level_goes_to_a_server_that_logs() -> None:
     wired, who = Wired(Init("logging")), client("debug")
-    play(wishes.set_level(as_connection(wired), who, 3.0))
+    play(restoring.set_level(as_connection(wired), who, 3.0))
     assert wired.asked == [("logging/setLevel", {"level": "debug"}, 3.0, who)]
 
 
@@ -57,13 +57,13 @@ def test_a_level_goes_to_a_server_that_logs() -> None:
 )
 def test_no_level_goes_out_where_one_side_knows_none(init: Init | None, level: str | None) -> None:
     wired = Wired(init)
-    play(wishes.set_level(as_connection(wired), client(level), 3.0))
+    play(restoring.set_level(as_connection(wired), client(level), 3.0))
     assert wired.asked == []
 
 
 def test_a_new_connection_is_told_every_subscription_and_the_level() -> None:
     wired, who = Wired(Init("logging")), client("info")
-    play(wishes.restore(as_connection(wired), who, ["a:1", "a:2"], 3.0))
+    play(restoring.restore(as_connection(wired), who, ["a:1", "a:2"], 3.0))
     assert wired.asked == [
         ("resources/subscribe", {"uri": "a:1"}, 3.0, None),
         ("resources/subscribe", {"uri": "a:2"}, 3.0, None),
@@ -71,17 +71,17 @@ def test_a_new_connection_is_told_every_subscription_and_the_level() -> None:
     ]
 
 
-def test_a_wish_that_is_refused_is_logged_and_the_others_are_kept(
+def test_a_subscription_that_is_refused_is_logged_and_the_others_are_kept(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging.getLogger("callmux"), "propagate", True)
     wired = Wired(None, **{"a:1": CallFailure(Category.PROTOCOL, "no such resource")})
-    play(wishes.restore(as_connection(wired), None, ["a:1", "a:2"], 3.0))
+    play(restoring.restore(as_connection(wired), None, ["a:1", "a:2"], 3.0))
     assert [told["uri"] for _, told, _, _ in wired.asked] == ["a:1", "a:2"]
-    assert '"files" does not take a wish again: no such resource' in caplog.text
+    assert 'could not restore the subscription to "a:1" at "files": no such resource' in caplog.text
 
 
 def test_an_error_of_ours_is_not_swallowed() -> None:
     wired = Wired(None, **{"a:1": ZeroDivisionError("bug")})
     with pytest.raises(ZeroDivisionError):
-        play(wishes.restore(as_connection(wired), None, ["a:1"], 3.0))
+        play(restoring.restore(as_connection(wired), None, ["a:1"], 3.0))

@@ -1,8 +1,8 @@
 """Who is in the middle of something with a server, so that a reload does not end it under them.
 
 Taken by the limiting stage around each call and by `callmux.router` around each run of a meta-tool; waited
-for by `callmux.upstream.server` before a server that is no longer configured ends. A hold is more than a
-request on a connection: a call that waits for its turn, or a pipeline between two steps, has none there.
+for by `callmux.upstream.server` before a server that is no longer configured ends. The requests on its
+connections are not enough: a call that waits for its turn, or a pipeline between two steps, has none there.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from callmux.lull import Lull
 
 
-class Holds:
-    """The holds on one server.
+class InUse:
+    """The uses of one server.
 
     Attributes:
         count: How many there are. The limiting stage counts by itself: a call is saved twice for each call.
@@ -28,7 +28,7 @@ class Holds:
         self.lull = Lull(lambda: self.count)
 
     def __repr__(self) -> str:
-        return f"Holds({self.count})"
+        return f"InUse({self.count})"
 
     def take(self) -> None:
         """One more; `give` must follow."""
@@ -46,13 +46,13 @@ class Holds:
 
 
 @contextmanager
-def held(holds: Iterable[Holds]) -> Iterator[None]:
+def using(servers: Iterable[InUse]) -> Iterator[None]:
     """Takes all of them, and gives them back in the end."""
-    taken = list(holds)
-    for hold in taken:
-        hold.take()
+    taken = list(servers)
+    for one in taken:
+        one.take()
     try:
         yield
     finally:
-        for hold in taken:
-            hold.give()
+        for one in taken:
+            one.give()

@@ -16,7 +16,7 @@ import pytest
 from callmux.clock import Clock
 from callmux.config.load import load_config
 from callmux.config.sources import Sources
-from callmux.process.attendance import attend
+from callmux.process.config_watch import watch_and_answer
 from callmux.process.control_sockets import Refused, ask, sockets
 from callmux.process.desk import Desk
 from callmux.process.server_output import ServerOutput
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets an
 
 
 @real_loop()
-async def test_it_attends_until_it_is_cancelled(tmp_path: Path) -> None:
+async def test_files_are_watched_and_commands_answered_until_the_task_is_cancelled(tmp_path: Path) -> None:
     path, env = tmp_path / "c.json", {"XDG_STATE_HOME": str(tmp_path / "s")}
     path.write_text(json.dumps({"servers": {"a": {"command": "x"}}}))
 
@@ -46,7 +46,7 @@ async def test_it_attends_until_it_is_cancelled(tmp_path: Path) -> None:
     sources = Sources()
     sources.note(path)
     load = lambda new: load_config(path, env, sources=new).config  # noqa: E731
-    task = asyncio.create_task(attend(path, host, load, sources, env))
+    task = asyncio.create_task(watch_and_answer(path, host, load, sources, env))
     try:
         await until(lambda: sockets(path, env), "the socket")
         (socket,) = sockets(path, env).values()

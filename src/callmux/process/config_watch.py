@@ -23,10 +23,10 @@ from callmux.tasks import TaskSet
 from callmux.timestamps import iso
 
 
-async def attend(
+async def watch_and_answer(
     path: Path, host: Host, load: Callable[[Sources], Config], sources: Sources, env: dict[str, str]
 ) -> None:
-    """Attends to the host until it is cancelled.
+    """Watches the files and answers the commands until it is cancelled.
 
     Args:
         path: The configuration file.
@@ -52,7 +52,7 @@ async def attend(
             ' {"server": NAME} beside it, or "approve" with {"id": ID, "choice": CHOICE}'
         )
 
-    tasks = TaskSet("attendance")
+    tasks = TaskSet("config watch")
     tasks.spawn(restart_rebuilt(host, path.parent))
     try:
         async with served(path, env, answer) as reachable:

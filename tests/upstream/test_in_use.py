@@ -4,44 +4,44 @@ from __future__ import annotations
 
 import asyncio
 
-from callmux.upstream.holds import Holds, held
+from callmux.upstream.in_use import InUse, using
 from tests.support import settle
 
 
 async def test_whoever_waits_for_none_waits_for_the_last() -> None:
-    holds = Holds()
-    await holds.none()
-    holds.take()
-    holds.take()
-    assert repr(holds) == "Holds(2)"
-    waiting = asyncio.ensure_future(holds.none())
+    in_use = InUse()
+    await in_use.none()
+    in_use.take()
+    in_use.take()
+    assert repr(in_use) == "InUse(2)"
+    waiting = asyncio.ensure_future(in_use.none())
     await settle()
-    holds.give()
+    in_use.give()
     await settle()
     assert not waiting.done()
-    holds.give()
+    in_use.give()
     await waiting
 
 
 async def test_one_that_is_taken_anew_at_once_is_still_waited_for() -> None:
     """A pipeline between two steps: none for a moment is not none."""
 
-    holds = Holds()
-    holds.take()
-    waiting = asyncio.ensure_future(holds.none())
+    in_use = InUse()
+    in_use.take()
+    waiting = asyncio.ensure_future(in_use.none())
     await settle()
-    holds.give()
-    holds.take()
+    in_use.give()
+    in_use.take()
     await settle()
     assert not waiting.done()
-    holds.give()
+    in_use.give()
     await waiting
 
 
 async def test_several_are_held_together_whatever_happens() -> None:
-    one, two = Holds(), Holds()
+    one, two = InUse(), InUse()
     try:
-        with held([one, two]):
+        with using([one, two]):
             assert (one.count, two.count) == (1, 1)
             raise ValueError
     except ValueError:

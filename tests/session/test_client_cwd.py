@@ -11,9 +11,9 @@ from msgspec import Raw
 from callmux.context import Directory
 from callmux.guard.principal import Principal
 from callmux.protocol.jsonrpc import RpcError
+from callmux.session.client_cwd import ROOTS_SECONDS, circumstances, find, roots_changed
 from callmux.session.facts import Facts, Said
 from callmux.session.request import Request
-from callmux.session.whereabouts import ROOTS_SECONDS, circumstances, find, roots_changed
 from tests.support import FakeClient, settle
 
 ROOTS = b'{"roots":{}}'
@@ -63,7 +63,7 @@ async def test_a_client_is_asked_for_its_roots_once() -> None:
     seat = Seat(ROOTS)
     seat.answers.append(roots("/a", "/b"))
     places = await asyncio.gather(*(found(port(seat), None) for _ in range(3)))
-    assert places == [Directory("/a", wished=False)] * 3
+    assert places == [Directory("/a", named=False)] * 3
     assert len(seat.asked) == 1
     assert seat.facts.cwd_source == "roots"
 
@@ -94,16 +94,16 @@ async def test_a_client_that_declares_no_roots_or_cannot_be_asked_is_not() -> No
     assert await found(port(seat, streams=False), None) is None
     assert seat.asked == []
     seat.answers.append(roots("/a"))
-    assert await found(port(seat), None) == Directory("/a", wished=False)
+    assert await found(port(seat), None) == Directory("/a", named=False)
 
 
 async def test_roots_that_changed_are_asked_for_again() -> None:
     """Weak spot L20 of callmux (npm)."""
     seat = Seat(ROOTS)
     seat.answers.extend([roots("/a"), roots("/b")])
-    assert await found(port(seat), None) == Directory("/a", wished=False)
+    assert await found(port(seat), None) == Directory("/a", named=False)
     roots_changed(seat.facts)
-    assert await found(port(seat), None) == Directory("/b", wished=False)
+    assert await found(port(seat), None) == Directory("/b", named=False)
 
 
 async def test_roots_that_change_while_they_are_on_their_way_are_asked_for_again() -> None:
@@ -118,7 +118,7 @@ async def test_roots_that_change_while_they_are_on_their_way_are_asked_for_again
     await settle()
     roots_changed(seat.facts)
     go.set()
-    assert await finding == Directory("/new", wished=False)
+    assert await finding == Directory("/new", named=False)
 
 
 def test_other_roots_do_not_change_what_the_client_said_itself() -> None:
@@ -136,7 +136,7 @@ async def test_whoever_waited_behind_a_request_that_was_cancelled_asks_for_itsel
     second = asyncio.ensure_future(found(port(seat), None))
     await settle()
     first.cancel()
-    assert await second == Directory("/a", wished=False)
+    assert await second == Directory("/a", named=False)
 
 
 def test_a_request_has_its_own_credentials_and_no_others() -> None:

@@ -38,12 +38,16 @@ async def restore(
         client: The only client it serves, if it has only one.
         subscriptions: URIs that somebody wants to hear of.
     """
-    wishes = [_subscribe(connection, uri, seconds) for uri in subscriptions]
+    uris = list(subscriptions)
+    told = [f'the subscription to "{uri}"' for uri in uris]
+    requests = [_subscribe(connection, uri, seconds) for uri in uris]
     if client is not None:
-        wishes.append(set_level(connection, client, seconds))
-    for outcome in await asyncio.gather(*wishes, return_exceptions=True):
+        told.append("the log level")
+        requests.append(set_level(connection, client, seconds))
+    outcomes = await asyncio.gather(*requests, return_exceptions=True)
+    for what, outcome in zip(told, outcomes, strict=True):
         if isinstance(outcome, CallFailure):
-            log.warning('"%s" does not take a wish again: %s', connection.name, outcome.cause)
+            log.warning('could not restore %s at "%s": %s', what, connection.name, outcome.cause)
         elif isinstance(outcome, BaseException):
             raise outcome
 
