@@ -3,6 +3,16 @@
 Called by `callmux.bridge.relay`. One task opens a link, waits for trouble, and takes the session up again:
 with its old id first, which survives a restart of the listener, else with a new handshake. Requests wait here
 for a link that can be used; meanwhile the attempts come in quick succession.
+
+How it works. `_keep` is a loop: connect, wait for trouble, pause. The link is a session (its id outlives
+connections); `_usable` says whether the listener can be reached over it now. `doubt` ends only the latter:
+the next attempt takes the session up again by its id. `expire` ends both, because the listener has said
+that it does not know the id. Requests wait in `get` for as long as the patience lasts, longer where a
+handshake is under way, and not at all after a refusal, which no waiting mends.
+
+What is ugly: the state is six attributes and no enum (link, usable, was there, lost at, opening since,
+failure), since each is read by a rule of its own; a new one must be thought of in `_publish`, `_failed`,
+and `_forget`. `get` wakes up by the clock, because how long it may wait changes while it waits.
 """
 
 from __future__ import annotations

@@ -5,6 +5,16 @@ table `TRANSITIONS`: for each era, state and kind of message the next state and 
 decides. It is lenient towards clients that skip the handshake, as older servers are: requests are served in
 any state but CLOSED. A request of a revision without a handshake is refused at once, so that its client can
 fall back to one that we speak, without waiting for any server.
+
+How it works. A message gives an era and a kind; the table gives the next state and an action; the action
+gives an event for the session, lines in `outbox`, or nothing. `in_flight` is the promise: an id in it gets
+one answer, by `answer` or `refuse`, and none once it was cancelled. A second request with an id in flight
+is dropped, because its answer could not be told from the first one's. Our own questions have ids of their
+own count; a reply to none of them is dropped.
+
+What is ugly: `greeted` repeats the state for speed, and the session serves the usual request by it without
+`receive`, so two places know that a tool call in a greeted session is served. The era of such a call is not
+looked up here, for the same reason: whoever reads its other params does it.
 """
 
 from __future__ import annotations

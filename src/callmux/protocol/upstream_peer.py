@@ -3,6 +3,16 @@
 Called by `callmux.upstream.connection`, which feeds messages and sends what `outbox` holds. Ids are ours, one
 count a link; a client's id never reaches a server. The request id also serves as the progress token, so
 that progress finds its call. `TRANSITIONS` is the whole of what is legal.
+
+How it works. `waiting` maps each request of ours to who waits for it, a value that only the shell
+understands; an answer takes its entry out, so a second answer finds none. `questions` are the server's own
+requests that we owe an answer. Giving a request up removes its entry and tells `unanswered`, because the
+server may still be at work on it, and a late answer ends that doubt. `close` hands out everybody who still
+waits: nobody is forgotten with the link.
+
+What is ugly: the connection writes the line of a plain call itself, counts `last` on and enters who waits,
+and takes a plain answer by `take`; both save a frame with every call, and make the rule "one id, one entry"
+one of two modules. Ids that come back as text are understood here and not where messages are read.
 """
 
 from __future__ import annotations

@@ -3,6 +3,16 @@
 Called by `callmux.router` for requests, for the calls in them, and by whoever holds a job (a connection, a
 shared read) when it has its outcome. What begins in the callback that read a request goes on in the callback
 that read its answer; nothing in between belongs to a task.
+
+How it works. `depth` counts stages that are entered and not left; it is all that a job knows of its way.
+`start` enters from `depth` on until a stage gives something: an outcome, which goes to `settle`; `HELD`,
+after which the holder calls `settle` itself; or a coroutine, for which alone a task is made. `settle`
+leaves from `depth` down to 0 and hands the outcome over once. A leave may replace the outcome, wait, or say
+`AGAIN`, which is how a call is sent twice. `cancel` goes to whoever has the job: the task, or the holder.
+
+What is ugly: `settle` calls itself when an outcome changes, and a stage may bring the outcome while `start`
+is still in its loop, so `depth` is set before each enter and taken back after it. Cancelling while a stage
+leaves takes a turn of the loop, because a task that has not begun would never run.
 """
 
 from __future__ import annotations

@@ -4,6 +4,15 @@ Called by `callmux.upstream.pool` (start, close) and by the retrying stage (`acq
 connection, which also lists, is kept by `callmux.upstream.opening.main_line`. What it lists outlives losses,
 so a server that is down stays listed. Clients and calls that cannot share it get side lanes
 (`callmux.upstream.lanes`).
+
+How it works. Parts decide or keep one thing each: `MainLine` the connection that lists, `SideLanes` all
+others, `Inventory` what is listed, `Questions` what the server asks, `Holds` who must not lose it. This
+class is where they meet: it picks a lane for a client, wires hooks into new connections, and says what a
+departure means.
+
+What is ugly: which client a connection is for is known in three places (the audience of the connection,
+`_exclusive`, the adopter of the main line), and a main connection changes from everybody's to one client's
+by what its server asks, while calls wait for it: hence the loop in `acquire`.
 """
 
 from __future__ import annotations
