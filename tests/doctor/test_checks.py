@@ -12,7 +12,14 @@ import pytest
 from callmux.config.check import check_document
 from callmux.config.load import load_config
 from callmux.config.servers import StdioServer
-from callmux.doctor.checks import Probe, config_findings, examine, find_command, tokens_kept_back
+from callmux.doctor.checks import (
+    Probe,
+    config_findings,
+    examine,
+    find_command,
+    open_directories,
+    tokens_kept_back,
+)
 from callmux.doctor.report import Report
 from callmux.upstream.probe import ProbeResult
 from tests.certificates import Authority
@@ -270,3 +277,18 @@ def test_proxies_that_are_everybody_are_found() -> None:
     controls = {"trustedProxies": ["10.0.0.0/8", "0.0.0.0/0"]}
     (found,) = findings(abuseControls=controls)
     assert found.startswith('abuseControls.trustedProxies: "0.0.0.0/0" is everybody')
+
+
+def test_whoever_lets_clients_with_tokens_choose_any_directory_is_warned() -> None:
+    servers = {"npx": SH, "everybody": {**SH, "cwdMode": "global"}, "far": {"url": "https://h/mcp"}}
+    auth = {"mode": "bearer", "tokens": [{"id": "a", "tokenRef": "env:T"}]}
+
+    def warnings(**more: Any) -> list[str]:
+        checked = check_document({"servers": servers, **more})
+        assert checked.errors == []
+        return open_directories(checked.config)
+
+    (warning,) = warnings(auth=auth)
+    assert 'have "npx" started in any directory' in warning
+    assert warnings() == warnings(auth=auth, sessionCwdRoots=[]) == []
+    assert warnings(auth=auth, sessionCwdRoots=["/srv"]) == []

@@ -14,6 +14,7 @@ from msgspec import Raw
 from callmux.config.check import check_document
 from callmux.context import Directory, Scope
 from callmux.errors import SessionCwdRefused, SessionCwdUnresolved
+from callmux.guard.principal import Principal
 from callmux.plan import ToolCall
 from callmux.rings.scopes import Scopes
 from tests.support import FakeClient, context, planned, play
@@ -169,6 +170,33 @@ def test_who_is_elsewhere_works_inside_the_roots_only(tmp_path: Path) -> None:
             bench.of("local", elsewhere=True, found=Directory(str(place)))
     # The user of this machine goes anywhere.
     assert bench.of("local", found=Directory(str(outside))) == Scope(cwd=str(outside))
+
+
+def test_who_has_a_token_works_inside_the_roots_only_wherever_it_is() -> None:
+    bench = Bench(sessionCwdRoots=["/allowed"])
+    for kind in ("bearer", "oidc_jwt"):
+        someone = Principal(kind=kind, id="eve")
+        with pytest.raises(SessionCwdRefused):
+            bench.of("local", principal=someone, found=Directory("/tmp"))
+        assert bench.of("local", principal=someone, found=Directory("/allowed/a")) == Scope(cwd="/allowed/a")
+    # On stdio the principal is the user of this machine.
+    assert bench.of("local", cwd="/tmp", principal=Principal(kind="stdio", id="me")) == Scope(cwd="/tmp")
+
+
+@pytest.mark.parametrize("around", [{"elsewhere": True}, {"principal": Principal(kind="bearer", id="eve")}])
+def test_with_no_roots_at_all_nobody_chooses_a_directory(around: dict[str, Any]) -> None:
+    bench = Bench(sessionCwdRoots=[])
+    # The bridge says with every request where its client works: that stops no call.
+    assert bench.of("local", found=Directory("/home/eve"), **around) is None
+    assert bench.unresolved == {"local": 1}
+    with pytest.raises(SessionCwdRefused):
+        bench.of("local", cwd="/home/eve", found=None, **around)
+    with pytest.raises(SessionCwdRefused):
+        bench.of("strict", found=Directory("/home/eve"), **around)
+    with pytest.raises(SessionCwdUnresolved):
+        bench.of("strict", found=None, **around)
+    # A user of this machine without a token is not meant.
+    assert bench.of("local", found=Directory("/home/me")) == Scope(cwd="/home/me")
 
 
 def test_roots_of_another_machine_do_not_name_a_directory() -> None:

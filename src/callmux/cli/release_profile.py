@@ -26,13 +26,19 @@ _LIMITS = {"globalRequestsPerMinute": 6000, "principalRequestsPerMinute": 1200, 
 _EVERYTHING = {"id": "ops-everything", "effect": "allow", "principals": [f"bearer:{TOKEN_ID}"]}
 _KEYS: dict[str, dict[str, Any]] = {
     "dev": {},
-    "staging": {"auth": _AUTH, "abuseControls": _LIMITS, "auditLog": {"enabled": True}},
+    "staging": {
+        "auth": _AUTH,
+        "abuseControls": _LIMITS,
+        "auditLog": {"enabled": True},
+        "sessionCwdRoots": [],
+    },
     "prod": {
         "auth": _AUTH,
         "authorization": {"defaultEffect": "deny", "rules": [_EVERYTHING]},
         "abuseControls": _LIMITS,
         "auditLog": {"enabled": True, "path": "audit/callmux.jsonl"},
         "fileReferenceRoots": [],
+        "sessionCwdRoots": [],
     },
 }
 assert tuple(_KEYS) == PROFILES

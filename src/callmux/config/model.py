@@ -48,8 +48,8 @@ class Config(Section, frozen=True, kw_only=True):
         listener_session_inactivity_ttl_seconds: How long a client's session stays without requests; 0 for
             ever.
         listener_max_sessions: Sessions at a time.
-        session_cwd_roots: Directories that clients of other machines may work in, with everything below them,
-            relative to the configuration file; any directory where absent.
+        session_cwd_roots: Directories that clients of other machines, and all with a token, may work in, with
+            everything below them, relative to the configuration file; any directory where absent.
         max_scoped_clients: Connections for single directories, credentials or other capabilities, all servers
             together.
         max_scoped_clients_per_server: The same for each server.

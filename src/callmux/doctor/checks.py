@@ -105,6 +105,7 @@ async def examine(
             *loaded.warnings,
             *exposed(loaded),
             *tokens_kept_back(config),
+            *open_directories(config),
             *idle_entries(config, listed),
         ],
         servers=servers,
@@ -221,6 +222,22 @@ def tokens_kept_back(config: Config) -> list[str]:
             for name, url in asking
         ]
     return []
+
+
+def open_directories(config: Config) -> list[str]:
+    """A warning where everybody with a token can have servers started in any directory: some run what
+    lies there."""
+    named = ", ".join(
+        f'"{name}"'
+        for name, server in config.servers.items()
+        if isinstance(server, StdioServer) and server.cwd_mode != "global"
+    )
+    if config.auth is None or config.session_cwd_roots is not None or not named:
+        return []
+    return [
+        f"clients with a token can have {named} started in any directory of this machine: list directories "
+        'in sessionCwdRoots ([] for none), or set "cwdMode": "global" for the server'
+    ]
 
 
 def find_command(server: StdioServer, env: Mapping[str, str]) -> str | None:

@@ -208,11 +208,13 @@ FAILURES = (
     ),
     KnownFailure(
         "session_cwd_refused",
-        "a client of another machine named a directory in which it may not work",
-        "`sessionCwdRoots` names the directories that are allowed, and this one is in none of them.",
+        "a client named a directory of the listener's machine in which it may not work",
+        "`sessionCwdRoots` names the directories that are allowed, and this one is in none of them. The "
+        "bridge names the directory of its client with every request.",
         Repeat.NO,
         Actor.ADMINISTRATOR,
-        "work in an allowed directory, or add this one to sessionCwdRoots",
+        "work in an allowed directory, or have this one added to `sessionCwdRoots`; a server that needs no "
+        'directory works for everybody with `"cwdMode": "global"`',
     ),
     KnownFailure(
         "scoped_client_capacity",

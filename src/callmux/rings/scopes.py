@@ -145,8 +145,11 @@ class Scopes:
         """The scope of a call for this directory; None where nobody knows it, or none was named."""
         context = call.context
         directory = None if found is None else found.path
-        if found is not None and context.elsewhere and self._roots is not None:
-            directory = _allowed(found, self._roots)
+        if found is not None and self._roots is not None and _is_bound(context):
+            # Where nobody may choose a directory, the one that a client works in counts for nothing: the
+            # bridge sends it with every request. A server that cannot do without refuses.
+            chosen = bool(self._roots) or rule.required or call.asked.cwd is not None
+            directory = _allowed(found, self._roots) if chosen else None
         if directory is None:
             self._go_on_without(rule, call, context)
             return None
@@ -230,6 +233,13 @@ def _with_headers(rule: _Rule, context: CallContext) -> Scope | None:
     return Scope(headers=headers) if headers else None
 
 
+def _is_bound(context: CallContext) -> bool:
+    """Whether the client works in configured directories only. A client with a token is not the user of this
+    machine, wherever it is."""
+    principal = context.principal
+    return context.elsewhere or (principal is not None and principal.kind != "stdio")
+
+
 def _allowed(found: Directory, roots: Sequence[str]) -> str | None:
     """The real path of a directory inside `roots`; None where it is outside and nobody named it.
 
@@ -243,8 +253,8 @@ def _allowed(found: Directory, roots: Sequence[str]) -> str | None:
     if not found.named:
         return None
     raise SessionCwdRefused(
-        f'the directory "{found.path}" is outside configured sessionCwdRoots, and the client is not on this '
-        "machine. Name a directory of this machine that its operator allows",
+        f'the directory "{found.path}" is outside configured sessionCwdRoots, the directories of the '
+        "listener's machine that its clients may work in. Work in one of these, or have it added",
         retryable=False,
         executionState="not_started",
     )
