@@ -281,3 +281,34 @@ async def test_rules_hold_on_stdio_only_for_somebody_named(tmp_path: Path, more:
         result = await client.call("a__write", {"token": "x"})
         assert bool(result.get("isError")) is not allowed
         assert effects(tmp_path) == allowed
+
+
+@real_loop(60)
+@pytest.mark.parametrize(
+    "more", [{"approve": ["write"]}, {"stdioPrincipal": "me", "authorization": RULES}, {}]
+)
+async def test_a_call_without_an_id_reaches_no_server(tmp_path: Path, more: Json) -> None:
+    """A server that looks at no id would make it, and no rule, approval or limit would have seen it."""
+    entry = {**servers(tmp_path)["a"], "denyTools": ["slow"]}
+    config = write_config(tmp_path / "c.json", {"a": entry}, **more)
+    async with callmux(tmp_path, "--config", config) as client:
+        await client.initialize()
+        assert "read" in await client.names()
+        for name in ("write", "slow", "a__write"):
+            client.notify("tools/call", {"name": name, "arguments": {"token": "forged"}})
+        await client.call("read", {"token": "asked"})
+        assert "forged" not in (tmp_path / "ledger").read_text()
+
+
+def test_nor_does_it_in_a_listener(tmp_path: Path) -> None:
+    rules = {"rules": [{"effect": "deny", "tools": ["a__write"]}]}
+    config = write_config(tmp_path / "c.json", servers(tmp_path), auth=AUTH, authorization=rules)
+    port = free_port()
+    with run_listener(tmp_path, config, port):
+        dev = Person(port, "t-dev")
+        dev.greets()
+        call: Json = {"jsonrpc": "2.0", "method": "tools/call"}
+        call["params"] = {"name": "write", "arguments": {"token": "forged"}}
+        assert dev.posts(call)[0] == 202
+        assert not dev.calls("a__read", {"token": "asked"}).get("isError")
+        assert "forged" not in (tmp_path / "ledger").read_text()

@@ -137,6 +137,13 @@ def test_names_beyond_the_bound_count_together(bus: Bus, totals: Totals) -> None
     assert totals.failures["s"][OVERFLOW] == 10
 
 
+def test_names_that_callers_make_up_take_no_place(bus: Bus, totals: Totals) -> None:
+    for number in range(5):
+        bus.publish(call(target=f"made up {number}", listed=False))
+    bus.publish(call())
+    assert [name for _, name in totals.calls] == [OTHER, call().target]
+
+
 def test_who_stops_counting_keeps_what_was_counted_and_may_go_on(bus: Bus) -> None:
     totals = Totals()
     leave = totals.listen(bus)

@@ -103,3 +103,26 @@ def test_remote_and_global_servers_run_where_they_run(entry: dict[str, Any], wan
     """Weak spot W35 of callmux (npm)."""
     checked = check_document({"servers": {"a": entry}})
     assert has_directory(checked.config.servers["a"]) is wanted
+
+
+@pytest.mark.parametrize(
+    ("approve", "method", "asks"),
+    [
+        ([], "vendor/does", False),
+        (["write"], "vendor/does", True),
+        (["destroy"], "vendor/does", False),
+        (["a__*"], "notifications/vendor", True),
+        (["read"], "notifications/roots/list_changed", False),
+        (["read"], "notifications/cancelled", False),
+    ],
+)
+def test_a_notification_that_would_have_to_be_approved_goes_nowhere(
+    monkeypatch: pytest.MonkeyPatch, approve: list[str], method: str, asks: bool
+) -> None:
+    async def scene() -> bool:
+        house = await House(monkeypatch, config("a", approve=approve)).greets()
+        found = house.host.runtime.asks("a", method)
+        await house.host.close()
+        return found
+
+    assert play(scene()) is asks

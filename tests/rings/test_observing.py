@@ -15,7 +15,7 @@ from callmux.observe.bus import Bus
 from callmux.observe.facts import CallEnded
 from callmux.plan import Plan, ToolCall
 from callmux.protocol.jsonrpc import RpcError
-from callmux.protocol.shapes import Result
+from callmux.protocol.shapes import Result, Tool
 from callmux.rings.observing import Observing
 from callmux.rings.ring import run
 from callmux.rings.stage import Cancelled, Outcome, Stages
@@ -64,6 +64,7 @@ def test_a_result_has_its_size_its_time_and_its_place() -> None:
         arguments=asked.arguments,
         context=around,
         plan=Plan(name="git__log", calls=(asked,)),
+        tool=Tool(b'{"name":"log"}'),
     )
     assert fact == CallEnded(
         server="git",
@@ -77,6 +78,11 @@ def test_a_result_has_its_size_its_time_and_its_place() -> None:
         request_id="r1",
         principal=alice,
     )
+
+
+def test_a_tool_that_its_server_does_not_list_is_told_from_one_that_it_does() -> None:
+    assert not heard(Result(b'{"content":[]}')).listed
+    assert heard(Result(b"{}"), method="resources/read", target="x://y").listed
 
 
 def test_a_call_of_a_fan_out_names_its_meta_tool() -> None:

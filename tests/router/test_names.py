@@ -99,3 +99,20 @@ def test_the_route_of_a_meta_tool_is_made_once_and_outlives_the_catalogue() -> N
     bench.names.forget()
     assert bench.names.of_meta_tool("callmux_x", own) is route
     assert (route.own, route.bare, route.server) == (own, "callmux_x", "")
+
+
+@pytest.mark.parametrize("letters", [module.LONGEST, module.LONGEST + 1])
+def test_the_longest_names_are_not_kept(letters: int) -> None:
+    listed, made_up = "x" * (letters - 3), "y" * letters
+    bench = Bench("t")
+    servers = [ServerTools(server="a"), ServerTools(server="b", tools=[], listed=True)]
+    bench.catalogue = Catalogue(servers)
+    kept = letters <= module.LONGEST
+    for _ in range(2):
+        # Nobody knows yet what this server has.
+        assert bench.names.find(made_up, "a").bare == made_up
+        assert bench.names.of_direct(f"a__{listed}").bare == listed
+        assert bench.names.of_method("a", made_up, safe=False).method == made_up
+    assert len(bench.names._spelled) == (2 if kept else 0)
+    assert len(bench.names._routes) == (2 if kept else 0)
+    assert len(bench.names._methods) == len(bench.names.direct) == (1 if kept else 0)

@@ -70,9 +70,11 @@ class Rights:
         """Why the tool of a route may not be called; None where it may."""
         refusal: Denial | None = self._routes.get(route, _UNKNOWN)
         if refusal is _UNKNOWN:
-            if len(self._routes) >= MOST:
-                self._routes.clear()
-            refusal = self._routes[route] = self._judge(route, TOOL)
+            refusal = self._judge(route, TOOL)
+            if len(route.bare) <= LONGEST:
+                if len(self._routes) >= MOST:
+                    self._routes.clear()
+                self._routes[route] = refusal
         return refusal
 
     def of(self, wanted: Iterable[Wanted]) -> Denial | None:

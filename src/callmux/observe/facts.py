@@ -105,6 +105,7 @@ class CallEnded(Fact, frozen=True):
         waited: How much of that it waited for its turn.
         sent, received: Bytes of the arguments and of the result.
         session_id, request_id, principal: As in `RequestEnded`.
+        listed: The server lists the tool; else a caller may have made its name up.
     """
 
     server: str
@@ -124,6 +125,7 @@ class CallEnded(Fact, frozen=True):
     session_id: str = ""
     request_id: str = ""
     principal: Principal | None = None
+    listed: bool = True
 
 
 class CallRetried(Fact, frozen=True, kw_only=True):

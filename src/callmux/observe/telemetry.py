@@ -25,31 +25,10 @@ from callmux import __version__
 from callmux.observe.bus import Bus
 from callmux.observe.facts import ServerDown, ServerRemoved, ServerUp, SessionEnded
 from callmux.observe.tracer import Begun, End
+from callmux.protocol.methods import REQUESTS
 
 BOUNDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
 """Those that the conventions recommend, in seconds."""
-MCP_METHODS = frozenset(
-    {
-        "completion/complete",
-        "initialize",
-        "logging/setLevel",
-        "ping",
-        "prompts/get",
-        "prompts/list",
-        "resources/list",
-        "resources/read",
-        "resources/subscribe",
-        "resources/templates/list",
-        "resources/unsubscribe",
-        "tasks/cancel",
-        "tasks/get",
-        "tasks/list",
-        "tasks/result",
-        "tools/call",
-        "tools/list",
-    }
-)
-"""A client may ask for anything; these have a name of their own in metrics."""
 OTHER = "_OTHER"
 _ROOT = Context()
 """No context at all: what runs in the background must not become part of somebody's trace."""
@@ -180,7 +159,8 @@ class Telemetry:
             begun = msgspec.structs.replace(begun, target="")
             span.update_name(_name(begun))
         attributes = {**_about(begun), **_network(transport)}
-        if begun.method not in MCP_METHODS:
+        # A client may ask for anything; these have a name of their own in metrics.
+        if begun.method not in REQUESTS:
             attributes["mcp.method.name"] = OTHER
         if end.error:
             attributes["error.type"] = end.error

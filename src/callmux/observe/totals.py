@@ -165,8 +165,10 @@ class Totals:
         durations.total += ended.seconds
 
     def _call(self, ended: CallEnded) -> None:
-        # Prompts and resources have no bounded names: they count by their method.
-        key = ended.server, ended.target if ended.method == "tools/call" else ended.method
+        # Prompts and resources have no bounded names: they count by their method. Names that callers make up
+        # for a server that is down must not push out those of tools.
+        name = ended.target if ended.listed else OTHER
+        key = ended.server, name if ended.method == "tools/call" else ended.method
         bound = self._bound.get(key)
         if bound is None:
             bound = self.calls[key], self.durations[key]

@@ -31,6 +31,7 @@ from callmux.process.runtime import Runtime
 from callmux.process.server_output import ServerOutput
 from callmux.process.stores import Stores
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, Batch, Request, RpcError, parse
+from callmux.protocol.methods import REQUESTS
 from callmux.router.greeting import greeting, transparent_greeting
 from callmux.router.offers import Offers
 from callmux.session.activity import Activity
@@ -241,9 +242,12 @@ class Host:
             await self.runtime.listed_for(session)
 
     def pass_on(self, session: Session, method: str, params: Raw | None) -> None:
-        """Hands a client's notification to every server that it has a connection to."""
+        """Hands a client's notification to every server that it has a connection to, where it may."""
+        if method in REQUESTS:
+            log.debug("A client has sent %s without an id: no server gets it", method)
+            return
         for name, server in self.runtime.servers.items():
-            if self.entitlements.may_tell(session, name, method):
+            if self.entitlements.may_tell(session, name, method) and not self.runtime.asks(name, method):
                 for connection in server.connections(session):
                     connection.notify(method, params)
 

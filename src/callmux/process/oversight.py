@@ -13,6 +13,7 @@ from callmux.guard.principal import Principal
 from callmux.guard.rights import Permissions
 from callmux.metatools.table import NAMES
 from callmux.observe.bus import Bus
+from callmux.protocol.methods import HARMLESS
 from callmux.rings.authorizing import Admitting, Authorizing, Soon
 from callmux.rings.route import Find
 from callmux.router.indexes import Indexes
@@ -20,16 +21,6 @@ from callmux.router.routing import Routing
 from callmux.router.sight import Sight
 from callmux.upstream.resources import Place
 from callmux.upstream.server import Server
-
-_HARMLESS = frozenset(
-    {
-        "notifications/cancelled",
-        "notifications/initialized",
-        "notifications/progress",
-        "notifications/roots/list_changed",
-    }
-)
-"""Notifications that change nothing at a server."""
 
 
 class Oversight:
@@ -89,7 +80,7 @@ class Oversight:
     def may_tell(self, principal: Principal | None, profile: str, server: str, method: str) -> bool:
         """Whether a notification of somebody goes to a server: what changes nothing goes to every server they
         may know of, anything else may have any effect there."""
-        if method in _HARMLESS:
+        if method in HARMLESS:
             return server in self.seen_by(principal, profile)
         wanted = self.permissions.namespace.request(server, method, method)
         return self.permissions.of(principal, profile).of(wanted) is None

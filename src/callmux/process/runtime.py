@@ -27,6 +27,7 @@ from callmux.observe.bus import Bus
 from callmux.observe.gauges import Gauges
 from callmux.process.status import instance_id, snapshot
 from callmux.process.stores import Stores
+from callmux.protocol.methods import HARMLESS
 from callmux.rings.limiting import Slots
 from callmux.rings.order import Order, Parts
 from callmux.rings.preparing import Preparing
@@ -314,6 +315,13 @@ class Runtime:
             self._stores.cache.facts(self._clock.monotonic()) | self._stores.counters.facts(),
             self._stores.results.facts(),
         )
+
+    def asks(self, server: str, method: str) -> bool:
+        """Whether a person would have to agree to a notification: nobody can be asked about one, so that it
+        does not go to the server."""
+        if not self.config.approve or method in HARMLESS:
+            return False
+        return self._names.of_method(server, method, safe=False).asks
 
     def status(self) -> dict[str, Any]:
         """The status payload, before a meta-tool adds the tools."""

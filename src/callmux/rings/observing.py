@@ -70,6 +70,7 @@ class Observing:
             about.get("sessionId", ""),
             about.get("requestId", ""),
             context.principal,
+            route.tool is not None or route.method != "tools/call",
         )
         self._bus.publish(fact)
         return outcome

@@ -16,6 +16,8 @@ from callmux.upstream.catalogue import Catalogue, Found
 
 MOST = 20_000
 """Spellings that are kept; callers who make names up must not fill the memory."""
+LONGEST = 512
+"""Letters of the longest name whose route is kept; longer ones are looked up each time."""
 
 
 class Names:
@@ -78,9 +80,10 @@ class Names:
             CallmuxError: It leads nowhere.
         """
         route = self.find(tool)
-        if len(self.direct) >= MOST:
-            self.direct.clear()
-        self.direct[tool] = route
+        if len(tool) <= LONGEST:
+            if len(self.direct) >= MOST:
+                self.direct.clear()
+            self.direct[tool] = route
         return route
 
     def _look_up(self, tool: str, server: str | None) -> Route:
@@ -91,15 +94,21 @@ class Names:
                 raise
             found = Found(self._unknown, tool, None)
         key = found.server, found.bare
+        if len(tool) > LONGEST:
+            return self._routes.get(key) or self._made(found)
         route = self._routes.get(key)
         if route is None:
             if len(self._routes) >= MOST:
                 self._routes.clear()
-            route = self._routes[key] = self._routing.of_tool(found)
-            self._fit(route)
+            route = self._routes[key] = self._made(found)
         if len(self._spelled) >= MOST:
             self._spelled.clear()
         self._spelled[tool, server] = route
+        return route
+
+    def _made(self, found: Found) -> Route:
+        route = self._routing.of_tool(found)
+        self._fit(route)
         return route
 
     def of_meta_tool(self, name: str, traits: Traits) -> Route:
@@ -114,8 +123,10 @@ class Names:
         key = server, method, safe
         route = self._methods.get(key)
         if route is None:
-            if len(self._methods) >= MOST:
-                self._methods.clear()
-            route = self._methods[key] = self._routing.of_method(server, method, safe=safe)
+            route = self._routing.of_method(server, method, safe=safe)
             self._fit(route)
+            if len(method) <= LONGEST:
+                if len(self._methods) >= MOST:
+                    self._methods.clear()
+                self._methods[key] = route
         return route
