@@ -227,6 +227,7 @@ class FakeClient:
             answer = await answer
         if isinstance(answer, BaseException):
             raise answer
+        assert isinstance(answer, bytes)
         return answer
 
 

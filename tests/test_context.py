@@ -14,7 +14,7 @@ MEMBERS = sorted(name for name in vars(ClientPort) if not name.startswith("_"))
 
 
 def ports() -> list[object]:
-    session = Session(lambda *_: None, lambda _: None)  # type: ignore[arg-type,return-value]
+    session = Session(lambda *_: None, lambda _: None)  # type: ignore[arg-type]
     return [session, Request(session, 1), FakeClient()]
 
 

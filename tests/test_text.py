@@ -48,7 +48,7 @@ def _file_reference(form: str) -> Callable[[Path], object]:
 
 def _piped(path: Path) -> object:
     before = sys.stdin
-    sys.stdin = SimpleNamespace(buffer=io.BytesIO(path.read_bytes()))  # type: ignore[assignment]
+    sys.stdin = SimpleNamespace(buffer=io.BytesIO(path.read_bytes()))
     try:
         return call._stdin()
     finally:
@@ -131,7 +131,7 @@ def test_a_word_of_the_command_line_that_is_no_text_is_refused(words: list[str])
 
 
 def test_the_command_refuses_such_a_word_with_a_sentence() -> None:
-    words = [sys.executable, "-m", "callmux", "--", "echo", b"caf\xe9"]
+    words: list[str | bytes] = [sys.executable, "-m", "callmux", "--", "echo", b"caf\xe9"]
     done = subprocess.run(words, capture_output=True, timeout=60, env={**os.environ, "PYTHONUTF8": "1"})
     assert done.returncode == 1
     assert "word 3 of the command line is not UTF-8 text at byte 3" in done.stderr.decode()

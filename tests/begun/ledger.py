@@ -14,7 +14,7 @@ from tests.begun.cases import Case, Event
 
 JSON: dict[str, Any] = {"content_type": "application/json"}
 EVENTS = {"Content-Type": "text/event-stream"}
-CAPABILITIES = {"tools": {}}
+CAPABILITIES: dict[str, Any] = {"tools": {}}
 TOOLS = [
     {"name": "write", "inputSchema": {"type": "object"}},
     {"name": "read", "inputSchema": {"type": "object"}, "annotations": {"idempotentHint": True}},
@@ -93,7 +93,7 @@ class Ledger:
             self.greetings += 1
             self._session += 1
             hello = {"protocolVersion": "2025-11-25", "serverInfo": {"name": "l", "version": "1"}}
-            experimental = {"experimental": {"callmux/requestStreams": {}}}
+            experimental: dict[str, Any] = {"experimental": {"callmux/requestStreams": {}}}
             ours = experimental if self.case.event is Event.DECLINED else {}
             result = hello | {"capabilities": CAPABILITIES | ours}
             return web.json_response({"id": id, "result": result}, headers=self._headers())

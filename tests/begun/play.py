@@ -97,7 +97,7 @@ async def play(case: Case) -> list[str]:
             return await _over_link(case, ledger, port)
 
 
-KEY = ConnectionKey("h", 1, False, None, None, None, None)
+KEY = ConnectionKey("h", 1, False, True, None, None, None)
 
 
 def _nobody_at_first(stack: contextlib.ExitStack) -> None:
@@ -142,7 +142,7 @@ async def _over_link(case: Case, ledger: Ledger, port: int) -> list[str]:
         "transport": case.carrier,
         "responseBodyMaxBytes": LIMIT,
     }
-    limits = {"callTimeoutMs": TIMEOUT_MS} if case.event is Event.LATE else {}
+    limits: dict[str, Any] = {"callTimeoutMs": TIMEOUT_MS} if case.event is Event.LATE else {}
     async with bench(entries={"l": entry}, reconnectPolicy=SOON, exposeMetaTools=True, **limits) as b:
         client = await b.greeted()
         tool = "read" if case.safe else "write"
@@ -230,7 +230,7 @@ async def _over_stdio(case: Case) -> list[str]:
         if case.event is Event.GONE:
             launch = Launch(command="/nowhere/at/all", args=(), env={})
             return await _unopened(ChildLink("l", launch, Guardian(), lambda line: None))
-        limits = {"callTimeoutMs": 1000} if case.event is Event.LATE else {}
+        limits: dict[str, Any] = {"callTimeoutMs": 1000} if case.event is Event.LATE else {}
         entries = {"l": child(path, case)}
         async with bench(entries=entries, reconnectPolicy=SOON, **limits) as b:
             client = await b.greeted()

@@ -155,7 +155,8 @@ class FakeListener:
                 first, *lines = head.strip().split("\r\n")
                 headers = {k.lower(): v.strip() for k, _, v in (x.partition(":") for x in lines)}
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
-                exchange = Exchange(*first.split()[:2], headers, body, writer)
+                verb, target = first.split()[:2]
+                exchange = Exchange(verb, target, headers, body, writer)
                 self.seen.append(exchange)
                 done = self._answer(exchange)
                 if done is not None:

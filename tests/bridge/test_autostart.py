@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from callmux.bridge.autostart import Autostart, Health, _is_older
 from callmux.bridge.endpoint import Endpoint, read_endpoint
 from callmux.errors import UsageError
-from tests.bridge.bench import FakeListener
+from tests.bridge.bench import Exchange, FakeListener
 from tests.support import free_port, real_loop
 
 LISTENER = """
@@ -137,7 +138,7 @@ async def test_a_stranger_on_the_port_is_left_alone(bench: Bench) -> None:
     async with FakeListener() as listener:
         bench.endpoint = listener.endpoint
         for body in (b"<html>", b'{"version":"0.0.1","pid":1}', b"{}"):
-            listener.script["GET"] = lambda x, body=body: x.status(200, body)
+            listener.script["GET"] = partial(Exchange.status, code=200, body=body)
             await bench.autostart().ensure()
         assert bench.started() == []
 

@@ -14,6 +14,7 @@ from callmux.bridge import resuming
 from callmux.bridge.keeper import Patience
 from callmux.bridge.relay import Relay
 from callmux.protocol.jsonrpc import parse
+from callmux.protocol.sse import REQUEST_STREAMS
 from callmux.session import pulse
 from callmux.session.session import Session
 from tests.bridge.bench import TOOLS, Desk, Exchange, FakeListener, line
@@ -544,7 +545,7 @@ async def test_an_answer_of_our_listener_is_fetched_even_if_not_a_byte_of_it_cam
     """It names the stream of every request."""
 
     async with FakeListener() as listener, Desk(listener.endpoint) as desk:
-        listener.hello["capabilities"] = {"experimental": {links.REQUEST_STREAMS: {}}}
+        listener.hello["capabilities"] = {"experimental": {REQUEST_STREAMS: {}}}
         await desk.greets()
         await until(lambda: listener.own)
 
@@ -681,7 +682,7 @@ async def test_a_busy_listener_is_asked_again_where_nothing_can_be_done_twice(to
 
     async with FakeListener() as listener, Desk(listener.endpoint) as desk:
         if ours:
-            listener.hello["capabilities"] = {"tools": {}, "experimental": {links.REQUEST_STREAMS: {}}}
+            listener.hello["capabilities"] = {"tools": {}, "experimental": {REQUEST_STREAMS: {}}}
         await desk.greets()
         await desk.asks(2, "tools/list", {})
         busy = [503, 429]

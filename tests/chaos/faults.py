@@ -11,7 +11,8 @@ import os
 import random
 import signal
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import aiohttp
 
@@ -20,7 +21,7 @@ from tests.live.harness import alive, callmux, marked, until
 from .place import CALL_TIMEOUT_MS, LATE, Place, full_pipe, kill
 from .remote import STATUSES
 
-Strike = Callable[[Place, random.Random], Awaitable[None]]
+Strike = Callable[[Place, random.Random], Coroutine[Any, Any, None]]
 KINDS: dict[str, Strike] = {}
 
 

@@ -139,7 +139,7 @@ async def _strike(kind: str, here: Place, agents: list[_Agent], seen: Storm, cha
     await here.look()
     fault = Fault(kind, loop.time(), float("inf"))
     seen.faults.append(fault)
-    work = loop.create_task(KINDS[kind](here, chance))  # type: ignore[arg-type]
+    work = loop.create_task(KINDS[kind](here, chance))
     await asyncio.sleep(0)
     # The first probe is sent as soon as the fault strikes; its time is the gap.
     fault.gaps += await asyncio.gather(*(agent.probe() for agent in agents))

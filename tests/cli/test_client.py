@@ -113,7 +113,9 @@ def test_what_is_gone_afterwards_is_not_entered(
     args: list[str], monkeypatch: pytest.MonkeyPatch, said: Any
 ) -> None:
     """As uvx and pipx run it."""
-    gone = Program("/c/archive-v0/x/bin/python", "/c/archive-v0/x/bin/callmux", {}.get, str, fleeting=True)
+    gone = Program(
+        "/c/archive-v0/x/bin/python", "/c/archive-v0/x/bin/callmux", lambda name: None, str, fleeting=True
+    )
     monkeypatch.setattr(client, "this_program", lambda: gone)
     with pytest.raises(NotInstalled, match="uv tool install callmux"):
         client.run(args, None)
@@ -124,7 +126,7 @@ def test_a_client_of_the_desktop_gets_the_path_that_servers_need(
     home: Path, monkeypatch: pytest.MonkeyPatch, said: Any
 ) -> None:
     """What the user set there is stronger, and a terminal's client needs none."""
-    program = Program("/v/bin/python", "/v/bin/callmux", {}.get, str, path="/n/bin:/usr/bin")
+    program = Program("/v/bin/python", "/v/bin/callmux", lambda name: None, str, path="/n/bin:/usr/bin")
     monkeypatch.setattr(client, "this_program", lambda: program)
     said("attach", "cursor", "--yes")
     path = home / ".cursor" / "mcp.json"

@@ -124,7 +124,8 @@ async def test_it_is_tried_again_whenever_somebody_asks_until_it_succeeds() -> N
     await settle()
     assert (waiting.done(), len(outcomes)) == (False, 1)
     asked.set()
-    assert await waiting == "successor"
+    found: Any = await waiting
+    assert found == "successor"
 
 
 async def test_an_end_in_the_middle_of_an_attempt_gives_it_up() -> None:

@@ -20,7 +20,7 @@ from callmux.clients.entry import Entry
 from callmux.clients.program import Program
 from callmux.errors import UsageError
 
-PROGRAM = Program("/v/bin/python", None, {}.get, lambda path: path)
+PROGRAM = Program("/v/bin/python", None, lambda name: None, lambda path: path)
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,8 @@ import pytest
 
 from callmux.cli import serve
 from callmux.cli.main import main
-from callmux.cli.serve import choose, load, run_loop
+from callmux.cli.process import run_loop
+from callmux.cli.serve import choose, load
 from callmux.config.servers import StdioServer
 from callmux.config.sources import Sources
 from callmux.errors import CallmuxError, UsageError

@@ -15,6 +15,7 @@ from callmux.cli import setup, setup_steps, wizard
 from callmux.cli.grammar.setup import COMMANDS
 from callmux.cli.own_entry import this_machine
 from callmux.cli.parsing import read
+from callmux.clients.registry import KNOWN
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.setup.scene import look
 from callmux.upstream.probe import ProbeResult
@@ -122,7 +123,7 @@ def test_tools_cache_and_a_shared_listener(home: Path, monkeypatch: pytest.Monke
 def test_what_is_typed_in_goes_into_a_private_file(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The ninth of the list needs a key; and a server of one's own, whose name is wrong at first."""
     (home / ".claude.json").write_text("{}")
-    at = list(wizard.KNOWN).index("brave-search")
+    at = list(KNOWN).index("brave-search")
     own = ("y", "a b", ENTER, "x", ENTER, "mine", ENTER, "sh -c x", ENTER, "n")
     keys = (ENTER, DOWN * at, SPACE, ENTER, DOWN, ENTER, "hunter2", ENTER, *own)
     assert answer(*keys, "n", ENTER, "n", ENTER, "y") == 0
@@ -139,7 +140,7 @@ def test_what_is_typed_in_goes_into_a_private_file(home: Path, capsys: pytest.Ca
 def test_remote_servers_and_places(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_PERSONAL_ACCESS_TOKEN", "x")
     (home / ".claude.json").write_text("{}")
-    names = list(wizard.KNOWN)
+    names = list(KNOWN)
     first, second = names.index("filesystem"), names.index("github")
     pick = (ENTER, DOWN * first, SPACE, DOWN * (second - first), SPACE, ENTER)
     assert answer(*pick, ENTER, ENTER, "n", "n", ENTER, "n", ENTER, "y", flags=("--no-project",)) == 0

@@ -61,7 +61,8 @@ def test_codex_starts_what_the_requirements_list_by_name_and_identity() -> None:
 
     assert codex_admission("git", LOCAL, [("managed", {"allowed_approval_policies": []})]) is None
     assert listed({"git": {"identity": {"command": "npx"}}}) is None
-    for servers in ({}, {"other": {"identity": {"command": "npx"}}}, {"git": {}}):
+    refused: list[Any] = [{}, {"other": {"identity": {"command": "npx"}}}, {"git": {}}]
+    for servers in refused:
         assert listed(servers) is not None
     assert "another server" in (listed({"git": {"identity": {"command": "uvx"}}}) or "")
     remote = {"mcp_servers": {"git": {"identity": {"url": REMOTE.url}}}}

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from callmux.clients import changes
 from callmux.clients.changes import KEPT, Change, ChangeFailed, apply, backups, last, undo
 
 
@@ -122,7 +121,7 @@ def test_a_failure_between_two_files_takes_the_first_back(
             raise error
         real(source, target)
 
-    monkeypatch.setattr(changes.os, "replace", replace)
+    monkeypatch.setattr(os, "replace", replace)
     with pytest.raises((ChangeFailed, KeyboardInterrupt)):
         apply(
             [

@@ -120,7 +120,7 @@ def test_only_where_the_servers_tools_are_hidden_it_says_to_discover_first() -> 
 def test_profiles_differ_in_what_differs_between_clients() -> None:
     """Weak spot C21 of callmux (npm)."""
     pages = [set(instructions(profile, "standard").splitlines()[5:]) for profile in PROFILES]
-    own = [page - set.intersection(*pages) for page in pages]
+    own = [page - pages[0].intersection(*pages) for page in pages]
     assert all(len(lines) >= 2 for lines in own)
     assert "mcp__callmux__" in instructions("claude")
     assert "tool_timeout_sec" in instructions("codex")

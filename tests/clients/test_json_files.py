@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -127,6 +128,7 @@ GAPS = st.sampled_from(["", " ", "\n", "\r\n", "\t", ' // }, "x\n', '/* { " */',
 @st.composite
 def jsonc(draw: st.DrawFn) -> str:
     """A file as people write them: comments, trailing commas and breaks anywhere."""
+    sometimes: st.SearchStrategy[Any] = st.booleans()
 
     def write(value: object) -> str:
         gap = draw(GAPS)
@@ -134,7 +136,7 @@ def jsonc(draw: st.DrawFn) -> str:
             items = [
                 f"{draw(GAPS)}{json.dumps(k)}{draw(GAPS)}:{write(v)}{draw(GAPS)}" for k, v in value.items()
             ]
-            comma = "," if items and draw(st.booleans()) else ""
+            comma = "," if items and draw(sometimes) else ""
             return f"{gap}{{{','.join(items)}{comma}{draw(GAPS)}}}{gap}"
         if isinstance(value, list):
             items = [write(item) for item in value]
@@ -142,7 +144,7 @@ def jsonc(draw: st.DrawFn) -> str:
         return f"{gap}{json.dumps(value)}{draw(GAPS)}"
 
     document = draw(st.dictionaries(st.text('ab/*"', max_size=3), JSON, max_size=3))
-    if draw(st.booleans()):
+    if draw(sometimes):
         document["mcpServers"] = draw(
             st.dictionaries(st.sampled_from(["callmux", "x", "y"]), JSON, max_size=3)
         )

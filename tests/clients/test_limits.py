@@ -188,7 +188,7 @@ def test_a_rule_of_gemini_cli_counts_unless_it_is_as_much_about_callmux(
 
 
 def test_a_tool_that_gemini_cli_excludes_by_its_bare_name_is_denied_where_a_server_has_it() -> None:
-    documents = [
+    documents: list[dict[str, Any]] = [
         {"excludeTools": ["rm", "run_shell_command(rm)", "x__y"]},
         {"tools": {"exclude": ["drop(x)", "mcp_a_b"]}},
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,7 @@ def test_every_place_is_read(kind: str, role: str, path: str, text: str, tmp_pat
     file = tmp_path / path
     file.parent.mkdir(parents=True)
     file.write_text(text)
-    state = {"projects": {str(tmp_path / "other"): {}}} if path.startswith("other") else {}
+    state: dict[str, Any] = {"projects": {str(tmp_path / "other"): {}}} if path.startswith("other") else {}
     found = [item for item in read_settings(machine(tmp_path), state) if item.role != "state"]
     assert [(item.kind, item.role, item.path, item.problem) for item in found] == [
         (kind, role, str(file), None)

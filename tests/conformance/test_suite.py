@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from tests.live.harness import environment, stdio, write_config
-from tests.live.test_listener import HELLO, free_port, post, request, run_listener
+from tests.live.test_listener import HELLO, post, request, run_listener
+from tests.support import free_port
 
 HERE = Path(__file__).parent
 SECONDS = 120

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import tomllib
+from typing import Any
 
 from callmux.config.check import check_document
 from callmux.config.model import Config
@@ -43,7 +44,7 @@ def test_the_table_shows_calls_seconds_bytes_tokens_of_both_ways() -> None:
 
 
 def test_entries_survive_odd_paths_in_every_format() -> None:
-    config = {"servers": {}}
+    config: dict[str, Any] = {"servers": {}}
     titled = entries(COMMAND, "~/.config/callmux/config.json", config)
     by_start = {title.split(":")[0].split(" (")[0]: text for title, text in titled.items()}
     assert json.loads(by_start["~/.config/callmux/config.json"]) == config

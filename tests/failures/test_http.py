@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from callmux.failures.http import FAILURES
-from tests.live.test_listener import HELLO, free_port, listener, post, request
+from tests.live.test_listener import HELLO, listener, post, request
+from tests.support import free_port
 
 ELSEWHERE = {
     "http_401": "tests/live and the parity topic auth: needs a listener with tokens",

@@ -26,7 +26,7 @@ bounded = settings(
 )
 """In CI always the same examples."""
 
-ids = st.one_of(
+ids: st.SearchStrategy[Any] = st.one_of(
     st.integers(0, 4),
     st.integers(),
     st.sampled_from(["1", "", "a", "\ud800", None, True, 1.0, 1.5, [], {}]),

@@ -24,7 +24,7 @@ from callmux.protocol.jsonrpc import (
     of_server,
     parse,
 )
-from callmux.protocol.lines import LineBuffer, Oversized
+from callmux.protocol.lines import LineBuffer, Long, Oversized
 from callmux.protocol.params import members, progress_token, with_progress_token
 from tests.fuzz.lines import CORPUS, bounded, lines, objects, values
 
@@ -116,7 +116,7 @@ def test_a_good_message_keeps_its_id_and_its_body(given_object: dict[str, Any]) 
 def test_lines_do_not_depend_on_the_chunks(data: bytes, sizes: list[int], limit: int) -> None:
     data = data.replace(b"\x00", b"\n")
     buffer = LineBuffer(limit)
-    got: list[bytes | Oversized] = []
+    got: list[bytes | Long | Oversized] = []
     rest = data
     for size in sizes:
         got += buffer.feed(rest[:size])

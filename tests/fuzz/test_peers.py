@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from callmux.protocol import client_peer, upstream_peer
 from callmux.protocol.client_peer import ClientPeer
 from callmux.protocol.jsonrpc import Batch, Malformed, Request, Single, own_id, parse
-from callmux.protocol.peer import State
+from callmux.protocol.peer import CancellationReceived, RequestReceived, State
 from callmux.protocol.upstream_peer import UpstreamPeer
 from tests.fuzz.lines import CORPUS, bounded, lines
 
@@ -27,7 +27,8 @@ SCRIPT = st.lists(
 
 def singles(line: bytes) -> list[Single]:
     message = parse(line)
-    return message.messages if isinstance(message, Batch) else [message]
+    messages = message.messages if isinstance(message, Batch) else [message]
+    return [each for each in messages if not isinstance(each, Batch)]
 
 
 def answered_ids(sent: list[bytes]) -> list[Any]:
@@ -48,10 +49,10 @@ def play_client(script: list[Any]) -> None:
                     may_answer[repr(message.id)] += 1
                 before = set(peer.in_flight)
                 event = peer.receive(message)
-                if isinstance(event, client_peer.RequestReceived | client_peer.Opened):
+                if isinstance(event, RequestReceived | client_peer.Opened):
                     assert event.id not in before
                     assert event.id in peer.in_flight
-                if isinstance(event, client_peer.CancellationReceived):
+                if isinstance(event, CancellationReceived):
                     assert event.id in before
                     assert event.id not in peer.in_flight
                 if isinstance(event, client_peer.ReplyReceived):
@@ -64,10 +65,10 @@ def play_client(script: list[Any]) -> None:
         elif step[0] in ("answer", "refuse") and peer.in_flight:
             id = sorted(peer.in_flight, key=repr)[step[1] % len(peer.in_flight)]
             answer = peer.answer if step[0] == "answer" else peer.refuse
-            line = answer(id, b"{}")
-            assert line is not None
+            own = answer(id, b"{}")
+            assert own is not None
             assert answer(id, b"{}") is None
-            sent.append(line)
+            sent.append(own)
         elif step[0] == "ask":
             asked.add(peer.ask("roots/list", None)[0])
         elif step[0] == "give up":
@@ -102,7 +103,7 @@ def play_upstream(script: list[Any]) -> None:
                         # Ours are numbers, which may come back as text.
                         assert own_id(getattr(message, "id", None)) == id
                         waiting.remove(id)
-                    case upstream_peer.RequestReceived(id):
+                    case RequestReceived(id):
                         assert id not in before
                     case upstream_peer.ProgressReceived(id):
                         assert id in waiting
@@ -112,14 +113,14 @@ def play_upstream(script: list[Any]) -> None:
                 peer.outbox.clear()
         elif step[0] in ("answer", "refuse") and peer.questions:
             id = sorted(peer.questions, key=repr)[step[1] % len(peer.questions)]
-            line = (peer.answer if step[0] == "answer" else peer.refuse)(id, b"{}")
-            assert line is not None
-            sent.append(line)
+            own = (peer.answer if step[0] == "answer" else peer.refuse)(id, b"{}")
+            assert own is not None
+            sent.append(own)
         elif step[0] == "ask" and peer.state is not State.CLOSED:
             waiting.add(peer.request("tools/call", b"{}")[0])
         elif step[0] == "give up":
-            line = peer.cancel(step[1], "x")
-            assert line is None or step[1] in waiting
+            own = peer.cancel(step[1], "x")
+            assert own is None or step[1] in waiting
             waiting.discard(step[1])
         elif step[0] == "close":
             assert len(peer.close()) == len(waiting)

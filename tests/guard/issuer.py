@@ -24,7 +24,7 @@ def rsa(name: str = "k1") -> RSAKey:
 
 @cache
 def ec(name: str = "e1", curve: str = "P-256") -> ECKey:
-    return ECKey.generate_key(curve, {"kid": name, "use": "sig"})  # type: ignore[arg-type]
+    return ECKey.generate_key(curve, {"kid": name, "use": "sig"})
 
 
 def public(*keys: RSAKey | ECKey) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from callmux.guard import memory as module
@@ -12,7 +14,7 @@ from callmux.guard.principal import Principal
 KEY = b"k" * 32
 
 
-def grant(**more: float) -> Grant:
+def grant(**more: Any) -> Grant:
     return Grant(principal=Principal(kind="bearer", id="ops"), standing=Standing(), **more)
 
 

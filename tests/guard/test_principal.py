@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from callmux.guard.principal import Principal
 
 
@@ -26,5 +28,5 @@ def test_a_bearer_token_has_neither_subject_nor_scopes() -> None:
 
 
 def test_equal_principals_are_one_key() -> None:
-    given = {"kind": "bearer", "id": "ops"}
+    given: dict[str, Any] = {"kind": "bearer", "id": "ops"}
     assert len({Principal(**given, groups=("a",)), Principal(**given, groups=("a",))}) == 1

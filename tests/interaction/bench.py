@@ -76,6 +76,7 @@ class Client:
         asked: Every question that came: the whole message.
         answers: What it answers to a question, by method: a body, or a function of the message.
         raw: The line of each answer, by id.
+        greeting: What it was greeted with, where a test keeps that.
     """
 
     def __init__(self, host: Host) -> None:
@@ -85,6 +86,7 @@ class Client:
         self.asked: list[Json] = []
         self.answers: dict[str, Any] = {}
         self.raw: dict[Any, bytes] = {}
+        self.greeting: Json = {}
         self._host = host
         self._last = 0
         self._waiting: dict[Any, asyncio.Future[Json]] = {}

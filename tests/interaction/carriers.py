@@ -289,7 +289,7 @@ class SseDoor:
 
 
 @contextlib.asynccontextmanager
-async def listening(handler: Callable[[web.Request], Any]) -> AsyncIterator[str]:
+async def listening(handler: Callable[[Any], Any]) -> AsyncIterator[str]:
     """An HTTP server on loopback, every request to `handler`; gives its origin."""
     runner = web.ServerRunner(
         web.Server(handler, handler_cancellation=True, access_log=None), shutdown_timeout=0.05

@@ -11,6 +11,7 @@ import asyncio
 import inspect
 import json
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 Json = dict[str, Any]
@@ -117,7 +118,8 @@ class Peer:
             json.dumps(method).encode(),
         )
         self.write(head + body + b"}", about)
-        return await waiter
+        answer: dict[str, Any] = await waiter
+        return answer
 
     def receive(self, line: bytes) -> Call | None:
         """Takes one line; gives the request in it, where it is one."""
@@ -203,6 +205,10 @@ class Peer:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def _always(body: Answer, call: Call) -> Answer:
+    return body
+
+
 class RawServer:
     """A server.
 
@@ -269,7 +275,7 @@ class RawServer:
     def has(self, **tools: Answer | Handler) -> RawServer:
         """Tools by name: what a call answers."""
         for name, body in tools.items():
-            self.tools[name] = body if callable(body) else lambda call, body=body: body
+            self.tools[name] = body if callable(body) else partial(_always, body)
         return self.lists(
             "tools", *({"name": name, "inputSchema": {"type": "object"}} for name in self.tools)
         )

@@ -78,8 +78,9 @@ async def test_a_server_may_spell_its_messages_its_own_way(
     def refuses(call: Call) -> Json:
         raise Refusal({"code": -32042, "message": "sign in", "data": {"elicitations": []}})
 
-    server = Spelling(capabilities={"tools": {}, "prompts": {}}).has(asks=asks, refuses=refuses)
+    server = Spelling(capabilities={"tools": {}, "prompts": {}})
     server.spelling = spelling
+    server.has(asks=asks, refuses=refuses)
     server.lists("prompts", {"name": "p"})
     async with bench(server, carrier=carrier, tmp_path=tmp_path, **TRANSPARENT) as b:
         client = await b.greeted(capabilities={"roots": {}})

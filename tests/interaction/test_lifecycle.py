@@ -154,8 +154,8 @@ async def test_how_streams_are_named_is_told_to_our_own_bridge_alone() -> None:
             assert declared == {"theirs": {}, **({name: {}} if told else {})}
 
 
-MODERN = {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}
-PROBES = {
+MODERN: Json = {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}
+PROBES: dict[str, Json] = {
     "server/discover": MODERN,
     "tools/list": MODERN,
     "tools/call": {"name": "a", **MODERN},

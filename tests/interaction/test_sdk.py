@@ -62,7 +62,7 @@ class Sdk:
         return types.ElicitResult(action="accept", content={"name": "ann"})
 
     async def roots(self, context: Any) -> types.ListRootsResult:
-        return types.ListRootsResult(roots=[types.Root(uri="file:///ann", name="ann")])
+        return types.ListRootsResult(roots=[types.Root.model_validate({"uri": "file:///ann", "name": "ann"})])
 
     async def log(self, params: Any) -> None:
         self.take(params)

@@ -21,7 +21,6 @@ def with_key_id(self: Any, grant: Any, client: Any = None) -> dict[str, Any]:
 provider.OpenIDCode.get_jwt_config = with_key_id
 
 
-@provider.blueprint.after_request
 def with_token_of_ours(response: flask.Response) -> flask.Response:
     if flask.request.path == "/oauth2/token" and response.status_code == 200:
         found = json.loads(response.get_data())
@@ -29,4 +28,5 @@ def with_token_of_ours(response: flask.Response) -> flask.Response:
     return response
 
 
+provider.blueprint.after_request(with_token_of_ours)
 run(["--port", sys.argv[1]])

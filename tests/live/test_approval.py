@@ -30,10 +30,10 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import ElicitResult
 
 from callmux.process.control_sockets import ask, sockets
-from tests.support import real_loop
+from tests.support import free_port, real_loop
 
 from .harness import environment, python_server, run, stdio, write_config
-from .test_listener import free_port, run_listener
+from .test_listener import run_listener
 
 WAYS = ("stdio", "mcp", "sse", "bridge")
 TIERS = ("read", "write", "destroy")

@@ -11,6 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -155,9 +156,13 @@ def test_without_a_trusted_proxy_a_forged_address_changes_nothing(tmp_path: Path
         assert ask(port, **forged)[0] == 403
 
 
+def _reloaded(log: Path, times: int) -> bool:
+    return log.read_text().count("Reloaded config") == times
+
+
 def test_windows_go_on_over_a_reload(tmp_path: Path) -> None:
     """Of something else; a limit with another number begins anew."""
-    controls = {"principalRequestsPerMinute": 3}
+    controls: dict[str, Any] = {"principalRequestsPerMinute": 3}
     servers = {"a": stdio(python_server("ledger_server.py", tmp_path / "ledger"))}
     with listening(tmp_path, abuseControls=controls) as port:
         assert [ask(port)[0] for _ in range(4)] == [200] * 3 + [429]
@@ -165,7 +170,7 @@ def test_windows_go_on_over_a_reload(tmp_path: Path) -> None:
         for n, (most, status) in enumerate([(3, 429), (4, 200)], 1):
             controls = {"principalRequestsPerMinute": most, "cidrDenylist": [f"192.0.2.{n}"]}
             write_config(tmp_path / "c.json", servers, abuseControls=controls)
-            eventually(lambda n=n: log.read_text().count("Reloaded config") == n, "the reload")
+            eventually(partial(_reloaded, log, n), "the reload")
             assert ask(port)[0] == status
 
 

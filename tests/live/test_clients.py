@@ -16,10 +16,10 @@ from mcp.client.sse import sse_client
 from mcp.client.stdio import StdioServerParameters
 
 from tests import conformance
-from tests.support import real_loop
+from tests.support import free_port, real_loop
 
 from .harness import environment, stdio, write_config
-from .test_listener import free_port, run_listener
+from .test_listener import run_listener
 
 SERVER = Path(conformance.__file__ or "").with_name("server.py")
 SIMPLE = "This is a simple text response for testing."

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import psutil
 
-from tests.support import eventually
+from tests.support import eventually, free_port
 
 from .harness import python_server, stdio, write_config
-from .test_listener import HELLO, free_port, post, request
+from .test_listener import HELLO, post, request
 
 _BOOTED = """
 import sys
@@ -125,6 +125,6 @@ def test_a_reload_under_a_live_session_keeps_it(tmp_path: Path) -> None:
 
 def _runs(pid: int) -> bool:
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False

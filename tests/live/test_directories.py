@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.live.harness import python_server, stdio, write_config
-from tests.live.test_listener import HELLO, free_port, post, request, run_listener
+from tests.live.test_listener import HELLO, post, request, run_listener
+from tests.support import free_port
 
 WHERE = """
 import json, os, sys
@@ -108,7 +109,7 @@ def greeted(port: int, capabilities: Any = None, **headers: str) -> str:
     return session
 
 
-def called(port: int, session: str, tool: str, arguments: Any = None, id: int = 2, **headers: str) -> Any:
+def called(port: int, session: str, tool: str, arguments: Any = None, id: Any = 2, **headers: str) -> Any:
     """The result of a call."""
     params = {"name": tool, "arguments": arguments or {}}
     status, answer, _ = post(port, request(id, "tools/call", params), session, **headers)

@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.support import free_port
+
 from .harness import python_server, stdio, write_config
-from .test_listener import free_port, listener, run_listener
+from .test_listener import listener, run_listener
 
 
 def doctor(tmp_path: Path, *args: str) -> tuple[int, Any]:

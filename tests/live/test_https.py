@@ -12,6 +12,7 @@ import subprocess
 import sys
 import warnings
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,10 @@ def _health(connection: http.client.HTTPSConnection) -> Any:
     return json.loads(answer.read())
 
 
+def _shows(port: int, authority: Authority, name: str) -> bool:
+    return _now_shown(port, authority) == name
+
+
 def _now_shown(port: int, authority: Authority) -> str:
     connection = _connection(port, authority)
     _health(connection)
@@ -77,7 +82,7 @@ def test_a_renewed_certificate_is_shown_and_open_connections_go_on(
             new_cert.replace(cert)
             if name == "three":
                 process.send_signal(signal.SIGHUP)
-            eventually(lambda name=name: _now_shown(port, authority) == name, "the renewed certificate")
+            eventually(partial(_shows, port, authority, name), "the renewed certificate")
             assert _health(kept)["pid"] == process.pid
             assert _shown(kept) == "one"
         authority.issue("four")[1].replace(key)

@@ -9,10 +9,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.support import eventually
+from tests.support import eventually, free_port
 
 from .harness import callmux, error_of, run, text_of, until, write_config
-from .test_listener import free_port, post, request, run_listener
+from .test_listener import post, request, run_listener
 from .test_shutdown import HEAD, greeted, ledger_config, until_begun
 
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,10 @@ from .harness import (
     write_config,
 )
 from .test_stdio_session import Scripted, tool
+
+
+def _reloaded(client: Client, times: int) -> bool:
+    return client.said.count("Reloaded config") == times
 
 
 @pytest.fixture
@@ -154,7 +159,7 @@ async def test_a_change_that_concerns_no_server_restarts_none_and_keeps_the_cach
         ]
         for n, more in enumerate(changes, 1):
             configured(tmp_path, one, two, **{"cacheTtlSeconds": 600, **more})
-            await until("it reloads", lambda n=n: client.said.count("Reloaded config") == n)
+            await until("it reloads", partial(_reloaded, client, n))
         assert {await pid(client, "one__a"), await pid(client, "two__d")} == pids
         assert client.changes() == 0
         assert one.calls("a") == 1

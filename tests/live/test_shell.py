@@ -10,7 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-from tests.live.test_listener import await_port, free_port, listener
+from tests.live.test_listener import await_port, listener
+from tests.support import free_port
 
 
 def callmux(tmp_path: Path, *args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:

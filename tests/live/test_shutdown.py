@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.support import eventually
+from tests.support import eventually, free_port
 
 from .harness import python_server, stdio, write_config
-from .test_listener import HELLO, free_port, request, run_listener
+from .test_listener import HELLO, request, run_listener
 
 HEAD = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
 

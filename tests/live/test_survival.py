@@ -123,7 +123,9 @@ class Lane:
         """Calls of every kind, at once."""
         tools = ["write", "slow", "put", "read", "slow_read", "write"]
         tokens = [self.token() for _ in tools]
-        calls = [self.call(tool, token=token, ms=ms) for tool, token in zip(tools, tokens, strict=True)]
+        calls: list[Awaitable[Outcome]] = [
+            self.call(tool, token=token, ms=ms) for tool, token in zip(tools, tokens, strict=True)
+        ]
         return tokens, calls
 
     async def fault(self, kind: str, during: bool) -> None:
@@ -274,7 +276,8 @@ async def test_no_task_is_left_of_servers_that_crash_and_hang(tmp_path: Path) ->
     async def call(tool: str) -> Json:
         id = next(ids)
         params = {"name": tool, "arguments": {"token": str(id)}}
-        return (await sent.ask(session, id, "tools/call", params))["result"]
+        result: Json = (await sent.ask(session, id, "tools/call", params))["result"]
+        return result
 
     async def works() -> None:
         async with asyncio.timeout(20):

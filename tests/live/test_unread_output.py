@@ -19,10 +19,10 @@ from typing import Any
 
 import pytest
 
-from tests.support import eventually
+from tests.support import eventually, free_port
 
 from .harness import stdio, write_config
-from .test_listener import HELLO, free_port, request
+from .test_listener import HELLO, request
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
 

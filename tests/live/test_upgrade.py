@@ -9,16 +9,17 @@ import signal
 import socket
 import subprocess
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from tests.support import eventually
+from tests.support import eventually, free_port
 
 from .harness import callmux, python_server, run, stdio, text_of, until, write_config
-from .test_listener import HELLO, free_port, post, request, run_listener
+from .test_listener import HELLO, post, request, run_listener
 from .test_shutdown import Call, Caller, greeted, ledger_config, until_begun
 
 HANDOVERS = 3
@@ -42,7 +43,7 @@ def next_pid(port: int, before: int) -> int:
 
 def _is_gone(pid: int) -> bool:
     try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True
 
@@ -92,6 +93,12 @@ class Load(threading.Thread):
         assert not self.is_alive()
 
 
+def _all_go_on(loads: list[Load], counts: list[int]) -> bool:
+    return all(
+        len(load.answered) > count or bool(load.lost) for load, count in zip(loads, counts, strict=True)
+    )
+
+
 def test_no_request_is_lost_over_handovers_under_load(tmp_path: Path) -> None:
     port = free_port()
     with run_listener(tmp_path, ledger_config(tmp_path), port):
@@ -103,10 +110,7 @@ def test_no_request_is_lost_over_handovers_under_load(tmp_path: Path) -> None:
                 psutil.Process(pid).send_signal(signal.SIGUSR2)
                 pid = next_pid(port, pid)
                 eventually(
-                    lambda counts=counts: all(
-                        len(load.answered) > count or load.lost
-                        for load, count in zip(loads, counts, strict=True)
-                    ),
+                    partial(_all_go_on, loads, counts),
                     "every client to go on",
                 )
         finally:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -14,7 +14,7 @@ from msgspec import Raw
 from callmux.clock import Clock
 from callmux.config.check import check_document
 from callmux.config.recipes import Recipe
-from callmux.context import CallContext
+from callmux.context import CallContext, ClientPort
 from callmux.errors import CallmuxError, InvalidArguments
 from callmux.metatools.engine import Engine
 from callmux.metatools.meta_tool import META_TOOLS
@@ -71,7 +71,7 @@ class Bench:
         self.facts: dict[str, Any] = {"servers": [], "failedServers": [], "wrappedServers": []}
         self.catalogue = Catalogue([])
         self.client = Client()
-        self.context = CallContext(client=self.client)
+        self.context = CallContext(client=cast(ClientPort, self.client))
         self.description_limit: int | None = None
         self.cache = MemoryCache()
         self.kept = MemoryResults()
@@ -81,7 +81,7 @@ class Bench:
         self.recipes: dict[str, Recipe] = {}
         self.now = 0.0
 
-    def serve(self, **servers: list[dict[str, Any] | str]) -> None:
+    def serve(self, **servers: Sequence[dict[str, Any] | str]) -> None:
         """Fills the catalogue."""
         self.catalogue = Catalogue(
             [
@@ -151,6 +151,14 @@ class Bench:
     async def arun(self, name: str, arguments: Any) -> Result:
         plan = self.parse(name, arguments)
         return await META_TOOLS[plan.name].run(plan, self.engine, self.context)
+
+    def finish(self, running: Awaitable[Result]) -> Result:
+        """The result of a meta-tool that was called on its own."""
+
+        async def finished() -> Result:
+            return await running
+
+        return asyncio.run(finished())
 
     def run(self, name: str, arguments: Any) -> dict[str, Any]:
         """The whole result of a request."""

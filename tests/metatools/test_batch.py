@@ -9,7 +9,7 @@ import pytest
 
 from callmux.errors import ToolNotFound
 from callmux.plan import ToolCall
-from metatools.conftest import Bench, text
+from tests.metatools.conftest import Bench, text
 
 BATCH = "callmux_batch"
 

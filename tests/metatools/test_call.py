@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from callmux.errors import InvalidArguments, ResultNotFound, ToolNotFound, ToolResolutionFailed
-from metatools.conftest import Bench, text
+from tests.metatools.conftest import Bench, text
 
 CALL = "callmux_call"
 

@@ -13,7 +13,7 @@ from callmux.metatools.children import in_turns, milliseconds, run_all, run_one,
 from callmux.plan import ToolCall
 from callmux.portions import Portions
 from callmux.protocol.shapes import Result
-from metatools.conftest import Bench, text
+from tests.metatools.conftest import Bench, text
 
 
 def calls(count: int, tool: str = "x") -> list[ToolCall]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from metatools.conftest import Bench
+from tests.metatools.conftest import Bench
 
 ITEM = {"name": "get", "inputSchema": {"type": "object", "properties": {"id": {"type": "integer"}}}}
 
@@ -19,7 +19,7 @@ def served(bench: Bench) -> Bench:
 
 
 def dry(bench: Bench, **arguments: Any) -> dict[str, Any]:
-    payload = bench.payload("callmux_dry_run", arguments)
+    payload: dict[str, Any] = bench.payload("callmux_dry_run", arguments)
     assert not bench.calls
     return payload
 

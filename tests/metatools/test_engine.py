@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from metatools.conftest import Bench
+from tests.metatools.conftest import Bench
 
 
 def test_an_engine_cannot_be_changed_under_a_running_tool(bench: Bench) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from callmux.errors import ResultNotFound, ResultPathNotFound
 from callmux.stores.results import Stored
-from metatools.conftest import Bench
+from tests.metatools.conftest import Bench
 
 PAGE = "callmux_get_result"
 ROWS = [{"id": n, "name": f"row {n}"} for n in range(120)]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from callmux.metatools.mapping import NOT_FOUND, NOT_JSON, Expression, Missing, evaluating, parse
 from callmux.portions import finished
 from callmux.protocol.shapes import Result
-from metatools.conftest import text
+from tests.metatools.conftest import text
 
 FIND: dict[str, Any] = {
     "items": [{"number": 7, "tags": ["p", "q"]}],

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from callmux.errors import ToolNotFound
-from metatools.conftest import Bench, text
+from tests.metatools.conftest import Bench, text
 
 PARALLEL = "callmux_parallel"
 

@@ -9,7 +9,7 @@ import pytest
 from msgspec import Raw
 
 from callmux.errors import ToolNotFound
-from metatools.conftest import Bench, text
+from tests.metatools.conftest import Bench, text
 
 PIPELINE = "callmux_pipeline"
 FIND = '{"items": [{"number": 7}], "total": 2, "none": null}'

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from metatools.conftest import Bench
+from tests.metatools.conftest import Bench
 
 TEXT = {
     "name": "comment",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
 from msgspec import Raw
 
 from callmux.metatools.meta_tool import META_TOOLS
-from metatools.conftest import Bench
+from tests.metatools.conftest import Bench
 
 
 def dry(bench: Bench, recipe: str, **arguments: Any) -> dict[str, Any]:
@@ -17,7 +16,7 @@ def dry(bench: Bench, recipe: str, **arguments: Any) -> dict[str, Any]:
     tool = META_TOOLS["callmux_recipe_dry_run"]
     assert tool.expand is not None
     plan = tool.expand(tool.read(raw), bench.engine)
-    result = json.loads(asyncio.run(tool.run(plan, bench.engine, bench.context)).raw)
+    result = json.loads(bench.finish(tool.run(plan, bench.engine, bench.context)).raw)
     assert not bench.calls
     payload: dict[str, Any] = result["structuredContent"]
     return payload

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 from msgspec import Raw
 
 from callmux.metatools.meta_tool import META_TOOLS
-from metatools.conftest import Bench, text
+from tests.metatools.conftest import Bench, text
 
 
 @pytest.mark.parametrize(
@@ -27,7 +26,7 @@ def run(bench: Bench, recipe: str, **arguments: Any) -> dict[str, Any]:
     tool = META_TOOLS["callmux_recipe_run"]
     plan = tool.expand(tool.read(raw), bench.engine)
     assert plan.name == "callmux_recipe_run", "its answers are shielded under this name"
-    result: dict[str, Any] = json.loads(asyncio.run(tool.run(plan, bench.engine, bench.context)).raw)
+    result: dict[str, Any] = json.loads(bench.finish(tool.run(plan, bench.engine, bench.context)).raw)
     return result
 
 
@@ -54,7 +53,7 @@ def test_a_recipe_may_page_a_kept_result(bench: Bench) -> None:
     tool = META_TOOLS["callmux_recipe_run"]
     plan = tool.expand(tool.read(Raw(b'{"recipe":"r","arguments":{"ref":"gone"}}')), bench.engine)
     with pytest.raises(Exception, match="gone") as caught:
-        asyncio.run(tool.run(plan, bench.engine, bench.context))
+        bench.finish(tool.run(plan, bench.engine, bench.context))
     assert getattr(caught.value, "code", "") == "result_not_found"
     assert not bench.calls
 

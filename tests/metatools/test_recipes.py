@@ -11,7 +11,7 @@ from callmux.errors import InvalidArguments, RecipeNotFound
 from callmux.metatools.meta_tool import META_TOOLS
 from callmux.metatools.recipes import Filled
 from callmux.plan import Plan
-from metatools.conftest import Bench
+from tests.metatools.conftest import Bench
 
 
 def filled(bench: Bench, recipe: str, arguments: Any = None) -> Plan:

@@ -12,7 +12,7 @@ from callmux.metatools import search_tools
 from callmux.metatools.scoring import SLICE
 from callmux.metatools.search_tools import rank
 from callmux.upstream.catalogue import Catalogue, ServerTools
-from metatools.conftest import Bench
+from tests.metatools.conftest import Bench
 
 SEARCH = "callmux_search_tools"
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from callmux.errors import ServerNotFound
-from metatools.conftest import Bench
+from tests.metatools.conftest import Bench
 
 STATUS = "callmux_status"
 

@@ -17,7 +17,7 @@ import callmux
 from callmux.errors import InvalidArguments
 from callmux.metatools.meta_tool import META_TOOLS, definitions
 from callmux.metatools.table import NAMES, traits
-from metatools.conftest import Bench
+from tests.metatools.conftest import Bench
 
 SOURCE = Path(callmux.__file__).parent
 ORDER = [

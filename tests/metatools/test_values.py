@@ -10,7 +10,7 @@ import pytest
 from callmux.metatools.values import joined_text, structured, unwrapping
 from callmux.portions import PIECE, finished
 from callmux.protocol.shapes import Result
-from metatools.conftest import text
+from tests.metatools.conftest import text
 
 
 def shown(result: Any) -> Any:

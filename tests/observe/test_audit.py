@@ -22,7 +22,8 @@ def http(**more: Any) -> HttpEnded:
 
 
 def test_what_happens_is_written_in_its_order_until_it_is_closed() -> None:
-    bus, written = Bus(), []
+    bus = Bus()
+    written: list[Any] = []
     audit = Audit(AuditLog(enabled=True), bus, lambda: 1.0, written.append)
     bus.publish(call())
     bus.publish(LimitReached(limit="globalRequestsPerMinute"))
@@ -36,7 +37,8 @@ def test_what_happens_is_written_in_its_order_until_it_is_closed() -> None:
 
 def test_a_request_without_http_has_a_line_and_in_a_listener_that_of_its_http_request() -> None:
     for listens in (False, True):
-        bus, written = Bus(), []
+        bus = Bus()
+        written: list[Any] = []
         audit = Audit(AuditLog(enabled=True), bus, lambda: 1.0, written.append, listens=listens)
         assert bus.requests is not listens
         bus.publish(RequestEnded(method="tools/list", seconds=0))
@@ -46,7 +48,8 @@ def test_a_request_without_http_has_a_line_and_in_a_listener_that_of_its_http_re
 
 
 def test_keys_of_the_configuration_are_hidden_in_bodies() -> None:
-    bus, written = Bus(), []
+    bus = Bus()
+    written: list[Any] = []
     settings = AuditLog(enabled=True, include_request_body=True, redact_keys=("PIN",), max_payload_chars=100)
     audit = Audit(settings, bus, lambda: 1.0, written.append)
     bus.publish(http(body=b'{"pin":"4711","apiKey":"k","plain":"seen"}'))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,8 @@ from callmux.observe.facts import CallEnded, HttpEnded, ListsChanged, Reloaded, 
 
 
 def test_a_fact_reaches_those_who_listen_to_its_kind_in_the_order_in_which_they_came() -> None:
-    bus, heard = Bus(), []
+    bus = Bus()
+    heard: list[Any] = []
     bus.subscribe(ServerDown, lambda fact: heard.append(("first", fact.server)))
     bus.subscribe(ServerDown, lambda fact: heard.append(("second", fact.reason)))
     bus.subscribe(Reloaded, lambda fact: heard.append(("reload", "")))
@@ -22,7 +24,8 @@ def test_a_fact_reaches_those_who_listen_to_its_kind_in_the_order_in_which_they_
 
 
 def test_who_leaves_hears_nothing_more_and_leaving_twice_does_no_harm() -> None:
-    bus, heard = Bus(), []
+    bus = Bus()
+    heard: list[Any] = []
     leave = bus.subscribe(Reloaded, heard.append)
     other = bus.subscribe(Reloaded, heard.append)
     leave()
@@ -34,7 +37,8 @@ def test_who_leaves_hears_nothing_more_and_leaving_twice_does_no_harm() -> None:
 
 
 def test_a_listener_that_raises_harms_nobody_and_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    bus, heard = Bus(), []
+    bus = Bus()
+    heard: list[Any] = []
 
     def broken(fact: Reloaded) -> None:
         raise ValueError("no room")

@@ -7,6 +7,7 @@ import re
 import msgspec
 import pytest
 
+from callmux.guard.principal import Principal
 from callmux.observe import facts
 
 
@@ -22,5 +23,5 @@ def test_each_is_frozen_and_says_who_publishes_it_and_what_each_field_is(kind: t
 
 def test_every_record_of_the_module_is_a_fact() -> None:
     made = {c for c in vars(facts).values() if isinstance(c, type) and issubclass(c, msgspec.Struct)}
-    assert made - {facts.Principal, facts.Fact} == set(facts.Fact.__subclasses__())
+    assert made - {Principal, facts.Fact} == set(facts.Fact.__subclasses__())
     assert len(made) > 15

@@ -280,8 +280,13 @@ async def test_a_reload_tries_at_once_what_is_down(monkeypatch: pytest.MonkeyPat
 
     house = House(monkeypatch, config("a", "bad", reconnectPolicy={"initialDelayMs": 3_600_000}))
     await house.greets()
-    tried = []
-    monkeypatch.setattr(pool_module, "open_link", lambda name, *rest: tried.append(name) or FakeLink())
+    tried: list[str] = []
+
+    def open_link(name: str, *rest: Any) -> FakeLink:
+        tried.append(name)
+        return FakeLink()
+
+    monkeypatch.setattr(pool_module, "open_link", open_link)
     await house.host.reload(house.host.runtime.config)
     await settle()
     assert tried == ["bad"]

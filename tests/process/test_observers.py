@@ -32,7 +32,8 @@ def test_nobody_listens_where_nothing_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_the_audit_log_is_begun_moved_and_ended_by_reloads(tmp_path: Path) -> None:
-    bus, shown = Bus(), []
+    bus = Bus()
+    shown: list[str] = []
     observers = Observers(bus, tmp_path, Clock(), shown.append)
     observers.configure(Config())
     bus.publish(Configured(config=Config(audit_log=AuditLog(enabled=True))))
@@ -46,7 +47,8 @@ def test_the_audit_log_is_begun_moved_and_ended_by_reloads(tmp_path: Path) -> No
 
 
 def test_a_reload_that_changes_something_else_leaves_the_log_alone(tmp_path: Path) -> None:
-    bus, shown = Bus(), []
+    bus = Bus()
+    shown: list[str] = []
     observers = Observers(bus, tmp_path, Clock(), shown.append)
     observers.configure(Config(audit_log=AuditLog(enabled=True)))
     before = observers._audit

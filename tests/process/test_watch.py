@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -21,6 +21,7 @@ from callmux.config.sources import Sources
 from callmux.errors import StartupFailed
 from callmux.observe.bus import Bus
 from callmux.process import watch
+from callmux.process.host import Host
 from callmux.process.reloads import Reloads
 from callmux.process.watch import reload, watch_config
 from tests.support import real_loop, until
@@ -66,7 +67,7 @@ async def watched(path: Path, meanwhile: Callable[[], object] | None = None) -> 
     load(sources := Sources())
     if meanwhile is not None:
         meanwhile()
-    task = asyncio.create_task(watch_config(path, host, load, sources))
+    task = asyncio.create_task(watch_config(path, cast(Host, host), load, sources))
     await asyncio.sleep(0)
     try:
         yield host
@@ -168,7 +169,7 @@ async def test_a_reload_that_fails_is_logged_and_noted(
     host = FakeHost()
     host.refusal = error
     load = lambda sources: load_config(path, {}, sources=sources).config  # noqa: E731
-    await reload(path, host, load, Sources(), "SIGHUP")
+    await reload(path, cast(Host, host), load, Sources(), "SIGHUP")
     assert caplog.messages == [f"Config reload failed ({path}, SIGHUP): {reason}"]
     assert bool(caplog.records[0].exc_info) is is_defect
     assert host.reloads.facts()["configReload"]["lastReloadError"] == reason

@@ -20,7 +20,7 @@ from callmux.protocol.client_peer import (
     ReplyReceived,
     declined,
 )
-from callmux.protocol.jsonrpc import Batch, Malformed, Notification, Request, Response, parse
+from callmux.protocol.jsonrpc import Batch, Failure, Malformed, Notification, Request, Response, parse
 from callmux.protocol.peer import CancellationReceived, NotificationReceived, RequestReceived, State
 from callmux.protocol.versions import Era
 
@@ -40,8 +40,8 @@ def plain(event: Event | None) -> Any:
             return "told", method, params and json.loads(bytes(params))
         case ReplyReceived(id, Response(_, result)):
             return "answered", id, json.loads(bytes(result))
-        case ReplyReceived(id, failure):
-            return "refused", id, json.loads(bytes(failure.error))
+        case ReplyReceived(id, Failure(_, error)):
+            return "refused", id, json.loads(bytes(error or b"null"))
     return None
 
 
@@ -295,7 +295,8 @@ def test_an_answer_to_nothing_is_dropped(reply: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("id", ["1", 1.0])
 def test_our_number_may_come_back_as_text(id: Any) -> None:
-    for reply in ({"result": {}}, {"result": None}):
+    replies: list[dict[str, Any]] = [{"result": {}}, {"result": None}]
+    for reply in replies:
         talk = Talk(State.READY)
         talk.peer.ask("roots/list", None)
         talk.hears({"id": id, **reply}).tells("answered", 1, {})
@@ -353,7 +354,9 @@ def test_a_malformed_record_is_taken_as_it_is() -> None:
 
 
 def test_params_are_handed_over_raw() -> None:
-    event = ClientPeer().receive(parse(b'{"id":1,"method":"m","params":{"a":1.50}}'))
+    message = parse(b'{"id":1,"method":"m","params":{"a":1.50}}')
+    assert not isinstance(message, Batch)
+    event = ClientPeer().receive(message)
     assert event == RequestReceived(1, "m", Raw(b'{"a":1.50}'))
 
 

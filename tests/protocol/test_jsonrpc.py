@@ -98,7 +98,7 @@ def test_a_good_line_is_read(line: bytes, expected: Any) -> None:
 def test_a_line_that_only_lenient_readers_take_is_relayed(line: bytes, expected: Any) -> None:
     """Half a surrogate pair, NaN and bytes that are no UTF-8 are replaced; nothing else changes."""
     message = parse(line)
-    assert not isinstance(message, Malformed | Batch)
+    assert not isinstance(message, Malformed | Batch | Failure)
     if expected is not None:
         assert shown(message) == expected
     else:
@@ -293,7 +293,7 @@ def test_an_error_whose_text_is_no_unicode_can_be_sent() -> None:
         (b'{"result":{"id":4},"i', None),
     ],
 )
-def test_an_oversized_line_is_known_by_its_head(head: bytes, id: object) -> None:
+def test_an_oversized_line_is_known_by_its_head(head: bytes, id: int | None) -> None:
     """An id that is cut off may be somebody else's: then there is none."""
     message = jsonrpc.oversized(head, 100)
     assert message == Malformed(id, True, INVALID_REQUEST, "the message is larger than 100 bytes")
@@ -317,6 +317,7 @@ def test_an_error_of_any_shape_is_read(error: bytes, code: int, message: str) ->
 
 def test_data_of_an_error_stays_raw() -> None:
     read = jsonrpc.read_error(Raw(b'{"code":1,"message":"m","data":{"n": 1.50}}'))
+    assert isinstance(read.data, Raw)
     assert bytes(read.data) == b'{"n": 1.50}'
 
 

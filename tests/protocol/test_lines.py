@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from callmux.protocol.jsonrpc import Malformed, Message, Notification
-from callmux.protocol.lines import HEAD, LONG, LineBuffer, Long, Oversized
+from callmux.protocol.jsonrpc import HEAD, Malformed, Message, Notification
+from callmux.protocol.lines import LONG, LineBuffer, Long, Oversized
 
 
 def messages(buffer: LineBuffer, data: bytes) -> list[Message]:

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from callmux.protocol.jsonrpc import Batch, parse
 from callmux.protocol.peer import CancellationReceived, NotificationReceived, RequestReceived, State
@@ -168,6 +169,7 @@ def test_the_handshake() -> None:
     read, line = peer.opened(HELLO)
     assert json.loads(line) == {"jsonrpc": "2.0", "method": "notifications/initialized"}
     assert (peer.state, peer.protocol_version) == (State.READY, "2025-11-25")
+    assert isinstance(read.server_info, Raw)
     assert (list(read.capabilities), bytes(read.server_info)) == (["tools"], b'{"name":"s"}')
 
 

@@ -283,7 +283,10 @@ async def test_a_disabled_server_changes_names_and_no_verdict() -> None:
 @real_loop()
 async def test_a_disabled_server_is_started_by_nobody() -> None:
     off = full("off")
-    entries = {"off": {"command": "memory", "disabled": True}, "open": {"command": "memory"}}
+    entries: dict[str, dict[str, Any]] = {
+        "off": {"command": "memory", "disabled": True},
+        "open": {"command": "memory"},
+    }
     async with bench(off, full("open"), single=False, entries=entries, authorization=CLOSED) as made:
         client = made.client()
         client.session.facts.principal = principal("dev")

@@ -116,7 +116,7 @@ class Scene:
         client = self.bench.client()
         client.session.facts.principal = None if id is None else principal(id, **more)
         client.session.facts.profile = profile
-        client.greeting = await client.greet()  # type: ignore[attr-defined]
+        client.greeting = await client.greet()
         await self.bench.host.runtime.settled()
         return client
 

@@ -345,7 +345,7 @@ async def test_in_a_listener_each_client_is_asked_about_its_own_calls(action: st
 async def test_whoever_listens_hears_of_a_question_and_its_end(
     how: str, decision: str, answer: str, kept: str
 ) -> None:
-    late = {"approvalTimeoutMs": 50} if decision == "late" else {}
+    late: dict[str, Any] = {"approvalTimeoutMs": 50} if decision == "late" else {}
     async with place("write", capabilities={} if how == "terminal" else FORM, **late) as here:
         asked: list[ApprovalAsked] = []
         ended: list[ApprovalAnswered] = []

@@ -22,6 +22,7 @@ def converted(outcome: Any, plain: bool = False) -> Result:
     async def proceed(plan: Plan, around: Any) -> Result:
         if isinstance(outcome, BaseException):
             raise outcome
+        assert isinstance(outcome, Result)
         return outcome
 
     return play(through(Converting(plain), Plan(name="x"), context(), proceed))

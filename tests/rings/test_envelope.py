@@ -64,7 +64,7 @@ def test_what_json_cannot_carry_is_replaced(value: Any) -> None:
 @pytest.mark.parametrize("sign", ["x", '"', "\\", "\n", "ü", "😀"])
 def test_a_large_answer_is_put_together_in_portions_and_is_the_same(sign: str) -> None:
     payload = {"value": "x" * (PIECE - 12) + sign * PIECE}
-    portions = []
+    portions: list[None] = []
 
     def counted() -> Portions[Result]:
         work = succeeding(payload)
@@ -72,7 +72,8 @@ def test_a_large_answer_is_put_together_in_portions_and_is_the_same(sign: str) -
             try:
                 portions.append(next(work))
             except StopIteration as over:
-                return over.value
+                whole: Result = over.value
+                return whole
             yield
 
     assert finished(counted()).raw == success(payload).raw

@@ -194,7 +194,8 @@ def test_a_tool_that_has_gone_meanwhile_promises_nothing() -> None:
 
 
 def test_who_listens_hears_what_toon_saved() -> None:
-    bus, heard = Bus(), []
+    bus = Bus()
+    heard: list[Any] = []
     bus.subscribe(ResultShortened, heard.append)
     shown(success({"rows": ROWS}), "toon", name="callmux_parallel", bus=bus)
     shown(success({"rows": ROWS}), "json", name="callmux_parallel", bus=bus)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from msgspec import Raw
@@ -14,6 +14,7 @@ from callmux.protocol.shapes import Result
 from callmux.rings.call import Call
 from callmux.rings.limiting import Limiting, Slots
 from callmux.upstream.in_use import InUse
+from callmux.upstream.server import Server
 from tests.support import FakeClient, context, planned, settle, through
 
 RESULT = Result(b"{}")
@@ -180,6 +181,10 @@ class FakeServer:
         return self
 
 
+def limiter(slots: Slots, server: FakeServer) -> Limiting:
+    return Limiting(slots, {"s": cast(Server, server)})
+
+
 def call(deadline: float = 1e9, **asked: Any) -> Call:
     return planned(
         server="s",
@@ -193,7 +198,7 @@ def call(deadline: float = 1e9, **asked: Any) -> Call:
 
 async def test_a_call_holds_its_slot_until_it_is_over() -> None:
     slots = Slots(1, {})
-    limiting = Limiting(slots, {"s": FakeServer()})
+    limiting = limiter(slots, FakeServer())
     seen: list[str] = []
 
     async def proceed(planned: Call, around: Any) -> Result:
@@ -217,7 +222,7 @@ async def test_waiting_for_a_turn_counts_towards_the_time_out() -> None:
     await slots.acquire("other")
     began = loop.time()
     with pytest.raises(ToolCallFailed) as caught:
-        await through(Limiting(slots, {"s": FakeServer()}), call(deadline=began + 30), context(), unreachable)
+        await through(limiter(slots, FakeServer()), call(deadline=began + 30), context(), unreachable)
     assert loop.time() - began == pytest.approx(30, abs=0.01)
     assert caught.value.message == 'waiting for a turn on "s" timed out after 30000 ms'
     assert caught.value.details["executionState"] == "not_started"
@@ -236,7 +241,7 @@ async def test_a_caller_that_joins_gives_the_wait_more_time() -> None:
     shared = call(deadline=began + 30)
     loop.call_later(20, shared.extend, began + 50, 30)
     with pytest.raises(ToolCallFailed):
-        await through(Limiting(slots, {"s": FakeServer()}), shared, context(), unreachable)
+        await through(limiter(slots, FakeServer()), shared, context(), unreachable)
     assert loop.time() - began == pytest.approx(50, abs=0.01)
     assert shared.moved is None
     assert repr(slots) == "Slots(1/1 running, 0 queued)"
@@ -256,7 +261,7 @@ async def test_a_server_is_connected_before_a_slot_is_taken() -> None:
         return RESULT
 
     around = context()
-    limiting = Limiting(slots, {"s": server})
+    limiting = limiter(slots, server)
     await through(limiting, call(force_reconnect=True), around, proceed)
     await through(limiting, call(), around, proceed)
     assert len(server.asked) == 1
@@ -267,7 +272,7 @@ async def test_a_server_is_connected_before_a_slot_is_taken() -> None:
 async def test_a_server_that_is_down_fails_the_call_without_a_slot() -> None:
     slots = Slots(1, {})
     with pytest.raises(UpstreamUnavailable):
-        await through(Limiting(slots, {"s": FakeServer("down")}), call(), context(), unreachable)
+        await through(limiter(slots, FakeServer("down")), call(), context(), unreachable)
     assert repr(slots) == "Slots(0/1 running, 0 queued)"
 
 
@@ -275,7 +280,7 @@ async def test_a_client_that_does_not_read_holds_its_calls_back() -> None:
     """What it does not take would pile up here; calls of others go on."""
 
     slots = Slots(1, {})
-    limiting = Limiting(slots, {"s": FakeServer()})
+    limiting = limiter(slots, FakeServer())
     client = FakeClient()
     started: list[str] = []
 
@@ -297,7 +302,7 @@ async def test_a_client_that_does_not_read_holds_its_calls_back() -> None:
 
 async def test_a_client_that_stops_reading_in_the_queue_passes_its_turn_on() -> None:
     slots = Slots(1, {})
-    limiting = Limiting(slots, {"s": FakeServer()})
+    limiting = limiter(slots, FakeServer())
     client = FakeClient()
     started: list[str] = []
 

@@ -38,7 +38,8 @@ class Ends:
 
 def heard(outcome: Outcome, **more: Any) -> CallEnded:
     """What a listener hears of a call with this outcome."""
-    bus, facts, time = Bus(), [], FakeClock()
+    bus, time = Bus(), FakeClock()
+    facts: list[CallEnded] = []
     bus.subscribe(CallEnded, facts.append)
     stage = Observing(bus, time.clock)
     call = planned(stages=Stages([stage, Ends(time, outcome)]), **more)

@@ -29,6 +29,7 @@ from callmux.rings.shield.shelf import Shelf
 from callmux.rings.shield.stage import Shielding
 from callmux.rings.tracing import Tracing
 from callmux.rings.writing import Writing
+from callmux.stores.cache import Cache
 from callmux.stores.counters import Counters
 from callmux.stores.memory import MemoryCache
 from callmux.upstream.resources import ResourceIndex
@@ -45,8 +46,8 @@ class Kept:
     """What stages keep, in memory."""
 
     def __init__(self) -> None:
-        store = MemoryCache()
-        self.cache, self.writes = store, Writes(store)
+        self.cache: Cache = MemoryCache()
+        self.writes = Writes(self.cache)
         self.numbers, self.counters, self.results = Numbers(), Counters(), Shelf()
 
 

@@ -48,6 +48,7 @@ def test_arguments_are_shaped_to_the_schema() -> None:
     call = sent(Preparing(), b'{"n":"5"}', COUNTING)
     assert call.arguments is not None
     assert json.loads(bytes(call.arguments)) == {"n": 5}
+    assert call.asked.arguments is not None
     assert bytes(call.asked.arguments) == b'{"n":"5"}'
 
 
@@ -70,6 +71,7 @@ def test_arguments_that_fit_leave_as_they_came(arguments: bytes | None, tool: To
 def test_references_are_resolved_before_anything_else() -> None:
     """What is in an envelope, and what the schema wants converted, may come from a reference."""
     call = sent(Preparing(), b'{"params":{"n":{"$text":"5"},"s":{"$text":{"lines":["a","b"]}}}}', COUNTING)
+    assert call.arguments is not None
     assert json.loads(bytes(call.arguments)) == {"n": 5, "s": "a\nb"}
 
 
@@ -84,7 +86,9 @@ def test_a_preview_prepares_without_sending() -> None:
     )
     assert play(Preparing().prepare(call)) is call
     given = planned(arguments=Raw(b'{"s":{"$text":"x"}}'))
-    assert bytes(play(Preparing().prepare(given)).arguments) == b'{"s":"x"}'
+    prepared = play(Preparing().prepare(given))
+    assert prepared.arguments is not None
+    assert bytes(prepared.arguments) == b'{"s":"x"}'
 
 
 def test_in_the_transparent_mode_arguments_go_on_as_they_came() -> None:

@@ -43,7 +43,7 @@ def test_the_servers_limit_wins_over_the_global_one() -> None:
         ({"destructiveHint": False}, False),
     ],
 )
-def test_a_tool_is_safe_to_repeat_if_it_says_so(hints: dict[str, bool], safe: bool) -> None:
+def test_a_tool_is_safe_to_repeat_if_it_says_so(hints: dict[str, Any], safe: bool) -> None:
     assert is_safe(budgets(), **hints) is safe
 
 

@@ -44,7 +44,13 @@ def compressed(schema: Any, how: Settings = BALANCED) -> Any:
 
 
 # What counts as a schema here is written anew, not taken from the code under test.
-ONE = ("items", "additionalItems", "additionalProperties", "unevaluatedItems", "unevaluatedProperties")
+ONE: tuple[str, ...] = (
+    "items",
+    "additionalItems",
+    "additionalProperties",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+)
 ONE += ("contains", "propertyNames", "not", "if", "then", "else", "contentSchema")
 SOME = ("anyOf", "oneOf", "allOf", "prefixItems")
 NAMED = ("properties", "patternProperties", "dependentSchemas", "dependencies", "$defs", "definitions")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from msgspec import Raw
@@ -22,6 +22,7 @@ from callmux.router.names import Names
 from callmux.router.routing import Routing
 from callmux.upstream.catalogue import Catalogue, ServerTools
 from callmux.upstream.in_use import InUse
+from callmux.upstream.server import Server
 from tests.support import context, loop_clock, settle
 
 
@@ -49,7 +50,7 @@ class House:
             {"servers": {"a": {"command": "x", "callTimeoutMs": 2000}, "b": {"command": "x"}}}
         ).config
         names = Names(self.catalogue, Routing(config), self.fit)
-        self.door = Door(self.servers, names, Preparing(), loop_clock())
+        self.door = Door(cast("dict[str, Server]", self.servers), names, Preparing(), loop_clock())
 
     def catalogue(self) -> Catalogue:
         """Only what has settled is known."""
@@ -68,6 +69,7 @@ class House:
         self.planned.append(call)
         if isinstance(self.outcome, Exception):
             raise self.outcome
+        assert isinstance(self.outcome, Result)
         return self.outcome
 
     def all_up(self) -> House:
@@ -125,7 +127,7 @@ async def test_a_listing_waits_for_those_of_whom_nothing_is_kept() -> None:
 
 
 @pytest.mark.parametrize("asked", [{"tool": "a__t"}, {"tool": "t", "server": "a"}])
-async def test_a_call_waits_for_its_own_server_only(asked: dict[str, str]) -> None:
+async def test_a_call_waits_for_its_own_server_only(asked: dict[str, Any]) -> None:
     house = House()
     call = asyncio.create_task(house.call(**asked))
     await settle()
@@ -135,7 +137,7 @@ async def test_a_call_waits_for_its_own_server_only(asked: dict[str, str]) -> No
 
 
 @pytest.mark.parametrize("asked", [{"tool": "a"}, {"tool": "x__a"}])
-async def test_a_name_that_may_be_anybodys_waits_for_all(asked: dict[str, str]) -> None:
+async def test_a_name_that_may_be_anybodys_waits_for_all(asked: dict[str, Any]) -> None:
     house = House()
     call = asyncio.create_task(house.door.call_safely(ToolCall(**asked), house.around))
     await settle()
@@ -150,8 +152,9 @@ async def test_once_all_have_settled_nobody_is_asked_again() -> None:
     house = House().all_up()
     await house.door.settled()
     for server in house.servers.values():
-        server.up = None
-    await house.door.settled()
+        server.up.clear()
+    async with asyncio.timeout(1):
+        await house.door.settled()
 
 
 async def test_a_name_that_leads_nowhere_is_refused() -> None:
@@ -182,6 +185,7 @@ async def test_a_call_can_be_prepared_without_being_made() -> None:
     house.servers["a"].up.set()
     asked = ToolCall(tool="a__t", arguments=Raw(b'{"x":{"$text":"y"}}'))
     planned = await house.door.prepare(asked, house.around)
+    assert planned.arguments is not None
     assert (planned.server, planned.target, bytes(planned.arguments)) == ("a", "t", b'{"x":"y"}')
     assert house.planned == []
     with pytest.raises(CallmuxError):

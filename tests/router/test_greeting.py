@@ -107,7 +107,8 @@ def test_tasks_and_experiments_of_several_servers_are_joined() -> None:
 
 
 def test_subscriptions_are_declared_where_a_server_has_them() -> None:
-    for subscribe in (False, None, {}):
+    odd: list[Any] = [False, None, {}]
+    for subscribe in odd:
         got = said({"a": offer(resources={"subscribe": subscribe})})["capabilities"]["resources"]
         assert got == {"listChanged": True}
     one, other = offer(resources={}), offer(resources={"subscribe": True})

@@ -14,7 +14,7 @@ from tests.support import play
 from tests.upstream.fake_link import FakeLink
 from tests.upstream.test_server import Plant
 
-CAPABILITIES = {"tools": {}, "prompts": {}, "resources": {}}
+CAPABILITIES: dict[str, Any] = {"tools": {}, "prompts": {}, "resources": {}}
 GREETING = {"protocolVersion": "2025-11-25", "capabilities": CAPABILITIES, "serverInfo": {"name": "s"}}
 LISTS: dict[str, Any] = {
     "initialize": GREETING,

@@ -40,7 +40,9 @@ class Bench:
                 return super().find(tool, server)
 
         listed = [Tool(b'{"name":"%b"}' % name.encode()) for name in tools]
-        self.catalogue = Counting([ServerTools(server=s, tools=listed, listed=True) for s in ("a", "b")])
+        self.catalogue: Catalogue = Counting(
+            [ServerTools(server=s, tools=listed, listed=True) for s in ("a", "b")]
+        )
         if hasattr(self, "names"):
             self.names.forget()
 

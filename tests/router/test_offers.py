@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from msgspec import Raw
@@ -12,6 +12,7 @@ from msgspec import Raw
 from callmux.errors import UpstreamUnavailable
 from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.shapes import Result, Tool
+from callmux.router.door import Door
 from callmux.router.offers import Offers
 from callmux.upstream.catalogue import Catalogue, ServerTools
 from callmux.upstream.failures import refused, to_error
@@ -71,7 +72,7 @@ class Desk:
     """Offers of the servers `a` and `b`: the prompts `p`, the resources `x:same` and `a:own`, a template."""
 
     def __init__(self, *servers: str) -> None:
-        self.door: Any = FakeDoor()
+        self.door = FakeDoor()
         names = servers or ("a", "b")
         self.prompts = Catalogue(
             [ServerTools(server=name, tools=[Tool(b'{"name":"p"}')], listed=True) for name in names],
@@ -88,7 +89,7 @@ class Desk:
                 for name in names
             ]
         )
-        self.offers = Offers(self.door, lambda: self.prompts, lambda: self.index, list(names))
+        self.offers = Offers(cast(Door, self.door), lambda: self.prompts, lambda: self.index, list(names))
 
     @staticmethod
     def item(member: str, key: str) -> Item:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from msgspec import Raw
@@ -16,7 +16,9 @@ from callmux.protocol.jsonrpc import RpcError, parse
 from callmux.protocol.shapes import Result
 from callmux.rings.ring import Job
 from callmux.rings.stage import Stages
-from callmux.session.dispatch import LEVELS, Dispatch, canonical
+from callmux.session.dispatch import LEVELS, Current, Dispatch
+from callmux.session.facts import canonical
+from callmux.session.request import Request
 from callmux.session.session import Session
 from tests.support import play
 
@@ -107,8 +109,8 @@ class Process:
 
 class Desk:
     def __init__(self) -> None:
-        self.process: Any = Process()
-        self.dispatch = Dispatch(self.process)
+        self.process = Process()
+        self.dispatch = Dispatch(cast(Current, self.process))
         self.sent: list[Any] = []
         self.session = Session(self.dispatch, lambda line: self.sent.append(json.loads(line)))
 
@@ -125,7 +127,9 @@ class Desk:
     def asks(self, method: str, params: Any = None, session: Session | None = None) -> bytes:
         raw = None if params is None else Raw(json.dumps(params).encode())
         who = session or self.session
-        return play(self.dispatch.handle(who, method, raw, who))
+        work = self.dispatch.handle(who, method, raw, cast(Request, who))
+        assert work is not None
+        return play(work)
 
     def refused(self, method: str, params: Any = None, session: Session | None = None) -> int:
         with pytest.raises(RpcError) as caught:

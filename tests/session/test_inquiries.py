@@ -61,7 +61,7 @@ async def test_a_refusal_and_a_client_that_leaves_are_errors() -> None:
 async def test_a_question_that_nobody_asks_any_longer_is_withdrawn() -> None:
     desk = Desk()
     asked = await desk.asks()
-    asked.cancel(Withdrawal("enough"))  # type: ignore[arg-type]
+    asked.cancel(Withdrawal("enough"))
     await settle()
     told, about = desk.sent[-1]
     assert (told["method"], told["params"], about) == (

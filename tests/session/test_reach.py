@@ -68,7 +68,7 @@ def test_a_bridge_hears_when_a_person_is_asked_and_when_that_is_over() -> None:
     made.facts.waits = True
     waiting = contact_of(request).waiting
     assert waiting is not None
-    made.peer.in_flight[1] = None  # type: ignore[assignment]
+    made.peer.in_flight[1] = None
     waiting(2.5)
     assert told == [b'{"jsonrpc":"2.0","method":"notifications/callmux/waiting","params":{"seconds":2.5}}\n']
     made.peer.in_flight.clear()

@@ -37,7 +37,9 @@ class Desk:
             return b'{"late":1}'
         if isinstance(answer, Exception):
             raise answer
-        return await answer() if callable(answer) else answer
+        line = await answer() if callable(answer) else answer
+        assert isinstance(line, bytes)
+        return line
 
     def told(self, session: Session, method: str, params: Raw | None) -> None:
         self.told_of.append((method, params and json.loads(bytes(params))))
@@ -190,8 +192,8 @@ async def test_progress_of_a_question_keeps_the_servers_token() -> None:
     await settle()
     assert desk.sent[0]["params"]["_meta"]["progressToken"] == 1
     for token in (1, 2, "theirs", None):
-        params = {"progressToken": token, "progress": 1}
-        await desk.hears({"method": "notifications/progress", "params": params})
+        progress = {"progressToken": token, "progress": 1}
+        await desk.hears({"method": "notifications/progress", "params": progress})
     assert seen == [{"progressToken": "theirs", "progress": 1}]
     await desk.hears({"id": 1, "result": {}})
     await asking
@@ -331,11 +333,14 @@ async def test_a_request_whose_answer_cannot_be_built_is_answered(
     def no_room(*given: object) -> bytes:
         raise MemoryError
 
+    def no_line(line: bytes) -> None:
+        raise MemoryError
+
     desk = Desk()
     ends: list[tuple[Any, Any, bool]] = []
     if routed:
         desk.session = Session(
-            desk, no_room, lambda line, about, final: ends.append((json.loads(line), about, final))
+            desk, no_line, lambda line, about, final: ends.append((json.loads(line), about, final))
         )
     monkeypatch.setattr("callmux.protocol.jsonrpc.response", no_room)
     monkeypatch.setattr("callmux.session.session.ANSWER", NoRoom())

@@ -35,7 +35,7 @@ def refused(fake: FakeListener, seconds: float | None = 20) -> str:
 
 def test_a_session_is_begun_used_and_ended(fake: FakeListener) -> None:
     fake.answers({"content": []})
-    with conversation(fake, **{"x-callmux-cwd": "/ä", "Authorization": "Bearer t"}) as talk:
+    with conversation(fake, 20, **{"x-callmux-cwd": "/ä", "Authorization": "Bearer t"}) as talk:
         assert talk.ask("tools/call", CALL) == {"content": []}
     assert fake.methods() == ["initialize", "notifications/initialized", "tools/call", "DELETE"]
     first, *others = fake.seen

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from callmux.protocol.shapes import Result
-from callmux.rings import coalescing, ring
+from callmux.rings import ring
+from callmux.rings.call import Call
 from callmux.rings.coalescing import _Flight
 from callmux.rings.limiting import Limiting
 from callmux.rings.retrying import Retrying
@@ -89,7 +90,7 @@ def stale() -> Any:
 
 def impatient() -> Any:
     """A shared read has the time of its leader, whoever joins it."""
-    return changed(coalescing.Call, "extend", lambda extend: lambda self, deadline, seconds: None)
+    return changed(Call, "extend", lambda extend: lambda self, deadline, seconds: None)
 
 
 def sent_again() -> Any:

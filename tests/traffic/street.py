@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from callmux.config.check import check_document
 from callmux.process.host import Host
@@ -224,13 +225,8 @@ class Street:
     async def run(self) -> Model:
         self.timeout_ms = self.chance.choice([500, 3000])
         self.ttl = self.chance.choice([0, 0, 60])
-        before = pool_module.open_link
-        pool_module.open_link = self._open_link  # type: ignore[assignment]
-        try:
-            with driven(self.way, self.chance):
-                await self._run()
-        finally:
-            pool_module.open_link = before
+        with mock.patch.object(pool_module, "open_link", self._open_link), driven(self.way, self.chance):
+            await self._run()
         return self.model
 
     def _open_link(self, name: str, config: Any, around: Any, scope: Any) -> Wire:
@@ -355,10 +351,10 @@ class Street:
         if way == "batch":
             items = [{"arguments": {"n": call.n}} for call in calls]
             return "callmux_batch", {"tool": name, "timeoutMs": timeout, "items": items}
-        calls = [
+        children = [
             {"tool": w.tool, "server": w.server, "arguments": {"n": w.n}, "timeoutMs": timeout} for w in calls
         ]
-        return "callmux_parallel", {"calls": calls}
+        return "callmux_parallel", {"calls": children}
 
     def _some_call(self) -> tuple[Wire, Got] | None:
         found = [(wire, got) for wire in self.wires if wire.listener for got in wire.open_calls]

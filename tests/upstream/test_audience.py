@@ -7,8 +7,8 @@ from typing import Any
 from callmux.upstream.audience import Audience
 from tests.support import FakeClient
 
-ANN: Any = FakeClient()
-BOB: Any = FakeClient()
+ANN = FakeClient()
+BOB = FakeClient()
 
 
 class Port:

@@ -47,6 +47,7 @@ class Ears:
             answer = await answer
         if isinstance(answer, Exception):
             raise answer
+        assert isinstance(answer, bytes)
         return answer
 
 
@@ -134,7 +135,7 @@ async def test_a_server_that_ends_while_the_link_opens_is_not_waited_for() -> No
     async def open(listener: Any) -> None:
         listener.lost(lost("exit code 3", started=False))
 
-    link.open = open
+    link.open = open  # type: ignore[method-assign]
     with pytest.raises(CallFailure, match="exit code 3"):
         await Connection("s", link, Ears().hooks()).open(b"{}", b"{}", 5)
 
@@ -188,7 +189,8 @@ async def test_a_request_waits_as_long_as_its_most_patient_caller() -> None:
     """Whoever shares it may give it more time while it is under way; less never counts."""
 
     connection, link, _ = await opened(**{"tools/call": SILENCE})
-    began, told = now(), []
+    began = now()
+    told: list[Any] = []
     call = exchange(7, told)
     connection.send(call)
     asyncio.get_running_loop().call_later(3, call.extend, began + 20, 17)

@@ -68,7 +68,9 @@ def test_a_refusal_keeps_its_code_and_data() -> None:
     assert failure.started
     assert error.message == "no such thing"
     assert error.details["jsonRpcCode"] == -32602
-    assert bytes(error.details["jsonRpcData"]) == b'{"n":1.50}'
+    data = error.details["jsonRpcData"]
+    assert isinstance(data, Raw)
+    assert bytes(data) == b'{"n":1.50}'
 
 
 def test_a_refusal_without_words_or_data_says_its_code() -> None:

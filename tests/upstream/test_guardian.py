@@ -46,7 +46,7 @@ time.sleep(300)
 def gone(pid: int) -> bool:
     """It has ended; a zombie that nobody collects counts."""
     try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from msgspec import Raw
 
 from callmux.protocol.jsonrpc import RpcError
 from callmux.upstream.audience import Audience
+from callmux.upstream.connection import Connection
 from callmux.upstream.questions import Questions
 from tests.support import FakeClient, play
 
@@ -26,7 +27,9 @@ class FakeConnection:
 
 
 def ask(questions: Questions, connection: FakeConnection, client: Any, only: Any = None) -> Any:
-    return play(questions.ask(connection, "elicitation/create", Raw(b'{"q":1}'), client, only))
+    return play(
+        questions.ask(cast(Connection, connection), "elicitation/create", Raw(b'{"q":1}'), client, only)
+    )
 
 
 def test_the_client_of_the_call_is_asked_and_keeps_the_connection() -> None:

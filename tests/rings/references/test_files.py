@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,11 +14,11 @@ from callmux.rings.references.files import Place, Unreadable, find, is_inside, l
 from callmux.rings.references.recognition import FileReference
 
 
-def reference(path: object, form: str = "$file", where: str = "arguments.a", **more: int) -> FileReference:
+def reference(path: object, form: str = "$file", where: str = "arguments.a", **more: Any) -> FileReference:
     return FileReference(where=where, form=form, path=str(path), **more)
 
 
-def read(path: object, place: Place | None = None, form: str = "$file", **more: int) -> bytes:
+def read(path: object, place: Place | None = None, form: str = "$file", **more: Any) -> bytes:
     (source,) = find([reference(path, form, **more)], place or Place("/", None))
     return load(source)[1][form]
 

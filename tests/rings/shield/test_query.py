@@ -129,7 +129,12 @@ def test_a_large_object_is_clipped_and_searched() -> None:
     ],
 )
 def test_paths(path: str, data: Any) -> None:
-    value = {"meta": {"k": 1}, "items": [{"id": 0}, {"id": 1}], "labels": {"a.b": "dotted"}, "none": None}
+    value: dict[str, Any] = {
+        "meta": {"k": 1},
+        "items": [{"id": 0}, {"id": 1}],
+        "labels": {"a.b": "dotted"},
+        "none": None,
+    }
     value["ok"] = True
     found = page(value if path else {"meta": {"k": 1}}, path=path)
     assert found["data"] == data

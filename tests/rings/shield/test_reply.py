@@ -20,7 +20,8 @@ def text(*values: Any) -> list[dict[str, Any]]:
 
 
 def order(**more: Any) -> Order:
-    return Order(**{"limits": LIMITS, "tool": "rows", "server": "db", "ref": "r_1"} | more)
+    facts: dict[str, Any] = {"limits": LIMITS, "tool": "rows", "server": "db", "ref": "r_1"}
+    return Order(**facts | more)
 
 
 def reply(result: dict[str, Any], **more: Any) -> dict[str, Any] | None:

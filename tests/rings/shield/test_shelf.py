@@ -276,7 +276,8 @@ async def test_another_process_pages_what_this_one_has_shortened(place: str) -> 
 
 @real_loop()
 async def test_who_listens_hears_how_much_shorter_a_result_went_out(place: str) -> None:
-    bus, heard = Bus(), []
+    bus = Bus()
+    heard: list[Any] = []
     bus.subscribe(ResultShortened, heard.append)
     shelf = Shelf(Helper(), bus=bus)
     given = result(200)

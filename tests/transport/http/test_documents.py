@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,7 +24,7 @@ async def _ready() -> str:
 
 @pytest.mark.parametrize("address", [address.strip("`") for address in ADDRESSES])
 async def test_every_address_in_the_table_is_served(address: str) -> None:
-    house = House(routes=probe_routes([], _ready, dict[str, Any]))
+    house = House(routes=probe_routes([], _ready, lambda principal: {}))
     stays_open = address == "/sse"
     call = Call("POST" if address in ("/mcp", "/messages") else "GET", address)
     if stays_open:
@@ -34,7 +33,7 @@ async def test_every_address_in_the_table_is_served(address: str) -> None:
 
 
 def test_the_table_has_them_all() -> None:
-    served = {"/mcp", "/sse", "/messages", *probe_routes([], _ready, dict[str, Any])}
+    served = {"/mcp", "/sse", "/messages", *probe_routes([], _ready, lambda principal: {})}
     assert {address.strip("`") for address in ADDRESSES} == served
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from callmux.config.model import Config
-from callmux.config.servers import StdioServer
+from callmux.config.servers import HttpServer, StdioServer
 from callmux.transport.http.exchange import Refusal
 from callmux.transport.http.intake import (
     OVERRIDE,
@@ -116,7 +116,9 @@ async def test_a_server_that_takes_any_size_lifts_no_bound_for_the_others() -> N
 
     def config(most: int) -> Config:
         entries = {"any": 0, "small": 5}
-        servers = {n: StdioServer(command="x", request_body_max_bytes=m) for n, m in entries.items()}
+        servers: dict[str, StdioServer | HttpServer] = {
+            n: StdioServer(command="x", request_body_max_bytes=m) for n, m in entries.items()
+        }
         return Config(request_body_max_bytes=most, servers=servers)
 
     def targets(body: bytes) -> list[str]:

@@ -209,7 +209,8 @@ async def test_an_answer_is_kept_until_its_connection_brings_another_request(met
     id = await house.greets()
     seat = house.listener.table.get(id)
     assert seat is not None
-    one, other, connection = post({"id": 1, "method": method}, id), post({"id": 2, "method": "y"}, id), []
+    one, other = post({"id": 1, "method": method}, id), post({"id": 2, "method": "y"}, id)
+    connection: list[Any] = []
     for call in (one, other):
         call.scope["callmux.previous"] = connection
     await house.answers(one)

@@ -159,7 +159,7 @@ async def test_what_is_done_for_a_session_that_is_taken_up_is_done_for_its_owner
         asked.append((method, port.said.principal))
         return b"{}"
 
-    after.desk.handle = handle  # type: ignore[method-assign,assignment]
+    after.desk.handle = handle  # type: ignore[method-assign]
     assert (await after.answers(post({"id": 1, "method": "ping"}, id, **DEV))).status == 404
     assert asked == []
     await after.answers(post({"id": 1, "method": "ping"}, id, **OPS))

@@ -132,7 +132,8 @@ async def test_a_bell_wakes_all_who_wait_and_keeps_nobody_who_has_left() -> None
     assert not any(task.done() for task in waiting), "what rang before is no news"
     waiting[0].cancel()
     await settle()
-    assert len(bell._waiting) == 2
+    left: tuple[object, ...] = bell._waiting
+    assert len(left) == 2
     bell.ring()
     await settle()
     assert [task.cancelled() for task in waiting] == [True, False, False]

@@ -128,7 +128,12 @@ async def test_a_shared_stream_takes_the_same_steps_however_many_share_it() -> N
         stream = seat.open_stream(0)
         for n in range(1, count):
             seat.share_stream(n, stream)
-        done = steps(lambda: [seat._route(b"{}", n, True) for n in range(count)])
+
+        def answered() -> None:
+            for n in range(count):
+                seat._route(b"{}", n, True)
+
+        done = steps(answered)
         assert stream.finished
         return done
 

@@ -98,7 +98,7 @@ def test_where_the_connection_cannot_be_opened_they_see_what_the_others_see(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def scene() -> None:
-        plant = Plant(FakeLink(), DOWN)  # type: ignore[arg-type]
+        plant = Plant(FakeLink(), DOWN)
         await plant.up()
         await plant.acquire()
         assert await listed(plant, FakeClient(ABLE)) == ["t"]
@@ -116,7 +116,7 @@ async def test_when_the_main_list_changes_that_of_clients_who_are_here_is_read_a
     able, gone = FakeClient(ABLE), FakeClient(b'{"sampling":{}}')
     for client in (able, gone):
         await listed(plant, client)
-    plant.server.forget(gone)  # type: ignore[arg-type]
+    plant.server.forget(gone)
     await asyncio.sleep(2 * LINGER_SECONDS)
     for link in links:
         link.script["tools/list"] = lambda params, link=link: tools("t", "new", *link.declared())
@@ -151,12 +151,12 @@ async def test_who_may_use_the_main_connection_in_a_moment_waits_for_it() -> Non
 
     plant = await plant_for(Choosy(), Choosy())
     able = FakeClient(ABLE)
-    plant.server.welcome(able)  # type: ignore[arg-type]
-    waiting = plant.server.unlisted_for(able)  # type: ignore[arg-type]
+    plant.server.welcome(able)
+    waiting = plant.server.unlisted_for(able)
     assert waiting is not None
     await waiting
     assert plant.tools == ["t", "elicitation"]
-    assert plant.server.unlisted_for(able) is None  # type: ignore[arg-type]
+    assert plant.server.unlisted_for(able) is None
     assert len(plant.server.lanes) == 0
     await plant.server.close()
 
@@ -167,7 +167,7 @@ async def test_the_kinds_that_are_kept_are_bounded() -> None:
     for n in range(2 * MOST):
         client = FakeClient(json.dumps({f"c{n}": {}}).encode())
         assert await listed(plant, client) == ["t", f"c{n}"]
-        plant.server.forget(client)  # type: ignore[arg-type]
+        plant.server.forget(client)
     assert repr(plant.server.views) == f"Views({MOST} kinds, 0 guests, 0 being read)"
     await asyncio.sleep(2 * LINGER_SECONDS)
     assert len(plant.server.lanes) == 0

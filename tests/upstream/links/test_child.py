@@ -18,6 +18,7 @@ import pytest
 
 from callmux.config.veil import Veil
 from callmux.protocol.jsonrpc import Malformed, Message, Notification
+from callmux.protocol.lines import LineBuffer
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.guardian import Guardian
 from callmux.upstream.links import child as child_module
@@ -83,7 +84,7 @@ async def child(script: str, *args: str, **launch: Any) -> AsyncIterator[Watched
 
 def alive(pid: int) -> bool:
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
@@ -119,7 +120,7 @@ async def test_big_lines_pass_whole() -> None:
 @real_loop()
 async def test_a_line_beyond_the_limit_is_told_by_its_head(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits for that id is told; the next line is whole."""
-    original = child_module.LineBuffer
+    original = LineBuffer
     monkeypatch.setattr(child_module, "LineBuffer", lambda *limit: original(*(limit or (1000,))))
 
     script = SAY + 'print(\'{"id":7,"result":"\' + "x" * 5000 + \'"}\')\nsay("next")\n' + WAIT
@@ -433,18 +434,23 @@ def test_the_signal_of_a_group_that_is_gone_is_no_failure() -> None:
 async def test_stderr_is_read_to_its_end_before_the_end_is_told() -> None:
     """Whatever is noticed first: the end of the process, of its output, or of its stderr."""
 
-    guardian, shown = Guardian(), []
-    for order in ([(1, False), ("exit", False), (2, True)], [("exit", False), (2, False), (1, True)]):
+    guardian = Guardian()
+    shown: list[str] = []
+    orders: list[list[tuple[int | None, bool]]] = [
+        [(1, False), (None, False), (2, True)],
+        [(None, False), (2, False), (1, True)],
+    ]
+    for order in orders:
         told: list[CallFailure] = []
         listener = Listener(lambda *_: None, lambda *_: None, told.append)
         protocol = child_module._ChildProtocol(listener, shown.append, Veil())
         for what, is_told in order:
             if what == 2:
                 protocol.pipe_data_received(2, b"why")
-            if what == "exit":
+            if what is None:
                 protocol.process_exited()
             else:
-                protocol.pipe_connection_lost(int(what), None)
+                protocol.pipe_connection_lost(what, None)
             assert bool(told) is is_told
         assert list(protocol.stderr) == ["why"]
     guardian.close()

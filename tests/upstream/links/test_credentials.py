@@ -79,7 +79,7 @@ class Guarded:
                 await response.write(b"event: endpoint\ndata: /messages\n\n")
             await self.over.wait()
             return response
-        answer = {"jsonrpc": "2.0", "id": message.get("id"), "result": {}}
+        answer: dict[str, Any] = {"jsonrpc": "2.0", "id": message.get("id"), "result": {}}
         if request.path == "/messages":
             await self.streams[0].write(b"data: " + json.dumps(answer).encode() + b"\n\n")
             return web.Response(status=202)

@@ -139,7 +139,7 @@ def test_an_address_is_sent_as_it_is_written(url: str, sent: str) -> None:
     assert str(address(url)) == sent
 
 
-KEY = ConnectionKey("h", 1, False, None, None, None, None)
+KEY = ConnectionKey("h", 1, False, True, None, None, None)
 
 
 def unreachable() -> Exception:

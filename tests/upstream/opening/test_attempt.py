@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from callmux.upstream.connection import Connection
@@ -21,7 +23,12 @@ async def test_an_attempt_reads_everything_the_server_lists() -> None:
 
 async def test_a_server_that_ends_while_it_lists_has_not_been_connected() -> None:
     link = FakeLink()
-    link.script["tools/list"] = lambda params: [link.dies(), {"tools": []}][1]
+
+    def listing(params: Any) -> Any:
+        link.dies()
+        return {"tools": []}
+
+    link.script["tools/list"] = listing
     with pytest.raises(CallFailure):
         await attempt(Connection("s", link, Ears().hooks()), b"{}", b"{}", 5)
 

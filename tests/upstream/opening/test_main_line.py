@@ -26,7 +26,7 @@ async def test_a_restart_ends_the_old_connection_before_the_new_one_opens() -> N
     plant = await Plant(old, new).up()
     await plant.server.restart()
     assert order == ["closed", "opened"]
-    assert (plant.state, plant.made) == (State.CONNECTED, [old, new])
+    assert (plant.state(), plant.made) == (State.CONNECTED, [old, new])
     assert plant.changes == 1
     assert repr(plant.server._main) == "MainLine('s', connected)"
     await plant.server.close()
@@ -83,7 +83,7 @@ async def test_a_restart_that_fails_is_told_and_tried_again_as_after_a_loss() ->
     with pytest.raises(UpstreamUnavailable, match="no such command"):
         await plant.acquire()
     await later(5)
-    assert (plant.state, plant.tools, plant.changes) == (State.CONNECTED, ["new"], 2)
+    assert (plant.state(), plant.tools, plant.changes) == (State.CONNECTED, ["new"], 2)
     await plant.server.close()
 
 
@@ -103,16 +103,16 @@ async def test_a_restart_takes_the_place_of_an_attempt_under_way_and_its_callers
 async def test_a_second_restart_overtakes_the_first() -> None:
     plant = await Plant(FakeLink(), FakeLink()).up()
     await asyncio.gather(plant.server.restart(), plant.server.restart())
-    assert plant.state is State.CONNECTED
+    assert plant.state() is State.CONNECTED
     assert len([link for link in plant.made if not link.closed]) == 1
     await plant.server.close()
 
 
 async def test_a_restart_starts_a_server_that_has_given_up() -> None:
     plant = await Plant(DOWN, FakeLink(), max_attempts=1).up()
-    assert plant.state is State.FAILED
+    assert plant.state() is State.FAILED
     await plant.server.restart()
-    assert plant.state is State.CONNECTED
+    assert plant.state() is State.CONNECTED
     await plant.server.close()
 
 
@@ -145,11 +145,11 @@ async def test_retrying_on_demand_leaves_a_server_alone_that_is_up_or_on_its_way
     plant.server.retry()
     assert plant.made == []
     await plant.up()
-    assert plant.state is State.RECONNECTING
+    assert plant.state() is State.RECONNECTING
     plant.server.retry()
     plant.server.retry()
     await settle()
-    assert plant.state is State.CONNECTED
+    assert plant.state() is State.CONNECTED
     plant.server.retry()
     await settle()
     assert len(plant.made) == 1
@@ -176,7 +176,7 @@ async def test_a_connection_that_carried_no_call_declares_what_its_first_client_
     await settle()
     assert [declared(plant, n) for n in (0, 1)] == [{}, {"elicitation": {}}]
     assert [link.closed for link in plant.made] == [1, 0]
-    assert plant.state is State.CONNECTED
+    assert plant.state() is State.CONNECTED
     await plant.server.close()
 
 
@@ -188,7 +188,7 @@ async def test_the_one_before_serves_and_lists_until_the_new_one_is_up() -> None
     call = asyncio.ensure_future(plant.server.acquire("t", FakeClient(ABLE)))
     await settle()
     assert plant.server.connection is old
-    assert plant.state is State.CONNECTED
+    assert plant.state() is State.CONNECTED
     assert plant.server.ready(FakeClient()) is None
     assert await call is plant.server.connection is not old
     await plant.server.close()
@@ -229,7 +229,7 @@ async def test_where_it_cannot_be_opened_anew_the_one_before_goes_on() -> None:
     plant = await Plant(FakeLink(), DOWN).up()
     with pytest.raises(UpstreamUnavailable, match="no such command"):
         await plant.server.acquire("t", FakeClient(ABLE))
-    assert plant.state is State.CONNECTED
+    assert plant.state() is State.CONNECTED
     assert (await plant.acquire()).declared == b"{}"
     await plant.server.close()
 
@@ -289,7 +289,7 @@ def test_the_last_attempt_says_that_it_is_the_last(caplog: pytest.LogCaptureFixt
         plant = Plant(DOWN, max_attempts=2)
         await plant.server.settled()
         await later(60)
-        assert plant.state is State.FAILED
+        assert plant.state() is State.FAILED
         await plant.server.close()
 
     caplog.set_level("WARNING")
@@ -302,7 +302,7 @@ async def test_what_will_not_go_away_by_itself_is_tried_seldom() -> None:
     plant = Plant(missing, FakeLink())
     await plant.server.settled()
     await later(7.5)
-    assert plant.state is State.RECONNECTING
+    assert plant.state() is State.RECONNECTING
     await later(1)
-    assert plant.state is State.CONNECTED
+    assert plant.state() is State.CONNECTED
     await plant.server.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from callmux.config.traffic import ReconnectPolicy
@@ -9,7 +11,12 @@ from callmux.upstream.opening.reconnect import delay_seconds
 
 
 def policy(**changes: object) -> ReconnectPolicy:
-    facts = {"initial_delay_ms": 1000, "max_delay_ms": 30_000, "jitter_ratio": 0.2, "max_attempts": None}
+    facts: dict[str, Any] = {
+        "initial_delay_ms": 1000,
+        "max_delay_ms": 30_000,
+        "jitter_ratio": 0.2,
+        "max_attempts": None,
+    }
     return ReconnectPolicy(**{**facts, **changes})
 
 

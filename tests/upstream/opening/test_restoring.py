@@ -16,7 +16,7 @@ from tests.support import FakeClient, play
 
 class Init:
     def __init__(self, *capabilities: str) -> None:
-        self.capabilities = {name: {} for name in capabilities}
+        self.capabilities: dict[str, Any] = {name: {} for name in capabilities}
 
 
 class Wired:

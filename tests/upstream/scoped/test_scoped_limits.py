@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 
 import pytest
 
@@ -30,11 +29,11 @@ class Lanes:
     def in_use(self, key: LaneKey) -> int:
         return 0 if key.scope is not None and key.scope.cwd in self.idle else 2
 
-    def evict(self, key: LaneKey) -> Awaitable[None]:
+    def evict(self, key: LaneKey) -> asyncio.Task[None]:
         assert key.scope is not None
         assert key.scope.cwd is not None
         self.directories.remove(key.scope.cwd)
-        return asyncio.sleep(0)
+        return asyncio.get_running_loop().create_task(asyncio.sleep(0))
 
 
 async def test_an_idle_connection_of_another_server_makes_room() -> None:
