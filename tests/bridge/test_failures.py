@@ -164,3 +164,19 @@ def test_a_web_page_is_not_shown_but_named() -> None:
     message = of_refusal(Refusal(status=501, body=page), named=False).message
     assert message.endswith("What answers there is not MCP: it sent a web page")
     assert "<" not in message
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b'{"error": "Unauthorized", "requestId": "r"}', "(HTTP 401): Unauthorized. Give a token"),
+        (
+            b'{"jsonrpc": "2.0", "id": 1, "error": {"code": -32000, "message": "No"}}',
+            "(HTTP 401): No. Give a token",
+        ),
+        (b'{"error": 7}', "(HTTP 401): an error of unknown shape: 7. Give a token"),
+        (b"", "(HTTP 401). Give a token"),
+    ],
+)
+def test_a_refusal_says_what_the_listener_said(body: bytes, says: str) -> None:
+    assert says in str(of_refusal(Refusal(status=401, body=body), named=False))

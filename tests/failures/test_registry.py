@@ -14,7 +14,8 @@ import pytest
 import callmux
 from callmux.cli.main import main
 from callmux.errors import CallmuxError
-from callmux.failures.registry import ALL, SECTIONS, filled, find, of_state
+from callmux.failures.registry import ALL, DETAILS, SECTIONS, filled, find, of_state
+from callmux.guard import rules
 from callmux.upstream.failures import Category
 from callmux.upstream.health import State
 
@@ -110,3 +111,14 @@ def test_stories_and_reasons_are_about_failures_that_there_are() -> None:
     excused = {*test_calls.ELSEWHERE, *test_commands.ELSEWHERE, *test_http.ELSEWHERE}
     assert not named & excused
     assert not named - ALL.keys()
+
+
+def test_what_details_say_of_a_denial_is_explained_as_the_denial() -> None:
+    codes = {
+        value
+        for name, value in vars(rules).items()
+        if name.isupper() and isinstance(value, str) and value.startswith("authorization_")
+    }
+    assert {*DETAILS, "authorization_denied"} == codes
+    for code in codes:
+        assert find(code) is ALL["authorization_denied"]

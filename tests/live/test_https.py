@@ -136,6 +136,7 @@ def test_our_own_clients_speak_https_with_an_authority_of_ones_own(
             text = refused.stdout + refused.stderr
             assert refused.returncode != 0
             assert "its certificate is not trusted" in text
+            assert "Is it running?" not in text
             assert "SSL_CERT_FILE" in text
 
         async def bridged(env: dict[str, str]) -> str:

@@ -105,7 +105,15 @@ def test_a_listener_that_does_not_run_is_named_with_what_to_do() -> None:
         (Reply(b"<html>", 404, "text/html"), "returned HTTP 404. Is the path of --url right?"),
         (Reply(b"<html>", 501, "text/html"), "returned HTTP 501. What answers there is not MCP"),
         (Reply(b"", 307), "It redirects to where callmux does not follow: put the new address into --url"),
-        (Reply(b'{"error": {"message": "Too many\\u001b[2J"}}', 429), "HTTP 429: Too many?[2J. It is busy"),
+        (
+            Reply(b'{"error": {"message": "Too many\\u001b[2J"}}', 429),
+            "HTTP 429: Too many?[2J. A limit for",
+        ),
+        (
+            Reply(b'{"error": "Too many", "reason": "Rate.\\n"}', 429),
+            "HTTP 429: Too many: Rate. A limit for requests is reached: try again later",
+        ),
+        (Reply(b'{"error": "Starting"}', 503), "HTTP 503: Starting. It is busy: try again later"),
         (Reply(b"{", 200), "the listener's answer to initialize is not valid JSON"),
         (Reply(result({}, 1)), "gave no session id"),
         (

@@ -214,10 +214,18 @@ def _said(body: bytes) -> str:
     text = body[:300].decode("utf-8", "replace").strip()
     message = jsonrpc.parse(body) if text.startswith("{") else None
     if isinstance(message, Failure):
-        text = jsonrpc.read_error(message.error).message
+        text = _plain(message.error) or jsonrpc.read_error(message.error).message
     if text.startswith("<"):
         return ". What answers there is not MCP: it sent a web page"
     return f": {text}" if text else ""
+
+
+def _plain(error: Raw) -> str:
+    """An error that is a string, as refusals before the protocol have it; empty for any other."""
+    try:
+        return msgspec.json.decode(error, type=str)
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return ""
 
 
 class BridgeUnavailable(CallmuxError):

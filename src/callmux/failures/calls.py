@@ -161,11 +161,11 @@ FAILURES = (
         "authorization_denied",
         "rules, or a profile, keep this from the client",
         "`details.code` says in which way, `details.ruleId` by which rule of `authorization` or `profiles`. "
-        "Nothing was sent.",
+        "Nothing was sent. The line `denied` of the audit log says which tier the tool has: that is what its "
+        "server says of it, unless `tiers` of the server says otherwise.",
         Repeat.NO,
         Actor.ADMINISTRATOR,
         "use what callmux_search_tools finds, or have the rules changed by whoever keeps them",
-        "callmux_search_tools",
     ),
     KnownFailure(
         "approval_denied",

@@ -18,12 +18,26 @@ SECTIONS: dict[str, tuple[KnownFailure, ...]] = {
 }
 """Every failure, once, under the headings of docs/errors.md."""
 
+DETAILS: dict[str, str] = dict.fromkeys(
+    (
+        "authorization_ambiguous",
+        "authorization_ambiguous_target",
+        "authorization_default_deny",
+        "authorization_principal_missing",
+        "authorization_profile",
+    ),
+    "authorization_denied",
+)
+"""The failure that a `details.code` belongs to."""
+
 ALL: dict[str, KnownFailure] = {failure.id: failure for failures in SECTIONS.values() for failure in failures}
 
 
 def find(id: str) -> KnownFailure | None:
-    """The failure of an id. `http_404` may be written `404`; the state of a server without `server_`."""
+    """The failure of an id. `http_404` may be written `404`; the state of a server without `server_`; what
+    `details.code` says more closely means the failure itself."""
     name = id.strip().lower()
+    name = DETAILS.get(name, name)
     return ALL.get(name) or ALL.get(f"http_{name}") or ALL.get(f"server_{name}")
 
 

@@ -119,11 +119,13 @@ class Conversation:
         try:
             self._http.connect()
         except OSError as error:
-            raise ShellFailed(
-                f"failed to reach listener at {self._endpoint.url}: {_reason(error)}. "
-                'Is it running? Start one with "callmux --listen 4860", name another with --url,'
-                " or use none with --direct"
-            ) from None
+            said = f"failed to reach listener at {self._endpoint.url}: {_reason(error)}"
+            if tls_problem(error) is None:
+                said += (
+                    '. Is it running? Start one with "callmux --listen 4860", name another with --url,'
+                    " or use none with --direct"
+                )
+            raise ShellFailed(said) from None
         hello = self._request("initialize", message.initialize(asks=self._answer is not None))
         if self._session is None:
             raise ShellFailed(
@@ -283,7 +285,10 @@ class Conversation:
         elif status == 404:
             advice = ". Is the path of --url right? It is usually /mcp"
         elif status in (429, 503):
-            advice = ". It is busy: try again later"
+            seconds = response.headers.get("Retry-After", "")
+            again = f"in {seconds} s" if seconds.isascii() and seconds.isdigit() else "later"
+            what = "A limit for requests is reached" if status == 429 else "It is busy"
+            advice = f". {what}: try again {again}"
         elif status in (405, 501):
             advice = ". What answers there is not MCP"
         what = "listener initialize" if method == "initialize" else method
@@ -314,7 +319,9 @@ def _said(body: bytes) -> str:
         return "" if not text or text.startswith("<") else f": {_line(text)}"
     error = found.get("error") if isinstance(found, dict) else None
     said = error.get("message") if isinstance(error, dict) else error
-    return f": {_line(said)}" if isinstance(said, str) and said.strip() else ""
+    reason = found.get("reason") if isinstance(found, dict) else None
+    told = [_line(text) for text in (said, reason) if isinstance(text, str) and text.strip()]
+    return f": {': '.join(told)}" if told else ""
 
 
 def _line(text: str) -> str:

@@ -9,7 +9,7 @@ PROFILES = ("dev", "staging", "prod")
 COMMANDS = (
     Command(
         "init",
-        "write an empty configuration",
+        "write a configuration to begin with",
         options=(
             Option("--force", "replace the file that is there; it is kept as .bak"),
             Option("--profile", "begin with what a listener for others needs", "NAME", choices=PROFILES),
