@@ -46,7 +46,7 @@ async def session(http: aiohttp.ClientSession, url: str, n: int, kinds: int) -> 
             )
             return await answer.text()
 
-    capabilities = {"experimental": {f"kind-{n // IN_A_ROW % kinds}": {}}}
+    capabilities: dict[str, Any] = {"experimental": {f"kind-{n // IN_A_ROW % kinds}": {}}}
     about = {"name": "soak", "version": "1"}
     greeting = {"protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": about}
     await post("initialize", greeting, 0)

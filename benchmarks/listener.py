@@ -81,8 +81,10 @@ class Product:
         port = _free_port()
         words = [*self.command, "--config", str(config), "--listen", str(port)]
         began = time.perf_counter()
-        quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
-        process = await asyncio.create_subprocess_exec(*words, env=self.env, **quiet)
+        quiet = subprocess.DEVNULL
+        process = await asyncio.create_subprocess_exec(
+            *words, env=self.env, stdin=quiet, stdout=quiet, stderr=quiet
+        )
         try:
             while not _listens(port):
                 if process.returncode is not None or time.perf_counter() - began > 60:
@@ -287,8 +289,8 @@ async def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
                 (f"{name}, six directories", product, False),
                 (f"{name}, cwdMode global", product, True),
             ]
-        for title, product, same in cases:
-            figures = shown["trees"][title] = await trees(product, same, folder)
+        for title, which, same in cases:
+            figures = shown["trees"][title] = await trees(which, same, folder)
             print(f"{title:30}{figures['processes']:>15,.0f}{figures['mb']:>10,.0f}")
     return shown
 
