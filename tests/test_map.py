@@ -102,3 +102,13 @@ def test_what_a_plain_call_passes_stands_in_the_glossary() -> None:
 def test_a_word_of_the_glossary_stands_there_once() -> None:
     words = [word for row, _ in glossary() for word in row.split(", ")]
     assert sorted(words) == sorted(set(words))
+
+
+@pytest.mark.parametrize("page", ["design.md", "newcomer-test.md"])
+def test_every_room_that_a_page_sends_readers_to_is_there(page: str) -> None:
+    """Those of the table "you want to", too."""
+    text = (ROOT / "docs" / page).read_text("utf-8").partition("```text way")[0]
+    named = re.findall(r"`([a-z_]+(?:/[a-z_]+)*\.py)`", text)
+    rooms = {room for room in named if room.split("/")[0] not in ("src", "tests")}
+    assert len(rooms) > 30
+    assert not [room for room in sorted(rooms) if not (ROOT / "src" / "callmux" / room).is_file()]

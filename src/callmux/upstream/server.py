@@ -6,7 +6,7 @@ so a server that is down stays listed. Clients and calls that cannot share it ge
 (`callmux.upstream.lanes`).
 
 How it works. Parts decide or keep one thing each: `MainLine` the connection that lists, `SideLanes` all
-others, `Inventory` what is listed, `Questions` what the server asks, `Holds` who must not lose it. This
+others, `Inventory` what is listed, `Questions` what the server asks, `InUse` who must not lose it. This
 class is where they meet: it picks a lane for a client, wires hooks into new connections, and says what a
 departure means.
 
