@@ -167,6 +167,31 @@ def test_with_rules_and_no_credentials_a_listener_shows_nobody_anything(tmp_path
         assert json.loads(Person(port, "").ready())["downstream"]["servers"] == []
 
 
+def test_a_right_that_is_taken_away_ends_a_pipeline_before_its_next_step(tmp_path: Path) -> None:
+    more: Json = {"auth": AUTH, "authorization": {"rules": [{"effect": "deny", "tools": ["b__*"]}]}}
+    config = write_config(tmp_path / "c.json", servers(tmp_path), **more)
+    port = free_port()
+    with run_listener(tmp_path, config, port):
+        dev, other = Person(port, "t-dev"), Person(port, "t-dev")
+        assert (dev.greets(), other.greets()) == (200, 200)
+        answers: list[Any] = []
+        slow = {"tool": "a__slow_read", "arguments": {"token": "first", "ms": 4000}}
+        steps = [slow, {"tool": "a__write", "arguments": {"token": "second"}}]
+        work = threading.Thread(
+            target=lambda: answers.append(dev.calls("callmux_pipeline", {"steps": steps}))
+        )
+        work.start()
+        eventually(lambda: "begin first" in (tmp_path / "ledger").read_text())
+        more["authorization"]["rules"].append({"id": "late", "effect": "deny", "tools": ["a__write"]})
+        write_config(tmp_path / "c.json", servers(tmp_path), **more)
+        eventually(lambda: "late" in json.dumps(other.calls("a__write", {"token": "other"})))
+        work.join()
+        assert "late" in json.dumps(answers)
+        rows = (tmp_path / "ledger").read_text()
+        assert "done first" in rows
+        assert "second" not in rows
+
+
 def test_a_profile_has_an_address_and_its_sessions_stay_there(tmp_path: Path) -> None:
     config = write_config(tmp_path / "c.json", servers(tmp_path), auth=AUTH, profiles=PROFILES)
     port = free_port()

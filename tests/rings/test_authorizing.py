@@ -52,6 +52,7 @@ class Desk:
         checked = check_document(document)
         assert checked.errors == []
         permissions = Permissions(checked.config, authorized=True)
+        self.permissions = permissions
         self.waits = waiting
         self.waited: list[str] = []
         self.request = Authorizing(permissions, find, self.soon, bus)
@@ -100,6 +101,30 @@ def test_a_direct_call_is_judged_by_its_route() -> None:
         Desk().directly("put")
     assert caught.value.details["tool"] == "a__put"
     assert caught.value.details["code"] == "authorization_default_deny"
+
+
+def test_a_call_that_a_running_request_begins_needs_the_rules_in_force_as_well() -> None:
+    old, between, new = Desk(), Desk(), Desk()
+    checked = check_document(
+        {
+            "servers": {"a": {"command": "x"}},
+            "authorization": {"rules": [{"id": "late", "effect": "deny", "tools": ["a__get", "a__p:x"]}]},
+        }
+    )
+    new.permissions = Permissions(checked.config, authorized=True)
+    old.permissions.successor = between.permissions
+    between.permissions.successor = new.permissions
+    old.directly("job")
+    old.makes("prompts/get", "p:y")
+    with pytest.raises(AuthorizationDenied) as caught:
+        old.directly("get")
+    assert caught.value.details["ruleId"] == "late"
+    with pytest.raises(AuthorizationDenied) as caught:
+        old.makes("prompts/get", "p:x")
+    assert caught.value.details["ruleId"] == "late"
+    # What the new rules allow, those that the request began under may deny.
+    with pytest.raises(AuthorizationDenied):
+        old.directly("put")
 
 
 def test_one_target_that_is_not_allowed_refuses_the_whole_request() -> None:

@@ -142,7 +142,12 @@ class Permissions:
         config: The configuration.
         authorized: `authorization` applies.
         reserved: Names that belong to callmux itself.
+
+    Attributes:
+        successor: Those of the configuration that took the place of this one; None while it is in force.
     """
+
+    successor: Permissions | None = None
 
     def __init__(self, config: Config, *, authorized: bool, reserved: frozenset[str] = frozenset()) -> None:
         self.profiles = Profiles(config.profiles)
@@ -169,6 +174,14 @@ class Permissions:
                 self._known.clear()
             rights = self._known[principal, profile] = self._made(principal, profile)
         return rights
+
+    @property
+    def latest(self) -> Permissions:
+        """Those that are in force."""
+        found = self
+        while found.successor is not None:
+            found = found.successor
+        return found
 
     def forget(self) -> None:
         """The servers list something else."""

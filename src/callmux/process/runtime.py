@@ -242,6 +242,8 @@ class Runtime:
         that takes another's place tells of the same resources. One that is down is tried at once."""
         self.take_effect()
         self.indexes.take_over(old.indexes)
+        if self.oversight is not None and old.oversight is not None:
+            old.oversight.permissions.successor = self.oversight.permissions
         for name, server in self.servers.items():
             server.timing = self._timings[name]
             server.share(sharing_of(self.config.servers[name]))

@@ -142,19 +142,25 @@ class Admitting:
         self._find = find
 
     def enter(self, call: Call) -> None:
-        context, route = call.context, call.route
-        rights = self._permissions.of(context.principal, context.profile)
-        if route.method == "tools/call":
-            refusal = rights.of_route(route)
-            if refusal is not None:
-                tell(self._bus, context, refusal, route, call.asked.tool)
-                raise _refused(route, refusal)
+        context, route, permissions = call.context, call.route, self._permissions
+        refusal = self._judged(permissions, call)
+        if refusal is None and permissions.successor is not None:
+            # The request began under rules that do not hold any more: what it begins now needs both.
+            refusal = self._judged(permissions.latest, call)
+        if refusal is None:
             return
-        refusal = self._of_request(rights, call)
-        if refusal is not None:
-            target = Wanted(route.server, call.target, (), route.tier)
-            tell(self._bus, context, refusal, target, call.target, method=route.method)
-            raise denied(refusal, names.join(route.server, call.target))
+        if route.method == "tools/call":
+            tell(self._bus, context, refusal, route, call.asked.tool)
+            raise _refused(route, refusal)
+        target = Wanted(route.server, call.target, (), route.tier)
+        tell(self._bus, context, refusal, target, call.target, method=route.method)
+        raise denied(refusal, names.join(route.server, call.target))
+
+    def _judged(self, permissions: Permissions, call: Call) -> Denial | None:
+        rights = permissions.of(call.context.principal, call.context.profile)
+        if call.route.method == "tools/call":
+            return rights.of_route(call.route)
+        return self._of_request(rights, call)
 
     def _of_request(self, rights: Rights, call: Call) -> Denial | None:
         method, server = call.route.method, call.route.server
