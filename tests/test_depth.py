@@ -226,3 +226,32 @@ def test_a_text_that_is_too_deep_at_its_beginning_is_looked_at_no_further(
     assert not is_deeper(b"[" + half + b"1]")
     assert sum(fed) == len(half) + 3
     assert is_deeper(b"[" + half + b"[" * DEEPEST)
+
+
+@pytest.mark.parametrize("middle", [b"[" * 9, b'\\"[' * 9])
+def test_brackets_in_a_string_that_spans_many_pieces_are_text(middle: bytes) -> None:
+    check = DepthCheck(2)
+    for piece in (b'["', middle, middle, b'",[1'):
+        check.feed(piece)
+    assert not check.failed
+    check.feed(b",[")
+    assert check.failed
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (b'["\\', b'"[[[', b'",[1'),
+        (b'["\\\\', b'",[1'),
+        (b'["\\', b"\\", b'",[1'),
+    ],
+)
+def test_an_escape_that_is_cut_in_two_escapes_what_comes_next(pieces: tuple[bytes, ...]) -> None:
+    check = DepthCheck(2)
+    for piece in pieces:
+        check.feed(piece)
+    assert not check.failed
+    check.feed(b",[")
+    assert check.failed
+    check.feed(b"]]]")
+    assert check.failed

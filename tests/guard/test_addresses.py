@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from callmux.guard import addresses
-from callmux.guard.addresses import Addresses, network, parsed
+from callmux.guard.addresses import Addresses, network, parsed, site_of
 
 PROXIES = ["10.0.0.0/8", "::1"]
 
@@ -142,3 +142,16 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(lists._kept) <= 10
     lists.source("10.0.0.1", "198.51.100.1, " * 100 + "10.0.0.1")
     assert all(len(forwarded) < 200 for _, forwarded in lists._kept)
+
+
+@pytest.mark.parametrize(
+    ("peer", "site"),
+    [
+        ("192.0.2.1:80", "192.0.2.1"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+        ("/run/a.sock", "unknown"),
+        (None, "unknown"),
+    ],
+)
+def test_attempts_are_counted_by_site_where_there_are_no_lists(peer: str | None, site: str) -> None:
+    assert site_of(peer) == site

@@ -180,3 +180,11 @@ def test_other_requests_than_calls_say_what_they_are(method: str, kind: str) -> 
     (line, _) = lines_of(question(need({"a": 1}, method=method, target="it", cwd="/d")))
     assert line.endswith(" in /d")
     assert (method in line) == (kind != "tool")
+
+
+def test_a_call_without_arguments_takes_one_line() -> None:
+    assert lines_of(question(need(), need({"a": 1}))) == [
+        "1. gh: delete (destroy)",
+        "2. gh: delete (destroy)",
+        '   {"a":1}',
+    ]

@@ -257,3 +257,18 @@ def test_the_error_says_which_rule_it_was() -> None:
         "tool": "gh__t",
     }
     assert "ruleId" not in denied(Denial("c", "because")).details
+
+
+def test_they_show_how_much_is_known_of_whom() -> None:
+    found = permissions()
+    rights = found.of(somebody())
+    assert repr(found) == "Permissions(1 known, 1 kinds)"
+    assert repr(rights) == f"Rights({rights.digest!r}, 0 routes)"
+
+
+def test_all_who_may_use_nothing_for_the_same_reason_are_one_kind() -> None:
+    allowed = {"effect": "allow", "principals": ["bearer:ann"], "tools": ["*"]}
+    found = permissions(authorization=rules(allowed))
+    first, second = found.of(None), found.of(None, "any")
+    assert first is second
+    assert first.nothing is not None

@@ -64,3 +64,14 @@ def test_another_method_is_judged_by_its_own_name() -> None:
 )
 def test_a_name_that_leads_nowhere_is_taken_as_it_stands(tool: str, server: str | None, name: str) -> None:
     assert literal(tool, server).names == (name,)
+
+
+def test_a_thing_that_is_no_tool_is_spelled_with_its_server_and_its_prefix() -> None:
+    assert {"a__p", "x__p"} <= set(SPACE.spelled("a", "p"))
+    assert not {name for name in SPACE.spelled("b", "p") if name.startswith("x__")}
+
+
+def test_names_of_a_server_begin_with_its_key_or_its_prefix() -> None:
+    assert SPACE.prefixes_of("a") == ["a", "x"]
+    assert SPACE.prefixes_of("b") == ["b"]
+    assert SPACE.prefixes_of("b__c") == ["b__c"]

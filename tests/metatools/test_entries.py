@@ -6,10 +6,12 @@ import json
 import sys
 from typing import Any
 
+import pytest
 from msgspec import Raw
 
+from callmux.errors import InvalidArguments
 from callmux.fields import Fields, as_object
-from callmux.metatools.entries import CALL_KEYS, Repairs, read_call
+from callmux.metatools.entries import CALL_KEYS, Repairs, output_format, read_call
 
 
 def fields(value: Any, path: str = "calls[0]") -> Fields:
@@ -52,3 +54,20 @@ def test_own_warnings_come_last() -> None:
         "own",
     ]
     assert all(w.keys() == {"code", "message", "recommendation"} for w in repairs.warnings())
+
+
+def test_an_entry_without_arguments_has_none_unless_it_must() -> None:
+    repairs = Repairs("calls", "{}")
+    assert repairs.arguments(fields({"tool": "x"}), CALL_KEYS, required=False) is None
+    assert repairs.warnings() == []
+    assert repairs.arguments(fields({"tool": "x"}), CALL_KEYS, required=True) == Raw(b"{}")
+
+
+@pytest.mark.parametrize("given", ["json", "toon", "auto", None])
+def test_an_output_format_is_one_of_three(given: str | None) -> None:
+    assert output_format(fields({"outputFormat": given} if given else {})) == given
+
+
+def test_another_output_format_is_refused_by_name() -> None:
+    with pytest.raises(InvalidArguments, match="outputFormat"):
+        output_format(fields({"outputFormat": "yaml"}))

@@ -61,3 +61,11 @@ def test_what_is_not_the_originals_is_left_alone(text: str) -> None:
 def test_our_own_property_list_is_not_the_originals() -> None:
     words = ["/c", "--config", "/x", "--listen", "4860"]
     assert read_unit(launchd_plist("dev.callmux.x", words, {}, "/logs/callmux")) is None
+
+
+@pytest.mark.parametrize("arguments", [None, "callmux --listen 4860", {}])
+def test_a_property_list_without_a_list_of_words_is_none_of_ours(arguments: object) -> None:
+    document = {"Label": "dev.callmux.callmux", "KeepAlive": True, "ProgramArguments": arguments}
+    given = {name: value for name, value in document.items() if value is not None}
+    text = plistlib.dumps(given).decode().replace("<dict>", "<dict>\n<!-- callmux-managed-daemon -->", 1)
+    assert read_unit(text) is None

@@ -64,3 +64,12 @@ def test_what_happens_with_every_call_shows_whether_anybody_listens() -> None:
     bus.subscribe(Reloaded, lambda fact: None)
     leave()
     assert turns == [(True, False, False), (True, True, False), (True, True, True)]
+
+
+def test_whoever_keeps_a_way_of_calls_hears_that_they_are_followed() -> None:
+    bus, turned = Bus(), []
+    bus.turned = lambda: turned.append(bus.tracer)
+    tracer: Any = object()
+    bus.trace_with(tracer)
+    bus.trace_with(None)
+    assert turned == [tracer, None]

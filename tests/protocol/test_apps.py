@@ -92,3 +92,8 @@ def test_meta_without_such_an_address_stays(meta: Any) -> None:
 )
 def test_who_can_show_apps(capabilities: Any, expected: bool) -> None:
     assert shown_by(bytes(raw(capabilities))) is expected
+
+
+@pytest.mark.parametrize("visibility", [b"1e999", b"7", b"{}", b"null"])
+def test_a_visibility_that_says_nothing_hides_nothing(visibility: bytes) -> None:
+    assert linkage(Raw(b'{"ui":{"resourceUri":"ui://a","visibility":%b}}' % visibility)).for_model

@@ -399,3 +399,11 @@ def test_whoever_gives_a_request_up_gets_what_was_kept_of_it() -> None:
     assert isinstance(cancelled, CancellationReceived)
     assert cancelled.who is kept
     assert peer.in_flight == {}
+
+
+def test_the_id_of_our_next_question_is_known_before_it_is_asked() -> None:
+    peer = ClientPeer()
+    peer.begin_ids_at(41)
+    expected = peer.next_id()
+    asked, _ = peer.ask("roots/list", None)
+    assert asked == expected == 42

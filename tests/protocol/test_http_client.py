@@ -15,6 +15,9 @@ from callmux.protocol.http_client import (
     Redirects,
     Resumption,
     Session,
+    has_no_stream,
+    is_event_stream,
+    is_web_url,
     known,
     may_have_begun,
     refusal_point,
@@ -24,6 +27,7 @@ from callmux.protocol.http_client import (
     session_id_of,
     session_refused,
     speaks_of_session,
+    tls_problem,
     within_origin,
 )
 
@@ -267,3 +271,54 @@ def test_it_brings_nothing_heavy_along() -> None:
     assert not {"msgspec", "asyncio", "http.client", "json", "email", "callmux.protocol.jsonrpc"} & set(
         loaded
     )
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 429, 406])
+def test_a_refused_stream_of_its_own_is_none(status: int) -> None:
+    assert has_no_stream(status)
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+def test_a_failing_server_has_not_said_that_it_has_no_stream(status: int) -> None:
+    assert not has_no_stream(status)
+
+
+@pytest.mark.parametrize(
+    ("url", "is_one"),
+    [
+        ("http://h", True),
+        ("HTTPS://h", True),
+        ("https:/h", False),
+        ("ftp://h", False),
+        ("h/http://", False),
+        ("", False),
+    ],
+)
+def test_the_address_of_a_web_server_is_known_in_whatever_case(url: str, is_one: bool) -> None:
+    assert is_web_url(url) is is_one
+
+
+def test_what_is_wrong_with_tls_is_said_with_what_to_do() -> None:
+    untrusted = ValueError("verify failed")
+    untrusted.verify_message = "self-signed certificate"  # type: ignore[attr-defined]
+    plain = tls_problem("[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)")
+    assert plain == "it does not use TLS: write http:// in place of https://"
+    assert tls_problem(untrusted) == (
+        "its certificate is not trusted (self-signed certificate): "
+        "SSL_CERT_FILE must name the certificate of its issuer"
+    )
+    assert tls_problem(ConnectionRefusedError()) is None
+
+
+@pytest.mark.parametrize(
+    ("content_type", "is_one"),
+    [
+        ("text/event-stream", True),
+        ("Text/Event-Stream ; charset=utf-8", True),
+        ("text/event-stream-x", False),
+        ("application/json", False),
+        ("", False),
+    ],
+)
+def test_an_event_stream_is_known_by_its_type_alone(content_type: str, is_one: bool) -> None:
+    assert is_event_stream(content_type) is is_one

@@ -22,6 +22,9 @@ from callmux.protocol.jsonrpc import (
     Request,
     Response,
     RpcError,
+    of_client,
+    of_server,
+    on_one_line,
     parse,
 )
 from tests.support import steps
@@ -377,3 +380,66 @@ def test_an_object_of_a_servers_own_answers_no_request_though_it_has_an_id() -> 
     assert parse(b'{"id":4,"level":"info","msg":"order taken"}').id is None  # type: ignore[union-attr]
     assert parse(b'{"id":4,"cut":"\\ud83d","n":NaN}').id is None  # type: ignore[union-attr]
     assert parse(b'{"jsonrpc":"2.0","id":4}').id == 4  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"jsonrpc":"2.0","id":1,"method":"m","params":{"a":1.50}}',
+        b'{"jsonrpc":"2.0","id":"a","method":"m"}',
+        b'{"jsonrpc":"2.0","method":"m"}',
+        b'{"jsonrpc":"2.0","id":1,"result":{"a":1.50}}',
+        b'{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"no"}}',
+        '{"jsonrpc":"2.0","id":1,"method":"m","params":"\u00e4"}'.encode(),
+        b'{"jsonrpc":"2.0","id":1,"result":"\xff"}',
+        b'{"jsonrpc":"2.0","id":1,"result":NaN}',
+        b'{"jsonrpc":"2.0","id":1,"result":%b}' % (b"[" * 200 + b"]" * 200),
+        b'{"jsonrpc":"2.0","id":1,"result":%b}' % (b"[" * 100 + b"]" * 100),
+        b"[]",
+        b"Listening on port 3000",
+    ],
+)
+@pytest.mark.parametrize("way", [of_client, of_server])
+def test_the_short_ways_read_every_line_as_the_long_one_does(way: Any, line: bytes) -> None:
+    assert shown(way(line)) == shown(parse(line))
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        (b'{"a" : 1.50}', b'{"a" : 1.50}'),
+        (b'{\r\n  "a" : 1.50\n}\n', b'{"a":1.50}'),
+        (b'\xef\xbb\xbf{\n"a": "\\n"}', b'{"a":"\\n"}'),
+    ],
+)
+def test_a_body_goes_onto_one_line_with_its_digits_as_they_stand(body: bytes, line: bytes) -> None:
+    assert on_one_line(body) == line
+
+
+def test_a_body_that_is_no_json_stays_for_the_reader_to_judge() -> None:
+    assert on_one_line(b"Not\nFound") == b"Not\nFound"
+
+
+@pytest.mark.parametrize("line", [b"true story", b'"unfinished', b"12 monkeys", b"-"])
+def test_text_that_begins_like_a_value_is_no_json(line: bytes) -> None:
+    assert parse(line) == Malformed(None, True, PARSE_ERROR, "the message is not valid JSON")
+
+
+@pytest.mark.parametrize("line", [b'[{"id":1,"method":"m"},', b"[1 2]", b"[NaN,"])
+def test_a_broken_batch_is_refused_whole(line: bytes) -> None:
+    assert parse(line) == Malformed(None, False, PARSE_ERROR, "the message is not valid JSON")
+
+
+def test_a_message_that_is_too_deep_names_whom_it_is_about() -> None:
+    deep = b"[" * 200 + b"]" * 200
+    reason = "the message is nested deeper than 128 levels"
+    assert parse(b'{"id":7,"result":%b}' % deep) == Malformed(7, True, INVALID_REQUEST, reason)
+    assert parse(b'{"method":"m","params":%b}' % deep) == Malformed(None, False, INVALID_REQUEST, reason)
+
+
+def test_only_so_many_names_of_methods_are_kept_and_all_can_be_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jsonrpc, "MOST_METHODS", 3)
+    monkeypatch.setattr(jsonrpc, "_METHODS", {})
+    for n in range(5):
+        assert json.loads(jsonrpc.request(n, f"m{n}", None))["method"] == f"m{n}"
+    assert list(jsonrpc._METHODS) == ["m0", "m1", "m2"]

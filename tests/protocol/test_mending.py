@@ -70,3 +70,19 @@ def test_a_text_takes_the_same_steps_however_long_it_is(unit: bytes) -> None:
         return steps(lambda: mended(b'\\ud83d NaN "' + unit * (size // len(unit))))
 
     assert taken(400_000) <= taken(200_000) + 10
+
+
+@pytest.mark.parametrize(
+    ("value", "cleaned"),
+    [
+        ("\ud83d", "\ufffd"),
+        ("a\udc00b", "a\ufffdb"),
+        ("\ud83d\ude00", "\U0001f600"),
+        (
+            {"\ud83d": ["\udcff", 1.5, math.inf, math.nan, None, True, 7]},
+            {"\ufffd": ["\ufffd", 1.5, None, None, None, True, 7]},
+        ),
+    ],
+)
+def test_half_a_pair_in_a_value_becomes_a_mark_and_a_whole_one_the_letter(value: Any, cleaned: Any) -> None:
+    assert clean(value) == cleaned

@@ -145,3 +145,8 @@ def test_other_pages_stay(raw: bytes) -> None:
 
 def test_a_cursor_that_leads_on_stays() -> None:
     assert json.loads(page("tools", b'{"tools":[],"nextCursor":"2"}')) == {"tools": [], "nextCursor": "2"}
+
+
+@pytest.mark.parametrize("raw", [b'{"content":"null and void"}', b'{"arguments":"null"}'])
+def test_a_text_that_speaks_of_null_stays(raw: bytes) -> None:
+    assert without_nulls(raw) is raw

@@ -9,6 +9,7 @@ from callmux.protocol.params import (
     members,
     names_revision,
     optional_text,
+    present,
     progress_token,
     with_progress_token,
 )
@@ -87,3 +88,10 @@ def test_a_member_may_be_a_text(raw: bytes, text: str | None) -> None:
 )
 def test_a_revision_is_named_by_a_member_however_it_is_written(meta: bytes | None, named: bool) -> None:
     assert names_revision(meta) is named
+
+
+def test_params_that_are_null_are_not_there() -> None:
+    given = Raw(b"{}")
+    assert present(given) is given
+    assert present(Raw(b"null")) is None
+    assert present(None) is None

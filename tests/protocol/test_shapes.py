@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from callmux.protocol.shapes import Result, Tool, json_in
+from callmux.portions import PIECE
+from callmux.protocol.shapes import Result, Tool, json_in, with_member
 
 
 @pytest.mark.parametrize(
@@ -142,3 +143,30 @@ def test_a_number_beyond_a_double_cannot_travel(number: str) -> None:
     assert bytes(json_in("[1e308, 123456789012345678901234567890]") or b"") == (
         b"[1e308,123456789012345678901234567890]"
     )
+
+
+@pytest.mark.parametrize("size", [10, 3 * PIECE])
+def test_a_long_text_is_read_like_a_short_one(size: int) -> None:
+    text = '{"a": "' + "x" * size + '", "n": 1.50}'
+    found = json_in(text)
+    assert found is not None
+    assert bytes(found) == text.replace(": ", ":").replace(", ", ",").encode()
+    assert json_in(text + "]") is None
+    assert json_in(f'[{text}, 1e100, "{"y" * size}"]') is not None
+    assert json_in(f'["{"y" * size}", {text}, 1e999]') is None
+
+
+def test_one_member_is_set_and_the_others_stay_as_they_came() -> None:
+    assert with_member(b'{"a": 1.50, "b": 2}', "b", [1]) == b'{"a":1.50,"b":[1]}'
+    assert with_member(b'{"a": 1.50}', "_meta", {"k": None}) == b'{"a":1.50,"_meta":{"k":null}}'
+
+
+@pytest.mark.parametrize("raw", [b'["isError"]', b'"isError"', b'{"isError":', b""])
+def test_what_is_no_object_is_no_failure_of_a_tool(raw: bytes) -> None:
+    result = Result(raw)
+    assert not result.is_error
+    assert result.head.content is UNSET
+
+
+def test_a_schema_that_nobody_can_read_counts_as_none() -> None:
+    assert Tool(b'{"name":"x","inputSchema":{"maximum":1e999}}').input_schema == {}

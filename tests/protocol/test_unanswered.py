@@ -50,3 +50,13 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         open_ones.given_up("p", id)
         open_ones.once_answered(lambda: None)
     assert repr(open_ones) == "Unanswered(3, 3 asking)"
+
+
+def test_what_begins_after_somebody_asked_holds_that_answer_up_no_more() -> None:
+    open_ones, told = Unanswered(), list[int]()
+    open_ones.gone("p")
+    open_ones.given_up("p", 1)
+    open_ones.once_answered(lambda: told.append(1))
+    open_ones.gone("q")
+    open_ones.answered("p", 1)
+    assert told == [1]

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from callmux.protocol.jsonrpc import Batch, parse
 from callmux.protocol.peer import CancellationReceived, NotificationReceived, RequestReceived, State
@@ -377,3 +377,25 @@ def test_the_end_names_what_will_never_be_answered() -> None:
     assert talk.peer.answer(2, b"{}") is None
     talk.hears({"id": 2, "result": {}}).does_nothing()
     assert repr(talk.peer) == "UpstreamPeer(closed, 0 waiting)"
+
+
+def test_the_id_of_our_next_request_is_known_before_it_is_sent() -> None:
+    peer = UpstreamPeer()
+    expected = peer.next_id()
+    assert peer.request("a", None)[0] == expected
+
+
+def test_what_a_server_declares_as_null_is_not_declared() -> None:
+    told, _ = UpstreamPeer().opened(
+        b'{"protocolVersion":"2025-11-25","capabilities":{"tools":{},"prompts":null},"serverInfo":null}'
+    )
+    assert list(told.capabilities) == ["tools"]
+    assert told.server_info is UNSET
+
+
+def test_whoever_waits_for_an_answer_is_given_once() -> None:
+    peer, who = UpstreamPeer(), object()
+    id, _ = peer.request("a", None, who)
+    assert peer.take(id) is who
+    assert peer.take(id) is None
+    assert peer.take("x") is None

@@ -118,3 +118,34 @@ def test_the_longest_names_are_not_kept(letters: int) -> None:
     assert len(bench.names._spelled) == (2 if kept else 0)
     assert len(bench.names._routes) == (2 if kept else 0)
     assert len(bench.names._methods) == len(bench.names.direct) == (1 if kept else 0)
+
+
+def test_a_name_in_a_direct_call_stands_ready_until_the_catalogue_is_another() -> None:
+    bench = Bench("t")
+    made = bench.names.of_direct("a__t")
+    assert bench.names.direct == {"a__t": made}
+    assert bench.names.find("a__t") is made
+    bench.lists("t")
+    assert bench.names.direct == {}
+    with pytest.raises(CallmuxError):
+        bench.names.of_direct("wrong")
+    assert bench.names.direct == {}
+
+
+def test_what_is_kept_of_names_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST", 2)
+    bench = Bench("t", "u", "v")
+    for name in ("a__t", "a__u", "a__v", "b__t", "b__u"):
+        assert bench.names.of_direct(name).server == name[0]
+        assert len(bench.names.direct) <= 2
+        assert bench.names.find(name) is bench.names.direct[name]
+
+
+def test_in_front_of_one_server_a_name_that_is_not_listed_is_that_servers() -> None:
+    bench = Bench("t")
+    config = check_document({"servers": {"a": {"command": "x"}}}).config
+    names = Names(lambda: bench.catalogue, Routing(config), unknown="a")
+    found = names.find("unlisted")
+    assert (found.server, found.bare, found.tool) == ("a", "unlisted", None)
+    with pytest.raises(CallmuxError):
+        names.find("unlisted", "b")

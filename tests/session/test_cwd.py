@@ -77,3 +77,7 @@ def test_the_first_root_that_is_a_directory_of_its_machine_counts(uris: list[str
 @pytest.mark.parametrize("raw", [b"{}", b"null", b'{"roots":5}', b'{"roots":[{"uri":1}]}', b"{"])
 def test_roots_that_cannot_be_read_name_nothing(raw: bytes) -> None:
     assert from_roots(raw) is None
+
+
+def test_a_directory_that_cannot_be_read_is_passed_over() -> None:
+    assert from_meta(Raw(b'{"_meta":{"callmux.cwd":1e999,"cwd":"/a"}}')) == "/a"

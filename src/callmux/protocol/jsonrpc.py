@@ -221,16 +221,12 @@ def _slow(line: bytes) -> Message:
     try:
         # Nearly always enough, and nothing but what is wrong changes: digits stay as they are.
         return _classify(_ENVELOPE.decode(fixed := mended(line)), fixed)
-    except RecursionError:
-        return _unreadable(line, INVALID_REQUEST, f"the message {too_deep()}")
-    except (msgspec.MsgspecError, ValueError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         if len(line) > MOST_READ:
             return _unreadable(line, PARSE_ERROR, "the message is not valid JSON")
     try:
         value = json.loads(line.decode("utf-8", "replace"))
-    except RecursionError:
-        return _unreadable(line, INVALID_REQUEST, f"the message {too_deep()}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return _unreadable(line, PARSE_ERROR, "the message is not valid JSON")
     return _read(line, value)
 
@@ -282,9 +278,7 @@ def _batch(line: bytes) -> Message:
     try:
         # Half a surrogate pair in one message must not cost the others theirs.
         parts = _ARRAY.decode(line if is_utf8(line) else line.decode("utf-8", "replace").encode())
-    except RecursionError:
-        return Malformed(None, False, INVALID_REQUEST, f"the message {too_deep()}")
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         try:
             parts = _ARRAY.decode(mended(line))
         except (msgspec.MsgspecError, RecursionError):

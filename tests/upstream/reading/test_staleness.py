@@ -30,3 +30,11 @@ def test_after_a_while_of_quiet_the_delays_begin_anew() -> None:
     assert staleness.delay(QUIET) == 0
     staleness.take(QUIET)
     assert staleness.delay(QUIET) == 0
+
+
+def test_it_shows_what_is_stale_and_whether_it_is_being_read() -> None:
+    staleness = Staleness()
+    staleness.lists.update({"tools", "prompts"})
+    assert repr(staleness) == "Staleness(['prompts', 'tools'])"
+    staleness.reading = True
+    assert repr(staleness) == "Staleness(['prompts', 'tools'], reading)"
