@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from msgspec import Raw
 
 from callmux.clock import Clock
 from callmux.config.check import check_document
@@ -284,7 +285,10 @@ def planned(
 ) -> Call:
     """A call of a tool, or another request, with its route."""
     more.setdefault("context", context())
-    more.setdefault("asked", ToolCall(tool=target, arguments=more.get("arguments")))
+    if (arguments := more.get("arguments")) is not None:
+        more["arguments"] = bytes(arguments)
+        arguments = Raw(more["arguments"])
+    more.setdefault("asked", ToolCall(tool=target, arguments=arguments))
     more.setdefault("seconds", 1.0)
     more.setdefault("deadline", 1.0)
     more.setdefault("route", route(server, tool, method=method, bare=target, safe=safe))

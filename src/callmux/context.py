@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from callmux.guard.principal import Principal
 
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+"""Shared by all who say nothing: a plain dict would be made anew for each."""
 
 
 class ClientPort(Protocol):
@@ -143,8 +146,8 @@ class CallContext(msgspec.Struct, frozen=True, kw_only=True):
     client: ClientPort
     progress_token: Raw | None = None
     find_cwd: Callable[[], Directory | Awaitable[Directory | None] | None] | None = None
-    headers: Mapping[str, str] = {}
-    about: Mapping[str, str] = {}
+    headers: Mapping[str, str] = _NOTHING
+    about: Mapping[str, str] = _NOTHING
     elsewhere: bool = False
     remote: bool = False
     owner: str = ""

@@ -26,6 +26,8 @@ class Stage:
         leaves: The same for `leave`; the outcome itself once there is nothing more.
     """
 
+    gives_away = True
+
     def __init__(
         self, name: str, notes: list[str], enters: Sequence[Any] = (), leaves: Sequence[Any] = ()
     ) -> None:
@@ -111,6 +113,17 @@ async def test_what_does_not_wait_has_no_task() -> None:
     bench = Bench()
     assert await bench.plays() == ["a in", "b in", "c in", "c out {}", "b out {}", "a out {}"]
     assert bench.outcomes == [DONE]
+
+
+async def test_a_stage_that_gives_jobs_away_must_say_so() -> None:
+    """Its depth would be wrong where the outcome comes at once: better no stage than such a one."""
+
+    class Silent(Stage):
+        gives_away = False
+
+    job = Job(context=context(), stages=Stages([Silent("a", [], [Holder()])]))
+    with pytest.raises(AssertionError, match="does not say so"):
+        start(job)
 
 
 async def test_an_outcome_that_comes_at_once_is_left_like_any_other() -> None:

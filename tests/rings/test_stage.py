@@ -15,18 +15,22 @@ class Leaving:
         return outcome
 
 
+class GivingAway(Entering):
+    gives_away = True
+
+
 def test_a_stage_may_lack_one_of_the_two() -> None:
     one, other = Entering(), Leaving()
     stages = Stages([one, other])
-    assert stages.enters == (((1, one.enter),), (), ())
+    assert stages.enters == (((1, one.enter, False),), (), ())
     assert stages.leaves == ((), (), ((1, other.leave),))
     assert repr(stages) == "Stages(Entering, Leaving)"
     assert (NO_STAGES.enters, NO_STAGES.leaves) == (((),), ((),))
 
 
 def test_from_each_depth_the_rest_is_entered_inwards_and_left_outwards() -> None:
-    stages = Stages([first := Entering(), left := Leaving(), second := Entering(), last := Leaving()])
-    enters = [(1, first.enter), (3, second.enter)]
+    stages = Stages([first := Entering(), left := Leaving(), second := GivingAway(), last := Leaving()])
+    enters = [(1, first.enter, False), (3, second.enter, True)]
     assert [list(each) for each in stages.enters] == [enters, enters[1:], enters[1:], [], []]
     leaves = [(3, last.leave), (1, left.leave)]
     assert [list(each) for each in stages.leaves] == [[], [], leaves[1:], leaves[1:], leaves]

@@ -127,7 +127,7 @@ async def _prepared(
     if shown is not None:
         item["resolvedArguments"] = shown
     if paths:
-        item["sentArguments"] = sent.arguments
+        item["sentArguments"] = _raw(sent)
     if warnings:
         item["warnings"] = warnings
     item["resolvedArgumentBytes"] = 0 if shown is None else advice.size_of(shown)
@@ -141,18 +141,24 @@ async def _as_a_client_sends_it(
 ) -> tuple[Raw | None, Sequence[str]]:
     """The arguments as they would arrive through a client that writes structures as text where a field takes
     only text, and the paths where that makes a difference. callmux itself does no such thing."""
-    if node is None or call.arguments is None or sent.arguments is None:
-        return sent.arguments, ()
+    whole = _raw(sent)
+    if node is None or call.arguments is None or whole is None:
+        return whole, ()
     try:
         text, paths = advice.as_strings(call.arguments, node)
     except (msgspec.MsgspecError, RecursionError):
-        return sent.arguments, ()
+        return whole, ()
     if not paths:
-        return sent.arguments, ()
+        return whole, ()
     arrived = await engine.prepare(msgspec.structs.replace(call, arguments=text), context)
-    if arrived.arguments is None or bytes(arrived.arguments) == bytes(sent.arguments):
-        return sent.arguments, ()
-    return arrived.arguments, paths
+    if arrived.arguments is None or arrived.arguments == sent.arguments:
+        return whole, ()
+    return _raw(arrived), paths
+
+
+def _raw(sent: Call) -> Raw | None:
+    """The arguments of a call, as a part of what is shown."""
+    return None if sent.arguments is None else Raw(sent.arguments)
 
 
 def _advice(

@@ -78,7 +78,7 @@ class ResultHead(msgspec.Struct, rename="camel"):
 _HEAD = msgspec.json.Decoder(ResultHead)
 
 
-class Result(msgspec.Struct, eq=False):
+class Result(msgspec.Struct, eq=False, gc=False):
     """One result as the bytes that came, decoded only as far as somebody asks.
 
     Attributes:

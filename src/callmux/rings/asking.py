@@ -320,7 +320,7 @@ def _project(directory: str) -> str | None:
 def _arguments(call: Call) -> bytes | None:
     """What a person must know of a call beside its target: for other methods than tools, all its params."""
     if call.method == "tools/call":
-        return None if call.arguments is None else bytes(call.arguments)
+        return call.arguments
     params = {key: value for key, value in call.asked.extra.items() if key != "_meta"}
     return msgspec.json.encode(params) if params else None
 

@@ -60,7 +60,7 @@ class Call(Job, kw_only=True):
     asked: Asked
     seconds: float
     deadline: float
-    arguments: Raw | None = None
+    arguments: bytes | None = None
     key: str | None = "name"
     bare: bool = False
     scope: Scope | None = None
@@ -120,7 +120,7 @@ class Call(Job, kw_only=True):
     def line(self, id: int) -> bytes:
         """What is sent, as our request `id`, which is its progress token, too."""
         asked, arguments = self.asked, self.arguments
-        extra = asked.extra
+        extra = None if type(asked) is DirectCall else asked.extra
         if not extra and arguments is not None and self.key == "name":
             if asked.meta is None:
                 return self.route.form % (id, arguments)
@@ -129,7 +129,7 @@ class Call(Job, kw_only=True):
             return jsonrpc.request(id, self.route.method, None)
         params: dict[str, Any] = {} if self.key is None else {self.key: self.target}
         if arguments is not None:
-            params["arguments"] = arguments
+            params["arguments"] = Raw(arguments)
         if extra:
             params.update(extra)
         if asked.meta is not None or self.progress is not None:

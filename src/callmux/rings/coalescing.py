@@ -43,6 +43,8 @@ class Coalescing:
         clock: Time.
     """
 
+    gives_away = True
+
     def __init__(
         self, keys: Keys, writes: Writes, counters: Counters, servers: Mapping[str, Server], clock: Clock
     ) -> None:
@@ -223,6 +225,7 @@ class _Flight:
     def _landed(self, call: Call, outcome: Outcome) -> None:
         """The call is over: everybody hears how."""
         self._close()
+        del self.call
         first, waiters = self._first, self._waiters
         first.number, first.first, first.waited = call.number, call.first, call.waited
         if self._timers or len(waiters) != 1 or waiters[0] is not first:
@@ -239,7 +242,7 @@ class _Flight:
         self._open = False
         over, self._over = self._over, None
         if over is not None:
-            over(self, self.call)
+            over(self, self._first)
 
 
 def _addressed(error: BaseException, call: Call) -> BaseException:

@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Coroutine
 from typing import Any
 
 import msgspec
-from msgspec import Raw
 
 from callmux.context import Scope
 from callmux.rings.call import Call
@@ -37,7 +36,7 @@ class Preparing:
         self, references: References | None = None, scopes: Scopes | None = None, *, plain: bool = False
     ) -> None:
         self._references = references or References()
-        self._scopes = scopes
+        self._scopes = scopes if scopes is not None and scopes.rules else None
         self._is_strict = scopes is not None and bool(scopes.strict)
         self._plain = plain
 
@@ -46,8 +45,8 @@ class Preparing:
         return not self._plain or (self._scopes is not None and route.server in self._scopes.rules)
 
     def enter(self, call: Call) -> Coroutine[Any, Any, None] | None:
-        if call.arguments is not None and not self._plain:
-            before = bytes(call.arguments)
+        before = call.arguments
+        if before is not None and not self._plain:
             # Nearly always neither of the two signs that every reference has. With numbers: `in` tries bytes
             # as a number first, and drops an exception.
             if (DOLLAR in before or BACKSLASH in before) and may_refer(before):
@@ -58,11 +57,11 @@ class Preparing:
                     shaper.fits(before)
                 except (msgspec.MsgspecError, RecursionError, UnicodeError):
                     if (shaped := shaper.shape(before)) is not before:
-                        call.arguments = Raw(shaped)
+                        call.arguments = shaped
         scopes = self._scopes
         if (
-            (call.context.find_cwd is not None or call.asked.cwd is not None or self._is_strict)
-            and scopes is not None
+            scopes is not None
+            and (call.context.find_cwd is not None or call.asked.cwd is not None or self._is_strict)
             and not scopes.is_plain(call)
         ):
             scope = scopes.of(call)
@@ -89,14 +88,14 @@ class Preparing:
 
     async def _prepare(self, call: Call) -> None:
         if call.arguments is not None and not self._plain:
-            before = arguments = bytes(call.arguments)
+            before = arguments = call.arguments
             if may_refer(arguments):
                 arguments = await self._references.resolve(call, arguments, call.context)
             shaper = call.route.shaper
             if shaper is not None:
                 arguments = shaper(arguments)
             if arguments is not before:
-                call.arguments = Raw(arguments)
+                call.arguments = arguments
         if self._scopes is not None and not self._scopes.is_plain(call):
             scope = self._scopes.of(call)
             call.scope = scope if scope is None or isinstance(scope, Scope) else await scope

@@ -57,7 +57,8 @@ class Job(msgspec.Struct, eq=False, kw_only=True):
         plan: What the request will do; None for a call inside one.
         route: The tool it goes to, a meta-tool included; None for a name that is not looked up yet.
         stages: What stands around it.
-        done: Takes the job and its outcome, once.
+        done: Takes the job and its outcome, once. Whoever this belongs to lets go of the job then: what know
+            each other would stay until garbage is collected.
         depth: How many stages are entered and not left.
         holder: Who has it; None while it is in a stage.
         task: What it waits for; None where it does not wait.
@@ -82,22 +83,25 @@ class Job(msgspec.Struct, eq=False, kw_only=True):
 def start(job: Job) -> None:
     """Enters the stages that are not entered yet. The last of them must bring the outcome."""
     step: Entered = None
+    depth, gives_away = 0, False
     try:
-        for depth, enter in job.stages.enters[job.depth]:
-            # Before: whoever gets the job may bring its outcome at once.
-            job.depth = depth
+        for depth, enter, gives_away in job.stages.enters[job.depth]:
+            if gives_away:
+                # Before: whoever gets the job may bring its outcome at once.
+                job.depth = depth
             step = enter(job)
             if step is not None:
                 break
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # noqa: BLE001 - the root of a job; panics of Rust are no Exceptions
-        job.depth -= 1
+        job.depth = depth - 1
         settle(job, error)
         return
     if step is HELD:
+        assert gives_away, "a stage gives jobs away and does not say so"
         return
-    job.depth -= 1
+    job.depth = depth - 1
     if isinstance(step, Result):
         settle(job, step)
     elif step is AGAIN:
@@ -137,8 +141,7 @@ def settle(job: Job, outcome: Outcome) -> None:
             _wait(job, left, _left)
         return
     job.depth = 0
-    # Let go of: a request and its job know each other, and would stay until garbage is collected.
-    done, job.done = job.done, _unwanted
+    done = job.done
     done(job, outcome)
 
 
@@ -173,6 +176,7 @@ async def run(job: Job) -> Result:
     waiter: asyncio.Future[None] | None = None
 
     def done(job: Job, outcome: Outcome) -> None:
+        job.done = _unwanted
         over.append(outcome)
         if waiter is not None and not waiter.done():
             waiter.set_result(None)

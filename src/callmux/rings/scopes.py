@@ -264,7 +264,7 @@ def _is_inside(path: str, root: str) -> bool:
     return path == root or path.startswith(root.rstrip(os.sep) + os.sep)
 
 
-def _names_directory(arguments: Raw | None) -> bool:
+def _names_directory(arguments: bytes | None) -> bool:
     """Whether the arguments themselves name an absolute directory."""
     if arguments is None:
         return False

@@ -8,7 +8,8 @@ same two functions, and `callmux.rings.ring` runs both. Which stages there are, 
 
 - None: the next stage enters;
 - a `Result`: that is the outcome, nothing further in is done;
-- `HELD`: somebody else has the job now, `job.holder`, and brings the outcome with `ring.settle`;
+- `HELD`: somebody else has the job now, `job.holder`, and brings the outcome with `ring.settle`; a stage
+  that gives jobs away says so with `gives_away`;
 - a coroutine: the job waits for it. It gives None, a `Result`, or `AGAIN`: enter this stage once more.
 
 `leave(job, outcome)` is called exactly once for each time that `enter` ended with None or `HELD`, from the
@@ -67,7 +68,7 @@ class Stages:
 
     Attributes:
         enters: What is called on the way in once so many stages are entered: each `enter` with the depth that
-            it leads to. Stages without one are passed over.
+            it leads to, and whether it gives the job away. Stages without one are passed over.
         leaves: What is called on the way out of so many stages: each `leave` with the depth that it leads to.
         returns: The same for a result, without the stages that look at failures only.
         small: The same for one of at most `SMALL` bytes, also without those that look at larger ones only.
@@ -77,10 +78,14 @@ class Stages:
 
     def __init__(self, stages: Sequence[Any]) -> None:
         self.stages = tuple(stages)
-        enters = [(depth, stage.enter) for depth, stage in enumerate(stages, 1) if hasattr(stage, "enter")]
+        enters = [
+            (depth, stage.enter, getattr(stage, "gives_away", False))
+            for depth, stage in enumerate(stages, 1)
+            if hasattr(stage, "enter")
+        ]
         leaves = [(depth, stage.leave) for depth, stage in enumerate(stages) if hasattr(stage, "leave")]
         depths = range(len(self.stages) + 1)
-        self.enters: tuple[tuple[tuple[int, Callable[[Any], Entered]], ...], ...] = tuple(
+        self.enters: tuple[tuple[tuple[int, Callable[[Any], Entered], bool], ...], ...] = tuple(
             tuple(one for one in enters if one[0] > depth) for depth in depths
         )
         self.leaves: tuple[tuple[tuple[int, Callable[[Any, Outcome], Left]], ...], ...] = tuple(

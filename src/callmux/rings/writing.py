@@ -32,6 +32,7 @@ class Writing:
 
     def __init__(self, writes: Writes, servers: Mapping[str, Server], clock: Clock) -> None:
         self._writes = writes
+        self._ended = writes.ended
         self._servers = servers
         self._clock = clock
 
@@ -40,13 +41,14 @@ class Writing:
         return not route.verdict.reads
 
     def leave(self, call: Call, outcome: Outcome) -> Outcome | Coroutine[Any, Any, Outcome]:
-        server, writes = call.route.server, self._writes
+        server = call.route.server
         if (type(outcome) is Result and call.first is None) or _has_ended(call, outcome):
-            told = writes.wrote(server)
-            if told is not None:
-                return _after(told, outcome)
+            ended = self._ended
+            noting = ended(server)
+            if noting is not None:
+                return _after(self._writes.tell(server, noting), outcome)
         else:
-            sure = writes.doubt(server, self._clock.monotonic())
+            sure = self._writes.doubt(server, self._clock.monotonic())
             self._servers[server].unanswered.once_answered(sure)
         return outcome
 

@@ -56,6 +56,7 @@ class Door:
         self._names = names
         self._preparing = preparing
         self._clock = clock
+        self._now = clock.monotonic
         self.all_settled = False
 
     def made(self, asked: Asked, route: Route, stages: Stages, seconds: float, context: CallContext) -> Call:
@@ -64,15 +65,16 @@ class Door:
         Args:
             stages: What stands around it; with `route.direct` it is a request and its only call at once.
         """
+        now = self._now
         return Call(
             context=context,
             stages=stages,
             route=route,
             target=route.bare,
             asked=asked,
-            arguments=asked.arguments,
+            arguments=None if (given := asked.arguments) is None else bytes(given),
             seconds=seconds,
-            deadline=self._clock.monotonic() + seconds,
+            deadline=now() + seconds,
         )
 
     async def call(self, asked: ToolCall, context: CallContext) -> Result:

@@ -265,10 +265,11 @@ class Session:
                 del requests[id]
             else:
                 line = (self.peer.refuse(id, body) if refused else self.peer.answer(id, body)) or b""
-            if self._route is None:
-                self._send(line)
+            send, route = self._send, self._route
+            if route is None:
+                send(line)
             else:
-                self._route(line, id, True)
+                route(line, id, True)
         except Exception as broken:  # noqa: BLE001 - the root of an answer
             # Such as no memory for it: a short answer takes its place.
             requests.pop(id, None)

@@ -109,8 +109,9 @@ class StdioTransport:
                 self._writer.abort()
 
     def feed(self, data: bytes) -> None:
+        received = self._received
         for line in self._lines.feed(data):
-            self._received(of_client(line) if type(line) is bytes else self._lines.message(line))
+            received(of_client(line) if type(line) is bytes else self._lines.message(line))
 
     def pause(self) -> None:
         """The client does not read: neither do we."""

@@ -223,11 +223,11 @@ def test_meta_does_not_make_a_call_another() -> None:
 
 @pytest.mark.parametrize("digits", [b"1.50", b"12345678901234567890123", b"1e400", b"0.1000000000000000055"])
 def test_digits_stay_as_they_are(digits: bytes) -> None:
-    assert canonical(Raw(b'{"n":' + digits + b"}")) == b'{"n":' + digits + b"}"
+    assert canonical(b'{"n":' + digits + b"}") == b'{"n":' + digits + b"}"
 
 
 def test_long_arguments_are_compared_by_their_digest() -> None:
-    one, other = (canonical(Raw(b'{"a":"' + b"x" * 5000 + end + b'"}')) for end in (b"1", b"2"))
+    one, other = (canonical(b'{"a":"' + b"x" * 5000 + end + b'"}') for end in (b"1", b"2"))
     assert one is not None
     assert other is not None
     assert len(one) == 33
@@ -252,7 +252,7 @@ def test_equal_arguments_have_one_spelling(value: dict[str, Any]) -> None:
         json.dumps(value, separators=(",", ":"), ensure_ascii=False),
         json.dumps(shuffled(value), indent=3),
     ]
-    first, second = (canonical(Raw(text.encode("utf-8", "surrogatepass"))) for text in spelled)
+    first, second = (canonical(text.encode("utf-8", "surrogatepass")) for text in spelled)
     assert first == second
 
 

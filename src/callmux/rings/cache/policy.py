@@ -45,7 +45,7 @@ class Comparable(Protocol):
     def target(self) -> str: ...
 
     @property
-    def arguments(self) -> Raw | None: ...
+    def arguments(self) -> bytes | None: ...
 
     @property
     def scope(self) -> Scope | None: ...
@@ -56,10 +56,10 @@ class _Server(msgspec.Struct, frozen=True):
     deny: re.Pattern[str] | None
 
 
-def canonical(arguments: Raw) -> bytes | None:
+def canonical(arguments: bytes) -> bytes | None:
     """Arguments in one spelling: keys sorted, no spaces, numbers digit for digit. None where they cannot be
     read or are too large to be worth it."""
-    if len(memoryview(arguments)) > LARGEST_ARGUMENTS:
+    if len(arguments) > LARGEST_ARGUMENTS:
         return None
     try:
         spelled = _ENCODE(_DECODE(arguments))

@@ -31,12 +31,14 @@ class Writes:
         epochs: The store.
 
     Attributes:
+        ended: Tells the store that a write to a server has ended; gives what to await, where it waits.
         unsure: Servers of whose writes the store does not know yet, each with their number.
         lasts: How long results live, in seconds; 0 where none are kept.
     """
 
     def __init__(self, epochs: Epochs) -> None:
         self._epochs = epochs
+        self.ended = epochs.wrote
         self._border = Border("the store of writes")
         self._tasks = TaskSet("writes")
         self.unsure: dict[str, int] = {}
@@ -62,8 +64,13 @@ class Writes:
         Returns:
             Where the store must be asked: what ends with the first attempt to tell it. Nobody needs to wait.
         """
-        noting = self._epochs.wrote(server)
-        return None if noting is None else self._spawn(server, partial(self._told, server, noting))
+        noting = self.ended(server)
+        return None if noting is None else self.tell(server, noting)
+
+    def tell(self, server: str, noting: Awaitable[None]) -> asyncio.Future[None]:
+        """What `ended` gave is awaited, and the store told again where it fails. Gives what ends with the
+        first attempt."""
+        return self._spawn(server, partial(self._told, server, noting))
 
     def doubt(self, server: str, now: float) -> Callable[[], None]:
         """A write was given up or lost: it may still be carried out. Gives what says that it has ended."""
