@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from callmux.guard.gate import Gate
 from callmux.guard.grant import Grant
 from callmux.guard.principal import Principal
 
@@ -16,3 +17,10 @@ class FakeCaller:
         self.request_id = "rid"
         self.principal: Principal | None = None
         self.grant: Grant | None = None
+
+
+async def enter(gate: Gate, caller: FakeCaller) -> None:
+    """Passes the gate, and waits where it must."""
+    waiting = gate.enter(caller)
+    if waiting is not None:
+        await waiting

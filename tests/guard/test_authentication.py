@@ -17,7 +17,7 @@ from callmux.guard.memory import BAD_SECONDS, GOOD_SECONDS, Memory
 from callmux.guard.principal import Principal
 from callmux.guard.resource import Resource
 from callmux.tasks import TaskSet
-from tests.guard.callers import FakeCaller
+from tests.guard.callers import FakeCaller, enter
 from tests.support import FakeClock, play, settle
 
 
@@ -67,7 +67,7 @@ class Scene:
         given = {} if authorization is None else {"authorization": authorization}
         caller = FakeCaller(path, method, host="localhost", **given, **more)
         try:
-            await self.gate.enter(caller)
+            await enter(self.gate, caller)
         except TurnedAway as refusal:
             return refusal
         return caller

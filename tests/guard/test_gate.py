@@ -8,12 +8,14 @@ from collections.abc import Awaitable
 import pytest
 
 from callmux.guard.gate import GONE, Caller, Gate, TurnedAway
-from tests.guard.callers import FakeCaller
+from tests.guard.callers import FakeCaller, enter
 from tests.support import play
 
 
 class Watched:
     """A check that writes down what it is told."""
+
+    is_left = True
 
     def __init__(self, name: str, log: list[str], refuses: bool = False, waits: bool = False) -> None:
         self.name, self.log, self.refuses, self.waits = name, log, refuses, waits
@@ -44,7 +46,7 @@ def test_who_passes_every_check_leaves_them_from_the_last_to_the_first() -> None
     async def scene() -> None:
         gate = Gate([Watched("first", log), Watched("second", log)])
         caller = FakeCaller()
-        await gate.enter(caller)
+        await enter(gate, caller)
         gate.leave(caller, 200)
 
     play(scene())
@@ -59,7 +61,7 @@ def test_a_check_that_refuses_ends_it_and_only_those_before_it_are_left(waits: b
         refusing = Watched("second", log, refuses=True, waits=waits)
         refusing.go.set()
         with pytest.raises(TurnedAway) as refused:
-            await Gate([Watched("first", log), refusing, Watched("third", log)]).enter(FakeCaller())
+            await enter(Gate([Watched("first", log), refusing, Watched("third", log)]), FakeCaller())
         assert (refused.value.status, refused.value.headers) == (403, {"x": "y"})
 
     play(scene())
@@ -73,7 +75,18 @@ def test_a_check_that_is_given_up_while_it_waits_leaves_nobody_inside() -> None:
         gate = Gate([Watched("first", log), Watched("second", log, waits=True)])
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1):
-                await gate.enter(FakeCaller())
+                await enter(gate, FakeCaller())
 
     play(scene())
     assert log == ["first asked", f"first left with {GONE}"]
+
+
+def test_a_check_that_need_not_hear_of_an_end_is_not_told() -> None:
+    log: list[str] = []
+    deaf = Watched("first", log)
+    deaf.is_left = False
+    gate = Gate([deaf, Watched("second", log)])
+    caller = FakeCaller()
+    assert gate.enter(caller) is None
+    gate.leave(caller, 200)
+    assert log == ["first asked", "second asked", "second left with 200"]

@@ -12,7 +12,7 @@ from callmux.config.security import BearerAuth, BearerToken
 from callmux.config.traffic import AbuseControls
 from callmux.guard.gate import Gate, TurnedAway
 from callmux.guard.guard import Guard
-from tests.guard.callers import FakeCaller
+from tests.guard.callers import FakeCaller, enter
 from tests.support import FakeClock
 
 
@@ -32,7 +32,7 @@ async def _status(gate: Gate | None, path: str, token: str | None = None, method
     assert gate is not None
     given = {} if token is None else {"authorization": f"Bearer {token}"}
     try:
-        await gate.enter(FakeCaller(path, method, **given))
+        await enter(gate, FakeCaller(path, method, **given))
     except TurnedAway as refusal:
         return refusal.status
     return 200
@@ -46,11 +46,11 @@ async def test_the_next_gate_goes_on_counting() -> None:
     guard = Guard(FakeClock().clock)
     first = guard.gate(_config(global_requests_per_minute=1))
     assert first is not None
-    await first.enter(FakeCaller())
+    await enter(first, FakeCaller())
     second = guard.gate(_config(global_requests_per_minute=1, cidr_denylist=("192.0.2.1",)))
     assert second is not None
     with pytest.raises(TurnedAway):
-        await second.enter(FakeCaller())
+        await enter(second, FakeCaller())
 
 
 async def test_what_the_configuration_leaves_open_is_open_and_never_an_endpoint() -> None:
@@ -69,7 +69,7 @@ async def test_a_reload_takes_tokens_away_and_gives_new_ones_at_once() -> None:
     first = guard.gate(_tokens("ops", "dev"))
     caller = FakeCaller(authorization="Bearer dev-token")
     assert first is not None
-    await first.enter(caller)
+    await enter(first, caller)
     assert caller.grant is not None
     assert await _status(first, "/mcp", "new-token") == 401
     second = guard.gate(_tokens("ops", "new"))
@@ -90,7 +90,7 @@ async def test_a_token_that_was_taken_out_does_not_wait_for_the_servers_of_the_n
     gate = guard.gate(_tokens("ops", "dev"))
     caller = FakeCaller(authorization="Bearer dev-token")
     assert gate is not None
-    await gate.enter(caller)
+    await enter(gate, caller)
     guard.expect(_tokens("ops"))
     assert caller.grant is not None
     assert not caller.grant.holds(0)

@@ -14,7 +14,7 @@ from callmux.guard.limits import TOO_MANY, TOO_OFTEN, AbuseLimits
 from callmux.guard.principal import Principal
 from callmux.observe.bus import Bus
 from callmux.observe.facts import LimitReached
-from tests.guard.callers import FakeCaller
+from tests.guard.callers import FakeCaller, enter
 from tests.support import FakeClock
 
 
@@ -31,6 +31,8 @@ class Later:
 
 class Named:
     """Stands for the check of credentials: everybody is who he says he is."""
+
+    is_left = False
 
     def enter(self, caller: Any) -> None:
         name = caller.headers.get("authorization")
@@ -62,7 +64,7 @@ class Scene:
         given = {"authorization": name, "x_forwarded_for": forwarded}
         caller = FakeCaller(**{key: value for key, value in given.items() if value})
         caller.peer = peer
-        await self.gate.enter(caller)
+        await enter(self.gate, caller)
         return caller
 
     async def asks(self, name: str = "", **more: Any) -> int:

@@ -60,6 +60,8 @@ class Authentication:
         tasks: Own the examinations.
     """
 
+    is_left = False
+
     def __init__(
         self,
         verifier: Verifier,
@@ -73,6 +75,8 @@ class Authentication:
         self._verifier = verifier
         self._memory = memory
         self._clock = clock
+        self._digest, self._recall = memory.digest, memory.recall
+        self._now, self._wall = clock.monotonic, clock.wall
         self._attempts = attempts
         self._resource = resource
         self._free = free
@@ -83,10 +87,12 @@ class Authentication:
         given = caller.headers.get("authorization", "")
         if given.startswith(USUAL):
             # What is remembered was looked at before: the usual way ends here.
-            digest = self._memory.digest(given[len(USUAL) :].encode("latin-1"))
-            grant = self._memory.recall(digest, self._clock.monotonic(), self._clock.wall())
+            digest = self._digest(given[len(USUAL) :].encode("latin-1"))
+            grant = self._recall(digest, self._now(), self._wall())
             if grant is not None:
-                self._admit(caller, grant)
+                if grant.lacks:
+                    self._admit(caller, grant)
+                caller.principal, caller.grant = grant.principal, grant
                 return None
         match = _BEARER.fullmatch(given)
         if self._is_free(caller):

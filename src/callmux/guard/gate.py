@@ -84,7 +84,13 @@ def too_many(reason: str, seconds: int, limit: str) -> TurnedAway:
 
 
 class Check(Protocol):
-    """One check."""
+    """One check.
+
+    Attributes:
+        is_left: It is to be told when an answer is over.
+    """
+
+    is_left: bool
 
     def enter(self, caller: Caller) -> Awaitable[None] | None:
         """Lets a request in; gives what must be waited for first, where something must.
@@ -114,30 +120,56 @@ class Gate:
         self, checks: Sequence[Check], resource: Resource | None = None, bus: Bus | None = None
     ) -> None:
         self._checks = tuple(checks)
+        # Most checks have nothing to do when an answer is over.
+        self._leavers = tuple(check for check in reversed(checks) if check.is_left)
         self._bus = bus
         self.resource = resource
 
-    async def enter(self, caller: Caller) -> None:
-        """Passes every check.
+    def enter(self, caller: Caller) -> Awaitable[None] | None:
+        """Passes every check; gives what must be waited for until they are passed, where something must.
 
         Raises:
-            TurnedAway: One of them does not let it in. It need not be left.
+            TurnedAway: One of them does not let it in. It need not be left. What is waited for may raise it,
+                too.
         """
-        passed, status = 0, GONE
+        passed = 0
         try:
             for check in self._checks:
                 waiting = check.enter(caller)
                 if waiting is not None:
-                    await waiting
+                    return self._wait(waiting, passed, caller)
                 passed += 1
-        except TurnedAway as refusal:
-            status = refusal.status
-            if refusal.limit is not None and self._bus is not None and self._bus.hears(LimitReached):
-                self._bus.publish(_reached(refusal, refusal.limit, caller))
+        except BaseException as failure:
+            self._failed(failure, passed, caller)
             raise
+        return None
+
+    async def _wait(self, waiting: Awaitable[None], passed: int, caller: Caller) -> None:
+        """Goes on with a check that must be waited for."""
+        try:
+            await waiting
+            passed += 1
+            for check in self._checks[passed:]:
+                further = check.enter(caller)
+                if further is not None:
+                    await further
+                passed += 1
+        except BaseException as failure:
+            self._failed(failure, passed, caller)
+            raise
+
+    def _failed(self, failure: BaseException, passed: int, caller: Caller) -> None:
+        """A request does not come in: the checks that it has passed are left."""
+        status = GONE
+        try:
+            if isinstance(failure, TurnedAway):
+                status = failure.status
+                if failure.limit is not None and self._bus is not None and self._bus.hears(LimitReached):
+                    self._bus.publish(_reached(failure, failure.limit, caller))
         finally:
-            if passed < len(self._checks):
-                self._leave(passed, caller, status)
+            for check in reversed(self._checks[:passed]):
+                if check.is_left:
+                    check.leave(caller, status)
 
     def leave(self, caller: Caller, status: int) -> None:
         """The answer to a request that came in is over.
@@ -145,10 +177,7 @@ class Gate:
         Args:
             status: That of the answer; 499 where the client left before it.
         """
-        self._leave(len(self._checks), caller, status)
-
-    def _leave(self, passed: int, caller: Caller, status: int) -> None:
-        for check in reversed(self._checks[:passed]):
+        for check in self._leavers:
             check.leave(caller, status)
 
 

@@ -73,6 +73,8 @@ class Arrivals:
         everybody: The rate of all requests together.
     """
 
+    is_left = False
+
     def __init__(self, addresses: Addresses, everybody: Rate | None) -> None:
         self._addresses = addresses
         self._everybody = everybody
@@ -100,6 +102,8 @@ class Allowance:
         everybody: The rate of all requests, which gets back what this check refuses: a principal over its own
             limit takes nothing away from the others.
     """
+
+    is_left = True
 
     def __init__(
         self, each: Rate | None, most: int | None, in_flight: dict[str, int], everybody: Rate | None
@@ -138,9 +142,12 @@ class Allowance:
 
     def leave(self, caller: Caller, status: int) -> None:
         name = ANONYMOUS if caller.principal is None else caller.principal.label
-        left = self._in_flight.pop(name) - 1
+        in_flight = self._in_flight
+        left = in_flight[name] - 1
         if left:
-            self._in_flight[name] = left
+            in_flight[name] = left
+        else:
+            del in_flight[name]
 
 
 async def _within(rate: Rate, verdict: bool | Awaitable[bool], key: str, limit: str) -> None:

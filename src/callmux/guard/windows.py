@@ -7,9 +7,19 @@ time is an argument and must never go back.
 from __future__ import annotations
 
 PRUNED_EVERY = 1000
-"""Hits after which counters that are over are thrown away."""
+"""Windows that begin after which counters that are over are thrown away."""
 MOST_KEYS = 100_000
 """Counters at a time. Past that the oldest are given up, so that many names cannot fill the memory."""
+
+
+class _Window:
+    """What was counted in one, and when it ends."""
+
+    __slots__ = ("count", "end")
+
+    def __init__(self, count: int, end: float) -> None:
+        self.count = count
+        self.end = end
 
 
 class Windows:
@@ -17,8 +27,8 @@ class Windows:
 
     def __init__(self) -> None:
         # In the order in which they began.
-        self._counts: dict[str, tuple[int, float]] = {}
-        self._hits = 0
+        self._counts: dict[str, _Window] = {}
+        self._begun = 0
 
     def __len__(self) -> int:
         return len(self._counts)
@@ -28,31 +38,34 @@ class Windows:
 
         Less than 0 takes back what was counted in the window that is open.
         """
-        self._hits += 1
-        if self._hits % PRUNED_EVERY == 0:
-            self.prune(now)
         found = self._counts.get(key)
-        if found is None or found[1] <= now:
-            if amount < 0:
-                return 0
-            self._counts.pop(key, None)
-            if len(self._counts) >= MOST_KEYS:
-                self._make_room(now)
-            self._counts[key] = (amount, now + seconds)
-            return amount
-        count = max(0, found[0] + amount)
-        self._counts[key] = (count, found[1])
+        if found is None or found.end <= now:
+            return 0 if amount < 0 else self._begin(key, seconds, now, amount)
+        count = found.count + amount
+        if count < 0:
+            count = 0
+        found.count = count
         return count
+
+    def _begin(self, key: str, seconds: float, now: float, amount: int) -> int:
+        self._begun += 1
+        if self._begun % PRUNED_EVERY == 0:
+            self.prune(now)
+        self._counts.pop(key, None)
+        if len(self._counts) >= MOST_KEYS:
+            self._make_room(now)
+        self._counts[key] = _Window(amount, now + seconds)
+        return amount
 
     def count(self, key: str, now: float) -> int:
         """What has been counted in the window that is open."""
         found = self._counts.get(key)
-        return found[0] if found is not None and found[1] > now else 0
+        return found.count if found is not None and found.end > now else 0
 
     def end(self, key: str, now: float) -> float:
         """When that window ends; `now` where none is open."""
         found = self._counts.get(key)
-        return found[1] if found is not None and found[1] > now else now
+        return found.end if found is not None and found.end > now else now
 
     def forget(self, key: str) -> None:
         """Its counter begins anew."""
@@ -64,7 +77,7 @@ class Windows:
 
     def prune(self, now: float) -> None:
         """Throws away what is over."""
-        self._counts = {key: found for key, found in self._counts.items() if found[1] > now}
+        self._counts = {key: found for key, found in self._counts.items() if found.end > now}
 
     def _make_room(self, now: float) -> None:
         self.prune(now)

@@ -178,6 +178,8 @@ async def test_lists_in_several_headers_are_one_list() -> None:
 class Doorman:
     """Lets in whoever says a word, as its principal; writes down who leaves and how."""
 
+    is_left = True
+
     def __init__(self) -> None:
         self.left: list[tuple[str, int]] = []
 
@@ -239,7 +241,7 @@ async def test_a_request_goes_with_its_principal_and_a_session_keeps_none() -> N
     house.listener.gate = Gate([Doorman()])
     call = Call("GET", "/mcp", {"host": "localhost", "x-word": "please"})
     exchange = call.exchange()
-    await house.listener.gate.enter(exchange)
+    assert house.listener.gate.enter(exchange) is None
     seat = await house.listener.begin("s", "streamable-http", Call().exchange())
     assert house.listener.note(seat, exchange).principal == Principal(kind="bearer", id="ops")
     assert house.listener.note(seat, call.exchange()).principal is None

@@ -19,6 +19,8 @@ OPS, DEV = {"x-who": "ops"}, {"x-who": "dev"}
 class Names:
     """A check that believes what it is told; `standing` is that of everybody."""
 
+    is_left = True
+
     def __init__(self) -> None:
         self.standing = Standing()
 

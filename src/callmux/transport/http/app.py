@@ -74,7 +74,8 @@ class App:
             check_headers(exchange)
             check_origin(exchange, self._loopback)
             if (gate := self._listener.gate) is not None:
-                await gate.enter(exchange)
+                if (waiting := gate.enter(exchange)) is not None:
+                    await waiting
                 # By this one it goes out, whatever a reload does meanwhile.
                 inside = gate
             await self._route(exchange)
