@@ -132,20 +132,24 @@ class Gate:
             TurnedAway: One of them does not let it in. It need not be left. What is waited for may raise it,
                 too.
         """
-        passed = 0
+        passed, status, waiting = 0, GONE, None
         try:
             for check in self._checks:
                 waiting = check.enter(caller)
                 if waiting is not None:
                     return self._wait(waiting, passed, caller)
                 passed += 1
-        except BaseException as failure:
-            self._failed(failure, passed, caller)
+        except TurnedAway as refusal:
+            status = self._told(refusal, caller)
             raise
+        finally:
+            if waiting is None and passed < len(self._checks):
+                self._leave(passed, caller, status)
         return None
 
     async def _wait(self, waiting: Awaitable[None], passed: int, caller: Caller) -> None:
         """Goes on with a check that must be waited for."""
+        status = GONE
         try:
             await waiting
             passed += 1
@@ -154,22 +158,23 @@ class Gate:
                 if further is not None:
                     await further
                 passed += 1
-        except BaseException as failure:
-            self._failed(failure, passed, caller)
+        except TurnedAway as refusal:
+            status = self._told(refusal, caller)
             raise
-
-    def _failed(self, failure: BaseException, passed: int, caller: Caller) -> None:
-        """A request does not come in: the checks that it has passed are left."""
-        status = GONE
-        try:
-            if isinstance(failure, TurnedAway):
-                status = failure.status
-                if failure.limit is not None and self._bus is not None and self._bus.hears(LimitReached):
-                    self._bus.publish(_reached(failure, failure.limit, caller))
         finally:
-            for check in reversed(self._checks[:passed]):
-                if check.is_left:
-                    check.leave(caller, status)
+            if passed < len(self._checks):
+                self._leave(passed, caller, status)
+
+    def _told(self, refusal: TurnedAway, caller: Caller) -> int:
+        """Tells of a limit that is reached; gives the status of a refusal."""
+        if refusal.limit is not None and self._bus is not None and self._bus.hears(LimitReached):
+            self._bus.publish(_reached(refusal, refusal.limit, caller))
+        return refusal.status
+
+    def _leave(self, passed: int, caller: Caller, status: int) -> None:
+        for check in reversed(self._checks[:passed]):
+            if check.is_left:
+                check.leave(caller, status)
 
     def leave(self, caller: Caller, status: int) -> None:
         """The answer to a request that came in is over.
