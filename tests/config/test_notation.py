@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from callmux.config.notation import delete_value, is_yaml, parse, set_value, write
+from callmux.config.notation import delete_value, is_yaml, parse, rename_key, set_value, write
 from callmux.errors import ConfigError
 
 
@@ -55,3 +55,14 @@ def test_a_plain_json_file_needs_no_reader_of_text() -> None:
         "assert not {'callmux.config.json_text', 'callmux.config.yaml_text', 'callmux.yaml'} & {*sys.modules}"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "changed"),
+    [
+        ("c.json", '{\n  // kept\n  "a": {"b": 1}\n}\n', '{\n  // kept\n  "a": {"c": 1}\n}\n'),
+        ("c.yaml", "# kept\na:\n  b: 1\n", "# kept\na:\n  c: 1\n"),
+    ],
+)
+def test_a_key_gets_another_name_and_every_other_byte_stays(name: str, text: str, changed: str) -> None:
+    assert rename_key(name, text, ["a", "b"], "c") == changed

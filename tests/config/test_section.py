@@ -29,3 +29,7 @@ def test_a_mode_chooses_the_section() -> None:
     choice = by_mode(("a", Sample), ("b", Sample))
     assert choice.choose({"mode": "a"}) is Sample
     assert choice.choose({"mode": "c"}) == choice.choose({"mode": []}) == ("mode", 'must be "a" or "b"')
+
+
+def test_a_section_has_no_remarks_of_its_own() -> None:
+    assert list(Sample.remarks({"anything": 1})) == []

@@ -201,3 +201,14 @@ def test_what_waits_can_be_shown() -> None:
         "calls": 1,
     }
     assert "client" not in second
+
+
+def test_without_a_place_nothing_is_known_of_a_project() -> None:
+    assert not Nothing().knows("/p", "", TOOL)
+
+
+def test_no_two_questions_that_wait_have_one_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = iter(["aaaaaa", "aaaaaa", "bbbbbb"])
+    monkeypatch.setattr("callmux.guard.approvals.secrets.token_hex", lambda size: next(made))
+    desk = Desk()
+    assert [desk.put(asker()).id, desk.put(asker()).id] == ["aaaaaa", "bbbbbb"]

@@ -83,3 +83,8 @@ def test_who_is_named_by_a_profile_gets_that_and_no_other() -> None:
 def test_a_directory_gives_the_nearest_profile_around_it(directory: str | None, profile: str) -> None:
     assert MADE.for_directory(directory, ANN) == profile
     assert MADE.for_directory(directory, CI) == ""
+
+
+def test_how_many_there_are_is_known() -> None:
+    assert len(MADE) == 6
+    assert len(profiles()) == 0

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callmux.metatools.mapping import NOT_FOUND, NOT_JSON, Expression, Missing, evaluating, parse
-from callmux.portions import finished
+from callmux.portions import PIECE, finished
 from callmux.protocol.shapes import Result
 from tests.metatools.conftest import text
 
@@ -176,3 +176,20 @@ def test_brackets_reach_every_place(value: Any, data: st.DataObject) -> None:
         source += f"[{json.dumps(key)}]"
         at = at[key]
     assert value_of(source, text(json.dumps(value))) == at
+
+
+@pytest.mark.parametrize("source", ["$json[", "$json[x]", "$json.a[0", '$json["\\ud800"]', "$json[0]x"])
+def test_brackets_that_cannot_be_read_are_no_path_by_brackets(source: str) -> None:
+    found = value_of(source, {"content": [], "structuredContent": {"b": 1}})
+    assert isinstance(found, Missing) or found == source
+
+
+def test_a_value_of_a_large_result_is_found_like_that_of_a_small_one() -> None:
+    large = {"pad": "x" * (2 * PIECE), "n": 1}
+    for source in ("$json.n", "$json['n']", '$json["n"]'):
+        assert value_of(source, text(json.dumps(large))) == 1
+
+
+def test_the_text_of_a_result_without_any_is_its_structured_content() -> None:
+    assert json.loads(value_of("$text", {"content": [], "structuredContent": {"n": 1}})) == {"n": 1}
+    assert value_of("$text", {"content": []}) == ""

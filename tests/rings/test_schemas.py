@@ -108,3 +108,21 @@ def test_a_schema_built_to_explode_does_not() -> None:
 )
 def test_fitting_is_judged_by_what_is_known(schema: Any, value: bytes, fitting: bool) -> None:
     assert fits(Raw(value), compile_schema(schema)) is fitting
+
+
+def test_a_value_that_takes_too_many_comparisons_counts_as_fitting() -> None:
+    """Schemas that refer to each other say in a few lines what takes for ever to look through."""
+    again = [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}]
+    inner: dict[str, Any] = {"type": "object", "properties": {"x": {"anyOf": again}}}
+    node = compile_schema({"properties": {"x": {"$ref": "#/$defs/a"}}, "$defs": {"a": inner}})
+    deep = b'{"x":' * 40 + b"1" + b"}" * 40
+    assert fits(Raw(deep), node)
+    assert not fits(Raw(b'{"x":{"x":1}}'), node)
+
+
+@pytest.mark.parametrize(
+    ("number", "whole"), [(b"2.0", True), (b"2e3", True), (b"2.5", False), (b"1e999", False)]
+)
+def test_an_integer_is_a_number_without_a_fraction(number: bytes, whole: bool) -> None:
+    assert fits(Raw(number), compile_schema({"type": "integer"})) is whole
+    assert not fits(Raw(number), compile_schema({"type": "string"}))

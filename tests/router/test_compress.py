@@ -296,3 +296,9 @@ def test_real_tools_keep_their_contract(catalog: str, mode: str) -> None:
         assert {k: v for k, v in shorter.items() if k not in ("description", "inputSchema")} == others
         assert len(msgspec.json.encode(after)) <= len(raw)
     assert count == (9976 if catalog.startswith("smithery") else 223)
+
+
+def test_without_servers_only_the_meta_tools_are_counted() -> None:
+    facts = Compression(SchemaCompression(enabled=True), {}).facts(Catalogue([]), definitions())
+    assert facts["tools"] == len(definitions())
+    assert "servers" not in facts

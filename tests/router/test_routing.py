@@ -81,3 +81,18 @@ def test_a_meta_tool_has_what_its_row_says_and_limits_by_its_name() -> None:
     assert route.limits is not None
     denied = routing(responseShield={"denyTools": ["callmux_x"]})
     assert denied.of_meta_tool("callmux_x", Traits()).limits is None
+
+
+def test_rules_see_a_tool_as_calls_do() -> None:
+    made = routing()
+    found = Found("a", "get", READER, "p_get_0123")
+    wanted, route = made.wanted(found), made.of_tool(found)
+    assert (wanted.server, wanted.tier) == ("a", READ)
+    assert route.names == wanted.names
+    assert set(NAMES) <= set(wanted.names)
+
+
+@pytest.mark.parametrize(("tool", "asks"), [("get", False), ("drop", True)])
+def test_a_call_that_a_person_must_approve_says_so(tool: str, asks: bool) -> None:
+    made = routing(approve=["*drop"])
+    assert made.of_tool(Found("a", tool, None, f"a__{tool}")).asks is asks

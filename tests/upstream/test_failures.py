@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from msgspec import Raw
 
@@ -113,3 +114,26 @@ def test_what_was_sent_may_have_begun_whatever_carried_it() -> None:
         assert late(transport, "tools/call", 10).started
         why = lost("it ended", started=False)
         assert (ended(transport, why).started, ended(transport, why).cause) == (True, "it ended")
+
+
+def test_secrets_in_what_a_server_answers_are_hidden_wherever_they_stand() -> None:
+    secret = "s3cret-of-the-server"
+    raw = b'{"code":-1,"message":"bad %b","data":{"list":["%b",1.5,null],"k-%b":true}}' % (
+        (secret.encode(),) * 3
+    )
+    failure = refused(Raw(raw), Veil([secret]))
+    assert failure.raw is not None
+    assert secret.encode() not in failure.raw
+    assert secret not in str(failure.cause)
+    shown = msgspec.json.decode(failure.raw)
+    assert shown["code"] == -1
+    assert shown["data"]["list"][1:] == [1.5, None]
+    assert failure.rpc is not None
+    assert secret not in failure.rpc.message
+
+
+def test_an_answer_without_secrets_stays_as_it_came() -> None:
+    raw = b'{"code":-1,"message":"bad", "data":{"n":1.50}}'
+    failure = refused(Raw(raw), Veil(["s3cret-of-the-server"]))
+    assert failure.raw == raw
+    assert failure.behind(Veil(["another-secret"])) is failure

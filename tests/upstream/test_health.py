@@ -97,3 +97,13 @@ def test_only_so_many_lines_are_remembered() -> None:
     for letter in range(MOST_SAID * 2):
         health.is_news("x" * letter)
     assert len(health._said) == MOST_SAID
+
+
+def test_a_restart_on_demand_forgets_how_often_it_failed_before() -> None:
+    health = Health()
+    health.attempt_failed("no", 1.0)
+    health.gave_up()
+    states = [health.state]
+    health.starts_over()
+    assert [*states, health.state] == [State.FAILED, State.RECONNECTING]
+    assert (health.step, health.failed_attempt) == (0, False)

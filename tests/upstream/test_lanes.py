@@ -8,7 +8,15 @@ import pytest
 
 from callmux.context import Scope
 from callmux.protocol.versions import Era
-from callmux.upstream.lanes import CountedLane, LaneKey, NoRoom, choose_lane, make_room, without_roots
+from callmux.upstream.lanes import (
+    CountedLane,
+    LaneKey,
+    NoRoom,
+    Sharing,
+    choose_lane,
+    make_room,
+    without_roots,
+)
 
 PLAIN, ASKED = b"{}", b'{"sampling":{}}'
 
@@ -122,3 +130,18 @@ def test_connections_of_two_eras_are_never_the_same_lane() -> None:
     assert legacy == LaneKey(ASKED)
     assert modern == LaneKey(ASKED, era=Era.MODERN)
     assert legacy != modern
+
+
+def test_what_one_client_has_for_itself_takes_no_room_unless_it_has_a_scope() -> None:
+    client: Any = Client()
+    scope = Scope(cwd="/a")
+    assert LaneKey(PLAIN).counts
+    assert LaneKey(PLAIN, scope=scope).counts
+    assert LaneKey(PLAIN, client=client, scope=scope).counts
+    assert not LaneKey(PLAIN, client=client).counts
+
+
+def test_a_tool_exists_where_it_is_chosen_and_not_denied() -> None:
+    some = Sharing(tools=frozenset({"a", "b"}), denied=frozenset({"b"}))
+    assert [some.exposes(name) for name in ("a", "b", "c")] == [True, False, False]
+    assert Sharing().exposes("c")

@@ -297,9 +297,4 @@ def _members_fit(members: dict[str, Raw], node: Node, steps: Steps) -> bool:
 
 
 def _whole(raw: Raw, types: frozenset[str]) -> bool:
-    if "integer" not in types:
-        return False
-    try:
-        return float(bytes(raw)).is_integer()
-    except (ValueError, OverflowError):
-        return False
+    return "integer" in types and float(bytes(raw)).is_integer()

@@ -121,3 +121,9 @@ def test_what_is_cut_is_json_and_keeps_to_the_limits(value: Any, budget: int) ->
 def test_what_fits_fits(text: str, budget: int) -> None:
     count = fitting(text, budget)
     assert len(raw(text[:count])) <= budget * 6
+
+
+def test_a_number_stays_however_long_it_is() -> None:
+    digits = b"1" * 200
+    assert cut(digits, LIMITS, 10) == digits
+    assert cut(b"[" + digits + b"]", LIMITS, 1000) == b"[" + digits + b"]"

@@ -99,3 +99,10 @@ def test_items_that_must_differ_are_not_cut_themselves() -> None:
 def test_what_is_no_json_object_or_schema_stays() -> None:
     assert run([1], obj()) is None
     assert conform(b"{}", b"{", LIMITS, NOTE) is None
+
+
+def test_references_in_a_circle_lead_nowhere_and_let_nothing_be_shortened() -> None:
+    value = {"rows": [{"t": "x"}] * 9}
+    circle = {"$ref": "#/$defs/a"}
+    assert run(value, {"$ref": "#/$defs/a", "$defs": {"a": circle}}) is None
+    assert run(value, {**obj(rows=circle), "$defs": {"a": circle}})["rows"] == value["rows"]

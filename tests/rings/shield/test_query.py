@@ -173,3 +173,8 @@ def test_an_array_is_opened_once_for_many_pages() -> None:
     second = document.page(Query(offset=50), 32768)
     assert document.page(Query(path="3.id"), 32768)["data"] == msgspec.Raw(b"3")
     assert first["nextOffset"] == second["offset"]
+
+
+def test_the_length_of_a_list_is_a_value_of_it() -> None:
+    assert page({"rows": ROWS}, path="rows.length")["data"] == 120
+    assert page(ROWS, path="length")["data"] == 120

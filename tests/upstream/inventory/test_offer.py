@@ -73,3 +73,21 @@ def test_an_offer_with_another_list_keeps_the_rest() -> None:
     assert set(again.items) == {PROMPTS, RESOURCES}
     assert again.instructions == "I"
     assert not again.has("prompts")
+
+
+def test_status_shows_of_the_tools_what_has_changed() -> None:
+    assert Suite().record() == {}
+    first = Suite().after(tools("a", "b"), "now", "before")
+    assert first.record() == {"toolSuiteGeneration": 1, "lastToolSuiteChangeAt": "now"}
+    second = first.after(tools("b", "c"), "later", "now")
+    assert second.record() == {
+        "toolSuiteGeneration": 2,
+        "lastToolSuiteChangeAt": "later",
+        "addedTools": ["c"],
+        "removedTools": ["a"],
+    }
+
+
+def test_two_offers_list_the_same_where_items_and_what_is_beside_them_are_equal() -> None:
+    assert Offer().lists_as(Offer(instructions="other"))
+    assert not Offer().lists_as(Offer().with_beside("tools", {"x": b"1"}))

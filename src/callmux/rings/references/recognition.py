@@ -134,10 +134,9 @@ class _Search:
                 pieces.append(b"," if n else b"[")
                 pieces.extend([bytes(item)] if template is None else template)
             return [*pieces, b"]"]
-        if kind == "string":
-            lone = self._lone(_STRING.decode(raw), where)
-            return None if lone is None else [lone]
-        return None
+        # What is neither, and may refer, is a string.
+        lone = self._lone(_STRING.decode(raw), where)
+        return None if lone is None else [lone]
 
     def members(
         self, members: dict[str, Raw], where: str, depth: int, opaque: Set[str] = frozenset()
