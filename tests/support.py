@@ -32,7 +32,7 @@ from callmux.rings.call import Call
 from callmux.rings.coercion import compile_shaping
 from callmux.rings.ring import Job
 from callmux.rings.ring import run as run_job
-from callmux.rings.route import ONLY_READS, WRITES, Route, Verdict
+from callmux.rings.route import ONLY_READS, WRITES, CachingVerdict, Route
 from callmux.rings.shield.compact import Limits
 from callmux.rings.stage import Stages
 from callmux.router.names import Names
@@ -269,7 +269,7 @@ def route(
     """The route of a tool as a configuration without any keys has it."""
     reads = tool is not None and tool.read_only
     other = ONLY_READS if more.get("safe") and method != "tools/call" else WRITES
-    more.setdefault("verdict", Verdict(True, True, True) if reads else other)
+    more.setdefault("verdict", CachingVerdict(True, True, True) if reads else other)
     more.setdefault("shaper", None if tool is None else compile_shaping(tool.input_schema))
     return Route(server=server, method=method, bare=bare, tool=tool, **more)
 

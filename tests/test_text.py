@@ -24,7 +24,7 @@ from callmux.config.servers import StdioServer
 from callmux.config.variables import expand_server
 from callmux.daemon import apply
 from callmux.errors import CallmuxError, ConfigError, SecretError, UsageError
-from callmux.rings.references.files import Place, Unreadable, find, load
+from callmux.rings.references.files import ReferenceRoots, Unreadable, find, load
 from callmux.rings.references.recognition import FileReference
 from callmux.text import NotText, check_variable, check_words, quiet, text_of, visible
 
@@ -40,7 +40,7 @@ WIDE = {
 def _file_reference(form: str) -> Callable[[Path], object]:
     def read(path: Path) -> object:
         reference = FileReference(form=form, path=str(path), where="arguments.a", max_bytes=1000)
-        (source,) = find([reference], Place(base="/", roots=None, strict=False))
+        (source,) = find([reference], ReferenceRoots(base="/", roots=None, strict=False))
         return load(source)
 
     return read

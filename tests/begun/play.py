@@ -30,7 +30,7 @@ from callmux.upstream.links.child import ChildLink, Launch
 from callmux.upstream.links.credentials import FixedHeaders
 from callmux.upstream.links.link import Link, Listener
 from callmux.upstream.links.sse import SseLink
-from callmux.upstream.links.web import Place
+from callmux.upstream.links.web import WebAddress
 from tests.begun.cases import Case, Event
 from tests.begun.ledger import Ledger, child
 from tests.bridge.bench import Desk
@@ -102,15 +102,17 @@ KEY = ConnectionKey("h", 1, False, True, None, None, None)
 
 def _nobody_at_first(stack: contextlib.ExitStack) -> None:
     """The first call finds nobody at the other end, and the next one does."""
-    send, left = Place.send, [1]
+    send, left = WebAddress.send, [1]
 
-    async def sent(self: Place, client: Any, method: str, headers: Any, body: Any = None, **more: Any) -> Any:
+    async def sent(
+        self: WebAddress, client: Any, method: str, headers: Any, body: Any = None, **more: Any
+    ) -> Any:
         if left and body is not None and b'"tools/call"' in body:
             left.clear()
             raise aiohttp.ClientConnectorError(KEY, OSError(111, "refused"))
         return await send(self, client, method, headers, body, **more)
 
-    stack.enter_context(mock.patch.object(Place, "send", sent))
+    stack.enter_context(mock.patch.object(WebAddress, "send", sent))
 
 
 def _no_connection_at_first(http: HttpClient) -> None:

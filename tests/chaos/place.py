@@ -199,7 +199,7 @@ class Place:
     def failed_attempts(self) -> list[str]:
         """What the listener said of servers that it could not connect."""
         return [
-            line for line in self._log.read_text(errors="replace").splitlines() if "failed to connect" in line
+            line for line in self._log.read_text(errors="replace").splitlines() if "could not connect" in line
         ]
 
     def own_failures(self) -> list[str]:

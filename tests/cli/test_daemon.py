@@ -13,7 +13,7 @@ import pytest
 
 from callmux.cli import daemon
 from callmux.daemon.apply import DaemonFailed, Done
-from callmux.daemon.plan import Place
+from callmux.daemon.plan import ServiceMachine
 from callmux.errors import CallmuxError, ConfigMissing, UsageError
 
 
@@ -25,7 +25,9 @@ class Machine:
         self.heard: list[str] = []
         self.config = home / "c.json"
         self.config.write_text('{"servers": {}}')
-        self.place = Place(platform="linux", has_systemctl=True, uid=1000, home=str(home), path="/usr/bin")
+        self.place = ServiceMachine(
+            platform="linux", has_systemctl=True, uid=1000, home=str(home), path="/usr/bin"
+        )
         self.code = 0
 
     @property

@@ -92,9 +92,9 @@ def test_a_service_is_written_anew_and_its_restart_left_to_people(
 ) -> None:
     """A restart would end the sessions of agents."""
     from callmux.cli import daemon
-    from callmux.daemon.plan import Place
+    from callmux.daemon.plan import ServiceMachine
 
-    place = Place(platform="linux", has_systemctl=True, uid=1000, home=str(home), path="/bin")
+    place = ServiceMachine(platform="linux", has_systemctl=True, uid=1000, home=str(home), path="/bin")
     monkeypatch.setattr(daemon, "this_place", lambda: place)
     unit = home / ".config" / "systemd" / "user" / "callmux.service"
     unit.parent.mkdir(parents=True)

@@ -12,7 +12,7 @@ import pytest
 from callmux.cli import server_restart
 from callmux.cli.server import run
 from callmux.errors import UsageError
-from callmux.process.control_sockets import Refused, Unreachable
+from callmux.process.control_sockets import ProcessRefused, Unreachable
 
 UP = {"state": "connected", "connectDurationMs": 12}
 
@@ -53,7 +53,9 @@ def test_every_process_is_asked(monkeypatch: pytest.MonkeyPatch, config: str, ca
 
 def test_what_does_not_come_up_is_an_error(monkeypatch: pytest.MonkeyPatch, config: str, capsys: Any) -> None:
     down = {"state": "reconnecting", "error": "no such command"}
-    processes(monkeypatch, p1=UP, p2=down, p3=Refused('server "files" is disabled'), p4={"state": "failed"})
+    processes(
+        monkeypatch, p1=UP, p2=down, p3=ProcessRefused('server "files" is disabled'), p4={"state": "failed"}
+    )
     assert run(["restart", "files"], config) == 1
     assert capsys.readouterr().err.splitlines() == [
         '"files" in process 2: no such command',

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from callmux.daemon.apply import DaemonFailed, Done, apply, check_owner, run_command, stream_command
-from callmux.daemon.plan import Place, Plan, ServiceOptions, make_plan
+from callmux.daemon.plan import ServiceMachine, ServiceOptions, ServicePlan, make_plan
 
 FOREIGN = "[Service]\nExecStart=/bin/mine\n"
 
@@ -29,8 +29,10 @@ class FakeManager:
         )
 
 
-def plan(tmp_path: Path, action: Any, **options: Any) -> Plan:
-    place = Place(platform="linux", has_systemctl=True, uid=1000, home=str(tmp_path), path="/usr/bin")
+def plan(tmp_path: Path, action: Any, **options: Any) -> ServicePlan:
+    place = ServiceMachine(
+        platform="linux", has_systemctl=True, uid=1000, home=str(tmp_path), path="/usr/bin"
+    )
     options = {"command": ("/opt/callmux",), "config_path": "/c.json", **options}
     return make_plan(ServiceOptions(action=action, **options), place)
 

@@ -7,20 +7,25 @@ from typing import Any
 import pytest
 from msgspec import UNSET
 
-from callmux.daemon.plan import Place, Plan, ServiceOptions, make_plan, plan_lines
+from callmux.daemon.plan import ServiceMachine, ServiceOptions, ServicePlan, make_plan, plan_lines
 
-LINUX = Place(platform="linux", has_systemctl=True, uid=1000, home="/home/al", path="/usr/bin")
-MAC = Place(platform="darwin", has_systemctl=False, uid=501, home="/Users/al", path="/usr/bin")
+LINUX = ServiceMachine(platform="linux", has_systemctl=True, uid=1000, home="/home/al", path="/usr/bin")
+MAC = ServiceMachine(platform="darwin", has_systemctl=False, uid=501, home="/Users/al", path="/usr/bin")
 
 
 def plan(
-    action: Any, place: Place = LINUX, *, installed: bool = False, changed: bool = False, **options: Any
-) -> Plan:
+    action: Any,
+    place: ServiceMachine = LINUX,
+    *,
+    installed: bool = False,
+    changed: bool = False,
+    **options: Any,
+) -> ServicePlan:
     options = {"command": ("/opt/callmux",), "config_path": "/c.json", **options}
     return make_plan(ServiceOptions(action=action, **options), place, installed=installed, changed=changed)
 
 
-def commands(action: Any, place: Place = LINUX, **more: Any) -> list[str]:
+def commands(action: Any, place: ServiceMachine = LINUX, **more: Any) -> list[str]:
     return [" ".join(words) for words in plan(action, place, **more).commands]
 
 

@@ -11,7 +11,7 @@ import pytest
 from callmux import __version__
 from callmux.bridge.endpoint import read_endpoint
 from callmux.doctor.listener import (
-    Answer,
+    ListenerAnswer,
     ListenerReport,
     Unanswered,
     examine_listener,
@@ -41,7 +41,7 @@ class FakeListener:
 
     def __call__(
         self, method: str, target: str, headers: Mapping[str, str], message: dict[str, Any] | None = None
-    ) -> Answer:
+    ) -> ListenerAnswer:
         self.requests.append((method, target, dict(headers), message))
         key = message["method"] if message else target if method == "GET" else method
         said = self.answers[key]
@@ -53,7 +53,7 @@ class FakeListener:
         code, body = said
         more = {"mcp-session-id": SESSION} if key == "initialize" and code == 200 else {}
         text = body.encode() if isinstance(body, str) else b"" if body is None else json.dumps(body).encode()
-        return Answer(code, more, text)
+        return ListenerAnswer(code, more, text)
 
 
 def status(payload: Any, **more: Any) -> dict[str, Any]:

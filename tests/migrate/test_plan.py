@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from callmux.migrate.plan import Plan, make_plan
-from callmux.migrate.state import FoundFile, State
+from callmux.migrate.plan import MigrationPlan, make_plan
+from callmux.migrate.state import FoundFile, MigrationState
 from callmux.migrate.units import OldUnit
 
 NODE = {"command": "npx", "args": ["-y", "callmux", "bridge", "--url", "http://127.0.0.1:4860/mcp"]}
@@ -18,7 +18,7 @@ UNIT = (
     "# callmux-managed-daemon\n[Service]\nType=simple\n"
     'ExecStart="/usr/bin/node" "/x/callmux.js" --config "/c.json" --listen 4870\n'
 )
-EMPTY = State(
+EMPTY = MigrationState(
     config_path=Path("/c.json"),
     config=None,
     overlay=None,
@@ -40,14 +40,14 @@ def client(kind: str = "claude", raw: Any = NODE) -> tuple[str, FoundFile]:
     return kind, file(f"/{kind}", json.dumps({"mcpServers": {"mux": raw, "o": {"command": "o"}}}))
 
 
-def plan(also: tuple[str, ...] = (), unit: str | None = "new unit\n", **found: Any) -> Plan:
+def plan(also: tuple[str, ...] = (), unit: str | None = "new unit\n", **found: Any) -> MigrationPlan:
     def make_unit(path: str, old: OldUnit) -> str | None:
         return unit
 
     return make_plan(replace(EMPTY, **found), lambda kind: ("/bin/callmux",), make_unit, also)
 
 
-def verdicts(made: Plan) -> dict[str, str]:
+def verdicts(made: MigrationPlan) -> dict[str, str]:
     return {item.what: item.verdict for item in made.items}
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from callmux.clients.detect import Machine
-from callmux.migrate.state import State, look
+from callmux.migrate.state import MigrationState, look
 
 
-def state(home: Path, config: str = ".config/callmux/config.json") -> State:
+def state(home: Path, config: str = ".config/callmux/config.json") -> MigrationState:
     machine = Machine(home=home, env={}, platform="linux", cwd=home)
     return look(machine, home / config, home / "etc")
 

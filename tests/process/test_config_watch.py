@@ -17,7 +17,7 @@ from callmux.clock import Clock
 from callmux.config.load import load_config
 from callmux.config.sources import Sources
 from callmux.process.config_watch import watch_and_answer
-from callmux.process.control_sockets import Refused, ask, sockets
+from callmux.process.control_sockets import ProcessRefused, ask, sockets
 from callmux.process.desk import Desk
 from callmux.process.server_output import ServerOutput
 from tests.process.test_rebuilds import FakeHost
@@ -59,7 +59,7 @@ async def test_files_are_watched_and_commands_answered_until_the_task_is_cancell
         assert host.desk.reachable
         assert await asyncio.to_thread(ask, socket, {"method": "approvals"}, 10) == {"waiting": []}
         unknown = {"method": "approve", "id": "abc", "choice": "once"}
-        with pytest.raises(Refused, match="nothing with the id"):
+        with pytest.raises(ProcessRefused, match="nothing with the id"):
             await asyncio.to_thread(ask, socket, unknown, 10)
         log = {"method": "log", "server": "a"}
         answer = await asyncio.to_thread(ask, socket, {**log, "lines": 1}, 10)
@@ -67,7 +67,7 @@ async def test_files_are_watched_and_commands_answered_until_the_task_is_cancell
         answer = await asyncio.to_thread(ask, socket, {**log, "after": {str(os.getpid()): 1}}, 10)
         assert [line["text"] for line in answer["lines"]] == ["two", "three"]
         for wrong in ({}, {"method": "stop", "server": "a"}, {"method": "restart", "server": 7}):
-            with pytest.raises(Refused, match="a request must be"):
+            with pytest.raises(ProcessRefused, match="a request must be"):
                 await asyncio.to_thread(ask, socket, wrong, 10)
         assert len(host.restarts) == 1
     finally:

@@ -16,7 +16,7 @@ import pytest
 
 from callmux.errors import ServerNotFound
 from callmux.process.control import served
-from callmux.process.control_sockets import Refused, Unreachable, ask, directory, sockets, stem
+from callmux.process.control_sockets import ProcessRefused, Unreachable, ask, directory, sockets, stem
 from tests.support import python, real_loop, run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets")
@@ -52,7 +52,7 @@ async def test_a_request_is_answered_or_refused(tmp_path: Path, env: dict[str, s
         ((pid, path),) = sockets(config, env).items()
         assert pid == os.getpid()
         assert await asked(path, {"a": [1, "ä"]}) == {"heard": {"a": [1, "ä"]}}
-        with pytest.raises(Refused, match='there is no server "none"'):
+        with pytest.raises(ProcessRefused, match='there is no server "none"'):
             await asked(path, {"server": "none"})
     assert sockets(config, env) == {}
     with pytest.raises(Unreachable):
@@ -119,7 +119,7 @@ def test_a_place_that_cannot_be_made_is_no_reason_not_to_run(
             assert sockets(tmp_path / "c.json", env) == {}
 
     run(scene())
-    assert '"callmux approve" cannot reach this process' in caplog.text
+    assert 'could not open a socket for "callmux server restart" and "callmux approve"' in caplog.text
 
 
 @real_loop()

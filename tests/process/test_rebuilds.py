@@ -113,7 +113,7 @@ async def test_what_is_watched_follows_the_configuration(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with watched(FakeHost(a={"watch": ["no*"]}), tmp_path, caplog) as host:
-        assert '"a" has no file that its "watch" matches yet' in caplog.text
+        assert 'could not watch files of "a": its "watch" matches none yet' in caplog.text
         (tmp_path / "new.js").write_text("1")
         host.configure(a={"watch": ["*.js"]})
         await until(lambda: 'Watching 1 files of "a"' in caplog.messages, "the new pattern")

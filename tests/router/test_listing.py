@@ -12,7 +12,7 @@ from callmux.metatools.meta_tool import definitions
 from callmux.protocol.shapes import Tool
 from callmux.router.compress import Compression
 from callmux.router.listing import View, definition, render
-from callmux.upstream.catalogue import Catalogue, Entry, ServerTools
+from callmux.upstream.catalogue import Catalogue, CatalogueEntry, ServerTools
 
 TOOL = b'{"name": "t",  "inputSchema":{"n": 1.50}, "later": [1 ]}'
 
@@ -22,12 +22,12 @@ def catalogue(*names: str, tools: bytes = TOOL) -> Catalogue:
 
 
 def test_a_tool_that_is_not_changed_leaves_as_the_bytes_that_came() -> None:
-    assert definition(Entry("t", "s", Tool(TOOL))) == TOOL
+    assert definition(CatalogueEntry("t", "s", Tool(TOOL))) == TOOL
 
 
 def test_a_name_changes_nothing_else() -> None:
     """Members stay in order, unknown ones and digits included."""
-    shown = definition(Entry("s__t", "s", Tool(TOOL)))
+    shown = definition(CatalogueEntry("s__t", "s", Tool(TOOL)))
     assert shown == b'{"name":"s__t","inputSchema":{"n": 1.50},"later":[1 ]}'
 
 
@@ -42,7 +42,7 @@ def test_a_name_changes_nothing_else() -> None:
     ],
 )
 def test_a_tool_may_be_marked_for_loading_at_once(meta: bytes, expected: Any) -> None:
-    entry = Entry("t", "s", Tool(b'{"name":"t"' + meta + b"}"), always_load=True)
+    entry = CatalogueEntry("t", "s", Tool(b'{"name":"t"' + meta + b"}"), always_load=True)
     assert json.loads(definition(entry))["_meta"] == expected
 
 
@@ -93,7 +93,7 @@ def test_definitions_are_shortened_and_the_rest_leaves_as_it_came() -> None:
     compression = Compression(SchemaCompression(), {})
     shown = render(catalogue("a", tools=long), [{"name": "callmux_x"}], proxied=True, compression=compression)
     assert shown == b'{"tools":[{"name":"list_x","inputSchema":{"n": 1.50}},{"name":"callmux_x"}]}'
-    assert definition(Entry("t", "s", Tool(TOOL)), compression) == TOOL
+    assert definition(CatalogueEntry("t", "s", Tool(TOOL)), compression) == TOOL
 
 
 def test_the_listing_is_the_same_after_a_restart() -> None:

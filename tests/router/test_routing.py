@@ -10,7 +10,7 @@ import pytest
 from callmux.config.check import check_document
 from callmux.guard.tiers import DESTROY, READ, WRITE
 from callmux.protocol.shapes import Tool
-from callmux.rings.route import ONLY_READS, WRITES, Verdict
+from callmux.rings.route import ONLY_READS, WRITES, CachingVerdict
 from callmux.router.routing import Routing
 from callmux.traits import Traits
 from callmux.upstream.catalogue import Found
@@ -31,7 +31,7 @@ NAMES = ["get", "a__get", "p__get", "p_get_0123"]
 def test_a_pattern_of_the_cache_means_the_tool_by_any_of_its_names(name: str) -> None:
     made = routing(cacheTtlSeconds=9, cachePolicy={"denyTools": [name]})
     route = made.of_tool(Found("a", "get", READER, "p_get_0123"))
-    assert route.verdict == Verdict(True, False, False)
+    assert route.verdict == CachingVerdict(True, False, False)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -7,8 +7,8 @@ import pytest
 from callmux.clients.entry import Entry
 from callmux.errors import UsageError
 from callmux.setup.choices import Choices, by_name, custom_server, keyed, leave_out
-from callmux.setup.plan import NewServer, Plan
-from callmux.setup.probing import Answer
+from callmux.setup.plan import NewServer, SetupPlan
+from callmux.setup.probing import ProbeAnswer
 
 
 def test_a_command_line_is_split_as_a_shell_does() -> None:
@@ -35,7 +35,7 @@ def test_what_cannot_be_a_server_is_refused(name: str, line: str, message: str) 
 
 def test_servers_without_an_answer_are_left_out() -> None:
     choices = Choices(added=[NewServer("a", Entry(command="a")), NewServer("b", Entry(command="b"))])
-    answers = keyed(choices, {"+0:a": Answer(problem="why"), "+1:b": Answer(tools=("t",))})
+    answers = keyed(choices, {"+0:a": ProbeAnswer(problem="why"), "+1:b": ProbeAnswer(tools=("t",))})
     bad = leave_out(choices, answers)
     assert bad == {"a": "why"}
     assert [server.name for server in choices.added] == ["b"]
@@ -43,5 +43,5 @@ def test_servers_without_an_answer_are_left_out() -> None:
 
 def test_answers_are_found_by_the_new_names() -> None:
     choices = Choices(added=[NewServer("a", Entry(command="a"))])
-    answer = Answer(tools=("t",))
-    assert by_name(Plan((), ("a-2",), {}, (), ()), choices, {"+a": answer}) == {"a-2": answer}
+    answer = ProbeAnswer(tools=("t",))
+    assert by_name(SetupPlan((), ("a-2",), {}, (), ()), choices, {"+a": answer}) == {"a-2": answer}

@@ -10,7 +10,7 @@ import pytest
 from callmux.clients.entry import ClientFileError, Entry
 from callmux.config.check import check_document
 from callmux.setup.found import ClientFile, find_servers
-from callmux.setup.plan import Answers, NewServer, Plan, SetupError, make_plan, probe_documents
+from callmux.setup.plan import Answers, NewServer, SetupError, SetupPlan, make_plan, probe_documents
 from callmux.setup.servers import Secrets
 
 
@@ -22,7 +22,7 @@ CLAUDE = file("claude", '{"n": 1, "mcpServers": {"git": {"command": "g", "env": 
 CODEX = file("codex", '# mine\n[mcp_servers.git]\ncommand = "other"\n[mcp_servers.time]\ncommand = "t"\n')
 
 
-def plan(config: str | None = None, *files: ClientFile, **answers: Any) -> Plan:
+def plan(config: str | None = None, *files: ClientFile, **answers: Any) -> SetupPlan:
     found, problems = find_servers(files, "/h")
     assert problems == []
     clients = answers.pop("clients", files)
@@ -34,7 +34,7 @@ def plan(config: str | None = None, *files: ClientFile, **answers: Any) -> Plan:
     )
 
 
-def after(made: Plan, path: str) -> str:
+def after(made: SetupPlan, path: str) -> str:
     return next(item.after for item in made.files if item.path == path)
 
 

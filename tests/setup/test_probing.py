@@ -11,7 +11,7 @@ import pytest
 
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.doctor.checks import Progress
-from callmux.setup.probing import Answer, ask_all
+from callmux.setup.probing import ProbeAnswer, ask_all
 from callmux.upstream.probe import ProbeResult
 
 HERE = {"command": sys.executable}
@@ -27,7 +27,7 @@ class Told(Progress):
         self.results[name] = result
 
 
-def ask(documents: Any, probe: Any, **secrets: str) -> dict[str, Answer]:
+def ask(documents: Any, probe: Any, **secrets: str) -> dict[str, ProbeAnswer]:
     told = Told()
     found = ask_all(documents, secrets, Path("/"), {"V": "v"}, 30, probe, told)
     assert told.results.keys() == {key.partition(":")[2] for key in found}
@@ -48,8 +48,8 @@ def test_references_are_resolved_though_their_files_are_not_written_yet() -> Non
         "1:b": {"url": "http://h", "headers": {"A": "Bearer ${file:/s/a}"}},
     }
     assert ask(documents, seen, **{"/s/a": "hunter2"}) == {
-        "0:a": Answer(tools=("K=hunter2", "W=v")),
-        "1:b": Answer(tools=("Bearer hunter2",)),
+        "0:a": ProbeAnswer(tools=("K=hunter2", "W=v")),
+        "1:b": ProbeAnswer(tools=("Bearer hunter2",)),
     }
 
 
@@ -69,7 +69,9 @@ def test_what_cannot_start_has_a_problem(document: Any, problem: str) -> None:
 
 
 def test_a_disabled_server_is_not_started() -> None:
-    assert ask({"0:a": {"command": "no-such-program-at-all", "disabled": True}}, seen) == {"0:a": Answer()}
+    assert ask({"0:a": {"command": "no-such-program-at-all", "disabled": True}}, seen) == {
+        "0:a": ProbeAnswer()
+    }
 
 
 def test_a_server_that_fails_or_hangs_has_a_problem() -> None:

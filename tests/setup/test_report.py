@@ -7,7 +7,7 @@ from pathlib import Path
 from callmux.clients.detect import Machine
 from callmux.setup.found import ClientFile, find_servers, how
 from callmux.setup.plan import Answers, make_plan
-from callmux.setup.probing import Answer
+from callmux.setup.probing import ProbeAnswer
 from callmux.setup.report import finish_lines, overview, plan_lines
 from callmux.setup.scene import Scene
 from callmux.setup.servers import Secrets
@@ -22,7 +22,7 @@ def test_the_plan_shows_every_file_and_no_secret() -> None:
     found, _ = find_servers([file], "/h")
     answers = Answers(moved=found, clients=[file])
     plan = make_plan(answers, "/c.json", None, Secrets("/s", {}))
-    text = "\n".join(plan_lines(plan, answers, {"git": Answer(tools=("a", "b"))}, "/c.json"))
+    text = "\n".join(plan_lines(plan, answers, {"git": ProbeAnswer(tools=("a", "b"))}, "/c.json"))
     assert "hunter2" not in text
     assert "git                  from Claude Code, 2 tools" in text
     assert "  /s/git-K_TOKEN: a credential, for you only (0600)" in text

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from callmux.shell.failure import ShellFailed
-from callmux.shell.payload import Entry, fan_out, read_entry, read_object
+from callmux.shell.payload import PayloadEntry, fan_out, read_entry, read_object
 
 
 @pytest.mark.parametrize(
@@ -56,13 +56,13 @@ def test_a_secret_in_a_broken_payload_is_not_shown() -> None:
 @pytest.mark.parametrize(
     ("text", "entry"),
     [
-        ('get_item {"id": 1}', Entry("get_item", '{"id": 1}')),
-        ('get_item   {"t": "a b"}', Entry("get_item", '  {"t": "a b"}')),
-        ("fail", Entry("fail", "{}")),
-        ("fail  ", Entry("fail", "{}")),
+        ('get_item {"id": 1}', PayloadEntry("get_item", '{"id": 1}')),
+        ('get_item   {"t": "a b"}', PayloadEntry("get_item", '  {"t": "a b"}')),
+        ("fail", PayloadEntry("fail", "{}")),
+        ("fail  ", PayloadEntry("fail", "{}")),
     ],
 )
-def test_a_call_is_split_at_the_first_blank(text: str, entry: Entry) -> None:
+def test_a_call_is_split_at_the_first_blank(text: str, entry: PayloadEntry) -> None:
     assert read_entry(text) == entry
 
 
@@ -76,7 +76,7 @@ def test_a_call_without_a_tool_or_with_broken_arguments_is_refused(text: str, sa
 
 
 def test_calls_become_the_arguments_of_the_meta_tool() -> None:
-    entries = [Entry('a"b', '{"n": 1.0}'), Entry("c", "{}")]
+    entries = [PayloadEntry('a"b', '{"n": 1.0}'), PayloadEntry("c", "{}")]
     calls = [{"tool": 'a"b', "arguments": {"n": 1.0}}, {"tool": "c", "arguments": {}}]
     assert json.loads(fan_out("parallel", entries)) == {"calls": calls}
     assert json.loads(fan_out("pipeline", entries)) == {"steps": calls}
@@ -89,4 +89,4 @@ def test_calls_become_the_arguments_of_the_meta_tool() -> None:
 
 def test_a_batch_of_several_tools_is_refused() -> None:
     with pytest.raises(ShellFailed, match="a batch calls one tool, and these are 2: a, b"):
-        fan_out("batch", [Entry("a", "{}"), Entry("b", "{}")])
+        fan_out("batch", [PayloadEntry("a", "{}"), PayloadEntry("b", "{}")])

@@ -369,7 +369,7 @@ async def test_a_question_that_fails_in_an_unforeseen_way_is_answered_all_the_sa
     await settle()
     error = {"code": -32603, "message": "callmux could not pass this question on"}
     assert link.heard[-1] == ("answer", {"jsonrpc": "2.0", "id": "q", "error": error})
-    assert 'A question of "s" (roots/list) failed in an unforeseen way' in caplog.text
+    assert 'could not pass on a question of "s" (roots/list): an error in callmux' in caplog.text
     assert "of ours" in caplog.text
 
 

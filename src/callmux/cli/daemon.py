@@ -26,9 +26,9 @@ from callmux.daemon.plan import (
     DEFAULT_PORT,
     NO_SYSTEMD,
     Action,
-    Place,
-    Plan,
+    ServiceMachine,
     ServiceOptions,
+    ServicePlan,
     make_plan,
     plan_lines,
 )
@@ -44,7 +44,10 @@ LINGER = Path("/var/lib/systemd/linger")
 
 
 def run(
-    args: list[str], config_option: str | None, runner: Runner = run_command, place: Place | None = None
+    args: list[str],
+    config_option: str | None,
+    runner: Runner = run_command,
+    place: ServiceMachine | None = None,
 ) -> int:
     """Gives the exit code.
 
@@ -86,9 +89,9 @@ def run(
     return 0 if outcome.ok else 1
 
 
-def this_place() -> Place:
+def this_place() -> ServiceMachine:
     """The machine that we are on."""
-    return Place(
+    return ServiceMachine(
         platform=sys.platform,
         has_systemctl=shutil.which("systemctl") is not None,
         systemd_runs=SYSTEMD.is_dir(),
@@ -143,7 +146,7 @@ def _command(given: Given) -> tuple[str, ...]:
     return (path,)
 
 
-def _findings(options: ServiceOptions, plan: Plan, place: Place) -> list[str]:
+def _findings(options: ServiceOptions, plan: ServicePlan, place: ServiceMachine) -> list[str]:
     """What to know before it is installed.
 
     Raises:
@@ -179,7 +182,7 @@ def _findings(options: ServiceOptions, plan: Plan, place: Place) -> list[str]:
     return warnings
 
 
-def _confirmed(plan: Plan) -> bool:
+def _confirmed(plan: ServicePlan) -> bool:
     """Whether somebody at the terminal says yes.
 
     Raises:
@@ -198,7 +201,7 @@ def _confirmed(plan: Plan) -> bool:
     return answer.strip().lower() in ("y", "yes")
 
 
-def _show(plan: Plan, output: str, as_json: bool) -> None:
+def _show(plan: ServicePlan, output: str, as_json: bool) -> None:
     if as_json:
         print_json({"plan": plan.shown(), "output": output})
     elif output:

@@ -181,7 +181,7 @@ def _start(
             more = {VARIABLE: ",".join(map(str, passed))}
             return subprocess.Popen(command, env={**env, **more}, pass_fds=passed)
         except OSError as error:
-            log.error("The new process cannot be started (%s): this one goes on", error)
+            log.error("could not start the new process, so this one goes on: %s", error)
             return None
 
 

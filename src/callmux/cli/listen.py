@@ -151,7 +151,7 @@ def check_posture(config: Config, host: str) -> None:
             "Listen on 127.0.0.1, configure auth, or set allowInsecureRemoteListener if something else "
             "protects it"
         )
-    log.warning('Warning: listening on "%s" without auth (allowInsecureRemoteListener)', host)
+    log.warning('listening on "%s" without auth (allowInsecureRemoteListener)', host)
 
 
 async def listen(
@@ -260,7 +260,7 @@ async def _inherited(state: Path, port: int) -> SavedSessions:
     try:
         return await aside(lambda: saved_sessions.take(state, port), STATE_SECONDS)
     except TimeoutError:
-        log.warning("%s cannot be read: sessions lose log levels and subscriptions", state)
+        log.warning("could not read %s in time: sessions lose log levels and subscriptions", state)
         return SavedSessions()
 
 
@@ -268,7 +268,7 @@ async def _leave(state: Path, port: int, saved: SavedSessions) -> None:
     try:
         await aside(lambda: saved_sessions.save(state, port, saved), STATE_SECONDS)
     except TimeoutError:
-        log.warning("%s cannot be written: sessions lose log levels and subscriptions", state)
+        log.warning("could not write %s in time: sessions lose log levels and subscriptions", state)
 
 
 def _bound(options: Options) -> socket.socket:

@@ -24,7 +24,7 @@ from callmux.config.load import target_config
 from callmux.daemon.plan import ServiceOptions
 from callmux.daemon.plan import make_plan as daemon_plan
 from callmux.errors import UsageError
-from callmux.migrate.plan import NewFile, Plan, make_plan
+from callmux.migrate.plan import MigrationPlan, NewFile, make_plan
 from callmux.migrate.state import SYSTEM_UNITS, look
 from callmux.migrate.units import OldUnit
 from callmux.timestamps import sortable
@@ -95,7 +95,7 @@ def _take_over(given: Given, source: str, config_option: str | None) -> int:
         for file in planned.files
         if not (file.secret or file.is_schema)
     )
-    plan = Plan(tuple(items), files, ())
+    plan = MigrationPlan(tuple(items), files, ())
     write = given.on("--yes") and not given.on("--dry-run")
     home = scene.machine.home
     folder = apply(changes, backups(home), "migrate", sortable(time.time())) if write else None
@@ -126,7 +126,7 @@ def _unit(path: str, old: OldUnit) -> str | None:
     return made.file.content if made.file and made.file.path == path else None
 
 
-def _shown(plan: Plan, folder: Path | None) -> dict[str, Any]:
+def _shown(plan: MigrationPlan, folder: Path | None) -> dict[str, Any]:
     return {
         "action": "migrate",
         "wrote": folder is not None,
@@ -140,7 +140,7 @@ def _shown(plan: Plan, folder: Path | None) -> dict[str, Any]:
     }
 
 
-def _lines(plan: Plan, folder: Path | None, write: bool, *, from_node: bool = True) -> list[str]:
+def _lines(plan: MigrationPlan, folder: Path | None, write: bool, *, from_node: bool = True) -> list[str]:
     lines = [
         f"{_WORDS[item.verdict]:<8} {item.what}: {item.path}\n         {item.why}" for item in plan.items
     ]

@@ -28,8 +28,8 @@ from callmux.errors import UsageError
 from callmux.setup.choices import Choices, by_name, custom_server, keyed, leave_out, settle
 from callmux.setup.found import Found
 from callmux.setup.judging import Verdict
-from callmux.setup.plan import NewServer, Plan
-from callmux.setup.probing import Answer
+from callmux.setup.plan import NewServer, SetupPlan
+from callmux.setup.probing import ProbeAnswer
 from callmux.setup.report import finish_lines, of_one_project, overview, plan_lines
 from callmux.setup.scene import Scene, check_config, chosen_clients, look
 from callmux.text import visible
@@ -83,7 +83,7 @@ def _unattended(given: Given, scene: Scene, config_option: str | None, probe: Pr
     check_config(scene, choices.fresh)
     refused = admit(choices, scene)
     choices.moved = _moved(given, scene, choices.clients)
-    known: dict[str, Answer] = {}
+    known: dict[str, ProbeAnswer] = {}
     skipped: dict[str, str] = {}
     write = given.on("--yes") and not given.on("--dry-run")
     if not given.on("--no-probe") and (write or given.on("--probe")):
@@ -178,7 +178,7 @@ def _listener(given: Given) -> str | None:
 
 
 def _summary(
-    plan: Plan,
+    plan: SetupPlan,
     scene: Scene,
     judged: Sequence[Verdict],
     moved: Sequence[Found],

@@ -26,8 +26,8 @@ from callmux.errors import CallmuxError
 from callmux.setup.choices import Choices
 from callmux.setup.found import ClientFile
 from callmux.setup.judging import admitted, forbidden, gains
-from callmux.setup.plan import Answers, Plan, PlannedFile, SetupError, make_plan, probe_documents
-from callmux.setup.probing import Answer, ask_all
+from callmux.setup.plan import Answers, PlannedFile, SetupError, SetupPlan, make_plan, probe_documents
+from callmux.setup.probing import ProbeAnswer, ask_all
 from callmux.setup.scene import Scene, occupied_secrets
 from callmux.setup.servers import EnvSecrets, Secrets
 
@@ -54,7 +54,7 @@ def admit(choices: Choices, scene: Scene) -> list[str]:
 
 def probe_all(
     choices: Choices, scene: Scene, seconds: float, probe: Probe | None, progress: Progress
-) -> dict[str, Answer]:
+) -> dict[str, ProbeAnswer]:
     """Asks every chosen server for its tools."""
     if probe is None:
         from callmux.upstream.probe import probe as real_probe
@@ -67,7 +67,7 @@ def probe_all(
     return ask_all(documents, files, scene.config_path.parent, env, seconds, probe, progress)
 
 
-def prepare(choices: Choices, scene: Scene) -> tuple[Answers, Plan, list[Change]]:
+def prepare(choices: Choices, scene: Scene) -> tuple[Answers, SetupPlan, list[Change]]:
     """The plan, and the changes that carry it out.
 
     Raises:

@@ -34,7 +34,7 @@ from callmux.errors import UsageError
 from callmux.setup.choices import Choices, by_name, custom_server, keyed, leave_out, settle
 from callmux.setup.found import Found, how
 from callmux.setup.plan import NewServer
-from callmux.setup.probing import Answer
+from callmux.setup.probing import ProbeAnswer
 from callmux.setup.report import change_lines, finish_lines, overview, summary_lines
 from callmux.setup.scene import Scene, check_config, chosen_clients
 from callmux.setup.servers import is_secret
@@ -66,7 +66,7 @@ class _Dialogue:
         self._config_option = config_option
         self._probe = probe
         self._choices = Choices()
-        self._answers: dict[str, Answer] = {}
+        self._answers: dict[str, ProbeAnswer] = {}
 
     def run(self) -> int:
         scene, choices, console = self._scene, self._choices, self._console

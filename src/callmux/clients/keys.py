@@ -14,7 +14,7 @@ Outcome = Literal["carried", "rewritten", "left out", "stays"]
 on it, and the plan names it. `stays`: callmux cannot keep it, so the entry stays where it is."""
 
 
-class Key(NamedTuple):
+class ClientKey(NamedTuple):
     """A key.
 
     Attributes:
@@ -64,167 +64,175 @@ def _names(value: Any) -> bool:
 
 
 _COMMAND = (
-    Key("command", "the program", "carried", "`command`"),
-    Key("args", "its arguments", "carried", "`args`"),
-    Key("env", "variables for it", "carried", "`env`; secrets go into `envRefs`"),
+    ClientKey("command", "the program", "carried", "`command`"),
+    ClientKey("args", "its arguments", "carried", "`args`"),
+    ClientKey("env", "variables for it", "carried", "`env`; secrets go into `envRefs`"),
 )
 _REMOTE = (
-    Key("url", "the server's address", "carried", "`url`"),
-    Key("headers", "HTTP headers", "carried", "`headers`; secrets go into files or variables"),
+    ClientKey("url", "the server's address", "carried", "`url`"),
+    ClientKey("headers", "HTTP headers", "carried", "`headers`; secrets go into files or variables"),
 )
 _SIGN_IN = "callmux cannot sign in for this server"
 _ASKS = "setup does not write `approve`, by which callmux asks before a call"
 _NO_HELPER = "callmux runs no helper for headers"
 _HERE = "callmux runs servers on this machine"
 _DENIED = "`denyTools`, where every client with callmux denies them"
-_CWD = Key("cwd", "its working directory", "carried", "`cwd`")
-_TYPE = Key(
+_CWD = ClientKey("cwd", "its working directory", "carried", "`cwd`")
+_TYPE = ClientKey(
     "type", "the kind of server", "carried", "`transport`, or nothing where the entry says it already"
 )
-_DISABLED = Key("disabled", "switches the server off", "carried", "`disabled`")
-_ENV_FILE = Key("envFile", "a file of variables for it", "carried", "`envFile`")
+_DISABLED = ClientKey("disabled", "switches the server off", "carried", "`disabled`")
+_ENV_FILE = ClientKey("envFile", "a file of variables for it", "carried", "`envFile`")
 
 _CLAUDE = (
     _TYPE,
     *_COMMAND,
     *_REMOTE,
-    Key("timeout", "milliseconds for one call", "carried", "`callTimeoutMs`"),
-    Key(
+    ClientKey("timeout", "milliseconds for one call", "carried", "`callTimeoutMs`"),
+    ClientKey(
         "headersHelper",
         "a command that prints headers",
         "stays",
         _NO_HELPER,
         _empty,
     ),
-    Key("oauth", "how to sign in", "stays", _SIGN_IN, _empty),
-    Key(
+    ClientKey("oauth", "how to sign in", "stays", _SIGN_IN, _empty),
+    ClientKey(
         "alwaysLoad",
         "its tools are never deferred",
         "stays",
         "callmux marks single tools only (`alwaysLoad`)",
         _empty,
     ),
-    Key("tools", "tools with a permission each", "stays", _ASKS, _empty),
-    Key("toolPermissions", "a permission for each tool", "stays", _ASKS, _empty),
-    Key(
+    ClientKey("tools", "tools with a permission each", "stays", _ASKS, _empty),
+    ClientKey("toolPermissions", "a permission for each tool", "stays", _ASKS, _empty),
+    ClientKey(
         "orgMaxPermission",
         "the most that the organization permits",
         "stays",
         _ASKS,
         lambda v: v in (None, "allow"),
     ),
-    Key(
+    ClientKey(
         "request_timeout_ms", "a time-out from the organization", "stays", "the organization sets it", _empty
     ),
-    Key(
+    ClientKey(
         "bareElicitationCapability",
         "how questions are declared",
         "stays",
         "callmux declares what the client can",
         _empty,
     ),
-    Key("discoveryCache", "keeps what the server lists", "stays", "callmux keeps listings by itself", _empty),
-    Key("role", "what the server is to Claude Code", "stays", "it has another role than tools", _empty),
-    Key("displayName", "a name for people", "left out", "nothing acts on it"),
+    ClientKey(
+        "discoveryCache", "keeps what the server lists", "stays", "callmux keeps listings by itself", _empty
+    ),
+    ClientKey("role", "what the server is to Claude Code", "stays", "it has another role than tools", _empty),
+    ClientKey("displayName", "a name for people", "left out", "nothing acts on it"),
 )
 _CODEX = (
     *_COMMAND,
-    Key("env_vars", "variables that are passed on", "carried", "`env`, as `${NAME:-}`"),
+    ClientKey("env_vars", "variables that are passed on", "carried", "`env`, as `${NAME:-}`"),
     _CWD,
-    Key("url", "the server's address", "carried", "`url`"),
-    Key("bearer_token_env_var", "the variable with the token", "rewritten", "a header with `${NAME}`"),
-    Key("http_headers", "HTTP headers", "carried", "`headers`"),
-    Key("env_http_headers", "headers whose values are variables", "rewritten", "`headers`, as `${NAME}`"),
-    Key("enabled", "false switches the server off", "carried", "`disabled`"),
-    Key("enabled_tools", "the tools that exist", "carried", "`tools`"),
-    Key(
+    ClientKey("url", "the server's address", "carried", "`url`"),
+    ClientKey("bearer_token_env_var", "the variable with the token", "rewritten", "a header with `${NAME}`"),
+    ClientKey("http_headers", "HTTP headers", "carried", "`headers`"),
+    ClientKey(
+        "env_http_headers", "headers whose values are variables", "rewritten", "`headers`, as `${NAME}`"
+    ),
+    ClientKey("enabled", "false switches the server off", "carried", "`disabled`"),
+    ClientKey("enabled_tools", "the tools that exist", "carried", "`tools`"),
+    ClientKey(
         "disabled_tools",
         "tools that do not exist",
         "carried",
         _DENIED,
     ),
-    Key("startup_timeout_sec", "seconds to start", "carried", "`connectTimeoutMs`"),
-    Key("startup_timeout_ms", "milliseconds to start", "carried", "`connectTimeoutMs`"),
-    Key("tool_timeout_sec", "seconds for one call", "carried", "`callTimeoutMs`"),
-    Key("default_tools_approval_mode", "whether Codex asks before a call", "stays", _ASKS, _automatic),
-    Key("tools", "an approval mode for single tools", "stays", _ASKS, _empty),
-    Key(
+    ClientKey("startup_timeout_sec", "seconds to start", "carried", "`connectTimeoutMs`"),
+    ClientKey("startup_timeout_ms", "milliseconds to start", "carried", "`connectTimeoutMs`"),
+    ClientKey("tool_timeout_sec", "seconds for one call", "carried", "`callTimeoutMs`"),
+    ClientKey("default_tools_approval_mode", "whether Codex asks before a call", "stays", _ASKS, _automatic),
+    ClientKey("tools", "an approval mode for single tools", "stays", _ASKS, _empty),
+    ClientKey(
         "omit_tools_from",
         "where its tools are not offered",
         "stays",
         "callmux offers tools everywhere",
         _empty,
     ),
-    Key(
+    ClientKey(
         "required",
         "Codex does not go on without it",
         "stays",
         "callmux has this for all servers only",
         _empty,
     ),
-    Key(
+    ClientKey(
         "startup_readiness",
         "when it counts as started",
         "stays",
         "callmux waits for the list of tools",
         _empty,
     ),
-    Key(
+    ClientKey(
         "supports_parallel_tool_calls",
         "its tools may run at once",
         "left out",
         "callmux decides it for each call",
     ),
-    Key("auth", "how to sign in", "stays", _SIGN_IN, _empty),
-    Key("scopes", "what a sign-in asks for", "stays", _SIGN_IN, _empty),
-    Key("oauth", "how to sign in", "stays", _SIGN_IN, _empty),
-    Key("oauth_resource", "what a sign-in is for", "stays", _SIGN_IN, _empty),
-    Key(
+    ClientKey("auth", "how to sign in", "stays", _SIGN_IN, _empty),
+    ClientKey("scopes", "what a sign-in asks for", "stays", _SIGN_IN, _empty),
+    ClientKey("oauth", "how to sign in", "stays", _SIGN_IN, _empty),
+    ClientKey("oauth_resource", "what a sign-in is for", "stays", _SIGN_IN, _empty),
+    ClientKey(
         "http_headers_helper",
         "a command that prints headers",
         "stays",
         _NO_HELPER,
         _empty,
     ),
-    Key("environment_id", "where the server runs", "stays", _HERE, _local),
-    Key(
+    ClientKey("environment_id", "where the server runs", "stays", _HERE, _local),
+    ClientKey(
         "experimental_environment",
         "the same, in older versions",
         "stays",
         _HERE,
         _local,
     ),
-    Key(
+    ClientKey(
         "bearer_token",
         "a token in the file, which Codex refuses",
         "stays",
         "Codex does not accept this entry",
     ),
-    Key("name", "a name for people", "left out", "nothing acts on it"),
+    ClientKey("name", "a name for people", "left out", "nothing acts on it"),
 )
 _GEMINI = (
     _TYPE,
     *_COMMAND,
     _CWD,
-    Key("url", "the server's address (SSE, or HTTP by `type`)", "carried", "`url`"),
-    Key("httpUrl", "the server's address (streamable HTTP)", "carried", "`url` and `transport`"),
-    Key("headers", "HTTP headers", "carried", "`headers`"),
-    Key("timeout", "milliseconds for one call", "carried", "`callTimeoutMs`"),
-    Key("includeTools", "the tools that exist; `name(argument)` counts as `name`", "rewritten", "`tools`"),
-    Key(
+    ClientKey("url", "the server's address (SSE, or HTTP by `type`)", "carried", "`url`"),
+    ClientKey("httpUrl", "the server's address (streamable HTTP)", "carried", "`url` and `transport`"),
+    ClientKey("headers", "HTTP headers", "carried", "`headers`"),
+    ClientKey("timeout", "milliseconds for one call", "carried", "`callTimeoutMs`"),
+    ClientKey(
+        "includeTools", "the tools that exist; `name(argument)` counts as `name`", "rewritten", "`tools`"
+    ),
+    ClientKey(
         "excludeTools",
         "tools that do not exist",
         "carried",
         _DENIED,
     ),
-    Key("trust", "no question before a call", "stays", "behind callmux Gemini CLI would ask", _empty),
-    Key("tcp", "a WebSocket address", "stays", "callmux has no WebSocket transport", _empty),
-    Key("oauth", "how to sign in", "stays", _SIGN_IN, _empty),
-    Key("authProviderType", "how to sign in", "stays", _SIGN_IN, lambda v: v in (None, "dynamic_discovery")),
-    Key("targetAudience", "whom a sign-in is for", "stays", _SIGN_IN, _empty),
-    Key("targetServiceAccount", "as whom to sign in", "stays", _SIGN_IN, _empty),
-    Key("extension", "the extension that owns the server", "stays", "an extension owns it", _empty),
-    Key("description", "a text for people", "left out", "nothing acts on it"),
+    ClientKey("trust", "no question before a call", "stays", "behind callmux Gemini CLI would ask", _empty),
+    ClientKey("tcp", "a WebSocket address", "stays", "callmux has no WebSocket transport", _empty),
+    ClientKey("oauth", "how to sign in", "stays", _SIGN_IN, _empty),
+    ClientKey(
+        "authProviderType", "how to sign in", "stays", _SIGN_IN, lambda v: v in (None, "dynamic_discovery")
+    ),
+    ClientKey("targetAudience", "whom a sign-in is for", "stays", _SIGN_IN, _empty),
+    ClientKey("targetServiceAccount", "as whom to sign in", "stays", _SIGN_IN, _empty),
+    ClientKey("extension", "the extension that owns the server", "stays", "an extension owns it", _empty),
+    ClientKey("description", "a text for people", "left out", "nothing acts on it"),
 )
 _CURSOR = (
     _TYPE,
@@ -232,7 +240,7 @@ _CURSOR = (
     _ENV_FILE,
     _CWD,
     *_REMOTE,
-    Key("auth", "how to sign in", "stays", _SIGN_IN, _empty),
+    ClientKey("auth", "how to sign in", "stays", _SIGN_IN, _empty),
     _DISABLED,
 )
 _VSCODE = (
@@ -241,28 +249,28 @@ _VSCODE = (
     _ENV_FILE,
     _CWD,
     *_REMOTE,
-    Key("sandboxEnabled", "runs the server in a sandbox", "stays", "callmux has no sandbox", _empty),
-    Key("sandbox", "what the sandbox allows", "stays", "callmux has no sandbox", _empty),
-    Key("oauth", "how to sign in", "stays", _SIGN_IN, _empty),
-    Key(
+    ClientKey("sandboxEnabled", "runs the server in a sandbox", "stays", "callmux has no sandbox", _empty),
+    ClientKey("sandbox", "what the sandbox allows", "stays", "callmux has no sandbox", _empty),
+    ClientKey("oauth", "how to sign in", "stays", _SIGN_IN, _empty),
+    ClientKey(
         "dev", "watches files and debugs the server", "stays", "callmux has `watch`, and no debugger", _empty
     ),
-    Key("gallery", "where it was installed from", "left out", "nothing acts on it"),
-    Key("version", "which version was installed", "left out", "nothing acts on it"),
+    ClientKey("gallery", "where it was installed from", "left out", "nothing acts on it"),
+    ClientKey("version", "which version was installed", "left out", "nothing acts on it"),
 )
 _WINDSURF = (
     _TYPE,
     *_COMMAND,
-    Key("serverUrl", "the server's address", "carried", "`url`"),
+    ClientKey("serverUrl", "the server's address", "carried", "`url`"),
     *_REMOTE,
     _DISABLED,
-    Key(
+    ClientKey(
         "disabledTools",
         "tools that do not exist",
         "carried",
         _DENIED,
     ),
-    Key(
+    ClientKey(
         "alwaysAllow",
         "tools that run without a question",
         "stays",
@@ -272,7 +280,7 @@ _WINDSURF = (
 )
 _DESKTOP = (_TYPE, *_COMMAND)
 
-KEYS: dict[str, tuple[Key, ...]] = {
+KEYS: dict[str, tuple[ClientKey, ...]] = {
     "claude": _CLAUDE,
     "codex": _CODEX,
     "claude-desktop": _DESKTOP,

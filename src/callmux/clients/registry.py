@@ -27,7 +27,7 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PathArgument:
     """A directory or file that a server works on: added to its arguments.
 
     Attributes:
@@ -60,7 +60,7 @@ class KnownServer:
     url: str = ""
     variables: tuple[Variable, ...] = ()
     header: str = ""
-    place: Place | None = None
+    place: PathArgument | None = None
     checked: bool = True
 
     def entry(self, places: tuple[str, ...] = ()) -> Entry:
@@ -82,7 +82,7 @@ KNOWN = {
             name="filesystem",
             about="read and write files below directories you choose",
             command=_npx("@modelcontextprotocol/server-filesystem"),
-            place=Place("Directories it may use", repeat=True),
+            place=PathArgument("Directories it may use", repeat=True),
         ),
         KnownServer(
             name="git",

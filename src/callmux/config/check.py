@@ -98,7 +98,7 @@ def _settle_server(server: StdioServer | HttpServer) -> StdioServer | HttpServer
     return server
 
 
-class Key(NamedTuple):
+class SectionKey(NamedTuple):
     """A key of a section: its attribute, whether it must be there, and the type it has when it is."""
 
     attribute: str
@@ -107,10 +107,10 @@ class Key(NamedTuple):
 
 
 @cache
-def keys(section: type[Section]) -> Mapping[str, Key]:
+def keys(section: type[Section]) -> Mapping[str, SectionKey]:
     """The keys of a section by their names in the file."""
     return {
-        field.encode_name: Key(field.name, field.required, given(field.type))
+        field.encode_name: SectionKey(field.name, field.required, given(field.type))
         for field in msgspec.structs.fields(section)
         if not any(isinstance(mark, Internal) for mark in marks(field.type))
     }
@@ -232,13 +232,13 @@ class _Walk:
         return _BAD if refused or len(self.errors) > before else section(**values)
 
     def _unknowns(
-        self, raw: Mapping[str, Any], path: str, known: Mapping[str, Key], elsewhere: set[str]
+        self, raw: Mapping[str, Any], path: str, known: Mapping[str, SectionKey], elsewhere: set[str]
     ) -> None:
         for name in raw:
             if name not in known and not name.startswith(("$", "_", "//")):
                 self._unknown(name, path, known, elsewhere)
 
-    def _unknown(self, name: str, path: str, known: Mapping[str, Key], elsewhere: set[str]) -> None:
+    def _unknown(self, name: str, path: str, known: Mapping[str, SectionKey], elsewhere: set[str]) -> None:
         where = _join(path, name)
         if name in elsewhere:
             self.warnings.append(f"{where} is ignored: it has no meaning for this kind of entry")

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from msgspec import UNSET
 
-from callmux.daemon.plan import Plan, Step
+from callmux.daemon.plan import ServicePlan, Step
 from callmux.daemon.units import is_managed
 from callmux.errors import CallmuxError
 from callmux.text import NotText, text_of
@@ -38,7 +38,7 @@ class Done(NamedTuple):
     output: str
 
 
-class Outcome(NamedTuple):
+class ServiceOutcome(NamedTuple):
     """What was done: each command and what it said; whether the last one succeeded."""
 
     output: str
@@ -83,7 +83,7 @@ def stream_command(words: Sequence[str]) -> int:
         raise DaemonFailed(f'"{words[0]}" cannot be run: {error.strerror or error}') from None
 
 
-def existing(plan: Plan) -> str | None:
+def existing(plan: ServicePlan) -> str | None:
     """The text of the service file that is there; None for none, or an empty one.
 
     Raises:
@@ -103,7 +103,7 @@ def existing(plan: Plan) -> str | None:
     return text if text.strip() else None
 
 
-def check_owner(plan: Plan, *, force: bool) -> None:
+def check_owner(plan: ServicePlan, *, force: bool) -> None:
     """Refuses to touch a service file that we did not write.
 
     Args:
@@ -122,7 +122,7 @@ def check_owner(plan: Plan, *, force: bool) -> None:
     )
 
 
-def apply(plan: Plan, run: Runner = run_command, *, force: bool = False) -> Outcome:
+def apply(plan: ServicePlan, run: Runner = run_command, *, force: bool = False) -> ServiceOutcome:
     """Carries out a plan.
 
     Raises:
@@ -144,10 +144,10 @@ def apply(plan: Plan, run: Runner = run_command, *, force: bool = False) -> Outc
             said.append("The files are as they were before.")
             raise DaemonFailed("\n".join(said)) from None
         raise
-    return Outcome("\n".join(said), ok)
+    return ServiceOutcome("\n".join(said), ok)
 
 
-def _step(step: Step, run: Runner, said: list[str], plan: Plan) -> bool:
+def _step(step: Step, run: Runner, said: list[str], plan: ServicePlan) -> bool:
     said.append(f"$ {shlex.join(step.words)}")
     try:
         done = run(step.words)
@@ -167,7 +167,7 @@ def _step(step: Step, run: Runner, said: list[str], plan: Plan) -> bool:
     raise DaemonFailed("\n".join(said))
 
 
-def _advice(plan: Plan, output: str) -> str:
+def _advice(plan: ServicePlan, output: str) -> str:
     if "Failed to connect to bus" in output or "No medium found" in output:
         return ": there is no session of this user. Log in as that user rather than with su, or use --system"
     path = plan.service_file_path
@@ -179,7 +179,7 @@ def _advice(plan: Plan, output: str) -> str:
     return ""
 
 
-def _uninstall(plan: Plan, run: Runner, said: list[str]) -> Outcome:
+def _uninstall(plan: ServicePlan, run: Runner, said: list[str]) -> ServiceOutcome:
     text = existing(plan)
     path = None if plan.service_file_path is UNSET else Path(plan.service_file_path)
     last = plan.steps[1:]
@@ -198,7 +198,7 @@ def _uninstall(plan: Plan, run: Runner, said: list[str]) -> Outcome:
         said.append(f"There was no {path}")
     for step in last:
         _step(step, run, said, plan)
-    return Outcome("\n".join(said), True)
+    return ServiceOutcome("\n".join(said), True)
 
 
 def _write(path: Path, content: str, said: list[str]) -> Callable[[], None]:

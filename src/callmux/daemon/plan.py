@@ -54,7 +54,7 @@ class ServiceOptions(msgspec.Struct, frozen=True, kw_only=True):
     follow: bool = False
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class ServiceMachine(msgspec.Struct, frozen=True, kw_only=True):
     """The machine.
 
     Attributes:
@@ -93,7 +93,7 @@ class ServiceFile(msgspec.Struct, frozen=True):
     content: str
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class ServicePlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What would be done, in this order: the file is written, the steps run; uninstalling, the last step runs
     when the file is gone.
 
@@ -135,12 +135,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 def make_plan(
     options: ServiceOptions,
-    place: Place,
+    place: ServiceMachine,
     warnings: Sequence[str] = (),
     *,
     installed: bool = False,
     changed: bool = False,
-) -> Plan:
+) -> ServicePlan:
     """The plan for an action on a machine.
 
     Args:
@@ -152,7 +152,7 @@ def make_plan(
     kind, why = _kind(place, scope)
     words = _listener_command(options)
     manual = shlex.join(words)
-    plan = Plan(
+    plan = ServicePlan(
         action=options.action,
         kind=kind,
         scope=scope,
@@ -174,7 +174,7 @@ def make_plan(
     return plan
 
 
-def _kind(place: Place, scope: Scope) -> tuple[Kind, str | None]:
+def _kind(place: ServiceMachine, scope: Scope) -> tuple[Kind, str | None]:
     if place.platform == "linux" and place.has_systemctl:
         return "systemd", None if place.systemd_runs else NO_SYSTEMD
     if place.platform == "darwin" and scope == "user":
@@ -191,7 +191,9 @@ def _listener_command(options: ServiceOptions) -> list[str]:
     return [*options.command, "--config", options.config_path, "--listen", str(options.port), *host]
 
 
-def _systemd(plan: Plan, options: ServiceOptions, place: Place, words: list[str], changed: bool) -> Plan:
+def _systemd(
+    plan: ServicePlan, options: ServiceOptions, place: ServiceMachine, words: list[str], changed: bool
+) -> ServicePlan:
     user = plan.scope == "user"
     base = f"{place.home}/.config/systemd/user" if user else "/etc/systemd/system"
     path = f"{base}/{options.name}.service"
@@ -226,7 +228,9 @@ def _systemd(plan: Plan, options: ServiceOptions, place: Place, words: list[str]
     return _with(plan, path, file, steps, variables)
 
 
-def _launchd(plan: Plan, options: ServiceOptions, place: Place, words: list[str], installed: bool) -> Plan:
+def _launchd(
+    plan: ServicePlan, options: ServiceOptions, place: ServiceMachine, words: list[str], installed: bool
+) -> ServicePlan:
     path = f"{place.home}/Library/LaunchAgents/{plan.label}.plist"
     logs = f"{place.home}/Library/Logs/{options.name}"
     domain = f"gui/{place.uid}"
@@ -267,12 +271,12 @@ def _launchd(plan: Plan, options: ServiceOptions, place: Place, words: list[str]
 
 
 def _with(
-    plan: Plan,
+    plan: ServicePlan,
     path: str,
     file: ServiceFile | UnsetType,
     steps: list[Step],
     variables: str | UnsetType,
-) -> Plan:
+) -> ServicePlan:
     return msgspec.structs.replace(
         plan,
         service_file_path=path,
@@ -283,7 +287,7 @@ def _with(
     )
 
 
-def plan_lines(plan: Plan) -> list[str]:
+def plan_lines(plan: ServicePlan) -> list[str]:
     """The plan for people."""
     host = DEFAULT_HOST if plan.host is UNSET else plan.host
     lines = [

@@ -27,7 +27,7 @@ class Unanswered(CallmuxError):
     code = "listener_unanswered"
 
 
-class Answer(NamedTuple):
+class ListenerAnswer(NamedTuple):
     """An HTTP answer: the body of an event stream is the one message that was awaited."""
 
     status: int
@@ -54,7 +54,7 @@ class Exchange(Protocol):
 
     def __call__(
         self, method: str, target: str, headers: Mapping[str, str], message: dict[str, Any] | None = None
-    ) -> Answer: ...
+    ) -> ListenerAnswer: ...
 
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -293,7 +293,7 @@ class _Examination:
                 return
         self._issue(f"{STATUS_TOOL} does not list this session, so its directory cannot be checked")
 
-    def _ask(self, method: str, params: dict[str, Any]) -> tuple[Any, Answer]:
+    def _ask(self, method: str, params: dict[str, Any]) -> tuple[Any, ListenerAnswer]:
         self._last_id += 1
         message = {"jsonrpc": "2.0", "id": self._last_id, "method": method, "params": params}
         answer = self._exchange("POST", self._target, self._posted(), message)
@@ -306,7 +306,7 @@ class _Examination:
             "Accept": "application/json, text/event-stream",
         }
 
-    def _advice(self, answer: Answer) -> str:
+    def _advice(self, answer: ListenerAnswer) -> str:
         body = answer.json
         said = body.get("error") if isinstance(body, dict) else None
         said = said.get("message") if isinstance(said, dict) else said

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from callmux.bridge.endpoint import Endpoint, read_endpoint
-from callmux.doctor.listener import Answer, Unanswered
+from callmux.doctor.listener import ListenerAnswer, Unanswered
 from callmux.protocol.http_client import MAX_ANSWER, Redirects, tls_problem
 from callmux.protocol.sse import EventBuffer
 
@@ -38,7 +38,7 @@ class Wire:
 
     def __call__(
         self, method: str, target: str, headers: Mapping[str, str], message: dict[str, Any] | None = None
-    ) -> Answer:
+    ) -> ListenerAnswer:
         """Sends a request and reads the whole answer; of an event stream, up to the answer to `message`.
 
         Raises:
@@ -60,7 +60,7 @@ class Wire:
                     target = to.target
                     continue
                 awaited = None if message is None else message.get("id")
-                return Answer(
+                return ListenerAnswer(
                     response.status,
                     {name.lower(): value for name, value in response.getheaders()},
                     self._read(connection, response, awaited, end),

@@ -28,7 +28,7 @@ PROGRESS_NOTES = 100
 """At most so many progress notifications for one fan-out."""
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class ChildOutcome(msgspec.Struct, frozen=True):
     """What became of one call.
 
     Attributes:
@@ -76,7 +76,9 @@ async def in_turns(work: Portions[T], one_at_a_time: asyncio.Lock) -> T:
                 return value
 
 
-async def run_one(call: ToolCall, engine: Engine, context: CallContext, *, keep: bool = False) -> Outcome:
+async def run_one(
+    call: ToolCall, engine: Engine, context: CallContext, *, keep: bool = False
+) -> ChildOutcome:
     """Makes one call.
 
     Args:
@@ -86,10 +88,10 @@ async def run_one(call: ToolCall, engine: Engine, context: CallContext, *, keep:
     result = await engine.call(call, context)
     took = milliseconds(engine.clock.monotonic() - started)
     value = await in_turns(unwrapping(result), engine.large)
-    return Outcome(not result.is_error, value, took, result if keep else None)
+    return ChildOutcome(not result.is_error, value, took, result if keep else None)
 
 
-async def run_all(calls: Sequence[ToolCall], engine: Engine, context: CallContext) -> list[Outcome]:
+async def run_all(calls: Sequence[ToolCall], engine: Engine, context: CallContext) -> list[ChildOutcome]:
     """Makes all calls at once; the outcomes come in the order of the calls.
 
     Cancelling the caller cancels them all. A progress token stands for the whole: it is told how many of the
@@ -98,7 +100,7 @@ async def run_all(calls: Sequence[ToolCall], engine: Engine, context: CallContex
     done = _progress(len(calls), context)
     child_context = without_progress(context)
 
-    async def run(call: ToolCall) -> Outcome:
+    async def run(call: ToolCall) -> ChildOutcome:
         outcome = await run_one(call, engine, child_context)
         done()
         return outcome
@@ -135,7 +137,9 @@ def _progress(total: int, context: CallContext) -> Callable[[], None]:
     return done
 
 
-def tally(outcomes: Sequence[Outcome], entries: Sequence[dict[str, Any]], total_ms: int) -> dict[str, Any]:
+def tally(
+    outcomes: Sequence[ChildOutcome], entries: Sequence[dict[str, Any]], total_ms: int
+) -> dict[str, Any]:
     """The payload of a fan-out over `entries`, which belong to `outcomes`."""
     failed = [n for n, outcome in enumerate(outcomes) if not outcome.ok]
     return {

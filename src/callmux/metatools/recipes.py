@@ -24,7 +24,7 @@ _OMITTED = object()
 """Stands for a parameter that is neither given nor has a default."""
 
 
-class Request(msgspec.Struct, frozen=True):
+class RecipeRequest(msgspec.Struct, frozen=True):
     """What a caller asks for.
 
     Attributes:
@@ -58,7 +58,7 @@ def parse(name: str, fields: Fields) -> Plan:
     """
     recipe = fields.text("recipe")
     arguments = fields.optional_object("arguments") or {}
-    return Plan(name=name, output_format=output_format(fields), options=Request(recipe, arguments))
+    return Plan(name=name, output_format=output_format(fields), options=RecipeRequest(recipe, arguments))
 
 
 def fill(plan: Plan, recipes: Mapping[str, Recipe]) -> Plan:
@@ -68,7 +68,7 @@ def fill(plan: Plan, recipes: Mapping[str, Recipe]) -> Plan:
         RecipeNotFound: There is no such recipe.
         InvalidArguments: A parameter is missing or is not what the recipe declares.
     """
-    asked: Request = plan.options
+    asked: RecipeRequest = plan.options
     recipe = recipes.get(asked.recipe)
     if recipe is None:
         known = sorted(recipes)
@@ -118,7 +118,7 @@ class Unfilled(msgspec.Struct, frozen=True):
 
 def unfilled(plan: Plan, recipes: Mapping[str, Recipe], error: CallmuxError) -> Plan:
     """A request that cannot be filled in, with the targets of its recipe, so that it can be judged first."""
-    asked: Request = plan.options
+    asked: RecipeRequest = plan.options
     recipe = recipes.get(asked.recipe)
     calls = [] if recipe is None else [ToolCall(tool=t, server=server) for t, server in targets(recipe)]
     return msgspec.structs.replace(plan, calls=calls, options=Unfilled(error))
@@ -127,7 +127,7 @@ def unfilled(plan: Plan, recipes: Mapping[str, Recipe], error: CallmuxError) -> 
 class _Filler:
     """Puts parameters into one recipe."""
 
-    def __init__(self, asked: Request, declared: Mapping[str, RecipeParameter]) -> None:
+    def __init__(self, asked: RecipeRequest, declared: Mapping[str, RecipeParameter]) -> None:
         self._recipe = asked.recipe
         self._given = asked.arguments
         self._declared = declared

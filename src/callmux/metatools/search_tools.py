@@ -31,7 +31,7 @@ from callmux.metatools.scoring import Document, Index
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
 from callmux.rings.envelope import success
-from callmux.upstream.catalogue import Catalogue, Entry
+from callmux.upstream.catalogue import Catalogue, CatalogueEntry
 
 NAME = "callmux_search_tools"
 DEFAULT_LIMIT = 10
@@ -140,12 +140,12 @@ class Ranking(msgspec.Struct, frozen=True):
         scope: How many tools were looked at.
     """
 
-    best: list[tuple[float, Entry]]
+    best: list[tuple[float, CatalogueEntry]]
     found: int
     scope: int
 
 
-_indexes: WeakKeyDictionary[Catalogue, tuple[Index, list[Entry]]] = WeakKeyDictionary()
+_indexes: WeakKeyDictionary[Catalogue, tuple[Index, list[CatalogueEntry]]] = WeakKeyDictionary()
 
 
 async def rank(catalogue: Catalogue, query: str, server: str | None, most: int) -> Ranking:
@@ -167,7 +167,7 @@ async def rank(catalogue: Catalogue, query: str, server: str | None, most: int) 
     return Ranking(best, len(scores), len(entries) if server is None else len(catalogue.offered(server)))
 
 
-async def _index_of(catalogue: Catalogue) -> tuple[Index, list[Entry]]:
+async def _index_of(catalogue: Catalogue) -> tuple[Index, list[CatalogueEntry]]:
     """The index of a catalogue and the tools by position; a new one leaves others their turns."""
     known = _indexes.get(catalogue)
     if known is not None:
@@ -191,7 +191,7 @@ class _Parameters(msgspec.Struct):
 _PARAMETERS = msgspec.json.Decoder(_Parameters)
 
 
-def _document(entry: Entry) -> Document:
+def _document(entry: CatalogueEntry) -> Document:
     tool = entry.tool
     try:
         # Decoded for this only: the schemas of thousands of tools would stay in memory otherwise.
@@ -209,7 +209,7 @@ def _document(entry: Entry) -> Document:
     }
 
 
-def add_schemas(results: list[dict[str, Any]], entries: Sequence[Entry]) -> list[str]:
+def add_schemas(results: list[dict[str, Any]], entries: Sequence[CatalogueEntry]) -> list[str]:
     """Adds `inputSchema` to the results of these entries, the best first, as far as there is room.
 
     Returns:
@@ -227,7 +227,7 @@ def add_schemas(results: list[dict[str, Any]], entries: Sequence[Entry]) -> list
     return left_out
 
 
-def input_fields(entry: Entry) -> list[str]:
+def input_fields(entry: CatalogueEntry) -> list[str]:
     """The names of the arguments a tool declares, sorted."""
     properties = entry.tool.input_schema.get("properties")
     return sorted(properties) if isinstance(properties, dict) else []
@@ -243,7 +243,7 @@ def shortened(text: str, length: int | None) -> str:
     return text if length is None or len(text) <= length else text[:length] + "..."
 
 
-def _shown(entry: Entry, score: float, length: int | None) -> dict[str, Any]:
+def _shown(entry: CatalogueEntry, score: float, length: int | None) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "tool": entry.emitted,
         "name": entry.tool.name,

@@ -14,7 +14,7 @@ from typing import Any
 from callmux.clients import codex
 from callmux.clients.dialects import read_entry
 from callmux.clients.entry import ClientFileError, Entry, flavour
-from callmux.clients.keys import KEYS, Key, judge
+from callmux.clients.keys import KEYS, ClientKey, judge
 from callmux.config.notation import parse
 from callmux.errors import CallmuxError
 from callmux.migrate.plan import Item
@@ -22,9 +22,11 @@ from callmux.migrate.plan import Item
 _TYPES = {"streamable_http": "http", "streamable-http": "http", "streamablehttp": "http"}
 """Other spellings of the kind of server, in lower case."""
 _METAMCP = (
-    Key("bearerToken", "the token for the address", "rewritten", "a header; the token goes into a file"),
-    Key("description", "a text for people", "left out", "nothing acts on it"),
-    Key("transport", "the kind of server", "carried", "`transport`"),
+    ClientKey(
+        "bearerToken", "the token for the address", "rewritten", "a header; the token goes into a file"
+    ),
+    ClientKey("description", "a text for people", "left out", "nothing acts on it"),
+    ClientKey("transport", "the kind of server", "carried", "`transport`"),
 )
 
 
@@ -130,5 +132,5 @@ def _judged(raw: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     return list(dict.fromkeys(reasons)), list(dict.fromkeys(notes))
 
 
-def _meanings(name: str, tables: Iterable[tuple[Key, ...]]) -> Iterable[Key]:
+def _meanings(name: str, tables: Iterable[tuple[ClientKey, ...]]) -> Iterable[ClientKey]:
     return (key for keys in tables for key in keys if key.name == name)

@@ -17,7 +17,7 @@ from callmux.clients.entry import ClientFileError, own_arguments
 from callmux.config.check import check_document
 from callmux.config.notation import parse
 from callmux.errors import ConfigError, UsageError
-from callmux.migrate.state import FoundFile, State
+from callmux.migrate.state import FoundFile, MigrationState
 from callmux.migrate.units import OldUnit, read_unit
 
 PRIVATE = 0o600
@@ -61,7 +61,7 @@ class NewFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class MigrationPlan:
     """All of it.
 
     Attributes:
@@ -76,11 +76,11 @@ class Plan:
 
 
 def make_plan(
-    state: State,
+    state: MigrationState,
     start: Callable[[str], tuple[str, ...]],
     unit: Callable[[str, OldUnit], str | None],
     also: Collection[str] = (),
-) -> Plan:
+) -> MigrationPlan:
     """Says what stays and what changes.
 
     Args:
@@ -102,10 +102,10 @@ def make_plan(
     _token(state, items, files)
     _units(state, unit, items, files, after)
     _clients(state, start, also, items, files)
-    return Plan(tuple(items), tuple(files), tuple(after))
+    return MigrationPlan(tuple(items), tuple(files), tuple(after))
 
 
-def _config(state: State) -> Item:
+def _config(state: MigrationState) -> Item:
     path = str(state.config_path)
     if state.config is None:
         return Item("configuration", path, "look", 'not there: "callmux setup" or "callmux init" makes one')
@@ -145,7 +145,7 @@ def _private(file: FoundFile | None, what: str, why: str, items: list[Item], fil
     files.append(NewFile(str(file.path), file.text, file.text, mode=PRIVATE))
 
 
-def _token(state: State, items: list[Item], files: list[NewFile]) -> None:
+def _token(state: MigrationState, items: list[Item], files: list[NewFile]) -> None:
     token = state.token
     if token is None or not (token.text or "").strip():
         return
@@ -192,7 +192,7 @@ def _sections(kind: str, file: FoundFile) -> dict[tuple[str, ...], dict[str, Any
 
 
 def _units(
-    state: State,
+    state: MigrationState,
     unit: Callable[[str, OldUnit], str | None],
     items: list[Item],
     files: list[NewFile],
@@ -223,7 +223,7 @@ def _units(
 
 
 def _clients(
-    state: State,
+    state: MigrationState,
     start: Callable[[str], tuple[str, ...]],
     also: Collection[str],
     items: list[Item],

@@ -33,7 +33,7 @@ class FoundFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class MigrationState:
     """Everything that was found.
 
     Attributes:
@@ -61,7 +61,7 @@ class State:
     problems: tuple[str, ...]
 
 
-def look(machine: Machine, config_path: Path, system_units: Path = SYSTEM_UNITS) -> State:
+def look(machine: Machine, config_path: Path, system_units: Path = SYSTEM_UNITS) -> MigrationState:
     """Reads everything callmux for Node may have written."""
     problems: list[str] = []
 
@@ -89,7 +89,7 @@ def look(machine: Machine, config_path: Path, system_units: Path = SYSTEM_UNITS)
     ]
     files = [(kind, path) for kind in KINDS if (path := client_file(kind, machine)) is not None]
     clients = [(kind, file) for kind, path in (*files, *project_files(machine)) if (file := found(path))]
-    return State(
+    return MigrationState(
         config_path=config_path,
         config=config,
         overlay=found(_overlay_path(config_path, config)),

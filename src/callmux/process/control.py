@@ -56,9 +56,7 @@ async def served(config: Path, env: dict[str, str], answer: Answer) -> AsyncIter
         )
         path.chmod(0o600)
     except (OSError, CallmuxError) as error:
-        log.warning(
-            'Warning: "callmux server restart" and "callmux approve" cannot reach this process: %s', error
-        )
+        log.warning('could not open a socket for "callmux server restart" and "callmux approve": %s', error)
     try:
         yield server is not None
     finally:

@@ -39,7 +39,7 @@ class Unreachable(CallmuxError):
     code = "process_unreachable"
 
 
-class Refused(CallmuxError):
+class ProcessRefused(CallmuxError):
     """A process that answered, and does not do it."""
 
     code = "process_refused"
@@ -93,7 +93,7 @@ def ask(path: Path, request: Mapping[str, Any], seconds: float) -> dict[str, Any
 
     Raises:
         Unreachable: Nobody listens there, or no answer came.
-        Refused: The process does not do it.
+        ProcessRefused: The process does not do it.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(seconds)
@@ -105,7 +105,7 @@ def ask(path: Path, request: Mapping[str, Any], seconds: float) -> dict[str, Any
         except (OSError, msgspec.MsgspecError) as error:
             raise Unreachable(f"it does not answer: {error}") from None
     if answer.error is not None:
-        raise Refused(answer.error.message)
+        raise ProcessRefused(answer.error.message)
     return answer.result
 
 

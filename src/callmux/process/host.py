@@ -229,7 +229,7 @@ class Host:
                 try:
                     await restoring.set_level(connection, session, server.timing.connect_seconds)
                 except CallFailure as failure:
-                    log.warning('"%s" does not take the log level: %s', server.name, failure.cause)
+                    log.warning('could not set the log level of "%s": %s', server.name, failure.cause)
 
         await self.runtime.settled()
         seen = self.entitlements.servers_of(session)
@@ -382,7 +382,7 @@ class Host:
         if method == "notifications/resources/updated":
             self.subscriptions.updated(server.name, params)
         elif client is None:
-            log.debug('"%s" sent %s, and callmux cannot tell which client it is for', server.name, method)
+            log.debug('could not tell which client of "%s" %s is for', server.name, method)
         elif method != "notifications/message" or is_wanted(params, client):
             client.notify(method, self.dispatch.shown_to(client, server.name, params))
 

@@ -98,9 +98,11 @@ def _look_at_all(wanted: Mapping[str, Wanted]) -> dict[str, Seen]:
 
 def _tell(name: str, files: Seen) -> None:
     if not files:
-        log.warning('Warning: "%s" has no file that its "watch" matches yet', name)
+        log.warning('could not watch files of "%s": its "watch" matches none yet', name)
     elif len(files) >= MOST_FILES:
-        log.warning('Warning: "watch" of "%s" matches too many files: %d are watched', name, MOST_FILES)
+        log.warning(
+            'could not watch all files of "%s": only the first %d that its "watch" matches', name, MOST_FILES
+        )
     else:
         log.info('Watching %d files of "%s"', len(files), name)
 

@@ -19,7 +19,7 @@ from callmux.rings.stage import NO_STAGES, Stages
 from callmux.traits import Traits
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class CachingVerdict(msgspec.Struct, frozen=True):
     """What the rules of caching say of one tool.
 
     Attributes:
@@ -33,8 +33,8 @@ class Verdict(msgspec.Struct, frozen=True):
     cached: bool
 
 
-WRITES = Verdict(False, False, False)
-ONLY_READS = Verdict(True, False, False)
+WRITES = CachingVerdict(False, False, False)
+ONLY_READS = CachingVerdict(True, False, False)
 
 
 _FORM = b'{"jsonrpc":"2.0","id":%%d,"method":"tools/call","params":{"name":%b,"arguments":%%b}}\n'
@@ -73,7 +73,7 @@ class Route(msgspec.Struct, eq=False, kw_only=True):
     safe: bool = False
     tier: str = WRITE
     asks: bool = False
-    verdict: Verdict = WRITES
+    verdict: CachingVerdict = WRITES
     shaper: Shaper | None = None
     limits: Limits | None = None
     own: Traits | None = None

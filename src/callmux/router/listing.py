@@ -15,7 +15,7 @@ from msgspec import Raw
 
 from callmux.protocol import apps
 from callmux.router.compress import Compression
-from callmux.upstream.catalogue import Catalogue, Entry
+from callmux.upstream.catalogue import Catalogue, CatalogueEntry
 
 if TYPE_CHECKING:
     from callmux.guard.rights import Rights
@@ -98,7 +98,7 @@ def result(member: str, shown: Sequence[bytes], beside: Mapping[str, bytes]) -> 
 
 
 def definition(
-    entry: Entry, compression: Compression | None = None, renamed: Mapping[str, str] | None = None
+    entry: CatalogueEntry, compression: Compression | None = None, renamed: Mapping[str, str] | None = None
 ) -> bytes:
     """One tool as clients see it."""
     tool = entry.tool

@@ -23,7 +23,7 @@ from callmux.rings.route import Find
 from callmux.router.indexes import Indexes
 from callmux.router.listing import Kinds, definition
 from callmux.router.routing import Routing
-from callmux.upstream.catalogue import Catalogue, Entry, Found
+from callmux.upstream.catalogue import Catalogue, CatalogueEntry, Found
 from callmux.upstream.resources import Place
 
 MOST = 1000
@@ -284,12 +284,12 @@ class Sight:
             f'tool "{tool}" is ambiguous: name its server, or use {found.emitted or found.bare}'
         )
 
-    def _of_tool(self, rights: Rights, entry: Entry) -> Denial | None:
+    def _of_tool(self, rights: Rights, entry: CatalogueEntry) -> Denial | None:
         return rights.of(
             [self._routing.wanted(Found(entry.server, entry.tool.name, entry.tool, entry.emitted))]
         )
 
-    def _of_prompt(self, rights: Rights, entry: Entry) -> Denial | None:
+    def _of_prompt(self, rights: Rights, entry: CatalogueEntry) -> Denial | None:
         return self.of_place(rights, Place(entry.server, entry.tool.name))
 
 

@@ -116,7 +116,7 @@ async def _ask(port: Request, facts: Facts) -> None:
                 async with asyncio.timeout(ROOTS_SECONDS):
                     path = cwd.from_roots(await port.ask("roots/list", None))
             except (RpcError, TimeoutError) as error:
-                log.info("A client does not list its roots: %s", error or "it does not answer")
+                log.info("could not list the roots of a client: %s", error or "it does not answer")
                 return
             except asyncio.CancelledError:
                 # Whoever waits behind this one asks for itself.

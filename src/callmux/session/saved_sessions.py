@@ -78,7 +78,7 @@ def save(directory: Path, port: int, saved: SavedSessions) -> None:
             file.write(msgspec.json.encode(saved))
         os.replace(beside, path)
     except OSError as error:
-        log.warning("%s cannot be written: sessions lose log levels and subscriptions (%s)", path, error)
+        log.warning("could not write %s, so sessions lose log levels and subscriptions: %s", path, error)
 
 
 def take(directory: Path, port: int) -> SavedSessions:
@@ -91,10 +91,10 @@ def take(directory: Path, port: int) -> SavedSessions:
     except FileNotFoundError:
         return SavedSessions()
     except (OSError, msgspec.MsgspecError) as error:
-        log.warning("%s cannot be used: %s", path, error)
+        log.warning("could not read %s: %s", path, error)
         return SavedSessions()
     if left.version > VERSION:
-        log.warning("%s is not used, it is of a newer callmux (version %d)", path, left.version)
+        log.warning("could not use %s: a newer callmux wrote it (version %d)", path, left.version)
         return SavedSessions()
     return left
 
@@ -119,6 +119,6 @@ def session_key(directory: Path) -> bytes:
         with os.fdopen(descriptor, "wb") as file:
             file.write(key)
     except OSError as error:
-        log.warning("sessions will not survive a restart: %s cannot be kept (%s)", path, error)
+        log.warning("could not keep %s, so sessions will not survive a restart: %s", path, error)
         return secrets.token_bytes(KEY_BYTES)
     return key

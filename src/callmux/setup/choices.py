@@ -13,8 +13,8 @@ from callmux.clients.entry import Entry
 from callmux.errors import UsageError
 from callmux.setup.found import Found
 from callmux.setup.judging import Verdict
-from callmux.setup.plan import NewServer, Plan
-from callmux.setup.probing import Answer
+from callmux.setup.plan import NewServer, SetupPlan
+from callmux.setup.probing import ProbeAnswer
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,7 +71,7 @@ def custom_server(name: str, line: str) -> NewServer:
     return NewServer(name, Entry(command=words[0], args=tuple(words[1:])))
 
 
-def keyed(choices: Choices, answered: Mapping[str, Answer]) -> dict[str, Answer]:
+def keyed(choices: Choices, answered: Mapping[str, ProbeAnswer]) -> dict[str, ProbeAnswer]:
     """The answers by the keys of moved servers, and by the names of added ones with `+` before them."""
     moved = {f"{n}:{item.name}": item.key for n, item in enumerate(choices.moved)}
     added = {f"+{n}:{item.name}": f"+{item.name}" for n, item in enumerate(choices.added)}
@@ -79,7 +79,7 @@ def keyed(choices: Choices, answered: Mapping[str, Answer]) -> dict[str, Answer]
     return {keys[name]: answer for name, answer in answered.items()}
 
 
-def leave_out(choices: Choices, answers: Mapping[str, Answer]) -> dict[str, str]:
+def leave_out(choices: Choices, answers: Mapping[str, ProbeAnswer]) -> dict[str, str]:
     """Takes the servers that did not answer out of `choices`; gives their names and reasons.
 
     Args:
@@ -99,7 +99,7 @@ def settle(choices: Choices, found: Sequence[Verdict]) -> None:
     choices.moved = [movable[item.key] for item in choices.moved if item.key in movable]
 
 
-def by_name(plan: Plan, choices: Choices, answers: Mapping[str, Answer]) -> dict[str, Answer]:
+def by_name(plan: SetupPlan, choices: Choices, answers: Mapping[str, ProbeAnswer]) -> dict[str, ProbeAnswer]:
     """The answers by the new names of the servers.
 
     Args:

@@ -27,7 +27,7 @@ _WORDS: dict[State, str] = {
 }
 
 
-class Server(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+class FoundServer(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """One server.
 
     Attributes:
@@ -51,15 +51,15 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_def
     reason: str | None = None
 
 
-def inventory(scene: Scene, receivers: Sequence[str]) -> list[Server]:
+def inventory(scene: Scene, receivers: Sequence[str]) -> list[FoundServer]:
     """Every server of every client, in the order of the files."""
     return [_server(scene, verdict) for verdict in scene.verdicts(receivers)]
 
 
-def _server(scene: Scene, verdict: Verdict) -> Server:
+def _server(scene: Scene, verdict: Verdict) -> FoundServer:
     item = verdict.found
     state = _state(scene, verdict, item)
-    return Server(
+    return FoundServer(
         name=item.name,
         client=item.file.kind,
         path=item.file.path,
@@ -81,7 +81,7 @@ def _state(scene: Scene, verdict: Verdict, item: Found) -> State:
     return "off" if item.entry.disabled else "moves"
 
 
-def inventory_lines(servers: Sequence[Server], problems: Sequence[str], width: int) -> list[str]:
+def inventory_lines(servers: Sequence[FoundServer], problems: Sequence[str], width: int) -> list[str]:
     """The same for people, file by file, no wider than the terminal.
 
     Args:
@@ -103,7 +103,7 @@ def inventory_lines(servers: Sequence[Server], problems: Sequence[str], width: i
     return [*lines[1:], *([""] if problems else []), _sum(servers)]
 
 
-def _sum(servers: Sequence[Server]) -> str:
+def _sum(servers: Sequence[FoundServer]) -> str:
     """The result, which stands last."""
     count = len([server for server in servers if server.state != "callmux"])
     if not count:

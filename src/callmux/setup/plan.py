@@ -93,7 +93,7 @@ class PlannedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SetupPlan:
     """What would be written.
 
     Attributes:
@@ -117,7 +117,7 @@ def make_plan(
     config_text: str | None,
     secrets: Secrets,
     schema: PlannedFile | None = None,
-) -> Plan:
+) -> SetupPlan:
     """Says what setup would write.
 
     Args:
@@ -175,7 +175,7 @@ def make_plan(
     clients, attached = _clients(answers, notes)
     files += clients
     changed = tuple(file for file in files if file.before != file.after)
-    return Plan(changed, tuple(names), servers, tuple(notes), attached)
+    return SetupPlan(changed, tuple(names), servers, tuple(notes), attached)
 
 
 def _about_projects(moved: Sequence[Found], receivers: Collection[str]) -> list[str]:

@@ -25,7 +25,7 @@ AT_A_TIME = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProbeAnswer:
     """What a server said.
 
     Attributes:
@@ -45,7 +45,7 @@ def ask_all(
     seconds: float,
     probe: Probe,
     progress: Progress,
-) -> dict[str, Answer]:
+) -> dict[str, ProbeAnswer]:
     """Starts or reaches each server, lists its tools and leaves. One that is disabled is left alone.
 
     Args:
@@ -58,12 +58,12 @@ def ask_all(
         progress: Told who is asked and what each server writes meanwhile.
     """
 
-    async def ask() -> dict[str, Answer]:
+    async def ask() -> dict[str, ProbeAnswer]:
         slots = asyncio.Semaphore(AT_A_TIME)
         veil = Veil(secrets.values())
         labels = _labels(documents)
 
-        async def one(key: str, document: Mapping[str, Any]) -> tuple[str, Answer]:
+        async def one(key: str, document: Mapping[str, Any]) -> tuple[str, ProbeAnswer]:
             async with slots:
                 name = labels[key]
                 progress.started(name)
@@ -74,7 +74,7 @@ def ask_all(
                 answer = await _ask(key, document, secrets, base_dir, env, seconds, probe, hear)
             if answer.problem is not None:
                 # What a server says as it dies may hold what it was given.
-                answer = Answer(problem=veil.hide(answer.problem))
+                answer = ProbeAnswer(problem=veil.hide(answer.problem))
             progress.finished(name, answer.problem or counted(len(answer.tools), "tool"))
             return key, answer
 
@@ -103,23 +103,23 @@ async def _ask(
     seconds: float,
     probe: Probe,
     hear: Callable[[str], None],
-) -> Answer:
+) -> ProbeAnswer:
     name = key.rpartition(":")[2]
     if document.get("disabled") is True:
-        return Answer()
+        return ProbeAnswer()
     checked = check_document({"servers": {name: dict(document)}})
     if checked.errors:
-        return Answer(problem="; ".join(checked.errors))
+        return ProbeAnswer(problem="; ".join(checked.errors))
 
     def read_file(path: str) -> str:
         return secrets[path] if path in secrets else resolve_reference(f"file:{path}", base_dir, env)
 
     server = expand_server(checked.config.servers[name], f"servers.{name}", env, read_file)
     if server.problem is not None:
-        return Answer(problem=server.problem)
+        return ProbeAnswer(problem=server.problem)
     if isinstance(server, StdioServer):
         if find_command(server, env) is None:
-            return Answer(problem=missing_command(server, env))
+            return ProbeAnswer(problem=missing_command(server, env))
         try:
             values = {
                 variable: read_file(reference.strip().removeprefix("file:"))
@@ -128,7 +128,7 @@ async def _ask(
                 for variable, reference in server.env_refs.items()
             }
         except SecretError as error:
-            return Answer(problem=error.message)
+            return ProbeAnswer(problem=error.message)
         # The files that it would read are not there yet.
         from msgspec.structs import replace
 
@@ -143,7 +143,7 @@ async def _ask(
         async with asyncio.timeout(seconds):
             result = await probe(name, server, timeout_seconds=seconds, base_dir=base_dir, heard=heard)
     except TimeoutError:
-        return Answer(problem=with_words(f"no answer within {seconds:g} s", said))
+        return ProbeAnswer(problem=with_words(f"no answer within {seconds:g} s", said))
     except (OSError, CallmuxError) as error:
-        return Answer(problem=str(error))
-    return Answer(tools=tuple(result.tools), problem=result.error)
+        return ProbeAnswer(problem=str(error))
+    return ProbeAnswer(tools=tuple(result.tools), problem=result.error)

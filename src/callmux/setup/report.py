@@ -10,18 +10,20 @@ from callmux.clients.diff import unified
 from callmux.doctor.checks import counted
 from callmux.setup.found import Found
 from callmux.setup.judging import Verdict
-from callmux.setup.plan import Answers, Plan, PlannedFile
-from callmux.setup.probing import Answer
+from callmux.setup.plan import Answers, PlannedFile, SetupPlan
+from callmux.setup.probing import ProbeAnswer
 from callmux.setup.scene import Scene
 from callmux.text import visible
 
 
-def plan_lines(plan: Plan, answers: Answers, probed: Mapping[str, Answer], config_path: str) -> list[str]:
+def plan_lines(
+    plan: SetupPlan, answers: Answers, probed: Mapping[str, ProbeAnswer], config_path: str
+) -> list[str]:
     """The whole plan: every change, and what it comes to at the end."""
     return [*change_lines(plan), *summary_lines(plan, answers, probed, config_path)]
 
 
-def change_lines(plan: Plan) -> list[str]:
+def change_lines(plan: SetupPlan) -> list[str]:
     """The differences of all files, but for those that hold a credential, and the schema."""
     shown = [
         unified(file.path, file.before or "", file.after)
@@ -31,7 +33,9 @@ def change_lines(plan: Plan) -> list[str]:
     return [line for difference in shown for line in (difference, "")]
 
 
-def summary_lines(plan: Plan, answers: Answers, probed: Mapping[str, Answer], config_path: str) -> list[str]:
+def summary_lines(
+    plan: SetupPlan, answers: Answers, probed: Mapping[str, ProbeAnswer], config_path: str
+) -> list[str]:
     """What the plan comes to: servers, clients, files, notes."""
     lines = [f"Servers in {config_path}:"]
     if not plan.servers:
@@ -111,7 +115,7 @@ def overview(
     return [*map(visible, lines), ""] if lines else []
 
 
-def finish_lines(plan: Plan, folder: Path | None) -> list[str]:
+def finish_lines(plan: SetupPlan, folder: Path | None) -> list[str]:
     """What was done and what comes next."""
     if folder is None:
         return ["Everything is as it should be already: nothing was written."]

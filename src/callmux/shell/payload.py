@@ -16,7 +16,7 @@ LEVELS = DEEPEST - ROOM
 """Levels of a payload: its message adds some of its own."""
 
 
-class Entry(NamedTuple):
+class PayloadEntry(NamedTuple):
     """A call of several.
 
     Attributes:
@@ -72,7 +72,7 @@ def _refused(word: str) -> NoReturn:
     raise json.JSONDecodeError(f"the value {word} is not allowed in JSON", "", 0)
 
 
-def read_entry(text: str) -> Entry:
+def read_entry(text: str) -> PayloadEntry:
     """`TOOL` or `TOOL JSON`, split at the first blank.
 
     Raises:
@@ -81,10 +81,10 @@ def read_entry(text: str) -> Entry:
     tool, _, rest = text.partition(" ")
     if not tool:
         raise ShellFailed("Invalid call: it begins with a blank; write the tool first, as in 'TOOL JSON'")
-    return Entry(tool, read_object(rest, f'args for tool "{tool}"') if rest.strip() else "{}")
+    return PayloadEntry(tool, read_object(rest, f'args for tool "{tool}"') if rest.strip() else "{}")
 
 
-def fan_out(verb: str, entries: Sequence[Entry]) -> str:
+def fan_out(verb: str, entries: Sequence[PayloadEntry]) -> str:
     """The arguments of `callmux_parallel`, `callmux_batch` or `callmux_pipeline`, as JSON text.
 
     Raises:

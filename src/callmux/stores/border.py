@@ -74,7 +74,7 @@ class Border:
         now = asyncio.get_running_loop().time()
         if now >= self._silent_until:
             self._silent_until = now + SILENT_SECONDS
-            log.warning("%s cannot be reached, callmux goes on without: %s", self._name, why)
+            log.warning("could not reach %s, callmux goes on without it: %s", self._name, why)
         return StoreUnavailable(f"{self._name} cannot be reached: try again in a moment")
 
 

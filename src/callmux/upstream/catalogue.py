@@ -66,7 +66,7 @@ class ServerTools(msgspec.Struct, frozen=True, kw_only=True):
     beside: Mapping[str, bytes] = {}
 
 
-class Entry(msgspec.Struct, frozen=True):
+class CatalogueEntry(msgspec.Struct, frozen=True):
     """One exposed tool under its emitted name."""
 
     emitted: str
@@ -118,11 +118,11 @@ class Catalogue:
         self.multiple = len(servers) > 1
         # Several servers may say different things there, and none speaks for the others.
         self.beside: Mapping[str, bytes] = servers[0].beside if len(servers) == 1 else {}
-        self.entries: list[Entry] = []
+        self.entries: list[CatalogueEntry] = []
         self.warnings: list[str] = []
-        self._by_emitted: dict[str, Entry] = {}
-        self._by_bare: dict[str, list[Entry]] = {}
-        self._by_server: dict[str, dict[str, Entry]] = {s.server: {} for s in servers}
+        self._by_emitted: dict[str, CatalogueEntry] = {}
+        self._by_bare: dict[str, list[CatalogueEntry]] = {}
+        self._by_server: dict[str, dict[str, CatalogueEntry]] = {s.server: {} for s in servers}
         self._prefixes: dict[str, str] = {}
         for s in servers:
             if s.prefix:
@@ -162,7 +162,7 @@ class Catalogue:
                 self.warnings.append(
                     f'the name "{name}" is taken twice: "{s.server}" lists it as "{emitted}"'
                 )
-            entry = Entry(emitted, s.server, tool, tool.name in s.always_load)
+            entry = CatalogueEntry(emitted, s.server, tool, tool.name in s.always_load)
             self.entries.append(entry)
             self._by_emitted[emitted] = entry
             self._by_bare.setdefault(tool.name, []).append(entry)
@@ -192,7 +192,7 @@ class Catalogue:
             own._by_bare.setdefault(entry.tool.name, []).append(entry)
         return own
 
-    def limited(self, shows: Callable[[Entry], bool], servers: Collection[str]) -> Catalogue:
+    def limited(self, shows: Callable[[CatalogueEntry], bool], servers: Collection[str]) -> Catalogue:
         """What somebody may see: entries that `shows` lets pass, of these servers, named the same."""
         part = self.narrowed(
             {
@@ -207,11 +207,11 @@ class Catalogue:
         part.beside = self.beside if part.servers else {}
         return part
 
-    def of_server(self, server: str) -> list[Entry]:
+    def of_server(self, server: str) -> list[CatalogueEntry]:
         """The exposed tools of one server, in its order."""
         return list(self._by_server.get(server, {}).values())
 
-    def offered(self, server: str | None = None) -> list[Entry]:
+    def offered(self, server: str | None = None) -> list[CatalogueEntry]:
         """The exposed tools of all servers or of one, less those that are for the pages of apps alone."""
         entries = self.entries if server is None else self.of_server(server)
         return [entry for entry in entries if entry.tool.linkage.for_model]
@@ -332,7 +332,7 @@ class Catalogue:
             self._near[asked] = self._search(tool, self.offered(server))
         return self._near[asked][:count]
 
-    def _search(self, tool: str, pool: list[Entry]) -> list[str]:
+    def _search(self, tool: str, pool: list[CatalogueEntry]) -> list[str]:
         import difflib
 
         by_name: dict[str, str] = {}

@@ -380,7 +380,10 @@ class Connection:
         except Exception as error:
             # The root of the question's task: the server is told, or it would wait for ever.
             log.error(
-                'A question of "%s" (%s) failed in an unforeseen way', self.name, method, exc_info=error
+                'could not pass on a question of "%s" (%s): an error in callmux',
+                self.name,
+                method,
+                exc_info=error,
             )
             why = RpcError(INTERNAL_ERROR, "callmux could not pass this question on")
             line = self._peer.refuse(id, why.encoded())

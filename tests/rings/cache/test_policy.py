@@ -17,14 +17,14 @@ from callmux.plan import ToolCall
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings.cache.policy import LARGEST_ARGUMENTS, Policy, canonical, is_whole
 from callmux.rings.call import Call
-from callmux.rings.route import Verdict
+from callmux.rings.route import CachingVerdict
 from callmux.stores.cache import Key
 from tests.support import planned
 
-NEITHER = Verdict(False, False, False)
-SHARED = Verdict(True, True, False)
-BOTH = Verdict(True, True, True)
-ALONE = Verdict(True, False, False)
+NEITHER = CachingVerdict(False, False, False)
+SHARED = CachingVerdict(True, True, False)
+BOTH = CachingVerdict(True, True, True)
+ALONE = CachingVerdict(True, False, False)
 
 
 def policy(**document: Any) -> Policy:
@@ -68,7 +68,7 @@ def call(
     )
 
 
-def judged(rules: Policy, which: Tool | None = READER, server: str = "a") -> Verdict:
+def judged(rules: Policy, which: Tool | None = READER, server: str = "a") -> CachingVerdict:
     """The verdict for a tool under all its names."""
     name = which.name if which is not None else "get"
     prefixes = {"a": None, "b": "bb"}
@@ -85,7 +85,7 @@ def judged(rules: Policy, which: Tool | None = READER, server: str = "a") -> Ver
         ({"readOnlyHint": False, "idempotentHint": True}, NEITHER),
     ],
 )
-def test_annotations_say_what_reads(hints: dict[str, Any], expected: Verdict) -> None:
+def test_annotations_say_what_reads(hints: dict[str, Any], expected: CachingVerdict) -> None:
     """A write that may be repeated is still a write."""
     assert judged(policy(), tool("get", **hints)) == expected
 
@@ -108,7 +108,7 @@ def test_a_name_is_no_signal() -> None:
     ],
 )
 def test_lists_of_both_levels_count_and_deny_wins(
-    general: dict[str, Any], own: dict[str, Any], reader: Verdict, writer: Verdict
+    general: dict[str, Any], own: dict[str, Any], reader: CachingVerdict, writer: CachingVerdict
 ) -> None:
     rules = policy(cachePolicy=general, servers={"a": {"command": "x", "cachePolicy": own}})
     assert judged(rules) == reader

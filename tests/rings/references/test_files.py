@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from callmux.rings.references import files
-from callmux.rings.references.files import Place, Unreadable, find, is_inside, load
+from callmux.rings.references.files import ReferenceRoots, Unreadable, find, is_inside, load
 from callmux.rings.references.recognition import FileReference
 
 
@@ -18,12 +18,12 @@ def reference(path: object, form: str = "$file", where: str = "arguments.a", **m
     return FileReference(where=where, form=form, path=str(path), **more)
 
 
-def read(path: object, place: Place | None = None, form: str = "$file", **more: Any) -> bytes:
-    (source,) = find([reference(path, form, **more)], place or Place("/", None))
+def read(path: object, place: ReferenceRoots | None = None, form: str = "$file", **more: Any) -> bytes:
+    (source,) = find([reference(path, form, **more)], place or ReferenceRoots("/", None))
     return load(source)[1][form]
 
 
-def problem(path: object, place: Place | None = None, form: str = "$file", **more: int) -> str:
+def problem(path: object, place: ReferenceRoots | None = None, form: str = "$file", **more: int) -> str:
     with pytest.raises(Unreadable) as caught:
         read(path, place, form, **more)
     return str(caught.value)
@@ -84,7 +84,7 @@ def test_what_is_not_there(tmp_path: Path) -> None:
 
 def test_a_file_that_vanishes_in_between(tmp_path: Path) -> None:
     (tmp_path / "t").write_text("x")
-    (source,) = find([reference(tmp_path / "t")], Place("/", None))
+    (source,) = find([reference(tmp_path / "t")], ReferenceRoots("/", None))
     (tmp_path / "t").unlink()
     with pytest.raises(Unreadable, match="ENOENT"):
         load(source)
@@ -101,7 +101,7 @@ def test_only_regular_files_and_no_waiting(tmp_path: Path) -> None:
 
 def test_a_pipe_put_in_place_of_a_file_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "t").write_text("x")
-    (source,) = find([reference(tmp_path / "t")], Place("/", None))
+    (source,) = find([reference(tmp_path / "t")], ReferenceRoots("/", None))
     (tmp_path / "t").unlink()
     os.mkfifo(tmp_path / "t")
     with pytest.raises(Unreadable, match="regular file"):
@@ -113,7 +113,7 @@ def test_links_are_followed_and_files_read_once(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("t")
     sources = find(
         [reference("t"), reference("./link", "$jsonFile"), reference(tmp_path / "t", "$yamlFile")],
-        Place(str(tmp_path), None),
+        ReferenceRoots(str(tmp_path), None),
     )
     assert [source.real for source in sources] == [os.path.realpath(tmp_path / "t")]
     assert load(sources[0]) == (1, {"$file": b'"5"', "$jsonFile": b"5", "$yamlFile": b"5"})
@@ -125,7 +125,7 @@ def test_the_strictest_limit_counts(tmp_path: Path) -> None:
     with pytest.raises(Unreadable) as caught:
         find(
             [reference(tmp_path / "t"), reference(tmp_path / "t", where="arguments.b", max_bytes=9)],
-            Place("/", None),
+            ReferenceRoots("/", None),
         )
     assert str(caught.value) == (
         f'arguments.b: $file "{tmp_path}/t" exceeds maxBytes: it has 10 bytes, 9 are allowed'
@@ -134,7 +134,7 @@ def test_the_strictest_limit_counts(tmp_path: Path) -> None:
 
 def test_a_file_that_grows_or_hides_its_size(tmp_path: Path) -> None:
     (tmp_path / "t").write_text("x")
-    (source,) = find([reference(tmp_path / "t", max_bytes=4)], Place("/", None))
+    (source,) = find([reference(tmp_path / "t", max_bytes=4)], ReferenceRoots("/", None))
     (tmp_path / "t").write_text("x" * 100)
     with pytest.raises(Unreadable, match="at least 5 bytes, 4 are allowed"):
         load(source)
@@ -148,15 +148,15 @@ def test_all_files_of_a_call_together(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(files, "MOST_BYTES", 20)
     (tmp_path / "t").write_text("0123456789")
     twice = [reference(tmp_path / "t")] * 2
-    assert len(find(twice, Place("/", None))) == 1
+    assert len(find(twice, ReferenceRoots("/", None))) == 1
     with pytest.raises(Unreadable, match="exceed 20 bytes together"):
-        find([*twice, reference(tmp_path / "t")], Place("/", None))
+        find([*twice, reference(tmp_path / "t")], ReferenceRoots("/", None))
 
 
 def test_relative_paths_start_from_the_base(tree: Path) -> None:
     """W26: not from where callmux was started."""
-    assert read("in.txt", Place(str(tree / "root"), None)) == b'"inside"'
-    assert read("../secret.txt", Place(str(tree / "root"), None)) == b'"secret"'
+    assert read("in.txt", ReferenceRoots(str(tree / "root"), None)) == b'"inside"'
+    assert read("../secret.txt", ReferenceRoots(str(tree / "root"), None)) == b'"secret"'
 
 
 @pytest.mark.parametrize("strict", [False, True])
@@ -164,7 +164,7 @@ def test_relative_paths_start_from_the_base(tree: Path) -> None:
 def test_inside_a_root(tree: Path, path: str, strict: bool) -> None:
     """W26: a directory whose name starts with two dots was refused."""
     root = str(tree / "root")
-    assert read(path, Place(root, [str(tree / "gone"), root], strict=strict))
+    assert read(path, ReferenceRoots(root, [str(tree / "gone"), root], strict=strict))
 
 
 @pytest.mark.parametrize("strict", [False, True])
@@ -177,7 +177,7 @@ def test_outside_all_look_the_same(tree: Path, path: str, strict: bool) -> None:
     (root / "link").symlink_to("../secret.txt")
     (root / "linked").symlink_to("..")
     for spelled in (path, os.path.join("linked", path), os.path.join("linked/nowhere", path)):
-        found = problem(spelled, Place(str(root), [str(root)], strict=strict))
+        found = problem(spelled, ReferenceRoots(str(root), [str(root)], strict=strict))
         if spelled in ("linked/..", "linked/nowhere/..") and strict:
             continue
         assert found in (
@@ -192,7 +192,7 @@ def test_a_remote_caller_learns_nothing_from_links_outside(tree: Path) -> None:
     root = tree / "root"
     (tree / "there").symlink_to(tree / "root" / "sub")
     (tree / "plain").mkdir()
-    place = Place(str(root), [str(root)], strict=True)
+    place = ReferenceRoots(str(root), [str(root)], strict=True)
     detours = [f"../{name}/../root/in.txt" for name in ("plain", "there", "nowhere")]
     assert {read(detour, place) for detour in detours} == {b'"inside"'}
     found = {problem(f"../{name}/deep.txt", place).replace(name, "X") for name in ("plain", "there", "none")}
@@ -203,13 +203,13 @@ def test_a_root_may_be_a_link_itself(tree: Path) -> None:
     (tree / "alias").symlink_to("root")
     for strict in (False, True):
         for base in ("alias", "root"):
-            assert read("in.txt", Place(str(tree / base), [str(tree / "alias")], strict=strict))
+            assert read("in.txt", ReferenceRoots(str(tree / base), [str(tree / "alias")], strict=strict))
 
 
 def test_a_link_put_in_place_later_is_not_followed(tree: Path) -> None:
     """Between the look and the reading."""
     root = tree / "root"
-    place = Place(str(root), [str(root)])
+    place = ReferenceRoots(str(root), [str(root)])
     (source,) = find([reference("sub/deep.txt")], place)
     (root / "sub").rename(root / "was")
     (tree / "other").mkdir()
@@ -225,7 +225,7 @@ def test_a_link_put_in_place_later_is_not_followed(tree: Path) -> None:
 
 
 def test_no_roots_at_all_allow_nothing(tree: Path) -> None:
-    assert "outside" in problem("in.txt", Place(str(tree / "root"), []))
+    assert "outside" in problem("in.txt", ReferenceRoots(str(tree / "root"), []))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -259,4 +259,4 @@ def test_a_file_that_changes_while_it_is_looked_up_is_named(
 
     monkeypatch.setattr(os.path, "realpath", swapped)
     for roots in (None, [str(tree / "root")]):
-        assert "in.txt" in problem("in.txt", Place(str(tree / "root"), roots))
+        assert "in.txt" in problem("in.txt", ReferenceRoots(str(tree / "root"), roots))

@@ -12,7 +12,7 @@ import pytest
 from callmux.rings.shield import helper as helper_module
 from callmux.rings.shield.helper import PIECE, Helper, HelperLost
 from callmux.rings.shield.query import Query
-from callmux.rings.shield.worker import Job, mark
+from callmux.rings.shield.worker import WorkerJob, mark
 from tests.rings.shield.test_worker import LARGE, order
 from tests.support import real_loop
 
@@ -21,12 +21,12 @@ from tests.support import real_loop
 async def test_it_starts_when_it_is_needed_and_ends_with_us() -> None:
     helper = Helper()
     assert helper.pid is None
-    answer, reply = await helper.do(Job(order=order("r_1"), size=len(LARGE)), LARGE)
+    answer, reply = await helper.do(WorkerJob(order=order("r_1"), size=len(LARGE)), LARGE)
     pid = helper.pid
     assert answer.done
     assert b"r_1" in reply
     kept = len(mark("r_1")) + len(LARGE)
-    _, page = await helper.do(Job(ref="r_1", query=Query(limit=1), budget=1000, kept=kept))
+    _, page = await helper.do(WorkerJob(ref="r_1", query=Query(limit=1), budget=1000, kept=kept))
     assert b'"data":[0]' in page
     assert helper.pid == pid
     await helper.close()
@@ -34,7 +34,7 @@ async def test_it_starts_when_it_is_needed_and_ends_with_us() -> None:
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     with pytest.raises(HelperLost):
-        await helper.do(Job(ref="r_1"))
+        await helper.do(WorkerJob(ref="r_1"))
 
 
 @real_loop()
@@ -52,7 +52,7 @@ async def test_it_takes_large_results_in_pieces_between_which_others_run() -> No
             turns += 1
 
     task = asyncio.get_running_loop().create_task(others())
-    await helper.do(Job(order=order("r_1"), size=len(body)), body)
+    await helper.do(WorkerJob(order=order("r_1"), size=len(body)), body)
     task.cancel()
     assert turns > 20
     await helper.close()
@@ -63,12 +63,12 @@ async def test_one_that_dies_is_replaced_and_nothing_is_lost() -> None:
     """Between two jobs nobody notices; what it had kept is there for the next one."""
 
     helper = Helper()
-    await helper.do(Job(order=order("r_1"), size=len(LARGE)), LARGE)
+    await helper.do(WorkerJob(order=order("r_1"), size=len(LARGE)), LARGE)
     first = helper.pid
     assert first is not None
     os.kill(first, signal.SIGKILL)
     kept = len(mark("r_1")) + len(LARGE)
-    answer, page = await helper.do(Job(ref="r_1", query=Query(limit=1), budget=1000, kept=kept))
+    answer, page = await helper.do(WorkerJob(ref="r_1", query=Query(limit=1), budget=1000, kept=kept))
     assert answer.done
     assert b'"data":[0]' in page
     assert helper.pid != first
@@ -95,7 +95,7 @@ async def test_a_job_that_ends_it_fails_and_the_others_are_done(
     monkeypatch.setattr(helper_module, "LAST_WORDS_SECONDS", 0.1)
 
     helper = Helper([sys.executable, "-c", DEADLY.format(end=end)])
-    jobs = [helper.do(Job(ref=ref)) for ref in ("a", "b", "deadly", "c", "d")]
+    jobs = [helper.do(WorkerJob(ref=ref)) for ref in ("a", "b", "deadly", "c", "d")]
     found = await asyncio.gather(*jobs, return_exceptions=True)
     assert [type(one) for one in found] == [tuple, tuple, HelperLost, tuple, tuple]
     await helper.close()
@@ -106,5 +106,5 @@ async def test_a_job_that_ends_it_fails_and_the_others_are_done(
 async def test_one_that_cannot_work_is_lost(command: list[str]) -> None:
     helper = Helper(command)
     with pytest.raises(HelperLost):
-        await helper.do(Job(ref="none"))
+        await helper.do(WorkerJob(ref="none"))
     await helper.close()

@@ -21,7 +21,7 @@ from callmux.rings.shield.helper import Helper, HelperLost
 from callmux.rings.shield.query import Query
 from callmux.rings.shield.reply import Order
 from callmux.rings.shield.shelf import Shelf
-from callmux.rings.shield.worker import Answer, Job
+from callmux.rings.shield.worker import WorkerAnswer, WorkerJob
 from callmux.stores import border
 from callmux.stores.results import StoreLimits
 from tests.stores.remote import FAILS, HANGS, LATE_FAILS, SLOW, RemoteResults, Wire
@@ -181,8 +181,8 @@ async def test_a_result_that_cannot_be_read_in_some_way_costs_one_caller_an_erro
         broken.setattr(module, "Document", fail)
         if place != "here":
 
-            async def failed(job: Job, body: bytes = b"") -> tuple[Answer, bytes]:
-                return Answer(failed="MemoryError()"), b""
+            async def failed(job: WorkerJob, body: bytes = b"") -> tuple[WorkerAnswer, bytes]:
+                return WorkerAnswer(failed="MemoryError()"), b""
 
             broken.setattr(helper, "do", failed)
         with pytest.raises(ResultUnreadable, match="MemoryError"):
@@ -201,7 +201,7 @@ async def test_a_result_that_ends_the_helper_is_unreadable_and_goes_out_whole(
     shelf = Shelf(helper)
     ref = ref_of(await shelf.shorten(result(200), ORDER, ""))
 
-    async def lost(job: Job, body: bytes = b"") -> tuple[Answer, bytes]:
+    async def lost(job: WorkerJob, body: bytes = b"") -> tuple[WorkerAnswer, bytes]:
         raise HelperLost("it ended")
 
     with monkeypatch.context() as broken:

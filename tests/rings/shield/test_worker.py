@@ -14,7 +14,7 @@ from callmux.rings.shield import worker
 from callmux.rings.shield.compact import Limits
 from callmux.rings.shield.query import Query
 from callmux.rings.shield.reply import Order
-from callmux.rings.shield.worker import Answer, Job, mark, serve
+from callmux.rings.shield.worker import WorkerAnswer, WorkerJob, mark, serve
 
 LIMITS = Limits(65536, 8192, 50)
 LARGE = json.dumps({"content": [{"type": "text", "text": json.dumps(list(range(9000)))}]}).encode()
@@ -24,7 +24,7 @@ def order(ref: str) -> Order:
     return Order(limits=LIMITS, tool="t", server="s", ref=ref)
 
 
-def converse(*jobs: tuple[Job, bytes]) -> list[tuple[Answer, Any]]:
+def converse(*jobs: tuple[WorkerJob, bytes]) -> list[tuple[WorkerAnswer, Any]]:
     """The answers to a series of jobs, in one life of the process."""
     source = io.BytesIO(b"".join(msgspec.json.encode(job) + b"\n" + body for job, body in jobs))
     sink = io.BytesIO()
@@ -33,22 +33,22 @@ def converse(*jobs: tuple[Job, bytes]) -> list[tuple[Answer, Any]]:
     sink.seek(0)
     found = []
     while line := sink.readline():
-        answer = msgspec.json.decode(line, type=Answer)
+        answer = msgspec.json.decode(line, type=WorkerAnswer)
         found.append((answer, json.loads(sink.read(answer.size) or b"null")))
     return found
 
 
-def page(ref: str, query: Query, body: bytes = LARGE, at: int = 0) -> Job:
-    return Job(ref=ref, query=query, budget=1000, at=at, kept=len(mark(ref)) + len(body))
+def page(ref: str, query: Query, body: bytes = LARGE, at: int = 0) -> WorkerJob:
+    return WorkerJob(ref=ref, query=query, budget=1000, at=at, kept=len(mark(ref)) + len(body))
 
 
 def test_it_shortens_keeps_pages_and_forgets() -> None:
     found = converse(
-        (Job(order=order("r_1"), size=len(LARGE), at=7), LARGE),
+        (WorkerJob(order=order("r_1"), size=len(LARGE), at=7), LARGE),
         (page("r_1", Query(offset=100, limit=2), at=7), b""),
         (page("r_1", Query(path="a.b"), at=7), b""),
-        (Job(ref="r_1"), b""),
-        (Job(ref="r_never"), b""),
+        (WorkerJob(ref="r_1"), b""),
+        (WorkerJob(ref="r_never"), b""),
         (page("r_never", Query(), at=7), b""),
     )
     assert "r_1" in found[0][1]["content"][0]["text"]
@@ -59,26 +59,26 @@ def test_it_shortens_keeps_pages_and_forgets() -> None:
 
 def test_what_needs_no_shortening_is_not_kept() -> None:
     small = b'{"content":[]}'
-    ((answer, _),) = converse((Job(order=order("r_1"), size=len(small)), small))
+    ((answer, _),) = converse((WorkerJob(order=order("r_1"), size=len(small)), small))
     assert not answer.done
 
 
 def test_one_without_a_ref_is_not_kept() -> None:
-    ((answer, value),) = converse((Job(order=order(""), size=len(LARGE)), LARGE))
+    ((answer, value),) = converse((WorkerJob(order=order(""), size=len(LARGE)), LARGE))
     assert answer.done
     assert json.loads(value["content"][0]["text"])["_callmux"]["retained"] is False
 
 
 def test_it_ends_when_its_input_does() -> None:
-    assert converse((Job(order=order("r_1"), size=len(LARGE)), LARGE[:100])) == []
+    assert converse((WorkerJob(order=order("r_1"), size=len(LARGE)), LARGE[:100])) == []
 
 
 def test_a_page_of_another_result_is_never_given() -> None:
     """Whatever stands where one was: the mark before it tells."""
     other = LARGE.replace(b"8999", b"9998")
     found = converse(
-        (Job(order=order("r_1"), size=len(LARGE)), LARGE),
-        (Job(order=order("r_2"), size=len(other)), other),
+        (WorkerJob(order=order("r_1"), size=len(LARGE)), LARGE),
+        (WorkerJob(order=order("r_2"), size=len(other)), other),
         (page("r_1", Query(limit=1)), b""),
         (page("r_2", Query(limit=1), body=LARGE * 2), b""),
         (page("r_2", Query(limit=1)), b""),
@@ -95,6 +95,8 @@ def test_a_job_that_fails_is_answered_and_the_next_one_done(monkeypatch: pytest.
 
     monkeypatch.setattr(worker, "Document", fail)
     jobs = [(page("r_1", Query()), b"")] * len(errors)
-    found = converse((Job(order=order("r_1"), size=len(LARGE)), LARGE), *jobs, (Job(ref="r_1"), b""))
+    found = converse(
+        (WorkerJob(order=order("r_1"), size=len(LARGE)), LARGE), *jobs, (WorkerJob(ref="r_1"), b"")
+    )
     assert [bool(answer.failed) for answer, _ in found] == [False, True, True, True, True, False]
     assert "UnicodeError" in found[1][0].failed

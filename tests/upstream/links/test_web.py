@@ -12,7 +12,7 @@ from callmux.protocol.http_client import Carrier, Point
 from callmux.protocol.sse import TooLarge
 from callmux.upstream.failures import Category
 from callmux.upstream.links.web import (
-    Refused,
+    StatusRefused,
     address,
     failure_of,
     open_client,
@@ -51,14 +51,14 @@ CARRIERS = [Carrier.HTTP, Carrier.SSE]
     ],
 )
 def test_what_a_status_means(status: int, category: Category, started: bool, carrier: Carrier) -> None:
-    failure = verdict(Refused(status, b"<html>", ""), carrier, named=False).failure
+    failure = verdict(StatusRefused(status, b"<html>", ""), carrier, named=False).failure
     assert (failure.category, failure.started) == (category, started)
     assert not failure.repeatable(False) or status == 404
     assert str(status) in failure.cause
 
 
 def test_a_challenge_shows_that_nothing_has_begun() -> None:
-    ruling = verdict(Refused(401, b"", "Bearer"), Carrier.HTTP, named=True)
+    ruling = verdict(StatusRefused(401, b"", "Bearer"), Carrier.HTTP, named=True)
     assert not ruling.failure.started
     forgotten = ruling.forgotten(Point.CREDENTIALS)
     for failure in (ruling.failure, forgotten):
@@ -68,12 +68,12 @@ def test_a_challenge_shows_that_nothing_has_begun() -> None:
 
 
 def test_an_unknown_session_is_over_and_its_request_untaken() -> None:
-    failure = verdict(Refused(404, b"", ""), Carrier.HTTP, named=True).failure
+    failure = verdict(StatusRefused(404, b"", ""), Carrier.HTTP, named=True).failure
     assert (failure.category, failure.over, failure.repeatable(False)) == (Category.SESSION, True, True)
 
 
 def test_a_400_about_the_session_counts_once_the_session_is_known_to_be_forgotten() -> None:
-    ruling = verdict(Refused(400, b"No valid session ID", ""), Carrier.HTTP, named=True)
+    ruling = verdict(StatusRefused(400, b"No valid session ID", ""), Carrier.HTTP, named=True)
     assert (ruling.failure.started, ruling.failure.repeatable(False)) == (True, False)
     failure = ruling.forgotten(Point.SAID_SESSION)
     assert (failure.started, failure.over, failure.repeatable(False)) == (False, True, True)
@@ -84,7 +84,7 @@ def test_a_400_about_the_session_counts_once_the_session_is_known_to_be_forgotte
 
 def test_a_404_that_answers_the_request_itself_counts_once_a_ping_finds_no_session_either() -> None:
     body = b'{"jsonrpc":"2.0","id":7,"error":{"code":-32602,"message":"no such order"}}'
-    ruling = verdict(Refused(404, body, ""), Carrier.HTTP, named=True, id=7)
+    ruling = verdict(StatusRefused(404, body, ""), Carrier.HTTP, named=True, id=7)
     assert (ruling.failure.started, ruling.failure.over, ruling.failure.repeatable(False)) == (
         True,
         False,
@@ -93,26 +93,28 @@ def test_a_404_that_answers_the_request_itself_counts_once_a_ping_finds_no_sessi
     assert ruling.failure.cause == "no such order"
     assert ruling.forgotten(Point.NO_SESSION).repeatable(False)
     assert not ruling.forgotten(Point.REFUSED).repeatable(False)
-    another = verdict(Refused(404, body, ""), Carrier.HTTP, named=True, id=8)
+    another = verdict(StatusRefused(404, body, ""), Carrier.HTTP, named=True, id=8)
     assert (another.failure.over, another.failure.repeatable(False)) == (True, True)
 
 
 @pytest.mark.parametrize("status", [400, 401, 410, 422, 500, 503])
 def test_a_forgotten_session_does_not_prove_that_nothing_was_done(status: int) -> None:
-    failure = verdict(Refused(status, b"", ""), Carrier.HTTP, named=True).forgotten(Point.REFUSED)
+    failure = verdict(StatusRefused(status, b"", ""), Carrier.HTTP, named=True).forgotten(Point.REFUSED)
     assert (failure.started, failure.over) == (True, True)
     assert (failure.repeatable(False), failure.repeatable(True)) == (False, True)
 
 
 @pytest.mark.parametrize("status", [200, 302, 400, 401, 404, 405, 429, 503])
 def test_a_refused_resumption_says_nothing_of_the_request(status: int) -> None:
-    ruling = resumption_verdict(Refused(status, b"", ""))
+    ruling = resumption_verdict(StatusRefused(status, b"", ""))
     for failure in (ruling.failure, ruling.forgotten(Point.NO_SESSION)):
         assert (failure.started, failure.repeatable(False), failure.repeatable(True)) == (True, False, True)
 
 
 def test_credentials_are_asked_for_in_words_that_help() -> None:
-    failure = verdict(Refused(401, b"", 'Bearer realm="x"' + "y" * 500), Carrier.HTTP, named=False).failure
+    failure = verdict(
+        StatusRefused(401, b"", 'Bearer realm="x"' + "y" * 500), Carrier.HTTP, named=False
+    ).failure
     assert '"headers"' in failure.cause
     assert 'Bearer realm="x"' in failure.cause
     assert len(failure.cause) < 500
@@ -121,7 +123,7 @@ def test_credentials_are_asked_for_in_words_that_help() -> None:
 @pytest.mark.parametrize("id", ["1", "null"])
 def test_a_json_rpc_error_in_the_body_is_the_servers_own(id: str) -> None:
     body = f' {{"jsonrpc":"2.0","id":{id},"error":{{"code":-32050,"message":"m","data":{{"n":1.50}}}}}}'
-    failure = verdict(Refused(400, body.encode(), ""), Carrier.HTTP, named=False).failure
+    failure = verdict(StatusRefused(400, body.encode(), ""), Carrier.HTTP, named=False).failure
     assert failure.raw == b'{"code":-32050,"message":"m","data":{"n":1.50}}'
     assert failure.rpc is not None
 

@@ -275,11 +275,11 @@ def test_the_same_failure_again_is_one_line_with_its_count_and_the_next_attempt(
     play(scene())
     lines = [record.getMessage() for record in caplog.records]
     assert lines[:5] == [
-        'Warning: failed to connect "s": process 0 ended',
-        'Warning: "s" is still failing, attempt 2, next in 4 s',
-        'Warning: "s" is still failing, attempt 3, next in 8 s',
-        'Warning: failed to connect "s": no such command',
-        'Warning: "s" is still failing, attempt 5, next in 8 s',
+        'could not connect "s": process 0 ended',
+        'could not connect "s": attempt 2 failed, next in 4 s',
+        'could not connect "s": attempt 3 failed, next in 8 s',
+        'could not connect "s": no such command',
+        'could not connect "s": attempt 5 failed, next in 8 s',
     ]
     assert [line.split("attempt ")[1].split(",")[0] for line in lines[8:12]] == ["9", "10", "20", "30"]
 
@@ -294,7 +294,7 @@ def test_the_last_attempt_says_that_it_is_the_last(caplog: pytest.LogCaptureFixt
 
     caplog.set_level("WARNING")
     play(scene())
-    assert caplog.records[-1].getMessage() == 'Warning: "s" is still failing, attempt 2, no further one'
+    assert caplog.records[-1].getMessage() == 'could not connect "s": attempt 2 failed, no further one'
 
 
 async def test_what_will_not_go_away_by_itself_is_tried_seldom() -> None:

@@ -132,7 +132,7 @@ async def test_a_failed_attempt_fails_who_waits_and_the_next_one_tries_again(
     for outcome in await asyncio.gather(*both, return_exceptions=True):
         assert isinstance(outcome, CallFailure)
         assert outcome.cause == "down"
-    assert caplog.messages == ['Warning: failed to open another connection to "s": down']
+    assert caplog.messages == ['could not open another connection to "s": down']
     assert caplog.records[0].exc_info is None
     desk.failure = None
     assert await desk.lanes.acquire(SHARED, ANN) is desk.lanes.get(SHARED)

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from callmux.demo.servers.wire import Server, Tool, ToolError, number, option
+from callmux.demo.servers.wire import DemoServer, Tool, ToolError, number, option
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
 
@@ -83,7 +83,9 @@ class Notes:
 
 def main() -> None:
     folder = option("--dir", "")
-    Server("notes", Notes(Path(folder) if folder else None).tools(), number("--delay-ms", 0) / 1000).serve()
+    DemoServer(
+        "notes", Notes(Path(folder) if folder else None).tools(), number("--delay-ms", 0) / 1000
+    ).serve()
 
 
 if __name__ == "__main__":

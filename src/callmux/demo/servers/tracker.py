@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from callmux.demo.servers.wire import Server, Tool, ToolError, number, option
+from callmux.demo.servers.wire import DemoServer, Tool, ToolError, number, option
 
 FIRST = 101
 _PLACES = ("checkout", "search", "the sign-in page", "export", "notifications", "the importer", "billing")
@@ -122,7 +122,7 @@ def main() -> None:
     folder = option("--dir", "")
     journal = Path(folder) / "comments.jsonl" if folder else None
     tracker = Tracker(number("--issues", 200), journal)
-    Server("tracker", tracker.tools(), number("--delay-ms", 0) / 1000).serve()
+    DemoServer("tracker", tracker.tools(), number("--delay-ms", 0) / 1000).serve()
 
 
 if __name__ == "__main__":

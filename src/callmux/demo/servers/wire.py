@@ -72,7 +72,7 @@ class _Refused(Exception):
         self.code = code
 
 
-class Server:
+class DemoServer:
     """Answers one client.
 
     Args:

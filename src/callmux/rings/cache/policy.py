@@ -20,7 +20,7 @@ from callmux.config.model import Config
 from callmux.context import Scope
 from callmux.plan import Asked
 from callmux.protocol.shapes import Result, Tool
-from callmux.rings.route import ONLY_READS, WRITES, Route, Verdict
+from callmux.rings.route import ONLY_READS, WRITES, CachingVerdict, Route
 from callmux.stores.cache import Key
 
 LARGEST_ARGUMENTS = 256 * 1024
@@ -97,7 +97,7 @@ class Policy:
             for name, server in config.servers.items()
         }
 
-    def verdict(self, server: str, tool: Tool | None, spelled: Iterable[str]) -> Verdict:
+    def verdict(self, server: str, tool: Tool | None, spelled: Iterable[str]) -> CachingVerdict:
         """What holds for calls of a tool.
 
         Args:
@@ -113,9 +113,9 @@ class Policy:
         cached = allowed if rules.allow is not None else tool.read_only
         if not reads:
             return WRITES
-        return Verdict(True, not denied, cached and not denied)
+        return CachingVerdict(True, not denied, cached and not denied)
 
-    def of_method(self, *, safe: bool) -> Verdict:
+    def of_method(self, *, safe: bool) -> CachingVerdict:
         """What holds for other requests than tool calls: they are neither shared nor kept.
 
         Args:

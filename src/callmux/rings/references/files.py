@@ -34,7 +34,7 @@ class Unreadable(ValueError):
     """A file that cannot be used; the text begins with the place of its reference."""
 
 
-class Place:
+class ReferenceRoots:
     """Where references may lead.
 
     Args:
@@ -74,7 +74,7 @@ class Source:
         return min(self.references, key=lambda reference: reference.max_bytes)
 
 
-def find(references: Sequence[FileReference], place: Place) -> list[Source]:
+def find(references: Sequence[FileReference], place: ReferenceRoots) -> list[Source]:
     """The files that `references` name, each once, all small enough.
 
     Raises:
@@ -106,7 +106,7 @@ def find(references: Sequence[FileReference], place: Place) -> list[Source]:
 
 
 def _locate(
-    reference: FileReference, place: Place, real_roots: Sequence[str] | None
+    reference: FileReference, place: ReferenceRoots, real_roots: Sequence[str] | None
 ) -> tuple[str, str | None]:
     path = os.path.join(place.base, reference.path)
     if place.roots is None or real_roots is None:

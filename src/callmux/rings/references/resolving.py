@@ -15,7 +15,7 @@ from threading import Event
 from callmux.context import CallContext
 from callmux.errors import ArgumentResolutionFailed
 from callmux.rings.call import Call
-from callmux.rings.references.files import MOST_BYTES, Place, Source, Unreadable, find, load
+from callmux.rings.references.files import MOST_BYTES, ReferenceRoots, Source, Unreadable, find, load
 from callmux.rings.references.recognition import FileReference, Malformed, recognise
 from callmux.tasks import at_once
 
@@ -72,7 +72,7 @@ class References:
         if base is None and (found := await context.directory()) is not None:
             base = found.path
         base = base or os.getcwd()
-        place = Place(base, self._roots, strict=context.remote)
+        place = ReferenceRoots(base, self._roots, strict=context.remote)
         async with asyncio.timeout_at(call.deadline):
             sources = await asyncio.to_thread(find, references, place)
             loads = [at_once(self._read(source)) for source in sources]

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from callmux.rings.shield.spool import Spool
-from callmux.rings.shield.worker import Answer, Job
+from callmux.rings.shield.worker import WorkerAnswer, WorkerJob
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ LAST_WORDS_SECONDS = 2.0
 JOB_SECONDS = 60.0
 """How long a job may take: the others wait for it."""
 
-_ANSWER = msgspec.json.Decoder(Answer)
+_ANSWER = msgspec.json.Decoder(WorkerAnswer)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -57,7 +57,7 @@ class Helper:
         """The process, while there is one."""
         return None if self._process is None else self._process.pid
 
-    async def do(self, job: Job, body: bytes = b"") -> tuple[Answer, bytes]:
+    async def do(self, job: WorkerJob, body: bytes = b"") -> tuple[WorkerAnswer, bytes]:
         """Has a job done. Must not be cancelled half-way: run it in a task of its own.
 
         Raises:
@@ -78,7 +78,7 @@ class Helper:
                         raise HelperLost(str(error)) from error
             raise AssertionError("never reached")
 
-    async def _attempt(self, job: Job, body: bytes) -> tuple[Answer, bytes]:
+    async def _attempt(self, job: WorkerJob, body: bytes) -> tuple[WorkerAnswer, bytes]:
         process = await self._running()
         assert process.stdin is not None
         assert process.stdout is not None

@@ -23,7 +23,7 @@ from callmux.protocol.shapes import Result
 from callmux.rings.shield.helper import Helper, HelperLost
 from callmux.rings.shield.query import Document, PathMissing, Query
 from callmux.rings.shield.reply import Order, shorten
-from callmux.rings.shield.worker import Answer, Job, mark
+from callmux.rings.shield.worker import WorkerAnswer, WorkerJob, mark
 from callmux.stores.border import Border
 from callmux.stores.memory import MemoryResults
 from callmux.stores.results import Results, Sources, Stored, StoreLimits
@@ -142,11 +142,11 @@ class Shelf:
         kept = len(mark(order.ref)) + len(raw)
         at = spool.reserve(order.ref, kept) if order.ref else 0
         try:
-            answer, reply = await self._helper.do(Job(order=order, size=len(raw), at=at), raw)
+            answer, reply = await self._helper.do(WorkerJob(order=order, size=len(raw), at=at), raw)
         except HelperLost:
-            answer = Answer()
+            answer = WorkerAnswer()
         if answer.failed:
-            log.warning("a result of %s could not be shortened: %s", order.tool, answer.failed)
+            log.warning("could not shorten a result of %s: %s", order.tool, answer.failed)
         if not answer.done:
             spool.release(order.ref)
             return None
@@ -160,7 +160,7 @@ class Shelf:
         if part is None:
             raise _missing(ref)
         at, kept = part
-        job = Job(ref=ref, query=query, budget=self.page_bytes, at=at, kept=kept)
+        job = WorkerJob(ref=ref, query=query, budget=self.page_bytes, at=at, kept=kept)
         try:
             answer, page = await self._helper.do(job)
         except HelperLost as lost:
@@ -212,7 +212,7 @@ class Shelf:
 
     async def _forget_there(self, ref: str) -> None:
         with contextlib.suppress(HelperLost):
-            await self._helper.do(Job(ref=ref))
+            await self._helper.do(WorkerJob(ref=ref))
 
 
 def _unreadable(ref: str, why: str) -> ResultUnreadable:

@@ -20,7 +20,7 @@ from callmux.rings.shield.query import Document, PathMissing, Query
 from callmux.rings.shield.reply import Order, shorten
 
 
-class Job(msgspec.Struct, frozen=True, kw_only=True):
+class WorkerJob(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be done.
 
     Attributes:
@@ -42,7 +42,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     size: int = 0
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class WorkerAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What came of it.
 
     Attributes:
@@ -58,7 +58,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     size: int = 0
 
 
-_JOB = msgspec.json.Decoder(Job)
+_JOB = msgspec.json.Decoder(WorkerJob)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -78,29 +78,29 @@ class Worker:
         self._spool = spool
         self._recent: tuple[str, Document] | None = None
 
-    def do(self, job: Job, body: bytes) -> tuple[Answer, bytes]:
+    def do(self, job: WorkerJob, body: bytes) -> tuple[WorkerAnswer, bytes]:
         """Does one job. Whatever goes wrong is this job's alone."""
         try:
             return self._do(job, body)
         except Exception as broken:  # noqa: BLE001 - the root of a job
             self._recent = None
-            return Answer(failed=repr(broken)[:500] or "unknown"), b""
+            return WorkerAnswer(failed=repr(broken)[:500] or "unknown"), b""
 
-    def _do(self, job: Job, body: bytes) -> tuple[Answer, bytes]:
+    def _do(self, job: WorkerJob, body: bytes) -> tuple[WorkerAnswer, bytes]:
         if job.order is not None:
             reply = shorten(body, job.order)
             if reply is None:
-                return Answer(), b""
+                return WorkerAnswer(), b""
             if job.order.ref:
                 self._keep(job, body)
-            return Answer(done=True, size=len(reply)), reply
+            return WorkerAnswer(done=True, size=len(reply)), reply
         if job.query is not None:
             return self._page(job, job.query)
         if self._recent is not None and self._recent[0] == job.ref:
             self._recent = None
-        return Answer(), b""
+        return WorkerAnswer(), b""
 
-    def _keep(self, job: Job, body: bytes) -> None:
+    def _keep(self, job: WorkerJob, body: bytes) -> None:
         assert job.order is not None
         head = mark(job.order.ref)
         at = job.at
@@ -110,7 +110,7 @@ class Worker:
                 written = os.pwrite(self._spool, view, at)
                 view, at = view[written:], at + written
 
-    def _read(self, job: Job) -> bytes | None:
+    def _read(self, job: WorkerJob) -> bytes | None:
         head = mark(job.ref)
         if os.pread(self._spool, len(head), job.at) != head:
             return None
@@ -121,19 +121,19 @@ class Worker:
             at, left = at + len(part), left - len(part)
         return bytes(found) if left == 0 else None
 
-    def _page(self, job: Job, query: Query) -> tuple[Answer, bytes]:
+    def _page(self, job: WorkerJob, query: Query) -> tuple[WorkerAnswer, bytes]:
         if self._recent is None or self._recent[0] != job.ref:
             # Opened, a result takes several times its size: one at a time.
             self._recent = None
             raw = self._read(job)
             if raw is None:
-                return Answer(), b""
+                return WorkerAnswer(), b""
             self._recent = job.ref, Document(raw)
         try:
             page = _encode(self._recent[1].page(query, job.budget))
         except PathMissing:
-            return Answer(missing=True), b""
-        return Answer(done=True, size=len(page)), page
+            return WorkerAnswer(missing=True), b""
+        return WorkerAnswer(done=True, size=len(page)), page
 
 
 def serve(source: BinaryIO, sink: BinaryIO, spool: int) -> None:

@@ -81,7 +81,7 @@ class Listing:
             kept = _KEPT.decode(data)
             tools = tuple(Tool(bytes(raw)) for raw in kept.tools)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            log.warning("a kept listing is ignored, it cannot be read: %s (%s)", path, error)
+            log.warning("could not read the kept listing %s: %s", path, error)
             return None
         if path == self._path:
             self._digest = hashlib.sha256(data).digest()
@@ -120,7 +120,7 @@ class Listing:
             _write(self._path, data)
             self._digest = digest
         except OSError as error:
-            log.info("what a server lists cannot be kept: %s (%s)", self._path, error)
+            log.info("could not keep a listing in %s: %s", self._path, error)
 
 
 def _bytes(values: Mapping[str, Raw]) -> dict[str, bytes]:

@@ -78,7 +78,7 @@ class Item(msgspec.Struct, frozen=True):
     raw: bytes
 
 
-class Kind(msgspec.Struct, frozen=True):
+class ListKind(msgspec.Struct, frozen=True):
     """One kind of list beside tools.
 
     Attributes:
@@ -96,9 +96,11 @@ class Kind(msgspec.Struct, frozen=True):
     changed: str
 
 
-PROMPTS = Kind("prompts/list", "prompts", "name", "prompts", "notifications/prompts/list_changed")
-RESOURCES = Kind("resources/list", "resources", "uri", "resources", "notifications/resources/list_changed")
-TEMPLATES = Kind(
+PROMPTS = ListKind("prompts/list", "prompts", "name", "prompts", "notifications/prompts/list_changed")
+RESOURCES = ListKind(
+    "resources/list", "resources", "uri", "resources", "notifications/resources/list_changed"
+)
+TEMPLATES = ListKind(
     "resources/templates/list",
     "resourceTemplates",
     "uriTemplate",
@@ -112,7 +114,7 @@ _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 _STRING = msgspec.json.Decoder(str)
 
 
-def read_items(kind: Kind, raws: Sequence[bytes]) -> tuple[Item, ...]:
+def read_items(kind: ListKind, raws: Sequence[bytes]) -> tuple[Item, ...]:
     """The items of a listing; those without a usable key are left out."""
     items = []
     for raw in raws:
@@ -139,7 +141,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     capabilities: Mapping[str, Raw] = {}
     instructions: str | None = None
     server_info: bytes | None = None
-    items: Mapping[Kind, tuple[Item, ...]] = {}
+    items: Mapping[ListKind, tuple[Item, ...]] = {}
     beside: Mapping[str, Mapping[str, bytes]] = {}
     others: Mapping[str, bytes] = {}
 
@@ -147,7 +149,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
         return capability in self.capabilities
 
     def with_items(
-        self, kind: Kind, items: tuple[Item, ...], beside: Mapping[str, bytes] | None = None
+        self, kind: ListKind, items: tuple[Item, ...], beside: Mapping[str, bytes] | None = None
     ) -> Offer:
         """The offer with another list of one kind."""
         changed = msgspec.structs.replace(self, items={**self.items, kind: items})

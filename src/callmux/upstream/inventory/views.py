@@ -117,7 +117,7 @@ class Views:
             tools, _ = await read_all(connection, connection.init, self._seconds())
         except (CallFailure, NoRoom) as failure:
             why = failure.cause if isinstance(failure, CallFailure) else f"too many connections: {failure}"
-            log.warning('"%s": what it lists to other clients is not known: %s', self._name, why)
+            log.warning('could not learn what "%s" lists to other clients: %s', self._name, why)
             self.take(kind, self._main)
             return
         finally:

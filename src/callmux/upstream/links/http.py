@@ -25,9 +25,9 @@ from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.links.credentials import Credentials
 from callmux.upstream.links.link import Listener
 from callmux.upstream.links.web import (
-    Place,
-    Refused,
-    Verdict,
+    StatusRefused,
+    StatusVerdict,
+    WebAddress,
     failure_of,
     open_client,
     refused,
@@ -67,7 +67,7 @@ class HttpLink:
 
     def __init__(self, name: str, url: str, credentials: Credentials, limit: int = MAX_ANSWER) -> None:
         self._name = name
-        self._place = Place(url, credentials)
+        self._place = WebAddress(url, credentials)
         self._limit = limit
         self._client: aiohttp.ClientSession | None = None
         self._listener: Listener | None = None
@@ -134,7 +134,7 @@ class HttpLink:
             await self._exchange(body, id)
         except CallFailure as failure:
             self._failed(id, failure)
-        except Refused as refusal:
+        except StatusRefused as refusal:
             named = self._session_id is not None
             await self._judge(id, verdict(refusal, Carrier.HTTP, named=named, id=id))
         except Doubtful as doubtful:
@@ -145,7 +145,7 @@ class HttpLink:
             if id is not None and self._posts.get(id) is asyncio.current_task():
                 del self._posts[id]
 
-    async def _judge(self, id: int | None, verdict: Verdict) -> None:
+    async def _judge(self, id: int | None, verdict: StatusVerdict) -> None:
         """Ends a request that was refused; before that, the server is asked whether it still knows us."""
         failure = verdict.failure
         if verdict.known.session is Session.DOUBTED and (ping := await self._forgotten()) is not None:
@@ -156,7 +156,7 @@ class HttpLink:
         """The same for an error of the server's own."""
         about = known(Carrier.HTTP, Point.ERROR)
         if about.session is Session.DOUBTED and (ping := await self._forgotten()) is not None:
-            self._failed(id, Verdict(failures.refused(answer.error), about).forgotten(ping))
+            self._failed(id, StatusVerdict(failures.refused(answer.error), about).forgotten(ping))
         elif self._listener is not None:
             self._listener.received(answer, id)
 
@@ -167,7 +167,7 @@ class HttpLink:
         if id is not None:
             listener.failed(id, failure)
         else:
-            log.warning('"%s": a notification could not be sent: %s', self._name, failure.cause)
+            log.warning('could not send a notification to "%s": %s', self._name, failure.cause)
         if failure.over or (failure.category is Category.TRANSPORT and not failure.started):
             self._lose(failure)
 
@@ -270,12 +270,12 @@ class HttpLink:
             await asyncio.sleep(resumption.pause(buffer.retry_ms))
             try:
                 await self._get(buffer, id, resumption)
-            except Refused as refusal:
+            except StatusRefused as refusal:
                 if not resumption.refused(refusal.status):
                     await self._judge(id, resumption_verdict(refusal))
                     return
             except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError) as error:
-                log.info('"%s": resuming a stream: %s', self._name, error)
+                log.info('could not read on in a stream of "%s", which is resumed: %s', self._name, error)
                 if not resumption.failed():
                     cause = f"the answer broke off, and the rest cannot be had: {_words(error)}"
                     raise failures.lost(cause, started=begun) from None
@@ -284,7 +284,7 @@ class HttpLink:
         """One GET stream, to its end.
 
         Raises:
-            Refused: The server does not give it.
+            StatusRefused: The server does not give it.
         """
         client = self._client
         if client is None:
@@ -303,7 +303,7 @@ class HttpLink:
         try:
             await self._listen()
         except Exception as error:  # noqa: BLE001 - the root of the task that would notice
-            log.warning('"%s": its event stream cannot be read: %r', self._name, error)
+            log.warning('could not read the event stream of "%s": %r', self._name, error)
             self._lose(failures.lost(f"the server cannot be watched: {error}", started=False))
 
     async def _listen(self) -> None:
@@ -315,7 +315,7 @@ class HttpLink:
             try:
                 await self._get(buffer, None)
                 tries = 0
-            except Refused as refusal:
+            except StatusRefused as refusal:
                 if refusal.status != 405 and await self._forgotten() is not None:
                     self._lose(_unknown_session())
                     return
@@ -328,7 +328,7 @@ class HttpLink:
                 self._lose(failure_of(error))
                 return
             except (aiohttp.ClientError, OSError, TimeoutError, TooLarge) as error:
-                log.info('"%s": its event stream broke: %s', self._name, error)
+                log.info('could not read on in the event stream of "%s": %s', self._name, error)
                 tries = 0 if buffer.last_id != seen else tries + 1
             pause = http_client.retry_seconds(buffer.retry_ms, tries)
             await asyncio.sleep(max(pause, http_client.SHORTEST_POLL_SECONDS))

@@ -21,7 +21,7 @@ from callmux.upstream import failures
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.links.credentials import Credentials
 from callmux.upstream.links.link import Listener
-from callmux.upstream.links.web import Place, Verdict, failure_of, open_client, refused, verdict
+from callmux.upstream.links.web import StatusVerdict, WebAddress, failure_of, open_client, refused, verdict
 
 DOUBT_SECONDS = 5.0
 """How long a server may take to take a ping, when it seems to have forgotten the session."""
@@ -45,13 +45,13 @@ class SseLink:
 
     def __init__(self, name: str, url: str, credentials: Credentials, limit: int = MAX_ANSWER) -> None:
         self._name = name
-        self._place = Place(url, credentials)
+        self._place = WebAddress(url, credentials)
         self._credentials = credentials
         self._limit = limit
         self._client: aiohttp.ClientSession | None = None
         self._listener: Listener | None = None
         self._tasks = TaskSet(f'link to "{name}"')
-        self._endpoint: asyncio.Future[Place] | None = None
+        self._endpoint: asyncio.Future[WebAddress] | None = None
         self._last: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
@@ -69,7 +69,7 @@ class SseLink:
         self._tasks.spawn(self._read(self._client, self._endpoint))
         await self._endpoint
 
-    async def _read(self, client: aiohttp.ClientSession, endpoint: asyncio.Future[Place]) -> None:
+    async def _read(self, client: aiohttp.ClientSession, endpoint: asyncio.Future[WebAddress]) -> None:
         ended = known(Carrier.SSE, Point.ENDED).begun
         failure = failures.lost("the server ended its event stream", started=ended)
         try:
@@ -83,7 +83,7 @@ class SseLink:
         else:
             self._lose(failure)
 
-    async def _events(self, client: aiohttp.ClientSession, endpoint: asyncio.Future[Place]) -> None:
+    async def _events(self, client: aiohttp.ClientSession, endpoint: asyncio.Future[WebAddress]) -> None:
         arrived = [self._place.url]
         async with await self._place.send(client, "GET", _STREAM, arrived=arrived) as answer:
             if answer.status != 200 or answer.content_type != "text/event-stream":
@@ -125,7 +125,9 @@ class SseLink:
             if failure.over or (failure.category is Category.TRANSPORT and not failure.started):
                 self._lose(failure)
 
-    async def _weighed(self, client: aiohttp.ClientSession, place: Place, ruling: Verdict) -> CallFailure:
+    async def _weighed(
+        self, client: aiohttp.ClientSession, place: WebAddress, ruling: StatusVerdict
+    ) -> CallFailure:
         """What a refusal means; where that is in doubt, the server is asked whether it still knows us."""
         if ruling.known.session is not Session.DOUBTED:
             return ruling.failure
@@ -161,10 +163,10 @@ class SseLink:
         await client.close()
 
 
-def _address(stream: str, data: bytes, credentials: Credentials) -> Place:
+def _address(stream: str, data: bytes, credentials: Credentials) -> WebAddress:
     """Where POSTs go: what the `endpoint` event of the stream at `stream` says, encoded as it is written."""
     said = data.decode("utf-8", "replace").strip()
     address = http_client.resolved(stream, said)
     if address is None or not http_client.same_origin(stream, address):
         raise ValueError(f"the server's endpoint event names another origin, or none: {said[:200]!r}")
-    return Place(address, credentials)
+    return WebAddress(address, credentials)

@@ -44,7 +44,7 @@ SHOWN_BYTES = 4096
 """How much of a refusal is read."""
 
 
-class Refused(Exception):
+class StatusRefused(Exception):
     """A status that is no success.
 
     Args:
@@ -62,11 +62,11 @@ class Refused(Exception):
         self.retry_after = retry_after
 
 
-async def refused(answer: aiohttp.ClientResponse) -> Refused:
+async def refused(answer: aiohttp.ClientResponse) -> StatusRefused:
     """What an answer refuses; reads the beginning of its body."""
     headers = answer.headers
     body = await answer.content.read(SHOWN_BYTES)
-    return Refused(answer.status, body, headers.get("WWW-Authenticate", ""), "Retry-After" in headers)
+    return StatusRefused(answer.status, body, headers.get("WWW-Authenticate", ""), "Retry-After" in headers)
 
 
 def open_client() -> aiohttp.ClientSession:
@@ -81,7 +81,7 @@ def open_client() -> aiohttp.ClientSession:
     )
 
 
-class Place:
+class WebAddress:
     """Where requests of a link go, and with which credentials.
 
     Args:
@@ -226,7 +226,7 @@ def _unreachable(error: aiohttp.ClientConnectorError) -> str:
     return f"{error.host}:{error.port}: {reason.strerror or reason}"
 
 
-class Verdict(NamedTuple):
+class StatusVerdict(NamedTuple):
     """What a refusal means.
 
     Attributes:
@@ -263,7 +263,7 @@ class Verdict(NamedTuple):
         )
 
 
-def verdict(refused: Refused, carrier: Carrier, *, named: bool, id: int | None = None) -> Verdict:
+def verdict(refused: StatusRefused, carrier: Carrier, *, named: bool, id: int | None = None) -> StatusVerdict:
     """What an HTTP status means for a call.
 
     Args:
@@ -287,17 +287,19 @@ def verdict(refused: Refused, carrier: Carrier, *, named: bool, id: int | None =
         over=alone.session is Session.OVER,
         untaken=again,
     )
-    return Verdict(failure, alone, PROOFS.get(point))
+    return StatusVerdict(failure, alone, PROOFS.get(point))
 
 
-def resumption_verdict(refused: Refused) -> Verdict:
+def resumption_verdict(refused: StatusRefused) -> StatusVerdict:
     """The same for a server that does not go on with an answer: that says nothing of the request itself."""
     alone = known(Carrier.HTTP, Point.NO_RESUMPTION)
     cause = f"the answer broke off, and the server does not go on with it (HTTP {refused.status})"
-    return Verdict(CallFailure(Category.TRANSPORT, cause, started=alone.begun, untaken=alone.again), alone)
+    return StatusVerdict(
+        CallFailure(Category.TRANSPORT, cause, started=alone.begun, untaken=alone.again), alone
+    )
 
 
-def _reading(refused: Refused, point: Point) -> tuple[Category, str, Raw | None]:
+def _reading(refused: StatusRefused, point: Point) -> tuple[Category, str, Raw | None]:
     status, said = refused.status, failure_in(refused.body)
     if point is Point.NO_SESSION:
         return Category.SESSION, "the server no longer knows the session (HTTP 404)", None

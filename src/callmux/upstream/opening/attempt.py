@@ -46,7 +46,7 @@ def explain(error: Exception, name: str, connection: Connection | None) -> str:
     if isinstance(error, CallFailure):
         cause = error.cause
     else:
-        log.error('Connecting "%s" failed in an unforeseen way', name, exc_info=error)
+        log.error('could not connect "%s": an error in callmux', name, exc_info=error)
         cause = f"an error in callmux: {error!r}"
     words = getattr(connection.link, "last_words", None) if connection is not None else None
     return with_words(cause, words() if words is not None else [])

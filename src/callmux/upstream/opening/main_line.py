@@ -234,7 +234,7 @@ class MainLine:
     def _failed(self, reason: str, lasting: bool) -> None:
         if self.connection is not None:
             # The one that was to be replaced goes on as it is.
-            log.warning('Warning: failed to connect "%s": %s', self._name, reason)
+            log.warning('could not connect "%s": %s', self._name, reason)
             self.declares, self.adopter, self.refusal = self.connection.declared, None, reason
             self._tell_failure(reason, 0, None)
             return
@@ -242,10 +242,10 @@ class MainLine:
         delay = self._schedule(lasting)
         attempts = self.health.attempts
         if not again:
-            log.warning('Warning: failed to connect "%s": %s', self._name, reason)
+            log.warning('could not connect "%s": %s', self._name, reason)
         elif attempts <= TOLD_EACH or attempts % TOLD_EACH == 0 or delay is None:
             then = "no further one" if delay is None else f"next in {round(delay, 1):g} s"
-            log.warning('Warning: "%s" is still failing, attempt %d, %s', self._name, attempts, then)
+            log.warning('could not connect "%s": attempt %d failed, %s', self._name, attempts, then)
         self._tell_failure(reason, attempts, delay)
         self._is_down()
         self._settled.set()

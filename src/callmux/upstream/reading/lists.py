@@ -17,7 +17,7 @@ from callmux.protocol.shapes import Tool
 from callmux.protocol.upstream_peer import InitializeResult
 from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure
-from callmux.upstream.inventory.offer import KINDS, TOOLS_CHANGED, Item, Kind, Offer, read_items
+from callmux.upstream.inventory.offer import KINDS, TOOLS_CHANGED, Item, ListKind, Offer, read_items
 from callmux.upstream.reading.paging import list_all
 
 log = logging.getLogger(__name__)
@@ -75,13 +75,13 @@ async def read_tools(
         try:
             tools.append(Tool(raw))
         except msgspec.MsgspecError as error:
-            log.warning('"%s" lists a tool that cannot be read: %s', connection.name, error)
+            log.warning('could not read a tool that "%s" lists: %s', connection.name, error)
     return tuple(tools)
 
 
 async def read_kind(
     connection: Connection,
-    kind: Kind,
+    kind: ListKind,
     seconds: float,
     beside: dict[str, bytes],
     before: tuple[Item, ...] = (),
@@ -96,7 +96,7 @@ async def read_kind(
         raws = await list_all(connection, kind.method, kind.member, seconds, beside, whole=bool(before))
     except CallFailure as failure:
         if failure.rpc is None or failure.rpc.code != METHOD_NOT_FOUND:
-            log.warning('"%s" does not answer %s: %s', connection.name, kind.method, failure.cause)
+            log.warning('could not ask "%s" for %s: %s', connection.name, kind.method, failure.cause)
             return before
         return ()
     return read_items(kind, _without_secrets(connection, raws, kind.key))
@@ -134,7 +134,7 @@ async def reread(
             tools = await read_tools(connection, Offer(), seconds, beside, whole=bool(tools))
             offer = offer.with_beside("tools", beside)
         except CallFailure as failure:
-            log.warning('"%s" changed its tools but does not list them: %s', connection.name, failure.cause)
+            log.warning('could not list the changed tools of "%s": %s', connection.name, failure.cause)
     for kind in KINDS:
         if kind.changed in stale:
             beside = {}

@@ -61,7 +61,7 @@ async def list_all(
             if number == 1 or whole or not connection.live:
                 raise
             log.warning(
-                '"%s" does not give page %d of %s: %s', connection.name, number, method, failure.cause
+                'could not ask "%s" for page %d of %s: %s', connection.name, number, method, failure.cause
             )
             return found
         if beside is not None:
@@ -70,14 +70,20 @@ async def list_all(
             # It gives the same page for ever; what is on it already is not there twice.
             known = set(found)
             found.extend(raw for raw in items if raw not in known)
-            log.warning('"%s" gives the same cursor of %s twice', connection.name, method)
+            log.warning(
+                'could not ask "%s" for all pages of %s: it gives the same cursor twice',
+                connection.name,
+                method,
+            )
             return found
         found.extend(items)
         if not after:
             return found
         seen.add(after)
         cursor = after
-    log.warning('"%s" has more than %d pages of %s: the first ones count', connection.name, MAX_PAGES, method)
+    log.warning(
+        'could not ask "%s" for all pages of %s: it has more than %d', connection.name, method, MAX_PAGES
+    )
     return found
 
 

@@ -252,7 +252,7 @@ class SideLanes:
                     self._is_idle(key, lane)
             return lane
         except CallFailure as failure:
-            log.warning('Warning: failed to open another connection to "%s": %s', self.owner, failure.cause)
+            log.warning('could not open another connection to "%s": %s', self.owner, failure.cause)
             return failure
         finally:
             self._opening.pop(key, None)
