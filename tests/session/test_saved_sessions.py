@@ -53,7 +53,7 @@ def test_what_an_older_or_newer_release_left_is_read_as_far_as_it_is_understood(
     assert take(tmp_path, 1) == SavedSessions(ended=["gone"])
     path.write_text('{"version":2,"ended":["gone"]}')
     assert take(tmp_path, 1) == SavedSessions()
-    assert "newer callmux (version 2)" in caplog.text
+    assert "a newer callmux wrote it (version 2)" in caplog.text
 
 
 def test_the_requests_of_a_saved_session_bring_a_new_one_where_the_old_one_was() -> None:

@@ -94,11 +94,11 @@ class Approval:
         )
 
     def waiting(self) -> dict[str, Any]:
-        """What waits, for a command."""
+        """The calls that wait, as a command shows them."""
         return {"waiting": self.approvals.shown(questions.shown)}
 
     def answer(self, id: object, choice: object) -> dict[str, Any]:
-        """A command brings what a person has decided.
+        """Takes what a person has decided, as a command brings it.
 
         Raises:
             CallmuxError: That is no answer to anything that waits.

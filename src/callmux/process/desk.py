@@ -47,11 +47,11 @@ class Desk:
         return self._approval
 
     def waiting(self) -> dict[str, Any]:
-        """What waits, for a command."""
+        """The calls that wait, as a command shows them."""
         return {"waiting": []} if self._approval is None else self._approval.waiting()
 
     def answer(self, id: object, choice: object) -> dict[str, Any]:
-        """A command brings what a person has decided.
+        """Takes what a person has decided, as a command brings it.
 
         Raises:
             CallmuxError: That is no answer to anything that waits.

@@ -169,7 +169,7 @@ class Host:
             self.strict_failure.set_result(startup_failed(failed))
 
     def add(self, session: Session, transport: str = "stdio", id: str = "") -> None:
-        """This session is told of list changes from now on."""
+        """Tells this session of list changes from now on."""
         self._sessions[session] = self._clock.monotonic(), transport, id
         session.observer = self._observer.of_sessions
         if self.single:
@@ -182,7 +182,7 @@ class Host:
             session.observer = self._observer.of_sessions
 
     async def remove(self, session: Session) -> None:
-        """The session is over: what it held is given up."""
+        """Gives up what a session held that is over."""
         self._observer.left(session, self._sessions.pop(session, None))
         await session.close()
         self.dispatch.closed(session)

@@ -66,7 +66,7 @@ class Observers:
         bus.subscribe(Configured, lambda new: self.configure(new.config))
 
     def configure(self, config: Config) -> None:
-        """This configuration is in force."""
+        """Puts a configuration in force."""
         if config.audit_log != self._audit_settings:
             self._audit_settings = config.audit_log
             before, self._audit = self._audit, None

@@ -198,7 +198,7 @@ class Runtime:
 
     @property
     def is_transparent(self) -> bool:
-        """One server, no meta-tools, names left alone, no directories for file references: nothing in any
+        """Whether there is one server, no meta-tools, names left alone, no file references: nothing in any
         message is changed."""
         config = self.config
         return (
@@ -229,7 +229,7 @@ class Runtime:
             server.start(capabilities, only)
 
     def take_effect(self) -> None:
-        """This configuration is in force: its bounds on connections hold from now on."""
+        """Puts this configuration in force: its bounds on connections hold from now on."""
         config = self.config
         self._pool.scoped_limits.configure(
             config.max_scoped_clients,
@@ -254,7 +254,7 @@ class Runtime:
                 server.questions.apart |= before.questions.apart
 
     def retire(self, why: str | None = None) -> None:
-        """It asks people about nothing any more, and what waits for them is not made.
+        """Asks people about nothing any more; calls that wait for them are not made.
 
         Args:
             why: The reason, for whoever wanted to call; another configuration is in force where it is None.
@@ -285,7 +285,8 @@ class Runtime:
             await asyncio.gather(*waiting)
 
     def forget_lists(self) -> None:
-        """A server lists something else than before: the indexes are built anew when they are needed next."""
+        """Drops the indexes, because a server lists something else: they are built anew when they are
+        needed."""
         self._names.forget()
         self.indexes.forget()
         if self.oversight is not None:

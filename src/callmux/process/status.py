@@ -67,7 +67,7 @@ def snapshot(
 
 
 def _is_up(server: Server) -> bool:
-    """A server that was connected once stays among the servers, whatever its state; its tools stay listed."""
+    """Whether a server counts as up: one that was connected once stays so, and its tools stay listed."""
     return server.health.state is State.CONNECTED or server.suite.listed
 
 

@@ -36,7 +36,7 @@ class Grants:
         return f"Grants({len(self._left)} requests)"
 
     def give(self, request: ClientPort, needs: Sequence[Need]) -> None:
-        """These calls of a request may be made, each once."""
+        """Allows these calls of a request, each once."""
         self._left[request] = Counter(need.exact for need in needs)
 
     def take(self, request: ClientPort, need: Need) -> bool:
@@ -48,7 +48,7 @@ class Grants:
         return True
 
     def drop(self, request: ClientPort) -> None:
-        """The request is over."""
+        """Forgets a request that is over."""
         self._left.pop(request, None)
 
 
@@ -78,7 +78,7 @@ class Approving:
         self._prepare = prepare
 
     def concerns(self, route: Route) -> bool:
-        """A direct call is asked about when it is prepared."""
+        """Whether this stage concerns a request: a direct call is asked about when it is prepared."""
         return False
 
     def enter(self, job: Job) -> Coroutine[Any, Any, None] | None:

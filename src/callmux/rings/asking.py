@@ -103,7 +103,7 @@ class Asking:
         self._retired: str | None = None
 
     def retire(self, why: str = RELOADED) -> None:
-        """Nobody is asked by it any more, and what waits is not made.
+        """Asks nobody any more; calls that wait are not made.
 
         Args:
             why: The reason, for whoever wanted to call.

@@ -101,12 +101,12 @@ class Call(Job, kw_only=True):
 
     @property
     def safe(self) -> bool:
-        """Repeating it does no harm."""
+        """Whether repeating the call does no harm."""
         return self.route.safe
 
     @property
     def client(self) -> ClientPort:
-        """The client that causes it."""
+        """The client that caused the call."""
         return self.context.client
 
     def extend(self, deadline: float, seconds: float) -> None:
@@ -149,7 +149,7 @@ class Call(Job, kw_only=True):
         return Raw(_ENCODER.encode(meta))
 
     def answered(self, result: Raw) -> None:
-        """The server has answered."""
+        """Takes the answer of the server."""
         # What is kept must not pin the line it came in.
         size = len(result)
         if size > LARGE:

@@ -94,7 +94,7 @@ class Coalescing:
         return AGAIN
 
     def _over(self, flight: _Flight, call: Call) -> None:
-        """Nobody can join a flight any more."""
+        """Closes a flight, so that nobody joins it any more."""
         self._counters.in_flight -= 1
         self._servers[call.route.server].questions.unwatch(flight.asked)
         key = call.identity
@@ -183,7 +183,8 @@ class _Flight:
             settle(waiter, to_error(late, waiter.asked.tool, waiter.server, safe=waiter.safe, retried=False))
 
     def abandon(self, call: Call, reason: str | None) -> None:
-        """A caller gives up. The call goes on as long as anybody waits for it."""
+        """Takes a caller that gives up out of its flight. The call goes on as long as anybody waits for
+        it."""
         if self._leaves(call):
             self._cancel_unwanted(reason)
 
@@ -206,8 +207,8 @@ class _Flight:
                 waiter.progress(params)
 
     def asked(self, session: ClientPort | None) -> None:
-        """The server asks a client something. If it may be the leader, the answer will be its own: the others
-        make their calls themselves."""
+        """Reacts to a question of the server to a client. If that may be the leader, the answer will be its
+        own: the others make their calls themselves."""
         if session is None or session is self._first.context.client.session:
             self._open = False
             self._send_off()
@@ -223,7 +224,7 @@ class _Flight:
             start(waiter)
 
     def _landed(self, call: Call, outcome: Outcome) -> None:
-        """The call is over: everybody hears how."""
+        """Tells everybody who waits how the call ended."""
         self._close()
         del self.call
         first, waiters = self._first, self._waiters

@@ -51,7 +51,7 @@ class Formatting:
         self._bus = bus or Bus()
 
     def concerns(self, route: Route) -> bool:
-        """A direct call's result goes out as its server sent it."""
+        """Whether this stage concerns a request: a direct call's result goes out as its server sent it."""
         return False
 
     def leave(self, job: Job, outcome: Outcome) -> Outcome:

@@ -81,13 +81,13 @@ class Retrying:
         return outcome
 
     def _let_go(self, call: Call) -> None:
-        """What was taken for its scope is given back."""
+        """Gives back the connection that was taken for the scope of the call."""
         connection, call.connection = call.connection, None
         if connection is not None and call.scope is not None:
             self._servers[call.route.server].leave(connection)
 
     def _failed(self, call: Call, failure: CallFailure) -> Coroutine[Any, Any, Sign]:
-        """A second attempt, if there is to be one.
+        """Makes a second attempt, if there is to be one.
 
         Raises:
             ToolCallFailed: There is none.

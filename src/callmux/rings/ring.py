@@ -42,7 +42,7 @@ class Holder(Protocol):
     """Whoever has a job between its way in and its way out."""
 
     def abandon(self, job: Any, reason: str | None) -> None:
-        """Nobody wants the outcome any more: it must not be brought."""
+        """Gives the job up: nobody wants its outcome any more, and it must not be brought."""
 
 
 def _unwanted(job: Any, outcome: Outcome) -> None:
@@ -146,7 +146,8 @@ def settle(job: Job, outcome: Outcome) -> None:
 
 
 def cancel(job: Job, reason: str | None) -> None:
-    """Nobody wants the job any more. It is left like any other, with `Cancelled` for its outcome."""
+    """Gives a job up: nobody wants it any more. The job is left like any other, with `Cancelled` for its
+    outcome."""
     if job.given_up is not None:
         return
     job.given_up = gone = Cancelled(reason)
@@ -161,7 +162,7 @@ def cancel(job: Job, reason: str | None) -> None:
 
 
 def carry(job: Job, work: Coroutine[Any, Any, Outcome]) -> None:
-    """The outcome of a job is there once `work` is done."""
+    """Ends a job with what `work` gives, once `work` is done."""
     job.holder = None
     _wait(job, work, settle)
 
@@ -245,7 +246,7 @@ def _waited(job: Job, then: Callable[[Job, Any], None], task: asyncio.Task[Any])
 
 
 def _entered(job: Job, step: Result | Sign | None) -> None:
-    """A stage has entered that had to wait for it."""
+    """Goes on with a job after a stage whose entering had to wait."""
     if isinstance(step, Result):
         settle(job, step)
         return
@@ -259,7 +260,7 @@ def _entered(job: Job, step: Result | Sign | None) -> None:
 
 
 def _left(job: Job, outcome: Outcome | Sign) -> None:
-    """A stage has left that had to wait for it."""
+    """Goes on with a job after a stage whose leaving had to wait."""
     if isinstance(outcome, Sign):
         _entered(job, outcome)
     else:

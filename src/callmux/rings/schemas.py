@@ -85,7 +85,7 @@ class Node:
 
     @property
     def composed(self) -> bool:
-        """It combines other schemas."""
+        """Whether the schema combines others."""
         return bool(self.parts or self.choices)
 
     def flat(self) -> Iterator[Node]:
@@ -241,7 +241,7 @@ class Steps:
         self._left = LEAST_STEPS + size
 
     def take(self) -> None:
-        """One more.
+        """Counts one step more.
 
         Raises:
             TooMuch: There have been too many.

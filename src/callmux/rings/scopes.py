@@ -157,7 +157,7 @@ class Scopes:
         return Scope(cwd=directory.rstrip(os.sep) or os.sep)
 
     def _go_on_without(self, rule: _Rule, call: Call, context: CallContext) -> None:
-        """Nobody knows the directory: that is counted, and may be the end."""
+        """Counts a call whose directory nobody knows, and refuses it where the server needs one."""
         # What callmux asks by itself, and what cannot name a directory on stdio, is no call of a tool.
         counts = call.method == "tools/call" or context.find_cwd is not None
         if not counts or _names_directory(call.arguments):

@@ -107,7 +107,7 @@ class Stages:
         return f"Stages({', '.join(type(stage).__name__ for stage in self.stages)})"
 
     def within(self, depth: int) -> Stages:
-        """Those further in than the first `depth`."""
+        """The stages further in than the first `depth`."""
         inner = self._inner.get(depth)
         if inner is None:
             inner = self._inner[depth] = Stages(self.stages[depth:])

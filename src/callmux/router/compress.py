@@ -77,7 +77,7 @@ def words(text: str) -> list[str]:
 
 
 def is_obvious(description: str, name: str) -> bool:
-    """`description` says no more than `name` does."""
+    """Whether `description` says no more than `name` does."""
     if len(description) > LONGEST_OBVIOUS:
         return False
     said = words(description)

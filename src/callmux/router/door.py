@@ -209,7 +209,7 @@ class Door:
             await asyncio.gather(*waiting)
 
     async def _wait_for(self, tool: str, hint: str | None) -> None:
-        """A call to a server that is up waits for no other; a name that may mean any waits for all."""
+        """Waits for the server of a call where the name tells which one it is; else for all servers."""
         keys = [hint] if hint is not None else possible_prefixes(tool)
         key = next((k for k in keys if k in self._servers), None)
         if key is not None:
@@ -219,7 +219,7 @@ class Door:
 
 
 def _check_visible(call: Call) -> None:
-    """A model's call goes to no tool that only the page of its own server may call.
+    """Refuses a model's call to a tool that only the page of its own server may call.
 
     Raises:
         ToolResolutionFailed: It would.

@@ -80,7 +80,8 @@ class Indexes:
         return self._resources
 
     def forget(self) -> None:
-        """A server lists something else than before: they are built anew when they are needed next."""
+        """Drops the indexes, because a server lists something else: they are built anew when they are
+        needed."""
         self._catalogue = None
         self._parts.clear()
         self._prompts = None
@@ -88,7 +89,7 @@ class Indexes:
         self._resources = None
 
     def take_over(self, old: Indexes) -> None:
-        """They replace others: a server that takes another's place tells of the same resources."""
+        """Replaces other indexes: a server that takes another's place tells of the same resources."""
         self._resources_before = old._resources or old._resources_before
 
     def _tools_of(self, name: str) -> ServerTools:

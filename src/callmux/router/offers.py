@@ -264,7 +264,8 @@ class Offers:
         server: str | None,
         tool: str | None = None,
     ) -> bytes:
-        """A method we do not know: for the one server there is, or for the one it is known to be for.
+        """Answers a method that callmux does not know: for the one server there is, or for the one it is
+        known to be for.
 
         Args:
             tool: The tool that it is about, where it is about one.

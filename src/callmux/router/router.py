@@ -109,7 +109,7 @@ class Router:
         self._listings: dict[View, bytes] = {}
 
     def rights_of(self, principal: Principal | None, profile: str) -> Rights | None:
-        """What somebody may use; None where all may use everything."""
+        """What a principal may use; None where all may use everything."""
         return None if self._sight is None else self._sight.rights_of(principal, profile)
 
     def view(self, capabilities: bytes, client_name: str | None, rights: Rights | None = None) -> View:

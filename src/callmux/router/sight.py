@@ -89,7 +89,7 @@ class Sight:
                 raise denied(refusal)
 
     def forget(self) -> None:
-        """The servers list something else."""
+        """Forgets what clients see, because the servers list something else."""
         self._permissions.forget()
         self._parts.clear()
         self._prompts.clear()
@@ -140,7 +140,7 @@ class Sight:
         return shown, beside if shown else {}
 
     def places(self, rights: Rights, places: Sequence[Place]) -> Sequence[Place]:
-        """Those of the places that a client may use.
+        """The places, among these, that a client may use.
 
         Raises:
             AuthorizationDenied: There are places, and it may use none of them.
@@ -173,7 +173,7 @@ class Sight:
         return frozenset(seen)
 
     def with_tasks(self, rights: Rights, servers: Sequence[str]) -> list[str]:
-        """Those of the servers whose tasks a client may see.
+        """The servers, among these, whose tasks a client may see.
 
         Raises:
             AuthorizationDenied: Rules leave it none of them.
@@ -230,7 +230,7 @@ class Sight:
             return rights.of([self._routing.wanted(Found(server, bare, None))])
 
     def meta_tools(self, rights: Rights, definitions: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
-        """Those of our own tools that a client may call."""
+        """The tools of callmux itself that a client may call."""
         shown = []
         for one in definitions:
             own = traits(one["name"])

@@ -41,7 +41,7 @@ class Backlog:
         return True
 
     def is_over(self) -> None:
-        """The client reads again."""
+        """Ends the backlog, because the client reads again."""
         if self.dropped:
             log.warning("%d messages of servers were dropped: the client did not read", self.dropped)
         self._messages = self._bytes = self.dropped = 0

@@ -128,7 +128,7 @@ async def _ask(port: Request, facts: Facts) -> None:
 
 
 def roots_changed(facts: Facts) -> None:
-    """The client says that its roots are others now."""
+    """Forgets the roots of a client that says they have changed."""
     facts.roots_asked = False
     if facts.cwd_source == "roots":
         facts.cwd = facts.cwd_source = None

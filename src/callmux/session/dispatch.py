@@ -82,7 +82,7 @@ class Entitled(Protocol):
     """What the clients of sessions may use: implemented by `callmux.process.entitlements`."""
 
     def rights_of(self, session: Session) -> Rights | None:
-        """What one may use; None where all may use everything."""
+        """What the client of a session may use; None where all may use everything."""
 
     def may_call(self, session: Session, server: str, tool: str) -> bool:
         """Whether it may call a tool, by its server's key and its own name."""
@@ -208,7 +208,7 @@ class Dispatch:
         return self._tasks.shown(session, server, params)
 
     def closed(self, session: Session) -> None:
-        """The session is over."""
+        """Forgets a session that is over."""
         self._tasks.forget(session)
 
     async def _list_tools(self, session: Session, params: Raw | None, context: CallContext) -> bytes:
@@ -239,7 +239,7 @@ class Dispatch:
         return shown
 
     def _called(self, request: Request, job: Job, outcome: Outcome) -> None:
-        """A call that makes a task is over: the session knows of the task from now on."""
+        """Lets the session know of the task that a call made."""
         if isinstance(outcome, Result) and not outcome.is_error and job.plan is not None:
             server, tool = self._current.runtime.router.tool_of(job.plan)
             outcome = Result(self._tasks.note(request.session, server, outcome.raw, tool))

@@ -34,4 +34,4 @@ class Handler(Protocol[S]):
         """
 
     def told(self, session: S, method: str, params: Raw | None) -> None:
-        """A notification of the client."""
+        """Takes a notification of the client."""

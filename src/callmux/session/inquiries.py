@@ -83,7 +83,7 @@ class Inquiries:
             del self._answers[id]
 
     def settle(self, id: int, answer: Response | Failure) -> None:
-        """The client has answered question `id`."""
+        """Takes the client's answer to question `id`."""
         waiter = self._answers.get(id)
         if waiter is None or waiter.done():
             return
@@ -94,7 +94,7 @@ class Inquiries:
             waiter.set_exception(RpcError(error.code, error.message, error.data))
 
     def progressed(self, params: Raw | None) -> None:
-        """The client tells of progress."""
+        """Takes progress that the client tells of."""
         given = members(params)
         try:
             id = msgspec.json.decode(given.get("progressToken", b"null"), type=int)
@@ -105,7 +105,7 @@ class Inquiries:
             progress(msgspec.json.encode(given))
 
     def close(self) -> None:
-        """The client has left: nothing will be answered."""
+        """Ends all questions, because the client has left."""
         for waiter in self._answers.values():
             if not waiter.done():
                 waiter.set_exception(RpcError(jsonrpc.INTERNAL_ERROR, "the client has left"))

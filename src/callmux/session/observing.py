@@ -48,11 +48,11 @@ class RequestObserver:
 
     @property
     def of_sessions(self) -> RequestObserver | None:
-        """Who watches a session now: this, or nobody."""
+        """The observer of a session: this one, or none."""
         return self if self._bus.requests or self._bus.tracer is not None else None
 
     def left(self, session: Session, about: tuple[float, str, str] | None) -> None:
-        """A session is over.
+        """Stops to watch a session that is over.
 
         Args:
             about: When it began, its transport, and what it is named in status.
@@ -70,7 +70,7 @@ class RequestObserver:
             )
 
     def began(self, request: Request, params: Raw | None) -> None:
-        """A request has come."""
+        """Publishes that a request has come."""
         request.began = self._clock.monotonic()
         request.name = named_in(params)
         tracer = self._bus.tracer

@@ -82,14 +82,14 @@ class Pulse:
         return f"Pulse({len(self.beats)} watched)"
 
     def watch(self, request: Request, token: Raw) -> None:
-        """A request begins. Its token is looked at when there is something to say: nearly all are over
-        before."""
+        """Begins to watch a request. Its token is looked at when there is something to say: nearly all are
+        over before."""
         self.beats[request] = token
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(SILENCE_SECONDS, self._look)
 
     def over(self, request: Request) -> None:
-        """A request is answered, or has been cancelled: nothing more is said of it."""
+        """Stops to watch a request that is answered or cancelled."""
         if self.beats.pop(request, None) is None or not self._known:
             return
         beat = self._known.pop(request, None)

@@ -63,20 +63,20 @@ class SessionPort(Protocol):
         """Refuses a request, unless it was cancelled."""
 
     def fail(self, request: Request, broken: BaseException) -> None:
-        """A request has failed in callmux itself."""
+        """Answers a request that failed in callmux itself."""
 
 
 class Observer(Protocol):
     """Who watches the requests of a session. What it does must be quick, and must not raise."""
 
     def began(self, request: Request, params: Raw | None) -> None:
-        """A request has come."""
+        """Called when a request has come."""
 
     def finished(self, request: Request, job: Job, outcome: Outcome) -> None:
         """The job of a request is over; `ended` follows, unless it was cancelled before."""
 
     def ended(self, request: Request, body: bytes | Raw | None, *, refused: bool = False) -> None:
-        """A request is answered with a result, or refused with an error; None for no answer."""
+        """Called when a request is answered with a result, or refused with an error; None for no answer."""
 
 
 class Request(msgspec.Struct, eq=False):
@@ -130,7 +130,7 @@ class Request(msgspec.Struct, eq=False):
             session.fail(self, outcome)
 
     def cancel(self, reason: str | None) -> None:
-        """Nobody wants the answer any more."""
+        """Gives the request up: nobody wants its answer any more."""
         if self.job is not None:
             cancel(self.job, reason)
         elif self.task is not None:
@@ -138,7 +138,7 @@ class Request(msgspec.Struct, eq=False):
 
     @property
     def waits_for(self) -> asyncio.Task[Any] | None:
-        """The task it waits for now."""
+        """Notes the task that the request waits for now."""
         return self.task if self.job is None else self.job.task
 
     @property

@@ -101,17 +101,17 @@ class Session:
 
     @property
     def session(self) -> Session:
-        """Itself; see `callmux.context.ClientPort`."""
+        """This session; see `callmux.context.ClientPort`."""
         return self
 
     @property
     def is_ready(self) -> bool:
-        """The handshake is done."""
+        """Whether the handshake is done."""
         return self.peer.state is State.READY
 
     @property
     def own_lanes(self) -> bool:
-        """It needs connections of its own; see `callmux.context.ClientPort`."""
+        """Whether the client needs connections of its own; see `callmux.context.ClientPort`."""
         return self.log_level is not None
 
     @property
@@ -124,14 +124,14 @@ class Session:
             await self._backlog.wait()
 
     def flow(self, reading: bool) -> None:
-        """Told by the transport when the client stops and begins to read."""
+        """Called by the transport when the client stops and begins to read."""
         self.reading = reading
         if reading:
             self._backlog.is_over()
 
     @property
     def takes_batches(self) -> bool:
-        """Several messages may come in one array: the revision agreed on has that, or none is agreed on."""
+        """Whether several messages may come in one array: the revision has that, or none is agreed on."""
         return self.version is None or self.version in versions.BATCHES
 
     def receive(self, message: Message, said: Said = NOTHING) -> None:
@@ -214,7 +214,7 @@ class Session:
             self._broke(request, broken)
 
     def _await(self, request: Request, work: Coroutine[Any, Any, bytes | Raw], params: Raw | None) -> None:
-        """The request is answered with what `work` gives."""
+        """Answers the request with what `work` gives."""
         if params is not None and bytes(params).find(TOKEN) >= 0:  # `in` costs an exception
             token = progress_token(members(params).get("_meta"))
             if token is not None:
@@ -223,7 +223,7 @@ class Session:
         request.task.add_done_callback(partial(self._is_done, request))
 
     def _broke(self, request: Request, broken: BaseException) -> None:
-        """A request was not begun."""
+        """Answers a request that was not begun."""
         if isinstance(broken, KeyboardInterrupt | SystemExit):
             raise broken
         if isinstance(broken, RpcError):
@@ -279,8 +279,8 @@ class Session:
             self._is_quiet()
 
     def fail(self, request: Request, broken: BaseException) -> None:
-        """A request has failed in callmux itself. Whatever it was (panics of Rust are no Exceptions), its
-        client must not wait for ever."""
+        """Answers a request that failed in callmux itself. Whatever it was (panics of Rust are no
+        Exceptions), its client must not wait for ever."""
         if self._requests.get(request.id) is request:
             self.refuse(request, self._fault(request.method, broken))
 
@@ -289,7 +289,7 @@ class Session:
         return _OURS
 
     def _over(self, request: Request) -> None:
-        """A request ends without an answer."""
+        """Ends a request without an answer."""
         self.pulse.over(request)
         if self.observer is not None:
             self.observer.ended(request, None)

@@ -40,7 +40,7 @@ class _Turn:
         self.updates: list[tuple[str, Raw]] = []
 
     def note(self, below: str, params: Raw) -> None:
-        """The server has told of an update there, or of something `below`."""
+        """Notes that the server told of an update there, or of something `below`."""
         if len(self.updates) < MOST_UPDATES:
             self.updates.append((below, params.copy()))
 
@@ -159,7 +159,8 @@ class Subscriptions:
         return [sessions[session] for sessions in self._wanted.values() if session in sessions]
 
     async def forget(self, session: Session, offers: Offers) -> None:
-        """The session is over. What others want, too, and it had asked for, another asks for."""
+        """Forgets a session that is over. What it had asked for and others want, too, another session asks
+        for."""
         # The server may be down: then there is nothing to end.
         for sessions in list(self._wanted.values()):
             if session in sessions:
@@ -176,7 +177,7 @@ class Subscriptions:
                     await offers.subscribe([place], {}, on_behalf_of(heir))
 
     def updated(self, server: str, params: Raw | None) -> None:
-        """A server says that a resource has changed: told to those who want it, by the URI they know."""
+        """Tells sessions that a resource has changed, each by the URI that it knows."""
         given = members(params)
         try:
             uri = msgspec.json.decode(given.get("uri", b"null"), type=str)

@@ -61,7 +61,7 @@ class SessionTable(Generic[S]):
         return iter(list(self._seats.values()))
 
     def get(self, id: str) -> S | None:
-        """The session of that id."""
+        """The session with this id."""
         return self._seats.get(id)
 
     def new_id(

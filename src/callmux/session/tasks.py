@@ -73,7 +73,7 @@ class RemoteTasks:
         return shown
 
     def listed(self, session: SessionPort, tasks: Sequence[tuple[str, bytes]], *, only: bool) -> list[bytes]:
-        """Those of `tasks`, each with its server, that are the session's own.
+        """The ones among `tasks` that are the session's own, each with its server.
 
         Args:
             only: There is no other session, so all are, and the session knows of them from now on.
@@ -136,7 +136,7 @@ class RemoteTasks:
         return True
 
     def forget(self, session: SessionPort) -> None:
-        """The session is over."""
+        """Forgets a session that is over."""
         for place in [key for key in self._places if key[0] is session]:
             del self._places[place]
             self._tools.pop(place, None)

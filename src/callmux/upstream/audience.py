@@ -39,16 +39,16 @@ class Audience:
         return len(self._clients)
 
     def join(self, client: ClientPort) -> None:
-        """The connection is opened on behalf of this client."""
+        """Counts the client on whose behalf the connection is opened."""
         self._clients.setdefault(client, False)
 
     def calls(self, client: ClientPort) -> None:
-        """A call of this client is going to be sent on it."""
+        """Counts a client whose call is going to be sent on the connection."""
         self.carried = True
         self._clients[client] = True
 
     def leave(self, client: ClientPort) -> None:
-        """The client is gone. Its calls may not be over for the server."""
+        """Drops a client that has left. For the server, calls of that client may still go on."""
         self._missing |= self._clients.pop(client, False)
 
     def is_only(self, client: ClientPort) -> bool:

@@ -158,7 +158,7 @@ class Connection:
         self.link.send(line, id, len(self._waiting) == 1)
 
     def abandon(self, exchange: Exchange, reason: str | None) -> None:
-        """Nobody wants the answer any more: it will be told nothing."""
+        """Gives up an exchange: nobody wants its answer any more."""
         if self._waiting.get(exchange.number) is exchange:
             self._give_up(exchange.number, reason)
 
@@ -245,12 +245,12 @@ class Connection:
         self._is_less()
 
     def _is_less(self) -> None:
-        """A request waits no longer."""
+        """Counts one waiting request less."""
         if self._idle.awaited and not self._waiting:
             self._idle.come()
 
     def _watch(self, due: float) -> None:
-        """One timer for all: it stands at the earliest deadline there was when it was set."""
+        """Sets one timer for all requests, at the earliest deadline there is now."""
         if self._timer is not None:
             self._timer.cancel()
         self._due = due
@@ -321,7 +321,7 @@ class Connection:
         return meant
 
     def forget(self, client: ClientPort) -> None:
-        """The client is gone."""
+        """Forgets a client that has left."""
         self.audience.leave(client)
         self.makers.forget(client)
 

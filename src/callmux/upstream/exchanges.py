@@ -42,13 +42,13 @@ class Exchange(Protocol):
 
     @property
     def client(self) -> ClientPort | None:
-        """The client that causes it: what the server asks meanwhile is asked there."""
+        """The client that caused the request: what the server asks meanwhile goes to that client."""
 
     def line(self, id: int) -> bytes:
         """What is sent, as our request `id`, which is its progress token, too."""
 
     def answered(self, result: Raw) -> None:
-        """The server has answered. `result` is a view of what was read."""
+        """Takes the answer of the server. `result` is a view of what was read."""
 
     def failed(self, failure: CallFailure) -> None:
         """No answer will come."""

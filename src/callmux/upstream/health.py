@@ -74,7 +74,7 @@ class Health:
         return iso(self._connected_at if self._connected_at is not None else now)
 
     def connected(self, now: float) -> None:
-        """An attempt succeeded."""
+        """Records that an attempt succeeded."""
         self.state = State.CONNECTED
         self.error = None
         self._failures = self._attempts = 0
@@ -83,7 +83,7 @@ class Health:
         self._connected_at = now
 
     def attempt_failed(self, reason: str, now: float) -> bool:
-        """An attempt failed; whether it did so as the one before it."""
+        """Records that an attempt failed. Gives whether it failed as the one before it."""
         again = self._attempts > 0 and _NUMBERS.sub("#", reason) == _NUMBERS.sub("#", self.error or "")
         self.failed_attempt = True
         self._attempts += 1
@@ -92,8 +92,8 @@ class Health:
         return again
 
     def disconnected(self, reason: str, now: float, short_lived_seconds: float) -> None:
-        """The connection was lost. One that lived for a while starts with short delays again; one that dies
-        sooner than `short_lived_seconds` does not."""
+        """Records that the connection was lost. One that lived for a while starts with short delays again;
+        one that dies sooner than `short_lived_seconds` does not."""
         self.state = State.DISCONNECTED
         lived = now - (self._connected_at if self._connected_at is not None else now)
         self.step = 0 if lived >= short_lived_seconds else self.step + 1
@@ -105,12 +105,12 @@ class Health:
         self.step, self.failed_attempt = 1, False
 
     def starts_over(self) -> None:
-        """It is restarted on demand: what went wrong before no longer counts."""
+        """Forgets earlier failures, because the server is restarted on demand."""
         self.state = State.RECONNECTING
         self.step, self.failed_attempt = 0, False
 
     def retries_at(self, when: float | None) -> None:
-        """The next attempt is due then; None while none is."""
+        """Records when the next attempt is due; None while none is."""
         if when is not None:
             self.state = State.RECONNECTING
         self._next_retry = when

@@ -14,7 +14,7 @@ from callmux.lull import Lull
 
 
 class InUse:
-    """The uses of one server.
+    """Counts who uses one server.
 
     Attributes:
         count: How many there are. The limiting stage counts by itself: a call is saved twice for each call.
@@ -31,23 +31,23 @@ class InUse:
         return f"InUse({self.count})"
 
     def take(self) -> None:
-        """One more; `give` must follow."""
+        """Counts one use more; `give` must follow."""
         self.count += 1
 
     def give(self) -> None:
-        """One less."""
+        """Counts one use less."""
         self.count -= 1
         if self.lull.awaited and not self.count:
             self.lull.come()
 
     async def none(self) -> None:
-        """Waits until there is none."""
+        """Waits until nobody uses the server."""
         await self.lull.wait()
 
 
 @contextmanager
 def using(servers: Iterable[InUse]) -> Iterator[None]:
-    """Takes all of them, and gives them back in the end."""
+    """Counts one use of each server while the context lasts."""
     taken = list(servers)
     for one in taken:
         one.take()

@@ -62,7 +62,7 @@ class LaneKey(msgspec.Struct, frozen=True):
 
     @property
     def counts(self) -> bool:
-        """Whether it is one of those whose number is bounded. One without a scope for a single client is
+        """Whether the number of such lanes is bounded here. Lanes without a scope for a single client are
         bounded by the number of clients."""
         return self.scope is not None or self.client is None
 

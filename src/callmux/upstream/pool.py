@@ -168,7 +168,7 @@ class Pool:
             self._bus.publish(ToolSuiteChanged(server=name, generation=self.generation, **names))
 
     def forget(self, client: ClientPort) -> None:
-        """The client is gone."""
+        """Forgets a client that has left."""
         for server in self._servers.values():
             server.forget(client)
 

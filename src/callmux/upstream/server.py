@@ -140,7 +140,8 @@ class Server:
 
     @property
     def recalled(self) -> bool:
-        """Tools and offer are those of an earlier process: it is still being started."""
+        """Whether tools and offer are those of an earlier process, because the server is still being
+        started."""
         return self.inventory.recalled
 
     @property
@@ -249,7 +250,7 @@ class Server:
             raise failures.no_room(self.name, tool, full.limit, full.setting) from None
 
     def leave(self, connection: Connection) -> None:
-        """A call is over that took `connection` for its scope."""
+        """Gives back a connection that was taken for a scope. Call it when the call ends."""
         self.lanes.leave(connection)
 
     def connections(self, client: ClientPort) -> list[Connection]:
@@ -259,7 +260,8 @@ class Server:
         return found if client is self._exclusive else [one for one in found if client in one.audience]
 
     def welcome(self, client: ClientPort) -> None:
-        """A client has come. The main connection is made ready for it: lists may depend on what it can."""
+        """Makes the main connection ready for a client that has come: lists may depend on what the client
+        can."""
         if not self.questions.apart and self._exclusive is None:
             self._main.adopt(client, self._declared(client))
 
@@ -326,7 +328,7 @@ class Server:
             self.lanes.drop(connection)
 
     def forget(self, client: ClientPort) -> None:
-        """The client is gone: its own lanes end. A main connection that served it alone is opened anew,
+        """Ends the lanes of a client that has left. A main connection that served it alone is opened anew,
         because the server may hold what it learned from that client."""
         self.lanes.release(client)
         self.inventory.forget(client)

@@ -42,7 +42,7 @@ class TaskMakers:
         return f"TaskMakers({len(self._makers)})"
 
     def note(self, result: bytes, client: ClientPort) -> None:
-        """A call of `client` has made a task: whose it is will be known."""
+        """Remembers that a call of `client` made a task."""
         try:
             id = _CREATED.decode(result).task.task_id
         except msgspec.MsgspecError:
@@ -62,6 +62,6 @@ class TaskMakers:
         return None if id is None else self._makers.get(id)
 
     def forget(self, client: ClientPort) -> None:
-        """The client is gone."""
+        """Forgets a client that has left."""
         for id in [id for id, maker in self._makers.items() if maker is client]:
             del self._makers[id]

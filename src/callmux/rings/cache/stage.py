@@ -144,7 +144,7 @@ class _Watch:
         self.own = True
 
     def heard(self, session: ClientPort | None) -> None:
-        """The server asks a client something. What this one answers goes into the result: that is true for
-        this one call."""
+        """Notes that the server asks a client something. The answer goes into the result, which is true
+        for this call alone."""
         if session is None or session is self._session:
             self.own = False

@@ -59,7 +59,7 @@ class Writes:
         return None if server in self.unsure else begun
 
     def wrote(self, server: str) -> asyncio.Future[None] | None:
-        """A write to the server has ended, or what it offers is not the same any more.
+        """Notes that a write to the server has ended, or that the server offers something else now.
 
         Returns:
             Where the store must be asked: what ends with the first attempt to tell it. Nobody needs to wait.
@@ -73,7 +73,8 @@ class Writes:
         return self._spawn(server, partial(self._told, server, noting))
 
     def doubt(self, server: str, now: float) -> Callable[[], None]:
-        """A write was given up or lost: it may still be carried out. Gives what says that it has ended."""
+        """Notes that a write was given up or lost and may still be carried out. Gives what says that it has
+        ended."""
         number = self._epochs.doubt(server, now)
         if isinstance(number, int):
             return partial(self._sure, server, number)

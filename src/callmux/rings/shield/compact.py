@@ -43,8 +43,8 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 def is_quiet(raw: bytes, limits: Limits) -> bool:
-    """Nothing in `raw` can be over the limits. Cheap: no string is longer than the whole, and an array of n
-    items has at least n - 1 commas. False means only that it must be looked at."""
+    """Whether nothing in `raw` can be over the limits. Cheap: no string is longer than the whole, and an
+    array of n items has at least n - 1 commas. False means only that it must be looked at."""
     return (
         len(raw) <= limits.string_chars
         and len(raw) <= limits.result_bytes
@@ -53,7 +53,7 @@ def is_quiet(raw: bytes, limits: Limits) -> bool:
 
 
 def is_over(raw: bytes, limits: Limits, depth: int = 0) -> bool:
-    """Some string or array in the JSON `raw` is over its limit."""
+    """Whether some string or array in the JSON `raw` is over its limit."""
     if len(raw) <= limits.string_chars and raw.count(b",") < limits.array_items:
         return False
     if depth > DEEPEST:

@@ -106,12 +106,12 @@ def _parts(answer: bytes) -> list[bytes] | None:
 
 
 def _is_over_alone(part: bytes, limits: Limits) -> bool:
-    """A result in an answer to several calls would not have passed alone."""
+    """Whether a result in an answer to several calls would not have passed alone."""
     return is_over(part, limits) or (part[:1] != b'"' and len(part) > limits.string_chars)
 
 
 def _holds_too_much(text: str, limits: Limits) -> bool:
-    """JSON in a text counts as JSON."""
+    """Whether a text holds too much. JSON in a text counts as JSON."""
     if text.count(",") < limits.array_items or text.lstrip()[:1] not in ("[", "{"):
         return False
     try:

@@ -202,7 +202,7 @@ class Shelf:
             self._release(ref)
 
     def _release(self, ref: str) -> None:
-        """A result is kept no more; gives up its place in the file, where it has one."""
+        """Keeps a result no more; gives up its place in the file, where it has one."""
         spool = self._helper.spool
         if spool.find(ref) is not None:
             # Whoever reads it just now has asked before anybody can be given its place.

@@ -71,12 +71,12 @@ class Inventory:
 
     @property
     def offer(self) -> Offer:
-        """What else it offers."""
+        """What the server offers beside its tools."""
         return self._listed.offer
 
     @property
     def recalled(self) -> bool:
-        """Both are those of an earlier process: it is still being started."""
+        """Whether both are those of an earlier process, because the server is still being started."""
         return self._listed.recalled
 
     def recall(self, declared: bytes) -> None:
@@ -84,11 +84,12 @@ class Inventory:
         self._listed.recall(declared)
 
     def forget_recalled(self) -> None:
-        """It cannot be started: it offers nothing, like any server that never was up."""
+        """Forgets what an earlier process knew, because the server cannot be started: it offers nothing
+        now."""
         self._listed.forget_recalled()
 
     def take(self, connection: Connection, tools: tuple[Tool, ...], offer: Offer, last_seen: str) -> None:
-        """A new main connection has listed this.
+        """Takes what a new main connection has listed.
 
         Args:
             last_seen: When the server was seen last with what it listed before (ISO).
@@ -113,7 +114,7 @@ class Inventory:
         return declared if self.views.differs(declared) else b""
 
     def forget(self, client: ClientPort) -> None:
-        """The client is gone."""
+        """Forgets a client that has left."""
         self.views.forget(client)
 
     def _counts(self, connection: Connection) -> bool:

@@ -63,13 +63,14 @@ class Listed:
         self._listing = self._listing_for(declared)
 
     def forget_recalled(self) -> None:
-        """It cannot be started: it offers nothing, like any server that never was up."""
+        """Forgets what an earlier process knew, because the server cannot be started: it offers nothing
+        now."""
         if self.recalled:
             self.suite, self.offer, self.recalled = Suite(), Offer(), False
             self.changed()
 
     def take(self, tools: tuple[Tool, ...], offer: Offer, last_seen: str) -> None:
-        """This is what it lists now.
+        """Takes what the server lists now.
 
         Args:
             last_seen: When it was seen last with what it listed before (ISO).

@@ -127,7 +127,7 @@ class Views:
         self._look(connection)
 
     def take(self, kind: bytes, tools: Tools) -> None:
-        """This is what clients of a kind see."""
+        """Takes what clients of a kind see."""
         before = self._known.pop(kind, None)
         same = [tool.raw for tool in tools] == [tool.raw for tool in self._main]
         after = self._known[kind] = None if same else tools
@@ -137,7 +137,7 @@ class Views:
             self._listed.changed()
 
     def outdate(self, main: bytes) -> None:
-        """What the main connection lists, to clients of that kind, is new: so may be what the others list."""
+        """Marks the other views as stale, because the main connection lists something new."""
         self._known.pop(main, None)
         self._stale.update(self._known)
         for client, kind in list(self._guests.items()):
@@ -145,5 +145,5 @@ class Views:
                 self._read_soon(client, kind)
 
     def forget(self, client: ClientPort) -> None:
-        """The client is gone."""
+        """Forgets a client that has left."""
         self._guests.pop(client, None)

@@ -138,10 +138,10 @@ class ChildLink(BatchWriter):
             self._stdin.writelines(lines)
 
     def agreed(self, protocol_version: str) -> None:
-        """A pipe is the same in every revision."""
+        """Does nothing: a pipe is the same in every revision."""
 
     def abandon(self, id: int) -> None:
-        """A pipe holds nothing for a single request."""
+        """Does nothing: a pipe holds nothing for a single request."""
 
     def last_words(self) -> list[str]:
         """The last lines the child wrote to stderr."""
@@ -216,7 +216,7 @@ class _ChildProtocol(asyncio.SubprocessProtocol):
         self._transport = cast(asyncio.SubprocessTransport, transport)
 
     async def ended(self, seconds: float) -> bool:
-        """Waits for the process to end, at most `seconds`."""
+        """Waits for the process to end, at most `seconds`. Gives whether it ended."""
         try:
             async with asyncio.timeout(seconds):
                 await self._exited.wait()
@@ -288,7 +288,7 @@ class _ChildProtocol(asyncio.SubprocessProtocol):
         self._settle()
 
     def _settle(self) -> None:
-        """It has ended: once both pipes are read to their ends, everything it said is known."""
+        """Reads both pipes of a child that has ended to their ends, so that everything it said is known."""
         if not self._open:
             self._lose()
 

@@ -38,8 +38,8 @@ class Credentials(Protocol):
         """
 
     def refused(self, challenge: Challenge) -> bool | Awaitable[bool]:
-        """A request was refused: the server did nothing. Says whether other headers may fare better, which
-        `headers` gives from now on."""
+        """Notes that a request was refused and that the server did nothing. Says whether other headers may
+        fare better, which `headers` gives from now on."""
 
 
 class FixedHeaders:

@@ -218,7 +218,7 @@ class HttpLink:
         return None
 
     def _greet(self, answer: aiohttp.ClientResponse) -> None:
-        """The answer to `initialize` begins, the only one that names the session."""
+        """Takes the session from the answer to `initialize`, the only answer that names it."""
         try:
             self._session_id = http_client.session_id_of(answer.headers.get("Mcp-Session-Id"))
         except ValueError as error:
@@ -281,7 +281,7 @@ class HttpLink:
                     raise failures.lost(cause, started=begun) from None
 
     async def _get(self, buffer: EventBuffer, id: int | None, resumption: Resumption | None = None) -> None:
-        """One GET stream, to its end.
+        """Reads one GET stream to its end.
 
         Raises:
             StatusRefused: The server does not give it.

@@ -56,10 +56,10 @@ class Link(Protocol):
         """
 
     def agreed(self, protocol_version: str) -> None:
-        """The handshake is done with this revision."""
+        """Notes the revision that the handshake agreed on."""
 
     def abandon(self, id: int) -> None:
-        """Nobody waits for the answer to our request `id` any more."""
+        """Gives up our request `id`: nobody waits for its answer any more."""
 
     async def close(self) -> None:
         """Ends the link within a bound; safe to call twice. `lost` is not called for it."""

@@ -147,10 +147,10 @@ class SseLink:
             listener.lost(failure)
 
     def agreed(self, protocol_version: str) -> None:
-        """The older transport does not name the revision again."""
+        """Does nothing: the older transport does not name the revision again."""
 
     def abandon(self, id: int) -> None:
-        """The stream is shared: nothing to give up."""
+        """Does nothing: the stream is shared by all requests."""
 
     async def close(self) -> None:
         client, self._client, self._listener = self._client, None, None

@@ -99,7 +99,7 @@ class MainLine:
 
     @property
     def is_fresh(self) -> bool:
-        """No attempt has been made yet."""
+        """Whether no attempt has been made yet."""
         return self._attempt is None and self.connection is None and not self._settled.is_set()
 
     async def settled(self) -> None:

@@ -1,4 +1,4 @@
-"""What clients have asked of a server beyond single calls: told again to each new connection.
+"""Restores on each new connection what clients asked of a server: subscriptions and the log level.
 
 Called by `callmux.upstream.server` after a connect, and when a client sets a level.
 """
@@ -32,7 +32,7 @@ async def set_level(connection: Connection, client: ClientPort, seconds: float) 
 async def restore(
     connection: Connection, client: ClientPort | None, subscriptions: Iterable[str], seconds: float
 ) -> None:
-    """Tells a new connection what the one before had been told.
+    """Tells a new connection what the one before it was told.
 
     Args:
         client: The only client it serves, if it has only one.

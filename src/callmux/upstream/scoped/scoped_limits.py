@@ -29,7 +29,7 @@ class ScopedLanes(Protocol):
         """How many it may have itself, where that is configured."""
 
     def counted(self) -> list[CountedLane]:
-        """Its lanes that count."""
+        """The lanes of this server whose number is bounded."""
 
     def in_use(self, key: LaneKey) -> int:
         """The calls that a lane carries."""
@@ -39,7 +39,7 @@ class ScopedLanes(Protocol):
 
 
 class ScopedLimits:
-    """These connections of all servers.
+    """Bounds the number of these connections over all servers.
 
     Attributes:
         most: How many there may be together.
@@ -61,11 +61,11 @@ class ScopedLimits:
         self.most, self.most_of_server, self.idle_seconds = most, most_of_server, idle_seconds
 
     def join(self, lanes: ScopedLanes) -> None:
-        """This server's lanes count from now on."""
+        """Counts the lanes of a server from now on."""
         self._servers.append(lanes)
 
     def leave(self, lanes: ScopedLanes) -> None:
-        """The server is closed."""
+        """Counts the lanes of a server no longer, because it is closed."""
         self._servers.remove(lanes)
 
     def facts(self) -> dict[str, Any]:

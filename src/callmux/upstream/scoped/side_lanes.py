@@ -89,11 +89,11 @@ class SideLanes:
         return f"SideLanes({self.connections()!r})"
 
     def connections(self) -> list[Connection]:
-        """The open ones."""
+        """The connections of the open lanes."""
         return [lane.connection for lane in self._lanes.values()]
 
     def counted(self) -> list[CountedLane]:
-        """Those that count, open or being opened."""
+        """The lanes whose number is bounded, open or being opened."""
         opening = [CountedLane(self.owner, key, None) for key in self._opening if key.counts]
         return opening + [
             CountedLane(self.owner, key, None if lane.held or lane.connection.in_flight else lane.idle_since)
@@ -170,7 +170,7 @@ class SideLanes:
             lane.timer = None
 
     def leave(self, connection: Connection) -> None:
-        """A call that held `connection`, a scoped one, is over."""
+        """Gives back a connection that was taken for a scope. Call it when the call ends."""
         for key, lane in self._lanes.items():
             if lane.connection is connection:
                 if key.scope is not None:
@@ -192,20 +192,20 @@ class SideLanes:
             self._tasks.spawn(self._remove(key).close())
 
     def rest(self, connection: Connection) -> None:
-        """It was opened to be read: it ends soon, unless a call comes by then."""
+        """Ends a connection that was opened only to be read, soon, unless a call comes by then."""
         for key, lane in self._lanes.items():
             if lane.connection is connection:
                 self._rest(key, lane)
 
     def is_general(self, connection: Connection) -> bool:
-        """Whether it is one for all clients that declare the same, whatever their directory."""
+        """Whether a connection is for all clients that declare the same, whatever their directory."""
         return any(
             lane.connection is connection and key.client is None and key.scope is None
             for key, lane in self._lanes.items()
         )
 
     def _rest(self, key: LaneKey, lane: _Lane) -> None:
-        """Nobody who is here uses it: it ends soon, unless somebody does by then."""
+        """Ends a lane that no client uses, soon, unless a client uses it by then."""
         if lane.timer is None:
             lane.timer = lane.loop.call_later(LINGER_SECONDS, self._end_rest, key, lane)
 
@@ -231,7 +231,8 @@ class SideLanes:
     async def _open(
         self, key: LaneKey, client: ClientPort, room: asyncio.Task[None] | None
     ) -> _Lane | CallFailure:
-        """A failure is given, not raised: it belongs to whoever waits, and is no defect of this task."""
+        """Opens a lane. A failure is returned and not raised: it belongs to those who wait, not to this
+        task."""
         try:
             if room is not None:
                 # Its end may be cut short, too, when its own server is closed: there is room all the same.
@@ -274,7 +275,7 @@ class SideLanes:
             self.drop(connection)
 
     def release(self, client: ClientPort) -> None:
-        """The client is gone: so are the lanes that were its own, and soon those that nobody else uses."""
+        """Ends the lanes of a client that has left, and soon those that no other client uses."""
         if self._opening:
             self._left.add(client)
         for key, lane in list(self._lanes.items()):
