@@ -281,7 +281,12 @@ def test_the_same_failure_again_is_one_line_with_its_count_and_the_next_attempt(
         'could not connect "s": no such command',
         'could not connect "s": attempt 5 failed, next in 8 s',
     ]
-    assert [line.split("attempt ")[1].split(",")[0] for line in lines[8:12]] == ["9", "10", "20", "30"]
+    assert [line.split("attempt ")[1].split(",")[0] for line in lines[8:12]] == [
+        "9 failed",
+        "10 failed",
+        "20 failed",
+        "30 failed",
+    ]
 
 
 def test_the_last_attempt_says_that_it_is_the_last(caplog: pytest.LogCaptureFixture) -> None:
