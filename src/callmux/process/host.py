@@ -30,7 +30,8 @@ from callmux.process.reloads import Reloads
 from callmux.process.runtime import Runtime
 from callmux.process.server_output import ServerOutput
 from callmux.process.stores import Stores
-from callmux.protocol.jsonrpc import INTERNAL_ERROR, Batch, Request, RpcError, parse
+from callmux.process.targets import targets_of
+from callmux.protocol.jsonrpc import INTERNAL_ERROR, RpcError
 from callmux.protocol.methods import REQUESTS
 from callmux.router.greeting import greeting, transparent_greeting
 from callmux.router.offers import Offers
@@ -330,11 +331,8 @@ class Host:
         ]
 
     def targets_of(self, body: bytes) -> list[str]:
-        """The servers that a tool call of a client goes to, or a batch of them; none for anything else."""
-        message = parse(body)
-        parts = message.messages if isinstance(message, Batch) else [message]
-        calls = [part for part in parts if isinstance(part, Request) and part.method == "tools/call"]
-        return [server for call in calls for server in self.runtime.router.targets(call.params)]
+        """The servers that the tool calls in a client's message go to."""
+        return targets_of(body, self.runtime.router.targets)
 
     async def readiness(self) -> str:
         """`ok`, `degraded` or `down`. Whoever asks at the start wants to know when it is ready, so this waits
