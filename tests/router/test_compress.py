@@ -302,3 +302,13 @@ def test_without_servers_only_the_meta_tools_are_counted() -> None:
     facts = Compression(SchemaCompression(enabled=True), {}).facts(Catalogue([]), definitions())
     assert facts["tools"] == len(definitions())
     assert "servers" not in facts
+
+
+def test_a_sentence_that_does_not_fit_is_cut_between_words() -> None:
+    assert shortened("one two three four five six seven", 20) == "one two three..."
+
+
+@pytest.mark.parametrize("properties", [{}, {"description_of": {"type": "string"}}, [1]])
+def test_properties_without_descriptions_stay(properties: Any) -> None:
+    schema = {"type": "object", "description": "D", "properties": properties}
+    assert compressed(schema)["properties"] == properties
