@@ -91,7 +91,7 @@ def test_a_command_that_does_not_exist_any_more_changes_nothing(
     with caplog.at_level(logging.ERROR, "callmux"):
         command = [str(tmp_path / "gone")]
         assert run(hand_over(listening, KEY, SAVED, command, {}, 5)) is None
-    assert "cannot be started" in caplog.text
+    assert "could not start the new process" in caplog.text
 
 
 def test_a_process_that_nobody_started_in_place_of_another_has_no_predecessor() -> None:
