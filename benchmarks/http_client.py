@@ -18,10 +18,12 @@ class HttpClient:
 
     Args:
         url: The endpoint.
+        token: Shown with each request; empty for none.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, token: str = "") -> None:
         self._at = urlsplit(url)
+        self._token = token
         self._session: str | None = None
         self._count = 0
 
@@ -73,6 +75,8 @@ class HttpClient:
             f"Accept: {ACCEPT}",
             f"Content-Length: {len(body)}",
         ]
+        if self._token:
+            head.append(f"Authorization: Bearer {self._token}")
         if self._session is not None:
             head += [f"Mcp-Session-Id: {self._session}", "MCP-Protocol-Version: 2025-06-18"]
         self._writer.write("\r\n".join(head).encode() + b"\r\n\r\n" + body)

@@ -58,6 +58,16 @@ def test_the_listener_benchmark_reports_every_figure(tmp_path: Path) -> None:
         assert tree["processes"] > 0
 
 
+def test_the_benchmark_of_guards_reports_every_figure(tmp_path: Path) -> None:
+    script, out = Path(__file__).parent.parent / "benchmarks" / "guard.py", tmp_path / "figures.json"
+    ours = f"{sys.executable} -m callmux"
+    options = ["--rounds", "1", "--calls", "3", "--plain", "--against", ours, "--json", str(out)]
+    subprocess.run([sys.executable, str(script), *options], check=True, timeout=120)
+    figures = json.loads(out.read_text("utf-8"))
+    assert list(figures) == ["npm bare", "npm guarded", "callmux bare", "callmux guarded"]
+    assert all(row["latency"][0] > 0 for row in figures.values())
+
+
 def test_the_commands_benchmark_reports_every_figure(tmp_path: Path) -> None:
     out = tmp_path / "figures.json"
     ours = f"{sys.executable} -m callmux"
