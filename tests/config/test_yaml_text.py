@@ -159,6 +159,14 @@ def test_any_document_becomes_any_other(old: dict[str, Any], new: dict[str, Any]
 
 
 @pytest.mark.parametrize(
+    "value", ["@scope/server", "@", "a@b", "`x`", "%x", "!x", "&x", "*x", "|", ">", "?", "-"]
+)
+def test_a_text_that_begins_with_a_sign_of_yaml_is_quoted(value: str) -> None:
+    """Names of npm packages begin with one."""
+    assert parse_yaml(set_value("# top\n", ["a"], value)) == {"a": value}
+
+
+@pytest.mark.parametrize(
     ("before", "after"),
     [
         ("servers:\n  a: # kept\n    x: 1\n  b: 2\n", "servers:\n  new: # kept\n    x: 1\n  b: 2\n"),

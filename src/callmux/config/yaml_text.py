@@ -17,7 +17,7 @@ from callmux.config.json_text import TextError
 from callmux.yaml import YamlProblem, scalar, to_json
 
 MAX_BYTES = 16 * 2**20
-_PLAIN = re.compile(r"[A-Za-z_/.@~][A-Za-z0-9_/.@~+=*-]*")
+_PLAIN = re.compile(r"[A-Za-z_/.~][A-Za-z0-9_/.@~+=*-]*")
 _SPACES = re.compile(r"[ \t]*")
 
 
