@@ -102,6 +102,8 @@ class Trace:
         # The least: what callmux does now and then belongs to no call.
         found = min(parts, key=lambda part: len(part["frames"]))
         frames: list[tuple[str, str, str, bool]] = found["frames"]
+        # What the call before has left to the end of its turn may come first.
+        begins = next((n for n, (_, _, name, _) in enumerate(frames) if name.endswith(".data_received")), 0)
         modules = Counter(module for _, module, _, _ in frames)
         return Frames(
             frames=len(frames) / calls,
@@ -109,7 +111,7 @@ class Trace:
             coroutines=sum(begun for *_, begun in frames) / calls,
             tasks=found["tasks"] / calls,
             modules={module: count / calls for module, count in sorted(modules.items())},
-            way=list(dict.fromkeys(f"{short(file)}:{name}" for file, _, name, _ in frames)),
+            way=list(dict.fromkeys(f"{short(file)}:{name}" for file, _, name, _ in frames[begins:])),
         )
 
 

@@ -29,7 +29,9 @@ class GatheringTransport:
 
     def write(self, data: bytes) -> None:
         """Sends `data` at the end of this turn at the latest."""
-        self._writer.send(data)
+        # Python 3.12 and 3.13 keep an empty part of a `writelines` for ever, and never close behind it.
+        if data:
+            self._writer.send(data)
 
     def _write(self, lines: Sequence[bytes]) -> None:
         # Between a write and the end of its turn the client may have gone.
