@@ -17,7 +17,7 @@ from callmux.cli.main import main
 from tests.shell.fake_listener import FakeListener, Reply, fake_listener, result, text_result
 
 MAY_LOAD = {
-    *("bridge", "bridge.credentials", "bridge.endpoint", "depth", "errors", "text"),
+    *("bridge", "bridge.credentials", "bridge.endpoint", "depth", "errors", "loopback", "text"),
     *("cli", "cli.call", "cli.commands", "cli.conversing", "cli.destination"),
     *("cli.headers", "cli.main", "cli.parsing"),
     *("cli.grammar", "cli.grammar.call", "cli.grammar.shared", "cli.grammar.terms"),

@@ -6,11 +6,11 @@ credentials and the autostart.
 
 from __future__ import annotations
 
-import ipaddress
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from callmux.errors import UsageError
+from callmux.loopback import is_loopback
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -70,14 +70,5 @@ def read_endpoint(url: str) -> Endpoint:
         port=port or _PORTS[parts.scheme],
         target=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
         authority=parts.netloc,
-        is_loopback=_is_loopback(host),
+        is_loopback=is_loopback(host),
     )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

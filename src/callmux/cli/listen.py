@@ -34,6 +34,7 @@ from callmux.config.sources import Sources
 from callmux.errors import CallmuxError, UsageError
 from callmux.guard.guard import Guard
 from callmux.guard.principal import Principal
+from callmux.loopback import is_loopback
 from callmux.observe.facts import Configured
 from callmux.places import state_dir
 from callmux.process.config_watch import watch_and_answer
@@ -44,7 +45,7 @@ from callmux.session.saved_sessions import SavedSession, SavedSessions, session_
 from callmux.session.table import shown as shown_id
 from callmux.tasks import TaskSet
 from callmux.transport.http.app import App
-from callmux.transport.http.intake import BodyLimits, is_loopback
+from callmux.transport.http.intake import BodyLimits
 from callmux.transport.http.listener import Listener
 from callmux.transport.http.serve import HttpServer, bind
 from callmux.transport.http.web_session import WebSession

@@ -7,7 +7,6 @@ it as `callmux.metatools.dry_run` would.
 from __future__ import annotations
 
 from callmux.context import CallContext
-from callmux.errors import CallmuxError
 from callmux.fields import Fields
 from callmux.metatools import recipes
 from callmux.metatools.definitions import OBJECT, OUTPUT_FORMAT, READ_ONLY, TEXT, closed, definition
@@ -37,24 +36,12 @@ def parse(fields: Fields) -> Plan:
 
 
 def expand(plan: Plan, engine: Engine) -> Plan:
-    """The request with the calls of its recipe.
-
-    Raises:
-        CallmuxError: There is no such recipe, or its parameters are not right.
-    """
-    try:
-        return recipes.fill(plan, engine.recipes)
-    except CallmuxError as error:
-        if engine.sight is None:
-            raise
-        # Whether its caller may know of the recipe at all is judged first.
-        return recipes.unfilled(plan, engine.recipes, error)
+    """The request with the calls of its recipe; see `callmux.metatools.recipes`."""
+    return recipes.expand(plan, engine)
 
 
 async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     """Previews the calls of the recipe."""
-    if isinstance(plan.options, recipes.Unfilled) and engine.sight is not None:
-        raise plan.options.told(engine.sight.recipes(context).keys())
-    filled: recipes.Filled = plan.options
+    filled = recipes.filled(plan, engine, context)
     shown = await preview(filled.mode, filled.plan, engine, context)
     return success({"recipe": filled.recipe} | shown)

@@ -7,7 +7,6 @@ sees the plan.
 from __future__ import annotations
 
 from callmux.context import CallContext
-from callmux.errors import CallmuxError
 from callmux.fields import Fields
 from callmux.metatools import recipes
 from callmux.metatools.definitions import OBJECT, OUTPUT_FORMAT, TEXT, closed, definition
@@ -34,23 +33,11 @@ def parse(fields: Fields) -> Plan:
 
 
 def expand(plan: Plan, engine: Engine) -> Plan:
-    """The request with the calls of its recipe.
-
-    Raises:
-        CallmuxError: There is no such recipe, or its parameters are not right.
-    """
-    try:
-        return recipes.fill(plan, engine.recipes)
-    except CallmuxError as error:
-        if engine.sight is None:
-            raise
-        # Whether its caller may know of the recipe at all is judged first.
-        return recipes.unfilled(plan, engine.recipes, error)
+    """The request with the calls of its recipe; see `callmux.metatools.recipes`."""
+    return recipes.expand(plan, engine)
 
 
 async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     """Makes the calls of the recipe; the answer is that of the meta-tool it configures."""
-    if isinstance(plan.options, recipes.Unfilled) and engine.sight is not None:
-        raise plan.options.told(engine.sight.recipes(context).keys())
-    filled: recipes.Filled = plan.options
+    filled = recipes.filled(plan, engine, context)
     return await filled.mode.run(filled.plan, engine, context)

@@ -7,7 +7,7 @@ plan holds exactly the configured calls; nothing is guessed from the shape of a 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -19,6 +19,10 @@ from callmux.metatools.entries import output_format
 from callmux.metatools.modes import MODES, Mode
 from callmux.plan import Plan, ToolCall
 from callmux.rings.envelope import encode
+
+if TYPE_CHECKING:
+    from callmux.context import CallContext
+    from callmux.metatools.engine import Engine
 
 _OMITTED = object()
 """Stands for a parameter that is neither given nor has a default."""
@@ -114,6 +118,33 @@ class Unfilled(msgspec.Struct, frozen=True):
         return RecipeNotFound(
             f'there is no recipe "{name}": {advice}', recipe=name, availableRecipes=sorted(known)
         )
+
+
+def expand(plan: Plan, engine: Engine) -> Plan:
+    """The request with the calls of its recipe. Where rules apply, one that cannot be filled in is judged
+    first: its caller may not even know of the recipe.
+
+    Raises:
+        CallmuxError: There is no such recipe, or its parameters are not right.
+    """
+    try:
+        return fill(plan, engine.recipes)
+    except CallmuxError as error:
+        if engine.sight is None:
+            raise
+        return unfilled(plan, engine.recipes, error)
+
+
+def filled(plan: Plan, engine: Engine, context: CallContext) -> Filled:
+    """The recipe of a request that was expanded.
+
+    Raises:
+        CallmuxError: It could not be filled in; its caller may know why.
+    """
+    if isinstance(plan.options, Unfilled) and engine.sight is not None:
+        raise plan.options.told(engine.sight.recipes(context).keys())
+    found: Filled = plan.options
+    return found
 
 
 def unfilled(plan: Plan, recipes: Mapping[str, Recipe], error: CallmuxError) -> Plan:

@@ -272,7 +272,7 @@ def _request_id(given: str) -> str:
 
 
 def _is_ours(id: str) -> bool:
-    """It may be one of those that we make; any other may be anything."""
+    """Whether an id looks like those that we make; any other may be anything."""
     return len(id) == UUID_CHARACTERS and id.isascii() and id.isprintable()
 
 

@@ -6,15 +6,14 @@ docs/configuration.md, `requestBodyMaxBytes`.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from itertools import islice
 from urllib.parse import urlsplit
 
 from callmux.config.model import Config
+from callmux.loopback import is_loopback
 from callmux.protocol import jsonrpc
 from callmux.transport.http.exchange import Exchange, Refusal
 
@@ -34,17 +33,6 @@ def request_id(given: str | None) -> str:
     # A version 4 UUID (RFC 9562, 5.4); the standard library's way to one is five times as long.
     chance = os.urandom(16).hex()
     return f"{chance[:8]}-{chance[8:12]}-4{chance[13:16]}-a{chance[17:20]}-{chance[20:]}"
-
-
-@lru_cache(maxsize=1024)
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address means this machine."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def is_elsewhere(exchange: Exchange) -> bool:
