@@ -122,7 +122,7 @@ class Telemetry:
         return self._follow(begun, SpanKind.SERVER, context, links)
 
     def request_ended(self, trace: Followed, end: End) -> None:
-        """It has its answer."""
+        """The request has its answer."""
         self._end(trace, SpanKind.SERVER, end, trace.begun.transport)
 
     def call(self, trace: Followed | None, begun: Begun) -> tuple[Followed, Mapping[str, str]]:
@@ -133,7 +133,7 @@ class Telemetry:
         return followed, carrier
 
     def call_ended(self, trace: Followed, end: End, id: str, transport: str) -> None:
-        """It is over."""
+        """The call is over."""
         if id:
             trace.span.set_attribute("jsonrpc.request.id", id)
         trace.span.set_attributes(_network(transport))

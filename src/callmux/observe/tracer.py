@@ -63,11 +63,11 @@ class Tracer(Protocol):
         """A request of a client begins. What is given goes with it."""
 
     def request_ended(self, trace: Any, end: End) -> None:
-        """It has its answer."""
+        """The request has its answer."""
 
     def call(self, trace: Any, begun: Begun) -> tuple[Any, Mapping[str, str]]:
         """A call begins, for the request of this trace where there is one. Gives what goes with it, and what
         its `_meta` must say."""
 
     def call_ended(self, trace: Any, end: End, id: str, transport: str) -> None:
-        """It is over. Its JSON-RPC id and its transport are known by now, where it was sent."""
+        """The call is over. Its JSON-RPC id and its transport are known by now, where it was sent."""
