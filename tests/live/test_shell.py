@@ -52,7 +52,13 @@ def test_ctrl_c_ends_a_call_without_a_word(tmp_path: Path) -> None:
         words = [sys.executable, "-m", "callmux", "call", "slow", '{"token": "t", "ms": 3000}']
         env = {**os.environ, "HOME": str(tmp_path)}
         process = subprocess.Popen(
-            [*words, "--url", f"http://127.0.0.1:{port}"], env=env, stdout=-1, stderr=-1, text=True
+            [*words, "--url", f"http://127.0.0.1:{port}"],
+            env=env,
+            stdout=-1,
+            stderr=-1,
+            text=True,
+            # As from a terminal: a shell starts what runs in the background with the signal ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         end = time.monotonic() + 20
         while "begin t" not in (ledger := read_ledger(tmp_path)) and time.monotonic() < end:

@@ -238,8 +238,8 @@ class Runtime:
         )
 
     def take_over(self, old: Runtime) -> None:
-        """Takes the place of an earlier runtime: its connected servers go by this one from now on, and a server
-        that takes another's place tells of the same resources. A server that is down is tried at once."""
+        """Takes the place of an earlier runtime: its connected servers go by this one from now on, and a
+        server that takes another's place tells of the same resources. One that is down is tried at once."""
         self.take_effect()
         self.indexes.take_over(old.indexes)
         if self.oversight is not None and old.oversight is not None:
