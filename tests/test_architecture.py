@@ -112,6 +112,8 @@ CALLED_FROM_OUTSIDE = {
     "clients.instructions.MODES": "what the flag takes; the grammar, which must load nothing, is held to it",
     "clients.instructions.PROFILES": "the same",
     "guard.rates.MonotonicMemory": "the limits library",
+    "stores.memory_parked.MemoryParkedCalls": "the parking of calls of modern clients, which comes next",
+    "stores.parked.ParkedCalls": "the same",
     "transport.http.serve.NarrowProtocol": "uvicorn and httptools",
     "upstream.links.child._ChildProtocol": "asyncio",
 }

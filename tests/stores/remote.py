@@ -9,6 +9,8 @@ from typing import Any
 
 from callmux.stores.cache import CacheLimits, Key
 from callmux.stores.memory import MemoryCache, MemoryResults
+from callmux.stores.memory_parked import MemoryParkedCalls
+from callmux.stores.parked import ParkedCall, ParkedLimits
 from callmux.stores.results import Stored, StoreLimits
 
 SLOW, FAILS, LATE_FAILS, HANGS, MIXED = "slow", "fails", "fails after it was done", "hangs", "mixed"
@@ -112,3 +114,20 @@ class RemoteResults:
 
     def facts(self) -> dict[str, Any]:
         return self.kept.facts()
+
+
+class RemoteParkedCalls:
+    """Parked calls behind a wire."""
+
+    def __init__(self, wire: Wire | None = None, limits: ParkedLimits | None = None) -> None:
+        self.wire = wire or Wire()
+        self.kept = MemoryParkedCalls(limits)
+
+    def park(self, token: str, call: ParkedCall, now: float) -> Coroutine[Any, Any, bool]:
+        return self.wire.carry(lambda: self.kept.park(token, call, now))
+
+    def take(self, token: str, owner: str, now: float) -> Coroutine[Any, Any, ParkedCall | None]:
+        return self.wire.carry(lambda: self.kept.take(token, owner, now))
+
+    def drop(self, token: str) -> Coroutine[Any, Any, None]:
+        return self.wire.carry(lambda: self.kept.drop(token))
