@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from callmux.protocol.versions import LATEST_LEGACY, LEGACY, agree, is_supported
+from callmux.protocol.versions import (
+    LATEST_LEGACY,
+    LEGACY,
+    MODERN,
+    MODERN_CODES,
+    SUPPORTED,
+    Era,
+    agree,
+    era_of,
+    is_supported,
+)
 
 
 @pytest.mark.parametrize("revision", LEGACY)
@@ -23,3 +33,14 @@ def test_any_other_gets_our_newest(revision: object) -> None:
 def test_revisions_stand_newest_first() -> None:
     assert list(LEGACY) == sorted(LEGACY, reverse=True)
     assert LEGACY[0] == LATEST_LEGACY
+    assert list(SUPPORTED) == sorted(SUPPORTED, reverse=True)
+
+
+def test_a_revision_belongs_to_one_era() -> None:
+    assert [era_of(revision) for revision in MODERN] == [Era.MODERN]
+    assert {era_of(revision) for revision in LEGACY} == {Era.LEGACY}
+    assert era_of("2099-01-01") is era_of(None) is None
+
+
+def test_codes_of_the_newest_era_are_those_that_the_specification_defines() -> None:
+    assert sorted(MODERN_CODES) == [-32022, -32021, -32020]

@@ -26,6 +26,15 @@ when that is over."""
 REVISION = "io.modelcontextprotocol/protocolVersion"
 """The member of `_meta` that requests of the revisions without a handshake have (MCP 2026-07-28, basic)."""
 _REVISION = REVISION.encode()
+CLIENT_INFO = "io.modelcontextprotocol/clientInfo"
+CLIENT_CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
+LOG_LEVEL = "io.modelcontextprotocol/logLevel"
+OF_REQUEST = (REVISION, CLIENT_INFO, CLIENT_CAPABILITIES, LOG_LEVEL)
+"""The members of `_meta` by which such a request says of itself what a session says otherwise."""
+SERVER_INFO = "io.modelcontextprotocol/serverInfo"
+"""The member of `_meta` of a result that names the server."""
+SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
+"""The member of `_meta` of a notification that names the request it was subscribed by."""
 
 
 class _Meta(msgspec.Struct):
