@@ -9,6 +9,7 @@ from typing import Any
 
 from callmux.stores.cache import CacheLimits, Key
 from callmux.stores.memory import MemoryCache, MemoryResults
+from callmux.stores.memory_counts import MemoryInFlight, MemoryRates
 from callmux.stores.memory_parked import MemoryParkedCalls
 from callmux.stores.parked import ParkedCall, ParkedLimits
 from callmux.stores.results import Stored, StoreLimits
@@ -131,3 +132,31 @@ class RemoteParkedCalls:
 
     def drop(self, token: str) -> Coroutine[Any, Any, None]:
         return self.wire.carry(lambda: self.kept.drop(token))
+
+
+class RemoteRates:
+    """Counters behind a wire."""
+
+    def __init__(self, wire: Wire | None = None) -> None:
+        self.wire = wire or Wire()
+        self.kept = MemoryRates()
+
+    def hit(self, key: str, seconds: float, now: float, amount: int = 1) -> Coroutine[Any, Any, int]:
+        return self.wire.carry(lambda: self.kept.hit(key, seconds, now, amount))
+
+    def end(self, key: str, now: float) -> Coroutine[Any, Any, float]:
+        return self.wire.carry(lambda: self.kept.end(key, now))
+
+
+class RemoteInFlight:
+    """Requests in flight, counted behind a wire."""
+
+    def __init__(self, wire: Wire | None = None) -> None:
+        self.wire = wire or Wire()
+        self.kept = MemoryInFlight()
+
+    def enter(self, name: str, most: int | None) -> Coroutine[Any, Any, bool]:
+        return self.wire.carry(lambda: self.kept.enter(name, most))
+
+    def leave(self, name: str) -> Coroutine[Any, Any, None]:
+        return self.wire.carry(lambda: self.kept.leave(name))

@@ -2,6 +2,7 @@
 
 Called by the check of credentials in `callmux.guard`, before anything is hashed or fetched. Holds with every
 `auth`, whatever `abuseControls` says. A client whose token was verified a moment ago needs no such check.
+What is bounded is the work of this process, so that its counts are always in its memory.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from contextlib import asynccontextmanager
 from typing import NoReturn
 
 from callmux.guard.gate import TurnedAway, too_many
-from callmux.guard.windows import Windows
+from callmux.stores.memory_counts import MemoryRates
 
 AT_A_TIME = 2
 """Checks at the same time. Each may take a core for some 50 ms for every token of the configuration."""
@@ -41,7 +42,7 @@ class Attempts:
         self.failures_per_minute = 0
         self.when_refused: Callable[[], Awaitable[None]] | None = None
         self._now = now
-        self._failed = Windows()
+        self._failed = MemoryRates()
         self._present: dict[str, int] = {}
         self._waiting = 0
         self._turns = asyncio.Semaphore(AT_A_TIME)

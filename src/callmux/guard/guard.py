@@ -61,6 +61,7 @@ class Guard:
     async def close(self) -> None:
         """Gives up what is being examined."""
         await self._tasks.cancel()
+        await self._limits.close()
 
     def _authentication(self, config: Config) -> tuple[Authentication, Resource] | None:
         auth = config.auth

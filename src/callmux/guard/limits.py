@@ -6,16 +6,19 @@ counters. The checks stand in `callmux.guard.gate`: `Arrivals` before the creden
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, NoReturn
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import NoReturn
 
 from callmux.config.traffic import AbuseControls
 from callmux.guard.addresses import Addresses
 from callmux.guard.attempts import Attempts
 from callmux.guard.gate import Caller, Check, TurnedAway, too_many
-
-if TYPE_CHECKING:
-    from callmux.guard.rates import MonotonicMemory, Rate
+from callmux.guard.rates import Rate
+from callmux.stores.border import Border
+from callmux.stores.counts import InFlight, Rates
+from callmux.stores.memory_counts import MemoryInFlight, MemoryRates
+from callmux.tasks import TaskSet
 
 ANONYMOUS = "anonymous"
 """Whom requests are counted for where nobody shows a credential."""
@@ -30,16 +33,20 @@ class AbuseLimits:
 
     Args:
         now: The monotonic clock.
+        rates: Where it is counted how often somebody asks; None for this process.
+        in_flight: Where it is counted what somebody has in flight; None for this process.
 
     Attributes:
         attempts: The bounds on checks of unknown credentials.
     """
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(
+        self, now: Callable[[], float], rates: Rates | None = None, in_flight: InFlight | None = None
+    ) -> None:
         self._now = now
         self.attempts = Attempts(now)
-        self._storage: MonotonicMemory | None = None
-        self._in_flight: dict[str, int] = {}
+        self._rates: Rates = MemoryRates() if rates is None else rates
+        self._in_flight = Flights(MemoryInFlight() if in_flight is None else in_flight)
 
     def checks(self, wanted: AbuseControls) -> tuple[Check | None, Check | None]:
         """What a configuration asks for: the check before the credentials, and the one after them."""
@@ -56,13 +63,47 @@ class AbuseLimits:
         return before, Allowance(each, most, self._in_flight, everybody)
 
     def _rate(self, amount: int | None, name: str) -> Rate | None:
-        if amount is None:
-            return None
-        from callmux.guard.rates import MonotonicMemory, Rate
+        return None if amount is None else Rate(amount, name, self._rates, self._now)
 
-        if self._storage is None:
-            self._storage = MonotonicMemory(self._now)
-        return Rate(amount, name, self._storage, self._now)
+    async def close(self) -> None:
+        """Tells the stores nothing more."""
+        await self._in_flight.close()
+
+
+class Flights:
+    """What principals have in flight, also where the store that counts is slow or fails.
+
+    Args:
+        counts: The store.
+    """
+
+    def __init__(self, counts: InFlight) -> None:
+        self.enter = counts.enter
+        self._leave = counts.leave
+        self._border = Border("the store of requests in flight")
+        self._tasks = TaskSet("requests in flight")
+
+    async def is_counted(self, name: str, answer: Awaitable[bool]) -> bool:
+        """Whether one more was counted; True where the store does not say."""
+        try:
+            return await self._border.answered_or(answer, True)
+        except asyncio.CancelledError:
+            # The store may have counted it, and nobody else will tell it.
+            self.leave(name)
+            raise
+
+    def leave(self, name: str) -> None:
+        """One that was counted is over. Nobody waits for the store."""
+        waiting = self._leave(name)
+        if waiting is not None:
+            task = self._tasks.spawn(self._border.answered_or(waiting, None))
+            if isinstance(waiting, Coroutine):
+                # It need not have begun when its task is given up.
+                task.add_done_callback(lambda _: waiting.close())
+
+    async def close(self) -> None:
+        """Tells the store nothing more."""
+        await self._tasks.cancel()
 
 
 class Arrivals:
@@ -106,7 +147,7 @@ class Allowance:
     is_left = True
 
     def __init__(
-        self, each: Rate | None, most: int | None, in_flight: dict[str, int], everybody: Rate | None
+        self, each: Rate | None, most: int | None, in_flight: Flights, everybody: Rate | None
     ) -> None:
         self._each = each
         self._most = most
@@ -118,11 +159,8 @@ class Allowance:
         verdict = True if self._each is None else self._each.hit(name)
         if verdict is not True:
             return self._enter(name, verdict)
-        count = self._in_flight.get(name, 0)
-        if self._most is not None and count >= self._most:
-            return self._give_back(too_many(TOO_MANY, IN_FLIGHT_SECONDS, "principalMaxInFlight"))
-        self._in_flight[name] = count + 1
-        return None
+        counted = self._in_flight.enter(name, self._most)
+        return None if counted is True else self._count(name, counted)
 
     async def _enter(self, name: str, verdict: bool | Awaitable[bool]) -> None:
         assert self._each is not None
@@ -130,10 +168,11 @@ class Allowance:
             await _within(self._each, verdict, name, "principalRequestsPerMinute")
         except TurnedAway as refusal:
             await self._give_back(refusal)
-        count = self._in_flight.get(name, 0)
-        if self._most is not None and count >= self._most:
+        await self._count(name, self._in_flight.enter(name, self._most))
+
+    async def _count(self, name: str, counted: bool | Awaitable[bool]) -> None:
+        if not (counted if isinstance(counted, bool) else await self._in_flight.is_counted(name, counted)):
             await self._give_back(too_many(TOO_MANY, IN_FLIGHT_SECONDS, "principalMaxInFlight"))
-        self._in_flight[name] = count + 1
 
     async def _give_back(self, refusal: TurnedAway) -> NoReturn:
         if self._everybody is not None:
@@ -141,13 +180,7 @@ class Allowance:
         raise refusal
 
     def leave(self, caller: Caller, status: int) -> None:
-        name = ANONYMOUS if caller.principal is None else caller.principal.label
-        in_flight = self._in_flight
-        left = in_flight[name] - 1
-        if left:
-            in_flight[name] = left
-        else:
-            del in_flight[name]
+        self._in_flight.leave(ANONYMOUS if caller.principal is None else caller.principal.label)
 
 
 async def _within(rate: Rate, verdict: bool | Awaitable[bool], key: str, limit: str) -> None:

@@ -1,7 +1,7 @@
-"""Counters that begin anew after a time of their own: fixed windows, each beginning with its first hit. Pure.
+"""Counts of a process that shares nothing with others: in memory. Pure.
 
-Used by `callmux.guard.rates`, as the memory behind the limits library, and by `callmux.guard.attempts`. The
-time is an argument and must never go back.
+Made by `callmux.guard.limits`, once for a listener, and by `callmux.guard.attempts`. What they promise stands
+in `callmux.stores.counts`. The time is an argument and must never go back.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class _Window:
         self.end = end
 
 
-class Windows:
-    """The counters, by key."""
+class MemoryRates:
+    """Counters by key, in windows that begin with their first hit."""
 
     def __init__(self) -> None:
         # In the order in which they began.
@@ -50,7 +50,7 @@ class Windows:
     def _begin(self, key: str, seconds: float, now: float, amount: int) -> int:
         self._begun += 1
         if self._begun % PRUNED_EVERY == 0:
-            self.prune(now)
+            self._prune(now)
         self._counts.pop(key, None)
         if len(self._counts) >= MOST_KEYS:
             self._make_room(now)
@@ -67,19 +67,36 @@ class Windows:
         found = self._counts.get(key)
         return found.end if found is not None and found.end > now else now
 
-    def forget(self, key: str) -> None:
-        """Its counter begins anew."""
-        self._counts.pop(key, None)
-
-    def clear(self) -> None:
-        """All begin anew."""
-        self._counts.clear()
-
-    def prune(self, now: float) -> None:
-        """Throws away what is over."""
+    def _prune(self, now: float) -> None:
         self._counts = {key: found for key, found in self._counts.items() if found.end > now}
 
     def _make_room(self, now: float) -> None:
-        self.prune(now)
+        self._prune(now)
         for key in list(self._counts)[: max(0, len(self._counts) - MOST_KEYS * 9 // 10)]:
             del self._counts[key]
+
+
+class MemoryInFlight:
+    """Requests in flight, by name."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def enter(self, name: str, most: int | None) -> bool:
+        """Counts one more, unless there are `most`; says whether it counted."""
+        count = self._counts.get(name, 0)
+        if most is not None and count >= most:
+            return False
+        self._counts[name] = count + 1
+        return True
+
+    def leave(self, name: str) -> None:
+        """One that was counted is over."""
+        left = self._counts.get(name, 0) - 1
+        if left > 0:
+            self._counts[name] = left
+        else:
+            self._counts.pop(name, None)
