@@ -97,7 +97,13 @@ CATCHES_ALL: dict[str, str] = {
 }
 """Module -> why every exception ends there."""
 
-CHOOSE_STORES = {"guard.attempts", "guard.limits", "process.stores", "rings.shield.shelf"}
+CHOOSE_STORES = {
+    "guard.attempts",
+    "guard.limits",
+    "process.stores",
+    "rings.shield.shelf",
+    "transport.http.kept",
+}
 """Who knows that stores are in memory; all others, the stores themselves apart, know their interfaces."""
 CIRCLES: list[list[str]] = []
 NO_MODULES = {

@@ -11,7 +11,9 @@ from callmux.stores.cache import CacheLimits, Key
 from callmux.stores.memory import MemoryCache, MemoryResults
 from callmux.stores.memory_counts import MemoryInFlight, MemoryRates
 from callmux.stores.memory_parked import MemoryParkedCalls
+from callmux.stores.memory_replay import MemoryReplay
 from callmux.stores.parked import ParkedCall, ParkedLimits
+from callmux.stores.replay import FinishedStream
 from callmux.stores.results import Stored, StoreLimits
 
 SLOW, FAILS, LATE_FAILS, HANGS, MIXED = "slow", "fails", "fails after it was done", "hangs", "mixed"
@@ -160,3 +162,32 @@ class RemoteInFlight:
 
     def leave(self, name: str) -> Coroutine[Any, Any, None]:
         return self.wire.carry(lambda: self.kept.leave(name))
+
+
+class RemoteReplay:
+    """Finished streams behind a wire; what comes back is another object."""
+
+    def __init__(self, wire: Wire | None = None) -> None:
+        self.wire = wire or Wire()
+        self.kept = MemoryReplay()
+
+    def put(self, session: str, stream: FinishedStream, now: float) -> Coroutine[Any, Any, None]:
+        return self.wire.carry(lambda: self.kept.put(session, stream, now))
+
+    def get(self, session: str, key: str, now: float) -> Coroutine[Any, Any, FinishedStream | None]:
+        return self.wire.carry(lambda: self._copy(session, key, now))
+
+    def drop(self, session: str, stream: FinishedStream | None = None) -> Coroutine[Any, Any, None]:
+        return self.wire.carry(lambda: self._drop(session, stream))
+
+    def expire(self, now: float) -> None:
+        self.kept.expire(now)
+
+    def _copy(self, session: str, key: str, now: float) -> FinishedStream | None:
+        found = self.kept.get(session, key, now)
+        return None if found is None else FinishedStream(found.key, found.events)
+
+    def _drop(self, session: str, stream: FinishedStream | None) -> None:
+        found = None if stream is None else self.kept.get(session, stream.key, 0)
+        if stream is None or found == stream:
+            self.kept.drop(session, found)

@@ -7,7 +7,7 @@ counters. The checks stand in `callmux.guard.gate`: `Arrivals` before the creden
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 from callmux.config.traffic import AbuseControls
@@ -96,10 +96,7 @@ class Flights:
         """One that was counted is over. Nobody waits for the store."""
         waiting = self._leave(name)
         if waiting is not None:
-            task = self._tasks.spawn(self._border.answered_or(waiting, None))
-            if isinstance(waiting, Coroutine):
-                # It need not have begun when its task is given up.
-                task.add_done_callback(lambda _: waiting.close())
+            self._border.tell(waiting, self._tasks)
 
     async def close(self) -> None:
         """Tells the store nothing more."""

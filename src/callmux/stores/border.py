@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Coroutine
 from typing import TypeVar
 
 from callmux.errors import StoreUnavailable
-from callmux.tasks import at_once
+from callmux.tasks import TaskSet, at_once
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +69,17 @@ class Border:
             return await self.answered(waiting)
         except StoreUnavailable:
             return otherwise
+
+    def tell(self, waiting: Awaitable[object], tasks: TaskSet) -> None:
+        """Lets a store take what nobody waits for.
+
+        Args:
+            tasks: Whose task that is.
+        """
+        task = tasks.spawn(self.answered_or(waiting, None))
+        if isinstance(waiting, Coroutine):
+            # It need not have begun when its task is given up.
+            task.add_done_callback(lambda _: waiting.close())
 
     def _failed(self, why: str) -> StoreUnavailable:
         now = asyncio.get_running_loop().time()

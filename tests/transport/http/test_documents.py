@@ -9,7 +9,8 @@ import pytest
 
 from callmux.admin.probes import probe_routes
 from callmux.protocol.sse import REQUEST_STREAMS, request_stream
-from callmux.transport.http import kept, mcp, serve
+from callmux.stores import memory_replay
+from callmux.transport.http import mcp, serve
 from tests.transport.http.asgi import Call, House
 
 TEXT = (Path(__file__).parents[3] / "docs" / "shared-server.md").read_text("utf-8")
@@ -39,7 +40,7 @@ def test_the_table_has_them_all() -> None:
 
 def test_the_figures_are_those_of_the_code() -> None:
     assert f"comes within {_word(mcp.PATIENCE_SECONDS)} seconds" in TEXT
-    assert f"{_word(kept.KEPT_SECONDS / 60)} minutes after" in " ".join(TEXT.split())
+    assert f"{_word(memory_replay.KEPT_SECONDS / 60)} minutes after" in " ".join(TEXT.split())
     assert f"heads to {serve.MAX_HEADER_BYTES // 1024} KB and {serve.MAX_HEADERS} headers (431)" in TEXT
     assert f"{serve.MAX_URL_BYTES // 1024} KB (414), both to {serve.HEADER_SECONDS:g} seconds (408)" in TEXT
     assert f"`{REQUEST_STREAMS}`" in TEXT

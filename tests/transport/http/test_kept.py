@@ -1,67 +1,79 @@
-"""Answers kept for clients that come back: within one bound for all sessions, and not for ever."""
+"""Answers kept for clients that come back, in memory and in a store that is slow or fails."""
 
 from __future__ import annotations
 
 import pytest
 
-from callmux.transport.http import kept
-from callmux.transport.http.kept import KEPT_SECONDS, OVERHEAD_BYTES, KeptStreams
+from callmux.stores.memory_replay import KEPT_SECONDS
+from callmux.transport.http.kept import KeptStreams
 from callmux.transport.http.streams import Stream
-from tests.support import FakeClock
+from tests.stores.remote import FAILS, HANGS, RemoteReplay, Wire
+from tests.support import FakeClock, until
 
 
 def _stream(key: str, size: int = 10) -> Stream:
     stream = Stream(key)
-    stream.push(b"x" * size)
+    stream.push(b"{}")
+    stream.push(b"x" * size, is_answer=True)
     stream.finish()
     return stream
 
 
-async def test_a_stream_is_found_under_its_session_and_key_until_the_session_is_over() -> None:
+async def _read(streams: KeptStreams, session: str, key: str) -> list[tuple[int, bytes]] | None:
+    found = streams.get(session, key)
+    if found is not None and not isinstance(found, Stream):
+        found = await found
+    return None if found is None else await found.after(0, found.take_over(), 1)
+
+
+async def test_a_stream_is_read_again_under_its_session_and_key_until_the_session_is_over() -> None:
     streams = KeptStreams(lambda: 0.0)
-    one, other, newer = _stream("r1"), _stream("r1"), _stream("r1")
-    streams.put("a", one)
-    streams.put("b", other)
-    assert [streams.get("a", "r1"), streams.get("b", "r1"), streams.get("a", "r2")] == [one, other, None]
-    streams.put("a", newer)
-    assert (streams.get("a", "r1"), len(streams)) == (newer, 2)
+    streams.put("a", _stream("r1"))
+    streams.put("b", _stream("r1", 3))
+    assert await _read(streams, "a", "r1") == [(1, b"{}"), (2, b"x" * 10)]
+    assert await _read(streams, "a", "r2") is None
     streams.forget("a")
-    streams.forget("never-there")
-    assert (streams.get("a", "r1"), streams.get("b", "r1")) == (None, other)
-    assert repr(streams) == f"KeptStreams(1 streams, {10 + OVERHEAD_BYTES} bytes)"
+    assert await _read(streams, "a", "r1") is None
+    assert await _read(streams, "b", "r1") == [(1, b"{}"), (2, b"xxx")]
 
 
 async def test_what_has_arrived_is_not_kept_but_what_took_its_key_is() -> None:
     streams = KeptStreams(lambda: 0.0)
-    first, second = _stream("r1"), _stream("r1")
+    first, second = _stream("r1"), _stream("r1", 3)
+    streams.put("a", first)
     streams.put("a", second)
     streams.received("a", first)
-    assert streams.get("a", "r1") is second
-    streams.received("a", second)
-    streams.received("a", second)
-    assert (len(streams), repr(streams)) == (0, "KeptStreams(0 streams, 0 bytes)")
-
-
-async def test_the_oldest_of_all_sessions_go_first_and_the_newest_stays_whatever_its_size(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(kept, "KEPT_BYTES", 3 * OVERHEAD_BYTES)
-
-    streams = KeptStreams(lambda: 0.0)
-    for number in range(5):
-        streams.put(f"s{number}", _stream("r1"))
-    assert [streams.get(f"s{n}", "r1") is not None for n in range(5)] == [False] * 3 + [True] * 2
-    huge = _stream("r2", 10 * OVERHEAD_BYTES)
-    streams.put("s4", huge)
-    assert (len(streams), streams.get("s4", "r2")) == (1, huge)
+    assert await _read(streams, "a", "r1") == [(1, b"{}"), (2, b"xxx")]
+    found = streams.get("a", "r1")
+    assert isinstance(found, Stream)
+    streams.received("a", found)
+    assert await _read(streams, "a", "r1") is None
 
 
 async def test_what_is_too_old_is_forgotten() -> None:
     clock = FakeClock()
     streams = KeptStreams(clock.clock.monotonic)
     streams.put("a", _stream("r1"))
-    clock.advance(KEPT_SECONDS / 2)
-    streams.put("a", _stream("r2"))
-    clock.advance(KEPT_SECONDS / 2)
+    clock.advance(KEPT_SECONDS)
     streams.expire()
-    assert [streams.get("a", key) is not None for key in ("r1", "r2")] == [False, True]
+    assert await _read(streams, "a", "r1") is None
+
+
+async def test_answers_that_are_kept_elsewhere_are_read_again() -> None:
+    store = RemoteReplay()
+    streams = KeptStreams(lambda: 0.0, store)
+    streams.put("a", _stream("r1"))
+    await until(lambda: len(store.kept) == 1, "the answer")
+    assert await _read(streams, "a", "r1") == [(1, b"{}"), (2, b"x" * 10)]
+    streams.forget("a")
+    await until(lambda: len(store.kept) == 0, "nothing")
+
+
+@pytest.mark.parametrize("way", [FAILS, HANGS])
+async def test_an_answer_in_a_store_that_fails_is_not_there_and_nobody_waits(way: str) -> None:
+    streams = KeptStreams(lambda: 0.0, RemoteReplay(Wire(way)))
+    stream = _stream("r1")
+    streams.put("a", stream)
+    assert await _read(streams, "a", "r1") is None
+    streams.received("a", stream)
+    await streams.close()

@@ -6,7 +6,8 @@ from callmux.protocol.jsonrpc import Request, parse
 from callmux.transport.http.kept import KeptStreams
 from callmux.transport.http.streams import Stream
 from callmux.transport.http.web_session import WebSession
-from tests.support import settle, steps
+from tests.stores.remote import RemoteReplay
+from tests.support import settle, steps, until
 from tests.transport.http.asgi import Desk
 
 
@@ -67,9 +68,30 @@ async def test_an_event_id_leads_back_to_a_stream_from_its_beginning_on() -> Non
     assert [seat.find("r5_1"), seat.find("r6_0")] == [None, None]
     seat.session.receive(parse(b'{"id":5,"method":"chatty"}'))
     await settle()
-    assert (slow.finished, seat.find("r5_0"), seat.find("r5_2")) == (True, (slow, 0), (slow, 2))
+    assert slow.finished
+    for event in ("r5_0", "r5_2"):
+        found = seat.find(event)
+        assert isinstance(found, tuple)
+        assert (await _drained(found[0]), found[1]) == (await _drained(slow), int(event[-1]))
     own = seat.own.key
     assert [seat.find(odd) for odd in ("", f"{own}_", f"{own}_x", "9_1", "r5_-1", "r5_²")] == [None] * 6
+
+
+async def test_an_event_id_leads_back_to_an_answer_that_is_kept_elsewhere() -> None:
+    store = RemoteReplay()
+    seat = WebSession("abcdefghijklmnop", Desk(), "streamable-http", "", 0, KeptStreams(lambda: 0, store))
+    stream = seat.open_stream(5)
+    seat.session.receive(parse(b'{"id":5,"method":"chatty"}'))
+    await until(lambda: len(store.kept) == 1, "the answer")
+    finding, none = seat.find("r5_1"), seat.find("r5_3")
+    assert finding is not None
+    assert none is not None
+    assert not isinstance(finding, tuple)
+    assert not isinstance(none, tuple)
+    found = await finding
+    assert found is not None
+    assert (await _drained(found[0]), found[1]) == (await _drained(stream), 1)
+    assert await none is None
 
 
 async def test_the_numbers_of_an_earlier_listener_are_not_taken_for_our_own() -> None:

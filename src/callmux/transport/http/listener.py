@@ -312,6 +312,7 @@ class Listener:
         for seat in self.table:
             seat.end()
         await self._tasks.cancel()
+        await self._kept.close()
 
     def let_go(self) -> bool:
         """Ends the own stream of every session that needs it no more; whether requests are in flight."""

@@ -173,6 +173,8 @@ async def _get(exchange: Exchange, listener: Listener) -> None:
     stream, number = seat.own, seat.own_read
     if (last := exchange.headers.get("last-event-id")) is not None:
         found = seat.find(last)
+        if found is not None and not isinstance(found, tuple):
+            found = await found
         if found is None:
             # Another stream in its place would answer a question that nobody asked.
             message = "Unknown Last-Event-ID: that stream is not kept (any more). Listen without the header"

@@ -11,6 +11,8 @@ import asyncio
 from collections import deque
 from itertools import takewhile
 
+from callmux.stores.replay import FinishedStream
+
 KEPT_EVENTS = 500
 """Events of one stream that are kept for a client that comes back; as many answers, beside those unread."""
 KEPT_BYTES = 16 * 1024 * 1024
@@ -28,6 +30,8 @@ class Stream:
         owed: Requests whose answers are still to come on it.
         dropped: Events that nobody has read and that are no longer kept.
     """
+
+    _record: FinishedStream | None = None
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -68,6 +72,23 @@ class Stream:
         self._news.ring()
         self._progress.ring()
 
+    def finished_as(self) -> FinishedStream:
+        """What is kept of a finished stream: the same record each time."""
+        if self._record is None:
+            self._record = FinishedStream(self.key, tuple(self._since(0)))
+        return self._record
+
+    @classmethod
+    def again(cls, kept: FinishedStream) -> Stream:
+        """A finished stream from what was kept of it."""
+        stream = cls(kept.key)
+        for number, data in kept.events:
+            stream._events.add(number, data)
+            stream._last = number
+        stream.finished = True
+        stream._record = kept
+        return stream
+
     def only(self) -> bytes | None:
         """The answer, where the stream is finished and holds nothing else."""
         if self.finished and self._last == 1:
@@ -87,11 +108,6 @@ class Stream:
         """Waits until somebody reads on, or nothing comes any more."""
         if not self.finished:
             await self._progress.next()
-
-    @property
-    def size(self) -> int:
-        """Bytes of the events that are kept."""
-        return self._events.bytes + self._answers.bytes
 
     @property
     def last(self) -> int:

@@ -7,6 +7,7 @@ older transport.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Awaitable
 
 from callmux.protocol.jsonrpc import Id
 from callmux.protocol.sse import REQUEST_STREAMS, request_stream
@@ -85,8 +86,9 @@ class WebSession:
         """The client has all of this stream, so that nobody will come back to it."""
         self._kept.received(self.id, stream)
 
-    def find(self, last_event_id: str) -> tuple[Stream, int] | None:
-        """The stream and the number of an event id; None where it is not (or no longer) known.
+    def find(self, last_event_id: str) -> tuple[Stream, int] | Awaitable[tuple[Stream, int] | None] | None:
+        """The stream and the number of an event id; None where it is not (or no longer) known. What must be
+        awaited first where answers are kept elsewhere.
 
         The session's own stream is known under the names that earlier listeners gave it, too: what they said
         is gone with them, what comes from now on is what the client misses.
@@ -98,7 +100,9 @@ class WebSession:
         if key.startswith(OWN) and key != self.own.key:
             return self.own, self.own_read
         stream = self.own if key == self.own.key else self._open(key) or self._kept.get(self.id, key)
-        return (stream, number) if stream is not None and number <= stream.last else None
+        if stream is None or isinstance(stream, Stream):
+            return _at(stream, number)
+        return _once_found(stream, number)
 
     def _open(self, key: str) -> Stream | None:
         return next((stream for stream in self._streams.values() if stream.key == key), None)
@@ -129,3 +133,11 @@ class WebSession:
             stream.finish()
         self._streams.clear()
         self._kept.forget(self.id)
+
+
+def _at(stream: Stream | None, number: int) -> tuple[Stream, int] | None:
+    return (stream, number) if stream is not None and number <= stream.last else None
+
+
+async def _once_found(waiting: Awaitable[Stream | None], number: int) -> tuple[Stream, int] | None:
+    return _at(await waiting, number)
