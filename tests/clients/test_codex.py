@@ -224,3 +224,56 @@ def test_a_byte_order_mark_stays_in_front() -> None:
     new = codex.without_servers(text, ["git"])
     assert new.startswith("\ufeff")
     assert codex.read_servers(new) == {"x": {"command": "x"}}
+
+
+def test_markers_in_a_text_of_another_server_are_no_markers() -> None:
+    """Some servers have notes on how callmux is set up."""
+    begin, end = "# BEGIN CALLMUX MANAGED callmux\n", "# END CALLMUX MANAGED callmux\n"
+    for note in ("as the documents say\n", '[mcp_servers.callmux]\ncommand = "x"\n'):
+        text = f'[mcp_servers.a]\ncommand = "a"\nnote = """\n{begin}{note}{end}"""\n'
+        with pytest.raises(ClientFileError, match="edit it by hand"):
+            codex.with_entry(text, "callmux", ENTRY)
+
+
+def test_a_section_in_quotes_is_left_to_people() -> None:
+    with pytest.raises(ClientFileError, match="in a way that is not understood"):
+        codex.with_entry('"mcp_servers" = { a = { command = "x" } }\n', "callmux", ENTRY)
+
+
+@pytest.mark.parametrize("levels", [200, 50_000])
+def test_a_file_that_is_nested_too_deep_is_refused(levels: int) -> None:
+    with pytest.raises(ClientFileError, match="nested deeper than"):
+        codex.read_servers(f"a = {'[' * levels}{']' * levels}")
+
+
+def test_what_is_no_table_is_not_our_entry() -> None:
+    assert not codex.fits("callmux", ENTRY)
+    assert not codex.fits(None, ENTRY)
+
+
+def test_our_own_entry_is_taken_out_with_its_markers() -> None:
+    text = codex.with_entry(OTHER, "callmux", ENTRY)
+    assert codex.without_servers(text, ["callmux"]) == OTHER
+
+
+@pytest.mark.parametrize(
+    ("text", "gap"),
+    [("", ""), ("x = 1\n", "\n"), ("x = 1", "\n\n"), ("x = 1\r\n", "\r\n")],
+)
+def test_a_table_moves_from_one_text_to_the_end_of_another(text: str, gap: str) -> None:
+    table = '[mcp_servers.a] # mine\ncommand = "a" # why\n[mcp_servers.a.env]\nK = "v"\n'
+    other = f'\ufeff# head\n{table}[mcp_servers.b]\ncommand = "b"\n'
+    wanted = table.replace("\n", "\r\n") if "\r\n" in text else table
+    assert codex.with_table_of(text, other, "a") == f"{text}{gap}{wanted}"
+
+
+def test_a_table_that_is_missing_or_has_no_place_moves_nowhere() -> None:
+    with pytest.raises(ClientFileError, match='cannot be edited: .*"a" does not exist'):
+        codex.with_table_of("", '[mcp_servers.b]\ncommand = "b"\n', "a")
+    with pytest.raises(ClientFileError, match="invalid TOML"):
+        codex.with_table_of("mcp_servers = {}\n", '[mcp_servers.a]\ncommand = "a"\n', "a")
+
+
+def test_a_command_of_an_entry_that_is_not_there_cannot_be_replaced() -> None:
+    with pytest.raises(ClientFileError, match='cannot be edited: .*"mcp_servers" does not exist'):
+        codex.with_command("x = 1\n", "mux", "callmux", [])

@@ -128,6 +128,48 @@ def test_what_cannot_be_edited_is_refused(text: str, path: list[str], message: s
         set_value(text, path, 5)
 
 
+@pytest.mark.parametrize("text", ["null\n", "# nothing\n~\n"])
+def test_a_document_that_is_null_takes_no_key(text: str) -> None:
+    with pytest.raises(YamlTextError, match="not a mapping"):
+        set_value(text, ["a"], 1)
+
+
+@pytest.mark.parametrize("path", [["16"], ["16", "b"]])
+def test_a_key_that_is_spelled_in_another_way_is_left_to_people(path: list[str]) -> None:
+    """`0x10` is the key "16" in JSON."""
+    text = "0x10:\n  b: 1\n  c: 2\n"
+    for work in (delete_value, lambda text, path: set_value(text, path, 5)):
+        with pytest.raises(YamlTextError, match="by hand"):
+            work(text, path)
+    with pytest.raises(YamlTextError, match=r"by hand"):
+        rename_key(text, path, "new")
+    assert delete_value("a:\n  0x10: 1\n  c: 2\n", ["a", "c"]) == "a:\n  0x10: 1\n"
+
+
+def test_a_member_of_a_flow_mapping_goes_with_its_comma() -> None:
+    assert delete_value("a: {b: 1, c: 2} # why\nd: 1\n", ["a", "b"]) == 'a: {"c": 2} # why\nd: 1\n'
+    assert delete_value("a: {b: 1}\n", ["a", "b"]) == "a: {}\n"
+
+
+def test_a_byte_order_mark_stays_in_front() -> None:
+    assert delete_value("\ufeffa: 1\nb: 2\n", ["a"]) == "\ufeffb: 2\n"
+    assert rename_key("\ufeffa: 1\nb: 2\n", ["a"], "c") == "\ufeffc: 1\nb: 2\n"
+
+
+def test_a_number_that_yaml_reads_as_another_is_written_all_the_same() -> None:
+    """`0.0` is read as `0`."""
+    assert set_value("", ["a"], 0.0) == "a: 0.0\n"
+    assert set_value("a: 1 # one\n", ["a"], 1.0) == "a: 1 # one\n"
+    assert set_value("a: 1\n", ["a"], True) == "a: true\n"
+
+
+@pytest.mark.parametrize("sign", ["\x7f", "\x85", "\x9f", "\u2028", "\u2029", "\ufeff", "\ufffe", "\uffff"])
+def test_a_sign_that_yaml_does_not_allow_is_escaped(sign: str) -> None:
+    text = set_value("# top\n", ["a"], {f"k{sign}": [f"v{sign}w"]})
+    assert sign not in text
+    assert parse_yaml(text) == {"a": {f"k{sign}": [f"v{sign}w"]}}
+
+
 def test_an_anchor_elsewhere_is_no_obstacle() -> None:
     text = "x: &x {k: 1}\na:\n  b: *x\n"
     assert set_value(text, ["a", "c"], 1) == text + "  c: 1\n"
@@ -138,12 +180,14 @@ VALUES = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(2**60), 2**60)
-    | st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "Zs")), max_size=6)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(codec="utf-8"), max_size=6)
     | st.sampled_from(["yes", "1_000", "0o7", "# x", "a: b", "- x", "~", "2020-01-01", "null", ""]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abcd"), inner, max_size=3),
     max_leaves=8,
 )
-DOCUMENTS = st.dictionaries(st.sampled_from(["a", "b", "c d", "1", "yes"]), VALUES, max_size=4)
+KEYS = st.sampled_from(["a", "b", "c d", "1", "yes"]) | st.text(max_size=3)
+DOCUMENTS = st.dictionaries(KEYS, VALUES, max_size=4)
 
 
 @settings(max_examples=150, deadline=None)
@@ -151,7 +195,7 @@ DOCUMENTS = st.dictionaries(st.sampled_from(["a", "b", "c d", "1", "yes"]), VALU
 def test_any_document_becomes_any_other(old: dict[str, Any], new: dict[str, Any]) -> None:
     text = "# top\n"
     for key, value in old.items():
-        text = set_value(text, [key], value) + f"# after {key}\n"
+        text = set_value(text, [key], value) + "# after it\n"
     for key in [*old, *new]:
         text = set_value(text, [key], new[key]) if key in new else delete_value(text, [key])
     assert (parse_yaml(text) or {}) == new
@@ -176,6 +220,11 @@ def test_a_text_that_begins_with_a_sign_of_yaml_is_quoted(value: str) -> None:
 )
 def test_a_key_gets_another_name_and_every_other_byte_stays(before: str, after: str) -> None:
     assert rename_key(before, ["servers", "a"], "new") == after
+
+
+def test_a_key_does_not_get_the_name_of_another() -> None:
+    with pytest.raises(YamlTextError, match="by hand"):
+        rename_key("a: 1\nb: 2\n", ["a"], "b")
 
 
 def test_a_key_that_is_merged_from_elsewhere_gets_no_name() -> None:

@@ -144,17 +144,16 @@ def with_entry(text: str, name: str, entry: Entry, *, known: bool = False) -> st
             f'has an unmanaged entry "{SECTION}.{name}", which callmux did not write: remove it'
             f" (codex mcp remove {name}), or choose another --name"
         )
-    if found is not None:
-        text = text[: found.start] + text[found.end :]
+    rest = text if found is None else text[: found.start] + text[found.end :]
     newline = "\r\n" if "\r\n" in text else "\n"
-    kept = text.rstrip()
+    kept = rest.rstrip()
     written = block(name, entry).replace("\n", newline)
     appended = f"{kept}{newline * 2 if kept else ''}{written}"
     try:
         _parse(appended)
     except ClientFileError:
         # `mcp_servers = {...}` and `mcp_servers.a = ...` allow no table of their own below them.
-        appended = _within(text, name, entry, newline)
+        appended = _within(rest, name, entry, newline)
     return _checked(text, appended, name)
 
 

@@ -18,7 +18,8 @@ from callmux.yaml import YamlProblem, scalar, to_json
 
 MAX_BYTES = 16 * 2**20
 _PLAIN = re.compile(r"[A-Za-z_/.~][A-Za-z0-9_/.@~+=*-]*")
-_SPACES = re.compile(r"[ \t]*")
+_UNREADABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+"""What YAML does not allow in a text, or takes for the end of a line; JSON allows it."""
 
 
 class YamlTextError(TextError):
@@ -136,8 +137,14 @@ def _verified(text: str, expected: Any) -> str:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two values are the same JSON: `1` is not `true`, and not `1.0` either."""
-    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    """Whether two values are the same JSON: `1` is not `true`; it is `1.0`, since YAML reads both as one."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_same(item, other[key]) for key, item in one.items())
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return bool(one == other)
 
 
 class _Place:
@@ -210,17 +217,16 @@ def _set(text: str, path: list[str], value: Any) -> str:
     root = _compose(text)
     if text.startswith("\ufeff"):
         return "\ufeff" + _set(text[1:], path, value)
-    place = _Place(text, root)
-    for depth, key in enumerate(path):
-        pair = place.find(key)
+    place, depth = _Place(text, root), 0
+    while True:
+        pair = place.find(path[depth])
         for missing in reversed(path[depth + 1 :]) if pair is None or _is_vacant(pair[1]) else ():
             value = {missing: value}
         if pair is None:
-            return _insert(place, key, value)
+            return _insert(place, path[depth], value)
         if depth == len(path) - 1 or _is_vacant(pair[1]):
             return _replace(place, path[: depth + 1], pair, value)
-        place = _Place(text, pair[1])
-    raise AssertionError("a path has a key")
+        place, depth = _Place(text, pair[1]), depth + 1
 
 
 def _is_vacant(node: Any) -> bool:
@@ -337,4 +343,5 @@ def _scalar(value: Any) -> str:
 
 
 def _flow(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    written = json.dumps(value, ensure_ascii=False)
+    return _UNREADABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", written)
