@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from msgspec import Raw
 
-from callmux.bridge.failures import GivenUp, LinkFailure, Reason, Refusal, of_refusal
+from callmux.bridge.failures import GivenUp, LinkFailure, Reason, Refusal, of_refusal, unsure
 from callmux.protocol.http_client import Point
+from callmux.protocol.jsonrpc import Failure, Response
 
 
 @pytest.mark.parametrize(
@@ -180,3 +182,35 @@ def test_a_web_page_is_not_shown_but_named() -> None:
 )
 def test_a_refusal_says_what_the_listener_said(body: bytes, says: str) -> None:
     assert says in str(of_refusal(Refusal(status=401, body=body), named=False))
+
+
+def told(state: str, **more: object) -> bytes:
+    """The result of a call that failed, with what the listener says of its own attempt."""
+    error = {"code": "timeout", "message": "m", "details": {"executionState": state, "tool": "t"}}
+    return json.dumps(
+        {"content": [], "structuredContent": {"error": error}, "isError": True, **more}
+    ).encode()
+
+
+def test_a_listener_that_began_nothing_does_not_know_of_an_earlier_attempt() -> None:
+    answer = unsure(Response(7, Raw(told("not_started"))))
+    assert isinstance(answer, Response)
+    assert answer.id == 7
+    error = json.loads(bytes(answer.result))["structuredContent"]["error"]
+    assert error == {"code": "timeout", "message": "m", "details": {"executionState": "unknown", "tool": "t"}}
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        b'{"content":[]}',
+        b'{"content":[{"type":"text","text":"not_started"}]}',
+        told("unknown", note="not_started"),
+        told("not_started", isError=False),
+    ],
+)
+def test_other_answers_stay_as_they_are(result: bytes) -> None:
+    answer = Response(7, Raw(result))
+    assert unsure(answer) is answer
+    failure = Failure(7, Raw(b'{"code":-32000,"message":"not_started"}'))
+    assert unsure(failure) is failure

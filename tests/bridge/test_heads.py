@@ -33,6 +33,7 @@ def test_a_head_names_what_is_known_of_the_session() -> None:
         (302, "/x", None),
         (307, "http://other.example/x", None),
         (307, None, None),
+        (307, "/\xfc", None),
         (None, "/x", None),
     ],
 )

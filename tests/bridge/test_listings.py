@@ -112,3 +112,15 @@ def test_a_list_that_was_refused_is_shown_no_more() -> None:
     assert kept.last("tools/list", None) == b'{"tools":[]}'
     assert not kept.has("tools/list")
     assert not kept.knows_tools()
+
+
+def test_a_list_that_was_made_up_is_shown_and_no_listeners() -> None:
+    """While the listener is away the client is given an empty first list."""
+    kept = Listings()
+    kept.saw("prompts/list", None, b'{"prompts":[]}', genuine=False)
+    assert not kept.has("prompts/list")
+    assert kept.pages("prompts/list") == 1
+    kept.saw("prompts/list", None, b'{"prompts":[{"name":"p"}]}')
+    assert kept.has("prompts/list")
+    kept.forget("prompts/list")
+    assert not kept.has("prompts/list")

@@ -14,4 +14,5 @@ def test_an_option_is_written_with_its_value() -> None:
 def test_its_help_says_all_that_it_may_be() -> None:
     option = Option("--mode", "how", value="M", choices=("a", "b"), repeat=True, default="a")
     assert option_help(option) == "how: a, b; repeatable (a)"
+    assert option_help(Option("--json", "as JSON")) == "as JSON"
     assert (chosen("how", ("a", "b")), chosen("how", ())) == ("how: a, b", "how")

@@ -80,3 +80,8 @@ def test_a_forgotten_separator_is_named_with_the_whole_line(words: list[str], li
 def test_other_mistakes_keep_their_own_words(words: list[str]) -> None:
     error = UsageError("own words")
     assert with_advice(error, "add", words) is error
+
+
+def test_a_quote_without_its_other_one_ends_no_advice() -> None:
+    with pytest.raises(UsageError, match="--"):
+        _target("f", "--", "npx -y 'x")

@@ -91,3 +91,8 @@ def test_vs_code_may_use_none() -> None:
     for document in ({"chat.mcp.access": "none"}, {"ChatMCP": "registryOnly"}, {"chat.mcp.enabled": False}):
         assert vscode_admission([("user", document)]) is not None
     assert vscode_admission([("user", {"chat.mcp.access": "all"})]) is None
+
+
+def test_a_policy_of_gemini_stops_no_server() -> None:
+    """It says what is asked before a call: `callmux.clients.limits` reads it."""
+    assert gemini_admission("git", [("policy", {"mcp": {"excluded": ["git"]}})]) is None

@@ -268,12 +268,12 @@ def test_a_table_moves_from_one_text_to_the_end_of_another(text: str, gap: str) 
 
 
 def test_a_table_that_is_missing_or_has_no_place_moves_nowhere() -> None:
-    with pytest.raises(ClientFileError, match='cannot be edited: .*"a" does not exist'):
+    with pytest.raises(ClientFileError, match=r'cannot be edited: .*"a" does not exist'):
         codex.with_table_of("", '[mcp_servers.b]\ncommand = "b"\n', "a")
     with pytest.raises(ClientFileError, match="invalid TOML"):
         codex.with_table_of("mcp_servers = {}\n", '[mcp_servers.a]\ncommand = "a"\n', "a")
 
 
 def test_a_command_of_an_entry_that_is_not_there_cannot_be_replaced() -> None:
-    with pytest.raises(ClientFileError, match='cannot be edited: .*"mcp_servers" does not exist'):
+    with pytest.raises(ClientFileError, match=r'cannot be edited: .*"mcp_servers" does not exist'):
         codex.with_command("x = 1\n", "mux", "callmux", [])

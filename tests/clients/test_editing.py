@@ -10,6 +10,8 @@ import pytest
 from callmux.clients.editing import (
     attach,
     detach,
+    entry_of,
+    flavour_of,
     has_poor_path,
     node_entries,
     reload_hint,
@@ -43,6 +45,17 @@ def test_a_foreign_entry_of_that_name_is_never_touched(kind: str) -> None:
         attach(kind, text, "callmux", ENTRY, nothing_known)
     with pytest.raises(ClientFileError, match="refusing to remove"):
         detach(kind, text, "callmux", nothing_known)
+
+
+@pytest.mark.parametrize("kind", JSON_KINDS)
+def test_a_file_without_our_entry_gets_it_and_loses_it_again(kind: str) -> None:
+    section = "servers" if kind == "vscode" else "mcpServers"
+    text = json.dumps({"theme": "dark", section: {"theirs": {"command": "t"}}}, indent=2)
+    new = attach(kind, text, "callmux", ENTRY, nothing_known)
+    assert new.note is None
+    assert list(json.loads(new.text)[section]) == ["theirs", "callmux"]
+    assert status(kind, new.text, "callmux", ENTRY).configured
+    assert json.loads(detach(kind, new.text, "callmux", nothing_known).text) == json.loads(text)
 
 
 @pytest.mark.parametrize("kind", JSON_KINDS)
@@ -101,6 +114,49 @@ def test_the_status_says_how_the_entry_stands(kind: str, text: str, word: str) -
 def test_callmux_under_another_name_is_pointed_at() -> None:
     text = '{"mcpServers": {"mux": {"command": "npx", "args": ["callmux"]}}}'
     assert "mux" in (status("claude", text, "callmux", ENTRY).details or "")
+
+
+BRIDGE = Entry(command="callmux", args=("bridge", "--url", "u"))
+REMOTE = Entry(url="https://mux.example/mcp")
+
+
+@pytest.mark.parametrize(
+    ("kind", "entry", "wanted", "known", "word"),
+    [
+        ("claude", BRIDGE, ENTRY, False, "configured"),
+        ("claude", Entry(command="callmux"), BRIDGE, False, "configured"),
+        ("codex", BRIDGE, ENTRY, False, "configured_managed"),
+        ("claude", Entry(command="callmux", args=("doctor",)), ENTRY, False, "different_entry"),
+        ("claude", Entry(command="/opt/callmux"), ENTRY, False, "different_entry"),
+        ("claude", Entry(command="npx", args=("-y", "callmux")), ENTRY, False, "different_entry"),
+        ("claude", ENTRY, Entry(command="other"), False, "different_entry"),
+        ("claude", REMOTE, ENTRY, True, "configured"),
+        ("claude", REMOTE, ENTRY, False, "different_entry"),
+    ],
+)
+def test_any_way_to_this_very_callmux_is_right_where_none_was_asked_for(
+    kind: str, entry: Entry, wanted: Entry, known: bool, word: str
+) -> None:
+    text = attach(kind, "", "callmux", entry, nothing_known).text
+    found = status(kind, text, "callmux", wanted, lambda name, raw: known, any_way=True)
+    assert found.word == word
+
+
+def test_an_entry_that_is_missing_or_broken_leads_nowhere() -> None:
+    assert status("claude", "", "callmux", ENTRY, any_way=True).word == "absent"
+    text = '{"mcpServers": {"callmux": {"args": 5}}}'
+    assert status("claude", text, "callmux", ENTRY, any_way=True).word == "different_entry"
+    assert entry_of("claude", {"args": 5}) is None
+    assert flavour_of("codex", {"args": 5}) is None
+
+
+def test_a_plain_callmux_is_upgraded_where_it_is_the_one_for_node() -> None:
+    text = file("claude", {"command": "callmux", "args": ["--config", "/x"]})
+    new = upgrade("claude", text, ("uvx", "callmux"), also=["callmux"])
+    assert json.loads(new.text)["mcpServers"]["callmux"] == {
+        "command": "uvx",
+        "args": ["callmux", "--config", "/x"],
+    }
 
 
 def test_detach_of_nothing_changes_nothing() -> None:

@@ -12,6 +12,8 @@ from callmux.config.redact import (
     mask_command,
     mask_text,
     mask_url,
+    secrets_of_command,
+    secrets_of_url,
     shown_command,
 )
 
@@ -65,6 +67,8 @@ def test_other_keys(key: str) -> None:
         ),
         (["--dsn=https://h/?token=a&x=1"], ["--dsn=https://h/?token=[redacted]&x=1"]),
         (["ghp_abcdefghijklmnop0123"], ["[redacted]"]),
+        (["API_TOKEN=ghp_abcdefghijklmnop0123"], ["API_TOKEN=[redacted]"]),
+        (["--token", "${TOKEN}", "--key", "Bearer ${K}"], ["--token", "${TOKEN}", "--key", "Bearer ${K}"]),
         (
             ["npx", "-y", "@scope/server-thing", "/srv/data"],
             ["npx", "-y", "@scope/server-thing", "/srv/data"],
@@ -107,3 +111,49 @@ def test_every_name_of_a_secret_has_a_hint_that_is_looked_for() -> None:
     assert mask_text("MY_PAT=abcd1234") == "MY_PAT=[redacted]"
     long = "x" * 900
     assert mask_url(f"https://{long}@h/") == "https://[redacted]@h/"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("nothing to hide", "nothing to hide"),
+        ("it waits for postgres://bob:PW@db/x", "it waits for postgres://[redacted]@db/x"),
+        ("it is authorized as bob", "it is authorized as bob"),
+        ("GET https://h/?token=abcd&b=2", "GET https://h/?token=[redacted]&b=2"),
+        ("MY_TOKEN=abcd1234 PORT=8080", "MY_TOKEN=[redacted] PORT=8080"),
+        ('{"apiKey": "abcd", "port": "80"}', '{"apiKey": "[redacted]", "port": "80"}'),
+        ("Authorization: Bearer abc123def456", "Authorization: Bearer [redacted]"),
+        ("MY_TOKEN=ghp_abcdefghijklmnop0123", "MY_TOKEN=[redacted]"),
+        ("refused ghp_abcdefghijklmnop0123", "refused [redacted]"),
+    ],
+)
+def test_a_text_loses_what_looks_like_a_secret(text: str, shown: str) -> None:
+    assert mask_text(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["run", "--token", "hunter2"], [("hunter2", True)]),
+        (["-p", "hunter2"], [("hunter2", False)]),
+        (["-p", "8080"], []),
+        (["TOKEN=y", "--cookie", "c"], [("y", True), ("c", True)]),
+        (["postgres://al:pw@h/db"], [("al:pw", True), ("al:pw", True), ("pw", True)]),
+    ],
+)
+def test_the_secrets_of_a_command_are_told_with_how_sure_they_are(
+    words: list[str], found: list[tuple[str, bool]]
+) -> None:
+    assert list(secrets_of_command(words)) == found
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("https://h/p?a=b", []),
+        ("https://al:pw@h/?token=t", ["al:pw", "t", "pw"]),
+        ("https://key@h/", ["key", "key"]),
+    ],
+)
+def test_the_secrets_of_a_url_are_told_whole_and_alone(url: str, found: list[str]) -> None:
+    assert list(secrets_of_url(url)) == found

@@ -8,7 +8,16 @@ from urllib.parse import quote
 
 import pytest
 
-from callmux.config.veil import EVERYWHERE, MOST_KNOWN, NOTHING, Everywhere, Veil, is_ordinary
+from callmux.config.veil import (
+    EVERYWHERE,
+    MOST_KNOWN,
+    NOTHING,
+    Everywhere,
+    Veil,
+    credentials_in,
+    is_ordinary,
+    veil_of_headers,
+)
 
 SECRET = 's3nt/inel+with "quotes" & é'
 
@@ -115,8 +124,37 @@ def test_secrets_for_sure_are_hidden_everywhere_and_the_oldest_are_forgotten_one
     everywhere.learn(Veil(f"secret-{n}" for n in range(MOST_KNOWN)))
     shown = everywhere.hide("first-secret secret-17.")
     assert shown == "first-secret [redacted]."
+    assert everywhere.hide("secret-18 and others") == "[redacted] and others"
 
 
 def test_the_names_of_secrets_are_not_their_values() -> None:
     assert "hunter" not in repr(Veil(["hunter2hunter2"]))
     assert isinstance(EVERYWHERE, Everywhere)
+
+
+BASIC = b64encode(b"bob:pa55word").decode()
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("k3y", ["k3y"]),
+        ("Bearer abc", ["Bearer abc", "abc"]),
+        (f"Basic {BASIC}", [f"Basic {BASIC}", BASIC, "bob:pa55word", "pa55word"]),
+        ("Basic Ym9i", ["Basic Ym9i", "Ym9i"]),
+        ("Basic !!!!", ["Basic !!!!", "!!!!"]),
+        ("Basic /////w==", ["Basic /////w==", "/////w=="]),
+        ("Bearer abcd", ["Bearer abcd", "abcd"]),
+        ("sid=s3ss10n; theme=dark", ["sid=s3ss10n; theme=dark", "s3ss10n", "dark"]),
+    ],
+)
+def test_a_credential_is_known_in_each_of_its_parts(value: str, found: list[str]) -> None:
+    assert list(credentials_in(value)) == found
+
+
+def test_headers_that_are_sent_are_hidden_where_they_are_repeated() -> None:
+    veil = veil_of_headers(
+        {"X-Key": "k3y-of-us", "Authorization": f"Basic {BASIC}", "Accept": "text/event-stream"}
+    )
+    shown = veil.hide_known(f"refused k3y-of-us, {BASIC}, pa55word; accepts text/event-stream")
+    assert shown == "refused [redacted], [redacted], [redacted]; accepts text/event-stream"

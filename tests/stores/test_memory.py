@@ -1,4 +1,4 @@
-"""What is kept, for how long, what must go first, and what a write ends."""
+"""What is kept, for how long, what must go first, what a write ends: cached results, and those by ref."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callmux.stores.cache import CacheLimits, Key
-from callmux.stores.memory import MemoryCache
+from callmux.stores.memory import MemoryCache, MemoryResults
+from callmux.stores.results import Stored, StoreLimits
 
 
 def key(arguments: bytes | None = b"{}", server: str = "a", tool: str = "t", **more: object) -> Key:
@@ -219,6 +220,16 @@ def test_a_doubt_lasts_as_long_as_a_result_lives(ttl: int, lasts: int) -> None:
     assert kept._doubts == {}
 
 
+def test_a_write_whose_end_is_learnt_after_its_doubt_is_over_is_a_write_all_the_same() -> None:
+    kept = store(ttl_seconds=30)
+    doubt = kept.doubt("a", 0)
+    assert put(kept, key(), now=31)
+    began = kept.begin("a", lambda: 31)
+    kept.sure("a", doubt)
+    assert not kept.has(key(), 31)
+    assert not kept.put(key(), b"{}", 31, began)
+
+
 ACTS = ["write", "ends", "given up", "late", "read", "read ends", "time"]
 
 
@@ -265,3 +276,70 @@ def test_nothing_is_kept_of_a_read_that_began_before_the_end_of_a_write(acts: li
         for number, began in begun.items():
             if kept.has(key(b"%d" % number, server="s"), now):
                 assert began > ended
+
+
+def result(ref: str, size: int = 10, owner: str = "", raw: bytes | None = b"") -> Stored:
+    return Stored(ref=ref, tool="t", owner=owner, size=size, raw=raw)
+
+
+def results(**limits: int) -> MemoryResults:
+    return MemoryResults(StoreLimits(**limits))
+
+
+def test_the_oldest_goes_first_whatever_was_read() -> None:
+    s = results(results=2)
+    s.put(result("a"))
+    s.put(result("b"))
+    assert s.get("a", "") is not None
+    assert list(s.put(result("c"))) == ["a"]
+    assert s.get("a", "") is None
+    assert len(s) == 2
+
+
+def test_bytes_are_bounded() -> None:
+    s = results(total_bytes=100)
+    s.put(result("a", 60))
+    assert list(s.put(result("b", 60))) == ["a"]
+    assert s.facts()["storedBytes"] == 60
+
+
+def test_what_is_too_large_is_refused() -> None:
+    s = results(result_bytes=50, total_bytes=40)
+    assert s.takes(40)
+    assert not s.takes(41)
+
+
+def test_a_foreign_result_looks_missing() -> None:
+    s = results()
+    s.put(result("a", owner="alice"))
+    s.put(result("free"))
+    assert s.get("a", "alice") is not None
+    assert s.get("a", "bob") is None
+    assert s.get("a", "") is None
+    assert s.get("free", "bob") is not None
+    assert s.get("none", "bob") is None
+
+
+def test_smaller_bounds_apply_to_what_is_there() -> None:
+    s = results()
+    s.put(result("a", 30))
+    s.put(result("b", 10))
+    s.put(result("c", 10))
+    assert list(s.configure(StoreLimits(result_bytes=20))) == ["a"]
+    assert list(s.configure(StoreLimits(results=1))) == ["b"]
+    assert s.facts() == {
+        "entries": 1,
+        "maxEntries": 1,
+        "storedBytes": 10,
+        "maxStoredBytes": 268435456,
+        "maxStoredResultBytes": 67108864,
+        "totalStored": 3,
+    }
+
+
+def test_what_is_in_the_file_of_large_results_is_not_kept_twice() -> None:
+    s = results()
+    s.put(Stored(ref="a", tool="t", owner="", size=9, raw=b"x" * 9, spooled=True))
+    found = s.get("a", "")
+    assert found is not None
+    assert (found.raw, found.size, s.facts()["storedBytes"]) == (None, 9, 9)

@@ -43,20 +43,18 @@ def target(given: Given) -> tuple[dict[str, Any] | None, str | None]:
 
 
 def _entry(given: Given, text: str) -> dict[str, Any]:
+    """The entry in a text that begins as a JSON object does."""
     try:
-        found = json.loads(text)
+        found: dict[str, Any] = json.loads(text)
     except ValueError as error:
         raise refusal(given.command, f"the entry is not valid JSON ({error})") from None
-    name = given.words[0]
     # People copy a whole file from a server's README, or one entry with its name.
     for key in ("mcpServers", "servers"):
-        if isinstance(found, dict) and isinstance(found.get(key), dict):
+        if isinstance(found.get(key), dict):
             found = found[key]
-    if isinstance(found, dict) and not {"command", "url"} & found.keys() and len(found) == 1:
+    if not {"command", "url"} & found.keys() and len(found) == 1:
         (inner,) = found.values()
         found = inner if isinstance(inner, dict) else found
-    if not isinstance(found, dict):
-        raise refusal(given.command, f'the entry of "{name}" must be a JSON object')
     return found
 
 

@@ -244,10 +244,8 @@ def upgrade(kind: str, text: str, start: tuple[str, ...], also: Collection[str] 
     places = sections(kind, text)
     for path in node_entries(kind, text, also):
         raw = places[path[:-1]][path[-1]]
-        entry = entry_of(kind, raw)
-        found = None if entry is None else own_arguments(entry)
-        if found is None:
-            continue
+        found = own_arguments(codex.read_entry(raw) if kind == "codex" else read_entry(raw))
+        assert found is not None  # It starts a callmux.
         command, args = start[0], [*start[1:], *found[1]]
         if kind == "codex":
             text = codex.with_command(text, path[-1], command, args)
