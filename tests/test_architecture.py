@@ -49,6 +49,7 @@ LAYERS = [
     {"stores"},
     {"observe"},
     {"config"},
+    {"secrets"},
     {"plan"},
     {"protocol"},
     {"context"},

@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
+from callmux.secrets.vault import Vault
 from tests.support import free_port
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
@@ -152,6 +153,11 @@ class Scene:
         path.write_text(self.new(place) + "\n")
         return str(path)
 
+    def kept(self, place: str) -> str:
+        name = f"kept{len(self.places)}"
+        Vault(self.folder / ".local/state/callmux/secrets").set(name, self.new(place))
+        return name
+
     def _programs(self, what: str, script: str) -> None:
         def add(name: str, *args: str, **more: Any) -> None:
             command = {"command": sys.executable, "args": ["-c", script, "GIVEN,OUTER_TOKEN", *args]}
@@ -180,6 +186,14 @@ class Scene:
         add("envfile", envFile=str(more))
         add("refenv", envRefs={"GIVEN": f"env:{self.variable('envRefs')}"})
         add("reffile", envRefs={"GIVEN": f"file:{self.file('a file of envRefs')}"})
+        add("wholeenv", env={"GIVEN": f"env:{self.variable('a whole variable')}"})
+        add("wholefile", env={"GIVEN": f"file:{self.file('a whole file')}"})
+        add("command", env={"GIVEN": f"cmd:cat {self.file('the output of a command')}"})
+        add("keyring", env={"GIVEN": f"keyring:{self.kept('a keyring')}"})
+        add("argument", f"--any=${{keyring:{self.kept('a keyring in an argument')}}}")
+        add("refcmd", envRefs={"GIVEN": f"cmd:cat {self.file('a command of envRefs')}"})
+        broken = f"cmd:sh -c 'cat {self.file('a command that fails')}; cat secret* >&2; exit 1'"
+        add("broken", env={"GIVEN": broken})
         self.env["OUTER_TOKEN"] = self.env.get("OUTER_TOKEN") or self.new("an inherited token")
         if what == "tells":
             self.servers["no-program"] = {"command": f"${{{self.variable('command')}}}"}
@@ -205,6 +219,9 @@ class Scene:
         add("query", f"{url}?token={self.new('a query')}&x=1")
         add("path", f"{url}/${{{self.variable('a variable in a URL')}}}/mcp")
         add("headervar", url, Authorization=f"Bearer ${{{self.variable('a variable in a header')}}}")
+        add("whole", url, **{"X-Key": f"env:{self.variable('a whole variable of a header')}"})
+        add("keyring", url, Authorization=f"Bearer ${{keyring:{self.kept('a keyring in a header')}}}")
+        add("command", url, **{"X-Key": f"cmd:cat {self.file('a command of a header')}"})
         add("scheme", f"ftp://bob:{self.new('a URL of a wrong kind')}@{echo}/${{{self.variable('there')}}}")
 
     def run(self, *args: str) -> str:

@@ -7,6 +7,7 @@ import pytest
 from callmux.config.check import check_document
 from callmux.config.inline import inline_config, override
 from callmux.config.model import Config
+from callmux.config.references import Reference
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.errors import UsageError
 
@@ -116,3 +117,10 @@ def test_only_the_named_servers_of_a_file_are_started() -> None:
     assert list(override(config, ["--only", "git, time"]).servers) == ["time", "git"]
     with pytest.raises(UsageError, match=r'--only names "gti", which .* did you mean "git"'):
         override(config, ["--only", "gti"])
+
+
+def test_flags_take_references_to_secrets() -> None:
+    config = inline_config(["--env", "A=env:my_token", "--", "npm", "run", "env:DEV"], {"my_token"})
+    assert config.servers["default"].templates == {"env.A": (Reference("env", "my_token"),)}
+    config = inline_config(["--url", "http://h", "--header", "A: Bearer ${keyring:x}"])
+    assert config.servers["default"].templates == {"headers.A": ("Bearer ", Reference("keyring", "x"))}

@@ -85,6 +85,8 @@ def test_accepts(hint: Any, value: object, expected: object) -> None:
         (kinds.EnvironmentReference, "x", "must use env:<NAME> or file:<PATH>"),
         (kinds.EnvironmentReference, "env:1A", "must name a valid environment variable"),
         (kinds.EnvironmentReference, "file:", "must include a path"),
+        (kinds.EnvironmentReference, "keyring: ", "keyring reference must include a name"),
+        (kinds.EnvironmentReference, "cmd:", "cmd reference must include a command"),
         (kinds.SecretReference, "vault:x", "must use supported secret refs: env:<NAME> or file:<PATH>"),
         (kinds.Network, "host", "must be valid CIDR or IP values"),
         (kinds.Network, "10.0.0.0/99", "must be valid CIDR or IP values"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from callmux.config.load import find_config, load_config, target_config
+from callmux.config.secrets import hash_in_memory
 from callmux.config.security import BearerAuth
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.config.sources import Sources
@@ -320,3 +322,37 @@ def test_a_directory_that_may_not_be_searched_is_a_configuration_error(
     for variables in ({}, {"CALLMUX_CONFIG": str(tmp_path / "x.json")}):
         with pytest.raises(ConfigError, match=r'cannot read ".*\.json": Permission denied'):
             find_config(None, variables, tmp_path)
+
+
+def test_tokens_of_a_listener_take_every_reference(tmp_path: Path) -> None:
+    (tmp_path / "t").write_text(" of a file \n")
+    tokens = [
+        {"id": "a", "tokenRef": "cmd:printf 'of a command\\n\\n'"},
+        {"id": "b", "tokenRef": "file:t"},
+    ]
+    path = write(tmp_path / "c.json", {"servers": {}, "auth": {"mode": "bearer", "tokens": tokens}})
+    auth = load_config(path, {"PATH": os.environ["PATH"]}).config.auth
+    assert isinstance(auth, BearerAuth)
+    assert [token.hash for token in auth.tokens] == [
+        hash_in_memory("of a command"),
+        hash_in_memory("of a file"),
+    ]
+
+
+def test_blanks_alone_are_no_token_and_a_failing_command_names_the_key(tmp_path: Path) -> None:
+    (tmp_path / "t").write_text("  \n")
+    tokens = [{"id": "a", "tokenRef": "file:t"}, {"id": "b", "tokenRef": "cmd:false"}]
+    path = write(tmp_path / "c.json", {"servers": {}, "auth": {"mode": "bearer", "tokens": tokens}})
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, {"PATH": os.environ["PATH"]})
+    assert caught.value.problems[0] == "auth.tokens[0].tokenRef must resolve to a non-empty string"
+    assert caught.value.problems[1].startswith('auth.tokens[1].tokenRef the command "false" failed')
+
+
+def test_nothing_of_a_server_is_looked_up_when_the_file_is_read(tmp_path: Path) -> None:
+    document = {"servers": {"a": {"command": "x", "env": {"A": "cmd:touch ran", "B": "file:key"}}}}
+    sources = Sources()
+    loaded = load_config(write(tmp_path / "c.json", document), {"PATH": os.environ["PATH"]}, sources=sources)
+    assert not (tmp_path / "ran").exists()
+    assert loaded.config.servers["a"].problem is None
+    assert tmp_path / "key" in sources.noted

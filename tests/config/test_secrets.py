@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from callmux.config.kinds import scrypt_hash
-from callmux.config.secrets import MAX_BYTES, hash_in_memory, hash_token, resolve_reference, resolve_secret
+from callmux.config.secrets import MAX_BYTES, hash_in_memory, hash_token, resolve_reference
 from callmux.errors import SecretError
 
 
@@ -23,14 +23,6 @@ def test_a_file_loses_one_line_end(tmp_path: Path, text: str, value: str) -> Non
     (tmp_path / "s").write_bytes(text.encode())
     assert resolve_reference("file:s", tmp_path, {}) == value
     assert resolve_reference(f"file:{tmp_path}/s", Path("/elsewhere"), {}) == value
-
-
-def test_secrets_of_auth_lose_all_blanks_around(tmp_path: Path) -> None:
-    (tmp_path / "s").write_text(" v \n\n")
-    assert resolve_secret("file:s", tmp_path, {}) == "v"
-    (tmp_path / "s").write_text("  \n")
-    with pytest.raises(SecretError, match="non-empty"):
-        resolve_secret("file:s", tmp_path, {})
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from callmux.config.references import Reference
 from callmux.config.servers import HttpServer, StdioServer
-from callmux.config.variables import expand_server
+from callmux.config.variables import expand_server, note_references
 from callmux.errors import SecretError
 
 ENV = {"HOME": "/home/al", "EMPTY": "", "TOKEN": "t$1"}
@@ -117,3 +118,55 @@ def test_without_a_home_directory_the_tilde_stays() -> None:
     server = expand_server(StdioServer(command="~/c"), "servers.a", {})
     assert isinstance(server, StdioServer)
     assert server.command == "~/c"
+
+
+def test_references_are_noted_and_stay_as_they_are_written() -> None:
+    written = StdioServer(
+        command="c",
+        args=("--token", "env:TOKEN", "literal:env:TOKEN", "env:TOKENS"),
+        env={"A": "file:${HOME}/x", "B": "${HOME}${cmd:op read x}", "C": "plain:${HOME}"},
+    )
+    server = expand_server(written, "servers.a", ENV)
+    assert isinstance(server, StdioServer)
+    assert server.args == ("--token", "env:TOKEN", "env:TOKEN", "env:TOKENS")
+    assert server.env == {"A": "file:${HOME}/x", "B": "${HOME}${cmd:op read x}", "C": "plain:/home/al"}
+    assert server.templates == {
+        "args[1]": (Reference("env", "TOKEN"),),
+        "args[3]": (Reference("env", "TOKENS"),),
+        "env.A": (Reference("file", "/home/al/x"),),
+        "env.B": ("/home/al", Reference("cmd", "op read x")),
+    }
+
+
+def test_what_a_variable_holds_is_never_a_reference() -> None:
+    """Else whoever sets a variable could run a command."""
+    env = {**ENV, "EVIL": "cmd:touch /tmp/x", "INNER": "${cmd:touch /tmp/x}"}
+    written = HttpServer(
+        url="http://h", headers={"A": "${EVIL}", "B": "${INNER}", "C": "${INNER}${keyring:k}"}
+    )
+    server = expand_server(written, "servers.a", env)
+    assert isinstance(server, HttpServer)
+    assert server.headers["A"] == "cmd:touch /tmp/x"
+    assert server.templates == {"headers.C": ("${cmd:touch /tmp/x}", Reference("keyring", "k"))}
+
+
+def test_a_variable_beside_a_reference_that_is_missing_is_the_problem() -> None:
+    server = expand_server(HttpServer(url="http://h", headers={"A": "${NO} ${keyring:k}"}), "servers.a", ENV)
+    assert "servers.a.headers.A uses ${NO}" in (server.problem or "")
+
+
+def test_the_script_of_a_shell_has_no_references() -> None:
+    """`${cmd:0:3}` is a part of a variable there."""
+    server = expand_server(StdioServer(command="bash", args=("-c", "${cmd:0:3}")), "servers.a", ENV)
+    assert server.templates == {}
+
+
+def test_a_command_line_has_references_in_its_flags_only() -> None:
+    server = note_references(
+        StdioServer(command="npm", args=("run", "env:TOKEN"), env={"A": "env:TOKEN", "B": "literal:cmd:x"}),
+        ENV,
+    )
+    assert isinstance(server, StdioServer)
+    assert (server.templates, server.env["B"]) == ({"env.A": (Reference("env", "TOKEN"),)}, "cmd:x")
+    remote = note_references(HttpServer(url="u", headers={"A": "keyring:x", "B": "b"}), ENV)
+    assert remote.templates == {"headers.A": (Reference("keyring", "x"),)}

@@ -19,6 +19,8 @@ def test_references_and_variables_without_a_default_are_found() -> None:
                     "envRefs": {"T": "env:TOKEN", "F": "file:x"},
                 },
                 "b": {"url": "https://${HOST}/", "headers": {"A": "Bearer ${HEADER}"}},
+                "c": {"command": "x", "args": ["env:ARGUMENT"], "env": {"A": "env:WHOLE", "B": "env:stage"}},
+                "d": {"url": "https://x/", "headers": {"A": "env:WHOLE_HEADER", "B": "keyring:k"}},
                 "off": {"command": "${UNUSED}", "disabled": True},
             },
             "auth": {
@@ -29,7 +31,8 @@ def test_references_and_variables_without_a_default_are_found() -> None:
     )
     assert checked.errors == []
     assert needed_variables(checked.config) == [
-        *("ARG", "AUTH", "BIN", "CWD", "ENV_DIR", "HASH", "HEADER", "HOST", "TOKEN", "VALUE")
+        *("ARG", "ARGUMENT", "AUTH", "BIN", "CWD", "ENV_DIR", "HASH", "HEADER", "HOST", "TOKEN", "VALUE"),
+        *("WHOLE", "WHOLE_HEADER"),
     ]
 
 

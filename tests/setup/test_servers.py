@@ -129,3 +129,15 @@ def test_denied_tools_time_to_start_and_the_environment_file_go_along() -> None:
         "callTimeoutMs": 5,
         "connectTimeoutMs": 9000,
     }
+
+
+def test_what_only_looks_like_a_reference_goes_on_meaning_itself() -> None:
+    """Clients' files have no references of ours."""
+    entry = Entry(
+        command="x", args=("run", "env:dev", "cmd:build"), env={"STAGE": "env:PROD", "DB": "file:dev.db"}
+    )
+    document = server_document("n", entry, Secrets("/s", {}).keep)
+    assert document["args"] == ["run", "literal:env:dev", "literal:cmd:build"]
+    assert document["env"] == {"STAGE": "literal:env:PROD", "DB": "file:dev.db"}
+    entry = Entry(url="https://x", headers={"X": "env:A"})
+    assert server_document("n", entry, Secrets("/s", {}).keep)["headers"] == {"X": "literal:env:A"}

@@ -79,7 +79,7 @@ def load(args: list[str], path: Path | None, env: dict[str, str], sources: Sourc
         CallmuxError: It cannot be used.
     """
     if path is None:
-        return inline_config(args)
+        return inline_config(args, env)
     loaded = load_config(path, env, sources=sources)
     for warning in loaded.warnings:
         log.warning("%s: %s", path, warning)

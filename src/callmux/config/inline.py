@@ -7,7 +7,7 @@ a file hold, because the flags are turned into such a document and checked like 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ import msgspec
 from callmux.config.check import check_document
 from callmux.config.model import Config
 from callmux.config.servers import Server
+from callmux.config.variables import note_references
 from callmux.errors import UsageError
 
 _SWITCHES = {
@@ -50,11 +51,12 @@ _ELSEWHERE = (
 _STDIO_ONLY, _HTTP_ONLY = ("--env",), ("--header", "--transport")
 
 
-def inline_config(args: Sequence[str]) -> Config:
+def inline_config(args: Sequence[str], variables: Container[str] = ()) -> Config:
     """The configuration that flags describe, such as `--cache 60 -- npx -y some-server`.
 
     Args:
         args: The arguments less `--config`, `--listen` and `--host`.
+        variables: The names of the environment variables that there are, for references.
 
     Raises:
         UsageError: They cannot be understood; an unknown flag comes with the nearest known one.
@@ -80,7 +82,8 @@ def inline_config(args: Sequence[str]) -> Config:
     checked = check_document({"servers": {"default": flags.server}, **flags.settings})
     if checked.errors:
         raise UsageError("; ".join(checked.errors))
-    return checked.config
+    servers = {name: note_references(server, variables) for name, server in checked.config.servers.items()}
+    return msgspec.structs.replace(checked.config, servers=servers)
 
 
 def override(config: Config, args: Sequence[str]) -> Config:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
+from callmux.config.references import REFERENCES, SCHEMES
 from callmux.fields import MAX_TIMEOUT_MS
 
 MAX_INTEGER = 2**53 - 1
@@ -146,16 +147,19 @@ def _environment_reference(value: object) -> str:
     elif scheme == "file":
         if not rest.strip():
             raise Refused("file reference must include a path")
+    elif scheme in ("keyring", "cmd"):
+        if not rest.strip():
+            raise Refused(f"{scheme} reference must include a {'name' if scheme == 'keyring' else 'command'}")
     else:
-        raise Refused("must use env:<NAME> or file:<PATH>")
+        raise Refused(f"must use {REFERENCES}")
     return reference
 
 
 def _secret_reference(value: object) -> str:
     reference = non_blank(value).strip()
     scheme, _, rest = reference.partition(":")
-    if scheme not in ("env", "file") or not rest.strip():
-        raise Refused("must use supported secret refs: env:<NAME> or file:<PATH>")
+    if scheme not in SCHEMES or not rest.strip():
+        raise Refused(f"must use supported secret refs: {REFERENCES}")
     return reference
 
 
@@ -275,12 +279,9 @@ Prefix: TypeAlias = Annotated[
     str, Kind(read=_prefix, schema={"type": "string", "pattern": "^[A-Za-z0-9_]*$"})
 ]
 HeaderName: TypeAlias = Annotated[str, Kind(read=_header_name, schema=_FILLED)]
-EnvironmentReference: TypeAlias = Annotated[
-    str, Kind(read=_environment_reference, schema={"type": "string", "pattern": r"^\s*(env|file):"})
-]
-SecretReference: TypeAlias = Annotated[
-    str, Kind(read=_secret_reference, schema={"type": "string", "pattern": r"^\s*(env|file):"})
-]
+_REFERENCE = {"type": "string", "pattern": rf"^\s*({'|'.join(SCHEMES)}):"}
+EnvironmentReference: TypeAlias = Annotated[str, Kind(read=_environment_reference, schema=_REFERENCE)]
+SecretReference: TypeAlias = Annotated[str, Kind(read=_secret_reference, schema=_REFERENCE)]
 ScryptHash: TypeAlias = Annotated[
     str,
     Kind(

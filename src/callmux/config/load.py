@@ -20,17 +20,21 @@ from callmux.config.env_file import env_file_path
 from callmux.config.kinds import Refused, scrypt_hash
 from callmux.config.model import Config, StdioServer
 from callmux.config.notation import is_yaml, parse
-from callmux.config.secrets import hash_in_memory, referenced_file, resolve_reference, resolve_secret
+from callmux.config.references import Reference
+from callmux.config.secrets import hash_in_memory, referenced_file, resolve_reference
 from callmux.config.security import BearerAuth, BearerToken, Tls
 from callmux.config.sources import Sources
 from callmux.config.variables import expand_server
 from callmux.depth import is_deeper, too_deep
 from callmux.errors import ConfigError, ConfigMissing, SecretError
+from callmux.secrets.resolving import resolve as value_of
 from callmux.text import BOM, NotText, text_of
 
 VARIABLE = "CALLMUX_CONFIG"
 MAKE_ONE = '"callmux setup" makes one of what your clients have, "callmux init" an empty one'
 EVENT_FILE = "callmux-events.sqlite"
+COMMAND_SECONDS = 10.0
+"""How long the command of a listener's token may take: nothing else happens meanwhile."""
 
 
 class LoadedConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -269,6 +273,11 @@ def _resolve(
     for server in servers.values():
         if isinstance(server, StdioServer) and server.env_file is not None:
             sources.note(env_file_path(server.env_file, base))
+        for template in server.templates.values():
+            for part in template:
+                file = referenced_file(str(part), base) if isinstance(part, Reference) else None
+                if file is not None:
+                    sources.note(file)
     return msgspec.structs.replace(config, servers=servers, auth=auth, management=management), problems
 
 
@@ -293,12 +302,20 @@ def _hashed(
         where = f"{path}.tokens[{n}].{'hashRef' if token.hash_ref else 'tokenRef'}"
         try:
             if token.hash_ref:
-                found = scrypt_hash(resolve_secret(token.hash_ref, base, env))
+                found = scrypt_hash(_secret(token.hash_ref, base, env))
                 token = msgspec.structs.replace(token, hash=found)
             elif token.token_ref:
-                found = hash_in_memory(resolve_secret(token.token_ref, base, env))
+                found = hash_in_memory(_secret(token.token_ref, base, env))
                 token = msgspec.structs.replace(token, hash=found)
         except (SecretError, Refused) as problem:
             problems.append(f"{where} {problem}")
         tokens.append(token)
     return msgspec.structs.replace(auth, tokens=tuple(tokens))
+
+
+def _secret(reference: str, base: Path, env: Mapping[str, str]) -> str:
+    """The value behind a reference of `auth`, less blanks on both ends."""
+    value = value_of(reference, base, env, COMMAND_SECONDS).strip()
+    if not value:
+        raise SecretError("must resolve to a non-empty string")
+    return value

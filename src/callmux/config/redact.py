@@ -65,7 +65,9 @@ _ASSIGNMENT_IN_TEXT = re.compile(
 )
 
 _REFERENCE = re.compile(
-    r"(?:(?:Bearer|Basic|Token)\s+)?\$\{(?:file:[^}]+|(?:env:)?[A-Za-z_][A-Za-z0-9_]*)\}", re.I
+    r"(?:(?:Bearer|Basic|Token)\s+)?\$\{(?:file:[^}]+|keyring:[^}]+|(?:env:)?[A-Za-z_][A-Za-z0-9_]*)\}"
+    r"|env:[A-Za-z_][A-Za-z0-9_]*|file:\S+|keyring:\S+",
+    re.I,
 )
 """The name of a secret that stands elsewhere, which one wants to see."""
 

@@ -1,7 +1,7 @@
 """Values that stand elsewhere: `env:NAME` and `file:PATH`. Reads the environment it is given, and files.
 
-`resolve_reference` is called where a server's process starts (`envRefs`), `resolve_secret` and
-`hash_in_memory` by `callmux.config.load`. No message ever holds a value.
+`resolve_reference` is called by `callmux.secrets.resolving`, which knows all kinds of references, and where
+only these two can stand; `hash_in_memory` by `callmux.config.load`. No message ever holds a value.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from callmux.config.references import REFERENCES
 from callmux.errors import SecretError
 from callmux.text import BOM, NotText, check_variable, text_of
 
@@ -45,21 +46,15 @@ def resolve_reference(reference: str, base_dir: Path, env: Mapping[str, str]) ->
         if not value:
             raise SecretError(f'references the empty file "{path}"')
         return value
-    raise SecretError("must use supported secret refs: env:<NAME> or file:<PATH>")
+    raise SecretError(f"must use supported secret refs: {REFERENCES}")
 
 
 def referenced_file(reference: str, base_dir: Path) -> Path | None:
     """The file that a reference names; None where it names a variable."""
     scheme, _, rest = reference.strip().partition(":")
-    return base_dir / rest.strip() if scheme == "file" and rest.strip() else None
-
-
-def resolve_secret(reference: str, base_dir: Path, env: Mapping[str, str]) -> str:
-    """The value behind a reference of `auth`, less blanks on both ends; otherwise as `resolve_reference`."""
-    value = resolve_reference(reference, base_dir, env).strip()
-    if not value:
-        raise SecretError("must resolve to a non-empty string")
-    return value
+    if scheme != "file" or not (path := rest.strip()):
+        return None
+    return base_dir / (Path(path).expanduser() if path.startswith("~/") else path)
 
 
 def read_secret_file(path: Path, what: str = "secret file") -> str:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeAlias
 from msgspec import field
 
 from callmux.config import kinds
+from callmux.config.references import Template
 from callmux.config.results import CachePolicy, ServerCompression, ServerShield
 from callmux.config.section import Choice, Internal, Items, Problem, Section
 
@@ -44,6 +45,8 @@ class CommonServer(Section, frozen=True, kw_only=True):
         disabled: Do not connect and do not list its tools.
         problem: Why this server cannot be started, found while reading the configuration.
         filled: What its variables were filled in with: it may be secret.
+        templates: Values that are made of references, by their path in the entry, such as `env.TOKEN`. The
+            values themselves stay as they are written; they are looked up whenever it is connected.
     """
 
     type: kinds.ServerType | None = None
@@ -65,6 +68,7 @@ class CommonServer(Section, frozen=True, kw_only=True):
     disabled: kinds.Flag = False
     problem: Annotated[str | None, Internal()] = None
     filled: Annotated[tuple[str, ...], Internal()] = ()
+    templates: Annotated[dict[str, Template], Internal()] = field(default_factory=dict)
 
     def exposes(self, tool: str) -> bool:
         """Whether a tool exists for clients, by the name that the server gives it."""
@@ -78,8 +82,8 @@ class StdioServer(CommonServer, frozen=True, kw_only=True):
         command: The program: a path, or a name on `PATH`.
         args: Its arguments.
         env: Variables for it, on top of the inherited environment.
-        env_refs: Variables whose value is looked up when the process starts, as `env:NAME` or `file:PATH`
-            (relative to the configuration file); stronger than `env`.
+        env_refs: Variables whose value is looked up when the process starts, as `env:NAME`, `file:PATH`
+            (relative to the configuration file), `keyring:NAME` or `cmd:COMMAND`; stronger than `env`.
         env_file: A file of `NAME=VALUE` lines, read when the process starts (relative to the configuration
             file); `env` and `envRefs` are stronger.
         cwd: Its working directory; a relative one counts from where callmux was started.

@@ -1,19 +1,21 @@
 """Fills in `${VAR}`, `${VAR:-default}` and `${file:PATH}` in server entries. Pure.
 
-Called by `callmux.config.load` with the environment and a reader of files. Filled in are `command`, `args`,
-`cwd`, the values of `env`, `envFile`, `url` and the values of `headers`; a `~` at the front of `command`,
-`cwd` or `envFile` is the home directory. The first two are as files for MCP clients use them
-(`${env:VAR}` is the same); the third keeps a secret out of the configuration wherever it is needed. What has
-no value is the problem of that server alone.
+`expand_server` is called by `callmux.config.load` with the environment and a reader of files. It fills in
+`command`, `args`, `cwd`, the values of `env`, `envFile`, `url` and the values of `headers`; a `~` at the
+front of `command`, `cwd` or `envFile` is the home directory. The first two are as files for MCP clients use
+them (`${env:VAR}` is the same); the third keeps a secret out of the configuration wherever it is needed. What
+has no value is the problem of that server alone. Values with references (`callmux.config.references`) are
+noted and stay as they are written. `note_references` is called by `callmux.config.inline`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 
 import msgspec
 
+from callmux.config.references import Template, literal, template_of
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.errors import SecretError
 from callmux.text import NotText, check_variable
@@ -40,38 +42,56 @@ def expand_server(
             it `${file:...}` has no value.
     """
     filler = _Filler(env, read_file)
+    templates: dict[str, Template] = {}
     changed: StdioServer | HttpServer
     if isinstance(server, StdioServer):
         key, target = "command", filler.fill_path(server.command, f"{path}.command")
         changed = msgspec.structs.replace(
             server,
             command=target,
-            args=_arguments(server, path, filler),
+            args=_arguments(server, path, filler, templates),
             cwd=None if server.cwd is None else filler.fill_path(server.cwd, f"{path}.cwd"),
-            env=filler.fill_all(server.env, f"{path}.env"),
+            env=filler.fill_all(server.env, path, "env", templates),
             env_file=None
             if server.env_file is None
             else filler.fill_path(server.env_file, f"{path}.envFile"),
         )
     else:
         key, target = "url", filler.fill(server.url, f"{path}.url")
-        headers = filler.fill_all(server.headers, f"{path}.headers")
+        headers = filler.fill_all(server.headers, path, "headers", templates)
         changed = msgspec.structs.replace(server, url=target, headers=headers)
     if not filler.problems and target != getattr(server, key) and not target.strip():
         filler.problems.append(f"{path}.{key} is empty once its variables are filled in")
     filled = tuple(dict.fromkeys(filler.filled))
     if filler.problems:
         return msgspec.structs.replace(server, problem="; ".join(filler.problems), filled=filled)
-    return msgspec.structs.replace(changed, filled=filled) if filled else changed
+    return msgspec.structs.replace(changed, filled=filled, templates=templates)
 
 
-def _arguments(server: StdioServer, path: str, filler: _Filler) -> tuple[str, ...]:
+def note_references(server: StdioServer | HttpServer, variables: Container[str]) -> StdioServer | HttpServer:
+    """A server of a command line with its references noted. The shell has filled in variables already, and
+    the words of a command mean themselves.
+
+    Args:
+        variables: The names of the variables that there are.
+    """
+    key, values = ("env", server.env) if isinstance(server, StdioServer) else ("headers", server.headers)
+    found = {f"{key}.{name}": template_of(text, variables) for name, text in values.items()}
+    templates = {place: template for place, template in found.items() if template is not None}
+    plain = {name: literal(text) for name, text in values.items()}
+    return msgspec.structs.replace(server, **{key: plain}, templates=templates)
+
+
+def _arguments(
+    server: StdioServer, path: str, filler: _Filler, templates: dict[str, Template]
+) -> tuple[str, ...]:
     """The arguments, but for a shell's script: the shell knows `${VAR}` itself and quotes it rightly."""
     script = None
     if _SHELL.search(server.command):
         script = next((n + 1 for n, word in enumerate(server.args) if re.fullmatch(r"-[a-z]*c", word)), None)
     return tuple(
-        word if n == script else filler.fill(word, f"{path}.args[{n}]") for n, word in enumerate(server.args)
+        word if n == script else filler.fill_value(word, path, f"args[{n}]", templates)
+        for n, word in enumerate(server.args)
     )
 
 
@@ -84,8 +104,20 @@ class _Filler:
         self.problems: list[str] = []
         self.filled: list[str] = []
 
-    def fill_all(self, texts: Mapping[str, str], path: str) -> dict[str, str]:
-        return {name: self.fill(text, f"{path}.{name}") for name, text in texts.items()}
+    def fill_all(
+        self, texts: Mapping[str, str], path: str, key: str, templates: dict[str, Template]
+    ) -> dict[str, str]:
+        return {name: self.fill_value(text, path, f"{key}.{name}", templates) for name, text in texts.items()}
+
+    def fill_value(self, text: str, path: str, place: str, templates: dict[str, Template]) -> str:
+        """The value, filled in; one with references stays as it is, and is noted with its place."""
+        if ":" not in text:
+            return self.fill(text, f"{path}.{place}")
+        template = template_of(text, self._env, lambda part: self.fill(part, f"{path}.{place}"))
+        if template is None:
+            return self.fill(literal(text), f"{path}.{place}")
+        templates[place] = template
+        return text
 
     def fill_path(self, text: str, path: str) -> str:
         """The same for a path, which may begin with `~` or `~/`."""

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from callmux.config.model import Config
+from callmux.config.references import is_variable, template_of
 from callmux.config.security import referred, token_variables
 from callmux.config.servers import HttpServer, StdioServer
 
@@ -27,10 +28,14 @@ def _of_server(server: StdioServer | HttpServer) -> Iterator[str]:
     if isinstance(server, StdioServer):
         yield from referred(list(server.env_refs.values()))
         texts = [server.command, *server.args, server.cwd or "", server.env_file or "", *server.env.values()]
+        values = [*server.args, *server.env.values()]
     else:
         texts = [server.url, *server.headers.values()]
+        values = list(server.headers.values())
     for text in texts:
         yield from _VARIABLE.findall(text)
+    for value in values:
+        yield from (part.rest for part in template_of(value) or () if is_variable(part))
 
 
 def assigned_variables(text: str) -> set[str]:

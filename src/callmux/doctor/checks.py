@@ -26,6 +26,7 @@ from callmux.config.redact import (
     secrets_of_url,
     shown_command,
 )
+from callmux.config.references import template_of
 from callmux.config.security import LOOPBACK, BearerAuth, OidcAuth, Tls
 from callmux.config.server_secrets import veil_of
 from callmux.config.servers import HttpServer, StdioServer
@@ -135,12 +136,13 @@ def exposed(loaded: LoadedConfig) -> list[str]:
 
 def _holds_secret(server: StdioServer | HttpServer) -> bool:
     values = server.env if isinstance(server, StdioServer) else server.headers
-    if any(is_secret_key(key) and value and "${" not in value for key, value in values.items()):
+    plain = {key: value for key, value in values.items() if template_of(value) is None}
+    if any(is_secret_key(key) and value and "${" not in value for key, value in plain.items()):
         return True
     if isinstance(server, HttpServer):
         return any("${" not in secret for secret in secrets_of_url(server.url) if secret)
     found = secrets_of_command([server.command, *server.args])
-    return any(sure and "${" not in secret for secret, sure in found)
+    return any(sure and "${" not in secret and template_of(secret) is None for secret, sure in found)
 
 
 def config_findings(config: Config) -> list[str]:

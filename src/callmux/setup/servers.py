@@ -14,6 +14,7 @@ from typing import Any
 
 from callmux.clients.entry import Entry
 from callmux.config.redact import MASK, is_secret_key, mask_command, mask_url
+from callmux.config.references import written
 
 _CONNECTION = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s@]*:[^/\s@]+@")
 _REFERENCE = re.compile(r"^(?:(?:Bearer|Basic|Token) )?\$\{[^}]+\}$", re.IGNORECASE)
@@ -119,7 +120,8 @@ def server_document(name: str, entry: Entry, keep: Keep, project: str | None = N
 
 
 def _environment(name: str, env: Mapping[str, str], keep: Keep) -> dict[str, Any]:
-    literal = {key: value for key, value in env.items() if not is_secret(key, value)}
+    # In clients' files there are no references of ours: what looks like one means itself.
+    literal = {key: written(value) for key, value in env.items() if not is_secret(key, value)}
     secret = {
         key: keep(SecretValue(f"{name}-{key}", key, value))
         for key, value in env.items()
@@ -140,7 +142,7 @@ def _arguments(name: str, words: list[str], keep: Keep) -> list[str]:
 
 def _argument(name: str, number: int, word: str, hidden: str, keep: Keep) -> str:
     if hidden == word and not _CONNECTION.search(word):
-        return word
+        return written(word)
     if "${" in word:
         return word
     head = hidden[: -len(MASK)] if hidden.endswith(MASK) and word.startswith(hidden[: -len(MASK)]) else ""
@@ -155,7 +157,7 @@ def _address(name: str, url: str, keep: Keep) -> str:
 
 def _header(name: str, key: str, value: str, keep: Keep) -> str:
     if not is_secret(key, value):
-        return value
+        return written(value)
     scheme, blank, rest = value.partition(" ")
     if blank and scheme.lower() in ("bearer", "basic", "token"):
         return f"{scheme} {_inside(keep(SecretValue(f'{name}-{key}', None, rest)))}"

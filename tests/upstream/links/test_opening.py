@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from callmux.config.servers import HttpServer, StdioServer
+from callmux.config.variables import expand_server
+from callmux.secrets.vault import vault_of
 from callmux.upstream.failures import CallFailure
 from callmux.upstream.links.child import ChildLink
 from callmux.upstream.links.fallback import FallbackLink
 from callmux.upstream.links.http import HttpLink
+from callmux.upstream.links.late import LateLink
 from callmux.upstream.links.opening import Surroundings, open_link, secrets_of, transport_of
 from callmux.upstream.links.sse import SseLink
 from callmux.upstream.links.veiled import VeiledLink
+from tests.support import real_loop
 
 
 def around(tmp_path: Path, **env: str) -> Surroundings:
@@ -137,3 +143,98 @@ def test_the_size_limit_of_a_remote_server_reaches_its_link(tmp_path: Path) -> N
         link: Any = open_link("s", config, around(tmp_path))
         link = getattr(link, "link", link)
         assert getattr(link, "_link", link)._limit == 7
+
+
+def noted(config: Any, env: dict[str, str]) -> Any:
+    """As a configuration is read."""
+    return expand_server(config, "servers.s", env)
+
+
+async def opened(link: Any) -> Any:
+    """The link behind one that is made late."""
+    assert isinstance(link, LateLink)
+    link._link = await link._make()
+    return link.link
+
+
+def test_references_to_variables_and_files_are_looked_up_at_each_attempt(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("of the file\n")
+    env = {"TOKEN": "of the variable", "PATH": "/bin"}
+    config = noted(
+        StdioServer(
+            command="x",
+            args=("--db", "file:dev.db", "--token", "env:TOKEN"),
+            env={"A": "file:key", "B": "literal:env:TOKEN", "C": "env:production"},
+        ),
+        env,
+    )
+    it = launch(open_link("s", config, around(tmp_path, **env)))
+    assert it.args == ("--db", "file:dev.db", "--token", "of the variable")
+    assert it.env == {**env, "A": "of the file", "B": "env:TOKEN", "C": "env:production"}
+    assert it.veil.hide("of the file, of the variable") == "[redacted], [redacted]"
+    (tmp_path / "key").write_text("another")
+    assert launch(open_link("s", config, around(tmp_path, **env))).env["A"] == "another"
+
+
+@real_loop()
+async def test_keyrings_and_commands_are_asked_when_the_link_is_opened(tmp_path: Path) -> None:
+    env = {"PATH": os.environ["PATH"], "XDG_STATE_HOME": str(tmp_path)}
+    vault_of(env).set("gh", "kept value")
+    config = noted(
+        StdioServer(command="x", args=("${cmd:echo word}",), env={"A": "keyring:gh", "B": "b"}), env
+    )
+    config = msgspec.structs.replace(config, env_refs={"C": "cmd:echo ref value"})
+    late = open_link("s", config, around(tmp_path, **env))
+    assert late.transport == "stdio"
+    it = launch(await opened(late))
+    assert (it.args, it.env) == (("word",), {**env, "A": "kept value", "B": "b", "C": "ref value"})
+    assert it.veil.hide("kept value, ref value") == "[redacted], [redacted]"
+
+
+@real_loop()
+async def test_headers_take_references_too(tmp_path: Path) -> None:
+    env = {"PATH": os.environ["PATH"], "TOKEN": "t0ken"}
+    config = noted(
+        HttpServer(
+            url="http://127.0.0.1/mcp",
+            transport="sse",
+            headers={"Authorization": "Bearer ${cmd:echo secret word}", "X": "env:TOKEN", "Y": "z"},
+        ),
+        env,
+    )
+    link = await opened(open_link("s", config, around(tmp_path, **env)))
+    assert link.link._credentials.headers() == {"Authorization": "Bearer secret word", "X": "t0ken", "Y": "z"}
+    assert link.veil.hide("secret word") == "[redacted]"
+
+
+@real_loop()
+async def test_a_command_that_fails_is_the_reason_and_names_the_field(tmp_path: Path) -> None:
+    config = noted(StdioServer(command="x", env={"KEY": "cmd:false"}), {})
+    late = open_link("s", config, around(tmp_path, PATH=os.environ["PATH"]))
+    listener: Any = None
+    with pytest.raises(CallFailure, match=r'env\.KEY: the command "false" failed') as caught:
+        await late.open(listener)
+    assert caught.value.started is False
+
+
+def test_a_secret_in_an_argument_is_warned_about(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    config = noted(StdioServer(command="x", args=("env:TOKEN",)), {"TOKEN": "hunter2"})
+    open_link("s", config, around(tmp_path, TOKEN="hunter2"))
+    assert "which every user of this machine can see (ps)" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+def test_a_change_of_a_variable_or_file_is_seen_and_no_command_runs_for_that(tmp_path: Path) -> None:
+    config = noted(
+        HttpServer(
+            url="http://x.example/",
+            headers={"A": "env:TOKEN", "B": "file:key", "C": "cmd:touch ran", "D": "keyring:x"},
+        ),
+        {},
+    )
+    seen = [secrets_of(config, around(tmp_path, TOKEN="1"))]
+    (tmp_path / "key").write_text("k")
+    seen += [secrets_of(config, around(tmp_path, TOKEN=token)) for token in ("1", "2")]
+    assert len(set(seen)) == 3
+    assert not (tmp_path / "ran").exists()
+    assert "2" not in seen[-1]

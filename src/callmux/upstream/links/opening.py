@@ -5,6 +5,7 @@ Called by `callmux.upstream.pool` at each attempt to connect, so that a changed 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -12,19 +13,23 @@ from pathlib import Path
 import msgspec
 
 from callmux.config.env_file import read_env_file
-from callmux.config.secrets import resolve_reference
+from callmux.config.references import Reference, Template
 from callmux.config.server_secrets import veil_of
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.config.veil import EVERYWHERE, Veil
 from callmux.context import Scope
 from callmux.errors import SecretError
 from callmux.protocol.http_client import is_web_url
+from callmux.secrets.resolving import is_slow, resolve, values_of
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.guardian import Guardian
 from callmux.upstream.links.child import ChildLink, Launch
 from callmux.upstream.links.credentials import Credentials, FixedHeaders
+from callmux.upstream.links.late import LateLink
 from callmux.upstream.links.link import Link
 from callmux.upstream.links.veiled import VeiledLink
+
+log = logging.getLogger(__name__)
 
 OWN_SECRETS = frozenset({"CALLMUX_TOKEN"})
 """Variables of ours that no server inherits."""
@@ -54,24 +59,38 @@ def transport_of(config: StdioServer | HttpServer) -> str:
 
 
 def secrets_of(config: StdioServer | HttpServer, around: Surroundings) -> tuple[str, ...]:
-    """A digest of what each reference and `envFile` give now, so that a change of a secret is seen; the
-    reason where one gives nothing."""
-    if isinstance(config, HttpServer):
-        return ()
+    """A digest of what each variable, file and `envFile` that it refers to gives now, so that a change of a
+    secret is seen; the reason where one gives nothing. Nobody else is asked for it."""
     found = []
-    if config.env_file is not None:
+    if isinstance(config, StdioServer) and config.env_file is not None:
         try:
             values = sorted(read_env_file(config.env_file, around.base_dir).items())
-            found.append(sha256(repr(values).encode("utf-8", "surrogateescape")).hexdigest())
+            found.append(_digest(repr(values)))
         except SecretError as error:
             found.append(error.message)
-    for _, reference in sorted(config.env_refs.items()):
-        try:
-            value = resolve_reference(reference, around.base_dir, around.env)
-            found.append(sha256(value.encode("utf-8", "surrogateescape")).hexdigest())
-        except SecretError as error:
-            found.append(error.message)
+    for _, template in sorted(_templates(config).items()):
+        for reference in template:
+            if isinstance(reference, Reference) and not is_slow((reference,)):
+                try:
+                    found.append(_digest(resolve(str(reference), around.base_dir, around.env)))
+                except SecretError as error:
+                    found.append(error.message)
     return tuple(found)
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _templates(config: StdioServer | HttpServer) -> dict[str, Template]:
+    """Every value that has references, by its path."""
+    if isinstance(config, HttpServer) or not config.env_refs:
+        return config.templates
+    refs: dict[str, Template] = {}
+    for variable, reference in config.env_refs.items():
+        scheme, _, rest = reference.strip().partition(":")
+        refs[f"envRefs.{variable}"] = (Reference(scheme, rest),)
+    return {**config.templates, **refs}
 
 
 def open_link(
@@ -87,13 +106,48 @@ def open_link(
     """
     if config.problem is not None:
         raise CallFailure(Category.TRANSPORT, config.problem, started=False)
+    templates = _templates(config)
+    if any(map(is_slow, templates.values())):
+        # Password managers and keyrings take their time: they are asked when the link is opened.
+        async def later() -> Link:
+            from callmux.secrets.lookup import resolved
+
+            try:
+                values = await resolved(templates, around.base_dir, around.env)
+            except SecretError as error:
+                raise _unresolved(error) from None
+            return _open(name, config, around, scope, values)
+
+        return LateLink(name, transport_of(config), later)
+    try:
+        values = values_of(templates, around.base_dir, around.env)
+    except SecretError as error:
+        raise _unresolved(error) from None
+    return _open(name, config, around, scope, values)
+
+
+def _unresolved(error: SecretError) -> CallFailure:
+    return CallFailure(Category.TRANSPORT, error.message, started=False)
+
+
+def _open(
+    name: str,
+    config: StdioServer | HttpServer,
+    around: Surroundings,
+    scope: Scope | None,
+    values: Mapping[str, tuple[str, list[str]]],
+) -> Link:
+    """The link of a server whose references have been looked up."""
+    secrets = [secret for _, found in values.values() for secret in found]
+    texts = {place: value for place, (value, _) in values.items()}
     if isinstance(config, HttpServer):
         scope = scope or Scope()
-        veil = veil_of(config, headers=dict(scope.headers))
+        headers = {key: texts.get(f"headers.{key}", value) for key, value in config.headers.items()}
+        config = msgspec.structs.replace(config, headers=headers)
+        veil = veil_of(config, secrets, headers=dict(scope.headers))
         EVERYWHERE.learn(veil)
         return VeiledLink(_open_remote(name, config, scope, veil), veil)
     env = {k: v for k, v in around.env.items() if k not in OWN_SECRETS and k not in around.private}
-    secrets: list[str] = []
     more: dict[str, str] = {}
     if config.env_file is not None:
         try:
@@ -101,20 +155,20 @@ def open_link(
         except SecretError as error:
             raise CallFailure(Category.TRANSPORT, f"envFile: {error.message}", started=False) from None
         env.update(more)
-    env.update(config.env)
-    for variable, reference in config.env_refs.items():
-        try:
-            env[variable] = resolve_reference(reference, around.base_dir, around.env)
-        except SecretError as error:
-            raise CallFailure(
-                Category.TRANSPORT, f"envRefs.{variable}: {error.message}", started=False
-            ) from None
-        secrets.append(env[variable])
+    env.update({key: texts.get(f"env.{key}", value) for key, value in config.env.items()})
+    env.update({key: texts[f"envRefs.{key}"] for key in config.env_refs})
+    args = tuple(texts.get(f"args[{n}]", word) for n, word in enumerate(config.args))
+    if args != config.args:
+        log.warning(
+            'Server "%s": a secret stands in its arguments, which every user of this machine can see (ps):'
+            " put it into env, where the server can take it from there",
+            name,
+        )
     veil = veil_of(config, secrets, more=more, inherited=env)
     EVERYWHERE.learn(veil)
     launch = Launch(
         command=config.command,
-        args=config.args,
+        args=args,
         env=env,
         cwd=config.cwd if scope is None or scope.cwd is None else scope.cwd,
         veil=veil,

@@ -1,0 +1,78 @@
+"""A link that is made when it is opened is then the same as any other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from callmux.config.veil import NOTHING, Veil
+from callmux.upstream.failures import CallFailure, Category
+from callmux.upstream.links.late import LateLink
+from callmux.upstream.links.link import Listener
+
+
+class Behind:
+    """A link that notes what it is told."""
+
+    transport = "sse"
+    veil = Veil(["a secret value"])
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    def __repr__(self) -> str:
+        return "Behind()"
+
+    async def open(self, listener: Listener) -> None:
+        self.told.append("open")
+
+    def send(self, line: bytes, id: int | None = None, last: bool = False) -> None:
+        self.told.append(line)
+
+    def agreed(self, protocol_version: str) -> None:
+        self.told.append(protocol_version)
+
+    def abandon(self, id: int) -> None:
+        self.told.append(id)
+
+    def last_words(self) -> list[str]:
+        return ["farewell"]
+
+    async def close(self) -> None:
+        self.told.append("close")
+
+
+LISTENER: Any = None
+
+
+async def test_once_open_it_is_the_link_behind_it() -> None:
+    behind = Behind()
+
+    async def make() -> Any:
+        return behind
+
+    link = LateLink("s", "stdio", make)
+    assert (link.transport, link.veil, link.last_words(), link.link) == ("stdio", NOTHING, [], None)
+    await link.open(LISTENER)
+    link.send(b"x")
+    link.agreed("2025-11-25")
+    link.abandon(7)
+    assert (link.transport, link.veil, link.last_words()) == ("sse", behind.veil, ["farewell"])
+    assert link.send == behind.send
+    assert repr(link) == "LateLink('s', Behind())"
+    await link.close()
+    assert behind.told == ["open", b"x", "2025-11-25", 7, "close"]
+
+
+async def test_before_it_is_open_nothing_happens() -> None:
+    async def make() -> Any:
+        raise CallFailure(Category.TRANSPORT, "no secret")
+
+    link = LateLink("s", "stdio", make)
+    with pytest.raises(CallFailure, match="no secret"):
+        await link.open(LISTENER)
+    link.send(b"x")
+    link.agreed("x")
+    link.abandon(1)
+    await link.close()
