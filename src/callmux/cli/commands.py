@@ -26,6 +26,7 @@ COMMANDS = {
     "migrate": "migrate",
     "parallel": "call",
     "pipeline": "call",
+    "secret": "secret",
     "server": "server",
     "setup": "setup",
     "token": "token",

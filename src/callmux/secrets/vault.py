@@ -1,6 +1,6 @@
 """Where secrets are kept for `keyring:NAME`: the system's keyring, or files that only their owner can read.
 
-Called by `callmux.secrets.resolving`. The keyring needs the package `keyring`
+Called by `callmux.secrets.resolving` and `callmux.cli.secret`. The keyring needs the package `keyring`
 (`pip install "callmux[keyring]"`) and a keyring that works; both are looked for when a secret is needed.
 Names of secrets stand in a directory, because keyrings cannot list what they hold.
 """

@@ -23,6 +23,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "client",
         "instructions",
         "config",
+        "secret",
         "token",
         "migrate",
     ),
