@@ -12,6 +12,8 @@ from callmux.clients import ledger
 from callmux.clients.changes import ChangeFailed, undo
 from callmux.guard.projects import Projects
 from callmux.session.saved_sessions import SavedSession, SavedSessions, session_key, take
+from callmux.stores.sign_ins import Account, Tokens
+from callmux.stores.tokens import TokenStore, TokensUnreadable
 from callmux.upstream.inventory.listings import Listing, Listings
 
 
@@ -58,6 +60,26 @@ def test_decisions_for_projects(tmp_path: Path) -> None:
     path.write_text(json.dumps({**whole, "version": 2}))
     assert Projects(path).all() == []
     assert not Projects(path).usable
+
+
+def test_sign_ins_to_remote_servers(tmp_path: Path) -> None:
+    account = Account("notes", "https://notes.example/mcp")
+    client = {"id": "me", "method": "none", "redirect_uri": "http://127.0.0.1:4242/callback"}
+    tokens = {"access": "a", "refresh": "r", "expires_at": 5.5, "scopes": ["x"]}
+    place = {"issuer": "https://id.example", "token_endpoint": "https://id.example/token"}
+    named = {"server": "notes", "url": "https://notes.example/mcp", "owner": ""}
+    signed_in = {**place, "client": client, "tokens": tokens}
+    kept = {"generation": 3, "signed_in": signed_in, "registered": ["https://id.example", client]}
+    path = TokenStore(tmp_path).path(account)
+    path.write_text(json.dumps({"version": 1, "account": named, "kept": kept}))
+    path.chmod(0o600)
+    found = TokenStore(tmp_path).read(account)
+    assert found.generation == 3
+    assert found.signed_in is not None
+    assert found.signed_in.tokens == Tokens(access="a", refresh="r", expires_at=5.5, scopes=("x",))
+    path.write_text(json.dumps({"version": 2, "account": named, "kept": kept}))
+    with pytest.raises(TokensUnreadable, match="newer callmux"):
+        TokenStore(tmp_path).read(account)
 
 
 def test_entries_that_are_ours() -> None:

@@ -305,4 +305,10 @@ OnMappingMissing: TypeAlias = Annotated[str, _one_of("continue", "fail")]
 AuthMode: TypeAlias = Annotated[str, _one_of("bearer", "oidc_jwt")]
 JsonType: TypeAlias = Annotated[str, _one_of("string", "number", "integer", "boolean", "object", "array")]
 RecipeMode: TypeAlias = Annotated[str, _one_of("call", "parallel", "batch", "pipeline")]
+OAuthGrant: TypeAlias = Annotated[str, _one_of("authorization_code", "device_code", "client_credentials")]
+ClientAuthMethod: TypeAlias = Annotated[
+    str, _one_of("none", "client_secret_basic", "client_secret_post", "private_key_jwt")
+]
+SignIn: TypeAlias = Annotated[str, _one_of("own", "shared")]
+Port: TypeAlias = Annotated[int, _integer(1, 65535, "positive")]
 Algorithm: TypeAlias = Annotated[str, _one_of("RS256", "RS384", "RS512", "ES256", "ES384", "ES512")]

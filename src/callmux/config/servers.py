@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeAlias
 from msgspec import field
 
 from callmux.config import kinds
+from callmux.config.oauth import OAuth
 from callmux.config.references import Template
 from callmux.config.results import CachePolicy, ServerCompression, ServerShield
 from callmux.config.section import Choice, Internal, Items, Problem, Section
@@ -120,6 +121,9 @@ class HttpServer(CommonServer, frozen=True, kw_only=True):
         headers: HTTP headers sent with every request.
         forward_headers: Headers of the client's request that are passed on (lower case).
         response_body_max_bytes: Largest answer, or event of a stream, that is taken from it.
+        oauth: How callmux signs in to it, where that cannot be found out or is to be otherwise.
+        sign_in: Where the listener has `auth`: `own` for a sign-in of each principal, `shared` for one that
+            all of them use.
     """
 
     url: kinds.Text
@@ -127,6 +131,8 @@ class HttpServer(CommonServer, frozen=True, kw_only=True):
     headers: dict[str, kinds.Text] = field(default_factory=dict)
     forward_headers: Annotated[tuple[kinds.HeaderName, ...], Items(unique=True)] = ()
     response_body_max_bytes: kinds.Positive = 67108864
+    oauth: OAuth | None = None
+    sign_in: kinds.SignIn = "own"
 
     @staticmethod
     def conflicts(raw: Mapping[str, Any]) -> Iterable[Problem]:
