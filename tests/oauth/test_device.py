@@ -77,6 +77,10 @@ def test_an_answer_that_no_person_should_follow_is_refused(body: bytes, why: str
         read_code(body)
 
 
+async def nothing() -> str:
+    return ""
+
+
 async def waited(there: Site, monkeypatch: pytest.MonkeyPatch, *answers: Any, seconds: float = 600.0) -> Any:
     """What comes of waiting while the token endpoint answers so; and the pauses."""
     pauses: list[float] = []
@@ -94,7 +98,7 @@ async def waited(there: Site, monkeypatch: pytest.MonkeyPatch, *answers: Any, se
         user_code="A", url="https://x/", complete_url="", seconds=seconds, interval=2.0, secret="d"
     )
     async with Web(f"{there.url}/mcp") as web:
-        return await wait_for_tokens(web, server(there), CLIENT, code, "r", (), lambda: 1.0), pauses
+        return await wait_for_tokens(web, server(there), CLIENT, code, "r", (), lambda: 1.0, nothing), pauses
 
 
 PENDING: Answer = (400, {}, b'{"error":"authorization_pending"}')

@@ -15,6 +15,7 @@ from callmux.config.servers import HttpServer
 from callmux.config.veil import EVERYWHERE
 from callmux.oauth.failure import SignInFailed, Why
 from callmux.oauth.settings import SignInSettings, settings_of
+from tests.support import real_loop
 
 
 def settings(folder: Path, **oauth: Any) -> SignInSettings:
@@ -24,34 +25,38 @@ def settings(folder: Path, **oauth: Any) -> SignInSettings:
     return settings_of("s", config, {"SECRET": "from-the-environment"}, folder)
 
 
-def test_a_server_without_an_oauth_object_has_the_usual_settings(tmp_path: Path) -> None:
+@real_loop()
+async def test_a_server_without_an_oauth_object_has_the_usual_settings(tmp_path: Path) -> None:
     found = settings_of("s", HttpServer(url="https://s.example/mcp"), {}, tmp_path)
     assert found.oauth == OAuth()
-    assert found.secret() == ""
+    assert await found.secret() == ""
 
 
 @pytest.mark.parametrize(
     ("written", "secret"),
     [("env:SECRET", "from-the-environment"), ("file:secret", "from-the-file"), ("itself", "itself")],
 )
-def test_a_secret_is_found_where_its_reference_leads(written: str, secret: str, tmp_path: Path) -> None:
+@real_loop()
+async def test_a_secret_is_found_where_its_reference_leads(written: str, secret: str, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("from-the-file\n")
     found = settings(tmp_path, client_secret=written)
-    assert found.secret() == secret
+    assert await found.secret() == secret
     assert "hush" not in repr(found)
     if written != secret:
         assert secret not in EVERYWHERE.hide(f"it is {secret}")
 
 
-def test_a_reference_that_leads_nowhere_names_its_key(tmp_path: Path) -> None:
+@real_loop()
+async def test_a_reference_that_leads_nowhere_names_its_key(tmp_path: Path) -> None:
     with pytest.raises(SignInFailed, match=r'oauth\.clientSecret.*"NONE"') as caught:
-        settings(tmp_path, client_secret="env:NONE").secret()
+        await settings(tmp_path, client_secret="env:NONE").secret()
     assert caught.value.why is Why.SETTINGS
 
 
 @pytest.mark.parametrize("form", ["pem", "jwk"])
 @pytest.mark.parametrize("algorithm", ["ES256", "RS256"])
-def test_a_key_signs_for_its_client(form: str, algorithm: str, tmp_path: Path) -> None:
+@real_loop()
+async def test_a_key_signs_for_its_client(form: str, algorithm: str, tmp_path: Path) -> None:
     key = ECKey.generate_key("P-256") if algorithm == "ES256" else RSAKey.generate_key(2048)
     text = (
         key.as_pem(private=True).decode()
@@ -59,7 +64,7 @@ def test_a_key_signs_for_its_client(form: str, algorithm: str, tmp_path: Path) -
         else json.dumps({**key.as_dict(private=True), "kid": "k"})
     )
     (tmp_path / "key").write_text(text)
-    made = settings(tmp_path, private_key="file:key", algorithm=algorithm).assertion(
+    made = await settings(tmp_path, private_key="file:key", algorithm=algorithm).assertion(
         "me", "https://id.example", 100
     )
     read = jwt.decode(made, key, algorithms=[algorithm])
@@ -70,13 +75,15 @@ def test_a_key_signs_for_its_client(form: str, algorithm: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("text", ["not a PEM", "{}", '{"kty":"oct","k":"AAAA"}'])
-def test_what_is_no_key_is_told_without_being_shown(text: str, tmp_path: Path) -> None:
+@real_loop()
+async def test_what_is_no_key_is_told_without_being_shown(text: str, tmp_path: Path) -> None:
     (tmp_path / "key").write_text(text)
     with pytest.raises(SignInFailed, match="privateKey is no key that signs with ES256") as caught:
-        settings(tmp_path, private_key="file:key").assertion("me", "x", 1)
+        await settings(tmp_path, private_key="file:key").assertion("me", "x", 1)
     assert text not in caught.value.reason
 
 
-def test_without_a_key_nothing_is_signed(tmp_path: Path) -> None:
+@real_loop()
+async def test_without_a_key_nothing_is_signed(tmp_path: Path) -> None:
     with pytest.raises(SignInFailed, match="names no privateKey"):
-        settings(tmp_path).assertion("me", "x", 1)
+        await settings(tmp_path).assertion("me", "x", 1)

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from callmux.stores.sign_ins import Account, KeptAccount, OAuthClient, SignedIn, Tokens
-from callmux.stores.tokens import TokenStore, TokensUnreadable, VaultFailed, token_directory
+from callmux.stores.tokens import SafeFailed, TokenStore, TokensUnreadable, token_directory
 
 ANN = Account("notes", "https://notes.example/mcp")
 SIGNED_IN = SignedIn(
@@ -23,7 +23,7 @@ KEPT = KeptAccount(generation=3, signed_in=SIGNED_IN, registered=("https://id.ex
 
 
 class Keyring:
-    """A vault in memory that can fail."""
+    """A safe in memory that can fail."""
 
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}
@@ -31,7 +31,7 @@ class Keyring:
 
     def _check(self) -> None:
         if self.fails:
-            raise VaultFailed("it is locked")
+            raise SafeFailed("it is locked")
 
     def read(self, name: str) -> bytes | None:
         self._check()

@@ -20,10 +20,11 @@ class OAuth(Section, frozen=True, kw_only=True):
         grant: `authorization_code` for a person in a browser, `device_code` for a person at another device,
             `client_credentials` for callmux itself.
         client_id: The id of a client that was registered beforehand; callmux registers itself where absent.
-        client_secret: Its secret: `env:NAME`, `file:PATH`, or the secret itself.
+        client_secret: Its secret: `env:NAME`, `file:PATH`, `keyring:NAME`, `cmd:COMMAND`, or the secret
+            itself.
         token_endpoint_auth_method: How it shows who it is; by what the authorization server says where
             absent.
-        private_key: Where its private key is, a PEM or a JWK: `env:NAME` or `file:PATH`.
+        private_key: Where its private key is, a PEM or a JWK: a reference as that of a secret.
         algorithm: How that key signs.
         client_metadata_url: The https URL of a client metadata document, which stands for a client id where
             the authorization server takes one.

@@ -6,7 +6,7 @@ Called by `callmux.oauth.sign_in`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -105,7 +105,7 @@ async def wait_for_tokens(
     resource: str,
     scopes: Sequence[str],
     wall: Callable[[], float],
-    assertion: Callable[[], str] = str,
+    assertion: Callable[[], Awaitable[str]],
 ) -> Tokens:
     """Asks until the person has entered the code.
 
@@ -124,7 +124,7 @@ async def wait_for_tokens(
                         by_device(code.secret, resource),
                         client,
                         wall,
-                        assertion=assertion(),
+                        assertion=await assertion(),
                         asked=scopes,
                     )
                 except SignInFailed as failure:

@@ -11,15 +11,18 @@ from pathlib import Path
 
 import msgspec
 
+from callmux.aside import aside
 from callmux.config.oauth import OAuth
-from callmux.config.secrets import resolve_reference
+from callmux.config.references import SCHEMES
 from callmux.config.servers import HttpServer
 from callmux.config.veil import EVERYWHERE, Veil
 from callmux.errors import SecretError
 from callmux.oauth.failure import SignInFailed, Why
+from callmux.secrets import lookup
+from callmux.secrets.resolving import resolve
 
 ASSERTION_SECONDS = 120
-_REFERENCES = ("env:", "file:")
+_REFERENCES = tuple(f"{scheme}:" for scheme in SCHEMES)
 
 
 class SignInSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +47,7 @@ class SignInSettings(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"SignInSettings({self.name!r})"
 
-    def secret(self) -> str:
+    async def secret(self) -> str:
         """The client secret; empty where there is none.
 
         Raises:
@@ -53,9 +56,9 @@ class SignInSettings(msgspec.Struct, frozen=True, kw_only=True):
         written = self.oauth.client_secret or ""
         if not written.startswith(_REFERENCES):
             return written
-        return self._look_up(written, "clientSecret")
+        return await self._look_up(written, "clientSecret")
 
-    def assertion(self, client_id: str, audience: str, now: float) -> str:
+    async def assertion(self, client_id: str, audience: str, now: float) -> str:
         """What shows by the client's signature who it is (RFC 7523, private_key_jwt).
 
         Args:
@@ -71,7 +74,7 @@ class SignInSettings(msgspec.Struct, frozen=True, kw_only=True):
 
         if self.oauth.private_key is None:
             raise SignInFailed('"oauth" names no privateKey', Why.SETTINGS)
-        written, algorithm = self._look_up(self.oauth.private_key, "privateKey"), self.oauth.algorithm
+        written, algorithm = await self._look_up(self.oauth.private_key, "privateKey"), self.oauth.algorithm
         try:
             kind = ECKey if algorithm.startswith("ES") else RSAKey
             key = kind.import_key(_jwk(written) or written)
@@ -89,11 +92,13 @@ class SignInSettings(msgspec.Struct, frozen=True, kw_only=True):
             reason = f"oauth.privateKey is no key that signs with {algorithm} ({type(error).__name__})"
             raise SignInFailed(reason, Why.SETTINGS) from None
 
-    def _look_up(self, reference: str, key: str) -> str:
+    async def _look_up(self, reference: str, key: str) -> str:
         try:
-            value = resolve_reference(reference, self.base_dir, self.env)
+            value = await aside(lambda: resolve(reference, self.base_dir, self.env), lookup.SECONDS)
         except SecretError as error:
             raise SignInFailed(f"oauth.{key}: {error.message}", Why.SETTINGS) from None
+        except TimeoutError:
+            raise SignInFailed(f"oauth.{key} took too long to look up", Why.SETTINGS) from None
         EVERYWHERE.learn(Veil([value]))
         return value
 

@@ -28,7 +28,7 @@ from callmux.oauth.token_endpoint import hide, tokens_for
 from callmux.oauth.token_requests import by_client, by_code
 from callmux.oauth.web import Web
 from callmux.stores.sign_ins import Account, KeptAccount, OAuthClient, SignedIn, Tokens
-from callmux.stores.tokens import TokenStore, TokensUnreadable, VaultFailed
+from callmux.stores.tokens import SafeFailed, TokenStore, TokensUnreadable
 
 HOLD_SECONDS = 30.0
 
@@ -110,7 +110,7 @@ async def keep(store: TokenStore, account: Account, signed_in: SignedIn) -> None
         new = KeptAccount(generation=kept.generation + 1, signed_in=signed_in, registered=known)
         try:
             store.write(account, new)
-        except (OSError, VaultFailed) as error:
+        except (OSError, SafeFailed) as error:
             reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
             raise SignInFailed(f"the tokens cannot be kept: {reason}", Why.SETTINGS) from None
 
@@ -200,7 +200,7 @@ class _Attempt:
 
     async def _client(self, found: Discovered, scopes: tuple[str, ...]) -> OAuthClient:
         settings, server = self._settings, found.server
-        client = configured_client(settings.oauth, settings.secret(), server)
+        client = configured_client(settings.oauth, await settings.secret(), server)
         client = client or document_client(settings.oauth, server)
         if client is not None:
             hide(None, client)
@@ -224,21 +224,21 @@ class _Attempt:
     async def _tokens(self, found: Discovered, client: OAuthClient, scopes: tuple[str, ...]) -> Tokens:
         server, resource, web = found.server, found.resource, self._web
 
-        def assertion() -> str:
+        async def assertion() -> str:
             if client.method != "private_key_jwt":
                 return ""
-            return self._settings.assertion(client.id, server.issuer, self._wall())
+            return await self._settings.assertion(client.id, server.issuer, self._wall())
 
         grant = self._settings.oauth.grant
         if grant == "client_credentials":
             fields, endpoint = by_client(scopes, resource), server.token_endpoint
             return await tokens_for(
-                web, endpoint, fields, client, self._wall, assertion=assertion(), asked=scopes
+                web, endpoint, fields, client, self._wall, assertion=await assertion(), asked=scopes
             )
         if self._presenter is None:
             raise SignInFailed("a person must sign in, and none is there", Why.SETTINGS)
         if grant == "device_code":
-            code = await code_for(web, server, client, scopes, resource, assertion())
+            code = await code_for(web, server, client, scopes, resource, await assertion())
             await self._presenter.show_code(code)
             return await wait_for_tokens(web, server, client, code, resource, scopes, self._wall, assertion)
         if not server.authorization_endpoint:
@@ -250,5 +250,5 @@ class _Attempt:
         code_text = code_of(await self._presenter.authorize(request.url, request.state), request)
         fields = by_code(code_text, request.verifier, request.redirect_uri, resource)
         return await tokens_for(
-            web, server.token_endpoint, fields, client, self._wall, assertion=assertion(), asked=scopes
+            web, server.token_endpoint, fields, client, self._wall, assertion=await assertion(), asked=scopes
         )

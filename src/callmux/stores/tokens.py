@@ -1,7 +1,7 @@
 """Sign-ins that are kept: tokens of remote servers, for all processes of this user.
 
 Called by `callmux.oauth`. One file for each account, mode 0600, in a directory that depends on no version and
-no working directory. Where there is a vault, such as the system's keyring, the secrets are there and the file
+no working directory. Where there is a safe, such as the system's keyring, the secrets are there and the file
 says so. Every change is a new generation: who finds a newer one than he used has been overtaken by another
 process.
 """
@@ -27,9 +27,9 @@ VERSION = 1
 MAX_BYTES = 1024 * 1024
 
 
-class Vault(Protocol):
+class Safe(Protocol):
     """A place for secrets beside the file, such as the system's keyring. Every method may raise
-    `VaultFailed`."""
+    `SafeFailed`."""
 
     def read(self, name: str) -> bytes | None:
         """What is kept under a name, or None."""
@@ -41,8 +41,8 @@ class Vault(Protocol):
         """Forgets it; nothing where there is none."""
 
 
-class VaultFailed(Exception):
-    """The vault cannot be used. The text says why, without the secret."""
+class SafeFailed(Exception):
+    """The safe cannot be used. The text says why, without the secret."""
 
 
 class TokensUnreadable(Exception):
@@ -53,7 +53,7 @@ class _File(msgspec.Struct, kw_only=True, omit_defaults=True):
     version: int
     account: Account
     kept: KeptAccount
-    vault: bool = False
+    safe: bool = False
 
 
 class _Versioned(msgspec.Struct):
@@ -94,16 +94,16 @@ class TokenStore:
 
     Args:
         directory: Where the files are.
-        vault: Where the secrets are; in the files where absent.
+        safe: Where the secrets are; in the files where absent.
     """
 
-    def __init__(self, directory: Path, vault: Vault | None = None) -> None:
+    def __init__(self, directory: Path, safe: Safe | None = None) -> None:
         self._directory = directory
-        self._vault = vault
+        self._safe = safe
         self._seen: dict[Account, tuple[_Stamp, KeptAccount]] = {}
 
     def __repr__(self) -> str:
-        return f"TokenStore({str(self._directory)!r}{', with a vault' if self._vault else ''})"
+        return f"TokenStore({str(self._directory)!r}{', with a safe' if self._safe else ''})"
 
     def path(self, account: Account) -> Path:
         """The file of an account."""
@@ -168,15 +168,15 @@ class TokenStore:
 
         Raises:
             OSError: The file cannot be written.
-            VaultFailed: The vault does not take it.
+            SafeFailed: The safe does not take it.
         """
         shown = kept
-        if self._vault is not None:
+        if self._safe is not None:
             secrets = kept.generation, kept.signed_in, kept.registered
             # First: a file that points to nothing would be worse than secrets that nobody looks for.
-            self._vault.write(account.digest, msgspec.json.encode(secrets))
+            self._safe.write(account.digest, msgspec.json.encode(secrets))
             shown = msgspec.structs.replace(kept, signed_in=None, registered=None)
-        file = _File(version=VERSION, account=account, kept=shown, vault=self._vault is not None)
+        file = _File(version=VERSION, account=account, kept=shown, safe=self._safe is not None)
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self.path(account)
         new = path.with_name(f"{path.name}.{os.urandom(6).hex()}.new")
@@ -197,10 +197,10 @@ class TokenStore:
 
         Raises:
             OSError: The file cannot be removed.
-            VaultFailed: The vault does not forget it.
+            SafeFailed: The safe does not forget it.
         """
-        if self._vault is not None:
-            self._vault.remove(account.digest)
+        if self._safe is not None:
+            self._safe.remove(account.digest)
         self.path(account).unlink(missing_ok=True)
         self._seen.pop(account, None)
 
@@ -208,14 +208,14 @@ class TokenStore:
         file = _decoded(path, facts)
         if file.account != account:
             raise TokensUnreadable(f"{path} is of another account")
-        if not file.vault:
+        if not file.safe:
             return file.kept
         try:
-            secrets = None if self._vault is None else self._vault.read(account.digest)
+            secrets = None if self._safe is None else self._safe.read(account.digest)
             generation, signed_in, registered = (
                 (0, None, None) if secrets is None else _SECRETS.decode(secrets)
             )
-        except VaultFailed as error:
+        except SafeFailed as error:
             raise TokensUnreadable(f"the tokens of {path} are in the keyring: {error}") from None
         except msgspec.MsgspecError:
             raise TokensUnreadable(f"what the keyring has of {path} is of another version") from None
