@@ -12,6 +12,8 @@ import pytest
 from callmux.cli.listen import BadPort, Options, check_posture, listen, take_options
 from callmux.config.check import check_document
 from callmux.config.model import Config
+from callmux.config.overlay import Overlay
+from callmux.config.sources import Sources
 from callmux.errors import CallmuxError, UsageError
 from tests.support import run
 
@@ -74,19 +76,12 @@ def test_with_auth_it_listens_anywhere() -> None:
     check_posture(config(auth={"mode": "bearer", "tokens": [token]}), "0.0.0.0")
 
 
-@pytest.mark.parametrize("name", ["management"])
-def test_a_protection_that_cannot_be_enforced_is_refused_even_on_this_machine(name: str) -> None:
-    asked = config(allowInsecureRemoteListener=True, **{name: {"enabled": True}})
-    with pytest.raises(CallmuxError, match=f"cannot enforce {name}"):
-        check_posture(asked, "127.0.0.1")
-
-
 def test_a_taken_port_is_an_error_that_names_it(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
+
+        def load(sources: Sources, overlay: Overlay | None = None) -> Config:
+            return config()
+
         with pytest.raises(CallmuxError, match=f"cannot listen on 127.0.0.1:{port}"):
-            run(
-                listen(
-                    Options(port), tmp_path / "c.json", lambda sources: config(), {}, lambda name, line: None
-                )
-            )
+            run(listen(Options(port), tmp_path / "c.json", load, {}, lambda name, line: None))

@@ -39,9 +39,10 @@ class FakeHost:
         self.reloads = Reloads(Clock(), self.bus)
 
     async def reload(self, config: Any) -> None:
+        read = config()
         if self.refusal is not None:
             raise self.refusal
-        self.seen.append(list(config.servers))
+        self.seen.append(list(read.servers))
 
 
 def write(path: Path, *servers: str) -> None:

@@ -1,7 +1,7 @@
 """The page for Prometheus.
 
-Called through the routes that `callmux.cli.listen` gives to the HTTP application. `prometheus_client` is
-imported, and the page is written, in a thread: the first by the first scrape, and calls go on beside both.
+Called through the routes that `callmux.serving.assembly` gives to the HTTP application. `prometheus_client`
+is imported, and the page is written, in a thread: the first by the first scrape, and calls go on beside both.
 """
 
 from __future__ import annotations

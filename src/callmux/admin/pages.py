@@ -1,6 +1,6 @@
 """The pages of a listener beside MCP, by path, as the configuration in force has them.
 
-Made by `callmux.cli.listen`, which hands it to the HTTP application and has it follow reloads.
+Made by `callmux.serving.assembly`, which hands it to the HTTP application and has it follow reloads.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`/health` and `/ready`.
 
-Called through the routes that `callmux.cli.listen` gives to the HTTP application.
+Called through the routes that `callmux.serving.assembly` gives to the HTTP application.
 """
 
 from __future__ import annotations

@@ -17,12 +17,9 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from callmux.admin.pages import Pages
-from callmux.admin.probes import probe_routes
 from callmux.aside import aside
 from callmux.cli.handover import Successor, give_way, hand_over, own_command, predecessor, replaced
 from callmux.cli.https import Https
@@ -30,25 +27,22 @@ from callmux.cli.signals import stop_signals, upgrade_signal
 from callmux.cli.supervisor import Supervisor
 from callmux.clock import Clock
 from callmux.config.model import Config
+from callmux.config.overlay import Overlay
 from callmux.config.sources import Sources
 from callmux.errors import CallmuxError, UsageError
 from callmux.guard.guard import Guard
-from callmux.guard.principal import Principal
 from callmux.loopback import is_loopback
-from callmux.observe.facts import Configured
 from callmux.places import state_dir
 from callmux.process.config_watch import watch_and_answer
 from callmux.process.host import Host, startup_failed
 from callmux.process.observers import Observers
+from callmux.serving.assembly import assemble
+from callmux.serving.reading import ConfigReader, Load
 from callmux.session import saved_sessions
 from callmux.session.saved_sessions import SavedSession, SavedSessions, session_key
-from callmux.session.table import shown as shown_id
 from callmux.tasks import TaskSet
-from callmux.transport.http.app import App
-from callmux.transport.http.intake import BodyLimits
 from callmux.transport.http.listener import Listener
 from callmux.transport.http.serve import HttpServer, bind
-from callmux.transport.http.web_session import WebSession
 
 log = logging.getLogger("callmux")
 
@@ -132,18 +126,11 @@ def _take(words: list[str], flag: str) -> str | None:
 
 
 def check_posture(config: Config, host: str) -> None:
-    """Refuses to listen where that would not be safe, or where the configuration asks for a protection that
-    this version does not have.
+    """Refuses to listen where that would not be safe.
 
     Raises:
-        CallmuxError: It would not.
+        InsecureListener: It would not.
     """
-    missing = [name for name, wanted in (("management", config.management.enabled),) if wanted]
-    if missing:
-        raise CallmuxError(
-            f"this version cannot enforce {', '.join(missing)} yet, so it does not listen with a "
-            "configuration that relies on it: remove it to listen on this machine only"
-        )
     if is_loopback(host) or config.auth is not None:
         return
     if not config.allow_insecure_remote_listener:
@@ -158,7 +145,7 @@ def check_posture(config: Config, host: str) -> None:
 async def listen(
     options: Options,
     path: Path | None,
-    load: Callable[[Sources], Config],
+    load: Load,
     env: dict[str, str],
     show: Callable[[str, str], None],
 ) -> int:
@@ -186,18 +173,20 @@ async def listen(
         stopped, asked = stop_signals(), upgrade_signal()
         state = state_dir(env)
         key = await _key(state) if before is None else before.key
-        listener = _listener(host, config, key, clock, guard, https)
+        reading = ConfigReader(partial(_reread, load, options.host, guard), config, sources.document)
+        listener, app = assemble(
+            host,
+            guard,
+            observers,
+            reading,
+            key,
+            clock,
+            loopback=is_loopback(options.host),
+            configured=https.configured,
+        )
         saved = await _inherited(state, options.port) if before is None else before.saved_sessions
         listener.table.bury(saved.ended, saved.floor)
         listener.saved_sessions = saved.sessions
-        pages = Pages(
-            probe_routes(listener.table, host.readiness, host.full_status),
-            lambda: observers.totals,
-            lambda: host.runtime.gauges(app.in_flight, len(listener.table)),
-        )
-        pages.configure(config)
-        host.bus.subscribe(Configured, lambda new: pages.configure(new.config))
-        app = App(listener, pages, is_loopback(options.host), host.bus)
         server = HttpServer(
             app,
             listening,
@@ -215,8 +204,7 @@ async def listen(
                 # Nobody else waits for it; the files are read whenever they change.
                 asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, https.configured, config)
         if path is not None:
-            reread = partial(_reread, load, options.host, guard)
-            tasks.spawn(watch_and_answer(path, host, reread, sources, env))
+            tasks.spawn(watch_and_answer(path, host, reading.read, sources, env))
         tasks.spawn(listener.keep_sweeping())
         idle = asyncio.Event()
         if options.idle_exit_seconds is not None:
@@ -310,63 +298,11 @@ async def _replace(
     return await hand_over(listening, listener.table.key, saved, own_command(), env, seconds)
 
 
-def _reread(load: Callable[[Sources], Config], host: str, guard: Guard, sources: Sources) -> Config:
-    config = load(sources)
+def _reread(load: Load, host: str, guard: Guard, sources: Sources, overlay: Overlay | None = None) -> Config:
+    config = load(sources, overlay)
     check_posture(config, host)
     guard.expect(config)
     return config
-
-
-def _listener(host: Host, config: Config, key: bytes, clock: Clock, guard: Guard, https: Https) -> Listener:
-    limits = BodyLimits(config, host.targets_of)
-    listener = Listener(config, limits, host.dispatch, _Sessions(host), key, clock)
-    listener.gate = guard.gate(config)
-
-    def configured(new: Configured) -> None:
-        listener.configure(new.config, BodyLimits(new.config, host.targets_of))
-        listener.gate = guard.gate(new.config)
-        https.configured(new.config)
-
-    host.bus.subscribe(Configured, configured)
-    host.diagnostics = lambda: _diagnostics(listener)
-    return listener
-
-
-def _diagnostics(listener: Listener) -> dict[str, Any]:
-    sessions = []
-    for seat in sorted(listener.table, key=lambda seat: seat.id):
-        facts = seat.session.facts
-        shown: dict[str, Any] = {"id": shown_id(seat.id), "transport": seat.kind}
-        told = {
-            "cwd": facts.cwd,
-            "cwdSource": facts.cwd_source,
-            "clientKind": facts.client_kind,
-            "client": facts.client_name,
-        }
-        shown.update({key: value for key, value in told.items() if value is not None})
-        shown["clientRoots"] = b'"roots"' in seat.session.capabilities
-        shown["rootsAttempted"] = facts.roots_asked
-        sessions.append(shown)
-    return {"activeSessions": len(sessions), "sessions": sessions}
-
-
-class _Sessions:
-    """What the host hears of sessions."""
-
-    def __init__(self, host: Host) -> None:
-        self._host = host
-
-    def begun(self, seat: WebSession) -> None:
-        self._host.add(seat.session, seat.kind, seat.shown_id)
-
-    def profile(self, asked: str, principal: Principal | None, directory: str | None) -> str | None:
-        entitlements = self._host.entitlements
-        if asked and not entitlements.may_choose(asked, principal):
-            return None
-        return entitlements.chosen(asked, principal, directory)
-
-    async def ended(self, seat: WebSession) -> None:
-        await self._host.remove(seat.session)
 
 
 async def _watch_idle(listener: Listener, seconds: int, idle: asyncio.Event) -> None:

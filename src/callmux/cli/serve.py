@@ -20,6 +20,7 @@ from callmux.clock import Clock
 from callmux.config.inline import inline_config, override
 from callmux.config.load import default_config, find_config, load_config
 from callmux.config.model import Config
+from callmux.config.overlay import Overlay
 from callmux.config.sources import Sources
 from callmux.errors import UsageError
 from callmux.process.host import Host, startup_failed
@@ -53,7 +54,11 @@ def run(args: list[str], config_option: str | None) -> int:
             if log_options is not None:
                 own_log.begin(log_options)
             path = choose(args, config_option, env)
-            return run_loop(listen(options, path, lambda sources: load(args, path, env, sources), env, show))
+
+            def read(sources: Sources, overlay: Overlay | None = None) -> Config:
+                return load(args, path, env, sources, overlay)
+
+            return run_loop(listen(options, path, read, env, show))
     for flag in ("--host", "--idle-exit", "--tls-cert", "--tls-key"):
         if flag in (args[: args.index("--")] if "--" in args else args):
             raise UsageError(f"{flag} is for a listener: it needs --listen PORT beside it")
@@ -69,18 +74,21 @@ def run(args: list[str], config_option: str | None) -> int:
     return run_loop(_serve(path, lambda sources: load(args, path, env, sources), env, show))
 
 
-def load(args: list[str], path: Path | None, env: dict[str, str], sources: Sources) -> Config:
+def load(
+    args: list[str], path: Path | None, env: dict[str, str], sources: Sources, overlay: Overlay | None = None
+) -> Config:
     """The configuration of `path`, or of the command line where there is no file.
 
     Args:
         sources: Takes the files that were read.
+        overlay: Lies over the servers of the file; the saved one where None.
 
     Raises:
         CallmuxError: It cannot be used.
     """
     if path is None:
         return inline_config(args, env)
-    loaded = load_config(path, env, sources=sources)
+    loaded = load_config(path, env, sources=sources, overlay=overlay)
     for warning in loaded.warnings:
         log.warning("%s: %s", path, warning)
     return override(loaded.config, args)

@@ -20,6 +20,7 @@ from callmux.config.env_file import env_file_path
 from callmux.config.kinds import Refused, scrypt_hash
 from callmux.config.model import Config, StdioServer
 from callmux.config.notation import is_yaml, parse
+from callmux.config.overlay import Overlay, read_overlay
 from callmux.config.references import Reference
 from callmux.config.secrets import hash_in_memory, referenced_file, resolve_reference
 from callmux.config.security import BearerAuth, BearerToken, Tls
@@ -35,6 +36,7 @@ MAKE_ONE = '"callmux setup" makes one of what your clients have, "callmux init" 
 EVENT_FILE = "callmux-events.sqlite"
 COMMAND_SECONDS = 10.0
 """How long the command of a listener's token may take: nothing else happens meanwhile."""
+NO_OVERLAY = Overlay()
 
 
 class LoadedConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +111,12 @@ def target_config(explicit: str | None, env: Mapping[str, str], home: Path) -> P
 
 
 def load_config(
-    path: Path, env: Mapping[str, str], *, resolve: bool = True, sources: Sources | None = None
+    path: Path,
+    env: Mapping[str, str],
+    *,
+    resolve: bool = True,
+    sources: Sources | None = None,
+    overlay: Overlay | None = NO_OVERLAY,
 ) -> LoadedConfig:
     """Reads a configuration file.
 
@@ -118,7 +125,9 @@ def load_config(
         env: The variables there are, for references and `${VAR}`.
         resolve: Whether to fill in variables and follow references; False is for commands that show or edit
             what is written.
-        sources: Takes every file that this reads, and those that references of servers name.
+        sources: Takes every file that this reads, and those that references of servers name; and the document
+            that is in force.
+        overlay: Lies over the servers where the file has a management interface; the saved one where None.
 
     Raises:
         ConfigMissing: The file is not there.
@@ -128,7 +137,11 @@ def load_config(
     sources.note(path)
     duplicates: list[str] = []
     document = read_document(path, duplicates)
-    checked = check_document(document)
+    own, checked = document, check_document(document)
+    if isinstance(document, dict) and not checked.errors and checked.config.management.enabled:
+        overlay = saved_overlay(state_file(checked.config, path)) if overlay is None else overlay
+        document = overlay.over(document)
+        checked = check_document(document) if overlay.entries else checked
     problems = list(checked.errors)
     config = checked.config
     if resolve and not problems:
@@ -136,16 +149,37 @@ def load_config(
         for file in _referenced(config, _base_dir(path)):
             sources.note(file)
         config, problems = _resolve(_absolute(config, path), _base_dir(path), env, key, sources)
-    if problems or not isinstance(document, dict):
+    if problems or not isinstance(own, dict) or not isinstance(document, dict):
         raise ConfigError([*problems, *checked.hints, *duplicates])
+    sources.document = document
     return LoadedConfig(
         config=config,
         path=path,
         format=checked.format,
         warnings=[*duplicates, *checked.warnings],
         duplicates=duplicates,
-        document=document,
+        document=own,
     )
+
+
+def state_file(config: Config, path: Path) -> Path:
+    """Where the changes of the management interface are kept."""
+    return Path(
+        os.path.normpath(_base_dir(path) / (config.management.state_path or f"{path.name}.management.json"))
+    )
+
+
+def saved_overlay(file: Path) -> Overlay:
+    """What a file of changes says; nothing where there is none.
+
+    Raises:
+        ConfigError: It cannot be used.
+    """
+    try:
+        document = read_document(file)
+    except ConfigMissing:
+        return Overlay()
+    return read_overlay(document, str(file))
 
 
 def read_document(path: Path, duplicates: list[str] | None = None) -> object:
@@ -245,9 +279,7 @@ def _absolute(config: Config, path: Path) -> Config:
         session_cwd_roots=places(config.session_cwd_roots),
         tls=tls,
         event_store=msgspec.structs.replace(events, path=place(events.path or EVENT_FILE)),
-        management=msgspec.structs.replace(
-            management, state_path=place(management.state_path or f"{path.name}.management.json")
-        ),
+        management=msgspec.structs.replace(management, state_path=str(state_file(config, path))),
     )
 
 

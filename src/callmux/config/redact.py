@@ -113,6 +113,11 @@ def is_secret_key(key: str, *, strict: bool = False) -> bool:
     )
 
 
+def is_reference(value: str) -> bool:
+    """Whether a value only names where a secret stands: `${TOKEN}`, `Bearer ${file:token}`."""
+    return _REFERENCE.fullmatch(value) is not None
+
+
 def mask_command(words: Sequence[str]) -> list[str]:
     """A command line with its secrets hidden.
 

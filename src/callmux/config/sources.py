@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 Signature: TypeAlias = tuple[int, int, int] | None
 """What changes when a file does: its identity, size and time; None while it is not there."""
@@ -28,9 +28,11 @@ class Sources:
 
     Attributes:
         noted: Each file with its signature from before it was read.
+        document: What they say together, as it is written: references are not followed.
     """
 
     def __init__(self) -> None:
+        self.document: dict[str, Any] = {}
         self.noted: dict[Path, Signature] = {}
 
     def __repr__(self) -> str:

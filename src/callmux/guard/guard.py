@@ -14,8 +14,9 @@ from callmux.config.model import Config
 from callmux.config.security import BearerAuth, OidcAuth
 from callmux.guard.authentication import Authentication, Verifier
 from callmux.guard.bearer import Bearer
-from callmux.guard.gate import Gate, route_of
+from callmux.guard.gate import Check, Gate, route_of
 from callmux.guard.limits import AbuseLimits
+from callmux.guard.managers import Managers
 from callmux.guard.memory import Memory
 from callmux.guard.resource import Resource
 from callmux.observe.bus import Bus
@@ -41,6 +42,8 @@ class Guard:
         self._limits = AbuseLimits(clock.monotonic)
         self._clock = clock
         self._memory = Memory(secrets.token_bytes(32))
+        self._managers = Memory(secrets.token_bytes(32))
+        self._manager_tokens: Bearer | None = None
         self._tasks = TaskSet("guard")
         self._bearer: Bearer | None = None
         self._oidc: Oidc | None = None
@@ -49,7 +52,11 @@ class Guard:
         """The gate of a configuration; None where it asks for no check."""
         before, after = self._limits.checks(config.abuse_controls)
         found = self._authentication(config)
+        middle: Check | None
         middle, resource = found if found is not None else (None, None)
+        own = self._management(config)
+        if config.management.enabled:
+            middle = Managers(route_of(config.management.path), own, middle)
         checks = [check for check in (before, middle, after) if check is not None]
         return Gate(checks, resource, self._bus) if checks else None
 
@@ -57,6 +64,8 @@ class Guard:
         """A configuration will take effect once its servers are there: tokens that it has not end already."""
         if self._bearer is not None and isinstance(config.auth, BearerAuth):
             self._bearer.withdraw(but=config.auth)
+        if self._manager_tokens is not None:
+            self._manager_tokens.withdraw(but=config.management.auth)
 
     async def close(self) -> None:
         """Gives up what is being examined."""
@@ -86,6 +95,25 @@ class Guard:
             self._tasks,
         )
         return check, resource
+
+    def _management(self, config: Config) -> Authentication | None:
+        """The check of the credentials of the management interface."""
+        self._managers.reconsider()
+        before, auth = self._manager_tokens, config.management.auth
+        self._manager_tokens = Bearer(auth, before) if config.management.enabled and auth else None
+        if self._manager_tokens is None:
+            if before is not None:
+                before.withdraw()
+            return None
+        return Authentication(
+            self._manager_tokens,
+            self._managers,
+            self._clock,
+            self._limits.attempts,
+            Resource(None, (), ()),
+            frozenset(),
+            self._tasks,
+        )
 
     def _verifier(self, auth: BearerAuth | OidcAuth | None) -> Verifier | None:
         """What examines credentials now. What is not taken over from before ends what it gave."""

@@ -55,21 +55,35 @@ async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
         StoreUnavailable: Nobody knows whether they are forgotten.
     """
     chosen: Chosen = plan.options
-    now = engine.clock.monotonic()
-    # What callers with other rights have read is theirs.
-    rights = None if engine.sight is None else engine.sight.digest(context)
+    count = await forget(chosen, engine, context)
     if chosen.tool is None and chosen.server is None:
-        count = await _cleared(engine.cache.clear(None, now, rights))
         return success({"cleared": count, "scope": "all", "previousSize": count})
-    matcher = _Matcher(chosen, engine.seen_by(context))
-    cleared = await _cleared(engine.cache.clear(matcher.matches, now, rights))
-    payload: dict[str, Any] = {"cleared": cleared}
+    payload: dict[str, Any] = {"cleared": count}
     if chosen.tool is not None:
         payload["tool"] = chosen.tool
     if chosen.server is not None:
         payload["server"] = chosen.server
     scope = "tool" if chosen.server is None else "server" if chosen.tool is None else "tool-server"
     return success(payload | {"scope": scope})
+
+
+async def forget(chosen: Chosen, engine: Engine, context: CallContext | None = None) -> int:
+    """Forgets results; gives their number.
+
+    Args:
+        context: Whose request it is; None for the operator, to whom all of them belong.
+
+    Raises:
+        StoreUnavailable: Nobody knows whether they are forgotten.
+    """
+    now = engine.clock.monotonic()
+    # What callers with other rights have read is theirs.
+    rights = None if engine.sight is None or context is None else engine.sight.digest(context)
+    if chosen.tool is None and chosen.server is None:
+        return await _cleared(engine.cache.clear(None, now, rights))
+    catalogue = engine.catalogue() if context is None else engine.seen_by(context)
+    matcher = _Matcher(chosen, catalogue)
+    return await _cleared(engine.cache.clear(matcher.matches, now, rights))
 
 
 async def _cleared(count: int | Awaitable[int]) -> int:

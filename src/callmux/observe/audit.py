@@ -19,6 +19,7 @@ from callmux.observe.facts import (
     HttpEnded,
     LimitReached,
     RequestEnded,
+    ServersManaged,
 )
 from callmux.observe.feed import Heard
 from callmux.observe.scribe import Scribe
@@ -50,7 +51,7 @@ class Audit:
         self._wall = wall
         self._scribe = Scribe(wall, self._write)
         put = self._scribe.put
-        kinds = (CallEnded, HttpEnded, Denied, ApprovalAsked, ApprovalAnswered, LimitReached)
+        kinds = (CallEnded, HttpEnded, Denied, ApprovalAsked, ApprovalAnswered, LimitReached, ServersManaged)
         self._leave = [bus.subscribe(kind, put) for kind in kinds]
         if not listens:
             self._leave.append(bus.subscribe(RequestEnded, put))

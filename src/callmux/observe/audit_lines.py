@@ -23,6 +23,7 @@ from callmux.observe.facts import (
     HttpEnded,
     LimitReached,
     RequestEnded,
+    ServersManaged,
 )
 from callmux.observe.one_line import one_line
 from callmux.observe.payload import shown
@@ -126,6 +127,13 @@ class _Limit(_Part, kw_only=True, tag="limit_reached"):
     limit: str
     remote_ip: str | None = None
     retry_after_seconds: int | None = None
+
+
+class _Managed(_Line, kw_only=True, tag="server_managed"):
+    action: str
+    server: str
+    by: str
+    error: str = ""
 
 
 class _Dropped(msgspec.Struct, rename="camel", tag_field="event", tag="lines_dropped"):
@@ -333,12 +341,19 @@ def _limit(at: float, fact: LimitReached) -> _Line:
     )
 
 
+def _managed(at: float, fact: ServersManaged) -> _Line:
+    return _Managed(
+        time=iso(at), action=fact.action, server=_word(fact.server), by=fact.by, error=_word(fact.error)
+    )
+
+
 _OTHERS: dict[type[Any], Any] = {
     RequestEnded: _request,
     Denied: _denied,
     ApprovalAsked: _asked,
     ApprovalAnswered: _answered,
     LimitReached: _limit,
+    ServersManaged: _managed,
 }
 
 

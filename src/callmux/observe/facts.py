@@ -293,6 +293,22 @@ class Configured(Fact, frozen=True, kw_only=True):
     config: Config
 
 
+class ServersManaged(Fact, frozen=True, kw_only=True):
+    """Somebody changed a server, or wanted to. Published by `callmux.management.changes`.
+
+    Attributes:
+        action: `add_server`, `patch_server`, `delete_server` or `restart_server`.
+        server: The server's key.
+        by: Who, such as `management:ops`.
+        error: Why it was not done; empty where it was.
+    """
+
+    action: str
+    server: str
+    by: str
+    error: str = ""
+
+
 class LimitReached(Fact, frozen=True, kw_only=True):
     """A request was refused because of a limit. Published by the checks of `callmux.guard` that count.
 

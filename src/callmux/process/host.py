@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from callmux.context import ClientPort
 from callmux.errors import StartupFailed
 from callmux.observe.bus import Bus
 from callmux.observe.facts import Configured, ListsChanged
-from callmux.places import state_dir
+from callmux.places import known_state_dir
 from callmux.process.changes import tell_changes
 from callmux.process.desk import Desk
 from callmux.process.entitlements import Entitlements
@@ -58,9 +58,6 @@ log = logging.getLogger(__name__)
 
 GREETING_SECONDS = 0.5
 """How long `initialize` waits for servers that are still starting, to pass on their instructions."""
-
-_HOMES = {"HOME", "XDG_STATE_HOME", "USERPROFILE"}
-"""Variables without which there is no place to keep anything."""
 
 
 def startup_failed(servers: list[Server]) -> StartupFailed:
@@ -116,7 +113,7 @@ class Host:
 
         around = Surroundings(env=env, base_dir=base_dir, guardian=Guardian(), show=wrote)
         self._private = around.private
-        state = state_dir(env) if _HOMES & env.keys() else None
+        state = known_state_dir(env)
         kept = None if state is None else Listings(state / "listings")
         self.bus = Bus()
         self._pool = Pool(around, {"name": "callmux", "version": __version__}, self._clock, kept, self.bus)
@@ -252,30 +249,41 @@ class Host:
                 for connection in server.connections(session):
                     connection.notify(method, params)
 
-    async def reload(self, config: Config) -> None:
+    async def reload(
+        self, config: Config | Callable[[], Config], save: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         """Swaps to `config`. Servers whose connection settings are unchanged stay connected.
 
+        Args:
+            config: The configuration, or what reads it: nobody reads before another's change is made.
+            save: Called before anything changes, once the servers are there; what it raises ends the reload.
+
         Raises:
-            StartupFailed: With `strictStartup`, a server of the new configuration could not be started.
-                Nothing changed: the old one goes on.
+            StartupFailed: With `strictStartup`, a server could not be started. The old configuration goes on.
         """
         async with self._changing:
-            old = self.runtime
-            try:
-                self.runtime = new = await self._ready(config)
-            finally:
-                if self.runtime is old:
-                    self._pool.retain(old.servers.values(), 0)
-            self.unguarded = self.single and new.oversight is None
-            if self.single:
-                for session in self._sessions:
-                    self.entitlements.introduce(session)
-            new.take_over(old)
-            old.retire()
-            self._stores.configure(config, new.servers, self._clock.monotonic())
-            self.bus.publish(Configured(config=config))
-            self._pool.retain(new.servers.values(), old.drain_seconds())
-            self._tell_changes()
+            await self._swap(config() if callable(config) else config, save)
+
+    async def _swap(self, config: Config, save: Callable[[], Awaitable[None]] | None) -> None:
+        old = self.runtime
+        try:
+            new = await self._ready(config)
+            if save is not None:
+                await save()
+            self.runtime = new
+        finally:
+            if self.runtime is old:
+                self._pool.retain(old.servers.values(), 0)
+        self.unguarded = self.single and new.oversight is None
+        if self.single:
+            for session in self._sessions:
+                self.entitlements.introduce(session)
+        new.take_over(old)
+        old.retire()
+        self._stores.configure(config, new.servers, self._clock.monotonic())
+        self.bus.publish(Configured(config=config))
+        self._pool.retain(new.servers.values(), old.drain_seconds())
+        self._tell_changes()
 
     def _runtime(self, config: Config) -> Runtime:
         self._private |= token_variables(config.auth, config.management.auth)
@@ -341,11 +349,10 @@ class Host:
         await self.runtime.settled()
         if not self.runtime.failed():
             return "ok"
-        none_up = all(not server.suite.listed for server in self.runtime.servers.values())
-        return "down" if none_up else "degraded"
+        return "degraded" if any(s.suite.listed for s in self.runtime.servers.values()) else "down"
 
     def full_status(self, principal: Principal | None = None) -> dict[str, Any]:
-        """What `callmux_status` shows, sessions included: to somebody where rules apply, else all of it."""
+        """What `callmux_status` shows to somebody, sessions included."""
         return self.runtime.full_status(principal)
 
     def _process_facts(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from callmux.config.servers import StdioServer
 from callmux.context import CallContext, ClientPort
 from callmux.errors import CallmuxError, ServerDisabled, ServerNotFound
 from callmux.fields import Fields
-from callmux.metatools import status
+from callmux.metatools import cache_clear, status
 from callmux.metatools.engine import Engine
 from callmux.metatools.meta_tool import definitions
 from callmux.observe.bus import Bus
@@ -343,10 +343,21 @@ class Runtime:
             principal: Who asks, and sees what they may; None where nobody knows: then all of it, unless rules
                 say what everybody may use.
         """
-        question = status.parse(Fields({"sessions": Raw(b"true"), "recommendations": Raw(b"false")})).options
         everything = principal is None and (self.oversight is None or not self.oversight.authorized)
         about = None if everything else CallContext(client=cast(ClientPort, _Nobody()), principal=principal)
-        return status.payload(question, self._engine, about)
+        return status.payload(_QUESTION, self._engine, about)
+
+    def operator_status(self) -> dict[str, Any]:
+        """The same for those who run it: all of it, whatever the rules."""
+        return status.payload(_QUESTION, self._engine)
+
+    async def clear_cache(self, tool: str | None, server: str | None) -> dict[str, Any]:
+        """Forgets cached results, whoever has read them; gives what the cache says of itself then."""
+        await cache_clear.forget(cache_clear.Chosen(tool, server), self._engine)
+        return self._stores.cache.facts(self._clock.monotonic()) | self._stores.counters.facts()
+
+
+_QUESTION = status.parse(Fields({"sessions": Raw(b"true"), "recommendations": Raw(b"false")})).options
 
 
 class _Nobody:

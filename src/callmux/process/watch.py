@@ -74,7 +74,7 @@ async def reload(
 ) -> None:
     """Loads the file and swaps; on any failure the old configuration goes on and the reason is told."""
     try:
-        await host.reload(load(sources))
+        await host.reload(lambda: load(sources))
     except Exception as error:
         known = isinstance(error, CallmuxError)
         reason = error.message if isinstance(error, CallmuxError) else f"an error in callmux: {error!r}"

@@ -12,11 +12,12 @@ from collections.abc import Mapping
 
 from callmux.clock import Clock
 from callmux.guard.gate import GONE, Gate, TurnedAway, route_of
+from callmux.guard.managers import PROFILED, is_below
 from callmux.guard.resource import WELL_KNOWN
 from callmux.observe.bus import Bus
 from callmux.observe.facts import HttpEnded
 from callmux.protocol.jsonrpc import INTERNAL_ERROR
-from callmux.transport.http.exchange import Exchange, Receive, Refusal, Route, Scope, Send
+from callmux.transport.http.exchange import Exchange, Receive, Refusal, Route, Scope, Send, Tree
 from callmux.transport.http.intake import ClientLeft, answer_options, check_headers, check_origin, request_id
 from callmux.transport.http.listener import STOPPING, Listener
 from callmux.transport.http.mcp import serve_mcp
@@ -24,9 +25,6 @@ from callmux.transport.http.sse import serve_message, serve_stream
 
 log = logging.getLogger(__name__)
 
-
-PROFILED = "/mcp/p/"
-"""Begins the address of a profile."""
 REAL = Clock()
 METHODS = {"/mcp": "GET, POST, DELETE, OPTIONS", "/sse": "GET, OPTIONS", "/messages": "POST, OPTIONS"}
 
@@ -40,6 +38,7 @@ class App:
         loopback: We listen on this machine only.
         bus: Who hears of requests.
         clock: Time.
+        trees: Further answers to all that is below a path.
 
     Attributes:
         in_flight: How many requests have come whose answer is not over.
@@ -52,9 +51,11 @@ class App:
         loopback: bool,
         bus: Bus | None = None,
         clock: Clock = REAL,
+        trees: Mapping[str, Tree] | None = None,
     ) -> None:
         self._listener = listener
         self._routes = routes
+        self._trees = {} if trees is None else trees
         self._loopback = loopback
         self._bus = bus or Bus()
         self._now = clock.monotonic
@@ -112,7 +113,8 @@ class App:
             if route.startswith(PROFILED):
                 route = f"{PROFILED}{{profile}}"
             elif route not in METHODS and route not in self._routes:
-                route = ""
+                tree = self._tree(path)
+                route = "" if tree is None else tree.template(path)
         return HttpEnded(
             exchange.request_id,
             exchange.method,
@@ -135,6 +137,8 @@ class App:
             await serve_mcp(exchange, self._listener)
         elif method == "GET" and (route := self._routes.get(path)) is not None:
             await route(exchange)
+        elif (tree := self._tree(exchange.path)) is not None:
+            await tree(exchange)
         elif path == "/sse" and method == "GET":
             await serve_stream(exchange, self._listener)
         elif path == "/messages" and method == "POST":
@@ -143,6 +147,9 @@ class App:
             await self._describe(exchange)
         else:
             raise Refusal(404, "Not found")
+
+    def _tree(self, path: str) -> Tree | None:
+        return next((tree for base, tree in self._trees.items() if is_below(path, base)), None)
 
     async def _describe(self, exchange: Exchange) -> None:
         """What we are as a protected resource, where we are one."""
@@ -155,6 +162,8 @@ class App:
     async def _options(self, exchange: Exchange, path: str) -> None:
         listed = path in self._routes or path.startswith(WELL_KNOWN)
         methods = METHODS.get(path) or ("GET, OPTIONS" if listed else None)
+        if methods is None and (tree := self._tree(exchange.path)) is not None:
+            methods = tree.methods
         if methods is None:
             raise Refusal(404, "Not found")
         await answer_options(exchange, methods)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import parse_qs
 
 import msgspec
@@ -20,6 +20,23 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Route: TypeAlias = Callable[["Exchange"], Awaitable[None]]
+
+
+class Tree(Protocol):
+    """Everything below a path: pages of their own, with any method.
+
+    Attributes:
+        methods: What they take, for `Allow`.
+    """
+
+    methods: str
+
+    async def __call__(self, exchange: Exchange) -> None:
+        """Answers a request; raises `Refusal`."""
+
+    def template(self, path: str) -> str:
+        """What a path means, from a fixed list, for counting; empty where it means nothing."""
+
 
 PREVIOUS = "callmux.previous"
 """In the scope: a list that lives as long as the connection."""

@@ -1,7 +1,7 @@
 """What the endpoints share: the sessions, the limits, and how a client gets a session.
 
-Made by `callmux.cli.listen`; used by `/mcp` and the older transport. The limits belong to the configuration
-and are replaced with it; the sessions stay.
+Made by `callmux.serving.assembly`; used by `/mcp` and the older transport. The limits belong to the
+configuration and are replaced with it; the sessions stay.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ KINDS = ("stdio-bridge", "cli")
 
 
 class Sessions(Protocol):
-    """Hears of sessions. Implemented by `callmux.cli.listen` over the host."""
+    """Hears of sessions. Implemented by `callmux.serving.assembly` over the host."""
 
     def begun(self, seat: WebSession) -> None:
         """A session begins."""

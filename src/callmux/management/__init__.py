@@ -1,0 +1,1 @@
+"""The management interface: servers are added, changed, restarted and removed over HTTP."""

@@ -1,0 +1,30 @@
+"""Files of our own that change as a whole: no reader ever sees half of one, and nobody else reads them.
+
+Called by `callmux.management.changes`.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Puts `data` in the place of what `path` leads to; the new file is for its owner only (0600).
+
+    Raises:
+        OSError: It could not be written; what was there before is still there.
+    """
+    target = Path(os.path.realpath(path))
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, target)
+    finally:
+        # Gone already, unless something went wrong.
+        Path(beside).unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""A listener as a whole: what the command and the library start, wired."""

@@ -1,0 +1,94 @@
+"""A listener, wired: the host, what guards it, the sessions, the pages and the HTTP application.
+
+Called by `callmux.cli.listen`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from callmux.admin.pages import Pages
+from callmux.admin.probes import probe_routes
+from callmux.admin.sessions import session_facts
+from callmux.clock import Clock
+from callmux.config.model import Config
+from callmux.guard.guard import Guard
+from callmux.guard.principal import Principal
+from callmux.observe.facts import Configured
+from callmux.process.host import Host
+from callmux.process.observers import Observers
+from callmux.serving.reading import ConfigReader
+from callmux.serving.trees import Trees
+from callmux.transport.http.app import App
+from callmux.transport.http.intake import BodyLimits
+from callmux.transport.http.listener import Listener
+from callmux.transport.http.web_session import WebSession
+
+
+def assemble(
+    host: Host,
+    guard: Guard,
+    observers: Observers,
+    reading: ConfigReader,
+    key: bytes,
+    clock: Clock,
+    *,
+    loopback: bool,
+    configured: Callable[[Config], None] = lambda config: None,
+) -> tuple[Listener, App]:
+    """The sessions and the application of a listener. All of it follows reloads.
+
+    Args:
+        host: Runs the servers.
+        guard: Makes the gate of each configuration.
+        observers: Who hears what happens.
+        reading: Reads configurations.
+        key: Seals session ids.
+        clock: Time.
+        loopback: It listens on this machine only.
+        configured: Told of each configuration that takes effect.
+    """
+    config = host.runtime.config
+    listener = Listener(
+        config, BodyLimits(config, host.targets_of), host.dispatch, _Sessions(host), key, clock
+    )
+    listener.gate = guard.gate(config)
+    pages = Pages(
+        probe_routes(listener.table, host.readiness, host.full_status),
+        lambda: observers.totals,
+        lambda: host.runtime.gauges(app.in_flight, len(listener.table)),
+    )
+    trees = Trees(host, reading, clock)
+
+    def take_effect(new: Configured) -> None:
+        listener.configure(new.config, BodyLimits(new.config, host.targets_of))
+        listener.gate = guard.gate(new.config)
+        pages.configure(new.config)
+        trees.configure(new.config)
+        configured(new.config)
+
+    pages.configure(config)
+    trees.configure(config)
+    host.bus.subscribe(Configured, take_effect)
+    host.diagnostics = lambda: session_facts(listener)
+    app = App(listener, pages, loopback, host.bus, trees=trees)
+    return listener, app
+
+
+class _Sessions:
+    """What the host hears of sessions."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def begun(self, seat: WebSession) -> None:
+        self._host.add(seat.session, seat.kind, seat.shown_id)
+
+    def profile(self, asked: str, principal: Principal | None, directory: str | None) -> str | None:
+        entitlements = self._host.entitlements
+        if asked and not entitlements.may_choose(asked, principal):
+            return None
+        return entitlements.chosen(asked, principal, directory)
+
+    async def ended(self, seat: WebSession) -> None:
+        await self._host.remove(seat.session)

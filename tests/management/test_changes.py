@@ -1,0 +1,112 @@
+"""A change takes effect as a whole, and is kept, or nothing has changed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from callmux.config.sources import Sources
+from callmux.management import changes as changes_module
+from callmux.observe.facts import Reloaded, ServersManaged
+from tests.management.place import Place
+from tests.support import real_loop
+
+NEW = {"name": "b", "config": {"command": "b"}}
+
+
+@real_loop()
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), OSError("odd")])
+async def test_a_change_that_cannot_be_saved_is_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    """The original has applied it by then, and answers with an error all the same.
+
+    Weak spot L37 of callmux (npm).
+    """
+    place = Place(tmp_path, monkeypatch)
+    facts: list[ServersManaged] = []
+    place.host.bus.subscribe(ServersManaged, facts.append)
+
+    def full(path: Path, data: bytes) -> None:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(changes_module, "write_private", full)
+        refused = await place.ask("POST", "servers", NEW)
+        disabled = await place.ask("PATCH", "servers/a", {"disabled": True})
+    assert (refused.status, disabled.status) == (400, 400)
+    assert "Nothing was changed" in refused.json["error"]
+    assert [fact.error for fact in facts] == [refused.json["error"], disabled.json["error"]]
+    assert await place.tools() == {"a": ["t", "u"]}
+    assert (await place.ask("POST", "servers", NEW)).status == 201
+    await place.close()
+
+
+@real_loop()
+async def test_a_drive_that_does_not_answer_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(tmp_path, monkeypatch)
+    monkeypatch.setattr(changes_module, "SAVE_SECONDS", 0.0)
+    refused = await place.ask("POST", "servers", NEW)
+    assert refused.status == 400
+    assert "in time" in refused.json["error"]
+    assert await place.tools() == {"a": ["t", "u"]}
+    await place.close()
+
+
+@real_loop()
+async def test_what_is_kept_is_for_its_owner_only_and_has_references_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weak spot L26 of callmux (npm)."""
+    place = Place(tmp_path, monkeypatch)
+    (tmp_path / "secret.txt").write_text("from-a-file-1")
+    entry = {"command": "b", "args": ["${file:secret.txt}"], "envRefs": {"KEY": "env:KEY"}}
+    assert (await place.ask("POST", "servers", {"name": "b", "config": entry})).status == 201
+    assert place.state.stat().st_mode & 0o777 == 0o600
+    assert json.loads(place.state.read_text())["servers"]["b"]["config"] == entry
+    status = (await place.ask("GET", "status")).json["management"]
+    assert status["statePath"] == str(place.state)
+    assert (status["persistent"], status["overlayServers"]) == (True, ["b"])
+    assert status["overlayUpdatedAt"]
+    # It is there after a start, and after an edit of the file.
+    again = place.load(Sources())
+    assert list(again.servers) == ["a", "b"]
+    await place.close()
+
+
+@real_loop()
+async def test_a_file_that_is_broken_meanwhile_lets_nothing_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(tmp_path, monkeypatch)
+    place.path.write_text("{ broken")
+    refused = await place.ask("POST", "servers", NEW)
+    assert refused.status == 400
+    assert "invalid JSON" in refused.json["error"]
+    assert not place.state.exists()
+    assert await place.tools() == {"a": ["t", "u"]}
+    await place.close()
+
+
+@real_loop()
+async def test_a_server_that_is_down_is_added_unless_all_must_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(tmp_path, monkeypatch)
+    reloads: list[Reloaded] = []
+    place.host.bus.subscribe(Reloaded, reloads.append)
+    assert (await place.ask("POST", "servers", {"name": "bad", "config": {"command": "x"}})).status == 201
+    shown = {s["name"]: s["runtime"]["state"] for s in (await place.ask("GET", "servers")).json["servers"]}
+    assert shown["bad"] != "connected"
+    assert [reload.error for reload in reloads] == [None]
+    await place.close()
+    place.state.unlink()
+    place = Place(tmp_path, monkeypatch, strictStartup=True)
+    refused = await place.ask("POST", "servers", {"name": "bad", "config": {"command": "x"}})
+    assert refused.status == 400
+    assert not place.state.exists()
+    await place.close()
