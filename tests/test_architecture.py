@@ -103,6 +103,27 @@ CATCHES_ALL: dict[str, str] = {
 }
 """Module -> why every exception ends there."""
 
+READ_ARGV = {
+    "cli.main": "the only one that takes them for a command line",
+    "cli.handover": "a new process is started as this one was",
+    "demo.servers.wire": "the servers of the demo are programs of their own",
+    "rings.shield.worker": "the number of a descriptor, from its parent",
+}
+"""Module -> why it looks at the command line of its process."""
+LOOK_FOR_DASHES = {
+    "cli.call": "which flags were given, to name two that exclude each other",
+    "cli.main": "whether a command is named, and for which one help is asked",
+    "cli.parsing": "the one parser",
+    "cli.secret": "a secret on the command line, which no message may repeat",
+    "cli.server_words": "what was probably meant by a line that cannot be understood",
+    "clients.bridges": "our entry in a client's file",
+    "clients.entry": "the command of a server in a client's file",
+    "config.redact": "secrets in the command of a server",
+    "doctor.clients": "our entry in a client's file",
+    "migrate.plan": "an entry of callmux (npm) in a client's file",
+    "migrate.units": "the command of a service of callmux (npm)",
+}
+"""Module -> what it looks for in words that begin with dashes."""
 CHOOSE_STORES = {
     "guard.attempts",
     "guard.limits",
@@ -324,6 +345,31 @@ def test_tables_name_modules_that_exist(table: set[str]) -> None:
     """A table entry for a module that is gone would hide the next one of that name."""
     known = modules()
     assert not [m for m in table if m not in known and not (SOURCE / m.replace(".", "/")).is_dir()]
+
+
+def test_command_lines_are_read_in_one_place() -> None:
+    """Nothing else looks for flags, or for the `--` behind which there are none."""
+    argv = {m for m, n in _attributes() if n in ("argv", "orig_argv")}
+    assert argv == READ_ARGV.keys()
+    looking = {module for module, nodes in source().nodes.items() if any(map(_looks_for_dashes, nodes))}
+    assert looking == LOOK_FOR_DASHES.keys()
+
+
+def _attributes() -> Iterator[tuple[str, str]]:
+    for module, nodes in source().nodes.items():
+        yield from ((module, node.attr) for node in nodes if isinstance(node, ast.Attribute))
+
+
+def _looks_for_dashes(node: ast.AST) -> bool:
+    """`"--x" in words`, `words.index("--")`, `word.startswith("-")`."""
+    match node:
+        case ast.Compare(left=ast.Constant(value=str() as text), ops=[ast.In() | ast.NotIn()]):
+            return text.startswith("--")
+        case ast.Call(
+            func=ast.Attribute(attr="index" | "startswith"), args=[ast.Constant(value=str() as text)]
+        ):
+            return text in ("-", "--") or text.startswith("--")
+    return False
 
 
 def test_stores_are_chosen_in_one_place() -> None:

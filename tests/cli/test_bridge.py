@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from callmux.cli import bridge
-from callmux.cli.bridge import read_options
+from callmux.cli.bridge import Options, read_options
+from callmux.cli.grammar.bridge import COMMANDS
+from callmux.cli.parsing import read
 from callmux.errors import UsageError
 from tests.support import python
 
@@ -85,9 +87,13 @@ def test_it_loads_little() -> None:
     assert not MAY_NOT_LOAD & loaded
 
 
+def options_of(args: list[str]) -> Options:
+    return read_options(read(COMMANDS[0], args))
+
+
 def test_all_options(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    options = read_options(
+    options = options_of(
         [
             *("--url", URL, "--cwd", "sub", "--header", "X-A: b:c ", "--header=X-D:e", "--call-timeout", "7"),
             *("--token", "t", "--token-file", "f", "--autostart", "--idle-exit", "9"),
@@ -98,7 +104,7 @@ def test_all_options(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert options.headers == {"X-A": "b:c", "X-D": "e"}
     assert (options.call_timeout_ms, options.token, options.token_file) == (7, "t", "f")
     assert (options.autostart, options.idle_exit) == (True, 9)
-    plain = read_options([f"--url={URL}", "--call-timeout", "0"])
+    plain = options_of([f"--url={URL}", "--call-timeout", "0"])
     assert (plain.cwd, plain.call_timeout_ms, plain.autostart) == (str(tmp_path), None, False)
 
 
@@ -122,12 +128,12 @@ def test_all_options(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 )
 def test_what_cannot_be_understood(args: list[str], said: str) -> None:
     with pytest.raises(UsageError) as caught:
-        read_options(args)
+        options_of(args)
     assert said in caught.value.message
 
 
 def headers(*args: str, home: Path, **env: str) -> dict[str, str]:
-    return bridge._headers(read_options(["--url", URL, *args]), env, home)
+    return bridge._headers(options_of(["--url", URL, *args]), env, home)
 
 
 def test_headers_of_every_request(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from callmux.cli.listen import BadPort, Options, check_posture, listen, take_options
+from callmux.cli.grammar.serve import COMMANDS
+from callmux.cli.listen import Options, check_posture, listen, read_options
+from callmux.cli.parsing import ScriptUsageError, read
 from callmux.config.check import check_document
 from callmux.config.model import Config
 from callmux.config.overlay import Overlay
@@ -24,35 +26,37 @@ def config(**more: Any) -> Config:
     return checked.config
 
 
+def options(*words: str) -> Options:
+    return read_options(read(COMMANDS[0], words))
+
+
 def test_a_certificate_and_its_key_are_taken_together() -> None:
-    args = ["--listen", "80", "--tls-key", "k.pem", "--tls-cert", "c.pem"]
-    assert take_options(args) == ([], Options(80, "127.0.0.1", None, ("c.pem", "k.pem")))
+    assert options("--listen", "80", "--tls-key", "k.pem", "--tls-cert", "c.pem").tls == ("c.pem", "k.pem")
     for flag in ("--tls-cert", "--tls-key"):
         with pytest.raises(UsageError, match="go together"):
-            take_options(["--listen", "80", flag, "x.pem"])
+            options("--listen", "80", flag, "x.pem")
 
 
-def test_the_options_are_taken_out_and_the_rest_is_left() -> None:
-    args = ["--meta-only", "--listen", "80", "--host", "::1", "--idle-exit", "0", "--", "srv", "--host", "x"]
-    assert take_options(args) == (["--meta-only", "--", "srv", "--host", "x"], Options(80, "::1", 0))
-    assert take_options(["--listen", "65535"]) == ([], Options(65535, "127.0.0.1", None))
+def test_where_to_listen_is_said_by_flags() -> None:
+    words = ["--meta-only", "--listen", "80", "--host", "::1", "--idle-exit", "0", "--", "srv", "--host", "x"]
+    assert options(*words) == Options(80, "::1", 0)
+    assert options("--listen=65535") == Options(65535, "127.0.0.1", None)
 
 
 def test_a_servers_own_listen_is_left_to_it() -> None:
-    args = ["--", "srv", "--listen", "80"]
-    assert take_options(args) == (args, None)
+    assert not read(COMMANDS[0], ["--", "srv", "--listen", "80"]).on("--listen")
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "8o", "", "٣", "100000"])
 def test_what_is_no_port_is_refused(port: str) -> None:
-    with pytest.raises(BadPort):
-        take_options(["--listen", port])
+    with pytest.raises(ScriptUsageError, match="--listen must be an integer from 1 to 65535"):
+        options("--listen", port)
 
 
 @pytest.mark.parametrize("args", [["--host"], ["--idle-exit"], ["--idle-exit", "soon"]])
 def test_an_option_without_a_usable_value_is_refused(args: list[str]) -> None:
     with pytest.raises(UsageError, match=args[0]):
-        take_options(["--listen", "80", *args])
+        options("--listen", "80", *args)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "[::1]", "localhost"])

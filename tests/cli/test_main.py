@@ -10,8 +10,9 @@ from callmux import __version__
 from callmux.cli import config as config_command
 from callmux.cli import serve
 from callmux.cli.commands import COMMANDS
-from callmux.cli.main import READER_LEFT, main, take_config
-from callmux.errors import CallmuxError, UsageError
+from callmux.cli.main import READER_LEFT, main
+from callmux.cli.parsing import Given
+from callmux.errors import CallmuxError
 from tests.support import python
 
 
@@ -20,28 +21,35 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What reaches run mode."""
     calls: list[Any] = []
 
-    def run(args: list[str], config: str | None) -> int:
-        calls.append((args, config))
+    def run(given: Given, config: str | None) -> int:
+        calls.append((given, config))
         return 0
 
     monkeypatch.setattr(serve, "run", run)
     return calls
 
 
-def test_the_last_config_before_the_command_counts_and_the_servers_own_stays() -> None:
-    assert take_config(["--config", "a", "x", "--config", "b"]) == (["x"], "b")
-    assert take_config(["--", "srv", "--config", "c"]) == (["--", "srv", "--config", "c"], None)
-    for args in (["--config"], ["--config", "--", "srv"]):
-        with pytest.raises(UsageError, match="Missing value for --config"):
-            take_config(args)
+def test_the_last_config_before_the_command_counts_and_the_servers_own_stays(served: list[Any]) -> None:
+    assert main(["--config", "a", "--meta-only", "--config", "b"]) == 0
+    assert main(["--", "srv", "--config", "c"]) == 0
+    assert [config for _, config in served] == ["b", None]
+    assert served[1][0].rest == ["srv", "--config", "c"]
 
 
 def test_values_may_follow_their_flag_after_an_equals_sign(served: list[Any]) -> None:
-    assert take_config(["--config=a=b", "x"]) == (["x"], "a=b")
-    assert main(["--cache=5", "--config=c", "--env=A=b", "--meta-only", "--", "srv", "--x=y"]) == 0
-    assert served == [(["--cache", "5", "--env", "A=b", "--meta-only", "--", "srv", "--x=y"], "c")]
-    with pytest.raises(UsageError, match="Missing value for --config"):
-        take_config(["--config="])
+    assert main(["--cache=5", "--config=a=b", "--env=A=b", "--meta-only", "--", "srv", "--x=y"]) == 0
+    [(given, config)] = served
+    assert (given.number("--cache"), given.all("--env"), given.on("--meta-only")) == (5, ["A=b"], True)
+    assert (given.rest, config) == (["srv", "--x=y"], "a=b")
+
+
+@pytest.mark.parametrize("args", [["--config"], ["--config", "--", "srv"], ["--config="]])
+def test_a_configuration_without_its_path_is_refused(
+    args: list[str], served: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(args) == 1
+    assert "Missing value for --config" in capsys.readouterr().err
+    assert served == []
 
 
 @pytest.mark.parametrize("flag", ["-v", "--version"])
@@ -72,7 +80,7 @@ def test_version_and_help_are_ours_only_before_the_servers_command(
     assert text == f"{__version__}\n" if "v" in flag else text.startswith("callmux: ")
     assert served == []
     assert main(["--", "srv", flag]) == 0
-    assert served == [(["--", "srv", flag], None)]
+    assert [given.rest for given, _ in served] == [["srv", flag]]
     assert capsys.readouterr().out == ""
 
 
@@ -119,7 +127,7 @@ def test_an_error_becomes_an_exit_code(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def run(args: list[str], config: str | None) -> int:
+    def run(given: Given, config: str | None) -> int:
         raise error
 
     monkeypatch.setattr(serve, "run", run)
@@ -133,7 +141,9 @@ def test_a_bad_port_to_listen_on_is_exit_code_2(
 ) -> None:
     monkeypatch.setattr(serve, "log_to_stderr", lambda: None)
     assert main(["--listen", *port]) == 2
-    assert capsys.readouterr().err == "Error: --listen requires a valid port (1 to 65535)\n"
+    said = capsys.readouterr().err
+    assert said.startswith("Error: ")
+    assert "--listen" in said
 
 
 @pytest.mark.parametrize("words", [["--version"], ["-v"], ["-V"], ["version"]])

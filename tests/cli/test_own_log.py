@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from callmux.cli import own_log
-from callmux.cli.own_log import LogOptions, begin, show, take_log_options
+from callmux.cli.grammar.serve import COMMANDS
+from callmux.cli.own_log import LogOptions, begin, log_options, show
+from callmux.cli.parsing import read
 from callmux.cli.process import log_to_stderr
 from callmux.config.veil import EVERYWHERE, Veil
 from callmux.errors import UsageError
@@ -32,13 +34,11 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     root.handlers[:], root.level, root.propagate = before
 
 
-def test_the_flags_are_taken_out_of_what_is_ours() -> None:
+def test_the_flags_say_how_the_log_looks() -> None:
     words = ["--log-level", "debug", "--cache", "5", "--log-file", "x.log", "--log-format", "json"]
-    behind = ["--", "server", "--log-level", "whatever"]
-    rest, options = take_log_options(words + behind)
-    assert rest == ["--cache", "5", *behind]
-    assert options == LogOptions(level="debug", file="x.log", format="json")
-    assert take_log_options(["--listen", "1"]) == (["--listen", "1"], LogOptions())
+    given = read(COMMANDS[0], [*words, "--", "server", "--log-level", "whatever"])
+    assert log_options(given) == LogOptions(level="debug", file="x.log", format="json")
+    assert log_options(read(COMMANDS[0], ["--listen", "1"])) == LogOptions()
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_the_flags_are_taken_out_of_what_is_ours() -> None:
 )
 def test_a_value_that_cannot_be_is_refused_with_the_flag(words: list[str]) -> None:
     with pytest.raises(UsageError, match=words[0]):
-        take_log_options(words)
+        read(COMMANDS[0], words)
 
 
 def test_what_is_below_the_level_is_not_logged(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from callmux.cli.grammar.terms import Argument, Command, Option
-from callmux.cli.parsing import Given, choose, nearest, read, refusal
+from callmux.cli.parsing import Given, ScriptUsageError, choose, nearest, read, refusal, take
 from callmux.errors import UsageError
 
 COMMAND = Command(
@@ -132,3 +132,26 @@ def test_commands_for_scripts_have_an_exit_code_of_their_own() -> None:
 def test_only_what_is_near_is_suggested() -> None:
     assert nearest("docter", ["doctor", "demo"]) == ' (did you mean "doctor"?)'
     assert nearest("zzz", ["doctor", "demo"]) == ""
+
+
+def test_what_every_command_takes_is_taken_from_anywhere_before_the_command() -> None:
+    own = Command("", "s", options=(Option("--config", "c", "PATH"), Option("--help", "h", aliases=("-h",))))
+    left, found = take(own, ["call", "--config", "a", "-h", "t", "--x=1", "--config=b=c", "--", "-h"])
+    assert (left, found.text("--config"), found.on("--help")) == (
+        ["call", "t", "--x=1", "--", "-h"],
+        "b=c",
+        True,
+    )
+    assert take(own, [])[0] == []
+    for words in (["--config"], ["--config", "--"], ["--config="]):
+        with pytest.raises(UsageError, match="Missing value for --config"):
+            take(own, words)
+
+
+def test_a_flag_has_other_spellings_and_an_exit_code_of_its_own() -> None:
+    port = Option("--port", "p", "PORT", minimum=1, aliases=("-p",), usage_exit=2)
+    command = Command("x", "s", options=(port,))
+    assert read(command, ["-p", "5"]).number("--port") == 5
+    for words in (["-p", "0"], ["--port"]):
+        with pytest.raises(ScriptUsageError):
+            read(command, words)

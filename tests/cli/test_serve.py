@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from callmux.cli import serve
+from callmux.cli.grammar.serve import COMMANDS
 from callmux.cli.main import main
+from callmux.cli.parsing import Given, read
 from callmux.cli.process import run_loop
 from callmux.cli.serve import choose, load
 from callmux.config.servers import StdioServer
@@ -24,6 +26,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def typed(*words: str) -> Given:
+    return read(COMMANDS[0], words)
+
+
 def written(path: Path, **document: object) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"servers": {"one": {"command": "srv"}}, **document}))
@@ -34,24 +40,24 @@ def test_the_option_goes_before_the_variable_and_that_before_the_default(home: P
     default = written(home / ".config" / "callmux" / "config.json")
     named = written(home / "named.json")
     env = {"CALLMUX_CONFIG": str(named)}
-    assert choose([], "given.json", env) == Path("given.json")
-    assert choose([], None, env) == named
-    assert choose([], None, {}) == default
+    assert choose(typed(), "given.json", env) == Path("given.json")
+    assert choose(typed(), None, env) == named
+    assert choose(typed(), None, {}) == default
 
 
 @pytest.mark.parametrize("args", [["--", "srv"], ["--url", "http://x/mcp"]])
 def test_a_server_on_the_command_line_goes_before_every_file(home: Path, args: list[str]) -> None:
     written(home / ".config" / "callmux" / "config.json")
-    assert choose(args, None, {"CALLMUX_CONFIG": str(home / "missing.json")}) is None
+    assert choose(typed(*args), None, {"CALLMUX_CONFIG": str(home / "missing.json")}) is None
 
 
 def test_nothing_to_run_two_things_to_run_and_a_missing_file_are_refused(home: Path) -> None:
     with pytest.raises(UsageError, match="nothing to run"):
-        choose([], None, {})
+        choose(typed(), None, {})
     with pytest.raises(UsageError, match="--config names the servers already"):
-        choose(["--", "srv"], "c.json", {})
+        choose(typed("--", "srv"), "c.json", {})
     with pytest.raises(CallmuxError, match="does not exist"):
-        choose([], None, {"CALLMUX_CONFIG": str(home / "missing.json")})
+        choose(typed(), None, {"CALLMUX_CONFIG": str(home / "missing.json")})
 
 
 @pytest.mark.parametrize(
@@ -85,14 +91,14 @@ def test_flags_go_on_top_of_the_file_whose_warnings_are_told(
 ) -> None:
     monkeypatch.setattr(logging.getLogger("callmux"), "propagate", True)
     path = written(tmp_path / "c.json", metaOnly=False, nope=1)
-    loaded = load(["--meta-only"], path, {}, Sources())
+    loaded = load(typed("--meta-only"), path, {}, Sources())
     assert (list(loaded.servers), loaded.meta_only) == (["one"], True)
-    assert load([], path, {}, Sources()).meta_only is False
+    assert load(typed(), path, {}, Sources()).meta_only is False
     assert "nope is not known and ignored" in caplog.text
 
 
 def test_without_a_file_the_command_line_is_the_configuration() -> None:
-    loaded = load(["--cache", "60", "--", "srv", "--cache"], None, {}, Sources())
+    loaded = load(typed("--cache", "60", "--", "srv", "--cache"), None, {}, Sources())
     server = loaded.servers["default"]
     assert isinstance(server, StdioServer)
     assert (server.command, list(server.args), loaded.cache_ttl_seconds) == ("srv", ["--cache"], 60)

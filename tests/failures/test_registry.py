@@ -52,7 +52,7 @@ def test_only_the_base_of_all_errors_is_an_internal_one() -> None:
     """An error without a code of its own would tell its reader to report a defect."""
     shared = [name for name, kind in raised() if kind is not CallmuxError and "code" not in vars(kind)]
     # Both say more of the class above them, whose code is theirs.
-    assert shared == ["callmux.cli.listen.BadPort", "callmux.cli.parsing.ScriptUsageError"]
+    assert shared == ["callmux.cli.parsing.ScriptUsageError"]
 
 
 def test_every_category_of_a_failed_call_has_a_row() -> None:

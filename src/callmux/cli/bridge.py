@@ -19,8 +19,9 @@ from callmux.bridge.endpoint import Endpoint, read_endpoint
 from callmux.bridge.keeper import Patience, Revive
 from callmux.bridge.relay import Relay
 from callmux.cli.grammar.bridge import COMMANDS
+from callmux.cli.grammar.shared import LOGGING
 from callmux.cli.headers import read_headers
-from callmux.cli.parsing import read, refusal
+from callmux.cli.parsing import Given, read, refusal
 from callmux.cli.process import log_to_stderr, run_loop
 from callmux.cli.signals import stop_signals
 from callmux.errors import UsageError
@@ -62,12 +63,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 def run(args: list[str], config_option: str | None) -> int:
     """Serves until the client leaves. Gives the exit code."""
-    options = read_options(args)
+    given = read(COMMANDS[0], args)
+    options = read_options(given)
     log_to_stderr()
-    if any(word.startswith("--log-") for word in args):
-        from callmux.cli.own_log import begin, take_log_options
+    if any(given.on(option.name) for option in LOGGING):
+        from callmux.cli.own_log import begin, log_options
 
-        begin(take_log_options(args)[1])
+        begin(log_options(given))
     env = dict(os.environ)
     headers = _headers(options, env, Path.home())
     revive: Revive | None = None
@@ -80,13 +82,12 @@ def run(args: list[str], config_option: str | None) -> int:
     return run_loop(_serve(options, headers, revive))
 
 
-def read_options(args: list[str]) -> Options:
-    """Reads the command line.
+def read_options(given: Given) -> Options:
+    """What a command line says.
 
     Raises:
-        UsageError: It cannot be understood.
+        UsageError: It cannot be used.
     """
-    given = read(COMMANDS[0], args)
     url = given.text("--url")
     if url is None:
         raise refusal(given.command, "--url is required")

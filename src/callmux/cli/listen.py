@@ -10,7 +10,6 @@ import asyncio
 import errno
 import gc
 import logging
-import re
 import signal
 import socket
 import sys
@@ -23,6 +22,7 @@ import msgspec
 from callmux.aside import aside
 from callmux.cli.handover import Successor, give_way, hand_over, own_command, predecessor, replaced
 from callmux.cli.https import Https
+from callmux.cli.parsing import Given
 from callmux.cli.signals import stop_signals, upgrade_signal
 from callmux.cli.supervisor import Supervisor
 from callmux.clock import Clock
@@ -84,45 +84,19 @@ class ListenFailed(CallmuxError):
     code = "listen_failed"
 
 
-class BadPort(UsageError):
-    """A `--listen` that names no port: exit code 2, as scripts expect."""
-
-    exit_code = 2
-
-
-def take_options(args: list[str]) -> tuple[list[str], Options | None]:
-    """Takes `--listen`, `--host` and `--idle-exit` out of `args`.
+def read_options(given: Given) -> Options:
+    """What a command line with `--listen` says of the listener.
 
     Raises:
-        UsageError: They are no port, no host, or no number of seconds.
+        UsageError: It says half of it.
     """
-    end = args.index("--") if "--" in args else len(args)
-    own, rest = list(args[:end]), args[end:]
-    if "--listen" not in own:
-        return args, None
-    port = _take(own, "--listen") or ""
-    if not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
-        raise BadPort("Error: --listen requires a valid port (1 to 65535)")
-    host = _take(own, "--host")
-    idle = _take(own, "--idle-exit")
-    if idle is not None and not re.fullmatch(r"[0-9]{1,9}", idle):
-        raise UsageError("--idle-exit must be a number of seconds")
-    cert, key = _take(own, "--tls-cert"), _take(own, "--tls-key")
+    port = given.number("--listen")
+    assert port is not None
+    cert, key = given.text("--tls-cert"), given.text("--tls-key")
     if (cert is None) != (key is None):
         raise UsageError("--tls-cert and --tls-key go together: give both")
     tls = None if cert is None or key is None else (cert, key)
-    return own + rest, Options(int(port), host or "127.0.0.1", int(idle) if idle is not None else None, tls)
-
-
-def _take(words: list[str], flag: str) -> str | None:
-    if flag not in words:
-        return None
-    at = words.index(flag)
-    value = words[at + 1] if at + 1 < len(words) else None
-    del words[at : at + 2]
-    if value is None and flag != "--listen":
-        raise UsageError(f"Missing value for {flag}")
-    return value
+    return Options(port, given.text("--host") or "127.0.0.1", given.number("--idle-exit"), tls)
 
 
 def check_posture(config: Config, host: str) -> None:

@@ -1,4 +1,4 @@
-"""The `callmux` command: takes `--config` out, picks the command, turns errors into exit codes.
+"""The `callmux` command: takes out what every command takes, picks the command, turns errors into exit codes.
 
 Imports a command only when it is chosen, and nothing heavy before: every agent session starts one of these
 processes.
@@ -13,10 +13,10 @@ from importlib import import_module
 
 from callmux import __version__
 from callmux.cli.commands import COMMANDS
+from callmux.cli.grammar.shared import EVERYBODYS
+from callmux.cli.parsing import nearest, read, take
 from callmux.errors import CallmuxError, UsageError
 from callmux.text import check_words
-
-VERSION = {"--version", "-v", "-V"}
 
 READER_LEFT = 141
 """What a shell reports of a program that the end of its reader ended."""
@@ -54,21 +54,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: list[str]) -> int:
     check_words(args)
-    args, config = take_config(args)
-    own = args[: args.index("--")] if "--" in args else args
-    if "--help" in own or "-h" in own:
+    left, everybodys = take(EVERYBODYS, args)
+    config = everybodys.text("--config")
+    named = bool(left) and not left[0].startswith("-")
+    if everybodys.on("--help"):
         from callmux.cli.help import show
 
-        show([word for word in own if not word.startswith("-")] if args[0] in COMMANDS else [])
+        words = left[: left.index("--")] if "--" in left else left
+        show([word for word in words if not word.startswith("-")] if named and left[0] in COMMANDS else [])
         return 0
-    if not args or args[0].startswith("-"):
-        if VERSION & set(own):
-            print(__version__)
-            return 0
-        from callmux.cli import serve
+    if named:
+        return _command(left[0], left[1:], config)
+    from callmux.cli.grammar.serve import COMMANDS as RUN_MODE
 
-        return serve.run(spread(args), config)
-    return _command(args[0], args[1:], config)
+    given = read(RUN_MODE[0], left)
+    if given.on("--version"):
+        print(__version__)
+        return 0
+    from callmux.cli import serve
+
+    return serve.run(given, config)
 
 
 def _command(name: str, args: list[str], config: str | None) -> int:
@@ -79,38 +84,5 @@ def _command(name: str, args: list[str], config: str | None) -> int:
         module = import_module(f"callmux.cli.{COMMANDS[name]}")
         code: int = getattr(module, "run" if COMMANDS[name] == name else name)(args, config)
         return code
-    from callmux.cli.parsing import nearest
-
     hint = nearest(name, [*COMMANDS, "version"])
     raise UsageError(f'unknown command "{name}"{hint}. See callmux --help; a server\'s command goes after --')
-
-
-def spread(args: list[str]) -> list[str]:
-    """`args` with every `--flag=value` before a `--` as two words, which is what run mode reads."""
-    end = args.index("--") if "--" in args else len(args)
-    own = (word.split("=", 1) if word.startswith("--") else [word] for word in args[:end])
-    return [part for parts in own for part in parts] + args[end:]
-
-
-def take_config(args: list[str]) -> tuple[list[str], str | None]:
-    """Takes every `--config PATH` and `--config=PATH` before a `--` out of `args`; the last one counts.
-
-    Raises:
-        UsageError: It has no value.
-    """
-    end = args.index("--") if "--" in args else len(args)
-    own, rest = args[:end], args[end:]
-    config = None
-    left = []
-    words = iter(own)
-    for word in words:
-        if word == "--config":
-            config = next(words, None)
-        elif word.startswith("--config="):
-            config = word[len("--config=") :]
-        else:
-            left.append(word)
-            continue
-        if not config:
-            raise UsageError("Missing value for --config")
-    return left + rest, config

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import msgspec
 
+from callmux.cli.parsing import Given
 from callmux.cli.process import LAST_WORDS_SECONDS, VeiledFormatter, hidden
-from callmux.errors import UsageError
 from callmux.observe.feed import Heard
 from callmux.observe.log_file import LogFile
 from callmux.observe.one_line import one_line
@@ -24,8 +24,6 @@ from callmux.observe.scribe import Scribe
 from callmux.text import quiet
 from callmux.timestamps import iso
 
-LEVELS = ("debug", "info", "warning", "error")
-FORMATS = ("text", "json")
 SERVER = "callmux_server"
 """The attribute of a record of what a server printed: the server's name."""
 
@@ -46,31 +44,13 @@ class LogOptions(msgspec.Struct, frozen=True, kw_only=True):
     format: str = "text"
 
 
-def take_log_options(args: list[str]) -> tuple[list[str], LogOptions]:
-    """Takes the flags out of `args`; what stands behind `--` is not ours.
-
-    Raises:
-        UsageError: One of them has a value that it cannot have.
-    """
-    end = args.index("--") if "--" in args else len(args)
-    own, rest = list(args[:end]), args[end:]
-    level = _take(own, "--log-level", LEVELS)
-    file = _take(own, "--log-file")
-    format = _take(own, "--log-format", FORMATS)
-    return own + rest, LogOptions(level=level or "info", file=file, format=format or "text")
-
-
-def _take(words: list[str], flag: str, choices: tuple[str, ...] = ()) -> str | None:
-    if flag not in words:
-        return None
-    at = words.index(flag)
-    value = words[at + 1] if at + 1 < len(words) else ""
-    del words[at : at + 2]
-    if not value:
-        raise UsageError(f"Missing value for {flag}")
-    if choices and value not in choices:
-        raise UsageError(f"{flag} must be one of {', '.join(choices)}")
-    return value
+def log_options(given: Given) -> LogOptions:
+    """What the flags of a command line say."""
+    return LogOptions(
+        level=given.text("--log-level") or "info",
+        file=given.text("--log-file"),
+        format=given.text("--log-format") or "text",
+    )
 
 
 def begin(options: LogOptions) -> None:

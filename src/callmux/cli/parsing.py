@@ -1,7 +1,8 @@
 """Reads a command line by the table of commands. Pure.
 
-Called by the commands of `callmux.cli` with their entry of `callmux.cli.grammar`. Flags may stand anywhere
-among the other words, as `--flag value` or `--flag=value`; after `--` nothing is a flag.
+Called by `callmux.cli.main` (what every command takes, and run mode) and by the commands of `callmux.cli`,
+with their entry of `callmux.cli.grammar`; nothing else looks at the words of a command line. Flags may stand
+anywhere among the other words, as `--flag value` or `--flag=value`; after `--` nothing is a flag.
 """
 
 from __future__ import annotations
@@ -88,6 +89,32 @@ def read(command: Command, args: Sequence[str]) -> Given:
     return given
 
 
+def take(command: Command, args: Sequence[str]) -> tuple[list[str], Given]:
+    """Takes the flags of `command` out of a command line before `--`; every other word stays as it stands.
+
+    Raises:
+        UsageError: One of them has no value.
+    """
+    given, left = Given(command), []
+    words = list(args)
+    end = words.index("--") if "--" in words else len(words)
+    own = iter(words[:end])
+    options = _by_spelling(command)
+    for word in own:
+        name, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
+        option = options.get(name)
+        if option is None:
+            left.append(word)
+        elif not option.value:
+            given.add(option, "")
+        else:
+            value = value if equals else next(own, "")
+            if not value:
+                raise UsageError(f"Missing value for {option.name}")
+            given.add(option, value)
+    return left + words[end:], given
+
+
 def choose(command: Command, args: Sequence[str]) -> Command:
     """The sub-command that the first word names.
 
@@ -105,7 +132,7 @@ def choose(command: Command, args: Sequence[str]) -> Command:
 
 def _flags(given: Given, own: list[str]) -> None:
     command = given.command
-    options = {option.name: option for option in command.options}
+    options = _by_spelling(command)
     at = 0
     while at < len(own):
         word = own[at]
@@ -125,10 +152,14 @@ def _flags(given: Given, own: list[str]) -> None:
         else:
             if not equals:
                 if at == len(own):
-                    raise refusal(command, f"missing value for {name} ({option.value})")
+                    raise refusal(command, f"missing value for {name} ({option.value})", option.usage_exit)
                 value = own[at]
                 at += 1
             given.add(option, _checked(command, option, value))
+
+
+def _by_spelling(command: Command) -> dict[str, Option]:
+    return {name: option for option in command.options for name in (option.name, *option.aliases)}
 
 
 def _checked(command: Command, option: Option, value: str) -> str:
@@ -139,7 +170,8 @@ def _checked(command: Command, option: Option, value: str) -> str:
     if option.minimum is not None:
         is_number = value.isascii() and value.isdigit() and len(value) <= 15
         if not is_number or int(value) < option.minimum or (option.maximum and int(value) > option.maximum):
-            raise refusal(command, f'{option.name} must be {_range(option)}, not "{value}"')
+            problem = f'{option.name} must be {_range(option)}, not "{value}"'
+            raise refusal(command, problem, option.usage_exit)
     return value
 
 
@@ -165,10 +197,14 @@ def _check_words(given: Given) -> None:
         raise refusal(command, f'Unknown argument "{words[len(arguments)]}"')
 
 
-def refusal(command: Command, problem: str) -> UsageError:
-    """The error for a command line of `command`, with its usage and its exit code."""
+def refusal(command: Command, problem: str, usage_exit: int = 0) -> UsageError:
+    """The error for a command line of `command`, with its usage and its exit code.
+
+    Args:
+        usage_exit: Another exit code than the command's.
+    """
     end = "" if problem.endswith("?") else "."
-    if command.usage_exit == 2:
+    if (usage_exit or command.usage_exit) == 2:
         return ScriptUsageError(f"Error: {problem}{end} Usage: {command.usage}")
     return UsageError(f"{problem[0].upper()}{problem[1:]}{end} Usage: {command.usage}")
 

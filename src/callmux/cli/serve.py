@@ -14,10 +14,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from callmux.cli.grammar.serve import LISTENER_OPTIONS
+from callmux.cli.grammar.shared import LOGGING
+from callmux.cli.inline import inline_config, override
+from callmux.cli.parsing import Given
 from callmux.cli.process import log_to_stderr, run_loop, stamp_log
 from callmux.cli.signals import stop_signals
 from callmux.clock import Clock
-from callmux.config.inline import inline_config, override
 from callmux.config.load import default_config, find_config, load_config
 from callmux.config.model import Config
 from callmux.config.overlay import Overlay
@@ -35,47 +38,48 @@ LAST_ANSWERS_SECONDS = 5.0
 """How long requests in flight may go on once the client has closed its end but still reads."""
 
 
-def run(args: list[str], config_option: str | None) -> int:
-    """Serves until the client leaves. Gives the exit code."""
+def run(given: Given, config_option: str | None) -> int:
+    """Serves until the client leaves. Gives the exit code.
+
+    Args:
+        given: The command line.
+    """
     log_to_stderr()
     env, show = dict(os.environ), _show
-    log_options = None
-    if any(word.startswith("--log-") for word in args):
+    listening = given.on("--listen")
+    if not listening:
+        for option in LISTENER_OPTIONS:
+            if given.on(option.name):
+                raise UsageError(f"{option.name} is for a listener: it needs --listen PORT beside it")
+    if listening:
+        stamp_log()
+    if any(given.on(option.name) for option in LOGGING):
         from callmux.cli import own_log
 
-        args, log_options = own_log.take_log_options(args)
+        own_log.begin(own_log.log_options(given))
         show = own_log.show
-    if "--listen" in args:
-        from callmux.cli.listen import listen, take_options
+    if listening:
+        from callmux.cli.listen import listen, read_options
 
-        args, options = take_options(args)
-        if options is not None:
-            stamp_log()
-            if log_options is not None:
-                own_log.begin(log_options)
-            path = choose(args, config_option, env)
+        options = read_options(given)
+        path = choose(given, config_option, env)
 
-            def read(sources: Sources, overlay: Overlay | None = None) -> Config:
-                return load(args, path, env, sources, overlay)
+        def read(sources: Sources, overlay: Overlay | None = None) -> Config:
+            return load(given, path, env, sources, overlay)
 
-            return run_loop(listen(options, path, read, env, show))
-    for flag in ("--host", "--idle-exit", "--tls-cert", "--tls-key"):
-        if flag in (args[: args.index("--")] if "--" in args else args):
-            raise UsageError(f"{flag} is for a listener: it needs --listen PORT beside it")
-    if log_options is not None:
-        own_log.begin(log_options)
-    path = choose(args, config_option, env)
+        return run_loop(listen(options, path, read, env, show))
+    path = choose(given, config_option, env)
     if sys.stdin.isatty() and sys.stderr.isatty():
         print(
             "callmux waits for an MCP client on stdin. A client starts it by itself once"
             ' "callmux client attach CLIENT" has entered it there. Ctrl-C ends it.',
             file=sys.stderr,
         )
-    return run_loop(_serve(path, lambda sources: load(args, path, env, sources), env, show))
+    return run_loop(_serve(path, lambda sources: load(given, path, env, sources), env, show))
 
 
 def load(
-    args: list[str], path: Path | None, env: dict[str, str], sources: Sources, overlay: Overlay | None = None
+    given: Given, path: Path | None, env: dict[str, str], sources: Sources, overlay: Overlay | None = None
 ) -> Config:
     """The configuration of `path`, or of the command line where there is no file.
 
@@ -87,27 +91,27 @@ def load(
         CallmuxError: It cannot be used.
     """
     if path is None:
-        return inline_config(args, env)
+        return inline_config(given, env)
     loaded = load_config(path, env, sources=sources, overlay=overlay)
     for warning in loaded.warnings:
         log.warning("%s: %s", path, warning)
-    return override(loaded.config, args)
+    return override(loaded.config, given)
 
 
-def choose(args: list[str], config_option: str | None, env: dict[str, str]) -> Path | None:
+def choose(given: Given, config_option: str | None, env: dict[str, str]) -> Path | None:
     """The configuration file to run; None for a server on the command line.
 
     Raises:
         CallmuxError: There is nothing to run.
     """
-    if config_option is not None and "--" in args:
+    if config_option is not None and given.rest is not None:
         raise UsageError("--config names the servers already: leave the command after -- out, or --config")
-    if "--" in args or "--url" in args:
+    if given.rest is not None or given.on("--url"):
         return None
     path = find_config(config_option, env, Path.home())
     if path is None:
-        # What is wrong with the flags comes first: with an unknown one, nothing else that is said would help.
-        override(Config(), args)
+        # What is wrong with the flags comes first: nothing else that is said would help.
+        override(Config(), given)
         raise UsageError(
             "nothing to run. Name a configuration with --config PATH,\n"
             "put the command of a single server after --, as in: callmux -- npx -y some-mcp-server,\n"

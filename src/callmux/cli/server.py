@@ -24,8 +24,6 @@ from callmux.errors import ConfigMissing, UsageError
 
 def run(args: list[str], config_option: str | None) -> int:
     """Gives the exit code."""
-    if args[:1] == ["logs"]:
-        args = ["--follow" if word == "-f" else word for word in args]
     try:
         given = read(COMMANDS[0], args)
     except UsageError as error:

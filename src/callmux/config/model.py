@@ -1,6 +1,6 @@
 """The root of the configuration, with the defaults of every global key. Pure.
 
-Made by `callmux.config.load` (a file) and `callmux.config.inline` (the command line); read by
+Made by `callmux.config.load` (a file) and `callmux.cli.inline` (the command line); read by
 `callmux.process.runtime` and by everything that is wired there.
 """
 

@@ -5,7 +5,7 @@
 front of `command`, `cwd` or `envFile` is the home directory. The first two are as files for MCP clients use
 them (`${env:VAR}` is the same); the third keeps a secret out of the configuration wherever it is needed. What
 has no value is the problem of that server alone. Values with references (`callmux.config.references`) are
-noted and stay as they are written. `note_references` is called by `callmux.config.inline`.
+noted and stay as they are written. `note_references` is called by `callmux.cli.inline`.
 """
 
 from __future__ import annotations

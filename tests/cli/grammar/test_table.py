@@ -13,13 +13,13 @@ from importlib import import_module
 
 import pytest
 
+from callmux.cli import inline
 from callmux.cli.commands import COMMANDS
 from callmux.cli.grammar import serve
+from callmux.cli.grammar.shared import EVERYBODYS
 from callmux.cli.grammar.table import SECTIONS, command, everything, run_mode, with_subcommands
 from callmux.cli.grammar.terms import Command
-from callmux.cli.main import take_config
-from callmux.cli.parsing import read
-from callmux.config import inline
+from callmux.cli.parsing import read, take
 from callmux.config.model import Config, StdioServer
 from callmux.config.profiles import Profile
 
@@ -77,7 +77,7 @@ def test_every_example_is_a_command_line_that_is_understood(entry: Command) -> N
     for example in entry.examples:
         words = shlex.split(example.line.split(" | ")[-1].split(" < ")[0].split(" > ")[0].split(" >> ")[0])
         assert words[0] == "callmux"
-        args, _ = take_config(words[1:])
+        args, _ = take(EVERYBODYS, words[1:])
         if not entry.name:
             read(entry, args)
             continue
@@ -88,14 +88,12 @@ def test_every_example_is_a_command_line_that_is_understood(entry: Command) -> N
 
 
 def test_run_mode_is_what_is_run() -> None:
-    """`config.inline` and `cli.listen` read these flags themselves."""
+    """`cli.inline` says what these flags mean."""
     inline_names = {option.name for option in serve.INLINE_OPTIONS}
     global_names = {option.name for option in serve.GLOBAL_OPTIONS}
-    assert inline_names | global_names == {*inline._SWITCHES, *inline._VALUED}
-    assert {o.name for o in serve.GLOBAL_OPTIONS if not o.value} == set(inline._SWITCHES)
-    assert {o.name: o.minimum for o in serve.GLOBAL_OPTIONS if o.minimum is not None} == {
-        name: minimum for name, (_, minimum) in inline._NUMBERS.items()
-    }
+    assert global_names == {*inline.SWITCHES, *inline.NUMBERS, *inline.TEXTS, inline.ONLY}
+    assert {o.name for o in serve.GLOBAL_OPTIONS if not o.value} == set(inline.SWITCHES)
+    assert {o.name for o in serve.GLOBAL_OPTIONS if o.minimum is not None} == set(inline.NUMBERS)
     server = StdioServer(command="x")
     values = {"A,B": "a", "KEY=VALUE": "K=v", "NAME:VALUE": "A:b", "URL": "http://h/mcp"}
     for option in run_mode().options[4:]:
@@ -105,12 +103,14 @@ def test_run_mode_is_what_is_run() -> None:
             words = [option.name, *([example] if option.value else [])]
             target = ["--url", "http://h/mcp"] if remote else ["--", "srv"]
             if option.name == "--only":  # chooses among the servers of a file
-                assert inline.override(Config(servers={"a": server}), words).servers == {"a": server}
+                assert inline.override(Config(servers={"a": server}), read(run_mode(), words)).servers == {
+                    "a": server
+                }
             elif option.name == "--profile":  # the same for its profiles
                 chosen = Config(profiles={example: Profile()})
-                assert inline.override(chosen, words).profile == example
+                assert inline.override(chosen, read(run_mode(), words)).profile == example
             else:
-                assert inline.inline_config([*words, *target]).servers
+                assert inline.inline_config(read(run_mode(), [*words, *target])).servers
 
 
 def test_the_table_is_plain_data() -> None:

@@ -1,12 +1,12 @@
 """Run mode and the listener: `callmux` without a command. Pure.
 
-`callmux.config.inline` and `callmux.cli.listen` read these flags themselves: every session of an agent starts
-there. A test holds them to this table.
+Read by `callmux.cli.main`; `callmux.cli.inline` and `callmux.cli.listen` say what they mean. A test holds
+them to this table.
 """
 
 from __future__ import annotations
 
-from callmux.cli.grammar.shared import LOGGING
+from callmux.cli.grammar.shared import CONFIG, HELP, LOGGING
 from callmux.cli.grammar.terms import Command, Example, Option
 
 INLINE_OPTIONS = (
@@ -59,11 +59,18 @@ GLOBAL_OPTIONS = (
 """Also beside a configuration file, which they override."""
 
 LISTENER_OPTIONS = (
-    Option("--listen", "serve many clients over HTTP on this port", "PORT", minimum=1, maximum=65535),
+    Option(
+        "--listen",
+        "serve many clients over HTTP on this port",
+        "PORT",
+        minimum=1,
+        maximum=65535,
+        usage_exit=2,
+    ),
     Option("--host", "the address to listen on", "ADDR", default="127.0.0.1"),
     Option("--tls-cert", "speak https with this certificate (PEM, with its chain)", "FILE"),
     Option("--tls-key", "the private key of that certificate (PEM)", "FILE"),
-    Option("--idle-exit", "end after this time without a session", "SECONDS", minimum=0),
+    Option("--idle-exit", "end after this time without a session", "SECONDS", minimum=0, maximum=999_999_999),
 )
 
 COMMANDS = (
@@ -71,13 +78,13 @@ COMMANDS = (
         "",
         "run: an MCP client starts this and speaks MCP on stdin and stdout",
         options=(
-            Option("--config", "the configuration file", "PATH", default="~/.config/callmux/config.json"),
+            CONFIG,
             *LISTENER_OPTIONS,
             *INLINE_OPTIONS,
             *GLOBAL_OPTIONS,
             *LOGGING,
-            Option("--version", "print the version; also -v, -V and callmux version"),
-            Option("--help", "print this, or the help of a command; also -h"),
+            Option("--version", "print the version; also -v, -V and callmux version", aliases=("-v", "-V")),
+            HELP,
         ),
         rest="COMMAND [ARG...]",
         examples=(

@@ -150,7 +150,7 @@ _LOGS = Command(
     "show what a server wrote to stderr, in every callmux that runs with the configuration",
     arguments=(_NAME,),
     options=(
-        Option("--follow", "follow new lines, until Ctrl-C; -f for short"),
+        Option("--follow", "follow new lines, until Ctrl-C; -f for short", aliases=("-f",)),
         Option("--lines", "how many earlier lines to show", "N", minimum=0, default="100"),
     ),
     examples=(

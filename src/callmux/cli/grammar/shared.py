@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from callmux.cli.grammar.terms import Option
+from callmux.cli.grammar.terms import Command, Option
+
+CONFIG = Option("--config", "the configuration file", "PATH", default="~/.config/callmux/config.json")
+HELP = Option("--help", "print this, or the help of a command; also -h", aliases=("-h",))
+EVERYBODYS = Command("", "what every command takes, and run mode", options=(CONFIG, HELP))
 
 JSON = Option("--json", "print JSON")
 YES = Option("--yes", "do it without asking")

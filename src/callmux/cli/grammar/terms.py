@@ -22,6 +22,8 @@ class Option(NamedTuple):
         maximum: And at most this; 0 for no bound.
         choices: Its value is one of these.
         default: What holds without it, for the help.
+        aliases: Other spellings, such as `-h`.
+        usage_exit: The exit code where its value cannot be; 0 for that of the command.
     """
 
     name: str
@@ -32,6 +34,8 @@ class Option(NamedTuple):
     maximum: int = 0
     choices: tuple[str, ...] = ()
     default: str = ""
+    aliases: tuple[str, ...] = ()
+    usage_exit: int = 0
 
 
 class Argument(NamedTuple):

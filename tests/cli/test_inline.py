@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 import pytest
 
+from callmux.cli import inline
+from callmux.cli.grammar.serve import COMMANDS
+from callmux.cli.parsing import read
 from callmux.config.check import check_document
-from callmux.config.inline import inline_config, override
 from callmux.config.model import Config
 from callmux.config.references import Reference
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.errors import UsageError
+
+
+def inline_config(words: list[str], variables: Container[str] = ()) -> Config:
+    return inline.inline_config(read(COMMANDS[0], words), variables)
+
+
+def override(config: Config, words: list[str]) -> Config:
+    return inline.override(config, read(COMMANDS[0], words))
 
 
 def stdio(config: Config) -> StdioServer:
@@ -71,8 +83,8 @@ def test_a_url_instead_of_a_command() -> None:
     [
         ("--nonsense -- x", 'Unknown option "--nonsense"'),
         ("--tool a -- x", 'did you mean "--tools"?'),
-        ("stray -- x", 'Unknown option "stray"'),
-        ("--cache -- x", "Missing value for --cache before --"),
+        ("stray -- x", 'Unknown argument "stray"'),
+        ("--cache -- x", "Missing value for --cache (SECONDS)"),
         ("--url", "Missing value for --url"),
         ("--cache 10abc -- x", "--cache must be a non-negative integer"),
         ("--cache -1 -- x", "--cache must be a non-negative integer"),
@@ -81,8 +93,8 @@ def test_a_url_instead_of_a_command() -> None:
         ("--call-timeout 9999999999 -- x", "callTimeoutMs must be at most 2147483647"),
         ("--env NOEQ -- x", "--env must be KEY=VALUE"),
         ("--header x --url u", "--header must use Name:Value format"),
-        ("--output-format xml -- x", '--output-format must be "json", "toon", or "auto"'),
-        ("--transport ws --url u", '--transport must be "streamable-http" or "sse"'),
+        ("--output-format xml -- x", '--output-format must be json, toon or auto, not "xml"'),
+        ("--transport ws --url u", '--transport must be streamable-http or sse, not "ws"'),
         ("--url u -- x", "Cannot use both --url and -- command"),
         ("--url u --env A=b", "--env has no meaning with --url"),
         ("--header A:b -- x", "--header has no meaning with -- command"),
@@ -103,7 +115,7 @@ def test_a_profile_of_a_file_is_chosen_by_name() -> None:
     config = check_document(document).config
     assert override(config, []).profile == "ci"
     assert override(config, ["--profile", "review"]).profile == "review"
-    with pytest.raises(UsageError, match=r'--profile names "reveiw", which .* did you mean "review"'):
+    with pytest.raises(UsageError, match=r'--profile names "reveiw", which .*did you mean "review"'):
         override(config, ["--profile", "reveiw"])
     with pytest.raises(UsageError, match="--profile chooses a profile of a configuration file"):
         inline_config(["--profile", "review", "--", "x"])
@@ -115,7 +127,7 @@ def test_only_the_named_servers_of_a_file_are_started() -> None:
     servers = {name: {"command": "x"} for name in ("github", "time", "git")}
     config = check_document({"servers": servers}).config
     assert list(override(config, ["--only", "git, time"]).servers) == ["time", "git"]
-    with pytest.raises(UsageError, match=r'--only names "gti", which .* did you mean "git"'):
+    with pytest.raises(UsageError, match=r'--only names "gti", which .*did you mean "git"'):
         override(config, ["--only", "gti"])
 
 
@@ -124,3 +136,15 @@ def test_flags_take_references_to_secrets() -> None:
     assert config.servers["default"].templates == {"env.A": (Reference("env", "my_token"),)}
     config = inline_config(["--url", "http://h", "--header", "A: Bearer ${keyring:x}"])
     assert config.servers["default"].templates == {"headers.A": ("Bearer ", Reference("keyring", "x"))}
+
+
+def test_flags_of_a_single_server_are_not_for_a_file() -> None:
+    config = check_document({"servers": {"a": {"command": "x"}}}).config
+    with pytest.raises(UsageError, match="--tools is about one server"):
+        override(config, ["--meta-only", "--tools", "a"])
+
+
+def test_nothing_to_list_is_refused() -> None:
+    config = check_document({"servers": {}, "exposeMetaTools": False}).config
+    with pytest.raises(UsageError, match="mutually exclusive"):
+        override(config, ["--meta-only"])
