@@ -30,11 +30,11 @@ from callmux.plan import Plan, ToolCall
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings.call import Call
 from callmux.rings.coercion import compile_shaping
-from callmux.rings.ring import Job
+from callmux.rings.ring import Job, nobody
 from callmux.rings.ring import run as run_job
 from callmux.rings.route import ONLY_READS, WRITES, CachingVerdict, Route
 from callmux.rings.shield.compact import Limits
-from callmux.rings.stage import Stages
+from callmux.rings.stage import NO_STAGES, Stages
 from callmux.router.names import Names
 from callmux.router.routing import Routing
 from callmux.session.facts import Facts
@@ -289,6 +289,8 @@ def planned(
         more["arguments"] = bytes(arguments)
         arguments = Raw(more["arguments"])
     more.setdefault("asked", ToolCall(tool=target, arguments=arguments))
+    more.setdefault("stages", NO_STAGES)
+    more.setdefault("done", nobody)
     more.setdefault("seconds", 1.0)
     more.setdefault("deadline", 1.0)
     more.setdefault("route", route(server, tool, method=method, bare=target, safe=safe))

@@ -7,15 +7,12 @@ budgets, logging and execution, none of which looks at raw JSON again.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import Raw
 
-if TYPE_CHECKING:
-    Given: TypeAlias = Raw | None
-else:
-    Given = Raw  # msgspec reads no `Raw | None`; what is not there is the default all the same
+from callmux.protocol.calling import DirectCall
 
 
 class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,27 +54,15 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
         return shown
 
 
-class DirectCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """The params of nearly every `tools/call`: read in one step, and as good as a `ToolCall`, whose other
-    members no direct call has."""
-
-    tool: str = msgspec.field(name="name")
-    arguments: Given = None
-    meta: Given = msgspec.field(default=None, name="_meta")
-    server: ClassVar[None] = None
-    timeout_ms: ClassVar[None] = None
-    cwd: ClassVar[None] = None
-    force_reconnect: ClassVar[bool] = False
-    opaque: ClassVar[frozenset[str]] = frozenset()
-    extra: ClassVar[Mapping[str, Raw]] = {}
-
-    def whole(self) -> ToolCall:
-        """The same with all members of a `ToolCall`."""
-        return ToolCall(tool=self.tool, arguments=self.arguments, meta=self.meta)
-
-
 Asked: TypeAlias = ToolCall | DirectCall
 """A tool call as the caller wrote it."""
+
+
+def whole(asked: Asked) -> ToolCall:
+    """The call with all members of a `ToolCall`."""
+    if isinstance(asked, ToolCall):
+        return asked
+    return ToolCall(tool=asked.tool, arguments=asked.arguments, meta=asked.meta)
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

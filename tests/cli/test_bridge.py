@@ -46,6 +46,7 @@ MAY_LOAD = {
         *(
             "__init__",
             "apps",
+            "calling",
             "client_peer",
             "encoding",
             "fragments",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from callmux.protocol import jsonrpc
+from callmux.protocol.calling import Calling, of_caller
 from callmux.protocol.jsonrpc import (
     Batch,
     Failure,
@@ -74,12 +75,16 @@ def test_any_line_is_read(line: bytes) -> None:
 @bounded
 @given(lines)
 def test_the_short_ways_read_what_the_long_one_does(line: bytes) -> None:
+    read = of_caller(line)
     assert of_client(line) == parse(line) == of_server(line)
+    assert (read.request() if isinstance(read, Calling) else read) == parse(line)
 
 
 @pytest.mark.parametrize("line", CORPUS, ids=lambda line: repr(line[:40]))
 def test_the_short_ways_read_the_corpus_as_the_long_one_does(line: bytes) -> None:
+    read = of_caller(line)
     assert of_client(line) == parse(line) == of_server(line)
+    assert (read.request() if isinstance(read, Calling) else read) == parse(line)
 
 
 @bounded

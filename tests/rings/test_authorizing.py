@@ -15,13 +15,12 @@ from callmux.observe.bus import Bus
 from callmux.observe.facts import Denied
 from callmux.plan import Plan, ToolCall
 from callmux.rings.authorizing import Admitting, Authorizing
-from callmux.rings.call import Call
 from callmux.rings.order import Order
 from callmux.rings.ring import Job
 from callmux.rings.route import Route
 from callmux.traits import Traits
 from tests.rings.test_order import parts
-from tests.support import context, play
+from tests.support import context, planned, play
 
 ANN = Principal(kind="bearer", id="ann")
 SERIES = Traits(calls=True, entries="calls")
@@ -74,23 +73,10 @@ class Desk:
 
     def makes(self, method: str, target: str) -> None:
         route = Route(server="a", method=method)
-        asked = ToolCall(tool=target)
-        self.call.enter(
-            Call(
-                context=context(principal=ANN), route=route, target=target, asked=asked, seconds=1, deadline=1
-            )
-        )
+        self.call.enter(planned(context=context(principal=ANN), route=route, target=target))
 
     def directly(self, bare: str) -> None:
-        route = ROUTES[bare]
-        call = Call(
-            context=context(principal=ANN),
-            route=route,
-            target=bare,
-            asked=ToolCall(tool=bare),
-            seconds=1,
-            deadline=1,
-        )
+        call = planned(context=context(principal=ANN), route=ROUTES[bare], target=bare)
         assert self.request.enter(call) is None
         self.call.enter(call)
 

@@ -18,7 +18,7 @@ from callmux.protocol.shapes import Result, Tool
 from callmux.rings.call import Call
 from callmux.rings.converting import Converting, as_result
 from callmux.rings.preparing import Preparing
-from callmux.rings.ring import Job, run
+from callmux.rings.ring import Job, nobody, run
 from callmux.rings.route import Route
 from callmux.rings.shield.shelf import Shelf
 from callmux.rings.stage import Outcome, Stages
@@ -114,7 +114,7 @@ class Desk:
 
         async def made() -> Result:
             try:
-                return await run(self.router.job(raw, context()))
+                return await run(self.router.job(raw, context(), nobody, 0.0))
             except CallmuxError as error:
                 return as_result(error)
 
@@ -286,7 +286,7 @@ def test_a_meta_tool_that_cannot_be_understood_runs_nothing() -> None:
 
 def test_the_server_of_a_direct_call_is_known() -> None:
     desk = Desk()
-    job = desk.router.job(Raw(b'{"name":"b__t","task":{"ttl":1}}'), context())
+    job = desk.router.job(Raw(b'{"name":"b__t","task":{"ttl":1}}'), context(), nobody, 0.0)
     assert job.plan is not None
     assert desk.router.tool_of(job.plan)[0] == "b"
 

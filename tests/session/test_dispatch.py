@@ -43,13 +43,13 @@ class Tools(Recorder):
 
     result = Result(b'{"content":[]}')
 
-    def job(self, params: Raw | None, around: CallContext) -> Job:
+    def job(self, params: Raw | None, around: CallContext, done: Any, came: float) -> Job:
         given = json.loads(bytes(params or b"{}"))
         if given.get("name") == "odd":
             raise InvalidArguments("odd")
         extra = {key: Raw(b"{}") for key in given.keys() - {"name", "arguments"}}
         plan = Plan(name="t", calls=(ToolCall(tool="t", extra=extra),))
-        return Job(context=around, plan=plan, stages=Stages([self]), makes_task="task" in extra)
+        return Job(context=around, plan=plan, stages=Stages([self]), done=done, makes_task="task" in extra)
 
     def enter(self, job: Job) -> Result:
         return self.result

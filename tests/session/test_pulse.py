@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from callmux.context import ClientPort
+from callmux.protocol.calling import DirectCall, raw
 from callmux.protocol.jsonrpc import parse
 from callmux.session.pulse import PROGRESS
 from callmux.session.session import Session
@@ -35,6 +36,9 @@ class Desk:
 
     async def open(self, session: Session, params: Raw | None) -> bytes:
         return b"{}"
+
+    async def call(self, session: Session, params: DirectCall | Raw | None, port: Any) -> bytes:
+        return await self.handle(session, "tools/call", raw(params), port)
 
     async def handle(self, session: Session, method: str, params: Raw | None, port: ClientPort) -> bytes:
         await self.work(port)

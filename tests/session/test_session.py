@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
+from callmux.protocol.calling import DirectCall, raw
 from callmux.protocol.jsonrpc import RpcError, parse
 from callmux.session.backlog import HELD_BYTES, MOST_HELD
 from callmux.session.session import Session
@@ -28,6 +29,9 @@ class Desk:
     async def open(self, session: Session, params: Raw | None) -> bytes:
         assert session is self.session
         return b'{"hello":1}'
+
+    async def call(self, session: Session, params: DirectCall | Raw | None, port: Any) -> bytes:
+        return await self.handle(session, "tools/call", raw(params), port)
 
     async def handle(self, session: Session, method: str, params: Raw | None, *port: Any) -> bytes:
         self.handled.append(method)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -26,6 +27,7 @@ from callmux.bridge.listings import LISTS, SAFE_METHODS, Listings, next_cursor
 from callmux.bridge.questions import Questions
 from callmux.context import ClientPort
 from callmux.protocol import jsonrpc, nulls, versions
+from callmux.protocol.calling import DirectCall, raw
 from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, Failure, Notification, Request, Response, RpcError
 from callmux.protocol.params import BRIDGED, WAITS
 from callmux.protocol.upstream_peer import read_greeting
@@ -127,12 +129,16 @@ class Relay:
         session.version = read_greeting(link.offer).protocol_version
         return greetings.of_listener(link.offer)
 
+    def call(
+        self, session: Session, params: DirectCall | Raw | None, port: ClientPort
+    ) -> Coroutine[Any, Any, bytes | Raw]:
+        self._session = session
+        return self._call(raw(params))
+
     async def handle(
         self, session: Session, method: str, params: Raw | None, port: ClientPort
     ) -> bytes | Raw:
         self._session = session
-        if method == "tools/call":
-            return await self._call(params)
         try:
             answer = await self._carry(method, params, self._plain, self._safe_method(method))
         except GivenUp as given_up:

@@ -28,6 +28,7 @@ from callmux.config.sources import Sources
 from callmux.errors import UsageError
 from callmux.process.host import Host, startup_failed
 from callmux.process.observers import Observers
+from callmux.protocol.calling import of_caller
 from callmux.session.session import Session
 from callmux.tasks import at_once, first_of
 from callmux.transport.stdio import StdioTransport
@@ -130,15 +131,16 @@ async def _serve(
     config = load(sources := Sources())
     base_dir = path.parent if path else Path.cwd()
     host = Host(config, base_dir, env, show, single=True)
-    observers = Observers(host.bus, base_dir, Clock(), sys.stderr.write)
+    clock = Clock()
+    observers = Observers(host.bus, base_dir, clock, sys.stderr.write)
     observers.configure(config)
     stopped = stop_signals()
     failed = asyncio.Event()
     host.strict_failure.add_done_callback(lambda _: failed.set())
     try:
         transport = StdioTransport()
-        session = Session(host.dispatch, transport.send, flush=transport.flush)
-        transport.serve(session.receive, session.flow)
+        session = Session(host.dispatch, transport.send, flush=transport.flush, now=clock.monotonic)
+        transport.serve(session.receive, session.flow, of_caller)
         host.add(session)
         await transport.open()
         watching = None

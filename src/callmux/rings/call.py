@@ -12,13 +12,15 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from callmux.context import ClientPort, Scope
-from callmux.plan import Asked, DirectCall, Plan
+from callmux.context import CallContext, ClientPort, Scope
+from callmux.plan import Asked, Plan, whole
 from callmux.protocol import jsonrpc
+from callmux.protocol.calling import DirectCall
 from callmux.protocol.params import members
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings.ring import Job, carry, settle
 from callmux.rings.route import Route
+from callmux.rings.stage import Outcome, Stages
 from callmux.stores.cache import Key
 from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure
@@ -29,8 +31,8 @@ _NOTHING = Raw(b"{}")
 _AROUND_TOKEN = len(b'{"progressToken":}')
 
 
-class Call(Job, kw_only=True):
-    """A call.
+class Call(Job):
+    """A call, made by position: names of arguments would cost a thousand instructions with each.
 
     Attributes:
         route: Where it goes.
@@ -55,7 +57,10 @@ class Call(Job, kw_only=True):
         source: Where its outcome comes from: `server`, `cache`, or `shared` (an equal call under way).
     """
 
+    context: CallContext
     route: Route
+    stages: Stages
+    done: Callable[[Any, Outcome], None]
     target: str
     asked: Asked
     seconds: float
@@ -81,8 +86,7 @@ class Call(Job, kw_only=True):
         """What a direct call does, which is a request and its only call at once; None inside of a request."""
         if self.stages is not self.route.direct:
             return None
-        asked = self.asked
-        return Plan(name=asked.tool, calls=(asked.whole() if isinstance(asked, DirectCall) else asked,))
+        return Plan(name=self.asked.tool, calls=(whole(self.asked),))
 
     @property
     def server(self) -> str:
@@ -120,11 +124,11 @@ class Call(Job, kw_only=True):
     def line(self, id: int) -> bytes:
         """What is sent, as our request `id`, which is its progress token, too."""
         asked, arguments = self.asked, self.arguments
-        extra = None if type(asked) is DirectCall else asked.extra
-        if not extra and arguments is not None and self.key == "name":
+        if arguments is not None and (type(asked) is DirectCall or (self.key == "name" and not asked.extra)):
             if asked.meta is None:
                 return self.route.form % (id, arguments)
             return self.route.form_with_meta % (id, arguments, self._meta(asked.meta, id))
+        extra = asked.extra
         if self.bare:
             return jsonrpc.request(id, self.route.method, None)
         params: dict[str, Any] = {} if self.key is None else {self.key: self.target}

@@ -42,7 +42,6 @@ class Retrying:
     def __init__(self, servers: Mapping[str, Server], clock: Clock, bus: Bus | None = None) -> None:
         self._servers = servers
         self._clock = clock
-        self._now = clock.monotonic
         self._bus = bus or Bus()
 
     def enter(self, call: Call) -> Sign | Coroutine[Any, Any, Sign]:
@@ -55,8 +54,7 @@ class Retrying:
         if call.progress is None and call.context.progress_token is not None:
             call.progress = call.context.progressed
         try:
-            now = self._now
-            if call.deadline <= now():
+            if call.paused and call.deadline <= self._clock.monotonic():
                 what = f'{call.method} on "{call.server}"'
                 raise failures.timed_out(what, call.seconds * 1000, started=False)
             call.holder = connection

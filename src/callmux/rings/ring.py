@@ -27,13 +27,14 @@ import msgspec
 from callmux.context import CallContext
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
-from callmux.rings.stage import AGAIN, HELD, NO_STAGES, SMALL, Cancelled, Entered, Outcome, Sign, Stages
+from callmux.rings.stage import AGAIN, HELD, NO_STAGES, SMALL, Cancelled, Entered, Left, Outcome, Sign, Stages
 from callmux.tasks import Withdrawal, at_once, reason_of
 
 if TYPE_CHECKING:
     from callmux.rings.route import Route
 
 
+ALL_LEFT = -1
 NOT_WANTED = "the caller no longer wants it"
 """Why a job is given up where nobody says why."""
 
@@ -45,7 +46,7 @@ class Holder(Protocol):
         """Gives the job up: nobody wants its outcome any more, and it must not be brought."""
 
 
-def _unwanted(job: Any, outcome: Outcome) -> None:
+def nobody(job: Any, outcome: Outcome) -> None:
     """Takes the outcome of a job that nobody waits for."""
 
 
@@ -63,6 +64,7 @@ class Job(msgspec.Struct, eq=False, kw_only=True):
         holder: Who has it; None while it is in a stage.
         task: What it waits for; None where it does not wait.
         leaving: It waits to be left, not to enter.
+        paused: It has waited in a stage: time has passed since it came.
         given_up: Why nobody wants it any more; None while somebody does.
         makes_task: It is a call that makes a task of its server (MCP 2025-11-25, basic/utilities/tasks).
     """
@@ -71,11 +73,12 @@ class Job(msgspec.Struct, eq=False, kw_only=True):
     plan: Plan | None = None
     route: Route | None = None
     stages: Stages = NO_STAGES
-    done: Callable[[Any, Outcome], None] = _unwanted
+    done: Callable[[Any, Outcome], None] = nobody
     depth: int = 0
     holder: Holder | None = None
     task: asyncio.Task[Any] | None = None
     leaving: bool = False
+    paused: bool = False
     given_up: Cancelled | None = None
     makes_task: bool = False
 
@@ -120,29 +123,32 @@ def settle(job: Job, outcome: Outcome) -> None:
         leaves = stages.leaves
     else:
         leaves = stages.small if len(outcome.raw) <= SMALL else stages.returns
-    for depth, leave in leaves[job.depth]:
-        try:
+    left: Left
+    try:
+        for depth, leave in leaves[job.depth]:  # noqa: B007 - where it stopped
             left = leave(job, outcome)
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:  # noqa: BLE001 - as above
-            left = error
-        if left is outcome:
-            continue
-        job.depth = depth
-        if isinstance(left, (Result, BaseException)):
-            # Something else from here on outwards.
-            settle(job, left)
-        elif left is AGAIN:
-            start(job)
+            if left is not outcome:
+                break
         else:
-            assert not isinstance(left, Sign)
-            job.leaving = True
-            _wait(job, left, _left)
+            depth = ALL_LEFT
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - as above
+        left = error
+    if depth == ALL_LEFT:
+        job.depth = 0
+        job.done(job, outcome)
         return
-    job.depth = 0
-    done = job.done
-    done(job, outcome)
+    job.depth = depth
+    if isinstance(left, (Result, BaseException)):
+        # Something else from here on outwards.
+        settle(job, left)
+    elif left is AGAIN:
+        start(job)
+    else:
+        assert not isinstance(left, Sign)
+        job.leaving = True
+        _wait(job, left, _left)
 
 
 def cancel(job: Job, reason: str | None) -> None:
@@ -177,7 +183,7 @@ async def run(job: Job) -> Result:
     waiter: asyncio.Future[None] | None = None
 
     def done(job: Job, outcome: Outcome) -> None:
-        job.done = _unwanted
+        job.done = nobody
         over.append(outcome)
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
@@ -234,7 +240,7 @@ def _wait(job: Job, work: Coroutine[Any, Any, Any], then: Callable[[Job, Any], N
 
 
 def _waited(job: Job, then: Callable[[Job, Any], None], task: asyncio.Task[Any]) -> None:
-    job.task, job.leaving = None, False
+    job.task, job.leaving, job.paused = None, False, True
     gone = job.given_up
     if task.cancelled():
         # Where nobody gave it up, not the job was cancelled, but what it waited for.

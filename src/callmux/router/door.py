@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 
 from msgspec import Raw
 
@@ -21,9 +22,9 @@ from callmux.protocol.shapes import Result
 from callmux.rings.call import Call
 from callmux.rings.converting import as_result
 from callmux.rings.preparing import Preparing
-from callmux.rings.ring import run
+from callmux.rings.ring import nobody, run
 from callmux.rings.route import Route
-from callmux.rings.stage import Stages
+from callmux.rings.stage import Outcome, Stages
 from callmux.router.names import Names
 from callmux.upstream.in_use import using
 from callmux.upstream.server import Server
@@ -56,25 +57,37 @@ class Door:
         self._names = names
         self._preparing = preparing
         self._clock = clock
-        self._now = clock.monotonic
         self.all_settled = False
 
-    def made(self, asked: Asked, route: Route, stages: Stages, seconds: float, context: CallContext) -> Call:
+    def made(
+        self,
+        asked: Asked,
+        route: Route,
+        stages: Stages,
+        seconds: float,
+        context: CallContext,
+        done: Callable[[Any, Outcome], None],
+        came: float,
+    ) -> Call:
         """A call whose name is looked up, ready to be started.
 
         Args:
             stages: What stands around it; with `route.direct` it is a request and its only call at once.
+            done: Takes the call and its outcome, once.
+            came: When it came, by the loop's clock.
         """
-        now = self._now
+        given = asked.arguments
+        # In their order: names of arguments cost a thousand instructions.
         return Call(
-            context=context,
-            stages=stages,
-            route=route,
-            target=route.bare,
-            asked=asked,
-            arguments=None if (given := asked.arguments) is None else bytes(given),
-            seconds=seconds,
-            deadline=now() + seconds,
+            context,
+            route,
+            stages,
+            done,
+            route.bare,
+            asked,
+            seconds,
+            came + seconds,
+            None if given is None else bytes(given),
         )
 
     async def call(self, asked: ToolCall, context: CallContext) -> Result:
@@ -124,7 +137,10 @@ class Door:
             if self._unknown is None:
                 raise
             raise self._unknown(asked, context, error) from None
-        call = self.made(asked, route, route.stages, route.seconds_for(asked.timeout_ms), context)
+        now = self._clock.monotonic()
+        call = self.made(
+            asked, route, route.stages, route.seconds_for(asked.timeout_ms), context, nobody, now
+        )
         if asked.extra:
             call.makes_task = "task" in asked.extra
         return call
@@ -168,6 +184,7 @@ class Door:
         planned = Call(
             context=context,
             stages=route.stages,
+            done=nobody,
             route=route,
             target=target,
             key=key,

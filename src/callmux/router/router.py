@@ -17,14 +17,15 @@ from callmux.context import CallContext
 from callmux.errors import CallmuxError, InvalidArguments
 from callmux.metatools.engine import Engine
 from callmux.metatools.meta_tool import META_TOOLS, MetaTool
-from callmux.plan import Asked, DirectCall, Plan, ToolCall
+from callmux.plan import Asked, Plan, ToolCall, whole
 from callmux.protocol import apps, jsonrpc
+from callmux.protocol.calling import DirectCall
 from callmux.protocol.client_peer import declined
 from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.params import names_revision, present, progress_token
 from callmux.protocol.shapes import Result
-from callmux.rings.ring import Job
-from callmux.rings.stage import Stages
+from callmux.rings.ring import Job, nobody
+from callmux.rings.stage import Outcome, Stages
 from callmux.router import listing
 from callmux.router.compress import Compression
 from callmux.router.door import Door
@@ -165,18 +166,31 @@ class Router:
             note=note,
         )
 
-    def job(self, params: Raw | None, context: CallContext) -> Job:
+    def job(
+        self,
+        params: DirectCall | Raw | None,
+        context: CallContext,
+        done: Callable[[Any, Outcome], None],
+        came: float,
+    ) -> Job:
         """A `tools/call` as a job, ready to be started.
+
+        Args:
+            done: Takes the job and its outcome, once.
+            came: When the request came, by the loop's clock.
 
         Raises:
             RpcError: The params are no such request at all.
             CallmuxError: They are no such request of the meta-tool they name.
         """
         asked: Asked
-        try:
-            asked = _DIRECT.decode(b"{}" if params is None else params)
-        except msgspec.MsgspecError:
-            asked = _read(params)
+        if params is not None and not isinstance(params, Raw):
+            asked = params
+        else:
+            try:
+                asked = _DIRECT.decode(b"{}" if params is None else params)
+            except msgspec.MsgspecError:
+                asked = _read(params)
         if (meta := asked.meta) is not None:
             if names_revision(meta):
                 raise RpcError(jsonrpc.METHOD_NOT_FOUND, declined("tools/call"))
@@ -188,14 +202,16 @@ class Router:
             asked = msgspec.structs.replace(asked, arguments=None)
         route = self._names.direct.get(asked.tool)
         if route is not None and self._door.all_settled and type(asked) is DirectCall:
-            return self._door.made(asked, route, route.direct, route.seconds, context)
-        return self._other_job(asked, context)
+            return self._door.made(asked, route, route.direct, route.seconds, context, done, came)
+        job = self._other_job(asked, context, came)
+        job.done = done
+        return job
 
-    def _other_job(self, asked: Asked, context: CallContext) -> Job:
+    def _other_job(self, asked: Asked, context: CallContext, came: float) -> Job:
         """What is no direct call like any other of a name that was called before."""
         name = asked.tool
         if (meta_tool := META_TOOLS.get(name)) is None:
-            job = self._direct_job(asked, context)
+            job = self._direct_job(asked, context, came)
             job.makes_task = "task" in asked.extra
             return job
         plan = meta_tool.expand(meta_tool.read(asked.arguments), self._engine)
@@ -207,12 +223,12 @@ class Router:
         route = self._names.of_meta_tool(own.name, own.traits)
         return Job(context=context, plan=plan, route=route, stages=self._stages)
 
-    def _direct_job(self, asked: Asked, context: CallContext) -> Job:
+    def _direct_job(self, asked: Asked, context: CallContext, came: float) -> Job:
         if self._door.all_settled:
             with contextlib.suppress(CallmuxError):
                 route = self._names.of_direct(asked.tool)
-                return self._door.made(asked, route, route.direct, route.seconds, context)
-        plan = Plan(name=asked.tool, calls=(asked.whole() if isinstance(asked, DirectCall) else asked,))
+                return self._door.made(asked, route, route.direct, route.seconds, context, nobody, came)
+        plan = Plan(name=asked.tool, calls=(whole(asked),))
         return Job(context=context, plan=plan, stages=self._stages)
 
     def tool_of(self, plan: Plan) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from msgspec import Raw
 from callmux.context import CallContext, ClientPort
 from callmux.errors import CallmuxError
 from callmux.protocol import jsonrpc, versions
+from callmux.protocol.calling import DirectCall, raw
 from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.params import ASKS, BRIDGED, WAITS, members
 from callmux.protocol.shapes import Result
@@ -154,28 +155,33 @@ class Dispatch:
         session.facts.client_name = about.name if about is not None else None
         return await self._current.greet(session, session.version)
 
+    def call(self, session: Session, params: DirectCall | Raw | None, request: Request) -> None:
+        current = self._current
+        if not current.started:
+            current.start(None)
+        context = CallContext(client=request) if current.unguarded else self._context(request, raw(params))
+        try:
+            job = current.runtime.router.job(params, context, request.finish, request.started)
+        except CallmuxError as error:
+            session.answer(request, as_result(error).raw)
+            return
+        if context.progress_token is not None:
+            session.pulse.watch(request, context.progress_token)
+        if job.makes_task:
+            job.done = partial(self._called, request)
+        request.job = job
+        start(job)
+
+    def _context(self, request: Request, params: Raw | None) -> CallContext:
+        return local(request) if self._current.single else circumstances(request, params)
+
     def handle(
         self, session: Session, method: str, params: Raw | None, request: Request
     ) -> Coroutine[Any, Any, bytes] | None:
         current = self._current
         if not current.started:
             current.start(None)
-        if current.unguarded:
-            context = CallContext(client=request)
-        else:
-            context = local(request) if current.single else circumstances(request, params)
-        if method == "tools/call":
-            try:
-                job = current.runtime.router.job(params, context)
-            except CallmuxError as error:
-                session.answer(request, as_result(error).raw)
-                return None
-            if context.progress_token is not None:
-                session.pulse.watch(request, context.progress_token)
-            request.job = job
-            job.done = partial(self._called, request) if job.makes_task else request.finish
-            start(job)
-            return None
+        context = CallContext(client=request) if current.unguarded else self._context(request, params)
         run = self._methods.get(method)
         if run is not None:
             return run(session, params, context)

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from msgspec import Raw
 
+from callmux.protocol.calling import DirectCall
 from callmux.session.request import Request
 
 S = TypeVar("S", contravariant=True)
@@ -21,10 +22,10 @@ class Handler(Protocol[S]):
     async def open(self, session: S, params: Raw | None) -> bytes:
         """The result of `initialize`."""
 
-    def handle(
-        self, session: S, method: str, params: Raw | None, request: Request
+    def call(
+        self, session: S, params: DirectCall | Raw | None, request: Request
     ) -> Coroutine[Any, Any, bytes | Raw] | None:
-        """The result of any other request; None where the request has been given a job that answers it.
+        """The result of a `tools/call`; None where the request has been given a job that answers it.
 
         Args:
             request: The request: the way back to the client for what belongs to it.
@@ -32,6 +33,11 @@ class Handler(Protocol[S]):
         Raises:
             RpcError: It is refused.
         """
+
+    def handle(
+        self, session: S, method: str, params: Raw | None, request: Request
+    ) -> Coroutine[Any, Any, bytes | Raw] | None:
+        """The same for any other request."""
 
     def told(self, session: S, method: str, params: Raw | None) -> None:
         """Takes a notification of the client."""

@@ -18,6 +18,7 @@ from msgspec import Raw
 
 from callmux.lull import Lull
 from callmux.protocol import jsonrpc, versions
+from callmux.protocol.calling import Calling, raw
 from callmux.protocol.client_peer import (
     ClientPeer,
     Confirmed,
@@ -25,6 +26,7 @@ from callmux.protocol.client_peer import (
     ReplyReceived,
 )
 from callmux.protocol.jsonrpc import ANSWER, Batch, Id, Malformed, Message, RpcError
+from callmux.protocol.jsonrpc import Request as Asked
 from callmux.protocol.params import members, progress_token
 from callmux.protocol.peer import CancellationReceived, NotificationReceived, RequestReceived, State
 from callmux.session.backlog import Backlog
@@ -52,6 +54,7 @@ class Session:
             of the client's request it belongs to, and whether it is the last of that request: its answer, or
             nothing at all for one that was cancelled.
         flush: Called after an answer where no other request is in flight: nothing more is to be expected now.
+        now: The loop's clock, where the transport knows a cheaper way to ask for it.
 
     Attributes:
         capabilities: What the client declared, as canonical JSON.
@@ -75,6 +78,7 @@ class Session:
         send: Callable[[bytes], None],
         route: Callable[[bytes, Id | None, bool], None] | None = None,
         flush: Callable[[], None] | None = None,
+        now: Callable[[], float] | None = None,
     ) -> None:
         self._handler = handler
         self._send = send
@@ -83,7 +87,7 @@ class Session:
         self.peer = ClientPeer()
         self.pulse = Pulse(self.notify)
         self._requests: dict[Id, Request] = self.peer.in_flight
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._now = now
         self._inquiries = Inquiries(self.peer, self._emit, self.notify)
         self.capabilities = b"{}"
         self.version: str | None = None
@@ -134,31 +138,28 @@ class Session:
         """Whether several messages may come in one array: the revision has that, or none is agreed on."""
         return self.version is None or self.version in versions.BATCHES
 
-    def receive(self, message: Message, said: Said = NOTHING) -> None:
+    def receive(self, message: Message | Calling, said: Said = NOTHING) -> None:
         """Takes one message of the client.
 
         Args:
             said: What the HTTP request that carried it said beside it.
         """
-        if (
-            type(message) is jsonrpc.Request
-            and message.method == "tools/call"
-            and self.peer.greeted
-            and message.id not in self._requests
-        ):
-            if self._loop is None:
-                self._loop = asyncio.get_running_loop()
-            id, params = message.id, message.params
-            request = self._requests[id] = Request(self, id, "tools/call", said, self._loop.time())
-            if self.observer is not None:
-                self.observer.began(request, params)
-            try:
-                work = self._handler.handle(self, "tools/call", params, request)
-                if work is not None:
-                    self._await(request, work, params)
-            except BaseException as broken:  # noqa: BLE001 - the root of a request
-                self._broke(request, broken)
-            return
+        if type(message) is Calling or (type(message) is Asked and message.method == "tools/call"):
+            id = message.id
+            if self.peer.greeted and id not in self._requests:
+                now = self._now or self._clock()
+                request = self._requests[id] = Request(self, id, "tools/call", said, now())
+                if self.observer is not None:
+                    self.observer.began(request, raw(message.params))
+                try:
+                    work = self._handler.call(self, message.params, request)
+                    if work is not None:
+                        self._await(request, work, raw(message.params))
+                except BaseException as broken:  # noqa: BLE001 - the root of a request
+                    self._broke(request, broken)
+                return
+        if isinstance(message, Calling):
+            message = message.request()
         if isinstance(message, Batch):
             for part in message.messages if self.takes_batches else ():
                 self.receive(part, said)
@@ -200,18 +201,28 @@ class Session:
         return jsonrpc.INVALID_REQUEST, f"revision {self.version} has no batches: send each message by itself"
 
     def _serve(self, id: Id, method: str, params: Raw | None, said: Said) -> None:
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-        request = self._requests[id] = Request(self, id, method, said, self._loop.time())
+        now = self._now or self._clock()
+        request = self._requests[id] = Request(self, id, method, said, now())
         if self.observer is not None:
             self.observer.began(request, params)
         try:
             if method == "initialize":
                 self._await(request, self._handler.open(self, params), params)
-            elif (work := self._handler.handle(self, method, params, request)) is not None:
+                return
+            handler = self._handler
+            if method == "tools/call":
+                work = handler.call(self, params, request)
+            else:
+                work = handler.handle(self, method, params, request)
+            if work is not None:
                 self._await(request, work, params)
         except BaseException as broken:  # noqa: BLE001 - the root of a request
             self._broke(request, broken)
+
+    def _clock(self) -> Callable[[], float]:
+        # Kept: on Python 3.11 asking for the running loop is a system call.
+        self._now = asyncio.get_running_loop().time
+        return self._now
 
     def _await(self, request: Request, work: Coroutine[Any, Any, bytes | Raw], params: Raw | None) -> None:
         """Answers the request with what `work` gives."""
@@ -253,7 +264,10 @@ class Session:
     def conclude(self, request: Request, body: bytes | Raw, refused: bool = False) -> None:
         """Answers a request with a result, or with an error, unless it was cancelled."""
         id, requests = request.id, self._requests
-        if requests.get(id) is not request:
+        found = requests.pop(id, None)
+        if found is not request:
+            if found is not None:
+                requests[id] = found
             return
         if self.pulse.beats:
             self.pulse.over(request)
@@ -262,17 +276,15 @@ class Session:
         try:
             if type(id) is int and not refused:
                 line = ANSWER % (id, body)
-                del requests[id]
             else:
-                line = (self.peer.refuse(id, body) if refused else self.peer.answer(id, body)) or b""
-            send, route = self._send, self._route
+                line = (jsonrpc.failure_raw if refused else jsonrpc.response)(id, body)
+            route = self._route
             if route is None:
-                send(line)
+                self._send(line)
             else:
                 route(line, id, True)
         except Exception as broken:  # noqa: BLE001 - the root of an answer
             # Such as no memory for it: a short answer takes its place.
-            requests.pop(id, None)
             short = jsonrpc.failure_raw(id, self._fault(request.method, broken).encoded())
             self._emit(short, id, final=True)
         if not requests:

@@ -13,7 +13,7 @@ import select
 import stat
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from callmux.batch_writer import BatchWriter
 from callmux.protocol.jsonrpc import Message, of_client
@@ -45,7 +45,8 @@ class StdioTransport:
     """
 
     def __init__(self, received: Callable[[Message], None] = lambda message: None) -> None:
-        self._received = received
+        self._received: Callable[[Any], None] = received
+        self._read: Callable[[bytes], object] = of_client
         self._flows: Callable[[bool], None] = lambda reading: None
         self._lines = LineBuffer()
         self._reader: asyncio.ReadTransport | None = None
@@ -58,14 +59,20 @@ class StdioTransport:
         self.ended = asyncio.Event()
         self.gone = asyncio.Event()
 
-    def serve(self, received: Callable[[Message], None], flows: Callable[[bool], None]) -> None:
+    def serve(
+        self,
+        received: Callable[[Any], None],
+        flows: Callable[[bool], None],
+        read: Callable[[bytes], object] = of_client,
+    ) -> None:
         """Whoever is served; to be said before it opens.
 
         Args:
             received: Takes each message of the client.
             flows: Told False when the client stops to read, True when it goes on.
+            read: Gives the message on one line.
         """
-        self._received, self._flows = received, flows
+        self._received, self._flows, self._read = received, flows, read
 
     async def open(self, stdin: int = 0, stdout: int = 1) -> None:
         """Begins to read."""
@@ -109,9 +116,9 @@ class StdioTransport:
                 self._writer.abort()
 
     def feed(self, data: bytes) -> None:
-        received = self._received
+        received, read = self._received, self._read
         for line in self._lines.feed(data):
-            received(of_client(line) if type(line) is bytes else self._lines.message(line))
+            received(read(line) if type(line) is bytes else self._lines.message(line))
 
     def pause(self) -> None:
         """The client does not read: neither do we."""

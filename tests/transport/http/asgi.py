@@ -12,6 +12,7 @@ from msgspec import Raw
 from callmux.config.model import Config
 from callmux.guard.principal import Principal
 from callmux.observe.bus import Bus
+from callmux.protocol.calling import DirectCall, raw
 from callmux.protocol.jsonrpc import RpcError
 from callmux.session.session import Session
 from callmux.transport.http.app import App
@@ -42,6 +43,9 @@ class Desk:
     async def open(self, session: Session, params: Raw | None) -> bytes:
         session.version = json.loads(bytes(params or b"{}")).get("protocolVersion", "2025-11-25")
         return b'{"hello":1}'
+
+    async def call(self, session: Session, params: DirectCall | Raw | None, port: Any) -> bytes:
+        return await self.handle(session, "tools/call", raw(params), port)
 
     async def handle(self, session: Session, method: str, params: Raw | None, port: Any) -> bytes:
         self.params.append(bytes(params or b""))
