@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.longest import rank
 from tests.support import play, run
 
 # On a busy machine any step may take long: that says nothing about the code.
@@ -34,6 +35,13 @@ def _missing(what: str) -> None:
     if os.environ.get("CALLMUX_REQUIRE_NODE") == "1":
         pytest.fail(f"{what} is missing: run scripts/interop (it needs Node.js)")
     pytest.skip(f"{what} is missing: run scripts/interop")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """One of several processes gets the tests in the order of `tests.longest`."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: rank(item.path, ROOT / "tests"))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,0 +1,58 @@
+"""The files of tests that take longest: several processes begin with these, and none ends with a long one.
+
+`scripts/test --durations=0 --durations-min=1` tells how long tests take.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+LONGEST = (
+    "live/test_approval.py",
+    "chaos/test_chaos.py",
+    "live/test_survival.py",
+    "test_instructions.py",
+    "live/test_attacks.py",
+    "live/test_upgrade.py",
+    "test_benchmarks.py",
+    "live/test_stdio_session.py",
+    "live/test_credentials.py",
+    "live/test_provider.py",
+    "test_secrecy.py",
+    "test_contributing.py",
+    "live/test_mixed_versions.py",
+    "live/test_clients.py",
+    "conformance/test_suite.py",
+    "live/test_unread_output.py",
+    "live/test_reload.py",
+    "live/test_rights.py",
+    "live/test_listener.py",
+    "upstream/links/test_child.py",
+    "rings/shield/test_shelf.py",
+    "begun/test_begun.py",
+    "live/test_https.py",
+    "live/test_real_clients.py",
+    "bridge/test_relay.py",
+    "live/test_kept_listings.py",
+    "transport/http/test_serve.py",
+    "live/test_server_add.py",
+    "test_coverage.py",
+    "cli/test_demo.py",
+    "live/test_directories.py",
+    "live/test_lost_calls.py",
+    "failures/test_calls.py",
+    "live/test_real_servers.py",
+    "bridge/test_link.py",
+    "traffic/test_traffic.py",
+    "live/test_shutdown.py",
+    "cli/test_wizard.py",
+)
+"""Longest first, by their seconds on two cores; those that are not here take less than five."""
+
+_RANKS = {name: rank for rank, name in enumerate(LONGEST)}
+
+
+def rank(path: PurePath, root: PurePath) -> tuple[int, int]:
+    """What files are sorted by: those above, then what else is in `live/`, then the rest."""
+    inside = path.relative_to(root) if path.is_relative_to(root) else path
+    return _RANKS.get(inside.as_posix(), len(LONGEST)), int(inside.parts[0] != "live")
