@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import json
 import os
 import pty
@@ -77,6 +78,7 @@ class Scene:
     Attributes:
         decision: What the person says to every question.
         asked: How often the person was asked.
+        seen: Effects that others had before.
     """
 
     def __init__(self, tmp_path: Path, way: str, approve: list[str], **more: Any) -> None:
@@ -92,10 +94,18 @@ class Scene:
         self.env = environment(tmp_path, "") | {"XDG_STATE_HOME": str(tmp_path / "state")}
         self.decision = "deny"
         self.asked = 0
+        self.seen = 0
+
+    def by(self, way: str) -> Scene:
+        """The same process for another client and person."""
+        scene = copy.copy(self)
+        scene.way, scene.decision, scene.asked = way, "deny", 0
+        scene.seen += len(self.effects)
+        return scene
 
     @property
     def effects(self) -> list[Any]:
-        return [json.loads(line) for line in self.ledger.read_text().splitlines()]
+        return [json.loads(line) for line in self.ledger.read_text().splitlines()[self.seen :]]
 
     @contextlib.contextmanager
     def process(self) -> Iterator[None]:
@@ -150,6 +160,30 @@ class Scene:
             await asyncio.sleep(0.02)
 
 
+Served = Callable[[str, str], contextlib.AbstractContextManager[Scene]]
+"""A running callmux that asks about a tier, by the way to it and that tier."""
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """On stdio each client has a process of its own; all other ways lead to one listener for each tier."""
+    with contextlib.ExitStack() as listeners:
+        running: dict[str, Scene] = {}
+
+        @contextlib.contextmanager
+        def of(way: str, tier: str) -> Iterator[Scene]:
+            if way == "stdio":
+                yield Scene(tmp_path_factory.mktemp("stdio"), way, [tier])
+                return
+            if tier not in running:
+                scene = Scene(tmp_path_factory.mktemp("listener"), "mcp", [tier])
+                listeners.enter_context(scene.process())
+                running[tier] = scene
+            yield running[tier].by(way)
+
+        yield of
+
+
 def code_of(result: Any) -> str | None:
     """The code of the error that an answer is; of the failed step in one that tells of several calls."""
     content = result.structured_content or {}
@@ -170,18 +204,16 @@ async def made(route: Route, client: Client, tool: str, token: str) -> str | Non
 @pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize("forms", [True, False])
 @pytest.mark.parametrize("way", WAYS)
-def test_no_way_leads_around_approval(way: str, forms: bool, tier: str, tmp_path: Path) -> None:
-    scene = Scene(tmp_path, way, [tier])
-
-    async def story() -> None:
+def test_no_way_leads_around_approval(way: str, forms: bool, tier: str, served: Served) -> None:
+    async def story(scene: Scene) -> None:
         async with scene.client(forms=forms) as client:
             person = asyncio.get_running_loop().create_task(asyncio.sleep(0) if forms else scene.person())
             try:
-                await tell(client)
+                await tell(scene, client)
             finally:
                 person.cancel()
 
-    async def tell(client: Client) -> None:
+    async def tell(scene: Scene, client: Client) -> None:
         for name, route in (ROUTES | READING).items():
             # Prompts and resources read.
             needs = name not in READING or tier == "read"
@@ -197,19 +229,17 @@ def test_no_way_leads_around_approval(way: str, forms: bool, tier: str, tmp_path
                     token = f"{name} {decision}" if name != "resource" else "eff:///one"
                     assert (code, done) == (None, [[what, token]]), (name, decision)
 
-    with scene.process():
-        run(story(), 90)
+    with served(way, tier) as scene:
+        run(story(scene), 90)
 
 
 @pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize("forms", [True, False])
 @pytest.mark.parametrize("way", WAYS)
 def test_one_request_is_one_question_and_a_fed_step_another(
-    way: str, forms: bool, tier: str, tmp_path: Path
+    way: str, forms: bool, tier: str, served: Served
 ) -> None:
-    scene = Scene(tmp_path, way, [tier])
-
-    async def story() -> None:
+    async def story(scene: Scene) -> None:
         async with scene.client(forms=forms) as client:
             person = asyncio.get_running_loop().create_task(asyncio.sleep(0) if forms else scene.person())
             try:
@@ -233,8 +263,8 @@ def test_one_request_is_one_question_and_a_fed_step_another(
             finally:
                 person.cancel()
 
-    with scene.process():
-        run(story(), 60)
+    with served(way, tier) as scene:
+        run(story(scene), 60)
 
 
 @pytest.mark.parametrize("forms", [True, False])
@@ -477,10 +507,9 @@ def shell(scene: Scene, *words: str) -> list[str]:
 
 @pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize("way", ["mcp", "stdio"])
-def test_a_call_from_a_shell_asks_at_its_terminal(way: str, tier: str, tmp_path: Path) -> None:
-    scene = Scene(tmp_path, way, [tier])
-    words = shell(scene, "call", tier, '{"word": "t"}')
-    with scene.process():
+def test_a_call_from_a_shell_asks_at_its_terminal(way: str, tier: str, served: Served) -> None:
+    with served(way, tier) as scene:
+        words = shell(scene, "call", tier, '{"word": "t"}')
         denied = Terminal(scene, *words)
         denied.types("n", "Allow?")
         code, out = denied.ends()
@@ -496,13 +525,12 @@ def test_a_call_from_a_shell_asks_at_its_terminal(way: str, tier: str, tmp_path:
 
 @pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize("way", ["mcp", "stdio"])
-def test_a_call_from_a_script_is_refused_at_once(way: str, tier: str, tmp_path: Path) -> None:
-    scene = Scene(tmp_path, way, [tier])
-    with scene.process():
+def test_a_call_from_a_script_is_refused_at_once(way: str, tier: str, served: Served) -> None:
+    with served(way, tier) as scene:
         done = subprocess.run(
             [sys.executable, "-m", "callmux", *shell(scene, "call", tier, '{"word": "t"}')],
             env=scene.env,
-            cwd=tmp_path,
+            cwd=scene.path,
             capture_output=True,
             timeout=SECONDS,
             check=False,
