@@ -97,13 +97,11 @@ fn=(3) inner'2
 
 @needs_valgrind
 def test_a_call_with_needless_work_fails_and_the_work_is_named(tmp_path: Path) -> None:
-    """The same way of a call, recorded and then with so many rounds of a loop in it."""
+    """The same way of a call, recorded and then with so many rounds of a loop in it. That it passes without
+    them is what `scripts/check-instructions` shows each time."""
     records = tmp_path / "records.json"
     code, said = run("--ways", "plain", "--records", records, "--record")
     assert code == 0, said
-    code, said = run("--ways", "plain", "--records", records)
-    assert code == 0, said
-    assert "no way takes more" in said
     code, said = run("--ways", "plain", "--records", records, "--burden", "2000")
     assert code == 1, said
     assert re.search(r"\n +\+2\.0 +2\.0  burden\n", said), said
