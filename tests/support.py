@@ -288,7 +288,7 @@ def planned(
     if (arguments := more.get("arguments")) is not None:
         more["arguments"] = bytes(arguments)
         arguments = Raw(more["arguments"])
-    more.setdefault("asked", ToolCall(tool=target, arguments=arguments))
+    more.setdefault("asked", ToolCall(spelling=target, arguments=arguments))
     more.setdefault("stages", NO_STAGES)
     more.setdefault("done", nobody)
     more.setdefault("seconds", 1.0)

@@ -68,7 +68,7 @@ PURE = {"protocol", "config", "errors", "names", "fields", "plan", "context", "u
 """What decides and touches nothing. Every other module whose docstring says "Pure." is held to it too."""
 IN_MEMORY = ("os.path", "io.BytesIO")
 """What has the name of something that touches the world, and does not."""
-IMPURE_INSIDE = {"config.env_file", "config.load", "config.secrets", "config.sources", "config.targets"}
+IMPURE_INSIDE = {"config.env_file", "config.load", "config.secrets", "config.sources", "config.locations"}
 IO_MODULES = re.compile(
     r"(asyncio|socket|subprocess|os|pathlib|time|threading|ssl|selectors|signal|select|shutil|tempfile|io"
     r"|multiprocessing|concurrent|http|urllib\.request|sqlite3|uvloop|aiohttp|uvicorn|starlette|httptools)(\.|$)"

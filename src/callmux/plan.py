@@ -19,7 +19,7 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
     """One tool call as the caller wrote it, its name not yet looked up.
 
     Attributes:
-        tool: The name as the caller spelled it.
+        spelling: The tool's name as the caller wrote it.
         server: The server the caller named beside it.
         arguments: The JSON object to send, or None for none.
         timeout_ms: The caller's own limit.
@@ -30,7 +30,7 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
         extra: Its other members, which we do not know, passed on.
     """
 
-    tool: str
+    spelling: str
     server: str | None = None
     arguments: Raw | None = None
     timeout_ms: int | None = None
@@ -42,7 +42,7 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
 
     def echo(self) -> dict[str, Any]:
         """The call as `callmux_parallel` shows it beside its result."""
-        shown: dict[str, Any] = {"tool": self.tool}
+        shown: dict[str, Any] = {"tool": self.spelling}
         if self.server is not None:
             shown["server"] = self.server
         if self.arguments is not None:
@@ -62,14 +62,14 @@ def whole(asked: Asked) -> ToolCall:
     """The call with all members of a `ToolCall`."""
     if isinstance(asked, ToolCall):
         return asked
-    return ToolCall(tool=asked.tool, arguments=asked.arguments, meta=asked.meta)
+    return ToolCall(spelling=asked.spelling, arguments=asked.arguments, meta=asked.meta)
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """A parsed request.
 
     Attributes:
-        name: The meta-tool, or the tool of a direct call as spelled.
+        name: The meta-tool's name, or the spelling of a direct call.
         calls: The tool calls it will make, in order; empty where it calls nothing.
         output_format: The `outputFormat` argument, if given.
         options: Everything else the meta-tool's own `run` needs, typed by that meta-tool.

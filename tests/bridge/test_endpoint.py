@@ -11,12 +11,12 @@ from callmux.errors import UsageError
 def test_a_url_is_used_as_it_is() -> None:
     """No `/mcp` is added; the query stays."""
     e = read_endpoint("http://127.0.0.1:4860/mcp?a=b")
-    assert (e.tls, e.host, e.port, e.target, e.authority) == (
+    assert (e.tls, e.host, e.port, e.path, e.authority) == (
         False, "127.0.0.1", 4860, "/mcp?a=b", "127.0.0.1:4860",
     )  # fmt: skip
     assert e.is_loopback
     assert e.origin == "http://127.0.0.1:4860"
-    assert read_endpoint("http://localhost:1").target == "/"
+    assert read_endpoint("http://localhost:1").path == "/"
 
 
 def test_ports_and_names() -> None:

@@ -68,11 +68,11 @@ def test_a_tool_that_says_so_may_be_repeated(name: str, safe: bool) -> None:
 @pytest.mark.parametrize(
     ("calls", "safe"),
     [
-        ([ToolCall(tool="a", server="s")], True),
-        ([ToolCall(tool="s__a"), ToolCall(tool="b")], True),
-        ([ToolCall(tool="a"), ToolCall(tool="c")], False),
-        ([ToolCall(tool="a", server="other")], False),
-        ([ToolCall(tool="zzz")], False),
+        ([ToolCall(spelling="a", server="s")], True),
+        ([ToolCall(spelling="s__a"), ToolCall(spelling="b")], True),
+        ([ToolCall(spelling="a"), ToolCall(spelling="c")], False),
+        ([ToolCall(spelling="a", server="other")], False),
+        ([ToolCall(spelling="zzz")], False),
         ([], False),
     ],
 )
@@ -100,7 +100,7 @@ def test_cursors() -> None:
 
 def test_a_page_of_a_stored_result_is_harmless_by_whatever_tool_it_is_asked_for() -> None:
     assert Listings().is_safe("callmux_call", Plan(name="callmux_get_result"))
-    assert not Listings().is_safe("callmux_call", Plan(name="callmux_call", calls=(ToolCall(tool="a"),)))
+    assert not Listings().is_safe("callmux_call", Plan(name="callmux_call", calls=(ToolCall(spelling="a"),)))
 
 
 def test_a_list_that_was_refused_is_shown_no_more() -> None:

@@ -20,7 +20,7 @@ def test_the_plan_of_a_meta_tool_says_what_it_will_call() -> None:
     calls = {"calls": [{"tool": "a__b"}, {"tool": "c"}]}
     plan = plan_of(read(given({"name": "callmux_parallel", "arguments": calls})))
     assert plan is not None
-    assert [call.tool for call in plan.calls] == ["a__b", "c"]
+    assert [call.spelling for call in plan.calls] == ["a__b", "c"]
 
 
 @pytest.mark.parametrize(

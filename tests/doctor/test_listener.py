@@ -40,10 +40,10 @@ class FakeListener:
         self.answers |= {key.replace("__", "/"): value for key, value in answers.items()}
 
     def __call__(
-        self, method: str, target: str, headers: Mapping[str, str], message: dict[str, Any] | None = None
+        self, method: str, path: str, headers: Mapping[str, str], message: dict[str, Any] | None = None
     ) -> ListenerAnswer:
-        self.requests.append((method, target, dict(headers), message))
-        key = message["method"] if message else target if method == "GET" else method
+        self.requests.append((method, path, dict(headers), message))
+        key = message["method"] if message else path if method == "GET" else method
         said = self.answers[key]
         if key == "tools/call" and said is None:
             sessions = [{"id": "other", "cwd": "/"}, {"id": SESSION[:24], "cwd": self.cwd}]

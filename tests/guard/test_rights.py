@@ -11,7 +11,7 @@ from callmux.guard import rights as module
 from callmux.guard.principal import Principal
 from callmux.guard.rights import Permissions, Rights, denied
 from callmux.guard.rules import PROFILE, Denial
-from callmux.guard.targets import METHOD, Wanted
+from callmux.guard.wanted import METHOD, Wanted
 
 SERVERS = {"gh": {"command": "x", "prefix": "g"}, "lin": {"command": "x"}}
 

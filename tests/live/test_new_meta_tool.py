@@ -35,13 +35,14 @@ DEFINITION = definition(
 
 
 def parse(fields):
-    call = ToolCall(tool=fields.text("tool"), arguments=fields.members.get("arguments"), timeout_ms=700_000)
+    arguments = fields.members.get("arguments")
+    call = ToolCall(spelling=fields.text("tool"), arguments=arguments, timeout_ms=700_000)
     return Plan(name=NAME, calls=(call, call), output_format=output_format(fields))
 
 
 async def run(plan, engine, context):
     if not %(calls)s:
-        return success({"would": [call.tool for call in plan.calls] * 400})
+        return success({"would": [call.spelling for call in plan.calls] * 400})
     outcomes = await run_all(plan.calls, engine, context)
     return success(tally(outcomes, [outcome.shown() for outcome in outcomes], 0))
 '''

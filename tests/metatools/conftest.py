@@ -48,7 +48,7 @@ def text(value: str, **more: Any) -> dict[str, Any]:
 
 def echo(call: ToolCall) -> dict[str, Any]:
     """What the scripted server answers where a test says nothing else."""
-    seen = {"tool": call.tool, "args": None if call.arguments is None else call.arguments}
+    seen = {"tool": call.spelling, "args": None if call.arguments is None else call.arguments}
     return text(msgspec.json.encode(seen).decode())
 
 
@@ -118,7 +118,7 @@ class Bench:
         self.recipes = checked.config.recipes
 
     async def _prepare(self, call: ToolCall, context: CallContext) -> Call:
-        found = self.catalogue.find(call.tool, call.server)
+        found = self.catalogue.find(call.spelling, call.server)
         sent = planned(
             context=context,
             server=found.server,
@@ -135,7 +135,7 @@ class Bench:
     async def _call(self, call: ToolCall, context: CallContext) -> Result:
         self.calls.append(call)
         self.contexts.append(context)
-        answer = self.answers.get(call.tool, echo)
+        answer = self.answers.get(call.spelling, echo)
         if callable(answer):
             answer = answer(call)
         if asyncio.iscoroutine(answer):

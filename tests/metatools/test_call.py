@@ -37,7 +37,7 @@ def test_everything_asked_reaches_the_door(bench: Bench) -> None:
         },
     )
     (call,) = bench.calls
-    assert (call.tool, call.server, call.timeout_ms, call.cwd, call.force_reconnect) == (
+    assert (call.spelling, call.server, call.timeout_ms, call.cwd, call.force_reconnect) == (
         " x ",
         "s",
         5,

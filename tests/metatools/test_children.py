@@ -17,7 +17,7 @@ from tests.metatools.conftest import Bench, text
 
 
 def calls(count: int, tool: str = "x") -> list[ToolCall]:
-    return [ToolCall(tool=tool, arguments=Raw(b'{"n":%d}' % n)) for n in range(count)]
+    return [ToolCall(spelling=tool, arguments=Raw(b'{"n":%d}' % n)) for n in range(count)]
 
 
 def test_all_start_before_any_ends(bench: Bench) -> None:

@@ -89,4 +89,6 @@ def test_a_preview_and_the_call_give_the_tool_the_same(served: Bench, tmp_path: 
 
 def test_the_plan_names_the_tools_it_looks_at(served: Bench) -> None:
     """Whoever may not call a tool may not preview it: permission reads the plan."""
-    assert [c.tool for c in served.parse("callmux_dry_run", {"calls": [{"tool": "get"}]}).calls] == ["get"]
+    assert [c.spelling for c in served.parse("callmux_dry_run", {"calls": [{"tool": "get"}]}).calls] == [
+        "get"
+    ]

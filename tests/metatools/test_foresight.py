@@ -22,7 +22,7 @@ def plan(name: str, **arguments: Any) -> Plan:
 
 def shown(plan: Plan) -> list[Any]:
     return [
-        None if call is None else (call.tool, json.loads(bytes(call.arguments or b"null")))
+        None if call is None else (call.spelling, json.loads(bytes(call.arguments or b"null")))
         for call in foresee(plan)
     ]
 
@@ -74,11 +74,11 @@ def test_what_calls_nothing_has_no_calls() -> None:
     assert foresee(plan("dry_run", calls=CALLS)) == ()
     assert foresee(plan("status")) == ()
     # A direct call is asked about when it is made.
-    assert foresee(Plan(name="a", calls=(ToolCall(tool="a"),))) == ()
+    assert foresee(Plan(name="a", calls=(ToolCall(spelling="a"),))) == ()
 
 
 def test_every_meta_tool_that_calls_is_foreseen() -> None:
-    call = ToolCall(tool="a")
+    call = ToolCall(spelling="a")
     for name, row in zip(names(), ROWS.values(), strict=True):
         options: Any = () if name != "callmux_pipeline" else plan("pipeline", steps=[{"tool": "a"}]).options
         assert bool(foresee(Plan(name=name, calls=(call,), options=options))) is row.calls, name

@@ -105,7 +105,7 @@ def test_a_required_mapping_that_misses_stops_before_its_step(bench: Bench) -> N
     assert failed["error"].startswith("required inputMapping failed")
     assert failed["ok"] is False
     assert "finalResult" not in payload
-    assert [call.tool for call in bench.calls] == ["find"]
+    assert [call.spelling for call in bench.calls] == ["find"]
 
 
 def test_a_required_mapping_that_resolves_changes_nothing(bench: Bench) -> None:

@@ -88,17 +88,17 @@ def test_every_mode_becomes_its_calls(bench: Bench) -> None:
         },
     )
     first, second = filled(bench, "p", {"x": 1}).calls
-    assert (first.tool, first.timeout_ms, first.cwd, bytes(first.arguments or b"")) == (
+    assert (first.spelling, first.timeout_ms, first.cwd, bytes(first.arguments or b"")) == (
         "a",
         7,
         "/w",
         b'{"v":1}',
     )
-    assert (second.tool, second.server, second.timeout_ms, second.arguments) == ("b", "s", 9, None)
+    assert (second.spelling, second.server, second.timeout_ms, second.arguments) == ("b", "s", 9, None)
     (item,) = filled(bench, "b", {"x": 1}).calls
-    assert (item.tool, item.server) == ("t", "s")
+    assert (item.spelling, item.server) == ("t", "s")
     plan = filled(bench, "s", {"x": {"k": 1}})
-    assert [c.tool for c in plan.calls] == ["a", "b"]
+    assert [c.spelling for c in plan.calls] == ["a", "b"]
     assert isinstance(plan.options, Filled)
     assert plan.options.plan.options[1].mappings["n"].source == "$json.n"
 

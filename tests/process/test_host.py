@@ -316,9 +316,9 @@ async def test_the_calls_of_a_batch_are_known_by_their_servers(monkeypatch: pyte
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
     calls = [call | {"params": {"name": f"{server}__t"}} for server in "ab"]
     ping = {"jsonrpc": "2.0", "id": 2, "method": "ping"}
-    assert house.host.targets_of(json.dumps(calls[0]).encode()) == ["a"]
-    assert house.host.targets_of(json.dumps([*calls, ping]).encode()) == ["a", "b"]
-    assert house.host.targets_of(json.dumps(ping).encode()) == []
+    assert house.host.addressed(json.dumps(calls[0]).encode()) == ["a"]
+    assert house.host.addressed(json.dumps([*calls, ping]).encode()) == ["a", "b"]
+    assert house.host.addressed(json.dumps(ping).encode()) == []
     await house.host.close()
 
 

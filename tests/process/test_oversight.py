@@ -59,6 +59,6 @@ def test_nothing_of_it_is_loaded_where_nothing_applies() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     loaded = set(done.stdout.split())
-    own = {"guard.rights", "guard.rules", "guard.targets", "guard.uris", "guard.profiles"}
+    own = {"guard.rights", "guard.rules", "guard.wanted", "guard.uris", "guard.profiles"}
     own |= {"rings.authorizing", "router.sight", "process.oversight", "metatools.own_part"}
     assert not {f"callmux.{name}" for name in own} & loaded

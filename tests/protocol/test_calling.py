@@ -37,7 +37,7 @@ OTHERS = (
 def test_a_call_is_read_with_its_params() -> None:
     message = of_caller(PLAIN)
     assert isinstance(message, Calling)
-    assert (message.id, message.params.tool, bytes(message.params.arguments or b"")) == (
+    assert (message.id, message.params.spelling, bytes(message.params.arguments or b"")) == (
         7,
         "t",
         b'{"n":1.50}',

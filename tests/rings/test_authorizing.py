@@ -61,11 +61,11 @@ class Desk:
         return self.wait(calls) if self.waits else None
 
     async def wait(self, calls: Sequence[ToolCall]) -> None:
-        self.waited = [call.tool for call in calls]
+        self.waited = [call.spelling for call in calls]
 
     def judges(self, *tools: str, own: Traits | None = SERIES, name: str = "callmux_parallel") -> None:
         route = None if own is None else Route(server="", bare=name, own=own)
-        calls = [ToolCall(tool=tool) for tool in tools]
+        calls = [ToolCall(spelling=tool) for tool in tools]
         job = Job(context=context(principal=ANN), plan=Plan(name=name, calls=calls), route=route)
         waiting = self.request.enter(job)
         if waiting is not None:

@@ -46,7 +46,7 @@ def test_a_call_without_arguments_has_none() -> None:
 
 def test_other_members_go_along_and_a_token_becomes_our_own() -> None:
     meta, extra = Raw(b'{"progressToken":"mine","k":1}'), {"task": Raw(b'{"ttl":5}')}
-    call = planned(asked=ToolCall(tool="t", meta=meta, extra=extra), arguments=Raw(b"{}"))
+    call = planned(asked=ToolCall(spelling="t", meta=meta, extra=extra), arguments=Raw(b"{}"))
     assert sent(call)["params"]["_meta"] == {"progressToken": "mine", "k": 1}
     call.progress = lambda params: None
     assert sent(call)["params"] == {
@@ -58,10 +58,10 @@ def test_other_members_go_along_and_a_token_becomes_our_own() -> None:
 
 
 def test_other_requests_name_their_target_their_own_way() -> None:
-    asked = ToolCall(tool="u:x", extra={"more": Raw(b"1")})
+    asked = ToolCall(spelling="u:x", extra={"more": Raw(b"1")})
     call = planned(method="resources/read", target="u:x", key="uri", asked=asked)
     assert sent(call)["params"] == {"uri": "u:x", "more": 1}
-    assert "params" not in sent(planned(method="x", target="x", key=None, bare=True))
+    assert "params" not in sent(planned(method="x", target="x", key=None, no_params=True))
 
 
 def test_others_who_wait_give_it_more_time_and_whoever_set_a_timer_hears_of_it() -> None:
@@ -104,7 +104,7 @@ def test_it_ends_with_the_answer_or_with_a_failure(monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_meta_is_part_of_the_plain_call(given: bytes, sent_as: Any) -> None:
-    asked = ToolCall(tool="t", meta=Raw(given))
+    asked = ToolCall(spelling="t", meta=Raw(given))
     around = context(progress_token=Raw(b'"x"'))
     call = planned(target="50%", asked=asked, arguments=Raw(b'{"n": 1.50}'), context=around)
     assert given in call.line(7)

@@ -98,7 +98,7 @@ class Bench:
         call = planned(
             route=route(server, tool, bare=tool.name, safe=tool is READER, verdict=verdict),
             target=tool.name,
-            asked=ToolCall(tool=asked.pop("spelled", tool.name), arguments=arguments, **asked),
+            asked=ToolCall(spelling=asked.pop("spelled", tool.name), arguments=arguments, **asked),
             arguments=arguments,
             seconds=seconds,
             deadline=asyncio.get_running_loop().time() + seconds,

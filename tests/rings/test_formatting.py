@@ -51,7 +51,7 @@ def shown(
         return given
 
     stage = Formatting(default, names_of(catalogue()).find, bus)
-    plan = Plan(name=name, calls=(ToolCall(tool=tool),), output_format=wanted)
+    plan = Plan(name=name, calls=(ToolCall(spelling=tool),), output_format=wanted)
     value: dict[str, Any] = json.loads(play(through(stage, plan, context(), proceed, own_route(name))).raw)
     return value
 

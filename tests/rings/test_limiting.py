@@ -190,7 +190,7 @@ def call(deadline: float = 1e9, **asked: Any) -> Call:
         server="s",
         method="tools/call",
         target="bare",
-        asked=ToolCall(tool="s__bare", arguments=Raw(b"{}"), **asked),
+        asked=ToolCall(spelling="s__bare", arguments=Raw(b"{}"), **asked),
         seconds=30,
         deadline=deadline,
     )

@@ -56,7 +56,7 @@ def heard(outcome: Outcome, **more: Any) -> CallEnded:
 def test_a_result_has_its_size_its_time_and_its_place() -> None:
     alice = Principal(kind="bearer", id="alice")
     around = context(principal=alice, about={"requestId": "r1", "sessionId": "s1"})
-    asked = ToolCall(tool="git__log", arguments=Raw(b'{"n":1}'))
+    asked = ToolCall(spelling="git__log", arguments=Raw(b'{"n":1}'))
     fact = heard(
         Result(b'{"content":[]}'),
         server="git",

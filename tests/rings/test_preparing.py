@@ -33,7 +33,7 @@ def sent(stage: Preparing, arguments: bytes | None, tool: Tool | None) -> Call:
         server="s",
         method="tools/call",
         target="t",
-        asked=ToolCall(tool="t", arguments=raw),
+        asked=ToolCall(spelling="t", arguments=raw),
         arguments=raw,
         tool=tool,
         seconds=1,
@@ -82,7 +82,7 @@ def test_a_reference_that_does_not_work_sends_nothing() -> None:
 
 def test_a_preview_prepares_without_sending() -> None:
     call = planned(
-        server="s", method="tools/call", target="t", asked=ToolCall(tool="t"), seconds=1, deadline=1
+        server="s", method="tools/call", target="t", asked=ToolCall(spelling="t"), seconds=1, deadline=1
     )
     assert play(Preparing().prepare(call)) is call
     given = planned(arguments=Raw(b'{"s":{"$text":"x"}}'))

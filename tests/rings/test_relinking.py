@@ -75,7 +75,7 @@ async def test_only_servers_with_renamed_resources_are_looked_into() -> None:
             server=server,
             method=method,
             target="t",
-            asked=ToolCall(tool="t"),
+            asked=ToolCall(spelling="t"),
             seconds=1,
             deadline=1,
             safe=True,

@@ -90,7 +90,7 @@ def attempt(
     """The outcome of one call with 30 s per attempt, of which `left` are left; or `shared` seconds."""
     around = more.pop("context", None) or context()
     progress = more.pop("progress", None)
-    asked = ToolCall(tool="s__t", arguments=Raw(b'{"n": 1.50}'), **more)
+    asked = ToolCall(spelling="s__t", arguments=Raw(b'{"n": 1.50}'), **more)
 
     async def scene() -> Result:
         call = planned(

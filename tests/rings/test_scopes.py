@@ -47,7 +47,7 @@ class Bench:
     ) -> Scope | None:
         """The scope of one call, of a client that works in `found`; empty for one on stdio."""
         raw = None if arguments is None else Raw(arguments)
-        asked = ToolCall(tool="t", cwd=cwd, arguments=raw)
+        asked = ToolCall(spelling="t", cwd=cwd, arguments=raw)
         call = planned(
             server=server, method=method, target="t", asked=asked, arguments=raw, seconds=1, deadline=1
         )

@@ -63,7 +63,7 @@ def followed(outcome: Outcome, **more: Any) -> tuple[Notes, Any]:
     bus.trace_with(notes)
     client = FakeClient()
     client.trace = "the request"
-    more.setdefault("asked", ToolCall(tool="t", arguments=Raw(b"{}"), meta=more.pop("meta", None)))
+    more.setdefault("asked", ToolCall(spelling="t", arguments=Raw(b"{}"), meta=more.pop("meta", None)))
     call = planned(
         stages=Stages([Tracing(bus), ends]), context=context(client=client), arguments=Raw(b"{}"), **more
     )

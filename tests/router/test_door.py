@@ -85,15 +85,15 @@ class House:
 async def test_a_call_is_planned_whole() -> None:
     house = House().all_up()
     now = asyncio.get_running_loop().time()
-    call = await house.call(tool="a__t", arguments=Raw(b'{"x":1}'))
+    call = await house.call(spelling="a__t", arguments=Raw(b'{"x":1}'))
     assert (call.server, call.method, call.target, call.seconds) == ("a", "tools/call", "t", 2)
     assert call.deadline == pytest.approx(now + 2)
     assert call.arguments == b'{"x":1}'
     assert call.tool is not None
     assert call.safe is False
-    call = await house.call(tool="b__b", timeout_ms=50)
+    call = await house.call(spelling="b__b", timeout_ms=50)
     assert (call.server, call.target, call.seconds, call.safe) == ("b", "b", 0.05, True)
-    call = await house.call(tool="t", server="b")
+    call = await house.call(spelling="t", server="b")
     assert (call.server, call.target) == ("b", "t")
 
 
@@ -119,14 +119,14 @@ async def test_a_listing_waits_for_those_of_whom_nothing_is_kept() -> None:
     assert not listed.done()
     house.servers["b"].up.set()
     await listed
-    called = asyncio.create_task(house.call(tool="a__t"))
+    called = asyncio.create_task(house.call(spelling="a__t"))
     await settle()
     assert not called.done()
     house.servers["a"].up.set()
     assert (await called).server == "a"
 
 
-@pytest.mark.parametrize("asked", [{"tool": "a__t"}, {"tool": "t", "server": "a"}])
+@pytest.mark.parametrize("asked", [{"spelling": "a__t"}, {"spelling": "t", "server": "a"}])
 async def test_a_call_waits_for_its_own_server_only(asked: dict[str, Any]) -> None:
     house = House()
     call = asyncio.create_task(house.call(**asked))
@@ -136,7 +136,7 @@ async def test_a_call_waits_for_its_own_server_only(asked: dict[str, Any]) -> No
     assert (await call).server == "a"
 
 
-@pytest.mark.parametrize("asked", [{"tool": "a"}, {"tool": "x__a"}])
+@pytest.mark.parametrize("asked", [{"spelling": "a"}, {"spelling": "x__a"}])
 async def test_a_name_that_may_be_anybodys_waits_for_all(asked: dict[str, Any]) -> None:
     house = House()
     call = asyncio.create_task(house.door.call_safely(ToolCall(**asked), house.around))
@@ -160,7 +160,7 @@ async def test_once_all_have_settled_nobody_is_asked_again() -> None:
 async def test_a_name_that_leads_nowhere_is_refused() -> None:
     house = House().all_up()
     with pytest.raises(ToolNotFound):
-        await house.call(tool="nothing")
+        await house.call(spelling="nothing")
     assert house.planned == []
 
 
@@ -173,8 +173,8 @@ async def test_a_child_of_a_fan_out_fails_as_a_result(
     house = House().all_up()
     house.outcome = outcome
     with pytest.raises(type(outcome)):
-        await house.call(tool="a__t")
-    result = await house.door.call_safely(ToolCall(tool="a__t"), house.around)
+        await house.call(spelling="a__t")
+    result = await house.door.call_safely(ToolCall(spelling="a__t"), house.around)
     assert json.loads(result.raw)["structuredContent"]["error"]["code"] == code
 
 
@@ -183,10 +183,10 @@ async def test_a_call_can_be_prepared_without_being_made() -> None:
 
     house = House()
     house.servers["a"].up.set()
-    asked = ToolCall(tool="a__t", arguments=Raw(b'{"x":{"$text":"y"}}'))
+    asked = ToolCall(spelling="a__t", arguments=Raw(b'{"x":{"$text":"y"}}'))
     planned = await house.door.prepare(asked, house.around)
     assert planned.arguments is not None
     assert (planned.server, planned.target, bytes(planned.arguments)) == ("a", "t", b'{"x":"y"}')
     assert house.planned == []
     with pytest.raises(CallmuxError):
-        await house.door.prepare(ToolCall(tool="a__none"), house.around)
+        await house.door.prepare(ToolCall(spelling="a__none"), house.around)

@@ -139,7 +139,7 @@ def test_errors_about_names_name_what_their_reader_may_know(tool: str, known: st
         found: CallmuxError = error
     else:
         found = ToolNotFound("it is there, but not for everybody")
-    said = MADE.error(ToolCall(tool=tool), context(principal=ANN), found)
+    said = MADE.error(ToolCall(spelling=tool), context(principal=ANN), found)
     assert known in said.message + str(said.details)
     assert "b__" not in said.message.replace(tool, "")
     assert '"b"' not in said.message

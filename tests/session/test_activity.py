@@ -51,7 +51,7 @@ ABOUT = {"requestId": "r1", "sessionId": "s1", "cwd": "/w"}
 
 
 def test_a_direct_call_is_shown_with_its_target() -> None:
-    call = Bench().shown(Plan(name="a__slow", calls=(ToolCall(tool="a__slow"),)))
+    call = Bench().shown(Plan(name="a__slow", calls=(ToolCall(spelling="a__slow"),)))
     assert call.pop("id")
     assert call == {
         **ABOUT,
@@ -70,9 +70,9 @@ def test_a_direct_call_is_shown_with_its_target() -> None:
 
 def test_a_fan_out_is_shown_with_all_its_targets_and_their_time_together() -> None:
     calls = (
-        ToolCall(tool="slow", server="a", timeout_ms=5000),
-        ToolCall(tool="a__slow"),
-        ToolCall(tool="b__slow"),
+        ToolCall(spelling="slow", server="a", timeout_ms=5000),
+        ToolCall(spelling="a__slow"),
+        ToolCall(spelling="b__slow"),
     )
     call = Bench().shown(Plan(name="callmux_parallel", calls=calls))
     assert (call["toolKind"], call["operation"], call["targetTool"]) == (
@@ -86,7 +86,7 @@ def test_a_fan_out_is_shown_with_all_its_targets_and_their_time_together() -> No
 
 
 def test_callmux_call_is_shown_as_what_it_calls() -> None:
-    plan = Plan(name="callmux_call", calls=(ToolCall(tool="slow", server="b"),))
+    plan = Plan(name="callmux_call", calls=(ToolCall(spelling="slow", server="b"),))
     call = Bench().shown(plan)
     assert (call["server"], call["targetTool"], call["operation"]) == ("b", "slow", "call")
 
@@ -95,14 +95,14 @@ def test_what_calls_nothing_and_what_leads_nowhere_have_no_more_to_show() -> Non
     status = Bench().shown(Plan(name="callmux_status"))
     assert "timeoutMs" not in status
     assert "downstreamTargets" not in status
-    lost = Bench().shown(Plan(name="nope", calls=(ToolCall(tool="nope"),)))
+    lost = Bench().shown(Plan(name="nope", calls=(ToolCall(spelling="nope"),)))
     assert lost["targetTool"] == "nope"
     assert "server" not in lost
 
 
 def test_a_request_keeps_the_id_it_was_shown_by_and_the_oldest_comes_first() -> None:
     bench = Bench()
-    plan = Plan(name="a__slow", calls=(ToolCall(tool="a__slow"),))
+    plan = Plan(name="a__slow", calls=(ToolCall(spelling="a__slow"),))
     seats = [bench.seat(plan, age=1), bench.seat(plan, plan, age=5)]
     assert [request.shown_as for seat in seats for request in seat.requests] == ["", "", ""]
     first = bench.activity.shown(seats)

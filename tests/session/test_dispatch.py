@@ -48,7 +48,7 @@ class Tools(Recorder):
         if given.get("name") == "odd":
             raise InvalidArguments("odd")
         extra = {key: Raw(b"{}") for key in given.keys() - {"name", "arguments"}}
-        plan = Plan(name="t", calls=(ToolCall(tool="t", extra=extra),))
+        plan = Plan(name="t", calls=(ToolCall(spelling="t", extra=extra),))
         return Job(context=around, plan=plan, stages=Stages([self]), done=done, makes_task="task" in extra)
 
     def enter(self, job: Job) -> Result:

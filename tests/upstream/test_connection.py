@@ -231,7 +231,7 @@ async def test_a_call_that_is_abandoned_is_told_nothing() -> None:
 
 async def test_what_cannot_be_sent_does_not_wait() -> None:
     connection, _, _ = await opened()
-    call = exchange(5, [], arguments=Raw(b"{}"), asked=ToolCall(tool="t", extra={"x": object()}))  # type: ignore[dict-item]
+    call = exchange(5, [], arguments=Raw(b"{}"), asked=ToolCall(spelling="t", extra={"x": object()}))  # type: ignore[dict-item]
     with pytest.raises(TypeError):
         connection.send(call)
     assert connection.in_flight == 0

@@ -23,7 +23,7 @@ class Endpoint(NamedTuple):
         tls: It is `https`.
         host: For connecting: without brackets.
         port: The port.
-        target: Path and query, as the request line has them.
+        path: Path and query, as the request line has them.
         authority: Host and port, as the `Host` header has them.
         is_loopback: It is this machine.
     """
@@ -32,7 +32,7 @@ class Endpoint(NamedTuple):
     tls: bool
     host: str
     port: int
-    target: str
+    path: str
     authority: str
     is_loopback: bool
 
@@ -68,7 +68,7 @@ def read_endpoint(url: str) -> Endpoint:
         tls=parts.scheme == "https",
         host=host,
         port=port or _PORTS[parts.scheme],
-        target=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
+        path=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
         authority=parts.netloc,
         is_loopback=is_loopback(host),
     )

@@ -60,7 +60,7 @@ class Heads:
             version=self.version,
             last_event_id=last_event_id,
         )
-        lines = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (verb, place.target.encode(), place.authority.encode())]
+        lines = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (verb, place.path.encode(), place.authority.encode())]
         lines += [b"%b: %b\r\n" % (k.encode(), v.encode()) for k, v in (own | {**self._headers}).items()]
         return b"".join(lines)
 

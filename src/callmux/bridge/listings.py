@@ -157,7 +157,7 @@ class Listings:
             return True
         if plan is None:
             return self._hints().get(name, False)
-        return bool(plan.calls) and all(self._child(c.tool, c.server) for c in plan.calls)
+        return bool(plan.calls) and all(self._child(c.spelling, c.server) for c in plan.calls)
 
     def _child(self, tool: str, server: str | None) -> bool:
         hints = self._hints()

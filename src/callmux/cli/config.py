@@ -41,10 +41,10 @@ def _check(as_json: bool, config_option: str | None) -> int:
     except ConfigError as error:
         problems = error.problems
     else:
-        from callmux.config.targets import wrong_targets
+        from callmux.config.locations import wrong_places
 
         key = "servers" if loaded.format == "native" else "mcpServers"
-        problems = [*loaded.duplicates, *wrong_targets(loaded.config, key)]
+        problems = [*loaded.duplicates, *wrong_places(loaded.config, key)]
         problems += [server.problem for server in loaded.config.servers.values() if server.problem]
         from callmux.doctor.checks import exposed
 

@@ -2,7 +2,8 @@
 
 Called by `callmux.config.env_file`. Read is what editors and dotenv libraries write: comments, `export`,
 values in single quotes or backquotes (as they stand) and in double quotes (with `\\n`, `\\"` and
-the like), over several lines where quoted, and bare ones up to ` #`. Values are not expanded any further.
+the like), over several lines where quoted, and without quotes up to ` #`. Values are not expanded any
+further.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _LINE = re.compile(
     (?:'(?P<single>[^']*)'[ \t]*(?:\#[^\n]*)?
     |`(?P<back>[^`]*)`[ \t]*(?:\#[^\n]*)?
     |"(?P<double>(?:[^"\\]|\\.)*)"[ \t]*(?:\#[^\n]*)?
-    |(?P<bare>[^\n'"`][^\n]*?|)(?:[ \t]+\#[^\n]*|[ \t]*))(?:\n|\Z)""",
+    |(?P<unquoted>[^\n'"`][^\n]*?|)(?:[ \t]+\#[^\n]*|[ \t]*))(?:\n|\Z)""",
     re.VERBOSE | re.DOTALL,
 )
 _BLANK = re.compile(r"[ \t]*(?:\#[^\n]*)?(?:\n|\Z)")
@@ -53,4 +54,4 @@ def _value(line: re.Match[str]) -> str:
     for quoted in (line["single"], line["back"]):
         if quoted is not None:
             return quoted
-    return line["bare"] or ""
+    return line["unquoted"] or ""

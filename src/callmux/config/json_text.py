@@ -147,17 +147,17 @@ def _plain(text: str) -> tuple[str, str]:
     Clients keep files of many megabytes, and each step of a change asks for this again.
     """
     start = " " if text.startswith("\ufeff") else ""
-    bare = start + text[len(start) :]
+    plain = start + text[len(start) :]
     try:
-        _DECODER.decode(bare)
+        _DECODER.decode(plain)
     except (ValueError, RecursionError):
         # It has comments or trailing commas, or is malformed.
         pass
     else:
-        return bare, bare
-    if "//" in bare or "/*" in bare:
-        bare = _COMMENT.sub(lambda match: match[1] or _NOT_BREAK.sub(" ", match[0]), bare)
-    return bare, _COMMA.sub(lambda match: match[1] or " ", bare)
+        return plain, plain
+    if "//" in plain or "/*" in plain:
+        plain = _COMMENT.sub(lambda match: match[1] or _NOT_BREAK.sub(" ", match[0]), plain)
+    return plain, _COMMA.sub(lambda match: match[1] or " ", plain)
 
 
 def _malformed(plain: str, at: int, reason: str) -> JsonTextError:
@@ -252,8 +252,8 @@ def _insert(text: str, found: _Object, key: str, value: Any) -> str:
         body = f"{kept}{style.newline}{inner}{own}{style.newline}{at}"
         return text[: found.opening + 1] + body + text[found.closing :]
     last = found.members[-1]
-    bare, _ = _plain(text)
-    comma = bare.find(",", last.end, found.closing)
+    plain, _ = _plain(text)
+    comma = plain.find(",", last.end, found.closing)
     after = last.end if comma < 0 else comma + 1
     head = text[: last.end] + ("," if comma < 0 else "") + text[last.end : after]
     if "\n" not in text[found.opening : found.closing]:
@@ -270,10 +270,10 @@ def _insert(text: str, found: _Object, key: str, value: Any) -> str:
 
 
 def _without(text: str, found: _Object, member: _Member) -> str:
-    bare, _ = _plain(text)
+    plain, _ = _plain(text)
     number = found.members.index(member)
     is_last = number == len(found.members) - 1
-    comma = bare.find(",", member.end, found.closing if is_last else found.members[number + 1].key_start)
+    comma = plain.find(",", member.end, found.closing if is_last else found.members[number + 1].key_start)
     end = member.end if comma < 0 else comma + 1
     if len(found.members) == 1:
         left = text[found.opening + 1 : member.key_start] + text[end : found.closing]
@@ -292,11 +292,11 @@ def _without(text: str, found: _Object, member: _Member) -> str:
     else:
         left, right = text[: member.key_start], text[end:]
         # The end of the line that a comment is on must stay.
-        if len(left.rstrip()) == len(bare[: member.key_start].rstrip()):
+        if len(left.rstrip()) == len(plain[: member.key_start].rstrip()):
             left = left.rstrip()
     if is_last and number and comma < 0:
         before = found.members[number - 1].end
-        at = bare.find(",", before, member.key_start)
+        at = plain.find(",", before, member.key_start)
         left = left[:at] + left[at + 1 :]
     return left + right
 
@@ -305,17 +305,17 @@ class _Style:
     """How a document is written: line breaks, indentation, blanks."""
 
     def __init__(self, text: str) -> None:
-        bare, _ = _plain(text)
+        plain, _ = _plain(text)
         self._text = text
         self.newline = "\r\n" if "\r\n" in text else "\n"
-        indented = re.search(r"[{\[][ \t]*\r?\n([ \t]+)(?=[^ \t\r\n])", bare)
+        indented = re.search(r"[{\[][ \t]*\r?\n([ \t]+)(?=[^ \t\r\n])", plain)
         unit = indented[1] if indented else "  "
         if indented:
             outer = self.indent_at(indented.start())
             unit = unit.removeprefix(outer) or unit
         self.unit = unit
         # A document on one line that holds something is kept on one line.
-        body = bare.strip()
+        body = plain.strip()
         self.compact = "\n" not in body and body not in ("", "{}") and re.search(r"[,:]\s", body) is None
         self.one_line = "\n" not in body and bool(body.strip("{} \t"))
         self._separators = (",", ":") if self.compact else (", ", ": ")

@@ -237,7 +237,7 @@ Recipe: TypeAlias = Annotated[
 ]
 
 
-def targets(recipe: Recipe) -> list[tuple[str, str | None]]:
+def named_in(recipe: Recipe) -> list[tuple[str, str | None]]:
     """The tools it calls, each with the server beside it."""
     if isinstance(recipe, ParallelRecipe):
         return [(call.tool, call.server) for call in recipe.calls]

@@ -336,8 +336,8 @@ def _key(name: str) -> str:
 
 def _scalar(value: Any) -> str:
     """A scalar, plain where nothing else can be meant; collections as flow."""
-    bare = isinstance(value, str) and _PLAIN.fullmatch(value)
-    if bare and scalar(value, None, plain=True) == msgspec.json.encode(value):
+    unquoted = isinstance(value, str) and _PLAIN.fullmatch(value)
+    if unquoted and scalar(value, None, plain=True) == msgspec.json.encode(value):
         return str(value)
     return _flow(value)
 

@@ -53,7 +53,7 @@ class Exchange(Protocol):
     """Does one HTTP exchange; raises `Unanswered`."""
 
     def __call__(
-        self, method: str, target: str, headers: Mapping[str, str], message: dict[str, Any] | None = None
+        self, method: str, path: str, headers: Mapping[str, str], message: dict[str, Any] | None = None
     ) -> ListenerAnswer: ...
 
 
@@ -130,7 +130,7 @@ class _Examination:
         cwd: str | None,
     ) -> None:
         self._exchange = exchange
-        self._target = endpoint.target
+        self._path = endpoint.path
         self._credentials = credentials
         self._cwd = cwd
         self._secret = {name: value for name, value in headers.items() if name.lower() != "x-callmux-client"}
@@ -233,7 +233,7 @@ class _Examination:
         finally:
             # Whether it hears of the end or not changes nothing in what was found.
             try:
-                self._exchange("DELETE", self._target, self._headers)
+                self._exchange("DELETE", self._path, self._headers)
             except Unanswered as failure:
                 self.report.warnings.append(f"the session could not be ended: {failure.message}")
 
@@ -242,7 +242,7 @@ class _Examination:
         if isinstance(version, str):
             self._headers["mcp-protocol-version"] = version
         self._exchange(
-            "POST", self._target, self._posted(), {"jsonrpc": "2.0", "method": "notifications/initialized"}
+            "POST", self._path, self._posted(), {"jsonrpc": "2.0", "method": "notifications/initialized"}
         )
         names = self._tools()
         if names is not None:
@@ -296,7 +296,7 @@ class _Examination:
     def _ask(self, method: str, params: dict[str, Any]) -> tuple[Any, ListenerAnswer]:
         self._last_id += 1
         message = {"jsonrpc": "2.0", "id": self._last_id, "method": method, "params": params}
-        answer = self._exchange("POST", self._target, self._posted(), message)
+        answer = self._exchange("POST", self._path, self._posted(), message)
         return answer.json, answer
 
     def _posted(self) -> dict[str, str]:

@@ -37,7 +37,7 @@ class Wire:
         self._seconds = seconds
 
     def __call__(
-        self, method: str, target: str, headers: Mapping[str, str], message: dict[str, Any] | None = None
+        self, method: str, path: str, headers: Mapping[str, str], message: dict[str, Any] | None = None
     ) -> ListenerAnswer:
         """Sends a request and reads the whole answer; of an event stream, up to the answer to `message`.
 
@@ -46,18 +46,18 @@ class Wire:
         """
         to, end = self._endpoint, time.monotonic() + self._seconds
         body = None if message is None else json.dumps(message).encode()
-        way = Redirects(to.origin + target)
+        way = Redirects(to.origin + path)
         while True:
             kind = http.client.HTTPSConnection if to.tls else http.client.HTTPConnection
             connection = kind(to.host, to.port, timeout=self._seconds)
             try:
                 connection.connect()
-                connection.request(method, target, body, {k: v.encode() for k, v in headers.items()})
+                connection.request(method, path, body, {k: v.encode() for k, v in headers.items()})
                 connection.sock.settimeout(max(0.001, end - time.monotonic()))
                 response = connection.getresponse()
                 if way.follow(response.status, response.headers.get("Location")):
                     to = read_endpoint(way.url)
-                    target = to.target
+                    path = to.path
                     continue
                 awaited = None if message is None else message.get("id")
                 return ListenerAnswer(

@@ -50,10 +50,10 @@ async def _read(client: aiohttp.ClientSession, url: str) -> bytes:
     for _ in range(MOST_REDIRECTS + 1):
         async with client.get(url, proxy=proxy_for(url), allow_redirects=False) as answer:
             if answer.status in (301, 302, 303, 307, 308):
-                target = urljoin(url, answer.headers.get("Location", ""))
-                if _origin(target) != _origin(url):
+                next_url = urljoin(url, answer.headers.get("Location", ""))
+                if _origin(next_url) != _origin(url):
                     raise NoDocument(f"{mask_url(url)} sends elsewhere: name the other address yourself")
-                url = target
+                url = next_url
                 continue
             if answer.status != 200:
                 raise NoDocument(f"{mask_url(url)} answers with status {answer.status}")

@@ -16,7 +16,7 @@ from callmux import names
 from callmux.config.profiles import Profile
 from callmux.guard.principal import Principal
 from callmux.guard.rules import PROFILE, Denial, Rules
-from callmux.guard.targets import OFFER, TOOL
+from callmux.guard.wanted import OFFER, TOOL
 
 
 class Part(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ from callmux.errors import AuthorizationDenied
 from callmux.guard.principal import Principal
 from callmux.guard.profiles import Part, Profiles
 from callmux.guard.rules import DENIED, PRINCIPAL_MISSING, PROFILE, Applying, Denial, Rules
-from callmux.guard.targets import ENDLESS, TOOL, Namespace, Target, Wanted
+from callmux.guard.wanted import ENDLESS, TOOL, Judged, Namespace, Wanted
 
 MOST = 20_000
 """Verdicts, and principals, that are kept; whoever makes names up must not fill the memory."""
@@ -66,7 +66,7 @@ class Rights:
     def __repr__(self) -> str:
         return f"Rights({self.digest!r}, {len(self._routes)} routes)"
 
-    def of_route(self, route: Target) -> Denial | None:
+    def of_route(self, route: Judged) -> Denial | None:
         """Why the tool of a route may not be called; None where it may."""
         refusal: Denial | None = self._routes.get(route, _UNKNOWN)
         if refusal is _UNKNOWN:
@@ -118,19 +118,19 @@ class Rights:
         self._routes.clear()
         self._wanted.clear()
 
-    def _judge(self, target: Target, kind: str, also: tuple[str, ...] = ()) -> Denial | None:
+    def _judge(self, one: Judged, kind: str, also: tuple[str, ...] = ()) -> Denial | None:
         if self.nothing is not None:
             return self.nothing
         if self._part is None and not self._layers:
             return None
         if kind == ENDLESS:
             return TOO_LONG
-        own = self._namespace.own(target.server, target.names)
-        if self._part is not None and (missing := self._part.refusal(target.server, own, kind)) is not None:
+        own = self._namespace.own(one.server, one.names)
+        if self._part is not None and (missing := self._part.refusal(one.server, own, kind)) is not None:
             return missing
-        spelled = target.names + also
+        spelled = one.names + also
         for layer in self._layers:
-            if (refusal := layer.refusal(spelled, own, target.tier)) is not None:
+            if (refusal := layer.refusal(spelled, own, one.tier)) is not None:
                 return refusal
         return None
 

@@ -1,6 +1,6 @@
 """The spellings of a URI that a server may take for one another. Pure.
 
-Called by `callmux.guard.targets` and by `callmux.upstream.resources`: what a pattern allows is allowed only
+Called by `callmux.guard.wanted` and by `callmux.upstream.resources`: what a pattern allows is allowed only
 if it fits the URI as it was written and as a server may read it, so that `file:///public/../secret` is not
 below `file:///public/`. Servers read in different ways (they decode once, twice or not at all, walk dots
 before or after that, take a backslash for a slash or for a letter), so every way counts.
@@ -41,8 +41,8 @@ def shorter(uri: str) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for form in forms(uri):
         for host in (form, _host_alone(form)):
-            bare = host.partition("#")[0]
-            for one in (bare, bare.partition("?")[0], host.partition("\0")[0]):
+            host_only = host.partition("#")[0]
+            for one in (host_only, host_only.partition("?")[0], host.partition("\0")[0]):
                 found[one] = found[one.rstrip("/")] = None
     return tuple(form for form in found if form != uri)
 

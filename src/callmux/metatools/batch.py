@@ -59,7 +59,7 @@ def parse(fields: Fields) -> Plan:
         own_timeout, own_cwd = item.timeout_ms(), item.cwd()
         calls.append(
             ToolCall(
-                tool=tool,
+                spelling=tool,
                 server=server,
                 arguments=arguments,
                 timeout_ms=timeout_ms if own_timeout is None else own_timeout,

@@ -62,7 +62,7 @@ def parse(fields: Fields) -> Plan:
     call = read_call(fields, repairs, _KEYS)
     force = fields.boolean("forceReconnect", False)
     shown_as = output_format(fields)
-    if call.tool == get_result.NAME and call.server in (None, SELF):
+    if call.spelling == get_result.NAME and call.server in (None, SELF):
         members = {} if call.arguments is None else as_object(call.arguments, "arguments")
         page = get_result.parse(Fields(members))
         return page if shown_as is None else msgspec.structs.replace(page, output_format=shown_as)
@@ -89,7 +89,7 @@ async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     if result.is_error:
         # The tool may have answered what it likes; only the catalogue knows whether its name leads nowhere.
         try:
-            engine.seen_by(context).find(call.tool, call.server)
+            engine.seen_by(context).find(call.spelling, call.server)
         except ToolNotFound as missing:
             result = failure(
                 ToolNotFound(missing.message, **missing.details, **_available(engine.seen_by(context)))

@@ -100,7 +100,7 @@ def read_call(entry: Fields, repairs: Repairs, reserved: frozenset[str] = CALL_K
     server = entry.optional_text("server")
     arguments = repairs.arguments(entry, reserved)
     return ToolCall(
-        tool=tool,
+        spelling=tool,
         server=server,
         arguments=arguments,
         timeout_ms=entry.timeout_ms(),

@@ -146,7 +146,7 @@ async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     failed = False
     for index, (call, at) in enumerate(zip(plan.calls, steps, strict=True)):
         mapped = await _evaluate(at, results, engine)
-        entry: dict[str, Any] = {"step": index, "tool": call.tool} | mapped.shown()
+        entry: dict[str, Any] = {"step": index, "tool": call.spelling} | mapped.shown()
         entries.append(entry)
         if mapped.skipped and at.must_map:
             missing = ", ".join(f'"{s["argument"]}" ({s["reason"]})' for s in mapped.skipped)

@@ -37,7 +37,7 @@ async def preview(mode: Mode, plan: Plan, engine: Engine, context: CallContext) 
         if n % TURN == TURN - 1:
             await asyncio.sleep(0)
         step: Step | None = plan.options[n] if mode is PIPELINE else None
-        head = {"source": _source(mode, n, step), "tool": call.tool}
+        head = {"source": _source(mode, n, step), "tool": call.spelling}
         try:
             item = head | await _prepared(call, step, n, engine, context)
         except CallmuxError as error:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET, Raw
 
-from callmux.config.recipes import PARAM, Recipe, RecipeParameter, is_of_type, request, targets
+from callmux.config.recipes import PARAM, Recipe, RecipeParameter, is_of_type, named_in, request
 from callmux.errors import CallmuxError, InvalidArguments, RecipeNotFound
 from callmux.fields import Fields, as_object
 from callmux.metatools.entries import output_format
@@ -148,10 +148,10 @@ def filled(plan: Plan, engine: Engine, context: CallContext) -> Filled:
 
 
 def unfilled(plan: Plan, recipes: Mapping[str, Recipe], error: CallmuxError) -> Plan:
-    """A request that cannot be filled in, with the targets of its recipe, so that it can be judged first."""
+    """A request that cannot be filled in, with what its recipe calls, so that it can be judged first."""
     asked: RecipeRequest = plan.options
     recipe = recipes.get(asked.recipe)
-    calls = [] if recipe is None else [ToolCall(tool=t, server=server) for t, server in targets(recipe)]
+    calls = [] if recipe is None else [ToolCall(spelling=t, server=server) for t, server in named_in(recipe)]
     return msgspec.structs.replace(plan, calls=calls, options=Unfilled(error))
 
 

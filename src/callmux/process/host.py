@@ -23,6 +23,7 @@ from callmux.errors import StartupFailed
 from callmux.observe.bus import Bus
 from callmux.observe.facts import Configured, ListsChanged
 from callmux.places import known_state_dir
+from callmux.process.addressed import addressed
 from callmux.process.changes import tell_changes
 from callmux.process.desk import Desk
 from callmux.process.entitlements import Entitlements
@@ -30,7 +31,6 @@ from callmux.process.reloads import Reloads
 from callmux.process.runtime import Runtime
 from callmux.process.server_output import ServerOutput
 from callmux.process.stores import Stores
-from callmux.process.targets import targets_of
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, RpcError
 from callmux.protocol.methods import REQUESTS
 from callmux.router.greeting import greeting, transparent_greeting
@@ -338,9 +338,9 @@ class Host:
             for server in self.runtime.servers.values()
         ]
 
-    def targets_of(self, body: bytes) -> list[str]:
+    def addressed(self, body: bytes) -> list[str]:
         """The servers that the tool calls in a client's message go to."""
-        return targets_of(body, self.runtime.router.targets)
+        return addressed(body, self.runtime.router.servers_of)
 
     async def readiness(self) -> str:
         """`ok`, `degraded` or `down`. Whoever asks at the start wants to know when it is ready, so this waits

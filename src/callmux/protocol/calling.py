@@ -28,7 +28,7 @@ class DirectCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fal
     """The params of nearly every `tools/call`: as good as a `callmux.plan.ToolCall`, whose other members no
     direct call has."""
 
-    tool: str = msgspec.field(name="name")
+    spelling: str = msgspec.field(name="name")
     arguments: Given = None
     meta: Given = msgspec.field(default=None, name="_meta")
     server: ClassVar[None] = None
@@ -40,7 +40,7 @@ class DirectCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fal
 
     def raw(self) -> Raw:
         """The params that this was read from, with what they hold as it came."""
-        given: dict[str, object] = {"name": self.tool}
+        given: dict[str, object] = {"name": self.spelling}
         if self.arguments is not None:
             given["arguments"] = self.arguments
         if self.meta is not None:

@@ -15,7 +15,7 @@ from callmux.context import CallContext
 from callmux.errors import AuthorizationDenied, CallmuxError, ToolNotFound
 from callmux.guard.rights import Permissions, Rights, denied
 from callmux.guard.rules import AMBIGUOUS_TARGET, Denial
-from callmux.guard.targets import Target, Wanted, literal
+from callmux.guard.wanted import Judged, Wanted, literal
 from callmux.observe.bus import Bus
 from callmux.observe.facts import Denied
 from callmux.plan import Plan, ToolCall
@@ -56,7 +56,7 @@ class Authorizing:
         if route is not None and route.own is None:
             refusal = rights.of_route(route)
             if refusal is not None:
-                spelled = job.asked.tool if isinstance(job, Call) else route.bare
+                spelled = job.asked.spelling if isinstance(job, Call) else route.bare
                 tell(self._bus, context, refusal, route, spelled)
                 raise _refused(route, refusal)
             return None
@@ -90,12 +90,12 @@ class Authorizing:
         self._judge(rights, plan, own, context)
 
     def _judge(self, rights: Rights, plan: Plan, own: Traits | None, context: CallContext) -> None:
-        """Refuses a plan of which one target may not be used.
+        """Refuses a plan of which one call may not be made.
 
         Raises:
             AuthorizationDenied: There is one.
         """
-        asked = dict.fromkeys((call.tool, call.server) for call in plan.calls)
+        asked = dict.fromkeys((call.spelling, call.server) for call in plan.calls)
         several = len(asked) > 1 or (own is not None and own.entries in ("calls", "steps"))
         within = "" if own is None else plan.name
         for tool, server in asked:
@@ -150,10 +150,10 @@ class Admitting:
         if refusal is None:
             return
         if route.method == "tools/call":
-            tell(self._bus, context, refusal, route, call.asked.tool)
+            tell(self._bus, context, refusal, route, call.asked.spelling)
             raise _refused(route, refusal)
-        target = Wanted(route.server, call.target, (), route.tier)
-        tell(self._bus, context, refusal, target, call.target, method=route.method)
+        wanted = Wanted(route.server, call.target, (), route.tier)
+        tell(self._bus, context, refusal, wanted, call.target, method=route.method)
         raise denied(refusal, names.join(route.server, call.target))
 
     def _judged(self, permissions: Permissions, call: Call) -> Denial | None:
@@ -186,7 +186,7 @@ def tell(
     bus: Bus | None,
     context: CallContext,
     denial: Denial,
-    target: Target | None,
+    judged: Judged | None,
     spelled: str,
     within: str = "",
     method: str = "tools/call",
@@ -197,12 +197,12 @@ def tell(
     bus.publish(
         Denied(
             rule=denial.rule or denial.code,
-            server="" if target is None else target.server,
-            target=spelled if target is None else target.bare,
+            server="" if judged is None else judged.server,
+            target=spelled if judged is None else judged.bare,
             spelled=spelled,
             method=method,
             within=within,
-            tier="" if target is None else target.tier,
+            tier="" if judged is None else judged.tier,
             session_id=context.about.get("sessionId", ""),
             request_id=context.about.get("requestId", ""),
             principal=context.principal,

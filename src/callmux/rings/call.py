@@ -36,13 +36,13 @@ class Call(Job):
 
     Attributes:
         route: Where it goes.
-        target: The bare tool name, a prompt's name or a URI.
+        target: What is asked of the server: the bare name of a tool, the name of a prompt, or a URI.
         key: The member of the params that the target stands in; None where it stands deeper or nowhere.
         asked: The call as the caller wrote it.
         arguments: What is sent: `asked.arguments`, unless a stage changed them.
         seconds: How long one attempt may take.
         deadline: When the attempt must be over, by the loop's clock; waiting for a turn counts.
-        bare: The request has no params at all.
+        no_params: Whether the request has no params at all.
         scope: The directory or credentials its connection must have; None for the one that all share.
         connection: What it is sent on.
         identity: What equal calls have in common; None for a call like no other.
@@ -67,7 +67,7 @@ class Call(Job):
     deadline: float
     arguments: bytes | None = None
     key: str | None = "name"
-    bare: bool = False
+    no_params: bool = False
     scope: Scope | None = None
     connection: Connection | None = None
     identity: Key | UnsetType | None = UNSET
@@ -86,7 +86,7 @@ class Call(Job):
         """What a direct call does, which is a request and its only call at once; None inside of a request."""
         if self.stages is not self.route.direct:
             return None
-        return Plan(name=self.asked.tool, calls=(whole(self.asked),))
+        return Plan(name=self.asked.spelling, calls=(whole(self.asked),))
 
     @property
     def server(self) -> str:
@@ -129,7 +129,7 @@ class Call(Job):
                 return self.route.form % (id, arguments)
             return self.route.form_with_meta % (id, arguments, self._meta(asked.meta, id))
         extra = asked.extra
-        if self.bare:
+        if self.no_params:
             return jsonrpc.request(id, self.route.method, None)
         params: dict[str, Any] = {} if self.key is None else {self.key: self.target}
         if arguments is not None:

@@ -180,7 +180,9 @@ class _Flight:
         if self._leaves(waiter):
             late = timed_out(f'{waiter.method} on "{waiter.server}"', waiter.seconds * 1000)
             self._cancel_unwanted("timed out")
-            settle(waiter, to_error(late, waiter.asked.tool, waiter.server, safe=waiter.safe, retried=False))
+            settle(
+                waiter, to_error(late, waiter.asked.spelling, waiter.server, safe=waiter.safe, retried=False)
+            )
 
     def abandon(self, call: Call, reason: str | None) -> None:
         """Takes a caller that gives up out of its flight. The call goes on as long as anybody waits for
@@ -248,8 +250,8 @@ class _Flight:
 
 def _addressed(error: BaseException, call: Call) -> BaseException:
     """`error` for one of several callers: it names the tool as that caller spelled it."""
-    if not isinstance(error, ToolCallFailed) or error.details.get("tool") == call.asked.tool:
+    if not isinstance(error, ToolCallFailed) or error.details.get("tool") == call.asked.spelling:
         return error
     own = copy.copy(error)
-    own.details = {**error.details, "tool": call.asked.tool}
+    own.details = {**error.details, "tool": call.asked.spelling}
     return own

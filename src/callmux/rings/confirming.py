@@ -61,7 +61,7 @@ class Confirming:
         route = call.route
         if route.method == "tools/call":
             try:
-                route = self._find(call.asked.tool, call.asked.server)
+                route = self._find(call.asked.spelling, call.asked.server)
             except CallmuxError:
                 return None
             if (route.server, route.bare) != (call.server, call.target):

@@ -73,7 +73,7 @@ class Formatting:
         if len(plan.calls) != 1:
             return False
         try:
-            tool = self._find(plan.calls[0].tool, plan.calls[0].server).tool
+            tool = self._find(plan.calls[0].spelling, plan.calls[0].server).tool
         except CallmuxError:
             return False
         return tool is not None and tool.has_output_schema

@@ -193,7 +193,9 @@ class Limiting:
                 call.moved = limit.reschedule
                 await self._turn(call.route.server, call.context.client)
         except TimeoutError:
-            raise to_error(self._late(call), call.asked.tool, call.server, safe=True, retried=False) from None
+            raise to_error(
+                self._late(call), call.asked.spelling, call.server, safe=True, retried=False
+            ) from None
         finally:
             call.moved = None
             call.waited += loop.time() - began

@@ -51,7 +51,7 @@ class Observing:
             how = FAILED
             code, category = _named(outcome)
         about = context.about
-        tool, arguments = asked.tool, call.arguments
+        tool, arguments = asked.spelling, call.arguments
         fact = CallEnded(
             route.server,
             route.method,

@@ -99,9 +99,11 @@ class Retrying:
             server.examine_soon(connection)
         if first is not None:
             shown = failure if first.started == failure.started else _unsure(failure)
-            raise to_error(shown, call.asked.tool, call.server, safe=call.safe, retried=True) from failure
+            raise to_error(shown, call.asked.spelling, call.server, safe=call.safe, retried=True) from failure
         if not again:
-            raise to_error(failure, call.asked.tool, call.server, safe=call.safe, retried=False) from failure
+            raise to_error(
+                failure, call.asked.spelling, call.server, safe=call.safe, retried=False
+            ) from failure
         call.first = failure
         return self._again(server, call, connection, failure)
 
@@ -111,7 +113,7 @@ class Retrying:
         try:
             call.connection = await server.acquire(call.target, call.context.client, scope=call.scope)
         except (UpstreamUnavailable, ScopedClientCapacity, CallFailure):
-            raise to_error(first, call.asked.tool, call.server, safe=call.safe, retried=False) from first
+            raise to_error(first, call.asked.spelling, call.server, safe=call.safe, retried=False) from first
         call.deadline = self._clock.monotonic() + call.seconds
         if self._bus.hears(CallRetried):
             about = {"server": call.server, "target": call.target}
@@ -141,7 +143,7 @@ class Retrying:
             failure = error
         finally:
             call.moved = None
-        raise to_error(failure, call.asked.tool, call.server, safe=call.safe, retried=False) from failure
+        raise to_error(failure, call.asked.spelling, call.server, safe=call.safe, retried=False) from failure
 
 
 def _unsure(failure: CallFailure) -> CallFailure:

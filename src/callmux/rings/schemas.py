@@ -141,8 +141,8 @@ class _Reader:
         if isinstance(schema.get("items"), dict) and "prefixItems" not in schema:
             node.items = self.read(schema["items"], depth)
         parts = self._all(schema.get("allOf"), depth)
-        if (target := self._target(schema.get("$ref"))) is not None:
-            parts += (self.read(target, depth),)
+        if (referred := self._referred(schema.get("$ref"))) is not None:
+            parts += (self.read(referred, depth),)
         node.parts = parts
         groups = (self._all(schema.get(key), depth) for key in ("anyOf", "oneOf"))
         node.choices = tuple(group for group in groups if group)
@@ -153,7 +153,7 @@ class _Reader:
             tuple(self.read(s, depth) for s in schemas if s is not False) if isinstance(schemas, list) else ()
         )
 
-    def _target(self, reference: Any) -> dict[str, Any] | None:
+    def _referred(self, reference: Any) -> dict[str, Any] | None:
         """What a reference inside the same schema leads to."""
         if not isinstance(reference, str) or not (reference == "#" or reference.startswith("#/")):
             return None

@@ -176,7 +176,7 @@ class Scopes:
         raise SessionCwdUnresolved(
             f'"{call.server}" works in the directory of its client, and callmux could not find out which '
             f"that is: relative paths would count from {rule.cwd}. Nothing was sent. To tell it, {_HINT}",
-            tool=call.asked.tool,
+            tool=call.asked.spelling,
             server=call.server,
             retryable=False,
             callmuxCwd=rule.cwd,

@@ -48,7 +48,7 @@ class Tracing:
             method=route.method, target=call.target, server=route.server, version=client.version or ""
         )
         call.trace, carrier = tracer.call(client.trace, begun)
-        if carrier and not call.bare:
+        if carrier and not call.no_params:
             asked = call.asked
             call.asked = msgspec.structs.replace(asked, meta=_with(asked.meta, carrier))
 

@@ -122,17 +122,17 @@ class Door:
             CallmuxError: The name leads nowhere.
         """
         if not self.all_settled:
-            await self._wait_for(asked.tool, asked.server)
-        return self._names.find(asked.tool, asked.server)
+            await self._wait_for(asked.spelling, asked.server)
+        return self._names.find(asked.spelling, asked.server)
 
     async def _plan(self, asked: ToolCall, context: CallContext) -> Call:
         if not self.all_settled:
-            await self._wait_for(asked.tool, asked.server)
+            await self._wait_for(asked.spelling, asked.server)
         return self._planned(asked, context)
 
     def _planned(self, asked: ToolCall, context: CallContext) -> Call:
         try:
-            route = self._names.find(asked.tool, asked.server)
+            route = self._names.find(asked.spelling, asked.server)
         except CallmuxError as error:
             if self._unknown is None:
                 raise
@@ -188,9 +188,9 @@ class Door:
             route=route,
             target=target,
             key=key,
-            asked=ToolCall(tool=target, meta=others.pop("_meta", None), extra=others),
+            asked=ToolCall(spelling=target, meta=others.pop("_meta", None), extra=others),
             makes_task="task" in others,
-            bare=given is None and key is None,
+            no_params=given is None and key is None,
             seconds=route.seconds,
             deadline=self._clock.monotonic() + route.seconds,
         )
@@ -201,7 +201,7 @@ class Door:
         return None if self.all_settled else self._wait_for_all(calls)
 
     async def _wait_for_all(self, calls: Sequence[ToolCall]) -> None:
-        asked = dict.fromkeys((call.tool, call.server) for call in calls)
+        asked = dict.fromkeys((call.spelling, call.server) for call in calls)
         await asyncio.gather(*(self._wait_for(tool, server) for tool, server in asked))
 
     def declaring(self, capability: str, part: str) -> list[str]:

@@ -200,7 +200,7 @@ class Router:
         if given is not None and len(given) == 4 and bytes(given) == b"null":
             # Some clients write null for "no arguments".
             asked = msgspec.structs.replace(asked, arguments=None)
-        route = self._names.direct.get(asked.tool)
+        route = self._names.direct.get(asked.spelling)
         if route is not None and self._door.all_settled and type(asked) is DirectCall:
             return self._door.made(asked, route, route.direct, route.seconds, context, done, came)
         job = self._other_job(asked, context, came)
@@ -209,7 +209,7 @@ class Router:
 
     def _other_job(self, asked: Asked, context: CallContext, came: float) -> Job:
         """What is no direct call like any other of a name that was called before."""
-        name = asked.tool
+        name = asked.spelling
         if (meta_tool := META_TOOLS.get(name)) is None:
             job = self._direct_job(asked, context, came)
             job.makes_task = "task" in asked.extra
@@ -226,14 +226,14 @@ class Router:
     def _direct_job(self, asked: Asked, context: CallContext, came: float) -> Job:
         if self._door.all_settled:
             with contextlib.suppress(CallmuxError):
-                route = self._names.of_direct(asked.tool)
+                route = self._names.of_direct(asked.spelling)
                 return self._door.made(asked, route, route.direct, route.seconds, context, nobody, came)
-        plan = Plan(name=asked.tool, calls=(whole(asked),))
+        plan = Plan(name=asked.spelling, calls=(whole(asked),))
         return Job(context=context, plan=plan, stages=self._stages)
 
     def tool_of(self, plan: Plan) -> tuple[str, str]:
         """The server that the one call of a plan has reached, and the tool there."""
-        route = self._names.find(plan.calls[0].tool, plan.calls[0].server)
+        route = self._names.find(plan.calls[0].spelling, plan.calls[0].server)
         return route.server, route.bare
 
     def _too_many(self, plan: Plan, asked: MetaTool) -> InvalidArguments:
@@ -251,7 +251,7 @@ class Router:
         for call in plan.calls:
             if call.cwd is not None:
                 with contextlib.suppress(CallmuxError):
-                    without.add(self._names.find(call.tool, call.server).server)
+                    without.add(self._names.find(call.spelling, call.server).server)
         if not (without := without & self._placeless):
             return plan
         warning = {
@@ -262,18 +262,18 @@ class Router:
         }
         return msgspec.structs.replace(plan, warnings=[*plan.warnings, warning])
 
-    def targets(self, params: Raw | None) -> list[str]:
+    def servers_of(self, params: Raw | None) -> list[str]:
         """The servers that a `tools/call` with these params goes to, as far as that can be told."""
         try:
             asked = _read(params)
-            meta_tool = META_TOOLS.get(asked.tool)
+            meta_tool = META_TOOLS.get(asked.spelling)
             calls = meta_tool.read(asked.arguments).calls if meta_tool else [asked]
         except (RpcError, CallmuxError):
             return []
         found = []
         for call in calls:
             with contextlib.suppress(CallmuxError):
-                found.append(self._names.find(call.tool, call.server).server)
+                found.append(self._names.find(call.spelling, call.server).server)
         return found
 
     def enter(self, job: Job) -> Coroutine[Any, Any, Result]:
@@ -306,7 +306,7 @@ def _read(params: Raw | None) -> ToolCall:
     except msgspec.MsgspecError as error:
         raise RpcError(jsonrpc.INVALID_PARAMS, f"tools/call needs a name: {error}") from None
     return ToolCall(
-        tool=name,
+        spelling=name,
         arguments=present(members.get("arguments")),
         meta=members.get("_meta"),
         extra={k: v for k, v in members.items() if k not in _KNOWN},

@@ -23,7 +23,7 @@ from callmux.upstream.catalogue import Found
 
 if TYPE_CHECKING:
     from callmux.guard.consent import Consent
-    from callmux.guard.targets import Wanted
+    from callmux.guard.wanted import Wanted
 
 
 class Routing:
@@ -70,7 +70,7 @@ class Routing:
 
     def wanted(self, found: Found) -> Wanted:
         """A tool as rules see it, without what only a call needs."""
-        from callmux.guard.targets import Wanted
+        from callmux.guard.wanted import Wanted
 
         spelled = self._spelled(found)
         tier = self._tiers[found.server].of_tool(found.tool, spelled)

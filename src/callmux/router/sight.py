@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from callmux.config.recipes import Recipe, targets
+from callmux.config.recipes import Recipe, named_in
 from callmux.context import CallContext
 from callmux.errors import CallmuxError, ToolNotFound, ToolResolutionFailed
 from callmux.guard.principal import Principal
 from callmux.guard.rights import Permissions, Rights, denied
 from callmux.guard.rules import PROFILE, Denial
-from callmux.guard.targets import literal
+from callmux.guard.wanted import literal
 from callmux.metatools.table import traits
 from callmux.plan import ToolCall
 from callmux.rings.route import Find
@@ -193,7 +193,7 @@ class Sight:
         return {name: recipe for name, recipe in self._recipes.items() if self._is_whole(rights, recipe)}
 
     def _is_whole(self, rights: Rights, recipe: Recipe) -> bool:
-        for tool, server in targets(recipe):
+        for tool, server in named_in(recipe):
             try:
                 route = self._find(tool, server)
             except CallmuxError:
@@ -265,7 +265,7 @@ class Sight:
 
     def error(self, asked: ToolCall, context: CallContext, error: CallmuxError) -> CallmuxError:
         """The error about a tool's name that leads nowhere, as its caller may hear it."""
-        return self.unknown(self.seen_by(context), asked.tool, asked.server, error)
+        return self.unknown(self.seen_by(context), asked.spelling, asked.server, error)
 
     def unknown(self, seen: Catalogue, tool: str, server: str | None, error: CallmuxError) -> CallmuxError:
         """The error about a name that leads nowhere, as somebody may hear it who sees only a part.

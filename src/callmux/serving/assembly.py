@@ -50,7 +50,7 @@ def assemble(
     """
     config = host.runtime.config
     listener = Listener(
-        config, BodyLimits(config, host.targets_of), host.dispatch, _Sessions(host), key, clock
+        config, BodyLimits(config, host.addressed), host.dispatch, _Sessions(host), key, clock
     )
     listener.gate = guard.gate(config)
     pages = Pages(
@@ -61,7 +61,7 @@ def assemble(
     trees = Trees(host, reading, clock)
 
     def take_effect(new: Configured) -> None:
-        listener.configure(new.config, BodyLimits(new.config, host.targets_of))
+        listener.configure(new.config, BodyLimits(new.config, host.addressed))
         listener.gate = guard.gate(new.config)
         pages.configure(new.config)
         trees.configure(new.config)

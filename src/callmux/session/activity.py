@@ -57,31 +57,31 @@ class Activity:
 
     def _about(self, plan: Plan, own: Traits | None) -> dict[str, Any]:
         routes = [self._route(call) for call in plan.calls]
-        targets = [
-            ("", call.tool) if route is None else (route.server, route.bare)
+        called = [
+            ("", call.spelling) if route is None else (route.server, route.bare)
             for call, route in zip(plan.calls, routes, strict=True)
         ]
         facts: dict[str, Any] = {"tool": plan.name}
-        if len(targets) == 1 and (own is None or own.transparent):
-            server, facts["targetTool"] = targets[0]
+        if len(called) == 1 and (own is None or own.transparent):
+            server, facts["targetTool"] = called[0]
             if server:
                 facts["server"] = server
         else:
             facts["targetTool"] = plan.name
         facts["toolKind"] = "downstream" if own is None else "callmux_meta"
         facts["operation"] = "direct" if own is None else plan.name.removeprefix(PREFIX)
-        if targets:
+        if called:
             facts["timeoutMs"] = _budget(plan.calls, routes)
             facts["downstreamTargets"] = [
                 {"server": server, "tool": tool, "count": count}
-                for (server, tool), count in Counter(targets).items()
+                for (server, tool), count in Counter(called).items()
             ]
         return facts
 
     def _route(self, call: ToolCall) -> Route | None:
         """The call's route; None where its name leads nowhere."""
         try:
-            return self._find(call.tool, call.server)
+            return self._find(call.spelling, call.server)
         except CallmuxError:
             return None
 

@@ -107,7 +107,7 @@ class Conversation:
                 self._http.timeout = FAREWELL_SECONDS
                 if self._http.sock is not None:
                     self._http.sock.settimeout(FAREWELL_SECONDS)
-                self._http.request("DELETE", self._endpoint.target, headers=self._headers)
+                self._http.request("DELETE", self._endpoint.path, headers=self._headers)
                 self._http.getresponse().read()
         except (OSError, http.client.HTTPException):
             # The listener forgets a session that nobody uses, too.
@@ -185,7 +185,7 @@ class Conversation:
             self._end += time.monotonic() - began
         connection = self._connection(self._endpoint)
         try:
-            connection.request("POST", self._endpoint.target, reply, self._headers)
+            connection.request("POST", self._endpoint.path, reply, self._headers)
             connection.getresponse().read()
         except (OSError, http.client.HTTPException):
             # Whether it was taken shows in the answer to the call.
@@ -206,16 +206,16 @@ class Conversation:
 
     def _sent(self, method: str, body: bytes) -> http.client.HTTPResponse:
         """The answer to a POST, once it has begun; a redirect within the origin is followed."""
-        way, target = Redirects(self._endpoint.url), self._endpoint.target
+        way, path = Redirects(self._endpoint.url), self._endpoint.path
         while True:
             self._bound(method)
             self._idle = False
-            self._http.request("POST", target, body, self._headers)
+            self._http.request("POST", path, body, self._headers)
             response = self._http.getresponse()
             if not way.follow(response.status, response.headers.get("Location")):
                 return response
             to = read_endpoint(way.url)
-            target = to.target
+            path = to.path
             response.read(MAX_ANSWER)
             if to.origin != self._endpoint.origin:
                 # From http to https: that is where the session is from now on.

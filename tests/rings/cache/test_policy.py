@@ -58,7 +58,7 @@ def call(
         server=server,
         method=method,
         target=name,
-        asked=ToolCall(tool=spelled or name, **asked),
+        asked=ToolCall(spelling=spelled or name, **asked),
         arguments=raw,
         tool=which,
         seconds=1,

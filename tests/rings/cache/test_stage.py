@@ -81,7 +81,7 @@ class Bench:
 
     def planned(self, arguments: Any = None, tool: Tool = READER, around: Any = None) -> Call:
         raw = None if arguments is None else Raw(json.dumps(arguments).encode())
-        asked = ToolCall(tool=tool.name, arguments=raw)
+        asked = ToolCall(spelling=tool.name, arguments=raw)
         return planned(
             context=around or context(),
             server="a",

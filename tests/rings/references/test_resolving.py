@@ -29,7 +29,7 @@ def call(arguments: Any, **asked: Any) -> Call:
         server="s",
         method="tools/call",
         target="t",
-        asked=ToolCall(tool="s__t", arguments=raw, **asked),
+        asked=ToolCall(spelling="s__t", arguments=raw, **asked),
         arguments=raw,
         seconds=20,
         deadline=deadline,

@@ -77,14 +77,14 @@ def note(result: Result) -> dict[str, Any]:
 @pytest.mark.parametrize("spelled", ["bb__rows", "my__srv__rows", "rows"])
 def test_a_direct_call_counts_by_the_server_it_reached(spelled: str) -> None:
     """Weak spot W16 of callmux (npm)."""
-    found = note(shield(spelled, ToolCall(tool=spelled)))
+    found = note(shield(spelled, ToolCall(spelling=spelled)))
     assert (found["tool"], found["server"]) == ("rows", "my__srv")
     off = ServerShield(enabled=False)
-    assert shield(spelled, ToolCall(tool=spelled), my__srv=off) is LARGE
+    assert shield(spelled, ToolCall(spelling=spelled), my__srv=off) is LARGE
 
 
 def test_callmux_call_counts_as_the_tool_it_calls() -> None:
-    call = ToolCall(tool="rows", server="my__srv")
+    call = ToolCall(spelling="rows", server="my__srv")
     found = note(shield("callmux_call", call))
     assert (found["tool"], found["server"]) == ("rows", "my__srv")
     assert shield("callmux_call", call, general=ResponseShield(deny_tools=("my__srv__r*",))) is LARGE
@@ -109,14 +109,14 @@ def test_the_output_schema_counts_only_for_who_knows_it() -> None:
     """Weak spot W5 of callmux (npm)."""
     value = {"rows": ROWS}
     result = Result(msgspec.json.encode({"content": [], "structuredContent": value}))
-    direct = json.loads(shield("bb__rows", ToolCall(tool="bb__rows"), result).raw)
+    direct = json.loads(shield("bb__rows", ToolCall(spelling="bb__rows"), result).raw)
     assert direct["structuredContent"]["_callmux"]["truncated"] is True
-    through = json.loads(shield("callmux_call", ToolCall(tool="bb__rows"), result).raw)
+    through = json.loads(shield("callmux_call", ToolCall(spelling="bb__rows"), result).raw)
     assert "structuredContent" not in through
 
 
 def test_an_answer_about_an_unknown_name_is_bounded_too() -> None:
-    assert "server" not in note(shield("nothing", ToolCall(tool="nothing")))
+    assert "server" not in note(shield("nothing", ToolCall(spelling="nothing")))
 
 
 def test_a_small_result_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,8 +126,8 @@ def test_a_small_result_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> Non
         raise AssertionError("it was looked at")
 
     monkeypatch.setattr(module.Shielding, "_order", look)
-    assert shield("bb__rows", ToolCall(tool="bb__rows"), small) is small
+    assert shield("bb__rows", ToolCall(spelling="bb__rows"), small) is small
 
 
 def test_switched_off_nothing_is_looked_at() -> None:
-    assert shield("bb__rows", ToolCall(tool="bb__rows"), general=ResponseShield(enabled=False)) is LARGE
+    assert shield("bb__rows", ToolCall(spelling="bb__rows"), general=ResponseShield(enabled=False)) is LARGE

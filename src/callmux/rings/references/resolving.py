@@ -101,4 +101,4 @@ class References:
 
 def failed(call: Call, problem: str) -> ArgumentResolutionFailed:
     """The error for a reference that does not work."""
-    return ArgumentResolutionFailed(problem, tool=call.asked.tool, server=call.asked.server)
+    return ArgumentResolutionFailed(problem, tool=call.asked.spelling, server=call.asked.server)

@@ -65,7 +65,7 @@ class Shielding:
         found: dict[tuple[str, str], None] = {}
         for call in plan.calls:
             with contextlib.suppress(CallmuxError):
-                route = self._find(call.tool, call.server)
+                route = self._find(call.spelling, call.server)
                 found[route.server, route.bare] = None
         return tuple(found)
 
@@ -81,11 +81,13 @@ class Shielding:
         if route is None or own is not None:
             asked = plan.calls[0]
             try:
-                route = self._find(asked.tool, asked.server)
+                route = self._find(asked.spelling, asked.server)
             except CallmuxError:
                 # An answer about a name that leads nowhere.
-                limits = self._policies.limits(None, [asked.tool])
-                return None if limits is None else Order(limits=limits, tool=asked.tool, server=None, ref="")
+                limits = self._policies.limits(None, [asked.spelling])
+                return (
+                    None if limits is None else Order(limits=limits, tool=asked.spelling, server=None, ref="")
+                )
         if route.limits is None:
             return None
         # Behind a meta-tool no client knows of the tool's schema.

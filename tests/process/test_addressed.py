@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from callmux.process.targets import targets_of
+from callmux.process.addressed import addressed
 
 CALL = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":%b}'
 LIST = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
@@ -27,4 +27,4 @@ def servers(params: object) -> list[str]:
     ],
 )
 def test_only_tool_calls_have_servers_alone_or_in_a_batch(body: bytes, found: list[str]) -> None:
-    assert targets_of(body, servers) == found
+    assert addressed(body, servers) == found

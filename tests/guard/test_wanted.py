@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from callmux.guard.targets import METHOD, OFFER, Namespace, literal
 from callmux.guard.tiers import READ, WRITE
+from callmux.guard.wanted import METHOD, OFFER, Namespace, literal
 
 SPACE = Namespace({"a": "x", "b": None, "b__c": "", "d": "x"}, frozenset({"callmux_get_result"}))
 

@@ -32,7 +32,7 @@ _OFFERS = frozenset(
 )
 
 
-class Target(Protocol):
+class Judged(Protocol):
     """What is judged: a `callmux.rings.route.Route`, or a `Wanted`.
 
     Attributes:
@@ -56,7 +56,7 @@ class Target(Protocol):
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """A target that is no route.
+    """What somebody wants that is no route.
 
     Attributes:
         kind: `tool`, `offer` (a prompt, resource or template), `method` for any other request, or `endless`.

@@ -13,7 +13,7 @@ from callmux.config.model import Config
 from callmux.config.servers import HttpServer
 
 
-def wrong_targets(config: Config, key: str) -> Iterator[str]:
+def wrong_places(config: Config, key: str) -> Iterator[str]:
     """One sentence for each directory that is not there and each address that is none.
 
     Args:

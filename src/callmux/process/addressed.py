@@ -12,13 +12,13 @@ from msgspec import Raw
 from callmux.protocol.jsonrpc import Batch, Request, parse
 
 
-def targets_of(body: bytes, targets: Callable[[Raw | None], Iterable[str]]) -> list[str]:
+def addressed(body: bytes, servers_of: Callable[[Raw | None], Iterable[str]]) -> list[str]:
     """The servers that a tool call goes to, or a batch of them; none for anything else.
 
     Args:
-        targets: Gives those of one call by its params.
+        servers_of: Gives those of one call by its params.
     """
     message = parse(body)
     parts = message.messages if isinstance(message, Batch) else [message]
     calls = [part for part in parts if isinstance(part, Request) and part.method == "tools/call"]
-    return [server for call in calls for server in targets(call.params)]
+    return [server for call in calls for server in servers_of(call.params)]

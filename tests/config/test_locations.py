@@ -1,4 +1,4 @@
-"""`callmux.config.targets`: directories and addresses of servers."""
+"""`callmux.config.locations`: directories and addresses of servers."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from callmux.config.check import check_document
-from callmux.config.targets import wrong_targets
+from callmux.config.locations import wrong_places
 
 
 def _wrong(**servers: dict[str, Any]) -> list[str]:
     checked = check_document({"servers": servers})
     assert checked.errors == []
-    return list(wrong_targets(checked.config, "servers"))
+    return list(wrong_places(checked.config, "servers"))
 
 
 def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
