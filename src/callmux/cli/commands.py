@@ -23,6 +23,8 @@ COMMANDS = {
     "init": "init",
     "instructions": "instructions",
     "list": "list",
+    "login": "login",
+    "logout": "logout",
     "migrate": "migrate",
     "parallel": "call",
     "pipeline": "call",

@@ -1,8 +1,8 @@
 """Where secrets are kept for `keyring:NAME`: the system's keyring, or files that only their owner can read.
 
-Called by `callmux.secrets.resolving` and `callmux.cli.secret`. The keyring needs the package `keyring`
-(`pip install "callmux[keyring]"`) and a keyring that works; both are looked for when a secret is needed.
-Names of secrets stand in a directory, because keyrings cannot list what they hold.
+Called by `callmux.secrets.resolving`, `callmux.cli.secret` and `callmux.stores.token_safe`. The keyring
+needs the package `keyring` (`pip install "callmux[keyring]"`) and a keyring that works; both are looked for
+when a secret is needed. Names of secrets stand in a directory, because keyrings cannot list what they hold.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Vault:
         if path.exists():
             value = read_secret_file(path)
         elif self._keyring is not None:
-            value = _asked(self._keyring, name) or ""
+            value = asked(self._keyring, SERVICE, name) or ""
         elif (self._marks / name).exists():
             raise SecretError(f'the secret "{name}" is in the system\'s keyring, and {self._why}')
         else:
@@ -96,10 +96,7 @@ class Vault:
             _write(path, value)
             mark.unlink(missing_ok=True)
             return
-        try:
-            self._keyring.set_password(SERVICE, name, value)
-        except _refusals() as error:
-            raise SecretError(f"the system's keyring refuses: {type(error).__name__}") from None
+        put(self._keyring, SERVICE, name, value)
         _write(mark, "")
         path.unlink(missing_ok=True)
 
@@ -111,12 +108,9 @@ class Vault:
         """
         path, mark = self._values / checked(name), self._marks / name
         there = path.exists() or mark.exists()
-        if self._keyring is not None and (mark.exists() or _asked(self._keyring, name) is not None):
+        if self._keyring is not None and (mark.exists() or asked(self._keyring, SERVICE, name) is not None):
             there = True
-            try:
-                self._keyring.delete_password(SERVICE, name)
-            except _refusals() as error:
-                raise SecretError(f"the system's keyring refuses: {type(error).__name__}") from None
+            forget(self._keyring, SERVICE, name)
         elif mark.exists():
             raise SecretError(f'the secret "{name}" is in the system\'s keyring, and {self._why}')
         path.unlink(missing_ok=True)
@@ -126,15 +120,25 @@ class Vault:
 
 def vault_of(env: Mapping[str, str]) -> Vault:
     """The vault of this user, with the system's keyring where there is one."""
-    directory = state_dir(env) / "secrets"
+    return Vault(state_dir(env) / "secrets", *system_keyring(env))
+
+
+def system_keyring(env: Mapping[str, str]) -> tuple[Keyring | None, str]:
+    """The system's keyring, or why there is none.
+
+    Args:
+        env: `CALLMUX_KEYRING=off` stands for no keyring.
+    """
+    if env.get("CALLMUX_KEYRING") == "off":
+        return None, "CALLMUX_KEYRING is off"
     try:
         library = import_module("keyring")
     except ImportError:
-        return Vault(directory, why=f"the package keyring is not installed: {INSTALL}")
-    found = library.get_keyring()
+        return None, f"the package keyring is not installed: {INSTALL}"
+    found: Keyring = library.get_keyring()
     if type(found).__module__ in _UNUSABLE:
-        return Vault(directory, why="this system has no keyring that works")
-    return Vault(directory, found)
+        return None, "this system has no keyring that works"
+    return found, ""
 
 
 def checked(name: str) -> str:
@@ -150,14 +154,43 @@ def checked(name: str) -> str:
     return name
 
 
-def _asked(keyring: Keyring, name: str) -> str | None:
+def asked(keyring: Keyring, service: str, name: str) -> str | None:
+    """What a keyring holds, or None.
+
+    Raises:
+        SecretError: It does not say.
+    """
     try:
-        return keyring.get_password(SERVICE, name)
+        return keyring.get_password(service, name)
     except _refusals() as error:
         # Only the kind: what a keyring says is not ours to judge.
         raise SecretError(
             f'the system\'s keyring does not give "{name}": {type(error).__name__} (is it locked?)'
         ) from None
+
+
+def put(keyring: Keyring, service: str, name: str, value: str) -> None:
+    """Has a keyring hold a secret.
+
+    Raises:
+        SecretError: It refuses.
+    """
+    try:
+        keyring.set_password(service, name, value)
+    except _refusals() as error:
+        raise SecretError(f"the system's keyring refuses: {type(error).__name__}") from None
+
+
+def forget(keyring: Keyring, service: str, name: str) -> None:
+    """Has a keyring forget a secret.
+
+    Raises:
+        SecretError: It refuses.
+    """
+    try:
+        keyring.delete_password(service, name)
+    except _refusals() as error:
+        raise SecretError(f"the system's keyring refuses: {type(error).__name__}") from None
 
 
 def _refusals() -> tuple[type[Exception], ...]:

@@ -24,6 +24,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "instructions",
         "config",
         "secret",
+        "login",
+        "logout",
         "token",
         "migrate",
     ),

@@ -1,0 +1,103 @@
+"""Signs in to a configured server at this terminal, and knows where sign-ins are kept.
+
+Called by `callmux.cli.login` and `callmux.cli.logout`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from callmux.cli.presenting import SECONDS, at_this_terminal
+from callmux.config.oauth import OAuth
+from callmux.config.servers import HttpServer
+from callmux.errors import SecretError
+from callmux.oauth.failure import SignInFailed, Why
+from callmux.oauth.sign_in import sign_in
+from callmux.secrets.lookup import resolved
+from callmux.secrets.vault import system_keyring
+from callmux.stores.sign_ins import SignedIn
+from callmux.stores.token_safe import keyring_safe
+from callmux.stores.tokens import TokenStore, token_directory
+
+
+class Manner(NamedTuple):
+    """How somebody signs in.
+
+    Attributes:
+        device: By a code at another device, whatever the configuration says.
+        browser: A browser may be opened here.
+        seconds: How long the person has.
+    """
+
+    device: bool = False
+    browser: bool = True
+    seconds: float = SECONDS
+
+
+def own_store(env: Mapping[str, str]) -> TokenStore:
+    """The sign-ins of this user."""
+    return TokenStore(token_directory(env), keyring_safe(env))
+
+
+def place_of(env: Mapping[str, str]) -> str:
+    """Where sign-ins are kept, in words."""
+    keyring, why = system_keyring(env)
+    if keyring is not None:
+        return "the system's keyring"
+    return f"a file of mode 0600 in {token_directory(env)} ({why})"
+
+
+async def with_headers(config: HttpServer, base_dir: Path, env: Mapping[str, str]) -> HttpServer:
+    """The entry with the references in its headers looked up.
+
+    Raises:
+        SignInFailed: One gives no value.
+    """
+    if not config.templates:
+        return config
+    try:
+        values = await resolved(config.templates, base_dir, env)
+    except SecretError as error:
+        raise SignInFailed(error.message, Why.SETTINGS) from None
+    headers = {
+        key: values[f"headers.{key}"][0] if f"headers.{key}" in values else value
+        for key, value in config.headers.items()
+    }
+    return msgspec.structs.replace(config, headers=headers, templates={})
+
+
+async def sign_in_here(
+    name: str, config: HttpServer, base_dir: Path, manner: Manner, env: Mapping[str, str] | None = None
+) -> SignedIn:
+    """Signs in; the tokens are kept when it returns.
+
+    Args:
+        name: The server's key.
+        config: Its entry, variables filled in.
+        base_dir: The directory of the configuration file.
+        manner: How.
+        env: The environment, in place of this process's.
+
+    Raises:
+        SignInFailed: It did not come about.
+    """
+    env = os.environ if env is None else env
+    config = await with_headers(config, base_dir, env)
+    oauth = config.oauth or OAuth()
+    if manner.device:
+        oauth = msgspec.structs.replace(oauth, grant="device_code")
+        config = msgspec.structs.replace(config, oauth=oauth)
+    async with at_this_terminal(
+        name,
+        config.url,
+        port=oauth.callback_port,
+        browser=manner.browser,
+        seconds=manner.seconds,
+        env=env,
+    ) as presenter:
+        return await sign_in(name, config, own_store(env), presenter, env=env, base_dir=base_dir)

@@ -1,0 +1,102 @@
+"""Signing in at this terminal: what of the configuration counts, and where the tokens go."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callmux.cli.signing_in import Manner, own_store, place_of, sign_in_here, with_headers
+from callmux.config.references import Reference
+from callmux.config.servers import HttpServer
+from callmux.oauth.failure import SignInFailed
+from callmux.stores.sign_ins import Account
+from tests.oauth.site import Seen, site
+from tests.support import real_loop
+
+
+def around(tmp_path: Path) -> dict[str, str]:
+    return {"XDG_STATE_HOME": str(tmp_path), "CALLMUX_KEYRING": "off", "PATH": os.environ["PATH"]}
+
+
+@pytest.fixture(autouse=True)
+def nobody_types(monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing: Any = None
+    monkeypatch.setattr("sys.stdin", nothing)
+
+
+@real_loop()
+async def test_a_code_for_another_device_is_used_on_demand(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    polls: list[Seen] = []
+
+    def token(seen: Seen) -> Any:
+        polls.append(seen)
+        if len(polls) == 1:
+            return 400, {}, b'{"error": "authorization_pending"}'
+        return {"access_token": "s3cret", "token_type": "Bearer", "expires_in": 60}
+
+    async with site() as there:
+        there.described(
+            device_authorization_endpoint=f"{there.url}/device",
+            grant_types_supported=["urn:ietf:params:oauth:grant-type:device_code"],
+        )
+        there.answers |= {
+            "/mcp": (401, {"WWW-Authenticate": "Bearer"}, b""),
+            "/register": {"client_id": "me"},
+            "/device": {
+                "device_code": "hush",
+                "user_code": "WDJB-MJHT",
+                "verification_uri": f"{there.url}/enter",
+                "expires_in": 600,
+                "interval": 0.01,
+            },
+            "/token": token,
+        }
+        config = HttpServer(url=f"{there.url}/mcp")
+        env = around(tmp_path)
+        signed_in = await sign_in_here("s", config, tmp_path, Manner(device=True), env)
+        assert signed_in.grant == "device_code"
+        said = capsys.readouterr().err
+        assert "enter the code WDJB-MJHT" in said
+        assert f"  {there.url}/enter\n" in said
+        assert "hush" not in said
+        store = own_store(env)
+        account = Account("s", config.url)
+        kept = store.read(account).signed_in
+        assert kept is not None
+        assert kept.tokens.access == "s3cret"
+        assert stat.S_IMODE(store.path(account).stat().st_mode) == 0o600
+        assert str(store.path(account).parent) in place_of(env)
+
+
+@real_loop()
+async def test_references_in_headers_are_looked_up_for_the_question_whether_a_sign_in_is_needed(
+    tmp_path: Path,
+) -> None:
+    config = HttpServer(
+        url="http://127.0.0.1/",
+        headers={"A": "Bearer ${cmd:echo x}", "B": "b"},
+        templates={"headers.A": ("Bearer ", Reference("cmd", "echo x"))},
+    )
+    filled = await with_headers(config, tmp_path, around(tmp_path))
+    assert (filled.headers, filled.templates) == ({"A": "Bearer x", "B": "b"}, {})
+    assert await with_headers(filled, tmp_path, {}) is filled
+    bad = HttpServer(
+        url="u", headers={"A": "cmd:false"}, templates={"headers.A": (Reference("cmd", "false"),)}
+    )
+    with pytest.raises(SignInFailed, match=r"headers\.A"):
+        await with_headers(bad, tmp_path, around(tmp_path))
+
+
+def test_the_keyring_is_named_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Held:
+        """Stands for one that works."""
+
+    monkeypatch.setattr("keyring.get_keyring", Held)
+    assert place_of({}) == "the system's keyring"
+    assert "CALLMUX_KEYRING is off" in place_of({"CALLMUX_KEYRING": "off"})
