@@ -41,6 +41,7 @@ HEAVY = {
 
 RUNNING = {"asyncio", "httptools", "logging", "msgspec", "subprocess"}
 FILES = {"dataclasses", "difflib", "msgspec"}
+SIGNING_IN = RUNNING - {"httptools"} | {"aiohttp", "email", "http.client", "urllib.request"}
 MAY: dict[str, set[str]] = {
     "main": set(),
     "help": set(),
@@ -56,6 +57,9 @@ MAY: dict[str, set[str]] = {
     "config": {"msgspec"},
     "token": {"msgspec"},
     "server": {"msgspec"},
+    "login": SIGNING_IN,
+    "logout": SIGNING_IN,
+    "secret": {"msgspec"},
     "client": FILES,
     "migrate": FILES | {"plistlib", "xml"},
     "setup": FILES | {"asyncio", "logging", "subprocess"},
