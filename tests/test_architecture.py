@@ -143,8 +143,6 @@ NO_MODULES = {
 CALLED_FROM_OUTSIDE = {
     "oauth.sign_in.sign_in": "the commands that sign in, which come next",
     "oauth.token_endpoint.revoke": "the same",
-    "oauth.token_requests.by_refresh": "the same",
-    "stores.tokens.token_directory": "the same",
     "stores.tokens.TokenStore": "the same",
     "cli.own_log._FileHandler": "logging",
     "cli.stderr.Stderr": "a text stream: `print` and the logging handlers call it",

@@ -81,6 +81,12 @@ class UpstreamUnavailable(CallmuxError):
     code = "downstream_unavailable"
 
 
+class SignInRequired(CallmuxError):
+    """The server wants a person to sign in; nothing was done."""
+
+    code = "sign_in_needed"
+
+
 class ToolCallFailed(CallmuxError):
     """The server, or the way to it, failed the call.
 

@@ -20,6 +20,7 @@ ELSEWHERE = {
     "tool_call_failed.session": "tests/live/test_lost_calls.py: a server forgets the session",
     "tool_call_failed.protocol": "tests/upstream/links: the step is for the author of the server",
     "tool_call_failed.authorization": "tests/upstream/links/test_http.py",
+    "sign_in_needed": "tests/live/test_sign_in.py: needs an authorization server",
     "session_cwd_unresolved": "tests/live/test_directories.py: in a listener only",
     "session_cwd_refused": "tests/session/test_cwd.py: needs a client of another machine",
     "scoped_client_capacity": "tests/upstream: needs all connections busy",

@@ -91,6 +91,16 @@ FAILURES = (
         "callmux server test {server}",
     ),
     KnownFailure(
+        "sign_in_needed",
+        "the server wants a person to sign in, or to allow it more",
+        "Nobody has signed in to the server yet, or the sign-in was taken back or has ended, or it does not "
+        "cover what the call wants: `details.rootCause` says which. Nothing was done. A sign-in in any "
+        "terminal of this user is seen within a second or two.",
+        Repeat.NO,
+        Actor.USER,
+        "sign in in a terminal (callmux login {server}), then make the call again",
+    ),
+    KnownFailure(
         "tool_call_failed",
         "the server, or the way to it, failed the call",
         "`details.category` says which kind of failure it was, and the explanations of "

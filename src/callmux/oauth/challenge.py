@@ -1,6 +1,6 @@
 """What a server says of the credentials it wants: the `WWW-Authenticate` header (RFC 9110, 11.6.1). Pure.
 
-Called by `callmux.oauth.discovery`.
+Called by `callmux.oauth.discovery` and `callmux.oauth.credentials`.
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ async def wait_for_tokens(
                         asked=scopes,
                     )
                 except SignInFailed as failure:
-                    if failure.why is Why.NETWORK or failure.code == "slow_down":
+                    if failure.passes or failure.code == "slow_down":
                         # RFC 8628, 3.5: five seconds more each time; the same after a time-out.
                         interval = min(interval + INTERVAL_SECONDS, MOST_INTERVAL)
                     elif not is_waiting(failure):

@@ -11,6 +11,7 @@ from enum import Enum
 class Why(Enum):
     """What follows from a failure."""
 
+    UNREACHED = "there was no connection: nobody was asked"
     NETWORK = "nobody answered, or not in a usable way: it says nothing of the tokens"
     REVOKED = "the authorization server does not take the tokens any more"
     CLIENT = "the authorization server does not know the client any more"
@@ -33,3 +34,8 @@ class SignInFailed(Exception):
         self.reason = reason
         self.why = why
         self.code = code
+
+    @property
+    def passes(self) -> bool:
+        """Whether it says nothing of the tokens and may be over in a moment."""
+        return self.why in (Why.UNREACHED, Why.NETWORK)

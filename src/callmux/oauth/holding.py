@@ -1,6 +1,6 @@
 """Waits for the right to change an account, without keeping the event loop from its work.
 
-Called by `callmux.oauth.sign_in`.
+Called by `callmux.oauth.sign_in` and `callmux.oauth.renewal`.
 """
 
 from __future__ import annotations

@@ -21,10 +21,11 @@ from callmux.oauth.challenge import BearerChallenge
 from callmux.oauth.device import DeviceCode, code_for, wait_for_tokens
 from callmux.oauth.discovery import Discovered, challenge_of, discover
 from callmux.oauth.failure import SignInFailed, Why
+from callmux.oauth.hiding import hide
 from callmux.oauth.holding import hold
 from callmux.oauth.registration import configured_client, document_client, is_usable, register
 from callmux.oauth.settings import SignInSettings, settings_of
-from callmux.oauth.token_endpoint import hide, tokens_for
+from callmux.oauth.token_endpoint import tokens_for
 from callmux.oauth.token_requests import by_client, by_code
 from callmux.oauth.web import Web
 from callmux.stores.sign_ins import Account, KeptAccount, OAuthClient, SignedIn, Tokens
@@ -84,15 +85,14 @@ async def sign_in(
         kept = store.read(account)
     except TokensUnreadable as error:
         raise SignInFailed(str(error), Why.SETTINGS) from None
-    async with Web(config.url) as web:
-        attempt = _Attempt(settings, web, presenter, kept, wall)
-        try:
-            signed_in = await attempt.run()
-        except SignInFailed:
-            if attempt.reused:
-                # A person may have seen "unknown client" and left: the next attempt registers anew.
-                await _forget_registration(store, account)
-            raise
+    attempt = Attempt(settings, presenter, kept, wall)
+    try:
+        signed_in = await attempt.run()
+    except SignInFailed:
+        if attempt.reused:
+            # A person may have seen "unknown client" and left: the next attempt registers anew.
+            await _forget_registration(store, account)
+        raise
     await keep(store, account, signed_in)
     return signed_in
 
@@ -105,7 +105,7 @@ async def keep(store: TokenStore, account: Account, signed_in: SignedIn) -> None
     """
     with await hold(store, account, HOLD_SECONDS):
         kept = store.read(account)
-        client = signed_in.client
+        client, signed_in = signed_in.client, without_secret(signed_in)
         known = (signed_in.issuer, client) if client.source == "registered" else kept.registered
         new = KeptAccount(generation=kept.generation + 1, signed_in=signed_in, registered=known)
         try:
@@ -115,6 +115,14 @@ async def keep(store: TokenStore, account: Account, signed_in: SignedIn) -> None
             raise SignInFailed(f"the tokens cannot be kept: {reason}", Why.SETTINGS) from None
 
 
+def without_secret(signed_in: SignedIn) -> SignedIn:
+    """A sign-in as it is kept: the secret of a configured client stays where the configuration has it."""
+    client = signed_in.client
+    if client.source != "configured":
+        return signed_in
+    return msgspec.structs.replace(signed_in, client=msgspec.structs.replace(client, secret=""))
+
+
 async def _forget_registration(store: TokenStore, account: Account) -> None:
     with await hold(store, account, HOLD_SECONDS):
         kept = store.read(account)
@@ -122,8 +130,14 @@ async def _forget_registration(store: TokenStore, account: Account) -> None:
             store.write(account, msgspec.structs.replace(kept, registered=None))
 
 
-class _Attempt:
-    """One sign-in on its way.
+class Attempt:
+    """One sign-in on its way. Keeps nothing.
+
+    Args:
+        settings: How the server wants it.
+        presenter: None where no person is there.
+        kept: What is known from before.
+        wall: The time of day.
 
     Attributes:
         reused: It relied on an earlier registration.
@@ -132,32 +146,39 @@ class _Attempt:
     def __init__(
         self,
         settings: SignInSettings,
-        web: Web,
         presenter: Presenter | None,
         kept: KeptAccount,
         wall: Callable[[], float],
     ) -> None:
         self._settings = settings
-        self._web = web
         self._presenter = presenter
         self._kept = kept
         self._wall = wall
         self.reused = False
 
     async def run(self) -> SignedIn:
+        """Signs in.
+
+        Raises:
+            SignInFailed: It did not come about.
+        """
+        async with Web(self._settings.url) as web:
+            return await self._run(web)
+
+    async def _run(self, web: Web) -> SignedIn:
         settings, demand = self._settings, self._kept.demand
-        challenge = await challenge_of(self._web, settings.headers)
+        challenge = await challenge_of(web, settings.headers)
         named = challenge.resource_metadata if challenge is not None else ""
         if not named and demand is not None:
             named = demand.resource_metadata
-        found = await discover(self._web, settings.url, named, settings.oauth.issuer)
+        found = await discover(web, settings.url, named, settings.oauth.issuer)
         if found.server.guessed and challenge is None and demand is None:
             raise SignInFailed("the server asks for no sign-in", Why.SETTINGS)
         scopes = self._scopes(challenge, found)
         while True:
-            client = await self._client(found, scopes)
+            client = await self._client(web, found, scopes)
             try:
-                tokens = await self._tokens(found, client, scopes)
+                tokens = await self._tokens(web, found, client, scopes)
             except SignInFailed as failure:
                 if failure.why is not Why.CLIENT or not self.reused:
                     raise
@@ -198,7 +219,7 @@ class _Attempt:
             scopes = (*scopes, "offline_access")
         return tuple(dict.fromkeys(scopes))
 
-    async def _client(self, found: Discovered, scopes: tuple[str, ...]) -> OAuthClient:
+    async def _client(self, web: Web, found: Discovered, scopes: tuple[str, ...]) -> OAuthClient:
         settings, server = self._settings, found.server
         client = configured_client(settings.oauth, await settings.secret(), server)
         client = client or document_client(settings.oauth, server)
@@ -217,12 +238,14 @@ class _Attempt:
                 self.reused = True
                 hide(None, client)
                 return client
-        client = await register(self._web, server, redirect_uri, scopes, grant)
+        client = await register(web, server, redirect_uri, scopes, grant)
         hide(None, client)
         return client
 
-    async def _tokens(self, found: Discovered, client: OAuthClient, scopes: tuple[str, ...]) -> Tokens:
-        server, resource, web = found.server, found.resource, self._web
+    async def _tokens(
+        self, web: Web, found: Discovered, client: OAuthClient, scopes: tuple[str, ...]
+    ) -> Tokens:
+        server, resource = found.server, found.resource
 
         async def assertion() -> str:
             if client.method != "private_key_jwt":

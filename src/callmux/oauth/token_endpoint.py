@@ -1,13 +1,13 @@
 """Asks a token endpoint for tokens, and gives them back to it.
 
-Called by `callmux.oauth.sign_in`.
+Called by `callmux.oauth.sign_in` and `callmux.oauth.renewal`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from callmux.config.veil import EVERYWHERE, Veil
+from callmux.oauth.hiding import hide
 from callmux.oauth.token_requests import form_of, refusal_of, tokens_of
 from callmux.oauth.web import Web
 from callmux.stores.sign_ins import OAuthClient, SignedIn, Tokens
@@ -63,9 +63,3 @@ async def revoke(web: Web, signed_in: SignedIn, assertion: str = "") -> bool:
             if reply.status >= 400:
                 raise refusal_of(reply.status, reply.body)
     return True
-
-
-def hide(tokens: Tokens | None, client: OAuthClient | None) -> None:
-    """From now on, these are hidden in everything that leaves callmux."""
-    values = [] if tokens is None else [tokens.access, tokens.refresh]
-    EVERYWHERE.learn(Veil([v for v in (*values, client.secret if client else "") if v]))

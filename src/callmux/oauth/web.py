@@ -1,6 +1,6 @@
 """The requests of a sign-in: small answers, soon, and only from where the server may send us.
 
-Made by `callmux.oauth.sign_in`. Imports aiohttp, so it is imported when a sign-in
+Made by `callmux.oauth.sign_in` and `callmux.oauth.renewal`. Imports aiohttp, so it is imported when a sign-in
 or a renewal begins and not before. A server that others can reach may not send us to this machine or into a
 private network (MCP security best practices, "Server-Side Request Forgery"): what a name leads to is looked
 at where the connection is made, so that it cannot change in between. Nothing that is sent or got is logged.
@@ -121,7 +121,8 @@ class Web:
             reason = f"{what} ({host}) does not answer within {self._seconds:g} s"
             raise SignInFailed(reason, Why.NETWORK) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise SignInFailed(f"{what} ({host}) cannot be reached: {_reason(error)}", Why.NETWORK) from None
+            why = Why.UNREACHED if isinstance(error, aiohttp.ClientConnectorError) else Why.NETWORK
+            raise SignInFailed(f"{what} ({host}) cannot be reached: {_reason(error)}", why) from None
 
     async def _request(
         self, method: str, url: str, what: str, headers: Mapping[str, str], body: bytes | None, own: bool

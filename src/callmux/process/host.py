@@ -30,6 +30,7 @@ from callmux.process.entitlements import Entitlements
 from callmux.process.reloads import Reloads
 from callmux.process.runtime import Runtime
 from callmux.process.server_output import ServerOutput
+from callmux.process.sign_ins import LateSignIns
 from callmux.process.stores import Stores
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, RpcError
 from callmux.protocol.methods import REQUESTS
@@ -111,11 +112,15 @@ class Host:
             self.output.add(server, line)
             show(server, line)
 
-        around = Surroundings(env=env, base_dir=base_dir, guardian=Guardian(), show=wrote)
-        self._private = around.private
         state = known_state_dir(env)
-        kept = None if state is None else Listings(state / "listings")
         self.bus = Bus()
+        self._sign_ins = LateSignIns(env, base_dir, self.bus, lambda name: self._pool.retry(name))
+        sign_in = self._sign_ins.credentials
+        around = Surroundings(
+            env=env, base_dir=base_dir, guardian=Guardian(), show=wrote, credentials=sign_in
+        )
+        self._private = around.private
+        kept = None if state is None else Listings(state / "listings")
         self._pool = Pool(around, {"name": "callmux", "version": __version__}, self._clock, kept, self.bus)
         self.bus.subscribe(ListsChanged, self._changed)
         self.bus.turned = self._observe
@@ -375,6 +380,7 @@ class Host:
         await self._tasks.cancel()
         await self._stores.close()
         await self._pool.close()
+        await self._sign_ins.close()
 
     def _keep(self, place: Place, wanted: bool) -> None:
         if (server := self.runtime.servers.get(place.server)) is not None:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from callmux.clock import Clock
-from callmux.errors import ScopedClientCapacity, UpstreamUnavailable
+from callmux.errors import ScopedClientCapacity, SignInRequired, UpstreamUnavailable
 from callmux.observe.bus import Bus
 from callmux.observe.facts import CallRetried
 from callmux.protocol.nulls import METHODS, without_nulls
@@ -112,7 +112,7 @@ class Retrying:
             await server.examine(connection)
         try:
             call.connection = await server.acquire(call.target, call.context.client, scope=call.scope)
-        except (UpstreamUnavailable, ScopedClientCapacity, CallFailure):
+        except (UpstreamUnavailable, SignInRequired, ScopedClientCapacity, CallFailure):
             raise to_error(first, call.asked.spelling, call.server, safe=call.safe, retried=False) from first
         call.deadline = self._clock.monotonic() + call.seconds
         if self._bus.hears(CallRetried):

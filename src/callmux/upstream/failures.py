@@ -14,7 +14,13 @@ import msgspec
 from msgspec import Raw, UnsetType
 
 from callmux.config.veil import Veil
-from callmux.errors import ScopedClientCapacity, ToolCallFailed, UpstreamUnavailable
+from callmux.errors import (
+    CallmuxError,
+    ScopedClientCapacity,
+    SignInRequired,
+    ToolCallFailed,
+    UpstreamUnavailable,
+)
 from callmux.protocol.http_client import Point, may_have_begun
 from callmux.protocol.jsonrpc import ErrorObject, read_error
 
@@ -61,6 +67,7 @@ class CallFailure(Exception):
         untaken: It is proved that nobody took it, so that sending it again does nothing twice; by default,
             where it has not started.
         lasting: It will not go away by itself: a program that is not there needs somebody to put it there.
+        sign_in: A person must sign in to the server; the cause says how.
     """
 
     def __init__(
@@ -74,6 +81,7 @@ class CallFailure(Exception):
         over: bool = False,
         untaken: bool | None = None,
         lasting: bool = False,
+        sign_in: bool = False,
     ) -> None:
         super().__init__(cause)
         self.category = category
@@ -84,6 +92,7 @@ class CallFailure(Exception):
         self.over = over
         self.untaken = not started if untaken is None else untaken
         self.lasting = lasting
+        self.sign_in = sign_in
 
     def behind(self, veil: Veil) -> CallFailure:
         """The same failure without the secrets that the veil knows."""
@@ -165,7 +174,7 @@ def _masked(value: Any, veil: Veil) -> Any:
     return value
 
 
-def to_error(failure: CallFailure, tool: str, server: str, *, safe: bool, retried: bool) -> ToolCallFailed:
+def to_error(failure: CallFailure, tool: str, server: str, *, safe: bool, retried: bool) -> CallmuxError:
     """The failure as a caller sees it.
 
     Args:
@@ -174,6 +183,8 @@ def to_error(failure: CallFailure, tool: str, server: str, *, safe: bool, retrie
         safe: The call may be repeated without harm.
         retried: It was repeated already.
     """
+    if failure.sign_in:
+        return sign_in_required(failure.cause, tool, server)
     details: dict[str, Any] = {
         "tool": tool,
         "server": server,
@@ -198,9 +209,7 @@ def to_error(failure: CallFailure, tool: str, server: str, *, safe: bool, retrie
     return error
 
 
-def unavailable(
-    server: str, tool: str, facts: Mapping[str, Any], why: str | None = None
-) -> UpstreamUnavailable:
+def unavailable(server: str, tool: str, facts: Mapping[str, Any], why: str | None = None) -> CallmuxError:
     """The error for a call to a server that is down: nothing was sent.
 
     Args:
@@ -211,6 +220,8 @@ def unavailable(
     from callmux.failures.registry import message
 
     reason = why or facts.get("lastError")
+    if facts.get("signInNeeded") and why is None:
+        return sign_in_required(str(reason), tool, server)
     what = f'server "{server}" is not connected{f": {reason}" if reason else ""}'
     return UpstreamUnavailable(
         message("downstream_unavailable", what, {"server": server}),
@@ -220,6 +231,23 @@ def unavailable(
         safeToRetry=True,
         executionState="not_started",
         **{k: facts[k] for k in _SHOWN if k in facts},
+    )
+
+
+def sign_in_required(cause: str, tool: str, server: str) -> SignInRequired:
+    """The error for a call to a server that a person must sign in to.
+
+    Args:
+        cause: Why, and how.
+    """
+    return SignInRequired(
+        f'server "{server}": {cause}',
+        tool=tool,
+        server=server,
+        rootCause=cause,
+        retryable=False,
+        safeToRetry=True,
+        executionState="not_started",
     )
 
 

@@ -36,6 +36,7 @@ class Health:
         connect_ms: How long the last attempt took.
         failed_attempt: The last thing that happened was an attempt that failed.
         step: How far the delays between attempts have grown.
+        sign_in: A person must sign in; `error` says how.
     """
 
     def __init__(self) -> None:
@@ -44,6 +45,7 @@ class Health:
         self.connect_ms = 0
         self.failed_attempt = False
         self.step = 0
+        self.sign_in = False
         self._failures = 0
         self._attempts = 0
         self._connected_at: float | None = None
@@ -77,13 +79,19 @@ class Health:
         """Records that an attempt succeeded."""
         self.state = State.CONNECTED
         self.error = None
+        self.sign_in = False
         self._failures = self._attempts = 0
         self._said.clear()
         self.failed_attempt = False
         self._connected_at = now
 
-    def attempt_failed(self, reason: str, now: float) -> bool:
-        """Records that an attempt failed. Gives whether it failed as the one before it."""
+    def attempt_failed(self, reason: str, now: float, sign_in: bool = False) -> bool:
+        """Records that an attempt failed. Gives whether it failed as the one before it.
+
+        Args:
+            sign_in: Because a person must sign in.
+        """
+        self.sign_in = sign_in
         again = self._attempts > 0 and _NUMBERS.sub("#", reason) == _NUMBERS.sub("#", self.error or "")
         self.failed_attempt = True
         self._attempts += 1
@@ -125,6 +133,8 @@ class Health:
         facts: dict[str, Any] = {"state": self.state.value, "connectDurationMs": self.connect_ms}
         if self.error is not None:
             facts["error"] = facts["lastError"] = self.error
+        if self.sign_in:
+            facts["signInNeeded"] = True
         if self._connected_at is not None:
             facts["lastConnectedAt"] = iso(self._connected_at)
         if self._failed_at is not None:

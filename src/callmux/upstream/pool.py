@@ -40,7 +40,8 @@ def fingerprint(config: ServerConfig) -> tuple[Any, ...]:
         env, refs = sorted(config.env.items()), sorted(config.env_refs.items())
         more = (config.env_file, config.cwd, config.problem)
         return "stdio", config.command, config.args, tuple(env), tuple(refs), *more
-    return "http", config.url, config.transport, tuple(sorted(config.headers.items())), config.problem
+    headers, signing = tuple(sorted(config.headers.items())), (config.oauth, config.sign_in)
+    return "http", config.url, config.transport, headers, config.problem, *signing
 
 
 def sharing_of(config: ServerConfig) -> Sharing:
@@ -166,6 +167,12 @@ class Pool:
         if renamed and self._bus.hears(ToolSuiteChanged):
             names = {"added": suite.added, "removed": suite.removed}
             self._bus.publish(ToolSuiteChanged(server=name, generation=self.generation, **names))
+
+    def retry(self, name: str) -> None:
+        """Connects a server now where it is down: a person has signed in to it."""
+        for server in self._servers.values():
+            if server.name == name:
+                server.retry()
 
     def forget(self, client: ClientPort) -> None:
         """Forgets a client that has left."""

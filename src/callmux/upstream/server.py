@@ -25,7 +25,7 @@ from msgspec import Raw
 
 from callmux.clock import Clock
 from callmux.context import ClientPort, Scope
-from callmux.errors import UpstreamUnavailable
+from callmux.errors import CallmuxError
 from callmux.protocol.unanswered import Unanswered
 from callmux.tasks import TaskSet
 from callmux.upstream import failures
@@ -220,6 +220,7 @@ class Server:
 
         Raises:
             UpstreamUnavailable: It is down. Nothing was sent.
+            SignInRequired: It is, until a person signs in.
             ScopedClientCapacity: There are as many scoped connections as there may be.
             CallFailure: The connection of this scope cannot be opened.
         """
@@ -304,7 +305,7 @@ class Server:
         seconds = self.timing.connect_seconds
         return await open_lane(connection, key, client, self._client_info, seconds, expected)
 
-    def unavailable(self, tool: str, why: str | None = None) -> UpstreamUnavailable:
+    def unavailable(self, tool: str, why: str | None = None) -> CallmuxError:
         """The error for a call that cannot be sent."""
         return failures.unavailable(self.name, tool, self.record(), why)
 

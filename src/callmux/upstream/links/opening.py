@@ -44,6 +44,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
         guardian: Where process groups are noted.
         show: Takes a server's name and a line it wrote to stderr.
         private: Variables that no server inherits: they hold what our own clients show us.
+        credentials: Gives the credentials of a link to a server at a URL whose headers hold none, by its
+            name, entry, headers and scope; None where callmux signs in nowhere.
     """
 
     env: Mapping[str, str]
@@ -51,6 +53,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     guardian: Guardian
     show: Callable[[str, str], None]
     private: set[str] = msgspec.field(default_factory=set)
+    credentials: Callable[[str, HttpServer, Mapping[str, str], Scope], Credentials] | None = None
 
 
 def transport_of(config: StdioServer | HttpServer) -> str:
@@ -146,7 +149,7 @@ def _open(
         config = msgspec.structs.replace(config, headers=headers)
         veil = veil_of(config, secrets, headers=dict(scope.headers))
         EVERYWHERE.learn(veil)
-        return VeiledLink(_open_remote(name, config, scope, veil), veil)
+        return VeiledLink(_open_remote(name, config, scope, veil, around), veil)
     env = {k: v for k, v in around.env.items() if k not in OWN_SECRETS and k not in around.private}
     more: dict[str, str] = {}
     if config.env_file is not None:
@@ -176,7 +179,7 @@ def _open(
     return VeiledLink(ChildLink(name, launch, around.guardian, lambda line: around.show(name, line)), veil)
 
 
-def _open_remote(name: str, config: HttpServer, scope: Scope, veil: Veil) -> Link:
+def _open_remote(name: str, config: HttpServer, scope: Scope, veil: Veil, around: Surroundings) -> Link:
     # aiohttp takes longer to import than a whole bridge to start: only who has remote servers pays for it.
     from callmux.upstream.links.fallback import FallbackLink
     from callmux.upstream.links.http import HttpLink
@@ -185,7 +188,7 @@ def _open_remote(name: str, config: HttpServer, scope: Scope, veil: Veil) -> Lin
     if not is_web_url(config.url):
         cause = veil.hide(f'its url "{config.url}" must start with http:// or https://')
         raise CallFailure(Category.TRANSPORT, cause, started=False)
-    credentials = _credentials(config, scope)
+    credentials = _credentials(name, config, scope, around)
     limit = config.response_body_max_bytes
     if config.transport == "sse":
         return SseLink(name, config.url, credentials, limit)
@@ -195,7 +198,10 @@ def _open_remote(name: str, config: HttpServer, scope: Scope, veil: Veil) -> Lin
     return FallbackLink(name, first, lambda: SseLink(name, config.url, credentials, limit))
 
 
-def _credentials(config: HttpServer, scope: Scope) -> Credentials:
+def _credentials(name: str, config: HttpServer, scope: Scope, around: Surroundings) -> Credentials:
     # A client's own value goes before the configured one, in whatever spelling that has.
     own = dict(scope.headers)
-    return FixedHeaders({k: v for k, v in config.headers.items() if k.lower() not in own} | own)
+    headers = {k: v for k, v in config.headers.items() if k.lower() not in own} | own
+    if around.credentials is None or "authorization" in map(str.lower, headers):
+        return FixedHeaders(headers)
+    return around.credentials(name, config, headers, scope)

@@ -32,6 +32,8 @@ RECONNECT_WAIT_SECONDS = 10.0
 """How long a call waits for a server that was up and is being connected again."""
 TOLD_EACH = 10
 """How many attempts that fail alike are logged one by one; of the others every tenth is."""
+SIGN_IN_SECONDS = 3600.0
+"""Between two attempts while a person must sign in."""
 RESTART_GRACE_SECONDS = 3.0
 """How long a restart waits for the old connection to end before it opens the new one beside it: whoever holds
 a port or a lock should have given it back by then."""
@@ -195,7 +197,8 @@ class MainLine:
             offered = await self._read(connection)
         except Exception as error:  # noqa: BLE001 - the root of the attempt; `explain` logs
             lasting = isinstance(error, CallFailure) and error.lasting
-            self._failed(explain(error, self._name, connection), lasting)
+            sign_in = isinstance(error, CallFailure) and error.sign_in
+            self._failed(explain(error, self._name, connection), lasting, sign_in)
             if connection is not None:
                 await connection.close()
             return
@@ -231,14 +234,14 @@ class MainLine:
             self.begin()
         self._is_up(connection, offered, last_seen)
 
-    def _failed(self, reason: str, lasting: bool) -> None:
+    def _failed(self, reason: str, lasting: bool, sign_in: bool) -> None:
         if self.connection is not None:
             # The one that was to be replaced goes on as it is.
             log.warning('could not connect "%s": %s', self._name, reason)
             self.declares, self.adopter, self.refusal = self.connection.declared, None, reason
             self._tell_failure(reason, 0, None)
             return
-        again = self.health.attempt_failed(reason, self._clock.wall())
+        again = self.health.attempt_failed(reason, self._clock.wall(), sign_in)
         delay = self._schedule(lasting)
         attempts = self.health.attempts
         if not again:
@@ -261,6 +264,9 @@ class MainLine:
         if self._closed:
             return None
         delay = delay_seconds(self.timing.policy, self.health.step, lasting=lasting)
+        if self.health.sign_in:
+            # Whoever signs in is seen at once; until then, asking more often is of no use.
+            delay = SIGN_IN_SECONDS
         if delay is None:
             self.health.gave_up()
             return None

@@ -1,0 +1,85 @@
+"""The sign-ins of one process, made when its first server at a URL is connected.
+
+Made by `callmux.process.host`, which hands `credentials` to links. Where nothing can be kept, because there
+is no home directory, nobody signs in and requests go out as they are configured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from callmux.config.servers import HttpServer
+from callmux.context import Scope
+from callmux.observe.bus import Bus
+from callmux.observe.facts import SignInNeeded
+from callmux.places import known_state_dir
+from callmux.stores.sign_ins import Account
+from callmux.upstream.links.credentials import Credentials, FixedHeaders
+
+if TYPE_CHECKING:
+    from callmux.oauth.sign_ins import SignIns
+
+
+class LateSignIns:
+    """Sign-ins that are there once somebody needs them.
+
+    Args:
+        env: The environment.
+        base_dir: The directory of the configuration file.
+        bus: Hears that a person must sign in.
+        signed_in: Told the server's name when he has.
+    """
+
+    def __init__(
+        self,
+        env: Mapping[str, str],
+        base_dir: Path,
+        bus: Bus | None = None,
+        signed_in: Callable[[str], None] = lambda server: None,
+    ) -> None:
+        self._env = env
+        self._base_dir = base_dir
+        self._bus = bus or Bus()
+        self._signed_in = signed_in
+        self._made: SignIns | None = None
+
+    def __repr__(self) -> str:
+        return f"LateSignIns({self._made!r})"
+
+    def credentials(
+        self, name: str, config: HttpServer, headers: Mapping[str, str], scope: Scope
+    ) -> Credentials:
+        """The credentials of a new link.
+
+        Args:
+            name: The server's key.
+            config: Its entry.
+            headers: Its headers, looked up, and those of the client; none of them holds credentials.
+            scope: On whose behalf it is.
+        """
+        if known_state_dir(self._env) is None:
+            return FixedHeaders(headers)
+        if self._made is None:
+            from callmux.oauth.sign_ins import SignIns
+            from callmux.stores.tokens import TokenStore, token_directory
+
+            store = TokenStore(token_directory(self._env))
+            self._made = SignIns(
+                store,
+                self._env,
+                self._base_dir,
+                self._needed,
+                lambda account: self._signed_in(account.server),
+            )
+        return self._made.credentials(name, config, headers)
+
+    async def close(self) -> None:
+        """Ends what goes on by itself."""
+        if self._made is not None:
+            await self._made.close()
+
+    def _needed(self, account: Account) -> None:
+        if self._bus.hears(SignInNeeded):
+            self._bus.publish(SignInNeeded(server=account.server))
