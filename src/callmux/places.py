@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+
 def state_dir(env: Mapping[str, str]) -> Path:
     """The directory for state: `$XDG_STATE_HOME/callmux`, else `~/.local/state/callmux`."""
     base = env.get("XDG_STATE_HOME")

@@ -1,4 +1,4 @@
-"""A whole callmux in front of a server that wants a sign-in: who is told, and what follows once there is one."""
+"""A whole callmux in front of a server that wants a sign-in: who is told, and what a sign-in changes."""
 
 from __future__ import annotations
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw
 
-from callmux import __version__
 from callmux.clock import Clock
 from callmux.config.model import Config
 from callmux.config.security import token_variables
@@ -30,7 +29,7 @@ from callmux.process.entitlements import Entitlements
 from callmux.process.reloads import Reloads
 from callmux.process.runtime import Runtime
 from callmux.process.server_output import ServerOutput
-from callmux.process.sign_ins import LateSignIns
+from callmux.process.servers import supply
 from callmux.process.stores import Stores
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, RpcError
 from callmux.protocol.methods import REQUESTS
@@ -44,11 +43,7 @@ from callmux.session.session import Session
 from callmux.session.subscriptions import Subscriptions
 from callmux.tasks import TaskSet
 from callmux.upstream.failures import CallFailure
-from callmux.upstream.guardian import Guardian
-from callmux.upstream.inventory.listings import Listings
-from callmux.upstream.links.opening import Surroundings
 from callmux.upstream.opening import restoring
-from callmux.upstream.pool import Pool
 from callmux.upstream.resources import Place
 from callmux.upstream.server import Server
 
@@ -114,14 +109,8 @@ class Host:
 
         state = known_state_dir(env)
         self.bus = Bus()
-        self._sign_ins = LateSignIns(env, base_dir, self.bus, lambda name: self._pool.retry(name))
-        sign_in = self._sign_ins.credentials
-        around = Surroundings(
-            env=env, base_dir=base_dir, guardian=Guardian(), show=wrote, credentials=sign_in
-        )
-        self._private = around.private
-        kept = None if state is None else Listings(state / "listings")
-        self._pool = Pool(around, {"name": "callmux", "version": __version__}, self._clock, kept, self.bus)
+        self._supply = supply(env, base_dir, wrote, self._clock, self.bus)
+        self._pool, self._private = self._supply.pool, self._supply.private
         self.bus.subscribe(ListsChanged, self._changed)
         self.bus.turned = self._observe
         self._pool.told = self._told
@@ -379,8 +368,7 @@ class Host:
             self._observer.left(session, about)
         await self._tasks.cancel()
         await self._stores.close()
-        await self._pool.close()
-        await self._sign_ins.close()
+        await self._supply.close()
 
     def _keep(self, place: Place, wanted: bool) -> None:
         if (server := self.runtime.servers.get(place.server)) is not None:

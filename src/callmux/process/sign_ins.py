@@ -1,7 +1,7 @@
 """The sign-ins of one process, made when its first server at a URL is connected.
 
-Made by `callmux.process.host`, which hands `credentials` to links. Where nothing can be kept, because there
-is no home directory, nobody signs in and requests go out as they are configured.
+Made by `callmux.process.servers`, which hands `credentials` to links. Where nothing can be kept, because
+there is no home directory, nobody signs in and requests go out as they are configured.
 """
 
 from __future__ import annotations

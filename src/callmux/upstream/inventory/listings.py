@@ -1,7 +1,7 @@
 """What servers listed last, kept on disk, so that one that takes long to start holds up no first listing.
 
-Made by `callmux.process.host`; used by `callmux.upstream.server`, which reads once before its first attempt
-and writes in a thread after each change. A file holds what a client is shown, and nothing of the
+Made by `callmux.process.servers`; used by `callmux.upstream.server`, which reads once before its first
+attempt and writes in a thread after each change. A file holds what a client is shown, and nothing of the
 configuration: its name is a hash of what the server is run with, so whatever changes there begins anew.
 """
 
