@@ -24,7 +24,7 @@ class Dialled:
         self.ended = 0
         http = HttpClient(listener.endpoint)
         self.link = Link(
-            listener.endpoint, http, {}, lambda _, message: self.brought.append(message), self._ends
+            listener.endpoint, http, {}, lambda _, message, about: self.brought.append(message), self._ends
         )
 
     def _ends(self, link: Link) -> None:

@@ -52,33 +52,6 @@ async def test_a_conversation() -> None:
             assert (x.headers["x_a"], x.headers["x-callmux-client"]) == ("b", "stdio-bridge")
 
 
-MODERN = {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}
-
-
-@real_loop()
-@pytest.mark.parametrize("there", [True, False])
-async def test_a_probe_for_another_era_is_refused_here(there: bool) -> None:
-    """At once and without the listener, whether or not it is there."""
-
-    async with FakeListener() as listener, Desk(listener.endpoint) as desk:
-        if not there:
-            await listener.stop()
-        probes = [
-            ("server/discover", None),
-            ("server/discover", MODERN),
-            ("tools/list", MODERN),
-            ("ping", MODERN),
-        ]
-        for n, (method, params) in enumerate(probes, 1):
-            assert (await desk.asks(n, method, params))["error"]["code"] == -32601
-        assert listener.seen == []
-        await desk.greets()
-        for n, name in enumerate(["write", "callmux_call"], 10):
-            call = {"name": name, "arguments": {}, **MODERN}
-            assert (await desk.asks(n, "tools/call", call))["error"]["code"] == -32601
-        assert listener.count("tools/call") == 0
-
-
 @pytest.mark.parametrize(
     ("given", "shown"),
     [

@@ -9,7 +9,6 @@ import pytest
 from msgspec import Raw
 
 from callmux.bridge.tool_call import plan_of, read
-from callmux.protocol.jsonrpc import RpcError
 
 
 def given(value: Any) -> Raw:
@@ -41,9 +40,7 @@ def test_no_params_are_a_call_without_a_name() -> None:
     assert read(None).name == ""
 
 
-def test_a_call_of_a_revision_without_a_handshake_is_refused() -> None:
+def test_what_a_call_says_beside_name_and_arguments_is_for_the_listener() -> None:
     meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}
-    with pytest.raises(RpcError) as caught:
-        read(given({"name": "a", "_meta": meta}))
-    assert caught.value.code == -32601
+    assert read(given({"name": "a", "_meta": meta})).name == "a"
     assert read(given({"name": "a", "_meta": {"progressToken": 1}})).name == "a"

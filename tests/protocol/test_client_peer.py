@@ -18,7 +18,7 @@ from callmux.protocol.client_peer import (
     Kind,
     Opened,
     ReplyReceived,
-    declined,
+    StatelessReceived,
 )
 from callmux.protocol.jsonrpc import Batch, Failure, Malformed, Notification, Request, Response, parse
 from callmux.protocol.peer import CancellationReceived, NotificationReceived, RequestReceived, State
@@ -34,6 +34,8 @@ def plain(event: Event | None) -> Any:
             return ("confirmed",)
         case RequestReceived(id, method, params):
             return "called", id, method, params and json.loads(bytes(params))
+        case StatelessReceived(request):
+            return "stateless", request.id, request.method
         case CancellationReceived(id):
             return "cancelled", id
         case NotificationReceived(method, params):
@@ -143,8 +145,8 @@ def test_every_cell_does_what_it_says(cell: tuple[Era, State, Kind]) -> None:
     assert talk.peer.state is after
     if action is Action.OPEN:
         talk.tells("opened", 9, line["params"])
-    elif action is Action.DECLINE:
-        talk.sends(id=9, error={"code": -32601, "message": declined(line["method"])})
+    elif action is Action.STATELESS:
+        talk.tells("stateless", 9, line["method"])
     elif action in OUTCOMES:
         talk.tells(*OUTCOMES[action])
     elif action in SENT:
@@ -172,20 +174,21 @@ def test_cells_that_matter_say_this(cell: tuple[State, Kind], expected: tuple[St
 
 @pytest.mark.parametrize("state", LIVING)
 @pytest.mark.parametrize("method", ["ping", "tools/list", "subscriptions/listen", "anything"])
-def test_a_request_of_a_revision_without_a_handshake_is_refused(state: State, method: str) -> None:
-    """Whatever the revision is called: a client that probes goes on with a handshake."""
+def test_a_request_of_a_revision_without_a_handshake_is_handed_over(state: State, method: str) -> None:
+    """Whatever the revision is called, and before and after a handshake. It is not in flight before the
+    session has taken it."""
     for n, version in enumerate(["2026-07-28", "2025-11-25", None]):
         talk = Talk(state)
         meta = {"progressToken": n, "io.modelcontextprotocol/protocolVersion": version}
         talk.hears({"id": 9, "method": method, "params": {"_meta": meta}})
-        talk.sends(id=9, error={"code": -32601, "message": declined(method)})
+        talk.tells("stateless", 9, method)
         assert talk.peer.in_flight == {}
 
 
 def test_a_tool_call_before_the_handshake_is_looked_at_whole() -> None:
     """After a handshake whoever reads its other params does so."""
     call = {"id": 9, "method": "tools/call", "params": {"name": "a", **MODERN}}
-    Talk().hears(call).sends(id=9, error={"code": -32601, "message": declined("tools/call")})
+    Talk().hears(call).tells("stateless", 9, "tools/call")
     Talk(State.READY).hears(call).tells("called", 9, "tools/call", {"name": "a", **MODERN})
 
 

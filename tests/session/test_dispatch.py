@@ -13,13 +13,17 @@ from callmux.context import CallContext
 from callmux.errors import InvalidArguments
 from callmux.plan import Plan, ToolCall
 from callmux.protocol.jsonrpc import RpcError, parse
+from callmux.protocol.modern import LEVELS
 from callmux.protocol.shapes import Result
 from callmux.rings.ring import Job
 from callmux.rings.stage import Stages
-from callmux.session.dispatch import LEVELS, Current, Dispatch
+from callmux.session.dispatch import Current, Dispatch
 from callmux.session.facts import canonical
+from callmux.session.modern.parking import Parking
+from callmux.session.modern.request import ModernRequest
 from callmux.session.request import Request
 from callmux.session.session import Session
+from callmux.stores.memory_parked import MemoryParkedCalls
 from tests.support import play
 
 
@@ -110,7 +114,8 @@ class Process:
 class Desk:
     def __init__(self) -> None:
         self.process = Process()
-        self.dispatch = Dispatch(cast(Current, self.process))
+        parking = Parking[ModernRequest](MemoryParkedCalls(), lambda: 0.0)
+        self.dispatch = Dispatch(cast(Current, self.process), parking)
         self.sent: list[Any] = []
         self.session = Session(self.dispatch, lambda line: self.sent.append(json.loads(line)))
 
@@ -269,7 +274,7 @@ class TestTasks:
         assert (call[0], call[1], call[4]) == ("other", method, "a")
         other = Session(desk.dispatch, lambda line: None)
         assert desk.refused(method, {"taskId": "1"}, other) == -32602
-        desk.dispatch.closed(desk.session)
+        play(desk.dispatch.closed(desk.session))
         assert desk.refused(method, {"taskId": "1"}) == -32602
 
     def test_the_only_client_of_the_only_server_may_know_a_task_from_before(self) -> None:

@@ -13,5 +13,5 @@ MEMBERS = sorted(name for name in vars(Handler) if not name.startswith("_"))
 
 @pytest.mark.parametrize("implementation", [Dispatch, Relay])
 def test_every_handler_has_what_the_protocol_asks_for(implementation: type) -> None:
-    assert MEMBERS == ["call", "handle", "open", "told"]
+    assert MEMBERS == ["call", "handle", "open", "stateless", "told"]
     assert [name for name in MEMBERS if not hasattr(implementation, name)] == []

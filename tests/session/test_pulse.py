@@ -15,8 +15,11 @@ from msgspec import Raw
 
 from callmux.context import ClientPort
 from callmux.protocol.calling import DirectCall, raw
+from callmux.protocol.jsonrpc import Request as Message
 from callmux.protocol.jsonrpc import parse
+from callmux.session.facts import Said
 from callmux.session.pulse import PROGRESS
+from callmux.session.request import Request
 from callmux.session.session import Session
 from tests.support import play
 
@@ -43,6 +46,9 @@ class Desk:
     async def handle(self, session: Session, method: str, params: Raw | None, port: ClientPort) -> bytes:
         await self.work(port)
         return b"{}"
+
+    def stateless(self, session: Session, message: Message, said: Said, asked: Any = None) -> None:
+        session.begin(Request(session, message.id, message.method, said), message.params)
 
     def told(self, *_: Any) -> None: ...
 

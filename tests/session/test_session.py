@@ -10,8 +10,11 @@ import pytest
 from msgspec import Raw
 
 from callmux.protocol.calling import DirectCall, raw
+from callmux.protocol.jsonrpc import Request as Message
 from callmux.protocol.jsonrpc import RpcError, parse
 from callmux.session.backlog import HELD_BYTES, MOST_HELD
+from callmux.session.facts import Said
+from callmux.session.request import Request
 from callmux.session.session import Session
 from tests.support import play, settle
 
@@ -44,6 +47,9 @@ class Desk:
         line = await answer() if callable(answer) else answer
         assert isinstance(line, bytes)
         return line
+
+    def stateless(self, session: Session, message: Message, said: Said, asked: Any = None) -> None:
+        session.begin(Request(session, message.id, message.method, said), message.params)
 
     def told(self, session: Session, method: str, params: Raw | None) -> None:
         self.told_of.append((method, params and json.loads(bytes(params))))
@@ -371,14 +377,14 @@ async def test_a_request_whose_answer_cannot_be_handed_over_is_answered() -> Non
 
 async def test_a_message_that_fails_as_it_comes_ends_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     desk = Desk()
-    serve = desk.session._serve
+    begin = desk.session.begin
 
-    def fail(id: Any, *given: Any) -> None:
-        if id == 1:
+    def fail(request: Any, *given: Any) -> None:
+        if request.id == 1:
             raise MemoryError
-        serve(id, *given)
+        begin(request, *given)
 
-    monkeypatch.setattr(desk.session, "_serve", fail)
+    monkeypatch.setattr(desk.session, "begin", fail)
     await desk.hears({"id": 1, "method": "x"}, {"id": 2, "method": "x"})
     assert sorted((m["id"], m.get("error", {}).get("code")) for m in desk.sent) == [
         (1, -32603),

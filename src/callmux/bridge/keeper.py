@@ -87,6 +87,9 @@ class Keeper:
         revive: Starts the listener where it does not run; called before the first attempt and after each
             that found nobody.
         advice: What to do where nobody answers, for the log.
+
+    Attributes:
+        started: It has begun.
     """
 
     def __init__(
@@ -104,7 +107,7 @@ class Keeper:
         self._revive = revive
         self._loop = asyncio.get_running_loop()
         self._tasks = TaskSet("keeper")
-        self._started = False
+        self.started = False
         self._greeting = b"{}"
         self._link: Link | None = None
         self._usable = False
@@ -130,12 +133,12 @@ class Keeper:
         Args:
             greeting: The params of `initialize` for the listener.
         """
-        if self._started and greeting != self._greeting and self._link is not None:
+        if self.started and greeting != self._greeting and self._link is not None:
             self._tasks.spawn(self._link.close())
             self._forget(self._link)
         self._greeting = greeting
-        if not self._started:
-            self._started = True
+        if not self.started:
+            self.started = True
             self._tasks.spawn(self._keep())
 
     async def get(self, deadline: float, *, hasty: bool = False) -> Link:

@@ -53,7 +53,7 @@ class Link:
         endpoint: Where the listener is.
         http: The connections to it.
         headers: Sent with every request.
-        received: Takes what the listener says and asks.
+        received: Takes what the listener says and asks, and which request of ours it belongs to.
         ended: Called when the GET stream has ended.
 
     Attributes:
@@ -67,7 +67,7 @@ class Link:
         endpoint: Endpoint,
         http: HttpClient,
         headers: Mapping[str, str],
-        received: Callable[[Link, Request | Notification], None],
+        received: Callable[[Link, Request | Notification, int | None], None],
         ended: Callable[[Link], None],
     ) -> None:
         self._endpoint = endpoint
@@ -336,9 +336,9 @@ class Link:
             if about in self._times:
                 self._times[about].told(message.params)
             return
-        self._took(message if about is None else addressed(message, about, alone=alone))
+        self._took(message if about is None else addressed(message, about, alone=alone), about)
 
-    def _took(self, message: Message) -> None:
+    def _took(self, message: Message, about: int | None = None) -> None:
         match message:
             case Response(id) | Failure(id):
                 own = jsonrpc.own_id(id)
@@ -346,7 +346,7 @@ class Link:
                 if waiter is not None and not waiter.done():
                     waiter.set_result(message)
             case Request() | Notification():
-                self._received(self, message)
+                self._received(self, message, about)
             case Malformed(id, True, code, text):
                 if (own := jsonrpc.own_id(id)) is not None:
                     error = msgspec.json.encode({"code": code, "message": f"the answer: {text}"})
@@ -355,7 +355,7 @@ class Link:
                 log.warning("the listener sent something that is not a message: %s", text)
             case Batch(messages):
                 for part in messages:
-                    self._took(part)
+                    self._took(part, about)
 
     def resume(self, events: EventBuffer, waiter: Waiter, why: str) -> None:
         """Goes on with an answer's stream where it broke; called by the stream."""

@@ -31,6 +31,8 @@ SAFE_METHODS = frozenset(LISTS) | {
     "resources/read",
     "resources/subscribe",
     "resources/unsubscribe",
+    "server/discover",
+    "subscriptions/listen",
     "tasks/cancel",
     "tasks/get",
     "tasks/list",

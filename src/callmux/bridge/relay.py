@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -23,16 +24,22 @@ from callmux.bridge.endpoint import Endpoint
 from callmux.bridge.failures import GivenUp, LinkFailure, Reason, unsure
 from callmux.bridge.keeper import Keeper, Patience, Revive
 from callmux.bridge.link import Link
-from callmux.bridge.listings import LISTS, SAFE_METHODS, Listings, next_cursor
+from callmux.bridge.listings import LISTS, SAFE_METHODS, Listings
+from callmux.bridge.pages import fit, pages_of
 from callmux.bridge.questions import Questions
+from callmux.bridge.stateless import LISTEN, UNBOUNDED, Stateless
 from callmux.context import ClientPort
 from callmux.protocol import jsonrpc, nulls, versions
 from callmux.protocol.calling import DirectCall, raw
 from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, Failure, Notification, Request, Response, RpcError
 from callmux.protocol.params import BRIDGED, WAITS
 from callmux.protocol.upstream_peer import read_greeting
+from callmux.session.facts import Said
 from callmux.session.session import Session
 from callmux.tasks import TaskSet
+
+if TYPE_CHECKING:
+    from callmux.protocol.modern import Asked
 
 GREETING_SECONDS = 5.0
 """How long `initialize` waits for a listener that is starting or slow; not at all where nobody listens."""
@@ -78,8 +85,7 @@ class Relay:
         patience: Patience = Patience(),  # noqa: B008 (frozen)
         revive: Revive | None = None,
     ) -> None:
-        self._endpoint = endpoint
-        self._headers = headers
+        self._endpoint, self._headers = endpoint, headers
         self._own_ms = own_ms
         self._plain = budget(None, own_ms)
         self._loop = asyncio.get_running_loop()
@@ -93,9 +99,14 @@ class Relay:
         self._tasks = TaskSet("relay")
         self._telling = asyncio.Lock()
         self._keeper = Keeper(self._dial, self, patience, revive, _advice(endpoint, revive))
+        self._pages = partial(pages_of, self._link_now, self._plain.seconds)
+        self._stateless = Stateless(self.handle, self._call, self._keeper)
 
     def __repr__(self) -> str:
         return f"Relay({self._endpoint.url!r}, {self._keeper!r})"
+
+    def _link_now(self) -> Link | None:
+        return self._keeper.link
 
     def _dial(self, ended: Callable[[Link], None]) -> Link:
         return Link(self._endpoint, self._http, self._headers, self._received, ended)
@@ -140,9 +151,10 @@ class Relay:
     ) -> bytes | Raw:
         self._session = session
         try:
-            answer = await self._carry(method, params, self._plain, self._safe_method(method))
+            time = UNBOUNDED if method == LISTEN else self._plain
+            answer = await self._carry(method, params, time, self._safe_method(method))
         except GivenUp as given_up:
-            if method in LISTS:
+            if method in LISTS and (not session.stateless or self._listings.has(method)):
                 page = self._listings.last(method, params)
                 self._listings.saw(method, params, page, genuine=self._listings.has(method))
                 return page
@@ -153,11 +165,15 @@ class Relay:
             raise given_up.as_rpc(self._endpoint.url) from None
         if isinstance(answer, Failure):
             return self._refused(method, answer)
-        result = bytes(_fit(answer.result))
+        result = bytes(fit(answer.result))
         if method in LISTS:
             result = nulls.page(LISTS[method][0], result)
         self._noted(method, params, result)
         return result
+
+    def stateless(self, session: Session, message: Request, said: Said, asked: Asked | None = None) -> None:
+        self._session = session
+        self._stateless.begin(session, message, said)
 
     def told(self, session: Session, method: str, params: Raw | None) -> None:
         if self._keeper.link is not None:
@@ -181,7 +197,7 @@ class Relay:
             return given_up.as_result(self._endpoint.url, call.name).raw
         if isinstance(answer, Failure):
             raise _as_error(answer)
-        return _fit(answer.result)
+        return fit(answer.result)
 
     def _safe_method(self, method: str) -> Callable[[], Awaitable[bool]]:
         async def safe() -> bool:
@@ -277,12 +293,17 @@ class Relay:
 
     # What the link brings.
 
-    def _received(self, link: Link, message: Request | Notification) -> None:
+    def _received(self, link: Link, message: Request | Notification, about: int | None) -> None:
         if isinstance(message, Request):
             self._questions.asked(link, message)
             return
         if message.method == "notifications/cancelled":
             self._questions.withdrawn(link, message.params)
+            return
+        if self._session is not None and self._session.stateless:
+            if about is not None:
+                for method, params in self._stateless.shown(message.method, message.params):
+                    self._session.notify(method, params, about)
             return
         lists = [method for method, (_, note) in LISTS.items() if note == message.method]
         known = [method for method in lists if method in self._listings.listed()]
@@ -312,6 +333,8 @@ class Relay:
 
     def _compare(self, method: str) -> None:
         """Tells the client of a list that is no longer what it has."""
+        if self._session is not None and self._session.stateless:
+            return
         if method not in self._comparing:
             self._comparing.add(method)
             self._tasks.spawn(self._compared(method)).add_done_callback(
@@ -323,27 +346,6 @@ class Relay:
         if pages and self._session is not None and self._listings.changed(method, pages):
             self._session.notify(LISTS[method][1], None)
 
-    async def _pages(self, method: str, count: int) -> list[bytes]:
-        """The first `count` pages of a list; none where they cannot be had."""
-        pages: list[bytes] = []
-        cursor: str | None = None
-        while len(pages) < count:
-            link = self._keeper.link
-            if link is None:
-                return []
-            params = None if cursor is None else msgspec.json.encode({"cursor": cursor})
-            try:
-                answer = await link.request(method, params, self._plain.seconds)
-            except LinkFailure:
-                return []
-            if isinstance(answer, Failure):
-                return []
-            pages.append(nulls.page(LISTS[method][0], bytes(answer.result)))
-            cursor = next_cursor(pages[-1])
-            if cursor is None:
-                break
-        return pages
-
     async def _learn_tools(self) -> None:
         """For a client that calls tools without having listed any."""
         with contextlib.suppress(LinkFailure):
@@ -351,11 +353,13 @@ class Relay:
         for page in await self._pages("tools/list", 100):
             self._listings.learn(page)
 
-    # The rest.
-
     def flow(self, reading: bool) -> None:
         """Told by the transport when the client stops and begins to read: so do we, from the listener."""
         self._http.flow(reading)
+
+    def hang_up(self) -> None:
+        """The client has closed its end: what would go on for as long as it is there ends."""
+        self._stateless.hang_up()
 
     def leaving(self) -> None:
         """The client has left: nothing is withdrawn one by one, the session ends as a whole."""
@@ -377,14 +381,6 @@ def _advice(endpoint: Endpoint, revive: Revive | None) -> str:
         return f"{endpoint.url}: does a listener run there?"
     own = f"start it with callmux --listen {endpoint.port}, or let the bridge do so with --autostart"
     return f"{endpoint.url}: {own}"
-
-
-def _fit(result: Raw) -> bytes | Raw:
-    """A result without what strict clients refuse: the listener may be any MCP server."""
-    if memoryview(result).nbytes > nulls.LARGEST:
-        return result
-    given = bytes(result)
-    return b"{}" if given == b"null" else nulls.without_nulls(given)
 
 
 def _as_error(answer: Failure) -> RpcError:

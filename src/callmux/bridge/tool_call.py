@@ -12,9 +12,6 @@ from msgspec import UNSET, Raw, UnsetType
 from callmux.errors import CallmuxError
 from callmux.metatools.table import NAMES
 from callmux.plan import Plan
-from callmux.protocol.client_peer import declined
-from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, RpcError
-from callmux.protocol.params import names_revision
 
 
 class ToolCall(msgspec.Struct):
@@ -22,25 +19,17 @@ class ToolCall(msgspec.Struct):
 
     name: str = ""
     arguments: Raw | UnsetType = UNSET
-    meta: Raw | UnsetType = msgspec.field(default=UNSET, name="_meta")
 
 
 _TOOL_CALL = msgspec.json.Decoder(ToolCall)
 
 
 def read(params: Raw | None) -> ToolCall:
-    """The call; one without a name where the params are for the listener to refuse.
-
-    Raises:
-        RpcError: It is of a revision without a handshake.
-    """
+    """The call; one without a name where the params are for the listener to refuse."""
     try:
-        call = _TOOL_CALL.decode(params if params is not None else b"{}")
+        return _TOOL_CALL.decode(params if params is not None else b"{}")
     except msgspec.MsgspecError:
         return ToolCall()
-    if call.meta is not UNSET and names_revision(call.meta):
-        raise RpcError(METHOD_NOT_FOUND, declined("tools/call"))
-    return call
 
 
 def plan_of(call: ToolCall) -> Plan | None:

@@ -141,6 +141,7 @@ async def _serve(options: Options, headers: Mapping[str, str], revive: Revive | 
     gc.collect()
     gc.freeze()
     await first_of(transport.ended, transport.gone, stopped)
+    relay.hang_up()
     if transport.ended.is_set() and not stopped.is_set():
         await first_of(session.quiet, transport.gone, stopped, seconds=LAST_ANSWERS_SECONDS)
     relay.leaving()

@@ -43,6 +43,7 @@ from callmux.session.saved_sessions import SavedSession, SavedSessions, session_
 from callmux.tasks import TaskSet
 from callmux.transport.http.listener import Listener
 from callmux.transport.http.serve import HttpServer, bind
+from callmux.transport.http.web_session import STATELESS
 
 log = logging.getLogger("callmux")
 
@@ -255,6 +256,8 @@ def _saved_sessions(host: Host, listener: Listener) -> SavedSessions:
     # Some may be of a process before us, whose sessions nobody has used since.
     sessions = dict(listener.saved_sessions)
     for seat in listener.table:
+        if seat.kind == STATELESS:
+            continue
         session = seat.session
         facts = session.facts
         left = SavedSession(session.log_level, facts.client_name, host.subscriptions.of(session), facts.waits)

@@ -161,6 +161,7 @@ async def _serve(
             if down := host.runtime.failed():
                 raise startup_failed(down)
         host.runtime.retire("callmux is ending")
+        host.dispatch.serving.hang_up()
         if transport.ended.is_set() and not stopped.is_set():
             await first_of(session.quiet, transport.gone, stopped, seconds=LAST_ANSWERS_SECONDS)
         await session.close()

@@ -67,3 +67,8 @@ def _current(runtime: Runtime, view: View | tuple[str, Rights | None]) -> bytes:
         return runtime.offers.current(*view)
     except AuthorizationDenied:
         return REFUSED
+
+
+def listed_now(runtime: Runtime, entitlements: Entitlements, session: Session, kind: str) -> bytes:
+    """A list as a session would be given it now."""
+    return _current(runtime, _view(runtime, entitlements, session, kind))

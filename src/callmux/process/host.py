@@ -26,6 +26,7 @@ from callmux.process.addressed import addressed
 from callmux.process.changes import tell_changes
 from callmux.process.desk import Desk
 from callmux.process.entitlements import Entitlements
+from callmux.process.portraits import Portraits
 from callmux.process.reloads import Reloads
 from callmux.process.runtime import Runtime
 from callmux.process.server_output import ServerOutput
@@ -33,11 +34,10 @@ from callmux.process.servers import supply
 from callmux.process.stores import Stores
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, RpcError
 from callmux.protocol.methods import REQUESTS
-from callmux.router.greeting import greeting, transparent_greeting
 from callmux.router.offers import Offers
 from callmux.session.activity import Activity
 from callmux.session.dispatch import Dispatch, is_wanted
-from callmux.session.facts import BRIDGE
+from callmux.session.modern.parking import Parking
 from callmux.session.observing import RequestObserver
 from callmux.session.session import Session
 from callmux.session.subscriptions import Subscriptions
@@ -74,6 +74,7 @@ class Host:
 
     Attributes:
         entitlements: Who the clients of sessions are, and what they may use.
+        portraits: What it says of itself to each client.
         unguarded: No request needs to say who asks: there is one session, and no rules apply.
         single: There will only ever be one session.
         runtime: The current runtime.
@@ -101,6 +102,7 @@ class Host:
         self._namespace = env.get("CALLMUX_NAMESPACE") or None
         self.single = single
         self.entitlements = Entitlements(lambda: self.runtime)
+        self.portraits = Portraits(lambda: self.runtime, self.entitlements)
         self.output = ServerOutput(self._clock.wall)
 
         def wrote(server: str, line: str) -> None:
@@ -132,7 +134,7 @@ class Host:
         self.unguarded = single and self.runtime.oversight is None
         self.runtime.take_effect()
         self._stores.configure(config, self.runtime.servers, self._clock.monotonic())
-        self.dispatch = Dispatch(self)
+        self.dispatch = Dispatch(self, Parking(self._stores.parked, self._clock.monotonic))
 
     @property
     def offers(self) -> Offers:
@@ -177,7 +179,7 @@ class Host:
         """Gives up what a session held that is over."""
         self._observer.left(session, self._sessions.pop(session, None))
         await session.close()
-        self.dispatch.closed(session)
+        await self.dispatch.closed(session)
         await self.subscriptions.forget(session, self.runtime.offers)
         self._pool.forget(session)
 
@@ -198,19 +200,7 @@ class Host:
             complete = False
         if strict and (failed := runtime.failed()):
             raise RpcError(INTERNAL_ERROR, startup_failed(failed).message)
-        seen = self.entitlements.servers_of(session)
-        up = {n: server.offer for n, server in runtime.servers.items() if server.suite.listed and n in seen}
-        if runtime.is_transparent and up:
-            # Clients of one server get nothing of ours; our own bridge tells its client nothing of it.
-            told = session.offers if session.facts.client_kind == BRIDGE else frozenset()
-            return transparent_greeting(version, next(iter(up.values())), told)
-        complete = complete and not runtime.failed()
-        own = runtime.config.expose_meta_tools
-        several = len(runtime.servers) > 1
-        offered, asks = session.offers, bool(runtime.config.approve)
-        return greeting(
-            version, up, complete=complete, own=own, experimental=offered, several=several, asks=asks
-        )
+        return self.portraits.greeting(session, version, complete=complete)
 
     async def set_level(self, session: Session) -> None:
         """Tells every server that knows of logging; one that does not take it keeps its own level."""
@@ -363,6 +353,7 @@ class Host:
     async def close(self) -> None:
         """Ends sessions and servers."""
         self.desk.withdraw("callmux has ended")
+        await self.dispatch.serving.close()
         for session, about in list(self._sessions.items()):
             await session.close()
             self._observer.left(session, about)

@@ -15,8 +15,12 @@ from callmux.rings.shield.shelf import Shelf
 from callmux.stores.cache import Cache, CacheLimits, SharedCache
 from callmux.stores.counters import Counters
 from callmux.stores.memory import MemoryCache
+from callmux.stores.memory_parked import MemoryParkedCalls
+from callmux.stores.parked import ParkedCalls, ParkedLimits
 from callmux.stores.results import Results, StoreLimits
 
+PARKED = ParkedLimits(each=1000, total=4000)
+"""Requests that may wait for their clients: where nobody is asked who they are, all are of one owner."""
 LEAST_PAGE = 2000
 """Bytes that the data of a page may always take, however low the limits are."""
 
@@ -28,6 +32,7 @@ class Stores:
         cache: Where cached results are; None for this process.
         results: Where results that went out shortened are; None for this process.
         bus: Who hears what they do.
+        parked: Where records of parked requests are; None for this process.
 
     Attributes:
         cache: Results of reads.
@@ -35,10 +40,15 @@ class Stores:
         numbers: The numbers of clients in the keys of such results.
         counters: What was counted.
         results: Results that went out shortened.
+        parked: Requests that wait for their clients.
     """
 
     def __init__(
-        self, cache: SharedCache | None = None, results: Results | None = None, bus: Bus | None = None
+        self,
+        cache: SharedCache | None = None,
+        results: Results | None = None,
+        bus: Bus | None = None,
+        parked: ParkedCalls | None = None,
     ) -> None:
         store: SharedCache = MemoryCache() if cache is None else cache
         self.cache: Cache = store
@@ -46,6 +56,7 @@ class Stores:
         self.numbers = Numbers()
         self.counters = Counters()
         self.results = Shelf(store=results, bus=bus)
+        self.parked: ParkedCalls = MemoryParkedCalls(PARKED) if parked is None else parked
         self._servers: dict[str, object] = {}
 
     def configure(self, config: Config, servers: Mapping[str, object], now: float) -> None:

@@ -3,8 +3,8 @@
 Called by `callmux.session.session`, which feeds messages and sends what `outbox` holds. What is legal is the
 table `TRANSITIONS`: for each era, state and kind of message the next state and the action; nothing else
 decides. It is lenient towards clients that skip the handshake, as older servers are: requests are served in
-any state but CLOSED. A request of a revision without a handshake is refused at once, so that its client can
-fall back to one that we speak, without waiting for any server.
+any state but CLOSED. A request of a revision without a handshake names that revision, and is handed over as
+what it is, in every state: a client may speak both.
 
 How it works. A message gives an era and a kind; the table gives the next state and an action; the action
 gives an event for the session, lines in `outbox`, or nothing. `in_flight` is the promise: an id in it gets
@@ -58,7 +58,7 @@ class Action(Enum):
     CONFIRM = "tell the session it is confirmed"
     PONG = "answer at once"
     SERVE = "hand the request over"
-    DECLINE = "answer that there is no such method"
+    STATELESS = "hand the request of a revision without a handshake over"
     CANCEL = "give the request up"
     TELL = "hand the notification over"
     DELIVER = "hand the reply to whoever asked"
@@ -69,7 +69,7 @@ class Action(Enum):
 _S, _K, _A = State, Kind, Action
 _ALWAYS = {
     _K.PING: _A.PONG,
-    _K.DISCOVER: _A.DECLINE,
+    _K.DISCOVER: _A.STATELESS,
     _K.REQUEST: _A.SERVE,
     _K.CANCELLED: _A.CANCEL,
     _K.NOTIFICATION: _A.TELL,
@@ -87,7 +87,7 @@ _LEGACY = {
     **{(_S.CLOSED, k): (_S.CLOSED, _A.DROP) for k in _K},
 }
 # The era of a message is that of its request; what names no revision belongs to the era with a handshake.
-_MODERN = _LEGACY | {(s, k): (s, _A.DECLINE) for s in _LIVING for k in (_K.PING, _K.DISCOVER, _K.REQUEST)}
+_MODERN = _LEGACY | {(s, k): (s, _A.STATELESS) for s in _LIVING for k in (_K.PING, _K.DISCOVER, _K.REQUEST)}
 TRANSITIONS: dict[Era, dict[tuple[State, Kind], tuple[State, Action]]] = {
     Era.LEGACY: _LEGACY,
     Era.MODERN: _MODERN,
@@ -105,6 +105,13 @@ class Confirmed(msgspec.Struct, frozen=True):
     """The handshake is done."""
 
 
+class StatelessReceived(msgspec.Struct, frozen=True):
+    """The client sent a request of a revision without a handshake. It counts as in flight once the shell has
+    entered it."""
+
+    request: Request
+
+
 class ReplyReceived(msgspec.Struct, frozen=True):
     """The client answered our request `id`."""
 
@@ -113,7 +120,13 @@ class ReplyReceived(msgspec.Struct, frozen=True):
 
 
 Event: TypeAlias = (
-    Opened | Confirmed | RequestReceived | CancellationReceived | NotificationReceived | ReplyReceived
+    Opened
+    | Confirmed
+    | RequestReceived
+    | StatelessReceived
+    | CancellationReceived
+    | NotificationReceived
+    | ReplyReceived
 )
 
 KINDS = Kinds(
@@ -125,11 +138,6 @@ KINDS = Kinds(
     malformed=Kind.MALFORMED,
 )
 _REQUESTS = KINDS.requests
-
-
-def declined(method: str) -> str:
-    """What is answered to a request of a revision without a handshake."""
-    return f"method not found: {method}: callmux speaks the revisions of MCP that begin with initialize"
 
 
 class ClientPeer:
@@ -186,10 +194,8 @@ class ClientPeer:
             # Two requests, one id: the answer to the first is the only one that id may get.
             if message.id in self.in_flight:
                 return None
-            if action is Action.DECLINE:
-                told = declined(message.method)
-                self.outbox.append(jsonrpc.failure(message.id, jsonrpc.METHOD_NOT_FOUND, told))
-                return None
+            if action is Action.STATELESS:
+                return StatelessReceived(message)
             if action is Action.PONG:
                 self.outbox.append(jsonrpc.response(message.id, b"{}"))
                 return None

@@ -388,3 +388,12 @@ class RpcError(Exception):
         except UnicodeEncodeError:
             # A file's name, for one, need not be text.
             return _ENCODER.encode(clean(error))
+
+
+class OfOtherEra(RpcError):
+    """A request of a revision without a handshake, found where those of sessions are read."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__(
+            METHOD_NOT_FOUND, f"method not found: {method}: the request names a revision of its own"
+        )

@@ -15,6 +15,9 @@ _NULL = Raw(b"null")
 BRIDGED = "callmux/clientInfo"
 """The member of `_meta` of `initialize` in which our bridge names the client behind it."""
 
+SUBSCRIBER = "callmux/subscriber"
+"""The member of `_meta` of `subscriptions/listen` in which our bridge names the request of the client behind
+it: what the client is told belongs to that request."""
 ASKS = "callmux/asks"
 """The member by which one of our commands says that a person at its terminal can be asked for approval."""
 WAITS = "callmux/waits"

@@ -1,10 +1,11 @@
-"""What callmux says of itself in the answer to `initialize`: capabilities, instructions, identity. Pure.
+"""What callmux says of itself, in the answers to `initialize` and `server/discover`: capabilities,
+instructions, identity. Pure.
 
-Called by `callmux.process.host`. The servers' capabilities are joined and their instructions merged. While
-some are still starting, everything is declared that any of them may turn out to have: a list that stays empty
-harms nobody, a capability that was not declared is lost for the session. What is declared is answered: with
-several servers, requests that only a server knows reach none of them, so its capabilities for these are not
-declared.
+Called by `callmux.process.portraits`. The servers' capabilities are joined and their instructions merged.
+While some are still starting, everything is declared that any of them may turn out to have: a list that
+stays empty harms nobody, a capability that was not declared is lost for the session. What is declared is
+answered: with several servers, requests that only a server knows reach none of them, so its capabilities
+for these are not declared.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ _EVERYTHING: dict[str, Any] = {
     "logging": {},
 }
 _OURS = frozenset(_EVERYTHING)
+_OF_SESSIONS = frozenset({"tasks"})
+"""Capabilities of earlier revisions, for requests that 2026-07-28 does not have."""
 _OF_SEVERAL = frozenset({"experimental", "tasks"})
 """Capabilities beside ours that several servers may have: of tasks callmux knows whose each is, and
 experimental ones are notifications as a rule, which pass to and from all."""
@@ -92,6 +95,51 @@ def transparent_greeting(version: str, offer: Offer, experimental: Collection[st
         answer["instructions"] = offer.instructions
     answer.update({name: Raw(raw) for name, raw in offer.others.items()})
     return msgspec.json.encode(answer)
+
+
+class Portrait(msgspec.Struct, frozen=True):
+    """What callmux says of itself to a client without a handshake.
+
+    Attributes:
+        capabilities: What is answered.
+        info: Who answers, as JSON.
+        instructions: For the model; empty for none.
+        complete: Nothing of it is a guess: every server has said what it has.
+    """
+
+    capabilities: Mapping[str, Any]
+    info: bytes
+    instructions: str
+    complete: bool
+
+
+def portrait(
+    offers: Mapping[str, Offer],
+    *,
+    complete: bool,
+    own: bool,
+    several: bool = False,
+    asks: bool = False,
+    transparent: bool = False,
+) -> Portrait:
+    """The same as `greeting` for a client without a handshake.
+
+    Args:
+        transparent: The only server speaks for itself.
+    """
+    only = next(iter(offers.values()), None) if transparent else None
+    if only is not None:
+        joined = dict(only.capabilities)
+        info = only.server_info if only.server_info is not None else msgspec.json.encode(SERVER_INFO)
+        text = only.instructions or ""
+    else:
+        joined = _joined(offers, several=several or len(offers) > 1)
+        if not complete:
+            joined = {**joined, **_EVERYTHING}
+        info = msgspec.json.encode(SERVER_INFO)
+        text = _instructions(offers, own, asks)
+    shown = {name: value for name, value in joined.items() if name not in _OF_SESSIONS}
+    return Portrait(shown, bytes(info), text, complete)
 
 
 def _declare(capabilities: dict[str, Any], experimental: Collection[str]) -> None:

@@ -20,8 +20,7 @@ from callmux.metatools.meta_tool import META_TOOLS, MetaTool
 from callmux.plan import Asked, Plan, ToolCall, whole
 from callmux.protocol import apps, jsonrpc
 from callmux.protocol.calling import DirectCall
-from callmux.protocol.client_peer import declined
-from callmux.protocol.jsonrpc import RpcError
+from callmux.protocol.jsonrpc import OfOtherEra, RpcError
 from callmux.protocol.params import names_revision, present, progress_token
 from callmux.protocol.shapes import Result
 from callmux.rings.ring import Job, nobody
@@ -193,7 +192,7 @@ class Router:
                 asked = _read(params)
         if (meta := asked.meta) is not None:
             if names_revision(meta):
-                raise RpcError(jsonrpc.METHOD_NOT_FOUND, declined("tools/call"))
+                raise OfOtherEra("tools/call")
             if (token := progress_token(meta)) is not None:
                 context.mark(token)
         given = asked.arguments

@@ -92,3 +92,6 @@ class _Sessions:
 
     async def ended(self, seat: WebSession) -> None:
         await self._host.remove(seat.session)
+
+    def hang_up(self) -> None:
+        self._host.dispatch.serving.hang_up()

@@ -43,7 +43,7 @@ def circumstances(port: ClientPort, params: Raw | None) -> CallContext:
     said, where = port.said, port.said.cwd or facts.cwd
     if said is NOTHING:
         principal = facts.principal
-        owner = _owner(principal, {})
+        owner = owner_of(principal, {})
         return CallContext(client=port, remote=True, owner=owner, principal=principal, profile=facts.profile)
     about = {"requestId": said.request_id, "sessionId": said.session_id}
     return CallContext(
@@ -53,7 +53,7 @@ def circumstances(port: ClientPort, params: Raw | None) -> CallContext:
         headers=said.headers,
         about=about if where is None else {**about, "cwd": where},
         elsewhere=said.elsewhere,
-        owner=_owner(said.principal, said.headers),
+        owner=owner_of(said.principal, said.headers),
         principal=said.principal,
         profile=facts.profile,
         audiences=said.audiences,
@@ -72,8 +72,9 @@ def local(request: Request) -> CallContext:
     return CallContext(client=request, principal=facts.principal, profile=facts.profile)
 
 
-def _owner(principal: Principal | None, headers: Mapping[str, str]) -> str:
-    """Whom results belong to. The credential of a principal is renewed while the principal stays."""
+def owner_of(principal: Principal | None, headers: Mapping[str, str]) -> str:
+    """Whom results and parked requests belong to. The credential of a principal is renewed while the
+    principal stays."""
     if principal is None:
         return fingerprint(headers)
     owner = f"principal:{principal.label}"
@@ -92,7 +93,9 @@ def find(port: Request, params: Raw | None) -> Directory | Coroutine[Any, Any, D
         return Directory(path)
     if said.cwd is not None:
         return Directory(said.cwd)
-    asks = said.streams and port.capabilities.find(b'"roots"') >= 0  # `in` costs an exception
+    asks = (
+        said.streams and port.asks_roots and port.capabilities.find(b'"roots"') >= 0
+    )  # `in` costs an exception
     if facts.cwd is None and asks and (not facts.roots_asked or facts.asking.locked()):
         return _asked(port, facts)
     return _known(facts)

@@ -18,6 +18,7 @@ from callmux.errors import CallmuxError
 from callmux.protocol import jsonrpc, versions
 from callmux.protocol.calling import DirectCall, raw
 from callmux.protocol.jsonrpc import RpcError
+from callmux.protocol.modern import LEVELS, Asked
 from callmux.protocol.params import ASKS, BRIDGED, WAITS, members
 from callmux.protocol.shapes import Result
 from callmux.rings.converting import as_result, as_rpc_error
@@ -26,16 +27,17 @@ from callmux.rings.stage import Outcome
 from callmux.router.offers import Offers
 from callmux.router.router import Router
 from callmux.session.client_cwd import circumstances, local, roots_changed
-from callmux.session.facts import canonical
+from callmux.session.facts import Said, canonical
+from callmux.session.modern.parking import Parking
+from callmux.session.modern.request import ModernRequest
+from callmux.session.modern.serving import Permits, Process, Serving
 from callmux.session.request import Request
 from callmux.session.session import Session
 from callmux.session.subscriptions import Subscriptions
 from callmux.session.tasks import RemoteTasks
 
 if TYPE_CHECKING:
-    from callmux.guard.rights import Rights
-
-LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
+    pass
 
 
 class Wired(Protocol):
@@ -45,21 +47,18 @@ class Wired(Protocol):
     def router(self) -> Router: ...
 
 
-class Current(Protocol):
+class Current(Process, Protocol):
     """The process as a dispatcher needs it: implemented by `callmux.process.host.Host`."""
 
     @property
     def runtime(self) -> Wired: ...
 
-    @property
-    def offers(self) -> Offers: ...
-
     subscriptions: Subscriptions
     single: bool
     started: bool
 
-    def start(self, session: Session | None) -> None:
-        """Begins to connect all servers; again without effect."""
+    @property
+    def offers(self) -> Offers: ...
 
     unguarded: bool
 
@@ -69,9 +68,6 @@ class Current(Protocol):
     async def greet(self, session: Session, version: str) -> bytes:
         """Starts what must be started for this client; gives the result of `initialize`."""
 
-    async def set_level(self, session: Session) -> None:
-        """Tells the servers the session's log level."""
-
     async def listed_for(self, session: Session) -> None:
         """Waits until it is known what every server lists to this client."""
 
@@ -79,11 +75,8 @@ class Current(Protocol):
         """Hands a client's notification to its servers."""
 
 
-class Entitled(Protocol):
+class Entitled(Permits, Protocol):
     """What the clients of sessions may use: implemented by `callmux.process.entitlements`."""
-
-    def rights_of(self, session: Session) -> Rights | None:
-        """What the client of a session may use; None where all may use everything."""
 
     def may_call(self, session: Session, server: str, tool: str) -> bool:
         """Whether it may call a tool, by its server's key and its own name."""
@@ -118,10 +111,15 @@ class Dispatch:
 
     Args:
         current: The process.
+        parking: Where requests wait for clients that come again.
+
+    Attributes:
+        serving: Begins with requests of the revisions without a handshake.
     """
 
-    def __init__(self, current: Current) -> None:
+    def __init__(self, current: Current, parking: Parking[ModernRequest]) -> None:
         self._current = current
+        self.serving = Serving(current, self, parking)
         self._tasks = RemoteTasks()
         self._methods: dict[str, Callable[[Session, Raw | None, CallContext], Coroutine[Any, Any, bytes]]] = {
             "tools/list": self._list_tools,
@@ -163,7 +161,7 @@ class Dispatch:
         try:
             job = current.runtime.router.job(params, context, request.finish, request.started)
         except CallmuxError as error:
-            session.answer(request, as_result(error).raw)
+            request.answered(as_result(error).raw)
             return
         if context.progress_token is not None:
             session.pulse.watch(request, context.progress_token)
@@ -201,6 +199,11 @@ class Dispatch:
         result = await self._current.offers.other(method, params, context, server, tool)
         return bytes(self._tasks.shown(session, server, Raw(result)))
 
+    def stateless(
+        self, session: Session, message: jsonrpc.Request, said: Said, asked: Asked | None = None
+    ) -> None:
+        self.serving.receive(session, message, said, asked)
+
     def told(self, session: Session, method: str, params: Raw | None) -> None:
         if method == "notifications/roots/list_changed":
             roots_changed(session.facts)
@@ -213,9 +216,10 @@ class Dispatch:
             return params
         return self._tasks.shown(session, server, params)
 
-    def closed(self, session: Session) -> None:
+    async def closed(self, session: Session) -> None:
         """Forgets a session that is over."""
         self._tasks.forget(session)
+        await self.serving.closed(session)
 
     async def _list_tools(self, session: Session, params: Raw | None, context: CallContext) -> bytes:
         _check_cursor(params)

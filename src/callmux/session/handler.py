@@ -6,12 +6,17 @@ Implemented by `callmux.session.dispatch` and `callmux.bridge.relay`; called by 
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from msgspec import Raw
 
 from callmux.protocol.calling import DirectCall
+from callmux.protocol.jsonrpc import Request as Message
+from callmux.session.facts import Said
 from callmux.session.request import Request
+
+if TYPE_CHECKING:
+    from callmux.protocol.modern import Asked
 
 S = TypeVar("S", contravariant=True)
 
@@ -38,6 +43,13 @@ class Handler(Protocol[S]):
         self, session: S, method: str, params: Raw | None, request: Request
     ) -> Coroutine[Any, Any, bytes | Raw] | None:
         """The same for any other request."""
+
+    def stateless(self, session: S, message: Message, said: Said, asked: Asked | None = None) -> None:
+        """Takes a request of a revision without a handshake.
+
+        Args:
+            asked: What it says of itself, where that was read already.
+        """
 
     def told(self, session: S, method: str, params: Raw | None) -> None:
         """Takes a notification of the client."""

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from callmux.protocol.jsonrpc import Id
-from callmux.protocol.params import members
+from callmux.protocol.params import members, progress_token
 from callmux.session.request import Request
 
 PROGRESS = "notifications/progress"
@@ -80,6 +80,13 @@ class Pulse:
 
     def __repr__(self) -> str:
         return f"Pulse({len(self.beats)} watched)"
+
+    def look_at(self, request: Request, params: Raw | None) -> None:
+        """Begins to watch a request whose params carry a token."""
+        if params is not None and bytes(params).find(TOKEN) >= 0:  # `in` costs an exception
+            token = progress_token(members(params).get("_meta"))
+            if token is not None:
+                self.watch(request, token)
 
     def watch(self, request: Request, token: Raw) -> None:
         """Begins to watch a request. Its token is looked at when there is something to say: nearly all are

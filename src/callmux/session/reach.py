@@ -37,7 +37,7 @@ def contact_of(client: ClientPort) -> Contact:
     facts = session.facts
     waiting = partial(_tell, session, client) if facts.waits and isinstance(client, Request) else None
     heard = not isinstance(client, Request) or client.said.streams
-    if heard and (facts.asks or shows_forms(session.capabilities)):
+    if heard and (facts.asks or shows_forms(client.capabilities)):
         return Contact(Reach.FORM, facts.client_name, waiting)
     if facts.client_kind == SHELL or facts.client_name == SHELL_NAME:
         return Contact(Reach.NOBODY, facts.client_name)

@@ -56,11 +56,11 @@ class SessionPort(Protocol):
         about: Id | None = None,
     ) -> bytes: ...
 
-    def conclude(self, request: Request, body: bytes | Raw) -> None:
-        """Answers a request with a result, unless it was cancelled."""
+    def enter(self, request: Request, params: Raw | None) -> None:
+        """Counts a request among those in flight."""
 
-    def refuse(self, request: Request, error: RpcError) -> None:
-        """Refuses a request, unless it was cancelled."""
+    def conclude(self, request: Request, body: bytes | Raw, refused: bool = False) -> None:
+        """Answers a request with a result, or with an error, unless it was cancelled."""
 
     def fail(self, request: Request, broken: BaseException) -> None:
         """Answers a request that failed in callmux itself."""
@@ -125,9 +125,17 @@ class Request(msgspec.Struct, eq=False):
         if type(outcome) is Result or isinstance(outcome, Result):
             session.conclude(self, outcome.raw)
         elif isinstance(outcome, RpcError):
-            session.refuse(self, outcome)
+            self.refused(outcome)
         elif not isinstance(outcome, Cancelled):
             session.fail(self, outcome)
+
+    def answered(self, result: bytes | Raw) -> None:
+        """Answers with a result."""
+        self.session.conclude(self, result)
+
+    def refused(self, error: RpcError) -> None:
+        """Answers with an error."""
+        self.session.conclude(self, error.encoded(), refused=True)
 
     def cancel(self, reason: str | None) -> None:
         """Gives the request up: nobody wants its answer any more."""
@@ -157,6 +165,16 @@ class Request(msgspec.Struct, eq=False):
     @property
     def log_level(self) -> str | None:
         return self.session.log_level
+
+    @property
+    def is_parked(self) -> bool:
+        """Its client is to come again for its answer."""
+        return False
+
+    @property
+    def asks_roots(self) -> bool:
+        """Its client may be asked for its roots, where nothing else says in which directory it works."""
+        return True
 
     @property
     def own_lanes(self) -> bool:

@@ -12,7 +12,7 @@ import logging
 import secrets
 from collections.abc import Callable, Coroutine, ValuesView
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw
 
@@ -24,18 +24,21 @@ from callmux.protocol.client_peer import (
     Confirmed,
     Opened,
     ReplyReceived,
+    StatelessReceived,
 )
-from callmux.protocol.jsonrpc import ANSWER, Batch, Id, Malformed, Message, RpcError
+from callmux.protocol.jsonrpc import ANSWER, Batch, Id, Malformed, Message, OfOtherEra, RpcError
 from callmux.protocol.jsonrpc import Request as Asked
-from callmux.protocol.params import members, progress_token
 from callmux.protocol.peer import CancellationReceived, NotificationReceived, RequestReceived, State
 from callmux.session.backlog import Backlog
 from callmux.session.facts import NOTHING, Facts, Said
 from callmux.session.handler import Handler
 from callmux.session.inquiries import Inquiries
-from callmux.session.pulse import PROGRESS, TOKEN, Pulse
+from callmux.session.pulse import PROGRESS, Pulse
 from callmux.session.request import Observer, Request
 from callmux.tasks import at_once
+
+if TYPE_CHECKING:
+    from callmux.protocol import modern
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +65,8 @@ class Session:
         log_level: What it set with `logging/setLevel`, or None.
         seen: What the client was given last, by kind of list.
         facts: What else is known of it.
+        stateless: There was no handshake: whatever its client is told belongs to one of its requests.
+        over: Called when nothing more will come of a request of a revision without a handshake.
         offers: Names of experimental capabilities that its transport has; the handshake tells the client.
         peer: The protocol's side of it.
         quiet: Those who wait until no request is in flight.
@@ -81,9 +86,7 @@ class Session:
         now: Callable[[], float] | None = None,
     ) -> None:
         self._handler = handler
-        self._send = send
-        self._route = route
-        self._flush = flush
+        self._send, self._route, self._flush = send, route, flush
         self.peer = ClientPeer()
         self.pulse = Pulse(self.notify)
         self._requests: dict[Id, Request] = self.peer.in_flight
@@ -95,6 +98,8 @@ class Session:
         self.seen: dict[str, bytes] = {}
         self.facts = Facts()
         self.offers: frozenset[str] = frozenset()
+        self.stateless = False
+        self.over: Callable[[], None] | None = None
         self.quiet = Lull(self._requests.__len__)
         self.reading = True
         self.observer: Observer | None = None
@@ -139,11 +144,7 @@ class Session:
         return self.version is None or self.version in versions.BATCHES
 
     def receive(self, message: Message | Calling, said: Said = NOTHING) -> None:
-        """Takes one message of the client.
-
-        Args:
-            said: What the HTTP request that carried it said beside it.
-        """
+        """Takes one message of the client, with what the HTTP request that carried it said beside it."""
         if type(message) is Calling or (type(message) is Asked and message.method == "tools/call"):
             id = message.id
             if self.peer.greeted and id not in self._requests:
@@ -154,9 +155,9 @@ class Session:
                 try:
                     work = self._handler.call(self, message.params, request)
                     if work is not None:
-                        self._await(request, work, raw(message.params))
+                        self.follow(request, work, raw(message.params))
                 except BaseException as broken:  # noqa: BLE001 - the root of a request
-                    self._broke(request, broken)
+                    self._broke(request, broken, raw(message.params))
                 return
         if isinstance(message, Calling):
             message = message.request()
@@ -174,9 +175,11 @@ class Session:
             self.peer.outbox.clear()
             match event:
                 case RequestReceived(id, method, params):
-                    self._serve(id, method, params, said)
+                    self.begin(Request(self, id, method, said), params)
+                case StatelessReceived(bare):
+                    self._handler.stateless(self, bare, said)
                 case Opened(id, params):
-                    self._serve(id, "initialize", params, said)
+                    self.begin(Request(self, id, "initialize", said), params)
                 case CancellationReceived(_, reason, request):
                     # From here on the client may use the id for another request.
                     if request is not None:
@@ -196,49 +199,71 @@ class Session:
             if isinstance(message, jsonrpc.Request) and self._requests.get(message.id) is None:
                 self._emit(self.peer.refuse(message.id, _OURS.encoded()), message.id, final=True)
 
+    def let_go(self, request: Request) -> None:
+        """A request is not in flight any more, nor answered."""
+        del self._requests[request.id]
+        if self.observer is not None:
+            self.observer.ended(request, None)
+
     def no_batches(self) -> tuple[int, str]:
         """Code and message of the refusal of a batch."""
         return jsonrpc.INVALID_REQUEST, f"revision {self.version} has no batches: send each message by itself"
 
-    def _serve(self, id: Id, method: str, params: Raw | None, said: Said) -> None:
-        now = self._now or self._clock()
-        request = self._requests[id] = Request(self, id, method, said, now())
+    def receive_stateless(self, message: Asked, said: Said, asked: modern.Asked | None = None) -> None:
+        """See `Handler.stateless`."""
+        if message.id not in self._requests and self.peer.state is not State.CLOSED:
+            self._handler.stateless(self, message, said, asked)
+
+    def enter(self, request: Request, params: Raw | None) -> None:
+        """Counts a request among those in flight."""
+        request.started = (self._now or self._clock())()
+        self._requests[request.id] = request
         if self.observer is not None:
             self.observer.began(request, params)
+
+    def begin(self, request: Request, params: Raw | None) -> None:
+        """Takes a request and begins with it."""
+        self.enter(request, params)
+        self.run(request, params)
+
+    def run(self, request: Request, params: Raw | None) -> None:
+        """Begins with a request in flight."""
         try:
+            handler, method = self._handler, request.method
             if method == "initialize":
-                self._await(request, self._handler.open(self, params), params)
+                self.follow(request, handler.open(self, params), params)
                 return
-            handler = self._handler
             if method == "tools/call":
                 work = handler.call(self, params, request)
             else:
                 work = handler.handle(self, method, params, request)
             if work is not None:
-                self._await(request, work, params)
+                self.follow(request, work, params)
         except BaseException as broken:  # noqa: BLE001 - the root of a request
-            self._broke(request, broken)
+            self._broke(request, broken, params)
 
     def _clock(self) -> Callable[[], float]:
         # Kept: on Python 3.11 asking for the running loop is a system call.
         self._now = asyncio.get_running_loop().time
         return self._now
 
-    def _await(self, request: Request, work: Coroutine[Any, Any, bytes | Raw], params: Raw | None) -> None:
+    def follow(self, request: Request, work: Coroutine[Any, Any, bytes | Raw], params: Raw | None) -> None:
         """Answers the request with what `work` gives."""
-        if params is not None and bytes(params).find(TOKEN) >= 0:  # `in` costs an exception
-            token = progress_token(members(params).get("_meta"))
-            if token is not None:
-                self.pulse.watch(request, token)
+        self.pulse.look_at(request, params)
         request.task = at_once(work)
         request.task.add_done_callback(partial(self._is_done, request))
 
-    def _broke(self, request: Request, broken: BaseException) -> None:
+    def _broke(self, request: Request, broken: BaseException, params: Raw | None) -> None:
         """Answers a request that was not begun."""
         if isinstance(broken, KeyboardInterrupt | SystemExit):
             raise broken
+        if isinstance(broken, OfOtherEra):
+            # What reads the params of a tool call saw it: it is not this session's request.
+            self.let_go(request)
+            self._handler.stateless(self, jsonrpc.Request(request.id, request.method, params), request.said)
+            return
         if isinstance(broken, RpcError):
-            self.refuse(request, broken)
+            request.refused(broken)
         else:
             self.fail(request, broken)
 
@@ -247,19 +272,11 @@ class Session:
             # Where the request is still there, not it was cancelled, but what it waited for.
             self.fail(request, asyncio.CancelledError())
         elif (error := task.exception()) is None:
-            self.answer(request, task.result())
+            request.answered(task.result())
         elif isinstance(error, RpcError):
-            self.refuse(request, error)
+            request.refused(error)
         else:
             self.fail(request, error)
-
-    def answer(self, request: Request, result: bytes | Raw) -> None:
-        """Answers a request, unless it was cancelled."""
-        self.conclude(request, result)
-
-    def refuse(self, request: Request, error: RpcError) -> None:
-        """Refuses a request, unless it was cancelled."""
-        self.conclude(request, error.encoded(), refused=True)
 
     def conclude(self, request: Request, body: bytes | Raw, refused: bool = False) -> None:
         """Answers a request with a result, or with an error, unless it was cancelled."""
@@ -293,8 +310,8 @@ class Session:
     def fail(self, request: Request, broken: BaseException) -> None:
         """Answers a request that failed in callmux itself. Whatever it was (panics of Rust are no
         Exceptions), its client must not wait for ever."""
-        if self._requests.get(request.id) is request:
-            self.refuse(request, self._fault(request.method, broken))
+        if self._requests.get(request.id) is request or request.is_parked:
+            request.refused(self._fault(request.method, broken))
 
     def _fault(self, method: str, broken: BaseException) -> RpcError:
         log.error("%s failed in callmux itself: %r", method, broken, exc_info=broken)
@@ -324,12 +341,8 @@ class Session:
             self._send(line)
 
     def notify(self, method: str, params: bytes | Raw | None, about: Id | None = None) -> None:
-        """Sends a notification; dropped once the session is closed.
-
-        Args:
-            about: The client's request it belongs to.
-        """
-        if self.peer.state is State.CLOSED:
+        """Sends a notification `about` a request of the client; dropped once the session is closed."""
+        if self.peer.state is State.CLOSED or (self.stateless and about is None):
             return
         shown = self.pulse.heard(params) if self.pulse.beats and method == PROGRESS else params
         line = jsonrpc.notification(method, shown)
@@ -345,17 +358,15 @@ class Session:
         progress: Callable[[bytes], None] | None = None,
         about: Id | None = None,
     ) -> bytes:
-        """Asks the client something a server wants to know; a cancelled question is withdrawn.
+        """See `callmux.context.ClientPort`; a cancelled question is withdrawn.
 
         Args:
-            progress: Takes the params of the client's progress, where the question wants any.
             about: The client's request it belongs to.
-
-        Raises:
-            RpcError: It refuses, or its session is closed.
         """
         if self.peer.state is State.CLOSED:
             raise RpcError(jsonrpc.INTERNAL_ERROR, "the client has left")
+        if self.stateless:
+            raise RpcError(jsonrpc.INTERNAL_ERROR, "the client can only be asked during a request of its own")
         if not (self.reading or self._backlog.takes(len(bytes(params or b"")))):
             raise RpcError(jsonrpc.INTERNAL_ERROR, "the client does not read what it is sent")
         return await self._inquiries.ask(method, params, progress, about)

@@ -170,6 +170,11 @@ class Server:
             self.inventory.recall(capabilities)
             self._main.begin()
 
+    def recall(self, capabilities: bytes) -> None:
+        """Tells what it listed last to such a client, where it was not started yet."""
+        if self._main.is_fresh and not self.recalled:
+            self.inventory.recall(capabilities)
+
     def retry(self) -> None:
         """Connects now where it is down and waits for its next attempt, or has given up."""
         self._main.retry()

@@ -13,7 +13,10 @@ from callmux.config.model import Config
 from callmux.guard.principal import Principal
 from callmux.observe.bus import Bus
 from callmux.protocol.calling import DirectCall, raw
+from callmux.protocol.jsonrpc import Request as Message
 from callmux.protocol.jsonrpc import RpcError
+from callmux.session.facts import Said
+from callmux.session.request import Request
 from callmux.session.session import Session
 from callmux.transport.http.app import App
 from callmux.transport.http.exchange import Exchange, Route
@@ -39,6 +42,7 @@ class Desk:
         self.go = asyncio.Event()
         self.told_of: list[str] = []
         self.params: list[bytes] = []
+        self.code = -32602
 
     async def open(self, session: Session, params: Raw | None) -> bytes:
         session.version = json.loads(bytes(params or b"{}")).get("protocolVersion", "2025-11-25")
@@ -54,8 +58,11 @@ class Desk:
         if method == "chatty":
             port.notify("notifications/message", b'{"data":"hm"}')
         if method == "bad":
-            raise RpcError(-32602, "no")
+            raise RpcError(self.code, "no")
         return json.dumps({"did": method}).encode()
+
+    def stateless(self, session: Session, message: Message, said: Said, asked: Any = None) -> None:
+        session.begin(Request(session, message.id, message.method, said), message.params)
 
     def told(self, session: Session, method: str, params: Raw | None) -> None:
         self.told_of.append(method)
@@ -73,6 +80,9 @@ class Ledger:
 
     def profile(self, asked: str, principal: Principal | None, directory: str | None) -> str | None:
         return None if asked == "missing" else asked
+
+    def hang_up(self) -> None:
+        """Nobody listens here."""
 
     async def ended(self, seat: WebSession) -> None:
         self.ended_ids.append(seat.id)

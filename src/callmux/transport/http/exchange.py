@@ -7,7 +7,7 @@ Called by everything in `callmux.transport.http` and by the routes of `callmux.a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import parse_qs
 
@@ -42,6 +42,8 @@ PREVIOUS = "callmux.previous"
 """In the scope: a list that lives as long as the connection."""
 LOST = "callmux.lost"
 """In the scope: a list that is empty for as long as the connection lives."""
+LEAVING = "callmux.leaving"
+"""In the scope: a list of what is to be called when the connection ends."""
 _READABLE = [
     (b"access-control-expose-headers", b"mcp-session-id, www-authenticate, x-request-id"),
     (b"vary", b"Origin"),
@@ -133,6 +135,7 @@ class Exchange:
         self.receive = receive
         self._previous: list[Callable[[], None]] = scope.get(PREVIOUS, [])
         self._lost: list[bool] = scope.get(LOST, [])
+        self._leaving: list[Callable[[], None]] = scope.get(LEAVING, [])
         client = scope.get("client")
         self.peer: str | None = client[0] if client else None
         self._query: bytes = scope.get("query_string", b"")
@@ -153,6 +156,13 @@ class Exchange:
     def when_received(self, tell: Callable[[], None]) -> None:
         """Has `tell` called once it is certain that this answer has arrived; that may be never."""
         self._previous.append(tell)
+
+    def when_left(self, tell: Callable[[], None]) -> Callable[[], None]:
+        """Has `tell` called when the client ends the connection; gives what takes that back."""
+        self._leaving.append(tell)
+        if self._lost:
+            tell()
+        return partial(self._leaving.remove, tell)
 
     def query(self, name: str) -> str | None:
         """The first value of a query parameter."""

@@ -35,7 +35,8 @@ from callmux.tasks import TaskSet
 from callmux.transport.http.exchange import EVENT_STREAM, Exchange, Refusal
 from callmux.transport.http.intake import BodyLimits, is_elsewhere
 from callmux.transport.http.kept import KeptStreams
-from callmux.transport.http.web_session import STREAMABLE, WebSession
+from callmux.transport.http.seats import Seats
+from callmux.transport.http.web_session import STATELESS, STREAMABLE, WebSession
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,9 @@ class Sessions(Protocol):
     async def ended(self, seat: WebSession) -> None:
         """A session is over."""
 
+    def hang_up(self) -> None:
+        """No subscription of a client without a session goes on."""
+
 
 class _Greeting(msgspec.Struct, rename="camel"):
     protocol_version: str | None = None
@@ -86,6 +90,7 @@ class Listener:
 
     Attributes:
         table: The sessions.
+        seats: Those among them that serve requests without a session.
         limits: The body limits in force.
         shows_bodies: The audit log is to show what requests brought.
         gate: What requests pass before anything is looked up for them, where the configuration asks for that.
@@ -115,6 +120,7 @@ class Listener:
         self.elsewhere: Callable[[str, bytes], None] | None = None
         self._tasks = TaskSet("listener")
         self._kept = KeptStreams(clock.monotonic)
+        self.seats = Seats(self._seated, self._profile, owner_of, clock.monotonic)
         self.table: SessionTable[WebSession] = SessionTable(clock, key, self._end)
         self.configure(config, limits)
 
@@ -169,6 +175,9 @@ class Listener:
         seat = self._made(id, kind, exchange, profile)
         await self._enter(seat)
         return seat
+
+    async def _seated(self, id: str, exchange: Exchange, profile: str) -> WebSession:
+        return await self._begun(id, STATELESS, exchange, profile)
 
     def _profile(self, exchange: Exchange) -> str:
         """The profile of a session that begins.
@@ -290,6 +299,8 @@ class Listener:
     async def sweep(self) -> None:
         """Ends sessions that have been idle for too long."""
         self._kept.expire()
+        for id in self.seats.spent():
+            await self.table.remove(id)
         await self.table.sweep(self._config.listener_session_inactivity_ttl_seconds)
 
     async def keep_sweeping(self) -> None:
@@ -302,6 +313,7 @@ class Listener:
     async def drain(self, seconds: float) -> None:
         """Lets every request in flight finish, at most `seconds`; then ends every stream. The sessions are
         not over: another process can take them up."""
+        self._sessions.hang_up()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self.let_go():
@@ -327,6 +339,7 @@ class Listener:
 
     async def _end(self, seat: WebSession) -> None:
         seat.end()
+        self.seats.ended(seat)
         await self._sessions.ended(seat)
 
 

@@ -15,16 +15,17 @@ from functools import partial
 
 from callmux.protocol import jsonrpc, versions
 from callmux.protocol.jsonrpc import Batch, Malformed, Message, Request
+from callmux.protocol.routing import VERSION
 from callmux.protocol.sse import event
 from callmux.session.facts import Said
 from callmux.tasks import at_once
 from callmux.transport.http.exchange import EVENT_STREAM, JSON, Exchange, Refusal
 from callmux.transport.http.listener import Listener
+from callmux.transport.http.stateless import STREAM_HEAD, is_stateless, serve_stateless
 from callmux.transport.http.streams import Stream
 from callmux.transport.http.web_session import WebSession
 
 SESSION = "mcp-session-id"
-VERSION = "mcp-protocol-version"
 
 PATIENCE_SECONDS = 2.0
 """How long an answer may take before the client gets an event stream it can resume."""
@@ -38,11 +39,6 @@ _PRIMING = b"id: %b\nretry: %d\ndata: \n\n"
 PRIMED_SINCE = "2025-11-25"
 """Older clients may fail on an event without data."""
 
-_STREAM_HEAD = {
-    "content-type": EVENT_STREAM,
-    "cache-control": "no-cache, no-transform",
-    "x-accel-buffering": "no",
-}
 _NOT_FOUND = "Unknown session: it has ended. Re-initialize to begin a new one"
 
 
@@ -76,6 +72,9 @@ async def _post(exchange: Exchange, listener: Listener) -> None:
     id = message.id if isinstance(message, Request) else None
     if requests_in(message):
         listener.check_open(-32000, id)
+    if _names_no_session(exchange) and is_stateless(exchange, message):
+        await serve_stateless(exchange, listener, message)
+        return
     if isinstance(message, Request) and message.method == "initialize" and SESSION not in exchange.headers:
         seat = await listener.admit(exchange, message.params)
     else:
@@ -91,6 +90,12 @@ async def _post(exchange: Exchange, listener: Listener) -> None:
     finally:
         seat.active -= 1
         seat.seen_at = listener.now()
+
+
+def _names_no_session(exchange: Exchange) -> bool:
+    """Whether a request is not for a session. A revision without sessions says so whatever else stands there
+    (MCP 2026-07-28, basic/transports/streamable-http, "Earlier Streamable HTTP Revisions")."""
+    return SESSION not in exchange.headers or exchange.headers.get(VERSION) in versions.MODERN
 
 
 async def _answer(exchange: Exchange, seat: WebSession, message: Message, said: Said) -> None:
@@ -166,6 +171,7 @@ def requests_in(message: Message) -> list[Request]:
 
 
 async def _get(exchange: Exchange, listener: Listener) -> None:
+    _check_method(exchange)
     seat = await _seat(exchange, listener, None)
     if not exchange.accepts(EVENT_STREAM):
         raise Refusal(406, "Accept must include text/event-stream", -32000)
@@ -189,7 +195,19 @@ async def _get(exchange: Exchange, listener: Listener) -> None:
         seat.seen_at = listener.now()
 
 
+def _check_method(exchange: Exchange) -> None:
+    """Refuses what a revision without sessions does not have.
+
+    Raises:
+        Refusal: It is of such a revision.
+    """
+    if exchange.headers.get(VERSION) in versions.MODERN:
+        only = "Method not allowed: this revision has POST alone"
+        raise Refusal(405, only, -32000, headers={"Allow": "POST"})
+
+
 async def _delete(exchange: Exchange, listener: Listener) -> None:
+    _check_method(exchange)
     seat = await _seat(exchange, listener, None)
     await listener.table.remove(seat.id)
     await exchange.answer(200)
@@ -228,7 +246,7 @@ async def _stream(
     """Sends the events of `stream` after `number` until it ends, the client leaves, or another takes over; or
     until the client may not stay any more, which whatever it is sent must not outlast."""
     reader = stream.take_over()
-    await exchange.start(200, {**_STREAM_HEAD, SESSION: seat.id})
+    await exchange.start(200, {**STREAM_HEAD, SESSION: seat.id})
     # Headers go out with the first part of the body: an empty comment opens the stream at once.
     opening = _PRIMING % (stream.event_id(0).encode(), RETRY_MS) if primed else b": open\n\n"
     await exchange.write(opening, more=True)

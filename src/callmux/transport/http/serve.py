@@ -20,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from callmux.tasks import at_once
 from callmux.transport.http.app import App
-from callmux.transport.http.exchange import LOST, PREVIOUS
+from callmux.transport.http.exchange import LEAVING, LOST, PREVIOUS
 from callmux.transport.http.gathering import GatheringTransport
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ class NarrowProtocol(HttpToolsProtocol):
         self._gathering = GatheringTransport(transport)
         self._previous: list[Callable[[], None]] = []
         self._lost: list[bool] = []
+        self._leaving: list[Callable[[], None]] = []
         super().connection_made(cast(asyncio.Transport, self._gathering))
         # Whoever connects and says nothing is not waited for any longer than whoever begins and does not end.
         self._header_timer = self.loop.call_later(HEADER_SECONDS, self._too_slow)
@@ -106,6 +107,7 @@ class NarrowProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.scope[PREVIOUS] = self._previous  # type: ignore[literal-required]
         self.scope[LOST] = self._lost  # type: ignore[literal-required]
+        self.scope[LEAVING] = self._leaving  # type: ignore[literal-required]
 
     def on_url(self, url: bytes) -> None:
         self._parsed_bytes += len(url)
@@ -209,6 +211,8 @@ class NarrowProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._settle()
         self._lost.append(True)
+        for tell in tuple(self._leaving):
+            tell()
         if self._linger is not None:
             self._linger.cancel()
         super().connection_lost(exc)

@@ -99,6 +99,10 @@ class Stream:
         """The answers that are kept, in order."""
         return [data for _, data in self._answers.since(0)]
 
+    def last_answer(self) -> bytes | None:
+        """The last answer that is kept; None where there is none."""
+        return self.answers()[-1] if self._answers.bytes else None
+
     def unread(self) -> tuple[int, int]:
         """How many answers nobody has read yet, and their bytes."""
         waiting = self._answers.since(self._read)

@@ -21,6 +21,8 @@ OWN = "s"
 """Begins the key of the stream of what the session says by itself. The rest is made by chance: a restarted
 listener numbers its events anew, and must not take the numbers of the one before it for its own."""
 STREAMABLE = "streamable-http"
+STATELESS = "stateless-http"
+"""The kind of a session that serves requests which have none."""
 
 
 class WebSession:
@@ -29,7 +31,7 @@ class WebSession:
     Args:
         id: The session id.
         handler: What its requests lead to.
-        kind: `streamable-http` or `sse`.
+        kind: `streamable-http`, `stateless-http` or `sse`.
         owner: Who began it: the label of a principal, or empty.
         now: The monotonic clock's time.
         kept: Keeps streams that are finished.
@@ -66,6 +68,10 @@ class WebSession:
 
     def __repr__(self) -> str:
         return f"WebSession({self.shown_id!r}, {self.kind}, {self.active} active)"
+
+    def hold(self) -> None:
+        """A request begins that may outlast what carried it here: `Session.over` tells when it is over."""
+        self.active += 1
 
     def is_answering(self, id: Id) -> bool:
         """Whether a request of this id is still in flight."""
@@ -123,7 +129,7 @@ class WebSession:
             stream.owed -= 1
             if not stream.owed:
                 stream.finish()
-                if not stream.is_empty:
+                if not stream.is_empty and self.kind == STREAMABLE:
                     self._kept.put(self.id, stream)
 
     def end(self) -> None:

@@ -1,0 +1,295 @@
+"""A request of a revision without a handshake, in flight or parked, and the way back to its client.
+
+Made by `callmux.session.modern.serving`. It carries what it says of itself: revision, capabilities and log
+level are the request's, not the session's. What a server asks meanwhile is not sent: the request is answered
+with the questions (MCP 2026-07-28, basic/patterns/mrtr), stays where it is, and goes on when the client comes
+again with answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from callmux.protocol import modern
+from callmux.protocol.jsonrpc import INTERNAL_ERROR, METHOD_NOT_FOUND, Id, RpcError
+from callmux.protocol.params import members
+from callmux.protocol.shapes import Result
+from callmux.protocol.versions import MODERN_CODES
+from callmux.rings.ring import Job
+from callmux.rings.stage import Cancelled, Outcome
+from callmux.session.facts import Said, canonical
+from callmux.session.modern.parking import Parking
+from callmux.session.request import Request, SessionPort
+from callmux.tasks import at_once
+
+GATHER_SECONDS = 0.005
+"""How long further questions are waited for, so that they go out together."""
+_LOST = "the client did not come again with its answers in time"
+
+
+class OpenQuestion(msgspec.Struct, eq=False):
+    """Something a server wants to know.
+
+    Attributes:
+        raw: The request as JSON: method and params.
+        answer: What the client says.
+    """
+
+    raw: bytes
+    answer: asyncio.Future[bytes]
+
+
+class Round(msgspec.Struct, frozen=True):
+    """One coming of a client with a request: the request's, and its way back.
+
+    Attributes:
+        way: The session that it came in.
+        params: The request's, as they came.
+        declared: What its client declares, in one spelling.
+        token: That of its progress.
+    """
+
+    way: SessionPort
+    id: Id
+    said: Said
+    asked: modern.Asked
+    declared: bytes
+    params: Raw | None
+    token: Raw | None
+
+
+class ModernRequest(Request, kw_only=True):
+    """A request that says of itself what a session says otherwise.
+
+    Attributes:
+        asked: What it says of itself.
+        declared: Its client's capabilities, in one spelling.
+        way: The session that its answer goes to: that of the round that waits now. `session`, as ever, is the
+            client that its calls are made for.
+        params: Its params without what the revision adds to them.
+        parking: Where it waits for its client.
+        owner: Whose it is.
+        info: Who answers, as JSON.
+        hints: How long its answer may be kept, for `callmux.protocol.modern.complete`.
+        over: Called once nothing more will come of it.
+        questions: What is asked now, by key.
+        state: Under which it is parked; None while its client waits for an answer.
+        kept: Its answer, where that came while it was parked.
+        lacks: What its client would have had to declare.
+        error_code: That of the error it was answered with.
+        ended: Nothing more will come of it.
+    """
+
+    asked: modern.Asked
+    declared: bytes = b"{}"
+    way: SessionPort
+    params: Raw = Raw(b"{}")
+    parking: Parking[ModernRequest] | None = None
+    owner: str = ""
+    info: bytes = b"{}"
+    hints: bytes = b""
+    over: Callable[[], None] | None = None
+    questions: dict[str, OpenQuestion] = msgspec.field(default_factory=dict)
+    asked_before: int = 0
+    gathering: asyncio.Handle | None = None
+    parker: asyncio.Task[None] | None = None
+    state: str | None = None
+    kept: tuple[bytes, bool] | None = None
+    lacks: dict[str, Any] = msgspec.field(default_factory=dict)
+    token: Raw | None = None
+    error_code: int | None = None
+    ended: bool = False
+
+    def __repr__(self) -> str:
+        return f"ModernRequest({self.id!r} of {self.session!r}{', parked' if self.state else ''})"
+
+    # What it says of itself.
+
+    @property
+    def version(self) -> str | None:
+        return self.asked.version
+
+    @property
+    def capabilities(self) -> bytes:
+        return self.declared
+
+    @property
+    def log_level(self) -> str | None:
+        return self.asked.log_level
+
+    @property
+    def is_parked(self) -> bool:
+        return self.state is not None
+
+    @property
+    def asks_roots(self) -> bool:
+        """A question for every call would cost more than a directory is worth: the client names it."""
+        return False
+
+    @property
+    def digest(self) -> bytes:
+        """Stands for its method and params, however they are spelled."""
+        return digest_of(self.method, self.params)
+
+    # The way to its client.
+
+    def notify(self, method: str, params: bytes | Raw | None) -> None:
+        if self.state is not None or self.ended:
+            return
+        if method == "notifications/message" and self.log_level is None:
+            return
+        if method == "notifications/progress" and self.token is not None and params is not None:
+            given = members(params)
+            given["progressToken"] = self.token
+            params = msgspec.json.encode(given)
+        self.way.notify(method, params, self.id)
+
+    async def ask(
+        self,
+        method: str,
+        params: bytes | Raw | None,
+        progress: Callable[[bytes], None] | None = None,
+    ) -> bytes:
+        wanted = modern.needed(method, params)
+        if wanted is None or self.method not in modern.MAY_ASK or self.parking is None:
+            raise RpcError(METHOD_NOT_FOUND, f"the client cannot be asked {method} during {self.method}")
+        if not modern.declares(self.declared, wanted):
+            self.lacks |= wanted
+            raise RpcError(METHOD_NOT_FOUND, f"the client has not declared that it answers {method}")
+        if self.ended:
+            raise RpcError(INTERNAL_ERROR, "the client no longer waits")
+        self.asked_before += 1
+        key = f"q{self.asked_before}"
+        told: dict[str, Any] = {"method": method}
+        if params is not None:
+            told["params"] = Raw(bytes(params))
+        question = OpenQuestion(msgspec.json.encode(told), asyncio.get_running_loop().create_future())
+        self.questions[key] = question
+        self._gather()
+        try:
+            return await question.answer
+        finally:
+            del self.questions[key]
+
+    def _gather(self) -> None:
+        """What is open a moment from now goes to the client."""
+        if self.gathering is None and self.state is None:
+            self.gathering = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._put)
+
+    def _put(self) -> None:
+        self.gathering = None
+        if self.state is None and not self.ended and self._open():
+            self.parker = at_once(self._park())
+
+    def _open(self) -> dict[str, bytes]:
+        return {key: one.raw for key, one in self.questions.items() if not one.answer.done()}
+
+    async def _park(self) -> None:
+        assert self.parking is not None
+        state = await self.parking.park(self)
+        if self.ended:
+            # Answered or given up meanwhile: whoever comes with the state finds nothing.
+            return
+        if state is None:
+            for question in self.questions.values():
+                if not question.answer.done():
+                    why = "too many requests wait for answers of their clients"
+                    question.answer.set_exception(RpcError(INTERNAL_ERROR, why))
+            return
+        self.state = state
+        self.way.conclude(self, modern.input_required(self._open(), state, self.info))
+
+    def resume(self, round: Round) -> None:
+        """Its client has come again: a new round begins, which it is in flight in."""
+        self.id, self.way, self.said, self.asked = round.id, round.way, round.said, round.asked
+        self.declared, self.token = round.declared, round.token
+        self.state, self.error_code, self.hints = None, None, b""
+        self.way.enter(self, round.params)
+        asked = round.asked
+        for key, raw in asked.answers.items():
+            question = self.questions.get(key)
+            if question is not None and not question.answer.done():
+                question.answer.set_result(bytes(raw))
+        if self.kept is not None:
+            self._answer(*self.kept)
+        elif self._open():
+            # What is missing is asked for again (basic/patterns/mrtr, "Error Handling").
+            self._gather()
+
+    def expire(self) -> None:
+        """Its client has not come again."""
+        if self.state is not None:
+            self.cancel(_LOST)
+
+    # Its answer.
+
+    def finish(self, job: Job, outcome: Outcome) -> None:
+        if self.session.observer is not None:
+            self.session.observer.finished(self, job, outcome)
+        self.job = None
+        if isinstance(outcome, Result):
+            if self.lacks and outcome.is_error:
+                self.refused(self._lacking(outcome.raw))
+            else:
+                self.answered(outcome.raw)
+        elif isinstance(outcome, RpcError):
+            self.refused(outcome)
+        elif isinstance(outcome, Cancelled):
+            self._end()
+        else:
+            self.session.fail(self, outcome)
+
+    def answered(self, result: bytes | Raw) -> None:
+        self._answer(modern.complete(result, self.info, self.hints), False)
+
+    def refused(self, error: RpcError) -> None:
+        if self.lacks and error.code not in MODERN_CODES:
+            error = self._lacking(error.encoded())
+        code, body = modern.error(error.encoded())
+        self.error_code = code
+        self._answer(body, True)
+
+    def _lacking(self, instead: bytes) -> RpcError:
+        """The request has failed, and its client could not be asked what its server wanted to know."""
+        names = ", ".join(sorted(self.lacks))
+        why = f"this request needs a client that declares {names}"
+        error = modern.lacking(self.lacks, why)
+        error.data["answer"] = Raw(instead)
+        return error
+
+    def _answer(self, body: bytes, refused: bool) -> None:
+        if self.state is not None:
+            # Nobody waits now: whoever comes again gets it.
+            self.kept = body, refused
+            return
+        self._end()
+        self.way.conclude(self, body, refused)
+
+    def cancel(self, reason: str | None) -> None:
+        for question in self.questions.values():
+            question.answer.cancel()
+        super().cancel(reason)
+        self._end()
+
+    def _end(self) -> None:
+        if self.ended:
+            return
+        self.ended, self.state, self.kept = True, None, None
+        if self.gathering is not None:
+            self.gathering.cancel()
+        if self.over is not None:
+            self.over()
+
+
+def digest_of(method: str, params: Raw) -> bytes:
+    """Stands for a method and its params, however they are spelled. What belongs to one round alone, such as
+    the token for its progress, is no part of it."""
+    given = members(params)
+    given.pop("_meta", None)
+    return hashlib.sha256(method.encode("utf-8", "surrogatepass") + b"\0" + canonical(given)).digest()

@@ -1,0 +1,318 @@
+"""The one place where requests of the revisions without a handshake are told apart and begun.
+
+Called by `callmux.session.dispatch`, for every way by which clients come. A request is checked, stripped of
+what the revision adds, and then goes the way of any other; what sessions have and this revision has not is
+answered here: discovery, subscriptions, and requests that go on where an earlier one has stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection
+from functools import lru_cache
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+from msgspec import Raw
+
+from callmux.protocol import jsonrpc, modern
+from callmux.protocol.jsonrpc import INVALID_PARAMS, METHOD_NOT_FOUND, RpcError
+from callmux.protocol.modern import CACHED, DISCOVER, LEVELS, LISTEN, READ, Asked
+from callmux.protocol.params import SUBSCRIBER, members, progress_token
+from callmux.protocol.versions import MODERN, SUPPORTED
+from callmux.router.greeting import Portrait
+from callmux.router.offers import Offers
+from callmux.session.client_cwd import owner_of
+from callmux.session.facts import BRIDGE, Said, canonical
+from callmux.session.handler import Handler
+from callmux.session.modern.listening import Listening, read
+from callmux.session.modern.parking import Parking
+from callmux.session.modern.request import ModernRequest, Round, digest_of
+from callmux.session.session import Session
+from callmux.session.subscriptions import Subscriptions
+from callmux.tasks import TaskSet
+
+if TYPE_CHECKING:
+    from callmux.guard.rights import Rights
+
+log = logging.getLogger(__name__)
+
+LIST_MS = 60_000
+"""How long clients may take a list for what it was, unless they hear of changes."""
+DISCOVER_MS = 3_600_000
+"""The same for what callmux says of itself, once every server is up."""
+SUBSCRIBE_SECONDS = 5.0
+"""How long the servers of resources may take before a subscription begins without them."""
+
+_CAPABILITIES = {
+    "completion/complete": "completions",
+    "prompts/get": "prompts",
+    "prompts/list": "prompts",
+    "resources/list": "resources",
+    "resources/read": "resources",
+    "resources/templates/list": "resources",
+}
+"""Requests that only some have -> what is declared where they are answered."""
+_NOTHING = Asked(MODERN[0], b"{}")
+
+
+class Permits(Protocol):
+    """What clients may use: implemented by `callmux.process.entitlements`."""
+
+    def rights_of(self, session: Session) -> Rights | None:
+        """What the client of a session may use; None where all may use everything."""
+
+
+class Images(Protocol):
+    """What callmux says of itself: implemented by `callmux.process.portraits`."""
+
+    @property
+    def identity(self) -> bytes:
+        """Who answers, as JSON."""
+
+    def of(self, session: Session) -> Portrait:
+        """What callmux says of itself to this client."""
+
+    def listed(self, session: Session, kind: str) -> bytes:
+        """A list as this client would be given it now."""
+
+
+class Process(Protocol):
+    """The process as it is needed here: implemented by `callmux.process.host.Host`."""
+
+    subscriptions: Subscriptions
+
+    @property
+    def offers(self) -> Offers: ...
+
+    @property
+    def portraits(self) -> Images: ...
+
+    @property
+    def entitlements(self) -> Permits: ...
+
+    def start(self, session: Session | None) -> None:
+        """Begins to connect all servers; again without effect."""
+
+    def add(self, session: Session, transport: str, id: str) -> None:
+        """Tells a session of changes from now on."""
+
+    async def remove(self, session: Session) -> None:
+        """Gives up what a session held that is over."""
+
+    async def set_level(self, session: Session) -> None:
+        """Tells the servers the session's log level."""
+
+
+class Serving:
+    """The requests of one process.
+
+    Args:
+        current: The process.
+        handler: What requests lead to.
+        parking: Where they wait for their clients.
+    """
+
+    def __init__(self, current: Process, handler: Handler[Session], parking: Parking[ModernRequest]) -> None:
+        self._current = current
+        self._handler = handler
+        self._parking = parking
+        self._tasks = TaskSet("stateless requests")
+        self._listening: dict[ModernRequest, Listening] = {}
+
+    def __repr__(self) -> str:
+        return f"Serving({self._parking!r}, {len(self._listening)} subscriptions)"
+
+    def receive(
+        self, session: Session, message: jsonrpc.Request, said: Said, asked: Asked | None = None
+    ) -> None:
+        """Takes a request, which the session answers sooner or later.
+
+        Args:
+            asked: What it says of itself, where that was read already.
+        """
+        request = ModernRequest(
+            session,
+            message.id,
+            message.method,
+            said,
+            asked=_NOTHING,
+            way=session,
+            parking=self._parking,
+            owner=_owner(session, said),
+            over=session.over,
+        )
+        session.enter(request, message.params)
+        try:
+            request.asked = asked or modern.read(message.method, message.params)
+            request.declared = _declared(request.asked.capabilities)
+            self._begin(session, request, message.params)
+        except RpcError as error:
+            request.refused(error)
+
+    def _begin(self, session: Session, request: ModernRequest, params: Raw | None) -> None:
+        asked, method = request.asked, request.method
+        _introduce(session, request)
+        portrait = None if method == "tools/call" else self._current.portraits.of(session)
+        request.info = self._current.portraits.identity if portrait is None else portrait.info
+        if asked.state is not None:
+            session.follow(request, self._go_on(session, request, params), params)
+            return
+        if portrait is not None and _CAPABILITIES.get(method, "tools") not in portrait.capabilities:
+            raise RpcError(METHOD_NOT_FOUND, f"method not found: {method}")
+        request.hints = self._hints(session, method, portrait)
+        if portrait is not None and method == DISCOVER:
+            request.answered(_discovery(portrait))
+        elif portrait is not None and method == LISTEN:
+            session.follow(request, self._listen(session, request, params, portrait), None)
+        else:
+            request.params = modern.bare(params)
+            if asked.log_level is not None and _is_lower(asked.log_level, session.log_level):
+                session.log_level = asked.log_level
+                self._tasks.spawn(self._leveled(session, request))
+            else:
+                session.run(request, request.params)
+
+    def _hints(self, session: Session, method: str, portrait: Portrait | None) -> bytes:
+        if portrait is None:
+            return b""
+        if method == READ:
+            # Whoever wrote it knows who may see it, and has not said so.
+            return modern.hints(0, private=True)
+        if method not in CACHED:
+            return b""
+        private = self._current.entitlements.rights_of(session) is not None
+        most = DISCOVER_MS if method == DISCOVER else LIST_MS
+        return modern.hints(most if portrait.complete else 0, private=private)
+
+    async def _leveled(self, session: Session, request: ModernRequest) -> None:
+        """Begins with a request once its servers know which log messages it wants."""
+        await self._current.set_level(session)
+        if not request.ended:
+            session.run(request, request.params)
+
+    # Going on.
+
+    async def _go_on(self, session: Session, request: ModernRequest, params: Raw | None) -> bytes:
+        asked = request.asked
+        assert asked.state is not None
+        bare = modern.bare(params)
+        parked = await self._parking.take(asked.state, request.owner, digest_of(request.method, bare))
+        if request.ended:
+            # Its client has left meanwhile: it cannot come again with a state that was used.
+            parked.expire()
+            raise RpcError(INVALID_PARAMS, "the client has left")
+        token = progress_token(members(params).get("_meta"))
+        session.let_go(request)
+        parked.resume(Round(session, request.id, request.said, asked, request.declared, params, token))
+        return b"{}"
+
+    # Subscriptions.
+
+    async def _listen(
+        self, session: Session, request: ModernRequest, params: Raw | None, portrait: Portrait
+    ) -> bytes:
+        current, wanted = self._current, read(params, portrait.capabilities)
+        current.start(session)
+
+        def send(method: str, told: bytes) -> None:
+            session.notify(method, told, request.id)
+
+        listening = Listening(self._handler, _tag(session, request, params), wanted, send)
+        listening.resemble(session)
+        current.add(listening, "subscription", "")
+        try:
+            if isinstance(wanted.resource_subscriptions, list):
+                wanted.resource_subscriptions = await self._subscribed(
+                    listening, wanted.resource_subscriptions
+                )
+            for kind in listening.kinds:
+                listening.seen[kind] = current.portraits.listed(listening, kind)
+            listening.acknowledge()
+            self._listening[request] = listening
+            await listening.left.wait()
+            return listening.result
+        finally:
+            self._listening.pop(request, None)
+            self._tasks.spawn(current.remove(listening))
+
+    async def _subscribed(self, listening: Listening, uris: Collection[str]) -> list[str]:
+        """Those of the resources whose servers tell of changes."""
+
+        async def one(uri: str) -> str | None:
+            given = {"uri": Raw(msgspec.json.encode(uri))}
+            try:
+                async with asyncio.timeout(SUBSCRIBE_SECONDS):
+                    await self._current.subscriptions.add(listening, uri, self._current.offers, given)
+            except (RpcError, TimeoutError) as error:
+                log.info("no updates of %s: %s", uri, error or "its server does not answer")
+                return None
+            return uri
+
+        return [uri for uri in await asyncio.gather(*map(one, uris)) if uri is not None]
+
+    def hang_up(self) -> None:
+        """Ends every subscription: callmux is ending, or its client has left."""
+        for listening in self._listening.values():
+            listening.left.set()
+
+    async def closed(self, session: Session) -> None:
+        """Gives up what a client has left behind that is over."""
+        await self._parking.forget(lambda request: request.session is session)
+
+    async def close(self) -> None:
+        """Ends what works here."""
+        self.hang_up()
+        # What ends by itself is answered first.
+        await asyncio.sleep(0)
+        await self._tasks.cancel()
+
+
+def _tag(session: Session, request: ModernRequest, params: Raw | None) -> bytes:
+    """The id that a client knows its subscription by: behind our bridge, that of its own request."""
+    own = members(members(params).get("_meta")).get(SUBSCRIBER)
+    if own is not None and session.facts.client_kind == BRIDGE:
+        return bytes(own)
+    return msgspec.json.encode(request.id)
+
+
+def _introduce(session: Session, request: ModernRequest) -> None:
+    """Takes from a request what it says of its client, where there was no handshake to say more."""
+    session.capabilities = request.declared
+    if not session.peer.greeted:
+        session.version, session.stateless = request.asked.version, True
+    if request.asked.client_name is not None:
+        session.facts.client_name = request.asked.client_name
+
+
+def _discovery(portrait: Portrait) -> bytes:
+    told: dict[str, object] = {"supportedVersions": list(SUPPORTED), "capabilities": portrait.capabilities}
+    if portrait.instructions:
+        told["instructions"] = portrait.instructions
+    return msgspec.json.encode(told)
+
+
+def _owner(session: Session, said: Said) -> str:
+    return owner_of(said.principal or session.facts.principal, said.headers)
+
+
+def _is_lower(level: str, than: str | None) -> bool:
+    return than is None or LEVELS.index(level) < LEVELS.index(than)
+
+
+def _declared(capabilities: bytes) -> bytes:
+    """What a client declares, in one spelling.
+
+    Raises:
+        RpcError: It cannot be read.
+    """
+    try:
+        return _canonical(capabilities)
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise RpcError(INVALID_PARAMS, f"clientCapabilities: {error}") from None
+
+
+@lru_cache(maxsize=256)
+def _canonical(capabilities: bytes) -> bytes:
+    return canonical(msgspec.json.decode(capabilities, type=dict[str, Raw]))

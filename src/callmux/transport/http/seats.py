@@ -1,0 +1,101 @@
+"""Sessions for requests that have none: each serves one request at a time, and then the next like it.
+
+Made by `callmux.transport.http.listener`, for whoever answers a POST without a session. To servers a request
+needs a client, whose connections are its own where a server asks questions. A request gets one that no
+other request has meanwhile, so that a question can only be its own; the connections stay for the next request
+of the same principal that says the same of itself.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from callmux.protocol.modern import Asked
+from callmux.transport.http.exchange import Exchange
+from callmux.transport.http.web_session import WebSession
+
+IDLE_SECONDS = 60.0
+"""How long a session waits for the next request like its last one."""
+
+Key: TypeAlias = tuple[str, str, str, bytes, str | None, str | None]
+
+
+class Seats:
+    """The sessions of requests without one.
+
+    Args:
+        begin: Begins a session of this id for whoever asks.
+        profile: The profile that whoever asks has.
+        owner: Whose sessions a request may use.
+        now: The monotonic clock.
+    """
+
+    def __init__(
+        self,
+        begin: Callable[[str, Exchange, str], Awaitable[WebSession]],
+        profile: Callable[[Exchange], str],
+        owner: Callable[[Exchange], str],
+        now: Callable[[], float],
+    ) -> None:
+        self._begin = begin
+        self._profile = profile
+        self._owner = owner
+        self._now = now
+        self._idle: dict[Key, list[WebSession]] = {}
+        self._keys: dict[WebSession, Key] = {}
+
+    def __repr__(self) -> str:
+        idle = sum(len(seats) for seats in self._idle.values())
+        return f"Seats({len(self._keys)}, {idle} idle)"
+
+    async def take(self, exchange: Exchange, asked: Asked) -> WebSession:
+        """A session that no other request has now.
+
+        Raises:
+            Refusal: There is no room, or no such profile.
+        """
+        profile = self._profile(exchange)
+        key = (
+            self._owner(exchange),
+            exchange.profile,
+            profile,
+            asked.capabilities,
+            asked.client_name,
+            asked.log_level,
+        )
+        idle = self._idle.get(key, [])
+        while idle:
+            seat = idle.pop()
+            if not seat.closed:
+                seat.active += 1
+                return seat
+        self._idle.pop(key, None)
+        seat = await self._begin(secrets.token_hex(16), exchange, profile)
+        seat.active += 1
+        seat.session.log_level = asked.log_level
+        seat.session.facts.roots_asked = True
+        seat.session.over = lambda: self.release(seat)
+        self._keys[seat] = key
+        return seat
+
+    def release(self, seat: WebSession) -> None:
+        """One less needs a session: its exchange has ended, or its request is over."""
+        seat.active -= 1
+        seat.seen_at = self._now()
+        if not seat.active and not seat.closed and (key := self._keys.get(seat)) is not None:
+            self._idle.setdefault(key, []).append(seat)
+
+    def ended(self, seat: WebSession) -> None:
+        """Forgets a session that is over."""
+        key = self._keys.pop(seat, None)
+        if key is not None and seat in (idle := self._idle.get(key, [])):
+            idle.remove(seat)
+            if not idle:
+                del self._idle[key]
+
+    def spent(self) -> list[str]:
+        """The ids of those that nobody has needed for a while."""
+        oldest = self._now() - IDLE_SECONDS
+        return [seat.id for seats in self._idle.values() for seat in seats if seat.seen_at < oldest]

@@ -1,0 +1,146 @@
+"""POSTs of the revisions without a handshake at `/mcp` (MCP 2026-07-28, basic/transports/streamable-http).
+
+Called by `callmux.transport.http.mcp`. A request is answered as JSON where its answer is all there is and
+comes soon, else as an event stream that cannot be resumed; whoever leaves has cancelled it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import msgspec
+
+from callmux.protocol import jsonrpc, modern, routing, versions
+from callmux.protocol.jsonrpc import Malformed, Message, Notification, Request, RpcError
+from callmux.protocol.modern import Asked
+from callmux.protocol.params import members, names_revision
+from callmux.protocol.routing import METHOD, VERSION
+from callmux.protocol.sse import event
+from callmux.transport.http.exchange import EVENT_STREAM, JSON, Exchange, Refusal
+from callmux.transport.http.listener import Listener
+from callmux.transport.http.streams import Stream
+from callmux.transport.http.web_session import WebSession
+
+PATIENCE_SECONDS = 2.0
+"""How long an answer may take before the client gets an event stream."""
+KEEPALIVE_SECONDS = 5.0
+"""After how long something is sent on a stream that brings nothing."""
+STREAM_HEAD = {
+    "content-type": EVENT_STREAM,
+    "cache-control": "no-cache, no-transform",
+    "x-accel-buffering": "no",
+}
+
+
+def is_stateless(exchange: Exchange, message: Message) -> bool:
+    """Whether a POST that names no session of ours is of a revision without a handshake."""
+    version = exchange.headers.get(VERSION)
+    if version is not None and versions.era_of(version) is not versions.Era.LEGACY:
+        return True
+    if METHOD in exchange.headers:
+        return True
+    if not isinstance(message, Request):
+        return False
+    return message.method == modern.DISCOVER or names_revision(members(message.params).get("_meta"))
+
+
+async def serve_stateless(exchange: Exchange, listener: Listener, message: Message) -> None:
+    """Answers one POST.
+
+    Raises:
+        Refusal: It is refused.
+    """
+    if isinstance(message, Notification):
+        # None of the specification's is for this transport, and none of others' has anybody to go to.
+        await exchange.answer(202)
+        return
+    if not isinstance(message, Request):
+        id = message.id if isinstance(message, Malformed) else None
+        raise Refusal(400, "Invalid request: send one request or notification", jsonrpc.INVALID_REQUEST, id)
+    try:
+        routing.check(exchange.headers, message.method, message.params)
+        asked = modern.read(message.method, message.params)
+    except RpcError as error:
+        await _refuse(exchange, message, error)
+        return
+    seat = await listener.seats.take(exchange, asked)
+    try:
+        await _serve(exchange, listener, seat, message, asked)
+    finally:
+        listener.seats.release(seat)
+
+
+async def _refuse(exchange: Exchange, message: Request, error: RpcError) -> None:
+    code, body = modern.error(error.encoded())
+    await exchange.answer(modern.status_of(code), jsonrpc.failure_raw(message.id, body).rstrip(b"\n"))
+
+
+async def _serve(
+    exchange: Exchange, listener: Listener, seat: WebSession, message: Request, asked: Asked
+) -> None:
+    said = listener.note(seat, exchange)
+    # Nothing is inferred from earlier requests (basic, "Statelessness").
+    seat.session.facts.cwd, seat.session.facts.cwd_source = said.cwd, "header" if said.cwd else None
+    stream = seat.open_stream(message.id)
+    left = exchange.when_left(partial(_left, seat, message.id))
+    try:
+        seat.hold()
+        seat.session.receive_stateless(message, said, asked)
+        if exchange.accepts(JSON):
+            await (stream.wait(PATIENCE_SECONDS) if exchange.accepts(EVENT_STREAM) else stream.answer())
+            if (only := stream.only()) is not None or not exchange.accepts(EVENT_STREAM):
+                line = only if only is not None else stream.last_answer()
+                if line is not None:
+                    await exchange.answer(modern.status_of(_code(line, message.id)), line)
+                return
+        await _stream(exchange, listener, seat, stream, message.id)
+    finally:
+        left()
+        if not stream.finished:
+            _left(seat, message.id)
+
+
+def _left(seat: WebSession, id: int | str) -> None:
+    """The client has closed the connection, which is its way to cancel."""
+    told = msgspec.json.encode({"requestId": id, "reason": "the client has left"})
+    seat.session.receive(Notification("notifications/cancelled", msgspec.Raw(told)))
+
+
+class _Failed(msgspec.Struct):
+    code: int = 0
+
+
+class _Line(msgspec.Struct):
+    error: _Failed | None = None
+
+
+_LINE = msgspec.json.Decoder(_Line)
+
+
+def _code(line: bytes, id: int | str) -> int | None:
+    """The code of the error in an answer; None for a result."""
+    if not line.startswith(jsonrpc.failure_raw(id, b"")[:-2]):
+        return None
+    failed = _LINE.decode(line).error
+    return None if failed is None else failed.code
+
+
+async def _stream(
+    exchange: Exchange, listener: Listener, seat: WebSession, stream: Stream, id: int | str
+) -> None:
+    """Sends events until there are no more: the request is answered, or its client has left."""
+    reader, number = stream.take_over(), 0
+    await exchange.start(200, STREAM_HEAD)
+    # Headers go out with the first part of the body: an empty comment opens the stream at once.
+    await exchange.write(b": open\n\n", more=True)
+    while (events := await stream.after(number, reader, KEEPALIVE_SECONDS)) is not None:
+        if not listener.is_let_in(exchange) and not stream.finished:
+            # What a credential lets hear of must not outlast it.
+            _left(seat, id)
+            break
+        if events:
+            await exchange.write(b"".join(event(data) for _, data in events), more=True)
+            number = events[-1][0]
+        else:
+            await exchange.write(b": alive\n\n", more=True)
+    await exchange.write(b"", more=False)
