@@ -111,3 +111,19 @@ def test_on_a_terminal_it_asks_and_shows_nothing_of_what_is_typed(home: Path) ->
     assert b'Kept the secret "gh"' in seen
     assert b"hunter2" not in seen
     assert vault_of(os.environ).get("gh") == "hunter2"
+
+
+def test_secrets_are_moved_out_of_the_configuration_where_somebody_says_yes(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = home / "c.json"
+    path.write_text('{"servers": {"gh": {"command": "x", "env": {"A_TOKEN": "hunter2-hunter2"}}}}')
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert secret.run(["move"], str(path)) == 0
+    assert "gh: env.A_TOKEN" in capsys.readouterr().out
+    assert "hunter2" in path.read_text()
+    assert secret.run(["move", "--yes"], str(path)) == 0
+    assert "hunter2" not in path.read_text() + capsys.readouterr().out
+    assert vault_of(os.environ).get("gh-A_TOKEN") == "hunter2-hunter2"
+    assert secret.run(["move"], str(path)) == 0
+    assert "No secret stands in" in capsys.readouterr().out

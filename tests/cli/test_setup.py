@@ -324,7 +324,7 @@ def test_a_broken_configuration_is_never_written_over(home: Path) -> None:
         (["--daemon"], "needs --listener"),
         (["--listener", "nota"], "must be a valid URL"),
         (["--clients", "emacs"], "emacs"),
-        (["--secrets", "plain"], "file or env"),
+        (["--secrets", "plain"], "file, env or keyring"),
     ],
 )
 def test_usage(args: list[str], message: str) -> None:

@@ -141,9 +141,13 @@ def test_the_configuration_of_the_page_brings_every_secret_where_it_belongs(
 
 def test_the_commands_of_the_page_say_what_it_shows(tmp_path: Path) -> None:
     env = {**around(tmp_path), "A_TOKEN": "hunter2"}
+    config = tmp_path / ".config/callmux/config.json"
+    config.parent.mkdir(parents=True)
+    config.write_text('{"servers": {"x": {"command": "x", "env": {"X_TOKEN": "hunter2-x"}}}}')
     pairs = re.findall(r"^```sh\n(.*?)^```\n\n```text\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
     assert len(pairs) == PAGE.count("```sh")
     for commands, shown in pairs:
         said = run(commands, env, tmp_path)
         assert lacks(said, shown.splitlines()) == [], said
         assert "hunter2" not in said
+    assert "hunter2" not in config.read_text()

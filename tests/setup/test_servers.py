@@ -7,7 +7,15 @@ import json
 import pytest
 
 from callmux.clients.entry import Entry
-from callmux.setup.servers import EnvSecrets, Secrets, SecretValue, is_secret, server_document
+from callmux.setup.servers import (
+    EnvSecrets,
+    KeyringSecrets,
+    Secrets,
+    SecretValue,
+    is_secret,
+    kept_elsewhere,
+    server_document,
+)
 
 
 def test_secrets_go_into_files_and_the_rest_stays() -> None:
@@ -141,3 +149,33 @@ def test_what_only_looks_like_a_reference_goes_on_meaning_itself() -> None:
     assert document["env"] == {"STAGE": "literal:env:PROD", "DB": "file:dev.db"}
     entry = Entry(url="https://x", headers={"X": "env:A"})
     assert server_document("n", entry, Secrets("/s", {}).keep)["headers"] == {"X": "literal:env:A"}
+
+
+def test_secrets_by_name_are_references_to_a_keyring() -> None:
+    secrets = KeyringSecrets("/s", {}, occupied={"n-A_TOKEN": "other"})
+    entry = Entry(command="x", args=("--token", "hush-hush"), env={"A_TOKEN": "one", "B_TOKEN": "two"})
+    document = server_document("n", entry, secrets.keep)
+    assert document["envRefs"] == {"A_TOKEN": "keyring:n-A_TOKEN_2", "B_TOKEN": "keyring:n-B_TOKEN"}
+    assert document["args"] == ["--token", "${keyring:n-arg2}"]
+    assert secrets.kept == {"n-A_TOKEN_2": "one", "n-B_TOKEN": "two", "n-arg2": "hush-hush"}
+    assert secrets.files == {}
+
+
+def test_secrets_of_an_entry_of_ours_are_found_and_references_left_alone() -> None:
+    secrets = KeyringSecrets("/s", {})
+    entry = {
+        "command": "x",
+        "args": ["--token", "hush-hush", "--api-key=keyring:k", "run", "env:dev"],
+        "env": {"A_TOKEN": "one", "B_TOKEN": "cmd:b", "C_TOKEN": "${C}", "MODE": "m", "N": 5},
+    }
+    assert kept_elsewhere("n", entry, secrets.keep) == {
+        ("env", "A_TOKEN"): "keyring:n-A_TOKEN",
+        ("args",): ["--token", "${keyring:n-arg2}", "--api-key=keyring:k", "run", "env:dev"],
+    }
+    remote = {"url": "https://u:hush-hush@x/", "headers": {"Authorization": "Bearer two", "X": "y"}}
+    assert kept_elsewhere("n", remote, secrets.keep) == {
+        ("headers", "Authorization"): "Bearer ${keyring:n-Authorization}",
+        ("url",): "${keyring:n-url}",
+    }
+    for plain in ({"command": "x"}, {"url": "https://x", "headers": 5}, {"command": "x", "args": [5]}, {}):
+        assert kept_elsewhere("n", plain, secrets.keep) == {}

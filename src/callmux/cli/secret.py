@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from callmux.cli.console import print_json, print_lines
 from callmux.cli.grammar.secret import COMMANDS
@@ -29,6 +30,8 @@ def run(args: list[str], config_option: str | None) -> int:
     vault = vault_of(os.environ)
     if given.command.word == "list":
         return _list(vault, given)
+    if given.command.word == "move":
+        return _move(vault, given, config_option)
     name = checked(given.words[0])
     if given.command.word == "remove":
         if not vault.remove(name):
@@ -57,6 +60,27 @@ def _value(given: Given, name: str) -> str:
     if not value or "\0" in value:
         raise refusal(given.command, "a secret is a text, and not empty")
     return value
+
+
+def _move(vault: Vault, given: Given, config_option: str | None) -> int:
+    from callmux.cli.secret_move import offer, planned
+    from callmux.config.load import find_config, target_config
+
+    find_config(config_option, os.environ, Path.home())
+    path = target_config(config_option, os.environ, Path.home())
+    only = given.words or None
+    if not planned(path, vault, only).places:
+        print(f"No secret stands in {path}.")
+        return 0
+
+    def agree(question: str) -> bool:
+        if given.on("--yes"):
+            return True
+        print(question)
+        return sys.stdin.isatty() and input("[y/N] ").strip().lower() in ("y", "yes")
+
+    print_lines(offer(path, vault, agree, only))
+    return 0
 
 
 def _list(vault: Vault, given: Given) -> int:

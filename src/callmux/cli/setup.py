@@ -17,7 +17,15 @@ from callmux.cli.console import print_json, print_lines
 from callmux.cli.grammar.setup import COMMANDS
 from callmux.cli.own_entry import listener_url, this_machine, this_program
 from callmux.cli.parsing import Given, nearest, read
-from callmux.cli.setup_steps import SECONDS, admit, prepare, probe_all, start_daemon
+from callmux.cli.setup_steps import (
+    SECONDS,
+    admit,
+    keep_secrets,
+    plain_secrets,
+    prepare,
+    probe_all,
+    start_daemon,
+)
 from callmux.cli.taking_back import take_back
 from callmux.cli.waiting import watching
 from callmux.clients.changes import apply, backups
@@ -79,6 +87,7 @@ def _unattended(given: Given, scene: Scene, config_option: str | None, probe: Pr
         meta_only=True if given.on("--meta-only") else None,
         fresh=given.on("--fresh"),
         secrets_in_env=given.text("--secrets") == "env",
+        secrets_by_name=given.text("--secrets") == "keyring",
     )
     check_config(scene, choices.fresh)
     refused = admit(choices, scene)
@@ -99,13 +108,14 @@ def _unattended(given: Given, scene: Scene, config_option: str | None, probe: Pr
         print_lines(plan_lines(plan, answers, by_name(plan, choices, known), str(scene.config_path)))
         if choices.moved and not known:
             print("\nNo server was started to ask for its tools" + ("" if write else ": --probe does."))
+    said = keep_secrets(choices, scene) if write else []
     folder = apply(changes, backups(scene.machine.home), "setup", sortable(time.time())) if write else None
     if given.on("--json"):
         print_json(_summary(plan, scene, judged, choices.moved, refused, skipped, folder, write))
     elif not write:
         print("\nNothing was written: --yes writes it.")
     else:
-        print_lines(["", *finish_lines(plan, folder)])
+        print_lines(["", *finish_lines(plan, folder), *said, *plain_secrets(scene)])
     if write and choices.daemon:
         start_daemon(choices, config_option)
     return 0

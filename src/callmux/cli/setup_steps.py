@@ -13,6 +13,7 @@ from pathlib import Path
 
 from callmux.cli.init import schema_file, schema_text
 from callmux.cli.own_entry import EntryOptions, own_entry, this_program
+from callmux.cli.secret_move import known_values, offer, planned
 from callmux.clients import editing
 from callmux.clients.changes import Change
 from callmux.clients.detect import client_file, read_text
@@ -23,13 +24,14 @@ from callmux.config.load import usual_config
 from callmux.config.notation import parse
 from callmux.doctor.checks import Probe, Progress
 from callmux.errors import CallmuxError
+from callmux.secrets.vault import vault_of
 from callmux.setup.choices import Choices
 from callmux.setup.found import ClientFile
 from callmux.setup.judging import admitted, forbidden, gains
 from callmux.setup.plan import Answers, PlannedFile, SetupError, SetupPlan, make_plan, probe_documents
 from callmux.setup.probing import ProbeAnswer, ask_all
 from callmux.setup.scene import Scene, occupied_secrets
-from callmux.setup.servers import EnvSecrets, Secrets
+from callmux.setup.servers import EnvSecrets, KeyringSecrets, Secrets
 
 SECONDS = 60
 """How long a server may take to say its tools, unless the command line says otherwise."""
@@ -74,11 +76,17 @@ def prepare(choices: Choices, scene: Scene) -> tuple[Answers, SetupPlan, list[Ch
         SetupError: What would be written is no configuration.
     """
     directory = scene.config_path.parent / "secrets"
-    kind = EnvSecrets if choices.secrets_in_env else Secrets
-    secrets = kind(str(directory), scene.machine.env, occupied=occupied_secrets(directory))
+    secrets: Secrets
+    if choices.secrets_by_name:
+        known = known_values(vault_of(scene.machine.env))
+        secrets = KeyringSecrets(str(directory), scene.machine.env, occupied=known)
+    else:
+        kind = EnvSecrets if choices.secrets_in_env else Secrets
+        secrets = kind(str(directory), scene.machine.env, occupied=occupied_secrets(directory))
     secrets.files.update(choices.credentials)
     answers = _answers(choices, scene)
     plan = make_plan(answers, str(scene.config_path), scene.config_text, secrets, _schema(scene.config_path))
+    choices.kept = secrets.kept
     for file in plan.files:
         if file.path == str(scene.config_path):
             problems = check_document(parse(file.path, file.after)).errors
@@ -94,6 +102,32 @@ def prepare(choices: Choices, scene: Scene) -> tuple[Answers, SetupPlan, list[Ch
         for file in plan.files
     ]
     return answers, plan, changes
+
+
+def keep_secrets(choices: Choices, scene: Scene) -> list[str]:
+    """Keeps the secrets that go by name, before files refer to them; gives what to say.
+
+    Raises:
+        SecretError: One cannot be kept.
+    """
+    vault = vault_of(scene.machine.env)
+    for name, value in choices.kept.items():
+        vault.set(name, value)
+    return [f"Kept {', '.join(choices.kept)} in {vault.place}"] if choices.kept else []
+
+
+def offer_to_move(scene: Scene, agree: Callable[[str], bool]) -> list[str]:
+    """Offers to move secrets that stood in the configuration already; gives what to say."""
+    return offer(scene.config_path, vault_of(scene.machine.env), agree)
+
+
+def plain_secrets(scene: Scene) -> list[str]:
+    """A line on secrets that stand in the configuration, for whoever is not asked."""
+    found = planned(scene.config_path, vault_of(scene.machine.env))
+    if not found.places:
+        return []
+    what = ", ".join(found.places)
+    return [f'Secrets stand in {scene.config_path} ({what}): "callmux secret move" moves them out.']
 
 
 def _schema(config: Path) -> PlannedFile:

@@ -23,6 +23,7 @@ from callmux.cli import setup_steps
 from callmux.cli.last_question import SHOW, write_or_show
 from callmux.cli.own_entry import listener_url
 from callmux.cli.parsing import Given
+from callmux.cli.secret_question import where_to_keep
 from callmux.cli.terminal import folded
 from callmux.cli.waiting import watching
 from callmux.clients import editing
@@ -31,6 +32,7 @@ from callmux.clients.detect import KINDS
 from callmux.clients.registry import KNOWN, KnownServer
 from callmux.doctor.checks import Probe
 from callmux.errors import UsageError
+from callmux.secrets.vault import vault_of
 from callmux.setup.choices import Choices, by_name, custom_server, keyed, leave_out, settle
 from callmux.setup.found import Found, how
 from callmux.setup.plan import NewServer
@@ -97,8 +99,10 @@ class _Dialogue:
         if not wanted:
             console.print("Nothing was written.")
             return 0
+        said = setup_steps.keep_secrets(choices, scene)
         folder = apply(changes, backups(scene.machine.home), "setup", sortable(time.time()))
-        self._show(["", *finish_lines(plan, folder)])
+        self._show(["", *finish_lines(plan, folder), *said])
+        self._show_folded(setup_steps.offer_to_move(scene, self._agrees))
         if choices.daemon:
             setup_steps.start_daemon(choices, self._config_option)
         return 0
@@ -112,6 +116,9 @@ class _Dialogue:
         home = f"{self._scene.machine.home}{os.sep}"
         short = [line.replace(home, f"~{os.sep}") for line in lines]
         self._show([part for line in short for part in folded(line, self._console.width)])
+
+    def _agrees(self, question: str) -> bool:
+        return bool(_asked(questionary.confirm(visible(question), default=True)))
 
     def _beginning(self) -> bool:
         """Whether to go on, where there is a configuration already."""
@@ -173,16 +180,9 @@ class _Dialogue:
         ]
         if not names:
             return
-        where = _asked(
-            questionary.select(
-                f"Credentials were found ({', '.join(names)}). Where should they be kept?",
-                choices=[
-                    Choice("In files that only you can read (0600)", "file"),
-                    Choice("In environment variables that you set yourself", "env"),
-                ],
-            )
-        )
+        where = _asked(where_to_keep(names, vault_of(self._scene.machine.env).place))
         self._choices.secrets_in_env = where == "env"
+        self._choices.secrets_by_name = where == "keyring"
 
     def _known(self, known: KnownServer) -> NewServer:
         places: tuple[str, ...] = ()

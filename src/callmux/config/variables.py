@@ -57,7 +57,7 @@ def expand_server(
             else filler.fill_path(server.env_file, f"{path}.envFile"),
         )
     else:
-        key, target = "url", filler.fill(server.url, f"{path}.url")
+        key, target = "url", filler.fill_value(server.url, path, "url", templates)
         headers = filler.fill_all(server.headers, path, "headers", templates)
         changed = msgspec.structs.replace(server, url=target, headers=headers)
     if not filler.problems and target != getattr(server, key) and not target.strip():

@@ -32,7 +32,9 @@ class Choices:
         meta_only: None leaves the setting as it is.
         fresh: Begin with an empty configuration.
         secrets_in_env: Credentials become names of variables.
+        secrets_by_name: Credentials are kept by name, for `keyring:` references.
         tools: The tools to keep, by name of the server.
+        kept: Secrets to keep by name before anything is written.
     """
 
     moved: list[Found] = field(default_factory=list)
@@ -45,7 +47,9 @@ class Choices:
     meta_only: bool | None = None
     fresh: bool = False
     secrets_in_env: bool = False
+    secrets_by_name: bool = False
     tools: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    kept: dict[str, str] = field(default_factory=dict)
 
 
 def custom_server(name: str, line: str) -> NewServer:

@@ -14,7 +14,7 @@ from typing import Any
 
 from callmux.clients.entry import Entry
 from callmux.config.redact import MASK, is_secret_key, mask_command, mask_url
-from callmux.config.references import written
+from callmux.config.references import template_of, written
 
 _CONNECTION = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s@]*:[^/\s@]+@")
 _REFERENCE = re.compile(r"^(?:(?:Bearer|Basic|Token) )?\$\{[^}]+\}$", re.IGNORECASE)
@@ -52,6 +52,7 @@ class Secrets:
         prefer_env: Use a variable of that name which holds the very value, where there is one.
         occupied: Files that are there already: path and value.
         files: What was collected: path and value.
+        kept: What was collected for `keyring:` references: name and value.
     """
 
     directory: str
@@ -59,6 +60,7 @@ class Secrets:
     prefer_env: bool = True
     occupied: Mapping[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    kept: dict[str, str] = field(default_factory=dict)
 
     def keep(self, secret: SecretValue) -> str:
         """The reference for a secret."""
@@ -143,7 +145,7 @@ def _arguments(name: str, words: list[str], keep: Keep) -> list[str]:
 def _argument(name: str, number: int, word: str, hidden: str, keep: Keep) -> str:
     if hidden == word and not _CONNECTION.search(word):
         return written(word)
-    if "${" in word:
+    if not _is_plain(word):
         return word
     head = hidden[: -len(MASK)] if hidden.endswith(MASK) and word.startswith(hidden[: -len(MASK)]) else ""
     return head + _inside(keep(SecretValue(f"{name}-arg{number}", None, word[len(head) :])))
@@ -167,7 +169,7 @@ def _header(name: str, key: str, value: str, keep: Keep) -> str:
 def _inside(reference: str) -> str:
     """A reference as it stands inside of a text."""
     scheme, _, rest = reference.partition(":")
-    return f"${{{rest}}}" if scheme == "env" else f"${{file:{rest}}}"
+    return f"${{{rest}}}" if scheme == "env" else f"${{{scheme}:{rest}}}"
 
 
 class EnvSecrets(Secrets):
@@ -179,3 +181,57 @@ class EnvSecrets(Secrets):
         if secret.variable:
             return f"env:{secret.variable}"
         return Secrets.keep(self, secret)
+
+
+class KeyringSecrets(Secrets):
+    """Keeps secrets by name for `keyring:` references, as `callmux secret set` does; `occupied` are the names
+    that there are already."""
+
+    __slots__ = ()
+
+    def keep(self, secret: SecretValue) -> str:
+        label = re.sub(r"[^A-Za-z0-9_-]", "_", secret.label)[:90].lstrip("-")
+        name, number = label, 2
+        while self.kept.get(name, self.occupied.get(name, secret.value)) != secret.value:
+            name, number = f"{label}_{number}", number + 1
+        self.kept[name] = secret.value
+        return f"keyring:{name}"
+
+
+def kept_elsewhere(name: str, entry: Mapping[str, Any], keep: Keep) -> dict[tuple[str, ...], Any]:
+    """What becomes of an entry of a configuration whose secrets stand in it: new values by their keys.
+
+    Args:
+        name: The server's name.
+        entry: The entry as the file has it.
+        keep: Says where each secret is kept.
+    """
+    changes: dict[tuple[str, ...], Any] = {}
+    for key, value in _texts(entry.get("env")).items():
+        if is_secret(key, value) and _is_plain(value):
+            changes["env", key] = keep(SecretValue(f"{name}-{key}", key, value))
+    for key, value in _texts(entry.get("headers")).items():
+        if _is_plain(value) and (header := _header(name, key, value, keep)) not in (value, written(value)):
+            changes["headers", key] = header
+    command, args = entry.get("command"), entry.get("args")
+    if isinstance(command, str) and isinstance(args, list) and all(isinstance(word, str) for word in args):
+        words = [
+            word if not _is_plain(word) or new == written(word) else new
+            for word, new in zip(args, _arguments(name, [command, *args], keep), strict=True)
+        ]
+        if words != args:
+            changes["args",] = words
+    url = entry.get("url")
+    if isinstance(url, str) and (address := _address(name, url, keep)) != url:
+        changes["url",] = address
+    return changes
+
+
+def _is_plain(value: str) -> bool:
+    return template_of(value) is None and "${" not in value
+
+
+def _texts(values: object) -> dict[str, str]:
+    if not isinstance(values, dict):
+        return {}
+    return {key: value for key, value in values.items() if isinstance(value, str)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from callmux.cli.grammar.shared import JSON
-from callmux.cli.grammar.terms import Argument, Command, Example
+from callmux.cli.grammar.terms import Argument, Command, Example, Option
 
 _NAME = Argument("NAME", "what the secret is called in references: keyring:NAME")
 
@@ -30,6 +30,15 @@ COMMANDS = (
                 "show the names of all secrets, and where each is",
                 options=(JSON,),
                 examples=(Example("callmux secret list", "names and places, never values"),),
+            ),
+            Command(
+                "secret move",
+                "move secrets that stand in the configuration to where keyring: references find them",
+                arguments=(Argument("SERVER", "only of these servers", required=False, repeat=True),),
+                options=(Option("--yes", "without asking; without a terminal nothing is moved otherwise"),),
+                examples=(
+                    Example("callmux secret move", "shows what it finds, asks, and writes references"),
+                ),
             ),
             Command(
                 "secret remove",

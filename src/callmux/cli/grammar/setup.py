@@ -35,9 +35,10 @@ COMMANDS = (
             Option("--fresh", "begin with an empty configuration; the old one is kept"),
             Option(
                 "--secrets",
-                "keep credentials in files of mode 0600, or as names of environment variables",
+                "keep credentials in files of mode 0600, as names of environment variables, or by name as"
+                " callmux secret does",
                 "WHERE",
-                choices=("file", "env"),
+                choices=("file", "env", "keyring"),
                 default="file",
             ),
             Option("--no-probe", "do not ask the servers for their tools first"),

@@ -146,7 +146,7 @@ def _open(
     if isinstance(config, HttpServer):
         scope = scope or Scope()
         headers = {key: texts.get(f"headers.{key}", value) for key, value in config.headers.items()}
-        config = msgspec.structs.replace(config, headers=headers)
+        config = msgspec.structs.replace(config, headers=headers, url=texts.get("url", config.url))
         veil = veil_of(config, secrets, headers=dict(scope.headers))
         EVERYWHERE.learn(veil)
         return VeiledLink(_open_remote(name, config, scope, veil, around), veil)

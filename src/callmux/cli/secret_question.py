@@ -1,0 +1,25 @@
+"""The question where credentials of moved servers go. Called by `callmux.cli.wizard`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import questionary
+from questionary import Choice
+
+
+def where_to_keep(names: Sequence[str], place: str) -> questionary.Question:
+    """A question whose answer is `file`, `env` or `keyring`.
+
+    Args:
+        names: What the credentials are.
+        place: Where secrets are kept by name, in words.
+    """
+    return questionary.select(
+        f"Credentials were found ({', '.join(names)}). Where should they be kept?",
+        choices=[
+            Choice("In files that only you can read (0600)", "file"),
+            Choice("In environment variables that you set yourself", "env"),
+            Choice(f"By name, in {place}", "keyring"),
+        ],
+    )
