@@ -123,6 +123,7 @@ def pypi_server() -> Callable[[str], list[str]]:
         script = CACHE / "servers" / "bin" / f"mcp-server-{name}"
         if not script.exists():
             _missing(f"the PyPI server {name}")
-        return [str(script)]
+        # Not by its first line: that names the place where it was installed.
+        return [str(script.parent / "python"), str(script)]
 
     return command

@@ -221,7 +221,7 @@ class FakeClient:
     def notify(self, method: str, params: Any) -> None:
         self.notes.append((method, params and json.loads(bytes(params))))
 
-    async def ask(self, method: str, params: Any, progress: Any = None) -> bytes:
+    async def ask(self, method: str, params: Any, progress: Any = None, name: Any = None) -> bytes:
         self.asked.append((method, params and json.loads(bytes(params))))
         answer = self.answers.pop(0)
         if asyncio.iscoroutine(answer):

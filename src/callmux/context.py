@@ -68,11 +68,13 @@ class ClientPort(Protocol):
         method: str,
         params: bytes | Raw | None,
         progress: Callable[[bytes], None] | None = None,
+        name: str | None = None,
     ) -> bytes | Raw:
         """Asks the client something a server wants to know.
 
         Args:
             progress: Takes the params of the client's progress, under the server's own token.
+            name: What the server calls its question: a client that is given several at once sees that name.
 
         Raises:
             RpcError: It refuses, or is gone.

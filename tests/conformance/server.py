@@ -94,9 +94,10 @@ USER: Json = {
 class Refused(Exception):
     """A request that is answered with an error."""
 
-    def __init__(self, code: int, message: str) -> None:
+    def __init__(self, code: int, message: str, data: Any = None) -> None:
         super().__init__(message)
         self.code = code
+        self.data = data
 
 
 class Call:
@@ -116,10 +117,26 @@ class Call:
         params = {"level": "info", "logger": "conformance", "data": text}
         self.server.send({"method": "notifications/message", "params": params})
 
+    def input(self, name: str, message: str, /, **properties: str) -> Json:
+        """Asks the user for texts and flags; what was said."""
+        return self.server.ask("elicitation/create", form(message, **properties), name)
+
     def elicit(self, message: str, schema: Json) -> str:
         """Asks the user; the answer in one line."""
         given = self.server.ask("elicitation/create", {"message": message, "requestedSchema": schema})
         return f"action={given['action']}, content={json.dumps(given.get('content', {}))}"
+
+
+def form(message: str, /, **properties: str) -> Json:
+    """The params of a question to the user."""
+    kinds = {name: {"type": kind} for name, kind in properties.items()}
+    schema = {"type": "object", "properties": kinds, "required": list(kinds)}
+    return {"message": message, "requestedSchema": schema}
+
+
+def sample(words: str) -> Json:
+    """The params of a question to the client's model."""
+    return {"messages": [{"role": "user", "content": {"type": "text", "text": words}}], "maxTokens": 100}
 
 
 def text(value: str) -> list[Json]:
@@ -159,9 +176,7 @@ def with_progress(call: Call) -> list[Json]:
 
 
 def sampling(call: Call) -> list[Json]:
-    words = {"type": "text", "text": call.arguments["prompt"]}
-    asked = {"messages": [{"role": "user", "content": words}], "maxTokens": 100}
-    given = call.server.ask("sampling/createMessage", asked)
+    given = call.server.ask("sampling/createMessage", sample(call.arguments["prompt"]))
     return text(f"LLM response: {given['content']['text']}")
 
 
@@ -187,10 +202,70 @@ def fails(call: Call) -> list[Json]:
     raise RuntimeError("This tool intentionally returns an error for testing")
 
 
+def needs_name(call: Call) -> list[Json]:
+    given = call.input("user_name", "What is your name?", name="string")
+    return text(f"Hello, {given.get('content', {}).get('name')}!")
+
+
+def needs_sample(call: Call) -> list[Json]:
+    asked = sample("What is the capital of France?")
+    given = call.server.ask("sampling/createMessage", asked, "capital_question")
+    return text(given["content"]["text"])
+
+
+def needs_roots(call: Call) -> list[Json]:
+    return text(json.dumps(call.server.ask("roots/list", {}, "client_roots")["roots"]))
+
+
+def needs_state(call: Call) -> list[Json]:
+    call.input("confirm", "Please confirm", ok="boolean")
+    return text("state-ok")
+
+
+def needs_three(call: Call) -> list[Json]:
+    questions = {
+        "user_name": ("elicitation/create", form("What is your name?", name="string")),
+        "greeting": ("sampling/createMessage", sample("Generate a greeting")),
+        "client_roots": ("roots/list", {}),
+    }
+    waiting = [call.server.put(method, params, name) for name, (method, params) in questions.items()]
+    return text(json.dumps([call.server.heard(one) for one in waiting]))
+
+
+def needs_two_rounds(call: Call) -> list[Json]:
+    call.input("step1", "Step 1: What is your name?", name="string")
+    call.input("step2", "Step 2: What is your favorite color?", color="string")
+    return text("both known")
+
+
+def needs_what_there_is(call: Call) -> list[Json]:
+    if "elicitation" in call.server.declared:
+        call.input("user_name", "What is your name?", name="string")
+    if "sampling" in call.server.declared:
+        call.server.ask("sampling/createMessage", sample("Generate a greeting"), "greeting")
+    return text("asked what can be answered")
+
+
+def changes(kind: str) -> Callable[[Call], list[Json]]:
+    """A tool that changes a list, and says so."""
+
+    def change(call: Call) -> list[Json]:
+        call.server.changed[kind] += 1
+        call.server.send({"method": f"notifications/{kind}/list_changed"})
+        return text("changed")
+
+    return change
+
+
 def _needs(name: str) -> Json:
     return {"type": "object", "properties": {name: {"type": "string"}}, "required": [name]}
 
 
+MIRRORED: Json = {
+    "type": "object",
+    "properties": {"region": {"type": "string", "x-mcp-header": "Region"}},
+    "required": ["region"],
+}
 NOTHING: Json = {"type": "object", "properties": {}}
 TOOLS: dict[str, tuple[Json, Callable[[Call], list[Json]]]] = {
     "test_simple_text": (NOTHING, lambda call: text("This is a simple text response for testing.")),
@@ -211,6 +286,20 @@ TOOLS: dict[str, tuple[Json, Callable[[Call], list[Json]]]] = {
     "test_elicitation_sep1034_defaults": (NOTHING, defaults),
     "test_elicitation_sep1330_enums": (NOTHING, enums),
     "test_reconnection": (NOTHING, slow),
+    "test_input_required_result_elicitation": (NOTHING, needs_name),
+    "test_input_required_result_sampling": (NOTHING, needs_sample),
+    "test_input_required_result_list_roots": (NOTHING, needs_roots),
+    "test_input_required_result_request_state": (NOTHING, needs_state),
+    "test_input_required_result_tampered_state": (NOTHING, needs_state),
+    "test_input_required_result_multiple_inputs": (NOTHING, needs_three),
+    "test_input_required_result_multi_round": (NOTHING, needs_two_rounds),
+    "test_input_required_result_capabilities": (NOTHING, needs_what_there_is),
+    "test_missing_capability": (NOTHING, needs_sample),
+    "test_streaming_elicitation": (NOTHING, needs_name),
+    "test_logging_tool": (NOTHING, with_logging),
+    "test_trigger_tool_change": (NOTHING, changes("tools")),
+    "test_trigger_prompt_change": (NOTHING, changes("prompts")),
+    "test_mirrored": (MIRRORED, lambda call: text(json.dumps(call.arguments))),
     "json_schema_2020_12_tool": (SCHEMA_2020_12, lambda call: text(json.dumps(call.arguments))),
 }
 
@@ -238,6 +327,7 @@ PROMPTS: dict[str, tuple[tuple[str, ...], Callable[[Json], list[Json]]]] = {
         (),
         lambda given: _user(image(), *text("Please analyze the image above.")),
     ),
+    "test_input_required_result_prompt": ((), lambda given: _user(*text(given["context"]))),
 }
 STATIC_TEXT: Json = {"mimeType": "text/plain", "text": "This is the content of the static text resource."}
 RESOURCES: dict[str, Json] = {
@@ -257,7 +347,7 @@ def read(uri: str) -> Json:
         data = {"id": id, "templateTest": True, "data": f"Data for ID: {id}"}
         found = {"mimeType": "application/json", "text": json.dumps(data)}
     else:
-        raise Refused(-32002, f"Resource not found: {uri}")
+        raise Refused(-32002, f"Resource not found: {uri}", {"uri": uri})
     return {"contents": [{"uri": uri, **found}]}
 
 
@@ -270,7 +360,9 @@ class Server:
     def __init__(self) -> None:
         self._out = threading.Lock()
         self._ids = itertools.count(1)
-        self._asked: dict[int, tuple[threading.Event, list[Json]]] = {}
+        self.declared: Json = {}
+        self.changed = {"tools": 0, "prompts": 0}
+        self._asked: dict[int | str, tuple[threading.Event, list[Json]]] = {}
         self.methods: dict[str, Callable[[Json], Json]] = {
             "initialize": self.initialize,
             "ping": lambda params: {},
@@ -294,11 +386,21 @@ class Server:
             sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
             sys.stdout.flush()
 
-    def ask(self, method: str, params: Json) -> Json:
+    def ask(self, method: str, params: Json, name: str | None = None) -> Json:
         """Asks the client; its result."""
-        id = next(self._ids)
-        done, answer = self._asked[id] = threading.Event(), []
+        return self.heard(self.put(method, params, name))
+
+    def put(self, method: str, params: Json, name: str | None) -> tuple[threading.Event, list[Json]]:
+        """Asks the client. The name, which is unique within a call, is the id of the question."""
+        number = next(self._ids)
+        id = number if name is None or name in self._asked else name
+        waiting = self._asked[id] = threading.Event(), []
         self.send({"id": id, "method": method, "params": params})
+        return waiting
+
+    def heard(self, waiting: tuple[threading.Event, list[Json]]) -> Json:
+        """What the client says."""
+        done, answer = waiting
         if not done.wait(30):
             raise RuntimeError("the client does not answer")
         if "error" in answer[0]:
@@ -307,7 +409,9 @@ class Server:
         return result
 
     def initialize(self, params: Json) -> Json:
-        capabilities: Json = {"tools": {}, "prompts": {}, "resources": {"subscribe": True}}
+        self.declared = params.get("capabilities") or {}
+        changing = {"listChanged": True}
+        capabilities: Json = {"tools": changing, "prompts": changing, "resources": {"subscribe": True}}
         capabilities |= {"logging": {}, "completions": {}}
         about = {"name": "conformance", "version": "1.0.0"}
         return {
@@ -320,7 +424,7 @@ class Server:
         return [
             {"name": name, "description": f"What the official suite expects of {name}", "inputSchema": schema}
             for name, (schema, _) in TOOLS.items()
-        ]
+        ] + [{"name": f"added_{n}", "inputSchema": NOTHING} for n in range(self.changed["tools"])]
 
     def call(self, params: Json) -> Json:
         if params["name"] not in TOOLS:
@@ -338,12 +442,16 @@ class Server:
                 "arguments": [{"name": n, "description": n, "required": True} for n in arguments],
             }
             for name, (arguments, _) in PROMPTS.items()
-        ]
+        ] + [{"name": f"added_{n}"} for n in range(self.changed["prompts"])]
 
     def prompt(self, params: Json) -> Json:
         if params["name"] not in PROMPTS:
             raise Refused(-32602, f"Unknown prompt: {params['name']}")
-        return {"messages": PROMPTS[params["name"]][1](params.get("arguments") or {})}
+        given: Json = params.get("arguments") or {}
+        if params["name"] == "test_input_required_result_prompt":
+            asked = form("What context should the prompt use?", context="string")
+            given = self.ask("elicitation/create", asked, "user_context")["content"]
+        return {"messages": PROMPTS[params["name"]][1](given)}
 
     def resources(self) -> list[Json]:
         return [
@@ -362,7 +470,8 @@ class Server:
                 raise Refused(-32601, f"Method not found: {method}")
             self.send({"id": id, "result": run(params)})
         except Refused as refused:
-            self.send({"id": id, "error": {"code": refused.code, "message": str(refused)}})
+            error = {"code": refused.code, "message": str(refused)}
+            self.send({"id": id, "error": error if refused.data is None else {**error, "data": refused.data}})
 
     def serve(self) -> None:
         """Serves until stdin ends."""

@@ -20,7 +20,9 @@ class Recorder(FakeClient):
     def notify(self, method: str, params: Any, related: Any = None) -> None:
         self.calls.append((method, params, related))
 
-    async def ask(self, method: str, params: Any, progress: Any = None, related: Any = None) -> bytes:
+    async def ask(
+        self, method: str, params: Any, progress: Any = None, name: Any = None, related: Any = None
+    ) -> bytes:
         self.calls.append((method, params, progress, related))
         return b"{}"
 

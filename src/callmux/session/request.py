@@ -53,6 +53,7 @@ class SessionPort(Protocol):
         method: str,
         params: bytes | Raw | None,
         progress: Callable[[bytes], None] | None = None,
+        name: str | None = None,
         about: Id | None = None,
     ) -> bytes: ...
 
@@ -195,5 +196,6 @@ class Request(msgspec.Struct, eq=False):
         method: str,
         params: bytes | Raw | None,
         progress: Callable[[bytes], None] | None = None,
+        name: str | None = None,
     ) -> bytes:
-        return await self.session.ask(method, params, progress, self.id)
+        return await self.session.ask(method, params, progress, name, self.id)

@@ -356,6 +356,7 @@ class Session:
         method: str,
         params: bytes | Raw | None,
         progress: Callable[[bytes], None] | None = None,
+        name: str | None = None,
         about: Id | None = None,
     ) -> bytes:
         """See `callmux.context.ClientPort`; a cancelled question is withdrawn.

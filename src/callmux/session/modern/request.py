@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -79,6 +80,7 @@ class ModernRequest(Request, kw_only=True):
         hints: How long its answer may be kept, for `callmux.protocol.modern.complete`.
         over: Called once nothing more will come of it.
         questions: What is asked now, by key.
+        names: The keys that were used.
         state: Under which it is parked; None while its client waits for an answer.
         kept: Its answer, where that came while it was parked.
         lacks: What its client would have had to declare.
@@ -96,7 +98,7 @@ class ModernRequest(Request, kw_only=True):
     hints: bytes = b""
     over: Callable[[], None] | None = None
     questions: dict[str, OpenQuestion] = msgspec.field(default_factory=dict)
-    asked_before: int = 0
+    names: set[str] = msgspec.field(default_factory=set)
     gathering: asyncio.Handle | None = None
     parker: asyncio.Task[None] | None = None
     state: str | None = None
@@ -155,6 +157,7 @@ class ModernRequest(Request, kw_only=True):
         method: str,
         params: bytes | Raw | None,
         progress: Callable[[bytes], None] | None = None,
+        name: str | None = None,
     ) -> bytes:
         wanted = modern.needed(method, params)
         if wanted is None or self.method not in modern.MAY_ASK or self.parking is None:
@@ -164,8 +167,7 @@ class ModernRequest(Request, kw_only=True):
             raise RpcError(METHOD_NOT_FOUND, f"the client has not declared that it answers {method}")
         if self.ended:
             raise RpcError(INTERNAL_ERROR, "the client no longer waits")
-        self.asked_before += 1
-        key = f"q{self.asked_before}"
+        key = self._key(name)
         told: dict[str, Any] = {"method": method}
         if params is not None:
             told["params"] = Raw(bytes(params))
@@ -176,6 +178,13 @@ class ModernRequest(Request, kw_only=True):
             return await question.answer
         finally:
             del self.questions[key]
+
+    def _key(self, name: str | None) -> str:
+        """What a question is called: as its server calls it, where no other one of this request was."""
+        if name is None or name in self.names:
+            name = next(key for n in itertools.count(1) if (key := f"q{n}") not in self.names)
+        self.names.add(name)
+        return name
 
     def _gather(self) -> None:
         """What is open a moment from now goes to the client."""

@@ -197,6 +197,9 @@ class Serving:
     async def _go_on(self, session: Session, request: ModernRequest, params: Raw | None) -> bytes:
         asked = request.asked
         assert asked.state is not None
+        for key, raw in asked.answers.items():
+            if bytes(raw)[:1] != b"{":
+                raise RpcError(INVALID_PARAMS, f"inputResponses[{key!r}] must be an object")
         bare = modern.bare(params)
         parked = await self._parking.take(asked.state, request.owner, digest_of(request.method, bare))
         if request.ended:

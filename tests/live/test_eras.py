@@ -1,0 +1,139 @@
+"""Real servers of earlier revisions behind callmux, and clients of every revision in front of it.
+
+The official SDK's client asks for a revision without a handshake first (`auto`), for no other
+(`2026-07-28`), or begins with `initialize` (`legacy`). Whatever it does, on stdio, over HTTP and through the
+bridge, it lists, calls, reads, and is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import mcp_types as types
+import pytest
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters
+
+from tests.live.harness import environment, run, stdio, write_config
+from tests.live.test_listener import run_listener
+from tests.support import free_port
+
+Command = Callable[[str], list[str]]
+WAYS = ("stdio", "listener", "bridge")
+MODES = ("auto", "2026-07-28", "legacy")
+
+
+def text(result: Any) -> str:
+    return "\n".join(block.text for block in result.content if block.type == "text")
+
+
+class Person:
+    """Who answers a client's questions."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def elicit(self, context: Any, params: Any) -> types.ElicitResult:
+        self.asked.append("elicitation")
+        return types.ElicitResult(action="accept", content={"name": "Ada"})
+
+    async def sample(self, context: Any, params: Any) -> types.CreateMessageResult:
+        self.asked.append("sampling")
+        said = types.TextContent(type="text", text="forty-two")
+        return types.CreateMessageResult(role="assistant", content=said, model="m")
+
+
+@asynccontextmanager
+async def connected(
+    way: str, mode: str, tmp_path: Path, config: Path
+) -> AsyncIterator[tuple[Client, Person]]:
+    port = free_port()
+    listening = nullcontext() if way == "stdio" else run_listener(tmp_path, config, port)
+    url = f"http://127.0.0.1:{port}/mcp"
+    words = {"stdio": ["--config", str(config)], "bridge": ["bridge", "--url", url]}.get(way)
+    with listening:
+        target: Any = url
+        if words is not None:
+            env = environment(tmp_path, "")
+            target = StdioServerParameters(command=sys.executable, args=["-m", "callmux", *words], env=env)
+        person = Person()
+        chosen = cast(Literal["auto", "legacy"], mode)
+        async with Client(
+            target, mode=chosen, elicitation_callback=person.elicit, sampling_callback=person.sample
+        ) as client:
+            yield client, person
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("way", WAYS)
+def test_real_servers_serve_clients_of_every_revision(
+    way: str, mode: str, tmp_path: Path, npm_server: Command, pypi_server: Command
+) -> None:
+    (tmp_path / "note.txt").write_text("hello")
+    servers = {
+        "everything": stdio([*npm_server("everything"), "stdio"]),
+        "files": stdio([*npm_server("filesystem"), str(tmp_path)]),
+        "memory": stdio(npm_server("memory"), env={"MEMORY_FILE_PATH": str(tmp_path / "m.jsonl")}),
+        "time": stdio([*pypi_server("time"), "--local-timezone", "UTC"]),
+    }
+    config = write_config(tmp_path / "callmux.json", servers)
+
+    async def scene() -> None:
+        async with connected(way, mode, tmp_path, config) as (client, person):
+            wanted = "2025-11-25" if mode == "legacy" else "2026-07-28"
+            assert client.session.protocol_version == wanted
+            tools = {tool.name for tool in (await client.list_tools()).tools}
+            assert {"everything__echo", "files__read_text_file", "memory__read_graph"} <= tools
+            echo = await client.call_tool("everything__echo", {"message": "héllo"})
+            assert text(echo) == "Echo: héllo"
+            note = await client.call_tool("files__read_text_file", {"path": str(tmp_path / "note.txt")})
+            assert text(note) == "hello"
+            assert not (await client.call_tool("memory__read_graph", {})).is_error
+            now = await client.call_tool("time__get_current_time", {"timezone": "UTC"})
+            assert '"timezone": "UTC"' in text(now)
+            prompt = await client.get_prompt("everything__simple-prompt")
+            assert prompt.messages
+            found = await client.list_resources()
+            read = await client.read_resource(found.resources[0].uri)
+            assert read.contents
+            both = {
+                "calls": [
+                    {"tool": "everything__echo", "arguments": {"message": "a"}},
+                    {"tool": "everything__trigger-sampling-request", "arguments": {"prompt": "?"}},
+                ]
+            }
+            parallel = await client.call_tool("callmux_parallel", both)
+            assert "forty-two" in text(parallel)
+            form = await client.call_tool("everything__trigger-elicitation-request", {})
+            assert "Ada" in text(form)
+            assert sorted(person.asked) == ["elicitation", "sampling"]
+            unknown = await client.call_tool("everything__nothing", {})
+            assert unknown.is_error
+
+    run(scene(), 60)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_progress_and_log_messages_reach_a_client_without_a_handshake(
+    way: str, tmp_path: Path, npm_server: Command
+) -> None:
+    config = write_config(tmp_path / "c.json", {"everything": stdio([*npm_server("everything"), "stdio"])})
+
+    async def scene() -> None:
+        async with connected(way, "2026-07-28", tmp_path, config) as (client, _):
+            seen: list[float] = []
+
+            async def progress(progress: float, total: float | None, message: str | None) -> None:
+                seen.append(progress)
+
+            long = "trigger-long-running-operation"
+            await client.call_tool(long, {"duration": 0.6, "steps": 3}, progress_callback=progress)
+            await asyncio.sleep(0)
+            assert seen == [1, 2, 3]
+
+    run(scene(), 60)
