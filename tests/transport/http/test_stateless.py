@@ -130,6 +130,15 @@ async def test_a_client_that_takes_json_alone_gets_it() -> None:
     assert (await task).json["result"] == {"did": "slow"}
 
 
+async def test_a_handshake_is_one_whatever_headers_say_of_its_method() -> None:
+    house = House()
+    params = {"protocolVersion": "2025-11-25", "capabilities": {}}
+    hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}
+    headers = {"mcp-method": "initialize", "mcp-protocol-version": "2025-11-25"}
+    call = await house.answers(post(hello, None, **headers))
+    assert (call.status, "mcp-session-id" in call.headers) == (200, True)
+
+
 async def test_older_clients_are_told_to_initialize_as_ever() -> None:
     house = House()
     call = await house.posts({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})

@@ -14,7 +14,7 @@ from callmux.protocol import jsonrpc, modern, routing, versions
 from callmux.protocol.jsonrpc import Malformed, Message, Notification, Request, RpcError
 from callmux.protocol.modern import Asked
 from callmux.protocol.params import members, names_revision
-from callmux.protocol.routing import METHOD, VERSION
+from callmux.protocol.routing import VERSION
 from callmux.protocol.sse import event
 from callmux.transport.http.exchange import EVENT_STREAM, JSON, Exchange, Refusal
 from callmux.transport.http.listener import Listener
@@ -36,8 +36,6 @@ def is_stateless(exchange: Exchange, message: Message) -> bool:
     """Whether a POST that names no session of ours is of a revision without a handshake."""
     version = exchange.headers.get(VERSION)
     if version is not None and versions.era_of(version) is not versions.Era.LEGACY:
-        return True
-    if METHOD in exchange.headers:
         return True
     if not isinstance(message, Request):
         return False
