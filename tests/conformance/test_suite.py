@@ -27,7 +27,7 @@ SECONDS = 120
 
 def checks(output: Path) -> list[dict[str, Any]]:
     """Every check of a run."""
-    return [check for file in output.glob("*/checks.json") for check in json.loads(file.read_text())]
+    return [check for file in output.glob("**/checks.json") for check in json.loads(file.read_text())]
 
 
 def of_status(status: str, output: Path) -> list[str]:
@@ -97,5 +97,53 @@ def test_callmux_passes_the_client_scenario(
     driver = f"{sys.executable} {HERE / 'client.py'} {way}"
     suite = [*npm_tool("conformance"), "client", "--command", driver, "--spec-version", "2025-11-25"]
     output = run_suite([*suite, "--scenario", scenario], tmp_path)
+    assert of_status("FAILURE", output) + of_status("WARNING", output) == []
+    assert of_status("SUCCESS", output)
+
+
+SIGN_INS = {
+    "2025-03-26": ["2025-03-26-oauth-metadata-backcompat", "2025-03-26-oauth-endpoint-fallback"],
+    "2025-06-18": ["token-endpoint-auth-basic", "token-endpoint-auth-post", "token-endpoint-auth-none"],
+    "2025-11-25": [
+        "metadata-default",
+        "metadata-var1",
+        "metadata-var2",
+        "metadata-var3",
+        "basic-cimd",
+        "scope-from-www-authenticate",
+        "scope-from-scopes-supported",
+        "scope-omitted-when-undefined",
+        "scope-step-up",
+        "scope-retry-limit",
+        "token-endpoint-auth-basic",
+        "token-endpoint-auth-post",
+        "token-endpoint-auth-none",
+        "pre-registration",
+    ],
+    # Those that end before the server speaks: it has no handshake in this revision.
+    "2026-07-28": [
+        "resource-mismatch",
+        "iss-supported-missing",
+        "iss-wrong-issuer",
+        "iss-unexpected",
+        "iss-normalized",
+        "metadata-issuer-mismatch",
+    ],
+    "": ["client-credentials-basic", "client-credentials-jwt"],
+}
+"""The scenarios for sign-ins by the revision they belong to; without one, those of an extension."""
+
+
+@pytest.mark.parametrize(
+    ("scenario", "revision"), [(name, revision) for revision, names in SIGN_INS.items() for name in names]
+)
+def test_callmux_signs_in_as_the_revision_says(
+    scenario: str, revision: str, tmp_path: Path, npm_tool: Callable[[str], list[str]]
+) -> None:
+    driver = f"{sys.executable} {HERE / 'client.py'} run"
+    suite = [*npm_tool("conformance"), "client", "--command", driver, "--scenario", f"auth/{scenario}"]
+    if revision:
+        suite += ["--spec-version", revision]
+    output = run_suite(suite, tmp_path)
     assert of_status("FAILURE", output) + of_status("WARNING", output) == []
     assert of_status("SUCCESS", output)

@@ -98,7 +98,8 @@ FAILURES = (
         "terminal of this user is seen within a second or two.",
         Repeat.NO,
         Actor.USER,
-        "sign in in a terminal (callmux login {server}), then make the call again",
+        "sign in in a terminal, then make the call again",
+        "callmux login {server}",
     ),
     KnownFailure(
         "tool_call_failed",
