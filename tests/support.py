@@ -191,6 +191,7 @@ class FakeClient:
         self.capabilities = capabilities
         self.log_level: str | None = None
         self.own_lanes = False
+        self.lasting = True
         self.doing = ""
         self.facts = Facts()
         self.trace: Any = None

@@ -57,6 +57,11 @@ class ClientPort(Protocol):
     def reading(self) -> bool:
         """It takes what it is sent; while it does not, no call begins that would bring it more."""
 
+    @property
+    def lasting(self) -> bool:
+        """The client is the only one of its session, so that what is remembered for that reaches nobody
+        else."""
+
     async def until_reading(self) -> None:
         """Waits until `reading`."""
 

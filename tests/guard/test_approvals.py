@@ -116,6 +116,15 @@ def test_a_session_that_somebody_else_uses_has_nothing_of_the_first() -> None:
     assert not desk.approvals.remembers(need(), asker(session, principal="bearer:b"))
 
 
+def test_where_a_session_is_lent_for_a_request_nothing_is_allowed_for_it() -> None:
+    desk = Desk()
+    assert desk.put(asker(lasting=False)).choices == ["once", "deny"]
+    question = desk.put(asker(lasting=False, directory="/p"))
+    assert question.choices == ["once", "project", "deny"]
+    with pytest.raises(InvalidArguments):
+        desk.approvals.answer(question.id, "session")
+
+
 def test_without_a_directory_or_a_place_there_is_no_choice_of_a_project() -> None:
     desk = Desk()
     assert "project" not in desk.put(asker()).choices

@@ -74,12 +74,14 @@ class Asker(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         principal: Names who it proved to be; empty where nobody has to.
         directory: Where it works; None where that is not known for sure.
         client: The name it gives itself.
+        lasting: Nobody else will be of that session.
     """
 
     session: object
     principal: str = ""
     directory: str | None = None
     client: str | None = None
+    lasting: bool = True
 
 
 class Ruling(msgspec.Struct, frozen=True):
@@ -203,7 +205,8 @@ class Approvals:
                 "too many calls wait for approval: wait until the person has answered, then call again"
             )
         now = self._now()
-        choices = [ONCE, SESSION, *([PROJECT] if self._has_project(asker) else []), DENY]
+        longer = [SESSION] if asker.lasting else []
+        choices = [ONCE, *longer, *([PROJECT] if self._has_project(asker) else []), DENY]
         question = Question(
             id=self._new_id(),
             needs=needs,

@@ -168,6 +168,7 @@ class Asking:
             directory = None if found is None else found.path
         return Asker(
             session=context.client.session,
+            lasting=context.client.lasting,
             principal="" if context.principal is None else context.principal.label,
             directory=None if directory is None else _project(directory),
             client=None if contact.client is None else questions.printable(contact.client[:100]),

@@ -31,6 +31,7 @@ class SessionPort(Protocol):
     facts: Facts
     version: str | None
     observer: Observer | None
+    over: Callable[[], None] | None
 
     @property
     def doing(self) -> str: ...
@@ -43,6 +44,9 @@ class SessionPort(Protocol):
 
     @property
     def own_lanes(self) -> bool: ...
+
+    @property
+    def lasting(self) -> bool: ...
 
     async def until_reading(self) -> None: ...
 
@@ -180,6 +184,10 @@ class Request(msgspec.Struct, eq=False):
     @property
     def own_lanes(self) -> bool:
         return self.session.own_lanes
+
+    @property
+    def lasting(self) -> bool:
+        return True
 
     @property
     def reading(self) -> bool:

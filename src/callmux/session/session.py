@@ -76,6 +76,7 @@ class Session:
     """
 
     doing, trace = "", None
+    lasting = True
 
     def __init__(
         self,

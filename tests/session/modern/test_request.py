@@ -100,6 +100,22 @@ async def test_a_question_that_a_server_takes_back_is_not_asked_again() -> None:
     assert (await desk.result(2, params=params))["done"] == 1
 
 
+async def test_what_is_remembered_for_a_session_is_for_its_only_client() -> None:
+    """On stdio there is one client; over HTTP the next request in a session may be somebody else's."""
+    desk = Desk()
+    lasting = []
+
+    async def work(request: Request) -> Any:
+        lasting.append(request.lasting)
+        return {}
+
+    desk.work = work
+    await desk.result(1)
+    desk.session.over = None
+    await desk.result(2)
+    assert lasting == [False, True]
+
+
 def test_a_digest_is_that_of_method_and_params_without_their_order() -> None:
     one = digest_of("m", Raw(b'{"a":1,"b":{"c":2,"d":3},"_meta":{"x":1}}'))
     assert one == digest_of("m", Raw(b'{ "b" : {"d": 3, "c": 2}, "a": 1}'))

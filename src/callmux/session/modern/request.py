@@ -130,6 +130,11 @@ class ModernRequest(Request, kw_only=True):
         return self.state is not None
 
     @property
+    def lasting(self) -> bool:
+        # What is lent for a request is lent to others afterwards.
+        return self.session.over is None
+
+    @property
     def asks_roots(self) -> bool:
         """A question for every call would cost more than a directory is worth: the client names it."""
         return False
