@@ -19,7 +19,16 @@ import pytest
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 
-from tests.live.harness import environment, run, stdio, write_config
+from tests.live.harness import (
+    Refused,
+    callmux,
+    environment,
+    run,
+    stdio,
+    text_of,
+    until,
+    write_config,
+)
 from tests.live.test_listener import run_listener
 from tests.support import free_port
 
@@ -135,5 +144,77 @@ def test_progress_and_log_messages_reach_a_client_without_a_handshake(
             await client.call_tool(long, {"duration": 0.6, "steps": 3}, progress_callback=progress)
             await asyncio.sleep(0)
             assert seen == [1, 2, 3]
+
+    run(scene(), 60)
+
+
+CONFORMANCE = Path(__file__).parent.parent / "conformance" / "server.py"
+META = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}},
+}
+
+
+def asking(tmp_path: Path) -> Path:
+    server = stdio([sys.executable, "-I", str(CONFORMANCE)])
+    return write_config(tmp_path / "callmux.json", {"asking": server})
+
+
+@pytest.mark.parametrize("hard", [True, False])
+def test_a_listener_that_goes_between_question_and_answer_leaves_nobody_waiting(
+    hard: bool, tmp_path: Path
+) -> None:
+    """The call that waited is gone with its process: whoever comes with the answer is told so at once, and
+    the bridge's next call is served."""
+    config, port = asking(tmp_path), free_port()
+    url = f"http://127.0.0.1:{port}/mcp"
+    tool = {"name": "test_elicitation", "arguments": {"message": "who?"}, "_meta": META}
+
+    async def scene() -> None:
+        async with callmux(tmp_path, "bridge", "--url", url) as client:
+            with run_listener(tmp_path, config, port) as process:
+                asked = await client.request("tools/call", tool)
+                ((key, question),) = asked["inputRequests"].items()
+                assert question["params"]["message"] == "who?"
+                process.kill() if hard else process.terminate()
+                process.wait(20)
+            answers = {"inputResponses": {key: {"action": "decline"}}}
+            with run_listener(tmp_path, config, port):
+                late = {**tool, **answers, "requestState": asked["requestState"]}
+                with pytest.raises(Refused) as refused:
+                    await client.request("tools/call", late)
+                assert "requestState" in str(refused.value)
+                asked = await client.request("tools/call", tool)
+                going_on = {**tool, **answers, "requestState": asked["requestState"]}
+                done = await client.request("tools/call", going_on)
+                assert "decline" in text_of(done)
+            assert client.asked == [], "nothing is pushed"
+
+    run(scene(), 60)
+
+
+@pytest.mark.parametrize("way", ["stdio", "bridge"])
+def test_a_subscription_hears_of_a_new_server_and_ends_with_its_client(way: str, tmp_path: Path) -> None:
+    config, port = asking(tmp_path), free_port()
+    url = f"http://127.0.0.1:{port}/mcp"
+    listening = nullcontext() if way == "stdio" else run_listener(tmp_path, config, port)
+    words = ["--config", str(config)] if way == "stdio" else ["bridge", "--url", url]
+
+    async def scene() -> None:
+        with listening:
+            async with callmux(tmp_path, *words) as client:
+                await client.request("tools/list", {"_meta": META})
+                wanted = {"notifications": {"toolsListChanged": True}, "_meta": META}
+                client.send("subscriptions/listen", wanted, id="mine")
+                await until("the acknowledgement", lambda: client.notes)
+                server = stdio([sys.executable, "-I", str(CONFORMANCE)])
+                write_config(config, {"asking": server, "another": server})
+                await until("word of the change", lambda: len(client.notes) > 1)
+                tags = [note["params"]["_meta"] for note in client.notes]
+                assert tags == [{"io.modelcontextprotocol/subscriptionId": "mine"}] * len(tags)
+                assert client.notes[1]["method"] == "notifications/tools/list_changed"
+                listed = await client.request("tools/list", {"_meta": META})
+                assert any(tool["name"].startswith("another__") for tool in listed["tools"])
+                assert await client.leave(10) == 0
 
     run(scene(), 60)
