@@ -149,6 +149,7 @@ CALLED_FROM_OUTSIDE = {
     "cli.stderr.Stderr": "a text stream: `print` and the logging handlers call it",
     "clients.instructions.MODES": "what the flag takes; the grammar, which must load nothing, is held to it",
     "clients.instructions.PROFILES": "the same",
+    "management.client.ManagementClient": "programs of others",
     "transport.http.serve.NarrowProtocol": "uvicorn and httptools",
     "upstream.links.child._ChildProtocol": "asyncio",
 }

@@ -32,6 +32,10 @@ def run(args: list[str], config_option: str | None) -> int:
         from callmux.cli.server_words import with_advice
 
         raise with_advice(error, args[0], args[1:]) from None
+    if (listener := _listener(given)) is not None:
+        from callmux.cli import server_remote
+
+        return server_remote.run(given, listener)
     match given.command.word:
         case "list":
             return _list(given, config_option)
@@ -56,6 +60,17 @@ def run(args: list[str], config_option: str | None) -> int:
 
             edits = {"add": server_edit.add, "set": server_edit.change, "remove": server_edit.remove}
             return edits[word](given, config_option)
+
+
+def _listener(given: Given) -> str | None:
+    """The listener that a command is for; None for the configuration of this machine."""
+    match given.command.word:
+        case "list" | "remove" | "enable" | "disable" | "restart":
+            return given.text("--listener") or given.text("--url")
+        case "add" | "set":
+            # `--url` is the address of the server there.
+            return given.text("--listener")
+    return None
 
 
 def _list(given: Given, config_option: str | None) -> int:

@@ -186,6 +186,22 @@ FAILURES = (
         "callmux server list",
     ),
     KnownFailure(
+        "management_failed",
+        "a management interface refused a request, or could not be reached",
+        "The message is its own: a token is missing, there is no such server, or nothing listens there.",
+        Repeat.NO,
+        Actor.USER,
+        "do what the message says; the token is read from CALLMUX_MANAGEMENT_TOKEN or --token-file",
+    ),
+    KnownFailure(
+        "change_not_kept",
+        "a change over the management interface was not made, because it could not be kept",
+        "`management.statePath` cannot be written: a full disk, no permission, a drive that hangs.",
+        Repeat.YES,
+        Actor.ADMINISTRATOR,
+        "make room, or let callmux write there, and make the change again",
+    ),
+    KnownFailure(
         "insecure_listener",
         "callmux does not listen where everybody who reaches it could call every tool",
         "--host is not this machine, and the configuration has no `auth`.",

@@ -39,7 +39,7 @@ Make = Callable[[dict[str, Any] | None], dict[str, Any] | None]
 class NotSaved(CallmuxError):
     """A change that could not be kept, and so was not made."""
 
-    code = "save_failed"
+    code = "change_not_kept"
 
 
 class Changes:

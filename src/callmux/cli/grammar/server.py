@@ -7,6 +7,13 @@ from callmux.cli.grammar.terms import Argument, Command, Example, Option
 
 _NAME = Argument("NAME", "the server's key in the configuration")
 
+_LISTENER = Option("--listener", "do this at a running listener, over its management interface", "URL")
+_REMOTE = (
+    _LISTENER,
+    Option("--token-file", "its token, where CALLMUX_MANAGEMENT_TOKEN is not to be used", "FILE"),
+)
+_ELSEWHERE = (*_REMOTE, Option("--url", "the same as --listener", "URL"))
+
 _ENTRY = (
     Option("--tools", "expose only these tools; an empty list exposes none", "A,B"),
     Option("--env", "a variable for the process", "KEY=VALUE", repeat=True),
@@ -47,6 +54,7 @@ _ADD = Command(
         Option("--disabled", "do not connect to it yet"),
         Option("--yes", "replace a server of that name without asking"),
         Option("--no-probe", "do not start it to choose its tools, on a terminal"),
+        *_REMOTE,
         JSON,
     ),
     rest="COMMAND [ARG...]",
@@ -91,6 +99,7 @@ _SET = Command(
         Option("--remove-header", "remove a header", "NAME", repeat=True),
         Option("--disable", "switch the server off"),
         Option("--enable", "switch the server on again"),
+        *_REMOTE,
         JSON,
     ),
     rest="COMMAND [ARG...]",
@@ -111,8 +120,14 @@ _REMOVE = Command(
     "server remove",
     "take a server out of the configuration",
     arguments=(_NAME,),
-    options=(JSON,),
-    examples=(Example("callmux server remove gh", "the old file is kept as .bak"),),
+    options=(*_ELSEWHERE, JSON),
+    examples=(
+        Example("callmux server remove gh", "the old file is kept as .bak"),
+        Example(
+            "callmux server remove gh --url http://127.0.0.1:4860",
+            "at a running listener, over its management interface",
+        ),
+    ),
 )
 
 _NAMES = Argument("NAME", "the server's key in the configuration", repeat=True)
@@ -121,7 +136,7 @@ _ENABLE = Command(
     "server enable",
     "switch a server on again",
     arguments=(_NAMES,),
-    options=(JSON,),
+    options=(*_ELSEWHERE, JSON),
     examples=(Example("callmux server enable gh", "a running callmux connects to it by itself"),),
 )
 
@@ -129,7 +144,7 @@ _DISABLE = Command(
     "server disable",
     "switch a server off, and keep it in the configuration",
     arguments=(_NAMES,),
-    options=(JSON,),
+    options=(*_ELSEWHERE, JSON),
     examples=(Example("callmux server disable gh docs", "agents do not see their tools any more"),),
 )
 
@@ -167,10 +182,11 @@ _RESTART = Command(
     "server restart",
     "restart a server in every callmux that runs with the configuration",
     arguments=(_NAME,),
-    options=(JSON,),
+    options=(*_ELSEWHERE, JSON),
     examples=(
         Example("callmux server restart mine", "sessions go on, and so do calls in flight"),
         Example("callmux server restart mine --config ./callmux.json", "the processes of another file"),
+        Example("callmux server restart mine --url https://tools.example", "at a listener elsewhere"),
     ),
     notes=(
         "Calls in flight finish on the old process, new ones wait for the new one; agents are told"
@@ -197,7 +213,7 @@ _TEST = Command(
 _LIST = Command(
     "server list",
     "show the configured servers, without their secrets, and their state in every running callmux",
-    options=(JSON,),
+    options=(*_ELSEWHERE, JSON),
     examples=(Example("callmux server list", "every server, as it is configured, and its state"),),
 )
 
