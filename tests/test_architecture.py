@@ -33,7 +33,7 @@ LAYERS = [
     {"clients"},
     {"serving.assembly"},
     {"serving.trees"},
-    {"management"},
+    {"management", "dashboard"},
     {"serving"},
     {"process.config_watch"},
     {"process.watch", "process.rebuilds", "process.control"},

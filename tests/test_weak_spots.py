@@ -19,7 +19,6 @@ ELSEWHERE = {
     27: "tests/rights",
     32: "the documents are ours",
     48: "left as it is: parity cases pin it",
-    46: "the event store is not built yet",
 }
 """Of the listener: where else they are tested, or why not yet."""
 NAMED = re.compile(r"\b([WLC])(\d+)\b")

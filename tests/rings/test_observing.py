@@ -9,6 +9,7 @@ import pytest
 from msgspec import Raw
 
 from callmux.clock import Clock
+from callmux.context import Scope
 from callmux.errors import SessionCwdUnresolved, ToolCallFailed, UpstreamUnavailable
 from callmux.guard.principal import Principal
 from callmux.observe.bus import Bus
@@ -78,7 +79,14 @@ def test_a_result_has_its_size_its_time_and_its_place() -> None:
         session_id="s1",
         request_id="r1",
         principal=alice,
+        request=id(around.client),
     )
+
+
+def test_headers_of_the_client_that_went_with_a_call_are_told_by_name() -> None:
+    scope = Scope(headers=(("x-user-key", "secret"),))
+    assert heard(Result(b"{}"), scope=scope).forwarded == ("x-user-key",)
+    assert heard(Result(b"{}"), scope=Scope(cwd="/x")).forwarded == ()
 
 
 def test_a_tool_that_its_server_does_not_list_is_told_from_one_that_it_does() -> None:

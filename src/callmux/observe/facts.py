@@ -34,13 +34,11 @@ class HttpEnded(Fact, frozen=True):
 
     Attributes:
         request_id: Its `x-request-id`.
-        method: The HTTP method as it came.
-        path: The path as it came, without the query.
+        method, path: As they came; the path without the query.
         route: What the path means, from a fixed list; empty where it means nothing.
         status: That of the answer; 499 where the client left before the answer was complete.
         seconds: From the end of its head to the end of the answer.
-        peer: The address it came from.
-        principal: Who it was from.
+        peer, principal: From which address, and from whom.
         body: What it brought, where that is wanted and was read.
     """
 
@@ -70,6 +68,7 @@ class RequestEnded(Fact, frozen=True, kw_only=True):
         request_id: The `x-request-id` of the HTTP request that brought it; empty on stdio.
         client: The name in the client's `clientInfo`.
         principal: Who asked.
+        request: Stands for it until it is over.
     """
 
     method: str
@@ -83,6 +82,7 @@ class RequestEnded(Fact, frozen=True, kw_only=True):
     request_id: str = ""
     client: str = ""
     principal: Principal | None = None
+    request: int = 0
 
 
 class CallEnded(Fact, frozen=True):
@@ -106,6 +106,8 @@ class CallEnded(Fact, frozen=True):
         sent, received: Bytes of the arguments and of the result.
         session_id, request_id, principal: As in `RequestEnded`.
         listed: The server lists the tool; else a caller may have made its name up.
+        request: Stands for the request of the client: `RequestEnded` has the same.
+        forwarded: Names of headers of the client that went with it.
     """
 
     server: str
@@ -126,6 +128,8 @@ class CallEnded(Fact, frozen=True):
     request_id: str = ""
     principal: Principal | None = None
     listed: bool = True
+    request: int = 0
+    forwarded: tuple[str, ...] = ()
 
 
 class CallRetried(Fact, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from callmux.observe.facts import Configured
 
 if TYPE_CHECKING:
     from callmux.observe.audit import Audit
+    from callmux.observe.chronicle import Chronicle
     from callmux.observe.telemetry import Telemetry
     from callmux.observe.totals import Totals
 
@@ -41,6 +42,7 @@ class Observers:
 
     Attributes:
         totals: What was counted since metrics were on first; None where they never were.
+        chronicle: What has happened; None where neither dashboard nor event store ever was on.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Observers:
     ) -> None:
         self._listens = listens
         self.totals: Totals | None = None
+        self.chronicle: Chronicle | None = None
         self._stop_counting: Callable[[], None] | None = None
         self._bus = bus
         self._base_dir = base_dir
@@ -82,8 +85,18 @@ class Observers:
                 self._end_telemetry(0)
             if config.open_telemetry.enabled:
                 self._telemetry = self._new_telemetry(config.open_telemetry)
+        if self._listens:
+            self._remember(config)
         if self._listens and config.metrics.enabled != (self._stop_counting is not None):
             self._count(config.metrics.enabled)
+
+    def _remember(self, config: Config) -> None:
+        if self.chronicle is None and (config.dashboard.enabled or config.event_store.enabled):
+            from callmux.observe.chronicle import Chronicle
+
+            self.chronicle = Chronicle(self._bus, self._clock, self._base_dir)
+        if self.chronicle is not None:
+            self.chronicle.configure(config)
 
     def _count(self, on: bool) -> None:
         if not on:
@@ -98,6 +111,8 @@ class Observers:
 
     def close(self) -> None:
         """Writes what was heard."""
+        if self.chronicle is not None:
+            self.chronicle.close()
         if self._audit is not None:
             self._audit.close(CLOSE_SECONDS)
         if self._telemetry is not None:

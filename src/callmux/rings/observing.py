@@ -71,6 +71,8 @@ class Observing:
             about.get("requestId", ""),
             context.principal,
             route.tool is not None or route.method != "tools/call",
+            id(context.client),
+            () if call.scope is None else tuple(name for name, _ in call.scope.headers),
         )
         self._bus.publish(fact)
         return outcome

@@ -58,7 +58,7 @@ def assemble(
         lambda: observers.totals,
         lambda: host.runtime.gauges(app.in_flight, len(listener.table)),
     )
-    trees = Trees(host, reading, clock)
+    trees = Trees(host, reading, clock, observers, listener.is_let_in)
 
     def take_effect(new: Configured) -> None:
         listener.configure(new.config, BodyLimits(new.config, host.addressed))

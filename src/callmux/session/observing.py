@@ -135,6 +135,7 @@ class RequestObserver:
             request_id=said.request_id,
             client=request.session.facts.client_name or "",
             principal=said.principal,
+            request=id(request),
         )
 
 
