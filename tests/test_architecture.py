@@ -93,7 +93,7 @@ CATCHES_ALL: dict[str, str] = {
     "router.door": "the same for each call inside a fan-out",
     "rings.shield.worker": "the root of a job: it is answered, and ends nobody else's",
     "session.session": "the root of a request's task",
-    "upstream.connection": "the root of a server's question",
+    "upstream.open_questions": "the root of a server's question",
     "upstream.opening.main_line": "the root of an attempt to connect",
     "upstream.links.http": "the roots of requests and of the watch over the server",
     "upstream.links.sse": "the roots of the stream and of requests",

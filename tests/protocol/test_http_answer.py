@@ -10,6 +10,7 @@ from callmux.protocol.http_answer import (
     answers,
     doubts_session,
     failure_in,
+    is_answer,
     is_error_of,
     is_unknown_method,
     ping_refusal,
@@ -128,3 +129,18 @@ def test_a_refused_ping_tells_of_the_session(
 
 def test_a_server_without_pings_does_not_speak_of_the_session() -> None:
     assert not doubts_session(Failure(1, Raw(b'{"code":-32601,"message":"no ping in this session"}')))
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "stateless", "answer"),
+    [
+        (404, UNKNOWN, False, True),
+        (404, UNKNOWN, True, True),
+        (400, UNKNOWN, False, False),
+        (400, b'{"id":null,"error":{"code":-32020,"message":"m"}}', True, True),
+        (400, b"Bad Request", True, False),
+        (500, UNKNOWN, True, False),
+    ],
+)
+def test_a_refusal_may_be_the_answer(status: int, body: bytes, stateless: bool, answer: bool) -> None:
+    assert is_answer(status, body, stateless=stateless) is answer

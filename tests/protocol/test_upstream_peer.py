@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec import UNSET, Raw
 
-from callmux.protocol.jsonrpc import Batch, parse
+from callmux.protocol.jsonrpc import Batch, Notification, Request, parse
 from callmux.protocol.peer import CancellationReceived, NotificationReceived, RequestReceived, State
 from callmux.protocol.unanswered import Unanswered
 from callmux.protocol.upstream_peer import (
@@ -399,3 +399,23 @@ def test_whoever_waits_for_an_answer_is_given_once() -> None:
     assert peer.take(id) is who
     assert peer.take(id) is None
     assert peer.take("x") is None
+
+
+def test_without_a_handshake_there_are_no_questions_of_the_server() -> None:
+    peer, unanswered = UpstreamPeer(), Unanswered()
+    id, line = peer.probe(b"{}", "who")
+    assert b'"method":"server/discover"' in line
+    assert peer.take(id) == "who"
+    peer.discovered("2026-07-28")
+    assert peer.protocol_version == "2026-07-28"
+    assert peer.receive(Request(1, "roots/list", None)) is None
+    assert peer.receive(Request(2, "ping", None)) is None
+    assert peer.outbox == []
+    cancelled = peer.receive(Notification("notifications/cancelled", Raw(b'{"requestId":3}')))
+    assert cancelled == NotificationReceived("notifications/cancelled", Raw(b'{"requestId":3}'))
+    peer = UpstreamPeer(unanswered)
+    peer.discovered("2026-07-28")
+    for doubtful, left in ((False, 0), (True, 1)):
+        id, _ = peer.request("a", None)
+        assert peer.cancel(id, None, doubtful=doubtful) is not None
+        assert repr(unanswered).startswith(f"Unanswered({left}")

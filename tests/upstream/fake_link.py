@@ -76,7 +76,11 @@ class FakeLink:
             reply["error"] = {"code": -1, "message": str(answer)}
         else:
             reply["result"] = answer
-        asyncio.get_running_loop().call_soon(self.says, reply)
+        self.says_soon(reply)
+
+    def says_soon(self, message: Any) -> None:
+        """`says`, in another turn of the loop."""
+        asyncio.get_running_loop().call_soon(self.says, message)
 
     def says(self, message: Any, about: int | None = None) -> None:
         """A message of the server's; bytes go as they are."""

@@ -77,3 +77,22 @@ def test_the_owner_is_meant_whatever_else_is_said() -> None:
     audience.leave(ANN)
     assert audience.meant(None) is ANN
     assert repr(audience) == "Audience(0, owned, others have left)"
+
+
+def test_what_a_server_says_is_for_the_request_or_the_task_it_is_about() -> None:
+    audience = Audience()
+    audience.calls(ANN)
+    audience.calls(BOB)
+    first: Any = Port(ANN)
+    second: Any = Port(ANN)
+
+    class Caused:
+        def __init__(self, client: Any) -> None:
+            self.client = client
+
+    waiting: Any = {1: Caused(first), 2: Caused(second), 3: Caused(None)}
+    assert audience.addressee(waiting, 1, lambda: None) is first
+    assert audience.addressee(waiting, None, lambda: None) is None
+    # Of several requests of the client that made the task, the latest.
+    assert audience.addressee(waiting, 9, lambda: ANN) is second
+    assert audience.addressee({}, None, lambda: BOB) is BOB

@@ -10,7 +10,6 @@ import pytest
 from msgspec import Raw
 
 from callmux.plan import ToolCall
-from callmux.protocol.jsonrpc import RpcError
 from callmux.upstream.connection import Connection, Hooks
 from callmux.upstream.failures import CallFailure, Category, lost
 from callmux.upstream.reading.copying import LARGE, PIECE
@@ -321,71 +320,6 @@ async def test_progress_reaches_its_request_under_our_token() -> None:
     await waiting
     link.says({"method": "notifications/progress", "params": {"progressToken": id, "progress": 2}})
     assert seen == [{"progressToken": id, "progress": 1}]
-
-
-@pytest.mark.parametrize(("answer", "alive"), [({}, True), (ValueError("no"), True), (SILENCE, False)])
-async def test_whether_it_still_answers(answer: Any, alive: bool) -> None:
-    """A refusal is an answer. Callers at the same time share one ping."""
-
-    connection, link, _ = await opened(ping=answer)
-    assert await asyncio.gather(*(connection.answers(2) for _ in range(3))) == [alive] * 3
-    assert link.methods().count("ping") == 1
-    assert await connection.answers(2) is alive
-    assert link.methods().count("ping") == 2
-
-
-async def test_giving_up_a_shared_ping_condemns_nobody() -> None:
-    connection, _, _ = await opened(ping=SILENCE)
-    first = asyncio.create_task(connection.answers(2))
-    await settle()
-    second = asyncio.create_task(connection.answers(2))
-    await settle()
-    first.cancel()
-    assert await second is True
-
-
-async def test_questions_are_answered_or_refused() -> None:
-    _, link, ears = await opened()
-    link.says({"id": "q1", "method": "roots/list", "params": {"a": 1}})
-    await settle()
-    assert ears.asked == [("roots/list", {"a": 1}, None)]
-    assert link.heard[-1] == ("answer", {"jsonrpc": "2.0", "id": "q1", "result": {}})
-    ears.answer = RpcError(-5, "no")
-    link.says({"id": "q2", "method": "roots/list"})
-    await settle()
-    assert link.heard[-1][1]["error"] == {"code": -5, "message": "no"}
-    link.says({"id": "q3", "method": "ping"})
-    assert link.heard[-1][1] == {"jsonrpc": "2.0", "id": "q3", "result": {}}
-
-
-async def test_a_question_that_fails_in_an_unforeseen_way_is_answered_all_the_same(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """The server would wait for ever, and what went wrong is no business of its."""
-
-    _, link, ears = await opened()
-    ears.answer = KeyError("of ours")
-    link.says({"id": "q", "method": "roots/list"})
-    await settle()
-    error = {"code": -32603, "message": "callmux could not pass this question on"}
-    assert link.heard[-1] == ("answer", {"jsonrpc": "2.0", "id": "q", "error": error})
-    assert 'could not pass on a question of "s" (roots/list): an error in callmux' in caplog.text
-    assert "of ours" in caplog.text
-
-
-@pytest.mark.parametrize("end", ["withdrawn", "lost"])
-async def test_a_question_nobody_waits_for_is_given_up(end: str) -> None:
-    _, link, ears = await opened()
-    ears.answer = asyncio.get_running_loop().create_future()
-    link.says({"id": "q", "method": "roots/list"})
-    await settle()
-    if end == "withdrawn":
-        link.says({"method": "notifications/cancelled", "params": {"requestId": "q"}})
-    else:
-        link.dies()
-    await settle()
-    assert ears.answer.cancelled()
-    assert "answer" not in link.methods()
 
 
 async def test_what_it_says_is_for_the_only_client_whose_calls_it_had_or_for_that_of_the_stream() -> None:

@@ -122,14 +122,26 @@ def test_where_all_are_busy_there_is_no_room(most: int, most_of_server: int, set
 
 
 def test_connections_of_two_eras_are_never_the_same_lane() -> None:
-    """Nor does one that must make room for a single client forget which it is."""
-    legacy, modern = (
-        choose_lane(Client(ASKED), ASKED, PLAIN, None, asking=False, era=era)  # type: ignore[arg-type]
-        for era in Era
-    )
-    assert legacy == LaneKey(ASKED)
-    assert modern == LaneKey(ASKED, era=Era.MODERN)
-    assert legacy != modern
+    """Beside a main connection of the other era, each client has one of its own era."""
+
+    def lane(era: Era, main_era: Era) -> LaneKey | None:
+        client: Any = Client(ASKED)
+        return choose_lane(client, ASKED, PLAIN, None, asking=False, era=era, main_era=main_era)
+
+    assert lane(Era.LEGACY, Era.MODERN) == lane(Era.LEGACY, Era.LEGACY) == LaneKey(ASKED)
+    assert lane(Era.MODERN, Era.LEGACY) == LaneKey(b"{}", era=Era.MODERN)
+
+
+@pytest.mark.parametrize("asking", [True, False])
+def test_without_a_handshake_only_a_scope_keeps_clients_apart(asking: bool) -> None:
+    client: Any = Client(ASKED)
+    era = Era.MODERN
+
+    def lane(scope: Scope | None) -> LaneKey | None:
+        return choose_lane(client, ASKED, PLAIN, None, asking=asking, scope=scope, era=era, main_era=era)
+
+    assert lane(None) is None
+    assert lane(Scope(cwd="/a")) == LaneKey(b"{}", None, Scope(cwd="/a"), era)
 
 
 def test_what_one_client_has_for_itself_takes_no_room_unless_it_has_a_scope() -> None:
@@ -145,3 +157,10 @@ def test_a_tool_exists_where_it_is_chosen_and_not_denied() -> None:
     some = Sharing(tools=frozenset({"a", "b"}), denied=frozenset({"b"}))
     assert [some.exposes(name) for name in ("a", "b", "c")] == [True, False, False]
     assert Sharing().exposes("c")
+
+
+def test_a_process_for_clients_of_any_directory_is_told_of_no_roots() -> None:
+    client: Any = Client(b'{"roots":{},"sampling":{}}')
+    assert Sharing(rootless=True).declared(client, alone=False) == b'{"sampling":{}}'
+    assert Sharing(rootless=True).declared(client, alone=True) == client.capabilities
+    assert Sharing().declared(client, alone=False) == client.capabilities

@@ -19,6 +19,7 @@ class FakeConnection:
 
     def __init__(self, *clients: Any) -> None:
         self.audience = Audience()
+        self.stateless = None
         for client in clients:
             self.audience.calls(client)
 
@@ -27,9 +28,8 @@ class FakeConnection:
 
 
 def ask(questions: Questions, connection: FakeConnection, client: Any, only: Any = None) -> Any:
-    return play(
-        questions.ask(cast(Connection, connection), "elicitation/create", Raw(b'{"q":1}'), client, only)
-    )
+    questions.only = only
+    return play(questions.ask(cast(Connection, connection), "elicitation/create", Raw(b'{"q":1}'), client))
 
 
 def test_the_client_of_the_call_is_asked_and_keeps_the_connection() -> None:

@@ -12,15 +12,18 @@ from callmux.config.traffic import ReconnectPolicy
 from callmux.context import Scope
 from callmux.errors import UpstreamUnavailable
 from callmux.protocol.shapes import Tool
+from callmux.protocol.versions import Era
 from callmux.upstream.connection import Connection
 from callmux.upstream.events import Events
 from callmux.upstream.failures import CallFailure, lost
 from callmux.upstream.health import State
 from callmux.upstream.inventory.offer import Offer
+from callmux.upstream.opening.known_era import KnownEra
 from callmux.upstream.opening.reconnect import Timing
 from callmux.upstream.server import Server
 from tests.support import FakeClient, loop_clock, play, settle
-from tests.upstream.fake_link import SILENCE, FakeLink
+from tests.upstream.fake_link import INITIALIZE, SILENCE, FakeLink
+from tests.upstream.modern_link import ModernLink
 
 DOWN = lost("no such command", started=False)
 
@@ -28,7 +31,7 @@ DOWN = lost("no such command", started=False)
 class Plant:
     """A server whose links come from a list; the last one again and again."""
 
-    def __init__(self, *links: FakeLink | CallFailure, **policy: Any) -> None:
+    def __init__(self, *links: FakeLink | CallFailure, known: KnownEra | None = None, **policy: Any) -> None:
         self.links = list(links) or [FakeLink()]
         self.made: list[FakeLink] = []
         self.changes = 0
@@ -43,6 +46,7 @@ class Plant:
             b'{"name":"callmux"}',
             loop_clock(),
             Events(changed=self.changed, told=self.hear),
+            known=known,
         )
 
     def make(self, scope: Scope | None = None) -> FakeLink:
@@ -589,3 +593,112 @@ async def test_a_lane_that_cannot_be_opened_fails_the_call_only_and_nothing_has_
     assert caught.value.details["safeToRetry"] is True
     assert (await plant.acquire()).live
     await plant.server.close()
+
+
+class Eras:
+    """A server that may speak both eras, behind clients of both."""
+
+    def __init__(self, *links: FakeLink) -> None:
+        self.plant = Plant(*links, known=KnownEra())
+
+    async def start(self, revision: str | None) -> Eras:
+        self.plant.server.start(b"{}", None, revision)
+        await self.plant.server.settled()
+        return self
+
+    async def era_of_calls(self, revision: str, capabilities: bytes = b"{}") -> Era:
+        client = FakeClient(capabilities)
+        client.version = revision
+        return (await self.plant.server.acquire("t", client)).era
+
+
+BOTH = {"initialize": INITIALIZE}
+
+
+async def test_each_client_is_served_in_its_own_era_where_the_server_speaks_both() -> None:
+    eras = await Eras(ModernLink(**BOTH), ModernLink(**BOTH)).start("2026-07-28")
+    assert await eras.era_of_calls("2026-07-28") is Era.MODERN
+    assert await eras.era_of_calls("2025-11-25") is Era.LEGACY
+    assert len(eras.plant.made) == 2
+
+
+async def test_clients_that_declare_other_things_share_what_has_no_handshake() -> None:
+    eras = await Eras(ModernLink(), FakeLink()).start(None)
+    for capabilities in (b"{}", b'{"roots":{}}', b'{"sampling":{}}'):
+        for revision in ("2026-07-28", "2025-11-25"):
+            # The server refuses the handshake, so the second client learns that it has none.
+            eras.plant.server._known.missed(Era.LEGACY)
+            assert await eras.era_of_calls(revision, capabilities) is Era.MODERN
+    assert len(eras.plant.made) == 1
+
+
+async def test_a_connection_that_was_not_used_yet_takes_the_era_of_the_first_client() -> None:
+    """A listener connects before anybody comes."""
+    eras = await Eras(ModernLink(**BOTH), ModernLink(**BOTH)).start(None)
+
+    def era() -> Era | None:
+        connection = eras.plant.server.connection
+        return None if connection is None else connection.era
+
+    assert era() is Era.MODERN
+    assert await eras.era_of_calls("2025-11-25") is Era.LEGACY
+    assert [era()] == [Era.LEGACY]
+    await settle()
+    assert [link.closed for link in eras.plant.made] == [1, 0]
+
+
+async def test_a_server_of_one_era_is_started_once_whoever_comes() -> None:
+    for link in (ModernLink(), FakeLink()):
+        for first, second in (("2026-07-28", "2025-11-25"), ("2025-11-25", "2026-07-28")):
+            made = type(link)()
+            eras = await Eras(made, FakeLink()).start(first)
+            era = await eras.era_of_calls(first)
+            if era is Era.MODERN and first == "2026-07-28":
+                continue
+            assert await eras.era_of_calls(second) is era
+            assert eras.plant.made == [made]
+
+
+async def test_a_program_that_ends_when_it_is_asked_is_started_once_more_and_greeted() -> None:
+    first, second = FakeLink(), FakeLink()
+
+    def die(_: Any) -> Any:
+        asyncio.get_running_loop().call_soon(first.dies)
+        return SILENCE
+
+    first.script["server/discover"] = die
+    eras = await Eras(first, second).start(None)
+    assert eras.plant.server.connection is not None
+    assert second.methods()[0] == "initialize"
+    assert first.closed == 1
+    assert eras.plant.server.health.attempts == 0
+
+
+async def test_lists_are_read_for_each_kind_of_client_on_the_same_connection() -> None:
+    def listing(params: Any) -> Any:
+        declared = params["_meta"]["io.modelcontextprotocol/clientCapabilities"]
+        return {"tools": [{"name": "t"}, *({"name": name} for name in declared)], "resultType": "complete"}
+
+    eras = await Eras(ModernLink(tools__list=listing)).start("2026-07-28")
+    client = FakeClient(b'{"roots":{}}')
+    client.version = "2026-07-28"
+    waiting = eras.plant.server.unlisted_for(client)
+    assert waiting is not None
+    await waiting
+    assert eras.plant.tools == ["t"]
+    assert [tool.name for tool in eras.plant.server.views.of(b'{"roots":{}}')] == ["t", "roots"]
+    assert len(eras.plant.made) == 1
+
+
+async def test_what_clients_want_to_hear_of_is_asked_for_again_without_a_handshake() -> None:
+    first, second = ModernLink(), ModernLink()
+    eras = await Eras(first, second).start("2026-07-28")
+    eras.plant.server.subscribe({"a"})
+    await settle()
+    first.dies()
+    await asyncio.sleep(5)
+    assert second.requests("subscriptions/listen")[-1]["notifications"]["resourceSubscriptions"] == ["a"]
+    second.tells("notifications/tools/list_changed", second.listens[-1])
+    second.script["tools/list"] = tools("t", "new")
+    await asyncio.sleep(10)
+    assert eras.plant.tools == ["t", "new"]

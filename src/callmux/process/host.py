@@ -155,7 +155,8 @@ class Host:
     def _start(self, runtime: Runtime) -> None:
         first = self._first
         capabilities = first.capabilities if first is not None else b"{}"
-        runtime.start(capabilities, first if self.single else None)
+        revision = first.version if first is not None else None
+        runtime.start(capabilities, first if self.single else None, revision)
 
     async def _check_start(self) -> None:
         await self.runtime.settled()

@@ -218,15 +218,18 @@ class Runtime:
             return None
         return name if server.tools is None and not server.deny_tools else None
 
-    def start(self, capabilities: bytes = b"{}", only: ClientPort | None = None) -> None:
+    def start(
+        self, capabilities: bytes = b"{}", only: ClientPort | None = None, revision: str | None = None
+    ) -> None:
         """Begins to connect every server, all at once; those that are up already stay as they are.
 
         Args:
             capabilities: What connections declare: those of the first client.
             only: The only client this process will ever have, where that is so.
+            revision: What the first client speaks; None where there is none yet.
         """
         for server in self.servers.values():
-            server.start(capabilities, only)
+            server.start(capabilities, only, revision)
 
     def take_effect(self) -> None:
         """Puts this configuration in force: its bounds on connections hold from now on."""

@@ -68,6 +68,17 @@ def is_unknown_method(body: bytes) -> bool:
     )
 
 
+def is_answer(status: int, body: bytes, *, stateless: bool) -> bool:
+    """Whether a status that is no success comes with the server's own answer to the request.
+
+    Args:
+        stateless: The request belongs to no session: an error that is answered so is about itself.
+    """
+    if stateless and status in (400, 404):
+        return failure_in(body) is not None
+    return status == 404 and is_unknown_method(body)
+
+
 def is_error_of(body: bytes, id: int | None) -> bool:
     """Whether a refusal is a JSON-RPC error that names the request `id`: whoever says so has read that."""
     failure = None if id is None else failure_in(body)

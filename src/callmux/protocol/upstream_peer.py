@@ -78,7 +78,10 @@ _LEGACY = {
     **{(s, k): a for s in (_S.OPENING, _S.READY) for k, a in _ALWAYS.items()},
     **{(_S.CLOSED, k): _A.DROP for k in _K},
 }
-TRANSITIONS: dict[Era, dict[tuple[State, Kind], Action]] = {Era.LEGACY: _LEGACY}
+# What a server must not ask is dropped; what it cancels is a stream of ours (MCP 2026-07-28, basic/patterns).
+_MODERN_ALWAYS = {**_ALWAYS, _K.PING: _A.DROP, _K.REQUEST: _A.DROP, _K.CANCELLED: _A.TELL}
+_MODERN = {**_LEGACY, **{(_S.READY, k): a for k, a in _MODERN_ALWAYS.items()}}
+TRANSITIONS: dict[Era, dict[tuple[State, Kind], Action]] = {Era.LEGACY: _LEGACY, Era.MODERN: _MODERN}
 """By the era of the connection: those that callmux speaks to servers."""
 
 
@@ -225,6 +228,18 @@ class UpstreamPeer:
             who,
         )
 
+    def probe(self, params: bytes, who: Any = None) -> tuple[int, bytes]:
+        """Our `server/discover` request, which may be the first of all: its id and its line. What answers it
+        goes to `discovered`, unless there is a handshake."""
+        self.state = State.OPENING
+        return self.request("server/discover", params, who)
+
+    def discovered(self, revision: str) -> None:
+        """There is no handshake: from here on each request names this revision."""
+        self.protocol_version = revision
+        self._rows = TRANSITIONS[Era.MODERN]
+        self.state = State.READY
+
     def opened(self, result: bytes | Raw) -> tuple[InitializeResult, bytes]:
         """Reads the answer to `initialize`; gives it with the line that ends the handshake.
 
@@ -267,19 +282,21 @@ class UpstreamPeer:
         second answer, or a late one to a cancelled request."""
         return self.waiting.pop(id, None)  # type: ignore[arg-type]
 
-    def cancel(self, id: int, reason: str | None) -> bytes | None:
+    def cancel(self, id: int, reason: str | None, *, doubtful: bool = True) -> bytes | None:
         """The line that gives request `id` up (MCP 2025-11-25, basic/utilities/cancellation); None if it is
         answered already. A late answer is dropped. `initialize` must not be cancelled and is only forgotten.
 
         Args:
             reason: In words; None for none.
+            doubtful: The server may still be at work on it.
         """
         if id not in self.waiting:
             return None
         del self.waiting[id]
         if self.state is State.OPENING:
             return None
-        self._unanswered.given_up(self, id)
+        if doubtful:
+            self._unanswered.given_up(self, id)
         told = {"requestId": id} if reason is None else {"requestId": id, "reason": reason}
         params = msgspec.json.encode(told)
         return jsonrpc.notification("notifications/cancelled", params)

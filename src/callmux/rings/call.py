@@ -6,7 +6,7 @@ connection's table while its answer is awaited (`callmux.upstream.connection`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from callmux.context import CallContext, ClientPort, Scope
 from callmux.plan import Asked, Plan, whole
-from callmux.protocol import jsonrpc
+from callmux.protocol import jsonrpc, stateless
 from callmux.protocol.calling import DirectCall
 from callmux.protocol.params import members
 from callmux.protocol.shapes import Result, Tool
@@ -128,17 +128,30 @@ class Call(Job):
             if asked.meta is None:
                 return self.route.form % (id, arguments)
             return self.route.form_with_meta % (id, arguments, self._meta(asked.meta, id))
-        extra = asked.extra
         if self.no_params:
             return jsonrpc.request(id, self.route.method, None)
-        params: dict[str, Any] = {} if self.key is None else {self.key: self.target}
-        if arguments is not None:
-            params["arguments"] = Raw(arguments)
-        if extra:
-            params.update(extra)
+        params = self._params()
         if asked.meta is not None or self.progress is not None:
             params["_meta"] = self._meta(asked.meta or _NOTHING, id)
         return jsonrpc.request(id, self.route.method, _ENCODER.encode(params))
+
+    def dressed(self, id: int, own: bytes, more: Mapping[str, Raw]) -> bytes:
+        """The same for a server without a handshake, see `callmux.upstream.exchanges.Exchange`."""
+        asked, arguments = self.asked, self.arguments
+        meta = stateless.meta(asked.meta, None if self.progress is None else id, own)
+        if arguments is not None and self.key == "name" and not asked.extra and not more:
+            return self.route.form_with_meta % (id, arguments, meta)
+        params = {**self._params(), **more, "_meta": Raw(meta)}
+        return jsonrpc.request(id, self.route.method, _ENCODER.encode(params))
+
+    def _params(self) -> dict[str, Any]:
+        """The params without `_meta`."""
+        params: dict[str, Any] = {} if self.key is None else {self.key: self.target}
+        if self.arguments is not None:
+            params["arguments"] = Raw(self.arguments)
+        if self.asked.extra:
+            params.update(self.asked.extra)
+        return params
 
     def _meta(self, given: Raw, id: int) -> Raw:
         """The `_meta` that is sent: the client's, with our own token in place of its own."""

@@ -9,7 +9,18 @@ ever carried.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
 from callmux.context import ClientPort
+
+
+class Caused(Protocol):
+    """A request, as far as this matters."""
+
+    @property
+    def client(self) -> ClientPort | None:
+        """The client that caused it."""
 
 
 class Audience:
@@ -66,3 +77,25 @@ class Audience:
         if client is not None or self._missing or len(self._clients) != 1:
             return client
         return next(iter(self._clients))
+
+    def addressee(
+        self, waiting: Mapping[int, Caused], about: int | None, maker: Callable[[], ClientPort | None]
+    ) -> ClientPort | None:
+        """The client that something is for that the server says: by the stream it came on, by the task it
+        names, or because nobody else can be meant.
+
+        Args:
+            waiting: The requests under way, by their ids.
+            about: The request on whose own stream it came, where the link knows.
+            maker: Gives the client that made the task it names.
+        """
+        client = waiting[about].client if about is not None and about in waiting else None
+        meant = self.meant(client)
+        if client is not None and meant is not None:
+            return meant
+        meant = meant or maker()
+        # Of several requests of that client, the latest: it may have a stream of its own.
+        for one in reversed(list(waiting.values())):
+            if one.client is not None and one.client.session is meant:
+                return one.client
+        return meant

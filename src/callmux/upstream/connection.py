@@ -8,10 +8,9 @@ time-out, by cancellation, or when the link is lost.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Raw
@@ -19,7 +18,7 @@ from msgspec import Raw
 from callmux.context import ClientPort
 from callmux.lull import Lull
 from callmux.protocol import jsonrpc
-from callmux.protocol.jsonrpc import INTERNAL_ERROR, Batch, Id, Message, Response, RpcError
+from callmux.protocol.jsonrpc import Batch, Message, Response
 from callmux.protocol.peer import CancellationReceived, NotificationReceived, RequestReceived
 from callmux.protocol.unanswered import Unanswered
 from callmux.protocol.upstream_peer import (
@@ -31,18 +30,24 @@ from callmux.protocol.upstream_peer import (
     UnreadableReplyReceived,
     UpstreamPeer,
 )
-from callmux.protocol.versions import Era
-from callmux.tasks import TaskSet, Withdrawal, reason_of
+from callmux.protocol.versions import Era, era_of
+from callmux.tasks import TaskSet, reason_of
 from callmux.upstream import failures
 from callmux.upstream.audience import Audience
 from callmux.upstream.exchanges import Exchange, OwnExchange
 from callmux.upstream.failures import CallFailure, Category
-from callmux.upstream.links.link import Link, Listener
+from callmux.upstream.links.link import Link, Listener, label_of
+from callmux.upstream.liveness import Liveness
+from callmux.upstream.open_questions import OpenQuestions
+from callmux.upstream.opening.first_words import FirstWords
+from callmux.upstream.opening.handshake import agree
+from callmux.upstream.opening.known_era import KnownEra
 from callmux.upstream.reading.copying import LARGE, copied, own_copy
 from callmux.upstream.reading.staleness import Staleness
 from callmux.upstream.task_makers import TaskMakers
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from callmux.upstream.stateless import Stateless
 
 CLOCK_STEP = 0.001
 """A timer may come so much too early."""
@@ -73,37 +78,50 @@ class Connection:
         name: The server's name, for errors.
         link: The way to it, not yet open.
         hooks: Who hears what it does by itself.
-        era: What the server is spoken to in.
+        era: What the server is spoken to in first; what it is spoken to in, once it is open.
+        declares: Gives what is declared on behalf of a client, where each request says so.
 
     Attributes:
         live: Requests may be sent.
         audience: The clients it serves.
         makers: Who made which task on it.
         staleness: Lists that the server has changed.
+        liveness: Whether it answers anything at all.
         declared: What is declared on it.
+        stateless: The era without a handshake, where the server is spoken to in that.
         init: What the server said of itself; None before `open` is done.
     """
 
-    def __init__(self, name: str, link: Link, hooks: Hooks, era: Era = Era.LEGACY) -> None:
+    def __init__(
+        self,
+        name: str,
+        link: Link,
+        hooks: Hooks,
+        era: Era = Era.LEGACY,
+        declares: Callable[[ClientPort], bytes] = lambda client: client.capabilities,
+    ) -> None:
         self.name = name
         self.link = link
         self.live = False
         self.audience, self.makers, self.staleness = Audience(), TaskMakers(), Staleness()
+        self.liveness = Liveness(self._ping)
         self.declared = b"{}"
+        self.declares = declares
+        self.stateless: Stateless | None = None
         self.init: InitializeResult | None = None
-        self._hooks = hooks
-        self._peer = UpstreamPeer(hooks.unanswered, era)
+        self.hooks = hooks
+        self.era = era
+        self._peer = UpstreamPeer(hooks.unanswered)
         self._waiting: dict[int, Exchange] = self._peer.waiting
         self._timer: asyncio.TimerHandle | None = None
         self._due = inf
-        self._questions: dict[Id, asyncio.Task[None]] = {}
         self._tasks = TaskSet(f'connection to "{name}"')
-        self._idle = Lull(lambda: self._waiting)
+        self._questions = OpenQuestions(name, self._peer, link.send, self._tasks)
+        self._idle = Lull(self._busy)
         self._reason = "the connection is not open"
         # Kept: on Python 3.11 asking for the running loop is a system call.
         self._loop = asyncio.get_running_loop()
         self._lost_early: CallFailure | None = None
-        self._probe: asyncio.Future[bool] | None = None
 
     def __repr__(self) -> str:
         return f"Connection({self.name!r}, {'live' if self.live else 'ended'}, {self._peer!r})"
@@ -113,8 +131,13 @@ class Connection:
         """Requests that wait for their answer."""
         return len(self._waiting)
 
-    async def open(self, client_info: bytes, capabilities: bytes, seconds: float) -> InitializeResult:
-        """Opens the link and does the handshake.
+    async def open(
+        self, client_info: bytes, capabilities: bytes, seconds: float, eras: KnownEra | None = None
+    ) -> InitializeResult:
+        """Opens the link and agrees with the server on how it is spoken to.
+
+        Args:
+            eras: What is known of the eras of the server; None for a handshake.
 
         Raises:
             CallFailure: It cannot be reached, refuses, or takes longer than `seconds`.
@@ -127,18 +150,15 @@ class Connection:
                 if self._lost_early is not None:
                     raise self._lost_early
                 self.live = True
-                own = self._own("initialize", None, inf)
-                own.number, line = self._peer.open(client_info, capabilities, own)
-                self.link.send(line, own.number, True)
-                result = await self._answer(own)
+                words = FirstWords(self, self._peer, client_info, capabilities)
+                self.init = await agree(words, eras or KnownEra(only=Era.LEGACY), self.era)
         except TimeoutError:
             raise limit from None
-        try:
-            self.init, line = self._peer.opened(result)
-        except ValueError as error:
-            raise CallFailure(Category.PROTOCOL, str(error), started=False) from None
-        self.link.send(line)
-        self.link.agreed(self.init.protocol_version)
+        self.era = era_of(self.init.protocol_version) or Era.LEGACY
+        if self.era is Era.MODERN:
+            from callmux.upstream.stateless import Stateless  # most servers need nothing of it
+
+            self.stateless = Stateless(self, self.init.protocol_version, client_info, label_of(self.link))
         return self.init
 
     def send(self, exchange: Exchange) -> None:
@@ -149,6 +169,11 @@ class Connection:
         """
         if not self.live:
             raise failures.lost(self._reason, started=False)
+        if self.stateless is not None:
+            sent = self.stateless.take(exchange)
+            if sent is None:
+                return
+            exchange = sent
         peer = self._peer
         peer.last = exchange.number = id = peer.last + 1
         line = exchange.line(id)
@@ -159,7 +184,8 @@ class Connection:
 
     def abandon(self, exchange: Exchange, reason: str | None) -> None:
         """Gives up an exchange: nobody wants its answer any more."""
-        if self._waiting.get(exchange.number) is exchange:
+        found = self._waiting.get(exchange.number)
+        if found is exchange or (self.stateless is not None and self.stateless.gives_up(found, exchange)):
             self._give_up(exchange.number, reason)
 
     def request(
@@ -181,17 +207,19 @@ class Connection:
         Raises:
             CallFailure: A refusal, a time-out, or the end of the link.
         """
-        own = self._own(method, params, seconds)
+        own = self.own(method, params, seconds)
         own.client, own.progress = client, progress
         self.send(own)
-        return self._answer(own)
+        return self.answer(own)
 
-    def _own(self, method: str, params: bytes | Raw | None, seconds: float) -> OwnExchange:
+    def own(self, method: str, params: bytes | Raw | None, seconds: float) -> OwnExchange:
+        """A request of callmux itself, not sent yet."""
         answer: asyncio.Future[Raw] = self._loop.create_future()
         deadline = self._loop.time() + seconds
         return OwnExchange(method=method, params=params, seconds=seconds, deadline=deadline, answer=answer)
 
-    async def _answer(self, own: OwnExchange) -> bytes:
+    async def answer(self, own: OwnExchange) -> bytes:
+        """What answers a request of callmux itself; it is given up where nobody waits any more."""
         try:
             result = await own.answer
         except asyncio.CancelledError as given_up:
@@ -201,25 +229,12 @@ class Connection:
         return own_copy(result) if memoryview(result).nbytes <= LARGE else await copied(result)
 
     def notify(self, method: str, params: bytes | Raw | None) -> None:
-        """Sends a notification; dropped where the link has ended."""
-        if self.live:
+        """Sends a notification; dropped where the link has ended, or the server takes none."""
+        if self.live and self.stateless is None:
             self.link.send(jsonrpc.notification(method, params))
 
-    async def answers(self, seconds: float) -> bool:
-        """Whether the server answers a `ping` within `seconds`. Callers at the same time share one."""
-        if self._probe is None:
-            self._probe = self._loop.create_future()
-            alive = True
-            try:
-                await self.request("ping", None, seconds)
-            except CallFailure as failure:
-                # A refusal is an answer, too.
-                alive = failure.rpc is not None
-            finally:
-                self._probe.set_result(alive)
-                self._probe = None
-            return alive
-        return await asyncio.shield(self._probe)
+    def _ping(self, seconds: float) -> Coroutine[Any, Any, bytes]:
+        return self.request("ping" if self.stateless is None else "server/discover", None, seconds)
 
     async def drained(self) -> None:
         """Waits until no request waits for its answer. Each has its own time-out, so this ends."""
@@ -239,15 +254,37 @@ class Connection:
         await self.link.close()
 
     def _give_up(self, id: int, reason: str | None) -> None:
-        if (line := self._peer.cancel(id, reason)) is not None:
-            self.link.send(line)
+        given_up = self._waiting.get(id)
+        quiet = self.stateless is not None and self.stateless.is_quiet(given_up)
+        if (line := self._peer.cancel(id, reason, doubtful=not quiet)) is not None:
+            if self.stateless is None or not self.stateless.ends_streams:
+                self.link.send(line)
             self.link.abandon(id)
-        self._is_less()
+        self.eased()
 
-    def _is_less(self) -> None:
-        """Counts one waiting request less."""
-        if self._idle.awaited and not self._waiting:
+    def _busy(self) -> object:
+        return self._waiting if self.stateless is None else self.stateless.is_busy(self._waiting)
+
+    def eased(self) -> None:
+        """Somebody who waited here does no longer."""
+        if self._idle.awaited and not self._busy():
             self._idle.come()
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Starts something that ends with the connection."""
+        return self._tasks.spawn(work)
+
+    def tell(self, method: str, params: Raw | None) -> None:
+        """Hands over a notification as if it had come from the server, and were for everybody."""
+        self.hooks.told(self, method, params, None)
+
+    async def ask(self, method: str, params: Raw | None, client: ClientPort) -> bytes | Raw:
+        """The client's answer to what the server wants to know for its request.
+
+        Raises:
+            RpcError: It refuses, or has left.
+        """
+        return await self.hooks.asked(self, method, params, client)
 
     def _watch(self, due: float) -> None:
         """Sets one timer for all requests, at the earliest deadline there is now."""
@@ -272,13 +309,13 @@ class Connection:
 
     def _failed(self, id: int, failure: CallFailure) -> None:
         if (exchange := self._peer.take(id)) is not None:
-            self._is_less()
+            self.eased()
             exchange.failed(failure)
 
     def _lost(self, failure: CallFailure) -> None:
         if self.live:
             self._end(failure)
-            self._hooks.lost(self, failure.cause)
+            self.hooks.lost(self, failure.cause)
         elif self.init is None:
             # It ended while it was still being opened: whoever opens it must not wait for an answer.
             self._lost_early = failure
@@ -290,35 +327,23 @@ class Connection:
             # No further request; those under way end by themselves, each in its own way.
             self.live = False
             self._reason = failure.cause
-            self._hooks.lost(self, failure.cause)
+            self.hooks.lost(self, failure.cause)
 
     def _end(self, failure: CallFailure) -> None:
         self.live = False
         self._reason = failure.cause
-        for task in self._questions.values():
-            task.cancel()
+        self._questions.close()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         lost = self._peer.close()
-        self._is_less()
+        self.eased()
         for exchange in lost:
             # What was under way may have begun, whatever ended the link afterwards.
             exchange.failed(failures.ended(self.link.transport, failure))
 
-    def _client_of(self, about: int | None, params: Raw | None) -> ClientPort | None:
-        """The client that something is for that the server says: by the stream it came on, by the task it
-        names, or because nobody else can be meant."""
-        client = self._waiting[about].client if about is not None and about in self._waiting else None
-        meant = self.audience.meant(client)
-        if client is not None and meant is not None:
-            return meant
-        meant = meant or self.makers.maker(params)
-        # Of several requests of that client, the latest: it may have a stream of its own.
-        for one in reversed(self._waiting.values()):
-            if one.client is not None and one.client.session is meant:
-                return one.client
-        return meant
+    def _meant(self, about: int | None, params: Raw | None) -> ClientPort | None:
+        return self.audience.addressee(self._waiting, about, lambda: self.makers.maker(params))
 
     def forget(self, client: ClientPort) -> None:
         """Forgets a client that has left."""
@@ -329,8 +354,8 @@ class Connection:
         if type(message) is Response:  # nearly always, and by far the fastest way to tell
             exchange = self._waiting.pop(message.id, None)  # type: ignore[arg-type]
             if exchange is not None:
-                if self._idle.awaited and not self._waiting:
-                    self._idle.come()
+                if self._idle.awaited:
+                    self.eased()
                 exchange.answered(message.result)
                 return
         if isinstance(message, Batch):
@@ -348,48 +373,27 @@ class Connection:
     def _handle(self, event: Any, about: int | None) -> None:
         match event:
             case ReplyReceived(_, result, exchange):
-                self._is_less()
+                self.eased()
                 exchange.answered(result)
             case ErrorReceived(_, error, exchange):
-                self._is_less()
+                self.eased()
                 exchange.failed(failures.refused(error, getattr(self.link, "veil", None)))
             case UnreadableReplyReceived(_, message, exchange):
-                self._is_less()
+                self.eased()
                 exchange.failed(CallFailure(Category.PROTOCOL, f"its answer cannot be read: {message}"))
             case ProgressReceived(_, params, exchange):
                 if exchange.progress is not None:
                     exchange.progress(params)
             case NotificationReceived(method, params):
-                self._hooks.told(self, method, params, self._client_of(about, params))
+                if self.stateless is not None and (params := self.stateless.heard(method, params)) is None:
+                    return
+                self.hooks.told(self, method, params, self._meant(about, params))
             case RequestReceived(id, method, params):
-                kept = None if params is None else params.copy()
-                client = self._client_of(about, params)
-                self._questions[id] = self._tasks.spawn(self._ask(id, method, kept, client))
+                client = self._meant(about, params)
+                self._questions.come(
+                    id, method, lambda kept: self.hooks.asked(self, method, kept, client), params
+                )
             case NoiseReceived(message):
-                self._hooks.noise(self, message)
+                self.hooks.noise(self, message)
             case CancellationReceived(id, reason):
-                # Cancelled before its first step, a task cannot clean up after itself.
-                if (task := self._questions.pop(id, None)) is not None:
-                    task.cancel(Withdrawal(reason))
-
-    async def _ask(self, id: Id, method: str, params: Raw | None, client: ClientPort | None) -> None:
-        try:
-            line = self._peer.answer(id, await self._hooks.asked(self, method, params, client))
-        except RpcError as error:
-            line = self._peer.refuse(id, error.encoded())
-        except Exception as error:
-            # The root of the question's task: the server is told, or it would wait for ever.
-            log.error(
-                'could not pass on a question of "%s" (%s): an error in callmux',
-                self.name,
-                method,
-                exc_info=error,
-            )
-            why = RpcError(INTERNAL_ERROR, "callmux could not pass this question on")
-            line = self._peer.refuse(id, why.encoded())
-        finally:
-            # The server may use the id of a withdrawn question again before that one has ended.
-            if self._questions.get(id) is asyncio.current_task():
-                del self._questions[id]
-        if line is not None:
-            self.link.send(line)
+                self._questions.withdrawn(id, reason)

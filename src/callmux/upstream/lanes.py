@@ -10,6 +10,9 @@ Called by `callmux.upstream.server` and `callmux.upstream.scoped.scoped_limits`.
 - Calls for a directory, or with credentials of the client, go to connections of that directory or those
   credentials only.
 - Everybody else shares.
+- All of this is of connections with a handshake: on others each request says itself what its client can do
+  and wants to hear, so only directories and credentials keep clients apart. A server that speaks both eras is
+  spoken to in that of the client.
 """
 
 from __future__ import annotations
@@ -44,6 +47,14 @@ class Sharing(msgspec.Struct, frozen=True):
         """Whether a tool exists for clients."""
         return (self.tools is None or tool in self.tools) and tool not in self.denied
 
+    def declared(self, client: ClientPort, alone: bool) -> bytes:
+        """What the server is told of a client's capabilities.
+
+        Args:
+            alone: Nobody else will ever use it.
+        """
+        return client.capabilities if alone or not self.rootless else without_roots(client.capabilities)
+
 
 class LaneKey(msgspec.Struct, frozen=True):
     """What a connection is for.
@@ -76,6 +87,7 @@ def choose_lane(
     asking: bool,
     scope: Scope | None = None,
     era: Era = Era.LEGACY,
+    main_era: Era | None = None,
 ) -> LaneKey | None:
     """The lane for a call of `client`; None for the main one.
 
@@ -85,10 +97,14 @@ def choose_lane(
         owner: The only client the main connection serves, if it has turned out to be so.
         asking: The server has asked a client something before.
         scope: What the call needs of its connection.
-        era: What the server is spoken to in, on all its connections.
+        era: What the server is spoken to in for this client.
+        main_era: What it is spoken to in on the main connection; the same where absent.
     """
+    here = scope is None and (main_era is None or main_era is era)
+    if era is Era.MODERN:
+        return None if here else LaneKey(b"{}", None, scope, era)
     private = asking or client.own_lanes
-    if scope is None:
+    if here:
         if owner is client:
             return None
         if owner is None and capabilities == main and not private:

@@ -25,6 +25,7 @@ from callmux.upstream.inventory.listings import Listings
 from callmux.upstream.lanes import Sharing
 from callmux.upstream.links.link import Link
 from callmux.upstream.links.opening import Surroundings, open_link, secrets_of, transport_of
+from callmux.upstream.opening.known_era import KnownEra
 from callmux.upstream.opening.reconnect import Timing
 from callmux.upstream.scoped.scoped_limits import ScopedLimits
 from callmux.upstream.server import Server
@@ -133,6 +134,7 @@ class Pool:
                 ),
                 lambda capabilities: None if listings is None else listings.of(key[1], capabilities),
                 self.scoped_limits,
+                KnownEra(None if listings is None else listings.era_of(key[1])),
             )
             server.share(sharing_of(config))
         return server

@@ -23,10 +23,12 @@ class Questions:
     Attributes:
         apart: It asks its clients, so each has a connection of its own, and what it tells one is not for the
             others.
+        only: The only client this process will ever have, where that is so.
     """
 
     def __init__(self) -> None:
         self.apart = False
+        self.only: ClientPort | None = None
         self._heard: set[Heard] = set()
 
     def __repr__(self) -> str:
@@ -46,13 +48,11 @@ class Questions:
         method: str,
         params: Raw | None,
         asked: ClientPort | None,
-        only: ClientPort | None,
     ) -> bytes | Raw:
         """The client's answer to a question that came on `connection`.
 
         Args:
             asked: The client it is for; None where that may be several.
-            only: The only client this process will ever have, where that is so.
 
         Raises:
             RpcError: The client refuses, or nobody can tell which one is meant.
@@ -60,7 +60,7 @@ class Questions:
         session = asked.session if asked is not None else None
         for heard in tuple(self._heard):
             heard(session)
-        if only is None or session is not only:
+        if connection.stateless is None and (self.only is None or session is not self.only):
             # From now on every client has a connection of its own here; this one belongs to who is asked.
             self.apart = True
             if session is not None and connection.audience.is_only(session):

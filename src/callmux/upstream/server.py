@@ -6,9 +6,8 @@ so a server that is down stays listed. Clients and calls that cannot share it ge
 (`callmux.upstream.lanes`).
 
 How it works. Parts decide or keep one thing each: `MainLine` the connection that lists, `SideLanes` all
-others, `Inventory` what is listed, `Questions` what the server asks, `InUse` who must not lose it. This
-class is where they meet: it picks a lane for a client, wires hooks into new connections, and says what a
-departure means.
+others, `Inventory` what is listed, `Questions` what the server asks, `InUse` who must not lose it. They meet
+here: it picks a lane for a client, wires hooks into new connections, and says what a departure means.
 
 What is ugly: which client a connection is for is known in three places (the audience of the connection,
 `_exclusive`, the adopter of the main line), and a main connection changes from everybody's to one client's
@@ -27,6 +26,7 @@ from callmux.clock import Clock
 from callmux.context import ClientPort, Scope
 from callmux.errors import CallmuxError
 from callmux.protocol.unanswered import Unanswered
+from callmux.protocol.versions import Era
 from callmux.tasks import TaskSet
 from callmux.upstream import failures
 from callmux.upstream.connection import Connection, Hooks
@@ -42,15 +42,13 @@ from callmux.upstream.links.link import Link
 from callmux.upstream.noise import Noise
 from callmux.upstream.opening import restoring
 from callmux.upstream.opening.attempt import attempt
+from callmux.upstream.opening.known_era import KnownEra
 from callmux.upstream.opening.main_line import MainLine, Offered
 from callmux.upstream.opening.reconnect import Timing
 from callmux.upstream.opening.side_lane import open_lane
 from callmux.upstream.questions import Questions
 from callmux.upstream.scoped.scoped_limits import ScopedLimits
 from callmux.upstream.scoped.side_lanes import SideLanes
-
-PROBE_SECONDS = 2.0
-"""How long a server may take to answer a ping after one of its calls timed out."""
 
 
 class Server:
@@ -66,6 +64,7 @@ class Server:
         events: Who hears what it does by itself.
         listing: Gives what it listed in an earlier process, by what its client declares; None for nothing.
         scoped_limits: Counts the scoped connections of all servers.
+        known: Which eras it speaks; None for a handshake.
 
     Attributes:
         lanes: The connections beside the main one.
@@ -89,11 +88,13 @@ class Server:
         events: Events,
         listing: Callable[[bytes], Listing | None] = lambda capabilities: None,
         scoped_limits: ScopedLimits | None = None,
+        known: KnownEra | None = None,
     ) -> None:
         self.name = name
         self.transport = transport
         self._make_link = make_link
         self._client_info = client_info
+        self._known = known or KnownEra(only=Era.LEGACY)
         self._clock = clock
         self._events = events
         self._tasks = TaskSet(f'server "{name}"')
@@ -140,13 +141,12 @@ class Server:
 
     @property
     def recalled(self) -> bool:
-        """Whether tools and offer are those of an earlier process, because the server is still being
-        started."""
+        """Whether tools and offer are those of an earlier process, as long as it is being started."""
         return self.inventory.recalled
 
     @property
     def views(self) -> Views:
-        """What it lists to clients that declare something else than the main connection."""
+        """What it lists to others."""
         return self.inventory.views
 
     @property
@@ -158,15 +158,20 @@ class Server:
     def timing(self, timing: Timing) -> None:
         self._main.timing = timing
 
-    def start(self, capabilities: bytes = b"{}", only: ClientPort | None = None) -> None:
+    def start(
+        self, capabilities: bytes = b"{}", only: ClientPort | None = None, revision: str | None = None
+    ) -> None:
         """Begins the first attempt, if none was made yet.
 
         Args:
             capabilities: What the main connection declares: those of the first client.
             only: The only client this process will ever have, where that is so.
+            revision: What the first client speaks; None where there is none yet.
         """
         if self._main.is_fresh:
             self._main.declares, self._exclusive = capabilities, only
+            self.questions.only = only
+            self._main.era = self._known.choose(revision)
             self.inventory.recall(capabilities)
             self._main.begin()
 
@@ -180,17 +185,16 @@ class Server:
         self._main.retry()
 
     async def restart(self) -> None:
-        """Ends its connections once their calls are done and connects anew; waits for the outcome, which
-        `connection` and `health` tell. Calls that come meanwhile wait for it, too."""
+        """Ends its connections once their calls are done, connects anew and waits, as new calls do."""
         self.lanes.drop_all()
         await self._main.restart()
 
     def subscribe(self, uris: Set[str]) -> None:
         """Somebody wants to hear of these, too: it is asked now, and after each reconnect."""
         self.subscriptions |= uris
-        if self._main.connection is not None and uris:
-            seconds = self.timing.connect_seconds
-            self._tasks.spawn(restoring.restore(self._main.connection, None, list(uris), seconds))
+        connection, seconds = self._main.connection, self.timing.connect_seconds
+        if connection is not None and uris:
+            self._tasks.spawn(restoring.restore(connection, None, list(uris), seconds))
 
     async def settled(self) -> None:
         """Waits until the first attempt has succeeded or failed."""
@@ -266,19 +270,17 @@ class Server:
         return found if client is self._exclusive else [one for one in found if client in one.audience]
 
     def welcome(self, client: ClientPort) -> None:
-        """Makes the main connection ready for a client that has come: lists may depend on what the client
-        can."""
+        """Makes the main connection ready for a client that has come: lists may depend on it."""
         if not self.questions.apart and self._exclusive is None:
-            self._main.adopt(client, self._declared(client))
+            self._main.adopt(client, self._declared(client), self._era_of(client))
 
     def unlisted_for(self, client: ClientPort) -> Awaitable[object] | None:
         """What to wait for until it is known what it lists to this client; None where it is."""
         connection, kind = self._main.connection, self._declared(client)
         if self._exclusive is not None or connection is None or connection.declared == kind:
             return None
-        return (
-            self._main.acquire(False) if kind == self._main.declares else self.views.unknown_to(client, kind)
-        )
+        main = kind == self._main.declares
+        return self._main.acquire(False) if main else self.views.unknown_to(client, kind)
 
     def kind_of(self, capabilities: bytes) -> bytes | None:
         """The kind of clients that declare this, as `views` knows it, empty for that of the main connection;
@@ -291,35 +293,36 @@ class Server:
             return None
         declared = self._declared(client)
         owner = main.connection.audience.owner if main.connection is not None else None
-        asking = self.questions.apart
-        key = choose_lane(client, declared, main.declares, owner, asking=asking, scope=scope)
+        asking, era = self.questions.apart, self._era_of(client)
+        key = choose_lane(
+            client, declared, main.declares, owner, asking=asking, scope=scope, era=era, main_era=main.era
+        )
         if key is None or key.client is not None or scope is not None or self._exclusive is not None:
             return key
-        return None if main.adopt(client, declared) else key
+        return None if main.adopt(client, declared, era) else key
+
+    def _era_of(self, client: ClientPort) -> Era:
+        return self._known.beside(client.version, self._main.era)
 
     def _declared(self, client: ClientPort) -> bytes:
-        shared = self.sharing.rootless and client is not self._exclusive
-        return without_roots(client.capabilities) if shared else client.capabilities
+        return self.sharing.declared(client, client.session is self._exclusive)
 
     async def _open_lane(self, key: LaneKey, client: ClientPort) -> Connection:
-        connection = Connection(self.name, self._make_link(key.scope), self._hooks(), key.era)
+        connection = self._made(key.scope, key.era)
         connection.audience.owner = key.client or self._exclusive
         expected: set[str] = set()
         if key.scope is not None and key.capabilities == self._main.declares:
             expected = {t.name for t in self.suite.tools if self.sharing.exposes(t.name)}
         seconds = self.timing.connect_seconds
-        return await open_lane(connection, key, client, self._client_info, seconds, expected)
+        return await open_lane(connection, key, client, self._client_info, seconds, expected, self._known)
 
     def unavailable(self, tool: str, why: str | None = None) -> CallmuxError:
         """The error for a call that cannot be sent."""
         return failures.unavailable(self.name, tool, self.record(), why)
 
     async def examine(self, connection: Connection) -> None:
-        """After a call timed out: replaces the connection if the server does not even answer a ping.
-
-        Calls in flight on the old connection go on until they end by themselves.
-        """
-        if connection.live and not await connection.answers(PROBE_SECONDS):
+        """After a call timed out: replaces a connection on which nothing is answered; its calls go on."""
+        if connection.live and not await connection.liveness.answers():
             self.retire(connection, "the server does not answer")
 
     def examine_soon(self, connection: Connection) -> None:
@@ -334,8 +337,7 @@ class Server:
             self.lanes.drop(connection)
 
     def forget(self, client: ClientPort) -> None:
-        """Ends the lanes of a client that has left. A main connection that served it alone is opened anew,
-        because the server may hold what it learned from that client."""
+        """Ends the lanes of a client that has left; a main connection that served it alone is opened anew."""
         self.lanes.release(client)
         self.inventory.forget(client)
         if self._main.adopter is client:
@@ -368,20 +370,24 @@ class Server:
         return {**about, **self.health.record(), **self.suite.record(), **kept}
 
     def _new_connection(self) -> Connection:
-        connection = self._newest = Connection(self.name, self._make_link(None), self._hooks())
-        client = self._exclusive or self._main.adopter
-        if client is not None:
+        connection = self._newest = self._made(None, self._main.era)
+        if (client := self._exclusive or self._main.adopter) is not None:
             connection.audience.join(client)
         return connection
 
     async def _read(self, connection: Connection) -> Offered:
-        return await attempt(connection, self._client_info, self._main.declares, self.timing.connect_seconds)
+        seconds = self.timing.connect_seconds
+        return await attempt(connection, self._client_info, self._main.declares, seconds, self._known)
 
-    def _hooks(self) -> Hooks:
-        return Hooks(self._heard, self._asked, self.retire, self._noise.heard, self.unanswered)
+    def _made(self, scope: Scope | None, era: Era) -> Connection:
+        hooks = Hooks(self._heard, self.questions.ask, self.retire, self._noise.heard, self.unanswered)
+        return Connection(self.name, self._make_link(scope), hooks, era, self._declared)
 
     def _is_up(self, connection: Connection, offered: Offered, last_seen: str) -> None:
         self.transport = connection.link.transport
+        if connection.stateless is not None:
+            connection.stateless.listening.begin(offered[1].capabilities)
+        self._tasks.spawn(self._known.keep())
         seconds = self.timing.connect_seconds
         self._tasks.spawn(restoring.restore(connection, self._exclusive, self.subscriptions, seconds))
         self.inventory.take(connection, *offered, last_seen)
@@ -391,8 +397,3 @@ class Server:
     ) -> None:
         if not self.inventory.heard(connection, method):
             self._events.told(method, params, client)
-
-    async def _asked(
-        self, connection: Connection, method: str, params: Raw | None, client: ClientPort | None
-    ) -> bytes | Raw:
-        return await self.questions.ask(connection, method, params, client, self._exclusive)

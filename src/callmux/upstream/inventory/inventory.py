@@ -59,7 +59,8 @@ class Inventory:
         self._seconds = seconds
         self._listed = Listed(listing, tasks, clock, changed)
         self._refreshing = Refreshing(tasks, self._counts, self._reread)
-        self.views = Views(name, tasks, lanes, self._listed, seconds, self._refreshing.look)
+        look = self._refreshing.look
+        self.views = Views(name, tasks, lanes, self._listed, seconds, look, self._stateless)
 
     def __repr__(self) -> str:
         return f"Inventory({self._listed!r}, {self.views!r})"
@@ -116,6 +117,10 @@ class Inventory:
     def forget(self, client: ClientPort) -> None:
         """Forgets a client that has left."""
         self.views.forget(client)
+
+    def _stateless(self) -> Connection | None:
+        main = self._main()
+        return main if main is not None and main.stateless is not None else None
 
     def _counts(self, connection: Connection) -> bool:
         return connection is self._main() or self._lanes.is_general(connection)

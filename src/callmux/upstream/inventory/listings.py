@@ -1,8 +1,9 @@
 """What servers listed last, kept on disk, so that one that takes long to start holds up no first listing.
 
 Made by `callmux.process.servers`; used by `callmux.upstream.server`, which reads once before its first
-attempt and writes in a thread after each change. A file holds what a client is shown, and nothing of the
-configuration: its name is a hash of what the server is run with, so whatever changes there begins anew.
+attempt and writes in a thread after each change, and by `callmux.upstream.opening.known_era`. A file holds
+what a client is shown, and nothing of the configuration: its name is a hash of what the server is run with,
+so whatever changes there begins anew.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ class Listing:
         if digest == self._digest:
             return
         try:
-            _write(self._path, data)
+            write(self._path, data)
             self._digest = digest
         except OSError as error:
             log.info("could not keep a listing in %s: %s", self._path, error)
@@ -152,13 +153,17 @@ class Listings:
         earlier = [self._named(FORMAT, version, *around) for version in EARLIER]
         return Listing(self._named(FORMAT, *around), earlier)
 
+    def era_of(self, facts: object) -> Path:
+        """Where it is kept which era a server is of, whatever its client declares."""
+        return self._named(FORMAT, facts, os.getcwd(), "era")
+
     def _named(self, *known: object) -> Path:
         mark = hashlib.sha256(repr(known).encode("utf-8", "replace"))
         return self._directory / f"{mark.hexdigest()[:40]}.json"
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Writes in one step, for the owner only, and removes what nobody reads any more."""
+def write(path: Path, data: bytes) -> None:
+    """Writes one file in one step, for the owner only, and removes what nobody reads any more."""
     path.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     new = path.with_name(f"{path.name}.{os.urandom(6).hex()}.new")

@@ -41,6 +41,8 @@ class Views:
         listed: What the main connection lists; told when somebody else's list changes.
         seconds: Gives how long each list may take.
         look: Called with each lane once it was read: its lists count from now on.
+        stateless: Gives the main connection where each request says what its client declares, so that no
+            lane is needed.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Views:
         listed: Listed,
         seconds: Callable[[], float],
         look: Callable[[Connection], None],
+        stateless: Callable[[], Connection | None] = lambda: None,
     ) -> None:
         self._name = name
         self._tasks = tasks
@@ -58,6 +61,7 @@ class Views:
         self._seconds = seconds
         self._listed = listed
         self._look = look
+        self._stateless = stateless
         self._known: dict[bytes, Tools | None] = {}
         self._stale: set[bytes] = set()
         self._guests: dict[ClientPort, bytes] = {}
@@ -112,9 +116,9 @@ class Views:
     async def _read(self, client: ClientPort, kind: bytes) -> None:
         self._stale.discard(kind)
         try:
-            connection = await self._lanes.acquire(LaneKey(kind), client)
+            connection = self._stateless() or await self._lanes.acquire(LaneKey(kind), client)
             assert connection.init is not None
-            tools, _ = await read_all(connection, connection.init, self._seconds())
+            tools, _ = await read_all(connection, connection.init, self._seconds(), client)
         except (CallFailure, NoRoom) as failure:
             why = failure.cause if isinstance(failure, CallFailure) else f"too many connections: {failure}"
             log.warning('could not learn what "%s" lists to other clients: %s', self._name, why)

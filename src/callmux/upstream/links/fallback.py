@@ -8,12 +8,13 @@ true one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from callmux.protocol.jsonrpc import Message
+from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, Message
+from callmux.protocol.versions import MODERN_CODES
 from callmux.tasks import TaskSet
 from callmux.upstream.failures import CallFailure, Category
-from callmux.upstream.links.link import Link, Listener
+from callmux.upstream.links.link import Link, Listener, label_of
 
 
 class FallbackLink:
@@ -30,6 +31,7 @@ class FallbackLink:
         self._second: Callable[[], Link] | None = second
         self._listener: Listener | None = None
         self._first_line: tuple[bytes, int] | None = None
+        self._probes: set[int] = set()
         self._tasks = TaskSet(f'link to "{name}"')
 
     def __repr__(self) -> str:
@@ -44,9 +46,16 @@ class FallbackLink:
         await self._link.open(Listener(self._received, self._failed, self._lost, listener.expired))
 
     def send(self, line: bytes, id: int | None = None, last: bool = False) -> None:
-        if id is not None and self._first_line is None:
+        if id is not None and self._first_line is None and id not in self._probes:
             self._first_line = line, id
         self._link.send(line, id)
+
+    def label(self, id: int, head: Mapping[str, str]) -> None:
+        """Gives a request headers of its own. It decides nothing: only `initialize` tells what is spoken."""
+        if (label := label_of(self._link)) is not None:
+            if self._second is not None:
+                self._probes.add(id)
+            label(id, head)
 
     def agreed(self, protocol_version: str) -> None:
         self._link.agreed(protocol_version)
@@ -65,7 +74,7 @@ class FallbackLink:
             self._listener.received(message, id)
 
     def _failed(self, id: int, failure: CallFailure) -> None:
-        if self._may_fall_back(failure):
+        if id not in self._probes and self._may_fall_back(failure):
             self._tasks.spawn(self._fall_back(failure))
         elif self._listener is not None:
             self._listener.failed(id, failure)
@@ -75,7 +84,10 @@ class FallbackLink:
             self._listener.lost(failure)
 
     def _may_fall_back(self, failure: CallFailure) -> bool:
-        refused = failure.category in (Category.PROTOCOL, Category.SESSION) or failure.rpc is not None
+        refused = failure.category in (Category.PROTOCOL, Category.SESSION)
+        if failure.rpc is not None:
+            # Who refuses in this way has no handshake, over no transport.
+            refused = failure.rpc.code not in MODERN_CODES | {METHOD_NOT_FOUND}
         return self._second is not None and refused
 
     async def _fall_back(self, failure: CallFailure) -> None:
@@ -91,7 +103,9 @@ class FallbackLink:
             await link.close()
             cause = f"streamable HTTP: {failure.cause}; HTTP+SSE: {error.cause}"
             category = error.category if error.category is Category.AUTHORIZATION else failure.category
-            listener.failed(first_line[1], CallFailure(category, cause, started=False))
+            over = CallFailure(category, cause, started=False)
+            listener.failed(first_line[1], over)
+            listener.lost(over)
             return
         self._link = link
         link.send(*first_line)

@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Mapping
 
 import aiohttp
 
 from callmux.protocol import http_answer, http_client, jsonrpc
-from callmux.protocol.http_answer import addressed, answers, doubts_session, is_unknown_method
+from callmux.protocol.http_answer import addressed, answers, doubts_session, is_answer
 from callmux.protocol.http_client import MAX_ANSWER, Carrier, Point, Resumption, Session, known
 from callmux.protocol.jsonrpc import Failure, Response
 from callmux.protocol.sse import EventBuffer, TooLarge
@@ -25,6 +26,7 @@ from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.links.credentials import Credentials
 from callmux.upstream.links.link import Listener
 from callmux.upstream.links.web import (
+    Doubtful,
     StatusRefused,
     StatusVerdict,
     WebAddress,
@@ -32,8 +34,10 @@ from callmux.upstream.links.web import (
     open_client,
     refused,
     resumption_verdict,
+    unknown_session,
     verdict,
     whole,
+    words,
 )
 
 log = logging.getLogger(__name__)
@@ -43,14 +47,6 @@ PING_SECONDS = 20.0
 DOUBT_SECONDS = 5.0
 """How long a server may take to say whether it still knows the session."""
 CLOSE_SECONDS = 1.0
-
-
-class Doubtful(Exception):
-    """A server's own error that may be about the session."""
-
-    def __init__(self, answer: Failure) -> None:
-        super().__init__("an error that speaks of the session")
-        self.answer = answer
 
 
 class HttpLink:
@@ -73,6 +69,7 @@ class HttpLink:
         self._listener: Listener | None = None
         self._tasks = TaskSet(f'link to "{name}"')
         self._posts: dict[int, asyncio.Task[None]] = {}
+        self._heads: dict[int, Mapping[str, str]] = {}
         self._session_id: str | None = None
         self._version: str | None = None
         self._greeted = False
@@ -99,6 +96,10 @@ class HttpLink:
         elif b'"notifications/initialized"' in line:
             # No request may overtake the end of the handshake.
             self._before = task
+
+    def label(self, id: int, head: Mapping[str, str]) -> None:
+        """Gives our request `id`, which is sent next, headers of its own: it belongs to no session."""
+        self._heads[id] = {**http_client.request_head(body=True, session_id=None, version=None), **head}
 
     def agreed(self, protocol_version: str) -> None:
         """From here on each request names the revision, and the server's own stream is opened."""
@@ -130,12 +131,13 @@ class HttpLink:
     async def _post(self, body: bytes, id: int | None, before: asyncio.Task[None] | None) -> None:
         if before is not None and not before.done():
             await asyncio.wait({before})
+        head = self._heads.pop(id, None) if id is not None and self._heads else None
         try:
-            await self._exchange(body, id)
+            await self._exchange(body, id, head)
         except CallFailure as failure:
             self._failed(id, failure)
         except StatusRefused as refusal:
-            named = self._session_id is not None
+            named = self._session_id is not None and head is None
             await self._judge(id, verdict(refusal, Carrier.HTTP, named=named, id=id))
         except Doubtful as doubtful:
             await self._weigh(id, doubtful.answer)
@@ -183,23 +185,26 @@ class HttpLink:
             self._listener = None
             listener.lost(failure)
 
-    async def _exchange(self, body: bytes, id: int | None) -> None:
+    async def _exchange(self, body: bytes, id: int | None, head: Mapping[str, str] | None) -> None:
         client = self._client
         if client is None:
             return
-        async with await self._place.send(client, "POST", self._post_head, body) as answer:
+        async with await self._place.send(client, "POST", head or self._post_head, body) as answer:
             if answer.status >= 300:
                 refusal = await refused(answer)
-                if answer.status != 404 or id is None or not is_unknown_method(refusal.body):
+                if id is None or not is_answer(answer.status, refusal.body, stateless=head is not None):
                     raise refusal
                 self._take(refusal.body, id, alone=True)
                 return
             if id is None:
                 return
-            if not self._greeted:
+            if not self._greeted and head is None:
                 self._greet(answer)
             resume = await self._read(answer, id)
         if id in self._posts and resume is not None:
+            if head is not None:
+                # No stream of this era is resumed.
+                resume.last_id = ""
             await self._resume(id, resume)
         elif id in self._posts:
             begun = known(Carrier.HTTP, Point.WITHOUT_RESULT).begun
@@ -214,7 +219,7 @@ class HttpLink:
             self._take(await whole(answer, self._limit), id, alone=True)
         except (aiohttp.ClientError, OSError) as error:
             begun = known(Carrier.HTTP, Point.CUT).begun
-            raise failures.lost(f"the answer broke off: {_words(error)}", started=begun) from None
+            raise failures.lost(f"the answer broke off: {words(error)}", started=begun) from None
         return None
 
     def _greet(self, answer: aiohttp.ClientResponse) -> None:
@@ -277,7 +282,7 @@ class HttpLink:
             except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError) as error:
                 log.info('could not read on in a stream of "%s", which is resumed: %s', self._name, error)
                 if not resumption.failed():
-                    cause = f"the answer broke off, and the rest cannot be had: {_words(error)}"
+                    cause = f"the answer broke off, and the rest cannot be had: {words(error)}"
                     raise failures.lost(cause, started=begun) from None
 
     async def _get(self, buffer: EventBuffer, id: int | None, resumption: Resumption | None = None) -> None:
@@ -317,7 +322,7 @@ class HttpLink:
                 tries = 0
             except StatusRefused as refusal:
                 if refusal.status != 405 and await self._forgotten() is not None:
-                    self._lose(_unknown_session())
+                    self._lose(unknown_session())
                     return
                 if http_client.has_no_stream(refusal.status):
                     # What else is wrong, calls will tell.
@@ -343,7 +348,7 @@ class HttpLink:
             try:
                 async with asyncio.timeout(PING_SECONDS):
                     if await self._refuses_a_ping() is not None:
-                        self._lose(_unknown_session())
+                        self._lose(unknown_session())
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 broken = failure_of(error)
                 if not broken.started:
@@ -388,12 +393,3 @@ class HttpLink:
                     if isinstance(message := jsonrpc.parse(event.data), Response | Failure):
                         return Point.ERROR if named and doubts_session(message) else None
         return None
-
-
-def _words(error: Exception) -> str:
-    return str(error) or type(error).__name__
-
-
-def _unknown_session() -> CallFailure:
-    cause = "the server no longer knows the session"
-    return CallFailure(Category.SESSION, cause, started=False, over=True)

@@ -6,7 +6,7 @@ doubles; used by `callmux.upstream.connection`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -63,3 +63,13 @@ class Link(Protocol):
 
     async def close(self) -> None:
         """Ends the link within a bound; safe to call twice. `lost` is not called for it."""
+
+
+Label = Callable[[int, Mapping[str, str]], None]
+
+
+def label_of(link: Link) -> Label | None:
+    """What gives a request headers of its own, before it is sent, on a link that has headers: its request is
+    one without a session then, and is given up by ending its stream."""
+    label: Label | None = getattr(link, "label", None)
+    return label

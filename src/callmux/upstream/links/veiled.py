@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from callmux.config.veil import Veil
 from callmux.upstream.failures import CallFailure
-from callmux.upstream.links.link import Link, Listener
+from callmux.upstream.links.link import Link, Listener, label_of
 
 
 class VeiledLink:
@@ -32,6 +32,8 @@ class VeiledLink:
         self.agreed = link.agreed
         self.abandon = link.abandon
         self.close = link.close
+        if (label := label_of(link)) is not None:
+            self.label = label
 
     def __repr__(self) -> str:
         return repr(self.link)

@@ -30,6 +30,7 @@ from callmux.protocol.http_client import (
     refusal_point,
     tls_problem,
 )
+from callmux.protocol.jsonrpc import Failure
 from callmux.protocol.sse import TooLarge
 from callmux.proxies import proxy_for
 from callmux.upstream import failures
@@ -224,6 +225,25 @@ def _unreachable(error: aiohttp.ClientConnectorError) -> str:
     if isinstance(reason, socket.gaierror):
         return f'there is no host "{error.host}" ({reason.strerror}); is the URL right?'
     return f"{error.host}:{error.port}: {reason.strerror or reason}"
+
+
+class Doubtful(Exception):
+    """A server's own error that may be about the session."""
+
+    def __init__(self, answer: Failure) -> None:
+        super().__init__("an error that speaks of the session")
+        self.answer = answer
+
+
+def unknown_session() -> CallFailure:
+    """The end of a link whose server has forgotten it."""
+    cause = "the server no longer knows the session"
+    return CallFailure(Category.SESSION, cause, started=False, over=True)
+
+
+def words(error: Exception) -> str:
+    """What an exception says, or its name where it says nothing."""
+    return str(error) or type(error).__name__
 
 
 class StatusVerdict(NamedTuple):

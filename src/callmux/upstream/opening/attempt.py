@@ -11,6 +11,7 @@ from callmux.protocol.shapes import Tool
 from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.inventory.offer import Offer
+from callmux.upstream.opening.known_era import KnownEra
 from callmux.upstream.opening.last_words import with_words
 from callmux.upstream.reading.lists import read_all
 
@@ -18,7 +19,11 @@ log = logging.getLogger(__name__)
 
 
 async def attempt(
-    connection: Connection, client_info: bytes, capabilities: bytes, seconds: float
+    connection: Connection,
+    client_info: bytes,
+    capabilities: bytes,
+    seconds: float,
+    known: KnownEra | None = None,
 ) -> tuple[tuple[Tool, ...], Offer]:
     """Opens the connection and reads what the server offers. Who called ends it where this fails.
 
@@ -26,11 +31,12 @@ async def attempt(
         client_info: The `clientInfo` of our handshake, as JSON.
         capabilities: What is declared on it, as JSON.
         seconds: For the handshake, and for each list.
+        known: The eras of the server; None for a handshake.
 
     Raises:
         CallFailure: It cannot be started or reached, refuses, takes too long, or has ended meanwhile.
     """
-    init = await connection.open(client_info, capabilities, seconds)
+    init = await connection.open(client_info, capabilities, seconds, known)
     tools, offer = await read_all(connection, init, seconds)
     if not connection.live:
         raise CallFailure(Category.TRANSPORT, "the server ended while it was being connected")

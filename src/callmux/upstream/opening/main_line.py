@@ -18,12 +18,14 @@ from callmux.context import ClientPort
 from callmux.observe.bus import Bus
 from callmux.observe.facts import ConnectFailed, ServerDown, ServerUp
 from callmux.protocol.shapes import Tool
+from callmux.protocol.versions import Era
 from callmux.tasks import TaskSet
 from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure
 from callmux.upstream.health import Health, State
 from callmux.upstream.inventory.offer import Offer
 from callmux.upstream.opening.attempt import explain
+from callmux.upstream.opening.handshake import EndedByProbe
 from callmux.upstream.opening.reconnect import Timing, delay_seconds
 
 log = logging.getLogger(__name__)
@@ -60,6 +62,7 @@ class MainLine:
         health: How the server has been doing.
         timing: How long things may take.
         declares: What is declared on it, or will be in a moment, as canonical JSON.
+        era: What the server is spoken to in, or will be in a moment, unless it lacks that.
         adopter: The client that came first, while it is there: nobody else's capabilities replace its own.
         refusal: Why it could not be opened with what a client declares, where that was tried last.
     """
@@ -79,6 +82,7 @@ class MainLine:
         self.health = Health()
         self.timing = timing
         self.declares = b"{}"
+        self.era = Era.LEGACY
         self.adopter: ClientPort | None = None
         self.refusal: str | None = None
         self._name = name
@@ -133,29 +137,35 @@ class MainLine:
                     return None
                 self.begin()
             await self._attempted(RECONNECT_WAIT_SECONDS if self._was_up else None)
-        wanted = self.declares
+        wanted = self.declares, self.era
         while self.connection is not None and self.ready is None and self._attempt is not None:
             await self._attempted(None)
-        return self.ready if self.declares == wanted else None
+        return self.ready if (self.declares, self.era) == wanted else None
 
     @property
     def ready(self) -> Connection | None:
         """The live connection, where it declares what it is to declare."""
         connection = self.connection
-        return connection if connection is None or connection.declared == self.declares else None
+        return connection if connection is None or self._fits(connection) else None
 
-    def adopt(self, client: ClientPort, declared: bytes) -> bool:
-        """Has the connection declare what this client does, if it has not carried a call of anybody yet;
-        whether it does now, or will in a moment."""
+    def _fits(self, connection: Connection) -> bool:
+        """Whether a connection is what the main one is to be."""
+        if connection.era is not self.era:
+            return False
+        return self.era is Era.MODERN or connection.declared == self.declares
+
+    def adopt(self, client: ClientPort, declared: bytes, era: Era = Era.LEGACY) -> bool:
+        """Has the connection declare what this client does and speak its era, if it has not carried a call of
+        anybody yet; whether it does now, or will in a moment."""
         connection = self.connection
-        if declared == self.declares:
+        if era is self.era and (era is Era.MODERN or declared == self.declares):
             self.adopter = self.adopter or client
             return True
         audience = connection.audience if connection is not None else None
         taken = audience is not None and (audience.carried or audience.owner is not None)
         if taken or self.adopter not in (None, client) or (connection is None and self._attempt is None):
             return False
-        self.declares, self.adopter, self.refusal = declared, client, None
+        self.declares, self.era, self.adopter, self.refusal = declared, era, client, None
         if self._attempt is None:
             self.begin()
         return True
@@ -190,11 +200,16 @@ class MainLine:
         await self._connect()
 
     async def _connect(self) -> None:
-        started = self._clock.monotonic()
+        started, era = self._clock.monotonic(), self.era
         connection: Connection | None = None
         try:
             connection = self._make()
-            offered = await self._read(connection)
+            try:
+                offered = await self._read(connection)
+            except EndedByProbe:
+                await connection.close()
+                connection = self._make()
+                offered = await self._read(connection)
         except Exception as error:  # noqa: BLE001 - the root of the attempt; `explain` logs
             lasting = isinstance(error, CallFailure) and error.lasting
             sign_in = isinstance(error, CallFailure) and error.sign_in
@@ -211,6 +226,9 @@ class MainLine:
             # While a failed attempt was closing, the next one may have begun.
             if self._attempt is asyncio.current_task():
                 self._attempt = None
+        if self.era is era:
+            # The server may lack the one that was wanted.
+            self.era = connection.era
         self._succeeded(connection, offered)
 
     def _succeeded(self, connection: Connection, offered: Offered) -> None:
@@ -229,7 +247,7 @@ class MainLine:
         self._settled.set()
         if before is not None:
             self._tasks.spawn(before.close_when_drained())
-        if connection.declared != self.declares:
+        if not self._fits(connection):
             # A client came meanwhile. The attempt was not cut short: that may leave half an installation.
             self.begin()
         self._is_up(connection, offered, last_seen)
@@ -239,6 +257,7 @@ class MainLine:
             # The one that was to be replaced goes on as it is.
             log.warning('could not connect "%s": %s', self._name, reason)
             self.declares, self.adopter, self.refusal = self.connection.declared, None, reason
+            self.era = self.connection.era
             self._tell_failure(reason, 0, None)
             return
         again = self.health.attempt_failed(reason, self._clock.wall(), sign_in)

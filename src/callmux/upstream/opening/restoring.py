@@ -19,7 +19,8 @@ log = logging.getLogger(__name__)
 
 
 async def set_level(connection: Connection, client: ClientPort, seconds: float) -> None:
-    """Tells the server the log level this client wants, where both know of logging.
+    """Tells the server the log level this client wants, where both know of logging; where there is no
+    handshake, each request says so itself.
 
     Raises:
         CallFailure: It does not take it.

@@ -13,6 +13,7 @@ from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.inventory.offer import Offer
 from callmux.upstream.lanes import LaneKey
 from callmux.upstream.opening import restoring
+from callmux.upstream.opening.known_era import KnownEra
 from callmux.upstream.reading.lists import read_tools
 
 SHOWN = 5
@@ -26,6 +27,7 @@ async def open_lane(
     client_info: bytes,
     seconds: float,
     expected: Set[str],
+    known: KnownEra | None = None,
 ) -> Connection:
     """Opens a connection that was made for a lane.
 
@@ -34,6 +36,7 @@ async def open_lane(
         client_info: The `clientInfo` of our handshake, as JSON.
         seconds: How long each step may take.
         expected: The tools it must have.
+        known: The eras of the server; None for a handshake.
 
     Raises:
         CallFailure: It cannot be opened, or is another server than expected.
@@ -41,7 +44,7 @@ async def open_lane(
     connection.audience.join(client)
     opened = False
     try:
-        await connection.open(client_info, key.capabilities, seconds)
+        await connection.open(client_info, key.capabilities, seconds, known)
         if key.client is not None:
             await restoring.set_level(connection, key.client, seconds)
         if expected:

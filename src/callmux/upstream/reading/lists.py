@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from callmux.config.veil import NOTHING, Veil
+from callmux.context import ClientPort
 from callmux.protocol.jsonrpc import METHOD_NOT_FOUND
 from callmux.protocol.shapes import Tool
 from callmux.protocol.upstream_peer import InitializeResult
@@ -27,12 +28,13 @@ _TEXT = msgspec.json.Decoder(str | None)
 
 
 async def read_all(
-    connection: Connection, init: InitializeResult, seconds: float
+    connection: Connection, init: InitializeResult, seconds: float, client: ClientPort | None = None
 ) -> tuple[tuple[Tool, ...], Offer]:
     """Everything the server offers.
 
     Args:
         seconds: For each list.
+        client: To whom; None for what the connection declares.
 
     Raises:
         CallFailure: It does not list its tools.
@@ -48,21 +50,30 @@ async def read_all(
     kinds = [kind for kind in KINDS if offer.has(kind.capability)]
     beside: dict[str, dict[str, bytes]] = {name: {} for name in ("tools", *(k.member for k in kinds))}
     tools, lists = await asyncio.gather(
-        read_tools(connection, offer, seconds, beside["tools"]),
-        asyncio.gather(*(read_kind(connection, kind, seconds, beside[kind.member]) for kind in kinds)),
+        read_tools(connection, offer, seconds, beside["tools"], client=client),
+        asyncio.gather(
+            *(read_kind(connection, kind, seconds, beside[kind.member], client=client) for kind in kinds)
+        ),
     )
     found = {name: others for name, others in beside.items() if others}
     return tools, msgspec.structs.replace(offer, items=dict(zip(kinds, lists, strict=True)), beside=found)
 
 
 async def read_tools(
-    connection: Connection, offer: Offer, seconds: float, beside: dict[str, bytes], *, whole: bool = False
+    connection: Connection,
+    offer: Offer,
+    seconds: float,
+    beside: dict[str, bytes],
+    *,
+    whole: bool = False,
+    client: ClientPort | None = None,
 ) -> tuple[Tool, ...]:
     """Its tools; none where it declares other capabilities but not this one.
 
     Args:
         beside: Takes what stands beside them.
         whole: The first pages alone do not count.
+        client: To whom it lists them.
 
     Raises:
         CallFailure: It does not list them.
@@ -70,12 +81,16 @@ async def read_tools(
     if offer.capabilities and not offer.has("tools"):
         return ()
     tools = []
-    raws = await list_all(connection, "tools/list", "tools", seconds, beside, whole=whole)
+    raws = await list_all(connection, "tools/list", "tools", seconds, beside, whole=whole, client=client)
     for raw in _without_secrets(connection, raws, "name"):
         try:
             tools.append(Tool(raw))
+            if connection.stateless is not None:
+                connection.stateless.check(tools[-1])
         except msgspec.MsgspecError as error:
             log.warning('could not read a tool that "%s" lists: %s', connection.name, error)
+        except ValueError as error:
+            log.warning('the tool "%s" of "%s" is left out: %s', tools.pop().name, connection.name, error)
     return tuple(tools)
 
 
@@ -85,15 +100,21 @@ async def read_kind(
     seconds: float,
     beside: dict[str, bytes],
     before: tuple[Item, ...] = (),
+    *,
+    client: ClientPort | None = None,
 ) -> tuple[Item, ...]:
     """One other list; a server that declares it and cannot give it does without, and its tools go on.
 
     Args:
         beside: Takes what stands beside the items.
         before: What it listed before, which stays where the list cannot be had whole.
+        client: To whom it lists them.
     """
     try:
-        raws = await list_all(connection, kind.method, kind.member, seconds, beside, whole=bool(before))
+        whole = bool(before)
+        raws = await list_all(
+            connection, kind.method, kind.member, seconds, beside, whole=whole, client=client
+        )
     except CallFailure as failure:
         if failure.rpc is None or failure.rpc.code != METHOD_NOT_FOUND:
             log.warning('could not ask "%s" for %s: %s', connection.name, kind.method, failure.cause)

@@ -13,6 +13,7 @@ import logging
 import msgspec
 from msgspec import Raw
 
+from callmux.context import ClientPort
 from callmux.protocol.nulls import definition
 from callmux.protocol.params import optional_text
 from callmux.upstream.connection import Connection
@@ -22,6 +23,9 @@ log = logging.getLogger(__name__)
 
 MAX_PAGES = 1000
 """Pages of one listing that are followed: a server that never ends its list is broken."""
+
+HINTS = frozenset({"cacheScope", "resultType", "ttlMs"})
+"""What a page says of itself and not of what is listed (MCP 2026-07-28, server/utilities/caching)."""
 
 _PAGE = msgspec.json.Decoder(dict[str, Raw])
 _ITEMS = msgspec.json.Decoder(list[Raw] | None)
@@ -36,6 +40,7 @@ async def list_all(
     beside: dict[str, bytes] | None = None,
     *,
     whole: bool = False,
+    client: ClientPort | None = None,
 ) -> list[bytes]:
     """Every page of a listing: the raw definitions in order, each fit for strict clients.
 
@@ -44,6 +49,7 @@ async def list_all(
         member: Where the definitions stand in the result, such as `tools`.
         beside: Takes the other members of the pages, raw; the first page that has one decides.
         whole: A later page that cannot be had is a failure, too.
+        client: On whose behalf; None for what the connection declares.
 
     Raises:
         CallFailure: It refuses, or the link ended, or all pages together take longer than `seconds`.
@@ -56,7 +62,10 @@ async def list_all(
         params = msgspec.json.encode({"cursor": cursor}) if cursor is not None else None
         left = max(end - asyncio.get_running_loop().time(), 0.001)
         try:
-            items, others, after = _read(method, member, await connection.request(method, params, left))
+            page = await connection.request(method, params, left, client)
+            items, others, after = _read(method, member, page)
+            if connection.stateless is not None:
+                others = {name: raw for name, raw in others.items() if name not in HINTS}
         except CallFailure as failure:
             if number == 1 or whole or not connection.live:
                 raise

@@ -1,0 +1,176 @@
+"""A server is spoken to in the way it understands, and is not started for that."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from callmux.protocol.versions import Era
+from callmux.upstream.connection import Connection
+from callmux.upstream.failures import CallFailure, Category
+from callmux.upstream.opening.handshake import EndedByProbe
+from callmux.upstream.opening.known_era import KnownEra
+from tests.support import settle
+from tests.upstream.fake_link import INITIALIZE, SILENCE, FakeLink
+from tests.upstream.modern_link import DISCOVERED, ModernLink, RpcRefusal
+from tests.upstream.test_connection import Ears
+
+
+async def open_with(link: FakeLink, known: KnownEra, era: Era = Era.MODERN) -> Connection:
+    connection = Connection("s", link, Ears().hooks(), era)
+    await connection.open(b'{"name":"callmux"}', b'{"roots":{}}', 60, known)
+    return connection
+
+
+async def test_a_server_without_a_handshake_hears_of_none() -> None:
+    link, known = ModernLink(), KnownEra()
+    connection = await open_with(link, known)
+    assert link.methods() == ["server/discover"]
+    assert (connection.era, known.has(Era.MODERN)) == (Era.MODERN, True)
+    meta = link.sent[0]["params"]["_meta"]
+    assert meta == {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "callmux"},
+        "io.modelcontextprotocol/clientCapabilities": {"roots": {}},
+    }
+    assert connection.init is not None
+    assert connection.init.protocol_version == "2026-07-28"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        KeyError("unknown"),
+        ValueError("anything"),
+        RpcRefusal({"code": -32602, "message": "Invalid request parameters"}),
+        RpcRefusal({"code": -32600, "message": "not initialized"}),
+        RpcRefusal({"code": -32022, "message": "no", "data": {"supported": ["2026-07-28", "2025-11-25"]}}),
+        RpcRefusal({"code": -32022, "message": "no"}),
+        {},
+        {"supportedVersions": ["2025-11-25"]},
+        {"tools": []},
+    ],
+)
+async def test_any_other_answer_means_a_handshake(answer: Any) -> None:
+    link, known = ModernLink(server__discover=answer, initialize=INITIALIZE), KnownEra()
+    connection = await open_with(link, known)
+    assert link.methods() == ["server/discover", "initialize", "notifications/initialized"]
+    assert (connection.era, known.lacks(Era.MODERN)) == (Era.LEGACY, True)
+    await open_with(again := ModernLink(server__discover=answer, initialize=INITIALIZE), known)
+    assert again.methods() == ["initialize", "notifications/initialized"]
+
+
+async def test_silence_means_a_handshake_with_the_same_process() -> None:
+    link, known = FakeLink(server__discover=SILENCE), KnownEra()
+    begun = asyncio.get_running_loop().time()
+    connection = await open_with(link, known)
+    assert asyncio.get_running_loop().time() - begun == pytest.approx(3.0)
+    assert link.methods() == ["server/discover", "initialize", "notifications/initialized"]
+    assert connection.era is Era.LEGACY
+    assert connection.in_flight == 0
+    assert not known.lacks(Era.MODERN)
+
+
+async def test_a_slow_server_that_refuses_the_greeting_has_answered_before() -> None:
+    """It reads both once it has started: what it answers to the second tells how it took the first."""
+    link, known = ModernLink(server__discover=SILENCE), KnownEra()
+    opening = asyncio.create_task(open_with(link, known))
+    await asyncio.sleep(2.9)
+    link.script["initialize"] = SILENCE
+    await asyncio.sleep(1)
+    link.answers("server/discover", DISCOVERED)
+    await settle()
+    link.says({"id": link.ids["initialize"], "error": {"code": -32022, "message": "no"}})
+    assert (await opening).era is Era.MODERN
+
+
+async def test_a_slow_server_that_takes_the_greeting_is_spoken_to_with_a_handshake() -> None:
+    link, known = FakeLink(server__discover=SILENCE, initialize=SILENCE), KnownEra()
+    opening = asyncio.create_task(open_with(link, known))
+    await asyncio.sleep(4)
+    link.answers("server/discover", DISCOVERED)
+    await settle()
+    link.answers("initialize", INITIALIZE)
+    assert (await opening).era is Era.LEGACY
+    assert link.methods()[-1] == "notifications/initialized"
+
+
+async def test_a_slow_server_that_answers_no_greeting_is_spoken_to_without() -> None:
+    link, known = ModernLink(server__discover=SILENCE, initialize=SILENCE), KnownEra()
+    opening = asyncio.create_task(open_with(link, known))
+    await asyncio.sleep(4)
+    link.answers("server/discover", DISCOVERED)
+    assert (await opening).era is Era.MODERN
+
+
+async def test_a_slow_server_that_refuses_both_is_not_connected() -> None:
+    link = ModernLink(server__discover=SILENCE)
+    with pytest.raises(CallFailure) as caught:
+        await open_with(link, KnownEra())
+    assert caught.value.rpc is not None
+
+
+async def test_a_client_with_a_handshake_has_one_where_the_server_does() -> None:
+    """A server that speaks both eras may ask its client only where there is one."""
+    link, known = ModernLink(initialize=INITIALIZE), KnownEra()
+    connection = await open_with(link, known, Era.LEGACY)
+    assert link.methods() == ["initialize", "notifications/initialized"]
+    assert connection.era is Era.LEGACY
+    assert not known.lacks(Era.MODERN)
+
+
+async def test_who_refuses_a_handshake_is_asked_who_it_is() -> None:
+    link, known = ModernLink(), KnownEra()
+    connection = await open_with(link, known, Era.LEGACY)
+    assert link.methods() == ["initialize", "server/discover"]
+    assert (connection.era, known.lacks(Era.LEGACY)) == (Era.MODERN, True)
+    await open_with(again := ModernLink(), known, Era.LEGACY)
+    assert again.methods() == ["server/discover"]
+
+
+async def test_who_refuses_both_has_refused_the_handshake() -> None:
+    link = FakeLink(initialize=ValueError("no token"))
+    with pytest.raises(CallFailure) as caught:
+        await open_with(link, KnownEra(), Era.LEGACY)
+    assert caught.value.cause == "no token"
+
+
+async def test_a_process_that_ends_at_the_question_is_greeted_next_time() -> None:
+    link, known = FakeLink(), KnownEra()
+
+    def die(_: Any) -> Any:
+        asyncio.get_running_loop().call_soon(link.dies)
+        return SILENCE
+
+    link.script["server/discover"] = die
+    with pytest.raises(EndedByProbe):
+        await open_with(link, known)
+    await open_with(again := FakeLink(), known)
+    assert again.methods() == ["initialize", "notifications/initialized"]
+
+
+async def test_a_server_that_speaks_nothing_of_ours_is_named_so() -> None:
+    refusal = RpcRefusal({"code": -32022, "message": "no", "data": {"supported": ["2099-01-01"]}})
+    with pytest.raises(CallFailure, match="it speaks only MCP 2099-01-01, and callmux does not"):
+        await open_with(ModernLink(server__discover=refusal), KnownEra())
+
+
+async def test_credentials_are_asked_for_before_anything_else() -> None:
+    link = FakeLink(server__discover=SILENCE)
+    opening = asyncio.create_task(open_with(link, KnownEra()))
+    await settle()
+    wants = CallFailure(Category.AUTHORIZATION, "401", started=False)
+    link.fails(link.ids["server/discover"], wants)
+    with pytest.raises(CallFailure) as caught:
+        await opening
+    assert caught.value is wants
+    assert link.methods() == ["server/discover"]
+
+
+async def test_who_is_spoken_to_only_in_one_way_is_asked_nothing() -> None:
+    link = ModernLink(initialize=INITIALIZE)
+    connection = Connection("s", link, Ears().hooks(), Era.MODERN)
+    await connection.open(b"{}", b"{}", 5)
+    assert link.methods() == ["initialize", "notifications/initialized"]
