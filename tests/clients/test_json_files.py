@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callmux.clients import json_files
 from callmux.clients.dialects import DIALECTS
 from callmux.clients.entry import ClientFileError, Entry
 from callmux.clients.json_files import (
@@ -162,3 +163,14 @@ def test_whatever_the_file_looks_like_only_our_entry_changes(text: str) -> None:
     servers = before.get("mcpServers", {})
     rest = {key: value for key, value in servers.items() if key != "callmux"}
     assert gone.get("mcpServers", {}) == (rest if "callmux" in servers else servers)
+
+
+def test_a_text_that_cannot_be_read_is_not_edited() -> None:
+    with pytest.raises(ClientFileError, match="invalid JSON at line 1"):
+        without_servers("{", ("mcpServers",), ("a",))
+
+
+def test_an_edit_that_says_anything_else_than_it_should_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_files, "delete_value", lambda text, path: '{"theirs": 2}')
+    with pytest.raises(ClientFileError, match=r'without changing more than "mcpServers\.a": edit it by hand'):
+        without_servers('{"theirs": 1, "mcpServers": {"a": {}}}', ("mcpServers",), ("a",))

@@ -34,3 +34,9 @@ def test_what_clients_leave_out_when_they_write_makes_no_difference() -> None:
     ledger = noted("", "/f", "callmux", {"command": "callmux", "args": []})
     assert knows(ledger, "/f", "callmux", {"command": "callmux", "env": {}})
     assert not knows(ledger, "/f", "callmux", {"command": "callmux", "args": ["x"]})
+
+
+def test_an_entry_that_is_no_object_is_known_by_its_text() -> None:
+    ledger = noted("", "/f", "callmux", "callmux --config x")
+    assert knows(ledger, "/f", "callmux", "callmux --config x")
+    assert not knows(ledger, "/f", "callmux", "callmux --config y")

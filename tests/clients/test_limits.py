@@ -194,3 +194,28 @@ def test_a_tool_that_gemini_cli_excludes_by_its_bare_name_is_denied_where_a_serv
     ]
     settings = [Settings("gemini", "user", "/s", None, document) for document in documents]
     assert limits("gemini", "my.server", ENTRY, settings) == Limits(denied_if_there=frozenset({"rm", "drop"}))
+
+
+def test_what_vs_code_may_not_use_at_all_is_a_reason() -> None:
+    settings = [Settings("vscode", "user", "/s", None, {"chat.mcp.access": "none"})]
+    assert limits("vscode", "a", ENTRY, settings).reasons == ("VS Code may not use it (chat.mcp.access)",)
+
+
+def test_a_client_without_rules_of_its_own_forbids_nothing() -> None:
+    assert limits("windsurf", "a", ENTRY, [Settings("windsurf", "user", "/s", None, {})]) == Limits()
+
+
+def test_what_claude_code_may_call_without_a_question_is_kept_and_what_it_asks_about_is_a_reason() -> None:
+    rules = ["mcp__my_server__a", "mcp__other__a", "mcp__my_server", "Bash"]
+    found = claude({"permissions": {"allow": rules, "ask": ["mcp__other__b", "mcp__my_server__c"]}})
+    assert found == Limits(
+        allowed=("mcp__my_server__a", "mcp__my_server"),
+        reasons=('Claude Code asks before its calls: "mcp__my_server__c"',),
+    )
+
+
+def test_a_rule_of_gemini_that_allows_is_no_reason() -> None:
+    rules = [{"decision": "allow", "mcpName": "a"}, "not a rule", {"decision": "DENY", "mcpName": "b"}]
+    policy = Settings("gemini", "policy", "/p", None, {"rule": rules})
+    assert limits("gemini", "a", ENTRY, [policy]).reasons == ()
+    assert limits("gemini", "b", ENTRY, [policy]).reasons == ("a rule of Gemini CLI is about it (/p)",)

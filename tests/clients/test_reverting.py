@@ -74,3 +74,28 @@ def test_toml_with_one_inline_table_is_taken_back_all_the_same() -> None:
 def test_what_is_there_again_is_found_in_every_format(file: str, text: str) -> None:
     assert entered_since(file, text, [("s", "a"), ("s", "b"), ("t", "a")]) == [("s", "a")]
     assert entered_since(file, "[[", [("s", "a")]) == []
+
+
+def test_a_section_of_toml_that_only_we_needed_goes_with_our_table() -> None:
+    now = 'model = "x"\n\n[mcp_servers.callmux]\ncommand = "callmux"\n'
+    text = revert("/config.toml", "", now, [("mcp_servers", "callmux")])
+    assert text is not None
+    assert tomllib.loads(text) == {"model": "x"}
+
+
+def test_tables_of_another_section_of_toml_come_back_and_go_by_its_structure() -> None:
+    before = '[profiles.a]\nmodel = "m"\n'
+    now = '\ufeffmodel = "x" # mine\n[tui]\ntheme = "dark"\nnew = 1\n'
+    text = revert("/config.toml", before, now, [("profiles", "a"), ("tui", "new"), ("tui", "gone")])
+    assert text is not None
+    assert text.startswith('\ufeffmodel = "x" # mine\n')
+    assert tomllib.loads(text[1:]) == {
+        "model": "x",
+        "tui": {"theme": "dark"},
+        "profiles": {"a": {"model": "m"}},
+    }
+
+
+def test_a_key_of_toml_that_is_no_server_goes_alone() -> None:
+    now = '[tui]\ntheme = "dark" # mine\nnew = 1\n'
+    assert revert("/config.toml", "[tui]\n", now, [("tui", "new")]) == '[tui]\ntheme = "dark" # mine\n'

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callmux.config.check import check_document, check_server, keys
+from callmux.config.check import given as given_type
 from callmux.config.model import Config
 from callmux.config.servers import HttpServer, StdioServer
 
@@ -220,3 +221,23 @@ def test_no_document_breaks_the_check(document: object) -> None:
         {"recipes": document, "auth": document, "servers": {}},
     ):
         assert isinstance(check_document(candidate).errors, list)
+
+
+def test_an_empty_list_that_counts_as_none_leaves_the_default() -> None:
+    auth = {"mode": "oidc_jwt", "issuer": "https://i/", "audience": "a", "algorithms": []}
+    checked = check_document({"servers": {}, "auth": auth})
+    assert checked.errors == []
+    assert checked.config.auth is not None
+    assert getattr(checked.config.auth, "algorithms", None) == ("RS256",)
+
+
+def test_what_works_and_is_probably_not_meant_is_a_warning() -> None:
+    checked = check_document({"servers": {}, "approve": ["writes"]})
+    assert checked.errors == []
+    assert [warning.partition(" ")[0] for warning in checked.warnings] == ["approve[0]"]
+
+
+def test_a_choice_of_types_stays_a_choice() -> None:
+    assert given_type(int | str) == int | str
+    assert given_type(int | None) is int
+    assert given_type(int) is int

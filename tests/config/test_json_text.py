@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callmux.config.json_text import JsonTextError, delete_value, parse_json, rename_key, set_value
+from callmux.config.json_text import JsonTextError, delete_value, parse_json, rename_key, set_value, strict
 
 DOCUMENT = """\
 {
@@ -180,3 +180,29 @@ def test_a_key_gets_another_name_and_every_other_byte_stays(before: str, after: 
 def test_a_key_that_is_not_there_gets_no_name() -> None:
     with pytest.raises(JsonTextError, match=r'no "servers\.z"'):
         rename_key('{"servers": {}}', ["servers", "z"], "new")
+
+
+@pytest.mark.parametrize("levels", [200, 100_000])
+def test_a_text_that_is_nested_too_deep_is_refused(levels: int) -> None:
+    with pytest.raises(JsonTextError, match="nested deeper than"):
+        parse_json("[" * levels + "]" * levels)
+
+
+def test_comments_and_trailing_commas_become_blanks_of_the_same_length() -> None:
+    assert strict('{"a": 1, // why\n}') == '{"a": 1        \n}'
+    assert strict('\ufeff{"a": "//"}') == ' {"a": "//"}'
+
+
+def test_a_key_below_one_that_is_missing_gets_no_name() -> None:
+    with pytest.raises(JsonTextError, match=r'there is no "b"'):
+        rename_key('{"a": {}}', ["b", "c"], "d")
+    with pytest.raises(JsonTextError, match=r'there is no "a\.c"'):
+        rename_key('{"a": {}}', ["a", "c"], "d")
+
+
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [('{"a": {}, "b": 1}', '{"a": {"k": 1}, "b": 1}'), ('{"a":{},"b":1}', '{"a":{"k":1},"b":1}')],
+)
+def test_a_text_of_one_line_stays_one(text: str, changed: str) -> None:
+    assert set_value(text, ["a", "k"], 1) == changed

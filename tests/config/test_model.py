@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,3 +82,30 @@ def test_names_of_tools_are_no_tiers() -> None:
     checked = check_document({"servers": {}, "approve": approve})
     assert (checked.errors, checked.warnings) == ([], [])
     assert list(checked.config.approve) == approve
+
+
+@pytest.mark.parametrize(
+    ("document", "error"),
+    [
+        (
+            {"metaOnly": True, "exposeMetaTools": False},
+            "metaOnly and exposeMetaTools: false are mutually exclusive: no tool would be listed",
+        ),
+        ({"profile": "a"}, "profile must be the name of one of profiles"),
+        ({"profile": "a", "profiles": {"b": {}}}, "profile must be the name of one of profiles"),
+        ({"recipes": {" ": {"mode": "call", "tool": "t"}}}, "recipes recipe names must be non-empty strings"),
+    ],
+)
+def test_keys_that_contradict_each_other_are_refused(document: dict[str, Any], error: str) -> None:
+    assert error in check_document({"servers": {}, **document}).errors
+
+
+def test_a_server_has_its_own_time_to_connect_or_the_global_one() -> None:
+    servers = {"a": {"command": "x"}, "b": {"command": "x", "connectTimeoutMs": 90_000}}
+    config = check_document({"servers": servers, "connectTimeoutMs": 5_000}).config
+    assert [config.connect_milliseconds(name) for name in "ab"] == [5_000, 90_000]
+    assert config.longest_connect_milliseconds == 90_000
+    assert (
+        check_document({"servers": {}, "connectTimeoutMs": 5_000}).config.longest_connect_milliseconds
+        == 5_000
+    )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from callmux.config.check import check_document
-from callmux.config.recipes import request
+from callmux.config.recipes import is_of_type, request
 
 
 def asked(**recipe: Any) -> tuple[str, dict[str, Any]]:
@@ -134,3 +134,33 @@ def test_a_parameter_nobody_uses_is_warned_about() -> None:
         [],
         ["recipes.r.parameters.q is not used"],
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "fits"),
+    [
+        (True, "boolean", True),
+        (True, "integer", False),
+        (True, "number", False),
+        (5.0, "integer", True),
+        (5.5, "integer", False),
+        (5, "number", True),
+        ("5", "string", True),
+        ({}, "object", True),
+        ([], "object", False),
+    ],
+)
+def test_a_value_is_of_a_json_type(value: object, name: str, fits: bool) -> None:
+    assert is_of_type(value, name) is fits
+
+
+@pytest.mark.parametrize(
+    ("parameter", "must"),
+    [({}, True), ({"default": 1}, False), ({"default": None}, False), ({"required": False}, False)],
+)
+def test_a_parameter_without_a_default_must_be_given_unless_it_says_otherwise(
+    parameter: dict[str, Any], must: bool
+) -> None:
+    recipe = {"mode": "call", "tool": "t", "parameters": {"p": parameter}}
+    config = check_document({"servers": {}, "recipes": {"r": recipe}}).config
+    assert (config.recipes["r"].parameters or {})["p"].must_be_given is must

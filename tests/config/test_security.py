@@ -92,3 +92,37 @@ def test_the_variables_that_hold_clients_tokens_are_known_by_name() -> None:
         BearerToken(id="d", token="plain"),
     )
     assert token_variables(BearerAuth(mode="bearer", tokens=tokens), None) == {"ONE", "TWO"}
+
+
+@pytest.mark.parametrize(
+    ("token", "amount"), [({"id": "a"}, "one"), ({"id": "a", "hash": HASH, "token": "t"}, "exactly one")]
+)
+def test_a_token_has_one_secret(token: dict[str, Any], amount: str) -> None:
+    _, problems = auth(mode="bearer", tokens=[token])
+    assert problems == [f'auth.tokens[0] must include {amount} of "hash", "hashRef", "token", or "tokenRef"']
+
+
+def test_an_issuer_without_an_address_needs_the_address_of_its_keys() -> None:
+    named = OIDC | {"issuer": "our-issuer"}
+    _, problems = auth(**named)
+    assert problems == [
+        "auth.jwksUri is required where issuer is no https address that could be asked for it"
+    ]
+    assert auth(**named, jwksUri="https://i/j")[1] == []
+
+
+@pytest.mark.parametrize(
+    ("management", "problems"),
+    [
+        ({"enabled": True}, []),
+        ({"auth": {"mode": "bearer", "tokens": [{"id": "a", "token": "t"}]}}, []),
+        (
+            {"auth": OIDC},
+            ['management.auth.mode must be "bearer": management auth only supports bearer mode'],
+        ),
+    ],
+)
+def test_the_management_interface_knows_tokens_only(management: dict[str, Any], problems: list[str]) -> None:
+    found = check_document({"servers": {}, "management": management}).errors
+    assert [error for error in found if "only supports" in error] == problems
+    assert bool(found) is bool(problems)

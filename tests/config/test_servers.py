@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -51,3 +53,22 @@ def test_a_command_is_no_remote_server(kind: str) -> None:
         f'servers.a.type is "{kind}", but the server has a command: use "stdio", or "url" instead'
     ]
     assert check_server({"command": "x", "type": "stdio"}, "servers.a")[1:] == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        ({"url": "http://h", "type": "stdio"}, 'type is "stdio", but the server has a URL'),
+        (
+            {"url": "http://h", "type": "sse", "transport": "streamable-http"},
+            'type is "sse", but transport is "streamable-http": remove one of them',
+        ),
+        ({"command": "x", "url": "http://h"}, 'cannot have both "command" and "url"'),
+        ({"command": ["x", "-y"]}, "command must be a string: put the program into"),
+        ({}, 'must have either "command" (stdio) or "url" (http/sse)'),
+    ],
+)
+def test_an_entry_that_may_mean_two_servers_or_none_is_refused(entry: dict[str, Any], problem: str) -> None:
+    server, problems, _ = check_server(entry, "servers.a")
+    assert server is None
+    assert problem in problems[0]

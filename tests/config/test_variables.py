@@ -170,3 +170,11 @@ def test_a_command_line_has_references_in_its_flags_only() -> None:
     assert (server.templates, server.env["B"]) == ({"env.A": (Reference("env", "TOKEN"),)}, "cmd:x")
     remote = note_references(HttpServer(url="u", headers={"A": "keyring:x", "B": "b"}), ENV)
     assert remote.templates == {"headers.A": (Reference("keyring", "x"),)}
+
+
+def test_a_variable_that_is_no_text_is_a_problem_of_its_server() -> None:
+    """The bytes of an environment may be anything."""
+    server = expand_server(StdioServer(command="c", args=("${BAD}",)), "servers.a", {"BAD": "a\udcff"})
+    problem = server.problem or ""
+    assert "servers.a.args[0]" in problem
+    assert "BAD" in problem

@@ -146,13 +146,12 @@ class _Walk:
     def value(self, hint: Any, raw: object, path: str) -> Any:
         """What `raw` is as a `hint`, or `_BAD`."""
         for mark in marks(hint):
-            match mark:
-                case Kind():
-                    return self._leaf(mark, raw, path)
-                case Choice():
-                    return self._choice(mark, raw, path)
-                case Items():
-                    return self._list(typing.get_args(typing.get_args(hint)[0])[0], mark, raw, path)
+            if isinstance(mark, Kind):
+                return self._leaf(mark, raw, path)
+            if isinstance(mark, Choice):
+                return self._choice(mark, raw, path)
+            assert isinstance(mark, Items)
+            return self._list(typing.get_args(typing.get_args(hint)[0])[0], mark, raw, path)
         origin = typing.get_origin(hint)
         if origin is tuple:
             return self._list(typing.get_args(hint)[0], Items(), raw, path)

@@ -32,13 +32,11 @@ def duplicates(text: str) -> list[str]:
             line += text.count("\n", counted, at)
             counted = at
             place[0] = key
-            if keys is not None:
-                if key in keys:
-                    path = _path(open_brackets)
-                    found.append(
-                        f"{path} stands twice (lines {keys[key]} and {line}); only the last one counts"
-                    )
-                keys[key] = line
+            assert keys is not None  # A colon stands in objects only.
+            if key in keys:
+                path = _path(open_brackets)
+                found.append(f"{path} stands twice (lines {keys[key]} and {line}); only the last one counts")
+            keys[key] = line
         elif word in "{[":
             open_brackets.append(({} if word == "{" else None, ["" if word == "{" else 0]))
         elif word in "}]":

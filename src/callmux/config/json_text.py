@@ -209,10 +209,10 @@ def _last(found: _Object, key: str) -> _Member | None:
 
 
 def _replace(text: str, path: Sequence[str], value: Any) -> str:
+    """The text with another value at `path`, which is there."""
     *parents, key = path
     member = _last(_find(text, parents), key)
-    if member is None:
-        raise JsonTextError(f"there is no {_shown(path)}")
+    assert member is not None
     old = parse_json(text[member.start : member.end])
     if _same(old, value):
         return text

@@ -67,9 +67,7 @@ def _section(section: type[Section], definitions: dict[str, Any]) -> dict[str, A
         default = fields[name].default
         if isinstance(default, bool | int | float | str):
             schema["default"] = default
-        if key.attribute in said:
-            schema["description"] = said[key.attribute]
-        properties[name] = schema
+        properties[name] = schema | {"description": said[key.attribute]}
     required = [name for name, key in keys(section).items() if key.required]
     summary = inspect.cleandoc(section.__doc__ or "").partition("\n\n")[0]
     return {
@@ -90,13 +88,12 @@ def _reference(section: type[Section], definitions: dict[str, Any]) -> dict[str,
 def _type(hint: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     rules = Items()
     for mark in marks(hint):
-        match mark:
-            case Kind():
-                return mark.schema
-            case Choice():
-                return {"anyOf": [_reference(option, definitions) for option in mark.options]}
-            case Items():
-                rules, hint = mark, typing.get_args(hint)[0]
+        if isinstance(mark, Kind):
+            return mark.schema
+        if isinstance(mark, Choice):
+            return {"anyOf": [_reference(option, definitions) for option in mark.options]}
+        assert isinstance(mark, Items)
+        rules, hint = mark, typing.get_args(hint)[0]
     origin = typing.get_origin(hint)
     if origin is tuple:
         least = {"minItems": 1} if rules.at_least_one else {}
