@@ -91,6 +91,7 @@ CATCHES_ALL: dict[str, str] = {
     "bridge.questions": "the root of a listener's question",
     "rings.ring": "the root of a job: its failure is its outcome",
     "router.door": "the same for each call inside a fan-out",
+    "metatools.children": "what is called with the outcome of such a call, outside of any task",
     "rings.shield.worker": "the root of a job: it is answered, and ends nobody else's",
     "session.session": "the root of a request's task",
     "upstream.open_questions": "the root of a server's question",

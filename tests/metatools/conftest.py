@@ -16,7 +16,7 @@ from callmux.config.check import check_document
 from callmux.config.recipes import Recipe
 from callmux.context import CallContext, ClientPort
 from callmux.errors import CallmuxError, InvalidArguments
-from callmux.metatools.engine import Engine
+from callmux.metatools.engine import Begun, Engine
 from callmux.metatools.meta_tool import META_TOOLS
 from callmux.plan import Plan, ToolCall
 from callmux.protocol.shapes import Result, Tool
@@ -24,6 +24,7 @@ from callmux.rings.call import Call
 from callmux.rings.envelope import failure
 from callmux.rings.preparing import Preparing
 from callmux.rings.shield.shelf import Shelf
+from callmux.rings.stage import Cancelled, Outcome
 from callmux.stores.memory import MemoryCache, MemoryResults
 from callmux.upstream.catalogue import Catalogue, ServerTools
 from tests.support import planned
@@ -100,6 +101,7 @@ class Bench:
     def engine(self) -> Engine:
         return Engine(
             call=self._call,
+            begin=self._begin,
             prepare=self._prepare,
             is_cached=lambda call: call.target in self.cached,
             catalogue=lambda: self.catalogue,
@@ -143,6 +145,16 @@ class Bench:
         if isinstance(answer, CallmuxError):
             return failure(answer)
         return Result(answer if isinstance(answer, bytes) else msgspec.json.encode(answer))
+
+    def _begin(self, call: ToolCall, context: CallContext, done: Callable[[Any, Outcome], None]) -> Begun:
+        """As the door does, with a task for each call."""
+
+        def ended(task: asyncio.Task[Result]) -> None:
+            done(None, Cancelled(None) if task.cancelled() else task.exception() or task.result())
+
+        task = asyncio.get_running_loop().create_task(self._call(call, context))
+        task.add_done_callback(ended)
+        return task
 
     def parse(self, name: str, arguments: Any) -> Plan:
         raw = arguments if isinstance(arguments, bytes) else json.dumps(arguments).encode()

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
 
 import msgspec
 import pytest
 from msgspec import Raw
 
-from callmux.metatools.children import in_turns, milliseconds, run_all, run_one, tally
+from callmux.context import CallContext
+from callmux.metatools.children import IN_ONE_TURN, in_turns, milliseconds, run_all, run_one, tally
+from callmux.metatools.engine import Begun
 from callmux.plan import ToolCall
 from callmux.portions import Portions
 from callmux.protocol.shapes import Result
+from callmux.rings.ring import Job
+from callmux.rings.stage import Outcome
+from callmux.tasks import Withdrawal
 from tests.metatools.conftest import Bench, text
 
 
@@ -89,17 +97,112 @@ def test_a_child_that_breaks_takes_the_others_along(bench: Bench) -> None:
     """The door never raises; if it does, nothing is left behind."""
 
     async def scenario() -> None:
-        async def answer(call: ToolCall) -> None:
-            if len(bench.calls) == 3:
-                raise RuntimeError("defect")
-            await asyncio.Event().wait()
+        engine = bench.engine
 
-        bench.answers["x"] = answer
+        def begin(call: ToolCall, *more: Any) -> Begun:
+            if len(begun) == 2:
+                raise RuntimeError("defect")
+            begun.append(call)
+            return engine.begin(call, *more)
+
+        begun: list[ToolCall] = []
+        bench.answers["x"] = lambda call: asyncio.Event().wait()
         with pytest.raises(RuntimeError, match="defect"):
-            await run_all(calls(3), bench.engine, bench.context)
-        assert len(asyncio.all_tasks()) == 1
+            await run_all(calls(9), msgspec.structs.replace(engine, begin=begin), bench.context)
+        assert (len(begun), len(asyncio.all_tasks())) == (2, 1)
 
     asyncio.run(scenario())
+
+
+def test_a_child_that_ends_without_an_outcome_takes_the_others_along(bench: Bench) -> None:
+    """It was cancelled, and nobody here has asked for it."""
+
+    async def scenario() -> None:
+        begun: list[asyncio.Task[Any]] = []
+        engine = bench.engine
+
+        def begin(*call: Any) -> Begun:
+            begun.append(engine.begin(*call))  # type: ignore[arg-type]
+            return begun[-1]
+
+        bench.answers["x"] = lambda call: asyncio.Event().wait()
+        parent = asyncio.ensure_future(
+            run_all(calls(3), msgspec.structs.replace(engine, begin=begin), bench.context)
+        )
+        await asyncio.sleep(0)
+        begun[1].cancel()
+        with pytest.raises(RuntimeError, match="no outcome"):
+            await parent
+        assert all(task.cancelled() for task in begun)
+
+    asyncio.run(scenario())
+
+
+def test_a_failure_that_nobody_foresaw_is_the_result_of_its_child(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> list[bool]:
+        async def answer(call: ToolCall) -> dict[str, object]:
+            if call.arguments == Raw(b'{"n":1}'):
+                raise KeyError("defect")
+            return text("1")
+
+        bench.answers["x"] = answer
+        return [outcome.ok for outcome in await run_all(calls(3), bench.engine, bench.context)]
+
+    assert asyncio.run(scenario()) == [True, False, True]
+    assert "failed in callmux itself" in caplog.text
+
+
+def test_children_are_given_up_before_a_turn_of_the_loop_and_no_other_begins(bench: Bench) -> None:
+    """What waits for its turn would be sent otherwise."""
+
+    async def scenario() -> None:
+        given_up: list[str | None] = []
+        done: list[Callable[[Any, Outcome], None]] = []
+
+        class Held:
+            def abandon(self, job: Job, reason: str | None) -> None:
+                given_up.append(reason)
+
+        def begin(call: ToolCall, context: CallContext, told: Callable[[Any, Outcome], None]) -> Begun:
+            done.append(told)
+            return Job(context=context, done=told, holder=Held())
+
+        engine = msgspec.structs.replace(bench.engine, begin=begin)
+        parent = asyncio.ensure_future(run_all(calls(IN_ONE_TURN + 9), engine, bench.context))
+        await asyncio.sleep(0)
+        parent.cancel(Withdrawal("enough"))
+        assert given_up == ["enough"] * IN_ONE_TURN
+        with pytest.raises(asyncio.CancelledError):
+            await parent
+        await asyncio.sleep(0)
+        assert len(done) == IN_ONE_TURN
+
+    asyncio.run(scenario())
+
+
+def test_others_have_turns_while_many_children_begin(bench: Bench) -> None:
+    async def scenario() -> None:
+        seen: list[int] = []
+        loop = asyncio.get_running_loop()
+
+        def look() -> None:
+            seen.append(len(bench.calls))
+            if len(bench.calls) < 10 * IN_ONE_TURN:
+                loop.call_soon(look)
+
+        bench.answers["x"] = text("1")
+        loop.call_soon(look)
+        outcomes = await run_all(calls(10 * IN_ONE_TURN), bench.engine, bench.context)
+        assert len(outcomes) == 10 * IN_ONE_TURN
+        assert all(after - before <= IN_ONE_TURN for before, after in pairwise(seen))
+
+    asyncio.run(scenario())
+
+
+def test_a_fan_out_without_calls_has_no_outcomes(bench: Bench) -> None:
+    assert asyncio.run(run_all([], bench.engine, bench.context)) == []
 
 
 def test_ten_thousand_children_are_fine(bench: Bench) -> None:

@@ -11,7 +11,8 @@ from msgspec import Raw
 
 from callmux.errors import InvalidArguments
 from callmux.fields import Fields, as_object
-from callmux.metatools.entries import CALL_KEYS, Repairs, output_format, read_call
+from callmux.metatools.entries import CALL_KEYS, Repairs, output_format, read_call, read_calls
+from callmux.plan import ToolCall
 
 
 def fields(value: Any, path: str = "calls[0]") -> Fields:
@@ -31,6 +32,55 @@ def test_arguments_do_not_hold_on_to_the_request() -> None:
     before = sys.getrefcount(request)
     call = read_call(Fields(as_object(request, "")), Repairs("calls", "{}"))
     assert call.arguments is not None
+    assert sys.getrefcount(request) == before
+
+
+WELL = {"tool": "x", "arguments": {"a": 1}}
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [],
+        [WELL],
+        [WELL, {"tool": "y", "server": "s", "arguments": {}}],
+        [WELL, {"tool": "y", "a": 1}],
+        [{"tool": "y", "arguments": {}, "timeoutMs": 5, "cwd": "/"}],
+        [{"tool": "y", "arguments": {}, "more": 1}],
+    ],
+)
+def test_a_list_is_read_like_its_entries(entries: list[dict[str, Any]]) -> None:
+    one_by_one, at_once = Repairs("calls", "{}"), Repairs("calls", "{}")
+    expected = [read_call(fields(entry, f"calls[{n}]"), one_by_one) for n, entry in enumerate(entries)]
+    assert read_calls(fields({"calls": entries}, ""), "calls", at_once) == expected
+    assert at_once.warnings() == one_by_one.warnings()
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({}, "calls"),
+        ({"calls": None}, "calls"),
+        ({"calls": [WELL, 5]}, "calls[1]"),
+        ({"calls": [WELL, {"arguments": {}}]}, "calls[1].tool"),
+        ({"calls": [WELL, {"tool": " ", "arguments": {}}]}, "calls[1].tool"),
+        ({"calls": [{"tool": "x", "arguments": []}]}, "calls[0].arguments"),
+        ({"calls": [{"tool": "x", "arguments": None}]}, "calls[0].arguments"),
+        ({"calls": [{"tool": "x", "server": " ", "arguments": {}}]}, "calls[0].server"),
+        ({"calls": [{"tool": "x", "server": None, "arguments": {}}]}, "calls[0].server"),
+    ],
+)
+def test_what_is_wrong_in_a_list_is_named(given: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidArguments) as caught:
+        read_calls(fields(given, ""), "calls", Repairs("calls", "{}"))
+    assert caught.value.details["field"] == field
+
+
+def test_arguments_in_a_list_do_not_hold_on_to_the_request() -> None:
+    request = b'{"calls":[{"tool":"x","arguments":{"a":1}}]}' + b" " * 10_000
+    before = sys.getrefcount(request)
+    calls = read_calls(Fields(as_object(request, "")), "calls", Repairs("calls", "{}"))
+    assert calls == [ToolCall(spelling="x", arguments=Raw(b'{"a":1}'))]
     assert sys.getrefcount(request) == before
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from callmux.metatools.values import joined_text, structured, unwrapping
+from callmux.metatools.values import joined_text, structured, unwrapped, unwrapping
 from callmux.portions import PIECE, finished
 from callmux.protocol.shapes import Result
 from tests.metatools.conftest import text
@@ -94,6 +94,40 @@ def test_long_texts_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_success_that_is_said_out_loud_is_no_error() -> None:
     assert shown(text("1", isError=False)) == 1
+
+
+@pytest.mark.parametrize(
+    ("result", "value"),
+    [
+        (b'{"content":[{"type":"text","text":"1","more":2}]}', b"1"),
+        (
+            b'{"content":[{"type":"text","text":"x"}],"isError":true,"more":2}',
+            b'{"error":"x","isError":true}',
+        ),
+        (
+            b'{"content":[{"type":"text","text":"x"}],"isError":null}',
+            b'{"content":[{"type":"text","text":"x"}],"isError":null}',
+        ),
+        (b'{"content":[7]}', b'{"content":[7]}'),
+        (b'{"content":[{"type":"text"}]}', b'{"content":[{"type":"text"}]}'),
+        (
+            b'{"content":[{"type":"text","text":"1"}],"_meta":{}}',
+            b'{"content":[{"type":"text","text":"1"}],"_meta":{}}',
+        ),
+        (b"[", b"["),
+    ],
+)
+def test_what_is_nearly_one_plain_text_is_looked_at_again(result: bytes, value: bytes) -> None:
+    assert bytes(unwrapped(Result(result)) or b"") == value
+    assert bytes(finished(unwrapping(Result(result)))) == value
+
+
+def test_a_large_result_is_not_unwrapped_at_once() -> None:
+    assert unwrapped(Result(json.dumps(text("x" * PIECE)).encode())) is None
+
+
+def test_items_that_are_none_have_no_text() -> None:
+    assert joined_text(Result(b'{"content":[7,{"type":"text","text":"a"}]}')) == "a"
 
 
 def test_texts_and_structured_content_are_found() -> None:

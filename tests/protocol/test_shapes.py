@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
-from callmux.portions import PIECE
-from callmux.protocol.shapes import Result, Tool, json_in, with_member
+from callmux.portions import PIECE, finished
+from callmux.protocol.shapes import Result, Tool, json_in, parsing, with_member
 
 
 @pytest.mark.parametrize(
@@ -170,3 +170,23 @@ def test_what_is_no_object_is_no_failure_of_a_tool(raw: bytes) -> None:
 
 def test_a_schema_that_nobody_can_read_counts_as_none() -> None:
     assert Tool(b'{"name":"x","inputSchema":{"maximum":1e999}}').input_schema == {}
+
+
+def test_a_long_text_that_begins_like_no_json_is_none() -> None:
+    assert json_in("x" * 300_000) is None
+    assert finished(parsing("x" * 300_000)) is None
+    assert finished(parsing("17")) == json_in("17") == Raw(b"17")
+
+
+@pytest.mark.parametrize("number", ["1e999", "1E+400", "1e-400", "0e1000", "10e5", "0xe000"])
+def test_a_short_text_is_read_like_a_long_one(number: str) -> None:
+    long = json_in(f'["{"y" * 300_000}", {number}]')
+    short = json_in(f'["y", {number}]')
+    assert (short is None) == (long is None)
+
+
+@pytest.mark.parametrize("size", [10, 300_000])
+def test_what_is_too_deep_to_stand_inside_another_is_none(size: int) -> None:
+    deep = "[" * 130 + f'"{"y" * size}"' + "]" * 130
+    assert json_in(deep) is None
+    assert json_in(f'["{"y" * size}"]') is not None

@@ -16,7 +16,7 @@ from callmux.protocol.shapes import Result, Tool
 from callmux.rings.call import Call
 from callmux.rings.preparing import Preparing
 from callmux.rings.route import Route
-from callmux.rings.stage import Stages
+from callmux.rings.stage import Cancelled, Stages
 from callmux.router.door import Door
 from callmux.router.names import Names
 from callmux.router.routing import Routing
@@ -57,7 +57,8 @@ class House:
         servers = []
         for name, server in self.servers.items():
             own = b'{"name":"%b","annotations":{"readOnlyHint":true}}' % name.encode()
-            tools = [Tool(b'{"name":"t"}'), Tool(own)] if server.up.is_set() else []
+            hidden = Tool(b'{"name":"hidden","_meta":{"ui":{"visibility":["app"]}}}')
+            tools = [Tool(b'{"name":"t"}'), Tool(own), hidden] if server.up.is_set() else []
             servers.append(ServerTools(server=name, tools=tools, listed=server.up.is_set()))
         return Catalogue(servers)
 
@@ -176,6 +177,48 @@ async def test_a_child_of_a_fan_out_fails_as_a_result(
         await house.call(spelling="a__t")
     result = await house.door.call_safely(ToolCall(spelling="a__t"), house.around)
     assert json.loads(result.raw)["structuredContent"]["error"]["code"] == code
+
+
+@pytest.mark.parametrize("up", [True, False], ids=["known", "not yet known"])
+async def test_a_child_is_begun_without_waiting(up: bool) -> None:
+    house = House()
+    if up:
+        await house.all_up().door.settled()
+    told: list[Any] = []
+    begun = house.door.begin(
+        ToolCall(spelling="a__t"), house.around, lambda job, outcome: told.append(outcome)
+    )
+    assert (told == [house.outcome]) == up
+    assert isinstance(begun, Call if up else asyncio.Task)
+    house.all_up()
+    await settle()
+    assert told == [house.outcome]
+
+
+@pytest.mark.parametrize("tool", ["nothing", "a__hidden"])
+async def test_a_child_that_cannot_be_begun_has_failed(tool: str) -> None:
+    house = House()
+    await house.all_up().door.settled()
+    told: list[Any] = []
+    assert (
+        house.door.begin(ToolCall(spelling=tool), house.around, lambda job, outcome: told.append(outcome))
+        is None
+    )
+    (failure,) = told
+    assert isinstance(failure, CallmuxError)
+    assert house.planned == []
+
+
+async def test_a_child_that_waits_for_its_server_can_be_given_up() -> None:
+    house = House()
+    told: list[Any] = []
+    begun = house.door.begin(
+        ToolCall(spelling="a__t"), house.around, lambda job, outcome: told.append(outcome)
+    )
+    assert isinstance(begun, asyncio.Task)
+    begun.cancel()
+    await settle()
+    assert isinstance(told[0], Cancelled)
 
 
 async def test_a_call_can_be_prepared_without_being_made() -> None:

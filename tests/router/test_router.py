@@ -73,6 +73,7 @@ class Desk:
         door = Door(servers, names, Preparing(), loop_clock())
         engine = Engine(
             call=door.call_safely,
+            begin=door.begin,
             prepare=door.prepare,
             is_cached=lambda call: False,
             catalogue=lambda: self.index,

@@ -8,24 +8,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw
 
 from callmux.context import CallContext
-from callmux.metatools.engine import Engine
-from callmux.metatools.values import unwrapping
+from callmux.metatools.engine import Begun, Engine
+from callmux.metatools.values import unwrapped, unwrapping
 from callmux.plan import ToolCall
 from callmux.portions import Portions
 from callmux.protocol.shapes import Result
+from callmux.rings.converting import as_result
 from callmux.rings.envelope import encode
-from callmux.tasks import at_once
+from callmux.rings.ring import NOT_WANTED, Job, cancel
+from callmux.rings.stage import Cancelled, Outcome
+from callmux.tasks import Withdrawal, at_once
 
 T = TypeVar("T")
 
 PROGRESS_NOTES = 100
 """At most so many progress notifications for one fan-out."""
+IN_ONE_TURN = 100
+"""Calls of a fan-out that begin before others have a turn of the loop."""
 
 
 class ChildOutcome(msgspec.Struct, frozen=True):
@@ -66,6 +72,11 @@ async def in_turns(work: Portions[T], one_at_a_time: asyncio.Lock) -> T:
     except StopIteration as over:
         small: T = over.value
         return small
+    return await _rest(work, one_at_a_time)
+
+
+async def _rest(work: Portions[T], one_at_a_time: asyncio.Lock) -> T:
+    """What `work` returns that has done its first portion."""
     async with one_at_a_time:
         while True:
             await asyncio.sleep(0)
@@ -97,22 +108,136 @@ async def run_all(calls: Sequence[ToolCall], engine: Engine, context: CallContex
     Cancelling the caller cancels them all. A progress token stands for the whole: it is told how many of the
     calls are done, instead of the progress of each, which would go back and forth.
     """
-    done = _progress(len(calls), context)
-    child_context = without_progress(context)
-
-    async def run(call: ToolCall) -> ChildOutcome:
-        outcome = await run_one(call, engine, child_context)
-        done()
-        return outcome
-
-    tasks = [at_once(run(call)) for call in calls]
+    fan_out = _FanOut(calls, engine, context)
+    fan_out.begin()
     try:
-        return list(await asyncio.gather(*tasks))
+        await fan_out
     finally:
-        if late := [task for task in tasks if not task.done()]:
-            for task in late:
-                task.cancel()
-            await asyncio.wait(late)
+        await fan_out.ended()
+    return fan_out.outcomes
+
+
+class _FanOut(asyncio.Future[None]):
+    """The calls of one fan-out, without a task for each: done once all have ended. Where it is cancelled,
+    they are at once: a turn of the loop later they might have been sent.
+    """
+
+    def __init__(self, calls: Sequence[ToolCall], engine: Engine, context: CallContext) -> None:
+        super().__init__()
+        self._calls, self._engine = calls, engine
+        self._context = without_progress(context)
+        self._now = engine.clock.monotonic
+        self._tell = None if context.progress_token is None else _progress(len(calls), context)
+        self._found: list[ChildOutcome | None] = [None] * len(calls)
+        self._begun = 0
+        self._under_way: dict[int, Begun | asyncio.Task[Raw]] = {}
+        self._end: asyncio.Future[None] | None = None
+
+    @property
+    def outcomes(self) -> list[ChildOutcome]:
+        """What became of the calls, in their order."""
+        return [found for found in self._found if found is not None]
+
+    def begin(self) -> None:
+        """Begins the next calls, in their order; some in this turn of the loop, the others in later ones."""
+        begin, now, under_way, context = self._engine.begin, self._now, self._under_way, self._context
+        for index in range(self._begun, min(self._begun + IN_ONE_TURN, len(self._calls))):
+            if self.done():
+                return
+            self._begun = index + 1
+            under_way[index] = None
+            try:
+                begun = begin(self._calls[index], context, partial(self._ended, index, now()))
+            except Exception as defect:  # noqa: BLE001 - the root of a callback
+                self._break(index, defect)
+                return
+            if index in under_way:
+                under_way[index] = begun
+        if self._begun < len(self._calls):
+            self.get_loop().call_soon(self.begin)
+        else:
+            self._look()
+
+    def cancel(self, msg: Any = None) -> bool:
+        if self.done():
+            return False
+        cancelled = super().cancel(msg)
+        self._give_up(msg.reason if isinstance(msg, Withdrawal) else NOT_WANTED)
+        return cancelled
+
+    async def ended(self) -> None:
+        """Waits until no call is under way any more."""
+        if self._under_way:
+            self._end = self.get_loop().create_future()
+            await self._end
+
+    def _give_up(self, reason: str | None) -> None:
+        for begun in list(self._under_way.values()):
+            if isinstance(begun, Job):
+                cancel(begun, reason)
+            elif begun is not None:
+                begun.cancel(Withdrawal(reason))
+
+    def _ended(self, index: int, began: float, job: Any, result: Outcome) -> None:
+        """Takes what a call has ended with: a result, a failure, or that it was cancelled."""
+        if self.done():
+            self._is_over(index)
+            return
+        try:
+            if not isinstance(result, Result):
+                if isinstance(result, Cancelled) or not isinstance(result, Exception):
+                    raise RuntimeError("a call of a fan-out has no outcome") from result
+                result = as_result(result)
+            took = milliseconds(self._now() - began)
+            value = unwrapped(result)
+            if value is not None:
+                # Nearly always no failure; `in` would cost an exception.
+                ok = not result.raw.partition(b'"isError"')[1] or not result.is_error
+                self._found[index] = ChildOutcome(ok, value, took)
+                if self._tell is not None:
+                    self._tell()
+                del self._under_way[index]
+                if not self._under_way:
+                    self._look()
+                return
+            # A large one, in portions.
+            task = at_once(in_turns(unwrapping(result), self._engine.large))
+            self._under_way[index] = task
+            task.add_done_callback(partial(self._unwrapped, index, not result.is_error, took))
+        except Exception as defect:  # noqa: BLE001 - the root of a callback
+            self._break(index, defect)
+
+    def _unwrapped(self, index: int, ok: bool, took: int, task: asyncio.Task[Raw]) -> None:
+        if self.done() or task.cancelled():
+            self._is_over(index)
+        elif (defect := task.exception()) is not None:
+            self._break(index, defect)
+        else:
+            self._found[index] = ChildOutcome(ok, task.result(), took)
+            if self._tell is not None:
+                self._tell()
+            self._is_over(index)
+
+    def _break(self, index: int, defect: BaseException) -> None:
+        """A call that breaks takes the others along."""
+        self._under_way.pop(index, None)
+        if not self.done():
+            self.set_exception(defect)
+            self._give_up(NOT_WANTED)
+        self._look()
+
+    def _is_over(self, index: int) -> None:
+        self._under_way.pop(index, None)
+        self._look()
+
+    def _look(self) -> None:
+        """Says what is to be said where no call is under way."""
+        if self._under_way:
+            return
+        if not self.done() and self._begun == len(self._calls):
+            self.set_result(None)
+        if self._end is not None and not self._end.done():
+            self._end.set_result(None)
 
 
 def without_progress(context: CallContext) -> CallContext:

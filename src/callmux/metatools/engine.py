@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
@@ -14,9 +14,14 @@ from callmux.context import CallContext
 from callmux.plan import ToolCall
 from callmux.protocol.shapes import Result
 from callmux.rings.call import Call
+from callmux.rings.ring import Job
 from callmux.rings.shield.shelf import Shelf
+from callmux.rings.stage import Outcome
 from callmux.stores.cache import Cache
 from callmux.upstream.catalogue import Catalogue
+
+Begun: TypeAlias = Job | asyncio.Task[Result] | None
+"""A call under way, or what it waits for; None for one that has ended."""
 
 
 class Visibility(Protocol):
@@ -52,6 +57,8 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         call: The one door for calls. Never raises but for cancellation: a failure comes back as an error
             result.
+        begin: The same without waiting, and without a task where nothing waits: takes who is told the
+            outcome, perhaps at once. Gives what is under way then.
         prepare: The call as it would be sent, for previews: nothing is sent. Raises `CallmuxError` where it
             could not be.
         is_cached: Whether a prepared call would be answered from the cache; asking leaves no trace there.
@@ -68,6 +75,7 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     call: Callable[[ToolCall, CallContext], Awaitable[Result]]
+    begin: Callable[[ToolCall, CallContext, Callable[[Any, Outcome], None]], Begun]
     prepare: Callable[[ToolCall, CallContext], Awaitable[Call]]
     is_cached: Callable[[Call], bool | Awaitable[bool]]
     catalogue: Callable[[], Catalogue]

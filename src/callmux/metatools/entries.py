@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from msgspec import Raw
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
 
 from callmux.fields import Fields
 from callmux.plan import ToolCall
@@ -92,6 +93,40 @@ class Repairs:
                 }
             )
         return found + self._others
+
+
+class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """A call that needs no repair, as nearly all are written."""
+
+    tool: str
+    arguments: Raw
+    server: str | UnsetType = UNSET
+
+
+_ENTRIES = msgspec.json.Decoder(list[_Entry])
+
+
+def read_calls(fields: Fields, key: str, repairs: Repairs) -> list[ToolCall]:
+    """A list of such objects; in one step where none of them needs a closer look."""
+    given = fields.members.get(key)
+    if given is not None:
+        try:
+            return [_plain(entry) for entry in _ENTRIES.decode(given)]
+        except (msgspec.MsgspecError, RecursionError, ValueError):
+            pass
+    return [read_call(entry, repairs) for entry in fields.objects(key)]
+
+
+def _plain(entry: _Entry) -> ToolCall:
+    """The call that an entry is.
+
+    Raises:
+        ValueError: It needs a closer look.
+    """
+    arguments, server = bytes(entry.arguments), None if entry.server is UNSET else entry.server
+    if arguments[:1] != b"{" or not entry.tool.strip() or (server is not None and not server.strip()):
+        raise ValueError(entry.tool)
+    return ToolCall(spelling=entry.tool, server=server, arguments=Raw(arguments))
 
 
 def read_call(entry: Fields, repairs: Repairs, reserved: frozenset[str] = CALL_KEYS) -> ToolCall:

@@ -10,7 +10,7 @@ from callmux.fields import Fields
 from callmux.metatools.children import in_turns, milliseconds, run_all, tally
 from callmux.metatools.definitions import CALL, OUTPUT_FORMAT, closed, definition, listed
 from callmux.metatools.engine import Engine
-from callmux.metatools.entries import Repairs, output_format, read_call
+from callmux.metatools.entries import Repairs, output_format, read_calls
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
 from callmux.rings.envelope import succeeding
@@ -32,7 +32,7 @@ def parse(fields: Fields) -> Plan:
         InvalidArguments: It is malformed; nothing may run then.
     """
     repairs = Repairs("calls", '{"tool": "…", "arguments": {…}}')
-    calls = [read_call(entry, repairs) for entry in fields.objects("calls")]
+    calls = read_calls(fields, "calls", repairs)
     shown_as = output_format(fields)
     repairs.ignore(key for key in fields.members if key not in ("calls", "outputFormat"))
     return Plan(name=NAME, calls=calls, output_format=shown_as, warnings=repairs.warnings())
@@ -43,7 +43,7 @@ async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     started = engine.clock.monotonic()
     outcomes = await run_all(plan.calls, engine, context)
     entries = [
-        {"call": call.echo()} | outcome.shown() for call, outcome in zip(plan.calls, outcomes, strict=True)
+        {"call": call.echo(), **outcome.shown()} for call, outcome in zip(plan.calls, outcomes, strict=True)
     ]
     payload = tally(outcomes, entries, milliseconds(engine.clock.monotonic() - started))
     if plan.warnings:

@@ -146,6 +146,7 @@ class Runtime:
         self.find = find
         engine = self._engine = Engine(
             call=self._door.call_safely,
+            begin=self._door.begin,
             prepare=self._door.prepare,
             is_cached=self._order.would_hit,
             catalogue=indexes.catalogue,

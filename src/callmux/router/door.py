@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 from msgspec import Raw
@@ -15,6 +16,7 @@ from msgspec import Raw
 from callmux.clock import Clock
 from callmux.context import CallContext
 from callmux.errors import CallmuxError, ToolResolutionFailed
+from callmux.metatools.engine import Begun
 from callmux.names import possible_prefixes
 from callmux.plan import Asked, ToolCall
 from callmux.protocol.params import members
@@ -22,10 +24,11 @@ from callmux.protocol.shapes import Result
 from callmux.rings.call import Call
 from callmux.rings.converting import as_result
 from callmux.rings.preparing import Preparing
-from callmux.rings.ring import nobody, run
+from callmux.rings.ring import nobody, run, start
 from callmux.rings.route import Route
-from callmux.rings.stage import Outcome, Stages
+from callmux.rings.stage import Cancelled, Outcome, Stages
 from callmux.router.names import Names
+from callmux.tasks import at_once
 from callmux.upstream.in_use import using
 from callmux.upstream.server import Server
 
@@ -159,6 +162,28 @@ class Door:
         except Exception as error:  # noqa: BLE001 - the root of one child of a fan-out
             return as_result(error)
 
+    def begin(self, asked: ToolCall, context: CallContext, done: Callable[[Any, Outcome], None]) -> Begun:
+        """Makes a model's call inside a meta-tool, without a task where nothing waits.
+
+        Args:
+            done: Takes its outcome, perhaps at once; see `callmux.rings.ring.Job`.
+        """
+        if not self.all_settled:
+            task = at_once(self.call_safely(asked, context))
+            task.add_done_callback(partial(_waited_for, done))
+            return task
+        try:
+            call = self._planned(asked, context)
+            tool = call.route.tool
+            if tool is not None and not tool.linkage.for_model:
+                _check_visible(call)
+        except Exception as error:  # noqa: BLE001 - the root of one child of a fan-out
+            done(None, error)
+            return None
+        call.done = done
+        start(call)
+        return call
+
     async def send(
         self,
         server: str,
@@ -233,6 +258,11 @@ class Door:
             await self._servers[key].settled()
         else:
             await self.settled()
+
+
+def _waited_for(done: Callable[[Any, Outcome], None], task: asyncio.Task[Result]) -> None:
+    """Tells the outcome of a call whose name could not be looked up at once."""
+    done(None, Cancelled(None) if task.cancelled() else task.exception() or task.result())
 
 
 def _check_visible(call: Call) -> None:

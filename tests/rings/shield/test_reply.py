@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from callmux.rings.shield.compact import Limits
-from callmux.rings.shield.reply import META_KEY, Order, shorten
+from callmux.rings.shield.reply import META_KEY, Order, passes, shorten
 
 LIMITS = Limits(65536, 8192, 50)
 ROWS = [{"id": n, "name": f"row {n}", "text": "lorem ipsum dolor sit amet " * 4} for n in range(200)]
@@ -277,6 +277,8 @@ ISSUE = {"id": 1, "body": "x" * 1000}
 def test_several_results_pass_where_each_would_pass_alone(key: str) -> None:
     """Twelve calls one by one were read whole, and cut when made at once: an agent then read more."""
     answer = several(*[ISSUE] * 12, key=key)
+    assert passes(json.dumps(answer).encode(), order(several=True))
+    assert not passes(json.dumps(answer).encode(), order())
     assert len(answer["content"][0]["text"]) > 8192
     assert reply(answer, several=True) is None
     assert reply(answer) is not None
@@ -301,3 +303,11 @@ def test_several_results_pass_where_each_would_pass_alone(key: str) -> None:
 )
 def test_several_results_are_cut_where_one_of_them_or_the_whole_is_too_large(answer: dict[str, Any]) -> None:
     assert reply(answer, several=True) is not None
+    assert not passes(json.dumps(answer).encode(), order(several=True))
+
+
+@pytest.mark.parametrize(
+    "raw", [b"{}", b"[]", b'{"structuredContent":7}', b'{"structuredContent":{"results":[]}}']
+)
+def test_what_is_no_answer_to_several_calls_is_looked_at(raw: bytes) -> None:
+    assert not passes(raw, order(several=True))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from callmux.rings.shield.compact import Limits, clip_text, cut, fitting, is_over
 from callmux.rings.shield.conforming import NOTE, conform
@@ -33,8 +33,26 @@ _SUPPORTS = {
     "search": "filter: text in an item or line",
 }
 
+
+class _Entry(msgspec.Struct, gc=False):
+    result: Raw | UnsetType = UNSET
+
+
+class _Payload(msgspec.Struct, rename="camel"):
+    """What is read of an answer to several calls."""
+
+    results: list[_Entry] | UnsetType = UNSET
+    steps: list[_Entry] | UnsetType = UNSET
+    total_duration_ms: Raw | UnsetType = UNSET
+
+
+class _Answer(msgspec.Struct, rename="camel"):
+    structured_content: _Payload | UnsetType = UNSET
+
+
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
-_ENTRIES = msgspec.json.Decoder(list[dict[str, Raw]])
+_PAYLOAD = msgspec.json.Decoder(_Payload)
+_ANSWER = msgspec.json.Decoder(_Answer)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -67,6 +85,19 @@ def shorten(raw: bytes, order: Order) -> bytes | None:
         return None
 
 
+def passes(raw: bytes, order: Order) -> bool:
+    """Whether an answer of callmux to several calls certainly goes out as it is: a cheap look."""
+    limits = order.limits
+    if not order.several or len(raw) > limits.result_bytes:
+        return False
+    try:
+        payload = _ANSWER.decode(raw).structured_content
+        parts = None if payload is UNSET else _results(payload)
+        return parts is not None and not _are_over(parts, limits)
+    except (msgspec.MsgspecError, RecursionError):
+        return False
+
+
 def _shorten(raw: bytes, order: Order) -> bytes | None:
     result = read(raw)
     if result is None or not _is_over(result, order.limits, order.several):
@@ -88,7 +119,7 @@ def _is_over(result: Reading, limits: Limits, several: bool) -> bool:
         return True
     if several and result.structured is not None and (parts := _parts(result.structured)) is not None:
         # Each of them would have passed alone: their sum is no long text, it is bounded as a whole above.
-        return len(parts) > limits.array_items or any(_is_over_alone(part, limits) for part in parts)
+        return _are_over(parts, limits)
     if result.structured is not None and is_over(result.structured, limits):
         return True
     if any(len(text) > limits.string_chars for text in result.texts + result.long_texts):
@@ -98,11 +129,18 @@ def _is_over(result: Reading, limits: Limits, several: bool) -> bool:
 
 def _parts(answer: bytes) -> list[bytes] | None:
     """The results in an answer to several calls; None where it is none."""
-    members = _MEMBERS.decode(answer)
-    entries = members.get("results", members.get("steps"))
-    if entries is None or "totalDurationMs" not in members:
+    return _results(_PAYLOAD.decode(answer))
+
+
+def _results(payload: _Payload) -> list[bytes] | None:
+    entries = payload.steps if payload.results is UNSET else payload.results
+    if entries is UNSET or payload.total_duration_ms is UNSET:
         return None
-    return [bytes(entry["result"]) for entry in _ENTRIES.decode(entries) if "result" in entry]
+    return [bytes(entry.result) for entry in entries if entry.result is not UNSET]
+
+
+def _are_over(parts: list[bytes], limits: Limits) -> bool:
+    return len(parts) > limits.array_items or any(_is_over_alone(part, limits) for part in parts)
 
 
 def _is_over_alone(part: bytes, limits: Limits) -> bool:

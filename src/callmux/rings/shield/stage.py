@@ -16,7 +16,7 @@ from callmux.rings.ring import Job
 from callmux.rings.route import Find, Route
 from callmux.rings.shield.compact import is_quiet
 from callmux.rings.shield.policy import Policies
-from callmux.rings.shield.reply import Order
+from callmux.rings.shield.reply import Order, passes
 from callmux.rings.shield.shelf import Shelf
 from callmux.rings.stage import SMALL, Outcome
 from callmux.traits import Traits
@@ -56,7 +56,7 @@ class Shielding:
         if plan is None or (own is not None and not own.shielded):
             return outcome
         order = self._order(plan, job.route, own)
-        if order is None or is_quiet(raw, order.limits):
+        if order is None or passes(raw, order) or is_quiet(raw, order.limits):
             return outcome
         sources = self._sources(plan) if self._noted else ()
         return self._shelf.shorten(outcome, order, job.context.owner, sources)
