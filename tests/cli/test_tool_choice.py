@@ -9,7 +9,7 @@ import pytest
 
 from callmux.cli.server_saving import Declined
 from callmux.cli.tool_choice import choose
-from callmux.config.servers import StdioServer
+from callmux.config.servers import HttpServer, StdioServer
 from callmux.upstream.probe import ProbeResult
 
 SERVER = StdioServer(command="x")
@@ -21,11 +21,17 @@ def chosen(
     *,
     error: str | None = None,
     anyway: bool = False,
-    server: StdioServer = SERVER,
+    server: StdioServer | HttpServer = SERVER,
+    signs_in: bool | None = None,
 ) -> list[str] | None:
+    asked: list[str] = []
+
     async def probe(
         name: str, server: object, *, timeout_seconds: float, base_dir: Path, **_: object
     ) -> ProbeResult:
+        asked.append(name)
+        if signs_in is not None and (len(asked) == 1 or not signs_in):
+            return ProbeResult([], "the server wants you to sign in", (), True)
         return ProbeResult(tools, error)
 
     async def pick(offered: list[str]) -> list[str]:
@@ -36,7 +42,11 @@ def chosen(
     async def confirm(problem: str) -> bool:
         return anyway
 
-    return asyncio.run(choose("n", server, probe, pick, confirm))
+    async def sign_in(name: str, server: object, base_dir: Path) -> bool:
+        assert signs_in is not None
+        return signs_in
+
+    return asyncio.run(choose("n", server, probe, pick, confirm, sign_in))
 
 
 def test_some_tools_are_a_whitelist_and_all_are_none() -> None:
@@ -55,3 +65,11 @@ def test_a_server_that_does_not_work_is_added_only_on_request() -> None:
     assert chosen([], error="it crashed", anyway=True) is None
     with pytest.raises(Declined, match="was not added"):
         chosen([], server=StdioServer(command="${NOT_SET_HERE}"))
+
+
+def test_a_server_that_wants_a_sign_in_is_asked_again_once_somebody_has_signed_in() -> None:
+    server = HttpServer(url="https://far.example/mcp")
+    assert chosen(["b", "a"], ["a"], server=server, signs_in=True) == ["a"]
+    with pytest.raises(Declined):
+        chosen(["a"], server=server, signs_in=False)
+    assert chosen(["a"], server=server, signs_in=False, anyway=True) is None

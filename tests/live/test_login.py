@@ -241,3 +241,50 @@ def test_a_command_that_is_killed_leaves_nothing_half_kept(place: Place) -> None
     os.close(terminal.theirs)
     status = place.run("login", "--status")
     assert "guarded: no sign-in is kept" in status.stdout
+
+
+@pytest.mark.parametrize("command", [("doctor",), ("server", "test", "guarded")], ids=" ".join)
+def test_a_command_that_finds_a_server_which_wants_a_sign_in_offers_it(
+    command: tuple[str, ...], place: Place
+) -> None:
+    browser = place.home / "browser.py"
+    browser.write_text(BROWSER)
+    opens = f"{sys.executable} {browser} {place.home}/pages %s"
+    piped = place.run(*command, BROWSER=opens)
+    assert piped.returncode == 1
+    assert "callmux login guarded" in piped.stdout
+    terminal = Terminal(place, *command, BROWSER=opens, TERM="xterm")
+    terminal.until('"guarded" wants you to sign in. Now?')
+    terminal.type("\r")
+    terminal.until('Signed in to "guarded".')
+    terminal.until("Result:")
+    assert terminal.end() == 0, terminal.seen
+
+
+def test_a_server_that_is_added_is_signed_in_to_at_once(place: Place, server: Guarded) -> None:
+    browser = place.home / "browser.py"
+    browser.write_text(BROWSER)
+    opens = f"{sys.executable} {browser} {place.home}/pages %s"
+    terminal = Terminal(place, "server", "add", "new", server.url, BROWSER=opens, TERM="xterm")
+    terminal.until('"new" wants you to sign in. Now?')
+    terminal.type("\r")
+    terminal.until("Which tools do agents get?")
+    terminal.type("\r")
+    assert terminal.end() == 0, terminal.seen
+    assert "new" in json.loads(place.config.read_text())["servers"]
+
+
+def test_setup_adds_a_server_that_wants_a_sign_in_and_says_how(place: Place, server: Guarded) -> None:
+    config = place.home / "new.json"
+    done = subprocess.run(
+        [*place.command("setup", "--yes", "--clients", "none", "--server", f"far={server.url}")[:-1], config],
+        env=place.env,
+        cwd=place.home,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "callmux login far" in done.stdout
+    assert "far" in json.loads(config.read_text())["servers"]

@@ -6,9 +6,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from callmux.stores.sign_ins import Account, KeptAccount, OAuthClient, SignedIn, Tokens
+from callmux.stores.sign_ins import Account, Demand, KeptAccount, OAuthClient, SignedIn, Tokens
 from callmux.stores.token_safe import KeyringSafe, keyring_safe
 from callmux.stores.tokens import SafeFailed, TokenStore, TokensUnreadable
 
@@ -91,3 +92,26 @@ def test_without_a_keyring_there_is_no_safe(monkeypatch: pytest.MonkeyPatch) -> 
     assert keyring_safe({}) is None
     monkeypatch.setattr("keyring.get_keyring", Held)
     assert isinstance(keyring_safe({}), KeyringSafe)
+
+
+def test_tokens_that_are_in_a_file_stay_there_for_whoever_reaches_no_keyring(tmp_path: Path) -> None:
+    """A service refreshes what a terminal has signed in, and the other way round."""
+    keyring = Held()
+    alone, beside = TokenStore(tmp_path), TokenStore(tmp_path, KeyringSafe(keyring))
+    alone.write(ACCOUNT, KEPT)
+    beside.write(ACCOUNT, msgspec.structs.replace(KEPT, generation=2))
+    assert alone.read(ACCOUNT).generation == 2
+    assert keyring.held == {}
+
+
+def test_a_file_without_tokens_yet_does_not_decide_where_they_go(tmp_path: Path) -> None:
+    keyring = Held()
+    TokenStore(tmp_path).write(ACCOUNT, KeptAccount(demand=Demand(scopes=("a",))))
+    TokenStore(tmp_path, KeyringSafe(keyring)).write(ACCOUNT, KEPT)
+    assert len(keyring.held) == 1
+
+
+def test_who_cannot_use_the_keyring_is_told_so_and_takes_nobody_for_signed_out(tmp_path: Path) -> None:
+    TokenStore(tmp_path, KeyringSafe(Held())).write(ACCOUNT, KEPT)
+    with pytest.raises(TokensUnreadable, match="which this process cannot use"):
+        TokenStore(tmp_path).read(ACCOUNT)

@@ -159,7 +159,8 @@ def test_a_keyring_that_fails_or_lost_its_secrets_is_told_from_no_sign_in(tmp_pa
         TokenStore(tmp_path, ring).read(ANN)
     ring.kept.clear()
     assert TokenStore(tmp_path, ring).read(ANN).signed_in is None
-    assert TokenStore(tmp_path).read(ANN).signed_in is None
+    with pytest.raises(TokensUnreadable, match="which this process cannot use"):
+        TokenStore(tmp_path).read(ANN)
 
 
 def test_a_full_disk_leaves_what_there_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,12 +64,24 @@ def _examine(config_option: str | None, probe: Probe | None, *, quiet: bool) -> 
     from callmux.doctor.checks import examine
 
     if probe is None:
-        from callmux.upstream.probe import probe as real_probe
+        from callmux.process.signed_probe import probe as real_probe
 
         probe = real_probe
-    asked = [name for name, server in loaded.config.servers.items() if not server.disabled]
-    with watching(len(asked), quiet=quiet) as progress:
-        return asyncio.run(examine(loaded, probe, os.environ, progress))
+    servers, ask = loaded.config.servers, probe
+    asked = [name for name, server in servers.items() if not server.disabled]
+
+    def examined() -> Report:
+        with watching(len(asked), quiet=quiet) as progress:
+            return asyncio.run(examine(loaded, ask, os.environ, progress))
+
+    report = examined()
+    wanting = {found.name: servers[found.name] for found in report.servers if found.sign_in_needed is True}
+    if wanting and not quiet:
+        from callmux.cli.sign_in_offer import at_terminal, signed_in_to
+
+        if at_terminal() and signed_in_to(wanting, loaded.base_dir):
+            return examined()
+    return report
 
 
 def _listener(given: Given, wire: Callable[[Endpoint], Exchange] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""The question where credentials of moved servers go. Called by `callmux.cli.wizard`."""
+"""The questions where secrets of servers and of the configuration go. Called by `callmux.cli.wizard`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ from collections.abc import Sequence
 
 import questionary
 from questionary import Choice
+
+from callmux.text import visible
+
+
+def agrees(question: str) -> bool:
+    """Whether the answer to a question is yes, which Return alone means."""
+    return bool(questionary.confirm(visible(question), default=True).unsafe_ask())
 
 
 def where_to_keep(names: Sequence[str], place: str) -> questionary.Question:

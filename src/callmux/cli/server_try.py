@@ -11,11 +11,12 @@ from pathlib import Path
 
 from callmux.cli.console import print_json
 from callmux.cli.parsing import Given, nearest, refusal
+from callmux.cli.sign_in_offer import at_terminal, signed_in_to
 from callmux.cli.terminal import show_report
 from callmux.cli.waiting import watching
 from callmux.config.load import find_config, load_config, target_config
 from callmux.doctor.checks import Probe
-from callmux.doctor.trial import summary, summary_lines, trial_lines, try_servers
+from callmux.doctor.trial import Trial, summary, summary_lines, trial_lines, try_servers
 from callmux.errors import UsageError
 
 
@@ -36,22 +37,31 @@ def run(given: Given, config_option: str | None, probe: Probe | None = None) -> 
         raise UsageError(f'Server "{name}" not found in {loaded.path}{nearest(name, list(servers))}')
     names = list(servers) if name is None else [name]
     if probe is None:
-        from callmux.upstream.probe import probe as real_probe
+        from callmux.process.signed_probe import probe as real_probe
 
         probe = real_probe
     as_json = given.on("--json")
-    with watching(len(names), quiet=as_json) as progress:
-        trials = asyncio.run(
-            try_servers(
-                loaded,
-                names,
-                probe,
-                os.environ,
-                tool=given.text("--tool"),
-                named=name is not None,
-                progress=progress,
+    ask = probe
+
+    def tried(chosen: list[str]) -> list[Trial]:
+        with watching(len(chosen), quiet=as_json) as progress:
+            return asyncio.run(
+                try_servers(
+                    loaded,
+                    chosen,
+                    ask,
+                    os.environ,
+                    tool=given.text("--tool"),
+                    named=name is not None,
+                    progress=progress,
+                )
             )
-        )
+
+    trials = tried(names)
+    wanting = {trial.name: servers[trial.name] for trial in trials if trial.sign_in_needed is True}
+    if wanting and not as_json and at_terminal():
+        again = {trial.name: trial for trial in tried(signed_in_to(wanting, loaded.base_dir))}
+        trials = [again.get(trial.name, trial) for trial in trials]
     whole = summary(trials)
     if as_json:
         print_json(whole if everything else trials[0])

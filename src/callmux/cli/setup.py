@@ -24,6 +24,7 @@ from callmux.cli.setup_steps import (
     plain_secrets,
     prepare,
     probe_all,
+    sign_in_lines,
     start_daemon,
 )
 from callmux.cli.taking_back import take_back
@@ -115,7 +116,7 @@ def _unattended(given: Given, scene: Scene, config_option: str | None, probe: Pr
     elif not write:
         print("\nNothing was written: --yes writes it.")
     else:
-        print_lines(["", *finish_lines(plan, folder), *said, *plain_secrets(scene)])
+        print_lines(["", *finish_lines(plan, folder), *said, *plain_secrets(scene), *sign_in_lines(known)])
     if write and choices.daemon:
         start_daemon(choices, config_option)
     return 0

@@ -7,13 +7,15 @@ becomes of which file is decided by `callmux.setup`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from callmux.cli.init import schema_file, schema_text
 from callmux.cli.own_entry import EntryOptions, own_entry, this_program
 from callmux.cli.secret_move import known_values, offer, planned
+from callmux.cli.sign_in_offer import signed_in_to
+from callmux.cli.waiting import watching
 from callmux.clients import editing
 from callmux.clients.changes import Change
 from callmux.clients.detect import client_file, read_text
@@ -22,10 +24,11 @@ from callmux.clients.program import start_command
 from callmux.config.check import check_document
 from callmux.config.load import usual_config
 from callmux.config.notation import parse
+from callmux.config.servers import HttpServer, StdioServer
 from callmux.doctor.checks import Probe, Progress
 from callmux.errors import CallmuxError
 from callmux.secrets.vault import vault_of
-from callmux.setup.choices import Choices
+from callmux.setup.choices import Choices, keyed
 from callmux.setup.found import ClientFile
 from callmux.setup.judging import admitted, forbidden, gains
 from callmux.setup.plan import Answers, PlannedFile, SetupError, SetupPlan, make_plan, probe_documents
@@ -59,7 +62,7 @@ def probe_all(
 ) -> dict[str, ProbeAnswer]:
     """Asks every chosen server for its tools."""
     if probe is None:
-        from callmux.upstream.probe import probe as real_probe
+        from callmux.process.signed_probe import probe as real_probe
 
         probe = real_probe
     env = scene.machine.env
@@ -67,6 +70,36 @@ def probe_all(
     documents = probe_documents(_answers(choices, scene), secrets.keep)
     files = {**secrets.files, **choices.credentials}
     return ask_all(documents, files, scene.config_path.parent, env, seconds, probe, progress)
+
+
+def sign_in(
+    answers: dict[str, ProbeAnswer], choices: Choices, scene: Scene, seconds: float, probe: Probe | None
+) -> None:
+    """Offers a sign-in to every server that wants one, and asks all for their tools again if somebody has
+    signed in to one.
+
+    Args:
+        answers: What they said, by their keys; changed in place.
+    """
+    wanting = _wanting(answers)
+    if not wanting or not signed_in_to(wanting, scene.config_path.parent):
+        return
+    with watching(len(choices.moved) + len(choices.added)) as progress:
+        answers.update(keyed(choices, probe_all(choices, scene, seconds, probe, progress)))
+
+
+def _wanting(answers: Mapping[str, ProbeAnswer]) -> dict[str, StdioServer | HttpServer]:
+    """The servers that want a sign-in, by name."""
+    return {
+        key.rpartition("\n")[2].removeprefix("+"): answer.sign_in
+        for key, answer in answers.items()
+        if answer.sign_in is not None
+    }
+
+
+def sign_in_lines(answers: Mapping[str, ProbeAnswer]) -> list[str]:
+    """How to sign in to those servers that still want it."""
+    return [f'"{name}" wants you to sign in: callmux login {name}' for name in _wanting(answers)]
 
 
 def prepare(choices: Choices, scene: Scene) -> tuple[Answers, SetupPlan, list[Change]]:

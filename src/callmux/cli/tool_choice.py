@@ -10,13 +10,17 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from callmux.cli.server_saving import Declined
+from callmux.cli.sign_in_offer import offered
 from callmux.cli.waiting import watching
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.config.variables import expand_server
 from callmux.doctor.checks import Probe, counted
+
+if TYPE_CHECKING:
+    from callmux.upstream.probe import ProbeResult
 
 SECONDS = 30.0
 """How long a new server may take to connect, and again to list its tools."""
@@ -31,9 +35,9 @@ async def choose_tools(name: str, server: StdioServer | HttpServer) -> list[str]
     Raises:
         Declined: It does not work, and it is not to be added all the same.
     """
-    from callmux.upstream.probe import probe
+    from callmux.process.signed_probe import probe
 
-    return await choose(name, server, probe, ask_all_or_some, ask_anyway)
+    return await choose(name, server, probe, ask_all_or_some, ask_anyway, offered)
 
 
 async def choose(
@@ -42,6 +46,7 @@ async def choose(
     probe: Probe,
     pick: Callable[[list[str]], Awaitable[list[str]]],
     anyway: Callable[[str], Awaitable[bool]],
+    sign_in: Callable[[str, StdioServer | HttpServer, Path], Awaitable[bool]],
 ) -> list[str] | None:
     """`choose_tools` with everything outside handed in.
 
@@ -49,22 +54,16 @@ async def choose(
         probe: Asks the server.
         pick: Lets somebody pick some of these tools.
         anyway: Asks whether a server that does not work, for this reason, is to be added.
+        sign_in: Offers a sign-in to a server that wants one; gives whether somebody has signed in.
     """
     print(f"Starting {name} to see its tools...", file=sys.stderr, flush=True)
     expanded = expand_server(server, f"servers.{name}", os.environ)
     problem = expanded.problem
     tools: list[str] = []
     if problem is None:
-        with watching(1) as progress:
-            progress.started(name)
-            result = await probe(
-                name,
-                expanded,
-                timeout_seconds=SECONDS,
-                base_dir=Path.cwd(),
-                heard=lambda line: progress.heard(name, line),
-            )
-            progress.finished(name, result.error or counted(len(result.tools), "tool"))
+        result = await _ask(name, expanded, probe)
+        if result.sign_in and await sign_in(name, expanded, Path.cwd()):
+            result = await _ask(name, expanded, probe)
         tools, problem = sorted(result.tools), result.error
     if problem is not None:
         if not await anyway(problem):
@@ -75,6 +74,20 @@ async def choose(
         return None
     picked = await pick(tools)
     return None if len(picked) == len(tools) else picked
+
+
+async def _ask(name: str, server: StdioServer | HttpServer, probe: Probe) -> ProbeResult:
+    with watching(1) as progress:
+        progress.started(name)
+        result = await probe(
+            name,
+            server,
+            timeout_seconds=SECONDS,
+            base_dir=Path.cwd(),
+            heard=lambda line: progress.heard(name, line),
+        )
+        progress.finished(name, result.error or counted(len(result.tools), "tool"))
+    return result
 
 
 async def ask_all_or_some(tools: list[str]) -> list[str]:

@@ -23,7 +23,7 @@ from callmux.cli import setup_steps
 from callmux.cli.last_question import SHOW, write_or_show
 from callmux.cli.own_entry import listener_url
 from callmux.cli.parsing import Given
-from callmux.cli.secret_question import where_to_keep
+from callmux.cli.secret_question import agrees, where_to_keep
 from callmux.cli.terminal import folded
 from callmux.cli.waiting import watching
 from callmux.clients import editing
@@ -101,8 +101,9 @@ class _Dialogue:
             return 0
         said = setup_steps.keep_secrets(choices, scene)
         folder = apply(changes, backups(scene.machine.home), "setup", sortable(time.time()))
-        self._show(["", *finish_lines(plan, folder), *said])
-        self._show_folded(setup_steps.offer_to_move(scene, self._agrees))
+        lines = [*finish_lines(plan, folder), *said, *setup_steps.sign_in_lines(self._answers)]
+        self._show(["", *lines])
+        self._show_folded(setup_steps.offer_to_move(scene, agrees))
         if choices.daemon:
             setup_steps.start_daemon(choices, self._config_option)
         return 0
@@ -116,9 +117,6 @@ class _Dialogue:
         home = f"{self._scene.machine.home}{os.sep}"
         short = [line.replace(home, f"~{os.sep}") for line in lines]
         self._show([part for line in short for part in folded(line, self._console.width)])
-
-    def _agrees(self, question: str) -> bool:
-        return bool(_asked(questionary.confirm(visible(question), default=True)))
 
     def _beginning(self) -> bool:
         """Whether to go on, where there is a configuration already."""
@@ -249,6 +247,7 @@ class _Dialogue:
         with watching(len(choices.moved) + len(choices.added)) as progress:
             answered = setup_steps.probe_all(choices, self._scene, seconds, self._probe, progress)
         self._answers = keyed(choices, answered)
+        setup_steps.sign_in(self._answers, choices, self._scene, seconds, self._probe)
         self._failures()
         self._settle()
         self._tools()

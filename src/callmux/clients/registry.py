@@ -50,6 +50,7 @@ class KnownServer:
         url: The address of a remote server.
         variables: What it needs; for a remote server, `header` carries the first.
         header: The HTTP header with `%s` for the reference; empty for none.
+        sign_in: A person signs in to it (OAuth): `callmux login`.
         place: A directory or file it works on.
         checked: The check starts it and lists its tools; False for what needs the network or an account.
     """
@@ -60,6 +61,7 @@ class KnownServer:
     url: str = ""
     variables: tuple[Variable, ...] = ()
     header: str = ""
+    sign_in: bool = False
     place: PathArgument | None = None
     checked: bool = True
 
@@ -136,7 +138,7 @@ KNOWN = {
         ),
         KnownServer(
             name="github",
-            about="issues, pull requests and code of GitHub (remote)",
+            about="issues, pull requests and code of GitHub (remote; with a token)",
             url="https://api.githubcopilot.com/mcp/",
             variables=(
                 Variable(
@@ -148,10 +150,23 @@ KNOWN = {
         ),
         KnownServer(
             name="linear",
-            about="issues of Linear (remote)",
+            about="issues of Linear (remote; you sign in)",
             url="https://mcp.linear.app/mcp",
-            variables=(Variable("LINEAR_API_KEY", "https://linear.app/settings/account/security"),),
-            header="Bearer %s",
+            sign_in=True,
+            checked=False,
+        ),
+        KnownServer(
+            name="notion-hosted",
+            about="pages and databases of Notion, by its own server (remote; you sign in)",
+            url="https://mcp.notion.com/mcp",
+            sign_in=True,
+            checked=False,
+        ),
+        KnownServer(
+            name="sentry",
+            about="errors and issues of Sentry (remote; you sign in)",
+            url="https://mcp.sentry.dev/mcp",
+            sign_in=True,
             checked=False,
         ),
         KnownServer(

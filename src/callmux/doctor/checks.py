@@ -278,6 +278,7 @@ async def _examine_server(
         tool_count=len(look.tools),
         issues=look.issues,
         stderr=list(look.said) or UNSET,
+        sign_in_needed=look.sign_in or UNSET,
     )
 
 
@@ -289,12 +290,14 @@ class Look(NamedTuple):
         tools: The tools that clients see, after the whitelist.
         issues: What is wrong.
         said: The last lines that the server wrote to its stderr, where it could not be asked.
+        sign_in: It wants a person to sign in.
     """
 
     executable: str | None
     tools: list[str]
     issues: list[str]
     said: tuple[str, ...] = ()
+    sign_in: bool = False
 
 
 async def look_at(
@@ -306,20 +309,21 @@ async def look_at(
     progress: Progress | None = None,
 ) -> Look:
     """Asks one server, unless it is plain beforehand that it cannot start."""
+    from callmux.upstream.probe import ProbeResult
+
     progress = progress or Progress()
     progress.started(name)
     executable = find_command(server, env) if isinstance(server, StdioServer) else None
     issues = _before_asking(server, executable, env)
-    tools: list[str] = []
-    said: tuple[str, ...] = ()
+    found = ProbeResult([], None)
     if not issues:
-        tools, issues, said = await _ask(name, server, probe, loaded, progress)
+        found, issues = await _ask(name, server, probe, loaded, progress)
     veil = veil_of(server, inherited=env)
     issues = [veil.hide(issue) for issue in issues]
-    seen = [tool for tool in tools if server.exposes(tool)]
+    seen = [tool for tool in found.tools if server.exposes(tool)]
     result = issues[0].removeprefix(FAILED) if issues else counted(len(seen), "tool")
     progress.finished(name, result)
-    return Look(executable, seen, issues, said)
+    return Look(executable, seen, issues, found.said, found.sign_in)
 
 
 def counted(number: int, noun: str) -> str:
@@ -349,8 +353,10 @@ def _before_asking(
 
 async def _ask(
     name: str, server: StdioServer | HttpServer, probe: Probe, loaded: LoadedConfig, progress: Progress
-) -> tuple[list[str], list[str], tuple[str, ...]]:
-    """The tools of a server, what is wrong with it, and what it said last, where it could not be asked."""
+) -> tuple[ProbeResult, list[str]]:
+    """What a server showed, and what is wrong with it."""
+    from callmux.upstream.probe import ProbeResult
+
     seconds = loaded.config.connect_milliseconds(name) / 1000
     heard: deque[str] = deque(maxlen=SHOWN_LINES)
 
@@ -363,14 +369,14 @@ async def _ask(
             result = await probe(name, server, timeout_seconds=seconds, base_dir=loaded.base_dir, heard=hear)
     except TimeoutError:
         cause = with_words(f"no answer within {seconds:g} s (connectTimeoutMs)", heard)
-        return [], [f"{FAILED}{cause}"], tuple(plain(heard))
+        return ProbeResult([], cause, tuple(plain(heard))), [f"{FAILED}{cause}"]
     except (OSError, CallmuxError) as error:
-        return [], [f"{FAILED}{error}"], ()
+        return ProbeResult([], str(error)), [f"{FAILED}{error}"]
     if result.error is not None:
-        return [], [f"{FAILED}{result.error}"], result.said
+        return result, [f"{FAILED}{result.error}"]
     wanted = {"tools": server.tools or (), "alwaysLoad": server.always_load, "denyTools": server.deny_tools}
     unmatched = [line for key, names in wanted.items() for line in _unmatched(key, names, result.tools)]
-    return result.tools, unmatched, ()
+    return result, unmatched
 
 
 def _unmatched(key: str, wanted: tuple[str, ...], tools: list[str]) -> list[str]:

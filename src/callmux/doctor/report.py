@@ -25,6 +25,7 @@ class ServerReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         tool_count: Tools that clients see, after the whitelist.
         issues: What is wrong.
         stderr: The last lines that the server wrote, where it could not be asked.
+        sign_in_needed: It wants a person to sign in.
     """
 
     name: str
@@ -34,6 +35,7 @@ class ServerReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     tool_count: int = 0
     issues: list[str] = []
     stderr: list[str] | UnsetType = UNSET
+    sign_in_needed: bool | UnsetType = UNSET
 
 
 class ClientReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

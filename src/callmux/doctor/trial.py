@@ -31,6 +31,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         stderr: The last lines that the server wrote, where it could not be asked.
         requested_tool: The tool that was asked for.
         requested_tool_found: Whether clients see it.
+        sign_in_needed: It wants a person to sign in.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     stderr: list[str] | UnsetType = UNSET
     requested_tool: str | UnsetType = UNSET
     requested_tool_found: bool | UnsetType = UNSET
+    sign_in_needed: bool | UnsetType = UNSET
 
     @property
     def passed(self) -> bool:
@@ -106,6 +108,7 @@ async def try_servers(
             stderr=list(look.said) or UNSET,
             requested_tool=UNSET if tool is None else tool,
             requested_tool_found=UNSET if tool is None else tool in look.tools,
+            sign_in_needed=look.sign_in or UNSET,
         )
 
     return list(await asyncio.gather(*map(one, names)))

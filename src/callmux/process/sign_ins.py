@@ -63,9 +63,10 @@ class LateSignIns:
             return FixedHeaders(headers)
         if self._made is None:
             from callmux.oauth.sign_ins import SignIns
+            from callmux.stores.token_safe import keyring_safe
             from callmux.stores.tokens import TokenStore, token_directory
 
-            store = TokenStore(token_directory(self._env))
+            store = TokenStore(token_directory(self._env), keyring_safe(self._env))
             self._made = SignIns(
                 store,
                 self._env,

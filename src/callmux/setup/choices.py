@@ -84,12 +84,17 @@ def keyed(choices: Choices, answered: Mapping[str, ProbeAnswer]) -> dict[str, Pr
 
 
 def leave_out(choices: Choices, answers: Mapping[str, ProbeAnswer]) -> dict[str, str]:
-    """Takes the servers that did not answer out of `choices`; gives their names and reasons.
+    """Takes the servers that did not answer out of `choices`; gives their names and reasons. One that is
+    added stays where it only wants a sign-in: that comes afterwards.
 
     Args:
         answers: As `keyed` gives them.
     """
-    bad = {key: answer.problem for key, answer in answers.items() if answer.problem is not None}
+    bad = {
+        key: answer.problem
+        for key, answer in answers.items()
+        if answer.problem is not None and not (key.startswith("+") and answer.sign_in is not None)
+    }
     left = {item.name: bad[item.key] for item in choices.moved if item.key in bad}
     left |= {item.name: bad[f"+{item.name}"] for item in choices.added if f"+{item.name}" in bad}
     choices.moved = [item for item in choices.moved if item.key not in bad]

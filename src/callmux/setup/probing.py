@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from callmux.config.check import check_document
 from callmux.config.secrets import resolve_reference
-from callmux.config.servers import StdioServer
+from callmux.config.servers import HttpServer, StdioServer
 from callmux.config.variables import expand_server
 from callmux.config.veil import Veil
 from callmux.doctor.checks import Probe, Progress, counted, find_command, missing_command
@@ -31,10 +31,12 @@ class ProbeAnswer:
     Attributes:
         tools: The names of its tools.
         problem: Why it could not be asked; None where it could.
+        sign_in: The entry of a server that wants a person to sign in.
     """
 
     tools: tuple[str, ...] = ()
     problem: str | None = None
+    sign_in: StdioServer | HttpServer | None = None
 
 
 def ask_all(
@@ -74,7 +76,7 @@ def ask_all(
                 answer = await _ask(key, document, secrets, base_dir, env, seconds, probe, hear)
             if answer.problem is not None:
                 # What a server says as it dies may hold what it was given.
-                answer = ProbeAnswer(problem=veil.hide(answer.problem))
+                answer = replace(answer, problem=veil.hide(answer.problem))
             progress.finished(name, answer.problem or counted(len(answer.tools), "tool"))
             return key, answer
 
@@ -126,13 +128,16 @@ async def _ask(
                 if reference.strip().startswith("file:")
                 else resolve_reference(reference, base_dir, env)
                 for variable, reference in server.env_refs.items()
+                if reference.strip().startswith(("env:", "file:"))
             }
         except SecretError as error:
             return ProbeAnswer(problem=error.message)
         # The files that it would read are not there yet.
-        from msgspec.structs import replace
+        from msgspec import structs
 
-        server = replace(server, env={**server.env, **values}, env_refs={})
+        server = structs.replace(
+            server, env={**server.env, **values}, env_refs=_rest(server.env_refs, values)
+        )
     said: deque[str] = deque(maxlen=SHOWN_LINES)
 
     def heard(line: str) -> None:
@@ -146,4 +151,9 @@ async def _ask(
         return ProbeAnswer(problem=with_words(f"no answer within {seconds:g} s", said))
     except (OSError, CallmuxError) as error:
         return ProbeAnswer(problem=str(error))
-    return ProbeAnswer(tools=tuple(result.tools), problem=result.error)
+    wanting = server if result.sign_in else None
+    return ProbeAnswer(tools=tuple(result.tools), problem=result.error, sign_in=wanting)
+
+
+def _rest(references: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
+    return {name: reference for name, reference in references.items() if name not in known}

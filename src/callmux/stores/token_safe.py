@@ -1,7 +1,7 @@
 """The system's keyring as the place for tokens of sign-ins.
 
-Made by `callmux.cli.signing_in`, and handed to `callmux.stores.tokens`. A keyring may wait for somebody to
-unlock it: each request to it has a bound.
+Made by `callmux.cli.signing_in` and `callmux.process.sign_ins`, and handed to `callmux.stores.tokens`. A
+keyring may wait for somebody to unlock it: each request to it has a bound.
 """
 
 from __future__ import annotations

@@ -170,13 +170,13 @@ class TokenStore:
             OSError: The file cannot be written.
             SafeFailed: The safe does not take it.
         """
-        shown = kept
-        if self._safe is not None:
+        shown, safe = kept, self._safe if self._belongs_into_safe(account, kept) else None
+        if safe is not None:
             secrets = kept.generation, kept.signed_in, kept.registered
             # First: a file that points to nothing would be worse than secrets that nobody looks for.
-            self._safe.write(account.digest, msgspec.json.encode(secrets))
+            safe.write(account.digest, msgspec.json.encode(secrets))
             shown = msgspec.structs.replace(kept, signed_in=None, registered=None)
-        file = _File(version=VERSION, account=account, kept=shown, safe=self._safe is not None)
+        file = _File(version=VERSION, account=account, kept=shown, safe=safe is not None)
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self.path(account)
         new = path.with_name(f"{path.name}.{os.urandom(6).hex()}.new")
@@ -204,14 +204,31 @@ class TokenStore:
         self.path(account).unlink(missing_ok=True)
         self._seen.pop(account, None)
 
+    def _belongs_into_safe(self, account: Account, kept: KeptAccount) -> bool:
+        """Whether secrets go into the safe: new ones do. Those that are in a file stay there, because another
+        process, such as a service, may reach no safe."""
+        if kept.signed_in is None and kept.registered is None:
+            return False
+        path = self.path(account)
+        try:
+            file = _decoded(path, path.lstat())
+        except (OSError, TokensUnreadable):
+            return True
+        return file.safe or (file.kept.signed_in is None and file.kept.registered is None)
+
     def _read(self, path: Path, facts: os.stat_result, account: Account) -> KeptAccount:
         file = _decoded(path, facts)
         if file.account != account:
             raise TokensUnreadable(f"{path} is of another account")
         if not file.safe:
             return file.kept
+        if self._safe is None:
+            raise TokensUnreadable(
+                f"the tokens of {path} are in the system's keyring, which this process cannot use:"
+                f' sign out where it can ("callmux logout {account.server}"), and in again here'
+            )
         try:
-            secrets = None if self._safe is None else self._safe.read(account.digest)
+            secrets = self._safe.read(account.digest)
             generation, signed_in, registered = (
                 (0, None, None) if secrets is None else _SECRETS.decode(secrets)
             )

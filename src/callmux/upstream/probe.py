@@ -1,4 +1,4 @@
-"""One look at one server: connect, list its tools, leave. Called by `callmux.doctor`."""
+"""One look at one server: connect, list its tools, leave. Called by `callmux.process.signed_probe`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from callmux.upstream.connection import Connection, Hooks
 from callmux.upstream.failures import CallFailure
 from callmux.upstream.guardian import Guardian
 from callmux.upstream.links.child import KEPT_LINES
-from callmux.upstream.links.opening import Surroundings, open_link
+from callmux.upstream.links.opening import CredentialsFor, Surroundings, open_link
 from callmux.upstream.opening.last_words import SHOWN_LINES, plain, with_words
 from callmux.upstream.reading.paging import list_all
 
@@ -30,11 +30,13 @@ class ProbeResult(msgspec.Struct, frozen=True):
         tools: Bare names as listed, no whitelist applied.
         error: Why it could not be asked; None where it could.
         said: The last lines of its stderr, where it could not be asked.
+        sign_in: It could not be asked because a person must sign in.
     """
 
     tools: list[str]
     error: str | None
     said: tuple[str, ...] = ()
+    sign_in: bool = False
 
 
 async def _refuse(_: Connection, method: str, *__: object) -> bytes:
@@ -48,12 +50,14 @@ async def probe(
     timeout_seconds: float,
     base_dir: Path,
     heard: Callable[[str], None] = lambda line: None,
+    credentials: CredentialsFor | None = None,
 ) -> ProbeResult:
     """Connects to `server`, lists its tools and ends it again.
 
     Args:
         timeout_seconds: For the handshake, and again for the listing.
         heard: Takes each line that it writes to its stderr.
+        credentials: Gives those of a link to a server at a URL; its headers alone where absent.
     """
     guardian = Guardian()
     said: deque[str] = deque(maxlen=KEPT_LINES)
@@ -62,7 +66,9 @@ async def probe(
         said.append(line)
         heard(line)
 
-    around = Surroundings(env=dict(os.environ), base_dir=base_dir, guardian=guardian, show=show)
+    around = Surroundings(
+        env=dict(os.environ), base_dir=base_dir, guardian=guardian, show=show, credentials=credentials
+    )
     hooks = Hooks(told=lambda *_: None, asked=_refuse, lost=lambda *_: None, noise=lambda *_: None)
     connection: Connection | None = None
     try:
@@ -74,7 +80,8 @@ async def probe(
         listed = await list_all(connection, "tools/list", "tools", timeout_seconds)
         return ProbeResult([Tool(raw).name for raw in listed], None)
     except CallFailure as failure:
-        return ProbeResult([], with_words(failure.cause, said), tuple(plain(said)[-SHOWN_LINES:]))
+        lines = tuple(plain(said)[-SHOWN_LINES:])
+        return ProbeResult([], with_words(failure.cause, said), lines, failure.sign_in)
     except msgspec.MsgspecError as error:
         return ProbeResult([], f"it lists a tool that cannot be read: {error}")
     finally:

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 
@@ -35,6 +36,10 @@ OWN_SECRETS = frozenset({"CALLMUX_TOKEN"})
 """Variables of ours that no server inherits."""
 
 
+CredentialsFor: TypeAlias = Callable[[str, HttpServer, Mapping[str, str], Scope], Credentials]
+"""Gives the credentials of a link by a server's name, entry, headers and scope."""
+
+
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What links need of the process they run in.
 
@@ -44,8 +49,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
         guardian: Where process groups are noted.
         show: Takes a server's name and a line it wrote to stderr.
         private: Variables that no server inherits: they hold what our own clients show us.
-        credentials: Gives the credentials of a link to a server at a URL whose headers hold none, by its
-            name, entry, headers and scope; None where callmux signs in nowhere.
+        credentials: Gives those of a link to a server at a URL whose headers hold none; None where callmux
+            signs in nowhere.
     """
 
     env: Mapping[str, str]
@@ -53,7 +58,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     guardian: Guardian
     show: Callable[[str, str], None]
     private: set[str] = msgspec.field(default_factory=set)
-    credentials: Callable[[str, HttpServer, Mapping[str, str], Scope], Credentials] | None = None
+    credentials: CredentialsFor | None = None
 
 
 def transport_of(config: StdioServer | HttpServer) -> str:
