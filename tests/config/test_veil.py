@@ -8,11 +8,13 @@ from urllib.parse import quote
 
 import pytest
 
+from callmux.config.redact import MASK
 from callmux.config.veil import (
     EVERYWHERE,
     MOST_KNOWN,
     NOTHING,
     Everywhere,
+    GrowingVeil,
     Veil,
     credentials_in,
     is_ordinary,
@@ -158,3 +160,23 @@ def test_headers_that_are_sent_are_hidden_where_they_are_repeated() -> None:
     )
     shown = veil.hide_known(f"refused k3y-of-us, {BASIC}, pa55word; accepts text/event-stream")
     assert shown == "refused [redacted], [redacted], [redacted]; accepts text/event-stream"
+
+
+def test_a_veil_that_learns_hides_what_it_knows_and_what_it_learned() -> None:
+    veil = GrowingVeil(Veil(["first-secret-1"]))
+    assert veil.hide_known("first-secret-1 second-secret-2") == f"{MASK} second-secret-2"
+    for _ in range(2):
+        veil.learn("second-secret-2")
+    assert veil.hide_known("first-secret-1 second-secret-2") == f"{MASK} {MASK}"
+    assert veil.hide("it is second-secret-2") == f"it is {MASK}"
+    assert veil.hide_listed(b'"first-secret-1 second-secret-2"') == f'"{MASK} {MASK}"'.encode()
+    assert veil.certain == {"first-secret-1", "second-secret-2"}
+
+
+def test_a_veil_forgets_the_oldest_of_what_it_learned() -> None:
+    veil = GrowingVeil(Veil(["first-secret-1"]))
+    secrets = [f"{number + 10}" * 8 for number in range(17)]
+    for secret in secrets:
+        veil.learn(secret)
+    assert veil.hide_known(secrets[0]) == secrets[0]
+    assert veil.hide_known(f"{secrets[16]} first-secret-1") == f"{MASK} {MASK}"

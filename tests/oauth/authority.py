@@ -56,13 +56,14 @@ class Authority:
             "fail": 0,
             "hang": 0,
             "die_after_refresh": False,
+            "leak": False,
         }
-        self.asked: list[Json] = []
         self.clients: dict[str, OAuthClientInformationFull] = {}
         self.codes: dict[str, AuthorizationCode] = {}
         self.access: dict[str, AccessToken] = {}
         self.refresh: dict[str, RefreshToken] = {}
         self.used: set[str] = set()
+        self.issued: list[str] = []
 
     async def get_client(self, client_id: str) -> OAuthClientInformationFull | None:
         return self.clients.get(client_id)
@@ -155,6 +156,7 @@ class Authority:
             self.refresh[renew] = RefreshToken(
                 token=renew, client_id=client, scopes=scopes, resource=resource, subject=subject
             )
+        self.issued += [access.token, *([renew] if renew is not None else [])]
         return OAuthToken(
             access_token=access.token,
             expires_in=lifetime,
@@ -174,7 +176,7 @@ class Authority:
                 self.access.clear()
                 self.refresh.clear()
             self.knobs.update(told)
-        return JSONResponse({**self.counts, "tokens": [*self.access, *self.refresh], "asked": self.asked})
+        return JSONResponse({**self.counts, "tokens": [*self.access, *self.refresh], "issued": self.issued})
 
     async def mcp(self, request: Request) -> Response:
         """The MCP server: one answer a request, no sessions."""
@@ -212,6 +214,8 @@ class Authority:
                 reading = {"annotations": {"readOnlyHint": True}}
                 tools: list[Json] = [{"name": "whoami", **reading}, {"name": "write"}]
                 tools.append({"name": f"of_{token.subject}"})
+                if self.knobs["leak"]:
+                    tools.append({"name": "leak", "description": f"Called with {token.token}"})
                 return {"tools": [{"inputSchema": {"type": "object"}, **tool} for tool in tools]}
             case "tools/call":
                 self.counts["call"] += 1

@@ -63,10 +63,25 @@ def test_a_metadata_document_is_used_where_it_is_taken() -> None:
 
 def test_a_registration_is_used_again_until_its_secret_expires_or_the_port_changes() -> None:
     client = OAuthClient(id="me", redirect_uri=REDIRECT, expires_at=100.0)
-    assert is_usable(client, REDIRECT, 99.0)
-    assert is_usable(client, "", 99.0)
-    assert not is_usable(client, REDIRECT, 100.0)
-    assert not is_usable(client, "http://127.0.0.1:1/callback", 99.0)
+    assert is_usable(client, REDIRECT, (), 99.0)
+    assert is_usable(client, "", (), 99.0)
+    assert not is_usable(client, REDIRECT, (), 100.0)
+    assert not is_usable(client, "http://127.0.0.1:1/callback", (), 99.0)
+
+
+def test_a_registration_for_fewer_scopes_is_not_used_for_more() -> None:
+    client = OAuthClient(id="me", redirect_uri=REDIRECT, scopes=("a", "b"))
+    assert is_usable(client, REDIRECT, ("b",), 0.0)
+    assert not is_usable(client, REDIRECT, ("b", "c"), 0.0)
+
+
+@real_loop()
+async def test_the_scopes_that_a_registration_names_count() -> None:
+    async with site() as there:
+        there.answers["/register"] = {"client_id": "new", "scope": "a b"}
+        assert (await registered(there)).scopes == ("a", "b")
+        there.answers["/register"] = {"client_id": "new", "scope": None}
+        assert (await registered(there)).scopes == ()
 
 
 @real_loop()
@@ -74,7 +89,7 @@ async def test_callmux_registers_as_a_program_of_this_machine() -> None:
     async with site() as there:
         there.answers["/register"] = {"client_id": "new"}
         client = await registered(there)
-        assert client == OAuthClient(id="new", redirect_uri=REDIRECT)
+        assert client == OAuthClient(id="new", redirect_uri=REDIRECT, scopes=("a",))
         said = json.loads(there.seen[0].body)
         assert said["application_type"] == "native"
         assert said["redirect_uris"] == [REDIRECT]

@@ -30,6 +30,7 @@ PARTED = 16
 """Characters from which on a secret is looked for in part, too."""
 LEAST_LISTED = 12
 """Characters from which on a value is hidden in what servers list: with digits and letters, it is no word."""
+MOST_LEARNED = 16
 MOST_KNOWN = 2000
 """Secrets that are known everywhere; credentials that clients forward come and go."""
 
@@ -139,6 +140,38 @@ class Veil:
             if form in raw:
                 raw = raw.replace(form, MASK.encode())
         return raw
+
+
+class GrowingVeil(Veil):
+    """A veil that learns: of a server whose credentials are renewed.
+
+    Args:
+        veil: What it knows for good.
+    """
+
+    def __init__(self, veil: Veil) -> None:
+        self.__dict__.update(veil.__dict__)
+        self._base = veil
+        self._learned: dict[str, Veil] = {}
+
+    def learn(self, secret: str) -> None:
+        """This is a secret, too. Of many, the newest count: others are of no use to anybody any more."""
+        if secret in self._learned:
+            return
+        self._learned[secret] = Veil([secret])
+        while len(self._learned) > MOST_LEARNED:
+            del self._learned[next(iter(self._learned))]
+        self.certain = self._base.certain.union(*(veil.certain for veil in self._learned.values()))
+
+    def hide_known(self, text: str) -> str:
+        for veil in self._learned.values():
+            text = veil.hide_known(text)
+        return self._base.hide_known(text)
+
+    def hide_listed(self, raw: bytes) -> bytes:
+        for veil in self._learned.values():
+            raw = veil.hide_listed(raw)
+        return self._base.hide_listed(raw)
 
 
 NOTHING = Veil()

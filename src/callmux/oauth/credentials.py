@@ -30,12 +30,21 @@ class SignInCredentials:
         renewal: The tokens of its account.
         headers: The configured headers.
         needed: Told that a person must sign in, and the generation that was found wanting.
+        learn: Told of each token, so that it is hidden in what the server says.
     """
 
-    def __init__(self, renewal: Renewal, headers: Mapping[str, str], needed: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        renewal: Renewal,
+        headers: Mapping[str, str],
+        needed: Callable[[int], None],
+        learn: Callable[[str], None] = lambda token: None,
+    ) -> None:
         self._renewal = renewal
         self._plain = dict(headers)
         self._needed = needed
+        self._learn = learn
+        self._shown = ""
         self._headers: Mapping[str, str] = self._plain
         self._good_until = -math.inf
         self._generation = 0
@@ -127,7 +136,10 @@ class SignInCredentials:
         return kept
 
     def _take(self, signed_in: SignedIn, now: float) -> Mapping[str, str]:
-        hide(signed_in.tokens, signed_in.client)
+        if signed_in.tokens.access != self._shown:
+            self._shown = signed_in.tokens.access
+            hide(signed_in.tokens, signed_in.client)
+            self._learn(self._shown)
         header = {"Authorization": f"Bearer {signed_in.tokens.access}"}
         self._headers, self._good_until = {**self._plain, **header}, now + LOOK_SECONDS
         return self._headers

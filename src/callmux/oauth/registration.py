@@ -51,9 +51,10 @@ def document_client(settings: OAuth, server: ServerMetadata) -> OAuthClient | No
     return OAuthClient(id=settings.client_metadata_url, method=DOCUMENT_METHOD, source="document")
 
 
-def is_usable(client: OAuthClient, redirect_uri: str, now: float) -> bool:
+def is_usable(client: OAuthClient, redirect_uri: str, scopes: Sequence[str], now: float) -> bool:
     """Whether a registration that is kept can be used once more."""
     fits = not redirect_uri or client.redirect_uri == redirect_uri
+    fits = fits and (not client.scopes or set(scopes) <= set(client.scopes))
     return fits and (client.expires_at is None or client.expires_at > now)
 
 
@@ -96,11 +97,11 @@ async def register(
             f"{_said(reply.body)}): {_BY_HAND}",
             Why.SETTINGS,
         )
-    return _client_of(reply.body, server, str(asked["token_endpoint_auth_method"]), redirect_uri)
+    return _client_of(reply.body, server, asked)
 
 
-def _client_of(body: bytes, server: ServerMetadata, asked: str, redirect_uri: str) -> OAuthClient:
-    facts = _object(body)
+def _client_of(body: bytes, server: ServerMetadata, registered: dict[str, Any]) -> OAuthClient:
+    facts, asked = _object(body), str(registered["token_endpoint_auth_method"])
     id, secret = facts.get("client_id"), facts.get("client_secret")
     if not isinstance(id, str) or not id:
         raise SignInFailed("the registration holds no client_id", Why.UNSAFE)
@@ -115,11 +116,13 @@ def _client_of(body: bytes, server: ServerMetadata, asked: str, redirect_uri: st
             "the registration demands a way to show who callmux is that it has not got", Why.UNSAFE
         )
     expires = facts.get("client_secret_expires_at")
+    scope = facts.get("scope", registered.get("scope"))
     return OAuthClient(
         id=id,
         secret=str(secret) if has_secret else "",
         method=method,
-        redirect_uri=redirect_uri,
+        redirect_uri="".join(registered.get("redirect_uris", ())),
+        scopes=tuple(scope.split()) if isinstance(scope, str) else (),
         expires_at=float(expires)
         if has_secret and isinstance(expires, int | float) and expires > 0
         else None,

@@ -234,7 +234,7 @@ class Attempt:
         )
         if self._kept.registered is not None:
             issuer, client = self._kept.registered
-            if issuer == server.issuer and is_usable(client, redirect_uri, self._wall()):
+            if issuer == server.issuer and is_usable(client, redirect_uri, scopes, self._wall()):
                 self.reused = True
                 hide(None, client)
                 return client

@@ -62,7 +62,12 @@ class SignIns:
         return f"SignIns({len(self._renewals)} accounts, {len(self._awaited)} awaited)"
 
     def credentials(
-        self, name: str, config: HttpServer, headers: Mapping[str, str], owner: str = ""
+        self,
+        name: str,
+        config: HttpServer,
+        headers: Mapping[str, str],
+        owner: str = "",
+        learn: Callable[[str], None] = lambda secret: None,
     ) -> SignInCredentials:
         """The credentials of a new link.
 
@@ -71,6 +76,7 @@ class SignIns:
             config: Its entry.
             headers: Its headers, looked up, and those of the client.
             owner: The principal on whose behalf it is.
+            learn: Told of each token, so that it is hidden in what the server says.
         """
         account = Account(name, config.url, owner)
         settings = settings_of(name, config, self._env, self._base_dir)
@@ -79,7 +85,7 @@ class SignIns:
             renewal = Renewal(account, settings, self._store, self._tasks, self._wall)
             self._renewals[account] = renewal
         renewal.settings = settings
-        return SignInCredentials(renewal, headers, lambda found: self._is_needed(renewal, found))
+        return SignInCredentials(renewal, headers, lambda found: self._is_needed(renewal, found), learn)
 
     async def close(self) -> None:
         """Ends what goes on by itself; a renewal that is under way gets its time."""

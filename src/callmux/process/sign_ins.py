@@ -49,7 +49,12 @@ class LateSignIns:
         return f"LateSignIns({self._made!r})"
 
     def credentials(
-        self, name: str, config: HttpServer, headers: Mapping[str, str], scope: Scope
+        self,
+        name: str,
+        config: HttpServer,
+        headers: Mapping[str, str],
+        scope: Scope,
+        learn: Callable[[str], None] = lambda secret: None,
     ) -> Credentials:
         """The credentials of a new link.
 
@@ -58,6 +63,7 @@ class LateSignIns:
             config: Its entry.
             headers: Its headers, looked up, and those of the client; none of them holds credentials.
             scope: On whose behalf it is.
+            learn: Told of each secret, so that it is hidden in what the server says.
         """
         if known_state_dir(self._env) is None:
             return FixedHeaders(headers)
@@ -74,7 +80,7 @@ class LateSignIns:
                 self._needed,
                 lambda account: self._signed_in(account.server),
             )
-        return self._made.credentials(name, config, headers)
+        return self._made.credentials(name, config, headers, learn=learn)
 
     async def close(self) -> None:
         """Ends what goes on by itself."""

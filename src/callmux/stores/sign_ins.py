@@ -39,6 +39,7 @@ class OAuthClient(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
             `private_key_jwt`.
         source: `configured`, `document` (its id is the URL of a metadata document) or `registered`.
         redirect_uri: What was registered.
+        scopes: The scopes that were registered: some servers give no others.
         expires_at: When the secret expires, in seconds since 1970; None for never.
     """
 
@@ -47,6 +48,7 @@ class OAuthClient(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     method: str = "none"
     source: str = "registered"
     redirect_uri: str = ""
+    scopes: tuple[str, ...] = ()
     expires_at: float | None = None
 
     def __repr__(self) -> str:

@@ -17,7 +17,7 @@ from callmux.config.env_file import read_env_file
 from callmux.config.references import Reference, Template
 from callmux.config.server_secrets import veil_of
 from callmux.config.servers import HttpServer, StdioServer
-from callmux.config.veil import EVERYWHERE, Veil
+from callmux.config.veil import EVERYWHERE, GrowingVeil
 from callmux.context import Scope
 from callmux.errors import SecretError
 from callmux.protocol.http_client import is_web_url
@@ -36,8 +36,10 @@ OWN_SECRETS = frozenset({"CALLMUX_TOKEN"})
 """Variables of ours that no server inherits."""
 
 
-CredentialsFor: TypeAlias = Callable[[str, HttpServer, Mapping[str, str], Scope], Credentials]
-"""Gives the credentials of a link by a server's name, entry, headers and scope."""
+CredentialsFor: TypeAlias = Callable[
+    [str, HttpServer, Mapping[str, str], Scope, Callable[[str], None]], Credentials
+]
+"""Gives the credentials of a link by a server's name, entry, headers and scope, and tells what is secret."""
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,7 +156,8 @@ def _open(
         config = msgspec.structs.replace(config, headers=headers, url=texts.get("url", config.url))
         veil = veil_of(config, secrets, headers=dict(scope.headers))
         EVERYWHERE.learn(veil)
-        return VeiledLink(_open_remote(name, config, scope, veil, around), veil)
+        growing = GrowingVeil(veil)
+        return VeiledLink(_open_remote(name, config, scope, growing, around), growing)
     env = {k: v for k, v in around.env.items() if k not in OWN_SECRETS and k not in around.private}
     more: dict[str, str] = {}
     if config.env_file is not None:
@@ -184,7 +187,9 @@ def _open(
     return VeiledLink(ChildLink(name, launch, around.guardian, lambda line: around.show(name, line)), veil)
 
 
-def _open_remote(name: str, config: HttpServer, scope: Scope, veil: Veil, around: Surroundings) -> Link:
+def _open_remote(
+    name: str, config: HttpServer, scope: Scope, veil: GrowingVeil, around: Surroundings
+) -> Link:
     # aiohttp takes longer to import than a whole bridge to start: only who has remote servers pays for it.
     from callmux.upstream.links.fallback import FallbackLink
     from callmux.upstream.links.http import HttpLink
@@ -193,7 +198,7 @@ def _open_remote(name: str, config: HttpServer, scope: Scope, veil: Veil, around
     if not is_web_url(config.url):
         cause = veil.hide(f'its url "{config.url}" must start with http:// or https://')
         raise CallFailure(Category.TRANSPORT, cause, started=False)
-    credentials = _credentials(name, config, scope, around)
+    credentials = _credentials(name, config, scope, veil, around)
     limit = config.response_body_max_bytes
     if config.transport == "sse":
         return SseLink(name, config.url, credentials, limit)
@@ -203,10 +208,12 @@ def _open_remote(name: str, config: HttpServer, scope: Scope, veil: Veil, around
     return FallbackLink(name, first, lambda: SseLink(name, config.url, credentials, limit))
 
 
-def _credentials(name: str, config: HttpServer, scope: Scope, around: Surroundings) -> Credentials:
+def _credentials(
+    name: str, config: HttpServer, scope: Scope, veil: GrowingVeil, around: Surroundings
+) -> Credentials:
     # A client's own value goes before the configured one, in whatever spelling that has.
     own = dict(scope.headers)
     headers = {k: v for k, v in config.headers.items() if k.lower() not in own} | own
     if around.credentials is None or "authorization" in map(str.lower, headers):
         return FixedHeaders(headers)
-    return around.credentials(name, config, headers, scope)
+    return around.credentials(name, config, headers, scope, veil.learn)
