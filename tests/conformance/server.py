@@ -424,7 +424,10 @@ class Server:
         return [
             {"name": name, "description": f"What the official suite expects of {name}", "inputSchema": schema}
             for name, (schema, _) in TOOLS.items()
-        ] + [{"name": f"added_{n}", "inputSchema": NOTHING} for n in range(self.changed["tools"])]
+        ] + [
+            {"name": f"added_{n}", "description": "Added", "inputSchema": NOTHING}
+            for n in range(self.changed["tools"])
+        ]
 
     def call(self, params: Json) -> Json:
         if params["name"] not in TOOLS:
@@ -442,7 +445,7 @@ class Server:
                 "arguments": [{"name": n, "description": n, "required": True} for n in arguments],
             }
             for name, (arguments, _) in PROMPTS.items()
-        ] + [{"name": f"added_{n}"} for n in range(self.changed["prompts"])]
+        ] + [{"name": f"added_{n}", "description": "Added"} for n in range(self.changed["prompts"])]
 
     def prompt(self, params: Json) -> Json:
         if params["name"] not in PROMPTS:
