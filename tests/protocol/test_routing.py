@@ -63,3 +63,74 @@ def test_every_text_can_stand_in_a_header(text: str) -> None:
 def test_what_stands_for_no_text_is_none(value: str) -> None:
     assert routing.decoded(value) is None
     assert routing.decoded("=?base64?=") == "=?base64?="
+
+
+def tool(**properties: Any) -> bytes:
+    return json.dumps({"name": "x", "inputSchema": {"type": "object", "properties": properties}}).encode()
+
+
+REGION = {"type": "string", "x-mcp-header": "Region"}
+
+
+def mirrors(definition: bytes, arguments: Any, **headers: str) -> int | None:
+    """The code of the refusal, if any."""
+    given = {f"mcp-param-{name.lower()}": value for name, value in headers.items()}
+    params = Raw(json.dumps({"name": "x", "arguments": arguments}).encode())
+    try:
+        routing.check_arguments(given, definition, params)
+    except RpcError as error:
+        return error.code
+    return None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "headers", "agree"),
+    [
+        ({"region": "us"}, {"Region": "us"}, True),
+        ({"region": "us"}, {"Region": wrapped("us")}, True),
+        ({"region": "é "}, {"Region": wrapped("é ")}, True),
+        ({"region": "us"}, {"Region": " us\t"}, True),
+        ({"region": "us"}, {}, False),
+        ({"region": "us"}, {"Region": "eu"}, False),
+        ({"region": "us"}, {"Region": "=?base64?dXM?="}, False),
+        ({"region": "us"}, {"Region": "us", "Other": "x"}, True),
+        ({}, {"Region": "us"}, False),
+        ({}, {}, True),
+        ({"region": None}, {}, True),
+        (None, {}, True),
+        ({"region": ["us"]}, {}, True),
+    ],
+)
+def test_arguments_that_stand_in_headers_are_the_same_there(
+    arguments: Any, headers: dict[str, str], agree: bool
+) -> None:
+    assert mirrors(tool(region=REGION), arguments, **headers) == (None if agree else -32020)
+
+
+@pytest.mark.parametrize(
+    ("value", "header", "agree"),
+    [
+        (42, "42", True),
+        (42, "42.0", True),
+        (42.0, "42", True),
+        (10**30, str(10**30), True),
+        (42, "43", False),
+        (42, "42.5", False),
+        (42, "x", False),
+        (True, "true", True),
+        (True, "True", False),
+        (1, "true", False),
+    ],
+)
+def test_numbers_and_flags_are_compared_as_what_they_are(value: Any, header: str, agree: bool) -> None:
+    kind = "boolean" if isinstance(value, bool) else "integer"
+    definition = tool(n={"type": kind, "x-mcp-header": "N"})
+    assert mirrors(definition, {"n": value}, N=header) == (None if agree else -32020)
+
+
+def test_a_tool_that_wants_nothing_or_something_impossible_is_not_looked_at() -> None:
+    assert mirrors(tool(region={"type": "string"}), {"region": "us"}) is None
+    assert mirrors(tool(region={**REGION, "type": "array"}), {"region": "us"}) is None
+    nested = {"type": "object", "properties": {"region": REGION}}
+    assert mirrors(tool(where=nested), {"where": {"region": "us"}}) == -32020
+    assert mirrors(tool(where=nested), {"where": {"region": "us"}}, Region="us") is None

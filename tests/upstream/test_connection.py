@@ -39,7 +39,7 @@ class Ears:
     def _noise(self, connection: Connection, what: str) -> None:
         self.noise.append(what)
 
-    async def _ask(self, connection: Connection, method: str, params: Any, client: Any) -> bytes:
+    async def _ask(self, connection: Connection, method: str, params: Any, client: Any, name: Any) -> bytes:
         self.asked.append((method, params and json.loads(bytes(params)), client))
         answer = self.answer
         if isinstance(answer, asyncio.Future):

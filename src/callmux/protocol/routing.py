@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
+from decimal import Decimal
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from callmux.protocol.mirrored import PREFIX, Path, mirrored
 from callmux.protocol.modern import mismatch
 from callmux.protocol.params import CLIENT_CAPABILITIES, REVISION, members, optional_text
 
@@ -23,6 +26,7 @@ NAME = "mcp-name"
 
 _NAMED = {"prompts/get": "name", "resources/read": "uri", "tools/call": "name"}
 """Requests whose target stands in a header -> the member of their params that names it."""
+_WHOLE = re.compile(r"-?[0-9]{1,1000}(\.0{1,1000})?")
 _BEGIN, _END = "=?base64?", "?="
 
 
@@ -52,10 +56,60 @@ def check(headers: Mapping[str, str], method: str, params: Raw | None) -> None:
         raise mismatch(_told("MCP-Protocol-Version", given, f'_meta["{REVISION}"]', version))
     if (given := _value(headers, METHOD)) != method:
         raise mismatch(_told("Mcp-Method", given, "method", method))
-    if (key := _NAMED.get(method)) is not None and (target := _target(params, key)) is not None:
+    if (key := _NAMED.get(method)) is not None and (named := target(params, key)) is not None:
         given = _value(headers, NAME)
-        if given is None or decoded(given) != target:
-            raise mismatch(_told("Mcp-Name", given, key, target))
+        if given is None or decoded(given) != named:
+            raise mismatch(_told("Mcp-Name", given, key, named))
+
+
+def check_arguments(headers: Mapping[str, str], definition: bytes, params: Raw | None) -> None:
+    """Refuses a call whose headers say something else of its arguments, where its tool wants some of them
+    there (basic/transports/streamable-http, "Server Behavior for Custom Headers").
+
+    Args:
+        headers: By lower-case name.
+        definition: The tool, as its server lists it.
+
+    Raises:
+        RpcError: They do.
+    """
+    try:
+        wanted = mirrored(definition)
+    except ValueError:
+        # Clients leave such a tool out, so none can know the headers.
+        return
+    for path, name in wanted.items() if wanted else ():
+        header, where = PREFIX + name, ".".join(path)
+        given, value = _value(headers, header.lower()), _at(params, path)
+        if value is None:
+            if given is not None:
+                raise mismatch(f"the header {header} is there, and the argument {where} is not")
+        elif given is None:
+            raise mismatch(f"the header {header} is missing: it must say what the argument {where} says")
+        elif not _is_same(decoded(given), value):
+            raise mismatch(f"the header {header} does not say what the argument {where} says")
+
+
+def _at(params: Raw | None, path: Path) -> bytes | None:
+    """The argument at a path; None where there is none, or one that is null or no plain value."""
+    found: bytes | Raw | None = members(params).get("arguments")
+    for step in path:
+        found = members(found).get(step)
+    raw = b"null" if found is None else bytes(found)
+    return None if raw[:1] in b"n{[" else raw
+
+
+def _is_same(text: str | None, value: bytes) -> bool:
+    if text is None:
+        return False
+    if value[:1] == b'"':
+        return text == msgspec.json.decode(value, type=str)
+    if value in (b"true", b"false"):
+        return text == value.decode()
+    try:
+        return _WHOLE.fullmatch(text) is not None and Decimal(text) == Decimal(value.decode())
+    except (ArithmeticError, ValueError):
+        return False
 
 
 def _value(headers: Mapping[str, str], name: str) -> str | None:
@@ -64,7 +118,8 @@ def _value(headers: Mapping[str, str], name: str) -> str | None:
     return None if given is None else given.strip(" \t")
 
 
-def _target(params: Raw | None, key: str) -> str | None:
+def target(params: Raw | None, key: str = "name") -> str | None:
+    """What a request names; None where it names nothing."""
     try:
         found = _TARGET.decode(b"{}" if params is None else params)
     except msgspec.MsgspecError:

@@ -13,6 +13,7 @@ import msgspec
 from callmux.errors import AuthorizationDenied, CallmuxError, InvalidArguments, ToolCallFailed
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, RpcError, read_error
 from callmux.protocol.shapes import Result
+from callmux.protocol.versions import MODERN, MODERN_CODES
 from callmux.rings.envelope import failure
 from callmux.rings.ring import Job
 from callmux.rings.stage import Cancelled, Outcome
@@ -67,6 +68,12 @@ def as_required(error: CallmuxError) -> RpcError | None:
     return own if own.code == URL_ELICITATION_REQUIRED else None
 
 
+def _is_of_both(error: RpcError, job: Job) -> bool:
+    """Whether an error is of the era that server and client both speak: its code tells the client what to do
+    (MCP 2026-07-28, basic, "Error Codes")."""
+    return error.code in MODERN_CODES and job.context.client.version in MODERN
+
+
 class Converting:
     """Request stage: a failed request is an error result, never a broken session.
 
@@ -84,6 +91,6 @@ class Converting:
             return outcome
         if isinstance(outcome, ToolCallFailed) and outcome.rpc is not None:
             own = as_rpc_error(outcome)
-            if self._plain or own.code == URL_ELICITATION_REQUIRED:
+            if self._plain or own.code == URL_ELICITATION_REQUIRED or _is_of_both(own, job):
                 return own
         return as_result(outcome)

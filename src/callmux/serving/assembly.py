@@ -12,6 +12,7 @@ from callmux.admin.probes import probe_routes
 from callmux.admin.sessions import session_facts
 from callmux.clock import Clock
 from callmux.config.model import Config
+from callmux.errors import CallmuxError
 from callmux.guard.guard import Guard
 from callmux.guard.principal import Principal
 from callmux.observe.facts import Configured
@@ -95,3 +96,10 @@ class _Sessions:
 
     def hang_up(self) -> None:
         self._host.dispatch.serving.hang_up()
+
+    def definition(self, tool: str) -> bytes | None:
+        try:
+            found = self._host.runtime.find(tool).tool
+        except CallmuxError:
+            return None
+        return None if found is None else found.raw

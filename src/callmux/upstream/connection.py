@@ -58,14 +58,14 @@ class Hooks(msgspec.Struct, frozen=True):
 
     Attributes:
         told: A notification: its method, its params, and the client it is for; None where several may be.
-        asked: A question for a client: the same, and the awaitable's result goes back to the server.
+        asked: A question for a client: the same, and its name, if any; the result goes back to the server.
         lost: The link ended by itself: the reason.
         noise: Bytes that are no message: what was wrong with them.
         unanswered: The server's requests that were given up.
     """
 
     told: Callable[[Connection, str, Raw | None, ClientPort | None], None]
-    asked: Callable[[Connection, str, Raw | None, ClientPort | None], Awaitable[bytes | Raw]]
+    asked: Callable[[Connection, str, Raw | None, ClientPort | None, str | None], Awaitable[bytes | Raw]]
     lost: Callable[[Connection, str], None]
     noise: Callable[[Connection, str], None]
     unanswered: Unanswered = msgspec.field(default_factory=Unanswered)
@@ -278,13 +278,11 @@ class Connection:
         """Hands over a notification as if it had come from the server, and were for everybody."""
         self.hooks.told(self, method, params, None)
 
-    async def ask(self, method: str, params: Raw | None, client: ClientPort) -> bytes | Raw:
-        """The client's answer to what the server wants to know for its request.
-
-        Raises:
-            RpcError: It refuses, or has left.
-        """
-        return await self.hooks.asked(self, method, params, client)
+    async def ask(
+        self, method: str, params: Raw | None, client: ClientPort, name: str | None = None
+    ) -> bytes | Raw:
+        """The client's answer to what the server wants to know for its request; raises `RpcError`."""
+        return await self.hooks.asked(self, method, params, client, name)
 
     def _watch(self, due: float) -> None:
         """Sets one timer for all requests, at the earliest deadline there is now."""
@@ -389,9 +387,9 @@ class Connection:
                     return
                 self.hooks.told(self, method, params, self._meant(about, params))
             case RequestReceived(id, method, params):
-                client = self._meant(about, params)
+                client, name = self._meant(about, params), id if isinstance(id, str) else None
                 self._questions.come(
-                    id, method, lambda kept: self.hooks.asked(self, method, kept, client), params
+                    id, method, lambda kept: self.hooks.asked(self, method, kept, client, name), params
                 )
             case NoiseReceived(message):
                 self.hooks.noise(self, message)

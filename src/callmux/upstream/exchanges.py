@@ -116,7 +116,9 @@ class Sender(Protocol):
     def tell(self, method: str, params: Raw | None) -> None:
         """Hands over a notification, as if it had come from the server."""
 
-    def ask(self, method: str, params: Raw | None, client: ClientPort) -> Awaitable[bytes | Raw]:
+    def ask(
+        self, method: str, params: Raw | None, client: ClientPort, name: str | None = None
+    ) -> Awaitable[bytes | Raw]:
         """A client's answer to what the server wants to know; raises `RpcError` where it refuses."""
 
 

@@ -48,11 +48,13 @@ class Questions:
         method: str,
         params: Raw | None,
         asked: ClientPort | None,
+        name: str | None = None,
     ) -> bytes | Raw:
         """The client's answer to a question that came on `connection`.
 
         Args:
             asked: The client it is for; None where that may be several.
+            name: What the server calls it.
 
         Raises:
             RpcError: The client refuses, or nobody can tell which one is meant.
@@ -71,4 +73,4 @@ class Questions:
         def progress(params: bytes) -> None:
             connection.notify("notifications/progress", params)
 
-        return await asked.ask(method, params, progress)
+        return await asked.ask(method, params, progress, name)

@@ -144,7 +144,8 @@ class Rounds:
             questions = list(wanted.input_requests.values())
             for question in questions:
                 self._allow(question, client)
-            asking = [at_once(self._ask(question, client)) for question in questions]
+            named = zip(names, questions, strict=True)
+            asking = [at_once(self._ask(name, question, client)) for name, question in named]
             try:
                 answers = await asyncio.gather(*asking)
             finally:
@@ -166,9 +167,10 @@ class Rounds:
             why = f"the server asks for input that this client does not declare: {' and '.join(wanted)}"
             raise failures.refused(Raw(modern.lacking(wanted, why).encoded()))
 
-    async def _ask(self, question: InputRequest, client: ClientPort) -> Raw:
+    async def _ask(self, name: str, question: InputRequest, client: ClientPort) -> Raw:
         try:
-            return Raw(bytes(await self._sender.ask(question.method, present(question.params), client)))
+            params = present(question.params)
+            return Raw(bytes(await self._sender.ask(question.method, params, client, name)))
         except RpcError as error:
             raise failures.refused(Raw(error.encoded())) from None
 

@@ -186,6 +186,29 @@ async def test_what_is_missing_is_asked_for_again() -> None:
     assert again["requestState"] != asked["requestState"]
 
 
+async def test_what_a_client_says_unasked_answers_the_question_of_that_name() -> None:
+    """A server that keeps no state gives none, and its clients come again without any."""
+    desk = Desk()
+
+    async def work(request: Request) -> Any:
+        return {"said": json.loads(await request.ask("roots/list", None, None, "where"))}
+
+    desk.work = work
+    told = await desk.result(1, params={"name": "x", "inputResponses": {"where": {"roots": []}, "more": {}}})
+    assert told["said"] == {"roots": []}
+    asked = await desk.result(2, params={"name": "x", "inputResponses": {"more": {}}})
+    assert list(asked["inputRequests"]) == ["where"]
+    refused = await desk.result(3, params={"name": "x", "inputResponses": {"where": 5}})
+    assert refused["code"] == -32602
+    same = await desk.result(
+        4,
+        params={"name": "x", "requestState": asked["requestState"], "inputResponses": {"where": [1]}},
+    )
+    assert same["code"] == -32602, "and its state is still good"
+    good = {"name": "x", "requestState": asked["requestState"], "inputResponses": {"where": {"roots": [1]}}}
+    assert (await desk.result(5, params=good))["said"] == {"roots": [1]}
+
+
 async def test_a_request_that_is_over_while_its_client_thinks_is_answered_when_the_client_comes() -> None:
     desk = Desk()
 

@@ -68,6 +68,10 @@ class Desk:
         self.told_of.append(method)
 
 
+MIRRORED = b"""{"name": "mirrored", "inputSchema": {"type": "object", "properties":
+    {"region": {"type": "string", "x-mcp-header": "Region"}}}}"""
+
+
 class Ledger:
     """Keeps which sessions began and ended."""
 
@@ -83,6 +87,9 @@ class Ledger:
 
     def hang_up(self) -> None:
         """Nobody listens here."""
+
+    def definition(self, tool: str) -> bytes | None:
+        return MIRRORED if tool == "mirrored" else None
 
     async def ended(self, seat: WebSession) -> None:
         self.ended_ids.append(seat.id)

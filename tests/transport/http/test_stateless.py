@@ -143,3 +143,12 @@ async def test_older_clients_are_told_to_initialize_as_ever() -> None:
     house = House()
     call = await house.posts({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
     assert (call.status, call.json["error"]["code"]) == (400, -32000)
+
+
+async def test_arguments_that_a_tool_wants_in_headers_are_looked_for_there() -> None:
+    house = House()
+    message = request("tools/call", name="mirrored", arguments={"region": "us"})
+    call = await house.answers(stateless(message))
+    assert (call.status, call.json["error"]["code"]) == (400, -32020)
+    call = await house.answers(stateless(message, **{"mcp-param-region": "us"}))
+    assert call.status == 200

@@ -80,6 +80,7 @@ class ModernRequest(Request, kw_only=True):
         hints: How long its answer may be kept, for `callmux.protocol.modern.complete`.
         over: Called once nothing more will come of it.
         questions: What is asked now, by key.
+        given: What its client has said before it was asked, by the names of questions.
         names: The keys that were used.
         state: Under which it is parked; None while its client waits for an answer.
         kept: Its answer, where that came while it was parked.
@@ -98,6 +99,7 @@ class ModernRequest(Request, kw_only=True):
     hints: bytes = b""
     over: Callable[[], None] | None = None
     questions: dict[str, OpenQuestion] = msgspec.field(default_factory=dict)
+    given: dict[str, Raw] = msgspec.field(default_factory=dict)
     names: set[str] = msgspec.field(default_factory=set)
     gathering: asyncio.Handle | None = None
     parker: asyncio.Task[None] | None = None
@@ -172,6 +174,8 @@ class ModernRequest(Request, kw_only=True):
             raise RpcError(METHOD_NOT_FOUND, f"the client has not declared that it answers {method}")
         if self.ended:
             raise RpcError(INTERNAL_ERROR, "the client no longer waits")
+        if name is not None and name in self.given:
+            return bytes(self.given.pop(name))
         key = self._key(name)
         told: dict[str, Any] = {"method": method}
         if params is not None:

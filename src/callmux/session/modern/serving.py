@@ -156,6 +156,9 @@ class Serving:
         _introduce(session, request)
         portrait = None if method == "tools/call" else self._current.portraits.of(session)
         request.info = self._current.portraits.identity if portrait is None else portrait.info
+        for key, raw in asked.answers.items():
+            if bytes(raw)[:1] != b"{":
+                raise RpcError(INVALID_PARAMS, f"inputResponses[{key!r}] must be an object")
         if asked.state is not None:
             session.follow(request, self._go_on(session, request, params), params)
             return
@@ -167,7 +170,7 @@ class Serving:
         elif portrait is not None and method == LISTEN:
             session.follow(request, self._listen(session, request, params, portrait), None)
         else:
-            request.params = modern.bare(params)
+            request.params, request.given = modern.bare(params), dict(asked.answers)
             if asked.log_level is not None and _is_lower(asked.log_level, session.log_level):
                 session.log_level = asked.log_level
                 self._tasks.spawn(self._leveled(session, request))
@@ -197,9 +200,6 @@ class Serving:
     async def _go_on(self, session: Session, request: ModernRequest, params: Raw | None) -> bytes:
         asked = request.asked
         assert asked.state is not None
-        for key, raw in asked.answers.items():
-            if bytes(raw)[:1] != b"{":
-                raise RpcError(INVALID_PARAMS, f"inputResponses[{key!r}] must be an object")
         bare = modern.bare(params)
         parked = await self._parking.take(asked.state, request.owner, digest_of(request.method, bare))
         if request.ended:

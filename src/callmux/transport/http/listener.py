@@ -71,6 +71,9 @@ class Sessions(Protocol):
     def hang_up(self) -> None:
         """No subscription of a client without a session goes on."""
 
+    def definition(self, tool: str) -> bytes | None:
+        """A tool as its server lists it, by the name of a direct call; None where there is none."""
+
 
 class _Greeting(msgspec.Struct, rename="camel"):
     protocol_version: str | None = None
@@ -295,6 +298,10 @@ class Listener:
             trace=trace_of(exchange.headers) if self._traces else {},
             audiences=None if grant is None else grant.audiences,
         )
+
+    def definition(self, tool: str) -> bytes | None:
+        """A tool as its server lists it, by the name of a direct call; None where there is none."""
+        return self._sessions.definition(tool)
 
     async def sweep(self) -> None:
         """Ends sessions that have been idle for too long."""

@@ -58,6 +58,10 @@ async def serve_stateless(exchange: Exchange, listener: Listener, message: Messa
     try:
         routing.check(exchange.headers, message.method, message.params)
         asked = modern.read(message.method, message.params)
+        if message.method == "tools/call" and (tool := routing.target(message.params)) is not None:
+            definition = listener.definition(tool)
+            if definition is not None:
+                routing.check_arguments(exchange.headers, definition, message.params)
     except RpcError as error:
         await _refuse(exchange, message, error)
         return
