@@ -19,7 +19,7 @@ SAME_NAME: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "Limits": (("clients.limits", "rings.shield.compact"), SIDES),
     "Link": (("bridge.link", "upstream.links.link"), SIDES),
-    "Listener": (("transport.http.listener", "upstream.links.link"), SIDES),
+    "Listener": (("library.listener", "transport.http.listener", "upstream.links.link"), SIDES),
     "Listings": (("bridge.listings", "upstream.inventory.listings"), SIDES),
     "Malformed": (("protocol.jsonrpc", "rings.references.recognition"), SIDES),
     "Options": (("cli.bridge", "cli.listen"), SIDES),

@@ -13,9 +13,41 @@ The packages in the order in which a request meets them; imports point down only
 - `protocol`   what bytes mean, without I/O
 - `config`     a file becomes frozen objects
 
-Public names are those in `__all__`; everything else may change.
+- `library`    callmux in programs: `Listener`, `Gateway`, `ManagementClient`, the facts they tell
+
+Public names are those in `__all__`; everything else may change. All but the version are loaded when they are
+first used, so that importing callmux costs nothing.
 """
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__"]
+__all__ = [
+    "CallmuxError",
+    "Gateway",
+    "Listener",
+    "ManagementClient",
+    "ToolResult",
+    "__version__",
+    "facts",
+]
+
+_PLACES = {
+    "CallmuxError": "callmux.errors",
+    "Gateway": "callmux.library.gateway",
+    "Listener": "callmux.library.listener",
+    "ManagementClient": "callmux.management.client",
+    "ToolResult": "callmux.library.gateway",
+    "facts": "callmux.observe.facts",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Loads a public name when it is first used."""
+    if name not in _PLACES:
+        raise AttributeError(f"module 'callmux' has no attribute {name!r}")
+    from importlib import import_module
+
+    module = import_module(_PLACES[name])
+    found: object = module if name == "facts" else getattr(module, name)
+    globals()[name] = found
+    return found

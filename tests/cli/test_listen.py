@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 
 from callmux.cli.grammar.serve import COMMANDS
-from callmux.cli.listen import Options, check_posture, listen, read_options
+from callmux.cli.listen import Options, listen, read_options
 from callmux.cli.parsing import ScriptUsageError, read
 from callmux.config.check import check_document
 from callmux.config.model import Config
@@ -57,27 +56,6 @@ def test_what_is_no_port_is_refused(port: str) -> None:
 def test_an_option_without_a_usable_value_is_refused(args: list[str]) -> None:
     with pytest.raises(UsageError, match=args[0]):
         options("--listen", "80", *args)
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "[::1]", "localhost"])
-def test_this_machine_is_safe_to_listen_on(host: str) -> None:
-    check_posture(config(), host)
-
-
-def test_other_machines_are_refused_unless_the_configuration_allows_them(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(logging.getLogger("callmux"), "propagate", True)
-    for host in ("0.0.0.0", "::", "example.com"):
-        with pytest.raises(CallmuxError, match="Refusing insecure remote listener"):
-            check_posture(config(), host)
-    check_posture(config(allowInsecureRemoteListener=True), "0.0.0.0")
-    assert "without auth" in caplog.text
-
-
-def test_with_auth_it_listens_anywhere() -> None:
-    token = {"id": "ops", "token": "t"}
-    check_posture(config(auth={"mode": "bearer", "tokens": [token]}), "0.0.0.0")
 
 
 def test_a_taken_port_is_an_error_that_names_it(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ ELSEWHERE = {
     "declined": "tests/cli/test_server_saving.py: needs a person who says no",
     "process_unreachable": "tests/process/test_control_sockets.py",
     "process_refused": "tests/process/test_control_sockets.py",
+    "not_running": "tests/library/test_listener.py",
+    "request_failed": "tests/library/test_gateway.py",
     "management_failed": "tests/management/test_client.py",
     "change_not_kept": "tests/management/test_changes.py",
     "certificate_unusable": "tests/transport/http/test_certificates.py",

@@ -152,8 +152,8 @@ def _findings(options: ServiceOptions, plan: ServicePlan, place: ServiceMachine)
     Raises:
         CallmuxError: The listener would not start.
     """
-    from callmux.cli.listen import check_posture
     from callmux.daemon.variables import assigned_variables, needed_variables
+    from callmux.serving.posture import check_posture
 
     path = Path(options.config_path)
     find_config(options.config_path, os.environ, Path.home())

@@ -37,6 +37,7 @@ from callmux.process.config_watch import watch_and_answer
 from callmux.process.host import Host, startup_failed
 from callmux.process.observers import Observers
 from callmux.serving.assembly import assemble
+from callmux.serving.posture import check_posture
 from callmux.serving.reading import ConfigReader, Load
 from callmux.session import saved_sessions
 from callmux.session.saved_sessions import SavedSession, SavedSessions, session_key
@@ -73,12 +74,6 @@ class Options(msgspec.Struct, frozen=True):
     tls: tuple[str, str] | None = None
 
 
-class InsecureListener(CallmuxError):
-    """Everybody who reaches the address could call every tool."""
-
-    code = "insecure_listener"
-
-
 class ListenFailed(CallmuxError):
     """The address, or what the process before us left, cannot be taken."""
 
@@ -98,23 +93,6 @@ def read_options(given: Given) -> Options:
         raise UsageError("--tls-cert and --tls-key go together: give both")
     tls = None if cert is None or key is None else (cert, key)
     return Options(port, given.text("--host") or "127.0.0.1", given.number("--idle-exit"), tls)
-
-
-def check_posture(config: Config, host: str) -> None:
-    """Refuses to listen where that would not be safe.
-
-    Raises:
-        InsecureListener: It would not.
-    """
-    if is_loopback(host) or config.auth is not None:
-        return
-    if not config.allow_insecure_remote_listener:
-        raise InsecureListener(
-            f'Refusing insecure remote listener on "{host}": everybody who reaches it could call every tool. '
-            "Listen on 127.0.0.1, configure auth, or set allowInsecureRemoteListener if something else "
-            "protects it"
-        )
-    log.warning('listening on "%s" without auth (allowInsecureRemoteListener)', host)
 
 
 async def listen(
@@ -149,7 +127,7 @@ async def listen(
         state = state_dir(env)
         key = await _key(state) if before is None else before.key
         reading = ConfigReader(partial(_reread, load, options.host, guard), config, sources.document)
-        listener, app = assemble(
+        listener, app, _ = assemble(
             host,
             guard,
             observers,

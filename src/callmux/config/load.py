@@ -137,6 +137,24 @@ def load_config(
     sources.note(path)
     duplicates: list[str] = []
     document = read_document(path, duplicates)
+    return load_document(document, path, env, resolve, sources, overlay, duplicates)
+
+
+def load_document(
+    document: object,
+    path: Path,
+    env: Mapping[str, str],
+    resolve: bool,
+    sources: Sources,
+    overlay: Overlay | None,
+    duplicates: list[str],
+) -> LoadedConfig:
+    """The same for a document that is read already.
+
+    Args:
+        path: The file that it stands in, or could stand in.
+        duplicates: Its keys that stand twice.
+    """
     own, checked = document, check_document(document)
     if isinstance(document, dict) and not checked.errors and checked.config.management.enabled:
         overlay = saved_overlay(state_file(checked.config, path)) if overlay is None else overlay

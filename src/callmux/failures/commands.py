@@ -194,6 +194,22 @@ FAILURES = (
         "do what the message says; the token is read from CALLMUX_MANAGEMENT_TOKEN or --token-file",
     ),
     KnownFailure(
+        "not_running",
+        "a program asked something of a listener that it has not started, or whose port is taken",
+        "`start()` was not called, or failed; or `stop()` was.",
+        Repeat.NO,
+        Actor.USER,
+        "use the listener with `async with`",
+    ),
+    KnownFailure(
+        "request_failed",
+        "a request of a program to its gateway was answered with an error",
+        "The message is that of the JSON-RPC error.",
+        Repeat.NO,
+        Actor.USER,
+        "do what the message says",
+    ),
+    KnownFailure(
         "change_not_kept",
         "a change over the management interface was not made, because it could not be kept",
         "`management.statePath` cannot be written: a full disk, no permission, a drive that hangs.",

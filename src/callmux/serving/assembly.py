@@ -1,6 +1,6 @@
 """A listener, wired: the host, what guards it, the sessions, the pages and the HTTP application.
 
-Called by `callmux.cli.listen`.
+Called by `callmux.cli.listen` and `callmux.library.listener`.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def assemble(
     *,
     loopback: bool,
     configured: Callable[[Config], None] = lambda config: None,
-) -> tuple[Listener, App]:
-    """The sessions and the application of a listener. All of it follows reloads.
+) -> tuple[Listener, App, Trees]:
+    """The sessions, the application and the trees of pages of a listener. All of it follows reloads.
 
     Args:
         host: Runs the servers.
@@ -73,7 +73,7 @@ def assemble(
     host.bus.subscribe(Configured, take_effect)
     host.diagnostics = lambda: session_facts(listener)
     app = App(listener, pages, loopback, host.bus, trees=trees)
-    return listener, app
+    return listener, app, trees
 
 
 class _Sessions:

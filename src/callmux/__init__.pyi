@@ -1,0 +1,18 @@
+from callmux.errors import CallmuxError as CallmuxError
+from callmux.library.gateway import Gateway as Gateway
+from callmux.library.gateway import ToolResult as ToolResult
+from callmux.library.listener import Listener as Listener
+from callmux.management.client import ManagementClient as ManagementClient
+from callmux.observe import facts as facts
+
+__version__: str
+
+__all__ = [
+    "CallmuxError",
+    "Gateway",
+    "Listener",
+    "ManagementClient",
+    "ToolResult",
+    "__version__",
+    "facts",
+]

@@ -1,0 +1,264 @@
+"""A listener that a program starts, reloads, watches and stops.
+
+Nothing else is touched: no signal handler, no log handler, no file but those that the configuration names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from callmux.clock import Clock
+from callmux.config.model import Config
+from callmux.config.overlay import Overlay
+from callmux.config.sources import Sources
+from callmux.errors import CallmuxError
+from callmux.guard.guard import Guard
+from callmux.library.gateway import Gateway
+from callmux.library.loading import Given, Loader
+from callmux.loopback import is_loopback
+from callmux.observe.facts import Fact, Reloaded
+from callmux.process.host import Host, startup_failed
+from callmux.process.observers import Observers
+from callmux.serving.assembly import assemble
+from callmux.serving.posture import check_posture
+from callmux.serving.reading import ConfigReader
+from callmux.tasks import TaskSet
+from callmux.timestamps import iso
+from callmux.transport.http.listener import Listener as Sessions
+from callmux.transport.http.serve import HttpServer, bind
+
+log = logging.getLogger("callmux")
+F = TypeVar("F", bound=Fact)
+
+STARTING, RUNNING, DEGRADED, RELOADING, STOPPED = "starting", "running", "degraded", "reloading", "stopped"
+
+
+class NotRunning(CallmuxError):
+    """Something was asked of a listener or gateway that does not run."""
+
+    code = "not_running"
+
+
+class _Parts:
+    """What a listener that runs consists of."""
+
+    def __init__(self, host: Host, guard: Guard, observers: Observers, reader: ConfigReader) -> None:
+        self.host, self.guard, self.observers, self.reader = host, guard, observers, reader
+        self.sessions: Sessions | None = None
+        self.server: HttpServer | None = None
+
+
+class Listener:
+    """A listener.
+
+    Args:
+        config: The path of a configuration file, or an object as such a file holds it.
+        port: Where to listen; 0 takes any that is free.
+        host: An address of this machine. Others than this machine's own need `auth`.
+        env: The variables that servers and references get; those of this process where absent.
+        base_dir: Where relative paths of an object start; the working directory where absent.
+        show: Takes the name of a server and a line that it wrote to stderr; the log where absent.
+
+    Attributes:
+        port: Where it listens, once it does.
+        host: The address.
+    """
+
+    def __init__(
+        self,
+        config: Given,
+        *,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        env: Mapping[str, str] | None = None,
+        base_dir: Path | None = None,
+        show: Callable[[str, str], None] | None = None,
+    ) -> None:
+        self._env = dict(os.environ if env is None else env)
+        self._loader = Loader(config, self._env, base_dir, self._kept)
+        self._show = show or (lambda server, line: log.info("[%s] %s", server, line))
+        self.port = port
+        self.host = host
+        self._parts: _Parts | None = None
+        self._tasks = TaskSet("listener of a program")
+        self._clock = Clock()
+        self._state = STOPPED
+        self._since = {"startedAt": "", "stoppedAt": "", "updatedAt": ""}
+        self._reason: str | None = None
+        self._kept_changes: Callable[[], Overlay] = Overlay
+
+    def __repr__(self) -> str:
+        return f"Listener({self.url!r}, {self._state})"
+
+    async def __aenter__(self) -> Listener:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    @property
+    def url(self) -> str:
+        """Its address, without a slash at the end."""
+        where = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{where}:{self.port}"
+
+    @property
+    def mcp_url(self) -> str:
+        """The address for MCP clients."""
+        return f"{self.url}/mcp"
+
+    def _kept(self) -> Overlay:
+        return self._kept_changes()
+
+    async def start(self) -> None:
+        """Listens. Its servers are connected meanwhile; `ready` waits for them.
+
+        Raises:
+            CallmuxError: The configuration cannot be used, or the address cannot be taken.
+        """
+        if self._parts is not None:
+            return
+        self._tell(STARTING)
+        config = self._loader(sources := Sources())
+        check_posture(config, self.host)
+        try:
+            listening = bind(self.host, self.port)
+        except OSError as error:
+            raise NotRunning(f"cannot listen on {self.host}:{self.port}: {error.strerror or error}") from None
+        host = Host(config, self._loader.base_dir, self._env, self._show, single=False, clock=self._clock)
+        guard = Guard(self._clock, host.bus)
+        observers = Observers(host.bus, self._loader.base_dir, self._clock, log.info, listens=True)
+        parts = self._parts = _Parts(
+            host, guard, observers, ConfigReader(self._read, config, sources.document)
+        )
+        try:
+            observers.configure(config)
+            host.start(None)
+            if config.strict_startup:
+                await host.runtime.settled()
+                if down := host.runtime.failed():
+                    raise startup_failed(down)
+            parts.sessions, app, trees = assemble(
+                host,
+                guard,
+                observers,
+                parts.reader,
+                secrets.token_bytes(32),
+                self._clock,
+                loopback=is_loopback(self.host),
+            )
+            self._kept_changes = lambda: trees.changes().overlay()
+            parts.server = HttpServer(app, listening, None)
+            await parts.server.start()
+            self.port = listening.getsockname()[1]
+        except BaseException:
+            listening.close()
+            await self.stop()
+            raise
+        self._tasks.spawn(parts.sessions.keep_sweeping())
+        self._since["startedAt"] = iso(self._clock.wall())
+        self._tell(RUNNING)
+
+    def _read(self, sources: Sources, overlay: Overlay | None = None) -> Config:
+        config = self._loader(sources, overlay)
+        check_posture(config, self.host)
+        self._running().guard.expect(config)
+        return config
+
+    async def ready(self) -> str:
+        """Waits until every server is up or has failed: `ok`, `degraded` or `down`."""
+        return await self._running().host.readiness()
+
+    async def reload(self, config: Given | None = None) -> None:
+        """Puts a configuration in force; the one it has, read anew, where none is given. Sessions go on.
+
+        Raises:
+            CallmuxError: It cannot be used; the old one goes on.
+        """
+        parts, before = self._running(), self._loader.given
+        self._tell(RELOADING)
+        self._loader.given = before if config is None else config
+        try:
+            await parts.host.reload(lambda: parts.reader.read(Sources()))
+        except BaseException as error:
+            self._loader.given = before
+            reason = error.message if isinstance(error, CallmuxError) else repr(error)
+            parts.host.bus.publish(Reloaded(error=reason))
+            self._tell(RUNNING, reason)
+            raise
+        parts.host.bus.publish(Reloaded())
+        self._tell(RUNNING)
+
+    def subscribe(self, kind: type[F], listener: Callable[[F], None]) -> Callable[[], None]:
+        """Has `listener` called with each fact of a kind, such as `CallEnded`, in the loop of
+        the listener: it must be quick. Gives what ends that."""
+        return self._running().host.bus.subscribe(kind, listener)
+
+    def gateway(self) -> Gateway:
+        """A client of this listener in this process. It has no credential: where the configuration has rules,
+        it may do what they let nobody in particular do."""
+        return Gateway.of(self._running().host)
+
+    def health(self) -> dict[str, Any]:
+        """How it is: `state`, `url`, `downstream`, and `runtime`, as status shows a listener."""
+        facts: dict[str, Any] = {"state": self._state, "url": self.url, "mcpUrl": self.mcp_url}
+        facts |= {"host": self.host, "port": self.port}
+        facts |= {key: when for key, when in self._since.items() if when}
+        if self._reason is not None:
+            facts["reason"] = self._reason
+        if self._parts is None:
+            return facts
+        host = self._parts.host
+        records = {record["name"]: record for record in host.server_records()}
+        failed = [server.name for server in host.runtime.failed()]
+        if self._state == RUNNING and any(records[name]["state"] != "starting" for name in failed):
+            facts["state"] = DEGRADED
+        facts["downstream"] = {
+            "total": len(records),
+            "connected": len(records) - len(failed),
+            "failed": len(failed),
+            "servers": records,
+        }
+        facts["runtime"] = host.runtime.operator_status().get("listener", {})
+        return facts
+
+    async def stop(self, seconds: float = 10.0) -> None:
+        """Takes no further requests, gives those in flight so long, and ends all servers."""
+        parts, self._parts = self._parts, None
+        if parts is None:
+            return
+        if parts.sessions is not None and parts.server is not None:
+            parts.sessions.leaving = parts.sessions.refusing = True
+            parts.host.runtime.retire("callmux is being stopped")
+            await parts.server.stop_accepting()
+            await parts.sessions.drain(seconds)
+        await self._tasks.cancel()
+        if parts.server is not None:
+            await parts.server.stop()
+        await parts.guard.close()
+        with contextlib.suppress(asyncio.CancelledError):
+            parts.host.strict_failure.cancel()
+        await parts.host.close()
+        await asyncio.to_thread(parts.observers.close)
+        self._since["stoppedAt"] = iso(self._clock.wall())
+        self._tell(STOPPED)
+
+    def _running(self) -> _Parts:
+        if self._parts is None:
+            raise NotRunning("the listener does not run: call start() first, or use it with `async with`")
+        return self._parts
+
+    def _tell(self, state: str, reason: str | None = None) -> None:
+        self._state, self._reason = state, reason
+        self._since["updatedAt"] = iso(self._clock.wall())
