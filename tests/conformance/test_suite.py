@@ -101,6 +101,29 @@ def test_callmux_passes_the_client_scenario(
     assert of_status("SUCCESS", output)
 
 
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        "tools_call",
+        "request-metadata",
+        "sep-2322-client-request-state",
+        "http-standard-headers",
+        "http-custom-headers",
+        "http-invalid-tool-headers",
+        "json-schema-ref-no-deref",
+        "json-schema-2020-12-preservation",
+    ],
+)
+def test_callmux_passes_the_client_scenario_of_the_newest_revision(
+    scenario: str, tmp_path: Path, npm_tool: Callable[[str], list[str]]
+) -> None:
+    driver = f"{sys.executable} {HERE / 'modern_client.py'}"
+    suite = [*npm_tool("conformance"), "client", "--command", driver, "--spec-version", "2026-07-28"]
+    output = run_suite([*suite, "--scenario", scenario], tmp_path)
+    assert of_status("FAILURE", output) + of_status("WARNING", output) == []
+    assert of_status("SUCCESS", output)
+
+
 SIGN_INS = {
     "2025-03-26": ["2025-03-26-oauth-metadata-backcompat", "2025-03-26-oauth-endpoint-fallback"],
     "2025-06-18": ["token-endpoint-auth-basic", "token-endpoint-auth-post", "token-endpoint-auth-none"],

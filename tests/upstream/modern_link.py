@@ -53,6 +53,12 @@ class ModernLink(FakeLink):
         message = json.loads(line)
         self.sent.append(message)
         answer = self.script.get(message["method"])
+        if message["method"] == "server/discover" and callable(answer):
+            answer = answer(message["params"])
+            if not isinstance(answer, RpcRefusal):
+                self.heard.append((message["method"], message["params"]))
+                self.says_soon({"id": id, "result": answer})
+                return
         if isinstance(answer, RpcRefusal):
             self.heard.append((message["method"], message.get("params")))
             self.says_soon({"id": id, "error": answer.error})

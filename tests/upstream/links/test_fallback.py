@@ -149,3 +149,39 @@ async def test_a_closed_link_says_nothing_more() -> None:
     desk.first.listener.received(parse(b"{}"), None)
     await asyncio.sleep(1)
     assert (desk.received, desk.failed, desk.lost) == ([], [], [])
+
+
+class LabelledLink(OneLink):
+    """The same, whose requests have headers."""
+
+    def label(self, id: int, head: Any) -> None:
+        self.calls.append((id, head))
+
+
+async def test_the_question_for_an_era_decides_nothing() -> None:
+    """A server of the older transport refuses it like any other request; only `initialize` tells."""
+    desk = Desk()
+    desk.first = LabelledLink("streamable-http")
+    desk.link = FallbackLink("s", desk.first, lambda: desk.second)
+    refusal = CallFailure(Category.PROTOCOL, "405", started=False)
+    await desk.link.open(Listener(lambda *_: None, lambda id, why: desk.failed.append(why), desk.lost.append))
+    desk.link.label(1, {"Mcp-Method": "server/discover"})
+    desk.link.send(b"discover", 1)
+    desk.first.listener.failed(1, refusal)
+    assert desk.failed == [refusal]
+    assert desk.first.calls == [(1, {"Mcp-Method": "server/discover"})]
+    desk.link.send(b"initialize", 2)
+    desk.first.listener.failed(2, refusal)
+    await settle()
+    assert desk.second.sent == [(b"initialize", 2)]
+    desk.link.label(3, {})
+    await desk.link.close()
+
+
+@pytest.mark.parametrize("code", [-32020, -32021, -32022, -32601])
+async def test_who_refuses_as_servers_without_a_handshake_do_has_no_older_transport(code: int) -> None:
+    async with Desk() as desk:
+        desk.first.listener.failed(1, refused(Raw(b'{"code":%d,"message":"no"}' % code)))
+        await settle()
+        assert [failure.cause for failure in desk.failed] == ["no"]
+        assert desk.second.sent == []

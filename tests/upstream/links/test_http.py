@@ -571,3 +571,88 @@ async def test_a_request_that_fails_in_an_unforeseen_way_is_answered(monkeypatch
         desk.send("a", 1)
         failure = await desk.answered(1)
         assert (failure.started, "unforeseen" in failure.cause) == (True, True)
+
+
+ERROR = {"jsonrpc": "2.0", "id": 1, "error": {"code": -32020, "message": "Header mismatch"}}
+HEAD = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "x"}
+
+
+def labelled(desk: Desk, id: int) -> None:
+    desk.link.label(id, HEAD)
+    desk.send("x", id)
+
+
+@real_loop()
+async def test_a_request_with_a_head_of_its_own_belongs_to_no_session() -> None:
+    """Nor does what it is answered with begin one."""
+    seen: list[web.Request] = []
+
+    def handler(request: web.Request, message: dict[str, Any]) -> web.Response:
+        seen.append(request)
+        answer = {"jsonrpc": "2.0", "id": message["id"], "result": {}}
+        return web.json_response(answer, headers={"Mcp-Session-Id": "theirs"})
+
+    async with linked(handler) as desk:
+        for id in (1, 2):
+            labelled(desk, id)
+            assert isinstance(await desk.answered(id), Response)
+        heads = [{name: request.headers.get(name) for name in (*HEAD, "X-Own", "Accept")} for request in seen]
+        assert heads == [{**HEAD, "X-Own": "1", "Accept": "application/json, text/event-stream"}] * 2
+        assert all("Mcp-Session-Id" not in request.headers for request in seen)
+    assert [request.method for request in seen] == ["POST", "POST"]
+
+
+@real_loop()
+@pytest.mark.parametrize("status", [400, 404])
+async def test_an_error_in_a_refusal_is_the_answer_where_there_is_no_session(status: int) -> None:
+    async with linked(lambda request, message: web.json_response(ERROR, status=status)) as desk:
+        labelled(desk, 1)
+        answer = await desk.answered(1)
+        assert json.loads(bytes(answer.error)) == ERROR["error"]
+        assert not desk.expired
+        assert not desk.lost
+
+
+@real_loop()
+async def test_an_answer_without_a_session_that_breaks_off_is_not_gone_on_with() -> None:
+    """Streams of this era cannot be resumed: nobody knows what became of the request."""
+    asked: list[str] = []
+
+    async def handler(request: web.Request, message: dict[str, Any]) -> web.StreamResponse:
+        asked.append(request.method)
+        stream = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await stream.prepare(request)
+        await stream.write(b'id: 1\ndata: {"jsonrpc":"2.0","method":"notifications/progress"}\n\n')
+        return stream
+
+    async with linked(handler) as desk:
+        labelled(desk, 1)
+        failure = await desk.answered(1)
+        assert isinstance(failure, CallFailure)
+        assert failure.started
+        assert not failure.repeatable(safe=False)
+        assert failure.repeatable(safe=True)
+        assert asked == ["POST"]
+
+
+@real_loop()
+async def test_giving_a_request_up_ends_its_stream() -> None:
+    ended = asyncio.Event()
+
+    async def handler(request: web.Request, message: dict[str, Any]) -> web.StreamResponse:
+        stream = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await stream.prepare(request)
+        await stream.write(b": here\n\n")
+        try:
+            while True:
+                await stream.write(b":\n\n")
+                await asyncio.sleep(0.01)
+        finally:
+            ended.set()
+
+    async with linked(handler) as desk:
+        labelled(desk, 1)
+        await asyncio.sleep(0.1)
+        desk.link.abandon(1)
+        async with asyncio.timeout(5):
+            await ended.wait()

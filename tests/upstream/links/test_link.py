@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import inspect
+from typing import cast
 
 import pytest
 
 from callmux.upstream.links.child import ChildLink
 from callmux.upstream.links.fallback import FallbackLink
 from callmux.upstream.links.http import HttpLink
-from callmux.upstream.links.link import Link, Listener
+from callmux.upstream.links.link import Link, Listener, label_of
 from callmux.upstream.links.sse import SseLink
 from tests.upstream.fake_link import FakeLink
+from tests.upstream.modern_link import HttpModernLink
 
 LINKS = [ChildLink, FallbackLink, HttpLink, SseLink, FakeLink]
 MEMBERS = sorted(name for name in vars(Link) if not name.startswith("_"))
@@ -38,3 +40,9 @@ def test_links_of_one_kind_name_their_transport() -> None:
 def test_a_listener_need_not_hear_of_expiry() -> None:
     listener = Listener(lambda message, id: None, lambda id, failure: None, lambda failure: None)
     assert listener.expired is None
+
+
+def test_only_what_goes_over_http_has_headers() -> None:
+    assert label_of(cast(Link, FakeLink())) is None
+    labelled = HttpModernLink()
+    assert label_of(cast(Link, labelled)) == labelled.label

@@ -11,9 +11,10 @@ from msgspec import Raw
 from callmux.config.veil import Veil
 from callmux.upstream import failures
 from callmux.upstream.failures import CallFailure, Category
-from callmux.upstream.links.link import Listener
+from callmux.upstream.links.link import Listener, label_of
 from callmux.upstream.links.veiled import VeiledLink
 from tests.upstream.fake_link import FakeLink
+from tests.upstream.modern_link import HttpModernLink
 
 VEIL = Veil(["s3ntinel"])
 
@@ -54,6 +55,9 @@ def test_everything_else_passes_as_it_is() -> None:
     veiled = VeiledLink(link, VEIL)
     assert (veiled.transport, repr(veiled), veiled.last_words()) == ("fake", repr(link), [])
     assert veiled.send == link.send
+    assert label_of(veiled) is None
+    labelled = HttpModernLink()
+    assert label_of(VeiledLink(labelled, VEIL)) == labelled.label
 
 
 def test_a_servers_own_error_is_relayed_to_the_byte_unless_it_holds_a_secret() -> None:

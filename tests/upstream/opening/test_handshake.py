@@ -46,7 +46,7 @@ async def test_a_server_without_a_handshake_hears_of_none() -> None:
         ValueError("anything"),
         RpcRefusal({"code": -32602, "message": "Invalid request parameters"}),
         RpcRefusal({"code": -32600, "message": "not initialized"}),
-        RpcRefusal({"code": -32022, "message": "no", "data": {"supported": ["2026-07-28", "2025-11-25"]}}),
+        RpcRefusal({"code": -32022, "message": "no", "data": {"supported": ["2025-11-25"]}}),
         RpcRefusal({"code": -32022, "message": "no"}),
         {},
         {"supportedVersions": ["2025-11-25"]},
@@ -149,6 +149,16 @@ async def test_a_process_that_ends_at_the_question_is_greeted_next_time() -> Non
         await open_with(link, known)
     await open_with(again := FakeLink(), known)
     assert again.methods() == ["initialize", "notifications/initialized"]
+
+
+async def test_a_server_that_refuses_our_revision_and_names_it_is_asked_once_more() -> None:
+    refusal = {"code": -32022, "message": "no", "data": {"supported": ["2026-07-28"]}}
+    answers = [RpcRefusal(refusal), DISCOVERED]
+    link = ModernLink(server__discover=lambda _: answers.pop(0))
+    assert (await open_with(link, KnownEra())).era is Era.MODERN
+    assert link.methods() == ["server/discover", "server/discover"]
+    with pytest.raises(CallFailure, match="callmux does not"):
+        await open_with(ModernLink(server__discover=RpcRefusal(refusal)), KnownEra())
 
 
 async def test_a_server_that_speaks_nothing_of_ours_is_named_so() -> None:

@@ -14,7 +14,7 @@ import asyncio
 
 from callmux.protocol import stateless
 from callmux.protocol.upstream_peer import InitializeResult
-from callmux.protocol.versions import LEGACY, UNSUPPORTED_VERSION, Era
+from callmux.protocol.versions import LEGACY, MODERN, UNSUPPORTED_VERSION, Era
 from callmux.tasks import at_once
 from callmux.upstream.exchanges import OwnExchange
 from callmux.upstream.failures import CallFailure, Category
@@ -52,6 +52,10 @@ async def agree(words: FirstWords, known: KnownEra, wanted: Era) -> InitializeRe
     await asyncio.wait({asked.answer}, timeout=patience)
     if not asked.answer.done():
         return await _both(words, known, asked)
+    if _names_ours(asked):
+        # It may have learned of that only now; it is asked once more, and no longer.
+        asked = words.probe()
+        await asyncio.wait({asked.answer})
     found = _verdict(words, known, asked)
     return _greeted(words, known, await words.hello()) if found is None else found
 
@@ -120,6 +124,13 @@ def _verdict(words: FirstWords, known: KnownEra, asked: OwnExchange) -> Initiali
     words.discovered(found)
     known.found(Era.MODERN, found)
     return found
+
+
+def _names_ours(asked: OwnExchange) -> bool:
+    """Whether a server refuses the revision and names it as one that it speaks."""
+    failure = asked.answer.exception()
+    rpc = failure.rpc if isinstance(failure, CallFailure) else None
+    return rpc is not None and rpc.code == UNSUPPORTED_VERSION and MODERN[0] in stateless.spoken_of(rpc)
 
 
 def _refused(words: FirstWords, known: KnownEra, failure: CallFailure) -> None:
