@@ -35,3 +35,10 @@ from callmux.numerals import number_in
 )
 def test_numbers_are_read_as_javascript_reads_them(text: str, number: str | None) -> None:
     assert number_in(text) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("5", "5"), ("5.0", "5"), ("1.5", None), ("1e-7", None), ("0x10", "16"), ("x", None)]
+)
+def test_only_a_whole_number_will_do_where_one_is_asked_for(text: str, number: str | None) -> None:
+    assert number_in(text, whole=True) == number

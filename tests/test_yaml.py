@@ -233,3 +233,11 @@ JSON = st.recursive(
 def test_json_is_yaml(value: Any) -> None:
     """YAML 1.2 contains JSON."""
     assert read(json.dumps(value)) == value
+
+
+def test_a_character_that_cannot_be_is_no_yaml() -> None:
+    assert problem('"\\UFFFFFFFF"') == "it is malformed"
+
+
+def test_half_a_character_that_json_cannot_carry_is_a_question_mark() -> None:
+    assert scalar("a\udc80", None, plain=False) == b'"a?"'

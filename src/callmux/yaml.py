@@ -91,8 +91,6 @@ def _events(text: str) -> Iterator[Any]:
         raise YamlProblem(f"{problem}{where}") from None
     except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, AssertionError):
         raise YamlProblem("it is malformed") from None
-    except RecursionError:
-        raise YamlProblem(f"it {too_deep(LEVELS)}") from None
 
 
 class _Writer:

@@ -113,6 +113,21 @@ def test_the_session_is_ended() -> None:
         ({"initialize": (401, None)}, "initialize returned HTTP 401: the token of --token was sent. Give a"),
         ({"initialize": (404, None)}, "initialize returned HTTP 404: correct the path"),
         ({"initialize": (302, None)}, "it redirects"),
+        ({"initialize": (405, None)}, "what answers there is not MCP"),
+        ({"__ready": "it hangs", "initialize": "it hangs"}, "it hangs"),
+        (
+            {
+                "__ready": (
+                    503,
+                    {
+                        "downstream": {
+                            "servers": [{"name": "a", "state": "connected"}, {"name": "b", "state": "x"}]
+                        }
+                    },
+                )
+            },
+            'server "b" does not work: it is x',
+        ),
         ({"initialize": (200, "<html>")}, "initialize failed: the answer is not a JSON-RPC message"),
         ({"initialize": (200, {"error": {"message": "no"}})}, "initialize failed: no"),
         ({"tools__list": (200, {"error": {"message": "denied"}})}, "tools/list failed: denied"),
@@ -147,6 +162,7 @@ def test_the_directory_that_the_listener_sees() -> None:
     assert wrong.requests[0][2]["x-callmux-cwd"] == "/repo"
     missing = FakeListener(tools__call=(200, status({"status": "ok"})))
     assert "does not list this session" in examined(missing, "/repo").issues[0]
+    assert "CWD: /repo" in listener_lines(examined(FakeListener(), "/repo"))
 
 
 @pytest.mark.parametrize(
@@ -164,3 +180,31 @@ def test_what_works_and_is_odd_is_a_warning(answers: dict[str, Any], warning: st
     assert report.ok
     assert warning in report.warnings[0]
     assert f"Warning: {report.warnings[0]}" in listener_lines(report)
+
+
+def test_a_listener_that_gives_no_session_is_none() -> None:
+    class Sessionless(FakeListener):
+        def __call__(self, *asked: Any) -> ListenerAnswer:
+            answer = super().__call__(*asked)
+            return ListenerAnswer(answer.status, {}, answer.body)
+
+    listener = Sessionless()
+    report = examined(listener)
+    assert report.issues == ["initialize returned no mcp-session-id: is the path of --url /mcp?"]
+    assert "Initialize: HTTP 200 session=none" in listener_lines(report)
+    assert listener.requests[-1][3]["method"] == "initialize"
+
+
+def test_what_a_listener_leaves_out_is_no_issue() -> None:
+    answers = {"__health": (200, {"status": "ok"}), "initialize": (200, {"result": {}})}
+    listener = FakeListener(**answers)
+    report = examined(listener)
+    assert (report.ok, report.issues, report.warnings) == (True, [], [])
+    assert not any(line.startswith("Version:") for line in listener_lines(report))
+    assert "mcp-protocol-version" not in listener.requests[-1][2]
+
+
+def test_an_answer_of_the_status_tool_may_be_structured() -> None:
+    listed = {"status": "ok", "listener": {"sessions": [{"id": SESSION[:24], "cwd": "/repo"}]}}
+    answer = {"result": {"content": [], "structuredContent": listed}}
+    assert examined(FakeListener(tools__call=(200, answer)), "/repo").ok

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from callmux.doctor.report import Report, ServerReport, failure, text_lines
+from callmux.doctor.report import ClientReport, Report, ServerReport, failure, text_lines, with_clients
 
 
 def test_text_shows_findings_beside_the_servers() -> None:
@@ -82,3 +82,36 @@ def test_a_file_that_cannot_be_used() -> None:
         "",
         "Result: issues found: the configuration is invalid",
     ]
+
+
+def test_what_clients_have_entered_stands_below_the_servers() -> None:
+    server = ServerReport(name="a", command="x", status="error", issues=["broken"], stderr=["one", "two"])
+    report = Report(ok=True, config_path="c", format="native", servers=[server])
+    good = ClientReport(
+        client="claude", path="/f", name="callmux", command="callmux", status="ok", warnings=["odd"]
+    )
+    bad = ClientReport(client="codex", path="/g", name="", command="", status="error", issues=["no TOML"])
+    shown = with_clients(report, [good, bad])
+    assert not shown.ok
+    assert shown.issues == ["client codex (/g): no TOML"]
+    assert shown.warnings == ['client claude (/f) "callmux": odd']
+    lines = text_lines(shown)
+    assert lines[lines.index("[error] a") :] == [
+        "[error] a",
+        "  command: x",
+        "  tools: 0",
+        "  issue: broken",
+        "  its last lines:",
+        "    one",
+        "    two",
+        "",
+        '[ok] client claude (/f) "callmux"',
+        "  command: callmux",
+        "  warning: odd",
+        "",
+        "[error] client codex (/g)",
+        "  issue: no TOML",
+        "",
+        "Result: issues found: 1 server, it does not work; 1 issue; 1 warning (a, client codex)",
+    ]
+    assert with_clients(report, [good]).ok

@@ -14,7 +14,7 @@ import pytest
 import callmux
 from callmux.cli.main import main
 from callmux.errors import CallmuxError
-from callmux.failures.registry import ALL, DETAILS, SECTIONS, filled, find, of_state
+from callmux.failures.registry import ALL, DETAILS, SECTIONS, filled, find, message, next_step, of_state
 from callmux.guard import rules
 from callmux.upstream.failures import Category
 from callmux.upstream.health import State
@@ -122,3 +122,19 @@ def test_what_details_say_of_a_denial_is_explained_as_the_denial() -> None:
     assert {*DETAILS, "authorization_denied"} == codes
     for code in codes:
         assert find(code) is ALL["authorization_denied"]
+
+
+def test_a_message_ends_with_the_next_step_and_its_command_filled_in() -> None:
+    row = ALL["server_disabled"]
+    assert (
+        next_step(row, {"server": "gh"}) == f"{filled(row.step, {'server': 'gh'})}: callmux server enable gh"
+    )
+    assert next_step(row, {}).endswith(": callmux server enable SERVER")
+    assert message("server_disabled", "it is off", {"server": "gh"}) == (
+        f"it is off. To go on, {next_step(row, {'server': 'gh'})}"
+    )
+
+
+def test_a_step_without_a_command_stands_alone() -> None:
+    row = next(row for row in ALL.values() if not row.command)
+    assert next_step(row, {}) == filled(row.step, {})

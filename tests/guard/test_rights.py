@@ -272,3 +272,18 @@ def test_all_who_may_use_nothing_for_the_same_reason_are_one_kind() -> None:
     first, second = found.of(None), found.of(None, "any")
     assert first is second
     assert first.nothing is not None
+
+
+def test_those_in_force_are_the_last_of_all_that_followed() -> None:
+    first, second, third = permissions(), permissions(), permissions()
+    assert first.latest is first
+    first.successor, second.successor = second, third
+    assert first.latest is second.latest is third
+
+
+def test_a_very_long_name_is_judged_and_not_kept() -> None:
+    rights = permissions(authorization=rules(GET)).of(somebody())
+    assert rights.of_route(tool("gh", "get_" + "x" * module.LONGEST)) is None
+    refusal = rights.of_route(tool("gh", "put_" + "x" * module.LONGEST))
+    assert refusal is not None
+    assert rights._routes == {}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callmux.guard.uris import MOST_LETTERS, forms, shorter
+from callmux.guard.uris import MOST_LAYERS, MOST_LETTERS, forms, shorter
 
 
 @pytest.mark.parametrize(
@@ -101,3 +101,13 @@ def test_a_denial_also_means_what_other_spellings_of_a_host_and_a_name_lead_to(u
 def test_the_longest_that_is_judged_costs_little_memory() -> None:
     uri = ("file:///" + "%2525252525252e/" * MOST_LETTERS)[:MOST_LETTERS]
     assert sum(map(len, forms(uri))) < 200 * MOST_LETTERS
+
+
+@pytest.mark.parametrize(("layers", "read"), [(MOST_LAYERS, True), (MOST_LAYERS + 1, False)])
+def test_whoever_encodes_without_end_is_taken_at_his_word(layers: int, read: bool) -> None:
+    uri = f"a:/x/%{'25' * (layers - 1)}2e./b"
+    assert ("a:/b" in forms(uri)) is read
+
+
+def test_a_uri_without_a_host_is_only_cut_at_its_end() -> None:
+    assert set(shorter("mailto:a@b?x#y")) == {"mailto:a@b?x", "mailto:a@b"}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from callmux.guard.tiers import READ, WRITE
-from callmux.guard.wanted import METHOD, OFFER, Namespace, literal
+from callmux.guard.uris import MOST_LETTERS
+from callmux.guard.wanted import ENDLESS, METHOD, OFFER, Namespace, literal
 
 SPACE = Namespace({"a": "x", "b": None, "b__c": "", "d": "x"}, frozenset({"callmux_get_result"}))
 
@@ -75,3 +76,9 @@ def test_names_of_a_server_begin_with_its_key_or_its_prefix() -> None:
     assert SPACE.prefixes_of("a") == ["a", "x"]
     assert SPACE.prefixes_of("b") == ["b"]
     assert SPACE.prefixes_of("b__c") == ["b__c"]
+
+
+def test_a_name_without_end_has_no_spelling_that_a_rule_could_allow() -> None:
+    (wanted,) = SPACE.offer("a", "x" * (MOST_LETTERS + 1))
+    assert (wanted.names, wanted.kind) == ((), ENDLESS)
+    assert SPACE.offer("a", "x" * MOST_LETTERS)[0].kind == OFFER

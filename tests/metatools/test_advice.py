@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from callmux.metatools.advice import MOST, about_schema, about_values, as_strings, size_of
+from callmux.metatools.advice import MOST, about_schema, about_text, about_values, as_strings, size_of
 from callmux.rings.schemas import compile_schema
 
 
@@ -126,3 +126,17 @@ def test_structures_become_compact_text_elsewhere() -> None:
 
 def test_sizes_are_of_compact_json() -> None:
     assert size_of(Raw(b'{ "a" : "\xc3\xa9" }')) == len(b'{"a":"\xc3\xa9"}')
+
+
+def test_items_of_which_the_schema_says_nothing_stay() -> None:
+    given = raw({"a": [{"b": 1}]})
+    node = compile_schema({"properties": {"a": {"type": "array"}}})
+    assert as_strings(given, node) == (given, [])
+
+
+def test_each_structure_where_text_is_expected_is_a_warning() -> None:
+    warnings = about_text(["arguments.a", "arguments.b[0]"])
+    assert seen(warnings) == [
+        ("client_stringifies_structured_value", "arguments.a"),
+        ("client_stringifies_structured_value", "arguments.b[0]"),
+    ]

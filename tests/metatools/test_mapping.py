@@ -193,3 +193,9 @@ def test_a_value_of_a_large_result_is_found_like_that_of_a_small_one() -> None:
 def test_the_text_of_a_result_without_any_is_its_structured_content() -> None:
     assert json.loads(value_of("$text", {"content": [], "structuredContent": {"n": 1}})) == {"n": 1}
     assert value_of("$text", {"content": []}) == ""
+
+
+@pytest.mark.parametrize("source", ["$steps[0].text.x", "$steps[0].json[", "$steps[0].jsonx", "$jsonx"])
+def test_what_only_looks_like_an_expression_is_doubtful(source: str) -> None:
+    assert parse(source) == Expression(source=source, doubtful=True)
+    assert not parse(source[1:]).doubtful

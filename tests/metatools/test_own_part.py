@@ -77,3 +77,16 @@ def test_where_no_rules_apply_only_sessions_and_calls_of_others_are_left_out() -
         "scopedStdioClients": {"items": []},
     }
     assert without_others({"reloads": 3}, {}) == {"reloads": 3}
+
+
+def test_what_status_does_not_say_is_not_made_up() -> None:
+    assert own_part({"servers": [{"name": "a"}]}, PART, ["r"], {"sessionId": "mine"}) == {
+        "wrappedServers": [],
+        "disabledServers": [],
+        "servers": [{"name": "a"}],
+        "failedServers": [],
+    }
+    compression = {"enabled": True, "servers": {"b": {"tools": 3}}}
+    part = own_part({"schemaCompression": compression, "listener": {"reloads": 3}}, PART, (), {})
+    assert part["schemaCompression"] == {"enabled": True}
+    assert part["listener"] == {"reloads": 3}

@@ -16,7 +16,8 @@ from msgspec import Raw
 import callmux
 from callmux.errors import InvalidArguments
 from callmux.metatools.meta_tool import META_TOOLS, definitions
-from callmux.metatools.table import NAMES, traits
+from callmux.metatools.table import NAMES, ROWS, advice, names, traits
+from callmux.traits import Traits
 from tests.metatools.conftest import Bench
 
 SOURCE = Path(callmux.__file__).parent
@@ -176,3 +177,14 @@ def test_nobody_else_has_a_list_of_them() -> None:
                 lists[place] = [item.value for item in named]
     # The demonstration says which it uses.
     assert lists.keys() == {"demo/task.py"}
+
+
+def test_names_stand_in_the_order_of_the_list() -> None:
+    assert sorted(names()) == sorted(ORDER)
+    assert names() == [f"callmux_{word}" for word in ROWS]
+
+
+def test_what_a_row_says_to_agents_is_collected(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = advice()
+    monkeypatch.setitem(ROWS, "new", Traits(advice="Use it."))
+    assert advice() == [*before, "Use it."]

@@ -6,6 +6,7 @@ import json
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
@@ -22,6 +23,7 @@ from callmux.observe.facts import (
     HttpEnded,
     LimitReached,
     RequestEnded,
+    ServersManaged,
 )
 from callmux.timestamps import iso
 
@@ -86,6 +88,7 @@ def test_a_call_has_its_target_its_outcome_and_who_asked() -> None:
         seconds=1.25,
         waited=0.25,
         sent=10,
+        received=20,
         session_id="s",
         request_id="r-1",
         principal=BOB,
@@ -107,6 +110,7 @@ def test_a_call_has_its_target_its_outcome_and_who_asked() -> None:
         "durationMs": 1250,
         "queuedMs": 250,
         "requestBytes": 10,
+        "resultBytes": 20,
     }
 
 
@@ -134,6 +138,10 @@ def test_a_call_has_its_target_its_outcome_and_who_asked() -> None:
         (
             LimitReached(limit="principalMaxInFlight", request_id="r", peer="10.0.0.1", retry_seconds=3),
             {"event": "limit_reached", "httpRequestId": "r", "remoteIp": "10.0.0.1", "retryAfterSeconds": 3},
+        ),
+        (
+            ServersManaged(action="patch_server", server="gh", by="management:ops", error="no"),
+            {"action": "patch_server", "server": "gh", "by": "management:ops", "error": "no"},
         ),
     ],
     ids=lambda value: type(value).__name__,
@@ -207,3 +215,11 @@ def test_a_time_is_written_as_everywhere(at: float) -> None:
     moments = [datetime.fromisoformat(text) for text in (line["time"], iso(at))]
     assert abs(moments[0] - moments[1]) <= timedelta(milliseconds=1)
     assert len(line["time"]) == len(iso(at))
+
+
+def test_an_id_of_ours_stands_in_the_line_as_it_is() -> None:
+    ours = str(uuid4())
+    call = CallEnded(
+        server="s", method="tools/call", target="t", spelled="t", outcome="ok", seconds=0.1, request_id=ours
+    )
+    assert read(call)["httpRequestId"] == ours

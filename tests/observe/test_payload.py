@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -112,3 +113,24 @@ def test_whatever_comes_is_json_on_one_line_within_its_bound(value: Any, most: i
         json.loads(text)
         assert "\n" not in text
         assert "\r" not in text
+
+
+def test_a_body_of_any_depth_is_shown_whole_or_not_at_all() -> None:
+    """How deep may be read, and how deep written, depends on the version of Python."""
+
+    def nested(depth: int) -> bytes:
+        return b"[" * depth + b"]" * depth
+
+    def is_read(depth: int) -> bool:
+        try:
+            msgspec.json.decode(nested(depth))
+        except (msgspec.MsgspecError, RecursionError):
+            return False
+        return True
+
+    deepest = next(depth for depth in range(10_000) if not is_read(depth + 1))
+    assert bytes(shown(nested(9), 100_000, ()) or b"") == nested(9)
+    for depth in range(deepest - 5, deepest + 3):
+        found = shown(nested(depth), 100_000, ())
+        assert found is None or bytes(found) == nested(depth)
+    assert shown(nested(100_000), 100_000, ()) is None

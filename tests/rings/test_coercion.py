@@ -433,3 +433,9 @@ def test_most_arguments_are_settled_at_one_look() -> None:
     for walked in (b'{"id":"5"}', b'{"id":[5]}', b'{"params":{"id":5}}', b"[]"):
         with pytest.raises(msgspec.ValidationError):
             shaper.fits(walked)
+
+
+def test_arguments_without_the_number_of_an_issue_stay() -> None:
+    issues = {"type": "object", "properties": {"issues": INTEGERS, "number": INTEGER}}
+    assert shaped(issues, {"number": 5, "state": "open"}) == {"number": 5, "state": "open"}
+    assert shaped(issues, {"state": "open"}) == {"state": "open"}

@@ -11,7 +11,7 @@ from callmux.config.results import SchemaCompression
 from callmux.metatools.meta_tool import definitions
 from callmux.protocol.shapes import Tool
 from callmux.router.compress import Compression
-from callmux.router.listing import View, definition, render
+from callmux.router.listing import NOTE, View, definition, render
 from callmux.upstream.catalogue import Catalogue, CatalogueEntry, ServerTools
 
 TOOL = b'{"name": "t",  "inputSchema":{"n": 1.50}, "later": [1 ]}'
@@ -105,3 +105,9 @@ def test_the_listing_is_the_same_after_a_restart() -> None:
         for compression in (Compression(SchemaCompression(), {}), Compression(SchemaCompression(), {}))
     )
     assert first == second
+
+
+def test_what_must_be_said_stands_beside_the_list() -> None:
+    shown = json.loads(render(catalogue("a"), [], proxied=True, note="two servers are down"))
+    assert shown["_meta"] == {NOTE: "two servers are down"}
+    assert "_meta" not in json.loads(render(catalogue("a"), [], proxied=True))

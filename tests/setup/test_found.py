@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from callmux.clients.entry import Entry
-from callmux.setup.found import ClientFile, find_servers
+from callmux.setup.found import ClientFile, find_servers, how
 
 
 def file(kind: str, document: object, project: str | None = None) -> ClientFile:
@@ -113,3 +113,40 @@ def test_variables_of_clients_become_ours() -> None:
     assert "API_KEY" in a.notes[0]
     assert (b.entry.args, b.entry.env) == (("$${HOME}",), {"V": "${V:-}"})
     assert c.entry.args == ("${A:-b}",)
+
+
+def test_an_env_file_counts_from_the_project_or_from_nowhere_that_we_know() -> None:
+    server = {"mcpServers": {"a": {"command": "a", "envFile": "../secrets.env"}}}
+    (here,), _ = find_servers([file("cursor", server, project="/work/shop")], "/home/al")
+    assert (here.entry.env_file, here.obstacle) == ("/work/secrets.env", None)
+    (nowhere,), _ = find_servers([file("cursor", server)], "/home/al")
+    assert nowhere.obstacle == 'its envFile "../secrets.env" counts from the directory of the client'
+
+
+def test_plain_variables_of_gemini_become_ours() -> None:
+    server = {"mcpServers": {"a": {"command": "a", "args": ["$TOKEN", "${OTHER}"]}}}
+    (found,), _ = find_servers([file("gemini", server)], "/home/al")
+    assert found.entry.args == ("${TOKEN}", "${OTHER}")
+
+
+def test_each_server_has_a_key_of_its_own() -> None:
+    document = {
+        "mcpServers": {"a": {"command": "a"}},
+        "projects": {"/p": {"mcpServers": {"a": {"command": "a"}}}},
+    }
+    found, _ = find_servers(
+        [file("claude", document), file("cursor", {"mcpServers": {"a": {"command": "a"}}})], "/h"
+    )
+    assert len({item.key for item in found}) == 3
+    assert [item.is_of_a_project_file for item in found] == [False, False, False]
+    (shared,), _ = find_servers([file("claude", {"mcpServers": {"a": {"command": "a"}}}, project="/q")], "/h")
+    assert shared.is_of_a_project_file
+
+
+def test_how_a_server_is_reached_is_shown_without_its_secrets() -> None:
+    servers = {
+        "a": {"command": "run", "args": ["--token", "hunter2"]},
+        "b": {"url": "https://al:hunter2@h/mcp"},
+    }
+    found, _ = find_servers([file("claude", {"mcpServers": servers})], "/h")
+    assert [how(item) for item in found] == ["run --token [redacted]", "https://[redacted]@h/mcp"]

@@ -179,3 +179,48 @@ def test_no_client_loses_its_servers_where_callmux_cannot_be_entered() -> None:
     answers = Answers(moved=[item for item in found if item.name == "git"], clients=[file("claude", text)])
     with pytest.raises(SetupError, match="left alone"):
         make_plan(answers, "/c.json", None, Secrets("/s", {}))
+
+
+def test_a_server_of_a_project_is_for_all_afterwards_and_others_lose_it() -> None:
+    shared = ClientFile(
+        kind="claude",
+        path="/p/.mcp.json",
+        text='{"mcpServers": {"a": {"command": "a"}, "b": {"url": "http://b"}}}',
+        project="/p",
+    )
+    made = plan(None, shared)
+    assert any(
+        note.startswith("/p/.mcp.json belongs to the project") and "lose a, b" in note for note in made.notes
+    )
+    assert (
+        '"a" was for /p only: behind callmux every client has it in every directory, and it works in /p'
+        in made.notes
+    )
+    assert '"b" was for /p only: behind callmux every client has it in every directory' in made.notes
+
+
+def test_a_client_that_was_not_chosen_keeps_its_servers() -> None:
+    made = plan(None, CLAUDE, clients=[])
+    assert list(made.servers) == ["git"]
+    assert [item.path for item in made.files] == ["/s/git-A_TOKEN", "/c.json"]
+    assert made.notes == ('"git" is copied: Claude Code was not chosen for callmux, so its own entry stays',)
+
+
+def test_tools_that_one_client_denies_are_denied_to_all() -> None:
+    codex = file("codex", '[mcp_servers.a]\ncommand = "a"\ndisabled_tools = ["x", "y"]\n')
+    assert '"a" keeps its denied tools for all clients: x, y' in plan(None, codex).notes
+
+
+def test_two_entries_that_become_one_have_the_longer_times() -> None:
+    first = file("codex", '[mcp_servers.a]\ncommand = "a"\ntool_timeout_sec = 5\n')
+    second = file(
+        "codex", '[mcp_servers.a]\ncommand = "a"\ntool_timeout_sec = 9\nstartup_timeout_sec = 2\n', "/2"
+    )
+    server = plan(None, first, second).servers["a"]
+    assert (server["callTimeoutMs"], server["connectTimeoutMs"]) == (9000, 2000)
+
+
+def test_a_new_server_that_is_there_already_is_not_written_again() -> None:
+    same = NewServer("git", Entry(command="g"))
+    made = plan('{"servers": {"git": {"command": "g"}}}', added=[same, same], tools={"other": ("t",)})
+    assert (made.names, made.servers, made.files) == (("git", "git"), {}, ())

@@ -179,3 +179,15 @@ def test_secrets_of_an_entry_of_ours_are_found_and_references_left_alone() -> No
     }
     for plain in ({"command": "x"}, {"url": "https://x", "headers": 5}, {"command": "x", "args": [5]}, {}):
         assert kept_elsewhere("n", plain, secrets.keep) == {}
+
+
+def test_a_reference_in_an_address_among_the_arguments_stays() -> None:
+    secrets = Secrets("/s", {})
+    words = ("postgres://${DB_USER}:${DB_PASSWORD}@h/db", "plain")
+    assert server_document("n", Entry(command="c", args=words), secrets.keep)["args"] == list(words)
+    assert secrets.files == {}
+
+
+def test_an_entry_without_secrets_keeps_all_that_it_has() -> None:
+    entry = {"command": "c", "args": ["a", "--flag"], "env": {"LEVEL": "debug"}, "headers": {"X-Team": "a"}}
+    assert kept_elsewhere("n", entry, Secrets("/s", {}).keep) == {}

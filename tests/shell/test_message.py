@@ -109,3 +109,11 @@ def test_events_are_cut_wherever_the_bytes_were(size: int) -> None:
     reader = EventReader()
     found = [data for at in range(0, len(stream), size) for data in reader.feed(stream[at : at + size])]
     assert found == [b'{"a":\n1}', b"{}"]
+
+
+@pytest.mark.parametrize("levels", [200, 100_000])
+@pytest.mark.parametrize("kind", [str, bytes])
+def test_a_message_that_is_nested_too_deep_is_none(levels: int, kind: type) -> None:
+    text = "[" * levels + "]" * levels
+    with pytest.raises(ValueError, match="nested deeper than"):
+        parse(text if kind is str else text.encode())

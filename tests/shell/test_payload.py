@@ -35,6 +35,7 @@ def test_a_mark_at_the_beginning_of_a_file_is_no_part_of_it() -> None:
         ('{"a": NaN}', "NaN is not allowed in JSON"),
         ('{"a": "\udcff"}', "not UTF-8 at character 8"),
         ("[" * 100_000, "nested deeper than 112 levels"),
+        ('{"a": ' + "[" * 200 + "]" * 200 + "}", "nested deeper than 112 levels"),
         ("[1]", "payload must be a JSON object, such as"),
         ("null", "not null"),
         ("5", "not a string or a number"),

@@ -109,3 +109,12 @@ def test_steps_of_a_pipeline_are_shown_alike() -> None:
 )
 def test_a_failure_says_its_message(value: Any, text: str) -> None:
     assert failure_text(value) == text
+
+
+def test_a_value_is_json_where_that_is_asked_for() -> None:
+    assert in_format([{"a": 1}] * 40, "json") == pretty([{"a": 1}] * 40)
+
+
+def test_a_part_without_data_is_named_by_what_it_has() -> None:
+    link = {"type": "resource_link", "uri": "file:///a", "name": "a", "mimeType": None}
+    assert shown({"content": [link, {"type": "new"}]}) == "[resource_link file:///a a]\n[new]"

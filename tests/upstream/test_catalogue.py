@@ -403,3 +403,21 @@ class TestNarrowed:
         assert refusal(part, "a__y").code == "tool_resolution_failed"
         assert emitted(catalogue) == ["a__x", "a__y", "a__z", "b__x"]
         assert found(catalogue, "y") == ("a", "y")
+
+
+def test_a_part_of_a_catalogue_has_the_names_of_the_whole_and_nothing_of_the_rest() -> None:
+    whole = Catalogue([server("a", "x", "y", prefix="p"), server("b", "x", beside={"k": b"1"})])
+    part = whole.limited(lambda entry: entry.tool.name == "x", {"a"})
+    assert emitted(part) == ["p__x"]
+    assert list(part.servers) == ["a"]
+    assert found(part, "p__x") == found(part, "x") == ("a", "x")
+    assert "is not exposed" in refusal(part, "p__y").message
+    assert isinstance(refusal(part, "b__x"), ToolNotFound)
+    assert emitted(whole) == ["p__x", "p__y", "b__x"]
+
+
+def test_a_part_without_servers_has_nothing_beside_its_list() -> None:
+    whole = Catalogue([server("a", "x", beside={"k": b"1"})])
+    assert whole.limited(lambda entry: True, {"a"}).beside == {"k": b"1"}
+    nothing = whole.limited(lambda entry: True, ())
+    assert (nothing.beside, nothing.entries, nothing.servers) == ({}, [], {})

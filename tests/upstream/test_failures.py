@@ -7,7 +7,18 @@ import pytest
 from msgspec import Raw
 
 from callmux.config.veil import Veil
-from callmux.upstream.failures import CallFailure, Category, ended, late, lost, refused, timed_out, to_error
+from callmux.upstream.failures import (
+    CallFailure,
+    Category,
+    ended,
+    late,
+    lost,
+    no_room,
+    refused,
+    timed_out,
+    to_error,
+    unavailable,
+)
 
 
 @pytest.mark.parametrize(
@@ -137,3 +148,44 @@ def test_an_answer_without_secrets_stays_as_it_came() -> None:
     failure = refused(Raw(raw), Veil(["s3cret-of-the-server"]))
     assert failure.raw == raw
     assert failure.behind(Veil(["another-secret"])) is failure
+
+
+@pytest.mark.parametrize(
+    ("facts", "why", "reason"),
+    [
+        ({}, None, ""),
+        ({"lastError": "it crashed"}, None, ": it crashed"),
+        ({"lastError": "it crashed"}, "it is being stopped", ": it is being stopped"),
+    ],
+)
+def test_a_call_to_a_server_that_is_down_was_not_sent(
+    facts: dict[str, str], why: str | None, reason: str
+) -> None:
+    error = unavailable("gh", "get", facts, why)
+    assert error.code == "downstream_unavailable"
+    assert error.message.startswith(f'server "gh" is not connected{reason}. To go on, ')
+    told = ("server", "tool", "retryable", "safeToRetry", "executionState")
+    assert [error.details[key] for key in told] == ["gh", "get", True, True, "not_started"]
+
+
+def test_a_call_to_a_server_that_waits_for_a_person_says_so() -> None:
+    facts = {"lastError": "sign in with: callmux login gh", "signInNeeded": True}
+    error = unavailable("gh", "get", facts)
+    assert error.code == "sign_in_needed"
+    assert error.message == 'server "gh": sign in with: callmux login gh'
+    assert (error.details["retryable"], error.details["executionState"]) == (False, "not_started")
+    assert unavailable("gh", "get", facts, "it is being stopped").code == "downstream_unavailable"
+
+
+def test_a_call_that_a_server_refuses_for_want_of_a_person_says_so() -> None:
+    failure = CallFailure(Category.AUTHORIZATION, "sign in with: callmux login gh", sign_in=True)
+    error = to_error(failure, "gh__get", "gh", safe=True, retried=False)
+    assert (error.code, error.details["tool"]) == ("sign_in_needed", "gh__get")
+
+
+def test_a_call_without_a_connection_of_its_own_names_the_setting() -> None:
+    error = no_room("gh", "get", 16, "maxScopedClientsPerServer")
+    assert error.code == "scoped_client_capacity"
+    assert "all 16 are busy" in error.message
+    assert "maxScopedClientsPerServer" in error.message
+    assert (error.details["tool"], error.details["safeToRetry"]) == ("get", True)

@@ -33,18 +33,14 @@ def shown(body: bytes, most: int, hidden_keys: Sequence[str] = ()) -> Raw | None
     """
     if not most:
         return None
-    try:
-        value = _decode(body)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return None
     parts, size = [], 0
     try:
-        for part in _pieces(value, _hides(tuple(hidden_keys)), most + MARGIN):
+        for part in _pieces(_decode(body), _hides(tuple(hidden_keys)), most + MARGIN):
             parts.append(part)
             size += len(part)
             if size > most:
                 break
-    except RecursionError:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
     text = "".join(parts)
     if size <= most:

@@ -196,14 +196,13 @@ class Catalogue:
         """What somebody may see: entries that `shows` lets pass, of these servers, named the same."""
         part = self.narrowed(
             {
-                server: [entry.tool for entry in self._by_server[server].values() if shows(entry)]
-                for server in self.servers
+                server: [entry.tool for entry in entries.values() if server in servers and shows(entry)]
+                for server, entries in self._by_server.items()
             }
         )
         part.servers = {server: tools for server, tools in self.servers.items() if server in servers}
         part._by_server = {server: part._by_server[server] for server in part.servers}
         part._prefixes = {prefix: key for prefix, key in self._prefixes.items() if key in servers}
-        part.entries = [entry for entry in part.entries if entry.server in servers]
         part.beside = self.beside if part.servers else {}
         return part
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from callmux.rings.shield.query import Document, PathMissing, Query
+from callmux.rings.shield.query import Document, PathMissing, Query, follow
 
 ROWS = [{"id": n, "name": f"Row {n}", "text": "x" * 20} for n in range(120)]
 
@@ -178,3 +178,19 @@ def test_an_array_is_opened_once_for_many_pages() -> None:
 def test_the_length_of_a_list_is_a_value_of_it() -> None:
     assert page({"rows": ROWS}, path="rows.length")["data"] == 120
     assert page(ROWS, path="length")["data"] == 120
+
+
+@pytest.mark.parametrize(
+    ("keys", "found"),
+    [
+        (["name", "length"], b"3"),
+        (["rows", "length"], b"2"),
+        (["rows", "1"], b"5"),
+        (["rows", "2"], None),
+        (["name", "length", "x"], None),
+        (["name", "first"], None),
+        (["other"], None),
+    ],
+)
+def test_keys_lead_into_a_value_or_to_nothing(keys: list[str], found: bytes | None) -> None:
+    assert follow('{"name": "abé", "rows": [4, 5]}'.encode(), keys) == found

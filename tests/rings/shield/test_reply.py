@@ -311,3 +311,8 @@ def test_several_results_are_cut_where_one_of_them_or_the_whole_is_too_large(ans
 )
 def test_what_is_no_answer_to_several_calls_is_looked_at(raw: bytes) -> None:
     assert not passes(raw, order(several=True))
+
+
+@pytest.mark.parametrize("text_of_it", ["[" + "a," * 99, '{"a": 1,' * 60, "[" + "1," * 60 + "\udcff]"])
+def test_a_short_text_that_is_no_json_passes(text_of_it: str) -> None:
+    assert reply({"content": text(text_of_it)}) is None

@@ -96,6 +96,7 @@ UV = """  \u00d7 No solution found when resolving tool dependencies:
             "npm error code ENOTCACHED: request to https://registry.npmjs.org/nope-zzz failed: cache mode is",
         ),
         (NPM_404, "npm error code E404: Not Found - GET https://registry.npmjs.org/nope-zzz - Not found"),
+        ("npm error missing script: start\nnpm error errno 1", "npm error missing script: start"),
         (DOCKER, "docker: Cannot connect to the Docker daemon at unix:///var/run/docker.sock."),
         (PULL, "docker: Error response from daemon: pull access denied for x"),
         (UV, "\u00d7 No solution found when resolving tool dependencies:"),
