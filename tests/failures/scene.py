@@ -80,7 +80,8 @@ class Scene:
 
     async def play(self, what: Story) -> None:
         self.write()
-        async with callmux(self.folder, "--config", self.config) as self.client:
+        env = environment_of(self.folder)
+        async with callmux(self.folder, "--config", self.config, env=env) as self.client:
             await self.client.initialize()
             if "slow" not in self.servers:
                 await self.client.tools()
@@ -109,24 +110,18 @@ class Scene:
         command = filled(ALL[error["code"]].command, error.get("details", {}))
         return await self.shell(*command.removeprefix("callmux ").split())
 
-    async def shell(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """Runs a command of callmux on this scene's configuration."""
-        return await asyncio.to_thread(shell, self.folder, *words, "--config", str(self.config), stdin=stdin)
+    async def shell(self, *words: str, config: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """Runs a command of callmux on this scene's configuration, or another one."""
+        return await asyncio.to_thread(shell, self.folder, *words, "--config", str(config or self.config))
 
 
 def shell(
     folder: Path, *words: str, stdin: str = "", env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Runs a command of callmux for a user whose home is `folder`."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("CALLMUX_")}
-    where = {
-        "HOME": str(folder),
-        "XDG_CONFIG_HOME": str(folder / "xdg"),
-        "XDG_STATE_HOME": str(folder / "state"),
-    }
     return subprocess.run(
         [sys.executable, "-m", "callmux", *words],
-        env=kept | where | (env or {}),
+        env=environment_of(folder) | (env or {}),
         input=stdin,
         capture_output=True,
         text=True,
@@ -134,6 +129,16 @@ def shell(
         check=False,
         cwd=folder,
     )
+
+
+def environment_of(folder: Path) -> dict[str, str]:
+    """The environment of a user whose home is `folder`."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("CALLMUX_")}
+    return kept | {
+        "HOME": str(folder),
+        "XDG_CONFIG_HOME": str(folder / "xdg"),
+        "XDG_STATE_HOME": str(folder / "state"),
+    }
 
 
 def status_of(payload: Json, server: str) -> Json:

@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from callmux.failures.calls import FAILURES
-from tests.live.harness import Json, run, until
+from tests.live.harness import Json, callmux, error_of, run, until, write_config
+from tests.live.terminal import Terminal
+from tests.live.test_listener import HELLO, post, request, run_listener
 from tests.live.test_stdio_session import Scripted, tool
+from tests.support import free_port
 
-from .scene import STORIES, Scene, program, status_of, story
+from .remote import Remote, remote
+from .scene import STORIES, Scene, environment_of, program, status_of, story
 
 ELSEWHERE = {
-    "tool_call_failed": "one of its categories below",
-    "tool_call_failed.session": "tests/live/test_lost_calls.py: a server forgets the session",
-    "tool_call_failed.protocol": "tests/upstream/links: the step is for the author of the server",
-    "tool_call_failed.authorization": "tests/upstream/links/test_http.py",
+    "tool_call_failed": "it always has one of the categories below",
     "sign_in_needed": "tests/live/test_sign_in.py: needs an authorization server",
-    "session_cwd_unresolved": "tests/live/test_directories.py: in a listener only",
-    "session_cwd_refused": "tests/session/test_cwd.py: needs a client of another machine",
-    "scoped_client_capacity": "tests/upstream: needs all connections busy",
-    "result_unreadable": "tests/rings/shield/test_shelf.py",
-    "secret_unresolved": "tests/config/test_secrets.py",
-    "store_unavailable": "tests/process/test_remote_stores.py: needs a store that fails",
+    "result_unreadable": "tests/rings/shield/test_shelf.py: needs a helper process that ends over a result",
+    "store_unavailable": "tests/process/test_remote_stores.py: needs a store outside of the process",
     "internal_error": "a defect: nobody knows one that is left",
-    "bridge_upstream_unavailable": "tests/live/test_survival.py: listeners that come back",
-    "bridge_tool_call_failed": "tests/bridge/test_failures.py",
-    "authorization_denied": "tests/rings/test_authorizing.py",
-    "approval_denied": "tests/rings/test_approving.py",
-    "approval_timeout": "tests/rings/test_approving.py",
-    "approval_unavailable": "tests/rings/test_approving.py",
 }
-"""Failure -> where it is provoked otherwise."""
+"""Failure -> where it is provoked otherwise, and why not here."""
 
 
 def test_every_failed_call_is_provoked_here_or_elsewhere() -> None:
@@ -203,3 +196,214 @@ async def result_path_not_found(s: Scene) -> None:
     error = await s.fails("callmux_get_result", {"ref": ref, "path": "content[7].nothing"})
     assert error["code"] == "result_path_not_found"
     await s.works("callmux_get_result", {"ref": ref})
+
+
+@story("tool_call_failed.protocol", followed=True)
+async def unreadable(s: Scene) -> None:
+    with remote() as server:
+        await at(s, server)
+        server.babbles = True
+        error = await s.fails("remote__x")
+        assert (error["code"], error["details"]["category"]) == ("tool_call_failed", "protocol")
+        server.babbles = False
+        tried = await s.shell("server", "test", error["details"]["server"])
+        assert tried.returncode == 0, tried.stdout + tried.stderr
+        await s.works("remote__x")
+
+
+@story("tool_call_failed.session")
+async def forgotten(s: Scene) -> None:
+    with remote() as server:
+        await at(s, server)
+        server.forgets = True
+        error = await s.fails("remote__x")
+        assert (error["code"], error["details"]["category"]) == ("tool_call_failed", "session")
+        assert error["details"]["safeToRetry"] is True
+        server.forgets = False
+        await s.works("remote__x")
+
+
+@story("tool_call_failed.authorization", followed=True)
+async def wants_another_token(s: Scene) -> None:
+    with remote() as server:
+        server.token = "first"
+        await at(s, server, headers={"Authorization": "Bearer first"})
+        server.token = "second"
+        error = await s.fails("remote__x")
+        assert (error["code"], error["details"]["category"]) == ("tool_call_failed", "authorization")
+        assert (await s.shell("server", "test", "remote")).returncode != 0
+        s.servers["remote"]["headers"]["Authorization"] = "Bearer second"
+        s.write()
+        tried = await s.shell("server", "test", "remote")
+        assert tried.returncode == 0, tried.stdout + tried.stderr
+        await s.in_the_end("remote__x")
+
+
+async def at(s: Scene, server: Remote, **more: Any) -> None:
+    """Enters a server at its URL, and waits until it is there."""
+    s.servers["remote"] = {"url": server.url, "transport": "streamable-http", **more}
+    s.write()
+    await s.in_the_end("remote__x")
+
+
+DENIED: Json = {
+    "defaultEffect": "allow",
+    "rules": [{"id": "no", "effect": "deny", "principals": ["stdio:me"], "tools": ["one__a"]}],
+}
+
+
+@story("authorization_denied", followed=True, stdioPrincipal="me", authorization=DENIED)
+async def authorization_denied(s: Scene) -> None:
+    assert (await s.fails("one__a"))["code"] == "authorization_denied"
+    await s.works("callmux_call", await found(s, "large"))
+    s.settings["authorization"] = {**DENIED, "rules": [{**DENIED["rules"][0], "tools": ["two__d"]}]}
+    s.write()
+    await s.in_the_end("one__a")
+
+
+def answering(s: Scene, answer: str, *words: str) -> Terminal:
+    """A person at a terminal who answers the question that waits."""
+    person = Terminal(environment_of(s.folder), s.folder, *words, "--config", str(s.config), whole=True)
+    person.types(answer, "Allow?")
+    return person
+
+
+async def asked(s: Scene, times: int = 1) -> str:
+    """The id of a question that waits."""
+    await until("it asks", lambda: s.client.said.count("Run: callmux approve ") == times)
+    return s.client.said.rpartition("Run: callmux approve ")[2].split()[0]
+
+
+@story("approval_timeout", followed=True, approve=["one__a"], approvalTimeoutMs=200)
+async def approval_timeout(s: Scene) -> None:
+    assert (await s.fails("one__a"))["code"] == "approval_timeout"
+    s.settings["approvalTimeoutMs"] = 20_000
+    s.write()
+    await until("the longer time", lambda: "Reloaded" in s.client.said)
+    again = asyncio.create_task(s.works("one__a"))
+    await asked(s, 2)
+    person = await asyncio.to_thread(answering, s, "y", "approve")
+    await again
+    assert (await asyncio.to_thread(person.ends))[0] == 0
+
+
+@story("approval_denied", approve=["one__a"])
+async def approval_denied(s: Scene) -> None:
+    """What the person wants instead is another tool."""
+    waiting = asyncio.create_task(s.fails("one__a"))
+    said = await s.shell("approve", await asked(s), "--deny")
+    assert said.returncode == 0, said.stderr
+    assert (await waiting)["code"] == "approval_denied"
+    await s.works("one__large")
+
+
+@story("approval_unavailable", followed=True, approve=["one__a"])
+async def approval_unavailable(s: Scene) -> None:
+    refused = await s.shell("call", "one__a", "{}", "--direct")
+    assert refused.returncode == 1
+    assert json.loads(refused.stdout)["error"]["code"] == "approval_unavailable"
+    person = await asyncio.to_thread(answering, s, "y", "call", "one__a", "{}", "--direct")
+    assert (await asyncio.to_thread(person.ends))[0] == 0
+
+
+@story("session_cwd_unresolved", followed=True)
+async def session_cwd_unresolved(s: Scene) -> None:
+    s.servers["one"]["requireSessionCwd"] = True
+    with run_listener(s.folder, write_config(s.folder / "l.json", s.servers), port := free_port()):
+        _, _, session = await asyncio.to_thread(post, port, request(1, "initialize", HELLO))
+        call: Json = {"name": "one__a", "arguments": {}}
+        _, answer, _ = await asyncio.to_thread(post, port, request(2, "tools/call", call), session)
+        assert error_of(answer["result"])["code"] == "session_cwd_unresolved"
+        call["_meta"] = {"callmux": {"cwd": str(s.folder)}}
+        _, answer, _ = await asyncio.to_thread(post, port, request(3, "tools/call", call), session)
+        assert not answer["result"].get("isError"), answer
+
+
+@story("scoped_client_capacity", followed=True, maxScopedClients=1)
+async def scoped_client_capacity(s: Scene) -> None:
+    places = [s.folder / name for name in ("here", "there")]
+    for place in places:
+        place.mkdir()
+    listed = (tool("a"), tool("same"), tool("large"))
+    s.one.has(*listed, delays={"a": 60_000})
+    first, second = ({"server": "one", "tool": "a", "cwd": str(place)} for place in places)
+    busy = asyncio.create_task(s.client.call("callmux_call", first))
+    await until("it has begun", lambda: s.one.calls("a"))
+    error = await s.fails("callmux_call", second)
+    assert error["code"] == "scoped_client_capacity"
+    s.settings[error["details"]["setting"]] = 2
+    s.one.has(*listed, delays={})
+    s.write()
+    await s.in_the_end("callmux_call", second)
+    busy.cancel()
+
+
+@story("bridge_upstream_unavailable", followed=True)
+async def bridge_upstream_unavailable(s: Scene) -> None:
+    url = f"http://127.0.0.1:{(port := free_port())}/mcp"
+    async with callmux(s.folder, "bridge", "--url", url, env=environment_of(s.folder)) as s.client:
+        await s.client.initialize()
+        error = await s.fails("one__a")
+        assert error["code"] == "bridge_upstream_unavailable"
+        assert (await s.follow({"details": {"url": url}, **error})).returncode != 0
+        with run_listener(s.folder, s.config, port):
+            assert (await s.follow({"details": {"url": url}, **error})).returncode == 0
+            await s.in_the_end("one__a")
+
+
+@story("bridge_tool_call_failed", followed=True)
+async def bridge_tool_call_failed(s: Scene) -> None:
+    url = f"http://127.0.0.1:{(port := free_port())}/mcp"
+    auth = {"mode": "bearer", "tokens": [{"id": "me", "token": "secret-of-mine"}]}
+    config = write_config(s.folder / "l.json", s.servers, auth=auth)
+    env = environment_of(s.folder)
+    with run_listener(s.folder, config, port):
+        async with callmux(s.folder, "bridge", "--url", url, env=env) as s.client:
+            await s.client.initialize()
+            error = await s.fails("one__a")
+        assert error["code"] == "bridge_tool_call_failed"
+        assert (await s.follow({"details": {"url": url}, **error})).returncode != 0
+        (s.folder / "token").write_text("secret-of-mine")
+        given = ("--token-file", s.folder / "token")
+        async with callmux(s.folder, "bridge", "--url", url, *given, env=env) as s.client:
+            await s.client.initialize()
+            await s.works("one__a")
+
+
+@story("session_cwd_refused")
+async def session_cwd_refused(s: Scene) -> None:
+    """A client with a token, of which the listener does not know that it is of this machine."""
+    auth = {"mode": "bearer", "tokens": [{"id": "me", "token": "secret-of-mine"}]}
+    allowed, other = s.folder / "allowed", s.folder / "other"
+    allowed.mkdir()
+    other.mkdir()
+    config = write_config(s.folder / "l.json", s.servers, auth=auth, sessionCwdRoots=[str(allowed)])
+
+    async def sent(method: str, params: Json, session: str | None = None) -> tuple[int, Any, str | None]:
+        token = {"Authorization": "Bearer secret-of-mine"}
+        return await asyncio.to_thread(post, port, request(1, method, params), session, **token)
+
+    with run_listener(s.folder, config, port := free_port()):
+        session = (await sent("initialize", HELLO))[2]
+        call: Json = {"name": "one__a", "arguments": {}, "_meta": {"callmux": {"cwd": str(other)}}}
+        answer = (await sent("tools/call", call, session))[1]
+        assert error_of(answer["result"])["code"] == "session_cwd_refused"
+        call["_meta"] = {"callmux": {"cwd": str(allowed)}}
+        answer = (await sent("tools/call", call, session))[1]
+        assert not answer["result"].get("isError"), answer
+
+
+@story("secret_unresolved")
+async def secret_unresolved(s: Scene) -> None:
+    """A token of the listener stands in a file that is not there yet."""
+    auth = {"mode": "bearer", "tokens": [{"id": "me", "tokenRef": "file:own.token"}]}
+    config = write_config(s.folder / "l.json", s.servers, auth=auth)
+    refused = await s.shell("--listen", str(port := free_port()), config=config)
+    assert refused.returncode == 1
+    assert "own.token" in refused.stderr
+    (s.folder / "own.token").write_text("secret-of-mine")
+    with run_listener(s.folder, config, port):
+        answer = await asyncio.to_thread(
+            post, port, request(1, "initialize", HELLO), Authorization="Bearer secret-of-mine"
+        )
+        assert answer[0] == 200

@@ -12,17 +12,29 @@ from string import Formatter
 import pytest
 
 import callmux
-from callmux.cli.main import main
+from callmux.cli.grammar import table
+from callmux.cli.parsing import read
 from callmux.errors import CallmuxError
 from callmux.failures.registry import ALL, DETAILS, SECTIONS, filled, find, message, next_step, of_state
 from callmux.guard import rules
 from callmux.upstream.failures import Category
 from callmux.upstream.health import State
 
-from . import test_calls, test_commands, test_http
+from . import test_calls, test_commands, test_http, test_servers  # noqa: F401 (its stories)
 from .scene import STORIES
 
 SOURCE = Path(callmux.__file__).parent
+TRIALS = Path(__file__).parents[2] / "docs" / "trials.md"
+HEADING = "## No dead ends\n"
+COUNTS = """
+Of {all} failures {played} are provoked by `tests/failures`, each in a real process; then the next step of its row in [errors.md](errors.md)
+is taken, and the same thing works. {own} times it is a step that a program can take: the row's own command line or tool call as it
+stands, or what the details of the error name. The others are steps of people (a file is mended, a person says yes, an author
+corrects a request), which the tests play. What is not provoked there (`python -m tests.failures` writes this section):
+
+| failure | where else, and why |
+| --- | --- |
+"""  # noqa: E501
 
 
 def raised() -> Iterator[tuple[str, type[CallmuxError]]]:
@@ -88,8 +100,7 @@ def test_a_row_can_be_read(id: str) -> None:
 @pytest.mark.parametrize("command", [f.command for f in ALL.values() if f.command.startswith("callmux ")])
 def test_a_command_of_a_row_is_one_that_callmux_takes(command: str) -> None:
     words = filled(command, {"server": "x", "url": "http://127.0.0.1:1/mcp"}).split()[1:]
-    plain = [word for word in words if not word.startswith("-")]
-    assert main(["help", *plain[:2]]) == 0
+    assert read(table.command(words[0]), words[1:])
 
 
 @pytest.mark.parametrize(
@@ -107,10 +118,27 @@ def test_what_is_no_id_leads_nowhere() -> None:
 
 
 def test_stories_and_reasons_are_about_failures_that_there_are() -> None:
-    named = {*STORIES, *test_commands.PLAYED, *test_http.WRONG}
+    named = {*STORIES, *test_commands.PLAYED, *test_http.WRONG, *test_http.PLAYED}
     excused = {*test_calls.ELSEWHERE, *test_commands.ELSEWHERE, *test_http.ELSEWHERE}
     assert not named & excused
     assert not named - ALL.keys()
+
+
+def with_counts(page: str) -> str:
+    """The page of trials with what is provoked here, and what is not and why."""
+    played = {*STORIES, *test_commands.PLAYED, *test_http.WRONG, *test_http.PLAYED}
+    own = {id for id, story in STORIES.items() if story.followed} | test_commands.FOLLOWED
+    elsewhere = {**test_calls.ELSEWHERE, **test_commands.ELSEWHERE, **test_http.ELSEWHERE}
+    before = page.split(HEADING)[0]
+    rest = page.split(HEADING)[1].partition("\n## ") if HEADING in page else ("", "", "")
+    rows = "".join(f"| `{id}` | {why} |\n" for id, why in elsewhere.items())
+    counts = COUNTS.format(all=len(ALL), played=len(played & ALL.keys()), own=len(own))
+    return f"{before}{HEADING}{counts}{rows}{rest[1]}{rest[2]}"
+
+
+def test_what_is_provoked_and_followed_is_counted_in_the_documents() -> None:
+    page = TRIALS.read_text("utf-8")
+    assert page == with_counts(page), "run: python -m tests.failures"
 
 
 def test_what_details_say_of_a_denial_is_explained_as_the_denial() -> None:

@@ -11,14 +11,10 @@ import asyncio
 import contextlib
 import copy
 import json
-import os
-import pty
 import signal
 import stat
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +29,7 @@ from mcp.types import ElicitResult
 from callmux.process.control_sockets import ask, sockets
 from tests.support import free_port, real_loop
 
+from . import terminal
 from .harness import environment, python_server, run, stdio, write_config
 from .test_listener import run_listener
 
@@ -455,48 +452,11 @@ def test_with_credentials_each_principal_decides_for_itself(tmp_path: Path) -> N
 # ---- a terminal ----------------------------------------------------------------------------------------
 
 
-class Terminal:
-    """A command on a terminal; its stdout is a pipe unless `whole`.
-
-    Attributes:
-        shown: What it has shown there.
-    """
+class Terminal(terminal.Terminal):
+    """A command of a scene on a terminal."""
 
     def __init__(self, scene: Scene, *words: str, whole: bool = False) -> None:
-        self.master, slave = pty.openpty()
-        self.shown = ""
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "callmux", *words],
-            stdin=slave,
-            stderr=slave,
-            stdout=slave if whole else subprocess.PIPE,
-            env=scene.env,
-            cwd=scene.path,
-        )
-        os.close(slave)
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        with contextlib.suppress(OSError):
-            while data := os.read(self.master, 4096):
-                self.shown += data.decode(errors="replace")
-
-    def types(self, line: str, after: str) -> None:
-        """Types a line once something is shown."""
-        end = time.monotonic() + SECONDS
-        while after not in self.shown:
-            assert time.monotonic() < end, f"{after!r} was not shown: {self.shown!r}"
-            assert self.process.poll() is None, self.shown
-            time.sleep(0.02)
-        os.write(self.master, line.encode() + b"\n")
-
-    def ends(self) -> tuple[int, str]:
-        """Its exit code, and what it wrote to its pipe."""
-        out, _ = self.process.communicate(timeout=SECONDS)
-        self._reader.join(SECONDS)
-        os.close(self.master)
-        return self.process.returncode, (out or b"").decode()
+        super().__init__(scene.env, scene.path, *words, whole=whole)
 
 
 def shell(scene: Scene, *words: str) -> list[str]:

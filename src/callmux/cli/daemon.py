@@ -19,7 +19,15 @@ from callmux.cli.console import print_json, print_lines
 from callmux.cli.grammar.daemon import COMMANDS
 from callmux.cli.parsing import Given, read, refusal
 from callmux.config.load import find_config, load_config, target_config
-from callmux.daemon.apply import Runner, apply, check_owner, existing, run_command, stream_command
+from callmux.daemon.apply import (
+    DaemonFailed,
+    Runner,
+    apply,
+    check_owner,
+    existing,
+    run_command,
+    stream_command,
+)
 from callmux.daemon.plan import (
     DEFAULT_HOST,
     DEFAULT_NAME,
@@ -72,7 +80,7 @@ def run(
         _show(plan, "\n".join(plan_lines(plan)), as_json)
         return 1
     if plan.kind == "systemd" and not place.systemd_runs:
-        raise CallmuxError(NO_SYSTEMD)
+        raise DaemonFailed(NO_SYSTEMD)
     force = given.on("--force")
     check_owner(plan, force=force)
     if options.action in ("install", "uninstall") and not given.on("--yes"):

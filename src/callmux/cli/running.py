@@ -1,11 +1,12 @@
 """What the processes that run with a configuration say of their servers.
 
-Called by `callmux.cli.server`, `callmux.cli.server_logs` and `callmux.cli.approve`; asks through
-`callmux.process.control_sockets`.
+Called by `callmux.cli.server`, `callmux.cli.server_logs`, `callmux.cli.server_restart` and
+`callmux.cli.approve`; asks through `callmux.process.control_sockets`.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,3 +60,14 @@ def answers_of(
     with ThreadPoolExecutor(len(places)) as pool:
         answers = pool.map(one, places.values())
         return {pid: answer for pid, answer in zip(places, answers, strict=True) if answer is not None}
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is a process of this id."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from callmux.cli.parsing import Given
-from callmux.cli.running import asked
+from callmux.cli.running import asked, is_running
 from callmux.cli.server_saving import not_found
 from callmux.config.load import find_config, load_config, target_config
+from callmux.process.control_sockets import Unreachable, sockets
 
 SECONDS = 5.0
 """How long a process may take to answer."""
@@ -24,6 +25,9 @@ PAUSE_SECONDS = 0.5
 
 def run(given: Given, config_option: str | None, rounds: int | None = None) -> int:
     """Gives the exit code: 1 where nothing runs.
+
+    Raises:
+        Unreachable: What runs does not answer.
 
     Args:
         given: The command line.
@@ -39,6 +43,11 @@ def run(given: Given, config_option: str | None, rounds: int | None = None) -> i
     after: dict[int, int] = {}
     answers = _ask(path, env, name, after, 100 if lines is None else lines)
     if not answers and not given.on("--follow"):
+        if silent := [pid for pid in sockets(path, env) if is_running(pid)]:
+            raise Unreachable(
+                f"process {silent[0]} runs with {path} and does not answer: try again; if that fails, too,"
+                " restart that callmux"
+            )
         print(
             f'No callmux runs with {path}, so there are no lines of "{name}".'
             f' "callmux server test {name}" starts it and shows its last lines.',

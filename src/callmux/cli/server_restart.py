@@ -14,6 +14,7 @@ from typing import Any
 
 from callmux.cli.console import print_json
 from callmux.cli.parsing import Given, nearest
+from callmux.cli.running import is_running
 from callmux.config.load import LoadedConfig, find_config, load_config, target_config
 from callmux.errors import CallmuxError, UsageError
 from callmux.process.control_sockets import Unreachable, ask, sockets
@@ -74,7 +75,7 @@ def _ask_one(pid: int, path: Path, name: str, seconds: float) -> dict[str, Any] 
     try:
         record = ask(path, {"method": "restart", "server": name}, seconds)
     except Unreachable as error:
-        return {"pid": pid, "ok": False, "error": error.message} if _is_running(pid) else None
+        return {"pid": pid, "ok": False, "error": error.message} if is_running(pid) else None
     except CallmuxError as error:
         return {"pid": pid, "ok": False, "error": error.message}
     # Where no client has come yet, there is nothing to restart: it will start with the first.
@@ -84,13 +85,3 @@ def _ask_one(pid: int, path: Path, name: str, seconds: float) -> dict[str, Any] 
     if not up:
         outcome["error"] = record.get("error") or f"it is {record.get('state')}"
     return outcome
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -113,7 +113,7 @@ FAILURES = (
         Repeat.NO,
         Actor.USER,
         "install the client, or choose another one",
-        "callmux client list",
+        "callmux client status",
     ),
     KnownFailure(
         "setup",

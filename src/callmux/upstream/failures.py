@@ -267,6 +267,7 @@ def no_room(server: str, tool: str, limit: int, setting: str) -> ScopedClientCap
         message("scoped_client_capacity", what, {"setting": setting}),
         tool=tool,
         server=server,
+        setting=setting,
         retryable=True,
         safeToRetry=True,
         executionState="not_started",
