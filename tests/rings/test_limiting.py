@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -167,6 +168,8 @@ class FakeServer:
 
     def __init__(self, state: str = "up") -> None:
         self.in_use = InUse()
+        self.exclusive: Any = None
+        self.main_line = SimpleNamespace(connection=None)
         self.state = state
         self.asked: list[Any] = []
 
@@ -182,7 +185,7 @@ class FakeServer:
 
 
 def limiter(slots: Slots, server: FakeServer) -> Limiting:
-    return Limiting(slots, {"s": cast(Server, server)})
+    return Limiting(slots, "s", cast(Server, server))
 
 
 def call(deadline: float = 1e9, **asked: Any) -> Call:
@@ -194,6 +197,19 @@ def call(deadline: float = 1e9, **asked: Any) -> Call:
         seconds=30,
         deadline=deadline,
     )
+
+
+@pytest.mark.parametrize("live", [True, False])
+async def test_the_only_client_has_the_main_connection(live: bool) -> None:
+    server, one = FakeServer(), call()
+    server.exclusive = one.client.session
+    server.main_line.connection = server if live else None
+    stage = limiter(Slots(1, {}), server)
+    waits = stage.enter(one)
+    assert (waits is None, one.connection is None) == (live, not live)
+    if waits is not None:
+        await waits
+    assert (bool(server.asked), server.in_use.count) == (not live, 1)
 
 
 async def test_a_call_holds_its_slot_until_it_is_over() -> None:

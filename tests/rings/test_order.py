@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -19,7 +19,7 @@ from callmux.rings.converting import Converting
 from callmux.rings.formatting import Formatting
 from callmux.rings.limiting import Limiting, Slots
 from callmux.rings.observing import Observing
-from callmux.rings.order import Order, Parts, call_stages, request_stages
+from callmux.rings.order import Order, Parts, PerServer, call_stages, request_stages
 from callmux.rings.preparing import Preparing
 from callmux.rings.relinking import Relinking
 from callmux.rings.retrying import Retrying
@@ -32,7 +32,9 @@ from callmux.rings.writing import Writing
 from callmux.stores.cache import Cache
 from callmux.stores.counters import Counters
 from callmux.stores.memory import MemoryCache
+from callmux.upstream.in_use import InUse
 from callmux.upstream.resources import ResourceIndex
+from callmux.upstream.server import Server
 from tests.support import planned, route
 
 READER = Tool(b'{"name":"t","annotations":{"readOnlyHint":true}}')
@@ -40,6 +42,11 @@ READER = Tool(b'{"name":"t","annotations":{"readOnlyHint":true}}')
 
 def nowhere(tool: str, server: str | None) -> Route:
     raise AssertionError("no call, no name")
+
+
+class FakeServer:
+    def __init__(self) -> None:
+        self.in_use, self.main_line = InUse(), None
 
 
 class Kept:
@@ -57,7 +64,7 @@ def parts(*, plain: bool = False, servers: tuple[str, ...] = ("s",), **more: Any
     return Parts(
         config=check_document(document).config,
         plain=plain,
-        servers=dict.fromkeys(servers),  # type: ignore[arg-type]
+        servers={server: cast(Server, FakeServer()) for server in servers},
         kept=Kept(),
         find=nowhere,
         resources=lambda: ResourceIndex([]),
@@ -69,7 +76,8 @@ def parts(*, plain: bool = False, servers: tuple[str, ...] = ("s",), **more: Any
 
 
 def kinds(stages: Sequence[Any]) -> list[Any]:
-    return [stage if isinstance(stage, str) else type(stage) for stage in stages]
+    each = [stage.of("s") if isinstance(stage, PerServer) else stage for stage in stages]
+    return [stage if isinstance(stage, str) else type(stage) for stage in each]
 
 
 @pytest.mark.parametrize("plain", [True, False])
@@ -149,3 +157,10 @@ def test_a_route_has_the_stages_that_can_do_something_for_it() -> None:
     again = route("s")
     order.fit(again)
     assert again.direct is write.direct
+
+
+def test_each_server_has_its_own_turns() -> None:
+    order = Order(parts(servers=("s", "t")))
+    for name in ("s", "t", "s"):
+        order.fit(one := route(name))
+        assert one.direct.stages[-2]._name == name

@@ -5,6 +5,7 @@ Used by `tests.traffic.test_traffic`. One mistake in ten or so: what goes wrong 
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from callmux.metatools import children
 from callmux.protocol.shapes import Result
 from callmux.rings import ring
 from callmux.rings.call import Call
@@ -114,10 +116,20 @@ def left_when_not_entered() -> Any:
     return changed(ring, "_entered", make)
 
 
-def cancelled_later() -> Any:
-    """Whoever awaits a job gives it up a turn of the loop later."""
-    waiter = ring._Waiter
-    return changed(waiter, "cancel", lambda cancel: lambda self, msg=None: super(waiter, self).cancel(msg))
+@contextmanager
+def cancelled_later() -> Iterator[None]:
+    """Whoever awaits a job, or several of them, gives them up a turn of the loop later."""
+    waiter, fan_out = ring._Waiter, children._FanOut
+
+    def later(self: Any, msg: Any = None) -> bool:
+        asyncio.get_running_loop().call_soon(self._give_up, "later")
+        return bool(super(fan_out, self).cancel(msg))
+
+    with (
+        changed(waiter, "cancel", lambda cancel: lambda self, msg=None: super(waiter, self).cancel(msg)),
+        changed(fan_out, "cancel", lambda cancel: later),
+    ):
+        yield
 
 
 def answered_twice() -> Any:

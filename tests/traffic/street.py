@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -18,6 +18,8 @@ from unittest import mock
 from callmux.config.check import check_document
 from callmux.process.host import Host
 from callmux.protocol.jsonrpc import parse
+from callmux.rings.coalescing import Coalescing
+from callmux.rings.order import PerServer
 from callmux.session.session import Session
 from callmux.upstream import pool as pool_module
 from callmux.upstream.failures import lost
@@ -269,14 +271,15 @@ class Street:
             if list(client.session.requests):
                 fault(f"{client.name} has requests in flight: {client.session!r}")
         for runtime in self.runtimes:
-            for stage in runtime._order._call:
-                shown = repr(getattr(stage, "_slots", None) or getattr(stage, "_flights", None) or "")
+            for stage in _parts(runtime._order._call):
+                shown = repr(stage if isinstance(stage, Coalescing) else getattr(stage, "_slots", ""))
                 if "_Flight" in shown or (
                     "Slots" in shown and not ("(0/" in shown and ", 0 queued" in shown)
                 ):
                     fault(f"{type(stage).__name__} still holds {shown}")
             for server in runtime.servers.values():
-                if server.in_use.count or server.questions._heard:
+                # Shared reads listen for as long as their configuration is there.
+                if server.in_use.count or len(server.questions._heard) > len(self.runtimes):
                     fault(f"{server!r}: {server.in_use!r}, {server.questions!r}")
                 main = server.connection
                 for connection in [*([main] if main is not None else []), *server.lanes.connections()]:
@@ -482,6 +485,15 @@ class Street:
     async def reload(self) -> None:
         await self.host.reload(self.config())
         self.runtimes.append(self.host.runtime)
+
+
+def _parts(stages: Iterable[Any]) -> Iterator[Any]:
+    """The stages, each server's own included."""
+    for stage in stages:
+        if isinstance(stage, PerServer):
+            yield from stage._made.values()
+        else:
+            yield stage
 
 
 class Complaints(logging.Handler):

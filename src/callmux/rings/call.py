@@ -18,9 +18,9 @@ from callmux.protocol import jsonrpc, stateless
 from callmux.protocol.calling import DirectCall
 from callmux.protocol.params import members
 from callmux.protocol.shapes import Result, Tool
-from callmux.rings.ring import Job, carry, settle
+from callmux.rings.ring import Job, carry, leave_by, settle
 from callmux.rings.route import Route
-from callmux.rings.stage import Outcome, Stages
+from callmux.rings.stage import SMALL, Outcome, Stages
 from callmux.stores.cache import Key
 from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure
@@ -173,7 +173,9 @@ class Call(Job):
             carry(self, _copied(result))
         else:
             raw = bytes(result)
-            settle(self, Result(b"{}" if size == 4 and raw == NULL else raw))
+            stages = self.stages
+            leaves = stages.small if size <= SMALL else stages.returns
+            leave_by(self, Result(b"{}" if raw == NULL else raw), leaves[self.depth])
 
     def failed(self, failure: CallFailure) -> None:
         """No answer will come."""

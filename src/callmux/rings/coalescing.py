@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
@@ -53,10 +54,12 @@ class Coalescing:
         self._writes = writes
         self._counters = counters
         self._servers = servers
-        self._flights: dict[Key, _Flight] = {}
+        self._flights: dict[str, dict[Key, _Flight]] = {}
+        self._displaced: set[_Flight] = set()
 
     def __repr__(self) -> str:
-        return f"Coalescing({list(self._flights.values())!r})"
+        under_way = [flight for flights in self._flights.values() for flight in flights.values()]
+        return f"Coalescing({[*under_way, *self._displaced]!r})"
 
     def concerns(self, route: Route) -> bool:
         """Whether it can have something to do for a call."""
@@ -66,40 +69,61 @@ class Coalescing:
         key = self._keys.of(call)
         if key is None:
             return None
-        noted = call.watch
-        if noted is not None:
-            # The cache has asked already, or this stage has.
-            epoch = noted.epoch
-        else:
-            epoch = self._writes.begin(call.route.server, self._clock.monotonic)
-        if epoch is None:
-            return None
+        noted, server = call.watch, call.route.server
+        # Where something is noted, the cache has asked already, or this stage has.
+        epoch = self._writes.begin(server, self._clock.monotonic) if noted is None else noted.epoch
         if not isinstance(epoch, int):
-            return self._ask(call, epoch)
-        flight = self._flights.get(key)
-        if flight is not None and flight.takes(epoch, call.context, self._clock.monotonic()):
-            self._counters.coalesced += 1
-            flight.join(call)
-            return HELD
-        self._flights[key] = flight = _Flight(call, epoch, self._over)
+            return None if epoch is None else self._ask(call, epoch)
+        flights = self._flights.get(server)
+        if flights is None:
+            flights = self._heed(server)
+        flight = flights.get(key)
+        if flight is not None:
+            if flight.takes(epoch, call.context, self._clock.monotonic()):
+                self._counters.coalesced += 1
+                flight.join(call)
+                return HELD
+            self._displaced.add(flight)
+        flights[key] = flight = _Flight(call, key, epoch, self._over)
         self._counters.in_flight += 1
-        self._servers[call.route.server].questions.watch(flight.asked)
         call.holder = flight
         start(flight.call)
         return HELD
+
+    def _heed(self, server: str) -> dict[Key, _Flight]:
+        """Begins to heed what a server asks, for as long as this stage is there."""
+        questions = self._servers[server].questions
+
+        def heard(session: ClientPort | None) -> None:
+            stage = alive()
+            if stage is not None:
+                stage._asked(server, session)
+
+        alive = weakref.ref(self, lambda _: questions.unwatch(heard))
+        questions.watch(heard)
+        flights = self._flights[server] = {}
+        return flights
+
+    def _asked(self, server: str, session: ClientPort | None) -> None:
+        """Tells the flights of a server what it asks."""
+        displaced = [flight for flight in self._displaced if flight.server == server]
+        for flight in [*self._flights[server].values(), *displaced]:
+            flight.asked(session)
 
     async def _ask(self, call: Call, epoch: Awaitable[int | None]) -> Sign:
         """Enters once more when the store has answered."""
         call.watch = _Begun(await epoch)
         return AGAIN
 
-    def _over(self, flight: _Flight, call: Call) -> None:
+    def _over(self, flight: _Flight) -> None:
         """Closes a flight, so that nobody joins it any more."""
         self._counters.in_flight -= 1
-        self._servers[call.route.server].questions.unwatch(flight.asked)
-        key = call.identity
-        if isinstance(key, Key) and self._flights.get(key) is flight:
-            del self._flights[key]
+        flights, key = self._flights[flight.server], flight.key
+        found = flights.pop(key, None)
+        if found is not flight:
+            if found is not None:
+                flights[key] = found
+            self._displaced.discard(flight)
 
 
 class _Begun(msgspec.Struct, frozen=True):
@@ -114,34 +138,50 @@ class _Flight:
 
     Args:
         leader: The leader's call.
+        key: What equal calls have in common.
         epoch: The server's epoch at the start.
         over: Called once, when nobody can join any more.
     """
 
-    __slots__ = ("_epoch", "_first", "_open", "_over", "_timers", "_waiters", "call")
+    __slots__ = ("_epoch", "_first", "_open", "_over", "_timers", "_waiters", "call", "key")
 
-    def __init__(self, leader: Call, epoch: int, over: Callable[[_Flight, Call], None]) -> None:
+    def __init__(self, leader: Call, key: Key, epoch: int, over: Callable[[_Flight], None]) -> None:
+        self.key = key
         self._epoch = epoch
-        self._over: Callable[[_Flight, Call], None] | None = over
+        self._over: Callable[[_Flight], None] | None = over
         self._open = True
         self._first = leader
         self._waiters = [leader]
         self._timers: dict[Call, asyncio.TimerHandle] = {}
-        progress = None if leader.context.progress_token is None else self._progressed
-        self.call = msgspec.structs.replace(
-            leader,
-            plan=None,
-            stages=leader.stages.within(leader.depth),
-            depth=0,
-            done=self._landed,
-            progress=progress,
-            watch=None,
+        context = leader.context
+        # In their order; what is not named has no part in a read, or is what it is at the start.
+        self.call = call = Call(
+            context,
+            leader.route,
+            leader.stages.within(leader.depth),
+            self._landed,
+            leader.target,
+            leader.asked,
+            leader.seconds,
+            leader.deadline,
+            leader.arguments,
+            leader.key,
+            leader.no_params,
+            leader.scope,
         )
-        if progress is not None:
-            leader.progress = leader.context.progressed
+        if leader.paused:
+            call.paused = True
+        if context.progress_token is not None:
+            call.progress = self._progressed
+            leader.progress = context.progressed
 
     def __repr__(self) -> str:
         return f"_Flight({self.call.target!r}, {len(self._waiters)} waiting)"
+
+    @property
+    def server(self) -> str:
+        """The server's key in the configuration."""
+        return self._first.route.server
 
     def takes(self, epoch: int, context: CallContext, now: float) -> bool:
         """Whether another caller may wait for it, too: no write has ended meanwhile, nobody was asked for
@@ -230,7 +270,9 @@ class _Flight:
         self._close()
         del self.call
         first, waiters = self._first, self._waiters
-        first.number, first.first, first.waited = call.number, call.first, call.waited
+        first.number = call.number
+        if call.paused:
+            first.first, first.waited = call.first, call.waited
         if self._timers or len(waiters) != 1 or waiters[0] is not first:
             if isinstance(outcome, Result) and not is_whole(outcome) and not outcome.is_error:
                 # It promises the answer to the leader alone.
@@ -245,7 +287,7 @@ class _Flight:
         self._open = False
         over, self._over = self._over, None
         if over is not None:
-            over(self, self._first)
+            over(self)
 
 
 def _addressed(error: BaseException, call: Call) -> BaseException:

@@ -133,36 +133,46 @@ class Slots:
 
 
 class Limiting:
-    """Call stage: a call waits for its turn. While it waits and runs, no reload ends its server."""
+    """Call stage of one server: a call waits for its turn. Meanwhile no reload ends the server.
 
-    def __init__(self, slots: Slots, servers: Mapping[str, Server]) -> None:
+    Args:
+        slots: Counts the calls of all servers.
+        name: The server's key.
+        server: The server.
+    """
+
+    def __init__(self, slots: Slots, name: str, server: Server) -> None:
         self._slots = slots
-        self._servers = servers
+        self._name = name
+        self._server = server
+        self._in_use = server.in_use
+        self._main = server.main_line
 
     def enter(self, call: Call) -> Coroutine[Any, Any, None] | None:
-        name = call.route.server
-        server, session, slots = self._servers[name], call.context.client.session, self._slots
+        server, session, slots = self._server, call.context.client.session, self._slots
         if call.scope is None:
-            connection = call.connection = server.ready(session)
+            # A frame is saved on the nearly only way on stdio.
+            alone = session is server.exclusive
+            connection = call.connection = self._main.connection if alone else server.ready(session)
             if connection is None:
                 return self._wait(call, server, False)
         if (
             session.reading
             and slots.running < slots.limit
-            and (not slots.server_limits or slots.take_on(name))
+            and (not slots.server_limits or slots.take_on(self._name))
         ):
             slots.running += 1
-            server.in_use.count += 1
+            self._in_use.count += 1
             return None
         return self._wait(call, server, True)
 
     def leave(self, call: Call, outcome: Outcome) -> Outcome:
         slots = self._slots
         if slots.queued or slots.server_limits:
-            slots.release(call.route.server)
+            slots.release(self._name)
         else:
             slots.running -= 1
-        in_use = self._servers[call.route.server].in_use
+        in_use = self._in_use
         in_use.count -= 1
         if in_use.lull.awaited and not in_use.count:
             in_use.lull.come()
@@ -178,7 +188,7 @@ class Limiting:
         try:
             if not is_up:
                 await server.acquire(call.target, client, call.asked.force_reconnect)
-            if not (client.reading and self._slots.try_acquire(call.route.server)):
+            if not (client.reading and self._slots.try_acquire(self._name)):
                 await self._in_time(call)
             entered = True
         finally:
@@ -191,7 +201,7 @@ class Limiting:
         try:
             async with asyncio.timeout_at(call.deadline) as limit:
                 call.moved = limit.reschedule
-                await self._turn(call.route.server, call.context.client)
+                await self._turn(call.context.client)
         except TimeoutError:
             raise to_error(
                 self._late(call), call.asked.spelling, call.server, safe=True, retried=False
@@ -200,15 +210,15 @@ class Limiting:
             call.moved = None
             call.waited += loop.time() - began
 
-    async def _turn(self, server: str, client: ClientPort) -> None:
+    async def _turn(self, client: ClientPort) -> None:
         """Waits for a slot and for a client that reads: what it does not take would pile up here."""
         while True:
             if not client.reading:
                 await client.until_reading()
-            await self._slots.acquire(server, client.session)
+            await self._slots.acquire(self._name, client.session)
             if client.reading:
                 return
-            self._slots.release(server)
+            self._slots.release(self._name)
 
     def _late(self, call: Call) -> CallFailure:
         return failures.timed_out(

@@ -126,10 +126,28 @@ def call_stages(parts: Parts) -> Sequence[Any]:
         *stages,
         Coalescing(keys, kept.writes, kept.counters, servers, clock),
         Writing(kept.writes, servers, clock),
-        Limiting(parts.slots, servers),
+        PerServer(lambda server: Limiting(parts.slots, server, servers[server])),
         *([] if bus is None else [Tracing(bus)]),
         Retrying(servers, clock, bus),
     ]
+
+
+class PerServer:
+    """A stage of which each server has its own, made with the first route to that server.
+
+    Args:
+        make: Makes that of a server.
+    """
+
+    def __init__(self, make: Callable[[str], Any]) -> None:
+        self._make = make
+        self._made: dict[str, Any] = {}
+
+    def of(self, server: str) -> Any:
+        """The stage of a server."""
+        if server not in self._made:
+            self._made[server] = self._make(server)
+        return self._made[server]
 
 
 class Order:
@@ -151,7 +169,7 @@ class Order:
 
     def fit(self, route: Route) -> None:
         """Gives a route its stages."""
-        inner = tuple(stage for stage in self._call if _concerns(stage, route))
+        inner = tuple(_for(stage, route) for stage in self._call if _concerns(stage, route))
         outer = tuple(stage for stage in self.request if _concerns(stage, route))
         route.stages = self._stages(self._admitting + inner)
         route.direct = self._stages(outer + inner)
@@ -170,3 +188,7 @@ class Order:
 def _concerns(stage: Any, route: Route) -> bool:
     concerns = getattr(stage, "concerns", None)
     return concerns is None or bool(concerns(route))
+
+
+def _for(stage: Any, route: Route) -> Any:
+    return stage.of(route.server) if isinstance(stage, PerServer) else stage

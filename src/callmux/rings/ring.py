@@ -27,7 +27,19 @@ import msgspec
 from callmux.context import CallContext
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
-from callmux.rings.stage import AGAIN, HELD, NO_STAGES, SMALL, Cancelled, Entered, Left, Outcome, Sign, Stages
+from callmux.rings.stage import (
+    AGAIN,
+    HELD,
+    NO_STAGES,
+    SMALL,
+    Cancelled,
+    Entered,
+    Leaves,
+    Left,
+    Outcome,
+    Sign,
+    Stages,
+)
 from callmux.tasks import Withdrawal, at_once, reason_of
 
 if TYPE_CHECKING:
@@ -117,15 +129,20 @@ def start(job: Job) -> None:
 
 def settle(job: Job, outcome: Outcome) -> None:
     """Leaves every stage that was entered, and hands the outcome over."""
-    job.holder = None
     stages = job.stages
     if type(outcome) is not Result:
-        leaves = stages.leaves
+        out = stages.leaves
     else:
-        leaves = stages.small if len(outcome.raw) <= SMALL else stages.returns
+        out = stages.small if len(outcome.raw) <= SMALL else stages.returns
+    leave_by(job, outcome, out[job.depth])
+
+
+def leave_by(job: Job, outcome: Outcome, leaves: Leaves) -> None:
+    """`settle`, for whoever knows already which stages look at such an outcome."""
+    job.holder = None
     left: Left
     try:
-        for depth, leave in leaves[job.depth]:  # noqa: B007 - where it stopped
+        for depth, leave in leaves:  # noqa: B007 - where it stopped
             left = leave(job, outcome)
             if left is not outcome:
                 break

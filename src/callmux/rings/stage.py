@@ -58,6 +58,8 @@ Outcome: TypeAlias = Result | BaseException
 
 Entered: TypeAlias = Result | Sign | Coroutine[Any, Any, Result | Sign | None] | None
 Left: TypeAlias = Outcome | Sign | Coroutine[Any, Any, Outcome | Sign]
+Leaves: TypeAlias = tuple[tuple[int, Callable[[Any, Outcome], Left]], ...]
+"""What is called on the way out, each with the depth that it leads to."""
 
 
 class Stages:
@@ -88,14 +90,14 @@ class Stages:
         self.enters: tuple[tuple[tuple[int, Callable[[Any], Entered], bool], ...], ...] = tuple(
             tuple(one for one in enters if one[0] > depth) for depth in depths
         )
-        self.leaves: tuple[tuple[tuple[int, Callable[[Any, Outcome], Left]], ...], ...] = tuple(
+        self.leaves: tuple[Leaves, ...] = tuple(
             tuple(one for one in reversed(leaves) if one[0] < depth) for depth in depths
         )
         self.returns = self._asked("only_failures")
         self.small = self._asked("only_failures", "only_large")
         self._inner: dict[int, Stages] = {}
 
-    def _asked(self, *but: str) -> tuple[tuple[tuple[int, Callable[[Any, Outcome], Left]], ...], ...]:
+    def _asked(self, *but: str) -> tuple[Leaves, ...]:
         """`leaves` without the stages that say one of these of themselves."""
         stages = self.stages
         return tuple(

@@ -43,13 +43,10 @@ class Writing:
     def leave(self, call: Call, outcome: Outcome) -> Outcome | Coroutine[Any, Any, Outcome]:
         server = call.route.server
         if (type(outcome) is Result and call.first is None) or _has_ended(call, outcome):
-            ended = self._ended
-            noting = ended(server)
-            if noting is not None:
-                return _after(self._writes.tell(server, noting), outcome)
-        else:
-            sure = self._writes.doubt(server, self._clock.monotonic())
-            self._servers[server].unanswered.once_answered(sure)
+            noting = self._ended(server)
+            return outcome if noting is None else _after(self._writes.tell(server, noting), outcome)
+        sure = self._writes.doubt(server, self._clock.monotonic())
+        self._servers[server].unanswered.once_answered(sure)
         return outcome
 
 

@@ -23,6 +23,7 @@ from callmux.protocol.calling import DirectCall
 from callmux.protocol.jsonrpc import OfOtherEra, RpcError
 from callmux.protocol.params import names_revision, present, progress_token
 from callmux.protocol.shapes import Result
+from callmux.rings.call import Call
 from callmux.rings.ring import Job, nobody
 from callmux.rings.stage import Outcome, Stages
 from callmux.router import listing
@@ -93,7 +94,7 @@ class Router:
         self._sight = sight
         self._door = door
         self._catalogue = catalogue
-        self._names = names
+        self._names, self._direct = names, names.direct
         self._engine = engine
         self._stages = Stages([*stages, self])
         self._meta_definitions = meta_definitions
@@ -196,12 +197,17 @@ class Router:
             if (token := progress_token(meta)) is not None:
                 context.mark(token)
         given = asked.arguments
-        if given is not None and len(given) == 4 and bytes(given) == b"null":
+        arguments = None if given is None else bytes(given)
+        if arguments == b"null":
             # Some clients write null for "no arguments".
-            asked = msgspec.structs.replace(asked, arguments=None)
-        route = self._names.direct.get(asked.spelling)
+            asked, arguments = msgspec.structs.replace(asked, arguments=None), None
+        route = self._direct.get(asked.spelling)
         if route is not None and self._door.all_settled and type(asked) is DirectCall:
-            return self._door.made(asked, route, route.direct, route.seconds, context, done, came)
+            # What `Door.made` makes, without its frame.
+            seconds = route.seconds
+            return Call(
+                context, route, route.direct, done, route.bare, asked, seconds, came + seconds, arguments
+            )
         job = self._other_job(asked, context, came)
         job.done = done
         return job

@@ -10,7 +10,7 @@ others, `Inventory` what is listed, `Questions` what the server asks, `InUse` wh
 here: it picks a lane for a client, wires hooks into new connections, and says what a departure means.
 
 What is ugly: which client a connection is for is known in three places (the audience of the connection,
-`_exclusive`, the adopter of the main line), and a main connection changes from everybody's to one client's
+`exclusive`, the adopter of the main line), and a main connection changes from everybody's to one client's
 by what its server asks, while calls wait for it: hence the loop in `acquire`.
 """
 
@@ -74,6 +74,8 @@ class Server:
         subscriptions: URIs that clients want to hear about; asked for again after each reconnect.
         questions: What it asks its clients.
         in_use: Who is in the middle of something with it.
+        main_line: Its main connection.
+        exclusive: The only client this process will ever have, if there is one.
         unanswered: Requests that were given up and may still be answered.
     """
 
@@ -111,14 +113,13 @@ class Server:
         )
         down, bus = self.inventory.forget_recalled, events.bus
         self._main = MainLine(name, timing, clock, self._new_connection, self._read, self._is_up, down, bus)
-        self.health = self._main.health
+        self.main_line, self.health = self._main, self._main.health
         self.subscriptions: set[str] = set()
         self.sharing = Sharing()
-        self._exclusive: ClientPort | None = None
+        self.exclusive: ClientPort | None = None
         self._newest: Connection | None = None
         self.questions = Questions()
-        self.in_use = InUse()
-        self.unanswered = Unanswered()
+        self.in_use, self.unanswered = InUse(), Unanswered()
         self._noise = Noise(name)
 
     def __repr__(self) -> str:
@@ -169,7 +170,7 @@ class Server:
             revision: What the first client speaks; None where there is none yet.
         """
         if self._main.is_fresh:
-            self._main.declares, self._exclusive = capabilities, only
+            self._main.declares, self.exclusive = capabilities, only
             self.questions.only = only
             self._main.era = self._known.choose(revision)
             self.inventory.recall(capabilities)
@@ -208,7 +209,7 @@ class Server:
 
     def ready(self, client: ClientPort, scope: Scope | None = None) -> Connection | None:
         """The connection of this session's calls, where it is open. With a scope, `leave` must follow."""
-        if client is self._exclusive and scope is None:
+        if client is self.exclusive and scope is None:
             return self._main.connection
         key = self._lane(client, scope)
         connection = self._main.ready if key is None else self.lanes.get(key)
@@ -267,17 +268,17 @@ class Server:
         """The open connections that carry calls of this client."""
         main = [self._main.connection] if self._main.connection is not None else []
         found = main + self.lanes.connections()
-        return found if client is self._exclusive else [one for one in found if client in one.audience]
+        return found if client is self.exclusive else [one for one in found if client in one.audience]
 
     def welcome(self, client: ClientPort) -> None:
         """Makes the main connection ready for a client that has come: lists may depend on it."""
-        if not self.questions.apart and self._exclusive is None:
+        if not self.questions.apart and self.exclusive is None:
             self._main.adopt(client, self._declared(client), self._era_of(client))
 
     def unlisted_for(self, client: ClientPort) -> Awaitable[object] | None:
         """What to wait for until it is known what it lists to this client; None where it is."""
         connection, kind = self._main.connection, self._declared(client)
-        if self._exclusive is not None or connection is None or connection.declared == kind:
+        if self.exclusive is not None or connection is None or connection.declared == kind:
             return None
         main = kind == self._main.declares
         return self._main.acquire(False) if main else self.views.unknown_to(client, kind)
@@ -289,7 +290,7 @@ class Server:
 
     def _lane(self, client: ClientPort, scope: Scope | None) -> LaneKey | None:
         main = self._main
-        if self._exclusive is client and scope is None:
+        if self.exclusive is client and scope is None:
             return None
         declared = self._declared(client)
         owner = main.connection.audience.owner if main.connection is not None else None
@@ -297,7 +298,7 @@ class Server:
         key = choose_lane(
             client, declared, main.declares, owner, asking=asking, scope=scope, era=era, main_era=main.era
         )
-        if key is None or key.client is not None or scope is not None or self._exclusive is not None:
+        if key is None or key.client is not None or scope is not None or self.exclusive is not None:
             return key
         return None if main.adopt(client, declared, era) else key
 
@@ -305,11 +306,11 @@ class Server:
         return self._known.beside(client.version, self._main.era)
 
     def _declared(self, client: ClientPort) -> bytes:
-        return self.sharing.declared(client, client.session is self._exclusive)
+        return self.sharing.declared(client, client.session is self.exclusive)
 
     async def _open_lane(self, key: LaneKey, client: ClientPort) -> Connection:
         connection = self._made(key.scope, key.era)
-        connection.audience.owner = key.client or self._exclusive
+        connection.audience.owner = key.client or self.exclusive
         expected: set[str] = set()
         if key.scope is not None and key.capabilities == self._main.declares:
             expected = {t.name for t in self.suite.tools if self.sharing.exposes(t.name)}
@@ -347,7 +348,7 @@ class Server:
             self._newest.forget(client)
         if connection is not None:
             connection.forget(client)
-            if connection.audience.owner is client and self._exclusive is not client:
+            if connection.audience.owner is client and self.exclusive is not client:
                 self.retire(connection, "the client it served has left")
 
     async def drained(self) -> None:
@@ -371,7 +372,7 @@ class Server:
 
     def _new_connection(self) -> Connection:
         connection = self._newest = self._made(None, self._main.era)
-        if (client := self._exclusive or self._main.adopter) is not None:
+        if (client := self.exclusive or self._main.adopter) is not None:
             connection.audience.join(client)
         return connection
 
@@ -389,7 +390,7 @@ class Server:
             connection.stateless.listening.begin(offered[1].capabilities)
         self._tasks.spawn(self._known.keep())
         seconds = self.timing.connect_seconds
-        self._tasks.spawn(restoring.restore(connection, self._exclusive, self.subscriptions, seconds))
+        self._tasks.spawn(restoring.restore(connection, self.exclusive, self.subscriptions, seconds))
         self.inventory.take(connection, *offered, last_seen)
 
     def _heard(

@@ -28,6 +28,8 @@ LARGEST_ARGUMENTS = 256 * 1024
 LONGEST_KEPT = 256
 """Bytes of canonical arguments that stand in a key as they are; longer ones by their digest."""
 
+_key = tuple.__new__
+"""Makes a key of all its members: the class itself is a function in Python."""
 _DECODE = msgspec.json.Decoder(float_hook=lambda digits: Raw(digits.encode())).decode
 _ENCODE = msgspec.json.Encoder(order="deterministic").encode
 
@@ -137,5 +139,5 @@ class Policy:
         if call.arguments is not None and (arguments := canonical(call.arguments)) is None:
             return None
         if (scope := call.scope) is None:
-            return Key(call.route.server, call.target, arguments, client=client)
+            return _key(Key, (call.route.server, call.target, arguments, "", "", client, ""))
         return Key(call.route.server, call.target, arguments, scope.cwd or "", scope.credentials, client)
