@@ -184,3 +184,15 @@ async def test_who_is_spoken_to_only_in_one_way_is_asked_nothing() -> None:
     connection = Connection("s", link, Ears().hooks(), Era.MODERN)
     await connection.open(b"{}", b"{}", 5)
     assert link.methods() == ["initialize", "notifications/initialized"]
+
+
+@pytest.mark.parametrize("after", [1.0, 4.0])
+async def test_an_opening_that_is_given_up_leaves_nobody_waiting(after: float) -> None:
+    link = FakeLink(server__discover=SILENCE, initialize=SILENCE)
+    connection = Connection("s", link, Ears().hooks(), Era.MODERN)
+    opening = asyncio.create_task(connection.open(b"{}", b"{}", 60, KnownEra()))
+    await asyncio.sleep(after)
+    opening.cancel()
+    await settle()
+    assert connection.in_flight == 0
+    assert "notifications/cancelled" not in link.methods()

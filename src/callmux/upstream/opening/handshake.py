@@ -49,13 +49,13 @@ async def agree(words: FirstWords, known: KnownEra, wanted: Era) -> InitializeRe
         return await _greet(words, known)
     asked = words.probe()
     patience = PATIENCE_SECONDS * (MORE_PATIENCE if known.has(Era.MODERN) else 1)
-    await asyncio.wait({asked.answer}, timeout=patience)
+    await _answered(words, asked, patience)
     if not asked.answer.done():
         return await _both(words, known, asked)
     if _names_ours(asked):
         # It may have learned of that only now; it is asked once more, and no longer.
         asked = words.probe()
-        await asyncio.wait({asked.answer})
+        await _answered(words, asked)
     found = _verdict(words, known, asked)
     return _greeted(words, known, await words.hello()) if found is None else found
 
@@ -68,7 +68,7 @@ async def _greet(words: FirstWords, known: KnownEra) -> InitializeResult:
         if not words.live or refusal.category is Category.AUTHORIZATION:
             raise
         asked = words.probe()
-        await asyncio.wait({asked.answer})
+        await _answered(words, asked)
         found = _verdict(words, known, asked)
         if found is None:
             raise
@@ -99,6 +99,16 @@ async def _both(words: FirstWords, known: KnownEra, asked: OwnExchange) -> Initi
         return _greeted(words, known, await hello) if found is None else found
     finally:
         hello.cancel()
+        words.forget(asked)
+
+
+async def _answered(words: FirstWords, asked: OwnExchange, seconds: float | None = None) -> None:
+    """Waits for an answer, at most so long; nobody waits for one any more where this is given up."""
+    try:
+        await asyncio.wait({asked.answer}, timeout=seconds)
+    except asyncio.CancelledError:
+        words.forget(asked)
+        raise
 
 
 def _greeted(words: FirstWords, known: KnownEra, result: bytes) -> InitializeResult:
