@@ -162,3 +162,26 @@ def test_the_mark_of_a_subscription_is_taken_off() -> None:
     assert kept == {"_meta": {"x": 1}}
     plain = raw({"uri": "a"})
     assert stateless.without_subscription(plain) is plain
+
+
+NOT_FOUND = raw({"uri": "a"})
+
+
+def test_a_resource_that_is_not_there_has_the_code_of_earlier_revisions() -> None:
+    error = ErrorObject(-32602, "Resource not found", NOT_FOUND)
+    earlier = stateless.earlier_error("resources/read", error)
+    assert earlier is not None
+    assert json.loads(earlier) == {"code": -32002, "message": "Resource not found", "data": {"uri": "a"}}
+
+
+@pytest.mark.parametrize(
+    ("method", "error"),
+    [
+        ("tools/call", ErrorObject(-32602, "m", NOT_FOUND)),
+        ("resources/read", ErrorObject(-32603, "m", NOT_FOUND)),
+        ("resources/read", ErrorObject(-32602, "m")),
+        ("resources/read", ErrorObject(-32602, "m", raw({"field": "uri"}))),
+    ],
+)
+def test_any_other_error_means_the_same_in_every_revision(method: str, error: ErrorObject) -> None:
+    assert stateless.earlier_error(method, error) is None

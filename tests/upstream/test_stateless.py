@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from callmux.protocol.shapes import Tool
-from callmux.upstream.failures import CallFailure
+from callmux.upstream.failures import CallFailure, Category
 from tests.support import FakeClient, context, planned, settle
 from tests.upstream.fake_link import SILENCE
-from tests.upstream.modern_link import HttpModernLink, ModernLink, modern
+from tests.upstream.modern_link import DISCOVERED, HttpModernLink, ModernLink, RpcRefusal, modern
 
 PREFIX = "io.modelcontextprotocol/"
 
@@ -151,3 +151,46 @@ async def test_a_lost_connection_takes_no_request() -> None:
     link.dies()
     with pytest.raises(CallFailure):
         await connection.request("x", None, 5)
+
+
+async def test_a_resource_that_is_not_there_is_told_as_earlier_revisions_tell_it() -> None:
+    refusal = RpcRefusal({"code": -32602, "message": "gone", "data": {"uri": "a"}})
+    connection, _, _ = await modern(ModernLink(resources__read=refusal))
+    with pytest.raises(CallFailure) as caught:
+        await connection.request("resources/read", b'{"uri":"a"}', 5)
+    assert caught.value.rpc is not None
+    assert caught.value.rpc.code == -32002
+
+
+UNSUPPORTED = RpcRefusal({"code": -32022, "message": "no", "data": {"supported": ["2025-11-25"]}})
+
+
+@pytest.mark.parametrize(
+    ("now", "lost"),
+    [(DISCOVERED, False), (SILENCE, False), (UNSUPPORTED, True), ({}, True), (KeyError("x"), True)],
+)
+async def test_a_server_that_refuses_the_revision_is_asked_whether_it_is_another_one(
+    now: Any, lost: bool
+) -> None:
+    """Its connection is opened anew, then, and finds out how it is spoken to."""
+    connection, link, ears = await modern(ModernLink(x=UNSUPPORTED))
+    link.script["server/discover"] = now
+    asked = [asyncio.create_task(connection.request("x", None, 5)) for _ in range(3)]
+    for one in asked:
+        with pytest.raises(CallFailure):
+            await one
+    await asyncio.sleep(10)
+    assert link.methods().count("server/discover") == 2
+    assert bool(ears.lost) is lost
+
+
+async def test_so_is_one_that_refuses_without_saying_why() -> None:
+    connection, link, ears = await modern(x=SILENCE)
+    asked = asyncio.create_task(connection.request("x", None, 5))
+    await settle()
+    link.script["server/discover"] = KeyError("x")
+    link.fails(link.ids["x"], CallFailure(Category.PROTOCOL, "HTTP 400"))
+    with pytest.raises(CallFailure):
+        await asked
+    await settle()
+    assert ears.lost == ["it is no longer spoken to as it was"]

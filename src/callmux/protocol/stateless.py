@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from callmux.protocol.jsonrpc import ErrorObject
+from callmux.protocol.jsonrpc import INVALID_PARAMS, ErrorObject
 from callmux.protocol.params import (
     CLIENT_CAPABILITIES,
     CLIENT_INFO,
@@ -32,6 +32,9 @@ from callmux.protocol.versions import MODERN
 
 COMPLETE = "complete"
 INPUT_REQUIRED = "input_required"
+RESOURCE_NOT_FOUND = -32002
+"""The code of earlier revisions for a resource that is not there (MCP 2026-07-28, basic, "Error Codes")."""
+
 _ENCODER = msgspec.json.Encoder()
 _DISCOVERED = frozenset(
     {
@@ -183,6 +186,25 @@ def spoken_of(error: ErrorObject) -> list[str]:
         return _SUPPORTED.decode(b"null" if error.data is UNSET else error.data).supported
     except msgspec.MsgspecError:
         return []
+
+
+class _NotFound(msgspec.Struct):
+    uri: str
+
+
+_NOT_FOUND = msgspec.json.Decoder(_NotFound)
+
+
+def earlier_error(method: str, error: ErrorObject) -> bytes | None:
+    """An error as the revisions with a handshake have it, where they have another code for it; None where
+    they do not."""
+    if method != "resources/read" or error.code != INVALID_PARAMS or error.data is UNSET:
+        return None
+    try:
+        _NOT_FOUND.decode(error.data)
+    except msgspec.MsgspecError:
+        return None
+    return _ENCODER.encode({"code": RESOURCE_NOT_FOUND, "message": error.message, "data": error.data})
 
 
 def subscription_of(params: bytes | Raw | None) -> int | str | None:

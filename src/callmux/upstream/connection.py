@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -158,7 +159,8 @@ class Connection:
         if self.era is Era.MODERN:
             from callmux.upstream.stateless import Stateless  # most servers need nothing of it
 
-            self.stateless = Stateless(self, self.init.protocol_version, client_info, label_of(self.link))
+            revision, label = self.init.protocol_version, label_of(self.link)
+            self.stateless = Stateless(self, revision, client_info, label, partial(self.hooks.lost, self))
         return self.init
 
     def send(self, exchange: Exchange) -> None:

@@ -107,6 +107,9 @@ class Sender(Protocol):
     def abandon(self, exchange: Exchange, reason: str | None) -> None:
         """Gives up a request."""
 
+    def request(self, method: str, params: bytes | None, seconds: float) -> Coroutine[Any, Any, bytes]:
+        """The result of a request of callmux itself; raises `CallFailure`."""
+
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Starts something that ends with the connection."""
 

@@ -19,6 +19,7 @@ from callmux.protocol import modern, stateless
 from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.params import present
 from callmux.protocol.stateless import COMPLETE, INPUT_REQUIRED, InputRequest, InputRequired
+from callmux.protocol.versions import UNSUPPORTED_VERSION
 from callmux.tasks import at_once
 from callmux.upstream import failures
 from callmux.upstream.exchanges import Portable, Sender
@@ -37,6 +38,7 @@ class Speech(Protocol):
 
     def own_meta(self, client: ClientPort | None) -> bytes: ...
     def label(self, id: int, exchange: Portable) -> None: ...
+    def doubt(self) -> None: ...
     def meanwhile(self, exchange: Portable, work: Any) -> None: ...
 
 
@@ -98,7 +100,11 @@ class Rounds:
             self.exchange.answered(result)
 
     def failed(self, failure: CallFailure) -> None:
-        self.exchange.failed(failure)
+        error = failure.rpc
+        if failure.category is Category.PROTOCOL or (error is not None and error.code == UNSUPPORTED_VERSION):
+            self._speech.doubt()
+        earlier = None if error is None else stateless.earlier_error(self.method, error)
+        self.exchange.failed(failure if earlier is None else failures.refused(Raw(earlier)))
 
     async def _next(self, result: Raw) -> None:
         """Asks what the server wants to know, and sends the request again.

@@ -10,7 +10,7 @@ for capabilities, because they travel with the request (MCP 2026-07-28, basic, "
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, cast
 
 from msgspec import Raw
@@ -19,7 +19,7 @@ from callmux.context import ClientPort
 from callmux.protocol import mirrored, stateless
 from callmux.protocol.shapes import Tool
 from callmux.upstream.exchanges import Exchange, Portable, Sender
-from callmux.upstream.failures import CallFailure
+from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.links.link import Label
 from callmux.upstream.listening import Listen, Listening
 from callmux.upstream.rounds import Rounds
@@ -27,6 +27,8 @@ from callmux.upstream.rounds import Rounds
 HERE = frozenset({"logging/setLevel", "ping", "resources/subscribe", "resources/unsubscribe"})
 """The requests that such servers have no longer: what they mean is done here."""
 REVISION = "MCP-Protocol-Version"
+DOUBT_SECONDS = 5.0
+"""How long a server may take to say that it is of this era still."""
 _DONE = Raw(b"{}")
 
 
@@ -38,23 +40,51 @@ class Stateless:
         revision: What is spoken on it.
         client_info: Who we are, as JSON.
         label: Gives a request headers of its own; None where the link has none.
+        lose: Has the connection opened anew, for the reason given.
 
     Attributes:
         listening: Hears what changes.
         ends_streams: A request is given up by ending its stream, and not by a word.
     """
 
-    def __init__(self, sender: Sender, revision: str, client_info: bytes, label: Label | None) -> None:
+    def __init__(
+        self,
+        sender: Sender,
+        revision: str,
+        client_info: bytes,
+        label: Label | None,
+        lose: Callable[[str], None] = lambda reason: None,
+    ) -> None:
         self._sender = sender
         self._revision = revision
         self._client_info = client_info
         self._label = label
+        self._lose = lose
+        self._doubt: asyncio.Task[None] | None = None
         self._open: dict[Exchange, asyncio.Task[None]] = {}
         self.ends_streams = label is not None
         self.listening = Listening(sender, self.own_meta, self._label_listen)
 
     def __repr__(self) -> str:
         return f"Stateless({self._revision}, {len(self._open)} asking, {self.listening!r})"
+
+    def doubt(self) -> None:
+        """A request was refused as a server of this era does not refuse one: another may have taken its
+        place."""
+        if self._doubt is None or self._doubt.done():
+            self._doubt = self._sender.spawn(self._look())
+
+    async def _look(self) -> None:
+        try:
+            found = await self._sender.request("server/discover", None, DOUBT_SECONDS)
+            stateless.read_discovery(found)
+        except (CallFailure, ValueError) as error:
+            unknown = isinstance(error, CallFailure) and error.category in (
+                Category.TIMEOUT,
+                Category.TRANSPORT,
+            )
+            if not unknown and self._sender.live:
+                self._lose("it is no longer spoken to as it was")
 
     def take(self, exchange: Exchange) -> Exchange | None:
         """What is sent in place of a request; None where nothing is, because the server has no such request
