@@ -82,9 +82,14 @@ class UpstreamUnavailable(CallmuxError):
 
 
 class SignInRequired(CallmuxError):
-    """The server wants a person to sign in; nothing was done."""
+    """The server wants a person to sign in; nothing was done.
+
+    Attributes:
+        invitation: What a client that opens addresses shows its person; None where there is none.
+    """
 
     code = "sign_in_needed"
+    invitation: Mapping[str, object] | None = None
 
 
 class ToolCallFailed(CallmuxError):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from callmux.cli.signing_in import Manner, own_store, place_of, sign_in_here, with_headers
+from callmux.cli.signing_in import Manner, own_store, place_of, sign_in_here
 from callmux.config.references import Reference
 from callmux.config.servers import HttpServer
 from callmux.oauth.failure import SignInFailed
@@ -75,22 +75,12 @@ async def test_a_code_for_another_device_is_used_on_demand(
 
 
 @real_loop()
-async def test_references_in_headers_are_looked_up_for_the_question_whether_a_sign_in_is_needed(
-    tmp_path: Path,
-) -> None:
-    config = HttpServer(
-        url="http://127.0.0.1/",
-        headers={"A": "Bearer ${cmd:echo x}", "B": "b"},
-        templates={"headers.A": ("Bearer ", Reference("cmd", "echo x"))},
-    )
-    filled = await with_headers(config, tmp_path, around(tmp_path))
-    assert (filled.headers, filled.templates) == ({"A": "Bearer x", "B": "b"}, {})
-    assert await with_headers(filled, tmp_path, {}) is filled
+async def test_a_reference_in_a_header_that_gives_nothing_is_the_reason(tmp_path: Path) -> None:
     bad = HttpServer(
         url="u", headers={"A": "cmd:false"}, templates={"headers.A": (Reference("cmd", "false"),)}
     )
     with pytest.raises(SignInFailed, match=r"headers\.A"):
-        await with_headers(bad, tmp_path, around(tmp_path))
+        await sign_in_here("s", bad, tmp_path, Manner(), around(tmp_path))
 
 
 def test_the_keyring_is_named_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

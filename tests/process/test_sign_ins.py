@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from pathlib import Path
 
+import aiohttp
 import pytest
+from msgspec import Raw
 
+from callmux.config.oauth import OAuth
 from callmux.config.servers import HttpServer
 from callmux.context import Scope
 from callmux.observe.bus import Bus
 from callmux.observe.facts import SignInNeeded
-from callmux.process.sign_ins import LateSignIns
+from callmux.process.sign_ins import COMPLETE, LateSignIns
 from callmux.upstream.failures import CallFailure
 from callmux.upstream.links.credentials import Challenge, FixedHeaders
-from tests.support import real_loop
+from tests.oauth.scene import guarded
+from tests.support import FakeClient, free_port, real_loop, until
 
 CONFIG = HttpServer(url="https://s.example/mcp")
 
@@ -38,4 +44,48 @@ async def test_whoever_must_sign_in_is_told_on_the_bus(tmp_path: Path) -> None:
     with pytest.raises(CallFailure):
         await refused
     assert told == [SignInNeeded(server="s")]
+    await late.close()
+
+
+class Told(FakeClient):
+    """A client that notes what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[tuple[str, object]] = []
+
+    def notify(self, method: str, params: bytes | Raw | None) -> None:
+        self.heard.append((method, json.loads(bytes(params or b"null"))))
+
+
+@real_loop()
+async def test_one_way_in_serves_all_who_are_invited_and_each_is_told(tmp_path: Path) -> None:
+    env = {"XDG_STATE_HOME": str(tmp_path), "CALLMUX_KEYRING": "off"}
+    with guarded() as server:
+        late, clients = LateSignIns(env, tmp_path), [Told(), Told()]
+        first, second = await asyncio.gather(
+            *(late.invite("guarded", server.config(), client) for client in clients)
+        )
+        assert first is not None
+        assert second is not None
+        assert first["url"] == second["url"]
+        assert first["elicitationId"] != second["elicitationId"]
+        async with aiohttp.ClientSession() as browser, browser.get(first["url"]) as page:
+            assert page.status == 200
+        await until(lambda: clients[1].heard, "the end of the sign-in")
+        ids = [first["elicitationId"], second["elicitationId"]]
+        assert [client.heard for client in clients] == [[(COMPLETE, {"elicitationId": id})] for id in ids]
+        await late.close()
+
+
+@real_loop()
+async def test_where_no_way_in_can_be_opened_nobody_is_invited(tmp_path: Path) -> None:
+    port = free_port()
+    config = HttpServer(url="https://s.example/mcp", oauth=OAuth(callback_port=port))
+    taken = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", port)
+    late = LateSignIns({"XDG_STATE_HOME": str(tmp_path), "CALLMUX_KEYRING": "off"}, tmp_path)
+    assert await late.invite("s", config, Told()) is None
+    taken.close()
+    await taken.wait_closed()
+    assert await late.invite("s", config, Told()) is not None
     await late.close()

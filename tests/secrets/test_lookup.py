@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from callmux.config.references import Reference
+from callmux.config.servers import HttpServer
 from callmux.errors import SecretError
 from callmux.secrets import lookup
 from tests.support import real_loop, until
@@ -40,3 +41,22 @@ async def test_what_takes_too_long_is_named(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(lookup, "SECONDS", 0.05)
     with pytest.raises(SecretError, match=r"headers\.A took longer than 0\.05 s"):
         await lookup.resolved({"headers.A": (Reference("cmd", "sleep 600"),)}, tmp_path, dict(os.environ))
+
+
+@real_loop()
+async def test_references_in_headers_are_filled_in_and_everything_else_stays(tmp_path: Path) -> None:
+    config = HttpServer(
+        url="keyring:x",
+        headers={"A": "Bearer ${cmd:echo x}", "B": "b"},
+        templates={
+            "headers.A": ("Bearer ", Reference("cmd", "echo x")),
+            "url": (Reference("keyring", "x"),),
+        },
+    )
+    filled = await lookup.with_headers(config, tmp_path, dict(os.environ))
+    assert (filled.headers, filled.url) == ({"A": "Bearer x", "B": "b"}, "keyring:x")
+    plain = HttpServer(url="u", headers={"B": "b"})
+    assert await lookup.with_headers(plain, tmp_path, {}) is plain
+    bad = HttpServer(url="u", headers={"A": "env:NO"}, templates={"headers.A": (Reference("env", "NO"),)})
+    with pytest.raises(SecretError, match=r"headers\.A"):
+        await lookup.with_headers(bad, tmp_path, {})

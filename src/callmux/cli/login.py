@@ -1,7 +1,7 @@
 """`callmux login`: signs in to remote servers, one or all that need it, and shows what is kept.
 
-Called by `callmux.cli.main`. The sign-in itself is in `callmux.cli.signing_in`; every callmux that runs with
-the configuration connects the server anew afterwards.
+Called by `callmux.cli.main`. The sign-in itself is in `callmux.cli.signing_in`; every callmux of this user
+that runs sees it by itself.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import Any
 from callmux.cli.console import print_json
 from callmux.cli.grammar.login import COMMANDS
 from callmux.cli.parsing import Given, nearest, read, refusal
-from callmux.cli.server_restart import restart_everywhere
-from callmux.cli.signing_in import Manner, own_store, place_of, sign_in_here, with_headers
+from callmux.cli.signing_in import Manner, own_store, place_of, sign_in_here
 from callmux.config.load import LoadedConfig, find_config, load_config, target_config
 from callmux.config.redact import mask_url
 from callmux.config.servers import HttpServer
-from callmux.errors import CallmuxError, UsageError
+from callmux.errors import CallmuxError, SecretError, UsageError
 from callmux.oauth.discovery import challenge_of
 from callmux.oauth.failure import SignInFailed
 from callmux.oauth.web import Web
+from callmux.secrets.lookup import with_headers
 from callmux.stores.sign_ins import Account, KeptAccount, SignedIn
 from callmux.stores.tokens import TokenStore, TokensUnreadable
 from callmux.timestamps import iso
@@ -92,7 +92,6 @@ async def _login(
             continue
         done += 1
         print(f'Signed in to "{name}"{_until(signed_in)}. The tokens are in {place_of(os.environ)}.')
-        await asyncio.to_thread(restart_everywhere, loaded, name)
     if not failed and not done:
         print("No server needs a sign-in.")
     return 1 if failed else 0
@@ -113,8 +112,8 @@ async def _needs(name: str, server: HttpServer, loaded: LoadedConfig, store: Tok
     except TokensUnreadable as error:
         print(f'"{name}": {error}', file=sys.stderr)
         return True
-    except SignInFailed as failure:
-        print(f'"{name}" is left out: {failure.reason}', file=sys.stderr)
+    except (SignInFailed, SecretError) as failure:
+        print(f'"{name}" is left out: {failure}', file=sys.stderr)
         return False
 
 

@@ -1,4 +1,4 @@
-"""`callmux logout`: has tokens revoked, forgets them, and connects the server anew where callmux runs.
+"""`callmux logout`: forgets tokens, and has them revoked.
 
 Called by `callmux.cli.main`. What cannot be told to the authorization server is forgotten all the same.
 """
@@ -14,7 +14,6 @@ from pathlib import Path
 from callmux.cli.grammar.logout import COMMANDS
 from callmux.cli.login import remote_servers
 from callmux.cli.parsing import read, refusal
-from callmux.cli.server_restart import restart_everywhere
 from callmux.cli.signing_in import own_store
 from callmux.config.load import LoadedConfig, find_config, load_config, target_config
 from callmux.config.servers import HttpServer
@@ -46,8 +45,6 @@ def run(args: list[str], config_option: str | None) -> int:
             "There is no sign-in to forget." if name is None else f'"{name}" has no sign-in.', file=sys.stderr
         )
         return 1
-    for one in gone:
-        restart_everywhere(loaded, one)
     return 0
 
 

@@ -178,7 +178,9 @@ def read_change(given: Given) -> ServerChange:
     for attribute in _SWITCHES:
         values[f"clear_{attribute}"] = given.on("--clear-" + attribute.replace("_", "-"))
     values["env"] = _pairs(given, "--env", "=", "KEY=VALUE")
-    values["env_refs"] = _pairs(given, "--env-ref", "=", "KEY=env:NAME or KEY=file:PATH")
+    values["env_refs"] = _pairs(
+        given, "--env-ref", "=", "KEY=env:NAME, KEY=file:PATH, KEY=keyring:NAME or KEY=cmd:COMMAND"
+    )
     headers = _pairs(given, "--header", ":", "NAME:VALUE")
     values["headers"] = {key: value.strip() for key, value in headers.items()}
     values["forward_headers"] = tuple(given.all("--forward-header")) or None

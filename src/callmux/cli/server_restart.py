@@ -1,7 +1,6 @@
 """`callmux server restart`: one server starts anew in every process that runs with the configuration.
 
-Called by `callmux.cli.server`, and after sign-ins by `callmux.cli.login` and `callmux.cli.logout`; the way
-into the processes is `callmux.process.control`.
+Called by `callmux.cli.server`; the way into the processes is `callmux.process.control`.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Any
 from callmux.cli.console import print_json
 from callmux.cli.parsing import Given, nearest
 from callmux.cli.running import is_running
-from callmux.config.load import LoadedConfig, find_config, load_config, target_config
+from callmux.config.load import find_config, load_config, target_config
 from callmux.errors import CallmuxError, UsageError
 from callmux.process.control_sockets import Unreachable, ask, sockets
 
@@ -38,27 +37,14 @@ def run(given: Given, config_option: str | None) -> int:
         print_json({"action": "restarted", "server": name, "processes": outcomes})
     elif not outcomes:
         print(f"No callmux runs with {path}: there is nothing to restart.", file=sys.stderr)
-    else:
-        _tell(name, outcomes)
-    return 0 if outcomes and all(outcome["ok"] for outcome in outcomes) else 1
-
-
-def _tell(name: str, outcomes: list[dict[str, Any]]) -> None:
-    for outcome in outcomes:
+    for outcome in () if given.on("--json") else outcomes:
         if outcome["ok"] and outcome["state"] == "starting":
             print(f'Process {outcome["pid"]} starts "{name}" with its first client')
         elif outcome["ok"]:
             print(f'Restarted "{name}" in process {outcome["pid"]} ({outcome["connectDurationMs"]} ms)')
         else:
             print(f'"{name}" in process {outcome["pid"]}: {outcome["error"]}', file=sys.stderr)
-
-
-def restart_everywhere(loaded: LoadedConfig, name: str) -> None:
-    """Has a server connected anew in every process with this configuration, and says how that went."""
-    if sys.platform == "win32":
-        return
-    seconds = loaded.config.connect_milliseconds(name) / 1000 + GRACE_SECONDS
-    _tell(name, _ask_all(loaded.path, dict(os.environ), name, seconds))
+    return 0 if outcomes and all(outcome["ok"] for outcome in outcomes) else 1
 
 
 def _ask_all(path: Path, env: dict[str, str], name: str, seconds: float) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from callmux.config.servers import HttpServer
 from callmux.errors import SecretError
 from callmux.oauth.failure import SignInFailed, Why
 from callmux.oauth.sign_in import sign_in
-from callmux.secrets.lookup import resolved
+from callmux.secrets.lookup import with_headers
 from callmux.secrets.vault import system_keyring
 from callmux.stores.sign_ins import SignedIn
 from callmux.stores.token_safe import keyring_safe
@@ -52,25 +52,6 @@ def place_of(env: Mapping[str, str]) -> str:
     return f"a file of mode 0600 in {token_directory(env)} ({why})"
 
 
-async def with_headers(config: HttpServer, base_dir: Path, env: Mapping[str, str]) -> HttpServer:
-    """The entry with the references in its headers looked up.
-
-    Raises:
-        SignInFailed: One gives no value.
-    """
-    if not config.templates:
-        return config
-    try:
-        values = await resolved(config.templates, base_dir, env)
-    except SecretError as error:
-        raise SignInFailed(error.message, Why.SETTINGS) from None
-    headers = {
-        key: values[f"headers.{key}"][0] if f"headers.{key}" in values else value
-        for key, value in config.headers.items()
-    }
-    return msgspec.structs.replace(config, headers=headers, templates={})
-
-
 async def sign_in_here(
     name: str, config: HttpServer, base_dir: Path, manner: Manner, env: Mapping[str, str] | None = None
 ) -> SignedIn:
@@ -87,7 +68,10 @@ async def sign_in_here(
         SignInFailed: It did not come about.
     """
     env = os.environ if env is None else env
-    config = await with_headers(config, base_dir, env)
+    try:
+        config = await with_headers(config, base_dir, env)
+    except SecretError as error:
+        raise SignInFailed(error.message, Why.SETTINGS) from None
     oauth = config.oauth or OAuth()
     if manner.device:
         oauth = msgspec.structs.replace(oauth, grant="device_code")

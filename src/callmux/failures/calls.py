@@ -273,9 +273,9 @@ FAILURES = (
     KnownFailure(
         "secret_unresolved",
         "a reference to a secret gives no value",
-        "The environment variable of `env:NAME` is not set, or the file of `file:PATH` is not there, is "
-        "empty, "
-        "or is not readable.",
+        "The variable of `env:NAME` is not set, the file of `file:PATH` is not there or not readable, "
+        "nothing is kept under the name of `keyring:NAME`, the command of `cmd:COMMAND` fails or takes too "
+        "long; or the value is empty.",
         Repeat.NO,
         Actor.USER,
         "set the variable, or write the file, that the message names",

@@ -1,7 +1,8 @@
 """Waits on this machine for the browser that comes back from a sign-in (RFC 8252, 7.3).
 
-Made by `callmux.cli.presenting`. It listens on 127.0.0.1 only, takes one GET at a time, and gives on only an
-answer that holds the `state` of this sign-in: whoever else finds the port gets a page and changes nothing.
+Made by `callmux.cli.presenting` and `callmux.oauth.entrance`. It listens on 127.0.0.1 only, takes one GET at
+a time, and gives on only an answer that holds the `state` of this sign-in: whoever else finds the port gets a
+page and changes nothing.
 """
 
 from __future__ import annotations
@@ -10,15 +11,18 @@ import asyncio
 import hashlib
 import html
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
+from callmux.oauth.failure import SignInFailed
 from callmux.tasks import TaskSet
 
 HOST = "127.0.0.1"
 PATH = "/callback"
+BEGIN = "/begin"
+"""The page that leads a browser to the authorization server, where callmux did not open it by itself."""
 FIRST_PORT, PORTS = 34_000, 14_000
 """Where ports are chosen from: below those that systems give out by themselves."""
 TRIES = 5
@@ -36,6 +40,7 @@ class _Page(NamedTuple):
     status: str
     title: str
     text: str
+    location: str = ""
 
 
 _TAKEN = _Page(
@@ -46,6 +51,7 @@ _FOREIGN = _Page(
     "Not this sign-in",
     "This address does not belong to the sign-in that callmux waits for: use the newest link.",
 )
+_BEGINNING = _Page("302 Found", "", "")
 _NOTHING = _Page("404 Not Found", "Nothing here", "callmux waits here for a sign-in.")
 
 
@@ -87,6 +93,8 @@ class Receiver:
         self._state = ""
         self._take: Callable[[str], None] | None = None
         self._port = 0
+        self._ticket = ""
+        self._begin: Callable[[], Awaitable[str]] | None = None
 
     @property
     def port(self) -> int:
@@ -111,6 +119,16 @@ class Receiver:
         """From now on an answer with this state goes to `take`."""
         self._state, self._take = state, take
 
+    def lead(self, ticket: str, begin: Callable[[], Awaitable[str]]) -> str:
+        """Has a page begin a sign-in for whoever knows its address, which this gives.
+
+        Args:
+            ticket: What nobody guesses.
+            begin: Begins, and gives the address of the authorization server; raises `SignInFailed`.
+        """
+        self._ticket, self._begin = ticket, begin
+        return f"http://{HOST}:{self._port}{BEGIN}?ticket={ticket}"
+
     async def close(self) -> None:
         """Listens no more."""
         if self._server is not None:
@@ -122,6 +140,9 @@ class Receiver:
             async with asyncio.timeout(HEAD_SECONDS):
                 head = await reader.readuntil(b"\r\n\r\n")
                 page, answer = self._page(head)
+            if page is _BEGINNING and self._begin is not None:
+                page = await self._begun(self._begin)
+            async with asyncio.timeout(HEAD_SECONDS):
                 writer.write(_bytes(page, self._name))
                 await writer.drain()
             if answer and self._take is not None:
@@ -133,6 +154,12 @@ class Receiver:
         finally:
             writer.close()
 
+    async def _begun(self, begin: Callable[[], Awaitable[str]]) -> _Page:
+        try:
+            return _Page("302 Found", "Sign in", "Your browser is on its way.", await begin())
+        except SignInFailed as failure:
+            return _Page("502 Bad Gateway", "No sign-in", _plain(failure.reason))
+
     def _page(self, head: bytes) -> tuple[_Page, str]:
         """What a request gets, and the answer in it, if it is the one that is waited for."""
         lines = head.decode("latin-1").split("\r\n")
@@ -142,6 +169,10 @@ class Receiver:
         if len(words) != 3 or words[0] != "GET" or not hosts or not hosts <= ours:
             return _NOTHING, ""
         path, _, query = words[1].partition("?")
+        if path == BEGIN and self._ticket:
+            given = parse_qs(query).get("ticket", [""])[0]
+            right = secrets.compare_digest(given.encode(), self._ticket.encode())
+            return (_BEGINNING if right else _FOREIGN), ""
         if path != PATH:
             return _NOTHING, ""
         if not self._state or not holds_state(query, self._state):
@@ -149,10 +180,17 @@ class Receiver:
         return _TAKEN, query
 
 
+def _plain(text: str) -> str:
+    """A text as it stands in a page."""
+    return html.escape(text).replace("{", "&#123;").replace("}", "&#125;")
+
+
 def _bytes(page: _Page, name: str) -> bytes:
     body = _PAGE.format(title=page.title, text=page.text.format(name=html.escape(name))).encode()
+    location = f"Location: {page.location}\r\n" if page.location else ""
     return (
-        f"HTTP/1.1 {page.status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
+        f"HTTP/1.1 {page.status}\r\n{location}"
+        f"Content-Type: text/html; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
         "Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n"
         "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\nConnection: close\r\n\r\n"
     ).encode() + body

@@ -282,6 +282,7 @@ class Host:
             self.bus,
             self.desk.approval,
             listener=not self.single,
+            invite=self._supply.sign_ins.invite,
         )
 
     async def _ready(self, config: Config) -> Runtime:

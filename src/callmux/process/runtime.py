@@ -16,7 +16,7 @@ from msgspec import Raw
 
 from callmux.clock import Clock
 from callmux.config.model import Config
-from callmux.config.servers import StdioServer
+from callmux.config.servers import HttpServer, StdioServer
 from callmux.context import CallContext, ClientPort
 from callmux.errors import CallmuxError, ServerDisabled, ServerNotFound
 from callmux.fields import Fields
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from callmux.guard.principal import Principal
     from callmux.process.approval import Approval, AskingStages
     from callmux.process.oversight import Oversight
+    from callmux.rings.inviting import Invite, Inviting
 
 
 class Runtime:
@@ -64,6 +65,7 @@ class Runtime:
         bus: Who hears of calls.
         approval: Gives the approval of the process; asked only where the configuration has `approve`.
         listener: Its clients come over HTTP.
+        invite: Opens the way for a person who has to sign in to a server.
 
     Attributes:
         oversight: Who may use what; None where all may use everything.
@@ -87,6 +89,7 @@ class Runtime:
         approval: Callable[[], Approval] | None = None,
         *,
         listener: bool = False,
+        invite: Invite | None = None,
     ) -> None:
         self._process = process
         self.config = config
@@ -141,6 +144,7 @@ class Runtime:
                 admitting=admitting,
                 approving=None if ask is None else ask.request,
                 confirming=None if ask is None else ask.call,
+                inviting=self._inviting(invite),
             )
         )
         self.find = find
@@ -182,6 +186,16 @@ class Runtime:
         )
 
         self.offers = Offers(self._door, indexes.prompts, indexes.resources, list(self.servers), sight=sight)
+
+    def _inviting(self, invite: Invite | None) -> Inviting | None:
+        """What shows clients the way in: only where all of them are one person's."""
+        servers = self.config.servers.items()
+        remote = {name: server for name, server in servers if isinstance(server, HttpServer)}
+        if invite is None or not remote or self.config.auth is not None:
+            return None
+        from callmux.rings.inviting import Inviting
+
+        return Inviting(remote, invite)
 
     def _oversight(self, routing: Routing, listener: bool) -> Oversight | None:
         """Who may use what; loaded only where the configuration says something about it."""

@@ -6,12 +6,16 @@ there is no home directory, nobody signs in and requests go out as they are conf
 
 from __future__ import annotations
 
+import asyncio
+import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from callmux.config.servers import HttpServer
-from callmux.context import Scope
+from callmux.context import ClientPort, Scope
 from callmux.observe.bus import Bus
 from callmux.observe.facts import SignInNeeded
 from callmux.places import known_state_dir
@@ -19,7 +23,13 @@ from callmux.stores.sign_ins import Account
 from callmux.upstream.links.credentials import Credentials, FixedHeaders
 
 if TYPE_CHECKING:
+    from callmux.oauth.entrance import Entrance
     from callmux.oauth.sign_ins import SignIns
+    from callmux.stores.tokens import TokenStore
+
+COMPLETE = "notifications/elicitation/complete"
+MOST_INVITED = 100
+"""Invitations to one server whose clients are told when somebody has signed in."""
 
 
 class LateSignIns:
@@ -44,6 +54,9 @@ class LateSignIns:
         self._bus = bus or Bus()
         self._signed_in = signed_in
         self._made: SignIns | None = None
+        self._entrances: dict[str, tuple[Entrance, str | None]] = {}
+        self._invited: dict[str, list[tuple[ClientPort, str]]] = {}
+        self._opening = asyncio.Lock()
 
     def __repr__(self) -> str:
         return f"LateSignIns({self._made!r})"
@@ -69,12 +82,9 @@ class LateSignIns:
             return FixedHeaders(headers)
         if self._made is None:
             from callmux.oauth.sign_ins import SignIns
-            from callmux.stores.token_safe import keyring_safe
-            from callmux.stores.tokens import TokenStore, token_directory
 
-            store = TokenStore(token_directory(self._env), keyring_safe(self._env))
             self._made = SignIns(
-                store,
+                self._store(),
                 self._env,
                 self._base_dir,
                 self._needed,
@@ -82,8 +92,54 @@ class LateSignIns:
             )
         return self._made.credentials(name, config, headers, learn=learn)
 
+    async def invite(self, name: str, config: HttpServer, client: ClientPort) -> dict[str, Any] | None:
+        """What a client is to show its person, so that he can sign in (MCP 2025-11-25, client/elicitation);
+        None where no way in can be opened. The client is told when somebody has.
+
+        Args:
+            name: The server's key.
+            config: Its entry.
+            client: The client.
+        """
+        from callmux.oauth.entrance import Entrance
+
+        async with self._opening:
+            if name not in self._entrances:
+                entrance = Entrance(
+                    name,
+                    config,
+                    self._store(),
+                    self._env,
+                    self._base_dir,
+                    lambda came: self._closed(name, came),
+                )
+                self._entrances[name] = entrance, await entrance.open()
+        _, address = self._entrances[name]
+        if address is None:
+            del self._entrances[name]
+            return None
+        invited = self._invited.setdefault(name, [])
+        invited.append((client.session, id := secrets.token_urlsafe(12)))
+        del invited[:-MOST_INVITED]
+        message = f'"{name}" wants you to sign in. Elsewhere than on this machine: callmux login {name}'
+        return {"mode": "url", "elicitationId": id, "url": address, "message": message}
+
+    def _closed(self, name: str, came: bool) -> None:
+        self._entrances.pop(name, None)
+        for client, id in self._invited.pop(name, ()):
+            if came:
+                client.notify(COMPLETE, msgspec.json.encode({"elicitationId": id}))
+
+    def _store(self) -> TokenStore:
+        from callmux.stores.token_safe import keyring_safe
+        from callmux.stores.tokens import TokenStore, token_directory
+
+        return TokenStore(token_directory(self._env), keyring_safe(self._env))
+
     async def close(self) -> None:
         """Ends what goes on by itself."""
+        for entrance, _ in list(self._entrances.values()):
+            await entrance.close()
         if self._made is not None:
             await self._made.close()
 

@@ -92,9 +92,9 @@ def _record(server: Server) -> dict[str, Any]:
     """What a server says of itself, and, where it does not work, what to do."""
     facts = server.record()
     if server.health.state is not State.CONNECTED:
-        from callmux.failures.registry import next_step, of_state
+        from callmux.failures.registry import find, next_step, of_state
 
-        failure = of_state(server.health.state.value)
+        failure = find("sign_in_needed") if facts.get("signInNeeded") else of_state(server.health.state.value)
         if failure is not None:
             facts["nextStep"] = next_step(failure, {"server": server.name})
     return facts

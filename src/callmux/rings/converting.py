@@ -10,7 +10,13 @@ import logging
 
 import msgspec
 
-from callmux.errors import AuthorizationDenied, CallmuxError, InvalidArguments, ToolCallFailed
+from callmux.errors import (
+    AuthorizationDenied,
+    CallmuxError,
+    InvalidArguments,
+    SignInRequired,
+    ToolCallFailed,
+)
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, RpcError, read_error
 from callmux.protocol.shapes import Result
 from callmux.protocol.versions import MODERN, MODERN_CODES
@@ -62,6 +68,9 @@ def as_rpc_error(error: CallmuxError) -> RpcError:
 
 def as_required(error: CallmuxError) -> RpcError | None:
     """The JSON-RPC error for `error`, where a client must see it as one."""
+    if isinstance(error, SignInRequired) and error.invitation is not None:
+        data = {"elicitations": [error.invitation], "code": error.code, **error.details}
+        return RpcError(URL_ELICITATION_REQUIRED, error.message, data)
     if not isinstance(error, ToolCallFailed) or error.rpc is None:
         return None
     own = as_rpc_error(error)
@@ -89,6 +98,8 @@ class Converting:
     def leave(self, job: Job, outcome: Outcome) -> Outcome:
         if isinstance(outcome, (Result, RpcError, Cancelled)):
             return outcome
+        if isinstance(outcome, SignInRequired) and (required := as_required(outcome)) is not None:
+            return required
         if isinstance(outcome, ToolCallFailed) and outcome.rpc is not None:
             own = as_rpc_error(outcome)
             if self._plain or own.code == URL_ELICITATION_REQUIRED or _is_of_both(own, job):

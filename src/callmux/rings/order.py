@@ -71,6 +71,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
         admitting: The same around a call that no request stage has seen itself.
         approving: Asks a person about a request; None where nothing has to be approved.
         confirming: Lets no call through that a person has to approve; None where nothing has to be.
+        inviting: Shows a client how its person signs in; None where nobody is shown.
     """
 
     config: Config
@@ -88,6 +89,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     admitting: Any = None
     approving: Any = None
     confirming: Any = None
+    inviting: Any = None
 
 
 def request_stages(parts: Parts) -> Sequence[Any]:
@@ -111,7 +113,7 @@ def call_stages(parts: Parts) -> Sequence[Any]:
     kept, servers, clock, bus = parts.kept, parts.servers, parts.clock, parts.bus
     rules = Policy(parts.config)
     keys = Keys(rules, kept.numbers, servers, parts.rights)
-    stages: list[Any] = []
+    stages: list[Any] = [] if parts.inviting is None else [parts.inviting]
     if bus is not None:
         stages.append(Observing(bus, clock))
     if len(servers) > 1:

@@ -1,6 +1,7 @@
 """Looks up references that take their time, in a thread, so that everything else goes on meanwhile.
 
-Called by `callmux.upstream.links.opening`; the looking up is in `callmux.secrets.resolving`.
+Called by `callmux.upstream.links.opening`, and for sign-ins by `callmux.oauth.entrance` and
+`callmux.cli.signing_in`; the looking up is in `callmux.secrets.resolving`.
 """
 
 from __future__ import annotations
@@ -9,8 +10,11 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from callmux.aside import aside
 from callmux.config.references import Template
+from callmux.config.servers import HttpServer
 from callmux.errors import SecretError
 from callmux.secrets.resolving import values_of
 
@@ -34,3 +38,20 @@ async def resolved(
     finally:
         # A command that still runs has nobody left to answer to.
         given_up.set()
+
+
+async def with_headers(config: HttpServer, base_dir: Path, env: Mapping[str, str]) -> HttpServer:
+    """The entry with the references in its headers looked up.
+
+    Raises:
+        SecretError: One gives no value.
+    """
+    templates = {path: found for path, found in config.templates.items() if path.startswith("headers.")}
+    if not templates:
+        return config
+    values = await resolved(templates, base_dir, env)
+    headers = {
+        key: values[f"headers.{key}"][0] if f"headers.{key}" in values else value
+        for key, value in config.headers.items()
+    }
+    return msgspec.structs.replace(config, headers=headers)

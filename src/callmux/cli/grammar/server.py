@@ -19,7 +19,7 @@ _ENTRY = (
     Option("--env", "a variable for the process", "KEY=VALUE", repeat=True),
     Option(
         "--env-ref",
-        "a variable whose value is looked up at each start: env:NAME or file:PATH",
+        "a variable whose value is looked up at each start: env:NAME, file:PATH, keyring:NAME or cmd:COMMAND",
         "KEY=REFERENCE",
         repeat=True,
     ),
