@@ -57,6 +57,7 @@ MAY: dict[str, set[str]] = {
     "config": {"msgspec"},
     "token": {"msgspec"},
     "server": {"msgspec"},
+    "top": {"msgspec"},
     "login": SIGNING_IN,
     "logout": SIGNING_IN,
     "secret": {"msgspec"},

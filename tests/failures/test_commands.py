@@ -312,6 +312,17 @@ def certificate_unusable(folder: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+@played("nothing_seen")
+def nothing_seen(folder: Path) -> None:
+    port = free_port()
+    top = ("top", "--once", "--interval", "1", "--url", f"http://127.0.0.1:{port}")
+    with run_listener(folder, config(folder), port):
+        assert "dashboard is off" in refused(folder, *top)
+    path = config(folder, json.dumps({"servers": {}, "dashboard": {"enabled": True}}))
+    with run_listener(folder, path, port):
+        assert "0 calls" in works(folder, *top)
+
+
 @played("listen_failed")
 def listen_failed(folder: Path) -> None:
     given = ("--config", str(config(folder)), "--listen")

@@ -191,3 +191,11 @@ def test_a_duration_at_a_bound_belongs_below_it() -> None:
         durations.add(seconds)
     assert (durations.classes[0], durations.classes[1]) == (1, 1)
     assert durations.classes[-2:] == [1, 1]
+
+
+def test_calls_are_told_by_server_for_those_who_want_rates() -> None:
+    bus, totals = Bus(), Totals()
+    totals.listen(bus)
+    for tool, outcome in (("x", "ok"), ("y", "failed"), ("x", "tool_error")):
+        bus.publish(CallEnded("a", "tools/call", tool, tool, 0.5, outcome=outcome))
+    assert totals.by_server() == {"a": {"calls": 3, "failed": 1, "milliseconds": 1500.0}}

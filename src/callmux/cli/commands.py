@@ -33,6 +33,7 @@ COMMANDS = {
     "setup": "setup",
     "token": "token",
     "tools": "tools",
+    "top": "top",
 }
 """Every command, and the module of `callmux.cli` that has it; `callmux.cli.grammar` has one of the same name,
 which says what the command takes. What runs it is called `run`, or like the command where it shares a

@@ -157,7 +157,7 @@ async def listen(
                 # Nobody else waits for it; the files are read whenever they change.
                 asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, https.configured, config)
         if path is not None:
-            tasks.spawn(watch_and_answer(path, host, reading.read, sources, env))
+            tasks.spawn(watch_and_answer(path, host, reading.read, sources, env, observers.counts))
         tasks.spawn(listener.keep_sweeping())
         idle = asyncio.Event()
         if options.idle_exit_seconds is not None:

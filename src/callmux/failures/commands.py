@@ -194,6 +194,14 @@ FAILURES = (
         "do what the message says; the token is read from CALLMUX_MANAGEMENT_TOKEN or --token-file",
     ),
     KnownFailure(
+        "nothing_seen",
+        "a listener elsewhere does not show what it does",
+        "Its dashboard is off, a token is missing, or nothing listens there.",
+        Repeat.NO,
+        Actor.USER,
+        "switch on `dashboard` there, or correct --url or --token-file",
+    ),
+    KnownFailure(
         "not_running",
         "a program asked something of a listener that it has not started, or whose port is taken",
         "`start()` was not called, or failed; or `stop()` was.",

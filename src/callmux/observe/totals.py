@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 from callmux.observe.bus import Bus
 from callmux.observe.facts import (
+    FAILED,
     ApprovalAnswered,
     CallEnded,
     CallRetried,
@@ -145,6 +146,16 @@ class Totals:
                 end()
 
         return leave
+
+    def by_server(self) -> dict[str, dict[str, float]]:
+        """Calls so far, those that failed, and how long they took, by server."""
+        found: dict[str, dict[str, float]] = {}
+        for (server, tool), durations in self.durations.items():
+            known = found.setdefault(server, {"calls": 0, "failed": 0, "milliseconds": 0.0})
+            known["calls"] += durations.count
+            known["failed"] += self.calls[server, tool][FAILED]
+            known["milliseconds"] += durations.total * 1000
+        return found
 
     def snapshot(self) -> Totals:
         """The same as it is now, for another thread."""

@@ -24,7 +24,12 @@ from callmux.timestamps import iso
 
 
 async def watch_and_answer(
-    path: Path, host: Host, load: Callable[[Sources], Config], sources: Sources, env: dict[str, str]
+    path: Path,
+    host: Host,
+    load: Callable[[Sources], Config],
+    sources: Sources,
+    env: dict[str, str],
+    counts: Callable[[], dict[str, dict[str, float]] | None] = lambda: None,
 ) -> None:
     """Watches the files and answers the commands until it is cancelled.
 
@@ -33,12 +38,15 @@ async def watch_and_answer(
         load: Reads it anew and notes what it reads; raises `CallmuxError` where it cannot be used.
         sources: What the reading that is in force has noted.
         env: The environment.
+        counts: Gives the calls so far by server; None where they are not counted.
     """
 
     async def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         method, name = request.get("method"), request.get("server")
         if method == "servers":
             return {"servers": host.server_records()}
+        if method == "top":
+            return {"status": host.runtime.operator_status(), "counts": counts()}
         if method == "approvals":
             return host.desk.waiting()
         if method == "approve":
@@ -48,7 +56,7 @@ async def watch_and_answer(
         if method == "log" and isinstance(name, str):
             return _log(host, name, request)
         raise InvalidArguments(
-            'a request must be {"method": "servers"} or "approvals", "restart" or "log" with'
+            'a request must be {"method": "servers"}, "top" or "approvals", "restart" or "log" with'
             ' {"server": NAME} beside it, or "approve" with {"id": ID, "choice": CHOICE}'
         )
 

@@ -109,6 +109,10 @@ class Observers:
         self.totals = self.totals or Totals()
         self._stop_counting = self.totals.listen(self._bus)
 
+    def counts(self) -> dict[str, dict[str, float]] | None:
+        """Calls so far by server: `calls`, `failed`, `milliseconds`; None where they are not counted."""
+        return None if self.totals is None else self.totals.by_server()
+
     def close(self) -> None:
         """Writes what was heard."""
         if self.chronicle is not None:
