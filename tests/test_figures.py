@@ -5,14 +5,13 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.architecture import Source
+from tests.scripts import loaded
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "figures"
 
@@ -21,12 +20,7 @@ SCRIPT = Path(__file__).parents[1] / "scripts" / "figures"
 def script(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    loader = SourceFileLoader("figures", str(SCRIPT))
-    spec = spec_from_loader("figures", loader)
-    assert spec is not None
-    module = module_from_spec(spec)
-    loader.exec_module(module)
-    return module
+    return loaded("figures")
 
 
 def test_logical_lines_are_statements_without_docstrings(script: Any) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.scripts import loaded
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "scripts" / "map"
@@ -18,12 +18,7 @@ SCRIPT = ROOT / "scripts" / "map"
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    loader = SourceFileLoader("map", str(SCRIPT))
-    spec = spec_from_loader("map", loader)
-    assert spec is not None
-    module = module_from_spec(spec)
-    loader.exec_module(module)
-    return module
+    return loaded("map")
 
 
 def test_the_page_lists_every_module_with_what_it_says_of_itself(script: Any) -> None:

@@ -13,30 +13,18 @@ import pytest
 from callmux.cli import setup
 from callmux.clients.changes import ChangeFailed
 from callmux.config.load import load_config
-from callmux.config.servers import HttpServer, StdioServer
 from callmux.errors import UsageError
 from callmux.setup.plan import SetupError
-from callmux.upstream.probe import ProbeResult
+from tests.cli.machine import GIT, move_in, probe
 
-GIT = '{"command": "sh", "env": {"A_TOKEN": "hunter2"}}'
 CLAUDE = f'{{\n "n": 1,\n "mcpServers": {{"git": {GIT}, "bad": {{"command": "sh", "args": ["b"]}}}}\n}}'
 CODEX = '# mine\n[mcp_servers.time]\ncommand = "sh"\nargs = ["t"]\n'
-
-
-async def probe(
-    name: str, server: StdioServer | HttpServer, *, timeout_seconds: float, base_dir: Path, **_: object
-) -> ProbeResult:
-    """Every server but `bad` has two tools."""
-    return ProbeResult([], "broken") if name == "bad" else ProbeResult(["x", "y"], None)
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home directory with two clients, and a project with one server."""
-    for variable in ("CLAUDE_CONFIG_DIR", "CODEX_HOME", "XDG_CONFIG_HOME", "CALLMUX_CONFIG"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr("callmux.setup.probing.find_command", lambda server, env: server.command)
+    move_in(tmp_path, monkeypatch)
     (tmp_path / "p").mkdir()
     (tmp_path / ".codex").mkdir()
     monkeypatch.chdir(tmp_path / "p")

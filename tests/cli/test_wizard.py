@@ -16,29 +16,17 @@ from callmux.cli.grammar.setup import COMMANDS
 from callmux.cli.own_entry import this_machine
 from callmux.cli.parsing import read
 from callmux.clients.registry import KNOWN
-from callmux.config.servers import HttpServer, StdioServer
 from callmux.setup.scene import look
-from callmux.upstream.probe import ProbeResult
+from tests.cli.machine import GIT, move_in, probe
 
-GIT = '{"command": "sh", "env": {"A_TOKEN": "hunter2"}}'
 CLAUDE = f'{{"mcpServers": {{"git": {GIT}, "bad": {{"command": "sh", "args": ["b"]}}}}}}'
 ENTER, SPACE, DOWN, STOP = "\r", " ", "\x1b[B", "\x03"
 
 
-async def probe(
-    name: str, server: StdioServer | HttpServer, *, timeout_seconds: float, base_dir: Path, **_: object
-) -> ProbeResult:
-    """Every server but `bad` has two tools."""
-    return ProbeResult([], "broken") if name == "bad" else ProbeResult(["x", "y"], None)
-
-
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for variable in ("CLAUDE_CONFIG_DIR", "CODEX_HOME", "XDG_CONFIG_HOME", "CALLMUX_CONFIG"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
+    move_in(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("callmux.setup.probing.find_command", lambda server, env: server.command)
     (tmp_path / ".claude.json").write_text(CLAUDE)
     return tmp_path
 

@@ -29,6 +29,7 @@ from callmux.upstream.links.opening import open_link
 from tests.support import run
 
 from .carriers import CARRIERS, MemoryLink, carried
+from .hearing import Hearing, request_line
 from .raw_server import Answer, Json, RawServer, dump
 from .requirements import requirement
 
@@ -67,12 +68,11 @@ class Refused(Exception):
         self.error = error
 
 
-class Client:
+class Client(Hearing):
     """A client.
 
     Attributes:
         lines: Every line that came.
-        notes: Every notification that came: method, params.
         asked: Every question that came: the whole message.
         answers: What it answers to a question, by method: a body, or a function of the message.
         raw: The line of each answer, by id.
@@ -81,8 +81,8 @@ class Client:
 
     def __init__(self, host: Host) -> None:
         self.session = Session(host.dispatch, self._receive)
+        super().__init__()
         self.lines: list[bytes] = []
-        self.notes: list[tuple[str, Any]] = []
         self.asked: list[Json] = []
         self.answers: dict[str, Any] = {}
         self.raw: dict[Any, bytes] = {}
@@ -90,7 +90,6 @@ class Client:
         self._host = host
         self._last = 0
         self._waiting: dict[Any, asyncio.Future[Json]] = {}
-        self._heard: list[asyncio.Event] = []
         self._tasks: set[asyncio.Task[None]] = set()
         host.add(self.session)
 
@@ -116,8 +115,7 @@ class Client:
             task.add_done_callback(self._tasks.discard)
         else:
             self.notes.append((message["method"], message.get("params")))
-        for heard in self._heard:
-            heard.set()
+        self.wake()
 
     async def _answer(self, message: Json) -> None:
         answer = self.answers.get(message["method"])
@@ -140,12 +138,7 @@ class Client:
             self._last += 1
             id = f"c{self._last}"
         waiter = self._waiting[id] = asyncio.get_running_loop().create_future()
-        body = b"" if params is None else b',"params":' + dump(params)
-        head = b'{"jsonrpc":"2.0","id":%b,"method":%b' % (
-            json.dumps(id).encode(),
-            json.dumps(method).encode(),
-        )
-        self.write(head + body + b"}")
+        self.write(request_line(id, method, None if params is None else dump(params)))
         return waiter
 
     async def request(self, method: str, params: Answer | None = None) -> Any:
@@ -192,26 +185,6 @@ class Client:
         )
         self.notify("notifications/initialized")
         return result
-
-    async def until(self, done: Callable[[Client], Any]) -> Any:
-        """Waits until what came makes `done` true, and gives what it gave."""
-        heard = asyncio.Event()
-        self._heard.append(heard)
-        try:
-            while not (found := done(self)):
-                heard.clear()
-                await heard.wait()
-            return found
-        finally:
-            self._heard.remove(heard)
-
-    async def told(self, method: str, n: int = 1) -> Any:
-        """The params of the n-th notification of this method."""
-
-        def find(client: Client) -> Any:
-            return [(params,) for name, params in client.notes if name == method][n - 1 : n]
-
-        return (await self.until(find))[0][0]
 
     def heard(self, method: str) -> list[Any]:
         """The params of every notification of this method so far."""

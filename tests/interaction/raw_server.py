@@ -14,6 +14,8 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
+from .hearing import Hearing, request_line
+
 Json = dict[str, Any]
 Answer = bytes | str | Json
 
@@ -67,22 +69,21 @@ class Call:
 Handler = Callable[[Call], Any]
 
 
-class Peer:
+class Peer(Hearing):
     """The server's end of one connection.
 
     Attributes:
         lines: Every line that came.
         calls: Every request that came, by method.
-        notes: Every notification that came: method, params.
         answers: The raw line of each answer to our questions, by id.
         hang_up: Ends the connection, where the carrier can.
     """
 
     def __init__(self, server: RawServer, write: Callable[[bytes, Call | None], None]) -> None:
+        super().__init__()
         self.server = server
         self.lines: list[bytes] = []
         self.calls: dict[str, list[Call]] = {}
-        self.notes: list[tuple[str, Any]] = []
         self.answers: dict[Any, bytes] = {}
         self.open = True
         self.hang_up: Callable[[], None] = lambda: None
@@ -90,7 +91,6 @@ class Peer:
         self._waiting: dict[Any, asyncio.Future[Json]] = {}
         self._running: dict[Any, tuple[Call, asyncio.Task[None]]] = {}
         self._last = 0
-        self._heard: list[asyncio.Event] = []
 
     @property
     def greeting(self) -> Json:
@@ -112,12 +112,7 @@ class Peer:
             self._last += 1
             id = f"q{self._last}"
         waiter = self._waiting[id] = asyncio.get_running_loop().create_future()
-        body = b"" if params is None else b',"params":' + dump(params)
-        head = b'{"jsonrpc":"2.0","id":%b,"method":%b' % (
-            json.dumps(id).encode(),
-            json.dumps(method).encode(),
-        )
-        self.write(head + body + b"}", about)
+        self.write(request_line(id, method, None if params is None else dump(params)), about)
         answer: dict[str, Any] = await waiter
         return answer
 
@@ -143,28 +138,7 @@ class Peer:
             self._running[call.id] = call, asyncio.get_running_loop().create_task(self._serve(call))
             return call
         finally:
-            for heard in self._heard:
-                heard.set()
-
-    async def until(self, done: Callable[[Peer], Any]) -> Any:
-        """Waits until what came makes `done` true, and gives what it gave."""
-        heard = asyncio.Event()
-        self._heard.append(heard)
-        try:
-            while not (found := done(self)):
-                heard.clear()
-                await heard.wait()
-            return found
-        finally:
-            self._heard.remove(heard)
-
-    async def told(self, method: str, n: int = 1) -> Any:
-        """The params of the n-th notification of this method."""
-
-        def find(peer: Peer) -> Any:
-            return [(params,) for name, params in peer.notes if name == method][n - 1 : n]
-
-        return (await self.until(find))[0][0]
+            self.wake()
 
     async def asked(self, method: str, n: int = 1) -> Call:
         """The n-th request of this method."""
@@ -197,8 +171,7 @@ class Peer:
     async def close(self) -> None:
         """Gives up what still runs."""
         self.open = False
-        for heard in self._heard:
-            heard.set()
+        self.wake()
         tasks = [task for _, task in self._running.values()]
         for task in tasks:
             task.cancel()

@@ -319,9 +319,8 @@ def who(call: Call) -> str:
     return name
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
-@interaction("sessions.late", "sessions.questions", "sessions.logs", "sessions.progress")
-async def test_whatever_a_server_says_late_reaches_who_called_or_nobody(seed: int) -> None:
+async def lived_through(seed: int) -> Crowd:
+    """A crowd after its steps, each of which has been checked."""
     server = RawServer(capabilities=EVERYTHING)
     async with bench(server, single=False) as b:
         crowd = Crowd(b, server, random.Random(seed))
@@ -330,6 +329,13 @@ async def test_whatever_a_server_says_late_reaches_who_called_or_nobody(seed: in
                 await crowd.step()
         finally:
             await crowd.close()
+    return crowd
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+@interaction("sessions.late", "sessions.questions", "sessions.logs", "sessions.progress")
+async def test_whatever_a_server_says_late_reaches_who_called_or_nobody(seed: int) -> None:
+    await lived_through(seed)
 
 
 @interaction("sessions.late")
@@ -337,13 +343,5 @@ async def test_most_of_what_can_only_be_for_one_is_heard() -> None:
     """So that nobody keeps the promise by telling nobody anything."""
     heard = 0
     for seed in range(10):
-        server = RawServer(capabilities=EVERYTHING)
-        async with bench(server, single=False) as b:
-            crowd = Crowd(b, server, random.Random(seed))
-            try:
-                for _ in range(STEPS):
-                    await crowd.step()
-            finally:
-                await crowd.close()
-            heard += crowd.said
+        heard += (await lived_through(seed)).said
     assert heard >= 20

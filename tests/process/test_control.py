@@ -7,8 +7,7 @@ import os
 import socket
 import stat
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +19,6 @@ from callmux.process.control_sockets import ProcessRefused, Unreachable, ask, di
 from tests.support import python, real_loop, run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets")
-
-
-@pytest.fixture
-def state() -> Iterator[Path]:
-    """A directory whose path is short enough for sockets."""
-    with tempfile.TemporaryDirectory(prefix="cm") as place:
-        yield Path(place)
-
-
-@pytest.fixture
-def env(state: Path) -> dict[str, str]:
-    return {"XDG_STATE_HOME": str(state / "s")}
 
 
 async def answer(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +17,6 @@ from callmux.process.control_sockets import Unreachable, ask, directory, sockets
 from tests.support import real_loop
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets")
-
-
-@pytest.fixture
-def state() -> Iterator[Path]:
-    """A directory whose path is short enough for sockets."""
-    with tempfile.TemporaryDirectory(prefix="cm") as place:
-        yield Path(place)
-
-
-@pytest.fixture
-def env(state: Path) -> dict[str, str]:
-    return {"XDG_STATE_HOME": str(state / "s")}
 
 
 async def answer(request: Mapping[str, Any]) -> dict[str, Any]:

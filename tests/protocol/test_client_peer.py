@@ -23,6 +23,7 @@ from callmux.protocol.client_peer import (
 from callmux.protocol.jsonrpc import Batch, Failure, Malformed, Notification, Request, Response, parse
 from callmux.protocol.peer import CancellationReceived, NotificationReceived, RequestReceived, State
 from callmux.protocol.versions import Era
+from tests.protocol.transcript import Transcript
 
 
 def plain(event: Event | None) -> Any:
@@ -47,12 +48,11 @@ def plain(event: Event | None) -> Any:
     return None
 
 
-class Talk:
+class Talk(Transcript):
     """A conversation: `hears` feeds a message, the rest says what came of it."""
 
     def __init__(self, state: State = State.NEW) -> None:
-        self.peer = ClientPeer()
-        self.event: Any = None
+        super().__init__(ClientPeer(), plain)
         if state in (State.OPENING, State.READY):
             self.hears(INITIALIZE)
             self.peer.answer(0, b"{}")
@@ -62,27 +62,9 @@ class Talk:
             self.peer.close()
         assert self.peer.state is state
 
-    def hears(self, message: Any) -> Talk:
-        parsed = parse(message if isinstance(message, bytes) else json.dumps(message).encode())
-        assert not isinstance(parsed, Batch)
-        self.event = plain(self.peer.receive(parsed))
-        return self
-
-    def tells(self, *event: Any) -> Talk:
-        assert self.event == event
-        assert self.peer.outbox == []
-        return self
-
     def sends(self, **message: Any) -> Talk:
         assert self.event is None
-        assert [json.loads(line) for line in self.peer.outbox] == [{"jsonrpc": "2.0", **message}]
-        self.peer.outbox.clear()
-        return self
-
-    def does_nothing(self) -> Talk:
-        assert self.event is None
-        assert self.peer.outbox == []
-        return self
+        return super().sends(**message)
 
 
 INITIALIZE = {"id": 0, "method": "initialize", "params": {"protocolVersion": "2025-11-25"}}

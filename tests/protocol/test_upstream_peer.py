@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec import UNSET, Raw
 
-from callmux.protocol.jsonrpc import Batch, Notification, Request, parse
+from callmux.protocol.jsonrpc import Notification, Request, parse
 from callmux.protocol.peer import CancellationReceived, NotificationReceived, RequestReceived, State
 from callmux.protocol.unanswered import Unanswered
 from callmux.protocol.upstream_peer import (
@@ -25,6 +25,7 @@ from callmux.protocol.upstream_peer import (
     UpstreamPeer,
 )
 from callmux.protocol.versions import Era
+from tests.protocol.transcript import Transcript
 
 HELLO = b'{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"s"}}'
 
@@ -51,12 +52,11 @@ def plain(event: Event | None) -> Any:
     return None
 
 
-class Talk:
+class Talk(Transcript):
     """A conversation: `hears` feeds a message, the rest says what came of it."""
 
     def __init__(self, state: State = State.NEW) -> None:
-        self.peer = UpstreamPeer()
-        self.event: Any = None
+        super().__init__(UpstreamPeer(), plain)
         if state is not State.NEW:
             self.peer.open(b'{"name":"callmux"}')
         if state is State.READY:
@@ -65,27 +65,6 @@ class Talk:
         if state is State.CLOSED:
             self.peer.close()
         assert self.peer.state is state
-
-    def hears(self, message: Any) -> Talk:
-        parsed = parse(message if isinstance(message, bytes) else json.dumps(message).encode())
-        assert not isinstance(parsed, Batch)
-        self.event = plain(self.peer.receive(parsed))
-        return self
-
-    def tells(self, *event: Any) -> Talk:
-        assert self.event == event
-        assert self.peer.outbox == []
-        return self
-
-    def sends(self, **message: Any) -> Talk:
-        assert [json.loads(line) for line in self.peer.outbox] == [{"jsonrpc": "2.0", **message}]
-        self.peer.outbox.clear()
-        return self
-
-    def does_nothing(self) -> Talk:
-        assert self.event is None
-        assert self.peer.outbox == []
-        return self
 
 
 LINES = {

@@ -292,50 +292,57 @@ async def test_a_server_that_is_down_fails_the_call_without_a_slot() -> None:
     assert repr(slots) == "Slots(0/1 running, 0 queued)"
 
 
+class OneSlot:
+    """One slot for a client and others.
+
+    Attributes:
+        client: The client.
+        started: Whose calls were begun, in that order: `it` or `other`.
+    """
+
+    def __init__(self) -> None:
+        self.slots = Slots(1, {})
+        self.client = FakeClient()
+        self.started: list[str] = []
+        self._limiting = limiter(self.slots, FakeServer())
+
+    async def calls(self, whose: str) -> None:
+        around = context(client=self.client) if whose == "it" else context()
+
+        async def proceed(planned: Call, around: Any) -> Result:
+            self.started.append(whose)
+            return RESULT
+
+        await through(self._limiting, call(), around, proceed)
+
+
 async def test_a_client_that_does_not_read_holds_its_calls_back() -> None:
     """What it does not take would pile up here; calls of others go on."""
-
-    slots = Slots(1, {})
-    limiting = limiter(slots, FakeServer())
-    client = FakeClient()
-    started: list[str] = []
-
-    async def proceed(planned: Call, around: Any) -> Result:
-        started.append("it" if around.client is client else "other")
-        return RESULT
-
-    client.stops_reading()
-    held = asyncio.create_task(through(limiting, call(), context(client=client), proceed))
+    scene = OneSlot()
+    scene.client.stops_reading()
+    held = asyncio.create_task(scene.calls("it"))
     await settle()
-    assert repr(slots) == "Slots(0/1 running, 0 queued)"
-    await through(limiting, call(), context(), proceed)
-    assert started == ["other"]
-    client.reads_again()
+    assert repr(scene.slots) == "Slots(0/1 running, 0 queued)"
+    await scene.calls("other")
+    assert scene.started == ["other"]
+    scene.client.reads_again()
     await held
-    assert started == ["other", "it"]
-    assert repr(slots) == "Slots(0/1 running, 0 queued)"
+    assert scene.started == ["other", "it"]
+    assert repr(scene.slots) == "Slots(0/1 running, 0 queued)"
 
 
 async def test_a_client_that_stops_reading_in_the_queue_passes_its_turn_on() -> None:
-    slots = Slots(1, {})
-    limiting = limiter(slots, FakeServer())
-    client = FakeClient()
-    started: list[str] = []
-
-    async def proceed(planned: Call, around: Any) -> Result:
-        started.append("it" if around.client is client else "other")
-        return RESULT
-
-    await slots.acquire("s")
-    held = asyncio.create_task(through(limiting, call(), context(client=client), proceed))
+    scene = OneSlot()
+    await scene.slots.acquire("s")
+    held = asyncio.create_task(scene.calls("it"))
     await settle()
-    other = asyncio.create_task(through(limiting, call(), context(), proceed))
+    other = asyncio.create_task(scene.calls("other"))
     await settle()
-    client.stops_reading()
-    slots.release("s")
+    scene.client.stops_reading()
+    scene.slots.release("s")
     await other
-    assert started == ["other"]
-    client.reads_again()
+    assert scene.started == ["other"]
+    scene.client.reads_again()
     await held
-    assert started == ["other", "it"]
-    assert repr(slots) == "Slots(0/1 running, 0 queued)"
+    assert scene.started == ["other", "it"]
+    assert repr(scene.slots) == "Slots(0/1 running, 0 queued)"
