@@ -19,7 +19,6 @@ SCRIPT = Path(__file__).parents[1] / "scripts" / "figures"
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     return loaded("figures")
 
 

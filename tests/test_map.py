@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,7 @@ SCRIPT = ROOT / "scripts" / "map"
 
 
 @pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+def script() -> Any:
     return loaded("map")
 
 

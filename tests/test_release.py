@@ -7,26 +7,20 @@ import sys
 import tarfile
 import tomllib
 import zipfile
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from callmux import __version__
+from tests.scripts import loaded
 
 ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
 def release() -> ModuleType:
-    loader = SourceFileLoader("release", str(ROOT / "scripts" / "release"))
-    spec = spec_from_loader("release", loader)
-    assert spec is not None
-    module = module_from_spec(spec)
-    loader.exec_module(module)
-    return module
+    return loaded("release")
 
 
 def test_this_tree_can_be_released() -> None:
