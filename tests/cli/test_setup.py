@@ -14,6 +14,7 @@ from callmux.cli import setup
 from callmux.clients.changes import ChangeFailed
 from callmux.config.load import load_config
 from callmux.errors import UsageError
+from callmux.secrets.vault import vault_of
 from callmux.setup.plan import SetupError
 from tests.cli.machine import GIT, move_in, probe
 
@@ -242,6 +243,32 @@ def test_credentials_can_stay_in_the_environment(home: Path) -> None:
     assert servers["git"]["envRefs"] == {"A_TOKEN": "env:A_TOKEN"}
     assert servers["brave-search"]["envRefs"] == {"BRAVE_API_KEY": "env:BRAVE_API_KEY"}
     assert not (home / ".config" / "callmux" / "secrets").exists()
+
+
+def test_credentials_can_be_kept_by_name(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CALLMUX_KEYRING", "off")
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    run("--yes", "--no-probe", "--secrets", "keyring", "--move", "git")
+    servers = json.loads((home / ".config" / "callmux" / "config.json").read_text())["servers"]
+    assert servers["git"]["envRefs"] == {"A_TOKEN": "keyring:git-A_TOKEN"}
+    assert not (home / ".config" / "callmux" / "secrets").exists()
+    value = json.loads(CLAUDE)["mcpServers"]["git"]["env"]["A_TOKEN"]
+    assert vault_of(os.environ).get("git-A_TOKEN") == value
+    said = capsys.readouterr().out
+    assert "Kept git-A_TOKEN in files of mode 0600" in said
+    assert value not in said
+
+
+def test_secrets_that_stand_in_the_configuration_already_are_named(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = home / "mine.json"
+    path.write_text('{"servers": {"old": {"command": "sh", "env": {"OLD_TOKEN": "hunter2-hunter2"}}}}')
+    assert setup.run(["--yes", "--no-probe", "--move", "git"], str(path), probe) == 0
+    said = capsys.readouterr().out
+    assert '(old: env.OLD_TOKEN): "callmux secret move" moves them out' in said
 
 
 def test_another_configuration_is_named_in_the_entries(home: Path) -> None:

@@ -356,3 +356,12 @@ def test_nothing_of_a_server_is_looked_up_when_the_file_is_read(tmp_path: Path) 
     assert not (tmp_path / "ran").exists()
     assert loaded.config.servers["a"].problem is None
     assert tmp_path / "key" in sources.noted
+
+
+def test_a_secret_in_an_argument_is_warned_about(tmp_path: Path) -> None:
+    document = {"servers": {"a": {"command": "x", "args": ["-k", "env:TOKEN"], "env": {"A": "env:TOKEN"}}}}
+    loaded = load_config(write(tmp_path / "c.json", document), {"TOKEN": "hunter2"})
+    (warning,) = loaded.warnings
+    assert warning.startswith("servers.a.args[1] takes a secret into a command line")
+    assert "(ps)" in warning
+    assert "hunter2" not in warning

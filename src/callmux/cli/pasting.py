@@ -51,6 +51,10 @@ def pasted(take: Callable[[str], None], descriptor: int | None = None) -> Iterat
         take: Gets each line.
         descriptor: Where it comes from; stdin where absent.
     """
+    if sys.platform == "win32":
+        # Its event loop reads no terminal.
+        yield False
+        return
     loop = asyncio.get_running_loop()
     try:
         source = sys.stdin.fileno() if descriptor is None else descriptor

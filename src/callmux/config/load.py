@@ -174,7 +174,7 @@ def load_document(
         config=config,
         path=path,
         format=checked.format,
-        warnings=[*duplicates, *checked.warnings],
+        warnings=[*duplicates, *checked.warnings, *_shown_to_all(config)],
         duplicates=duplicates,
         document=own,
     )
@@ -273,6 +273,17 @@ def _syntax_problem(path: Path, data: bytes, error: Exception) -> str:
     elif here == b"#":
         reason += " (comments begin with //)"
     return f"{path}:{line}:{column}: invalid JSON: {reason}"
+
+
+def _shown_to_all(config: Config) -> Iterator[str]:
+    """A warning for each argument that is a secret once its reference is looked up."""
+    for name, server in config.servers.items():
+        for place in server.templates:
+            if place.startswith("args"):
+                yield (
+                    f"servers.{name}.{place} takes a secret into a command line, which every user of this"
+                    " machine can see (ps): let the server take it from env, if it can"
+                )
 
 
 def _base_dir(path: Path) -> Path:

@@ -12,6 +12,7 @@ import select
 import shlex
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -46,6 +47,8 @@ def output_of(
     Raises:
         SecretError: It cannot be run, fails, takes too long, or prints nothing or too much.
     """
+    if sys.platform == "win32":
+        raise SecretError("runs a command, which does not work on Windows yet: use env:, file: or keyring:")
     try:
         words = shlex.split(text)
     except ValueError as error:

@@ -217,13 +217,6 @@ async def test_a_command_that_fails_is_the_reason_and_names_the_field(tmp_path: 
     assert caught.value.started is False
 
 
-def test_a_secret_in_an_argument_is_warned_about(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    config = noted(StdioServer(command="x", args=("env:TOKEN",)), {"TOKEN": "hunter2"})
-    open_link("s", config, around(tmp_path, TOKEN="hunter2"))
-    assert "which every user of this machine can see (ps)" in caplog.text
-    assert "hunter2" not in caplog.text
-
-
 def test_a_change_of_a_variable_or_file_is_seen_and_no_command_runs_for_that(tmp_path: Path) -> None:
     config = noted(
         HttpServer(

@@ -5,7 +5,6 @@ Called by `callmux.upstream.pool` at each attempt to connect, so that a changed 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -29,8 +28,6 @@ from callmux.upstream.links.credentials import Credentials, FixedHeaders
 from callmux.upstream.links.late import LateLink
 from callmux.upstream.links.link import Link
 from callmux.upstream.links.veiled import VeiledLink
-
-log = logging.getLogger(__name__)
 
 OWN_SECRETS = frozenset({"CALLMUX_TOKEN"})
 """Variables of ours that no server inherits."""
@@ -169,12 +166,6 @@ def _open(
     env.update({key: texts.get(f"env.{key}", value) for key, value in config.env.items()})
     env.update({key: texts[f"envRefs.{key}"] for key in config.env_refs})
     args = tuple(texts.get(f"args[{n}]", word) for n, word in enumerate(config.args))
-    if args != config.args:
-        log.warning(
-            'Server "%s": a secret stands in its arguments, which every user of this machine can see (ps):'
-            " put it into env, where the server can take it from there",
-            name,
-        )
     veil = veil_of(config, secrets, more=more, inherited=env)
     EVERYWHERE.learn(veil)
     launch = Launch(
