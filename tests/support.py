@@ -203,6 +203,10 @@ class FakeClient:
         self._reads.set()
 
     @property
+    def kind(self) -> bytes:
+        return self.capabilities
+
+    @property
     def session(self) -> FakeClient:
         return self
 

@@ -76,3 +76,17 @@ async def test_a_directory_may_have_to_be_waited_for() -> None:
     assert await CallContext(client=client).directory() is None
     assert await CallContext(client=client, find_cwd=lambda: found).directory() is found
     assert await CallContext(client=client, find_cwd=later).directory() is found
+
+
+def test_whose_credentials_a_scope_has_is_told_apart_and_none_of_them_is_shown() -> None:
+    scopes = [
+        Scope(),
+        Scope(owner="bearer:ann"),
+        Scope(owner="bearer:bob"),
+        Scope(headers=(("x-key", "hush"),)),
+    ]
+    scopes.append(Scope(headers=(("x-key", "hush"),), owner="bearer:ann"))
+    assert len({scope.credentials for scope in scopes}) == len(scopes)
+    assert Scope().credentials == ""
+    assert "of 'bearer:ann'" in repr(scopes[4])
+    assert "hush" not in repr(scopes[4])

@@ -46,6 +46,11 @@ class ClientPort(Protocol):
         """What the client declared, as canonical JSON; `{}` before it greeted."""
 
     @property
+    def kind(self) -> bytes:
+        """What decides what servers list to it: what it declared and, behind a zero byte, the principal whose
+        sign-ins it uses, where there is one."""
+
+    @property
     def log_level(self) -> str | None:
         """The level it set with `logging/setLevel`, or None."""
 
@@ -104,20 +109,24 @@ class Scope(msgspec.Struct, frozen=True):
     Attributes:
         cwd: The directory the server works in; None for the configured one.
         headers: HTTP headers of the client that go with every request: lower-case names, sorted.
+        owner: The principal whose sign-in it uses; empty for that of everybody.
     """
 
     cwd: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    owner: str = ""
 
     def __repr__(self) -> str:
         # Values are secrets.
         names = [name for name, _ in self.headers]
-        return f"Scope({self.cwd!r}{f', headers {names}' if names else ''})"
+        owner = f", of {self.owner!r}" if self.owner else ""
+        return f"Scope({self.cwd!r}{f', headers {names}' if names else ''}{owner})"
 
     @property
     def credentials(self) -> str:
-        """Names the headers without telling them; empty where there are none."""
-        return fingerprint(dict(self.headers))
+        """Names whose credentials it has without telling them; empty where there are none of its own."""
+        headers = fingerprint(dict(self.headers))
+        return f"{headers} {self.owner}" if self.owner else headers
 
 
 def fingerprint(headers: Mapping[str, str]) -> str:

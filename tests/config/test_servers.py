@@ -6,9 +6,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from callmux.config.check import check_server
-from callmux.config.servers import TRANSPORTS, HttpServer, StdioServer
+from callmux.config.oauth import OAuth
+from callmux.config.servers import TRANSPORTS, HttpServer, StdioServer, divided, signs_in_each
 
 
 def test_an_entry_becomes_the_server_its_keys_describe() -> None:
@@ -72,3 +74,28 @@ def test_an_entry_that_may_mean_two_servers_or_none_is_refused(entry: dict[str, 
     server, problems, _ = check_server(entry, "servers.a")
     assert server is None
     assert problem in problems[0]
+
+
+def test_principals_have_sign_ins_of_their_own_where_nothing_else_is_said() -> None:
+    own = HttpServer(url="https://a/mcp", oauth=OAuth())
+    assert not signs_in_each(own)
+    assert signs_in_each(divided(own))
+    shared = structs.replace(own, sign_in="shared")
+    assert divided(shared) == shared
+    assert not signs_in_each(divided(HttpServer(url="https://a/mcp")))
+    program = StdioServer(command="x")
+    assert divided(program) == program
+    assert not signs_in_each(program)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"headers": {"AUTHORIZATION": "Bearer x"}},
+        {"forward_headers": ("authorization",)},
+        {"oauth": OAuth(grant="client_credentials", client_id="me", client_secret="s")},
+    ],
+)
+def test_where_there_are_credentials_already_nobody_signs_in(more: dict[str, Any]) -> None:
+    entry: dict[str, Any] = {"url": "https://a/mcp", "oauth": OAuth(), **more}
+    assert not signs_in_each(divided(HttpServer(**entry)))

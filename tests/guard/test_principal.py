@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from callmux.guard.principal import Principal
+from callmux.guard.principal import Principal, signer_of
 
 
 def test_every_name_that_a_rule_may_use_is_there() -> None:
@@ -30,3 +30,9 @@ def test_a_bearer_token_has_neither_subject_nor_scopes() -> None:
 def test_equal_principals_are_one_key() -> None:
     given: dict[str, Any] = {"kind": "bearer", "id": "ops"}
     assert len({Principal(**given, groups=("a",)), Principal(**given, groups=("a",))}) == 1
+
+
+def test_a_principal_signs_in_for_itself_and_the_user_of_this_machine_for_everybody() -> None:
+    assert signer_of(None) == ""
+    assert signer_of(Principal(kind="stdio", id="me")) == ""
+    assert signer_of(Principal(kind="oidc_jwt", id="ann")) == "oidc_jwt:ann"

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from callmux.oauth.credentials import SignInCredentials
-from callmux.stores.sign_ins import Demand
+from callmux.oauth.credentials import SignInCredentials, UnsignedCredentials
+from callmux.stores.sign_ins import Account, Demand
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.links.credentials import Challenge
 from tests.oauth.accounts import LIFE, Signed
@@ -264,3 +264,23 @@ async def test_tokens_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         assert caught.value.category is Category.AUTHORIZATION
         with pytest.raises(CallFailure, match="damaged"):
             await link.refused("Bearer")
+
+
+async def test_a_link_of_no_principal_shows_nothing_and_says_what_is_to_be_done() -> None:
+    link = UnsignedCredentials({"X-Own": "1"}, "each must sign in")
+    assert link.headers() == {"X-Own": "1"}
+    assert "X-Own" in repr(link)
+    assert not await link.refused(Challenge(403, "Bearer", {}))
+    assert not await link.refused(Challenge(401, "Basic realm=x", {}))
+    with pytest.raises(CallFailure, match="each must sign in") as caught:
+        await link.refused(Challenge(401, "Bearer", {}))
+    assert caught.value.sign_in
+
+
+@real_loop()
+async def test_a_principal_is_told_how_to_sign_in_as_itself(tmp_path: Path) -> None:
+    async with site() as there:
+        link = Link(there, tmp_path, signed_in=False)
+        link.renewal.account = Account("s", link.account.url, "bearer:ann")
+        with pytest.raises(CallFailure, match="callmux login s --principal bearer:ann"):
+            await link.refused("Bearer", token=None)

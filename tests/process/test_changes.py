@@ -18,7 +18,7 @@ class FakeSession:
         self.rights = rights
         self.is_ready = ready
         self.seen = dict(seen)
-        self.capabilities = b"{}"
+        self.capabilities = self.kind = b"{}"
         self.facts = Facts()
         self.told: list[str] = []
 

@@ -11,13 +11,14 @@ import pytest
 from msgspec import Raw
 
 from callmux.config.oauth import OAuth
-from callmux.config.servers import HttpServer
+from callmux.config.servers import HttpServer, divided
 from callmux.context import Scope
+from callmux.oauth.credentials import SignInCredentials, UnsignedCredentials
 from callmux.observe.bus import Bus
 from callmux.observe.facts import SignInNeeded
 from callmux.process.sign_ins import COMPLETE, LateSignIns
 from callmux.upstream.failures import CallFailure
-from callmux.upstream.links.credentials import Challenge, FixedHeaders
+from callmux.upstream.links.credentials import Challenge, Credentials, FixedHeaders
 from tests.oauth.scene import guarded
 from tests.support import FakeClient, free_port, real_loop, until
 
@@ -89,3 +90,24 @@ async def test_where_no_way_in_can_be_opened_nobody_is_invited(tmp_path: Path) -
     await taken.wait_closed()
     assert await late.invite("s", config, Told()) is not None
     await late.close()
+
+
+async def test_where_principals_sign_in_nobody_uses_what_is_everybodys(tmp_path: Path) -> None:
+    late = LateSignIns({"XDG_STATE_HOME": str(tmp_path)}, Path("/"))
+    apart = divided(CONFIG)
+    assert isinstance(apart, HttpServer)
+    assert isinstance(late.credentials("s", apart, {}, Scope()), UnsignedCredentials)
+    assert isinstance(late.credentials("s", apart, {}, Scope(owner="bearer:ann")), SignInCredentials)
+    assert isinstance(late.credentials("s", CONFIG, {}, Scope()), SignInCredentials)
+    with pytest.raises(CallFailure, match='write "oauth": '):
+        await refused(late.credentials("s", apart, {}, Scope()))
+    own = divided(HttpServer(url="https://s.example/mcp", oauth=OAuth()))
+    assert isinstance(own, HttpServer)
+    with pytest.raises(CallFailure, match="--principal PRINCIPAL"):
+        await refused(late.credentials("s", own, {}, Scope()))
+    await late.close()
+
+
+async def refused(credentials: Credentials) -> bool:
+    found = credentials.refused(Challenge(401, "Bearer", {}))
+    return found if isinstance(found, bool) else await found

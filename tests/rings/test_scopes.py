@@ -8,10 +8,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import Raw
 
 from callmux.config.check import check_document
+from callmux.config.oauth import OAuth
+from callmux.config.servers import HttpServer, divided
 from callmux.context import Directory, Scope
 from callmux.errors import SessionCwdRefused, SessionCwdUnresolved
 from callmux.guard.principal import Principal
@@ -261,3 +264,16 @@ def test_where_tokens_are_for_callmux_alone_the_log_names_servers_that_ask_for_t
     bench = Bench(servers={"crm": asking}, auth=auth)
     assert '"crm": forwardHeaders names authorization' in caplog.text
     assert bench.of("crm", headers={"authorization": "Bearer t"}, audiences=(), found=None) is None
+
+
+def test_a_server_that_principals_sign_in_to_has_a_scope_for_each_of_them() -> None:
+    bench = Bench()
+    entry = HttpServer(url="http://h/mcp", oauth=OAuth(), forward_headers=("x-key",))
+    config = msgspec.structs.replace(check_document({"servers": {}}).config, servers={"own": divided(entry)})
+    bench.scopes = Scopes(config, bench.unresolved)
+    ann = Principal(kind="bearer", id="ann")
+    assert bench.of("own", principal=ann) == Scope(owner="bearer:ann")
+    forwarded = bench.of("own", principal=ann, headers={"x-key": "k"})
+    assert forwarded == Scope(headers=(("x-key", "k"),), owner="bearer:ann")
+    assert bench.of("own", principal=Principal(kind="stdio", id="me")) is None
+    assert bench.of("own") is None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec import Raw
 
-from callmux.session.facts import NOTHING, Facts, Said, canonical
+from callmux.guard.principal import Principal
+from callmux.session.facts import NOTHING, Facts, Said, canonical, kind_of
 
 
 def test_nothing_is_known_at_first() -> None:
@@ -44,3 +45,10 @@ def test_capabilities_that_are_nested_too_deeply_are_refused() -> None:
     for levels in (128, 20_000):
         with pytest.raises(ValueError, match="nested too deeply"):
             canonical({"x": Raw(b"[" * levels + b"]" * levels)})
+
+
+def test_the_kind_of_a_client_names_its_principal_but_not_the_user_of_this_machine() -> None:
+    ann = Principal(kind="bearer", id="ann")
+    assert kind_of(b"{}", None) == b"{}"
+    assert kind_of(b"{}", Principal(kind="stdio", id="me")) == b"{}"
+    assert kind_of(b"{}", ann) == b"{}\0bearer:ann"

@@ -164,3 +164,15 @@ def test_a_process_for_clients_of_any_directory_is_told_of_no_roots() -> None:
     assert Sharing(rootless=True).declared(client, alone=False) == b'{"sampling":{}}'
     assert Sharing(rootless=True).declared(client, alone=True) == client.capabilities
     assert Sharing().declared(client, alone=False) == client.capabilities
+
+
+def test_a_principal_sees_its_own_list_where_there_is_none_for_everybody() -> None:
+    ann = PLAIN + b"\0bearer:ann"
+    owned, plain, rootless = Sharing(owned=True), Sharing(), Sharing(rootless=True)
+    assert owned.is_own(ann)
+    assert not owned.is_own(PLAIN)
+    assert not plain.is_own(ann)
+    assert owned.kind(ann, unlisted=True) == ann
+    assert owned.kind(ann, unlisted=False) == PLAIN
+    assert plain.kind(ann, unlisted=True) == PLAIN
+    assert rootless.kind(b'{"roots":{}}', unlisted=False) == PLAIN

@@ -42,6 +42,7 @@ def run(args: list[str], config_option: str | None) -> int:
     if given.on("--json"):
         raise refusal(given.command, "--json goes with --status")
     manner = Manner(
+        owner=given.text("--principal") or "",
         device=given.on("--device"),
         browser=not given.on("--no-browser"),
         seconds=float(given.number("--timeout") or Manner().seconds),
@@ -81,7 +82,7 @@ async def _login(
     store = own_store(os.environ)
     failed = done = 0
     for name, server in servers.items():
-        if everything and not await _needs(name, server, loaded, store):
+        if everything and not await _needs(name, server, loaded, store, manner.owner):
             continue
         print(f'Signing in to "{name}" ({mask_url(server.url)}).', file=sys.stderr, flush=True)
         try:
@@ -97,13 +98,16 @@ async def _login(
     return 1 if failed else 0
 
 
-async def _needs(name: str, server: HttpServer, loaded: LoadedConfig, store: TokenStore) -> bool:
+async def _needs(name: str, server: HttpServer, loaded: LoadedConfig, store: TokenStore, owner: str) -> bool:
     """Whether a server wants a sign-in and has none; says why where it is left out."""
     if server.problem is not None:
         print(f'"{name}" is left out: {server.problem}', file=sys.stderr)
         return False
     try:
-        if record(name, server, store.read(Account(name, server.url)), time.time())["state"] == "signed_in":
+        if (
+            record(name, server, store.read(Account(name, server.url, owner)), time.time())["state"]
+            == "signed_in"
+        ):
             print(f'"{name}": signed in already')
             return False
         config = await with_headers(server, loaded.base_dir, os.environ)
@@ -161,10 +165,11 @@ _WORDS = {
 
 def _status(given: Given, servers: dict[str, HttpServer]) -> int:
     store, now = own_store(os.environ), time.time()
+    owner = given.text("--principal") or ""
     records = []
     for name, server in servers.items():
         try:
-            records.append(record(name, server, store.read(Account(name, server.url)), now))
+            records.append(record(name, server, store.read(Account(name, server.url, owner)), now))
         except TokensUnreadable as error:
             state = {"state": "unreadable", "error": str(error)}
             records.append({"name": name, "url": mask_url(server.url), **state})

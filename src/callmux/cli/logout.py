@@ -37,7 +37,7 @@ def run(args: list[str], config_option: str | None) -> int:
     loaded = load_config(target_config(config_option, os.environ, Path.home()), os.environ)
     servers = remote_servers(loaded, name)
     try:
-        gone = asyncio.run(_logout(servers, loaded))
+        gone = asyncio.run(_logout(servers, loaded, given.text("--principal") or ""))
     except SignInFailed as failure:
         raise CallmuxError(failure.reason) from None
     if not gone:
@@ -48,10 +48,10 @@ def run(args: list[str], config_option: str | None) -> int:
     return 0
 
 
-async def _logout(servers: dict[str, HttpServer], loaded: LoadedConfig) -> list[str]:
+async def _logout(servers: dict[str, HttpServer], loaded: LoadedConfig, owner: str) -> list[str]:
     store, gone = own_store(os.environ), []
     for name, server in servers.items():
-        account = Account(name, server.url)
+        account = Account(name, server.url, owner)
         with await hold(store, account, HOLD_SECONDS):
             try:
                 kept = store.read(account)

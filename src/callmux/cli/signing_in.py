@@ -29,11 +29,13 @@ class Manner(NamedTuple):
     """How somebody signs in.
 
     Attributes:
+        owner: The principal whose sign-in it is; empty where there is one user, or all share it.
         device: By a code at another device, whatever the configuration says.
         browser: A browser may be opened here.
         seconds: How long the person has.
     """
 
+    owner: str = ""
     device: bool = False
     browser: bool = True
     seconds: float = SECONDS
@@ -84,4 +86,6 @@ async def sign_in_here(
         seconds=manner.seconds,
         env=env,
     ) as presenter:
-        return await sign_in(name, config, own_store(env), presenter, env=env, base_dir=base_dir)
+        return await sign_in(
+            name, config, own_store(env), presenter, env=env, base_dir=base_dir, owner=manner.owner
+        )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, TypeAlias
 
-from msgspec import field
+from msgspec import field, structs
 
 from callmux.config import kinds
 from callmux.config.oauth import OAuth
@@ -124,6 +124,8 @@ class HttpServer(CommonServer, frozen=True, kw_only=True):
         oauth: How callmux signs in to it, where that cannot be found out or is to be otherwise.
         sign_in: Where the listener has `auth`: `own` for a sign-in of each principal, `shared` for one that
             all of them use.
+        apart: There are principals, and none of them may use the sign-in of another, or of this machine's
+            user.
     """
 
     url: kinds.Text
@@ -133,6 +135,7 @@ class HttpServer(CommonServer, frozen=True, kw_only=True):
     response_body_max_bytes: kinds.Positive = 67108864
     oauth: OAuth | None = None
     sign_in: kinds.SignIn = "own"
+    apart: Annotated[bool, Internal()] = False
 
     @staticmethod
     def conflicts(raw: Mapping[str, Any]) -> Iterable[Problem]:
@@ -141,6 +144,21 @@ class HttpServer(CommonServer, frozen=True, kw_only=True):
             yield "type", 'is "stdio", but the server has a URL: use "http" or "sse", or "command" instead'
         elif kind in TRANSPORTS and transport in TRANSPORTS.values() and TRANSPORTS[kind] != transport:
             yield "type", f'is "{kind}", but transport is "{transport}": remove one of them'
+
+
+def divided(server: StdioServer | HttpServer) -> StdioServer | HttpServer:
+    """A server as it is for principals who prove who they are."""
+    if isinstance(server, StdioServer) or server.sign_in == "shared":
+        return server
+    return structs.replace(server, apart=True)
+
+
+def signs_in_each(server: StdioServer | HttpServer) -> bool:
+    """Whether each principal has a sign-in, and with it connections, of his own to a divided server."""
+    if isinstance(server, StdioServer) or not server.apart or server.oauth is None:
+        return False
+    names = {*map(str.lower, server.headers), *server.forward_headers}
+    return "authorization" not in names and server.oauth.grant != "client_credentials"
 
 
 TRANSPORTS = {"http": "streamable-http", "streamable-http": "streamable-http", "sse": "sse"}

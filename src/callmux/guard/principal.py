@@ -9,6 +9,11 @@ from __future__ import annotations
 import msgspec
 
 
+def signer_of(principal: Principal | None) -> str:
+    """Whose sign-ins to servers are used: those of a principal; empty for the user of this machine."""
+    return "" if principal is None or principal.kind == "stdio" else principal.label
+
+
 class Principal(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """Somebody who showed a credential.
 

@@ -93,4 +93,4 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
         """The tools that the client sees."""
         if self.sight is not None:
             return self.sight.seen_by(context)
-        return self.catalogue() if self.narrowed is None else self.narrowed(context.client.capabilities)
+        return self.catalogue() if self.narrowed is None else self.narrowed(context.client.kind)

@@ -157,14 +157,10 @@ class SignInCredentials:
     def _sign_in(self, why: str = "the server wants you to sign in") -> CallFailure:
         """A person must act."""
         self._needed(self._generation)
-        name = self._renewal.account.server
-        return CallFailure(
-            Category.AUTHORIZATION,
-            f"{why}: run `callmux login {name}`",
-            started=False,
-            lasting=True,
-            sign_in=True,
-        )
+        account = self._renewal.account
+        whose = f" --principal {account.owner}" if account.owner else ""
+        cause = f"{why}: run `callmux login {account.server}{whose}`"
+        return CallFailure(Category.AUTHORIZATION, cause, started=False, lasting=True, sign_in=True)
 
     def _failure(self, failure: SignInFailed) -> CallFailure:
         """What a failed renewal means for a call: nothing was sent."""
@@ -175,3 +171,27 @@ class SignInCredentials:
         if failure.why in (Why.SETTINGS, Why.UNSAFE) or self._renewal.alone:
             return CallFailure(Category.AUTHORIZATION, failure.reason, started=False, lasting=True)
         return self._sign_in(failure.reason)
+
+
+class UnsignedCredentials:
+    """The credentials of a link that has no sign-in, and says why where one is wanted.
+
+    Args:
+        headers: What is sent.
+        cause: What is to be done.
+    """
+
+    def __init__(self, headers: Mapping[str, str], cause: str) -> None:
+        self._headers = dict(headers)
+        self._cause = cause
+
+    def __repr__(self) -> str:
+        return f"UnsignedCredentials({sorted(self._headers)})"
+
+    def headers(self) -> Mapping[str, str]:
+        return self._headers
+
+    async def refused(self, challenge: Challenge) -> bool:
+        if challenge.status != 401 or (challenge.said and bearer_challenge(challenge.said) is None):
+            return False
+        raise CallFailure(Category.AUTHORIZATION, self._cause, started=False, lasting=True, sign_in=True)

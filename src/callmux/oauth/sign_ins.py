@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from callmux.config.servers import HttpServer
-from callmux.oauth.credentials import SignInCredentials
+from callmux.oauth.credentials import SignInCredentials, UnsignedCredentials
 from callmux.oauth.failure import SignInFailed
 from callmux.oauth.renewal import Renewal
 from callmux.oauth.settings import settings_of
@@ -86,6 +86,17 @@ class SignIns:
             self._renewals[account] = renewal
         renewal.settings = settings
         return SignInCredentials(renewal, headers, lambda found: self._is_needed(renewal, found), learn)
+
+    def of_nobody(self, name: str, config: HttpServer, headers: Mapping[str, str]) -> UnsignedCredentials:
+        """The credentials of a link that serves no principal, where sign-ins belong to principals."""
+        if config.oauth is None:
+            cause = (
+                "the server wants a sign-in, and the listener has auth: write "
+                '"oauth": {} into its entry, so that each principal signs in, or "signIn": "shared"'
+            )
+        else:
+            cause = f"each principal must sign in: run `callmux login {name} --principal PRINCIPAL`"
+        return UnsignedCredentials(headers, cause)
 
     async def close(self) -> None:
         """Ends what goes on by itself; a renewal that is under way gets its time."""

@@ -55,7 +55,7 @@ def _view(
     """What a session is shown of a kind, as something that is equal for all who are shown the same."""
     rights = entitlements.rights_of(session)
     if kind == "tools":
-        return runtime.router.view(session.capabilities, session.facts.client_name, rights)
+        return runtime.router.view(session.kind, session.facts.client_name, rights)
     return kind, rights
 
 

@@ -12,11 +12,11 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from msgspec import Raw
+from msgspec import Raw, structs
 
 from callmux.clock import Clock
 from callmux.config.model import Config
-from callmux.config.servers import HttpServer, StdioServer
+from callmux.config.servers import HttpServer, StdioServer, divided
 from callmux.context import CallContext, ClientPort
 from callmux.errors import CallmuxError, ServerDisabled, ServerNotFound
 from callmux.fields import Fields
@@ -104,15 +104,17 @@ class Runtime:
             name: Timing(config.connect_milliseconds(name) / 1000, config.reconnect_policy)
             for name in config.servers
         }
+        apart = listener and config.auth is not None
+        entries = {n: divided(server) if apart else server for n, server in config.servers.items()}
         self.servers: dict[str, Server] = {
             name: pool.lease(name, server, self._timings[name], keep=config.keep_listings)
-            for name, server in config.servers.items()
+            for name, server in entries.items()
             if not server.disabled
         }
         indexes = self.indexes = Indexes(config, self.servers, self._identity)
         limits = {n: s.max_concurrency for n, s in config.servers.items() if s.max_concurrency is not None}
         slots = self.slots = Slots(config.max_concurrency, limits)
-        scopes = Scopes(config, stores.counters.unresolved)
+        scopes = Scopes(structs.replace(config, servers=entries), stores.counters.unresolved)
         plain = self.is_transparent
         preparing = Preparing(References(config.file_reference_roots), scopes, plain=plain)
         routing = Routing(config, plain=plain)
@@ -160,7 +162,7 @@ class Runtime:
             cache=stores.cache,
             results=stores.results,
             recipes=config.recipes,
-            narrowed=lambda capabilities: indexes.narrowed(indexes.kinds(capabilities)),
+            narrowed=lambda kind: indexes.narrowed(indexes.kinds(kind)),
             sight=sight,
         )
         self._compression = Compression(

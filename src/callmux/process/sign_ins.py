@@ -90,7 +90,9 @@ class LateSignIns:
                 self._needed,
                 lambda account: self._signed_in(account.server),
             )
-        return self._made.credentials(name, config, headers, learn=learn)
+        if config.apart and not scope.owner:
+            return self._made.of_nobody(name, config, headers)
+        return self._made.credentials(name, config, headers, scope.owner, learn)
 
     async def invite(self, name: str, config: HttpServer, client: ClientPort) -> dict[str, Any] | None:
         """What a client is to show its person, so that he can sign in (MCP 2025-11-25, client/elicitation);

@@ -21,9 +21,10 @@ from msgspec import Raw
 
 from callmux.config.model import Config
 from callmux.config.security import BearerAuth, OidcAuth
-from callmux.config.servers import HttpServer, StdioServer
+from callmux.config.servers import HttpServer, StdioServer, signs_in_each
 from callmux.context import CallContext, ClientPort, Directory, Scope
 from callmux.errors import SessionCwdRefused, SessionCwdUnresolved
+from callmux.guard.principal import signer_of
 from callmux.rings.call import Call
 
 log = logging.getLogger(__name__)
@@ -73,12 +74,14 @@ class _Rule(msgspec.Struct, frozen=True):
         required: It refuses to work there.
         forwarded: Names of headers that it gets; a server with any has no directory.
         audiences: What a token of an issuer must be for, to go to it although it let the client in here.
+        owned: Each principal has a sign-in of its own.
     """
 
     cwd: str = ""
     required: bool = False
     forwarded: frozenset[str] = frozenset()
     audiences: frozenset[str] = frozenset()
+    owned: bool = False
 
 
 def forwarded_names(server: StdioServer | HttpServer) -> frozenset[str]:
@@ -114,6 +117,8 @@ class Scopes:
         rule = self.rules.get(call.route.server)
         if rule is None:
             return True
+        if rule.owned:
+            return False
         if call.asked.cwd is not None or call.context.find_cwd is not None:
             return False
         return not rule.required
@@ -129,7 +134,7 @@ class Scopes:
         rule, context = self.rules.get(call.server), call.context
         if rule is None:
             return None
-        if rule.forwarded:
+        if rule.forwarded or rule.owned:
             return _with_headers(rule, context)
         if call.asked.cwd is not None:
             return self._in(Directory(call.asked.cwd), rule, call)
@@ -198,7 +203,10 @@ def _rule(name: str, server: StdioServer | HttpServer, auth: BearerAuth | OidcAu
             name,
         )
     own = auth.audience if isinstance(auth, OidcAuth) else ()
-    return _Rule(forwarded=forwarded, audiences=_audiences(server.url, own)) if forwarded else None
+    owned = signs_in_each(server)
+    if not forwarded and not owned:
+        return None
+    return _Rule(forwarded=forwarded, audiences=_audiences(server.url, own), owned=owned)
 
 
 def _audiences(url: str, own: Sequence[str]) -> frozenset[str]:
@@ -230,7 +238,8 @@ def _with_headers(rule: _Rule, context: CallContext) -> Scope | None:
         # Whoever gets a token that is for us could come to us with it.
         wanted = wanted - {AUTHORIZATION}
     headers = tuple(sorted((name, value) for name, value in context.headers.items() if name in wanted))
-    return Scope(headers=headers) if headers else None
+    owner = signer_of(context.principal) if rule.owned else ""
+    return Scope(headers=headers, owner=owner) if headers or owner else None
 
 
 def _is_bound(context: CallContext) -> bool:

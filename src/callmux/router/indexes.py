@@ -49,10 +49,10 @@ class Indexes:
             )
         return self._catalogue
 
-    def kinds(self, capabilities: bytes) -> Kinds:
-        """The servers where not all clients see the same tools, and of which kind one is there that declares
-        this."""
-        found = ((name, server.kind_of(capabilities)) for name, server in self._servers.items())
+    def kinds(self, client: bytes) -> Kinds:
+        """The servers where not all clients see the same tools, and of which kind a client of this kind is
+        there."""
+        found = ((name, server.kind_of(client)) for name, server in self._servers.items())
         return tuple((name, kind) for name, kind in found if kind is not None)
 
     def narrowed(self, kinds: Kinds) -> Catalogue:

@@ -113,16 +113,17 @@ class Router:
         """What a principal may use; None where all may use everything."""
         return None if self._sight is None else self._sight.rights_of(principal, profile)
 
-    def view(self, capabilities: bytes, client_name: str | None, rights: Rights | None = None) -> View:
+    def view(self, kind: bytes, client_name: str | None, rights: Rights | None = None) -> View:
         """What a client is shown.
 
         Args:
-            capabilities: What it declares.
+            kind: What it declares, and whose sign-ins it uses (`callmux.context.ClientPort.kind`).
             client_name: The name in its `clientInfo`.
             rights: What it may use.
         """
         eager = self._eager and client_name in listing.DEFERRING
-        return View(self._plain or apps.shown_by(capabilities), eager, self._kinds(capabilities), rights)
+        shown = self._plain or apps.shown_by(kind.partition(b"\0")[0])
+        return View(shown, eager, self._kinds(kind), rights)
 
     async def list_tools(self, view: View = View()) -> bytes:  # noqa: B008 (frozen)
         """The result of `tools/list`, once it is known of every server what it lists.

@@ -74,7 +74,7 @@ class Sight:
 
     def seen_by(self, context: CallContext) -> Catalogue:
         """The tools that the client of a request may call."""
-        kinds = self._indexes.kinds(context.client.capabilities)
+        kinds = self._indexes.kinds(context.client.kind)
         return self.tools(self.rights(context), kinds)
 
     def refuse_nothing(self, context: CallContext) -> None:

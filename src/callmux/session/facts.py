@@ -92,6 +92,17 @@ class Facts:
         self.asking = asyncio.Lock()
 
 
+def kind_of(capabilities: bytes, principal: Principal | None) -> bytes:
+    """The kind of a client; see `callmux.context.ClientPort`."""
+    if principal is None:
+        return capabilities
+    from callmux.guard.principal import signer_of
+
+    if not (owner := signer_of(principal)):
+        return capabilities
+    return capabilities + b"\0" + owner.encode("utf-8", "surrogatepass")
+
+
 def canonical(capabilities: dict[str, Raw]) -> bytes:
     """What a client declared, in one spelling: keys sorted at every level. Numbers and texts stay as they
     came: what no reader here could hold (1e400, thousands of digits) may mean something to a server.

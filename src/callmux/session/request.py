@@ -18,7 +18,7 @@ from callmux.protocol.jsonrpc import Id, RpcError
 from callmux.protocol.shapes import Result
 from callmux.rings.ring import Job, cancel
 from callmux.rings.stage import Cancelled, Outcome
-from callmux.session.facts import NOTHING, Facts, Said
+from callmux.session.facts import NOTHING, Facts, Said, kind_of
 from callmux.tasks import Withdrawal
 
 
@@ -32,6 +32,9 @@ class SessionPort(Protocol):
     version: str | None
     observer: Observer | None
     over: Callable[[], None] | None
+
+    @property
+    def kind(self) -> bytes: ...
 
     @property
     def doing(self) -> str: ...
@@ -166,6 +169,11 @@ class Request(msgspec.Struct, eq=False):
     @property
     def capabilities(self) -> bytes:
         return self.session.capabilities
+
+    @property
+    def kind(self) -> bytes:
+        principal = self.said.principal or self.session.facts.principal
+        return kind_of(self.capabilities, principal)
 
     @property
     def log_level(self) -> str | None:

@@ -30,7 +30,7 @@ from callmux.protocol.jsonrpc import ANSWER, Batch, Id, Malformed, Message, OfOt
 from callmux.protocol.jsonrpc import Request as Asked
 from callmux.protocol.peer import CancellationReceived, NotificationReceived, RequestReceived, State
 from callmux.session.backlog import Backlog
-from callmux.session.facts import NOTHING, Facts, Said
+from callmux.session.facts import NOTHING, Facts, Said, kind_of
 from callmux.session.handler import Handler
 from callmux.session.inquiries import Inquiries
 from callmux.session.pulse import PROGRESS, Pulse
@@ -99,10 +99,9 @@ class Session:
         self.seen: dict[str, bytes] = {}
         self.facts = Facts()
         self.offers: frozenset[str] = frozenset()
-        self.stateless = False
+        self.stateless, self.reading = False, True
         self.over: Callable[[], None] | None = None
         self.quiet = Lull(self._requests.__len__)
-        self.reading = True
         self.observer: Observer | None = None
         self._backlog = Backlog()
 
@@ -113,6 +112,10 @@ class Session:
     def session(self) -> Session:
         """This session; see `callmux.context.ClientPort`."""
         return self
+
+    @property
+    def kind(self) -> bytes:
+        return kind_of(self.capabilities, self.facts.principal)
 
     @property
     def is_ready(self) -> bool:

@@ -31,6 +31,7 @@ class Sharing(msgspec.Struct, frozen=True):
 
     Attributes:
         everybody: No call needs a directory or credentials of its own, so all of them can share.
+        owned: Each principal has connections of its own, with its own sign-in.
         rootless: It is one process for clients of any directory, so it is not told of anybody's roots.
         most: How many scoped connections it may have; None for the general limit.
         tools: The tools that exist for clients; None for all.
@@ -38,10 +39,26 @@ class Sharing(msgspec.Struct, frozen=True):
     """
 
     everybody: bool = False
+    owned: bool = False
     rootless: bool = False
     most: int | None = None
     tools: frozenset[str] | None = None
     denied: frozenset[str] = frozenset()
+
+    def is_own(self, kind: bytes) -> bool:
+        """Whether a client of this kind sees what its own sign-in shows."""
+        return self.owned and b"\0" in kind
+
+    def kind(self, client: bytes, unlisted: bool) -> bytes:
+        """What a client of this kind is here.
+
+        Args:
+            unlisted: Nothing is listed that everybody may see.
+        """
+        if unlisted and self.is_own(client):
+            return client
+        capabilities = client.partition(b"\0")[0]
+        return without_roots(capabilities) if self.rootless else capabilities
 
     def exposes(self, tool: str) -> bool:
         """Whether a tool exists for clients."""

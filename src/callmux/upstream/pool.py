@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Raw
 
 from callmux.clock import Clock
-from callmux.config.servers import HttpServer, StdioServer
+from callmux.config.servers import HttpServer, StdioServer, signs_in_each
 from callmux.context import ClientPort, Scope
 from callmux.observe.bus import Bus
 from callmux.observe.facts import ListsChanged, ServerRemoved, ToolSuiteChanged
@@ -41,15 +41,17 @@ def fingerprint(config: ServerConfig) -> tuple[Any, ...]:
         env, refs = sorted(config.env.items()), sorted(config.env_refs.items())
         more = (config.env_file, config.cwd, config.problem)
         return "stdio", config.command, config.args, tuple(env), tuple(refs), *more
-    headers, signing = tuple(sorted(config.headers.items())), (config.oauth, config.sign_in)
+    headers, signing = tuple(sorted(config.headers.items())), (config.oauth, config.sign_in, config.apart)
     return "http", config.url, config.transport, headers, config.problem, *signing
 
 
 def sharing_of(config: ServerConfig) -> Sharing:
     """Who shares the connections of a server."""
+    owned = signs_in_each(config)
     fixed = isinstance(config, StdioServer) and config.cwd_mode == "global"
     return Sharing(
-        everybody=fixed or (isinstance(config, HttpServer) and not config.forward_headers),
+        everybody=fixed or (isinstance(config, HttpServer) and not config.forward_headers and not owned),
+        owned=owned,
         rootless=fixed,
         most=config.max_scoped_clients,
         tools=None if config.tools is None else frozenset(config.tools),

@@ -37,7 +37,7 @@ from callmux.upstream.inventory.inventory import Inventory
 from callmux.upstream.inventory.listings import Listing
 from callmux.upstream.inventory.offer import Offer, Suite
 from callmux.upstream.inventory.views import Views
-from callmux.upstream.lanes import LaneKey, NoRoom, Sharing, choose_lane, without_roots
+from callmux.upstream.lanes import LaneKey, NoRoom, Sharing, choose_lane
 from callmux.upstream.links.link import Link
 from callmux.upstream.noise import Noise
 from callmux.upstream.opening import restoring
@@ -61,7 +61,7 @@ class Server:
         timing: How long things may take.
         client_info: The `clientInfo` of our handshake, as JSON.
         clock: Time.
-        events: Who hears what it does by itself.
+        events: Hear what it does by itself.
         listing: Gives what it listed in an earlier process, by what its client declares; None for nothing.
         scoped_limits: Counts the scoped connections of all servers.
         known: Which eras it speaks; None for a handshake.
@@ -182,8 +182,9 @@ class Server:
             self.inventory.recall(capabilities)
 
     def retry(self) -> None:
-        """Connects now where it is down and waits for its next attempt, or has given up."""
+        """Connects now where it is down, and reads anew what principals see by sign-ins of their own."""
         self._main.retry()
+        self.views.outdate_owned()
 
     async def restart(self) -> None:
         """Ends its connections once their calls are done, connects anew and waits, as new calls do."""
@@ -230,7 +231,6 @@ class Server:
 
         Raises:
             UpstreamUnavailable: It is down. Nothing was sent.
-            SignInRequired: It is, until a person signs in.
             ScopedClientCapacity: There are as many scoped connections as there may be.
             CallFailure: The connection of this scope cannot be opened.
         """
@@ -277,16 +277,16 @@ class Server:
 
     def unlisted_for(self, client: ClientPort) -> Awaitable[object] | None:
         """What to wait for until it is known what it lists to this client; None where it is."""
-        connection, kind = self._main.connection, self._declared(client)
+        main, connection, kind = self._main, self._main.connection, self._declared(client)
+        if connection is None and self.sharing.is_own(client.kind):
+            return self.views.unknown_to(client, client.kind)
         if self.exclusive is not None or connection is None or connection.declared == kind:
             return None
-        main = kind == self._main.declares
-        return self._main.acquire(False) if main else self.views.unknown_to(client, kind)
+        return main.acquire(False) if kind == main.declares else self.views.unknown_to(client, kind)
 
-    def kind_of(self, capabilities: bytes) -> bytes | None:
-        """The kind of clients that declare this, as `views` knows it, empty for that of the main connection;
-        None where all see the same."""
-        return self.inventory.kind_of(without_roots(capabilities) if self.sharing.rootless else capabilities)
+    def kind_of(self, client: bytes) -> bytes | None:
+        """Its kind as `views` knows it; empty for that of the main connection, None where there is one."""
+        return self.inventory.kind_of(self.sharing.kind(client, self._main.connection is None))
 
     def _lane(self, client: ClientPort, scope: Scope | None) -> LaneKey | None:
         main = self._main

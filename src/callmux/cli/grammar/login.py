@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from callmux.cli.grammar.shared import JSON
+from callmux.cli.grammar.shared import JSON, PRINCIPAL
 from callmux.cli.grammar.terms import Argument, Command, Example, Option
 
 COMMANDS = (
@@ -15,6 +15,7 @@ COMMANDS = (
             Option("--device", "sign in by a code that is entered at another device"),
             Option("--no-browser", "open no browser here: only show the address"),
             Option("--timeout", "how long a person has", "SECONDS", minimum=1, maximum=3600, default="300"),
+            PRINCIPAL,
             JSON,
         ),
         examples=(

@@ -8,6 +8,11 @@ CONFIG = Option("--config", "the configuration file", "PATH", default="~/.config
 HELP = Option("--help", "print this, or the help of a command; also -h", aliases=("-h",))
 EVERYBODYS = Command("", "what every command takes, and run mode", options=(CONFIG, HELP))
 
+PRINCIPAL = Option(
+    "--principal",
+    "whose sign-in it is, where the listener has auth: as rules name him (bearer:ann)",
+    "PRINCIPAL",
+)
 JSON = Option("--json", "print JSON")
 YES = Option("--yes", "do it without asking")
 DRY_RUN = Option("--dry-run", "show what would be done, change nothing")

@@ -13,7 +13,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from callmux.context import ClientPort
+from callmux.context import ClientPort, Scope
 from callmux.protocol.shapes import Tool
 from callmux.tasks import TaskSet
 from callmux.upstream.connection import Connection
@@ -28,11 +28,15 @@ log = logging.getLogger(__name__)
 MOST = 16
 """Kinds of clients whose lists are kept for one server; the one that was read longest ago is forgotten."""
 
+MOST_OWNED = 500
+"""The same where each principal sees what its own sign-in shows."""
+
 Tools = tuple[Tool, ...]
 
 
 class Views:
-    """The views of one server. A kind of clients is what is declared for them, as canonical JSON.
+    """The views of one server. A kind of clients is what is declared for them, as canonical JSON, and whose
+    sign-in they use, where that is their own.
 
     Args:
         name: The server's name, for the log.
@@ -116,6 +120,11 @@ class Views:
     async def _read(self, client: ClientPort, kind: bytes) -> None:
         self._stale.discard(kind)
         try:
+            declared, _, owner = kind.partition(b"\0")
+            if owner:
+                own = Scope(owner=owner.decode("utf-8", "surrogatepass"))
+                self.take(kind, await self._read_own(client, LaneKey(declared, scope=own)))
+                return
             connection = self._stateless() or await self._lanes.acquire(LaneKey(kind), client)
             assert connection.init is not None
             tools, _ = await read_all(connection, connection.init, self._seconds(), client)
@@ -130,12 +139,21 @@ class Views:
         self._lanes.rest(connection)
         self._look(connection)
 
+    async def _read_own(self, client: ClientPort, key: LaneKey) -> Tools:
+        """What a server lists to one principal, on his own lane."""
+        lane = await self._lanes.acquire(key, client)
+        try:
+            assert lane.init is not None
+            return (await read_all(lane, lane.init, self._seconds(), client))[0]
+        finally:
+            self._lanes.leave(lane)
+
     def take(self, kind: bytes, tools: Tools) -> None:
         """Takes what clients of a kind see."""
         before = self._known.pop(kind, None)
         same = [tool.raw for tool in tools] == [tool.raw for tool in self._main]
         after = self._known[kind] = None if same else tools
-        if len(self._known) > MOST:
+        if len(self._known) > (MOST_OWNED if b"\0" in kind else MOST):
             self._known.pop(next(iter(self._known)))
         if [tool.raw for tool in before or ()] != [tool.raw for tool in after or ()]:
             self._listed.changed()
@@ -146,6 +164,13 @@ class Views:
         self._stale.update(self._known)
         for client, kind in list(self._guests.items()):
             if kind in self._stale:
+                self._read_soon(client, kind)
+
+    def outdate_owned(self) -> None:
+        """Marks what principals see by their own sign-ins as stale: one of them has signed in."""
+        self._stale.update(kind for kind in self._known if b"\0" in kind)
+        for client, kind in list(self._guests.items()):
+            if kind in self._stale and b"\0" in kind:
                 self._read_soon(client, kind)
 
     def forget(self, client: ClientPort) -> None:
