@@ -8,6 +8,8 @@ from callmux.config.redact import (
     _HINTS,
     _SECRET_PAIRS,
     _SECRET_WORDS,
+    MASK,
+    is_reference,
     is_secret_key,
     mask_command,
     mask_text,
@@ -157,3 +159,23 @@ def test_the_secrets_of_a_command_are_told_with_how_sure_they_are(
 )
 def test_the_secrets_of_a_url_are_told_whole_and_alone(url: str, found: list[str]) -> None:
     assert list(secrets_of_url(url)) == found
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        *("${TOKEN}", "${env:TOKEN}", "Bearer ${file:secrets/t}", "${keyring:gh}", "env:TOKEN"),
+        *("file:/run/secrets/t", "keyring:gh"),
+    ],
+)
+def test_where_a_secret_stands_is_no_secret(reference: str) -> None:
+    assert is_reference(reference)
+    assert mask_command(["run", "--token", reference]) == ["run", "--token", reference]
+
+
+@pytest.mark.parametrize(
+    "value", ["hunter2", "env:", "keyring:a b", "cmd:curl -H 'X-Key: hunter2'", "x ${A}"]
+)
+def test_anything_else_may_be_one(value: str) -> None:
+    assert not is_reference(value)
+    assert mask_command(["run", "--token", value])[-1] == MASK
