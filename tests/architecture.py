@@ -321,6 +321,57 @@ def classes_in_two_places(source: Source) -> dict[str, list[str]]:
     return {name: modules for name, modules in sorted(places.items()) if len(modules) > 1}
 
 
+def booleans_without_whether(source: Source) -> list[str]:
+    """What is true or false and is described by a docstring that does not say whether.
+
+    Of functions the docstring says "whether" somewhere: those that do something give it besides. What stands
+    under `Args` and `Attributes` begins with it.
+    """
+    wrong = []
+    for module, nodes in source.nodes.items():
+        for node in nodes:
+            if not isinstance(node, Definition) or (text := ast.get_docstring(node)) is None:
+                continue
+            if isinstance(node, ast.ClassDef):
+                makers = [f for f in node.body if isinstance(f, ast.FunctionDef) and f.name == "__init__"]
+                arguments = [a for f in makers for a in _arguments(f)]
+                fields = [f for f in node.body if isinstance(f, ast.AnnAssign) and _is_bool(f.annotation)]
+                names = {f.target.id for f in fields if isinstance(f.target, ast.Name)} | set(arguments)
+            else:
+                names = set(_arguments(node))
+                if _is_bool(node.returns) and "whether" not in text.lower():
+                    wrong.append(f"{module}:{node.lineno} {node.name}")
+            said = re.findall(r"(?m)^ +(\w+): (\w+)", text)
+            wrong += [
+                f"{module}:{node.lineno} {name}" for name, w in said if name in names and w != "Whether"
+            ]
+    return wrong
+
+
+def _arguments(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    """Those that are true or false."""
+    given = function.args
+    return [a.arg for a in (*given.args, *given.kwonlyargs) if _is_bool(a.annotation)]
+
+
+def _is_bool(annotation: ast.expr | None) -> bool:
+    return isinstance(annotation, ast.Name) and annotation.id == "bool"
+
+
+def log_texts(source: Source) -> Iterator[tuple[str, int, str]]:
+    """Module, line and text of each call of a logger that has its text there."""
+    for module, nodes in source.nodes.items():
+        for node in nodes:
+            match node:
+                case ast.Call(
+                    func=ast.Attribute(
+                        value=ast.Name(id="log"), attr="debug" | "info" | "warning" | "error" | "critical"
+                    ),
+                    args=[ast.Constant(value=str() as text), *_],
+                ):
+                    yield module, node.lineno, text
+
+
 def module_of(path: str) -> str:
     """The name of the module in a file of the package; the package itself is `__init__`."""
     return path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")

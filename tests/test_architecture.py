@@ -12,10 +12,12 @@ import pytest
 
 from tests.architecture import (
     Source,
+    booleans_without_whether,
     callers_that_do_not_call,
     circles,
     classes_in_two_places,
     holders_that_are_handed_nothing,
+    log_texts,
     module_of,
     names_of_nothing,
     used_by_tests_only,
@@ -160,6 +162,19 @@ CALLED_FROM_OUTSIDE = {
     "upstream.links.child._ChildProtocol": "asyncio",
 }
 """Definitions, and classes with their methods, that something beside callmux calls -> who."""
+
+
+MOST_UNSAID = 15
+"""Docstrings of booleans that do not say "Whether": so many may come by work on several branches at once, and
+are mended when it is over."""
+AS_IN_THE_ORIGINAL = (
+    "Connected to ",
+    "Config reload failed ",
+    "Reloaded config from ",
+    "Watching config for hot reload",
+    'Server "%s" disconnected',
+)
+"""How log lines begin that scripts look for: callmux (npm) writes them so."""
 
 
 @cache
@@ -407,6 +422,26 @@ def test_nothing_public_is_there_for_tests_only() -> None:
     assert used_by_tests_only(source(), CALLED_FROM_OUTSIDE) == []
     defined = {f"{module}.{name}" for module, names in source().defined.items() for name in names}
     assert not CALLED_FROM_OUTSIDE.keys() - defined, "exceptions no longer needed"
+
+
+def test_docstrings_of_booleans_say_whether() -> None:
+    """A function that gives one, and the attributes and arguments that are one: "Whether ..."."""
+    found = booleans_without_whether(source())
+    assert len(found) <= MOST_UNSAID, "\n".join(found)
+
+
+def test_log_lines_have_one_form() -> None:
+    """They go on behind `[callmux]` or a time: a small letter first, no full stop last, and the level is not
+    said again. What did not work is `could not X "name": reason`."""
+    wrong = [
+        f"{module}:{line} {text}"
+        for module, line, text in log_texts(source())
+        if (re.match(r"[A-Z][a-z]", text) and not text.startswith(AS_IN_THE_ORIGINAL))
+        or text.endswith(".")
+        or re.match(r"(?i)(warning|error|failed|cannot|unable)\b", text)
+        or "Warning:" in text
+    ]
+    assert not wrong, "\n".join(wrong)
 
 
 def test_a_class_name_means_one_thing() -> None:

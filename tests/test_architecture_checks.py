@@ -8,10 +8,12 @@ import pytest
 
 from tests.architecture import (
     Source,
+    booleans_without_whether,
     callers_that_do_not_call,
     circles,
     classes_in_two_places,
     holders_that_are_handed_nothing,
+    log_texts,
     names_of_nothing,
     used_by_tests_only,
 )
@@ -185,3 +187,40 @@ def test_a_definition_with_the_name_of_another_module_is_found_all_the_same() ->
 def test_a_class_name_in_two_modules_is_found() -> None:
     again = '"""A."""\n\nclass Store:\n    pass\n\nclass _Own:\n    pass\n'
     assert classes_in_two_places(changed(extra=again)) == {"Store": ["extra", "store"]}
+
+
+def test_a_boolean_whose_docstring_does_not_say_whether_is_found() -> None:
+    found = booleans_without_whether(
+        Source(
+            {
+                "a.py": '''
+def ready() -> bool:
+    """It is ready."""
+
+def good(deep: bool) -> bool:
+    """Whether it is.
+
+    Args:
+        deep: Look deeper.
+    """
+
+class Kept:
+    """One.
+
+    Attributes:
+        fresh: It is new.
+        old: Whether it is old.
+    """
+
+    fresh: bool
+    old: bool
+'''
+            }
+        )
+    )
+    assert found == ["a:2 ready", "a:5 deep", "a:12 fresh"]
+
+
+def test_texts_of_the_log_are_found() -> None:
+    source = Source({"a.py": 'log.info("went %s", 1)\nlog.error(text)\nother.info("x")\n'})
+    assert list(log_texts(source)) == [("a", 1, "went %s")]

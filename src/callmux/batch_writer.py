@@ -30,7 +30,7 @@ class BatchWriter:
 
         Args:
             id: Makes no difference here; see `callmux.upstream.links.link.Link.send`.
-            last: Nothing more is to be expected in this turn.
+            last: Whether nothing more is to be expected in this turn.
         """
         self._lines.append(line)
         if last:

@@ -56,16 +56,16 @@ class ClientPort(Protocol):
 
     @property
     def own_lanes(self) -> bool:
-        """It needs connections of its own: it set a log level, and logs name no request."""
+        """Whether it needs connections of its own: it set a log level, and logs name no request."""
 
     @property
     def reading(self) -> bool:
-        """It takes what it is sent; while it does not, no call begins that would bring it more."""
+        """Whether it takes what it is sent; while it does not, no call begins that would bring it more."""
 
     @property
     def lasting(self) -> bool:
-        """The client is the only one of its session, so that what is remembered for that reaches nobody
-        else."""
+        """Whether the client is the only one of its session, so that what is remembered for that reaches
+        nobody else."""
 
     async def until_reading(self) -> None:
         """Waits until `reading`."""
@@ -96,7 +96,7 @@ class Directory(msgspec.Struct, frozen=True):
 
     Attributes:
         path: Absolute.
-        named: The client named it for its calls; else it is one of its MCP roots.
+        named: Whether the client named it for its calls; else it is one of its MCP roots.
     """
 
     path: str
@@ -148,15 +148,15 @@ class CallContext(msgspec.Struct, frozen=True, kw_only=True):
         headers: Headers of the client's own request that servers may want, by lower-case name.
         about: What status shows of the request while it runs: `requestId`, `sessionId`, `cwd`; empty on
             stdio.
-        elsewhere: The client runs on another machine.
+        elsewhere: Whether the client runs on another machine.
         owner: Whom kept results belong to: the principal and credentials of the client; empty where there is
             only one user, who may read everything.
         principal: Who asked; None where nobody is asked for a credential.
         profile: The profile that the session began in; empty for none.
         audiences: For whom the credential was issued that let the request in, which may be in `headers`; None
             where it showed none to us, so that its credentials are for servers.
-        remote: The caller may be somebody else than the user of this machine (a client of a listener): files
-            are read for it only inside the configured roots.
+        remote: Whether the caller may be somebody else than the user of this machine (a client of a
+            listener): files are read for it only inside the configured roots.
     """
 
     client: ClientPort

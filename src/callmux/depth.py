@@ -114,7 +114,7 @@ def sounding(data: bytes, limit: int = DEEPEST) -> Portions[bool]:
 
 
 def is_value_deeper(value: object, limit: int = DEEPEST) -> bool:
-    """The same of a value that was read from another notation."""
+    """Whether a value is nested deeper that was read from another notation."""
     level, below = 0, [value]
     while containers := [each for each in below if isinstance(each, dict | list)]:
         level += 1

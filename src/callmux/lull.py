@@ -31,7 +31,7 @@ class Lull:
         return f"Lull({'now' if self.is_set() else 'not yet'}{', awaited' if self.awaited else ''})"
 
     def is_set(self) -> bool:
-        """Nothing is under way."""
+        """Whether nothing is under way."""
         return not self._busy()
 
     def come(self) -> None:

@@ -26,7 +26,7 @@ def number_in(text: str, *, whole: bool = False) -> str | None:
 
     Args:
         text: The text.
-        whole: Only a whole number will do.
+        whole: Whether only a whole number will do.
     """
     text = text.strip(_JS_BLANK)
     if _RADIX.fullmatch(text):

@@ -24,7 +24,7 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
         arguments: The JSON object to send, or None for none.
         timeout_ms: The caller's own limit.
         cwd: An absolute directory.
-        force_reconnect: Connect to a server that is down at once, whatever its backoff says.
+        force_reconnect: Whether to connect to a server that is down at once, whatever its backoff says.
         opaque: Keys of `arguments` whose values are data of a server: never scanned for references.
         meta: The `_meta` of a direct request's params, passed on.
         extra: Its other members, which we do not know, passed on.

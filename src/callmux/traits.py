@@ -13,19 +13,21 @@ class Traits(NamedTuple):
     """One meta-tool. What a new one leaves out is the careful answer.
 
     Attributes:
-        calls: It makes the calls of its plan; else they are only named in it, or there are none.
+        calls: Whether it makes the calls of its plan; else they are only named in it, or there are none.
         entries: The argument that holds these calls, for messages about them; empty where it varies.
-        expands: Only the configuration says which calls its plan has.
-        transparent: It makes one call and answers what that answers: the limits are those of the call's tool.
-        relays: Its answer may be a server's own result, which keeps to the output schema of its tool.
-        tells_of_calls: Its answer tells how each of several calls went.
-        shielded: Its answer is shortened where it is large; else it is asked for in its size, or bounded.
-        formatted: It has an `outputFormat`.
-        harmless: It calls nothing, and a repetition does no harm.
+        expands: Whether only the configuration says which calls its plan has.
+        transparent: Whether it makes one call and answers what that answers: the limits are those of the
+            call's tool.
+        relays: Whether its answer may be a server's own result, which keeps to the output schema of its tool.
+        tells_of_calls: Whether its answer tells how each of several calls went.
+        shielded: Whether its answer is shortened where it is large; else it is asked for in its size, or
+            bounded.
+        formatted: Whether it has an `outputFormat`.
+        harmless: Whether it calls nothing, and a repetition does no harm.
         tier: What it does itself, its calls aside: `read` or `write`, as of any tool.
-        restricted: Rules must allow it by its name, like a tool of a server; else it does nothing that its
-            caller may not do anyway.
-        lists: Its answer is made of what the servers list: it waits until that is known of each.
+        restricted: Whether rules must allow it by its name, like a tool of a server; else it does nothing
+            that its caller may not do anyway.
+        lists: Whether its answer is made of what the servers list: it waits until that is known of each.
         advice: A line of Markdown for agents, where their instructions do not speak of it already.
     """
 

@@ -188,7 +188,7 @@ def scalar(value: str, tag: str | None, *, plain: bool) -> bytes:
     Args:
         value: Its text, quotes and escapes resolved.
         tag: Its tag, written out; None where it has none.
-        plain: It stands without quotes.
+        plain: Whether it stands without quotes.
     """
     if tag is None:
         return _untagged(value) if plain else _text(value)

@@ -38,7 +38,7 @@ def test_a_reload_takes_other_files_and_neither_begins_nor_ends_https(
     https = Https(None, _config(authority.issue("one")))
     with caplog.at_level(logging.INFO, "callmux"):
         https.configured(_config(authority.issue("two")))
-        assert "New connections get the certificate in" in caplog.text
+        assert "new connections get the certificate in" in caplog.text
         https.configured(Config())
         assert "restart callmux to listen without a certificate" in caplog.text
         Https(None, Config()).configured(_config(authority.issue("three")))

@@ -163,7 +163,7 @@ def test_an_outage_ends_nothing_that_is_known_and_lets_nobody_new_in(tmp_path: P
         assert status(port, unused) == 200, "its key is known"
         assert status(port, known[:-4] + "AAAA") == 401
         log = (tmp_path / "listener.log").read_text()
-        assert log.count("The keys of the issuer cannot be had") == 1
+        assert log.count("the keys of the issuer cannot be had") == 1
         assert known not in log
 
 

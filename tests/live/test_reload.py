@@ -209,11 +209,11 @@ async def test_a_rebuilt_server_starts_anew_under_its_sessions(
         await client.initialize()
         await client.tools()
         before, bystander = await pid(client, "one__a"), await pid(client, "two__d")
-        await until("its files are known", lambda: 'Watching 1 files of "one"' in client.said)
+        await until("its files are known", lambda: 'watching 1 files of "one"' in client.said)
         in_flight = client.send("tools/call", {"name": "one__b"})
         await until("the call begins", lambda: one.calls("b"))
         (built / "deep" / "main.js").write_text("22")
-        await until("it restarts", lambda: 'Restarting "one"' in client.said)
+        await until("it restarts", lambda: 'restarting "one"' in client.said)
         after = await pid(client, "one__a")
         assert after != before
         assert text_of((await in_flight)["result"]) == f"b {before}"
@@ -290,7 +290,7 @@ async def test_a_restarted_server_does_not_answer_from_the_cache(one: Scripted, 
         before = await pid(client, "a")
         assert await pid(client, "a") == before
         assert one.calls("a") == 1
-        await until("its files are known", lambda: "Watching 1 files" in client.said)
+        await until("its files are known", lambda: "watching 1 files" in client.said)
         watched.write_text("22")
         await until("the new process is up", lambda: client.said.count('Connected to "one"') == 2)
         assert await pid(client, "a") != before

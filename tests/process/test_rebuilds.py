@@ -105,7 +105,7 @@ async def test_a_rebuilt_server_is_restarted_and_no_other(
         assert host.restarts == [("a", f"{tmp_path / 'a.js'} changed")]
         (tmp_path / "b.js").unlink()
         await until(lambda: len(host.restarts) == 2, "the other one")
-        assert 'Watching 1 files of "a"' in caplog.messages
+        assert 'watching 1 files of "a"' in caplog.messages
 
 
 @real_loop()
@@ -116,7 +116,7 @@ async def test_what_is_watched_follows_the_configuration(
         assert 'could not watch files of "a": its "watch" matches none yet' in caplog.text
         (tmp_path / "new.js").write_text("1")
         host.configure(a={"watch": ["*.js"]})
-        await until(lambda: 'Watching 1 files of "a"' in caplog.messages, "the new pattern")
+        await until(lambda: 'watching 1 files of "a"' in caplog.messages, "the new pattern")
         assert host.restarts == []
         host.refusal = ServerNotFound("gone")
         (tmp_path / "more.js").write_text("1")
@@ -126,4 +126,4 @@ async def test_what_is_watched_follows_the_configuration(
         (tmp_path / "b.js").write_text("1")
         host.configure(a={"watch": ["*.js"]})
         (tmp_path / "b.js").write_text("22")
-        await until(lambda: len(host.restarts) == 2 or caplog.messages.count('Watching 3 files of "a"'))
+        await until(lambda: len(host.restarts) == 2 or caplog.messages.count('watching 3 files of "a"'))

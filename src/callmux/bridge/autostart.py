@@ -118,8 +118,8 @@ class Autostart:
             log.warning("--autostart: %s", error or "another process holds the lock for too long")
 
     async def end_started(self) -> bool:
-        """Ends a listener that a bridge has started; True where it is gone. One that was started in any other
-        way, and whatever else is there, is left alone."""
+        """Ends a listener that a bridge has started; gives whether it is gone. One that was started in any
+        other way, and whatever else is there, is left alone."""
         health = await self._health()
         if health is None or health.pid is None or b"--idle-exit" not in _arguments(health.pid):
             return False

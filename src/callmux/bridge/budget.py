@@ -22,7 +22,7 @@ class Budget(msgspec.Struct, frozen=True):
 
     Attributes:
         seconds: When it has had enough.
-        hard: It is given up then; else only if the listener gives no sign of life.
+        hard: Whether it is given up then; else only if the listener gives no sign of life.
     """
 
     seconds: float

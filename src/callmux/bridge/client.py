@@ -85,7 +85,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Nothing has come from the other end that should not: above all, not its end."""
+        """Whether nothing has come from the other end that should not: above all, not its end."""
         if self._transport is None or self._transport.is_closing():
             return False
         return self._poll is None or not self._poll.poll(0)

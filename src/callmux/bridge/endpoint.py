@@ -20,12 +20,12 @@ class Endpoint(NamedTuple):
 
     Attributes:
         url: As it was given.
-        tls: It is `https`.
+        tls: Whether it is `https`.
         host: For connecting: without brackets.
         port: The port.
         path: Path and query, as the request line has them.
         authority: Host and port, as the `Host` header has them.
-        is_loopback: It is this machine.
+        is_loopback: Whether it is this machine.
     """
 
     url: str

@@ -95,22 +95,22 @@ class LinkFailure(Exception):
 
     @property
     def started(self) -> bool:
-        """The listener may have begun with it."""
+        """Whether the listener may have begun with it."""
         return self.known.begun
 
     @property
     def untaken(self) -> bool:
-        """It is proved that nobody took it, so that it may be sent again whatever it does."""
+        """Whether it is proved that nobody took it, so that it may be sent again whatever it does."""
         return self.known.again
 
     @property
     def over(self) -> bool:
-        """The session is forgotten."""
+        """Whether the session is forgotten."""
         return self.known.session is Session.OVER
 
     @property
     def doubted(self) -> bool:
-        """The session may be forgotten."""
+        """Whether the session may be forgotten."""
         return self.known.session is Session.DOUBTED
 
     def forgotten(self, ping: Point) -> LinkFailure:
@@ -153,7 +153,7 @@ class LinkFailure(Exception):
 
     @property
     def passes(self) -> bool:
-        """It is about the way to the listener, so that another attempt may fare better."""
+        """Whether it is about the way to the listener, so that another attempt may fare better."""
         return self.reason is not Reason.REFUSED
 
 
@@ -175,8 +175,8 @@ def of_refusal(refusal: Refusal, *, named: bool, ours: bool = False, about: int 
     """What an HTTP status that is no success means.
 
     Args:
-        named: The request named a session.
-        ours: The listener is a callmux, which refuses before it looks at a request.
+        named: Whether the request named a session.
+        ours: Whether the listener is a callmux, which refuses before it looks at a request.
         about: The request's own id, where it has one.
     """
     status, headers, said = refusal.status, refusal.headers, _said(refusal.body)
@@ -245,9 +245,9 @@ class GivenUp(Exception):
 
     Args:
         last: Why the last attempt failed.
-        started: Some attempt may have begun.
+        started: Whether some attempt may have begun.
         attempts: How many there were.
-        safe: Sending it again does no harm.
+        safe: Whether sending it again does no harm.
     """
 
     def __init__(self, last: LinkFailure, *, started: bool, attempts: int, safe: bool) -> None:

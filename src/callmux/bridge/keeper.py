@@ -146,7 +146,7 @@ class Keeper:
 
         Args:
             deadline: When to give up, by the loop's clock; the patience may end earlier.
-            hasty: Give up with the first attempt that fails.
+            hasty: Whether to give up with the first attempt that fails.
 
         Raises:
             LinkFailure: There is none; nothing was sent.

@@ -133,12 +133,12 @@ class Link:
 
     @property
     def named(self) -> bool:
-        """The listener gave the session a name."""
+        """Whether the listener gave the session a name."""
         return self.heads.session_id is not None
 
     @property
     def ours(self) -> bool:
-        """The listener is a callmux."""
+        """Whether the listener is a callmux."""
         return self._names_streams
 
     async def request(
@@ -153,7 +153,7 @@ class Link:
 
         Args:
             seconds: How long it may take.
-            hard: It fails then; else it goes on as long as the listener answers a ping.
+            hard: Whether it fails then; else it goes on as long as the listener answers a ping.
             way: How it was sent on so far.
 
         Raises:

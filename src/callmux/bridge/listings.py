@@ -94,7 +94,7 @@ class Listings:
         """The client was given this page.
 
         Args:
-            genuine: A listener has given it, some time.
+            genuine: Whether a listener has given it, some time.
         """
         if genuine:
             self._genuine.add(method)
@@ -125,7 +125,7 @@ class Listings:
         return page if page is not None else b'{"%b":[]}' % LISTS[method][0].encode()
 
     def has(self, method: str) -> bool:
-        """A listener has given a list of this kind before."""
+        """Whether a listener has given a list of this kind before."""
         return method in self._genuine
 
     def listed(self) -> list[str]:
@@ -145,7 +145,7 @@ class Listings:
         return True
 
     def knows_tools(self) -> bool:
-        """There is a list of tools, so that its annotations can be asked."""
+        """Whether there is a list of tools, so that its annotations can be asked."""
         return bool(self._hints())
 
     def is_safe(self, name: str, plan: Plan | None) -> bool:

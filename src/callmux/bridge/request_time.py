@@ -37,7 +37,7 @@ class RequestTime:
     Args:
         waiter: Where its answer is awaited.
         seconds: How long that may take.
-        hard: It fails then; else it goes on as long as the listener answers.
+        hard: Whether it fails then; else it goes on as long as the listener answers.
         ping: Makes sure that the listener is there; raises `LinkFailure` where it is not.
         spawn: Starts a task that the link ends.
 

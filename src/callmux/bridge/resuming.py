@@ -33,7 +33,7 @@ class Owner(Protocol):
 
     @property
     def closed(self) -> bool:
-        """Nothing more begins with it."""
+        """Whether nothing more begins with it."""
 
     async def open_stream(self, events: EventBuffer, waiter: Waiter | None) -> Stream:
         """Opens a GET stream that goes on after the last event; raises `LinkFailure` where there is none."""

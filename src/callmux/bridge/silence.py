@@ -41,7 +41,7 @@ class Silence:
         """Ends `stream` as if it had broken, once it has been silent for too long.
 
         Args:
-            own: It is the listener's own stream.
+            own: Whether it is the listener's own stream.
         """
         self._streams[stream] = own
         if self._timer is None:

@@ -40,11 +40,11 @@ class Owner(Protocol):
 
     @property
     def named(self) -> bool:
-        """The listener gave the session a name."""
+        """Whether the listener gave the session a name."""
 
     @property
     def ours(self) -> bool:
-        """The listener is a callmux."""
+        """Whether the listener is a callmux."""
 
     def begun(self, session_id: bytes) -> None:
         """The listener names the session."""
@@ -196,7 +196,7 @@ class Stream:
             tell()
 
     def _is_answer(self, body: bytes) -> bool:
-        """It holds the answer to the request: also a refusal may, unless it is about the session."""
+        """Whether it holds the answer to the request: also a refusal may, unless it is about the session."""
         if self.status < 300:
             return bool(body.strip())
         if self.status == 404:

@@ -47,7 +47,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         call_timeout_ms: `--call-timeout`, where it is more than 0.
         token: `--token`.
         token_file: `--token-file`.
-        autostart: `--autostart`.
+        autostart: Whether `--autostart` was given.
         idle_exit: `--idle-exit`.
     """
 

@@ -147,7 +147,7 @@ async def hand_over(
     if process is None:
         writer.close()
         return None
-    log.info("Started process %d to take over", process.pid)
+    log.info("started process %d to take over", process.pid)
     reason = "it did not answer in time"
     try:
         async with asyncio.timeout(seconds):
@@ -162,7 +162,7 @@ async def hand_over(
         raise
     writer.close()
     code = await _end(process)
-    log.error("Process %d does not take over, this one goes on: %s (exit code %s)", process.pid, reason, code)
+    log.error("process %d does not take over, this one goes on: %s (exit code %s)", process.pid, reason, code)
     return None
 
 
@@ -232,7 +232,7 @@ async def give_way(server: HttpServer, listener: Listener, seconds: float, stopp
     never meets a closed one. What is in flight finishes here, within `seconds` and until we are
     told to stop.
     """
-    log.info("Another process answers now; finishing what is in flight")
+    log.info("another process answers now; finishing what is in flight")
     listener.leaving = True
     await server.stop_accepting()
     began = listener.now()

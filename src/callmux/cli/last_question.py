@@ -15,8 +15,8 @@ def write_or_show(*, shown: bool = False) -> Any:
     """A question whose answer is True, False or `SHOW`.
 
     Args:
-        shown: Every change was just shown, because somebody pressed `s`. Many press enter behind that, and
-            must not have written anything with it: then only `y` says yes.
+        shown: Whether every change was just shown, because somebody pressed `s`. Many press enter behind
+            that, and must not have written anything with it: then only `y` says yes.
     """
     hint = "(y/n, s shows every change again) " if shown else "(Y/n, s shows every change) "
     question = questionary.confirm("Write this?", instruction=hint)

@@ -173,7 +173,7 @@ async def listen(
             tasks.spawn(successor.relay(listener.overheard))
             await give_way(server, listener, host.runtime.drain_seconds(), stopped)
         else:
-            log.info("Stopping")
+            log.info("stopping")
             supervisor.stopping()
             listener.leaving = listener.refusing = True
             host.runtime.retire("callmux is being stopped")
@@ -266,7 +266,7 @@ async def _watch_idle(listener: Listener, seconds: int, idle: asyncio.Event) -> 
         await asyncio.sleep(max(min(seconds / 4, 5.0), 0.1))
         if any(True for _ in listener.table):
             quiet_since = listener.now()
-    log.info("No session for %d s", seconds)
+    log.info("no session for %d s", seconds)
     idle.set()
 
 

@@ -56,7 +56,7 @@ class EntryOptions:
     Attributes:
         name: What it is called.
         url: The listener it leads to; None for a process of its own.
-        bridge: Through a bridge.
+        bridge: Whether it is reached through a bridge.
         token_env: The variable whose value the client sends as a token.
         config: The configuration file, absolute; None for the default one.
     """

@@ -35,7 +35,7 @@ class TerminalPresenter:
         name: The server's name.
         receiver: Where the browser comes back to; open, or without a free port.
         port: The port of the redirect address.
-        browse: Open a browser here.
+        browse: Whether to open a browser here.
         why_not: Why none is opened.
         seconds: How long the person has.
         say: Shows a line.
@@ -143,7 +143,7 @@ async def at_this_terminal(
         name: The server's name.
         url: Its endpoint; each has a port of its own.
         port: The port that the configuration names.
-        browser: A browser may be opened.
+        browser: Whether a browser may be opened.
         seconds: How long the person has.
         env: The environment, in place of this process's.
         say: Shows a line, in place of printing it to stderr.

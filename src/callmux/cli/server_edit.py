@@ -117,7 +117,7 @@ def check_name(given: Given, name: str) -> None:
 
 
 def ask_yes_no(question: str) -> bool:
-    """Asks at the terminal; no is what Return alone means."""
+    """Asks at the terminal; gives whether the answer is yes. Return alone means no."""
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 

@@ -30,8 +30,8 @@ class Manner(NamedTuple):
 
     Attributes:
         owner: The principal whose sign-in it is; empty where there is one user, or all share it.
-        device: By a code at another device, whatever the configuration says.
-        browser: A browser may be opened here.
+        device: Whether to sign in by a code at another device, whatever the configuration says.
+        browser: Whether a browser may be opened here.
         seconds: How long the person has.
     """
 

@@ -54,7 +54,7 @@ def take_back(given: Given, label: str) -> int:
 
 
 def _end(url: str, config: str | None) -> bool:
-    """Ends the listener that a client's entry had started; True where there was one."""
+    """Ends the listener that a client's entry had started; gives whether there was one."""
     import asyncio
 
     from callmux.bridge.autostart import Autostart

@@ -29,7 +29,7 @@ _COLOURS = (
 
 
 def colour_wanted() -> bool:
-    """Standard output is a terminal, and neither `NO_COLOR` nor a dumb terminal says otherwise."""
+    """Whether standard output is a terminal, and neither `NO_COLOR` nor a dumb terminal says otherwise."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 

@@ -48,7 +48,7 @@ class ProcessRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     Attributes:
         name: What it is: its process id, or its address.
-        counted: Its calls are counted.
+        counted: Whether its calls are counted.
     """
 
     name: str

@@ -36,7 +36,7 @@ def watching(total: int, *, quiet: bool = False, stream: TextIO | None = None) -
     """Who to tell while `total` servers are asked.
 
     Args:
-        quiet: Nobody wants to see it: the result is for a program.
+        quiet: Whether nobody wants to see it: the result is for a program.
         stream: In place of stderr.
     """
     stream = stream or sys.stderr

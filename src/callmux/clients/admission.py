@@ -42,7 +42,7 @@ def _rules(document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]] | N
 
 
 def _allowed(rules: Sequence[Mapping[str, Any]], name: str, entry: Entry) -> bool:
-    """Where a list has commands or addresses, a name alone does not pass."""
+    """Whether a server passes. Where a list has commands or addresses, a name alone does not."""
     key = "serverCommand" if entry.command is not None else "serverUrl"
     strict = [rule for rule in rules if key in rule]
     return any(_fits(rule, name, entry) for rule in strict or rules)

@@ -128,7 +128,7 @@ def with_entry(text: str, name: str, entry: Entry, *, known: bool = False) -> st
     """The text with our entry between its markers; keys that the user put into it stay.
 
     Args:
-        known: An entry without markers is ours all the same.
+        known: Whether an entry without markers is ours all the same.
 
     Raises:
         ClientFileError: There is an entry of that name outside of markers, or the file cannot be understood.
@@ -180,7 +180,7 @@ def without_entry(text: str, name: str, *, known: bool = False) -> str:
     """The text without our entry and its markers; the same text where there is none.
 
     Args:
-        known: An entry without markers is ours all the same.
+        known: Whether an entry without markers is ours all the same.
 
     Raises:
         ClientFileError: There is an entry of that name outside of markers.

@@ -23,11 +23,12 @@ class Files:
 
     Attributes:
         own: The user's file, below the home directory or where desktop programs keep their settings.
-        desktop: It is below the latter.
+        desktop: Whether it is below the latter.
         moved_by: The environment variable that names another directory for the file, or None.
         sign: The directory in the home directory that shows that the client is used; None for the own file's.
         project: A project's file, below its directory; None where projects have none.
-        project_at_home: That file is one of a project in the home directory, too, and not the user's own.
+        project_at_home: Whether that file is one of a project in the home directory, too, and not the user's
+            own.
     """
 
     own: tuple[str, ...]
@@ -50,8 +51,8 @@ class Dialect:
         url_key: The key of an address, for streamable HTTP.
         sse_key: The same for legacy SSE.
         typed: Whether an entry says `type`.
-        commands_only: It cannot reach an address; a bridge is needed.
-        poor_path: It is started from a desktop, where `PATH` lacks what a shell has.
+        commands_only: Whether it cannot reach an address; a bridge is needed.
+        poor_path: Whether it is started from a desktop, where `PATH` lacks what a shell has.
         variable: How it writes an environment variable in a header; None where it cannot.
         reload: What makes it read its file again.
     """

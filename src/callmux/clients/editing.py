@@ -131,8 +131,8 @@ def status(
     """How our entry stands, against what is expected.
 
     Args:
-        any_way: Nothing was said about how the client is to reach callmux: an entry that starts this very
-            program is right with any arguments, and so is an address that callmux wrote.
+        any_way: Whether nothing was said about how the client is to reach callmux: an entry that starts this
+            very program is right with any arguments, and so is an address that callmux wrote.
     """
     try:
         if any_way:

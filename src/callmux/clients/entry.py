@@ -68,7 +68,7 @@ class Entry:
         env_file: A file of variables for it.
         tools: The tools allowed, where the file says so.
         denied: The tools denied, where the file says so.
-        disabled: The file switches it off.
+        disabled: Whether the file switches it off.
         input_names: `${input:...}` prompts that the entry uses.
     """
 

@@ -59,7 +59,7 @@ def _automatic(value: Any) -> bool:
 
 
 def _names(value: Any) -> bool:
-    """A list of names: anything else in it says more than callmux keeps."""
+    """Whether this is a list of names: anything else in it says more than callmux keeps."""
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 

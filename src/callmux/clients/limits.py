@@ -99,7 +99,7 @@ def limits(
         entry: The server.
         settings: Everything that was read.
         project: The project the server is for; None for a server of all projects.
-        from_mcp_json: It stands in a project's `.mcp.json`, which Claude Code asks about.
+        from_mcp_json: Whether it stands in a project's `.mcp.json`, which Claude Code asks about.
     """
     own = [item for item in settings if item.kind == kind]
     reasons = [f"{item.path} cannot be read: {item.problem}" for item in own if item.problem is not None]

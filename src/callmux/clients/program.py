@@ -31,8 +31,8 @@ class Program:
         script: The `callmux` script beside it, absolute; None where there is none.
         on_path: Gives what a name leads to on `PATH`, or None.
         real: Gives a path with its links followed.
-        isolated: It runs in a virtual environment, which the next terminal may not have.
-        fleeting: It was fetched for one run only (`uvx`, `pipx run`).
+        isolated: Whether it runs in a virtual environment, which the next terminal may not have.
+        fleeting: Whether it was fetched for one run only (`uvx`, `pipx run`).
         path: The `PATH` it has.
     """
 
@@ -53,8 +53,8 @@ def start_command(program: Program, *, absolute: bool) -> tuple[str, ...]:
     make them, else of the script.
 
     Args:
-        absolute: The client's own `PATH` is poor (programs that are started from a desktop): only a whole
-            path will do.
+        absolute: Whether the client's own `PATH` is poor (programs that are started from a desktop): only a
+            whole path will do.
     """
     if program.script is None:
         return program.python, "-m", "callmux"

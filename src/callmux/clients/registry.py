@@ -32,7 +32,7 @@ class PathArgument:
 
     Attributes:
         question: What is asked for.
-        repeat: There may be several.
+        repeat: Whether there may be several.
     """
 
     question: str
@@ -50,9 +50,10 @@ class KnownServer:
         url: The address of a remote server.
         variables: What it needs; for a remote server, `header` carries the first.
         header: The HTTP header with `%s` for the reference; empty for none.
-        sign_in: A person signs in to it (OAuth): `callmux login`.
+        sign_in: Whether a person signs in to it (OAuth): `callmux login`.
         place: A directory or file it works on.
-        checked: The check starts it and lists its tools; False for what needs the network or an account.
+        checked: Whether the check starts it and lists its tools; False for what needs the network or an
+            account.
     """
 
     name: str

@@ -93,7 +93,7 @@ class RecipeParameter(Section, frozen=True, kw_only=True):
 
     @property
     def must_be_given(self) -> bool:
-        """A run without it is refused."""
+        """Whether a run without it is refused."""
         return self.default is UNSET if self.required is None else self.required
 
 

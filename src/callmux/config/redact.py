@@ -98,7 +98,8 @@ def is_secret_key(key: str, *, strict: bool = False) -> bool:
     Words are told apart at `-`, `_` and capitals, and the plural counts: `apiKey`, `MY_TOKENS`, `x-api-key`.
 
     Args:
-        strict: Also where the last word says that the value itself is none, such as in `tokenFile`.
+        strict: Whether this holds also where the last word says that the value itself is none, such as in
+            `tokenFile`.
     """
     words = [word.lower() for word in _WORD.findall(key)]
     if not strict and words and words[-1] in _HARMLESS:

@@ -33,8 +33,8 @@ class Items(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     Attributes:
         at_least_one: What to say about an empty list; None where it may be empty.
-        empty_is_absent: An empty list counts as none.
-        unique: Later copies of an entry are dropped.
+        empty_is_absent: Whether an empty list counts as none.
+        unique: Whether later copies of an entry are dropped.
     """
 
     at_least_one: str | None = None

@@ -36,23 +36,23 @@ class ServerChange(msgspec.Struct, frozen=True, kw_only=True):
         tools: The whole whitelist; an empty one exposes nothing.
         add_tools: Tools to add to it.
         remove_tools: Tools to take out, after the additions.
-        clear_tools: No whitelist any more; stronger than the others.
+        clear_tools: Whether there is to be no whitelist any more; stronger than the others.
         deny_tools: Tools to add to those that exist for nobody.
         allow_tools: Tools to take out of them, after the additions.
         env: Variables to set; a reference of the same name goes.
         env_refs: References to set; a variable of the same name goes.
         remove_env: Variables and references to take out, after the additions.
-        clear_env: Take out all variables and references first.
+        clear_env: Whether to take out all variables and references first.
         cwd: The working directory.
-        clear_cwd: No working directory any more; stronger than `cwd`.
+        clear_cwd: Whether there is to be no working directory any more; stronger than `cwd`.
         cwd_mode: `global` or `session`.
         cache_allow: The tools that may be cached, in place of those there are; empty for no such list.
         cache_deny: The tools that may not.
-        clear_cache_policy: Take out both lists first.
+        clear_cache_policy: Whether to take out both lists first.
         call_timeout_ms: Time for one call.
-        clear_call_timeout: The global time again.
+        clear_call_timeout: Whether the global time is to hold again.
         request_body_max_bytes: Largest request, 0 for any.
-        clear_request_body_max_bytes: The global limit again.
+        clear_request_body_max_bytes: Whether the global limit is to hold again.
         prefix: What its tools' names begin with.
         max_concurrency: Calls at a time.
         disabled: Whether to switch it off, or on again.

@@ -107,7 +107,7 @@ def check_owner(plan: ServicePlan, *, force: bool) -> None:
     """Refuses to touch a service file that we did not write.
 
     Args:
-        force: It is ours from now on.
+        force: Whether it is ours from now on.
 
     Raises:
         DaemonFailed: It is somebody else's.

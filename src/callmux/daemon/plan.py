@@ -35,10 +35,10 @@ class ServiceOptions(msgspec.Struct, frozen=True, kw_only=True):
         scope: Whose service; None for what fits whoever asks.
         command: What starts callmux, absolute.
         config_path: The configuration file, absolute.
-        start: Start it after installing.
-        enable: Have it started with the machine, or the session.
-        anew: Restart without handing over, so that a changed service file counts.
-        follow: Show the log as it grows.
+        start: Whether to start it after installing.
+        enable: Whether to have it started with the machine, or the session.
+        anew: Whether to restart without handing over, so that a changed service file counts.
+        follow: Whether to show the log as it grows.
     """
 
     action: Action
@@ -59,8 +59,8 @@ class ServiceMachine(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         platform: As `sys.platform` has it.
-        has_systemctl: There is a `systemctl`.
-        systemd_runs: systemd is what started the machine.
+        has_systemctl: Whether there is a `systemctl`.
+        systemd_runs: Whether systemd is what started the machine.
         uid: Who asks; None where users have no numbers.
         home: Their home directory.
         path: Their `PATH`.
@@ -79,7 +79,7 @@ class Step(msgspec.Struct, frozen=True):
 
     Attributes:
         words: Program and arguments.
-        may_fail: What follows is done all the same.
+        may_fail: Whether what follows is done all the same where this fails.
     """
 
     words: list[str]
@@ -98,7 +98,7 @@ class ServicePlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     when the file is gone.
 
     Attributes:
-        supported: There is a service manager that we know.
+        supported: Whether there is a service manager that we know.
         label: What the service manager calls it, for systemd without `.service`.
         variables_path: A file with variables for the service, made by whoever needs one.
         warnings: What else to know.
@@ -145,8 +145,8 @@ def make_plan(
 
     Args:
         warnings: What is known beside it.
-        installed: There is a service file of ours already.
-        changed: It says something else.
+        installed: Whether there is a service file of ours already.
+        changed: Whether it says something else.
     """
     scope: Scope = options.scope or ("system" if place.platform == "linux" and place.uid == 0 else "user")
     kind, why = _kind(place, scope)

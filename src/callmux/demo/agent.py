@@ -85,8 +85,8 @@ class Agent:
         """Ends callmux: by closing its input, then by asking, then by force.
 
         Args:
-            in_order: Nothing is under way. Otherwise callmux is asked at once: at the end of its input it
-                would wait for calls that nobody waits for any more.
+            in_order: Whether nothing is under way. Otherwise callmux is asked at once: at the end of its
+                input it would wait for calls that nobody waits for any more.
         """
         try:
             for end in (self._end_input, self._process.terminate) if in_order else (self._process.terminate,):

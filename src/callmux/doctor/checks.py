@@ -290,7 +290,7 @@ class Look(NamedTuple):
         tools: The tools that clients see, after the whitelist.
         issues: What is wrong.
         said: The last lines that the server wrote to its stderr, where it could not be asked.
-        sign_in: It wants a person to sign in.
+        sign_in: Whether it wants a person to sign in.
     """
 
     executable: str | None

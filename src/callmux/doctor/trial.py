@@ -74,7 +74,7 @@ async def try_servers(
     Args:
         names: Keys of `loaded.config.servers`.
         tool: A tool that each of them has to expose.
-        named: They were asked for by name: disabled ones are tried, too.
+        named: Whether they were asked for by name: disabled ones are tried, too.
         progress: Told who is asked and what came of it.
 
     Returns:

@@ -74,7 +74,7 @@ class Asker(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         principal: Names who it proved to be; empty where nobody has to.
         directory: Where it works; None where that is not known for sure.
         client: The name it gives itself.
-        lasting: Nobody else will be of that session.
+        lasting: Whether nobody else will be of that session.
     """
 
     session: object
@@ -88,8 +88,8 @@ class Ruling(msgspec.Struct, frozen=True):
     """How a question ended.
 
     Attributes:
-        allowed: The calls may be made.
-        late: Nobody answered in time.
+        allowed: Whether the calls may be made.
+        late: Whether nobody answered in time.
         withdrawn: Why it is not asked any more; None where it was answered.
         choice: What was answered.
         by: Where the answer came from: `elicitation`, `terminal`, or `remembered` where the answer to another
@@ -133,7 +133,7 @@ class Remembered(Protocol):
 
     @property
     def usable(self) -> bool:
-        """A decision can be kept."""
+        """Whether a decision can be kept."""
 
     def knows(self, directory: str, principal: str, subject: Subject) -> bool:
         """Whether calls of it are approved there."""
@@ -180,7 +180,7 @@ class Approvals:
 
     @property
     def reachable(self) -> bool:
-        """A person at a terminal can answer."""
+        """Whether a person at a terminal can answer."""
         return self._reachable()
 
     def remembers(self, need: Need, asker: Asker) -> bool:

@@ -29,7 +29,7 @@ def keys_of(raw: bytes, issuer: str, insecure: bool) -> str:
     Args:
         raw: The metadata.
         issuer: Whose it must be.
-        insecure: Plain http is taken from any host.
+        insecure: Whether plain http is taken from any host.
 
     Raises:
         NotUsable: It is not that of this issuer, or names no usable address.

@@ -87,7 +87,7 @@ class Check(Protocol):
     """One check.
 
     Attributes:
-        is_left: It is to be told when an answer is over.
+        is_left: Whether it is to be told when an answer is over.
     """
 
     is_left: bool

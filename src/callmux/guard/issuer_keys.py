@@ -134,11 +134,11 @@ class IssuerKeys:
                 keys = read(await self._fetch(), self._keys)
             except (NoDocument, NotUsable) as error:
                 if not self._failing:
-                    log.warning("The keys of the issuer cannot be had: %s. Known ones stay in use", error)
+                    log.warning("the keys of the issuer cannot be had: %s. Known ones stay in use", error)
                 self._failing = True
                 return
             if self._failing:
-                log.info("The keys of the issuer can be had again")
+                log.info("the keys of the issuer can be had again")
             self._failing = False
             if self._closed:
                 return

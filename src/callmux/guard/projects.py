@@ -90,7 +90,7 @@ class Projects:
 
     @property
     def usable(self) -> bool:
-        """A decision can be kept: the file is not that of a newer version."""
+        """Whether a decision can be kept: the file is not that of a newer version."""
         self._read()
         return not self._foreign
 
@@ -206,7 +206,7 @@ class Projects:
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             problem = str(error)
         if problem:
-            log.warning("Approvals for projects in %s do not count: %s", self._path, problem)
+            log.warning("approvals for projects in %s do not count: %s", self._path, problem)
 
     def _write(self, decisions: list[Decision]) -> None:
         data = msgspec.json.format(msgspec.json.encode(_File(VERSION, decisions)), indent=1)

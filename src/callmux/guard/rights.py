@@ -95,8 +95,8 @@ class Rights:
         """Why a tool of callmux itself may not be called.
 
         Args:
-            must_be_allowed: It needs to be allowed like any other. Else it does no more than what its caller
-                may do anyway, so that only a denial of its own name keeps it from somebody.
+            must_be_allowed: Whether it needs to be allowed like any other. Else it does no more than what its
+                caller may do anyway, so that only a denial of its own name keeps it from somebody.
         """
         if self.nothing is not None:
             return self.nothing
@@ -140,7 +140,7 @@ class Permissions:
 
     Args:
         config: The configuration.
-        authorized: `authorization` applies.
+        authorized: Whether `authorization` applies.
         reserved: Names that belong to callmux itself.
 
     Attributes:

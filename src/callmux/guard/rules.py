@@ -55,7 +55,7 @@ class Applying:
 
     Args:
         rules: These rules.
-        allows: What no rule fits is allowed.
+        allows: Whether what no rule fits is allowed.
         section: The key of the configuration they stand in, for messages.
     """
 

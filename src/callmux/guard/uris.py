@@ -82,7 +82,7 @@ def _walked_to(text: str, end: int, *, empty: bool) -> str:
     """The URI with its scheme and host in small letters, and `.` and `..` walked up to `end`.
 
     Args:
-        empty: What is between two slashes is a name like any other; else they are one slash.
+        empty: Whether what is between two slashes is a name like any other; else they are one slash.
     """
     path, tail = text[:end], text[end:]
     scheme, colon, rest = path.partition(":")

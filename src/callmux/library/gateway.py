@@ -53,7 +53,7 @@ class ToolResult(msgspec.Struct, frozen=True):
 
     Attributes:
         raw: The result as MCP has it.
-        is_error: It says that it is an error; a failure of callmux looks the same.
+        is_error: Whether it says that it is an error; a failure of callmux looks the same.
     """
 
     raw: dict[str, Any]

@@ -158,7 +158,7 @@ class Changes:
         except CallmuxError as failure:
             bus.publish(ServersManaged(action=action, server=name, by=by, error=failure.message))
             raise
-        log.info('Server "%s" was %s over the management interface by %s', name, DONE[action], by)
+        log.info('server "%s" was %s over the management interface by %s', name, DONE[action], by)
         bus.publish(ServersManaged(action=action, server=name, by=by))
         bus.publish(Reloaded())
 

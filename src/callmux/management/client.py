@@ -119,7 +119,7 @@ class ManagementClient:
 
         Args:
             config: Its entry, as in a configuration file.
-            dry_run: Only say what the configuration would be.
+            dry_run: Whether only to say what the configuration would be.
         """
         body = {"name": name, "config": dict(config), **({"dryRun": True} if dry_run else {})}
         return await self._object("POST", "servers", body)

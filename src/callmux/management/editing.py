@@ -45,7 +45,7 @@ def read_object(body: bytes, known: Iterable[str]) -> dict[str, Any]:
 
 
 def flag(body: dict[str, Any], key: str) -> bool:
-    """A member that is true or false; false where it is absent.
+    """Whether a member is true; it is not where it is absent.
 
     Raises:
         InvalidArguments: It is something else.

@@ -38,7 +38,7 @@ class ChildOutcome(msgspec.Struct, frozen=True):
     """What became of one call.
 
     Attributes:
-        ok: The tool did not report a failure. What its payload says about itself does not count.
+        ok: Whether the tool did not report a failure. What its payload says about itself does not count.
         value: What the caller is shown of it.
         duration_ms: Milliseconds, queueing included.
         result: The result as it came, where somebody needs it further.
@@ -93,7 +93,7 @@ async def run_one(
     """Makes one call.
 
     Args:
-        keep: The result is needed further: a large one takes as much memory again.
+        keep: Whether the result is needed further: a large one takes as much memory again.
     """
     started = engine.clock.monotonic()
     result = await engine.call(call, context)

@@ -49,7 +49,7 @@ class Repairs:
         Args:
             entry: The object.
             reserved: Its own keys, which are never arguments.
-            required: An entry without any argument gets `{}`, and counts as wrapped.
+            required: Whether an entry without any argument gets `{}`, and counts as wrapped.
         """
         self._seen += 1
         if entry.has("arguments"):

@@ -44,10 +44,10 @@ class Expression(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         source: It as written.
         step: The index of the step it looks at; None means the previous one.
-        text: It stands for the text of that result.
+        text: Whether it stands for the text of that result.
         paths: The ways to read its path inside the JSON of that result, the first that leads somewhere
             counts. Empty for text and literals.
-        doubtful: It starts with "$" and means nothing, so it is taken literally.
+        doubtful: Whether it starts with "$" and means nothing, so it is taken literally.
     """
 
     source: str
@@ -58,7 +58,7 @@ class Expression(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def literal(self) -> bool:
-        """It stands for itself."""
+        """Whether it stands for itself."""
         return not self.text and not self.paths
 
 

@@ -54,7 +54,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         mappings: Expression by argument; empty for the first step.
-        must_map: A mapping that leads nowhere fails the step.
+        must_map: Whether a mapping that leads nowhere fails the step.
     """
 
     mappings: dict[str, mapping.Expression]

@@ -67,7 +67,7 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         description_length: Characters of a description; 0 means all, None what the configuration says.
-        with_schema: Show the input schema of each tool.
+        with_schema: Whether to show the input schema of each tool.
     """
 
     query: str

@@ -144,7 +144,7 @@ def _embedded(raw: bytes, is_deep: bool) -> Raw:
 
 
 def _repeats(text: str, content: bytes) -> bool:
-    """`text` is the structured content as JSON, or what its only member says."""
+    """Whether `text` is the structured content as JSON, or what its only member says."""
     if len(text) > LONGEST_ECHO or len(content) > 2 * LONGEST_ECHO:
         return False
     try:

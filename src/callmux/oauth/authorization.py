@@ -26,7 +26,7 @@ class AuthorizationRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         issuer: Of whom it is asked.
-        names_issuer: Its answer must say so.
+        names_issuer: Whether its answer must say so.
         redirect_uri: Where the answer goes.
         state: What the answer must repeat.
         verifier: What proves that the code was asked for by us.

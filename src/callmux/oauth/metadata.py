@@ -45,10 +45,10 @@ class ServerMetadata(msgspec.Struct, frozen=True, kw_only=True):
         device_endpoint: Where device codes are, or empty.
         methods: How clients may show who they are; None where it does not say.
         scopes: The scopes that there are; empty where it does not say.
-        pkce: It says that it supports PKCE with S256. What is not said is not supported.
-        documents: A client's id may be the URL of its metadata document.
-        names_issuer: Each answer to an authorization request says whose it is (RFC 9207).
-        guessed: It says nothing: these are the addresses of MCP 2025-03-26.
+        pkce: Whether it says that it supports PKCE with S256. What is not said is not supported.
+        documents: Whether a client's id may be the URL of its metadata document.
+        names_issuer: Whether each answer to an authorization request says whose it is (RFC 9207).
+        guessed: Whether it says nothing: these are the addresses of MCP 2025-03-26.
     """
 
     issuer: str

@@ -57,7 +57,7 @@ def failed(trouble: Trouble, now: float, *, reached: bool, chance: float) -> Tro
     """It brought nothing.
 
     Args:
-        reached: Somebody was reached.
+        reached: Whether somebody was reached.
         chance: Between 0 and 1: spreads those who begin together.
     """
     longest = LONGEST_SECONDS if reached else LONGEST_UNREACHED_SECONDS

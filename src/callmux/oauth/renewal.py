@@ -93,7 +93,7 @@ class Renewal:
         """What there is once this generation is not the newest any more.
 
         Args:
-            refused: The server does not take it.
+            refused: Whether the server does not take it.
 
         Raises:
             SignInFailed: There is nothing newer to be had.
@@ -184,7 +184,7 @@ class Renewal:
                 trouble=pacing.succeeded(trouble),
             )
             self._write(kept)
-            log.debug('The tokens of "%s" are renewed', self.account.server)
+            log.debug('the tokens of "%s" are renewed', self.account.server)
             return kept
 
     async def _ask(self, kept: KeptAccount) -> SignedIn:
@@ -235,7 +235,7 @@ class Renewal:
         if signed_in is not None and good and self._not_taken != kept.generation:
             tokens = msgspec.structs.replace(signed_in.tokens, refresh="")
             left = msgspec.structs.replace(signed_in, tokens=tokens)
-            log.warning('The sign-in to "%s" ends with its token: %s', self.account.server, failure.reason)
+            log.warning('the sign-in to "%s" ends with its token: %s', self.account.server, failure.reason)
             kept = msgspec.structs.replace(
                 kept, generation=kept.generation + 1, signed_in=left, trouble=pacing.succeeded(kept.trouble)
             )
@@ -244,7 +244,7 @@ class Renewal:
         return self._end(kept, failure.reason)
 
     def _end(self, kept: KeptAccount, reason: str) -> KeptAccount:
-        log.warning('The sign-in to "%s" is over: %s', self.account.server, reason)
+        log.warning('the sign-in to "%s" is over: %s', self.account.server, reason)
         kept = msgspec.structs.replace(
             kept, generation=kept.generation + 1, signed_in=None, trouble=pacing.succeeded(kept.trouble)
         )

@@ -33,7 +33,8 @@ class Audit:
         bus: Where it hears.
         wall: The time of day.
         append: Writes whole lines; called in a thread.
-        listens: Clients come over HTTP, whose requests have a line each; else each MCP request has one.
+        listens: Whether clients come over HTTP, whose requests have a line each; else each MCP request has
+            one.
     """
 
     def __init__(

@@ -105,7 +105,7 @@ class CallEnded(Fact, frozen=True):
         waited: How much of that it waited for its turn.
         sent, received: Bytes of the arguments and of the result.
         session_id, request_id, principal: As in `RequestEnded`.
-        listed: The server lists the tool; else a caller may have made its name up.
+        listed: Whether the server lists the tool; else a caller may have made its name up.
         request: Stands for the request of the client: `RequestEnded` has the same.
         forwarded: Names of headers of the client that went with it.
     """
@@ -171,7 +171,7 @@ class ServerUp(Fact, frozen=True, kw_only=True):
 
     Attributes:
         server: The server's key.
-        again: It was up before: this is a reconnect.
+        again: Whether it was up before: this is a reconnect.
         seconds: How long the attempt took.
         tools: How many tools it lists.
     """

@@ -36,7 +36,7 @@ class Sample(msgspec.Struct, frozen=True):
         sent, received: Bytes of arguments to servers, and of the answer.
         session_id, request_id, client: Of the request.
         principal: Who asked; empty for nobody known.
-        cached: Nothing of it came from a server.
+        cached: Whether nothing of it came from a server.
         headers: Server, tool and name of each header of the client that a server got.
     """
 

@@ -46,7 +46,7 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
         status: The code of a JSON-RPC error; empty for none.
         words: The message of that error.
         code: The code of a failure of callmux; empty for none.
-        unknown: What it asked for is not there: its name is the client's own.
+        unknown: Whether what it asked for is not there: its name is the client's own.
     """
 
     error: str = ""

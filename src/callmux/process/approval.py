@@ -52,7 +52,7 @@ class Approval:
     Args:
         state: The directory where decisions for projects are kept; None where there is no place.
         reachable: Whether commands of the same user reach this process.
-        single: There will only ever be one client, which works where this process does.
+        single: Whether there will only ever be one client, which works where this process does.
         clock: Time.
 
     Attributes:

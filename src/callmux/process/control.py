@@ -98,7 +98,7 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ans
         writer.write(msgspec.json.encode(await _answered(line, answer)) + b"\n")
         await writer.drain()
     except (OSError, ValueError, TimeoutError) as error:
-        log.info("A control connection ended: %s", error)
+        log.info("a control connection ended: %s", error)
     finally:
         writer.close()
 

@@ -19,7 +19,7 @@ class Desk:
 
     Args:
         state: The directory where decisions for projects are kept; None where there is no place.
-        single: There will only ever be one client.
+        single: Whether there will only ever be one client.
         clock: Time.
 
     Attributes:

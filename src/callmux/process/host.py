@@ -70,13 +70,13 @@ class Host:
         base_dir: Where relative `file:` references start.
         env: The environment.
         show: Takes a server's name and a line it wrote to stderr.
-        single: There will only ever be one session (stdio), so nothing needs connections of its own.
+        single: Whether there will only ever be one session (stdio), so nothing needs connections of its own.
 
     Attributes:
         entitlements: Who the clients of sessions are, and what they may use.
         portraits: What it says of itself to each client.
         unguarded: No request needs to say who asks: there is one session, and no rules apply.
-        single: There will only ever be one session.
+        single: Whether there will only ever be one session.
         runtime: The current runtime.
         started: Its servers are connected, or being connected.
         dispatch: The handler of every session.
@@ -227,7 +227,7 @@ class Host:
     def pass_on(self, session: Session, method: str, params: Raw | None) -> None:
         """Hands a client's notification to every server that it has a connection to, where it may."""
         if method in REQUESTS:
-            log.debug("A client has sent %s without an id: no server gets it", method)
+            log.debug("a client has sent %s without an id: no server gets it", method)
             return
         for name, server in self.runtime.servers.items():
             if self.entitlements.may_tell(session, name, method) and not self.runtime.asks(name, method):
@@ -310,7 +310,7 @@ class Host:
         if server is None:
             raise self.runtime.missing(name)
         if self.started:
-            log.info('Restarting "%s": %s', name, why)
+            log.info('restarting "%s": %s', name, why)
             self.desk.withdraw(f'server "{name}" was restarted meanwhile', name)
             await server.restart()
         # What the old process has answered says nothing of the new one.

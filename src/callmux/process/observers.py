@@ -38,7 +38,7 @@ class Observers:
         base_dir: Where relative paths start.
         clock: Time.
         show: Writes whole lines to stderr; never waits.
-        listens: There is a listener: clients come over HTTP, and metrics may be served.
+        listens: Whether there is a listener: clients come over HTTP, and metrics may be served.
 
     Attributes:
         totals: What was counted since metrics were on first; None where they never were.

@@ -32,10 +32,10 @@ class Oversight:
         routing: Gives the names and the tier of a tool.
         find: Gives the route of a name, and of the server beside it.
         servers: The servers by name.
-        authorized: `authorization` applies.
+        authorized: Whether `authorization` applies.
 
     Attributes:
-        authorized: The same.
+        authorized: Whether `authorization` applies.
         permissions: Who may use what.
         sight: What each client may see.
     """

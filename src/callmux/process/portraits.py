@@ -39,7 +39,7 @@ class Portraits:
         Args:
             session: Of the client.
             version: The MCP revision.
-            complete: No server is still starting.
+            complete: Whether no server is still starting.
         """
         runtime, up = self._current(), self._known(session)
         if runtime.is_transparent and up:

@@ -104,7 +104,7 @@ def _tell(name: str, files: Seen) -> None:
             'could not watch all files of "%s": only the first %d that its "watch" matches', name, MOST_FILES
         )
     else:
-        log.info('Watching %d files of "%s"', len(files), name)
+        log.info('watching %d files of "%s"', len(files), name)
 
 
 async def _restart(host: Host, name: str, changed: list[str]) -> None:

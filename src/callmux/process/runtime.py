@@ -64,7 +64,7 @@ class Runtime:
         process: Gives what status shows of the process around the runtime.
         bus: Who hears of calls.
         approval: Gives the approval of the process; asked only where the configuration has `approve`.
-        listener: Its clients come over HTTP.
+        listener: Whether its clients come over HTTP.
         invite: Opens the way for a person who has to sign in to a server.
 
     Attributes:

@@ -33,7 +33,7 @@ class Linkage(msgspec.Struct, frozen=True):
 
     Attributes:
         pages: URIs of the pages that show its results.
-        for_model: A model may know it; else only the page of its own server calls it.
+        for_model: Whether a model may know it; else only the page of its own server calls it.
     """
 
     pages: tuple[str, ...] = ()

@@ -20,7 +20,7 @@ def addressed(message: Message, id: int, *, alone: bool) -> Message:
 
     Args:
         id: Of the request that the exchange is for.
-        alone: It is the whole answer, not one event of a stream.
+        alone: Whether it is the whole answer, not one event of a stream.
     """
     if isinstance(message, Batch):
         return Batch([addressed(part, id, alone=False) for part in message.messages])
@@ -72,7 +72,7 @@ def is_answer(status: int, body: bytes, *, stateless: bool) -> bool:
     """Whether a status that is no success comes with the server's own answer to the request.
 
     Args:
-        stateless: The request belongs to no session: an error that is answered so is about itself.
+        stateless: Whether the request belongs to no session: an error that is answered so is about itself.
     """
     if stateless and status in (400, 404):
         return failure_in(body) is not None
@@ -91,7 +91,7 @@ def ping_refusal(status: int, body: bytes, *, retry_after: bool) -> Point | None
 
     Args:
         body: The beginning of the answer.
-        retry_after: The answer says when to come back.
+        retry_after: Whether the answer says when to come back.
     """
     if not session_refused(status, retry_after=retry_after) or is_unknown_method(body):
         return None

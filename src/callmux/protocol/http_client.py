@@ -81,8 +81,8 @@ class Known(NamedTuple):
     """What is known at one point.
 
     Attributes:
-        begun: The other side may have begun with the request.
-        again: It may be sent again whatever it does: this proves that nobody took it.
+        begun: Whether the other side may have begun with the request.
+        again: Whether it may be sent again whatever it does: this proves that nobody took it.
         session: What it tells about the session.
     """
 
@@ -148,7 +148,8 @@ def known(carrier: Carrier, point: Point) -> Known:
 
 
 def may_have_begun(transport: str, point: Point) -> bool:
-    """The same for a link by the name of its transport, which may be one of a test."""
+    """Whether the other side may have begun, for a link by the name of its transport, which may be one of a
+    test."""
     row = next(
         (row for (carrier, at), row in TABLE.items() if at is point and carrier.value == transport), None
     )
@@ -162,9 +163,9 @@ def refusal_point(
 
     Args:
         body: The beginning of the answer.
-        named: The request named a session.
-        challenged: The answer has a `WWW-Authenticate` header.
-        answered: The body is an error that names this very request.
+        named: Whether the request named a session.
+        challenged: Whether the answer has a `WWW-Authenticate` header.
+        answered: Whether the body is an error that names this very request.
     """
     if status == 404 and named:
         return Point.ANSWERED if answered else Point.NO_SESSION
@@ -215,7 +216,7 @@ def request_head(
     """The headers that the protocol asks for (MCP 2025-11-25, basic/transports, "Streamable HTTP").
 
     Args:
-        body: It is a POST.
+        body: Whether it is a POST.
         last_event_id: Where a stream is to go on; empty for its beginning.
     """
     head = {"Accept": "text/event-stream"}

@@ -85,7 +85,7 @@ class Malformed(msgspec.Struct, frozen=True):
 
     Attributes:
         id: The id they carried, or None.
-        is_response: They look like an answer rather than a question.
+        is_response: Whether they look like an answer rather than a question.
         code: The JSON-RPC error code that fits.
         message: What is wrong.
     """

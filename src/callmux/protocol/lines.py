@@ -37,8 +37,8 @@ class Long(msgspec.Struct, frozen=True):
 
     Attributes:
         line: The line.
-        is_text: It is valid UTF-8.
-        is_deep: It is nested deeper than a message may be.
+        is_text: Whether it is valid UTF-8.
+        is_deep: Whether it is nested deeper than a message may be.
     """
 
     line: bytes

@@ -288,7 +288,7 @@ class UpstreamPeer:
 
         Args:
             reason: In words; None for none.
-            doubtful: The server may still be at work on it.
+            doubtful: Whether the server may still be at work on it.
         """
         if id not in self.waiting:
             return None

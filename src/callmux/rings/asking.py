@@ -213,7 +213,7 @@ class Asking:
         try:
             reply = await client.ask(questions.ACTION, questions.form(question))
         except RpcError as refusal:
-            log.info("A client that should show a question did not (%s)", refusal)
+            log.info("a client that should show a question did not (%s)", refusal)
             if self._approvals.reachable:
                 # A person at a terminal may still answer.
                 self._log(question)
@@ -267,7 +267,7 @@ class Asking:
         others = f" and {len(question.needs) - 1} more" if len(question.needs) > 1 else ""
         seconds = f"{self._seconds:g} s"
         log.warning(
-            "Waiting for approval, %s: %s%s. Run: callmux approve %s", seconds, first, others, question.id
+            "waiting for approval, %s: %s%s. Run: callmux approve %s", seconds, first, others, question.id
         )
 
     def _refusal(self, ruling: Ruling, needs: Sequence[Need], contact: Contact) -> CallmuxError:

@@ -36,8 +36,8 @@ class Shaper:
 
     Args:
         root: Its compiled schema.
-        unwraps: Arguments inside a `params` envelope are taken out of it.
-        renames: A single issue is put into the list that the tool wants.
+        unwraps: Whether arguments inside a `params` envelope are taken out of it.
+        renames: Whether a single issue is put into the list that the tool wants.
 
     Attributes:
         always: Any arguments may have to change; else only those with `ENVELOPE` in them.

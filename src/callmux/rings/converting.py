@@ -87,7 +87,7 @@ class Converting:
     """Request stage: a failed request is an error result, never a broken session.
 
     Args:
-        plain: A direct call's JSON-RPC error is passed on as it came (the transparent mode).
+        plain: Whether a direct call's JSON-RPC error is passed on as it came (the transparent mode).
     """
 
     only_failures = True

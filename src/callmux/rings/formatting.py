@@ -86,7 +86,7 @@ def formatted(result: Result, render: Render, *, keep_structured: bool) -> Resul
     structured one. Images, prose and whatever else there is stays as it is.
 
     Args:
-        keep_structured: The tool promises structured content.
+        keep_structured: Whether the tool promises structured content.
     """
     head = result.head
     items = [] if head.content is UNSET else list(head.content)

@@ -62,15 +62,15 @@ class Slots:
             self._on_server[server] += 1
 
     def take_on(self, server: str) -> bool:
-        """Takes one of the places on the server itself, where there is one."""
+        """Takes one of the places on the server itself; gives whether there was one."""
         if not self._free(server):
             return False
         self._on_server[server] += 1
         return True
 
     def try_acquire(self, server: str) -> bool:
-        """Takes a slot if there is one. Whoever waits while there is room waits for its own server, so nobody
-        is overtaken."""
+        """Takes a slot; gives whether there was one. Whoever waits while there is room waits for its own
+        server, so nobody is overtaken."""
         if self.running >= self.limit or (self.server_limits and not self.take_on(server)):
             return False
         self.running += 1

@@ -57,7 +57,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         config: The configuration.
-        plain: The transparent mode: nothing is changed.
+        plain: Whether this is the transparent mode: nothing is changed.
         servers: All servers by name.
         kept: What they keep.
         find: Gives the route of a name, and of the server beside it.

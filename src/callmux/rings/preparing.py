@@ -29,7 +29,7 @@ class Preparing:
     Args:
         references: Resolves references.
         scopes: Says which directory or credentials a call needs; None where no call does.
-        plain: The transparent mode: arguments go on as they came.
+        plain: Whether this is the transparent mode: arguments go on as they came.
     """
 
     def __init__(

@@ -75,10 +75,11 @@ class Job(msgspec.Struct, eq=False, kw_only=True):
         depth: How many stages are entered and not left.
         holder: Who has it; None while it is in a stage.
         task: What it waits for; None where it does not wait.
-        leaving: It waits to be left, not to enter.
-        paused: It has waited in a stage: time has passed since it came.
+        leaving: Whether it waits to be left, not to enter.
+        paused: Whether it has waited in a stage: time has passed since it came.
         given_up: Why nobody wants it any more; None while somebody does.
-        makes_task: It is a call that makes a task of its server (MCP 2025-11-25, basic/utilities/tasks).
+        makes_task: Whether it is a call that makes a task of its server (MCP 2025-11-25,
+            basic/utilities/tasks).
     """
 
     context: CallContext

@@ -23,9 +23,9 @@ class CachingVerdict(msgspec.Struct, frozen=True):
     """What the rules of caching say of one tool.
 
     Attributes:
-        reads: Calling it changes nothing.
-        shared: Equal calls at the same time may be one: it reads, and no `denyTools` names it.
-        cached: Its results may be kept.
+        reads: Whether calling it changes nothing.
+        shared: Whether equal calls at the same time may be one: it reads, and no `denyTools` names it.
+        cached: Whether its results may be kept.
     """
 
     reads: bool
@@ -51,9 +51,9 @@ class Route(msgspec.Struct, eq=False, kw_only=True):
         names: Every name that a pattern may mean the tool by.
         tool: What the catalogue knows of the tool; None for a server that has not listed yet.
         seconds: How long one attempt may take where the caller does not say.
-        safe: Repeating a call does no harm: the tool says so, or the operator does.
+        safe: Whether repeating a call does no harm: the tool says so, or the operator does.
         tier: What it may do: `read`, `write` or `destroy`.
-        asks: A person is asked before such a call is made.
+        asks: Whether a person is asked before such a call is made.
         verdict: What the rules of caching say.
         shaper: Brings arguments into the shape that the tool declares; None where it could change nothing.
         limits: At which size its results are shortened; None for never.

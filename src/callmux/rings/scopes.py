@@ -71,10 +71,10 @@ class _Rule(msgspec.Struct, frozen=True):
 
     Attributes:
         cwd: Where it works without a client's directory.
-        required: It refuses to work there.
+        required: Whether it refuses to work there.
         forwarded: Names of headers that it gets; a server with any has no directory.
         audiences: What a token of an issuer must be for, to go to it although it let the client in here.
-        owned: Each principal has a sign-in of its own.
+        owned: Whether each principal has a sign-in of its own.
     """
 
     cwd: str = ""

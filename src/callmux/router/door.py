@@ -199,7 +199,7 @@ class Door:
         Args:
             target: What stands in the params under `key`.
             given: The caller's params, where there are any; all but `key` pass as they are.
-            safe: Repeating it does no harm.
+            safe: Whether repeating it does no harm.
 
         Raises:
             CallmuxError: It failed.

@@ -66,11 +66,11 @@ def greeting(
     Args:
         version: The MCP revision.
         offers: What the servers that are up offer, by name.
-        complete: No server is still starting.
-        own: The meta-tools are listed, so they are worth a word.
+        complete: Whether no server is still starting.
+        own: Whether the meta-tools are listed, so they are worth a word.
         experimental: Names of what the way to the client can do beyond MCP.
-        several: There are several servers, up or not.
-        asks: A person is asked about some calls.
+        several: Whether there are several servers, up or not.
+        asks: Whether a person is asked about some calls.
     """
     joined = _joined(offers, several=several or len(offers) > 1)
     capabilities = joined if complete else {**joined, **_EVERYTHING}
@@ -104,7 +104,7 @@ class Portrait(msgspec.Struct, frozen=True):
         capabilities: What is answered.
         info: Who answers, as JSON.
         instructions: For the model; empty for none.
-        complete: Nothing of it is a guess: every server has said what it has.
+        complete: Whether nothing of it is a guess: every server has said what it has.
     """
 
     capabilities: Mapping[str, Any]
@@ -125,7 +125,7 @@ def portrait(
     """The same as `greeting` for a client without a handshake.
 
     Args:
-        transparent: The only server speaks for itself.
+        transparent: Whether the only server speaks for itself.
     """
     only = next(iter(offers.values()), None) if transparent else None
     if only is not None:

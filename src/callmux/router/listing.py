@@ -41,8 +41,9 @@ class View(msgspec.Struct, frozen=True):
     """What one kind of client is shown differently.
 
     Attributes:
-        apps: Tools that only the pages of apps may call: it can show apps, and keeps these from its model.
-        eager: The meta-tools ask not to be deferred.
+        apps: Whether tools are listed that only the pages of apps may call: it can show apps, and keeps these
+            tools from its model.
+        eager: Whether the meta-tools ask not to be deferred.
         kinds: By server, the kind of clients it lists to, where not all see the same tools.
         rights: What it may use, where not all may use the same.
     """
@@ -66,7 +67,7 @@ def render(
     """The result of `tools/list`: proxied tools in catalogue order, then the meta-tools.
 
     Args:
-        proxied: Show the servers' tools at all.
+        proxied: Whether to show the servers' tools at all.
         compression: Shortens the servers' definitions; ours are written short.
         view: Who sees it.
         renamed: By server, the URI that clients know by the server's own, where it is another.

@@ -61,13 +61,13 @@ class Router:
         engine: What meta-tools may use.
         stages: What stands around each request, outermost first.
         meta_definitions: The meta-tools that are listed.
-        proxied: The servers' tools are listed.
+        proxied: Whether the servers' tools are listed.
         compression: Shortens what is listed.
         most_calls: Calls that one request may make.
         placeless: Servers that run in no directory of the caller's choice.
         renamed: Gives the URIs of resources that clients know by another name, by server.
-        plain: The list is the server's own for every client (the transparent mode).
-        eager: The meta-tools ask clients that would defer them not to.
+        plain: Whether the list is the server's own for every client (the transparent mode).
+        eager: Whether the meta-tools ask clients that would defer them not to.
         sight: What each client may see; None where all may use everything.
     """
 

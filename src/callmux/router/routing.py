@@ -31,7 +31,7 @@ class Routing:
 
     Args:
         config: The configuration.
-        plain: The transparent mode: arguments and results are left as they are.
+        plain: Whether this is the transparent mode: arguments and results are left as they are.
     """
 
     def __init__(self, config: Config, *, plain: bool = False) -> None:
@@ -92,7 +92,7 @@ class Routing:
         """The route of any other method.
 
         Args:
-            safe: Repeating it does no harm.
+            safe: Whether repeating it does no harm.
         """
         tier = of_method(method)
         return Route(

@@ -244,8 +244,8 @@ class Sight:
 
         Args:
             part: What is left.
-            proxied: Tools of servers are listed at all.
-            alone: Nothing of our own is listed either.
+            proxied: Whether tools of servers are listed at all.
+            alone: Whether nothing of our own is listed either.
 
         Raises:
             AuthorizationDenied: Nothing is left, and rules are why.

@@ -46,7 +46,7 @@ def assemble(
         reading: Reads configurations.
         key: Seals session ids.
         clock: Time.
-        loopback: It listens on this machine only.
+        loopback: Whether it listens on this machine only.
         configured: Told of each configuration that takes effect.
     """
     config = host.runtime.config

@@ -27,8 +27,8 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         cwd: The directory in its header.
         headers: Its headers that servers may want, by lower-case name.
-        elsewhere: It comes from another machine.
-        streams: Its answer may be an event stream, so the client can be asked things meanwhile.
+        elsewhere: Whether it comes from another machine.
+        streams: Whether its answer may be an event stream, so the client can be asked things meanwhile.
         session_id: Names its session in status.
         request_id: Its `x-request-id`.
         principal: Who it is from, where that is asked.

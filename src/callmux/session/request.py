@@ -181,12 +181,13 @@ class Request(msgspec.Struct, eq=False):
 
     @property
     def is_parked(self) -> bool:
-        """Its client is to come again for its answer."""
+        """Whether its client is to come again for its answer."""
         return False
 
     @property
     def asks_roots(self) -> bool:
-        """Its client may be asked for its roots, where nothing else says in which directory it works."""
+        """Whether its client may be asked for its roots, where nothing else says in which directory it
+        works."""
         return True
 
     @property

@@ -27,7 +27,7 @@ class SavedSession(msgspec.Struct, frozen=True):
         log_level: What the client set with `logging/setLevel`, or None.
         client_name: What it calls itself, or None.
         subscriptions: The resources it wants to hear of, by the URIs it knows.
-        waits: It is a bridge that is to know when a person is asked.
+        waits: Whether it is a bridge that is to know when a person is asked.
     """
 
     log_level: str | None = None

@@ -2,7 +2,7 @@
 
 Called by a transport, which feeds messages and takes lines. Each request is a record that ends with the
 session (`callmux.session.request`) and not with whatever carried it here. Servers reach the client through
-`notify` and `ask`.
+`notify` and `ask`. How it works, and what is ugly, stands at the top of the package.
 """
 
 from __future__ import annotations
@@ -180,8 +180,8 @@ class Session:
             match event:
                 case RequestReceived(id, method, params):
                     self.begin(Request(self, id, method, said), params)
-                case StatelessReceived(bare):
-                    self._handler.stateless(self, bare, said)
+                case StatelessReceived(asked):
+                    self._handler.stateless(self, asked, said)
                 case Opened(id, params):
                     self.begin(Request(self, id, "initialize", said), params)
                 case CancellationReceived(_, reason, request):

@@ -76,7 +76,7 @@ class RemoteTasks:
         """The ones among `tasks` that are the session's own, each with its server.
 
         Args:
-            only: There is no other session, so all are, and the session knows of them from now on.
+            only: Whether there is no other session, so all are, and the session knows of them from now on.
         """
         found = []
         for server, raw in tasks:

@@ -27,12 +27,12 @@ class Choices:
         credentials: Credentials that were typed in: path of the file and value.
         clients: Clients that get callmux.
         listener: The address of the shared listener; None for a process a session.
-        daemon: Run the listener as a service.
+        daemon: Whether to run the listener as a service.
         cache_seconds: None leaves the setting as it is.
         meta_only: None leaves the setting as it is.
-        fresh: Begin with an empty configuration.
-        secrets_in_env: Credentials become names of variables.
-        secrets_by_name: Credentials are kept by name, for `keyring:` references.
+        fresh: Whether to begin with an empty configuration.
+        secrets_in_env: Whether credentials become names of variables.
+        secrets_by_name: Whether credentials are kept by name, for `keyring:` references.
         tools: The tools to keep, by name of the server.
         kept: Secrets to keep by name before anything is written.
     """

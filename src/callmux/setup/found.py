@@ -63,10 +63,11 @@ class Found:
         entry: What it says, in our own spelling of variables.
         plain: What it says, as the client itself reads it.
         project: The directory of the project it is for; None for a server of all projects.
-        ours: It is callmux itself: never offered, it would call itself.
-        node: It is callmux for Node.
+        ours: Whether it is callmux itself: never offered, it would call itself.
+        node: Whether it is callmux for Node.
         obstacle: Why it cannot be moved, by its own entry; None where it can.
-        restricted: Its entry may restrict what the agent can do with it, in a way that callmux cannot.
+        restricted: Whether its entry may restrict what the agent can do with it, in a way that callmux
+            cannot.
         notes: What changes with the move, for people.
     """
 

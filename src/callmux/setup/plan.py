@@ -53,8 +53,8 @@ class Answers:
         clients: Clients that get callmux, with the file and the text of it.
         cache_seconds: How long results are kept; None leaves the setting as it is.
         meta_only: List only the `callmux_*` tools; None leaves the setting as it is.
-        fresh: Begin with an empty configuration; the old one is in the backup.
-        shared: Clients reach a shared listener: entries that lead elsewhere change.
+        fresh: Whether to begin with an empty configuration; the old one is in the backup.
+        shared: Whether clients reach a shared listener: entries that lead elsewhere change.
         start: Gives our entry for a client.
         program: Gives the command that starts callmux for a client, for entries that run it through npx.
     """
@@ -80,8 +80,8 @@ class PlannedFile:
         before: What it holds; None where it is not there.
         after: What it will hold.
         paths: The keys that change, each from the root.
-        secret: Its content is not to be shown.
-        is_schema: It says to editors what a configuration may hold: long, and always the same.
+        secret: Whether its content is not to be shown.
+        is_schema: Whether it says to editors what a configuration may hold: long, and always the same.
     """
 
     path: str

@@ -99,7 +99,7 @@ def look(
     Args:
         machine: Where to look.
         config_option: The configuration that was named.
-        with_project: Look into the files of the project in the working directory.
+        with_project: Whether to look into the files of the project in the working directory.
         approved: Project files whose commands may run.
 
     Raises:

@@ -49,7 +49,7 @@ class Secrets:
     Attributes:
         directory: Where files of secrets are, absolute.
         env: The variables there are.
-        prefer_env: Use a variable of that name which holds the very value, where there is one.
+        prefer_env: Whether to use a variable of that name which holds the very value, where there is one.
         occupied: Files that are there already: path and value.
         files: What was collected: path and value.
         kept: What was collected for `keyring:` references: name and value.

@@ -28,7 +28,7 @@ def initialize(*, asks: bool) -> str:
     """The params of `initialize`.
 
     Args:
-        asks: Somebody sits at a terminal.
+        asks: Whether somebody sits at a terminal.
     """
     about: dict[str, Any] = {
         "protocolVersion": PROTOCOL_VERSION,

@@ -22,7 +22,7 @@ class Outcome(NamedTuple):
         value: Its structured content; else its text, as JSON where it is; else its other parts; else None.
         texts: Its texts.
         others: Its parts that are no text: images, audio, resources.
-        is_error: The tool says that it failed.
+        is_error: Whether the tool says that it failed.
     """
 
     value: Any

@@ -37,7 +37,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
         owner: Who may read it; empty for anybody in this process.
         size: Its bytes.
         raw: The result; None where the store has left it to the file of large ones.
-        spooled: This process has it in that file, too.
+        spooled: Whether this process has it in that file, too.
         sources: The tools it is from, by server and bare name, where rules apply.
     """
 

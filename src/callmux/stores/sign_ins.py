@@ -106,7 +106,7 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         resource_metadata: Where it describes itself.
         scopes: What it wants.
-        step_up: The token is good, and does not allow enough.
+        step_up: Whether the token is good, and does not allow enough.
     """
 
     resource_metadata: str = ""
@@ -122,7 +122,7 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         next_at: When the next may be tried, in seconds since 1970.
         day: The day, counted from 1970.
         requests: How many requests that day has seen.
-        begun: A renewal was begun and nobody noted its end: a process died over it.
+        begun: Whether a renewal was begun and nobody noted its end: a process died over it.
     """
 
     failures: int = 0

@@ -136,7 +136,7 @@ class TokenStore:
             try:
                 found.append(_decoded(path, path.lstat()).account)
             except (OSError, TokensUnreadable) as error:
-                log.warning("A kept sign-in does not count: %s", error)
+                log.warning("a kept sign-in does not count: %s", error)
         return found
 
     def hold(self, account: Account) -> Hold | None:

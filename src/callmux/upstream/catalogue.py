@@ -49,8 +49,8 @@ class ServerTools(msgspec.Struct, frozen=True, kw_only=True):
         denied: Bare names that are not, whatever else is said.
         always_load: Bare names marked for clients that load tools lazily.
         removed: Bare names it had once.
-        listed: It has listed its tools at least once.
-        disabled: The configuration disables it.
+        listed: Whether it has listed its tools at least once.
+        disabled: Whether the configuration disables it.
         beside: What stood beside the tools in its listing, raw.
     """
 

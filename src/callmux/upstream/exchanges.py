@@ -91,7 +91,7 @@ class Sender(Protocol):
 
     Attributes:
         name: The server's name.
-        live: Requests may be sent.
+        live: Whether requests may be sent.
         declared: What is declared on behalf of no client.
         declares: Gives what is declared on behalf of a client.
     """

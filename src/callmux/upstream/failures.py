@@ -60,14 +60,15 @@ class CallFailure(Exception):
     Args:
         category: What kind of failure.
         cause: The innermost reason in words.
-        started: The server may have begun to work; False only where nothing reached it.
+        started: Whether the server may have begun to work; False only where nothing reached it.
         rpc: The JSON-RPC error, where the server answered with one.
         raw: That error as it came.
-        over: The server has forgotten the session, so that the next attempt goes to a new one.
+        over: Whether the server has forgotten the session, so that the next attempt goes to a new one.
         untaken: It is proved that nobody took it, so that sending it again does nothing twice; by default,
             where it has not started.
-        lasting: It will not go away by itself: a program that is not there needs somebody to put it there.
-        sign_in: A person must sign in to the server; the cause says how.
+        lasting: Whether it will not go away by itself: a program that is not there needs somebody to put it
+            there.
+        sign_in: Whether a person must sign in to the server; the cause says how.
     """
 
     def __init__(
@@ -115,7 +116,7 @@ class CallFailure(Exception):
         """Whether the call may be sent again.
 
         Args:
-            safe: It may be carried out twice without harm.
+            safe: Whether it may be carried out twice without harm.
         """
         return self.retryable and (safe or self.untaken)
 
@@ -180,8 +181,8 @@ def to_error(failure: CallFailure, tool: str, server: str, *, safe: bool, retrie
     Args:
         tool: The name as the caller spelled it.
         server: The server's key.
-        safe: The call may be repeated without harm.
-        retried: It was repeated already.
+        safe: Whether the call may be repeated without harm.
+        retried: Whether it was repeated already.
     """
     if failure.sign_in:
         return sign_in_required(failure.cause, tool, server)

@@ -105,7 +105,7 @@ class Guardian:
         self._tell(b"- %d\n" % group)
 
     def _tell(self, lines: bytes) -> bool:
-        """Writes to the helper; False where there is none, or somebody killed it."""
+        """Writes to the helper; gives whether it could: there may be none, or somebody has killed it."""
         if self._process is None or self._process.stdin is None:
             return False
         try:

@@ -89,7 +89,7 @@ class Health:
         """Records that an attempt failed. Gives whether it failed as the one before it.
 
         Args:
-            sign_in: Because a person must sign in.
+            sign_in: Whether that is because a person must sign in.
         """
         self.sign_in = sign_in
         again = self._attempts > 0 and _NUMBERS.sub("#", reason) == _NUMBERS.sub("#", self.error or "")

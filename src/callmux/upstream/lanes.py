@@ -30,9 +30,10 @@ class Sharing(msgspec.Struct, frozen=True):
     """How the clients of a server share its connections, as its configuration has it.
 
     Attributes:
-        everybody: No call needs a directory or credentials of its own, so all of them can share.
-        owned: Each principal has connections of its own, with its own sign-in.
-        rootless: It is one process for clients of any directory, so it is not told of anybody's roots.
+        everybody: Whether no call needs a directory or credentials of its own, so all of them can share.
+        owned: Whether each principal has connections of its own, with its own sign-in.
+        rootless: Whether it is one process for clients of any directory, so it is not told of anybody's
+            roots.
         most: How many scoped connections it may have; None for the general limit.
         tools: The tools that exist for clients; None for all.
         denied: Those that do not, whatever else is said.
@@ -53,7 +54,7 @@ class Sharing(msgspec.Struct, frozen=True):
         """What a client of this kind is here.
 
         Args:
-            unlisted: Nothing is listed that everybody may see.
+            unlisted: Whether nothing is listed that everybody may see.
         """
         if unlisted and self.is_own(client):
             return client
@@ -68,7 +69,7 @@ class Sharing(msgspec.Struct, frozen=True):
         """What the server is told of a client's capabilities.
 
         Args:
-            alone: Nobody else will ever use it.
+            alone: Whether nobody else will ever use it.
         """
         return client.capabilities if alone or not self.rootless else without_roots(client.capabilities)
 
@@ -112,7 +113,7 @@ def choose_lane(
         capabilities: What is declared for this client.
         main: What is declared on the main connection.
         owner: The only client the main connection serves, if it has turned out to be so.
-        asking: The server has asked a client something before.
+        asking: Whether the server has asked a client something before.
         scope: What the call needs of its connection.
         era: What the server is spoken to in for this client.
         main_era: What it is spoken to in on the main connection; the same where absent.

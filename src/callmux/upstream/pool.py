@@ -105,7 +105,7 @@ class Pool:
 
         Args:
             timing: For a new one. One that there is takes another once a configuration is in force.
-            keep: A new one keeps what it lists, and begins with what it listed last.
+            keep: Whether a new one keeps what it lists, and begins with what it listed last.
         """
         key = name, fingerprint(config) + secrets_of(config, self._surroundings)
         server = self._servers.get(key)
@@ -189,6 +189,6 @@ async def _drain(server: Server, seconds: float) -> None:
         async with asyncio.timeout(seconds):
             await server.drained()
     except TimeoutError:
-        log.warning('Server "%s" ends under its calls: they took longer than %.0f s', server.name, seconds)
+        log.warning('server "%s" ends under its calls: they took longer than %.0f s', server.name, seconds)
     finally:
         await server.close()

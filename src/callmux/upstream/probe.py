@@ -30,7 +30,7 @@ class ProbeResult(msgspec.Struct, frozen=True):
         tools: Bare names as listed, no whitelist applied.
         error: Why it could not be asked; None where it could.
         said: The last lines of its stderr, where it could not be asked.
-        sign_in: It could not be asked because a person must sign in.
+        sign_in: Whether it could not be asked because a person must sign in.
     """
 
     tools: list[str]

@@ -32,7 +32,7 @@ class ServerResources(msgspec.Struct, frozen=True, kw_only=True):
         templates: The templates it lists.
         pages: URIs that its tools name as their pages; servers need not list them.
         allowed: Patterns of URIs that exist for clients (`*` for any run of characters); None means all.
-        serves: It declares resources, so it may know URIs that it does not list.
+        serves: Whether it declares resources, so it may know URIs that it does not list.
         beside: What stood beside the items in each of its lists, raw.
     """
 

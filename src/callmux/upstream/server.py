@@ -226,7 +226,7 @@ class Server:
 
         Args:
             tool: The bare tool name, for the error.
-            force: Connect now, whatever the backoff says.
+            force: Whether to connect now, whatever the backoff says.
             scope: The directory or credentials the connection must have.
 
         Raises:

@@ -17,7 +17,7 @@ class Option(NamedTuple):
         help: One line, without a full stop.
         value: What its value is called in the help; empty for a switch. `PATH` and `DIR` are completed with
             files.
-        repeat: It may be given several times, and every value counts; otherwise the last one does.
+        repeat: Whether it may be given several times, and every value counts; otherwise the last one does.
         minimum: Its value is a whole number, at least this.
         maximum: And at most this; 0 for no bound.
         choices: Its value is one of these.
@@ -44,8 +44,8 @@ class Argument(NamedTuple):
     Attributes:
         name: In capitals.
         help: One line.
-        required: It has to be there.
-        repeat: And any number more; only the last argument of a command.
+        required: Whether it has to be there.
+        repeat: Whether any number more may follow; only for the last argument of a command.
         choices: It is one of these.
     """
 
@@ -72,7 +72,7 @@ class Command(NamedTuple):
         arguments: In order.
         options: In the order of the help.
         rest: What follows `--`, such as `COMMAND [ARG...]`; empty where `--` only ends the options.
-        rest_required: `--` and something after it have to be there.
+        rest_required: Whether `--` and something after it have to be there.
         examples: Command lines that work.
         notes: Paragraphs below the options.
         subcommands: The first word chooses one of these.

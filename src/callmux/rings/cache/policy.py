@@ -121,7 +121,7 @@ class Policy:
         """What holds for other requests than tool calls: they are neither shared nor kept.
 
         Args:
-            safe: Repeating it does no harm.
+            safe: Whether repeating it does no harm.
         """
         return ONLY_READS if safe else WRITES
 

@@ -40,8 +40,8 @@ class ReferenceRoots:
     Args:
         base: Where relative paths start.
         roots: The only directories whose files may be read; None for no such limit.
-        strict: A path must not even be spelled outside the roots: a remote caller must not learn from links
-            outside them.
+        strict: Whether a path must not even be spelled outside the roots: a remote caller must not learn from
+            links outside them.
     """
 
     def __init__(self, base: str, roots: Sequence[str] | None, *, strict: bool = False) -> None:

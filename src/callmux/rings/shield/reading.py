@@ -32,7 +32,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         raw: The result as it came.
-        is_error: The tool reported a failure.
+        is_error: Whether the tool reported a failure.
         texts: The texts of its text items.
         others: Its other content items, as they came.
         long_texts: The texts of embedded resources among the others.

@@ -65,7 +65,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         server: The tool's server; None for an answer of callmux itself.
         ref: Under which the result is kept; empty where it is too large to keep.
         output_schema: The output schema that the client holds the tool to.
-        several: It is the answer of callmux to several calls.
+        several: Whether it is the answer of callmux to several calls.
     """
 
     limits: Limits

@@ -176,7 +176,8 @@ class Shelf:
     async def _keep(
         self, order: Order, owner: str, raw: bytes, sources: Sources, spooled: bool = False
     ) -> bool:
-        """Keeps a result that goes out shortened. False where the store has failed: then it must not."""
+        """Keeps a result that goes out shortened; gives whether the store took it. If not, it must not go out
+        so."""
         if not order.ref:
             self._rejected += 1
             return True

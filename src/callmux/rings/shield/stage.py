@@ -29,7 +29,8 @@ class Shielding:
         policies: The limits for answers about names that lead nowhere; all others stand in routes.
         shelf: Where the whole results are kept.
         find: Gives the route of a name, and of the server beside it.
-        noted: The tools of what is kept are noted, because rules may keep them from whoever asks for more.
+        noted: Whether the tools of what is kept are noted, because rules may keep them from whoever asks for
+            more.
     """
 
     # The reply takes half of that, and another call costs more.

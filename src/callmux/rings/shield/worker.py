@@ -46,8 +46,9 @@ class WorkerAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What came of it.
 
     Attributes:
-        done: There are bytes: a reply or a page. Otherwise the result needs no shortening, or is not here.
-        missing: The path of the query leads to nothing.
+        done: Whether there are bytes: a reply or a page. Otherwise the result needs no shortening, or is not
+            here.
+        missing: Whether the path of the query leads to nothing.
         failed: Why it could not be done.
         size: Bytes that follow.
     """

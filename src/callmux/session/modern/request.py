@@ -86,7 +86,7 @@ class ModernRequest(Request, kw_only=True):
         kept: Its answer, where that came while it was parked.
         lacks: What its client would have had to declare.
         error_code: That of the error it was answered with.
-        ended: Nothing more will come of it.
+        ended: Whether nothing more will come of it.
     """
 
     asked: modern.Asked
@@ -138,7 +138,8 @@ class ModernRequest(Request, kw_only=True):
 
     @property
     def asks_roots(self) -> bool:
-        """A question for every call would cost more than a directory is worth: the client names it."""
+        """Whether its client may be asked for its roots: never, because a question for every call would cost
+        more than a directory is worth. The client names it."""
         return False
 
     @property

@@ -35,7 +35,7 @@ class App:
     Args:
         listener: Sessions and limits.
         routes: Further answers to GET requests, by path.
-        loopback: We listen on this machine only.
+        loopback: Whether we listen on this machine only.
         bus: Who hears of requests.
         clock: Time.
         trees: Further answers to all that is below a path.

@@ -95,10 +95,10 @@ class Certificates:
             # What could go wrong has gone right once: the context that connections use is never half changed.
             self.context.load_cert_chain(pair.cert, pair.key, password=_no_password)
         except CertificateUnusable as error:
-            log.error("The certificate is not renewed, the one before goes on: %s", error.message)
+            log.error("the certificate is not renewed, the one before goes on: %s", error.message)
             return
         self._pair, self._seen = pair, seen
-        log.info("New connections get the certificate in %s", pair.cert)
+        log.info("new connections get the certificate in %s", pair.cert)
 
 
 def checked(pair: Pair, now: datetime) -> ssl.SSLContext:

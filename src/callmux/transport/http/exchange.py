@@ -101,7 +101,7 @@ class Exchange:
     Args:
         scope, receive, send: As ASGI gives them.
         request_id: Goes into every answer as `x-request-id`.
-        closing: The connection ends with the answer.
+        closing: Whether the connection ends with the answer.
 
     Attributes:
         scheme: `http` or `https`.

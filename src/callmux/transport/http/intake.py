@@ -46,7 +46,7 @@ def check_origin(exchange: Exchange, loopback: bool) -> None:
     """Refuses what a web page may have sent (MCP 2025-11-25, basic/transports, "Security Warning").
 
     Args:
-        loopback: We listen on this machine only, so every honest caller says so in its `Host`.
+        loopback: Whether we listen on this machine only, so every honest caller says so in its `Host`.
 
     Raises:
         Refusal: 403.

@@ -149,12 +149,13 @@ async def _answer(exchange: Exchange, seat: WebSession, message: Message, said: 
 
 
 def _always() -> bool:
-    """What was asked for with a good credential is answered, however long that takes."""
+    """Whether the client may stay: what was asked for with a good credential is answered, however long that
+    takes."""
     return True
 
 
 def _is_answer(message: Malformed) -> bool:
-    """It says which question of ours it is about: whoever waits for the answer hears of it."""
+    """Whether it says which question of ours it is about: whoever waits for the answer hears of it."""
     return message.is_response and message.id is not None
 
 

@@ -196,9 +196,9 @@ class NarrowProtocol(HttpToolsProtocol):
         self._body_timer = self.loop.call_later(BODY_SECONDS, self._look_at_body)
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """The client sends nothing more. It may still read: where its request has come whole and nothing of
-        the answer has gone out yet, it gets that answer, and the connection ends with it. Where it has left,
-        which looks the same, the first write shows it."""
+        """The client sends nothing more; gives whether the connection stays open. It may still read: where
+        its request has come whole and nothing of the answer has gone out yet, it gets that answer, and the
+        connection ends with it. Where it has left, which looks the same, the first write shows it."""
         cycle = self.cycle
         if not self._gathering.can_write_eof():
             # TLS ends in both directions at once.
@@ -218,7 +218,7 @@ class NarrowProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def has_news(self) -> bool:
-        """A request has come on an idle connection and nobody has read it yet."""
+        """Whether a request has come on an idle connection and nobody has read it yet."""
         if self._header_bytes:
             return True
         carrier = self.transport.get_extra_info("socket") if self.transport is not None else None
@@ -246,7 +246,7 @@ class NarrowProtocol(HttpToolsProtocol):
 
     @property
     def _is_idle(self) -> bool:
-        """It carries no request whose head is whole."""
+        """Whether it carries no request whose head is whole."""
         return self.cycle is None or self.cycle.response_complete
 
     def _make_room(self) -> None:

@@ -52,7 +52,7 @@ class Stream:
         """Adds a message.
 
         Args:
-            is_answer: It answers a request.
+            is_answer: Whether it answers a request.
         """
         data = line.rstrip(b"\n")
         self._last += 1
@@ -120,7 +120,7 @@ class Stream:
 
     @property
     def is_taken(self) -> bool:
-        """Somebody reads it, or has."""
+        """Whether somebody reads it, or has."""
         return self._reader > 0
 
     @property
@@ -138,7 +138,7 @@ class Stream:
         return self._reader
 
     def is_read_by(self, reader: int) -> bool:
-        """Nobody has taken over from this reader."""
+        """Whether nobody has taken over from this reader."""
         return reader == self._reader
 
     async def wait(self, seconds: float | None) -> None:
@@ -233,7 +233,7 @@ class _Queue:
 
     @property
     def is_over(self) -> bool:
-        """There are more than are to be kept."""
+        """Whether there are more than are to be kept."""
         count = len(self._events)
         return count > 1 and (self.bytes > KEPT_BYTES or count > KEPT_EVENTS)
 

@@ -52,7 +52,7 @@ class Link(Protocol):
 
         Args:
             id: Our request's id, where it is a request.
-            last: Nothing more is to be expected for now.
+            last: Whether nothing more is to be expected for now.
         """
 
     def agreed(self, protocol_version: str) -> None:

@@ -52,7 +52,7 @@ class StatusRefused(Exception):
         status: The HTTP status.
         body: The beginning of the body.
         challenge: The `WWW-Authenticate` header, or empty.
-        retry_after: The server said when to come back.
+        retry_after: Whether the server said when to come back.
     """
 
     def __init__(self, status: int, body: bytes, challenge: str, retry_after: bool = False) -> None:
@@ -288,7 +288,7 @@ def verdict(refused: StatusRefused, carrier: Carrier, *, named: bool, id: int | 
 
     Args:
         carrier: The way it went.
-        named: The request named a session.
+        named: Whether the request named a session.
         id: The request's own, where it has one.
     """
     answered = is_error_of(refused.body, id)

@@ -128,7 +128,7 @@ class MainLine:
         """The live connection; connects first where that is due. None where it is down.
 
         Args:
-            force: Connect now, whatever the backoff says.
+            force: Whether to connect now, whatever the backoff says.
         """
         if self.connection is None:
             if self._attempt is None:

@@ -37,7 +37,7 @@ def delay_seconds(
     The delay doubles from `initialDelayMs` up to `maxDelayMs` and is spread by plus or minus `jitterRatio`.
 
     Args:
-        lasting: What failed will not go away by itself, such as a missing program: the longest delay.
+        lasting: Whether what failed will not go away by itself, such as a missing program: the longest delay.
     """
     if policy.max_attempts is not None and attempts >= policy.max_attempts:
         return None

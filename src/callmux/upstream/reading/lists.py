@@ -72,7 +72,7 @@ async def read_tools(
 
     Args:
         beside: Takes what stands beside them.
-        whole: The first pages alone do not count.
+        whole: Whether the first pages alone do not count.
         client: To whom it lists them.
 
     Raises:

@@ -48,7 +48,7 @@ async def list_all(
         method: Such as `tools/list`.
         member: Where the definitions stand in the result, such as `tools`.
         beside: Takes the other members of the pages, raw; the first page that has one decides.
-        whole: A later page that cannot be had is a failure, too.
+        whole: Whether a later page that cannot be had is a failure, too.
         client: On whose behalf; None for what the connection declares.
 
     Raises:
