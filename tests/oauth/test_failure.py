@@ -10,3 +10,9 @@ def test_a_failure_has_a_reason_and_a_consequence() -> None:
     assert (failure.reason, failure.why, failure.code) == ("no", Why.NETWORK, "temporarily_unavailable")
     assert str(failure) == "no"
     assert SignInFailed("no").why is Why.REFUSED
+
+
+def test_what_nobody_answered_passes_and_a_refusal_does_not() -> None:
+    assert SignInFailed("no", Why.UNREACHED).passes
+    assert SignInFailed("no", Why.NETWORK).passes
+    assert not SignInFailed("no", Why.REVOKED).passes

@@ -107,3 +107,14 @@ def test_a_restart_on_demand_forgets_how_often_it_failed_before() -> None:
     health.starts_over()
     assert [*states, health.state] == [State.FAILED, State.RECONNECTING]
     assert (health.step, health.failed_attempt) == (0, False)
+
+
+def test_a_server_that_a_person_must_sign_in_to_says_so_until_it_is_connected() -> None:
+    health = Health()
+    health.attempt_failed("sign in", 1.0, sign_in=True)
+    assert health.record()["signInNeeded"] is True
+    health.attempt_failed("gone", 2.0)
+    assert "signInNeeded" not in health.record()
+    health.attempt_failed("sign in", 3.0, sign_in=True)
+    health.connected(4.0)
+    assert "signInNeeded" not in health.record()
