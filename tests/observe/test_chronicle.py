@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +97,22 @@ async def test_problems_are_told_by_what_has_them(tmp_path: Path) -> None:
     await until(lambda: "eventStore" in chronicle.problems(), "the store's problem")
     await asyncio.to_thread(chronicle.close)
     assert "history" in chronicle.problems()
+
+
+@real_loop(seconds=60)
+async def test_memory_stays_as_it_is_over_very_many_events(tmp_path: Path) -> None:
+    """What is kept is bounded: the same after ten thousand calls as after a hundred thousand."""
+    bus = Bus()
+    chronicle = Chronicle(bus, Clock(), tmp_path)
+    chronicle.configure(Config(dashboard=ON))
+    calls(bus, 10_000)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        calls(bus, 90_000)
+        assert tracemalloc.get_traced_memory()[0] - before < 2_000_000
+    finally:
+        tracemalloc.stop()
+    assert chronicle.recent is not None
+    assert chronicle.recent.summary()["eventCount"] == 500
+    chronicle.close()

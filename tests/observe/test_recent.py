@@ -160,3 +160,9 @@ def test_what_others_write_is_cut_and_without_secrets() -> None:
     assert len(shown["tool"]) == 500
     assert "ghp_" not in shown["client"]
     assert words_of(NOW, sample(tool="\ud83d"))["tool"] == "?"
+
+
+def test_what_requests_brought_is_not_kept() -> None:
+    bus, events = recent()
+    bus.publish(http(body=b"arguments"))
+    assert [event.body for _, event in events._events] == [None]

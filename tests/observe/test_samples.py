@@ -123,3 +123,10 @@ def test_calls_without_an_end_are_bounded(monkeypatch: pytest.MonkeyPatch) -> No
     for number in (1, 2, 3):
         bus.publish(ended(request=number))
     assert [len(one.targets) for one in found] == [0, 1, 1]
+
+
+def test_names_that_clients_make_up_are_cut_and_can_be_written() -> None:
+    (one,) = heard(call(tool="x" * 9999), ended("\ud83d" + "y" * 9999, client="c" * 9999))
+    assert [len(text) for text in (one.tool, one.client, one.targets[0][1])] == [300, 300, 300]
+    assert one.tool.startswith("?y")
+    one.tool.encode()

@@ -39,6 +39,8 @@ MOST_WAITING = 1000
 GATHER_SECONDS = 0.1
 KEEPALIVE_SECONDS = 15.0
 QUERY_SECONDS = 30.0
+START_SECONDS = 10.0
+"""How long a snapshot waits for servers that are still starting."""
 NO_STORE = {"cache-control": "no-store"}
 _OF_QUESTIONS = ("id", "client", "principal", "directory", "waitsSeconds", "leftSeconds")
 """What is shown of a question to a person: its calls have arguments."""
@@ -95,6 +97,7 @@ class DashboardPages:
             case "":
                 await exchange.answer(200, PAGE, KIND, HEADERS)
             case "/data":
+                await self._host.runtime.settled_within(START_SECONDS)
                 await exchange.answer(200, self._snapshot(), headers=NO_STORE)
             case "/events":
                 await self._stream(exchange)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from callmux.config.veil import EVERYWHERE
 from callmux.errors import CallmuxError, InvalidArguments, ServerDisabled, ServerNotFound
 from callmux.guard.gate import route_of
 from callmux.guard.managers import KIND
@@ -63,7 +64,7 @@ class ManagementPages:
         except ServerDisabled as disabled:
             raise Refusal(409, disabled.message) from None
         except CallmuxError as failure:
-            raise Refusal(400, failure.message) from None
+            raise Refusal(400, EVERYWHERE.hide(failure.message)) from None
         await exchange.answer_json(status, value, NO_STORE)
 
     def _check_reader(self, exchange: Exchange) -> None:
@@ -95,6 +96,8 @@ class ManagementPages:
         known = make
 
         async def page(exchange: Exchange) -> tuple[int, Any]:
+            # At the start of a listener its servers are not there yet.
+            await changes.settled()
             return 200, known()
 
         return page

@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 SAVE_SECONDS = 10.0
 """How long writing the changes may take: they may be on a drive that does not answer."""
+START_SECONDS = 10.0
+"""How long whoever looks waits for servers that are still starting."""
 DONE = {"add_server": "added", "patch_server": "updated", "delete_server": "deleted"}
 
 Make = Callable[[dict[str, Any] | None], dict[str, Any] | None]
@@ -123,6 +125,10 @@ class Changes:
                 }
             )
         return shown
+
+    async def settled(self) -> None:
+        """Waits for servers that are still starting, for a while."""
+        await self._host.runtime.settled_within(START_SECONDS)
 
     def runtime_facts(self) -> dict[str, Any]:
         """The status of everything, for those who run it."""

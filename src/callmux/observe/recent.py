@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from callmux.config.veil import EVERYWHERE
 from callmux.observe.bus import Bus
 from callmux.observe.facts import (
@@ -88,7 +90,9 @@ class Recent:
 
     def _http(self, fact: HttpEnded) -> None:
         if not self._skipped(fact.path):
-            self._keep(self._wall(), fact)
+            # What it brought is for the audit log alone.
+            kept = fact if fact.body is None else msgspec.structs.replace(fact, body=None)
+            self._keep(self._wall(), kept)
 
     def _keep(self, at: float, event: Any) -> None:
         self.total += 1

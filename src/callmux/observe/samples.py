@@ -20,6 +20,8 @@ MOST_PENDING = 20_000
 """Calls whose request is not over, as far as is known."""
 STATUS = {OK: "ok", TOOL_ERROR: "downstream_error", FAILED: "error", CANCELLED: "aborted"}
 DIRECT = "direct"
+LONGEST = 300
+"""Characters of a name that a client may have made up."""
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -124,17 +126,17 @@ class Sampler:
 
 def sample_of(at: float, fact: RequestEnded, calls: list[CallEnded]) -> Sample:
     """The sample of a request and its calls."""
-    name = fact.name
+    name = _kept(fact.name)
     if len(calls) == 1:
         first = calls[0]
         within, sent = first.within, first.sent
-        targets: tuple[tuple[str, str, int], ...] = ((first.server, first.target, 1),)
+        targets: tuple[tuple[str, str, int], ...] = ((first.server, _kept(first.target), 1),)
         cached = first.source == "cache"
     else:
         within, sent, cached = (calls[0].within if calls else ""), 0, bool(calls)
         counts: dict[tuple[str, str], int] = {}
         for call in calls:
-            key = call.server, call.target
+            key = call.server, _kept(call.target)
             counts[key] = counts.get(key, 0) + 1
             sent += call.sent
             cached = cached and call.source == "cache"
@@ -144,7 +146,7 @@ def sample_of(at: float, fact: RequestEnded, calls: list[CallEnded]) -> Sample:
     for call in calls:
         # What the cache answers, or an equal call, sends nothing.
         if call.forwarded and call.source == "server":
-            own = {(call.server, call.target, header): None for header in call.forwarded}
+            own = {(call.server, _kept(call.target), header): None for header in call.forwarded}
             headers = tuple(dict.fromkeys((*headers, *own)))
     return Sample(
         at,
@@ -158,8 +160,14 @@ def sample_of(at: float, fact: RequestEnded, calls: list[CallEnded]) -> Sample:
         fact.size,
         fact.session_id,
         fact.request_id,
-        fact.client,
+        _kept(fact.client),
         "" if fact.principal is None else fact.principal.label,
         cached,
         headers,
     )
+
+
+def _kept(name: str) -> str:
+    """A name, cut, and as text that can be written: half of a surrogate pair cannot."""
+    name = name[:LONGEST]
+    return name if name.isascii() else name.encode("utf-8", "replace").decode()

@@ -8,6 +8,7 @@ router.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
@@ -285,6 +286,12 @@ class Runtime:
     async def settled(self) -> None:
         """Waits until every server is up or has failed."""
         await self._door.settled()
+
+    async def settled_within(self, seconds: float) -> None:
+        """The same for those who cannot wait longer than that."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.settled()
 
     def failed(self) -> list[Server]:
         """The servers that are not connected now."""
