@@ -288,3 +288,37 @@ def test_setup_adds_a_server_that_wants_a_sign_in_and_says_how(place: Place, ser
     assert done.returncode == 0, done.stderr
     assert "callmux login far" in done.stdout
     assert "far" in json.loads(config.read_text())["servers"]
+
+
+def test_the_dialogue_of_setup_signs_in_and_moves_secrets_out(place: Place, server: Guarded) -> None:
+    browser = place.home / "browser.py"
+    browser.write_text(BROWSER)
+    opens = f"{sys.executable} {browser} {place.home}/pages %s"
+    cursor = place.home / ".cursor" / "mcp.json"
+    cursor.parent.mkdir()
+    cursor.write_text(json.dumps({"mcpServers": {"far": {"url": server.url}}}))
+    old = {"command": "true", "env": {"OLD_TOKEN": "hunter2-hunter2"}}
+    place.config.write_text(json.dumps({"servers": {"old": old}}))
+    terminal = Terminal(place, "setup", "--no-project", BROWSER=opens, TERM="xterm", CALLMUX_KEYRING="off")
+    for question in (
+        "There is a configuration",
+        "Which clients get callmux?",
+        "Which servers move",
+        "Add well-known servers?",
+        "Add a server of your own?",
+        '"far" wants you to sign in. Now?',
+        "Choose single tools?",
+        "How are the servers run?",
+        "Write this?",
+        "Secrets stand in",
+    ):
+        terminal.until(question)
+        terminal.type("\r")
+    terminal.until("Moved: old: env.OLD_TOKEN")
+    assert terminal.end() == 0, terminal.seen
+    assert 'Signed in to "far".' in terminal.seen
+    servers = json.loads(place.config.read_text())["servers"]
+    assert servers["old"]["env"] == {"OLD_TOKEN": "keyring:old-OLD_TOKEN"}
+    assert servers["far"]["url"] == server.url
+    assert "hunter2" not in terminal.seen
+    assert "whoami" in place.run("server", "test", "far").stdout
