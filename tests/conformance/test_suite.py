@@ -1,8 +1,8 @@
 """The official conformance suite (npm `@modelcontextprotocol/conformance`), against callmux on both sides.
 
-Server scenarios run against a listener in front of `server.py`. Client scenarios run against callmux in front
-of the suite's own servers. What is expected to fail stands in `expected-failures.yml` with its reason; the
-suite itself fails once such a scenario passes.
+Server scenarios run against callmux in front of servers of every revision (`ways.py`), client scenarios
+against callmux in front of the suite's own servers. Nothing is expected to fail; what means nothing across
+revisions stands in `ways.EXCLUDED` with the clause that says so.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from typing import Any
 
 import pytest
 
-from tests.live.harness import environment, stdio, write_config
-from tests.live.test_listener import HELLO, post, request, run_listener
-from tests.support import free_port
+from tests.conformance.ways import REVISIONS, WAYS, run_scenarios, served
+from tests.live.harness import environment
 
 HERE = Path(__file__).parent
 SECONDS = 120
+LEAST = {"2025-03-26": 3, "2025-06-18": 50, "2025-11-25": 75, "2026-07-28": 140}
+"""Checks of a revision."""
 
 
 def checks(output: Path) -> list[dict[str, Any]]:
@@ -45,46 +46,17 @@ def run_suite(command: list[str], tmp_path: Path) -> Path:
     return output
 
 
-def run_against_listener(command: list[str], tmp_path: Path) -> Path:
-    server = stdio([sys.executable, "-I", str(HERE / "server.py")])
-    config = write_config(tmp_path / "callmux.json", {"conformance": server}, exposeMetaTools=False)
-    port = free_port()
-    with run_listener(tmp_path, config, port):
-        hear_a_first_question(port)
-        return run_suite([*command, "--url", f"http://127.0.0.1:{port}/mcp"], tmp_path)
-
-
-def hear_a_first_question(port: int) -> None:
-    """The very first question of a server that several sessions have called may be anybody's, so nobody sees
-    it (docs/relay.md, "Questions of servers"); from then on each session is asked what is its own. The suite
-    takes a session for each scenario, so without this the first of those that ask would get no question."""
-    for tool, arguments in (("test_simple_text", {}), ("test_sampling", {"prompt": "?"})):
-        asked = {**HELLO, "capabilities": {"sampling": {}, "elicitation": {}}}
-        _, _, session = post(port, request(1, "initialize", asked))
-        status, answer, _ = post(
-            port, request(2, "tools/call", {"name": tool, "arguments": arguments}), session
-        )
-        assert (status, answer["id"]) == (200, 2)
-
-
-@pytest.mark.parametrize(("revision", "least"), [("2025-03-26", 3), ("2025-06-18", 50), ("2025-11-25", 75)])
-def test_a_listener_passes_every_server_scenario_of_the_revision(
-    revision: str, least: int, tmp_path: Path, npm_tool: Callable[[str], list[str]]
+@pytest.mark.parametrize("revision", REVISIONS)
+@pytest.mark.parametrize("way", WAYS[1:])
+def test_callmux_passes_every_server_scenario(
+    way: str, revision: str, tmp_path: Path, npm_tool: Callable[[str], list[str]]
 ) -> None:
-    suite = [*npm_tool("conformance"), "server", "--suite", "all", "--spec-version", revision]
-    output = run_against_listener(suite, tmp_path)
-    assert of_status("FAILURE", output) == []
-    assert of_status("WARNING", output) == []
-    assert len(of_status("SUCCESS", output)) >= least
-
-
-def test_what_fails_of_the_newest_revision_is_what_is_known_to_fail(
-    tmp_path: Path, npm_tool: Callable[[str], list[str]]
-) -> None:
-    known = ["--expected-failures", str(HERE / "expected-failures.yml")]
-    suite = [*npm_tool("conformance"), "server", "--requirements", "2026-07-28", *known]
-    output = run_against_listener(suite, tmp_path)
-    assert len(of_status("SUCCESS", output)) >= 10
+    """In front of a server of the same revision, and of one that knows only those with a handshake."""
+    with served(way, revision, tmp_path) as url:
+        ran = run_scenarios(npm_tool("conformance"), revision, way, url, tmp_path)
+    assert ran.bad == []
+    assert ran.wrongly_excluded == [], "take them out of EXCLUDED"
+    assert ran.checks >= LEAST[revision]
 
 
 @pytest.mark.parametrize("way", ["run", "bridge"])

@@ -61,6 +61,12 @@ def test_a_request_is_read_whole() -> None:
         ("tools/list", {"_meta": {CAPABILITIES: {}}}, -32602),
         ("tools/call", {"_meta": META, "requestState": 5}, -32602),
         ("tools/list", {"_meta": {**META, "io.modelcontextprotocol/logLevel": "x"}}, -32602),
+        ("tools/list", {"_meta": {**META, "io.modelcontextprotocol/logLevel": 5}}, -32602),
+        (
+            "tools/list",
+            {"_meta": {**META, VERSION: "1999-01-01", "io.modelcontextprotocol/logLevel": 5}},
+            -32022,
+        ),
         ("ping", {"_meta": META}, -32601),
     ],
 )

@@ -134,3 +134,10 @@ def test_a_tool_that_wants_nothing_or_something_impossible_is_not_looked_at() ->
     nested = {"type": "object", "properties": {"region": REGION}}
     assert mirrors(tool(where=nested), {"where": {"region": "us"}}) == -32020
     assert mirrors(tool(where=nested), {"where": {"region": "us"}}, Region="us") is None
+
+
+def test_a_number_that_nobody_can_hold_is_no_other_one() -> None:
+    definition = tool(n={"type": "integer", "x-mcp-header": "N"})
+    params = Raw(b'{"name":"x","arguments":{"n":1e99999999999999999999}}')
+    with pytest.raises(RpcError):
+        routing.check_arguments({"mcp-param-n": "1"}, definition, params)

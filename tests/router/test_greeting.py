@@ -13,6 +13,7 @@ from callmux.router.greeting import (
     OWN_INSTRUCTIONS,
     SERVER_INFO,
     greeting,
+    portrait,
     transparent_greeting,
 )
 from callmux.upstream.inventory.offer import Offer
@@ -151,6 +152,23 @@ def test_the_transparent_greeting_is_the_servers_own() -> None:
 def test_a_server_without_a_name_goes_by_ours() -> None:
     answer = json.loads(transparent_greeting("2025-06-18", Offer()))
     assert answer == {"protocolVersion": "2025-06-18", "capabilities": {}, "serverInfo": SERVER_INFO}
+
+
+def test_a_client_without_a_handshake_is_told_the_same_but_for_what_it_cannot_ask() -> None:
+    one = offer("do this", tools={}, tasks={}, prompts={})
+    told = portrait({"a": one}, complete=True, own=True)
+    assert told.capabilities.keys() == {"tools", "prompts"}
+    assert told.instructions.endswith("do this")
+    assert b"callmux" in told.info
+    assert portrait({}, complete=False, own=False).capabilities.keys() >= {"tools", "prompts", "resources"}
+
+
+def test_to_such_a_client_the_only_server_speaks_for_itself() -> None:
+    one = Offer(capabilities={"tools": Raw(b"{}")}, server_info=b'{"name":"s"}', instructions="hi")
+    told = portrait({"a": one}, complete=True, own=True, transparent=True)
+    assert (told.info, told.instructions, told.complete) == (b'{"name":"s"}', "hi", True)
+    nameless = portrait({"a": Offer()}, complete=True, own=True, transparent=True)
+    assert (b"callmux" in nameless.info, nameless.instructions) == (True, "")
 
 
 def test_what_the_way_to_the_client_can_do_stands_beside_what_the_servers_say() -> None:

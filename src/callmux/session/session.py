@@ -75,8 +75,7 @@ class Session:
         observer: Told of its requests; None where nobody listens.
     """
 
-    doing, trace = "", None
-    lasting = True
+    doing, trace, lasting = "", None, True
 
     def __init__(
         self,
@@ -235,6 +234,7 @@ class Session:
         try:
             handler, method = self._handler, request.method
             if method == "initialize":
+                self.stateless = False
                 self.follow(request, handler.open(self, params), params)
                 return
             if method == "tools/call":

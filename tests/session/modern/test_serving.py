@@ -134,6 +134,36 @@ async def test_a_session_with_a_handshake_has_both() -> None:
     assert not desk.session.stateless
 
 
+@pytest.mark.parametrize(("kind", "version"), [(None, "2025-11-25"), ("stdio-bridge", "2026-07-28")])
+async def test_a_client_behind_a_bridge_is_of_the_revision_that_it_names(
+    kind: str | None, version: str
+) -> None:
+    """The handshake was the bridge's own."""
+    desk = Desk()
+    desk.says({"id": 0, "method": "initialize", "params": {}})
+    await desk.answer(0)
+    desk.session.version, desk.session.facts.client_kind = "2025-11-25", kind
+    await desk.result(1, "tools/list")
+    assert desk.session.version == version
+
+
+async def test_a_client_that_only_looked_and_then_greets_has_a_session() -> None:
+    desk = Desk()
+    await desk.result(1, "server/discover")
+    assert desk.session.stateless
+    desk.says({"id": 2, "method": "initialize", "params": {"protocolVersion": "2025-11-25"}})
+    await desk.answer(2)
+    desk.says({"method": "notifications/initialized"})
+    desk.session.notify("notifications/tools/list_changed", None)
+    asking = asyncio.ensure_future(desk.session.ask("roots/list", None))
+    await asyncio.sleep(0.01)
+    assert [m["method"] for m in desk.sent if "method" in m] == [
+        "notifications/tools/list_changed",
+        "roots/list",
+    ]
+    asking.cancel()
+
+
 async def test_what_belongs_to_no_request_is_not_told() -> None:
     desk = Desk()
     await desk.result(1)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from callmux.config.model import Config
 from callmux.transport.http.stateless import PATIENCE_SECONDS
 from tests.transport.http.asgi import Call, House, post
 
@@ -137,6 +138,18 @@ async def test_a_handshake_is_one_whatever_headers_say_of_its_method() -> None:
     headers = {"mcp-method": "initialize", "mcp-protocol-version": "2025-11-25"}
     call = await house.answers(post(hello, None, **headers))
     assert (call.status, "mcp-session-id" in call.headers) == (200, True)
+
+
+async def test_without_room_for_another_its_client_is_to_come_again() -> None:
+    house = House(Config(listener_max_sessions=1))
+    call = stateless(request("slow"))
+    task = house.begins(call)
+    await asyncio.sleep(0.1)
+    refused = await house.answers(stateless(request(id=2)))
+    assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
+    assert refused.json["error"]["code"] == -32603, "-32002 means something else in older revisions"
+    house.desk.go.set()
+    await task
 
 
 async def test_older_clients_are_told_to_initialize_as_ever() -> None:

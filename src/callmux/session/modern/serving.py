@@ -283,8 +283,10 @@ def _tag(session: Session, request: ModernRequest, params: Raw | None) -> bytes:
 def _introduce(session: Session, request: ModernRequest) -> None:
     """Takes from a request what it says of its client, where there was no handshake to say more."""
     session.capabilities = request.declared
-    if not session.peer.greeted:
-        session.version, session.stateless = request.asked.version, True
+    session.stateless = not session.peer.greeted
+    if session.stateless or session.facts.client_kind == BRIDGE:
+        # A bridge greets for itself: its client is of the revision that it names.
+        session.version = request.asked.version
     if request.asked.client_name is not None:
         session.facts.client_name = request.asked.client_name
 

@@ -22,7 +22,7 @@ from callmux.guard.handing_on import HEADER as AUTHORIZATION
 from callmux.guard.handing_on import allowed
 from callmux.guard.principal import Principal
 from callmux.protocol import versions
-from callmux.protocol.jsonrpc import RpcError, on_one_line, parse
+from callmux.protocol.jsonrpc import INTERNAL_ERROR, RpcError, on_one_line, parse
 from callmux.rings.scopes import forwarded_names
 from callmux.session.cwd import HEADER, from_header
 from callmux.session.facts import Said, canonical
@@ -213,7 +213,8 @@ class Listener:
         gone = self.table.enter(seat, self._config.listener_max_sessions)
         if gone is None:
             message = "Listener session capacity reached; retry after a session has ended"
-            raise Refusal(503, message, None if seat.kind == "sse" else -32002, headers={"Retry-After": "1"})
+            code = {"sse": None, STATELESS: INTERNAL_ERROR}.get(seat.kind, -32002)
+            raise Refusal(503, message, code, headers={"Retry-After": "1"})
         self._sessions.begun(seat)
         if gone:
             await self.table.end(gone)

@@ -1,0 +1,181 @@
+"""What the official suite's server scenarios run against: a server alone, and callmux in front of it.
+
+Used by `test_suite.py` and `scripts/conformance`. The server is written for every revision with the official
+SDK (`modern_server.py`), or for those with a handshake alone (`server.py`). The suite speaks HTTP only:
+callmux on stdio and the bridge stand behind a listener of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tests.live.harness import environment, stdio, write_config
+from tests.live.test_listener import HELLO, await_port, post, request, run_listener
+from tests.support import free_port
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+SECONDS = 180
+REVISIONS = ("2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28")
+WAYS = ("direct", "listener", "stdio", "bridge", "handshake only")
+"""The last is a listener in front of the server that knows nothing of 2026-07-28."""
+PLAIN = {"exposeMetaTools": False}
+
+
+class Excluded(msgspec.Struct, frozen=True):
+    """A check that is not held against callmux.
+
+    Attributes:
+        check: Its id in the suite.
+        revision: Where.
+        ways: Where.
+        clause: What of the specification, or of docs/relay.md, makes it meaningless.
+    """
+
+    check: str
+    revision: str
+    ways: frozenset[str]
+    clause: str
+
+
+_LISTS = (
+    'docs/relay.md, "Questions of servers": a server with a handshake that has asked has a process for each'
+    " client, and lists are those of none of them; 2026-07-28, basic/patterns/subscriptions: a SHOULD"
+)
+EXCLUDED = tuple(
+    Excluded(
+        f"sep-2575-server-sends-{kind}-list-changed-on-subscription",
+        "2026-07-28",
+        frozenset({WAYS[4]}),
+        _LISTS,
+    )
+    for kind in ("tools", "prompts")
+)
+"""Nothing else."""
+
+
+class Ran(msgspec.Struct, frozen=True):
+    """What came of the scenarios of a revision on one way.
+
+    Attributes:
+        scenarios: How many there are.
+        passed: In how many nothing failed and nothing was warned of.
+        checks: How many checks passed.
+        bad: The checks that did not, as `scenario: check: why`.
+        wrongly_excluded: Checks that are excluded here, and pass.
+    """
+
+    scenarios: int
+    passed: int
+    checks: int
+    bad: Sequence[str]
+    wrongly_excluded: Sequence[str] = ()
+
+    def __str__(self) -> str:
+        return f"{self.passed} of {self.scenarios} ({self.checks} checks)"
+
+
+@contextmanager
+def served(way: str, revision: str, folder: Path) -> Iterator[str]:
+    """The address of one of the `WAYS`."""
+    with_handshake = revision != REVISIONS[-1]
+    with ExitStack() as stack:
+        if way == WAYS[4]:
+            entry = stdio([sys.executable, "-I", str(HERE / "server.py")])
+            yield stack.enter_context(_listening(folder / "a", entry, asked=True))
+            return
+        url = stack.enter_context(_alone(folder))
+        if way == "direct":
+            yield url
+            return
+        if way == "stdio":
+            inner = write_config(_made(folder / "b") / "callmux.json", {"conformance": {"url": url}}, **PLAIN)
+            entry = stdio([sys.executable, "-m", "callmux", "--config", str(inner)])
+        elif way == "bridge":
+            inside = stack.enter_context(_listening(folder / "b", {"url": url}))
+            entry = stdio([sys.executable, "-m", "callmux", "bridge", "--url", inside])
+        else:
+            entry = {"url": url}
+        yield stack.enter_context(
+            _listening(folder / "a", entry, asked=with_handshake and "url" not in entry)
+        )
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[str]:
+    port = free_port()
+    words = [sys.executable, "-W", "ignore", "-m", "tests.conformance.modern_server", str(port)]
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(words, cwd=ROOT, stdout=log, stderr=log)
+    try:
+        await_port(port, process)
+        yield f"http://127.0.0.1:{port}/mcp"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@contextmanager
+def _listening(folder: Path, entry: dict[str, Any], *, asked: bool = False) -> Iterator[str]:
+    port = free_port()
+    config = write_config(_made(folder) / "callmux.json", {"conformance": entry}, **PLAIN)
+    with run_listener(folder, config, port):
+        if asked:
+            hear_a_first_question(port)
+        yield f"http://127.0.0.1:{port}/mcp"
+
+
+def hear_a_first_question(port: int) -> None:
+    """The very first question of a server that several sessions have called may be anybody's, so nobody sees
+    it (docs/relay.md, "Questions of servers"); from then on each session is asked what is its own. The suite
+    takes a session for each scenario, so without this the first of those that ask would get no question."""
+    for tool, arguments in (("test_simple_text", {}), ("test_sampling", {"prompt": "?"})):
+        asked = {**HELLO, "capabilities": {"sampling": {}, "elicitation": {}}}
+        _, _, session = post(port, request(1, "initialize", asked))
+        call = request(2, "tools/call", {"name": tool, "arguments": arguments})
+        status, answer, _ = post(port, call, session)
+        assert (status, answer["id"]) == (200, 2)
+
+
+def run_scenarios(suite: Sequence[str], revision: str, way: str, url: str, folder: Path) -> Ran:
+    """Runs all server scenarios of a revision."""
+    output = folder / "results"
+    words = [*suite, "server", "--suite", "all", "--spec-version", revision, "--url", url]
+    env = environment(folder, "")
+    began = time.monotonic()
+    done = subprocess.run(
+        [*words, "--output-dir", str(output)],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    found = {file.parent.name: json.loads(file.read_text()) for file in output.glob("*/checks.json")}
+    assert found, f"nothing ran in {time.monotonic() - began:.0f} s: {done.stdout[-500:]}{done.stderr[-500:]}"
+    excluded = {row.check for row in EXCLUDED if row.revision == revision and way in row.ways}
+    bad: list[str] = []
+    passed, counts = 0, Counter[str]()
+    passing: set[str] = set()
+    for scenario, checks in sorted(found.items()):
+        counts.update(check["status"] for check in checks)
+        wrong = [c for c in checks if c["status"] in ("FAILURE", "WARNING") and c["id"] not in excluded]
+        passing |= {c["id"] for c in checks if c["status"] == "SUCCESS"}
+        bad += [f"{scenario}: {c['id']}: {c.get('errorMessage')}" for c in wrong]
+        passed += not wrong
+    return Ran(len(found), passed, counts["SUCCESS"], bad, sorted(excluded & passing))
