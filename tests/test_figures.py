@@ -42,6 +42,17 @@ def test_modules_are_counted_without_the_files_that_only_make_a_package(script: 
     assert (found["circles of imports"], found["modules in circles"]) == ("1", "2")
 
 
+def test_what_the_checks_of_the_architecture_find_is_counted(script: Any) -> None:
+    files = {
+        "__init__.py": '"""A. Called by `callmux.b`."""\n',
+        "b.py": '"""Uses `callmux.gone`."""\n\ndef dead() -> None: ...\n',
+    }
+    found = dict(script.figures(Source(files)))
+    assert found["names of nothing in docstrings"] == "1"
+    assert found['"called by" and "given to" that are not so'] == "1"
+    assert found["definitions that only tests use"] == "1"
+
+
 def test_the_checkout_is_one_column() -> None:
     text = subprocess.check_output([sys.executable, SCRIPT], timeout=120, text=True)
     head, line, *rows = text.splitlines()
