@@ -39,7 +39,7 @@ LAYERS = [
     {"management", "dashboard"},
     {"serving"},
     {"process.config_watch"},
-    {"process.watch", "process.rebuilds", "process.control"},
+    {"process.file_watch", "process.rebuilds", "process.control"},
     {"process.host"},
     {"process.portraits"},
     {"process.changes"},
@@ -104,7 +104,7 @@ CATCHES_ALL: dict[str, str] = {
     "library.listener": "what a program has begun ends, whatever went wrong, which is raised again",
     "observe.scribe": "the root of its thread: what follows is written all the same",
     "observe.bus": "the end of a listener: what it raises is no business of who published",
-    "process.watch": "the root of a reload: the old configuration goes on",
+    "process.file_watch": "the root of a reload: the old configuration goes on",
     "transport.http.app": "the root of an HTTP request",
 }
 """Module -> why every exception ends there."""

@@ -1,7 +1,7 @@
 """The files a configuration was made from, each as it was right before it was read.
 
-Filled by `callmux.config.load`; looked at again and again by `callmux.process.watch`. What is noted before
-the reading can never miss a change: at worst, a file that changed in that moment is read once more.
+Filled by `callmux.config.load`; looked at again and again by `callmux.process.file_watch`. What is noted
+before the reading can never miss a change: at worst, a file that changed in that moment is read once more.
 """
 
 from __future__ import annotations

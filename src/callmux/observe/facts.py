@@ -278,7 +278,7 @@ class SessionEnded(Fact, frozen=True, kw_only=True):
 
 
 class Reloaded(Fact, frozen=True, kw_only=True):
-    """A changed configuration was read. Published by `callmux.process.watch`.
+    """A changed configuration was read. Published by `callmux.process.file_watch`.
 
     Attributes:
         error: Why it could not take effect, so that the old one goes on; None where it did.

@@ -16,9 +16,9 @@ from callmux.config.model import Config
 from callmux.config.sources import Sources
 from callmux.errors import InvalidArguments
 from callmux.process.control import served
+from callmux.process.file_watch import reload_on_change
 from callmux.process.host import Host
 from callmux.process.rebuilds import restart_rebuilt
-from callmux.process.watch import watch_config
 from callmux.tasks import TaskSet
 from callmux.timestamps import iso
 
@@ -65,7 +65,7 @@ async def watch_and_answer(
     try:
         async with served(path, env, answer) as reachable:
             host.desk.reachable = reachable
-            await watch_config(path, host, load, sources)
+            await reload_on_change(path, host, load, sources)
     finally:
         host.desk.reachable = False
         await tasks.cancel()

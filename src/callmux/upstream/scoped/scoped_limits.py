@@ -18,7 +18,7 @@ IDLE_SECONDS = 600.0
 
 
 class ScopedLanes(Protocol):
-    """The side lanes of one server."""
+    """The side lanes of one server as the limits over all servers see them: a `SideLanes`."""
 
     @property
     def owner(self) -> str:

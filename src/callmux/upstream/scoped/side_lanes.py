@@ -55,7 +55,7 @@ class _Opening:
 
 
 class SideLanes:
-    """The lanes of one server.
+    """The side lanes of one server: opened, handed out and dropped here.
 
     Args:
         owner: The server's name.

@@ -20,10 +20,10 @@ from callmux.config.model import Config
 from callmux.config.sources import Sources
 from callmux.errors import StartupFailed
 from callmux.observe.bus import Bus
-from callmux.process import watch
+from callmux.process import file_watch
+from callmux.process.file_watch import reload, reload_on_change
 from callmux.process.host import Host
 from callmux.process.reloads import Reloads
-from callmux.process.watch import reload, watch_config
 from tests.support import real_loop, until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGHUP is POSIX")
@@ -51,7 +51,7 @@ def write(path: Path, *servers: str) -> None:
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(watch, "INTERVAL_SECONDS", 0.01)
+    monkeypatch.setattr(file_watch, "INTERVAL_SECONDS", 0.01)
     path = tmp_path / "config.json"
     write(path, "a")
     return path
@@ -68,7 +68,7 @@ async def watched(path: Path, meanwhile: Callable[[], object] | None = None) -> 
     load(sources := Sources())
     if meanwhile is not None:
         meanwhile()
-    task = asyncio.create_task(watch_config(path, cast(Host, host), load, sources))
+    task = asyncio.create_task(reload_on_change(path, cast(Host, host), load, sources))
     await asyncio.sleep(0)
     try:
         yield host

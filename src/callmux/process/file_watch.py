@@ -30,7 +30,9 @@ log = logging.getLogger(__name__)
 INTERVAL_SECONDS = 0.25
 
 
-async def watch_config(path: Path, host: Host, load: Callable[[Sources], Config], sources: Sources) -> None:
+async def reload_on_change(
+    path: Path, host: Host, load: Callable[[Sources], Config], sources: Sources
+) -> None:
     """Reloads whenever one of the files changes, or on SIGHUP, until it is cancelled.
 
     Args:
