@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from callmux.metatools.values import joined_text, structured, unwrapped, unwrapping
 from callmux.portions import PIECE, finished
@@ -154,3 +156,23 @@ def test_a_large_text_is_measured_like_a_small_one(depth: int) -> None:
     whole = {"content": [], "structuredContent": json.loads(said)}
     raw = json.dumps(whole, separators=(",", ":")).encode()
     assert (bytes(finished(unwrapping(Result(raw)))) == raw) == (depth == 100)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=40),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["a", "error", "results", "steps"]), inner, max_size=3)
+    ),
+)
+"""Structured content may be any JSON value (MCP 2026-07-28, schema, CallToolResult)."""
+
+
+@given(JSON, st.text(max_size=9))
+def test_any_structured_content_can_stand_inside_another_answer(value: Any, said: str) -> None:
+    raw = json.dumps({"content": [{"type": "text", "text": said}], "structuredContent": value}).encode()
+    shown = unwrapped(Result(raw))
+    assert shown is not None
+    assert json.loads(bytes(shown))["structuredContent"] == value
+    found = structured(Result(raw))
+    assert (found is None) is (value is None)

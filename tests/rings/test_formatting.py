@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import toons
+from hypothesis import given
+from hypothesis import strategies as st
 
 from callmux.errors import InvalidArguments
 from callmux.observe.bus import Bus
@@ -14,7 +16,7 @@ from callmux.observe.facts import ResultShortened
 from callmux.plan import Plan, ToolCall
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings.envelope import failure, success
-from callmux.rings.formatting import Formatting
+from callmux.rings.formatting import Formatting, formatted
 from callmux.upstream.catalogue import Catalogue, ServerTools
 from tests.support import context, names_of, own_route, play, through
 
@@ -202,3 +204,22 @@ def test_who_listens_hears_what_toon_saved() -> None:
     assert [(fact.how, fact.tool, fact.before > fact.after) for fact in heard] == [
         ("toon", "callmux_parallel", True)
     ]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=40),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["a", "error", "results", "steps"]), inner, max_size=3)
+    ),
+)
+"""Structured content may be any JSON value (MCP 2026-07-28, schema, CallToolResult)."""
+
+
+@given(JSON)
+def test_any_structured_content_that_a_tool_promises_stays(value: Any) -> None:
+    raw = compact({"content": [text(value)], "structuredContent": value}).encode()
+    kept = formatted(Result(raw), lambda raw: f"rendered: {bytes(raw)!r}", keep_structured=True)
+    assert json.loads(kept.raw)["structuredContent"] == value
+    left = formatted(Result(raw), lambda raw: f"rendered: {bytes(raw)!r}", keep_structured=False)
+    assert "structuredContent" not in json.loads(left.raw) or value is None

@@ -312,3 +312,55 @@ def test_a_sentence_that_does_not_fit_is_cut_between_words() -> None:
 def test_properties_without_descriptions_stay(properties: Any) -> None:
     schema = {"type": "object", "description": "D", "properties": properties}
     assert compressed(schema)["properties"] == properties
+
+
+KEYWORDS = st.sampled_from(
+    [
+        *(
+            "$anchor",
+            "$defs",
+            "$dynamicRef",
+            "$ref",
+            "additionalProperties",
+            "allOf",
+            "anyOf",
+            "const",
+            "contains",
+        ),
+        *(
+            "dependentRequired",
+            "dependentSchemas",
+            "description",
+            "else",
+            "enum",
+            "if",
+            "items",
+            "not",
+            "oneOf",
+        ),
+        *("patternProperties", "prefixItems", "properties", "propertyNames", "required", "then", "type"),
+        *("unevaluatedItems", "unevaluatedProperties", "x-mcp-header"),
+    ]
+)
+SCHEMAS: st.SearchStrategy[Any] = st.recursive(
+    st.sampled_from([True, False, None, 3, "object", "string", ["string", "null"], "#/$defs/a", {}]),
+    lambda inner: (
+        st.dictionaries(KEYWORDS, inner, max_size=4)
+        | st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["a", "b"]), inner, max_size=2)
+    ),
+)
+"""Every keyword of JSON Schema 2020-12, also where it makes no sense."""
+
+
+@given(SCHEMAS)
+def test_any_schema_loses_its_descriptions_and_nothing_else(schema: Any) -> None:
+    raw = json.dumps({"description": "the first. " * 20, "properties": {"a": schema}}).encode()
+    after = json.loads(compress_schema(raw, AGGRESSIVE))
+
+    def bare(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: bare(inner) for key, inner in value.items() if key != "description"}
+        return [bare(inner) for inner in value] if isinstance(value, list) else value
+
+    assert bare(after) == bare(json.loads(raw))

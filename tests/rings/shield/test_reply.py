@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from callmux.rings.shield.compact import Limits
 from callmux.rings.shield.reply import META_KEY, Order, passes, shorten
@@ -316,3 +318,22 @@ def test_what_is_no_answer_to_several_calls_is_looked_at(raw: bytes) -> None:
 @pytest.mark.parametrize("text_of_it", ["[" + "a," * 99, '{"a": 1,' * 60, "[" + "1," * 60 + "\udcff]"])
 def test_a_short_text_that_is_no_json_passes(text_of_it: str) -> None:
     assert reply({"content": text(text_of_it)}) is None
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=40),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["a", "error", "results", "steps"]), inner, max_size=3)
+    ),
+)
+"""Structured content may be any JSON value (MCP 2026-07-28, schema, CallToolResult)."""
+
+
+@given(JSON, st.booleans())
+def test_any_structured_content_is_shortened_or_stays(value: Any, several: bool) -> None:
+    small = order(limits=Limits(60, 20, 2), several=several)
+    raw = json.dumps({"content": text(value), "structuredContent": value}).encode()
+    found = shorten(raw, small)
+    assert found is None or json.loads(found)["content"]
+    assert not passes(raw, small) or shorten(raw, small) is None
