@@ -23,7 +23,7 @@ from callmux.upstream.opening.reconnect import Timing
 from callmux.upstream.server import Server
 from tests.support import FakeClient, loop_clock, play, settle
 from tests.upstream.fake_link import INITIALIZE, SILENCE, FakeLink
-from tests.upstream.modern_link import ModernLink
+from tests.upstream.modern_link import DISCOVERED, ModernLink
 
 DOWN = lost("no such command", started=False)
 
@@ -702,3 +702,27 @@ async def test_what_clients_want_to_hear_of_is_asked_for_again_without_a_handsha
     second.script["tools/list"] = tools("t", "new")
     await asyncio.sleep(10)
     assert eras.plant.tools == ["t", "new"]
+
+
+@pytest.mark.parametrize(("told", "read_again"), [(False, True), (True, False)])
+async def test_a_list_whose_changes_are_not_told_is_read_again_once_it_holds_no_longer(
+    told: bool, read_again: bool
+) -> None:
+    found = {**DISCOVERED, "capabilities": {"tools": {"listChanged": told}}}
+    listed = {**tools("t"), "ttlMs": 60_000, "cacheScope": "public", "resultType": "complete"}
+    link = ModernLink(server__discover=found, tools__list=listed)
+    eras = await Eras(link).start("2026-07-28")
+    client = FakeClient()
+    client.version = "2026-07-28"
+    server = eras.plant.server
+    link.script["tools/list"] = {**tools("t", "new"), "ttlMs": 60_000}
+    await asyncio.sleep(59)
+    assert server.unlisted_for(client) is None
+    await asyncio.sleep(2)
+    waiting = server.unlisted_for(client)
+    assert (waiting is not None) is read_again
+    if waiting is not None:
+        await waiting
+        assert eras.plant.tools == ["t", "new"]
+        assert server.unlisted_for(client) is None
+    assert server.offer.beside == {}

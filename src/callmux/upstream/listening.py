@@ -123,6 +123,11 @@ class Listening:
     def __repr__(self) -> str:
         return f"Listening({len(self._lists)} lists, {len(self._uris)} resources, {self._stream!r})"
 
+    @property
+    def notices(self) -> set[str]:
+        """The notices of lists that the server sends."""
+        return {LISTS[name][1] for name in self._lists}
+
     def begin(self, capabilities: Mapping[str, Raw]) -> None:
         """Listens to changes of the lists that the server says it tells of."""
         told = [name for name in LISTS if members(capabilities.get(name)).get("listChanged") == Raw(b"true")]

@@ -2,8 +2,7 @@
 
 Called by `callmux.upstream.pool` (start, close) and by the retrying stage (`acquire`, `examine`). The main
 connection, which also lists, is kept by `callmux.upstream.opening.main_line`. What it lists outlives losses,
-so a server that is down stays listed. Clients and calls that cannot share it get side lanes
-(`callmux.upstream.lanes`).
+so a server that is down stays listed. Who cannot share it gets a side lane (`callmux.upstream.lanes`).
 
 How it works. Parts decide or keep one thing each: `MainLine` the connection that lists, `SideLanes` all
 others, `Inventory` what is listed, `Questions` what the server asks, `InUse` who must not lose it. They meet
@@ -280,8 +279,9 @@ class Server:
         main, connection, kind = self._main, self._main.connection, self._declared(client)
         if connection is None and self.sharing.is_own(client.kind):
             return self.views.unknown_to(client, client.kind)
-        if self.exclusive is not None or connection is None or connection.declared == kind:
-            return None
+        renewed = self.inventory.renewed(connection)
+        if self.exclusive is not None or connection is None or connection.declared == kind or renewed:
+            return renewed
         return main.acquire(False) if kind == main.declares else self.views.unknown_to(client, kind)
 
     def kind_of(self, client: bytes) -> bytes | None:

@@ -38,3 +38,14 @@ def test_it_shows_what_is_stale_and_whether_it_is_being_read() -> None:
     assert repr(staleness) == "Staleness(['prompts', 'tools'])"
     staleness.reading = True
     assert repr(staleness) == "Staleness(['prompts', 'tools'], reading)"
+
+
+def test_a_list_holds_for_as_long_as_its_server_says_and_five_seconds_at_least() -> None:
+    staleness = Staleness()
+    staleness.holds("tools/list", 60, now=100)
+    staleness.holds("prompts/list", 0, now=100)
+    assert staleness.expired(now=104) == set()
+    assert staleness.expired(now=105) == {"prompts/list"}
+    assert staleness.expired(now=160) == {"prompts/list", "tools/list"}
+    staleness.holds("prompts/list", 60, now=160)
+    assert staleness.expired(now=165) == {"tools/list"}

@@ -6,7 +6,8 @@ notice of a change (`heard`). Calls `callmux.upstream.reading` for what is read 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 
 from callmux.clock import Clock
 from callmux.context import ClientPort
@@ -22,6 +23,7 @@ from callmux.upstream.reading.lists import reread
 from callmux.upstream.reading.refreshing import Refreshing
 from callmux.upstream.scoped.side_lanes import SideLanes
 
+_NOTICES = {"tools/list": TOOLS_CHANGED, **{kind.method: kind.changed for kind in KINDS}}
 _LISTS = frozenset({TOOLS_CHANGED, *(kind.changed for kind in KINDS)})
 
 
@@ -106,6 +108,20 @@ class Inventory:
             return False
         self._refreshing.note(connection, method)
         return True
+
+    def renewed(self, connection: Connection | None) -> Awaitable[object] | None:
+        """What to wait for until lists are read again that hold no longer and whose changes the server does
+        not tell; None where there are none."""
+        if connection is None or connection.stateless is None:
+            return None
+        expired = connection.staleness.expired(asyncio.get_running_loop().time())
+        untold = {notice for method, notice in _NOTICES.items() if method in expired}
+        untold -= connection.stateless.listening.notices
+        if not untold:
+            return None
+        connection.staleness.lists |= untold
+        reading = self._refreshing.look(connection)
+        return None if reading is None else asyncio.shield(reading)
 
     def kind_of(self, declared: bytes) -> bytes | None:
         """The kind of clients that declare this, as `views` knows it, empty for that of the main connection;

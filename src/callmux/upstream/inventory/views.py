@@ -56,7 +56,7 @@ class Views:
         lanes: SideLanes,
         listed: Listed,
         seconds: Callable[[], float],
-        look: Callable[[Connection], None],
+        look: Callable[[Connection], object],
         stateless: Callable[[], Connection | None] = lambda: None,
     ) -> None:
         self._name = name

@@ -37,12 +37,13 @@ class Refreshing:
         connection.staleness.lists.add(method)
         self.look(connection)
 
-    def look(self, connection: Connection) -> None:
-        """Reads what has changed, if the lists of this connection count."""
+    def look(self, connection: Connection) -> asyncio.Task[None] | None:
+        """Reads what has changed, if the lists of this connection count; the reading, where it begins now."""
         staleness = connection.staleness
-        if staleness.lists and not staleness.reading and self._counts(connection):
-            staleness.reading = True
-            self._tasks.spawn(self._refresh(connection))
+        if not staleness.lists or staleness.reading or not self._counts(connection):
+            return None
+        staleness.reading = True
+        return self._tasks.spawn(self._refresh(connection))
 
     async def _refresh(self, connection: Connection) -> None:
         staleness, loop = connection.staleness, asyncio.get_running_loop()

@@ -1,4 +1,7 @@
-"""Lists of one connection that its server has changed, and how soon they may be read again. Pure.
+"""Lists of one connection that are out of date, and how soon they may be read again. Pure.
+
+A server says that a list has changed, or, where it does not, for how long it holds (MCP 2026-07-28,
+server/utilities/caching).
 
 Kept by each `callmux.upstream.connection`, from the handshake on: what changes while the lists are read for
 the first time is looked at afterwards. Asked by `callmux.upstream.reading.refreshing`.
@@ -10,6 +13,8 @@ DELAYS = (0.0, 0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 """Seconds between readings, for the first, the second and so on: a server may answer each with a change."""
 QUIET = 10.0
 """After so many seconds without a reading, the delays begin anew."""
+SHORTEST_HOLD = 5.0
+"""Seconds that a list holds at least: a server may say 0 and mean nothing by it."""
 
 
 class Staleness:
@@ -20,16 +25,25 @@ class Staleness:
         reading: They are being read.
     """
 
-    __slots__ = ("_read_at", "_readings", "lists", "reading")
+    __slots__ = ("_holds", "_read_at", "_readings", "lists", "reading")
 
     def __init__(self) -> None:
         self.lists: set[str] = set()
         self.reading = False
+        self._holds: dict[str, float] = {}
         self._readings = 0
         self._read_at = float("-inf")
 
     def __repr__(self) -> str:
         return f"Staleness({sorted(self.lists)}{', reading' if self.reading else ''})"
+
+    def holds(self, method: str, seconds: float, now: float) -> None:
+        """A list, by how it is asked for, holds for so long."""
+        self._holds[method] = now + max(seconds, SHORTEST_HOLD)
+
+    def expired(self, now: float) -> set[str]:
+        """The lists that hold no longer."""
+        return {method for method, until in self._holds.items() if until <= now}
 
     def delay(self, now: float) -> float:
         """Seconds until they may be read."""
