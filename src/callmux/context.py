@@ -137,7 +137,7 @@ def fingerprint(headers: Mapping[str, str]) -> str:
     return digest.hexdigest()
 
 
-class CallContext(msgspec.Struct, frozen=True, kw_only=True):
+class CallContext(msgspec.Struct, frozen=True):
     """The circumstances of one request.
 
     Attributes:

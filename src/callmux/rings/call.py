@@ -175,7 +175,7 @@ class Call(Job):
             raw = bytes(result)
             stages = self.stages
             leaves = stages.small if size <= SMALL else stages.returns
-            leave_by(self, Result(b"{}" if raw == NULL else raw), leaves[self.depth])
+            leave_by(self, Result(b"{}" if size == 4 and raw == NULL else raw), leaves[self.depth])
 
     def failed(self, failure: CallFailure) -> None:
         """No answer will come."""

@@ -51,7 +51,7 @@ class Retrying:
             connection = call.connection = server.ready(call.context.client.session, call.scope)
             if connection is None:
                 return self._connect(server, call)
-        if call.progress is None and call.context.progress_token is not None:
+        if call.context.progress_token is not None and call.progress is None:
             call.progress = call.context.progressed
         try:
             if call.paused and call.deadline <= self._clock.monotonic():

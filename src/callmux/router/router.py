@@ -184,37 +184,40 @@ class Router:
             RpcError: The params are no such request at all.
             CallmuxError: They are no such request of the meta-tool they name.
         """
-        asked: Asked
-        if params is not None and not isinstance(params, Raw):
-            asked = params
-        else:
+        if type(params) is not DirectCall:
+            assert params is None or isinstance(params, Raw)
             try:
-                asked = _DIRECT.decode(b"{}" if params is None else params)
+                return self.job(_DIRECT.decode(b"{}" if params is None else params), context, done, came)
             except msgspec.MsgspecError:
-                asked = _read(params)
-        if (meta := asked.meta) is not None:
-            if names_revision(meta):
-                raise OfOtherEra("tools/call")
-            if (token := progress_token(meta)) is not None:
-                context.mark(token)
+                return self._other_job(_read(params), context, done, came)
+        asked = params
+        if asked.meta is not None:
+            _look_at(asked.meta, context)
         given = asked.arguments
         arguments = None if given is None else bytes(given)
         if arguments == b"null":
             # Some clients write null for "no arguments".
             asked, arguments = msgspec.structs.replace(asked, arguments=None), None
         route = self._direct.get(asked.spelling)
-        if route is not None and self._door.all_settled and type(asked) is DirectCall:
+        if route is not None and self._door.all_settled:
             # What `Door.made` makes, without its frame.
             seconds = route.seconds
             return Call(
                 context, route, route.direct, done, route.bare, asked, seconds, came + seconds, arguments
             )
-        job = self._other_job(asked, context, came)
+        return self._other_job(asked, context, done, came)
+
+    def _other_job(
+        self, asked: Asked, context: CallContext, done: Callable[[Any, Outcome], None], came: float
+    ) -> Job:
+        """What is no direct call like any other of a name that was called before."""
+        if isinstance(asked, ToolCall):
+            _look_at(asked.meta, context)
+        job = self._odd_job(asked, context, came)
         job.done = done
         return job
 
-    def _other_job(self, asked: Asked, context: CallContext, came: float) -> Job:
-        """What is no direct call like any other of a name that was called before."""
+    def _odd_job(self, asked: Asked, context: CallContext, came: float) -> Job:
         name = asked.spelling
         if (meta_tool := META_TOOLS.get(name)) is None:
             job = self._direct_job(asked, context, came)
@@ -298,6 +301,19 @@ class Router:
             await self._door.settled()
         with self._door.held():
             return await meta_tool.run(plan, self._engine, context)
+
+
+def _look_at(meta: Raw | None, context: CallContext) -> None:
+    """Takes what the `_meta` of a request says to callmux.
+
+    Raises:
+        OfOtherEra: The request belongs to a revision without a handshake.
+    """
+    if meta is not None:
+        if names_revision(meta):
+            raise OfOtherEra("tools/call")
+        if (token := progress_token(meta)) is not None:
+            context.mark(token)
 
 
 def _read(params: Raw | None) -> ToolCall:

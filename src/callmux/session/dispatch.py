@@ -157,7 +157,7 @@ class Dispatch:
         current = self._current
         if not current.started:
             current.start(None)
-        context = CallContext(client=request) if current.unguarded else self._context(request, raw(params))
+        context = CallContext(request) if current.unguarded else self._context(request, raw(params))
         try:
             job = current.runtime.router.job(params, context, request.finish, request.started)
         except CallmuxError as error:
