@@ -157,12 +157,14 @@ def test_a_malformed_request_ends_nothing(tmp_path: Path) -> None:
         assert post(port, request(1, "initialize", HELLO))[0] == 200
 
 
-def test_a_protection_that_is_not_built_keeps_it_from_listening(tmp_path: Path) -> None:
+def test_changes_that_cannot_be_read_keep_it_from_listening(tmp_path: Path) -> None:
+    """Those of the management interface: without them, servers would come back that somebody removed."""
     config = tmp_path / "c.json"
     config.write_text(json.dumps({"servers": {}, "management": {"enabled": True}}))
+    (tmp_path / "c.json.management.json").write_text('{"version": 2}')
     words = [sys.executable, "-m", "callmux", "--config", str(config), "--listen", str(free_port())]
     done = subprocess.run(words, capture_output=True, timeout=20, check=False)
     assert done.returncode == 1
-    assert b"management" in done.stderr
+    assert b"c.json.management.json: must be an object with version 1" in done.stderr
     done = subprocess.run([*words[:-1], "99999"], capture_output=True, timeout=20, check=False)
     assert done.returncode == 2

@@ -180,7 +180,7 @@ def test_a_bridge_and_its_client_notice_nothing(tmp_path: Path) -> None:
             end(port, pid_at(port))
 
 
-@pytest.mark.parametrize("kind", ["bad configuration", "port and protection"])
+@pytest.mark.parametrize("kind", ["bad configuration", "a server that must start"])
 def test_a_new_version_that_cannot_start_leaves_the_old_one_serving(kind: str, tmp_path: Path) -> None:
     port = free_port()
     config = ledger_config(tmp_path)
@@ -188,7 +188,7 @@ def test_a_new_version_that_cannot_start_leaves_the_old_one_serving(kind: str, t
         if kind == "bad configuration":
             config.write_text("{")
         else:
-            write_config(config, {}, management={"enabled": True})
+            write_config(config, {"gone": stdio(["/nonexistent/server"])}, strictStartup=True)
         process.send_signal(signal.SIGUSR2)
         log = tmp_path / "listener.log"
         eventually(lambda: "does not take over" in log.read_text(), "the attempt to fail")
