@@ -36,7 +36,10 @@ for line in sys.stdin:
         result = {{"initialize": {{"protocolVersion": "2025-11-25", "capabilities": {{"tools": {{}}}},
                                    "serverInfo": {{"name": "x", "version": "1"}}}},
                   "tools/list": {{"tools": [{{"name": "t", "inputSchema": {{"type": "object"}}}}]}}}}
-        answer = {{"jsonrpc": "2.0", "id": message["id"], "result": result[message["method"]]}}
+        end = {{"error": {{"code": -32601, "message": "no"}}}}
+        if message["method"] in result:
+            end = {{"result": result[message["method"]]}}
+        answer = {{"jsonrpc": "2.0", "id": message["id"], **end}}
         print(json.dumps(answer), flush=True)
 """
 
@@ -60,7 +63,11 @@ class Double(BaseHTTPRequestHandler):
         if "id" not in message:
             self._answer(202, b"")
             return
-        answer = {"jsonrpc": "2.0", "id": message["id"], "result": results[message["method"]]}
+        known = message["method"] in results
+        end = (
+            {"result": results[message["method"]]} if known else {"error": {"code": -32601, "message": "no"}}
+        )
+        answer = {"jsonrpc": "2.0", "id": message["id"], **end}
         self._answer(200, json.dumps(answer).encode())
 
     def do_GET(self) -> None:
