@@ -22,16 +22,6 @@ SAME_NAME: dict[str, tuple[tuple[str, ...], str]] = {
     "Listener": (("library.listener", "transport.http.listener", "upstream.links.link"), SIDES),
     "Listings": (("bridge.listings", "upstream.inventory.listings"), SIDES),
     "Malformed": (("protocol.jsonrpc", "rings.references.recognition"), SIDES),
-    "Options": (("cli.bridge", "cli.listen"), SIDES),
-    "Order": (("rings.order", "rings.shield.reply"), SIDES),
-    "Owner": (
-        ("bridge.resuming", "bridge.stream"),
-        "the link, as far as each of the two knows it: never named elsewhere",
-    ),
-    "Policy": (
-        ("rings.cache.policy", "rings.shield.policy"),
-        "the shield's is named with its module, `policy`; the cache's by itself",
-    ),
     "Listening": (("session.modern.listening", "upstream.listening"), SIDES),
     "Questions": (("bridge.questions", "upstream.questions"), SIDES),
     "Refusal": (("bridge.failures", "transport.http.exchange"), SIDES),
@@ -47,7 +37,6 @@ SAME_NAME: dict[str, tuple[tuple[str, ...], str]] = {
     "Step": (("daemon.plan", "metatools.pipeline"), SIDES),
     "Stream": (("bridge.stream", "transport.http.streams"), SIDES),
     "Tool": (("demo.servers.wire", "protocol.shapes"), SIDES),
-    "ToolCall": (("bridge.tool_call", "plan"), "the bridge decides from the call as it came; it has no plan"),
     "Unanswered": (("doctor.listener", "protocol.unanswered"), SIDES),
 }
 """Class name -> (the modules that have one, why that is no trouble)."""

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from callmux.cli import bridge
-from callmux.cli.bridge import Options, read_options
+from callmux.cli.bridge import BridgeOptions, read_options
 from callmux.cli.grammar.bridge import COMMANDS
 from callmux.cli.parsing import read
 from callmux.errors import UsageError
@@ -89,7 +89,7 @@ def test_it_loads_little() -> None:
     assert not MAY_NOT_LOAD & loaded
 
 
-def options_of(args: list[str]) -> Options:
+def options_of(args: list[str]) -> BridgeOptions:
     return read_options(read(COMMANDS[0], args))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from callmux.cli.grammar.serve import COMMANDS
-from callmux.cli.listen import Options, listen, read_options
+from callmux.cli.listen import ListenOptions, listen, read_options
 from callmux.cli.parsing import ScriptUsageError, read
 from callmux.config.check import check_document
 from callmux.config.model import Config
@@ -25,7 +25,7 @@ def config(**more: Any) -> Config:
     return checked.config
 
 
-def options(*words: str) -> Options:
+def options(*words: str) -> ListenOptions:
     return read_options(read(COMMANDS[0], words))
 
 
@@ -38,8 +38,8 @@ def test_a_certificate_and_its_key_are_taken_together() -> None:
 
 def test_where_to_listen_is_said_by_flags() -> None:
     words = ["--meta-only", "--listen", "80", "--host", "::1", "--idle-exit", "0", "--", "srv", "--host", "x"]
-    assert options(*words) == Options(80, "::1", 0)
-    assert options("--listen=65535") == Options(65535, "127.0.0.1", None)
+    assert options(*words) == ListenOptions(80, "::1", 0)
+    assert options("--listen=65535") == ListenOptions(65535, "127.0.0.1", None)
 
 
 def test_a_servers_own_listen_is_left_to_it() -> None:
@@ -66,4 +66,4 @@ def test_a_taken_port_is_an_error_that_names_it(tmp_path: Path) -> None:
             return config()
 
         with pytest.raises(CallmuxError, match=f"cannot listen on 127.0.0.1:{port}"):
-            run(listen(Options(port), tmp_path / "c.json", load, {}, lambda name, line: None))
+            run(listen(ListenOptions(port), tmp_path / "c.json", load, {}, lambda name, line: None))

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from callmux.cli.listen import Options, _bound
+from callmux.cli.listen import ListenOptions, _bound
 from callmux.cli.occupant import occupant
 from callmux.errors import CallmuxError
 
@@ -45,7 +45,7 @@ def test_a_callmux_says_which_it_is() -> None:
     with answering(json.dumps(facts).encode()) as port:
         assert occupant("127.0.0.1", port) == "callmux 9.9 (pid 4711)"
         with pytest.raises(CallmuxError) as caught:
-            _bound(Options(port))
+            _bound(ListenOptions(port))
     assert caught.value.message == (
         f"cannot listen on 127.0.0.1:{port}: Address already in use. callmux 9.9 (pid 4711) answers there:"
         " end it, or choose another port with --listen"
@@ -78,4 +78,4 @@ def test_a_port_for_root_and_a_host_that_is_not_ours_are_said_apart(monkeypatch:
     for number, says in ((errno.EACCES, "below 1024"), (errno.EADDRNOTAVAIL, "--host")):
         refuse(number)
         with pytest.raises(CallmuxError, match=says):
-            _bound(Options(80, "192.0.2.1"))
+            _bound(ListenOptions(80, "192.0.2.1"))

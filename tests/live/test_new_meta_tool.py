@@ -120,7 +120,7 @@ from callmux.bridge.budget import budget
 from callmux.bridge.listings import Listings
 shown = {}
 for name in ("callmux_twice", "callmux_twice_dry"):
-    call = tool_call.ToolCall(name=name, arguments=Raw(b'{"tool":"s__t"}'))
+    call = tool_call.BridgedCall(name=name, arguments=Raw(b'{"tool":"s__t"}'))
     plan = tool_call.plan_of(call)
     shown[name] = [budget(plan, None).seconds, Listings().is_safe(name, plan)]
 print(json.dumps(shown))

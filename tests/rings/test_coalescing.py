@@ -19,7 +19,7 @@ from callmux.plan import ToolCall
 from callmux.protocol.shapes import Result, Tool
 from callmux.protocol.unanswered import Unanswered
 from callmux.rings.cache.keys import Keys, Numbers
-from callmux.rings.cache.policy import Policy
+from callmux.rings.cache.policy import ReusePolicy
 from callmux.rings.cache.writes import Writes
 from callmux.rings.call import Call
 from callmux.rings.coalescing import Coalescing
@@ -64,7 +64,7 @@ class Bench:
         self.servers = servers
         self.now = 100.0
         self.store: SharedCache = RemoteCache() if self.remote else MemoryCache()
-        policy = self.policy = Policy(config)
+        policy = self.policy = ReusePolicy(config)
         self.writes, self.counters = Writes(self.store), Counters()
         self.stage = Coalescing(
             Keys(policy, Numbers(), servers), self.writes, self.counters, servers, Clock(lambda: self.now)

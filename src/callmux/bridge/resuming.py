@@ -28,7 +28,7 @@ LONGEST_UNASKED_SECONDS = 1.0
 _WAITS = (Reason.UNREACHABLE, Reason.BUSY, Reason.BROKEN)
 
 
-class Owner(Protocol):
+class ResumingOwner(Protocol):
     """The link, as far as this knows it."""
 
     @property
@@ -42,7 +42,7 @@ class Owner(Protocol):
         """Has it end once it has been silent for too long."""
 
 
-async def resume(link: Owner, events: EventBuffer, waiter: Waiter, why: str) -> None:
+async def resume(link: ResumingOwner, events: EventBuffer, waiter: Waiter, why: str) -> None:
     """Waits until `waiter` has its answer, or fails it.
 
     Args:
@@ -97,7 +97,7 @@ def _asked(events: EventBuffer) -> float:
     return min((events.retry_ms or 0) / 1000, LONGEST_RETRY_SECONDS)
 
 
-async def _read(link: Owner, stream: Stream, waiter: Waiter, seconds: float | None) -> None:
+async def _read(link: ResumingOwner, stream: Stream, waiter: Waiter, seconds: float | None) -> None:
     """Waits until `waiter` has its answer or the stream has ended, at most `seconds`."""
     link.watch(stream)
     end = asyncio.Event()

@@ -31,7 +31,7 @@ SHOWN_BYTES = 4096
 """How much of a refusal is read."""
 
 
-class Owner(Protocol):
+class StreamOwner(Protocol):
     """The link, as far as its streams know it."""
 
     @property
@@ -77,7 +77,7 @@ class Stream:
 
     def __init__(
         self,
-        link: Owner,
+        link: StreamOwner,
         connection: Connection,
         waiter: Waiter | None,
         events: EventBuffer | None = None,

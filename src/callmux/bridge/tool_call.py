@@ -14,25 +14,25 @@ from callmux.metatools.table import NAMES
 from callmux.plan import Plan
 
 
-class ToolCall(msgspec.Struct):
+class BridgedCall(msgspec.Struct):
     """The params of a `tools/call`."""
 
     name: str = ""
     arguments: Raw | UnsetType = UNSET
 
 
-_TOOL_CALL = msgspec.json.Decoder(ToolCall)
+_TOOL_CALL = msgspec.json.Decoder(BridgedCall)
 
 
-def read(params: Raw | None) -> ToolCall:
+def read(params: Raw | None) -> BridgedCall:
     """The call; one without a name where the params are for the listener to refuse."""
     try:
         return _TOOL_CALL.decode(params if params is not None else b"{}")
     except msgspec.MsgspecError:
-        return ToolCall()
+        return BridgedCall()
 
 
-def plan_of(call: ToolCall) -> Plan | None:
+def plan_of(call: BridgedCall) -> Plan | None:
     """What a meta-tool will call; None where it is none, or its arguments are for the listener to refuse."""
     if call.name not in NAMES:
         return None

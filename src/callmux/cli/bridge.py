@@ -37,7 +37,7 @@ AUTOSTART_PATIENCE = Patience(never=20.0)
 log = logging.getLogger("callmux")
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True):
+class BridgeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """A command line.
 
     Attributes:
@@ -82,7 +82,7 @@ def run(args: list[str], config_option: str | None) -> int:
     return run_loop(_serve(options, headers, revive))
 
 
-def read_options(given: Given) -> Options:
+def read_options(given: Given) -> BridgeOptions:
     """What a command line says.
 
     Raises:
@@ -92,7 +92,7 @@ def read_options(given: Given) -> Options:
     if url is None:
         raise refusal(given.command, "--url is required")
     idle_exit = given.number("--idle-exit")
-    return Options(
+    return BridgeOptions(
         endpoint=read_endpoint(url),
         cwd=os.path.abspath(given.text("--cwd") or ""),
         headers=read_headers(given.all("--header")),
@@ -104,7 +104,7 @@ def read_options(given: Given) -> Options:
     )
 
 
-def _headers(options: Options, env: Mapping[str, str], home: Path) -> dict[str, str]:
+def _headers(options: BridgeOptions, env: Mapping[str, str], home: Path) -> dict[str, str]:
     """What is sent with every request: the user's own, where we are, and who we are."""
     given = {name.lower() for name in options.headers}
     headers = {name: v for name, v in options.headers.items() if not name.lower().startswith("x-callmux-c")}
@@ -123,7 +123,7 @@ def _headers(options: Options, env: Mapping[str, str], home: Path) -> dict[str, 
     return headers
 
 
-async def _serve(options: Options, headers: Mapping[str, str], revive: Revive | None) -> int:
+async def _serve(options: BridgeOptions, headers: Mapping[str, str], revive: Revive | None) -> int:
     stopped = stop_signals()
     patience = AUTOSTART_PATIENCE if options.autostart else Patience()
     relay = Relay(options.endpoint, headers, options.call_timeout_ms, patience, revive)

@@ -58,7 +58,7 @@ START_SECONDS = 15.0
 """What a new process gets until it answers, beside the time to connect its servers."""
 
 
-class Options(msgspec.Struct, frozen=True):
+class ListenOptions(msgspec.Struct, frozen=True):
     """Where to listen.
 
     Attributes:
@@ -80,7 +80,7 @@ class ListenFailed(CallmuxError):
     code = "listen_failed"
 
 
-def read_options(given: Given) -> Options:
+def read_options(given: Given) -> ListenOptions:
     """What a command line with `--listen` says of the listener.
 
     Raises:
@@ -92,11 +92,11 @@ def read_options(given: Given) -> Options:
     if (cert is None) != (key is None):
         raise UsageError("--tls-cert and --tls-key go together: give both")
     tls = None if cert is None or key is None else (cert, key)
-    return Options(port, given.text("--host") or "127.0.0.1", given.number("--idle-exit"), tls)
+    return ListenOptions(port, given.text("--host") or "127.0.0.1", given.number("--idle-exit"), tls)
 
 
 async def listen(
-    options: Options,
+    options: ListenOptions,
     path: Path | None,
     load: Load,
     env: dict[str, str],
@@ -213,7 +213,7 @@ async def _leave(state: Path, port: int, saved: SavedSessions) -> None:
         log.warning("could not write %s in time: sessions lose log levels and subscriptions", state)
 
 
-def _bound(options: Options) -> socket.socket:
+def _bound(options: ListenOptions) -> socket.socket:
     try:
         return bind(options.host, options.port)
     except OSError as error:
@@ -270,7 +270,7 @@ async def _watch_idle(listener: Listener, seconds: int, idle: asyncio.Event) -> 
     idle.set()
 
 
-def _banner(options: Options, scheme: str) -> None:
+def _banner(options: ListenOptions, scheme: str) -> None:
     where = f"[{options.host}]" if ":" in options.host else options.host
     base = f"{scheme}://{where}:{options.port}"
     lines: Sequence[str] = (

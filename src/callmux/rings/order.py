@@ -17,7 +17,7 @@ from callmux.config.model import Config
 from callmux.context import CallContext
 from callmux.observe.bus import Bus
 from callmux.rings.cache.keys import Keys, Numbers
-from callmux.rings.cache.policy import Policy
+from callmux.rings.cache.policy import ReusePolicy
 from callmux.rings.cache.stage import Caching
 from callmux.rings.cache.writes import Writes
 from callmux.rings.call import Call
@@ -111,7 +111,7 @@ def request_stages(parts: Parts) -> Sequence[Any]:
 def call_stages(parts: Parts) -> Sequence[Any]:
     """Around each call."""
     kept, servers, clock, bus = parts.kept, parts.servers, parts.clock, parts.bus
-    rules = Policy(parts.config)
+    rules = ReusePolicy(parts.config)
     keys = Keys(rules, kept.numbers, servers, parts.rights)
     stages: list[Any] = [] if parts.inviting is None else [parts.inviting]
     if bus is not None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from callmux import names
 from callmux.config.model import Config
 from callmux.guard.tiers import Tiers, of_method
-from callmux.rings.cache.policy import Policy
+from callmux.rings.cache.policy import ReusePolicy
 from callmux.rings.coercion import compile_shaping
 from callmux.rings.route import Route
 from callmux.rings.shield.policy import Policies
@@ -37,7 +37,7 @@ class Routing:
     def __init__(self, config: Config, *, plain: bool = False) -> None:
         self._plain = plain
         self._budgets = Budgets(config)
-        self._policy = Policy(config)
+        self._policy = ReusePolicy(config)
         shields = {name: server.response_shield for name, server in config.servers.items()}
         self._shield = Policies(config.response_shield, shields)
         self._tiers = {name: Tiers(server.tiers) for name, server in config.servers.items()}

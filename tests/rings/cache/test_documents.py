@@ -10,7 +10,7 @@ from typing import Any
 from callmux import names
 from callmux.config.check import check_document
 from callmux.protocol.shapes import Tool
-from callmux.rings.cache.policy import Policy
+from callmux.rings.cache.policy import ReusePolicy
 from callmux.stores.cache import CacheLimits, Key
 from callmux.stores.counters import Counters
 from callmux.stores.memory import MemoryCache
@@ -35,7 +35,7 @@ def test_the_configuration_is_one_and_shows_the_defaults() -> None:
 
 
 def test_the_verdicts_are_those_shown() -> None:
-    policy = Policy(check_document(block("config")).config)
+    policy = ReusePolicy(check_document(block("config")).config)
     words = {
         (True, True, True): "cached",
         (True, True, False): "shared",

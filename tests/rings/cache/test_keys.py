@@ -9,7 +9,7 @@ from callmux.config.check import check_document
 from callmux.context import CallContext
 from callmux.protocol.shapes import Tool
 from callmux.rings.cache.keys import Keys, Numbers
-from callmux.rings.cache.policy import Policy
+from callmux.rings.cache.policy import ReusePolicy
 from callmux.rings.call import Call
 from callmux.stores.cache import Key
 from callmux.upstream.questions import Questions
@@ -25,7 +25,7 @@ def call(around: CallContext) -> Call:
     return planned(context=around, server="a", tool=Tool(b'{"name":"t"}'))
 
 
-class CountingPolicy(Policy):
+class CountingPolicy(ReusePolicy):
     """Counts what it is asked."""
 
     asked = 0

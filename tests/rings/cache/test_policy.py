@@ -15,7 +15,7 @@ from callmux.config.check import check_document
 from callmux.context import Scope
 from callmux.plan import ToolCall
 from callmux.protocol.shapes import Result, Tool
-from callmux.rings.cache.policy import LARGEST_ARGUMENTS, Policy, canonical, is_whole
+from callmux.rings.cache.policy import LARGEST_ARGUMENTS, ReusePolicy, canonical, is_whole
 from callmux.rings.call import Call
 from callmux.rings.route import CachingVerdict
 from callmux.stores.cache import Key
@@ -27,11 +27,11 @@ BOTH = CachingVerdict(True, True, True)
 ALONE = CachingVerdict(True, False, False)
 
 
-def policy(**document: Any) -> Policy:
+def policy(**document: Any) -> ReusePolicy:
     servers = {"a": {"command": "x"}, "b": {"command": "x", "prefix": "bb"}}
     checked = check_document({"cacheTtlSeconds": 60, "servers": servers, **document})
     assert checked.errors == []
-    return Policy(checked.config)
+    return ReusePolicy(checked.config)
 
 
 def tool(name: str = "get", **hints: Any) -> Tool:
@@ -68,7 +68,7 @@ def call(
     )
 
 
-def judged(rules: Policy, which: Tool | None = READER, server: str = "a") -> CachingVerdict:
+def judged(rules: ReusePolicy, which: Tool | None = READER, server: str = "a") -> CachingVerdict:
     """The verdict for a tool under all its names."""
     name = which.name if which is not None else "get"
     prefixes = {"a": None, "b": "bb"}

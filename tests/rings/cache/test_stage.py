@@ -16,7 +16,7 @@ from callmux.errors import ToolCallFailed
 from callmux.plan import ToolCall
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings.cache.keys import Keys, Numbers
-from callmux.rings.cache.policy import Policy
+from callmux.rings.cache.policy import ReusePolicy
 from callmux.rings.cache.stage import Caching
 from callmux.rings.cache.writes import Writes
 from callmux.rings.call import Call
@@ -51,7 +51,7 @@ class Bench:
         self.store.configure(CacheLimits(ttl_seconds=60), 0)
         self.writes, self.counters = Writes(self.store), Counters()
         servers: Any = {"a": self.server}
-        policy = Policy(config)
+        policy = ReusePolicy(config)
         self.clock = FakeClock()
         keys = Keys(policy, Numbers(), servers)
         self.stage = Caching(keys, self.store, self.writes, self.counters, servers, self.clock.clock)

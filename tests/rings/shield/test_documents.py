@@ -14,7 +14,7 @@ from callmux.config.check import check_document
 from callmux.metatools.meta_tool import META_TOOLS
 from callmux.rings.shield.compact import Limits
 from callmux.rings.shield.query import Document, Query
-from callmux.rings.shield.reply import Order, shorten
+from callmux.rings.shield.reply import Shortening, shorten
 from callmux.rings.stage import SMALL
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -37,7 +37,7 @@ def test_the_configuration_is_one(name: str) -> None:
 
 
 def test_the_reply_is_the_one_shown() -> None:
-    order = Order(limits=Limits(65536, 8192, 3), tool="list_rows", server="db", ref="r_3f0c")
+    order = Shortening(limits=Limits(65536, 8192, 3), tool="list_rows", server="db", ref="r_3f0c")
     reply = shorten(RESULT, order)
     assert reply is not None
     assert json.loads(json.loads(reply)["content"][0]["text"]) == block("reply")

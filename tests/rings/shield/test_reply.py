@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callmux.rings.shield.compact import Limits
-from callmux.rings.shield.reply import META_KEY, Order, passes, shorten
+from callmux.rings.shield.reply import META_KEY, Shortening, passes, shorten
 
 LIMITS = Limits(65536, 8192, 50)
 ROWS = [{"id": n, "name": f"row {n}", "text": "lorem ipsum dolor sit amet " * 4} for n in range(200)]
@@ -21,9 +21,9 @@ def text(*values: Any) -> list[dict[str, Any]]:
     return [{"type": "text", "text": v if isinstance(v, str) else json.dumps(v)} for v in values]
 
 
-def order(**more: Any) -> Order:
+def order(**more: Any) -> Shortening:
     facts: dict[str, Any] = {"limits": LIMITS, "tool": "rows", "server": "db", "ref": "r_1"}
-    return Order(**facts | more)
+    return Shortening(**facts | more)
 
 
 def reply(result: dict[str, Any], **more: Any) -> dict[str, Any] | None:

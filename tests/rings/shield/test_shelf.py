@@ -19,7 +19,7 @@ from callmux.rings.shield import shelf as module
 from callmux.rings.shield.compact import Limits
 from callmux.rings.shield.helper import Helper, HelperLost
 from callmux.rings.shield.query import Query
-from callmux.rings.shield.reply import Order
+from callmux.rings.shield.reply import Shortening
 from callmux.rings.shield.shelf import Shelf
 from callmux.rings.shield.worker import WorkerAnswer, WorkerJob
 from callmux.stores import border
@@ -27,7 +27,7 @@ from callmux.stores.results import StoreLimits
 from tests.stores.remote import FAILS, HANGS, LATE_FAILS, SLOW, RemoteResults, Wire
 from tests.support import real_loop
 
-ORDER = Order(limits=Limits(65536, 8192, 50), tool="rows", server="db", ref="")
+ORDER = Shortening(limits=Limits(65536, 8192, 50), tool="rows", server="db", ref="")
 
 
 def result(count: int) -> Result:

@@ -13,15 +13,15 @@ import pytest
 from callmux.rings.shield import worker
 from callmux.rings.shield.compact import Limits
 from callmux.rings.shield.query import Query
-from callmux.rings.shield.reply import Order
+from callmux.rings.shield.reply import Shortening
 from callmux.rings.shield.worker import WorkerAnswer, WorkerJob, mark, serve
 
 LIMITS = Limits(65536, 8192, 50)
 LARGE = json.dumps({"content": [{"type": "text", "text": json.dumps(list(range(9000)))}]}).encode()
 
 
-def order(ref: str) -> Order:
-    return Order(limits=LIMITS, tool="t", server="s", ref=ref)
+def order(ref: str) -> Shortening:
+    return Shortening(limits=LIMITS, tool="t", server="s", ref=ref)
 
 
 def converse(*jobs: tuple[WorkerJob, bytes]) -> list[tuple[WorkerAnswer, Any]]:

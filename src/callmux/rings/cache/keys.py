@@ -1,7 +1,7 @@
 """The key of a call, worked out once for the stages that need it.
 
 Called by the cache stage and the coalescing stage; `Numbers` is held by `callmux.process.stores`. Calls
-`Policy.key`; knows which servers keep their clients apart.
+`ReusePolicy.key`; knows which servers keep their clients apart.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from msgspec import UNSET
 
 from callmux.context import CallContext
-from callmux.rings.cache.policy import Policy
+from callmux.rings.cache.policy import ReusePolicy
 from callmux.rings.call import Call
 from callmux.stores.cache import Key
 from callmux.upstream.server import Server
@@ -49,7 +49,7 @@ class Keys:
 
     def __init__(
         self,
-        policy: Policy,
+        policy: ReusePolicy,
         numbers: Numbers,
         servers: Mapping[str, Server],
         rights: Callable[[CallContext], str] | None = None,

@@ -85,7 +85,7 @@ def is_whole(result: Result) -> bool:
     return kind is None or bytes(kind) == b'"complete"'
 
 
-class Policy:
+class ReusePolicy:
     """The rules of one configuration."""
 
     def __init__(self, config: Config) -> None:

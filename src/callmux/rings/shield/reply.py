@@ -56,7 +56,7 @@ _ANSWER = msgspec.json.Decoder(_Answer)
 _encode = msgspec.json.Encoder().encode
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
+class Shortening(msgspec.Struct, frozen=True, kw_only=True):
     """How a result is to be shortened.
 
     Attributes:
@@ -76,7 +76,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     several: bool = False
 
 
-def shorten(raw: bytes, order: Order) -> bytes | None:
+def shorten(raw: bytes, order: Shortening) -> bytes | None:
     """The reply for the result `raw`; None where `raw` should go out as it is."""
     try:
         return _shorten(raw, order)
@@ -85,7 +85,7 @@ def shorten(raw: bytes, order: Order) -> bytes | None:
         return None
 
 
-def passes(raw: bytes, order: Order) -> bool:
+def passes(raw: bytes, order: Shortening) -> bool:
     """Whether an answer of callmux to several calls certainly goes out as it is: a cheap look."""
     limits = order.limits
     if not order.several or len(raw) > limits.result_bytes:
@@ -98,7 +98,7 @@ def passes(raw: bytes, order: Order) -> bool:
         return False
 
 
-def _shorten(raw: bytes, order: Order) -> bytes | None:
+def _shorten(raw: bytes, order: Shortening) -> bytes | None:
     result = read(raw)
     if result is None or not _is_over(result, order.limits, order.several):
         return None
@@ -166,7 +166,7 @@ class _Reply:
         room: Bytes for the preview.
     """
 
-    def __init__(self, result: Reading, order: Order, data: bytes, room: int) -> None:
+    def __init__(self, result: Reading, order: Shortening, data: bytes, room: int) -> None:
         self._result = result
         self._order = order
         self._data = data

@@ -22,7 +22,7 @@ from callmux.observe.facts import ResultShortened
 from callmux.protocol.shapes import Result
 from callmux.rings.shield.helper import Helper, HelperLost
 from callmux.rings.shield.query import Document, PathMissing, Query
-from callmux.rings.shield.reply import Order, shorten
+from callmux.rings.shield.reply import Shortening, shorten
 from callmux.rings.shield.worker import WorkerAnswer, WorkerJob, mark
 from callmux.stores.border import Border
 from callmux.stores.memory import MemoryResults
@@ -71,7 +71,7 @@ class Shelf:
         """The block `responseStore` of `callmux_status`."""
         return {**self._store.facts(), "rejectedOversize": self._rejected}
 
-    async def shorten(self, result: Result, order: Order, owner: str, sources: Sources = ()) -> Result:
+    async def shorten(self, result: Result, order: Shortening, owner: str, sources: Sources = ()) -> Result:
         """The reply to send for `result`, which is then kept; `result` itself where that is better, or
         where it could not be kept.
 
@@ -137,7 +137,9 @@ class Shelf:
         await self._helper.close()
         await self._tasks.cancel()
 
-    async def _shorten_there(self, raw: bytes, order: Order, owner: str, sources: Sources) -> bytes | None:
+    async def _shorten_there(
+        self, raw: bytes, order: Shortening, owner: str, sources: Sources
+    ) -> bytes | None:
         spool = self._helper.spool
         kept = len(mark(order.ref)) + len(raw)
         at = spool.reserve(order.ref, kept) if order.ref else 0
@@ -174,7 +176,7 @@ class Shelf:
         return dict(_MEMBERS.decode(page))
 
     async def _keep(
-        self, order: Order, owner: str, raw: bytes, sources: Sources, spooled: bool = False
+        self, order: Shortening, owner: str, raw: bytes, sources: Sources, spooled: bool = False
     ) -> bool:
         """Keeps a result that goes out shortened; gives whether the store took it. If not, it must not go out
         so."""

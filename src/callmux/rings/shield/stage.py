@@ -16,7 +16,7 @@ from callmux.rings.ring import Job
 from callmux.rings.route import Find, Route
 from callmux.rings.shield.compact import is_quiet
 from callmux.rings.shield.policy import Policies
-from callmux.rings.shield.reply import Order, passes
+from callmux.rings.shield.reply import Shortening, passes
 from callmux.rings.shield.shelf import Shelf
 from callmux.rings.stage import SMALL, Outcome
 from callmux.traits import Traits
@@ -70,14 +70,14 @@ class Shielding:
                 found[route.server, route.bare] = None
         return tuple(found)
 
-    def _order(self, plan: Plan, route: Route | None, own: Traits | None) -> Order | None:
+    def _order(self, plan: Plan, route: Route | None, own: Traits | None) -> Shortening | None:
         """How to shorten what this plan gave; None where it is not shielded."""
         if own is not None and not own.transparent:
             assert route is not None
             limits = route.limits
             order = None
             if limits is not None:
-                order = Order(limits=limits, tool=plan.name, server=None, ref="", several=True)
+                order = Shortening(limits=limits, tool=plan.name, server=None, ref="", several=True)
             return order
         if route is None or own is not None:
             asked = plan.calls[0]
@@ -87,13 +87,15 @@ class Shielding:
                 # An answer about a name that leads nowhere.
                 limits = self._policies.limits(None, [asked.spelling])
                 return (
-                    None if limits is None else Order(limits=limits, tool=asked.spelling, server=None, ref="")
+                    None
+                    if limits is None
+                    else Shortening(limits=limits, tool=asked.spelling, server=None, ref="")
                 )
         if route.limits is None:
             return None
         # Behind a meta-tool no client knows of the tool's schema.
         schema = None if own is not None or route.tool is None else route.tool.members.get("outputSchema")
-        return Order(
+        return Shortening(
             limits=route.limits,
             tool=route.bare,
             server=route.server,

@@ -17,7 +17,7 @@ from typing import BinaryIO
 import msgspec
 
 from callmux.rings.shield.query import Document, PathMissing, Query
-from callmux.rings.shield.reply import Order, shorten
+from callmux.rings.shield.reply import Shortening, shorten
 
 
 class WorkerJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +33,7 @@ class WorkerJob(msgspec.Struct, frozen=True, kw_only=True):
         size: Bytes that follow.
     """
 
-    order: Order | None = None
+    order: Shortening | None = None
     ref: str = ""
     query: Query | None = None
     budget: int = 0
