@@ -26,7 +26,7 @@ callmux, the server or the way to it failed; given up by whoever asked."""
 
 
 class Fact(msgspec.Struct, frozen=True):
-    """What all kinds have in common: nothing but that the bus takes them."""
+    """What all kinds have in common: the bus takes them, and `server` is a server's key in all of them."""
 
 
 class HttpEnded(Fact, frozen=True):
@@ -136,7 +136,6 @@ class CallRetried(Fact, frozen=True, kw_only=True):
     """A call is sent a second time. Published by `callmux.rings.retrying`.
 
     Attributes:
-        server: The server's key.
         target: The tool's own name, the prompt's, or the URI.
         category: How the first attempt failed.
         reason: The same in words.
@@ -170,7 +169,6 @@ class ServerUp(Fact, frozen=True, kw_only=True):
     """A server's main connection is open. Published by `callmux.upstream.opening.main_line`.
 
     Attributes:
-        server: The server's key.
         again: Whether it was up before: this is a reconnect.
         seconds: How long the attempt took.
         tools: How many tools it lists.
@@ -186,7 +184,6 @@ class ServerDown(Fact, frozen=True, kw_only=True):
     """A server's main connection is lost. Published by `callmux.upstream.opening.main_line`.
 
     Attributes:
-        server: The server's key.
         reason: In words, without secrets.
     """
 
@@ -198,10 +195,8 @@ class ConnectFailed(Fact, frozen=True, kw_only=True):
     """An attempt to connect to a server failed. Published by `callmux.upstream.opening.main_line`.
 
     Attributes:
-        server: The server's key.
         reason: In words, without secrets.
-        attempt: The how manieth in a row; 0 where the connection was only to be replaced, and the old one
-            stays.
+        attempt: The how manieth in a row; 0 where the connection was only to be replaced, and stays.
         next_seconds: When the next attempt is; None for never.
     """
 
@@ -212,21 +207,13 @@ class ConnectFailed(Fact, frozen=True, kw_only=True):
 
 
 class ServerRemoved(Fact, frozen=True, kw_only=True):
-    """A server of an earlier configuration ends. Published by `callmux.upstream.pool`.
-
-    Attributes:
-        server: The key it had.
-    """
+    """A server of an earlier configuration ends. Published by `callmux.upstream.pool`."""
 
     server: str
 
 
 class ListsChanged(Fact, frozen=True, kw_only=True):
-    """What a server lists has changed: tools, prompts or resources. Published by `callmux.upstream.pool`.
-
-    Attributes:
-        server: The server's key.
-    """
+    """What a server lists has changed: tools, prompts or resources. Published by `callmux.upstream.pool`."""
 
     server: str
 
@@ -235,7 +222,6 @@ class ToolSuiteChanged(Fact, frozen=True, kw_only=True):
     """A server has other tools than before. Published by `callmux.upstream.pool`, after `ListsChanged`.
 
     Attributes:
-        server: The server's key.
         generation: The process's count of such changes.
         added, removed: Names of tools.
     """
@@ -251,7 +237,6 @@ class SignInNeeded(Fact, frozen=True, kw_only=True):
     credentials.
 
     Attributes:
-        server: The server's key.
         url: Where to sign in, where that is known.
     """
 
@@ -302,7 +287,6 @@ class ServersManaged(Fact, frozen=True, kw_only=True):
 
     Attributes:
         action: `add_server`, `patch_server`, `delete_server` or `restart_server`.
-        server: The server's key.
         by: Who, such as `management:ops`.
         error: Why it was not done; empty where it was.
     """
