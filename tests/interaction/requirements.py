@@ -34,8 +34,8 @@ REQUIREMENTS: dict[str, str] = {
     " other request (basic/lifecycle, Initialization).",
     "initialize.instructions": "Instructions of the servers are merged with callmux's own"
     " (basic/lifecycle; issue 3).",
-    "initialize.other-era": "A request of a revision without a handshake is refused at once with -32601, and"
-    " starts no server (issue 9).",
+    "initialize.other-era": "Discovery by a client of a revision without a handshake is answered at once,"
+    " what does not fit is refused, and neither starts a server (server/discover).",
     "ping.client": "A client's ping is answered promptly with an empty result (basic/utilities/ping).",
     "ping.server": "A server's ping is answered promptly with an empty result (basic/utilities/ping).",
     # ---- utilities
