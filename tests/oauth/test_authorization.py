@@ -72,6 +72,19 @@ def test_the_code_is_found_in_a_query_and_in_an_address(shape: str) -> None:
     assert code_of(shape.format(answer(made)), made) == "c0de"
 
 
+@pytest.mark.parametrize("shape", ["state={state}&code=a?b", "code=a?b&state={state}"])
+@pytest.mark.parametrize("before", ["", "?", REDIRECT + "?", "http://[::1?"])
+def test_a_code_with_a_question_mark_is_found_wherever_it_stands(shape: str, before: str) -> None:
+    made = request()
+    assert code_of(before + shape.format(state=made.state), made) == "a?b"
+
+
+@pytest.mark.parametrize("text", ["http://[", "http://[?state=x", "state=\udcff&code=x", "?", "=", "a=b?c#d"])
+def test_whatever_is_pasted_is_refused_in_words(text: str) -> None:
+    with pytest.raises(SignInFailed, match="another state"):
+        code_of(text, request())
+
+
 @pytest.mark.parametrize("state", ["", "other", "\xe4"])
 def test_an_answer_with_another_state_is_refused(state: str) -> None:
     made = request()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +25,8 @@ PLACE = "https://s.example/.well-known/oauth-protected-resource"
         (r'Bearer error="say \"no\""', BearerChallenge(error='say "no"')),
         ('Bearer scope="a", error="cut off', BearerChallenge(scopes=("a",))),
         (', , Bearer\tscope="a"', BearerChallenge(scopes=("a",))),
+        ('Bearer scope="a \udcff \x1b[2J \xe4 b"', BearerChallenge(scopes=("a", "b"))),
+        (f'Bearer resource_metadata="{PLACE}\udcff"', BearerChallenge(f"{PLACE}\ufffd")),
         ('DPoP algs="ES256", scope="a"', None),
         ("", None),
         ('"', None),
@@ -33,7 +36,13 @@ def test_the_bearer_challenge_is_found(header: str, found: BearerChallenge | Non
     assert bearer_challenge(header) == found
 
 
-@given(st.text())
+@given(st.text(st.characters(exclude_categories=())))
 def test_no_header_is_too_odd_to_be_read(header: str) -> None:
     found = bearer_challenge(header)
     assert found is None or "bearer" in header.lower()
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_what_is_read_can_always_be_kept(value: str) -> None:
+    found = bearer_challenge(f'Bearer scope="{value}", resource_metadata="{value}", error={value}')
+    msgspec.json.encode(found)

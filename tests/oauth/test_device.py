@@ -127,3 +127,8 @@ async def test_a_code_that_nobody_enters_expires(monkeypatch: pytest.MonkeyPatch
     async with site() as there:
         with pytest.raises(SignInFailed, match="in time"):
             await waited(there, monkeypatch, *[PENDING] * 10_000, seconds=0.2)
+
+
+def test_a_number_beyond_all_bounds_is_the_longest_that_is_waited() -> None:
+    code = read_code(json.dumps({**ANSWER, "expires_in": 10**400, "interval": 10**400}).encode())
+    assert (code.seconds, code.interval) == (device.LONGEST_SECONDS, device.MOST_INTERVAL)

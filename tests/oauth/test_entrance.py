@@ -117,3 +117,27 @@ async def test_without_a_free_port_there_is_no_address(server: Guarded, tmp_path
     assert await entrance.open() is None
     await entrance.close()
     taken.close()
+
+
+@real_loop()
+async def test_who_came_first_does_not_wait_for_a_sign_in_that_another_visit_replaced(tmp_path: Path) -> None:
+    came = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.set()
+        await reader.read()
+        writer.close()
+
+    port = free_port()
+    server = await asyncio.start_server(silent, "127.0.0.1", port)
+    entrance, _ = entrance_to(HttpServer(url=f"http://127.0.0.1:{port}/mcp"), tmp_path)
+    address = await entrance.open()
+    assert address is not None
+    first = asyncio.ensure_future(visit(address))
+    await asyncio.wait_for(came.wait(), 10)
+    second = asyncio.ensure_future(visit(address))
+    with pytest.raises(aiohttp.ClientError):
+        await asyncio.wait_for(first, 10)
+    second.cancel()
+    await entrance.close()
+    server.close()

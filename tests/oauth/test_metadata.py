@@ -166,3 +166,13 @@ def test_a_server_without_any_description_has_the_addresses_of_the_oldest_revisi
 
 def test_the_name_of_a_resource_has_no_user_no_query_and_no_slash_at_its_end() -> None:
     assert resource_of("HTTPS://u:p@Notes.Example/Team/mcp/?a#b") == "https://notes.example/Team/mcp"
+
+
+@pytest.mark.parametrize(
+    "name", ["http://[x", "https://[", "https://id.example\u2100/", 12, None, ["https://a"]]
+)
+def test_a_name_that_is_no_address_is_another_name(name: object) -> None:
+    with pytest.raises(SignInFailed, match="not who it says"):
+        read_server(json.dumps({"issuer": name, "token_endpoint": f"{ISSUER}/token"}).encode(), ISSUER)
+    with pytest.raises(SignInFailed, match="another resource"):
+        read_resource(resource(resource=name), URL)

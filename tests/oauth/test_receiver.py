@@ -7,7 +7,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from callmux.oauth.receiver import Receiver, holds_state, ports_for
+from callmux.oauth.authorization import holds_state
+from callmux.oauth.receiver import Receiver, ports_for
 from tests.support import free_port, real_loop, until
 
 
@@ -48,6 +49,7 @@ async def test_whoever_else_finds_the_port_changes_nothing() -> None:
     receiver.expect("s1", taken.append)
     for target, host, status in (
         ("/callback?code=x&state=s2", "", "400"),
+        ("/callback?http://[?state=s2", "", "400"),
         ("/callback?code=x", "", "400"),
         ("/callback?code=x&state=s1&state=s1", "", "400"),
         ("/callback", "", "400"),

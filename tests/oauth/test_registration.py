@@ -177,3 +177,17 @@ async def test_a_server_that_registers_nobody_wants_a_client_of_the_configuratio
     async with site() as there:
         with pytest.raises(SignInFailed, match='"clientId"'):
             await registered(there, registration_endpoint="")
+
+
+@real_loop()
+@pytest.mark.parametrize("expires", [10**400, -1, 0, "never", None])
+async def test_a_secret_expires_at_whatever_is_said(expires: object) -> None:
+    async with site() as there:
+        there.answers["/register"] = {
+            "client_id": "me",
+            "client_secret": "s",
+            "token_endpoint_auth_method": "client_secret_post",
+            "client_secret_expires_at": expires,
+        }
+        client = await registered(there)
+        assert is_usable(client, REDIRECT, ("a",), 1e9)

@@ -18,6 +18,7 @@ from callmux.oauth.token_requests import (
     by_refresh,
     form_of,
     is_waiting,
+    number_of,
     refusal_of,
     tokens_of,
 )
@@ -127,3 +128,32 @@ def test_a_code_that_nobody_entered_yet_is_waited_for() -> None:
     assert is_waiting(refusal_of(400, b'{"error":"authorization_pending"}'))
     assert is_waiting(refusal_of(400, b'{"error":"slow_down"}'))
     assert not is_waiting(refusal_of(400, b'{"error":"expired_token"}'))
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (10**400, 1e15),
+        (-(10**400), -1e15),
+        (1e308, 1e15),
+        (-5, -5.0),
+        ("12", 12.0),
+        ("-1", None),
+        ("9" * 400, None),
+        (True, None),
+        (None, None),
+        ([], None),
+        ({}, None),
+    ],
+)
+def test_a_number_of_whatever_size_and_kind_is_read_or_left_out(value: object, number: float | None) -> None:
+    assert number_of(value) == number
+    answer = json.dumps({"access_token": "a", "expires_in": value}).encode()
+    expires = tokens_of(answer, 1000.0).expires_at
+    assert (expires is None) is (number is None)
+    assert expires is None or expires >= 1000.0
+
+
+def test_scopes_that_cannot_be_shown_are_left_out() -> None:
+    answer = json.dumps({"access_token": "a", "scope": "a \x1b[2J \xe4 b"}).encode()
+    assert tokens_of(answer, 0.0).scopes == ("a", "b")

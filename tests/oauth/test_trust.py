@@ -16,6 +16,10 @@ from callmux.oauth.trust import is_private, may_be_used
         "http://localhost:9/token",
         "http://127.0.0.1/token",
         "http://[::1]:9/token",
+        "https://93.184.216.34/token",
+        "https://[::ffff:93.184.216.34]/token",
+        "https://0xide.example/token",
+        "https://id.b\u00fccher.example/token",
     ],
 )
 def test_https_and_this_machine_may_be_used(url: str) -> None:
@@ -38,6 +42,14 @@ def test_https_and_this_machine_may_be_used(url: str) -> None:
         ("https://id.example/#x", "fragment"),
         ("ftp://127.0.0.1/", "does not begin with https"),
         ("http://127.0.0.1.example/", "does not begin with https"),
+        ("https://127.1/", "a number for a host"),
+        ("https://2130706433/", "a number for a host"),
+        ("https://0x7f.1/", "a number for a host"),
+        ("https://0X7F000001/", "a number for a host"),
+        ("https://127.0.0.1./", "a number for a host"),
+        ("https://127.0.0.\uff11/", "a number for a host"),
+        ("https://127\u30020\u30020\u30021/", "a number for a host"),
+        ("https://[127.0.0.1/", "cannot be read"),
     ],
 )
 def test_anything_else_is_refused_and_named(url: str, why: str) -> None:
@@ -62,6 +74,9 @@ def test_anything_else_is_refused_and_named(url: str, why: str) -> None:
         ("::ffff:10.0.0.1", True),
         ("2002:0a00:0001::1", True),
         ("224.0.0.1", True),
+        ("64:ff9b::7f00:1", True),
+        ("64:ff9b::5db8:d822", False),
+        ("::10.0.0.1", True),
         ("localhost", True),
         ("93.184.216.34", False),
         ("::ffff:93.184.216.34", False),

@@ -141,3 +141,15 @@ async def test_the_server_itself_may_be_asked_wherever_it_is() -> None:
         assert there.seen[0].headers["X-Own"] == "1"
         there.answers["/mcp"] = (200, {}, b"x" * 100)
         assert (await web.ask_server(b"{}", {})).body == b""
+
+
+@real_loop()
+@pytest.mark.parametrize(
+    "address", ["https://[bad/x", "https://id.example\u2100/", "https://127.1/", "file:///x"]
+)
+async def test_an_address_that_is_none_is_refused_before_anything_is_sent(address: str) -> None:
+    async with Web("http://127.0.0.1:9/mcp") as web:
+        for work in (web.get(address, "it"), web.post(address, "it", b"", {})):
+            with pytest.raises(SignInFailed, match="the address of it") as caught:
+                await work
+            assert caught.value.why is Why.UNSAFE

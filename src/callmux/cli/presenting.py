@@ -15,9 +15,10 @@ from contextlib import asynccontextmanager
 
 from callmux.cli.browser import opened, reason_against
 from callmux.cli.pasting import pasted
+from callmux.oauth.authorization import holds_state
 from callmux.oauth.device import DeviceCode
 from callmux.oauth.failure import SignInFailed, Why
-from callmux.oauth.receiver import HOST, PATH, Receiver, holds_state, ports_for
+from callmux.oauth.receiver import HOST, PATH, Receiver, ports_for
 from callmux.text import visible
 
 SECONDS = 300.0

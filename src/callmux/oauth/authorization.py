@@ -84,14 +84,11 @@ def code_of(answer: str, request: AuthorizationRequest) -> str:
     Raises:
         SignInFailed: It is none, is not an answer to this request, or says no.
     """
-    text = answer.strip()[:LONGEST]
-    if "://" in text.partition("?")[0]:
-        text = urlsplit(text).query
-    fields = parse_qs(text.lstrip("?"), keep_blank_values=True)
+    fields = _fields(answer)
     if any(len(values) > 1 for values in fields.values()):
         raise SignInFailed("the answer of the authorization server says things twice", Why.UNSAFE)
     said = {name: values[0] for name, values in fields.items()}
-    if not secrets.compare_digest(said.get("state", "").encode(), request.state.encode()):
+    if not holds_state(answer, request.state):
         raise SignInFailed(
             "the answer does not belong to this sign-in (another state): begin again, with the newest link",
             Why.UNSAFE,
@@ -107,6 +104,22 @@ def code_of(answer: str, request: AuthorizationRequest) -> str:
     if not said.get("code"):
         raise SignInFailed("the answer of the authorization server holds no code", Why.UNSAFE)
     return said["code"]
+
+
+def holds_state(answer: str, state: str) -> bool:
+    """Whether an answer, an address or its query alone, belongs to the sign-in with this state."""
+    found = _fields(answer).get("state", [])
+    return len(found) == 1 and secrets.compare_digest(found[0].encode(), state.encode())
+
+
+def _fields(answer: str) -> dict[str, list[str]]:
+    # What a terminal reads may hold bytes that are no text.
+    text = answer.strip()[:LONGEST].encode(errors="replace").decode()
+    before, mark, query = text.partition("?")
+    # A query may hold "?" itself; before the one that begins it, nothing is set equal to anything.
+    if mark and "=" not in before:
+        text = query
+    return parse_qs(text.partition("#")[0], keep_blank_values=True)
 
 
 def words(said: dict[str, str]) -> str:

@@ -1,6 +1,7 @@
 """What a server says of the credentials it wants: the `WWW-Authenticate` header (RFC 9110, 11.6.1). Pure.
 
-Called by `callmux.oauth.discovery` and `callmux.oauth.credentials`.
+Called by `callmux.oauth.discovery` and `callmux.oauth.credentials`; scopes are read here for all of
+`callmux.oauth`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import msgspec
 
 LONGEST = 16_384
 """Characters of a header that are read."""
+_NO_TEXT = re.compile("[\ud800-\udfff]")
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _BETWEEN = re.compile(r"[\s,]*")
 _PARAMETER = re.compile(rf'({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
@@ -35,7 +37,8 @@ def bearer_challenge(header: str) -> BearerChallenge | None:
     """The challenge for a bearer token among those of a header; None where there is none. Of what cannot be
     read, the part before it counts."""
     found: dict[str, str] | None = None
-    text, at = header[:LONGEST], 0
+    # Bytes that are no text come as lone surrogates, which can neither be kept nor shown.
+    text, at = _NO_TEXT.sub("\ufffd", header[:LONGEST]), 0
     while (at := _end(_BETWEEN.match(text, at))) < len(text):
         if (parameter := _PARAMETER.match(text, at)) is not None:
             at = parameter.end()
@@ -50,8 +53,14 @@ def bearer_challenge(header: str) -> BearerChallenge | None:
             break
     if found is None:
         return None
-    scopes = tuple(dict.fromkeys(found.get("scope", "").split()))
+    scopes = scopes_of(found.get("scope", ""))
     return BearerChallenge(found.get("resource_metadata", ""), scopes, found.get("error", ""))
+
+
+def scopes_of(text: str) -> tuple[str, ...]:
+    """The scopes in a text, each once. What no scope can be (RFC 6749, 3.3) is left out: scopes are kept,
+    sent on and shown."""
+    return tuple(s for s in dict.fromkeys(text.split()) if s.isascii() and s.isprintable())
 
 
 def _end(match: re.Match[str] | None) -> int:

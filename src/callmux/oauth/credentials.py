@@ -119,7 +119,7 @@ class SignInCredentials:
             raise CallFailure(
                 Category.AUTHORIZATION,
                 "the server does not allow this with the sign-in there is, which asked for all the scopes "
-                f"that it names ({' '.join(said.scopes) or 'none'})",
+                f"that it names ({' '.join(said.scopes)[:300] or 'none'})",
                 started=False,
             )
         await self._renewal.note(
@@ -128,7 +128,9 @@ class SignInCredentials:
         if self._renewal.alone:
             await self._renewal.renewed(kept.generation)
             return True
-        raise self._sign_in(f"the server wants more than the sign-in allows (scopes: {' '.join(missing)})")
+        raise self._sign_in(
+            f"the server wants more than the sign-in allows (scopes: {' '.join(missing)[:300]})"
+        )
 
     def _kept(self) -> KeptAccount:
         kept = self._renewal.kept()

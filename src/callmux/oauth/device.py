@@ -14,7 +14,7 @@ import msgspec
 from callmux.oauth.failure import SignInFailed, Why
 from callmux.oauth.metadata import ServerMetadata
 from callmux.oauth.token_endpoint import tokens_for
-from callmux.oauth.token_requests import by_device, form_of, is_waiting, refusal_of
+from callmux.oauth.token_requests import by_device, form_of, is_waiting, number_of, refusal_of
 from callmux.oauth.trust import may_be_used
 from callmux.oauth.web import Web
 from callmux.stores.sign_ins import OAuthClient, Tokens
@@ -138,6 +138,5 @@ async def wait_for_tokens(
 
 
 def _bounded(value: object, otherwise: float, most: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-        return otherwise
-    return min(float(value), most)
+    number = number_of(value)
+    return otherwise if number is None or number <= 0 else min(number, most)

@@ -119,6 +119,9 @@ class Entrance:
             if not presenter.location.done():
                 presenter.location.set_exception(failure)
             return
+        finally:
+            # Whoever still waits for the way would wait in vain.
+            presenter.location.cancel()
         if not self._over.done():
             self._over.set_result(True)
 

@@ -196,7 +196,10 @@ def _covers(resource: str, url: str) -> bool:
 
 
 def _bare(url: str) -> bool:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
     return parts.path in ("", "/") and not parts.query and not parts.fragment
 
 

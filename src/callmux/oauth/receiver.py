@@ -14,8 +14,9 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
+from callmux.oauth.authorization import holds_state
 from callmux.oauth.failure import SignInFailed
 from callmux.tasks import TaskSet
 
@@ -69,14 +70,6 @@ def ports_for(key: str, chosen: int | None = None) -> Iterator[int]:
     number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big")
     for n in range(TRIES):
         yield FIRST_PORT + (number + n * 997) % PORTS
-
-
-def holds_state(answer: str, state: str) -> bool:
-    """Whether an answer, an address or its query alone, belongs to the sign-in with this state."""
-    text = answer.strip()
-    query = urlsplit(text).query if "?" in text else text
-    found = parse_qs(query, keep_blank_values=True).get("state", [])
-    return len(found) == 1 and secrets.compare_digest(found[0].encode(), state.encode())
 
 
 class Receiver:

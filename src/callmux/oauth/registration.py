@@ -14,9 +14,10 @@ import msgspec
 from callmux import __version__
 from callmux.config.oauth import OAuth
 from callmux.oauth.authorization import words
+from callmux.oauth.challenge import scopes_of
 from callmux.oauth.failure import SignInFailed, Why
 from callmux.oauth.metadata import ServerMetadata
-from callmux.oauth.token_requests import DEVICE_GRANT
+from callmux.oauth.token_requests import DEVICE_GRANT, number_of
 from callmux.oauth.web import Web
 from callmux.stores.sign_ins import OAuthClient
 
@@ -115,17 +116,15 @@ def _client_of(body: bytes, server: ServerMetadata, registered: dict[str, Any]) 
         raise SignInFailed(
             "the registration demands a way to show who callmux is that it has not got", Why.UNSAFE
         )
-    expires = facts.get("client_secret_expires_at")
+    expires = number_of(facts.get("client_secret_expires_at")) if has_secret else None
     scope = facts.get("scope", registered.get("scope"))
     return OAuthClient(
         id=id,
         secret=str(secret) if has_secret else "",
         method=method,
         redirect_uri="".join(registered.get("redirect_uris", ())),
-        scopes=tuple(scope.split()) if isinstance(scope, str) else (),
-        expires_at=float(expires)
-        if has_secret and isinstance(expires, int | float) and expires > 0
-        else None,
+        scopes=scopes_of(scope) if isinstance(scope, str) else (),
+        expires_at=expires if expires is not None and expires > 0 else None,
     )
 
 

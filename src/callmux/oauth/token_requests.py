@@ -13,6 +13,7 @@ from urllib.parse import quote_plus, urlencode
 import msgspec
 
 from callmux.oauth.authorization import words
+from callmux.oauth.challenge import scopes_of
 from callmux.oauth.failure import SignInFailed, Why
 from callmux.stores.sign_ins import OAuthClient, Tokens
 
@@ -22,6 +23,7 @@ FORM = "application/x-www-form-urlencoded"
 LONGEST_LIFE = 10 * 365 * 86_400.0
 """Seconds; what an answer says beyond that is a mistake."""
 
+_BEYOND = 10**15
 _CLIENT_ERRORS = frozenset({"invalid_client", "unauthorized_client"})
 _WAITING = frozenset({"authorization_pending", "slow_down"})
 
@@ -103,10 +105,10 @@ def tokens_of(body: bytes, now: float, before: Tokens | None = None, asked: Iter
         raise SignInFailed("the authorization server's answer holds no access token", Why.NETWORK)
     if not isinstance(kind, str) or kind.lower() != "bearer":
         raise SignInFailed("the authorization server gives another kind of token than Bearer", Why.UNSAFE)
-    seconds = _number(facts.get("expires_in"))
+    seconds = number_of(facts.get("expires_in"))
     refresh = facts.get("refresh_token")
     scope = facts.get("scope")
-    granted = tuple(scope.split()) if isinstance(scope, str) else tuple(before.scopes if before else asked)
+    granted = scopes_of(scope) if isinstance(scope, str) else tuple(before.scopes if before else asked)
     return Tokens(
         access=access,
         refresh=refresh if isinstance(refresh, str) and refresh else before.refresh if before else "",
@@ -145,7 +147,11 @@ def _object(body: bytes) -> dict[str, Any]:
         raise SignInFailed("the authorization server's answer is no JSON object", Why.NETWORK) from None
 
 
-def _number(value: object) -> float | None:
+def number_of(value: object) -> float | None:
+    """A number of an answer, which may be written as a text; None where there is none. Whole numbers of JSON
+    have no largest one, so what is beyond all sense is cut."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 16:
         return float(value)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(max(-_BEYOND, min(value, _BEYOND)))

@@ -111,9 +111,10 @@ class Web:
         body: bytes | None,
         own: bool = False,
     ) -> WebReply:
-        host = urlsplit(url).netloc.rpartition("@")[2]
         if not own:
+            # First of all: what another one named may be no address.
             may_be_used(url, f"the address of {what}")
+        host = urlsplit(url).netloc.rpartition("@")[2]
         try:
             async with asyncio.timeout(self._seconds):
                 return await self._request(method, url, what, headers, body, own)
