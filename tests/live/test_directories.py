@@ -28,9 +28,12 @@ for line in sys.stdin:
                   "serverInfo": {"name": "where", "version": "1"}}
     elif asked["method"] == "tools/list":
         result = {"tools": [{"name": "where", "inputSchema": {"type": "object"}}]}
-    else:
+    elif asked["method"] == "tools/call":
         result = {"content": [{"type": "text", "text": json.dumps([os.getcwd(), os.getpid()])}]}
-    print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": result}), flush=True)
+    else:
+        result = None
+    end = {"error": {"code": -32601, "message": "Method not found"}} if result is None else {"result": result}
+    print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], **end}), flush=True)
 """
 TOOLS = [
     {"name": "whoami", "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": True}},
@@ -59,15 +62,21 @@ class Mirror(BaseHTTPRequestHandler):
             }
         elif asked["method"] == "tools/list":
             result = {"tools": TOOLS}
-        else:
+        elif asked["method"] == "tools/call":
             text = who if asked["params"]["name"] == "whoami" else json.dumps([who] * 20_000)
             result = {"content": [{"type": "text", "text": text}]}
-        self._send(200, json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": result}).encode())
+        else:
+            self._answer(asked["id"], error={"code": -32601, "message": "Method not found"})
+            return
+        self._answer(asked["id"], result=result)
 
     def do_GET(self) -> None:
         self._send(405, b"")
 
     do_DELETE = do_GET
+
+    def _answer(self, id: Any, **end: Any) -> None:
+        self._send(200, json.dumps({"jsonrpc": "2.0", "id": id, **end}).encode())
 
     def _send(self, status: int, body: bytes) -> None:
         self.send_response(status)

@@ -178,9 +178,17 @@ def test_a_call_to_a_server_that_waits_for_a_person_says_so() -> None:
 
 
 def test_a_call_that_a_server_refuses_for_want_of_a_person_says_so() -> None:
-    failure = CallFailure(Category.AUTHORIZATION, "sign in with: callmux login gh", sign_in=True)
+    cause = "sign in with: callmux login gh"
+    failure = CallFailure(Category.AUTHORIZATION, cause, started=False, sign_in=True)
     error = to_error(failure, "gh__get", "gh", safe=True, retried=False)
     assert (error.code, error.details["tool"]) == ("sign_in_needed", "gh__get")
+
+
+def test_a_call_that_may_have_begun_is_not_called_unstarted_for_want_of_a_person() -> None:
+    failure = CallFailure(Category.AUTHORIZATION, "sign in with: callmux login gh", sign_in=True)
+    error = to_error(failure, "gh__get", "gh", safe=False, retried=False)
+    assert (error.code, error.details["executionState"]) == ("tool_call_failed", "unknown")
+    assert "callmux login gh" in error.message
 
 
 def test_a_call_without_a_connection_of_its_own_names_the_setting() -> None:

@@ -184,7 +184,7 @@ def to_error(failure: CallFailure, tool: str, server: str, *, safe: bool, retrie
         safe: Whether the call may be repeated without harm.
         retried: Whether it was repeated already.
     """
-    if failure.sign_in:
+    if failure.sign_in and not failure.started:
         return sign_in_required(failure.cause, tool, server)
     details: dict[str, Any] = {
         "tool": tool,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -97,6 +97,12 @@ class Desk:
         )
         self.received: list[int] = []
         self.failed: dict[int, CallFailure] = {}
+        self.lost: list[CallFailure] = []
+
+    async def greets(self) -> None:
+        """Begins a session, as request 1."""
+        self.link.send(b'{"id":1,"method":"initialize"}', 1)
+        await until(lambda: self.received == [1])
 
     async def open(self) -> None:
         await self.link.open(
@@ -105,7 +111,8 @@ class Desk:
                     self.received.append(int(message.id)) if isinstance(message, Response) else None
                 ),
                 lambda id, failure: self.failed.update({id: failure}),
-                lambda failure: None,
+                self.lost.append,
+                self.lost.append,
             )
         )
 
@@ -213,6 +220,208 @@ async def test_where_none_can_be_had_the_request_is_not_sent(kind: str) -> None:
         assert not desk.failed[2].started
         assert len(server.done) == posts
         server.over.set()
+        await desk.link.close()
+
+
+class Unsigned:
+    """Credentials of a server that nobody has signed in to."""
+
+    def __init__(self) -> None:
+        self.gone = False
+
+    def lose(self) -> None:
+        """Has none from now on."""
+        self.gone = True
+
+    def headers(self) -> Mapping[str, str]:
+        if self.gone:
+            raise CallFailure(Category.AUTHORIZATION, "run login", started=False, sign_in=True)
+        return {}
+
+    async def refused(self, challenge: Challenge) -> bool:
+        raise CallFailure(Category.AUTHORIZATION, "run login", started=False, lasting=True, sign_in=True)
+
+
+class Moody:
+    """A server without a sign-in that refuses some requests all the same.
+
+    Attributes:
+        refuses: Methods of HTTP and of JSON-RPC; each is taken away once it was refused, if `once`.
+        asked: All there were.
+        then: Called when it carries out a call.
+    """
+
+    def __init__(self, *refuses: str, status: int = 401, challenge: str = "Bearer") -> None:
+        self.refuses = set(refuses)
+        self.once = False
+        self.status = status
+        self.challenge = {"WWW-Authenticate": challenge} if challenge else {}
+        self.asked: Counter[str] = Counter()
+        self.then: Callable[[], None] = lambda: None
+        self.breaks = False
+        self.stream: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        message = json.loads(body) if body else {}
+        what = message.get("method", request.method)
+        self.asked[what] += 1
+        if what == "a":
+            self.then()
+        if what in self.refuses:
+            if self.once:
+                self.refuses.remove(what)
+            return web.Response(status=self.status, headers=self.challenge)
+        stream = {"Content-Type": "text/event-stream"}
+        if request.method == "GET" and request.path == "/sse":
+            response = web.StreamResponse(headers=stream)
+            await response.prepare(request)
+            await response.write(b"event: endpoint\ndata: /messages\n\n")
+            while (data := await self.stream.get()) is not None:
+                await response.write(data)
+            return response
+        if request.method in ("GET", "DELETE"):
+            return web.Response(status=405)
+        if self.breaks and what == "a":
+            return web.Response(body=b"id: e1\nretry: 1\ndata: \n\n", headers=stream)
+        return web.json_response(
+            {"jsonrpc": "2.0", "id": message.get("id"), "result": {}}, headers={"Mcp-Session-Id": "x"}
+        )
+
+
+CHALLENGES = [(401, "Bearer"), (401, ""), (403, 'Bearer error="insufficient_scope", scope="a"')]
+
+
+@real_loop()
+@pytest.mark.parametrize(("status", "challenge"), CHALLENGES)
+async def test_a_resume_that_wants_a_sign_in_leaves_open_what_became_of_the_call(
+    status: int, challenge: str
+) -> None:
+    server = Moody("GET", status=status, challenge=challenge)
+    async with listening(server.handle) as origin:
+        desk = Desk("http", origin, Unsigned())
+        await desk.open()
+        await desk.greets()
+        server.breaks = True
+        await desk.asks(2)
+        failure = desk.failed[2]
+        assert (failure.started, failure.sign_in, failure.over) == (True, False, False)
+        assert (failure.repeatable(True), failure.repeatable(False)) == (True, False)
+        assert desk.lost == []
+        server.breaks = False
+        await desk.asks(3)
+        assert 3 in desk.received
+        await desk.link.close()
+
+
+@real_loop()
+async def test_a_resume_for_which_there_are_no_credentials_leaves_open_what_became_of_the_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("callmux.protocol.http_client.RESUMPTIONS", 2)
+    server, credentials = Moody(), Unsigned()
+    server.breaks = True
+    async with listening(server.handle) as origin:
+        desk = Desk("http", origin, credentials)
+        await desk.open()
+        await desk.greets()
+        server.then = credentials.lose
+        await desk.asks(2)
+        assert (desk.failed[2].started, desk.failed[2].sign_in) == (True, False)
+        assert "run login" in desk.failed[2].cause
+        await desk.link.close()
+
+
+@real_loop()
+@pytest.mark.parametrize("challenge", ["Bearer", ""])
+async def test_a_session_that_is_forgotten_with_a_401_is_begun_anew(challenge: str) -> None:
+    server = Moody(challenge=challenge)
+    async with listening(server.handle) as origin:
+        desk = Desk("http", origin, Unsigned())
+        await desk.open()
+        await desk.greets()
+        server.refuses = {"a", "ping"}
+        await desk.asks(2)
+        failure = desk.failed[2]
+        assert (failure.over, failure.started) == (True, not challenge)
+        assert (failure.repeatable(True), failure.repeatable(False)) == (True, False)
+        # Should the server want a sign-in of the new session, too, it is said what to do.
+        assert (failure.sign_in, failure.cause) == (True, "run login")
+        assert [one.over for one in desk.lost] == [True]
+        await desk.link.close()
+
+
+@real_loop()
+async def test_one_call_that_wants_a_sign_in_ends_no_session() -> None:
+    server = Moody()
+    async with listening(server.handle) as origin:
+        desk = Desk("http", origin, Unsigned())
+        await desk.open()
+        await desk.greets()
+        server.refuses, server.once = {"a"}, True
+        await desk.asks(2, 3)
+        (failure,) = desk.failed.values()
+        assert (failure.sign_in, failure.started, failure.over, failure.lasting) == (True, False, False, True)
+        assert (len(desk.received), desk.lost) == (2, [])
+        assert server.asked["ping"] == 1
+        await desk.link.close()
+
+
+@real_loop()
+@pytest.mark.parametrize(("status", "challenge"), CHALLENGES)
+async def test_a_stream_of_its_own_and_an_end_that_want_a_sign_in_end_nothing(
+    status: int, challenge: str
+) -> None:
+    server = Moody("GET", "DELETE", status=status, challenge=challenge)
+    async with listening(server.handle) as origin:
+        desk = Desk("http", origin, Unsigned())
+        await desk.open()
+        await desk.greets()
+        desk.link.agreed("2025-11-25")
+        await until(lambda: server.asked["GET"] and server.asked["ping"])
+        await desk.asks(2)
+        assert (desk.received, desk.lost) == ([1, 2], [])
+        await desk.link.close()
+        assert (server.asked["GET"], server.asked["DELETE"]) == (1, 1)
+
+
+@real_loop()
+async def test_a_ping_for_which_there_are_no_credentials_says_nothing_of_the_session() -> None:
+    server, credentials = Moody("a", status=400, challenge=""), Unsigned()
+    async with listening(server.handle) as origin:
+        desk = Desk("http", origin, credentials)
+        await desk.open()
+        await desk.greets()
+        server.then = credentials.lose
+        await desk.asks(2)
+        assert (desk.failed[2].started, desk.failed[2].over) == (True, False)
+        await desk.link.close()
+
+
+@real_loop()
+@pytest.mark.parametrize("challenge", ["Bearer", ""])
+async def test_the_older_transport_says_so_where_its_stream_wants_a_sign_in(challenge: str) -> None:
+    server = Moody("GET", challenge=challenge)
+    async with listening(server.handle) as origin:
+        desk = Desk("sse", origin, Unsigned())
+        with pytest.raises(CallFailure, match="run login") as caught:
+            await desk.open()
+        assert caught.value.sign_in
+        await desk.link.close()
+
+
+@real_loop()
+@pytest.mark.parametrize("ping", [True, False])
+async def test_the_older_transport_begins_anew_where_pings_want_a_sign_in_as_well(ping: bool) -> None:
+    server = Moody("a", *(["ping"] if ping else []))
+    async with listening(server.handle) as origin:
+        desk = Desk("sse", origin, Unsigned())
+        await desk.open()
+        await desk.asks(1)
+        failure = desk.failed[1]
+        assert (failure.sign_in, failure.started, failure.over) == (True, False, ping)
+        assert [one.over for one in desk.lost] == ([True] if ping else [])
+        server.stream.put_nowait(None)
         await desk.link.close()
 
 

@@ -122,6 +122,17 @@ async def test_where_neither_works_both_reasons_are_told() -> None:
         assert desk.second.calls == ["close"]
 
 
+async def test_a_sign_in_that_the_second_wants_is_told_as_one() -> None:
+    async with Desk() as desk:
+        desk.second.failure = CallFailure(
+            Category.AUTHORIZATION, "run login", started=False, lasting=True, sign_in=True
+        )
+        desk.first.listener.failed(1, REFUSED)
+        await settle()
+        (failure,) = desk.failed
+        assert (failure.category, failure.lasting, failure.sign_in) == (Category.AUTHORIZATION, True, True)
+
+
 async def test_once_it_has_answered_the_first_transport_stays() -> None:
     async with Desk() as desk:
         desk.first.listener.received(parse(b'{"id":1,"result":{}}'), 1)

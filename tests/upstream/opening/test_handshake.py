@@ -167,16 +167,44 @@ async def test_a_server_that_speaks_nothing_of_ours_is_named_so() -> None:
         await open_with(ModernLink(server__discover=refusal), KnownEra())
 
 
-async def test_credentials_are_asked_for_before_anything_else() -> None:
-    link = FakeLink(server__discover=SILENCE)
-    opening = asyncio.create_task(open_with(link, KnownEra()))
+WANTS = CallFailure(Category.AUTHORIZATION, "401", started=False)
+
+
+async def unwelcome(link: FakeLink, known: KnownEra, after: float = 0.0) -> asyncio.Task[Connection]:
+    """An opening whose question is refused for want of credentials."""
+    opening = asyncio.create_task(open_with(link, known))
     await settle()
-    wants = CallFailure(Category.AUTHORIZATION, "401", started=False)
-    link.fails(link.ids["server/discover"], wants)
+    await asyncio.sleep(after)
+    link.fails(link.ids["server/discover"], WANTS)
+    await settle()
+    return opening
+
+
+@pytest.mark.parametrize("after", [0.0, 4.0])
+async def test_a_server_that_wants_credentials_for_all_but_the_greeting_is_greeted(after: float) -> None:
+    link, known = FakeLink(server__discover=SILENCE, initialize=SILENCE), KnownEra()
+    opening = await unwelcome(link, known, after)
+    link.answers("initialize", INITIALIZE)
+    assert (await opening).era is Era.LEGACY
+    assert link.methods() == ["server/discover", "initialize", "notifications/initialized"]
+    assert not known.lacks(Era.MODERN), "that was not what it refused"
+
+
+async def test_a_server_that_wants_credentials_for_everything_is_asked_no_more() -> None:
+    link = FakeLink(server__discover=SILENCE, initialize=SILENCE)
+    opening = await unwelcome(link, KnownEra())
+    link.fails(link.ids["initialize"], again := CallFailure(Category.AUTHORIZATION, "401", started=False))
     with pytest.raises(CallFailure) as caught:
         await opening
-    assert caught.value is wants
-    assert link.methods() == ["server/discover"]
+    assert caught.value is again
+    assert link.methods() == ["server/discover", "initialize"]
+
+
+async def test_where_there_is_no_handshake_the_want_of_credentials_is_told() -> None:
+    link = FakeLink(server__discover=SILENCE, initialize=RpcRefusal({"code": -32601, "message": "no"}))
+    with pytest.raises(CallFailure) as caught:
+        await (await unwelcome(link, KnownEra()))
+    assert caught.value is WANTS
 
 
 async def test_who_is_spoken_to_only_in_one_way_is_asked_nothing() -> None:

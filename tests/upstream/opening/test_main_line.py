@@ -10,7 +10,7 @@ import pytest
 from callmux.errors import UpstreamUnavailable
 from callmux.upstream.failures import CallFailure, Category, lost
 from callmux.upstream.health import State
-from callmux.upstream.opening.main_line import RESTART_GRACE_SECONDS
+from callmux.upstream.opening.main_line import RESTART_GRACE_SECONDS, SIGN_IN_SECONDS
 from tests.support import FakeClient, play, settle
 from tests.upstream.fake_link import SILENCE, FakeLink
 from tests.upstream.test_server import DOWN, Plant, later, now, tools
@@ -309,5 +309,29 @@ async def test_what_will_not_go_away_by_itself_is_tried_seldom() -> None:
     await later(7.5)
     assert plant.state() is State.RECONNECTING
     await later(1)
+    assert plant.state() is State.CONNECTED
+    await plant.server.close()
+
+
+SIGN_IN = CallFailure(Category.AUTHORIZATION, "run login", started=False, lasting=True, sign_in=True)
+
+
+async def test_a_server_that_was_up_is_tried_again_soon_though_it_seems_to_want_a_sign_in() -> None:
+    """One 401 of a server that has no sign-in must not keep it away for long."""
+    plant = await Plant(FakeLink(), SIGN_IN, FakeLink()).up()
+    await plant.server.restart()
+    assert plant.server.record()["signInNeeded"] is True
+    await later(9)
+    assert plant.state() is State.CONNECTED
+    assert "signInNeeded" not in plant.server.record()
+    await plant.server.close()
+
+
+@pytest.mark.parametrize("links", [(SIGN_IN,), (FakeLink(), SIGN_IN)])
+async def test_a_server_that_waits_for_a_person_is_given_up_by_no_policy(links: Any) -> None:
+    plant = await Plant(*links, FakeLink(), max_attempts=1).up()
+    await plant.server.restart() if len(links) == 2 else None
+    assert plant.state() is State.RECONNECTING
+    await later(SIGN_IN_SECONDS + 1)
     assert plant.state() is State.CONNECTED
     await plant.server.close()

@@ -39,7 +39,11 @@ class Credentials(Protocol):
 
     def refused(self, challenge: Challenge) -> bool | Awaitable[bool]:
         """Notes that a request was refused and that the server did nothing. Says whether other headers may
-        fare better, which `headers` gives from now on."""
+        fare better, which `headers` gives from now on.
+
+        Raises:
+            CallFailure: There are no others to be had; the cause says why. What is awaited may raise it, too.
+        """
 
 
 class FixedHeaders:

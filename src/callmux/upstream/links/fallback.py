@@ -103,7 +103,7 @@ class FallbackLink:
             await link.close()
             cause = f"streamable HTTP: {failure.cause}; HTTP+SSE: {error.cause}"
             category = error.category if error.category is Category.AUTHORIZATION else failure.category
-            over = CallFailure(category, cause, started=False)
+            over = CallFailure(category, cause, started=False, lasting=error.lasting, sign_in=error.sign_in)
             listener.failed(first_line[1], over)
             listener.lost(over)
             return

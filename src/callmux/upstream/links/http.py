@@ -117,7 +117,7 @@ class HttpLink:
             return
         await self._tasks.cancel(CLOSE_SECONDS)
         if self._session_id is not None:
-            with contextlib.suppress(aiohttp.ClientError, CallFailure, OSError, TimeoutError):
+            with contextlib.suppress(aiohttp.ClientError, CallFailure, OSError, StatusRefused, TimeoutError):
                 async with asyncio.timeout(CLOSE_SECONDS):
                     async with await self._place.send(client, "DELETE", self._head(body=False)):
                         pass
@@ -279,7 +279,7 @@ class HttpLink:
                 if not resumption.refused(refusal.status):
                     await self._judge(id, resumption_verdict(refusal))
                     return
-            except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError) as error:
+            except (CallFailure, aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError) as error:
                 log.info('could not read on in a stream of "%s", which is resumed: %s', self._name, error)
                 if not resumption.failed():
                     cause = f"the answer broke off, and the rest cannot be had: {words(error)}"
@@ -366,7 +366,7 @@ class HttpLink:
 
     async def _doubted(self) -> Point | None:
         # That it cannot be asked says nothing of the session.
-        with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError, ValueError):
+        with contextlib.suppress(aiohttp.ClientError, CallFailure, OSError, TimeoutError, ValueError):
             async with asyncio.timeout(DOUBT_SECONDS):
                 return await self._refuses_a_ping()
         return None
@@ -378,18 +378,20 @@ class HttpLink:
             return None
         self._pings += 1
         ping = jsonrpc.request(f"callmux-alive-{self._pings}", "ping", None).rstrip(b"\n")
-        async with await self._place.send(client, "POST", self._post_head, ping) as answer:
-            if answer.status >= 300:
-                no = await refused(answer)
-                point = http_answer.ping_refusal(no.status, no.body, retry_after=no.retry_after)
-                return point if named else None
-            self._heard = asyncio.get_running_loop().time()
-            if answer.content_type != "text/event-stream":
-                named = named and doubts_session(jsonrpc.parse(await whole(answer, self._limit)))
-                return Point.ERROR if named else None
-            buffer = EventBuffer(self._limit)
-            async for chunk in answer.content.iter_any():
-                for event in buffer.feed(chunk):
-                    if isinstance(message := jsonrpc.parse(event.data), Response | Failure):
-                        return Point.ERROR if named and doubts_session(message) else None
+        try:
+            async with await self._place.send(client, "POST", self._post_head, ping) as answer:
+                if answer.status >= 300:
+                    raise await refused(answer)
+                self._heard = asyncio.get_running_loop().time()
+                if answer.content_type != "text/event-stream":
+                    named = named and doubts_session(jsonrpc.parse(await whole(answer, self._limit)))
+                    return Point.ERROR if named else None
+                buffer = EventBuffer(self._limit)
+                async for chunk in answer.content.iter_any():
+                    for event in buffer.feed(chunk):
+                        if isinstance(message := jsonrpc.parse(event.data), Response | Failure):
+                            return Point.ERROR if named and doubts_session(message) else None
+        except StatusRefused as no:
+            point = http_answer.ping_refusal(no.status, no.body, retry_after=no.retry_after)
+            return point if named else None
         return None

@@ -21,7 +21,15 @@ from callmux.upstream import failures
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.links.credentials import Credentials
 from callmux.upstream.links.link import Listener
-from callmux.upstream.links.web import StatusVerdict, WebAddress, failure_of, open_client, refused, verdict
+from callmux.upstream.links.web import (
+    StatusRefused,
+    StatusVerdict,
+    WebAddress,
+    failure_of,
+    open_client,
+    refused,
+    verdict,
+)
 
 DOUBT_SECONDS = 5.0
 """How long a server may take to take a ping, when it seems to have forgotten the session."""
@@ -76,6 +84,8 @@ class SseLink:
             await self._events(client, endpoint)
         except CallFailure as error:
             failure = error
+        except StatusRefused as refusal:
+            failure = verdict(refusal, Carrier.SSE, named=False).failure
         except Exception as error:  # noqa: BLE001 - the root of the stream: its end is told, whatever ends it
             failure = failure_of(error, Carrier.SSE)
         if not endpoint.done():
@@ -87,7 +97,7 @@ class SseLink:
         arrived = [self._place.url]
         async with await self._place.send(client, "GET", _STREAM, arrived=arrived) as answer:
             if answer.status != 200 or answer.content_type != "text/event-stream":
-                raise verdict(await refused(answer), Carrier.SSE, named=False).failure
+                raise await refused(answer)
             buffer = EventBuffer(self._limit)
             async for chunk in answer.content.iter_any():
                 for event in buffer.feed(chunk):
@@ -112,7 +122,9 @@ class SseLink:
             async with await place.send(client, "POST", _JSON, body) as answer:
                 if answer.status < 300:
                     return
-                ruling = verdict(await refused(answer), Carrier.SSE, named=True, id=id)
+                raise await refused(answer)
+        except StatusRefused as refusal:
+            ruling = verdict(refusal, Carrier.SSE, named=True, id=id)
             failure = await self._weighed(client, place, ruling)
         except CallFailure as error:
             failure = error
@@ -134,11 +146,14 @@ class SseLink:
         # That it cannot be asked says nothing of the session.
         with contextlib.suppress(aiohttp.ClientError, CallFailure, OSError, TimeoutError):
             async with asyncio.timeout(DOUBT_SECONDS):
-                async with await place.send(client, "POST", _JSON, _PING) as answer:
-                    no = await refused(answer)
-                    ping = ping_refusal(no.status, no.body, retry_after=no.retry_after)
-                    if ping is not None:
-                        return ruling.forgotten(ping)
+                try:
+                    async with await place.send(client, "POST", _JSON, _PING) as answer:
+                        no = await refused(answer)
+                except StatusRefused as refusal:
+                    no = refusal
+                ping = ping_refusal(no.status, no.body, retry_after=no.retry_after)
+                if ping is not None:
+                    return ruling.forgotten(ping)
         return ruling.failure
 
     def _lose(self, failure: CallFailure) -> None:

@@ -53,14 +53,23 @@ class StatusRefused(Exception):
         body: The beginning of the body.
         challenge: The `WWW-Authenticate` header, or empty.
         retry_after: Whether the server said when to come back.
+        lack: Why there are no other credentials to be had, where that is known.
     """
 
-    def __init__(self, status: int, body: bytes, challenge: str, retry_after: bool = False) -> None:
+    def __init__(
+        self,
+        status: int,
+        body: bytes,
+        challenge: str,
+        retry_after: bool = False,
+        lack: CallFailure | None = None,
+    ) -> None:
         super().__init__(f"HTTP {status}")
         self.status = status
         self.body = body
         self.challenge = challenge
         self.retry_after = retry_after
+        self.lack = lack
 
 
 async def refused(answer: aiohttp.ClientResponse) -> StatusRefused:
@@ -118,7 +127,8 @@ class WebAddress:
             arrived: Takes the address that answered in the end, where it is another one.
 
         Raises:
-            CallFailure: There are no credentials to be had.
+            CallFailure: There are no credentials to be had; nothing was sent.
+            StatusRefused: The same after a refusal. What that means depends on what was asked.
         """
         refusals = 0
         while True:
@@ -130,10 +140,12 @@ class WebAddress:
                 return answer
             refusals += 1
             said = answer.headers.get("WWW-Authenticate", "")
-            again = self._credentials.refused(Challenge(answer.status, said, own))
             final = False
             try:
+                again = self._credentials.refused(Challenge(answer.status, said, own))
                 final = not (again if isinstance(again, bool) else await again)
+            except CallFailure as lack:
+                raise StatusRefused(answer.status, b"", said, lack=lack) from lack
             finally:
                 if not final:
                     answer.close()
@@ -272,14 +284,17 @@ class StatusVerdict(NamedTuple):
         if proof is not None and ping is not proof:
             begun, again = failure.started, failure.untaken
         is_refusal = failure.category is Category.AUTHORIZATION
+        said = f"the server no longer knows the session; it said: {failure.cause}"
         return CallFailure(
             Category.AUTHORIZATION if is_refusal else Category.SESSION,
-            f"the server no longer knows the session; it said: {failure.cause}",
+            failure.cause if failure.sign_in else said,
             started=begun,
             rpc=failure.rpc,
             raw=failure.raw,
             over=True,
             untaken=again,
+            lasting=failure.lasting,
+            sign_in=failure.sign_in,
         )
 
 
@@ -297,7 +312,8 @@ def verdict(refused: StatusRefused, carrier: Carrier, *, named: bool, id: int | 
     alone = known(carrier, point)
     # What a tool may say of its own proves nothing yet.
     begun, again, _ = known(carrier, Point.REFUSED) if point in PROOFS else alone
-    category, cause, error = _reading(refused, point)
+    lack = refused.lack
+    category, cause, error = _reading(refused, point) if lack is None else (lack.category, lack.cause, None)
     failure = CallFailure(
         category,
         cause,
@@ -306,6 +322,8 @@ def verdict(refused: StatusRefused, carrier: Carrier, *, named: bool, id: int | 
         raw=None if error is None else bytes(error),
         over=alone.session is Session.OVER,
         untaken=again,
+        lasting=lack is not None and lack.lasting,
+        sign_in=lack is not None and lack.sign_in,
     )
     return StatusVerdict(failure, alone, PROOFS.get(point))
 

@@ -11,6 +11,7 @@ spares the asking.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from callmux.protocol import stateless
 from callmux.protocol.upstream_peer import InitializeResult
@@ -56,8 +57,25 @@ async def agree(words: FirstWords, known: KnownEra, wanted: Era) -> InitializeRe
         # It may have learned of that only now; it is asked once more, and no longer.
         asked = words.probe()
         await _answered(words, asked)
-    found = _verdict(words, known, asked)
-    return _greeted(words, known, await words.hello()) if found is None else found
+    return await _decided(words, known, asked, words.hello)
+
+
+async def _decided(
+    words: FirstWords, known: KnownEra, asked: OwnExchange, hello: Callable[[], Awaitable[bytes]]
+) -> InitializeResult:
+    """What the answer to the question means; whatever it leaves open, the greeting decides."""
+    try:
+        found = _verdict(words, known, asked)
+    except CallFailure as failure:
+        if not (failure.category is Category.AUTHORIZATION and words.live):
+            raise
+        # Some refuse so whatever comes before `initialize`. Nothing is learned of what it speaks.
+        try:
+            return words.greeted(await hello())
+        except CallFailure as refusal:
+            # Who answers the greeting with an error of its own may speak only without one.
+            raise failure if refusal.rpc is not None else refusal from None
+    return _greeted(words, known, await hello()) if found is None else found
 
 
 async def _greet(words: FirstWords, known: KnownEra) -> InitializeResult:
@@ -95,8 +113,7 @@ async def _both(words: FirstWords, known: KnownEra, asked: OwnExchange) -> Initi
                 return found
             words.forget(asked)
             return _greeted(words, known, result)
-        found = _verdict(words, known, asked)
-        return _greeted(words, known, await hello) if found is None else found
+        return await _decided(words, known, asked, lambda: hello)
     finally:
         hello.cancel()
         words.forget(asked)

@@ -35,7 +35,7 @@ RECONNECT_WAIT_SECONDS = 10.0
 TOLD_EACH = 10
 """How many attempts that fail alike are logged one by one; of the others every tenth is."""
 SIGN_IN_SECONDS = 3600.0
-"""Between two attempts while a person must sign in."""
+"""Between two attempts while a person must sign in to a server that was never up."""
 RESTART_GRACE_SECONDS = 3.0
 """How long a restart waits for the old connection to end before it opens the new one beside it: whoever holds
 a port or a lock should have given it back by then."""
@@ -283,8 +283,9 @@ class MainLine:
         if self._closed:
             return None
         delay = delay_seconds(self.timing.policy, self.health.step, lasting=lasting)
-        if self.health.sign_in:
-            # Whoever signs in is seen at once; until then, asking more often is of no use.
+        if self.health.sign_in and (delay is None or not self._was_up):
+            # Whoever signs in is seen at once; until then, asking more often is of no use. One that was up
+            # may have had enough of no sign-in, and has it again.
             delay = SIGN_IN_SECONDS
         if delay is None:
             self.health.gave_up()
