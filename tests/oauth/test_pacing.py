@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from callmux.oauth.pacing import MOST_A_DAY, begun, failed, is_due, is_over, succeeded, wait_of
+from callmux.oauth.pacing import MOST_A_DAY, begun, failed, is_due, is_over, rest_of, succeeded, wait_of
 from callmux.stores.sign_ins import Tokens, Trouble
 
 NOW = 1_700_000_000.0
@@ -73,3 +73,17 @@ def test_a_clock_that_was_set_back_keeps_nobody_waiting_for_ever() -> None:
 def test_a_renewal_under_way_is_marked_so_that_a_death_is_seen() -> None:
     assert begun(Trouble(), NOW).begun
     assert not failed(begun(Trouble(), NOW), NOW, reached=True, chance=0.0).begun
+
+
+def test_a_token_that_is_refused_again_and_again_rests_ever_longer() -> None:
+    tokens = Tokens(access="a", obtained_at=NOW)
+    trouble, rests = Trouble(), []
+    for _ in range(40):
+        rests.append(rest_of(trouble, tokens, NOW))
+        trouble = succeeded(trouble, tokens, NOW + 1)
+    assert rests[:7] == [0, 30, 60, 120, 240, 480, 900]
+    assert max(rests) == 900
+    assert rest_of(trouble, tokens, NOW + 900) == 0
+    assert rest_of(trouble, tokens, NOW - 1e6) == 0
+    assert succeeded(trouble, tokens, NOW + 3600).refusals == 1
+    assert succeeded(trouble).refusals == 0

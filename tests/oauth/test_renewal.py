@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import msgspec
@@ -190,6 +191,49 @@ async def test_a_token_that_is_refused_right_after_its_renewal_is_not_renewed_ag
         assert len(own.requests) == 1
         own.clock.advance(31)
         assert (await own.renewal.renewed(kept.generation, refused=True)).generation == 3
+
+
+@real_loop()
+async def test_several_processes_take_no_turns_at_renewing_what_the_server_refuses(
+    tmp_path: Path,
+) -> None:
+    async with site() as there:
+        own = Signed(there, tmp_path)
+        processes = [own.renewal, own.process(), own.process()]
+        for n in range(30):
+            with contextlib.suppress(SignInFailed):
+                await processes[n % 3].renewed(own.kept.generation, refused=True)
+            own.clock.advance(0.5)
+        assert len(own.requests) == 1
+        for n in range(24 * 60):
+            with contextlib.suppress(SignInFailed):
+                await processes[n % 3].renewed(own.kept.generation, refused=True)
+            own.clock.advance(60)
+        assert len(own.requests) < 120
+
+
+@real_loop()
+async def test_a_token_that_was_taken_for_long_is_renewed_at_once_when_it_is_refused(tmp_path: Path) -> None:
+    async with site() as there:
+        own = Signed(there, tmp_path)
+        for generation in range(1, 6):
+            kept = await own.process().renewed(generation, refused=True)
+            assert kept.generation == generation + 1
+            own.clock.advance(3601)
+        assert own.kept.trouble.refusals == 1
+        await own.renewal.renewed(6)
+        assert own.kept.trouble.refusals == 0
+
+
+@real_loop()
+async def test_the_bound_of_a_day_is_named_as_such(tmp_path: Path) -> None:
+    async with site() as there:
+        own = Signed(there, tmp_path)
+        spent = Trouble(day=int(own.clock.now // 86_400), requests=1500)
+        own.store.write(own.account, msgspec.structs.replace(own.kept, trouble=spent))
+        with pytest.raises(SignInFailed, match="renewed 1500 times today"):
+            await own.renewal.renewed(1)
+        assert own.requests == []
 
 
 @real_loop()

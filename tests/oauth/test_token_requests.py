@@ -63,7 +63,8 @@ def test_tokens_are_read_with_their_end() -> None:
     found = tokens_of(answer(expires_in=60, refresh_token="rt", scope="a b"), 100.0)
     assert found == Tokens(access="at", refresh="rt", obtained_at=100.0, expires_at=160.0, scopes=("a", "b"))
     assert tokens_of(answer(expires_in="60"), 100.0).expires_at == 160.0
-    assert tokens_of(answer(expires_in=-5), 100.0).expires_at == 100.0
+    assert tokens_of(answer(expires_in=-5), 100.0).expires_at is None
+    assert tokens_of(answer(expires_in=0), 100.0).expires_at is None
 
 
 @pytest.mark.parametrize("said", [None, True, "soon", [], "9" * 99])
@@ -150,8 +151,8 @@ def test_a_number_of_whatever_size_and_kind_is_read_or_left_out(value: object, n
     assert number_of(value) == number
     answer = json.dumps({"access_token": "a", "expires_in": value}).encode()
     expires = tokens_of(answer, 1000.0).expires_at
-    assert (expires is None) is (number is None)
-    assert expires is None or expires >= 1000.0
+    assert (expires is None) is (number is None or number <= 0)
+    assert expires is None or expires > 1000.0
 
 
 def test_scopes_that_cannot_be_shown_are_left_out() -> None:

@@ -90,3 +90,12 @@ def test_one_that_nobody_waits_for_is_ended(tmp_path: Path) -> None:
 def test_one_that_closes_its_output_and_goes_on_is_no_answer(tmp_path: Path) -> None:
     with pytest.raises(SecretError, match="did not end"):
         output_of("sh -c 'echo x; exec >&- 2>&-; sleep 600'", tmp_path, ENV)
+
+
+def test_what_it_leaves_running_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """Password managers start agents, which inherit the output."""
+    assert output_of("sh -c 'sleep 600 & printf token'", tmp_path, ENV, 60.0) == "token"
+    big = python("import subprocess; print('x' * 60000); subprocess.Popen(['sleep', '600'])")
+    assert len(output_of(big, tmp_path, ENV, 60.0)) == 60000
+    with pytest.raises(SecretError, match="exit code 3"):
+        output_of("sh -c 'sleep 600 & exit 3'", tmp_path, ENV, 60.0)

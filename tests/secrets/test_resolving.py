@@ -60,6 +60,16 @@ def test_a_header_cannot_have_several_lines(tmp_path: Path) -> None:
     assert values_of({"env.A": (Reference("env", "A"),)}, tmp_path, {"A": "x\ny"})["env.A"][0] == "x\ny"
 
 
+@pytest.mark.parametrize("mark", ["\x01", "\x0b", "\x1b", "\x7f"])
+def test_a_header_cannot_have_control_characters(tmp_path: Path, mark: str) -> None:
+    with pytest.raises(SecretError, match="control character") as caught:
+        values_of({"headers.A": (Reference("env", "A"),)}, tmp_path, {"A": f"hunter2{mark}"})
+    assert "hunter2" not in caught.value.message
+    assert (
+        values_of({"headers.A": (Reference("env", "A"),)}, tmp_path, {"A": "x\ty"})["headers.A"][0] == "x\ty"
+    )
+
+
 def test_a_directory_is_no_secret_and_the_text_means_itself(tmp_path: Path) -> None:
     """As in `npx file:../server`."""
     (tmp_path / "server").mkdir()

@@ -17,6 +17,10 @@ LONGEST_UNREACHED_SECONDS = 60.0
 MOST_A_DAY = 1500
 """Requests to a token endpoint for one account: about one a minute, whatever happens."""
 DAY = 86_400.0
+REST_SECONDS, LONGEST_REST_SECONDS = 30.0, 900.0
+"""A token that was got because an earlier one was refused, and is refused itself, is not renewed before."""
+STEADY_SECONDS = 3600.0
+"""A server that took a token for so long refuses it for a reason of its own."""
 AHEAD_SECONDS = 120.0
 SKEW_SECONDS = 5.0
 
@@ -47,6 +51,15 @@ def wait_of(trouble: Trouble, now: float) -> float:
     return 0.0 if left > LONGEST_SECONDS * 1.5 else max(left, 0.0)
 
 
+def rest_of(trouble: Trouble, tokens: Tokens, now: float) -> float:
+    """Seconds until tokens that the server refuses may be renewed; 0 for now."""
+    if not trouble.refusals:
+        return 0.0
+    rest = min(REST_SECONDS * 2.0 ** min(trouble.refusals - 1, 30), LONGEST_REST_SECONDS)
+    left = tokens.obtained_at + rest - now
+    return 0.0 if left > LONGEST_REST_SECONDS else max(left, 0.0)
+
+
 def begun(trouble: Trouble, now: float) -> Trouble:
     """A request is about to be made."""
     today = trouble.requests if trouble.day == _day(now) else 0
@@ -65,9 +78,15 @@ def failed(trouble: Trouble, now: float, *, reached: bool, chance: float) -> Tro
     return msgspec.structs.replace(trouble, failures=trouble.failures + 1, next_at=now + pause, begun=False)
 
 
-def succeeded(trouble: Trouble) -> Trouble:
-    """It brought tokens."""
-    return msgspec.structs.replace(trouble, failures=0, next_at=0.0, begun=False)
+def succeeded(trouble: Trouble, refused: Tokens | None = None, now: float = 0.0) -> Trouble:
+    """It brought tokens.
+
+    Args:
+        refused: The tokens before, where the server refused them.
+    """
+    again = refused is not None and now - refused.obtained_at < STEADY_SECONDS
+    refusals = trouble.refusals + 1 if again else 0 if refused is None else 1
+    return msgspec.structs.replace(trouble, failures=0, next_at=0.0, begun=False, refusals=refusals)
 
 
 def _day(now: float) -> int:

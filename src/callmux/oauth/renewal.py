@@ -29,6 +29,8 @@ HOLD_SECONDS = 45.0
 SETTLING_SECONDS = 30.0
 """A token that is refused so soon after it was got because another one was refused is not renewed again."""
 
+JUST_RENEWED = "the server does not take the token that it was just renewed to"
+
 
 class Renewal:
     """The tokens of one account.
@@ -101,9 +103,7 @@ class Renewal:
         if refused and self._settled is not None:
             settled, since = self._settled
             if settled == generation and self.wall() - since < SETTLING_SECONDS:
-                raise SignInFailed(
-                    "the server does not take the token that it was just renewed to", Why.REFUSED
-                )
+                raise SignInFailed(JUST_RENEWED, Why.REFUSED)
         if refused:
             self._not_taken = generation
         kept = await self._shared(generation)
@@ -153,14 +153,19 @@ class Renewal:
                 return kept
             now, trouble = self.wall(), kept.trouble
             if (pause := pacing.wait_of(trouble, now)) > 0:
-                raise SignInFailed(
-                    f"tokens could not be renewed {trouble.failures} times in a row; the next attempt may be "
-                    f"made in {pause:.0f} s",
-                    Why.NETWORK,
+                why = (
+                    f"tokens could not be renewed {trouble.failures} times in a row"
+                    if trouble.failures
+                    else f"tokens were renewed {trouble.requests} times today, and that is the most"
                 )
+                raise SignInFailed(f"{why}; the next attempt may be made in {pause:.0f} s", Why.NETWORK)
             died = trouble.begun
-            trouble = pacing.begun(trouble, now)
             signed_in = kept.signed_in
+            refused = signed_in.tokens if signed_in and self._not_taken == generation else None
+            if refused is not None and pacing.rest_of(trouble, refused, now) > 0:
+                # On disk: where several processes each try once, there is no end of it.
+                raise SignInFailed(JUST_RENEWED, Why.REFUSED)
+            trouble = pacing.begun(trouble, now)
             if not self.alone and (signed_in is None or not signed_in.tokens.refresh):
                 return self._end(kept, "the token has ended, and there is none to renew it with")
             # Before the request: whoever finds this knows that a process died over it.
@@ -181,7 +186,7 @@ class Renewal:
                 generation=generation + 1,
                 signed_in=new,
                 demand=None if self.alone else kept.demand,
-                trouble=pacing.succeeded(trouble),
+                trouble=pacing.succeeded(trouble, refused, self.wall()),
             )
             self._write(kept)
             log.debug('the tokens of "%s" are renewed', self.account.server)

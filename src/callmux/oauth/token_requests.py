@@ -113,7 +113,8 @@ def tokens_of(body: bytes, now: float, before: Tokens | None = None, asked: Iter
         access=access,
         refresh=refresh if isinstance(refresh, str) and refresh else before.refresh if before else "",
         obtained_at=now,
-        expires_at=None if seconds is None else now + min(max(seconds, 0.0), LONGEST_LIFE),
+        # No life at all is how some say that it has no end: the server's refusal tells.
+        expires_at=None if seconds is None or seconds <= 0 else now + min(seconds, LONGEST_LIFE),
         scopes=granted,
     )
 

@@ -71,7 +71,7 @@ def output_of(
         raise SecretError(f'could not run the command "{program}": {reason}') from None
     assert process.stdout is not None
     try:
-        data = _read(process.stdout.fileno(), program, time.monotonic() + seconds, seconds, given_up)
+        data = _read(process, program, time.monotonic() + seconds, seconds, given_up)
         try:
             code = process.wait(1.0)
         except subprocess.TimeoutExpired:
@@ -89,9 +89,14 @@ def output_of(
 
 
 def _read(
-    descriptor: int, program: str, deadline: float, seconds: float, given_up: Callable[[], bool] | None
+    process: subprocess.Popen[bytes],
+    program: str,
+    deadline: float,
+    seconds: float,
+    given_up: Callable[[], bool] | None,
 ) -> bytes:
-    data = b""
+    assert process.stdout is not None
+    descriptor, data, ended = process.stdout.fileno(), b"", False
     # Not `select`: a process with many connections has descriptors beyond its bound.
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
@@ -101,7 +106,11 @@ def _read(
             raise SecretError(f'the command "{program}" took longer than {seconds:g} s')
         if given_up is not None and given_up():
             raise SecretError(f'the command "{program}" was ended: nobody waits for it any more')
-        if not poll.poll(min(left, LOOK_SECONDS) * 1000):
+        if not poll.poll(0 if ended else min(left, LOOK_SECONDS) * 1000):
+            if ended:
+                # An agent that it has started may keep its output open for ever.
+                return data
+            ended = process.poll() is not None
             continue
         if not (more := os.read(descriptor, MAX_BYTES + 1 - len(data))):
             return data

@@ -98,6 +98,8 @@ def _value(
     value = "".join(texts)
     if path.startswith("headers.") and any(mark in value for mark in "\r\n"):
         raise SecretError("the value has several lines, which no header can have")
+    if path.startswith("headers.") and any((c < " " and c != "\t") or c == "\x7f" for c in value):
+        raise SecretError("the value has a control character, which no header can have")
     return value, secrets
 
 

@@ -123,6 +123,7 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         day: The day, counted from 1970.
         requests: How many requests that day has seen.
         begun: Whether a renewal was begun and nobody noted its end: a process died over it.
+        refusals: How many renewals in a row there were because the server refused a token.
     """
 
     failures: int = 0
@@ -130,6 +131,7 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     day: int = 0
     requests: int = 0
     begun: bool = False
+    refusals: int = 0
 
 
 class KeptAccount(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
