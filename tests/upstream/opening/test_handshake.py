@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from callmux.protocol.versions import Era
 from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure, Category
+from callmux.upstream.links.credentials import FixedHeaders
+from callmux.upstream.links.fallback import FallbackLink
+from callmux.upstream.links.http import HttpLink
+from callmux.upstream.links.sse import SseLink
 from callmux.upstream.opening.handshake import EndedByProbe
 from callmux.upstream.opening.known_era import KnownEra
-from tests.support import settle
+from tests.interaction.carriers import listening
+from tests.support import real_loop, settle, until
 from tests.upstream.fake_link import INITIALIZE, SILENCE, FakeLink
 from tests.upstream.modern_link import DISCOVERED, ModernLink, RpcRefusal
 from tests.upstream.test_connection import Ears
@@ -149,6 +156,108 @@ async def test_a_process_that_ends_at_the_question_is_greeted_next_time() -> Non
         await open_with(link, known)
     await open_with(again := FakeLink(), known)
     assert again.methods() == ["initialize", "notifications/initialized"]
+
+
+async def test_a_slow_process_that_ends_at_the_question_is_greeted_next_time() -> None:
+    link, known = FakeLink(server__discover=SILENCE, initialize=SILENCE), KnownEra()
+    opening = asyncio.create_task(open_with(link, known))
+    await asyncio.sleep(4)
+    link.dies()
+    with pytest.raises(EndedByProbe):
+        await opening
+    await open_with(again := FakeLink(), known)
+    assert again.methods() == ["initialize", "notifications/initialized"]
+
+
+@pytest.mark.parametrize("category", [Category.SESSION, Category.AUTHORIZATION])
+async def test_a_session_that_ends_at_the_question_is_greeted_next_time(category: Category) -> None:
+    link, known = FakeLink(server__discover=SILENCE), KnownEra()
+    opening = asyncio.create_task(open_with(link, known))
+    await settle()
+    failure = CallFailure(category, "unknown session", started=False, over=True)
+    link.fails(link.ids["server/discover"], failure)
+    link.dies()
+    with pytest.raises(EndedByProbe):
+        await opening
+    await open_with(again := FakeLink(), known)
+    assert again.methods() == ["initialize", "notifications/initialized"]
+
+
+class Rude:
+    """A server behind Streamable HTTP, or one of the older transport, that breaks at what it does not know.
+
+    Attributes:
+        asked: The methods of its messages.
+    """
+
+    def __init__(self, manner: str, older: bool) -> None:
+        self.manner = manner
+        self.older = older
+        self.asked: list[str] = []
+        self.answers: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        if request.method == "GET" and self.older:
+            response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+            await response.prepare(request)
+            await response.write(b"event: endpoint\ndata: /messages\n\n")
+            while (answer := await self.answers.get()) is not None:
+                await response.write(b"data: " + json.dumps(answer).encode() + b"\n\n")
+            return response
+        if request.method != "POST":
+            return web.Response(status=405)
+        message = json.loads(await request.read())
+        self.asked.append(message["method"])
+        if self.older and request.path != "/messages":
+            return self.refuses(request) if message["method"] != "initialize" else self.misses(message)
+        if message["method"] not in ("initialize", "notifications/initialized"):
+            return self.refuses(request)
+        answer = {"jsonrpc": "2.0", "id": message.get("id"), "result": INITIALIZE}
+        if self.older and "id" in message:
+            self.answers.put_nowait(answer)
+        if self.older or "id" not in message:
+            return web.Response(status=202)
+        return web.json_response(answer, headers={"Mcp-Session-Id": "1"})
+
+    def misses(self, message: Any) -> web.Response:
+        error = {"code": -32000, "message": "no session"}
+        return web.json_response({"jsonrpc": "2.0", "id": None, "error": error}, status=400)
+
+    def refuses(self, request: web.Request) -> web.Response:
+        if self.manner == "closes":
+            assert request.transport is not None
+            request.transport.close()
+        if self.manner == "names no session":
+            return self.misses({})
+        if self.manner == "empty":
+            return web.Response()
+        if self.manner == "page":
+            return web.Response(text="<html>", content_type="text/html")
+        return web.Response(status=int(self.manner) if self.manner.isdigit() else 500, text="KeyError: name")
+
+
+MANNERS = ["400", "401", "403", "404", "405", "406", "415", "422", "500", "501", "502", "503", "302"]
+
+
+@real_loop()
+@pytest.mark.parametrize("older", [False, True])
+@pytest.mark.parametrize("manner", [*MANNERS, "closes", "names no session", "empty", "page"])
+async def test_a_server_that_breaks_at_the_question_is_greeted_at_once(manner: str, older: bool) -> None:
+    server = Rude(manner, older)
+    async with listening(server.handle) as origin:
+        url = f"{origin}/mcp"
+        link = FallbackLink(
+            "s", HttpLink("s", url, FixedHeaders({})), lambda: SseLink("s", url, FixedHeaders({}))
+        )
+        connection = Connection("s", link, Ears().hooks(), Era.MODERN)
+        await connection.open(b'{"name":"callmux"}', b"{}", 30, KnownEra())
+        assert (connection.live, connection.era) == (True, Era.LEGACY)
+        assert link.transport == ("sse" if older else "streamable-http")
+        await until(lambda: "notifications/initialized" in server.asked)
+        greetings = ["initialize"] * (2 if older else 1)
+        assert server.asked[: len(greetings) + 1] == ["server/discover", *greetings]
+        server.answers.put_nowait(None)
+        await connection.close()
 
 
 async def test_a_server_that_refuses_our_revision_and_names_it_is_asked_once_more() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from callmux.errors import UpstreamUnavailable
 from callmux.upstream.failures import CallFailure, Category, lost
 from callmux.upstream.health import State
+from callmux.upstream.opening.known_era import KnownEra
 from callmux.upstream.opening.main_line import RESTART_GRACE_SECONDS, SIGN_IN_SECONDS
 from tests.support import FakeClient, play, settle
 from tests.upstream.fake_link import SILENCE, FakeLink
@@ -334,4 +337,22 @@ async def test_a_server_that_waits_for_a_person_is_given_up_by_no_policy(links: 
     assert plant.state() is State.RECONNECTING
     await later(SIGN_IN_SECONDS + 1)
     assert plant.state() is State.CONNECTED
+    await plant.server.close()
+
+
+@pytest.mark.parametrize("slow", [False, True])
+async def test_a_process_that_ends_at_an_unknown_question_has_not_failed(
+    slow: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    rude = FakeLink(server__discover=SILENCE, initialize=SILENCE)
+    plant = Plant(rude, FakeLink(), known=KnownEra())
+    up = asyncio.ensure_future(plant.up())
+    await later(4 if slow else 0)
+    rude.dies()
+    await up
+    assert plant.state() is State.CONNECTED
+    assert [link.methods()[0] for link in plant.made] == ["server/discover", "initialize"]
+    assert "consecutiveFailures" not in plant.server.record()
+    gc.collect()
+    assert not [line for line in caplog.records if line.levelno >= logging.WARNING]
     await plant.server.close()

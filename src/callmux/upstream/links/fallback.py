@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, Message
+from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, Message, Response
 from callmux.protocol.versions import MODERN_CODES
 from callmux.tasks import TaskSet
 from callmux.upstream.failures import CallFailure, Category
@@ -69,7 +69,9 @@ class FallbackLink:
         await self._link.close()
 
     def _received(self, message: Message, id: int | None) -> None:
-        self._second = None
+        if id not in self._probes or isinstance(message, Response):
+            # To refuse a question, or to answer nonsense, is what servers of either transport do.
+            self._second = None
         if self._listener is not None:
             self._listener.received(message, id)
 

@@ -95,5 +95,7 @@ class FirstWords:
         self._peer.discovered(found.protocol_version)
 
     def forget(self, own: OwnExchange) -> None:
-        """Waits no longer for what was asked."""
+        """Waits no longer for what was asked, and does not mind how that failed."""
+        if own.answer.done() and not own.answer.cancelled():
+            own.answer.exception()
         self._connection.abandon(own, None)

@@ -30,7 +30,8 @@ MORE_PATIENCE = 5
 
 
 class EndedByProbe(CallFailure):
-    """The process ended when it was asked something before `initialize`: a new one must be greeted."""
+    """The process, or the session, ended when it was asked something before `initialize`: a new one must be
+    greeted."""
 
 
 async def agree(words: FirstWords, known: KnownEra, wanted: Era) -> InitializeResult:
@@ -106,7 +107,10 @@ async def _both(words: FirstWords, known: KnownEra, asked: OwnExchange) -> Initi
         if hello.done():
             try:
                 result = hello.result()
-            except CallFailure:
+            except CallFailure as failure:
+                if not words.live and failure.started:
+                    # A slow one ends as others do, only later.
+                    raise _ended(known, failure) from failure
                 found = _verdict(words, known, asked) if words.live and asked.answer.done() else None
                 if found is None:
                     raise
@@ -162,7 +166,7 @@ def _names_ours(asked: OwnExchange) -> bool:
 
 def _refused(words: FirstWords, known: KnownEra, failure: CallFailure) -> None:
     """Raises where a refusal to say who it is does not mean that a server has a handshake."""
-    if failure.category is Category.AUTHORIZATION:
+    if failure.category is Category.AUTHORIZATION and not failure.over:
         raise failure
     if failure.rpc is not None and failure.rpc.code == UNSUPPORTED_VERSION:
         spoken = stateless.spoken_of(failure.rpc)
@@ -170,7 +174,11 @@ def _refused(words: FirstWords, known: KnownEra, failure: CallFailure) -> None:
             cause = f"it speaks only MCP {', '.join(spoken)}, and callmux does not"
             raise CallFailure(Category.PROTOCOL, cause, started=False)
     if not words.live:
-        if not failure.started:
+        if not (failure.started or failure.over):
             raise failure
-        known.missed(Era.MODERN)
-        raise EndedByProbe(failure.category, failure.cause, started=False) from failure
+        raise _ended(known, failure) from failure
+
+
+def _ended(known: KnownEra, failure: CallFailure) -> EndedByProbe:
+    known.missed(Era.MODERN)
+    return EndedByProbe(failure.category, failure.cause, started=False)
