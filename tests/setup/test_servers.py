@@ -7,6 +7,7 @@ import json
 import pytest
 
 from callmux.clients.entry import Entry
+from callmux.config.references import template_of
 from callmux.setup.servers import (
     EnvSecrets,
     KeyringSecrets,
@@ -149,6 +150,24 @@ def test_what_only_looks_like_a_reference_goes_on_meaning_itself() -> None:
     assert document["env"] == {"STAGE": "literal:env:PROD", "DB": "file:dev.db"}
     entry = Entry(url="https://x", headers={"X": "env:A"})
     assert server_document("n", entry, Secrets("/s", {}).keep)["headers"] == {"X": "literal:env:A"}
+
+
+@pytest.mark.parametrize("text", ["cmd:touch found", "keyring:other"])
+def test_no_text_of_a_clients_file_becomes_a_reference_wherever_it_stands(text: str) -> None:
+    """A file that came with a repository would have a command run by a header, a word or an address."""
+    keep = Secrets("/s", {}).keep
+    words = ("--token", text, "-p", text, text)
+    assert server_document("n", Entry(command="x", args=words), keep)["args"] == [
+        "--token",
+        f"literal:{text}",
+        "-p",
+        f"literal:{text}",
+        f"literal:{text}",
+    ]
+    assert server_document("n", Entry(url=text), keep)["url"] == f"literal:{text}"
+    held = server_document("n", Entry(url="https://x", headers={"A": text, "Authorization": text}), keep)
+    assert template_of(held["headers"]["A"]) is None
+    assert held["headers"]["Authorization"].startswith("${file:/s")
 
 
 def test_secrets_by_name_are_references_to_a_keyring() -> None:

@@ -179,3 +179,11 @@ def test_a_full_disk_leaves_what_there_was(tmp_path: Path, monkeypatch: pytest.M
 
 def test_sign_ins_are_in_the_state_directory_of_the_user() -> None:
     assert token_directory({"XDG_STATE_HOME": "/s"}) == Path("/s/callmux/tokens")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="named pipes are of POSIX")
+def test_a_lock_that_is_a_pipe_keeps_nobody_waiting(tmp_path: Path) -> None:
+    store = TokenStore(tmp_path)
+    os.mkfifo(store.path(ANN).with_suffix(".lock"))
+    with pytest.raises(OSError):
+        store.hold(ANN)

@@ -105,7 +105,9 @@ def server_document(name: str, entry: Entry, keep: Keep, project: str | None = N
         if project is not None:
             document["cwdMode"] = "global"
     else:
-        document = {"url": _address(name, entry.url or "", keep)}
+        url = entry.url or ""
+        address = _address(name, url, keep)
+        document = {"url": written(url) if address == url else address}
         if entry.transport is not None:
             document["transport"] = entry.transport
         headers = {key: _header(name, key, value, keep) for key, value in entry.headers.items()}
@@ -146,7 +148,7 @@ def _argument(name: str, number: int, word: str, hidden: str, keep: Keep) -> str
     if hidden == word and not _CONNECTION.search(word):
         return written(word)
     if not _is_plain(word):
-        return word
+        return written(word)
     head = hidden[: -len(MASK)] if hidden.endswith(MASK) and word.startswith(hidden[: -len(MASK)]) else ""
     return head + _inside(keep(SecretValue(f"{name}-arg{number}", None, word[len(head) :])))
 

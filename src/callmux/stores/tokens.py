@@ -146,7 +146,9 @@ class TokenStore:
             OSError: The directory cannot be used.
         """
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+        flags = os.O_WRONLY | os.O_CREAT
+        for name in ("O_NOFOLLOW", "O_CLOEXEC", "O_NONBLOCK"):
+            flags |= getattr(os, name, 0)
         descriptor = os.open(self.path(account).with_suffix(".lock"), flags, 0o600)
         try:
             import fcntl
