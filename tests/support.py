@@ -192,6 +192,7 @@ class FakeClient:
         self.log_level: str | None = None
         self.own_lanes = False
         self.lasting = True
+        self.parks = False
         self.doing = ""
         self.facts = Facts()
         self.trace: Any = None
@@ -199,6 +200,7 @@ class FakeClient:
         self.notes: list[tuple[str, Any]] = []
         self.asked: list[tuple[str, Any]] = []
         self.answers: list[Any] = []
+        self.thinks: Callable[[float], float] = lambda since: 0.0
         self._reads = asyncio.Event()
         self._reads.set()
 
@@ -213,6 +215,9 @@ class FakeClient:
     @property
     def reading(self) -> bool:
         return self._reads.is_set()
+
+    def thought(self, since: float) -> float:
+        return self.thinks(since)
 
     def stops_reading(self) -> None:
         self._reads.clear()

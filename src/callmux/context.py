@@ -67,8 +67,16 @@ class ClientPort(Protocol):
         """Whether the client is the only one of its session, so that what is remembered for that reaches
         nobody else."""
 
+    @property
+    def parks(self) -> bool:
+        """Whether its request is parked while it is asked: then it holds no slot."""
+
     async def until_reading(self) -> None:
         """Waits until `reading`."""
+
+    def thought(self, since: float) -> float:
+        """Seconds since a moment of the loop's clock in which its request was parked: nobody could go on
+        with the request then but the client, and no time-out of a call counts them."""
 
     def notify(self, method: str, params: bytes | Raw | None) -> None:
         """Sends a notification, such as progress of the call; dropped once the client is gone."""

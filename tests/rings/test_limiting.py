@@ -15,6 +15,7 @@ from callmux.protocol.shapes import Result
 from callmux.rings.call import Call
 from callmux.rings.limiting import Limiting, Slots
 from callmux.upstream.in_use import InUse
+from callmux.upstream.questions import Questions
 from callmux.upstream.server import Server
 from tests.support import FakeClient, context, planned, settle, through
 
@@ -141,7 +142,7 @@ async def test_giving_up_just_as_the_turn_comes_passes_the_turn_on() -> None:
     crowd.slots.release("s")
     await crowd.gives_up("b")
     assert crowd.order == ["a", "c"]
-    crowd.slots._take("s")
+    crowd.slots.take("s")
     await crowd.all_go()
     assert repr(crowd.slots) == "Slots(0/1 running, 0 queued)"
 
@@ -158,7 +159,7 @@ async def test_a_slot_that_comes_back_just_after_giving_up_goes_to_the_next() ->
     await settle()
     assert crowd.tasks["b"].cancelled()
     assert crowd.order == ["a", "c"]
-    crowd.slots._take("s")
+    crowd.slots.take("s")
     await crowd.all_go()
     assert repr(crowd.slots) == "Slots(0/1 running, 0 queued)"
 
@@ -168,6 +169,7 @@ class FakeServer:
 
     def __init__(self, state: str = "up") -> None:
         self.in_use = InUse()
+        self.questions = Questions()
         self.exclusive: Any = None
         self.main_line = SimpleNamespace(connection=None)
         self.state = state
@@ -210,6 +212,40 @@ async def test_the_only_client_has_the_main_connection(live: bool) -> None:
     if waits is not None:
         await waits
     assert (bool(server.asked), server.in_use.count) == (not live, 1)
+
+
+@pytest.mark.parametrize("ends", ["answered", "refused", "given up", "given up in the queue"])
+async def test_others_have_the_slot_of_a_call_while_its_client_thinks(ends: str) -> None:
+    slots = Slots(1, {"s": 1})
+    stage = limiter(slots, FakeServer())
+    answer = asyncio.get_running_loop().create_future()
+    assert stage.enter(call()) is None
+
+    async def asks() -> None:
+        async with stage.lent(call().client):
+            await answer
+
+    asking = asyncio.create_task(asks())
+    await settle()
+    other = call()
+    assert stage.enter(other) is None, "the slot is free"
+    if ends == "given up":
+        asking.cancel()
+    elif ends == "refused":
+        answer.set_exception(RuntimeError("no"))
+    else:
+        answer.set_result(None)
+    await settle()
+    assert asking.done() is (ends in ("refused", "given up"))
+    if ends == "given up in the queue":
+        asking.cancel()
+        await settle()
+    stage.leave(other, Result(b"{}"))
+    await asyncio.wait({asking})
+    assert slots.facts == (1, 0)
+    stage.leave(call(), Result(b"{}"))
+    assert slots.facts == (0, 0)
+    assert slots.try_acquire("s")
 
 
 async def test_a_call_holds_its_slot_until_it_is_over() -> None:

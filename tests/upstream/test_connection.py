@@ -253,6 +253,20 @@ async def test_a_request_times_out_and_the_server_is_told() -> None:
     assert connection.live
 
 
+async def test_the_time_in_which_a_client_thinks_does_not_count() -> None:
+    connection, _, _ = await opened(x=SILENCE, y=SILENCE)
+    began, client = now(), FakeClient()
+    client.thinks = lambda since: max(0.0, min(now(), began + 105) - max(since, began + 5))
+    asked = asyncio.create_task(connection.request("x", None, 7, client))
+    other = asyncio.create_task(connection.request("y", None, 60, FakeClient()))
+    with pytest.raises(CallFailure, match="timed out after 60000 ms"):
+        await other
+    assert now() - began == pytest.approx(60, abs=0.01)
+    with pytest.raises(CallFailure, match="timed out after 7000 ms"):
+        await asked
+    assert now() - began == pytest.approx(107, abs=0.5)
+
+
 async def test_a_cancelled_request_tells_the_server() -> None:
     connection, link, _ = await opened(x=SILENCE)
     waiting = asyncio.create_task(connection.request("x", None, 7))

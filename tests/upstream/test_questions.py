@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
 from msgspec import Raw
 
+from callmux.context import ClientPort
 from callmux.protocol.jsonrpc import RpcError
 from callmux.upstream.audience import Audience
 from callmux.upstream.connection import Connection
@@ -20,8 +24,12 @@ class FakeConnection:
     def __init__(self, *clients: Any) -> None:
         self.audience = Audience()
         self.stateless = None
+        self.calls = 0
         for client in clients:
             self.audience.calls(client)
+
+    def calls_of(self, client: Any) -> int:
+        return self.calls
 
     def notify(self, *note: Any) -> None:
         raise AssertionError("nobody told of progress")
@@ -30,6 +38,32 @@ class FakeConnection:
 def ask(questions: Questions, connection: FakeConnection, client: Any, only: Any = None) -> Any:
     questions.only = only
     return play(questions.ask(cast(Connection, connection), "elicitation/create", Raw(b'{"q":1}'), client))
+
+
+@pytest.mark.parametrize(
+    ("parks", "calls", "lent"), [(True, 2, 2), (True, 1, 1), (True, 0, 0), (False, 2, 0)]
+)
+async def test_each_call_whose_client_thinks_lends_its_slot(parks: bool, calls: int, lent: int) -> None:
+    """A call that asks two things at once has one slot."""
+    client, questions, seen = FakeClient(), Questions(), list[str]()
+    client.parks = parks
+    connection = FakeConnection(client)
+    connection.calls = calls
+
+    @asynccontextmanager
+    async def lends(client: ClientPort) -> AsyncIterator[None]:
+        seen.append("lent")
+        await asyncio.sleep(0)
+        yield
+        seen.append("back")
+
+    questions.lent = lends
+    client.answers += [b"{}"] * 4
+    given = cast(Connection, connection), "roots/list", Raw(b"{}"), client
+    await asyncio.gather(questions.ask(*given), questions.ask(*given))
+    assert (seen.count("lent"), seen.count("back")) == (lent, lent)
+    await questions.ask(*given)
+    assert seen.count("lent") == lent + (lent > 0), "and the next time again"
 
 
 def test_the_client_of_the_call_is_asked_and_keeps_the_connection() -> None:

@@ -241,3 +241,17 @@ async def test_a_call_keeps_its_arguments_byte_for_byte() -> None:
     sent = [line for line in lines if b'"tools/call"' in line]
     assert len(sent) == 2
     assert all(b'"arguments":{"n":1.50,"s":"\\u00fc"}' in line for line in sent)
+
+
+async def test_while_its_request_is_parked_a_client_has_more_time_than_the_request() -> None:
+    connection, _, ears = await modern(tools__call=asks(a=ELICIT))
+    ears.answer = asyncio.get_running_loop().create_future()
+    now = asyncio.get_running_loop().time
+    caller, began = Caller(), now()
+    caller.port.thinks = lambda since: min(now(), began + 100) - since
+    waiting = caller.request(connection, seconds=9)
+    await asyncio.sleep(108)
+    assert not waiting.done()
+    with pytest.raises(CallFailure, match="timed out"):
+        await waiting
+    assert now() - began == pytest.approx(109, abs=0.5)

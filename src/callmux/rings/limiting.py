@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from heapq import heappop, heappush
 from typing import Any
 
@@ -56,7 +57,8 @@ class Slots:
         limit = self.server_limits.get(server)
         return limit is None or self._on_server[server] < limit
 
-    def _take(self, server: str) -> None:
+    def take(self, server: str) -> None:
+        """Takes a slot, whether there is one or not."""
         self.running += 1
         if self.server_limits:
             self._on_server[server] += 1
@@ -121,7 +123,7 @@ class Slots:
             round, _, turn = heappop(self._queues[name])
             self._round = max(self._round, round)
             self._leave()
-            self._take(name)
+            self.take(name)
             turn.set_result(None)
 
     def _leave(self) -> None:
@@ -147,6 +149,7 @@ class Limiting:
         self._server = server
         self._in_use = server.in_use
         self._main = server.main_line
+        server.questions.lent = self.lent
 
     def enter(self, call: Call) -> Coroutine[Any, Any, None] | None:
         server, session, slots = self._server, call.context.client.session, self._slots
@@ -177,6 +180,20 @@ class Limiting:
         if in_use.lull.awaited and not in_use.count:
             in_use.lull.come()
         return outcome
+
+    @asynccontextmanager
+    async def lent(self, client: ClientPort) -> AsyncIterator[None]:
+        """Others have the slot of a call for as long as its client thinks; then it has its turn again."""
+        slots, name, has_turn = self._slots, self._name, False
+        slots.release(name)
+        try:
+            yield
+            await slots.acquire(name, client.session)
+            has_turn = True
+        finally:
+            if not has_turn:
+                # The call gives it back when it ends, which it does now.
+                slots.take(name)
 
     async def _wait(self, call: Call, server: Server, is_up: bool) -> None:
         """Enters where something has to be waited for."""

@@ -225,7 +225,7 @@ class Dispatch:
         _check_cursor(params)
         await self._current.listed_for(session)
         router, rights = self._current.runtime.router, self._current.entitlements.rights_of(session)
-        view = router.view(session.kind, session.facts.client_name, rights)
+        view = router.view(context.client.kind, session.facts.client_name, rights)
         return await self._shown(session, "tools", router.list_tools(view))
 
     async def _list(self, session: Session, params: Raw | None, kind: str) -> bytes:

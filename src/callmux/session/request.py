@@ -22,6 +22,15 @@ from callmux.session.facts import NOTHING, Facts, Said, kind_of
 from callmux.tasks import Withdrawal
 
 
+class Unparked:
+    """A way to a client that is asked while it waits; see `callmux.context.ClientPort`."""
+
+    parks = False
+
+    def thought(self, since: float) -> float:
+        return 0.0
+
+
 class SessionPort(Protocol):
     """What a request needs of its session, which is `callmux.session.session.Session`."""
 
@@ -50,6 +59,11 @@ class SessionPort(Protocol):
 
     @property
     def lasting(self) -> bool: ...
+
+    @property
+    def parks(self) -> bool: ...
+
+    def thought(self, since: float) -> float: ...
 
     async def until_reading(self) -> None: ...
 
@@ -204,6 +218,13 @@ class Request(msgspec.Struct, eq=False):
 
     async def until_reading(self) -> None:
         await self.session.until_reading()
+
+    @property
+    def parks(self) -> bool:
+        return False
+
+    def thought(self, since: float) -> float:
+        return 0.0
 
     def notify(self, method: str, params: bytes | Raw | None) -> None:
         self.session.notify(method, params, self.id)

@@ -34,7 +34,7 @@ from callmux.session.facts import NOTHING, Facts, Said, kind_of
 from callmux.session.handler import Handler
 from callmux.session.inquiries import Inquiries
 from callmux.session.pulse import PROGRESS, Pulse
-from callmux.session.request import Observer, Request
+from callmux.session.request import Observer, Request, Unparked
 from callmux.tasks import at_once
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ CLOSE_SECONDS = 2.0
 _OURS = RpcError(jsonrpc.INTERNAL_ERROR, "callmux failed internally; see its log on stderr")
 
 
-class Session:
+class Session(Unparked):
     """One client.
 
     Args:

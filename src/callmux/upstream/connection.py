@@ -43,6 +43,7 @@ from callmux.upstream.open_questions import OpenQuestions
 from callmux.upstream.opening.first_words import FirstWords
 from callmux.upstream.opening.handshake import agree
 from callmux.upstream.opening.known_era import KnownEra
+from callmux.upstream.patience import calls_of, due
 from callmux.upstream.reading.copying import LARGE, copied, own_copy
 from callmux.upstream.reading.staleness import Staleness
 from callmux.upstream.task_makers import TaskMakers
@@ -256,13 +257,16 @@ class Connection:
         await self.link.close()
 
     def _give_up(self, id: int, reason: str | None) -> None:
-        given_up = self._waiting.get(id)
-        quiet = self.stateless is not None and self.stateless.is_quiet(given_up)
+        quiet = self.stateless is not None and self.stateless.is_quiet(self._waiting.get(id))
         if (line := self._peer.cancel(id, reason, doubtful=not quiet)) is not None:
             if self.stateless is None or not self.stateless.ends_streams:
                 self.link.send(line)
             self.link.abandon(id)
         self.eased()
+
+    def calls_of(self, client: ClientPort) -> int:
+        """How many calls of a request are under way here."""
+        return calls_of(client, self._waiting.values(), self.stateless.asking if self.stateless else ())
 
     def _busy(self) -> object:
         return self._waiting if self.stateless is None else self.stateless.is_busy(self._waiting)
@@ -296,13 +300,11 @@ class Connection:
     def _look(self) -> None:
         self._timer, self._due = None, inf
         now = self._loop.time() + CLOCK_STEP
-        late = [(id, one) for id, one in self._waiting.items() if one.deadline <= now]
+        late = [(id, one) for id, one in self._waiting.items() if due(one, now) <= now]
         for id, _ in late:
             self._give_up(id, "timed out")
-        if self._waiting:
-            soonest = min(one.deadline for one in self._waiting.values())
-            if soonest < inf:
-                self._watch(soonest)
+        if (soonest := min((due(one, now) for one in self._waiting.values()), default=inf)) < inf:
+            self._watch(soonest)
         for _, one in late:
             what = f'{one.method} on "{self.name}"'
             one.failed(failures.late(self.link.transport, what, one.seconds * 1000))
@@ -335,7 +337,6 @@ class Connection:
         self._questions.close()
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
         lost = self._peer.close()
         self.eased()
         for exchange in lost:

@@ -6,7 +6,9 @@ answer that a client had a say in belongs to that client alone.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
 from msgspec import Raw
 
@@ -24,11 +26,14 @@ class Questions:
         apart: It asks its clients, so each has a connection of its own, and what it tells one is not for the
             others.
         only: The only client this process will ever have, where that is so.
+        lent: Lets others have the slot of a call while its client thinks.
     """
 
     def __init__(self) -> None:
         self.apart = False
         self.only: ClientPort | None = None
+        self.lent: Callable[[ClientPort], AbstractAsyncContextManager[None]] | None = None
+        self._lent: Counter[tuple[Connection, ClientPort]] = Counter()
         self._heard: set[Heard] = set()
 
     def __repr__(self) -> str:
@@ -73,4 +78,14 @@ class Questions:
         def progress(params: bytes) -> None:
             connection.notify("notifications/progress", params)
 
-        return await asked.ask(method, params, progress, name)
+        whose = connection, asked
+        if self.lent is None or not asked.parks or self._lent[whose] >= connection.calls_of(asked):
+            return await asked.ask(method, params, progress, name)
+        self._lent[whose] += 1
+        try:
+            async with self.lent(asked):
+                return await asked.ask(method, params, progress, name)
+        finally:
+            self._lent[whose] -= 1
+            if not self._lent[whose]:
+                del self._lent[whose]

@@ -24,6 +24,7 @@ from callmux.tasks import at_once
 from callmux.upstream import failures
 from callmux.upstream.exchanges import Portable, Sender
 from callmux.upstream.failures import CallFailure, Category
+from callmux.upstream.patience import LOOK_SECONDS
 from callmux.upstream.reading.copying import LARGE
 
 MOST_ROUNDS = 32
@@ -123,12 +124,7 @@ class Rounds:
             wanted = stateless.read_input(result)
         except ValueError as error:
             raise _broken(str(error)) from None
-        try:
-            async with asyncio.timeout(exchange.seconds):
-                self._more = await self._answers(wanted)
-        except TimeoutError:
-            what = f'the client\'s answer to "{self._sender.name}"'
-            raise failures.timed_out(what, exchange.seconds * 1000) from None
+        self._more = await self._in_time(wanted)
         exchange.deadline = asyncio.get_running_loop().time() + exchange.seconds
         try:
             self._sender.send(self)
@@ -136,6 +132,24 @@ class Rounds:
             # The server has begun: it asked.
             cause = f"{failure.cause}, while its client was asked"
             raise CallFailure(failure.category, cause, started=True) from None
+
+    async def _in_time(self, wanted: InputRequired) -> dict[str, Raw]:
+        """The same as `_answers`, within the time of the request. A client whose request is parked meanwhile
+        has the time for which that may be."""
+        client, seconds, now = self.exchange.client, self.exchange.seconds, asyncio.get_running_loop().time
+        began = now()
+        answering: asyncio.Task[dict[str, Raw]] = at_once(self._answers(wanted))
+        try:
+            while not answering.done():
+                thought = 0.0 if client is None else client.thought(began)
+                left = began + seconds + thought - now()
+                if left <= 0:
+                    what = f'the client\'s answer to "{self._sender.name}"'
+                    raise failures.timed_out(what, seconds * 1000)
+                await asyncio.wait({answering}, timeout=max(left, LOOK_SECONDS) if thought else left)
+            return answering.result()
+        finally:
+            answering.cancel()
 
     async def _answers(self, wanted: InputRequired) -> dict[str, Raw]:
         """What the request is sent again with."""

@@ -10,7 +10,7 @@ for capabilities, because they travel with the request (MCP 2026-07-28, basic, "
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import Any, cast
 
 from msgspec import Raw
@@ -61,7 +61,7 @@ class Stateless:
         self._label = label
         self._lose = lose
         self._doubt: asyncio.Task[None] | None = None
-        self._open: dict[Exchange, asyncio.Task[None]] = {}
+        self._open: dict[Portable, asyncio.Task[None]] = {}
         self.ends_streams = label is not None
         self.listening = Listening(sender, self.own_meta, self._label_listen)
 
@@ -97,6 +97,11 @@ class Stateless:
             return None
         return Rounds(request, self._sender, self)
 
+    @property
+    def asking(self) -> Collection[Portable]:
+        """What waits for something else than an answer."""
+        return self._open.keys()
+
     def is_busy(self, waiting: Mapping[int, Exchange]) -> bool:
         """Whether anything but listening is under way."""
         return bool(self._open) or any(type(one) is not Listen for one in waiting.values())
@@ -108,7 +113,7 @@ class Stateless:
     def gives_up(self, found: object, exchange: Exchange) -> bool:
         """Gives up an exchange that waits for something else than an answer; whether `found`, which does wait
         for one, stands for it."""
-        if (task := self._open.pop(exchange, None)) is not None:
+        if (task := self._open.pop(cast(Portable, exchange), None)) is not None:
             task.cancel()
             return False
         return type(found) is Rounds and found.exchange is exchange

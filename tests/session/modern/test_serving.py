@@ -256,6 +256,40 @@ async def test_a_request_that_is_over_while_its_client_thinks_is_answered_when_t
     assert told["content"] == ["too late"]
 
 
+async def test_it_is_known_how_long_a_client_has_thought() -> None:
+    desk, seen = Desk(), list[float]()
+    now = asyncio.get_running_loop().time
+    began = now()
+
+    async def work(request: Request) -> Any:
+        seen.append(request.thought(began))
+        await _form(request)
+        between = now()
+        await _form(request)
+        seen.extend((request.thought(began), request.thought(between), request.thought(now())))
+        return {"content": []}
+
+    desk.work = work
+    asked = await desk.result(1)
+    for id, seconds in ((2, 100), (3, 50)):
+        await asyncio.sleep(seconds)
+        answers = {key: {"action": "accept"} for key in asked["inputRequests"]}
+        again = {"name": "x", "requestState": asked["requestState"], "inputResponses": answers}
+        asked = await desk.result(id, params=again)
+    assert asked["content"] == []
+    assert seen == pytest.approx([0, 150, 50, 0], abs=0.1)
+
+
+async def test_what_a_modern_request_says_is_not_what_the_session_of_its_handshake_is() -> None:
+    desk = Desk()
+    desk.says({"id": 0, "method": "initialize", "params": {}})
+    await desk.answer(0)
+    desk.session.capabilities, desk.session.facts.client_name = b'{"roots":{}}', "greeter"
+    other = {"io.modelcontextprotocol/clientInfo": {"name": "other", "version": "1"}}
+    await desk.result(1, "tools/list", capabilities={}, **other)
+    assert (desk.session.capabilities, desk.session.facts.client_name) == (b'{"roots":{}}', "greeter")
+
+
 @pytest.mark.parametrize("other", ["tampered", "method", "params", "principal", "again", "late", "made up"])
 async def test_a_state_is_for_one_request_of_one_client_once(other: str) -> None:
     desk = Desk()

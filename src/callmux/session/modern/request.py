@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import itertools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -84,6 +85,7 @@ class ModernRequest(Request, kw_only=True):
         names: The keys that were used.
         state: Under which it is parked; None while its client waits for an answer.
         kept: Its answer, where that came while it was parked.
+        waits: When it was parked, and until when, by the loop's clock; the last one may still go on.
         lacks: What its client would have had to declare.
         error_code: That of the error it was answered with.
         ended: Whether nothing more will come of it.
@@ -105,6 +107,7 @@ class ModernRequest(Request, kw_only=True):
     parker: asyncio.Task[None] | None = None
     state: str | None = None
     kept: tuple[bytes, bool] | None = None
+    waits: list[tuple[float, float]] = msgspec.field(default_factory=list)
     lacks: dict[str, Any] = msgspec.field(default_factory=dict)
     token: Raw | None = None
     error_code: int | None = None
@@ -198,7 +201,7 @@ class ModernRequest(Request, kw_only=True):
 
     def _gather(self) -> None:
         """What is open a moment from now goes to the client."""
-        if self.gathering is None and self.state is None:
+        if self.gathering is None and self.state is None and (self.parker is None or self.parker.done()):
             self.gathering = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._put)
 
     def _put(self) -> None:
@@ -222,10 +225,20 @@ class ModernRequest(Request, kw_only=True):
                     question.answer.set_exception(RpcError(INTERNAL_ERROR, why))
             return
         self.state = state
+        self.waits.append((asyncio.get_running_loop().time(), math.inf))
         self.way.conclude(self, modern.input_required(self._open(), state, self.info))
+
+    @property
+    def parks(self) -> bool:
+        return True
+
+    def thought(self, since: float) -> float:
+        now = asyncio.get_running_loop().time() if self.waits else 0.0
+        return sum(max(0.0, min(end, now) - max(begin, since)) for begin, end in self.waits)
 
     def resume(self, round: Round) -> None:
         """Its client has come again: a new round begins, which it is in flight in."""
+        self.waits[-1] = self.waits[-1][0], asyncio.get_running_loop().time()
         self.id, self.way, self.said, self.asked = round.id, round.way, round.said, round.asked
         self.declared, self.token = round.declared, round.token
         self.state, self.error_code, self.hints = None, None, b""

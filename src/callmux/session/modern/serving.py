@@ -282,11 +282,12 @@ def _tag(session: Session, request: ModernRequest, params: Raw | None) -> bytes:
 
 def _introduce(session: Session, request: ModernRequest) -> None:
     """Takes from a request what it says of its client, where there was no handshake to say more."""
-    session.capabilities = request.declared
     session.stateless = not session.peer.greeted
-    if session.stateless or session.facts.client_kind == BRIDGE:
-        # A bridge greets for itself: its client is of the revision that it names.
-        session.version = request.asked.version
+    if not session.stateless and session.facts.client_kind != BRIDGE:
+        # What a client has said of itself in its handshake stays what its session is.
+        return
+    # A bridge greets for itself: its client is of the revision that it names.
+    session.version, session.capabilities = request.asked.version, request.declared
     if request.asked.client_name is not None:
         session.facts.client_name = request.asked.client_name
 
