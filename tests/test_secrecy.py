@@ -34,11 +34,10 @@ sys.exit(f"cannot start with {sys.argv[2:]}, {given}")
 
 REFUSES = """
 import json, os, sys
-request = json.loads(sys.stdin.readline())
 given = " ".join([*sys.argv[1:], os.environ.get("GIVEN", "")])
-print(json.dumps({"jsonrpc": "2.0", "id": request["id"], "error": {"code": -1, "message": "not with " + given,
-      "data": {"given": given}}}), flush=True)
-sys.stdin.read()
+for line in sys.stdin:
+    print(json.dumps({"jsonrpc": "2.0", "id": json.loads(line).get("id"), "error": {"code": -1,
+          "message": "not with " + given, "data": {"given": given}}}), flush=True)
 """
 """A server that refuses the handshake and repeats what it was given."""
 

@@ -67,7 +67,7 @@ def test_sign_ins_to_remote_servers(tmp_path: Path) -> None:
     client = {"id": "me", "method": "none", "redirect_uri": "http://127.0.0.1:4242/callback"}
     tokens = {"access": "a", "refresh": "r", "expires_at": 5.5, "scopes": ["x"]}
     place = {"issuer": "https://id.example", "token_endpoint": "https://id.example/token"}
-    named = {"server": "notes", "url": "https://notes.example/mcp", "owner": ""}
+    named = {"server": "notes", "url": "https://notes.example", "owner": ""}
     signed_in = {**place, "client": client, "tokens": tokens}
     kept = {"generation": 3, "signed_in": signed_in, "registered": ["https://id.example", client]}
     path = TokenStore(tmp_path).path(account)

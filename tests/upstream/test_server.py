@@ -598,7 +598,7 @@ async def test_a_lane_that_cannot_be_opened_fails_the_call_only_and_nothing_has_
 class Eras:
     """A server that may speak both eras, behind clients of both."""
 
-    def __init__(self, *links: FakeLink) -> None:
+    def __init__(self, *links: FakeLink | CallFailure) -> None:
         self.plant = Plant(*links, known=KnownEra())
 
     async def start(self, revision: str | None) -> Eras:
@@ -620,6 +620,14 @@ async def test_each_client_is_served_in_its_own_era_where_the_server_speaks_both
     assert await eras.era_of_calls("2026-07-28") is Era.MODERN
     assert await eras.era_of_calls("2025-11-25") is Era.LEGACY
     assert len(eras.plant.made) == 2
+
+
+async def test_a_server_that_is_down_is_not_started_for_the_era_of_a_client() -> None:
+    eras = await Eras(DOWN, FakeLink()).start(None)
+    with pytest.raises(UpstreamUnavailable, match="no such command"):
+        await eras.era_of_calls("2025-11-25")
+    assert eras.plant.made == []
+    await eras.plant.server.close()
 
 
 async def test_clients_that_declare_other_things_share_what_has_no_handshake() -> None:

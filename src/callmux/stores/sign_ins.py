@@ -6,6 +6,7 @@ Written and read by `callmux.stores.tokens`; made by `callmux.oauth`.
 from __future__ import annotations
 
 import hashlib
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -27,6 +28,13 @@ class Account(msgspec.Struct, frozen=True):
     def digest(self) -> str:
         """A name for files that tells nothing."""
         return hashlib.sha256(msgspec.json.encode((self.server, self.url, self.owner))).hexdigest()[:40]
+
+    @property
+    def shown(self) -> dict[str, str]:
+        """What a file may say of it: of its URL only scheme, host and port, for the rest may be a secret."""
+        parts = urlsplit(self.url)
+        host = parts.netloc.rpartition("@")[2]
+        return {"server": self.server, "url": f"{parts.scheme}://{host}", "owner": self.owner}
 
 
 class OAuthClient(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -9,7 +9,6 @@ process.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import stat
 from collections.abc import Mapping
@@ -20,8 +19,6 @@ import msgspec
 
 from callmux.places import state_dir
 from callmux.stores.sign_ins import NOTHING, Account, KeptAccount, OAuthClient, SignedIn
-
-log = logging.getLogger(__name__)
 
 VERSION = 1
 MAX_BYTES = 1024 * 1024
@@ -51,7 +48,7 @@ class TokensUnreadable(Exception):
 
 class _File(msgspec.Struct, kw_only=True, omit_defaults=True):
     version: int
-    account: Account
+    account: dict[str, str]
     kept: KeptAccount
     safe: bool = False
 
@@ -129,16 +126,6 @@ class TokenStore:
         self._seen[account] = stamp, kept
         return kept
 
-    def accounts(self) -> list[Account]:
-        """All accounts there is something of; files that cannot be read are left out, and the log says so."""
-        found = []
-        for path in sorted(self._directory.glob("*.json")):
-            try:
-                found.append(_decoded(path, path.lstat()).account)
-            except (OSError, TokensUnreadable) as error:
-                log.warning("a kept sign-in does not count: %s", error)
-        return found
-
     def hold(self, account: Account) -> Hold | None:
         """The right to change an account, if nobody has it.
 
@@ -178,7 +165,7 @@ class TokenStore:
             # First: a file that points to nothing would be worse than secrets that nobody looks for.
             safe.write(account.digest, msgspec.json.encode(secrets))
             shown = msgspec.structs.replace(kept, signed_in=None, registered=None)
-        file = _File(version=VERSION, account=account, kept=shown, safe=safe is not None)
+        file = _File(version=VERSION, account=account.shown, kept=shown, safe=safe is not None)
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self.path(account)
         new = path.with_name(f"{path.name}.{os.urandom(6).hex()}.new")
@@ -220,7 +207,7 @@ class TokenStore:
 
     def _read(self, path: Path, facts: os.stat_result, account: Account) -> KeptAccount:
         file = _decoded(path, facts)
-        if file.account != account:
+        if file.account != account.shown:
             raise TokensUnreadable(f"{path} is of another account")
         if not file.safe:
             return file.kept

@@ -303,7 +303,7 @@ class Server:
         return None if main.adopt(client, declared, era) else key
 
     def _era_of(self, client: ClientPort) -> Era:
-        return self._known.beside(client.version, self._main.era)
+        return self._main.era if self._main.is_down else self._known.beside(client.version, self._main.era)
 
     def _declared(self, client: ClientPort) -> bytes:
         return self.sharing.declared(client, client.session is self.exclusive)

@@ -69,6 +69,14 @@ async def test_any_other_answer_means_a_handshake(answer: Any) -> None:
     assert again.methods() == ["initialize", "notifications/initialized"]
 
 
+async def test_a_server_that_refuses_the_handshake_and_says_no_more_has_refused() -> None:
+    link = FakeLink(server__discover=SILENCE, initialize=ValueError("not with that"))
+    begun = asyncio.get_running_loop().time()
+    with pytest.raises(CallFailure, match="not with that"):
+        await open_with(link, KnownEra(), Era.LEGACY)
+    assert asyncio.get_running_loop().time() - begun == pytest.approx(3.0)
+
+
 async def test_silence_means_a_handshake_with_the_same_process() -> None:
     link, known = FakeLink(server__discover=SILENCE), KnownEra()
     begun = asyncio.get_running_loop().time()

@@ -87,7 +87,11 @@ async def _greet(words: FirstWords, known: KnownEra) -> InitializeResult:
         if not words.live or refusal.category is Category.AUTHORIZATION:
             raise
         asked = words.probe()
-        await _answered(words, asked)
+        await _answered(words, asked, PATIENCE_SECONDS)
+        if not asked.answer.done():
+            # It has said no, and nothing since.
+            words.forget(asked)
+            raise
         found = _verdict(words, known, asked)
         if found is None:
             raise

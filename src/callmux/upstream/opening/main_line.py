@@ -108,6 +108,11 @@ class MainLine:
         """Whether no attempt has been made yet."""
         return self._attempt is None and self.connection is None and not self._settled.is_set()
 
+    @property
+    def is_down(self) -> bool:
+        """Whether there is no connection, and no attempt under way."""
+        return self.connection is None and self._attempt is None and self._settled.is_set()
+
     async def settled(self) -> None:
         """Waits until the first attempt has succeeded or failed."""
         await self._settled.wait()
@@ -121,7 +126,7 @@ class MainLine:
 
     def retry(self) -> None:
         """Connects now where it is down and waits for its next attempt, or has given up."""
-        if self.connection is None and self._attempt is None and self._settled.is_set() and not self._closed:
+        if self.is_down and not self._closed:
             self.begin()
 
     async def acquire(self, force: bool) -> Connection | None:
