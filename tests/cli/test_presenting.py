@@ -152,7 +152,7 @@ async def test_a_code_for_another_device_is_shown_with_its_address() -> None:
     assert "enter the code WDJB-MJHT" in text
     assert "  https://as.example/device\n" in text
     assert "device?code=WDJB-MJHT" in text
-    assert "at most 600 s" in text
+    assert "at most 300 s" in text
     assert "hunter2" not in text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 from pathlib import Path
@@ -72,6 +73,21 @@ async def test_a_code_for_another_device_is_used_on_demand(
         assert kept.tokens.access == "s3cret"
         assert stat.S_IMODE(store.path(account).stat().st_mode) == 0o600
         assert str(store.path(account).parent) in place_of(env)
+
+
+@real_loop()
+async def test_a_code_that_nobody_enters_is_waited_for_no_longer_than_was_said(tmp_path: Path) -> None:
+    async with site() as there:
+        there.described(device_authorization_endpoint=f"{there.url}/device")
+        there.answers |= {
+            "/mcp": (401, {"WWW-Authenticate": "Bearer"}, b""),
+            "/register": {"client_id": "me"},
+            "/device": {"device_code": "d", "user_code": "U", "verification_uri": f"{there.url}/enter"},
+            "/token": (400, {}, b'{"error": "authorization_pending"}'),
+        }
+        config, manner = HttpServer(url=f"{there.url}/mcp"), Manner(device=True, seconds=0.5)
+        with pytest.raises(SignInFailed, match=r"nobody entered the code within 0\.5 s"):
+            await asyncio.wait_for(sign_in_here("s", config, tmp_path, manner, around(tmp_path)), 60)
 
 
 @real_loop()

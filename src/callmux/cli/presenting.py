@@ -124,7 +124,7 @@ class TerminalPresenter:
             self._say(f"Or open this one, which has the code in it:\n\n  {visible(code.complete_url)}\n")
         if self._browse:
             await opened(code.complete_url or code.url)
-        self._say(f"Waiting for at most {code.seconds:g} s. Ctrl-C gives up.")
+        self._say(f"Waiting for at most {min(code.seconds, self._seconds):g} s. Ctrl-C gives up.")
 
 
 @asynccontextmanager

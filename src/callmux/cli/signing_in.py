@@ -5,6 +5,7 @@ Called by `callmux.cli.login` and `callmux.cli.logout`.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -86,6 +87,15 @@ async def sign_in_here(
         seconds=manner.seconds,
         env=env,
     ) as presenter:
-        return await sign_in(
+        work = sign_in(
             name, config, own_store(env), presenter, env=env, base_dir=base_dir, owner=manner.owner
         )
+        if oauth.grant != "device_code":
+            # The presenter itself waits no longer.
+            return await work
+        try:
+            async with asyncio.timeout(manner.seconds):
+                return await work
+        except TimeoutError:
+            reason = f'nobody entered the code within {manner.seconds:g} s: run "callmux login {name}" again'
+            raise SignInFailed(reason) from None
