@@ -164,9 +164,8 @@ CALLED_FROM_OUTSIDE = {
 """Definitions, and classes with their methods, that something beside callmux calls -> who."""
 
 
-MOST_UNSAID = 15
-"""Docstrings of booleans that do not say "Whether": so many may come by work on several branches at once, and
-are mended when it is over."""
+MOST_UNSAID = 0
+"""Docstrings of booleans that do not say "Whether": so many may be there."""
 AS_IN_THE_ORIGINAL = (
     "Connected to ",
     "Config reload failed ",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pytest
@@ -150,3 +151,17 @@ def test_a_bad_port_to_listen_on_is_exit_code_2(
 def test_the_version_is_printed(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 0
     assert capsys.readouterr().out == f"{__version__}\n"
+
+
+def test_a_start_is_not_held_up_by_the_collector_which_works_again_whatever_comes_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[bool] = []
+
+    def run(given: Given, config: str | None) -> int:
+        seen.append(gc.isenabled())
+        raise CallmuxError("nothing to run")
+
+    monkeypatch.setattr(serve, "run", run)
+    assert main([]) == 1
+    assert (seen, gc.isenabled()) == ([False], True)

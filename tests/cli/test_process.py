@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 
 import pytest
 
+from callmux.cli.process import settle
 from tests.support import python
 
 
@@ -78,3 +80,14 @@ def test_work_runs_on_a_loop_and_gives_its_exit_code() -> None:
         return 3 if asyncio.get_running_loop().is_running() else 0
 
     assert run_loop(work()) == 3
+
+
+def test_once_a_start_is_over_the_collector_leaves_alone_what_is_there_and_works_again() -> None:
+    gc.disable()
+    try:
+        settle()
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
+        gc.enable()

@@ -106,6 +106,15 @@ def test_stdio_loads_nothing_of_what_guards_a_listener() -> None:
     assert not loaded & {f"callmux.guard.{name}" for name in GUARDS}
 
 
+LATER = {"protocol.modern", "session.modern.parking", "session.modern.serving", "stores.sign_ins"}
+
+
+def test_stdio_loads_what_clients_without_a_handshake_and_sign_ins_need_when_they_come() -> None:
+    code = "import sys, callmux.cli.main, callmux.cli.serve, callmux.process.host; print(*sys.modules)"
+    loaded = set(subprocess.check_output([sys.executable, "-c", code], timeout=20, text=True).split())
+    assert not loaded & {f"callmux.{name}" for name in LATER}
+
+
 def test_a_listener_loads_the_code_for_tokens_of_an_issuer_only_where_they_are_configured() -> None:
     """It brings aiohttp, joserfc and what these bring: a third of a second."""
     code = """if True:

@@ -94,3 +94,14 @@ def test_a_reference_shows_where_its_value_is() -> None:
     assert is_variable(Reference("env", "A"))
     assert not is_variable(Reference("cmd", "A"))
     assert not is_variable("env:A")
+
+
+@pytest.mark.parametrize("text", ["env:", "file: x", "keyring:\u00a0x", "cmd:\nx", "Env:A", "x env:A", "env"])
+def test_a_scheme_alone_or_with_a_space_behind_it_is_no_reference(text: str) -> None:
+    assert reference_of(text, ("A",)) is None
+    assert template_of(text, ("A",)) is None
+    assert written(text) == text
+
+
+def test_a_command_may_have_several_lines() -> None:
+    assert reference_of("cmd:a\nb") == Reference("cmd", "a\nb")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from msgspec import Raw
@@ -13,11 +13,11 @@ from callmux.context import CallContext
 from callmux.errors import InvalidArguments
 from callmux.plan import Plan, ToolCall
 from callmux.protocol.jsonrpc import RpcError, parse
-from callmux.protocol.modern import LEVELS
+from callmux.protocol.params import LEVELS
 from callmux.protocol.shapes import Result
 from callmux.rings.ring import Job
 from callmux.rings.stage import Stages
-from callmux.session.dispatch import Current, Dispatch
+from callmux.session.dispatch import Dispatch
 from callmux.session.facts import canonical
 from callmux.session.modern.parking import Parking
 from callmux.session.modern.request import ModernRequest
@@ -25,6 +25,9 @@ from callmux.session.request import Request
 from callmux.session.session import Session
 from callmux.stores.memory_parked import MemoryParkedCalls
 from tests.support import play
+
+if TYPE_CHECKING:
+    from callmux.session.dispatch import Current
 
 
 class Recorder:
@@ -115,7 +118,7 @@ class Desk:
     def __init__(self) -> None:
         self.process = Process()
         parking = Parking[ModernRequest](MemoryParkedCalls(), lambda: 0.0)
-        self.dispatch = Dispatch(cast(Current, self.process), parking)
+        self.dispatch = Dispatch(cast("Current", self.process), lambda: parking)
         self.sent: list[Any] = []
         self.session = Session(self.dispatch, lambda line: self.sent.append(json.loads(line)))
 

@@ -36,6 +36,15 @@ def test_what_is_too_old_is_forgotten() -> None:
     assert streams.get("a", "r2", 2 * KEPT_SECONDS) is None
 
 
+def test_what_is_too_old_is_forgotten_when_something_new_comes() -> None:
+    streams = MemoryReplay()
+    for number in range(4):
+        streams.put("a", _stream(f"r{number}"), number * KEPT_SECONDS / 2)
+    assert len(streams) == 2
+    streams.put("b", _stream("r1"), 10 * KEPT_SECONDS)
+    assert len(streams) == 1
+
+
 def test_what_is_forgotten_takes_no_room() -> None:
     streams = MemoryReplay()
     first, second = _stream("r1"), _stream("r1")

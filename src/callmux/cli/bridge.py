@@ -6,7 +6,6 @@ counted in every agent's start-up: see `tests/cli/test_bridge.py`.
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 from collections.abc import Mapping
@@ -22,7 +21,7 @@ from callmux.cli.grammar.bridge import COMMANDS
 from callmux.cli.grammar.shared import LOGGING
 from callmux.cli.headers import read_headers
 from callmux.cli.parsing import Given, read, refusal
-from callmux.cli.process import log_to_stderr, run_loop
+from callmux.cli.process import log_to_stderr, run_loop, settle
 from callmux.cli.signals import stop_signals
 from callmux.errors import UsageError
 from callmux.session.session import Session
@@ -137,9 +136,7 @@ async def _serve(options: BridgeOptions, headers: Mapping[str, str], revive: Rev
 
     transport.serve(session.receive, flow)
     await transport.open()
-    # What exists by now lives as long as the process: the collector need not look at it again.
-    gc.collect()
-    gc.freeze()
+    settle()
     await first_of(transport.ended, transport.gone, stopped)
     relay.hang_up()
     if transport.ended.is_set() and not stopped.is_set():

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import gc
 import logging
 import signal
 import socket
@@ -23,6 +22,7 @@ from callmux.aside import aside
 from callmux.cli.handover import Successor, give_way, hand_over, own_command, predecessor, replaced
 from callmux.cli.https import Https
 from callmux.cli.parsing import Given
+from callmux.cli.process import settle
 from callmux.cli.signals import stop_signals, upgrade_signal
 from callmux.cli.supervisor import Supervisor
 from callmux.clock import Clock
@@ -162,8 +162,7 @@ async def listen(
         idle = asyncio.Event()
         if options.idle_exit_seconds is not None:
             tasks.spawn(_watch_idle(listener, options.idle_exit_seconds, idle))
-        gc.collect()
-        gc.freeze()
+        settle()
         replace = partial(_replace, listening, host, listener, inherited)
         successor = await replaced(replace, asked, stopped, idle)
         if successor is not None:

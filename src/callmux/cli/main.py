@@ -6,6 +6,7 @@ processes.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -71,9 +72,14 @@ def _run(args: list[str]) -> int:
     if given.on("--version"):
         print(__version__)
         return 0
-    from callmux.cli import serve
+    # Nearly all that a start makes stays: the collector has nothing to find before `settle`.
+    gc.disable()
+    try:
+        from callmux.cli import serve
 
-    return serve.run(given, config)
+        return serve.run(given, config)
+    finally:
+        gc.enable()
 
 
 def _command(name: str, args: list[str], config: str | None) -> int:
@@ -81,7 +87,11 @@ def _command(name: str, args: list[str], config: str | None) -> int:
         print(__version__)
         return 0
     if name in COMMANDS:
-        module = import_module(f"callmux.cli.{COMMANDS[name]}")
+        gc.disable()  # what an import makes stays
+        try:
+            module = import_module(f"callmux.cli.{COMMANDS[name]}")
+        finally:
+            gc.enable()
         code: int = getattr(module, "run" if COMMANDS[name] == name else name)(args, config)
         return code
     hint = nearest(name, [*COMMANDS, "version"])

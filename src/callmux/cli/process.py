@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import gc
 import io
 import logging
 import os
@@ -82,6 +83,14 @@ def _crash(kind: type[BaseException], error: BaseException, trace: TracebackType
     import traceback
 
     sys.stderr.write(hidden("".join(traceback.format_exception(kind, error, trace))))
+
+
+def settle() -> None:
+    """The start is over: what exists by now lives as long as the process, and the collector, which
+    `callmux.cli.main` holds up until here, need not look at it again."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def run_loop(work: Coroutine[Any, Any, int]) -> int:

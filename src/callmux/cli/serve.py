@@ -7,7 +7,6 @@ closes its end or a signal comes. Everything but MCP goes to stderr.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import sys
@@ -18,7 +17,7 @@ from callmux.cli.grammar.serve import LISTENER_OPTIONS
 from callmux.cli.grammar.shared import LOGGING
 from callmux.cli.inline import inline_config, override
 from callmux.cli.parsing import Given
-from callmux.cli.process import log_to_stderr, run_loop, stamp_log
+from callmux.cli.process import log_to_stderr, run_loop, settle, stamp_log
 from callmux.cli.signals import stop_signals
 from callmux.clock import Clock
 from callmux.config.load import default_config, find_config, load_config
@@ -148,9 +147,7 @@ async def _serve(
             from callmux.process.config_watch import watch_and_answer
 
             watching = at_once(watch_and_answer(path, host, load, sources, env))
-        # What exists by now lives as long as the process: the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
+        settle()
         await first_of(transport.ended, transport.gone, stopped, failed)
         if watching is not None:
             watching.cancel()
@@ -161,7 +158,7 @@ async def _serve(
             if down := host.runtime.failed():
                 raise startup_failed(down)
         host.runtime.retire("callmux is ending")
-        host.dispatch.serving.hang_up()
+        host.dispatch.hang_up()
         if transport.ended.is_set() and not stopped.is_set():
             await first_of(session.quiet, transport.gone, stopped, seconds=LAST_ANSWERS_SECONDS)
         await session.close()

@@ -18,14 +18,12 @@ SCHEMES = ("env", "file", "keyring", "cmd")
 REFERENCES = "env:<NAME> or file:<PATH>, or keyring:<NAME> or cmd:<COMMAND>"
 LITERAL = "literal:"
 """Before a text that would be a reference, and is none."""
+_LITERALS = tuple(f"{LITERAL}{scheme}:" for scheme in (*SCHEMES, "literal"))
 
-_WHOLE = re.compile(r"(env|file|keyring|cmd):(?=\S)(.*)", re.DOTALL)
-_LITERAL = re.compile(r"literal:(?=(?:env|file|keyring|cmd|literal):)")
-_INSIDE = re.compile(r"(\$?)\$\{(keyring|cmd):([^}]+)\}")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PLAIN_FILES = re.compile(
-    r"//|:|[^?#]*[?#]|.*\.(?:db3?|sqlite3?|duckdb|tgz|tar\.gz|whl)$|(?:.*/)?\.{0,2}/?$", re.DOTALL
-)
+# Compiled where one is needed first: most values are plain, and every start would pay for it.
+_INSIDE = r"(\$?)\$\{(keyring|cmd):([^}]+)\}"
+_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_PLAIN_FILES = r"(?s)//|:|[^?#]*[?#]|.*\.(?:db3?|sqlite3?|duckdb|tgz|tar\.gz|whl)$|(?:.*/)?\.{0,2}/?$"
 """Addresses of databases and packages, such as `file:dev.db` or `file:../server`'s `file:..`."""
 
 
@@ -58,13 +56,13 @@ def reference_of(text: str, variables: Container[str] = ()) -> Reference | None:
     Args:
         variables: The names of the variables that there are.
     """
-    if (match := _WHOLE.fullmatch(text)) is None:
+    scheme, _, rest = text.partition(":")
+    if scheme not in SCHEMES or not rest or rest[0].isspace():
         return None
-    scheme, rest = match.groups()
     if scheme == "env":
-        usual = _NAME.fullmatch(rest) and (rest.isupper() or rest in variables)
+        usual = re.fullmatch(_NAME, rest) and (rest.isupper() or rest in variables)
         return Reference(scheme, rest) if usual else None
-    if scheme == "file" and _PLAIN_FILES.match(rest):
+    if scheme == "file" and re.match(_PLAIN_FILES, rest):
         return None
     return Reference(scheme, rest.strip())
 
@@ -76,15 +74,13 @@ def is_variable(part: str | Reference) -> TypeGuard[Reference]:
 
 def written(text: str) -> str:
     """The text as a configuration must have it so that it means itself, whatever variables there will be."""
-    match = _WHOLE.fullmatch(text)
-    name = match[2] if match is not None and match[1] == "env" else ""
-    special = reference_of(text, (name,)) is not None or _LITERAL.match(text)
+    special = reference_of(text, (text.removeprefix("env:"),)) is not None or text.startswith(_LITERALS)
     return f"{LITERAL}{text}" if special else text
 
 
 def literal(text: str) -> str:
     """A text without the mark that says that it is no reference."""
-    return text[len(LITERAL) :] if _LITERAL.match(text) else text
+    return text[len(LITERAL) :] if text.startswith(_LITERALS) else text
 
 
 def template_of(
@@ -98,11 +94,14 @@ def template_of(
     """
     if (whole := reference_of(text, variables)) is not None:
         return (Reference("file", fill(whole.rest)) if whole.scheme == "file" else whole,)
-    if _LITERAL.match(text) or not any(not match[1] for match in _INSIDE.finditer(text)):
+    if "${" not in text or text.startswith(_LITERALS):
+        return None
+    found = list(re.finditer(_INSIDE, text))
+    if all(match[1] for match in found):
         return None
     parts: list[str | Reference] = []
     at = 0
-    for match in _INSIDE.finditer(text):
+    for match in found:
         parts.append(fill(text[at : match.start()]))
         parts.append(match[0][1:] if match[1] else Reference(match[2], match[3].strip()))
         at = match.end()

@@ -1,7 +1,6 @@
 """The words of which the registry of failures is made. Pure.
 
-Used by every module of `callmux.failures`. Named tuples, as in `callmux.cli.grammar.terms`: a failing command
-loads them, and nothing else does.
+Used by every module of `callmux.failures`. Named tuples: a failing command loads them, and nothing else does.
 """
 
 from __future__ import annotations

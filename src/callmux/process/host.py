@@ -37,7 +37,6 @@ from callmux.protocol.methods import REQUESTS
 from callmux.router.offers import Offers
 from callmux.session.activity import Activity
 from callmux.session.dispatch import Dispatch, is_wanted
-from callmux.session.modern.parking import Parking
 from callmux.session.observing import RequestObserver
 from callmux.session.session import Session
 from callmux.session.subscriptions import Subscriptions
@@ -49,6 +48,8 @@ from callmux.upstream.server import Server
 
 if TYPE_CHECKING:
     from callmux.guard.principal import Principal
+    from callmux.session.modern.parking import Parking
+    from callmux.session.modern.request import ModernRequest
 
 log = logging.getLogger(__name__)
 
@@ -134,7 +135,12 @@ class Host:
         self.unguarded = single and self.runtime.oversight is None
         self.runtime.take_effect()
         self._stores.configure(config, self.runtime.servers, self._clock.monotonic())
-        self.dispatch = Dispatch(self, Parking(self._stores.parked, self._clock.monotonic))
+        self.dispatch = Dispatch(self, self._parking)
+
+    def _parking(self) -> Parking[ModernRequest]:
+        from callmux.session.modern.parking import Parking
+
+        return Parking(self._stores.parked, self._clock.monotonic)
 
     @property
     def offers(self) -> Offers:
@@ -355,7 +361,7 @@ class Host:
     async def close(self) -> None:
         """Ends sessions and servers."""
         self.desk.withdraw("callmux has ended")
-        await self.dispatch.serving.close()
+        await self.dispatch.close()
         for session, about in list(self._sessions.items()):
             await session.close()
             self._observer.left(session, about)

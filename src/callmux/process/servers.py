@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 from callmux import __version__
 from callmux.clock import Clock
@@ -20,7 +19,7 @@ from callmux.upstream.links.opening import Surroundings
 from callmux.upstream.pool import Pool
 
 
-class Supply(NamedTuple):
+class Supply:
     """What servers are made of.
 
     Attributes:
@@ -29,9 +28,13 @@ class Supply(NamedTuple):
         private: Variables that no server inherits.
     """
 
-    pool: Pool
-    sign_ins: LateSignIns
-    private: set[str]
+    def __init__(self, pool: Pool, sign_ins: LateSignIns, private: set[str]) -> None:
+        self.pool = pool
+        self.sign_ins = sign_ins
+        self.private = private
+
+    def __repr__(self) -> str:
+        return f"Supply({self.pool!r})"
 
     async def close(self) -> None:
         """Ends all servers, and what goes on for them."""

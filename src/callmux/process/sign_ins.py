@@ -19,12 +19,12 @@ from callmux.context import ClientPort, Scope
 from callmux.observe.bus import Bus
 from callmux.observe.facts import SignInNeeded
 from callmux.places import known_state_dir
-from callmux.stores.sign_ins import Account
 from callmux.upstream.links.credentials import Credentials, FixedHeaders
 
 if TYPE_CHECKING:
     from callmux.oauth.entrance import Entrance
     from callmux.oauth.sign_ins import SignIns
+    from callmux.stores.sign_ins import Account
     from callmux.stores.tokens import TokenStore
 
 COMPLETE = "notifications/elicitation/complete"

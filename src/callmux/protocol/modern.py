@@ -17,6 +17,7 @@ from callmux.protocol.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_
 from callmux.protocol.params import (
     CLIENT_CAPABILITIES,
     CLIENT_INFO,
+    LEVELS,
     LOG_LEVEL,
     OF_REQUEST,
     REVISION,
@@ -32,8 +33,6 @@ from callmux.protocol.versions import (
     UNSUPPORTED_VERSION,
 )
 
-LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
-"""From the least to the most serious."""
 DISCOVER = "server/discover"
 LISTEN = "subscriptions/listen"
 REMOVED = frozenset(

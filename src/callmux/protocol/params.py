@@ -32,6 +32,8 @@ _REVISION = REVISION.encode()
 CLIENT_INFO = "io.modelcontextprotocol/clientInfo"
 CLIENT_CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
 LOG_LEVEL = "io.modelcontextprotocol/logLevel"
+LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
+"""Levels of log messages, from the least to the most serious."""
 OF_REQUEST = (REVISION, CLIENT_INFO, CLIENT_CAPABILITIES, LOG_LEVEL)
 """The members of `_meta` by which such a request says of itself what a session says otherwise."""
 SERVER_INFO = "io.modelcontextprotocol/serverInfo"

@@ -95,7 +95,7 @@ class _Sessions:
         await self._host.remove(seat.session)
 
     def hang_up(self) -> None:
-        self._host.dispatch.serving.hang_up()
+        self._host.dispatch.hang_up()
 
     def definition(self, tool: str) -> bytes | None:
         try:

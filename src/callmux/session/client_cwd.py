@@ -93,10 +93,9 @@ def find(port: Request, params: Raw | None) -> Directory | Coroutine[Any, Any, D
         return Directory(path)
     if said.cwd is not None:
         return Directory(said.cwd)
-    asks = (
-        said.streams and port.asks_roots and port.capabilities.find(b'"roots"') >= 0
-    )  # `in` costs an exception
-    if facts.cwd is None and asks and (not facts.roots_asked or facts.asking.locked()):
+    # `in` costs an exception
+    asks = facts.cwd is None and said.streams and port.capabilities.find(b'"roots"') >= 0
+    if asks and port.asks_roots and (not facts.roots_asked or facts.asking.locked()):
         return _asked(port, facts)
     return _known(facts)
 

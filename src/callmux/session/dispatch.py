@@ -16,10 +16,9 @@ from msgspec import Raw
 from callmux.context import CallContext, ClientPort
 from callmux.errors import CallmuxError
 from callmux.protocol import jsonrpc, versions
-from callmux.protocol.calling import DirectCall, raw
+from callmux.protocol.calling import DirectCall
 from callmux.protocol.jsonrpc import RpcError
-from callmux.protocol.modern import LEVELS, Asked
-from callmux.protocol.params import ASKS, BRIDGED, WAITS, members
+from callmux.protocol.params import ASKS, BRIDGED, LEVELS, WAITS, members
 from callmux.protocol.shapes import Result
 from callmux.rings.converting import as_result, as_rpc_error
 from callmux.rings.ring import Job, start
@@ -28,58 +27,55 @@ from callmux.router.offers import Offers
 from callmux.router.router import Router
 from callmux.session.client_cwd import circumstances, local, roots_changed
 from callmux.session.facts import Said, canonical
-from callmux.session.modern.parking import Parking
-from callmux.session.modern.request import ModernRequest
-from callmux.session.modern.serving import Permits, Process, Serving
 from callmux.session.request import Request
 from callmux.session.session import Session
 from callmux.session.subscriptions import Subscriptions
 from callmux.session.tasks import RemoteTasks
 
 if TYPE_CHECKING:
-    pass
+    from callmux.protocol.modern import Asked
+    from callmux.session.modern.parking import Parking
+    from callmux.session.modern.request import ModernRequest
+    from callmux.session.modern.serving import Permits, Process, Serving
 
+    class Wired(Protocol):
+        """One configuration at work (`callmux.process.runtime.Runtime`)."""
 
-class Wired(Protocol):
-    """One configuration at work (`callmux.process.runtime.Runtime`)."""
+        @property
+        def router(self) -> Router: ...
 
-    @property
-    def router(self) -> Router: ...
+    class Current(Process, Protocol):
+        """The process as a dispatcher needs it: implemented by `callmux.process.host.Host`."""
 
+        @property
+        def runtime(self) -> Wired: ...
 
-class Current(Process, Protocol):
-    """The process as a dispatcher needs it: implemented by `callmux.process.host.Host`."""
+        subscriptions: Subscriptions
+        single: bool
+        started: bool
 
-    @property
-    def runtime(self) -> Wired: ...
+        @property
+        def offers(self) -> Offers: ...
 
-    subscriptions: Subscriptions
-    single: bool
-    started: bool
+        unguarded: bool
 
-    @property
-    def offers(self) -> Offers: ...
+        @property
+        def entitlements(self) -> Entitled: ...
 
-    unguarded: bool
+        async def greet(self, session: Session, version: str) -> bytes:
+            """Starts what must be started for this client; gives the result of `initialize`."""
 
-    @property
-    def entitlements(self) -> Entitled: ...
+        async def listed_for(self, session: Session) -> None:
+            """Waits until it is known what every server lists to this client."""
 
-    async def greet(self, session: Session, version: str) -> bytes:
-        """Starts what must be started for this client; gives the result of `initialize`."""
+        def pass_on(self, session: Session, method: str, params: Raw | None) -> None:
+            """Hands a client's notification to its servers."""
 
-    async def listed_for(self, session: Session) -> None:
-        """Waits until it is known what every server lists to this client."""
+    class Entitled(Permits, Protocol):
+        """What the clients of sessions may use: implemented by `callmux.process.entitlements`."""
 
-    def pass_on(self, session: Session, method: str, params: Raw | None) -> None:
-        """Hands a client's notification to its servers."""
-
-
-class Entitled(Permits, Protocol):
-    """What the clients of sessions may use: implemented by `callmux.process.entitlements`."""
-
-    def may_call(self, session: Session, server: str, tool: str) -> bool:
-        """Whether it may call a tool, by its server's key and its own name."""
+        def may_call(self, session: Session, server: str, tool: str) -> bool:
+            """Whether it may call a tool, by its server's key and its own name."""
 
 
 class _ClientInfo(msgspec.Struct):
@@ -111,15 +107,13 @@ class Dispatch:
 
     Args:
         current: The process.
-        parking: Where requests wait for clients that come again.
-
-    Attributes:
-        serving: Begins with requests of the revisions without a handshake.
+        parking: Makes what requests wait in for clients that come again, once it is needed.
     """
 
-    def __init__(self, current: Current, parking: Parking[ModernRequest]) -> None:
+    def __init__(self, current: Current, parking: Callable[[], Parking[ModernRequest]]) -> None:
         self._current = current
-        self.serving = Serving(current, self, parking)
+        self._parking = parking
+        self._serving: Serving | None = None
         self._tasks = RemoteTasks()
         self._methods: dict[str, Callable[[Session, Raw | None, CallContext], Coroutine[Any, Any, bytes]]] = {
             "tools/list": self._list_tools,
@@ -157,7 +151,12 @@ class Dispatch:
         current = self._current
         if not current.started:
             current.start(None)
-        context = CallContext(request) if current.unguarded else self._context(request, raw(params))
+        if current.unguarded:
+            context = CallContext(request)
+        elif current.single:
+            context = local(request)
+        else:
+            context = circumstances(request, params.raw() if isinstance(params, DirectCall) else params)
         try:
             job = current.runtime.router.job(params, context, request.finish, request.started)
         except CallmuxError as error:
@@ -170,16 +169,16 @@ class Dispatch:
         request.job = job
         start(job)
 
-    def _context(self, request: Request, params: Raw | None) -> CallContext:
-        return local(request) if self._current.single else circumstances(request, params)
-
     def handle(
         self, session: Session, method: str, params: Raw | None, request: Request
     ) -> Coroutine[Any, Any, bytes] | None:
         current = self._current
         if not current.started:
             current.start(None)
-        context = CallContext(client=request) if current.unguarded else self._context(request, params)
+        if current.unguarded:
+            context = CallContext(client=request)
+        else:
+            context = local(request) if current.single else circumstances(request, params)
         run = self._methods.get(method)
         if run is not None:
             return run(session, params, context)
@@ -202,7 +201,21 @@ class Dispatch:
     def stateless(
         self, session: Session, message: jsonrpc.Request, said: Said, asked: Asked | None = None
     ) -> None:
-        self.serving.receive(session, message, said, asked)
+        if self._serving is None:
+            from callmux.session.modern.serving import Serving  # most clients greet
+
+            self._serving = Serving(self._current, self, self._parking())
+        self._serving.receive(session, message, said, asked)
+
+    def hang_up(self) -> None:
+        """Ends every subscription: callmux is ending, or its client has left."""
+        if self._serving is not None:
+            self._serving.hang_up()
+
+    async def close(self) -> None:
+        """Ends what works here."""
+        if self._serving is not None:
+            await self._serving.close()
 
     def told(self, session: Session, method: str, params: Raw | None) -> None:
         if method == "notifications/roots/list_changed":
@@ -219,7 +232,8 @@ class Dispatch:
     async def closed(self, session: Session) -> None:
         """Forgets a session that is over."""
         self._tasks.forget(session)
-        await self.serving.closed(session)
+        if self._serving is not None:
+            await self._serving.closed(session)
 
     async def _list_tools(self, session: Session, params: Raw | None, context: CallContext) -> bytes:
         _check_cursor(params)

@@ -7,7 +7,7 @@ however many sessions there are. What it promises stands in `callmux.stores.repl
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import NamedTuple
+from typing import TypeAlias
 
 from callmux.stores.replay import FinishedStream
 
@@ -19,10 +19,8 @@ OVERHEAD_BYTES = 1024
 """What a stream costs beside its own bytes."""
 
 
-class _Kept(NamedTuple):
-    stream: FinishedStream
-    size: int
-    put_at: float
+_Kept: TypeAlias = tuple[FinishedStream, int, float]
+"""A stream, what it costs, and when it was put here."""
 
 
 class MemoryReplay:
@@ -32,6 +30,7 @@ class MemoryReplay:
         self._order: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
         self._keys: dict[str, set[str]] = {}
         self._bytes = 0
+        self._due = 0.0  # before this, nothing is too old
 
     def __repr__(self) -> str:
         return f"MemoryReplay({len(self._order)} streams, {self._bytes} bytes)"
@@ -41,20 +40,28 @@ class MemoryReplay:
 
     def put(self, session: str, stream: FinishedStream, now: float) -> None:
         """Keeps a stream for a while, in place of an older one of its key."""
-        self._drop(session, stream.key)
-        size = OVERHEAD_BYTES + sum(len(data) for _, data in stream.events)
-        self._order[session, stream.key] = _Kept(stream, size, now)
-        self._keys.setdefault(session, set()).add(stream.key)
+        # Each answer of a listener comes by.
+        place = session, stream.key
+        if place in self._order:
+            self._drop(session, stream.key)
+        size = OVERHEAD_BYTES
+        for _, data in stream.events:
+            size += len(data)
+        self._order[place] = stream, size, now
+        if (keys := self._keys.get(session)) is None:
+            keys = self._keys[session] = set()
+        keys.add(stream.key)
         self._bytes += size
         while self._bytes > KEPT_BYTES and len(self._order) > 1:
             self._drop(*next(iter(self._order)))
-        self.expire(now)
+        if now >= self._due:
+            self.expire(now)
 
     def get(self, session: str, key: str, now: float) -> FinishedStream | None:
         """The stream; None where it is not kept (any more)."""
         self.expire(now)
         found = self._order.get((session, key))
-        return None if found is None else found.stream
+        return None if found is None else found[0]
 
     def drop(self, session: str, stream: FinishedStream | None = None) -> None:
         """Forgets a stream, unless another one has its key by now; without `stream` all of a session."""
@@ -63,22 +70,23 @@ class MemoryReplay:
                 self._drop(session, key)
             return
         found = self._order.get((session, stream.key))
-        if found is not None and found.stream is stream:
+        if found is not None and found[0] is stream:
             self._drop(session, stream.key)
 
     def expire(self, now: float) -> None:
         """Forgets what is too old."""
+        self._due = now + KEPT_SECONDS
         while self._order:
             oldest = next(iter(self._order))
-            if self._order[oldest].put_at > now - KEPT_SECONDS:
+            put_at = self._order[oldest][2]
+            if put_at > now - KEPT_SECONDS:
+                self._due = put_at + KEPT_SECONDS
                 return
             self._drop(*oldest)
 
     def _drop(self, session: str, key: str) -> None:
-        found = self._order.pop((session, key), None)
-        if found is None:
-            return
-        self._bytes -= found.size
+        _, size, _ = self._order.pop((session, key))
+        self._bytes -= size
         keys = self._keys[session]
         keys.discard(key)
         if not keys:

@@ -25,7 +25,7 @@ from callmux.clock import Clock
 from callmux.context import ClientPort, Scope
 from callmux.errors import CallmuxError
 from callmux.protocol.unanswered import Unanswered
-from callmux.protocol.versions import Era
+from callmux.protocol.versions import MODERN, Era
 from callmux.tasks import TaskSet
 from callmux.upstream import failures
 from callmux.upstream.connection import Connection, Hooks
@@ -91,13 +91,10 @@ class Server:
         scoped_limits: ScopedLimits | None = None,
         known: KnownEra | None = None,
     ) -> None:
-        self.name = name
-        self.transport = transport
-        self._make_link = make_link
-        self._client_info = client_info
+        self.name, self.transport = name, transport
+        self._make_link, self._client_info = make_link, client_info
         self._known = known or KnownEra(only=Era.LEGACY)
-        self._clock = clock
-        self._events = events
+        self._clock, self._events = clock, events
         self._tasks = TaskSet(f'server "{name}"')
         self.lanes = SideLanes(name, self._open_lane, scoped_limits)
         self.inventory = Inventory(
@@ -294,9 +291,10 @@ class Server:
             return None
         declared = self._declared(client)
         owner = main.connection.audience.owner if main.connection is not None else None
-        asking, era = self.questions.apart, self._era_of(client)
+        asking, its = self.questions.apart, main.era
+        era = its if its is Era.LEGACY and client.version not in MODERN else self._era_of(client)
         key = choose_lane(
-            client, declared, main.declares, owner, asking=asking, scope=scope, era=era, main_era=main.era
+            client, declared, main.declares, owner, asking=asking, scope=scope, era=era, main_era=its
         )
         if key is None or key.client is not None or scope is not None or self.exclusive is not None:
             return key
@@ -306,7 +304,7 @@ class Server:
         return self._main.era if self._main.is_down else self._known.beside(client.version, self._main.era)
 
     def _declared(self, client: ClientPort) -> bytes:
-        return self.sharing.declared(client, client.session is self.exclusive)
+        return self.sharing.declared(client, self.exclusive is not None and client.session is self.exclusive)
 
     async def _open_lane(self, key: LaneKey, client: ClientPort) -> Connection:
         connection = self._made(key.scope, key.era)

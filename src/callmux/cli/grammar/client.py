@@ -13,8 +13,8 @@ _URL = Option("--url", "the entry leads to this listener; /mcp is added if the U
 _BRIDGE = Option("--bridge", "with --url: through a bridge, which survives restarts of the listener")
 _TOKEN_ENV = Option("--token-env", "with --url: the client sends the token of this variable", "NAME")
 _FILE = Option("--file", "another file than the client's own", "PATH")
-_YES = YES._replace(help="write the change; without --yes nothing is written")
-_DRY_RUN = DRY_RUN._replace(help="write nothing, even with --yes")
+_YES = YES.but(help="write the change; without --yes nothing is written")
+_DRY_RUN = DRY_RUN.but(help="write nothing, even with --yes")
 _TOKENS = (
     Option("--token", "keep this token for the bridge and the shell commands; others can see it", "TOKEN"),
     Option("--token-file", "the same, from a file", "PATH"),
@@ -64,7 +64,7 @@ COMMANDS = (
             Command(
                 "client status",
                 "show whether the entry is there and as expected",
-                arguments=(_KIND._replace(required=False),),
+                arguments=(_KIND.but(required=False),),
                 options=(
                     _NAME,
                     _URL,
@@ -79,7 +79,7 @@ COMMANDS = (
             Command(
                 "client upgrade",
                 "let entries that run callmux through npx run this one",
-                arguments=(_KIND._replace(required=False),),
+                arguments=(_KIND.but(required=False),),
                 options=(_FILE, _DRY_RUN, _YES, JSON),
                 examples=(
                     Example("callmux client upgrade", "show what would change, in all clients' files"),

@@ -10,8 +10,8 @@ COMMANDS = (
         "migrate",
         "take over from callmux for Node, or the servers of another program's file",
         options=(
-            YES._replace(help="write the changes; without --yes nothing is written"),
-            DRY_RUN._replace(help="write nothing, even with --yes"),
+            YES.but(help="write the changes; without --yes nothing is written"),
+            DRY_RUN.but(help="write nothing, even with --yes"),
             Option("--from", "take over the servers of this file instead", "PATH"),
             Option("--undo", "undo the last migration"),
             JSON,

@@ -10,8 +10,8 @@ COMMANDS = (
         "setup",
         "move the MCP servers of your clients behind callmux",
         options=(
-            YES._replace(help="ask nothing: move your own servers that answer, enter callmux into clients"),
-            DRY_RUN._replace(help="ask, start and change nothing: show what --yes would write"),
+            YES.but(help="ask nothing: move your own servers that answer, enter callmux into clients"),
+            DRY_RUN.but(help="ask, start and change nothing: show what --yes would write"),
             Option("--undo", "undo the last setup"),
             Option(
                 "--move",

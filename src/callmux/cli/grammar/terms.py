@@ -1,15 +1,26 @@
 """The words of which the table of commands is made. Pure.
 
-Used by every module of `callmux.cli.grammar`. Named tuples: they cost next to nothing to define and to make,
-and every start of a command pays for them.
+Used by every module of `callmux.cli.grammar`. Plain classes: every start of a command pays for them, and a
+named tuple costs some twenty times as much to define. Nobody changes one: `but` makes another.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, Self
 
 
-class Option(NamedTuple):
+class Term:
+    """What all of them can."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({next(iter(vars(self).values()))!r})"
+
+    def but(self, **changes: Any) -> Self:
+        """The same with these attributes."""
+        return type(self)(**{**vars(self), **changes})
+
+
+class Option(Term):
     """A flag.
 
     Attributes:
@@ -26,19 +37,32 @@ class Option(NamedTuple):
         usage_exit: The exit code where its value cannot be; 0 for that of the command.
     """
 
-    name: str
-    help: str
-    value: str = ""
-    repeat: bool = False
-    minimum: int | None = None
-    maximum: int = 0
-    choices: tuple[str, ...] = ()
-    default: str = ""
-    aliases: tuple[str, ...] = ()
-    usage_exit: int = 0
+    def __init__(
+        self,
+        name: str,
+        help: str,
+        value: str = "",
+        repeat: bool = False,
+        minimum: int | None = None,
+        maximum: int = 0,
+        choices: tuple[str, ...] = (),
+        default: str = "",
+        aliases: tuple[str, ...] = (),
+        usage_exit: int = 0,
+    ) -> None:
+        self.name = name
+        self.help = help
+        self.value = value
+        self.repeat = repeat
+        self.minimum = minimum
+        self.maximum = maximum
+        self.choices = choices
+        self.default = default
+        self.aliases = aliases
+        self.usage_exit = usage_exit
 
 
-class Argument(NamedTuple):
+class Argument(Term):
     """A word without dashes.
 
     Attributes:
@@ -49,21 +73,34 @@ class Argument(NamedTuple):
         choices: It is one of these.
     """
 
-    name: str
-    help: str
-    required: bool = True
-    repeat: bool = False
-    choices: tuple[str, ...] = ()
+    def __init__(
+        self,
+        name: str,
+        help: str,
+        required: bool = True,
+        repeat: bool = False,
+        choices: tuple[str, ...] = (),
+    ) -> None:
+        self.name = name
+        self.help = help
+        self.required = required
+        self.repeat = repeat
+        self.choices = choices
 
 
-class Example(NamedTuple):
+class Example(Term):
     """A command line and what it does."""
 
-    line: str
-    help: str
+    def __init__(
+        self,
+        line: str,
+        help: str,
+    ) -> None:
+        self.line = line
+        self.help = help
 
 
-class Command(NamedTuple):
+class Command(Term):
     """A command or a sub-command.
 
     Attributes:
@@ -80,17 +117,31 @@ class Command(NamedTuple):
         usage_exit: The exit code for a command line that cannot be understood.
     """
 
-    name: str
-    summary: str
-    arguments: tuple[Argument, ...] = ()
-    options: tuple[Option, ...] = ()
-    rest: str = ""
-    rest_required: bool = False
-    examples: tuple[Example, ...] = ()
-    notes: tuple[str, ...] = ()
-    subcommands: tuple[Command, ...] = ()
-    aliases: tuple[str, ...] = ()
-    usage_exit: int = 1
+    def __init__(
+        self,
+        name: str,
+        summary: str,
+        arguments: tuple[Argument, ...] = (),
+        options: tuple[Option, ...] = (),
+        rest: str = "",
+        rest_required: bool = False,
+        examples: tuple[Example, ...] = (),
+        notes: tuple[str, ...] = (),
+        subcommands: tuple[Command, ...] = (),
+        aliases: tuple[str, ...] = (),
+        usage_exit: int = 1,
+    ) -> None:
+        self.name = name
+        self.summary = summary
+        self.arguments = arguments
+        self.options = options
+        self.rest = rest
+        self.rest_required = rest_required
+        self.examples = examples
+        self.notes = notes
+        self.subcommands = subcommands
+        self.aliases = aliases
+        self.usage_exit = usage_exit
 
     @property
     def word(self) -> str:

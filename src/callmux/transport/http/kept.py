@@ -32,7 +32,8 @@ class KeptStreams:
 
     def put(self, session: str, stream: Stream) -> None:
         """Keeps a finished stream, in place of an older one of its key."""
-        self._tell(self._store.put(session, stream.finished_as(), self._now()))
+        if (waiting := self._store.put(session, stream.finished_as(), self._now())) is not None:
+            self._border.tell(waiting, self._tasks)
 
     def get(self, session: str, key: str) -> Stream | Coroutine[None, None, Stream | None] | None:
         """The stream, or None where it is not kept (any more); what must be awaited first where the store is
@@ -48,12 +49,15 @@ class KeptStreams:
 
     def received(self, session: str, stream: Stream) -> None:
         """The client has this one."""
-        if stream.finished:
-            self._tell(self._store.drop(session, stream.finished_as()))
+        # What was never put here has no record.
+        record = stream.record
+        if record is not None and (waiting := self._store.drop(session, record)) is not None:
+            self._border.tell(waiting, self._tasks)
 
     def forget(self, session: str) -> None:
         """The session is over."""
-        self._tell(self._store.drop(session))
+        if (waiting := self._store.drop(session)) is not None:
+            self._border.tell(waiting, self._tasks)
 
     def expire(self) -> None:
         """Forgets what is too old."""
@@ -62,7 +66,3 @@ class KeptStreams:
     async def close(self) -> None:
         """Tells the store nothing more."""
         await self._tasks.cancel()
-
-    def _tell(self, waiting: Awaitable[None] | None) -> None:
-        if waiting is not None:
-            self._border.tell(waiting, self._tasks)

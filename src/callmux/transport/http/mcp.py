@@ -72,7 +72,11 @@ async def _post(exchange: Exchange, listener: Listener) -> None:
     id = message.id if isinstance(message, Request) else None
     if requests_in(message):
         listener.check_open(-32000, id)
-    if _names_no_session(exchange) and is_stateless(exchange, message):
+    # A revision without sessions says so whatever else stands there (MCP 2026-07-28,
+    # basic/transports/streamable-http, "Earlier Streamable HTTP Revisions").
+    headers = exchange.headers
+    in_session = SESSION in headers and headers.get(VERSION) not in versions.MODERN
+    if not in_session and is_stateless(exchange, message):
         await serve_stateless(exchange, listener, message)
         return
     if isinstance(message, Request) and message.method == "initialize" and SESSION not in exchange.headers:
@@ -90,12 +94,6 @@ async def _post(exchange: Exchange, listener: Listener) -> None:
     finally:
         seat.active -= 1
         seat.seen_at = listener.now()
-
-
-def _names_no_session(exchange: Exchange) -> bool:
-    """Whether a request is not for a session. A revision without sessions says so whatever else stands there
-    (MCP 2026-07-28, basic/transports/streamable-http, "Earlier Streamable HTTP Revisions")."""
-    return SESSION not in exchange.headers or exchange.headers.get(VERSION) in versions.MODERN
 
 
 async def _answer(exchange: Exchange, seat: WebSession, message: Message, said: Said) -> None:

@@ -29,9 +29,10 @@ class Stream:
         finished: Nothing comes any more.
         owed: Requests whose answers are still to come on it.
         dropped: Events that nobody has read and that are no longer kept.
+        record: What `finished_as` gave; None before.
     """
 
-    _record: FinishedStream | None = None
+    record: FinishedStream | None = None
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -74,9 +75,9 @@ class Stream:
 
     def finished_as(self) -> FinishedStream:
         """What is kept of a finished stream: the same record each time."""
-        if self._record is None:
-            self._record = FinishedStream(self.key, tuple(self._since(0)))
-        return self._record
+        if self.record is None:
+            self.record = FinishedStream(self.key, tuple(self._since(0)))
+        return self.record
 
     @classmethod
     def again(cls, kept: FinishedStream) -> Stream:
@@ -86,13 +87,13 @@ class Stream:
             stream._events.add(number, data)
             stream._last = number
         stream.finished = True
-        stream._record = kept
+        stream.record = kept
         return stream
 
     def only(self) -> bytes | None:
         """The answer, where the stream is finished and holds nothing else."""
         if self.finished and self._last == 1:
-            return self._since(0)[0][1]
+            return self.finished_as().events[0][1]
         return None
 
     def answers(self) -> list[bytes]:

@@ -151,7 +151,9 @@ class MainLine:
     def ready(self) -> Connection | None:
         """The live connection, where it declares what it is to declare."""
         connection = self.connection
-        return connection if connection is None or self._fits(connection) else None
+        if connection is None or (connection.era is self.era and connection.declared == self.declares):
+            return connection
+        return connection if self._fits(connection) else None
 
     def _fits(self, connection: Connection) -> bool:
         """Whether a connection is what the main one is to be."""
