@@ -33,6 +33,7 @@ from callmux.stores.cache import Cache
 from callmux.stores.counters import Counters
 from callmux.stores.memory import MemoryCache
 from callmux.upstream.in_use import InUse
+from callmux.upstream.questions import Questions
 from callmux.upstream.resources import ResourceIndex
 from callmux.upstream.server import Server
 from tests.support import planned, route
@@ -46,7 +47,7 @@ def nowhere(tool: str, server: str | None) -> Route:
 
 class FakeServer:
     def __init__(self) -> None:
-        self.in_use, self.main_line = InUse(), None
+        self.in_use, self.main_line, self.questions = InUse(), None, Questions()
 
 
 class Kept:

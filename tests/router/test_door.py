@@ -22,6 +22,7 @@ from callmux.router.names import Names
 from callmux.router.routing import Routing
 from callmux.upstream.catalogue import Catalogue, ServerTools
 from callmux.upstream.in_use import InUse
+from callmux.upstream.questions import Questions
 from callmux.upstream.server import Server
 from tests.support import context, loop_clock, settle
 
@@ -31,7 +32,7 @@ class FakeServer:
 
     def __init__(self) -> None:
         self.up = asyncio.Event()
-        self.in_use = InUse()
+        self.in_use, self.questions = InUse(), Questions()
         self.recalled = False
 
     async def settled(self) -> None:

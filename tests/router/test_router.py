@@ -30,6 +30,7 @@ from callmux.router.routing import Routing
 from callmux.stores.memory import MemoryCache
 from callmux.upstream.catalogue import Catalogue, ServerTools
 from callmux.upstream.in_use import InUse
+from callmux.upstream.questions import Questions
 from callmux.upstream.server import Server
 from tests.support import context, loop_clock, play
 
@@ -38,7 +39,7 @@ class FakeServer:
     """A server that is up."""
 
     def __init__(self) -> None:
-        self.in_use = InUse()
+        self.in_use, self.questions = InUse(), Questions()
         self.recalled = False
 
     async def settled(self) -> None:
