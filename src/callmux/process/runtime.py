@@ -42,6 +42,7 @@ from callmux.router.names import Names
 from callmux.router.offers import Offers
 from callmux.router.router import Router
 from callmux.router.routing import Routing
+from callmux.session.facts import Nobody
 from callmux.upstream.opening.reconnect import Timing
 from callmux.upstream.pool import Pool, sharing_of
 from callmux.upstream.server import Server
@@ -371,7 +372,8 @@ class Runtime:
                 say what everybody may use.
         """
         everything = principal is None and (self.oversight is None or not self.oversight.authorized)
-        about = None if everything else CallContext(client=cast(ClientPort, _Nobody()), principal=principal)
+        nobody = cast(ClientPort, Nobody(principal))
+        about = None if everything else CallContext(client=nobody, principal=principal)
         return status.payload(_QUESTION, self._engine, about)
 
     def operator_status(self) -> dict[str, Any]:
@@ -385,12 +387,6 @@ class Runtime:
 
 
 _QUESTION = status.parse(Fields({"sessions": Raw(b"true"), "recommendations": Raw(b"false")})).options
-
-
-class _Nobody:
-    """Asks without a session, such as for `/ready`: it has declared nothing."""
-
-    capabilities = b"{}"
 
 
 def has_directory(server: object) -> bool:

@@ -128,3 +128,16 @@ def _sorted(raw: bytes | Raw) -> bytes:
     if raw[:1] == b"[":
         return b"[%b]" % b",".join(map(_sorted, _ITEMS.decode(raw)))
     return raw
+
+
+class Nobody:
+    """Who asks without a session, such as for `/ready`: nothing is declared.
+
+    Args:
+        principal: Whom the credentials of the request stand for.
+    """
+
+    capabilities = b"{}"
+
+    def __init__(self, principal: Principal | None) -> None:
+        self.kind = kind_of(self.capabilities, principal)
