@@ -128,7 +128,7 @@ def test_a_message_with_half_a_character_has_the_same_bound() -> None:
 def test_the_bridge_takes_what_a_listener_has_put_around_the_deepest_result() -> None:
     taken: list[Any] = []
     link = Link.__new__(Link)
-    link._took = taken.append  # type: ignore[assignment,method-assign]
+    link._took = lambda message, about=None: taken.append(message)  # type: ignore[method-assign]
     for levels in (DEEPEST + ROOM, DEEPEST + ROOM + 1):
         link.take(b'{"id":1,"result":%b}' % nested(levels - 1).encode(), None, alone=True)
     assert [type(each) for each in taken] == [Response, Malformed]

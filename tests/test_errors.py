@@ -18,6 +18,7 @@ CODES = {
     "ServerNotFound": "server_not_found",
     "ServerDisabled": "server_disabled",
     "UpstreamUnavailable": "downstream_unavailable",
+    "SignInRequired": "sign_in_needed",
     "ToolCallFailed": "tool_call_failed",
     "SessionCwdUnresolved": "session_cwd_unresolved",
     "SessionCwdRefused": "session_cwd_refused",
