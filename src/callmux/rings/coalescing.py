@@ -32,6 +32,9 @@ from callmux.stores.counters import Counters
 from callmux.upstream.failures import timed_out, to_error
 from callmux.upstream.server import Server
 
+SOON_SECONDS = 0.001
+"""A read with less time left is joined no more: a timer may come early, by the resolution of its clock."""
+
 
 class Coalescing:
     """Call stage: shares reads.
@@ -190,7 +193,7 @@ class _Flight:
         leader = self._first.context
         if not self._open or self._epoch != epoch or not leader.client.reading:
             return False
-        if now >= self.call.deadline:
+        if now + SOON_SECONDS >= self.call.deadline:
             return False
         return context.progress_token is None or leader.progress_token is not None
 
