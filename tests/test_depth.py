@@ -20,7 +20,7 @@ from callmux.clients.dialects import DIALECTS
 from callmux.clients.entry import ClientFileError
 from callmux.config.json_text import JsonTextError, parse_json
 from callmux.config.load import read_document
-from callmux.depth import DEEPEST, ROOM, DepthCheck, is_deeper, is_value_deeper, too_deep
+from callmux.depth import DEEPEST, ROOM, DepthCheck, is_deeper, is_value_deeper, sounding, too_deep
 from callmux.errors import CallmuxError, ConfigError
 from callmux.metatools.values import unwrapping
 from callmux.portions import PIECE, finished
@@ -255,3 +255,10 @@ def test_an_escape_that_is_cut_in_two_escapes_what_comes_next(pieces: tuple[byte
     assert check.failed
     check.feed(b"]]]")
     assert check.failed
+
+
+def test_a_short_text_is_sounded_in_one_portion_and_found_deeper_only_past_the_limit() -> None:
+    for data, deeper in ((b"[[]]", False), (b"[[],[]]", False), (b"[[[]]]", True)):
+        with pytest.raises(StopIteration) as end:
+            next(sounding(data, 2))
+        assert end.value.value is deeper

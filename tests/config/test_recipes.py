@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from callmux.config.check import check_document
-from callmux.config.recipes import is_of_type, request
+from callmux.config.recipes import is_of_type, named_in, request
 
 
 def asked(**recipe: Any) -> tuple[str, dict[str, Any]]:
@@ -164,3 +164,26 @@ def test_a_parameter_without_a_default_must_be_given_unless_it_says_otherwise(
     recipe = {"mode": "call", "tool": "t", "parameters": {"p": parameter}}
     config = check_document({"servers": {}, "recipes": {"r": recipe}}).config
     assert (config.recipes["r"].parameters or {})["p"].must_be_given is must
+
+
+@pytest.mark.parametrize(
+    ("recipe", "named"),
+    [
+        ({"mode": "call", "tool": "x", "server": "s"}, [("x", "s")]),
+        ({"mode": "batch", "tool": "x", "items": [{"arguments": {}}]}, [("x", None)]),
+        (
+            {"mode": "parallel", "calls": [{"tool": "x", "server": "s"}, {"tool": "y"}]},
+            [("x", "s"), ("y", None)],
+        ),
+        (
+            {"mode": "pipeline", "steps": [{"tool": "x"}, {"tool": "y", "server": "s"}]},
+            [("x", None), ("y", "s")],
+        ),
+    ],
+)
+def test_a_recipe_names_every_tool_it_calls_with_the_server_beside_it(
+    recipe: dict[str, Any], named: list[tuple[str, str | None]]
+) -> None:
+    checked = check_document({"servers": {}, "recipes": {"r": recipe}})
+    assert checked.errors == []
+    assert named_in(checked.config.recipes["r"]) == named

@@ -230,3 +230,8 @@ def test_a_key_does_not_get_the_name_of_another() -> None:
 def test_a_key_that_is_merged_from_elsewhere_gets_no_name() -> None:
     with pytest.raises(YamlTextError):
         rename_key("base: &b\n  a: 1\nservers:\n  <<: *b\n", ["servers", "a"], "new")
+
+
+def test_a_mapping_without_some_of_its_keys_loses_these_and_keeps_the_comments_of_the_others() -> None:
+    before = "a:\n  # about x\n  x: 1  # one\n  y: 2\n  z: 3  # three\nb: 4\n"
+    assert set_value(before, ["a"], {"x": 1, "z": 3}) == before.replace("  y: 2\n", "")

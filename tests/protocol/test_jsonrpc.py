@@ -13,12 +13,14 @@ from callmux.portions import PIECE
 from callmux.protocol import jsonrpc
 from callmux.protocol.jsonrpc import (
     INVALID_REQUEST,
+    METHOD_NOT_FOUND,
     PARSE_ERROR,
     Batch,
     Failure,
     Malformed,
     Message,
     Notification,
+    OfOtherEra,
     Request,
     Response,
     RpcError,
@@ -443,3 +445,10 @@ def test_only_so_many_names_of_methods_are_kept_and_all_can_be_sent(monkeypatch:
     for n in range(5):
         assert json.loads(jsonrpc.request(n, f"m{n}", None))["method"] == f"m{n}"
     assert list(jsonrpc._METHODS) == ["m0", "m1", "m2"]
+
+
+def test_a_request_of_the_other_era_is_told_that_it_names_a_revision_of_its_own() -> None:
+    assert json.loads(OfOtherEra("tools/call").encoded()) == {
+        "code": METHOD_NOT_FOUND,
+        "message": "method not found: tools/call: the request names a revision of its own",
+    }

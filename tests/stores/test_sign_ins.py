@@ -17,3 +17,8 @@ def test_what_is_printed_holds_no_secret() -> None:
     shown = repr((OAuthClient(id="me", secret="hush-client"), Tokens(access="hush-access", refresh="hush")))
     assert "hush" not in shown
     assert "me" in shown
+
+
+def test_a_secret_in_a_url_is_not_shown() -> None:
+    account = Account("s", "https://me:hush@a:8443/mcp/hush?key=hush#hush", "bearer:ann")
+    assert account.shown == {"server": "s", "url": "https://a:8443", "owner": "bearer:ann"}
