@@ -97,12 +97,12 @@ def test_every_command_of_the_page_does_what_the_page_says(
     tmp_path: Path, npm_server: Callable[[str], list[str]], pypi_server: Callable[[str], list[str]]
 ) -> None:
     memory = shlex.join(npm_server("memory"))
-    servers = {name: pypi_server(name)[0] for name in ("time", "git")}
+    servers = {name: shlex.join(pypi_server(name)) for name in ("time", "git")}
     programs = tmp_path / "bin"
     programs.mkdir()
     package = "@modelcontextprotocol/server-memory"
     put_program(programs / "npx", f'[ "$2" = {package} ] && exec {memory}\nexit 9\n')
-    cases = "".join(f"mcp-server-{name}) exec {shlex.quote(path)} ;;\n" for name, path in servers.items())
+    cases = "".join(f"mcp-server-{name}) exec {command} ;;\n" for name, command in servers.items())
     put_program(programs / "uvx", f'case "$1" in\n{cases}esac\nexit 9\n')
     put_program(programs / "python3", f'exec {shlex.quote(sys.executable)} "$@"\n')
     put_program(programs / "callmux", f'exec {shlex.quote(sys.executable)} -m callmux "$@"\n')
