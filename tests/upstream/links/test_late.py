@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from callmux.config.veil import NOTHING, Veil
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.links.late import LateLink
-from callmux.upstream.links.link import Listener
+from callmux.upstream.links.link import Listener, label_of
 
 
 class Behind:
@@ -63,6 +64,28 @@ async def test_once_open_it_is_the_link_behind_it() -> None:
     assert repr(link) == "LateLink('s', Behind())"
     await link.close()
     assert behind.told == ["open", b"x", "2025-11-25", 7, "close"]
+
+
+class Labelled(Behind):
+    """A link whose requests have headers of their own."""
+
+    def label(self, id: int, head: Mapping[str, str]) -> None:
+        self.told.append((id, dict(head)))
+
+
+async def test_where_the_link_behind_it_takes_headers_of_a_request_it_does_too() -> None:
+    behind = Labelled()
+
+    async def make() -> Any:
+        return behind
+
+    link = LateLink("s", "streamable-http", make)
+    assert label_of(link) is None
+    await link.open(LISTENER)
+    label = label_of(link)
+    assert label is not None
+    label(1, {"Mcp-Method": "server/discover"})
+    assert behind.told == ["open", (1, {"Mcp-Method": "server/discover"})]
 
 
 async def test_before_it_is_open_nothing_happens() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from callmux.config.veil import NOTHING, Veil
-from callmux.upstream.links.link import Link, Listener
+from callmux.upstream.links.link import Link, Listener, label_of
 
 
 class LateLink:
@@ -59,6 +59,8 @@ class LateLink:
         self._link = link = await self._make()
         # Hides the methods below: a request takes no further step.
         self.__dict__.update(send=link.send, agreed=link.agreed, abandon=link.abandon)
+        if (label := label_of(link)) is not None:
+            self.label = label
         await link.open(listener)
 
     def send(self, line: bytes, id: int | None = None, last: bool = False) -> None:
