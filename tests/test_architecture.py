@@ -147,9 +147,6 @@ NO_MODULES = {
 """Words between backquotes that look like names of ours -> what they are."""
 
 CALLED_FROM_OUTSIDE = {
-    "oauth.sign_in.sign_in": "the commands that sign in, which come next",
-    "oauth.token_endpoint.revoke": "the same",
-    "stores.tokens.TokenStore": "the same",
     "cli.own_log._FileHandler": "logging",
     "cli.stderr.Stderr": "a text stream: `print` and the logging handlers call it",
     "clients.instructions.MODES": "what the flag takes; the grammar, which must load nothing, is held to it",
