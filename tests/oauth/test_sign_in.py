@@ -160,6 +160,61 @@ async def test_after_a_failed_attempt_the_old_registration_is_not_relied_on(tmp_
         assert (await signed_in_at(there, tmp_path)).client.id == "again"
 
 
+def fill_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+
+
+@real_loop()
+async def test_a_full_disk_is_named_beside_what_ended_a_sign_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with site() as there:
+        scripted(there)
+        await signed_in_at(there, tmp_path)
+        fill_the_disk(monkeypatch)
+        with pytest.raises(SignInFailed) as caught:
+            await signed_in_at(there, tmp_path, Leaving())
+        assert "nobody came; and the registration cannot be forgotten" in caught.value.reason
+        assert "No space" in caught.value.reason
+
+
+class Damaging(Answering):
+    """A person during whose sign-in the file of tokens is damaged."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self._file = file
+
+    async def authorize(self, url: str, state: str) -> str:
+        self._file.write_text("{")
+        self._file.chmod(0o600)
+        return await super().authorize(url, state)
+
+
+@real_loop()
+async def test_what_cannot_be_read_once_the_person_has_agreed_is_named(tmp_path: Path) -> None:
+    async with site() as there:
+        scripted(there)
+        person = Damaging(TokenStore(tmp_path).path(Account("s", f"{there.url}/mcp")))
+        with pytest.raises(SignInFailed, match="damaged") as caught:
+            await signed_in_at(there, tmp_path, person)
+        assert caught.value.why is Why.SETTINGS
+
+
+@real_loop()
+async def test_tokens_for_which_there_is_no_room_are_no_sign_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with site() as there:
+        scripted(there)
+        fill_the_disk(monkeypatch)
+        with pytest.raises(SignInFailed, match="cannot be kept: No space"):
+            await signed_in_at(there, tmp_path)
+
+
 @real_loop()
 async def test_without_pkce_nobody_is_sent_anywhere(tmp_path: Path) -> None:
     async with site() as there:

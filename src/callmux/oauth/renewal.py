@@ -14,12 +14,12 @@ from collections.abc import Callable
 
 import msgspec
 
-from callmux.oauth import pacing
+from callmux.oauth import holding, pacing
 from callmux.oauth.failure import SignInFailed, Why
 from callmux.oauth.holding import hold
 from callmux.oauth.settings import SignInSettings
 from callmux.stores.sign_ins import Account, Demand, KeptAccount, OAuthClient, SignedIn
-from callmux.stores.tokens import SafeFailed, TokenStore, TokensUnreadable
+from callmux.stores.tokens import TokenStore
 from callmux.tasks import TaskSet
 
 log = logging.getLogger(__name__)
@@ -72,10 +72,7 @@ class Renewal:
         Raises:
             SignInFailed: It cannot be read.
         """
-        try:
-            kept = self._store.read(self.account)
-        except TokensUnreadable as error:
-            raise SignInFailed(str(error), Why.SETTINGS) from None
+        kept = holding.read(self._store, self.account)
         signed_in, configured = kept.signed_in, self.settings.oauth.client_id
         if signed_in is not None and configured is not None and signed_in.client.id != configured:
             # The configuration names another client since: its tokens are not those.
@@ -123,7 +120,8 @@ class Renewal:
         if self.kept().demand == demand:
             return
         with await hold(self._store, self.account, HOLD_SECONDS):
-            self._write(msgspec.structs.replace(self._store.read(self.account), demand=demand))
+            kept = holding.read(self._store, self.account)
+            self._write(msgspec.structs.replace(kept, demand=demand))
 
     async def _shared(self, generation: int) -> KeptAccount:
         found = await asyncio.shield(self._share(generation))
@@ -257,8 +255,4 @@ class Renewal:
         return kept
 
     def _write(self, kept: KeptAccount) -> None:
-        try:
-            self._store.write(self.account, kept)
-        except (OSError, SafeFailed) as error:
-            reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-            raise SignInFailed(f"the tokens cannot be kept: {reason}", Why.SETTINGS) from None
+        holding.write(self._store, self.account, kept)

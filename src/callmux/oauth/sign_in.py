@@ -16,6 +16,7 @@ from typing import Protocol
 import msgspec
 
 from callmux.config.servers import HttpServer
+from callmux.oauth import holding
 from callmux.oauth.authorization import code_of, request_of
 from callmux.oauth.challenge import BearerChallenge
 from callmux.oauth.device import DeviceCode, code_for, wait_for_tokens
@@ -29,7 +30,7 @@ from callmux.oauth.token_endpoint import tokens_for
 from callmux.oauth.token_requests import by_client, by_code
 from callmux.oauth.web import Web
 from callmux.stores.sign_ins import Account, KeptAccount, OAuthClient, SignedIn, Tokens
-from callmux.stores.tokens import SafeFailed, TokenStore, TokensUnreadable
+from callmux.stores.tokens import TokenStore
 
 HOLD_SECONDS = 30.0
 
@@ -81,17 +82,16 @@ async def sign_in(
     """
     account = Account(name, config.url, owner)
     settings = settings_of(name, config, env, base_dir)
-    try:
-        kept = store.read(account)
-    except TokensUnreadable as error:
-        raise SignInFailed(str(error), Why.SETTINGS) from None
-    attempt = Attempt(settings, presenter, kept, wall)
+    attempt = Attempt(settings, presenter, holding.read(store, account), wall)
     try:
         signed_in = await attempt.run()
-    except SignInFailed:
+    except SignInFailed as failure:
         if attempt.reused:
             # A person may have seen "unknown client" and left: the next attempt registers anew.
-            await _forget_registration(store, account)
+            try:
+                await _forget_registration(store, account)
+            except SignInFailed as unchanged:
+                failure.reason += f"; and the registration cannot be forgotten: {unchanged.reason}"
         raise
     await keep(store, account, signed_in)
     return signed_in
@@ -104,15 +104,11 @@ async def keep(store: TokenStore, account: Account, signed_in: SignedIn) -> None
         SignInFailed: It cannot be kept.
     """
     with await hold(store, account, HOLD_SECONDS):
-        kept = store.read(account)
+        kept = holding.read(store, account)
         client, signed_in = signed_in.client, without_secret(signed_in)
         known = (signed_in.issuer, client) if client.source == "registered" else kept.registered
         new = KeptAccount(generation=kept.generation + 1, signed_in=signed_in, registered=known)
-        try:
-            store.write(account, new)
-        except (OSError, SafeFailed) as error:
-            reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-            raise SignInFailed(f"the tokens cannot be kept: {reason}", Why.SETTINGS) from None
+        holding.write(store, account, new)
 
 
 def without_secret(signed_in: SignedIn) -> SignedIn:
@@ -125,9 +121,9 @@ def without_secret(signed_in: SignedIn) -> SignedIn:
 
 async def _forget_registration(store: TokenStore, account: Account) -> None:
     with await hold(store, account, HOLD_SECONDS):
-        kept = store.read(account)
+        kept = holding.read(store, account)
         if kept.registered is not None:
-            store.write(account, msgspec.structs.replace(kept, registered=None))
+            holding.write(store, account, msgspec.structs.replace(kept, registered=None))
 
 
 class Attempt:
@@ -140,7 +136,7 @@ class Attempt:
         wall: The time of day.
 
     Attributes:
-        reused: It relied on an earlier registration.
+        reused: Whether it relied on an earlier registration.
     """
 
     def __init__(
