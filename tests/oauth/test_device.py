@@ -11,7 +11,7 @@ from callmux.oauth import device
 from callmux.oauth.device import DeviceCode, code_for, read_code, wait_for_tokens
 from callmux.oauth.failure import SignInFailed, Why
 from callmux.oauth.metadata import ServerMetadata
-from callmux.oauth.web import Web
+from callmux.oauth.web import Web, WebReply
 from callmux.stores.sign_ins import OAuthClient
 from tests.oauth.site import Answer, Seen, Site, site
 from tests.support import real_loop
@@ -51,6 +51,21 @@ async def test_where_there_are_no_codes_it_says_so() -> None:
         with pytest.raises(SignInFailed) as caught:
             await code_for(web, server(there), CLIENT, (), "r")
         assert caught.value.why is Why.CLIENT
+
+
+@pytest.mark.parametrize("field", ["verification_uri", "verification_uri_complete"])
+@real_loop()
+async def test_nobody_is_sent_to_a_private_address_by_a_public_server(
+    field: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def post(*_: object) -> WebReply:
+        return WebReply(200, json.dumps({**ANSWER, field: "https://192.168.1.1/"}).encode(), "")
+
+    async with Web("https://93.184.216.34/mcp") as web:
+        monkeypatch.setattr(web, "post", post)
+        metadata = ServerMetadata(issuer="i", token_endpoint="t", device_endpoint="https://id.example/device")
+        with pytest.raises(SignInFailed, match="private address"):
+            await code_for(web, metadata, CLIENT, (), "r")
 
 
 @pytest.mark.parametrize("said", [{"interval": 0}, {"interval": True}, {"interval": "5"}, {"interval": None}])

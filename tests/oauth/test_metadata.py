@@ -150,6 +150,8 @@ def test_only_the_slash_of_a_bare_host_may_differ() -> None:
         ({"token_endpoint": "http://id.example/token"}, "https"),
         ({"authorization_endpoint": "javascript:alert(1)"}, "authorization_endpoint cannot be read"),
         ({"revocation_endpoint": "http://10.0.0.1/"}, "https"),
+        ({"authorization_endpoint": "http://127.0.0.1:8080/x"}, "https://, as its own address"),
+        ({"device_authorization_endpoint": "http://localhost/x"}, "https://, as its own address"),
     ],
 )
 def test_addresses_that_are_not_safe_are_refused(facts: dict[str, Any], why: str) -> None:

@@ -228,6 +228,22 @@ async def test_without_pkce_nobody_is_sent_anywhere(tmp_path: Path) -> None:
 
 
 @real_loop()
+async def test_nobody_is_sent_to_a_page_where_the_server_may_send_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: object, url: str, what: str) -> None:
+        raise SignInFailed(f"{what}: {url}", Why.UNSAFE)
+
+    monkeypatch.setattr("callmux.oauth.web.Web.may_be_shown", refuse)
+    async with site() as there:
+        scripted(there)
+        person = Answering()
+        with pytest.raises(SignInFailed, match=f"the page to sign in: {there.url}/authorize"):
+            await signed_in_at(there, tmp_path, person)
+        assert person.opened == []
+
+
+@real_loop()
 async def test_an_authorization_server_without_a_page_is_named(tmp_path: Path) -> None:
     async with site() as there:
         scripted(there)

@@ -114,6 +114,20 @@ async def test_a_public_server_cannot_send_us_to_this_machine(
 
 
 @real_loop()
+async def test_a_person_is_sent_where_we_may_go_ourselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up(monkeypatch, "93.184.216.34")
+    async with Web(FAR) as web:
+        web.may_be_shown("https://id.example/authorize?a=b", "the page")
+        for url in ("https://10.0.0.1/x", "http://127.0.0.1:8080/x"):
+            with pytest.raises(SignInFailed, match="the page on a private address"):
+                web.may_be_shown(url, "the page")
+        with pytest.raises(SignInFailed, match="the address of the page does not begin with https://"):
+            web.may_be_shown("http://id.example/x", "the page")
+    async with Web("http://127.0.0.1:9/mcp") as web:
+        web.may_be_shown("http://127.0.0.1:8080/x", "the page")
+
+
+@real_loop()
 async def test_a_name_that_leads_into_a_private_network_is_not_followed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -68,7 +68,10 @@ async def code_for(
     reply = await web.post(server.device_endpoint, "the device endpoint", form.body, form.headers)
     if not 200 <= reply.status < 300:
         raise refusal_of(reply.status, reply.body)
-    return read_code(reply.body)
+    code = read_code(reply.body)
+    for url in filter(None, (code.url, code.complete_url)):
+        web.may_be_shown(url, "the page where the code is entered")
+    return code
 
 
 def read_code(body: bytes) -> DeviceCode:

@@ -143,7 +143,7 @@ def read_server(raw: bytes, issuer: str) -> ServerMetadata:
             Why.UNSAFE,
         )
     addresses = {
-        key: _address(facts, key)
+        key: _address(facts, key, issuer)
         for key in (
             "authorization_endpoint",
             "token_endpoint",
@@ -210,13 +210,17 @@ def _object(raw: bytes, what: str) -> dict[str, Any]:
         raise SignInFailed(f"{what} is no JSON object", Why.UNSAFE) from None
 
 
-def _address(facts: dict[str, Any], key: str) -> str:
+def _address(facts: dict[str, Any], key: str, issuer: str) -> str:
     value = facts.get(key)
     if value is None:
         return ""
     if not isinstance(value, str):
         raise SignInFailed(f"the authorization server's {key} is no address", Why.UNSAFE)
-    may_be_used(value, f"the authorization server's {key}")
+    what = f"the authorization server's {key}"
+    may_be_used(value, what)
+    if urlsplit(issuer).scheme == "https" != urlsplit(value).scheme:
+        # Who can be reached from elsewhere has no business on this machine.
+        raise SignInFailed(f"{what} does not begin with https://, as its own address does", Why.UNSAFE)
     return value
 
 

@@ -265,6 +265,7 @@ class Attempt:
         if not server.pkce:
             reason = f"the authorization server {server.issuer} does not say that it supports PKCE with S256"
             raise SignInFailed(reason, Why.UNSAFE)
+        web.may_be_shown(server.authorization_endpoint, "the page to sign in")
         request = request_of(server, client.id, self._presenter.redirect_uri, resource, scopes)
         code_text = code_of(await self._presenter.authorize(request.url, request.state), request)
         fields = by_code(code_text, request.verifier, request.redirect_uri, resource)

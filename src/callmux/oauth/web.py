@@ -102,6 +102,18 @@ class Web:
         """
         return await self._bounded("POST", self._near, "the server", headers, body, own=True)
 
+    def may_be_shown(self, url: str, what: str) -> None:
+        """Takes the address of a page that a person is sent to: what holds for our own requests holds for it.
+
+        Args:
+            what: What it is, for people.
+
+        Raises:
+            SignInFailed: Nobody may be sent there.
+        """
+        may_be_used(url, f"the address of {what}")
+        self._permit(url, None, what, own=False)
+
     async def _bounded(
         self,
         method: str,
