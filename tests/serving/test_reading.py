@@ -25,6 +25,9 @@ def test_a_configuration_leads_to_its_document() -> None:
     # The reading that was refused changed nothing.
     assert reading.document(first) == {"number": 0}
     assert reading.document(second) == {"number": 2}
+    reading.take_effect(second)
     assert reading.document(second) == {"number": 2}
+    # Nothing before it is kept.
+    assert reading.document(first) == {}
     assert reading.document(refused) == {}
     assert reading.document(Config()) == {}

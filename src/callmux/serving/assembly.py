@@ -62,6 +62,7 @@ def assemble(
     trees = Trees(host, reading, clock, observers, listener.is_let_in)
 
     def take_effect(new: Configured) -> None:
+        reading.take_effect(new.config)
         listener.configure(new.config, BodyLimits(new.config, host.addressed))
         listener.gate = guard.gate(new.config)
         pages.configure(new.config)

@@ -1,6 +1,7 @@
 """Reads the configuration, and knows as what the one in force was written.
 
-Made by `callmux.cli.listen`; `callmux.management.changes` asks it, too.
+Made by `callmux.cli.listen` and `callmux.library.listener`; `callmux.serving.assembly` tells it what takes
+effect, and `callmux.management.changes` asks it.
 """
 
 from __future__ import annotations
@@ -42,11 +43,11 @@ class ConfigReader:
         self._known.append((config, sources.document))
         return config
 
-    def document(self, config: Config) -> dict[str, Any]:
-        """What a configuration that was read here and is in force now was written as."""
-        at = next((n for n, (known, _) in enumerate(self._known) if known is config), None)
-        if at is None:
-            return {}
-        # Those before it never come back.
+    def take_effect(self, config: Config) -> None:
+        """This configuration is in force now: what was read before it never comes back."""
+        at = next((n for n, (known, _) in enumerate(self._known) if known is config), 0)
         del self._known[:at]
-        return self._known[0][1]
+
+    def document(self, config: Config) -> dict[str, Any]:
+        """What a configuration that was read here, and is in force, was written as."""
+        return next((document for known, document in self._known if known is config), {})
