@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from callmux.config.sources import Sources
 from callmux.dashboard import pages as module
 from callmux.observe.facts import Reloaded
 from tests.management.place import Place
@@ -153,9 +154,9 @@ async def test_with_auth_a_credential_is_asked_for_and_with_rules_the_right(
 class Browser:
     """Reads the stream of events."""
 
-    def __init__(self, place: Place) -> None:
-        self.call = Call("GET", "/dashboard/events", {"host": "localhost"})
-        self.call.scope["headers"].append((b"accept", b"text/event-stream"))
+    def __init__(self, place: Place, **headers: str) -> None:
+        kind = {"accept": "text/event-stream"}
+        self.call = Call("GET", "/dashboard/events", {"host": "localhost", **kind, **headers})
         self.task = asyncio.create_task(place.app(self.call.scope, self.call.receive, self.call.send))
 
     @property
@@ -168,14 +169,20 @@ class Browser:
         await self.task
 
 
+async def watched(place: Place, **headers: str) -> Browser:
+    """A browser that has its snapshot, of servers that are up."""
+    await place.host.runtime.settled()
+    browser = Browser(place, **headers)
+    await browser.call.until_sent(b"\n\n")
+    return browser
+
+
 @real_loop()
 async def test_the_stream_begins_with_a_snapshot_and_goes_on_with_events(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = Place(tmp_path, monkeypatch, dashboard=ON)
-    await place.host.runtime.settled()
-    browser = Browser(place)
-    await browser.call.until_sent(b"\n\n")
+    browser = await watched(place)
     assert browser.call.body.startswith(b"event: snapshot\ndata: ")
     place.host.bus.publish(Reloaded(error="bad"))
     await browser.call.until_sent(b"config_reload")
@@ -194,9 +201,7 @@ async def test_a_browser_that_reads_slowly_is_told_to_begin_anew(
 ) -> None:
     monkeypatch.setattr(module, "MOST_WAITING", 3)
     place = Place(tmp_path, monkeypatch, dashboard=ON)
-    await place.host.runtime.settled()
-    browser = Browser(place)
-    await browser.call.until_sent(b"\n\n")
+    browser = await watched(place)
     for _ in range(5):
         place.host.bus.publish(Reloaded())
     await browser.call.until_sent(b"behind")
@@ -210,9 +215,7 @@ async def test_frames_that_are_too_large_or_cannot_be_said_are_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = Place(tmp_path, monkeypatch, dashboard=ON)
-    await place.host.runtime.settled()
-    browser = Browser(place)
-    await browser.call.until_sent(b"\n\n")
+    browser = await watched(place)
     monkeypatch.setattr(module, "MOST_FRAME", 10)
     place.host.bus.publish(Reloaded())
     await browser.call.until_sent(b"frame_too_large")
@@ -229,11 +232,32 @@ async def test_a_silent_stream_gives_signs_of_life_and_ends_with_its_credential(
 ) -> None:
     monkeypatch.setattr(module, "KEEPALIVE_SECONDS", 0.01)
     place = Place(tmp_path, monkeypatch, dashboard=ON)
-    await place.host.runtime.settled()
-    browser = Browser(place)
+    browser = await watched(place)
     await browser.call.until_sent(b": alive")
     page: Any = next(tree for path, tree in place.app._trees.items() if path == "/dashboard")
     page._is_let_in = lambda exchange: False
+    await until(lambda: browser.call.complete, "the stream's end")
+    await browser.task
+    await place.close()
+
+
+ALLOWED = {"rules": [{"effect": "allow", "principals": ["bearer:ops"], "tools": ["*"]}]}
+DENIED = {"rules": [{"effect": "allow", "principals": ["bearer:dev"], "tools": ["*"]}]}
+
+
+@pytest.mark.parametrize(
+    "changed", [{"dashboard": {"enabled": False}}, {"authorization": {**DENIED, "defaultEffect": "deny"}}]
+)
+@real_loop()
+async def test_a_stream_ends_with_the_dashboard_and_with_the_right_to_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(module, "KEEPALIVE_SECONDS", 0.01)
+    rules = {**ALLOWED, "defaultEffect": "deny"}
+    place = Place(tmp_path, monkeypatch, dashboard=ON, auth=AUTH, authorization=rules)
+    browser = await watched(place, authorization="Bearer ops-token-1234")
+    place.write({**place.document, **changed})
+    await place.host.reload(lambda: place.reading.read(Sources()))
     await until(lambda: browser.call.complete, "the stream's end")
     await browser.task
     await place.close()

@@ -92,7 +92,8 @@ class DashboardPages:
             raise Refusal(404, "Not found")
         if exchange.method != "GET":
             raise Refusal(405, "the dashboard only answers GET", headers={"Allow": self.methods})
-        self._check(exchange)
+        if not self._is_allowed(exchange):
+            raise Refusal(403, f'no rule allows you "{RIGHT}": an administrator can add one')
         match rest:
             case "":
                 await exchange.answer(200, PAGE, KIND, HEADERS)
@@ -106,13 +107,13 @@ class DashboardPages:
             case _:
                 await exchange.answer_json(200, await self._drilldown(exchange), NO_STORE)
 
-    def _check(self, exchange: Exchange) -> None:
+    def _is_allowed(self, exchange: Exchange) -> bool:
+        """Whether the rules in force let this principal look."""
         oversight = self._host.runtime.oversight
         if oversight is None or not oversight.authorized:
-            return
+            return True
         rights = oversight.permissions.of(exchange.principal)
-        if rights.of_meta_tool(RIGHT, must_be_allowed=True) is not None:
-            raise Refusal(403, f'no rule allows you "{RIGHT}": an administrator can add one')
+        return rights.of_meta_tool(RIGHT, must_be_allowed=True) is None
 
     def _snapshot(self) -> bytes:
         chronicle, dashboard = self._chronicle, self._config.dashboard
@@ -180,14 +181,20 @@ class DashboardPages:
             waiting.append((at, event))
             news.set()
 
-        leave = recent.listen(hear)
+        def may_go_on() -> bool:
+            """Whether the dashboard is still on, and whoever looks may still look."""
+            is_on = self._chronicle.recent is recent
+            return is_on and self._is_let_in(exchange) and self._is_allowed(exchange)
+
+        # In one turn of the loop: each event is in the snapshot or comes after it, and never both.
+        snapshot, leave = self._snapshot(), recent.listen(hear)
         gone = at_once(_departure(exchange))
         try:
             await exchange.start(
                 200, {"content-type": EVENT_STREAM, "cache-control": "no-cache, no-transform"}
             )
-            await exchange.write(frame(self._snapshot(), name="snapshot"), more=True)
-            while not gone.done() and self._is_let_in(exchange):
+            await exchange.write(frame(snapshot, name="snapshot"), more=True)
+            while not gone.done() and may_go_on():
                 heard = at_once(news.wait())
                 await asyncio.wait({gone, heard}, timeout=KEEPALIVE_SECONDS, return_when="FIRST_COMPLETED")
                 heard.cancel()
