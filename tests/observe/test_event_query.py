@@ -66,6 +66,15 @@ def test_a_file_that_is_not_there_is_an_error_and_is_not_made(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
+def test_names_that_clients_made_up_are_shown_without_secrets(tmp_path: Path) -> None:
+    secret = "ghp_0123456789abcdefghij0123456789abcdef"
+    path = tmp_path / "e.sqlite"
+    events = EventDatabase(Settings(enabled=True), lambda: NOW, path)
+    events.put(sample(tool=secret, targets=(("a", secret, 1),), headers=(("a", secret, "x-key"),)))
+    events.close(5)
+    assert "ghp_" not in str(drilldown(path, NOW - 3600, NOW, 25))
+
+
 def test_a_limit_is_a_number_within_bounds() -> None:
     assert [limit_of(text) for text in (None, "x", "-1", "0", "7", "9999", "٣")] == [
         25,

@@ -160,6 +160,9 @@ def test_what_others_write_is_cut_and_without_secrets() -> None:
     assert len(shown["tool"]) == 500
     assert "ghp_" not in shown["client"]
     assert words_of(NOW, sample(tool="\ud83d"))["tool"] == "?"
+    wrong = "cannot use ghp_0123456789abcdefghij0123456789abcdef"
+    for fact in (Reloaded(error=wrong), ServersManaged(action="add_server", server="a", by="m", error=wrong)):
+        assert "ghp_" not in words_of(NOW, fact)["error"]
 
 
 def test_what_requests_brought_is_not_kept() -> None:

@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from callmux.config.veil import EVERYWHERE
 from callmux.guard.principal import Principal
 from callmux.observe.facts import (
     ApprovalAnswered,
@@ -27,6 +26,7 @@ from callmux.observe.facts import (
 )
 from callmux.observe.one_line import one_line
 from callmux.observe.payload import shown
+from callmux.observe.wording import said
 from callmux.timestamps import iso
 
 LONGEST = 2000
@@ -373,9 +373,4 @@ def _who(principal: Principal | None) -> _Who | UnsetType:
 
 
 def _word(text: str) -> str:
-    """What a client wrote, without secrets and no longer than is of use."""
-    if not text:
-        return text
-    shown = EVERYWHERE.hide(text[: 2 * LONGEST])[:LONGEST]
-    # Half a surrogate pair cannot be written.
-    return shown if shown.isascii() else shown.encode("utf-8", "replace").decode()
+    return said(text, LONGEST)

@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from callmux.observe.wording import said
 from callmux.timestamps import iso
 
 USUAL_LIMIT, MOST = 25, 500
+LONGEST = 500
+"""Characters of a name that a client may have made up."""
 _SUMS = (
     "SUM(e.calls), SUM(CASE WHEN e.ok = 0 THEN e.calls ELSE 0 END), "
     "SUM(e.duration_ms * e.calls) * 1.0 / SUM(e.calls), SUM(e.bytes_in), SUM(e.bytes_out), MAX(e.ts_ms)"
@@ -65,7 +68,7 @@ def drilldown(path: Path, begin: float, end: float, limit: int) -> dict[str, Any
         found["forwardedHeaders"] = [
             {
                 "server": server,
-                "tool": tool,
+                "tool": said(tool or "", LONGEST),
                 "sessionId": session,
                 "principal": principal or "(anonymous)",
                 "headerName": header,
@@ -86,7 +89,7 @@ _NAMES = ("name", "lastCallAt")
 
 
 def _split(row: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
-    return str(row[0]), row[1:]
+    return said(str(row[0]), LONGEST), row[1:]
 
 
 def _row(name: str, sums: tuple[Any, ...]) -> Mapping[str, Any]:

@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from callmux.config.veil import EVERYWHERE
 from callmux.observe.bus import Bus
 from callmux.observe.facts import (
     ApprovalAnswered,
@@ -29,6 +28,7 @@ from callmux.observe.facts import (
     ToolSuiteChanged,
 )
 from callmux.observe.samples import Sample
+from callmux.observe.wording import said
 from callmux.timestamps import iso
 
 LONGEST = 500
@@ -152,9 +152,7 @@ def words_of(at: float, event: Any) -> dict[str, Any]:
 
 
 def _said(text: str) -> str:
-    """What somebody else wrote, without secrets and no longer than is of use."""
-    shown = EVERYWHERE.hide(text[: 2 * LONGEST])[:LONGEST]
-    return shown if shown.isascii() else shown.encode("utf-8", "replace").decode()
+    return said(text, LONGEST)
 
 
 def _http_words(fact: HttpEnded) -> dict[str, Any]:
@@ -240,15 +238,18 @@ _WORDS: dict[type[Any], tuple[str, Callable[[Any], dict[str, Any]]]] = {
             "removedTools": [_said(tool) for tool in fact.removed],
         },
     ),
-    Reloaded: ("config_reload", lambda fact: {"success": fact.error is None, "error": fact.error}),
+    Reloaded: (
+        "config_reload",
+        lambda fact: {"success": fact.error is None, "error": _said(fact.error or "")},
+    ),
     ServersManaged: (
         "server_managed",
         lambda fact: {
             "action": fact.action,
-            "server": fact.server,
+            "server": _said(fact.server),
             "by": fact.by,
             "success": not fact.error,
-            "error": fact.error,
+            "error": _said(fact.error),
         },
     ),
     CallRetried: (
