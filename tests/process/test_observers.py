@@ -46,6 +46,16 @@ def test_the_audit_log_is_begun_moved_and_ended_by_reloads(tmp_path: Path) -> No
     assert [json.loads(line)["event"] for line in "".join(shown).splitlines()] == ["call"]
 
 
+def test_a_log_that_was_switched_off_is_whole_when_the_process_ends(tmp_path: Path) -> None:
+    bus = Bus()
+    observers = Observers(bus, tmp_path, Clock(), lambda text: None)
+    observers.configure(Config(audit_log=AuditLog(enabled=True, path="audit.jsonl")))
+    bus.publish(CALL)
+    bus.publish(Configured(config=Config()))
+    observers.close()
+    assert len((tmp_path / "audit.jsonl").read_text().splitlines()) == 1
+
+
 def test_a_reload_that_changes_something_else_leaves_the_log_alone(tmp_path: Path) -> None:
     bus = Bus()
     shown: list[str] = []

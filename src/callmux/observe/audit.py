@@ -57,11 +57,12 @@ class Audit:
         if not listens:
             self._leave.append(bus.subscribe(RequestEnded, put))
 
-    def close(self, seconds: float) -> None:
-        """Hears no more, and writes what it has heard; waits for that at most so long."""
+    def close(self, seconds: float) -> bool:
+        """Hears no more, and writes what it has heard; waits for that at most so long. Whether all was
+        written."""
         for leave in self._leave:
             leave()
-        self._scribe.close(seconds)
+        return self._scribe.close(seconds)
 
     def _write(self, heard: Heard) -> None:
         lines = [line_of(at, fact, self._most, self._hidden_keys) for at, fact in heard.facts]

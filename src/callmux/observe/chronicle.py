@@ -15,6 +15,7 @@ from callmux.clock import Clock
 from callmux.config.model import Config
 from callmux.config.observing import Dashboard, EventStore
 from callmux.observe.bus import Bus
+from callmux.observe.endings import Endings
 from callmux.observe.facts import ResultShortened
 from callmux.observe.history import History
 from callmux.observe.history_file import HistoryFile, read_history
@@ -51,6 +52,7 @@ class Chronicle:
         self.recent: Recent | None = None
         self.history: History | None = None
         self.store: EventDatabase | None = None
+        self._endings = Endings()
         self._file: HistoryFile | None = None
         self._due: asyncio.TimerHandle | None = None
         self._settings = EventStore()
@@ -65,8 +67,7 @@ class Chronicle:
             self._settings = config.event_store
             before, self.store = self.store, None
             if before is not None:
-                # Its thread writes what it has heard; calls go on.
-                before.close(0)
+                self._endings.begin(before.close)
             if config.event_store.enabled:
                 from callmux.observe.event_store import EventDatabase
 
@@ -134,4 +135,5 @@ class Chronicle:
         if self._file is not None and self.history is not None:
             self._file.close(self.history, CLOSE_SECONDS)
         if self.store is not None:
-            self.store.close(CLOSE_SECONDS)
+            self._endings.begin(self.store.close)
+        self._endings.wait(CLOSE_SECONDS)

@@ -99,13 +99,16 @@ class EventDatabase:
     def __repr__(self) -> str:
         return f"EventDatabase({str(self.path)!r}, {self.problem or 'well'})"
 
-    def close(self, seconds: float) -> None:
-        """Writes what waits, at most so long; what comes later is lost."""
-        if self._scribe.close(seconds) and self._connection is not None:
+    def close(self, seconds: float) -> bool:
+        """Writes what waits, at most so long; whether all was written. What comes later is lost."""
+        if not self._scribe.close(seconds):
+            return False
+        if self._connection is not None:
             with contextlib.suppress(sqlite3.Error):
                 self._prune(self._connection)
             self._connection.close()
             self._connection = None
+        return True
 
     def flush(self) -> None:
         """Waits until what came so far is written, for a bounded time. For a thread."""

@@ -16,6 +16,7 @@ from callmux.clock import Clock
 from callmux.config.model import Config
 from callmux.config.observing import AuditLog, OpenTelemetry
 from callmux.observe.bus import Bus
+from callmux.observe.endings import Endings
 from callmux.observe.facts import Configured
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Observers:
         self.totals: Totals | None = None
         self.chronicle: Chronicle | None = None
         self._stop_counting: Callable[[], None] | None = None
+        self._endings = Endings()
         self._bus = bus
         self._base_dir = base_dir
         self._clock = clock
@@ -76,13 +78,10 @@ class Observers:
             if config.audit_log.enabled:
                 self._audit = self._new_audit(config.audit_log)
             if before is not None:
-                # Its thread writes what it has heard; calls go on.
-                before.close(0)
-
+                self._endings.begin(before.close)
         if config.open_telemetry != self._telemetry_settings:
             self._telemetry_settings = config.open_telemetry
-            if self._telemetry is not None:
-                self._end_telemetry(0)
+            self._end_telemetry()
             if config.open_telemetry.enabled:
                 self._telemetry = self._new_telemetry(config.open_telemetry)
         if self._listens:
@@ -118,9 +117,9 @@ class Observers:
         if self.chronicle is not None:
             self.chronicle.close()
         if self._audit is not None:
-            self._audit.close(CLOSE_SECONDS)
-        if self._telemetry is not None:
-            self._end_telemetry(CLOSE_SECONDS)
+            self._endings.begin(self._audit.close)
+        self._end_telemetry()
+        self._endings.wait(CLOSE_SECONDS)
 
     def _new_telemetry(self, settings: OpenTelemetry) -> Telemetry | None:
         try:
@@ -130,14 +129,20 @@ class Observers:
             return None
         return exporting(settings.service_name, settings.endpoint, self._bus, self._clock.monotonic)
 
-    def _end_telemetry(self, seconds: float) -> None:
-        """Has what is left sent; waits for that at most so long: the collector may be away."""
+    def _end_telemetry(self) -> None:
+        """Has what is left sent, in a thread: the collector may be away."""
         telemetry, self._telemetry = self._telemetry, None
-        if telemetry is not None:
-            telemetry.leave()
-            ending = threading.Thread(target=telemetry.close, args=(CLOSE_SECONDS,), daemon=True)
-            ending.start()
+        if telemetry is None:
+            return
+        telemetry.leave()
+        ending = threading.Thread(target=telemetry.close, args=(CLOSE_SECONDS,), daemon=True)
+        ending.start()
+
+        def ended(seconds: float) -> bool:
             ending.join(seconds)
+            return not ending.is_alive()
+
+        self._endings.begin(ended)
 
     def _new_audit(self, settings: AuditLog) -> Audit:
         from callmux.observe.audit import Audit
