@@ -21,16 +21,6 @@ first used, so that importing callmux costs nothing.
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "CallmuxError",
-    "Gateway",
-    "Listener",
-    "ManagementClient",
-    "ToolResult",
-    "__version__",
-    "facts",
-]
-
 _PLACES = {
     "CallmuxError": "callmux.errors",
     "Gateway": "callmux.library.gateway",
@@ -39,6 +29,8 @@ _PLACES = {
     "ToolResult": "callmux.library.gateway",
     "facts": "callmux.observe.facts",
 }
+
+__all__ = ["__version__", *_PLACES]
 
 
 def __getattr__(name: str) -> object:

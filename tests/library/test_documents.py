@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import callmux
 from tests.library.test_gateway import SERVER
 from tests.live.test_listener import run_listener
 from tests.support import free_port
@@ -38,6 +41,16 @@ def ran(tmp_path: Path, program: str, **env: str) -> str:
 def test_all_names_of_the_page_are_there(tmp_path: Path) -> None:
     assert ran(tmp_path, BLOCKS[0]) == ""
     assert len(BLOCKS) == 4
+
+
+def test_types_and_module_name_the_same() -> None:
+    stub = ast.parse(Path(callmux.__file__).with_suffix(".pyi").read_text("utf-8"))
+    imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    places = {str(name.asname): f"{node.module}.{name.name}" for node in imports for name in node.names}
+    listed = next(node.value for node in stub.body if isinstance(node, ast.Assign))
+    assert sorted(ast.literal_eval(listed)) == sorted(callmux.__all__) == sorted([*places, "__version__"])
+    for name, place in places.items():
+        assert getattr(callmux, name) is pkgutil.resolve_name(place), name
 
 
 def test_calling_tools(tmp_path: Path) -> None:
