@@ -16,7 +16,7 @@ from callmux.context import CallContext
 from callmux.metatools.children import IN_ONE_TURN, in_turns, milliseconds, run_all, run_one, tally
 from callmux.metatools.engine import Begun
 from callmux.plan import ToolCall
-from callmux.portions import Portions
+from callmux.portions import PIECE, Portions
 from callmux.protocol.shapes import Result
 from callmux.rings.ring import Job
 from callmux.rings.stage import Outcome
@@ -178,6 +178,29 @@ def test_children_are_given_up_before_a_turn_of_the_loop_and_no_other_begins(ben
             await parent
         await asyncio.sleep(0)
         assert len(done) == IN_ONE_TURN
+
+    asyncio.run(scenario())
+
+
+def test_a_large_result_that_was_there_at_once_is_given_up_with_the_others(bench: Bench) -> None:
+    """Nobody goes on unwrapping it."""
+
+    async def scenario() -> None:
+        large = json.dumps(text("x" * (8 * PIECE))).encode()
+
+        def begin(call: ToolCall, context: CallContext, told: Callable[[Any, Outcome], None]) -> Begun:
+            job = Job(context=context, done=told)
+            told(job, Result(large))
+            return job
+
+        engine = msgspec.structs.replace(bench.engine, begin=begin)
+        parent = asyncio.ensure_future(run_all(calls(1), engine, bench.context))
+        await asyncio.sleep(0)
+        unwrapping = asyncio.all_tasks() - {parent, asyncio.current_task()}
+        parent.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await parent
+        assert [task.cancelled() for task in unwrapping] == [True]
 
     asyncio.run(scenario())
 
