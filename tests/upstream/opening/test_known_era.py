@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from msgspec import Raw
 
 from callmux.protocol.upstream_peer import InitializeResult
 from callmux.protocol.versions import Era
+from callmux.upstream.inventory.listings import write
 from callmux.upstream.opening.known_era import KnownEra
 from tests.support import real_loop
 
@@ -60,6 +62,18 @@ async def test_the_next_process_knows(tmp_path: Path) -> None:
     assert second.choose("2026-07-28") is Era.LEGACY
     assert second.has(Era.LEGACY)
     assert repr(second) == "KnownEra(has ['LEGACY'], lacks ['MODERN'])"
+
+
+@real_loop()
+async def test_what_is_read_is_not_removed_as_forgotten(tmp_path: Path) -> None:
+    file = tmp_path / "era.json"
+    first = KnownEra(file)
+    first.found(Era.LEGACY, ONE)
+    await first.keep()
+    os.utime(file, (0, 0))
+    assert KnownEra(file).has(Era.LEGACY)
+    write(tmp_path / "other.json", b"{}")
+    assert file.exists()
 
 
 @real_loop()

@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import os
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -125,7 +127,11 @@ def _read(path: Path | None) -> _Kept:
     if path is None:
         return _Kept()
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_Kept)
+        data = path.read_bytes()
+        with suppress(OSError):
+            # It is in use: what nobody reads is removed.
+            os.utime(path)
+        return msgspec.json.decode(data, type=_Kept)
     except FileNotFoundError:
         pass
     except (OSError, msgspec.MsgspecError) as error:
