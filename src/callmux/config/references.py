@@ -2,7 +2,7 @@
 
 Called by `callmux.config.variables` when a configuration is read, and by `callmux.daemon.variables`,
 `callmux.doctor.checks` and `callmux.setup.servers`. A reference is a whole value, or stands inside of one as
-`${keyring:NAME}` or `${cmd:COMMAND}`. Recognised is only what the file itself says, never what a variable was
+`${keyring:NAME}` or `${cmd:COMMAND}`. Only what the file itself says is recognised, never what a variable was
 filled in with. `callmux.secrets.resolving` finds the values when a server is connected.
 """
 
@@ -24,7 +24,7 @@ _LITERALS = tuple(f"{LITERAL}{scheme}:" for scheme in (*SCHEMES, "literal"))
 _INSIDE = r"(\$?)\$\{(keyring|cmd):([^}]+)\}"
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _PLAIN_FILES = r"(?s)//|:|[^?#]*[?#]|.*\.(?:db3?|sqlite3?|duckdb|tgz|tar\.gz|whl)$|(?:.*/)?\.{0,2}/?$"
-"""Addresses of databases and packages, such as `file:dev.db` or `file:../server`'s `file:..`."""
+"""Addresses of databases, packages and directories, such as `file:dev.db`, `file:app.tgz` or `file:..`."""
 
 
 class Reference(msgspec.Struct, frozen=True):
