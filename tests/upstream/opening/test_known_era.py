@@ -91,6 +91,38 @@ async def test_another_version_is_asked_again(tmp_path: Path) -> None:
 
 
 @real_loop()
+async def test_a_server_that_is_replaced_in_this_process_is_asked_again(tmp_path: Path) -> None:
+    known = KnownEra(tmp_path / "era.json")
+    known.missed(Era.MODERN)
+    known.found(Era.LEGACY, ONE)
+    await known.keep()
+    known.found(Era.LEGACY, TWO)
+    assert known.choose("2026-07-28") is Era.MODERN
+    await known.keep()
+    assert KnownEra(tmp_path / "era.json").choose("2026-07-28") is Era.MODERN
+    known.missed(Era.MODERN)
+    known.found(Era.LEGACY, ONE)
+    assert known.choose("2026-07-28") is Era.LEGACY, "this one was asked"
+
+
+def test_what_one_that_was_replaced_had_is_not_expected_of_the_next() -> None:
+    known = KnownEra()
+    known.found(Era.MODERN, ONE)
+    known.found(Era.LEGACY, ONE)
+    known.found(Era.LEGACY, TWO)
+    assert not known.has(Era.MODERN)
+
+
+def test_a_server_may_say_something_else_of_itself_in_each_era() -> None:
+    known = KnownEra()
+    for _ in range(2):
+        known.found(Era.MODERN, ONE)
+        known.found(Era.LEGACY, TWO)
+    assert known.has(Era.MODERN)
+    assert known.has(Era.LEGACY)
+
+
+@real_loop()
 async def test_what_cannot_be_read_or_kept_is_found_out_again(tmp_path: Path) -> None:
     (tmp_path / "era.json").write_text("{")
     known = KnownEra(tmp_path / "era.json")

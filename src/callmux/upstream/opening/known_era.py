@@ -3,7 +3,8 @@
 Kept by `callmux.upstream.server`, which takes each client's own era where the server has it; told and asked
 by `callmux.upstream.opening.handshake`. It is a property of the server and not of a connection
 (MCP 2026-07-28, basic/versioning): what an earlier process has found spares the next one the question. A
-server that says another name or version of itself than before is asked again.
+server that says another name or version of itself than it said before in the same era is another server: what
+was known of the one before it says nothing of it, in this process and in the next one.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ OTHER = {Era.LEGACY: Era.MODERN, Era.MODERN: Era.LEGACY}
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    """What a file says: the eras by their names, and a mark of what the server said of itself."""
+    """What a file says: eras by their names, and by era a mark of what the server said of itself in it."""
 
     has: frozenset[str] = frozenset()
     lacks: frozenset[str] = frozenset()
-    server: str = ""
+    servers: dict[str, str] = {}
 
 
 class KnownEra:
@@ -49,8 +50,8 @@ class KnownEra:
         self._before: _Kept | None = None
         self._has: set[Era] = set()
         self._lacks: set[Era] = set()
-        self._asked: set[Era] = set()
-        self._server = ""
+        self._missed: set[Era] = set()
+        self._marks: dict[str, str] = {}
 
     def __repr__(self) -> str:
         return f"KnownEra(has {sorted(_names(self._has))}, lacks {sorted(_names(self._lacks))})"
@@ -89,7 +90,12 @@ class KnownEra:
         """
         self._recall()
         told = b"" if init.server_info is UNSET else bytes(init.server_info)
-        self._server = hashlib.sha256(told).hexdigest()[:16]
+        mark = hashlib.sha256(told).hexdigest()[:16]
+        if self._marks.get(era.name, mark) != mark:
+            # Another server: of this one is known only what it did not answer before it said who it is.
+            self._has, self._lacks, self._marks = set(), self._lacks & self._missed, {}
+        self._missed.clear()
+        self._marks[era.name] = mark
         self._has.add(era)
         self._lacks.discard(era)
 
@@ -98,18 +104,14 @@ class KnownEra:
         self._recall()
         self._has.discard(era)
         self._lacks.add(era)
-        self._asked.add(era)
+        self._missed.add(era)
 
     async def keep(self) -> None:
         """Keeps what is known, in a thread; without effect where it is kept already."""
-        path, before = self._path, self._before
-        # What another version of it lacked says nothing of this one.
-        other = before is not None and before.server not in ("", self._server)
-        lacks = self._lacks & self._asked if other else self._lacks
-        now = _Kept(frozenset(_names(self._has)), frozenset(_names(lacks)), self._server)
-        if path is not None and now != before:
+        now = _Kept(frozenset(_names(self._has)), frozenset(_names(self._lacks)), dict(self._marks))
+        if self._path is not None and now != self._before:
             self._before = now
-            await asyncio.to_thread(_save, path, now)
+            await asyncio.to_thread(_save, self._path, now)
 
     def _recall(self) -> None:
         if self._before is not None:
@@ -117,6 +119,7 @@ class KnownEra:
         self._before = kept = _read(self._path)
         self._has = {era for era in Era if era.name in kept.has}
         self._lacks = {era for era in Era if era.name in kept.lacks} - self._has
+        self._marks = dict(kept.servers)
 
 
 def _names(eras: set[Era]) -> set[str]:
