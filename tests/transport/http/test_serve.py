@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
 
-from callmux.transport.http import serve
+from callmux.transport.http import serve, stateless
 from callmux.transport.http.exchange import Exchange
 from callmux.transport.http.serve import MAX_HEADER_BYTES, HttpServer, bind
 from tests.support import run, until
 from tests.transport.http.asgi import House
+from tests.transport.http.test_stateless import request
 
 GOOD = b"GET /hello HTTP/1.1\r\nhost: localhost\r\n%b\r\n"
 LAST = GOOD % b"connection: close\r\n"
@@ -34,10 +36,14 @@ async def _sent(port: int, data: bytes) -> bytes:
         await writer.wait_closed()
 
 
-def _served(scene: Callable[[HttpServer, int], Awaitable[None]]) -> None:
+def _house() -> House:
+    return House(routes={"/hello": _hello})
+
+
+def _served(scene: Callable[[HttpServer, int], Awaitable[None]], house: Callable[[], House] = _house) -> None:
     async def whole() -> None:
         listening = bind("127.0.0.1", 0)
-        server = HttpServer(House(routes={"/hello": _hello}).app, listening)
+        server = HttpServer(house().app, listening)
         await server.start()
         try:
             await scene(server, listening.getsockname()[1])
@@ -305,6 +311,35 @@ def test_a_client_that_has_closed_its_sending_side_gets_its_answer() -> None:
             await writer.wait_closed()
 
     _served(scene)
+
+
+@pytest.mark.parametrize("end", ["close", "write_eof"])
+def test_a_request_that_is_cancelled_by_leaving_is_so_before_its_answer_begins(
+    end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stateless, "PATIENCE_SECONDS", 1000)
+    houses: list[House] = []
+
+    def house() -> House:
+        houses.append(_house())
+        return houses[0]
+
+    async def scene(server: HttpServer, port: int) -> None:
+        body = json.dumps(request("slow")).encode()
+        head = b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        head += b"accept: application/json, text/event-stream\r\n"
+        head += b"mcp-protocol-version: 2026-07-28\r\nmcp-method: slow\r\n"
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head + b"content-length: %d\r\n\r\n" % len(body) + body)
+        table = houses[0].listener.table
+        await until(lambda: any(seat.session.requests for seat in table), "the request")
+        (seat,) = table
+        getattr(writer, end)()
+        await until(lambda: not seat.session.requests, "the cancellation")
+        writer.close()
+        await writer.wait_closed()
+
+    _served(scene, house)
 
 
 def test_a_server_that_stops_accepting_still_serves_its_connections() -> None:

@@ -198,9 +198,10 @@ class NarrowProtocol(HttpToolsProtocol):
     def eof_received(self) -> bool:  # type: ignore[override]
         """The client sends nothing more; gives whether the connection stays open. It may still read: where
         its request has come whole and nothing of the answer has gone out yet, it gets that answer, and the
-        connection ends with it. Where it has left, which looks the same, the first write shows it."""
+        connection ends with it. Where it has left, which looks the same, the first write shows it. A request
+        that is cancelled by leaving does not wait for that write: its connection ends at once."""
         cycle = self.cycle
-        if not self._gathering.can_write_eof():
+        if not self._gathering.can_write_eof() or self._leaving:
             # TLS ends in both directions at once.
             return False
         if cycle is None or cycle.more_body or cycle.response_started or cycle.scope["method"] != "POST":
