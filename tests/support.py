@@ -190,7 +190,7 @@ class FakeClient:
     def __init__(self, capabilities: bytes = b"{}") -> None:
         self.capabilities = capabilities
         self.log_level: str | None = None
-        self.own_lanes = False
+        self.server_level: str | None = None
         self.lasting = True
         self.parks = False
         self.doing = ""

@@ -55,8 +55,10 @@ class ClientPort(Protocol):
         """The level it set with `logging/setLevel`, or None."""
 
     @property
-    def own_lanes(self) -> bool:
-        """Whether it needs connections of its own: it set a log level, and logs name no request."""
+    def server_level(self) -> str | None:
+        """The level that servers with a handshake are told for it: the last one that it set, or a lower one
+        that a request of its own asked for; None for none. With a level it needs connections of its own: logs
+        name no request."""
 
     @property
     def reading(self) -> bool:

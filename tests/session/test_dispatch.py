@@ -106,7 +106,7 @@ class Process:
         return b'{"hello":1}'
 
     async def set_level(self, session: Session) -> None:
-        self.levels.append(session.log_level)
+        self.levels.append(session.server_level)
 
     async def listed_for(self, session: Session) -> None: ...
 
@@ -211,7 +211,7 @@ def test_a_tool_call_is_a_job_that_answers_its_request() -> None:
 def test_a_level_is_kept_and_told(level: str) -> None:
     desk = Desk()
     assert desk.asks("logging/setLevel", {"level": level}) == b"{}"
-    assert (desk.session.log_level, desk.process.levels) == (level, [level])
+    assert (desk.session.log_level, desk.session.server_level, desk.process.levels) == (level, level, [level])
 
 
 @pytest.mark.parametrize("params", [None, {}, {"level": 1}, {"level": "loud"}, {"level": None}])

@@ -47,13 +47,13 @@ def test_a_question_says_which_request_it_belongs_to_and_brings_the_answer() -> 
 def test_what_the_client_is_shows_through_as_it_changes() -> None:
     client = Recorder()
     one = port(client)
-    client.log_level, client.own_lanes = "debug", True
+    client.log_level, client.server_level = "info", "debug"
     client.stops_reading()
     assert one.session is cast(Session, client)
-    assert (one.capabilities, one.log_level, one.own_lanes, one.reading) == (
+    assert (one.capabilities, one.log_level, one.server_level, one.reading) == (
         b'{"roots":{}}',
+        "info",
         "debug",
-        True,
         False,
     )
 

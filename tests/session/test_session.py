@@ -239,13 +239,6 @@ async def test_who_does_not_read_is_known() -> None:
     await waiting
 
 
-async def test_a_log_level_needs_connections_of_its_own() -> None:
-    session = Desk().session
-    assert not session.own_lanes
-    session.log_level = "debug"
-    assert session.own_lanes
-
-
 async def test_the_transport_hears_when_no_other_request_is_in_flight() -> None:
     desk = Desk()
     lone: list[int] = []

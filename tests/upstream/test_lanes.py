@@ -22,9 +22,9 @@ PLAIN, ASKED = b"{}", b'{"sampling":{}}'
 
 
 class Client:
-    def __init__(self, capabilities: bytes = PLAIN, own_lanes: bool = False) -> None:
+    def __init__(self, capabilities: bytes = PLAIN, server_level: str | None = None) -> None:
         self.capabilities = capabilities
-        self.own_lanes = own_lanes
+        self.server_level = server_level
 
 
 def lane(
@@ -52,12 +52,12 @@ def test_where_a_server_asks_each_client_has_its_own() -> None:
 
 
 def test_a_client_with_a_log_level_has_its_own() -> None:
-    one = Client(own_lanes=True)
+    one = Client(server_level="info")
     assert lane(one) == LaneKey(PLAIN, one)  # type: ignore[arg-type]
 
 
 def test_the_client_that_the_main_connection_belongs_to_keeps_it() -> None:
-    one = Client(ASKED, own_lanes=True)
+    one = Client(ASKED, server_level="info")
     assert lane(one, owner=one, asking=True) is None
 
 

@@ -294,7 +294,7 @@ class Dispatch:
             level = ""
         if level not in LEVELS:
             raise RpcError(jsonrpc.INVALID_PARAMS, f"level must be one of {', '.join(LEVELS)}")
-        session.log_level = level
+        session.log_level = session.server_level = level
         await self._current.set_level(session)
         return _EMPTY
 

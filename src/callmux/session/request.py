@@ -36,6 +36,7 @@ class SessionPort(Protocol):
 
     capabilities: bytes
     log_level: str | None
+    server_level: str | None
     reading: bool
     facts: Facts
     version: str | None
@@ -53,9 +54,6 @@ class SessionPort(Protocol):
 
     @property
     def session(self) -> SessionPort: ...
-
-    @property
-    def own_lanes(self) -> bool: ...
 
     @property
     def lasting(self) -> bool: ...
@@ -205,8 +203,8 @@ class Request(msgspec.Struct, eq=False):
         return True
 
     @property
-    def own_lanes(self) -> bool:
-        return self.session.own_lanes
+    def server_level(self) -> str | None:
+        return self.session.server_level
 
     @property
     def lasting(self) -> bool:

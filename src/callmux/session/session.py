@@ -63,6 +63,7 @@ class Session(Unparked):
         capabilities: What the client declared, as canonical JSON.
         version: The MCP revision agreed on.
         log_level: What it set with `logging/setLevel`, or None.
+        server_level: What servers are told for it; see `callmux.context.ClientPort`.
         seen: What the client was given last, by kind of list.
         facts: What else is known of it.
         stateless: There was no handshake: whatever its client is told belongs to one of its requests.
@@ -95,6 +96,7 @@ class Session(Unparked):
         self.capabilities = b"{}"
         self.version: str | None = None
         self.log_level: str | None = None
+        self.server_level: str | None = None
         self.seen: dict[str, bytes] = {}
         self.facts = Facts()
         self.offers: frozenset[str] = frozenset()
@@ -120,11 +122,6 @@ class Session(Unparked):
     def is_ready(self) -> bool:
         """Whether the handshake is done."""
         return self.peer.state is State.READY
-
-    @property
-    def own_lanes(self) -> bool:
-        """Whether the client needs connections of its own; see `callmux.context.ClientPort`."""
-        return self.log_level is not None
 
     @property
     def requests(self) -> ValuesView[Request]:
@@ -198,9 +195,12 @@ class Session(Unparked):
                     pass
         except Exception as broken:  # noqa: BLE001 - the root of a message
             # Whatever carries the messages goes on: what follows has nothing to do with this one.
-            self._fault("a message", broken)
-            if isinstance(message, jsonrpc.Request) and self._requests.get(message.id) is None:
-                self._emit(self.peer.refuse(message.id, _OURS.encoded()), message.id, final=True)
+            fault = self._fault("a message", broken)
+            if isinstance(message, jsonrpc.Request):
+                if (entered := self._requests.get(message.id)) is None:
+                    self._emit(self.peer.refuse(message.id, fault.encoded()), message.id, final=True)
+                elif entered.job is None and entered.task is None:
+                    entered.refused(fault)
 
     def let_go(self, request: Request) -> None:
         """A request is not in flight any more, nor answered."""

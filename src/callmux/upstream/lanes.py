@@ -121,7 +121,7 @@ def choose_lane(
     here = scope is None and (main_era is None or main_era is era)
     if era is Era.MODERN:
         return None if here else LaneKey(b"{}", None, scope, era)
-    private = asking or client.own_lanes
+    private = asking or client.server_level is not None
     if here:
         if owner is client:
             return None

@@ -81,7 +81,7 @@ class Process:
         self.present.remove(session)
 
     async def set_level(self, session: Session) -> None:
-        self.levels.append(session.log_level)
+        self.levels.append(session.server_level)
 
 
 class Desk:

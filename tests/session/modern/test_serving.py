@@ -290,6 +290,23 @@ async def test_what_a_modern_request_says_is_not_what_the_session_of_its_handsha
     assert (desk.session.capabilities, desk.session.facts.client_name) == (b'{"roots":{}}', "greeter")
 
 
+async def test_the_level_of_a_modern_request_is_told_to_servers_and_is_not_that_of_its_session() -> None:
+    desk = Desk()
+    desk.says({"id": 0, "method": "initialize", "params": {}})
+    await desk.answer(0)
+    desk.session.log_level = desk.session.server_level = "error"
+    for id, level in enumerate(("debug", "warning", "emergency"), 1):
+        await desk.result(id, "tools/list", **{"io.modelcontextprotocol/logLevel": level})
+    levels = desk.session.log_level, desk.session.server_level, desk.process.levels
+    assert levels == ("error", "debug", ["debug"])
+
+
+async def test_a_request_that_fails_before_it_has_begun_is_answered() -> None:
+    desk = Desk()
+    desk.process.portraits = None  # type: ignore[assignment]
+    assert (await desk.result(1, "tools/list"))["code"] == -32603
+
+
 @pytest.mark.parametrize("other", ["tampered", "method", "params", "principal", "again", "late", "made up"])
 async def test_a_state_is_for_one_request_of_one_client_once(other: str) -> None:
     desk = Desk()

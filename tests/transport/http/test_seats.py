@@ -38,7 +38,7 @@ async def test_what_says_something_else_of_itself_gets_another() -> None:
     ]
     taken: list[Any] = [await seats.take(exchange(), asked) for asked in others]
     assert first not in taken
-    assert [seat.session.log_level for seat in taken] == [None, None, "info"]
+    assert [seat.session.server_level for seat in taken] == [None, None, "info"]
     profiled = exchange()
     profiled.profile = "p"
     assert await seats.take(profiled, PLAIN) is not first

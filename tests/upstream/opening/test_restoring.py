@@ -42,7 +42,7 @@ def as_connection(wired: Wired) -> Connection:
 
 def client(level: str | None) -> FakeClient:
     made = FakeClient()
-    made.log_level = level
+    made.server_level = level
     return made
 
 

@@ -102,7 +102,7 @@ class Process(Protocol):
         """Gives up what a session held that is over."""
 
     async def set_level(self, session: Session) -> None:
-        """Tells the servers the session's log level."""
+        """Tells the servers the log level for this session."""
 
 
 class Serving:
@@ -171,8 +171,8 @@ class Serving:
             session.follow(request, self._listen(session, request, params, portrait), None)
         else:
             request.params, request.given = modern.bare(params), dict(asked.answers)
-            if asked.log_level is not None and _is_lower(asked.log_level, session.log_level):
-                session.log_level = asked.log_level
+            if asked.log_level is not None and _is_lower(asked.log_level, session.server_level):
+                session.server_level = asked.log_level
                 self._tasks.spawn(self._leveled(session, request))
             else:
                 session.run(request, request.params)

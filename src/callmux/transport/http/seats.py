@@ -74,7 +74,7 @@ class Seats:
         self._idle.pop(key, None)
         seat = await self._begin(secrets.token_hex(16), exchange, profile)
         seat.active += 1
-        seat.session.log_level = asked.log_level
+        seat.session.server_level = asked.log_level
         seat.session.facts.roots_asked = True
         seat.session.over = lambda: self.release(seat)
         self._keys[seat] = key

@@ -19,14 +19,15 @@ log = logging.getLogger(__name__)
 
 
 async def set_level(connection: Connection, client: ClientPort, seconds: float) -> None:
-    """Tells the server the log level this client wants, where both know of logging; where there is no
-    handshake, each request says so itself.
+    """Tells the server the log level of this client, where both know of logging; where there is no handshake,
+    each request says so itself.
 
     Raises:
         CallFailure: It does not take it.
     """
-    if client.log_level is not None and connection.init and "logging" in connection.init.capabilities:
-        params = msgspec.json.encode({"level": client.log_level})
+    level = client.server_level
+    if level is not None and connection.init and "logging" in connection.init.capabilities:
+        params = msgspec.json.encode({"level": level})
         await connection.request("logging/setLevel", params, seconds, client)
 
 
