@@ -90,6 +90,20 @@ async def test_an_answer_that_takes_long_makes_it_a_stream() -> None:
     assert json.loads(line[5:])["result"] == {"did": "slow"}
 
 
+async def test_what_the_headers_of_a_request_say_is_not_taken_for_the_next_one() -> None:
+    house = House()
+    said = {"x-callmux-client": "stdio-bridge", "x-callmux-cwd": "/tmp"}
+    await house.answers(stateless(request(), **said))
+    (seat,) = house.listener.table
+    facts = seat.session.facts
+    assert (facts.client_kind, facts.cwd, facts.cwd_source) == ("stdio-bridge", "/tmp", "header")
+    assert seat.session.over is not None
+    seat.session.over()
+    await house.answers(stateless(request()))
+    assert list(house.listener.table) == [seat]
+    assert (facts.client_kind, facts.cwd, facts.cwd_source) == (None, None, None)
+
+
 @pytest.mark.parametrize("after", [0.5, PATIENCE_SECONDS + 1])
 async def test_a_client_that_leaves_has_cancelled(after: float) -> None:
     house = House()

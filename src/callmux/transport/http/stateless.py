@@ -80,9 +80,10 @@ async def _refuse(exchange: Exchange, message: Request, error: RpcError) -> None
 async def _serve(
     exchange: Exchange, listener: Listener, seat: WebSession, message: Request, asked: Asked
 ) -> None:
-    said = listener.note(seat, exchange)
+    facts = seat.session.facts
     # Nothing is inferred from earlier requests (basic, "Statelessness").
-    seat.session.facts.cwd, seat.session.facts.cwd_source = said.cwd, "header" if said.cwd else None
+    facts.client_kind = facts.cwd = facts.cwd_source = None
+    said = listener.note(seat, exchange)
     stream = seat.open_stream(message.id)
     left = exchange.when_left(partial(_left, seat, message.id))
     try:
