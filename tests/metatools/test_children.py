@@ -182,6 +182,22 @@ def test_children_are_given_up_before_a_turn_of_the_loop_and_no_other_begins(ben
     asyncio.run(scenario())
 
 
+def test_calls_that_end_before_they_have_begun_are_over(bench: Bench) -> None:
+    """A result that is kept, or a tool that does not exist: there is nothing that could be given up."""
+
+    async def scenario() -> None:
+        def begin(call: ToolCall, context: CallContext, told: Callable[[Any, Outcome], None]) -> Begun:
+            told(None, Result(json.dumps(text("kept")).encode()))
+            return None
+
+        engine = msgspec.structs.replace(bench.engine, begin=begin)
+        async with asyncio.timeout(5):
+            outcomes = await run_all(calls(IN_ONE_TURN + 1), engine, bench.context)
+        assert [bytes(o.value) for o in outcomes] == [b'"kept"'] * (IN_ONE_TURN + 1)
+
+    asyncio.run(scenario())
+
+
 def test_a_large_result_that_was_there_at_once_is_given_up_with_the_others(bench: Bench) -> None:
     """Nobody goes on unwrapping it."""
 

@@ -151,7 +151,7 @@ class _FanOut(asyncio.Future[None]):
             except Exception as defect:  # noqa: BLE001 - the root of a callback
                 self._break(index, defect)
                 return
-            if under_way.get(index, begun) is None:
+            if index in under_way and under_way[index] is None:
                 # Else it has ended already, or its large result is being unwrapped.
                 under_way[index] = begun
         if self._begun < len(self._calls):
