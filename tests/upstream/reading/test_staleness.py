@@ -16,6 +16,15 @@ def test_each_reading_in_a_row_waits_longer_for_the_one_before() -> None:
         assert staleness.lists == set()
 
 
+def test_several_changes_in_a_row_are_read_at_once() -> None:
+    """Two callmux, one behind the other, would add up what each of them waits."""
+    staleness = Staleness()
+    for _ in range(8):
+        assert staleness.delay(0.0) == 0
+        staleness.take(0.0)
+    assert staleness.delay(0.0) > 0
+
+
 def test_time_that_has_passed_counts() -> None:
     staleness = Staleness()
     for _ in DELAYS:

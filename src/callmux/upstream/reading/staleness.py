@@ -9,8 +9,9 @@ the first time is looked at afterwards. Asked by `callmux.upstream.reading.refre
 
 from __future__ import annotations
 
-DELAYS = (0.0, 0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
-"""Seconds between readings, for the first, the second and so on: a server may answer each with a change."""
+DELAYS = (*[0.0] * 8, 0.1, 0.5, 1.0, 2.0, 5.0)
+"""Seconds between readings, for the first, the second and so on. A server may change several things in a row,
+and clients wait to hear of each; one that answers every reading with a change is read less and less often."""
 QUIET = 10.0
 """After so many seconds without a reading, the delays begin anew."""
 SHORTEST_HOLD = 5.0
