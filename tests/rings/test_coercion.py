@@ -14,6 +14,7 @@ from msgspec import Raw
 from callmux.metatools.advice import about_schema
 from callmux.rings.coercion import Shaper, _must_be_walked, compile_shaping, convert
 from callmux.rings.schemas import compile_schema, fits
+from tests.schemas import SCHEMAS
 from tests.support import steps
 
 INTEGER = {"type": "integer"}
@@ -439,45 +440,6 @@ def test_arguments_without_the_number_of_an_issue_stay() -> None:
     issues = {"type": "object", "properties": {"issues": INTEGERS, "number": INTEGER}}
     assert shaped(issues, {"number": 5, "state": "open"}) == {"number": 5, "state": "open"}
     assert shaped(issues, {"state": "open"}) == {"state": "open"}
-
-
-KEYWORDS = st.sampled_from(
-    [
-        *(
-            "$anchor",
-            "$defs",
-            "$dynamicRef",
-            "$ref",
-            "additionalProperties",
-            "allOf",
-            "anyOf",
-            "const",
-            "contains",
-        ),
-        *(
-            "dependentRequired",
-            "dependentSchemas",
-            "description",
-            "else",
-            "enum",
-            "if",
-            "items",
-            "not",
-            "oneOf",
-        ),
-        *("patternProperties", "prefixItems", "properties", "propertyNames", "required", "then", "type"),
-        *("unevaluatedItems", "unevaluatedProperties", "x-mcp-header"),
-    ]
-)
-SCHEMAS: st.SearchStrategy[Any] = st.recursive(
-    st.sampled_from([True, False, None, 3, "object", "string", ["string", "null"], "#/$defs/a", {}]),
-    lambda inner: (
-        st.dictionaries(KEYWORDS, inner, max_size=4)
-        | st.lists(inner, max_size=2)
-        | st.dictionaries(st.sampled_from(["a", "b"]), inner, max_size=2)
-    ),
-)
-"""Every keyword of JSON Schema 2020-12, also where it makes no sense."""
 
 
 @given(SCHEMAS, st.dictionaries(st.sampled_from(["a", "b", "params"]), SCHEMAS, max_size=3))

@@ -28,6 +28,7 @@ from callmux.router.compress import (
     shown,
 )
 from callmux.upstream.catalogue import Catalogue, ServerTools
+from tests.schemas import SCHEMAS
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "catalogs"
 BALANCED = Settings("balanced", 160)
@@ -312,45 +313,6 @@ def test_a_sentence_that_does_not_fit_is_cut_between_words() -> None:
 def test_properties_without_descriptions_stay(properties: Any) -> None:
     schema = {"type": "object", "description": "D", "properties": properties}
     assert compressed(schema)["properties"] == properties
-
-
-KEYWORDS = st.sampled_from(
-    [
-        *(
-            "$anchor",
-            "$defs",
-            "$dynamicRef",
-            "$ref",
-            "additionalProperties",
-            "allOf",
-            "anyOf",
-            "const",
-            "contains",
-        ),
-        *(
-            "dependentRequired",
-            "dependentSchemas",
-            "description",
-            "else",
-            "enum",
-            "if",
-            "items",
-            "not",
-            "oneOf",
-        ),
-        *("patternProperties", "prefixItems", "properties", "propertyNames", "required", "then", "type"),
-        *("unevaluatedItems", "unevaluatedProperties", "x-mcp-header"),
-    ]
-)
-SCHEMAS: st.SearchStrategy[Any] = st.recursive(
-    st.sampled_from([True, False, None, 3, "object", "string", ["string", "null"], "#/$defs/a", {}]),
-    lambda inner: (
-        st.dictionaries(KEYWORDS, inner, max_size=4)
-        | st.lists(inner, max_size=2)
-        | st.dictionaries(st.sampled_from(["a", "b"]), inner, max_size=2)
-    ),
-)
-"""Every keyword of JSON Schema 2020-12, also where it makes no sense."""
 
 
 @given(SCHEMAS)
