@@ -10,7 +10,7 @@ from callmux.config.servers import HttpServer
 from callmux.errors import SignInRequired, ToolCallFailed
 from callmux.protocol.jsonrpc import RpcError
 from callmux.rings.converting import URL_ELICITATION_REQUIRED, Converting, Required, as_result
-from callmux.rings.inviting import Inviting, opens_addresses
+from callmux.rings.inviting import Inviting
 from tests.support import FakeClient, context, planned, route
 
 FAR = HttpServer(url="https://far.example/mcp")
@@ -79,18 +79,3 @@ def test_only_servers_at_a_url_are_concerned() -> None:
     stage = Inviting({"far": FAR}, invite)
     assert stage.concerns(route("far"))
     assert not stage.concerns(route("near"))
-
-
-@pytest.mark.parametrize(
-    ("capabilities", "opens"),
-    [
-        (URLS, True),
-        (b'{"elicitation":{"form":{},"url":{}}}', True),
-        (b'{"elicitation":{"form":{}}}', False),
-        (b'{"elicitation":[]}', False),
-        (b'{"elicitation":null}', False),
-        (b"[]", False),
-    ],
-)
-def test_a_client_opens_addresses_if_it_says_so(capabilities: bytes, opens: bool) -> None:
-    assert opens_addresses(capabilities) is opens

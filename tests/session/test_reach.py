@@ -8,7 +8,7 @@ import pytest
 
 from callmux.rings.asking import Reach
 from callmux.session.facts import Said
-from callmux.session.reach import contact_of, shows_forms
+from callmux.session.reach import contact_of
 from callmux.session.request import Request
 from callmux.session.session import Session
 from tests.support import FakeClient
@@ -37,7 +37,6 @@ def session(capabilities: bytes = b'{"elicitation":{}}') -> Session:
     ],
 )
 def test_a_client_shows_forms_if_it_says_so(capabilities: bytes, shows: bool) -> None:
-    assert shows_forms(capabilities) is shows
     reach = Reach.FORM if shows else Reach.TERMINAL
     assert contact_of(session(capabilities)).reach is reach
 

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from callmux.protocol import jsonrpc
+from callmux.protocol.elicitation import FORM, modes
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, RpcError
 from callmux.protocol.params import (
     CLIENT_CAPABILITIES,
@@ -211,8 +212,7 @@ def declares(capabilities: bytes, wanted: Mapping[str, Mapping[str, object]]) ->
             return False
         if any(part not in given for part in parts):
             return False
-        # Who names modes and not this one does not show forms (client/elicitation, "Capabilities").
-        if kind == "elicitation" and not parts and "url" in given and "form" not in given:
+        if kind == "elicitation" and not parts and FORM not in modes(capabilities):
             return False
     return True
 

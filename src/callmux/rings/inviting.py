@@ -10,13 +10,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, TypeAlias
 
-import msgspec
-from msgspec import UNSET, Raw, UnsetType
-
 from callmux.config.servers import HttpServer
 from callmux.context import ClientPort
 from callmux.errors import SignInRequired
-from callmux.protocol.params import members
+from callmux.protocol.elicitation import URL, modes
 from callmux.rings.call import Call
 from callmux.rings.route import Route
 from callmux.rings.stage import Outcome
@@ -26,13 +23,6 @@ REVISION = "2025-11-25"
 
 Invite: TypeAlias = Callable[[str, HttpServer, ClientPort], Awaitable[dict[str, Any] | None]]
 """Gives what a client shows its person, by a server's name, its entry and the client; None for nothing."""
-
-
-class _Capabilities(msgspec.Struct):
-    elicitation: Raw | UnsetType = UNSET
-
-
-_CAPABILITIES = msgspec.json.Decoder(_Capabilities)
 
 
 class Inviting:
@@ -58,7 +48,7 @@ class Inviting:
         if (
             not isinstance(outcome, SignInRequired)
             or client.version != REVISION
-            or not opens_addresses(client.capabilities)
+            or URL not in modes(client.capabilities)
         ):
             return outcome
         return self._shown(call, outcome)
@@ -67,12 +57,3 @@ class Inviting:
         server = call.server
         failure.invitation = await self._invite(server, self._servers[server], call.context.client)
         return failure
-
-
-def opens_addresses(capabilities: bytes) -> bool:
-    """Whether a client opens addresses for its person (MCP 2025-11-25, client/elicitation)."""
-    try:
-        declared = _CAPABILITIES.decode(capabilities).elicitation
-    except msgspec.MsgspecError:
-        return False
-    return declared is not UNSET and bytes(declared)[:1] == b"{" and "url" in members(declared)

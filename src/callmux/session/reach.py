@@ -8,10 +8,10 @@ from __future__ import annotations
 from functools import partial
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
 
 from callmux.context import ClientPort
-from callmux.protocol.params import WAITING, members
+from callmux.protocol.elicitation import FORM, modes
+from callmux.protocol.params import WAITING
 from callmux.rings.asking import Contact, Reach
 from callmux.session.request import Request
 from callmux.session.session import Session
@@ -22,13 +22,6 @@ SHELL_NAME = "callmux-cli"
 """The name that these give themselves."""
 
 
-class _Capabilities(msgspec.Struct):
-    elicitation: Raw | UnsetType = UNSET
-
-
-_CAPABILITIES = msgspec.json.Decoder(_Capabilities)
-
-
 def contact_of(client: ClientPort) -> Contact:
     """How its person can be asked."""
     session = client.session
@@ -37,7 +30,7 @@ def contact_of(client: ClientPort) -> Contact:
     facts = session.facts
     waiting = partial(_tell, session, client) if facts.waits and isinstance(client, Request) else None
     heard = not isinstance(client, Request) or client.said.streams
-    if heard and (facts.asks or shows_forms(client.capabilities)):
+    if heard and (facts.asks or FORM in modes(client.capabilities)):
         return Contact(Reach.FORM, facts.client_name, waiting)
     if facts.client_kind == SHELL or facts.client_name == SHELL_NAME:
         return Contact(Reach.NOBODY, facts.client_name)
@@ -48,16 +41,3 @@ def _tell(session: Session, request: Request, seconds: float) -> None:
     """Tells a bridge how long it is to be patient with a request, and, with 0, that this is over."""
     if request.id in session.peer.in_flight:
         request.notify(WAITING, msgspec.json.encode({"seconds": seconds}))
-
-
-def shows_forms(capabilities: bytes) -> bool:
-    """Whether a client shows forms to its person (MCP 2025-11-25, client/elicitation, "Capabilities": one
-    that names no mode does)."""
-    try:
-        declared = _CAPABILITIES.decode(capabilities).elicitation
-    except msgspec.MsgspecError:
-        return False
-    if declared is UNSET or bytes(declared)[:1] != b"{":
-        return False
-    modes = members(declared)
-    return "form" in modes or "url" not in modes
