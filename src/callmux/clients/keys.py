@@ -72,7 +72,7 @@ _REMOTE = (
     ClientKey("url", "the server's address", "carried", "`url`"),
     ClientKey("headers", "HTTP headers", "carried", "`headers`; secrets go into files or variables"),
 )
-_SIGN_IN = "callmux cannot sign in for this server"
+_SIGN_IN = "setup does not carry over how a client signs in: use `callmux server add`, then `callmux login`"
 _ASKS = "setup does not write `approve`, by which callmux asks before a call"
 _NO_HELPER = "callmux runs no helper for headers"
 _HERE = "callmux runs servers on this machine"
