@@ -322,3 +322,16 @@ def test_the_dialogue_of_setup_signs_in_and_moves_secrets_out(place: Place, serv
     assert servers["far"]["url"] == server.url
     assert "hunter2" not in terminal.seen
     assert "whoami" in place.run("server", "test", "far").stdout
+
+
+@pytest.mark.parametrize("url", ["cmd:echo {}", "{}?key=${{cmd:echo k}}", "env:FAR"])
+def test_a_server_whose_url_is_a_reference_is_signed_in_to(place: Place, server: Guarded, url: str) -> None:
+    place.config.write_text(json.dumps({"servers": {"guarded": {"url": url.format(server.url)}}}))
+    place.env |= {"FAR": server.url, "CALLMUX_KEYRING": "off"}
+    browser = place.home / "browser.py"
+    browser.write_text(BROWSER)
+    done = place.run("login", "guarded", BROWSER=f"{sys.executable} {browser} {place.home}/pages %s")
+    assert done.returncode == 0, done.stderr
+    assert "guarded: signed in" in place.run("login", "--status").stdout
+    assert "whoami" in place.run("server", "test", "guarded").stdout
+    assert "revoked and forgotten" in place.run("logout", "guarded").stdout

@@ -9,9 +9,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from callmux.config.servers import HttpServer
 from callmux.oauth import renewal as module
 from callmux.oauth.failure import SignInFailed, Why
-from callmux.stores.sign_ins import Demand, OAuthClient, Trouble
+from callmux.stores.sign_ins import Account, Demand, OAuthClient, Trouble
 from tests.oauth.accounts import Signed
 from tests.oauth.site import Answer, Seen, site
 from tests.support import real_loop
@@ -169,6 +170,17 @@ async def test_another_client_in_the_configuration_has_not_signed_in(tmp_path: P
     async with site() as there:
         own = Signed(there, tmp_path, client_id="another")
         assert own.renewal.kept().signed_in is None
+
+
+@real_loop()
+async def test_tokens_are_not_for_another_server_to_which_a_reference_leads_since(tmp_path: Path) -> None:
+    async with site() as there:
+        own = Signed(there, tmp_path)
+        own.account = Account("s", "env:WHERE")
+        own.store.write(own.account, own.store.read(Account("s", f"{there.url}/mcp")))
+        for url, known in ((f"{there.url}/mcp", True), ("https://elsewhere.example/mcp", False)):
+            own.config = HttpServer(url=url)
+            assert (own.process().kept().signed_in is not None) is known
 
 
 @real_loop()

@@ -11,10 +11,11 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
 from callmux.config.oauth import OAuth
+from callmux.config.references import Reference, Template
 from callmux.config.servers import HttpServer
 from callmux.config.veil import EVERYWHERE
 from callmux.oauth.failure import SignInFailed, Why
-from callmux.oauth.settings import SignInSettings, settings_of
+from callmux.oauth.settings import SignInSettings, account_of, looked_up, settings_of
 from tests.support import real_loop
 
 
@@ -44,6 +45,19 @@ async def test_a_secret_is_found_where_its_reference_leads(written: str, secret:
     assert "hush" not in repr(found)
     if written != secret:
         assert secret not in EVERYWHERE.hide(f"it is {secret}")
+
+
+@real_loop()
+async def test_an_account_is_the_same_before_and_after_its_references_are_looked_up(tmp_path: Path) -> None:
+    templates: dict[str, Template] = {"url": ("https://", Reference("env", "HOST"), "/mcp")}
+    written = HttpServer(url="https://${env:HOST}/mcp", templates=templates)
+    found = await looked_up(written, tmp_path, {"HOST": "s.example"})
+    assert found.url == "https://s.example/mcp"
+    assert account_of("s", found, "ann") == account_of("s", written, "ann")
+    assert account_of("s", HttpServer(url="https://s.example/mcp")).url == "https://s.example/mcp"
+    with pytest.raises(SignInFailed, match="HOST") as caught:
+        await looked_up(written, tmp_path, {})
+    assert caught.value.why is Why.SETTINGS
 
 
 @real_loop()

@@ -44,19 +44,19 @@ async def test_what_takes_too_long_is_named(tmp_path: Path, monkeypatch: pytest.
 
 
 @real_loop()
-async def test_references_in_headers_are_filled_in_and_everything_else_stays(tmp_path: Path) -> None:
+async def test_references_in_headers_and_url_are_filled_in_and_everything_else_stays(tmp_path: Path) -> None:
     config = HttpServer(
-        url="keyring:x",
+        url="https://s.example/${cmd:echo y}",
         headers={"A": "Bearer ${cmd:echo x}", "B": "b"},
         templates={
             "headers.A": ("Bearer ", Reference("cmd", "echo x")),
-            "url": (Reference("keyring", "x"),),
+            "url": ("https://s.example/", Reference("cmd", "echo y")),
         },
     )
-    filled = await lookup.with_headers(config, tmp_path, dict(os.environ))
-    assert (filled.headers, filled.url) == ({"A": "Bearer x", "B": "b"}, "keyring:x")
+    filled = await lookup.looked_up(config, tmp_path, dict(os.environ))
+    assert (filled.headers, filled.url) == ({"A": "Bearer x", "B": "b"}, "https://s.example/y")
     plain = HttpServer(url="u", headers={"B": "b"})
-    assert await lookup.with_headers(plain, tmp_path, {}) is plain
+    assert await lookup.looked_up(plain, tmp_path, {}) is plain
     bad = HttpServer(url="u", headers={"A": "env:NO"}, templates={"headers.A": (Reference("env", "NO"),)})
     with pytest.raises(SecretError, match=r"headers\.A"):
-        await lookup.with_headers(bad, tmp_path, {})
+        await lookup.looked_up(bad, tmp_path, {})

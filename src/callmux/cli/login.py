@@ -20,12 +20,12 @@ from callmux.cli.signing_in import Manner, own_store, place_of, sign_in_here
 from callmux.config.load import LoadedConfig, find_config, load_config, target_config
 from callmux.config.redact import mask_url
 from callmux.config.servers import HttpServer
-from callmux.errors import CallmuxError, SecretError, UsageError
+from callmux.errors import CallmuxError, UsageError
 from callmux.oauth.discovery import challenge_of
 from callmux.oauth.failure import SignInFailed
+from callmux.oauth.settings import account_of, looked_up
 from callmux.oauth.web import Web
-from callmux.secrets.lookup import with_headers
-from callmux.stores.sign_ins import Account, KeptAccount, SignedIn
+from callmux.stores.sign_ins import KeptAccount, SignedIn
 from callmux.stores.tokens import TokenStore, TokensUnreadable
 from callmux.timestamps import iso
 
@@ -104,19 +104,17 @@ async def _needs(name: str, server: HttpServer, loaded: LoadedConfig, store: Tok
         print(f'"{name}" is left out: {server.problem}', file=sys.stderr)
         return False
     try:
-        if (
-            record(name, server, store.read(Account(name, server.url, owner)), time.time())["state"]
-            == "signed_in"
-        ):
+        kept = store.read(account_of(name, server, owner))
+        if record(name, server, kept, time.time())["state"] == "signed_in":
             print(f'"{name}": signed in already')
             return False
-        config = await with_headers(server, loaded.base_dir, os.environ)
+        config = await looked_up(server, loaded.base_dir, os.environ)
         async with Web(config.url) as web:
             return await challenge_of(web, config.headers) is not None
     except TokensUnreadable as error:
         print(f'"{name}": {error}', file=sys.stderr)
         return True
-    except (SignInFailed, SecretError) as failure:
+    except SignInFailed as failure:
         print(f'"{name}" is left out: {failure}', file=sys.stderr)
         return False
 
@@ -169,7 +167,7 @@ def _status(given: Given, servers: dict[str, HttpServer]) -> int:
     records = []
     for name, server in servers.items():
         try:
-            records.append(record(name, server, store.read(Account(name, server.url, owner)), now))
+            records.append(record(name, server, store.read(account_of(name, server, owner)), now))
         except TokensUnreadable as error:
             state = {"state": "unreadable", "error": str(error)}
             records.append({"name": name, "url": mask_url(server.url), **state})

@@ -21,7 +21,8 @@ from callmux.errors import CallmuxError
 from callmux.oauth.failure import SignInFailed
 from callmux.oauth.holding import hold
 from callmux.oauth.revocation import revoke
-from callmux.stores.sign_ins import NOTHING, Account
+from callmux.oauth.settings import account_of
+from callmux.stores.sign_ins import NOTHING
 from callmux.stores.tokens import SafeFailed, TokensUnreadable
 
 HOLD_SECONDS = 30.0
@@ -51,7 +52,7 @@ def run(args: list[str], config_option: str | None) -> int:
 async def _logout(servers: dict[str, HttpServer], loaded: LoadedConfig, owner: str) -> list[str]:
     store, gone = own_store(os.environ), []
     for name, server in servers.items():
-        account = Account(name, server.url, owner)
+        account = account_of(name, server, owner)
         with await hold(store, account, HOLD_SECONDS):
             try:
                 kept = store.read(account)

@@ -142,7 +142,7 @@ async def at_this_terminal(
 
     Args:
         name: The server's name.
-        url: Its endpoint; each has a port of its own.
+        url: Its URL as it is written; each has a port of its own.
         port: The port that the configuration names.
         browser: Whether a browser may be opened.
         seconds: How long the person has.

@@ -16,10 +16,9 @@ import msgspec
 from callmux.cli.presenting import SECONDS, at_this_terminal
 from callmux.config.oauth import OAuth
 from callmux.config.servers import HttpServer
-from callmux.errors import SecretError
-from callmux.oauth.failure import SignInFailed, Why
+from callmux.oauth.failure import SignInFailed
+from callmux.oauth.settings import account_of, looked_up
 from callmux.oauth.sign_in import sign_in
-from callmux.secrets.lookup import with_headers
 from callmux.secrets.vault import system_keyring
 from callmux.stores.sign_ins import SignedIn
 from callmux.stores.token_safe import keyring_safe
@@ -71,17 +70,14 @@ async def sign_in_here(
         SignInFailed: It did not come about.
     """
     env = os.environ if env is None else env
-    try:
-        config = await with_headers(config, base_dir, env)
-    except SecretError as error:
-        raise SignInFailed(error.message, Why.SETTINGS) from None
+    config = await looked_up(config, base_dir, env)
     oauth = config.oauth or OAuth()
     if manner.device:
         oauth = msgspec.structs.replace(oauth, grant="device_code")
         config = msgspec.structs.replace(config, oauth=oauth)
     async with at_this_terminal(
         name,
-        config.url,
+        account_of(name, config).url,
         port=oauth.callback_port,
         browser=manner.browser,
         seconds=manner.seconds,

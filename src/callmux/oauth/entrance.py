@@ -15,19 +15,18 @@ from pathlib import Path
 
 from callmux.config.oauth import OAuth
 from callmux.config.servers import HttpServer
-from callmux.errors import SecretError
 from callmux.oauth.device import DeviceCode
-from callmux.oauth.failure import SignInFailed, Why
+from callmux.oauth.failure import SignInFailed
 from callmux.oauth.receiver import HOST, PATH, Receiver, ports_for
+from callmux.oauth.settings import account_of, looked_up
 from callmux.oauth.sign_in import sign_in
-from callmux.secrets.lookup import with_headers
 from callmux.stores.tokens import TokenStore
 from callmux.tasks import TaskSet
 
 log = logging.getLogger(__name__)
 
 SECONDS = 600.0
-"""How long a entrance is open."""
+"""How long an entrance is open."""
 
 
 class Entrance:
@@ -71,7 +70,8 @@ class Entrance:
     async def open(self) -> str | None:
         """The address that a person opens in a browser of this machine; None where no port is free."""
         port = (self._config.oauth or OAuth()).callback_port
-        if not await self._receiver.open(ports_for(f"{self._name} {self._config.url}", port)):
+        url = account_of(self._name, self._config).url
+        if not await self._receiver.open(ports_for(f"{self._name} {url}", port)):
             return None
         self._tasks.spawn(self._wait())
         return self._receiver.lead(secrets.token_urlsafe(24), self._begin)
@@ -109,10 +109,7 @@ class Entrance:
 
     async def _sign_in(self, presenter: _PagePresenter) -> None:
         try:
-            try:
-                config = await with_headers(self._config, self._base_dir, self._env)
-            except SecretError as error:
-                raise SignInFailed(error.message, Why.SETTINGS) from None
+            config = await looked_up(self._config, self._base_dir, self._env)
             await sign_in(self._name, config, self._store, presenter, env=self._env, base_dir=self._base_dir)
         except SignInFailed as failure:
             log.warning('nobody is signed in to "%s": %s', self._name, failure.reason)

@@ -107,7 +107,7 @@ def read_resource(raw: bytes, url: str) -> ResourceMetadata:
     """
     facts = _object(raw, "the server's description of itself")
     resource, issuers = facts.get("resource"), _texts(facts.get("authorization_servers"))
-    if not isinstance(resource, str) or not _covers(resource, url):
+    if not isinstance(resource, str) or not covers(resource, url):
         raise SignInFailed(
             "the server describes itself as another resource than its url in the configuration "
             f"({_shown(resource)}): a token would be for that one",
@@ -184,7 +184,7 @@ def guessed_server(url: str) -> ServerMetadata:
     )
 
 
-def _covers(resource: str, url: str) -> bool:
+def covers(resource: str, url: str) -> bool:
     """Whether a resource is the server of a URL, or one that its path is within."""
     try:
         if not same_origin(resource, url) or urlsplit(resource).fragment or urlsplit(resource).username:

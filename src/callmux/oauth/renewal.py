@@ -77,6 +77,12 @@ class Renewal:
         if signed_in is not None and configured is not None and signed_in.client.id != configured:
             # The configuration names another client since: its tokens are not those.
             return msgspec.structs.replace(kept, signed_in=None)
+        if signed_in is not None and self.account.url != self.settings.url:
+            from callmux.oauth.metadata import covers
+
+            if not covers(signed_in.resource, self.settings.url):
+                # A reference in its URL leads to another server since: the tokens are not for that one.
+                return msgspec.structs.replace(kept, signed_in=None)
         return kept
 
     @property

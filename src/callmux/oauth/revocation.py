@@ -10,7 +10,7 @@ from pathlib import Path
 
 from callmux.config.servers import HttpServer
 from callmux.oauth.failure import SignInFailed
-from callmux.oauth.settings import settings_of
+from callmux.oauth.settings import looked_up, settings_of
 from callmux.oauth.token_requests import Form, form_of, refusal_of
 from callmux.oauth.web import Web
 from callmux.stores.sign_ins import SignedIn
@@ -36,7 +36,7 @@ async def revoke(
         wall: The time of day.
 
     Raises:
-        SignInFailed: It does not answer, or says no.
+        SignInFailed: It does not answer, or says no, or a reference of the entry leads to nothing.
     """
     endpoint, client, tokens = signed_in.revocation_endpoint, signed_in.client, signed_in.tokens
     if not endpoint:
@@ -47,7 +47,8 @@ async def revoke(
         assertion = await settings.assertion(client.id, signed_in.issuer, wall)
     # The refresh token first: with it go the access tokens that came of it.
     kinds = {"refresh_token": tokens.refresh, "access_token": tokens.access}
-    async with Web(config.url) as web:
+    entry = await looked_up(config, base_dir, env)
+    async with Web(entry.url) as web:
         for kind, token in kinds.items():
             if not token:
                 continue

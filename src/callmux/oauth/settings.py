@@ -1,6 +1,7 @@
 """What the configuration says of a sign-in, its secrets looked up.
 
-Made and read by `callmux.oauth.sign_in`.
+Made and read all over `callmux.oauth`; `account_of` and `looked_up` are called by commands that sign in and
+out, too.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from callmux.errors import SecretError
 from callmux.oauth.failure import SignInFailed, Why
 from callmux.secrets import lookup
 from callmux.secrets.resolving import resolve
+from callmux.stores.sign_ins import Account
 
 ASSERTION_SECONDS = 120
 _REFERENCES = tuple(f"{scheme}:" for scheme in SCHEMES)
@@ -101,6 +103,31 @@ class SignInSettings(msgspec.Struct, frozen=True, kw_only=True):
             raise SignInFailed(f"oauth.{key} took too long to look up", Why.SETTINGS) from None
         EVERYWHERE.learn(Veil([value]))
         return value
+
+
+def account_of(name: str, config: HttpServer, owner: str = "") -> Account:
+    """Whose tokens those of a server's entry are. Its URL counts as it is written, so that nothing need be
+    looked up.
+
+    Args:
+        name: The server's key.
+        config: Its entry, whether its references have been looked up or not.
+        owner: The principal; empty where there is one user, or all share the sign-in.
+    """
+    template = config.templates.get("url")
+    return Account(name, config.url if template is None else "".join(map(str, template)), owner)
+
+
+async def looked_up(config: HttpServer, base_dir: Path, env: Mapping[str, str]) -> HttpServer:
+    """The entry with its references looked up.
+
+    Raises:
+        SignInFailed: One leads to nothing.
+    """
+    try:
+        return await lookup.looked_up(config, base_dir, env)
+    except SecretError as error:
+        raise SignInFailed(error.message, Why.SETTINGS) from None
 
 
 def settings_of(name: str, config: HttpServer, env: Mapping[str, str], base_dir: Path) -> SignInSettings:

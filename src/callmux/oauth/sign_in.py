@@ -25,7 +25,7 @@ from callmux.oauth.failure import SignInFailed, Why
 from callmux.oauth.hiding import hide
 from callmux.oauth.holding import hold
 from callmux.oauth.registration import configured_client, document_client, is_usable, register
-from callmux.oauth.settings import SignInSettings, settings_of
+from callmux.oauth.settings import SignInSettings, account_of, settings_of
 from callmux.oauth.token_endpoint import tokens_for
 from callmux.oauth.token_requests import by_client, by_code
 from callmux.oauth.web import Web
@@ -70,7 +70,7 @@ async def sign_in(
 
     Args:
         name: The server's key.
-        config: Its entry.
+        config: Its entry, its references looked up.
         presenter: None where nobody is there: then only `client_credentials` can work.
         env: Where `env:NAME` leads.
         base_dir: The directory of the configuration file.
@@ -80,7 +80,7 @@ async def sign_in(
     Raises:
         SignInFailed: It did not come about.
     """
-    account = Account(name, config.url, owner)
+    account = account_of(name, config, owner)
     settings = settings_of(name, config, env, base_dir)
     attempt = Attempt(settings, presenter, holding.read(store, account), wall)
     try:

@@ -16,7 +16,7 @@ from callmux.config.servers import HttpServer
 from callmux.oauth.credentials import SignInCredentials, UnsignedCredentials
 from callmux.oauth.failure import SignInFailed
 from callmux.oauth.renewal import Renewal
-from callmux.oauth.settings import settings_of
+from callmux.oauth.settings import account_of, settings_of
 from callmux.stores.sign_ins import Account
 from callmux.stores.tokens import TokenStore
 from callmux.tasks import TaskSet
@@ -73,12 +73,12 @@ class SignIns:
 
         Args:
             name: The server's key.
-            config: Its entry.
-            headers: Its headers, looked up, and those of the client.
+            config: Its entry, its references looked up.
+            headers: Its headers and those of the client.
             owner: The principal on whose behalf it is.
             learn: Told of each token, so that it is hidden in what the server says.
         """
-        account = Account(name, config.url, owner)
+        account = account_of(name, config, owner)
         settings = settings_of(name, config, self._env, self._base_dir)
         renewal = self._renewals.get(account)
         if renewal is None:

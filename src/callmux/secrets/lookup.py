@@ -1,7 +1,7 @@
 """Looks up references that take their time, in a thread, so that everything else goes on meanwhile.
 
-Called by `callmux.upstream.links.opening`, and for sign-ins by `callmux.oauth.entrance` and
-`callmux.cli.signing_in`; the looking up is in `callmux.secrets.resolving`.
+Called by `callmux.upstream.links.opening`, and for sign-ins by `callmux.oauth.settings`; the looking up is in
+`callmux.secrets.resolving`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,11 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
-
 from callmux.aside import aside
 from callmux.config.references import Template
 from callmux.config.servers import HttpServer
 from callmux.errors import SecretError
-from callmux.secrets.resolving import values_of
+from callmux.secrets.resolving import filled_in, values_of
 
 SECONDS = 60.0
 """How long all the references of a server may take; each command has its own bound."""
@@ -40,18 +38,12 @@ async def resolved(
         given_up.set()
 
 
-async def with_headers(config: HttpServer, base_dir: Path, env: Mapping[str, str]) -> HttpServer:
-    """The entry with the references in its headers looked up.
+async def looked_up(config: HttpServer, base_dir: Path, env: Mapping[str, str]) -> HttpServer:
+    """The entry with the references in its headers and URL looked up.
 
     Raises:
         SecretError: One gives no value.
     """
-    templates = {path: found for path, found in config.templates.items() if path.startswith("headers.")}
-    if not templates:
+    if not config.templates:
         return config
-    values = await resolved(templates, base_dir, env)
-    headers = {
-        key: values[f"headers.{key}"][0] if f"headers.{key}" in values else value
-        for key, value in config.headers.items()
-    }
-    return msgspec.structs.replace(config, headers=headers)
+    return filled_in(config, await resolved(config.templates, base_dir, env))

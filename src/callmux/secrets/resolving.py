@@ -1,8 +1,8 @@
 """From a reference to its value: `env:`, `file:`, `keyring:` and `cmd:`.
 
-`resolve` is called by `callmux.config.load` for tokens of a listener; `values_of` whenever a server is
-connected, by `callmux.upstream.links.opening`, or by `callmux.secrets.lookup` where somebody else must be
-asked. No value is kept here, and no message holds one.
+`resolve` is called by `callmux.config.load` for tokens of a listener; `values_of` and `filled_in` whenever a
+server is connected, by `callmux.upstream.links.opening`, or by `callmux.secrets.lookup` where somebody else
+must be asked. No value is kept here, and no message holds one.
 """
 
 from __future__ import annotations
@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import msgspec
+
 from callmux.config.references import LITERAL, Reference, Template
 from callmux.config.secrets import referenced_file, resolve_reference
+from callmux.config.servers import HttpServer
 from callmux.errors import SecretError
 
 SLOW = ("keyring", "cmd")
@@ -73,6 +76,17 @@ def values_of(
         except SecretError as error:
             raise SecretError(f"{path}: {error.message}{_advice(template)}") from None
     return found
+
+
+def filled_in(config: HttpServer, values: Mapping[str, tuple[str, list[str]]]) -> HttpServer:
+    """The entry with what its references in headers and URL came to.
+
+    Args:
+        values: As `values_of` gives them.
+    """
+    texts = {path: text for path, (text, _) in values.items()}
+    headers = {key: texts.get(f"headers.{key}", value) for key, value in config.headers.items()}
+    return msgspec.structs.replace(config, headers=headers, url=texts.get("url", config.url))
 
 
 def _value(

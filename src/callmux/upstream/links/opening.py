@@ -20,7 +20,7 @@ from callmux.config.veil import EVERYWHERE, GrowingVeil
 from callmux.context import Scope
 from callmux.errors import SecretError
 from callmux.protocol.http_client import is_web_url
-from callmux.secrets.resolving import is_slow, resolve, values_of
+from callmux.secrets.resolving import filled_in, is_slow, resolve, values_of
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.guardian import Guardian
 from callmux.upstream.links.child import ChildLink, Launch
@@ -146,15 +146,14 @@ def _open(
 ) -> Link:
     """The link of a server whose references have been looked up."""
     secrets = [secret for _, found in values.values() for secret in found]
-    texts = {place: value for place, (value, _) in values.items()}
     if isinstance(config, HttpServer):
         scope = scope or Scope()
-        headers = {key: texts.get(f"headers.{key}", value) for key, value in config.headers.items()}
-        config = msgspec.structs.replace(config, headers=headers, url=texts.get("url", config.url))
+        config = filled_in(config, values)
         veil = veil_of(config, secrets, headers=dict(scope.headers))
         EVERYWHERE.learn(veil)
         growing = GrowingVeil(veil)
         return VeiledLink(_open_remote(name, config, scope, growing, around), growing)
+    texts = {place: value for place, (value, _) in values.items()}
     env = {k: v for k, v in around.env.items() if k not in OWN_SECRETS and k not in around.private}
     more: dict[str, str] = {}
     if config.env_file is not None:
