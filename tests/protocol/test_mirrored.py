@@ -38,7 +38,8 @@ def decoded(value: str) -> str:
     ],
 )
 def test_a_request_is_named(method: str, target: str | None, head: Any) -> None:
-    assert mirrored.head(method, target) == head
+    revision = {"MCP-Protocol-Version": "2026-07-28"}
+    assert mirrored.head("2026-07-28", method, target) == {**revision, **head}
 
 
 @pytest.mark.parametrize("plain", ["us-west1", "a b", "a\tb", "", "x"])

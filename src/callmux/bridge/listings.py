@@ -13,7 +13,7 @@ from msgspec import UNSET, Raw, UnsetType
 from callmux import names
 from callmux.metatools.table import traits
 from callmux.plan import Plan
-from callmux.protocol.params import members
+from callmux.protocol.params import DISCOVER, LISTEN, members
 
 LISTS = {
     "tools/list": ("tools", "notifications/tools/list_changed"),
@@ -31,8 +31,8 @@ SAFE_METHODS = frozenset(LISTS) | {
     "resources/read",
     "resources/subscribe",
     "resources/unsubscribe",
-    "server/discover",
-    "subscriptions/listen",
+    DISCOVER,
+    LISTEN,
     "tasks/cancel",
     "tasks/get",
     "tasks/list",

@@ -27,12 +27,12 @@ from callmux.bridge.link import Link
 from callmux.bridge.listings import LISTS, SAFE_METHODS, Listings
 from callmux.bridge.pages import fit, pages_of
 from callmux.bridge.questions import Questions
-from callmux.bridge.stateless import LISTEN, UNBOUNDED, Stateless
+from callmux.bridge.stateless import UNBOUNDED, Stateless
 from callmux.context import ClientPort
 from callmux.protocol import jsonrpc, nulls, versions
 from callmux.protocol.calling import DirectCall, raw
 from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, Failure, Notification, Request, Response, RpcError
-from callmux.protocol.params import BRIDGED, WAITS
+from callmux.protocol.params import BRIDGED, LISTEN, WAITS
 from callmux.protocol.upstream_peer import read_greeting
 from callmux.session.facts import Said
 from callmux.session.session import Session

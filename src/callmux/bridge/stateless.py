@@ -20,25 +20,26 @@ from callmux.bridge.budget import Budget
 from callmux.bridge.failures import LinkFailure
 from callmux.bridge.keeper import Keeper
 from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, Request, RpcError
-from callmux.protocol.params import SUBSCRIBER, SUBSCRIPTION, WAITS, members
+from callmux.protocol.params import (
+    ACKNOWLEDGED,
+    CHANGES,
+    DISCOVER,
+    LISTEN,
+    SUBSCRIBER,
+    SUBSCRIPTION,
+    WAITS,
+    members,
+)
 from callmux.protocol.versions import LATEST_LEGACY
 from callmux.session.facts import Said
 from callmux.session.request import Request as Asking
 from callmux.session.session import Session
 from callmux.tasks import at_once
 
-LISTEN = "subscriptions/listen"
-DISCOVER = "server/discover"
-ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 UNBOUNDED = Budget(30 * 24 * 3600.0, hard=False)
 """A subscription goes on for as long as its client wants it."""
 DISCOVER_SECONDS = 5.0
 """How long a client that looks who is there waits for a listener that is starting or slow."""
-_CHANGES = {
-    "toolsListChanged": "notifications/tools/list_changed",
-    "promptsListChanged": "notifications/prompts/list_changed",
-    "resourcesListChanged": "notifications/resources/list_changed",
-}
 _ENCODER = msgspec.json.Encoder()
 
 Serve = Callable[[Session, str, Raw | None, Asking], Coroutine[Any, Any, bytes | Raw]]
@@ -136,7 +137,7 @@ class Stateless:
             return [(method, params)]
         wanted = members(given.get("notifications"))
         told = _ENCODER.encode({"_meta": meta})
-        return [(note, told) for name, note in _CHANGES.items() if bytes(wanted.get(name, b"")) == b"true"]
+        return [(note, told) for name, note in CHANGES.items() if bytes(wanted.get(name, b"")) == b"true"]
 
     def hang_up(self) -> None:
         """The client has left: no subscription goes on."""

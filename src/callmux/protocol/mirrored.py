@@ -33,13 +33,13 @@ _MAPS = frozenset({"$defs", "definitions", "dependentSchemas", "patternPropertie
 Path = tuple[str, ...]
 
 
-def head(method: str, target: str | None) -> dict[str, str]:
-    """The headers that name a request.
+def head(revision: str, method: str, target: str | None) -> dict[str, str]:
+    """The headers that every request has.
 
     Args:
         target: The tool, prompt, URI or task that it names.
     """
-    named = {"Mcp-Method": method}
+    named = {"MCP-Protocol-Version": revision, "Mcp-Method": method}
     if target is not None and (method in NAMED or method.startswith("tasks/")):
         named["Mcp-Name"] = encoded(target)
     return named

@@ -18,6 +18,7 @@ from callmux.protocol.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_
 from callmux.protocol.params import (
     CLIENT_CAPABILITIES,
     CLIENT_INFO,
+    DISCOVER,
     LEVELS,
     LOG_LEVEL,
     OF_REQUEST,
@@ -34,8 +35,6 @@ from callmux.protocol.versions import (
     UNSUPPORTED_VERSION,
 )
 
-DISCOVER = "server/discover"
-LISTEN = "subscriptions/listen"
 REMOVED = frozenset(
     {
         "initialize",

@@ -26,6 +26,17 @@ WAITING = "notifications/callmux/waiting"
 """What a listener tells such a bridge about a request: a person is asked for so many `seconds` at most; 0
 when that is over."""
 
+DISCOVER = "server/discover"
+LISTEN = "subscriptions/listen"
+ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
+CHANGES = {
+    "toolsListChanged": "notifications/tools/list_changed",
+    "promptsListChanged": "notifications/prompts/list_changed",
+    "resourcesListChanged": "notifications/resources/list_changed",
+}
+"""What `LISTEN` can ask for -> the notice that it then brings (MCP 2026-07-28,
+basic/patterns/subscriptions)."""
+
 REVISION = "io.modelcontextprotocol/protocolVersion"
 """The member of `_meta` that requests of the revisions without a handshake have (MCP 2026-07-28, basic)."""
 _REVISION = REVISION.encode()

@@ -25,7 +25,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from callmux.protocol import jsonrpc, versions
 from callmux.protocol.jsonrpc import Failure, Id, Malformed, Notification, Request, Response, Single, own_id
-from callmux.protocol.params import members, optional_text, present
+from callmux.protocol.params import DISCOVER, members, optional_text, present
 from callmux.protocol.peer import (
     CancellationReceived,
     Kinds,
@@ -232,7 +232,7 @@ class UpstreamPeer:
         """Our `server/discover` request, which may be the first of all: its id and its line. What answers it
         goes to `discovered`, unless there is a handshake."""
         self.state = State.OPENING
-        return self.request("server/discover", params, who)
+        return self.request(DISCOVER, params, who)
 
     def discovered(self, revision: str) -> None:
         """There is no handshake: from here on each request names this revision."""

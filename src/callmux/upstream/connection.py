@@ -237,7 +237,7 @@ class Connection:
             self.link.send(jsonrpc.notification(method, params))
 
     def _ping(self, seconds: float) -> Coroutine[Any, Any, bytes]:
-        return self.request("ping" if self.stateless is None else "server/discover", None, seconds)
+        return self.request("ping" if self.stateless is None else self.stateless.ping, None, seconds)
 
     async def drained(self) -> None:
         """Waits until no request waits for its answer. Each has its own time-out, so this ends."""

@@ -20,7 +20,7 @@ from msgspec import Raw
 from callmux.context import ClientPort
 from callmux.protocol import jsonrpc, stateless
 from callmux.protocol.jsonrpc import own_id
-from callmux.protocol.params import members
+from callmux.protocol.params import ACKNOWLEDGED, CHANGES, LISTEN, members
 from callmux.protocol.peer import cancellation
 from callmux.upstream import failures
 from callmux.upstream.exchanges import Sender
@@ -28,17 +28,11 @@ from callmux.upstream.failures import CallFailure
 
 log = logging.getLogger(__name__)
 
-METHOD = "subscriptions/listen"
-ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 ACKNOWLEDGED_SECONDS = 30.0
 """How long a server may take to acknowledge a stream."""
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 30.0
-LISTS = {
-    "tools": ("toolsListChanged", "notifications/tools/list_changed"),
-    "prompts": ("promptsListChanged", "notifications/prompts/list_changed"),
-    "resources": ("resourcesListChanged", "notifications/resources/list_changed"),
-}
+LISTS = {asked.removesuffix("ListChanged"): (asked, notice) for asked, notice in CHANGES.items()}
 """By capability: what asks for the notice that a list has changed, and that notice."""
 RESOURCES = "resourceSubscriptions"
 UPDATED = "notifications/resources/updated"
@@ -58,7 +52,7 @@ class Listen:
         acknowledged: What the server says that it tells of.
     """
 
-    method = METHOD
+    method = LISTEN
     seconds = deadline = inf
     client: ClientPort | None = None
     progress: Callable[[Raw], None] | None = None
@@ -81,9 +75,9 @@ class Listen:
         return f"Listen({self.number}, {', '.join(self.wanted)})"
 
     def line(self, id: int) -> bytes:
-        self._label(id, METHOD)
+        self._label(id, LISTEN)
         params = msgspec.json.encode({"notifications": self.wanted})
-        return jsonrpc.request(id, METHOD, stateless.with_meta(params, None, self._own, {}))
+        return jsonrpc.request(id, LISTEN, stateless.with_meta(params, None, self._own, {}))
 
     def answered(self, result: Raw) -> None:
         """The server has ended the stream in good order."""
@@ -152,7 +146,7 @@ class Listening:
                 await outcome
         except TimeoutError:
             self._uris.discard(uri)
-            raise failures.timed_out(f'{METHOD} on "{self._sender.name}"', seconds * 1000) from None
+            raise failures.timed_out(f'{LISTEN} on "{self._sender.name}"', seconds * 1000) from None
 
     def drop(self, uri: str) -> None:
         """Listens no longer to a resource."""
@@ -226,7 +220,7 @@ class Listening:
                 await stream.acknowledged
         except TimeoutError:
             self._close(stream)
-            return None, failures.timed_out(METHOD, ACKNOWLEDGED_SECONDS * 1000)
+            return None, failures.timed_out(LISTEN, ACKNOWLEDGED_SECONDS * 1000)
         except CallFailure as failure:
             return None, failure
         return stream, None

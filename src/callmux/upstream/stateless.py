@@ -17,6 +17,7 @@ from msgspec import Raw
 
 from callmux.context import ClientPort
 from callmux.protocol import mirrored, stateless
+from callmux.protocol.params import DISCOVER
 from callmux.protocol.shapes import Tool
 from callmux.upstream.exchanges import Exchange, Portable, Sender
 from callmux.upstream.failures import CallFailure, Category
@@ -26,7 +27,6 @@ from callmux.upstream.rounds import Rounds
 
 HERE = frozenset({"logging/setLevel", "ping", "resources/subscribe", "resources/unsubscribe"})
 """The requests that such servers have no longer: what they mean is done here."""
-REVISION = "MCP-Protocol-Version"
 DOUBT_SECONDS = 5.0
 """How long a server may take to say that it is of this era still."""
 _DONE = Raw(b"{}")
@@ -43,9 +43,12 @@ class Stateless:
         lose: Has the connection opened anew, for the reason given.
 
     Attributes:
+        ping: The request that asks whether the server is there.
         listening: Hears what changes.
         ends_streams: A request is given up by ending its stream, and not by a word.
     """
+
+    ping = DISCOVER
 
     def __init__(
         self,
@@ -76,7 +79,7 @@ class Stateless:
 
     async def _look(self) -> None:
         try:
-            found = await self._sender.request("server/discover", None, DOUBT_SECONDS)
+            found = await self._sender.request(DISCOVER, None, DOUBT_SECONDS)
             stateless.read_discovery(found)
         except (CallFailure, ValueError) as error:
             unknown = isinstance(error, CallFailure) and error.category in (
@@ -159,14 +162,14 @@ class Stateless:
     def label(self, id: int, exchange: Portable) -> None:
         """Gives the request its headers."""
         if self._label is not None:
-            head = mirrored.head(exchange.method, exchange.target)
+            head = mirrored.head(self._revision, exchange.method, exchange.target)
             if exchange.tool is not None and exchange.method == "tools/call":
                 head |= mirrored.of_arguments(exchange.arguments, mirrored.mirrored(exchange.tool.raw))
-            self._label(id, {REVISION: self._revision, **head})
+            self._label(id, head)
 
     def _label_listen(self, id: int, method: str) -> None:
         if self._label is not None:
-            self._label(id, {REVISION: self._revision, **mirrored.head(method, None)})
+            self._label(id, mirrored.head(self._revision, method, None))
 
     def heard(self, method: str, params: Raw | None) -> Raw | None:
         """What a notification says without the mark of our subscription; None where it is for us alone."""

@@ -15,12 +15,10 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from callmux.protocol.jsonrpc import INVALID_PARAMS, Id, RpcError
-from callmux.protocol.modern import LISTEN
-from callmux.protocol.params import SUBSCRIPTION, members
+from callmux.protocol.params import ACKNOWLEDGED, LISTEN, SUBSCRIPTION, members
 from callmux.session.handler import Handler
 from callmux.session.session import Session
 
-ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 UPDATED = "notifications/resources/updated"
 MOST_RESOURCES = 1000
 """Resources that one request may name."""

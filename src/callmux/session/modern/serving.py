@@ -18,8 +18,8 @@ from msgspec import Raw
 
 from callmux.protocol import jsonrpc, modern
 from callmux.protocol.jsonrpc import INVALID_PARAMS, METHOD_NOT_FOUND, RpcError
-from callmux.protocol.modern import CACHED, DISCOVER, LISTEN, READ, Asked
-from callmux.protocol.params import LEVELS, SUBSCRIBER, members, progress_token
+from callmux.protocol.modern import CACHED, READ, Asked
+from callmux.protocol.params import DISCOVER, LEVELS, LISTEN, SUBSCRIBER, members, progress_token
 from callmux.protocol.versions import MODERN, SUPPORTED
 from callmux.router.greeting import Portrait
 from callmux.router.offers import Offers

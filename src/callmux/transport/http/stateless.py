@@ -13,7 +13,7 @@ import msgspec
 from callmux.protocol import jsonrpc, modern, routing, versions
 from callmux.protocol.jsonrpc import Malformed, Message, Notification, Request, RpcError
 from callmux.protocol.modern import Asked
-from callmux.protocol.params import members, names_revision
+from callmux.protocol.params import DISCOVER, members, names_revision
 from callmux.protocol.routing import VERSION
 from callmux.protocol.sse import event
 from callmux.transport.http.exchange import EVENT_STREAM, JSON, Exchange, Refusal
@@ -39,7 +39,7 @@ def is_stateless(exchange: Exchange, message: Message) -> bool:
         return True
     if not isinstance(message, Request):
         return False
-    return message.method == modern.DISCOVER or names_revision(members(message.params).get("_meta"))
+    return message.method == DISCOVER or names_revision(members(message.params).get("_meta"))
 
 
 async def serve_stateless(exchange: Exchange, listener: Listener, message: Message) -> None:

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from msgspec import Raw
 
-from callmux.protocol import stateless
+from callmux.protocol import mirrored, stateless
+from callmux.protocol.params import DISCOVER
 from callmux.protocol.upstream_peer import InitializeResult, UpstreamPeer
 from callmux.protocol.versions import MODERN
 from callmux.upstream.exchanges import OwnExchange
@@ -83,10 +84,10 @@ class FirstWords:
         """Asks who the server is, as one without a handshake is asked."""
         revision = MODERN[0]
         own_meta = stateless.own_meta(self._client_info, self._declared, None, revision)
-        own = self._connection.own("server/discover", None, inf)
+        own = self._connection.own(DISCOVER, None, inf)
         own.number, line = self._peer.probe(stateless.with_meta(None, None, own_meta, {}), own)
         if (label := label_of(self._connection.link)) is not None:
-            label(own.number, {"MCP-Protocol-Version": revision, "Mcp-Method": own.method})
+            label(own.number, mirrored.head(revision, own.method, None))
         self._connection.link.send(line, own.number, True)
         return own
 
