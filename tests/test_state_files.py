@@ -10,7 +10,10 @@ import pytest
 
 from callmux.clients import ledger
 from callmux.clients.changes import ChangeFailed, undo
+from callmux.config.load import saved_overlay
+from callmux.errors import ConfigError
 from callmux.guard.projects import Projects
+from callmux.observe.history_file import read_history
 from callmux.session.saved_sessions import SavedSession, SavedSessions, session_key, take
 from callmux.stores.sign_ins import Account, Tokens
 from callmux.stores.tokens import TokenStore, TokensUnreadable
@@ -80,6 +83,29 @@ def test_sign_ins_to_remote_servers(tmp_path: Path) -> None:
     path.write_text(json.dumps({"version": 2, "account": named, "kept": kept}))
     with pytest.raises(TokensUnreadable, match="newer callmux"):
         TokenStore(tmp_path).read(account)
+
+
+def test_servers_that_were_changed_while_callmux_ran(tmp_path: Path) -> None:
+    path = tmp_path / "callmux.json.management.json"
+    servers = {"a": {"config": {"command": "x"}}, "b": {"deleted": True}}
+    whole = {"version": 1, "servers": servers, "updatedAt": "2026-01-01T00:00:00Z"}
+    path.write_text(json.dumps(whole))
+    assert saved_overlay(path).entries == {"a": {"command": "x"}, "b": None}
+    path.write_text(json.dumps({**whole, "version": 2}))
+    with pytest.raises(ConfigError):
+        saved_overlay(path)
+
+
+def test_counts_of_the_dashboard(tmp_path: Path) -> None:
+    path, counted = tmp_path / "callmux-metrics.json", {"calls": 3, "bytesIn": 9}
+    tiers = {name: {"buckets": [[1_700_000_000_000, counted]]} for name in ("minute", "fiveMin", "hour")}
+    server = {"calls": 3, "lastCallAt": 1_700_000_000_000}
+    whole = {"version": 1, "startedAt": 1000, "aggregate": counted, "servers": {"s": server}, "tiers": tiers}
+    path.write_text(json.dumps(whole))
+    history = read_history(path, 1_700_000_060.0)
+    assert (history.totals()["calls"], history.servers()[0]["calls"]) == (3, 3)
+    path.write_text(json.dumps({**whole, "version": 2}))
+    assert read_history(path, 1_700_000_060.0).totals()["calls"] == 0
 
 
 def test_entries_that_are_ours() -> None:

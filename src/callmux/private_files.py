@@ -1,12 +1,15 @@
 """Files of our own that change as a whole: no reader ever sees half of one, and nobody else reads them.
 
-Called by `callmux.management.changes`.
+Called by `callmux.management.changes` and `callmux.observe.history_file`; `callmux.cli.saving` takes its turn
+here, too.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -28,3 +31,26 @@ def write_private(path: Path, data: bytes) -> None:
     finally:
         # Gone already, unless something went wrong.
         Path(beside).unlink(missing_ok=True)
+
+
+@contextmanager
+def turn(directory: Path) -> Iterator[None]:
+    """One callmux process at a time edits in a directory.
+
+    Raises:
+        OSError: The directory cannot be read.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        # Windows: files are replaced as a whole, and the last one wins.
+        yield
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        # Some network file systems have no locks.
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

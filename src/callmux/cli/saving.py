@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 
 from callmux.errors import CallmuxError
+from callmux.private_files import turn
 from callmux.text import NotText, text_of
 
 PRIVATE_FILE, PRIVATE_DIRECTORY = 0o600, 0o700
@@ -63,7 +63,7 @@ def edit_text(path: Path, edit: Callable[[str], str]) -> bool:
     target = Path(os.path.realpath(path))
     try:
         target.parent.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
-        with _turn(target.parent):
+        with turn(target.parent):
             before = _bytes_of(target)
             # newline="" would do this for a file: line breaks stay as they are.
             after = edit(text_of(before or b"", path)).encode()
@@ -102,25 +102,6 @@ def _bytes_of(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
-
-
-@contextmanager
-def _turn(directory: Path) -> Iterator[None]:
-    """One callmux process at a time edits in a directory."""
-    try:
-        import fcntl
-    except ImportError:
-        # On Windows the comparison before the file is replaced has to do.
-        yield
-        return
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        # Some network file systems have no locks.
-        with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 _ANY = object()

@@ -95,8 +95,9 @@ class Chronicle:
             self.recent = Recent(self._bus, self._wall, settings.max_events, self._is_own)
             self._leave = self._bus.subscribe(ResultShortened, self._shortened)
             if self.history is None:
-                self._file = HistoryFile(self._base_dir / FILE)
-                self.history = read_history(self._base_dir / FILE, self._wall())
+                path = self._base_dir / FILE
+                self.history = read_history(path, self._wall())
+                self._file = HistoryFile(path, self.history)
 
     def _is_own(self, path: str) -> bool:
         return path == self._path or path.startswith(self._path.rstrip("/") + "/")
@@ -116,8 +117,8 @@ class Chronicle:
 
     def _keep(self) -> None:
         self._due = None
-        if self._file is not None and self.history is not None:
-            self._file.save(self.history)
+        if self._file is not None:
+            self._file.save()
 
     def problems(self) -> dict[str, str]:
         """What cannot be kept now, and why."""
@@ -132,8 +133,8 @@ class Chronicle:
         """Writes what was heard."""
         if self._due is not None:
             self._due.cancel()
-        if self._file is not None and self.history is not None:
-            self._file.close(self.history, CLOSE_SECONDS)
+        if self._file is not None:
+            self._file.close(CLOSE_SECONDS)
         if self.store is not None:
             self._endings.begin(self.store.close)
         self._endings.wait(CLOSE_SECONDS)

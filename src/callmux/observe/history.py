@@ -25,6 +25,7 @@ USUAL = "1h"
 VERSION = 1
 MOST_SERVERS = 500
 OVERFLOW = "__overflow__"
+_SERVER = ("calls", "errors", "downstream", "bytesOut", "totalDurationMs", "lastCallAt")
 Bucket = list[int]
 
 
@@ -50,7 +51,7 @@ class History:
 
     def add(self, sample: Sample) -> None:
         """Counts a call."""
-        bucket = self._bucket(sample.at)
+        bucket = self._bucket_of(sample.at)
         bucket[CALLS] += 1
         bucket[META] += sample.meta
         bucket[PASSTHROUGH] += sample.passthrough
@@ -65,13 +66,13 @@ class History:
 
     def shortened(self, at: float, saved: int) -> None:
         """An answer that was counted, or is about to be, went out as TOON, so many bytes shorter."""
-        bucket = self._bucket(at)
+        bucket = self._bucket_of(at)
         bucket[TOON] += 1
         bucket[JSON] -= 1
         bucket[SAVED] += saved
         self.changed += 1
 
-    def _bucket(self, at: float) -> Bucket:
+    def _bucket_of(self, at: float) -> Bucket:
         minute = int(at // 60)
         if minute != self._minute:
             self._fold()
@@ -87,17 +88,7 @@ class History:
             if known is None:
                 if len(self._servers) >= MOST_SERVERS:
                     server = OVERFLOW
-                known = self._servers.setdefault(
-                    server,
-                    {
-                        "calls": 0,
-                        "errors": 0,
-                        "downstream": 0,
-                        "bytesOut": 0,
-                        "totalDurationMs": 0,
-                        "lastCallAt": 0,
-                    },
-                )
+                known = self._servers.setdefault(server, dict.fromkeys(_SERVER, 0))
             known["calls"] += 1
             known["errors"] += not sample.ok
             known["downstream"] += count
@@ -221,7 +212,41 @@ def restored(document: object, now: float) -> History | None:
     return history
 
 
-_SERVER = ("calls", "errors", "downstream", "bytesOut", "totalDurationMs", "lastCallAt")
+def joined(there: dict[str, Any], now: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    """A dump with all that two processes have counted.
+
+    Args:
+        there: What a file holds, to which another process may have written.
+        now: What this process knows.
+        before: What it knew when it read or wrote the file last.
+    """
+    tiers = {}
+    for name, (_, most) in TIERS.items():
+        kept, new, old = (dict(dump["tiers"][name]["buckets"]) for dump in (there, now, before))
+        times = sorted(kept.keys() | new.keys())[-most:]
+        buckets = [[at, _grown(kept.get(at), new.get(at), old.get(at))] for at in times]
+        tiers[name] = {**now["tiers"][name], "buckets": buckets}
+    servers = {}
+    for name in there["servers"] | now["servers"]:
+        known = [dump["servers"].get(name) for dump in (there, now, before)]
+        last = max(one["lastCallAt"] for one in known if one is not None)
+        servers[name] = {**_grown(*known), "lastCallAt": last}
+    return {
+        **now,
+        "startedAt": min(there["startedAt"], now["startedAt"]),
+        "aggregate": _grown(there["aggregate"], now["aggregate"], before["aggregate"]),
+        "servers": servers,
+        "tiers": tiers,
+    }
+
+
+def _grown(
+    there: dict[str, float] | None, now: dict[str, float] | None, before: dict[str, float] | None
+) -> dict[str, float]:
+    if now is None or (there is not None and now == before):
+        return there or {}
+    kept, old = there or {}, before or {}
+    return {key: kept.get(key, 0) + n - old.get(key, 0) for key, n in now.items()}
 
 
 def _empty() -> Bucket:
