@@ -9,14 +9,16 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.longest import rank
 from tests.support import play, run
+from tests.waiting import bounded
 
 # On a busy machine any step may take long: that says nothing about the code.
 settings.register_profile("callmux", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -29,6 +31,8 @@ atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 ROOT = Path(__file__).parent.parent
 CACHE = ROOT / ".cache"
 NEWER_NODE = 22
+MOST_SECONDS = 150.0
+"""Real seconds that a test may take, and what it needs before and after, each; on a busy machine, too."""
 
 
 def _missing(what: str) -> None:
@@ -65,6 +69,24 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     else:
         run(work, *mark.args)
     return True
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup() -> Generator[None, Any, Any]:
+    with bounded(MOST_SECONDS):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call() -> Generator[None, Any, Any]:
+    with bounded(MOST_SECONDS):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown() -> Generator[None, Any, Any]:
+    with bounded(MOST_SECONDS):
+        return (yield)
 
 
 @pytest.fixture(scope="session")

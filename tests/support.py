@@ -39,6 +39,7 @@ from callmux.router.names import Names
 from callmux.router.routing import Routing
 from callmux.session.facts import Facts
 from callmux.upstream.catalogue import Catalogue
+from tests import waiting
 
 T = TypeVar("T")
 
@@ -48,13 +49,29 @@ loop_factory: ContextVar[Callable[[], asyncio.AbstractEventLoop] | None] = Conte
 SECONDS = 20.0
 """Real seconds after which a test has failed."""
 
+PLAYED_SECONDS = 20.0
+"""Seconds of the processor's work after which a played test has failed: as many on a busy machine."""
+CLEARING_SECONDS = 5.0
+BEGINNING = 1000.0
+"""The virtual time at which a played test begins."""
+
 
 def run(work: Coroutine[Any, Any, T], seconds: float = SECONDS) -> T:
     """The result of `work` on a real event loop; fails when it takes longer than `seconds`."""
 
     async def bounded() -> T:
-        async with asyncio.timeout(seconds):
-            return await work
+        loop, found = asyncio.get_running_loop(), list[str]()
+        # Set before the time-out, so that it looks before anything is cancelled.
+        look = loop.call_later(seconds, lambda: found.append(waiting.tasks(loop)))
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                return await work
+        except TimeoutError as error:
+            if limit.expired():
+                error.add_note("\n".join([f"the test took longer than {seconds:g} s", *found]))
+            raise
+        finally:
+            look.cancel()
 
     with asyncio.Runner(loop_factory=loop_factory.get()) as runner:
         return runner.run(bounded())
@@ -63,7 +80,8 @@ def run(work: Coroutine[Any, Any, T], seconds: float = SECONDS) -> T:
 def play(work: Coroutine[Any, Any, T]) -> T:
     """The result of `work` on a loop whose time jumps to the next timer: an hour's wait costs nothing.
 
-    Fails where everything waits and no timer is left. For work in memory only: no threads, no processes.
+    Fails where everything waits and no timer is left, and where timers go on for ever. For work in memory
+    only: no threads, no processes.
     """
     with asyncio.Runner(loop_factory=PlayedLoop) as runner:
         return runner.run(work)
@@ -81,11 +99,13 @@ class _Jumping(selectors.DefaultSelector):
     loop: PlayedLoop
 
     def select(self, timeout: float | None = None) -> Any:
+        self.loop.check()
         ready = super().select(0)
         if ready or timeout == 0:
             return ready
         if timeout is None:
-            raise AssertionError("everything waits, and nothing will ever happen")
+            found = waiting.tasks(self.loop)
+            raise AssertionError(f"everything waits, and nothing will ever happen; {found}")
         self.loop.now += max(timeout, 1e-6)
         return ready
 
@@ -94,13 +114,25 @@ class PlayedLoop(asyncio.SelectorEventLoop):
     """A loop that begins at 1000 s and whose time passes only by waiting."""
 
     def __init__(self) -> None:
-        self.now = 1000.0
+        self.now = BEGINNING
         selector = _Jumping()
         selector.loop = self
         super().__init__(selector)
+        self._limit = time.thread_time() + PLAYED_SECONDS
 
     def time(self) -> float:
         return self.now
+
+    def check(self) -> None:
+        """Fails where the processor has worked on this for too long: something begins again and again."""
+        used = time.thread_time()
+        if used > self._limit:
+            # What ends the rest after this failure has time, too.
+            self._limit = used + CLEARING_SECONDS
+            raise AssertionError(
+                f"it goes on for ever: {PLAYED_SECONDS:g} s of work, {self.now - BEGINNING:g} s of virtual "
+                f"time; {waiting.tasks(self)}"
+            )
 
 
 def steps(work: Callable[[], object]) -> int:
