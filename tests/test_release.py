@@ -71,6 +71,7 @@ def test_a_wheel_must_be_whole_and_hold_nothing_else(release: ModuleType, tmp_pa
         if path.is_file()
     }
     files |= {f"{about}/{name}": "" for name in ("entry_points.txt", "licenses/LICENSE")}
+    files["callmux/dashboard/static/index.html"] = ""
     files[f"{about}/METADATA"] = "Version: 1.2.0\nLicense-Expression: MIT\nRequires-Python: >=3.11\n"
 
     def problems(files: dict[str, str]) -> list[str]:
@@ -84,7 +85,8 @@ def test_a_wheel_must_be_whole_and_hold_nothing_else(release: ModuleType, tmp_pa
     assert problems({**files, "tests/test_a.py": ""}) == [
         "the wheel has tests/test_a.py, which is not of the package"
     ]
-    for gone in ("callmux/cli/main.py", "callmux/py.typed", f"{about}/licenses/LICENSE"):
+    page = "callmux/dashboard/static/index.html"
+    for gone in ("callmux/cli/main.py", "callmux/py.typed", f"{about}/licenses/LICENSE", page):
         assert problems({k: v for k, v in files.items() if k != gone}) == [f"the wheel has no {gone}"]
     assert problems({**files, f"{about}/METADATA": "Version: 1.1.0\n"}) != []
 
@@ -95,4 +97,5 @@ def test_an_sdist_must_have_what_its_tests_need(release: ModuleType, tmp_path: P
         archive.add(ROOT / "pyproject.toml", "callmux-1.2.0/pyproject.toml")
     found = release.sdist_problems(path, "1.2.0")
     assert "the sdist has no uv.lock" in found
+    assert "the sdist has no src/callmux/dashboard/static/index.html" in found
     assert "the sdist has no pyproject.toml" not in found

@@ -1,36 +1,24 @@
-"""The page itself: one document that loads nothing from elsewhere. Pure.
+"""What stands in the place of the page where it was not built: how to build it, and where the data is. Pure.
 
-Served by `callmux.dashboard.pages`. Its front end is not built yet: the page says where the data is.
+Used by `callmux.dashboard.built`.
 """
 
 from __future__ import annotations
 
-HEADERS = {
-    "cache-control": "no-cache, no-store, must-revalidate",
-    "content-security-policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none';"
-        " frame-ancestors 'none'"
-    ),
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-}
-KIND = "text/html; charset=utf-8"
-PAGE = b"""<!doctype html>
+UNBUILT = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <title>callmux dashboard</title>
-<style>
-:root { color-scheme: light dark }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem }
-code { font-family: ui-monospace, monospace }
-</style>
 </head>
 <body>
 <h1>callmux dashboard</h1>
-<p>This version of callmux has no page with charts yet. Its data is here, as JSON, below the address of
-this page:</p>
+<p>The page was not built: wheels of callmux carry it, a checkout has it once you have run this, which
+needs Node.js 20.19 or newer:</p>
+<pre><code>scripts/dashboard</code></pre>
+<p>Then start callmux again. Its data is here all the same, as JSON, below the address of this page:</p>
 <ul>
 <li><code>data</code>: what runs, the latest events, and what was counted</li>
 <li><code>events</code>: the same, and each event as it happens</li>

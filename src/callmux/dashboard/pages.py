@@ -19,7 +19,8 @@ import msgspec
 from callmux.aside import aside
 from callmux.clock import Clock
 from callmux.config.model import Config
-from callmux.dashboard.page import HEADERS, KIND, PAGE
+from callmux.dashboard.built import FOLDER, document, files
+from callmux.dashboard.reference import reference
 from callmux.guard.gate import route_of
 from callmux.observe.chronicle import Chronicle
 from callmux.observe.event_query import drilldown, limit_of
@@ -44,7 +45,8 @@ START_SECONDS = 10.0
 NO_STORE = {"cache-control": "no-store"}
 _OF_QUESTIONS = ("id", "client", "principal", "directory", "waitsSeconds", "leftSeconds")
 """What is shown of a question to a person: its calls have arguments."""
-_PAGES = ("", "/data", "/events", "/series", "/drilldown")
+_PAGES = ("", "/data", "/events", "/series", "/drilldown", "/reference")
+_STATIC = f"/{FOLDER}/"
 
 
 class DashboardPages:
@@ -80,7 +82,11 @@ class DashboardPages:
 
     def template(self, path: str) -> str:
         rest = self._rest(path)
-        return f"{self._base.rstrip('/')}{rest}" if rest in _PAGES else ""
+        if rest.startswith(_STATIC):
+            rest = f"{_STATIC}{{file}}"
+        elif rest not in _PAGES:
+            return ""
+        return f"{self._base.rstrip('/')}{rest}"
 
     def _rest(self, path: str) -> str:
         rest = path[len(self._base.rstrip("/")) :]
@@ -88,15 +94,18 @@ class DashboardPages:
 
     async def __call__(self, exchange: Exchange) -> None:
         rest = self._rest(exchange.path)
-        if rest not in _PAGES:
+        static = files().get(rest.removeprefix(_STATIC)) if rest.startswith(_STATIC) else None
+        if rest not in _PAGES and static is None:
             raise Refusal(404, "Not found")
         if exchange.method != "GET":
             raise Refusal(405, "the dashboard only answers GET", headers={"Allow": self.methods})
         if not self._is_allowed(exchange):
             raise Refusal(403, f'no rule allows you "{RIGHT}": an administrator can add one')
+        if static is not None or rest == "":
+            found = static or document(exchange.path)
+            await exchange.answer(200, found.body, found.kind, found.headers)
+            return
         match rest:
-            case "":
-                await exchange.answer(200, PAGE, KIND, HEADERS)
             case "/data":
                 await self._host.runtime.settled_within(START_SECONDS)
                 await exchange.answer(200, self._snapshot(), headers=NO_STORE)
@@ -104,6 +113,8 @@ class DashboardPages:
                 await self._stream(exchange)
             case "/series":
                 await exchange.answer_json(200, self._series(exchange.query("range")), NO_STORE)
+            case "/reference":
+                await exchange.answer(200, await aside(reference, QUERY_SECONDS), headers=NO_STORE)
             case _:
                 await exchange.answer_json(200, await self._drilldown(exchange), NO_STORE)
 

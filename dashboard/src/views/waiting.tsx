@@ -1,0 +1,108 @@
+// What waits for a person: calls to be approved, servers to sign in to.
+import { send } from "../address";
+import { useAsked, useDeed } from "../asked";
+import { servers } from "../facts";
+import { ago } from "../format";
+import type { Question, Waiting as Waits } from "../model";
+import { Badge, Card, Copy, Empty, Facts, Trouble } from "../parts/pieces";
+import type { View } from "../page";
+import { link } from "../route";
+import { refreshNow, right, useStore } from "../store";
+
+export function Waiting(_: View) {
+  const { snapshot } = useStore();
+  const asked = useAsked<Waits>("waiting", {}, 2);
+  const approvals = asked.data?.approvals ?? snapshot?.approvals ?? [];
+  const signIns: NonNullable<Waits["signIns"]> =
+    asked.data?.signIns ??
+    servers(snapshot)
+      .filter((one) => one.signInNeeded)
+      .map((one) => ({ server: one.name, command: `callmux login ${one.name}`, ...(one.lastError ? { message: one.lastError } : {}) }));
+  return (
+    <>
+      <Card title="Calls to approve" more={approvals.length ? <Badge tone="warn">{approvals.length}</Badge> : null} id="approvals">
+        {approvals.length ? (
+          <ul class="waiting">
+            {approvals.map((one) => (
+              <OneQuestion key={one.id} question={one} again={asked.again} />
+            ))}
+          </ul>
+        ) : (
+          <Empty title="No call waits for approval.">
+            Which calls a person is asked about stands under <code>approve</code> in the configuration.
+          </Empty>
+        )}
+      </Card>
+      <Card title="Servers to sign in to" more={signIns.length ? <Badge tone="warn">{signIns.length}</Badge> : null} id="sign-ins">
+        {signIns.length ? (
+          <ul class="waiting">
+            {signIns.map((one) => (
+              <li key={one.server}>
+                <strong>
+                  <a href={link("servers", one.server)}>{one.server}</a>
+                </strong>
+                {one.message ? <p class="dim">{one.message}</p> : null}
+                {one.url ? (
+                  <p>
+                    <a href={one.url} target="_blank" rel="noreferrer noopener">
+                      Sign in at {hostOf(one.url)}
+                    </a>
+                  </p>
+                ) : null}
+                {one.command ? (
+                  <p class="command">
+                    On the machine of callmux: <code>{one.command}</code> <Copy text={one.command} label={`Copy the command for ${one.server}`} />
+                  </p>
+                ) : null}
+                {one.since ? <p class="dim">since {ago(one.since)}</p> : null}
+              </li>
+            ))}
+          </ul>
+        ) : (
+          <Empty title="No server waits for somebody to sign in." />
+        )}
+      </Card>
+    </>
+  );
+}
+
+function hostOf(url: string): string {
+  try {
+    return new URL(url).host;
+  } catch {
+    return "its address";
+  }
+}
+
+function OneQuestion({ question, again }: { question: Question; again: () => void }) {
+  const approve = right("approve");
+  const deed = useDeed(async (answer: "allow" | "deny") => {
+    await send("POST", "approve", { id: question.id, answer });
+    again();
+    await refreshNow();
+  });
+  const what = (question.calls ?? []).join(", ") || "a call";
+  return (
+    <li>
+      <strong>{what}</strong>
+      <Facts
+        rows={[
+          ["Client", question.client],
+          ["Who", question.principal],
+          ["Directory", question.directory],
+          ["Time left", question.leftSeconds === undefined ? null : `${Math.round(question.leftSeconds)} s`],
+        ]}
+      />
+      <Trouble error={deed.error} />
+      <div class="actions left">
+        <button type="button" class="primary" disabled={!approve.may || deed.busy} onClick={() => void deed.go("allow")} aria-label={`Allow ${what}`}>
+          Allow this call
+        </button>
+        <button type="button" class="danger" disabled={!approve.may || deed.busy} onClick={() => void deed.go("deny")} aria-label={`Deny ${what}`}>
+          Deny
+        </button>
+        {approve.may ? null : <span class="dim">{approve.why}</span>}
+      </div>
+    </li>
+  );
+}
