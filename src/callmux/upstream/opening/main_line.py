@@ -142,10 +142,11 @@ class MainLine:
                     return None
                 self.begin()
             await self._attempted(RECONNECT_WAIT_SECONDS if self._was_up else None)
-        wanted = self.declares, self.era
+        wanted = self.declares
         while self.connection is not None and self.ready is None and self._attempt is not None:
             await self._attempted(None)
-        return self.ready if (self.declares, self.era) == wanted else None
+        # Of which era it is does not matter: a server may lack the one that was wanted.
+        return self.ready if self.declares == wanted else None
 
     @property
     def ready(self) -> Connection | None:
