@@ -16,9 +16,10 @@ from callmux.context import Scope
 from callmux.oauth.credentials import SignInCredentials, UnsignedCredentials
 from callmux.observe.bus import Bus
 from callmux.observe.facts import SignInNeeded
-from callmux.process.sign_ins import COMPLETE, LateSignIns
+from callmux.process.sign_ins import LateSignIns
 from callmux.upstream.failures import CallFailure
 from callmux.upstream.links.credentials import Challenge, Credentials, FixedHeaders
+from callmux.upstream.visits import VISIT_OVER
 from tests.oauth.scene import guarded
 from tests.support import FakeClient, free_port, real_loop, until
 
@@ -75,7 +76,7 @@ async def test_one_way_in_serves_all_who_are_invited_and_each_is_told(tmp_path: 
             assert page.status == 200
         await until(lambda: clients[1].heard, "the end of the sign-in")
         ids = [first["elicitationId"], second["elicitationId"]]
-        assert [client.heard for client in clients] == [[(COMPLETE, {"elicitationId": id})] for id in ids]
+        assert [client.heard for client in clients] == [[(VISIT_OVER, {"elicitationId": id})] for id in ids]
         await late.close()
 
 

@@ -17,7 +17,7 @@ from callmux.rings.call import Call
 from callmux.rings.preparing import Preparing
 from callmux.rings.route import Route
 from callmux.rings.stage import Cancelled, Stages
-from callmux.router.door import Door
+from callmux.router.door import RENEW_SECONDS, Door
 from callmux.router.names import Names
 from callmux.router.routing import Routing
 from callmux.upstream.catalogue import Catalogue, ServerTools
@@ -34,6 +34,11 @@ class FakeServer:
         self.up = asyncio.Event()
         self.in_use, self.questions = InUse(), Questions()
         self.recalled = False
+        self.inventory, self.connection = self, None
+        self.reading: asyncio.Future[None] | None = None
+
+    def renewed(self, connection: Any) -> asyncio.Future[None] | None:
+        return self.reading
 
     async def settled(self) -> None:
         await self.up.wait()
@@ -109,6 +114,20 @@ async def test_another_request_is_planned_with_its_params() -> None:
     assert (call.server, call.method, call.target, call.key) == ("a", "resources/read", "u://1", "uri")
     assert (bytes(call.asked.meta or b""), call.asked.extra) == (b'{"k":1}', {})
     assert (call.seconds, call.safe, call.tool, call.arguments) == (2, True, None, None)
+
+
+async def test_a_listing_waits_a_moment_for_lists_that_are_read_again() -> None:
+    house = House()
+    for server in house.servers.values():
+        server.up.set()
+    reading = house.servers["a"].reading = asyncio.get_running_loop().create_future()
+    listed = asyncio.ensure_future(house.door.listable())
+    await asyncio.sleep(RENEW_SECONDS - 1)
+    assert not listed.done()
+    await asyncio.sleep(2)
+    assert listed.done(), "what was listed before is better than nothing"
+    reading.set_result(None)
+    await house.door.listable()
 
 
 async def test_a_listing_waits_for_those_of_whom_nothing_is_kept() -> None:

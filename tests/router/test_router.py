@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any, cast
 
@@ -41,6 +42,11 @@ class FakeServer:
     def __init__(self) -> None:
         self.in_use, self.questions = InUse(), Questions()
         self.recalled = False
+        self.inventory, self.connection = self, None
+        self.reading: asyncio.Future[None] | None = None
+
+    def renewed(self, connection: Any) -> asyncio.Future[None] | None:
+        return self.reading
 
     async def settled(self) -> None:
         return

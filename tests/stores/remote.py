@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from math import inf
 from random import Random
 from typing import Any
 
@@ -68,8 +69,10 @@ class RemoteCache:
     def has(self, key: Key, now: float) -> Coroutine[Any, Any, bool]:
         return self.wire.carry(lambda: self.kept.has(key, now))
 
-    def put(self, key: Key, raw: bytes, now: float, epoch: int | None) -> Coroutine[Any, Any, bool]:
-        return self.wire.carry(lambda: self.kept.put(key, raw, now, epoch))
+    def put(
+        self, key: Key, raw: bytes, now: float, epoch: int | None, lasts: float = inf
+    ) -> Coroutine[Any, Any, bool]:
+        return self.wire.carry(lambda: self.kept.put(key, raw, now, epoch, lasts))
 
     def clear(
         self, chosen: Callable[[str, str], bool] | None, now: float, rights: str | None = None

@@ -45,6 +45,7 @@ from callmux.upstream.failures import CallFailure
 from callmux.upstream.opening import restoring
 from callmux.upstream.resources import Place
 from callmux.upstream.server import Server
+from callmux.upstream.visits import VISIT_OVER
 
 if TYPE_CHECKING:
     from callmux.guard.principal import Principal
@@ -289,6 +290,7 @@ class Host:
             self.desk.approval,
             listener=not self.single,
             invite=self._supply.sign_ins.invite,
+            visits=self._supply.sign_ins.visits,
         )
 
     async def _ready(self, config: Config) -> Runtime:
@@ -378,8 +380,12 @@ class Host:
 
     def _told(self, server: Server, method: str, params: Raw | None, client: ClientPort | None) -> None:
         if method == "notifications/resources/updated":
+            self._stores.writes.wrote(server.name)
             self.subscriptions.updated(server.name, params)
-        elif client is None:
+            return
+        if method == VISIT_OVER:
+            server.questions.visits.told(params)
+        if client is None:
             log.debug('could not tell which client of "%s" %s is for', server.name, method)
         elif method != "notifications/message" or is_wanted(params, client):
             client.notify(method, self.dispatch.shown_to(client, server.name, params))

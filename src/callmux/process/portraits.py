@@ -6,6 +6,7 @@ they end again. What a server listed last, in this process or an earlier one, is
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import msgspec
@@ -13,6 +14,7 @@ import msgspec
 from callmux.process.changes import listed_now
 from callmux.process.entitlements import Entitlements
 from callmux.process.runtime import Runtime
+from callmux.protocol.caching import Freshness, narrowest
 from callmux.router.greeting import SERVER_INFO, Portrait, greeting, portrait, transparent_greeting
 from callmux.session.facts import BRIDGE
 from callmux.session.session import Session
@@ -87,6 +89,19 @@ class Portraits:
     def listed(self, session: Session, kind: str) -> bytes:
         """A list as this client would be given it now."""
         return listed_now(self._current(), self._entitlements, session, kind)
+
+    def holds(self, session: Session, method: str) -> Freshness:
+        """How long an answer of ours about what servers list holds for a client, and whether it is for that
+        client alone: it is where anybody else may be listed something else."""
+        servers, seen = self._current().servers, self._entitlements.servers_of(session)
+        own = Freshness(private=self._entitlements.rights_of(session) is not None)
+        now = asyncio.get_running_loop().time()
+        theirs = [
+            server.inventory.holds(method, now, apart=server.sharing.owned)
+            for name, server in servers.items()
+            if name in seen
+        ]
+        return narrowest([own, *theirs])
 
     def _known(self, session: Session) -> dict[str, Offer]:
         """What the servers offer that have said so, of those that a client may know of."""

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from callmux.process.approval import Approval, AskingStages
     from callmux.process.oversight import Oversight
     from callmux.rings.inviting import Invite, Inviting
+    from callmux.upstream.visits import Visits
 
 
 class Runtime:
@@ -68,6 +69,7 @@ class Runtime:
         approval: Gives the approval of the process; asked only where the configuration has `approve`.
         listener: Whether its clients come over HTTP.
         invite: Opens the way for a person who has to sign in to a server.
+        visits: Tells when somebody has gone it.
 
     Attributes:
         oversight: Who may use what; None where all may use everything.
@@ -92,6 +94,7 @@ class Runtime:
         *,
         listener: bool = False,
         invite: Invite | None = None,
+        visits: Visits | None = None,
     ) -> None:
         self._process = process
         self.config = config
@@ -148,7 +151,7 @@ class Runtime:
                 admitting=admitting,
                 approving=None if ask is None else ask.request,
                 confirming=None if ask is None else ask.call,
-                inviting=self._inviting(invite),
+                inviting=self._inviting(invite, visits),
             )
         )
         self.find = find
@@ -191,15 +194,15 @@ class Runtime:
 
         self.offers = Offers(self._door, indexes.prompts, indexes.resources, list(self.servers), sight=sight)
 
-    def _inviting(self, invite: Invite | None) -> Inviting | None:
+    def _inviting(self, invite: Invite | None, visits: Visits | None) -> Inviting | None:
         """What shows clients the way in: only where all of them are one person's."""
         servers = self.config.servers.items()
         remote = {name: server for name, server in servers if isinstance(server, HttpServer)}
-        if invite is None or not remote or self.config.auth is not None:
+        if invite is None or visits is None or not remote or self.config.auth is not None:
             return None
         from callmux.rings.inviting import Inviting
 
-        return Inviting(remote, invite)
+        return Inviting(remote, invite, visits)
 
     def _oversight(self, routing: Routing, listener: bool) -> Oversight | None:
         """Who may use what; loaded only where the configuration says something about it."""

@@ -20,6 +20,7 @@ from callmux.observe.bus import Bus
 from callmux.observe.facts import SignInNeeded
 from callmux.places import known_state_dir
 from callmux.upstream.links.credentials import Credentials, FixedHeaders
+from callmux.upstream.visits import VISIT_OVER, Visits
 
 if TYPE_CHECKING:
     from callmux.oauth.entrance import Entrance
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from callmux.stores.sign_ins import Account
     from callmux.stores.tokens import TokenStore
 
-COMPLETE = "notifications/elicitation/complete"
 MOST_INVITED = 100
 """Invitations to one server whose clients are told when somebody has signed in."""
 
@@ -40,6 +40,9 @@ class LateSignIns:
         base_dir: The directory of the configuration file.
         bus: Hears that a person must sign in.
         signed_in: Told the server's name when he has.
+
+    Attributes:
+        visits: Tells those who wait that he has.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class LateSignIns:
         self._entrances: dict[str, tuple[Entrance, str | None]] = {}
         self._invited: dict[str, list[tuple[ClientPort, str]]] = {}
         self._opening = asyncio.Lock()
+        self.visits = Visits()
 
     def __repr__(self) -> str:
         return f"LateSignIns({self._made!r})"
@@ -129,8 +133,9 @@ class LateSignIns:
     def _closed(self, name: str, came: bool) -> None:
         self._entrances.pop(name, None)
         for client, id in self._invited.pop(name, ()):
+            self.visits.over(id)
             if came:
-                client.notify(COMPLETE, msgspec.json.encode({"elicitationId": id}))
+                client.notify(VISIT_OVER, msgspec.json.encode({"elicitationId": id}))
 
     def _store(self) -> TokenStore:
         from callmux.stores.token_safe import keyring_safe

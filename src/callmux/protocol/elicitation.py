@@ -1,7 +1,8 @@
 """How a client can ask its person, as it declares it. Pure.
 
 The rules are those of MCP 2025-11-25, client/elicitation, "Capabilities". Called by `callmux.session.reach`
-and `callmux.protocol.modern` for forms, and by `callmux.rings.inviting` for addresses.
+and `callmux.protocol.modern` for forms, and by `callmux.rings.inviting` and `callmux.rings.visiting` for
+addresses.
 """
 
 from __future__ import annotations

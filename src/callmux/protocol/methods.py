@@ -1,11 +1,12 @@
 """The methods of MCP that callmux tells from others by their names. Pure.
 
 Called by `callmux.process.host` and `callmux.process.runtime` (what of a client's notifications goes to
-servers), `callmux.process.oversight` and `callmux.observe.telemetry`.
+servers), `callmux.process.oversight`, `callmux.observe.telemetry` and `callmux.rings.cache`.
 """
 
 from __future__ import annotations
 
+RESOURCES_READ = "resources/read"
 REQUESTS = frozenset(
     {
         "completion/complete",

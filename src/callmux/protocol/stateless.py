@@ -180,6 +180,15 @@ def read_discovery(result: bytes | Raw) -> InitializeResult:
     return InitializeResult(spoken[0], read.capabilities, read.server_info, read.instructions, others)
 
 
+def with_visit(params: Raw | None, id: str) -> Raw | None:
+    """The params of a question for a client of 2025-11-25, whose visits to addresses have names
+    (client/elicitation); None for a question that sends nobody anywhere."""
+    given = members(params)
+    if given.get("mode") != Raw(b'"url"') or "elicitationId" in given:
+        return None
+    return Raw(_ENCODER.encode({**given, "elicitationId": id}))
+
+
 def spoken_of(error: ErrorObject) -> list[str]:
     """The revisions that an error names as those of its server; none where it names none."""
     try:

@@ -16,6 +16,7 @@ from callmux.clock import Clock
 from callmux.config.model import Config
 from callmux.context import CallContext
 from callmux.observe.bus import Bus
+from callmux.rings.cache.holding import Holding
 from callmux.rings.cache.keys import Keys, Numbers
 from callmux.rings.cache.policy import ReusePolicy
 from callmux.rings.cache.stage import Caching
@@ -35,6 +36,7 @@ from callmux.rings.shield.shelf import Shelf
 from callmux.rings.shield.stage import Shielding
 from callmux.rings.stage import Stages
 from callmux.rings.tracing import Tracing
+from callmux.rings.visiting import Visiting
 from callmux.rings.writing import Writing
 from callmux.stores.cache import Cache
 from callmux.stores.counters import Counters
@@ -113,7 +115,9 @@ def call_stages(parts: Parts) -> Sequence[Any]:
     kept, servers, clock, bus = parts.kept, parts.servers, parts.clock, parts.bus
     rules = ReusePolicy(parts.config)
     keys = Keys(rules, kept.numbers, servers, parts.rights)
-    stages: list[Any] = [] if parts.inviting is None else [parts.inviting]
+    stages: list[Any] = [Visiting(servers)]
+    if parts.inviting is not None:
+        stages.append(parts.inviting)
     if bus is not None:
         stages.append(Observing(bus, clock))
     if len(servers) > 1:
@@ -124,6 +128,7 @@ def call_stages(parts: Parts) -> Sequence[Any]:
         stages.append(parts.confirming)
     if rules.caches:
         stages.append(Caching(keys, kept.cache, kept.writes, kept.counters, servers, clock))
+        stages.append(Holding(keys, kept.cache, kept.writes, kept.counters, servers, clock))
     return [
         *stages,
         Coalescing(keys, kept.writes, kept.counters, servers, clock),

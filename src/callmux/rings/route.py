@@ -35,6 +35,8 @@ class CachingVerdict(msgspec.Struct, frozen=True):
 
 WRITES = CachingVerdict(False, False, False)
 ONLY_READS = CachingVerdict(True, False, False)
+KEPT = CachingVerdict(True, False, True)
+"""That of a read whose server says for how long it holds."""
 
 
 _FORM = b'{"jsonrpc":"2.0","id":%%d,"method":"tools/call","params":{"name":%b,"arguments":%%b}}\n'

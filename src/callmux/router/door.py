@@ -6,7 +6,7 @@ Called by the router for direct calls and, through `Engine.call`, by the meta-to
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
@@ -31,6 +31,9 @@ from callmux.router.names import Names
 from callmux.tasks import at_once
 from callmux.upstream.in_use import using
 from callmux.upstream.server import Server
+
+RENEW_SECONDS = 5.0
+"""How long the lists of servers may take that are read again before somebody is shown them."""
 
 
 class Door:
@@ -245,10 +248,15 @@ class Door:
 
     async def listable(self) -> None:
         """Waits until it is known of every server what it lists. Of one that is still starting, an earlier
-        process may have kept it."""
+        process may have kept it; lists that hold no longer are read again."""
         if not self.all_settled:
             waiting = [server.settled() for server in self._servers.values() if not server.recalled]
             await asyncio.gather(*waiting)
+        servers = self._servers.values()
+        again = [one for s in servers if (one := s.inventory.renewed(s.connection)) is not None]
+        if again:
+            # What they listed before is better than nothing.
+            await asyncio.wait({at_once(_until(one)) for one in again}, timeout=RENEW_SECONDS)
 
     async def _wait_for(self, tool: str, hint: str | None) -> None:
         """Waits for the server of a call where the name tells which one it is; else for all servers."""
@@ -258,6 +266,10 @@ class Door:
             await self._servers[key].settled()
         else:
             await self.settled()
+
+
+async def _until(reading: Awaitable[object]) -> None:
+    await reading
 
 
 def _waited_for(done: Callable[[Any, Outcome], None], task: asyncio.Task[Result]) -> None:

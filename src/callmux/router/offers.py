@@ -14,8 +14,10 @@ from msgspec import Raw
 
 from callmux.context import CallContext
 from callmux.errors import CallmuxError
+from callmux.protocol import caching
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, RpcError
 from callmux.protocol.params import members, optional_text, progress_token
+from callmux.protocol.versions import MODERN
 from callmux.rings.converting import as_rpc_error
 from callmux.router import listing
 from callmux.router.door import Door
@@ -105,7 +107,8 @@ class Offers:
         uri = _text(given, "uri")
         places = await self.resource_places(uri, context)
         result, place = await self._first(places, "resources/read", given, context)
-        return self._shown(result, place, uri)
+        apart, modern = self._sight is not None, context.client.version in MODERN
+        return caching.said_to(self._shown(result, place, uri), modern=modern, private=apart)
 
     async def _first(
         self, places: Sequence[Place], method: str, given: Mapping[str, Raw], context: CallContext

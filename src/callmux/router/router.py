@@ -1,7 +1,7 @@
 """What a request of a client becomes: a listing, a direct call, or the run of a meta-tool.
 
-Called by `callmux.session.dispatch`. Calls the meta-tools' parsers, the request ring around every plan, and
-the door for calls.
+Called by sessions, which reach it through the runtime in force (`callmux.session.modern.serving`). Calls the
+meta-tools' parsers, the request ring around every plan, and the door for calls.
 """
 
 from __future__ import annotations
@@ -239,6 +239,16 @@ class Router:
                 return self._door.made(asked, route, route.direct, route.seconds, context, nobody, came)
         plan = Plan(name=asked.spelling, calls=(whole(asked),))
         return Job(context=context, plan=plan, stages=self._stages)
+
+    def is_harmless(self, plan: Plan) -> bool:
+        """Whether a plan may be carried out twice: each of its calls may, as far as it is known."""
+        own = META_TOOLS.get(plan.name)
+        if own is not None and not plan.calls:
+            return own.traits.harmless
+        try:
+            return all(self._names.find(call.spelling, call.server).safe for call in plan.calls)
+        except CallmuxError:
+            return False
 
     def tool_of(self, plan: Plan) -> tuple[str, str]:
         """The server that the one call of a plan has reached, and the tool there."""

@@ -94,15 +94,15 @@ class Routing:
         Args:
             safe: Whether repeating it does no harm.
         """
-        tier = of_method(method)
+        tier, spelled = of_method(method), names.spellings(server, method, self._prefixes[server])
         return Route(
             server=server,
             method=method,
             seconds=self._budgets.seconds(server),
             safe=safe,
             tier=tier,
-            asks=self._asks(method, tier, names.spellings(server, method, self._prefixes[server])),
-            verdict=self._policy.of_method(safe=safe),
+            asks=self._asks(method, tier, spelled),
+            verdict=self._policy.of_method(server, method, spelled, safe=safe),
         )
 
     def _asks(self, method: str, tier: str, spelled: Sequence[str]) -> bool:

@@ -24,7 +24,6 @@ from callmux.rings.converting import as_result, as_rpc_error
 from callmux.rings.ring import Job, start
 from callmux.rings.stage import Outcome
 from callmux.router.offers import Offers
-from callmux.router.router import Router
 from callmux.session.client_cwd import circumstances, local, roots_changed
 from callmux.session.facts import Said, canonical
 from callmux.session.request import Request
@@ -38,17 +37,8 @@ if TYPE_CHECKING:
     from callmux.session.modern.request import ModernRequest
     from callmux.session.modern.serving import Permits, Process, Serving
 
-    class Wired(Protocol):
-        """One configuration at work (`callmux.process.runtime.Runtime`)."""
-
-        @property
-        def router(self) -> Router: ...
-
     class Current(Process, Protocol):
         """The process as a dispatcher needs it: implemented by `callmux.process.host.Host`."""
-
-        @property
-        def runtime(self) -> Wired: ...
 
         subscriptions: Subscriptions
         single: bool

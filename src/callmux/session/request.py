@@ -79,6 +79,9 @@ class SessionPort(Protocol):
     def enter(self, request: Request, params: Raw | None) -> None:
         """Counts a request among those in flight."""
 
+    def let_go(self, request: Request, *, last: bool = False) -> None:
+        """A request is not in flight any more, nor answered."""
+
     def conclude(self, request: Request, body: bytes | Raw, refused: bool = False) -> None:
         """Answers a request with a result, or with an error, unless it was cancelled."""
 
@@ -163,6 +166,10 @@ class Request(msgspec.Struct, eq=False):
             cancel(self.job, reason)
         elif self.task is not None:
             self.task.cancel(Withdrawal(reason))
+
+    def lose(self) -> bool:
+        """Its client's connection has ended, which may be an accident: whether it goes on all the same."""
+        return False
 
     @property
     def waits_for(self) -> asyncio.Task[Any] | None:

@@ -21,7 +21,6 @@ from callmux.protocol import jsonrpc, versions
 from callmux.protocol.calling import Calling, raw
 from callmux.protocol.client_peer import (
     ClientPeer,
-    Confirmed,
     Opened,
     ReplyReceived,
     StatelessReceived,
@@ -191,8 +190,6 @@ class Session(Unparked):
                     self._handler.told(self, method, params)
                 case ReplyReceived(id, answer):
                     self._inquiries.settle(id, answer)
-                case Confirmed() | None:
-                    pass
         except Exception as broken:  # noqa: BLE001 - the root of a message
             # Whatever carries the messages goes on: what follows has nothing to do with this one.
             fault = self._fault("a message", broken)
@@ -202,10 +199,12 @@ class Session(Unparked):
                 elif entered.job is None and entered.task is None:
                     entered.refused(fault)
 
-    def let_go(self, request: Request) -> None:
-        """A request is not in flight any more, nor answered."""
+    def let_go(self, request: Request, *, last: bool = False) -> None:
+        """A request is not in flight any more, nor answered; `last` says that nothing of it will come."""
         del self._requests[request.id]
-        if self.observer is not None:
+        if last:
+            self._over(request)
+        elif self.observer is not None:
             self.observer.ended(request, None)
 
     def no_batches(self) -> tuple[int, str]:

@@ -12,6 +12,7 @@ or for as long as a result lives, no read that begins is kept or shared.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -64,11 +65,14 @@ class Cache(Protocol):
     def has(self, key: Key, now: float) -> bool | Awaitable[bool]:
         """Whether `get` would find something; changes nothing."""
 
-    def put(self, key: Key, raw: bytes, now: float, epoch: int | None) -> bool | Awaitable[bool]:
+    def put(
+        self, key: Key, raw: bytes, now: float, epoch: int | None, lasts: float = inf
+    ) -> bool | Awaitable[bool]:
         """Keeps a result, unless it is too large or was read before a write; says whether it is kept.
 
         Args:
             epoch: What `Epochs.begin` gave when the read began.
+            lasts: For how many seconds it is true, where its server says so.
         """
 
     def clear(

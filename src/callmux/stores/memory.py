@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,6 +24,7 @@ class _Entry(NamedTuple):
     raw: bytes
     size: int
     stored_at: float
+    lasts: float
 
 
 class MemoryCache:
@@ -61,7 +63,7 @@ class MemoryCache:
         """The result for `key`, which counts as used now; None where there is none."""
         entry = self._entries.get(key)
         if entry is not None:
-            if now - entry.stored_at < self.limits.ttl_seconds:
+            if now - entry.stored_at < min(self.limits.ttl_seconds, entry.lasts):
                 # A dictionary keeps its order: the least recently used entry is the first.
                 self._entries[key] = self._entries.pop(key)
                 return entry.raw
@@ -71,13 +73,14 @@ class MemoryCache:
     def has(self, key: Key, now: float) -> bool:
         """Whether `get` would find something; changes nothing."""
         entry = self._entries.get(key)
-        return entry is not None and now - entry.stored_at < self.limits.ttl_seconds
+        return entry is not None and now - entry.stored_at < min(self.limits.ttl_seconds, entry.lasts)
 
-    def put(self, key: Key, raw: bytes, now: float, epoch: int | None) -> bool:
+    def put(self, key: Key, raw: bytes, now: float, epoch: int | None, lasts: float = inf) -> bool:
         """Keeps a result, unless it is too large or was read before a write.
 
         Args:
             epoch: What `begin` gave when the read began.
+            lasts: For how many seconds it is true.
 
         Returns:
             Whether it is kept.
@@ -87,7 +90,7 @@ class MemoryCache:
         self._drop(key)
         if len(raw) > self.limits.entry_bytes or self.limits.ttl_seconds <= 0:
             return False
-        entry = _Entry(raw, len(raw) + len(key.arguments or b""), now)
+        entry = _Entry(raw, len(raw) + len(key.arguments or b""), now, lasts)
         self._entries[key] = entry
         self._by_server.setdefault(key.server, set()).add(key)
         self._bytes += entry.size
@@ -185,7 +188,7 @@ class MemoryCache:
 
     def _expire(self, now: float) -> None:
         ttl = self.limits.ttl_seconds
-        for key in [k for k, entry in self._entries.items() if now - entry.stored_at >= ttl]:
+        for key in [k for k, e in self._entries.items() if now - e.stored_at >= min(ttl, e.lasts)]:
             self._drop(key)
 
     def _evict(self) -> None:

@@ -15,6 +15,7 @@ from msgspec import Raw
 from callmux.context import ClientPort
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, RpcError
 from callmux.upstream.connection import Connection
+from callmux.upstream.visits import Visits
 
 Heard = Callable[[ClientPort | None], None]
 
@@ -26,12 +27,14 @@ class Questions:
         apart: It asks its clients, so each has a connection of its own, and what it tells one is not for the
             others.
         only: The only client this process will ever have, where that is so.
+        visits: What a person was sent away for.
         lent: Lets others have the slot of a call while its client thinks.
     """
 
     def __init__(self) -> None:
         self.apart = False
         self.only: ClientPort | None = None
+        self.visits = Visits()
         self.lent: Callable[[ClientPort], AbstractAsyncContextManager[None]] | None = None
         self._lent: Counter[tuple[Connection, ClientPort]] = Counter()
         self._heard: set[Heard] = set()

@@ -8,6 +8,7 @@ what the server wants back (MCP 2026-07-28, basic/patterns/mrtr). Each round has
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -19,13 +20,14 @@ from callmux.protocol import modern, stateless
 from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.params import present
 from callmux.protocol.stateless import COMPLETE, INPUT_REQUIRED, InputRequest, InputRequired
-from callmux.protocol.versions import UNSUPPORTED_VERSION
+from callmux.protocol.versions import MODERN, UNSUPPORTED_VERSION
 from callmux.tasks import at_once
 from callmux.upstream import failures
 from callmux.upstream.exchanges import Portable, Sender
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.patience import LOOK_SECONDS
 from callmux.upstream.reading.copying import LARGE
+from callmux.upstream.visits import VISIT_OVER
 
 MOST_ROUNDS = 32
 """How often a server may ask in the course of one request."""
@@ -52,7 +54,7 @@ class Rounds:
         speech: What requests carry.
     """
 
-    __slots__ = ("_more", "_pauses", "_round", "_sender", "_speech", "exchange", "number")
+    __slots__ = ("_more", "_pauses", "_round", "_sender", "_speech", "_visits", "exchange", "number")
 
     def __init__(self, exchange: Portable, sender: Sender, speech: Speech) -> None:
         self.exchange = exchange
@@ -61,6 +63,7 @@ class Rounds:
         self._speech = speech
         self._round = self._pauses = 0
         self._more: Mapping[str, Raw] = {}
+        self._visits: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Rounds({self.exchange.method}, {self._round} asked)"
@@ -93,12 +96,20 @@ class Rounds:
 
     def answered(self, result: Raw) -> None:
         kind = stateless.result_type(result)
+        if self._visits and kind != INPUT_REQUIRED:
+            self._end_visits()
         if kind == INPUT_REQUIRED:
             self._speech.meanwhile(self.exchange, self._next(result.copy()))
         elif kind == COMPLETE and len(result) <= LARGE:
             self.exchange.answered(Raw(stateless.completed(bytes(result))))
         else:
             self.exchange.answered(result)
+
+    def _end_visits(self) -> None:
+        """Tells a client of an earlier revision that its person is done where the server sent him."""
+        for id in self._visits:
+            if self.client is not None:
+                self.client.notify(VISIT_OVER, msgspec.json.encode({"elicitationId": id}))
 
     def failed(self, failure: CallFailure) -> None:
         error = failure.rpc
@@ -190,6 +201,10 @@ class Rounds:
     async def _ask(self, name: str, question: InputRequest, client: ClientPort) -> Raw:
         try:
             params = present(question.params)
+            if client.version not in MODERN:
+                id = secrets.token_urlsafe(12)
+                if question.method == "elicitation/create" and (sent := stateless.with_visit(params, id)):
+                    params, self._visits = sent, (*self._visits, id)
             return Raw(bytes(await self._sender.ask(question.method, params, client, name)))
         except RpcError as error:
             raise failures.refused(Raw(error.encoded())) from None

@@ -17,7 +17,7 @@ from callmux.plan import ToolCall
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings.cache.policy import LARGEST_ARGUMENTS, ReusePolicy, canonical, is_whole
 from callmux.rings.call import Call
-from callmux.rings.route import CachingVerdict
+from callmux.rings.route import KEPT, CachingVerdict
 from callmux.stores.cache import Key
 from tests.support import planned
 
@@ -141,8 +141,19 @@ def test_a_tool_that_nobody_has_listed_may_write() -> None:
 
 def test_other_requests_are_never_shared() -> None:
     """Reading a resource is no write; a method that we do not know may be one."""
-    assert policy().of_method(safe=True) == ALONE
-    assert policy().of_method(safe=False) == NEITHER
+    names = ["prompts/get", "a__prompts/get"]
+    assert policy().of_method("a", "prompts/get", names, safe=True) == ALONE
+    assert policy().of_method("a", "x/y", ["x/y"], safe=False) == NEITHER
+
+
+def test_reads_of_resources_may_be_kept_where_anything_is() -> None:
+    def judged(**more: Any) -> CachingVerdict:
+        names = ["resources/read", "a__resources/read"]
+        return policy(**more).of_method("a", "resources/read", names, safe=True)
+
+    assert judged() == KEPT
+    assert judged(cacheTtlSeconds=0) == ALONE
+    assert judged(cachePolicy={"denyTools": ["a__resources/*"]}) == ALONE
 
 
 def test_caching_is_off_by_default() -> None:

@@ -10,6 +10,7 @@ from typing import Any, cast
 import msgspec
 from msgspec import Raw
 
+from callmux.protocol.caching import Freshness
 from callmux.protocol.calling import DirectCall, raw
 from callmux.protocol.jsonrpc import Request as Message
 from callmux.protocol.jsonrpc import RpcError, parse
@@ -46,6 +47,8 @@ class Process:
         self.entitlements = self
         self.portraits = self
         self.rights: Any = None
+        self.hold = Freshness()
+        self.runtime: Any = None
         self.levels: list[str | None] = []
         self.present: list[Session] = []
         self.subscriptions = self
@@ -62,6 +65,9 @@ class Process:
 
     def listed(self, session: Session, kind: str) -> bytes:
         return self.lists[kind]
+
+    def holds(self, session: Session, method: str) -> Freshness:
+        return self.hold.narrowed(Freshness(private=self.rights is not None))
 
     def start(self, session: Session | None) -> None:
         self.started += 1

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from callmux.protocol.caching import Freshness
 from callmux.protocol.jsonrpc import RpcError
 from callmux.session.facts import Said
 from callmux.session.modern.serving import DISCOVER_MS, LIST_MS
@@ -118,6 +119,9 @@ async def test_lists_say_how_long_they_hold_and_for_whom() -> None:
     desk.process.rights = "some"
     told = await desk.result(2, "prompts/list")
     assert (told["ttlMs"], told["cacheScope"]) == (LIST_MS, "private")
+    desk.process.rights, desk.process.hold = None, Freshness(2000.5, private=True)
+    told = await desk.result(3, "resources/list")
+    assert (told["ttlMs"], told["cacheScope"]) == (2000, "private"), "no longer than its servers say"
     told = await desk.result(3, "resources/read", {"uri": "a:b"})
     assert (told["ttlMs"], told["cacheScope"]) == (0, "private")
     assert "ttlMs" not in await desk.result(4, "prompts/get", {"name": "p"})

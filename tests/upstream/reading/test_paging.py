@@ -131,8 +131,3 @@ async def test_a_link_that_ends_between_pages_is_a_failure() -> None:
     link.script["tools/list"] = give
     with pytest.raises(CallFailure):
         await paging.list_all(connection, "tools/list", "tools", 5)
-
-
-@pytest.mark.parametrize(("raw", "holds"), [(b"1500", 1500), (b"-1", 0), (b'"x"', 0), (None, 0)])
-def test_how_long_a_page_holds_is_read_leniently(raw: bytes | None, holds: float) -> None:
-    assert paging.milliseconds(raw) == holds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from callmux.protocol.caching import Freshness
 from callmux.upstream.reading.staleness import DELAYS, QUIET, Staleness
 
 
@@ -51,10 +52,18 @@ def test_it_shows_what_is_stale_and_whether_it_is_being_read() -> None:
 
 def test_a_list_holds_for_as_long_as_its_server_says_and_five_seconds_at_least() -> None:
     staleness = Staleness()
-    staleness.holds("tools/list", 60, now=100)
-    staleness.holds("prompts/list", 0, now=100)
+    staleness.holds("tools/list", Freshness(60_000), now=100)
+    staleness.holds("prompts/list", Freshness(0), now=100)
     assert staleness.expired(now=104) == set()
     assert staleness.expired(now=105) == {"prompts/list"}
     assert staleness.expired(now=160) == {"prompts/list", "tools/list"}
-    staleness.holds("prompts/list", 60, now=160)
+    staleness.holds("prompts/list", Freshness(60_000), now=160)
     assert staleness.expired(now=165) == {"tools/list"}
+
+
+def test_what_a_server_says_of_a_list_is_told_on_with_what_is_left_of_its_time() -> None:
+    staleness = Staleness()
+    assert staleness.said("tools/list", now=5) == Freshness()
+    staleness.holds("tools/list", Freshness(2000, private=True), now=100)
+    assert staleness.said("tools/list", now=101) == Freshness(1000, private=True)
+    assert staleness.said("tools/list", now=103) == Freshness(0, private=True)

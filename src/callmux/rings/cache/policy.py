@@ -19,8 +19,9 @@ from callmux import names
 from callmux.config.model import Config
 from callmux.context import Scope
 from callmux.plan import Asked
+from callmux.protocol.methods import RESOURCES_READ
 from callmux.protocol.shapes import Result, Tool
-from callmux.rings.route import ONLY_READS, WRITES, CachingVerdict, Route
+from callmux.rings.route import KEPT, ONLY_READS, WRITES, CachingVerdict, Route
 from callmux.stores.cache import Key
 
 LARGEST_ARGUMENTS = 256 * 1024
@@ -117,13 +118,19 @@ class ReusePolicy:
             return WRITES
         return CachingVerdict(True, not denied, cached and not denied)
 
-    def of_method(self, *, safe: bool) -> CachingVerdict:
-        """What holds for other requests than tool calls: they are neither shared nor kept.
+    def of_method(self, server: str, method: str, spelled: Iterable[str], *, safe: bool) -> CachingVerdict:
+        """What holds for other requests than tool calls. Only reads of resources are kept, and only for as
+        long as their server says of each (`callmux.rings.cache.holding`); none is shared.
 
         Args:
+            spelled: Every name that a pattern may mean the method by.
             safe: Whether repeating it does no harm.
         """
-        return ONLY_READS if safe else WRITES
+        if not safe:
+            return WRITES
+        deny = self._servers[server].deny
+        denied = deny is not None and any(map(deny.fullmatch, spelled))
+        return KEPT if self.caches and method == RESOURCES_READ and not denied else ONLY_READS
 
     def key(self, call: Comparable, client: int) -> Key | None:
         """What an equal call has in common with this one; None for a call like no other.

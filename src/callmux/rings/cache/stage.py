@@ -56,7 +56,7 @@ class Caching:
 
     def concerns(self, route: Route) -> bool:
         """Whether it can have something to do for a call."""
-        return route.verdict.cached
+        return route.verdict.cached and route.method == "tools/call"
 
     def enter(self, call: Call) -> Result | Coroutine[Any, Any, Result | None] | None:
         key = self._keys.of(call)
@@ -98,12 +98,12 @@ class Caching:
         self._watch(call, await epoch)
 
     def _watch(self, call: Call, epoch: int | None) -> None:
-        watch = call.watch = _Watch(call.context.client.session, epoch)
+        watch = call.watch = Watch(call.context.client.session, epoch)
         self._servers[call.route.server].questions.watch(watch.heard)
 
     def leave(self, call: Call, outcome: Outcome) -> Outcome | Coroutine[Any, Any, Outcome]:
         watch, key = call.watch, call.identity
-        if type(watch) is _Watch:
+        if type(watch) is Watch:
             self._servers[call.route.server].questions.unwatch(watch.heard)
             if watch.own and isinstance(key, Key) and isinstance(outcome, Result) and is_whole(outcome):
                 kept = self._store.put(key, outcome.raw, self._clock.monotonic(), watch.epoch)
@@ -125,7 +125,7 @@ class Caching:
         return has if isinstance(has, bool) else self._border.answered_or(has, False)
 
 
-class _Watch:
+class Watch:
     """What is noted while a read is under way.
 
     Args:

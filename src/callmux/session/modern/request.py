@@ -26,9 +26,11 @@ from callmux.protocol.versions import MODERN_CODES
 from callmux.rings.ring import Job
 from callmux.rings.stage import Cancelled, Outcome
 from callmux.session.facts import Said, canonical
+from callmux.session.modern.losing import Losing
 from callmux.session.modern.parking import Parking
 from callmux.session.request import Request, SessionPort
 from callmux.tasks import at_once
+from callmux.upstream.visits import VISIT_OVER
 
 GATHER_SECONDS = 0.005
 """How long further questions are waited for, so that they go out together."""
@@ -76,9 +78,12 @@ class ModernRequest(Request, kw_only=True):
             client that its calls are made for.
         params: Its params without what the revision adds to them.
         parking: Where it waits for its client.
+        losing: Who knows what becomes of it where its client loses it.
+        lost: Whether its client has lost it, and may come again for it.
+        again: Whether its client has come again: progress goes by the token of the round that waits now.
         owner: Whose it is.
         info: Who answers, as JSON.
-        hints: How long its answer may be kept, for `callmux.protocol.modern.complete`.
+        hints: Gives how long its answer may be kept, for `callmux.protocol.modern.complete`.
         over: Called once nothing more will come of it.
         questions: What is asked now, by key.
         given: What its client has said before it was asked, by the names of questions.
@@ -96,9 +101,12 @@ class ModernRequest(Request, kw_only=True):
     way: SessionPort
     params: Raw = Raw(b"{}")
     parking: Parking[ModernRequest] | None = None
+    losing: Losing[ModernRequest] | None = None
+    lost: bool = False
+    again: bool = False
     owner: str = ""
     info: bytes = b"{}"
-    hints: bytes = b""
+    hints: Callable[[], bytes] | None = None
     over: Callable[[], None] | None = None
     questions: dict[str, OpenQuestion] = msgspec.field(default_factory=dict)
     given: dict[str, Raw] = msgspec.field(default_factory=dict)
@@ -132,7 +140,7 @@ class ModernRequest(Request, kw_only=True):
 
     @property
     def is_parked(self) -> bool:
-        return self.state is not None
+        return self.state is not None or self.lost
 
     @property
     def lasting(self) -> bool:
@@ -153,11 +161,14 @@ class ModernRequest(Request, kw_only=True):
     # The way to its client.
 
     def notify(self, method: str, params: bytes | Raw | None) -> None:
-        if self.state is not None or self.ended:
+        # The revision has no notice that a visit is over.
+        if self.is_parked or self.ended or method == VISIT_OVER:
             return
         if method == "notifications/message" and self.log_level is None:
             return
-        if method == "notifications/progress" and self.token is not None and params is not None:
+        if method == "notifications/progress" and self.again and params is not None:
+            if self.token is None:
+                return
             given = members(params)
             given["progressToken"] = self.token
             params = msgspec.json.encode(given)
@@ -183,7 +194,7 @@ class ModernRequest(Request, kw_only=True):
         key = self._key(name)
         told: dict[str, Any] = {"method": method}
         if params is not None:
-            told["params"] = Raw(bytes(params))
+            told["params"] = modern.question(params)
         question = OpenQuestion(msgspec.json.encode(told), asyncio.get_running_loop().create_future())
         self.questions[key] = question
         self._gather()
@@ -201,12 +212,12 @@ class ModernRequest(Request, kw_only=True):
 
     def _gather(self) -> None:
         """What is open a moment from now goes to the client."""
-        if self.gathering is None and self.state is None and (self.parker is None or self.parker.done()):
+        if self.gathering is None and not self.is_parked and (self.parker is None or self.parker.done()):
             self.gathering = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._put)
 
     def _put(self) -> None:
         self.gathering = None
-        if self.state is None and not self.ended and self._open():
+        if not self.is_parked and not self.ended and self._open():
             self.parker = at_once(self._park())
 
     def _open(self) -> dict[str, bytes]:
@@ -239,9 +250,14 @@ class ModernRequest(Request, kw_only=True):
     def resume(self, round: Round) -> None:
         """Its client has come again: a new round begins, which it is in flight in."""
         self.waits[-1] = self.waits[-1][0], asyncio.get_running_loop().time()
+        self.hints = None
+        self.rejoin(round)
+
+    def rejoin(self, round: Round) -> None:
+        """Its client waits for it again."""
         self.id, self.way, self.said, self.asked = round.id, round.way, round.said, round.asked
         self.declared, self.token = round.declared, round.token
-        self.state, self.error_code, self.hints = None, None, b""
+        self.state, self.error_code, self.lost, self.again = None, None, False, True
         self.way.enter(self, round.params)
         asked = round.asked
         for key, raw in asked.answers.items():
@@ -253,6 +269,17 @@ class ModernRequest(Request, kw_only=True):
         elif self._open():
             # What is missing is asked for again (basic/patterns/mrtr, "Error Handling").
             self._gather()
+
+    def lose(self) -> bool:
+        parking = self.parker is not None and not self.parker.done()
+        if self.losing is None or self.is_parked or self.ended or parking or not self.losing.lost(self):
+            return False
+        if self.gathering is not None:
+            self.gathering.cancel()
+            self.gathering = None
+        self.lost = True
+        self.way.let_go(self, last=True)
+        return True
 
     def expire(self) -> None:
         """Its client has not come again."""
@@ -278,7 +305,8 @@ class ModernRequest(Request, kw_only=True):
             self.session.fail(self, outcome)
 
     def answered(self, result: bytes | Raw) -> None:
-        self._answer(modern.complete(result, self.info, self.hints), False)
+        hints = b"" if self.hints is None else self.hints()
+        self._answer(modern.complete(result, self.info, hints), False)
 
     def refused(self, error: RpcError) -> None:
         if self.lacks and error.code not in MODERN_CODES:
@@ -296,7 +324,7 @@ class ModernRequest(Request, kw_only=True):
         return error
 
     def _answer(self, body: bytes, refused: bool) -> None:
-        if self.state is not None:
+        if self.is_parked:
             # Nobody waits now: whoever comes again gets it.
             self.kept = body, refused
             return
@@ -312,7 +340,7 @@ class ModernRequest(Request, kw_only=True):
     def _end(self) -> None:
         if self.ended:
             return
-        self.ended, self.state, self.kept = True, None, None
+        self.ended, self.state, self.lost, self.kept = True, None, False, None
         if self.gathering is not None:
             self.gathering.cancel()
         if self.over is not None:

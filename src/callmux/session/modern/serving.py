@@ -10,23 +10,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from msgspec import Raw
 
 from callmux.protocol import jsonrpc, modern
+from callmux.protocol.caching import Freshness
 from callmux.protocol.jsonrpc import INVALID_PARAMS, METHOD_NOT_FOUND, RpcError
 from callmux.protocol.modern import CACHED, READ, Asked
 from callmux.protocol.params import DISCOVER, LEVELS, LISTEN, SUBSCRIBER, members, progress_token
 from callmux.protocol.versions import MODERN, SUPPORTED
+from callmux.rings.converting import as_result
 from callmux.router.greeting import Portrait
 from callmux.router.offers import Offers
 from callmux.session.client_cwd import owner_of
 from callmux.session.facts import BRIDGE, Said, canonical
 from callmux.session.handler import Handler
 from callmux.session.modern.listening import Listening, read
+from callmux.session.modern.losing import Losing, in_doubt
 from callmux.session.modern.parking import Parking
 from callmux.session.modern.request import ModernRequest, Round, digest_of
 from callmux.session.session import Session
@@ -35,6 +38,7 @@ from callmux.tasks import TaskSet
 
 if TYPE_CHECKING:
     from callmux.guard.rights import Rights
+    from callmux.router.router import Router
 
 log = logging.getLogger(__name__)
 
@@ -77,11 +81,24 @@ class Images(Protocol):
     def listed(self, session: Session, kind: str) -> bytes:
         """A list as this client would be given it now."""
 
+    def holds(self, session: Session, method: str) -> Freshness:
+        """How long what servers list holds for this client, and whether it is for that client alone."""
+
+
+class Wired(Protocol):
+    """One configuration at work (`callmux.process.runtime.Runtime`)."""
+
+    @property
+    def router(self) -> Router: ...
+
 
 class Process(Protocol):
     """The process as it is needed here: implemented by `callmux.process.host.Host`."""
 
     subscriptions: Subscriptions
+
+    @property
+    def runtime(self) -> Wired: ...
 
     @property
     def offers(self) -> Offers: ...
@@ -120,6 +137,7 @@ class Serving:
         self._parking = parking
         self._tasks = TaskSet("stateless requests")
         self._listening: dict[ModernRequest, Listening] = {}
+        self._losing: Losing[ModernRequest] = Losing(lambda plan: current.runtime.router.is_harmless(plan))
 
     def __repr__(self) -> str:
         return f"Serving({self._parking!r}, {len(self._listening)} subscriptions)"
@@ -140,6 +158,7 @@ class Serving:
             asked=_NOTHING,
             way=session,
             parking=self._parking,
+            losing=self._losing,
             owner=_owner(session, said),
             over=session.over,
         )
@@ -164,30 +183,30 @@ class Serving:
             return
         if portrait is not None and _CAPABILITIES.get(method, "tools") not in portrait.capabilities:
             raise RpcError(METHOD_NOT_FOUND, f"method not found: {method}")
-        request.hints = self._hints(session, method, portrait)
+        if portrait is not None and (method in CACHED or method == READ):
+            request.hints = partial(self._hints, session, method)
         if portrait is not None and method == DISCOVER:
             request.answered(_discovery(portrait))
         elif portrait is not None and method == LISTEN:
             session.follow(request, self._listen(session, request, params, portrait), None)
         else:
             request.params, request.given = modern.bare(params), dict(asked.answers)
+            if self._losing and self._made_anew(session, request, params):
+                return
             if asked.log_level is not None and _is_lower(asked.log_level, session.server_level):
                 session.server_level = asked.log_level
                 self._tasks.spawn(self._leveled(session, request))
             else:
                 session.run(request, request.params)
 
-    def _hints(self, session: Session, method: str, portrait: Portrait | None) -> bytes:
-        if portrait is None:
-            return b""
+    def _hints(self, session: Session, method: str) -> bytes:
         if method == READ:
             # Whoever wrote it knows who may see it, and has not said so.
             return modern.hints(0, private=True)
-        if method not in CACHED:
-            return b""
-        private = self._current.entitlements.rights_of(session) is not None
-        most = DISCOVER_MS if method == DISCOVER else LIST_MS
-        return modern.hints(most if portrait.complete else 0, private=private)
+        portraits = self._current.portraits
+        hold, most = portraits.holds(session, method), DISCOVER_MS if method == DISCOVER else LIST_MS
+        is_known = portraits.of(session).complete
+        return modern.hints(int(min(most, hold.ms)) if is_known else 0, private=hold.private)
 
     async def _leveled(self, session: Session, request: ModernRequest) -> None:
         """Begins with a request once its servers know which log messages it wants."""
@@ -210,6 +229,22 @@ class Serving:
         session.let_go(request)
         parked.resume(Round(session, request.id, request.said, asked, request.declared, params, token))
         return b"{}"
+
+    def _made_anew(self, session: Session, request: ModernRequest, params: Raw | None) -> bool:
+        """Whether a request is one that its client has lost, and that goes on or has ended somehow."""
+        if (lost := self._losing.take(request)) is not None:
+            token = progress_token(members(params).get("_meta"))
+            session.let_go(request)
+            lost.rejoin(
+                Round(session, request.id, request.said, request.asked, request.declared, params, token)
+            )
+            # What is in flight under its id is the lost one: this one is over, and nobody is told.
+            request.answered(b"{}")
+            return True
+        if self._losing.is_doubtful(request):
+            request.answered(as_result(in_doubt(request.params)).raw)
+            return True
+        return False
 
     # Subscriptions.
 
@@ -263,10 +298,12 @@ class Serving:
     async def closed(self, session: Session) -> None:
         """Gives up what a client has left behind that is over."""
         await self._parking.forget(lambda request: request.session is session)
+        self._losing.forget(lambda request: request.session is session)
 
     async def close(self) -> None:
         """Ends what works here."""
         self.hang_up()
+        self._losing.close()
         # What ends by itself is answered first.
         await asyncio.sleep(0)
         await self._tasks.cancel()

@@ -104,7 +104,13 @@ async def _serve(
 
 
 def _left(seat: WebSession, id: int | str) -> None:
-    """The client has closed the connection, which is its way to cancel."""
+    """The client has closed the connection, which is its way to cancel; or the connection has broken."""
+    request = next((one for one in seat.session.requests if one.id == id), None)
+    if request is None or not request.lose():
+        _cancel(seat, id)
+
+
+def _cancel(seat: WebSession, id: int | str) -> None:
     told = msgspec.json.encode({"requestId": id, "reason": "the client has left"})
     seat.session.receive(Notification("notifications/cancelled", msgspec.Raw(told)))
 
@@ -139,7 +145,7 @@ async def _stream(
     while (events := await stream.after(number, reader, KEEPALIVE_SECONDS)) is not None:
         if not listener.is_let_in(exchange) and not stream.finished:
             # What a credential lets hear of must not outlast it.
-            _left(seat, id)
+            _cancel(seat, id)
             break
         if events:
             await exchange.write(b"".join(event(data) for _, data in events), more=True)

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from callmux.clock import Clock
 from callmux.context import ClientPort
+from callmux.protocol.caching import Freshness
 from callmux.protocol.shapes import Tool
 from callmux.tasks import TaskSet
 from callmux.timestamps import iso
@@ -122,6 +123,16 @@ class Inventory:
         connection.staleness.lists |= untold
         reading = self._refreshing.look(connection)
         return None if reading is None else asyncio.shield(reading)
+
+    def holds(self, method: str, now: float, *, apart: bool) -> Freshness:
+        """What the server says of a list, by how it is asked for.
+
+        Args:
+            apart: Whether it lists to each principal by its own sign-in.
+        """
+        main = self._stateless()
+        own = Freshness() if main is None else main.staleness.said(method, now)
+        return own.narrowed(Freshness(private=apart or self.views.differ))
 
     def kind_of(self, declared: bytes) -> bytes | None:
         """The kind of clients that declare this, as `views` knows it, empty for that of the main connection;

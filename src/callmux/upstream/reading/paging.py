@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from math import inf
 
 import msgspec
 from msgspec import Raw
 
 from callmux.context import ClientPort
+from callmux.protocol import caching
+from callmux.protocol.caching import Freshness
 from callmux.protocol.nulls import definition
 from callmux.protocol.params import optional_text
 from callmux.upstream.connection import Connection
@@ -59,7 +60,7 @@ async def list_all(
     found: list[bytes] = []
     cursor: str | None = None
     seen: set[str] = set()
-    hold = inf
+    hold = Freshness()
     for number in range(1, MAX_PAGES + 1):
         params = msgspec.json.encode({"cursor": cursor}) if cursor is not None else None
         left = max(end - asyncio.get_running_loop().time(), 0.001)
@@ -67,7 +68,7 @@ async def list_all(
             page = await connection.request(method, params, left, client)
             items, others, after = _read(method, member, page)
             if connection.stateless is not None:
-                hold = min(hold, milliseconds(others.get("ttlMs")) / 1000)
+                hold = hold.narrowed(caching.told(others))
                 connection.staleness.holds(method, hold, asyncio.get_running_loop().time())
                 others = {name: raw for name, raw in others.items() if name not in HINTS}
         except CallFailure as failure:
@@ -98,14 +99,6 @@ async def list_all(
         'could not ask "%s" for all pages of %s: it has more than %d', connection.name, method, MAX_PAGES
     )
     return found
-
-
-def milliseconds(raw: bytes | None) -> float:
-    """How long something holds, as its server says: not at all where that cannot be read."""
-    try:
-        return max(msgspec.json.decode(raw or b"0", type=float), 0.0)
-    except msgspec.MsgspecError:
-        return 0.0
 
 
 def _read(method: str, member: str, result: bytes) -> tuple[list[bytes], dict[str, bytes], str | None]:

@@ -9,6 +9,8 @@ the first time is looked at afterwards. Asked by `callmux.upstream.reading.refre
 
 from __future__ import annotations
 
+from callmux.protocol.caching import Freshness
+
 DELAYS = (*[0.0] * 8, 0.1, 0.5, 1.0, 2.0, 5.0)
 """Seconds between readings, for the first, the second and so on. A server may change several things in a row,
 and clients wait to hear of each; one that answers every reading with a change is read less and less often."""
@@ -26,21 +28,28 @@ class Staleness:
         reading: They are being read.
     """
 
-    __slots__ = ("_holds", "_read_at", "_readings", "lists", "reading")
+    __slots__ = ("_holds", "_read_at", "_readings", "_said", "lists", "reading")
 
     def __init__(self) -> None:
         self.lists: set[str] = set()
         self.reading = False
         self._holds: dict[str, float] = {}
+        self._said: dict[str, Freshness] = {}
         self._readings = 0
         self._read_at = float("-inf")
 
     def __repr__(self) -> str:
         return f"Staleness({sorted(self.lists)}{', reading' if self.reading else ''})"
 
-    def holds(self, method: str, seconds: float, now: float) -> None:
+    def holds(self, method: str, hold: Freshness, now: float) -> None:
         """A list, by how it is asked for, holds for so long."""
-        self._holds[method] = now + max(seconds, SHORTEST_HOLD)
+        self._holds[method] = now + max(hold.ms / 1000, SHORTEST_HOLD)
+        self._said[method] = Freshness(now * 1000 + hold.ms, hold.private)
+
+    def said(self, method: str, now: float) -> Freshness:
+        """What the server says of a list, from now on: nothing in the way where it has said nothing."""
+        until = self._said.get(method)
+        return Freshness() if until is None else Freshness(max(until.ms - now * 1000, 0.0), until.private)
 
     def expired(self, now: float) -> set[str]:
         """The lists that hold no longer."""
