@@ -111,3 +111,14 @@ def test_the_clients_benchmark_finds_all_tools_on_every_way(tmp_path: Path) -> N
     assert list(found) == ["direct", "stdio", "listener", "bridge"]
     for starts in found.values():
         assert [seconds is not None for seconds in starts[0]] == [True, True]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the time of a single thread is read from /proc")
+def test_the_benchmark_of_history_reports_every_figure(tmp_path: Path) -> None:
+    out = tmp_path / "figures.json"
+    options = ["--rates", "200", "--seconds", "0.3", "--rounds", "1", "--json", str(out)]
+    subprocess.run([sys.executable, str(STDIO.with_name("history.py")), *options], check=True, timeout=120)
+    figures = json.loads(out.read_text("utf-8"))
+    assert list(figures) == ["history, way", "store, way", "store, writer", "both, way", "both, writer"]
+    assert all(list(row) == ["200"] for row in figures.values())
+    assert figures["store, writer"]["200"] > 0

@@ -94,7 +94,9 @@ async def test_problems_are_told_by_what_has_them(tmp_path: Path) -> None:
     assert chronicle.problems() == {}
     (tmp_path / module.FILE).mkdir()
     calls(bus)
-    await until(lambda: "eventStore" in chronicle.problems(), "the store's problem")
+    assert chronicle.store is not None
+    await asyncio.to_thread(chronicle.store.flush)
+    assert "eventStore" in chronicle.problems()
     await asyncio.to_thread(chronicle.close)
     assert "history" in chronicle.problems()
 

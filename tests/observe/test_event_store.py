@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from callmux.config.observing import EventStore as Settings
+from callmux.observe import event_rows
 from callmux.observe import event_store as module
-from callmux.observe.event_store import EventDatabase, summed_up
+from callmux.observe.event_store import EventDatabase
 from tests.observe.test_history import NOW, sample
 from tests.support import eventually
 
@@ -123,17 +124,10 @@ def test_a_file_of_the_original_is_gone_on_with(path: Path) -> None:
     assert rows(path, "SELECT transport, calls FROM call_events") == [("mcp", 1)]
 
 
-def test_above_a_rate_equal_calls_become_one_row() -> None:
-    many = [sample(NOW + n, seconds=n, received=100) for n in range(3)]
-    ((one, count), (other, single)) = summed_up([*many, sample(tool="other")])
-    assert (count, one.at, one.seconds, one.received) == (3, NOW + 2, 1.0, 100)
-    assert (other.tool, single) == ("other", 1)
-
-
 def test_rows_that_stand_for_several_are_counted_as_several(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST_ROWS", 2)
+    monkeypatch.setattr(event_rows, "FEWEST_ROWS", 2)
     events = store(path)
     for _ in range(5):
         events.put(sample(**FAN))
@@ -156,39 +150,102 @@ def locked(path: Path) -> Iterator[sqlite3.Connection]:
     connection.close()
 
 
-def test_a_locked_file_costs_rows_and_nothing_else(
+def test_a_locked_file_holds_nobody_up_and_what_was_kept_is_written_once_it_is_free(
     path: Path, locked: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whoever has a call to tell never waits; once the lock is gone, rows are written again."""
     monkeypatch.setattr(module, "BUSY_SECONDS", 0.0)
     events = store(path)
     events.put(sample())
-    eventually(lambda: events.problem is not None, "the lock is noticed")
+    events.flush()
     assert "locked" in events.facts()["problem"]
+    assert events.facts()["waiting"] == 1
     locked.execute("ROLLBACK")
     events.put(sample())
     events.flush()
-    eventually(lambda: events.problem is None, "it is written again")
-    assert events.lost >= 1
+    assert (events.problem, events.lost, events.facts()["waiting"]) == (None, 0, 0)
     events.close(5)
-    assert rows(path, "SELECT COUNT(*) FROM call_events") == [(1,)]
+    assert rows(path, "SELECT COUNT(*) FROM call_events") == [(2,)]
     assert caplog.text.count("cannot be written") == 1
 
 
+def test_what_is_kept_while_nothing_can_be_written_is_bounded_and_the_rest_is_counted(
+    path: Path, locked: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BUSY_SECONDS", 0.0)
+    monkeypatch.setattr(module, "MOST_KEPT", 3)
+    events = store(path)
+    for n in range(5):
+        events.put(sample(tool=f"t{n}"))
+    events.flush()
+    assert (events.lost, events.facts()["waiting"]) == (2, 3)
+    locked.execute("ROLLBACK")
+    events.close(5)
+    assert rows(path, "SELECT tool FROM call_events") == [("t2",), ("t3",), ("t4",)]
+
+
+def test_it_is_tried_again_without_a_further_call(
+    path: Path, locked: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BUSY_SECONDS", 0.0)
+    monkeypatch.setattr(module, "AGAIN_SECONDS", 0.01)
+    events = EventDatabase(Settings(enabled=True), time.time, path)
+    events.put(sample())
+    events.flush()
+    assert events.problem is not None
+    locked.execute("ROLLBACK")
+    eventually(lambda: events.problem is None, "it is written again")
+    events.close(5)
+    assert rows(path, "SELECT COUNT(*) FROM call_events") == [(1,)]
+
+
+def test_what_can_never_be_written_is_counted_when_it_ends(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("")
+    events = store(tmp_path / "file" / "e.sqlite")
+    events.put(sample())
+    events.flush()
+    assert events.problem is not None
+    assert (events.lost, events.facts()["waiting"]) == (0, 1)
+    events.close(5)
+    assert (events.lost, events.facts()["waiting"]) == (1, 0)
+    assert "1 calls could not be written" in caplog.text
+    assert "Event" in repr(events)
+
+
 @pytest.mark.parametrize("content", [b"not a database at all" * 100, b"SQLite format 3\0" + b"\xff" * 4000])
-def test_a_corrupt_file_is_kept_aside_and_a_new_one_begun(
+def test_a_damaged_file_is_kept_aside_and_a_new_one_has_all_calls(
     path: Path, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     path.parent.mkdir()
     path.write_bytes(content)
     events = store(path)
     events.put(sample())
-    eventually(lambda: events.problem is not None, "the file is found to be broken")
-    events.put(sample())
-    eventually(lambda: events.problem is None, "a new one is written")
+    events.flush()
+    broken = path.with_name("e.sqlite.broken")
+    assert events.problem is None
+    assert events.facts()["setAside"] == str(broken)
     events.close(5)
     assert rows(path, "SELECT COUNT(*) FROM call_events") == [(1,)]
-    assert path.with_name("e.sqlite.broken").read_bytes()[:16] == content[:16]
+    assert broken.read_bytes()[:16] == content[:16]
+    assert "is damaged" in caplog.text
+
+
+def test_a_file_that_is_damaged_while_it_is_open_is_noticed(path: Path) -> None:
+    events = store(path)
+    events.put(sample())
+    events.flush()
+    assert events._connection is not None
+    events._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with path.open("r+b") as file:
+        file.truncate(100)
+        file.seek(0)
+        file.write(b"\xff" * 100)
+    events.put(sample())
+    events.flush()
+    assert events.facts().get("setAside")
+    events.close(5)
+    assert rows(path, "SELECT COUNT(*) FROM call_events") == [(1,)]
 
 
 def test_a_full_disk_costs_rows_and_nothing_else(path: Path) -> None:
@@ -200,18 +257,70 @@ def test_a_full_disk_costs_rows_and_nothing_else(path: Path) -> None:
     events._connection.execute("PRAGMA max_page_count = 1")
     for _ in range(50):
         events.put(sample(tool="x" * 4000))
-    eventually(lambda: events.problem is not None, "the full disk is noticed")
-    assert "full" in (events.problem or "")
-    events.close(5)
-
-
-def test_a_folder_that_cannot_be_made_costs_rows_and_nothing_else(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    events = store(tmp_path / "file" / "e.sqlite")
-    events.put(sample())
     events.flush()
-    assert events.problem is not None
-    assert events.lost == 1
+    assert "full" in (events.problem or "")
+    # There is room again: the file is opened anew.
+    events.flush()
+    assert events.problem is None
     events.close(5)
-    shutil.rmtree(tmp_path / "file", ignore_errors=True)
-    assert "Event" in repr(events)
+    assert rows(path, "SELECT SUM(calls) FROM call_events") == [(51,)]
+
+
+def test_a_file_that_is_moved_or_removed_is_followed_by_a_new_one(path: Path) -> None:
+    events = store(path)
+    events.put(sample(tool="before"))
+    events.flush()
+    path.rename(path.with_name("moved"))
+    events.put(sample(tool="after"))
+    events.flush()
+    path.unlink()
+    events.put(sample(tool="last"))
+    events.close(5)
+    assert rows(path, "SELECT tool FROM call_events") == [("last",)]
+
+
+def test_a_sample_that_cannot_be_written_does_not_keep_the_next_ones_from_it(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    events = store(path)
+    events.put(sample(sent=2**70))
+    events.flush()
+    events.put(sample())
+    events.close(5)
+    assert events.lost == 1
+    assert rows(path, "SELECT COUNT(*) FROM call_events") == [(1,)]
+    assert "is lost" in caplog.text
+
+
+def test_whoever_reads_finds_a_file_before_there_was_a_call(path: Path) -> None:
+    events = store(path)
+    events.flush()
+    assert rows(path, "SELECT COUNT(*), SUM(calls) FROM call_events") == [(0, None)]
+    events.close(5)
+
+
+def test_very_many_rows_are_written_in_their_order(path: Path) -> None:
+    events = EventDatabase(Settings(enabled=True, max_rows=0), lambda: NOW + 10, path)
+    for n in range(1500):
+        events.put(sample(tool=f"t{n}"))
+    events.close(5)
+    found = rows(
+        path, "SELECT e.id, e.tool, t.tool FROM call_events e JOIN call_event_targets t ON t.event_id = e.id"
+    )
+    assert found == [(n + 1, f"t{n}", "t") for n in range(1500)]
+
+
+def test_a_call_waits_for_others_and_many_are_written_at_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "GATHER_SECONDS", 3600.0)
+    monkeypatch.setattr(module, "ENOUGH", 3)
+    events = store(path)
+    for _ in range(3):
+        events.put(sample())
+    eventually(lambda: path.exists() and rows(path, "SELECT COUNT(*) FROM sqlite_master")[0][0], "the file")
+    eventually(lambda: rows(path, "SELECT COUNT(*) FROM call_events") == [(3,)], "the rows")
+    events.put(sample())
+    assert rows(path, "SELECT COUNT(*) FROM call_events") == [(3,)]
+    events.close(5)
+    assert rows(path, "SELECT COUNT(*) FROM call_events") == [(4,)]

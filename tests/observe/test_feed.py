@@ -37,3 +37,11 @@ def test_the_reader_is_woken_once_for_all_that_comes_before_it_reads() -> None:
     feed.take()
     feed.put("c")
     assert len(woken) == 2
+
+
+def test_the_reader_is_woken_once_more_when_there_is_enough() -> None:
+    woken: list[int] = []
+    feed = Feed(lambda: 0.0, wake=lambda: woken.append(len(feed)), enough=3)
+    for fact in "abcde":
+        feed.put(fact)
+    assert woken == [1, 3]

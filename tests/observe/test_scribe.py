@@ -83,3 +83,50 @@ def test_a_failure_to_write_is_logged_and_the_next_is_written(caplog: pytest.Log
         assert scribe.close(SECONDS)
     assert written == [(0.0, "good")]
     assert "no words for it" in caplog.records[0].getMessage()
+
+
+def test_enough_of_it_is_written_without_waiting_for_more() -> None:
+    written: list[Any] = []
+    scribe = Scribe(lambda: 0.0, lambda heard: written.extend(heard.facts), gather=3600.0, enough=3)
+    for n in range(3):
+        scribe.put(n)
+    eventually(lambda: len(written) == 3, "three that are enough")
+    scribe.put(3)
+    assert len(written) == 3
+    scribe.hurry()
+    eventually(lambda: len(written) == 4, "what is wanted at once")
+    assert scribe.close(SECONDS)
+
+
+def test_whoever_writes_may_ask_to_be_called_again() -> None:
+    calls: list[int] = []
+
+    def write(heard: Heard) -> float | None:
+        calls.append(len(heard.facts))
+        return 0.01 if len(calls) < 3 else None
+
+    scribe = Scribe(lambda: 0.0, write, gather=0.0)
+    scribe.put("one")
+    eventually(lambda: len(calls) == 3, "the third time")
+    assert calls == [1, 0, 0]
+    assert scribe.close(SECONDS)
+    assert calls == [1, 0, 0]
+
+
+def test_no_wake_up_is_kept_for_what_was_written_meanwhile() -> None:
+    """Each would be a turn of the thread for nothing, and they would pile up under load."""
+    go, begun = threading.Event(), threading.Event()
+
+    def write(heard: Heard) -> None:
+        begun.set()
+        go.wait(SECONDS)
+
+    scribe = Scribe(lambda: 0.0, write, gather=0.0)
+    scribe.put(0)
+    assert begun.wait(SECONDS)
+    for n in range(1, 10):
+        scribe.put(n)
+        scribe.hurry()
+    go.set()
+    eventually(lambda: not len(scribe._feed) and scribe._news.empty(), "all is taken")
+    assert scribe.close(SECONDS)

@@ -35,6 +35,9 @@ class Audit:
         append: Writes whole lines; called in a thread.
         listens: Whether clients come over HTTP, whose requests have a line each; else each MCP request has
             one.
+
+    Attributes:
+        dropped: How many lines came faster than they could be written.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Audit:
         self._hidden_keys = tuple(key.lower() for key in settings.redact_keys if key)
         self._append = append
         self._wall = wall
+        self.dropped = 0
         self._scribe = Scribe(wall, self._write)
         put = self._scribe.put
         kinds = (CallEnded, HttpEnded, Denied, ApprovalAsked, ApprovalAnswered, LimitReached, ServersManaged)
@@ -66,6 +70,7 @@ class Audit:
 
     def _write(self, heard: Heard) -> None:
         lines = [line_of(at, fact, self._most, self._hidden_keys) for at, fact in heard.facts]
+        self.dropped += heard.dropped
         if heard.dropped:
             lines.append(dropped_line(self._wall(), heard.dropped))
         self._append(b"".join(lines))

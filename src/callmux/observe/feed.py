@@ -32,15 +32,21 @@ class Feed:
     Args:
         wall: The time of day.
         room: How many may wait.
-        wake: Called when there is something to take where there was nothing.
+        wake: Called when there is something to take where there was nothing, and when there is enough.
+        enough: How much that is.
     """
 
     def __init__(
-        self, wall: Callable[[], float], room: int = 10_000, wake: Callable[[], None] = lambda: None
+        self,
+        wall: Callable[[], float],
+        room: int = 10_000,
+        wake: Callable[[], None] = lambda: None,
+        enough: int = 10_000,
     ) -> None:
         self._wall = wall
         self._room = room
         self._wake = wake
+        self._enough = enough
         # Both ends of a deque may be used by two threads at once.
         self._waiting: deque[tuple[float, Any]] = deque()
         self._dropped = self._told = 0
@@ -58,7 +64,8 @@ class Feed:
             self._dropped += 1
             return
         waiting.append((self._wall(), fact))
-        if len(waiting) == 1:
+        count = len(waiting)
+        if count == 1 or count == self._enough:
             self._wake()
 
     def take(self, most: int = 1000) -> Heard:

@@ -1,7 +1,7 @@
 """Writes what a listener hears, in a thread of its own: whoever is heard never waits for a disk or a reader.
 
-Used by `callmux.observe.audit`. What comes within a moment is written together.
-What finds no room is dropped and counted, and what is written says so.
+Used by `callmux.observe.audit` and `callmux.observe.event_store`. What comes within a moment is written
+together. What finds no room is dropped and counted, and what is written says so.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from callmux.observe.feed import Feed, Heard
 
@@ -24,24 +24,37 @@ class Scribe:
 
     Args:
         wall: The time of day.
-        write: Writes what was heard; called in the thread only.
+        write: Writes what was heard; called in the thread only. Where it gives seconds, it is called after
+            these once more, also where nothing has come.
         room: How much may wait.
+        gather: How long something may wait for what comes after it.
+        enough: How much is written at once without waiting for more.
     """
 
-    def __init__(self, wall: Callable[[], float], write: Callable[[Heard], None], room: int = 10_000) -> None:
+    def __init__(
+        self,
+        wall: Callable[[], float],
+        write: Callable[[Heard], float | None],
+        room: int = 10_000,
+        gather: float = GATHER_SECONDS,
+        enough: int = 10_000,
+    ) -> None:
         self._write = write
-        self._feed = Feed(wall, room, self._wake)
-        # A queue and a lock that are made in C: with few calls, their waiting is most of what a line costs.
+        self._gather = gather
+        self._feed = Feed(wall, room, self._wake, enough)
+        # A queue that is made in C: with few calls, waiting is most of what a line costs.
         self._news: SimpleQueue[None] = SimpleQueue()
         self._closing = False
-        self._closed = threading.Lock()
-        self._closed.acquire()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self.put = self._feed.put
 
     def __repr__(self) -> str:
         return f"Scribe({len(self._feed)} wait)"
+
+    def hurry(self) -> None:
+        """Has what waits written at once."""
+        self._news.put(None)
 
     def _wake(self) -> None:
         self._news.put(None)
@@ -53,10 +66,7 @@ class Scribe:
 
     def close(self, seconds: float) -> bool:
         """Writes what waits and ends, within `seconds`; whether all was written. What comes later is lost."""
-        with self._lock:
-            if not self._closing:
-                self._closing = True
-                self._closed.release()
+        self._closing = True
         self._news.put(None)
         if self._thread is not None:
             self._thread.join(seconds)
@@ -64,18 +74,32 @@ class Scribe:
         return True
 
     def _work(self) -> None:
+        again: float | None = None
         while not self._closing:
-            self._news.get()
-            if not self._closed.acquire(timeout=GATHER_SECONDS):
-                self._drain()
+            if self._is_woken(again) and not self._closing:
+                self._is_woken(self._gather)
+            # Whatever was put until now is taken below.
+            while not self._news.empty():
+                self._news.get()
+            again = self._drain(anew=again is not None)
         self._drain()
 
-    def _drain(self) -> None:
+    def _is_woken(self, seconds: float | None) -> bool:
+        try:
+            self._news.get(timeout=seconds)
+        except Empty:
+            return False
+        return True
+
+    def _drain(self, *, anew: bool = False) -> float | None:
+        """Writes all that waits; `anew` where there is something to do even though nothing waits."""
+        again: float | None = None
         while True:
             heard = self._feed.take()
-            if not heard.facts and not heard.dropped:
-                return
+            if not heard.facts and not heard.dropped and not anew:
+                return again
+            anew = False
             try:
-                self._write(heard)
+                again = self._write(heard)
             except Exception as error:
                 log.error("something that was to be written is lost: %r", error, exc_info=error)

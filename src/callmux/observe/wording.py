@@ -1,6 +1,7 @@
 """What others wrote, as logs and pages may show it. Pure.
 
-Called by `callmux.observe.audit_lines`, `callmux.observe.recent` and `callmux.observe.event_query`.
+Called by `callmux.observe.audit_lines`, `callmux.observe.recent`, `callmux.observe.event_rows` and
+`callmux.observe.event_query`.
 """
 
 from __future__ import annotations
