@@ -34,6 +34,7 @@ LONGEST = (
     "live/test_real_clients.py",
     "bridge/test_relay.py",
     "live/test_kept_listings.py",
+    "live/test_full_disk.py",
     "transport/http/test_serve.py",
     "live/test_server_add.py",
     "test_coverage.py",

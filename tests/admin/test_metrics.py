@@ -13,12 +13,14 @@ from callmux.admin.metrics import families, metrics_route, page
 from callmux.observe.bus import Bus
 from callmux.observe.facts import CallEnded, HttpEnded, Reloaded, ResultShortened, ServerUp
 from callmux.observe.gauges import Gauges
+from callmux.observe.keeping import Keeping
 from callmux.observe.totals import Totals
 from callmux.transport.http.exchange import Exchange
 from tests.support import real_loop
 
 CACHE = {"hits": 3, "misses": 2, "coalesced": 1, "entries": 4, "storedBytes": 100}
-GAUGES = Gauges(1, 2, {"git": True, "down": False}, (1, 0), CACHE, {"entries": 1, "storedBytes": 50})
+KEEPING = {"history": Keeping(None), "eventStore": Keeping("database is locked", lost=7, summed=5)}
+GAUGES = Gauges(1, 2, {"git": True, "down": False}, (1, 0), CACHE, {"entries": 1, "storedBytes": 50}, KEEPING)
 
 
 def counted(*facts: Any) -> Totals:
@@ -83,6 +85,14 @@ def test_servers_cache_and_savings_show() -> None:
     assert found["callmux_tokens_saved_total", (("how", "shield"),)] == 1000
     assert found["callmux_reloads_total", (("outcome", "failed"),)] == 1
     assert found["callmux_sessions", ()] == 2
+
+
+def test_files_that_cannot_be_written_show_with_what_is_missing_from_them() -> None:
+    found = samples(page(counted(), GAUGES))
+    assert found["callmux_file_writable", (("file", "history"),)] == 1
+    assert found["callmux_file_writable", (("file", "eventStore"),)] == 0
+    assert found["callmux_file_lost_total", (("file", "eventStore"),)] == 7
+    assert found["callmux_file_summed_rows_total", (("file", "eventStore"),)] == 5
 
 
 def test_no_name_breaks_a_line() -> None:

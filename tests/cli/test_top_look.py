@@ -68,5 +68,11 @@ def test_a_first_look_has_no_rates_and_one_without_counts_says_so() -> None:
     assert msgspec.json.encode(row).startswith(b'{"name":"p"')
 
 
+def test_what_cannot_be_written_is_told() -> None:
+    listener = {"problems": {"eventStore": "database is locked"}}
+    assert seen("p", {"listener": listener}, None, None, 0.0).problems == {"eventStore": "database is locked"}
+    assert seen("p", {"listener": {"problems": "odd"}}, None, None, 0.0).problems == {}
+
+
 def test_nothing_passes_in_no_time() -> None:
     assert seen("p", STATUS, NOW, BEFORE, 0.0).servers[0].calls_per_second == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import msgspec
 from rich.console import Console
 
 from callmux.cli.top_look import CallRow, ProcessRow, ServerRow
@@ -52,6 +53,14 @@ def test_names_cannot_draw_on_the_terminal() -> None:
     assert "\x1b" not in text
     assert "\u202e" not in text
     assert "RUNNING" not in text
+
+
+def test_what_cannot_be_written_stands_below_the_heading_in_one_line() -> None:
+    row = msgspec.structs.replace(process(), problems={"eventStore": "no space \x1b[2J" * 20})
+    text = drawn(row)
+    assert "eventStore cannot be written: no space" in text
+    assert "\x1b" not in text
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_the_heading_says_what_is_counted() -> None:

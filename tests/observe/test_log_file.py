@@ -94,9 +94,11 @@ def test_what_cannot_be_written_is_said_once_and_counted(
     file.append(b"b\n")
     file.append(b"c\nd\n")
     assert said == [f"{path} cannot be written, and loses lines until it can: No space left on device"]
+    assert (file.problem, file.lost) == ("No space left on device", 3)
     full[0] = False
     file.append(b"e\n")
     assert said[1:] == [f"{path} can be written again; lines lost: 3"]
+    assert (file.problem, file.lost) == (None, 3)
     assert path.read_bytes() == b"a\ne\n"
     file.close()
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from callmux import __version__
 from callmux.aside import aside
 from callmux.observe.gauges import Gauges
+from callmux.observe.keeping import Keeping
 from callmux.observe.totals import BOUNDS, Durations, Totals
 from callmux.transport.http.exchange import Exchange, Route
 
@@ -132,6 +133,7 @@ def families(totals: Totals, gauges: Gauges) -> Iterator[Metric]:
     yield counter("result_bytes_saved", "Bytes that they were shorter.", ["how"], fewer)
     tokens = {how: n // BYTES_A_TOKEN for how, n in fewer.items()}
     yield counter("tokens_saved", "Tokens that they were shorter, estimated from the bytes.", ["how"], tokens)
+    yield from _kept(gauges.keeping)
     for name, about, label in (
         ("reloads", "Readings of a changed configuration.", "outcome"),
         ("limits", "Requests that were refused because of a limit.", "limit"),
@@ -139,6 +141,24 @@ def families(totals: Totals, gauges: Gauges) -> Iterator[Metric]:
         ("approvals", "Questions to a person, by the answer.", "answer"),
     ):
         yield counter(name, about, [label], totals.other.get(name, {}))
+
+
+def _kept(keeping: Mapping[str, Keeping]) -> Iterator[Metric]:
+    """How the files are doing in which something is kept of the past."""
+    from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+
+    writable = GaugeMetricFamily(
+        "callmux_file_writable", "1 for a file that can be written.", labels=["file"]
+    )
+    lost = CounterMetricFamily(
+        "callmux_file_lost", "Calls or lines that are missing from it.", labels=["file"]
+    )
+    summed = CounterMetricFamily("callmux_file_summed_rows", "Rows for several calls.", labels=["file"])
+    for name, kept in keeping.items():
+        writable.add_metric([name], kept.problem is None)
+        lost.add_metric([name], kept.lost)
+        summed.add_metric([name], kept.summed)
+    yield from (writable, lost, summed)
 
 
 def _labels(key: Any) -> list[str]:

@@ -49,6 +49,7 @@ class ProcessRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     Attributes:
         name: What it is: its process id, or its address.
         counted: Whether its calls are counted.
+        problems: What it cannot write to disk, and why.
     """
 
     name: str
@@ -60,6 +61,7 @@ class ProcessRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     calls: int
     failed: int
     counted: bool
+    problems: dict[str, str] = {}
 
 
 def seen(
@@ -92,6 +94,7 @@ def seen(
         calls=sum(row.calls for row in rows),
         failed=sum(row.failed for row in rows),
         counted=counts is not None,
+        problems={str(what): str(why) for what, why in _problems(listener)},
     )
 
 
@@ -122,6 +125,11 @@ def _call(call: Mapping[str, Any], clients: Mapping[str, str]) -> CallRow:
         duration_ms=int(call.get("durationMs") or 0),
         client=clients.get(str(call.get("sessionId")), ""),
     )
+
+
+def _problems(listener: Mapping[str, Any]) -> list[tuple[Any, Any]]:
+    found = listener.get("problems")
+    return list(found.items()) if isinstance(found, dict) else []
 
 
 def _list(value: Mapping[str, Any], key: str) -> list[Any]:

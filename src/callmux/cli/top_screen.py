@@ -27,6 +27,9 @@ def screen(processes: Sequence[ProcessRow]) -> RenderableType:
     parts: list[RenderableType] = []
     for process in processes:
         parts.append(Text(heading(process), style="bold", overflow="ellipsis", no_wrap=True))
+        for what, why in process.problems.items():
+            text = visible(f"{what} cannot be written: {why}")
+            parts.append(Text(text, style="red", overflow="ellipsis", no_wrap=True))
         parts.append(_servers(process))
         if process.active_calls:
             parts.append(_calls(process))

@@ -19,6 +19,7 @@ from callmux.observe.endings import Endings
 from callmux.observe.facts import ResultShortened
 from callmux.observe.history import History
 from callmux.observe.history_file import HistoryFile, read_history
+from callmux.observe.keeping import Keeping, problems_of
 from callmux.observe.recent import Recent
 from callmux.observe.samples import Sample, Sampler
 
@@ -120,14 +121,18 @@ class Chronicle:
         if self._file is not None:
             self._file.save()
 
+    def keeping(self) -> dict[str, Keeping]:
+        """How what is kept on disk is doing."""
+        found = {}
+        if self.recent is not None and self._file is not None:
+            found["history"] = Keeping(self._file.problem)
+        if self.store is not None:
+            found["eventStore"] = Keeping(self.store.problem, self.store.lost, self.store.summed)
+        return found
+
     def problems(self) -> dict[str, str]:
         """What cannot be kept now, and why."""
-        found = {}
-        if self._file is not None and self._file.problem is not None:
-            found["history"] = self._file.problem
-        if self.store is not None and self.store.problem is not None:
-            found["eventStore"] = self.store.problem
-        return found
+        return problems_of(self.keeping())
 
     def close(self) -> None:
         """Writes what was heard."""

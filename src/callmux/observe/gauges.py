@@ -6,6 +6,10 @@ Made by `callmux.process.runtime` when somebody asks; read by `callmux.admin.met
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from callmux.observe.keeping import Keeping
 
 
 class Gauges:
@@ -17,9 +21,10 @@ class Gauges:
         servers: Whether each server is up.
         running, waiting: Calls that run, and that wait for their turn.
         cache, results: What the cache and the store of shortened results say of themselves.
+        keeping: How the files are doing in which something is kept of the past.
     """
 
-    __slots__ = ("cache", "in_flight", "results", "running", "servers", "sessions", "waiting")
+    __slots__ = ("cache", "in_flight", "keeping", "results", "running", "servers", "sessions", "waiting")
 
     def __init__(
         self,
@@ -29,6 +34,7 @@ class Gauges:
         slots: tuple[int, int],
         cache: Mapping[str, float],
         results: Mapping[str, float],
+        keeping: Mapping[str, Keeping],
     ) -> None:
         self.in_flight = in_flight
         self.sessions = sessions
@@ -36,3 +42,4 @@ class Gauges:
         self.running, self.waiting = slots
         self.cache = cache
         self.results = results
+        self.keeping = keeping

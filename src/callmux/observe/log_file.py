@@ -31,6 +31,10 @@ class LogFile:
         most_bytes: From which size on another one is begun; 0 for never.
         kept: How many earlier ones are kept, as `PATH.1`, `PATH.2` and so on.
         say: Told in words when writing begins to fail, and when it works again.
+
+    Attributes:
+        problem: Why it cannot be written now; None while it can.
+        lost: How many lines could not be written.
     """
 
     def __init__(self, path: Path, most_bytes: int, kept: int, say: Callable[[str], None]) -> None:
@@ -40,7 +44,8 @@ class LogFile:
         self._say = say
         self._file: int | None = None
         self._is_cut = False
-        self._lost = 0
+        self.problem: str | None = None
+        self.lost = self._told = 0
 
     def __repr__(self) -> str:
         return f"LogFile({str(self._path)!r})"
@@ -50,15 +55,16 @@ class LogFile:
         try:
             self._append(lines)
         except OSError as error:
-            if not self._lost:
-                self._say(
-                    f"{self._path} cannot be written, and loses lines until it can: {error.strerror or error}"
-                )
-            self._lost += lines.count(b"\n")
+            why = error.strerror or str(error)
+            if self.problem is None:
+                self._say(f"{self._path} cannot be written, and loses lines until it can: {why}")
+            self.problem = why
+            self.lost += lines.count(b"\n")
             self.close()
             return
-        if self._lost:
-            lost, self._lost = self._lost, 0
+        if self.problem is not None:
+            lost, self._told = self.lost - self._told, self.lost
+            self.problem = None
             self._say(f"{self._path} can be written again; lines lost: {lost}")
 
     def close(self) -> None:

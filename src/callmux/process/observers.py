@@ -22,6 +22,8 @@ from callmux.observe.facts import Configured
 if TYPE_CHECKING:
     from callmux.observe.audit import Audit
     from callmux.observe.chronicle import Chronicle
+    from callmux.observe.keeping import Keeping
+    from callmux.observe.log_file import LogFile
     from callmux.observe.telemetry import Telemetry
     from callmux.observe.totals import Totals
 
@@ -65,6 +67,7 @@ class Observers:
         self._clock = clock
         self._show = show
         self._audit: Audit | None = None
+        self._audit_file: LogFile | None = None
         self._audit_settings = AuditLog()
         self._telemetry: Telemetry | None = None
         self._telemetry_settings = OpenTelemetry()
@@ -112,6 +115,16 @@ class Observers:
         """Calls so far by server: `calls`, `failed`, `milliseconds`; None where they are not counted."""
         return None if self.totals is None else self.totals.by_server()
 
+    def keeping(self) -> dict[str, Keeping]:
+        """How what is kept on disk is doing."""
+        found = {} if self.chronicle is None else self.chronicle.keeping()
+        if self._audit is not None and self._audit_file is not None:
+            from callmux.observe.keeping import Keeping
+
+            dropped = self._audit.dropped
+            found["auditLog"] = Keeping(self._audit_file.problem, self._audit_file.lost + dropped)
+        return found
+
     def close(self) -> None:
         """Writes what was heard."""
         if self.chronicle is not None:
@@ -150,12 +163,14 @@ class Observers:
         return Audit(settings, self._bus, self._clock.wall, self._sink(settings), listens=self._listens)
 
     def _sink(self, settings: AuditLog) -> Callable[[bytes], object]:
+        self._audit_file = None
         if settings.path is None:
             return lambda lines: self._show(lines.decode())
         from callmux.observe.log_file import LogFile
 
         path = self._base_dir / Path(settings.path).expanduser()
-        return LogFile(path, settings.max_file_bytes, settings.max_files, _complain).append
+        file = self._audit_file = LogFile(path, settings.max_file_bytes, settings.max_files, _complain)
+        return file.append
 
 
 def _complain(why: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Raw, structs
@@ -49,6 +49,7 @@ from callmux.upstream.server import Server
 
 if TYPE_CHECKING:
     from callmux.guard.principal import Principal
+    from callmux.observe.keeping import Keeping
     from callmux.process.approval import Approval, AskingStages
     from callmux.process.oversight import Oversight
     from callmux.rings.inviting import Invite, Inviting
@@ -334,12 +335,13 @@ class Runtime:
         longest = [s.call_timeout_ms for s in self.config.servers.values() if s.call_timeout_ms is not None]
         return (max([self.config.call_timeout_ms, *longest]) + 1000) / 1000
 
-    def gauges(self, in_flight: int, sessions: int) -> Gauges:
+    def gauges(self, in_flight: int, sessions: int, keeping: Mapping[str, Keeping]) -> Gauges:
         """How things are now.
 
         Args:
             in_flight: HTTP requests whose answer is not over.
             sessions: Sessions of clients.
+            keeping: How files are doing in which something is kept of the past.
         """
         return Gauges(
             in_flight,
@@ -348,6 +350,7 @@ class Runtime:
             self.slots.facts,
             self._stores.cache.facts(self._clock.monotonic()) | self._stores.counters.facts(),
             self._stores.results.facts(),
+            keeping,
         )
 
     def asks(self, server: str, method: str) -> bool:

@@ -6,6 +6,7 @@ Called by `callmux.cli.listen` and `callmux.library.listener`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from callmux.admin.pages import Pages
 from callmux.admin.probes import probe_routes
@@ -57,7 +58,7 @@ def assemble(
     pages = Pages(
         probe_routes(listener.table, host.readiness, host.full_status),
         lambda: observers.totals,
-        lambda: host.runtime.gauges(app.in_flight, len(listener.table)),
+        lambda: host.runtime.gauges(app.in_flight, len(listener.table), observers.keeping()),
     )
     trees = Trees(host, reading, clock, observers, listener.is_let_in)
 
@@ -72,9 +73,17 @@ def assemble(
     pages.configure(config)
     trees.configure(config)
     host.bus.subscribe(Configured, take_effect)
-    host.diagnostics = lambda: session_facts(listener)
+    host.diagnostics = lambda: {**session_facts(listener), **_problems(observers)}
     app = App(listener, pages, loopback, host.bus, trees=trees)
     return listener, app, trees
+
+
+def _problems(observers: Observers) -> dict[str, Any]:
+    """What status shows of files that cannot be written; nothing while all can."""
+    from callmux.observe.keeping import problems_of
+
+    found = problems_of(observers.keeping())
+    return {"problems": found} if found else {}
 
 
 class _Sessions:
