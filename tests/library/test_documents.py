@@ -40,7 +40,7 @@ def ran(tmp_path: Path, program: str, **env: str) -> str:
 
 def test_all_names_of_the_page_are_there(tmp_path: Path) -> None:
     assert ran(tmp_path, BLOCKS[0]) == ""
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 5
 
 
 def test_types_and_module_name_the_same() -> None:
@@ -57,6 +57,14 @@ def test_calling_tools(tmp_path: Path) -> None:
     said = ran(tmp_path, BLOCKS[1])
     assert "add\n" in said
     assert 'False {"added": "milk"}' in said
+
+
+def test_following_what_happens(tmp_path: Path) -> None:
+    said = ran(tmp_path, BLOCKS[3])
+    assert re.search(r"notes is up, with \d+ tools", said)
+    assert "notes add ok" in said
+    assert said.splitlines()[0] == "starting"
+    assert said.splitlines()[-1] == "stopped"
 
 
 def test_starting_a_listener(tmp_path: Path) -> None:
@@ -76,7 +84,7 @@ def test_managing_a_listener_elsewhere(tmp_path: Path) -> None:
     path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
     with run_listener(tmp_path, config, port, env={"PATH": path}):
         base = f"http://127.0.0.1:{port}/management/v1"
-        said = ran(tmp_path, BLOCKS[3], MANAGEMENT_URL=base, MANAGEMENT_TOKEN=token)
+        said = ran(tmp_path, BLOCKS[4], MANAGEMENT_URL=base, MANAGEMENT_TOKEN=token)
     assert "more ['add', 'fail', 'wait']" in said
     assert 'server "nobody" not found' in said
 

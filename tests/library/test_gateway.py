@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from callmux import Gateway
+from callmux import Gateway, facts
 from callmux.errors import CallmuxError, ConfigError
 from callmux.library.gateway import RequestFailed, ToolResult
 from tests.support import real_loop
@@ -35,6 +35,21 @@ async def test_tools_are_listed_and_called_by_everything_that_callmux_has() -> N
         assert (await gateway.call_tool("fail")).is_error
         unknown = await gateway.call_tool("zzz")
         assert (unknown.is_error, unknown.data["error"]["code"]) == (True, "tool_not_found")
+
+
+@real_loop(seconds=30)
+async def test_what_happens_is_told_to_whoever_subscribed() -> None:
+    gateway = Gateway(CONFIG, env=ENV)
+    with pytest.raises(RequestFailed, match="does not run"):
+        await gateway.ready()
+    called: list[str] = []
+    gateway.subscribe(facts.CallEnded, lambda call: called.append(call.target))
+    events = gateway.events(facts.ServerUp, facts.CallEnded)
+    async with gateway:
+        assert await gateway.ready() == "ok"
+        await gateway.call_tool("add", {"text": "milk"})
+    assert called == ["add"]
+    assert [type(fact) for fact in [fact async for fact in events]] == [facts.ServerUp, facts.CallEnded]
 
 
 @real_loop(seconds=30)

@@ -126,3 +126,72 @@ async def test_a_file_is_read_again_by_a_reload(tmp_path: Path) -> None:
         path.write_text(json.dumps({"servers": {"one": NOTES, "two": NOTES}}))
         await listener.reload()
         assert set(listener.health()["downstream"]["servers"]) == {"one", "two"}
+
+
+@real_loop(seconds=60)
+async def test_its_states_and_facts_are_told_from_the_start_to_the_end() -> None:
+    """Also to those who subscribed before it was started, and again when it is started again."""
+    listener, told = Listener(CONFIG, env=ENV), list[tuple[str, bool]]()
+    listener.subscribe(facts.ListenerChanged, lambda fact: told.append((fact.state, fact.reason is None)))
+    events = listener.events(facts.ServerUp, facts.ListenerChanged)
+    async with listener:
+        await listener.ready()
+        with pytest.raises(ConfigError):
+            await listener.reload({"servers": {"notes": {}}})
+        await listener.reload(CONFIG)
+    assert told == [
+        ("starting", True),
+        ("running", True),
+        ("reloading", True),
+        ("running", False),
+        ("reloading", True),
+        ("running", True),
+        ("stopped", True),
+    ]
+    read = [fact async for fact in events]
+    assert [fact.server for fact in read if isinstance(fact, facts.ServerUp)] == ["notes"]
+    assert len(read) == len(told) + 1
+    del told[:]
+    async with listener:
+        pass
+    assert [state for state, _ in told] == ["starting", "running", "stopped"]
+
+
+@real_loop(seconds=60)
+async def test_a_server_that_is_lost_makes_it_degraded_and_one_that_comes_back_makes_it_running() -> None:
+    listener, told = Listener(CONFIG, env=ENV), list[str]()
+    listener.subscribe(facts.ListenerChanged, lambda fact: told.append(fact.state))
+    async with listener:
+        await listener.ready()
+        await listener.reload({"servers": {**CONFIG["servers"], "gone": {"command": "/nonexistent/server"}}})
+        assert told[-1] == listener.health()["state"] == "degraded"
+        await listener.reload(CONFIG)
+        assert told[-1] == "running"
+
+
+@real_loop(seconds=60)
+async def test_one_that_cannot_start_says_why_and_is_stopped() -> None:
+    told: list[Any] = []
+    for wrong in (
+        Listener({"servers": {"notes": {}}}, env=ENV),
+        Listener(CONFIG, host="0.0.0.0", env=ENV),
+        Listener({"servers": {"x": {"command": "/nonexistent/server"}}, "strictStartup": True}, env=ENV),
+    ):
+        wrong.subscribe(facts.ListenerChanged, told.append)
+        with pytest.raises(CallmuxError) as caught:
+            await wrong.start()
+        assert (told[-1].state, told[-1].reason) == ("stopped", caught.value.message)
+        assert wrong.health()["state"] == "stopped"
+        assert wrong.health()["reason"] == caught.value.message
+
+
+@real_loop(seconds=60)
+async def test_a_listener_that_is_slow_to_read_slows_no_call_and_learns_what_it_missed() -> None:
+    async with Listener(CONFIG, env=ENV) as listener:
+        events = listener.events(facts.CallEnded, room=2)
+        async with listener.gateway() as gateway:
+            for _ in range(5):
+                assert not (await gateway.call_tool("add", {"text": "milk"})).is_error
+        found = [await anext(events) for _ in range(3)]
+        assert found[2] == facts.Dropped(count=3)
+        events.close()

@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -23,13 +23,17 @@ from callmux.clock import Clock
 from callmux.config.sources import Sources
 from callmux.errors import CallmuxError
 from callmux.library.loading import Given, Loader
+from callmux.library.subscribers import ROOM, Events, Subscribers
+from callmux.observe.facts import Fact
 from callmux.process.host import Host
 from callmux.protocol.jsonrpc import parse
 from callmux.session.session import Session
 
 log = logging.getLogger("callmux")
+F = TypeVar("F", bound=Fact)
 
 VERSION = "2025-11-25"
+_NOT_RUNNING = "the gateway does not run: call start() first, or use it with `async with`"
 
 
 class RequestFailed(CallmuxError):
@@ -101,6 +105,7 @@ class Gateway:
         self._host: Host | None = None
         self._is_ours = True
         self._session: Session | None = None
+        self._subscribers = Subscribers()
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
 
@@ -131,6 +136,7 @@ class Gateway:
         if self._host is None:
             config, base = self._loader(Sources()), self._loader.base_dir
             self._host = Host(config, base, self._env, self._show, single=True, clock=Clock())
+        self._subscribers.attach(self._host.bus)
         self._session = Session(self._host.dispatch, self._take)
         self._host.add(self._session, "in-process")
         client = {"name": "callmux-gateway", "version": __version__}
@@ -166,7 +172,7 @@ class Gateway:
             RequestFailed: It was answered with an error.
         """
         if self._session is None:
-            raise RequestFailed("the gateway does not run: call start() first, or use it with `async with`")
+            raise RequestFailed(_NOT_RUNNING)
         id = next(self._ids)
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._waiting[id] = answer
@@ -184,6 +190,24 @@ class Gateway:
         result: dict[str, Any] = told["result"]
         return result
 
+    async def ready(self) -> str:
+        """Waits until every server is up or has failed: `ok`, `degraded` or `down`.
+
+        Raises:
+            RequestFailed: The gateway does not run.
+        """
+        if self._host is None or self._session is None:
+            raise RequestFailed(_NOT_RUNNING)
+        return await self._host.readiness()
+
+    def subscribe(self, kind: type[F], listener: Callable[[F], None]) -> Callable[[], None]:
+        """Has `listener` called with each fact of a kind: see `Listener.subscribe`."""
+        return self._subscribers.subscribe(kind, listener)
+
+    def events(self, *kinds: type[Fact], room: int = ROOM) -> Events:
+        """Facts of these kinds, for `async for`: see `Listener.events`."""
+        return self._subscribers.events(kinds, room)
+
     async def close(self) -> None:
         """Ends its session, and its servers where they are its own."""
         session, self._session = self._session, None
@@ -197,6 +221,7 @@ class Gateway:
             self._host = None
             host.strict_failure.cancel()
             await host.close()
+        self._subscribers.detach()
 
     def _send(self, message: dict[str, Any]) -> None:
         if self._session is not None:

@@ -23,8 +23,9 @@ from callmux.errors import CallmuxError
 from callmux.guard.guard import Guard
 from callmux.library.gateway import Gateway
 from callmux.library.loading import Given, Loader
+from callmux.library.subscribers import ROOM, Events, Subscribers
 from callmux.loopback import is_loopback
-from callmux.observe.facts import Fact, Reloaded
+from callmux.observe.facts import ConnectFailed, Fact, ListenerChanged, Reloaded, ServerDown, ServerUp
 from callmux.process.host import Host, startup_failed
 from callmux.process.observers import Observers
 from callmux.serving.assembly import assemble
@@ -38,6 +39,7 @@ from callmux.transport.http.serve import HttpServer, bind
 log = logging.getLogger("callmux")
 F = TypeVar("F", bound=Fact)
 
+STOP_SECONDS = 10.0
 STARTING, RUNNING, DEGRADED, RELOADING, STOPPED = "starting", "running", "degraded", "reloading", "stopped"
 
 
@@ -93,6 +95,8 @@ class Listener:
         self._state = STOPPED
         self._since = {"startedAt": "", "stoppedAt": "", "updatedAt": ""}
         self._reason: str | None = None
+        self._subscribers = Subscribers()
+        self._told = STOPPED
         self._kept_changes: Callable[[], Overlay] = Overlay
 
     def __repr__(self) -> str:
@@ -130,6 +134,15 @@ class Listener:
         if self._parts is not None:
             return
         self._tell(STARTING)
+        try:
+            await self._start()
+        except BaseException as error:
+            await self._end(STOP_SECONDS, _words(error))
+            raise
+        self._since["startedAt"] = iso(self._clock.wall())
+        self._tell(RUNNING)
+
+    async def _start(self) -> None:
         config = self._loader(sources := Sources())
         check_posture(config, self.host)
         try:
@@ -144,6 +157,9 @@ class Listener:
         )
         try:
             observers.configure(config)
+            self._subscribers.attach(host.bus)
+            for kind in (ServerUp, ServerDown, ConnectFailed):
+                host.bus.subscribe(kind, self._heard)
             host.start(None)
             if config.strict_startup:
                 await host.runtime.settled()
@@ -164,11 +180,8 @@ class Listener:
             self.port = listening.getsockname()[1]
         except BaseException:
             listening.close()
-            await self.stop()
             raise
         self._tasks.spawn(parts.sessions.keep_sweeping())
-        self._since["startedAt"] = iso(self._clock.wall())
-        self._tell(RUNNING)
 
     def _read(self, sources: Sources, overlay: Overlay | None = None) -> Config:
         config = self._loader(sources, overlay)
@@ -193,7 +206,7 @@ class Listener:
             await parts.host.reload(lambda: parts.reader.read(Sources()))
         except BaseException as error:
             self._loader.given = before
-            reason = error.message if isinstance(error, CallmuxError) else repr(error)
+            reason = _words(error)
             parts.host.bus.publish(Reloaded(error=reason))
             self._tell(RUNNING, reason)
             raise
@@ -202,8 +215,17 @@ class Listener:
 
     def subscribe(self, kind: type[F], listener: Callable[[F], None]) -> Callable[[], None]:
         """Has `listener` called with each fact of a kind, such as `CallEnded`, in the loop of
-        the listener: it must be quick. Gives what ends that."""
-        return self._running().host.bus.subscribe(kind, listener)
+        the listener: it must be quick. It may be called before the start. Gives what ends that."""
+        return self._subscribers.subscribe(kind, listener)
+
+    def events(self, *kinds: type[Fact], room: int = ROOM) -> Events:
+        """Facts of these kinds from now on, for `async for`. A slow reader holds nobody up: what finds no
+        room is dropped, and a `Dropped` says how many. Ends when the listener is stopped.
+
+        Args:
+            room: How many facts may wait.
+        """
+        return self._subscribers.events(kinds, room)
 
     def gateway(self) -> Gateway:
         """A client of this listener in this process. It has no credential: where the configuration has rules,
@@ -212,7 +234,7 @@ class Listener:
 
     def health(self) -> dict[str, Any]:
         """How it is: `state`, `url`, `downstream`, and `runtime`, as status shows a listener."""
-        facts: dict[str, Any] = {"state": self._state, "url": self.url, "mcpUrl": self.mcp_url}
+        facts: dict[str, Any] = {"state": self._shown(), "url": self.url, "mcpUrl": self.mcp_url}
         facts |= {"host": self.host, "port": self.port}
         facts |= {key: when for key, when in self._since.items() if when}
         if self._reason is not None:
@@ -222,8 +244,6 @@ class Listener:
         host = self._parts.host
         records = {record["name"]: record for record in host.server_records()}
         failed = [server.name for server in host.runtime.failed()]
-        if self._state == RUNNING and any(records[name]["state"] != "starting" for name in failed):
-            facts["state"] = DEGRADED
         facts["downstream"] = {
             "total": len(records),
             "connected": len(records) - len(failed),
@@ -233,11 +253,20 @@ class Listener:
         facts["runtime"] = host.runtime.operator_status().get("listener", {})
         return facts
 
-    async def stop(self, seconds: float = 10.0) -> None:
+    async def stop(self, seconds: float = STOP_SECONDS) -> None:
         """Takes no further requests, gives those in flight so long, and ends all servers."""
+        if self._parts is not None:
+            await self._end(seconds)
+
+    async def _end(self, seconds: float, reason: str | None = None) -> None:
         parts, self._parts = self._parts, None
-        if parts is None:
-            return
+        if parts is not None:
+            await self._end_parts(parts, seconds)
+            self._since["stoppedAt"] = iso(self._clock.wall())
+        self._tell(STOPPED, reason)
+        self._subscribers.detach()
+
+    async def _end_parts(self, parts: _Parts, seconds: float) -> None:
         if parts.sessions is not None and parts.server is not None:
             parts.sessions.leaving = parts.sessions.refusing = True
             parts.host.runtime.retire("callmux is being stopped")
@@ -251,8 +280,6 @@ class Listener:
             parts.host.strict_failure.cancel()
         await parts.host.close()
         await asyncio.to_thread(parts.observers.close)
-        self._since["stoppedAt"] = iso(self._clock.wall())
-        self._tell(STOPPED)
 
     def _running(self) -> _Parts:
         if self._parts is None:
@@ -261,4 +288,31 @@ class Listener:
 
     def _tell(self, state: str, reason: str | None = None) -> None:
         self._state, self._reason = state, reason
+        self._changed()
+
+    def _shown(self) -> str:
+        """Its state, as others see it."""
+        if self._parts is None or self._state != RUNNING:
+            return self._state
+        host = self._parts.host
+        states = {record["name"]: record["state"] for record in host.server_records()}
+        is_down = any(states[server.name] != "starting" for server in host.runtime.failed())
+        return DEGRADED if is_down else RUNNING
+
+    def _heard(self, fact: Fact) -> None:
+        # Once whoever tells of it has taken note of it, too.
+        asyncio.get_running_loop().call_soon(self._look)
+
+    def _look(self) -> None:
+        """Something has happened to a server."""
+        if self._shown() != self._told:
+            self._changed()
+
+    def _changed(self) -> None:
         self._since["updatedAt"] = iso(self._clock.wall())
+        self._told = self._shown()
+        self._subscribers.tell(ListenerChanged(state=self._told, reason=self._reason))
+
+
+def _words(error: BaseException) -> str:
+    return error.message if isinstance(error, CallmuxError) else repr(error)

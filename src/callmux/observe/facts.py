@@ -272,6 +272,29 @@ class Reloaded(Fact, frozen=True, kw_only=True):
     error: str | None = None
 
 
+class ListenerChanged(Fact, frozen=True, kw_only=True):
+    """The listener of a program is in another state. Published by `callmux.library.listener`.
+
+    Attributes:
+        state: `starting`, `running`, `degraded`, `reloading` or `stopped`.
+        reason: Why it could not start, or why the last reload failed; None for nothing of the kind.
+    """
+
+    state: str
+    reason: str | None = None
+
+
+class Dropped(Fact, frozen=True, kw_only=True):
+    """Somebody reads facts more slowly than they happen, and did not get some. Published by
+    `callmux.library.subscribers`, for that reader alone.
+
+    Attributes:
+        count: How many.
+    """
+
+    count: int
+
+
 class Configured(Fact, frozen=True, kw_only=True):
     """A configuration takes effect that is not the first. Published by `callmux.process.host`.
 
@@ -298,7 +321,8 @@ class ServersManaged(Fact, frozen=True, kw_only=True):
 
 
 class LimitReached(Fact, frozen=True, kw_only=True):
-    """A request was refused because of a limit. Published by the checks of `callmux.guard` that count.
+    """A request was refused because of a limit. Published by the checks of `callmux.guard` that count, and by
+    `callmux.transport.http.app`.
 
     Attributes:
         limit: The key of the configuration that says how many, such as `principalRequestsPerMinute`.
