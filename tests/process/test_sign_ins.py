@@ -109,6 +109,20 @@ async def test_where_principals_sign_in_nobody_uses_what_is_everybodys(tmp_path:
     await late.close()
 
 
+async def test_a_server_that_wants_a_sign_in_of_somebody_is_told_of_once(tmp_path: Path) -> None:
+    """Also where there is no principal who could be awaited."""
+    bus, told = Bus(), list[SignInNeeded]()
+    bus.subscribe(SignInNeeded, told.append)
+    late = LateSignIns({"XDG_STATE_HOME": str(tmp_path)}, Path("/"), bus)
+    apart = divided(CONFIG)
+    assert isinstance(apart, HttpServer)
+    for name in ("s", "s", "other"):
+        with pytest.raises(CallFailure):
+            await refused(late.credentials(name, apart, {}, Scope()))
+    assert told == [SignInNeeded(server="s"), SignInNeeded(server="other")]
+    await late.close()
+
+
 async def refused(credentials: Credentials) -> bool:
     found = credentials.refused(Challenge(401, "Bearer", {}))
     return found if isinstance(found, bool) else await found

@@ -181,11 +181,15 @@ class UnsignedCredentials:
     Args:
         headers: What is sent.
         cause: What is to be done.
+        needed: Told that a person must act.
     """
 
-    def __init__(self, headers: Mapping[str, str], cause: str) -> None:
+    def __init__(
+        self, headers: Mapping[str, str], cause: str, needed: Callable[[], None] = lambda: None
+    ) -> None:
         self._headers = dict(headers)
         self._cause = cause
+        self._needed = needed
 
     def __repr__(self) -> str:
         return f"UnsignedCredentials({sorted(self._headers)})"
@@ -196,4 +200,5 @@ class UnsignedCredentials:
     async def refused(self, challenge: Challenge) -> bool:
         if challenge.status != 401 or (challenge.said and bearer_challenge(challenge.said) is None):
             return False
+        self._needed()
         raise CallFailure(Category.AUTHORIZATION, self._cause, started=False, lasting=True, sign_in=True)

@@ -57,6 +57,7 @@ class SignIns:
         self._tasks = TaskSet("sign-ins")
         self._renewals: dict[Account, Renewal] = {}
         self._awaited: set[Account] = set()
+        self._of_nobody: set[Account] = set()
 
     def __repr__(self) -> str:
         return f"SignIns({len(self._renewals)} accounts, {len(self._awaited)} awaited)"
@@ -96,11 +97,16 @@ class SignIns:
             )
         else:
             cause = f"each principal must sign in: run `callmux login {name} --principal PRINCIPAL`"
-        return UnsignedCredentials(headers, cause)
+        return UnsignedCredentials(headers, cause, lambda: self._tell_once(Account(name, config.url)))
 
     async def close(self) -> None:
         """Ends what goes on by itself; a renewal that is under way gets its time."""
         await self._tasks.cancel()
+
+    def _tell_once(self, account: Account) -> None:
+        if account not in self._of_nobody:
+            self._of_nobody.add(account)
+            self._told(account)
 
     def _is_needed(self, renewal: Renewal, generation: int) -> None:
         if renewal.account not in self._awaited:

@@ -13,7 +13,7 @@ from callmux.config.security import BearerAuth, BearerToken
 from callmux.guard.gate import GONE, Caller, Gate, TurnedAway
 from callmux.guard.guard import Guard
 from callmux.guard.principal import Principal
-from callmux.observe.facts import HttpEnded
+from callmux.observe.facts import HttpEnded, LimitReached
 from callmux.transport.http.exchange import LOST, Exchange
 from tests.support import loop_clock, play, settle
 from tests.transport.http.asgi import Call, House, post
@@ -367,3 +367,25 @@ async def test_a_token_in_an_address_is_none(query: bytes, path: str) -> None:
     assert (await house.answers(Call("GET", path, {"host": "localhost"}, query=query))).status == 401
     cookie = {"host": "localhost", "cookie": "access_token=ops-token", "x-access-token": "ops-token"}
     assert (await house.answers(Call("GET", path, cookie))).status == 401
+
+
+async def test_a_limit_that_refuses_a_request_is_told_with_the_key_that_says_how_much() -> None:
+    house = House(Config(request_body_max_bytes=40, listener_max_sessions=1))
+    told: list[LimitReached] = []
+    house.bus.subscribe(LimitReached, told.append)
+    large = await house.posts(
+        {"id": 1, "method": "ping", "params": {"a": "x" * 100}}, **{"x-request-id": "r1"}
+    )
+    hello = b'{"id":0,"method":"initialize"}'
+    first = await house.answers(post(hello))
+    for seat in house.listener.table:
+        seat.active += 1
+    second = await house.answers(post(hello))
+    assert (large.status, first.status, second.status) == (413, 200, 503)
+    assert [(fact.limit, fact.retry_seconds) for fact in told] == [
+        ("requestBodyMaxBytes", None),
+        ("listenerMaxSessions", 1),
+    ]
+    assert told[0].request_id == "r1"
+    assert (await house.answers(Call("GET", "/nowhere"))).status == 404
+    assert len(told) == 2

@@ -15,7 +15,7 @@ from callmux.guard.gate import GONE, Gate, TurnedAway, route_of
 from callmux.guard.managers import PROFILED, is_below
 from callmux.guard.resource import WELL_KNOWN
 from callmux.observe.bus import Bus
-from callmux.observe.facts import HttpEnded
+from callmux.observe.facts import HttpEnded, LimitReached
 from callmux.protocol.jsonrpc import INTERNAL_ERROR
 from callmux.transport.http.exchange import Exchange, Receive, Refusal, Route, Scope, Send, Tree
 from callmux.transport.http.intake import ClientLeft, answer_options, check_headers, check_origin, request_id
@@ -81,6 +81,8 @@ class App:
                 inside = gate
             await self._route(exchange)
         except Refusal as refusal:
+            if refusal.limit is not None and self._bus.hears(LimitReached):
+                self._bus.publish(_reached(refusal.limit, refusal, exchange))
             if not exchange.started:
                 await exchange.refuse(refusal)
         except TurnedAway as away:
@@ -167,3 +169,14 @@ class App:
         if methods is None:
             raise Refusal(404, "Not found")
         await answer_options(exchange, methods)
+
+
+def _reached(limit: str, refusal: Refusal, exchange: Exchange) -> LimitReached:
+    after = (refusal.headers or {}).get("Retry-After")
+    return LimitReached(
+        limit=limit,
+        request_id=exchange.request_id,
+        peer=exchange.peer,
+        principal=exchange.principal,
+        retry_seconds=None if after is None else int(after),
+    )

@@ -238,6 +238,7 @@ class Refusal(Exception):
         rpc_id: The id of the message it answers.
         headers: Further headers.
         more: Further members of a body that is no JSON-RPC error.
+        limit: The limit that it is over, as the configuration calls it; None where that is not the reason.
     """
 
     def __init__(
@@ -248,8 +249,10 @@ class Refusal(Exception):
         rpc_id: int | str | None = None,
         headers: Mapping[str, str] | None = None,
         more: Mapping[str, str] | None = None,
+        limit: str | None = None,
     ) -> None:
         super().__init__(message)
+        self.limit = limit
         self.status = status
         self.message = message
         self.rpc_code = rpc_code

@@ -212,7 +212,7 @@ def too_large(limit: int, head: bytes = b"", size: int | None = None) -> Refusal
         f"Payload too large: the arguments are over requestBodyMaxBytes ({limit} bytes; there are {found}). "
         "Send less, or raise requestBodyMaxBytes in the configuration of the listener"
     )
-    return Refusal(413, message, -32600, jsonrpc.oversized(head, limit).id)
+    return Refusal(413, message, -32600, jsonrpc.oversized(head, limit).id, limit="requestBodyMaxBytes")
 
 
 async def read_body(

@@ -214,7 +214,7 @@ class Listener:
         if gone is None:
             message = "Listener session capacity reached; retry after a session has ended"
             code = {"sse": None, STATELESS: INTERNAL_ERROR}.get(seat.kind, -32002)
-            raise Refusal(503, message, code, headers={"Retry-After": "1"})
+            raise Refusal(503, message, code, headers={"Retry-After": "1"}, limit="listenerMaxSessions")
         self._sessions.begun(seat)
         if gone:
             await self.table.end(gone)
