@@ -23,7 +23,7 @@ __version__ = "0.1.0"
 
 _PLACES = {
     "CallmuxError": "callmux.errors",
-    "Events": "callmux.library.subscribers",
+    "FactStream": "callmux.library.subscribers",
     "Gateway": "callmux.library.gateway",
     "Listener": "callmux.library.listener",
     "ManagementClient": "callmux.management.client",

@@ -23,7 +23,7 @@ from callmux.clock import Clock
 from callmux.config.sources import Sources
 from callmux.errors import CallmuxError
 from callmux.library.loading import Given, Loader
-from callmux.library.subscribers import ROOM, Events, Subscribers
+from callmux.library.subscribers import ROOM, FactStream, Subscribers
 from callmux.observe.facts import Fact
 from callmux.process.host import Host
 from callmux.protocol.jsonrpc import parse
@@ -204,7 +204,7 @@ class Gateway:
         """Has `listener` called with each fact of a kind: see `Listener.subscribe`."""
         return self._subscribers.subscribe(kind, listener)
 
-    def events(self, *kinds: type[Fact], room: int = ROOM) -> Events:
+    def events(self, *kinds: type[Fact], room: int = ROOM) -> FactStream:
         """Facts of these kinds, for `async for`: see `Listener.events`."""
         return self._subscribers.events(kinds, room)
 

@@ -23,7 +23,7 @@ from callmux.errors import CallmuxError
 from callmux.guard.guard import Guard
 from callmux.library.gateway import Gateway
 from callmux.library.loading import Given, Loader
-from callmux.library.subscribers import ROOM, Events, Subscribers
+from callmux.library.subscribers import ROOM, FactStream, Subscribers
 from callmux.loopback import is_loopback
 from callmux.observe.facts import ConnectFailed, Fact, ListenerChanged, Reloaded, ServerDown, ServerUp
 from callmux.process.host import Host, startup_failed
@@ -218,7 +218,7 @@ class Listener:
         the listener: it must be quick. It may be called before the start. Gives what ends that."""
         return self._subscribers.subscribe(kind, listener)
 
-    def events(self, *kinds: type[Fact], room: int = ROOM) -> Events:
+    def events(self, *kinds: type[Fact], room: int = ROOM) -> FactStream:
         """Facts of these kinds from now on, for `async for`. A slow reader holds nobody up: what finds no
         room is dropped, and a `Dropped` says how many. Ends when the listener is stopped.
 

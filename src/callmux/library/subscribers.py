@@ -20,7 +20,7 @@ ROOM = 1000
 """Facts that wait for a slow reader."""
 
 
-class Events:
+class FactStream:
     """Facts as they happen, for `async for`. However slowly they are read, no call waits: what finds no room
     is dropped, and a `Dropped` in its place says how many. Ends with what it listens to.
 
@@ -37,9 +37,9 @@ class Events:
         self.leave: Callable[[], None] = lambda: None
 
     def __repr__(self) -> str:
-        return f"Events({len(self._feed) + len(self._ready)} wait)"
+        return f"FactStream({len(self._feed) + len(self._ready)} wait)"
 
-    def __aiter__(self) -> Events:
+    def __aiter__(self) -> FactStream:
         return self
 
     async def __anext__(self) -> Fact:
@@ -70,7 +70,7 @@ class Subscribers:
         self._bus: Bus | None = None
         self._kinds: Counter[type[Fact]] = Counter()
         self._followed: dict[type[Fact], Callable[[], None]] = {}
-        self._open: list[Events] = []
+        self._open: list[FactStream] = []
         self.tell = self._own.publish
 
     def subscribe(self, kind: type[F], listener: Callable[[F], None]) -> Callable[[], None]:
@@ -90,9 +90,9 @@ class Subscribers:
 
         return end
 
-    def events(self, kinds: tuple[type[Fact], ...], room: int) -> Events:
+    def events(self, kinds: tuple[type[Fact], ...], room: int) -> FactStream:
         """Facts of these kinds from now on."""
-        events = Events(room)
+        events = FactStream(room)
         ends = [self.subscribe(kind, events.put) for kind in kinds]
         self._open.append(events)
 

@@ -71,6 +71,13 @@ _LATER = {"transport": "TEXT", "calls": "INTEGER NOT NULL DEFAULT 1"}
 """Columns that a file of an earlier version does not have."""
 
 
+UNWRITABLE = (
+    *(OverflowError, ValueError, sqlite3.DataError, sqlite3.IntegrityError),
+    *(sqlite3.InterfaceError, sqlite3.ProgrammingError),
+)
+"""What is wrong with rows, and not with the file."""
+
+
 class Damaged(sqlite3.DatabaseError):
     """The file is no database any more."""
 
@@ -180,15 +187,15 @@ class EventDatabase:
                     raise
                 self._set_aside(error)
                 self._insert(self._open(), self._kept)
+        except UNWRITABLE:
+            # What cannot be written must not keep the rest from being written.
+            self._lose(len(self._kept))
+            raise
         except (sqlite3.Error, OSError) as error:
             if self.problem is None:
                 log.error("the event store %s cannot be written, calls go on: %s", self.path, error)
             self.problem = str(error)
             self._close()
-        except Exception:
-            # What cannot be written must not keep the rest from being written.
-            self._lose(len(self._kept))
-            raise
         else:
             self._kept.clear()
             if self.problem is not None:

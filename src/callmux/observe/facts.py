@@ -10,23 +10,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from callmux.guard.principal import Principal
+from callmux.observe.fact import CANCELLED as CANCELLED
+from callmux.observe.fact import FAILED as FAILED
+from callmux.observe.fact import OK as OK
+from callmux.observe.fact import TOOL_ERROR as TOOL_ERROR
+from callmux.observe.fact import Fact as Fact
 
 if TYPE_CHECKING:
     from callmux.config.model import Config
-
-OK = "ok"
-TOOL_ERROR = "tool_error"
-FAILED = "failed"
-CANCELLED = "cancelled"
-"""How a call or a request can end: a result; a result that says that it is an error; no result, because
-callmux, the server or the way to it failed; given up by whoever asked."""
-
-
-class Fact(msgspec.Struct, frozen=True):
-    """What all kinds have in common: the bus takes them, and `server` is a server's key in all of them."""
 
 
 class HttpEnded(Fact, frozen=True):
