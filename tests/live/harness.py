@@ -107,6 +107,7 @@ class Client:
     Attributes:
         notes: Every notification that came, as it was parsed.
         asked: Every question that came; each is answered at once, with nothing of use.
+        answers: What it answers to a question: `result` or `error`; None for nothing at all.
         raw: The bytes of the last answer by request id.
     """
 
@@ -116,6 +117,7 @@ class Client:
         self.log = log
         self.notes: list[Json] = []
         self.asked: list[Json] = []
+        self.answers: Callable[[Json], Json | None] = lambda message: _reply(message["method"])
         self.raw: dict[Any, bytes] = {}
         self.ended = asyncio.Event()
         self.may_read = asyncio.Event()
@@ -147,7 +149,8 @@ class Client:
                     continue
                 if "method" in message:
                     self.asked.append(message)
-                    self.write({"jsonrpc": "2.0", "id": message["id"], **_reply(message["method"])})
+                    if (reply := self.answers(message)) is not None:
+                        self.write({"jsonrpc": "2.0", "id": message["id"], **reply})
                     continue
                 self.raw[message.get("id")] = line
                 waiter = self._waiting.pop(message.get("id"), None)
