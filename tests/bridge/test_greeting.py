@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from callmux.bridge.greeting import for_nobody, of_listener
+from callmux.bridge.greeting import declared, for_nobody, of_listener
 
 BASE: dict[str, Any] = {"protocolVersion": "2025-11-25", "serverInfo": {"name": "files", "version": "1"}}
 
@@ -39,6 +39,12 @@ def test_how_streams_are_named_is_nobody_elses_business(others: dict[str, Any]) 
 def test_null_is_not_passed_on() -> None:
     answer = {**BASE, "capabilities": {"tools": {}, "prompts": None}, "instructions": None}
     assert shown(answer) == {**BASE, "capabilities": {"tools": {}}}
+
+
+def test_what_a_listener_declares_is_known_by_name() -> None:
+    answer = {**BASE, "capabilities": {"tools": {}, "prompts": None, "resources": {"subscribe": True}}}
+    assert declared(json.dumps(answer).encode()) == {"tools", "resources"}
+    assert declared(b"{}") == set()
 
 
 def test_without_a_listener_all_is_declared_that_one_may_have() -> None:

@@ -610,11 +610,14 @@ async def test_pages_are_compared_as_far_as_the_client_has_them() -> None:
         assert desk.notes("notifications/tools/list_changed") == []
 
 
+@pytest.mark.parametrize("declares", [True, False])
 @real_loop()
-async def test_a_listener_without_prompts_has_an_empty_list_of_them() -> None:
-    """We declare everything for every listener; what it refuses otherwise is passed on."""
+async def test_a_listener_that_has_prompts_no_more_has_an_empty_list_of_them(declares: bool) -> None:
+    """They were declared to the client; what else it refuses is passed on, and so is what it never had."""
 
     async with FakeListener() as listener, Desk(listener.endpoint) as desk:
+        if declares:
+            listener.hello["capabilities"] = {"tools": {}, "prompts": {}}
 
         def refuse(x: Exchange) -> None:
             error = {"code": -32601, "message": "Method not found", "data": {"a": 1}}
@@ -622,7 +625,8 @@ async def test_a_listener_without_prompts_has_an_empty_list_of_them() -> None:
 
         listener.script |= {"prompts/list": refuse, "prompts/get": refuse, "tools/call": refuse}
         await desk.greets()
-        assert (await desk.asks(1, "prompts/list"))["result"] == {"prompts": []}
+        listed = await desk.asks(1, "prompts/list")
+        assert listed["result"] == {"prompts": []} if declares else listed["error"]["code"] == -32601
         for id, method in (2, "prompts/get"), (3, "tools/call"):
             error = (await desk.asks(id, method, {"name": "x"}))["error"]
             assert error == {"code": -32601, "message": "Method not found", "data": {"a": 1}}

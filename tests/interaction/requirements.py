@@ -27,6 +27,10 @@ REQUIREMENTS: dict[str, str] = {
     " (basic/lifecycle, Capability Negotiation).",
     "initialize.served": "What is declared is answered: each capability and each extension has its methods"
     " (basic/lifecycle, Capability Negotiation; issue 9).",
+    "initialize.unserved": "What is not declared is not answered: its methods are unknown (-32601), in every"
+    " era (basic/lifecycle, Operation; 2026-07-28, server/discover; issue 15).",
+    "initialize.changes": "A list that is declared to change tells of changes, to clients of every era"
+    " (basic/lifecycle, Capability Negotiation; 2026-07-28, basic/patterns/subscriptions; issue 15).",
     "initialize.capabilities-up": "A server is told exactly what the real client declared"
     " (basic/lifecycle, Capability Negotiation; issue 3).",
     "initialize.initialized": "A server gets `notifications/initialized` after the answer to `initialize`,"

@@ -261,7 +261,7 @@ def scene(questions: int, folder: Path, seed: int) -> Crowd:
 
 
 def test_twenty_clients_of_both_eras_are_each_asked_what_is_their_own(tmp_path: Path) -> None:
-    crowd = scene(200, tmp_path, seed=1)
+    crowd = scene(100, tmp_path, seed=1)
     assert crowd.most >= AT_ONCE, "the questions were not asked at the same time"
 
 

@@ -13,10 +13,12 @@ from callmux.context import CallContext
 from callmux.errors import InvalidArguments
 from callmux.plan import Plan, ToolCall
 from callmux.protocol.jsonrpc import RpcError, parse
+from callmux.protocol.methods import CAPABILITIES
 from callmux.protocol.params import LEVELS
 from callmux.protocol.shapes import Result
 from callmux.rings.ring import Job
 from callmux.rings.stage import Stages
+from callmux.router.greeting import Portrait
 from callmux.session.dispatch import Dispatch
 from callmux.session.facts import canonical
 from callmux.session.modern.parking import Parking
@@ -95,6 +97,9 @@ class Process:
         self.unguarded = False
         self.entitlements = Entitlements()
         self.greeted: list[tuple[bytes, str]] = []
+        self.greeting: dict[str, Any] = {"hello": 1}
+        self.capabilities: dict[str, Any] = {}
+        self.portraits = self
         self.levels: list[Any] = []
         self.passed_on: list[Any] = []
 
@@ -103,7 +108,10 @@ class Process:
 
     async def greet(self, session: Session, version: str) -> bytes:
         self.greeted.append((session.capabilities, version))
-        return b'{"hello":1}'
+        return json.dumps(self.greeting).encode()
+
+    def of(self, session: Session) -> Portrait:
+        return Portrait(self.capabilities, b"{}", "", True)
 
     async def set_level(self, session: Session) -> None:
         self.levels.append(session.server_level)
@@ -235,7 +243,7 @@ def test_subscriptions_take_the_uri_and_the_whole_params(method: str) -> None:
 def test_the_greeting_takes_the_capabilities_in_one_spelling() -> None:
     desk = Desk()
     params = b'{"protocolVersion":"2025-06-18","capabilities":{"b":{"y":1,"x":2},"a":{}}}'
-    assert play(desk.dispatch.open(desk.session, Raw(params))) == b'{"hello":1}'
+    assert play(desk.dispatch.open(desk.session, Raw(params))) == b'{"hello": 1}'
     assert desk.process.greeted == [(b'{"a":{},"b":{"x":2,"y":1}}', "2025-06-18")]
     assert canonical({"b": Raw(b"{}"), "a": Raw(b"[1]")}) == b'{"a":[1],"b":{}}'
 
@@ -252,6 +260,23 @@ def test_a_greeting_without_params_is_taken() -> None:
     desk = Desk()
     play(desk.dispatch.open(desk.session, None))
     assert desk.process.greeted == [(b"{}", "2025-11-25")]
+
+
+@pytest.mark.parametrize("now", [False, True])
+@pytest.mark.parametrize("told", [False, True])
+@pytest.mark.parametrize("method", sorted(CAPABILITIES.keys() - {"tools/list"}))
+def test_what_nobody_declares_is_no_method(method: str, told: bool, now: bool) -> None:
+    """Neither when the client greeted nor now: servers come and go."""
+    desk = Desk()
+    capabilities = {"resources": {"subscribe": True}, "prompts": {}, "completions": {}, "logging": {}}
+    desk.process.greeting = {"capabilities": capabilities if told else {}}
+    desk.process.capabilities = capabilities if now else {}
+    play(desk.dispatch.open(desk.session, None))
+    params = {"uri": "x:1", "level": "info"}
+    if told or now:
+        desk.asks(method, params)
+    else:
+        assert desk.refused(method, params) == -32601
 
 
 def test_notifications_are_passed_on() -> None:

@@ -34,6 +34,12 @@ def for_nobody(version: str) -> bytes:
     return _ENCODER.encode({"protocolVersion": version, "capabilities": CAPABILITIES, "serverInfo": IDENTITY})
 
 
+def declared(answer: bytes) -> frozenset[str]:
+    """The names of the capabilities that the listener declares."""
+    given = members(members(answer).get("capabilities"))
+    return frozenset(name for name, raw in given.items() if bytes(raw) != _NULL)
+
+
 def of_listener(answer: bytes) -> bytes:
     """The listener's own answer, less what is between it and the bridge."""
     given = {name: raw for name, raw in members(answer).items() if bytes(raw) != _NULL}

@@ -138,6 +138,7 @@ class Relay:
         except LinkFailure:
             return greetings.for_nobody(session.version)
         session.version = read_greeting(link.offer).protocol_version
+        session.facts.declared = greetings.declared(link.offer)
         return greetings.of_listener(link.offer)
 
     def call(
@@ -164,7 +165,7 @@ class Relay:
                 return b"{}"
             raise given_up.as_rpc(self._endpoint.url) from None
         if isinstance(answer, Failure):
-            return self._refused(method, answer)
+            return self._refused(session, method, answer)
         result = bytes(fit(answer.result))
         if method in LISTS:
             result = nulls.page(LISTS[method][0], result)
@@ -262,10 +263,12 @@ class Relay:
         await asyncio.sleep(seconds)
         return True
 
-    def _refused(self, method: str, answer: Failure) -> bytes:
+    def _refused(self, session: Session, method: str, answer: Failure) -> bytes:
         error = _as_error(answer)
-        if method in LISTS and error.code == METHOD_NOT_FOUND:
-            # We declared it for every listener; this one has none.
+        told = session.facts.declared
+        promised = not session.stateless and (told is None or method.partition("/")[0] in told)
+        if method in LISTS and error.code == METHOD_NOT_FOUND and promised:
+            # It was declared for every listener, or by an earlier one; this one has none.
             return b'{"%b":[]}' % LISTS[method][0].encode()
         if method in LISTS:
             # What was shown before may not be for this client any more.

@@ -1,10 +1,14 @@
 """The methods of MCP that callmux tells from others by their names. Pure.
 
 Called by `callmux.process.host` and `callmux.process.runtime` (what of a client's notifications goes to
-servers), `callmux.process.oversight`, `callmux.observe.telemetry` and `callmux.rings.cache`.
+servers), `callmux.process.oversight`, `callmux.observe.telemetry` and `callmux.rings.cache`; by
+`callmux.session.dispatch` and `callmux.session.modern.serving` (what is answered because it was declared).
 """
 
 from __future__ import annotations
+
+from callmux.protocol.apps import EXTENSION
+from callmux.protocol.params import members
 
 RESOURCES_READ = "resources/read"
 REQUESTS = frozenset(
@@ -39,3 +43,37 @@ HARMLESS = frozenset(
     }
 )
 """Notifications that change nothing at a server."""
+
+SUBSCRIBE = "resources.subscribe"
+CAPABILITIES = {
+    "completion/complete": "completions",
+    "logging/setLevel": "logging",
+    "prompts/get": "prompts",
+    "prompts/list": "prompts",
+    "resources/list": "resources",
+    "resources/read": "resources",
+    "resources/subscribe": SUBSCRIBE,
+    "resources/templates/list": "resources",
+    "resources/unsubscribe": SUBSCRIBE,
+    "tools/list": "tools",
+}
+"""Requests that only some servers answer -> what these declare."""
+
+
+def declared(capabilities: bytes) -> frozenset[str]:
+    """What capabilities declare of the above.
+
+    Args:
+        capabilities: As JSON.
+    """
+    given = members(capabilities)
+    found = {name for name, raw in given.items() if bytes(raw) != b"null"}
+    if not found:
+        # Whoever declares nothing at all may have tools all the same.
+        found.add("tools")
+    if bytes(members(given.get("resources")).get("subscribe", b"")) == b"true":
+        found.add(SUBSCRIBE)
+    if EXTENSION in members(given.get("extensions")):
+        # Pages of tools are resources, whether or not there are others.
+        found.add("resources")
+    return frozenset(found)

@@ -18,6 +18,7 @@ from callmux.errors import CallmuxError
 from callmux.protocol import jsonrpc, versions
 from callmux.protocol.calling import DirectCall
 from callmux.protocol.jsonrpc import RpcError
+from callmux.protocol.methods import CAPABILITIES, declared
 from callmux.protocol.params import ASKS, BRIDGED, LEVELS, WAITS, members
 from callmux.protocol.shapes import Result
 from callmux.rings.converting import as_result, as_rpc_error
@@ -135,7 +136,9 @@ class Dispatch:
         session.facts.asks = asked.meta is not None and asked.meta.asks is True
         about = bridged or asked.client_info
         session.facts.client_name = about.name if about is not None else None
-        return await self._current.greet(session, session.version)
+        answer = await self._current.greet(session, session.version)
+        session.facts.declared = declared(members(answer).get("capabilities", _EMPTY))
+        return answer
 
     def call(self, session: Session, params: DirectCall | Raw | None, request: Request) -> None:
         current = self._current
@@ -171,6 +174,7 @@ class Dispatch:
             context = local(request) if current.single else circumstances(request, params)
         run = self._methods.get(method)
         if run is not None:
+            self._check_declared(session, method)
             return run(session, params, context)
         offers = self._current.offers
         if method not in _OF_ONE_TASK:
@@ -181,6 +185,19 @@ class Dispatch:
         if offers.sole is None or not self._current.single:
             raise RpcError(jsonrpc.INVALID_PARAMS, f"{method}: the client has no such task")
         return offers.other(method, params, context, None)
+
+    def _check_declared(self, session: Session, method: str) -> None:
+        """What was declared to a client is answered, or what is declared now: servers come and go.
+
+        Raises:
+            RpcError: Nobody declares the method (MCP 2025-11-25, basic/lifecycle, "Operation").
+        """
+        needed, told = CAPABILITIES.get(method), session.facts.declared
+        if needed is None or told is None or needed in told:
+            return
+        now = self._current.portraits.of(session).capabilities
+        if needed not in declared(msgspec.json.encode(now)):
+            raise RpcError(jsonrpc.METHOD_NOT_FOUND, f"method not found: {method}: no server has {needed}")
 
     async def _of_task(
         self, session: Session, method: str, server: str, params: Raw, tool: str | None, context: CallContext

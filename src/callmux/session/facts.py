@@ -61,6 +61,7 @@ class Facts:
         client_kind: `stdio-bridge` or `cli`, where it is one of ours.
         asks: It is a command of ours on a terminal, where a person can be asked for approval.
         waits: It is a bridge that is to know when a person is asked.
+        declared: What the greeting declared to it (`callmux.protocol.methods`); None where it had none here.
         principal: Who its latest request was from; None where nobody is asked.
         profile: The profile it began in; empty for none.
         roots_asked: It was asked for its roots.
@@ -74,6 +75,7 @@ class Facts:
         "client_name",
         "cwd",
         "cwd_source",
+        "declared",
         "principal",
         "profile",
         "roots_asked",
@@ -86,6 +88,7 @@ class Facts:
         self.client_name: str | None = None
         self.client_kind: str | None = None
         self.asks = self.waits = False
+        self.declared: frozenset[str] | None = None
         self.principal: Principal | None = None
         self.profile = ""
         self.roots_asked = False

@@ -40,7 +40,9 @@ class Process:
     """What `callmux.session.modern.serving` asks of the process."""
 
     def __init__(self) -> None:
-        self.capabilities: dict[str, Any] = {"tools": {}, "prompts": {}, "resources": {}}
+        self.capabilities: dict[str, Any] = dict.fromkeys(
+            ("tools", "prompts", "resources"), {"listChanged": True}
+        )
         self.identity = msgspec.json.encode(INFO)
         self.complete = True
         self.instructions = "use it"

@@ -12,7 +12,8 @@ from callmux.protocol.jsonrpc import RpcError
 from callmux.session.modern.listening import MOST_RESOURCES, Listening, read
 from tests.session.modern.desk import Desk
 
-EVERYTHING: dict[str, Any] = {"tools": {}, "prompts": {}, "resources": {}}
+CHANGING = {"listChanged": True}
+EVERYTHING: dict[str, Any] = dict.fromkeys(("tools", "prompts", "resources"), CHANGING)
 
 
 def wanted(capabilities: Any = EVERYTHING, **notifications: Any) -> Any:
@@ -29,9 +30,11 @@ def test_what_nothing_tells_of_is_left_out() -> None:
     found = wanted(**all_of_it)
     assert (found.tools_list_changed, found.prompts_list_changed, found.resources_list_changed) == (True,) * 3
     assert found.resource_subscriptions == ["a:a"]
-    found = wanted({"tools": {}}, **all_of_it)
+    found = wanted({"tools": Raw(b'{"listChanged":true}')}, **all_of_it)
     assert found.tools_list_changed is True
     assert found.prompts_list_changed is found.resource_subscriptions is UNSET
+    for silent in ({}, {"listChanged": False}, {"listChanged": None}, Raw(b"{}")):
+        assert wanted({"tools": silent}, **all_of_it).tools_list_changed is UNSET
     assert wanted(toolsListChanged=False).tools_list_changed is UNSET
 
 

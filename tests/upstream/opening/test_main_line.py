@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from callmux.errors import UpstreamUnavailable
+from callmux.protocol.versions import Era
 from callmux.upstream.failures import CallFailure, Category, lost
 from callmux.upstream.health import State
 from callmux.upstream.opening.known_era import KnownEra
 from callmux.upstream.opening.main_line import RESTART_GRACE_SECONDS, SIGN_IN_SECONDS
 from tests.support import FakeClient, play, settle
 from tests.upstream.fake_link import SILENCE, FakeLink
+from tests.upstream.modern_link import ModernLink
 from tests.upstream.test_server import DOWN, Plant, later, now, tools
 
 
@@ -355,4 +357,18 @@ async def test_a_process_that_ends_at_an_unknown_question_has_not_failed(
     assert "consecutiveFailures" not in plant.server.record()
     gc.collect()
     assert not [line for line in caplog.records if line.levelno >= logging.WARNING]
+    await plant.server.close()
+
+
+async def test_a_server_that_lacks_the_era_of_its_first_client_serves_it_all_the_same() -> None:
+    """It is asked for the newest where no client is yet, then greeted for one that greets, and refuses that;
+    whoever calls meanwhile waits for what it is spoken to in then."""
+    plant = await Plant(ModernLink(), ModernLink(), known=KnownEra()).up()
+    client = FakeClient(ABLE)
+    client.version = "2025-11-25"
+    plant.server.welcome(client)
+    connection = await plant.server.acquire("t", client)
+    assert connection is plant.server.connection
+    assert connection.era is Era.MODERN
+    assert [link.methods()[0] for link in plant.made] == ["server/discover", "initialize"]
     await plant.server.close()

@@ -23,6 +23,7 @@ _FREE = {
     "object": _ANNOTATIONS | {"type", "properties", "required", "additionalProperties"},
 }
 """Keywords under which a shorter value of that type stays valid, or that are looked at here."""
+_COUNTS = ("maxLength", "minItems")
 _KINDS = {'"': "string", "[": "array", "{": "object"}
 
 _ITEMS = msgspec.json.Decoder(list[Raw])
@@ -97,7 +98,7 @@ class _Walk:
             else:
                 declared = schema.get("type")
                 named = declared == kind or (isinstance(declared, list) and kind in declared)
-                return schema if named and schema.keys() <= _FREE[kind] else None
+                return schema if named and schema.keys() <= _FREE[kind] and _makes_sense(schema) else None
         return None
 
     def _resolve(self, ref: Any) -> Any:
@@ -115,7 +116,7 @@ class _Walk:
 
     def _array(self, raw: bytes, schema: dict[str, Any], depth: int) -> bytes:
         items = _ITEMS.decode(raw)
-        shown = max(self._limits.array_items, schema.get("minItems", 0))
+        shown = max(self._limits.array_items, int(schema.get("minItems", 0)))
         inner = schema.get("items", True)
         unique = schema.get("uniqueItems", False)
         kept = [
@@ -131,6 +132,13 @@ class _Walk:
             key: Raw(self.value(bytes(member), properties.get(key, others), depth + 1))
             for key, member in members.items()
         }
+
+
+def _makes_sense(schema: dict[str, Any]) -> bool:
+    """Whether the keywords that are looked at here have values that they may have. 4.0 is a whole number."""
+    counts = [schema[name] for name in _COUNTS if name in schema]
+    whole = all(type(count) in (int, float) and count >= 0 and count % 1 == 0 for count in counts)
+    return whole and isinstance(schema.get("properties", {}), dict)
 
 
 def _excludes(schema: Any, kind: str) -> bool:

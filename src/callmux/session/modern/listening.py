@@ -72,7 +72,10 @@ def read(params: Raw | None, capabilities: Mapping[str, Any]) -> Filter:
 
 
 def _told(wanted: bool | UnsetType, kind: str, capabilities: Mapping[str, Any]) -> bool | UnsetType:
-    return True if wanted is True and kind in capabilities else UNSET
+    if wanted is not True or kind not in capabilities:
+        return UNSET
+    declared = members(_ENCODER.encode(capabilities[kind])).get("listChanged")
+    return True if declared is not None and bytes(declared) == b"true" else UNSET
 
 
 class Listening(Session):

@@ -19,6 +19,7 @@ from msgspec import Raw
 from callmux.protocol import jsonrpc, modern
 from callmux.protocol.caching import Freshness
 from callmux.protocol.jsonrpc import INVALID_PARAMS, METHOD_NOT_FOUND, RpcError
+from callmux.protocol.methods import CAPABILITIES, declared
 from callmux.protocol.modern import CACHED, READ, Asked
 from callmux.protocol.params import DISCOVER, LEVELS, LISTEN, SUBSCRIBER, members, progress_token
 from callmux.protocol.versions import MODERN, SUPPORTED
@@ -49,15 +50,6 @@ DISCOVER_MS = 3_600_000
 SUBSCRIBE_SECONDS = 5.0
 """How long the servers of resources may take before a subscription begins without them."""
 
-_CAPABILITIES = {
-    "completion/complete": "completions",
-    "prompts/get": "prompts",
-    "prompts/list": "prompts",
-    "resources/list": "resources",
-    "resources/read": "resources",
-    "resources/templates/list": "resources",
-}
-"""Requests that only some have -> what is declared where they are answered."""
 _NOTHING = Asked(MODERN[0], b"{}")
 
 
@@ -181,7 +173,8 @@ class Serving:
         if asked.state is not None:
             session.follow(request, self._go_on(session, request, params), params)
             return
-        if portrait is not None and _CAPABILITIES.get(method, "tools") not in portrait.capabilities:
+        needed = CAPABILITIES.get(method)
+        if portrait is not None and needed is not None and not _has(portrait, needed):
             raise RpcError(METHOD_NOT_FOUND, f"method not found: {method}")
         if portrait is not None and (method in CACHED or method == READ):
             request.hints = partial(self._hints, session, method)
@@ -327,6 +320,12 @@ def _introduce(session: Session, request: ModernRequest) -> None:
     session.version, session.capabilities = request.asked.version, request.declared
     if request.asked.client_name is not None:
         session.facts.client_name = request.asked.client_name
+
+
+def _has(portrait: Portrait, needed: str) -> bool:
+    """Whether a capability is declared."""
+    told = portrait.capabilities
+    return needed in told or needed in declared(msgspec.json.encode(told))
 
 
 def _discovery(portrait: Portrait) -> bytes:
