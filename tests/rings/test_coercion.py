@@ -7,13 +7,15 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
 from callmux.metatools.advice import about_schema
 from callmux.rings.coercion import Shaper, _must_be_walked, compile_shaping, convert
 from callmux.rings.schemas import compile_schema, fits
+from tests import dialect
+from tests.dialect import keeps_to
 from tests.schemas import SCHEMAS
 from tests.support import steps
 
@@ -447,3 +449,14 @@ def test_no_schema_stops_a_call(schema: Any, arguments: dict[str, Any]) -> None:
     shaper = compile_shaping({"type": "object", "properties": {"a": schema}, "allOf": [schema]})
     sent = json.dumps(arguments).encode()
     assert isinstance(json.loads(sent if shaper is None else shaper(sent)), dict)
+
+
+@given(dialect.SCHEMAS, st.dictionaries(dialect.NAMES, dialect.VALUES, max_size=3))
+@settings(max_examples=60)
+def test_what_keeps_to_its_schema_stays_whatever_keywords_that_has(
+    schema: Any, arguments: dict[str, Any]
+) -> None:
+    whole = schema if isinstance(schema, dict) else {"properties": {"a": schema, "b": schema}}
+    raw = json.dumps(arguments).encode()
+    if keeps_to(arguments, whole):
+        assert shape_bytes(compile_shaping(whole), raw) is raw

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callmux.config.results import SchemaCompression, ServerCompression
@@ -28,6 +28,8 @@ from callmux.router.compress import (
     shown,
 )
 from callmux.upstream.catalogue import Catalogue, ServerTools
+from tests import dialect
+from tests.dialect import keeps_to
 from tests.schemas import SCHEMAS
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "catalogs"
@@ -326,3 +328,10 @@ def test_any_schema_loses_its_descriptions_and_nothing_else(schema: Any) -> None
         return [bare(inner) for inner in value] if isinstance(value, list) else value
 
     assert bare(after) == bare(json.loads(raw))
+
+
+@given(dialect.SCHEMAS, dialect.VALUES)
+@settings(max_examples=40)
+def test_a_shorter_schema_allows_what_the_whole_one_allows(schema: Any, value: Any) -> None:
+    shorter = json.loads(compress_schema(json.dumps(schema).encode(), AGGRESSIVE))
+    assert keeps_to(value, shorter) is keeps_to(value, schema)

@@ -6,12 +6,27 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from callmux.rings.shield.compact import Limits
 from callmux.rings.shield.conforming import conform
+from tests import dialect
+from tests.dialect import keeps_to
 
 LIMITS = Limits(65536, 100, 5)
 NOTE = {"truncated": True, "ref": "r_1"}
+ODD = {
+    "type",
+    "properties",
+    "additionalProperties",
+    "items",
+    "minItems",
+    "maxLength",
+    "$ref",
+    "anyOf",
+    "$defs",
+}
 ROWS = {"type": "array", "items": {"type": "object", "properties": {"t": {"type": "string"}}}}
 
 
@@ -41,6 +56,7 @@ def test_a_plain_schema_is_shortened_with_a_note() -> None:
         {"allOf": [obj(rows=ROWS)]},
         {"oneOf": [obj(rows=ROWS)]},
         {"type": "object", "properties": {"_callmux": {}}},
+        {"type": "object", "properties": []},
         {"$ref": "https://elsewhere"},
         {"$ref": "#/$defs/nothing"},
         True,
@@ -54,6 +70,9 @@ def test_without_room_for_the_note_nothing_is_cut(schema: Any) -> None:
     "inner",
     [
         {"type": "array", "minItems": 9},
+        {"type": "array", "minItems": 9.0},
+        {"type": "array", "minItems": "9"},
+        {"type": "array", "minItems": True},
         {"type": "array", "contains": {"const": 8}},
         {"type": "array", "prefixItems": [{}]},
         {"enum": [list(range(9))]},
@@ -76,6 +95,10 @@ def test_an_array_stays_whole_where_a_shorter_one_may_be_wrong(inner: Any) -> No
         ({"anyOf": [{"type": "string"}, {"type": "null"}]}, True),
         ({"type": "string", "maxLength": 5000}, True),
         ({"type": "string", "maxLength": 110}, False),
+        ({"type": "string", "maxLength": 5000.0}, True),
+        ({"type": "string", "maxLength": "5000"}, False),
+        ({"type": "string", "maxLength": -1}, False),
+        ({"type": "string", "maxLength": 5000.5}, False),
         ({"type": "string", "minLength": 150}, False),
         ({"type": "string", "pattern": "x+"}, False),
         ({"type": "string", "format": "byte"}, False),
@@ -106,3 +129,23 @@ def test_references_in_a_circle_lead_nowhere_and_let_nothing_be_shortened() -> N
     circle = {"$ref": "#/$defs/a"}
     assert run(value, {"$ref": "#/$defs/a", "$defs": {"a": circle}}) is None
     assert run(value, {**obj(rows=circle), "$defs": {"a": circle}})["rows"] == value["rows"]
+
+
+@given(dialect.SCHEMAS, dialect.VALUES)
+@settings(max_examples=60)
+def test_what_kept_to_its_schema_keeps_to_it_when_it_is_shortened(schema: Any, value: Any) -> None:
+    """Whatever keywords the schema has, and whatever JSON the content is."""
+    for whole, content in ((schema, value), (obj(a=schema), {"a": value})):
+        if not keeps_to(content, whole):
+            continue
+        found = conform(json.dumps(content).encode(), json.dumps(whole).encode(), Limits(100, 10, 3), NOTE)
+        assert found is None or keeps_to(json.loads(found), whole)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(ODD)), dialect.VALUES), dialect.VALUES)
+def test_a_schema_that_is_none_stops_nothing(odd: dict[str, Any], value: Any) -> None:
+    for schema in (odd, {"type": "object", "properties": {"a": odd}}):
+        found = conform(
+            json.dumps({"a": value}).encode(), json.dumps(schema).encode(), Limits(100, 10, 3), NOTE
+        )
+        assert found is None or json.loads(found)["_callmux"] == NOTE
