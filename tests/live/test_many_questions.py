@@ -14,7 +14,7 @@ import json
 import random
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import ExitStack, aclosing
 from pathlib import Path
 from typing import Any
@@ -203,7 +203,7 @@ def done(message: Json) -> Json:
     return result
 
 
-async def messages(answer: aiohttp.ClientResponse, *, whole: bool = True) -> AsyncIterator[Json]:
+async def messages(answer: aiohttp.ClientResponse, *, whole: bool = True) -> AsyncGenerator[Json, None]:
     """What comes as an answer to a POST.
 
     Args:

@@ -40,9 +40,9 @@ class Process:
     """What `callmux.session.modern.serving` asks of the process."""
 
     def __init__(self) -> None:
-        self.capabilities: dict[str, Any] = dict.fromkeys(
-            ("tools", "prompts", "resources"), {"listChanged": True}
-        )
+        self.capabilities: dict[str, Any] = {
+            kind: {"listChanged": True} for kind in ("tools", "prompts", "resources")
+        }
         self.identity = msgspec.json.encode(INFO)
         self.complete = True
         self.instructions = "use it"
