@@ -16,7 +16,8 @@ T = TypeVar("T")
 
 
 async def aside(work: Callable[[], T], seconds: float) -> T:
-    """What `work` gives, or raises.
+    """What `work` gives, or raises. What is there when the time is up counts, however late that is noticed: the
+    loop may have been busy.
 
     Raises:
         TimeoutError: It takes longer than `seconds`; it goes on, and nobody hears of it.
@@ -42,5 +43,10 @@ async def aside(work: Callable[[], T], seconds: float) -> T:
             loop.call_soon_threadsafe(settle, give)
 
     threading.Thread(target=run, name="aside", daemon=True).start()
-    async with asyncio.timeout(seconds):
-        return await outcome
+    try:
+        await asyncio.wait({outcome}, timeout=seconds)
+        if not outcome.done():
+            raise TimeoutError
+        return outcome.result()
+    finally:
+        outcome.cancel()

@@ -26,7 +26,7 @@ def block(kind: str) -> str:
     return str(found)
 
 
-@real_loop(60)
+@real_loop()
 async def test_the_example_asks_what_the_page_shows_and_refuses_as_it_says(tmp_path: Path) -> None:
     config = json.loads(block("json config"))
     for server in config["servers"].values():

@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 
 from tests.live.harness import alive, callmux, marked, until
+from tests.support import SECONDS
 
 from .place import CALL_TIMEOUT_MS, LATE, Place, full_pipe, kill
 from .remote import STATUSES
@@ -227,7 +228,7 @@ async def client_does_not_read(place: Place, chance: random.Random) -> None:
     asked = [client.send("tools/list") for _ in range(60)]
     await asyncio.sleep(0.5)
     client.may_read.set()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(SECONDS):
         await asyncio.gather(*asked)
 
 

@@ -17,7 +17,7 @@ from callmux.cli.bridge import BridgeOptions, read_options
 from callmux.cli.grammar.bridge import COMMANDS
 from callmux.cli.parsing import read
 from callmux.errors import UsageError
-from tests.support import python
+from tests.support import SECONDS, python
 
 URL = "http://127.0.0.1:1/mcp"
 
@@ -81,7 +81,7 @@ MAY_NOT_LOAD |= {"difflib", "multiprocessing", "rich", "toons", "tomlkit", "emai
 def test_it_loads_little() -> None:
     """Every agent's session starts one of these."""
     code = "import sys, callmux.cli.main, callmux.cli.bridge; print(*sys.modules)"
-    loaded = set(subprocess.check_output([sys.executable, "-c", code], timeout=20, text=True).split())
+    loaded = set(subprocess.check_output([sys.executable, "-c", code], timeout=SECONDS, text=True).split())
     own = {name.removeprefix("callmux.") for name in loaded if name.startswith("callmux.")}
     allowed = {f"{p}.{m}".removesuffix(".__init__") for p, modules in MAY_LOAD.items() for m in modules}
     assert {name for name in own if "." in name or name in MAY_LOAD} <= allowed
@@ -172,7 +172,7 @@ def started(*args: str, tmp_path: Path) -> subprocess.Popen[bytes]:
 
 
 def finished(process: subprocess.Popen[bytes], given: bytes | None = None) -> tuple[int, bytes, bytes]:
-    out, err = process.communicate(given, timeout=20)
+    out, err = process.communicate(given, timeout=SECONDS)
     return process.returncode, out, err
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from callmux.cli.main import main
 from tests.shell.fake_listener import FakeListener, Reply, fake_listener, result, text_result
+from tests.support import SECONDS
 
 MAY_LOAD = {
     *("bridge", "bridge.credentials", "bridge.endpoint", "depth", "errors", "loopback", "text"),
@@ -41,7 +42,7 @@ MAY_NOT_LOAD |= {
 def test_they_load_little() -> None:
     """A script starts one for every call."""
     code = "import sys, callmux.cli.main, callmux.cli.call; print(*sys.modules)"
-    loaded = set(subprocess.check_output([sys.executable, "-c", code], timeout=20, text=True).split())
+    loaded = set(subprocess.check_output([sys.executable, "-c", code], timeout=SECONDS, text=True).split())
     assert {name[8:] for name in loaded if name.startswith("callmux.")} <= MAY_LOAD
     assert not MAY_NOT_LOAD & loaded
 

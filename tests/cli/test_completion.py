@@ -13,6 +13,7 @@ from callmux.cli.commands import COMMANDS
 from callmux.cli.completion import bash, contexts, fish, words, zsh
 from callmux.cli.grammar.table import everything
 from callmux.cli.main import main
+from tests.support import SECONDS
 
 
 def shell(name: str) -> str:
@@ -27,7 +28,7 @@ def bash_completes(tmp_path: Path, *typed: str) -> list[str]:
     script.write_text(bash())
     ask = 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _callmux; printf "%s\\n" "${COMPREPLY[@]}"'
     command = [shell("bash"), "--norc", "-c", ask, str(script), "callmux", *typed]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True, cwd=tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True, cwd=tmp_path)
     assert done.stderr == ""
     return done.stdout.split()
 
@@ -68,7 +69,7 @@ def fish_completes(tmp_path: Path, line: str) -> list[str]:
     script.write_text(fish())
     ask = f"source {script}; complete -C '{line}'"
     command = [shell("fish"), "--no-config", "-c", ask]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)
     return [row.split("\t")[0] for row in done.stdout.splitlines()]
 
 
@@ -81,7 +82,7 @@ def test_fish_completes_what_belongs_there(tmp_path: Path) -> None:
 def test_zsh_takes_the_script(tmp_path: Path) -> None:
     script = tmp_path / "_callmux"
     script.write_text(zsh())
-    subprocess.run([shell("zsh"), "-n", str(script)], timeout=20, check=True)
+    subprocess.run([shell("zsh"), "-n", str(script)], timeout=SECONDS, check=True)
 
 
 @pytest.mark.parametrize("write", [bash, zsh, fish])

@@ -139,6 +139,6 @@ def test_an_interrupt_leaves_no_process_and_no_folder(
         process.wait(SECONDS)
     assert process.returncode == 130
     assert b"Traceback" not in error
-    _, alive = psutil.wait_procs(children, timeout=10)
+    _, alive = psutil.wait_procs(children, timeout=SECONDS)
     assert not alive
     assert list(tmp_path.iterdir()) == []

@@ -16,7 +16,7 @@ import pytest
 from callmux.cli.handover import VARIABLE, Successor, hand_over, own_command, predecessor, replaced
 from callmux.errors import CallmuxError
 from callmux.session.saved_sessions import SavedSessions
-from tests.support import real_loop, run, settle
+from tests.support import SECONDS, real_loop, run, settle
 
 KEY = b"\0\xff"
 SAVED = SavedSessions(ended=["a"])
@@ -45,12 +45,12 @@ def listening() -> Iterator[socket.socket]:
         yield bound
 
 
-async def handed(listening: socket.socket, program: str, seconds: float = 20.0) -> Successor | None:
+async def handed(listening: socket.socket, program: str, seconds: float = SECONDS) -> Successor | None:
     command = [sys.executable, "-c", program]
     return await hand_over(listening, KEY, SAVED, command, dict(os.environ), seconds)
 
 
-@real_loop(30)
+@real_loop()
 async def test_the_new_process_gets_the_port_and_what_belongs_to_it(listening: socket.socket) -> None:
     port = listening.getsockname()[1]
 

@@ -18,7 +18,7 @@ from callmux.cli.parsing import read
 from callmux.cli.process import log_to_stderr
 from callmux.config.veil import EVERYWHERE, Veil
 from callmux.errors import UsageError
-from tests.support import eventually, free_port
+from tests.support import SECONDS, eventually, free_port
 
 log = logging.getLogger("callmux.test")
 
@@ -161,5 +161,5 @@ def test_what_ends_the_process_is_in_the_log_and_on_stderr(
 def test_a_start_without_these_flags_does_not_load_it() -> None:
     assert own_log.__name__ == "callmux.cli.own_log"
     code = "import sys, callmux.cli.main, callmux.cli.serve, callmux.cli.bridge; print(*sys.modules)"
-    loaded = subprocess.check_output([sys.executable, "-c", code], timeout=20, text=True).split()
+    loaded = subprocess.check_output([sys.executable, "-c", code], timeout=SECONDS, text=True).split()
     assert "callmux.cli.own_log" not in loaded

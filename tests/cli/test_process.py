@@ -9,7 +9,7 @@ import re
 import pytest
 
 from callmux.cli.process import settle
-from tests.support import python
+from tests.support import SECONDS, python
 
 
 def test_the_log_goes_to_stderr_and_stdout_stays_free() -> None:
@@ -18,7 +18,7 @@ def test_the_log_goes_to_stderr_and_stdout_stays_free() -> None:
         "logging.getLogger('callmux.x').info('here'); logging.getLogger('other').info('not here')"
     )
     with python("-c", program) as process:
-        output, errors = process.communicate(timeout=20)
+        output, errors = process.communicate(timeout=SECONDS)
     assert (output, errors) == (b"", b"[callmux] here\n")
 
 
@@ -34,7 +34,7 @@ def test_the_lines_of_a_listener_have_their_time_unless_the_journal_notes_it(
         "logging.getLogger('callmux.x').info('here')"
     )
     with python("-c", program) as process:
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=SECONDS)
     pattern = rb"\[callmux\] \d{4}-\d\d-\d\d \d\d:\d\d:\d\d here\n" if stamped else rb"\[callmux\] here\n"
     assert re.fullmatch(pattern, errors)
 
@@ -49,7 +49,7 @@ def test_no_secret_is_in_the_log_or_in_a_crash() -> None:
         "raise RuntimeError('s3ntinel')"
     )
     with python("-c", program) as process:
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=SECONDS)
     assert b"s3ntinel" not in errors
     assert b"[redacted] at postgres://[redacted]@h" in errors
     assert b"ValueError: [redacted]" in errors
@@ -65,7 +65,7 @@ def test_what_comes_from_elsewhere_begins_no_line_and_does_nothing_to_a_terminal
         "except ValueError: log.exception('broken')\n"
     )
     with python("-c", program) as process:
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=SECONDS)
     lines = errors.decode().splitlines()
     assert lines[0] == r"[callmux] a\x0a[callmux] forged \x1b[2J and 'b\\x0d', 5, c\x0ad"
     assert lines[1] == "[callmux] broken"

@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from callmux.cli.commands import COMMANDS
+from tests.support import SECONDS
 
 HEAVY = {
     *(
@@ -82,7 +83,7 @@ def test_every_command_has_its_row() -> None:
 @pytest.mark.parametrize("module", MAY)
 def test_a_command_loads_no_more_than_it_needs(module: str) -> None:
     code = f"import sys, callmux.cli.main, callmux.cli.{module}; print(*sys.modules)"
-    loaded = set(subprocess.check_output([sys.executable, "-c", code], timeout=20, text=True).split())
+    loaded = set(subprocess.check_output([sys.executable, "-c", code], timeout=SECONDS, text=True).split())
     assert loaded & HEAVY <= MAY[module]
 
 
@@ -93,7 +94,7 @@ def test_a_command_loads_no_more_than_it_needs(module: str) -> None:
 )
 def test_what_only_prints_text_loads_nothing_heavy_while_it_runs(line: list[str]) -> None:
     code = f"import sys; from callmux.cli.main import main; main({line}); print('', *sys.modules)"
-    said = subprocess.check_output([sys.executable, "-c", code], timeout=20, text=True)
+    said = subprocess.check_output([sys.executable, "-c", code], timeout=SECONDS, text=True)
     assert not set(said.splitlines()[-1].split()) & HEAVY
 
 
@@ -102,7 +103,7 @@ GUARDS = {"authentication", "bearer", "gate", "guard", "limits", "memory", "oidc
 
 def test_stdio_loads_nothing_of_what_guards_a_listener() -> None:
     code = "import sys, callmux.cli.main, callmux.cli.serve, callmux.process.host; print(*sys.modules)"
-    loaded = set(subprocess.check_output([sys.executable, "-c", code], timeout=20, text=True).split())
+    loaded = set(subprocess.check_output([sys.executable, "-c", code], timeout=SECONDS, text=True).split())
     assert not loaded & {f"callmux.guard.{name}" for name in GUARDS}
 
 
@@ -111,7 +112,7 @@ LATER = {"protocol.modern", "session.modern.parking", "session.modern.serving", 
 
 def test_stdio_loads_what_clients_without_a_handshake_and_sign_ins_need_when_they_come() -> None:
     code = "import sys, callmux.cli.main, callmux.cli.serve, callmux.process.host; print(*sys.modules)"
-    loaded = set(subprocess.check_output([sys.executable, "-c", code], timeout=20, text=True).split())
+    loaded = set(subprocess.check_output([sys.executable, "-c", code], timeout=SECONDS, text=True).split())
     assert not loaded & {f"callmux.{name}" for name in LATER}
 
 
@@ -137,5 +138,5 @@ def test_a_listener_loads_the_code_for_tokens_of_an_issuer_only_where_they_are_c
 
         asyncio.run(scene())
     """
-    out = subprocess.check_output([sys.executable, "-c", code], timeout=20, text=True)
+    out = subprocess.check_output([sys.executable, "-c", code], timeout=SECONDS, text=True)
     assert [len(line.split()) for line in out.split("\n")] == [0, 0, 4, 0]

@@ -14,6 +14,7 @@ from callmux.cli.main import main
 from callmux.cli.tools import short
 from tests.cli.test_call import MAY_LOAD, MAY_NOT_LOAD
 from tests.shell.fake_listener import FakeListener, Reply, fake_listener, result
+from tests.support import SECONDS
 
 TOOLS: list[dict[str, Any]] = [
     {"name": "a__get_item", "description": "Get one item.\nMore of it: CABLE."},
@@ -24,7 +25,7 @@ TOOLS: list[dict[str, Any]] = [
 
 def test_they_load_what_a_call_loads() -> None:
     code = "import sys, callmux.cli.main, callmux.cli.tools; print(*sys.modules)"
-    loaded = set(subprocess.check_output([sys.executable, "-c", code], timeout=20, text=True).split())
+    loaded = set(subprocess.check_output([sys.executable, "-c", code], timeout=SECONDS, text=True).split())
     own = {name[8:] for name in loaded if name.startswith("callmux.")}
     assert own <= MAY_LOAD | {"cli.tools", "cli.grammar.tools"}
     assert not MAY_NOT_LOAD & loaded

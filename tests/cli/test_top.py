@@ -74,7 +74,7 @@ def test_json_is_for_a_single_look() -> None:
             run(["--once", "--url", url], None)
 
 
-@real_loop(seconds=60)
+@real_loop()
 async def test_a_listener_elsewhere_is_seen_by_its_dashboard(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from callmux.demo import agent as module
 from callmux.demo.agent import Agent, DemoFailed
+from tests.support import SECONDS
 
 PRELUDE = """
 import json, sys, time
@@ -22,7 +23,7 @@ def read(): return json.loads(sys.stdin.readline())
 """
 
 
-def scripted(body: str, seconds: float = 10) -> Agent:
+def scripted(body: str, seconds: float = SECONDS) -> Agent:
     return Agent([sys.executable, "-c", PRELUDE + textwrap.dedent(body)], seconds)
 
 
@@ -148,7 +149,7 @@ def test_an_end_does_not_wait_for_a_pipe_that_somebody_else_holds_open(
     agent = scripted(
         "import subprocess; p = subprocess.Popen(['sleep', '60']); send(pid=p.pid); sys.stdin.read()"
     )
-    holder = json.loads(agent._answers.get(timeout=20) or b"")["pid"]
+    holder = json.loads(agent._answers.get(timeout=SECONDS) or b"")["pid"]
     closed = threading.Thread(target=agent.close, daemon=True)
     closed.start()
     closed.join(20)

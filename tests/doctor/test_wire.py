@@ -13,6 +13,7 @@ import pytest
 from callmux.bridge.endpoint import read_endpoint
 from callmux.doctor.listener import Unanswered
 from callmux.doctor.wire import Wire
+from tests.support import SECONDS
 
 
 @contextmanager
@@ -46,7 +47,7 @@ def speaking(*pieces: bytes, silent: bool = False) -> Iterator[tuple[str, list[b
             thread.join(20)
 
 
-def wire(url: str, seconds: float = 10) -> Wire:
+def wire(url: str, seconds: float = SECONDS) -> Wire:
     return Wire(read_endpoint(url), seconds)
 
 

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from callmux.failures.registry import ALL, filled
 from tests.live.harness import Client, Json, callmux, error_of, write_config
 from tests.live.test_stdio_session import Scripted, tool
+from tests.support import SECONDS
 
 Play = Callable[["Scene"], Coroutine[Any, Any, None]]
 
@@ -101,7 +102,7 @@ class Scene:
 
     async def in_the_end(self, tool: str, arguments: Json | None = None) -> None:
         """A call works once what was changed has taken effect."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(SECONDS):
             while (await self.client.call(tool, arguments or {})).get("isError"):
                 await asyncio.sleep(0.02)
 

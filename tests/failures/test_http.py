@@ -17,7 +17,7 @@ from callmux.failures.http import FAILURES
 from tests.live.harness import write_config
 from tests.live.test_listener import HELLO, listener, post, request, run_listener
 from tests.live.test_stdio_session import Scripted, tool
-from tests.support import free_port
+from tests.support import SECONDS, free_port
 
 ELSEWHERE: dict[str, str] = {}
 """Failure -> where it is provoked otherwise, and why not here."""
@@ -58,7 +58,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Sent], t
         headers = dict(sent.headers)
         if sent.greeted:
             headers["Mcp-Session-Id"] = str(post(port, request(1, "initialize", HELLO))[2])
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
         connection.request(sent.method, sent.path, sent.body, headers)
         answer = connection.getresponse()
         body = answer.read()
@@ -146,7 +146,7 @@ def no_room(folder: Path, port: int) -> None:
 
 
 def raw(port: int, method: str, body: str, more: dict[str, str] | None = None) -> tuple[int, Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
     connection.request(method, "/mcp", body, {**RIGHT, **(more or {})})
     answer = connection.getresponse()
     answer.read()

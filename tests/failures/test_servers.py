@@ -11,6 +11,7 @@ import pytest
 from callmux.failures.servers import FAILURES
 from tests.live.harness import run, until
 from tests.live.test_stdio_session import Scripted, tool
+from tests.support import SECONDS
 
 from .scene import STORIES, Scene, program, status_of, story
 
@@ -28,7 +29,7 @@ def test_its_next_step_leads_to_a_server_that_works(id: str, tmp_path: Path) -> 
 
 async def stands(s: Scene, server: str, state: str) -> str:
     """Waits until status says that a server is in this state; the next step it gives there."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(SECONDS):
         while (facts := status_of(await s.works("callmux_status"), server)).get("state") != state:
             await asyncio.sleep(0.01)
     return str(facts["nextStep"])

@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 
 from tests.live.harness import python_server, stdio, write_config
 from tests.live.test_listener import run_listener
-from tests.support import free_port
+from tests.support import SECONDS, free_port
 
 EXAMPLES = int(os.environ.get("CALLMUX_HTTP_EXAMPLES", "150"))
-ANSWER_SECONDS = 15.0
+ANSWER_SECONDS = SECONDS
 """Far more than any answer takes; a request that is never answered fails the test."""
 TOKEN = "ops-secret"
 HASH = "scrypt$1024$8$1$b3BzLXNlY3JldDAxMjM0NQ$jJ9urypeY6jgTGudkge2CCfOyAiQJTw1Mi7glxNEAn0"

@@ -26,7 +26,7 @@ from callmux.session.session import Session
 from callmux.upstream import pool
 from callmux.upstream.links.link import Link
 from callmux.upstream.links.opening import open_link
-from tests.support import run
+from tests.support import SECONDS, run
 
 from .carriers import CARRIERS, MemoryLink, carried
 from .hearing import Hearing, request_line
@@ -46,7 +46,7 @@ over_carriers = pytest.mark.parametrize("carrier", CARRIERS)
 over_revisions = pytest.mark.parametrize("revision", REVISIONS)
 
 
-def interaction(*ids: str, seconds: float = 20.0) -> Callable[[Any], Any]:
+def interaction(*ids: str, seconds: float = SECONDS) -> Callable[[Any], Any]:
     """A test that is a coroutine, bounded in time, and the requirements it shows."""
 
     def decorate(test: Any) -> Any:

@@ -24,11 +24,12 @@ from mcp.client.session import ClientSession
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.shared.exceptions import MCPError
 
+from tests.support import SECONDS
+
 from .requirements import requirement
 
 HERE = Path(__file__).parent
 pytestmark = pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
-SECONDS = 20.0
 
 
 class Sdk:

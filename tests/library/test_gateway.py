@@ -21,7 +21,7 @@ CONFIG: dict[str, Any] = {"servers": {"notes": NOTES}}
 ENV = {"PATH": os.environ["PATH"]}
 
 
-@real_loop(seconds=30)
+@real_loop()
 async def test_tools_are_listed_and_called_by_everything_that_callmux_has() -> None:
     async with Gateway(CONFIG, env=ENV) as gateway:
         names = {tool["name"] for tool in await gateway.list_tools()}
@@ -37,7 +37,7 @@ async def test_tools_are_listed_and_called_by_everything_that_callmux_has() -> N
         assert (unknown.is_error, unknown.data["error"]["code"]) == (True, "tool_not_found")
 
 
-@real_loop(seconds=30)
+@real_loop()
 async def test_what_happens_is_told_to_whoever_subscribed() -> None:
     gateway = Gateway(CONFIG, env=ENV)
     with pytest.raises(RequestFailed, match="does not run"):
@@ -52,7 +52,7 @@ async def test_what_happens_is_told_to_whoever_subscribed() -> None:
     assert [type(fact) for fact in [fact async for fact in events]] == [facts.ServerUp, facts.CallEnded]
 
 
-@real_loop(seconds=30)
+@real_loop()
 async def test_errors_of_the_protocol_are_raised() -> None:
     async with Gateway(CONFIG, env=ENV) as gateway:
         with pytest.raises(CallmuxError) as refused:
@@ -63,7 +63,7 @@ async def test_errors_of_the_protocol_are_raised() -> None:
         await gateway.call_tool("add")
 
 
-@real_loop(seconds=30)
+@real_loop()
 async def test_cancelling_a_task_cancels_its_call_and_closing_ends_what_waits() -> None:
     async with Gateway(CONFIG, env=ENV) as gateway:
         await gateway.list_tools()
@@ -80,7 +80,7 @@ async def test_cancelling_a_task_cancels_its_call_and_closing_ends_what_waits() 
         await last
 
 
-@real_loop(seconds=30)
+@real_loop()
 async def test_a_file_is_read_where_it_is(tmp_path: Path) -> None:
     path = tmp_path / "callmux.json"
     path.write_text('{"servers": {"notes": {"command": 1}}}')

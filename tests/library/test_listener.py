@@ -14,7 +14,7 @@ from callmux.errors import CallmuxError, ConfigError, StartupFailed
 from callmux.library.listener import NotRunning
 from callmux.serving.posture import InsecureListener
 from tests.library.test_gateway import CONFIG, ENV, NOTES
-from tests.support import real_loop
+from tests.support import SECONDS, real_loop
 
 TOKEN = "manage-me-please-1"
 MANAGED = {"enabled": True, "auth": {"mode": "bearer", "tokens": [{"id": "ops", "token": TOKEN}]}}
@@ -24,13 +24,13 @@ def read(url: str) -> Any:
     import asyncio
 
     def fetch() -> Any:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=SECONDS) as answer:
             return json.load(answer)
 
     return asyncio.to_thread(fetch)
 
 
-@real_loop(seconds=60)
+@real_loop()
 async def test_it_listens_reloads_and_stops() -> None:
     listener = Listener(CONFIG, env=ENV)
     assert listener.health()["state"] == "stopped"
@@ -73,7 +73,7 @@ async def test_it_listens_reloads_and_stops() -> None:
             await call()
 
 
-@real_loop(seconds=60)
+@real_loop()
 async def test_a_server_that_is_down_makes_it_degraded_and_strict_ones_refuse() -> None:
     broken = {"servers": {"notes": NOTES, "gone": {"command": "/nonexistent/server"}}}
     async with Listener(broken, env=ENV) as listener:
@@ -86,7 +86,7 @@ async def test_a_server_that_is_down_makes_it_degraded_and_strict_ones_refuse() 
     assert strict.health()["state"] == "stopped"
 
 
-@real_loop(seconds=60)
+@real_loop()
 async def test_it_is_open_to_nobody_who_has_no_credential() -> None:
     with pytest.raises(InsecureListener):
         await Listener(CONFIG, host="0.0.0.0", env=ENV).start()
@@ -95,7 +95,7 @@ async def test_it_is_open_to_nobody_who_has_no_credential() -> None:
             await Listener(CONFIG, port=listener.port, env=ENV).start()
 
 
-@real_loop(seconds=60)
+@real_loop()
 @pytest.mark.parametrize("keeps", [False, True])
 async def test_what_was_changed_over_its_management_interface_stays_over_a_reload(
     tmp_path: Path, keeps: bool
@@ -118,7 +118,7 @@ async def test_what_was_changed_over_its_management_interface_stays_over_a_reloa
     assert (tmp_path / "state.json").exists() is keeps
 
 
-@real_loop(seconds=60)
+@real_loop()
 async def test_a_file_is_read_again_by_a_reload(tmp_path: Path) -> None:
     path = tmp_path / "callmux.json"
     path.write_text(json.dumps(CONFIG))

@@ -18,9 +18,11 @@ from typing import Any
 
 import psutil
 
+from tests.support import SECONDS
+
 HERE = Path(__file__).parent
 MARK = "CALLMUX_TEST_MARK"
-ANSWER_SECONDS = 20.0
+ANSWER_SECONDS = SECONDS
 """How long an answer may take where a test says nothing else: far more than any takes."""
 
 Json = dict[str, Any]

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-SECONDS = 20.0
+from tests.support import SECONDS
 
 
 class Terminal:

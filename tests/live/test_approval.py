@@ -27,7 +27,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import ElicitResult
 
 from callmux.process.control_sockets import ask, sockets
-from tests.support import free_port, real_loop
+from tests.support import SECONDS, free_port, real_loop
 
 from . import terminal
 from .harness import environment, python_server, run, stdio, write_config
@@ -35,7 +35,6 @@ from .test_listener import run_listener
 
 WAYS = ("stdio", "mcp", "sse", "bridge")
 TIERS = ("read", "write", "destroy")
-SECONDS = 20.0
 
 Route = Callable[[Client, str, str], Awaitable[Any]]
 
@@ -317,7 +316,7 @@ def test_through_a_bridge_a_call_that_nobody_approves_says_what_to_do(tmp_path: 
         run(story(), 60)
 
 
-@real_loop(60)
+@real_loop()
 async def test_a_listener_that_is_stopped_refuses_what_waits(tmp_path: Path) -> None:
     scene = Scene(tmp_path, "mcp", ["write"])
 
@@ -333,7 +332,7 @@ async def test_a_listener_that_is_stopped_refuses_what_waits(tmp_path: Path) -> 
     assert scene.effects == []
 
 
-@real_loop(60)
+@real_loop()
 async def test_a_listener_that_another_takes_over_from_refuses_what_waits(tmp_path: Path) -> None:
     scene = Scene(tmp_path, "mcp", ["write"])
 

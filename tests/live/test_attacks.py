@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import eventually, free_port
+from tests.support import SECONDS, eventually, free_port
 
 from .harness import python_server, stdio, write_config
 from .test_listener import HELLO, post, request, run_listener
@@ -46,7 +46,7 @@ def listening(tmp_path: Path, **more: Any) -> Iterator[int]:
 
 
 def ask(port: int, path: str = "/health", **headers: str) -> tuple[int, dict[str, str]]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
     connection.request("GET", path, headers=headers)
     answer = connection.getresponse()
     answer.read()
@@ -68,7 +68,7 @@ def test_what_one_principal_asks_too_much_of_is_not_taken_from_others(tmp_path: 
 def test_requests_in_flight_are_refused_with_a_time_to_come_back(tmp_path: Path) -> None:
     """Weak spot L34 of callmux (npm)."""
     with listening(tmp_path, auth=BEARER, abuseControls={"principalMaxInFlight": 1}) as port:
-        stream = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        stream = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
         stream.request("GET", "/sse", headers=AS_OPS)
         assert stream.getresponse().status == 200
         status, headers = ask(port, **AS_OPS)
@@ -221,7 +221,7 @@ def test_servers_do_not_get_the_tokens_of_our_clients(tmp_path: Path) -> None:
 )
 def test_bodies_of_any_depth_are_refused(body: bytes, tmp_path: Path) -> None:
     with listening(tmp_path, requestBodyMaxBytes=10_000_000) as port:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
         headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
         connection.request("POST", "/mcp", body, headers)
         assert connection.getresponse().status == 400
@@ -231,7 +231,7 @@ def test_bodies_of_any_depth_are_refused(body: bytes, tmp_path: Path) -> None:
 
 def test_an_endless_body_is_refused_once_it_is_too_large(tmp_path: Path) -> None:
     with listening(tmp_path) as port:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
         connection.putrequest("POST", "/mcp")
         for name, value in {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}.items():
             connection.putheader(name, value)
@@ -265,7 +265,7 @@ def test_addresses_of_the_log_and_of_errors_hold_nothing_that_was_made_up(tmp_pa
 def test_what_a_listener_says_of_itself_without_a_token_is_nothing(tmp_path: Path) -> None:
     with listening(tmp_path, auth=BEARER) as port:
         for path in ("/health", "/ready", "/metrics", "/mcp", "/sse", "/management/v1", "/dashboard", "/x"):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
             connection.request("GET", path)
             answer = connection.getresponse()
             assert answer.status == 401

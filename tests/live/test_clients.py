@@ -51,7 +51,7 @@ def sdk_way(way: str, port: int, tmp_path: Path) -> Any:
     )
 
 
-@real_loop(60)
+@real_loop()
 @pytest.mark.parametrize("way", WAYS)
 async def test_the_sdk_client_has_all_of_mcp_through_the_listener(
     way: str, port: int, tmp_path: Path

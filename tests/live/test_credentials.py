@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from callmux.config.secrets import hash_token
-from tests.support import eventually, free_port
+from tests.support import SECONDS, eventually, free_port
 
 from .harness import python_server, stdio, write_config
 from .test_attacks import AS_DEV, AS_OPS, BEARER, DEV, OPS, ask, listening
@@ -82,7 +82,7 @@ def next_pid(port: int, before: int) -> int:
     """The process that answers once it is another one than `before`; `/health` needs a token here."""
 
     def pid() -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
         connection.request("GET", "/health", headers=AS_OPS)
         found: int = json.loads(connection.getresponse().read())["pid"]
         connection.close()

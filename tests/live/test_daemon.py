@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.support import eventually, free_port
+from tests.support import SECONDS, eventually, free_port
 
 from .harness import python_server, stdio, write_config
 from .test_listener import HELLO, post, request
@@ -65,7 +65,7 @@ class ServiceManager:
 
     def reload(self) -> None:
         command = self._settings["ExecReload"].replace("$MAINPID", str(self.main_pid))
-        subprocess.run(shlex.split(command), check=True, timeout=20)
+        subprocess.run(shlex.split(command), check=True, timeout=SECONDS)
 
     def close(self) -> None:
         for pid in {self.main_pid, self.process.pid if self.process else 0} - {0}:

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from tests.certificates import Authority
-from tests.support import eventually, free_port
+from tests.support import SECONDS, eventually, free_port
 
 from .harness import callmux, environment, python_server, run, stdio, text_of, write_config
 from .test_listener import HELLO, request, run_listener
@@ -38,7 +38,7 @@ def _config(tmp_path: Path, pair: tuple[Path, Path]) -> Path:
 
 def _connection(port: int, authority: Authority) -> http.client.HTTPSConnection:
     context = ssl.create_default_context(cafile=str(authority.file))
-    return http.client.HTTPSConnection("localhost", port, timeout=20, context=context)
+    return http.client.HTTPSConnection("localhost", port, timeout=SECONDS, context=context)
 
 
 def _shown(connection: http.client.HTTPSConnection) -> str:
@@ -158,7 +158,7 @@ def test_who_does_not_speak_tls_or_speaks_an_old_one_disturbs_nobody(
             b"\x16\x03\x01\xff\xff" * 50,
             b"",
         ):
-            with socket.create_connection(("127.0.0.1", port), timeout=20) as raw:
+            with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as raw:
                 raw.sendall(nonsense)
                 raw.shutdown(socket.SHUT_WR)
                 assert b"HTTP/1.1 200" not in raw.recv(100)
@@ -168,13 +168,13 @@ def test_who_does_not_speak_tls_or_speaks_an_old_one_disturbs_nobody(
             old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
         old.set_ciphers("ALL:@SECLEVEL=0")
         with (
-            socket.create_connection(("127.0.0.1", port), timeout=20) as raw,
+            socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as raw,
             pytest.raises((ssl.SSLError, OSError)),
         ):
             old.wrap_socket(raw, server_hostname="localhost")
         context = ssl.create_default_context(cafile=str(authority.file))
         with (
-            socket.create_connection(("127.0.0.1", port), timeout=20) as raw,
+            socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as raw,
             context.wrap_socket(raw, server_hostname="localhost") as sealed,
         ):
             sealed.sendall(b"GET /health HTTP/1.1\r\nhost: localhost\r\nx: " + b"x" * 100_000)

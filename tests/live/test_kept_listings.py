@@ -97,7 +97,7 @@ async def once_before(tmp_path: Path, slow: Slow) -> Json:
     return found
 
 
-@real_loop(60)
+@real_loop()
 async def test_the_next_process_lists_the_same_bytes_before_the_server_is_up(tmp_path: Path) -> None:
     """And a call waits for it; nobody is told of a change, for there is none."""
 
@@ -118,7 +118,7 @@ async def test_the_next_process_lists_the_same_bytes_before_the_server_is_up(tmp
         assert client.changes() == 0
 
 
-@real_loop(60)
+@real_loop()
 async def test_clients_are_told_where_the_server_lists_something_else(tmp_path: Path) -> None:
     slow = Slow(tmp_path)
     await once_before(tmp_path, slow)
@@ -131,7 +131,7 @@ async def test_clients_are_told_where_the_server_lists_something_else(tmp_path: 
         await until("the new listing is kept", lambda: b"three" in slow.kept[0])
 
 
-@real_loop(60)
+@real_loop()
 async def test_the_tools_go_where_the_server_cannot_be_started(tmp_path: Path) -> None:
     slow = Slow(tmp_path)
     await once_before(tmp_path, slow)
@@ -144,7 +144,7 @@ async def test_the_tools_go_where_the_server_cannot_be_started(tmp_path: Path) -
     assert slow.kept, "what it listed when it was up is still worth something"
 
 
-@real_loop(60)
+@real_loop()
 async def test_nothing_is_kept_or_shown_where_the_configuration_forbids_it(tmp_path: Path) -> None:
     slow = Slow(tmp_path)
     await once_before(tmp_path, slow)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.support import free_port
+from tests.support import SECONDS, free_port
 
 from .harness import MARK, python_server, stdio, swept, write_config
 
@@ -41,7 +41,7 @@ def run_listener(
             yield process
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(timeout=20)
+            process.wait(timeout=SECONDS)
 
 
 @contextmanager
@@ -65,7 +65,7 @@ def await_port(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 def post(port: int, message: Any, session: str | None = None, **headers: str) -> tuple[int, Any, str | None]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
     head = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream", **headers}
     if session is not None:
         head["Mcp-Session-Id"] = session
@@ -113,7 +113,7 @@ def test_where_it_is_not_safe_to_listen_no_server_is_started(tmp_path: Path) -> 
     started = tmp_path / "started"
     config = write_config(tmp_path / "c.json", {"a": stdio(["/bin/sh", "-c", f"touch {started}; cat"])})
     words = [sys.executable, "-m", "callmux", "--config", str(config), "--listen", str(free_port())]
-    ended = subprocess.run([*words, "--host", "0.0.0.0"], capture_output=True, timeout=20, check=False)
+    ended = subprocess.run([*words, "--host", "0.0.0.0"], capture_output=True, timeout=SECONDS, check=False)
     assert ended.returncode == 1
     assert b"Refusing insecure remote listener" in ended.stderr
     assert not started.exists()
@@ -124,7 +124,7 @@ def test_ids_that_nobody_gave_and_ended_sessions_are_unknown(tmp_path: Path) -> 
     with listener(tmp_path, port):
         assert post(port, request(1, "ping", {}), "made-up")[0] == 404
         _, _, session = post(port, request(1, "initialize", HELLO))
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
         connection.request("DELETE", "/mcp", headers={"Mcp-Session-Id": session or ""})
         assert connection.getresponse().status == 200
         connection.close()
@@ -163,8 +163,8 @@ def test_changes_that_cannot_be_read_keep_it_from_listening(tmp_path: Path) -> N
     config.write_text(json.dumps({"servers": {}, "management": {"enabled": True}}))
     (tmp_path / "c.json.management.json").write_text('{"version": 2}')
     words = [sys.executable, "-m", "callmux", "--config", str(config), "--listen", str(free_port())]
-    done = subprocess.run(words, capture_output=True, timeout=20, check=False)
+    done = subprocess.run(words, capture_output=True, timeout=SECONDS, check=False)
     assert done.returncode == 1
     assert b"c.json.management.json: must be an object with version 1" in done.stderr
-    done = subprocess.run([*words[:-1], "99999"], capture_output=True, timeout=20, check=False)
+    done = subprocess.run([*words[:-1], "99999"], capture_output=True, timeout=SECONDS, check=False)
     assert done.returncode == 2

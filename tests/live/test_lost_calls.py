@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.support import eventually, free_port
+from tests.support import SECONDS, eventually, free_port
 
 from .harness import callmux, error_of, run, text_of, until, write_config
 from .test_listener import post, request, run_listener
@@ -84,13 +84,13 @@ def test_a_lost_connection_is_no_cancellation_and_the_answer_can_be_fetched(
     """Weak spot L9 of callmux (npm)."""
     port = free_port()
     with run_listener(tmp_path, ledger_config(tmp_path), port), greeted(port) as caller:
-        lost = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        lost = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
         head = {**HEAD, "Mcp-Session-Id": caller.session or ""}
         lost.request("POST", "/mcp", json.dumps(call(7, "slow", token="lost", ms=400)), head)
         until_begun(tmp_path, "lost")
         lost.close()
         eventually(lambda: "done lost " in (tmp_path / "ledger").read_text(), "the call to finish")
-        again = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        again = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
         with contextlib.closing(again):
             more = {"Accept": "text/event-stream", "Last-Event-ID": "r7_0"}
             again.request("GET", "/mcp", headers={**head, **more})

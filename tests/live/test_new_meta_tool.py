@@ -76,7 +76,7 @@ def tried(scratch: Path, code: str) -> Any:
     return json.loads(said)
 
 
-@real_loop(60)
+@real_loop()
 async def test_clients_see_it_and_its_answers_are_shortened_and_rendered_as_its_row_says(
     scratch: Path, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.support import eventually, free_port
+from tests.support import SECONDS, eventually, free_port
 
 from .harness import python_server, stdio, write_config
 from .test_listener import HELLO, post, run_listener
@@ -46,7 +46,7 @@ class Watched:
         return self.lines(event)
 
     def metrics(self) -> str:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
         connection.request("GET", "/metrics")
         answer = connection.getresponse()
         assert answer.status == 200

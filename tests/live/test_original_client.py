@@ -21,7 +21,7 @@ NODE = shutil.which("node")
 @pytest.mark.skipif(
     NODE is None or not (MODULES / "callmux").is_dir(), reason="callmux for Node is not here: scripts/interop"
 )
-@real_loop(seconds=60)
+@real_loop()
 async def test_every_method_of_the_original_client_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,7 +23,7 @@ from mcp.client.auth import AuthorizationCodeResult, OAuthClientProvider
 from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
 from pydantic import AnyUrl
 
-from tests.support import free_port
+from tests.support import SECONDS, free_port
 
 from .harness import MARK, python_server, run, stdio, swept, write_config
 from .test_listener import HELLO, await_port, post, request, run_listener
@@ -45,13 +45,13 @@ def provider(tmp_path: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
             yield process
         finally:
             process.kill()
-            process.wait(timeout=20)
+            process.wait(timeout=SECONDS)
 
 
 def code_for(address: str, subject: str) -> dict[str, str]:
     """What a browser brings back once somebody has signed in at an address of the provider."""
     parts = urlsplit(address)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=20)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=SECONDS)
     connection.request("POST", f"{parts.path}?{parts.query}", urlencode({"sub": subject}), FORM)
     answer = connection.getresponse()
     answer.read()
@@ -70,7 +70,7 @@ def signed_in(port: int, subject: str = "ann@example.com") -> str:
         "nonce": os.urandom(8).hex(),
     }
     code = code_for(f"http://127.0.0.1:{port}/oauth2/authorize?{urlencode(asked)}", subject)["code"]
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
     secret = b64encode(f"{CLIENT}:secret".encode()).decode()
     exchange = {"grant_type": "authorization_code", "code": code, "redirect_uri": BACK}
     connection.request(
@@ -94,7 +94,7 @@ def status(port: int, token: str) -> int:
     return post(port, request(1, "initialize", HELLO), Authorization=f"Bearer {token}")[0]
 
 
-def until(what: str, true: Callable[[], bool], seconds: float = 20) -> None:
+def until(what: str, true: Callable[[], bool], seconds: float = SECONDS) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, f"not within {seconds:g} s: {what}"
@@ -222,7 +222,7 @@ def test_a_client_of_the_sdk_finds_the_provider_by_itself_and_signs_in(tmp_path:
 
         metadata = OAuthClientMetadata(redirect_uris=[AnyUrl(BACK)], client_name="tests")
         auth = OAuthClientProvider(url, metadata, kept, show, comes_back)
-        async with httpx2.AsyncClient(auth=auth, timeout=20) as http_client:
+        async with httpx2.AsyncClient(auth=auth, timeout=SECONDS) as http_client:
             head = {"Accept": "application/json, text/event-stream"}
             answer = await http_client.post(url, json=request(1, "initialize", HELLO), headers=head)
             assert answer.status_code == 200, answer.text

@@ -202,7 +202,7 @@ def test_the_sdk_client_works_through_callmux_on_five_real_servers(
         run(story(), 60)
 
 
-@real_loop(60)
+@real_loop()
 async def test_a_server_behind_npx_leaves_nothing_when_callmux_is_killed(
     npm_server: Command, tmp_path: Path
 ) -> None:

@@ -59,7 +59,7 @@ async def status(client: Client) -> Json:
     return facts
 
 
-@real_loop(60)
+@real_loop()
 async def test_a_changed_secret_restarts_the_server_that_has_it_and_no_other(
     one: Scripted, two: Scripted, tmp_path: Path
 ) -> None:
@@ -93,7 +93,7 @@ async def test_a_changed_secret_restarts_the_server_that_has_it_and_no_other(
         assert "second" not in client.said
 
 
-@real_loop(60)
+@real_loop()
 async def test_a_bad_file_leaves_the_old_configuration_serving_and_says_why(
     one: Scripted, tmp_path: Path
 ) -> None:
@@ -115,7 +115,7 @@ async def test_a_bad_file_leaves_the_old_configuration_serving_and_says_why(
         assert await pid(client, "a") == before
 
 
-@real_loop(60)
+@real_loop()
 async def test_sighup_reloads_what_no_file_tells_of(one: Scripted, tmp_path: Path) -> None:
     """Nothing has changed, so nothing restarts; what was down is tried."""
     script = one.script.read_text()
@@ -137,7 +137,7 @@ async def test_sighup_reloads_what_no_file_tells_of(one: Scripted, tmp_path: Pat
         assert client.changes() == 1
 
 
-@real_loop(60)
+@real_loop()
 async def test_a_change_that_concerns_no_server_restarts_none_and_keeps_the_cache(
     one: Scripted, two: Scripted, tmp_path: Path
 ) -> None:
@@ -169,7 +169,7 @@ async def test_a_change_that_concerns_no_server_restarts_none_and_keeps_the_cach
         assert {await pid(client, "one__a"), await pid(client, "two__d")} == pids
 
 
-@real_loop(60)
+@real_loop()
 async def test_calls_that_wait_for_their_turn_outlive_a_reload_of_their_server(
     one: Scripted, tmp_path: Path
 ) -> None:
@@ -193,7 +193,7 @@ async def test_calls_that_wait_for_their_turn_outlive_a_reload_of_their_server(
 # ---- restarts ------------------------------------------------------------------------------------------
 
 
-@real_loop(60)
+@real_loop()
 async def test_a_rebuilt_server_starts_anew_under_its_sessions(
     one: Scripted, two: Scripted, tmp_path: Path
 ) -> None:
@@ -228,7 +228,7 @@ async def test_a_rebuilt_server_starts_anew_under_its_sessions(
         assert "one__c" in await client.names()
 
 
-@real_loop(60)
+@real_loop()
 async def test_the_command_restarts_one_server_in_every_process_of_the_configuration(
     one: Scripted, two: Scripted, tmp_path: Path
 ) -> None:
@@ -277,7 +277,7 @@ async def test_the_command_restarts_one_server_in_every_process_of_the_configura
     assert (await command("one"))[0] == 1
 
 
-@real_loop(60)
+@real_loop()
 async def test_a_restarted_server_does_not_answer_from_the_cache(one: Scripted, tmp_path: Path) -> None:
     one.has(tool("a", annotations={"readOnlyHint": True}))
     watched = tmp_path / "main.js"

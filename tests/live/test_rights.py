@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import eventually, free_port, real_loop
+from tests.support import SECONDS, eventually, free_port, real_loop
 
 from .harness import Json, callmux, error_of, python_server, run, stdio, write_config
 from .test_listener import HELLO, request, run_listener
@@ -49,7 +49,7 @@ class Person:
         self.session: str | None = None
 
     def posts(self, message: Json, path: str | None = None) -> tuple[int, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
         head = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
         if self.token:
             head["Authorization"] = f"Bearer {self.token}"
@@ -80,7 +80,7 @@ class Person:
 
     def ready(self) -> str:
         """What `/ready` says to it."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
         connection.request("GET", "/ready", headers={"Authorization": f"Bearer {self.token}"})
         said = connection.getresponse().read().decode()
         connection.close()
@@ -251,7 +251,7 @@ def test_a_session_keeps_its_profile_over_a_restart(upgrade: bool, tmp_path: Pat
         there.cwd = None
         if upgrade:
             process.send_signal(signal.SIGUSR2)
-            process.wait(timeout=20)
+            process.wait(timeout=SECONDS)
             assert shown() == before
     if not upgrade:
         with run_listener(tmp_path, config, port):
@@ -273,7 +273,7 @@ def test_the_bridge_goes_to_the_address_of_a_profile(tmp_path: Path) -> None:
         run(play())
 
 
-@real_loop(60)
+@real_loop()
 @pytest.mark.parametrize(("options", "more"), [(["--profile", "reading"], {}), ([], {"profile": "reading"})])
 async def test_on_stdio_a_profile_is_chosen_by_name(tmp_path: Path, options: list[str], more: Json) -> None:
     config = write_config(tmp_path / "c.json", servers(tmp_path), profiles=PROFILES, **more)
@@ -288,13 +288,13 @@ def test_a_profile_that_is_not_there_ends_the_start(tmp_path: Path) -> None:
     config = write_config(tmp_path / "c.json", {}, profiles=PROFILES)
     words = [sys.executable, "-m", "callmux", "--config", str(config), "--profile", "raeding"]
     done = subprocess.run(
-        words, capture_output=True, stdin=subprocess.DEVNULL, timeout=20, check=False, text=True
+        words, capture_output=True, stdin=subprocess.DEVNULL, timeout=SECONDS, check=False, text=True
     )
     assert done.returncode == 1
     assert 'did you mean "reading"' in done.stderr
 
 
-@real_loop(60)
+@real_loop()
 @pytest.mark.parametrize(
     ("more", "allowed"), [({}, True), ({"stdioPrincipal": "me"}, True), ({"stdioPrincipal": "you"}, False)]
 )
@@ -308,7 +308,7 @@ async def test_rules_hold_on_stdio_only_for_somebody_named(tmp_path: Path, more:
         assert effects(tmp_path) == allowed
 
 
-@real_loop(60)
+@real_loop()
 @pytest.mark.parametrize(
     "more", [{"approve": ["write"]}, {"stdioPrincipal": "me", "authorization": RULES}, {}]
 )

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from tests.live.test_listener import await_port, listener
-from tests.support import free_port
+from tests.support import SECONDS, free_port
 
 
 def callmux(tmp_path: Path, *args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -65,7 +65,7 @@ def test_ctrl_c_ends_a_call_without_a_word(tmp_path: Path) -> None:
             time.sleep(0.02)
         assert "begin t" in ledger
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=SECONDS)
         assert (process.returncode, out, err) == (130, "", "")
 
 

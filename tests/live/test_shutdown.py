@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.support import eventually, free_port
+from tests.support import SECONDS, eventually, free_port
 
 from .harness import python_server, stdio, write_config
 from .test_listener import HELLO, request, run_listener
@@ -31,7 +31,7 @@ class Caller:
     """A client with one connection of its own."""
 
     def __init__(self, port: int) -> None:
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
         self.session: str | None = None
 
     def posts(self, message: Any) -> http.client.HTTPResponse:

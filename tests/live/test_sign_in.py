@@ -14,7 +14,7 @@ from callmux.stores.tokens import TokenStore, token_directory
 from tests.live.harness import Client, callmux, error_of, run, text_of, write_config
 from tests.live.test_listener import HELLO, post, request, run_listener
 from tests.oauth.scene import Guarded, guarded
-from tests.support import free_port
+from tests.support import SECONDS, free_port
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ async def call(client: Client, tool: str) -> Any:
 
 async def worked(client: Client, tool: str) -> str:
     """What a call gives once it works."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(SECONDS):
         while (result := await call(client, tool)).get("isError"):
             await asyncio.sleep(0.05)
     return text_of(result)
@@ -224,7 +224,7 @@ def test_no_token_is_ever_shown(server: Guarded, tmp_path: Path) -> None:
             tmp_path, "--config", file, env=state(tmp_path) | {"CALLMUX_LOG_LEVEL": "debug"}
         ) as client:
             await client.initialize()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(SECONDS):
                 while "leak" not in await client.names():
                     await asyncio.sleep(0.05)
             server.control(revokeAccess=True)

@@ -127,7 +127,7 @@ def lines_of(*requests: Json) -> bytes:
 # ---- the end -------------------------------------------------------------------------------------------
 
 
-@real_loop(60)
+@real_loop()
 @pytest.mark.parametrize("flags", [[], ["--deaf", "--grandchild"]], ids=["polite", "deaf"])
 async def test_the_end_of_stdin_ends_callmux_and_all_it_started(flags: list[str], tmp_path: Path) -> None:
     """Weak spots C20 and L10 of callmux (npm)."""
@@ -143,7 +143,7 @@ async def test_the_end_of_stdin_ends_callmux_and_all_it_started(flags: list[str]
         assert marked(client.mark) == []
 
 
-@real_loop(60)
+@real_loop()
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("when", ["idle", "in a call", "while a server is being connected"])
 async def test_a_signal_ends_callmux_and_all_it_started(
@@ -228,7 +228,7 @@ ODD_RESULT = (
 )
 
 
-@real_loop(60)
+@real_loop()
 @pytest.mark.parametrize("servers", [1, 2])
 async def test_what_a_server_invents_reaches_the_client_byte_for_byte(
     servers: int, one: Scripted, two: Scripted, tmp_path: Path
@@ -251,7 +251,7 @@ async def test_what_a_server_invents_reaches_the_client_byte_for_byte(
         assert b'"ratio":1.0' in client.raw[5]
 
 
-@real_loop(60)
+@real_loop()
 async def test_progress_arrives_whole_under_the_clients_own_token(one: Scripted, tmp_path: Path) -> None:
     progress = '{"progressToken":$TOKEN,"progress":0.50,"total":1.0,"message":"half","x-eta":{"s":[1e3]}}'
     one.says["answers"] = {"a": [note("notifications/progress", progress), answer('{"content":[]}')]}
@@ -267,7 +267,7 @@ async def test_progress_arrives_whole_under_the_clients_own_token(one: Scripted,
         assert sent["params"]["_meta"]["example.org/trace"] == 7
 
 
-@real_loop(60)
+@real_loop()
 async def test_a_notification_nobody_has_heard_of_reaches_the_client(one: Scripted, tmp_path: Path) -> None:
     invented = note("notifications/example.org/weather", '{"sky":["blue",1.0],"_meta":{"a":1}}')
     one.says["answers"] = {"a": [invented, answer('{"content":[]}')]}
@@ -279,7 +279,7 @@ async def test_a_notification_nobody_has_heard_of_reaches_the_client(one: Script
         await until("the notification arrives", lambda: json.loads(invented) in client.notes, 3)
 
 
-@real_loop(60)
+@real_loop()
 async def test_unknown_members_of_a_call_reach_the_server(one: Scripted, tmp_path: Path) -> None:
     async with callmux(tmp_path, "--config", configured(tmp_path, one)) as client:
         await client.initialize()
@@ -293,7 +293,7 @@ async def test_unknown_members_of_a_call_reach_the_server(one: Scripted, tmp_pat
         }
 
 
-@real_loop(60)
+@real_loop()
 async def test_a_cancelled_request_is_cancelled_at_the_server_and_not_answered(
     one: Scripted, tmp_path: Path
 ) -> None:
@@ -314,7 +314,7 @@ async def test_a_cancelled_request_is_cancelled_at_the_server_and_not_answered(
 # ---- listings ------------------------------------------------------------------------------------------
 
 
-@real_loop(60)
+@real_loop()
 async def test_every_page_of_a_listing_is_read(one: Scripted, tmp_path: Path) -> None:
     """Weak spots W11 and L15 of callmux (npm)."""
     pages = [[tool(f"p{page}_{n}") for n in range(4)] for page in range(5)]
@@ -327,7 +327,7 @@ async def test_every_page_of_a_listing_is_read(one: Scripted, tmp_path: Path) ->
         assert text_of(await client.call("p4_3")).startswith("p4_3 ")
 
 
-@real_loop(60)
+@real_loop()
 async def test_a_changed_listing_is_read_and_passed_on_once(one: Scripted, tmp_path: Path) -> None:
     """Weak spots W11 and L16 of callmux (npm)."""
     changed = [note("notifications/tools/list_changed"), answer('{"content":[]}')]
@@ -359,7 +359,7 @@ async def test_a_changed_listing_is_read_and_passed_on_once(one: Scripted, tmp_p
 # ---- disabled servers ----------------------------------------------------------------------------------
 
 
-@real_loop(60)
+@real_loop()
 async def test_a_disabled_server_is_never_started(one: Scripted, two: Scripted, tmp_path: Path) -> None:
     """Weak spots W4 and L22 of callmux (npm)."""
     two.entry["disabled"] = True
@@ -382,7 +382,7 @@ async def test_a_disabled_server_is_never_started(one: Scripted, two: Scripted, 
 # ---- one call's fault is its own -----------------------------------------------------------------------
 
 
-@real_loop(60)
+@real_loop()
 async def test_a_timeout_ends_only_its_own_call(one: Scripted, tmp_path: Path) -> None:
     """Weak spots W8 and L2 of callmux (npm)."""
     one.has(tool("a"), tool("b"), tool("c"), delays={"a": 60_000, "b": 3500})
@@ -418,7 +418,7 @@ WORDS = [
 ]
 
 
-@real_loop(60)
+@real_loop()
 @pytest.mark.parametrize("read_only", [False, True])
 async def test_words_in_a_message_decide_nothing(read_only: bool, one: Scripted, tmp_path: Path) -> None:
     """Weak spots W9 and L4 of callmux (npm)."""
@@ -442,7 +442,7 @@ async def test_words_in_a_message_decide_nothing(read_only: bool, one: Scripted,
         assert len(one.pids()) == 1
 
 
-@real_loop(60)
+@real_loop()
 async def test_a_read_only_call_whose_server_crashes_is_retried(tmp_path: Path) -> None:
     """Weak spots W10 and L3 of callmux (npm)."""
     ledger = tmp_path / "ledger"
@@ -465,7 +465,7 @@ async def test_a_read_only_call_whose_server_crashes_is_retried(tmp_path: Path) 
         assert details["executionState"] == "unknown"
 
 
-@real_loop(60)
+@real_loop()
 async def test_waiting_for_a_turn_counts_towards_the_timeout(one: Scripted, tmp_path: Path) -> None:
     """Weak spot L12 of callmux (npm)."""
     one.has(tool("a"), tool("b"), delays={"a": 60_000})
@@ -486,7 +486,7 @@ async def test_waiting_for_a_turn_counts_towards_the_timeout(one: Scripted, tmp_
         assert one.calls("b") == 0
 
 
-@real_loop(60)
+@real_loop()
 @pytest.mark.parametrize("too_long", [2**31, 2**53 - 1])
 async def test_a_timeout_too_long_for_a_timer_is_refused(
     too_long: int, one: Scripted, tmp_path: Path
@@ -518,7 +518,7 @@ async def test_a_timeout_too_long_for_a_timer_is_refused(
 # ---- an edited configuration ---------------------------------------------------------------------------
 
 
-@real_loop(60)
+@real_loop()
 async def test_an_edited_configuration_is_noticed_as_a_changed_list_and_no_more(
     one: Scripted, two: Scripted, tmp_path: Path
 ) -> None:
@@ -558,7 +558,7 @@ async def test_an_edited_configuration_is_noticed_as_a_changed_list_and_no_more(
         assert client.ps.is_running()
 
 
-@real_loop(60)
+@real_loop()
 async def test_a_server_whose_command_is_edited_finishes_its_calls_on_the_old_process(
     one: Scripted, two: Scripted, tmp_path: Path
 ) -> None:
@@ -586,7 +586,7 @@ async def test_a_server_whose_command_is_edited_finishes_its_calls_on_the_old_pr
 # ---- size ----------------------------------------------------------------------------------------------
 
 
-@real_loop(60)
+@real_loop()
 async def test_a_result_of_ten_megabytes_passes(one: Scripted, tmp_path: Path) -> None:
     async with callmux(tmp_path, "--config", configured(tmp_path, one, responseShield=OFF)) as client:
         await client.initialize()

@@ -20,7 +20,7 @@ from callmux.config.load import load_config
 from callmux.process.host import Host
 from callmux.protocol import jsonrpc
 from callmux.session.session import Session
-from tests.support import real_loop
+from tests.support import SECONDS, real_loop
 
 from .harness import (
     Client,
@@ -256,11 +256,11 @@ class Quiet:
         self.answers[id] = asyncio.get_running_loop().create_future()
         line = json.dumps({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
         session.receive(jsonrpc.parse(line.encode()))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(SECONDS):
             return await self.answers[id]
 
 
-@real_loop(60)
+@real_loop()
 async def test_no_task_is_left_of_servers_that_crash_and_hang(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     servers = {"s": stdio(python_server("ledger_server.py", ledger.path))}
@@ -280,7 +280,7 @@ async def test_no_task_is_left_of_servers_that_crash_and_hang(tmp_path: Path) ->
         return result
 
     async def works() -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(SECONDS):
             while (await call("read")).get("isError"):
                 await asyncio.sleep(0.02)
 
@@ -298,7 +298,7 @@ async def test_no_task_is_left_of_servers_that_crash_and_hang(tmp_path: Path) ->
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-@real_loop(60)
+@real_loop()
 @pytest.mark.parametrize("fault", ["nothing", "a stopped server", "a call in flight"])
 @pytest.mark.parametrize("kind", ["plain", "behind a shell", "with grandchildren", "deaf"])
 async def test_nothing_is_left_when_callmux_is_killed(kind: str, fault: str, tmp_path: Path) -> None:
@@ -325,7 +325,7 @@ async def test_nothing_is_left_when_callmux_is_killed(kind: str, fault: str, tmp
         assert marked(client.mark) == []
 
 
-@real_loop(60)
+@real_loop()
 async def test_nothing_is_left_when_callmux_is_killed_while_it_starts_its_servers(tmp_path: Path) -> None:
     """Each server kills callmux as the first thing it does: no moment is too early for the guardian."""
     command = python_server("ledger_server.py", tmp_path / "ledger", "--deaf", "--grandchild")
@@ -336,13 +336,13 @@ async def test_nothing_is_left_when_callmux_is_killed_while_it_starts_its_server
     for _ in range(5):
         async with callmux(tmp_path, "--config", config) as client:
             hello = client.send("initialize", {"protocolVersion": "2025-11-25", "capabilities": {}})
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(SECONDS):
                 assert await client.process.wait() == -signal.SIGKILL
             await until("all processes ended", lambda: not marked(client.mark), 5)
             hello.cancel()
 
 
-@real_loop(60)
+@real_loop()
 async def test_a_call_to_a_server_that_does_not_come_back_was_not_started(tmp_path: Path) -> None:
     ledger, down = Ledger(tmp_path), tmp_path / "down"
     entry = stdio(python_server("ledger_server.py", ledger.path, "--down", down))
@@ -368,7 +368,7 @@ async def test_a_call_to_a_server_that_does_not_come_back_was_not_started(tmp_pa
         assert ledger.rows("done")["forced"] == 1
 
 
-@real_loop(60)
+@real_loop()
 async def test_a_safe_call_in_flight_survives_the_crash_of_its_server(tmp_path: Path) -> None:
     """Read-only and idempotent calls are repeated once on the new process, mutating ones never."""
     ledger = Ledger(tmp_path)

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import eventually, free_port
+from tests.support import SECONDS, eventually, free_port
 
 from .harness import stdio, write_config
 from .test_listener import HELLO, request
@@ -144,7 +144,7 @@ def test_a_failed_start_ends_with_an_unread_stderr(tmp_path: Path) -> None:
 
 
 def posts(port: int, message: Any, session: str | None = None) -> tuple[str | None, dict[str, Any]]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
     with contextlib.closing(connection):
         head = {"Content-Type": "application/json", "Accept": "application/json"}
         connection.request(

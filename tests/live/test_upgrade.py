@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.support import eventually, free_port
+from tests.support import SECONDS, eventually, free_port
 
 from .harness import callmux, python_server, run, stdio, text_of, until, write_config
 from .test_listener import HELLO, post, request, run_listener
@@ -27,7 +27,7 @@ HANDOVERS = 3
 
 def pid_at(port: int) -> int:
     """The process that answers now."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
     connection.request("GET", "/health")
     found: int = json.loads(connection.getresponse().read())["pid"]
     connection.close()
@@ -129,7 +129,7 @@ def test_a_call_in_flight_finishes_where_it_began_and_its_session_goes_on(tmp_pa
         call = Call(port, caller.session, 2500, "long")
         until_begun(tmp_path, "long")
         _, _, ended = post(port, request(1, "initialize", HELLO))
-        gone = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        gone = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
         gone.request("DELETE", "/mcp", headers={"Mcp-Session-Id": ended or ""})
         assert gone.getresponse().status == 200
         gone.close()

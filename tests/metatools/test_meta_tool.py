@@ -7,6 +7,7 @@ import sys
 
 from callmux.metatools.meta_tool import META_TOOLS
 from callmux.metatools.table import NAMES
+from tests.support import SECONDS
 
 
 def test_there_is_one_for_each_row() -> None:
@@ -20,5 +21,5 @@ def test_a_module_is_imported_when_something_of_it_is_needed() -> None:
         "import sys; from callmux.metatools.meta_tool import META_TOOLS; META_TOOLS['callmux_parallel'].name;"
         "print(*(m for m in sys.modules if m.startswith('callmux.metatools.')))"
     )
-    loaded = subprocess.check_output([sys.executable, "-c", code], timeout=20, text=True).split()
+    loaded = subprocess.check_output([sys.executable, "-c", code], timeout=SECONDS, text=True).split()
     assert sorted(loaded) == ["callmux.metatools.meta_tool", "callmux.metatools.table"]

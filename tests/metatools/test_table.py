@@ -19,6 +19,7 @@ from callmux.metatools.meta_tool import META_TOOLS, definitions
 from callmux.metatools.table import NAMES, ROWS, advice, names, traits
 from callmux.traits import Traits
 from tests.metatools.conftest import Bench
+from tests.support import SECONDS
 
 SOURCE = Path(callmux.__file__).parent
 ORDER = [
@@ -136,7 +137,7 @@ def test_reading_what_they_are_imports_none_of_them() -> None:
         "import sys; from callmux.metatools.table import traits; traits('callmux_call');"
         "print(*(m for m in sys.modules if m == 'msgspec' or m.startswith('callmux.')))"
     )
-    loaded = subprocess.check_output([sys.executable, "-c", code], timeout=20, text=True).split()
+    loaded = subprocess.check_output([sys.executable, "-c", code], timeout=SECONDS, text=True).split()
     assert sorted(loaded) == ["callmux.metatools", "callmux.metatools.table", "callmux.traits"]
 
 

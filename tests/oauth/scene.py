@@ -17,7 +17,7 @@ from callmux.oauth.device import DeviceCode
 from callmux.oauth.sign_in import sign_in
 from callmux.stores.sign_ins import Account, SignedIn
 from callmux.stores.tokens import TokenStore
-from tests.support import eventually, free_port, python
+from tests.support import SECONDS, eventually, free_port, python
 
 AUTHORITY = Path(__file__).with_name("authority.py")
 REDIRECT = "http://127.0.0.1:{port}/callback"
@@ -63,7 +63,7 @@ class Guarded:
         """What it has counted; changes how it behaves first."""
         body = json.dumps(knobs).encode() if knobs else None
         asked = urllib.request.Request(f"{self.base}/control", data=body)
-        with urllib.request.urlopen(asked, timeout=10) as answer:
+        with urllib.request.urlopen(asked, timeout=SECONDS) as answer:
             found: dict[str, Any] = json.load(answer)
         return found
 
@@ -108,4 +108,4 @@ def guarded() -> Iterator[Guarded]:
         yield server
     finally:
         process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=SECONDS)

@@ -101,7 +101,7 @@ async def test_problems_are_told_by_what_has_them(tmp_path: Path) -> None:
     assert "history" in chronicle.problems()
 
 
-@real_loop(seconds=60)
+@real_loop()
 async def test_memory_stays_as_it_is_over_very_many_events(tmp_path: Path) -> None:
     """What is kept is bounded: the same after ten thousand calls as after a hundred thousand."""
     bus = Bus()

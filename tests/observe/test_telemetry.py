@@ -20,7 +20,7 @@ from callmux.observe.bus import Bus
 from callmux.observe.facts import ServerDown, ServerRemoved, ServerUp, SessionEnded
 from callmux.observe.telemetry import BOUNDS, Telemetry, exporting
 from callmux.observe.tracer import Begun, End
-from tests.support import FakeClock
+from tests.support import SECONDS, FakeClock
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 HTTP = "00-11111111111111111111111111111111-2222222222222222-01"
@@ -274,5 +274,5 @@ def test_the_exporters_go_where_the_configuration_says(monkeypatch: pytest.Monke
 
 def test_nothing_of_it_is_loaded_where_it_is_not_configured() -> None:
     code = "import sys, callmux.cli.main, callmux.cli.serve, callmux.cli.listen; print(*sys.modules)"
-    loaded = subprocess.check_output([sys.executable, "-c", code], timeout=20, text=True)
+    loaded = subprocess.check_output([sys.executable, "-c", code], timeout=SECONDS, text=True)
     assert "opentelemetry" not in loaded

@@ -18,7 +18,7 @@ from callmux.observe import telemetry
 from callmux.observe.bus import Bus
 from callmux.observe.facts import CallEnded, Configured
 from callmux.process.observers import Observers
-from tests.support import eventually
+from tests.support import SECONDS, eventually
 
 CALL = CallEnded(server="s", method="tools/call", target="t", spelled="t", seconds=0)
 
@@ -134,7 +134,7 @@ def test_without_the_extra_telemetry_is_missing_and_said_to_be(
 
 def test_a_start_without_a_listener_loads_none() -> None:
     code = "import sys, callmux.cli.main, callmux.cli.serve; print(*sys.modules)"
-    loaded = subprocess.check_output([sys.executable, "-c", code], timeout=20, text=True).split()
+    loaded = subprocess.check_output([sys.executable, "-c", code], timeout=SECONDS, text=True).split()
     heavy = {"totals", "audit", "audit_lines", "payload", "scribe", "feed", "log_file"}
     assert not {f"callmux.observe.{name}" for name in heavy} & set(loaded)
     assert not {"prometheus_client", "opentelemetry"} & set(loaded)
@@ -142,6 +142,6 @@ def test_a_start_without_a_listener_loads_none() -> None:
 
 def test_a_listener_loads_no_prometheus_client_before_the_first_scrape() -> None:
     code = "import sys, callmux.cli.main, callmux.cli.listen; print(*sys.modules)"
-    loaded = subprocess.check_output([sys.executable, "-c", code], timeout=20, text=True).split()
+    loaded = subprocess.check_output([sys.executable, "-c", code], timeout=SECONDS, text=True).split()
     assert "callmux.admin.metrics" in loaded
     assert "prometheus_client" not in loaded

@@ -30,6 +30,7 @@ from callmux.protocol.http_client import (
     tls_problem,
     within_origin,
 )
+from tests.support import SECONDS
 
 
 def test_nothing_that_may_have_begun_is_proved_to_be_untaken() -> None:
@@ -267,7 +268,7 @@ def test_only_a_busy_server_is_asked_again_after_it_refused() -> None:
 def test_it_brings_nothing_heavy_along() -> None:
     """The shell verbs import it."""
     code = "import sys, callmux.protocol.http_client; print(*sys.modules)"
-    loaded = subprocess.check_output([sys.executable, "-c", code], timeout=20, text=True).split()
+    loaded = subprocess.check_output([sys.executable, "-c", code], timeout=SECONDS, text=True).split()
     assert not {"msgspec", "asyncio", "http.client", "json", "email", "callmux.protocol.jsonrpc"} & set(
         loaded
     )

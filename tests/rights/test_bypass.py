@@ -127,7 +127,7 @@ async def dev(s: Scene, name: str) -> Any:
     return await s.client("dev", "p" if name == "profile" else "")
 
 
-@real_loop(60)
+@real_loop()
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 async def test_no_name_and_no_meta_tool_reaches_a_tool_that_is_not_allowed(name: str) -> None:
     recipes = {
@@ -154,7 +154,7 @@ async def test_no_name_and_no_meta_tool_reaches_a_tool_that_is_not_allowed(name:
         assert effects(s.open) == []
 
 
-@real_loop(60)
+@real_loop()
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 async def test_no_prompt_resource_completion_or_subscription_gets_around_either(name: str) -> None:
     async with scene(**CONFIGURATIONS[name]) as s:
@@ -167,7 +167,7 @@ async def test_no_prompt_resource_completion_or_subscription_gets_around_either(
         assert effects(s.vault) == []
 
 
-@real_loop(60)
+@real_loop()
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 async def test_lists_search_and_status_do_not_know_what_is_not_allowed(name: str) -> None:
     recipes = {
@@ -199,7 +199,7 @@ async def test_lists_search_and_status_do_not_know_what_is_not_allowed(name: str
             assert known in whole
 
 
-@real_loop(60)
+@real_loop()
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 async def test_who_may_use_everything_sees_and_reaches_everything(name: str) -> None:
     async with scene(**CONFIGURATIONS[name]) as s:

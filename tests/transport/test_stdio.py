@@ -18,7 +18,7 @@ from callmux.protocol import lines
 from callmux.protocol.jsonrpc import Malformed, Message, Request
 from callmux.transport import stdio
 from callmux.transport.stdio import StdioTransport
-from tests.support import loop_factory, python, real_loop, run, until
+from tests.support import SECONDS, loop_factory, python, real_loop, run, until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
 
@@ -73,7 +73,7 @@ def ids(output: bytes) -> list[Any]:
 def finished(process: subprocess.Popen[bytes], given: bytes | None = None) -> tuple[bytes, bytes]:
     """Output and errors of a process that ends by itself."""
     try:
-        out, err = process.communicate(given, timeout=20)
+        out, err = process.communicate(given, timeout=SECONDS)
     finally:
         process.kill()
         process.wait()

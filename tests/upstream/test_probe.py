@@ -7,7 +7,7 @@ from pathlib import Path
 
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.upstream.probe import ProbeResult, probe
-from tests.support import run
+from tests.support import SECONDS, run
 
 SERVER = """
 import json, sys
@@ -20,7 +20,7 @@ for line in sys.stdin:
 """
 
 
-def look(script: str, seconds: float = 10.0) -> ProbeResult:
+def look(script: str, seconds: float = SECONDS) -> ProbeResult:
     server = StdioServer(command=sys.executable, args=("-I", "-S", "-c", script))
     return run(probe("s", server, timeout_seconds=seconds, base_dir=Path()))
 

@@ -52,8 +52,11 @@ DRAIN_SECONDS = 10.0
 """How long requests in flight may go on once we are told to stop."""
 
 
-STATE_SECONDS = 5.0
-"""How long the files of our state may take: they may be on a drive that does not answer."""
+STATE_SECONDS = 30.0
+"""How long reading the files of our state may take: they may be on a drive that does not answer, or just on a
+machine that starts many servers at once."""
+SAVE_SECONDS = 10.0
+"""How long writing them may take at the end."""
 START_SECONDS = 15.0
 """What a new process gets until it answers, beside the time to connect its servers."""
 
@@ -207,7 +210,7 @@ async def _inherited(state: Path, port: int) -> SavedSessions:
 
 async def _leave(state: Path, port: int, saved: SavedSessions) -> None:
     try:
-        await aside(lambda: saved_sessions.save(state, port, saved), STATE_SECONDS)
+        await aside(lambda: saved_sessions.save(state, port, saved), SAVE_SECONDS)
     except TimeoutError:
         log.warning("could not write %s in time: sessions lose log levels and subscriptions", state)
 

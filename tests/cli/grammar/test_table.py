@@ -22,6 +22,7 @@ from callmux.cli.grammar.terms import Command
 from callmux.cli.parsing import read, take
 from callmux.config.model import Config, StdioServer
 from callmux.config.profiles import Profile
+from tests.support import SECONDS
 
 EVERYTHING = list(everything())
 NAMED = pytest.mark.parametrize("entry", EVERYTHING, ids=lambda entry: entry.name or "run mode")
@@ -118,5 +119,5 @@ def test_the_table_is_plain_data() -> None:
     names = ", ".join(f"callmux.cli.grammar.{module}" for module in {*COMMANDS.values(), "serve", "shared"})
     code = f"import sys, callmux.cli.main; before = set(sys.modules); import {names}; "
     code += "print(*set(sys.modules) - before)"
-    loaded = subprocess.check_output([sys.executable, "-c", code], timeout=20, text=True).split()
+    loaded = subprocess.check_output([sys.executable, "-c", code], timeout=SECONDS, text=True).split()
     assert [name for name in loaded if not name.startswith("callmux.cli.grammar")] == []

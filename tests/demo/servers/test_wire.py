@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from callmux.demo.servers.wire import Tool, ToolError
-
-SECONDS = 20
+from tests.support import SECONDS
 
 
 def exchange(*lines: str | dict[str, Any], args: tuple[str, ...] = ()) -> list[dict[str, Any]]:
