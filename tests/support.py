@@ -52,7 +52,8 @@ machine, too."""
 
 PLAYED_SECONDS = 20.0
 """Seconds of the processor's work after which a played test has failed: as many on a busy machine."""
-CLEARING_SECONDS = 5.0
+CLEARING_SECONDS = 10.0
+"""What the rest of a test that has failed gets to end."""
 BEGINNING = 1000.0
 """The virtual time at which a played test begins."""
 
@@ -74,7 +75,11 @@ def run(work: Coroutine[Any, Any, T], seconds: float = SECONDS) -> T:
         finally:
             look.cancel()
 
-    with asyncio.Runner(loop_factory=loop_factory.get()) as runner:
+    # What does not end when it is cancelled would keep the runner from closing.
+    with (
+        waiting.bounded(seconds + CLEARING_SECONDS),
+        asyncio.Runner(loop_factory=loop_factory.get()) as runner,
+    ):
         return runner.run(bounded())
 
 

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import time
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -68,11 +69,18 @@ def test_a_scene_in_which_timers_go_on_for_ever_fails_and_names_what_waits(
     assert "what waits" in told
 
 
+def unheard() -> None:
+    """Nobody hears of the end of the task that calls this: it has none."""
+    task: Any = asyncio.current_task()
+    task._log_destroy_pending = False
+
+
 def test_what_does_not_end_even_then_fails_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(support, "PLAYED_SECONDS", 0.05)
     monkeypatch.setattr(support, "CLEARING_SECONDS", 0.05)
 
     async def deaf() -> None:
+        unheard()
         while True:
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(5)
@@ -88,6 +96,26 @@ def test_a_time_out_on_a_real_loop_names_what_waits() -> None:
     with pytest.raises(TimeoutError) as caught:
         run(someone_waits(), 0.01)
     assert "someone_waits" in "".join(caught.value.__notes__)
+
+
+def test_what_does_not_end_when_it_is_cancelled_fails_too_and_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(support, "CLEARING_SECONDS", 0.1)
+
+    async def deaf() -> None:
+        unheard()
+        while True:
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+    async def scene() -> None:
+        listening = asyncio.ensure_future(deaf())
+        await asyncio.sleep(0)
+        del listening
+
+    with pytest.raises(pytest.fail.Exception, match="deaf"):
+        run(scene(), 0.1)
 
 
 def test_a_test_that_is_busy_for_ever_fails_and_names_where() -> None:

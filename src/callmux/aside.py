@@ -16,8 +16,8 @@ T = TypeVar("T")
 
 
 async def aside(work: Callable[[], T], seconds: float) -> T:
-    """What `work` gives, or raises. What is there when the time is up counts, however late that is noticed: the
-    loop may have been busy.
+    """What `work` gives, or raises. What is there when the time is up counts, however late that is noticed:
+    the loop may have been busy.
 
     Raises:
         TimeoutError: It takes longer than `seconds`; it goes on, and nobody hears of it.
