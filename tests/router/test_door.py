@@ -22,9 +22,14 @@ from callmux.router.names import Names
 from callmux.router.routing import Routing
 from callmux.upstream.catalogue import Catalogue, ServerTools
 from callmux.upstream.in_use import InUse
+from callmux.upstream.inventory.offer import Suite
 from callmux.upstream.questions import Questions
 from callmux.upstream.server import Server
 from tests.support import context, loop_clock, settle
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 class FakeServer:
@@ -34,20 +39,21 @@ class FakeServer:
         self.up = asyncio.Event()
         self.in_use, self.questions = InUse(), Questions()
         self.recalled = False
+        self.suite = Suite()
         self.inventory, self.connection = self, None
         self.reading: asyncio.Future[None] | None = None
 
     def renewed(self, connection: Any) -> asyncio.Future[None] | None:
         return self.reading
 
-    async def settled(self) -> None:
+    async def settled(self, *, for_call: bool = False) -> None:
         await self.up.wait()
 
 
 class House:
     """A door to the servers `a` and `b`, each with the tools `t` and its own name."""
 
-    def __init__(self) -> None:
+    def __init__(self, list_seconds: float = 60.0) -> None:
         self.servers = {"a": FakeServer(), "b": FakeServer()}
         self.planned: list[Call] = []
         self.outcome: Any = Result(b"{}")
@@ -56,7 +62,9 @@ class House:
             {"servers": {"a": {"command": "x", "callTimeoutMs": 2000}, "b": {"command": "x"}}}
         ).config
         names = Names(self.catalogue, Routing(config), self.fit)
-        self.door = Door(cast("dict[str, Server]", self.servers), names, Preparing(), loop_clock())
+        self.door = Door(
+            cast("dict[str, Server]", self.servers), names, Preparing(), loop_clock(), None, list_seconds
+        )
 
     def catalogue(self) -> Catalogue:
         """Only what has settled is known."""
@@ -145,6 +153,40 @@ async def test_a_listing_waits_for_those_of_whom_nothing_is_kept() -> None:
     assert not called.done()
     house.servers["a"].up.set()
     assert (await called).server == "a"
+
+
+async def test_a_slow_server_holds_up_the_first_listing_for_a_bounded_time_only() -> None:
+    """Who asks later does not wait anew."""
+
+    house = House(8.0)
+    house.servers["a"].suite = Suite(listed=True)
+    house.servers["a"].up.set()
+    began = now()
+    await house.door.listable()
+    assert now() - began == pytest.approx(8.0)
+    await house.door.listable()
+    assert now() - began == pytest.approx(8.0)
+    assert not house.door.all_settled
+
+
+async def test_a_listing_with_nothing_in_it_waits_until_there_is_something() -> None:
+    house = House(8.0)
+    listed = asyncio.create_task(house.door.listable())
+    await asyncio.sleep(20)
+    assert not listed.done()
+    house.servers["b"].suite = Suite(listed=True)
+    house.servers["b"].up.set()
+    await listed
+
+
+async def test_the_only_server_is_waited_for() -> None:
+    house = House(8.0)
+    del house.servers["b"]
+    listed = asyncio.create_task(house.door.listable())
+    await asyncio.sleep(20)
+    assert not listed.done()
+    house.servers["a"].up.set()
+    await listed
 
 
 @pytest.mark.parametrize("asked", [{"spelling": "a__t"}, {"spelling": "t", "server": "a"}])

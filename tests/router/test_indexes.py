@@ -96,3 +96,39 @@ def test_clients_of_all_kinds_share_a_catalogue_where_nothing_differs() -> None:
         assert indexes.narrowed(()) is indexes.catalogue()
 
     looked_at(look)
+
+
+async def test_a_server_that_comes_up_after_the_list_was_given_joins_it_at_its_end() -> None:
+    early, late = Plant(), Plant()
+    await early.up()
+    config = check_document({"servers": {"late": {"command": "b"}, "early": {"command": "a"}}}).config
+    servers = {"late": late.server, "early": early.server}
+    indexes = Indexes(config, servers, {"instanceId": "i"})
+    assert indexes.catalogue().late == ()
+    indexes.given()
+    await late.up()
+    indexes.forget()
+    indexes.given()
+    assert indexes.catalogue().late == ("late",)
+    indexes.forget()
+    assert indexes.catalogue().late == ("late",)
+    after = Indexes(config, servers, {"instanceId": "i"})
+    after.take_over(indexes)
+    assert after.catalogue().late == ("late",)
+    for plant in (early, late):
+        await plant.server.close()
+
+
+async def test_one_that_was_up_when_the_list_was_given_keeps_its_place() -> None:
+    plant, other = Plant(), Plant()
+    await plant.up()
+    await other.up()
+    config = check_document({"servers": {"a": {"command": "b"}, "b": {"command": "a"}}}).config
+    indexes = Indexes(config, {"a": plant.server, "b": other.server}, {"instanceId": "i"})
+    indexes.given()
+    plant.made[0].dies()
+    await plant.acquire()
+    indexes.forget()
+    assert indexes.catalogue().late == ()
+    for one in (plant, other):
+        await one.server.close()

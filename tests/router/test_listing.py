@@ -46,6 +46,20 @@ def test_a_tool_may_be_marked_for_loading_at_once(meta: bytes, expected: Any) ->
     assert json.loads(definition(entry))["_meta"] == expected
 
 
+def test_servers_that_come_late_stand_behind_everything_else_in_their_order() -> None:
+    """What a client has read already of the list stays as it is."""
+    servers = [ServerTools(server=name, tools=[Tool(TOOL)], listed=True) for name in "abcd"]
+    own: list[dict[str, Any]] = [{"name": "callmux_x"}]
+    before = render(Catalogue([servers[1], servers[3]]), own, proxied=True)
+    after = render(Catalogue(servers, late=["c", "a"]), own, proxied=True)
+    assert after.startswith(before.removesuffix(b"]}"))
+    names = [tool["name"] for tool in json.loads(after)["tools"]]
+    assert names == ["b__t", "d__t", "callmux_x", "c__t", "a__t"]
+    narrowed = Catalogue(servers, late=["c", "a"]).narrowed({"a": []})
+    assert json.loads(render(narrowed, own, proxied=True))["tools"][-1]["name"] == "c__t"
+    assert render(Catalogue(servers, late=["a"]), [], proxied=False) == b'{"tools":[]}'
+
+
 def test_tools_of_servers_come_first_in_order_then_meta_tools() -> None:
     shown = json.loads(render(catalogue("b", "a"), [{"name": "callmux_x"}], proxied=True))
     assert [tool["name"] for tool in shown["tools"]] == ["b__t", "a__t", "callmux_x"]

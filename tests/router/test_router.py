@@ -48,7 +48,7 @@ class FakeServer:
     def renewed(self, connection: Any) -> asyncio.Future[None] | None:
         return self.reading
 
-    async def settled(self) -> None:
+    async def settled(self, *, for_call: bool = False) -> None:
         return
 
 

@@ -10,8 +10,9 @@ import pytest
 from msgspec import Raw
 
 from callmux.plan import ToolCall
-from callmux.upstream.connection import Connection, Hooks
+from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure, Category, lost
+from callmux.upstream.hooks import Hooks
 from callmux.upstream.reading.copying import LARGE, PIECE
 from tests.support import FakeClient, planned, settle
 from tests.upstream.fake_link import SILENCE, FakeLink

@@ -22,9 +22,10 @@ from callmux.observe.facts import (
 from callmux.upstream import pool as pool_module
 from callmux.upstream.failures import lost
 from callmux.upstream.guardian import Guardian
+from callmux.upstream.links.identity import fingerprint
 from callmux.upstream.links.opening import Surroundings
 from callmux.upstream.opening.reconnect import Timing
-from callmux.upstream.pool import Pool, fingerprint
+from callmux.upstream.pool import Pool
 from tests.support import FakeClient, loop_clock, settle
 from tests.upstream.fake_link import SILENCE, FakeLink
 

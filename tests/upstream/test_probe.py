@@ -27,11 +27,14 @@ def look(script: str, seconds: float = SECONDS) -> ProbeResult:
 
 def test_its_tools_are_listed_as_it_names_them() -> None:
     found = look(SERVER % ({"tools": {}}, {"tools": [{"name": "b"}, {"name": "a"}]}))
-    assert found == ProbeResult(["b", "a"], None)
+    assert (found.tools, found.error) == (["b", "a"], None)
+    assert found.seen is not None
+    assert [tool.name for tool in found.seen.tools] == ["b", "a"]
 
 
 def test_a_server_of_other_things_has_no_tools() -> None:
-    assert look(SERVER % ({"prompts": {}}, None)) == ProbeResult([], None)
+    found = look(SERVER % ({"prompts": {}}, None))
+    assert (found.tools, found.error) == ([], None)
 
 
 def test_a_server_that_ends_says_what_it_said() -> None:

@@ -116,7 +116,7 @@ class FakeListing:
         self.names = names
         self.kept: list[list[str]] = []
 
-    def recall(self) -> Any:
+    def recall(self, *, exact: bool = False) -> Any:
         found = tuple(Tool(json.dumps({"name": name}).encode()) for name in self.names)
         return (found, Offer(instructions="kept")) if found else None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,7 +67,7 @@ def _examine(config_option: str | None, probe: Probe | None, *, quiet: bool) -> 
     if probe is None:
         from callmux.process.signed_probe import probe as real_probe
 
-        probe = real_probe
+        probe = partial(real_probe, kept=loaded.config.keep_listings)
     servers, ask = loaded.config.servers, probe
     asked = [name for name, server in servers.items() if not server.disabled]
 

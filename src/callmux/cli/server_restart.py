@@ -65,7 +65,7 @@ def _ask_one(pid: int, path: Path, name: str, seconds: float) -> dict[str, Any] 
     except CallmuxError as error:
         return {"pid": pid, "ok": False, "error": error.message}
     # Where no client has come yet, there is nothing to restart: it will start with the first.
-    up = record.get("state") in ("connected", "starting")
+    up = record.get("state") in ("connected", "starting", "sleeping")
     outcome: dict[str, Any] = {"pid": pid, "ok": up}
     outcome |= {"state": record.get("state"), "connectDurationMs": record.get("connectDurationMs")}
     if not up:

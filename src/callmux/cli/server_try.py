@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import partial
 from pathlib import Path
 
 from callmux.cli.console import print_json
@@ -39,7 +40,7 @@ def run(given: Given, config_option: str | None, probe: Probe | None = None) -> 
     if probe is None:
         from callmux.process.signed_probe import probe as real_probe
 
-        probe = real_probe
+        probe = partial(real_probe, kept=loaded.config.keep_listings)
     as_json = given.on("--json")
     ask = probe
 

@@ -21,6 +21,7 @@ from callmux.cli.setup_steps import (
     SECONDS,
     admit,
     keep_secrets,
+    keep_seen,
     plain_secrets,
     prepare,
     probe_all,
@@ -111,6 +112,8 @@ def _unattended(given: Given, scene: Scene, config_option: str | None, probe: Pr
             print("\nNo server was started to ask for its tools" + ("" if write else ": --probe does."))
     said = keep_secrets(choices, scene) if write else []
     folder = apply(changes, backups(scene.machine.home), "setup", sortable(time.time())) if write else None
+    if write:
+        keep_seen(scene, by_name(plan, choices, known))
     if given.on("--json"):
         print_json(_summary(plan, scene, judged, choices.moved, refused, skipped, folder, write))
     elif not write:

@@ -6,6 +6,7 @@ becomes of which file is decided by `callmux.setup`.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -22,7 +23,7 @@ from callmux.clients.detect import client_file, read_text
 from callmux.clients.entry import DEFAULT_NAME, DEFAULT_PORT, ClientFileError, Entry
 from callmux.clients.program import start_command
 from callmux.config.check import check_document
-from callmux.config.load import usual_config
+from callmux.config.load import load_config, usual_config
 from callmux.config.notation import parse
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.doctor.checks import Probe, Progress
@@ -100,6 +101,28 @@ def _wanting(answers: Mapping[str, ProbeAnswer]) -> dict[str, StdioServer | Http
 def sign_in_lines(answers: Mapping[str, ProbeAnswer]) -> list[str]:
     """How to sign in to those servers that still want it."""
     return [f'"{name}" wants you to sign in: callmux login {name}' for name in _wanting(answers)]
+
+
+def keep_seen(scene: Scene, answers: Mapping[str, ProbeAnswer]) -> None:
+    """Keeps what servers have listed for the first session, now that their entries are written.
+
+    Args:
+        answers: What they said, by their names in the configuration.
+    """
+    seen = {name: answer.seen for name, answer in answers.items() if answer.seen is not None}
+    if not seen:
+        return
+    from callmux.process.kept import keep
+
+    env = scene.machine.env
+    loaded = load_config(scene.config_path, env)
+
+    async def keep_all() -> None:
+        for name, listed in seen.items():
+            if loaded.config.keep_listings and name in loaded.config.servers:
+                await keep(loaded.config.servers[name], listed, env, loaded.base_dir)
+
+    asyncio.run(keep_all())
 
 
 def prepare(choices: Choices, scene: Scene) -> tuple[Answers, SetupPlan, list[Change]]:

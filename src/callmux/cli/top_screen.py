@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 MOST_CALLS = 10
 """Calls that are listed; the longest."""
-_COLOURS = {"connected": "green", "disabled": "dim", "starting": "yellow", "reconnecting": "yellow"}
+_COLOURS = {
+    "connected": "green",
+    "disabled": "dim",
+    "sleeping": "dim",
+    "starting": "yellow",
+    "reconnecting": "yellow",
+}
 
 
 def screen(processes: Sequence[ProcessRow]) -> RenderableType:

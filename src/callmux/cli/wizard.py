@@ -101,6 +101,7 @@ class _Dialogue:
             return 0
         said = setup_steps.keep_secrets(choices, scene)
         folder = apply(changes, backups(scene.machine.home), "setup", sortable(time.time()))
+        setup_steps.keep_seen(scene, names)
         lines = [*finish_lines(plan, folder), *said, *setup_steps.sign_in_lines(self._answers)]
         self._show(["", *lines])
         self._show_folded(setup_steps.offer_to_move(scene, agrees))

@@ -298,6 +298,7 @@ ServerType: TypeAlias = Annotated[str, Kind(read=_server_type, schema={"examples
 OutputFormat: TypeAlias = Annotated[str, _one_of("json", "toon", "auto")]
 Transport: TypeAlias = Annotated[str, _one_of("streamable-http", "sse")]
 CwdMode: TypeAlias = Annotated[str, _one_of("global", "session")]
+Start: TypeAlias = Annotated[str, _one_of("eager", "lazy")]
 Compression: TypeAlias = Annotated[str, _one_of("off", "balanced", "aggressive")]
 Tier: TypeAlias = Annotated[str, _one_of("read", "write", "destroy")]
 Effect: TypeAlias = Annotated[str, _one_of("allow", "deny")]

@@ -36,7 +36,7 @@ class Config(Section, frozen=True, kw_only=True):
         max_cache_entries: How many results are cached.
         max_cache_entry_bytes: The largest result that is cached.
         max_cache_bytes: What all cached results may take together.
-        max_concurrency: Calls at a time, to all servers together; also how many servers start at a time.
+        max_concurrency: Calls at a time, to all servers together.
         max_calls_per_request: Calls, items or steps of one request.
         connect_timeout_ms: Time to connect to a server and list its tools.
         call_timeout_ms: Time for one call.
@@ -63,6 +63,12 @@ class Config(Section, frozen=True, kw_only=True):
         output_format: Text of results: `json`, `toon`, or `auto` for the shorter one.
         tool_name_limit: Characters of a tool's name; longer names, and names with characters that clients
             refuse, are shortened. 0 leaves all names alone.
+        start: `eager` to start servers with callmux, `lazy` to start each when somebody needs it first.
+        idle_stop_seconds: How long a server goes on once nothing depends on it; 0 for ever. The next call
+            starts it again.
+        list_wait_ms: How long the first listing waits for servers of which nothing is kept; then they join it
+            at its end. A listing with nothing in it waits on.
+        max_concurrent_starts: How many servers start at a time; whoever a call waits for goes first.
         keep_listings: Keep what servers list, and show it while they start the next time.
         response_shield: Limits for large results.
         schema_compression: Shortening of tool definitions.
@@ -115,6 +121,10 @@ class Config(Section, frozen=True, kw_only=True):
     description_max_length: kinds.Positive | None = None
     output_format: kinds.OutputFormat = "json"
     tool_name_limit: kinds.NonNegative = DEFAULT_LIMIT
+    start: kinds.Start = "eager"
+    idle_stop_seconds: kinds.NonNegative = 0
+    list_wait_ms: kinds.Milliseconds = 8000
+    max_concurrent_starts: kinds.Positive = 20
     keep_listings: kinds.Flag = True
     response_shield: ResponseShield = ResponseShield()
     schema_compression: SchemaCompression = SchemaCompression()
@@ -164,6 +174,20 @@ class Config(Section, frozen=True, kw_only=True):
     def connect_milliseconds(self, server: str) -> int:
         """Time to connect to a server and list its tools: its own, else the global one."""
         return self.servers[server].connect_timeout_ms or self.connect_timeout_ms
+
+    @property
+    def list_seconds(self) -> float:
+        """How long a listing waits for servers of which nothing is known."""
+        return self.list_wait_ms / 1000
+
+    def is_lazy(self, server: str) -> bool:
+        """Whether it is started only when somebody needs it."""
+        return (self.servers[server].start or self.start) == "lazy"
+
+    def idle_seconds(self, server: str) -> float | None:
+        """How long it goes on once nothing depends on it: its own, else the global one; None for ever."""
+        own = self.servers[server].idle_stop_seconds
+        return (self.idle_stop_seconds if own is None else own) or None
 
     @property
     def longest_connect_milliseconds(self) -> int:

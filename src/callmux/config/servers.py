@@ -43,6 +43,10 @@ class CommonServer(Section, frozen=True, kw_only=True):
         call_timeout_ms: Time for one call; the global one where absent.
         connect_timeout_ms: Time to connect to it and list its tools; the global one where absent.
         request_body_max_bytes: Largest HTTP request that targets it, 0 for any; the global one where absent.
+        start: `eager` to start it with callmux, `lazy` when somebody needs it first; the global one where
+            absent.
+        idle_stop_seconds: How long it goes on once nothing depends on it, 0 for ever; the global one where
+            absent. The next call starts it again: only for servers that remember nothing between calls.
         disabled: Do not connect and do not list its tools.
         problem: Why this server cannot be started, found while reading the configuration.
         filled: What its variables were filled in with: it may be secret.
@@ -66,6 +70,8 @@ class CommonServer(Section, frozen=True, kw_only=True):
     call_timeout_ms: kinds.Milliseconds | None = None
     connect_timeout_ms: kinds.Milliseconds | None = None
     request_body_max_bytes: kinds.NonNegative | None = None
+    start: kinds.Start | None = None
+    idle_stop_seconds: kinds.NonNegative | None = None
     disabled: kinds.Flag = False
     problem: Annotated[str | None, Internal()] = None
     filled: Annotated[tuple[str, ...], Internal()] = ()

@@ -335,7 +335,7 @@ def _troubled(body: Any) -> list[tuple[str, str]]:
     found = []
     for key in ("failedServers", "servers"):
         for server in facts.get(key) or ():
-            if isinstance(server, dict) and server.get("state") not in ("connected", "disabled"):
+            if isinstance(server, dict) and server.get("state") not in ("connected", "disabled", "sleeping"):
                 why = server.get("error") or server.get("lastError") or f"it is {server.get('state')}"
                 found.append((str(server.get("name")), str(why)))
     return found

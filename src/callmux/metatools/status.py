@@ -57,7 +57,7 @@ _BEFORE_TOTAL = (
     "toolSuiteGeneration",
     "lastToolSuiteChangeAt",
 )
-_FINE = frozenset({"connected", "disabled"})
+_FINE = frozenset({"connected", "disabled", "sleeping"})
 
 
 class StatusQuestion(msgspec.Struct, frozen=True, kw_only=True):

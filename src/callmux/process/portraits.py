@@ -69,7 +69,7 @@ class Portraits:
         transparent = runtime.is_transparent and bool(up)
         return portrait(
             up,
-            complete=transparent or all(server.connection is not None for server in servers),
+            complete=transparent or all(server.connection is not None or server.asleep for server in servers),
             own=runtime.config.expose_meta_tools,
             several=len(runtime.servers) > 1,
             asks=bool(runtime.config.approve),
@@ -97,7 +97,7 @@ class Portraits:
         own = Freshness(private=self._entitlements.rights_of(session) is not None)
         now = asyncio.get_running_loop().time()
         theirs = [
-            server.inventory.holds(method, now, apart=server.sharing.owned)
+            server.inventory.holds(method, now, apart=server.choice.sharing.owned)
             for name, server in servers.items()
             if name in seen
         ]

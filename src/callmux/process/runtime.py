@@ -43,7 +43,7 @@ from callmux.router.offers import Offers
 from callmux.router.router import Router
 from callmux.router.routing import Routing
 from callmux.session.facts import Nobody
-from callmux.upstream.opening.reconnect import Timing
+from callmux.upstream.opening.reconnect import timing_of
 from callmux.upstream.pool import Pool, sharing_of
 from callmux.upstream.server import Server
 
@@ -106,10 +106,7 @@ class Runtime:
         self._identity = {"instanceId": instance_id(config, os.getcwd())}
         if namespace:
             self._identity = {"namespace": namespace, **self._identity}
-        self._timings = {
-            name: Timing(config.connect_milliseconds(name) / 1000, config.reconnect_policy)
-            for name in config.servers
-        }
+        self._timings = {name: timing_of(config, name) for name in config.servers}
         apart = listener and config.auth is not None
         entries = {n: divided(server) if apart else server for n, server in config.servers.items()}
         self.servers: dict[str, Server] = {
@@ -129,7 +126,7 @@ class Runtime:
         sight = None if oversight is None else oversight.sight
         find = self._names.find
         unknown = None if sight is None else sight.error
-        door = self._door = Door(self.servers, self._names, preparing, clock, unknown)
+        door = self._door = Door(self.servers, self._names, preparing, clock, unknown, config.list_seconds)
         authorizing, admitting = (None, None) if oversight is None else oversight.guards(door.soon, bus)
         ask: AskingStages | None = None
         if config.approve and approval is not None:
@@ -187,6 +184,7 @@ class Runtime:
             eager=config.always_load_meta_tools,
             kinds=indexes.kinds,
             narrowed=indexes.narrowed,
+            given=indexes.given,
             compression=self._compression,
             most_calls=config.max_calls_per_request,
             placeless={name for name, server in config.servers.items() if not has_directory(server)},
@@ -262,6 +260,7 @@ class Runtime:
             config.max_scoped_clients_per_server,
             config.session_cwd_idle_ttl_seconds,
         )
+        self._pool.starts.most = config.max_concurrent_starts
 
     def take_over(self, old: Runtime) -> None:
         """Takes the place of an earlier runtime: its connected servers go by this one from now on, and a
@@ -299,8 +298,8 @@ class Runtime:
                 await self.settled()
 
     def failed(self) -> list[Server]:
-        """The servers that are not connected now."""
-        return [server for server in self.servers.values() if server.connection is None]
+        """The servers that are not connected now, although they should be."""
+        return [s for s in self.servers.values() if s.connection is None and not s.asleep]
 
     def missing(self, name: str) -> CallmuxError:
         """Why there is no server of this name."""
@@ -314,7 +313,8 @@ class Runtime:
         await self._door.listable()
         waiting = [w for server in self.servers.values() if (w := server.unlisted_for(client)) is not None]
         if waiting:
-            await asyncio.gather(*waiting)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.gather(*waiting), self.config.list_seconds)
 
     def forget_lists(self) -> None:
         """Drops the indexes, because a server lists something else: they are built anew when they are
@@ -346,7 +346,7 @@ class Runtime:
         return Gauges(
             in_flight,
             sessions,
-            {name: server.connection is not None for name, server in self.servers.items()},
+            {name: s.connection is not None or s.asleep for name, s in self.servers.items()},
             self.slots.facts,
             self._stores.cache.facts(self._clock.monotonic()) | self._stores.counters.facts(),
             self._stores.results.facts(),

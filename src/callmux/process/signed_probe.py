@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from callmux.config.servers import HttpServer, StdioServer
+from callmux.process.kept import keep
 from callmux.process.sign_ins import LateSignIns
 from callmux.upstream.probe import ProbeResult
 from callmux.upstream.probe import probe as plain_probe
@@ -24,11 +25,17 @@ async def probe(
     timeout_seconds: float,
     base_dir: Path,
     heard: Callable[[str], None] = lambda line: None,
+    kept: bool = True,
 ) -> ProbeResult:
-    """Connects to `server`, lists its tools and ends it again; see `callmux.upstream.probe`."""
+    """Connects to `server`, lists its tools and ends it again; see `callmux.upstream.probe`. What it lists is
+    kept for the first session with it.
+
+    Args:
+        kept: Whether it may be.
+    """
     sign_ins = LateSignIns(os.environ, base_dir)
     try:
-        return await plain_probe(
+        result = await plain_probe(
             name,
             server,
             timeout_seconds=timeout_seconds,
@@ -36,5 +43,8 @@ async def probe(
             heard=heard,
             credentials=sign_ins.credentials,
         )
+        if kept and result.seen is not None:
+            await keep(server, result.seen, os.environ, base_dir)
+        return result
     finally:
         await sign_ins.close()

@@ -91,7 +91,7 @@ def _failed(server: Server) -> dict[str, Any]:
 def _record(server: Server) -> dict[str, Any]:
     """What a server says of itself, and, where it does not work, what to do."""
     facts = server.record()
-    if server.health.state is not State.CONNECTED:
+    if server.health.state not in (State.CONNECTED, State.SLEEPING):
         from callmux.failures.registry import find, next_step, of_state
 
         failure = find("sign_in_needed") if facts.get("signInNeeded") else of_state(server.health.state.value)

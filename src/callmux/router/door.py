@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
+from math import inf
 from typing import Any
 
 from msgspec import Raw
@@ -45,6 +46,7 @@ class Door:
         preparing: The stage that makes arguments ready, for previews.
         clock: Time; its monotonic reading is that of the event loop.
         unknown: Gives the error about a name that leads nowhere, as its caller may hear it.
+        list_seconds: How long the first listing waits for servers of which nothing is known.
 
     Attributes:
         all_settled: Every server is up or has failed once: names are looked up without waiting.
@@ -57,6 +59,7 @@ class Door:
         preparing: Preparing,
         clock: Clock,
         unknown: Callable[[ToolCall, CallContext, CallmuxError], CallmuxError] | None = None,
+        list_seconds: float = inf,
     ) -> None:
         self._unknown = unknown
         self._servers = servers
@@ -64,6 +67,8 @@ class Door:
         self._preparing = preparing
         self._clock = clock
         self.all_settled = False
+        self._list_seconds = list_seconds
+        self._lists_at: float | None = None
 
     def made(
         self,
@@ -247,23 +252,47 @@ class Door:
             self.all_settled = True
 
     async def listable(self) -> None:
-        """Waits until it is known of every server what it lists. Of one that is still starting, an earlier
-        process may have kept it; lists that hold no longer are read again."""
+        """Waits until it is known of every server what it lists, or those of which nothing is known have had
+        enough time. Of one that is still starting, an earlier process may have kept it; lists that hold no
+        longer are read again."""
         if not self.all_settled:
-            waiting = [server.settled() for server in self._servers.values() if not server.recalled]
-            await asyncio.gather(*waiting)
+            await self._first_lists()
         servers = self._servers.values()
         again = [one for s in servers if (one := s.inventory.renewed(s.connection)) is not None]
         if again:
             # What they listed before is better than nothing.
             await asyncio.wait({at_once(_until(one)) for one in again}, timeout=RENEW_SECONDS)
 
+    async def _first_lists(self) -> None:
+        unknown = [server for server in self._servers.values() if not server.recalled]
+        if len(unknown) == len(self._servers) == 1:
+            await unknown[0].settled()
+            return
+        now = self._clock.monotonic()
+        if self._lists_at is None:
+            self._lists_at = now + self._list_seconds
+        waiting = [at_once(server.settled()) for server in unknown]
+        try:
+            # Who asks later does not wait anew.
+            await self._in_time(waiting, self._lists_at - now)
+        finally:
+            for task in waiting:
+                task.cancel()
+
+    async def _in_time(self, waiting: Sequence[asyncio.Task[None]], seconds: float) -> None:
+        """Waits until all are done, or for so long, and then until there is anything to list."""
+        pending = set(waiting)
+        if pending and seconds > 0:
+            _, pending = await asyncio.wait(pending, timeout=None if seconds == inf else seconds)
+        while pending and not any(server.suite.listed for server in self._servers.values()):
+            _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+
     async def _wait_for(self, tool: str, hint: str | None) -> None:
         """Waits for the server of a call where the name tells which one it is; else for all servers."""
         keys = [hint] if hint is not None else possible_prefixes(tool)
         key = next((k for k in keys if k in self._servers), None)
         if key is not None:
-            await self._servers[key].settled()
+            await self._servers[key].settled(for_call=True)
         else:
             await self.settled()
 

@@ -37,15 +37,27 @@ class Indexes:
         self._prompts: Catalogue | None = None
         self._resources: ResourceIndex | None = None
         self._resources_before: ResourceIndex | None = None
+        self._given: frozenset[str] | None = None
+        self._late: list[str] = []
+
+    def given(self) -> None:
+        """The list of tools is given to a client: servers that come up later join it at its end, so that what
+        clients have read of it stays as it is."""
+        if self._given is None:
+            self._given = frozenset(name for name, s in self._servers.items() if s.suite.listed)
 
     def catalogue(self) -> Catalogue:
         """All tools as they are now, those that only some clients see included."""
         if self._catalogue is None:
+            if self._given is not None:
+                new = [name for name, s in self._servers.items() if s.suite.listed]
+                self._late += [name for name in new if name not in self._given and name not in self._late]
             self._catalogue = Catalogue(
                 [self._tools_of(name) for name in self._config.servers],
                 name_limit=self._config.tool_name_limit,
                 reserved=NAMES,
                 identity=self._identity,
+                late=self._late,
             )
         return self._catalogue
 
@@ -91,6 +103,7 @@ class Indexes:
     def take_over(self, old: Indexes) -> None:
         """Replaces other indexes: a server that takes another's place tells of the same resources."""
         self._resources_before = old._resources or old._resources_before
+        self._late = [name for name in old._late if name in self._servers]
 
     def _tools_of(self, name: str) -> ServerTools:
         config = self._config.servers[name]

@@ -64,7 +64,8 @@ def render(
     renamed: Mapping[str, Mapping[str, str]] = _UNCHANGED,
     note: str | None = None,
 ) -> bytes:
-    """The result of `tools/list`: proxied tools in catalogue order, then the meta-tools.
+    """The result of `tools/list`: proxied tools in catalogue order, then the meta-tools, then the tools of
+    servers that came up after a list was given.
 
     Args:
         proxied: Whether to show the servers' tools at all.
@@ -73,14 +74,17 @@ def render(
         renamed: By server, the URI that clients know by the server's own, where it is another.
         note: What must be said beside the list.
     """
-    entries = catalogue.entries if view.apps else catalogue.offered()
-    shown = (
-        [definition(entry, compression, renamed.get(entry.server)) for entry in entries] if proxied else []
-    )
+    entries = (catalogue.entries if view.apps else catalogue.offered()) if proxied else []
+    early, late = entries, list[CatalogueEntry]()
+    if catalogue.late:
+        early = [entry for entry in entries if entry.server not in catalogue.late]
+        late = [entry for server in catalogue.late for entry in entries if entry.server == server]
+    shown = [definition(entry, compression, renamed.get(entry.server)) for entry in early]
     for tool in meta_tools:
         if view.eager:
             tool = {**tool, "_meta": {ALWAYS_LOAD: True}}
         shown.append(_ENCODER.encode(tool) if compression is None else compression.own(tool))
+    shown += [definition(entry, compression, renamed.get(entry.server)) for entry in late]
     beside = catalogue.beside
     if note is not None:
         beside = {**beside, "_meta": _ENCODER.encode({NOTE: note})}

@@ -68,6 +68,7 @@ class Router:
         renamed: Gives the URIs of resources that clients know by another name, by server.
         plain: Whether the list is the server's own for every client (the transparent mode).
         eager: Whether the meta-tools ask clients that would defer them not to.
+        given: Told when a client is given the list.
         sight: What each client may see; None where all may use everything.
     """
 
@@ -89,9 +90,10 @@ class Router:
         eager: bool = True,
         kinds: Callable[[bytes], Kinds] = lambda capabilities: (),
         narrowed: Callable[[Kinds], Catalogue] | None = None,
+        given: Callable[[], object] = lambda: None,
         sight: Sight | None = None,
     ) -> None:
-        self._sight = sight
+        self._sight, self._given = sight, given
         self._door = door
         self._catalogue = catalogue
         self._names, self._direct = names, names.direct
@@ -132,6 +134,7 @@ class Router:
             AuthorizationDenied: Rules leave nothing in it.
         """
         await self._door.listable()
+        self._given()
         return self.current_listing(view)
 
     def current_listing(self, view: View = View()) -> bytes:  # noqa: B008 (frozen)

@@ -10,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from callmux.config.check import check_document
 from callmux.config.secrets import resolve_reference
@@ -20,6 +20,9 @@ from callmux.config.veil import Veil
 from callmux.doctor.checks import Probe, Progress, counted, find_command, missing_command
 from callmux.errors import CallmuxError, SecretError
 from callmux.upstream.opening.last_words import SHOWN_LINES, with_words
+
+if TYPE_CHECKING:
+    from callmux.upstream.probe import Seen
 
 AT_A_TIME = 6
 
@@ -32,11 +35,13 @@ class ProbeAnswer:
         tools: The names of its tools.
         problem: Why it could not be asked; None where it could.
         sign_in: The entry of a server that wants a person to sign in.
+        seen: All that it has listed.
     """
 
     tools: tuple[str, ...] = ()
     problem: str | None = None
     sign_in: StdioServer | HttpServer | None = None
+    seen: Seen | None = None
 
 
 def ask_all(
@@ -152,7 +157,8 @@ async def _ask(
     except (OSError, CallmuxError) as error:
         return ProbeAnswer(problem=str(error))
     wanting = server if result.sign_in else None
-    return ProbeAnswer(tools=tuple(result.tools), problem=result.error, sign_in=wanting)
+    tools = tuple(result.tools)
+    return ProbeAnswer(tools=tools, problem=result.error, sign_in=wanting, seen=result.seen)
 
 
 def _rest(references: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:

@@ -95,10 +95,12 @@ class Catalogue:
         identity: Which callmux this is (`namespace`, `instanceId`), shown to whoever names a server that is
             not in it.
         noun: What the entries are, for messages.
+        late: Servers whose tools stand behind all others in a listing, in this order.
 
     Attributes:
         entries: Exposed tools in listing order.
         multiple: More than one server is configured, so names carry a prefix.
+        late: The same.
         warnings: Sentences about names that had to be changed.
     """
 
@@ -110,8 +112,10 @@ class Catalogue:
         reserved: frozenset[str] = frozenset(),
         identity: Mapping[str, str] = {},
         noun: str = "tool",
+        late: Sequence[str] = (),
     ) -> None:
         self._noun = noun
+        self.late = tuple(late)
         self._identity = identity
         self._near: dict[tuple[str, str | None], list[str]] = {}
         self.servers = {s.server: s for s in servers}

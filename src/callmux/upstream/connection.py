@@ -8,12 +8,11 @@ time-out, by cancellation, or when the link is lost.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from msgspec import Raw
 
 from callmux.context import ClientPort
@@ -21,7 +20,6 @@ from callmux.lull import Lull
 from callmux.protocol import jsonrpc
 from callmux.protocol.jsonrpc import Batch, Message, Response
 from callmux.protocol.peer import CancellationReceived, NotificationReceived, RequestReceived
-from callmux.protocol.unanswered import Unanswered
 from callmux.protocol.upstream_peer import (
     ErrorReceived,
     InitializeResult,
@@ -37,6 +35,7 @@ from callmux.upstream import failures
 from callmux.upstream.audience import Audience
 from callmux.upstream.exchanges import Exchange, OwnExchange
 from callmux.upstream.failures import CallFailure, Category
+from callmux.upstream.hooks import Hooks
 from callmux.upstream.links.link import Link, Listener, label_of
 from callmux.upstream.liveness import Liveness
 from callmux.upstream.open_questions import OpenQuestions
@@ -53,24 +52,6 @@ if TYPE_CHECKING:
 
 CLOCK_STEP = 0.001
 """A timer may come so much too early."""
-
-
-class Hooks(msgspec.Struct, frozen=True):
-    """Who hears what a server does by itself. Each takes the connection first.
-
-    Attributes:
-        told: A notification: its method, its params, and the client it is for; None where several may be.
-        asked: A question for a client: the same, and its name, if any; the result goes back to the server.
-        lost: The link ended by itself: the reason.
-        noise: Bytes that are no message: what was wrong with them.
-        unanswered: The server's requests that were given up.
-    """
-
-    told: Callable[[Connection, str, Raw | None, ClientPort | None], None]
-    asked: Callable[[Connection, str, Raw | None, ClientPort | None, str | None], Awaitable[bytes | Raw]]
-    lost: Callable[[Connection, str], None]
-    noise: Callable[[Connection, str], None]
-    unanswered: Unanswered = msgspec.field(default_factory=Unanswered)
 
 
 class Connection:
@@ -132,6 +113,16 @@ class Connection:
     def in_flight(self) -> int:
         """Requests that wait for their answer."""
         return len(self._waiting)
+
+    @property
+    def sent(self) -> int:
+        """How many requests were sent."""
+        return self._peer.last
+
+    @property
+    def occupied(self) -> bool:
+        """Whether a request, a question or a task is under way."""
+        return bool(self._busy() or self._questions or self.makers)
 
     async def open(
         self, client_info: bytes, capabilities: bytes, seconds: float, eras: KnownEra | None = None

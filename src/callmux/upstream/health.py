@@ -25,6 +25,7 @@ class State(Enum):
     DISCONNECTED = "disconnected"
     RECONNECTING = "reconnecting"
     FAILED = "failed"
+    SLEEPING = "sleeping"
 
 
 class Health:
@@ -116,6 +117,15 @@ class Health:
         """Forgets earlier failures, because the server is restarted on demand."""
         self.state = State.RECONNECTING
         self.step, self.failed_attempt = 0, False
+
+    def sleeps(self) -> None:
+        """Nobody needs the server: it is down, and nothing is wrong."""
+        self.state = State.SLEEPING
+        self.step, self.failed_attempt = 0, False
+
+    def wakes(self) -> None:
+        """Somebody needs it."""
+        self.state = State.STARTING
 
     def retries_at(self, when: float | None) -> None:
         """Records when the next attempt is due; None while none is."""

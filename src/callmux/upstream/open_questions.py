@@ -41,6 +41,9 @@ class OpenQuestions:
     def __repr__(self) -> str:
         return f"OpenQuestions({len(self._open)} open)"
 
+    def __len__(self) -> int:
+        return len(self._open)
+
     def come(self, id: Id, method: str, ask: Ask, params: Raw | None) -> None:
         """Passes a question on, and its answer back.
 

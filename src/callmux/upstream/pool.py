@@ -23,26 +23,16 @@ from callmux.tasks import TaskSet
 from callmux.upstream.events import Events
 from callmux.upstream.inventory.listings import Listings
 from callmux.upstream.lanes import Sharing
+from callmux.upstream.links.identity import ServerConfig, fingerprint, is_portable
 from callmux.upstream.links.link import Link
 from callmux.upstream.links.opening import Surroundings, open_link, secrets_of, transport_of
 from callmux.upstream.opening.known_era import KnownEra
 from callmux.upstream.opening.reconnect import Timing
+from callmux.upstream.opening.starts import Starts
 from callmux.upstream.scoped.scoped_limits import ScopedLimits
 from callmux.upstream.server import Server
 
 log = logging.getLogger(__name__)
-
-ServerConfig = StdioServer | HttpServer
-
-
-def fingerprint(config: ServerConfig) -> tuple[Any, ...]:
-    """What decides whether a connection can go on being used."""
-    if isinstance(config, StdioServer):
-        env, refs = sorted(config.env.items()), sorted(config.env_refs.items())
-        more = (config.env_file, config.cwd, config.problem)
-        return "stdio", config.command, config.args, tuple(env), tuple(refs), *more
-    headers, signing = tuple(sorted(config.headers.items())), (config.oauth, config.sign_in, config.apart)
-    return "http", config.url, config.transport, headers, config.problem, *signing
 
 
 def sharing_of(config: ServerConfig) -> Sharing:
@@ -71,6 +61,7 @@ class Pool:
 
     Attributes:
         scoped_limits: Counts the connections for single directories and credentials.
+        starts: Says which server starts next.
         told: Takes what servers tell by themselves, and the client it is for where that is known.
         generation: Rises by one with every change of a server's tool names.
         changed_at: ISO time of the last such change.
@@ -92,6 +83,7 @@ class Pool:
         self._servers: dict[tuple[str, tuple[Any, ...]], Server] = {}
         self._tasks = TaskSet("pool")
         self.scoped_limits = ScopedLimits()
+        self.starts = Starts()
         self._generations: dict[Server, int] = {}
         self.told: Callable[[Server, str, Raw | None, ClientPort | None], None] = lambda *_: None
         self.generation = 0
@@ -110,7 +102,7 @@ class Pool:
         key = name, fingerprint(config) + secrets_of(config, self._surroundings)
         server = self._servers.get(key)
         if server is None:
-            listings = self._listings if keep else None
+            listings, same = self._listings if keep else None, is_portable(config)
 
             def show(who: str, line: str) -> None:
                 # What a server says at each of its failed starts is shown once.
@@ -134,9 +126,10 @@ class Pool:
                     told=lambda method, params, client: self.told(made, method, params, client),
                     bus=self._bus,
                 ),
-                lambda capabilities: None if listings is None else listings.of(key[1], capabilities),
+                lambda declared: None if listings is None else listings.of(key[1], declared, portable=same),
                 self.scoped_limits,
                 KnownEra(None if listings is None else listings.era_of(key[1])),
+                self.starts,
             )
             server.share(sharing_of(config))
         return server

@@ -14,13 +14,23 @@ from callmux import __version__
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.protocol.jsonrpc import METHOD_NOT_FOUND, RpcError
 from callmux.protocol.shapes import Tool
-from callmux.upstream.connection import Connection, Hooks
+from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure
 from callmux.upstream.guardian import Guardian
+from callmux.upstream.hooks import Hooks
+from callmux.upstream.inventory.offer import Offer
 from callmux.upstream.links.child import KEPT_LINES
 from callmux.upstream.links.opening import CredentialsFor, Surroundings, open_link
 from callmux.upstream.opening.last_words import SHOWN_LINES, plain, with_words
+from callmux.upstream.reading.lists import read_all
 from callmux.upstream.reading.paging import list_all
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """All that a server has listed."""
+
+    tools: tuple[Tool, ...]
+    offer: Offer
 
 
 class ProbeResult(msgspec.Struct, frozen=True):
@@ -31,12 +41,14 @@ class ProbeResult(msgspec.Struct, frozen=True):
         error: Why it could not be asked; None where it could.
         said: The last lines of its stderr, where it could not be asked.
         sign_in: Whether it could not be asked because a person must sign in.
+        seen: All that it has listed, to be kept; None where it could not be asked.
     """
 
     tools: list[str]
     error: str | None
     said: tuple[str, ...] = ()
     sign_in: bool = False
+    seen: Seen | None = None
 
 
 async def _refuse(_: Connection, method: str, *__: object) -> bytes:
@@ -71,14 +83,16 @@ async def probe(
     )
     hooks = Hooks(told=lambda *_: None, asked=_refuse, lost=lambda *_: None, noise=lambda *_: None)
     connection: Connection | None = None
+    names: list[str] = []
     try:
         connection = Connection(name, open_link(name, server, around), hooks)
         client_info = msgspec.json.encode({"name": "callmux-doctor", "version": __version__})
         init = await connection.open(client_info, b"{}", timeout_seconds)
-        if init.capabilities and "tools" not in init.capabilities:
-            return ProbeResult([], None)
-        listed = await list_all(connection, "tools/list", "tools", timeout_seconds)
-        return ProbeResult([Tool(raw).name for raw in listed], None)
+        if not init.capabilities or "tools" in init.capabilities:
+            # Asked for once more than what is kept, where a tool that cannot be read is left out.
+            names = [Tool(r).name for r in await list_all(connection, "tools/list", "tools", timeout_seconds)]
+        seen = Seen(*await read_all(connection, init, timeout_seconds))
+        return ProbeResult(names, None, seen=seen)
     except CallFailure as failure:
         lines = tuple(plain(said)[-SHOWN_LINES:])
         return ProbeResult([], with_words(failure.cause, said), lines, failure.sign_in)

@@ -5,8 +5,9 @@ connection, which also lists, is kept by `callmux.upstream.opening.main_line`. W
 so a server that is down stays listed. Who cannot share it gets a side lane (`callmux.upstream.lanes`).
 
 How it works. Parts decide or keep one thing each: `MainLine` the connection that lists, `SideLanes` all
-others, `Inventory` what is listed, `Questions` what the server asks, `InUse` who must not lose it. They meet
-here: it picks a lane for a client, wires hooks into new connections, and says what a departure means.
+others, `LaneChoice` which a client gets, `ServerDemand` when the server runs at all, `Inventory` what is
+listed, `Questions` what the server asks, `InUse` who must not lose it. They meet here: it wires hooks into
+new connections, and says what a departure means.
 
 What is ugly: which client a connection is for is known in three places (the audience of the connection,
 `exclusive`, the adopter of the main line), and a main connection changes from everybody's to one client's
@@ -25,18 +26,21 @@ from callmux.clock import Clock
 from callmux.context import ClientPort, Scope
 from callmux.errors import CallmuxError
 from callmux.protocol.unanswered import Unanswered
-from callmux.protocol.versions import MODERN, Era
+from callmux.protocol.versions import Era
 from callmux.tasks import TaskSet
 from callmux.upstream import failures
-from callmux.upstream.connection import Connection, Hooks
+from callmux.upstream.choice import LaneChoice
+from callmux.upstream.connection import Connection
+from callmux.upstream.demand import ServerDemand
 from callmux.upstream.events import Events
 from callmux.upstream.failures import CallFailure
+from callmux.upstream.hooks import Hooks
 from callmux.upstream.in_use import InUse
 from callmux.upstream.inventory.inventory import Inventory
 from callmux.upstream.inventory.listings import Listing
 from callmux.upstream.inventory.offer import Offer, Suite
 from callmux.upstream.inventory.views import Views
-from callmux.upstream.lanes import LaneKey, NoRoom, Sharing, choose_lane
+from callmux.upstream.lanes import LaneKey, NoRoom, Sharing
 from callmux.upstream.links.link import Link
 from callmux.upstream.noise import Noise
 from callmux.upstream.opening import restoring
@@ -45,6 +49,7 @@ from callmux.upstream.opening.known_era import KnownEra
 from callmux.upstream.opening.main_line import MainLine, Offered
 from callmux.upstream.opening.reconnect import Timing
 from callmux.upstream.opening.side_lane import open_lane
+from callmux.upstream.opening.starts import Starts
 from callmux.upstream.questions import Questions
 from callmux.upstream.scoped.scoped_limits import ScopedLimits
 from callmux.upstream.scoped.side_lanes import SideLanes
@@ -63,16 +68,18 @@ class Server:
         events: Hear what it does by itself.
         listing: Gives what it listed in an earlier process, by what its client declares; None for nothing.
         scoped_limits: Counts the scoped connections of all servers.
+        starts: Gives its attempts their turns among those of all servers.
         known: Which eras it speaks; None for a handshake.
 
     Attributes:
         lanes: The connections beside the main one.
         inventory: What it offers.
-        sharing: Who shares its connections.
         health: How it has been doing.
         subscriptions: URIs that clients want to hear about; asked for again after each reconnect.
         questions: What it asks its clients.
         in_use: Who is in the middle of something with it.
+        demand: When it runs.
+        choice: Which connection a client gets.
         main_line: Its main connection.
         exclusive: The only client this process will ever have, if there is one.
         unanswered: Requests that were given up and may still be answered.
@@ -90,6 +97,7 @@ class Server:
         listing: Callable[[bytes], Listing | None] = lambda capabilities: None,
         scoped_limits: ScopedLimits | None = None,
         known: KnownEra | None = None,
+        starts: Starts | None = None,
     ) -> None:
         self.name, self.transport = name, transport
         self._make_link, self._client_info = make_link, client_info
@@ -108,14 +116,17 @@ class Server:
             lambda: self.timing.connect_seconds,
         )
         down, bus = self.inventory.forget_recalled, events.bus
-        self._main = MainLine(name, timing, clock, self._new_connection, self._read, self._is_up, down, bus)
+        make, up = self._new_connection, self._is_up
+        self._main = MainLine(name, timing, clock, make, self._read, up, down, bus, starts)
         self.main_line, self.health = self._main, self._main.health
         self.subscriptions: set[str] = set()
-        self.sharing = Sharing()
         self.exclusive: ClientPort | None = None
         self._newest: Connection | None = None
         self.questions = Questions()
         self.in_use, self.unanswered = InUse(), Unanswered()
+        self.choice = LaneChoice(self._main, self.questions, self._known, self.inventory)
+        wanted = lambda: self.subscriptions  # noqa: E731
+        self.demand = ServerDemand(name, self._main, self.lanes, self.in_use, self.inventory, wanted)
         self._noise = Noise(name)
 
     def __repr__(self) -> str:
@@ -142,6 +153,11 @@ class Server:
         return self.inventory.recalled
 
     @property
+    def asleep(self) -> bool:
+        """Whether it is down because nobody needs it."""
+        return self._main.asleep
+
+    @property
     def views(self) -> Views:
         """What it lists to others."""
         return self.inventory.views
@@ -154,6 +170,7 @@ class Server:
     @timing.setter
     def timing(self, timing: Timing) -> None:
         self._main.timing = timing
+        self.demand.changed()
 
     def start(
         self, capabilities: bytes = b"{}", only: ClientPort | None = None, revision: str | None = None
@@ -167,10 +184,10 @@ class Server:
         """
         if self._main.is_fresh:
             self._main.declares, self.exclusive = capabilities, only
-            self.questions.only = only
+            self.questions.only = self.choice.exclusive = only
             self._main.era = self._known.choose(revision)
             self.inventory.recall(capabilities)
-            self._main.begin()
+            self.demand.begin()
 
     def recall(self, capabilities: bytes) -> None:
         """Tells what it listed last to such a client, where it was not started yet."""
@@ -194,21 +211,27 @@ class Server:
         if connection is not None and uris:
             self._tasks.spawn(restoring.restore(connection, None, list(uris), seconds))
 
-    async def settled(self) -> None:
-        """Waits until the first attempt has succeeded or failed."""
+    async def settled(self, *, for_call: bool = False) -> None:
+        """Waits until the first attempt has succeeded or failed, or it is known that none is needed.
+
+        Args:
+            for_call: Whether a call waits, so that it is this server's turn next.
+        """
         self.start()
+        if for_call:
+            self._main.hurry()
         await self._main.settled()
 
     def share(self, sharing: Sharing) -> None:
         """Takes how its connections are shared from a configuration that is in force."""
-        self.sharing = sharing
+        self.choice.sharing = sharing
         self.lanes.most = sharing.most
 
     def ready(self, client: ClientPort, scope: Scope | None = None) -> Connection | None:
         """The connection of this session's calls, where it is open. With a scope, `leave` must follow."""
         if client is self.exclusive and scope is None:
             return self._main.connection
-        key = self._lane(client, scope)
+        key = self.choice.lane(client, scope)
         connection = self._main.ready if key is None else self.lanes.get(key)
         if connection is not None:
             connection.audience.calls(client)
@@ -241,14 +264,16 @@ class Server:
                 self.leave(connection)
 
     async def _acquire(self, tool: str, client: ClientPort, force: bool, scope: Scope | None) -> Connection:
-        key = self._lane(client, scope)
+        key = self.choice.lane(client, scope)
         if key is None:
             connection = self._main.ready or await self._main.acquire(force)
             if connection is None:
                 raise self.unavailable(tool, self._main.refusal)
             return connection
         try:
-            return await self.lanes.acquire(key, client)
+            connection = await self.lanes.acquire(key, client)
+            self.demand.watch()
+            return connection
         except CallFailure as failure:
             if scope is not None:
                 raise
@@ -268,52 +293,27 @@ class Server:
 
     def welcome(self, client: ClientPort) -> None:
         """Makes the main connection ready for a client that has come: lists may depend on it."""
-        if not self.questions.apart and self.exclusive is None:
-            self._main.adopt(client, self._declared(client), self._era_of(client))
+        self.choice.welcome(client)
 
     def unlisted_for(self, client: ClientPort) -> Awaitable[object] | None:
         """What to wait for until it is known what it lists to this client; None where it is."""
-        main, connection, kind = self._main, self._main.connection, self._declared(client)
-        if connection is None and self.sharing.is_own(client.kind):
-            return self.views.unknown_to(client, client.kind)
-        renewed = self.inventory.renewed(connection)
-        if self.exclusive is not None or connection is None or connection.declared == kind or renewed:
-            return renewed
-        return main.acquire(False) if kind == main.declares else self.views.unknown_to(client, kind)
+        return self.choice.unlisted_for(client)
 
     def kind_of(self, client: bytes) -> bytes | None:
         """Its kind as `views` knows it; empty for that of the main connection, None where there is one."""
-        return self.inventory.kind_of(self.sharing.kind(client, self._main.connection is None))
-
-    def _lane(self, client: ClientPort, scope: Scope | None) -> LaneKey | None:
-        main = self._main
-        if self.exclusive is client and scope is None:
-            return None
-        declared = self._declared(client)
-        owner = main.connection.audience.owner if main.connection is not None else None
-        asking, its = self.questions.apart, main.era
-        era = its if its is Era.LEGACY and client.version not in MODERN else self._era_of(client)
-        key = choose_lane(
-            client, declared, main.declares, owner, asking=asking, scope=scope, era=era, main_era=its
-        )
-        if key is None or key.client is not None or scope is not None or self.exclusive is not None:
-            return key
-        return None if main.adopt(client, declared, era) else key
-
-    def _era_of(self, client: ClientPort) -> Era:
-        return self._main.era if self._main.is_down else self._known.beside(client.version, self._main.era)
-
-    def _declared(self, client: ClientPort) -> bytes:
-        return self.sharing.declared(client, self.exclusive is not None and client.session is self.exclusive)
+        return self.inventory.kind_of(self.choice.sharing.kind(client, self._main.connection is None))
 
     async def _open_lane(self, key: LaneKey, client: ClientPort) -> Connection:
         connection = self._made(key.scope, key.era)
         connection.audience.owner = key.client or self.exclusive
         expected: set[str] = set()
-        if key.scope is not None and key.capabilities == self._main.declares:
-            expected = {t.name for t in self.suite.tools if self.sharing.exposes(t.name)}
+        if key.scope is not None and key.capabilities == self._main.declares and not self.recalled:
+            expected = {t.name for t in self.suite.tools if self.choice.sharing.exposes(t.name)}
         seconds = self.timing.connect_seconds
-        return await open_lane(connection, key, client, self._client_info, seconds, expected, self._known)
+        await open_lane(connection, key, client, self._client_info, seconds, expected, self._known)
+        if self.recalled:
+            self._tasks.spawn(self.demand.check(connection))
+        return connection
 
     def unavailable(self, tool: str, why: str | None = None) -> CallmuxError:
         """The error for a call that cannot be sent."""
@@ -358,6 +358,7 @@ class Server:
     async def close(self) -> None:
         """Ends the connections and everything that works for them."""
         try:
+            self.demand.close()
             await asyncio.gather(self.lanes.close(), self._main.close())
         finally:
             await self._tasks.cancel()
@@ -380,7 +381,7 @@ class Server:
 
     def _made(self, scope: Scope | None, era: Era) -> Connection:
         hooks = Hooks(self._heard, self.questions.ask, self.retire, self._noise.heard, self.unanswered)
-        return Connection(self.name, self._make_link(scope), hooks, era, self._declared)
+        return Connection(self.name, self._make_link(scope), hooks, era, self.choice.declared)
 
     def _is_up(self, connection: Connection, offered: Offered, last_seen: str) -> None:
         self.transport = connection.link.transport
@@ -390,6 +391,7 @@ class Server:
         seconds = self.timing.connect_seconds
         self._tasks.spawn(restoring.restore(connection, self.exclusive, self.subscriptions, seconds))
         self.inventory.take(connection, *offered, last_seen)
+        self.demand.came_up()
 
     def _heard(
         self, connection: Connection, method: str, params: Raw | None, client: ClientPort | None

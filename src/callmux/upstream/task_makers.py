@@ -41,6 +41,9 @@ class TaskMakers:
     def __repr__(self) -> str:
         return f"TaskMakers({len(self._makers)})"
 
+    def __len__(self) -> int:
+        return len(self._makers)
+
     def note(self, result: bytes, client: ClientPort) -> None:
         """Remembers that a call of `client` made a task."""
         try:

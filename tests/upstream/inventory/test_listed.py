@@ -45,7 +45,7 @@ async def test_without_a_kept_listing_nothing_is_recalled_or_forgotten() -> None
 
 async def test_what_was_recalled_is_forgotten_or_replaced() -> None:
     class Kept:
-        def recall(self) -> Any:
+        def recall(self, *, exact: bool = False) -> Any:
             return tools("old"), Offer()
 
         async def keep(self, tools: Any, offer: Any) -> None: ...

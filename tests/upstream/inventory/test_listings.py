@@ -15,7 +15,7 @@ from msgspec import Raw
 
 from callmux.protocol.shapes import Tool
 from callmux.upstream.inventory.listings import FORGOTTEN_AFTER_DAYS, FORMAT, Listing, Listings
-from callmux.upstream.inventory.offer import PROMPTS, TEMPLATES, Item, Offer
+from callmux.upstream.inventory.offer import PROMPTS, RESOURCES, TEMPLATES, Item, Offer
 
 TOOLS = tuple(Tool(json.dumps({"name": name, "x": {"n": 12345678901234567890}}).encode()) for name in "ab")
 OFFER = Offer(
@@ -47,6 +47,43 @@ def test_what_was_kept_is_recalled_byte_for_byte(tmp_path: Path) -> None:
     assert offer.items == OFFER.items
     assert (offer.instructions, offer.server_info) == (OFFER.instructions, OFFER.server_info)
     assert {k: bytes(v) for k, v in offer.capabilities.items()} == {"tools": b'{"listChanged":true}'}
+
+
+@pytest.mark.parametrize("portable", [True, False])
+def test_what_it_listed_anywhere_stands_in_for_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, portable: bool
+) -> None:
+    """Resources only where they are the same in any directory."""
+    offer = Offer(items={**OFFER.items, RESOURCES: (Item("a://b", b'{"uri":"a://b"}'),)})
+    directory = tmp_path / "listings"
+    asyncio.run(Listings(directory).of(RUN_WITH, b"{}", portable=portable).keep(TOOLS, offer))
+    monkeypatch.chdir(tmp_path)
+    listing = Listings(directory).of(RUN_WITH, b'{"sampling":{}}', portable=portable)
+    found = listing.recall()
+    assert found is not None
+    assert [tool.raw for tool in found[0]] == [tool.raw for tool in TOOLS]
+    assert (RESOURCES in found[1].items, found[1].items[PROMPTS]) == (portable, OFFER.items[PROMPTS])
+    assert listing.recall(exact=True) is None
+    assert Listings(directory).of(("stdio", "other"), b"{}", portable=portable).recall() is None
+
+
+def test_a_command_that_has_looked_at_it_leaves_it_for_the_first_session(tmp_path: Path) -> None:
+    asyncio.run(Listings(tmp_path).anywhere(RUN_WITH, portable=True).keep(TOOLS, OFFER))
+    found = Listings(tmp_path).of(RUN_WITH, b"{}", portable=True).recall()
+    assert found is not None
+    assert found[1].instructions == "Read me."
+
+
+def test_what_another_process_has_kept_is_not_written_again(tmp_path: Path) -> None:
+    def listing() -> Listing:
+        return Listings(tmp_path).of(RUN_WITH, b"{}", portable=True)
+
+    asyncio.run(listing().keep(TOOLS, OFFER))
+    assert len(files(tmp_path)) == 2
+    for path in files(tmp_path):
+        os.utime(path, (1, 1))
+    asyncio.run(listing().keep(TOOLS, OFFER))
+    assert {path.stat().st_mtime for path in files(tmp_path)} == {1.0}
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from callmux.context import Scope
-from callmux.upstream.connection import Connection, Hooks
+from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure, Category
+from callmux.upstream.hooks import Hooks
 from callmux.upstream.lanes import LaneKey
 from callmux.upstream.opening.side_lane import open_lane
 from tests.support import FakeClient, play

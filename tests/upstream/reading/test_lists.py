@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from callmux.config.veil import Veil
-from callmux.upstream.connection import Connection, Hooks
+from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure
+from callmux.upstream.hooks import Hooks
 from callmux.upstream.inventory.offer import PROMPTS, RESOURCES, TEMPLATES, Offer
 from callmux.upstream.links.veiled import VeiledLink
 from callmux.upstream.reading.lists import read_all

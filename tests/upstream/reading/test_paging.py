@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from callmux.upstream.connection import Connection, Hooks
+from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure
+from callmux.upstream.hooks import Hooks
 from callmux.upstream.reading import paging
 from tests.support import play
 from tests.upstream.fake_link import SILENCE, FakeLink

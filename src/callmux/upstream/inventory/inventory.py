@@ -80,12 +80,25 @@ class Inventory:
 
     @property
     def recalled(self) -> bool:
-        """Whether both are those of an earlier process, because the server is still being started."""
+        """Whether both are those of an earlier process, because the server was not started yet."""
         return self._listed.recalled
 
     def recall(self, declared: bytes) -> None:
         """Begins with what an earlier process kept for a client that declares this."""
         self._listed.recall(declared)
+
+    def recall_for(self, declared: bytes) -> bool:
+        """Takes what an earlier process kept for a client that declares this, in place of what is known from
+        one for another; whether there is anything."""
+        if not (self._listed.recalled and self._listed.recall(declared, exact=True)):
+            return False
+        self._listed.rely()
+        self._listed.changed()
+        return True
+
+    def rely(self) -> None:
+        """Takes what an earlier process kept for what the server lists, because it is not started yet."""
+        self._listed.rely()
 
     def forget_recalled(self) -> None:
         """Forgets what an earlier process knew, because the server cannot be started: it offers nothing

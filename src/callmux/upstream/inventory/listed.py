@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from callmux.clock import Clock
 from callmux.protocol.shapes import Tool
 from callmux.tasks import TaskSet
@@ -29,7 +31,7 @@ class Listed:
         changed: The same.
         suite: Its tools.
         offer: What else it offers.
-        recalled: Both are those of an earlier process: it is still being started.
+        recalled: Both are those of an earlier process: it was not started yet.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Listed:
     ) -> None:
         self.suite, self.offer = Suite(), Offer()
         self.recalled = False
+        self._relied_on = False
         self._listing_for = listing
         self._listing: Listing | None = None
         self._tasks = tasks
@@ -50,13 +53,24 @@ class Listed:
     def __repr__(self) -> str:
         return f"Listed({len(self.suite.tools)} tools{', recalled' if self.recalled else ''})"
 
-    def recall(self, declared: bytes) -> None:
-        """Begins with what an earlier process kept for a client that declares this."""
+    def recall(self, declared: bytes, *, exact: bool = False) -> bool:
+        """Begins with what an earlier process kept for a client that declares this; whether there is any.
+
+        Args:
+            exact: Whether what was kept for others does not stand in.
+        """
         self.declares(declared)
-        kept = None if self._listing is None else self._listing.recall()
+        kept = None if self._listing is None else self._listing.recall(exact=exact)
         if kept is not None:
             self.suite, self.offer = Suite(tools=kept[0], listed=True), kept[1]
             self.recalled = True
+        return kept is not None
+
+    def rely(self) -> None:
+        """What an earlier process kept counts as what the server lists, until it is started by somebody who
+        needs it: what it lists then is a change, or none."""
+        self._relied_on = True
+        self.suite = msgspec.structs.replace(self.suite, generation=1)
 
     def declares(self, declared: bytes) -> None:
         """What is taken from now on was listed to a client that declares this."""
@@ -64,8 +78,8 @@ class Listed:
 
     def forget_recalled(self) -> None:
         """Forgets what an earlier process knew, because the server cannot be started: it offers nothing
-        now."""
-        if self.recalled:
+        now. What is relied on stays: whoever calls is told why."""
+        if self.recalled and not self._relied_on:
             self.suite, self.offer, self.recalled = Suite(), Offer(), False
             self.changed()
 
@@ -76,7 +90,8 @@ class Listed:
             last_seen: When it was seen last with what it listed before (ISO).
         """
         # What an earlier process kept counts as nothing here: this is the first listing.
-        before, offered = (Suite(), Offer()) if self.recalled else (self.suite, self.offer)
+        new = self.recalled and not self._relied_on
+        before, offered = (Suite(), Offer()) if new else (self.suite, self.offer)
         self.recalled = False
         if self._listing is not None:
             self._tasks.spawn(self._listing.keep(tools, offer))

@@ -3,7 +3,9 @@
 Made by `callmux.process.servers`; used by `callmux.upstream.server`, which reads once before its first
 attempt and writes in a thread after each change, and by `callmux.upstream.opening.known_era`. A file holds
 what a client is shown, and nothing of the configuration: its name is a hash of what the server is run with,
-so whatever changes there begins anew.
+so whatever changes there begins anew. What a server listed anywhere to anybody is kept once more and stands
+in where nothing else is known: in another directory, to another client, and after a command has looked at the
+server (`callmux.process.signed_probe`).
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from callmux.protocol.shapes import Tool
-from callmux.upstream.inventory.offer import KINDS, Offer, read_items
+from callmux.upstream.inventory.offer import KINDS, RESOURCES, Offer, read_items
 
 log = logging.getLogger(__name__)
 
@@ -54,20 +56,35 @@ class Listing:
     Args:
         path: The file.
         earlier: Where earlier versions kept it.
+        anywhere: What the server listed last, to whomever; None where this is that.
+        portable: Whether its resources are the same anywhere.
     """
 
-    def __init__(self, path: Path, earlier: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        earlier: Sequence[Path] = (),
+        anywhere: Listing | None = None,
+        *,
+        portable: bool = True,
+    ) -> None:
         self._path = path
         self._earlier = earlier
+        self._anywhere = anywhere
+        self._portable = portable
         self._digest = b""
         self._writing = asyncio.Lock()
 
-    def recall(self) -> tuple[tuple[Tool, ...], Offer] | None:
-        """Its tools and what else it offered; None where nothing is kept, or nothing that can be read."""
+    def recall(self, *, exact: bool = False) -> tuple[tuple[Tool, ...], Offer] | None:
+        """Its tools and what else it offered; None where nothing is kept, or nothing that can be read.
+
+        Args:
+            exact: Whether what it listed elsewhere, or to others, does not stand in.
+        """
         for path in (self._path, *self._earlier):
             with suppress(OSError):
                 return self._read(path) if path.stat().st_size <= MAX_BYTES else None
-        return None
+        return None if exact or self._anywhere is None else self._anywhere.recall()
 
     def _read(self, path: Path) -> tuple[tuple[Tool, ...], Offer] | None:
         """What a file says.
@@ -103,6 +120,11 @@ class Listing:
             await asyncio.to_thread(self._save, tools, offer)
 
     def _save(self, tools: tuple[Tool, ...], offer: Offer) -> None:
+        if self._anywhere is not None:
+            self._anywhere._save(tools, offer)
+        if not self._portable:
+            items = {kind: found for kind, found in offer.items.items() if kind is not RESOURCES}
+            offer = msgspec.structs.replace(offer, items=items)
         data = msgspec.json.encode(
             _Kept(
                 tools=[Raw(tool.raw) for tool in tools],
@@ -115,6 +137,10 @@ class Listing:
             )
         )
         digest = hashlib.sha256(data).digest()
+        if not self._digest and self._path.exists():
+            # Another process, or another kind of client, has kept something there.
+            with suppress(OSError):
+                self._digest = hashlib.sha256(self._path.read_bytes()).digest()
         if digest == self._digest:
             return
         try:
@@ -142,16 +168,27 @@ class Listings:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def of(self, facts: object, capabilities: bytes) -> Listing:
+    def of(self, facts: object, capabilities: bytes, *, portable: bool | None = None) -> Listing:
         """The listing of one server.
 
         Args:
             facts: What the server is run with; its `repr` must be the same for the same.
             capabilities: What its client declares, as canonical JSON: servers may list by it.
+            portable: Whether its resources are the same in any directory; None where nothing that it listed
+                elsewhere stands in.
         """
         around = facts, os.getcwd(), capabilities
         earlier = [self._named(FORMAT, version, *around) for version in EARLIER]
-        return Listing(self._named(FORMAT, *around), earlier)
+        anywhere = None if portable is None else self.anywhere(facts, portable=portable)
+        return Listing(self._named(FORMAT, *around), earlier, anywhere)
+
+    def anywhere(self, facts: object, *, portable: bool) -> Listing:
+        """What one server listed last, wherever that was and to whomever.
+
+        Args:
+            portable: Whether its resources are the same in any directory.
+        """
+        return Listing(self._named(FORMAT, facts, "anywhere"), portable=portable)
 
     def era_of(self, facts: object) -> Path:
         """Where it is kept which era a server is of, whatever its client declares."""

@@ -22,6 +22,7 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
         generation: Rises by one with every listing that has other names than the one before.
         changed_at: ISO time of the last such listing.
         added, removed: Names that the last connect or change brought or took.
+        altered: Names of tools that the last connect or change defined otherwise.
         gone: Every name it had once and has no more.
     """
 
@@ -31,24 +32,27 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
     changed_at: str | None = None
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    altered: tuple[str, ...] = ()
     gone: Mapping[str, RemovedTool] = {}
 
     def after(self, tools: tuple[Tool, ...], now: str, last_seen: str) -> Suite:
         """The suite once the server lists `tools`."""
-        before = {t.name for t in self.tools}
+        before = {t.name: t.raw for t in self.tools}
         names = {t.name for t in tools}
-        if self.listed and before == names:
-            return msgspec.structs.replace(self, tools=tools, added=(), removed=())
+        altered = tuple(sorted(t.name for t in tools if before.get(t.name, t.raw) != t.raw))
+        if self.listed and before.keys() == names:
+            return msgspec.structs.replace(self, tools=tools, added=(), removed=(), altered=altered)
         gone = {k: v for k, v in self.gone.items() if k not in names}
-        for name in before - names:
+        for name in before.keys() - names:
             gone[name] = RemovedTool(last_seen_at=last_seen, removed_at=now)
         return Suite(
             tools=tools,
             listed=True,
             generation=self.generation + 1,
             changed_at=now,
-            added=tuple(sorted(names - before)),
-            removed=tuple(sorted(before - names)),
+            added=tuple(sorted(names - before.keys())),
+            removed=tuple(sorted(before.keys() - names)),
+            altered=altered,
             gone=gone,
         )
 
@@ -63,6 +67,8 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
             facts["addedTools"] = list(self.added)
         if self.removed:
             facts["removedTools"] = list(self.removed)
+        if self.altered:
+            facts["changedTools"] = list(self.altered)
         return facts
 
 

@@ -111,6 +111,12 @@ class Views:
             return None
         return asyncio.shield(self._read_soon(client, kind))
 
+    def assume(self, client: ClientPort, kind: bytes) -> None:
+        """Shows a client what the main connection listed last, as long as the server sleeps: what is listed
+        to clients of its kind is read once the server is awake."""
+        self._guests[client] = kind
+        self._known.setdefault(kind, None)
+
     def _read_soon(self, client: ClientPort, kind: bytes) -> asyncio.Task[None]:
         reading = self._readings.get(kind)
         if reading is None:

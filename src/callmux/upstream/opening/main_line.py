@@ -3,7 +3,7 @@
 Kept by `callmux.upstream.server`. Concurrent callers share one attempt; `callmux.upstream.opening.reconnect`
 decides when the next one is due, `callmux.upstream.opening.attempt` what it is. Until it has carried a call,
 it adopts what the client of the first one declares, so that no second process stands beside one that nobody
-uses.
+uses. It sleeps while nobody needs it, where the configuration has it so: `callmux.upstream.demand` says when.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from callmux.upstream.inventory.offer import Offer
 from callmux.upstream.opening.attempt import explain
 from callmux.upstream.opening.handshake import EndedByProbe
 from callmux.upstream.opening.reconnect import Timing, delay_seconds
+from callmux.upstream.opening.starts import Start, Starts, Urgency
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +55,9 @@ class MainLine:
         make: Gives a connection that is not open yet; raises `CallFailure` where it cannot.
         read: Opens it and reads what the server offers; raises `CallFailure` where it cannot.
         is_up: Takes each connection once it is up, what was read, and when the server was seen last (ISO).
-        is_down: Told of each attempt that failed, before those who wait for it.
+        is_down: Told of each attempt that failed, first.
         bus: Who hears how the server is doing.
+        starts: Gives its attempts their turns among those of all servers.
 
     Attributes:
         connection: The live connection, or None.
@@ -65,6 +67,9 @@ class MainLine:
         era: What the server is spoken to in, or will be in a moment, unless it lacks that.
         adopter: The client that came first, while it is there: nobody else's capabilities replace its own.
         refusal: Why it could not be opened with what a client declares, where that was tried last.
+        asleep: It is down because nobody needs it; whoever does opens it.
+        waited: How many callers wait for it now.
+        needed: Gives whether it is to be connected again once it is lost, or could not be opened.
     """
 
     def __init__(
@@ -77,6 +82,7 @@ class MainLine:
         is_up: Callable[[Connection, Offered, str], None],
         is_down: Callable[[], None] = lambda: None,
         bus: Bus | None = None,
+        starts: Starts | None = None,
     ) -> None:
         self.connection: Connection | None = None
         self.health = Health()
@@ -85,6 +91,13 @@ class MainLine:
         self.era = Era.LEGACY
         self.adopter: ClientPort | None = None
         self.refusal: str | None = None
+        self.asleep = False
+        self.waited = 0
+        self.needed: Callable[[], bool] = lambda: True
+        self._starts = starts or Starts()
+        self._start: Start | None = None
+        self._urgency = Urgency.USUAL
+        self._waking = False
         self._name = name
         self._clock = clock
         self._make = make
@@ -110,19 +123,49 @@ class MainLine:
 
     @property
     def is_down(self) -> bool:
-        """Whether there is no connection, and no attempt under way."""
-        return self.connection is None and self._attempt is None and self._settled.is_set()
+        """Whether there is no connection, and no attempt under way, although there should be."""
+        down = self.connection is None and self._attempt is None and self._settled.is_set()
+        return down and not self.asleep
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether an attempt is under way, perhaps beside a connection that it is to replace."""
+        return self._attempt is not None
 
     async def settled(self) -> None:
         """Waits until the first attempt has succeeded or failed."""
         await self._settled.wait()
 
-    def begin(self) -> None:
-        """Connects now."""
+    def begin(self, urgency: Urgency = Urgency.USUAL) -> None:
+        """Connects as soon as it is its turn.
+
+        Args:
+            urgency: Who waits for it.
+        """
         self._cancel_timer()
-        if self._settled.is_set() and self.connection is None:
+        if self.asleep:
+            self.asleep, self._waking = False, True
+            self.health.wakes()
+        elif self._settled.is_set() and self.connection is None:
             self.health.state = State.RECONNECTING
-        self._attempt = self._tasks.spawn(self._connect())
+        self._urgency = urgency
+        self._attempt = self._tasks.spawn(self._replace())
+
+    def hurry(self) -> None:
+        """A call waits for the attempt under way."""
+        self._urgency = Urgency.CALL
+        if self._start is not None:
+            self._starts.hurry(self._start)
+
+    def sleep(self) -> None:
+        """Ends the connection, if there is one: nobody needs it. The next who does opens it again."""
+        old, self.connection = self.connection, None
+        self._cancel_timer()
+        self.asleep = True
+        self.health.sleeps()
+        self._settled.set()
+        if old is not None:
+            self._ending = self._tasks.spawn(old.close_when_drained())
 
     def retry(self) -> None:
         """Connects now where it is down and waits for its next attempt, or has given up."""
@@ -135,13 +178,21 @@ class MainLine:
         Args:
             force: Whether to connect now, whatever the backoff says.
         """
+        self.waited += 1
+        try:
+            return await self._acquired(force)
+        finally:
+            self.waited -= 1
+
+    async def _acquired(self, force: bool) -> Connection | None:
         if self.connection is None:
             if self._attempt is None:
                 waiting = self._timer is not None and self.timing.policy.fast_fail_during_backoff
                 if self._closed or (waiting and self.health.failed_attempt and not force):
                     return None
-                self.begin()
-            await self._attempted(RECONNECT_WAIT_SECONDS if self._was_up else None)
+                self.begin(Urgency.CALL)
+            self.hurry()
+            await self._attempted(RECONNECT_WAIT_SECONDS if self._was_up and not self._waking else None)
         wanted = self.declares
         while self.connection is not None and self.ready is None and self._attempt is not None:
             await self._attempted(None)
@@ -171,7 +222,8 @@ class MainLine:
             return True
         audience = connection.audience if connection is not None else None
         taken = audience is not None and (audience.carried or audience.owner is not None)
-        if taken or self.adopter not in (None, client) or (connection is None and self._attempt is None):
+        away = connection is None and self._attempt is None and not self.asleep
+        if taken or away or self.adopter not in (None, client):
             return False
         self.declares, self.era, self.adopter, self.refusal = declared, era, client, None
         if self._attempt is None:
@@ -196,16 +248,26 @@ class MainLine:
         self._cancel_timer()
         if self._attempt is not None:
             self._attempt.cancel()
+        self.asleep = False
         self.health.starts_over()
         if old is not None:
             self._ending = self._tasks.spawn(old.close_when_drained())
+        self._urgency = Urgency.CALL
         self._attempt = self._tasks.spawn(self._replace())
         await self._attempted(None)
 
     async def _replace(self) -> None:
-        if self._ending is not None:
+        """Connects once the connection before has ended, and it is this one's turn."""
+        if self._ending is not None and not self._ending.done():
             await asyncio.wait({self._ending}, timeout=RESTART_GRACE_SECONDS)
-        await self._connect()
+        start = self._start = self._starts.register(self._urgency)
+        try:
+            await self._starts.turn(start)
+            await self._connect()
+        finally:
+            self._starts.over(start)
+            if self._start is start:
+                self._start = None
 
     async def _connect(self) -> None:
         started, era = self._clock.monotonic(), self.era
@@ -244,7 +306,7 @@ class MainLine:
         before, self.connection = self.connection, connection
         last_seen = self.health.last_seen(now)
         self.health.connected(now)
-        again, self._was_up = self._was_up, True
+        again, self._was_up, self._waking = self._was_up, True, False
         if self._bus.hears(ServerUp):
             seconds = (self.health.connect_ms or 0) / 1000
             self._bus.publish(
@@ -268,6 +330,7 @@ class MainLine:
             self.era = self.connection.era
             self._tell_failure(reason, 0, None)
             return
+        self._waking = False
         again = self.health.attempt_failed(reason, self._clock.wall(), sign_in)
         delay = self._schedule(lasting)
         attempts = self.health.attempts
@@ -295,7 +358,7 @@ class MainLine:
             # Whoever signs in is seen at once; until then, asking more often is of no use. One that was up
             # may have had enough of no sign-in, and has it again.
             delay = SIGN_IN_SECONDS
-        if delay is None:
+        if delay is None or not self.needed():
             self.health.gave_up()
             return None
         self.health.retries_at(self._clock.wall() + delay)
@@ -316,8 +379,11 @@ class MainLine:
         log.warning('Server "%s" disconnected: %s', self._name, reason)
         if self._bus.hears(ServerDown):
             self._bus.publish(ServerDown(server=self._name, reason=reason))
-        if self._attempt is None:
+        if self._attempt is None and self.needed():
             self._schedule()
+        elif self._attempt is None and not self._closed:
+            self.asleep = True
+            self.health.sleeps()
         if old is not None:
             self._tasks.spawn(old.close_when_drained())
 

@@ -10,19 +10,39 @@ from collections.abc import Callable
 
 import msgspec
 
+from callmux.config.model import Config
 from callmux.config.traffic import ReconnectPolicy
 
 
 class Timing(msgspec.Struct, frozen=True):
-    """How long things may take with one server.
+    """When one server runs, and how long things may take with it.
 
     Attributes:
         connect_seconds: For the handshake, and again for each list.
         policy: When to connect again.
+        lazy: Whether it is started only by whoever needs it first.
+        idle_seconds: How long it goes on once nothing depends on it; None for ever.
     """
 
     connect_seconds: float
     policy: ReconnectPolicy
+    lazy: bool = False
+    idle_seconds: float | None = None
+
+    @property
+    def on_demand(self) -> bool:
+        """Whether it may be down because nobody needs it."""
+        return self.lazy or self.idle_seconds is not None
+
+
+def timing_of(config: Config, server: str) -> Timing:
+    """The timing of one server of a configuration."""
+    return Timing(
+        config.connect_milliseconds(server) / 1000,
+        config.reconnect_policy,
+        config.is_lazy(server),
+        config.idle_seconds(server),
+    )
 
 
 def delay_seconds(

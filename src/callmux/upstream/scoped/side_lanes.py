@@ -197,6 +197,10 @@ class SideLanes:
             if lane.connection is connection:
                 self._rest(key, lane)
 
+    def is_held(self, connection: Connection) -> bool:
+        """Whether a call has one of these, or waits for it."""
+        return any(lane.connection is connection and lane.held for lane in self._lanes.values())
+
     def is_general(self, connection: Connection) -> bool:
         """Whether a connection is for all clients that declare the same, whatever their directory."""
         return any(
