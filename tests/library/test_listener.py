@@ -80,6 +80,8 @@ async def test_a_server_that_is_down_makes_it_degraded_and_strict_ones_refuse() 
         assert await listener.ready() == "degraded"
         health = listener.health()
         assert (health["state"], health["downstream"]["failed"]) == ("degraded", 1)
+        # One that is tried again counts as one or the other. Weak spot C21 of callmux (npm).
+        assert health["downstream"]["connected"] + health["downstream"]["failed"] == 2
     strict = Listener({**broken, "strictStartup": True}, env=ENV)
     with pytest.raises(StartupFailed):
         await strict.start()
@@ -195,3 +197,24 @@ async def test_a_listener_that_is_slow_to_read_slows_no_call_and_learns_what_it_
         found = [await anext(events) for _ in range(3)]
         assert found[2] == facts.Dropped(count=3)
         events.close()
+
+
+@real_loop(seconds=60)
+async def test_what_no_file_keeps_lasts_over_a_stop_and_a_start_too(tmp_path: Path) -> None:
+    """Weak spot C11 of callmux (npm): a restart forgets the changes, and the next one writes over them."""
+    config = {**CONFIG, "management": MANAGED}
+    listener = Listener(config, env=ENV, base_dir=tmp_path)
+    for round in ("first", "second"):
+        async with listener:
+            await listener.ready()
+            async with ManagementClient(f"{listener.url}/management/v1", TOKEN) as client:
+                await client.add_server(round, NOTES)
+                await listener.reload()
+                assert round in [server["name"] for server in await client.servers()]
+    assert set(listener.health()) >= {"state", "stoppedAt"}
+    async with listener:
+        await listener.ready()
+        assert set(listener.health()["downstream"]["servers"]) == {"first", "notes", "second"}
+        await listener.reload({**config, "cacheTtlSeconds": 5})
+        assert set(listener.health()["downstream"]["servers"]) == {"first", "notes", "second"}
+    assert list(tmp_path.iterdir()) == []

@@ -37,6 +37,7 @@ class Place:
         self.state = tmp_path / "config.json.management.json"
         self.links: dict[str, FakeLink] = {}
         self.opened: list[str] = []
+        self.all_links: list[tuple[str, FakeLink]] = []
         monkeypatch.setattr(pool_module, "open_link", self._open)
         document = {"servers": {"a": {"command": "a"}}, "management": MANAGED, **more}
         self.write(document)
@@ -67,6 +68,7 @@ class Place:
         tools = {"tools": [{"name": t, "inputSchema": {"type": "object"}} for t in ("t", "u")]}
         answer = {"content": [{"type": "text", "text": f"from {name}"}]}
         self.links[name] = FakeLink(tools__call=answer, tools__list=tools)
+        self.all_links.append((name, self.links[name]))
         return self.links[name]
 
     async def ask(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -109,4 +112,61 @@ async def test_a_server_that_is_down_is_added_unless_all_must_start(
     refused = await place.ask("POST", "servers", {"name": "bad", "config": {"command": "x"}})
     assert refused.status == 400
     assert not place.state.exists()
+    await place.close()
+
+
+@real_loop(seconds=60)
+@pytest.mark.parametrize("seed", range(4))
+async def test_whatever_is_changed_at_once_what_runs_is_what_is_kept_and_nothing_else_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Adds, changes, removals, restarts, dry runs, reloads and edits of the file, in waves.
+
+    Weak spots L36 and L37 of callmux (npm).
+    """
+    place, dice = Place(tmp_path, monkeypatch), random.Random(seed)
+    names = ["a", "b", "c", "bad"]
+
+    async def act(kind: str, name: str) -> int:
+        entry = {"command": name, "args": [str(dice.randrange(3))]}
+        match kind:
+            case "add":
+                answer = await place.ask("POST", "servers", {"name": name, "config": entry})
+            case "dry":
+                answer = await place.ask("POST", "servers", {"name": name, "config": entry, "dryRun": True})
+            case "change":
+                answer = await place.ask("PATCH", f"servers/{name}", {"disabled": dice.random() < 0.5})
+            case "tools":
+                answer = await place.ask("PATCH", f"servers/{name}", {"removeTools": ["u"]})
+            case "remove":
+                answer = await place.ask("DELETE", f"servers/{name}")
+            case "restart":
+                answer = await place.ask("POST", f"servers/{name}/restart")
+            case "look":
+                answer = await place.ask("GET", "status")
+            case _:
+                place.write({**place.document, "cacheTtlSeconds": dice.randrange(1, 99)})
+                await place.host.reload(lambda: place.reading.read(Sources()))
+                return 200
+        return answer.status
+
+    kinds = ("add", "dry", "change", "tools", "remove", "restart", "look", "reload")
+    for _ in range(8):
+        wave = [act(dice.choice(kinds), dice.choice(names)) for _ in range(6)]
+        assert set(await asyncio.gather(*wave)) <= {200, 201, 400, 404, 409}
+    await place.host.runtime.settled()
+    kept = json.loads(place.state.read_text())["servers"] if place.state.exists() else {}
+    expected: dict[str, Any] = dict(place.document["servers"])
+    for name, change in kept.items():
+        expected.pop(name, None)
+        if not change.get("deleted"):
+            expected[name] = change["config"]
+    shown = (await place.ask("GET", "servers")).json["servers"]
+    assert {server["name"]: server["config"] for server in shown} == expected
+    assert set(place.load(Sources()).servers) == expected.keys()
+    wanted = {name for name, entry in expected.items() if not entry.get("disabled")}
+    up = {server["name"] for server in shown if server["runtime"]["state"] == "connected"}
+    assert up == wanted - {"bad"}
+    open_links = [name for name, link in place.all_links if not link.closed]
+    assert sorted(open_links) == sorted(up)
     await place.close()

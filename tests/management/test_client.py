@@ -57,6 +57,7 @@ async def test_every_method_does_what_it_says(tmp_path: Path, monkeypatch: pytes
         assert (await client.clear_cache(tool="t", server="b"))["tool"] == "t"
         assert (await client.remove_server("b", dry_run=True))["action"] == "delete_server"
         assert await client.remove_server("b") == {"action": "deleted", "server": "b"}
+        assert (await client.openapi())["info"]["title"] == "callmux management"
         assert "Management" in repr(client)
 
 
@@ -126,6 +127,15 @@ async def test_answers_that_are_no_json_are_shown_as_they_are(
             await client.servers()
         with pytest.raises(ManagementFailed, match="JSON object"):
             await client.effective_config()
+
+
+@pytest.mark.parametrize(
+    "address", ["ftp://h/", "http://[bad/", "http://h:99999/", "http:///x", "http://joe:pw-in-url-55@h/", "x"]
+)
+def test_what_cannot_be_its_address_is_refused_and_not_repeated(address: str) -> None:
+    with pytest.raises(ManagementFailed, match="base_url must") as refused:
+        ManagementClient(address, TOKEN)
+    assert "pw-in-url-55" not in str(refused.value)
 
 
 def test_tokens_are_in_nothing_that_is_printed() -> None:

@@ -174,7 +174,10 @@ class Listener:
                 self._clock,
                 loopback=is_loopback(self.host),
             )
+            before = self._kept_changes()
             self._kept_changes = lambda: trees.changes().overlay()
+            if before.entries:
+                trees.changes().take_over(before)
             parts.server = HttpServer(app, listening, None)
             await parts.server.start()
             self.port = listening.getsockname()[1]

@@ -73,6 +73,11 @@ class Changes:
             self._known = self._saved()
         return self._known
 
+    def take_over(self, overlay: Overlay) -> None:
+        """Goes on with the changes of an earlier listener of this program, where no file keeps them."""
+        if self._state() is None:
+            self._known = overlay
+
     def _saved(self) -> Overlay:
         state = self._state()
         if state is None:

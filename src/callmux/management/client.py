@@ -71,8 +71,7 @@ class ManagementClient:
         headers: Mapping[str, str] | None = None,
         seconds: float = SECONDS,
     ) -> None:
-        if urlsplit(base_url).scheme not in ("http", "https"):
-            raise ManagementFailed("base_url must be an http or https address with the path of the interface")
+        _check(base_url)
         self._base = base_url.rstrip("/")
         self._headers = {"Accept": "application/json", **(headers or {})}
         if token is not None:
@@ -161,6 +160,10 @@ class ManagementClient:
         body = {key: value for key, value in (("tool", tool), ("server", server)) if value is not None}
         return await self._object("POST", "cache/clear", body)
 
+    async def openapi(self) -> dict[str, Any]:
+        """What the interface is, as an OpenAPI document."""
+        return await self._object("GET", "openapi.json")
+
     async def _object(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         value = await self._ask(method, path, body)
         if not isinstance(value, dict):
@@ -196,3 +199,21 @@ class ManagementClient:
         if not isinstance(said, str):
             said = text[:MOST_SHOWN].decode("utf-8", "replace").strip() or f"HTTP status {status}"
         raise ManagementFailed(said, status)
+
+
+def _check(base_url: str) -> None:
+    """Refuses what cannot be the address of an interface.
+
+    Raises:
+        ManagementFailed: It cannot.
+    """
+    try:
+        parts = urlsplit(base_url)
+        is_web = parts.scheme in ("http", "https") and bool(parts.hostname)
+        named, _ = parts.username, parts.port
+    except ValueError:
+        is_web, named = False, None
+    if not is_web:
+        raise ManagementFailed("base_url must be an http or https address with the path of the interface")
+    if named is not None:
+        raise ManagementFailed("base_url must not hold a user or a password: give the token, or headers")

@@ -80,10 +80,10 @@ def new_name(body: dict[str, Any], known: Iterable[str]) -> str:
     name = text(body, "name")
     if name is None:
         raise InvalidArguments("name is required", field="name")
-    if name not in known and not _NAME.fullmatch(name):
+    if name not in known and not (_NAME.fullmatch(name) and name.isprintable() and name.strip(".")):
         raise InvalidArguments(
-            "name must be 1 to 64 characters without blanks,"
-            ' must not begin with "-" and must not contain "__"',
+            "name must be 1 to 64 characters without blanks and invisible ones,"
+            ' must not begin with "-", must not contain "__" and must have more than dots',
             field="name",
         )
     return name
