@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
+import signal
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +19,31 @@ import pytest
 from callmux.cli.top import NothingSeen, run
 from callmux.errors import UsageError
 from tests.live.harness import python_server, stdio, write_config
+from tests.live.terminal import Terminal
 from tests.live.test_listener import HELLO, post, request, run_listener
 from tests.management.place import Place
 from tests.management.test_client import Served
-from tests.support import free_port, real_loop
+from tests.support import eventually, free_port, real_loop
 
 AUTH = {"mode": "bearer", "tokens": [{"id": "ops", "token": "ops-token-1234"}]}
 
 
+@pytest.fixture
+def state() -> Iterator[str]:
+    """A state directory whose path is short enough for sockets: in a common one, others are seen, too."""
+    with tempfile.TemporaryDirectory(prefix="cm-", dir="/tmp") as folder:
+        yield folder
+
+
 def test_a_running_listener_shows_its_servers_and_its_rates(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, state: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     servers = {"a": stdio(python_server("ledger_server.py", tmp_path / "l"))}
     config, port = write_config(tmp_path / "config.json", servers), free_port()
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_STATE_HOME", state)
     sleeps: list[float] = []
-    with run_listener(tmp_path, config, port) as process:
+    with run_listener(tmp_path, config, port, env={"XDG_STATE_HOME": state}) as process:
         _, _, session = post(port, request(1, "initialize", HELLO))
 
         def meanwhile(seconds: float) -> None:
@@ -101,3 +114,31 @@ async def test_a_listener_elsewhere_is_seen_by_its_dashboard(
         monkeypatch.setattr(msgspec.json, "decode", lambda text: [])
         with pytest.raises(NothingSeen, match="no dashboard"):
             await asyncio.to_thread(run, ["--once", "--url", base], None)
+
+
+def test_on_a_terminal_of_80_columns_no_line_is_longer_and_ctrl_c_gives_it_back(
+    tmp_path: Path, state: str
+) -> None:
+    """As over ssh: nothing but a plain terminal, whose type is all that is known."""
+    servers = {"a-server-with-a-long-name": stdio(python_server("ledger_server.py", tmp_path / "l"))}
+    config, port = write_config(tmp_path / "config.json", servers), free_port()
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "XDG_STATE_HOME": state}
+    with run_listener(tmp_path, config, port, env={"XDG_STATE_HOME": state}):
+        _, _, session = post(port, request(1, "initialize", HELLO))
+        call = {"name": "read", "arguments": {"token": "t1"}}
+        assert post(port, request(2, "tools/call", call), session)[0] == 200
+        env["TERM"] = "xterm-256color"
+        terminal = Terminal(env, tmp_path, "top", "--interval", "1", whole=True)
+        try:
+            eventually(lambda: terminal.shown.count("CALLS/S") > 1, "two pictures")
+        finally:
+            terminal.process.send_signal(signal.SIGINT)
+            code, _ = terminal.ends()
+    assert code == 0
+    begin, end = terminal.shown.index("\x1b[?1049h"), terminal.shown.index("\x1b[?1049l")
+    # Each picture begins at the upper left corner.
+    pictures = re.sub(r"\x1b\[[0-9;]*H", "\n", terminal.shown[begin:end])
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", pictures)
+    assert "connected" in plain
+    assert "1 calls" in plain
+    assert max(len(line) for line in re.split(r"[\r\n]+", plain)) <= 80

@@ -7,6 +7,7 @@ import os
 import pty
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from tests.support import SECONDS
 
 
 class Terminal:
-    """A command on a terminal; its stdout is a pipe unless `whole`.
+    """A command on a terminal of 80 columns; its stdout is a pipe unless `whole`.
 
     Attributes:
         shown: What it has shown there.
@@ -24,6 +25,7 @@ class Terminal:
 
     def __init__(self, env: Mapping[str, str], cwd: Path, *words: str, whole: bool = False) -> None:
         self.master, slave = pty.openpty()
+        termios.tcsetwinsize(slave, (24, 80))
         self.shown = ""
         self.process = subprocess.Popen(
             [sys.executable, "-m", "callmux", *words],

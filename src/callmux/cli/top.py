@@ -49,7 +49,11 @@ def run(args: list[str], config_option: str | None, rounds: int | None = None) -
     interval = float(given.number("--interval") or 2)
     if given.on("--once") or not sys.stdout.isatty():
         return _once(look, interval, as_json=given.on("--json"))
-    return _watch(look, interval, rounds)
+    try:
+        return _watch(look, interval, rounds)
+    except KeyboardInterrupt:
+        # That is how it is ended.
+        return 0
 
 
 def looker(given: Given, config_option: str | None, env: dict[str, str]) -> Callable[[], Look]:
@@ -105,14 +109,11 @@ def _watch(look: Callable[[], Look], interval: float, rounds: int | None) -> int
         return 1
     console = Console(highlight=False)
     with Live(screen(rows_of(before, {}, 0.0)), console=console, screen=True, auto_refresh=False) as live:
-        try:
-            while rounds is None or shown < rounds:
-                time.sleep(interval)
-                now = look()
-                live.update(screen(rows_of(now, before, interval)), refresh=True)
-                before, shown = now, shown + 1
-        except KeyboardInterrupt:
-            return 0
+        while rounds is None or shown < rounds:
+            time.sleep(interval)
+            now = look()
+            live.update(screen(rows_of(now, before, interval)), refresh=True)
+            before, shown = now, shown + 1
     return 0
 
 
