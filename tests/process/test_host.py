@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from callmux.config.check import check_document
 from callmux.config.model import Config
 from callmux.errors import StartupFailed
-from callmux.observe.facts import CallEnded, Configured, RequestEnded, SessionEnded
+from callmux.observe.facts import CallEnded, Configured, RequestEnded, ServerUp, SessionEnded
 from callmux.observe.telemetry import Telemetry
 from callmux.process.host import Host
 from callmux.process.runtime import Runtime
@@ -41,6 +41,7 @@ class House:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, given: Config) -> None:
         self.links: dict[str, FakeLink] = {}
         self.unlisted: set[str] = set()
+        self.listed: dict[str, Any] = {}
         monkeypatch.setattr(pool_module, "open_link", self.open_link)
         self.host = Host(given, Path("/"), {}, lambda name, line: None, single=True, clock=loop_clock())
         self.sent: list[Any] = []
@@ -51,8 +52,8 @@ class House:
         if name == "bad":
             raise lost("no such command", started=False)
         answer = {"content": [{"type": "text", "text": f"from {name}"}]}
-        unlisted = {"tools__list": ValueError("not now")} if name in self.unlisted else {}
-        self.links[name] = FakeLink(tools__call=answer, **unlisted)
+        listed = {"tools__list": ValueError("not now")} if name in self.unlisted else self.listed
+        self.links[name] = FakeLink(tools__call=answer, **listed)
         return self.links[name]
 
     async def asks(self, method: str, params: Any = None, id: int = 1) -> Any:
@@ -443,3 +444,21 @@ async def test_a_session_that_ends_is_told_with_its_duration(monkeypatch: pytest
     assert [(fact.transport, round(fact.seconds), fact.version) for fact in ended] == [
         ("stdio", 5, "2025-11-25")
     ]
+
+
+async def test_a_restarted_server_answers_nothing_from_before_as_soon_as_it_is_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    house = House(monkeypatch, config("a", cacheTtlSeconds=600))
+    house.listed = {"tools__list": {"tools": [{"name": "t", "annotations": {"readOnlyHint": True}}]}}
+    await house.greets()
+    call = {"name": "a__t", "arguments": {}}
+    for id in (1, 2):
+        await house.asks("tools/call", call, id=id)
+    assert house.links["a"].methods().count("tools/call") == 1
+    message = json.dumps({"id": 3, "method": "tools/call", "params": call}).encode()
+    house.host.bus.subscribe(ServerUp, lambda fact: house.session.receive(parse(message)))
+    await house.host.restart("a", "somebody asked")
+    await house.session.quiet.wait()
+    assert house.links["a"].methods().count("tools/call") == 1
+    await house.host.close()

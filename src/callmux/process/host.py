@@ -320,9 +320,10 @@ class Host:
         if self.started:
             log.info('restarting "%s": %s', name, why)
             self.desk.withdraw(f'server "{name}" was restarted meanwhile', name)
-            await server.restart()
-        # What the old process has answered says nothing of the new one.
+        # What the old process has answered says nothing of the new one, to which all calls go from here on.
         self._stores.writes.wrote(name)
+        if self.started:
+            await server.restart()
         return server.record()
 
     def server_records(self) -> list[dict[str, Any]]:
