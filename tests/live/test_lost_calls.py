@@ -37,7 +37,7 @@ def test_a_session_that_a_server_forgot_is_begun_anew_and_the_write_runs_once(
     before = tmp_path / "front"
     before.mkdir()
     far = {"far": {"url": f"http://127.0.0.1:{back}/mcp"}}
-    # Where the next one takes long to come, the front has noticed that the first is gone: its call waits then.
+    # Where the next one takes long to come, the front has noticed the loss already: its call waits then.
     patient = {"fastFailDuringBackoff": False}
     config = write_config(before / "callmux.json", far, reconnectPolicy=patient)
     with contextlib.ExitStack() as stack:

@@ -1,0 +1,144 @@
+"""The client scenarios of the official conformance suite (npm `@modelcontextprotocol/conformance`).
+
+callmux stands in front of the suite's own servers. Nothing is expected to fail.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live.harness import environment
+
+HERE = Path(__file__).parent
+SECONDS = 120
+
+
+def checks(output: Path) -> list[dict[str, Any]]:
+    """Every check of a run."""
+    return [check for file in output.glob("**/checks.json") for check in json.loads(file.read_text())]
+
+
+def of_status(status: str, output: Path) -> list[str]:
+    found = [check for check in checks(output) if check["status"] == status]
+    return [f"{check['id']}: {check.get('errorMessage')}" for check in found]
+
+
+def run_suite(command: list[str], tmp_path: Path) -> Path:
+    """Runs the suite; gives where its results are. Fails where the suite does."""
+    output = tmp_path / "results"
+    env = environment(tmp_path, "") | {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+    words = [*command, "--output-dir", str(output)]
+    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert done.returncode == 0, f"{done.stdout[done.stdout.find('SUMMARY') :]}\n{done.stderr[-1000:]}"
+    return output
+
+
+@pytest.mark.parametrize("way", ["run", "bridge"])
+@pytest.mark.parametrize(
+    "scenario", ["initialize", "tools_call", "elicitation-sep1034-client-defaults", "sse-retry"]
+)
+def test_callmux_passes_the_client_scenario(
+    scenario: str, way: str, tmp_path: Path, npm_tool: Callable[[str], list[str]]
+) -> None:
+    driver = f"{sys.executable} {HERE / 'client.py'} {way}"
+    suite = [*npm_tool("conformance"), "client", "--command", driver, "--spec-version", "2025-11-25"]
+    output = run_suite([*suite, "--scenario", scenario], tmp_path)
+    assert of_status("FAILURE", output) + of_status("WARNING", output) == []
+    assert of_status("SUCCESS", output)
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        "tools_call",
+        "request-metadata",
+        "sep-2322-client-request-state",
+        "http-standard-headers",
+        "http-custom-headers",
+        "http-invalid-tool-headers",
+        "json-schema-ref-no-deref",
+        "json-schema-2020-12-preservation",
+    ],
+)
+def test_callmux_passes_the_client_scenario_of_the_newest_revision(
+    scenario: str, tmp_path: Path, npm_tool: Callable[[str], list[str]]
+) -> None:
+    driver = f"{sys.executable} {HERE / 'modern_client.py'}"
+    suite = [*npm_tool("conformance"), "client", "--command", driver, "--spec-version", "2026-07-28"]
+    output = run_suite([*suite, "--scenario", scenario], tmp_path)
+    assert of_status("FAILURE", output) + of_status("WARNING", output) == []
+    assert of_status("SUCCESS", output)
+
+
+SIGN_INS = {
+    "2025-03-26": ["2025-03-26-oauth-metadata-backcompat", "2025-03-26-oauth-endpoint-fallback"],
+    "2025-06-18": ["token-endpoint-auth-basic", "token-endpoint-auth-post", "token-endpoint-auth-none"],
+    "2025-11-25": [
+        "metadata-default",
+        "metadata-var1",
+        "metadata-var2",
+        "metadata-var3",
+        "basic-cimd",
+        "scope-from-www-authenticate",
+        "scope-from-scopes-supported",
+        "scope-omitted-when-undefined",
+        "scope-step-up",
+        "scope-retry-limit",
+        "token-endpoint-auth-basic",
+        "token-endpoint-auth-post",
+        "token-endpoint-auth-none",
+        "pre-registration",
+    ],
+    "2026-07-28": [
+        "authorization-server-migration",
+        "basic-cimd",
+        "iss-normalized",
+        "iss-not-advertised",
+        "iss-supported",
+        "iss-supported-missing",
+        "iss-unexpected",
+        "iss-wrong-issuer",
+        "metadata-default",
+        "metadata-issuer-mismatch",
+        "metadata-var1",
+        "metadata-var2",
+        "metadata-var3",
+        "offline-access-not-supported",
+        "offline-access-scope",
+        "pre-registration",
+        "resource-mismatch",
+        "scope-from-scopes-supported",
+        "scope-from-www-authenticate",
+        "scope-omitted-when-undefined",
+        "scope-retry-limit",
+        "scope-step-up",
+        "token-endpoint-auth-basic",
+        "token-endpoint-auth-none",
+        "token-endpoint-auth-post",
+    ],
+    "": ["client-credentials-basic", "client-credentials-jwt"],
+}
+"""The scenarios for sign-ins by the revision they belong to; without one, those of an extension."""
+
+
+@pytest.mark.parametrize(
+    ("scenario", "revision"), [(name, revision) for revision, names in SIGN_INS.items() for name in names]
+)
+def test_callmux_signs_in_as_the_revision_says(
+    scenario: str, revision: str, tmp_path: Path, npm_tool: Callable[[str], list[str]]
+) -> None:
+    driver = f"{sys.executable} {HERE / 'client.py'} run"
+    suite = [*npm_tool("conformance"), "client", "--command", driver, "--scenario", f"auth/{scenario}"]
+    if revision:
+        suite += ["--spec-version", revision]
+    output = run_suite(suite, tmp_path)
+    assert of_status("FAILURE", output) + of_status("WARNING", output) == []
+    assert of_status("SUCCESS", output)
