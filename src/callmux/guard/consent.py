@@ -19,6 +19,7 @@ NEVER = frozenset(
         "tasks/get",
         "tasks/list",
         "tasks/result",
+        "tasks/update",
     }
 )
 """Methods that nobody is asked about: the client's program makes them, not a model, and each is about what

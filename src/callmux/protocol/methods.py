@@ -28,6 +28,7 @@ REQUESTS = frozenset(
         "tasks/get",
         "tasks/list",
         "tasks/result",
+        "tasks/update",
         "tools/call",
         "tools/list",
     }

@@ -231,10 +231,14 @@ def mismatch(why: str) -> RpcError:
     return RpcError(HEADER_MISMATCH, f"Header mismatch: {why}")
 
 
-def bare(params: Raw | None) -> Raw:
-    """The params without what the revision adds to each request: servers of every era take them."""
+def bare(params: Raw | None, *, answers: bool = False) -> Raw:
+    """The params without what the revision adds to each request: servers of every era take them.
+
+    Args:
+        answers: Whether what a client says to questions is what the request is about.
+    """
     given = members(params)
-    for name in _ANSWERS:
+    for name in () if answers else _ANSWERS:
         given.pop(name, None)
     meta = members(given.get("_meta"))
     for name in OF_REQUEST:

@@ -24,7 +24,7 @@ from callmux.rings.ring import Job
 from callmux.rings.route import Find, Route
 from callmux.traits import Traits
 
-OF_ONE_TASK = frozenset({"tasks/get", "tasks/result", "tasks/cancel"})
+OF_ONE_TASK = frozenset({"tasks/get", "tasks/result", "tasks/cancel", "tasks/update"})
 UNCLEAR = Denial(
     AMBIGUOUS_TARGET,
     "it cannot be told which tool is meant: name its server, as in server__tool",

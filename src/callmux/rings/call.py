@@ -16,7 +16,7 @@ from callmux.context import CallContext, ClientPort, Scope
 from callmux.plan import Asked, Plan, whole
 from callmux.protocol import jsonrpc, stateless
 from callmux.protocol.calling import DirectCall
-from callmux.protocol.params import members
+from callmux.protocol.params import members, optional_text
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings.ring import Job, carry, leave_by, settle
 from callmux.rings.route import Route
@@ -102,6 +102,11 @@ class Call(Job):
     def tool(self) -> Tool | None:
         """What the catalogue knows of the tool."""
         return self.route.tool
+
+    @property
+    def named_task(self) -> str | None:
+        """The task that it names."""
+        return optional_text(self.asked.extra.get("taskId", Raw(NULL)))
 
     @property
     def safe(self) -> bool:

@@ -24,6 +24,7 @@ from callmux.rings.cache.writes import Writes
 from callmux.rings.call import Call
 from callmux.rings.coalescing import Coalescing
 from callmux.rings.converting import Converting
+from callmux.rings.following import Following
 from callmux.rings.formatting import Formatting
 from callmux.rings.limiting import Limiting, Slots
 from callmux.rings.observing import Observing
@@ -115,7 +116,7 @@ def call_stages(parts: Parts) -> Sequence[Any]:
     kept, servers, clock, bus = parts.kept, parts.servers, parts.clock, parts.bus
     rules = ReusePolicy(parts.config)
     keys = Keys(rules, kept.numbers, servers, parts.rights)
-    stages: list[Any] = [Visiting(servers)]
+    stages: list[Any] = [Visiting(servers), Following(servers, plain=parts.plain)]
     if parts.inviting is not None:
         stages.append(parts.inviting)
     if bus is not None:

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Raw
 
 from callmux import __version__
-from callmux.protocol import apps
+from callmux.protocol import apps, tasks
 from callmux.protocol.params import members
 from callmux.upstream.inventory.offer import Offer
 
@@ -47,8 +47,8 @@ _OF_SESSIONS = frozenset({"tasks"})
 _OF_SEVERAL = frozenset({"experimental", "tasks"})
 """Capabilities beside ours that several servers may have: of tasks callmux knows whose each is, and
 experimental ones are notifications as a rule, which pass to and from all."""
-_EXTENSIONS = frozenset({apps.EXTENSION})
-"""Extensions that several servers may have: they have no requests of their own."""
+_EXTENSIONS = frozenset({apps.EXTENSION, tasks.EXTENSION})
+"""Extensions that several servers may have: they have no requests of their own, or name whose they are."""
 
 
 def greeting(

@@ -50,6 +50,9 @@ class Offers:
         resources: Gives the index of resources as it is now.
         servers: Names of all servers that are not disabled.
         sight: What each client may see; None where all may use everything.
+
+    Attributes:
+        servers: The names of all servers.
     """
 
     def __init__(
@@ -64,7 +67,7 @@ class Offers:
         self._door = door
         self._prompts = prompts
         self._resources = resources
-        self._servers = servers
+        self.servers = servers
 
     async def list(self, kind: str, rights: Rights | None = None) -> bytes:
         """The result of a listing: `prompts`, `resources` or `resourceTemplates`.
@@ -210,7 +213,7 @@ class Offers:
     @property
     def sole(self) -> str | None:
         """The only server there is."""
-        return self._servers[0] if len(self._servers) == 1 else None
+        return self.servers[0] if len(self.servers) == 1 else None
 
     async def list_tasks(
         self, params: Raw | None, context: CallContext

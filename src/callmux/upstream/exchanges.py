@@ -74,6 +74,10 @@ class Portable(Exchange, Protocol):
         """The tool, prompt, URI or task that it names."""
 
     @property
+    def named_task(self) -> str | None:
+        """The task that it names."""
+
+    @property
     def tool(self) -> Tool | None:
         """What its server lists of the tool that it calls."""
 
@@ -149,6 +153,10 @@ class OwnExchange(msgspec.Struct, eq=False, kw_only=True):
         given = members(self.params)
         raw = next((given[name] for name in ("name", "uri", "taskId") if name in given), None)
         return None if raw is None else optional_text(raw)
+
+    @property
+    def named_task(self) -> str | None:
+        return self.target
 
     def line(self, id: int) -> bytes:
         params = self.params if self.progress is None else with_progress_token(self.params, id)

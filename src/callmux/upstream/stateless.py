@@ -162,7 +162,8 @@ class Stateless:
     def label(self, id: int, exchange: Portable) -> None:
         """Gives the request its headers."""
         if self._label is not None:
-            head = mirrored.head(self._revision, exchange.method, exchange.target)
+            target = exchange.named_task if exchange.method.startswith("tasks/") else exchange.target
+            head = mirrored.head(self._revision, exchange.method, target)
             if exchange.tool is not None and exchange.method == "tools/call":
                 head |= mirrored.of_arguments(exchange.arguments, mirrored.mirrored(exchange.tool.raw))
             self._label(id, head)

@@ -84,6 +84,7 @@ class ModernRequest(Request, kw_only=True):
         owner: Whose it is.
         info: Who answers, as JSON.
         hints: Gives how long its answer may be kept, for `callmux.protocol.modern.complete`.
+        told: Gives a result as the client is told it, where that may be another one.
         over: Called once nothing more will come of it.
         questions: What is asked now, by key.
         given: What its client has said before it was asked, by the names of questions.
@@ -107,6 +108,7 @@ class ModernRequest(Request, kw_only=True):
     owner: str = ""
     info: bytes = b"{}"
     hints: Callable[[], bytes] | None = None
+    told: Callable[[ModernRequest, Job, bytes], bytes] | None = None
     over: Callable[[], None] | None = None
     questions: dict[str, OpenQuestion] = msgspec.field(default_factory=dict)
     given: dict[str, Raw] = msgspec.field(default_factory=dict)
@@ -296,7 +298,8 @@ class ModernRequest(Request, kw_only=True):
             if self.lacks and outcome.is_error:
                 self.refused(self._lacking(outcome.raw))
             else:
-                self.answered(outcome.raw)
+                raw = outcome.raw
+                self.answered(raw if self.told is None else self.told(self, job, raw))
         elif isinstance(outcome, RpcError):
             self.refused(outcome)
         elif isinstance(outcome, Cancelled):

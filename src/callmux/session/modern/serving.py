@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 from msgspec import Raw
 
-from callmux.protocol import jsonrpc, modern
+from callmux.context import CallContext
+from callmux.protocol import jsonrpc, modern, tasks
 from callmux.protocol.caching import Freshness
 from callmux.protocol.jsonrpc import INVALID_PARAMS, METHOD_NOT_FOUND, RpcError
 from callmux.protocol.methods import CAPABILITIES, declared
@@ -24,6 +25,7 @@ from callmux.protocol.modern import CACHED, READ, Asked
 from callmux.protocol.params import DISCOVER, LEVELS, LISTEN, SUBSCRIBER, members, progress_token
 from callmux.protocol.versions import MODERN, SUPPORTED
 from callmux.rings.converting import as_result
+from callmux.rings.ring import Job
 from callmux.router.greeting import Portrait
 from callmux.router.offers import Offers
 from callmux.session.client_cwd import owner_of
@@ -33,6 +35,8 @@ from callmux.session.modern.listening import Listening, read
 from callmux.session.modern.losing import Losing, in_doubt
 from callmux.session.modern.parking import Parking
 from callmux.session.modern.request import ModernRequest, Round, digest_of
+from callmux.session.modern.tasks import ExtendedTasks
+from callmux.session.request import Request
 from callmux.session.session import Session
 from callmux.session.subscriptions import Subscriptions
 from callmux.tasks import TaskSet
@@ -83,6 +87,9 @@ class Wired(Protocol):
     @property
     def router(self) -> Router: ...
 
+    @property
+    def is_transparent(self) -> bool: ...
+
 
 class Process(Protocol):
     """The process as it is needed here: implemented by `callmux.process.host.Host`."""
@@ -129,6 +136,7 @@ class Serving:
         self._parking = parking
         self._tasks = TaskSet("stateless requests")
         self._listening: dict[ModernRequest, Listening] = {}
+        self._extended = ExtendedTasks()
         self._losing: Losing[ModernRequest] = Losing(lambda plan: current.runtime.router.is_harmless(plan))
 
     def __repr__(self) -> str:
@@ -183,7 +191,10 @@ class Serving:
         elif portrait is not None and method == LISTEN:
             session.follow(request, self._listen(session, request, params, portrait), None)
         else:
-            request.params, request.given = modern.bare(params), dict(asked.answers)
+            request.given = dict(asked.answers)
+            request.params = modern.bare(params, answers=method == tasks.UPDATE)
+            if method == "tools/call" and tasks.declares(request.declared):
+                request.told = self._told
             if self._losing and self._made_anew(session, request, params):
                 return
             if asked.log_level is not None and _is_lower(asked.log_level, session.server_level):
@@ -238,6 +249,27 @@ class Serving:
             request.answered(as_result(in_doubt(request.params)).raw)
             return True
         return False
+
+    # Tasks.
+
+    def _told(self, request: ModernRequest, job: Job, result: bytes) -> bytes:
+        if job.plan is None or self._names_tasks_as_they_are(request):
+            return result
+        server, tool = self._current.runtime.router.tool_of(job.plan)
+        return self._extended.told(result, server, tool, request.owner)
+
+    def task(
+        self, method: str, params: Raw | None, context: CallContext, request: Request
+    ) -> Coroutine[Any, Any, bytes]:
+        """The result of a request about one task."""
+        assert isinstance(request, ModernRequest)
+        offers = self._current.offers
+        if self._names_tasks_as_they_are(request):
+            return offers.other(method, params, context, None)
+        return self._extended.answer(method, params, context, request.owner, offers)
+
+    def _names_tasks_as_they_are(self, request: ModernRequest) -> bool:
+        return not request.owner and self._current.runtime.is_transparent
 
     # Subscriptions.
 
