@@ -198,6 +198,9 @@ class Dispatch:
         needed, told = CAPABILITIES.get(method), session.facts.declared
         if needed is None or told is None or needed in told:
             return
+        if self._current.entitlements.rights_of(session) is not None:
+            # Rules decide what it sees, and an unknown method is not the answer to a lack of rights.
+            return
         now = self._current.portraits.of(session).capabilities
         if needed not in declared(msgspec.json.encode(now)):
             raise RpcError(jsonrpc.METHOD_NOT_FOUND, f"method not found: {method}: no server has {needed}")
