@@ -175,7 +175,7 @@ class FakeServer:
         self.state = state
         self.asked: list[Any] = []
 
-    def ready(self, client: Any) -> Any:
+    def ready(self, client: Any, scope: Any = None, target: str = "") -> Any:
         return self if self.state == "up" else None
 
     async def acquire(self, *args: Any) -> Any:

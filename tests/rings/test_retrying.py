@@ -66,7 +66,7 @@ class FakeServer:
         self.unanswered = Unanswered()
         self.examined: list[str] = []
 
-    def ready(self, client: Any, scope: Any = None) -> FakeConnection | None:
+    def ready(self, client: Any, scope: Any = None, target: str = "") -> FakeConnection | None:
         return self.connection if self.is_ready else None
 
     async def acquire(self, *args: Any, scope: Any = None) -> FakeConnection:

@@ -18,7 +18,7 @@ async def test_a_client_that_comes_while_the_server_sleeps_starts_nothing() -> N
     plant = lazy(Plant(), Kept("t"))
     plant.server.start()
     client = FakeClient(ABLE)
-    plant.server.welcome(client)
+    plant.server.choice.welcome(client)
     assert plant.server.unlisted_for(client) is None
     await settle()
     assert (plant.made, plant.tools) == ([], ["t"])
@@ -37,10 +37,10 @@ async def test_what_was_kept_for_clients_that_declare_the_same_is_shown() -> Non
     plant.server.inventory._listed._listing_for = listings.get
     plant.server.start()
     assert plant.tools == ["general"]
-    plant.server.welcome(FakeClient(ABLE))
+    plant.server.choice.welcome(FakeClient(ABLE))
     assert (plant.tools, plant.changes, plant.made) == (["special"], 1, [])
     # The second kind of client does not take it from the first.
-    plant.server.welcome(FakeClient(b"{}"))
+    plant.server.choice.welcome(FakeClient(b"{}"))
     assert plant.tools == ["special"]
     await plant.server.close()
 
@@ -51,8 +51,8 @@ async def test_what_others_list_is_read_once_the_server_is_awake() -> None:
     plant = lazy(Plant(FakeLink(), FakeLink(tools__list=tools("t", "more"))), Kept("t"))
     plant.server.start()
     first, able = FakeClient(), FakeClient(ABLE)
-    plant.server.welcome(first)
-    plant.server.welcome(able)
+    plant.server.choice.welcome(first)
+    plant.server.choice.welcome(able)
     assert plant.server.unlisted_for(able) is None
     plant.server.in_use.take()
     await plant.server.acquire("t", first)

@@ -15,8 +15,9 @@ from callmux.upstream.lanes import (
     Sharing,
     choose_lane,
     make_room,
-    without_roots,
+    telling,
 )
+from tests.support import FakeClient
 
 PLAIN, ASKED = b"{}", b'{"sampling":{}}'
 
@@ -93,9 +94,29 @@ def test_a_key_shows_no_credential() -> None:
     assert "secret" not in repr(LaneKey(PLAIN, None, Scope(headers=(("authorization", "secret"),))))
 
 
-def test_without_roots_everything_else_is_declared() -> None:
-    assert without_roots(b'{"elicitation":{},"roots":{"listChanged":true}}') == b'{"elicitation":{}}'
-    assert without_roots(b'{"sampling":{}}') == b'{"sampling":{}}'
+def test_without_roots_everything_else_that_matters_is_declared() -> None:
+    assert telling(b'{"elicitation":{},"roots":{"listChanged":true}}', rootless=True) == b'{"elicitation":{}}'
+    assert telling(b'{"sampling":{}}', rootless=True) == b'{"sampling":{}}'
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "told"),
+    [
+        (b'{"experimental":{"x":{}}}', b"{}"),
+        (b'{"roots":{},"somethingElse":1}', b'{"roots":{}}'),
+        (b'{"elicitation":{"form":{}}}', b'{"elicitation":{}}'),
+        (b'{"elicitation":{"form":{},"url":{}}}', b'{"elicitation":{"form":{},"url":{}}}'),
+        (b'{"elicitation":{"url":{}}}', b'{"elicitation":{"url":{}}}'),
+        (b'{"sampling":{"tools":{}}}', b'{"sampling":{"tools":{}}}'),
+        (b'{"extensions":{"a/b":{}},"tasks":{"list":{}}}', b'{"extensions":{"a/b":{}},"tasks":{"list":{}}}'),
+    ],
+)
+def test_only_what_servers_act_on_is_a_reason_for_a_connection(capabilities: bytes, told: bytes) -> None:
+    assert telling(capabilities) == told
+    client: Any = FakeClient(capabilities)
+    assert Sharing().declared(client, alone=False) == told
+    assert Sharing().declared(client, alone=True) == capabilities
+    assert Sharing().kind(capabilities + b"\0me", unlisted=False) == told
 
 
 def counted(server: str, n: int, idle_since: float | None = None) -> CountedLane:

@@ -25,8 +25,12 @@ class FakeConnection:
         self.audience = Audience()
         self.stateless = None
         self.calls = 0
+        self.tools: set[str] = set()
         for client in clients:
             self.audience.calls(client)
+
+    def tools_of(self, client: Any) -> set[str]:
+        return self.tools
 
     def calls_of(self, client: Any) -> int:
         return self.calls
@@ -91,6 +95,23 @@ def test_the_only_client_there_is_needs_nothing_of_its_own() -> None:
     client.answers.append(b"{}")
     ask(questions, FakeConnection(client), client, client)
     assert not questions.apart
+
+
+def test_a_question_during_the_call_of_a_tool_concerns_this_tool_alone() -> None:
+    client, questions = FakeClient(), Questions()
+    client.answers += [b"{}", b"{}"]
+    connection = FakeConnection(client)
+    connection.tools = {"ask"}
+    ask(questions, connection, client)
+    assert (questions.asks("ask"), questions.asks("other"), questions.apart) == (True, False, False)
+    successor = Questions()
+    successor.take_over(questions)
+    assert (successor.asks("ask"), successor.asks("other")) == (True, False)
+    # Roots decide what a server does for all of its tools.
+    play(questions.ask(cast(Connection, connection), "roots/list", None, cast(ClientPort, client)))
+    assert questions.asks("other")
+    successor.take_over(questions)
+    assert successor.asks("other")
 
 
 def test_a_question_for_nobody_is_refused() -> None:

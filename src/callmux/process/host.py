@@ -197,7 +197,7 @@ class Host:
         self.start(session)
         runtime = self.runtime
         for server in runtime.servers.values():
-            server.welcome(session)
+            server.choice.welcome(session)
         strict = runtime.config.strict_startup
         limit = None if runtime.is_transparent or strict else GREETING_SECONDS
         try:

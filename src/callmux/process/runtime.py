@@ -276,7 +276,7 @@ class Runtime:
             before = old.servers.get(name)
             if before is not None and before is not server:
                 server.subscribe(before.subscriptions - server.subscriptions)
-                server.questions.apart |= before.questions.apart
+                server.questions.take_over(before.questions)
 
     def retire(self, why: str | None = None) -> None:
         """Asks people about nothing any more; calls that wait for them are not made.

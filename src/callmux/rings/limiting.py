@@ -156,7 +156,8 @@ class Limiting:
         if call.scope is None:
             # A frame is saved on the nearly only way on stdio.
             alone = session is server.exclusive
-            connection = call.connection = self._main.connection if alone else server.ready(session)
+            ready = self._main.connection if alone else server.ready(session, None, call.target)
+            connection = call.connection = ready
             if connection is None:
                 return self._wait(call, server, False)
         if (

@@ -48,7 +48,8 @@ class Retrying:
         connection = call.connection
         if connection is None:
             server = self._servers[call.route.server]
-            connection = call.connection = server.ready(call.context.client.session, call.scope)
+            session = call.context.client.session
+            connection = call.connection = server.ready(session, call.scope, call.target)
             if connection is None:
                 return self._connect(server, call)
         if call.context.progress_token is not None and call.progress is None:

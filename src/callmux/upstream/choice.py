@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 from callmux.context import ClientPort, Scope
 from callmux.protocol.versions import MODERN, Era
 from callmux.upstream.inventory.inventory import Inventory
-from callmux.upstream.lanes import LaneKey, Sharing, choose_lane
+from callmux.upstream.lanes import LaneKey, Sharing, choose_lane, telling
 from callmux.upstream.opening.known_era import KnownEra
 from callmux.upstream.opening.main_line import MainLine
 from callmux.upstream.questions import Questions
@@ -42,6 +42,16 @@ class LaneChoice:
     def __repr__(self) -> str:
         return f"LaneChoice({self._main!r}, {self._questions!r})"
 
+    def begin(self, capabilities: bytes, only: ClientPort | None) -> bytes:
+        """What the main connection declares on behalf of the first client.
+
+        Args:
+            capabilities: What that client declares.
+            only: The same, where no other will ever come.
+        """
+        self.exclusive = only
+        return capabilities if only is not None else telling(capabilities, self.sharing.rootless)
+
     def welcome(self, client: ClientPort) -> None:
         """Makes the main connection ready for a client that has come: lists may depend on it."""
         if self._questions.apart or self.exclusive is not None:
@@ -69,14 +79,18 @@ class LaneChoice:
             main.acquire(False) if kind == main.declares else self._inventory.views.unknown_to(client, kind)
         )
 
-    def lane(self, client: ClientPort, scope: Scope | None) -> LaneKey | None:
-        """The lane for a call of this client; None for the main connection, which may adopt the client."""
+    def lane(self, client: ClientPort, scope: Scope | None, target: str) -> LaneKey | None:
+        """The lane for a call of this client; None for the main connection, which may adopt the client.
+
+        Args:
+            target: What is called.
+        """
         main = self._main
         if self.exclusive is client and scope is None:
             return None
         declared = self.declared(client)
         owner = main.connection.audience.owner if main.connection is not None else None
-        asking, its = self._questions.apart, main.era
+        asking, its = self._questions.asks(target), main.era
         era = its if its is Era.LEGACY and client.version not in MODERN else self.era_of(client)
         key = choose_lane(
             client, declared, main.declares, owner, asking=asking, scope=scope, era=era, main_era=its

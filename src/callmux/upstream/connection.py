@@ -42,7 +42,7 @@ from callmux.upstream.open_questions import OpenQuestions
 from callmux.upstream.opening.first_words import FirstWords
 from callmux.upstream.opening.handshake import agree
 from callmux.upstream.opening.known_era import KnownEra
-from callmux.upstream.patience import calls_of, due
+from callmux.upstream.patience import calls_of, due, tools_of
 from callmux.upstream.reading.copying import LARGE, copied, own_copy
 from callmux.upstream.reading.staleness import Staleness
 from callmux.upstream.task_makers import TaskMakers
@@ -258,6 +258,10 @@ class Connection:
     def calls_of(self, client: ClientPort) -> int:
         """How many calls of a request are under way here."""
         return calls_of(client, self._waiting.values(), self.stateless.asking if self.stateless else ())
+
+    def tools_of(self, client: ClientPort | None) -> set[str]:
+        """The tools whose calls are under way here, of one client where it is given."""
+        return tools_of(client, self._waiting.values())
 
     def _busy(self) -> object:
         return self._waiting if self.stateless is None else self.stateless.is_busy(self._waiting)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Set
+from collections.abc import Set
 
 from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure
@@ -38,7 +38,7 @@ class ServerDemand:
         lanes: Its other connections.
         in_use: Who is in the middle of something with it.
         inventory: What it lists.
-        subscriptions: Gives the URIs that somebody wants to hear of.
+        subscriptions: The URIs that somebody wants to hear of.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class ServerDemand:
         lanes: SideLanes,
         in_use: InUse,
         inventory: Inventory,
-        subscriptions: Callable[[], Set[str]],
+        subscriptions: Set[str],
     ) -> None:
         self._name = name
         self._main = main
@@ -118,7 +118,7 @@ class ServerDemand:
         self._seen.clear()
 
     def _depends(self) -> bool:
-        return bool(self._in_use.count or self._subscriptions())
+        return bool(self._in_use.count or self._subscriptions)
 
     def _is_wanted(self) -> bool:
         """Whether it is to be connected again by itself once it is lost, or could not be opened."""

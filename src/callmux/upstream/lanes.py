@@ -4,9 +4,11 @@ Called by `callmux.upstream.server` and `callmux.upstream.scoped.scoped_limits`.
 2025-11-25, basic/lifecycle and client/*):
 
 - A server is told what the real client can do, so clients that declare different capabilities never share
-  a connection.
-- A server that asks its clients things gets a connection per client, so that no question, and no answer,
-  can ever reach the wrong one; so does a client that set a log level, because logs name no request.
+  a connection. What no server acts on (`experimental`, members that MCP does not have) is told to none that
+  several clients share, and is no reason for a connection.
+- A tool that asks its client things runs on a connection of that client, so that no question, and no answer,
+  can ever reach the wrong one; where a server asks outside a call of a tool, all of its calls do. So does a
+  client that set a log level, because logs name no request.
 - Calls for a directory, or with credentials of the client, go to connections of that directory or those
   credentials only.
 - Everybody else shares.
@@ -59,7 +61,7 @@ class Sharing(msgspec.Struct, frozen=True):
         if unlisted and self.is_own(client):
             return client
         capabilities = client.partition(b"\0")[0]
-        return without_roots(capabilities) if self.rootless else capabilities
+        return telling(capabilities, self.rootless)
 
     def exposes(self, tool: str) -> bool:
         """Whether a tool exists for clients."""
@@ -71,7 +73,7 @@ class Sharing(msgspec.Struct, frozen=True):
         Args:
             alone: Whether nobody else will ever use it.
         """
-        return client.capabilities if alone or not self.rootless else without_roots(client.capabilities)
+        return client.capabilities if alone else telling(client.capabilities, self.rootless)
 
 
 class LaneKey(msgspec.Struct, frozen=True):
@@ -113,7 +115,7 @@ def choose_lane(
         capabilities: What is declared for this client.
         main: What is declared on the main connection.
         owner: The only client the main connection serves, if it has turned out to be so.
-        asking: Whether the server has asked a client something before.
+        asking: Whether what is called has asked a client something before.
         scope: What the call needs of its connection.
         era: What the server is spoken to in for this client.
         main_era: What it is spoken to in on the main connection; the same where absent.
@@ -130,14 +132,27 @@ def choose_lane(
     return LaneKey(capabilities, client if private else None, scope, era)
 
 
+TELLING = frozenset({"elicitation", "extensions", "roots", "sampling", "tasks"})
+"""What a client declares that decides what a server lists or asks (MCP, "ClientCapabilities")."""
+
+
 @lru_cache(maxsize=256)
-def without_roots(capabilities: bytes) -> bytes:
-    """What is declared to a process that serves clients of any directory: roots are those of one of them."""
+def telling(capabilities: bytes, rootless: bool = False) -> bytes:
+    """The capabilities that matter to a server that several clients share.
+
+    Args:
+        rootless: Whether its process serves clients of any directory: roots are those of one of them.
+    """
     declared = msgspec.json.decode(capabilities, type=dict[str, msgspec.Raw])
-    if "roots" not in declared:
-        return capabilities
-    del declared["roots"]
-    return msgspec.json.encode(declared)
+    kept = {k: v for k, v in declared.items() if k in TELLING and not (rootless and k == "roots")}
+    if "elicitation" in kept:
+        kept["elicitation"] = _modes(kept["elicitation"])
+    return capabilities if kept == declared else msgspec.json.encode(kept)
+
+
+def _modes(elicitation: msgspec.Raw) -> msgspec.Raw:
+    """The modes of elicitation; `{}` says the same as `{"form":{}}` (MCP 2025-11-25, client/elicitation)."""
+    return msgspec.Raw(b"{}") if bytes(elicitation) == b'{"form":{}}' else elicitation
 
 
 class CountedLane(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""What the time that a client takes to think means for the requests it causes.
+"""What the time that a client takes to think means for the requests it causes, and which of them it has.
 
 Called by `callmux.upstream.connection` and `callmux.upstream.rounds`.
 """
@@ -21,6 +21,13 @@ def due(exchange: Exchange, now: float) -> float:
         return end
     end += thought
     return end if end <= now else max(end, now + LOOK_SECONDS)
+
+
+def tools_of(client: ClientPort | None, waiting: Iterable[Exchange]) -> set[str]:
+    """The tools whose calls are among these, of one client where it is given."""
+    calls = [one for one in waiting if one.method == "tools/call" and not isinstance(one, OwnExchange)]
+    mine = [one for one in calls if client is None or (one.client and one.client.session is client.session)]
+    return {target for one in mine if isinstance(target := getattr(one, "target", None), str)}
 
 
 def calls_of(client: ClientPort, waiting: Iterable[Exchange], asking: Iterable[Exchange]) -> int:

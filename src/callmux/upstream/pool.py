@@ -20,6 +20,7 @@ from callmux.context import ClientPort, Scope
 from callmux.observe.bus import Bus
 from callmux.observe.facts import ListsChanged, ServerRemoved, ToolSuiteChanged
 from callmux.tasks import TaskSet
+from callmux.upstream.asking_tools import AskingTools
 from callmux.upstream.events import Events
 from callmux.upstream.inventory.listings import Listings
 from callmux.upstream.lanes import Sharing
@@ -130,6 +131,7 @@ class Pool:
                 self.scoped_limits,
                 KnownEra(None if listings is None else listings.era_of(key[1])),
                 self.starts,
+                AskingTools(None if listings is None else listings.asking_of(key[1])),
             )
             server.share(sharing_of(config))
         return server

@@ -9,9 +9,9 @@ others, `LaneChoice` which a client gets, `ServerDemand` when the server runs at
 listed, `Questions` what the server asks, `InUse` who must not lose it. They meet here: it wires hooks into
 new connections, and says what a departure means.
 
-What is ugly: which client a connection is for is known in three places (the audience of the connection,
-`exclusive`, the adopter of the main line), and a main connection changes from everybody's to one client's
-by what its server asks, while calls wait for it: hence the loop in `acquire`.
+What is ugly: which client a connection is for is known in three places (its audience, `exclusive`, the
+adopter of the main line), and a main connection becomes one client's by what its server asks: hence the loop
+in `acquire`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from callmux.protocol.unanswered import Unanswered
 from callmux.protocol.versions import Era
 from callmux.tasks import TaskSet
 from callmux.upstream import failures
+from callmux.upstream.asking_tools import AskingTools
 from callmux.upstream.choice import LaneChoice
 from callmux.upstream.connection import Connection
 from callmux.upstream.demand import ServerDemand
@@ -68,8 +69,9 @@ class Server:
         events: Hear what it does by itself.
         listing: Gives what it listed in an earlier process, by what its client declares; None for nothing.
         scoped_limits: Counts the scoped connections of all servers.
-        starts: Gives its attempts their turns among those of all servers.
+        starts: Gives its attempts their turns.
         known: Which eras it speaks; None for a handshake.
+        asking: Its tools that ask their client.
 
     Attributes:
         lanes: The connections beside the main one.
@@ -98,6 +100,7 @@ class Server:
         scoped_limits: ScopedLimits | None = None,
         known: KnownEra | None = None,
         starts: Starts | None = None,
+        asking: AskingTools | None = None,
     ) -> None:
         self.name, self.transport = name, transport
         self._make_link, self._client_info = make_link, client_info
@@ -122,11 +125,11 @@ class Server:
         self.subscriptions: set[str] = set()
         self.exclusive: ClientPort | None = None
         self._newest: Connection | None = None
-        self.questions = Questions()
+        self.questions = Questions(asking)
         self.in_use, self.unanswered = InUse(), Unanswered()
         self.choice = LaneChoice(self._main, self.questions, self._known, self.inventory)
-        wanted = lambda: self.subscriptions  # noqa: E731
-        self.demand = ServerDemand(name, self._main, self.lanes, self.in_use, self.inventory, wanted)
+        subscribed = self.subscriptions
+        self.demand = ServerDemand(name, self._main, self.lanes, self.in_use, self.inventory, subscribed)
         self._noise = Noise(name)
 
     def __repr__(self) -> str:
@@ -183,10 +186,10 @@ class Server:
             revision: What the first client speaks; None where there is none yet.
         """
         if self._main.is_fresh:
-            self._main.declares, self.exclusive = capabilities, only
-            self.questions.only = self.choice.exclusive = only
+            self._main.declares = declared = self.choice.begin(capabilities, only)
+            self.exclusive = self.questions.only = only
             self._main.era = self._known.choose(revision)
-            self.inventory.recall(capabilities)
+            self.inventory.recall(declared)
             self.demand.begin()
 
     def recall(self, capabilities: bytes) -> None:
@@ -227,11 +230,11 @@ class Server:
         self.choice.sharing = sharing
         self.lanes.most = sharing.most
 
-    def ready(self, client: ClientPort, scope: Scope | None = None) -> Connection | None:
+    def ready(self, client: ClientPort, scope: Scope | None = None, target: str = "") -> Connection | None:
         """The connection of this session's calls, where it is open. With a scope, `leave` must follow."""
         if client is self.exclusive and scope is None:
             return self._main.connection
-        key = self.choice.lane(client, scope)
+        key = self.choice.lane(client, scope, target)
         connection = self._main.ready if key is None else self.lanes.get(key)
         if connection is not None:
             connection.audience.calls(client)
@@ -264,7 +267,7 @@ class Server:
                 self.leave(connection)
 
     async def _acquire(self, tool: str, client: ClientPort, force: bool, scope: Scope | None) -> Connection:
-        key = self.choice.lane(client, scope)
+        key = self.choice.lane(client, scope, tool)
         if key is None:
             connection = self._main.ready or await self._main.acquire(force)
             if connection is None:
@@ -290,10 +293,6 @@ class Server:
         main = [self._main.connection] if self._main.connection is not None else []
         found = main + self.lanes.connections()
         return found if client is self.exclusive else [one for one in found if client in one.audience]
-
-    def welcome(self, client: ClientPort) -> None:
-        """Makes the main connection ready for a client that has come: lists may depend on it."""
-        self.choice.welcome(client)
 
     def unlisted_for(self, client: ClientPort) -> Awaitable[object] | None:
         """What to wait for until it is known what it lists to this client; None where it is."""

@@ -151,7 +151,7 @@ async def test_who_may_use_the_main_connection_in_a_moment_waits_for_it() -> Non
 
     plant = await plant_for(Choosy(), Choosy())
     able = FakeClient(ABLE)
-    plant.server.welcome(able)
+    plant.server.choice.welcome(able)
     waiting = plant.server.unlisted_for(able)
     assert waiting is not None
     await waiting

@@ -366,7 +366,7 @@ async def test_a_server_that_lacks_the_era_of_its_first_client_serves_it_all_the
     plant = await Plant(ModernLink(), ModernLink(), known=KnownEra()).up()
     client = FakeClient(ABLE)
     client.version = "2025-11-25"
-    plant.server.welcome(client)
+    plant.server.choice.welcome(client)
     connection = await plant.server.acquire("t", client)
     assert connection is plant.server.connection
     assert connection.era is Era.MODERN

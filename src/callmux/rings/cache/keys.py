@@ -64,7 +64,7 @@ class Keys:
         known = call.identity
         if known is not UNSET:
             return known
-        apart = self._servers[call.route.server].questions.apart
+        apart = self._servers[call.route.server].questions.asks(call.target)
         client = self._numbers.of(call.context.client.session) if apart else 0
         key = self._policy.key(call, client)
         if key is not None and self._rights is not None:

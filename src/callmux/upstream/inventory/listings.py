@@ -194,6 +194,10 @@ class Listings:
         """Where it is kept which era a server is of, whatever its client declares."""
         return self._named(FORMAT, facts, os.getcwd(), "era")
 
+    def asking_of(self, facts: object) -> Path:
+        """Where it is kept which tools of a server ask their client."""
+        return self._named(FORMAT, facts, "asking")
+
     def _named(self, *known: object) -> Path:
         mark = hashlib.sha256(repr(known).encode("utf-8", "replace"))
         return self._directory / f"{mark.hexdigest()[:40]}.json"
