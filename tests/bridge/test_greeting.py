@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from callmux.bridge.greeting import declared, for_nobody, of_listener
+from callmux.router.greeting import greeting
 
 BASE: dict[str, Any] = {"protocolVersion": "2025-11-25", "serverInfo": {"name": "files", "version": "1"}}
 
@@ -51,4 +52,5 @@ def test_without_a_listener_all_is_declared_that_one_may_have() -> None:
     answer = json.loads(for_nobody("2025-06-18"))
     assert answer["protocolVersion"] == "2025-06-18"
     assert answer["serverInfo"]["name"] == "callmux-bridge"
-    assert set(answer["capabilities"]) == {"tools", "resources", "prompts", "completions", "logging"}
+    listener = json.loads(greeting("2025-06-18", {}, complete=False, own=False))
+    assert answer["capabilities"] == listener["capabilities"]

@@ -24,7 +24,13 @@ CAPABILITIES: dict[str, list[Any]] = {
     "completions": [{}],
     "logging": [{}],
     "tasks": [{"list": {}, "cancel": {}}, {"requests": {"tools": {"call": {}}}}],
-    "extensions": [{UI: {"mimeTypes": ["a"]}}, {SKILLS: {}}, {UI: {}, SKILLS: {}, "com.example/x": {}}],
+    "extensions": [
+        {UI: {"mimeTypes": ["a"]}},
+        {SKILLS: {}},
+        {SKILLS: {"directoryRead": True}},
+        {SKILLS: {"directoryRead": False}, UI: {}},
+        {UI: {}, SKILLS: {}, "com.example/x": {}},
+    ],
     "x-own": [{}],
     "experimental": [{}, {"theirs": {}}],
 }
@@ -49,10 +55,21 @@ PROBES: dict[str, list[tuple[str, Json]]] = {
     "tasks.list": [("tasks/list", {})],
     "tasks.cancel": [("tasks/cancel", {"taskId": "t"})],
     "tasks.requests": [("tools/call", {"name": "nope", "task": {}})],
-    UI: [("resources/read", {"uri": "{}:r"})],
-    SKILLS: [("skills/list", {})],
+    UI: [],
+    SKILLS: [("skills/list", {}), ("skills/get", {"uri": "{}:r"})],
+    "directoryRead": [("resources/directory/read", {"uri": "{}:d"})],
     "com.example/x": [("x/list", {})],
     "x-own": [("x-own/list", {})],
+}
+
+EXTENSIONS = {SKILLS, "directoryRead", "com.example/x"}
+OF_SESSIONS = {"subscribe", "logging", "tasks.list", "tasks.cancel", "tasks.requests"}
+"""What clients without a handshake have no requests for."""
+MODERN: Json = {
+    "_meta": {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
 }
 
 
@@ -77,8 +94,10 @@ def server(name: str, capabilities: Json) -> RawServer:
     if "list" in capabilities.get("tasks", {}):
         it.answers("tasks/list", {"tasks": []})
         it.answers("tasks/cancel", {"taskId": "t", "status": "cancelled"})
-    if SKILLS in capabilities.get("extensions", {}):
-        it.answers("skills/list", {"skills": []})
+    if (skills := capabilities.get("extensions", {}).get(SKILLS)) is not None:
+        it.answers("skills/list", {"skills": []}).answers("skills/get", {"skill": {"uri": f"{name}:r"}})
+        if skills.get("directoryRead"):
+            it.answers("resources/directory/read", {"resources": []})
     if "com.example/x" in capabilities.get("extensions", {}):
         it.answers("x/list", {})
     if "x-own" in capabilities:
@@ -92,6 +111,8 @@ def declared(capabilities: Json) -> list[str]:
     if capabilities.get("resources", {}).get("subscribe"):
         found.append("subscribe")
     found += [f"tasks.{part}" for part in capabilities.get("tasks", {})]
+    if capabilities.get("extensions", {}).get(SKILLS, {}).get("directoryRead"):
+        found.append("directoryRead")
     return found + list(capabilities.get("extensions", {}))
 
 
@@ -102,14 +123,29 @@ def filled(params: Any, name: str, prefix: str) -> Any:
     return params.replace("{}", prefix) if isinstance(params, str) else params
 
 
-async def check(client: Client, names: list[str], capabilities: Json) -> None:
-    """Each method of what is declared is there, for whatever any server has listed."""
-    for capability, name in itertools.product(declared(capabilities), names):
+async def check(client: Client, names: list[str], capabilities: Json, more: Json) -> None:
+    """Each method of what is declared is there, for whatever any server has listed; an extension that is not
+    declared is not there.
+
+    Args:
+        more: What stands in each request beside.
+    """
+    there = [p for p in declared(capabilities) if not (more and p in OF_SESSIONS)]
+    for capability, name in itertools.product(there, names):
         for method, params in PROBES[capability]:
             given = filled(params, name, f"{name}__" if len(names) > 1 else "")
-            message = await client.send(method, given)
+            message = await client.send(method, {**given, **more})
             code = message.get("error", {}).get("code")
             assert code != METHOD_NOT_FOUND, (capability, method, given, capabilities)
+    for capability in EXTENSIONS - set(there):
+        for method, params in PROBES[capability]:
+            message = await client.send(method, {**filled(params, names[0], ""), **more})
+            # Of one server, it may have been declared before the server was there.
+            if len(names) > 1 or capability not in (SKILLS, "directoryRead"):
+                assert message.get("error", {}).get("code") in (METHOD_NOT_FOUND, -32602), (
+                    capability,
+                    message,
+                )
 
 
 async def scene(config: Json, all: list[Json]) -> None:
@@ -119,7 +155,11 @@ async def scene(config: Json, all: list[Json]) -> None:
         capabilities = (await client.greet(capabilities={"extensions": {UI: {}}}))["capabilities"]
         if config is TRANSPARENT and len(all) == 1:
             assert capabilities == all[0]
-        await check(client, [s.name for s in servers], capabilities)
+        await check(client, [s.name for s in servers], capabilities, {})
+        client = b.client()
+        told = (await client.request("server/discover", MODERN))["capabilities"]
+        assert told == {name: value for name, value in capabilities.items() if name != "tasks"}
+        await check(client, [s.name for s in servers], told, MODERN)
 
 
 one_server = st.fixed_dictionaries(
@@ -129,7 +169,7 @@ one_server = st.fixed_dictionaries(
 
 @requirement("initialize.served")
 @given(config=st.sampled_from(sorted(CONFIGURATIONS)), all=st.lists(one_server, min_size=1, max_size=3))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_each_capability_that_is_declared_has_its_methods(config: str, all: list[Json]) -> None:
     run(scene(CONFIGURATIONS[config], all), 20)
 
@@ -137,14 +177,14 @@ def test_each_capability_that_is_declared_has_its_methods(config: str, all: list
 @pytest.mark.parametrize("config", CONFIGURATIONS)
 @pytest.mark.parametrize(("first", "second"), [*itertools.product([True, False], repeat=2)])
 @interaction("initialize.served")
-async def test_an_extension_with_requests_of_its_own_is_declared_for_one_server_alone(
+async def test_an_extension_that_nobody_knows_is_declared_for_one_server_alone(
     config: str, first: bool, second: bool
 ) -> None:
     """Of several nobody could tell whose its requests are."""
-    skilled: Json = {"tools": {}, "extensions": {UI: {}, SKILLS: {}}}
+    skilled: Json = {"tools": {}, "extensions": {UI: {}, SKILLS: {}, "com.example/x": {}}}
     all = [skilled if has else {"tools": {}} for has in (first, second)]
     await scene(CONFIGURATIONS[config], all)
     await scene(CONFIGURATIONS[config], all[:1])
     async with bench(*[server(f"s{n}", c) for n, c in enumerate(all)], **CONFIGURATIONS[config]) as b:
         told = (await b.client().greet())["capabilities"].get("extensions", {})
-        assert told == ({UI: {}} if first or second else {})
+        assert told == ({UI: {}, SKILLS: {}} if first or second else {})

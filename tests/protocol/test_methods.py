@@ -27,8 +27,11 @@ def test_only_requests_depend_on_what_is_declared() -> None:
         ({"resources": {}}, {"resources"}),
         ({"resources": {"subscribe": True}}, {"resources", SUBSCRIBE}),
         ({"resources": {"subscribe": False}}, {"resources"}),
-        ({"extensions": {"io.modelcontextprotocol/ui": {}}}, {"extensions", "resources"}),
-        ({"extensions": {"com.example/x": {}}}, {"extensions"}),
+        (
+            {"extensions": {"io.modelcontextprotocol/ui": {}}},
+            {"extensions", "resources", "io.modelcontextprotocol/ui"},
+        ),
+        ({"extensions": {"com.example/x": {}}}, {"extensions", "com.example/x"}),
         ([], {"tools"}),
     ],
 )

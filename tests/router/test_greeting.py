@@ -24,6 +24,7 @@ EVERYTHING = {
     "prompts": {"listChanged": True},
     "completions": {},
     "logging": {},
+    "extensions": {"io.modelcontextprotocol/skills": {"directoryRead": True}},
 }
 
 
@@ -84,13 +85,30 @@ def test_a_capability_we_do_not_know_is_declared_for_one_server_alone() -> None:
         assert said(both, several=True)["capabilities"] == {"tools": {"listChanged": True}}
 
 
-def test_of_extensions_only_those_without_requests_of_their_own_are_joined() -> None:
+def test_of_extensions_only_those_are_joined_whose_requests_can_be_routed() -> None:
     ui, skills = "io.modelcontextprotocol/ui", "io.modelcontextprotocol/skills"
     a = offer(extensions={ui: {"mimeTypes": ["a"], "x": 1}, skills: {}})
     b = offer(extensions={ui: {"mimeTypes": ["a", "b"], "x": 2}, "other": {}})
     assert said({"a": a})["capabilities"]["extensions"] == {ui: {"mimeTypes": ["a"], "x": 1}, skills: {}}
-    assert said({"a": a, "b": b})["capabilities"]["extensions"] == {ui: {"mimeTypes": ["a", "b"], "x": 1}}
-    assert "extensions" not in said({"a": offer(extensions={skills: {}}), "b": offer()})["capabilities"]
+    joined = {ui: {"mimeTypes": ["a", "b"], "x": 1}, skills: {}}
+    assert said({"a": a, "b": b})["capabilities"]["extensions"] == joined
+    assert "extensions" not in said({"a": offer(extensions={"other": {}}), "b": offer()})["capabilities"]
+
+
+def test_a_setting_that_one_server_declares_is_declared() -> None:
+    skills = "io.modelcontextprotocol/skills"
+    for one, other in (({"directoryRead": False}, {"directoryRead": True}), ({}, {"directoryRead": True})):
+        for first, second in ((one, other), (other, one)):
+            told = said({"a": offer(extensions={skills: first}), "b": offer(extensions={skills: second})})
+            assert told["capabilities"]["extensions"][skills] == {"directoryRead": True}
+
+
+def test_while_some_of_several_start_all_is_declared_that_they_may_have() -> None:
+    skills = "io.modelcontextprotocol/skills"
+    told = said({"a": offer(extensions={"other": {}})}, complete=False, several=True)
+    assert told["capabilities"]["extensions"] == {skills: {"directoryRead": True}}
+    alone = said({"a": offer(extensions={"other": {"n": 1}})}, complete=False)
+    assert alone["capabilities"]["extensions"] == {"other": {"n": 1}, skills: {"directoryRead": True}}
 
 
 def test_tasks_and_experiments_of_several_servers_are_joined() -> None:

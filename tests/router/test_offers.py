@@ -30,13 +30,13 @@ class FakeDoor:
         self.tokens: list[Any] = []
         self.safe: list[bool] = []
         self.lists_tasks: list[str] = []
+        self.declared: dict[tuple[str, ...], list[str]] = {}
 
     async def settled(self, *, for_call: bool = False) -> None: ...
     async def listable(self) -> None: ...
 
-    def declaring(self, capability: str, part: str) -> list[str]:
-        assert (capability, part) == ("tasks", "list")
-        return self.lists_tasks
+    def declaring(self, *path: str) -> list[str]:
+        return self.lists_tasks if path == ("tasks", "list") else self.declared.get(path, [])
 
     async def send(
         self,
@@ -73,6 +73,7 @@ class Desk:
 
     def __init__(self, *servers: str) -> None:
         self.door = FakeDoor()
+        self.learned: list[tuple[str, Sequence[str]]] = []
         names = servers or ("a", "b")
         self.prompts = Catalogue(
             [ServerTools(server=name, tools=[Tool(b'{"name":"p"}')], listed=True) for name in names],
@@ -89,7 +90,10 @@ class Desk:
                 for name in names
             ]
         )
-        self.offers = Offers(cast(Door, self.door), lambda: self.prompts, lambda: self.index, list(names))
+        door, learned = cast(Door, self.door), self.learned.append
+        self.offers = Offers(
+            door, lambda: self.prompts, lambda: self.index, list(names), lambda *it: learned(it)
+        )
 
     @staticmethod
     def item(member: str, key: str) -> Item:
@@ -152,7 +156,7 @@ def test_an_unlisted_resource_is_looked_for_server_by_server() -> None:
     assert [server for server, *_ in desk.door.sent] == ["a", "b"]
 
 
-@pytest.mark.parametrize("code", [-32002, -32602, -32601])
+@pytest.mark.parametrize("code", [-32002, -32602])
 def test_the_last_server_has_the_last_word(code: int) -> None:
     desk = Desk()
     desk.door.answers["a", "resources/read"] = refusal(code, "first")
@@ -161,6 +165,17 @@ def test_the_last_server_has_the_last_word(code: int) -> None:
     assert (error.code, error.message) == (code, "last")
     assert isinstance(error.data, Raw)
     assert json.loads(bytes(error.data)) == {"n": 1}
+
+
+def test_a_server_that_reads_nothing_does_not_know_the_uri() -> None:
+    """Another one reads, so the method is there."""
+    desk = Desk()
+    for server in ("a", "b"):
+        desk.door.answers[server, "resources/read"] = refusal(-32601)
+    assert desk.refused("resources/read", {"uri": "odd:1"}).code == -32002
+    alone = Desk("a")
+    alone.door.answers["a", "resources/read"] = refusal(-32601)
+    assert alone.refused("resources/read", {"uri": "odd:1"}).code == -32601
 
 
 def test_any_other_failure_ends_the_search() -> None:

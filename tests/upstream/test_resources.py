@@ -23,7 +23,7 @@ def server(
     templates: tuple[str, ...] = (),
     allowed: list[str] | None = None,
     serves: bool = True,
-    pages: Sequence[str] = (),
+    named: Sequence[str] = (),
 ) -> ServerResources:
     return ServerResources(
         server=name,
@@ -31,7 +31,7 @@ def server(
         templates=items("uriTemplate", *templates),
         allowed=allowed,
         serves=serves,
-        pages=pages,
+        named=named,
     )
 
 
@@ -57,8 +57,8 @@ def test_uris_that_are_the_same_name_their_server() -> None:
 def test_pages_of_apps_keep_their_scheme() -> None:
     """The extension wants it. Servers need not list their pages: what their tools name counts."""
     a, b = (
-        server("a b", "ui://w/x.html", pages=["ui://w/y"]),
-        server("b", pages=["ui://w/x.html", "ui://w/y", "ui://w/z"]),
+        server("a b", "ui://w/x.html", named=["ui://w/y"]),
+        server("b", named=["ui://w/x.html", "ui://w/y", "ui://w/z"]),
     )
     index = ResourceIndex([a, b])
     assert shown(index) == ["ui://callmux/a%20b/w/x.html"]
@@ -80,6 +80,55 @@ def test_templates_of_pages_keep_their_scheme_too() -> None:
     ]
     assert index.find("ui://callmux/b/w/5") == [Place("b", "ui://w/5")]
     assert index.find_template("ui://callmux/b/w/{id}") == Place("b", "ui://w/{id}")
+
+
+def test_a_skill_is_renamed_whole() -> None:
+    """Its files must stay within its directory, those that only one server has included."""
+    a = server(
+        "a", "skill://x/SKILL.md", "skill://x/own.md", "skill://z/SKILL.md", named=["skill://x/y/b.md"]
+    )
+    b = server("b", "skill://x/SKILL.md", templates=("skill://x/{path*}",))
+    index = ResourceIndex([a, b])
+    assert shown(index) == [
+        "skill://callmux/a/x/SKILL.md",
+        "skill://callmux/a/x/own.md",
+        "skill://z/SKILL.md",
+        "skill://callmux/b/x/SKILL.md",
+    ]
+    assert [json.loads(raw)["uriTemplate"] for raw in index.templates] == ["skill://callmux/b/x/{path*}"]
+    for own in ("skill://x/y/b.md", "skill://x/not-listed.md", "skill://x", "skill://x/y"):
+        known = index.shown("a", own)
+        assert known == own.replace("skill://", "skill://callmux/a/")
+        assert index.find(known) == [Place("a", own)]
+    assert index.shown("a", "skill://z/not-listed.md") == "skill://z/not-listed.md"
+    assert index.find("skill://z/not-listed.md")[0] == Place("a", "skill://z/not-listed.md")
+
+
+@pytest.mark.parametrize("scheme", ["skill://", "github://", "file:///"])
+def test_a_skill_in_the_directory_of_another_one_is_renamed_with_it(scheme: str) -> None:
+    """The outer one has the same file, and its files stay together."""
+    a = server("a", named=[f"{scheme}x/SKILL.md", f"{scheme}x/y/SKILL.md", f"{scheme}x/a.md"])
+    b = server("b", named=[f"{scheme}x/y/SKILL.md", f"{scheme}other/SKILL.md"])
+    index = ResourceIndex([a, b])
+    for path in ("x/SKILL.md", "x/y/SKILL.md", "x/a.md"):
+        assert index.shown("a", scheme + path) == qualified("a", scheme + path)
+    assert index.shown("b", f"{scheme}other/SKILL.md") == f"{scheme}other/SKILL.md"
+    inner = [place.server for place in index.find(f"{scheme}x/y/unknown.md")]
+    assert inner == ["a", "b"]
+
+
+def test_an_address_that_nobody_listed_names_its_server_where_it_could_lead_elsewhere() -> None:
+    """A page may be made for one result only. Of other schemes, an address stays as it is."""
+    a = server("a", templates=("ui://w/{id}",))
+    b = server("b", "ui://w/main", templates=("ui://w/{id}", "db://{id}"))
+    index = ResourceIndex([a, b, server("c")])
+    assert index.moving == {"a", "b"}
+    for name in ("a", "b"):
+        assert index.shown(name, "ui://w/7") == f"ui://callmux/{name}/w/7"
+    assert index.find("ui://callmux/b/w/7") == [Place("b", "ui://w/7")]
+    assert index.shown("b", "ui://w/main") == "ui://w/main"
+    assert index.shown("c", "db://7") == "db://7"
+    assert ResourceIndex([b]).moving == frozenset()
 
 
 def test_a_uri_that_becomes_one_of_several_leads_where_it_led() -> None:

@@ -20,6 +20,7 @@ CAPABILITIES = {
     "prompts": {"listChanged": True},
     "completions": {},
     "logging": {},
+    "extensions": {"io.modelcontextprotocol/skills": {"directoryRead": True}},
 }
 _ENCODER = msgspec.json.Encoder()
 _NULL = b"null"

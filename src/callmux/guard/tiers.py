@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from callmux import names
+from callmux.protocol import extensions
 from callmux.protocol.shapes import Tool
 
 READ = "read"
@@ -27,6 +28,7 @@ _READING = frozenset(
         "tasks/get",
         "tasks/list",
         "tasks/result",
+        *extensions.READING,
     }
 )
 

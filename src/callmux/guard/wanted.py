@@ -14,6 +14,7 @@ import msgspec
 from callmux import names
 from callmux.guard.tiers import READ, WRITE, of_method
 from callmux.guard.uris import MOST_LETTERS, forms, shorter
+from callmux.protocol import extensions
 
 TOOL = "tool"
 OFFER = "offer"
@@ -28,6 +29,7 @@ _OFFERS = frozenset(
         "resources/subscribe",
         "resources/unsubscribe",
         "completion/complete",
+        *extensions.ADDRESSED,
     }
 )
 

@@ -205,7 +205,7 @@ class ServerRemoved(Fact, frozen=True, kw_only=True):
 
 
 class ListsChanged(Fact, frozen=True, kw_only=True):
-    """What a server lists has changed: tools, prompts or resources. Published by `callmux.upstream.pool`."""
+    """Lists of a server have changed. Published by `callmux.upstream.pool` and `callmux.router.indexes`."""
 
     server: str
 

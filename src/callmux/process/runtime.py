@@ -114,7 +114,7 @@ class Runtime:
             for name, server in entries.items()
             if not server.disabled
         }
-        indexes = self.indexes = Indexes(config, self.servers, self._identity)
+        indexes = self.indexes = Indexes(config, self.servers, self._identity, bus)
         limits = {n: s.max_concurrency for n, s in config.servers.items() if s.max_concurrency is not None}
         slots = self.slots = Slots(config.max_concurrency, limits)
         scopes = Scopes(structs.replace(config, servers=entries), stores.counters.unresolved)
@@ -191,7 +191,7 @@ class Runtime:
             sight=sight,
         )
 
-        self.offers = Offers(self._door, indexes.prompts, indexes.resources, list(self.servers), sight=sight)
+        self.offers = Offers(door, indexes.prompts, indexes.resources, [*self.servers], indexes.learn, sight)
 
     def _inviting(self, invite: Invite | None, visits: Visits | None) -> Inviting | None:
         """What shows clients the way in: only where all of them are one person's."""

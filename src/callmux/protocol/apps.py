@@ -7,7 +7,7 @@ flat key, and the keys of OpenAI's Apps SDK that mean the same. Called by `callm
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 from msgspec import Raw
@@ -69,24 +69,28 @@ def _for_model(ui: Mapping[str, Raw], meta: Mapping[str, Raw]) -> bool:
     return optional_text(meta.get(_OPENAI_VISIBILITY, _NULL)) != "private"
 
 
-def relinked(meta: Raw | None, renamed: Mapping[str, str]) -> Raw | None:
+def relinked(meta: Raw | None, shown: Callable[[str], str]) -> Raw | None:
     """`_meta` with the addresses of pages as clients know them; None where none is another.
 
     Args:
-        renamed: The URI that clients know, by the server's own.
+        shown: Gives the URI that clients know by the server's own.
     """
     given = members(meta)
-    changed = False
     ui = members(given.get(_UI))
-    if (uri := renamed.get(optional_text(ui.get(_ADDRESS, _NULL)) or "")) is not None:
-        ui[_ADDRESS] = Raw(_ENCODER.encode(uri))
+    changed = _rename(ui, _ADDRESS, shown)
+    if changed:
         given[_UI] = Raw(_ENCODER.encode(ui))
-        changed = True
     for key in _FLAT_ADDRESSES:
-        if (uri := renamed.get(optional_text(given.get(key, _NULL)) or "")) is not None:
-            given[key] = Raw(_ENCODER.encode(uri))
-            changed = True
+        changed = _rename(given, key, shown) or changed
     return Raw(_ENCODER.encode(given)) if changed else None
+
+
+def _rename(given: dict[str, Raw], key: str, shown: Callable[[str], str]) -> bool:
+    uri = optional_text(given.get(key, _NULL))
+    if uri is None or (known := shown(uri)) == uri:
+        return False
+    given[key] = Raw(_ENCODER.encode(known))
+    return True
 
 
 def shown_by(capabilities: bytes) -> bool:

@@ -7,6 +7,7 @@ servers), `callmux.process.oversight`, `callmux.observe.telemetry` and `callmux.
 
 from __future__ import annotations
 
+from callmux.protocol import extensions
 from callmux.protocol.apps import EXTENSION
 from callmux.protocol.params import members
 
@@ -31,6 +32,7 @@ REQUESTS = frozenset(
         "tasks/update",
         "tools/call",
         "tools/list",
+        *extensions.METHODS,
     }
 )
 """What clients ask of servers. Without an id, a server that looks at no id would do it all the same, and no
@@ -62,7 +64,7 @@ CAPABILITIES = {
 
 
 def declared(capabilities: bytes) -> frozenset[str]:
-    """What capabilities declare of the above.
+    """What capabilities declare of the above, and the identifiers of extensions.
 
     Args:
         capabilities: As JSON.
@@ -74,7 +76,8 @@ def declared(capabilities: bytes) -> frozenset[str]:
         found.add("tools")
     if bytes(members(given.get("resources")).get("subscribe", b"")) == b"true":
         found.add(SUBSCRIBE)
-    if EXTENSION in members(given.get("extensions")):
+    found.update(members(given.get("extensions")))
+    if EXTENSION in found:
         # Pages of tools are resources, whether or not there are others.
         found.add("resources")
     return frozenset(found)

@@ -19,6 +19,7 @@ from callmux.guard.wanted import Judged, Wanted, literal
 from callmux.observe.bus import Bus
 from callmux.observe.facts import Denied
 from callmux.plan import Plan, ToolCall
+from callmux.protocol.extensions import LISTING
 from callmux.rings.call import Call
 from callmux.rings.ring import Job
 from callmux.rings.route import Find, Route
@@ -167,8 +168,8 @@ class Admitting:
         if method == "resources/unsubscribe":
             # Whoever had it may end it.
             return None
-        if method == "tasks/list":
-            # Of the answer, a session sees the tasks that it made itself.
+        if method == "tasks/list" or method in LISTING:
+            # Of the answer, a session sees the tasks that it made itself, and what it may use.
             return None if rights.could_use(server) else rights.of(self._wanted(call))
         if method in OF_ONE_TASK and call.target != method:
             # Who may not call a tool has nothing to do with its tasks; the target is that tool.

@@ -2,12 +2,13 @@
 
 The outermost call stage where there are several servers; it asks the index of `callmux.upstream.resources`.
 What is cached and shared below keeps the server's own URIs. Only a server some of whose URIs are shown
-differently costs more than a look.
+differently, or may be, costs more than a look.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -43,78 +44,78 @@ class Relinking:
         return route.method in METHODS
 
     def leave(self, call: Call, outcome: Outcome) -> Outcome:
-        renamed = self._index().renamed.get(call.route.server)
-        if not renamed or not isinstance(outcome, Result):
+        index, server = self._index(), call.route.server
+        if (server not in index.renamed and server not in index.moving) or not isinstance(outcome, Result):
             return outcome
-        raw = relink(outcome.raw, renamed)
+        raw = relink(outcome.raw, partial(index.shown, server))
         return outcome if raw is outcome.raw else Result(raw)
 
 
-def relink(raw: bytes, renamed: Mapping[str, str]) -> bytes:
+def relink(raw: bytes, shown: Callable[[str], str]) -> bytes:
     """A result with the URIs of its resource links, embedded resources and page as clients know them; the
     same object where none is another.
 
     Args:
-        renamed: The URI that clients know, by the server's own.
+        shown: Gives the URI that clients know by the server's own.
     """
     given = members(raw)
     changed = False
     for name, change in (("content", _block), ("messages", _message)):
-        if name in given and (shown := _each(given[name], change, renamed)) is not None:
-            given[name] = shown
+        if name in given and (changed_part := _each(given[name], change, shown)) is not None:
+            given[name] = changed_part
             changed = True
-    if (meta := apps.relinked(given.get("_meta"), renamed)) is not None:
+    if (meta := apps.relinked(given.get("_meta"), shown)) is not None:
         given["_meta"] = meta
         changed = True
     return _ENCODER.encode(given) if changed else raw
 
 
-_Change = Callable[[Raw, Mapping[str, str]], Raw | None]
+_Change = Callable[[Raw, Callable[[str], str]], Raw | None]
 """What becomes of a part; None where it stays."""
 
 
-def _each(raw: Raw, change: _Change, renamed: Mapping[str, str]) -> Raw | None:
+def _each(raw: Raw, change: _Change, shown: Callable[[str], str]) -> Raw | None:
     try:
         parts: list[Any] = _LIST.decode(raw)
     except msgspec.MsgspecError:
         return None
     changed = False
     for n, part in enumerate(parts):
-        if (shown := change(part, renamed)) is not None:
-            parts[n] = shown
+        if (after := change(part, shown)) is not None:
+            parts[n] = after
             changed = True
     return Raw(_ENCODER.encode(parts)) if changed else None
 
 
-def _message(raw: Raw, renamed: Mapping[str, str]) -> Raw | None:
+def _message(raw: Raw, shown: Callable[[str], str]) -> Raw | None:
     """A prompt's message: its content is a block, or a list of them."""
     given = members(raw)
     content = given.get("content")
     if content is None:
         return None
-    shown = _block(content, renamed) or _each(content, _block, renamed)
-    if shown is None:
+    after = _block(content, shown) or _each(content, _block, shown)
+    if after is None:
         return None
-    given["content"] = shown
+    given["content"] = after
     return Raw(_ENCODER.encode(given))
 
 
-def _block(raw: Raw, renamed: Mapping[str, str]) -> Raw | None:
+def _block(raw: Raw, shown: Callable[[str], str]) -> Raw | None:
     given = members(raw)
     kind = optional_text(given.get("type", Raw(b"null")))
     if kind == "resource_link":
-        return Raw(_ENCODER.encode(given)) if _rename(given, renamed) else None
+        return Raw(_ENCODER.encode(given)) if _rename(given, shown) else None
     if kind == "resource":
         resource = members(given.get("resource"))
-        if _rename(resource, renamed):
+        if _rename(resource, shown):
             given["resource"] = Raw(_ENCODER.encode(resource))
             return Raw(_ENCODER.encode(given))
     return None
 
 
-def _rename(given: dict[str, Raw], renamed: Mapping[str, str]) -> bool:
-    shown = renamed.get(optional_text(given.get("uri", Raw(b"null"))) or "")
-    if shown is None:
+def _rename(given: dict[str, Raw], shown: Callable[[str], str]) -> bool:
+    uri = optional_text(given.get("uri", Raw(b"null")))
+    if uri is None or (known := shown(uri)) == uri:
         return False
-    given["uri"] = Raw(_ENCODER.encode(shown))
+    given["uri"] = Raw(_ENCODER.encode(known))
     return True

@@ -20,7 +20,6 @@ from callmux.errors import CallmuxError, ToolResolutionFailed
 from callmux.metatools.engine import Begun
 from callmux.names import possible_prefixes
 from callmux.plan import Asked, ToolCall
-from callmux.protocol.params import members
 from callmux.protocol.shapes import Result
 from callmux.rings.call import Call
 from callmux.rings.converting import as_result
@@ -237,13 +236,9 @@ class Door:
         asked = dict.fromkeys((call.spelling, call.server) for call in calls)
         await asyncio.gather(*(self._wait_for(tool, server) for tool, server in asked))
 
-    def declaring(self, capability: str, part: str) -> list[str]:
-        """The servers that declare this part of a capability."""
-        return [
-            name
-            for name, server in self._servers.items()
-            if part in members(server.offer.capabilities.get(capability))
-        ]
+    def declaring(self, *path: str) -> list[str]:
+        """The servers that declare this part of their capabilities."""
+        return [name for name, server in self._servers.items() if server.offer.declares(*path)]
 
     async def settled(self) -> None:
         """Waits until every server is up or has failed once. Each wait is bounded by its own time-outs."""

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Raw
 
 from callmux import __version__
-from callmux.protocol import apps, tasks
+from callmux.protocol import extensions
 from callmux.protocol.params import members
 from callmux.upstream.inventory.offer import Offer
 
@@ -47,8 +47,8 @@ _OF_SESSIONS = frozenset({"tasks"})
 _OF_SEVERAL = frozenset({"experimental", "tasks"})
 """Capabilities beside ours that several servers may have: of tasks callmux knows whose each is, and
 experimental ones are notifications as a rule, which pass to and from all."""
-_EXTENSIONS = frozenset({apps.EXTENSION, tasks.EXTENSION})
-"""Extensions that several servers may have: they have no requests of their own, or name whose they are."""
+_EXTENSIONS = {row.key: row.whole for row in extensions.TABLE if row.whole is not None}
+"""Extensions that some server may turn out to have, with all that it may have of them."""
 
 
 def greeting(
@@ -73,7 +73,7 @@ def greeting(
         asks: Whether a person is asked about some calls.
     """
     joined = _joined(offers, several=several or len(offers) > 1)
-    capabilities = joined if complete else {**joined, **_EVERYTHING}
+    capabilities = joined if complete else _everything(joined)
     _declare(capabilities, experimental)
     answer: dict[str, Any] = {
         "protocolVersion": version,
@@ -135,7 +135,7 @@ def portrait(
     else:
         joined = _joined(offers, several=several or len(offers) > 1)
         if not complete:
-            joined = {**joined, **_EVERYTHING}
+            joined = _everything(joined)
         info = msgspec.json.encode(SERVER_INFO)
         text = _instructions(offers, own, asks)
     shown = {name: value for name, value in joined.items() if name not in _OF_SESSIONS}
@@ -161,12 +161,19 @@ def _joined(offers: Mapping[str, Offer], *, several: bool) -> dict[str, Any]:
             elif not several:
                 joined[name] = raw
             elif name == "extensions":
-                served = {key: _plain(value) for key, value in members(raw).items() if key in _EXTENSIONS}
+                served = {key: _plain(value) for key, value in members(raw).items() if key in extensions.KEYS}
                 if served:
                     joined[name] = _merged(joined.get(name, {}), served)
             elif name in _OF_SEVERAL:
                 joined[name] = _merged(joined.get(name, {}), _plain(raw))
     return joined
+
+
+def _everything(joined: Mapping[str, Any]) -> dict[str, Any]:
+    """What servers have, and whatever those may turn out to have that nobody knows yet."""
+    given = joined.get("extensions", {})
+    known = _plain(given) if isinstance(given, Raw) else given
+    return {**joined, **_EVERYTHING, "extensions": _merged(known, _EXTENSIONS)}
 
 
 def _resources(raw: Raw) -> dict[str, Any]:
@@ -179,13 +186,14 @@ def _plain(raw: Raw) -> Any:
 
 
 def _merged(one: Any, other: Any) -> Any:
-    """What two servers declare under one name: members and list items of both; else the first one wins."""
+    """What two servers declare under one name: members and list items of both; what one of them does; else
+    the first one wins."""
     if isinstance(one, dict) and isinstance(other, dict):
         both = {name: _merged(value, other[name]) if name in other else value for name, value in one.items()}
         return both | {name: value for name, value in other.items() if name not in one}
     if isinstance(one, list) and isinstance(other, list):
         return one + [item for item in other if item not in one]
-    return one
+    return True if other is True and one is False else one
 
 
 def _instructions(offers: Mapping[str, Offer], own: bool, asks: bool) -> str:

@@ -6,17 +6,22 @@ something else than before. An index is never edited: it is forgotten and built 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from callmux.config.model import Config
 from callmux.metatools.table import NAMES
+from callmux.observe.bus import Bus
+from callmux.observe.facts import ListsChanged
 from callmux.protocol.shapes import Tool
 from callmux.router.listing import Kinds
 from callmux.upstream.catalogue import Catalogue, ServerTools
 from callmux.upstream.inventory.offer import PROMPTS, RESOURCES, TEMPLATES
 from callmux.upstream.resources import ResourceIndex, ServerResources
 from callmux.upstream.server import Server
+
+MOST_NAMED = 20_000
+"""URIs of one server that are known from answers; those that were named first are forgotten."""
 
 
 class Indexes:
@@ -26,9 +31,17 @@ class Indexes:
         config: The configuration.
         servers: Its servers by name, disabled ones left out.
         identity: What errors about names say of the process, beside the names.
+        bus: Who hears of URIs that clients know by new ones.
     """
 
-    def __init__(self, config: Config, servers: Mapping[str, Server], identity: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        servers: Mapping[str, Server],
+        identity: dict[str, Any],
+        bus: Bus | None = None,
+    ) -> None:
+        self._bus = bus
         self._config = config
         self._servers = servers
         self._identity = identity
@@ -39,6 +52,7 @@ class Indexes:
         self._resources_before: ResourceIndex | None = None
         self._given: frozenset[str] | None = None
         self._late: list[str] = []
+        self._named: dict[str, dict[str, None]] = {}
 
     def given(self) -> None:
         """The list of tools is given to a client: servers that come up later join it at its end, so that what
@@ -91,6 +105,20 @@ class Indexes:
             self._resources = ResourceIndex(servers, self._resources_before)
         return self._resources
 
+    def learn(self, server: str, uris: Sequence[str]) -> None:
+        """Takes URIs that a server has named in an answer. One that another server has, too, clients know by
+        a new one from then on."""
+        known = self._named.setdefault(server, {})
+        if len(self._servers) < 2 or all(uri in known for uri in uris):
+            return
+        known.update(dict.fromkeys(uris))
+        while len(known) > MOST_NAMED:
+            del known[next(iter(known))]
+        before = self._resources_before = self.resources()
+        self._resources = None
+        if self.resources().renamed != before.renamed and self._bus is not None:
+            self._bus.publish(ListsChanged(server=server))
+
     def forget(self) -> None:
         """Drops the indexes, because a server lists something else: they are built anew when they are
         needed."""
@@ -104,6 +132,7 @@ class Indexes:
         """Replaces other indexes: a server that takes another's place tells of the same resources."""
         self._resources_before = old._resources or old._resources_before
         self._late = [name for name in old._late if name in self._servers]
+        self._named = {name: dict(uris) for name, uris in old._named.items() if name in self._servers}
 
     def _tools_of(self, name: str) -> ServerTools:
         config = self._config.servers[name]
@@ -141,7 +170,10 @@ class Indexes:
             server=name,
             resources=server.offer.items.get(RESOURCES, ()),
             templates=server.offer.items.get(TEMPLATES, ()),
-            pages=[uri for tool in server.suite.tools for uri in tool.linkage.pages],
+            named=[
+                *(uri for tool in (*server.suite.tools, *server.views.tools()) for uri in tool.linkage.pages),
+                *self._named.get(name, ()),
+            ],
             allowed=self._config.servers[name].resources,
             serves=server.offer.has("resources"),
             beside=server.offer.beside,

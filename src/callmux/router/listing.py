@@ -108,7 +108,7 @@ def definition(
     """One tool as clients see it."""
     tool = entry.tool
     members: dict[str, Any] = dict(tool.members)
-    if renamed and tool.linkage.pages and (meta := apps.relinked(members["_meta"], renamed)) is not None:
+    if renamed and tool.linkage.pages and (meta := _relinked(members["_meta"], renamed)) is not None:
         members["_meta"] = meta
     if compression is not None:
         members = compression.tool(entry.server, tool.name, members)
@@ -118,6 +118,10 @@ def definition(
     if entry.always_load:
         members["_meta"] = {**_meta(members.get("_meta")), ALWAYS_LOAD: True}
     return _ENCODER.encode(members)
+
+
+def _relinked(meta: Raw, renamed: Mapping[str, str]) -> Raw | None:
+    return apps.relinked(meta, lambda uri: renamed.get(uri, uri))
 
 
 def _meta(raw: Raw | None) -> dict[str, Raw]:

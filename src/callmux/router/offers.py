@@ -14,13 +14,15 @@ from msgspec import Raw
 
 from callmux.context import CallContext
 from callmux.errors import CallmuxError
-from callmux.protocol import caching
+from callmux.protocol import apps, caching
+from callmux.protocol.extensions import METHODS
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, RpcError
 from callmux.protocol.params import members, optional_text, progress_token
 from callmux.protocol.versions import MODERN
 from callmux.rings.converting import as_rpc_error
 from callmux.router import listing
 from callmux.router.door import Door
+from callmux.router.extensions import ELSEWHERE, RESOURCE_NOT_FOUND, Extensions, UriBook
 from callmux.upstream.catalogue import Catalogue
 from callmux.upstream.reading.paging import MAX_PAGES
 from callmux.upstream.resources import Place, ResourceIndex
@@ -28,10 +30,6 @@ from callmux.upstream.resources import Place, ResourceIndex
 if TYPE_CHECKING:
     from callmux.guard.rights import Rights
     from callmux.router.sight import Sight
-
-RESOURCE_NOT_FOUND = -32002
-ELSEWHERE = frozenset({RESOURCE_NOT_FOUND, INVALID_PARAMS, METHOD_NOT_FOUND})
-"""Codes of a server that does not know a URI: another one may."""
 
 _STRING = msgspec.json.Decoder(str)
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
@@ -49,6 +47,7 @@ class Offers:
         prompts: Gives the catalogue of prompts as it is now.
         resources: Gives the index of resources as it is now.
         servers: Names of all servers that are not disabled.
+        learn: Takes URIs that a server has named in an answer.
         sight: What each client may see; None where all may use everything.
 
     Attributes:
@@ -61,9 +60,11 @@ class Offers:
         prompts: Callable[[], Catalogue],
         resources: Callable[[], ResourceIndex],
         servers: Sequence[str],
+        learn: Callable[[str, Sequence[str]], None],
         sight: Sight | None = None,
     ) -> None:
         self._sight = sight
+        self._extensions = Extensions(door, UriBook(resources, learn), servers, sight)
         self._door = door
         self._prompts = prompts
         self._resources = resources
@@ -109,7 +110,13 @@ class Offers:
         given = members(params)
         uri = _text(given, "uri")
         places = await self.resource_places(uri, context)
-        result, place = await self._first(places, "resources/read", given, context)
+        try:
+            result, place = await self._first(places, "resources/read", given, context)
+        except RpcError as error:
+            if error.code != METHOD_NOT_FOUND or self.sole is not None:
+                raise
+            # Another server reads; this one has named something that it does not.
+            raise _not_found(uri) from None
         apart, modern = self._sight is not None, context.client.version in MODERN
         return caching.said_to(self._shown(result, place, uri), modern=modern, private=apart)
 
@@ -126,19 +133,27 @@ class Offers:
         return await self._send(places[-1], method, "uri", given, context, safe=True), places[-1]
 
     def _shown(self, result: bytes, place: Place, uri: str) -> bytes:
-        """The contents under the URI that was asked for, where it is not the server's own."""
-        if place.uri == uri:
+        """The contents under the URI that was asked for, and whatever else they name as clients know it."""
+        index = self._resources()
+        if place.uri == uri and place.server not in index.renamed and place.server not in index.moving:
             return result
         try:
             read = _MEMBERS.decode(result)
             contents = _CONTENTS.decode(read.get("contents", b"[]"))
         except msgspec.MsgspecError:
             return result
-        index = self._resources()
-        for content in contents:
-            if (own := optional_text(content.get("uri", _NULL))) is not None:
-                known = uri if own == place.uri else index.shown(place.server, own)
-                content["uri"] = Raw(_ENCODER.encode(known))
+
+        def shown(own: str) -> str:
+            return uri if own == place.uri else index.shown(place.server, own)
+
+        changed = False
+        for part in (read, *contents):
+            if (own := optional_text(part.get("uri", _NULL))) is not None and shown(own) != own:
+                part["uri"], changed = Raw(_ENCODER.encode(shown(own))), True
+            if (meta := apps.relinked(part.get("_meta"), shown)) is not None:
+                part["_meta"], changed = meta, True
+        if not changed:
+            return result
         read["contents"] = Raw(_ENCODER.encode(contents))
         return _ENCODER.encode(read)
 
@@ -151,7 +166,7 @@ class Offers:
         await self._door.settled()
         places = self._resources().find(uri)
         if not places:
-            raise RpcError(RESOURCE_NOT_FOUND, f"resource not found: {uri}", {"uri": uri})
+            raise _not_found(uri)
         if (sight := self._sight) is not None:
             try:
                 return sight.places(sight.rights(context), places)
@@ -270,8 +285,8 @@ class Offers:
         server: str | None,
         tool: str | None = None,
     ) -> bytes:
-        """Answers a method that callmux does not know: for the one server there is, or for the one it is
-        known to be for.
+        """Answers a method that callmux does not know: for the server that it is known to be for, by its
+        extension for instance, or for the one there is.
 
         Args:
             tool: The tool that it is about, where it is about one.
@@ -279,6 +294,8 @@ class Offers:
         Raises:
             RpcError: There are several servers and nothing says which.
         """
+        if server is None and (request := METHODS.get(method)) is not None:
+            return await self._extensions.answer(request, params, context)
         if server is None:
             server = self.sole
         if server is None:
@@ -316,6 +333,10 @@ class Offers:
             return (await self._door.send(place.server, method, place.uri, key, given, context, safe)).raw
         except CallmuxError as error:
             raise as_rpc_error(error) from None
+
+
+def _not_found(uri: str) -> RpcError:
+    return RpcError(RESOURCE_NOT_FOUND, f"resource not found: {uri}", {"uri": uri})
 
 
 def _text(given: dict[str, Raw], key: str) -> str:

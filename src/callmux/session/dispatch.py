@@ -17,6 +17,7 @@ from callmux.context import CallContext, ClientPort
 from callmux.errors import CallmuxError
 from callmux.protocol import jsonrpc, versions
 from callmux.protocol.calling import DirectCall
+from callmux.protocol.extensions import OWNERS
 from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.methods import CAPABILITIES, declared
 from callmux.protocol.params import ASKS, BRIDGED, LEVELS, WAITS, members
@@ -177,9 +178,11 @@ class Dispatch:
             return self._serving.task(method, params, context, request)
         run = self._methods.get(method)
         if run is not None:
-            self._check_declared(session, method)
+            self._check_declared(session, method, CAPABILITIES.get(method))
             return run(session, params, context)
         offers = self._current.offers
+        if method in OWNERS and offers.sole is None:
+            self._check_declared(session, method, OWNERS[method].key)
         if method not in _OF_ONE_TASK:
             return offers.other(method, params, context, None)
         found = self._tasks.find(session, params)
@@ -189,13 +192,16 @@ class Dispatch:
             raise RpcError(jsonrpc.INVALID_PARAMS, f"{method}: the client has no such task")
         return offers.other(method, params, context, None)
 
-    def _check_declared(self, session: Session, method: str) -> None:
+    def _check_declared(self, session: Session, method: str, needed: str | None) -> None:
         """What was declared to a client is answered, or what is declared now: servers come and go.
+
+        Args:
+            needed: What is declared where the method is answered.
 
         Raises:
             RpcError: Nobody declares the method (MCP 2025-11-25, basic/lifecycle, "Operation").
         """
-        needed, told = CAPABILITIES.get(method), session.facts.declared
+        told = session.facts.declared
         if needed is None or told is None or needed in told:
             return
         if self._current.entitlements.rights_of(session) is not None:

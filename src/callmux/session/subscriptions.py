@@ -14,7 +14,8 @@ from msgspec import Raw
 
 from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.params import members
-from callmux.router.offers import ELSEWHERE, Offers
+from callmux.router.extensions import ELSEWHERE
+from callmux.router.offers import Offers
 from callmux.session.client_cwd import on_behalf_of
 from callmux.session.session import Session
 from callmux.upstream.resources import Place

@@ -19,6 +19,7 @@ from msgspec import Raw
 from callmux.context import CallContext
 from callmux.protocol import jsonrpc, modern, tasks
 from callmux.protocol.caching import Freshness
+from callmux.protocol.extensions import ADDRESSED, LISTING, OWNERS
 from callmux.protocol.jsonrpc import INVALID_PARAMS, METHOD_NOT_FOUND, RpcError
 from callmux.protocol.methods import CAPABILITIES, declared
 from callmux.protocol.modern import CACHED, READ, Asked
@@ -54,6 +55,8 @@ DISCOVER_MS = 3_600_000
 SUBSCRIBE_SECONDS = 5.0
 """How long the servers of resources may take before a subscription begins without them."""
 
+_READ = frozenset({READ, *LISTING, *ADDRESSED})
+"""Requests whose answer says for how long it holds, and nobody tells when it does no longer."""
 _NOTHING = Asked(MODERN[0], b"{}")
 
 
@@ -182,9 +185,11 @@ class Serving:
             session.follow(request, self._go_on(session, request, params), params)
             return
         needed = CAPABILITIES.get(method)
+        if needed is None and method in OWNERS and self._current.offers.sole is None:
+            needed = OWNERS[method].key
         if portrait is not None and needed is not None and not _has(portrait, needed):
             raise RpcError(METHOD_NOT_FOUND, f"method not found: {method}")
-        if portrait is not None and (method in CACHED or method == READ):
+        if portrait is not None and (method in CACHED or method in _READ):
             request.hints = partial(self._hints, session, method)
         if portrait is not None and method == DISCOVER:
             request.answered(_discovery(portrait))
@@ -204,7 +209,7 @@ class Serving:
                 session.run(request, request.params)
 
     def _hints(self, session: Session, method: str) -> bytes:
-        if method == READ:
+        if method in _READ:
             # Whoever wrote it knows who may see it, and has not said so.
             return modern.hints(0, private=True)
         portraits = self._current.portraits

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from callmux.protocol.params import members
 from callmux.protocol.shapes import Tool
 from callmux.upstream.catalogue import RemovedTool
 
@@ -153,6 +154,13 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 
     def has(self, capability: str) -> bool:
         return capability in self.capabilities
+
+    def declares(self, *path: str) -> bool:
+        """Whether it declares this part of its capabilities: a member by its way from outside."""
+        raw = self.capabilities.get(path[0])
+        for name in path[1:]:
+            raw = members(raw).get(name)
+        return raw is not None and bytes(raw) not in (b"false", b"null")
 
     def with_items(
         self, kind: ListKind, items: tuple[Item, ...], beside: Mapping[str, bytes] | None = None

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from callmux.context import ClientPort, Scope
 from callmux.protocol.shapes import Tool
@@ -93,6 +93,11 @@ class Views:
     def differs(self, kind: bytes) -> bool:
         """Whether clients of this kind see other tools than those of the main connection."""
         return self._known.get(kind) is not None
+
+    def tools(self) -> Iterator[Tool]:
+        """All tools as clients of other kinds see them."""
+        for tools in self._known.values():
+            yield from tools or ()
 
     def others(self) -> Sequence[Tool]:
         """The tools that only clients of other kinds see: they exist, and can be called."""
