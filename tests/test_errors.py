@@ -24,6 +24,7 @@ CODES = {
     "SessionCwdRefused": "session_cwd_refused",
     "ScopedClientCapacity": "scoped_client_capacity",
     "AuthorizationDenied": "authorization_denied",
+    "CallGivenUp": "call_given_up",
     "ApprovalDenied": "approval_denied",
     "ApprovalTimeout": "approval_timeout",
     "ApprovalUnavailable": "approval_unavailable",

@@ -103,6 +103,12 @@ class ToolCallFailed(CallmuxError):
     rpc: bytes | None = None
 
 
+class CallGivenUp(CallmuxError):
+    """A call that a person gave up while it ran; what its server has done of it is not known."""
+
+    code = "call_given_up"
+
+
 class ApprovalDenied(CallmuxError):
     """A call that a person was asked about and refused; nothing was sent."""
 

@@ -59,6 +59,7 @@ MAY: dict[str, set[str]] = {
     "token": {"msgspec"},
     "server": {"msgspec"},
     "top": {"msgspec"},
+    "dashboard": {"msgspec"},
     "login": SIGNING_IN,
     "logout": SIGNING_IN,
     "secret": {"msgspec"},

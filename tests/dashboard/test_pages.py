@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +103,11 @@ async def test_counts_over_time_and_the_drill_down(tmp_path: Path, monkeypatch: 
     told = (await place.ask("GET", "/dashboard/drilldown")).json
     assert told["enabled"] is False
     assert "cannot be read" in told["reason"]
+    go = threading.Event()
+    monkeypatch.setattr(module, "drilldown", lambda *_: go.wait(20))
     monkeypatch.setattr(module, "QUERY_SECONDS", 0.0)
     assert "in time" in (await place.ask("GET", "/dashboard/drilldown")).json["reason"]
+    go.set()
     await place.close()
 
 
@@ -151,7 +155,7 @@ async def test_with_auth_a_credential_is_asked_for_and_with_rules_the_right(
     await place.close()
 
 
-class Browser:
+class Reader:
     """Reads the stream of events."""
 
     def __init__(self, place: Place, **headers: str) -> None:
@@ -169,10 +173,10 @@ class Browser:
         await self.task
 
 
-async def watched(place: Place, **headers: str) -> Browser:
+async def watched(place: Place, **headers: str) -> Reader:
     """A browser that has its snapshot, of servers that are up."""
     await place.host.runtime.settled()
-    browser = Browser(place, **headers)
+    browser = Reader(place, **headers)
     await browser.call.until_sent(b"\n\n")
     return browser
 

@@ -24,6 +24,7 @@ from .scene import STORIES, Scene, environment_of, program, status_of, story
 ELSEWHERE = {
     "tool_call_failed": "it always has one of the categories below",
     "sign_in_needed": "tests/live/test_sign_in.py: needs an authorization server",
+    "call_given_up": "tests/dashboard/test_live.py: needs a browser at the dashboard of a listener",
     "result_unreadable": "tests/rings/shield/test_shelf.py: needs a helper process that ends over a result",
     "store_unavailable": "tests/process/test_remote_stores.py: needs a store outside of the process",
     "internal_error": "a defect: nobody knows one that is left",

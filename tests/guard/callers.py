@@ -17,6 +17,7 @@ class FakeCaller:
         self.request_id = "rid"
         self.principal: Principal | None = None
         self.grant: Grant | None = None
+        self.seen_host: str | None = None
 
 
 async def enter(gate: Gate, caller: FakeCaller) -> None:

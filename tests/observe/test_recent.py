@@ -55,6 +55,23 @@ def test_the_latest_are_kept_and_all_are_counted() -> None:
     assert not bus.http
 
 
+def test_a_page_of_events_goes_backwards_and_says_where_the_next_one_begins() -> None:
+    bus, events = recent(4)
+    assert events.page(10, 5) == {"events": [], "next": None}
+    for status in range(200, 206):
+        bus.publish(http(status))
+
+    def page(before: int, limit: int) -> tuple[list[int], int | None]:
+        found = events.page(before, limit)
+        return [event["status"] for event in found["events"]], found["next"]
+
+    assert page(100, 3) == ([205, 204, 203], 4)
+    assert page(4, 3) == ([202], None)
+    assert page(3, 3) == ([], None)
+    assert page(100, 0) == ([], None)
+    assert page(6, 2) == ([204, 203], 4)
+
+
 def test_calls_are_counted_by_what_they_are() -> None:
     _, events = recent()
     events.add(sample())

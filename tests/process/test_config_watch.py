@@ -46,7 +46,8 @@ async def test_files_are_watched_and_commands_answered_until_the_task_is_cancell
     sources = Sources()
     sources.note(path)
     load = lambda new: load_config(path, env, sources=new).config  # noqa: E731
-    task = asyncio.create_task(watch_and_answer(path, host, load, sources, env))
+    invite = lambda person: {"listening": True, "person": person}  # noqa: E731
+    task = asyncio.create_task(watch_and_answer(path, host, load, sources, env, invite=invite))
     try:
         await until(lambda: sockets(path, env), "the socket")
         (socket,) = sockets(path, env).values()
@@ -58,6 +59,8 @@ async def test_files_are_watched_and_commands_answered_until_the_task_is_cancell
         }
         assert host.desk.reachable
         assert await asyncio.to_thread(ask, socket, {"method": "approvals"}, 10) == {"waiting": []}
+        asked = {"method": "dashboard", "person": True}
+        assert await asyncio.to_thread(ask, socket, asked, 10) == {"listening": True, "person": True}
         unknown = {"method": "approve", "id": "abc", "choice": "once"}
         with pytest.raises(ProcessRefused, match="nothing with the id"):
             await asyncio.to_thread(ask, socket, unknown, 10)

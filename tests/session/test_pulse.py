@@ -18,8 +18,7 @@ from callmux.protocol.calling import DirectCall, raw
 from callmux.protocol.jsonrpc import Request as Message
 from callmux.protocol.jsonrpc import parse
 from callmux.session.facts import Said
-from callmux.session.pulse import PROGRESS
-from callmux.session.request import Request
+from callmux.session.request import PROGRESS, Request
 from callmux.session.session import Session
 from tests.support import play
 

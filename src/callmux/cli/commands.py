@@ -15,6 +15,7 @@ COMMANDS = {
     "completion": "completion",
     "config": "config",
     "daemon": "daemon",
+    "dashboard": "dashboard",
     "demo": "demo",
     "discover": "discover",
     "doctor": "doctor",

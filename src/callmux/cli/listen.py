@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -37,6 +38,7 @@ from callmux.process.config_watch import watch_and_answer
 from callmux.process.host import Host, startup_failed
 from callmux.process.observers import Observers
 from callmux.serving.assembly import assemble
+from callmux.serving.invitation import address_of, invited
 from callmux.serving.posture import check_posture
 from callmux.serving.reading import ConfigReader, Load
 from callmux.session import saved_sessions
@@ -160,7 +162,12 @@ async def listen(
                 # Nobody else waits for it; the files are read whenever they change.
                 asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, https.configured, config)
         if path is not None:
-            tasks.spawn(watch_and_answer(path, host, reading.read, sources, env, observers.counts))
+            base = address_of(https.scheme, options.host, options.port)
+
+            def invite(person: bool) -> dict[str, Any]:
+                return invited(guard, host.runtime.config, base, env, clock, person=person)
+
+            tasks.spawn(watch_and_answer(path, host, reading.read, sources, env, observers.counts, invite))
         tasks.spawn(listener.keep_sweeping())
         idle = asyncio.Event()
         if options.idle_exit_seconds is not None:

@@ -1,7 +1,7 @@
 """The addresses of the dashboard: the page, a snapshot, a stream of events, counts over time, past calls.
 
-Made by `callmux.serving.trees` for the HTTP application. Everything here only reads. Where the configuration
-has rules, whoever looks must be allowed the name `callmux_dashboard` by them: what is shown is of everybody.
+Made by `callmux.serving.trees` for the HTTP application. Who may look and who may change something,
+`callmux.dashboard.powers` says; browsers sign in by `callmux.dashboard.entry`. What is shown is of everybody.
 """
 
 from __future__ import annotations
@@ -11,17 +11,25 @@ import contextlib
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
 
 import msgspec
 
 from callmux.aside import aside
 from callmux.clock import Clock
 from callmux.config.model import Config
-from callmux.dashboard.built import FOLDER, document, files
+from callmux.dashboard.actions import Actions, departure
+from callmux.dashboard.built import StaticFile, document, files
+from callmux.dashboard.entry import FrontDoor
+from callmux.dashboard.kept import DashboardState
+from callmux.dashboard.powers import RIGHT, Powers
 from callmux.dashboard.reference import reference
+from callmux.dashboard.views import DashboardViews
 from callmux.guard.gate import route_of
+from callmux.guard.managers import is_below
+from callmux.guard.principal import Principal
+from callmux.guard.visitors import HTML, STATIC, Visitors
 from callmux.observe.chronicle import Chronicle
 from callmux.observe.event_query import drilldown, limit_of
 from callmux.observe.history import RANGES, USUAL, span
@@ -30,10 +38,8 @@ from callmux.process.host import Host
 from callmux.protocol.sse import event as frame
 from callmux.tasks import at_once
 from callmux.timestamps import iso
-from callmux.transport.http.exchange import EVENT_STREAM, Exchange, Refusal
+from callmux.transport.http.exchange import EVENT_STREAM, Exchange, Refusal, Tree
 
-RIGHT = "callmux_dashboard"
-"""The name that rules know the dashboard by."""
 MOST_FRAME = 256 * 1024
 MOST_WAITING = 1000
 """Events that wait for a browser that reads slowly; then it is told to begin anew."""
@@ -45,8 +51,11 @@ START_SECONDS = 10.0
 NO_STORE = {"cache-control": "no-store"}
 _OF_QUESTIONS = ("id", "client", "principal", "directory", "waitsSeconds", "leftSeconds")
 """What is shown of a question to a person: its calls have arguments."""
-_PAGES = ("", "/data", "/events", "/series", "/drilldown", "/reference")
-_STATIC = f"/{FOLDER}/"
+MANAGE = "/manage"
+"""Below it stands the management interface, for browsers that may use it."""
+_RESTART, _CLEAR = "/restart", f"{MANAGE}/cache/clear"
+
+Page: TypeAlias = Callable[[Exchange], Awaitable[None]]
 
 
 class DashboardPages:
@@ -58,10 +67,13 @@ class DashboardPages:
         chronicle: Knows what has happened.
         managed: Gives the servers as the management interface lists them; empty where there is none.
         is_let_in: Whether a credential still holds, for streams.
+        visitors: The check of browsers.
+        kept: What stays while configurations come and go.
+        managing: Makes the management interface at a path.
         clock: Time.
     """
 
-    methods = "GET, OPTIONS"
+    methods = "GET, POST, PATCH, DELETE, OPTIONS"
 
     def __init__(
         self,
@@ -70,6 +82,9 @@ class DashboardPages:
         chronicle: Chronicle,
         managed: Callable[[], list[dict[str, Any]]],
         is_let_in: Callable[[Exchange], bool],
+        visitors: Visitors,
+        kept: DashboardState,
+        managing: Callable[[str], Tree],
         clock: Clock,
     ) -> None:
         self._config = config
@@ -79,54 +94,119 @@ class DashboardPages:
         self._managed = managed
         self._is_let_in = is_let_in
         self._wall = clock.wall
+        self._managing = managing(f"{self._base.rstrip('/')}{MANAGE}")
+        self._entry = FrontDoor(visitors, self._is_allowed, self._has_rules, config.management.enabled, clock)
+        self._open: Mapping[str, Mapping[str, Page]] = {
+            "": {"GET": self._page},
+            "/session": {"GET": self._session},
+            "/enter": {"GET": self._entry.enter},
+            "/sign-in": {"POST": self._entry.sign_in},
+            "/sign-out": {"POST": self._entry.sign_out},
+        }
+        self._views: Mapping[str, Page] = {
+            "/data": self._data,
+            "/events": self._stream,
+            "/series": self._series,
+            "/drilldown": self._drilldown,
+            "/reference": self._reference,
+            **DashboardViews(config, host, chronicle, kept, self._entry, clock).pages(),
+        }
+        actions = Actions(host, kept, self._entry.visitor)
+        self._changes: Mapping[str, tuple[Callable[[Powers], str], Page]] = {
+            "/call": (lambda powers: powers.call, actions.call),
+            "/cancel": (lambda powers: powers.steer, actions.cancel),
+            "/approve": (lambda powers: powers.approve, actions.approve),
+        }
 
     def template(self, path: str) -> str:
-        rest = self._rest(path)
-        if rest.startswith(_STATIC):
-            rest = f"{_STATIC}{{file}}"
-        elif rest not in _PAGES:
-            return ""
-        return f"{self._base.rstrip('/')}{rest}"
+        rest, root = self._rest(path), self._base.rstrip("/")
+        if rest in self._open or rest in self._views or rest in self._changes:
+            return f"{root}{rest}"
+        if rest.startswith(STATIC):
+            return f"{root}{STATIC}{{file}}"
+        return self._managing.template(path) if is_below(rest, MANAGE) else ""
 
     def _rest(self, path: str) -> str:
         rest = path[len(self._base.rstrip("/")) :]
         return "" if rest == "/" else rest
 
     async def __call__(self, exchange: Exchange) -> None:
-        rest = self._rest(exchange.path)
-        static = files().get(rest.removeprefix(_STATIC)) if rest.startswith(_STATIC) else None
-        if rest not in _PAGES and static is None:
+        # No page of another origin is to read anything of this, as it may what clients ask for.
+        exchange.origin = None
+        rest, method = self._rest(exchange.path), exchange.method
+        if is_below(rest, MANAGE):
+            await self._manage(exchange, rest)
+        elif (static := files().get(rest.removeprefix(STATIC))) is not None and rest.startswith(STATIC):
+            page = self._file(static)
+            await _chosen({"GET": page}, method)(exchange)
+        elif (known := self._open.get(rest)) is not None:
+            await _chosen(known, method)(exchange)
+        elif rest in self._views or rest in self._changes:
+            found: dict[str, Page] = {}
+            powers = self._entry.powers(exchange)
+            if rest in self._views:
+                found["GET"] = self._views[rest]
+            if rest in self._changes:
+                found["POST"] = self._changes[rest][1]
+            page = _chosen(found, method)
+            _check(powers.look if method == "GET" else self._changes[rest][0](powers))
+            if method == "POST":
+                self._entry.check_change(exchange)
+            await page(exchange)
+        else:
             raise Refusal(404, "Not found")
-        if exchange.method != "GET":
-            raise Refusal(405, "the dashboard only answers GET", headers={"Allow": self.methods})
-        if not self._is_allowed(exchange):
-            raise Refusal(403, f'no rule allows you "{RIGHT}": an administrator can add one')
-        if static is not None or rest == "":
-            found = static or document(exchange.path)
-            await exchange.answer(200, found.body, found.kind, found.headers)
-            return
-        match rest:
-            case "/data":
-                await self._host.runtime.settled_within(START_SECONDS)
-                await exchange.answer(200, self._snapshot(), headers=NO_STORE)
-            case "/events":
-                await self._stream(exchange)
-            case "/series":
-                await exchange.answer_json(200, self._series(exchange.query("range")), NO_STORE)
-            case "/reference":
-                await exchange.answer(200, await aside(reference, QUERY_SECONDS), headers=NO_STORE)
-            case _:
-                await exchange.answer_json(200, await self._drilldown(exchange), NO_STORE)
 
-    def _is_allowed(self, exchange: Exchange) -> bool:
-        """Whether the rules in force let this principal look."""
+    async def _manage(self, exchange: Exchange, rest: str) -> None:
+        """Does what the management interface does, for a browser that may."""
+        powers = self._entry.powers(exchange)
+        restarts = exchange.method == "POST" and (rest.endswith(_RESTART) or rest == _CLEAR)
+        _check(powers.steer if restarts or exchange.method == "GET" else powers.manage)
+        if exchange.method != "GET":
+            self._entry.check_change(exchange)
+        before = exchange.principal
+        exchange.principal = self._entry.manager(exchange)
+        try:
+            await self._managing(exchange)
+        finally:
+            # What it has in flight is counted for whom it was let in.
+            exchange.principal = before
+
+    async def _page(self, exchange: Exchange) -> None:
+        if HTML not in exchange.headers.get("accept", ""):
+            _check(self._entry.powers(exchange).look)
+        await self._file(document(exchange.path))(exchange)
+
+    def _file(self, file: StaticFile) -> Page:
+        """A page that is a file."""
+
+        async def page(exchange: Exchange) -> None:
+            await exchange.answer(200, file.body, file.kind, file.headers)
+
+        return page
+
+    async def _reference(self, exchange: Exchange) -> None:
+        await exchange.answer(200, await aside(reference, QUERY_SECONDS), headers=NO_STORE)
+
+    async def _session(self, exchange: Exchange) -> None:
+        await exchange.answer_json(200, self._entry.session(exchange), NO_STORE)
+
+    async def _data(self, exchange: Exchange) -> None:
+        await self._host.runtime.settled_within(START_SECONDS)
+        await exchange.answer(200, self._snapshot(with_events=_wants_events(exchange)), headers=NO_STORE)
+
+    def _is_allowed(self, principal: Principal | None) -> bool:
+        """Whether the rules in force let somebody look."""
         oversight = self._host.runtime.oversight
         if oversight is None or not oversight.authorized:
             return True
-        rights = oversight.permissions.of(exchange.principal)
-        return rights.of_meta_tool(RIGHT, must_be_allowed=True) is None
+        return oversight.permissions.of(principal).of_meta_tool(RIGHT, must_be_allowed=True) is None
 
-    def _snapshot(self) -> bytes:
+    def _has_rules(self) -> bool:
+        """Whether rules say what clients may use."""
+        oversight = self._host.runtime.oversight
+        return oversight is not None and oversight.authorized
+
+    def _snapshot(self, *, with_events: bool) -> bytes:
         chronicle, dashboard = self._chronicle, self._config.dashboard
         recent, history = chronicle.recent, chronicle.history
         management = self._config.management
@@ -138,25 +218,30 @@ class DashboardPages:
             "management": {"enabled": management.enabled, "path": management.path},
             "managementServers": self._managed(),
             "metrics": {} if history is None else history.facts(),
-            "events": [] if recent is None else recent.shown(),
             "approvals": [
                 {key: one[key] for key in _OF_QUESTIONS if key in one}
                 for one in self._host.desk.waiting().get("waiting", [])
             ],
         }
+        if with_events:
+            facts["events"] = [] if recent is None else recent.shown()
         if problems := chronicle.problems():
             facts["problems"] = problems
         if chronicle.store is not None:
             facts["eventStore"] = chronicle.store.facts()
         return msgspec.json.encode(facts)
 
-    def _series(self, range: str | None) -> dict[str, Any]:
+    async def _series(self, exchange: Exchange) -> None:
         history, now = self._chronicle.history, self._wall()
         if history is None:
             raise Refusal(404, "Not found")
-        return history.series(range or USUAL, now, _midnight(now))
+        range = exchange.query("range") or USUAL
+        await exchange.answer_json(200, history.series(range, now, _midnight(now)), NO_STORE)
 
-    async def _drilldown(self, exchange: Exchange) -> dict[str, Any]:
+    async def _drilldown(self, exchange: Exchange) -> None:
+        await exchange.answer_json(200, await self._past_calls(exchange), NO_STORE)
+
+    async def _past_calls(self, exchange: Exchange) -> dict[str, Any]:
         store = self._chronicle.store
         if store is None:
             return {"enabled": False, "reason": "eventStore.enabled is false"}
@@ -183,6 +268,7 @@ class DashboardPages:
         recent = self._chronicle.recent
         if recent is None:
             raise Refusal(404, "Not found")
+        visitor = self._entry.visitor(exchange)
         waiting: deque[tuple[float, Any]] = deque(maxlen=MOST_WAITING)
         news, lost = asyncio.Event(), False
 
@@ -194,12 +280,14 @@ class DashboardPages:
 
         def may_go_on() -> bool:
             """Whether the dashboard is still on, and whoever looks may still look."""
-            is_on = self._chronicle.recent is recent
-            return is_on and self._is_let_in(exchange) and self._is_allowed(exchange)
+            if self._chronicle.recent is not recent or not self._entry.stays(visitor):
+                return False
+            return self._is_let_in(exchange) and not self._entry.powers(exchange).look
 
         # In one turn of the loop: each event is in the snapshot or comes after it, and never both.
-        snapshot, leave = self._snapshot(), recent.listen(hear)
-        gone = at_once(_departure(exchange))
+        snapshot = self._snapshot(with_events=_wants_events(exchange))
+        leave = recent.listen(hear)
+        gone = at_once(departure(exchange))
         try:
             await exchange.start(
                 200, {"content-type": EVENT_STREAM, "cache-control": "no-cache, no-transform"}
@@ -233,6 +321,34 @@ class DashboardPages:
                 await gone
 
 
+def _check(why: str) -> None:
+    """Refuses what somebody is kept from.
+
+    Raises:
+        Refusal: There is a reason.
+    """
+    if why:
+        raise Refusal(403, why)
+
+
+def _chosen(pages: Mapping[str, Page], method: str) -> Page:
+    """The page for a method.
+
+    Raises:
+        Refusal: There is none.
+    """
+    page = pages.get(method)
+    if page is None:
+        known = ", ".join([*pages, "OPTIONS"])
+        raise Refusal(405, f"this address only answers {known}", headers={"Allow": known})
+    return page
+
+
+def _wants_events(exchange: Exchange) -> bool:
+    """Whether the list of events is wanted; a page may fetch it piece by piece instead."""
+    return exchange.query("events") != "0"
+
+
 def _framed(at: float, event: Any) -> bytes:
     try:
         data = msgspec.json.encode(words_of(at, event))
@@ -244,12 +360,6 @@ def _framed(at: float, event: Any) -> bytes:
 def _reset(reason: str) -> bytes:
     """Tells the page to fetch the snapshot again."""
     return msgspec.json.encode({"type": "stream_reset", "reason": reason})
-
-
-async def _departure(exchange: Exchange) -> None:
-    """Waits until the browser has left."""
-    while (await exchange.receive())["type"] != "http.disconnect":
-        pass
 
 
 def _midnight(now: float) -> float:

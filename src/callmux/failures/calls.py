@@ -179,6 +179,14 @@ FAILURES = (
         "use what callmux_search_tools finds, or have the rules changed by whoever keeps them",
     ),
     KnownFailure(
+        "call_given_up",
+        "a person gave the call up while it ran",
+        "Somebody who may do so cancelled it at the dashboard. What its server has done of it is not known.",
+        Repeat.NO,
+        Actor.AGENT,
+        "ask the person what to do instead; look at what was done before the call is made again",
+    ),
+    KnownFailure(
         "approval_denied",
         "a person was asked about the call and refused it",
         "`approve` in the configuration names the tool. Nothing was sent.",

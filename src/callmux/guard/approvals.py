@@ -23,6 +23,7 @@ PROJECT = "project"
 DENY = "deny"
 FORM = "elicitation"
 TERMINAL = "terminal"
+DASHBOARD = "dashboard"
 REMEMBERED = "remembered"
 MOST_WAITING = 100
 """Questions that may wait at a time for one session; ten times as many for all together."""
@@ -92,8 +93,8 @@ class Ruling(msgspec.Struct, frozen=True):
         late: Whether nobody answered in time.
         withdrawn: Why it is not asked any more; None where it was answered.
         choice: What was answered.
-        by: Where the answer came from: `elicitation`, `terminal`, or `remembered` where the answer to another
-            question was one to this, too.
+        by: Where the answer came from: `elicitation`, `terminal`, `dashboard`, or `remembered` where the
+            answer to another question was one to this, too.
     """
 
     allowed: bool
@@ -231,7 +232,7 @@ class Approvals:
         """A person decides.
 
         Args:
-            by: Where: `FORM` or `TERMINAL`.
+            by: Where: `FORM`, `TERMINAL` or `DASHBOARD`.
 
         Raises:
             ApprovalUnavailable: Nothing of this id waits (any more), or it is too late.

@@ -31,6 +31,7 @@ class Caller(Protocol):
         scheme: `http` or `https`.
         principal: Who it is from. The check of credentials finds out; later checks read it.
         grant: What its credential gives, for as long as that holds.
+        seen_host: The host that its browser asked for, where a proxy that we trust says so.
     """
 
     scheme: str
@@ -41,6 +42,7 @@ class Caller(Protocol):
     request_id: str
     principal: Principal | None
     grant: Grant | None
+    seen_host: str | None
 
 
 class TurnedAway(Exception):

@@ -24,6 +24,7 @@ from callmux.tasks import TaskSet
 
 if TYPE_CHECKING:
     from callmux.guard.oidc import Oidc
+    from callmux.guard.visitors import Visitors
 
 ENDPOINTS = {"/mcp", "/sse", "/messages"}
 """Paths that are never free, whatever else the configuration puts there."""
@@ -35,6 +36,9 @@ class Guard:
     Args:
         clock: Time.
         bus: Told of limits that are reached.
+
+    Attributes:
+        visitors: The check of browsers; None where there is no dashboard.
     """
 
     def __init__(self, clock: Clock, bus: Bus | None = None) -> None:
@@ -47,6 +51,7 @@ class Guard:
         self._tasks = TaskSet("guard")
         self._bearer: Bearer | None = None
         self._oidc: Oidc | None = None
+        self.visitors: Visitors | None = None
 
     def gate(self, config: Config) -> Gate | None:
         """The gate of a configuration; None where it asks for no check."""
@@ -54,11 +59,27 @@ class Guard:
         found = self._authentication(config)
         middle: Check | None
         middle, resource = found if found is not None else (None, None)
+        clients = None if found is None else found[0]
         own = self._management(config)
         if config.management.enabled:
             middle = Managers(route_of(config.management.path), own, middle)
+        if config.dashboard.enabled:
+            middle = self._of_browsers(route_of(config.dashboard.path), clients, own, middle)
+        else:
+            self.visitors = None
         checks = [check for check in (before, middle, after) if check is not None]
         return Gate(checks, resource, self._bus) if checks else None
+
+    def _of_browsers(
+        self, base: str, clients: Authentication | None, own: Authentication | None, others: Check | None
+    ) -> Check:
+        """The check of browsers: those that are signed in stay so."""
+        from callmux.guard.browsers import Browsers
+        from callmux.guard.visitors import Visitors
+
+        browsers = Browsers() if self.visitors is None else self.visitors.browsers
+        self.visitors = Visitors(base, browsers, self._clock, clients, own, others)
+        return self.visitors
 
     def expect(self, config: Config) -> None:
         """A configuration will take effect once its servers are there: tokens that it has not end already."""

@@ -13,10 +13,9 @@ from collections.abc import Awaitable
 from callmux.guard.authentication import Authentication
 from callmux.guard.gate import Caller, Check, TurnedAway, route_of
 from callmux.guard.grant import Grant
-from callmux.guard.principal import Principal
+from callmux.guard.principal import MANAGEMENT, Principal
 
 HEADER = "x-callmux-management-token"
-KIND = "management"
 UNAUTHORIZED = 401
 
 
@@ -30,7 +29,7 @@ def is_below(path: str, base: str) -> bool:
     return path == base or path.startswith(base if base.endswith("/") else f"{base}/")
 
 
-class _Shown:
+class ShownAlone:
     """A request as if it had brought nothing but one credential."""
 
     def __init__(self, caller: Caller, credential: str) -> None:
@@ -39,6 +38,7 @@ class _Shown:
         self.headers = {**caller.headers, "authorization": credential}
         self.principal: Principal | None = None
         self.grant: Grant | None = None
+        self.seen_host = caller.seen_host
 
 
 class Managers:
@@ -73,7 +73,7 @@ class Managers:
 
     async def _examine(self, own: Authentication, caller: Caller, shown: list[str]) -> None:
         for credential in shown:
-            alone = _Shown(caller, credential)
+            alone = ShownAlone(caller, credential)
             try:
                 if (waiting := own.enter(alone)) is not None:
                     await waiting
@@ -82,7 +82,7 @@ class Managers:
                     raise
                 continue
             if alone.principal is not None:
-                caller.principal = Principal(kind=KIND, id=alone.principal.id)
+                caller.principal = Principal(kind=MANAGEMENT, id=alone.principal.id)
                 return
         if self._others is not None and (waiting := self._others.enter(caller)) is not None:
             await waiting

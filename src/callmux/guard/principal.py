@@ -8,6 +8,13 @@ from __future__ import annotations
 
 import msgspec
 
+MANAGEMENT = "management"
+"""The kind of whoever shows a credential of the management interface."""
+OPERATOR = "operator"
+"""The kind of the user of this machine, in a browser that a command has let in."""
+MANAGERS = (MANAGEMENT, OPERATOR)
+"""The kinds of those who may change servers."""
+
 
 def signer_of(principal: Principal | None) -> str:
     """Whose sign-ins to servers are used: those of a principal; empty for the user of this machine."""
@@ -18,7 +25,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """Somebody who showed a credential.
 
     Attributes:
-        kind: What the credential was: `bearer`, `oidc_jwt`, or `stdio` for the user of this machine.
+        kind: What the credential was: `bearer`, `oidc_jwt`, `management`, or `stdio` and `operator` for the
+            user of this machine.
         id: Its name in the configuration, or the subject of a token.
         subject: The `sub` of a token.
         scopes: What a token was issued for.

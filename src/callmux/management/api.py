@@ -12,7 +12,7 @@ from typing import Any
 from callmux.config.veil import EVERYWHERE
 from callmux.errors import CallmuxError, InvalidArguments, ServerDisabled, ServerNotFound
 from callmux.guard.gate import route_of
-from callmux.guard.managers import KIND
+from callmux.guard.principal import MANAGERS
 from callmux.management import editing
 from callmux.management.changes import DONE, Changes
 from callmux.management.openapi import description
@@ -32,13 +32,14 @@ class ManagementPages:
 
     Args:
         changes: Makes what is asked for.
+        base: Its path; the one of the configuration where absent.
     """
 
     methods = "GET, POST, PATCH, DELETE, OPTIONS"
 
-    def __init__(self, changes: Changes) -> None:
+    def __init__(self, changes: Changes, base: str | None = None) -> None:
         self._changes = changes
-        self._base = route_of(changes.config.management.path)
+        self._base = route_of(changes.config.management.path) if base is None else base
 
     def template(self, path: str) -> str:
         rest = path.removeprefix(self._base)
@@ -188,7 +189,7 @@ class ManagementPages:
 
 
 def _is_manager(exchange: Exchange) -> bool:
-    return exchange.principal is not None and exchange.principal.kind == KIND
+    return exchange.principal is not None and exchange.principal.kind in MANAGERS
 
 
 def _by(exchange: Exchange) -> str:

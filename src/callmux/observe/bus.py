@@ -34,16 +34,18 @@ class Bus:
         requests: Whether somebody listens to `RequestEnded`.
         http: Whether somebody listens to `HttpEnded`.
         tracer: Who follows requests and calls from their beginning; None for nobody.
-        turned: Called after any of these has changed.
+        witnesses: Who is told of each call of one request, with its outcome, by what stands for the request.
+        turned: Called after any of the others has changed.
     """
 
-    __slots__ = ("_listeners", "_said", "calls", "http", "requests", "tracer", "turned")
+    __slots__ = ("_listeners", "_said", "calls", "http", "requests", "tracer", "turned", "witnesses")
 
     def __init__(self) -> None:
         self._listeners: dict[type[Any], tuple[Callable[[Any], None], ...]] = {}
         self._said: set[Callable[[Any], None]] = set()
         self.calls = self.requests = self.http = False
         self.tracer: Tracer | None = None
+        self.witnesses: dict[int, Callable[[CallEnded, Any], None]] = {}
         self.turned: Callable[[], None] = lambda: None
 
     def __repr__(self) -> str:

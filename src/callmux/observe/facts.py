@@ -382,7 +382,7 @@ class ApprovalAnswered(Fact, frozen=True, kw_only=True):
     Attributes:
         question: Names the question.
         answer: `allowed`, `refused`, `timed_out` or `cancelled`.
-        how: Where the answer came from: `elicitation`, `terminal` or `remembered`; empty for none.
+        how: Whence the answer: `elicitation`, `terminal`, `dashboard` or `remembered`; empty for none.
         remembered: For how long it holds: `call`, `session` or `project`.
         seconds: How long it took.
         calls: What they are about, as `server: tool`.

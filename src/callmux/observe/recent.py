@@ -5,6 +5,7 @@ Made by `callmux.observe.chronicle`. What happens is kept as it is, and put into
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -108,6 +109,22 @@ class Recent:
     def shown(self) -> list[dict[str, Any]]:
         """The events that are kept, in their order."""
         return [words_of(at, event) for at, event in self._events]
+
+    def page(self, before: int, limit: int) -> dict[str, Any]:
+        """Some of the events that are kept, the newest first, and where the next page begins.
+
+        Args:
+            before: Only those that came before the event of this number; the first ever was number 1.
+            limit: How many.
+        """
+        oldest = self.total - len(self._events) + 1
+        last = min(before - 1, self.total)
+        first = max(oldest, last - limit + 1)
+        found = (
+            list(itertools.islice(self._events, first - oldest, last - oldest + 1)) if last >= first else []
+        )
+        events = [words_of(at, event) for at, event in reversed(found)]
+        return {"events": events, "next": first if events and first > oldest else None}
 
     def summary(self) -> dict[str, int]:
         """How many there were of which kind."""

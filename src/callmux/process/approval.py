@@ -19,7 +19,7 @@ from callmux.config.servers import StdioServer
 from callmux.context import CallContext
 from callmux.errors import InvalidArguments
 from callmux.guard import question as questions
-from callmux.guard.approvals import Approvals
+from callmux.guard.approvals import TERMINAL, Approvals
 from callmux.guard.projects import Projects
 from callmux.metatools.foresight import foresee
 from callmux.observe.bus import Bus
@@ -97,8 +97,11 @@ class Approval:
         """The calls that wait, as a command shows them."""
         return {"waiting": self.approvals.shown(questions.shown)}
 
-    def answer(self, id: object, choice: object) -> dict[str, Any]:
-        """Takes what a person has decided, as a command brings it.
+    def answer(self, id: object, choice: object, by: str = TERMINAL) -> dict[str, Any]:
+        """Takes what a person has decided, as a command or a page brings it.
+
+        Args:
+            by: Where that was: `terminal` or `dashboard`.
 
         Raises:
             CallmuxError: That is no answer to anything that waits.
@@ -107,7 +110,7 @@ class Approval:
             raise InvalidArguments("an answer has an id and a choice", field="id")
         question = self.approvals.waiting.get(id)
         shown = {} if question is None else questions.shown(question)
-        ruling = self.approvals.answer(id, choice)
+        ruling = self.approvals.answer(id, choice, by)
         return {"id": id, "allowed": ruling.allowed, **shown}
 
 

@@ -30,6 +30,7 @@ async def watch_and_answer(
     sources: Sources,
     env: dict[str, str],
     counts: Callable[[], dict[str, dict[str, float]] | None] = lambda: None,
+    invite: Callable[[bool], dict[str, Any]] = lambda person: {"listening": False},
 ) -> None:
     """Watches the files and answers the commands until it is cancelled.
 
@@ -39,6 +40,7 @@ async def watch_and_answer(
         sources: What the reading that is in force has noted.
         env: The environment.
         counts: Gives the calls so far by server; None where they are not counted.
+        invite: Gives an address for a browser, told whether a person asks.
     """
 
     async def answer(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,13 +53,15 @@ async def watch_and_answer(
             return host.desk.waiting()
         if method == "approve":
             return host.desk.answer(request.get("id"), request.get("choice"))
+        if method == "dashboard":
+            return invite(request.get("person") is True)
         if method == "restart" and isinstance(name, str):
             return await host.restart(name, "asked for by command")
         if method == "log" and isinstance(name, str):
             return _log(host, name, request)
         raise InvalidArguments(
-            'a request must be {"method": "servers"}, "top" or "approvals", "restart" or "log" with'
-            ' {"server": NAME} beside it, or "approve" with {"id": ID, "choice": CHOICE}'
+            'a request must be {"method": "servers"}, "top", "approvals" or "dashboard", "restart" or "log"'
+            ' with {"server": NAME} beside it, or "approve" with {"id": ID, "choice": CHOICE}'
         )
 
     tasks = TaskSet("config watch")

@@ -9,6 +9,7 @@ each:
     {"method": "servers"}  ->  the state of every server
     {"method": "approvals"}  ->  the calls that wait for a person's approval
     {"method": "approve", "id": ID, "choice": "once" | "session" | "project" | "deny"}  ->  what it was about
+    {"method": "dashboard", "person": true}  ->  an address that signs one browser in
     {"method": "log", "server": "NAME", "after": {"PID": N}, "lines": N}  ->  what it wrote since line N
 """
 

@@ -50,13 +50,16 @@ class Desk:
         """The calls that wait, as a command shows them."""
         return {"waiting": []} if self._approval is None else self._approval.waiting()
 
-    def answer(self, id: object, choice: object) -> dict[str, Any]:
-        """Takes what a person has decided, as a command brings it.
+    def answer(self, id: object, choice: object, by: str = "terminal") -> dict[str, Any]:
+        """Takes what a person has decided, as a command or a page brings it.
+
+        Args:
+            by: Where that was: `terminal` or `dashboard`.
 
         Raises:
             CallmuxError: That is no answer to anything that waits.
         """
-        return self.approval().answer(id, choice)
+        return self.approval().answer(id, choice, by)
 
     def withdraw(self, why: str, server: str | None = None) -> None:
         """Ends every question: none of the calls is made.

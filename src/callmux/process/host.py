@@ -81,6 +81,7 @@ class Host:
         single: Whether there will only ever be one session.
         runtime: The current runtime.
         started: Its servers are connected, or being connected.
+        sessions: When each began, its transport, and what it is named in status.
         dispatch: The handler of every session.
         bus: Tells what happens.
         output: The last lines that its servers wrote to stderr.
@@ -119,9 +120,8 @@ class Host:
         self.bus.turned = self._observe
         self._pool.told = self._told
         self._tasks = TaskSet("host")
-        self._sessions: dict[Session, tuple[float, str, str]] = {}
-        self.started = False
-        self._changing = asyncio.Lock()
+        self.sessions: dict[Session, tuple[float, str, str]] = {}
+        self.started, self._changing = False, asyncio.Lock()
         self._first: Session | None = None
         self.subscriptions = Subscriptions(
             self._keep, lambda: self.runtime.offers, self.entitlements.may_read
@@ -152,8 +152,8 @@ class Host:
         """Begins to connect all servers, on behalf of the first client; again without effect."""
         if not self.started:
             self.started = True
-            if session is None and self.single and len(self._sessions) == 1:
-                session = next(iter(self._sessions))
+            if session is None and self.single and len(self.sessions) == 1:
+                session = next(iter(self.sessions))
             self._first = session
             self._start(self.runtime)
             if self.runtime.config.strict_startup:
@@ -172,7 +172,7 @@ class Host:
 
     def add(self, session: Session, transport: str = "stdio", id: str = "") -> None:
         """Tells this session of list changes from now on."""
-        self._sessions[session] = self._clock.monotonic(), transport, id
+        self.sessions[session] = self._clock.monotonic(), transport, id
         session.observer = self._observer.of_sessions
         if self.single:
             self.entitlements.introduce(session)
@@ -180,12 +180,12 @@ class Host:
     def _observe(self) -> None:
         """Others listen than before."""
         self.runtime.forget_routes()
-        for session in self._sessions:
+        for session in self.sessions:
             session.observer = self._observer.of_sessions
 
     async def remove(self, session: Session) -> None:
         """Gives up what a session held that is over."""
-        self._observer.left(session, self._sessions.pop(session, None))
+        self._observer.left(session, self.sessions.pop(session, None))
         await session.close()
         await self.dispatch.closed(session)
         await self.subscriptions.forget(session, self.runtime.offers)
@@ -268,7 +268,7 @@ class Host:
                 self._pool.retain(old.servers.values(), 0)
         self.unguarded = self.single and new.oversight is None
         if self.single:
-            for session in self._sessions:
+            for session in self.sessions:
                 self.entitlements.introduce(session)
         new.take_over(old)
         old.retire()
@@ -354,7 +354,7 @@ class Host:
         listener, reloads = self.diagnostics(), self.reloads.facts()
         if not listener:
             return reloads
-        active = Activity(self.runtime.find, self._clock).shown(self._sessions)
+        active = Activity(self.runtime.find, self._clock).shown(self.sessions)
         running = {"activeToolCallCount": len(active), "activeToolCalls": active}
         facts = {**reloads, **running, **listener, "scopedStdioClients": self._pool.scoped_limits.facts()}
         if self._stores.counters.unresolved:
@@ -365,7 +365,7 @@ class Host:
         """Ends sessions and servers."""
         self.desk.withdraw("callmux has ended")
         await self.dispatch.close()
-        for session, about in list(self._sessions.items()):
+        for session, about in list(self.sessions.items()):
             await session.close()
             self._observer.left(session, about)
         await self._tasks.cancel()
@@ -397,4 +397,4 @@ class Host:
         self._tell_changes()
 
     def _tell_changes(self) -> None:
-        tell_changes(self.runtime, self.entitlements, self._sessions)
+        tell_changes(self.runtime, self.entitlements, self.sessions)

@@ -26,6 +26,7 @@ class Observing:
 
     def __init__(self, bus: Bus, clock: Clock) -> None:
         self._bus = bus
+        self._witnesses = bus.witnesses
         self._now = clock.monotonic
 
     def concerns(self, route: Route) -> bool:
@@ -75,6 +76,8 @@ class Observing:
             () if call.scope is None else tuple(name for name, _ in call.scope.headers),
         )
         self._bus.publish(fact)
+        if self._witnesses and (witness := self._witnesses.get(fact.request)) is not None:
+            witness(fact, outcome)
         return outcome
 
 

@@ -60,7 +60,7 @@ def assemble(
         lambda: observers.totals,
         lambda: host.runtime.gauges(app.in_flight, len(listener.table), observers.keeping()),
     )
-    trees = Trees(host, reading, clock, observers, listener.is_let_in)
+    trees = Trees(host, reading, clock, observers, listener.is_let_in, lambda: guard.visitors)
 
     def take_effect(new: Configured) -> None:
         reading.take_effect(new.config)

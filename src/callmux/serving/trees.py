@@ -18,6 +18,8 @@ from callmux.serving.reading import ConfigReader
 from callmux.transport.http.exchange import Exchange, Tree
 
 if TYPE_CHECKING:
+    from callmux.dashboard.kept import DashboardState
+    from callmux.guard.visitors import Visitors
     from callmux.management.changes import Changes
 
 
@@ -30,6 +32,7 @@ class Trees(dict[str, Tree]):
         clock: Time.
         observers: Who hears what happens.
         is_let_in: Whether a credential still holds.
+        visitors: Gives the check of browsers.
     """
 
     def __init__(
@@ -39,14 +42,17 @@ class Trees(dict[str, Tree]):
         clock: Clock,
         observers: Observers,
         is_let_in: Callable[[Exchange], bool],
+        visitors: Callable[[], Visitors | None],
     ) -> None:
         super().__init__()
         self._observers = observers
         self._is_let_in = is_let_in
+        self._visitors = visitors
         self._host = host
         self._reading = reading
         self._clock = clock
         self._changes: Changes | None = None
+        self._kept: DashboardState | None = None
 
     def configure(self, config: Config) -> None:
         """This configuration is in force."""
@@ -55,15 +61,34 @@ class Trees(dict[str, Tree]):
             from callmux.management.api import ManagementPages
 
             self[route_of(config.management.path)] = ManagementPages(self.changes())
-        chronicle = self._observers.chronicle
-        if config.dashboard.enabled and chronicle is not None:
+        chronicle, visitors = self._observers.chronicle, self._visitors()
+        if config.dashboard.enabled and chronicle is not None and visitors is not None:
             from callmux.dashboard.pages import DashboardPages
+            from callmux.management.api import ManagementPages
 
-            managed = self.changes().servers if config.management.enabled else list
+            changes = self.changes()
             self.setdefault(
                 route_of(config.dashboard.path),
-                DashboardPages(config, self._host, chronicle, managed, self._is_let_in, self._clock),
+                DashboardPages(
+                    config,
+                    self._host,
+                    chronicle,
+                    changes.servers if config.management.enabled else list,
+                    self._is_let_in,
+                    visitors,
+                    self._known(),
+                    lambda base: ManagementPages(changes, base),
+                    self._clock,
+                ),
             )
+
+    def _known(self) -> DashboardState:
+        """What the dashboard keeps."""
+        if self._kept is None:
+            from callmux.dashboard.kept import DashboardState
+
+            self._kept = DashboardState(self._host, self._clock)
+        return self._kept
 
     def changes(self) -> Changes:
         """What changes servers."""

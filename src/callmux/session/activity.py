@@ -38,9 +38,10 @@ class Activity:
     def shown(self, sessions: Iterable[Session]) -> list[dict[str, Any]]:
         """The tool calls of these sessions, in the order in which they began."""
         running = [one for session in sessions for one in session.requests if one.job is not None]
-        return [self._shown(request) for request in sorted(running, key=lambda one: one.started)]
+        return [self.about(request) for request in sorted(running, key=lambda one: one.started)]
 
-    def _shown(self, request: Request) -> dict[str, Any]:
+    def about(self, request: Request) -> dict[str, Any]:
+        """One of them."""
         request.shown_as = request.shown_as or str(uuid.uuid4())
         age = self._clock.monotonic() - request.started
         said = request.said
@@ -51,11 +52,11 @@ class Activity:
             facts["cwd"] = where
         job = request.job
         if job is not None and job.plan is not None:
-            facts |= self._about(job.plan, None if job.route is None else job.route.own)
+            facts |= self._planned(job.plan, None if job.route is None else job.route.own)
         started = iso(self._clock.wall() - age)
         return {**facts, "startedAt": started, "durationMs": round(age * 1000), "status": "in_flight"}
 
-    def _about(self, plan: Plan, own: Traits | None) -> dict[str, Any]:
+    def _planned(self, plan: Plan, own: Traits | None) -> dict[str, Any]:
         routes = [self._route(call) for call in plan.calls]
         called = [
             ("", call.spelling) if route is None else (route.server, route.bare)

@@ -17,9 +17,8 @@ from msgspec import UNSET, Raw, UnsetType
 
 from callmux.protocol.jsonrpc import Id
 from callmux.protocol.params import members, progress_token
-from callmux.session.request import Request
+from callmux.session.request import PROGRESS, Request
 
-PROGRESS = "notifications/progress"
 TOKEN = b'"progressToken"'
 """What stands in the params of a request that is worth a look."""
 SILENCE_SECONDS = 30.0

@@ -21,6 +21,8 @@ from callmux.rings.stage import Cancelled, Outcome
 from callmux.session.facts import NOTHING, Facts, Said, kind_of
 from callmux.tasks import Withdrawal
 
+PROGRESS = "notifications/progress"
+
 
 class Unparked:
     """A way to a client that is asked while it waits; see `callmux.context.ClientPort`."""
@@ -119,6 +121,7 @@ class Request(msgspec.Struct, eq=False):
         calls: How many calls to servers it asks for, where somebody listens.
         began: When it came, by the monotonic clock, where somebody listens.
         trace: What the tracer keeps with it.
+        progress: The params of the last progress that its client was sent; None for none.
     """
 
     session: SessionPort
@@ -134,6 +137,7 @@ class Request(msgspec.Struct, eq=False):
     calls: int = 0
     began: float = 0.0
     trace: Any = None
+    progress: bytes | Raw | None = None
 
     def __repr__(self) -> str:
         return f"Request({self.id!r} of {self.session!r})"
@@ -232,6 +236,8 @@ class Request(msgspec.Struct, eq=False):
         return 0.0
 
     def notify(self, method: str, params: bytes | Raw | None) -> None:
+        if method == PROGRESS:
+            self.progress = params
         self.session.notify(method, params, self.id)
 
     async def ask(

@@ -32,8 +32,8 @@ from callmux.session.backlog import Backlog
 from callmux.session.facts import NOTHING, Facts, Said, kind_of
 from callmux.session.handler import Handler
 from callmux.session.inquiries import Inquiries
-from callmux.session.pulse import PROGRESS, Pulse
-from callmux.session.request import Observer, Request, Unparked
+from callmux.session.pulse import Pulse
+from callmux.session.request import PROGRESS, Observer, Request, Unparked
 from callmux.tasks import at_once
 
 if TYPE_CHECKING:

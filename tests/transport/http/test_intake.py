@@ -10,6 +10,7 @@ import pytest
 
 from callmux.config.model import Config
 from callmux.config.servers import HttpServer, StdioServer
+from callmux.guard.forwarded import Forwarded
 from callmux.transport.http.exchange import Refusal
 from callmux.transport.http.intake import (
     OVERRIDE,
@@ -21,6 +22,24 @@ from callmux.transport.http.intake import (
 )
 from tests.support import play
 from tests.transport.http.asgi import Call
+
+
+def test_a_page_behind_a_proxy_that_is_trusted_may_ask_from_the_address_it_knows() -> None:
+    async def scene(peer: str, origin: str, host: str) -> int:
+        seen = {"x-forwarded-host": host, "x-forwarded-proto": "https"}
+        call = Call(headers={"host": "127.0.0.1:4860", "origin": origin, **seen})
+        call.scope["client"] = (peer, 1)
+        try:
+            check_origin(exchange := call.exchange(), True, Forwarded(["10.0.0.1"]))
+        except Refusal as refusal:
+            return refusal.status
+        return 200 if exchange.seen_https else 0
+
+    own = "https://tools.example"
+    assert play(scene("10.0.0.1", own, "tools.example")) == 200
+    assert play(scene("10.0.0.2", own, "tools.example")) == 403
+    assert play(scene("10.0.0.1", "https://evil.example", "tools.example")) == 403
+    assert play(scene("10.0.0.1", own, "tools.example@x")) == 403
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from callmux.rings.stage import Cancelled, Outcome
 from callmux.session.facts import Said, canonical
 from callmux.session.modern.losing import Losing
 from callmux.session.modern.parking import Parking
-from callmux.session.request import Request, SessionPort
+from callmux.session.request import PROGRESS, Request, SessionPort
 from callmux.tasks import at_once
 from callmux.upstream.visits import VISIT_OVER
 
@@ -168,7 +168,9 @@ class ModernRequest(Request, kw_only=True):
             return
         if method == "notifications/message" and self.log_level is None:
             return
-        if method == "notifications/progress" and self.again and params is not None:
+        if method == PROGRESS:
+            self.progress = params
+        if method == PROGRESS and self.again and params is not None:
             if self.token is None:
                 return
             given = members(params)

@@ -73,7 +73,7 @@ class App:
         self.in_flight += 1
         try:
             check_headers(exchange)
-            check_origin(exchange, self._loopback)
+            check_origin(exchange, self._loopback, self._listener.forwarded)
             if (gate := self._listener.gate) is not None:
                 if (waiting := gate.enter(exchange)) is not None:
                     await waiting

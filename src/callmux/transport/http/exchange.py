@@ -114,6 +114,8 @@ class Exchange:
         principal: Who it is from, where that is asked.
         grant: What its credential gives.
         profile: The profile that its address names; empty for none.
+        seen_host: The host that its browser asked for, where a proxy that we trust says so.
+        seen_https: Whether such a proxy says that its browser speaks https.
         status: That of the answer; 0 before there is one.
         body: What it brought, once it was read.
         finished: The whole answer was sent while the client was there.
@@ -143,6 +145,8 @@ class Exchange:
         self.principal: Principal | None = None
         self.grant: Grant | None = None
         self.profile = ""
+        self.seen_host: str | None = None
+        self.seen_https = False
         self.status = 0
         self.body: bytes | None = None
         self.started = False

@@ -13,6 +13,7 @@ from itertools import islice
 from urllib.parse import urlsplit
 
 from callmux.config.model import Config
+from callmux.guard.forwarded import Forwarded
 from callmux.loopback import is_loopback
 from callmux.protocol import jsonrpc
 from callmux.transport.http.exchange import Exchange, Refusal
@@ -42,11 +43,12 @@ def is_elsewhere(exchange: Exchange) -> bool:
     return exchange.peer is None or not is_loopback(exchange.peer)
 
 
-def check_origin(exchange: Exchange, loopback: bool) -> None:
+def check_origin(exchange: Exchange, loopback: bool, forwarded: Forwarded | None = None) -> None:
     """Refuses what a web page may have sent (MCP 2025-11-25, basic/transports, "Security Warning").
 
     Args:
         loopback: Whether we listen on this machine only, so every honest caller says so in its `Host`.
+        forwarded: Knows which proxies are believed about the address that a browser asked for.
 
     Raises:
         Refusal: 403.
@@ -54,11 +56,15 @@ def check_origin(exchange: Exchange, loopback: bool) -> None:
     host = _host_of(exchange.headers.get("host", ""))
     if loopback and (host is None or not is_loopback(host)):
         raise Refusal(403, "the Host header must name this machine: localhost or 127.0.0.1")
+    if forwarded is not None:
+        exchange.seen_host = forwarded.host(exchange.peer, exchange.headers)
+        exchange.seen_https = forwarded.is_https(exchange.peer, exchange.headers)
     origin = exchange.headers.get("origin")
     if origin is None:
         return
     from_page = _host_of_page(origin)
-    if from_page is None or (from_page != host and not (is_loopback(from_page) and loopback)):
+    seen = None if exchange.seen_host is None else _host_of(exchange.seen_host)
+    if from_page is None or (from_page not in (host, seen) and not (is_loopback(from_page) and loopback)):
         raise Refusal(403, "requests of web pages of another origin are refused")
     # Its page may read the answer: a page of another port is of another origin for a browser.
     exchange.origin = origin

@@ -17,6 +17,7 @@ from msgspec import Raw
 
 from callmux.clock import Clock
 from callmux.config.model import Config
+from callmux.guard.forwarded import forwarded_for
 from callmux.guard.gate import Gate
 from callmux.guard.handing_on import HEADER as AUTHORIZATION
 from callmux.guard.handing_on import allowed
@@ -96,6 +97,8 @@ class Listener:
         seats: Those among them that serve requests without a session.
         limits: The body limits in force.
         shows_bodies: The audit log is to show what requests brought.
+        forwarded: Knows which proxies are believed about the address that a browser asked for; None where
+            none is.
         gate: What requests pass before anything is looked up for them, where the configuration asks for that.
         leaving: Connections end with the answer they carry: another process takes the next ones.
         refusing: No request begins any more; answers and notifications for those in flight are taken.
@@ -132,6 +135,7 @@ class Listener:
         self._config = config
         self.limits = limits
         self._traces = config.open_telemetry.enabled
+        self.forwarded = forwarded_for(config)
         self.shows_bodies = config.audit_log.enabled and config.audit_log.include_request_body
         self._forwarded = frozenset(name for s in config.servers.values() for name in forwarded_names(s))
 
