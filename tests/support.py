@@ -24,7 +24,7 @@ from msgspec import Raw
 
 from callmux.clock import Clock
 from callmux.config.check import check_document
-from callmux.context import CallContext
+from callmux.context import CallContext, Loan
 from callmux.metatools.table import traits
 from callmux.plan import Plan, ToolCall
 from callmux.protocol.shapes import Result, Tool
@@ -231,6 +231,7 @@ class FakeClient:
         self.server_level: str | None = None
         self.lasting = True
         self.parks = False
+        self.loan: Loan | None = None
         self.doing = ""
         self.facts = Facts()
         self.trace: Any = None

@@ -21,6 +21,18 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 """Shared by all who say nothing: a plain dict would be made anew for each."""
 
 
+class Loan(msgspec.Struct):
+    """What is known of a client whose session is lent to single requests, one at a time.
+
+    Attributes:
+        group: Stands for those to whom it is lent; sessions of one group may have each other's connections.
+        free: Whether no request has it now.
+    """
+
+    group: object
+    free: bool = False
+
+
 class ClientPort(Protocol):
     """The way from an upstream's call back to the one client that caused it."""
 
@@ -68,6 +80,10 @@ class ClientPort(Protocol):
     def lasting(self) -> bool:
         """Whether the client is the only one of its session, so that what is remembered for that reaches
         nobody else."""
+
+    @property
+    def loan(self) -> Loan | None:
+        """What is known of it where its session is lent to single requests; None for all others."""
 
     @property
     def parks(self) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Raw
 
+from callmux.context import Loan
 from callmux.protocol.jsonrpc import Id, RpcError
 from callmux.protocol.shapes import Result
 from callmux.rings.ring import Job, cancel
@@ -28,6 +29,7 @@ class Unparked:
     """A way to a client that is asked while it waits; see `callmux.context.ClientPort`."""
 
     parks = False
+    loan: Loan | None = None
 
     def thought(self, since: float) -> float:
         return 0.0
@@ -56,6 +58,9 @@ class SessionPort(Protocol):
 
     @property
     def session(self) -> SessionPort: ...
+
+    @property
+    def loan(self) -> Loan | None: ...
 
     @property
     def lasting(self) -> bool: ...
@@ -231,6 +236,10 @@ class Request(msgspec.Struct, eq=False):
     @property
     def parks(self) -> bool:
         return False
+
+    @property
+    def loan(self) -> Loan | None:
+        return self.session.loan
 
     def thought(self, since: float) -> float:
         return 0.0

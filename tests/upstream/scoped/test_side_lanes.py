@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from callmux.context import Scope
+from callmux.context import Loan, Scope
 from callmux.upstream.audience import Audience
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.lanes import LaneKey, NoRoom
 from callmux.upstream.scoped.scoped_limits import IDLE_SECONDS, ScopedLimits
-from callmux.upstream.scoped.side_lanes import LINGER_SECONDS, SideLanes
+from callmux.upstream.scoped.side_lanes import LINGER_SECONDS, ROOM_SECONDS, SideLanes
 from tests.support import FakeClient, settle
 
 
@@ -383,3 +383,73 @@ async def test_where_all_of_them_are_busy_there_is_no_room_for_another() -> None
     assert len(desk.lanes) == 2
     # What one client has for itself does not count: its number is that of the clients.
     await desk.lanes.acquire(LaneKey(b"{}", ANN), ANN)
+
+
+class Lender(Desk):
+    """Clients whose sessions are lent to single requests."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_open.set()
+        self.scoped_limits.configure(2, 1, IDLE_SECONDS)
+
+    def comes(self, group: str = "ada") -> Any:
+        client: Any = FakeClient()
+        client.loan = Loan(group)
+        return client
+
+    async def takes(self, client: Any, capabilities: bytes = b"{}") -> Any:
+        connection = await self.lanes.acquire(LaneKey(capabilities, client), client)
+        connection.audience.owner = client
+        connection.audience.calls(client)
+        return connection
+
+
+async def test_a_connection_of_a_request_that_is_over_serves_the_next_one_of_the_same_client() -> None:
+    desk = Lender()
+    one, two = desk.comes(), desk.comes()
+    first = await desk.takes(one)
+    assert await desk.takes(one) is first
+    one.loan.free = True
+    assert await desk.takes(two) is first
+    assert first.audience.owner is two
+    assert one not in first.audience
+    assert await desk.takes(one) is not first, "it has none any more"
+    assert len(desk.opened) == 2
+
+
+@pytest.mark.parametrize("other", [("bob", b"{}"), ("ada", b'{"roots":{}}')])
+async def test_nobody_else_gets_it(other: tuple[str, bytes]) -> None:
+    desk = Lender()
+    one = desk.comes()
+    first = await desk.takes(one)
+    one.loan.free = True
+    group, capabilities = other
+    assert await desk.takes(desk.comes(group), capabilities) is not first
+
+
+async def test_where_there_are_enough_a_request_waits_for_one_that_is_free_and_not_for_ever() -> None:
+    desk = Lender()
+    clients = [desk.comes() for _ in range(2)]
+    first, _ = [await desk.takes(client) for client in clients]
+    third = desk.comes()
+    waiting = [asyncio.ensure_future(desk.takes(third)) for _ in range(2)]
+    await asyncio.sleep(ROOM_SECONDS / 2)
+    assert len(desk.opened) == 2
+    clients[0].loan.free = True
+    assert await asyncio.gather(*waiting) == [first, first], "both calls of one request have it"
+    with pytest.raises(NoRoom) as full:
+        await desk.takes(desk.comes())
+    assert full.value.setting == "maxScopedClients"
+
+
+async def test_one_that_is_free_and_of_no_use_makes_room() -> None:
+    desk = Lender()
+    one, two = desk.comes("bob"), desk.comes()
+    first = await desk.takes(one)
+    await desk.takes(two)
+    one.loan.free = True
+    await desk.takes(desk.comes())
+    await settle()
+    assert first.closed
+    assert len(desk.lanes) == 2

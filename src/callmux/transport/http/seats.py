@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
+from callmux.context import Loan
 from callmux.protocol.modern import Asked
 from callmux.transport.http.exchange import Exchange
 from callmux.transport.http.web_session import WebSession
@@ -70,6 +71,7 @@ class Seats:
             seat = idle.pop()
             if not seat.closed:
                 seat.active += 1
+                self._lend(seat, key)
                 return seat
         self._idle.pop(key, None)
         seat = await self._begin(secrets.token_hex(16), exchange, profile)
@@ -78,7 +80,15 @@ class Seats:
         seat.session.facts.roots_asked = True
         seat.session.over = lambda: self.release(seat)
         self._keys[seat] = key
+        self._lend(seat, key)
         return seat
+
+    def _lend(self, seat: WebSession, key: Key) -> None:
+        loan = seat.session.loan
+        if loan is None:
+            seat.session.loan = Loan(key)
+        else:
+            loan.free = False
 
     def release(self, seat: WebSession) -> None:
         """One less needs a session: its exchange has ended, or its request is over."""
@@ -86,6 +96,8 @@ class Seats:
         seat.seen_at = self._now()
         if not seat.active and not seat.closed and (key := self._keys.get(seat)) is not None:
             self._idle.setdefault(key, []).append(seat)
+            if seat.session.loan is not None:
+                seat.session.loan.free = True
 
     def ended(self, seat: WebSession) -> None:
         """Forgets a session that is over."""

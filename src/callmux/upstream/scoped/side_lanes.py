@@ -12,15 +12,19 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from callmux.context import ClientPort
+from callmux.context import ClientPort, Loan
 from callmux.tasks import TaskSet
 from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure, Category
-from callmux.upstream.lanes import CountedLane, LaneKey
+from callmux.upstream.lanes import CountedLane, LaneKey, NoRoom
 from callmux.upstream.scoped.scoped_limits import ScopedLimits
 
 log = logging.getLogger(__name__)
 
+ROOM_SECONDS = 20.0
+"""How long a request without a session waits for a connection of its own where there are enough of them."""
+LOOK_SECONDS = 0.05
+"""Between two looks whether one is free."""
 LINGER_SECONDS = 2.0
 """How long a lane for other capabilities stays once nobody uses it: the next client may be one of a kind."""
 
@@ -131,6 +135,8 @@ class SideLanes:
         connection = self.get(key)
         if connection is not None:
             return connection
+        if (loan := _loan_of(key)) is not None and (lent := await self._lent(key, loan)) is not None:
+            return lent
         opening = self._opening.get(key)
         if opening is None:
             room = self._scoped_limits.make_room(self) if key.counts else None
@@ -152,6 +158,46 @@ class SideLanes:
         if isinstance(opened, CallFailure):
             raise opened
         return opened.connection
+
+    async def _lent(self, key: LaneKey, loan: Loan) -> Connection | None:
+        """The connection of another client of the same group that no request has now; None where there is
+        room for another one.
+
+        Raises:
+            NoRoom: All that there may be are in use, and stay so.
+        """
+        loop, most = asyncio.get_running_loop(), self._scoped_limits.most
+        end = loop.time() + ROOM_SECONDS
+        while key not in self._opening:
+            free = [(one, its) for one in self._lanes if (its := _loan_of(one)) is not None and its.free]
+            for other, its in free:
+                if (
+                    its.group == loan.group
+                    and LaneKey(other.capabilities, key.client, None, other.era) == key
+                ):
+                    return self._hand_over(other, key)
+            if sum(_loan_of(one) is not None for one in (*self._lanes, *self._opening)) < most:
+                return None
+            if free:
+                # The one that was handed over or opened longest ago.
+                self.evict(free[0][0])
+                return None
+            if loop.time() >= end:
+                raise NoRoom("maxScopedClients", most)
+            await asyncio.sleep(LOOK_SECONDS)
+            if (connection := self.get(key)) is not None:
+                # Another call of the same request has got it.
+                return connection
+        return None
+
+    def _hand_over(self, other: LaneKey, key: LaneKey) -> Connection:
+        lane = self._lanes.pop(other)
+        assert other.client is not None
+        lane.connection.forget(other.client)
+        lane.connection.audience.owner = key.client
+        lane.idle_since = lane.loop.time()
+        self._lanes[key] = lane
+        return lane.connection
 
     def _find(self, key: LaneKey) -> _Lane | None:
         lane = self._lanes.get(key)
@@ -294,3 +340,8 @@ class SideLanes:
         lanes = [self._remove(key) for key in list(self._lanes)]
         await self._tasks.cancel()
         await asyncio.gather(*(lane.close() for lane in lanes))
+
+
+def _loan_of(key: LaneKey) -> Loan | None:
+    """What is known of the client of a lane of its own that is lent to single requests."""
+    return None if key.client is None or key.scope is not None else key.client.loan
