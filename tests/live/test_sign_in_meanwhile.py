@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -11,11 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import mcp_types as types
 import pytest
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters
 
 from tests.oauth.scene import Guarded, guarded
 from tests.support import eventually, free_port
 
+from .harness import run
 from .test_login import BROWSER, Place
 
 
@@ -93,6 +98,34 @@ def test_a_client_that_opens_addresses_is_shown_the_way_in(tmp_path: Path, serve
     told = [note["params"] for note in agent.told if note["method"] == "notifications/elicitation/complete"]
     assert {"elicitationId": shown["elicitationId"]} in told
     agent.end()
+
+
+def test_a_client_without_a_handshake_is_asked_and_its_call_goes_on(tmp_path: Path, server: Guarded) -> None:
+    place = Place(tmp_path, server)
+    place.config.write_text(json.dumps({**json.loads(place.config.read_text()), "connectTimeoutMs": 20_000}))
+    opened: list[str] = []
+
+    def visit(url: str) -> None:
+        with urllib.request.urlopen(url, timeout=60) as page:
+            page.read()
+
+    async def elicit(context: Any, params: Any) -> types.ElicitResult:
+        opened.append(params.url)
+        await asyncio.to_thread(visit, params.url)
+        return types.ElicitResult(action="accept")
+
+    async def scene() -> None:
+        command, *words = place.command()
+        target = StdioServerParameters(command=command, args=words, env=place.env)
+        async with Client(target, mode="2026-07-28", elicitation_callback=elicit) as client:
+            found = await client.call_tool("guarded__whoami", {})
+            assert not found.is_error, found
+            again = await client.call_tool("guarded__whoami", {})
+            assert not again.is_error
+        assert len(opened) == 1
+        assert opened[0].startswith("http://127.0.0.1:")
+
+    run(scene(), 60)
 
 
 def test_another_client_is_told_the_command_and_served_once_somebody_has_signed_in(

@@ -60,7 +60,6 @@ async def connected(way: str, mode: str, tmp_path: Path, *options: str) -> Async
     [
         ("stdio", "legacy", ""),
         ("stdio", "legacy", "--modern"),
-        ("stdio", "2026-07-28", ""),
         ("listener", "2026-07-28", ""),
         ("bridge", "legacy", "--modern"),
     ],
