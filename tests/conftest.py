@@ -7,6 +7,7 @@ import gc
 import inspect
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Generator
@@ -27,6 +28,10 @@ settings.load_profile("callmux")
 # What servers listed in one run must not show in the next, nor the user's own in a test.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="callmux-tests-")
 atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell has its background jobs ignore Ctrl-C, and so would all that tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parent.parent
 CACHE = ROOT / ".cache"

@@ -28,7 +28,7 @@ ANSWER_SECONDS = SECONDS
 Json = dict[str, Any]
 
 
-def run(work: Coroutine[Any, Any, Any], seconds: float = 60.0) -> Any:
+def run(work: Coroutine[Any, Any, Any], seconds: float = 2 * SECONDS) -> Any:
     """Runs a test's coroutine; it may take `seconds` in all."""
 
     async def bounded() -> Any:

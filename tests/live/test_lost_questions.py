@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import free_port
+from tests.support import SECONDS, free_port
 
 from .harness import Client, Json, Refused, callmux, error_of, python_server, run, stdio, text_of, until
 from .harness import write_config as written
@@ -53,7 +53,7 @@ async def greeted_call(client: Client, tool: str, between: Break, late: bool) ->
         await done
     client.write({"jsonrpc": "2.0", "id": question["id"], "result": SAID})
     await done
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(SECONDS):
         message = await waiting
     assert "result" in message, message
     return message["result"]

@@ -26,9 +26,10 @@ import pytest
 from mcp import ClientSession
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
+from tests.support import SECONDS
+
 from .harness import HERE, run
 
-SECONDS = 40.0
 ENTER = b"\r"
 DOWN = b"\x1b[B"
 

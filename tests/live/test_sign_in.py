@@ -104,7 +104,7 @@ def test_eight_sessions_in_three_processes_cost_one_renewal_each_time(
                 thread.start()
             clients = [asyncio.ensure_future(stdio_session()) for _ in range(2)]
             try:
-                async with asyncio.timeout(40):
+                async with asyncio.timeout(SECONDS):
                     while not failed and store_.read(server.account()).generation < 4:
                         await asyncio.sleep(0.05)
             finally:
@@ -195,14 +195,14 @@ def test_a_restart_in_the_middle_of_a_renewal_keeps_what_can_be_kept(server: Gua
             await client.initialize()
             assert await worked(client, "whoami") == "ann"
             server.control(die_after_refresh=True)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(SECONDS):
                 while not server.control().get("refresh"):
                     await call(client, "whoami")
             client.ps.kill()
         server.control(die_after_refresh=False)
         async with callmux(tmp_path, "--config", file, env=state(tmp_path)) as client:
             await client.initialize()
-            async with asyncio.timeout(40):
+            async with asyncio.timeout(SECONDS):
                 while "sign_in_needed" not in str(await call(client, "whoami")):
                     await asyncio.sleep(0.05)
             assert "died before it could keep" in client.said

@@ -111,7 +111,7 @@ class Lane:
 
     async def ready(self) -> Json:
         """Calls a read-only tool until it works: the server is back. Gives its process ids."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(SECONDS):
             while True:
                 result = await self.client.call(f"{self.server}__read", {"token": self.token()})
                 if not result.get("isError"):
