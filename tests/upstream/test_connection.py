@@ -296,6 +296,25 @@ async def test_when_the_link_ends_every_request_ends() -> None:
     assert link.methods()[-1] == "x"
 
 
+async def test_the_link_is_closed_though_whoever_closes_it_is_cancelled() -> None:
+    connection, link, _ = await opened()
+
+    async def slow() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(1)
+
+    connection.spawn(slow())
+    await settle()
+    closing = asyncio.ensure_future(connection.close())
+    await settle()
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert link.closed == 1
+
+
 async def test_closing_ends_every_request_and_is_not_a_loss() -> None:
     connection, link, ears = await opened(x=SILENCE)
     waiting = asyncio.create_task(connection.request("x", None, 5))

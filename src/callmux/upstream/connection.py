@@ -242,10 +242,12 @@ class Connection:
             await self.close()
 
     async def close(self) -> None:
-        """Ends the link; whatever still waits fails."""
+        """Ends the link, also where whoever closes it is cancelled meanwhile; whatever still waits fails."""
         self._end(failures.lost("the connection was closed", started=True))
-        await self._tasks.cancel()
-        await self.link.close()
+        try:
+            await self._tasks.cancel()
+        finally:
+            await self.link.close()
 
     def _give_up(self, id: int, reason: str | None) -> None:
         quiet = self.stateless is not None and self.stateless.is_quiet(self._waiting.get(id))

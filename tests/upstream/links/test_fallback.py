@@ -162,6 +162,26 @@ async def test_a_closed_link_says_nothing_more() -> None:
     assert (desk.received, desk.failed, desk.lost) == ([], [], [])
 
 
+async def test_the_link_beneath_is_closed_though_whoever_closes_is_cancelled() -> None:
+    desk = Desk()
+
+    async def slow() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(1)
+
+    async with desk:
+        desk.link._tasks.spawn(slow())
+        await settle()
+        closing = asyncio.ensure_future(desk.link.close())
+        await settle()
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        assert desk.first.calls[-1] == "close"
+
+
 class LabelledLink(OneLink):
     """The same, whose requests have headers."""
 

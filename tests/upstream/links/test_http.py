@@ -283,6 +283,29 @@ async def test_closing_is_bounded_though_the_server_holds_its_breath(monkeypatch
             await desk.link.close()
 
 
+@real_loop()
+async def test_sockets_are_given_back_though_whoever_closes_the_link_is_cancelled() -> None:
+    asked = asyncio.Event()
+
+    async def handle(request: web.Request, message: dict[str, Any]) -> web.Response:
+        if request.method == "DELETE":
+            asked.set()
+            await asyncio.Event().wait()
+        return result(message, headers={"Mcp-Session-Id": "1"})
+
+    async with linked(handle) as desk:
+        desk.send("initialize", 1)
+        await desk.answered(1)
+        client = desk.link._client
+        closing = asyncio.ensure_future(desk.link.close())
+        await asked.wait()
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        assert client is not None
+        assert client.closed
+
+
 def broken_stream(event: bytes = b"id: e1\nretry: 10\ndata: \n\n") -> web.Response:
     """An answer that ends before it answers."""
     return web.Response(body=event, headers={"Content-Type": "text/event-stream"})

@@ -65,8 +65,10 @@ class FallbackLink:
 
     async def close(self) -> None:
         self._listener = None
-        await self._tasks.cancel()
-        await self._link.close()
+        try:
+            await self._tasks.cancel()
+        finally:
+            await self._link.close()
 
     def _received(self, message: Message, id: int | None) -> None:
         if id not in self._probes or isinstance(message, Response):

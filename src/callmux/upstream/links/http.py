@@ -115,13 +115,15 @@ class HttpLink:
         client, self._client, self._listener = self._client, None, None
         if client is None:
             return
-        await self._tasks.cancel(CLOSE_SECONDS)
-        if self._session_id is not None:
-            with contextlib.suppress(aiohttp.ClientError, CallFailure, OSError, StatusRefused, TimeoutError):
-                async with asyncio.timeout(CLOSE_SECONDS):
-                    async with await self._place.send(client, "DELETE", self._head(body=False)):
-                        pass
-        await client.close()
+        try:
+            await self._tasks.cancel(CLOSE_SECONDS)
+            if self._session_id is not None:
+                with contextlib.suppress(aiohttp.ClientError, CallFailure, OSError, StatusRefused):
+                    async with asyncio.timeout(CLOSE_SECONDS):
+                        async with await self._place.send(client, "DELETE", self._head(body=False)):
+                            pass
+        finally:
+            await client.close()
 
     def _head(self, *, body: bool, last_event_id: str = "") -> dict[str, str]:
         return http_client.request_head(

@@ -171,11 +171,13 @@ class SseLink:
         client, self._client, self._listener = self._client, None, None
         if client is None:
             return
-        await self._tasks.cancel(1.0)
-        if self._endpoint is not None and self._endpoint.done():
-            with contextlib.suppress(CallFailure, asyncio.CancelledError):
-                self._endpoint.exception()
-        await client.close()
+        try:
+            await self._tasks.cancel(1.0)
+        finally:
+            if self._endpoint is not None and self._endpoint.done():
+                with contextlib.suppress(CallFailure, asyncio.CancelledError):
+                    self._endpoint.exception()
+            await client.close()
 
 
 def _address(stream: str, data: bytes, credentials: Credentials) -> WebAddress:
