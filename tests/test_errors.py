@@ -36,6 +36,7 @@ CODES = {
     "ConfigMissing": "config_missing",
     "StartupFailed": "startup_failed",
     "UsageError": "usage",
+    "NotSupported": "not_supported",
     "SecretError": "secret_unresolved",
 }
 """Callers decide by these: an entry may be added, never changed."""

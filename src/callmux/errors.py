@@ -208,6 +208,12 @@ class UsageError(CallmuxError):
     code = "usage"
 
 
+class NotSupported(CallmuxError):
+    """Something that cannot be done on this system."""
+
+    code = "not_supported"
+
+
 class SecretError(CallmuxError):
     """An `env:` or `file:` reference that gives no value. The message never holds a value."""
 

@@ -13,8 +13,15 @@ from typing import Any
 
 import pytest
 
-from callmux.cli.handover import VARIABLE, Successor, hand_over, own_command, predecessor, replaced
-from callmux.errors import CallmuxError
+from callmux.cli.handover import (
+    VARIABLE,
+    HandoverFailed,
+    Successor,
+    hand_over,
+    own_command,
+    predecessor,
+    replaced,
+)
 from callmux.session.saved_sessions import SavedSessions
 from tests.support import SECONDS, real_loop, run, settle
 
@@ -101,7 +108,7 @@ def test_a_process_that_nobody_started_in_place_of_another_has_no_predecessor() 
 @pytest.mark.parametrize("value", ["", "1,2", "a,b,c", "9990,9991,9992"])
 def test_a_variable_that_names_nothing_is_an_error(value: str) -> None:
     env = {VARIABLE: value}
-    with pytest.raises(CallmuxError, match=VARIABLE):
+    with pytest.raises(HandoverFailed, match=VARIABLE):
         predecessor(env)
     assert env == {}
 

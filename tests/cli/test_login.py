@@ -11,7 +11,7 @@ import pytest
 from callmux.cli import login
 from callmux.cli.login import record
 from callmux.config.servers import HttpServer
-from callmux.errors import CallmuxError, UsageError
+from callmux.errors import CallmuxError, ConfigError, UsageError
 from callmux.stores.sign_ins import Account, Demand, KeptAccount, OAuthClient, SignedIn, Tokens
 from callmux.stores.tokens import TokenStore
 from tests.support import free_port
@@ -114,8 +114,8 @@ def test_a_server_that_cannot_be_reached_is_said(place: Path, capsys: pytest.Cap
     [
         (["nobody"], UsageError, 'Server "nobody" not found'),
         (["othr"], UsageError, 'did you mean "other"'),
-        (["program"], CallmuxError, "is a program on this machine"),
-        (["broken"], CallmuxError, "NOWHERE_SET is not set"),
+        (["program"], UsageError, "is a program on this machine"),
+        (["broken"], ConfigError, "NOWHERE_SET is not set"),
         (["--json"], UsageError, "--json goes with --status"),
         (["--timeout", "0"], UsageError, "--timeout must be"),
     ],

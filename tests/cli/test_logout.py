@@ -78,3 +78,17 @@ def test_what_cannot_be_read_is_forgotten_too(
 def test_what_it_is_not_for_is_refused(place: tuple[Path, TokenStore, Account], args: list[str]) -> None:
     with pytest.raises(CallmuxError):
         logout.run(args, str(place[0]))
+
+
+def test_a_sign_in_that_cannot_be_forgotten_is_said(
+    place: tuple[Path, TokenStore, Account], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, store, account = place
+    store.write(account, kept())
+
+    def full(self: TokenStore, which: Account) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(TokenStore, "remove", full)
+    with pytest.raises(logout.SignOutFailed, match="No space left on device"):
+        logout.run(["s"], str(path))

@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from callmux.cli.top import NothingSeen, run
-from callmux.errors import UsageError
+from callmux.errors import NotSupported, UsageError
 from tests.live.harness import python_server, stdio, write_config
 from tests.live.terminal import Terminal
 from tests.live.test_listener import HELLO, post, request, run_listener
@@ -77,6 +77,12 @@ def test_a_running_listener_shows_its_servers_and_its_rates(
 
 def interrupted(seconds: float) -> None:
     raise KeyboardInterrupt
+
+
+def test_where_there_are_no_sockets_the_other_way_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "win32")
+    with pytest.raises(NotSupported, match="--url"):
+        run(["--once"], None)
 
 
 def test_json_is_for_a_single_look() -> None:

@@ -30,6 +30,10 @@ ELSEWHERE = {
     "not_running": "tests/library/test_listener.py: raised to a program, not by a command",
     "request_failed": "tests/library/test_gateway.py: the same",
     "management_failed": "tests/management/test_client.py: the same",
+    "not_supported": "tests/cli/test_top.py: needs another system",
+    "sign_out_failed": "tests/cli/test_logout.py: needs a drive that is full",
+    "handover_failed": "tests/cli/test_handover.py: happens between two processes of callmux only",
+    "not_private": "tests/process/test_control.py: needs another user; callmux goes on without its sockets",
     "change_not_kept": "tests/management/test_changes.py: needs a drive that is full",
 }
 """Failure -> where it is provoked otherwise, and why not here."""

@@ -67,12 +67,26 @@ def test_only_the_base_of_all_errors_is_an_internal_one() -> None:
     assert shared == ["callmux.cli.parsing.ScriptUsageError"]
 
 
+def test_nobody_raises_an_error_without_a_code() -> None:
+    """The base of all errors says that callmux is broken."""
+    raises = [
+        f"{path.relative_to(SOURCE)}:{node.lineno}"
+        for path in sorted(SOURCE.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Raise)
+        and isinstance(node.exc, ast.Call)
+        and getattr(node.exc.func, "id", "") == "CallmuxError"
+    ]
+    assert raises == []
+
+
 def test_every_category_of_a_failed_call_has_a_row() -> None:
     assert not [kind for kind in Category if f"tool_call_failed.{kind.value}" not in ALL]
 
 
 def test_every_state_in_which_a_server_does_not_work_has_a_row() -> None:
-    assert [state for state in State if of_state(state.value) is None] == [State.CONNECTED]
+    # One that sleeps is started by the next call.
+    assert {state for state in State if of_state(state.value) is None} == {State.CONNECTED, State.SLEEPING}
 
 
 def test_every_status_that_the_listener_refuses_with_has_a_row() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -121,14 +122,21 @@ def test_eight_sessions_in_three_processes_cost_one_renewal_each_time(
     assert counts["call"] > 20
 
 
+@contextlib.asynccontextmanager
+async def as_ann(server: Guarded, tmp_path: Path) -> AsyncIterator[Client]:
+    """callmux after a sign-in, whose calls are those of the person who signed in."""
+    await server.sign_in(store(tmp_path))
+    async with callmux(tmp_path, "--config", config(tmp_path, server), env=state(tmp_path)) as client:
+        await client.initialize()
+        assert await worked(client, "whoami") == "ann"
+        yield client
+
+
 def test_a_token_that_was_taken_back_is_renewed_and_a_sign_in_that_was_is_needed_again(
     server: Guarded, tmp_path: Path
 ) -> None:
     async def scenario() -> None:
-        await server.sign_in(store(tmp_path))
-        async with callmux(tmp_path, "--config", config(tmp_path, server), env=state(tmp_path)) as client:
-            await client.initialize()
-            assert await worked(client, "whoami") == "ann"
+        async with as_ann(server, tmp_path) as client:
             server.control(revokeAccess=True)
             assert text_of(await call(client, "whoami")) == "ann"
             assert server.control()["refresh"] == 1
@@ -146,10 +154,7 @@ def test_too_narrow_a_sign_in_fails_the_calls_that_want_more_and_no_others(
     server: Guarded, tmp_path: Path
 ) -> None:
     async def scenario() -> None:
-        await server.sign_in(store(tmp_path))
-        async with callmux(tmp_path, "--config", config(tmp_path, server), env=state(tmp_path)) as client:
-            await client.initialize()
-            assert await worked(client, "whoami") == "ann"
+        async with as_ann(server, tmp_path) as client:
             refused = error_of(await call(client, "write"))
             assert refused["code"] == "sign_in_needed"
             assert "write" in refused["details"]["rootCause"]
@@ -165,10 +170,7 @@ def test_an_authorization_server_that_is_away_costs_calls_and_no_sign_in(
     server: Guarded, tmp_path: Path
 ) -> None:
     async def scenario() -> None:
-        await server.sign_in(store(tmp_path))
-        async with callmux(tmp_path, "--config", config(tmp_path, server), env=state(tmp_path)) as client:
-            await client.initialize()
-            assert await worked(client, "whoami") == "ann"
+        async with as_ann(server, tmp_path) as client:
             server.control(fail=503, revokeAccess=True)
             for _ in range(5):
                 refused = error_of(await call(client, "whoami"))

@@ -20,7 +20,7 @@ from callmux.cli.grammar.approve import COMMANDS
 from callmux.cli.parsing import Given, read, refusal
 from callmux.cli.running import answers_of
 from callmux.config.load import find_config, target_config
-from callmux.errors import CallmuxError, UsageError
+from callmux.errors import CallmuxError, NotSupported, UsageError
 from callmux.guard.projects import Decision, Projects
 from callmux.places import state_dir
 from callmux.process.control_sockets import ask, directory, named, sockets
@@ -42,7 +42,7 @@ def run(args: list[str], config_option: str | None, rounds: int | None = None) -
     given = read(COMMANDS[0], args)
     _check(given)
     if sys.platform == "win32":
-        raise CallmuxError("approve needs Unix sockets: use a client that shows questions (elicitation)")
+        raise NotSupported("approve needs Unix sockets: use a client that shows questions (elicitation)")
     env = dict(os.environ)
     if given.on("--remembered") or given.on("--forget"):
         return _remembered(given, Projects(state_dir(env) / "approvals.json"))

@@ -17,7 +17,7 @@ from callmux.cli.grammar.dashboard import COMMANDS
 from callmux.cli.parsing import Given, read, refusal
 from callmux.cli.running import answers_of
 from callmux.config.load import target_config
-from callmux.errors import CallmuxError
+from callmux.errors import NotSupported
 from callmux.places import state_dir
 
 SECONDS = 5.0
@@ -33,7 +33,7 @@ def run(args: list[str], config_option: str | None) -> int:
     """Gives the exit code: 1 where there is no dashboard."""
     given = read(COMMANDS[0], args)
     if sys.platform == "win32":
-        raise CallmuxError("dashboard needs Unix sockets: sign in with a token of the configuration")
+        raise NotSupported("dashboard needs Unix sockets: sign in with a token of the configuration")
     env = dict(os.environ)
     listening = _listening(config_option, env)
     found = {pid: _address(given, answer) for pid, answer in listening.items() if "code" in answer}

@@ -94,11 +94,17 @@ class Successor:
         self._writer.close()
 
 
+class HandoverFailed(CallmuxError):
+    """What a process passed on to the one that takes its place cannot be used."""
+
+    code = "handover_failed"
+
+
 def predecessor(env: MutableMapping[str, str]) -> Predecessor | None:
     """The process that started us to take its place; None where none did. Takes the variable out of `env`.
 
     Raises:
-        CallmuxError: What it passed on cannot be used.
+        HandoverFailed: What it passed on cannot be used.
     """
     given = env.pop(VARIABLE, None)
     if given is None:
@@ -114,7 +120,7 @@ def predecessor(env: MutableMapping[str, str]) -> Predecessor | None:
         taken.setblocking(False)
         return Predecessor(taken, socket.socket(fileno=channel), key, saved_sessions)
     except (ValueError, OSError, msgspec.MsgspecError) as error:
-        raise CallmuxError(f"{VARIABLE} is set, but what it names cannot be taken over: {error}") from None
+        raise HandoverFailed(f"{VARIABLE} is set, but what it names cannot be taken over: {error}") from None
 
 
 def own_command() -> list[str]:

@@ -20,7 +20,7 @@ from callmux.cli.signing_in import Manner, own_store, place_of, sign_in_here
 from callmux.config.load import LoadedConfig, find_config, load_config, target_config
 from callmux.config.redact import mask_url
 from callmux.config.servers import HttpServer
-from callmux.errors import CallmuxError, UsageError
+from callmux.errors import ConfigError, UsageError
 from callmux.oauth.discovery import challenge_of
 from callmux.oauth.failure import SignInFailed
 from callmux.oauth.settings import account_of, looked_up
@@ -57,7 +57,8 @@ def remote_servers(loaded: LoadedConfig, name: str | None) -> dict[str, HttpServ
     """The server of this name, or all that are at a URL and not disabled.
 
     Raises:
-        CallmuxError: There is no such server, or it is none to sign in to.
+        UsageError: There is no such server, or it is none to sign in to.
+        ConfigError: It cannot be used as it is configured.
     """
     servers = loaded.config.servers
     if name is None:
@@ -70,9 +71,9 @@ def remote_servers(loaded: LoadedConfig, name: str | None) -> dict[str, HttpServ
         raise UsageError(f'Server "{name}" not found in {loaded.path}{nearest(name, list(servers))}')
     server = servers[name]
     if not isinstance(server, HttpServer):
-        raise CallmuxError(f'"{name}" is a program on this machine, and callmux signs in to servers at a URL')
+        raise UsageError(f'"{name}" is a program on this machine, and callmux signs in to servers at a URL')
     if server.problem is not None:
-        raise CallmuxError(server.problem)
+        raise ConfigError([server.problem])
     return {name: server}
 
 

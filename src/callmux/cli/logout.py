@@ -28,6 +28,12 @@ from callmux.stores.tokens import SafeFailed, TokensUnreadable
 HOLD_SECONDS = 30.0
 
 
+class SignOutFailed(CallmuxError):
+    """A sign-in that could not be forgotten."""
+
+    code = "sign_out_failed"
+
+
 def run(args: list[str], config_option: str | None) -> int:
     """Gives the exit code: 1 where there was no sign-in."""
     given = read(COMMANDS[0], args)
@@ -40,7 +46,7 @@ def run(args: list[str], config_option: str | None) -> int:
     try:
         gone = asyncio.run(_logout(servers, loaded, given.text("--principal") or ""))
     except SignInFailed as failure:
-        raise CallmuxError(failure.reason) from None
+        raise SignOutFailed(failure.reason) from None
     if not gone:
         print(
             "There is no sign-in to forget." if name is None else f'"{name}" has no sign-in.', file=sys.stderr
@@ -65,7 +71,7 @@ async def _logout(servers: dict[str, HttpServer], loaded: LoadedConfig, owner: s
                 # First: whatever becomes of the revocation, nobody here uses them any more.
                 store.remove(account)
             except (OSError, SafeFailed) as error:
-                raise CallmuxError(f'the sign-in to "{name}" cannot be forgotten: {error}') from None
+                raise SignOutFailed(f'the sign-in to "{name}" cannot be forgotten: {error}') from None
         gone.append(name)
         end = "forgotten here"
         if kept is not None and kept.signed_in is not None:

@@ -15,7 +15,7 @@ from callmux.cli.console import print_json
 from callmux.cli.parsing import Given, nearest
 from callmux.cli.running import is_running
 from callmux.config.load import find_config, load_config, target_config
-from callmux.errors import CallmuxError, UsageError
+from callmux.errors import CallmuxError, NotSupported, UsageError
 from callmux.process.control_sockets import Unreachable, ask, sockets
 
 GRACE_SECONDS = 30.0
@@ -25,7 +25,7 @@ GRACE_SECONDS = 30.0
 def run(given: Given, config_option: str | None) -> int:
     """Gives the exit code: 1 where nothing runs, or the server is not up in one of the processes."""
     if sys.platform == "win32":
-        raise CallmuxError("server restart needs Unix sockets: restart callmux itself")
+        raise NotSupported("server restart needs Unix sockets: restart callmux itself")
     name, env = str(given.word(0)), dict(os.environ)
     find_config(config_option, env, Path.home())
     path = target_config(config_option, env, Path.home())

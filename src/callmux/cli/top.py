@@ -21,7 +21,7 @@ from callmux.cli.parsing import Given, read, refusal
 from callmux.cli.running import answers_of
 from callmux.cli.top_look import Counts, ProcessRow, seen
 from callmux.config.load import target_config
-from callmux.errors import CallmuxError
+from callmux.errors import CallmuxError, NotSupported
 
 SECONDS = 5.0
 """How long an answer may take."""
@@ -62,7 +62,7 @@ def looker(given: Given, config_option: str | None, env: dict[str, str]) -> Call
     if url is not None:
         return _remote(given, url, env)
     if sys.platform == "win32":
-        raise CallmuxError("top needs Unix sockets here: use --url with a listener whose dashboard is on")
+        raise NotSupported("top needs Unix sockets here: use --url with a listener whose dashboard is on")
     from callmux.process.control_sockets import directory, named, sockets
 
     def local() -> Look:

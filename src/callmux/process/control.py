@@ -67,16 +67,22 @@ async def served(config: Path, env: dict[str, str], answer: Answer) -> AsyncIter
                 path.unlink()
 
 
+class NotOurs(CallmuxError):
+    """A directory for sockets that belongs to somebody else."""
+
+    code = "not_private"
+
+
 def _own_directory(path: Path) -> None:
     """Makes the directory, or makes sure that it is ours alone.
 
     Raises:
-        CallmuxError: It is somebody else's.
+        NotOurs: It is somebody else's.
         OSError: It cannot be made.
     """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not is_own(path):
-        raise CallmuxError(f'"{path}" is not a directory of this user')
+        raise NotOurs(f'"{path}" is not a directory of this user')
     if stat.S_IMODE(path.lstat().st_mode) != 0o700:
         path.chmod(0o700)
 
