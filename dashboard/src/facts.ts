@@ -16,7 +16,7 @@ const TONES: Record<string, Tone> = {
   connected: "good",
   starting: "warn",
   reconnecting: "warn",
-  idle: "dim",
+  sleeping: "dim",
   disconnected: "bad",
   failed: "bad",
   disabled: "dim",

@@ -180,6 +180,11 @@ export interface Question {
   principal?: string;
   directory?: string;
   calls?: string[];
+  /** The calls with their arguments, for those who may decide. */
+  details?: Record<string, unknown>[];
+  /** What may be answered beside `deny`. */
+  choices?: string[];
+  command?: string;
   waitsSeconds?: number;
   leftSeconds?: number;
 }
@@ -337,6 +342,8 @@ export interface Tried {
   status: string;
   agent: unknown;
   server: unknown;
+  calls?: number;
+  heard?: { server: string; tool: string; durationMs?: number; source?: string; bytes?: number }[];
   error?: string;
   requestId?: string;
 }
@@ -385,6 +392,7 @@ export interface CallTree extends Partial<CallRow> {
     nextStep?: string;
     source?: string;
     retries?: number;
+    waitedMs?: number;
   }[];
 }
 

@@ -1,9 +1,10 @@
 // The frame around all views: navigation, the state of the link, the range, who is signed in.
 import type { ComponentChildren, ComponentType } from "preact";
-import { useEffect, useErrorBoundary, useRef } from "preact/hooks";
+import { useEffect, useErrorBoundary, useRef, useState } from "preact/hooks";
 import { servers } from "./facts";
 import { clock } from "./format";
 import { Trouble } from "./parts/pieces";
+import type { Session } from "./model";
 import { link, refine, useRoute, type Route } from "./route";
 import { signOut, store, useStore } from "./store";
 import { useTheme, type Theme } from "./theme";
@@ -17,7 +18,7 @@ import { Live } from "./views/live";
 import { Overview } from "./views/overview";
 import { Servers } from "./views/servers";
 import { Sessions } from "./views/sessions";
-import { SignIn } from "./views/sign_in";
+import { SignIn, SignInDialog } from "./views/sign_in";
 import { Tools } from "./views/tools";
 import { Waiting } from "./views/waiting";
 
@@ -53,6 +54,11 @@ const VIEWS: Place[] = [
   { view: "calls", title: "Call", show: Call, aside: true },
 ];
 
+/** Whether another credential would give more. */
+function lacks({ may, signedIn }: Session, managed: boolean): boolean {
+  return signedIn ? may.call === false || (managed && may.manage === false) : Object.values(may).includes(false);
+}
+
 function waiting(): number {
   const { approvals = [] } = store.snapshot ?? {};
   return approvals.length + servers(store.snapshot).filter((one) => one.signInNeeded).length;
@@ -73,12 +79,17 @@ export function Page() {
   const known = VIEWS.find((one) => one.view === route.view) ?? VIEWS[0]!;
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
+  const [entering, setEntering] = useState(false);
   useEffect(() => {
     document.title = `${route.part || known.title} · callmux`;
     // Whoever uses the keyboard goes on at the new view.
     if (first.current) first.current = false;
     else main.current?.focus({ preventScroll: true });
     scrollTo(0, 0);
+    // On a phone the names of the views are wider than the screen.
+    const names = document.querySelector("nav");
+    const here = names?.querySelector<HTMLElement>('[aria-current="page"]');
+    if (names && here) names.scrollLeft = here.offsetLeft - (names.clientWidth - here.offsetWidth) / 2;
   }, [known.view, route.part]);
   if (session && session.authRequired && !session.signedIn) return <SignIn theme={theme} turn={turn} />;
   const Shown = known.show;
@@ -131,13 +142,19 @@ export function Page() {
             <button type="button" class="plain" onClick={turn} aria-label={theme === "dark" ? "Use the light theme" : "Use the dark theme"}>
               <Moon />
             </button>
-            {session?.authRequired && session.signedIn ? (
-              <button type="button" class="plain text" onClick={() => void signOut()} title={session.principal ?? undefined}>
+            {session && lacks(session, snapshot?.management.enabled === true) ? (
+              <button type="button" onClick={() => setEntering(true)}>
+                {session.signedIn ? "Add a token" : "Sign in"}
+              </button>
+            ) : null}
+            {session?.signedIn ? (
+              <button type="button" onClick={() => void signOut()} title={session.principal ?? undefined}>
                 Sign out
               </button>
             ) : null}
           </div>
         </header>
+        {entering ? <SignInDialog close={() => setEntering(false)} /> : null}
         <main ref={main} id="main" tabIndex={-1}>
           {trouble && state === "lost" ? <Trouble error={trouble} /> : null}
           {snapshot ? (

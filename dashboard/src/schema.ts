@@ -33,7 +33,7 @@ function field(name: string, given: Schema, root: Schema, required: boolean): Fo
   if (choices.length) kind = "choice";
   else if (type === "boolean") kind = "boolean";
   else if (type === "number" || type === "integer") kind = "number";
-  else if (type === "string") kind = /text|content|body|query|message|prompt|code|script|description/i.test(name) ? "long" : "text";
+  else if (type === "string") kind = /text|content|body|message|prompt|code|script|description/i.test(name) ? "long" : "text";
   else if (type === "array" && ["string", "number", "integer"].includes(String(items.type)) && !items.enum) kind = "lines";
   const described = given.description ?? one.description ?? "";
   return {

@@ -2,6 +2,7 @@
 // Views read it through `useStore`; events that come at once are told at once, a few times a second.
 import { useEffect, useState } from "preact/hooks";
 import { BASE, Refused, get, keepToken, send } from "./address";
+import { haystack } from "./facts";
 import type { Event, Right, Session, Snapshot } from "./model";
 
 export const MOST_EVENTS = 12_000;
@@ -169,7 +170,10 @@ async function fill(mine: number): Promise<void> {
       // Newest first.
       const older = piece.events.reverse();
       const first = firstSeq - older.length;
-      known.unshift(...older.map((event, n) => dated(event, first + n + 1)));
+      const events = older.map((event, n) => dated(event, first + n + 1));
+      // Searching is then quick from the first letter on.
+      events.forEach(haystack);
+      known.unshift(...events);
       firstSeq = first;
       store.edition += 1;
       before = piece.next;
@@ -193,6 +197,7 @@ function dated(event: RawEvent, seq: number): Event {
 function flush(): void {
   flushTimer = 0;
   if (!pending.length) return;
+  pending.forEach(haystack);
   store.events.push(...pending);
   pending = [];
   if (store.events.length > MOST_EVENTS) store.events.splice(0, store.events.length - MOST_EVENTS);

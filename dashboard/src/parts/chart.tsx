@@ -19,6 +19,7 @@ export function Chart({
   label,
   height = 180,
   theme,
+  log,
 }: {
   /** Seconds since 1970. */
   times: number[];
@@ -27,6 +28,8 @@ export function Chart({
   label: string;
   height?: number;
   theme: string;
+  /** By powers of ten: for values that lie far apart. */
+  log?: boolean;
 }) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
@@ -43,12 +46,12 @@ export function Chart({
         width: element.clientWidth,
         height,
         padding: [10, 8, 0, 0],
-        legend: { live: true },
+        legend: { live: true, markers: { width: 0, fill: (u, at) => String(u.series[at]?.stroke instanceof Function ? color(lines[at - 1]?.color ?? "dim") : "gray") } },
         cursor: { points: { size: 6 }, y: false },
-        scales: { y: { range: (_, low, high) => [Math.min(0, low ?? 0), high > 0 ? high * 1.12 : 1] } },
+        scales: { y: log ? { distr: 3 } : { range: (_, low, high) => [Math.min(0, low ?? 0), high > 0 ? high * 1.12 : 1] } },
         axes: [
           { ...axis, size: 28, space: 70, values: (_, ticks) => timesOf(ticks) },
-          { ...axis, size: 56, space: 36, values: (_, ticks) => ticks.map((tick) => showing.current(tick)) },
+          { ...axis, size: 56, space: 36, ...(log ? { filter: decades, grid: { ...axis.grid, filter: decades } } : {}), values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : showing.current(tick))) },
         ],
         series: [
           { value: (_, time) => (time ? new Date(time * 1000).toLocaleString("en-GB") : "") },
@@ -56,7 +59,7 @@ export function Chart({
             label: line.label,
             stroke: color(line.color),
             width: line.bars ? 0 : 1.75,
-            points: { show: false },
+            points: { show: false, size: 5, fill: color(line.color), ...(line.bars ? {} : { filter: alone }) },
             ...(line.dash ? { dash: [4, 3] } : {}),
             ...(line.fill || line.bars ? { fill: faded(color(line.color), line.bars ? 1 : 0.14) } : {}),
             ...(line.bars ? { paths: uPlot.paths.bars!({ size: [0.75, 24], radius: 0.15 }) } : {}),
@@ -80,6 +83,20 @@ export function Chart({
     plot.current?.setData([times, ...lines.map((line) => line.values)] as uPlot.AlignedData);
   });
   return <div class="chart" ref={box} role="img" aria-label={label} />;
+}
+
+/** Of a scale by powers of ten: those alone. */
+function decades(_: uPlot, ticks: number[]): (number | null)[] {
+  return ticks.map((tick) => (Math.abs(Math.log10(tick) - Math.round(Math.log10(tick))) < 1e-6 ? tick : null));
+}
+
+/** Points without neighbours: no line would show them. */
+function alone(plot: uPlot, at: number): number[] {
+  const values = plot.data[at] ?? [];
+  const there = (n: number) => values[n] !== null && values[n] !== undefined;
+  const found: number[] = [];
+  for (let n = 0; n < values.length; n += 1) if (there(n) && !there(n - 1) && !there(n + 1)) found.push(n);
+  return found;
 }
 
 const FONT = "11px system-ui, sans-serif";

@@ -10,16 +10,21 @@ export interface Column<T> {
   title: string;
   /** A CSS width: `6rem`, `1fr`, `minmax(8rem, 2fr)`. */
   width: string;
+  /** Another width on a phone. */
+  narrow?: string;
   show: (row: T) => ComponentChildren;
+  /** What stands below it on a phone. */
+  under?: (row: T) => ComponentChildren;
   /** Left out on a phone. */
   wide?: boolean;
   right?: boolean;
+  /** It has the link of its row; the first column, where none says so. */
+  leads?: boolean;
 }
 
 export function LongList<T>({
   rows,
   columns,
-  rowKey,
   label,
   href,
   onPick,
@@ -29,7 +34,6 @@ export function LongList<T>({
 }: {
   rows: readonly T[];
   columns: Column<T>[];
-  rowKey: (row: T) => string | number;
   label: string;
   /** Where a row leads. */
   href?: (row: T) => string | undefined;
@@ -76,10 +80,13 @@ export function LongList<T>({
   const shown = columns.filter((column) => !(column.wide && size.narrow));
   const first = Math.max(0, Math.floor(top / size.row) - SPARE);
   const last = Math.min(rows.length, Math.ceil((top + size.height) / size.row) + SPARE);
-  const grid = { gridTemplateColumns: shown.map((column) => column.width).join(" ") };
+  // A row that leaves at one end is used again at the other.
+  const pool = Math.ceil(size.height / size.row) + 2 * SPARE + 2;
+  const leading = Math.max(0, shown.findIndex((column) => column.leads));
+  const grid = { gridTemplateColumns: shown.map((column) => (size.narrow && column.narrow) || column.width).join(" ") };
   return (
-    <div class="long" role="table" aria-label={label} aria-rowcount={rows.length + 1} id={id}>
-      <div role="rowgroup">
+    <div class="long" role="table" aria-label={label} aria-rowcount={rows.length + 1} id={id} ref={box} tabIndex={0}>
+      <div role="rowgroup" class="heads">
         <div class="row head" role="row" aria-rowindex={1} style={grid}>
           {shown.map((column) => (
             <span role="columnheader" key={column.key} class={column.right ? "right" : undefined}>
@@ -88,15 +95,14 @@ export function LongList<T>({
           ))}
         </div>
       </div>
-      <div class="body" ref={box} role="rowgroup" tabIndex={0} aria-label={`${label}, rows`}>
+      <div role="rowgroup" class="body" style={{ height: `${rows.length * size.row}px` }}>
         {rows.length ? (
-          <div role="presentation" style={{ height: `${rows.length * size.row}px`, position: "relative" }}>
-            {rows.slice(first, last).map((row, n) => {
+          rows.slice(first, last).map((row, n) => {
               const to = href?.(row);
               const tone = toneOf?.(row);
               return (
                 <div
-                  key={rowKey(row)}
+                  key={(first + n) % pool}
                   class={`row${to || onPick ? " leads" : ""}${tone ? ` ${tone}` : ""}`}
                   role="row"
                   aria-rowindex={first + n + 2}
@@ -113,13 +119,13 @@ export function LongList<T>({
                 >
                   {shown.map((column, at) => (
                     <span role="cell" key={column.key} class={column.right ? "right" : undefined}>
-                      {at === 0 && to ? <a href={to}>{column.show(row)}</a> : column.show(row)}
+                      {at === leading && to ? <a href={to}>{column.show(row)}</a> : column.show(row)}
+                      {size.narrow && column.under ? <small>{column.under(row)}</small> : null}
                     </span>
                   ))}
                 </div>
               );
-            })}
-          </div>
+            })
         ) : (
           <div role="row">
             <div role="cell">{empty}</div>

@@ -62,7 +62,6 @@ export function Activity({ route }: View) {
         id="events"
         label="Events"
         rows={found}
-        rowKey={(event) => event.seq}
         href={(event) => (event.requestId && event.tool ? link("calls", event.requestId) : undefined)}
         toneOf={(event) => {
           const tone = toneOf(event);
@@ -80,9 +79,9 @@ export function Activity({ route }: View) {
           )
         }
         columns={[
-          { key: "time", title: "Time", width: "5.2rem", show: (event) => <time dateTime={event.timestamp}>{clock(event.time)}</time> },
-          { key: "kind", title: "Kind", width: "7.6rem", show: (event) => <Kind event={event} /> },
-          { key: "what", title: "What", width: "minmax(0, 1.4fr)", show: (event) => subject(event) },
+          { key: "time", title: "Time", width: "5.2rem", narrow: "4.3rem", show: (event) => <time dateTime={event.timestamp}>{clock(event.time)}</time> },
+          { key: "kind", title: "Kind", width: "7.6rem", wide: true, show: (event) => <Kind event={event} /> },
+          { key: "what", title: "What", width: "minmax(0, 1.4fr)", leads: true, show: (event) => subject(event) || KINDS[event.type], under: (event) => `${KINDS[event.type] ?? event.type}: ${outcome(event)}` },
           { key: "where", title: "Where", width: "minmax(0, 1.3fr)", wide: true, show: (event) => <span class="dim">{event.type === "tool_call" ? targetsOf(event) : (event.client ?? "")}</span> },
           { key: "who", title: "Who", width: "minmax(0, 0.8fr)", wide: true, show: (event) => <span class="dim">{event.principal ?? event.client ?? ""}</span> },
           { key: "outcome", title: "Outcome", width: "minmax(0, 1.2fr)", wide: true, show: (event) => <span class={isError(event) ? "failed" : "dim"}>{outcome(event)}</span> },

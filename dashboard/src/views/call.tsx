@@ -2,7 +2,7 @@
 import { useAsked } from "../asked";
 import { isError, outcome, targetsOf } from "../facts";
 import { bytes, clock, count, ms } from "../format";
-import type { CallTree } from "../model";
+import type { CallTree, Event } from "../model";
 import { Badge, Card, Dot, Empty, Facts } from "../parts/pieces";
 import type { View } from "../page";
 import { link } from "../route";
@@ -21,7 +21,7 @@ export function Call({ route }: View) {
       </Empty>
     );
   }
-  if (!call && !event) {
+  if (!call?.requestId && !event) {
     if (tree.waits) return <p class="waits">Asking …</p>;
     return (
       <Card>
@@ -32,7 +32,7 @@ export function Call({ route }: View) {
     );
   }
   const failed = call?.ok === false || (event ? isError(event) : false);
-  const children = call?.children ?? [];
+  const children = call?.children?.length ? call.children : single(event);
   const tool = call?.tool ?? event?.tool ?? "";
   const session = call?.sessionId ?? event?.sessionId;
   return (
@@ -71,6 +71,13 @@ export function Call({ route }: View) {
   );
 }
 
+/** The one call of a request that made one: its event says all. */
+function single(event: Event | undefined): NonNullable<CallTree["children"]> {
+  if (!event?.server || !event.targetTool) return [];
+  const child = { server: event.server, tool: event.targetTool, offsetMs: 0, source: event.cacheHit ? "cache" : "server" };
+  return [{ ...child, ...(event.durationMs === undefined ? {} : { durationMs: event.durationMs }), status: event.status === "ok" ? "ok" : String(event.status ?? ""), ...(event.error ? { error: event.error } : {}) }];
+}
+
 function Timeline({ children, whole }: { children: NonNullable<CallTree["children"]>; whole: number }) {
   const span = Math.max(1, whole, ...children.map((one) => (one.offsetMs ?? 0) + (one.durationMs ?? 0)));
   return (
@@ -86,6 +93,7 @@ function Timeline({ children, whole }: { children: NonNullable<CallTree["childre
                 {one.server}/{one.tool}
               </a>
               {one.source && one.source !== "server" ? <Badge>{one.source}</Badge> : null}
+              {one.waitedMs ? <span class="dim">waited {ms(one.waitedMs)}</span> : null}
               {one.retries ? <Badge tone="warn">sent {one.retries + 1} times</Badge> : null}
             </span>
             <span class="track" aria-hidden="true">

@@ -10,9 +10,9 @@ import { link, refine } from "../route";
 import { useStore } from "../store";
 
 export function Changes({ route }: View) {
-  const { snapshot, events } = useStore();
-  const generation = snapshot?.status.toolSuiteGeneration ?? 0;
-  const asked = useAsked<{ changes: SuiteChange[] }>("changes", { generation }, 20);
+  const { events } = useStore();
+  const latest = events.findLast((event) => event.type === "tool_suite_changed" || event.type === "server_up")?.seq;
+  const asked = useAsked<{ changes: SuiteChange[] }>("changes", { since: latest }, 10);
   const only = route.query.server;
   const changes = (asked.data?.changes ?? fromEvents(events)).filter((change) => !only || change.server === only);
   const reloads = events.filter((event) => event.type === "config_reload" || event.type === "server_managed").slice(-30).reverse();

@@ -49,7 +49,7 @@ export function Errors(_: View) {
 
 function OneGroup({ group, failure }: { group: Group; failure: Failure | undefined }) {
   const last = group.events[0]!;
-  const next = last.nextStep ?? failure?.next;
+  const next = (last.nextStep ?? failure?.next)?.replaceAll("SERVER", group.where || "SERVER");
   return (
     <Card
       title={
@@ -59,10 +59,8 @@ function OneGroup({ group, failure }: { group: Group; failure: Failure | undefin
       }
       more={<span class="dim">last {ago(last.time)}</span>}
     >
-      <p class="said">
-        {failure?.what ?? group.reason}
-        {failure && group.reason && group.reason !== group.code ? ` ${group.reason}` : ""}
-      </p>
+      {failure ? <p class="said">{failure.what}</p> : null}
+      {group.reason && group.reason !== group.code ? <p class="said">{sentence(group.reason)}</p> : null}
       {next ? (
         <p class="next">
           <strong>Next:</strong> {next}
@@ -98,6 +96,10 @@ function OneGroup({ group, failure }: { group: Group; failure: Failure | undefin
       ) : null}
     </Card>
   );
+}
+
+function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 const TITLES: Record<string, string> = {

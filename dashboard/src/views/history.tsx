@@ -141,23 +141,26 @@ function Calls({ route, range }: { route: View["route"]; range: string }) {
         id="calls"
         label="Past calls"
         rows={state.rows}
-        rowKey={(row) => row.id}
         href={(row) => (row.requestId ? link("calls", row.requestId) : undefined)}
         toneOf={(row) => (row.ok ? undefined : "bad")}
         empty={<Empty title={busy || !state.key ? "Reading …" : (state.reason ?? "There was no such call in this time.")}>{state.reason || busy ? null : "Take a filter away, or choose a longer time."}</Empty>}
         columns={[
-          { key: "at", title: "Time", width: "8.2rem", show: (row) => clock(row.at) },
-          { key: "tool", title: "Tool", width: "minmax(0, 1.4fr)", show: (row) => row.tool },
+          { key: "at", title: "Time", width: "8.2rem", narrow: "4.6rem", show: (row) => clock(row.at) },
+          { key: "tool", title: "Tool", width: "minmax(0, 1.4fr)", leads: true, show: (row) => row.tool, under: outcomeOf },
           { key: "server", title: "Server", width: "minmax(0, 0.8fr)", wide: true, show: (row) => (row.server ? <Filter name="server" value={row.server} /> : "") },
           { key: "session", title: "Session", width: "minmax(0, 0.8fr)", wide: true, show: (row) => (row.sessionId ? <Filter name="session" value={row.sessionId} /> : "") },
           { key: "who", title: "Who", width: "minmax(0, 0.7fr)", wide: true, show: (row) => (row.principal ? <Filter name="principal" value={row.principal} /> : "") },
-          { key: "outcome", title: "Outcome", width: "minmax(0, 1fr)", show: (row) => <span class={row.ok ? "dim" : "failed"}>{row.error ?? (row.cacheHit ? "from the cache" : row.status.replaceAll("_", " "))}</span> },
+          { key: "outcome", title: "Outcome", width: "minmax(0, 1fr)", wide: true, show: outcomeOf },
           { key: "took", title: "Took", width: "4.6rem", right: true, show: (row) => ms(row.durationMs) },
           { key: "n", title: "Calls", width: "3.4rem", right: true, wide: true, show: (row) => ((row.calls ?? 1) > 1 ? <Badge>×{row.calls}</Badge> : "1") },
         ]}
       />
     </>
   );
+}
+
+function outcomeOf(row: CallRow) {
+  return <span class={row.ok ? "dim" : "failed"}>{row.error ?? (row.cacheHit ? "from the cache" : row.status.replaceAll("_", " "))}</span>;
 }
 
 function Filter({ name, value }: { name: string; value: string }) {

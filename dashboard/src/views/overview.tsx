@@ -2,7 +2,7 @@
 import { useMemo } from "preact/hooks";
 import { useAsked } from "../asked";
 import { isError, servers, type Server } from "../facts";
-import { ago, bytes, clock, count, ms, plural, quantile, rate, share } from "../format";
+import { ago, bytes, count, ms, plural, quantile, rate, share } from "../format";
 import type { Event, Latency, Series, Snapshot } from "../model";
 import { Chart } from "../parts/chart";
 import { Grid } from "../parts/grid";
@@ -10,6 +10,7 @@ import { Card, Dot, Empty } from "../parts/pieces";
 import type { View } from "../page";
 import { link } from "../route";
 import { useStore } from "../store";
+import { Latest } from "./latest";
 
 const WINDOW_MS = 10_000;
 
@@ -59,7 +60,7 @@ export function Overview({ route, theme }: View) {
           <ByServer all={all} />
         </Card>
         <Card title="Latest errors" more={<a href={link("errors")}>All errors</a>} flush>
-          <LatestErrors events={events} />
+          <Latest picked={(event) => isError(event) && event.type !== "http_request"} empty="Nothing has failed." most={6} />
         </Card>
       </div>
       <Stores snapshot={snapshot} />
@@ -181,15 +182,17 @@ function Latencies({ latency, events, theme }: { latency: Latency | null; events
   if (!shown.some((point) => point.p50 !== null)) {
     return <Empty title="No call to measure yet.">Times of calls stand here as soon as there are any.</Empty>;
   }
-  const pick = (key: "p50" | "p95" | "p99") => shown.map((point) => point[key]);
+  // The scale has no zero.
+  const pick = (key: "p50" | "p95" | "p99") => shown.map((point) => (point[key] === null ? null : Math.max(0.5, point[key])));
   return (
     <Chart
       theme={theme}
       label="Latency over time, median and slowest calls"
       times={shown.map((point) => point.t / 1000)}
       show={(value) => ms(value)}
+      log
       lines={[
-        { label: "Median", values: pick("p50"), color: "accent", fill: true },
+        { label: "Median", values: pick("p50"), color: "accent" },
         { label: "p95", values: pick("p95"), color: "warn" },
         { label: "p99", values: pick("p99"), color: "dim", dash: true },
       ]}
@@ -218,26 +221,6 @@ function ByServer({ all }: { all: Server[] }) {
 
 function average(one: Server): number {
   return one.counts?.calls ? one.counts.totalDurationMs / one.counts.calls : 0;
-}
-
-function LatestErrors({ events }: { events: Event[] }) {
-  const found: Event[] = [];
-  for (let at = events.length - 1; at >= 0 && found.length < 6; at -= 1) {
-    const event = events[at]!;
-    if (isError(event) && event.type !== "http_request") found.push(event);
-  }
-  if (!found.length) return <Empty title="Nothing has failed." />;
-  return (
-    <ul class="latest">
-      {found.map((event) => (
-        <li key={event.seq}>
-          <time dateTime={event.timestamp}>{clock(event.time)}</time>
-          <a href={event.requestId && event.tool ? link("calls", event.requestId) : link("errors")}>{event.tool ?? event.server ?? event.type.replaceAll("_", " ")}</a>
-          <span class="dim">{event.error ?? event.status ?? ""}</span>
-        </li>
-      ))}
-    </ul>
-  );
 }
 
 function Saved({ series }: { series: Series | null }) {

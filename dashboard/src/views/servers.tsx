@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { send } from "../address";
 import { useAsked, useDeed } from "../asked";
-import { isError, servers, subject, outcome, type Server } from "../facts";
+import { servers, type Server } from "../facts";
 import { ago, clock, count, ms, plural, share } from "../format";
 import type { Printed } from "../model";
 import { Grid } from "../parts/grid";
@@ -10,6 +10,7 @@ import { Badge, Card, Code, Dialog, Dot, Empty, Facts, Trouble } from "../parts/
 import type { View } from "../page";
 import { link, refine } from "../route";
 import { refreshNow, right, useStore } from "../store";
+import { Latest } from "./latest";
 import { ServerForm } from "./server_form";
 
 type Deed = "restart" | "disable" | "enable" | "remove";
@@ -93,7 +94,7 @@ function AllServers({ all }: { all: Server[] }) {
           { title: "Calls", right: true, by: (one) => one.counts?.calls ?? 0, show: (one) => count(one.counts?.calls ?? 0) },
           { title: "Failed", right: true, wide: true, by: (one) => one.counts?.errors ?? 0, show: (one) => share(one.counts?.errors ?? 0, one.counts?.calls ?? 0) },
           { title: "Up since", right: true, wide: true, by: (one) => one.lastConnectedAt ?? "", show: (one) => (one.state === "connected" ? ago(one.lastConnectedAt) : "–") },
-          { title: "", show: (one) => <Deeds server={one} small /> },
+          { title: "Action", wide: true, show: (one) => <Deeds server={one} small /> },
         ]}
       />
     </Card>
@@ -176,15 +177,9 @@ function Ask({ deed, name, close }: { deed: Deed; name: string; close: () => voi
 }
 
 function OneServer({ server }: { server: Server }) {
-  const { events } = useStore();
   const log = useAsked<{ lines: (Printed | string)[] }>("log", { server: server.name }, 5);
   const manage = right("manage");
   const lines = log.data?.lines ?? server.printed ?? [];
-  const latest = [];
-  for (let at = events.length - 1; at >= 0 && latest.length < 12; at -= 1) {
-    const event = events[at]!;
-    if (event.server === server.name || event.downstreamTargets?.some((one) => one.server === server.name)) latest.push(event);
-  }
   return (
     <>
       <div class="actions">
@@ -243,19 +238,10 @@ function OneServer({ server }: { server: Server }) {
           )}
         </Card>
         <Card title="Latest" more={<a href={link("activity", "", { server: server.name })}>All of it</a>} flush>
-          {latest.length ? (
-            <ul class="latest">
-              {latest.map((event) => (
-                <li key={event.seq} class={isError(event) ? "bad" : undefined}>
-                  <time dateTime={event.timestamp}>{clock(event.time)}</time>
-                  <span>{event.requestId && event.tool ? <a href={link("calls", event.requestId)}>{subject(event)}</a> : event.type.replaceAll("_", " ")}</span>
-                  <span class="dim">{outcome(event)}</span>
-                </li>
-              ))}
-            </ul>
-          ) : (
-            <Empty title="Nothing yet.">Calls to this server and changes of its state stand here.</Empty>
-          )}
+          <Latest
+            picked={(event) => event.server === server.name || event.downstreamTargets?.some((one) => one.server === server.name) === true}
+            empty="No call to it and no change of its state yet."
+          />
         </Card>
       </div>
       {server.managed ? (

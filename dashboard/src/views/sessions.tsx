@@ -29,7 +29,6 @@ export function Sessions({ route }: View) {
         id="sessions"
         label="Sessions"
         rows={rows}
-        rowKey={(session) => session.id}
         href={(session) => link("sessions", session.id)}
         empty={
           <Empty title="No client is connected.">
@@ -37,7 +36,7 @@ export function Sessions({ route }: View) {
           </Empty>
         }
         columns={[
-          { key: "client", title: "Client", width: "minmax(7rem, 1.1fr)", show: (session) => clientOf(session) },
+          { key: "client", title: "Client", width: "minmax(7rem, 1.1fr)", show: (session) => clientOf(session), under: (session) => session.directory ?? session.cwd ?? session.revision ?? "" },
           { key: "principal", title: "Who", width: "minmax(5rem, 0.8fr)", show: (session) => session.principal ?? <span class="dim">anybody</span> },
           { key: "directory", title: "Directory", width: "minmax(0, 1.6fr)", wide: true, show: (session) => session.directory ?? session.cwd ?? <span class="dim">–</span> },
           { key: "revision", title: "MCP", width: "6.2rem", wide: true, show: (session) => session.revision ?? "–" },

@@ -68,7 +68,6 @@ function AllTools({ rows, query }: { rows: ToolRow[]; query: Query }) {
         id="tools"
         label="Tools"
         rows={found}
-        rowKey={(tool) => tool.name}
         href={(tool) => link("tools", tool.name, { q: "", server: "" })}
         empty={
           rows.length ? (
@@ -80,9 +79,9 @@ function AllTools({ rows, query }: { rows: ToolRow[]; query: Query }) {
           )
         }
         columns={[
-          { key: "name", title: "Tool", width: "minmax(9rem, 1.1fr)", show: (tool) => tool.name },
+          { key: "name", title: "Tool", width: "minmax(9rem, 1.1fr)", show: (tool) => tool.name, under: firstLine },
           { key: "what", title: "What it does", width: "minmax(0, 2fr)", wide: true, show: (tool) => <span class="dim">{firstLine(tool)}</span> },
-          { key: "flags", title: "", width: "6.4rem", show: (tool) => <Flags tool={tool} /> },
+          { key: "flags", title: "Effect", width: "6.4rem", show: (tool) => <Flags tool={tool} /> },
           { key: "size", title: "Size", width: "4.4rem", right: true, wide: true, show: (tool) => bytes(tool.bytes) },
         ]}
       />

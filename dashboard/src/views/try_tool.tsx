@@ -146,7 +146,7 @@ function Answer({ tried }: { tried: Tried }) {
         <span class="dim">
           {ms(tried.durationMs)}
           {tried.agent ? `, ${bytes(size(tried.agent))} for the agent` : ""}
-          {tried.server ? `, ${bytes(size(tried.server))} from the server` : ""}
+          {sentBy(tried) ? `, ${bytes(sentBy(tried))} from the server` : ""}
         </span>
         {tried.requestId ? <a href={link("calls", tried.requestId)}>Call</a> : null}
       </div>
@@ -164,7 +164,15 @@ function Answer({ tried }: { tried: Tried }) {
           { value: "server", text: "As the server sent it" },
         ]}
       />
-      {shown ? <Result value={shown} /> : <Empty title={side === "server" ? "No server sent anything for it." : "There is no answer."} />}
+      {side === "server" && tooLarge(tried.server) ? (
+        <Empty title={`The answer of the server has ${bytes(sentBy(tried))}.`}>That is too much to show here.</Empty>
+      ) : shown ? (
+        <Result value={shown} />
+      ) : (
+        <Empty title={side === "agent" ? "There is no answer." : (tried.calls ?? 0) > 1 ? "Several servers answered." : "No server sent anything for it."}>
+          {tried.heard?.length ? tried.heard.map((one) => `${one.server}/${one.tool}: ${bytes(one.bytes)} in ${ms(one.durationMs)}${one.source && one.source !== "server" ? ` (${one.source})` : ""}`).join("; ") : null}
+        </Empty>
+      )}
     </>
   );
 }
@@ -217,6 +225,16 @@ function pretty(text: string): string {
 
 function cut(text: string): string {
   return text.length > MOST ? `${text.slice(0, MOST)}\n… ${bytes(text.length - MOST)} more` : text;
+}
+
+function tooLarge(value: unknown): boolean {
+  return value !== null && typeof value === "object" && "tooLarge" in value;
+}
+
+/** Bytes that servers sent. */
+function sentBy({ server, heard }: Tried): number {
+  if (heard?.length) return heard.reduce((sum, one) => sum + (one.bytes ?? 0), 0);
+  return server ? size(server) : 0;
 }
 
 function size(value: unknown): number {

@@ -4,7 +4,7 @@ import { useAsked, useDeed } from "../asked";
 import { servers } from "../facts";
 import { ago } from "../format";
 import type { Question, Waiting as Waits } from "../model";
-import { Badge, Card, Copy, Empty, Facts, Trouble } from "../parts/pieces";
+import { Badge, Card, Code, Copy, Empty, Facts, Trouble } from "../parts/pieces";
 import type { View } from "../page";
 import { link } from "../route";
 import { refreshNow, right, useStore } from "../store";
@@ -74,14 +74,36 @@ function hostOf(url: string): string {
   }
 }
 
+/** A call as it would be made. */
+function written({ server, tool, arguments: given, ...more }: Record<string, unknown>): string {
+  const { tier: _, ...rest } = more;
+  const named = tool ?? Object.values(rest)[0] ?? "";
+  const text = typeof given === "string" ? given : given === undefined ? "" : JSON.stringify(given);
+  return `${server}: ${named}\n${pretty(text)}`;
+}
+
+function pretty(text: string): string {
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    // It was cut.
+    return text;
+  }
+}
+
+const CHOICES: Record<string, string> = { allow: "Allow this call", session: "Allow for this session", project: "Allow for this project", deny: "Deny" };
+const ORDER = Object.keys(CHOICES);
+
 function OneQuestion({ question, again }: { question: Question; again: () => void }) {
   const approve = right("approve");
-  const deed = useDeed(async (answer: "allow" | "deny") => {
+  const deed = useDeed(async (answer: string) => {
     await send("POST", "approve", { id: question.id, answer });
     again();
     await refreshNow();
   });
   const what = (question.calls ?? []).join(", ") || "a call";
+  const given = (question.choices ?? []).map((choice) => (choice === "once" ? "allow" : choice));
+  const choices = [...new Set(["allow", ...given.filter((choice) => choice in CHOICES), "deny"])].sort((a, b) => ORDER.indexOf(a) - ORDER.indexOf(b));
   return (
     <li>
       <strong>{what}</strong>
@@ -93,16 +115,32 @@ function OneQuestion({ question, again }: { question: Question; again: () => voi
           ["Time left", question.leftSeconds === undefined ? null : `${Math.round(question.leftSeconds)} s`],
         ]}
       />
+      {question.details?.length ? <Code label={`arguments of ${what}`} text={question.details.map(written).join("\n\n")} wrap /> : null}
       <Trouble error={deed.error} />
       <div class="actions left">
-        <button type="button" class="primary" disabled={!approve.may || deed.busy} onClick={() => void deed.go("allow")} aria-label={`Allow ${what}`}>
-          Allow this call
-        </button>
-        <button type="button" class="danger" disabled={!approve.may || deed.busy} onClick={() => void deed.go("deny")} aria-label={`Deny ${what}`}>
-          Deny
-        </button>
-        {approve.may ? null : <span class="dim">{approve.why}</span>}
+        {choices.map((choice) => (
+          <button
+            type="button"
+            key={choice}
+            class={choice === "deny" ? "danger" : choice === "allow" ? "primary" : undefined}
+            disabled={!approve.may || deed.busy}
+            onClick={() => void deed.go(choice)}
+            aria-label={`${CHOICES[choice] ?? choice}: ${what}`}
+          >
+            {CHOICES[choice] ?? choice}
+          </button>
+        ))}
       </div>
+      {approve.may ? null : (
+        <p class="dim why">
+          {approve.why}
+          {question.command ? (
+            <>
+              . Or run <code>{question.command}</code>.
+            </>
+          ) : null}
+        </p>
+      )}
     </li>
   );
 }

@@ -23,6 +23,7 @@ from callmux.dashboard.actions import Actions, departure
 from callmux.dashboard.built import StaticFile, document, files
 from callmux.dashboard.entry import FrontDoor
 from callmux.dashboard.kept import DashboardState
+from callmux.dashboard.past import PastPages
 from callmux.dashboard.powers import RIGHT, Powers
 from callmux.dashboard.reference import reference
 from callmux.dashboard.views import DashboardViews
@@ -109,6 +110,7 @@ class DashboardPages:
             "/series": self._series,
             "/drilldown": self._drilldown,
             "/reference": self._reference,
+            **PastPages(chronicle, clock).pages(),
             **DashboardViews(config, host, chronicle, kept, self._entry, clock).pages(),
         }
         actions = Actions(host, kept, self._entry.visitor)

@@ -17,6 +17,7 @@ from callmux.config.observing import Dashboard, EventStore
 from callmux.observe.bus import Bus
 from callmux.observe.endings import Endings
 from callmux.observe.facts import ResultShortened
+from callmux.observe.fan_outs import FanOuts
 from callmux.observe.history import History
 from callmux.observe.history_file import HistoryFile, read_history
 from callmux.observe.keeping import Keeping, problems_of
@@ -43,6 +44,7 @@ class Chronicle:
         recent: The latest events; None without a dashboard.
         history: Counts over time; the same.
         store: The database; None where it is off.
+        fan_outs: The latest requests that made several calls.
     """
 
     def __init__(self, bus: Bus, clock: Clock, base_dir: Path) -> None:
@@ -53,6 +55,7 @@ class Chronicle:
         self.recent: Recent | None = None
         self.history: History | None = None
         self.store: EventDatabase | None = None
+        self.fan_outs = FanOuts()
         self._endings = Endings()
         self._file: HistoryFile | None = None
         self._due: asyncio.TimerHandle | None = None
@@ -76,7 +79,7 @@ class Chronicle:
                 self.store = EventDatabase(config.event_store, self._wall, path)
         wanted = self.recent is not None or self.store is not None
         if wanted and self._sampler is None:
-            self._sampler = Sampler(self._bus, self._wall, self._hear)
+            self._sampler = Sampler(self._bus, self._wall, self._hear, self.fan_outs)
         elif not wanted and self._sampler is not None:
             self._sampler.leave()
             self._sampler = None

@@ -12,6 +12,7 @@ import msgspec
 
 from callmux.observe.bus import Bus
 from callmux.observe.facts import CANCELLED, FAILED, OK, TOOL_ERROR, CallEnded, RequestEnded
+from callmux.observe.fan_outs import FanOuts
 
 PREFIX = "callmux_"
 RUNNING = frozenset({"call", "batch", "parallel", "pipeline", "recipe_run"})
@@ -91,11 +92,19 @@ class Sampler:
         bus: Where it hears.
         wall: The time of day.
         tell: Gets each sample.
+        fan_outs: Gets the calls of requests that made several.
     """
 
-    def __init__(self, bus: Bus, wall: Callable[[], float], tell: Callable[[Sample], None]) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        wall: Callable[[], float],
+        tell: Callable[[Sample], None],
+        fan_outs: FanOuts | None = None,
+    ) -> None:
         self._wall = wall
         self._tell = tell
+        self._fan_outs = fan_outs
         self._pending: dict[int, list[tuple[float, CallEnded]]] = {}
         self._leave = [bus.subscribe(CallEnded, self._call), bus.subscribe(RequestEnded, self._request)]
 
@@ -122,6 +131,8 @@ class Sampler:
             # An earlier request may have stood for the same number, and left a call that ended later.
             began = at - fact.seconds - 0.001
             self._tell(sample_of(at, fact, [call for when, call in found if when >= began]))
+            if len(found) > 1 and self._fan_outs is not None:
+                self._fan_outs.add(at, fact, [one for one in found if one[0] >= began])
 
 
 def sample_of(at: float, fact: RequestEnded, calls: list[CallEnded]) -> Sample:
