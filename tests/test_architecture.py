@@ -39,7 +39,7 @@ LAYERS = [
     {"clients"},
     {"serving"},
     {"process.config_watch"},
-    {"process.file_watch", "process.rebuilds", "process.control"},
+    {"process.file_watch", "process.rebuilds", "process.control", "process.orders"},
     {"process.host"},
     {"process.portraits"},
     {"process.changes"},

@@ -58,6 +58,7 @@ MAY: dict[str, set[str]] = {
     "config": {"msgspec"},
     "token": {"msgspec"},
     "server": {"msgspec"},
+    "ps": {"msgspec"},
     "top": {"msgspec"},
     "dashboard": {"msgspec"},
     "login": SIGNING_IN,

@@ -29,6 +29,7 @@ COMMANDS = {
     "migrate": "migrate",
     "parallel": "call",
     "pipeline": "call",
+    "ps": "ps",
     "secret": "secret",
     "server": "server",
     "setup": "setup",

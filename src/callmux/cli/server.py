@@ -47,6 +47,10 @@ def run(args: list[str], config_option: str | None) -> int:
             from callmux.cli import server_restart
 
             return server_restart.run(given, config_option)
+        case "stop" | "start":
+            from callmux.cli import server_order
+
+            return server_order.run(given, config_option)
         case "logs":
             from callmux.cli import server_logs
 

@@ -15,10 +15,12 @@ from typing import Any
 from callmux.config.model import Config
 from callmux.config.sources import Sources
 from callmux.errors import InvalidArguments
+from callmux.process import orders
 from callmux.process.control import served
 from callmux.process.file_watch import reload_on_change
 from callmux.process.host import Host
 from callmux.process.rebuilds import restart_rebuilt
+from callmux.process.usage import usage
 from callmux.tasks import TaskSet
 from callmux.timestamps import iso
 
@@ -55,13 +57,18 @@ async def watch_and_answer(
             return host.desk.answer(request.get("id"), request.get("choice"))
         if method == "dashboard":
             return invite(request.get("person") is True)
+        if method == "ps":
+            return usage(host.runtime.servers)
+        if method in ("stop", "start") and isinstance(name, str):
+            return await (orders.stop if method == "stop" else orders.start)(host, name)
         if method == "restart" and isinstance(name, str):
             return await host.restart(name, "asked for by command")
         if method == "log" and isinstance(name, str):
             return _log(host, name, request)
         raise InvalidArguments(
-            'a request must be {"method": "servers"}, "top", "approvals" or "dashboard", "restart" or "log"'
-            ' with {"server": NAME} beside it, or "approve" with {"id": ID, "choice": CHOICE}'
+            'a request must be {"method": "servers"}, "ps", "top", "approvals" or "dashboard", or "restart",'
+            ' "stop", "start" or "log" with {"server": NAME} beside it, or "approve" with {"id": ID, "choice":'
+            " CHOICE}"
         )
 
     tasks = TaskSet("config watch")

@@ -6,7 +6,9 @@ finds every process that runs with it, stdio sessions and listeners alike. One J
 each:
 
     {"method": "restart", "server": "NAME"}  ->  {"result": {...}} or {"error": {"code": ..., "message": ...}}
+    {"method": "stop" | "start", "server": "NAME"}  ->  the same
     {"method": "servers"}  ->  the state of every server
+    {"method": "ps"}  ->  the processes of every server, and who uses them
     {"method": "approvals"}  ->  the calls that wait for a person's approval
     {"method": "approve", "id": ID, "choice": "once" | "session" | "project" | "deny"}  ->  what it was about
     {"method": "dashboard", "person": true}  ->  an address that signs one browser in

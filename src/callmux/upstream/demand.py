@@ -110,6 +110,17 @@ class ServerDemand:
         if self._timer is None and self._seen:
             self._timer = loop.call_later(seconds / LOOKS, self._look)
 
+    def stop(self) -> None:
+        """Somebody wants it down: connections end once their calls are done, and the next call starts it."""
+        self._lanes.drop_all()
+        if not (self._main.is_fresh or self._main.is_opening):
+            self._main.sleep()
+
+    def idle_since(self, connection: Connection) -> float | None:
+        """Since when a connection has had nothing to do, by the loop's clock; None where nobody looks."""
+        seen = self._seen.get(connection)
+        return None if seen is None or seen[0] != connection.sent or connection.occupied else seen[1]
+
     def close(self) -> None:
         """Looks no longer."""
         if self._timer is not None:

@@ -195,6 +195,24 @@ _RESTART = Command(
     ),
 )
 
+_STOP = Command(
+    "server stop",
+    "stop a server in every callmux that runs with the configuration, until somebody needs it",
+    arguments=(_NAME,),
+    options=(JSON,),
+    examples=(Example("callmux server stop mine", "its tools stay listed, and its next call starts it"),),
+    notes=("Calls in flight finish first. Exit code 1 if nothing runs.",),
+)
+
+_START = Command(
+    "server start",
+    "start a server that sleeps or is down, in every callmux that runs with the configuration",
+    arguments=(_NAME,),
+    options=(JSON,),
+    examples=(Example("callmux server start mine", "before its first call"),),
+    notes=("Exit code 1 if nothing runs, or the server does not come up.",),
+)
+
 _TEST = Command(
     "server test",
     "start a server, list its tools, stop it",
@@ -221,6 +239,6 @@ COMMANDS = (
     Command(
         "server",
         "the servers of the configuration",
-        subcommands=(_ADD, _SET, _REMOVE, _ENABLE, _DISABLE, _RENAME, _TEST, _RESTART, _LOGS, _LIST),
+        subcommands=(_ADD, _SET, _REMOVE, _ENABLE, _DISABLE, _RENAME, _TEST, _RESTART, _STOP, _START, _LOGS, _LIST),
     ),
 )

@@ -29,7 +29,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "token",
         "migrate",
     ),
-    "Look after": ("dashboard", "approve", "top", "doctor", "explain", "daemon"),
+    "Look after": ("dashboard", "approve", "top", "ps", "doctor", "explain", "daemon"),
     "Help": ("help", "completion"),
 }
 """Every name of `callmux.cli.commands.COMMANDS`, once."""

@@ -65,6 +65,15 @@ class Link(Protocol):
         """Ends the link within a bound; safe to call twice. `lost` is not called for it."""
 
 
+def pid_of(link: object) -> int | None:
+    """The process behind a link, whatever links stand in front of that one; None where there is none."""
+    while link is not None:
+        if isinstance(pid := getattr(link, "pid", None), int):
+            return pid
+        link = getattr(link, "link", None)
+    return None
+
+
 Label = Callable[[int, Mapping[str, str]], None]
 
 

@@ -96,6 +96,10 @@ class SideLanes:
         """The connections of the open lanes."""
         return [lane.connection for lane in self._lanes.values()]
 
+    def described(self) -> list[tuple[str, Connection]]:
+        """The connections of the open lanes, each with what it is for, in a word."""
+        return [(_purpose(key), lane.connection) for key, lane in self._lanes.items()]
+
     def counted(self) -> list[CountedLane]:
         """The lanes whose number is bounded, open or being opened."""
         opening = [CountedLane(self.owner, key, None) for key in self._opening if key.counts]
@@ -345,3 +349,10 @@ class SideLanes:
 def _loan_of(key: LaneKey) -> Loan | None:
     """What is known of the client of a lane of its own that is lent to single requests."""
     return None if key.client is None or key.scope is not None else key.client.loan
+
+
+def _purpose(key: LaneKey) -> str:
+    """What a lane is for; it names no credential."""
+    if key.scope is not None:
+        return key.scope.cwd or "credentials"
+    return "capabilities" if key.client is None else "session"
