@@ -62,7 +62,11 @@ def test_where_nothing_runs_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: 
 def test_memory_is_that_of_a_process_and_of_what_it_started(tmp_path: Path) -> None:
     assert ps.group_memory()[os.getpgid(0)] > 1_000_000
     page = os.sysconf("SC_PAGE_SIZE")
-    for pid, text in (("1", "(a) (b) S 0 9 9 " + "0 " * 17 + "3 0"), ("2", f"(x) S 1 9 9 {'0 ' * 17}4 0"), ("3", "(")):
+    for pid, text in (
+        ("1", "(a) (b) S 0 9 9 " + "0 " * 17 + "3 0"),
+        ("2", f"(x) S 1 9 9 {'0 ' * 17}4 0"),
+        ("3", "("),
+    ):
         (tmp_path / pid).mkdir()
         (tmp_path / pid / "stat").write_text(f"{pid} {text}")
     assert ps.from_proc(tmp_path) == {9: 7 * page}

@@ -79,3 +79,14 @@ async def test_a_server_that_is_idle_is_stopped_and_the_next_call_starts_it(tmp_
         assert client.changes() == 0
         assert await client.leave() == 0
     assert marked(client.mark) == []
+
+
+@real_loop(60)
+async def test_there_are_never_more_processes_than_there_may_be(tmp_path: Path) -> None:
+    """One that is idle makes room; no call fails."""
+    config = configured(tmp_path, 4, maxProcesses=2, idleStopSeconds=600)
+    async with callmux(tmp_path, "--config", config) as client:
+        await begun(client)
+        for n in (0, 1, 2, 3, 0):
+            assert text_of(await client.call(f"s{n}__s{n}_tool")).isdigit()
+            assert len(servers_of(client)) <= 2

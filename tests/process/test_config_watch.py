@@ -69,7 +69,12 @@ async def test_files_are_watched_and_commands_answered_until_the_task_is_cancell
         assert answer == {"lines": [{"time": "1970-01-01T00:00:01.000Z", "text": "three"}], "last": 3}
         answer = await asyncio.to_thread(ask, socket, {**log, "after": {str(os.getpid()): 1}}, 10)
         assert [line["text"] for line in answer["lines"]] == ["two", "three"]
-        for wrong in ({}, {"method": "halt", "server": "a"}, {"method": "stop"}, {"method": "restart", "server": 7}):
+        for wrong in (
+            {},
+            {"method": "halt", "server": "a"},
+            {"method": "stop"},
+            {"method": "restart", "server": 7},
+        ):
             with pytest.raises(ProcessRefused, match="a request must be"):
                 await asyncio.to_thread(ask, socket, wrong, 10)
         assert len(host.restarts) == 1

@@ -348,3 +348,15 @@ async def test_what_is_kept_is_what_it_lists() -> None:
     await settle()
     assert listing.kept == [["t"]]
     await plant.server.close()
+
+
+async def test_the_server_that_is_idle_and_may_be_stopped_can_be_spared() -> None:
+    plant = await idle(FakeLink())
+    assert plant.server.demand.spare() is not None
+    plant.server.in_use.take()
+    assert plant.server.demand.spare() is None
+    plant.server.in_use.give()
+    await plant.server.close()
+    kept = await Plant().up()
+    assert kept.server.demand.spare() is None
+    await kept.server.close()

@@ -7,7 +7,6 @@ the system says of their process groups.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -73,6 +72,8 @@ def from_proc(proc: Path) -> dict[int, int]:
 
 def from_ps() -> dict[int, int]:
     """The same from the program `ps`."""
+    import subprocess
+
     try:
         told = subprocess.run(
             ["ps", "-A", "-o", "pgid=,rss="], capture_output=True, text=True, timeout=SECONDS, check=False
@@ -114,4 +115,7 @@ def table(found: list[tuple[str, ...]]) -> list[str]:
     """Rows under their heads, in columns."""
     lines = [HEAD, *found]
     widths = [max(len(line[n]) for line in lines) for n in range(len(HEAD))]
-    return ["  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return [
+        "  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]

@@ -69,6 +69,8 @@ class Config(Section, frozen=True, kw_only=True):
         list_wait_ms: How long the first listing waits for servers of which nothing is kept; then they join it
             at its end. A listing with nothing in it waits on.
         max_concurrent_starts: How many servers start at a time; whoever a call waits for goes first.
+        max_processes: How many processes of servers there may be at a time; any number where absent. One
+            more waits for ten seconds; one that may be stopped and has nothing to do makes room.
         keep_listings: Keep what servers list, and show it while they start the next time.
         response_shield: Limits for large results.
         schema_compression: Shortening of tool definitions.
@@ -125,6 +127,7 @@ class Config(Section, frozen=True, kw_only=True):
     idle_stop_seconds: kinds.NonNegative = 0
     list_wait_ms: kinds.Milliseconds = 8000
     max_concurrent_starts: kinds.Positive = 20
+    max_processes: kinds.Positive | None = None
     keep_listings: kinds.Flag = True
     response_shield: ResponseShield = ResponseShield()
     schema_compression: SchemaCompression = SchemaCompression()

@@ -67,8 +67,8 @@ async def watch_and_answer(
             return _log(host, name, request)
         raise InvalidArguments(
             'a request must be {"method": "servers"}, "ps", "top", "approvals" or "dashboard", or "restart",'
-            ' "stop", "start" or "log" with {"server": NAME} beside it, or "approve" with {"id": ID, "choice":'
-            " CHOICE}"
+            ' "stop", "start" or "log" with {"server": NAME} beside it, or "approve" with'
+            ' {"id": ID, "choice": CHOICE}'
         )
 
     tasks = TaskSet("config watch")

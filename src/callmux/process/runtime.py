@@ -260,7 +260,7 @@ class Runtime:
             config.max_scoped_clients_per_server,
             config.session_cwd_idle_ttl_seconds,
         )
-        self._pool.starts.most = config.max_concurrent_starts
+        self._pool.starts.most, self._pool.bound.most = config.max_concurrent_starts, config.max_processes
 
     def take_over(self, old: Runtime) -> None:
         """Takes the place of an earlier runtime: its connected servers go by this one from now on, and a

@@ -116,6 +116,17 @@ class ServerDemand:
         if not (self._main.is_fresh or self._main.is_opening):
             self._main.sleep()
 
+    def spare(self) -> float | None:
+        """Since when nothing has depended on the server, by the loop's clock; None where something does, or
+        it may not be stopped."""
+        main = self._main.connection
+        if main is None or self._main.timing.idle_seconds is None or main.occupied:
+            return None
+        if self._depends() or len(self._lanes) or self._main.waited or self._main.is_opening:
+            return None
+        since = self.idle_since(main)
+        return asyncio.get_running_loop().time() if since is None else since
+
     def idle_since(self, connection: Connection) -> float | None:
         """Since when a connection has had nothing to do, by the loop's clock; None where nobody looks."""
         seen = self._seen.get(connection)

@@ -63,6 +63,7 @@ class Pool:
     Attributes:
         scoped_limits: Counts the connections for single directories and credentials.
         starts: Says which server starts next.
+        bound: Counts the processes of all servers.
         told: Takes what servers tell by themselves, and the client it is for where that is known.
         generation: Rises by one with every change of a server's tool names.
         changed_at: ISO time of the last such change.
@@ -85,6 +86,8 @@ class Pool:
         self._tasks = TaskSet("pool")
         self.scoped_limits = ScopedLimits()
         self.starts = Starts()
+        self.bound = surroundings.bound
+        self.bound.spare = self._spare
         self._generations: dict[Server, int] = {}
         self.told: Callable[[Server, str, Raw | None, ClientPort | None], None] = lambda *_: None
         self.generation = 0
@@ -166,6 +169,17 @@ class Pool:
         if renamed and self._bus.hears(ToolSuiteChanged):
             names = {"added": suite.added, "removed": suite.removed}
             self._bus.publish(ToolSuiteChanged(server=name, generation=self.generation, **names))
+
+    def _spare(self) -> bool:
+        """Ends the process that has had nothing to do for longest, of servers that may be stopped; gives
+        whether there was one."""
+        idle = {s: since for s in self._servers.values() if (since := s.demand.spare()) is not None}
+        if not idle:
+            return False
+        server = min(idle, key=idle.__getitem__)
+        log.info('stopping "%s": its process makes room for another one', server.name)
+        server.demand.stop()
+        return True
 
     def retry(self, name: str) -> None:
         """Connects a server now where it is down: a person has signed in to it."""

@@ -15,9 +15,9 @@ COMMANDS = (
             Example("callmux ps --config ./callmux.json", "those with this file only"),
         ),
         notes=(
-            "A server has a process for all clients, and further ones for single directories, sessions, credentials or"
-            " capabilities. Memory is that of the process and of what it started. How long a process has had nothing"
-            " to do is shown where idleStopSeconds is set.",
+            "A server has a process for all clients, and further ones for single directories, sessions,"
+            " credentials or capabilities. Memory is that of the process and of what it started. How long a"
+            " process has had nothing to do is shown where idleStopSeconds is set.",
             "Exit code 1 if nothing runs.",
         ),
     ),

@@ -239,6 +239,19 @@ COMMANDS = (
     Command(
         "server",
         "the servers of the configuration",
-        subcommands=(_ADD, _SET, _REMOVE, _ENABLE, _DISABLE, _RENAME, _TEST, _RESTART, _STOP, _START, _LOGS, _LIST),
+        subcommands=(
+            _ADD,
+            _SET,
+            _REMOVE,
+            _ENABLE,
+            _DISABLE,
+            _RENAME,
+            _TEST,
+            _RESTART,
+            _STOP,
+            _START,
+            _LOGS,
+            _LIST,
+        ),
     ),
 )

@@ -30,6 +30,7 @@ from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.guardian import Guardian
 from callmux.upstream.links.link import Listener
 from callmux.upstream.links.program import find_program, missing_program
+from callmux.upstream.process_bound import ProcessBound
 
 EOF_SECONDS = 0.5
 """How long a child may take to end by itself once its stdin is closed (MCP: basic/lifecycle, "Shutdown")."""
@@ -70,11 +71,19 @@ class ChildLink(BatchWriter):
         launch: What to start.
         guardian: Where its process group is noted.
         show: Takes each line the child writes to stderr, without its end.
+        bound: Counts it among all processes of servers.
     """
 
     transport = "stdio"
 
-    def __init__(self, name: str, launch: Launch, guardian: Guardian, show: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        launch: Launch,
+        guardian: Guardian,
+        show: Callable[[str], None],
+        bound: ProcessBound | None = None,
+    ) -> None:
         super().__init__(self._write)
         self._name = name
         self._launch = launch
@@ -84,6 +93,7 @@ class ChildLink(BatchWriter):
         self._transport: asyncio.SubprocessTransport | None = None
         self._stdin: asyncio.WriteTransport | None = None
         self._group: int | None = None
+        self._bound = bound or ProcessBound()
 
     def __repr__(self) -> str:
         return f"ChildLink({self._name!r}, pid={self.pid})"
@@ -108,6 +118,8 @@ class ChildLink(BatchWriter):
             # uvloop would cut it off there without a word.
             raise _unstartable("one of its arguments or variables holds a NUL character")
         loop = asyncio.get_running_loop()
+        await self._bound.take()
+        started = False
         enrolment = self._guardian.enrolment()
 
         def before_program() -> None:
@@ -124,9 +136,13 @@ class ChildLink(BatchWriter):
                 start_new_session=True,
                 preexec_fn=before_program if sys.platform != "win32" else None,
             )
+            started = True
         except (OSError, ValueError) as error:
             self._guardian.release(enrolment.group)
             raise _unstartable(f'"{launch.command}" cannot be started: {error}') from error
+        finally:
+            if not started:
+                self._bound.give()
         self._transport, self._protocol = transport, protocol
         self._stdin = cast(asyncio.WriteTransport, transport.get_pipe_transport(0))
         self._group = transport.get_pid()
@@ -168,6 +184,7 @@ class ChildLink(BatchWriter):
             if group is not None:
                 self._guardian.release(group)
             self._group = None
+            self._bound.give()
             await protocol.ended(EOF_SECONDS)
             transport.close()
 

@@ -28,6 +28,7 @@ from callmux.upstream.links.credentials import Credentials, FixedHeaders
 from callmux.upstream.links.late import LateLink
 from callmux.upstream.links.link import Link
 from callmux.upstream.links.veiled import VeiledLink
+from callmux.upstream.process_bound import ProcessBound
 
 OWN_SECRETS = frozenset({"CALLMUX_TOKEN"})
 """Variables of ours that no server inherits."""
@@ -48,6 +49,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
         guardian: Where process groups are noted.
         show: Takes a server's name and a line it wrote to stderr.
         private: Variables that no server inherits: they hold what our own clients show us.
+        bound: Counts the processes of all servers.
         credentials: Gives those of a link to a server at a URL whose headers hold none; None where callmux
             signs in nowhere.
     """
@@ -58,6 +60,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     show: Callable[[str, str], None]
     private: set[str] = msgspec.field(default_factory=set)
     credentials: CredentialsFor | None = None
+    bound: ProcessBound = msgspec.field(default_factory=ProcessBound)
 
 
 def transport_of(config: StdioServer | HttpServer) -> str:
@@ -174,7 +177,8 @@ def _open(
         cwd=config.cwd if scope is None or scope.cwd is None else scope.cwd,
         veil=veil,
     )
-    return VeiledLink(ChildLink(name, launch, around.guardian, lambda line: around.show(name, line)), veil)
+    child = ChildLink(name, launch, around.guardian, lambda line: around.show(name, line), around.bound)
+    return VeiledLink(child, veil)
 
 
 def _open_remote(
