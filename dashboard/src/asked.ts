@@ -1,7 +1,7 @@
 // Data that one view asks for itself.
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { Refused, get } from "./address";
-import { asRefused } from "./store";
+import { asRefused, start } from "./store";
 
 export interface Asked<T> {
   data: T | null;
@@ -38,7 +38,10 @@ export function useAsked<T>(
         setState({ key, data, error: null });
       } catch (error) {
         if (abort.signal.aborted) return;
-        setState((old) => ({ key, data: old.key === key ? old.data : null, error: asRefused(error) }));
+        const refused = asRefused(error);
+        // Whoever looks is signed in no more.
+        if (refused.status === 401) void start();
+        setState((old) => ({ key, data: old.key === key ? old.data : null, error: refused }));
       }
       next();
     };

@@ -91,7 +91,6 @@ export interface ServerState {
   addedTools?: string[];
   removedTools?: string[];
   maxConcurrency?: number;
-  printed?: Printed[];
 }
 
 export interface Printed {
@@ -355,6 +354,8 @@ export interface SuiteChange {
   added: { name: string; definition?: Definition }[];
   removed: { name: string; definition?: Definition }[];
   changed: { name: string; before: Definition; after: Definition }[];
+  /** Of all, where not all are listed. */
+  counts?: { added: number; removed: number; changed: number };
 }
 
 export interface CallRow {

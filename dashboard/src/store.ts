@@ -70,11 +70,7 @@ export async function start(): Promise<void> {
   const mine = ++generation;
   stop();
   try {
-    const session = await get<Session>("session").catch((error: unknown) => {
-      // A listener without sign-in for browsers: whoever reaches it may look, and no more.
-      if (asRefused(error).status === 404) return { authRequired: false, signedIn: true, may: { look: true } } as Session;
-      throw error;
-    });
+    const session = await get<Session>("session");
     if (mine !== generation) return;
     took(session);
   } catch (error) {

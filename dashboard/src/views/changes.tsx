@@ -2,7 +2,7 @@
 import { useAsked } from "../asked";
 import { outcome } from "../facts";
 import { ago, clock, count, plural } from "../format";
-import type { Definition, Event, SuiteChange } from "../model";
+import type { Definition, SuiteChange } from "../model";
 import { Difference } from "../parts/difference";
 import { Badge, Card, Code, Empty, Trouble } from "../parts/pieces";
 import type { View } from "../page";
@@ -14,7 +14,7 @@ export function Changes({ route }: View) {
   const latest = events.findLast((event) => event.type === "tool_suite_changed" || event.type === "server_up")?.seq;
   const asked = useAsked<{ changes: SuiteChange[] }>("changes", { since: latest }, 10);
   const only = route.query.server;
-  const changes = (asked.data?.changes ?? fromEvents(events)).filter((change) => !only || change.server === only);
+  const changes = (asked.data?.changes ?? []).filter((change) => !only || change.server === only);
   const reloads = events.filter((event) => event.type === "config_reload" || event.type === "server_managed").slice(-30).reverse();
   return (
     <>
@@ -25,7 +25,7 @@ export function Changes({ route }: View) {
           </button>
         </div>
       ) : null}
-      {asked.error && asked.error.status !== 404 ? <Trouble error={asked.error} again={asked.again} /> : null}
+      <Trouble error={asked.error} again={asked.again} />
       <Card title="Tools that servers list" more={<span class="dim">since callmux started</span>} id="suite">
         {changes.length ? (
           <ol class="changes">
@@ -58,21 +58,8 @@ export function Changes({ route }: View) {
   );
 }
 
-function fromEvents(events: Event[]): SuiteChange[] {
-  return events
-    .filter((event) => event.type === "tool_suite_changed")
-    .reverse()
-    .map((event) => ({
-      at: event.timestamp,
-      server: event.server ?? "",
-      ...(event.generation !== undefined ? { generation: event.generation } : {}),
-      added: (event.addedTools ?? []).map((name) => ({ name })),
-      removed: (event.removedTools ?? []).map((name) => ({ name })),
-      changed: [],
-    }));
-}
-
 function OneChange({ change, open }: { change: SuiteChange; open: boolean }) {
+  const counts = change.counts ?? { added: change.added.length, removed: change.removed.length, changed: change.changed.length };
   return (
     <li>
       <details open={open}>
@@ -80,9 +67,9 @@ function OneChange({ change, open }: { change: SuiteChange; open: boolean }) {
           <span>
             <a href={link("servers", change.server)}>{change.server}</a>
           </span>
-          {change.added.length ? <Badge tone="good">+{count(change.added.length)}</Badge> : null}
-          {change.removed.length ? <Badge tone="bad">−{count(change.removed.length)}</Badge> : null}
-          {change.changed.length ? <Badge tone="warn">{plural(change.changed.length, "definition")} changed</Badge> : null}
+          {counts.added ? <Badge tone="good">+{count(counts.added)}</Badge> : null}
+          {counts.removed ? <Badge tone="bad">−{count(counts.removed)}</Badge> : null}
+          {counts.changed ? <Badge tone="warn">{plural(counts.changed, "definition")} changed</Badge> : null}
           <time class="dim" dateTime={change.at} title={clock(change.at)}>
             {ago(change.at)}
           </time>

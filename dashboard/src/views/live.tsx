@@ -4,23 +4,23 @@ import { send } from "../address";
 import { useAsked, useDeed } from "../asked";
 import { ms, plural } from "../format";
 import type { Running } from "../model";
-import { Badge, Card, Empty } from "../parts/pieces";
+import { Badge, Card, Empty, Trouble } from "../parts/pieces";
 import type { View } from "../page";
 import { link } from "../route";
-import { right, useStore } from "../store";
+import { right } from "../store";
 import { targetsOf } from "../facts";
 
 const MOST = 300;
 
 export function Live(_: View) {
-  const { snapshot } = useStore();
   const live = useAsked<{ calls: Running[] }>("live", {}, 1);
-  const calls = live.data?.calls ?? (live.error ? (snapshot?.status.listener?.activeToolCalls ?? []) : []);
+  const calls = live.data?.calls ?? [];
   return (
     <>
       <p class="dim" role="status">
-        {live.waits ? "Asking …" : calls.length ? `${plural(calls.length, "call")} running, the oldest first` : "No call is running."}
+        {live.waits ? "Asking …" : live.error ? "" : calls.length ? `${plural(calls.length, "call")} running, the oldest first` : "No call is running."}
       </p>
+      <Trouble error={live.error} again={live.again} />
       <Card flush id="live">
         {calls.length ? (
           <ul class="running">

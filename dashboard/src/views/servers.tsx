@@ -177,9 +177,9 @@ function Ask({ deed, name, close }: { deed: Deed; name: string; close: () => voi
 }
 
 function OneServer({ server }: { server: Server }) {
-  const log = useAsked<{ lines: (Printed | string)[] }>("log", { server: server.name }, 5);
+  const log = useAsked<{ lines: Printed[] }>("log", { server: server.name }, 5);
   const manage = right("manage");
-  const lines = log.data?.lines ?? server.printed ?? [];
+  const lines = log.data?.lines ?? [];
   return (
     <>
       <div class="actions">
@@ -217,7 +217,7 @@ function OneServer({ server }: { server: Server }) {
         </Card>
         <Card title="What it printed" more={<span class="dim">stderr, the last lines</span>}>
           {lines.length ? (
-            <Code label={`lines of ${server.name}`} text={lines.map((line) => (typeof line === "string" ? line : `${line.at ? `${clock(line.at)}  ` : ""}${line.text}`)).join("\n")} wrap />
+            <Code label={`lines of ${server.name}`} text={lines.map((line) => `${line.at ? `${clock(line.at)}  ` : ""}${line.text}`).join("\n")} wrap />
           ) : (
             <Empty title="Nothing.">{server.transport && server.transport !== "stdio" ? "A server at an address prints nothing here." : "What the program writes to stderr stands here."}</Empty>
           )}

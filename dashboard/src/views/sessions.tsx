@@ -6,15 +6,13 @@ import { LongList } from "../parts/long_list";
 import { Badge, Card, Empty, Facts, Trouble } from "../parts/pieces";
 import type { View } from "../page";
 import { link } from "../route";
-import { useStore } from "../store";
 import { Latest } from "./latest";
 import { RunningCall } from "./live";
 
 export function Sessions({ route }: View) {
-  const { snapshot } = useStore();
   const asked = useAsked<{ sessions: ClientSession[] }>("sessions", {}, 5);
-  const rows = asked.data?.sessions ?? (asked.error ? (snapshot?.status.listener?.sessions ?? []) : null);
-  if (!rows) return <p class="waits">Asking for the sessions …</p>;
+  const rows = asked.data?.sessions;
+  if (!rows) return asked.error ? <Trouble error={asked.error} again={asked.again} /> : <p class="waits">Asking for the sessions …</p>;
   if (route.part) {
     const one = rows.find((session) => session.id === route.part);
     return <OneSession id={route.part} session={one} />;
@@ -24,7 +22,7 @@ export function Sessions({ route }: View) {
       <p class="dim" role="status">
         {rows.length ? plural(rows.length, "session") : "No client is connected."}
       </p>
-      {asked.error && asked.error.status !== 404 ? <Trouble error={asked.error} again={asked.again} /> : null}
+      <Trouble error={asked.error} again={asked.again} />
       <LongList
         id="sessions"
         label="Sessions"

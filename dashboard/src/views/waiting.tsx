@@ -1,25 +1,19 @@
 // What waits for a person: calls to be approved, servers to sign in to.
 import { send } from "../address";
 import { useAsked, useDeed } from "../asked";
-import { servers } from "../facts";
 import { ago } from "../format";
 import type { Question, Waiting as Waits } from "../model";
 import { Badge, Card, Code, Copy, Empty, Facts, Trouble } from "../parts/pieces";
 import type { View } from "../page";
 import { link } from "../route";
-import { refreshNow, right, useStore } from "../store";
+import { refreshNow, right } from "../store";
 
 export function Waiting(_: View) {
-  const { snapshot } = useStore();
   const asked = useAsked<Waits>("waiting", {}, 2);
-  const approvals = asked.data?.approvals ?? snapshot?.approvals ?? [];
-  const signIns: NonNullable<Waits["signIns"]> =
-    asked.data?.signIns ??
-    servers(snapshot)
-      .filter((one) => one.signInNeeded)
-      .map((one) => ({ server: one.name, command: `callmux login ${one.name}`, ...(one.lastError ? { message: one.lastError } : {}) }));
+  const { approvals = [], signIns = [] } = asked.data ?? {};
   return (
     <>
+      <Trouble error={asked.error} again={asked.again} />
       <Card title="Calls to approve" more={approvals.length ? <Badge tone="warn">{approvals.length}</Badge> : null} id="approvals">
         {approvals.length ? (
           <ul class="waiting">
