@@ -184,6 +184,8 @@ REQUIREMENTS: dict[str, str] = {
     "apps.visibility": "A tool that is not for models is shown to none, and called by its client alone"
     " (ext-apps 2026-01-26, Visibility; issue 9).",
     "apps.eager": "The meta-tools ask a client that defers tools to load them at once (issue 9).",
+    "apps.own-names": "What a page calls or reads by its server's own names is its server's, or is refused"
+    " (ext-apps 2026-01-26, UI Resource Format; issue 15).",
     "skills.routed": "Skills of all servers are listed, read and found by address, each of its own server"
     " (SEP-2640, Enumeration, Retrieval, Directory Listing; issue 15).",
     "skills.bytes": "What is no address in a skill's entry stays as its server wrote it"

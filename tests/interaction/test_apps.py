@@ -113,6 +113,71 @@ async def test_a_server_that_comes_later_takes_nobodys_page(late: str) -> None:
         assert content["text"] == f"<p>{early}"
 
 
+@pytest.mark.parametrize("single", [True, False])
+@interaction("apps.own-names")
+async def test_what_a_page_names_is_its_own_servers(single: bool) -> None:
+    """It calls tools and reads addresses as its server named them, whoever else has the same."""
+    async with bench(app("a", KEYS["ui"]), app("b", KEYS["ui"]), single=single) as b:
+        client = await b.greeted(capabilities=UI)
+        tools = {t["name"]: t for t in (await client.request("tools/list"))["tools"]}
+        assert "ambiguous" in json.dumps(await client.call("show"))
+        refused = await client.refused("resources/read", {"uri": PAGE})
+        known = {name: f"ui://callmux/{name}/widget/app.html" for name in ("a", "b")}
+        assert refused["data"] == {"uri": PAGE, "uris": list(known.values())}
+        await client.request("resources/read", {"uri": page_of(tools["b__show"]["_meta"])})
+        assert (await client.call("show"))["content"] == text("b")["content"]
+        (content,) = (await client.request("resources/read", {"uri": PAGE}))["contents"]
+        assert content["text"] == "<p>b"
+        other = await b.greeted(capabilities=UI)
+        if not single:
+            assert "ambiguous" in json.dumps(await other.call("show"))
+        # With both open, nothing says whose page it is.
+        await client.request("resources/read", {"uri": known["a"]})
+        assert "ambiguous" in json.dumps(await client.call("show"))
+        assert (await client.refused("resources/read", {"uri": PAGE}))["code"] == -32002
+
+
+@interaction("merge.pages")
+async def test_a_page_that_only_clients_with_apps_are_shown_is_its_own_servers() -> None:
+    """A server may list such tools, and name such pages, to these alone."""
+    servers = [app(name, KEYS["ui"], listed=False) for name in ("a", "b")]
+
+    def lists(call: Call) -> Json:
+        shows = "extensions" in call.peer.greeting["capabilities"]
+        tool: Json = {"name": "show", "inputSchema": {"type": "object"}}
+        return {"tools": [{**tool, "_meta": KEYS["ui"]} if shows else tool]}
+
+    for server in servers:
+        server.answers("tools/list", lists)
+    async with bench(*servers, single=False) as b:
+        plain = await b.greeted()
+        assert not page_or_none(await plain.request("tools/list"))
+        client = await b.greeted(capabilities=UI)
+        pages = page_or_none(await client.request("tools/list"))
+        assert pages == [f"ui://callmux/{name}/widget/app.html" for name in ("a", "b")]
+        for name, uri in zip(("a", "b"), pages, strict=True):
+            (content,) = (await client.request("resources/read", {"uri": uri}))["contents"]
+            assert content["text"] == f"<p>{name}"
+
+
+def page_or_none(listed: Json) -> list[str]:
+    return [page_of(tool["_meta"]) for tool in listed["tools"] if "ui" in tool.get("_meta", {})]
+
+
+@interaction("merge.pages")
+async def test_a_page_that_one_result_alone_names_is_its_own_servers() -> None:
+    meta = {"ui": {"resourceUri": "ui://made/7"}}
+    servers = [app(name, meta) for name in ("a", "b")]
+    for server in servers:
+        server.lists("tools", {"name": "show", "inputSchema": {"type": "object"}}).lists("resources")
+    async with bench(*servers) as b:
+        client = await b.greeted(capabilities=UI)
+        for name in ("b", "a"):
+            uri = page_of((await client.call(f"{name}__show"))["_meta"])
+            (content,) = (await client.request("resources/read", {"uri": uri}))["contents"]
+            assert (content["text"], content["uri"]) == (f"<p>{name}", uri)
+
+
 FOR_PAGES: dict[str, Json] = {
     "app": {"ui": {"resourceUri": PAGE, "visibility": ["app"]}},
     "nobody": {"ui": {"visibility": []}},

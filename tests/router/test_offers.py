@@ -13,7 +13,9 @@ from callmux.errors import UpstreamUnavailable
 from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.shapes import Result, Tool
 from callmux.router.door import Door
+from callmux.router.indexes import Indexes
 from callmux.router.offers import Offers
+from callmux.router.opened_apps import OpenedApps
 from callmux.upstream.catalogue import Catalogue, ServerTools
 from callmux.upstream.failures import refused, to_error
 from callmux.upstream.inventory.offer import Item
@@ -73,7 +75,6 @@ class Desk:
 
     def __init__(self, *servers: str) -> None:
         self.door = FakeDoor()
-        self.learned: list[tuple[str, Sequence[str]]] = []
         names = servers or ("a", "b")
         self.prompts = Catalogue(
             [ServerTools(server=name, tools=[Tool(b'{"name":"p"}')], listed=True) for name in names],
@@ -90,14 +91,16 @@ class Desk:
                 for name in names
             ]
         )
-        door, learned = cast(Door, self.door), self.learned.append
-        self.offers = Offers(
-            door, lambda: self.prompts, lambda: self.index, list(names), lambda *it: learned(it)
-        )
+        self.opened = OpenedApps()
+        door, indexes = cast(Door, self.door), cast(Indexes, self)
+        self.offers = Offers(door, lambda: self.prompts, lambda: self.index, list(names), indexes)
 
     @staticmethod
     def item(member: str, key: str) -> Item:
         return Item(key, json.dumps({member: key}).encode())
+
+    def learn(self, server: str, uris: Sequence[str]) -> None:
+        """Takes URIs that a server has named."""
 
     def asks(self, method: str, params: Any = None) -> bytes:
         raw = None if params is None else Raw(json.dumps(params).encode())

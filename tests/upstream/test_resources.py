@@ -122,7 +122,7 @@ def test_an_address_that_nobody_listed_names_its_server_where_it_could_lead_else
     a = server("a", templates=("ui://w/{id}",))
     b = server("b", "ui://w/main", templates=("ui://w/{id}", "db://{id}"))
     index = ResourceIndex([a, b, server("c")])
-    assert index.moving == {"a", "b"}
+    assert index.moving == {"a", "b", "c"}
     for name in ("a", "b"):
         assert index.shown(name, "ui://w/7") == f"ui://callmux/{name}/w/7"
     assert index.find("ui://callmux/b/w/7") == [Place("b", "ui://w/7")]

@@ -180,6 +180,7 @@ class Runtime:
             definitions() if config.expose_meta_tools else [],
             proxied=not config.meta_only,
             renamed=lambda: indexes.resources().renamed,
+            opened=lambda: indexes.opened,
             plain=self.is_transparent,
             eager=config.always_load_meta_tools,
             kinds=indexes.kinds,
@@ -191,7 +192,7 @@ class Runtime:
             sight=sight,
         )
 
-        self.offers = Offers(door, indexes.prompts, indexes.resources, [*self.servers], indexes.learn, sight)
+        self.offers = Offers(door, indexes.prompts, indexes.resources, [*self.servers], indexes, sight)
 
     def _inviting(self, invite: Invite | None, visits: Visits | None) -> Inviting | None:
         """What shows clients the way in: only where all of them are one person's."""
@@ -367,8 +368,7 @@ class Runtime:
             "schemaCompression": self._compression.facts(self.indexes.catalogue(), definitions()),
             "responseStore": self._stores.results.facts(),
         }
-        facts = snapshot(self.config, self.servers, self._pool, self._namespace, blocks)
-        return facts | self._process()
+        return snapshot(self.config, self.servers, self._pool, self._namespace, blocks) | self._process()
 
     def full_status(self, principal: Principal | None = None) -> dict[str, Any]:
         """What `callmux_status` shows, sessions included.

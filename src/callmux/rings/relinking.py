@@ -20,11 +20,15 @@ from callmux.protocol.shapes import Result
 from callmux.rings.call import Call
 from callmux.rings.route import Route
 from callmux.rings.stage import Outcome
-from callmux.upstream.resources import ResourceIndex
+from callmux.upstream.resources import KEPT, ResourceIndex
 
 METHODS = frozenset({"tools/call", "tasks/result", "prompts/get"})
 """Whose results have content blocks (MCP 2025-11-25, server/tools, server/prompts)."""
 
+LARGEST = 1_000_000
+"""Bytes of a result that is searched for addresses which nobody has listed."""
+
+_STARTS = tuple(scheme.removesuffix("//").encode() for scheme in KEPT)
 _ENCODER = msgspec.json.Encoder()
 _LIST = msgspec.json.Decoder(list[Raw])
 
@@ -45,10 +49,17 @@ class Relinking:
 
     def leave(self, call: Call, outcome: Outcome) -> Outcome:
         index, server = self._index(), call.route.server
-        if (server not in index.renamed and server not in index.moving) or not isinstance(outcome, Result):
+        if not isinstance(outcome, Result):
+            return outcome
+        if server not in index.renamed and not (server in index.moving and _may_name(outcome.raw)):
             return outcome
         raw = relink(outcome.raw, partial(index.shown, server))
         return outcome if raw is outcome.raw else Result(raw)
+
+
+def _may_name(raw: bytes) -> bool:
+    """Whether a result may name an address that nobody has listed, and that could lead to another server."""
+    return len(raw) <= LARGEST and any(raw.find(start) >= 0 for start in _STARTS)
 
 
 def relink(raw: bytes, shown: Callable[[str], str]) -> bytes:

@@ -15,6 +15,7 @@ from callmux.observe.bus import Bus
 from callmux.observe.facts import ListsChanged
 from callmux.protocol.shapes import Tool
 from callmux.router.listing import Kinds
+from callmux.router.opened_apps import OpenedApps
 from callmux.upstream.catalogue import Catalogue, ServerTools
 from callmux.upstream.inventory.offer import PROMPTS, RESOURCES, TEMPLATES
 from callmux.upstream.resources import ResourceIndex, ServerResources
@@ -32,6 +33,9 @@ class Indexes:
         servers: Its servers by name, disabled ones left out.
         identity: What errors about names say of the process, beside the names.
         bus: Who hears of URIs that clients know by new ones.
+
+    Attributes:
+        opened: Whose apps clients have opened.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class Indexes:
         self._given: frozenset[str] | None = None
         self._late: list[str] = []
         self._named: dict[str, dict[str, None]] = {}
+        self.opened = OpenedApps()
 
     def given(self) -> None:
         """The list of tools is given to a client: servers that come up later join it at its end, so that what
@@ -131,6 +136,7 @@ class Indexes:
     def take_over(self, old: Indexes) -> None:
         """Replaces other indexes: a server that takes another's place tells of the same resources."""
         self._resources_before = old._resources or old._resources_before
+        self.opened = old.opened
         self._late = [name for name in old._late if name in self._servers]
         self._named = {name: dict(uris) for name, uris in old._named.items() if name in self._servers}
 

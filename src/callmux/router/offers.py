@@ -29,6 +29,7 @@ from callmux.upstream.resources import Place, ResourceIndex
 
 if TYPE_CHECKING:
     from callmux.guard.rights import Rights
+    from callmux.router.indexes import Indexes
     from callmux.router.sight import Sight
 
 _STRING = msgspec.json.Decoder(str)
@@ -47,7 +48,7 @@ class Offers:
         prompts: Gives the catalogue of prompts as it is now.
         resources: Gives the index of resources as it is now.
         servers: Names of all servers that are not disabled.
-        learn: Takes URIs that a server has named in an answer.
+        indexes: Takes URIs that a server has named in an answer, and knows whose apps clients have opened.
         sight: What each client may see; None where all may use everything.
 
     Attributes:
@@ -60,11 +61,11 @@ class Offers:
         prompts: Callable[[], Catalogue],
         resources: Callable[[], ResourceIndex],
         servers: Sequence[str],
-        learn: Callable[[str, Sequence[str]], None],
+        indexes: Indexes,
         sight: Sight | None = None,
     ) -> None:
-        self._sight = sight
-        self._extensions = Extensions(door, UriBook(resources, learn), servers, sight)
+        self._sight, self._indexes = sight, indexes
+        self._extensions = Extensions(door, UriBook(resources, indexes.learn), servers, sight)
         self._door = door
         self._prompts = prompts
         self._resources = resources
@@ -118,6 +119,7 @@ class Offers:
             # Another server reads; this one has named something that it does not.
             raise _not_found(uri) from None
         apart, modern = self._sight is not None, context.client.version in MODERN
+        self._indexes.opened.note(context.client, place)
         return caching.said_to(self._shown(result, place, uri), modern=modern, private=apart)
 
     async def _first(
@@ -164,9 +166,14 @@ class Offers:
             RpcError: No server can know it, or the client may use none of them.
         """
         await self._door.settled()
-        places = self._resources().find(uri)
+        index = self._resources()
+        places, claims = index.find(uri), index.claims(uri)
         if not places:
             raise _not_found(uri)
+        if claims and (server := self._indexes.opened.meant(context.client, [p.server for p in claims])):
+            places = [Place(server, uri)]
+        elif claims and index.is_guess(uri):
+            raise _ambiguous(uri, [index.shown(place.server, uri) for place in claims])
         if (sight := self._sight) is not None:
             try:
                 return sight.places(sight.rights(context), places)
@@ -333,6 +340,11 @@ class Offers:
             return (await self._door.send(place.server, method, place.uri, key, given, context, safe)).raw
         except CallmuxError as error:
             raise as_rpc_error(error) from None
+
+
+def _ambiguous(uri: str, known: Sequence[str]) -> RpcError:
+    why = f"several servers have {uri}: ask for {' or '.join(known)}"
+    return RpcError(RESOURCE_NOT_FOUND, why, {"uri": uri, "uris": known})
 
 
 def _not_found(uri: str) -> RpcError:

@@ -31,6 +31,7 @@ from callmux.router.compress import Compression
 from callmux.router.door import Door
 from callmux.router.listing import Kinds, View
 from callmux.router.names import Names
+from callmux.router.opened_apps import OpenedApps
 from callmux.upstream.catalogue import Catalogue
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Router:
         most_calls: Calls that one request may make.
         placeless: Servers that run in no directory of the caller's choice.
         renamed: Gives the URIs of resources that clients know by another name, by server.
+        opened: Gives whose apps clients have opened.
         plain: Whether the list is the server's own for every client (the transparent mode).
         eager: Whether the meta-tools ask clients that would defer them not to.
         given: Told when a client is given the list.
@@ -86,6 +88,7 @@ class Router:
         placeless: Set[str] = frozenset(),
         *,
         renamed: Callable[[], Mapping[str, Mapping[str, str]]] = dict,
+        opened: Callable[[], OpenedApps] = OpenedApps,
         plain: bool = False,
         eager: bool = True,
         kinds: Callable[[bytes], Kinds] = lambda capabilities: (),
@@ -100,7 +103,7 @@ class Router:
         self._engine = engine
         self._stages = Stages([*stages, self])
         self._meta_definitions = meta_definitions
-        self._renamed = renamed
+        self._renamed, self._opened = renamed, opened
         self._proxied = proxied
         self._plain = plain
         self._eager = eager
@@ -240,7 +243,12 @@ class Router:
             with contextlib.suppress(CallmuxError):
                 route = self._names.of_direct(asked.spelling)
                 return self._door.made(asked, route, route.direct, route.seconds, context, nobody, came)
-        plan = Plan(name=asked.spelling, calls=(whole(asked),))
+        call = whole(asked)
+        # A page calls tools by the names that its own server gave them.
+        owners = self._catalogue().owners(asked.spelling)
+        if owners and (server := self._opened().meant(context.client, owners)) is not None:
+            call = msgspec.structs.replace(call, server=server)
+        plan = Plan(name=asked.spelling, calls=(call,))
         return Job(context=context, plan=plan, stages=self._stages)
 
     def is_harmless(self, plan: Plan) -> bool:

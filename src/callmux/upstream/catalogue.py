@@ -214,6 +214,11 @@ class Catalogue:
         """The exposed tools of one server, in its order."""
         return list(self._by_server.get(server, {}).values())
 
+    def owners(self, bare: str) -> list[str]:
+        """The servers with a tool of this name, where these are several and the name alone means none."""
+        entries = [] if bare in self._by_emitted else self._by_bare.get(bare, [])
+        return [entry.server for entry in entries] if len(entries) > 1 else []
+
     def offered(self, server: str | None = None) -> list[CatalogueEntry]:
         """The exposed tools of all servers or of one, less those that are for the pages of apps alone."""
         entries = self.entries if server is None else self.of_server(server)

@@ -83,6 +83,8 @@ class ResourceIndex:
         }
         self._places: dict[str, Place] = {}
         self._shown: dict[tuple[str, str], str] = {}
+        self._claims: dict[str, list[Place]] = {}
+        self._led: set[str] = set()
         self.renamed: dict[str, dict[str, str]] = {}
         known = {s.server: self._known(s) for s in servers}
         owners = Counter(uri for uris in known.values() for uri in uris)
@@ -115,13 +117,8 @@ class ResourceIndex:
             "resourceTemplates": [Place(server, item.key) for server, item in templates],
         }
         self._matchers = [(_template(item.key), s.server) for s in servers for item in s.templates]
-        several = sum(s.serves for s in servers) > 1
-        self.moving = frozenset(
-            s.server
-            for s in servers
-            if several
-            and any(uri.startswith(KEPT) for uri in (*known[s.server], *(i.key for i in s.templates)))
-        )
+        serving = [s.server for s in servers if s.serves]
+        self.moving = frozenset(serving if len(serving) > 1 else ())
 
     def _known(self, server: ServerResources) -> dict[str, None]:
         """The URIs of a server that are known, and exist for clients."""
@@ -144,8 +141,11 @@ class ResourceIndex:
         if shown != uri:
             self.renamed.setdefault(server, {})[uri] = shown
             # A client may have the URI from before: it leads where it led, else to the first of them.
+            if owners[uri] > 1:
+                self._claims.setdefault(uri, []).append(place)
             if before.get(uri) == place:
                 self._places[uri] = place
+                self._led.add(uri)
             self._places.setdefault(uri, place)
 
     def _named_as(self, server: str, uri: str, owners: Counter[str]) -> str:
@@ -180,6 +180,14 @@ class ResourceIndex:
             return uri
         is_of_skill = any(server in self._skills.get(directory, ()) for directory in _directories(uri))
         return uri if is_of_skill else qualified(server, uri)
+
+    def claims(self, uri: str) -> Sequence[Place]:
+        """Where a URI may lead that several servers have as their own; empty for any other."""
+        return self._claims.get(uri, ())
+
+    def is_guess(self, uri: str) -> bool:
+        """Whether nothing says to which of several servers a URI leads that means something to clients."""
+        return uri in self._claims and uri not in self._led and uri.startswith(KEPT)
 
     def find(self, uri: str, servers: Collection[str] | None = None) -> list[Place]:
         """Where `uri` may lead, likeliest first; empty where no server can know it.
