@@ -209,7 +209,7 @@ async def test_a_browser_that_reads_slowly_is_told_to_begin_anew(
     for _ in range(5):
         place.host.bus.publish(Reloaded())
     await browser.call.until_sent(b"behind")
-    assert browser.frames[-1] == {"type": "stream_reset", "reason": "behind"}
+    assert browser.frames[-1] == {"type": "stream_reset", "reason": "behind", "dropped": 5}
     await browser.leave()
     await place.close()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from functools import cache
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -25,3 +27,16 @@ def test_every_record_of_the_module_is_a_fact() -> None:
     made = {c for c in vars(facts).values() if isinstance(c, type) and issubclass(c, msgspec.Struct)}
     assert made - {Principal, facts.Fact} == set(facts.Fact.__subclasses__())
     assert len(made) > 15
+
+
+@pytest.mark.parametrize("kind", facts.Fact.__subclasses__(), ids=lambda kind: kind.__name__)
+def test_a_test_of_whoever_publishes_it_hears_each(kind: type[msgspec.Struct]) -> None:
+    """Beside those here, which only make records: a kind that nobody publishes would not be missed."""
+    assert kind.__name__ in words_elsewhere()
+
+
+@cache
+def words_elsewhere() -> set[str]:
+    here = Path(__file__).parent
+    paths = [path for path in here.parent.rglob("test_*.py") if path.parent != here]
+    return {word for path in paths for word in re.findall(r"\w+", path.read_text("utf-8"))}

@@ -11,6 +11,8 @@ import pytest
 from msgspec import Raw
 
 from callmux.errors import CallmuxError, ToolCallFailed, UpstreamUnavailable
+from callmux.observe.bus import Bus
+from callmux.observe.facts import CallRetried
 from callmux.plan import ToolCall
 from callmux.protocol.jsonrpc import ErrorObject
 from callmux.protocol.shapes import Result
@@ -88,6 +90,7 @@ def attempt(
     server: FakeServer, *, safe: bool = False, left: float = 30, shared: float | None = None, **more: Any
 ) -> Result:
     """The outcome of one call with 30 s per attempt, of which `left` are left; or `shared` seconds."""
+    bus = more.pop("bus", None)
     around = more.pop("context", None) or context()
     progress = more.pop("progress", None)
     asked = ToolCall(spelling="s__t", arguments=Raw(b'{"n": 1.50}'), **more)
@@ -105,7 +108,7 @@ def attempt(
             safe=safe,
             context=around,
             progress=progress,
-            stages=Stages([Retrying({"s": cast(Server, server)}, loop_clock())]),
+            stages=Stages([Retrying({"s": cast(Server, server)}, loop_clock(), bus)]),
         )
         if shared is not None:
             call.extend(asyncio.get_running_loop().time() + shared, shared)
@@ -157,6 +160,17 @@ def test_a_safe_call_is_sent_again(category: Category) -> None:
     assert len(server.connection.sent) == 2
     assert server.connection.sent[0] == server.connection.sent[1]
     assert server.examined == (["waiting"] if category is Category.TIMEOUT else [])
+
+
+def test_whoever_listens_is_told_that_a_call_is_sent_again_and_why() -> None:
+    bus, told = Bus(), list[CallRetried]()
+    bus.subscribe(CallRetried, told.append)
+    attempt(FakeServer(failure(Category.TRANSPORT), b"{}"), safe=True, bus=bus)
+    attempt(FakeServer(b"{}"), safe=True, bus=bus)
+    failed(FakeServer(failure(Category.TRANSPORT), b"{}"), bus=bus)
+    assert told == [
+        CallRetried(server="s", target="t", category="transport", reason="transport trouble"),
+    ]
 
 
 @pytest.mark.parametrize("category", RETRYABLE)

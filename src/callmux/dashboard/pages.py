@@ -272,11 +272,11 @@ class DashboardPages:
             raise Refusal(404, "Not found")
         visitor = self._entry.visitor(exchange)
         waiting: deque[tuple[float, Any]] = deque(maxlen=MOST_WAITING)
-        news, lost = asyncio.Event(), False
+        news, lost = asyncio.Event(), 0
 
         def hear(at: float, event: Any) -> None:
             nonlocal lost
-            lost = lost or len(waiting) == MOST_WAITING
+            lost += len(waiting) == MOST_WAITING
             waiting.append((at, event))
             news.set()
 
@@ -308,9 +308,10 @@ class DashboardPages:
                 await asyncio.sleep(GATHER_SECONDS)
                 news.clear()
                 if lost:
+                    lost += len(waiting)
                     waiting.clear()
-                    lost = False
-                    await exchange.write(frame(_reset("behind")), more=True)
+                    dropped, lost = lost, 0
+                    await exchange.write(frame(_reset("behind", dropped=dropped)), more=True)
                     continue
                 frames = b"".join(frame(_framed(*waiting.popleft())) for _ in range(len(waiting)))
                 await exchange.write(frames, more=True)
@@ -359,9 +360,9 @@ def _framed(at: float, event: Any) -> bytes:
     return data if len(data) <= MOST_FRAME else _reset("frame_too_large")
 
 
-def _reset(reason: str) -> bytes:
+def _reset(reason: str, **more: int) -> bytes:
     """Tells the page to fetch the snapshot again."""
-    return msgspec.json.encode({"type": "stream_reset", "reason": reason})
+    return msgspec.json.encode({"type": "stream_reset", "reason": reason, **more})
 
 
 def _midnight(now: float) -> float:
