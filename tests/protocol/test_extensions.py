@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from callmux.bridge.listings import SAFE_METHODS
 from callmux.guard.tiers import READ, of_method
@@ -25,7 +27,7 @@ def test_each_request_lists_or_names_something() -> None:
             assert (method.items is None) != (method.target is None), method.name
             assert all(method.names), method.name
             assert extensions.OWNERS[method.name] is extension
-    assert {"skills/list"} == extensions.LISTING
+    assert {"events/list", "skills/list"} == extensions.LISTING
     assert {"skills/get", "resources/directory/read"} == extensions.ADDRESSED
 
 
@@ -67,3 +69,16 @@ def test_what_has_no_other_name_is_the_same_object(raw: bytes) -> None:
 
 def test_uris_and_ids_are_told_apart() -> None:
     assert {method.naming for method in extensions.METHODS.values()} <= set(Naming)
+
+
+def test_what_only_a_server_by_itself_can_serve_is_left_out_of_what_several_list() -> None:
+    def among(*items: Any) -> Any:
+        raws = [Raw(json.dumps(item).encode()) for item in items]
+        return [json.loads(bytes(raw)) for raw in extensions.among(raws, ("delivery", "push"))]
+
+    both, push = {"name": "a", "delivery": ["poll", "push"]}, {"name": "b", "delivery": ["push"]}
+    assert among(both, push) == [{"name": "a", "delivery": ["poll"]}]
+    odd = [{"name": "c", "delivery": ["poll"]}, {"name": "d"}, {"name": "e", "delivery": 5}]
+    assert among(*odd) == odd
+    raws = [Raw(json.dumps(push).encode())]
+    assert extensions.among(raws, None) is raws

@@ -239,3 +239,54 @@ class TestIds:
         assert desk.door.sent == [("b", "skills/get", "t", {"id": "t", "y": 2.5})]
         assert desk.door.safe == [False]
         assert desk.refused(method, {"id": "t"}).code == INVALID_PARAMS
+
+
+class TestEvents:
+    """Events have names that several servers may use; cursors are those of the server that is named."""
+
+    def desk(self, *servers: str) -> Desk:
+        desk = Desk(*servers)
+        desk.door.declared["events",] = list(desk.names)
+        return desk
+
+    def test_they_are_listed_under_names_that_lead_to_their_servers(self) -> None:
+        desk = self.desk()
+        for name in ("a", "b"):
+            event = {"name": "mail", "delivery": ["poll", "push"], "inputSchema": {"of": name}}
+            desk.door.answers[name, "events/list"] = {"events": [event, {"name": "x", "delivery": ["push"]}]}
+        listed = desk.asks(METHODS["events/list"])["events"]
+        assert [(event["name"], event["delivery"]) for event in listed] == [
+            ("a:mail", ["poll"]),
+            ("b:mail", ["poll"]),
+        ]
+        desk.door.answers["b", "events/poll"] = {"events": [{"eventId": "1", "name": "mail"}], "cursor": "c2"}
+        found = desk.asks(METHODS["events/poll"], {"name": "b:mail", "arguments": {"q": 1}, "cursor": "c1"})
+        assert found["events"] == [{"eventId": "1", "name": "b:mail"}]
+        assert found["cursor"] == "c2"
+        assert desk.door.sent[-1] == (
+            "b",
+            "events/poll",
+            "mail",
+            {"name": "mail", "arguments": {"q": 1}, "cursor": "c1"},
+        )
+
+    @pytest.mark.parametrize("method", ["events/subscribe", "events/unsubscribe"])
+    def test_a_subscription_goes_to_the_server_of_its_event_and_is_not_repeated(self, method: str) -> None:
+        desk = self.desk()
+        desk.door.answers["a", method] = {"id": "sub_1"}
+        delivery = {"url": "https://x.example/hook", "secret": "whsec_x"}
+        assert desk.asks(METHODS[method], {"name": "a:mail", "delivery": delivery})["id"] == "sub_1"
+        assert desk.door.sent[-1][:3] == ("a", method, "mail")
+        assert desk.door.safe[-1] is False
+
+    def test_an_event_of_nobody_is_refused(self) -> None:
+        desk = self.desk()
+        for name in ("mail", "c:mail", "a:"):
+            assert desk.refused(METHODS["events/poll"], {"name": name}).code == INVALID_PARAMS
+        assert desk.door.sent == []
+
+    def test_a_server_by_itself_has_its_own_names(self) -> None:
+        desk = self.desk("a")
+        event = {"name": "mail", "delivery": ["push"]}
+        desk.door.answers["a", "events/list"] = {"events": [event], "nextCursor": "n"}
+        assert desk.asks(METHODS["events/list"])["events"] == [event]

@@ -26,6 +26,8 @@ LISTS = {
 SAFE_METHODS = frozenset(LISTS) | {
     "ping",
     "completion/complete",
+    "events/list",
+    "events/poll",
     "logging/setLevel",
     "prompts/get",
     "resources/directory/read",

@@ -22,6 +22,9 @@ from callmux.protocol.params import members, optional_text
 SKILLS = "io.modelcontextprotocol/skills"
 """Skills: directories of instructions that servers offer as resources (SEP-2640)."""
 
+EVENTS = "events"
+"""What happens elsewhere, for clients that ask now and then or are told at an address (a draft of 2026)."""
+
 Path: TypeAlias = tuple[str, ...]
 """The way to a member, by names from outside; of a list on the way, each part is meant."""
 
@@ -47,6 +50,8 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
         names: Where names stand in its result.
         setting: What a server declares, beside the extension, where it answers this.
         reads: Whether it changes nothing, so that it may be repeated.
+        alone: A list in each item, and what in it only a server by itself can serve: it is left out with
+            several servers, and so is an item with nothing else in that list.
     """
 
     name: str
@@ -56,6 +61,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     names: tuple[Path, ...] = ()
     setting: str | None = None
     reads: bool = True
+    alone: tuple[str, str] | None = None
 
 
 class Extension(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,11 +71,18 @@ class Extension(msgspec.Struct, frozen=True, kw_only=True):
         key: Its identifier, in `capabilities.extensions`.
         methods: Its requests.
         whole: The settings with which all of it is declared, while nobody knows what servers will have.
+        capability: The capability that it is where it is none of `capabilities.extensions`.
     """
 
     key: str
     methods: tuple[Method, ...] = ()
     whole: Mapping[str, object] | None = None
+    capability: str | None = None
+
+    @property
+    def path(self) -> Path:
+        """Where servers declare it."""
+        return ("extensions", self.key) if self.capability is None else (self.capability,)
 
 
 TABLE = (
@@ -92,10 +105,30 @@ TABLE = (
         ),
         whole={"directoryRead": True},
     ),
+    # As its draft has it; a stream of events (`events/stream`) is for a server by itself.
+    Extension(
+        key=EVENTS,
+        methods=(
+            Method(
+                name="events/list",
+                items="events",
+                naming=Naming.ID,
+                names=(("events", "name"),),
+                alone=("delivery", "push"),
+            ),
+            Method(name="events/poll", target="name", naming=Naming.ID, names=(("events", "name"),)),
+            Method(name="events/subscribe", target="name", naming=Naming.ID, reads=False),
+            Method(name="events/unsubscribe", target="name", naming=Naming.ID, reads=False),
+        ),
+        capability="events",
+    ),
 )
 """All extensions that several servers may have."""
 
-KEYS = frozenset(extension.key for extension in TABLE)
+KEYS = frozenset(extension.key for extension in TABLE if extension.capability is None)
+"""Those that are declared under `extensions`."""
+CAPABILITIES = frozenset(row.capability for row in TABLE if row.capability is not None)
+"""The others, by their capabilities."""
 OWNERS: Mapping[str, Extension] = {m.name: extension for extension in TABLE for m in extension.methods}
 """By method, the extension that has it."""
 METHODS: Mapping[str, Method] = {m.name: m for extension in TABLE for m in extension.methods}
@@ -111,6 +144,7 @@ READING = frozenset(name for name, method in METHODS.items() if method.reads)
 
 _ENCODER = msgspec.json.Encoder()
 _LIST = msgspec.json.Decoder(list[Raw])
+_TEXTS = msgspec.json.Decoder(list[str])
 
 
 def renamed(raw: bytes, paths: Sequence[Path], change: Callable[[str], str]) -> bytes:
@@ -120,6 +154,27 @@ def renamed(raw: bytes, paths: Sequence[Path], change: Callable[[str], str]) -> 
         change: Gives what stands there instead.
     """
     return bytes(after) if (after := _renamed(raw, paths, change)) is not None else raw
+
+
+def among(items: Sequence[Raw], alone: tuple[str, str] | None) -> Sequence[Raw]:
+    """Items as one of several servers may list them: without what only a server by itself can serve."""
+    if alone is None:
+        return items
+    member, value = alone
+    kept: list[Raw] = []
+    for item in items:
+        given = members(item)
+        try:
+            offered = _TEXTS.decode(given.get(member, b"[]"))
+        except msgspec.MsgspecError:
+            offered = []
+        if value in offered:
+            left = [one for one in offered if one != value]
+            if not left:
+                continue
+            item = Raw(_ENCODER.encode({**given, member: left}))
+        kept.append(item)
+    return kept
 
 
 def texts(raw: bytes, paths: Sequence[Path]) -> list[str]:

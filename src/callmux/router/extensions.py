@@ -165,8 +165,8 @@ class Extensions:
 
     def offering(self, method: Method) -> list[str]:
         """The servers that declare that they answer a request."""
-        key = extensions.OWNERS[method.name].key
-        return self._door.declaring("extensions", key, *([method.setting] if method.setting else []))
+        path = extensions.OWNERS[method.name].path
+        return self._door.declaring(*path, *([method.setting] if method.setting else []))
 
     # What names something of one server.
 
@@ -242,7 +242,7 @@ class Extensions:
         for server, seen in found:
             # Only now is it known which names several servers have.
             joined = extensions.renamed(seen, method.names, partial(book.shown, server))
-            shown.extend(_items(joined, member))
+            shown.extend(extensions.among(_items(joined, member), method.alone))
         ttl = 0 if holds.ms == inf else int(holds.ms)
         hints = {caching.TTL: ttl, caching.SCOPE: "private" if holds.private or not found else "public"}
         return _ENCODER.encode({member: shown, **hints})

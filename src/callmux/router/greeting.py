@@ -164,6 +164,9 @@ def _joined(offers: Mapping[str, Offer], *, several: bool) -> dict[str, Any]:
                 served = {key: _plain(value) for key, value in members(raw).items() if key in extensions.KEYS}
                 if served:
                     joined[name] = _merged(joined.get(name, {}), served)
+            elif name in extensions.CAPABILITIES:
+                # What it says beside is of one server by itself.
+                joined[name] = {}
             elif name in _OF_SEVERAL:
                 joined[name] = _merged(joined.get(name, {}), _plain(raw))
     return joined
