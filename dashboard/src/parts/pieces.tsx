@@ -59,12 +59,26 @@ export function Empty({ title, children }: { title: string; children?: Component
   );
 }
 
+/** A sentence of the listener: what stands in backquotes is code. */
+export function Said({ text }: { text: string }) {
+  const parts = text.split("`");
+  const whole = parts.length % 2 === 1;
+  const shown = parts.map((part, n) => (n % 2 === 1 && whole ? <code key={n}>{part}</code> : n === 0 ? part.charAt(0).toUpperCase() + part.slice(1) : part));
+  return <>{whole ? shown : text}</>;
+}
+
 export function Trouble({ error, again }: { error: Refused | null; again?: () => void }) {
   if (!error) return null;
   return (
     <div class="trouble" role="alert">
-      <strong>{error.message}</strong>
-      {error.nextStep ? <p>{error.nextStep}</p> : null}
+      <strong>
+        <Said text={error.message} />
+      </strong>
+      {error.nextStep ? (
+        <p>
+          <Said text={error.nextStep} />
+        </p>
+      ) : null}
       {again ? (
         <button type="button" onClick={again}>
           Try again

@@ -79,7 +79,7 @@ export function Activity({ route }: View) {
           )
         }
         columns={[
-          { key: "time", title: "Time", width: "5.2rem", narrow: "4.3rem", show: (event) => <time dateTime={event.timestamp}>{clock(event.time)}</time> },
+          { key: "time", title: "Time", width: "5.2rem", narrow: "4.9rem", show: (event) => <time dateTime={event.timestamp}>{clock(event.time)}</time> },
           { key: "kind", title: "Kind", width: "7.6rem", wide: true, show: (event) => <Kind event={event} /> },
           { key: "what", title: "What", width: "minmax(0, 1.4fr)", leads: true, show: (event) => subject(event) || KINDS[event.type], under: (event) => `${KINDS[event.type] ?? event.type}: ${outcome(event)}` },
           { key: "where", title: "Where", width: "minmax(0, 1.3fr)", wide: true, show: (event) => <span class="dim">{event.type === "tool_call" ? targetsOf(event) : (event.client ?? "")}</span> },

@@ -145,7 +145,7 @@ function Calls({ route, range }: { route: View["route"]; range: string }) {
         toneOf={(row) => (row.ok ? undefined : "bad")}
         empty={<Empty title={busy || !state.key ? "Reading …" : (state.reason ?? "There was no such call in this time.")}>{state.reason || busy ? null : "Take a filter away, or choose a longer time."}</Empty>}
         columns={[
-          { key: "at", title: "Time", width: "8.2rem", narrow: "4.6rem", show: (row) => clock(row.at) },
+          { key: "at", title: "Time", width: "8.2rem", narrow: "4.9rem", show: (row) => clock(row.at) },
           { key: "tool", title: "Tool", width: "minmax(0, 1.4fr)", leads: true, show: (row) => row.tool, under: outcomeOf },
           { key: "server", title: "Server", width: "minmax(0, 0.8fr)", wide: true, show: (row) => (row.server ? <Filter name="server" value={row.server} /> : "") },
           { key: "session", title: "Session", width: "minmax(0, 0.8fr)", wide: true, show: (row) => (row.sessionId ? <Filter name="session" value={row.sessionId} /> : "") },

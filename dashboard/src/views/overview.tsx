@@ -93,7 +93,7 @@ function Health({ all }: { all: Server[] }) {
   if (!troubled.length) {
     return (
       <p class="health good" id="health">
-        <Dot tone="good">{running.length === 1 ? "The server is up." : `All ${running.length} servers are up.`}</Dot>
+        <Dot tone={running.length ? "good" : "dim"}>{upWords(running.length)}</Dot>
       </p>
     );
   }
@@ -113,6 +113,11 @@ function Health({ all }: { all: Server[] }) {
       </ul>
     </section>
   );
+}
+
+function upWords(n: number): string {
+  if (n === 0) return "All servers are disabled.";
+  return n === 1 ? "The server is up." : n === 2 ? "Both servers are up." : `All ${n} servers are up.`;
 }
 
 function Problems({ found }: { found: string[] }) {

@@ -6,7 +6,7 @@ import { servers, type Server } from "../facts";
 import { ago, clock, count, ms, plural, share } from "../format";
 import type { Printed } from "../model";
 import { Grid } from "../parts/grid";
-import { Badge, Card, Code, Dialog, Dot, Empty, Facts, Trouble } from "../parts/pieces";
+import { Badge, Card, Code, Dialog, Dot, Empty, Facts, Said, Trouble } from "../parts/pieces";
 import type { View } from "../page";
 import { link, refine } from "../route";
 import { refreshNow, right, useStore } from "../store";
@@ -41,7 +41,7 @@ export function Servers({ route }: View) {
           </div>
           {manage.may ? null : (
             <p class="dim why" id="why-manage">
-              {manage.why}
+              <Said text={manage.why} />
             </p>
           )}
           <AllServers all={all} />
@@ -187,7 +187,11 @@ function OneServer({ server }: { server: Server }) {
         {server.managed?.managed ? <Badge title="Added or changed over the management interface, not in the configuration file">changed here</Badge> : null}
         <Deeds server={server} />
       </div>
-      {manage.may ? null : <p class="dim why">{manage.why}</p>}
+      {manage.may ? null : (
+        <p class="dim why">
+          <Said text={manage.why} />
+        </p>
+      )}
       {server.lastError ? (
         <div class={`trouble${server.needs ? "" : " past"}`} role={server.needs ? "alert" : undefined}>
           <strong>{server.lastError}</strong>

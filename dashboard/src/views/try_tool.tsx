@@ -4,7 +4,7 @@ import { Refused, send } from "../address";
 import { useDeed } from "../asked";
 import { bytes, ms } from "../format";
 import type { Definition, ToolRow, Tried } from "../model";
-import { Badge, Card, Choice, Code, Empty, Field, Trouble } from "../parts/pieces";
+import { Badge, Card, Choice, Code, Empty, Field, Said, Trouble } from "../parts/pieces";
 import { link } from "../route";
 import { argumentsOf, fieldsOf, type FormField } from "../schema";
 import { right } from "../store";
@@ -85,7 +85,7 @@ export function TryTool({ tool, definition }: { tool: ToolRow; definition: Defin
           </div>
           {call.may ? null : (
             <p class="dim why" id="why-call">
-              {call.why}
+              <Said text={call.why} />
             </p>
           )}
         </form>

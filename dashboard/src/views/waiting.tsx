@@ -3,7 +3,7 @@ import { send } from "../address";
 import { useAsked, useDeed } from "../asked";
 import { ago } from "../format";
 import type { Question, Waiting as Waits } from "../model";
-import { Badge, Card, Code, Copy, Empty, Facts, Trouble } from "../parts/pieces";
+import { Badge, Card, Code, Copy, Empty, Facts, Said, Trouble } from "../parts/pieces";
 import type { View } from "../page";
 import { link } from "../route";
 import { refreshNow, right } from "../store";
@@ -127,7 +127,7 @@ function OneQuestion({ question, again }: { question: Question; again: () => voi
       </div>
       {approve.may ? null : (
         <p class="dim why">
-          {approve.why}
+          <Said text={approve.why} />
           {question.command ? (
             <>
               . Or run <code>{question.command}</code>.
