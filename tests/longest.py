@@ -10,6 +10,7 @@ from pathlib import PurePath
 LONGEST = (
     "conformance/test_suite.py",
     "conformance/test_client_scenarios.py",
+    "browser/test_page.py",
     "test_contributing.py",
     "live/test_approval.py",
     "test_benchmarks.py",
