@@ -11,11 +11,13 @@ from callmux.clock import Clock
 from callmux.config.check import check_document
 from callmux.observe.bus import Bus
 from callmux.protocol.shapes import Tool
+from callmux.rings.cache.holding import Holding
 from callmux.rings.cache.keys import Numbers
 from callmux.rings.cache.stage import Caching
 from callmux.rings.cache.writes import Writes
 from callmux.rings.coalescing import Coalescing
 from callmux.rings.converting import Converting
+from callmux.rings.following import Following
 from callmux.rings.formatting import Formatting
 from callmux.rings.limiting import Limiting, Slots
 from callmux.rings.observing import Observing
@@ -28,11 +30,13 @@ from callmux.rings.shield.compact import Limits
 from callmux.rings.shield.shelf import Shelf
 from callmux.rings.shield.stage import Shielding
 from callmux.rings.tracing import Tracing
+from callmux.rings.visiting import Visiting
 from callmux.rings.writing import Writing
 from callmux.stores.cache import Cache
 from callmux.stores.counters import Counters
 from callmux.stores.memory import MemoryCache
 from callmux.upstream.in_use import InUse
+from callmux.upstream.inventory.offer import Offer
 from callmux.upstream.questions import Questions
 from callmux.upstream.resources import ResourceIndex
 from callmux.upstream.server import Server
@@ -48,6 +52,7 @@ def nowhere(tool: str, server: str | None) -> Route:
 class FakeServer:
     def __init__(self) -> None:
         self.in_use, self.main_line, self.questions = InUse(), None, Questions()
+        self.offer = Offer()
 
 
 class Kept:
@@ -100,8 +105,9 @@ def test_around_each_request(plain: bool, asks: bool, rules: bool) -> None:
 def test_a_call_that_no_request_stage_has_seen_is_admitted_first() -> None:
     order = Order(parts(authorizing="authorizing", admitting="admitting"))
     order.fit(write := route("s"))
-    assert kinds(write.stages.stages) == ["admitting", Preparing, Writing, Limiting, Retrying]
-    assert kinds(write.direct.stages) == [Converting, "authorizing", Preparing, Writing, Limiting, Retrying]
+    inner = [Visiting, Preparing, Writing, Limiting, Retrying]
+    assert kinds(write.stages.stages) == ["admitting", *inner]
+    assert kinds(write.direct.stages) == [Converting, "authorizing", *inner]
 
 
 @pytest.mark.parametrize("caches", [True, False])
@@ -114,11 +120,14 @@ def test_around_each_call(caches: bool, asks: bool, heard: bool, servers: tuple[
     confirming = "confirming" if asks else None
     given = parts(caches=caches, confirming=confirming, bus=Bus() if heard else None, servers=servers)
     possible = [
+        Visiting,
+        Following,
         Observing,
         Relinking,
         Preparing,
         "confirming",
         Caching,
+        Holding,
         Coalescing,
         Writing,
         Limiting,
@@ -131,6 +140,7 @@ def test_around_each_call(caches: bool, asks: bool, heard: bool, servers: tuple[
         Relinking: len(servers) == 1,
         "confirming": not asks,
         Caching: not caches,
+        Holding: not caches,
     }
     assert kinds(call_stages(given)) == [kind for kind in possible if not left_out.get(kind, False)]
 
@@ -144,17 +154,17 @@ def test_a_route_has_the_stages_that_can_do_something_for_it() -> None:
     order = Order(parts())
     write = route("s")
     order.fit(write)
-    inner = [Preparing, Writing, Limiting, Retrying]
+    inner = [Visiting, Preparing, Writing, Limiting, Retrying]
     assert [type(stage) for stage in write.stages.stages] == inner
     assert [type(stage) for stage in write.direct.stages] == [Converting, *inner]
     read = route("s", READER, limits=Limits(1, 1, 1))
     order.fit(read)
-    inner = [Preparing, Caching, Coalescing, Limiting, Retrying]
+    inner = [Visiting, Preparing, Caching, Coalescing, Limiting, Retrying]
     assert [type(stage) for stage in read.stages.stages] == inner
     assert [type(stage) for stage in read.direct.stages] == [Converting, Shielding, *inner]
     other = route("s", method="resources/read", safe=True)
     order.fit(other)
-    assert [type(stage) for stage in other.stages.stages] == [Preparing, Limiting, Retrying]
+    assert [type(stage) for stage in other.stages.stages] == [Visiting, Preparing, Limiting, Retrying]
     again = route("s")
     order.fit(again)
     assert again.direct is write.direct
