@@ -734,3 +734,13 @@ async def test_a_list_whose_changes_are_not_told_is_read_again_once_it_holds_no_
         assert eras.plant.tools == ["t", "new"]
         assert server.unlisted_for(client) is None
     assert server.offer.beside == {}
+
+
+async def test_in_a_process_of_one_client_another_one_has_a_connection_of_its_own() -> None:
+    plant, one, other = Plant(), FakeClient(b"{}"), FakeClient(b'{"sampling":{}}')
+    plant.server.start(b"{}", one)
+    await plant.server.settled()
+    main = await plant.server.acquire("t", one)
+    async with asyncio.timeout(5):
+        assert await plant.server.acquire("t", other) is not main
+    await plant.server.close()

@@ -304,7 +304,7 @@ class Server:
 
     async def _open_lane(self, key: LaneKey, client: ClientPort) -> Connection:
         connection = self._made(key.scope, key.era)
-        connection.audience.owner = key.client or self.exclusive
+        connection.audience.owner = key.client or (client if client is self.exclusive else None)
         expected: set[str] = set()
         if key.scope is not None and key.capabilities == self._main.declares and not self.recalled:
             expected = {t.name for t in self.suite.tools if self.choice.sharing.exposes(t.name)}
