@@ -39,6 +39,7 @@ LONGEST = (
     "live/test_reload.py",
     "cli/test_demo.py",
     "live/test_directories.py",
+    "live/test_lost_questions.py",
     "live/test_lost_calls.py",
     "upstream/links/test_child.py",
     "live/test_kept_listings.py",

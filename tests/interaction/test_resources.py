@@ -103,12 +103,12 @@ async def test_what_nobody_knows_is_refused_in_the_servers_own_words(carrier: st
         }
 
 
-@interaction("resources.not-found")
-async def test_without_any_server_of_resources_a_uri_is_not_found() -> None:
+@interaction("initialize.unserved")
+async def test_without_any_server_of_resources_nothing_can_be_read() -> None:
     async with bench(RawServer()) as b:
         client = await b.greeted()
         error = await client.refused("resources/read", {"uri": "no:1"})
-        assert (error["code"], error["data"]) == (-32002, {"uri": "no:1"})
+        assert error["code"] == -32601
 
 
 @over_carriers
