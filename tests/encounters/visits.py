@@ -70,7 +70,8 @@ async def visit(at: Guest, row: Row, prefix: str, before: Visit | None = None) -
         done[method] = Outcome(True, shown(sorted(_plain(i[key], prefix) for i in found[member])))
     deeds = [*row.deeds]
     own = None if before is None else _listed(before, "resources/list")
-    uris = [r["uri"] for r in found.get("resources", []) if own is None or _plain(r["uri"], "") in own]
+    listed = [r["uri"] for r in found.get("resources", []) if _may_be_of(row, r["uri"])]
+    uris = [uri for uri in listed if own is None or _plain(uri, "") in own]
     deeds += [Deed(f"read {uri}", "resources/read", {"uri": uri}) for uri in uris[:MOST_READ]]
     if row.plain_tools:
         for tool in found.get("tools", []):
@@ -95,6 +96,12 @@ def _is_own(name: str, row: Row, prefix: str, key: str) -> bool:
     if key != "name":
         return True
     return name.startswith(prefix) if prefix else not name.startswith(OURS)
+
+
+def _may_be_of(row: Row, uri: str) -> bool:
+    """Whether an address does not name another server."""
+    named = _RENAMED.match(uri)
+    return named is None or named[0].endswith(f"/{row.name}/")
 
 
 def _plain(text: str, prefix: str) -> str:

@@ -376,3 +376,35 @@ def details_in(value: Any) -> list[Json]:
         return []
     own = [value] if "jsonRpcCode" in value else []
     return own + [found for part in value.values() for found in details_in(part)]
+
+
+@interaction("sessions.questions")
+async def test_each_tool_that_asks_asks_whoever_called_it() -> None:
+    """What two sessions share becomes the own of the first that is asked there; the other one gets another
+    connection, though the tool that it calls has never asked before."""
+
+    async def asks(call: Call) -> Json:
+        answer = await call.ask("elicitation/create", {"message": call.params["arguments"]["who"]})
+        return text(json.dumps(answer["result"]["content"]))
+
+    server = RawServer("raw").has(one=asks, two=asks, three=text("-"))
+    able: Json = {"elicitation": {}}
+    async with bench(server, single=False) as b:
+        first = await b.greeted(capabilities={**able, "sampling": {}})
+        await first.call("three")
+        ann, bob = await b.greeted(capabilities=able), await b.greeted(capabilities=able)
+        for client, name in ((ann, "ann"), (bob, "bob")):
+            client.answers["elicitation/create"] = lambda m, name=name: {
+                "action": "accept",
+                "content": {"said": f"{m['params']['message']} by {name}"},
+            }
+        assert await ann.call("three") == text("-")
+        for client, name, tool in (
+            (ann, "ann", "one"),
+            (bob, "bob", "two"),
+            (bob, "bob", "one"),
+            (ann, "ann", "two"),
+        ):
+            result = await client.call(tool, {"who": name})
+            assert result == text(json.dumps({"said": f"{name} by {name}"})), (tool, name)
+        assert [len(client.asked) for client in (first, ann, bob)] == [0, 2, 2]

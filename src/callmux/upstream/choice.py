@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
+from msgspec import structs
+
 from callmux.context import ClientPort, Scope
 from callmux.protocol.versions import MODERN, Era
 from callmux.upstream.inventory.inventory import Inventory
@@ -79,11 +81,14 @@ class LaneChoice:
             main.acquire(False) if kind == main.declares else self._inventory.views.unknown_to(client, kind)
         )
 
-    def lane(self, client: ClientPort, scope: Scope | None, target: str) -> LaneKey | None:
+    def lane(
+        self, client: ClientPort, scope: Scope | None, target: str, apart: bool = False
+    ) -> LaneKey | None:
         """The lane for a call of this client; None for the main connection, which may adopt the client.
 
         Args:
             target: What is called.
+            apart: Whether the connection that it would share has become another client's.
         """
         main = self._main
         if self.exclusive is client and scope is None:
@@ -95,6 +100,8 @@ class LaneChoice:
         key = choose_lane(
             client, declared, main.declares, owner, asking=asking, scope=scope, era=era, main_era=its
         )
+        if apart and key is not None:
+            return structs.replace(key, client=client)
         if key is None or key.client is not None or scope is not None or self.exclusive is not None:
             return key
         return None if main.adopt(client, declared, era) else key

@@ -9,9 +9,8 @@ others, `LaneChoice` which a client gets, `ServerDemand` when the server runs at
 listed, `Questions` what the server asks, `InUse` who must not lose it. They meet here: it wires hooks into
 new connections, and says what a departure means.
 
-What is ugly: which client a connection is for is known in three places (its audience, `exclusive`, the
-adopter of the main line), and a main connection becomes one client's by what its server asks: hence the loop
-in `acquire`.
+What is ugly: three places know which client a connection is for (its audience, `exclusive`, the adopter of
+the main line), and connections become one client's by what their server asks: hence the loop in `acquire`.
 """
 
 from __future__ import annotations
@@ -236,9 +235,12 @@ class Server:
             return self._main.connection
         key = self.choice.lane(client, scope, target)
         connection = self._main.ready if key is None else self.lanes.get(key)
-        if connection is not None:
+        if connection is not None and connection.audience.owner in (None, client):
             connection.audience.calls(client)
-        return connection
+            return connection
+        if connection is not None:
+            self.leave(connection)
+        return None
 
     async def acquire(
         self, tool: str, client: ClientPort, force: bool = False, scope: Scope | None = None
@@ -256,18 +258,19 @@ class Server:
             ScopedClientCapacity: There are as many scoped connections as there may be.
             CallFailure: The connection of this scope cannot be opened.
         """
-        client = client.session
+        client, apart = client.session, False
         while True:
-            connection = await self._acquire(tool, client, force, scope)
+            connection = await self._acquire(
+                self.choice.lane(client, scope, tool, apart), tool, client, force
+            )
             if connection.audience.owner in (None, client):
                 connection.audience.calls(client)
                 return connection
-            # While it was opened, the server asked another client something: it is that one's now.
-            if scope is not None:
-                self.leave(connection)
+            # The server asked another client something there: it is that one's now, for good.
+            apart = True
+            self.leave(connection)
 
-    async def _acquire(self, tool: str, client: ClientPort, force: bool, scope: Scope | None) -> Connection:
-        key = self.choice.lane(client, scope, tool)
+    async def _acquire(self, key: LaneKey | None, tool: str, client: ClientPort, force: bool) -> Connection:
         if key is None:
             connection = self._main.ready or await self._main.acquire(force)
             if connection is None:
@@ -278,7 +281,7 @@ class Server:
             self.demand.watch()
             return connection
         except CallFailure as failure:
-            if scope is not None:
+            if key.scope is not None:
                 raise
             raise self.unavailable(tool, failure.cause) from None
         except NoRoom as full:
