@@ -31,6 +31,13 @@ REVISIONS = ("2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28")
 WAYS = ("direct", "listener", "stdio", "bridge", "handshake only")
 """The last is a listener in front of the server that knows nothing of 2026-07-28."""
 PLAIN = {"exposeMetaTools": False}
+ASKING = (
+    "test_elicitation",
+    "test_elicitation_sep1034_defaults",
+    "test_elicitation_sep1330_enums",
+    "test_sampling",
+)
+"""Tools that scenarios of the revisions with a handshake ask something with."""
 COMMAND = ("server",)
 """Of the suite."""
 TRIES = 3
@@ -144,20 +151,21 @@ def _listening(folder: Path, entry: dict[str, Any], *, asked: bool = False) -> I
     config = write_config(_made(folder) / "callmux.json", {"conformance": entry}, **PLAIN)
     with run_listener(folder, config, port):
         if asked:
-            hear_a_first_question(port)
+            hear_first_questions(port)
         yield f"http://127.0.0.1:{port}/mcp"
 
 
-def hear_a_first_question(port: int, prefix: str = "") -> None:
-    """The very first question of a server that several sessions have called may be anybody's, so nobody sees
+def hear_first_questions(port: int, prefix: str = "") -> None:
+    """The very first question of a tool that several sessions have called may be anybody's, so nobody sees
     it (docs/relay.md, "Questions of servers"); from then on each session is asked what is its own. The suite
     takes a session for each scenario, so without this the first of those that ask would get no question."""
-    for tool, arguments in (("test_simple_text", {}), ("test_sampling", {"prompt": "?"})):
+    for tools in (("test_simple_text",), ASKING):
         asked = {**HELLO, "capabilities": {"sampling": {}, "elicitation": {}}}
         _, _, session = post(port, request(1, "initialize", asked))
-        call = request(2, "tools/call", {"name": prefix + tool, "arguments": arguments})
-        status, answer, _ = post(port, call, session)
-        assert (status, answer["id"]) == (200, 2)
+        for number, tool in enumerate(tools, 2):
+            called = {"name": prefix + tool, "arguments": {"prompt": "?", "message": "?"}}
+            status, answer, _ = post(port, request(number, "tools/call", called), session)
+            assert (status, answer["id"]) == (200, number)
 
 
 def run_scenarios(suite: Sequence[str], revision: str, way: str, url: str, folder: Path) -> Ran:

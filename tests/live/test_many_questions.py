@@ -21,7 +21,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.conformance.ways import alone, hear_a_first_question
+from tests.conformance.ways import alone, hear_first_questions
 from tests.support import free_port
 
 from .harness import run, stdio, write_config
@@ -255,7 +255,7 @@ def scene(questions: int, folder: Path, seed: int) -> Crowd:
         more = {"exposeMetaTools": False, "maxScopedClients": 100, "maxScopedClientsPerServer": 100}
         config = write_config(folder / "callmux.json", entries, **more)
         stack.enter_context(run_listener(folder, config, port))
-        hear_a_first_question(port, prefix="old__")
+        hear_first_questions(port, prefix="old__")
         crowd: Crowd = run(questioned(f"http://127.0.0.1:{port}/mcp", questions, seed), SECONDS)
     return crowd
 
