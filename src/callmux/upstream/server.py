@@ -260,14 +260,12 @@ class Server:
         """
         client, apart = client.session, False
         while True:
-            connection = await self._acquire(
-                self.choice.lane(client, scope, tool, apart), tool, client, force
-            )
+            key = self.choice.lane(client, scope, tool, apart)
+            connection = await self._acquire(key, tool, client, force)
             if connection.audience.owner in (None, client):
                 connection.audience.calls(client)
                 return connection
-            # The server asked another client something there: it is that one's now, for good.
-            apart = True
+            apart = True  # what the server asked there has made it another client's, for good
             self.leave(connection)
 
     async def _acquire(self, key: LaneKey | None, tool: str, client: ClientPort, force: bool) -> Connection:
