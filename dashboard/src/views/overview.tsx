@@ -52,12 +52,12 @@ export function Overview({ route, theme }: View) {
           <Calls series={series.data} theme={theme} />
         </Card>
         <Card title="Latency">
-          <Latencies latency={latency.data} events={events} theme={theme} />
+          {latency.waits ? <p class="waits">Reading …</p> : <Latencies latency={latency.data} events={events} theme={theme} />}
         </Card>
       </div>
       <div class="columns">
         <Card title="Servers" more={<a href={link("servers")}>All servers</a>} flush>
-          <ByServer all={all} />
+          <ByServer all={all} latency={latency.data} />
         </Card>
         <Card title="Latest errors" more={<a href={link("errors")}>All errors</a>} flush>
           <Latest picked={(event) => isError(event) && event.type !== "http_request"} empty="Nothing has failed." most={6} />
@@ -205,8 +205,9 @@ function Latencies({ latency, events, theme }: { latency: Latency | null; events
   );
 }
 
-function ByServer({ all }: { all: Server[] }) {
+function ByServer({ all, latency }: { all: Server[]; latency: Latency | null }) {
   if (!all.length) return <Empty title="No server yet." />;
+  const slowest = new Map((latency?.servers ?? []).map((one) => [one.server, one.p95]));
   return (
     <Grid
       label="Servers"
@@ -218,6 +219,9 @@ function ByServer({ all }: { all: Server[] }) {
         { title: "Calls", right: true, by: (one) => one.counts?.calls ?? 0, show: (one) => count(one.counts?.calls ?? 0) },
         { title: "Failed", right: true, by: (one) => one.counts?.errors ?? 0, show: (one) => count(one.counts?.errors ?? 0) },
         { title: "Average", right: true, wide: true, by: average, show: (one) => ms(average(one) || null) },
+        ...(slowest.size
+          ? [{ title: "p95", right: true, wide: true, by: (one: Server) => slowest.get(one.name) ?? 0, show: (one: Server) => ms(slowest.get(one.name)) }]
+          : []),
         { title: "Last call", right: true, wide: true, by: (one) => one.counts?.lastCallAt ?? 0, show: (one) => ago(one.counts?.lastCallAt) },
       ]}
     />
