@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,11 @@ async def test_what_stands_in_the_way_is_said(tmp_path: Path, monkeypatch: pytes
     await called(place)
     monkeypatch.setattr(module, "past_calls", broken)
     assert "cannot be read: file is not a database" in (await get(place, "calls"))["reason"]
-    monkeypatch.setattr(module, "QUERY_SECONDS", 0.0)
+    release = threading.Event()
+    monkeypatch.setattr(module, "latency", lambda *_: release.wait(60))
+    monkeypatch.setattr(module, "QUERY_SECONDS", 0.01)
     assert "in time" in (await get(place, "latency"))["reason"]
+    release.set()
     await place.close()
 
 
