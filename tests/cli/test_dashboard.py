@@ -51,11 +51,11 @@ def test_a_printed_address_signs_one_browser_in_and_is_no_argument_of_another_pr
     config, port = write_config(tmp_path / "config.json", servers, auth=AUTH), free_port()
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    assert run([], None) == 1
+    assert run([], str(config)) == 1
     assert "No listener" in capsys.readouterr().err
     with run_listener(tmp_path, config, port):
         await_listener(config)
-        assert run([], None) == 1
+        assert run([], str(config)) == 1
         assert '"dashboard": {"enabled": true}' in capsys.readouterr().err
     document = json.loads(config.read_text())
     config.write_text(json.dumps({**document, "dashboard": {"enabled": True}}))
@@ -79,26 +79,26 @@ def test_a_printed_address_signs_one_browser_in_and_is_no_argument_of_another_pr
         assert json.loads(body)["may"]["look"] is True
         assert json.loads(body)["may"]["approve"] is False
         assert got(url)[1]["location"] == "./#sign-in=expired"
-        assert run(["--json", "--url", "https://tools.example/x/"], None) == 0
+        assert run(["--json", "--url", "https://tools.example/x/"], str(config)) == 0
         (found,) = json.loads(capsys.readouterr().out)
         assert found["url"].startswith("https://tools.example/x/dashboard/enter?code=")
-        assert run(["--url", "https://tools.example/dashboard"], None) == 0
+        assert run(["--url", "https://tools.example/dashboard"], str(config)) == 0
         assert capsys.readouterr().out.startswith("https://tools.example/dashboard/enter?code=")
         for wrong in ("tools.example", "ftp://x", "https://x/?a=1"):
             with pytest.raises(UsageError, match="--url"):
                 run(["--url", wrong], None)
-        assert run(["--open"], None) == 0
+        assert run(["--open"], str(config)) == 0
         code = capsys.readouterr().out.strip().partition("code=")[2]
         assert opened[0].startswith("file:///")
         assert code not in opened[0]
         file = Path(urlsplit(opened[0]).path)
         assert code in file.read_text()
         assert stat.S_IMODE(os.stat(file).st_mode) == 0o600
-        assert run(["--open"], None) == 0
+        assert run(["--open"], str(config)) == 0
         assert "no browser took" in capsys.readouterr().err
         monkeypatch.delenv("BROWSER")
         monkeypatch.setenv("SSH_TTY", "/dev/pts/1")
-        assert run(["--open"], None) == 0
+        assert run(["--open"], str(config)) == 0
         assert "ssh" in capsys.readouterr().err
 
 
