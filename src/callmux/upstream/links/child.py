@@ -15,6 +15,7 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import cast
 
 import msgspec
@@ -37,6 +38,8 @@ EOF_SECONDS = 0.5
 TERM_SECONDS = 0.5
 EXITED_SECONDS = 0.1
 """How long a child that has ended may hold its pipes: what it started may do so for good."""
+REST_SECONDS = 5.0
+"""How long such pipes are read at most, where they bring something again and again."""
 SILENT_SECONDS = 0.3
 """How long a child that has closed its output may take to end, so that its exit code tells more."""
 KEPT_LINES = 60
@@ -228,6 +231,8 @@ class _ChildProtocol(asyncio.SubprocessProtocol):
         self._open = {1, 2}
         self._later: deque[bytes | Long | Oversized] = deque()
         self._waits = False
+        self._heard = False
+        self._until = inf
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.SubprocessTransport, transport)
@@ -246,6 +251,7 @@ class _ChildProtocol(asyncio.SubprocessProtocol):
         if fd == 2:
             self._hear(data)
             return
+        self._heard = True
         lines = self._lines.feed(data)
         if len(lines) <= MOST_LINES and not self._later:
             for line in lines:
@@ -272,6 +278,8 @@ class _ChildProtocol(asyncio.SubprocessProtocol):
             asyncio.get_running_loop().call_soon(self._take_some)
         elif self._waits:
             self._waits = False
+            # The pipe may hold more.
+            self._heard = True
             if pipe is not None and not pipe.is_closing():
                 pipe.resume_reading()
 
@@ -301,8 +309,20 @@ class _ChildProtocol(asyncio.SubprocessProtocol):
 
     def process_exited(self) -> None:
         self._exited.set()
-        asyncio.get_running_loop().call_later(EXITED_SECONDS, self._lose)
+        self._until = asyncio.get_running_loop().time() + REST_SECONDS
+        self._await_rest()
         self._settle()
+
+    def _await_rest(self) -> None:
+        self._heard = False
+        asyncio.get_running_loop().call_later(EXITED_SECONDS, self._look)
+
+    def _look(self) -> None:
+        """Whatever has said something since may have more to say."""
+        if self._heard and asyncio.get_running_loop().time() < self._until:
+            self._await_rest()
+        else:
+            self._lose()
 
     def _settle(self) -> None:
         """Reads both pipes of a child that has ended to their ends, so that everything it said is known."""
@@ -312,7 +332,7 @@ class _ChildProtocol(asyncio.SubprocessProtocol):
     def _lose(self) -> None:
         if self._later:
             # What it said last comes before its end.
-            asyncio.get_running_loop().call_later(0.1, self._lose)
+            self._await_rest()
             return
         listener, self.listener = self.listener, None
         if listener is None:
