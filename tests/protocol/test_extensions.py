@@ -82,3 +82,10 @@ def test_what_only_a_server_by_itself_can_serve_is_left_out_of_what_several_list
     assert among(*odd) == odd
     raws = [Raw(json.dumps(push).encode())]
     assert extensions.among(raws, None) is raws
+
+
+def test_an_extension_is_declared_by_its_key_or_as_a_capability_of_its_own() -> None:
+    paths = {row.key: row.path for row in TABLE}
+    assert paths[extensions.SKILLS] == ("extensions", extensions.SKILLS)
+    assert paths[extensions.EVENTS] == ("events",)
+    assert extensions.EVENTS not in extensions.KEYS

@@ -175,3 +175,21 @@ def test_a_question_needs_what_the_specification_says(method: str, params: Any, 
 )
 def test_a_client_is_asked_what_it_declares(declared: Any, wanted: Any, fits: bool) -> None:
     assert modern.declares(json.dumps(declared).encode(), wanted) is fits
+
+
+def test_a_question_is_told_without_a_name_for_its_address() -> None:
+    plain = b'{"message":"who?","requestedSchema":{}}'
+    assert bytes(modern.question(plain)) == plain
+    named = {"mode": "url", "url": "https://x/", "message": "in", "elicitationId": "1"}
+    assert json.loads(bytes(modern.question(json.dumps(named).encode()))) == {
+        "mode": "url",
+        "url": "https://x/",
+        "message": "in",
+    }
+
+
+def test_what_a_client_says_to_questions_stays_where_a_request_is_about_that() -> None:
+    params = Raw(b'{"taskId":"t","inputResponses":{"q":{}},"_meta":{}}')
+    assert json.loads(bytes(modern.bare(params))) == {"taskId": "t"}
+    kept = json.loads(bytes(modern.bare(params, answers=True)))
+    assert kept == {"taskId": "t", "inputResponses": {"q": {}}}

@@ -141,3 +141,14 @@ def test_a_number_that_nobody_can_hold_is_no_other_one() -> None:
     params = Raw(b'{"name":"x","arguments":{"n":1e99999999999999999999}}')
     with pytest.raises(RpcError):
         routing.check_arguments({"mcp-param-n": "1"}, definition, params)
+
+
+@pytest.mark.parametrize("method", ["tasks/get", "tasks/update", "tasks/cancel"])
+def test_a_task_that_a_header_names_is_that_of_the_body(method: str) -> None:
+    good = {**GOOD, "mcp-method": method, "mcp-name": "t"}
+    check(good, method, taskId="t")
+    check(good, method, taskId=5)
+    check({name: value for name, value in good.items() if name != "mcp-name"}, method, taskId="t")
+    with pytest.raises(RpcError) as caught:
+        check({**good, "mcp-name": "u"}, method, taskId="t")
+    assert caught.value.code == -32020

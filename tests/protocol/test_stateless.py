@@ -185,3 +185,13 @@ def test_a_resource_that_is_not_there_has_the_code_of_earlier_revisions() -> Non
 )
 def test_any_other_error_means_the_same_in_every_revision(method: str, error: ErrorObject) -> None:
     assert stateless.earlier_error(method, error) is None
+
+
+def test_a_visit_to_an_address_gets_a_name_for_clients_of_earlier_revisions() -> None:
+    visit = {"mode": "url", "url": "https://x/", "message": "in"}
+    sent = stateless.with_visit(Raw(json.dumps(visit).encode()), "v1")
+    assert sent is not None
+    assert json.loads(bytes(sent)) == {**visit, "elicitationId": "v1"}
+    for other in ({"message": "who?"}, {"mode": "form"}, {**visit, "elicitationId": "own"}):
+        assert stateless.with_visit(Raw(json.dumps(other).encode()), "v1") is None
+    assert stateless.with_visit(None, "v1") is None
