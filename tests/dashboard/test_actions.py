@@ -174,3 +174,43 @@ async def test_a_call_that_waits_is_decided_by_a_person_who_sees_it(
     assert answer.json == {"id": question["id"], "allowed": True}
     assert (await trying).json["status"] == "ok"
     await place.close()
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+@real_loop()
+async def test_arguments_on_several_lines_are_one_message_for_a_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: bytes
+) -> None:
+    """A server reads its input line by line: a line in the arguments would be a call that no rule saw."""
+    place = Place(tmp_path, monkeypatch, dashboard=ON)
+    await place.host.runtime.settled()
+    link, lines = place.links["a"], list[bytes]()
+    send = link.send
+
+    def heard(line: bytes, *more: Any) -> None:
+        lines.append(line)
+        send(line, *more)
+
+    monkeypatch.setattr(link, "send", heard)
+    tab = Tab(place)
+    await tab.session()
+    hidden = b'{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"u"}}'
+    body = b'{"name":"t","arguments":{"x":' + end + hidden + end + b"}}"
+    assert (await tab.post("/call", body)).json["status"] == "ok"
+    assert link.heard[-1] == ("tools/call", {"name": "t", "arguments": {"x": json.loads(hidden)}})
+    assert not any(b"\n" in line or b"\r" in line for line in map(bytes.rstrip, lines))
+    await place.close()
+
+
+@real_loop()
+async def test_arguments_that_no_client_can_send_reach_no_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(tmp_path, monkeypatch, dashboard=ON)
+    await place.host.runtime.settled()
+    tab = Tab(place)
+    await tab.session()
+    refused = await tab.post("/call", b'{"name":"t","arguments":{"x":' + b"[" * 900 + b"]" * 900 + b"}}")
+    assert (refused.status, "cannot be sent" in refused.json["error"]) == (400, True)
+    assert "tools/call" not in [method for method, _ in place.links["a"].heard]
+    await place.close()

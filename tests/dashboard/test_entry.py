@@ -9,10 +9,12 @@ import pytest
 
 from callmux import __version__
 from callmux.config.sources import Sources
+from callmux.dashboard import entry
 from callmux.guard import browsers
-from tests.dashboard.tab import CLIENTS, DEV, HOST, OPS, Tab
+from tests.dashboard.tab import CLIENTS, DEV, HOST, OPS, SAME, Tab
 from tests.management.place import TOKEN, Place
 from tests.support import real_loop, until
+from tests.transport.http.asgi import Call
 
 ON = {"enabled": True}
 
@@ -85,8 +87,6 @@ async def test_a_cookie_is_for_https_where_the_browser_speaks_it(
 
 
 def _from(client: tuple[str, int], *given: Any) -> Any:
-    from tests.transport.http.asgi import Call
-
     call = Call(*given)
     call.scope["client"] = client
     return call
@@ -259,11 +259,17 @@ async def test_the_token_of_another_page_is_none(tmp_path: Path, monkeypatch: py
 async def test_nobody_reads_what_is_of_the_page_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A page of another port on this machine may ask `/mcp`, and learns nothing of the dashboard."""
+    """A page of another port on this machine may ask `/mcp`. Of the dashboard it learns nothing, and it has
+    no work done there; links lead to the page alone."""
     here = Place(tmp_path, monkeypatch, dashboard=ON)
-    for path in ("/session", "/data"):
-        answer = await Tab(here).get(path, origin="http://localhost:3000", sec_fetch_site="cross-site")
-        assert "access-control-allow-origin" not in answer.headers
+    for path in ("/session", "/data", "/events", "/latency?range=30d", "/manage/servers"):
+        for site, origin in (("cross-site", "http://localhost:3000"), ("same-site", "")):
+            answer = await Tab(here).get(path, origin=origin, sec_fetch_site=site)
+            assert answer.status == 403
+            assert "access-control-allow-origin" not in answer.headers
+    for path, status in (("", 200), ("/enter?code=none", 303)):
+        linked = await Tab(here).get(path, accept="text/html", sec_fetch_site="cross-site")
+        assert linked.status == status
     await here.close()
 
 
@@ -298,13 +304,42 @@ async def test_a_browser_ends_with_its_token(tmp_path: Path, monkeypatch: pytest
     await here.close()
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"token": 1}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{", b'{"token": 1}', b'{"x":' + b"[" * 9000 + b"]" * 9000 + b"}"]
+)
 @real_loop()
 async def test_what_is_no_sign_in_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: bytes
 ) -> None:
     here = place(tmp_path, monkeypatch)
     assert (await Tab(here).post("/sign-in", body)).status == 400
+    await here.close()
+
+
+@real_loop()
+async def test_a_sign_in_that_does_not_come_holds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entry, "BODY_SECONDS", 0.01)
+    here = place(tmp_path, monkeypatch)
+    call = Call("POST", "/dashboard/sign-in", {"host": HOST, **SAME, "content-type": "application/json"})
+    call.scope["headers"].append((b"content-length", b"100"))
+    await call.receive()
+    await here.app(call.scope, call.receive, call.send)
+    assert (call.status, "did not come" in call.json["error"]) == (408, True)
+    await here.close()
+
+
+@real_loop()
+async def test_a_token_of_other_letters_is_good_and_a_wrong_one_stands_in_no_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    good, wrong = "schlüssel-鍵-12345", "falscher-鍵-12345"
+    tokens = {"mode": "bearer", "tokens": [{"id": "ops", "token": good}]}
+    here = place(tmp_path, monkeypatch, auth=tokens)
+    assert (await Tab(here).sign_in(wrong)).status == 401
+    assert (await Tab(here).sign_in(good)).json["principal"] == "bearer:ops"
+    assert "鍵" not in caplog.text
     await here.close()
 
 

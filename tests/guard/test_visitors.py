@@ -101,12 +101,20 @@ async def test_a_cookie_stands_for_what_was_shown_below_the_dashboard_only() -> 
     await door.guard.close()
 
 
-async def test_at_the_root_the_paths_of_clients_take_no_cookie() -> None:
+async def test_at_the_root_the_paths_of_clients_and_of_the_management_interface_take_no_cookie() -> None:
     door = Door(config(path="/"))
     cookie = await door.cookie("ops-token-123")
     assert await door.who("/data", cookie=cookie) == "bearer:ops"
-    for path in ("/mcp", "/mcp/", "/sse", "/messages", "/mcp/p/x"):
+    for path in (
+        "/mcp",
+        "/mcp/",
+        "/sse",
+        "/messages",
+        "/mcp/p/x",
+        "/management/v1/servers",
+    ):
         assert await door.who(path, "POST", cookie=cookie) == "401", path
+    assert await door.who("/management/v2", cookie=cookie) == "bearer:ops"
     assert await door.who("/session") == "nobody"
     await door.guard.close()
 

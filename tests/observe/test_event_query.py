@@ -76,12 +76,13 @@ def test_names_that_clients_made_up_are_shown_without_secrets(tmp_path: Path) ->
 
 
 def test_a_limit_is_a_number_within_bounds() -> None:
-    assert [limit_of(text) for text in (None, "x", "-1", "0", "7", "9999", "٣")] == [
+    assert [limit_of(text) for text in (None, "x", "-1", "0", "7", "9999", "9" * 5000, "٣")] == [
         25,
         25,
         25,
         1,
         7,
+        500,
         500,
         25,
     ]

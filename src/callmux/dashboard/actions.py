@@ -17,6 +17,7 @@ from callmux.dashboard.trials import Answer
 from callmux.errors import CallmuxError
 from callmux.guard.browsers import Browser
 from callmux.process.host import Host
+from callmux.protocol import jsonrpc
 from callmux.tasks import at_once
 from callmux.transport.http.exchange import Exchange, Refusal
 from callmux.transport.http.intake import ClientLeft, is_elsewhere, read_body
@@ -24,6 +25,7 @@ from callmux.transport.http.intake import ClientLeft, is_elsewhere, read_body
 MOST_BYTES = 64 * 1024
 """Of a body that names something."""
 NO_STORE = {"cache-control": "no-store"}
+_MESSAGE = b'{"jsonrpc":"2.0","id":0,"method":"tools/call","params":%b}'
 
 
 class _Call(msgspec.Struct):
@@ -63,7 +65,7 @@ class Actions:
         arguments = asked.arguments
         if not bytes(arguments).lstrip().startswith(b"{"):
             raise Refusal(400, "arguments must be a JSON object")
-        params = msgspec.json.encode({"name": asked.name, "arguments": arguments})
+        params = _as_of_client(asked)
         await self._check_size(params)
         visitor = self._visitor(exchange)
         principal = exchange.principal
@@ -78,7 +80,7 @@ class Actions:
 
     async def _check_size(self, params: bytes) -> None:
         """Refuses what is larger than the server takes, as for any client."""
-        message = b'{"jsonrpc":"2.0","id":0,"method":"tools/call","params":%b}' % params
+        message = _MESSAGE % params
         servers = self._host.runtime.config.servers
         limits = [servers[name].request_body_max_bytes for name in self._host.addressed(message)]
         finite = [limit for limit in limits if limit]
@@ -104,6 +106,21 @@ class Actions:
         visitor = self._visitor(exchange)
         principal = exchange.principal if visitor is None else visitor.principal
         return "nobody known" if principal is None else principal.label
+
+
+def _as_of_client(asked: _Call) -> bytes:
+    """The params of the call, read as the message of any client is: what stands on several lines would be
+    several messages for a server.
+
+    Raises:
+        Refusal: No client could send that.
+    """
+    params = msgspec.json.encode({"name": asked.name, "arguments": asked.arguments})
+    message = jsonrpc.parse(jsonrpc.on_one_line(_MESSAGE % params))
+    if isinstance(message, jsonrpc.Request) and message.params is not None:
+        return bytes(message.params)
+    why = message.message if isinstance(message, jsonrpc.Malformed) else "they are no JSON"
+    raise Refusal(400, f"the arguments cannot be sent: {why}")
 
 
 async def _read(exchange: Exchange, kind: type[Any], most: int) -> Any:

@@ -7,6 +7,7 @@ or send, and must not come from such a page.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -27,12 +28,15 @@ log = logging.getLogger(__name__)
 CSRF = "x-callmux-csrf"
 MOST_BYTES = 32 * 1024
 """Of the body that signs in."""
+BODY_SECONDS = 10.0
+"""How long that may take to come: everybody may send it."""
 NO_STORE = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
 EXPIRED = "./#sign-in=expired"
 _BAD = (
     "this is no token of this listener: give one of `auth` or `management.auth`, or open the address that"
     " `callmux dashboard` prints"
 )
+OTHER_PAGE = "requests of web pages of another origin are refused"
 _USED = "this code was used already, or is too old: run `callmux dashboard` again"
 
 
@@ -118,6 +122,17 @@ class FrontDoor:
             facts["version"] = __version__
         return facts
 
+    def check_reader(self, exchange: Exchange) -> None:
+        """Refuses to look something up for a page of another origin: it could not read the answer, but it
+        could have us work.
+
+        Raises:
+            Refusal: 403.
+        """
+        has_token = self._visitors.asks and "authorization" in exchange.headers
+        if not has_token and not is_of_own_page(exchange.headers, exchange.seen_host):
+            raise Refusal(403, OTHER_PAGE)
+
     def check_change(self, exchange: Exchange) -> None:
         """Refuses a change that a page of another origin may have sent.
 
@@ -135,7 +150,7 @@ class FrontDoor:
 
     def _check_page(self, exchange: Exchange) -> None:
         if not is_of_own_page(exchange.headers, exchange.seen_host):
-            raise Refusal(403, "requests of web pages of another origin are refused")
+            raise Refusal(403, OTHER_PAGE)
         kind = exchange.headers.get("content-type", "").partition(";")[0].strip().lower()
         if exchange.method != "DELETE" and kind != JSON:
             # What a form or an image can send is never that.
@@ -145,8 +160,13 @@ class FrontDoor:
         """Signs a browser in by a token or a code."""
         self._check_page(exchange)
         try:
-            shown = msgspec.json.decode(await read_body(exchange, MOST_BYTES), type=_Shown)
-        except msgspec.MsgspecError as error:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await read_body(exchange, MOST_BYTES)
+        except TimeoutError:
+            raise Refusal(408, f"the body did not come within {BODY_SECONDS:g} s") from None
+        try:
+            shown = msgspec.json.decode(body, type=_Shown)
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise Refusal(400, f'the body must be {{"token": TOKEN}} or {{"code": CODE}}: {error}') from None
         before, now, wall = self.visitor(exchange), self._clock.monotonic(), self._clock.wall()
         if shown.code:

@@ -54,6 +54,8 @@ _OF_QUESTIONS = ("id", "client", "principal", "directory", "waitsSeconds", "left
 """What is shown of a question to a person: its calls have arguments."""
 MANAGE = "/manage"
 """Below it stands the management interface, for browsers that may use it."""
+_LINKED = ("", "/enter")
+"""Where links of other pages may lead."""
 _RESTART, _CLEAR = "/restart", f"{MANAGE}/cache/clear"
 
 Page: TypeAlias = Callable[[Exchange], Awaitable[None]]
@@ -136,11 +138,14 @@ class DashboardPages:
         # No page of another origin is to read anything of this, as it may what clients ask for.
         exchange.origin = None
         rest, method = self._rest(exchange.path), exchange.method
-        if is_below(rest, MANAGE):
-            await self._manage(exchange, rest)
-        elif (static := files().get(rest.removeprefix(STATIC))) is not None and rest.startswith(STATIC):
+        if (static := files().get(rest.removeprefix(STATIC))) is not None and rest.startswith(STATIC):
             page = self._file(static)
             await _chosen({"GET": page}, method)(exchange)
+            return
+        if rest not in _LINKED:
+            self._entry.check_reader(exchange)
+        if is_below(rest, MANAGE):
+            await self._manage(exchange, rest)
         elif (known := self._open.get(rest)) is not None:
             await _chosen(known, method)(exchange)
         elif rest in self._views or rest in self._changes:

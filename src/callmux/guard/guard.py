@@ -64,21 +64,23 @@ class Guard:
         if config.management.enabled:
             middle = Managers(route_of(config.management.path), own, middle)
         if config.dashboard.enabled:
-            middle = self._of_browsers(route_of(config.dashboard.path), clients, own, middle)
+            middle = self._of_browsers(config, clients, own, middle)
         else:
             self.visitors = None
         checks = [check for check in (before, middle, after) if check is not None]
         return Gate(checks, resource, self._bus) if checks else None
 
     def _of_browsers(
-        self, base: str, clients: Authentication | None, own: Authentication | None, others: Check | None
+        self, config: Config, clients: Authentication | None, own: Authentication | None, others: Check | None
     ) -> Check:
         """The check of browsers: those that are signed in stay so."""
         from callmux.guard.browsers import Browsers
         from callmux.guard.visitors import Visitors
 
         browsers = Browsers() if self.visitors is None else self.visitors.browsers
-        self.visitors = Visitors(base, browsers, self._clock, clients, own, others)
+        base, management = route_of(config.dashboard.path), config.management
+        apart = route_of(management.path) if management.enabled else None
+        self.visitors = Visitors(base, browsers, self._clock, clients, own, others, apart)
         return self.visitors
 
     def expect(self, config: Config) -> None:

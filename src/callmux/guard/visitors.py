@@ -55,6 +55,8 @@ class Visitors:
         clients: Examines credentials of the listener; None where it has no `auth`.
         managers: Examines those of the management interface; None where it has none of its own.
         others: What all other requests pass; None where there is nothing to pass.
+        apart: The path of the management interface, which may stand below that of the dashboard; None where
+            there is none.
 
     Attributes:
         asks: Whether the listener asks for credentials at all.
@@ -71,6 +73,7 @@ class Visitors:
         clients: Authentication | None,
         managers: Authentication | None,
         others: Check | None,
+        apart: str | None = None,
     ) -> None:
         self._base = base
         self._root = base.rstrip("/")
@@ -79,6 +82,7 @@ class Visitors:
         self._clients = clients
         self._managers = managers
         self._others = others
+        self._apart = apart
         self.asks = clients is not None
         self.has_managers = managers is not None
 
@@ -114,6 +118,8 @@ class Visitors:
         return self.browsers.stays(visitor, self._clock.monotonic(), self._clock.wall())
 
     def _is_of_others(self, path: str) -> bool:
+        if self._apart is not None and is_below(path, self._apart):
+            return True
         return route_of(path) in ENDPOINTS or path.startswith(PROFILED)
 
     def _is_open(self, caller: Caller) -> bool:
@@ -146,7 +152,8 @@ class Visitors:
     ) -> ShownCredential | None:
         if check is None:
             return None
-        alone = ShownAlone(caller, f"Bearer {token}")
+        # As a header has it: a character a byte.
+        alone = ShownAlone(caller, f"Bearer {token.encode().decode('latin-1')}")
         try:
             if (waiting := check.enter(alone)) is not None:
                 await waiting

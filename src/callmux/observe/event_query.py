@@ -15,7 +15,7 @@ from urllib.parse import quote
 from callmux.observe.wording import said
 from callmux.timestamps import iso
 
-USUAL_LIMIT, MOST = 25, 500
+USUAL_LIMIT, MOST, MOST_DIGITS = 25, 500, 15
 LONGEST = 500
 """Characters of a name that a client may have made up."""
 _SUMS = (
@@ -32,11 +32,10 @@ _BY = {
 
 def limit_of(text: str | None) -> int:
     """The bound on rows that a query asks for."""
-    return (
-        min(max(int(text), 1), MOST)
-        if text is not None and text.isascii() and text.isdigit()
-        else USUAL_LIMIT
-    )
+    if text is None or not text.isascii() or not text.isdigit():
+        return USUAL_LIMIT
+    # Python refuses to read a number of some thousand digits.
+    return min(max(int(text), 1), MOST) if len(text) <= MOST_DIGITS else MOST
 
 
 def drilldown(path: Path, begin: float, end: float, limit: int) -> dict[str, Any]:
