@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from callmux.cli.grammar.serve import COMMANDS
-from callmux.cli.listen import ListenOptions, listen, read_options
+from callmux.cli.listen import ListenOptions, _banner, listen, read_options
 from callmux.cli.parsing import ScriptUsageError, read
 from callmux.config.check import check_document
 from callmux.config.model import Config
@@ -40,6 +40,15 @@ def test_where_to_listen_is_said_by_flags() -> None:
     words = ["--meta-only", "--listen", "80", "--host", "::1", "--idle-exit", "0", "--", "srv", "--host", "x"]
     assert options(*words) == ListenOptions(80, "::1", 0)
     assert options("--listen=65535") == ListenOptions(65535, "127.0.0.1", None)
+
+
+@pytest.mark.parametrize(("on", "shown"), [(True, 1), (False, 0)])
+def test_it_says_where_the_dashboard_is_where_there_is_one(
+    caplog: pytest.LogCaptureFixture, on: bool, shown: int
+) -> None:
+    caplog.set_level("INFO")
+    _banner(options("--listen", "80", "--host", "::1"), "https", config(dashboard={"enabled": on}))
+    assert caplog.text.count("https://[::1]:80/dashboard") == shown
 
 
 def test_a_servers_own_listen_is_left_to_it() -> None:

@@ -327,6 +327,7 @@ async def test_a_sign_in_that_does_not_come_holds_nothing(
     await call.receive()
     await here.app(call.scope, call.receive, call.send)
     assert (call.status, "did not come" in call.json["error"]) == (408, True)
+    assert call.headers["connection"] == "close"
     await here.close()
 
 

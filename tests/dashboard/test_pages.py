@@ -12,6 +12,7 @@ import pytest
 
 from callmux.config.sources import Sources
 from callmux.dashboard import pages as module
+from callmux.dashboard import past
 from callmux.observe.facts import Reloaded
 from tests.management.place import Place
 from tests.support import real_loop, until
@@ -99,13 +100,13 @@ async def test_counts_over_time_and_the_drill_down(tmp_path: Path, monkeypatch: 
     assert found["enabled"] is True
     assert (found["totals"]["calls"], found["totals"]["errors"]) == (2, 1)
     assert len(found["byTool"]) == 1
-    monkeypatch.setattr(module, "drilldown", broken)
+    monkeypatch.setattr(past, "drilldown", broken)
     told = (await place.ask("GET", "/dashboard/drilldown")).json
     assert told["enabled"] is False
     assert "cannot be read" in told["reason"]
     go = threading.Event()
-    monkeypatch.setattr(module, "drilldown", lambda *_: go.wait(20))
-    monkeypatch.setattr(module, "QUERY_SECONDS", 0.0)
+    monkeypatch.setattr(past, "drilldown", lambda *_: go.wait(20))
+    monkeypatch.setattr(past, "QUERY_SECONDS", 0.0)
     assert "in time" in (await place.ask("GET", "/dashboard/drilldown")).json["reason"]
     go.set()
     await place.close()

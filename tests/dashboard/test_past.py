@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from callmux.dashboard import past as module
 from tests.dashboard.test_pages import ON, called
 from tests.management.place import Place
-from tests.support import real_loop
+from tests.support import real_loop, until
 
 KEPT = {"enabled": True}
 FAN_OUT = {"calls": [{"tool": "t"}, {"tool": "u"}]}
@@ -74,7 +75,22 @@ async def test_what_stands_in_the_way_is_said(tmp_path: Path, monkeypatch: pytes
     await called(place)
     monkeypatch.setattr(module, "past_calls", broken)
     assert "cannot be read: file is not a database" in (await get(place, "calls"))["reason"]
-    release = threading.Event()
+    release, running, most = threading.Event(), set[int](), list[int]()
+
+    def slow(*_: Any) -> Any:
+        running.add(threading.get_ident())
+        most.append(len(running))
+        release.wait(60)
+        running.discard(threading.get_ident())
+        return {}
+
+    monkeypatch.setattr(module, "latency", slow)
+    many = [asyncio.ensure_future(get(place, "latency")) for _ in range(3 * module.AT_A_TIME)]
+    await until(lambda: len(running) >= module.AT_A_TIME, "the first queries")
+    release.set()
+    assert all(found["enabled"] for found in await asyncio.gather(*many))
+    assert (len(most), max(most)) == (3 * module.AT_A_TIME, module.AT_A_TIME)
+    release.clear()
     monkeypatch.setattr(module, "latency", lambda *_: release.wait(60))
     monkeypatch.setattr(module, "QUERY_SECONDS", 0.01)
     assert "in time" in (await get(place, "latency"))["reason"]

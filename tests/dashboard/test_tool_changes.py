@@ -76,3 +76,8 @@ def test_what_is_kept_and_shown_is_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     for n in range(2 * module.MOST):
         shelf.lists(b'{"name":"n%d"}' % n)
     assert len(shelf.shown) == module.MOST
+    monkeypatch.setattr(module, "MOST_BYTES", 100)
+    shelf.lists(b'{"name":"x"}')
+    assert 1 < len(shelf.shown) < module.MOST
+    shelf.lists(b'{"name":"x","description":"%s"}' % (b"y" * 200))
+    assert len(shelf.shown) == 1

@@ -40,6 +40,25 @@ async def test_each_browser_has_a_session_of_its_own_until_it_is_idle(
 
 
 @real_loop()
+async def test_browsers_that_sign_in_again_and_again_leave_few_sessions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_SESSIONS", 2)
+    place, time = Place(tmp_path, monkeypatch), FakeClock()
+    await place.host.runtime.settled()
+    trials = ToolTrials(place.host, time.clock)
+    before = len(place.host.sessions)
+    for owner in ("a", "b", "a", "c"):
+        time.advance(1)
+        await trials.run(owner, OPS, PARAMS, "rid", elsewhere=False)
+    assert list(trials._clients) == ["a", "c"]
+    assert len(place.host.sessions) == before + 2
+    await asyncio.gather(*(trials.run("a", DEV, PARAMS, "rid", elsewhere=False) for _ in range(3)))
+    assert len(place.host.sessions) == before + 2
+    await place.close()
+
+
+@real_loop()
 async def test_a_session_that_ends_answers_what_waits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from callmux.config.observing import EventStore as Settings
-from callmux.observe.event_query import drilldown, limit_of
+from callmux.observe import event_query as module
+from callmux.observe.event_query import drilldown, limit_of, reading
 from callmux.observe.event_store import EventDatabase
 from tests.observe.test_history import NOW, sample
 
@@ -73,6 +74,17 @@ def test_names_that_clients_made_up_are_shown_without_secrets(tmp_path: Path) ->
     events.put(sample(tool=secret, targets=(("a", secret, 1),), headers=(("a", secret, "x-key"),)))
     events.close(5)
     assert "ghp_" not in str(drilldown(path, NOW - 3600, NOW, 25))
+
+
+def test_a_query_that_takes_too_long_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for it any more, and it would hold a thread."""
+    monkeypatch.setattr(module, "LONGEST_SECONDS", 0.0)
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT COUNT(*) FROM n"
+    with (
+        reading(filled(tmp_path / "e.sqlite")) as connection,
+        pytest.raises(sqlite3.OperationalError, match="interrupted"),
+    ):
+        connection.execute(endless)
 
 
 def test_a_limit_is_a_number_within_bounds() -> None:

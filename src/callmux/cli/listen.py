@@ -12,7 +12,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -155,7 +155,7 @@ async def listen(
             await before.relieve()
             listener.elsewhere = before.send
         supervisor.ready()
-        _banner(options, https.scheme)
+        _banner(options, https.scheme, config)
         if (freshness := https.kept_fresh()) is not None:
             tasks.spawn(freshness)
             if path is None and sys.platform != "win32":
@@ -279,15 +279,17 @@ async def _watch_idle(listener: Listener, seconds: int, idle: asyncio.Event) -> 
     idle.set()
 
 
-def _banner(options: ListenOptions, scheme: str) -> None:
+def _banner(options: ListenOptions, scheme: str, config: Config) -> None:
     where = f"[{options.host}]" if ":" in options.host else options.host
     base = f"{scheme}://{where}:{options.port}"
-    lines: Sequence[str] = (
+    lines: list[str] = [
         f"Listening on {base}",
         f"  Streamable HTTP: {base}/mcp",
         f"  HTTP+SSE:        {base}/sse",
         f"  Health:          {base}/health, {base}/ready",
-    )
+    ]
+    if config.dashboard.enabled:
+        lines.append(f"  Dashboard:       {base}{config.dashboard.path} (to sign in: callmux dashboard)")
     for line in lines:
         log.info("%s", line)
     sys.stderr.flush()

@@ -163,6 +163,7 @@ class FrontDoor:
             async with asyncio.timeout(BODY_SECONDS):
                 body = await read_body(exchange, MOST_BYTES)
         except TimeoutError:
+            exchange.closing = True
             raise Refusal(408, f"the body did not come within {BODY_SECONDS:g} s") from None
         try:
             shown = msgspec.json.decode(body, type=_Shown)

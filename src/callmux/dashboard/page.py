@@ -18,7 +18,9 @@ UNBUILT = """<!doctype html>
 <p>The page was not built: wheels of callmux carry it, a checkout has it once you have run this, which
 needs Node.js 20.19 or newer:</p>
 <pre><code>scripts/dashboard</code></pre>
-<p>Then start callmux again. Its data is here all the same, as JSON, below the address of this page:</p>
+<p>Then install callmux again from the checkout (<code>pip install .</code>; an editable installation has the
+page at once), and start callmux again. Its data is here all the same, as JSON, below the address of this
+page:</p>
 <ul>
 <li><code>data</code>: what runs, the latest events, and what was counted</li>
 <li><code>events</code>: the same, and each event as it happens</li>

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sqlite3
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
@@ -23,7 +21,7 @@ from callmux.dashboard.actions import Actions, departure
 from callmux.dashboard.built import StaticFile, document, files
 from callmux.dashboard.entry import FrontDoor
 from callmux.dashboard.kept import DashboardState
-from callmux.dashboard.past import PastPages
+from callmux.dashboard.past import PastPages, midnight
 from callmux.dashboard.powers import RIGHT, Powers
 from callmux.dashboard.reference import reference
 from callmux.dashboard.views import DashboardViews
@@ -32,8 +30,7 @@ from callmux.guard.managers import is_below
 from callmux.guard.principal import Principal
 from callmux.guard.visitors import HTML, STATIC, Visitors
 from callmux.observe.chronicle import Chronicle
-from callmux.observe.event_query import drilldown, limit_of
-from callmux.observe.history import RANGES, USUAL, span
+from callmux.observe.history import USUAL
 from callmux.observe.recent import words_of
 from callmux.process.host import Host
 from callmux.protocol.sse import event as frame
@@ -110,7 +107,6 @@ class DashboardPages:
             "/data": self._data,
             "/events": self._stream,
             "/series": self._series,
-            "/drilldown": self._drilldown,
             "/reference": self._reference,
             **PastPages(chronicle, clock).pages(),
             **DashboardViews(config, host, chronicle, kept, self._entry, clock).pages(),
@@ -243,33 +239,7 @@ class DashboardPages:
         if history is None:
             raise Refusal(404, "Not found")
         range = exchange.query("range") or USUAL
-        await exchange.answer_json(200, history.series(range, now, _midnight(now)), NO_STORE)
-
-    async def _drilldown(self, exchange: Exchange) -> None:
-        await exchange.answer_json(200, await self._past_calls(exchange), NO_STORE)
-
-    async def _past_calls(self, exchange: Exchange) -> dict[str, Any]:
-        store = self._chronicle.store
-        if store is None:
-            return {"enabled": False, "reason": "eventStore.enabled is false"}
-        asked = exchange.query("range")
-        range = asked if asked in RANGES else USUAL
-        now, limit = self._wall(), limit_of(exchange.query("limit"))
-        begin, end = span(range, now, _midnight(now))
-
-        def look() -> dict[str, Any]:
-            store.flush()
-            return drilldown(store.path, begin, end, limit)
-
-        try:
-            found = await aside(look, QUERY_SECONDS)
-        except TimeoutError:
-            return {"enabled": False, "reason": "the event store did not answer in time"}
-        except sqlite3.Error as error:
-            why = store.problem or str(error)
-            return {"enabled": False, "reason": f"the event store cannot be read: {why}"}
-        times = {"range": range, "from": round(begin * 1000), "to": round(end * 1000)}
-        return {"enabled": True, **times, **found, "store": store.facts()}
+        await exchange.answer_json(200, history.series(range, now, midnight(now)), NO_STORE)
 
     async def _stream(self, exchange: Exchange) -> None:
         recent = self._chronicle.recent
@@ -368,9 +338,3 @@ def _framed(at: float, event: Any) -> bytes:
 def _reset(reason: str, **more: int) -> bytes:
     """Tells the page to fetch the snapshot again."""
     return msgspec.json.encode({"type": "stream_reset", "reason": reason, **more})
-
-
-def _midnight(now: float) -> float:
-    """When this day began where we are."""
-    day = time.localtime(now)
-    return time.mktime((day.tm_year, day.tm_mon, day.tm_mday, 0, 0, 0, 0, 0, -1))

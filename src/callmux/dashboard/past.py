@@ -5,6 +5,7 @@ Made by `callmux.dashboard.pages`; asks `callmux.observe.past_calls` in a thread
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
@@ -14,13 +15,15 @@ from typing import Any
 from callmux.aside import aside
 from callmux.clock import Clock
 from callmux.observe.chronicle import Chronicle
-from callmux.observe.event_query import limit_of
+from callmux.observe.event_query import drilldown, limit_of
 from callmux.observe.history import RANGES, TIERS, USUAL, span
 from callmux.observe.past_calls import CallSearch, latency, past_calls
 from callmux.transport.http.exchange import Exchange, Refusal
 
 QUERY_SECONDS = 30.0
 NO_STORE = {"cache-control": "no-store"}
+AT_A_TIME = 4
+"""Queries at the same time, each in a thread of its own; others wait."""
 OFF = "eventStore.enabled is false"
 
 
@@ -35,10 +38,26 @@ class PastPages:
     def __init__(self, chronicle: Chronicle, clock: Clock) -> None:
         self._chronicle = chronicle
         self._wall = clock.wall
+        self._turns = asyncio.Semaphore(AT_A_TIME)
 
     def pages(self) -> dict[str, Callable[[Exchange], Awaitable[None]]]:
         """The pages by their addresses below that of the dashboard."""
-        return {"/calls": self.calls, "/latency": self.latency, "/call": self.call}
+        return {
+            "/calls": self.calls,
+            "/latency": self.latency,
+            "/call": self.call,
+            "/drilldown": self.drilldown,
+        }
+
+    async def drilldown(self, exchange: Exchange) -> None:
+        """The calls of a time, by all that they have."""
+        range, begin, end = self.range_of(exchange)
+        limit = limit_of(exchange.query("limit"))
+        found = await self._asked(lambda path: drilldown(path, begin, end, limit))
+        if found["enabled"] and (store := self._chronicle.store) is not None:
+            found |= {"range": range, "from": round(begin * 1000), "to": round(end * 1000)}
+            found["store"] = store.facts()
+        await exchange.answer_json(200, found, NO_STORE)
 
     async def calls(self, exchange: Exchange) -> None:
         """The calls of a time that fit the filters, newest first."""
@@ -89,7 +108,8 @@ class PastPages:
             return look(known.path)
 
         try:
-            return {"enabled": True, **await aside(flushed, QUERY_SECONDS)}
+            async with self._turns:
+                return {"enabled": True, **await aside(flushed, QUERY_SECONDS)}
         except TimeoutError:
             return {"enabled": False, "reason": "the event store did not answer in time"}
         except sqlite3.Error as error:

@@ -21,6 +21,9 @@ from callmux.upstream.inventory.offer import Suite
 
 MOST = 100
 """Changes that are kept."""
+MOST_BYTES = 8_000_000
+"""Bytes of definitions that are kept: a server may change long lists again and again. The latest change
+stays."""
 MOST_OF_ONE = 50
 """Tools of one change that are shown with their definitions."""
 LONGEST = 100_000
@@ -41,6 +44,11 @@ class ToolChange(msgspec.Struct, frozen=True):
     generation: int
     before: Mapping[str, bytes]
     after: Mapping[str, bytes]
+
+    @property
+    def size(self) -> int:
+        """Bytes of its definitions."""
+        return sum(len(raw) for side in (self.before, self.after) for raw in side.values())
 
     def shown(self) -> dict[str, Any]:
         """As the page gets it."""
@@ -97,6 +105,8 @@ class ToolChanges:
         after = {name: raw for name, raw in new.items() if old.get(name) != raw}
         if before or after:
             self._changes.append(ToolChange(self._wall(), server, suite.generation, before, after))
+            while len(self._changes) > 1 and sum(change.size for change in self._changes) > MOST_BYTES:
+                self._changes.popleft()
 
     def shown(self) -> dict[str, Any]:
         """The changes, the newest first."""

@@ -32,6 +32,8 @@ CLIENT = "callmux-dashboard"
 VERSION = "2025-11-25"
 IDLE_SECONDS = 600.0
 """How long the session of a browser stays that tries nothing."""
+MOST_SESSIONS = 200
+"""Sessions that stay; the longest unused are ended first."""
 MOST_HEARD = 20
 """Results of servers that are shown of one try."""
 MOST_SHOWN = 2_000_000
@@ -221,15 +223,21 @@ class ToolTrials:
 
     async def _client(self, owner: object, principal: Principal | None) -> _Client:
         await self.sweep()
-        found = self._clients.get(owner)
-        if found is not None and found.session.facts.principal != principal:
-            # The browser stands for somebody else now, who must get nothing of what was said before.
+        if owner not in self._clients:
+            await self._make_room()
+        while (found := self._clients.get(owner)) is not None and found.session.facts.principal != principal:
+            # The browser stands for somebody else now, who must get nothing of what was said before. Another
+            # try of that one may be as far as this.
             await self.forget(owner)
-            found = None
         if found is None:
             found = self._clients[owner] = _Client(self._host, principal, self._clock.monotonic())
             asyncio.get_running_loop().call_later(2 * IDLE_SECONDS, self._look_after)
         return found
+
+    async def _make_room(self) -> None:
+        unused = {owner: client.used for owner, client in self._clients.items() if not client.waiting}
+        if unused and len(self._clients) >= MOST_SESSIONS:
+            await self.forget(min(unused, key=unused.__getitem__))
 
     def _look_after(self) -> None:
         """Sweeps when nobody else does."""

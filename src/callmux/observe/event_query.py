@@ -1,13 +1,15 @@
 """What the database of past calls says about a time: by server, tool, session and transport.
 
-Called by `callmux.dashboard.pages`, in a thread: it takes its time.
+Called by `callmux.dashboard.past`, in a thread: it takes its time. `callmux.observe.past_calls` reads the
+same file in the same way.
 """
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +20,10 @@ from callmux.timestamps import iso
 USUAL_LIMIT, MOST, MOST_DIGITS = 25, 500, 15
 LONGEST = 500
 """Characters of a name that a client may have made up."""
+LONGEST_SECONDS = 30.0
+"""How long a query may take: nobody waits for the answer then."""
+_STEPS = 100_000
+"""Steps of SQLite after which the time is looked at."""
 _SUMS = (
     "SUM(e.calls), SUM(CASE WHEN e.ok = 0 THEN e.calls ELSE 0 END), "
     "SUM(e.duration_ms * e.calls) * 1.0 / SUM(e.calls), SUM(e.bytes_in), SUM(e.bytes_out), MAX(e.ts_ms)"
@@ -38,6 +44,15 @@ def limit_of(text: str | None) -> int:
     return min(max(int(text), 1), MOST) if len(text) <= MOST_DIGITS else MOST
 
 
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """The file, to be read: a query that takes too long ends with an error."""
+    where, until = f"file:{quote(str(path))}?mode=ro", time.monotonic() + LONGEST_SECONDS
+    with contextlib.closing(sqlite3.connect(where, uri=True, timeout=1.0)) as connection:
+        connection.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
+        yield connection
+
+
 def drilldown(path: Path, begin: float, end: float, limit: int) -> dict[str, Any]:
     """The calls between two times, in seconds since 1970.
 
@@ -45,8 +60,7 @@ def drilldown(path: Path, begin: float, end: float, limit: int) -> dict[str, Any
         sqlite3.Error: The file cannot be read.
     """
     times = (int(begin * 1000), int(end * 1000) + 1)
-    where = f"file:{quote(str(path))}?mode=ro"
-    with contextlib.closing(sqlite3.connect(where, uri=True, timeout=1.0)) as connection:
+    with reading(path) as connection:
         totals = connection.execute(f"SELECT {_SUMS} FROM call_events e WHERE {_TIME}", times).fetchone()
         found: dict[str, Any] = {"totals": {k: v for k, v in _row("", totals).items() if k not in _NAMES}}
         found["byServer"] = [

@@ -6,15 +6,14 @@ time holds up no call.
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 
+from callmux.observe.event_query import reading
 from callmux.observe.wording import said
 from callmux.timestamps import iso
 
@@ -77,7 +76,7 @@ def past_calls(path: Path, search: CallSearch) -> dict[str, Any]:
         f"SELECT {', '.join(f'e.{column}' for column in _COLUMNS)} FROM call_events e WHERE {where} "
         "ORDER BY e.id DESC LIMIT ?"
     )
-    with _reading(path) as connection:
+    with reading(path) as connection:
         found = connection.execute(query, (*values, search.limit + 1)).fetchall()
         kept = found[: search.limit]
         targets = _targets(connection, [row[0] for row in kept])
@@ -93,7 +92,7 @@ def latency(path: Path, begin: float, end: float, step: int) -> dict[str, Any]:
     """
     times = (int(begin * 1000), int(end * 1000) + 1)
     length = step * 1000
-    with _reading(path) as connection:
+    with reading(path) as connection:
         by_step = {
             row[0]: row
             for row in _percentiles(connection, f"e.ts_ms / {length} * {length}", "call_events e", times)
@@ -107,13 +106,6 @@ def latency(path: Path, begin: float, end: float, step: int) -> dict[str, Any]:
         "totals": _named(totals[0] if totals else None),
         "servers": [{"server": said(str(row[0]), LONGEST), **_named(row)} for row in servers],
     }
-
-
-@contextlib.contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    where = f"file:{quote(str(path))}?mode=ro"
-    with contextlib.closing(sqlite3.connect(where, uri=True, timeout=1.0)) as connection:
-        yield connection
 
 
 def _conditions(search: CallSearch) -> tuple[str, list[Any]]:
