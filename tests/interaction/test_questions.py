@@ -408,3 +408,40 @@ async def test_each_tool_that_asks_asks_whoever_called_it() -> None:
             result = await client.call(tool, {"who": name})
             assert result == text(json.dumps({"said": f"{name} by {name}"})), (tool, name)
         assert [len(client.asked) for client in (first, ann, bob)] == [0, 2, 2]
+
+
+@interaction("sessions.questions")
+@pytest.mark.parametrize("early", [False, True])
+async def test_a_session_without_calls_keeps_no_question_from_the_only_one_that_has_some(early: bool) -> None:
+    """The connection was opened for the first session, which has sent nothing on it: it becomes the own of
+    the second one, and whatever the first one calls afterwards runs elsewhere.
+
+    Args:
+        early: Whether the first session calls something while the second one is being asked.
+    """
+    able: Json = {"elicitation": {}}
+    asked = asyncio.Event()
+
+    async def asks(call: Call) -> Json:
+        answer = await call.ask("elicitation/create", {"message": call.params["arguments"]["who"]})
+        return text(json.dumps(answer.get("result", answer.get("error"))))
+
+    server = RawServer("raw").has(one=asks, three=text("-"))
+    async with bench(server, single=False) as b:
+        ann, bob = await b.greeted(capabilities=able), await b.greeted(capabilities=able)
+
+        async def answers(message: Json) -> Json:
+            asked.set()
+            if early:
+                assert await ann.call("three") == text("-")
+            return {"action": "accept", "content": {"by": "bob", "to": message["params"]["message"]}}
+
+        bob.answers["elicitation/create"] = answers
+        ann.answers["elicitation/create"] = {"action": "accept", "content": {"by": "ann"}}
+        given = await bob.call("one", {"who": "bob"})
+        assert given == text(json.dumps({"action": "accept", "content": {"by": "bob", "to": "bob"}}))
+        assert asked.is_set()
+        assert await ann.call("one", {"who": "ann"}) == text(
+            json.dumps({"action": "accept", "content": {"by": "ann"}})
+        )
+        assert [len(client.asked) for client in (ann, bob)] == [1, 1]

@@ -39,10 +39,22 @@ def test_the_only_client_is_meant_whether_it_called_or_not() -> None:
 def test_of_two_nobody_is_meant_unless_the_stream_tells() -> None:
     audience = Audience()
     audience.calls(ANN)
-    audience.join(BOB)
+    audience.calls(BOB)
     assert audience.meant(None) is None
     assert audience.meant(BOB) is BOB
     assert not audience.is_only(ANN)
+
+
+def test_who_has_never_called_is_not_meant_once_another_one_has() -> None:
+    """Nothing of a client is on a connection that was only opened on its behalf."""
+    audience = Audience()
+    audience.join(ANN)
+    audience.calls(BOB)
+    assert audience.meant(None) is BOB
+    assert (audience.is_only(BOB), audience.is_only(ANN)) == (True, False)
+    audience.calls(ANN)
+    assert audience.meant(None) is None
+    assert not audience.is_only(BOB)
 
 
 def test_who_has_called_and_left_may_still_be_meant() -> None:

@@ -87,3 +87,11 @@ async def test_a_bound_that_is_lifted_lets_all_in() -> None:
     bound.give()
     await asyncio.gather(*waiting)
     assert bound.running == 3
+
+
+async def test_room_that_comes_in_the_last_moment_is_taken_and_not_lost() -> None:
+    bound, loop = bounded(1), asyncio.get_running_loop()
+    await bound.take()
+    loop.call_at(loop.time() + WAIT_SECONDS, bound.give)
+    taken = await asyncio.gather(bound.take(), return_exceptions=True)
+    assert bound.running == sum(one is None for one in taken)

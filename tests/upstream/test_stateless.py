@@ -146,6 +146,22 @@ async def test_giving_up_what_is_done_here_ends_it() -> None:
     assert "0 asking" in repr(connection.stateless)
 
 
+async def test_a_request_whose_client_is_asked_is_under_way_and_fails_with_its_connection() -> None:
+    connection, _, ears = await modern(
+        tools__call={"resultType": "input_required", "inputRequests": {"a": {"method": "roots/list"}}}
+    )
+    ears.answer = asyncio.get_running_loop().create_future()
+    port: Any = FakeClient(b'{"roots":{}}')
+    waiting = asyncio.create_task(connection.request("tools/call", b'{"name":"t"}', 60, port))
+    await settle()
+    assert (len(ears.asked), connection.in_flight) == (1, 1)
+    await connection.close()
+    with pytest.raises(CallFailure, match="was closed") as caught:
+        await asyncio.wait_for(waiting, 10)
+    assert caught.value.started
+    assert connection.in_flight == 0
+
+
 async def test_a_lost_connection_takes_no_request() -> None:
     connection, link, _ = await modern()
     link.dies()

@@ -9,7 +9,7 @@ ever carried.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import Protocol
 
 from callmux.context import ClientPort
@@ -63,8 +63,14 @@ class Audience:
         self._missing |= self._clients.pop(client, False)
 
     def is_only(self, client: ClientPort) -> bool:
-        """Whether there never was anybody else, so that it can be this client's own from now on."""
-        return not self._missing and self._clients.keys() <= {client}
+        """Whether there is nothing of anybody else on it, so that it can be this client's own from now on."""
+        return not self._missing and self._concerned <= {client}
+
+    @property
+    def _concerned(self) -> Set[ClientPort]:
+        """Those who have called, or, where nobody has, those on whose behalf it was opened."""
+        clients = self._clients
+        return {one for one, called in clients.items() if called} if self.carried else clients.keys()
 
     def meant(self, client: ClientPort | None) -> ClientPort | None:
         """Whom something is for that the server says; None where that cannot be told for sure.
@@ -74,9 +80,10 @@ class Audience:
         """
         if self.owner is not None:
             return client if client is not None and client.session is self.owner else self.owner
-        if client is not None or self._missing or len(self._clients) != 1:
+        if client is not None or self._missing:
             return client
-        return next(iter(self._clients))
+        concerned = self._concerned
+        return next(iter(concerned)) if len(concerned) == 1 else None
 
     def addressee(
         self, waiting: Mapping[int, Caused], about: int | None, maker: Callable[[], ClientPort | None]

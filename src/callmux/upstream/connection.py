@@ -111,8 +111,8 @@ class Connection:
 
     @property
     def in_flight(self) -> int:
-        """Requests that wait for their answer."""
-        return len(self._waiting)
+        """Requests that are not over: they wait for their answer, or their client is asked meanwhile."""
+        return len(self._waiting) if self.stateless is None else self.stateless.under_way(self._waiting)
 
     @property
     def sent(self) -> int:
@@ -243,7 +243,9 @@ class Connection:
 
     async def close(self) -> None:
         """Ends the link, also where whoever closes it is cancelled meanwhile; whatever still waits fails."""
-        self._end(failures.lost("the connection was closed", started=True))
+        self._end(over := failures.lost("the connection was closed", started=True))
+        if self.stateless is not None:
+            self.stateless.close(failures.ended(self.link.transport, over))
         try:
             await self._tasks.cancel()
         finally:

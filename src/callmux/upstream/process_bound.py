@@ -54,6 +54,9 @@ class ProcessBound:
                     self.spare()
                     await asyncio.wait({turn}, timeout=SPARE_SECONDS)
         except TimeoutError:
+            if turn.done():
+                # It has come in the last moment.
+                return
             raise CallFailure(
                 Category.TRANSPORT,
                 f"as many processes of servers run as there may be ({self.most}, maxProcesses), and none has "

@@ -109,6 +109,17 @@ class Stateless:
         """Whether anything but listening is under way."""
         return bool(self._open) or any(type(one) is not Listen for one in waiting.values())
 
+    def under_way(self, waiting: Mapping[int, Exchange]) -> int:
+        """How many requests are not over, beside listening."""
+        return len(self._open) + sum(type(one) is not Listen for one in waiting.values())
+
+    def close(self, failure: CallFailure) -> None:
+        """Tells those who wait for something else than an answer that the connection is closed."""
+        given_up, self._open = self._open, {}
+        for exchange, task in given_up.items():
+            task.cancel()
+            exchange.failed(failure)
+
     def is_quiet(self, found: object) -> bool:
         """Whether what is given up leaves nothing to be done at the server."""
         return type(found) is Listen

@@ -145,6 +145,23 @@ async def test_who_waits_is_not_kept_when_the_server_is_closed() -> None:
         await waiting
 
 
+async def test_nothing_opens_a_server_that_is_closed() -> None:
+    """Somebody who still holds it may ask for it."""
+    plant = await Plant(FakeLink()).up()
+    main = plant.server.main_line
+    main.sleep()
+    await plant.server.close()
+    client: Any = FakeClient(b'{"sampling":{}}')
+    main.adopt(client, client.capabilities)
+    for one in (client, plant.client):
+        with pytest.raises(UpstreamUnavailable):
+            await plant.server.acquire("t", one, True)
+    await plant.server.restart()
+    main.begin()
+    await later(60)
+    assert len(plant.made) == 1
+
+
 async def test_retrying_on_demand_leaves_a_server_alone_that_is_up_or_on_its_way() -> None:
     plant = Plant(DOWN, FakeLink())
     plant.server.retry()

@@ -137,12 +137,10 @@ class MainLine:
         await self._settled.wait()
 
     def begin(self, urgency: Urgency = Urgency.USUAL) -> None:
-        """Connects as soon as it is its turn.
-
-        Args:
-            urgency: Who waits for it.
-        """
+        """Connects as soon as it is its turn, by the urgency of whoever waits; no more once it is closed."""
         self._cancel_timer()
+        if self._closed:
+            return
         if self.asleep:
             self.asleep, self._waking = False, True
             self.health.wakes()
@@ -244,6 +242,8 @@ class MainLine:
         """Takes no more calls on the connection there is, ends it, and connects anew; waits for the outcome,
         which `connection` and `health` tell. Calls that come meanwhile wait for the new one; those in flight
         finish where they are."""
+        if self._closed:
+            return
         old, self.connection = self.connection, None
         self._cancel_timer()
         if self._attempt is not None:

@@ -28,6 +28,8 @@ LOOK_SECONDS = 0.05
 LINGER_SECONDS = 2.0
 """How long a lane for other capabilities stays once nobody uses it: the next client may be one of a kind."""
 
+_CLOSED = "the server was closed while a connection to it was opened"
+
 
 class _Lane:
     """One lane.
@@ -85,6 +87,7 @@ class SideLanes:
         self._lanes: dict[LaneKey, _Lane] = {}
         self._opening: dict[LaneKey, _Opening] = {}
         self._left: set[ClientPort] = set()
+        self._closed = False
 
     def __len__(self) -> int:
         return len(self._lanes)
@@ -142,6 +145,8 @@ class SideLanes:
         if (loan := _loan_of(key)) is not None and (lent := await self._lent(key, loan)) is not None:
             return lent
         opening = self._opening.get(key)
+        if self._closed:
+            raise CallFailure(Category.TRANSPORT, _CLOSED, started=False)
         if opening is None:
             room = self._scoped_limits.make_room(self) if key.counts else None
             opening = self._opening[key] = _Opening(self._tasks.spawn(self._open(key, client, room)))
@@ -156,8 +161,7 @@ class SideLanes:
             waiting = asyncio.current_task()
             if opening.task.cancelled() and waiting is not None and not waiting.cancelling():
                 # Nobody gave this caller up: the server is being closed, which ended the opening.
-                why = "the server was closed while a connection to it was opened"
-                raise CallFailure(Category.TRANSPORT, why, started=False) from None
+                raise CallFailure(Category.TRANSPORT, _CLOSED, started=False) from None
             raise
         if isinstance(opened, CallFailure):
             raise opened
@@ -340,6 +344,8 @@ class SideLanes:
                 self._rest(key, lane)
 
     async def close(self) -> None:
+        """Ends all of them; none is opened any more."""
+        self._closed = True
         self._scoped_limits.leave(self)
         lanes = [self._remove(key) for key in list(self._lanes)]
         await self._tasks.cancel()
