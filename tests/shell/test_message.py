@@ -25,6 +25,14 @@ def test_requests_hold_what_was_typed() -> None:
     }
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_request_stands_on_one_line(end: str) -> None:
+    line = request(2, "tools/call", call_params("t", f'{{{end}"text": "a\\nb"{end}}}'))
+    assert b"\n" not in line
+    assert b"\r" not in line
+    assert json.loads(line)["params"]["arguments"] == {"text": "a\nb"}
+
+
 def test_it_speaks_a_revision_that_listeners_of_ours_speak() -> None:
     assert message.PROTOCOL_VERSION in LEGACY
     for asks in (True, False):

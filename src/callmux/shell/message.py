@@ -48,7 +48,8 @@ class Digits(str):
 
 
 def request(id: int, method: str, params: str) -> bytes:
-    """A request; `params` is JSON text."""
+    """A request on one line, as stdio wants it; `params` is JSON text, whose strings have no line ends."""
+    params = params.replace("\r", " ").replace("\n", " ")
     return f'{{"jsonrpc":"2.0","id":{id},"method":{json.dumps(method)},"params":{params}}}'.encode()
 
 
