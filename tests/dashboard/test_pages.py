@@ -200,6 +200,22 @@ async def test_the_stream_begins_with_a_snapshot_and_goes_on_with_events(
     await place.close()
 
 
+@pytest.mark.parametrize("bound", ["MOST_STREAMS", "MOST_OF_ONE"])
+@real_loop()
+async def test_more_pages_than_a_listener_can_tell_are_asked_to_come_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    monkeypatch.setattr(module, bound, 1)
+    place = Place(tmp_path, monkeypatch, dashboard=ON)
+    first = await watched(place)
+    refused = await place.ask("GET", "/dashboard/events", token=None)
+    assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
+    await first.leave()
+    again = await watched(place)
+    await again.leave()
+    await place.close()
+
+
 @real_loop()
 async def test_a_browser_that_reads_slowly_is_told_to_begin_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -31,7 +31,7 @@ from callmux.guard.principal import Principal
 from callmux.guard.visitors import HTML, STATIC, Visitors
 from callmux.observe.chronicle import Chronicle
 from callmux.observe.history import USUAL
-from callmux.observe.recent import words_of
+from callmux.observe.recent import Recent, words_of
 from callmux.process.host import Host
 from callmux.protocol.sse import event as frame
 from callmux.tasks import at_once
@@ -41,12 +41,15 @@ from callmux.transport.http.exchange import EVENT_STREAM, Exchange, Refusal, Tre
 MOST_FRAME = 256 * 1024
 MOST_WAITING = 1000
 """Events that wait for a browser that reads slowly; then it is told to begin anew."""
+MOST_STREAMS, MOST_OF_ONE = 200, 50
+"""Streams at the same time, and those of one principal: each costs every call a little."""
 GATHER_SECONDS = 0.1
 KEEPALIVE_SECONDS = 15.0
 QUERY_SECONDS = 30.0
 START_SECONDS = 10.0
 """How long a snapshot waits for servers that are still starting."""
 NO_STORE = {"cache-control": "no-store"}
+_LATER = {"Retry-After": "5"}
 _OF_QUESTIONS = ("id", "client", "principal", "directory", "waitsSeconds", "leftSeconds")
 """What is shown of a question to a person: its calls have arguments."""
 MANAGE = "/manage"
@@ -89,6 +92,7 @@ class DashboardPages:
     ) -> None:
         self._config = config
         self._base = route_of(config.dashboard.path)
+        self._streams: Counter[str] = Counter()
         self._host = host
         self._chronicle = chronicle
         self._managed = managed
@@ -245,6 +249,19 @@ class DashboardPages:
         recent = self._chronicle.recent
         if recent is None:
             raise Refusal(404, "Not found")
+        owner = "" if exchange.principal is None else exchange.principal.label
+        if recent.listening >= MOST_STREAMS or self._streams[owner] >= MOST_OF_ONE:
+            raise Refusal(503, "too many pages of the dashboard are open: close some", headers=_LATER)
+        self._streams[owner] += 1
+        try:
+            await self._follow(exchange, recent)
+        finally:
+            self._streams[owner] -= 1
+            if not self._streams[owner]:
+                del self._streams[owner]
+
+    async def _follow(self, exchange: Exchange, recent: Recent) -> None:
+        """Tells a page of events for as long as it stays."""
         visitor = self._entry.visitor(exchange)
         waiting: deque[tuple[float, Any]] = deque(maxlen=MOST_WAITING)
         news, lost = asyncio.Event(), 0

@@ -106,6 +106,11 @@ class Recent:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
+    @property
+    def listening(self) -> int:
+        """How many listen. Each costs every event a little."""
+        return len(self._listeners)
+
     def shown(self) -> list[dict[str, Any]]:
         """The events that are kept, in their order."""
         return [words_of(at, event) for at, event in self._events]
