@@ -445,3 +445,52 @@ async def test_a_session_without_calls_keeps_no_question_from_the_only_one_that_
             json.dumps({"action": "accept", "content": {"by": "ann"}})
         )
         assert [len(client.asked) for client in (ann, bob)] == [1, 1]
+
+
+@interaction("sessions.questions", "questions.parallel")
+@pytest.mark.parametrize("end", ["cancelled", "unanswered"])
+async def test_a_question_goes_on_with_another_request_where_the_first_one_asked_is_over(end: str) -> None:
+    """Over a pipe nothing says which of two requests it belongs to: the later one is asked first.
+
+    Args:
+        end: How that one ends: it is cancelled, or its client comes again without an answer.
+    """
+    begun, go, over = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def asks(call: Call) -> Json:
+        begun.set()
+        await go.wait()
+        answer = await call.ask("elicitation/create", {"message": "who?", "requestedSchema": {}})
+        return text(json.dumps(answer.get("result", answer.get("error"))))
+
+    async def waits(call: Call) -> Json:
+        go.set()
+        await over.wait()
+        return text("over")
+
+    about = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}},
+    }
+    server = RawServer("raw").has(one=asks, two=waits)
+    async with bench(server) as b:
+        client = b.client()
+        first = client.send("tools/call", {"name": "one", "_meta": about}, id="first")
+        await begun.wait()
+        later = await client.send("tools/call", {"name": "two", "_meta": about}, id="later")
+        again = {"name": "two", "_meta": about, "requestState": later["result"]["requestState"]}
+        if end == "unanswered":
+            over.set()
+            await server.peer.asked("tools/call", 2)
+        client.send("tools/call", again, id="again")
+        if end == "cancelled":
+            while not any(one.id == "again" and one.job is not None for one in client.session.requests):
+                await asyncio.sleep(0)
+            client.notify("notifications/cancelled", {"requestId": "again"})
+        shown = (await first)["result"]
+        ((key, question),) = shown["inputRequests"].items()
+        assert question["params"]["message"] == "who?"
+        said = {"action": "accept", "content": {"by": "first"}}
+        answered = {"inputResponses": {key: said}, "requestState": shown["requestState"]}
+        result = await client.request("tools/call", {"name": "one", "_meta": about, **answered})
+        assert json.loads(result["content"][0]["text"]) == said

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any, cast
 
 import pytest
+from msgspec import Raw
 
+from callmux.context import ClientPort
 from callmux.protocol.jsonrpc import RpcError
-from tests.support import settle
+from callmux.protocol.upstream_peer import UpstreamPeer
+from callmux.tasks import TaskSet
+from callmux.upstream.open_questions import NotWaiting, OpenQuestions
+from tests.support import FakeClient, settle
 from tests.upstream.test_connection import opened
 
 
@@ -53,3 +59,42 @@ async def test_a_question_nobody_waits_for_is_given_up(end: str) -> None:
     await settle()
     assert ears.answer.cancelled()
     assert "answer" not in link.methods()
+
+
+class Plain:
+    """Answers as they are."""
+
+    def answer(self, id: object, result: bytes) -> bytes:
+        return result
+
+    def refuse(self, id: object, error: bytes) -> bytes:
+        return error
+
+
+async def test_where_the_request_asked_is_over_another_one_of_its_client_is_asked_and_each_once() -> None:
+    asked: list[Any] = []
+    answers: list[Any] = [NotWaiting(), NotWaiting(), b"{}"]
+    first, second, third = (cast(ClientPort, FakeClient()) for _ in range(3))
+
+    async def ask(params: Raw | None, client: ClientPort | None) -> bytes:
+        asked.append(client)
+        found = answers.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return bytes(found)
+
+    async def sent(*instead: ClientPort | None) -> bytes:
+        asked.clear()
+        meant, lines = list(instead), list[bytes]()
+        questions = OpenQuestions("s", cast(UpstreamPeer, Plain()), lines.append, TaskSet("questions"))
+        questions.come(1, "roots/list", None, ask, first, lambda params: meant.pop(0))
+        await settle()
+        assert len(questions) == 0
+        return lines[0]
+
+    assert await sent(second, third) == b"{}"
+    assert asked == [first, second, third]
+    for instead, times in (((None,), 1), ((first,), 1), ((second, first), 2)):
+        answers[:] = [NotWaiting(), NotWaiting()]
+        assert b"the client no longer waits" in await sent(*instead)
+        assert len(asked) == times

@@ -389,10 +389,10 @@ class Connection:
                     return
                 self.hooks.told(self, method, params, self._meant(about, params))
             case RequestReceived(id, method, params):
-                client, name = self._meant(about, params), id if isinstance(id, str) else None
-                self._questions.come(
-                    id, method, lambda kept: self.hooks.asked(self, method, kept, client, name), params
-                )
+                name, client = id if isinstance(id, str) else None, self._meant(about, params)
+                ask = lambda kept, client: self.hooks.asked(self, method, kept, client, name)  # noqa: E731
+                meant = partial(self._meant, None) if about is None else None
+                self._questions.come(id, method, params, ask, client, meant)
             case NoiseReceived(message):
                 self.hooks.noise(self, message)
             case CancellationReceived(id, reason):

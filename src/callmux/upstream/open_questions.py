@@ -12,13 +12,22 @@ from collections.abc import Awaitable, Callable
 
 from msgspec import Raw
 
+from callmux.context import ClientPort
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, Id, RpcError
 from callmux.protocol.upstream_peer import UpstreamPeer
 from callmux.tasks import TaskSet, Withdrawal
 
 log = logging.getLogger(__name__)
 
-Ask = Callable[[Raw | None], Awaitable[bytes | Raw]]
+Ask = Callable[[Raw | None, ClientPort | None], Awaitable[bytes | Raw]]
+Meant = Callable[[Raw | None], ClientPort | None]
+
+
+class NotWaiting(RpcError):
+    """The request whose client was asked is over before there was an answer: another one may be meant."""
+
+    def __init__(self) -> None:
+        super().__init__(INTERNAL_ERROR, "the client no longer waits")
 
 
 class OpenQuestions:
@@ -44,14 +53,24 @@ class OpenQuestions:
     def __len__(self) -> int:
         return len(self._open)
 
-    def come(self, id: Id, method: str, ask: Ask, params: Raw | None) -> None:
+    def come(
+        self,
+        id: Id,
+        method: str,
+        params: Raw | None,
+        ask: Ask,
+        client: ClientPort | None,
+        meant: Meant | None = None,
+    ) -> None:
         """Passes a question on, and its answer back.
 
         Args:
-            ask: Gives the client's answer; takes params of its own, which outlive what was read.
+            ask: Gives the answer of a client; takes params of its own, which outlive what was read.
+            client: Who is asked.
+            meant: Gives who is asked instead once the request of `client` is over; None for nobody.
         """
         kept = None if params is None else params.copy()
-        self._open[id] = self._tasks.spawn(self._ask(id, method, ask, kept))
+        self._open[id] = self._tasks.spawn(self._ask(id, method, kept, ask, client, meant))
 
     def withdrawn(self, id: Id, reason: str | None) -> None:
         """The server asks no longer."""
@@ -64,9 +83,17 @@ class OpenQuestions:
         for task in self._open.values():
             task.cancel()
 
-    async def _ask(self, id: Id, method: str, ask: Ask, params: Raw | None) -> None:
+    async def _ask(
+        self,
+        id: Id,
+        method: str,
+        params: Raw | None,
+        ask: Ask,
+        client: ClientPort | None,
+        meant: Meant | None,
+    ) -> None:
         try:
-            line = self._peer.answer(id, await ask(params))
+            line = self._peer.answer(id, await _answer(params, ask, client, meant))
         except RpcError as error:
             line = self._peer.refuse(id, error.encoded())
         except Exception as error:
@@ -85,3 +112,18 @@ class OpenQuestions:
                 del self._open[id]
         if line is not None:
             self._send(line)
+
+
+async def _answer(
+    params: Raw | None, ask: Ask, client: ClientPort | None, meant: Meant | None
+) -> bytes | Raw:
+    """The answer of the first client whose request lasts until then."""
+    asked: list[ClientPort | None] = []
+    while True:
+        try:
+            return await ask(params, client)
+        except NotWaiting:
+            asked.append(client)
+            client = None if meant is None else meant(params)
+            if client is None or any(one is client for one in asked):
+                raise

@@ -30,6 +30,7 @@ from callmux.session.modern.losing import Losing
 from callmux.session.modern.parking import Parking
 from callmux.session.request import PROGRESS, Request, SessionPort
 from callmux.tasks import at_once
+from callmux.upstream.open_questions import NotWaiting
 from callmux.upstream.visits import VISIT_OVER
 
 GATHER_SECONDS = 0.005
@@ -192,7 +193,7 @@ class ModernRequest(Request, kw_only=True):
             self.lacks |= wanted
             raise RpcError(METHOD_NOT_FOUND, f"the client has not declared that it answers {method}")
         if self.ended:
-            raise RpcError(INTERNAL_ERROR, "the client no longer waits")
+            raise NotWaiting
         if name is not None and name in self.given:
             return bytes(self.given.pop(name))
         key = self._key(name)
@@ -337,8 +338,6 @@ class ModernRequest(Request, kw_only=True):
         self.way.conclude(self, body, refused)
 
     def cancel(self, reason: str | None) -> None:
-        for question in self.questions.values():
-            question.answer.cancel()
         super().cancel(reason)
         self._end()
 
@@ -348,6 +347,9 @@ class ModernRequest(Request, kw_only=True):
         self.ended, self.state, self.lost, self.kept = True, None, False, None
         if self.gathering is not None:
             self.gathering.cancel()
+        for question in self.questions.values():
+            if not question.answer.done():
+                question.answer.set_exception(NotWaiting())
         if self.over is not None:
             self.over()
 
