@@ -8,13 +8,15 @@ import pytest
 
 from callmux.config.model import Config
 from callmux.config.observing import Dashboard
-from callmux.config.security import BearerAuth, BearerToken, Management
+from callmux.config.security import BearerAuth, BearerToken, Management, OidcAuth
+from callmux.guard import oidc
 from callmux.guard.browsers import cookie_name
 from callmux.guard.gate import Gate, TurnedAway
 from callmux.guard.guard import Guard
 from callmux.guard.principal import Principal
 from callmux.guard.visitors import Visitors, is_of_own_page
 from tests.guard.callers import FakeCaller, enter
+from tests.guard.issuer import AUDIENCE, ISSUER, public, rsa, token
 from tests.support import FakeClock
 
 HOST = "localhost:4860"
@@ -204,4 +206,51 @@ async def test_too_many_wrong_tokens_are_refused_unseen() -> None:
     with pytest.raises(TurnedAway) as refused:
         await door.visitors.examine(FakeCaller(DATA), "wrong-again")
     assert refused.value.status == 429
+    await door.guard.close()
+
+
+async def test_a_browser_stays_for_as_long_as_the_token_of_its_issuer_is_good(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Such a token counts for a minute without another look at the keys: then it is examined again."""
+    keys = [rsa()]
+
+    async def document(url: str, seconds: float) -> bytes:
+        return public(*keys)
+
+    monkeypatch.setattr(oidc, "document", document)
+    auth = OidcAuth(mode="oidc_jwt", issuer=ISSUER, audience=(AUDIENCE,), jwks_uri="https://id.example/keys")
+    door = Door(Config(auth=auth, dashboard=Dashboard(enabled=True)))
+    cookie = await door.cookie(token().decode())
+    for _ in range(3):
+        door.clock.advance(oidc.REMEMBERED_SECONDS + 1)
+        assert await door.who(cookie=cookie) == "oidc_jwt:ann"
+    assert token().decode() not in repr(door.visitors.of(FakeCaller(DATA, host=HOST, cookie=cookie)))
+    door.clock.advance(300)
+    assert await door.who(cookie=cookie) == "401"
+    await door.guard.close()
+
+
+async def test_a_browser_ends_with_the_key_of_its_issuer(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = [rsa()]
+
+    async def document(url: str, seconds: float) -> bytes:
+        return public(*keys)
+
+    monkeypatch.setattr(oidc, "document", document)
+    auth = OidcAuth(
+        mode="oidc_jwt",
+        issuer=ISSUER,
+        audience=(AUDIENCE,),
+        jwks_uri="https://id.example/keys",
+        jwks_cache_ttl_seconds=30,
+    )
+    door = Door(Config(auth=auth, dashboard=Dashboard(enabled=True)))
+    cookie = await door.cookie(token().decode())
+    assert await door.who(cookie=cookie) == "oidc_jwt:ann"
+    keys[:] = [rsa("k2")]
+    door.clock.advance(61)
+    html = {"accept": "text/html"}
+    assert await door.who("/dashboard", cookie=cookie, **html) == "nobody"
+    assert await door.who(cookie=cookie) == "401"
     await door.guard.close()

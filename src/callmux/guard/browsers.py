@@ -11,7 +11,8 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 import msgspec
 
@@ -41,15 +42,21 @@ class ShownCredential(msgspec.Struct, frozen=True):
         grant: What it gives.
         principal: Whom it stands for.
         at: When it was examined, by the monotonic clock.
+        again: Examines it again, for a request that needs it. The token itself stands nowhere here.
     """
 
     grant: Grant
     principal: Principal
     at: float
+    again: Callable[[Any], Awaitable[ShownCredential | None]] | None = None
+
+    def is_stale(self, now: float) -> bool:
+        """Whether it must be examined again before it counts for another request."""
+        return not 0 <= now - self.at <= self.grant.remembered_seconds
 
     def holds(self, now: float, wall: float) -> bool:
-        """Whether it still counts."""
-        return 0 <= now - self.at <= self.grant.remembered_seconds and self.grant.holds(wall)
+        """Whether it still counts, or may once it was examined again."""
+        return self.grant.holds(wall) and (self.again is not None or not self.is_stale(now))
 
 
 class Browser(msgspec.Struct, eq=False, kw_only=True):

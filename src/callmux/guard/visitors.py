@@ -7,7 +7,8 @@ than below its path. Whoever shows a credential in a header is examined as every
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from callmux.clock import Clock
@@ -17,6 +18,8 @@ from callmux.guard.gate import Caller, Check, TurnedAway, route_of
 from callmux.guard.grant import Grant
 from callmux.guard.managers import ENDPOINTS, PROFILED, UNAUTHORIZED, ShownAlone, is_below
 from callmux.guard.principal import MANAGEMENT, Principal
+
+Again: TypeAlias = Callable[[Caller], Awaitable[ShownCredential | None]]
 
 HTML = "text/html"
 OPEN = {"GET": ("/session", "/enter"), "POST": ("/sign-in", "/sign-out")}
@@ -79,6 +82,7 @@ class Visitors:
         self._root = base.rstrip("/")
         self.browsers = browsers
         self._clock = clock
+        self._now = clock.monotonic
         self._clients = clients
         self._managers = managers
         self._others = others
@@ -89,13 +93,31 @@ class Visitors:
     def enter(self, caller: Caller) -> Awaitable[None] | None:
         if is_below(caller.path, self._base) and not self._is_of_others(caller.path):
             if (visitor := self.of(caller)) is not None:
-                found = visitor.found
-                caller.principal = visitor.principal if self.asks else None
-                caller.grant = None if found is None else found.grant
+                client = visitor.client
+                if client is not None and client.again is not None and client.is_stale(self._now()):
+                    return self._renew(visitor, client.again, caller)
+                self._let_in(visitor, caller)
                 return None
             if self._is_open(caller):
                 return None
         return None if self._others is None else self._others.enter(caller)
+
+    def _let_in(self, visitor: Browser, caller: Caller) -> None:
+        found = visitor.found
+        caller.principal = visitor.principal if self.asks else None
+        caller.grant = None if found is None else found.grant
+
+    async def _renew(self, visitor: Browser, again: Again, caller: Caller) -> None:
+        """Has a credential examined again that counts for a while only, as one in a header is."""
+        visitor.client = await again(caller)
+        if self.stays(visitor):
+            self._let_in(visitor, caller)
+            return
+        self.browsers.leave(visitor)
+        if not self._is_open(caller) and self._others is not None:
+            waiting = self._others.enter(caller)
+            if waiting is not None:
+                await waiting
 
     def leave(self, caller: Caller, status: int) -> None:
         """A cookie is shown anew with each request."""
@@ -162,4 +184,10 @@ class Visitors:
                 raise
             return None
         grant: Grant | None = alone.grant
-        return None if grant is None else ShownCredential(grant, grant.principal, self._clock.monotonic())
+        if grant is None:
+            return None
+
+        async def again(later: Caller) -> ShownCredential | None:
+            return await self._examined(check, later, token)
+
+        return ShownCredential(grant, grant.principal, self._now(), again)
