@@ -7,6 +7,8 @@ import json
 import sys
 from pathlib import Path
 
+import psutil
+
 from tests.support import real_loop
 
 from .harness import Client, Json, callmux, marked, stdio, text_of, until, write_config
@@ -38,7 +40,15 @@ def configured(tmp_path: Path, count: int, **more: object) -> Path:
 
 def servers_of(client: Client) -> list[int]:
     """The processes of servers that run."""
-    return [p.pid for p in marked(client.mark) if any(word.endswith("server.py") for word in p.cmdline())]
+    return [p.pid for p in marked(client.mark) if any(word.endswith("server.py") for word in _words(p))]
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        # It has ended meanwhile.
+        return []
 
 
 async def begun(client: Client) -> Json:

@@ -19,7 +19,7 @@ from callmux.cli.grammar.ps import COMMANDS
 from callmux.cli.parsing import read
 from callmux.cli.running import answers_of
 from callmux.config.load import target_config
-from callmux.errors import CallmuxError
+from callmux.errors import NotSupported
 
 SECONDS = 5.0
 """How long an answer may take."""
@@ -30,7 +30,7 @@ def run(args: list[str], config_option: str | None) -> int:
     """Gives the exit code: 1 where nothing runs."""
     given = read(COMMANDS[0], args)
     if sys.platform == "win32":
-        raise CallmuxError("ps needs Unix sockets")
+        raise NotSupported("ps needs Unix sockets: use top --url with a listener whose dashboard is on")
     from callmux.process.control_sockets import directory, named, sockets
 
     env = dict(os.environ)

@@ -13,7 +13,7 @@ from callmux.cli.console import print_json
 from callmux.cli.parsing import Given, nearest
 from callmux.cli.running import asked
 from callmux.config.load import find_config, load_config, target_config
-from callmux.errors import CallmuxError, UsageError
+from callmux.errors import NotSupported, UsageError
 
 GRACE_SECONDS = 30.0
 """How long an answer may take beyond the time that the configuration gives a server to connect."""
@@ -22,7 +22,7 @@ GRACE_SECONDS = 30.0
 def run(given: Given, config_option: str | None) -> int:
     """Gives the exit code: 1 where nothing runs, or a server that is to start is not up."""
     if sys.platform == "win32":
-        raise CallmuxError("server stop and server start need Unix sockets")
+        raise NotSupported("server stop and server start need Unix sockets: restart callmux itself")
     name, env, word = str(given.word(0)), dict(os.environ), str(given.command.word)
     find_config(config_option, env, Path.home())
     path = target_config(config_option, env, Path.home())

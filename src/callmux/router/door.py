@@ -243,7 +243,9 @@ class Door:
     async def settled(self) -> None:
         """Waits until every server is up or has failed once. Each wait is bounded by its own time-outs."""
         if not self.all_settled:
-            await asyncio.gather(*(server.settled() for server in self._servers.values()))
+            # One after the other, without tasks: who came first is answered first, `initialize` before lists.
+            for server in self._servers.values():
+                await server.settled()
             self.all_settled = True
 
     async def listable(self) -> None:
