@@ -1,4 +1,4 @@
-"""What can happen, each as a frozen record. Pure.
+"""What can happen, each as a frozen record; what happens to servers stands beside. Pure.
 
 Published on `callmux.observe.bus` by whom each docstring names; read by whoever has subscribed to the kind.
 No record holds arguments, results or credentials; `HttpEnded.body` is the one exception, and is there only
@@ -16,6 +16,13 @@ from callmux.observe.fact import FAILED as FAILED
 from callmux.observe.fact import OK as OK
 from callmux.observe.fact import TOOL_ERROR as TOOL_ERROR
 from callmux.observe.fact import Fact as Fact
+from callmux.observe.server_facts import ConnectFailed as ConnectFailed
+from callmux.observe.server_facts import ListsChanged as ListsChanged
+from callmux.observe.server_facts import ServerDown as ServerDown
+from callmux.observe.server_facts import ServerRemoved as ServerRemoved
+from callmux.observe.server_facts import ServerUp as ServerUp
+from callmux.observe.server_facts import SignInNeeded as SignInNeeded
+from callmux.observe.server_facts import ToolSuiteChanged as ToolSuiteChanged
 
 if TYPE_CHECKING:
     from callmux.config.model import Config
@@ -155,85 +162,6 @@ class ResultShortened(Fact, frozen=True, kw_only=True):
     tool: str
     before: int
     after: int
-
-
-class ServerUp(Fact, frozen=True, kw_only=True):
-    """A server's main connection is open. Published by `callmux.upstream.opening.main_line`.
-
-    Attributes:
-        again: Whether it was up before: this is a reconnect.
-        seconds: How long the attempt took.
-        tools: How many tools it lists.
-    """
-
-    server: str
-    again: bool
-    seconds: float
-    tools: int
-
-
-class ServerDown(Fact, frozen=True, kw_only=True):
-    """A server's main connection is lost. Published by `callmux.upstream.opening.main_line`.
-
-    Attributes:
-        reason: In words, without secrets.
-    """
-
-    server: str
-    reason: str
-
-
-class ConnectFailed(Fact, frozen=True, kw_only=True):
-    """An attempt to connect to a server failed. Published by `callmux.upstream.opening.main_line`.
-
-    Attributes:
-        reason: In words, without secrets.
-        attempt: The how manieth in a row; 0 where the connection was only to be replaced, and stays.
-        next_seconds: When the next attempt is; None for never.
-    """
-
-    server: str
-    reason: str
-    attempt: int
-    next_seconds: float | None
-
-
-class ServerRemoved(Fact, frozen=True, kw_only=True):
-    """A server of an earlier configuration ends. Published by `callmux.upstream.pool`."""
-
-    server: str
-
-
-class ListsChanged(Fact, frozen=True, kw_only=True):
-    """Lists of a server have changed. Published by `callmux.upstream.pool` and `callmux.router.indexes`."""
-
-    server: str
-
-
-class ToolSuiteChanged(Fact, frozen=True, kw_only=True):
-    """A server has other tools than before. Published by `callmux.upstream.pool`, after `ListsChanged`.
-
-    Attributes:
-        generation: The process's count of such changes.
-        added, removed: Names of tools.
-    """
-
-    server: str
-    generation: int
-    added: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-
-
-class SignInNeeded(Fact, frozen=True, kw_only=True):
-    """A server wants its user to sign in before it serves anybody. Published by whoever keeps a server's
-    credentials.
-
-    Attributes:
-        url: Where to sign in, where that is known.
-    """
-
-    server: str
-    url: str | None = None
 
 
 class SessionEnded(Fact, frozen=True, kw_only=True):
