@@ -45,7 +45,7 @@ def servers_of(client: Client) -> list[int]:
 
 def _words(process: psutil.Process) -> list[str]:
     try:
-        return process.cmdline()
+        return list(process.cmdline())
     except psutil.NoSuchProcess:
         # It has ended meanwhile.
         return []
