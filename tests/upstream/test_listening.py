@@ -136,6 +136,29 @@ async def test_a_stream_that_ends_is_opened_again_and_what_was_missed_is_told(en
     assert len(link.listens) == before + 1
 
 
+async def test_a_stream_that_ends_together_with_its_beginning_is_opened_again_less_and_less() -> None:
+    link = ModernLink()
+    link.honours = None
+    connection, _, ears = await modern(link)
+    begin(connection)
+    await settle()
+    for number in range(3):
+        # Both come in one piece.
+        link.honours = {"toolsListChanged"}
+        link.acknowledge(link.listens[-1], {"toolsListChanged": True})
+        link.honours = None
+        link.says_soon({"id": link.listens[-1], "result": {"resultType": "complete"}})
+        await settle()
+        assert len(link.listens) == number + 1
+        await asyncio.sleep(LONGEST_DELAY_SECONDS)
+        assert len(link.listens) == number + 2
+    assert ears.told == []
+    link.honours = {"toolsListChanged"}
+    link.acknowledge(link.listens[-1], {"toolsListChanged": True})
+    await settle()
+    assert ears.told == [(TOOLS, None, None)]
+
+
 async def test_a_server_that_cannot_be_listened_to_is_asked_less_and_less() -> None:
     connection, link, _ = await modern()
     begin(connection)

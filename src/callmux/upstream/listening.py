@@ -223,6 +223,10 @@ class Listening:
             return None, failures.timed_out(LISTEN, ACKNOWLEDGED_SECONDS * 1000)
         except CallFailure as failure:
             return None, failure
+        if stream.number not in self._streams:
+            # It ended before anybody looked: something may have changed since.
+            self._missed = True
+            return None, failures.lost("the server ended the stream of changes at once", started=False)
         return stream, None
 
     def _settle(self, wanted: Mapping[str, Any], stream: Listen | None, failure: CallFailure | None) -> None:
