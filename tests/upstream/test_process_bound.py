@@ -78,15 +78,20 @@ async def test_who_gives_up_leaves_room(come: bool) -> None:
     assert bound.running == 0
 
 
-async def test_a_bound_that_is_lifted_lets_all_in() -> None:
+@pytest.mark.parametrize(("most", "let_in"), [(None, 3), (9, 3), (2, 1), (1, 0)])
+async def test_a_bound_that_is_lifted_or_raised_lets_in_who_waits_at_once(
+    most: int | None, let_in: int
+) -> None:
     bound = bounded(1)
     await bound.take()
     waiting = [asyncio.create_task(bound.take()) for _ in range(3)]
     await settle()
-    bound.most = None
-    bound.give()
-    await asyncio.gather(*waiting)
-    assert bound.running == 3
+    bound.allow(most)
+    await settle()
+    assert sum(task.done() for task in waiting) == let_in
+    assert bound.running == 1 + let_in
+    for task in waiting:
+        task.cancel()
 
 
 async def test_room_that_comes_in_the_last_moment_is_taken_and_not_lost() -> None:

@@ -261,7 +261,8 @@ class Runtime:
             config.max_scoped_clients_per_server,
             config.session_cwd_idle_ttl_seconds,
         )
-        self._pool.starts.most, self._pool.bound.most = config.max_concurrent_starts, config.max_processes
+        self._pool.starts.most = config.max_concurrent_starts
+        self._pool.bound.allow(config.max_processes)
 
     def take_over(self, old: Runtime) -> None:
         """Takes the place of an earlier runtime: its connected servers go by this one from now on, and a
@@ -318,8 +319,7 @@ class Runtime:
                 await asyncio.wait_for(asyncio.gather(*waiting), self.config.list_seconds)
 
     def forget_lists(self) -> None:
-        """Drops the indexes, because a server lists something else: they are built anew when they are
-        needed."""
+        """Drops the indexes, because a server lists something else: the next who needs one builds it."""
         self._names.forget()
         self.indexes.forget()
         if self.oversight is not None:

@@ -74,6 +74,14 @@ class ProcessBound:
     def give(self) -> None:
         """Counts one process less, and lets in who has waited for longest."""
         self.running -= 1
+        self._let_in()
+
+    def allow(self, most: int | None) -> None:
+        """There may be so many from now on: who waits need not wait for longer than that."""
+        self.most = most
+        self._let_in()
+
+    def _let_in(self) -> None:
         while self._waiting and (self.most is None or self.running < self.most):
             turn = self._waiting.popleft()
             if not turn.done():

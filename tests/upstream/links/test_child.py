@@ -19,10 +19,11 @@ from callmux.config.veil import Veil
 from callmux.protocol.jsonrpc import Malformed, Message, Notification
 from callmux.protocol.lines import LineBuffer
 from callmux.upstream.failures import CallFailure, Category
-from callmux.upstream.guardian import Guardian
+from callmux.upstream.guardian import Enrolment, Guardian
 from callmux.upstream.links import child as child_module
 from callmux.upstream.links.child import ChildLink, Launch
 from callmux.upstream.links.link import Listener
+from callmux.upstream.process_bound import ProcessBound
 from tests.support import loop_factory, real_loop, run, until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
@@ -257,6 +258,22 @@ async def test_what_cannot_be_started_is_said(launch: dict[str, Any], reason: st
     assert reason in caught.value.cause
     assert caught.value.category is Category.TRANSPORT
     assert not caught.value.started
+
+
+@real_loop()
+async def test_a_child_whose_guardian_cannot_be_started_is_not_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(self: Guardian) -> Enrolment:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(Guardian, "enrolment", fails)
+    bound, launch = ProcessBound(), Launch(command=sys.executable, args=[], env=ENV)
+    watched = Watched(link := ChildLink("s", launch, Guardian(), print, bound), [])
+    with pytest.raises(CallFailure, match="cannot be started"):
+        await link.open(watched.listener())
+    await link.close()
+    assert bound.running == 0
 
 
 def test_a_file_that_is_no_program_is_said(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import inf
 from typing import cast
 
@@ -28,7 +29,7 @@ from callmux.protocol.lines import LineBuffer, Long, Oversized
 from callmux.text import quiet
 from callmux.upstream import failures
 from callmux.upstream.failures import CallFailure, Category
-from callmux.upstream.guardian import Guardian
+from callmux.upstream.guardian import Enrolment, Guardian
 from callmux.upstream.links.link import Listener
 from callmux.upstream.links.program import find_program, missing_program
 from callmux.upstream.process_bound import ProcessBound
@@ -122,14 +123,9 @@ class ChildLink(BatchWriter):
             raise _unstartable("one of its arguments or variables holds a NUL character")
         loop = asyncio.get_running_loop()
         await self._bound.take()
-        started = False
-        enrolment = self._guardian.enrolment()
-
-        def before_program() -> None:
-            enrolment()
-            _keep_only_stdio()
-
+        started, enrolment = False, None
         try:
+            enrolment = self._guardian.enrolment()
             transport, protocol = await loop.subprocess_exec(
                 lambda: _ChildProtocol(listener, self._show, launch.veil),
                 path,
@@ -137,11 +133,12 @@ class ChildLink(BatchWriter):
                 env=launch.env,
                 cwd=launch.cwd,
                 start_new_session=True,
-                preexec_fn=before_program if sys.platform != "win32" else None,
+                preexec_fn=partial(_before_program, enrolment) if sys.platform != "win32" else None,
             )
             started = True
         except (OSError, ValueError) as error:
-            self._guardian.release(enrolment.group)
+            if enrolment is not None:
+                self._guardian.release(enrolment.group)
             raise _unstartable(f'"{launch.command}" cannot be started: {error}') from error
         finally:
             if not started:
@@ -190,6 +187,12 @@ class ChildLink(BatchWriter):
             self._bound.give()
             await protocol.ended(EOF_SECONDS)
             transport.close()
+
+
+def _before_program(enrolment: Enrolment) -> None:
+    """Run in the new process, before its program."""
+    enrolment()
+    _keep_only_stdio()
 
 
 def _keep_only_stdio() -> None:
