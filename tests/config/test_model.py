@@ -109,3 +109,29 @@ def test_a_server_has_its_own_time_to_connect_or_the_global_one() -> None:
         check_document({"servers": {}, "connectTimeoutMs": 5_000}).config.longest_connect_milliseconds
         == 5_000
     )
+
+
+def test_a_listing_waits_as_long_as_the_configuration_says() -> None:
+    assert check_document({"servers": {}, "listWaitMs": 2_500}).config.list_seconds == 2.5
+
+
+@pytest.mark.parametrize(("all_start", "lazy"), [("eager", ["b"]), ("lazy", ["a", "b"])])
+def test_a_server_starts_as_it_says_itself_or_as_all_do(all_start: str, lazy: list[str]) -> None:
+    servers = {
+        "a": {"command": "x"},
+        "b": {"command": "x", "start": "lazy"},
+        "c": {"command": "x", "start": "eager"},
+    }
+    config = check_document({"servers": servers, "start": all_start}).config
+    assert [name for name in servers if config.is_lazy(name)] == lazy
+
+
+def test_a_server_that_nobody_needs_goes_on_for_its_own_time_or_the_global_one() -> None:
+    servers = {
+        "a": {"command": "x"},
+        "b": {"command": "x", "idleStopSeconds": 5},
+        "c": {"command": "x", "idleStopSeconds": 0},
+    }
+    config = check_document({"servers": servers, "idleStopSeconds": 60}).config
+    assert [config.idle_seconds(name) for name in servers] == [60, 5, None]
+    assert check_document({"servers": servers}).config.idle_seconds("a") is None

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from callmux.observe import history as module
-from callmux.observe.history import FIELDS, History, restored, span
+from callmux.observe.history import FIELDS, TIERS, History, joined, restored, span
 from callmux.observe.samples import Sample
 
 NOW = 1_795_981_052.0
@@ -172,3 +172,48 @@ def test_what_is_written_is_read_again() -> None:
 def test_what_is_malformed_is_nothing(change: Any) -> None:
     assert restored({**History(NOW).dump(), **change}, NOW) is None
     assert restored([], NOW) is None
+
+
+def counted(*samples: Sample, since: float = NOW) -> dict[str, Any]:
+    """The dump of a process that has counted these."""
+    history = History(since)
+    for one in samples:
+        history.add(one)
+    return history.dump()
+
+
+def test_what_two_processes_count_beside_each_other_is_counted_once_each() -> None:
+    """Both had read the first call from the file; the other one has written since."""
+    first, theirs, mine = sample(), sample(NOW + 1), sample(NOW + 3700, targets=(("b", "t", 1),))
+    there = counted(first, theirs, since=NOW - 9)
+    whole = joined(there, counted(first, mine), counted(first))
+    assert whole == {**counted(first, theirs, mine), "startedAt": round((NOW - 9) * 1000)}
+
+
+def test_a_server_was_called_last_when_the_last_of_both_processes_called_it() -> None:
+    early, late = counted(sample(NOW)), counted(sample(NOW + 30))
+    for there, now in ((early, late), (late, early)):
+        (server,) = joined(there, now, counted())["servers"].values()
+        assert (server["calls"], server["lastCallAt"]) == (2, round((NOW + 30) * 1000))
+
+
+def test_a_process_that_counted_nothing_leaves_the_file_as_it_is() -> None:
+    """Though another process has written what this one never knew, or counts further what it knew."""
+    known, there = counted(sample()), counted(sample(), sample(NOW + 1), sample(NOW + 3700))
+    assert joined(there, known, known) == there
+    assert joined(there, counted(), counted()) == there
+
+
+def test_a_file_that_is_gone_is_written_with_what_was_counted_since() -> None:
+    before = counted(sample())
+    now = counted(sample(), sample(NOW + 1))
+    whole = joined(counted(), now, before)
+    assert whole["aggregate"]["calls"] == whole["servers"]["a"]["calls"] == 1
+
+
+def test_two_processes_together_keep_no_more_buckets_than_one() -> None:
+    there = counted(*(sample(NOW + 60 * minute) for minute in range(100)))
+    now = counted(*(sample(NOW + 60 * minute) for minute in range(100, 200)))
+    buckets = joined(there, now, counted())["tiers"]["minute"]["buckets"]
+    assert len(buckets) == TIERS["minute"][1]
+    assert buckets[-1] == now["tiers"]["minute"]["buckets"][-1]

@@ -97,9 +97,11 @@ def test_who_listens_hears_each_event_until_it_leaves() -> None:
     heard: list[Any] = []
     leave = events.listen(lambda at, event: heard.append((at, event)))
     bus.publish(Reloaded())
+    assert events.listening == 1
     leave()
     bus.publish(Reloaded())
     assert heard == [(NOW, Reloaded())]
+    assert events.listening == 0
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from callmux.guard.principal import Principal
 from callmux.observe import samples
 from callmux.observe.bus import Bus
 from callmux.observe.facts import CallEnded, RequestEnded
+from callmux.observe.fan_outs import FanOuts
 from callmux.observe.samples import Sample, Sampler
 
 
@@ -130,3 +131,17 @@ def test_names_that_clients_make_up_are_cut_and_can_be_written() -> None:
     assert [len(text) for text in (one.tool, one.client, one.targets[0][1])] == [300, 300, 300]
     assert one.tool.startswith("?y")
     one.tool.encode()
+
+
+def test_of_a_request_with_several_calls_each_of_its_own_can_be_looked_at() -> None:
+    bus, now, fan_outs = Bus(), [100.0], FanOuts()
+    Sampler(bus, lambda: now[0], lambda sample: None, fan_outs)
+    bus.publish(call(tool="left by an earlier request of that number"))
+    now[0] = 200.0
+    for tool in ("t", "u"):
+        bus.publish(call(tool=tool, within="callmux_parallel"))
+    bus.publish(ended("callmux_parallel", request_id="several"))
+    bus.publish(call())
+    bus.publish(ended(request_id="one"))
+    assert [child["tool"] for child in fan_outs.shown("several")["children"]] == ["t", "u"]
+    assert fan_outs.shown("one") == {"children": []}

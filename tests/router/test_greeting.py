@@ -111,6 +111,12 @@ def test_while_some_of_several_start_all_is_declared_that_they_may_have() -> Non
     assert alone["capabilities"]["extensions"] == {"other": {"n": 1}, skills: {"directoryRead": True}}
 
 
+def test_events_of_several_servers_are_declared_without_what_one_of_them_says_beside() -> None:
+    a, b = offer(events={"listChanged": True}), offer(tools={})
+    assert said({"a": a, "b": b})["capabilities"]["events"] == {}
+    assert said({"a": a})["capabilities"]["events"] == {"listChanged": True}
+
+
 def test_tasks_and_experiments_of_several_servers_are_joined() -> None:
     a = offer(tasks={"list": {}}, experimental={"x": {"n": 1}})
     b = offer(

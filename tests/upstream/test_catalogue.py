@@ -419,3 +419,11 @@ def test_a_part_without_servers_has_nothing_beside_its_list() -> None:
     assert whole.limited(lambda entry: True, {"a"}).beside == {"k": b"1"}
     nothing = whole.limited(lambda entry: True, ())
     assert (nothing.beside, nothing.entries, nothing.servers) == ({}, [], {})
+
+
+def test_the_owners_of_a_name_are_told_where_it_alone_means_none_of_them() -> None:
+    catalogue = Catalogue([server("a", "x", "y"), server("b", "x"), server("c", "x", disabled=True)])
+    assert catalogue.owners("x") == ["a", "b"]
+    assert catalogue.owners("y") == catalogue.owners("a__x") == catalogue.owners("z") == []
+    plain = Catalogue([server("a", "x", prefix=""), server("b", "x")])
+    assert plain.owners("x") == []

@@ -109,6 +109,15 @@ def test_a_restart_on_demand_forgets_how_often_it_failed_before() -> None:
     assert (health.step, health.failed_attempt) == (0, False)
 
 
+def test_a_server_that_is_put_to_sleep_starts_without_the_delays_of_before() -> None:
+    health = Health()
+    health.attempt_failed("no", 1.0)
+    health.sleeps()
+    assert (health.state, health.step, health.failed_attempt) == (State.SLEEPING, 0, False)
+    health.wakes()
+    assert health.record()["state"] == "starting"
+
+
 def test_a_server_that_a_person_must_sign_in_to_says_so_until_it_is_connected() -> None:
     health = Health()
     health.attempt_failed("sign in", 1.0, sign_in=True)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callmux.upstream.inventory.offer import Item
-from callmux.upstream.resources import Place, ResourceIndex, ServerResources, qualified
+from callmux.upstream.resources import DEEPEST, Place, ResourceIndex, ServerResources, qualified
 
 
 def items(member: str, *keys: str) -> list[Item]:
@@ -234,3 +234,24 @@ def test_every_shown_uri_leads_back(names: list[str], uris: list[str]) -> None:
 def test_a_qualified_uri_is_understood_whatever_it_holds(name: str, uri: str) -> None:
     index = ResourceIndex([server(name), server("other" + name)])
     assert index.find(qualified(name, uri)) == [Place(name, uri)]
+
+
+def test_a_uri_of_several_servers_is_a_guess_only_while_nothing_says_where_it_led() -> None:
+    both = [server("a", "ui://w/x", "x:1"), server("b", "ui://w/x", "x:1")]
+    index = ResourceIndex(both)
+    assert list(index.claims("ui://w/x")) == [Place("a", "ui://w/x"), Place("b", "ui://w/x")]
+    assert index.is_guess("ui://w/x")
+    assert not index.is_guess("x:1")
+    later = ResourceIndex(both, before=ResourceIndex([server("b", "ui://w/x")]))
+    assert later.find("ui://w/x") == [Place("b", "ui://w/x")]
+    assert not later.is_guess("ui://w/x")
+    alone = ResourceIndex([server("a", "ui://w/x")])
+    assert (list(alone.claims("ui://w/x")), alone.is_guess("ui://w/x")) == ([], False)
+
+
+def test_directories_are_looked_at_up_to_a_bound() -> None:
+    """A URI of slashes alone costs no more than another."""
+    index = ResourceIndex([server(name, "skill://x/SKILL.md", serves=False) for name in ("a", "b")])
+    for levels, is_of_the_skill in ((DEEPEST - 1, True), (DEEPEST, False)):
+        uri = "skill://x" + "/d" * levels
+        assert (index.shown("a", uri) != uri) is is_of_the_skill

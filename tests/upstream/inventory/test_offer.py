@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from msgspec import Raw
+
 from callmux.protocol.shapes import Tool
 from callmux.upstream.catalogue import RemovedTool
 from callmux.upstream.inventory.offer import (
@@ -91,3 +93,19 @@ def test_status_shows_of_the_tools_what_has_changed() -> None:
 def test_two_offers_list_the_same_where_items_and_what_is_beside_them_are_equal() -> None:
     assert Offer().lists_as(Offer(instructions="other"))
     assert not Offer().lists_as(Offer().with_beside("tools", {"x": b"1"}))
+
+
+def test_status_names_tools_that_are_defined_otherwise_than_before() -> None:
+    first = Suite().after(tools("a", "b"), "1", "0")
+    second = first.after((Tool(b'{"name":"a","description":"new"}'), *tools("b")), "2", "1")
+    assert second.record()["changedTools"] == ["a"]
+    assert "changedTools" not in second.after(second.tools, "3", "2").record()
+
+
+def test_a_part_of_a_capability_is_declared_unless_it_is_false_or_null() -> None:
+    said = b'{"list":{},"off":false,"none":null,"requests":{"tools":{"call":{}}}}'
+    offer = Offer(capabilities={"tasks": Raw(said), "logging": Raw(b"{}"), "x": Raw(b"null")})
+    for path in ("logging", "tasks list", "tasks requests tools call"):
+        assert offer.declares(*path.split()), path
+    for path in ("x", "y", "y z", "tasks off", "tasks none", "tasks list z"):
+        assert not offer.declares(*path.split()), path

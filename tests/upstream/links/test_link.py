@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from callmux.upstream.links.child import ChildLink
 from callmux.upstream.links.fallback import FallbackLink
 from callmux.upstream.links.http import HttpLink
-from callmux.upstream.links.link import Link, Listener, label_of
+from callmux.upstream.links.link import Link, Listener, label_of, pid_of
 from callmux.upstream.links.sse import SseLink
 from tests.upstream.fake_link import FakeLink
 from tests.upstream.modern_link import HttpModernLink
@@ -46,3 +47,10 @@ def test_only_what_goes_over_http_has_headers() -> None:
     assert label_of(cast(Link, FakeLink())) is None
     labelled = HttpModernLink()
     assert label_of(cast(Link, labelled)) == labelled.label
+
+
+def test_a_process_is_found_behind_the_links_in_front_of_it() -> None:
+    process = SimpleNamespace(pid=7)
+    assert pid_of(process) == pid_of(SimpleNamespace(link=SimpleNamespace(pid=None, link=process))) == 7
+    assert pid_of(SimpleNamespace(link=FakeLink())) is None
+    assert pid_of(None) is None

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from callmux.config.check import check_document
 from callmux.config.traffic import ReconnectPolicy
-from callmux.upstream.opening.reconnect import delay_seconds
+from callmux.upstream.opening.reconnect import Timing, delay_seconds, timing_of
 
 
 def policy(**changes: object) -> ReconnectPolicy:
@@ -55,3 +56,17 @@ def test_what_will_not_go_away_by_itself_is_tried_at_the_longest_delay() -> None
     """A program that is not on the PATH need not be looked for every second."""
     assert [delay_seconds(policy(), n, lambda: 0.5, lasting=True) for n in (0, 5)] == [30, 30]
     assert delay_seconds(policy(max_attempts=1), 1, lasting=True) is None
+
+
+def test_the_timing_of_a_server_is_what_its_configuration_says() -> None:
+    servers = {"a": {"command": "x"}, "b": {"command": "x", "connectTimeoutMs": 1500, "start": "lazy"}}
+    document = {"servers": servers, "idleStopSeconds": 60, "reconnectPolicy": {"maxAttempts": 3}}
+    config = check_document(document).config
+    own = ReconnectPolicy(max_attempts=3)
+    assert timing_of(config, "a") == Timing(30, own, lazy=False, idle_seconds=60)
+    assert timing_of(config, "b") == Timing(1.5, own, lazy=True, idle_seconds=60)
+
+
+def test_a_server_may_be_down_by_itself_where_it_starts_late_or_stops_early() -> None:
+    timings = [Timing(1, policy(), lazy, idle) for lazy in (False, True) for idle in (None, 9)]
+    assert [timing.on_demand for timing in timings] == [False, True, True, True]
