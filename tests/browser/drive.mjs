@@ -9,6 +9,8 @@
 //   server     the words of a command that starts a server
 //   step       milliseconds that a step may take
 //   shots      a directory for pictures; none are taken where it is empty
+//   pictures   a directory for the pictures of docs/dashboard.md. Where it is given, they are all that is done, and
+//              of the others only modules, chromium, base, entrance and step count
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -82,7 +84,49 @@ async function ask(session, message) {
 
 const VIEWS = ["Overview", "Servers", "Tools", "Live", "Sessions", "Activity", "History", "Errors", "Changes", "Waiting", "Connect"];
 
-try {
+const WIDTH = 1100;
+
+async function pictures() {
+  const page = await open({ viewport: { width: WIDTH, height: 772 } });
+  const picture = async (of, name) => {
+    // The pointer on nothing, and no field in use.
+    await of.mouse.move(1, 1);
+    await of.evaluate(() => document.activeElement?.blur());
+    await of.screenshot({ path: join(given.pictures, `dashboard-${name}.png`), animations: "disabled" });
+    seen.steps.push(name);
+  };
+  await page.goto(given.entrance);
+  await title(page, "Overview");
+  await page.locator(".chart canvas").nth(1).waitFor();
+  await page.locator(".latest li").first().waitFor();
+  await picture(page, "overview");
+  await go(page, "servers");
+  await title(page, "Servers");
+  await page.getByRole("link", { name: "tracker", exact: true }).waitFor();
+  await page.setViewportSize({ width: WIDTH, height: 460 });
+  await picture(page, "servers");
+  await page.setViewportSize({ width: WIDTH, height: 760 });
+  await go(page, "tools/tracker__get_issue");
+  await page.fill("#argument-number", "104");
+  await page.getByRole("button", { name: "Call it" }).click();
+  await page.getByText("As the agent sees it").waitFor();
+  await picture(page, "try");
+  await go(page, "activity?q=callmux_parallel");
+  await page.locator('#events a[href*="#/calls/"]').first().click();
+  await page.getByText("get_issue").nth(2).waitFor();
+  await page.setViewportSize({ width: WIDTH, height: 620 });
+  await picture(page, "call");
+  await go(page, "history");
+  await page.locator('#calls [role="row"]').nth(3).waitFor();
+  await picture(page, "history");
+  const phone = await open({ viewport: { width: 390, height: 780 }, colorScheme: "dark", storageState: await page.context().storageState() });
+  await go(phone, "overview");
+  await title(phone, "Overview");
+  await phone.locator(".chart canvas").first().waitFor();
+  await picture(phone, "phone");
+}
+
+async function person() {
   const page = await open();
   await step("a stranger sees the way in and nothing else", async () => {
     await page.goto(given.base);
@@ -205,6 +249,10 @@ try {
     await dark.locator('#events [role="row"]').first().waitFor();
     seen.rows.events = await rows(dark, "#events");
   });
+}
+
+try {
+  await (given.pictures ? pictures() : person());
 } catch (error) {
   seen.failed = String(error?.stack ?? error);
   for (const context of browser.contexts()) {

@@ -55,7 +55,7 @@ export function Overview({ route, theme }: View) {
           {latency.waits ? <p class="waits">Reading …</p> : <Latencies latency={latency.data} events={events} theme={theme} />}
         </Card>
       </div>
-      <div class="columns">
+      <div class="columns brief">
         <Card title="Servers" more={<a href={link("servers")}>All servers</a>} flush>
           <ByServer all={all} latency={latency.data} />
         </Card>
