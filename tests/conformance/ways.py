@@ -52,17 +52,20 @@ class Excluded(msgspec.Struct, frozen=True):
         revision: Where.
         ways: Where.
         clause: What of the specification, or of docs/relay.md, makes it meaningless.
+        chance: Whether chance decides: it may pass. Else one that passes must be taken out.
     """
 
     check: str
     revision: str
     ways: frozenset[str]
     clause: str
+    chance: bool = False
 
 
 _LISTS = (
     'docs/relay.md, "Questions of servers": a server with a handshake that has asked has a process for each'
-    " client, and lists are those of none of them; 2026-07-28, basic/patterns/subscriptions: a SHOULD"
+    " client, and lists are those of none of them; it passes where the call that changes the list happens to"
+    " take the process that lists; 2026-07-28, basic/patterns/subscriptions: a SHOULD"
 )
 EXCLUDED = tuple(
     Excluded(
@@ -70,6 +73,7 @@ EXCLUDED = tuple(
         "2026-07-28",
         frozenset({WAYS[4]}),
         _LISTS,
+        chance=True,
     )
     for kind in ("tools", "prompts")
 )
@@ -188,6 +192,7 @@ def run_scenarios(suite: Sequence[str], revision: str, way: str, url: str, folde
         bad += [f"{scenario}: {c['id']}: {c.get('errorMessage')}" for c in wrong]
         passed += not wrong
     failing = {c["id"] for checks in found.values() for c in _wrong(checks, set())}
+    failing |= {row.check for row in EXCLUDED if row.chance}
     return Ran(len(found), passed, counts["SUCCESS"], bad, sorted(excluded - failing), unsteady)
 
 
