@@ -1,7 +1,8 @@
 """An MCP server on stdio with everything that the official conformance suite asks servers for.
 
-    python server.py
+    python server.py [FOLDER]
 
+With a folder, all processes of the server list the same, also after a tool has changed a list in one of them.
 The tools, prompts and resources are those that the suite's scenarios name. Standard library only, and no part
 of callmux: it stands behind callmux, so that the suite tests what callmux makes of it.
 """
@@ -14,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 Json = dict[str, Any]
@@ -354,14 +356,31 @@ def read(uri: str) -> Json:
 # ---- the server ----------------------------------------------------------------------------------------
 
 
+class Shared(dict[str, int]):
+    """How often each list has changed, as sizes of files."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+        for kind in ("tools", "prompts"):
+            (folder / kind).touch()
+
+    def __getitem__(self, kind: str) -> int:
+        return (self._folder / kind).stat().st_size
+
+    def __setitem__(self, kind: str, count: int) -> None:
+        with (self._folder / kind).open("ab") as file:
+            file.write(b"+" * (count - self[kind]))
+
+
 class Server:
     """Reads lines, answers each request in a thread of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, changed: dict[str, int] | None = None) -> None:
         self._out = threading.Lock()
         self._ids = itertools.count(1)
         self.declared: Json = {}
-        self.changed = {"tools": 0, "prompts": 0}
+        self.changed = {"tools": 0, "prompts": 0} if changed is None else changed
         self._asked: dict[int | str, tuple[threading.Event, list[Json]]] = {}
         self.methods: dict[str, Callable[[Json], Json]] = {
             "initialize": self.initialize,
@@ -491,4 +510,4 @@ class Server:
 
 
 if __name__ == "__main__":
-    Server().serve()
+    Server(Shared(Path(sys.argv[1])) if sys.argv[1:] else None).serve()

@@ -29,7 +29,8 @@ ROOT = HERE.parents[1]
 SECONDS = 180
 REVISIONS = ("2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28")
 WAYS = ("direct", "listener", "stdio", "bridge", "handshake only")
-"""The last is a listener in front of the server that knows nothing of 2026-07-28."""
+"""The last is a listener in front of the server that knows nothing of 2026-07-28. Its processes, one for each
+kind of clients, share their lists, as those of a server with a store behind it do."""
 PLAIN = {"exposeMetaTools": False}
 ASKING = (
     "test_elicitation",
@@ -52,32 +53,16 @@ class Excluded(msgspec.Struct, frozen=True):
         revision: Where.
         ways: Where.
         clause: What of the specification, or of docs/relay.md, makes it meaningless.
-        chance: Whether chance decides: it may pass. Else one that passes must be taken out.
     """
 
     check: str
     revision: str
     ways: frozenset[str]
     clause: str
-    chance: bool = False
 
 
-_LISTS = (
-    'docs/relay.md, "Questions of servers": a server with a handshake that has asked has a process for each'
-    " client, and lists are those of none of them; it passes where the call that changes the list happens to"
-    " take the process that lists; 2026-07-28, basic/patterns/subscriptions: a SHOULD"
-)
-EXCLUDED = tuple(
-    Excluded(
-        f"sep-2575-server-sends-{kind}-list-changed-on-subscription",
-        "2026-07-28",
-        frozenset({WAYS[4]}),
-        _LISTS,
-        chance=True,
-    )
-    for kind in ("tools", "prompts")
-)
-"""Nothing else."""
+EXCLUDED: tuple[Excluded, ...] = ()
+"""Nothing."""
 
 
 class Ran(msgspec.Struct, frozen=True):
@@ -109,7 +94,8 @@ def served(way: str, revision: str, folder: Path) -> Iterator[str]:
     with_handshake = revision != REVISIONS[-1]
     with ExitStack() as stack:
         if way == WAYS[4]:
-            entry = stdio([sys.executable, "-I", str(HERE / "server.py")])
+            lists = _made(folder / "lists")
+            entry = stdio([sys.executable, "-I", str(HERE / "server.py"), str(lists)])
             yield stack.enter_context(_listening(folder / "a", entry, asked=True))
             return
         url = stack.enter_context(alone(folder))
@@ -192,7 +178,6 @@ def run_scenarios(suite: Sequence[str], revision: str, way: str, url: str, folde
         bad += [f"{scenario}: {c['id']}: {c.get('errorMessage')}" for c in wrong]
         passed += not wrong
     failing = {c["id"] for checks in found.values() for c in _wrong(checks, set())}
-    failing |= {row.check for row in EXCLUDED if row.chance}
     return Ran(len(found), passed, counts["SUCCESS"], bad, sorted(excluded - failing), unsteady)
 
 

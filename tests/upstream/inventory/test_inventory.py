@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 from callmux.upstream.inventory.offer import PROMPTS, TOOLS_CHANGED
-from tests.support import FakeClient
-from tests.upstream.fake_link import FakeLink
+from tests.support import FakeClient, settle
+from tests.upstream.fake_link import INITIALIZE, FakeLink
 from tests.upstream.test_server import Plant, tools
 
 ABLE = b'{"elicitation":{}}'
@@ -77,4 +77,79 @@ async def test_a_connection_that_counts_no_more_is_not_read_again() -> None:
     await asyncio.sleep(10)
     assert listed(plant) == ["t"]
     assert repr(inventory).startswith("Inventory(Listed(1 tools), Views(")
+    await plant.server.close()
+
+
+async def test_what_changes_for_all_and_is_said_on_another_connection_is_read_on_the_main_one() -> None:
+    main, other = Choosy(), Choosy()
+    for link in (main, other):
+        link.script["initialize"] = {**INITIALIZE, "capabilities": {"tools": {}, "prompts": {}}}
+        link.script["prompts/list"] = {"prompts": []}
+    plant = await up(main, other)
+    await plant.acquire()
+    inventory = plant.server.inventory
+    lane = await plant.server.acquire("t", FakeClient(ABLE))
+    changes = plant.changes
+    main.script["prompts/list"] = {"prompts": [{"name": "new"}]}
+    assert inventory.heard(lane, PROMPTS.changed)
+    await settle()
+    assert [item.key for item in inventory.offer.items[PROMPTS]] == ["new"]
+    assert plant.changes == changes + 1
+    main.more = ("late",)
+    assert inventory.heard(lane, TOOLS_CHANGED)
+    await settle()
+    assert listed(plant) == ["t", "late"]
+    await plant.server.close()
+
+
+async def test_what_a_connection_of_one_client_says_of_lists_is_looked_at_on_the_main_one() -> None:
+    main, other = Choosy(), Choosy()
+    plant = await up(main, other)
+    plant.server.questions.apart = True
+    lane = await plant.server.acquire("t", FakeClient())
+    assert lane is not plant.server.connection
+    main.more = ("late",)
+    assert plant.server.inventory.heard(lane, TOOLS_CHANGED)
+    await settle()
+    assert listed(plant) == ["t", "late"]
+    await plant.server.close()
+
+
+async def test_what_others_see_is_read_when_it_is_asked_for_after_another_connection_told_of_a_change() -> (
+    None
+):
+    """A server that says so at each start must not be started for that again and again."""
+    links = [Choosy() for _ in range(3)]
+    plant = await up(*links)
+    await plant.acquire()
+    inventory, guest = plant.server.inventory, FakeClient(ABLE)
+    waiting: Any = plant.server.unlisted_for(guest)
+    await waiting
+    await asyncio.sleep(10)
+    for link in links:
+        link.more = ("late",)
+    lane = await plant.server.acquire("t", FakeClient(b'{"sampling":{}}'))
+    assert inventory.heard(lane, TOOLS_CHANGED)
+    await asyncio.sleep(10)
+    assert listed(plant) == ["t", "late"]
+    assert len(plant.made) == 3, "nothing was opened to read what the guest sees"
+    waiting = plant.server.unlisted_for(guest)
+    assert waiting is not None
+    await plant.server.close()
+
+
+async def test_the_main_connection_has_others_read_again_whatever_was_said_elsewhere_before() -> None:
+    main, other = Choosy(), Choosy()
+    plant = await up(main, other)
+    await plant.acquire()
+    inventory, guest, connection = plant.server.inventory, FakeClient(ABLE), plant.server.connection
+    assert connection is not None
+    waiting: Any = plant.server.unlisted_for(guest)
+    await waiting
+    lane = await plant.server.acquire("t", guest)
+    other.more = ("late",)
+    assert inventory.heard(lane, PROMPTS.changed)
+    assert inventory.heard(connection, TOOLS_CHANGED)
+    await settle()
+    assert [tool.name for tool in inventory.views.of(ABLE)] == ["t", "late", "elicitation"]
     await plant.server.close()

@@ -62,6 +62,7 @@ class Inventory:
         self._seconds = seconds
         self._listed = Listed(listing, tasks, clock, changed)
         self._refreshing = Refreshing(tasks, self._counts, self._reread)
+        self._hearsay: set[str] = set()
         look = self._refreshing.look
         self.views = Views(name, tasks, lanes, self._listed, seconds, look, self._stateless)
 
@@ -117,10 +118,19 @@ class Inventory:
         self._refreshing.look(connection)
 
     def heard(self, connection: Connection, method: str) -> bool:
-        """Whether a notification is about a list, which then is read again."""
+        """Whether a notification is about a list, which then is read again: on the connection that said so,
+        and on the main one, because a server may say only to the client that called what has changed for all.
+        """
         if method not in _LISTS:
             return False
         self._refreshing.note(connection, method)
+        main = self._main()
+        if connection is main:
+            self._hearsay.discard(method)
+        elif main is not None and self._lanes.is_unscoped(connection):
+            if method not in main.staleness.lists:
+                self._hearsay.add(method)
+            self._refreshing.note(main, method)
         return True
 
     def renewed(self, connection: Connection | None) -> Awaitable[object] | None:
@@ -134,6 +144,7 @@ class Inventory:
         if not untold:
             return None
         connection.staleness.lists |= untold
+        self._hearsay -= untold
         reading = self._refreshing.look(connection)
         return None if reading is None else asyncio.shield(reading)
 
@@ -171,7 +182,13 @@ class Inventory:
         before = self.suite.tools if main else self.views.of(connection.declared)
         tools, offer = await reread(connection, stale, before, self.offer, self._seconds())
         if connection is self._main():
+            said, self._hearsay = stale - self._hearsay, self._hearsay - stale
+            changed = [tool.raw for tool in tools] != [tool.raw for tool in before]
             self._listed.take(tools, offer, last_seen)
-            self.views.outdate(connection.declared)
+            if said:
+                self.views.outdate(connection.declared)
+            elif changed:
+                # Read when they are asked for: a lane that is opened to read them may say that lists change.
+                self.views.doubt(connection.declared)
         elif not main:
             self.views.take(connection.declared, tools)

@@ -170,12 +170,17 @@ class Views:
             self._listed.changed()
 
     def outdate(self, main: bytes) -> None:
-        """Marks the other views as stale, because the main connection lists something new."""
-        self._known.pop(main, None)
-        self._stale.update(self._known)
+        """Marks the other views as stale, because the main connection lists something new, and reads those of
+        clients that are here."""
+        self.doubt(main)
         for client, kind in list(self._guests.items()):
             if kind in self._stale:
                 self._read_soon(client, kind)
+
+    def doubt(self, main: bytes) -> None:
+        """Marks the other views as stale: each is read when it is asked for next."""
+        self._known.pop(main, None)
+        self._stale.update(self._known)
 
     def outdate_owned(self) -> None:
         """Marks what principals see by their own sign-ins as stale: one of them has signed in."""

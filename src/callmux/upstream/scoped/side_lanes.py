@@ -262,6 +262,10 @@ class SideLanes:
             for key, lane in self._lanes.items()
         )
 
+    def is_unscoped(self, connection: Connection) -> bool:
+        """Whether a connection is one of these, and neither for a directory nor for credentials."""
+        return any(lane.connection is connection and key.scope is None for key, lane in self._lanes.items())
+
     def _rest(self, key: LaneKey, lane: _Lane) -> None:
         """Ends a lane that no client uses, soon, unless a client uses it by then."""
         if lane.timer is None:
