@@ -161,6 +161,16 @@ async def test_who_may_use_the_main_connection_in_a_moment_waits_for_it() -> Non
     await plant.server.close()
 
 
+async def test_the_kinds_that_are_assumed_while_the_server_sleeps_are_bounded() -> None:
+    plant = await plant_for(Choosy())
+    for n in range(2 * MOST):
+        client = FakeClient()
+        plant.server.views.assume(client, json.dumps({"extensions": {f"c{n}": {}}}).encode())
+        plant.server.forget(client)
+    assert repr(plant.server.views) == f"Views({MOST} kinds, 0 guests, 0 being read)"
+    await plant.server.close()
+
+
 async def test_the_kinds_that_are_kept_are_bounded() -> None:
     plant = await plant_for(*(Choosy() for _ in range(3 * MOST)))
     await plant.acquire()

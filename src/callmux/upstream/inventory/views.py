@@ -120,7 +120,8 @@ class Views:
         """Shows a client what the main connection listed last, as long as the server sleeps: what is listed
         to clients of its kind is read once the server is awake."""
         self._guests[client] = kind
-        self._known.setdefault(kind, None)
+        if kind not in self._known:
+            self._keep(kind, None)
 
     def _read_soon(self, client: ClientPort, kind: bytes) -> asyncio.Task[None]:
         reading = self._readings.get(kind)
@@ -163,11 +164,15 @@ class Views:
         """Takes what clients of a kind see."""
         before = self._known.pop(kind, None)
         same = [tool.raw for tool in tools] == [tool.raw for tool in self._main]
-        after = self._known[kind] = None if same else tools
-        if len(self._known) > (MOST_OWNED if b"\0" in kind else MOST):
-            self._known.pop(next(iter(self._known)))
+        after = None if same else tools
+        self._keep(kind, after)
         if [tool.raw for tool in before or ()] != [tool.raw for tool in after or ()]:
             self._listed.changed()
+
+    def _keep(self, kind: bytes, tools: Tools | None) -> None:
+        self._known[kind] = tools
+        if len(self._known) > (MOST_OWNED if b"\0" in kind else MOST):
+            self._known.pop(next(iter(self._known)))
 
     def outdate(self, main: bytes) -> None:
         """Marks the other views as stale, because the main connection lists something new, and reads those of
