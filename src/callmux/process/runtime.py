@@ -70,7 +70,7 @@ class Runtime:
         approval: Gives the approval of the process; asked only where the configuration has `approve`.
         listener: Whether its clients come over HTTP.
         invite: Opens the way for a person who has to sign in to a server.
-        visits: Tells when somebody has gone it.
+        visits: Tells when a person who was sent that way is done.
 
     Attributes:
         oversight: Who may use what; None where all may use everything.
