@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from callmux.context import Scope
 from callmux.upstream.inventory.offer import PROMPTS, TOOLS_CHANGED
 from tests.support import FakeClient, settle
 from tests.upstream.fake_link import INITIALIZE, FakeLink
@@ -152,4 +153,17 @@ async def test_the_main_connection_has_others_read_again_whatever_was_said_elsew
     assert inventory.heard(connection, TOOLS_CHANGED)
     await settle()
     assert [tool.name for tool in inventory.views.of(ABLE)] == ["t", "late", "elicitation"]
+    await plant.server.close()
+
+
+async def test_what_a_connection_of_one_directory_says_of_lists_is_not_looked_at_on_the_main_one() -> None:
+    main, other = Choosy(), Choosy()
+    plant = await up(main, other)
+    lane = await plant.server.acquire("t", FakeClient(), scope=Scope(cwd="/a"))
+    assert lane is not plant.server.connection
+    main.more = ("late",)
+    assert plant.server.inventory.heard(lane, TOOLS_CHANGED)
+    await settle()
+    assert listed(plant) == ["t"]
+    plant.server.leave(lane)
     await plant.server.close()
