@@ -51,6 +51,15 @@ def test_a_failed_call_says_why_and_what_to_do() -> None:
     assert "nextStep" not in second
 
 
+def test_a_request_says_what_became_of_it() -> None:
+    """The page has its event for a while only."""
+    kept = FanOuts()
+    for outcome, code, ok in (("ok", "", True), ("tool_error", "", True), ("failed", "bad_request", False)):
+        kept.add(NOW, request(outcome=outcome, code=code), [(NOW, call("a", "t", 0.1))])
+        shown = kept.shown("r")
+        assert (shown["status"], shown["ok"], shown.get("error", "")) == (outcome, ok, code)
+
+
 def test_only_the_latest_requests_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST", 2)
     kept = FanOuts()

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from callmux.failures.registry import find, next_step
-from callmux.observe.facts import OK, CallEnded, RequestEnded
+from callmux.observe.facts import OK, TOOL_ERROR, CallEnded, RequestEnded
 from callmux.observe.wording import said
 from callmux.timestamps import iso
 
@@ -50,15 +50,18 @@ class FanOuts:
         at, request, calls = kept
         began = at - request.seconds
         children = [_call(ended - call.seconds - began, call) for ended, call in calls]
-        return {
+        shown = {
             "requestId": request_id,
             "at": iso(at),
             "tool": said(request.name, LONGEST),
             "durationMs": round(request.seconds * 1000),
             "client": said(request.client, LONGEST),
             "calls": request.calls,
+            "ok": request.outcome in (OK, TOOL_ERROR),
+            "status": request.outcome,
             "children": sorted(children, key=lambda child: int(child["offsetMs"])),
         }
+        return shown | {"error": said(request.code, LONGEST)} if request.code else shown
 
 
 def _call(offset: float, call: CallEnded) -> dict[str, Any]:
