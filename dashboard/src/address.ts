@@ -81,6 +81,8 @@ async function read<T>(response: Response): Promise<T> {
   }
   if (response.ok) return value as T;
   const told = (value ?? {}) as { error?: unknown; nextStep?: unknown };
-  const message = typeof told.error === "string" ? told.error : `HTTP status ${response.status}`;
+  // A body that is too large is refused by a JSON-RPC error.
+  const error = (told.error as { message?: unknown } | undefined)?.message ?? told.error;
+  const message = typeof error === "string" ? error : `HTTP status ${response.status}`;
   throw new Refused(response.status, message, typeof told.nextStep === "string" ? told.nextStep : "");
 }

@@ -33,8 +33,6 @@ export interface Event {
   tool?: string;
   server?: string;
   targetTool?: string;
-  toolKind?: string;
-  operation?: string;
   downstreamTargets?: Target[];
   durationMs?: number;
   status?: string | number;
@@ -47,25 +45,17 @@ export interface Event {
   path?: string;
   addedTools?: string[];
   removedTools?: string[];
-  generation?: number;
   action?: string;
   by?: string;
   category?: string;
   again?: boolean;
   tools?: number;
-  attempt?: number;
   nextRetryMs?: number;
   limit?: string;
   rule?: string;
-  within?: string;
-  tier?: string;
-  question?: string;
   answer?: string;
   how?: string;
   calls?: string[];
-  reason?: string;
-  nextStep?: string;
-  lifecycle?: string;
 }
 
 export interface ServerState {
@@ -75,14 +65,12 @@ export interface ServerState {
   connectDurationMs?: number;
   totalTools?: number;
   exposedTools?: number;
-  toolCount?: number;
   tools?: (string | { name: string })[];
   error?: string;
   lastError?: string;
   lastConnectedAt?: string;
   lastFailureAt?: string;
   consecutiveFailures?: number;
-  reconnectAttempts?: number;
   nextRetryAt?: string;
   signInNeeded?: boolean;
   nextStep?: string;
@@ -116,51 +104,38 @@ export interface Running {
   tool?: string;
   server?: string;
   targetTool?: string;
-  operation?: string;
-  toolKind?: string;
   timeoutMs?: number;
   startedAt: string;
   durationMs?: number;
-  ageMs?: number;
   status?: string;
   state?: string;
   progress?: { progress?: number; total?: number; message?: string };
   downstreamTargets?: Target[];
-  children?: Running[];
   cancellable?: boolean;
 }
 
 export interface ClientSession {
   id: string;
   client?: string;
-  clientVersion?: string;
   clientKind?: string;
   revision?: string;
   transport?: string;
   directory?: string;
-  cwd?: string;
-  cwdSource?: string;
+  directorySource?: string;
   principal?: string;
   profile?: string;
   startedAt?: string;
-  lastSeenAt?: string;
-  calls?: number;
   active?: number;
 }
 
 export interface ListenerFacts {
   activeSessions?: number;
-  sessions?: ClientSession[];
   activeToolCallCount?: number;
-  activeToolCalls?: Running[];
   [key: string]: unknown;
 }
 
 export interface Status {
   status?: string;
-  mode?: string;
-  namespace?: string;
-  instanceId?: string;
   servers?: ServerState[];
   failedServers?: ServerState[];
   disabledServers?: string[];
@@ -184,21 +159,16 @@ export interface Question {
   /** What may be answered beside `deny`. */
   choices?: string[];
   command?: string;
-  waitsSeconds?: number;
   leftSeconds?: number;
 }
 
 export interface Counts {
   calls: number;
   meta: number;
-  passthrough: number;
-  downstream: number;
   cacheHits: number;
   errors: number;
   bytesIn: number;
   bytesOut: number;
-  toonCalls: number;
-  jsonCalls: number;
   toonSaved: number;
 }
 
@@ -206,7 +176,6 @@ export interface ServerCounts {
   server: string;
   calls: number;
   errors: number;
-  downstream: number;
   bytesOut: number;
   totalDurationMs: number;
   lastCallAt: number;
@@ -343,7 +312,8 @@ export interface Tried {
   server: unknown;
   calls?: number;
   heard?: { server: string; tool: string; durationMs?: number; source?: string; bytes?: number }[];
-  error?: string;
+  /** The JSON-RPC error that an agent would get. */
+  error?: { message: string };
   requestId?: string;
 }
 
@@ -375,14 +345,12 @@ export interface CallRow {
   bytesIn?: number;
   bytesOut?: number;
   cacheHit?: boolean;
-  operation?: string;
   calls?: number;
   targets?: Target[];
 }
 
 export interface CallTree extends Partial<CallRow> {
   client?: string;
-  nextStep?: string;
   children?: {
     server: string;
     tool: string;
@@ -399,7 +367,7 @@ export interface CallTree extends Partial<CallRow> {
 
 export interface Waiting {
   approvals?: Question[];
-  signIns?: { server: string; url?: string; command?: string; since?: string; message?: string }[];
+  signIns?: { server: string; command: string; since: string }[];
 }
 
 export interface ClientEntry {

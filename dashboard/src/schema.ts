@@ -12,7 +12,6 @@ export interface FormField {
   choices: unknown[];
   integer: boolean;
   numbers: boolean;
-  initial: string;
 }
 
 /** The fields of an object schema; null where a form cannot show it and JSON must be written. */
@@ -45,7 +44,6 @@ function field(name: string, given: Schema, root: Schema, required: boolean): Fo
     choices,
     integer: type === "integer",
     numbers: kind === "lines" && items.type !== "string",
-    initial: "",
   };
 }
 

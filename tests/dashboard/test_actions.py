@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from callmux.observe.facts import LimitReached
 from tests.dashboard.tab import CLIENTS, DEV, OPS, Tab
 from tests.management.place import Place
 from tests.support import real_loop, until
@@ -43,6 +44,7 @@ async def test_a_try_shows_what_an_agent_gets_and_what_the_server_sent(
     events = (await tab.get("/data")).json["events"]
     (tried,) = [e for e in events if e["type"] == "tool_call" and e["tool"] == "t"]
     assert (tried["principal"], tried["client"]) == ("bearer:ops", "callmux-dashboard")
+    assert tried["requestId"] == found["requestId"]
     assert "xxxx" not in json.dumps(events)
     await place.close()
 
@@ -114,11 +116,15 @@ async def test_the_bounds_on_bodies_hold(tmp_path: Path, monkeypatch: pytest.Mon
     servers = {"a": {"command": "a", "requestBodyMaxBytes": 100}}
     place = Place(tmp_path, monkeypatch, dashboard=ON, servers=servers, requestBodyMaxBytes=1000)
     await place.host.runtime.settled()
+    reached: list[LimitReached] = []
+    place.host.bus.subscribe(LimitReached, reached.append)
     tab = Tab(place)
     await tab.session()
     for size in (200, 2000):
         refused = await tab.post("/call", {"name": "t", "arguments": {"x": "x" * size}})
         assert refused.status == 413
+        assert "there are" in refused.json["error"]["message"]
+    assert [fact.limit for fact in reached] == ["requestBodyMaxBytes"] * 2
     assert (await tab.post("/call", {"name": "t"})).status == 200
     await place.close()
 

@@ -45,7 +45,6 @@ export function Call({ route }: View) {
       {failed ? (
         <div class="trouble">
           <strong>{call?.error ?? event?.error ?? (event ? outcome(event) : "It failed.")}</strong>
-          {call?.nextStep ? <p>Next: {call.nextStep}</p> : null}
         </div>
       ) : null}
       <Card title="Request">

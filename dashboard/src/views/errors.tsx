@@ -49,7 +49,7 @@ export function Errors(_: View) {
 
 function OneGroup({ group, failure }: { group: Group; failure: Failure | undefined }) {
   const last = group.events[0]!;
-  const next = (last.nextStep ?? failure?.next)?.replaceAll("SERVER", group.where || "SERVER");
+  const next = failure?.next.replaceAll("SERVER", group.where || "SERVER");
   return (
     <Card
       title={

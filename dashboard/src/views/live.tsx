@@ -39,7 +39,7 @@ export function Live(_: View) {
   );
 }
 
-export function RunningCall({ call, again, child }: { call: Running; again: () => void; child?: boolean }) {
+export function RunningCall({ call, again }: { call: Running; again: () => void }) {
   const steer = right("steer");
   const ending = useDeed(async () => {
     await send("POST", "cancel", { id: call.id });
@@ -51,43 +51,28 @@ export function RunningCall({ call, again, child }: { call: Running; again: () =
     <li>
       <div class="line">
         <span class="what">
-          {child ? (
-            <>
-              {call.server}/{call.targetTool ?? call.tool}
-            </>
-          ) : (
-            <strong>{call.tool ?? call.targetTool ?? "a request"}</strong>
-          )}
-          {!child && targets && targets !== call.tool ? <span class="dim"> {targets}</span> : null}
+          <strong>{call.tool ?? call.targetTool ?? "a request"}</strong>
+          {targets && targets !== call.tool ? <span class="dim"> {targets}</span> : null}
         </span>
         {state !== "running" && state !== "in_flight" ? <Badge tone="warn">{state}</Badge> : null}
         <Age since={Date.parse(call.startedAt)} limit={call.timeoutMs} />
-        {child || call.cancellable === false ? null : (
+        {call.cancellable === false ? null : (
           <button type="button" class="small" disabled={!steer.may || ending.busy} title={steer.may ? undefined : steer.why} onClick={() => void ending.go()} aria-label={`Cancel ${call.tool ?? "the call"}`}>
             {ending.busy ? "Cancelling …" : "Cancel"}
           </button>
         )}
       </div>
       <ProgressLine call={call} />
-      {child ? null : (
-        <div class="dim about">
-          {[call.client, call.principal].filter(Boolean).join(", ")}
-          {call.sessionId ? (
-            <>
-              {call.client || call.principal ? ", " : ""}session <a href={link("sessions", call.sessionId)}>{call.sessionId}</a>
-            </>
-          ) : null}
-          {call.cwd ? ` in ${call.cwd}` : ""}
-        </div>
-      )}
+      <div class="dim about">
+        {[call.client, call.principal].filter(Boolean).join(", ")}
+        {call.sessionId ? (
+          <>
+            {call.client || call.principal ? ", " : ""}session <a href={link("sessions", call.sessionId)}>{call.sessionId}</a>
+          </>
+        ) : null}
+        {call.cwd ? ` in ${call.cwd}` : ""}
+      </div>
       {ending.error ? <div class="reason">{ending.error.message}</div> : null}
-      {call.children?.length ? (
-        <ul class="running inner">
-          {call.children.map((one, n) => (
-            <RunningCall key={one.id ?? n} call={one} again={again} child />
-          ))}
-        </ul>
-      ) : null}
     </li>
   );
 }

@@ -34,12 +34,12 @@ export function Sessions({ route }: View) {
           </Empty>
         }
         columns={[
-          { key: "client", title: "Client", width: "minmax(7rem, 1.1fr)", show: (session) => clientOf(session), under: (session) => session.directory ?? session.cwd ?? session.revision ?? "" },
+          { key: "client", title: "Client", width: "minmax(7rem, 1.1fr)", show: (session) => clientOf(session), under: (session) => session.directory ?? session.revision ?? "" },
           { key: "principal", title: "Who", width: "minmax(5rem, 0.8fr)", show: (session) => session.principal ?? <span class="dim">anybody</span> },
-          { key: "directory", title: "Directory", width: "minmax(0, 1.6fr)", wide: true, show: (session) => session.directory ?? session.cwd ?? <span class="dim">–</span> },
+          { key: "directory", title: "Directory", width: "minmax(0, 1.6fr)", wide: true, show: (session) => session.directory ?? <span class="dim">–</span> },
           { key: "revision", title: "MCP", width: "6.2rem", wide: true, show: (session) => session.revision ?? "–" },
-          { key: "calls", title: "Calls", width: "4rem", right: true, show: (session) => count(session.calls) },
-          { key: "seen", title: "Last seen", width: "5.6rem", right: true, show: (session) => (session.active ? <Badge tone="accent">{session.active} running</Badge> : ago(session.lastSeenAt)) },
+          { key: "running", title: "Running", width: "5rem", right: true, show: (session) => (session.active ? <Badge tone="accent">{count(session.active)}</Badge> : "0") },
+          { key: "begun", title: "Begun", width: "5.6rem", right: true, show: (session) => ago(session.startedAt) },
         ]}
       />
     </>
@@ -47,8 +47,7 @@ export function Sessions({ route }: View) {
 }
 
 function clientOf(session: ClientSession): string {
-  const name = session.client ?? session.clientKind ?? "unknown";
-  return session.clientVersion ? `${name} ${session.clientVersion}` : name;
+  return session.client ?? session.clientKind ?? "unknown";
 }
 
 function OneSession({ id, session }: { id: string; session: ClientSession | undefined }) {
@@ -64,12 +63,10 @@ function OneSession({ id, session }: { id: string; session: ClientSession | unde
               ["Who", session.principal ?? "anybody: no credential is asked for"],
               ["MCP revision", session.revision],
               ["Transport", session.transport],
-              ["Directory", session.directory ?? session.cwd],
-              ["Directory from", session.cwdSource],
+              ["Directory", session.directory],
+              ["Directory from", session.directorySource],
               ["Profile", session.profile],
               ["Begun", session.startedAt ? `${clock(session.startedAt)} (${ago(session.startedAt)})` : null],
-              ["Last seen", session.lastSeenAt ? ago(session.lastSeenAt) : null],
-              ["Calls", session.calls === undefined ? null : count(session.calls)],
             ]}
           />
         </Card>

@@ -1,8 +1,8 @@
 // All tools, and one of them: what it says of itself, its changes, and a form to try it.
 import { useMemo, useState } from "preact/hooks";
 import { useAsked } from "../asked";
-import { bytes, count, plural } from "../format";
-import type { Definition, SuiteChange, ToolPage, ToolRow } from "../model";
+import { bytes, plural } from "../format";
+import type { SuiteChange, ToolPage, ToolRow } from "../model";
 import { Difference } from "../parts/difference";
 import { LongList } from "../parts/long_list";
 import { Badge, Card, Choice, Code, Empty, Facts, Trouble } from "../parts/pieces";
@@ -116,7 +116,7 @@ function OneTool({ tool, generation }: { tool: ToolRow; generation: number }) {
         )}
         <Flags tool={tool} />
       </div>
-      <p class="description">{tool.description ?? "It says nothing about itself."}</p>
+      <p class="description">{listed?.description ?? tool.description ?? "It says nothing about itself."}</p>
       <Trouble error={page.error} again={page.again} />
       {listed ? <TryTool tool={tool} definition={listed} /> : page.error ? null : <p class="waits">Asking for its definition …</p>}
       <div class="columns">
@@ -170,14 +170,10 @@ function ToolChanges({ tool, generation }: { tool: ToolRow; generation: number }
     .flatMap((change) => change.changed.filter((one) => one.name === tool.tool).map((one) => ({ ...one, at: change.at })));
   if (!own.length) return null;
   return (
-    <Card title={`${count(own.length)} changed definition${own.length === 1 ? "" : "s"} since callmux started`}>
+    <Card title={`${plural(own.length, "changed definition")} since callmux started`}>
       {own.map((one) => (
-        <ChangedDefinition key={one.at} before={one.before} after={one.after} label={`changes of ${tool.name}`} />
+        <Difference key={one.at} before={one.before} after={one.after} label={`changes of ${tool.name}`} />
       ))}
     </Card>
   );
-}
-
-export function ChangedDefinition({ before, after, label }: { before: Definition; after: Definition; label: string }) {
-  return <Difference before={before} after={after} label={label} />;
 }

@@ -152,7 +152,7 @@ function Answer({ tried }: { tried: Tried }) {
       </div>
       {tried.error ? (
         <div class="trouble">
-          <strong>{tried.error}</strong>
+          <strong>{tried.error.message}</strong>
         </div>
       ) : null}
       <Choice

@@ -1,7 +1,7 @@
 // What waits for a person: calls to be approved, servers to sign in to.
 import { send } from "../address";
 import { useAsked, useDeed } from "../asked";
-import { ago } from "../format";
+import { clock } from "../format";
 import type { Question, Waiting as Waits } from "../model";
 import { Badge, Card, Code, Copy, Empty, Facts, Said, Trouble } from "../parts/pieces";
 import type { View } from "../page";
@@ -35,20 +35,10 @@ export function Waiting(_: View) {
                 <strong>
                   <a href={link("servers", one.server)}>{one.server}</a>
                 </strong>
-                {one.message ? <p class="dim">{one.message}</p> : null}
-                {one.url ? (
-                  <p>
-                    <a href={one.url} target="_blank" rel="noreferrer noopener">
-                      Sign in at {hostOf(one.url)}
-                    </a>
-                  </p>
-                ) : null}
-                {one.command ? (
-                  <p class="command">
-                    On the machine of callmux: <code>{one.command}</code> <Copy text={one.command} label={`Copy the command for ${one.server}`} />
-                  </p>
-                ) : null}
-                {one.since ? <p class="dim">since {ago(one.since)}</p> : null}
+                <p class="command">
+                  On the machine of callmux: <code>{one.command}</code> <Copy text={one.command} label={`Copy the command for ${one.server}`} />
+                </p>
+                <p class="dim">since {clock(one.since)}</p>
               </li>
             ))}
           </ul>
@@ -58,14 +48,6 @@ export function Waiting(_: View) {
       </Card>
     </>
   );
-}
-
-function hostOf(url: string): string {
-  try {
-    return new URL(url).host;
-  } catch {
-    return "its address";
-  }
 }
 
 /** A call as it would be made. */

@@ -20,7 +20,7 @@ from callmux.process.host import Host
 from callmux.protocol import jsonrpc
 from callmux.tasks import at_once
 from callmux.transport.http.exchange import Exchange, Refusal
-from callmux.transport.http.intake import ClientLeft, is_elsewhere, read_body
+from callmux.transport.http.intake import ClientLeft, is_elsewhere, read_body, too_large
 
 MOST_BYTES = 64 * 1024
 """Of a body that names something."""
@@ -66,7 +66,7 @@ class Actions:
         if not bytes(arguments).lstrip().startswith(b"{"):
             raise Refusal(400, "arguments must be a JSON object")
         params = _as_of_client(asked)
-        await self._check_size(params)
+        self._check_size(params)
         visitor = self._visitor(exchange)
         principal = exchange.principal
         owner: object = visitor or (None if principal is None else principal.label)
@@ -76,16 +76,17 @@ class Actions:
             )
         )
         answer = await _unless_left(exchange, running)
-        await exchange.answer_json(200, answer.shown(), NO_STORE)
+        shown = {**answer.shown(), "requestId": exchange.request_id}
+        await exchange.answer_json(200, shown, NO_STORE)
 
-    async def _check_size(self, params: bytes) -> None:
+    def _check_size(self, params: bytes) -> None:
         """Refuses what is larger than the server takes, as for any client."""
         message = _MESSAGE % params
         servers = self._host.runtime.config.servers
         limits = [servers[name].request_body_max_bytes for name in self._host.addressed(message)]
         finite = [limit for limit in limits if limit]
         if finite and len(params) > min(finite):
-            raise Refusal(413, f"the arguments are over requestBodyMaxBytes ({min(finite)} bytes)")
+            raise too_large(min(finite), size=len(params))
 
     async def cancel(self, exchange: Exchange) -> None:
         """Gives a call up that runs."""
