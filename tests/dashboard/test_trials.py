@@ -48,9 +48,12 @@ async def test_browsers_that_sign_in_again_and_again_leave_few_sessions(
     await place.host.runtime.settled()
     trials = ToolTrials(place.host, time.clock)
     before = len(place.host.sessions)
+    timers = set()
     for owner in ("a", "b", "a", "c"):
         time.advance(1)
         await trials.run(owner, OPS, PARAMS, "rid", elsewhere=False)
+        timers.add(trials._timer)
+    assert len(timers) == 1
     assert list(trials._clients) == ["a", "c"]
     assert len(place.host.sessions) == before + 2
     await asyncio.gather(*(trials.run("a", DEV, PARAMS, "rid", elsewhere=False) for _ in range(3)))

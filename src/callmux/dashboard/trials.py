@@ -159,6 +159,7 @@ class ToolTrials:
         self._ids = itertools.count(1)
         self._clients: dict[object, _Client] = {}
         self._tasks = TaskSet("tries of tools")
+        self._timer: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
         return f"ToolTrials({len(self._clients)} sessions)"
@@ -231,7 +232,8 @@ class ToolTrials:
             await self.forget(owner)
         if found is None:
             found = self._clients[owner] = _Client(self._host, principal, self._clock.monotonic())
-            asyncio.get_running_loop().call_later(2 * IDLE_SECONDS, self._look_after)
+            if self._timer is None:
+                self._sweep_later()
         return found
 
     async def _make_room(self) -> None:
@@ -241,9 +243,13 @@ class ToolTrials:
 
     def _look_after(self) -> None:
         """Sweeps when nobody else does."""
+        self._timer = None
         self._tasks.spawn(self.sweep())
         if self._clients:
-            asyncio.get_running_loop().call_later(2 * IDLE_SECONDS, self._look_after)
+            self._sweep_later()
+
+    def _sweep_later(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(2 * IDLE_SECONDS, self._look_after)
 
     async def sweep(self) -> None:
         """Ends the sessions that nobody has used for a while."""
