@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from callmux.dashboard.waiting import WaitingForPeople
+from callmux.dashboard.waiting import LONGEST, WaitingForPeople, about
 from callmux.guard.approvals import Asker, Need, Ruling, Subject
 from callmux.observe.facts import SignInNeeded
 from tests.management.place import Place
@@ -26,6 +26,11 @@ async def test_a_sign_in_waits_until_its_server_is_up_or_gone(
     (one,) = waiting.shown(whole=False)["signIns"]
     assert (one["server"], one["command"]) == ("bad", "callmux login bad")
     await place.close()
+
+
+def test_what_is_shown_of_a_question_to_everybody_is_cut_and_has_no_arguments() -> None:
+    shown = about({"id": "q", "client": "c" * 1000, "leftSeconds": 1.5, "calls": [{"arguments": "x"}]})
+    assert shown == {"id": "q", "client": "c" * LONGEST, "leftSeconds": 1.5}
 
 
 @real_loop()

@@ -25,6 +25,7 @@ from callmux.dashboard.past import PastPages, midnight
 from callmux.dashboard.powers import RIGHT, Powers
 from callmux.dashboard.reference import reference
 from callmux.dashboard.views import DashboardViews
+from callmux.dashboard.waiting import about
 from callmux.guard.gate import route_of
 from callmux.guard.managers import is_below
 from callmux.guard.principal import Principal
@@ -50,8 +51,6 @@ START_SECONDS = 10.0
 """How long a snapshot waits for servers that are still starting."""
 NO_STORE = {"cache-control": "no-store"}
 _LATER = {"Retry-After": "5"}
-_OF_QUESTIONS = ("id", "client", "principal", "directory", "waitsSeconds", "leftSeconds")
-"""What is shown of a question to a person: its calls have arguments."""
 MANAGE = "/manage"
 """Below it stands the management interface, for browsers that may use it."""
 _LINKED = ("", "/enter")
@@ -225,10 +224,7 @@ class DashboardPages:
             "management": {"enabled": management.enabled, "path": management.path},
             "managementServers": self._managed(),
             "metrics": {} if history is None else history.facts(),
-            "approvals": [
-                {key: one[key] for key in _OF_QUESTIONS if key in one}
-                for one in self._host.desk.waiting().get("waiting", [])
-            ],
+            "approvals": [about(one) for one in self._host.desk.waiting().get("waiting", [])],
         }
         if with_events:
             facts["events"] = [] if recent is None else recent.shown()

@@ -70,8 +70,13 @@ class WaitingForPeople:
         return bool(self._host.desk.answer(id, ANSWERS.get(answer, answer), DASHBOARD)["allowed"])
 
 
+def about(question: Mapping[str, Any]) -> dict[str, Any]:
+    """What may be shown of a question to everybody: its calls have arguments."""
+    return {key: _cut(question[key]) for key in _ABOUT if key in question}
+
+
 def _approval(question: Mapping[str, Any], *, whole: bool) -> dict[str, Any]:
-    facts = {key: _cut(question[key]) for key in _ABOUT if key in question}
+    facts = about(question)
     calls = [f"{call['server']}: {_target(call)} ({call['tier']})" for call in question["calls"]]
     facts["calls"] = [said(call, LONGEST) for call in calls]
     if whole:
