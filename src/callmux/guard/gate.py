@@ -170,7 +170,7 @@ class Gate:
     def _told(self, refusal: TurnedAway, caller: Caller) -> int:
         """Tells of a limit that is reached; gives the status of a refusal."""
         if refusal.limit is not None and self._bus is not None and self._bus.hears(LimitReached):
-            self._bus.publish(_reached(refusal, refusal.limit, caller))
+            self._bus.publish(limit_reached(refusal.limit, refusal.headers, caller))
         return refusal.status
 
     def _leave(self, passed: int, caller: Caller, status: int) -> None:
@@ -188,8 +188,14 @@ class Gate:
             check.leave(caller, status)
 
 
-def _reached(refusal: TurnedAway, limit: str, caller: Caller) -> LimitReached:
-    after = (refusal.headers or {}).get("Retry-After")
+def limit_reached(limit: str, headers: Mapping[str, str] | None, caller: Caller) -> LimitReached:
+    """What is told of a limit that refused a request.
+
+    Args:
+        limit: As the configuration calls it.
+        headers: Those of the refusal.
+    """
+    after = (headers or {}).get("Retry-After")
     return LimitReached(
         limit=limit,
         request_id=caller.request_id,

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Mapping
 
 from callmux.clock import Clock
-from callmux.guard.gate import GONE, Gate, TurnedAway, route_of
+from callmux.guard.gate import GONE, Gate, TurnedAway, limit_reached, route_of
 from callmux.guard.managers import PROFILED, is_below
 from callmux.guard.resource import WELL_KNOWN
 from callmux.observe.bus import Bus
@@ -82,7 +82,7 @@ class App:
             await self._route(exchange)
         except Refusal as refusal:
             if refusal.limit is not None and self._bus.hears(LimitReached):
-                self._bus.publish(_reached(refusal.limit, refusal, exchange))
+                self._bus.publish(limit_reached(refusal.limit, refusal.headers, exchange))
             if not exchange.started:
                 await exchange.refuse(refusal)
         except TurnedAway as away:
@@ -169,14 +169,3 @@ class App:
         if methods is None:
             raise Refusal(404, "Not found")
         await answer_options(exchange, methods)
-
-
-def _reached(limit: str, refusal: Refusal, exchange: Exchange) -> LimitReached:
-    after = (refusal.headers or {}).get("Retry-After")
-    return LimitReached(
-        limit=limit,
-        request_id=exchange.request_id,
-        peer=exchange.peer,
-        principal=exchange.principal,
-        retry_seconds=None if after is None else int(after),
-    )
