@@ -14,7 +14,6 @@ from callmux.guard.principal import MANAGEMENT, Principal
 
 RIGHT = "callmux_dashboard"
 """The name that rules know the dashboard by."""
-COMMAND = "callmux dashboard"
 SIGN_IN = (
     "sign in: with a token, or with the address that `callmux dashboard` prints on the machine of callmux"
 )
@@ -67,7 +66,7 @@ class Powers(msgspec.Struct, frozen=True, kw_only=True):
     approve: str = ""
 
     def shown(self) -> dict[str, dict[str, object]]:
-        """Both as the page gets them."""
+        """What somebody may do, and why not the rest, as the page gets it."""
         found: dict[str, str] = msgspec.structs.asdict(self)
         return {
             "may": {name: not why for name, why in found.items()},

@@ -57,9 +57,8 @@ class Guard:
         """The gate of a configuration; None where it asks for no check."""
         before, after = self._limits.checks(config.abuse_controls)
         found = self._authentication(config)
-        middle: Check | None
-        middle, resource = found if found is not None else (None, None)
-        clients = None if found is None else found[0]
+        clients, resource = found if found is not None else (None, None)
+        middle: Check | None = clients
         own = self._management(config)
         if config.management.enabled:
             middle = Managers(route_of(config.management.path), own, middle)
