@@ -2,7 +2,9 @@
 
 Called by `callmux.process.host` and `callmux.process.runtime` (what of a client's notifications goes to
 servers), `callmux.process.oversight`, `callmux.observe.telemetry` and `callmux.rings.cache`; by
-`callmux.session.dispatch` and `callmux.session.modern.serving` (what is answered because it was declared).
+`callmux.session.dispatch` and `callmux.session.modern.serving` (what is answered because it was declared); by
+`callmux.session.modern.request`, `callmux.upstream.rounds` and `callmux.rings.visiting` (what may be answered
+with a question).
 """
 
 from __future__ import annotations
@@ -12,6 +14,9 @@ from callmux.protocol.apps import EXTENSION
 from callmux.protocol.params import members
 
 RESOURCES_READ = "resources/read"
+MAY_ASK = frozenset({"prompts/get", RESOURCES_READ, "tools/call"})
+"""Requests in the middle of which a client may be asked something (MCP 2026-07-28, basic/patterns/mrtr,
+"Supported Requests")."""
 REQUESTS = frozenset(
     {
         "completion/complete",

@@ -47,11 +47,8 @@ REMOVED = frozenset(
     }
 )
 """Methods of earlier revisions that this one does not have."""
-MAY_ASK = frozenset({"prompts/get", "resources/read", "tools/call"})
-"""Requests whose answer may be a question (basic/patterns/mrtr, "Supported Requests")."""
 CACHED = frozenset({DISCOVER, "prompts/list", "resources/list", "resources/templates/list", "tools/list"})
 """Lists: how long they hold is told with them (server/utilities/caching)."""
-READ = "resources/read"
 
 _OLD_CODES = {-32002: INVALID_PARAMS, -32042: INTERNAL_ERROR}
 """Codes of earlier revisions -> what stands for them in this one."""

@@ -19,14 +19,13 @@ from msgspec import UNSET, Raw, UnsetType
 from callmux.protocol.mirrored import PREFIX, Path, mirrored
 from callmux.protocol.modern import mismatch
 from callmux.protocol.params import CLIENT_CAPABILITIES, REVISION, members, optional_text
+from callmux.protocol.tasks import EXTENDED
 
 VERSION = "mcp-protocol-version"
 METHOD = "mcp-method"
 NAME = "mcp-name"
 
 _NAMED = {"prompts/get": "name", "resources/read": "uri", "tools/call": "name"}
-_TASKS = frozenset({"tasks/cancel", "tasks/get", "tasks/update"})
-"""Requests of an extension whose task stands in that header, too."""
 """Requests whose target stands in a header -> the member of their params that names it."""
 _WHOLE = re.compile(r"-?[0-9]{1,1000}(\.0{1,1000})?")
 _BEGIN, _END = "=?base64?", "?="
@@ -62,7 +61,7 @@ def check(headers: Mapping[str, str], method: str, params: Raw | None) -> None:
         given = _value(headers, NAME)
         if given is None or decoded(given) != named:
             raise mismatch(_told("Mcp-Name", given, key, named))
-    if method in _TASKS and (given := _value(headers, NAME)) is not None:
+    if method in EXTENDED and (given := _value(headers, NAME)) is not None:
         task = optional_text(members(params).get("taskId", Raw(b"null")))
         if task is not None and decoded(given) != task:
             raise mismatch(_told("Mcp-Name", given, "taskId", task))

@@ -19,6 +19,7 @@ from callmux.context import ClientPort
 from callmux.errors import CallmuxError, ToolCallFailed
 from callmux.protocol.elicitation import URL, modes
 from callmux.protocol.jsonrpc import RpcError, read_error
+from callmux.protocol.methods import MAY_ASK
 from callmux.protocol.versions import MODERN
 from callmux.rings.call import Call
 from callmux.rings.converting import URL_ELICITATION_REQUIRED
@@ -33,7 +34,6 @@ MOST_VISITS = 8
 """How often a server may send a person elsewhere before it takes one call."""
 PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0)
 """Seconds between two calls while a person is at an address: the server need not tell when he is done."""
-_MAY_ASK = frozenset({"prompts/get", "resources/read", "tools/call"})
 
 
 class Address(msgspec.Struct, frozen=True, rename="camel"):
@@ -70,7 +70,7 @@ class Visiting:
 
     def concerns(self, route: Route) -> bool:
         """Whether its client can be asked in the middle of it."""
-        return route.method in _MAY_ASK
+        return route.method in MAY_ASK
 
     def leave(self, call: Call, outcome: Outcome) -> Outcome | Coroutine[Any, Any, Outcome]:
         named = named_by(outcome)

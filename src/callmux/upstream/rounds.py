@@ -18,6 +18,7 @@ from msgspec import UNSET, Raw
 from callmux.context import ClientPort
 from callmux.protocol import modern, stateless
 from callmux.protocol.jsonrpc import RpcError
+from callmux.protocol.methods import MAY_ASK
 from callmux.protocol.params import present
 from callmux.protocol.stateless import COMPLETE, INPUT_REQUIRED, InputRequest, InputRequired
 from callmux.protocol.versions import MODERN, UNSUPPORTED_VERSION
@@ -126,7 +127,7 @@ class Rounds:
                 connection has ended.
         """
         exchange = self.exchange
-        if exchange.method not in modern.MAY_ASK:
+        if exchange.method not in MAY_ASK:
             raise _broken(f"it asks for input in place of an answer to {exchange.method}")
         self._round += 1
         if self._round > MOST_ROUNDS:

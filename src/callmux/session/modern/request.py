@@ -20,6 +20,7 @@ from msgspec import Raw
 
 from callmux.protocol import modern
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, METHOD_NOT_FOUND, Id, RpcError
+from callmux.protocol.methods import MAY_ASK
 from callmux.protocol.params import members
 from callmux.protocol.shapes import Result
 from callmux.protocol.versions import MODERN_CODES
@@ -187,7 +188,7 @@ class ModernRequest(Request, kw_only=True):
         name: str | None = None,
     ) -> bytes:
         wanted = modern.needed(method, params)
-        if wanted is None or self.method not in modern.MAY_ASK or self.parking is None:
+        if wanted is None or self.method not in MAY_ASK or self.parking is None:
             raise RpcError(METHOD_NOT_FOUND, f"the client cannot be asked {method} during {self.method}")
         if not modern.declares(self.declared, wanted):
             self.lacks |= wanted

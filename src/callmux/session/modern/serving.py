@@ -21,8 +21,8 @@ from callmux.protocol import jsonrpc, modern, tasks
 from callmux.protocol.caching import Freshness
 from callmux.protocol.extensions import ADDRESSED, LISTING, OWNERS
 from callmux.protocol.jsonrpc import INVALID_PARAMS, METHOD_NOT_FOUND, RpcError
-from callmux.protocol.methods import CAPABILITIES, declared
-from callmux.protocol.modern import CACHED, READ, Asked
+from callmux.protocol.methods import CAPABILITIES, RESOURCES_READ, declared
+from callmux.protocol.modern import CACHED, Asked
 from callmux.protocol.params import DISCOVER, LEVELS, LISTEN, SUBSCRIBER, members, progress_token
 from callmux.protocol.versions import MODERN, SUPPORTED
 from callmux.rings.converting import as_result
@@ -55,7 +55,7 @@ DISCOVER_MS = 3_600_000
 SUBSCRIBE_SECONDS = 5.0
 """How long the servers of resources may take before a subscription begins without them."""
 
-_READ = frozenset({READ, *LISTING, *ADDRESSED})
+_READ = frozenset({RESOURCES_READ, *LISTING, *ADDRESSED})
 """Requests whose answer says for how long it holds, and nobody tells when it does no longer."""
 _NOTHING = Asked(MODERN[0], b"{}")
 
