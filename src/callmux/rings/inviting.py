@@ -1,4 +1,4 @@
-"""Shows a client how its person can sign in to the server that a call needs. A call stage, the outermost one.
+"""Shows a client how its person can sign in to the server that a call needs. A call stage.
 
 Made by `callmux.process.runtime` where no listener has to tell its clients apart. A client that opens
 addresses for its person gets one of this machine: in the JSON-RPC error that MCP 2025-11-25 has for it, or,

@@ -1,7 +1,7 @@
 """Links in results lead to what clients know: a URI that two servers have is shown as its listing shows it.
 
-The outermost call stage where there are several servers; it asks the index of `callmux.upstream.resources`.
-What is cached and shared below keeps the server's own URIs. Only a server some of whose URIs are shown
+A call stage, where there are several servers; it asks the index of `callmux.upstream.resources`. What is
+cached and shared below keeps the server's own URIs. Only a server some of whose URIs are shown
 differently, or may be, costs more than a look.
 """
 

@@ -90,7 +90,7 @@ class UriBook:
 
 
 class IdBook:
-    """IdBook: with several servers each says whose it is, so that nothing need be kept of it.
+    """Ids: with several servers each is shown with its server before it, so that nothing need be kept of it.
 
     Args:
         servers: Names of all servers that are not disabled.
@@ -205,7 +205,7 @@ class Extensions:
         if not self._several:
             return result
         book = self._books[method.naming]
-        book.learn(server, _whole(method, result))
+        book.learn(server, extensions.texts(result, method.names))
         return extensions.renamed(result, method.names, partial(book.shown, server))
 
     # What all servers list.
@@ -235,7 +235,7 @@ class Extensions:
                 log.warning('could not ask "%s" for %s: %s', server, method.name, answer.message)
                 continue
             seen = self._permitted(method, member, server, answer, rights)
-            book.learn(server, _whole(method, seen))
+            book.learn(server, extensions.texts(seen, method.names))
             found.append((server, seen))
         shown: MutableSequence[Raw] = []
         holds = caching.narrowest(caching.told(members(seen)) for _, seen in found)
@@ -321,8 +321,3 @@ def _items(page: bytes, member: str) -> list[Raw]:
         msgspec.MsgspecError: It is no list.
     """
     return [raw for raw in _ITEMS.decode(members(page).get(member, b"null")) or [] if raw != _NULL]
-
-
-def _whole(method: Method, result: bytes) -> list[str]:
-    """The names in a result."""
-    return extensions.texts(result, method.names)
