@@ -66,6 +66,7 @@ def test_the_extension_is_declared_once_and_beside_others() -> None:
     assert tasks.declares(both)
     assert json.loads(both) == {"roots": {}, "extensions": {"x/y": {"a": 1}, tasks.EXTENSION: {}}}
     assert json.loads(tasks.declared(both)) == json.loads(both)
+    assert tasks.declares(rb'{"extensions":{"io.modelcontextprotocol\/tasks":{}}}')
 
 
 @pytest.mark.parametrize(

@@ -241,7 +241,7 @@ def test_only_tools_of_servers_with_tasks_are_concerned() -> None:
     bench = Bench({})
     assert bench.stage.concerns(route("s"))
     assert not bench.stage.concerns(route("s", method="prompts/get"))
-    bench.capabilities = {"extensions": Raw(EXTENDED)}
+    bench.capabilities = {"extensions": Raw(rb'{"io.modelcontextprotocol\/tasks":{}}')}
     assert bench.stage.concerns(route("s"))
     bench.capabilities = {"extensions": Raw(b'{"x/y":{}}')}
     assert not bench.stage.concerns(route("s"))

@@ -55,19 +55,9 @@ class _Tool(msgspec.Struct):
     execution: _Execution | None = None
 
 
-class _Extensions(msgspec.Struct):
-    extensions: Mapping[str, Raw] | None = None
-
-
-class _Required(msgspec.Struct, rename="camel"):
-    required_capabilities: _Extensions | None = None
-
-
 _TASK = msgspec.json.Decoder(Task)
 _MADE = msgspec.json.Decoder(_Made)
 _TOOL = msgspec.json.Decoder(_Tool)
-_EXTENSIONS = msgspec.json.Decoder(_Extensions)
-_REQUIRED = msgspec.json.Decoder(_Required)
 
 
 def read(result: bytes | Raw) -> Task:
@@ -118,12 +108,9 @@ def support(tool: bytes) -> str | None:
 
 def declares(capabilities: bytes | Raw) -> bool:
     """Whether these capabilities have the extension."""
-    if EXTENSION.encode() not in bytes(capabilities):
-        return False
-    try:
-        return EXTENSION in (_EXTENSIONS.decode(capabilities).extensions or {})
-    except msgspec.MsgspecError:
-        return False
+    return b'"extensions"' in bytes(capabilities) and EXTENSION in members(
+        members(capabilities).get("extensions")
+    )
 
 
 def declared(capabilities: bytes) -> bytes:
@@ -139,8 +126,4 @@ def is_wanted(error: ErrorObject) -> bool:
     """Whether a server refuses a request because its client does not have the extension."""
     if error.code != MISSING_CAPABILITY or not isinstance(error.data, Raw):
         return False
-    try:
-        required = _REQUIRED.decode(error.data).required_capabilities
-    except msgspec.MsgspecError:
-        return False
-    return required is not None and EXTENSION in (required.extensions or {})
+    return declares(members(error.data).get("requiredCapabilities", b""))

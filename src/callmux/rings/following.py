@@ -22,7 +22,7 @@ from callmux.errors import CallmuxError, ToolCallFailed
 from callmux.plan import ToolCall
 from callmux.protocol import tasks
 from callmux.protocol.jsonrpc import RpcError, read_error
-from callmux.protocol.params import present
+from callmux.protocol.params import members, present
 from callmux.protocol.shapes import Result
 from callmux.protocol.tasks import Task
 from callmux.protocol.versions import MODERN
@@ -79,7 +79,7 @@ class Following:
         if route.method != "tools/call" or route.own is not None:
             return False
         declared = self._servers[route.server].offer.capabilities
-        return "tasks" in declared or tasks.EXTENSION.encode() in bytes(declared.get("extensions", b""))
+        return "tasks" in declared or tasks.EXTENSION in members(declared.get("extensions"))
 
     def enter(self, call: Call) -> None:
         tool = call.route.tool
