@@ -6,6 +6,7 @@ import pytest
 from msgspec import Raw
 
 from callmux.protocol.params import (
+    exchange,
     members,
     names_revision,
     optional_text,
@@ -72,6 +73,15 @@ def test_the_token_is_set_or_taken_away(params: bytes | None, token: int | None,
 )
 def test_a_member_may_be_a_text(raw: bytes, text: str | None) -> None:
     assert optional_text(Raw(raw)) == text
+
+
+def test_a_text_among_members_is_exchanged_and_all_else_stays() -> None:
+    given = {"a": Raw(b'"x"'), "b": Raw(b"7")}
+    assert exchange(given, "a", str.upper)
+    assert given == {"a": Raw(b'"X"'), "b": Raw(b"7")}
+    for name in ("a", "b", "c"):
+        assert not exchange(given, name, str.upper)
+    assert given == {"a": Raw(b'"X"'), "b": Raw(b"7")}
 
 
 @pytest.mark.parametrize(

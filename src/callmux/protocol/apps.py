@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 from msgspec import Raw
 
-from callmux.protocol.params import members, optional_text
+from callmux.protocol.params import exchange, members, optional_text
 
 EXTENSION = "io.modelcontextprotocol/ui"
 """What a client declares in `capabilities.extensions` that can show apps."""
@@ -77,20 +77,12 @@ def relinked(meta: Raw | None, shown: Callable[[str], str]) -> Raw | None:
     """
     given = members(meta)
     ui = members(given.get(_UI))
-    changed = _rename(ui, _ADDRESS, shown)
+    changed = exchange(ui, _ADDRESS, shown)
     if changed:
         given[_UI] = Raw(_ENCODER.encode(ui))
     for key in _FLAT_ADDRESSES:
-        changed = _rename(given, key, shown) or changed
+        changed = exchange(given, key, shown) or changed
     return Raw(_ENCODER.encode(given)) if changed else None
-
-
-def _rename(given: dict[str, Raw], key: str, shown: Callable[[str], str]) -> bool:
-    uri = optional_text(given.get(key, _NULL))
-    if uri is None or (known := shown(uri)) == uri:
-        return False
-    given[key] = Raw(_ENCODER.encode(known))
-    return True
 
 
 def shown_by(capabilities: bytes) -> bool:

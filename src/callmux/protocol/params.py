@@ -5,6 +5,8 @@ Called by both peers, sessions, `callmux.upstream.exchanges`, the router and the
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
@@ -113,6 +115,19 @@ def with_progress_token(params: bytes | Raw | None, token: int | None) -> bytes:
     else:
         changed.pop("_meta", None)
     return _ENCODER.encode(changed)
+
+
+def exchange(given: dict[str, Raw], name: str, change: Callable[[str], str]) -> bool:
+    """Puts another string in the place of a member that is one; whether it is another.
+
+    Args:
+        change: Gives what stands there instead.
+    """
+    text = optional_text(given.get(name, _NULL))
+    if text is None or (other := change(text)) == text:
+        return False
+    given[name] = Raw(_ENCODER.encode(other))
+    return True
 
 
 def optional_text(raw: bytes | Raw) -> str | None:

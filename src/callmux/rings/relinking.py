@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Raw
 
 from callmux.protocol import apps
-from callmux.protocol.params import members, optional_text
+from callmux.protocol.params import exchange, members, optional_text
 from callmux.protocol.shapes import Result
 from callmux.rings.call import Call
 from callmux.rings.route import Route
@@ -115,18 +115,10 @@ def _block(raw: Raw, shown: Callable[[str], str]) -> Raw | None:
     given = members(raw)
     kind = optional_text(given.get("type", Raw(b"null")))
     if kind == "resource_link":
-        return Raw(_ENCODER.encode(given)) if _rename(given, shown) else None
+        return Raw(_ENCODER.encode(given)) if exchange(given, "uri", shown) else None
     if kind == "resource":
         resource = members(given.get("resource"))
-        if _rename(resource, shown):
+        if exchange(resource, "uri", shown):
             given["resource"] = Raw(_ENCODER.encode(resource))
             return Raw(_ENCODER.encode(given))
     return None
-
-
-def _rename(given: dict[str, Raw], shown: Callable[[str], str]) -> bool:
-    uri = optional_text(given.get("uri", Raw(b"null")))
-    if uri is None or (known := shown(uri)) == uri:
-        return False
-    given["uri"] = Raw(_ENCODER.encode(known))
-    return True

@@ -17,7 +17,7 @@ from callmux.errors import CallmuxError
 from callmux.protocol import apps, caching
 from callmux.protocol.extensions import METHODS
 from callmux.protocol.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, RpcError
-from callmux.protocol.params import members, optional_text, progress_token
+from callmux.protocol.params import exchange, members, optional_text, progress_token
 from callmux.protocol.versions import MODERN
 from callmux.rings.converting import as_rpc_error
 from callmux.router import listing
@@ -150,8 +150,7 @@ class Offers:
 
         changed = False
         for part in (read, *contents):
-            if (own := optional_text(part.get("uri", _NULL))) is not None and shown(own) != own:
-                part["uri"], changed = Raw(_ENCODER.encode(shown(own))), True
+            changed = exchange(part, "uri", shown) or changed
             if (meta := apps.relinked(part.get("_meta"), shown)) is not None:
                 part["_meta"], changed = meta, True
         if not changed:
