@@ -172,7 +172,7 @@ class Order:
         self.request = request_stages(parts)
         self._call = call_stages(parts)
         self._admitting = () if parts.admitting is None else (parts.admitting,)
-        self._caching = next((stage for stage in self._call if isinstance(stage, Caching)), None)
+        self._caching = next((stage for stage in self._call if type(stage) is Caching), None)
         self._made: dict[tuple[Any, ...], Stages] = {}
 
     def fit(self, route: Route) -> None:

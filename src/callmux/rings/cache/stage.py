@@ -2,7 +2,7 @@
 
 Calls `callmux.rings.cache.keys`, `callmux.rings.cache.writes` and the store of `callmux.stores.cache`. It
 stands in the ring only where the configuration caches at all. A store that fails is a miss; one that must be
-asked over a network is waited for.
+asked over a network is waited for. `callmux.rings.cache.holding` does the same for reads of resources.
 """
 
 from __future__ import annotations
@@ -83,33 +83,44 @@ class Caching:
     async def _look(self, call: Call, asked: Awaitable[bytes | None]) -> Result | None:
         """Enters where the store must be asked."""
         kept = await self._border.answered_or(asked, None)
-        # A write that ended meanwhile, and of which the store does not know, may have made it worthless.
-        server = call.route.server
-        if kept is not None and server not in self._writes.unsure:
-            self._counters.hits += 1
-            call.source = "cache"
+        if kept is not None and self._is_hit(call):
             return Result(kept)
-        self._counters.misses += 1
-        epoch = self._writes.begin(server, self._clock.monotonic)
-        self._watch(call, epoch if epoch is None or isinstance(epoch, int) else await epoch)
+        await self._miss(call)
         return None
+
+    def _is_hit(self, call: Call) -> bool:
+        """Whether a result that was found answers the call, which is noted then. A write that ended meanwhile,
+        and of which the store does not know, may have made it worthless."""
+        if call.route.server in self._writes.unsure:
+            return False
+        self._counters.hits += 1
+        call.source = "cache"
+        return True
+
+    async def _miss(self, call: Call) -> None:
+        self._counters.misses += 1
+        epoch = self._writes.begin(call.route.server, self._clock.monotonic)
+        self._watch(call, epoch if epoch is None or isinstance(epoch, int) else await epoch)
 
     async def _begin(self, call: Call, epoch: Awaitable[int | None]) -> None:
         self._watch(call, await epoch)
 
     def _watch(self, call: Call, epoch: int | None) -> None:
-        watch = call.watch = Watch(call.context.client.session, epoch)
+        watch = call.watch = _Watch(call.context.client.session, epoch)
         self._servers[call.route.server].questions.watch(watch.heard)
 
     def leave(self, call: Call, outcome: Outcome) -> Outcome | Coroutine[Any, Any, Outcome]:
         watch, key = call.watch, call.identity
-        if type(watch) is Watch:
+        if type(watch) is _Watch:
             self._servers[call.route.server].questions.unwatch(watch.heard)
             if watch.own and isinstance(key, Key) and isinstance(outcome, Result) and is_whole(outcome):
-                kept = self._store.put(key, outcome.raw, self._clock.monotonic(), watch.epoch)
+                kept = self._keep(call, key, outcome, watch.epoch)
                 if not isinstance(kept, bool):
                     return self._put(outcome, kept)
         return outcome
+
+    def _keep(self, call: Call, key: Key, result: Result, epoch: int | None) -> bool | Awaitable[bool]:
+        return self._store.put(key, result.raw, self._clock.monotonic(), epoch)
 
     async def _put(self, outcome: Outcome, kept: Awaitable[bool]) -> Outcome:
         await self._border.answered_or(kept, False)
@@ -117,7 +128,7 @@ class Caching:
 
     def would_hit(self, call: Call) -> bool | Coroutine[Any, Any, bool]:
         """Whether the call would be answered from the cache now; changes and counts nothing."""
-        if not call.route.verdict.cached or (key := self._keys.of(call)) is None:
+        if not self.concerns(call.route) or (key := self._keys.of(call)) is None:
             return False
         if call.route.server in self._writes.unsure:
             return False
@@ -125,7 +136,7 @@ class Caching:
         return has if isinstance(has, bool) else self._border.answered_or(has, False)
 
 
-class Watch:
+class _Watch:
     """What is noted while a read is under way.
 
     Args:
