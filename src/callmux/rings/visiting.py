@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
+from itertools import chain, repeat
 from typing import Any
 
 import msgspec
@@ -32,8 +33,9 @@ MOST_ADDRESSES = 10
 """Addresses that one refusal may name."""
 MOST_VISITS = 8
 """How often a server may send a person elsewhere before it takes one call."""
-PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0)
-"""Seconds between two calls while a person is at an address: the server need not tell when he is done."""
+PAUSES = (1.0, 2.0, 4.0, 8.0)
+"""Seconds between two calls while a person is at an address, the last one again and again: the server need
+not tell when he is done."""
 
 
 class Address(msgspec.Struct, frozen=True, rename="camel"):
@@ -93,17 +95,17 @@ class Visiting:
         """What the call brings now that a person was sent to these addresses, and whether the server says
         that he is done there."""
         loop = asyncio.get_running_loop()
-        end, visits, pauses = loop.time() + call.seconds, self._servers[call.server].questions.visits, 0
+        end, visits = loop.time() + call.seconds, self._servers[call.server].questions.visits
+        pauses = chain(PAUSES, repeat(PAUSES[-1]))
         ids = {one.elicitation_id for one in named}
         while True:
             outcome = await anew(call)
             if not named_by(outcome):
                 return outcome, True
             left = end - loop.time()
-            pauses = min(pauses + 1, len(PAUSES) - 1)
             if left <= 0:
                 return outcome, False
-            if await visits.wait(ids, min(PAUSES[pauses], left)):
+            if await visits.wait(ids, min(next(pauses), left)):
                 return await anew(call), True
 
 
