@@ -349,12 +349,23 @@ STOPPED = "import os, signal; say('up'); os.kill(os.getpid(), signal.SIGSTOP)\n"
     pytest.param(SAY + STOPPED + WAIT, id="stopped"),
     pytest.param(SAY + DEAF + STOPPED + WAIT, id="stopped and deaf"),
 ])  # fmt: skip
-async def test_closing_is_bounded_whatever_it_does(script: str) -> None:
+async def test_closing_is_bounded_whatever_it_does(script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that it waits, taken together, is no more than it says: a second and a half."""
+    protocol, waited = child_module._ChildProtocol, list[float]()
+    original = protocol.ended
+
+    async def ended(self: Any, seconds: float) -> bool:
+        waited.append(seconds)
+        return await original(self, seconds)
+
+    monkeypatch.setattr(protocol, "ended", ended)
     async with child(script) as watched:
         await watched.hears("up")
         pid = watched.link.pid
         assert pid is not None
         await asyncio.gather(watched.link.close(), watched.link.close())
+        assert waited
+        assert sum(waited) <= 1.5
         assert not alive(pid)
         assert watched.lost == []
         await watched.link.close()
