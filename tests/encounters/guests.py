@@ -22,14 +22,13 @@ from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
 from tests.live.harness import Client as Pipes
-from tests.live.harness import callmux
+from tests.live.harness import Json, callmux
+from tests.live.modern import REVISION as MODERN
+from tests.live.modern import heads, meta
 from tests.live.test_many_questions import messages
-
-Json = dict[str, Any]
 
 UI = "io.modelcontextprotocol/ui"
 PAGES: Json = {"mimeTypes": ["text/html;profile=mcp-app"]}
-MODERN = "2026-07-28"
 MODES = ("auto", "legacy", MODERN, "discover")
 """What a client does first: the SDK's three modes, and the one that never greets."""
 SECONDS = 30.0
@@ -148,11 +147,9 @@ async def _sdk(mode: str, where: Command | str) -> AsyncIterator[Guest]:
 
 DECLARED: Json = {"elicitation": {"form": {}, "url": {}}, "sampling": {}, "extensions": {UI: PAGES}}
 META: Json = {
-    "io.modelcontextprotocol/protocolVersion": MODERN,
+    **meta(**DECLARED),
     "io.modelcontextprotocol/clientInfo": {"name": "looks first", "version": "1"},
-    "io.modelcontextprotocol/clientCapabilities": DECLARED,
 }
-_NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 
 
 class PlainGuest:
@@ -209,13 +206,7 @@ class PostGuest(PlainGuest):
 
     async def once(self, method: str, params: Json) -> Json:
         self._last += 1
-        head = {
-            "Accept": "application/json, text/event-stream",
-            "MCP-Protocol-Version": MODERN,
-            "Mcp-Method": method,
-        }
-        if method in _NAMED:
-            head["Mcp-Name"] = params[_NAMED[method]]
+        head = {"Accept": "application/json, text/event-stream", **heads(method, params)}
         request = {"jsonrpc": "2.0", "id": self._last, "method": method, "params": params}
         async with (
             self._web.post(self._url, json=request, headers=head) as answer,

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
 import mcp_types as types
 import pytest
-from mcp.client import Client
-from mcp.client.stdio import StdioServerParameters
 from mcp.shared.exceptions import MCPError
 
-from tests.support import free_port
-
-from .harness import environment, python_server, run, stdio, write_config
-from .test_listener import run_listener
-
-WAYS = ("stdio", "listener", "bridge")
-
-
-def text(result: Any) -> str:
-    return "\n".join(block.text for block in result.content if block.type == "text")
+from .harness import python_server, run, stdio, write_config
+from .sdk import WAYS, connected, text
 
 
 class Visitor:
@@ -44,23 +31,11 @@ class Visitor:
         return types.ElicitResult(action=cast(Any, self.agrees))
 
 
-@asynccontextmanager
-async def connected(
-    way: str, mode: str, tmp_path: Path, visitor: Visitor, *options: str
-) -> AsyncIterator[Client]:
+def met(way: str, mode: str, tmp_path: Path, visitor: Visitor, *options: str) -> Any:
+    """A client of this person, in front of a server that names an address."""
     server = stdio(python_server("address_server.py", *options, visitor.done))
     config = write_config(tmp_path / "c.json", {"a": server})
-    port = free_port()
-    listening = nullcontext() if way == "stdio" else run_listener(tmp_path, config, port)
-    url = f"http://127.0.0.1:{port}/mcp"
-    words = {"stdio": ["--config", str(config)], "bridge": ["bridge", "--url", url]}.get(way)
-    with listening:
-        target: Any = url
-        if words is not None:
-            env = environment(tmp_path, "")
-            target = StdioServerParameters(command=sys.executable, args=["-m", "callmux", *words], env=env)
-        async with Client(target, mode=cast(Any, mode), elicitation_callback=visitor.elicit) as client:
-            yield client
+    return connected(way, mode, tmp_path, config, elicitation_callback=visitor.elicit)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -70,7 +45,7 @@ def test_a_client_without_a_handshake_is_asked_to_open_what_a_server_with_one_na
     visitor = Visitor(tmp_path / "done")
 
     async def scene() -> None:
-        async with connected(way, "2026-07-28", tmp_path, visitor) as client:
+        async with met(way, "2026-07-28", tmp_path, visitor) as client:
             paid = await client.call_tool("paid", {})
             assert (paid.is_error, text(paid)) == (False, "paid")
             again = {"calls": [{"tool": "paid", "arguments": {}}]}
@@ -85,7 +60,7 @@ def test_who_does_not_agree_gets_the_error_of_the_server(tmp_path: Path) -> None
     visitor = Visitor(tmp_path / "done", "decline")
 
     async def scene() -> None:
-        async with connected("stdio", "2026-07-28", tmp_path, visitor) as client:
+        async with met("stdio", "2026-07-28", tmp_path, visitor) as client:
             with pytest.raises(MCPError, match="a key is needed") as refused:
                 await client.call_tool("paid", {})
             assert refused.value.error.code == -32603, "the code of 2025-11-25 has no meaning here"
@@ -98,7 +73,7 @@ def test_a_client_with_a_handshake_gets_the_error_as_it_is(tmp_path: Path) -> No
     visitor = Visitor(tmp_path / "done")
 
     async def scene() -> None:
-        async with connected("stdio", "legacy", tmp_path, visitor) as client:
+        async with met("stdio", "legacy", tmp_path, visitor) as client:
             with pytest.raises(MCPError) as refused:
                 await client.call_tool("paid", {})
             assert refused.value.error.code == -32042
@@ -116,7 +91,7 @@ def test_what_a_server_without_a_handshake_wants_opened_is_a_question_to_clients
     visitor = Visitor(tmp_path / "done")
 
     async def scene() -> None:
-        async with connected(way, mode, tmp_path, visitor, "--modern") as client:
+        async with met(way, mode, tmp_path, visitor, "--modern") as client:
             assert text(await client.call_tool("paid", {})) == "accept s"
         (sent,) = visitor.sent
         assert (sent.mode, sent.url) == ("url", "https://example.com/key")

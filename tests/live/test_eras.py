@@ -12,33 +12,28 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any
 
 import mcp_types as types
 import pytest
 from mcp.client import Client
-from mcp.client.stdio import StdioServerParameters
 
 from tests.live.harness import (
     Refused,
     callmux,
-    environment,
     run,
     stdio,
     text_of,
     until,
     write_config,
 )
+from tests.live.modern import meta
+from tests.live.sdk import WAYS, connected, text
 from tests.live.test_listener import run_listener
 from tests.support import free_port
 
 Command = Callable[[str], list[str]]
-WAYS = ("stdio", "listener", "bridge")
 MODES = ("auto", "2026-07-28", "legacy")
-
-
-def text(result: Any) -> str:
-    return "\n".join(block.text for block in result.content if block.type == "text")
 
 
 class Person:
@@ -58,24 +53,12 @@ class Person:
 
 
 @asynccontextmanager
-async def connected(
-    way: str, mode: str, tmp_path: Path, config: Path
-) -> AsyncIterator[tuple[Client, Person]]:
-    port = free_port()
-    listening = nullcontext() if way == "stdio" else run_listener(tmp_path, config, port)
-    url = f"http://127.0.0.1:{port}/mcp"
-    words = {"stdio": ["--config", str(config)], "bridge": ["bridge", "--url", url]}.get(way)
-    with listening:
-        target: Any = url
-        if words is not None:
-            env = environment(tmp_path, "")
-            target = StdioServerParameters(command=sys.executable, args=["-m", "callmux", *words], env=env)
-        person = Person()
-        chosen = cast(Literal["auto", "legacy"], mode)
-        async with Client(
-            target, mode=chosen, elicitation_callback=person.elicit, sampling_callback=person.sample
-        ) as client:
-            yield client, person
+async def met(way: str, mode: str, tmp_path: Path, config: Path) -> AsyncIterator[tuple[Client, Person]]:
+    """A client, and who answers its questions."""
+    person = Person()
+    asked = {"elicitation_callback": person.elicit, "sampling_callback": person.sample}
+    async with connected(way, mode, tmp_path, config, **asked) as client:
+        yield client, person
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -93,7 +76,7 @@ def test_real_servers_serve_clients_of_every_revision(
     config = write_config(tmp_path / "callmux.json", servers)
 
     async def scene() -> None:
-        async with connected(way, mode, tmp_path, config) as (client, person):
+        async with met(way, mode, tmp_path, config) as (client, person):
             wanted = "2025-11-25" if mode == "legacy" else "2026-07-28"
             assert client.session.protocol_version == wanted
             tools = {tool.name for tool in (await client.list_tools()).tools}
@@ -134,7 +117,7 @@ def test_progress_and_log_messages_reach_a_client_without_a_handshake(
     config = write_config(tmp_path / "c.json", {"everything": stdio([*npm_server("everything"), "stdio"])})
 
     async def scene() -> None:
-        async with connected(way, "2026-07-28", tmp_path, config) as (client, _):
+        async with connected(way, "2026-07-28", tmp_path, config) as client:
             seen: list[float] = []
 
             async def progress(progress: float, total: float | None, message: str | None) -> None:
@@ -149,10 +132,7 @@ def test_progress_and_log_messages_reach_a_client_without_a_handshake(
 
 
 CONFORMANCE = Path(__file__).parent.parent / "conformance" / "server.py"
-META = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}},
-}
+META = meta(elicitation={})
 
 
 def asking(tmp_path: Path) -> Path:

@@ -8,12 +8,8 @@ from typing import Any
 from tests.support import eventually, free_port
 
 from .harness import callmux, python_server, run, stdio, write_config
-from .test_listener import post, run_listener
-
-META = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientCapabilities": {},
-}
+from .modern import asked
+from .test_listener import run_listener
 
 
 def config_of(tmp_path: Path) -> Path:
@@ -36,8 +32,8 @@ def test_a_client_with_a_handshake_asks_each_server_for_its_events(tmp_path: Pat
             for name in ("new:mail", "old:mail"):
                 cursor = None
                 for expected in ("1", "2"):
-                    asked = {"name": name, "arguments": {"q": name}, "cursor": cursor}
-                    found = await client.request("events/poll", asked)
+                    params = {"name": name, "arguments": {"q": name}, "cursor": cursor}
+                    found = await client.request("events/poll", params)
                     cursor = found["cursor"]
                     assert cursor == expected
                     (event,) = found["events"]
@@ -52,9 +48,7 @@ def test_a_client_without_one_does_so_over_http(tmp_path: Path) -> None:
     port = free_port()
 
     def ask(method: str, **params: Any) -> Any:
-        head = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": method}
-        message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": META}}
-        return post(port, message, **head)[1]
+        return asked(port, method, params)[1]
 
     with run_listener(tmp_path, config_of(tmp_path), port):
         eventually(lambda: ask("server/discover")["result"]["ttlMs"] >= 0, "an answer")

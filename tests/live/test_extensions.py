@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.live.harness import Client, Json, callmux, python_server, run, stdio, text_of, write_config
+from tests.live.modern import REVISION, meta
 from tests.live.test_listener import run_listener
 from tests.support import free_port
 
@@ -24,11 +25,8 @@ class Asker:
 
     def __init__(self, client: Client, era: str) -> None:
         self._client = client
-        self._meta = {
-            "io.modelcontextprotocol/protocolVersion": era,
-            "io.modelcontextprotocol/clientCapabilities": CAPABILITIES,
-        }
-        self._modern = era == "2026-07-28"
+        self._meta = meta(**CAPABILITIES)
+        self._modern = era == REVISION
 
     async def greet(self) -> Json:
         """What it is told that there is."""

@@ -11,7 +11,8 @@ import pytest
 from tests.support import eventually, free_port
 
 from .harness import python_server, stdio, write_config
-from .test_listener import post, run_listener
+from .modern import asked
+from .test_listener import HELLO, post, request, run_listener
 
 AUTH = {
     "mode": "bearer",
@@ -21,18 +22,10 @@ RULES = {
     "defaultEffect": "allow",
     "rules": [{"effect": "deny", "principals": ["bearer:eve"], "tools": ["nothing"]}],
 }
-META = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientCapabilities": {},
-}
 
 
 def ask(port: int, method: str, who: str = "ada", **params: Any) -> Any:
-    head = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": method, "Authorization": f"Bearer t-{who}"}
-    if "uri" in params:
-        head["Mcp-Name"] = params["uri"]
-    message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": META}}
-    status, answer, _ = post(port, message, **head)
+    status, answer = asked(port, method, params, Authorization=f"Bearer t-{who}")
     assert status == 200, answer
     return answer["result"]
 
@@ -92,19 +85,11 @@ def test_a_client_with_a_handshake_hears_nothing_of_it(tmp_path: Path) -> None:
     port = free_port()
     with run_listener(tmp_path, config_of(tmp_path, 50_000, "public"), port):
         head = {"Authorization": "Bearer t-ada"}
-        hello = {
-            "protocolVersion": "2025-11-25",
-            "capabilities": {},
-            "clientInfo": {"name": "t", "version": "1"},
-        }
-        _, _, session = post(
-            port, {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}, **head
-        )
+        _, _, session = post(port, request(1, "initialize", HELLO), **head)
         assert session is not None
         post(port, {"jsonrpc": "2.0", "method": "notifications/initialized"}, session, **head)
         for method, params in (("tools/list", {}), ("resources/read", {"uri": "x:/n"})):
-            message = {"jsonrpc": "2.0", "id": 2, "method": method, "params": params}
-            _, answer, _ = post(port, message, session, **head)
+            _, answer, _ = post(port, request(2, method, params), session, **head)
             told = json.dumps(answer["result"])
             assert "ttlMs" not in told
             assert "cacheScope" not in told

@@ -17,14 +17,23 @@ import pytest
 
 from tests.support import SECONDS, free_port
 
-from .harness import Client, Json, Refused, callmux, error_of, python_server, run, stdio, text_of, until
-from .harness import write_config as written
+from .harness import (
+    Client,
+    Json,
+    Refused,
+    callmux,
+    error_of,
+    python_server,
+    run,
+    stdio,
+    text_of,
+    until,
+    write_config,
+)
+from .modern import meta
 from .test_listener import run_listener
 
-META: Json = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}},
-}
+META = meta(elicitation={})
 SAID: Json = {"action": "accept", "content": {"one": "this"}}
 ERAS = ("handshake", "modern")
 Break = Callable[[], Awaitable[None]]
@@ -105,7 +114,7 @@ def test_a_listener_that_is_killed_under_a_question_costs_no_session_and_no_sile
 ) -> None:
     port = free_port()
     command = python_server("asking_server.py", server, tmp_path / "rows")
-    config = written(tmp_path / "callmux.json", {"asking": stdio(command)}, exposeMetaTools=False)
+    config = write_config(tmp_path / "callmux.json", {"asking": stdio(command)}, exposeMetaTools=False)
 
     async def scene(stack: ExitStack) -> None:
         process = stack.enter_context(run_listener(tmp_path, config, port))
@@ -113,7 +122,7 @@ def test_a_listener_that_is_killed_under_a_question_costs_no_session_and_no_sile
         async def between() -> None:
             nonlocal process
             process.kill()
-            await asyncio.to_thread(process.wait, 20)
+            await asyncio.to_thread(process.wait, SECONDS)
             process = await asyncio.to_thread(stack.enter_context, run_listener(tmp_path, config, port))
 
         async def nothing() -> None: ...

@@ -9,48 +9,39 @@ from typing import Any
 
 import pytest
 
-from tests.support import eventually, free_port
+from tests.support import SECONDS, eventually, free_port
 
 from .harness import error_of
-from .test_listener import post, run_listener
-from .test_shutdown import ledger_config
-
-META = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientCapabilities": {},
-    "io.modelcontextprotocol/clientInfo": {"name": "t", "version": "1"},
-}
+from .modern import META, asked, heads
+from .test_listener import request, run_listener
+from .test_shutdown import ledger_config, until_begun
 
 
-def message(id: int, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    params = {"name": tool, "arguments": arguments, "_meta": META}
-    return {"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params}
-
-
-def heads(asked: dict[str, Any]) -> dict[str, str]:
-    name = asked["params"]["name"]
-    return {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": asked["method"], "Mcp-Name": name}
+def of_call(tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The params of a call of a client that says who it is."""
+    about = {**META, "io.modelcontextprotocol/clientInfo": {"name": "t", "version": "1"}}
+    return {"name": tool, "arguments": arguments, "_meta": about}
 
 
 def called(port: int, id: int, tool: str, arguments: dict[str, Any]) -> Any:
-    asked = message(id, tool, arguments)
-    status, answer, _ = post(port, asked, **heads(asked))
+    status, answer = asked(port, "tools/call", of_call(tool, arguments), id)
     assert status == 200, answer
     return answer["result"]
 
 
-def sent(port: int, asked: dict[str, Any]) -> socket.socket:
-    """A request whose answer nobody has read yet."""
-    body = json.dumps(asked).encode()
+def sent(port: int, id: int, tool: str, arguments: dict[str, Any]) -> socket.socket:
+    """A call whose answer nobody has read yet."""
+    params = of_call(tool, arguments)
+    body = json.dumps(request(id, "tools/call", params)).encode()
     head = {
         "Host": f"127.0.0.1:{port}",
         "Content-Type": "application/json",
         "Accept": "application/json, text/event-stream",
         "Content-Length": str(len(body)),
-        **heads(asked),
+        **heads("tools/call", params),
     }
     lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
-    way = socket.create_connection(("127.0.0.1", port), timeout=20)
+    way = socket.create_connection(("127.0.0.1", port), timeout=SECONDS)
     way.sendall(f"POST /mcp HTTP/1.1\r\n{lines}\r\n".encode() + body)
     return way
 
@@ -58,10 +49,6 @@ def sent(port: int, asked: dict[str, Any]) -> socket.socket:
 def begun(tmp_path: Path, token: str) -> int:
     """How often a call began."""
     return (tmp_path / "ledger").read_text().count(f"begin {token} ")
-
-
-def until_begun(tmp_path: Path, token: str) -> None:
-    eventually(lambda: begun(tmp_path, token) == 1, f"{token} to begin")
 
 
 def running(port: int) -> str:
@@ -87,7 +74,7 @@ def test_a_read_is_made_once_however_often_its_stream_breaks(
     port = free_port()
     with run_listener(tmp_path, ledger_config(tmp_path), port):
         for id in (1, 2):
-            way = sent(port, message(id, tool, arguments))
+            way = sent(port, id, tool, arguments)
             until_begun(tmp_path, "r")
             way.close()
         result = called(port, 3, tool, arguments)
@@ -98,7 +85,7 @@ def test_a_read_is_made_once_however_often_its_stream_breaks(
 def test_a_write_whose_stream_broke_is_not_made_again_unaware(tmp_path: Path) -> None:
     port = free_port()
     with run_listener(tmp_path, ledger_config(tmp_path), port):
-        way = sent(port, message(1, "slow", WRITE))
+        way = sent(port, 1, "slow", WRITE)
         until_begun(tmp_path, "w")
         way.close()
         # The listener hears of the end of a connection a moment later.

@@ -24,10 +24,9 @@ import aiohttp
 from tests.conformance.ways import alone, hear_first_questions
 from tests.support import free_port
 
-from .harness import run, stdio, write_config
+from .harness import Json, run, stdio, write_config
+from .modern import heads, meta
 from .test_listener import run_listener
-
-Json = dict[str, Any]
 
 CLIENTS = 20
 AT_ONCE = 12
@@ -38,10 +37,7 @@ HANDSHAKE_SERVER = Path(__file__).parent.parent / "conformance" / "server.py"
 SERVERS = ("old", "new")
 """One that greets and asks by itself, and one that answers with its questions."""
 DECLARED: Json = {"elicitation": {}, "sampling": {}}
-META: Json = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientCapabilities": DECLARED,
-}
+META = meta(**DECLARED)
 HEAD = {"Accept": "application/json, text/event-stream"}
 
 
@@ -175,16 +171,16 @@ class Plain(Guest):
         params: Json = {"name": tool, "arguments": arguments, "_meta": META}
         more: Json = {}
         while True:
-            result = await self._asks("tools/call", {**params, **more}, tool)
+            result = await self._calls({**params, **more})
             if result["resultType"] == "complete":
                 return result
             asked = result["inputRequests"]
             said = {key: await self.says(one["method"], one["params"]) for key, one in asked.items()}
             more = {"inputResponses": said, "requestState": result["requestState"]}
 
-    async def _asks(self, method: str, params: Json, name: str) -> Json:
-        head = {**HEAD, "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": method, "Mcp-Name": name}
-        request = {"jsonrpc": "2.0", "id": self.next(), "method": method, "params": params}
+    async def _calls(self, params: Json) -> Json:
+        head = {**HEAD, **heads("tools/call", params)}
+        request = {"jsonrpc": "2.0", "id": self.next(), "method": "tools/call", "params": params}
         async with (
             self.web.post(self.url, json=request, headers=head) as answer,
             aclosing(messages(answer)) as coming,

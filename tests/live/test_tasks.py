@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import mcp_types as types
 import pytest
-from mcp.client import Client
-from mcp.client.stdio import StdioServerParameters
 
 from tests.support import eventually, free_port
 
-from .harness import callmux, environment, python_server, run, stdio, until, write_config
-from .test_listener import post, run_listener
+from .harness import Json, callmux, python_server, run, stdio, until, write_config
+from .modern import asked, meta
+from .sdk import connected, text
+from .test_listener import run_listener
 
-WAYS = ("stdio", "listener", "bridge")
 PARALLEL = {"calls": [{"tool": "a__work"}]}
 EXTENSION = "io.modelcontextprotocol/tasks"
-
-
-def text(result: Any) -> str:
-    return "\n".join(block.text for block in result.content if block.type == "text")
 
 
 def config_of(tmp_path: Path, *options: str, **more: Any) -> Path:
@@ -38,21 +30,6 @@ def config_of(tmp_path: Path, *options: str, **more: Any) -> Path:
 
 async def elicit(context: Any, params: Any) -> types.ElicitResult:
     return types.ElicitResult(action="accept", content={"name": "Ada"})
-
-
-@asynccontextmanager
-async def connected(way: str, mode: str, tmp_path: Path, *options: str) -> AsyncIterator[Client]:
-    config, port = config_of(tmp_path, *options), free_port()
-    listening = nullcontext() if way == "stdio" else run_listener(tmp_path, config, port)
-    url = f"http://127.0.0.1:{port}/mcp"
-    words = {"stdio": ["--config", str(config)], "bridge": ["bridge", "--url", url]}.get(way)
-    with listening:
-        target: Any = url
-        if words is not None:
-            env = environment(tmp_path, "")
-            target = StdioServerParameters(command=sys.executable, args=["-m", "callmux", *words], env=env)
-        async with Client(target, mode=cast(Any, mode), elicitation_callback=elicit) as client:
-            yield client
 
 
 @pytest.mark.parametrize(
@@ -68,7 +45,8 @@ def test_a_client_without_tasks_calls_tools_that_are_tasks_alone(
     way: str, mode: str, era: str, tmp_path: Path
 ) -> None:
     async def scene() -> None:
-        async with connected(way, mode, tmp_path, *filter(None, [era])) as client:
+        config = config_of(tmp_path, *filter(None, [era]))
+        async with connected(way, mode, tmp_path, config, elicitation_callback=elicit) as client:
             assert text(await client.call_tool("a__work", {})) == "a did work"
             assert text(await client.call_tool("b__ask", {})) == "b did ask for Ada"
             both = {"calls": [{"tool": "a__work"}, {"tool": "b__work"}]}
@@ -83,24 +61,16 @@ class Follower:
     """A client of 2026-07-28 over HTTP that has the extension, or has not."""
 
     def __init__(self, port: int, *, extended: bool = True, name: str | None = None) -> None:
-        self._port, self._name, self._number = port, name, 0
-        declared: dict[str, Any] = {"elicitation": {}}
-        if extended:
-            declared["extensions"] = {EXTENSION: {}}
-        self._meta = {
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": declared,
-        }
+        self._port, self._number = port, 0
+        self._headers = {} if name is None else {"Mcp-Name": name}
+        extensions: Json = {"extensions": {EXTENSION: {}}} if extended else {}
+        self._meta = meta(elicitation={}, **extensions)
 
     def ask(self, method: str, **params: Any) -> dict[str, Any]:
         """The result, or the error with the HTTP status beside it."""
         self._number += 1
-        asked = {"jsonrpc": "2.0", "id": self._number, "method": method}
-        head = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": method}
-        if (name := params.get("name", params.get("taskId"))) is not None:
-            head["Mcp-Name"] = self._name or name
-        given = {**asked, "params": {**params, "_meta": self._meta}}
-        status, answer, _ = post(self._port, given, **head)
+        given = {**params, "_meta": self._meta}
+        status, answer = asked(self._port, method, given, self._number, **self._headers)
         found: dict[str, Any] = answer.get("result") or {"status": status, **answer["error"]}
         return found
 

@@ -13,28 +13,24 @@ from mcp.client.stdio import StdioServerParameters
 from tests.support import free_port
 
 from .harness import environment, python_server, run, stdio, write_config
-from .test_addresses import text
+from .modern import META, asked
+from .sdk import text
 from .test_directories import WHERE, mirror
-from .test_listener import post, run_listener
-
-META = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientCapabilities": {},
-}
+from .test_listener import run_listener
 
 
-def asked(port: int, tool: str, arguments: Any = None, meta: Any = None, **headers: str) -> tuple[int, Any]:
-    """The HTTP status and the answer of a call without a session."""
-    params = {"name": tool, "arguments": arguments or {}, "_meta": {**META, **(meta or {})}}
-    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
-    head = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": tool}
-    status, answer, session = post(port, message, **head, **headers)
-    assert session is None
-    return status, answer
+def made(port: int, tool: str, arguments: Any = None, about: Any = None, **headers: str) -> tuple[int, Any]:
+    """The HTTP status and the answer of a call without a session.
+
+    Args:
+        about: What its `_meta` says beside.
+    """
+    params = {"name": tool, "arguments": arguments or {}, "_meta": {**META, **(about or {})}}
+    return asked(port, "tools/call", params, **headers)
 
 
-def called(port: int, tool: str, arguments: Any = None, meta: Any = None, **headers: str) -> Any:
-    status, answer = asked(port, tool, arguments, meta, **headers)
+def called(port: int, tool: str, arguments: Any = None, about: Any = None, **headers: str) -> Any:
+    status, answer = made(port, tool, arguments, about, **headers)
     assert status == 200, answer
     return answer["result"]
 
@@ -57,7 +53,7 @@ def test_the_directory_is_that_of_the_header_or_of_meta_and_of_that_request_alon
     with run_listener(tmp_path, config, port):
         first = said(called(port, "w__where", **{"x-callmux-cwd": one}))
         assert first[0] == one
-        by_meta = said(called(port, "w__where", meta={"callmux": {"cwd": two}}, **{"x-callmux-cwd": one}))
+        by_meta = said(called(port, "w__where", about={"callmux": {"cwd": two}}, **{"x-callmux-cwd": one}))
         assert by_meta[0] == two, "whatever the header says"
         assert said(called(port, "w__where", **{"x-callmux-cwd": one})) == first, "the same process"
         inside = {"calls": [{"tool": "w__where"}, {"tool": "w__where", "cwd": two}]}
@@ -112,5 +108,5 @@ def test_limits_count_requests_that_have_no_session(tmp_path: Path) -> None:
     server = stdio(python_server(str(script)))
     config = write_config(tmp_path / "c.json", {"w": server}, abuseControls=limits)
     with run_listener(tmp_path, config, port):
-        seen = [asked(port, "where")[0] for _ in range(5)]
+        seen = [made(port, "where")[0] for _ in range(5)]
     assert seen == [200, 200, 200, 429, 429]
