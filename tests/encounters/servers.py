@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 HERE = Path(__file__).parent
 CACHE = HERE.parents[1] / ".cache"
-FASTMCP = {"fastmcp 4": "4.2.3", "fastmcp 2": "2.14.5"}
+FASTMCP = {"fastmcp-4": "4.2.3", "fastmcp-2": "2.14.5"}
 """Of two generations: the newer speaks 2026-07-28, too."""
 APPS = (
     "basic-react",
@@ -113,7 +113,7 @@ def _time(folder: Path) -> list[str] | None:
 
 
 def _fastmcp(name: str) -> Callable[[Path], list[str] | None]:
-    python = CACHE / name.replace(" ", "-") / "bin" / "python"
+    python = CACHE / name / "bin" / "python"
     return lambda folder: [str(python), str(HERE / "fastmcp_server.py")] if python.exists() else None
 
 
@@ -198,7 +198,7 @@ ROWS = (
             call("query-docs", libraryId="/facebook/react", query="hooks", varies=True),
         ),
     ),
-    *(Row(name=name.replace(" ", "-"), words=_fastmcp(name), deeds=_FASTMCP_DEEDS) for name in FASTMCP),
+    *(Row(name=name, words=_fastmcp(name), deeds=_FASTMCP_DEEDS) for name in FASTMCP),
     _app("basic-react"),
     _app("budget-allocator"),
 )
