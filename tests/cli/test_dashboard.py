@@ -7,7 +7,6 @@ import json
 import os
 import stat
 import sys
-import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +18,7 @@ from callmux.cli.dashboard import run
 from callmux.errors import UsageError
 from tests.live.harness import python_server, stdio, write_config
 from tests.live.test_listener import run_listener
-from tests.support import free_port
+from tests.support import SECONDS, eventually, free_port
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets")
 AUTH = {"mode": "bearer", "tokens": [{"id": "ops", "token": "ops-token-1234"}]}
@@ -27,7 +26,7 @@ AUTH = {"mode": "bearer", "tokens": [{"id": "ops", "token": "ops-token-1234"}]}
 
 def got(url: str, cookie: str = "") -> tuple[int, Any, bytes]:
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=20)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=SECONDS)
     headers = {"Cookie": cookie} if cookie else {}
     connection.request("GET", f"{parts.path}?{parts.query}", headers=headers)
     answer = connection.getresponse()
@@ -38,10 +37,7 @@ def got(url: str, cookie: str = "") -> tuple[int, Any, bytes]:
 
 def await_listener(config: Path) -> None:
     """Waits until commands reach the listener: its socket is there a moment after its port."""
-    end = time.monotonic() + 20
-    while not dashboard._listening(str(config), dict(os.environ)):
-        assert time.monotonic() < end, "no command reaches the listener"
-        time.sleep(0.02)
+    eventually(lambda: dashboard._listening(str(config), dict(os.environ)), "a command to reach the listener")
 
 
 def test_a_printed_address_signs_one_browser_in_and_is_no_argument_of_another_program(

@@ -8,7 +8,6 @@ levels, and changes of lists.
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,14 +19,12 @@ from callmux.protocol.modern import REMOVED
 from tests.support import run
 
 from .bench import TRANSPARENT, Bench, Client, bench, interaction
-from .modern_raw_server import REVISION, ModernRawServer
+from .modern_raw_server import ModernRawServer
 from .raw_server import Call, Json, RawServer, text
 from .requirements import requirement
+from .test_capabilities import COMPLETION, MODERN, filled
 
-META: Json = {
-    "io.modelcontextprotocol/protocolVersion": REVISION,
-    "io.modelcontextprotocol/clientCapabilities": {},
-}
+META: Json = MODERN["_meta"]
 ERAS = ("handshake", "modern")
 CONFIGURATIONS: dict[str, Json] = {
     "usual": {},
@@ -43,7 +40,6 @@ DECLARED: dict[str, list[Json]] = {
     "completions": [{}],
     "logging": [{}],
 }
-COMPLETION: Json = {"ref": {"type": "ref/prompt", "name": "{}p"}, "argument": {"name": "a", "value": ""}}
 PARAMS: dict[str, Json] = {
     "completion/complete": COMPLETION,
     "logging/setLevel": {"level": "error"},
@@ -74,13 +70,6 @@ def server(era: str, name: str, capabilities: Json) -> RawServer:
     if "logging" in capabilities:
         it.answers("logging/setLevel", {})
     return it
-
-
-def filled(params: Any, name: str, prefix: str) -> Any:
-    """Params with the names that clients know things of this server by."""
-    if isinstance(params, dict):
-        return {key: filled(value, name, name if key == "uri" else prefix) for key, value in params.items()}
-    return params.replace("{}", prefix) if isinstance(params, str) else params
 
 
 class Asker:

@@ -130,7 +130,7 @@ async def test_a_file_is_read_again_by_a_reload(tmp_path: Path) -> None:
         assert set(listener.health()["downstream"]["servers"]) == {"one", "two"}
 
 
-@real_loop(seconds=60)
+@real_loop()
 async def test_its_states_and_facts_are_told_from_the_start_to_the_end() -> None:
     """Also to those who subscribed before it was started, and again when it is started again."""
     listener, told = Listener(CONFIG, env=ENV), list[tuple[str, bool]]()
@@ -159,7 +159,7 @@ async def test_its_states_and_facts_are_told_from_the_start_to_the_end() -> None
     assert [state for state, _ in told] == ["starting", "running", "stopped"]
 
 
-@real_loop(seconds=60)
+@real_loop()
 async def test_a_server_that_is_lost_makes_it_degraded_and_one_that_comes_back_makes_it_running() -> None:
     listener, told = Listener(CONFIG, env=ENV), list[str]()
     listener.subscribe(facts.ListenerChanged, lambda fact: told.append(fact.state))
@@ -171,7 +171,7 @@ async def test_a_server_that_is_lost_makes_it_degraded_and_one_that_comes_back_m
         assert told[-1] == "running"
 
 
-@real_loop(seconds=60)
+@real_loop()
 async def test_one_that_cannot_start_says_why_and_is_stopped() -> None:
     told: list[Any] = []
     for wrong in (
@@ -187,7 +187,7 @@ async def test_one_that_cannot_start_says_why_and_is_stopped() -> None:
         assert wrong.health()["reason"] == caught.value.message
 
 
-@real_loop(seconds=60)
+@real_loop()
 async def test_a_listener_that_is_slow_to_read_slows_no_call_and_learns_what_it_missed() -> None:
     async with Listener(CONFIG, env=ENV) as listener:
         events = listener.events(facts.CallEnded, room=2)
@@ -199,7 +199,7 @@ async def test_a_listener_that_is_slow_to_read_slows_no_call_and_learns_what_it_
         events.close()
 
 
-@real_loop(seconds=60)
+@real_loop()
 async def test_what_no_file_keeps_lasts_over_a_stop_and_a_start_too(tmp_path: Path) -> None:
     """Weak spot C11 of callmux (npm): a restart forgets the changes, and the next one writes over them."""
     config = {**CONFIG, "management": MANAGED}

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import eventually, free_port
+from tests.support import SECONDS, eventually, free_port
 
 from .harness import python_server, stdio, write_config
 from .test_listener import HELLO, post, request, run_listener
@@ -48,7 +48,7 @@ class Watched:
         assert not answer["result"].get("isError"), answer
 
     def get(self, path: str) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=20) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=SECONDS) as answer:
             return str(answer.read().decode())
 
     def data(self) -> dict[str, Any]:

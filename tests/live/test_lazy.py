@@ -57,7 +57,7 @@ async def begun(client: Client) -> Json:
     return listed
 
 
-@real_loop(60)
+@real_loop()
 async def test_a_lazy_server_costs_no_process_until_it_is_called(tmp_path: Path) -> None:
     """The first session learns what each lists; the second begins with none running, and the same bytes."""
     config = configured(tmp_path, 6)
@@ -78,7 +78,7 @@ async def test_a_lazy_server_costs_no_process_until_it_is_called(tmp_path: Path)
         assert status["structuredContent"]["status"] == "ok"
 
 
-@real_loop(60)
+@real_loop()
 async def test_a_server_that_is_idle_is_stopped_and_the_next_call_starts_it(tmp_path: Path) -> None:
     config = configured(tmp_path, 2, idleStopSeconds=1)
     async with callmux(tmp_path, "--config", config) as client:
@@ -91,7 +91,7 @@ async def test_a_server_that_is_idle_is_stopped_and_the_next_call_starts_it(tmp_
     assert marked(client.mark) == []
 
 
-@real_loop(60)
+@real_loop()
 async def test_there_are_never_more_processes_than_there_may_be(tmp_path: Path) -> None:
     """One that is idle makes room; no call fails."""
     config = configured(tmp_path, 4, maxProcesses=2, idleStopSeconds=600)

@@ -55,7 +55,7 @@ def listener(tmp_path: Path, port: int, *options: str) -> Iterator[subprocess.Po
 
 
 def await_port(port: int, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + SECONDS
     while time.monotonic() < end and process.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:

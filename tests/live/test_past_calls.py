@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from tests.live.test_listener import HELLO
 from tests.management.place import Place
 from tests.support import real_loop
 from tests.transport.http.asgi import Call, post
 
-HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
 SERVERS = {
     "alpha": {"command": "alpha", "prefix": "short"},
     "web": {"url": "http://web.example/mcp", "forwardHeaders": ["X-User-Key"]},
@@ -53,7 +53,7 @@ class Client:
         return json.loads(text)["result"]
 
 
-@real_loop(seconds=60)
+@real_loop()
 async def test_events_counts_and_the_database_name_servers_and_tell_outages_from_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,7 +115,7 @@ async def test_a_server_that_is_down_is_added_unless_all_must_start(
     await place.close()
 
 
-@real_loop(seconds=60)
+@real_loop()
 @pytest.mark.parametrize("seed", range(4))
 async def test_whatever_is_changed_at_once_what_runs_is_what_is_kept_and_nothing_else_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int

@@ -6,7 +6,6 @@ import os
 
 from callmux.context import Scope
 from callmux.process.usage import usage
-from callmux.upstream.links.link import pid_of
 from tests.support import FakeClient
 from tests.upstream.fake_link import SILENCE, FakeLink
 from tests.upstream.test_demand import IDLE, Kept, idle, lazy
@@ -41,17 +40,6 @@ async def test_a_server_that_sleeps_has_no_process() -> None:
     (server,) = usage({"s": plant.server})["servers"]
     assert (server["state"], server["lazy"], server["connections"]) == ("sleeping", True, [])
     await plant.server.close()
-
-
-def test_the_process_is_found_behind_other_links() -> None:
-    class Front:
-        link: object = None
-
-    front, child = Front(), Front()
-    assert pid_of(front) is None
-    child.pid = 5  # type: ignore[attr-defined]
-    front.link = child
-    assert pid_of(front) == 5
 
 
 async def test_what_a_connection_is_for_names_no_credential() -> None:

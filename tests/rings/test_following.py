@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
+from callmux.context import Scope
 from callmux.errors import ToolCallFailed
+from callmux.plan import ToolCall
 from callmux.protocol import tasks
 from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.shapes import Result, Tool
@@ -116,8 +118,6 @@ async def test_a_tool_that_is_a_task_alone_is_called_as_one() -> None:
 
 
 async def test_whoever_asks_for_a_task_gets_it_and_so_do_clients_in_the_transparent_mode() -> None:
-    from callmux.plan import ToolCall
-
     asked = ToolCall(spelling="t", extra={"task": Raw(b'{"ttl":5}')})
     bench = Bench({"task": TASK})
     bench.tool = REQUIRED
@@ -225,8 +225,6 @@ async def test_a_task_that_nobody_wants_any_more_is_cancelled_at_its_server() ->
 
 
 async def test_another_connection_is_taken_where_that_of_the_call_is_gone() -> None:
-    from callmux.context import Scope
-
     bench = Bench(HANDLE, DONE)
     bench.has_connection = False
     assert (await bench.call(scope=Scope(cwd="/x")))["n"] == 1

@@ -53,4 +53,5 @@ def test_a_process_is_found_behind_the_links_in_front_of_it() -> None:
     process = SimpleNamespace(pid=7)
     assert pid_of(process) == pid_of(SimpleNamespace(link=SimpleNamespace(pid=None, link=process))) == 7
     assert pid_of(SimpleNamespace(link=FakeLink())) is None
+    assert pid_of(SimpleNamespace(link=None)) is None
     assert pid_of(None) is None
