@@ -36,7 +36,8 @@ def speaking(*pieces: bytes, silent: bool = False) -> Iterator[tuple[str, list[b
                 for piece in pieces:
                     connection.sendall(piece)
                 if silent:
-                    over.wait(20)
+                    # For longer than anybody waits: who waits for the end of the stream is given up.
+                    over.wait(2 * SECONDS)
 
         thread = threading.Thread(target=serve)
         thread.start()
