@@ -206,7 +206,10 @@ def asked(port: int, data: bytes) -> list[int]:
             raise AssertionError(
                 f"no answer and no end within {ANSWER_SECONDS} s to {data[:300]!r}"
             ) from None
-    return [int(status) for status in re.findall(rb"(?:^|\n|[}\]])HTTP/1\.1 (\d{3}) ", found)]
+    statuses = [int(status) for status in re.findall(rb"(?:^|\n|[}\]])HTTP/1\.1 (\d{3}) ", found)]
+    # Nothing more comes, and the listener knows: it is not to wait until a request takes it too long.
+    assert 408 not in statuses, f"{statuses} to {data[:300]!r}"
+    return statuses
 
 
 def check(port: int, process: subprocess.Popen[bytes], data: bytes) -> None:
