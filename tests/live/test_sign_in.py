@@ -35,8 +35,10 @@ def store(tmp_path: Path) -> TokenStore:
     return TokenStore(token_directory(state(tmp_path)))
 
 
-def config(tmp_path: Path, server: Guarded) -> Path:
-    return write_config(tmp_path / "callmux.json", {"guarded": {"url": server.url}}, keepListings=True)
+def config(tmp_path: Path, server: Guarded, **more: Any) -> Path:
+    return write_config(
+        tmp_path / "callmux.json", {"guarded": {"url": server.url}}, keepListings=True, **more
+    )
 
 
 async def call(client: Client, tool: str) -> Any:
@@ -53,8 +55,11 @@ async def worked(client: Client, tool: str) -> str:
 
 
 def test_calls_fail_at_once_until_somebody_signs_in_and_then_work(server: Guarded, tmp_path: Path) -> None:
+    # A call that waited for the server would outlast the test.
+    file = config(tmp_path, server, connectTimeoutMs=600_000)
+
     async def scenario() -> None:
-        async with callmux(tmp_path, "--config", config(tmp_path, server), env=state(tmp_path)) as client:
+        async with callmux(tmp_path, "--config", file, env=state(tmp_path)) as client:
             await client.initialize()
             refused = error_of(await call(client, "whoami"))
             assert refused["code"] == "sign_in_needed"
