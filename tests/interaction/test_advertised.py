@@ -20,9 +20,9 @@ from tests.support import run
 
 from .bench import TRANSPARENT, Bench, Client, bench, interaction
 from .modern_raw_server import ModernRawServer
-from .raw_server import Call, Json, RawServer, text
+from .raw_server import Call, Json, RawServer
 from .requirements import requirement
-from .test_capabilities import COMPLETION, MODERN, filled
+from .test_capabilities import COMPLETION, MODERN, filled, serving
 
 META: Json = MODERN["_meta"]
 ERAS = ("handshake", "modern")
@@ -53,23 +53,8 @@ LISTS = {"tools": "toolsListChanged", "prompts": "promptsListChanged", "resource
 
 def server(era: str, name: str, capabilities: Json) -> RawServer:
     """A server that answers exactly what it declares."""
-    it = (RawServer if era == "handshake" else ModernRawServer)(name, capabilities=capabilities)
-    for method in ("tools/list", "tools/call", "logging/setLevel"):
-        it.handlers.pop(method, None)
-    if "tools" in capabilities or not capabilities:
-        it.answers("tools/call", text("")).lists("tools", {"name": "t", "inputSchema": {"type": "object"}})
-    if "prompts" in capabilities:
-        it.lists("prompts", {"name": "p"}).answers("prompts/get", {"messages": []})
-    if "resources" in capabilities:
-        it.lists("resources", {"uri": f"{name}:r", "name": "r"}).lists("resourceTemplates")
-        it.answers("resources/read", {"contents": []})
-        if capabilities["resources"].get("subscribe"):
-            it.answers("resources/subscribe", {}).answers("resources/unsubscribe", {})
-    if "completions" in capabilities:
-        it.answers("completion/complete", {"completion": {"values": []}})
-    if "logging" in capabilities:
-        it.answers("logging/setLevel", {})
-    return it
+    kind = RawServer if era == "handshake" else ModernRawServer
+    return serving(kind(name, capabilities=capabilities))
 
 
 class Asker:

@@ -73,17 +73,17 @@ MODERN: Json = {
 }
 
 
-def server(name: str, capabilities: Json) -> RawServer:
-    """A server that answers exactly what it declares."""
-    it = RawServer(name, capabilities=capabilities)
+def serving(it: RawServer) -> RawServer:
+    """The server, answering exactly what it declares of the specification's own capabilities but tasks."""
+    capabilities = it.capabilities
     for method in ("tools/list", "tools/call", "logging/setLevel"):
-        del it.handlers[method]
+        it.handlers.pop(method, None)
     if "tools" in capabilities or "requests" in capabilities.get("tasks", {}) or not capabilities:
         it.answers("tools/call", text("")).lists("tools", {"name": "t", "inputSchema": {"type": "object"}})
     if "prompts" in capabilities:
         it.lists("prompts", {"name": "p"}).answers("prompts/get", {"messages": []})
     if "resources" in capabilities:
-        it.lists("resources", {"uri": f"{name}:r", "name": "r"}).lists("resourceTemplates")
+        it.lists("resources", {"uri": f"{it.name}:r", "name": "r"}).lists("resourceTemplates")
         it.answers("resources/read", {"contents": []})
         if capabilities["resources"].get("subscribe"):
             it.answers("resources/subscribe", {}).answers("resources/unsubscribe", {})
@@ -91,6 +91,12 @@ def server(name: str, capabilities: Json) -> RawServer:
         it.answers("completion/complete", {"completion": {"values": []}})
     if "logging" in capabilities:
         it.answers("logging/setLevel", {})
+    return it
+
+
+def server(name: str, capabilities: Json) -> RawServer:
+    """A server that answers exactly what it declares."""
+    it = serving(RawServer(name, capabilities=capabilities))
     if "list" in capabilities.get("tasks", {}):
         it.answers("tasks/list", {"tasks": []})
         it.answers("tasks/cancel", {"taskId": "t", "status": "cancelled"})
