@@ -109,7 +109,10 @@ def test_stdio_loads_nothing_of_what_guards_a_listener() -> None:
     assert not loaded & {f"callmux.guard.{name}" for name in GUARDS}
 
 
-LATER = {"protocol.modern", "session.modern.parking", "session.modern.serving", "stores.sign_ins"}
+LATER = {
+    *("protocol.mirrored", "protocol.modern", "protocol.tasks", "rings.following"),
+    *("session.modern.parking", "session.modern.serving", "stores.sign_ins"),
+}
 
 
 def test_stdio_loads_what_clients_without_a_handshake_and_sign_ins_need_when_they_come() -> None:

@@ -9,6 +9,7 @@ import pytest
 from msgspec import Raw
 
 from callmux.protocol import tasks
+from callmux.protocol.extensions import TASKS
 from callmux.protocol.jsonrpc import read_error
 
 HANDLE = {"resultType": "task", "taskId": "t", "status": "working", "pollIntervalMs": 50}
@@ -59,12 +60,12 @@ def test_a_tool_says_whether_it_is_a_task(tool: Any, support: str | None) -> Non
 
 def test_the_extension_is_declared_once_and_beside_others() -> None:
     assert not tasks.declares(b"{}")
-    assert not tasks.declares(raw({"experimental": {tasks.EXTENSION: {}}}))
-    assert not tasks.declares(raw({"extensions": [tasks.EXTENSION]}))
+    assert not tasks.declares(raw({"experimental": {TASKS: {}}}))
+    assert not tasks.declares(raw({"extensions": [TASKS]}))
     others = raw({"roots": {}, "extensions": {"x/y": {"a": 1}}})
     both = tasks.declared(others)
     assert tasks.declares(both)
-    assert json.loads(both) == {"roots": {}, "extensions": {"x/y": {"a": 1}, tasks.EXTENSION: {}}}
+    assert json.loads(both) == {"roots": {}, "extensions": {"x/y": {"a": 1}, TASKS: {}}}
     assert json.loads(tasks.declared(both)) == json.loads(both)
     assert tasks.declares(rb'{"extensions":{"io.modelcontextprotocol\/tasks":{}}}')
 
@@ -72,12 +73,12 @@ def test_the_extension_is_declared_once_and_beside_others() -> None:
 @pytest.mark.parametrize(
     ("error", "wanted"),
     [
-        ({"code": -32021, "data": {"requiredCapabilities": {"extensions": {tasks.EXTENSION: {}}}}}, True),
+        ({"code": -32021, "data": {"requiredCapabilities": {"extensions": {TASKS: {}}}}}, True),
         ({"code": -32021, "data": {"requiredCapabilities": {"extensions": {"x/y": {}}}}}, False),
         ({"code": -32021, "data": {"requiredCapabilities": {"roots": {}}}}, False),
         ({"code": -32021, "data": 5}, False),
         ({"code": -32021}, False),
-        ({"code": -32602, "data": {"requiredCapabilities": {"extensions": {tasks.EXTENSION: {}}}}}, False),
+        ({"code": -32602, "data": {"requiredCapabilities": {"extensions": {TASKS: {}}}}}, False),
     ],
 )
 def test_a_refusal_says_whether_the_extension_is_what_is_missing(error: Any, wanted: bool) -> None:

@@ -14,6 +14,7 @@ from callmux.context import Scope
 from callmux.errors import ToolCallFailed
 from callmux.plan import ToolCall
 from callmux.protocol import tasks
+from callmux.protocol.extensions import TASKS
 from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.shapes import Result, Tool
 from callmux.rings.following import Declaring, Following
@@ -25,12 +26,12 @@ from tests.support import FakeClient, context, planned, route
 TASK = {"taskId": "t", "status": "working"}
 HANDLE = {"resultType": "task", **TASK, "pollIntervalMs": 100}
 DONE = {**TASK, "status": "completed", "result": {"content": [], "n": 1}}
-EXTENDED = json.dumps({"extensions": {tasks.EXTENSION: {}}}).encode()
+EXTENDED = json.dumps({"extensions": {TASKS: {}}}).encode()
 REQUIRED = Tool(b'{"name":"t","execution":{"taskSupport":"required"}}')
 LACKING = {
     "code": -32021,
     "message": "no",
-    "data": {"requiredCapabilities": {"extensions": {tasks.EXTENSION: {}}}},
+    "data": {"requiredCapabilities": {"extensions": {TASKS: {}}}},
 }
 ASKS = {"method": "elicitation/create", "params": {"q": 1}}
 
@@ -48,8 +49,8 @@ class Bench:
         self.capabilities = {"tasks": Raw(b"{}")}
         self.live, self.left, self.taken = True, 0, 0
         self.spawned: list[Any] = []
-        servers: Any = {"s": self}
-        self.stage = Following(servers, plain=plain)
+        server: Any = self
+        self.stage = Following(server, plain=plain)
         self.tool: Tool | None = None
         self.has_connection = True
 
@@ -233,16 +234,6 @@ async def test_another_connection_is_taken_where_that_of_the_call_is_gone() -> N
     bench.live = False
     await bench.call()
     assert (bench.taken, bench.left) == (1, 0)
-
-
-def test_only_tools_of_servers_with_tasks_are_concerned() -> None:
-    bench = Bench({})
-    assert bench.stage.concerns(route("s"))
-    assert not bench.stage.concerns(route("s", method="prompts/get"))
-    bench.capabilities = {"extensions": Raw(rb'{"io.modelcontextprotocol\/tasks":{}}')}
-    assert bench.stage.concerns(route("s"))
-    bench.capabilities = {"extensions": Raw(b'{"x/y":{}}')}
-    assert not bench.stage.concerns(route("s"))
 
 
 def test_a_client_for_whom_tasks_are_followed_is_that_client_in_all_else() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
+from msgspec import Raw
 
 from callmux.clock import Clock
 from callmux.config.check import check_document
@@ -168,6 +169,31 @@ def test_a_route_has_the_stages_that_can_do_something_for_it() -> None:
     again = route("s")
     order.fit(again)
     assert again.direct is write.direct
+
+
+def follows(given: Parts, **more: Any) -> bool:
+    Order(given).fit(one := route("s", **more))
+    return Following in kinds(one.stages.stages)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "tasks"),
+    [
+        ({"tasks": b"{}"}, True),
+        ({"extensions": b'{"io.modelcontextprotocol/tasks":{}}'}, True),
+        ({"extensions": rb'{"io.modelcontextprotocol\/tasks":{}}'}, True),
+        ({"extensions": b'{"x/y":{}}'}, False),
+        ({}, False),
+    ],
+)
+def test_tasks_are_followed_around_the_tools_of_servers_that_have_them(
+    capabilities: dict[str, bytes], tasks: bool
+) -> None:
+    given = parts()
+    server = cast(FakeServer, given.servers["s"])
+    server.offer = Offer(capabilities={name: Raw(value) for name, value in capabilities.items()})
+    assert follows(given) is tasks
+    assert not follows(given, method="prompts/get")
 
 
 def test_each_server_has_its_own_turns() -> None:

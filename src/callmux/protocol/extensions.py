@@ -16,8 +16,12 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Raw
 
-from callmux.protocol import apps, tasks
+from callmux.protocol import apps
 from callmux.protocol.params import members, optional_text
+
+TASKS = "io.modelcontextprotocol/tasks"
+"""Tasks: calls that go on after their answer; see `callmux.protocol.tasks`."""
+TASK_REQUESTS = frozenset({"tasks/cancel", "tasks/get", "tasks/update"})
 
 SKILLS = "io.modelcontextprotocol/skills"
 """Skills: directories of instructions that servers offer as resources (SEP-2640)."""
@@ -88,7 +92,7 @@ class Extension(msgspec.Struct, frozen=True, kw_only=True):
 TABLE = (
     Extension(key=apps.EXTENSION),
     # Its requests are `callmux.session.modern.tasks`'s: its ids name their server.
-    Extension(key=tasks.EXTENSION),
+    Extension(key=TASKS),
     Extension(
         key=SKILLS,
         methods=(

@@ -16,10 +16,10 @@ from decimal import Decimal
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from callmux.protocol.extensions import TASK_REQUESTS
 from callmux.protocol.mirrored import PREFIX, Path, mirrored
 from callmux.protocol.modern import mismatch
 from callmux.protocol.params import CLIENT_CAPABILITIES, REVISION, members, optional_text
-from callmux.protocol.tasks import EXTENDED
 
 VERSION = "mcp-protocol-version"
 METHOD = "mcp-method"
@@ -61,7 +61,7 @@ def check(headers: Mapping[str, str], method: str, params: Raw | None) -> None:
         given = _value(headers, NAME)
         if given is None or decoded(given) != named:
             raise mismatch(_told("Mcp-Name", given, key, named))
-    if method in EXTENDED and (given := _value(headers, NAME)) is not None:
+    if method in TASK_REQUESTS and (given := _value(headers, NAME)) is not None:
         task = optional_text(members(params).get("taskId", Raw(b"null")))
         if task is not None and decoded(given) != task:
             raise mismatch(_told("Mcp-Name", given, "taskId", task))

@@ -12,14 +12,12 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from callmux.protocol.extensions import TASKS
 from callmux.protocol.jsonrpc import ErrorObject
 from callmux.protocol.params import members
 from callmux.protocol.versions import MISSING_CAPABILITY
 
-EXTENSION = "io.modelcontextprotocol/tasks"
 GET, UPDATE, CANCEL, RESULT = "tasks/get", "tasks/update", "tasks/cancel", "tasks/result"
-EXTENDED = frozenset({GET, UPDATE, CANCEL})
-"""The requests of the extension."""
 REQUIRED = "required"
 DONE = frozenset({"cancelled", "completed", "failed"})
 
@@ -108,7 +106,7 @@ def support(tool: bytes) -> str | None:
 
 def declares(capabilities: bytes | Raw) -> bool:
     """Whether these capabilities have the extension."""
-    return b'"extensions"' in bytes(capabilities) and EXTENSION in members(
+    return b'"extensions"' in bytes(capabilities) and TASKS in members(
         members(capabilities).get("extensions")
     )
 
@@ -117,7 +115,7 @@ def declared(capabilities: bytes) -> bytes:
     """These capabilities with the extension."""
     given = members(capabilities)
     extensions = members(given.get("extensions"))
-    extensions.setdefault(EXTENSION, Raw(b"{}"))
+    extensions.setdefault(TASKS, Raw(b"{}"))
     given["extensions"] = Raw(msgspec.json.encode(extensions))
     return msgspec.json.encode(given)
 

@@ -3,14 +3,14 @@
 A tool of a server of MCP 2025-11-25 may be callable as a task alone (`execution.taskSupport`), and a server
 of 2026-07-28 may answer a call with a task to whoever declares the extension for that. A caller that asked
 for a task, or declares the extension, is told of it and follows it. For all others, and for calls inside a
-meta-tool, the task is followed here, what its server wants to know included. It stands only around tools of
-servers that have tasks.
+meta-tool, the task is followed here, what its server wants to know included.
+`callmux.rings.order` puts it only around tools of servers that have tasks.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -27,7 +27,6 @@ from callmux.protocol.shapes import Result
 from callmux.protocol.tasks import Task
 from callmux.protocol.versions import MODERN
 from callmux.rings.call import Call
-from callmux.rings.route import Route
 from callmux.rings.stage import Outcome
 from callmux.rings.visiting import anew
 from callmux.upstream import failures
@@ -63,23 +62,16 @@ class _OurTask(ToolCall, frozen=True):
 
 
 class Following:
-    """Call stage: follows tasks.
+    """Call stage: follows the tasks of a server.
 
     Args:
-        servers: All servers by name.
+        server: The server.
         plain: Whether this is the transparent mode, where clients of 2025-11-25 follow their own.
     """
 
-    def __init__(self, servers: Mapping[str, Server], *, plain: bool) -> None:
-        self._servers = servers
+    def __init__(self, server: Server, *, plain: bool) -> None:
+        self._server = server
         self._plain = plain
-
-    def concerns(self, route: Route) -> bool:
-        """Whether its server has tasks, as far as it has said what it has."""
-        if route.method != "tools/call" or route.own is not None:
-            return False
-        declared = self._servers[route.server].offer.capabilities
-        return "tasks" in declared or tasks.EXTENSION in members(declared.get("extensions"))
 
     def enter(self, call: Call) -> None:
         tool = call.route.tool
@@ -178,7 +170,7 @@ class Following:
     @asynccontextmanager
     async def _connection(self, call: Call) -> AsyncIterator[Connection]:
         """The connection that a task was made on, or another one to its server."""
-        connection, server = call.connection, self._servers[call.server]
+        connection, server = call.connection, self._server
         if connection is not None and connection.live:
             yield connection
             return

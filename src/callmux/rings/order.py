@@ -16,6 +16,8 @@ from callmux.clock import Clock
 from callmux.config.model import Config
 from callmux.context import CallContext
 from callmux.observe.bus import Bus
+from callmux.protocol.extensions import TASKS
+from callmux.protocol.params import members
 from callmux.rings.cache.holding import Holding
 from callmux.rings.cache.keys import Keys, Numbers
 from callmux.rings.cache.policy import ReusePolicy
@@ -24,7 +26,6 @@ from callmux.rings.cache.writes import Writes
 from callmux.rings.call import Call
 from callmux.rings.coalescing import Coalescing
 from callmux.rings.converting import Converting
-from callmux.rings.following import Following
 from callmux.rings.formatting import Formatting
 from callmux.rings.limiting import Limiting, Slots
 from callmux.rings.observing import Observing
@@ -116,7 +117,7 @@ def call_stages(parts: Parts) -> Sequence[Any]:
     kept, servers, clock, bus = parts.kept, parts.servers, parts.clock, parts.bus
     rules = ReusePolicy(parts.config)
     keys = Keys(rules, kept.numbers, servers, parts.rights)
-    stages: list[Any] = [Visiting(servers), Following(servers, plain=parts.plain)]
+    stages: list[Any] = [Visiting(servers), _following(parts)]
     if parts.inviting is not None:
         stages.append(parts.inviting)
     if bus is not None:
@@ -140,16 +141,37 @@ def call_stages(parts: Parts) -> Sequence[Any]:
     ]
 
 
+def _following(parts: Parts) -> PerServer:
+    """Follows tasks. Few servers have any, so its module is loaded with the first that has."""
+    servers = parts.servers
+
+    def make(server: str) -> Any:
+        from callmux.rings.following import Following
+
+        return Following(servers[server], plain=parts.plain)
+
+    def has_tasks(route: Route) -> bool:
+        """Whether its server has tasks, as far as it has said what it has."""
+        if route.method != "tools/call" or route.own is not None:
+            return False
+        declared = servers[route.server].offer.capabilities
+        return "tasks" in declared or TASKS in members(declared.get("extensions"))
+
+    return PerServer(make, has_tasks)
+
+
 class PerServer:
     """A stage of which each server has its own, made with the first route to that server.
 
     Args:
         make: Makes that of a server.
+        concerns: Whether it can have something to do for a route.
     """
 
-    def __init__(self, make: Callable[[str], Any]) -> None:
+    def __init__(self, make: Callable[[str], Any], concerns: Callable[[Route], bool] | None = None) -> None:
         self._make = make
         self._made: dict[str, Any] = {}
+        self.concerns = concerns
 
     def of(self, server: str) -> Any:
         """The stage of a server."""

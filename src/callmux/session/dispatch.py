@@ -17,12 +17,11 @@ from callmux.context import CallContext, ClientPort
 from callmux.errors import CallmuxError
 from callmux.protocol import jsonrpc, versions
 from callmux.protocol.calling import DirectCall
-from callmux.protocol.extensions import OWNERS
+from callmux.protocol.extensions import OWNERS, TASK_REQUESTS
 from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.methods import CAPABILITIES, declared
 from callmux.protocol.params import ASKS, BRIDGED, LEVELS, WAITS, members
 from callmux.protocol.shapes import Result
-from callmux.protocol.tasks import EXTENDED
 from callmux.rings.converting import as_result, as_rpc_error
 from callmux.rings.ring import Job, start
 from callmux.rings.stage import Outcome
@@ -174,7 +173,7 @@ class Dispatch:
             context = CallContext(client=request)
         else:
             context = local(request) if current.single else circumstances(request, params)
-        if method in EXTENDED and self._serving is not None and request.version in versions.MODERN:
+        if method in TASK_REQUESTS and self._serving is not None and request.version in versions.MODERN:
             return self._serving.task(method, params, context, request)
         run = self._methods.get(method)
         if run is not None:

@@ -8,14 +8,14 @@ from typing import Any, cast
 import pytest
 from msgspec import Raw
 
-from callmux.protocol import tasks
+from callmux.protocol.extensions import TASKS
 from callmux.protocol.jsonrpc import RpcError
 from callmux.router.offers import Offers
 from callmux.session.modern.tasks import ExtendedTasks
 from tests.support import FakeClient, context
 
 HANDLE = {"resultType": "task", "taskId": "t", "status": "working"}
-EXTENDED = json.dumps({"extensions": {tasks.EXTENSION: {}}}).encode()
+EXTENDED = json.dumps({"extensions": {TASKS: {}}}).encode()
 
 
 class FakeOffers:

@@ -14,6 +14,7 @@ from msgspec import Raw
 
 from callmux.context import CallContext
 from callmux.protocol import modern, tasks
+from callmux.protocol.extensions import TASKS
 from callmux.protocol.jsonrpc import INVALID_PARAMS, RpcError
 from callmux.protocol.params import members, optional_text
 from callmux.protocol.shapes import with_member
@@ -52,8 +53,8 @@ class ExtendedTasks:
             RpcError: There is none, or its server refuses.
         """
         if not tasks.declares(context.client.capabilities):
-            why = f"{method} needs a client that declares the extension {tasks.EXTENSION}"
-            raise modern.lacking({"extensions": {tasks.EXTENSION: {}}}, why)
+            why = f"{method} needs a client that declares the extension {TASKS}"
+            raise modern.lacking({"extensions": {TASKS: {}}}, why)
         shown = optional_text(members(params).get("taskId", _NULL))
         if params is None or shown is None:
             raise RpcError(INVALID_PARAMS, f"{method}: taskId is required and must be a string")

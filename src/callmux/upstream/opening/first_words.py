@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from msgspec import Raw
 
-from callmux.protocol import mirrored, stateless
+from callmux.protocol import stateless
 from callmux.protocol.params import DISCOVER
 from callmux.protocol.upstream_peer import InitializeResult, UpstreamPeer
 from callmux.protocol.versions import MODERN
@@ -87,6 +87,8 @@ class FirstWords:
         own = self._connection.own(DISCOVER, None, inf)
         own.number, line = self._peer.probe(stateless.with_meta(None, None, own_meta, {}), own)
         if (label := label_of(self._connection.link)) is not None:
+            from callmux.protocol import mirrored
+
             label(own.number, mirrored.head(revision, own.method, None))
         self._connection.link.send(line, own.number, True)
         return own
