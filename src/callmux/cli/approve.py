@@ -18,12 +18,12 @@ from callmux.cli.console import print_json
 from callmux.cli.decision import KEYS, decided
 from callmux.cli.grammar.approve import COMMANDS
 from callmux.cli.parsing import Given, read, refusal
-from callmux.cli.running import answers_of
-from callmux.config.load import find_config, target_config
+from callmux.cli.running import answers_of, places_of
+from callmux.config.load import find_config
 from callmux.errors import CallmuxError, NotSupported, UsageError
 from callmux.guard.projects import Decision, Projects
 from callmux.places import state_dir
-from callmux.process.control_sockets import ask, directory, named, sockets
+from callmux.process.control_sockets import ask
 from callmux.text import visible
 
 SECONDS = 5.0
@@ -86,10 +86,9 @@ def _on_terminal() -> bool:
 
 def _places(config_option: str | None, env: dict[str, str]) -> dict[int, Path]:
     """The sockets of the processes that are meant."""
-    if config_option is None:
-        return dict(named(directory(env), "*"))
-    find_config(config_option, env, Path.home())
-    return sockets(target_config(config_option, env, Path.home()), env)
+    if config_option is not None:
+        find_config(config_option, env, Path.home())
+    return places_of(config_option, env)
 
 
 def _waiting(places: Mapping[int, Path]) -> list[tuple[int, dict[str, Any]]]:

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from callmux.cli.console import print_json
 from callmux.cli.grammar.dashboard import COMMANDS
 from callmux.cli.parsing import Given, read, refusal
-from callmux.cli.running import answers_of
-from callmux.config.load import target_config
+from callmux.cli.running import answers_of, places_of
 from callmux.errors import NotSupported
 from callmux.places import state_dir
 
@@ -53,14 +51,8 @@ def run(args: list[str], config_option: str | None) -> int:
 
 def _listening(config_option: str | None, env: dict[str, str]) -> dict[int, dict[str, Any]]:
     """What listeners that run say, by process id."""
-    from callmux.process.control_sockets import directory, named, sockets
-
-    if config_option is None:
-        places = dict(named(directory(env), "*"))
-    else:
-        places = sockets(target_config(config_option, env, Path.home()), env)
     request = {"method": "dashboard", "person": sys.stdin.isatty() and sys.stdout.isatty()}
-    answers = answers_of(places, request, SECONDS)
+    answers = answers_of(places_of(config_option, env), request, SECONDS)
     return {pid: answer for pid, answer in sorted(answers.items()) if answer.get("listening")}
 
 

@@ -17,8 +17,7 @@ from typing import Any
 from callmux.cli.console import print_json
 from callmux.cli.grammar.ps import COMMANDS
 from callmux.cli.parsing import read
-from callmux.cli.running import answers_of
-from callmux.config.load import target_config
+from callmux.cli.running import answers_of, places_of
 from callmux.errors import NotSupported
 
 SECONDS = 5.0
@@ -31,14 +30,7 @@ def run(args: list[str], config_option: str | None) -> int:
     given = read(COMMANDS[0], args)
     if sys.platform == "win32":
         raise NotSupported("ps needs Unix sockets: use top --url with a listener whose dashboard is on")
-    from callmux.process.control_sockets import directory, named, sockets
-
-    env = dict(os.environ)
-    if config_option is None:
-        places = dict(named(directory(env), "*"))
-    else:
-        places = sockets(target_config(config_option, env, Path.home()), env)
-    found = answers_of(places, {"method": "ps"}, SECONDS)
+    found = answers_of(places_of(config_option, dict(os.environ)), {"method": "ps"}, SECONDS)
     memory = group_memory()
     for answer in found.values():
         for server in answer.get("servers", ()):

@@ -1,7 +1,7 @@
 """What the processes that run with a configuration say of their servers.
 
-Called by `callmux.cli.server`, `callmux.cli.server_logs`, `callmux.cli.server_restart` and
-`callmux.cli.approve`; asks through `callmux.process.control_sockets`.
+Called by the commands that ask processes which run: `callmux.cli.server`, `callmux.cli.ps`,
+`callmux.cli.dashboard` and others; asks through `callmux.process.control_sockets`.
 """
 
 from __future__ import annotations
@@ -37,6 +37,17 @@ def asked(
     from callmux.process.control_sockets import sockets
 
     return answers_of(sockets(config, env), request, seconds)
+
+
+def places_of(config_option: str | None, env: dict[str, str]) -> dict[int, Path]:
+    """The sockets of the processes with the configuration that `--config` names, by process id; without one,
+    those of every callmux of this user."""
+    from callmux.config.load import target_config
+    from callmux.process.control_sockets import directory, named, sockets
+
+    if config_option is None:
+        return dict(named(directory(env), "*"))
+    return sockets(target_config(config_option, env, Path.home()), env)
 
 
 def answers_of(

@@ -18,9 +18,8 @@ import msgspec
 
 from callmux.cli.grammar.top import COMMANDS
 from callmux.cli.parsing import Given, read, refusal
-from callmux.cli.running import answers_of
+from callmux.cli.running import answers_of, places_of
 from callmux.cli.top_look import Counts, ProcessRow, seen
-from callmux.config.load import target_config
 from callmux.errors import CallmuxError, NotSupported
 
 SECONDS = 5.0
@@ -63,14 +62,9 @@ def looker(given: Given, config_option: str | None, env: dict[str, str]) -> Call
         return _remote(given, url, env)
     if sys.platform == "win32":
         raise NotSupported("top needs Unix sockets here: use --url with a listener whose dashboard is on")
-    from callmux.process.control_sockets import directory, named, sockets
 
     def local() -> Look:
-        if config_option is None:
-            places = dict(named(directory(env), "*"))
-        else:
-            places = sockets(target_config(config_option, env, Path.home()), env)
-        found = answers_of(places, {"method": "top"}, SECONDS)
+        found = answers_of(places_of(config_option, env), {"method": "top"}, SECONDS)
         return {
             f"process {pid}": (answer.get("status", {}), answer.get("counts"))
             for pid, answer in sorted(found.items())

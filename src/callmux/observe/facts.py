@@ -310,7 +310,8 @@ class ApprovalAnswered(Fact, frozen=True, kw_only=True):
     Attributes:
         question: Names the question.
         answer: `allowed`, `refused`, `timed_out` or `cancelled`.
-        how: Whence the answer: `elicitation`, `terminal`, `dashboard` or `remembered`; empty for none.
+        how: Where the answer came from: `elicitation`, `terminal`, `dashboard` or `remembered`; empty
+            for none.
         remembered: For how long it holds: `call`, `session` or `project`.
         seconds: How long it took.
         calls: What they are about, as `server: tool`.
