@@ -97,7 +97,7 @@ class SignIns:
             )
         else:
             cause = f"each principal must sign in: run `callmux login {name} --principal PRINCIPAL`"
-        return UnsignedCredentials(headers, cause, lambda: self._tell_once(Account(name, config.url)))
+        return UnsignedCredentials(headers, cause, lambda: self._tell_once(account_of(name, config)))
 
     async def close(self) -> None:
         """Ends what goes on by itself; a renewal that is under way gets its time."""
