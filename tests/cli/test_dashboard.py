@@ -80,7 +80,7 @@ def test_a_printed_address_signs_one_browser_in_and_is_no_argument_of_another_pr
         assert found["url"].startswith("https://tools.example/x/dashboard/enter?code=")
         assert run(["--url", "https://tools.example/dashboard"], str(config)) == 0
         assert capsys.readouterr().out.startswith("https://tools.example/dashboard/enter?code=")
-        for wrong in ("tools.example", "ftp://x", "https://x/?a=1"):
+        for wrong in ("tools.example", "ftp://x", "https://x/?a=1", "http://[", "http://x:y", "http://a:b@x"):
             with pytest.raises(UsageError, match="--url"):
                 run(["--url", wrong], None)
         assert run(["--open"], str(config)) == 0

@@ -32,9 +32,9 @@ def run(args: list[str], config_option: str | None) -> int:
     given = read(COMMANDS[0], args)
     if sys.platform == "win32":
         raise NotSupported("dashboard needs Unix sockets: sign in with a token of the configuration")
-    env = dict(os.environ)
+    env, base = dict(os.environ), _base(given)
     listening = _listening(config_option, env)
-    found = {pid: _address(given, answer) for pid, answer in listening.items() if "code" in answer}
+    found = {pid: _address(base, answer) for pid, answer in listening.items() if "code" in answer}
     if not found:
         print(_nothing(listening), file=sys.stderr)
         return 1
@@ -66,15 +66,30 @@ def _nothing(listening: dict[int, dict[str, Any]]) -> str:
     )
 
 
-def _address(given: Given, answer: dict[str, Any]) -> str:
-    base, path = str(answer["url"]), str(answer["path"])
+def _base(given: Given) -> str | None:
+    """Where the browser finds the listener; None for where the listener says that it is.
+
+    Raises:
+        UsageError: What is given is no such address.
+    """
     url = given.text("--url")
-    if url is not None:
+    if url is None:
+        return None
+    try:
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise refusal(given.command, "--url must be an http or https address without ? and #")
-        base = url.rstrip("/").removesuffix(path)
-    return f"{base}{path}/enter?code={answer['code']}"
+        is_web = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_web = is_web and not parts.query and not parts.fragment and parts.username is None
+    except ValueError:
+        is_web = False
+    if not is_web:
+        raise refusal(given.command, "--url must be an http or https address without a user, ? and #")
+    return url.rstrip("/")
+
+
+def _address(base: str | None, answer: dict[str, Any]) -> str:
+    own, path = str(answer["url"]), str(answer["path"])
+    where = own if base is None else base.removesuffix(path)
+    return f"{where}{path}/enter?code={answer['code']}"
 
 
 def _open(url: str, env: dict[str, str]) -> int:

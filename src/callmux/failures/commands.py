@@ -228,7 +228,7 @@ FAILURES = (
     KnownFailure(
         "not_supported",
         "a command cannot do this on this system",
-        "It needs Unix sockets, which Windows has not for programs like this one.",
+        "It needs Unix sockets, which callmux cannot use on Windows.",
         Repeat.NO,
         Actor.USER,
         "do what the message says instead",
@@ -243,7 +243,7 @@ FAILURES = (
     ),
     KnownFailure(
         "handover_failed",
-        "a listener that was started to take the place of another cannot take over what that has",
+        "a listener that was started to take the place of another cannot take over what the other has",
         "CALLMUX_HANDOVER was set by hand, or the process before it has ended.",
         Repeat.NO,
         Actor.ADMINISTRATOR,
