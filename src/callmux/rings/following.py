@@ -22,7 +22,7 @@ from callmux.errors import CallmuxError, ToolCallFailed
 from callmux.plan import ToolCall
 from callmux.protocol import tasks
 from callmux.protocol.jsonrpc import RpcError, read_error
-from callmux.protocol.params import members, present
+from callmux.protocol.params import present
 from callmux.protocol.shapes import Result
 from callmux.protocol.tasks import Task
 from callmux.protocol.versions import MODERN

@@ -89,8 +89,8 @@ class Caching:
         return None
 
     def _is_hit(self, call: Call) -> bool:
-        """Whether a result that was found answers the call, which is noted then. A write that ended meanwhile,
-        and of which the store does not know, may have made it worthless."""
+        """Whether a result that was found answers the call, which is noted then. A write that ended
+        meanwhile, and of which the store does not know, may have made it worthless."""
         if call.route.server in self._writes.unsure:
             return False
         self._counters.hits += 1
