@@ -49,6 +49,8 @@ let flushTimer = 0;
 let refreshTimer = 0;
 let refreshDue = 0;
 let generation = 0;
+// Ends the requests of one generation.
+let asking = new AbortController();
 
 function changed(): void {
   for (const listener of [...listeners]) listener();
@@ -100,6 +102,8 @@ async function renew(): Promise<void> {
 function stop(): void {
   source?.close();
   source = null;
+  asking.abort();
+  asking = new AbortController();
   clearTimeout(refreshTimer);
   clearTimeout(flushTimer);
   flushTimer = 0;
@@ -161,7 +165,7 @@ async function fill(mine: number): Promise<void> {
     do {
       const query: Record<string, number> = { limit: PIECE };
       if (before !== undefined && before !== null) query.before = before;
-      const piece = await get<{ events: RawEvent[]; next?: number | null }>("recent", query);
+      const piece = await get<{ events: RawEvent[]; next?: number | null }>("recent", query, asking.signal);
       if (mine !== generation || store.events !== known) return;
       // Newest first.
       const older = piece.events.reverse();
@@ -177,7 +181,7 @@ async function fill(mine: number): Promise<void> {
       await new Promise((go) => setTimeout(go, 0));
     } while (before !== null && before !== undefined && known.length < MOST_EVENTS);
   } catch (error) {
-    store.trouble = asRefused(error);
+    if (mine === generation) store.trouble = asRefused(error);
   } finally {
     if (mine === generation) {
       store.filling = false;
@@ -219,7 +223,7 @@ function refreshSoon(mine: number): void {
 
 async function refresh(mine: number, anew = false): Promise<void> {
   try {
-    const snapshot = await get<Snapshot>("data", { events: 0 });
+    const snapshot = await get<Snapshot>("data", { events: 0 }, asking.signal);
     if (mine !== generation) return;
     if (anew) begin(snapshot, mine);
     else {
@@ -258,10 +262,17 @@ export async function signIn(token: string): Promise<void> {
 }
 
 export async function signOut(): Promise<void> {
-  await send("POST", "sign-out");
+  // First nothing is asked for any more: the views go with the snapshot, and a request on its way would be refused.
+  generation += 1;
+  stop();
   store.snapshot = null;
   store.events = [];
-  await start();
+  changed();
+  try {
+    await send("POST", "sign-out");
+  } finally {
+    await start();
+  }
 }
 
 export function asRefused(error: unknown): Refused {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,11 @@ async def test_a_drive_that_does_not_answer_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = Place(tmp_path, monkeypatch)
+    answers = threading.Event()
     monkeypatch.setattr(changes_module, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(changes_module, "write_private", lambda path, data: answers.wait(60))
     refused = await place.ask("POST", "servers", NEW)
+    answers.set()
     assert refused.status == 400
     assert "in time" in refused.json["error"]
     assert await place.tools() == {"a": ["t", "u"]}
