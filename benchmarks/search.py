@@ -1,9 +1,9 @@
 """How well and how fast `callmux_search_tools` finds tools in real catalogues.
 
-    python benchmarks/search.py DATA [--json FILE]
+    python benchmarks/search.py DATA [--only live] [--json FILE]
 
 DATA holds `catalogs/*.json`, `catalogs/smithery.json.gz` (755 servers, about 10,000 tools) and `retrieval/`.
-Four sets; the figures in `callmux.metatools.scoring` are round numbers that do well on all of them:
+Five sets; the figures in `callmux.metatools.scoring` are round numbers that do well on all of them:
 
 - `labelled`: the 47 queries of `retrieval/`, over its 45 tools (recall@5, MRR) and among 600 tools
 - `questions`: 20 questions with their steps (`questions.json`), written before anything was
@@ -11,6 +11,9 @@ Four sets; the figures in `callmux.metatools.scoring` are round numbers that do 
 - `paraphrase`: tools of one name on several servers; the first sentence of one's description must find
   another among all 10,000
 - `three`: three such sentences as one question, the first ten among 600 tools
+- `live`: 48 tasks of LiveMCPBench (`retrieval/livemcp-dev.json`) among its 527 tools: the share of the tools
+  that an annotator used which is found by the steps of a task, and by its whole question; beside a plain
+  BM25, and beside the worst and the best fifth of the tasks, which says how much of a figure is chance
 """
 
 from __future__ import annotations
@@ -18,13 +21,15 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import math
 import random
 import re
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from callmux.metatools.scoring import Index
 
@@ -93,6 +98,104 @@ class Data:
             server = others.pop()
             pool += [(server, tool) for tool in self.many[server]]
         return pool
+
+
+class Task(NamedTuple):
+    """A task of `live`, and the tools that an annotator used for it."""
+
+    question: str
+    steps: list[str]
+    tools: set[str]
+
+
+def live_tasks(folder: Path) -> tuple[Pool, list[Task]] | None:
+    """The pool and the tasks of `live`; None where the data is not there."""
+    tools, tasks = (folder / "retrieval" / name for name in ("livemcp-tools.json.gz", "livemcp-dev.json"))
+    if not (tools.exists() and tasks.exists()):
+        return None
+    servers: dict[str, list[dict[str, Any]]] = json.loads(gzip.decompress(tools.read_bytes()))
+    pool = [(server, tool) for server, listed in servers.items() for tool in listed]
+    read = [
+        Task(task["question"], task["steps"], set(task["tools"]))
+        for task in json.loads(tasks.read_text("utf-8"))
+    ]
+    return pool, [task for task in read if task.tools]
+
+
+def shares(pool: Pool, tasks: list[Task], rank: Rank) -> list[dict[str, float]]:
+    """For each task, how many of its tools are found in each way."""
+    names = [name_of(tool) for _, tool in pool]
+    rows = []
+    for task in tasks:
+        row = {}
+        for most in (5, 10):
+            by_step = {names[n] for step in task.steps for n in rank(step, most)}
+            row[f"by step, first {most}"] = float(len(task.tools & by_step))
+        for most in (5, 10):
+            whole = {names[n] for n in rank(task.question, most)}
+            row[f"as a whole, first {most}"] = float(len(task.tools & whole))
+        rows.append(row)
+    return rows
+
+
+def live(pool: Pool, tasks: list[Task], rank: Rank) -> dict[str, float]:
+    rows = shares(pool, tasks, rank)
+    needed = sum(len(task.tools) for task in tasks)
+    return {key: sum(row[key] for row in rows) / needed for key in rows[0]}
+
+
+def folds(pool: Pool, tasks: list[Task], rank: Rank) -> dict[str, tuple[float, float]]:
+    """The lowest and the highest share over five parts of the tasks."""
+    rows = shares(pool, tasks, rank)
+    order = list(range(len(tasks)))
+    random.Random(0).shuffle(order)
+    parts = [order[n::5] for n in range(5)]
+    found = {
+        key: [sum(rows[n][key] for n in part) / sum(len(tasks[n].tools) for n in part) for part in parts]
+        for key in rows[0]
+    }
+    return {key: (min(values), max(values)) for key, values in found.items()}
+
+
+def plain(pool: Pool) -> Rank:
+    """BM25 as a text book has it: one text a tool, words as they are."""
+
+    def said(text: str) -> list[str]:
+        return re.findall("[a-z0-9]+", text.lower())
+
+    docs = [
+        Counter(said(f"{server} {name_of(tool).replace('_', ' ')} {tool.get('description') or ''}"))
+        for server, tool in pool
+    ]
+    having = Counter(word for doc in docs for word in doc)
+    average = sum(sum(doc.values()) for doc in docs) / len(docs)
+
+    def rank(query: str, most: int) -> list[int]:
+        sums = [0.0] * len(docs)
+        for word in dict.fromkeys(said(query)):
+            rarity = math.log(1 + (len(docs) - having[word] + 0.5) / (having[word] + 0.5))
+            for n, doc in enumerate(docs):
+                if count := doc[word]:
+                    length = 0.25 + 0.75 * sum(doc.values()) / average
+                    sums[n] += rarity * count * 2.2 / (count + 1.2 * length)
+        return sorted(range(len(docs)), key=lambda n: (-sums[n], n))[:most]
+
+    return rank
+
+
+def show_live(folder: Path) -> dict[str, float]:
+    found = live_tasks(folder)
+    if found is None:
+        print(f"live: skipped, {folder}/retrieval has no livemcp-tools.json.gz and livemcp-dev.json")
+        return {}
+    pool, tasks = found
+    ours = ranker(pool)
+    figures, beside, spans = live(pool, tasks, ours), live(pool, tasks, plain(pool)), folds(pool, tasks, ours)
+    print(f"live: {len(tasks)} tasks, {len(pool)} tools {'':8} callmux  a fifth of the tasks  plain BM25")
+    for key, value in figures.items():
+        low, high = spans[key]
+        print(f"live {key:34} {value:9.3f}  {low:9.3f} to {high:.3f}   {beside[key]:9.3f}")
+    return {f"live {key}": value for key, value in figures.items()}
 
 
 def labelled(data: Data) -> dict[str, float]:
@@ -205,9 +308,18 @@ def speed(data: Data, rank: Rank) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="How well and how fast tools are found.")
     parser.add_argument("data", type=Path)
+    parser.add_argument("--only", choices=["live"], help="this set alone")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    data = Data(options.data)
+    figures = show_live(options.data)
+    if options.only is None:
+        figures |= other_sets(options.data)
+    if options.json:
+        options.json.write_text(json.dumps(figures))
+
+
+def other_sets(folder: Path) -> dict[str, float]:
+    data = Data(folder)
     everything: Pool = [(server, tool) for server, tools in data.many.items() for tool in tools]
     steps = []
     index = Index()
@@ -228,9 +340,8 @@ def main() -> None:
         **speed(data, rank),
     }
     for key, value in figures.items():
-        print(f"{key:34} {value:9.3f}")
-    if options.json:
-        options.json.write_text(json.dumps(figures))
+        print(f"{key:39} {value:9.3f}")
+    return figures
 
 
 if __name__ == "__main__":

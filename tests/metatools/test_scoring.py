@@ -86,8 +86,53 @@ def test_in_a_question_tools_of_a_server_that_matches_come_first() -> None:
     assert [position for position, _ in found] == [2, 1, 0]
 
 
+def test_the_first_sentence_of_a_description_counts_more_than_the_rest() -> None:
+    index = Index(
+        [
+            {"name": "one", "description": "Reads things. Not for an invoice. Reads"},
+            {"name": "two", "description": "Makes an invoice. Not for reading. Things"},
+        ]
+    )
+    assert order(index, "invoice") == [1, 0]
+
+
+def test_tools_of_the_server_that_a_word_speaks_for_come_first() -> None:
+    index = Index(
+        [
+            {"name": "create_page", "server": "blog"},
+            {"name": "create_page", "server": "wiki"},
+            {"name": "search", "server": "blog", "description": "Search posts"},
+            {"name": "search", "server": "wiki", "description": "Search the knowledge base"},
+            {"name": "history", "server": "wiki", "description": "Past versions in the knowledge base"},
+        ]
+    )
+    assert order(index, "create a page in the knowledge base")[0] == 1
+
+
+def test_a_word_of_ordinary_talk_finds_only_where_there_is_no_other() -> None:
+    index = Index([{"name": "help"}, {"name": "invoice"}])
+    assert order(index, "please help with an invoice") == [1]
+    assert order(index, "please help") == [0]
+
+
+def test_near_equals_of_one_server_leave_room_for_another() -> None:
+    """Ten tools of one server match a little better than the one of another."""
+    index = Index(
+        [
+            *({"name": f"report_{n}", "server": "charts", "title": "Make a report"} for n in range(12)),
+            {"name": "report", "server": "office", "description": "Make a report of the office"},
+        ]
+    )
+    scores = index.scores("make a report")
+    assert min(scores, key=scores.__getitem__) == 12
+    found = index.spread("make a report", scores, 10)
+    assert 12 in [position for position, _ in found]
+    assert [position for position, _ in found[:4]] == [0, 1, 2, 3]
+    assert [score for _, score in found] == sorted((score for _, score in found), reverse=True)
+
+
 def test_the_best_are_given_in_order_and_no_more_than_asked_for() -> None:
-    index = Index([{"name": f"get_{'zebra ' * n}"} for n in range(1, 30)])
+    index = Index([{"name": f"get_{'zebra ' * n}", "server": f"zoo{n}"} for n in range(1, 30)])
     scores = index.scores("zebra")
     found = index.spread("zebra", scores, 5)
     assert found == sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:5]
@@ -126,5 +171,5 @@ def test_it_finds_what_people_describe() -> None:
         ranked = [tools[position]["tool_id"] for position in order(index, query["query"])]
         recall += len(wanted & set(ranked[:5])) / len(wanted)
         mrr += next((1 / place for place, tool in enumerate(ranked, 1) if tool in wanted), 0.0)
-    assert recall / len(queries) > 0.85
-    assert mrr / len(queries) > 0.72
+    assert recall / len(queries) > 0.9
+    assert mrr / len(queries) > 0.76

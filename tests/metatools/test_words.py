@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from callmux.metatools.words import LONGEST_QUERY, MOST_WORDS, query_words, stem, words
+from callmux.metatools.words import stem, words
 
 
 @pytest.mark.parametrize(
@@ -43,14 +43,6 @@ def test_identifiers_are_taken_apart(name: str, parts: list[str]) -> None:
     assert words(name) == [stem(part) for part in parts]
 
 
-def test_words_that_say_nothing_are_left_out_unless_alone() -> None:
-    assert query_words("how do I create an issue") == [stem("create"), stem("issue")]
-    assert query_words("to the") == ["to", "the"]
-    assert query_words("issue Issues") == [stem("issue")]
-    assert query_words("!!!") == []
-
-
-def test_a_query_as_long_as_a_book_asks_for_its_first_words() -> None:
-    asked = query_words(" ".join(f"{n} word" for n in range(80_000)))
-    assert (len(asked), asked[:3]) == (MOST_WORDS, ["0", "word", "1"])
-    assert query_words("!" * LONGEST_QUERY + " issue") == []
+def test_writing_without_spaces_is_taken_apart_in_pairs() -> None:
+    assert words("查询八字 now") == ["查询", "询八", "八字", "now"]
+    assert words("字 天気を") == ["字", "天気", "気を"]

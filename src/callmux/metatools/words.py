@@ -1,30 +1,18 @@
 """The words of texts and queries: identifiers taken apart, endings taken off. Pure.
 
-Called by `callmux.metatools.scoring` and `.synonyms`.
+Called by `callmux.metatools.scoring`, `.question` and `.synonyms`.
 """
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
-
-LONGEST_QUERY = 20_000
-"""Characters of a query that are looked at."""
-MOST_WORDS = 200
-"""Words that a query asks for at most: each costs a look at every tool that has it."""
+from itertools import chain, pairwise
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_A-Za-z]+")
 _VOWEL = re.compile(r"[aeiouy]")
-_STOP = frozenset(
-    re.findall(
-        r"\w+",
-        """
-        a an and any are as at be by can do for from has have how i if in into is it its let me my of on or
-        our please so some that the their them then there these this to us want was we what when where which
-        who will with would you your
-        """,
-    )
-)
+_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]{3,}")
+"""Writing without spaces between words: Chinese, Japanese."""
 
 
 @lru_cache(maxsize=65536)
@@ -52,14 +40,18 @@ def stem(word: str) -> str:
     return word
 
 
+def parts(text: str) -> list[str]:
+    """The words in a text in lower case; identifiers in any style are taken apart.
+
+    Where writing has no spaces, every two neighbouring characters are a word.
+    """
+    found = [word.lower() for word in _WORD.findall(text)]
+    if text.isascii():
+        return found
+    pairs = ((word,) if not _UNSPACED.fullmatch(word) else map("".join, pairwise(word)) for word in found)
+    return list(chain.from_iterable(pairs))
+
+
 def words(text: str) -> list[str]:
-    """The stems in a text; identifiers in any style are taken apart."""
-    return [stem(found.lower()) for found in _WORD.findall(text)]
-
-
-def query_words(query: str) -> list[str]:
-    """The stems a query asks for: without the words that say nothing, unless it has no others. The first ones
-    only, where a query is as long as a book."""
-    plain = [found.lower() for found in _WORD.findall(query[:LONGEST_QUERY])]
-    telling = [word for word in plain if word not in _STOP] or plain
-    return list(dict.fromkeys(map(stem, telling)))[:MOST_WORDS]
+    """The stems in a text."""
+    return list(map(stem, parts(text)))
