@@ -152,6 +152,7 @@ def test_calls_of_several_go_to_the_meta_tool(
     verb: str, arguments: Any, fake: FakeListener, ran: Any
 ) -> None:
     assert ran(verb, 'a {"x": "y z"}', "a").code == 0
+    arguments["outputFormat"] = "json"
     assert sent(fake) == {"name": f"callmux_{verb}", "arguments": arguments}
     fake.seen.clear()
     Path("whole.json").write_text(json.dumps(arguments))
@@ -166,6 +167,67 @@ def test_calls_of_several_that_failed_set_the_exit_code(fake: FakeListener, ran:
     assert ran("call", "callmux_recipe_run", "{}").code == 1
     fake.answers(text_result('{"status": "failed", "failedStep": 0, "steps": [{"step": 0, "error": "no"}]}'))
     assert ran("pipeline", "a").code == 2
+
+
+PLAIN = {
+    "content": [
+        {"type": "text", "text": "partial: 1 succeeded, 1 failed"},
+        {"type": "text", "text": "\n=== [0] a: 2 blocks: 5 bytes, image\n"},
+        {"type": "text", "text": "words"},
+        {"type": "image", "data": "AAAA", "mimeType": "image/png"},
+        {"type": "text", "text": "=== [1] b: FAILED, 3 bytes\n"},
+        {"type": "text", "text": "no\n"},
+    ],
+    "_meta": {"callmux/outcome": {"status": "partial", "failed": 1, "failedIndexes": [1]}},
+}
+
+
+@pytest.mark.parametrize("wanted", ["plain", "shortest"])
+def test_a_plain_answer_is_asked_for_and_printed_as_it_came(
+    wanted: str, fake: FakeListener, ran: Any
+) -> None:
+    fake.answers(PLAIN)
+    done = ran("parallel", "a", "b", "--output-format", wanted)
+    assert sent(fake)["arguments"]["outputFormat"] == wanted
+    assert done.code == 1
+    assert done.out == (
+        "partial: 1 succeeded, 1 failed\n=== [0] a: 2 blocks: 5 bytes, image\nwords\n"
+        "[image image/png 3 bytes]\n=== [1] b: FAILED, 3 bytes\nno\n"
+    )
+
+
+def test_a_pipeline_whose_step_could_not_be_made_says_so_plainly(fake: FakeListener, ran: Any) -> None:
+    outcome = {"status": "failed", "failedStep": 1, "notMade": True}
+    fake.answers(text_result("failed", _meta={"callmux/outcome": outcome}))
+    assert ran("pipeline", "a", "--output-format", "plain").code == 2
+    fake.answers(text_result("failed", _meta={"callmux/outcome": {"status": "failed", "failedStep": 1}}))
+    assert ran("pipeline", "a", "--output-format", "plain").code == 1
+
+
+def test_a_single_result_is_plain_as_it_is(fake: FakeListener, ran: Any) -> None:
+    fake.answers({"content": [{"type": "text", "text": 'say "hi"'}, {"type": "image", "data": "AAAA"}]})
+    for wanted in ("plain", "shortest"):
+        assert ran("call", "t", "--output-format", wanted).out == 'say "hi"\n[image 3 bytes]\n'
+    assert sent(fake)["arguments"] == {}
+
+
+@pytest.mark.parametrize("how", [[], ["--field", "status"], ["--full"], ["--raw"], ["--json"]])
+def test_json_is_asked_for_wherever_an_answer_is_looked_into(
+    how: list[str], fake: FakeListener, ran: Any
+) -> None:
+    """The default of the listener may be a form that no script can read."""
+    fake.answers(text_result('{"status": "completed"}'))
+    assert ran("call", "callmux_status", *how).code == 0
+    assert sent(fake)["arguments"] == {"outputFormat": "json"}
+    fake.seen.clear()
+    given = '{"outputFormat": "toon"}'
+    assert ran("call", "callmux_status", given, *how).code == 0
+    assert sent(fake)["arguments"] == {"outputFormat": "toon"}
+
+
+def test_what_has_no_format_is_asked_for_none(fake: FakeListener, ran: Any) -> None:
+    assert ran("call", "callmux_cache_clear").code == 0
+    assert sent(fake)["arguments"] == {}
 
 
 def test_what_a_failed_tool_says_is_on_stdout_for_scripts(fake: FakeListener, ran: Any) -> None:

@@ -42,7 +42,7 @@ def bash_completes(tmp_path: Path, *typed: str) -> list[str]:
         (["--liste"], ["--listen"]),
         (["tools", "list", "--js"], ["--json"]),
         (["tools", "--json", "sear"], ["search"]),
-        (["call", "x", "--output-format", ""], ["json", "toon", "auto"]),
+        (["call", "x", "--output-format", ""], ["json", "toon", "auto", "plain", "shortest"]),
         (["completion", ""], ["bash", "zsh", "fish"]),
         (["help", "inst"], ["instructions"]),
         (["init", "--con"], ["--config"]),

@@ -93,7 +93,10 @@ def test_a_url_instead_of_a_command() -> None:
         ("--call-timeout 9999999999 -- x", "callTimeoutMs must be at most 2147483647"),
         ("--env NOEQ -- x", "--env must be KEY=VALUE"),
         ("--header x --url u", "--header must use Name:Value format"),
-        ("--output-format xml -- x", '--output-format must be json, toon or auto, not "xml"'),
+        (
+            "--output-format xml -- x",
+            '--output-format must be json, toon, auto, plain or shortest, not "xml"',
+        ),
         ("--transport ws --url u", '--transport must be streamable-http or sse, not "ws"'),
         ("--url u -- x", "Cannot use both --url and -- command"),
         ("--url u --env A=b", "--env has no meaning with --url"),

@@ -110,7 +110,7 @@ def test_accepts(hint: Any, value: object, expected: object) -> None:
         (kinds.Audience, [], "must be a non-empty string or non-empty string array"),
         (kinds.Audience, ["a", ""], "must be a non-empty string or non-empty string array"),
         (kinds.Audience, 5, "must be a non-empty string or non-empty string array"),
-        (kinds.OutputFormat, "xml", 'must be "json", "toon", or "auto"'),
+        (kinds.OutputFormat, "xml", 'must be "json", "toon", "auto", "plain", or "shortest"'),
         (kinds.Transport, "ws", 'must be "streamable-http" or "sse"'),
         (kinds.Url, "nope", "must be a valid URL"),
         (kinds.Url, "http://[", "must be a valid URL"),

@@ -214,6 +214,24 @@ async def test_calling(sdk: Sdk) -> None:
     assert result.meta == {"example/n": 1}
 
 
+@over_sdk("tools.content", "tools.error")
+async def test_several_results_as_they_are(sdk: Sdk) -> None:
+    calls = [{"tool": "echo", "arguments": {"n": 1}}, {"tool": "fail"}, {"tool": "nowhere"}]
+    result = await sdk.call("callmux_parallel", calls=calls, outputFormat="plain")
+    assert not result.is_error
+    assert result.structured_content is None
+    assert [block.type for block in result.content] == ["text"] * 3 + ["resource_link"] + ["text"] * 5
+    texts = [getattr(block, "text", "") for block in result.content]
+    assert texts[0].startswith("partial: 1 succeeded, 2 failed, failedIndexes [1,2]; ")
+    assert texts[1] == "\n=== [0] echo: 3 blocks: 8 bytes, link, structuredContent 7 bytes\n"
+    assert (texts[2], texts[4]) == ("{'n': 1}", '{"n":1}')
+    assert result.content[3].uri == "note://1"
+    assert texts[5:7] == ["\n=== [1] fail: FAILED, 2 bytes\n", "no"]
+    assert texts[7].startswith("\n=== [2] nowhere: FAILED, ")
+    assert json.loads(texts[8])["error"]["code"] == "tool_not_found"
+    assert result.meta["callmux/outcome"]["failedIndexes"] == [1, 2]
+
+
 @over_sdk("tools.error", "elicitation.required")
 async def test_errors_of_tools(sdk: Sdk) -> None:
     assert (await sdk.call("fail")).is_error

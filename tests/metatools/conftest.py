@@ -63,6 +63,7 @@ class Bench:
         preparing: What makes arguments ready.
         cached: Bare names of tools whose results are in the cache.
         recipes: The workflows of the configuration.
+        output_format: The format of answers to requests that name none.
     """
 
     def __init__(self) -> None:
@@ -81,6 +82,7 @@ class Bench:
         self.cached: set[str] = set()
         self.recipes: dict[str, Recipe] = {}
         self.now = 0.0
+        self.output_format = "json"
 
     def serve(self, **servers: Sequence[dict[str, Any] | str]) -> None:
         """Fills the catalogue."""
@@ -111,6 +113,7 @@ class Bench:
             cache=self.cache,
             results=self.results,
             recipes=self.recipes,
+            output_format=self.output_format,
         )
 
     def configure(self, **recipes: Any) -> None:

@@ -113,7 +113,7 @@ def test_an_entry_without_arguments_has_none_unless_it_must() -> None:
     assert repairs.arguments(fields({"tool": "x"}), CALL_KEYS, required=True) == Raw(b"{}")
 
 
-@pytest.mark.parametrize("given", ["json", "toon", "auto", None])
+@pytest.mark.parametrize("given", ["json", "toon", "auto", "plain", "shortest", None])
 def test_an_output_format_is_one_of_three(given: str | None) -> None:
     assert output_format(fields({"outputFormat": given} if given else {})) == given
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -141,3 +142,33 @@ def test_the_answer_is_one_line(bench: Bench) -> None:
 
     bench.answers["x"] = text('{\n  "a": [\n    1\n  ]\n}')
     assert b"\n" not in asyncio.run(bench.arun(PARALLEL, {"calls": [{"tool": "x"}]})).raw
+
+
+@pytest.mark.parametrize("name", ["callmux_parallel", "callmux_batch", "callmux_pipeline"])
+def test_results_are_kept_as_they_came_only_where_they_may_be_shown_so(bench: Bench, name: str) -> None:
+    bench.answers["plain"] = text('{"a":  1}')
+    requests: dict[str, dict[str, Any]] = {
+        "callmux_parallel": {"calls": [{"tool": "plain"}]},
+        "callmux_batch": {"tool": "plain", "items": [{"arguments": {}}]},
+        "callmux_pipeline": {"steps": [{"tool": "plain"}]},
+    }
+    asked = requests[name]
+    assert bench.finish(bench.arun(name, asked)).told is None
+    for wanted in ("plain", "shortest"):
+        told = bench.finish(bench.arun(name, asked | {"outputFormat": wanted})).told
+        assert told is not None
+        (kept,) = told.results
+        assert kept is not None
+        assert json.loads(kept.raw) == text('{"a":  1}')
+    bench.output_format = "plain"
+    assert bench.finish(bench.arun(name, asked)).told is not None
+    assert bench.finish(bench.arun(name, asked | {"outputFormat": "json"})).told is None
+
+
+def test_a_large_result_is_kept_as_it_came(bench: Bench) -> None:
+    """It is unwrapped in portions, and by another way."""
+    bench.answers["large"] = text("x" * 600_000)
+    asked = {"calls": [{"tool": "large"}, {"tool": "large"}], "outputFormat": "plain"}
+    told = bench.finish(bench.arun(PARALLEL, asked)).told
+    assert told is not None
+    assert [kept is not None and json.loads(kept.raw) for kept in told.results] == [text("x" * 600_000)] * 2

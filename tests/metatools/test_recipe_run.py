@@ -36,6 +36,17 @@ def test_a_call_gives_the_tools_own_result(bench: Bench) -> None:
     assert run(bench, "r", x=1) == text("as it came", _meta={"k": 1})
 
 
+def test_the_format_that_is_asked_for_holds_for_its_calls(bench: Bench) -> None:
+    bench.configure(r={"mode": "parallel", "calls": [{"tool": "t", "arguments": {}}]})
+    tool = META_TOOLS["callmux_recipe_run"]
+    for asked, default, kept in (("plain", "json", True), (None, "plain", True), ("json", "plain", False)):
+        bench.output_format = default
+        given = {"recipe": "r"} | ({} if asked is None else {"outputFormat": asked})
+        plan = tool.expand(tool.read(Raw(json.dumps(given).encode())), bench.engine)
+        told = bench.finish(tool.run(plan, bench.engine, bench.context)).told
+        assert (told is not None) is kept
+
+
 def test_the_others_answer_as_their_meta_tools(bench: Bench) -> None:
     bench.configure(
         p={"mode": "parallel", "calls": [{"tool": "a"}, {"tool": "b"}]},

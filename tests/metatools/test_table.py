@@ -126,7 +126,7 @@ def test_every_format_is_checked(bench: Bench, name: str, value: Any) -> None:
     assert bench.refused(name, needed | {"outputFormat": value}) == "outputFormat"
 
 
-@pytest.mark.parametrize("shown_as", ["json", "toon", "auto"])
+@pytest.mark.parametrize("shown_as", ["json", "toon", "auto", "plain", "shortest"])
 def test_a_format_is_kept_in_the_plan(bench: Bench, shown_as: str) -> None:
     assert bench.parse("callmux_status", {"outputFormat": shown_as}).output_format == shown_as
 

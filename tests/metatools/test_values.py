@@ -89,7 +89,7 @@ def test_a_text_that_repeats_the_structured_content_is_sent_once(said: str, cont
 
 
 def test_long_texts_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("callmux.metatools.values.LONGEST_ECHO", 3)
+    monkeypatch.setattr("callmux.rings.echo.LONGEST_ECHO", 3)
     whole = text("long", structuredContent={"content": "long"})
     assert shown(whole) == whole
 

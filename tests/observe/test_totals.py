@@ -119,7 +119,11 @@ def test_what_else_happens_counts_by_what_it_is(bus: Bus, totals: Totals) -> Non
         "denials": {"s": 1, OTHER: 1},
         "approvals": {"refused": 1},
     }
-    assert totals.saved == {"shield": {"results": 1, "bytes": 800}, "toon": {"results": 1, "bytes": 40}}
+    assert totals.saved == {
+        "shield": {"results": 1, "bytes": 800},
+        "toon": {"results": 1, "bytes": 40},
+        "plain": {},
+    }
 
 
 def test_names_beyond_the_bound_count_together(bus: Bus, totals: Totals) -> None:

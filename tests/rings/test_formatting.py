@@ -9,12 +9,13 @@ import pytest
 import toons
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 
 from callmux.errors import InvalidArguments
 from callmux.observe.bus import Bus
 from callmux.observe.facts import ResultShortened
 from callmux.plan import Plan, ToolCall
-from callmux.protocol.shapes import Result, Tool
+from callmux.protocol.shapes import Result, Told, Tool
 from callmux.rings.envelope import failure, success
 from callmux.rings.formatting import Formatting, formatted
 from callmux.upstream.catalogue import Catalogue, ServerTools
@@ -204,6 +205,62 @@ def test_who_listens_hears_what_toon_saved() -> None:
     assert [(fact.how, fact.tool, fact.before > fact.after) for fact in heard] == [
         ("toon", "callmux_parallel", True)
     ]
+
+
+def several(*spoken: str) -> Result:
+    """The answer of a fan-out whose calls said this."""
+    results = [Result(compact({"content": [text(one)]}).encode()) for one in spoken]
+    entries = [
+        {"call": {"tool": "plain"}, "ok": True, "result": Raw(compact(one).encode())} for one in spoken
+    ]
+    counts = {"totalDurationMs": 1, "succeeded": len(spoken), "failed": 0, "failedIndexes": []}
+    payload = {"status": "completed", "results": entries, **counts}
+    made = success(payload)
+    made.told = Told(payload, results, made.raw)
+    return made
+
+
+def test_plain_shows_several_results_as_they_came() -> None:
+    result = shown(several('say "hi"\n'), "plain", name="callmux_parallel")
+    assert [one["text"] for one in result["content"]][1:] == ["\n=== [0] plain: 9 bytes\n", 'say "hi"\n']
+    assert "structuredContent" not in result
+
+
+@pytest.mark.parametrize("wanted", ["plain", "shortest"])
+def test_what_tells_of_one_result_or_none_has_no_plain_form(wanted: str) -> None:
+    small = success({"ok": True})
+    if wanted == "plain":
+        assert shown(small, wanted, name="callmux_status") == json.loads(small.raw)
+    assert untouched({"content": [text("words\n"), IMAGE], "structuredContent": {"a": 1}}, wanted)
+    assert untouched({"content": [text({"a": 1})], "isError": True}, wanted)
+
+
+def test_an_answer_too_large_to_render_stays_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("callmux.rings.toon.LARGEST", 10)
+    made = several("a", "b")
+    for wanted in ("plain", "shortest"):
+        assert shown(made, wanted, name="callmux_batch") == json.loads(made.raw)
+
+
+def test_shortest_takes_the_form_of_fewest_tokens() -> None:
+    """Prose costs least plain, a table as TOON, and what gains nothing stays JSON."""
+    prose = shown(several("one\ntwo\n" * 200), "shortest", name="callmux_parallel")
+    assert prose["content"][2]["text"] == "one\ntwo\n" * 200
+    table = shown(success({"rows": ROWS}), "shortest", name="callmux_search_tools")
+    assert toons.loads(table["content"][0]["text"]) == {"rows": ROWS}
+    exact = Result(b'{"content":[{"type":"text","text":"[0.10000000000000000001]"}]}')
+    assert shown(exact, default="shortest") == json.loads(exact.raw)
+
+
+def test_who_listens_hears_which_form_was_taken() -> None:
+    bus = Bus()
+    heard: list[Any] = []
+    bus.subscribe(ResultShortened, heard.append)
+    shown(several("words\n" * 50), "plain", name="callmux_parallel", bus=bus)
+    shown(several("words\n" * 50), "shortest", name="callmux_parallel", bus=bus)
+    shown(success({"rows": ROWS}), "shortest", name="callmux_status", bus=bus)
+    assert [fact.how for fact in heard] == ["plain", "plain", "toon"]
+    assert all(fact.before > fact.after for fact in heard)
 
 
 JSON = st.recursive(

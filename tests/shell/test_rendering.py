@@ -38,6 +38,15 @@ def test_toon_is_written_where_it_is_asked_for() -> None:
     assert in_format(parse("[0.10000000000000000001]"), "toon") == "[\n  0.10000000000000000001\n]"
 
 
+def test_a_value_is_plain_where_it_is_a_text_and_shortest_by_its_tokens() -> None:
+    assert in_format('say "hi"', "plain") == in_format('say "hi"', "shortest") == 'say "hi"'
+    assert in_format({"a": "b"}, "plain") == '{\n  "a": "b"\n}'
+    assert in_format(parse("1.10"), "plain") == in_format(parse("1.10"), "shortest") == "1.10"
+    rows = [{"id": n, "name": f"n{n}", "state": "open"} for n in range(40)]
+    assert in_format({"rows": rows}, "shortest").startswith("rows[40]{id,name,state}:")
+    assert in_format(parse("[0.10000000000000000001]"), "shortest") == "[0.10000000000000000001]"
+
+
 def test_what_a_tool_says_does_nothing_to_the_terminal() -> None:
     assert visible("a\x1b[2J\x9b1m\x07\n\tb\r\u202e\ud83d") == "a�[2J�1m�\n\tb���"
 

@@ -14,11 +14,12 @@ from typing import Any
 from callmux.cli.conversing import converse
 from callmux.cli.grammar.call import COMMANDS
 from callmux.cli.parsing import Given, read, refusal
+from callmux.metatools.table import traits
 from callmux.shell.failure import ShellFailed
-from callmux.shell.message import call_params
+from callmux.shell.message import call_params, with_format
 from callmux.shell.outcome import Outcome, exit_code, field, read_result
 from callmux.shell.payload import fan_out, read_entry, read_object
-from callmux.shell.rendering import failure_text, in_format, pretty, readable
+from callmux.shell.rendering import as_it_came, failure_text, in_format, pretty, readable
 from callmux.text import NotText, text_of
 
 _BY_NAME = {command.name: command for command in COMMANDS}
@@ -88,6 +89,10 @@ def _stdin() -> str:
 
 def _call(given: Given, tool: str, arguments: str, config_option: str | None) -> int:
     _check_output(given)
+    own = traits(tool)
+    if own is not None and own.formatted:
+        # Whatever the listener's default is: only JSON can be looked into.
+        arguments = with_format(arguments, (_wanted(given) if _comes_so(given) else None) or "json")
     with converse(given, config_option, f"tools/call {tool}") as conversation:
         result = conversation.ask("tools/call", call_params(tool, arguments))
         outcome = read_result(result)
@@ -107,8 +112,18 @@ def _check_output(given: Given) -> None:
         raise refusal(given.command, f"{' and '.join(ways)} exclude each other")
 
 
+def _wanted(given: Given) -> str | None:
+    return given.text("--output-format") or ("json" if given.on("--json") else None)
+
+
+def _comes_so(given: Given) -> bool:
+    """Whether an answer is printed in the form in which it came."""
+    whole = not given.on("--full") and not given.on("--raw") and given.text("--field") is None
+    return whole and _wanted(given) in ("plain", "shortest")
+
+
 def _show(given: Given, result: dict[str, Any], outcome: Outcome) -> None:
-    wanted = given.text("--output-format") or ("json" if given.on("--json") else None)
+    wanted = _wanted(given)
     path = given.text("--field")
     raw = given.on("--raw")
     if outcome.is_error and (raw or (wanted is None and sys.stdout.isatty() and not given.on("--full"))):
@@ -119,6 +134,8 @@ def _show(given: Given, result: dict[str, Any], outcome: Outcome) -> None:
         write(value if raw and isinstance(value, str) else in_format(value, wanted or "json"))
     elif given.on("--full"):
         write(in_format(result, wanted or "json"))
+    elif _comes_so(given):
+        write(as_it_came(outcome))
     elif raw:
         write("\n".join(outcome.texts) if outcome.texts else pretty(outcome.value))
     elif wanted is None and sys.stdout.isatty():

@@ -295,7 +295,7 @@ Audience: TypeAlias = Annotated[
     Kind(read=_audience, schema={"anyOf": [_FILLED, {"type": "array", "minItems": 1, "items": _FILLED}]}),
 ]
 ServerType: TypeAlias = Annotated[str, Kind(read=_server_type, schema={"examples": list(SERVER_TYPES)})]
-OutputFormat: TypeAlias = Annotated[str, _one_of("json", "toon", "auto")]
+OutputFormat: TypeAlias = Annotated[str, _one_of("json", "toon", "auto", "plain", "shortest")]
 Transport: TypeAlias = Annotated[str, _one_of("streamable-http", "sse")]
 CwdMode: TypeAlias = Annotated[str, _one_of("global", "session")]
 Start: TypeAlias = Annotated[str, _one_of("eager", "lazy")]

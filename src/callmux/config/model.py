@@ -60,7 +60,7 @@ class Config(Section, frozen=True, kw_only=True):
         expose_meta_tools: List the `callmux_*` tools.
         always_load_meta_tools: The `callmux_*` tools ask clients that defer tools to load them at once.
         description_max_length: Where descriptions in `callmux_status` are cut; nowhere where absent.
-        output_format: Text of results: `json`, `toon`, or `auto` for the shorter one.
+        output_format: Text of answers: `json`, `toon`, `auto`, `plain`, or `shortest`: fewest tokens.
         tool_name_limit: Characters of a tool's name; longer names, and names with characters that clients
             refuse, are shortened. 0 leaves all names alone.
         start: `eager` to start servers with callmux, `lazy` to start each when somebody needs it first.

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from callmux.context import CallContext
 from callmux.fields import Fields
-from callmux.metatools.children import in_turns, milliseconds, run_all, tally
+from callmux.metatools.children import answered, milliseconds, run_all, tally
 from callmux.metatools.definitions import ITEM, OUTPUT_FORMAT, TEXT, TIMEOUT, closed, definition, listed
 from callmux.metatools.engine import Engine
 from callmux.metatools.entries import Repairs, output_format
 from callmux.plan import Plan, ToolCall
 from callmux.protocol.shapes import Result
-from callmux.rings.envelope import succeeding
 
 NAME = "callmux_batch"
 
@@ -74,9 +73,10 @@ def parse(fields: Fields) -> Plan:
 async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     """Makes the calls and shows each result with the index of its item."""
     started = engine.clock.monotonic()
-    outcomes = await run_all(plan.calls, engine, context)
+    keep = engine.tells(plan)
+    outcomes = await run_all(plan.calls, engine, context, keep=keep)
     entries = [{"index": index} | outcome.shown() for index, outcome in enumerate(outcomes)]
     payload = tally(outcomes, entries, milliseconds(engine.clock.monotonic() - started))
     if plan.warnings:
         payload["warnings"] = plan.warnings
-    return await in_turns(succeeding(payload), engine.large)
+    return await answered(payload, outcomes, engine, keep=keep)

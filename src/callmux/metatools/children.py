@@ -7,7 +7,7 @@ door for calls, `Engine.call`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -19,9 +19,9 @@ from callmux.metatools.engine import Begun, Engine
 from callmux.metatools.values import unwrapped, unwrapping
 from callmux.plan import ToolCall
 from callmux.portions import Portions
-from callmux.protocol.shapes import Result
+from callmux.protocol.shapes import Result, Told
 from callmux.rings.converting import as_result
-from callmux.rings.envelope import encode
+from callmux.rings.envelope import encode, succeeding
 from callmux.rings.ring import NOT_WANTED, Job, cancel
 from callmux.rings.stage import Cancelled, Outcome
 from callmux.tasks import Withdrawal, at_once
@@ -102,13 +102,18 @@ async def run_one(
     return ChildOutcome(not result.is_error, value, took, result if keep else None)
 
 
-async def run_all(calls: Sequence[ToolCall], engine: Engine, context: CallContext) -> list[ChildOutcome]:
+async def run_all(
+    calls: Sequence[ToolCall], engine: Engine, context: CallContext, *, keep: bool = False
+) -> list[ChildOutcome]:
     """Makes all calls at once; the outcomes come in the order of the calls.
 
     Cancelling the caller cancels them all. A progress token stands for the whole: it is told how many of the
     calls are done, instead of the progress of each, which would go back and forth.
+
+    Args:
+        keep: Whether the results are needed further.
     """
-    fan_out = _FanOut(calls, engine, context)
+    fan_out = _FanOut(calls, engine, context, keep)
     fan_out.begin()
     try:
         await fan_out
@@ -122,9 +127,9 @@ class _FanOut(asyncio.Future[None]):
     they are at once: a turn of the loop later they might have been sent.
     """
 
-    def __init__(self, calls: Sequence[ToolCall], engine: Engine, context: CallContext) -> None:
+    def __init__(self, calls: Sequence[ToolCall], engine: Engine, context: CallContext, keep: bool) -> None:
         super().__init__()
-        self._calls, self._engine = calls, engine
+        self._calls, self._engine, self._keep = calls, engine, keep
         self._context = without_progress(context)
         self._now = engine.clock.monotonic
         self._tell = None if context.progress_token is None else _progress(len(calls), context)
@@ -194,7 +199,7 @@ class _FanOut(asyncio.Future[None]):
             if value is not None:
                 # Nearly always no failure; `in` would cost an exception.
                 ok = not result.raw.partition(b'"isError"')[1] or not result.is_error
-                self._found[index] = ChildOutcome(ok, value, took)
+                self._found[index] = ChildOutcome(ok, value, took, result if self._keep else None)
                 if self._tell is not None:
                     self._tell()
                 del self._under_way[index]
@@ -204,17 +209,21 @@ class _FanOut(asyncio.Future[None]):
             # A large one, in portions.
             task = at_once(in_turns(unwrapping(result), self._engine.large))
             self._under_way[index] = task
-            task.add_done_callback(partial(self._unwrapped, index, not result.is_error, took))
+            task.add_done_callback(
+                partial(self._unwrapped, index, not result.is_error, took, result if self._keep else None)
+            )
         except Exception as defect:  # noqa: BLE001 - the root of a callback
             self._break(index, defect)
 
-    def _unwrapped(self, index: int, ok: bool, took: int, task: asyncio.Task[Raw]) -> None:
+    def _unwrapped(
+        self, index: int, ok: bool, took: int, kept: Result | None, task: asyncio.Task[Raw]
+    ) -> None:
         if self.done() or task.cancelled():
             self._is_over(index)
         elif (defect := task.exception()) is not None:
             self._break(index, defect)
         else:
-            self._found[index] = ChildOutcome(ok, task.result(), took)
+            self._found[index] = ChildOutcome(ok, task.result(), took, kept)
             if self._tell is not None:
                 self._tell()
             self._is_over(index)
@@ -276,3 +285,19 @@ def tally(
         "failed": len(failed),
         "failedIndexes": failed,
     }
+
+
+async def answered(
+    payload: Mapping[str, Any], outcomes: Sequence[ChildOutcome | None], engine: Engine, *, keep: bool
+) -> Result:
+    """The answer that is `payload`.
+
+    Args:
+        outcomes: What became of each call; None for one that was not made.
+        keep: Whether it may be shown in another form, for which the results are needed as they came.
+    """
+    result = await in_turns(succeeding(payload), engine.large)
+    if keep:
+        results = [None if outcome is None else outcome.result for outcome in outcomes]
+        result.told = Told(payload, results, result.raw)
+    return result

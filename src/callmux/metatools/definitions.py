@@ -14,7 +14,7 @@ READ_ONLY = {"readOnlyHint": True}
 TEXT: dict[str, Any] = {"type": "string"}
 OBJECT: dict[str, Any] = {"type": "object"}
 TIMEOUT: dict[str, Any] = {"type": "integer"}
-OUTPUT_FORMAT: dict[str, Any] = {"type": "string", "enum": ["json", "toon", "auto"]}
+OUTPUT_FORMAT: dict[str, Any] = {"type": "string", "enum": ["json", "toon", "auto", "plain", "shortest"]}
 DESCRIPTION_LENGTH: dict[str, Any] = {
     "type": "integer",
     "description": "Characters per description; 0 means all",

@@ -11,7 +11,7 @@ import msgspec
 from callmux.clock import Clock
 from callmux.config.recipes import Recipe
 from callmux.context import CallContext
-from callmux.plan import ToolCall
+from callmux.plan import Plan, ToolCall
 from callmux.protocol.shapes import Result
 from callmux.rings.call import Call
 from callmux.rings.ring import Job
@@ -72,6 +72,7 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
         results: The results that went out shortened.
         recipes: The workflows of the configuration, by name.
         sight: What each client may see; None where all may use everything.
+        output_format: The format of answers to requests that name none.
     """
 
     call: Callable[[ToolCall, CallContext], Awaitable[Result]]
@@ -88,6 +89,11 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     large: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
     narrowed: Callable[[bytes], Catalogue] | None = None
     sight: Visibility | None = None
+    output_format: str = "json"
+
+    def tells(self, plan: Plan) -> bool:
+        """Whether the answer to a plan may be shown with each result as it came."""
+        return (plan.output_format or self.output_format) in ("plain", "shortest")
 
     def seen_by(self, context: CallContext) -> Catalogue:
         """The tools that the client sees."""

@@ -14,7 +14,7 @@ from callmux.fields import Fields
 from callmux.plan import ToolCall
 from callmux.rings.envelope import encode
 
-OUTPUT_FORMATS = ("json", "toon", "auto")
+OUTPUT_FORMATS = ("json", "toon", "auto", "plain", "shortest")
 CALL_KEYS = frozenset({"tool", "server", "arguments", "timeoutMs", "cwd"})
 SHOWN_KEYS = 5
 

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from callmux.context import CallContext
 from callmux.fields import Fields
-from callmux.metatools.children import in_turns, milliseconds, run_all, tally
+from callmux.metatools.children import answered, milliseconds, run_all, tally
 from callmux.metatools.definitions import CALL, OUTPUT_FORMAT, closed, definition, listed
 from callmux.metatools.engine import Engine
 from callmux.metatools.entries import Repairs, output_format, read_calls
 from callmux.plan import Plan
 from callmux.protocol.shapes import Result
-from callmux.rings.envelope import succeeding
 
 NAME = "callmux_parallel"
 
@@ -41,11 +40,12 @@ def parse(fields: Fields) -> Plan:
 async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     """Makes the calls and shows each beside its result."""
     started = engine.clock.monotonic()
-    outcomes = await run_all(plan.calls, engine, context)
+    keep = engine.tells(plan)
+    outcomes = await run_all(plan.calls, engine, context, keep=keep)
     entries = [
         {"call": call.echo(), **outcome.shown()} for call, outcome in zip(plan.calls, outcomes, strict=True)
     ]
     payload = tally(outcomes, entries, milliseconds(engine.clock.monotonic() - started))
     if plan.warnings:
         payload["warnings"] = plan.warnings
-    return await in_turns(succeeding(payload), engine.large)
+    return await answered(payload, outcomes, engine, keep=keep)

@@ -16,13 +16,20 @@ from callmux.context import CallContext
 from callmux.errors import InvalidArguments
 from callmux.fields import Fields
 from callmux.metatools import mapping
-from callmux.metatools.children import in_turns, milliseconds, run_one, without_progress
+from callmux.metatools.children import (
+    ChildOutcome,
+    answered,
+    in_turns,
+    milliseconds,
+    run_one,
+    without_progress,
+)
 from callmux.metatools.definitions import OUTPUT_FORMAT, closed, definition, listed, step
 from callmux.metatools.engine import Engine
 from callmux.metatools.entries import CALL_KEYS, Repairs, output_format, read_call
 from callmux.plan import Plan, ToolCall
 from callmux.protocol.shapes import Result
-from callmux.rings.envelope import encode, succeeding
+from callmux.rings.envelope import encode
 
 NAME = "callmux_pipeline"
 
@@ -142,6 +149,7 @@ async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     context = without_progress(context) if len(steps) > 1 else context
     results: list[Result] = []
     entries: list[dict[str, Any]] = []
+    outcomes: list[ChildOutcome | None] = []
     last: Raw | None = None
     failed = False
     for index, (call, at) in enumerate(zip(plan.calls, steps, strict=True)):
@@ -152,11 +160,13 @@ async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
             missing = ", ".join(f'"{s["argument"]}" ({s["reason"]})' for s in mapped.skipped)
             entry |= {"ok": False, "error": f"required inputMapping failed: {missing}", "durationMs": 0}
             failed = True
+            outcomes.append(None)
         else:
             sent = with_mapped(call, mapped.arguments)
             outcome = await run_one(sent, engine, context, keep=True)
             entry |= outcome.shown()
             results.append(outcome.kept)
+            outcomes.append(outcome)
             last = outcome.value
             failed = not outcome.ok
         if failed:
@@ -170,7 +180,7 @@ async def run(plan: Plan, engine: Engine, context: CallContext) -> Result:
     payload["totalDurationMs"] = milliseconds(engine.clock.monotonic() - started)
     if plan.warnings:
         payload["warnings"] = plan.warnings
-    return await in_turns(succeeding(payload), engine.large)
+    return await answered(payload, outcomes, engine, keep=engine.tells(plan))
 
 
 async def _evaluate(step: Step, results: Sequence[Result], engine: Engine) -> Mapped:

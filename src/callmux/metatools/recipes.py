@@ -90,6 +90,7 @@ def fill(plan: Plan, recipes: Mapping[str, Recipe]) -> Plan:
         where = f"recipes.{asked.recipe}.{error.details.get('field', '')}"
         details = {**error.details, "field": where}
         raise InvalidArguments(f'recipe "{asked.recipe}": {error.message}', **details) from None
+    inner = msgspec.structs.replace(inner, output_format=plan.output_format)
     return Plan(
         name=plan.name,
         calls=inner.calls,

@@ -14,10 +14,8 @@ from msgspec import UNSET, Raw, UnsetType
 from callmux.depth import is_deeper, sounding
 from callmux.portions import PIECE, Portions
 from callmux.protocol.shapes import LEVELS, Result, json_in, parsing, with_member
+from callmux.rings.echo import repeats
 from callmux.rings.envelope import encode
-
-LONGEST_ECHO = 1024 * 1024
-"""Characters of a text that is compared with the structured content beside it."""
 
 
 class _Item(msgspec.Struct):
@@ -41,7 +39,6 @@ class _Plain(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ca
 
 _PLAIN = msgspec.json.Decoder(_Plain)
 _ITEM = msgspec.json.Decoder(_Item)
-_MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 
 
 def _items(result: Result) -> list[_Item]:
@@ -133,7 +130,7 @@ def _said_at_length(result: Result) -> str | bytes:
     if text is None:
         return result.raw
     if head.structured_content is not UNSET:
-        echo = _repeats(text, bytes(head.structured_content))
+        echo = repeats(text, bytes(head.structured_content))
         return with_member(result.raw, "content", []) if echo else result.raw
     return encode({"error": text, "isError": True}) if result.is_error else text
 
@@ -141,21 +138,3 @@ def _said_at_length(result: Result) -> str | bytes:
 def _embedded(raw: bytes, is_deep: bool) -> Raw:
     """What can stand inside another answer."""
     return Raw(encode(raw.decode()) if is_deep else raw)
-
-
-def _repeats(text: str, content: bytes) -> bool:
-    """Whether `text` is the structured content as JSON, or what its only member says."""
-    if len(text) > LONGEST_ECHO or len(content) > 2 * LONGEST_ECHO:
-        return False
-    try:
-        members = _MEMBERS.decode(content)
-        only = bytes(next(iter(members.values()))) if len(members) == 1 else b""
-        if only[:1] == b'"' and msgspec.json.decode(only) == text:
-            return True
-        value = json_in(text)
-        if value is None:
-            return False
-        said = msgspec.json.decode(value)
-        return any(msgspec.json.decode(raw) == said for raw in (content, only) if raw)
-    except (msgspec.MsgspecError, RecursionError):
-        return False

@@ -116,7 +116,7 @@ class Chronicle:
                 self._due = self._loop.call_later(SAVE_SECONDS, self._keep)
 
     def _shortened(self, fact: ResultShortened) -> None:
-        if fact.how == "toon" and self.history is not None:
+        if fact.how != "shield" and self.history is not None:
             self.history.shortened(self._wall(), fact.before - fact.after)
 
     def _keep(self) -> None:

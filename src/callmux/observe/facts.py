@@ -148,10 +148,10 @@ class CallRetried(Fact, frozen=True, kw_only=True):
 
 class ResultShortened(Fact, frozen=True, kw_only=True):
     """A result went out shorter than it came. Published by `callmux.rings.shield.shelf` (it was too large)
-    and by `callmux.rings.formatting` (TOON in place of JSON).
+    and by `callmux.rings.formatting` (TOON or plain content in place of JSON).
 
     Attributes:
-        how: `shield` or `toon`.
+        how: `shield`, `toon` or `plain`.
         server: The server's key; empty for an answer of callmux itself.
         tool: The tool's own name, or the meta-tool's.
         before, after: Bytes.

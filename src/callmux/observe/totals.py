@@ -120,7 +120,7 @@ class Totals:
         self.queued: Bounded[str, Durations] = Bounded(MOST_SERVERS, Durations, OVERFLOW)
         self.failures: Tallies[str] = Bounded(MOST_SERVERS, Counter, OVERFLOW)
         self.events: Tallies[str] = Bounded(MOST_SERVERS, Counter, OVERFLOW)
-        self.saved: dict[str, Counter[str]] = {"shield": Counter(), "toon": Counter()}
+        self.saved: dict[str, Counter[str]] = {"shield": Counter(), "toon": Counter(), "plain": Counter()}
         self.other: Tallies[str] = Bounded(MOST_SERVERS, Counter, OVERFLOW)
 
     def listen(self, bus: Bus) -> Callable[[], None]:

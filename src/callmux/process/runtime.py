@@ -167,6 +167,7 @@ class Runtime:
             recipes=config.recipes,
             narrowed=lambda kind: indexes.narrowed(indexes.kinds(kind)),
             sight=sight,
+            output_format=config.output_format,
         )
         self._compression = Compression(
             config.schema_compression, {n: s.schema_compression for n, s in config.servers.items()}
@@ -191,7 +192,6 @@ class Runtime:
             placeless={name for name, server in config.servers.items() if not has_directory(server)},
             sight=sight,
         )
-
         self.offers = Offers(door, indexes.prompts, indexes.resources, [*self.servers], indexes, sight)
 
     def _inviting(self, invite: Invite | None, visits: Visits | None) -> Inviting | None:

@@ -6,7 +6,8 @@ by the rings, the meta-tools and the catalogue.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -94,17 +95,33 @@ class ResultHead(msgspec.Struct, rename="camel"):
 _HEAD = msgspec.json.Decoder(ResultHead)
 
 
+class Told(NamedTuple):
+    """What an answer to several calls tells of them, for whoever shows it in another form.
+
+    Attributes:
+        payload: The answer: `results`, or `steps`, and how they went.
+        results: The result of each entry as it came; None for a call that was not made.
+        whole: The bytes of the answer before anything shortened it.
+    """
+
+    payload: Mapping[str, Any]
+    results: Sequence[Result | None]
+    whole: bytes
+
+
 class Result(msgspec.Struct, eq=False, gc=False):
     """One result as the bytes that came, decoded only as far as somebody asks.
 
     Attributes:
         raw: A JSON object. It is kept, so it must not be a view into a larger buffer.
         code: The code of a failure of callmux; empty for what a server said.
+        told: What it tells of several calls, where it may be shown in another form; else None.
     """
 
     raw: bytes
     _head: ResultHead | None = None
     code: str = ""
+    told: Told | None = None
 
     def __repr__(self) -> str:
         return f"Result({self.raw[:80]!r}{'…' if len(self.raw) > 80 else ''})"

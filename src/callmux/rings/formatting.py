@@ -1,7 +1,8 @@
-"""The text of callmux's own answers: JSON, or TOON where that is asked for. A request stage.
+"""The text of callmux's own answers: JSON, TOON, or plain content, as asked for. A request stage.
 
-Calls `callmux.rings.toon`. It sees only what the meta-tools answer, `callmux_call` included; a direct call's
-result goes out as its server sent it. Rules: docs/configuration.md, `outputFormat`.
+Calls `callmux.rings.toon` and `callmux.rings.plain`, and `callmux.tokens` to tell which form costs least. It
+sees only what the meta-tools answer, `callmux_call` included; a direct call's result goes out as its server
+sent it. Rules: docs/configuration.md, `outputFormat`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from callmux.errors import CallmuxError
+from callmux.names import join
 from callmux.observe.bus import Bus
 from callmux.observe.facts import ResultShortened
 from callmux.plan import Plan
@@ -22,6 +24,7 @@ from callmux.rings.envelope import encode
 from callmux.rings.ring import Job
 from callmux.rings.route import Find, Route
 from callmux.rings.stage import Outcome
+from callmux.traits import Traits
 
 
 class _Item(msgspec.Struct):
@@ -40,7 +43,7 @@ class Formatting:
     """Request stage: renders answers.
 
     Args:
-        default: The format of requests that name none: `json`, `toon` or `auto`.
+        default: The format of requests that name none: `json`, `toon`, `auto`, `plain` or `shortest`.
         find: Gives the route of a name, and of the server beside it.
         bus: Who hears of results that became shorter.
     """
@@ -61,12 +64,36 @@ class Formatting:
         wanted = plan.output_format or self._default
         if wanted == "json" or not own.formatted:
             return outcome
-        render: Render = toon.render if wanted == "toon" else toon.render_if_shorter
-        shown = formatted(outcome, render, keep_structured=own.relays and self._is_bound(plan))
+        if wanted == "shortest":
+            how, shown = self._shortest(outcome, plan, own)
+        elif wanted == "plain":
+            how, shown = "plain", _plain(outcome, plan)
+        else:
+            how = "toon"
+            shown = self._as_toon(
+                outcome, plan, own, toon.render if wanted == "toon" else toon.render_if_shorter
+            )
         if shown is not outcome and self._bus.hears(ResultShortened):
             sizes = {"before": len(outcome.raw), "after": len(shown.raw)}
-            self._bus.publish(ResultShortened(how="toon", server="", tool=plan.name, **sizes))
+            self._bus.publish(ResultShortened(how=how, server="", tool=plan.name, **sizes))
         return shown
+
+    def _as_toon(self, result: Result, plan: Plan, own: Traits, render: Render) -> Result:
+        return formatted(result, render, keep_structured=own.relays and self._is_bound(plan))
+
+    def _shortest(self, result: Result, plan: Plan, own: Traits) -> tuple[str, Result]:
+        """The form that costs a model the fewest tokens, as far as they are estimated; JSON where none is
+        cheaper."""
+        from callmux.rings.plain import texts
+        from callmux.tokens import estimate
+
+        ways = {
+            "json": result,
+            "plain": _plain(result, plan),
+            "toon": self._as_toon(result, plan, own, toon.render),
+        }
+        how = min(ways, key=lambda way: sum(map(estimate, texts(ways[way]))))
+        return how, ways[how]
 
     def _is_bound(self, plan: Plan) -> bool:
         """Whether a server's own result has to keep to the output schema of its tool."""
@@ -77,6 +104,19 @@ class Formatting:
         except CallmuxError:
             return False
         return tool is not None and tool.has_output_schema
+
+
+def _plain(result: Result, plan: Plan) -> Result:
+    """The answer to several calls as plain content; any other answer as it is."""
+    told = result.told
+    if told is None or len(result.raw) > toon.LARGEST:
+        return result
+    from callmux.rings.plain import plainly
+
+    names = [
+        call.spelling if call.server is None else join(call.server, call.spelling) for call in plan.calls
+    ]
+    return plainly(result, told, names) or result
 
 
 def formatted(result: Result, render: Render, *, keep_structured: bool) -> Result:

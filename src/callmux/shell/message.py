@@ -58,6 +58,18 @@ def call_params(tool: str, arguments: str) -> str:
     return f'{{"name":{json.dumps(tool)},"arguments":{arguments}}}'
 
 
+def with_format(arguments: str, wanted: str) -> str:
+    """The arguments of a meta-tool, with the format of its answer where they name none."""
+    try:
+        members = json.loads(arguments, parse_int=Digits, parse_float=Digits)
+    except (ValueError, RecursionError):
+        return arguments
+    if not isinstance(members, dict) or "outputFormat" in members:
+        return arguments
+    before = arguments.rstrip()[:-1]
+    return f'{before}{"," if members else ""}"outputFormat":{json.dumps(wanted)}}}'
+
+
 def parse(text: bytes | str) -> Any:
     """JSON with its numbers as `Digits`.
 

@@ -6,12 +6,15 @@ Called by `callmux.cli.call`.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from callmux.metatools.table import traits
 from callmux.shell.failure import ShellFailed
 from callmux.shell.message import Digits, parse
 
+TOLD = "callmux/outcome"
+"""The member of `_meta` that says how calls went, where the answer itself is for models."""
 WORKED, TOOL_FAILED, STEP_FAILED = 0, 1, 2
 
 
@@ -23,12 +26,16 @@ class Outcome(NamedTuple):
         texts: Its texts.
         others: Its parts that are no text: images, audio, resources.
         is_error: Whether the tool says that it failed.
+        told: How the calls went, where the answer to several is no JSON; else None.
+        content: All of its parts, in their order.
     """
 
     value: Any
     texts: list[str]
     others: list[dict[str, Any]]
     is_error: bool
+    told: Any = None
+    content: Sequence[dict[str, Any]] = ()
 
 
 def read_result(result: dict[str, Any]) -> Outcome:
@@ -42,7 +49,9 @@ def read_result(result: dict[str, Any]) -> Outcome:
         value = _json_or_text("\n".join(texts))
     elif value is None and others:
         value = others
-    return Outcome(value, texts, others, result.get("isError") is True)
+    meta = result.get("_meta")
+    told = meta.get(TOLD) if isinstance(meta, dict) else None
+    return Outcome(value, texts, others, result.get("isError") is True, told, parts)
 
 
 def _json_or_text(text: str) -> Any:
@@ -56,7 +65,7 @@ def exit_code(tool: str, outcome: Outcome) -> int:
     """0 where everything worked, 1 where a tool failed, 2 where a step of a pipeline could not be made."""
     if outcome.is_error:
         return TOOL_FAILED
-    payload = outcome.value
+    payload = outcome.value if outcome.told is None else outcome.told
     own = traits(tool)
     if own is None or not own.tells_of_calls or not isinstance(payload, dict):
         return WORKED
@@ -70,6 +79,8 @@ def exit_code(tool: str, outcome: Outcome) -> int:
 
 def _was_not_made(payload: dict[str, Any]) -> bool:
     """Whether the step that failed has an error of ours in place of its tool's result."""
+    if payload.get("notMade") is True:
+        return True
     steps = payload.get("steps")
     number = payload.get("failedStep")
     for step in steps if isinstance(steps, list) else []:

@@ -39,9 +39,12 @@ def pretty(value: Any, indent: str = "\n") -> str:
 
 
 def in_format(value: Any, wanted: str) -> str:
-    """A value as `json`, `toon` or `auto`; what TOON cannot say is JSON."""
+    """A value as `json`, `toon`, `auto`, `plain` or `shortest`; what TOON cannot say is JSON, what is no text
+    is not plain."""
+    if wanted in ("plain", "shortest") and isinstance(value, str) and not isinstance(value, Digits):
+        return value
     text = pretty(value)
-    if wanted == "json":
+    if wanted in ("json", "plain"):
         return text
     from callmux.rings import toon
 
@@ -50,7 +53,28 @@ def in_format(value: Any, wanted: str) -> str:
     import msgspec
 
     # It has to be shorter than the shortest JSON, not than ours with its indentation.
-    return toon.render_if_shorter(msgspec.json.format(text.encode(), indent=-1)) or text
+    compact = msgspec.json.format(text.encode(), indent=-1)
+    if wanted == "auto":
+        return toon.render_if_shorter(compact) or text
+    from callmux.tokens import estimate
+
+    ways = (compact.decode(), toon.render(compact))
+    return min((way for way in ways if way is not None), key=estimate)
+
+
+def as_it_came(outcome: Outcome) -> str:
+    """A result as it came: its texts as they stand, and a line for what is no text."""
+    if outcome.told is None:
+        lines = [*outcome.texts, *map(_other, outcome.others)]
+        return "\n".join(lines) if lines else pretty(outcome.value)
+    # Headings stand on lines of their own by themselves.
+    shown = ""
+    for part in outcome.content:
+        if part.get("type") == "text":
+            shown += str(part.get("text", ""))
+        else:
+            shown += ("" if shown.endswith("\n") else "\n") + _other(part) + "\n"
+    return shown.removesuffix("\n")
 
 
 def visible(text: str) -> str:

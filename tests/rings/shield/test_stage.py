@@ -13,7 +13,8 @@ from callmux.config.results import ResponseShield, ServerShield
 from callmux.context import CallContext
 from callmux.metatools.meta_tool import META_TOOLS
 from callmux.plan import Plan, ToolCall
-from callmux.protocol.shapes import Result, Tool
+from callmux.protocol.shapes import Result, Told, Tool
+from callmux.rings.envelope import success
 from callmux.rings.route import Route
 from callmux.rings.shield import stage as module
 from callmux.rings.shield.policy import Policies
@@ -35,6 +36,28 @@ def catalogue(server: str = "my__srv", prefix: str | None = "bb") -> Catalogue:
             ServerTools(server="other", tools=[Tool(b'{"name":"x"}')], listed=True),
         ]
     )
+
+
+def test_pictures_alone_shorten_no_answer_that_may_be_shown_plainly() -> None:
+    """They cost no text there. With a text that is over the limits the answer is shortened as any other."""
+    image = {"type": "image", "data": "A" * 60_000, "mimeType": "image/png"}
+
+    def answer(text: str) -> Result:
+        whole = Result(msgspec.json.encode({"content": [{"type": "text", "text": text}, image]}))
+        entry = {"call": {"tool": "x"}, "ok": True, "result": msgspec.Raw(whole.raw), "durationMs": 1}
+        counts = {"totalDurationMs": 1, "succeeded": 1, "failed": 0, "failedIndexes": []}
+        payload = {"status": "completed", "results": [entry], **counts}
+        made = success(payload)
+        made.told = Told(payload, [whole], made.raw)
+        return made
+
+    small, large = answer("see"), answer("word " * 20_000)
+    assert shield("callmux_parallel", result=small) is small
+    cut = shield("callmux_parallel", result=large)
+    assert len(cut.raw) < len(large.raw) / 2
+    assert cut.told is large.told
+    small.told = None
+    assert shield("callmux_parallel", result=small) is not small
 
 
 def shield(

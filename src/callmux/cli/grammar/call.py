@@ -11,7 +11,7 @@ _OUTPUT = (
         "--output-format",
         "print in this format, on a terminal too",
         "FORMAT",
-        choices=("json", "toon", "auto"),
+        choices=("json", "toon", "auto", "plain", "shortest"),
         default="json; text on a terminal",
     ),
     Option("--json", "the same as --output-format json"),

@@ -36,7 +36,7 @@ GLOBAL_OPTIONS = (
         "--output-format",
         "how results are written",
         "FORMAT",
-        choices=("json", "toon", "auto"),
+        choices=("json", "toon", "auto", "plain", "shortest"),
         default="json",
     ),
     Option(

@@ -96,7 +96,7 @@ class Shelf:
         if self._bus.hears(ResultShortened):
             about = {"how": "shield", "server": order.server or "", "tool": order.tool}
             self._bus.publish(ResultShortened(**about, before=len(raw), after=len(reply)))
-        return Result(reply, code=result.code)
+        return Result(reply, code=result.code, told=result.told)
 
     async def page(
         self, ref: str, query: Query, owner: str, check: Callable[[Sources], None] = lambda sources: None

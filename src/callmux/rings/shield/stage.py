@@ -11,7 +11,7 @@ from typing import Any
 
 from callmux.errors import CallmuxError
 from callmux.plan import Plan
-from callmux.protocol.shapes import Result
+from callmux.protocol.shapes import Result, Told
 from callmux.rings.ring import Job
 from callmux.rings.route import Find, Route
 from callmux.rings.shield.compact import is_quiet
@@ -59,6 +59,8 @@ class Shielding:
         order = self._order(plan, job.route, own)
         if order is None or passes(raw, order) or is_quiet(raw, order.limits):
             return outcome
+        if outcome.told is not None and order.several and _passes_without_media(outcome.told, order):
+            return outcome
         sources = self._sources(plan) if self._noted else ()
         return self._shelf.shorten(outcome, order, job.context.owner, sources)
 
@@ -102,3 +104,11 @@ class Shielding:
             ref="",
             output_schema=None if schema is None else bytes(schema),
         )
+
+
+def _passes_without_media(told: Told, order: Shortening) -> bool:
+    """Whether an answer that may be shown as plain content is over its limits for its pictures alone."""
+    from callmux.rings.plain import without_media
+
+    light = without_media(told)
+    return light is not None and passes(light, order)
