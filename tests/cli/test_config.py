@@ -40,6 +40,17 @@ def test_a_good_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert text == f"Warning: nope is not known and ignored\n{path}: ok\n"
 
 
+def test_what_a_preset_sets_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "c.json"
+    document = '{"preset": "lean", "cacheTtlSeconds": 0, "servers": {}}'
+    code, answer, text = check(path, capsys, document)
+    first, second, last = text.splitlines()
+    assert (code, last) == (0, f"{path}: ok")
+    assert first.startswith('Preset "lean" sets: metaOnly true')
+    assert second == "The file itself goes before it: cacheTtlSeconds 0 (not 60)"
+    assert answer["preset"] == [first, second]
+
+
 @pytest.mark.parametrize(
     ("document", "issue"),
     [

@@ -33,9 +33,31 @@ def test_an_empty_configuration_is_written_once(home: Path, capsys: pytest.Captu
     assert "mcpServers" in schema["properties"]
     loaded = load_config(path, {})
     assert (loaded.config.servers, loaded.warnings) == ({}, [])
-    assert capsys.readouterr().out == f"Created {path}\n"
+    created, offer = capsys.readouterr().out.splitlines()
+    assert created == f"Created {path}"
+    assert "callmux init --preset lean" in offer
     with pytest.raises(UsageError, match="already exists"):
         init.run([], None)
+
+
+def test_a_configuration_may_begin_with_a_preset(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert init.run(["--preset", "lean"], "c.json") == 0
+    document = json.loads((home / "c.json").read_text())
+    assert document == {"$schema": "./c.schema.json", "preset": "lean", "servers": {}}
+    loaded = load_config(home / "c.json", {})
+    assert (loaded.warnings, loaded.config.meta_only, loaded.config.cache_ttl_seconds) == ([], True, 60)
+    created, sets = capsys.readouterr().out.splitlines()
+    assert created == "Created c.json"
+    assert sets.startswith('Preset "lean" sets: metaOnly true')
+
+
+def test_a_preset_and_a_profile_go_together(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert init.run(["--preset", "lean", "--profile", "staging"], "c.json") == 0
+    document = json.loads((home / "c.json").read_text())
+    assert document["preset"] == "lean"
+    assert "cacheTtlSeconds" not in document
+    assert "auth" in document
+    assert 'Preset "lean" sets' in capsys.readouterr().out
 
 
 def test_force_replaces_even_a_broken_file(home: Path) -> None:

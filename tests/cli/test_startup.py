@@ -66,6 +66,7 @@ MAY: dict[str, set[str]] = {
     "secret": {"msgspec"},
     "client": FILES,
     "migrate": FILES | {"plistlib", "xml"},
+    "skill": set(),
     "setup": FILES | {"asyncio", "logging", "subprocess"},
     "daemon": {"msgspec", "plistlib", "subprocess", "xml"},
     "demo": {"msgspec", "subprocess"},

@@ -292,3 +292,12 @@ def test_whoever_lets_clients_with_tokens_choose_any_directory_is_warned() -> No
     assert 'have "npx" started in any directory' in warning
     assert warnings() == warnings(auth=auth, sessionCwdRoots=[]) == []
     assert warnings(auth=auth, sessionCwdRoots=["/srv"]) == []
+
+
+def test_what_a_preset_sets_is_in_the_report(tmp_path: Path) -> None:
+    report = report_on(tmp_path, {"a": SH}, answering("t"), preset="lean", cacheTtlSeconds=5)
+    assert report.cache_ttl_seconds == 5
+    sets, instead = report.preset or []
+    assert sets.startswith('Preset "lean" sets: metaOnly true')
+    assert instead == "The file itself goes before it: cacheTtlSeconds 5 (not 60)"
+    assert not report_on(tmp_path, {"a": SH}, answering("t")).preset

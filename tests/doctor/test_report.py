@@ -51,6 +51,11 @@ def test_text_shows_findings_beside_the_servers() -> None:
     ]
 
 
+def test_what_a_preset_sets_stands_beside_the_settings() -> None:
+    lines = text_lines(Report(ok=True, config_path="c", format="native", preset=["Preset x", "but y"]))
+    assert lines[5:9] == ["Max concurrency: 0", "Preset x", "but y", ""]
+
+
 def test_the_last_line_says_what_it_comes_to() -> None:
     good = ServerReport(name="a", command="x", status="ok")
     bad = ServerReport(name="b", command="x", status="error", issues=["broken"])

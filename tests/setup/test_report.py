@@ -33,6 +33,15 @@ def test_the_plan_shows_every_file_and_no_secret() -> None:
     assert "nothing was written" in finish_lines(plan, None)[0]
 
 
+def test_the_preset_is_recommended_where_there_is_none() -> None:
+    def ends(preset: str | None = None) -> str:
+        plan = make_plan(Answers(preset=preset), "/c.json", None, Secrets("/s", {}))
+        return "\n".join(finish_lines(plan, Path("/b")))
+
+    assert "callmux setup --preset lean" in ends()
+    assert "preset" not in ends("lean")
+
+
 def test_what_stays_is_said_with_the_reason() -> None:
     file = ClientFile(
         kind="vscode", path="/v", text='{"servers": {"w": {"command": "x", "args": ["${workspaceFolder}"]}}}'

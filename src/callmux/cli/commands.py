@@ -33,6 +33,7 @@ COMMANDS = {
     "secret": "secret",
     "server": "server",
     "setup": "setup",
+    "skill": "skill",
     "token": "token",
     "tools": "tools",
     "top": "top",

@@ -34,6 +34,7 @@ def _check(as_json: bool, config_option: str | None) -> int:
     path = find_config(config_option, os.environ, Path.home()) or default_config(Path.home(), os.environ)
     problems: list[str] = []
     warnings: list[str] = []
+    preset: list[str] = []
     try:
         loaded = load_config(path, os.environ)
     except ConfigMissing as error:
@@ -42,6 +43,7 @@ def _check(as_json: bool, config_option: str | None) -> int:
         problems = error.problems
     else:
         from callmux.config.locations import wrong_places
+        from callmux.config.presets import lines
 
         key = "servers" if loaded.format == "native" else "mcpServers"
         problems = [*loaded.duplicates, *wrong_places(loaded.config, key)]
@@ -50,9 +52,13 @@ def _check(as_json: bool, config_option: str | None) -> int:
 
         warnings = [warning for warning in loaded.warnings if warning not in loaded.duplicates]
         warnings += exposed(loaded)
+        preset = lines(loaded.document)
     if as_json:
-        print_json({"ok": not problems, "configPath": str(path), "issues": problems, "warnings": warnings})
+        shown = {"ok": not problems, "configPath": str(path), "issues": problems, "warnings": warnings}
+        print_json(shown | ({"preset": preset} if preset else {}))
     else:
+        for line in preset:
+            print(line)
         for problem in problems:
             print(f"Issue: {problem}")
         for warning in warnings:

@@ -1,4 +1,4 @@
-"""`callmux init [--force] [--profile NAME]`: writes a new configuration, and beside it its schema.
+"""`callmux init [--force] [--preset NAME] [--profile NAME]`: writes a new configuration and its schema.
 
 Called by `callmux.cli.main`; `setup` and `migrate` take the schema from here. With `--force` an existing file
 is replaced, whatever it holds, and kept as `.bak`.
@@ -9,28 +9,33 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from callmux.cli.console import print_lines
 from callmux.cli.grammar.init import COMMANDS
 from callmux.cli.parsing import read
 from callmux.cli.saving import save_text
 from callmux.config.load import target_config
 from callmux.config.model import Config
 from callmux.config.notation import write
+from callmux.config.presets import KEY, lines
 from callmux.errors import CallmuxError, UsageError
+
+OFFER = 'Recommended for agents, for the least context: "preset": "lean" (callmux init --preset lean)'
 
 
 def run(args: list[str], config_option: str | None) -> int:
     """Gives the exit code."""
     given = read(COMMANDS[0], args)
-    force, profile = given.on("--force"), given.text("--profile")
+    force, profile, preset = given.on("--force"), given.text("--profile"), given.text("--preset")
     path = target_config(config_option, os.environ, Path.home())
     existed = os.path.lexists(path)
     if path.exists() and not force:
         raise UsageError(f"Config already exists at {path}. Use --force to replace it (it is kept as .bak)")
     write_schema(path)
-    document = empty_document(path)
+    document = empty_document(path, preset)
     if profile is None:
         save_text(path, write(str(path), document))
         print(f"{'Replaced' if existed else 'Created'} {path}")
+        print_lines(lines(document) if preset else [OFFER])
         return 0
     from callmux.cli.release_profile import HASH_FILE, TOKEN_ID, keys_of, make_token
 
@@ -43,6 +48,7 @@ def run(args: list[str], config_option: str | None) -> int:
             (path.parent / HASH_FILE).unlink()
         raise
     print(f"{'Replaced' if existed else 'Created'} {path} (profile {profile})")
+    print_lines(lines(document))
     if token is not None:
         print(f"Token of {TOKEN_ID}, shown this once: {token}")
         print(f"Its hash is in {path.parent / HASH_FILE}")
@@ -52,11 +58,14 @@ def run(args: list[str], config_option: str | None) -> int:
     return 0
 
 
-def empty_document(path: Path) -> dict[str, object]:
-    """What a new configuration file at `path` holds."""
+def empty_document(path: Path, preset: str | None = None) -> dict[str, object]:
+    """What a new configuration file at `path` holds; no key that its preset sets."""
     defaults = Config()
+    named: dict[str, object] = {"$schema": f"./{schema_file(path).name}"}
+    if preset is not None:
+        return {**named, KEY: preset, "servers": {}}
     return {
-        "$schema": f"./{schema_file(path).name}",
+        **named,
         "servers": {},
         "cacheTtlSeconds": defaults.cache_ttl_seconds,
         "maxConcurrency": defaults.max_concurrency,

@@ -85,6 +85,7 @@ def _unattended(given: Given, scene: Scene, config_option: str | None, probe: Pr
         clients=chosen_clients(given.text("--clients"), scene),
         listener=_listener(given),
         daemon=given.on("--daemon"),
+        preset=given.text("--preset"),
         cache_seconds=given.number("--cache"),
         meta_only=True if given.on("--meta-only") else None,
         fresh=given.on("--fresh"),

@@ -213,6 +213,7 @@ def _answers(choices: Choices, scene: Scene) -> Answers:
         added=choices.added,
         tools=choices.tools,
         clients=clients,
+        preset=choices.preset,
         cache_seconds=choices.cache_seconds,
         meta_only=choices.meta_only,
         fresh=choices.fresh,

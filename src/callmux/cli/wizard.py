@@ -24,6 +24,7 @@ from callmux.cli.last_question import SHOW, write_or_show
 from callmux.cli.own_entry import listener_url
 from callmux.cli.parsing import Given
 from callmux.cli.secret_question import agrees, where_to_keep
+from callmux.cli.settings_questions import choose_settings
 from callmux.cli.terminal import folded
 from callmux.cli.waiting import watching
 from callmux.clients import editing
@@ -44,7 +45,6 @@ from callmux.text import visible
 from callmux.timestamps import sortable
 
 DEFAULT_LISTENER = "http://127.0.0.1:4860/mcp"
-CACHE_SECONDS = 60
 _HINT = "(space selects, Enter continues)"
 
 
@@ -300,27 +300,10 @@ class _Dialogue:
                 self._choices.tools[name] = tuple(picked)
 
     def _settings(self) -> None:
-        choices, given = self._choices, self._given
-        choices.cache_seconds = given.number("--cache")
-        if choices.cache_seconds is None and not self._scene.config_servers:
-            seconds = _asked(
-                questionary.select(
-                    "Results of read-only tools are not kept, unless you say so.",
-                    choices=[
-                        Choice("Do not keep them", 0),
-                        Choice(f"Keep them for {CACHE_SECONDS} seconds", CACHE_SECONDS),
-                    ],
-                )
-            )
-            choices.cache_seconds = int(seconds)
-        if given.on("--meta-only"):
-            choices.meta_only = True
-        elif not self._scene.config_servers:
-            question = "List only the callmux_* tools? (agents search for the others first)"
-            choices.meta_only = bool(_asked(questionary.confirm(question, default=False))) or None
+        choose_settings(self._choices, self._given, is_new=not self._scene.config_servers)
         self._mode()
         # How they reach callmux is known now, and an organization may list it by its command.
-        self._show(list(map(visible, setup_steps.admit(choices, self._scene))))
+        self._show(list(map(visible, setup_steps.admit(self._choices, self._scene))))
 
     def _pick_clients(self) -> None:
         """Asked first: whether a server can move depends on who gets it."""

@@ -19,6 +19,7 @@ from msgspec import UNSET
 from callmux.config.check import check_document
 from callmux.config.load import LoadedConfig
 from callmux.config.model import Config
+from callmux.config.presets import lines as preset_lines
 from callmux.config.redact import (
     is_secret_key,
     mask_url,
@@ -101,6 +102,7 @@ async def examine(
         server_count=len(servers),
         cache_ttl_seconds=config.cache_ttl_seconds,
         max_concurrency=config.max_concurrency,
+        preset=preset_lines(loaded.document) or UNSET,
         issues=issues,
         warnings=[
             *loaded.warnings,

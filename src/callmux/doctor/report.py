@@ -72,6 +72,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         ok: Whether there is no issue.
         config_path: The file, as it was named.
         format: `native`, `mcpCompatible`, `missing` or `invalid`.
+        preset: What the configuration's preset sets, where it has one.
         issues: Every issue; those of a server start with its name.
         warnings: What works but is probably not meant.
         servers: The servers in the order of the file.
@@ -84,6 +85,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     server_count: int = 0
     cache_ttl_seconds: int = 0
     max_concurrency: int = 0
+    preset: list[str] | UnsetType = UNSET
     issues: list[str] = []
     warnings: list[str] = []
     servers: list[ServerReport] = []
@@ -125,6 +127,7 @@ def text_lines(report: Report) -> list[str]:
         f"Cache TTL: {report.cache_ttl_seconds}s",
         f"Max concurrency: {report.max_concurrency}",
     ]
+    lines += [] if report.preset is UNSET else report.preset
     shown = {f"{server.name}: {issue}" for server in report.servers for issue in server.issues}
     for client in report.clients:
         shown |= {f"{client.label}: {text}" for text in (*client.issues, *client.warnings)}

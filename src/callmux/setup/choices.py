@@ -28,6 +28,7 @@ class Choices:
         clients: Clients that get callmux.
         listener: The address of the shared listener; None for a process a session.
         daemon: Whether to run the listener as a service.
+        preset: One of `callmux.config.presets`, or `none`; None leaves the setting as it is.
         cache_seconds: None leaves the setting as it is.
         meta_only: None leaves the setting as it is.
         fresh: Whether to begin with an empty configuration.
@@ -43,6 +44,7 @@ class Choices:
     clients: list[str] = field(default_factory=list)
     listener: str | None = None
     daemon: bool = False
+    preset: str | None = None
     cache_seconds: int | None = None
     meta_only: bool | None = None
     fresh: bool = False

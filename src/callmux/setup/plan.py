@@ -14,9 +14,10 @@ from typing import Any
 from callmux.clients import codex, editing
 from callmux.clients.entry import DEFAULT_NAME, ClientFileError, Entry, own_arguments
 from callmux.clients.json_files import without_servers
-from callmux.config.model import Config
-from callmux.config.notation import parse, set_value, write
+from callmux.config.notation import parse, set_value
+from callmux.config.presets import preset_of
 from callmux.errors import CallmuxError
+from callmux.setup import settings
 from callmux.setup.found import ClientFile, Found
 from callmux.setup.servers import Keep, Secrets, server_document
 
@@ -51,6 +52,7 @@ class Answers:
         added: Servers that are new.
         tools: The tools to keep, by server name; all where a name is missing.
         clients: Clients that get callmux, with the file and the text of it.
+        preset: One word for several keys, or `none`; None leaves the setting as it is.
         cache_seconds: How long results are kept; None leaves the setting as it is.
         meta_only: List only the `callmux_*` tools; None leaves the setting as it is.
         fresh: Whether to begin with an empty configuration; the old one is in the backup.
@@ -63,6 +65,7 @@ class Answers:
     added: Sequence[NewServer] = ()
     tools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     clients: Sequence[ClientFile] = ()
+    preset: str | None = None
     cache_seconds: int | None = None
     meta_only: bool | None = None
     fresh: bool = False
@@ -102,6 +105,7 @@ class SetupPlan:
         servers: The new entries by name.
         notes: What people should know.
         attached: The clients that have callmux then.
+        preset: The preset that the configuration has then; None for none.
     """
 
     files: tuple[PlannedFile, ...]
@@ -109,6 +113,7 @@ class SetupPlan:
     servers: Mapping[str, Mapping[str, Any]]
     notes: tuple[str, ...]
     attached: tuple[str, ...]
+    preset: str | None = None
 
 
 def make_plan(
@@ -132,8 +137,9 @@ def make_plan(
         ConfigError: The configuration cannot be understood, or cannot be changed there.
     """
     notes: list[str] = []
+    schema_name = None if schema is None else os.path.basename(schema.path)
     is_new = config_text is None or not config_text.strip() or answers.fresh
-    text = _beginning(config_path, schema) if is_new else config_text or ""
+    text = settings.beginning(config_path, schema_name, answers.preset) if is_new else config_text or ""
     section, now = _section(config_path, text)
     taken: dict[str, Any] = dict(now)
     names: list[str] = []
@@ -167,7 +173,9 @@ def make_plan(
             servers[name]["tools"] = list(tools)
     for name, document in servers.items():
         text = set_value(config_path, text, [section, name], document)
-    text = _settings(config_path, text, answers)
+    text = settings.written(config_path, text, answers.preset, answers.cache_seconds, answers.meta_only)
+    document = parse(config_path, text)
+    notes += settings.notes(document, answers.preset, answers.meta_only)
     config_paths = [(section, name) for name in servers]
     files = [PlannedFile(path, None, f"{value}\n", secret=True) for path, value in secrets.files.items()]
     files.append(PlannedFile(config_path, config_text, text, tuple(config_paths)))
@@ -175,7 +183,7 @@ def make_plan(
     clients, attached = _clients(answers, notes)
     files += clients
     changed = tuple(file for file in files if file.before != file.after)
-    return SetupPlan(changed, tuple(names), servers, tuple(notes), attached)
+    return SetupPlan(changed, tuple(names), servers, tuple(notes), attached, preset_of(document))
 
 
 def _about_projects(moved: Sequence[Found], receivers: Collection[str]) -> list[str]:
@@ -235,16 +243,6 @@ def _as_it_is(secret: Any) -> str:
     return f"file:{secret.value}"
 
 
-def _beginning(path: str, schema: PlannedFile | None) -> str:
-    """An empty configuration."""
-    defaults = Config()
-    named = {} if schema is None else {"$schema": f"./{os.path.basename(schema.path)}"}
-    document: dict[str, Any] = {**named, "servers": {}}
-    document["cacheTtlSeconds"] = defaults.cache_ttl_seconds
-    document["maxConcurrency"] = defaults.max_concurrency
-    return write(path, document)
-
-
 def _section(path: str, text: str) -> tuple[str, Mapping[str, Any]]:
     """The key that servers are under, and what is there now."""
     document = parse(path, text)
@@ -252,14 +250,6 @@ def _section(path: str, text: str) -> tuple[str, Mapping[str, Any]]:
         raise SetupError("the configuration is not an object: correct it, or choose --fresh")
     section = "mcpServers" if "mcpServers" in document and "servers" not in document else "servers"
     return section, document.get(section) or {}
-
-
-def _settings(path: str, text: str, answers: Answers) -> str:
-    if answers.cache_seconds is not None:
-        text = set_value(path, text, ["cacheTtlSeconds"], answers.cache_seconds)
-    if answers.meta_only is not None and answers.meta_only != parse(path, text).get("metaOnly", False):
-        text = set_value(path, text, ["metaOnly"], answers.meta_only)
-    return text
 
 
 def _free(name: str, plain: Any, more: str, taken: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:

@@ -121,5 +121,9 @@ def finish_lines(plan: SetupPlan, folder: Path | None) -> list[str]:
         return ["Everything is as it should be already: nothing was written."]
     lines = [f"Done: {counted(len(plan.files), 'file')} written. What was there is kept in {folder}"]
     lines += [f"{editing.title(kind)}: {editing.reload_hint(kind)}" for kind in plan.attached]
+    if plan.preset is None:
+        lines.append(
+            'For the least context: callmux setup --preset lean, or "preset": "lean" (docs/presets.md)'
+        )
     lines.append('To be asked before calls that change something: "approve": ["write"] (docs/approval.md)')
     return [*lines, "To see that it works: callmux doctor", "To undo it: callmux setup --undo"]

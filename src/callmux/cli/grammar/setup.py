@@ -30,6 +30,13 @@ COMMANDS = (
             ),
             Option("--listener", "all sessions share the listener at this address, through bridges", "URL"),
             Option("--daemon", "with --listener: run it as a service"),
+            Option(
+                "--preset",
+                "recommended: lean costs agents the least context",
+                "NAME",
+                choices=("lean", "none"),
+                default="as the configuration has it",
+            ),
             Option("--cache", "keep results of read-only tools", "SECONDS", minimum=0, default="0: do not"),
             Option("--meta-only", "list only the callmux_* tools"),
             Option("--fresh", "begin with an empty configuration; the old one is kept"),
@@ -56,7 +63,7 @@ COMMANDS = (
         examples=(
             Example("callmux setup", "a dialogue; nothing is written before you have seen it"),
             Example("callmux setup --dry-run", "what --yes would write"),
-            Example("callmux setup --yes --cache 60", "for scripts"),
+            Example("callmux setup --yes --preset lean", "for scripts"),
             Example("callmux setup --yes --move none --add git --add filesystem=/srv", "only new servers"),
             Example("callmux setup --undo", "every file as it was"),
         ),

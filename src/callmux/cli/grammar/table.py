@@ -22,6 +22,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "server",
         "client",
         "instructions",
+        "skill",
         "config",
         "secret",
         "login",
