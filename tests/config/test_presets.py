@@ -43,6 +43,7 @@ def test_a_preset_that_there_is_not_is_refused_by_its_key() -> None:
 
 OWN: dict[str, Any] = {
     "metaOnly": False,
+    "outputFormat": "json",
     "schemaCompression": {"mode": "off"},
     "cacheTtlSeconds": 0,
 }
@@ -102,7 +103,7 @@ def test_what_it_sets_and_what_goes_before_it_is_said_by_key() -> None:
 
 def test_what_is_shown_of_a_preset_alone_is_every_key_of_it() -> None:
     (line,) = lines({"preset": "lean"})
-    assert 'metaOnly true, schemaCompression.mode "aggressive"' in line
+    assert 'metaOnly true, outputFormat "shortest", schemaCompression.mode "aggressive"' in line
     assert "cacheTtlSeconds 60" in line
 
 

@@ -17,6 +17,7 @@ KEY = "preset"
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "lean": {
         "metaOnly": True,
+        "outputFormat": "shortest",
         "schemaCompression": {"mode": "aggressive"},
         "cacheTtlSeconds": 60,
     }
