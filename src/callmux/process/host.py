@@ -26,6 +26,7 @@ from callmux.process.addressed import addressed
 from callmux.process.changes import tell_changes
 from callmux.process.desk import Desk
 from callmux.process.entitlements import Entitlements
+from callmux.process.named import named
 from callmux.process.portraits import Portraits
 from callmux.process.reloads import Reloads
 from callmux.process.runtime import Runtime
@@ -314,9 +315,7 @@ class Host:
         Raises:
             ServerNotFound, ServerDisabled: There is no such server, or it is not to run.
         """
-        server = self.runtime.servers.get(name)
-        if server is None:
-            raise self.runtime.missing(name)
+        server = named(name, self.runtime.servers, self.runtime.config)
         if self.started:
             log.info('restarting "%s": %s', name, why)
             self.desk.withdraw(f'server "{name}" was restarted meanwhile', name)

@@ -9,6 +9,7 @@ import logging
 from typing import Any
 
 from callmux.process.host import Host
+from callmux.process.named import named
 
 log = logging.getLogger(__name__)
 
@@ -20,9 +21,7 @@ async def stop(host: Host, name: str) -> dict[str, Any]:
     Raises:
         ServerNotFound, ServerDisabled: There is no such server.
     """
-    server = host.runtime.servers.get(name)
-    if server is None:
-        raise host.runtime.missing(name)
+    server = named(name, host.runtime.servers, host.runtime.config)
     log.info('stopping "%s": asked for by command', name)
     server.demand.stop()
     return server.record()
@@ -34,9 +33,7 @@ async def start(host: Host, name: str) -> dict[str, Any]:
     Raises:
         ServerNotFound, ServerDisabled: There is no such server.
     """
-    server = host.runtime.servers.get(name)
-    if server is None:
-        raise host.runtime.missing(name)
+    server = named(name, host.runtime.servers, host.runtime.config)
     host.start(None)
     await server.settled(for_call=True)
     await server.main_line.acquire(force=True)

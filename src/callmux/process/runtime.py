@@ -19,7 +19,6 @@ from callmux.clock import Clock
 from callmux.config.model import Config
 from callmux.config.servers import HttpServer, StdioServer, divided
 from callmux.context import CallContext, ClientPort
-from callmux.errors import CallmuxError, ServerDisabled, ServerNotFound
 from callmux.fields import Fields
 from callmux.metatools import cache_clear, status
 from callmux.metatools.engine import Engine
@@ -302,13 +301,6 @@ class Runtime:
     def failed(self) -> list[Server]:
         """The servers that are not connected now, although they should be."""
         return [s for s in self.servers.values() if s.connection is None and not s.asleep]
-
-    def missing(self, name: str) -> CallmuxError:
-        """Why there is no server of this name."""
-        known = sorted(self.config.servers)
-        if name in known:
-            return ServerDisabled(f'server "{name}" is disabled', server=name)
-        return ServerNotFound(f'there is no server "{name}"', server=name, availableServers=known)
 
     async def listed_for(self, client: ClientPort) -> None:
         """Waits until it is known what every server lists to this client."""
