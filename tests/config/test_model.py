@@ -126,6 +126,17 @@ def test_a_server_starts_as_it_says_itself_or_as_all_do(all_start: str, lazy: li
     assert [name for name in servers if config.is_lazy(name)] == lazy
 
 
+def test_each_server_has_its_own_bound_of_processes_or_the_one_of_each_server() -> None:
+    servers = {
+        "a": {"command": "x"},
+        "b": {"command": "x", "maxProcesses": 1},
+        "c": {"url": "http://x.invalid"},
+    }
+    config = check_document({"servers": servers, "maxProcesses": 9, "maxProcessesPerServer": 4}).config
+    assert [config.most_processes(name) for name in servers] == [4, 1, 4]
+    assert check_document({"servers": servers}).config.most_processes("a") is None
+
+
 def test_a_server_that_nobody_needs_goes_on_for_its_own_time_or_the_global_one() -> None:
     servers = {
         "a": {"command": "x"},

@@ -88,3 +88,11 @@ def test_a_refusal_says_whether_the_extension_is_what_is_missing(error: Any, wan
 def test_what_is_no_task_cannot_be_read() -> None:
     with pytest.raises(ValueError, match="a task cannot be read"):
         tasks.read(b"{}")
+
+
+def test_a_status_says_which_task_is_over() -> None:
+    assert [
+        tasks.ended(raw({"taskId": "t", "status": one})) for one in ("completed", "failed", "cancelled")
+    ] == ["t"] * 3
+    assert tasks.ended(raw({"taskId": "t", "status": "working"})) is None
+    assert tasks.ended(b"[]") is None

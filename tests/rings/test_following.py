@@ -21,6 +21,7 @@ from callmux.rings.following import Declaring, Following
 from callmux.rings.ring import run
 from callmux.rings.stage import Stages
 from callmux.upstream.failures import CallFailure, Category, refused, to_error
+from callmux.upstream.task_makers import TaskMakers
 from tests.support import FakeClient, context, planned, route
 
 TASK = {"taskId": "t", "status": "working"}
@@ -53,6 +54,7 @@ class Bench:
         self.stage = Following(server, plain=plain)
         self.tool: Tool | None = None
         self.has_connection = True
+        self.makers = TaskMakers()
 
     # The connection.
 
@@ -241,3 +243,11 @@ def test_a_client_for_whom_tasks_are_followed_is_that_client_in_all_else() -> No
     declaring = Declaring(client)
     assert tasks.declares(declaring.capabilities)
     assert declaring.session is client
+
+
+async def test_a_task_that_callmux_follows_itself_holds_its_server_no_longer_than_that() -> None:
+    bench = Bench({"task": TASK}, {"content": []})
+    bench.makers.note(b'{"task":{"taskId":"t"}}', bench.client, 0)
+    bench.tool = REQUIRED
+    await bench.call()
+    assert not bench.makers.holds(0)

@@ -409,7 +409,7 @@ async def test_what_names_a_task_is_for_who_made_it() -> None:
     a, b = FakeClient(), FakeClient()
     for client in (a, b):
         connection.audience.calls(client)
-    connection.makers.note(await connection.request("x", None, 5, a), a)
+    connection.makers.note(await connection.request("x", None, 5, a), a, 0)
     status = {"method": "notifications/tasks/status", "params": {"taskId": "t1"}}
     link.says(status)
     connection.forget(a)

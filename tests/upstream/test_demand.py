@@ -10,6 +10,7 @@ import pytest
 from callmux.context import Scope
 from callmux.errors import UpstreamUnavailable
 from callmux.protocol.shapes import Tool
+from callmux.upstream.failures import CallFailure
 from callmux.upstream.health import State
 from callmux.upstream.inventory.offer import Offer
 from callmux.upstream.opening.reconnect import Timing
@@ -134,6 +135,51 @@ async def test_one_that_cannot_be_learned_is_tried_again() -> None:
     await plant.server.close()
 
 
+async def test_calls_of_one_that_cannot_be_started_do_not_start_it_anew_one_by_one() -> None:
+    """A storm of calls: it is tried ever more rarely, and each caller hears when it is tried again."""
+    plant = lazy(Plant(DOWN), Kept("t"))
+    await plant.up()
+    tried, make = 0, plant.server._make_link
+
+    def counted(scope: Scope | None = None) -> Any:
+        nonlocal tried
+        tried += 1
+        return make(scope)
+
+    plant.server._make_link = counted
+    began = asyncio.get_running_loop().time()
+    while asyncio.get_running_loop().time() < began + 60:
+        with pytest.raises(UpstreamUnavailable) as caught:
+            await plant.acquire()
+        assert "no such command; the next call after " in caught.value.message
+        assert str(caught.value.details["nextRetryAt"]) in caught.value.message
+        assert caught.value.details["state"] == "failed"
+        await later(0.1)
+    # After 2, 4, 8, 8 ... seconds.
+    assert tried == 9
+    with pytest.raises(UpstreamUnavailable):
+        await plant.acquire(force=True)
+    assert tried == 10
+    await plant.server.close()
+
+
+async def test_a_directory_in_which_it_cannot_be_started_rests_too() -> None:
+    plant = lazy(Plant(DOWN), Kept("t"))
+    await plant.up()
+    here = Scope(cwd="/here")
+    for _ in range(2):
+        with pytest.raises(CallFailure, match=r"^no such command$"):
+            await plant.server.acquire("t", plant.client, scope=here)
+    plant.links = [FakeLink()]
+    with pytest.raises(CallFailure, match="no such command; the first call in 2 s tries again"):
+        await plant.server.acquire("t", plant.client, scope=here)
+    other = await plant.server.acquire("t", plant.client, scope=Scope(cwd="/there"))
+    assert other.live
+    await later(2)
+    assert (await plant.server.acquire("t", plant.client, scope=here)).live
+    await plant.server.close()
+
+
 async def test_one_that_cannot_be_woken_stays_listed_and_is_tried_by_the_next_call() -> None:
     plant = lazy(Plant(DOWN, FakeLink()), Kept("t"))
     await plant.up()
@@ -213,7 +259,8 @@ async def test_whatever_depends_on_it_keeps_it(what: str) -> None:
         plant.client.answers.append(think())
         plant.made[0].says({"id": 9, "method": "elicitation/create", "params": {}})
     elif what == "task":
-        connection.makers.note(b'{"task":{"taskId":"1"}}', plant.client)
+        now = asyncio.get_running_loop().time()
+        connection.makers.note(b'{"task":{"taskId":"1"}}', plant.client, now)
     elif what == "subscription":
         plant.server.subscribe({"x:1"})
     else:
@@ -350,13 +397,38 @@ async def test_what_is_kept_is_what_it_lists() -> None:
     await plant.server.close()
 
 
+class Process(FakeLink):
+    transport = "stdio"
+
+
 async def test_the_server_that_is_idle_and_may_be_stopped_can_be_spared() -> None:
-    plant = await idle(FakeLink())
-    assert plant.server.demand.spare() is not None
+    plant = await idle(Process())
+    await plant.acquire()
+    assert len(plant.server.demand.spare()) == 1
     plant.server.in_use.take()
-    assert plant.server.demand.spare() is None
+    assert plant.server.demand.spare() == []
     plant.server.in_use.give()
     await plant.server.close()
-    kept = await Plant().up()
-    assert kept.server.demand.spare() is None
+    kept = await Plant(Process()).up()
+    assert len(kept.server.demand.spare()) == 1
+    await kept.acquire()
+    assert kept.server.demand.spare() == []
     await kept.server.close()
+
+
+async def test_a_server_at_a_url_holds_no_process_that_could_make_room() -> None:
+    plant = await idle(FakeLink())
+    assert plant.server.demand.spare() == []
+    await plant.server.close()
+
+
+async def test_a_task_keeps_it_for_as_long_as_the_server_keeps_the_task() -> None:
+    plant = await idle(FakeLink())
+    connection = await plant.acquire()
+    kept = b'{"task":{"taskId":"1","status":"working","ttl":%d}}' % (10 * IDLE * 1000)
+    connection.makers.note(kept, plant.client, asyncio.get_running_loop().time())
+    await later(IDLE * 9.9)
+    assert plant.state() is State.CONNECTED
+    await later(IDLE * 2)
+    assert plant.state() is State.SLEEPING
+    await plant.server.close()

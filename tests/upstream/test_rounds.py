@@ -255,3 +255,19 @@ async def test_while_its_request_is_parked_a_client_has_more_time_than_the_reque
     with pytest.raises(CallFailure, match="timed out"):
         await waiting
     assert now() - began == pytest.approx(109, abs=0.5)
+
+
+async def test_a_task_holds_the_server_until_what_came_of_it_was_fetched() -> None:
+    made = {"resultType": "task", "taskId": "1", "status": "working"}
+    states = scripted(
+        {"resultType": "complete", "taskId": "1", "status": "working"},
+        {"resultType": "complete", "taskId": "1", "status": "completed", "result": {}},
+    )
+    connection, _, _ = await modern(ModernLink(tools__call=made, tasks__get=states))
+    assert not connection.occupied
+    await Caller().request(connection)
+    await Caller().request(connection, "tasks/get")
+    assert connection.occupied
+    await Caller().request(connection, "tasks/get")
+    assert not connection.occupied
+    await connection.close()

@@ -20,6 +20,7 @@ from callmux.upstream.health import State
 from callmux.upstream.inventory.offer import Offer
 from callmux.upstream.opening.known_era import KnownEra
 from callmux.upstream.opening.reconnect import Timing
+from callmux.upstream.process_bound import ProcessBound
 from callmux.upstream.server import Server
 from tests.support import FakeClient, loop_clock, play, settle
 from tests.upstream.fake_link import INITIALIZE, SILENCE, FakeLink
@@ -31,7 +32,13 @@ DOWN = lost("no such command", started=False)
 class Plant:
     """A server whose links come from a list; the last one again and again."""
 
-    def __init__(self, *links: FakeLink | CallFailure, known: KnownEra | None = None, **policy: Any) -> None:
+    def __init__(
+        self,
+        *links: FakeLink | CallFailure,
+        known: KnownEra | None = None,
+        bound: ProcessBound | None = None,
+        **policy: Any,
+    ) -> None:
         self.links = list(links) or [FakeLink()]
         self.made: list[FakeLink] = []
         self.changes = 0
@@ -47,6 +54,7 @@ class Plant:
             loop_clock(),
             Events(changed=self.changed, told=self.hear),
             known=known,
+            bound=bound,
         )
 
     def make(self, scope: Scope | None = None) -> FakeLink:

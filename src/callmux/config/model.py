@@ -71,6 +71,8 @@ class Config(Section, frozen=True, kw_only=True):
         list_wait_ms: How long the first listing waits for servers of which nothing is kept; then they join it
             at its end. A listing with nothing in it waits on.
         max_concurrent_starts: How many servers start at a time; whoever a call waits for goes first.
+        max_processes_per_server: How many of each server, where it does not say itself; any number where
+            absent.
         max_processes: How many processes of servers there may be at a time; any number where absent. One
             more waits for ten seconds; one that may be stopped and has nothing to do makes room.
         keep_listings: Keep what servers list, and show it while they start the next time.
@@ -131,6 +133,7 @@ class Config(Section, frozen=True, kw_only=True):
     list_wait_ms: kinds.Milliseconds = 8000
     max_concurrent_starts: kinds.Positive = 20
     max_processes: kinds.Positive | None = None
+    max_processes_per_server: kinds.Positive | None = None
     keep_listings: kinds.Flag = True
     response_shield: ResponseShield = ResponseShield()
     schema_compression: SchemaCompression = SchemaCompression()
@@ -194,6 +197,12 @@ class Config(Section, frozen=True, kw_only=True):
         """How long it goes on once nothing depends on it: its own, else the global one; None for ever."""
         own = self.servers[server].idle_stop_seconds
         return (self.idle_stop_seconds if own is None else own) or None
+
+    def most_processes(self, server: str) -> int | None:
+        """How many processes of it there may be: its own bound, else the one of each server; None for any."""
+        entry = self.servers[server]
+        own = entry.max_processes if isinstance(entry, StdioServer) else None
+        return self.max_processes_per_server if own is None else own
 
     @property
     def longest_connect_milliseconds(self) -> int:

@@ -99,6 +99,7 @@ class StdioServer(CommonServer, frozen=True, kw_only=True):
         cwd_mode: `session` for one process per client directory, `global` for one process; in the listener
             `session` where the client's directory is known, else `global`.
         require_session_cwd: Refuse calls of clients whose directory is not known.
+        max_processes: How many processes of it there may be at a time; `maxProcessesPerServer` where absent.
     """
 
     command: kinds.Text
@@ -110,6 +111,7 @@ class StdioServer(CommonServer, frozen=True, kw_only=True):
     watch: tuple[kinds.Text, ...] = ()
     cwd_mode: kinds.CwdMode | None = None
     require_session_cwd: kinds.Flag = False
+    max_processes: kinds.Positive | None = None
 
     @staticmethod
     def conflicts(raw: Mapping[str, Any]) -> Iterable[Problem]:

@@ -84,7 +84,8 @@ FAILURES = (
         "downstream_unavailable",
         "the server is not connected, so nothing was sent to it",
         "Its program could not be started or has ended, or its address does not answer: `details.lastError` "
-        "says why. callmux tries again by itself; `details.nextRetryAt` says when.",
+        "says why. callmux tries again by itself, or with the first call after that where the server starts "
+        "only for calls; `details.nextRetryAt` says when.",
         Repeat.LATER,
         Actor.USER,
         "read details.lastError and mend that; then try the server by itself",

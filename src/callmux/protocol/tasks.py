@@ -2,7 +2,8 @@
 
 MCP 2025-11-25 has them as an experiment (basic/utilities/tasks): the client asks for one, and fetches what
 came of it. For 2026-07-28 they are the extension `io.modelcontextprotocol/tasks`: the server decides, and
-tells the outcome with the status. Called by `callmux.rings.following` and `callmux.session.modern.tasks`.
+tells the outcome with the status. Called by `callmux.rings.following`, `callmux.upstream.rounds` and
+`callmux.session.modern.tasks`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from callmux.protocol.versions import MISSING_CAPABILITY
 
 GET, UPDATE, CANCEL, RESULT = "tasks/get", "tasks/update", "tasks/cancel", "tasks/result"
 REQUIRED = "required"
+TASK = "task"
+"""The `resultType` of a task that stands in place of a result."""
 DONE = frozenset({"cancelled", "completed", "failed"})
 
 
@@ -75,11 +78,20 @@ def handle(result: bytes) -> Task | None:
     if b'"resultType"' not in result or b'"taskId"' not in result:
         return None
     try:
-        if _MADE.decode(result).result_type == "task":
+        if _MADE.decode(result).result_type == TASK:
             return read(result)
     except (ValueError, msgspec.MsgspecError):
         pass
     return None
+
+
+def ended(status: bytes | Raw) -> str | None:
+    """The id of the task that a server of the extension tells of, where it is over."""
+    try:
+        task = read(status)
+    except ValueError:
+        return None
+    return task.task_id if task.status in DONE else None
 
 
 def made(result: bytes) -> Task | None:

@@ -185,13 +185,15 @@ class Following:
     async def _wanted(
         self, connection: Connection, task: Task, client: ClientPort | None = None
     ) -> AsyncIterator[None]:
-        """Tells the server where nobody waits for the task any more."""
+        """Tells the server where nobody waits for the task any more; nobody else can reach it."""
         try:
             yield
         except asyncio.CancelledError:
             params = msgspec.json.encode({"taskId": task.task_id})
             connection.spawn(_cancelled(connection, params, client))
             raise
+        finally:
+            connection.makers.over(task.task_id)
 
     def _failed(self, call: Call, failure: CallFailure) -> CallmuxError:
         return to_error(failure, call.asked.spelling, call.server, safe=call.safe, retried=False)

@@ -68,7 +68,7 @@ class Retrying:
     def leave(self, call: Call, outcome: Outcome) -> Left:
         if type(outcome) is Result:
             if call.makes_task and call.connection is not None:
-                call.connection.makers.note(outcome.raw, call.context.client)
+                call.connection.makers.note(outcome.raw, call.context.client, self._clock.monotonic())
             # Neither `in`, which costs an exception, nor `find`, which costs four times as much.
             if outcome.raw.partition(b"null")[1] and call.route.method in METHODS:
                 # Strict clients refuse null where nothing is meant.

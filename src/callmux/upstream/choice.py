@@ -74,6 +74,13 @@ class LaneChoice:
             if kind != main.declares:
                 self._inventory.views.assume(client, kind)
             return None
+        if (
+            connection is None
+            and self._inventory.recalled
+            and self.exclusive is None
+            and kind != main.declares
+        ):
+            self._inventory.views.assume(client, kind, asleep=False)
         renewed = self._inventory.renewed(connection)
         if self.exclusive is not None or connection is None or connection.declared == kind or renewed:
             return renewed

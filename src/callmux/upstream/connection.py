@@ -122,7 +122,7 @@ class Connection:
     @property
     def occupied(self) -> bool:
         """Whether a request, a question or a task is under way."""
-        return bool(self._busy() or self._questions or self.makers)
+        return bool(self._busy() or self._questions or self.makers.holds(self._loop.time()))
 
     async def open(
         self, client_info: bytes, capabilities: bytes, seconds: float, eras: KnownEra | None = None
@@ -145,8 +145,9 @@ class Connection:
                 self.live = True
                 words = FirstWords(self, self._peer, client_info, capabilities)
                 self.init = await agree(words, eras or KnownEra(only=Era.LEGACY), self.era)
-        except TimeoutError:
-            raise limit from None
+        except TimeoutError as late:
+            why = getattr(late.__cause__, "__cause__", None)  # it waited for other processes to end
+            raise (why if isinstance(why, CallFailure) else limit) from None
         self.era = era_of(self.init.protocol_version) or Era.LEGACY
         if self.era is Era.MODERN:
             from callmux.upstream.stateless import Stateless  # most servers need nothing of it

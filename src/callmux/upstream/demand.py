@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Set
+from collections.abc import Callable, Iterable, Set
+from typing import TypeAlias
 
 from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure
@@ -18,10 +19,14 @@ from callmux.upstream.inventory.inventory import Inventory
 from callmux.upstream.inventory.offer import Offer
 from callmux.upstream.opening.main_line import MainLine
 from callmux.upstream.opening.starts import Urgency
+from callmux.upstream.process_bound import ProcessBound
 from callmux.upstream.reading.lists import read_tools
 from callmux.upstream.scoped.side_lanes import SideLanes
 
 log = logging.getLogger(__name__)
+
+Spare: TypeAlias = tuple[float, Callable[[], object]]
+"""A process that may make room: since when it has been idle, by the loop's clock, and what ends it."""
 
 LOOKS = 4
 """How often it is looked within the time that a connection may be idle."""
@@ -39,6 +44,7 @@ class ServerDemand:
         in_use: Who is in the middle of something with it.
         inventory: What it lists.
         subscriptions: The URIs that somebody wants to hear of.
+        bound: Counts its processes.
     """
 
     def __init__(
@@ -49,6 +55,7 @@ class ServerDemand:
         in_use: InUse,
         inventory: Inventory,
         subscriptions: Set[str],
+        bound: ProcessBound | None = None,
     ) -> None:
         self._name = name
         self._main = main
@@ -58,6 +65,9 @@ class ServerDemand:
         self._subscriptions = subscriptions
         self._seen: dict[Connection, tuple[int, float]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._bound = bound or ProcessBound()
+        self._bound.spare = lambda: end_idlest(self.spare(own=True))
+        self._bound.allow(main.timing.most_processes)
         main.needed = self._is_wanted
 
     def __repr__(self) -> str:
@@ -94,7 +104,8 @@ class ServerDemand:
             self._main.begin(Urgency.LEARNING)
 
     def changed(self) -> None:
-        """The configuration says otherwise than before when the server runs."""
+        """The configuration says otherwise than before when the server runs, or how often."""
+        self._bound.allow(self._main.timing.most_processes)
         if self._main.asleep and not self._main.timing.on_demand:
             self._main.begin()
         self.watch()
@@ -116,16 +127,33 @@ class ServerDemand:
         if not (self._main.is_fresh or self._main.is_opening):
             self._main.sleep()
 
-    def spare(self) -> float | None:
-        """Since when nothing has depended on the server, by the loop's clock; None where something does, or
-        it may not be stopped."""
-        main = self._main.connection
-        if main is None or self._main.timing.idle_seconds is None or main.occupied:
-            return None
-        if self._depends() or len(self._lanes) or self._main.waited or self._main.is_opening:
-            return None
-        since = self.idle_since(main)
-        return asyncio.get_running_loop().time() if since is None else since
+    def spare(self, *, own: bool = False) -> list[Spare]:
+        """The processes that may make room for another one: nothing depends on them, and nothing is lost with
+        them.
+
+        Args:
+            own: Whether the other one is of this server, too: a call that waits for it needs none of these.
+        """
+        found, main = self._lanes.spare(self._main.timing.idle_seconds is not None), self._main.connection
+        if main is not None and self._may_go(main, own):
+            since = self.idle_since(main)
+            found.append((asyncio.get_running_loop().time() if since is None else since, self._make_way))
+        return found
+
+    def _may_go(self, main: Connection, own: bool) -> bool:
+        """Whether the main connection may make room: it may be stopped, or it has carried no call yet."""
+        timing, used = self._main.timing, bool(main.audience.carried)
+        if main.link.transport != "stdio" or main.occupied or self._subscriptions:
+            return False
+        if self._main.is_opening:
+            return not used
+        if self._main.waited:
+            return False
+        return (not used or timing.idle_seconds is not None) and (own or not self._depends())
+
+    def _make_way(self) -> None:
+        log.info('stopped "%s": its process makes room for another one', self._name)
+        self._main.make_way()
 
     def idle_since(self, connection: Connection) -> float | None:
         """Since when a connection has had nothing to do, by the loop's clock; None where nobody looks."""
@@ -176,3 +204,11 @@ class ServerDemand:
         elif not (len(self._lanes) or self._main.waited or self._main.is_opening):
             log.info('stopped "%s": idle for %g s', self._name, seconds)
             self._main.sleep()
+
+
+def end_idlest(spare: Iterable[Spare]) -> bool:
+    """Ends the process that has been idle for longest; whether there was one."""
+    found = sorted(spare, key=lambda one: one[0])
+    if found:
+        found[0][1]()
+    return bool(found)

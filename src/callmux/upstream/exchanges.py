@@ -18,6 +18,7 @@ from callmux.protocol import jsonrpc, stateless
 from callmux.protocol.params import members, optional_text, with_progress_token
 from callmux.protocol.shapes import Tool
 from callmux.upstream.failures import CallFailure
+from callmux.upstream.task_makers import TaskMakers
 
 
 class Exchange(Protocol):
@@ -98,9 +99,11 @@ class Sender(Protocol):
         live: Whether requests may be sent.
         declared: What is declared on behalf of no client.
         declares: Gives what is declared on behalf of a client.
+        makers: Its tasks.
     """
 
     name: str
+    makers: TaskMakers
     live: bool
     declared: bytes
     declares: Callable[[ClientPort], bytes]

@@ -6,6 +6,7 @@ and `state` alone, and by `to_error`, which says it to the caller.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
@@ -104,6 +105,13 @@ class CallFailure(Exception):
             return self
         other = CallFailure(self.category, cause)
         other.__dict__.update({**self.__dict__, "cause": cause, "raw": raw, "rpc": rpc})
+        return other
+
+    def until(self, seconds: float) -> CallFailure:
+        """The same failure for whoever comes before it is tried again."""
+        cause = f"{self.cause}; the first call in {math.ceil(seconds)} s tries again"
+        other = CallFailure(self.category, cause)
+        other.__dict__.update({**self.__dict__, "cause": cause, "started": False, "untaken": True})
         return other
 
     @property
@@ -224,6 +232,12 @@ def unavailable(server: str, tool: str, facts: Mapping[str, Any], why: str | Non
     if facts.get("signInNeeded") and why is None:
         return sign_in_required(str(reason), tool, server)
     what = f'server "{server}" is not connected{f": {reason}" if reason else ""}'
+    if (at := facts.get("nextRetryAt")) is not None and why is None:
+        what += (
+            f"; the next call after {at} tries again"
+            if facts.get("state") == "failed"
+            else (f"; callmux tries again at {at}")
+        )
     return UpstreamUnavailable(
         message("downstream_unavailable", what, {"server": server}),
         server=server,

@@ -113,6 +113,11 @@ class Health:
         self.state = State.FAILED
         self.step, self.failed_attempt = 1, False
 
+    def rests(self, until: float) -> None:
+        """No further attempt is made until then, and after that by the next call that needs the server."""
+        self.state = State.FAILED
+        self._next_retry = until
+
     def starts_over(self) -> None:
         """Forgets earlier failures, because the server is restarted on demand."""
         self.state = State.RECONNECTING

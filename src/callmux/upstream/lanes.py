@@ -24,7 +24,7 @@ from functools import lru_cache
 
 import msgspec
 
-from callmux.context import ClientPort, Scope
+from callmux.context import ClientPort, Loan, Scope
 from callmux.protocol.versions import Era
 
 
@@ -96,6 +96,18 @@ class LaneKey(msgspec.Struct, frozen=True):
         """Whether the number of such lanes is bounded here. Lanes without a scope for a single client are
         bounded by the number of clients."""
         return self.scope is not None or self.client is None
+
+    @property
+    def loan(self) -> Loan | None:
+        """What is known of the client of a lane of its own that is lent to single requests."""
+        return None if self.client is None or self.scope is not None else self.client.loan
+
+    @property
+    def purpose(self) -> str:
+        """What it is for, in a word; it names no credential."""
+        if self.scope is not None:
+            return self.scope.cwd or "credentials"
+        return "capabilities" if self.client is None else "session"
 
 
 def choose_lane(

@@ -21,6 +21,7 @@ from callmux.observe.bus import Bus
 from callmux.observe.facts import ListsChanged, ServerRemoved, ToolSuiteChanged
 from callmux.tasks import TaskSet
 from callmux.upstream.asking_tools import AskingTools
+from callmux.upstream.demand import end_idlest
 from callmux.upstream.events import Events
 from callmux.upstream.inventory.listings import Listings
 from callmux.upstream.lanes import Sharing
@@ -30,6 +31,7 @@ from callmux.upstream.links.opening import Surroundings, open_link, secrets_of, 
 from callmux.upstream.opening.known_era import KnownEra
 from callmux.upstream.opening.reconnect import Timing
 from callmux.upstream.opening.starts import Starts
+from callmux.upstream.process_bound import ONE, ProcessBound
 from callmux.upstream.scoped.scoped_limits import ScopedLimits
 from callmux.upstream.server import Server
 
@@ -113,7 +115,8 @@ class Pool:
                 if made.health.is_news(line):
                     self._surroundings.show(who, line)
 
-            around = msgspec.structs.replace(self._surroundings, show=show)
+            bound = ProcessBound(ONE, within=self.bound)
+            around = msgspec.structs.replace(self._surroundings, show=show, bound=bound)
 
             def make_link(scope: Scope | None) -> Link:
                 return open_link(name, config, around, scope)
@@ -135,6 +138,7 @@ class Pool:
                 KnownEra(None if listings is None else listings.era_of(key[1])),
                 self.starts,
                 AskingTools(None if listings is None else listings.asking_of(key[1])),
+                bound,
             )
             server.share(sharing_of(config))
         return server
@@ -171,15 +175,9 @@ class Pool:
             self._bus.publish(ToolSuiteChanged(server=name, generation=self.generation, **names))
 
     def _spare(self) -> bool:
-        """Ends the process that has had nothing to do for longest, of servers that may be stopped; gives
-        whether there was one."""
-        idle = {s: since for s in self._servers.values() if (since := s.demand.spare()) is not None}
-        if not idle:
-            return False
-        server = min(idle, key=idle.__getitem__)
-        log.info('stopping "%s": its process makes room for another one', server.name)
-        server.demand.stop()
-        return True
+        """Ends the process that has had nothing to do for longest, of those that nobody needs; gives whether
+        there was one."""
+        return end_idlest(one for server in self._servers.values() for one in server.demand.spare())
 
     def retry(self, name: str) -> None:
         """Connects a server now where it is down: a person has signed in to it."""

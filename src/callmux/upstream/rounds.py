@@ -16,7 +16,7 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from callmux.context import ClientPort
-from callmux.protocol import modern, stateless
+from callmux.protocol import modern, stateless, tasks
 from callmux.protocol.jsonrpc import RpcError
 from callmux.protocol.methods import MAY_ASK
 from callmux.protocol.params import present
@@ -101,10 +101,21 @@ class Rounds:
             self._end_visits()
         if kind == INPUT_REQUIRED:
             self._speech.meanwhile(self.exchange, self._next(result.copy()))
-        elif kind == COMPLETE and len(result) <= LARGE:
+            return
+        if kind == tasks.TASK or self.method == tasks.GET:
+            self._note_task(kind, result)
+        if kind == COMPLETE and len(result) <= LARGE:
             self.exchange.answered(Raw(stateless.completed(bytes(result))))
         else:
             self.exchange.answered(result)
+
+    def _note_task(self, kind: str, result: Raw) -> None:
+        """A task has been made, or somebody has heard how one is doing: what came of it comes with that."""
+        makers = self._sender.makers
+        if kind == tasks.TASK:
+            makers.note_handle(result, asyncio.get_running_loop().time())
+        elif (ended := tasks.ended(result)) is not None:
+            makers.fetched(ended)
 
     def _end_visits(self) -> None:
         """Tells a client of an earlier revision that its person is done where the server sent him."""

@@ -1,13 +1,11 @@
 """One server: its state, its connections, and how it comes back.
 
-Called by `callmux.upstream.pool` (start, close) and by the retrying stage (`acquire`, `examine`). The main
-connection, which also lists, is kept by `callmux.upstream.opening.main_line`. What it lists outlives losses,
-so a server that is down stays listed. Who cannot share it gets a side lane (`callmux.upstream.lanes`).
+Called by `callmux.upstream.pool` (start, close) and by the retrying stage (`acquire`, `examine`). What it
+lists outlives losses, so a server that is down stays listed.
 
-How it works. Parts decide or keep one thing each: `MainLine` the connection that lists, `SideLanes` all
-others, `LaneChoice` which a client gets, `ServerDemand` when the server runs at all, `Inventory` what is
-listed, `Questions` what the server asks, `InUse` who must not lose it. They meet here: it wires hooks into
-new connections, and says what a departure means.
+Parts decide or keep one thing each: `MainLine` the connection that lists, `SideLanes` all others,
+`LaneChoice` which a client gets, `ServerDemand` when the server runs at all, `Inventory` what is listed,
+`Questions` what the server asks, `InUse` who must not lose it. They meet here, where hooks are wired.
 
 What is ugly: three places know which client a connection is for (its audience, `exclusive`, the adopter of
 the main line), and connections become one client's by what their server asks: hence the loop in `acquire`.
@@ -50,6 +48,7 @@ from callmux.upstream.opening.main_line import MainLine, Offered
 from callmux.upstream.opening.reconnect import Timing
 from callmux.upstream.opening.side_lane import open_lane
 from callmux.upstream.opening.starts import Starts
+from callmux.upstream.process_bound import ProcessBound
 from callmux.upstream.questions import Questions
 from callmux.upstream.scoped.scoped_limits import ScopedLimits
 from callmux.upstream.scoped.side_lanes import SideLanes
@@ -71,6 +70,7 @@ class Server:
         starts: Gives its attempts their turns.
         known: Which eras it speaks; None for a handshake.
         asking: Its tools that ask their client.
+        bound: Counts its processes.
 
     Attributes:
         lanes: The connections beside the main one.
@@ -100,13 +100,14 @@ class Server:
         known: KnownEra | None = None,
         starts: Starts | None = None,
         asking: AskingTools | None = None,
+        bound: ProcessBound | None = None,
     ) -> None:
         self.name, self.transport = name, transport
         self._make_link, self._client_info = make_link, client_info
         self._known = known or KnownEra(only=Era.LEGACY)
         self._clock, self._events = clock, events
         self._tasks = TaskSet(f'server "{name}"')
-        self.lanes = SideLanes(name, self._open_lane, scoped_limits)
+        self.lanes = SideLanes(name, self._open_lane, scoped_limits, lambda: self.timing.policy)
         self.inventory = Inventory(
             name,
             self._tasks,
@@ -117,19 +118,17 @@ class Server:
             lambda: self._main.connection,
             lambda: self.timing.connect_seconds,
         )
-        down, bus = self.inventory.forget_recalled, events.bus
-        make, up = self._new_connection, self._is_up
-        self._main = MainLine(name, timing, clock, make, self._read, up, down, bus, starts)
+        make, up, down = self._new_connection, self._is_up, self.inventory.forget_recalled
+        self._main = MainLine(name, timing, clock, make, self._read, up, down, events.bus, starts)
         self.main_line, self.health = self._main, self._main.health
         self.subscriptions: set[str] = set()
         self.exclusive: ClientPort | None = None
         self._newest: Connection | None = None
         self.questions = Questions(asking)
-        self.in_use, self.unanswered = InUse(), Unanswered()
+        self.in_use, self.unanswered, self._noise = InUse(), Unanswered(), Noise(name)
         self.choice = LaneChoice(self._main, self.questions, self._known, self.inventory)
-        subscribed = self.subscriptions
-        self.demand = ServerDemand(name, self._main, self.lanes, self.in_use, self.inventory, subscribed)
-        self._noise = Noise(name)
+        parts = self._main, self.lanes, self.in_use, self.inventory
+        self.demand = ServerDemand(name, *parts, self.subscriptions, bound)
 
     def __repr__(self) -> str:
         return f"Server({self.name!r}, {self.health.state.value}, {len(self.suite.tools)} tools)"
@@ -151,7 +150,7 @@ class Server:
 
     @property
     def recalled(self) -> bool:
-        """Whether tools and offer are those of an earlier process, as long as it is being started."""
+        """Whether tools and offer are those of an earlier process, until it is started."""
         return self.inventory.recalled
 
     @property
@@ -275,7 +274,7 @@ class Server:
                 raise self.unavailable(tool, self._main.refusal)
             return connection
         try:
-            connection = await self.lanes.acquire(key, client)
+            connection = await self.lanes.acquire(key, client, force)
             self.demand.watch()
             return connection
         except CallFailure as failure:
@@ -313,6 +312,7 @@ class Server:
         await open_lane(connection, key, client, self._client_info, seconds, expected, self._known)
         if self.recalled:
             self._tasks.spawn(self.demand.check(connection))
+        self.views.came_up(client, key)
         return connection
 
     def unavailable(self, tool: str, why: str | None = None) -> CallmuxError:
@@ -365,9 +365,9 @@ class Server:
 
     def record(self) -> dict[str, Any]:
         """The state as status shows it: see docs/tools.md, `callmux_status`."""
-        about = {"name": self.name, "transport": self.transport}
         kept = {"listedFrom": "disk"} if self.recalled else {}
-        return {**about, **self.health.record(), **self.suite.record(), **kept}
+        facts = {**self.health.record(), **self.suite.record(), **kept}
+        return {"name": self.name, "transport": self.transport, **facts}
 
     def _new_connection(self) -> Connection:
         connection = self._newest = self._made(None, self._main.era)

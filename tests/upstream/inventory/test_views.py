@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from callmux.upstream.inventory.views import MOST
+from callmux.upstream.opening.reconnect import Timing
 from callmux.upstream.scoped.side_lanes import LINGER_SECONDS
 from tests.support import FakeClient, play, settle
 from tests.upstream.fake_link import FakeLink
-from tests.upstream.test_server import DOWN, Plant, tools
+from tests.upstream.test_server import DOWN, Plant, later, tools
 
 ABLE = b'{"elicitation":{}}'
 
@@ -181,4 +182,126 @@ async def test_the_kinds_that_are_kept_are_bounded() -> None:
     assert repr(plant.server.views) == f"Views({MOST} kinds, 0 guests, 0 being read)"
     await asyncio.sleep(2 * LINGER_SECONDS)
     assert len(plant.server.lanes) == 0
+    await plant.server.close()
+
+
+class Shelf:
+    """What earlier processes kept, by what was declared."""
+
+    def __init__(self) -> None:
+        self.kept: dict[bytes, Any] = {}
+        self.alone: list[bool] = []
+
+    def of(self, declared: bytes) -> Any:
+        return OnShelf(self, declared)
+
+
+class OnShelf:
+    def __init__(self, shelf: Shelf, declared: bytes) -> None:
+        self.shelf, self.declared = shelf, declared
+
+    def recall(self, *, exact: bool = False) -> Any:
+        kept = self.shelf.kept
+        return kept.get(self.declared) or (None if exact else next(iter(kept.values()), None))
+
+    async def keep(self, tools: Any, offer: Any, *, exact: bool = False) -> None:
+        self.shelf.kept[self.declared] = tools, offer
+        self.shelf.alone.append(exact)
+
+
+def stocked(shelf: Shelf, *links: FakeLink, lazy: bool = True) -> Plant:
+    """A server that keeps what it lists."""
+    plant = Plant(*links)
+    plant.server.timing = Timing(5.0, plant.server.timing.policy, lazy)
+    plant.server.inventory._listed._listing_for = plant.server.views._listing = shelf.of
+    return plant
+
+
+async def shelf_of_two_kinds() -> Shelf:
+    """An earlier process, in which clients of two kinds have listed."""
+    shelf = Shelf()
+    plant = stocked(shelf, *(Choosy() for _ in range(3)), lazy=False)
+    await plant.up()
+    await plant.server.acquire("t", FakeClient())
+    assert await listed(plant, FakeClient(ABLE)) == ["t", "elicitation"]
+    await settle()
+    await plant.server.close()
+    assert shelf.kept.keys() == {b"{}", ABLE}
+    # What clients of another kind see does not stand in for all.
+    assert shelf.alone == [False, True]
+    return shelf
+
+
+async def test_a_sleeping_server_is_listed_to_each_kind_as_it_was_and_starts_for_none_of_them() -> None:
+    plant = stocked(await shelf_of_two_kinds(), *(Choosy() for _ in range(9)))
+    plant.server.start()
+    one, two = FakeClient(), FakeClient(ABLE)
+    plant.server.choice.welcome(one)
+    assert await listed(plant, one) == ["t"]
+    plant.server.main_line.adopter = one
+    assert await listed(plant, two) == ["t", "elicitation"]
+    assert (plant.made, plant.server.asleep) == ([], True)
+    # Nor do they cost one once it runs, and nobody is told of a change.
+    await plant.server.acquire("t", one)
+    await settle()
+    assert await listed(plant, two) == ["t", "elicitation"]
+    assert (len(plant.made), plant.changes) == (1, 0)
+    await plant.server.close()
+
+
+async def test_what_a_kind_sees_is_compared_on_the_first_connection_of_that_kind() -> None:
+    """The server may list something else by now."""
+    news = FakeLink(tools__list=tools("t", "new"))
+    plant = stocked(await shelf_of_two_kinds(), Choosy(), news)
+    plant.server.start()
+    one, two = FakeClient(), FakeClient(ABLE)
+    plant.server.main_line.adopter = one
+    assert await listed(plant, two) == ["t", "elicitation"]
+    await plant.server.acquire("t", one)
+    await plant.server.acquire("t", two)
+    await later(1)
+    assert (names(plant, ABLE), names(plant, b"{}"), plant.changes) == (["t", "new"], ["t"], 1)
+    assert len(plant.made) == 2
+    await plant.server.close()
+
+
+async def test_where_nothing_is_kept_of_a_kind_it_is_read_once_the_server_is_awake() -> None:
+    shelf = await shelf_of_two_kinds()
+    del shelf.kept[ABLE]
+    plant = stocked(shelf, *(Choosy() for _ in range(9)))
+    plant.server.start()
+    one, two = FakeClient(), FakeClient(ABLE)
+    plant.server.main_line.adopter = one
+    assert await listed(plant, two) == ["t"]
+    await plant.server.acquire("t", one)
+    await later(1)
+    assert (names(plant, ABLE), plant.changes) == (["t", "elicitation"], 1)
+    assert shelf.kept.keys() == {b"{}", ABLE}
+    await plant.server.close()
+
+
+async def test_where_the_main_list_has_changed_all_others_are_read_again() -> None:
+    plant = stocked(await shelf_of_two_kinds(), *(FakeLink(tools__list=tools("new")) for _ in range(3)))
+    plant.server.start()
+    one, two = FakeClient(), FakeClient(ABLE)
+    plant.server.main_line.adopter = one
+    assert await listed(plant, two) == ["t", "elicitation"]
+    await plant.server.acquire("t", one)
+    await later(1)
+    assert names(plant, ABLE) == ["new"]
+    await plant.server.close()
+
+
+async def test_while_a_server_starts_a_kind_sees_what_it_saw_and_its_list_is_read_once_it_is_up() -> None:
+    slow = Choosy()
+    slow.opening = later(3)
+    plant = stocked(await shelf_of_two_kinds(), slow, *(Choosy() for _ in range(3)), lazy=False)
+    plant.server.start()
+    two = FakeClient(ABLE)
+    assert await listed(plant, two) == ["t", "elicitation"]
+    assert plant.server.recalled
+    await plant.up()
+    await plant.server.acquire("t", FakeClient())
+    assert await listed(plant, two) == ["t", "elicitation"]
+    assert len(plant.made) == 2
     await plant.server.close()

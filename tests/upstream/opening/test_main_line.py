@@ -14,7 +14,8 @@ from callmux.protocol.versions import Era
 from callmux.upstream.failures import CallFailure, Category, lost
 from callmux.upstream.health import State
 from callmux.upstream.opening.known_era import KnownEra
-from callmux.upstream.opening.main_line import RESTART_GRACE_SECONDS, SIGN_IN_SECONDS
+from callmux.upstream.opening.main_line import RESTART_GRACE_SECONDS
+from callmux.upstream.opening.next_attempt import SIGN_IN_SECONDS
 from tests.support import FakeClient, play, settle
 from tests.upstream.fake_link import SILENCE, FakeLink
 from tests.upstream.modern_link import ModernLink

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from callmux.config.traffic import ReconnectPolicy
 from callmux.context import Loan, Scope
 from callmux.upstream.audience import Audience
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.lanes import LaneKey, NoRoom
 from callmux.upstream.scoped.scoped_limits import IDLE_SECONDS, ScopedLimits
 from callmux.upstream.scoped.side_lanes import LINGER_SECONDS, ROOM_SECONDS, SideLanes
+from callmux.upstream.task_makers import TaskMakers
 from tests.support import FakeClient, settle
 
 
@@ -23,6 +25,11 @@ class FakeConnection:
         self.closed = False
         self.in_flight = 0
         self.audience = Audience()
+        self.makers = TaskMakers()
+
+    @property
+    def occupied(self) -> bool:
+        return bool(self.in_flight or self.makers.holds(asyncio.get_running_loop().time()))
 
     def forget(self, client: Any) -> None:
         self.audience.leave(client)
@@ -139,6 +146,30 @@ async def test_a_failed_attempt_fails_who_waits_and_the_next_one_tries_again(
     assert len(desk.opened) == 2
 
 
+async def test_one_that_fails_again_and_again_is_tried_ever_more_rarely_unless_somebody_insists() -> None:
+    desk = Desk()
+    policy = ReconnectPolicy(initial_delay_ms=1000, max_delay_ms=8000, jitter_ratio=0.0)
+    desk.lanes = SideLanes("s", desk._connect, desk.scoped_limits, lambda: policy)
+    desk.may_open.set()
+    desk.failure = CallFailure(Category.TRANSPORT, "down")
+    for _ in range(600):
+        with pytest.raises(CallFailure, match="down"):
+            await desk.lanes.acquire(SHARED, ANN)
+        await asyncio.sleep(0.1)
+    # Twice at once, then after 2, 4, 8, 8 ... seconds.
+    assert len(desk.opened) == 10
+    with pytest.raises(CallFailure, match=r"^down"):
+        await desk.lanes.acquire(SHARED, ANN)
+    tried = len(desk.opened)
+    with pytest.raises(CallFailure, match=r"^down; the first call in [1-8] s tries again$"):
+        await desk.lanes.acquire(SHARED, ANN)
+    with pytest.raises(CallFailure, match=r"^down$"):
+        await desk.lanes.acquire(SHARED, ANN, force=True)
+    assert len(desk.opened) == tried + 1
+    desk.failure = None
+    assert await desk.lanes.acquire(SHARED, ANN, force=True) is desk.lanes.get(SHARED)
+
+
 async def test_a_dropped_lane_ends_once_nothing_waits_on_it() -> None:
     desk = Desk()
     desk.may_open.set()
@@ -226,6 +257,24 @@ async def test_with_an_idle_time_of_zero_a_lane_ends_after_its_last_call() -> No
     await settle()
     closed: Any = one
     assert closed.closed
+
+
+@pytest.mark.parametrize("idle_seconds", [0, IDLE_SECONDS])
+async def test_a_lane_whose_server_is_at_work_on_a_task_stays_until_that_is_over(idle_seconds: float) -> None:
+    desk = Desk()
+    desk.scoped_limits.idle_seconds = idle_seconds
+    desk.may_open.set()
+    connection: Any = await desk.lanes.acquire(scoped("/a"), ANN)
+    now = asyncio.get_running_loop().time()
+    connection.makers.note(b'{"task":{"taskId":"1","ttl":3600000}}', ANN, now)
+    desk.lanes.leave(connection)
+    desk.scoped_limits.most = 1
+    with pytest.raises(NoRoom):
+        await desk.lanes.acquire(scoped("/b"), ANN)
+    await later(3599)
+    assert not connection.closed
+    await later(10)
+    assert connection.closed
 
 
 async def test_a_lane_that_nobody_waits_for_any_more_is_idle_from_the_start() -> None:

@@ -64,7 +64,7 @@ class Inventory:
         self._refreshing = Refreshing(tasks, self._counts, self._reread)
         self._hearsay: set[str] = set()
         look = self._refreshing.look
-        self.views = Views(name, tasks, lanes, self._listed, seconds, look, self._stateless)
+        self.views = Views(name, tasks, lanes, self._listed, seconds, look, self._stateless, listing)
 
     def __repr__(self) -> str:
         return f"Inventory({self._listed!r}, {self.views!r})"
@@ -113,8 +113,12 @@ class Inventory:
             last_seen: When the server was seen last with what it listed before (ISO).
         """
         self._listed.declares(connection.declared)
+        before = self.suite
         self._listed.take(tools, offer, last_seen)
-        self.views.outdate(connection.declared)
+        if before.listed and [tool.raw for tool in before.tools] == [tool.raw for tool in tools]:
+            self.views.confirm(connection.declared)
+        else:
+            self.views.outdate(connection.declared)
         self._refreshing.look(connection)
 
     def heard(self, connection: Connection, method: str) -> bool:

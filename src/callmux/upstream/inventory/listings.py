@@ -114,13 +114,17 @@ class Listing:
         )
         return tools, offer
 
-    async def keep(self, tools: tuple[Tool, ...], offer: Offer) -> None:
-        """Keeps what the server lists now, in a thread; without effect where it is kept already."""
-        async with self._writing:
-            await asyncio.to_thread(self._save, tools, offer)
+    async def keep(self, tools: tuple[Tool, ...], offer: Offer, *, exact: bool = False) -> None:
+        """Keeps what the server lists now, in a thread; without effect where it is kept already.
 
-    def _save(self, tools: tuple[Tool, ...], offer: Offer) -> None:
-        if self._anywhere is not None:
+        Args:
+            exact: Whether it does not stand in elsewhere, or for others.
+        """
+        async with self._writing:
+            await asyncio.to_thread(self._save, tools, offer, exact)
+
+    def _save(self, tools: tuple[Tool, ...], offer: Offer, exact: bool = False) -> None:
+        if self._anywhere is not None and not exact:
             self._anywhere._save(tools, offer)
         if not self._portable:
             items = {kind: found for kind, found in offer.items.items() if kind is not RESOURCES}

@@ -4,14 +4,15 @@ Kept by `callmux.upstream.inventory.inventory`. Servers may list tools only to c
 capabilities, so the first client of a listener must not decide what the others see. When a client lists tools
 for the first time that declares something else, a lane for its capabilities
 (`callmux.upstream.scoped.side_lanes`) is read, and rests unless a call follows. What is known is read again
-once the main connection's lists have changed.
+once the main connection's lists have changed, and kept on disk, as what the main connection lists: a server
+that sleeps needs no process for each kind of clients to be listed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 
 from callmux.context import ClientPort, Scope
 from callmux.protocol.shapes import Tool
@@ -19,6 +20,7 @@ from callmux.tasks import TaskSet
 from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure
 from callmux.upstream.inventory.listed import Listed
+from callmux.upstream.inventory.listings import Listing
 from callmux.upstream.lanes import LaneKey, NoRoom
 from callmux.upstream.reading.lists import read_all
 from callmux.upstream.scoped.side_lanes import SideLanes
@@ -47,6 +49,8 @@ class Views:
         look: Called with each lane once it was read: its lists count from now on.
         stateless: Gives the main connection where each request says what its client declares, so that no
             lane is needed.
+        listing: Gives what the server listed in an earlier process to clients that declare this; None for
+            nothing.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class Views:
         seconds: Callable[[], float],
         look: Callable[[Connection], object],
         stateless: Callable[[], Connection | None] = lambda: None,
+        listing: Callable[[bytes], Listing | None] = lambda capabilities: None,
     ) -> None:
         self._name = name
         self._tasks = tasks
@@ -66,6 +71,9 @@ class Views:
         self._listed = listed
         self._look = look
         self._stateless = stateless
+        self._listing = listing
+        self._assumed: set[bytes] = set()
+        self._unsure: set[bytes] = set()
         self._known: dict[bytes, Tools | None] = {}
         self._stale: set[bytes] = set()
         self._guests: dict[ClientPort, bytes] = {}
@@ -116,12 +124,24 @@ class Views:
             return None
         return asyncio.shield(self._read_soon(client, kind))
 
-    def assume(self, client: ClientPort, kind: bytes) -> None:
-        """Shows a client what the main connection listed last, as long as the server sleeps: what is listed
-        to clients of its kind is read once the server is awake."""
+    def assume(self, client: ClientPort, kind: bytes, *, asleep: bool = True) -> None:
+        """Shows a client what the server listed to clients of its kind in an earlier process, as long as
+        there is no connection; what the main connection listed last, where nothing is kept. That is read once
+        the server is awake.
+
+        Args:
+            asleep: Whether the server is not being started, either.
+        """
         self._guests[client] = kind
-        if kind not in self._known:
-            self._keep(kind, None)
+        if kind in self._known:
+            return
+        listing = None if b"\0" in kind else self._listing(kind)
+        kept = None if listing is None else listing.recall(exact=True)
+        if kept is None:
+            self._assumed.add(kind)
+        elif not asleep:
+            self._stale.add(kind)
+        self._keep(kind, None if kept is None or self._is_main(kept[0]) else kept[0])
 
     def _read_soon(self, client: ClientPort, kind: bytes) -> asyncio.Task[None]:
         reading = self._readings.get(kind)
@@ -139,7 +159,7 @@ class Views:
                 return
             connection = self._stateless() or await self._lanes.acquire(LaneKey(kind), client)
             assert connection.init is not None
-            tools, _ = await read_all(connection, connection.init, self._seconds(), client)
+            tools, offer = await read_all(connection, connection.init, self._seconds(), client)
         except (CallFailure, NoRoom) as failure:
             why = failure.cause if isinstance(failure, CallFailure) else f"too many connections: {failure}"
             log.warning('could not learn what "%s" lists to other clients: %s', self._name, why)
@@ -148,6 +168,8 @@ class Views:
         finally:
             del self._readings[kind]
         self.take(kind, tools)
+        if (listing := self._listing(kind)) is not None:
+            self._tasks.spawn(listing.keep(tools, offer, exact=True))
         self._lanes.rest(connection)
         self._look(connection)
 
@@ -163,11 +185,16 @@ class Views:
     def take(self, kind: bytes, tools: Tools) -> None:
         """Takes what clients of a kind see."""
         before = self._known.pop(kind, None)
-        same = [tool.raw for tool in tools] == [tool.raw for tool in self._main]
-        after = None if same else tools
+        after = None if self._is_main(tools) else tools
+        self._assumed.discard(kind)
+        self._unsure.discard(kind)
         self._keep(kind, after)
         if [tool.raw for tool in before or ()] != [tool.raw for tool in after or ()]:
             self._listed.changed()
+
+    def _is_main(self, tools: Tools) -> bool:
+        """Whether these are the tools of the main connection."""
+        return [tool.raw for tool in tools] == [tool.raw for tool in self._main]
 
     def _keep(self, kind: bytes, tools: Tools | None) -> None:
         self._known[kind] = tools
@@ -178,8 +205,28 @@ class Views:
         """Marks the other views as stale, because the main connection lists something new, and reads those of
         clients that are here."""
         self.doubt(main)
+        self._read_stale(self._stale)
+
+    def confirm(self, main: bytes) -> None:
+        """The server has been started anew and lists the same as before on its main connection: what others
+        see is most likely the same, too, and is compared on the next connection of their kind. What was only
+        assumed is read."""
+        self._known.pop(main, None)
+        self._unsure.update(self._known)
+        assumed = self._assumed & self._known.keys()
+        self._stale |= assumed
+        self._read_stale(assumed)
+
+    def came_up(self, client: ClientPort, key: LaneKey) -> None:
+        """A connection for a kind of clients is open: what they see is read, where that is from an earlier
+        run of the server."""
+        kind, general = key.capabilities, key.client is None and key.scope is None
+        if general and kind in self._unsure and kind in self._known:
+            self._read_soon(client, kind)
+
+    def _read_stale(self, kinds: Set[bytes]) -> None:
         for client, kind in list(self._guests.items()):
-            if kind in self._stale:
+            if kind in kinds and kind in self._stale:
                 self._read_soon(client, kind)
 
     def doubt(self, main: bytes) -> None:

@@ -1,9 +1,10 @@
 """The main connection of a server: opened, opened again whenever it is lost, and replaced on demand.
 
-Kept by `callmux.upstream.server`. Concurrent callers share one attempt; `callmux.upstream.opening.reconnect`
-decides when the next one is due, `callmux.upstream.opening.attempt` what it is. Until it has carried a call,
-it adopts what the client of the first one declares, so that no second process stands beside one that nobody
-uses. It sleeps while nobody needs it, where the configuration has it so: `callmux.upstream.demand` says when.
+Kept by `callmux.upstream.server`. Concurrent callers share one attempt. When the next one is due, says
+`callmux.upstream.opening.next_attempt`; what it is, `callmux.upstream.opening.attempt`. Until it has carried
+a call, it adopts what the client of the first one declares, so that no second process stands beside one that
+nobody uses. It sleeps while nobody needs it, where the configuration has it so: `callmux.upstream.demand`
+says when.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from callmux.upstream.health import Health, State
 from callmux.upstream.inventory.offer import Offer
 from callmux.upstream.opening.attempt import explain
 from callmux.upstream.opening.handshake import EndedByProbe
-from callmux.upstream.opening.reconnect import Timing, delay_seconds
+from callmux.upstream.opening.next_attempt import NextAttempt
+from callmux.upstream.opening.reconnect import Timing
 from callmux.upstream.opening.starts import Start, Starts, Urgency
 
 log = logging.getLogger(__name__)
@@ -35,8 +37,6 @@ RECONNECT_WAIT_SECONDS = 10.0
 """How long a call waits for a server that was up and is being connected again."""
 TOLD_EACH = 10
 """How many attempts that fail alike are logged one by one; of the others every tenth is."""
-SIGN_IN_SECONDS = 3600.0
-"""Between two attempts while a person must sign in to a server that was never up."""
 RESTART_GRACE_SECONDS = 3.0
 """How long a restart waits for the old connection to end before it opens the new one beside it: whoever holds
 a port or a lock should have given it back by then."""
@@ -108,7 +108,7 @@ class MainLine:
         self._tasks = TaskSet(f'main connection of "{name}"')
         self._attempt: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._next = NextAttempt(self.health, clock, self.begin)
         self._settled = asyncio.Event()
         self._was_up = False
         self._closed = False
@@ -138,7 +138,7 @@ class MainLine:
 
     def begin(self, urgency: Urgency = Urgency.USUAL) -> None:
         """Connects as soon as it is its turn, by the urgency of whoever waits; no more once it is closed."""
-        self._cancel_timer()
+        self._next.cancel()
         if self._closed:
             return
         if self.asleep:
@@ -158,12 +158,21 @@ class MainLine:
     def sleep(self) -> None:
         """Ends the connection, if there is one: nobody needs it. The next who does opens it again."""
         old, self.connection = self.connection, None
-        self._cancel_timer()
+        self._next.cancel()
         self.asleep = True
         self.health.sleeps()
         self._settled.set()
         if old is not None:
             self._ending = self._tasks.spawn(old.close_when_drained())
+
+    def make_way(self) -> None:
+        """Ends the connection at once, because its process makes room for another one: for the one that is to
+        replace it, or else it sleeps."""
+        if self._attempt is None:
+            self.sleep()
+        elif self.connection is not None:
+            old, self.connection = self.connection, None
+            self._tasks.spawn(old.close_when_drained())
 
     def retry(self) -> None:
         """Connects now where it is down and waits for its next attempt, or has given up."""
@@ -185,7 +194,7 @@ class MainLine:
     async def _acquired(self, force: bool) -> Connection | None:
         if self.connection is None:
             if self._attempt is None:
-                waiting = self._timer is not None and self.timing.policy.fast_fail_during_backoff
+                waiting = self.timing.policy.fast_fail_during_backoff and self._next.waits
                 if self._closed or (waiting and self.health.failed_attempt and not force):
                     return None
                 self.begin(Urgency.CALL)
@@ -245,7 +254,7 @@ class MainLine:
         if self._closed:
             return
         old, self.connection = self.connection, None
-        self._cancel_timer()
+        self._next.cancel()
         if self._attempt is not None:
             self._attempt.cancel()
         self.asleep = False
@@ -353,23 +362,7 @@ class MainLine:
         """When the next attempt is, in seconds; None for never."""
         if self._closed:
             return None
-        delay = delay_seconds(self.timing.policy, self.health.step, lasting=lasting)
-        if self.health.sign_in and (delay is None or not self._was_up):
-            # Whoever signs in is seen at once; until then, asking more often is of no use. One that was up
-            # may have had enough of no sign-in, and has it again.
-            delay = SIGN_IN_SECONDS
-        if delay is None or not self.needed():
-            self.health.gave_up()
-            return None
-        self.health.retries_at(self._clock.wall() + delay)
-        self._timer = asyncio.get_running_loop().call_later(delay, self.begin)
-        return delay
-
-    def _cancel_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self.health.retries_at(None)
+        return self._next.plan(self.timing, needed=self.needed(), was_up=self._was_up, lasting=lasting)
 
     def lost(self, reason: str) -> None:
         """Takes no more calls on the connection, ends it once it is drained, and connects anew when that is
@@ -390,7 +383,7 @@ class MainLine:
     async def close(self) -> None:
         """Ends the connection and everything that works for it."""
         self._closed = True
-        self._cancel_timer()
+        self._next.cancel()
         connection, self.connection = self.connection, None
         try:
             if connection is not None:

@@ -22,12 +22,14 @@ class Timing(msgspec.Struct, frozen=True):
         policy: When to connect again.
         lazy: Whether it is started only by whoever needs it first.
         idle_seconds: How long it goes on once nothing depends on it; None for ever.
+        most_processes: How many processes of it there may be; None for any number.
     """
 
     connect_seconds: float
     policy: ReconnectPolicy
     lazy: bool = False
     idle_seconds: float | None = None
+    most_processes: int | None = None
 
     @property
     def on_demand(self) -> bool:
@@ -42,7 +44,15 @@ def timing_of(config: Config, server: str) -> Timing:
         config.reconnect_policy,
         config.is_lazy(server),
         config.idle_seconds(server),
+        config.most_processes(server),
     )
+
+
+def rest_seconds(policy: ReconnectPolicy, attempts: int) -> float:
+    """Seconds for which nobody tries again after `attempts` in a row, where only whoever needs a connection
+    tries: the delay of the policy, which never gives up here."""
+    endless = msgspec.structs.replace(policy, max_attempts=None)
+    return delay_seconds(endless, attempts) or 0.0
 
 
 def delay_seconds(

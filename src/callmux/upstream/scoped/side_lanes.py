@@ -11,12 +11,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
+from callmux.config.traffic import ReconnectPolicy
 from callmux.context import ClientPort, Loan
 from callmux.tasks import TaskSet
 from callmux.upstream.connection import Connection
 from callmux.upstream.failures import CallFailure, Category
 from callmux.upstream.lanes import CountedLane, LaneKey, NoRoom
+from callmux.upstream.process_bound import NoProcess
+from callmux.upstream.scoped.failed_openings import FailedOpenings
 from callmux.upstream.scoped.scoped_limits import ScopedLimits
 
 log = logging.getLogger(__name__)
@@ -25,6 +29,10 @@ ROOM_SECONDS = 20.0
 """How long a request without a session waits for a connection of its own where there are enough of them."""
 LOOK_SECONDS = 0.05
 """Between two looks whether one is free."""
+TASK_LOOK_SECONDS = 5.0
+"""Between two looks whether a server has still to do with a task."""
+FRESH_SECONDS = 0.1
+"""How long whoever has waited for a lane has to send what he has."""
 LINGER_SECONDS = 2.0
 """How long a lane for other capabilities stays once nobody uses it: the next client may be one of a kind."""
 
@@ -67,6 +75,7 @@ class SideLanes:
         owner: The server's name.
         connect: Opens a connection for a lane, on behalf of the client given; raises `CallFailure`.
         scoped_limits: Counts the scoped ones of all servers.
+        policy: Gives when one that failed is tried again.
 
     Attributes:
         most: How many scoped ones this server may have, where that is configured.
@@ -77,6 +86,7 @@ class SideLanes:
         owner: str,
         connect: Callable[[LaneKey, ClientPort], Awaitable[Connection]],
         scoped_limits: ScopedLimits | None = None,
+        policy: Callable[[], ReconnectPolicy] = ReconnectPolicy,
     ) -> None:
         self.owner = owner
         self.most: int | None = None
@@ -87,6 +97,7 @@ class SideLanes:
         self._lanes: dict[LaneKey, _Lane] = {}
         self._opening: dict[LaneKey, _Opening] = {}
         self._left: set[ClientPort] = set()
+        self._failed = FailedOpenings(policy)
         self._closed = False
 
     def __len__(self) -> int:
@@ -101,13 +112,13 @@ class SideLanes:
 
     def described(self) -> list[tuple[str, Connection]]:
         """The connections of the open lanes, each with what it is for, in a word."""
-        return [(_purpose(key), lane.connection) for key, lane in self._lanes.items()]
+        return [(key.purpose, lane.connection) for key, lane in self._lanes.items()]
 
     def counted(self) -> list[CountedLane]:
         """The lanes whose number is bounded, open or being opened."""
         opening = [CountedLane(self.owner, key, None) for key in self._opening if key.counts]
         return opening + [
-            CountedLane(self.owner, key, None if lane.held or lane.connection.in_flight else lane.idle_since)
+            CountedLane(self.owner, key, None if lane.held or lane.connection.occupied else lane.idle_since)
             for key, lane in self._lanes.items()
             if key.counts
         ]
@@ -128,12 +139,29 @@ class SideLanes:
             lane.idle_since = lane.loop.time()
         return lane.connection
 
-    async def acquire(self, key: LaneKey, client: ClientPort) -> Connection:
+    def spare(self, private: bool) -> list[tuple[float, Callable[[], object]]]:
+        """The processes that nobody needs now: since when, and what ends each.
+
+        Args:
+            private: Whether those count that remember a single client: the server remembers nothing.
+        """
+        now = asyncio.get_running_loop().time()
+        return [
+            (lane.idle_since, partial(self.evict, key))
+            for key, lane in self._lanes.items()
+            if (private or key.counts)
+            and lane.connection.link.transport == "stdio"
+            and not (lane.held or lane.connection.occupied)
+            and now - lane.idle_since >= FRESH_SECONDS
+        ]
+
+    async def acquire(self, key: LaneKey, client: ClientPort, force: bool = False) -> Connection:
         """The connection of this lane; opens it first where it is due. Concurrent callers share one attempt.
         For a scoped one, `leave` must follow.
 
         Args:
             client: On whose behalf it is opened.
+            force: Whether to try now, however it has failed before.
 
         Raises:
             CallFailure: It cannot be opened.
@@ -142,12 +170,14 @@ class SideLanes:
         connection = self.get(key)
         if connection is not None:
             return connection
-        if (loan := _loan_of(key)) is not None and (lent := await self._lent(key, loan)) is not None:
+        if (loan := key.loan) is not None and (lent := await self._lent(key, loan)) is not None:
             return lent
         opening = self._opening.get(key)
         if self._closed:
             raise CallFailure(Category.TRANSPORT, _CLOSED, started=False)
         if opening is None:
+            if not force and (why := self._failed.why(key, asyncio.get_running_loop().time())) is not None:
+                raise why
             room = self._scoped_limits.make_room(self) if key.counts else None
             opening = self._opening[key] = _Opening(self._tasks.spawn(self._open(key, client, room)))
         opening.waiters += 1
@@ -177,14 +207,14 @@ class SideLanes:
         loop, most = asyncio.get_running_loop(), self._scoped_limits.most
         end = loop.time() + ROOM_SECONDS
         while key not in self._opening:
-            free = [(one, its) for one in self._lanes if (its := _loan_of(one)) is not None and its.free]
+            free = [(one, its) for one in self._lanes if (its := one.loan) is not None and its.free]
             for other, its in free:
                 if (
                     its.group == loan.group
                     and LaneKey(other.capabilities, key.client, None, other.era) == key
                 ):
                     return self._hand_over(other, key)
-            if sum(_loan_of(one) is not None for one in (*self._lanes, *self._opening)) < most:
+            if sum(one.loan is not None for one in (*self._lanes, *self._opening)) < most:
                 return None
             if free:
                 # The one that was handed over or opened longest ago.
@@ -242,8 +272,12 @@ class SideLanes:
             self._expire(key, lane)
 
     def _expire(self, key: LaneKey, lane: _Lane) -> None:
+        """Ends a lane, once its server is at work on no task and keeps nothing of one."""
         if self._lanes.get(key) is lane:
-            self._tasks.spawn(self._remove(key).close())
+            if lane.connection.makers.holds(lane.loop.time()):
+                lane.timer = lane.loop.call_later(TASK_LOOK_SECONDS, self._expire, key, lane)
+            else:
+                self._tasks.spawn(self._remove(key).close())
 
     def rest(self, connection: Connection) -> None:
         """Ends a connection that was opened only to be read, soon, unless a call comes by then."""
@@ -275,7 +309,7 @@ class SideLanes:
         lane.timer = None
         audience = lane.connection.audience
         if self._lanes.get(key) is lane and not (len(audience) and audience.carried):
-            if lane.connection.in_flight:
+            if lane.connection.occupied:
                 self._rest(key, lane)
             else:
                 self._expire(key, lane)
@@ -305,6 +339,7 @@ class SideLanes:
                 return CallFailure(Category.TRANSPORT, "the client has left", started=False)
             for gone in self._left:
                 connection.forget(gone)
+            self._failed.opened(key)
             lane = self._lanes[key] = _Lane(connection)
             if key.scope is None:
                 if not len(connection.audience) and key.client is None:
@@ -316,6 +351,8 @@ class SideLanes:
             return lane
         except CallFailure as failure:
             log.warning('could not open another connection to "%s": %s', self.owner, failure.cause)
+            if not isinstance(failure, NoProcess) and not self._closed:
+                self._failed.note(key, failure, asyncio.get_running_loop().time())
             return failure
         finally:
             self._opening.pop(key, None)
@@ -340,6 +377,7 @@ class SideLanes:
         """Ends the lanes of a client that has left, and soon those that no other client uses."""
         if self._opening:
             self._left.add(client)
+        self._failed.forget(client)
         for key, lane in list(self._lanes.items()):
             lane.connection.forget(client)
             if key.client is client or lane.connection.audience.owner is client:
@@ -354,15 +392,3 @@ class SideLanes:
         lanes = [self._remove(key) for key in list(self._lanes)]
         await self._tasks.cancel()
         await asyncio.gather(*(lane.close() for lane in lanes))
-
-
-def _loan_of(key: LaneKey) -> Loan | None:
-    """What is known of the client of a lane of its own that is lent to single requests."""
-    return None if key.client is None or key.scope is not None else key.client.loan
-
-
-def _purpose(key: LaneKey) -> str:
-    """What a lane is for; it names no credential."""
-    if key.scope is not None:
-        return key.scope.cwd or "credentials"
-    return "capabilities" if key.client is None else "session"
