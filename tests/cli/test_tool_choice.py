@@ -46,7 +46,7 @@ def chosen(
         assert signs_in is not None
         return signs_in
 
-    return asyncio.run(choose("n", server, probe, pick, confirm, sign_in))
+    return asyncio.run(choose("n", server, probe, pick, confirm, sign_in, Path()))
 
 
 def test_some_tools_are_a_whitelist_and_all_are_none() -> None:

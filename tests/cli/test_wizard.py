@@ -51,14 +51,15 @@ MOVE_ALL = (ENTER, ENTER, ENTER, ENTER, "n")
 
 
 def test_enter_all_the_way_moves_what_answers(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Leave what fails, take all tools, the preset, a process a session."""
-    assert answer(*MOVE_ALL, ENTER, "n", ENTER, ENTER, "y") == 0
+    """Leave what fails, take all tools, a process a directory, the preset, a process a session."""
+    assert answer(*MOVE_ALL, ENTER, "n", ENTER, ENTER, ENTER, "y") == 0
     assert config(home)["preset"] == "lean"
     assert not {"cacheTtlSeconds", "metaOnly"} & config(home).keys()
     assert config(home)["servers"] == {
         "git": {
             "command": "sh",
             "envRefs": {"A_TOKEN": f"file:{home / '.config' / 'callmux' / 'secrets' / 'git-A_TOKEN'}"},
+            "cwdMode": "session",
         }
     }
     assert set(json.loads((home / ".claude.json").read_text())["mcpServers"]) == {"bad", "callmux"}
@@ -73,21 +74,21 @@ def test_enter_all_the_way_moves_what_answers(home: Path, capsys: pytest.Capture
 def test_the_plan_is_summed_up_and_shown_whole_on_request(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert answer(*MOVE_ALL, ENTER, "n", ENTER, ENTER, "n") == 0
+    assert answer(*MOVE_ALL, ENTER, "n", ENTER, ENTER, ENTER, "n") == 0
     short = capsys.readouterr().out
     assert "~/.claude.json: 1 line more, 1 fewer" in " ".join(short.split())
     assert "@@" not in short
-    assert answer(*MOVE_ALL, ENTER, "n", ENTER, ENTER, "s", "n") == 0
+    assert answer(*MOVE_ALL, ENTER, "n", ENTER, ENTER, ENTER, "s", "n") == 0
     whole = capsys.readouterr().out
     assert "@@" in whole
     assert (home / ".claude.json").read_text() == CLAUDE
 
 
-@pytest.mark.parametrize("asked", range(12))
+@pytest.mark.parametrize("asked", range(13))
 def test_stopping_at_any_question_leaves_everything_as_it_was(
     asked: int, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    keys = [*MOVE_ALL, ENTER, "n", f"{DOWN}{ENTER}", ENTER, "n", ENTER, "y"]
+    keys = [*MOVE_ALL, ENTER, "n", ENTER, f"{DOWN}{ENTER}", ENTER, "n", ENTER, "y"]
     assert answer(*keys[:asked], STOP) == 130
     assert (home / ".claude.json").read_text() == CLAUDE
     assert not (home / ".config").exists()
@@ -95,7 +96,7 @@ def test_stopping_at_any_question_leaves_everything_as_it_was(
 
 
 def test_no_to_the_last_question_writes_nothing(home: Path) -> None:
-    assert answer(*MOVE_ALL, ENTER, "n", ENTER, ENTER, "n") == 0
+    assert answer(*MOVE_ALL, ENTER, "n", ENTER, ENTER, ENTER, "n") == 0
     assert not (home / ".config").exists()
 
 
@@ -103,7 +104,10 @@ def test_tools_cache_and_a_shared_listener(home: Path, monkeypatch: pytest.Monke
     """`y` to choosing tools, the first one off; a cache; meta-only; a listener and no service."""
     monkeypatch.setattr(setup_steps, "has_daemon", lambda: True)
     tools = ("y", SPACE, ENTER)
-    assert answer(*MOVE_ALL, ENTER, *tools, DOWN, ENTER, DOWN, ENTER, "y", DOWN, ENTER, ENTER, "n", "y") == 0
+    assert (
+        answer(*MOVE_ALL, ENTER, *tools, ENTER, DOWN, ENTER, DOWN, ENTER, "y", DOWN, ENTER, ENTER, "n", "y")
+        == 0
+    )
     written = config(home)
     assert (written["cacheTtlSeconds"], written["metaOnly"]) == (60, True)
     assert written["servers"]["git"]["tools"] == ["y"]
@@ -117,12 +121,12 @@ def test_what_is_typed_in_goes_into_a_private_file(home: Path, capsys: pytest.Ca
     at = list(KNOWN).index("brave-search")
     own = ("y", "a b", ENTER, "x", ENTER, "mine", ENTER, "sh -c x", ENTER, "n")
     keys = (ENTER, DOWN * at, SPACE, ENTER, DOWN, ENTER, "hunter2", ENTER, *own)
-    assert answer(*keys, "n", ENTER, ENTER, "y") == 0
+    assert answer(*keys, "n", ENTER, "n", ENTER, ENTER, "y") == 0
     secret = home / ".config" / "callmux" / "secrets" / "brave-search-BRAVE_API_KEY"
     assert (secret.read_text(), secret.stat().st_mode & 0o777) == ("hunter2\n", 0o600)
     servers = config(home)["servers"]
     assert servers["brave-search"]["envRefs"] == {"BRAVE_API_KEY": f"file:{secret}"}
-    assert servers["mine"] == {"command": "sh", "args": ["-c", "x"]}
+    assert servers["mine"] == {"command": "sh", "args": ["-c", "x"], "cwdMode": "session"}
     out = capsys.readouterr().out
     assert "hunter2" not in out
     assert "letters, digits" in out
@@ -134,7 +138,7 @@ def test_remote_servers_and_places(home: Path, monkeypatch: pytest.MonkeyPatch) 
     names = list(KNOWN)
     first, second = names.index("filesystem"), names.index("github")
     pick = (ENTER, DOWN * first, SPACE, DOWN * (second - first), SPACE, ENTER)
-    assert answer(*pick, ENTER, ENTER, "n", "n", ENTER, ENTER, "y", flags=("--no-project",)) == 0
+    assert answer(*pick, ENTER, ENTER, "n", "n", "n", ENTER, ENTER, "y", flags=("--no-project",)) == 0
     servers = config(home)["servers"]
     assert servers["filesystem"]["args"][-1] == str(home)
     assert servers["github"]["headers"] == {"Authorization": "Bearer ${GITHUB_PERSONAL_ACCESS_TOKEN}"}
@@ -145,12 +149,12 @@ def test_an_existing_configuration_is_extended_replaced_or_left(home: Path) -> N
     path.parent.mkdir(parents=True)
     path.write_text('{"servers": {"old": {"command": "o"}}}')
     assert answer(DOWN, DOWN, ENTER) == 0
-    assert answer(ENTER, *MOVE_ALL, ENTER, "n", ENTER, "y") == 0
+    assert answer(ENTER, *MOVE_ALL, ENTER, "n", ENTER, ENTER, ENTER, "y") == 0
     assert list(config(home)["servers"]) == ["old", "git"]
 
 
 def test_servers_that_fail_can_be_moved_all_the_same(home: Path) -> None:
-    assert answer(*MOVE_ALL, DOWN, ENTER, "n", ENTER, ENTER, "y") == 0
+    assert answer(*MOVE_ALL, DOWN, ENTER, "n", ENTER, ENTER, ENTER, "y") == 0
     assert list(config(home)["servers"]) == ["git", "bad"]
 
 
@@ -174,18 +178,18 @@ def test_a_projects_file_is_asked_about_and_no_is_the_answer(
     """Its commands are shown with the question; `y` lets its servers be chosen, and chooses none."""
     path = project(home)
     before = path.read_bytes()
-    assert answer(ENTER, ENTER, *MOVE_ALL[1:], ENTER, "n", ENTER, ENTER, "y") == 0
+    assert answer(ENTER, ENTER, *MOVE_ALL[1:], ENTER, "n", ENTER, ENTER, ENTER, "y") == 0
     out = capsys.readouterr().out
     assert f"helper: sh -c touch {home / 'ran'}" in out
     assert "Left where it is, and not started: helper" in out
     assert list(config(home)["servers"]) == ["git"]
     assert path.read_bytes() == before
     setup.run(["--undo"], None)
-    assert answer(ENTER, "y", *MOVE_ALL[1:], ENTER, "n", ENTER, ENTER, "y") == 0
+    assert answer(ENTER, "y", *MOVE_ALL[1:], ENTER, "n", ENTER, ENTER, ENTER, "y") == 0
     assert list(config(home)["servers"]) == ["git"]
     setup.run(["--undo"], None)
     pick = (DOWN, DOWN, SPACE, ENTER)
-    assert answer(ENTER, "y", *pick, *MOVE_ALL[2:], ENTER, "n", ENTER, ENTER, "y") == 0
+    assert answer(ENTER, "y", *pick, *MOVE_ALL[2:], ENTER, "n", ENTER, ENTER, ENTER, "y") == 0
     assert list(config(home)["servers"]) == ["git", "helper"]
     assert config(home)["servers"]["helper"]["cwd"] == str(home)
 
@@ -193,7 +197,7 @@ def test_a_projects_file_is_asked_about_and_no_is_the_answer(
 def test_a_client_that_is_not_chosen_keeps_its_servers(home: Path) -> None:
     """Claude Code is switched off and Codex on."""
     choose = (SPACE, DOWN, SPACE, ENTER)
-    assert answer(*choose, *MOVE_ALL[1:], ENTER, "n", ENTER, ENTER, "y") == 0
+    assert answer(*choose, *MOVE_ALL[1:], ENTER, "n", ENTER, ENTER, ENTER, "y") == 0
     assert (home / ".claude.json").read_text() == CLAUDE
     assert list(config(home)["servers"]) == ["git"]
     assert "callmux" in (home / ".codex" / "config.toml").read_text()

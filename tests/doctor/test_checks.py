@@ -17,9 +17,9 @@ from callmux.doctor.checks import (
     config_findings,
     examine,
     find_command,
-    open_directories,
     tokens_kept_back,
 )
+from callmux.doctor.directories import open_directories
 from callmux.doctor.report import Report
 from callmux.upstream.probe import ProbeResult
 from tests.certificates import Authority

@@ -23,6 +23,7 @@ from callmux.errors import ConfigError, ConfigMissing
 if TYPE_CHECKING:
     from callmux.bridge.endpoint import Endpoint
     from callmux.doctor.checks import Probe
+    from callmux.doctor.directories import Try
     from callmux.doctor.listener import Exchange
 
 _LISTENER_ONLY = ("--cwd", "--header", "--token", "--token-file")
@@ -64,16 +65,19 @@ def _examine(config_option: str | None, probe: Probe | None, *, quiet: bool) -> 
     from callmux.cli.waiting import watching
     from callmux.doctor.checks import examine
 
+    attempt: Try | None = None
     if probe is None:
+        from callmux.doctor.two_directories import trial_of
         from callmux.process.signed_probe import probe as real_probe
 
         probe = partial(real_probe, kept=loaded.config.keep_listings)
+        attempt = trial_of(loaded)
     servers, ask = loaded.config.servers, probe
     asked = [name for name, server in servers.items() if not server.disabled]
 
     def examined() -> Report:
         with watching(len(asked), quiet=quiet) as progress:
-            return asyncio.run(examine(loaded, ask, os.environ, progress))
+            return asyncio.run(examine(loaded, ask, os.environ, progress, attempt))
 
     report = examined()
     wanting = {found.name: servers[found.name] for found in report.servers if found.sign_in_needed is True}

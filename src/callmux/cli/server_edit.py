@@ -9,14 +9,17 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
 from callmux.cli.console import print_json
 from callmux.cli.parsing import Given, refusal
+from callmux.cli.server_processes import of_entry, said, with_mode
 from callmux.cli.server_saving import (
     Declined,
     checked_entry,
@@ -27,11 +30,16 @@ from callmux.cli.server_saving import (
 )
 from callmux.cli.server_words import target
 from callmux.cli.shown_server import entry, shown_target
-from callmux.config.load import target_config
+from callmux.config.load import load_config, target_config
 from callmux.config.server_change import Changed, ServerChange, changed_entry, new_entry
+from callmux.config.servers import StdioServer
+from callmux.errors import ConfigMissing
 
 if TYPE_CHECKING:
     from callmux.cli.tool_choice import Chooser
+    from callmux.setup.processes import CwdChoice
+
+    Decide: TypeAlias = Callable[[str, StdioServer, Path, CwdChoice], Coroutine[Any, Any, CwdChoice]]
 
 _NAME = re.compile(r"(?!-)(?!.*__)[^\s\x00-\x1f\x7f]{1,64}")
 _LISTS = {"tools": "--tools", "cache_allow": "--cache-allow", "cache_deny": "--cache-deny"}
@@ -50,6 +58,7 @@ def add(
     config_option: str | None,
     choose: Chooser | None = None,
     agrees: Callable[[str], bool] | None = None,
+    decide: Decide | None = None,
 ) -> int:
     """`server add`. Gives the exit code.
 
@@ -57,6 +66,7 @@ def add(
         given: The command line.
         choose: Lets somebody choose tools; asked only on a terminal, unless it is given.
         agrees: Asks a question about replacing a server; the same.
+        decide: Finds out whether the server needs one process for each directory; the same.
     """
     name = given.words[0]
     check_name(given, name)
@@ -70,6 +80,9 @@ def add(
     made = new_entry(change) if written is None else changed_entry(written, change)
     checked_entry(name, made.entry)
     before = written_entry(path, name)
+    found = of_entry(made.entry, before)
+    if found is not None and not found.guessed:
+        made = _decided(made, found)
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not given.on("--json")
     if before is not None and before != made.entry and not given.on("--yes"):
         if agrees is None and on_terminal:
@@ -83,13 +96,22 @@ def add(
         if choose is None and on_terminal:
             from callmux.cli.tool_choice import choose_tools
 
-            choose = choose_tools
+            choose = partial(choose_tools, base_dir=path.parent, kept=_keeps_listings(path))
         if choose is not None:
             try:
                 made = Changed(_with_choice(name, made.entry, choose), made.remarks)
             except Declined as declined:
                 print(declined.message)
                 return 1
+    if found is not None and found.guessed:
+        if decide is None and on_terminal and not given.on("--no-probe"):
+            from callmux.cli.server_processes import asked as decide
+        server = checked_entry(name, made.entry)
+        if decide is not None and isinstance(server, StdioServer):
+            import asyncio
+
+            found = asyncio.run(decide(name, server, path.parent, found))
+        made = _decided(made, found)
     replaced: Mapping[str, Any] | None = None
 
     def make(old: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -200,6 +222,17 @@ def _pairs(given: Given, flag: str, sign: str, form: str) -> dict[str, str]:
             raise refusal(given.command, f"{flag} must be {form}")
         pairs[key.strip()] = value
     return pairs
+
+
+def _decided(made: Changed, found: CwdChoice) -> Changed:
+    return Changed(with_mode(made.entry, found), [*made.remarks, said(found)])
+
+
+def _keeps_listings(path: Path) -> bool:
+    """Whether the configuration lets listings be kept."""
+    with suppress(ConfigMissing):
+        return load_config(path, os.environ, resolve=False).config.keep_listings
+    return True
 
 
 def _with_choice(name: str, entry: Mapping[str, Any], choose: Chooser) -> dict[str, Any]:

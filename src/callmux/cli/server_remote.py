@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 from callmux.cli.console import print_json
 from callmux.cli.parsing import Given, nearest, refusal
 from callmux.cli.server_edit import check_name, read_change
+from callmux.cli.server_processes import of_entry, said, with_mode
 from callmux.cli.server_words import target
 from callmux.config.server_change import changed_entry, new_entry
 from callmux.errors import UsageError
@@ -94,7 +96,10 @@ async def _add(given: Given, client: ManagementClient) -> dict[str, Any]:
     if url is not None:
         written = {"url": url}
     made = new_entry(change) if written is None else changed_entry(written, change)
-    return await client.add_server(name, made.entry)
+    found = of_entry(made.entry)
+    if found is not None:
+        print(f"Note: {said(found)}", file=sys.stderr)
+    return await client.add_server(name, with_mode(made.entry, found))
 
 
 async def _set(given: Given, client: ManagementClient) -> dict[str, Any]:

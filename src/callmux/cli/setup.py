@@ -35,7 +35,7 @@ from callmux.clients.program import lasting
 from callmux.clients.registry import KNOWN
 from callmux.doctor.checks import Probe
 from callmux.errors import UsageError
-from callmux.setup.choices import Choices, by_name, custom_server, keyed, leave_out, settle
+from callmux.setup.choices import Choices, by_name, custom_server, decide, keyed, leave_out, settle
 from callmux.setup.found import Found
 from callmux.setup.judging import Verdict
 from callmux.setup.plan import NewServer, SetupPlan
@@ -88,6 +88,7 @@ def _unattended(given: Given, scene: Scene, config_option: str | None, probe: Pr
         preset=given.text("--preset"),
         cache_seconds=given.number("--cache"),
         meta_only=True if given.on("--meta-only") else None,
+        idle_stop=given.number("--idle-stop"),
         fresh=given.on("--fresh"),
         secrets_in_env=given.text("--secrets") == "env",
         secrets_by_name=given.text("--secrets") == "keyring",
@@ -105,6 +106,7 @@ def _unattended(given: Given, scene: Scene, config_option: str | None, probe: Pr
         skipped = leave_out(choices, known)
     judged = scene.verdicts(choices.clients, {key: answer.tools for key, answer in known.items()})
     settle(choices, judged)
+    decide(choices, known)
     answers, plan, changes = prepare(choices, scene)
     if not given.on("--json"):
         print_lines([*map(visible, refused), *overview(scene, judged, skipped, choices.moved)])
@@ -219,6 +221,10 @@ def _summary(
             for item in of_one_project(judged, moved)
         ],
         "notApproved": [{"name": item.name, "file": item.file.path} for item in pending],
+        "processes": [
+            {"name": name, "cwdMode": found.mode, "reason": found.reason}
+            for name, found in plan.decisions.items()
+        ],
         "clients": list(plan.attached),
         "files": [file.path for file in plan.files],
         "notes": [*refused, *plan.notes],

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from callmux.cli.init import schema_file, schema_text
 from callmux.cli.own_entry import EntryOptions, own_entry, this_program
@@ -34,8 +35,12 @@ from callmux.setup.found import ClientFile
 from callmux.setup.judging import admitted, forbidden, gains
 from callmux.setup.plan import Answers, PlannedFile, SetupError, SetupPlan, make_plan, probe_documents
 from callmux.setup.probing import ProbeAnswer, ask_all
+from callmux.setup.processes import is_tried
 from callmux.setup.scene import Scene, occupied_secrets
 from callmux.setup.servers import EnvSecrets, KeyringSecrets, Secrets
+
+if TYPE_CHECKING:
+    from callmux.doctor.two_directories import Compare
 
 SECONDS = 60
 """How long a server may take to say its tools, unless the command line says otherwise."""
@@ -61,16 +66,26 @@ def admit(choices: Choices, scene: Scene) -> list[str]:
 def probe_all(
     choices: Choices, scene: Scene, seconds: float, probe: Probe | None, progress: Progress
 ) -> dict[str, ProbeAnswer]:
-    """Asks every chosen server for its tools."""
+    """Asks every chosen server for its tools, and tries those in two directories of which nobody knows
+    whether theirs matters."""
+    compare: dict[str, Compare] = {}
     if probe is None:
+        from callmux.doctor.two_directories import compare as real_compare
         from callmux.process.signed_probe import probe as real_probe
 
-        probe = real_probe
+        probe, compare = real_probe, dict.fromkeys(_to_try(choices), real_compare)
     env = scene.machine.env
     secrets = Secrets(str(scene.config_path.parent / "secrets"), env, prefer_env=False)
     documents = probe_documents(_answers(choices, scene), secrets.keep)
     files = {**secrets.files, **choices.credentials}
-    return ask_all(documents, files, scene.config_path.parent, env, seconds, probe, progress)
+    return ask_all(documents, files, scene.config_path.parent, env, seconds, probe, progress, compare)
+
+
+def _to_try(choices: Choices) -> list[str]:
+    """The servers of which their entries do not tell whether the directory matters, as they are called while
+    they are asked."""
+    moved = [f"{n}:{item.name}" for n, item in enumerate(choices.moved) if is_tried(item.entry, item.project)]
+    return moved + [f"+{n}:{item.name}" for n, item in enumerate(choices.added) if is_tried(item.entry)]
 
 
 def sign_in(
@@ -212,6 +227,8 @@ def _answers(choices: Choices, scene: Scene) -> Answers:
         moved=choices.moved,
         added=choices.added,
         tools=choices.tools,
+        decisions=choices.decisions,
+        idle_stop=choices.idle_stop,
         clients=clients,
         preset=choices.preset,
         cache_seconds=choices.cache_seconds,

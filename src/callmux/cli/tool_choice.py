@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from callmux.cli.server_saving import Declined
 from callmux.cli.sign_in_offer import offered
 from callmux.cli.waiting import watching
+from callmux.config.secrets import resolve_reference
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.config.variables import expand_server
 from callmux.doctor.checks import Probe, counted
@@ -29,15 +31,22 @@ Chooser: TypeAlias = Callable[[str, StdioServer | HttpServer], Coroutine[Any, An
 """Gives the whitelist for a server, None for no whitelist."""
 
 
-async def choose_tools(name: str, server: StdioServer | HttpServer) -> list[str] | None:
+async def choose_tools(
+    name: str, server: StdioServer | HttpServer, *, base_dir: Path, kept: bool
+) -> list[str] | None:
     """Starts the server and asks for the tools to expose.
+
+    Args:
+        base_dir: Where relative `file:` references start.
+        kept: Whether what it lists may be kept for the first session.
 
     Raises:
         Declined: It does not work, and it is not to be added all the same.
     """
     from callmux.process.signed_probe import probe
 
-    return await choose(name, server, probe, ask_all_or_some, ask_anyway, offered)
+    look = partial(probe, kept=kept)
+    return await choose(name, server, look, ask_all_or_some, ask_anyway, offered, base_dir)
 
 
 async def choose(
@@ -47,6 +56,7 @@ async def choose(
     pick: Callable[[list[str]], Awaitable[list[str]]],
     anyway: Callable[[str], Awaitable[bool]],
     sign_in: Callable[[str, StdioServer | HttpServer, Path], Awaitable[bool]],
+    base_dir: Path,
 ) -> list[str] | None:
     """`choose_tools` with everything outside handed in.
 
@@ -55,15 +65,16 @@ async def choose(
         pick: Lets somebody pick some of these tools.
         anyway: Asks whether a server that does not work, for this reason, is to be added.
         sign_in: Offers a sign-in to a server that wants one; gives whether somebody has signed in.
+        base_dir: Where relative `file:` references start.
     """
     print(f"Starting {name} to see its tools...", file=sys.stderr, flush=True)
-    expanded = expand_server(server, f"servers.{name}", os.environ)
+    expanded = filled_in(name, server, base_dir)
     problem = expanded.problem
     tools: list[str] = []
     if problem is None:
-        result = await _ask(name, expanded, probe)
-        if result.sign_in and await sign_in(name, expanded, Path.cwd()):
-            result = await _ask(name, expanded, probe)
+        result = await _ask(name, expanded, probe, base_dir)
+        if result.sign_in and await sign_in(name, expanded, base_dir):
+            result = await _ask(name, expanded, probe, base_dir)
         tools, problem = sorted(result.tools), result.error
     if problem is not None:
         if not await anyway(problem):
@@ -76,14 +87,24 @@ async def choose(
     return None if len(picked) == len(tools) else picked
 
 
-async def _ask(name: str, server: StdioServer | HttpServer, probe: Probe) -> ProbeResult:
+def filled_in(name: str, server: StdioServer | HttpServer, base_dir: Path) -> StdioServer | HttpServer:
+    """A server that is not in the configuration yet, with its variables and files filled in as there."""
+    return expand_server(
+        server,
+        f"servers.{name}",
+        os.environ,
+        lambda file: resolve_reference(f"file:{file}", base_dir, os.environ),
+    )
+
+
+async def _ask(name: str, server: StdioServer | HttpServer, probe: Probe, base_dir: Path) -> ProbeResult:
     with watching(1) as progress:
         progress.started(name)
         result = await probe(
             name,
             server,
             timeout_seconds=SECONDS,
-            base_dir=Path.cwd(),
+            base_dir=base_dir,
             heard=lambda line: progress.heard(name, line),
         )
         progress.finished(name, result.error or counted(len(result.tools), "tool"))

@@ -12,7 +12,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import questionary
 from questionary import Choice
@@ -23,10 +22,12 @@ from callmux.cli import setup_steps
 from callmux.cli.last_question import SHOW, write_or_show
 from callmux.cli.own_entry import listener_url
 from callmux.cli.parsing import Given
+from callmux.cli.question import HINT, asked
 from callmux.cli.secret_question import agrees, where_to_keep
 from callmux.cli.settings_questions import choose_settings
 from callmux.cli.terminal import folded
 from callmux.cli.waiting import watching
+from callmux.cli.wizard_processes import ask_processes
 from callmux.clients import editing
 from callmux.clients.changes import apply, backups
 from callmux.clients.detect import KINDS
@@ -45,7 +46,6 @@ from callmux.text import visible
 from callmux.timestamps import sortable
 
 DEFAULT_LISTENER = "http://127.0.0.1:4860/mcp"
-_HINT = "(space selects, Enter continues)"
 
 
 def ask(given: Given, scene: Scene, config_option: str | None, probe: Probe | None) -> int:
@@ -67,7 +67,7 @@ class _Dialogue:
         self._scene = scene
         self._config_option = config_option
         self._probe = probe
-        self._choices = Choices()
+        self._choices = Choices(idle_stop=given.number("--idle-stop"))
         self._answers: dict[str, ProbeAnswer] = {}
 
     def run(self) -> int:
@@ -87,15 +87,16 @@ class _Dialogue:
             console.print("No server was chosen: nothing was written.")
             return 0
         self._ask_servers()
+        ask_processes(choices, self._answers)
         self._settings()
         answers, plan, changes = setup_steps.prepare(choices, scene)
         console.print()
         names = by_name(plan, choices, self._answers)
         self._show_folded(summary_lines(plan, answers, names, str(scene.config_path)))
-        wanted = _asked(write_or_show())
+        wanted = asked(write_or_show())
         while wanted == SHOW:
             self._show(["", *change_lines(plan)])
-            wanted = _asked(write_or_show(shown=True))
+            wanted = asked(write_or_show(shown=True))
         if not wanted:
             console.print("Nothing was written.")
             return 0
@@ -125,7 +126,7 @@ class _Dialogue:
         if not count:
             self._choices.fresh = self._given.on("--fresh")
             return True
-        what = _asked(
+        what = asked(
             questionary.select(
                 f"There is a configuration with {count} server{'s' if count > 1 else ''}.",
                 choices=[
@@ -141,7 +142,7 @@ class _Dialogue:
     def _pick_servers(self) -> None:
         movable = self._scene.movable(self._choices.clients)
         if movable:
-            picked = _asked(
+            picked = asked(
                 questionary.checkbox(
                     "Which servers move behind callmux? (setup --undo undoes it)",
                     choices=[
@@ -152,21 +153,21 @@ class _Dialogue:
                         )
                         for item in movable
                     ],
-                    instruction=_HINT,
+                    instruction=HINT,
                 )
             )
             self._choices.moved = list(picked)
             self._secrets(picked)
-        known = _asked(
+        known = asked(
             questionary.checkbox(
                 "Add well-known servers?",
                 choices=[Choice(f"{known.name}  {known.about}", known) for known in KNOWN.values()],
-                instruction=_HINT,
+                instruction=HINT,
             )
         )
         for item in known:
             self._choices.added.append(self._known(item))
-        while _asked(questionary.confirm("Add a server of your own?", default=False)):
+        while asked(questionary.confirm("Add a server of your own?", default=False)):
             self._choices.added.append(self._custom())
 
     def _secrets(self, picked: Sequence[Found]) -> None:
@@ -179,14 +180,14 @@ class _Dialogue:
         ]
         if not names:
             return
-        where = _asked(where_to_keep(names, vault_of(self._scene.machine.env).place))
+        where = asked(where_to_keep(names, vault_of(self._scene.machine.env).place))
         self._choices.secrets_in_env = where == "env"
         self._choices.secrets_by_name = where == "keyring"
 
     def _known(self, known: KnownServer) -> NewServer:
         places: tuple[str, ...] = ()
         if known.place is not None:
-            text = _asked(
+            text = asked(
                 questionary.text(
                     f"{known.name}: {known.place.question} (with commas between)",
                     default=str(self._scene.machine.cwd),
@@ -210,7 +211,7 @@ class _Dialogue:
     def _credential(self, server: str, variable: str, hint: str) -> str:
         """The reference for one credential; what is typed in is never shown."""
         is_set = "set now" if self._scene.machine.env.get(variable) else "not set now"
-        where = _asked(
+        where = asked(
             questionary.select(
                 f"{server} needs {variable} ({hint})",
                 choices=[
@@ -221,7 +222,7 @@ class _Dialogue:
         )
         if where == "env":
             return f"env:{variable}"
-        value = _asked(
+        value = asked(
             questionary.password(variable, validate=lambda text: bool(text.strip()) or "it cannot be empty")
         )
         name = re.sub(r"[^A-Za-z0-9_-]", "_", f"{server}-{variable}")
@@ -231,8 +232,8 @@ class _Dialogue:
 
     def _custom(self) -> NewServer:
         while True:
-            name = _asked(questionary.text("Its name"))
-            line = _asked(questionary.text("Its command line, or its URL"))
+            name = asked(questionary.text("Its name"))
+            line = asked(questionary.text("Its command line, or its URL"))
             try:
                 return custom_server(name.strip(), line.strip())
             except UsageError as error:
@@ -267,7 +268,7 @@ class _Dialogue:
         if not bad:
             return
         names = ", ".join(sorted(key.rpartition("\n")[2].removeprefix("+") for key in bad))
-        keep = _asked(
+        keep = asked(
             questionary.select(
                 visible(f"No answer from {names}."),
                 choices=[
@@ -282,18 +283,18 @@ class _Dialogue:
     def _tools(self) -> None:
         kept = {item.key for item in self._choices.moved} | {f"+{item.name}" for item in self._choices.added}
         answered = {key: answer for key, answer in self._answers.items() if answer.tools and key in kept}
-        if not answered or not _asked(
+        if not answered or not asked(
             questionary.confirm("Choose single tools? (all of them otherwise)", default=False)
         ):
             return
         for key, answer in answered.items():
             name = key.rpartition("\n")[2].removeprefix("+")
-            picked = _asked(
+            picked = asked(
                 questionary.checkbox(
                     visible(f"Tools of {name}"),
                     choices=[Choice(visible(tool), tool, checked=True) for tool in answer.tools],
                     validate=lambda picked: bool(picked) or "at least one",
-                    instruction=_HINT,
+                    instruction=HINT,
                 )
             )
             if len(picked) < len(answer.tools):
@@ -309,7 +310,7 @@ class _Dialogue:
         """Asked first: whether a server can move depends on who gets it."""
         installed = chosen_clients(self._given.text("--clients"), self._scene)
         self._choices.clients = list(
-            _asked(
+            asked(
                 questionary.checkbox(
                     "Which clients get callmux?",
                     choices=[
@@ -317,7 +318,7 @@ class _Dialogue:
                         for kind in KINDS[:-1]
                         if kind not in self._scene.unreadable
                     ],
-                    instruction=_HINT,
+                    instruction=HINT,
                 )
             )
         )
@@ -332,7 +333,7 @@ class _Dialogue:
             self._show([visible(f"{path} belongs to a project and has these servers:")])
             self._show([visible(f"  {item.name}: {how(item)}") for item in items])
             question = "May setup start their commands and move the servers?"
-            if _asked(questionary.confirm(question, default=False)):
+            if asked(questionary.confirm(question, default=False)):
                 approved.add(path)
         self._scene = replace(self._scene, approved=frozenset(approved))
 
@@ -342,7 +343,7 @@ class _Dialogue:
             choices.listener = listener_url(self._given.text("--listener") or "")
             choices.daemon = self._given.on("--daemon")
             return
-        shared = _asked(
+        shared = asked(
             questionary.select(
                 "How are the servers run?",
                 choices=[
@@ -354,13 +355,11 @@ class _Dialogue:
         if not shared:
             return
         choices.listener = listener_url(
-            _asked(
-                questionary.text("The listener's address", default=DEFAULT_LISTENER, validate=_is_listener)
-            )
+            asked(questionary.text("The listener's address", default=DEFAULT_LISTENER, validate=_is_listener))
         )
         choices.daemon = bool(
             setup_steps.has_daemon()
-            and _asked(
+            and asked(
                 questionary.confirm("Run it as a service? (a bridge starts it otherwise)", default=False)
             )
         )
@@ -372,12 +371,3 @@ def _is_listener(url: str) -> bool | str:
     except UsageError as error:
         return error.message
     return True
-
-
-def _asked(question: Any) -> Any:
-    """The answer to a question.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C; `questionary` would take it for an answer otherwise.
-    """
-    return question.unsafe_ask()

@@ -1,7 +1,8 @@
 """Well-known MCP servers that setup offers. Pure.
 
-Called by `callmux.cli.setup`; `scripts/check-registry` starts every one of them and lists its tools. What it
-cannot check without an account or a network is marked so.
+Called by `callmux.cli.setup`, and by `callmux.clients.dependence` for what they need of their directory and
+keep between calls; `scripts/check-registry` starts every one of them and lists its tools. What it cannot
+check without an account or a network is marked so.
 """
 
 from __future__ import annotations
@@ -52,6 +53,9 @@ class KnownServer:
         header: The HTTP header with `%s` for the reference; empty for none.
         sign_in: Whether a person signs in to it (OAuth): `callmux login`.
         place: A directory or file it works on.
+        directory: Why each directory needs a process of its own, as the end of a sentence; empty where one
+            process does for all, or where there is none.
+        keeps: What it keeps between calls, so that it must not be stopped; empty for nothing.
         checked: Whether the check starts it and lists its tools; False for what needs the network or an
             account.
     """
@@ -64,6 +68,8 @@ class KnownServer:
     header: str = ""
     sign_in: bool = False
     place: PathArgument | None = None
+    directory: str = ""
+    keeps: str = ""
     checked: bool = True
 
     def entry(self, places: tuple[str, ...] = ()) -> Entry:
@@ -86,11 +92,13 @@ KNOWN = {
             about="read and write files below directories you choose",
             command=_npx("@modelcontextprotocol/server-filesystem"),
             place=PathArgument("Directories it may use", repeat=True),
+            directory="it asks its client for MCP roots and works below these",
         ),
         KnownServer(
             name="git",
             about="status, diff, log and commits of a repository",
             command=("uvx", "mcp-server-git"),
+            directory="it works on the repository that its client is in",
         ),
         KnownServer(name="fetch", about="web pages as text", command=("uvx", "mcp-server-fetch")),
         KnownServer(name="time", about="the time in any zone", command=("uvx", "mcp-server-time")),
@@ -103,9 +111,14 @@ KNOWN = {
             name="sequential-thinking",
             about="a notebook for thinking in steps",
             command=_npx("@modelcontextprotocol/server-sequential-thinking"),
+            keeps="its notebook",
         ),
         KnownServer(
-            name="playwright", about="a browser: click, type, read", command=_npx("@playwright/mcp@latest")
+            name="playwright",
+            about="a browser: click, type, read",
+            command=_npx("@playwright/mcp@latest"),
+            directory="agents that work in different directories must not share its browser",
+            keeps="its browser",
         ),
         KnownServer(
             name="context7",
@@ -136,6 +149,8 @@ KNOWN = {
             name="everything",
             about="every feature of the protocol, for trying things out",
             command=_npx("@modelcontextprotocol/server-everything"),
+            directory="it asks its client for MCP roots",
+            keeps="what it simulates for its client",
         ),
         KnownServer(
             name="github",

@@ -32,6 +32,7 @@ from callmux.config.security import LOOPBACK, BearerAuth, OidcAuth, Tls
 from callmux.config.server_secrets import veil_of
 from callmux.config.servers import HttpServer, StdioServer
 from callmux.doctor.approval import idle_entries
+from callmux.doctor.directories import Try, needless, open_directories
 from callmux.doctor.report import Report, ServerReport
 from callmux.doctor.rights import idle_rules
 from callmux.errors import CallmuxError
@@ -39,7 +40,7 @@ from callmux.upstream.links.program import find_program, missing_program
 from callmux.upstream.opening.last_words import SHOWN_LINES, plain, with_words
 
 if TYPE_CHECKING:
-    from callmux.upstream.probe import ProbeResult
+    from callmux.upstream.probe import ProbeResult, Seen
 
 
 FAILED = "connect/list-tools failed: "
@@ -73,18 +74,25 @@ class Progress:
 
 
 async def examine(
-    loaded: LoadedConfig, probe: Probe, env: Mapping[str, str], progress: Progress | None = None
+    loaded: LoadedConfig,
+    probe: Probe,
+    env: Mapping[str, str],
+    progress: Progress | None = None,
+    attempt: Try | None = None,
 ) -> Report:
     """Checks the configuration and asks all its servers, at most `maxConcurrency` at a time.
 
     Each server has `connectTimeoutMs` to connect and list its tools.
+
+    Args:
+        attempt: Tries a server in two directories, to see whether it needs a process for each.
     """
     config = loaded.config
     # Shown as written: what stands behind a ${VAR} may be a secret.
     written = check_document(loaded.document).config.servers
     slots = asyncio.Semaphore(config.max_concurrency)
     progress = progress or Progress()
-    listed: dict[str, list[str]] = {}
+    listed: dict[str, Look] = {}
 
     async def ask(name: str, server: StdioServer | HttpServer) -> ServerReport:
         async with slots:
@@ -109,7 +117,13 @@ async def examine(
             *exposed(loaded),
             *tokens_kept_back(config),
             *open_directories(config),
-            *idle_entries(config, listed),
+            *idle_entries(config, {name: look.tools for name, look in listed.items()}),
+            *await needless(
+                config.servers,
+                {name: look.seen for name, look in listed.items() if look.seen is not None},
+                attempt,
+                config.max_concurrency,
+            ),
         ],
         servers=servers,
     )
@@ -228,22 +242,6 @@ def tokens_kept_back(config: Config) -> list[str]:
     return []
 
 
-def open_directories(config: Config) -> list[str]:
-    """A warning where everybody with a token can have servers started in any directory: some run what
-    lies there."""
-    named = ", ".join(
-        f'"{name}"'
-        for name, server in config.servers.items()
-        if isinstance(server, StdioServer) and server.cwd_mode != "global"
-    )
-    if config.auth is None or config.session_cwd_roots is not None or not named:
-        return []
-    return [
-        f"clients with a token can have {named} started in any directory of this machine: list directories "
-        'in sessionCwdRoots ([] for none), or set "cwdMode": "global" for the server'
-    ]
-
-
 def find_command(server: StdioServer, env: Mapping[str, str]) -> str | None:
     """The program a server's command means, or None where there is none that can be run."""
     return find_program(server.command, {**env, **server.env}, server.cwd)
@@ -262,7 +260,7 @@ async def _examine_server(
     env: Mapping[str, str],
     loaded: LoadedConfig,
     progress: Progress,
-    listed: dict[str, list[str]],
+    listed: dict[str, Look],
 ) -> ServerReport:
     if server.disabled:
         executable = find_command(server, env) if isinstance(server, StdioServer) else None
@@ -271,7 +269,7 @@ async def _examine_server(
         )
     look = await look_at(name, server, probe, env, loaded, progress)
     if not look.issues:
-        listed[name] = look.tools
+        listed[name] = look
     return ServerReport(
         name=name,
         command=shown(written),
@@ -293,6 +291,7 @@ class Look(NamedTuple):
         issues: What is wrong.
         said: The last lines that the server wrote to its stderr, where it could not be asked.
         sign_in: Whether it wants a person to sign in.
+        seen: All that it has listed; None where it could not be asked.
     """
 
     executable: str | None
@@ -300,6 +299,7 @@ class Look(NamedTuple):
     issues: list[str]
     said: tuple[str, ...] = ()
     sign_in: bool = False
+    seen: Seen | None = None
 
 
 async def look_at(
@@ -325,7 +325,7 @@ async def look_at(
     seen = [tool for tool in found.tools if server.exposes(tool)]
     result = issues[0].removeprefix(FAILED) if issues else counted(len(seen), "tool")
     progress.finished(name, result)
-    return Look(executable, seen, issues, found.said, found.sign_in)
+    return Look(executable, seen, issues, found.said, found.sign_in, found.seen)
 
 
 def counted(number: int, noun: str) -> str:

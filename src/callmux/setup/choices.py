@@ -15,6 +15,7 @@ from callmux.setup.found import Found
 from callmux.setup.judging import Verdict
 from callmux.setup.plan import NewServer, SetupPlan
 from callmux.setup.probing import ProbeAnswer
+from callmux.setup.processes import CwdChoice, decision
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,6 +37,8 @@ class Choices:
         secrets_by_name: Whether credentials are kept by name, for `keyring:` references.
         tools: The tools to keep, by name of the server.
         kept: Secrets to keep by name before anything is written.
+        decisions: Which servers get one process for all directories, by their keys.
+        idle_stop: After how many seconds without use servers that keep nothing are stopped; None for never.
     """
 
     moved: list[Found] = field(default_factory=list)
@@ -52,6 +55,8 @@ class Choices:
     secrets_by_name: bool = False
     tools: dict[str, tuple[str, ...]] = field(default_factory=dict)
     kept: dict[str, str] = field(default_factory=dict)
+    decisions: dict[str, CwdChoice] = field(default_factory=dict)
+    idle_stop: int | None = None
 
 
 def custom_server(name: str, line: str) -> NewServer:
@@ -108,6 +113,22 @@ def settle(choices: Choices, found: Sequence[Verdict]) -> None:
     """Keeps of the moved servers those that may move now that their tools are known, with what is denied."""
     movable = {verdict.found.key: verdict.found for verdict in found if verdict.reason is None}
     choices.moved = [movable[item.key] for item in choices.moved if item.key in movable]
+
+
+def decide(choices: Choices, answers: Mapping[str, ProbeAnswer]) -> None:
+    """Decides which of the chosen servers get one process for all directories.
+
+    Args:
+        answers: As `keyed` gives them.
+    """
+    entries = {item.key: (item.entry, item.project) for item in choices.moved}
+    entries |= {f"+{item.name}": (item.entry, None) for item in choices.added}
+    choices.decisions = {}
+    for key, (entry, project) in entries.items():
+        answer = answers.get(key)
+        found = decision(entry, None if answer is None else answer.compared, project)
+        if found is not None:
+            choices.decisions[key] = found
 
 
 def by_name(plan: SetupPlan, choices: Choices, answers: Mapping[str, ProbeAnswer]) -> dict[str, ProbeAnswer]:

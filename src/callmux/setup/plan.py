@@ -19,6 +19,7 @@ from callmux.config.presets import preset_of
 from callmux.errors import CallmuxError
 from callmux.setup import settings
 from callmux.setup.found import ClientFile, Found
+from callmux.setup.processes import CwdChoice, can_be_stopped, process_keys
 from callmux.setup.servers import Keep, Secrets, server_document
 
 
@@ -51,6 +52,9 @@ class Answers:
         moved: Servers that go from their client's file into our configuration.
         added: Servers that are new.
         tools: The tools to keep, by server name; all where a name is missing.
+        decisions: Which servers get one process for all directories, by the key of a moved one and by the
+            name of a new one with `+` before it.
+        idle_stop: After how many seconds without use servers that keep nothing are stopped; None for never.
         clients: Clients that get callmux, with the file and the text of it.
         preset: One word for several keys, or `none`; None leaves the setting as it is.
         cache_seconds: How long results are kept; None leaves the setting as it is.
@@ -64,6 +68,8 @@ class Answers:
     moved: Sequence[Found] = ()
     added: Sequence[NewServer] = ()
     tools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    decisions: Mapping[str, CwdChoice] = field(default_factory=dict)
+    idle_stop: int | None = None
     clients: Sequence[ClientFile] = ()
     preset: str | None = None
     cache_seconds: int | None = None
@@ -106,6 +112,8 @@ class SetupPlan:
         notes: What people should know.
         attached: The clients that have callmux then.
         preset: The preset that the configuration has then; None for none.
+        decisions: Which of the new entries get one process for all directories, by name.
+        stoppable: The new entries of servers that are known to keep nothing between calls.
     """
 
     files: tuple[PlannedFile, ...]
@@ -114,6 +122,8 @@ class SetupPlan:
     notes: tuple[str, ...]
     attached: tuple[str, ...]
     preset: str | None = None
+    decisions: Mapping[str, CwdChoice] = field(default_factory=dict)
+    stoppable: tuple[str, ...] = ()
 
 
 def make_plan(
@@ -145,6 +155,7 @@ def make_plan(
     names: list[str] = []
     servers: dict[str, dict[str, Any]] = {}
     definitions: dict[str, Any] = {}
+    decisions: dict[str, CwdChoice] = {}
     receivers = {client.kind for client in answers.clients}
     notes += _about_projects(answers.moved, receivers)
     for found in answers.moved:
@@ -159,7 +170,10 @@ def make_plan(
         if name in definitions or name in taken:
             continue
         definitions[name] = plain
-        servers[name] = server_document(name, found.entry, secrets.keep, found.project)
+        decided = answers.decisions.get(found.key)
+        keys = process_keys(found.entry, decided, answers.idle_stop)
+        servers[name] = server_document(name, found.entry, secrets.keep, found.project) | keys
+        decisions |= {} if decided is None else {name: decided}
     for new in answers.added:
         plain = server_document(new.name, new.entry, _as_it_is)
         name = _free(new.name, plain, "2", taken, definitions)
@@ -167,7 +181,10 @@ def make_plan(
         if name in definitions or name in taken:
             continue
         definitions[name] = plain
+        decided = answers.decisions.get(f"+{new.name}")
         servers[name] = _new_document(name, new, secrets.keep)
+        servers[name] |= process_keys(new.entry, decided, answers.idle_stop)
+        decisions |= {} if decided is None else {name: decided}
     for name, tools in answers.tools.items():
         if name in servers:
             servers[name]["tools"] = list(tools)
@@ -183,7 +200,13 @@ def make_plan(
     clients, attached = _clients(answers, notes)
     files += clients
     changed = tuple(file for file in files if file.before != file.after)
-    return SetupPlan(changed, tuple(names), servers, tuple(notes), attached, preset_of(document))
+    entries = [*(item.entry for item in answers.moved), *(item.entry for item in answers.added)]
+    stoppable = tuple(
+        n for n, entry in zip(names, entries, strict=True) if n in servers and can_be_stopped(entry)
+    )
+    return SetupPlan(
+        changed, tuple(names), servers, tuple(notes), attached, preset_of(document), decisions, stoppable
+    )
 
 
 def _about_projects(moved: Sequence[Found], receivers: Collection[str]) -> list[str]:
@@ -217,11 +240,12 @@ def _about(name: str, found: Found, receivers: Collection[str]) -> list[str]:
 
 
 _TIMES = ("callTimeoutMs", "connectTimeoutMs")
+_PROCESSES = ("cwdMode", "start", "idleStopSeconds")
 
 
 def _identity(document: Mapping[str, Any]) -> dict[str, Any]:
     """What makes a server the same as another one."""
-    return {key: value for key, value in document.items() if key not in _TIMES}
+    return {key: value for key, value in document.items() if key not in (*_TIMES, *_PROCESSES)}
 
 
 def _take_longer(document: dict[str, Any], other: Mapping[str, Any]) -> None:

@@ -22,6 +22,8 @@ from callmux.errors import CallmuxError, SecretError
 from callmux.upstream.opening.last_words import SHOWN_LINES, with_words
 
 if TYPE_CHECKING:
+    from callmux.clients.dependence import Compared
+    from callmux.doctor.two_directories import Compare
     from callmux.upstream.probe import Seen
 
 AT_A_TIME = 6
@@ -36,12 +38,14 @@ class ProbeAnswer:
         problem: Why it could not be asked; None where it could.
         sign_in: The entry of a server that wants a person to sign in.
         seen: All that it has listed.
+        compared: What came of trying it in two directories; None where it was not tried.
     """
 
     tools: tuple[str, ...] = ()
     problem: str | None = None
     sign_in: StdioServer | HttpServer | None = None
     seen: Seen | None = None
+    compared: Compared | None = None
 
 
 def ask_all(
@@ -52,6 +56,7 @@ def ask_all(
     seconds: float,
     probe: Probe,
     progress: Progress,
+    compare: Mapping[str, Compare] | None = None,
 ) -> dict[str, ProbeAnswer]:
     """Starts or reaches each server, lists its tools and leaves. One that is disabled is left alone.
 
@@ -63,6 +68,8 @@ def ask_all(
         seconds: For each server.
         probe: Asks one.
         progress: Told who is asked and what each server writes meanwhile.
+        compare: Tries those in two directories of which nobody knows whether theirs matters, by the same
+            names.
     """
 
     async def ask() -> dict[str, ProbeAnswer]:
@@ -78,7 +85,8 @@ def ask_all(
                 def hear(line: str) -> None:
                     progress.heard(name, veil.hide(line))
 
-                answer = await _ask(key, document, secrets, base_dir, env, seconds, probe, hear)
+                try_twice = (compare or {}).get(key)
+                answer = await _ask(key, document, secrets, base_dir, env, seconds, probe, hear, try_twice)
             if answer.problem is not None:
                 # What a server says as it dies may hold what it was given.
                 answer = replace(answer, problem=veil.hide(answer.problem))
@@ -110,6 +118,7 @@ async def _ask(
     seconds: float,
     probe: Probe,
     hear: Callable[[str], None],
+    compare: Compare | None,
 ) -> ProbeAnswer:
     name = key.rpartition(":")[2]
     if document.get("disabled") is True:
@@ -158,7 +167,10 @@ async def _ask(
         return ProbeAnswer(problem=str(error))
     wanting = server if result.sign_in else None
     tools = tuple(result.tools)
-    return ProbeAnswer(tools=tools, problem=result.error, sign_in=wanting, seen=result.seen)
+    compared = None
+    if compare is not None and result.error is None and isinstance(server, StdioServer):
+        compared = await compare(name, server, seconds=seconds, base_dir=base_dir, heard=heard)
+    return ProbeAnswer(tools, result.error, wanting, result.seen, compared)
 
 
 def _rest(references: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from callmux.setup.found import Found
 from callmux.setup.judging import Verdict
 from callmux.setup.plan import Answers, PlannedFile, SetupPlan
 from callmux.setup.probing import ProbeAnswer
+from callmux.setup.processes import process_lines, stop_lines
 from callmux.setup.scene import Scene
 from callmux.text import visible
 
@@ -48,6 +49,9 @@ def summary_lines(
         answer = probed.get(name)
         tools = "" if answer is None or answer.problem else f", {counted(len(answer.tools), 'tool')}"
         lines.append(f"  {name:<20} {' and '.join(where)}{tools}")
+    if plan.decisions:
+        lines += ["", "Processes where sessions share a listener:", *process_lines(plan.decisions)]
+        lines += stop_lines([name for name in plan.decisions if name in plan.stoppable], answers.idle_stop)
     titles = ", ".join(editing.title(kind) for kind in plan.attached)
     lines += ["", f"Clients that get callmux: {titles or '(none)'}"]
     lines += ["", "Files:" if plan.files else "Files: nothing has to change"]

@@ -38,6 +38,14 @@ COMMANDS = (
                 default="as the configuration has it",
             ),
             Option("--cache", "keep results of read-only tools", "SECONDS", minimum=0, default="0: do not"),
+            Option(
+                "--idle-stop",
+                "start servers that are known to keep nothing between calls when they are used, and stop them"
+                " after so long without use",
+                "SECONDS",
+                minimum=1,
+                default="never",
+            ),
             Option("--meta-only", "list only the callmux_* tools"),
             Option("--fresh", "begin with an empty configuration; the old one is kept"),
             Option(
@@ -73,6 +81,10 @@ COMMANDS = (
             " file: otherwise every tool would be there twice. A server that does not answer stays where"
             " it is, and so does a server with settings that callmux cannot keep: a tool that was"
             " denied stays denied.",
+            "A server whose answers depend on the directory gets one process for each directory, all others"
+            " one for all. Of well-known servers that is known; any other one is tried in two empty"
+            " directories, and without questions it gets one process for all only where nothing speaks"
+            " against it.",
             "Setup neither starts nor moves the servers in a project's file before you say yes for"
             " that file, in the dialogue or with --project-file; --yes alone is not enough.",
         ),

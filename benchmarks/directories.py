@@ -1,0 +1,323 @@
+"""What several agents in several repositories hold, and how soon a first session lists after setup.
+
+    python benchmarks/directories.py [--agents 6] [--against "node .../callmux.js"] [--rounds 3] [--json FILE]
+    python benchmarks/directories.py --first-listing [--servers 15] [--slow 20] [--json FILE]
+
+Each agent is in a repository of its own, has five real servers from npm, and calls each of them once: direct,
+and through each product. Ours has the servers as `callmux setup --yes --listener URL` leaves them; the other
+product has the same commands. `as before` is our listener without what setup decides. Processes and memory
+(shared pages divided) are those of all agents' children and of the listener together. `--local` takes servers
+in Python that need no registry.
+
+`--first-listing` lets setup add many servers, one of which takes long to start, and times a first session.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any, Self
+
+import orjson
+import psutil
+from listener import SERVER, Product
+
+ANSWER_SECONDS = 120
+SETUP_SECONDS = 300
+SETTLE_SECONDS = 3.0
+NPM_CACHE = "npm_config_cache"
+THOUGHT = {"thought": "x", "thoughtNumber": 1, "totalThoughts": 1, "nextThoughtNeeded": False}
+REAL = {
+    "filesystem": ("list_allowed_directories", {}),
+    "memory": ("read_graph", {}),
+    "everything": ("echo", {"message": "x"}),
+    "sequential-thinking": ("sequentialthinking", THOUGHT),
+    "context7": ("resolve-library-id", {"query": "x", "libraryName": "x"}),
+}
+"""Servers that setup offers, all from npm, and a call of each. The last one goes to the network, and may
+fail."""
+
+Figures = dict[str, float]
+
+
+class Agent:
+    """A client on stdio that declares roots, as coding agents do, and works in one directory.
+
+    Args:
+        command: What to start.
+        place: The directory.
+        env: The variables of the process.
+    """
+
+    def __init__(self, command: Sequence[str], place: Path, env: Mapping[str, str]) -> None:
+        self._command, self._place, self._env = command, place, env
+        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+
+    async def __aenter__(self) -> Self:
+        quiet = asyncio.subprocess.DEVNULL
+        pipe = asyncio.subprocess.PIPE
+        self._child = await asyncio.create_subprocess_exec(
+            *self._command,
+            cwd=self._place,
+            env=dict(self._env),
+            stdin=pipe,
+            stdout=pipe,
+            stderr=quiet,
+            limit=2**24,
+        )
+        self.process = psutil.Process(self._child.pid)
+        self._reader = asyncio.create_task(self._read())
+        about = {"name": "bench", "version": "1"}
+        greeting = {"protocolVersion": "2025-06-18", "capabilities": {"roots": {}}, "clientInfo": about}
+        await self.request("initialize", greeting)
+        self._send({"method": "notifications/initialized"})
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._child.stdin is not None
+        self._child.stdin.close()
+        for end in (None, self._child.terminate, self._child.kill):
+            with contextlib.suppress(ProcessLookupError):
+                if end is not None:
+                    end()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(10):
+                    await self._child.wait()
+                    break
+        self._reader.cancel()
+
+    def _send(self, message: dict[str, Any]) -> None:
+        assert self._child.stdin is not None
+        self._child.stdin.write(orjson.dumps({"jsonrpc": "2.0", **message}) + b"\n")
+
+    async def _read(self) -> None:
+        assert self._child.stdout is not None
+        while line := await self._child.stdout.readline():
+            with contextlib.suppress(orjson.JSONDecodeError):
+                message = orjson.loads(line)
+                if message.get("method") == "roots/list":
+                    roots = [{"uri": self._place.as_uri(), "name": self._place.name}]
+                    self._send({"id": message["id"], "result": {"roots": roots}})
+                elif "method" not in message and (waiter := self._waiting.pop(message.get("id"), None)):
+                    waiter.set_result(message)
+        for waiter in self._waiting.values():
+            waiter.set_exception(RuntimeError(f"{' '.join(self._command)} ended"))
+
+    async def request(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        """The whole answer, an error, too."""
+        id = len(self._waiting) + time.perf_counter_ns()
+        waiter = self._waiting[id] = asyncio.get_running_loop().create_future()
+        self._send({"id": id, "method": method, "params": params})
+        async with asyncio.timeout(ANSWER_SECONDS):
+            answer: dict[str, Any] = await waiter
+        return answer
+
+    async def tools(self) -> list[str]:
+        answer = await self.request("tools/list", {})
+        return [tool["name"] for tool in answer["result"]["tools"]]
+
+
+def environment(home: Path) -> dict[str, str]:
+    """The variables of a user with this home; what npm has fetched is kept where it always is."""
+    cache = os.environ.get(NPM_CACHE, str(Path.home() / ".npm"))
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+        NPM_CACHE: cache,
+        "npm_config_prefer_offline": "true",
+        "npm_config_update_notifier": "false",
+    }
+
+
+def set_up(command: list[str], home: Path, *words: str) -> dict[str, Any]:
+    """The servers as setup leaves them, by name."""
+    line = [*command, "setup", "--yes", "--json", "--clients", "claude", "--no-project", *words]
+    (home / ".claude.json").write_text("{}", "utf-8")
+    env = environment(home)
+    done = subprocess.run(line, env=env, cwd=home, capture_output=True, timeout=SETUP_SECONDS, check=False)
+    if done.returncode:
+        raise RuntimeError(f"setup failed: {done.stderr.decode()[-500:]}")
+    skipped = json.loads(done.stdout)["skipped"]
+    if skipped:
+        raise RuntimeError(f"setup left servers out: {skipped}")
+    document = json.loads((home / ".config" / "callmux" / "config.json").read_text("utf-8"))
+    servers: dict[str, Any] = document["servers"]
+    return servers
+
+
+def repositories(folder: Path, number: int) -> list[Path]:
+    found = [folder / "work" / f"repo{n}" for n in range(number)]
+    for place in found:
+        place.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["git", "init", "-q", str(place)], check=True)
+    return found
+
+
+async def held(roots: list[psutil.Process]) -> Figures:
+    """What these processes and all below them hold, once they are quiet."""
+    await asyncio.sleep(SETTLE_SECONDS)
+    family = {p.pid: p for root in roots for p in [root, *root.children(recursive=True)]}
+    return {"processes": len(family), "mb": sum(map(_proportional, family.values())) / 2**20}
+
+
+def _proportional(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_full_info().pss)
+    except (psutil.Error, AttributeError):
+        return 0
+
+
+async def direct(
+    servers: dict[str, Any], calls: dict[str, Any], places: list[Path], env: Mapping[str, str]
+) -> Figures:
+    """Every agent starts every server itself."""
+    async with contextlib.AsyncExitStack() as stack:
+        roots = []
+        for place in places:
+            for name, entry in servers.items():
+                words = [entry["command"], *entry.get("args", ())]
+                agent = await stack.enter_async_context(Agent(words, place, env))
+                roots.append(agent.process)
+                await agent.tools()
+                tool, arguments = calls[name]
+                await agent.request("tools/call", {"name": tool, "arguments": arguments})
+        return await held(roots)
+
+
+async def behind(
+    product: Product, servers: dict[str, Any], calls: dict[str, Any], places: list[Path]
+) -> Figures:
+    """Every agent has a bridge to one listener."""
+    product.env = environment(product.folder)
+    async with contextlib.AsyncExitStack() as stack:
+        url, listener, _ = await stack.enter_async_context(product.listener(product.config(servers)))
+        roots = [listener]
+        for place in places:
+            words = [*product.command, "bridge", "--url", url, "--cwd", str(place)]
+            agent = await stack.enter_async_context(Agent(words, place, product.env))
+            roots.append(agent.process)
+            await _until_listed(agent, servers)
+            for name in servers:
+                tool, arguments = calls[name]
+                params = {"name": f"{name}__{tool}", "arguments": arguments}
+                answer = await agent.request("tools/call", params)
+                if "result" not in answer:
+                    raise RuntimeError(f"{name}: {answer}")
+        return await held(roots)
+
+
+async def _until_listed(agent: Agent, servers: dict[str, Any]) -> None:
+    async with asyncio.timeout(ANSWER_SECONDS):
+        while {tool.partition("__")[0] for tool in await agent.tools()} < servers.keys():
+            await asyncio.sleep(0.1)
+
+
+def local_servers(number: int) -> dict[str, Any]:
+    """Servers that need no registry."""
+    return {
+        f"s{n}": {"command": sys.executable, "args": [str(SERVER), "--tools", "10", "--number", str(n)]}
+        for n in range(number)
+    }
+
+
+async def agents(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    places = repositories(folder, options.agents)
+    products = {"callmux": Product(shlex.split(options.callmux), folder / "ours")}
+    ours = products["callmux"]
+    if options.local:
+        plain = local_servers(5)
+        left = {name: {**entry, "cwdMode": "global"} for name, entry in plain.items()}
+        calls: dict[str, Any] = dict.fromkeys(plain, ("get_item", {"id": 1}))
+    else:
+        calls = REAL
+        add = [f"--add={name}" + (f"={folder / 'work'}" if name == "filesystem" else "") for name in REAL]
+        left = set_up(ours.command, ours.folder, "--listener", "http://127.0.0.1:4860/mcp", *add)
+        plain = {name: {"command": e["command"], "args": e["args"]} for name, e in left.items()}
+    cases = ["direct", "callmux", "callmux, as before"]
+    if options.against:
+        products["other"] = Product(shlex.split(options.against), folder / "other")
+        cases.append("other")
+    rounds: dict[str, list[Figures]] = {case: [] for case in cases}
+    for n in range(options.rounds):
+        for case in cases if n % 2 == 0 else reversed(cases):
+            if case == "direct":
+                found = await direct(plain, calls, places, environment(ours.folder))
+            else:
+                servers = left if case == "callmux" else plain
+                found = await behind(products[case.partition(",")[0]], servers, calls, places)
+            rounds[case].append(found)
+    shown = {case: {key: median(f[key] for f in of) for key in of[0]} for case, of in rounds.items()}
+    modes = {name: entry.get("cwdMode") for name, entry in left.items()}
+    print(f"{options.agents} agents in {options.agents} repositories; setup left {modes}")
+    print(f"{'':24}{'processes':>12}{'MB':>8}")
+    for case, figures in shown.items():
+        print(f"{case:24}{figures['processes']:>12,.0f}{figures['mb']:>8,.0f}")
+    return {"agents": shown, "cwdMode": modes}
+
+
+async def first_listing(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Setup adds the servers; then one session after the other starts callmux and lists."""
+    home = folder / "home"
+    home.mkdir()
+    (place,) = repositories(folder, 1)
+    command = shlex.split(options.callmux)
+    words = []
+    for n in range(options.servers):
+        line = shlex.join([sys.executable, str(SERVER), "--tools", "10", "--first", f"first_{n}"])
+        if n == 0:
+            line = shlex.join(["/bin/sh", "-c", f"sleep {options.slow}; exec {line}"])
+        words.append(f"--server=s{n}={line}")
+    began = time.perf_counter()
+    set_up(command, home, *words)
+    took = time.perf_counter() - began
+    wanted = {f"s{n}__first_{n}" for n in range(options.servers)}
+    times = []
+    missing = 0
+    for _ in range(options.rounds):
+        began = time.perf_counter()
+        async with Agent(command, place, environment(home)) as agent:
+            missing = max(missing, len(wanted - set(await agent.tools())))
+            times.append(time.perf_counter() - began)
+    print(
+        f"{options.servers} servers, one of which takes {options.slow:g} s to start; setup took {took:.0f} s"
+    )
+    shown = ", ".join(f"{t * 1000:.0f}" for t in times)
+    print(f"start to the first tools/list: {shown} ms, {missing} servers missing")
+    return {"first_listing_ms": [t * 1000 for t in times], "missing": missing, "setup_s": took}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--callmux", default=f"{shlex.quote(sys.executable)} -m callmux")
+    parser.add_argument("--against", help="a second product, such as callmux (npm)")
+    parser.add_argument("--agents", type=int, default=6)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--local", action="store_true", help="servers in Python, without a registry")
+    parser.add_argument("--first-listing", action="store_true")
+    parser.add_argument("--servers", type=int, default=15)
+    parser.add_argument("--slow", type=float, default=20.0)
+    parser.add_argument("--json", type=Path, help="where to write all figures")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="callmux-bench-") as name:
+        folder = Path(name)
+        shown = asyncio.run((first_listing if options.first_listing else agents)(options, folder))
+    if options.json:
+        options.json.write_text(json.dumps(shown, indent=2), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

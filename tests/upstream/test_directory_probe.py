@@ -1,0 +1,90 @@
+"""One look at a server in one directory."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from callmux.config.servers import StdioServer
+from callmux.upstream.directory_probe import SeenThere, is_harmless, look_there
+from callmux.upstream.failures import CallFailure
+from tests.support import SECONDS, real_loop
+
+SERVER = """
+import json, os, sys
+def send(message):
+    print(json.dumps({"jsonrpc": "2.0", **message}), flush=True)
+def answer(method, params):
+    if method == "initialize":
+        return {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}, "resources": {}}}
+    if method == "tools/list":
+        schema = {"type": "object"}
+        reads = {"readOnlyHint": True}
+        return {"tools": [
+            {"name": "where", "inputSchema": schema, "annotations": reads},
+            {"name": "write", "inputSchema": schema},
+            {"name": "needs", "inputSchema": {**schema, "required": ["x"]}, "annotations": reads},
+            {"name": "fails", "inputSchema": schema, "annotations": reads},
+        ]}
+    if method == "resources/list":
+        return {"resources": [{"uri": "x://a", "name": "a"}]}
+    if method == "resources/templates/list":
+        return {"resourceTemplates": []}
+    if method == "resources/read":
+        return {"contents": [{"uri": "x://a", "text": "the same"}]}
+    if method == "tools/call":
+        if params["name"] == "fails":
+            return None
+        assert params["name"] == "where", params
+        return {"content": [{"type": "text", "text": os.getcwd()}]}
+for line in sys.stdin:
+    m = json.loads(line)
+    if m.get("method") == "notifications/initialized" and "--roots" in sys.argv:
+        send({"id": "r", "method": "roots/list"})
+        send({"id": "s", "method": "sampling/createMessage", "params": {}})
+    if "id" in m and "method" in m:
+        result = answer(m["method"], m.get("params"))
+        failed = {"error": {"code": -32000, "message": "no"}}
+        send({"id": m["id"], **(failed if result is None else {"result": result})})
+"""
+
+
+async def look(place: Path, *words: str, script: str = SERVER) -> SeenThere:
+    server = StdioServer(command=sys.executable, args=("-I", "-S", "-c", script, *words))
+    return await look_there("s", server, place, seconds=SECONDS, base_dir=Path())
+
+
+@real_loop()
+async def test_only_tools_that_read_are_called_and_resources_are_read(tmp_path: Path) -> None:
+    found = await look(tmp_path)
+    assert found.answers.keys() == {"tool where", "resource x://a"}
+    assert str(tmp_path).encode() in found.answers["tool where"]
+    assert [tool.name for tool in found.seen.tools] == ["where", "write", "needs", "fails"]
+    assert not found.asked_for_roots
+
+
+@real_loop()
+async def test_a_server_that_asks_for_roots_is_told_its_directory(tmp_path: Path) -> None:
+    assert (await look(tmp_path, "--roots")).asked_for_roots
+
+
+@real_loop()
+async def test_a_server_that_ends_cannot_be_looked_at(tmp_path: Path) -> None:
+    with pytest.raises(CallFailure):
+        await look(tmp_path, script="")
+
+
+def test_a_tool_must_say_that_it_reads_does_not_reach_out_and_needs_nothing() -> None:
+    reads = {"annotations": {"readOnlyHint": True}}
+    assert is_harmless(json.dumps({"name": "a", **reads, "inputSchema": {"required": []}}).encode())
+    for other in (
+        {"name": "a"},
+        {"name": "a", "annotations": {"readOnlyHint": False}},
+        {"name": "a", "annotations": {"readOnlyHint": True, "openWorldHint": True}},
+        {"name": "a", **reads, "inputSchema": {"required": ["x"]}},
+        {"name": "a", "annotations": 7},
+    ):
+        assert not is_harmless(json.dumps(other).encode())
